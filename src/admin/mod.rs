@@ -1,0 +1,1 @@
+//! The admin listener: probes, metrics, and the calls of operators.

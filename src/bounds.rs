@@ -1,0 +1,56 @@
+//! Every bound of the product, each with its reason. Zero is never 'unlimited'.
+//!
+//! Units stand last in the name. A bound that an operator may change is a default here and a key in the config.
+
+use std::time::Duration;
+
+// http
+
+/// Largest request head: what nginx and HAProxy accept, and room for an 8 KiB token.
+pub const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Most header fields in a request: hyper's own default.
+pub const HEADERS_MAX: usize = 100;
+/// Longest request target.
+pub const TARGET_BYTES_MAX: usize = 8 * 1024;
+
+// listener
+
+/// Time for a TLS handshake.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+/// Time for a request head, from its first byte or the last answer.
+pub const HEAD_DEADLINE: Duration = Duration::from_secs(30);
+
+// identity
+
+/// Largest token: more is an attack or a mistake (RFC 8725 gives no figure; peers use 4 to 16 KiB).
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+
+// pii
+
+/// Deepest nesting of a document.
+pub const DOCUMENT_DEPTH_MAX: usize = 128;
+/// Longest value that a treatment holds: longer ones are refused.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Longest member name that is compared; longer ones are no listed name.
+pub const KEY_BYTES_MAX: usize = 2 * 1024;
+
+// store
+
+// telemetry
+
+// kill
+
+// meter
+
+// exposure
+
+// upstream
+
+/// Time to connect to an upstream, unless the config says otherwise.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
+/// Time to the head of an upstream's answer, unless the config says otherwise.
+pub const RESPONSE_DEADLINE: Duration = Duration::from_secs(30);
+
+// config
+
+// admin

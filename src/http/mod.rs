@@ -1,0 +1,1 @@
+//! HTTP as we read and write it: hygiene of requests, forwarding headers, refusals.

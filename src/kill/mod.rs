@@ -1,0 +1,1 @@
+//! The kill switch: refuses what is new, severs what is in flight.

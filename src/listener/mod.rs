@@ -1,0 +1,1 @@
+//! Sockets: accept, TLS, HTTP.

@@ -1,0 +1,55 @@
+//! Who a request was proven to come from.
+
+use std::sync::Arc;
+
+use super::{ScopeSet, UnixTime, VendorId};
+
+/// An OAuth client's id, or the identity that a certificate or signature proved.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(Arc<str>);
+
+impl ClientId {
+    /// Takes a client's id as the issuer wrote it; any non-empty text is one.
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The id as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The facts of a verified token that are judged again on each request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims {
+    /// `client_id`, else `azp`, else `sub`.
+    pub client: ClientId,
+    /// `iat`.
+    pub issued_at: UnixTime,
+    /// `exp`.
+    pub expires_at: UnixTime,
+    /// `nbf`, where present.
+    pub not_before: Option<UnixTime>,
+    /// `jti`, where present.
+    pub token_id: Option<Arc<str>>,
+    /// `scope` or `scp`, exactly as granted; the contract's ceiling is applied by whoever asks.
+    pub scopes: ScopeSet,
+    /// The `kid` of the key that signed, where it has one.
+    pub key_id: Option<Arc<str>>,
+    /// `cnf.x5t#S256` (RFC 8705), where present.
+    pub certificate_thumbprint: Option<[u8; 32]>,
+    /// `cnf.jkt` (RFC 9449), where present.
+    pub proof_key_thumbprint: Option<[u8; 32]>,
+}
+
+/// Who a request was proven to come from: a vendor, and how it proved it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The vendor whose contract the credentials belong to.
+    pub vendor: VendorId,
+    /// The client within that vendor.
+    pub client: ClientId,
+    /// The verified token; absent for vendors known by certificate or signature alone.
+    pub claims: Option<Arc<Claims>>,
+}

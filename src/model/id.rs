@@ -1,0 +1,136 @@
+//! Names that an operator gives: vendors and upstreams, and the two directions of traffic.
+//!
+//! An id is short, lower case and free of separators, so it can stand in a path, a metric label and a log line as it is.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Longest id, in bytes: the length of a DNS label, so that an id can become one.
+const ID_BYTES_MAX: usize = 63;
+
+/// Why a text is not an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 63 of a-z, 0-9 and '-', starting and ending with a letter or digit")]
+pub struct IdError;
+
+/// A third party with a contract: the unit of identity, limits, metrics and kill.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VendorId(Arc<str>);
+
+/// The name of an internal API that routes point at.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UpstreamId(Arc<str>);
+
+impl VendorId {
+    /// Parses a vendor's id.
+    ///
+    /// # Errors
+    /// [`IdError`] when the text is empty, longer than 63 bytes, or holds anything but `a-z`, `0-9` and inner `-`.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        parse(text).map(Self)
+    }
+
+    /// The id as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl UpstreamId {
+    /// Parses an upstream's id, by the rules of [`VendorId::parse`].
+    ///
+    /// # Errors
+    /// [`IdError`] as there.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        parse(text).map(Self)
+    }
+
+    /// The id as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for VendorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for VendorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for UpstreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for UpstreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Lets maps keyed by vendor be asked with the text of a request, without building an id.
+impl std::borrow::Borrow<str> for VendorId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Which way a call goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// A vendor calls an internal API.
+    Ingress,
+    /// One of our services calls a vendor's API.
+    Egress,
+}
+
+impl Direction {
+    /// Both directions, in the order of [`Direction::index`].
+    pub const ALL: [Self; 2] = [Self::Ingress, Self::Egress];
+
+    /// The word used in config, logs and metric labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+
+    /// A place in a table of two.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+fn parse(text: &str) -> Result<Arc<str>, IdError> {
+    let bytes = text.as_bytes();
+    let alnum = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let edges = bytes.first().is_some_and(alnum) && bytes.last().is_some_and(alnum);
+    if edges && bytes.len() <= ID_BYTES_MAX && bytes.iter().all(|b| alnum(b) || *b == b'-') {
+        Ok(text.into())
+    } else {
+        Err(IdError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_dns_labels() {
+        for good in ["a", "acme-analytics", "7-eleven", &"x".repeat(63)] {
+            assert!(VendorId::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "Acme", "a_b", "a/b", "a.b", "ä", &"x".repeat(64)] {
+            assert_eq!(VendorId::parse(bad), Err(IdError), "{bad}");
+        }
+    }
+}

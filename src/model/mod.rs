@@ -1,0 +1,19 @@
+//! The words of the product as types: each is built only by parsing, so whoever holds one holds a valid one.
+//!
+//! Knows no I/O and no other room. Nothing here may ever print a secret.
+
+mod caller;
+mod denial;
+mod field_path;
+mod id;
+mod scope;
+mod secret;
+mod time;
+
+pub use caller::{Caller, Claims, ClientId};
+pub use denial::{Denial, Reason};
+pub use field_path::{FieldPath, FieldPathError, Step};
+pub use id::{Direction, IdError, UpstreamId, VendorId};
+pub use scope::{Scope, ScopeError, ScopeSet};
+pub use secret::Secret;
+pub use time::{Clock, Moment, UnixTime};

@@ -1,0 +1,134 @@
+//! Time as an argument: one clock read per request, handed to whoever decides.
+//!
+//! Nothing but [`Clock::now`] may read the machine's clocks on the decision path, so tests choose the time.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Wall-clock time in milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct UnixTime(u64);
+
+impl UnixTime {
+    /// From milliseconds since the epoch.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// From whole seconds since the epoch, the unit of JWT's NumericDate.
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the epoch.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch.
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// How long after `earlier` this is; zero when it is not after.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This time and a span.
+    pub const fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span.as_millis() as u64))
+    }
+
+    /// This time less a span; never before the epoch.
+    pub const fn minus(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(span.as_millis() as u64))
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds.
+impl fmt::Display for UnixTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = UNIX_EPOCH + Duration::from_millis(self.0);
+        write!(f, "{}", humantime::format_rfc3339_millis(time))
+    }
+}
+
+impl From<SystemTime> for UnixTime {
+    fn from(time: SystemTime) -> Self {
+        Self(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64)
+    }
+}
+
+/// One reading of both clocks: the wall for dates, the monotonic one for windows and durations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Wall-clock time, which an administrator can set back.
+    pub wall: UnixTime,
+    /// Nanoseconds since the clock was made, which never go back.
+    pub monotonic_ns: u64,
+}
+
+/// Where moments come from: the machine, or a test.
+#[derive(Debug, Clone)]
+pub struct Clock(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    System { origin: Instant },
+    Manual { wall_ms: Arc<AtomicU64>, monotonic_ns: Arc<AtomicU64> },
+}
+
+impl Clock {
+    /// The machine's clocks.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    pub fn system() -> Self {
+        Self(Source::System { origin: Instant::now() })
+    }
+
+    /// A clock that stands still at `wall` until it is advanced.
+    pub fn manual(wall: UnixTime) -> Self {
+        Self(Source::Manual {
+            wall_ms: Arc::new(AtomicU64::new(wall.as_millis())),
+            monotonic_ns: Arc::new(AtomicU64::new(0)),
+        })
+    }
+
+    /// The present moment.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    pub fn now(&self) -> Moment {
+        match &self.0 {
+            Source::System { origin } => {
+                Moment { wall: SystemTime::now().into(), monotonic_ns: origin.elapsed().as_nanos() as u64 }
+            }
+            Source::Manual { wall_ms, monotonic_ns } => Moment {
+                wall: UnixTime(wall_ms.load(Ordering::Relaxed)),
+                monotonic_ns: monotonic_ns.load(Ordering::Relaxed),
+            },
+        }
+    }
+
+    /// Moves a manual clock on; the machine's clock is left alone.
+    pub fn advance(&self, span: Duration) {
+        if let Source::Manual { wall_ms, monotonic_ns } = &self.0 {
+            wall_ms.fetch_add(span.as_millis() as u64, Ordering::Relaxed);
+            monotonic_ns.fetch_add(span.as_nanos() as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_moves_both_hands() {
+        let clock = Clock::manual(UnixTime::from_secs(1_000));
+        clock.advance(Duration::from_millis(2_500));
+        let now = clock.now();
+        assert_eq!((now.wall.as_millis(), now.monotonic_ns), (1_002_500, 2_500_000_000));
+        assert_eq!(now.wall.to_string(), "1970-01-01T00:16:42.500Z");
+    }
+}

@@ -1,0 +1,185 @@
+//! What an operator asks for: which values, in which place, are treated how.
+//!
+//! These are settings: data that the config room builds and this room compiles into a [`super::Plan`].
+
+use crate::model::FieldPath;
+
+/// One line of a contract's `pii:` list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Where the value stands.
+    pub place: Place,
+    /// What happens to it.
+    pub treatment: Treatment,
+    /// The token domain within the vendor: equal values of one class give equal tokens. By default the field's last name.
+    pub class: Class,
+    /// Only values of this JSON type are selected; `None` selects all.
+    pub only_type: Option<ValueType>,
+}
+
+/// Where in a message a rule looks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A field of the body.
+    Field(FieldPath),
+    /// A query parameter, by its decoded name.
+    Query(Box<str>),
+    /// A header field, by its lower-case name.
+    Header(Box<str>),
+    /// A cookie, by its name.
+    Cookie(Box<str>),
+    /// A path segment, by the name of the route's capture.
+    Segment(Box<str>),
+}
+
+/// The JSON type that a rule may be narrowed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ValueType {
+    /// A string.
+    String,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// An object.
+    Object,
+    /// An array.
+    Array,
+}
+
+/// A token class: 1 to 32 of `a-z`, `0-9`, `_` and `-`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Class(Box<str>);
+
+/// Why a text is not a token class.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 32 of a-z, 0-9, '_' and '-'")]
+pub struct ClassError;
+
+impl Class {
+    /// Parses a class name.
+    ///
+    /// # Errors
+    /// [`ClassError`] when empty, longer than 32 bytes or of other characters.
+    pub fn parse(text: &str) -> Result<Self, ClassError> {
+        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+        if (1..=32).contains(&text.len()) && text.bytes().all(good) { Ok(Self(text.into())) } else { Err(ClassError) }
+    }
+
+    /// The class of a field that names none: its last name, folded into the alphabet of classes.
+    pub fn of_name(name: &str) -> Self {
+        let fold = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+        let folded: String = name.chars().map(fold).take(32).collect();
+        Self(if folded.is_empty() { "value".into() } else { folded.into() })
+    }
+
+    /// The class as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What happens to a value before it leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Treatment {
+    /// AES-256-SIV token: deterministic per vendor and class, reversible by `reveal`.
+    Tokenize,
+    /// HMAC-SHA-256 per vendor and class: joins work, nothing comes back.
+    Hash,
+    /// FF1 over the digits, everything else kept in place.
+    EncryptFormat(Format),
+    /// Characters replaced by `*`, but for those kept at the ends.
+    Mask {
+        /// Characters kept at the start.
+        keep_first: u16,
+        /// Characters kept at the end.
+        keep_last: u16,
+    },
+    /// The constant `[redacted]`.
+    Redact,
+    /// The member, element or parameter is left out.
+    Drop,
+    /// A coarser value.
+    Generalize(Generalize),
+}
+
+/// What a format-preserving value must still look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// All digits are encrypted.
+    Digits,
+    /// A payment card: the Luhn check digit stays valid (or invalid), the ends can be kept.
+    Card {
+        /// Leading digits left in clear: 0 or 6.
+        keep_first: u8,
+        /// Trailing digits left in clear: 0 or 4.
+        keep_last: u8,
+    },
+    /// A phone number: a `+` and country code stay in clear.
+    Phone,
+}
+
+/// How a value is made coarser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generalize {
+    /// A date to its year.
+    Year,
+    /// A postcode, or any text, to its first characters.
+    Prefix(u16),
+    /// A number to the floor of a bucket of this width.
+    Bucket(std::num::NonZeroU64),
+}
+
+impl Treatment {
+    /// The word used in config, metrics and the exposure report.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Tokenize => "tokenize",
+            Self::Hash => "hash",
+            Self::EncryptFormat(_) => "encrypt_format",
+            Self::Mask { .. } => "mask",
+            Self::Redact => "redact",
+            Self::Drop => "drop",
+            Self::Generalize(_) => "generalize",
+        }
+    }
+}
+
+/// Everything that one direction of one route asks of a body, its URL and its headers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Values to treat. Where several rules select a value, the first listed wins.
+    pub treat: Vec<Rule>,
+    /// With `Some`, the only fields that may pass; every other one is dropped, the structure kept valid.
+    pub only: Option<Vec<FieldPath>>,
+    /// Fields whose tokens of this vendor become values again.
+    pub reveal: Vec<FieldPath>,
+    /// The elements that count as records.
+    pub records: Option<FieldPath>,
+    /// The field that identifies the person whom a record is about.
+    pub subject: Option<FieldPath>,
+}
+
+impl Rules {
+    /// Whether the body must be read: without, it passes byte for byte.
+    pub fn reads_body(&self) -> bool {
+        self.only.is_some()
+            || self.records.is_some()
+            || self.subject.is_some()
+            || !self.reveal.is_empty()
+            || self.treat.iter().any(|rule| matches!(rule.place, Place::Field(_)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_comes_from_any_name() {
+        assert_eq!(Class::of_name("E-Mail Größe").as_str(), "e_mail_gr__e");
+        assert_eq!(Class::of_name("").as_str(), "value");
+        assert!(Class::parse("e-mail_2").is_ok());
+        assert_eq!(Class::parse("Email"), Err(ClassError));
+    }
+}

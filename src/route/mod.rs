@@ -1,0 +1,1 @@
+//! Methods and path patterns, inside one contract.

@@ -1,0 +1,1 @@
+//! Connections to internal APIs and to vendors, one pool per vendor and worker.
