@@ -1,1 +1,15 @@
-//! HTTP as we read and write it: hygiene of requests, forwarding headers, refusals.
+//! HTTP as we read and write it: one strict reading of a request, forwarding headers, refusals.
+//!
+//! Knows no vendor and no policy. Never lets a header that we set be chosen by the other side.
+
+mod body;
+mod forwarded;
+mod hygiene;
+mod refusal;
+mod request_id;
+
+pub use body::{BodyError, ResponseBody};
+pub use forwarded::{Forwarding, prepare_request, prepare_response, strip_validators, trailer_may_pass};
+pub use hygiene::{Target, screen};
+pub use refusal::{Challenge, refuse};
+pub use request_id::{RequestId, RequestIds};

@@ -1,0 +1,83 @@
+//! The body of every response: bytes in hand, or a stream that somebody else feeds.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+/// Why a body ended before its end. The connection or stream is then reset, so that nobody takes it for whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// The kill switch was thrown.
+    #[error("severed by the kill switch")]
+    Severed,
+    /// A budget was spent.
+    #[error("cut at its budget")]
+    Cut,
+    /// What streams cannot be read, or cannot be treated.
+    #[error("the body cannot be read to its end")]
+    Unreadable,
+    /// The other side ended or reset the exchange.
+    #[error("the other side ended the exchange")]
+    Aborted,
+    /// The other side stopped sending.
+    #[error("the other side sent nothing for too long")]
+    Stalled,
+}
+
+/// The body of a response.
+pub struct ResponseBody(Inner);
+
+enum Inner {
+    Full(Option<Bytes>),
+    Stream(Pin<Box<dyn Body<Data = Bytes, Error = BodyError> + Send>>),
+}
+
+impl ResponseBody {
+    /// Bytes in hand.
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        Self(Inner::Full(Some(bytes.into()).filter(|bytes| !bytes.is_empty())))
+    }
+
+    /// A stream.
+    pub fn stream(body: impl Body<Data = Bytes, Error = BodyError> + Send + 'static) -> Self {
+        Self(Inner::Stream(Box::pin(body)))
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Inner::Full(_) => "full body",
+            Inner::Stream(_) => "streamed body",
+        })
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.0 {
+            Inner::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Inner::Stream(body) => body.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Full(bytes) => bytes.is_none(),
+            Inner::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Inner::Stream(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What is taken from and put on a message when it passes from one hop to the next.
+//!
+//! Hop-by-hop fields end here (RFC 9110 section 7.6.1). Every field that we set is first stripped of the other side's
+//! copies, in any spelling, and nothing that `Connection` nominates can remove ours.
+
+use ::http::header::{
+    ACCEPT_ENCODING, ACCEPT_RANGES, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, ETAG, EXPECT, HOST, HeaderMap,
+    HeaderName, HeaderValue, IF_RANGE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE, VIA,
+};
+
+use crate::model::Direction;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const VENDOR: HeaderName = HeaderName::from_static("x-vendorgate-vendor");
+const CLIENT: HeaderName = HeaderName::from_static("x-vendorgate-client");
+const DIGEST: HeaderName = HeaderName::from_static("digest");
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    EXPECT,
+];
+
+/// What the next hop is told of the one before.
+#[derive(Debug)]
+pub struct Forwarding<'a> {
+    /// Which way the call goes: a vendor is told nothing of our side.
+    pub direction: Direction,
+    /// The next hop's authority.
+    pub host: &'a HeaderValue,
+    /// The peer's address, as text; made once a connection.
+    pub peer: &'a HeaderValue,
+    /// Whether the request came under TLS.
+    pub tls: bool,
+    /// The exchange's id.
+    pub request_id: HeaderValue,
+    /// The vendor's id.
+    pub vendor: &'a HeaderValue,
+    /// The client's id, where one was proven.
+    pub client: Option<HeaderValue>,
+    /// Whether the answer will be read, so that it must come uncoded and whole.
+    pub reads_answer: bool,
+}
+
+/// Turns a request's fields into those that the next hop may see.
+pub fn prepare_request(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
+    let original_host = headers.remove(HOST);
+    let trailers_wanted = headers.get(TE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    strip_hop_by_hop(headers);
+    strip_ours(headers);
+    headers.insert(HOST, forwarding.host.clone());
+    if trailers_wanted {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if forwarding.reads_answer {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.remove(RANGE);
+        headers.remove(IF_RANGE);
+    }
+    if forwarding.direction == Direction::Egress {
+        return;
+    }
+    // The token was ours to judge; the internal API gets the facts, not a credential that it could leak.
+    headers.remove(AUTHORIZATION);
+    headers.append(VIA, HeaderValue::from_static("1.1 vendorgate"));
+    headers.insert(FORWARDED_FOR, forwarding.peer.clone());
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if forwarding.tls { "https" } else { "http" }));
+    headers.insert(REQUEST_ID, forwarding.request_id);
+    headers.insert(VENDOR, forwarding.vendor.clone());
+    if let Some(client) = forwarding.client {
+        headers.insert(CLIENT, client);
+    }
+    if let Some(host) = original_host {
+        headers.insert(FORWARDED_HOST, host);
+    }
+}
+
+/// Turns an answer's fields into those that the caller may see.
+pub fn prepare_response(headers: &mut HeaderMap, request_id: HeaderValue) {
+    strip_hop_by_hop(headers);
+    headers.insert(REQUEST_ID, request_id);
+}
+
+/// Drops what spoke of the body before it was changed: lengths, validators, digests, ranges.
+pub fn strip_validators(headers: &mut HeaderMap) {
+    for name in [CONTENT_LENGTH, ETAG, ACCEPT_RANGES, DIGEST, CONTENT_DIGEST, REPR_DIGEST, CONTENT_MD5, TRAILER] {
+        headers.remove(name);
+    }
+}
+
+/// Whether a trailer field may pass: status and timing alone, never one that a header of ours could be mistaken for.
+pub fn trailer_may_pass(name: &HeaderName, body_changed: bool) -> bool {
+    match name.as_str() {
+        "grpc-status" | "grpc-message" | "grpc-status-details-bin" => !body_changed,
+        "server-timing" => true,
+        "content-digest" | "repr-digest" => !body_changed,
+        _ => false,
+    }
+}
+
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        for name in nominated(headers) {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// The fields that `Connection` names: they end at this hop.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|text| text.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
+}
+
+/// Removes the other side's copies of every field that we set or that could pass for one.
+fn strip_ours(headers: &mut HeaderMap) {
+    let ours: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
+    for name in ours {
+        headers.remove(name);
+    }
+}
+
+/// Compares with `_` as `-`: some servers fold the two.
+fn is_ours(name: &str) -> bool {
+    const PREFIXES: [&str; 4] = ["x-forwarded-", "x-vendorgate-", "x-original-", "x-rewrite-"];
+    const NAMES: [&str; 7] = [
+        "forwarded",
+        "x-real-ip",
+        "x-request-id",
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+        "client-cert",
+    ];
+    let same = |a: &str| a.len() == name.len() && folded_eq(a, name);
+    let begins = |prefix: &&str| name.len() >= prefix.len() && folded_eq(prefix, &name[..prefix.len()]);
+    matches!(name.as_bytes().first(), Some(b'x' | b'f' | b'c'))
+        && (PREFIXES.iter().any(begins) || NAMES.iter().any(|a| same(a)))
+}
+
+fn folded_eq(a: &str, b: &str) -> bool {
+    a.bytes().zip(b.bytes()).all(|(a, b)| a == if b == b'_' { b'-' } else { b })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forwarded(direction: Direction, fields: &[(&'static str, &'static str)]) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let host = HeaderValue::from_static("crm.internal");
+        let peer = HeaderValue::from_static("192.0.2.1");
+        let vendor = HeaderValue::from_static("acme");
+        prepare_request(
+            &mut headers,
+            Forwarding {
+                direction,
+                host: &host,
+                peer: &peer,
+                tls: true,
+                request_id: HeaderValue::from_static("id"),
+                vendor: &vendor,
+                client: Some(HeaderValue::from_static("batch")),
+                reads_answer: false,
+            },
+        );
+        let mut seen: Vec<String> =
+            headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().expect("ASCII"))).collect();
+        seen.sort();
+        seen
+    }
+
+    #[test]
+    fn a_client_cannot_choose_what_we_set() {
+        let seen = forwarded(
+            Direction::Ingress,
+            &[
+                ("host", "api.example.com"),
+                ("authorization", "Bearer x"),
+                ("connection", "x-vendorgate-vendor, x-keep, close"),
+                ("x-keep", "1"),
+                ("x_vendorgate_vendor", "root"),
+                ("x-vendorgate-vendor", "root"),
+                ("x-forwarded-for", "127.0.0.1"),
+                ("x_forwarded_for", "127.0.0.1"),
+                ("forwarded", "for=127.0.0.1"),
+                ("x-original-url", "/admin"),
+                ("x-http-method-override", "DELETE"),
+                ("transfer-encoding", "chunked"),
+                ("accept", "application/json"),
+            ],
+        );
+        let expected = [
+            "accept: application/json",
+            "host: crm.internal",
+            "via: 1.1 vendorgate",
+            "x-forwarded-for: 192.0.2.1",
+            "x-forwarded-host: api.example.com",
+            "x-forwarded-proto: https",
+            "x-request-id: id",
+            "x-vendorgate-client: batch",
+            "x-vendorgate-vendor: acme",
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_vendor_learns_nothing_of_our_side() {
+        let seen =
+            forwarded(Direction::Egress, &[("host", "127.0.0.1"), ("x-forwarded-for", "10.0.0.7"), ("accept", "*/*")]);
+        assert_eq!(seen, ["accept: */*", "host: crm.internal"]);
+    }
+
+    #[test]
+    fn trailers_pass_by_name() {
+        let name = HeaderName::from_static;
+        assert!(trailer_may_pass(&name("grpc-status"), false));
+        assert!(!trailer_may_pass(&name("x-vendorgate-vendor"), false));
+        assert!(!trailer_may_pass(&name("content-digest"), true));
+    }
+}

@@ -1,0 +1,183 @@
+//! Refusals: the only maker of error responses.
+//!
+//! `application/problem+json` (RFC 9457) with a stable reason and public words; what exactly was wrong goes to the log
+//! and the audit trail. Never tells an attacker more than the reason.
+
+use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use ::http::{HeaderValue, Response, StatusCode};
+use bytes::Bytes;
+
+use super::{RequestId, ResponseBody};
+use crate::model::{Denial, Direction, Reason, ScopeSet};
+
+/// What a 401 or 403 says about credentials (RFC 6750 section 3).
+#[derive(Debug, Clone, Copy)]
+pub enum Challenge<'a> {
+    /// The reason alone decides.
+    Plain,
+    /// The scopes that the route needs.
+    Scopes(&'a ScopeSet),
+}
+
+/// Makes the response of a denial.
+///
+/// Status codes are those of the reason, but that what is the vendor's fault going in can be the upstream's coming out.
+pub fn refuse(
+    denial: &Denial,
+    direction: Direction,
+    challenge: Challenge<'_>,
+    id: RequestId,
+) -> Response<ResponseBody> {
+    let public = public(denial.reason);
+    let mut response = Response::new(ResponseBody::full(body(denial.reason, &public, id)));
+    *response.status_mut() = public.status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(secs) = denial.retry_after_secs {
+        headers.insert(RETRY_AFTER, HeaderValue::from(secs));
+    }
+    // An egress caller is one of our own services and presents no token that a challenge could speak of.
+    if direction == Direction::Ingress
+        && let Some(value) = challenge_of(denial.reason, public.status, challenge)
+    {
+        headers.insert(WWW_AUTHENTICATE, value);
+    }
+    response
+}
+
+struct Public {
+    status: StatusCode,
+    title: &'static str,
+    detail: &'static str,
+}
+
+fn body(reason: Reason, public: &Public, id: RequestId) -> Bytes {
+    let reason = reason.as_str();
+    let Public { status, title, detail } = public;
+    let status = status.as_u16();
+    format!(
+        r#"{{"type":"urn:vendorgate:{reason}","title":"{title}","status":{status},"detail":"{detail}","reason":"{reason}","request_id":"{id}"}}"#
+    )
+    .into()
+}
+
+fn challenge_of(reason: Reason, status: StatusCode, challenge: Challenge<'_>) -> Option<HeaderValue> {
+    if status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN {
+        return None;
+    }
+    match reason {
+        // RFC 6750 section 3.1: a request without credentials gets no error code.
+        Reason::TokenMissing => Some(HeaderValue::from_static(r#"Bearer realm="vendorgate""#)),
+        Reason::ScopeMissing => match challenge {
+            Challenge::Scopes(scopes) => {
+                let text = format!(r#"Bearer realm="vendorgate", error="insufficient_scope", scope="{scopes}""#);
+                HeaderValue::try_from(text).ok()
+            }
+            Challenge::Plain => {
+                Some(HeaderValue::from_static(r#"Bearer realm="vendorgate", error="insufficient_scope""#))
+            }
+        },
+        _ if status == StatusCode::UNAUTHORIZED => {
+            Some(HeaderValue::from_static(r#"Bearer realm="vendorgate", error="invalid_token""#))
+        }
+        _ => Some(HeaderValue::from_static(r#"Bearer realm="vendorgate""#)),
+    }
+}
+
+/// What the caller is told. The words say what to do next, never which rule of ours an attacker should aim at.
+fn public(reason: Reason) -> Public {
+    let (status, title, detail) = match reason {
+        Reason::RequestMalformed => (
+            400,
+            "Malformed request",
+            "The request line, a header field or the target can be read in more than one way.",
+        ),
+        Reason::BodyMalformed => {
+            (400, "Malformed body", "The body is not what its content type says. Send one valid document in UTF-8.")
+        }
+        Reason::TokenMissing => (401, "Credentials required", "Send an access token as 'Authorization: Bearer'."),
+        Reason::TokenMalformed => (401, "Malformed token", "The access token cannot be read."),
+        Reason::TokenInvalid => (401, "Invalid token", "The access token is not valid here."),
+        Reason::TokenExpired => (401, "Expired token", "The access token is not valid at this time. Fetch a new one."),
+        Reason::TokenLifetime => {
+            (401, "Token lifetime too long", "The access token was issued for longer than the contract allows.")
+        }
+        Reason::TokenAge => (401, "Token too old", "The access token was issued too long ago. Fetch a new one."),
+        Reason::TokenSuperseded => {
+            (401, "Superseded token", "A newer access token of this client is in use. Use that one.")
+        }
+        Reason::TokenRevoked => (401, "Revoked token", "The access token has been revoked."),
+        Reason::TokenUnbound => {
+            (401, "Sender not proven", "The access token is bound to another sender than this connection.")
+        }
+        Reason::KeyTooOld => {
+            (401, "Signing key too old", "The key that signed the access token is overdue for rotation.")
+        }
+        Reason::VendorUnknown => (403, "Unknown vendor", "No contract covers these credentials."),
+        Reason::VendorKilled => (403, "Suspended", "Access is suspended. Write to your contact."),
+        Reason::ContractNotStarted => (403, "Contract not started", "The contract is not yet in force."),
+        Reason::ContractEnded => (403, "Contract ended", "The contract is no longer in force. Write to your contact."),
+        Reason::RouteUnknown => (403, "Not granted", "The contract grants no such method and path."),
+        Reason::ScopeMissing => (403, "Scope missing", "The access token lacks a scope that this route needs."),
+        Reason::DestinationUnknown => (403, "Unknown destination", "No contract lists this vendor, route or host."),
+        Reason::BodyTooLarge => (413, "Body too large", "The body is larger than its bound."),
+        Reason::BodyOpaque => (
+            415,
+            "Body cannot be inspected",
+            "Send a content type, charset and coding that the gateway can read, such as application/json in UTF-8 without compression.",
+        ),
+        Reason::RateLimited => (429, "Too many requests", "Slow down and try again after the time in Retry-After."),
+        Reason::ConcurrencyExceeded => {
+            (429, "Too many requests at once", "Wait for an answer before the next request.")
+        }
+        Reason::RecordsExceeded => (429, "Record budget spent", "The record budget of the window is spent."),
+        Reason::BytesExceeded => (429, "Byte budget spent", "The byte budget of the window is spent."),
+        Reason::UpstreamRefused => {
+            (502, "Upstream unreachable", "The upstream could not be reached or ended the exchange.")
+        }
+        Reason::UpstreamUnreadable => {
+            (502, "Upstream answer refused", "The upstream's answer could not be read or could not be inspected.")
+        }
+        Reason::IssuerUnavailable => {
+            (503, "Issuer unavailable", "The keys to verify the access token are not available. Try again.")
+        }
+        Reason::Overloaded => (503, "Overloaded", "The gateway is at a bound. Try again."),
+        Reason::UpstreamTimeout => (504, "Upstream timeout", "The upstream did not answer in time."),
+    };
+    Public { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), title, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::RequestIds;
+
+    #[test]
+    fn every_reason_has_a_problem_document() {
+        for reason in Reason::ALL {
+            let id = RequestIds::next();
+            let public = public(reason);
+            assert!(public.status.is_client_error() || public.status.is_server_error());
+            let json: serde_json::Value = serde_json::from_slice(&body(reason, &public, id)).expect("valid JSON");
+            assert_eq!(json["type"], format!("urn:vendorgate:{}", reason.as_str()));
+            assert_eq!(json["status"], public.status.as_u16());
+            assert_eq!(json["request_id"], id.to_string());
+        }
+    }
+
+    #[test]
+    fn challenges_follow_rfc_6750() {
+        let scopes = ScopeSet::parse("a b").expect("valid");
+        let of = |reason, challenge| {
+            let response = refuse(&Denial::new(reason, ""), Direction::Ingress, challenge, RequestIds::next());
+            response.headers().get(WWW_AUTHENTICATE).map(|v| v.to_str().expect("ASCII").to_owned())
+        };
+        let missing = of(Reason::ScopeMissing, Challenge::Scopes(&scopes));
+        assert_eq!(missing.as_deref(), Some(r#"Bearer realm="vendorgate", error="insufficient_scope", scope="a b""#));
+        assert_eq!(of(Reason::TokenMissing, Challenge::Plain).as_deref(), Some(r#"Bearer realm="vendorgate""#));
+        let expired = of(Reason::TokenExpired, Challenge::Plain);
+        assert_eq!(expired.as_deref(), Some(r#"Bearer realm="vendorgate", error="invalid_token""#));
+        assert_eq!(of(Reason::RateLimited, Challenge::Plain), None);
+    }
+}
