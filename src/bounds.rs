@@ -50,6 +50,18 @@ pub const KEY_BYTES_MAX: usize = 2 * 1024;
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
 /// Time to the head of an upstream's answer, unless the config says otherwise.
 pub const RESPONSE_DEADLINE: Duration = Duration::from_secs(30);
+/// Longest rest of an idle upstream connection: shorter than the keep-alive of common servers (60 to 75 s).
+pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(45);
+/// Most idle connections that one worker keeps to one upstream for one vendor.
+pub const UPSTREAM_IDLE_CONNECTIONS_MAX: usize = 256;
+/// Most connections that one vendor has to one upstream, in use and idle: the bulkhead between vendors.
+pub const UPSTREAM_CONNECTIONS_MAX: usize = 4096;
+/// Read buffer of an upstream connection: a head must fit, and bodies come in pieces of at most this.
+pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 128 * 1024;
+/// Longest silence of either side in the middle of a body.
+pub const BODY_IDLE_DEADLINE: Duration = Duration::from_secs(60);
+/// What is held of a treated body before its head is sent, as far as it is at hand: most bodies are then checked whole.
+pub const HOLD_BYTES_MAX: usize = 64 * 1024;
 
 // config
 

@@ -1,4 +1,4 @@
-//! The body of every response: bytes in hand, or a stream that somebody else feeds.
+//! The body of every message that we send, to either side: bytes in hand, or a stream that somebody else feeds.
 
 use std::fmt;
 use std::pin::Pin;
@@ -27,15 +27,15 @@ pub enum BodyError {
     Stalled,
 }
 
-/// The body of a response.
-pub struct ResponseBody(Inner);
+/// The body of a message.
+pub struct GatewayBody(Inner);
 
 enum Inner {
     Full(Option<Bytes>),
     Stream(Pin<Box<dyn Body<Data = Bytes, Error = BodyError> + Send>>),
 }
 
-impl ResponseBody {
+impl GatewayBody {
     /// Bytes in hand.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         Self(Inner::Full(Some(bytes.into()).filter(|bytes| !bytes.is_empty())))
@@ -47,7 +47,7 @@ impl ResponseBody {
     }
 }
 
-impl fmt::Debug for ResponseBody {
+impl fmt::Debug for GatewayBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
             Inner::Full(_) => "full body",
@@ -56,7 +56,7 @@ impl fmt::Debug for ResponseBody {
     }
 }
 
-impl Body for ResponseBody {
+impl Body for GatewayBody {
     type Data = Bytes;
     type Error = BodyError;
 

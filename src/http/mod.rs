@@ -8,7 +8,7 @@ mod hygiene;
 mod refusal;
 mod request_id;
 
-pub use body::{BodyError, ResponseBody};
+pub use body::{BodyError, GatewayBody};
 pub use forwarded::{Forwarding, prepare_request, prepare_response, strip_validators, trailer_may_pass};
 pub use hygiene::{Target, screen};
 pub use refusal::{Challenge, refuse};

@@ -7,7 +7,7 @@ use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE}
 use ::http::{HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 
-use super::{RequestId, ResponseBody};
+use super::{GatewayBody, RequestId};
 use crate::model::{Denial, Direction, Reason, ScopeSet};
 
 /// What a 401 or 403 says about credentials (RFC 6750 section 3).
@@ -22,14 +22,9 @@ pub enum Challenge<'a> {
 /// Makes the response of a denial.
 ///
 /// Status codes are those of the reason, but that what is the vendor's fault going in can be the upstream's coming out.
-pub fn refuse(
-    denial: &Denial,
-    direction: Direction,
-    challenge: Challenge<'_>,
-    id: RequestId,
-) -> Response<ResponseBody> {
+pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, id: RequestId) -> Response<GatewayBody> {
     let public = public(denial.reason);
-    let mut response = Response::new(ResponseBody::full(body(denial.reason, &public, id)));
+    let mut response = Response::new(GatewayBody::full(body(denial.reason, &public, id)));
     *response.status_mut() = public.status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

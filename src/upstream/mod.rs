@@ -1,1 +1,12 @@
-//! Connections to internal APIs and to vendors, one pool per vendor and worker.
+//! Connections to internal APIs and to vendors' APIs.
+//!
+//! Each vendor has its own pool to each upstream, so that one vendor's slow upstream never starves another. Never
+//! sends a request twice that could have arrived once, and never dials an address that was not checked.
+
+mod connect;
+mod origin;
+mod pool;
+
+pub use connect::{Connector, ConnectorError};
+pub use origin::{Origin, OriginError};
+pub use pool::{Lease, SendError, Settings, Upstream};
