@@ -17,8 +17,28 @@ pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 
 /// Time for a TLS handshake.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
-/// Time for a request head, from its first byte or the last answer.
-pub const HEAD_DEADLINE: Duration = Duration::from_secs(30);
+/// Time for a request head, counted from the connection or the last answer: so it bounds idle connections too.
+pub const HEAD_DEADLINE: Duration = Duration::from_secs(75);
+/// Connections that the kernel holds for us while all slots are taken.
+pub const LISTEN_BACKLOG: i32 = 4096;
+/// Most open connections of one worker.
+pub const CONNECTIONS_MAX: usize = 16_384;
+/// Most requests at once on one HTTP/2 connection: the figure that RFC 9113 section 6.5.2 asks for as a minimum.
+pub const H2_STREAMS_MAX: u32 = 128;
+/// Most streams that a peer may reset before we have looked at them (CVE-2023-44487), or make us reset.
+pub const H2_RESET_STREAMS_MAX: usize = 32;
+/// Bytes of an answer that wait for one HTTP/2 peer's window.
+pub const H2_SEND_BYTES_MAX: usize = 256 * 1024;
+/// Receive window of one HTTP/2 stream.
+pub const H2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// Receive window of one HTTP/2 connection.
+pub const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Rest after which an HTTP/2 peer is asked whether it is still there.
+pub const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
+/// Time for the answer to that.
+pub const H2_PING_DEADLINE: Duration = Duration::from_secs(10);
+/// Time for requests in flight to finish after SIGTERM, unless the config says otherwise.
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 
 // identity
 

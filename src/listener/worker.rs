@@ -1,0 +1,112 @@
+//! Workers: one thread per core with its own runtime, sockets and upstream connections.
+//!
+//! Workers share snapshots and counters, nothing else. A worker ends when its drain has ended its last connection, or
+//! at the drain's deadline.
+
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use tokio::sync::{Semaphore, watch};
+
+use super::accept::Acceptor;
+use super::serve::serve;
+use crate::bounds;
+use crate::gateway::Gateway;
+use crate::model::Direction;
+
+/// What all sockets of one listener have in common.
+#[derive(Debug)]
+pub struct Front {
+    /// Which way calls through it go.
+    pub direction: Direction,
+    /// TLS, swapped when its files change.
+    pub tls: Option<ArcSwap<ServerConfig>>,
+}
+
+/// Tells connections to finish what they have begun and accept nothing more.
+#[derive(Debug, Clone)]
+pub(super) struct Drain(watch::Receiver<bool>);
+
+impl Drain {
+    /// Returns when the drain begins, or when nobody is left who could begin it.
+    pub(super) async fn wait(mut self) {
+        let _ = self.0.wait_for(|draining| *draining).await;
+    }
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub struct Worker {
+    thread: JoinHandle<()>,
+}
+
+impl Worker {
+    /// Waits for the thread to end.
+    pub fn join(self) {
+        // A worker that panicked has said so on stderr; the others still deserve their drain.
+        let _ = self.thread.join();
+    }
+}
+
+/// Starts a worker on its sockets.
+///
+/// `drain` begins the end: no new connections, and at most `deadline` for those that are open.
+///
+/// # Errors
+/// When the thread or its runtime cannot be made.
+pub fn spawn(
+    index: usize,
+    fronts: Vec<(Arc<Front>, StdListener)>,
+    gateway: Arc<Gateway>,
+    drain: watch::Receiver<bool>,
+    deadline: Duration,
+) -> io::Result<Worker> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let run = move || runtime.block_on(run(index, fronts, gateway, Drain(drain), deadline));
+    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(run)?;
+    Ok(Worker { thread })
+}
+
+async fn run(
+    index: usize,
+    fronts: Vec<(Arc<Front>, StdListener)>,
+    gateway: Arc<Gateway>,
+    drain: Drain,
+    deadline: Duration,
+) {
+    let slots = Arc::new(Semaphore::new(bounds::CONNECTIONS_MAX));
+    for (front, socket) in fronts {
+        let slots = Arc::clone(&slots);
+        match Acceptor::new(socket, slots) {
+            Ok(acceptor) => drop(tokio::spawn(accept(acceptor, front, Arc::clone(&gateway), index, drain.clone()))),
+            Err(error) => tracing::error!(%error, worker = index, "a socket cannot be used"),
+        }
+    }
+    drain.wait().await;
+    // Every open connection holds a slot: all slots free means that the last one has ended.
+    let all = slots.acquire_many(bounds::CONNECTIONS_MAX as u32);
+    if tokio::time::timeout(deadline, all).await.is_err() {
+        tracing::warn!(worker = index, "connections were still open at the drain's deadline");
+    }
+}
+
+async fn accept(acceptor: Acceptor, front: Arc<Front>, gateway: Arc<Gateway>, worker: usize, drain: Drain) {
+    let accepting = async {
+        while let Some((stream, address, slot)) = acceptor.accept().await {
+            let (front, gateway, drain) = (Arc::clone(&front), Arc::clone(&gateway), drain.clone());
+            tokio::spawn(async move {
+                serve(stream, address, &front, &gateway, worker, drain).await;
+                drop(slot);
+            });
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = drain.clone().wait() => {}
+    }
+}
