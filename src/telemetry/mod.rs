@@ -1,1 +1,20 @@
 //! What people see: metrics, logs, the audit trail.
+//!
+//! Nothing here decides about a request, and nothing here may hold a secret, a raw personal value or a text that a
+//! stranger chose as a label.
+
+mod cells;
+mod exposition;
+mod families;
+mod handles;
+mod labels;
+mod metrics;
+mod process;
+mod route_metrics;
+
+pub use exposition::{Exposition, negotiate};
+pub use families::{FAMILIES, Family, FamilyKind};
+pub use handles::{TrafficMetrics, UNMATCHED, VendorMetrics};
+pub use labels::{Limit, Treated};
+pub use metrics::{CacheResult, Metrics, Store, UNKNOWN_VENDOR};
+pub use route_metrics::RouteMetrics;

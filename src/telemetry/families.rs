@@ -1,0 +1,199 @@
+//! Every metric family of the product in one table, and the page that a scrape fills.
+//!
+//! A label's value is only ever a name out of the config or out of a closed list: nothing that a stranger chooses
+//! may become one.
+
+use std::collections::BTreeMap;
+
+use prometheus::core::Desc;
+use prometheus::proto::{self, MetricFamily, MetricType};
+
+use super::cells::Reading;
+
+/// A metric family: a promise to whoever writes alerts and dashboards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family {
+    /// Its name, with unit and, for counters, `_total`.
+    pub name: &'static str,
+    /// What it says, in one sentence without a full stop.
+    pub help: &'static str,
+    /// What may be done with its samples.
+    pub kind: FamilyKind,
+    /// Its labels, in the order of their values.
+    pub labels: &'static [&'static str],
+}
+
+/// What may be done with a family's samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FamilyKind {
+    /// Only rises, from 0 at the start of the process.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Buckets, count and sum.
+    Histogram,
+}
+
+use FamilyKind::{Counter, Gauge, Histogram};
+
+const fn family(name: &'static str, kind: FamilyKind, labels: &'static [&'static str], help: &'static str) -> Family {
+    Family { name, help, kind, labels }
+}
+
+/// One constant per family, and a list of them all.
+macro_rules! families {
+    ($($constant:ident = $name:literal $kind:ident $labels:tt $help:literal;)+) => {
+        $(pub(super) const $constant: Family = family($name, $kind, &$labels, $help);)+
+        /// Every family that the gateway can expose.
+        pub const FAMILIES: &[Family] = &[$($constant),+];
+    };
+}
+
+families! {
+    REQUESTS = "vendorgate_requests_total" Counter ["vendor", "direction", "route", "status"]
+        "Exchanges that ended, by the status sent to the caller";
+    DURATION = "vendorgate_request_duration_seconds" Histogram ["vendor", "direction"]
+        "Time from a request's head to the last byte of its answer";
+    OVERHEAD = "vendorgate_overhead_seconds" Histogram ["direction"]
+        "Time spent in the gateway itself, per exchange";
+    DENIALS = "vendorgate_denials_total" Counter ["vendor", "direction", "reason"]
+        "Requests refused or cut short, by reason";
+    IN_FLIGHT = "vendorgate_in_flight" Gauge ["vendor", "direction"]
+        "Requests whose last byte has not left yet";
+    RECORDS = "vendorgate_records_total" Counter ["vendor", "direction", "route"]
+        "Records that left, as counted in the bodies";
+    BYTES = "vendorgate_bytes_total" Counter ["vendor", "direction"]
+        "Body bytes that left: answers on ingress, requests on egress";
+    PII_VALUES = "vendorgate_pii_values_total" Counter ["vendor", "direction", "route", "treatment"]
+        "Values treated on their way, by treatment";
+    KILLED = "vendorgate_killed" Gauge ["vendor"]
+        "1 while the vendor is cut off, wholly or in part";
+    SEVERED = "vendorgate_severed_total" Counter ["vendor"]
+        "Exchanges that were ended in flight";
+    SEVER = "vendorgate_sever_seconds" Histogram []
+        "Time from a kill to the end of the last exchange that it severed";
+    TOKEN_AGE = "vendorgate_token_age_seconds" Gauge ["vendor"]
+        "Time since the vendor's newest token in use was issued";
+    KEY_AGE = "vendorgate_signing_key_age_seconds" Gauge ["vendor"]
+        "Time since the oldest signing key still offered was first seen";
+    JWKS_REFRESH = "vendorgate_jwks_refresh_total" Counter ["vendor", "result"]
+        "Fetches of the vendor's signing keys";
+    CONTRACT_END = "vendorgate_contract_end_timestamp_seconds" Gauge ["vendor"]
+        "When the vendor's contract ends, in seconds since 1970";
+    LIMIT_REMAINING = "vendorgate_limit_remaining_ratio" Gauge ["vendor", "limit"]
+        "Share of a limit that is left, from 1 to 0";
+    TOKEN_CACHE = "vendorgate_token_cache_total" Counter ["result"]
+        "Look-ups of verified tokens";
+    ANOMALY = "vendorgate_anomaly_score" Gauge ["vendor", "signal"]
+        "How far the vendor's traffic is from its habit";
+    GENERATION = "vendorgate_config_generation" Gauge []
+        "Number of the config in force, counted from 1 at start";
+    RELOAD = "vendorgate_config_reload_total" Counter ["result"]
+        "Attempts to load a changed config";
+    STATE_ERRORS = "vendorgate_state_errors_total" Counter ["store"]
+        "Failed reads and writes of durable or shared state";
+    BUILD = "vendorgate_build_info" Gauge ["version", "commit"]
+        "1, with the version and commit of this build as labels";
+    PROCESS_CPU = "process_cpu_seconds_total" Counter []
+        "User and system CPU time of the process";
+    PROCESS_RESIDENT = "process_resident_memory_bytes" Gauge []
+        "Resident memory of the process";
+    PROCESS_VIRTUAL = "process_virtual_memory_bytes" Gauge []
+        "Virtual memory of the process";
+    PROCESS_OPEN_FDS = "process_open_fds" Gauge []
+        "Open file descriptors of the process";
+    PROCESS_MAX_FDS = "process_max_fds" Gauge []
+        "Most file descriptors that the process may open";
+    PROCESS_THREADS = "process_threads" Gauge []
+        "Threads of the process";
+    PROCESS_START = "process_start_time_seconds" Gauge []
+        "When the process started, in seconds since 1970";
+}
+
+/// The samples of one scrape, by family.
+#[derive(Debug, Default)]
+pub(super) struct Page(BTreeMap<&'static str, MetricFamily>);
+
+impl Page {
+    pub(super) fn counter(&mut self, family: &Family, labels: &[&str], value: f64) {
+        let mut counter = proto::Counter::default();
+        counter.set_value(value);
+        self.push(family, labels, |metric| metric.set_counter(counter));
+    }
+
+    pub(super) fn gauge(&mut self, family: &Family, labels: &[&str], value: f64) {
+        let mut gauge = proto::Gauge::default();
+        gauge.set_value(value);
+        self.push(family, labels, |metric| metric.set_gauge(gauge));
+    }
+
+    pub(super) fn histogram(&mut self, family: &Family, labels: &[&str], reading: &Reading) {
+        let mut histogram = proto::Histogram::default();
+        histogram.set_sample_count(reading.count);
+        histogram.set_sample_sum(reading.sum_secs);
+        histogram.set_bucket(reading.cumulative.iter().map(|&(bound, count)| bucket(bound, count)).collect());
+        self.push(family, labels, |metric| metric.set_histogram(histogram));
+    }
+
+    pub(super) fn into_families(self) -> Vec<MetricFamily> {
+        self.0.into_values().collect()
+    }
+
+    fn push(&mut self, family: &Family, labels: &[&str], fill: impl FnOnce(&mut proto::Metric)) {
+        debug_assert_eq!(family.labels.len(), labels.len(), "{}", family.name);
+        let pairs = family.labels.iter().zip(labels).map(|(name, value)| pair(name, value)).collect();
+        let mut metric = proto::Metric::from_label(pairs);
+        fill(&mut metric);
+        self.0.entry(family.name).or_insert_with(|| empty(family)).mut_metric().push(metric);
+    }
+}
+
+impl Family {
+    /// What the registry knows a family by.
+    pub(super) fn describe(&self) -> prometheus::Result<Desc> {
+        let labels = self.labels.iter().map(|&label| label.to_owned()).collect();
+        Desc::new(self.name.to_owned(), self.help.to_owned(), labels, Default::default())
+    }
+}
+
+fn empty(family: &Family) -> MetricFamily {
+    let mut empty = MetricFamily::default();
+    empty.set_name(family.name.to_owned());
+    empty.set_help(family.help.to_owned());
+    empty.set_field_type(match family.kind {
+        Counter => MetricType::COUNTER,
+        Gauge => MetricType::GAUGE,
+        Histogram => MetricType::HISTOGRAM,
+    });
+    empty
+}
+
+fn pair(name: &str, value: &str) -> proto::LabelPair {
+    let mut pair = proto::LabelPair::default();
+    pair.set_name(name.to_owned());
+    pair.set_value(value.to_owned());
+    pair
+}
+
+fn bucket(bound: f64, count: u64) -> proto::Bucket {
+    let mut bucket = proto::Bucket::default();
+    bucket.set_upper_bound(bound);
+    bucket.set_cumulative_count(count);
+    bucket
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions_of_prometheus() {
+        let names: std::collections::BTreeSet<_> = FAMILIES.iter().map(|family| family.name).collect();
+        assert_eq!(names.len(), FAMILIES.len());
+        for family in FAMILIES {
+            assert_eq!(family.name.ends_with("_total"), family.kind == Counter, "{}", family.name);
+            assert!(!family.help.is_empty() && !family.help.ends_with('.'), "{}", family.name);
+            assert!(family.describe().is_ok(), "{}", family.name);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What the gateway counts by: a handle per vendor, per vendor and direction, and per route, made when a config is
+//! loaded and kept by whoever handles the traffic.
+//!
+//! Counting through a handle takes no lock, looks nothing up, allocates nothing and formats nothing.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use super::cells::{Buckets, Cells, Reading};
+use super::labels::Limit;
+use super::route_metrics::RouteMetrics;
+use crate::model::{Direction, Reason, UnixTime, VendorId};
+
+/// The route label of an exchange that no route of the contract matched: no config can name a route so.
+pub const UNMATCHED: &str = "_unmatched";
+
+/// Upper bounds of a request's duration, in nanoseconds: those of OpenTelemetry's `http.server.request.duration`.
+pub(super) const DURATION_BOUNDS: [u64; 14] = {
+    let millis = [5, 10, 25, 50, 75, 100, 250, 500, 750, 1_000, 2_500, 5_000, 7_500, 10_000];
+    let mut nanos = [0; 14];
+    let mut i = 0;
+    while i < millis.len() {
+        nanos[i] = millis[i] * 1_000_000;
+        i += 1;
+    }
+    nanos
+};
+
+/// What is counted per vendor, whichever way its traffic goes.
+#[derive(Debug)]
+pub struct VendorMetrics {
+    pub(super) vendor: VendorId,
+    pub(super) killed: AtomicBool,
+    pub(super) severed: AtomicU64,
+    pub(super) newest_token_ms: AtomicU64,
+    pub(super) oldest_key_ms: AtomicU64,
+    pub(super) contract_end_secs: AtomicU64,
+    pub(super) limits: [AtomicU64; Limit::ALL.len()],
+    pub(super) refreshes: [AtomicU64; 2],
+    pub(super) anomalies: Mutex<BTreeMap<&'static str, f64>>,
+    traffic: [OnceLock<Arc<TrafficMetrics>>; Direction::ALL.len()],
+}
+
+impl VendorMetrics {
+    pub(super) fn new(vendor: VendorId) -> Self {
+        Self {
+            vendor,
+            killed: AtomicBool::new(false),
+            severed: AtomicU64::new(0),
+            newest_token_ms: AtomicU64::new(0),
+            oldest_key_ms: AtomicU64::new(0),
+            contract_end_secs: AtomicU64::new(0),
+            limits: std::array::from_fn(|_| AtomicU64::new(f64::NAN.to_bits())),
+            refreshes: Default::default(),
+            anomalies: Mutex::default(),
+            traffic: Default::default(),
+        }
+    }
+
+    /// What is counted of this vendor's traffic in one direction; its series exist from the first call on.
+    pub fn traffic(&self, direction: Direction) -> &Arc<TrafficMetrics> {
+        self.traffic[direction.index()].get_or_init(|| Arc::new(TrafficMetrics::new()))
+    }
+
+    /// Says whether the vendor is cut off, wholly or in part.
+    pub fn killed(&self, killed: bool) {
+        self.killed.store(killed, Ordering::Relaxed);
+    }
+
+    /// Counts exchanges that were ended in flight.
+    pub fn severed(&self, exchanges: u64) {
+        self.severed.fetch_add(exchanges, Ordering::Relaxed);
+    }
+
+    /// Notes a token in use. Costs a read where a newer one was noted before.
+    pub fn token_issued_at(&self, issued_at: UnixTime) {
+        if self.newest_token_ms.load(Ordering::Relaxed) < issued_at.as_millis() {
+            self.newest_token_ms.fetch_max(issued_at.as_millis(), Ordering::Relaxed);
+        }
+    }
+
+    /// Notes when the oldest signing key still offered was first seen.
+    pub fn oldest_key_first_seen(&self, first_seen: UnixTime) {
+        self.oldest_key_ms.store(first_seen.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Notes the end of the contract's last day.
+    pub fn contract_ends_at(&self, end: UnixTime) {
+        self.contract_end_secs.store(end.as_secs(), Ordering::Relaxed);
+    }
+
+    /// Notes which share of a limit is left, from 1 to 0.
+    pub fn limit_remaining(&self, limit: Limit, ratio: f64) {
+        self.limits[limit as usize].store(ratio.clamp(0.0, 1.0).to_bits(), Ordering::Relaxed);
+    }
+
+    /// Counts a fetch of the vendor's signing keys.
+    pub fn jwks_refreshed(&self, succeeded: bool) {
+        self.refreshes[usize::from(!succeeded)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes how unusual one signal of the traffic is.
+    pub fn anomaly(&self, signal: &'static str, score: f64) {
+        lock(&self.anomalies).insert(signal, score);
+    }
+
+    /// Drops the series of routes that `keep` does not name: called after a config was swapped.
+    pub fn retain_routes(&self, keep: impl Fn(Direction, &str) -> bool) {
+        for (direction, traffic) in self.directions() {
+            lock(&traffic.routes).retain(|route, _| keep(direction, route));
+        }
+    }
+
+    /// The directions that have been asked for.
+    pub(super) fn directions(&self) -> impl Iterator<Item = (Direction, &Arc<TrafficMetrics>)> {
+        Direction::ALL.into_iter().filter_map(|direction| Some((direction, self.traffic[direction.index()].get()?)))
+    }
+}
+
+const IN_FLIGHT: usize = Reason::ALL.len();
+const BYTES: usize = IN_FLIGHT + 1;
+const DURATION: Buckets = Buckets { first: BYTES + 1, bounds: &DURATION_BOUNDS };
+const TRAFFIC_NUMBERS: usize = DURATION.first + Buckets::slots(&DURATION_BOUNDS);
+
+/// What is counted per vendor and direction.
+#[derive(Debug)]
+pub struct TrafficMetrics {
+    cells: Cells,
+    routes: Mutex<BTreeMap<Box<str>, Arc<RouteMetrics>>>,
+    unmatched: Arc<RouteMetrics>,
+}
+
+impl TrafficMetrics {
+    pub(super) fn new() -> Self {
+        Self { cells: Cells::new(TRAFFIC_NUMBERS), routes: Mutex::default(), unmatched: Arc::default() }
+    }
+
+    /// The handle of a route, by the text that the contract gives it; the same one for as long as the route is kept.
+    pub fn route(&self, route: &str) -> Arc<RouteMetrics> {
+        Arc::clone(lock(&self.routes).entry(route.into()).or_default())
+    }
+
+    /// The handle of exchanges that were refused before a route was found.
+    pub fn unmatched(&self) -> &Arc<RouteMetrics> {
+        &self.unmatched
+    }
+
+    /// A request is in flight from here on.
+    pub fn enter(&self) {
+        self.cells.add(IN_FLIGHT, 1);
+    }
+
+    /// A request that entered has sent its last byte, or was dropped; `took` counts from its head.
+    pub fn leave(&self, took: Duration) {
+        self.cells.subtract(IN_FLIGHT, 1);
+        DURATION.observe(&self.cells, nanos(took));
+    }
+
+    /// Counts a request that was refused or cut short.
+    pub fn deny(&self, reason: Reason) {
+        self.cells.add(reason.index(), 1);
+    }
+
+    /// Counts body bytes that left: of answers on ingress, of requests on egress.
+    pub fn bytes(&self, bytes: u64) {
+        self.cells.add(BYTES, bytes);
+    }
+
+    /// Requests in flight now.
+    pub fn in_flight(&self) -> u64 {
+        // While threads add and take, a sum may dip below zero for an instant.
+        u64::try_from(self.cells.sum(IN_FLIGHT) as i64).unwrap_or(0)
+    }
+
+    /// How often this reason was given.
+    pub fn denials(&self, reason: Reason) -> u64 {
+        self.cells.sum(reason.index())
+    }
+
+    /// Body bytes that left.
+    pub fn bytes_sum(&self) -> u64 {
+        self.cells.sum(BYTES)
+    }
+
+    pub(super) fn duration(&self) -> Reading {
+        DURATION.read(&self.cells)
+    }
+
+    /// Every route's handle, and that of requests without one.
+    pub(super) fn each_route(&self, mut visit: impl FnMut(&str, &RouteMetrics)) {
+        visit(UNMATCHED, &self.unmatched);
+        for (route, metrics) in lock(&self.routes).iter() {
+            visit(route, metrics);
+        }
+    }
+}
+
+/// Counters stay true whatever a panicking thread was doing.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_keeps_its_counts_for_as_long_as_it_is_kept() {
+        let vendor = VendorMetrics::new(VendorId::parse("acme").unwrap());
+        let traffic = vendor.traffic(Direction::Ingress);
+        traffic.route("GET /a").records(1);
+        traffic.route("GET /b").records(2);
+        vendor.retain_routes(|direction, route| direction == Direction::Ingress && route == "GET /a");
+        let sums = ["GET /a", "GET /b"].map(|route| traffic.route(route).records_sum());
+        assert_eq!(sums, [1, 0]);
+        assert_eq!(vendor.directions().count(), 1, "egress was never asked for");
+    }
+
+    #[test]
+    fn traffic_is_in_flight_between_enter_and_leave() {
+        let vendor = VendorMetrics::new(VendorId::parse("acme").unwrap());
+        let traffic = vendor.traffic(Direction::Egress);
+        traffic.enter();
+        traffic.enter();
+        traffic.leave(Duration::from_millis(7));
+        traffic.deny(Reason::ScopeMissing);
+        traffic.bytes(10);
+        assert_eq!((traffic.in_flight(), traffic.bytes_sum(), traffic.duration().count), (1, 10, 1));
+        assert_eq!((traffic.denials(Reason::ScopeMissing), traffic.denials(Reason::TokenMissing)), (1, 0));
+    }
+}

@@ -1,0 +1,85 @@
+//! Label values that come from closed lists of our own.
+//!
+//! A word here stands in dashboards and alerts: it is never renamed.
+
+/// What happened to a personal value, as the label of `vendorgate_pii_values_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Treated {
+    /// A reversible token took its place.
+    Tokenize,
+    /// A keyed hash took its place.
+    Hash,
+    /// It was encrypted in its own format.
+    EncryptFormat,
+    /// Part of it was hidden.
+    Mask,
+    /// A constant took its place.
+    Redact,
+    /// It was left out.
+    Drop,
+    /// It was made coarser.
+    Generalize,
+    /// A token became the value again.
+    Reveal,
+}
+
+impl Treated {
+    /// Every treatment, in the order of its number.
+    pub const ALL: [Self; 8] = [
+        Self::Tokenize,
+        Self::Hash,
+        Self::EncryptFormat,
+        Self::Mask,
+        Self::Redact,
+        Self::Drop,
+        Self::Generalize,
+        Self::Reveal,
+    ];
+
+    /// The word used in config, metrics and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tokenize => "tokenize",
+            Self::Hash => "hash",
+            Self::EncryptFormat => "encrypt_format",
+            Self::Mask => "mask",
+            Self::Redact => "redact",
+            Self::Drop => "drop",
+            Self::Generalize => "generalize",
+            Self::Reveal => "reveal",
+        }
+    }
+
+    /// The treatment that the config calls so.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|treated| treated.as_str() == word)
+    }
+}
+
+/// A limit of a contract, as the label of `vendorgate_limit_remaining_ratio`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// Requests per time.
+    Requests,
+    /// Requests in flight.
+    Concurrency,
+    /// Records per window.
+    Records,
+    /// Bytes per window.
+    Bytes,
+}
+
+impl Limit {
+    /// Every limit, in the order of its number.
+    pub const ALL: [Self; 4] = [Self::Requests, Self::Concurrency, Self::Records, Self::Bytes];
+
+    /// The word used in config and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Concurrency => "concurrency",
+            Self::Records => "records",
+            Self::Bytes => "bytes",
+        }
+    }
+}

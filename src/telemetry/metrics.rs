@@ -1,0 +1,386 @@
+//! All metrics of one gateway: who hands out the handles, and what a scrape reads.
+//!
+//! Handles are made when a config is loaded, never while a request is handled. Series of vendors and routes that left
+//! the config are dropped by [`Metrics::retain_vendors`] and [`VendorMetrics::retain_routes`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use prometheus::Registry;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+
+use super::cells::{Buckets, Cells};
+use super::exposition::{self, Exposition};
+use super::families::{self, FAMILIES, Page};
+use super::handles::{TrafficMetrics, VendorMetrics, lock, nanos};
+use super::labels::{Limit, Treated};
+use super::process;
+use crate::model::{Clock, Direction, Reason, UnixTime, VendorId};
+
+/// The vendor label of requests from nobody known: no config can name a vendor so.
+pub const UNKNOWN_VENDOR: &str = "_unknown";
+
+/// Upper bounds of the gateway's own time, in nanoseconds: 10 µs to 100 ms.
+const OVERHEAD_BOUNDS: [u64; 13] = [
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+];
+
+/// Upper bounds of the time to sever, in nanoseconds: 100 µs to 1 s.
+const SEVER_BOUNDS: [u64; 9] =
+    [100_000, 500_000, 1_000_000, 5_000_000, 10_000_000, 50_000_000, 100_000_000, 500_000_000, 1_000_000_000];
+
+/// How a look-up in the verified-token cache ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheResult {
+    /// The token was known.
+    Hit,
+    /// Its signature had to be checked.
+    Miss,
+}
+
+/// A place of durable or shared state, as the label of `vendorgate_state_errors_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// The tables on this machine's disk.
+    Embedded,
+    /// The audit trail.
+    Audit,
+    /// The engine that a fleet shares.
+    Fleet,
+}
+
+impl Store {
+    const ALL: [(Self, &str); 3] = [(Self::Embedded, "embedded"), (Self::Audit, "audit"), (Self::Fleet, "fleet")];
+}
+
+const CACHE: usize = 0;
+const OVERHEAD: [Buckets; 2] = [
+    Buckets { first: 2, bounds: &OVERHEAD_BOUNDS },
+    Buckets { first: 2 + Buckets::slots(&OVERHEAD_BOUNDS), bounds: &OVERHEAD_BOUNDS },
+];
+const SEVER: Buckets = Buckets { first: OVERHEAD[1].first + Buckets::slots(&OVERHEAD_BOUNDS), bounds: &SEVER_BOUNDS };
+const RELOAD: usize = SEVER.first + Buckets::slots(&SEVER_BOUNDS);
+const STATE: usize = RELOAD + 2;
+const NUMBERS: usize = STATE + Store::ALL.len();
+
+/// All metrics of one gateway; cloning shares them.
+#[derive(Clone)]
+pub struct Metrics {
+    book: Arc<Book>,
+    registry: Registry,
+}
+
+type Hook = Box<dyn Fn() + Send + Sync>;
+
+struct Book {
+    clock: Clock,
+    cells: Cells,
+    generation: AtomicU64,
+    vendors: Mutex<BTreeMap<VendorId, Arc<VendorMetrics>>>,
+    unknown: [Arc<TrafficMetrics>; Direction::ALL.len()],
+    hooks: Mutex<Vec<Hook>>,
+}
+
+impl Metrics {
+    /// Metrics that start at zero; `clock` says how old tokens and keys are when someone asks.
+    ///
+    /// # Errors
+    /// When a family's description is refused, which a test of the table excludes.
+    pub fn new(clock: Clock) -> prometheus::Result<Self> {
+        let book = Arc::new(Book {
+            clock,
+            cells: Cells::new(NUMBERS),
+            generation: AtomicU64::new(0),
+            vendors: Mutex::default(),
+            unknown: std::array::from_fn(|_| Arc::new(TrafficMetrics::new())),
+            hooks: Mutex::default(),
+        });
+        let registry = Registry::new();
+        let descriptions = FAMILIES.iter().map(families::Family::describe).collect::<Result<_, _>>()?;
+        registry.register(Box::new(Reader { book: Arc::clone(&book), descriptions }))?;
+        Ok(Self { book, registry })
+    }
+
+    /// The handle of a vendor, the same one for as long as the vendor is kept.
+    pub fn vendor(&self, vendor: &VendorId) -> Arc<VendorMetrics> {
+        let mut vendors = lock(&self.book.vendors);
+        let fresh = || Arc::new(VendorMetrics::new(vendor.clone()));
+        Arc::clone(vendors.entry(vendor.clone()).or_insert_with(fresh))
+    }
+
+    /// The handle of requests that no contract covers.
+    pub fn unknown_vendor(&self, direction: Direction) -> &Arc<TrafficMetrics> {
+        &self.book.unknown[direction.index()]
+    }
+
+    /// Drops the series of vendors that `keep` does not name: called after a config was swapped.
+    pub fn retain_vendors(&self, keep: impl Fn(&VendorId) -> bool) {
+        lock(&self.book.vendors).retain(|vendor, _| keep(vendor));
+    }
+
+    /// Notes time spent in the gateway itself, for one exchange.
+    pub fn overhead(&self, direction: Direction, spent: Duration) {
+        OVERHEAD[direction.index()].observe(&self.book.cells, nanos(spent));
+    }
+
+    /// Notes how long a kill took to end what it severed.
+    pub fn severed_within(&self, span: Duration) {
+        SEVER.observe(&self.book.cells, nanos(span));
+    }
+
+    /// Counts a look-up of a verified token.
+    pub fn token_cache(&self, result: CacheResult) {
+        self.book.cells.add(CACHE + result as usize, 1);
+    }
+
+    /// Notes the number of the config in force.
+    pub fn config_generation(&self, generation: u64) {
+        self.book.generation.store(generation, Ordering::Relaxed);
+    }
+
+    /// Counts an attempt to load a changed config.
+    pub fn config_reloaded(&self, succeeded: bool) {
+        self.book.cells.add(RELOAD + usize::from(!succeeded), 1);
+    }
+
+    /// Counts a failed read or write of state.
+    pub fn state_error(&self, store: Store) {
+        self.book.cells.add(STATE + store as usize, 1);
+    }
+
+    /// Has `hook` called before each scrape, for what is cheaper to ask for than to keep up to date.
+    ///
+    /// It runs on the admin listener's thread and may set any handle; it may not add hooks or scrape.
+    pub fn before_scrape(&self, hook: impl Fn() + Send + Sync + 'static) {
+        lock(&self.book.hooks).push(Box::new(hook));
+    }
+
+    /// Where other rooms may register collectors of their own.
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Everything, in the format that a scraper asked for.
+    pub fn render(&self, format: Exposition) -> String {
+        for hook in lock(&self.book.hooks).iter() {
+            hook();
+        }
+        exposition::encode(format, &self.registry.gather())
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").field("vendors", &lock(&self.book.vendors).keys()).finish_non_exhaustive()
+    }
+}
+
+/// The book as the registry sees it.
+struct Reader {
+    book: Arc<Book>,
+    descriptions: Vec<Desc>,
+}
+
+impl Collector for Reader {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let mut page = Page::default();
+        self.book.read_own(&mut page);
+        let now = self.book.clock.now().wall;
+        let vendors: Vec<_> = lock(&self.book.vendors).values().cloned().collect();
+        for vendor in vendors {
+            read_vendor(&mut page, &vendor, now);
+        }
+        for (direction, traffic) in Direction::ALL.into_iter().zip(&self.book.unknown) {
+            read_traffic(&mut page, UNKNOWN_VENDOR, direction, traffic);
+        }
+        process::read(&mut page);
+        page.into_families()
+    }
+}
+
+impl Book {
+    fn read_own(&self, page: &mut Page) {
+        let count = |slot| self.cells.sum(slot) as f64;
+        for (result, word) in [(CacheResult::Hit, "hit"), (CacheResult::Miss, "miss")] {
+            page.counter(&families::TOKEN_CACHE, &[word], count(CACHE + result as usize));
+        }
+        for direction in Direction::ALL {
+            let reading = OVERHEAD[direction.index()].read(&self.cells);
+            page.histogram(&families::OVERHEAD, &[direction.as_str()], &reading);
+        }
+        page.histogram(&families::SEVER, &[], &SEVER.read(&self.cells));
+        page.gauge(&families::GENERATION, &[], self.generation.load(Ordering::Relaxed) as f64);
+        for (offset, result) in RESULTS.into_iter().enumerate() {
+            page.counter(&families::RELOAD, &[result], count(RELOAD + offset));
+        }
+        for (store, word) in Store::ALL {
+            page.counter(&families::STATE_ERRORS, &[word], count(STATE + store as usize));
+        }
+        let commit = option_env!("VENDORGATE_COMMIT").unwrap_or("unknown");
+        page.gauge(&families::BUILD, &[env!("CARGO_PKG_VERSION"), commit], 1.0);
+    }
+}
+
+/// How an attempt ended, in the order in which attempts are counted.
+const RESULTS: [&str; 2] = ["success", "failure"];
+
+fn read_vendor(page: &mut Page, metrics: &VendorMetrics, now: UnixTime) {
+    let vendor = metrics.vendor.as_str();
+    let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+    page.gauge(&families::KILLED, &[vendor], f64::from(u8::from(metrics.killed.load(Ordering::Relaxed))));
+    page.counter(&families::SEVERED, &[vendor], load(&metrics.severed) as f64);
+    let ages = [(&families::TOKEN_AGE, &metrics.newest_token_ms), (&families::KEY_AGE, &metrics.oldest_key_ms)];
+    for (family, since) in ages {
+        let since = load(since);
+        if since > 0 {
+            page.gauge(family, &[vendor], now.since(UnixTime::from_millis(since)).as_secs_f64());
+        }
+    }
+    for (offset, result) in RESULTS.into_iter().enumerate() {
+        page.counter(&families::JWKS_REFRESH, &[vendor, result], load(&metrics.refreshes[offset]) as f64);
+    }
+    let end = load(&metrics.contract_end_secs);
+    if end > 0 {
+        page.gauge(&families::CONTRACT_END, &[vendor], end as f64);
+    }
+    for (limit, ratio) in Limit::ALL.into_iter().zip(&metrics.limits) {
+        let ratio = f64::from_bits(load(ratio));
+        if !ratio.is_nan() {
+            page.gauge(&families::LIMIT_REMAINING, &[vendor, limit.as_str()], ratio);
+        }
+    }
+    for (signal, score) in lock(&metrics.anomalies).iter() {
+        page.gauge(&families::ANOMALY, &[vendor, signal], *score);
+    }
+    for (direction, traffic) in metrics.directions() {
+        read_traffic(page, vendor, direction, traffic);
+    }
+}
+
+fn read_traffic(page: &mut Page, vendor: &str, direction: Direction, traffic: &TrafficMetrics) {
+    let way = direction.as_str();
+    for reason in Reason::ALL {
+        page.counter(&families::DENIALS, &[vendor, way, reason.as_str()], traffic.denials(reason) as f64);
+    }
+    page.gauge(&families::IN_FLIGHT, &[vendor, way], traffic.in_flight() as f64);
+    page.counter(&families::BYTES, &[vendor, way], traffic.bytes_sum() as f64);
+    page.histogram(&families::DURATION, &[vendor, way], &traffic.duration());
+    traffic.each_route(|route, metrics| {
+        for (status, count) in metrics.requests() {
+            let status = status.map_or_else(|| "other".to_owned(), |status| status.to_string());
+            page.counter(&families::REQUESTS, &[vendor, way, route, &status], count as f64);
+        }
+        page.counter(&families::RECORDS, &[vendor, way, route], metrics.records_sum() as f64);
+        for treated in Treated::ALL {
+            let values = metrics.pii_values_sum(treated);
+            if values > 0 {
+                let labels = [vendor, way, route, treated.as_str()];
+                page.counter(&families::PII_VALUES, &labels, values as f64);
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A gateway in which everything that can be counted was counted.
+    fn busy() -> (Metrics, Clock) {
+        let clock = Clock::manual(UnixTime::from_secs(1_000));
+        let metrics = Metrics::new(clock.clone()).unwrap();
+        let vendor = metrics.vendor(&VendorId::parse("acme").unwrap());
+        for direction in Direction::ALL {
+            let traffic = vendor.traffic(direction);
+            traffic.enter();
+            traffic.leave(Duration::from_millis(12));
+            let route = traffic.route("GET /v1/customers/{id}");
+            route.request(200);
+            route.request(1);
+            Treated::ALL.into_iter().for_each(|treated| route.pii_values(treated, 2));
+            metrics.overhead(direction, Duration::from_micros(7));
+        }
+        vendor.killed(true);
+        vendor.token_issued_at(UnixTime::from_secs(940));
+        vendor.token_issued_at(UnixTime::from_secs(900));
+        vendor.oldest_key_first_seen(UnixTime::from_secs(1));
+        vendor.contract_ends_at(UnixTime::from_secs(5_000));
+        vendor.anomaly("volume", 0.5);
+        Limit::ALL.into_iter().for_each(|limit| vendor.limit_remaining(limit, 7.0));
+        metrics.token_cache(CacheResult::Miss);
+        metrics.state_error(Store::Fleet);
+        metrics.config_reloaded(false);
+        metrics.severed_within(Duration::from_micros(300));
+        (metrics, clock)
+    }
+
+    #[test]
+    fn every_family_of_the_table_is_exposed_and_none_beside_it() {
+        let text = busy().0.render(Exposition::Prometheus);
+        let mut exposed: Vec<_> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let mut promised: Vec<_> = FAMILIES.iter().map(|family| family.name).collect();
+        exposed.sort_unstable();
+        promised.sort_unstable();
+        assert_eq!(exposed, promised);
+    }
+
+    #[test]
+    fn samples_say_what_was_counted() {
+        let (metrics, clock) = busy();
+        clock.advance(Duration::from_secs(30));
+        let text = metrics.render(Exposition::Prometheus);
+        for line in [
+            "vendorgate_requests_total{vendor=\"acme\",direction=\"egress\",route=\"GET /v1/customers/{id}\",status=\"200\"} 1",
+            "vendorgate_requests_total{vendor=\"acme\",direction=\"ingress\",route=\"GET /v1/customers/{id}\",status=\"other\"} 1",
+            "vendorgate_request_duration_seconds_bucket{vendor=\"acme\",direction=\"ingress\",le=\"0.01\"} 0",
+            "vendorgate_request_duration_seconds_bucket{vendor=\"acme\",direction=\"ingress\",le=\"0.025\"} 1",
+            "vendorgate_overhead_seconds_bucket{direction=\"ingress\",le=\"0.00001\"} 1",
+            "vendorgate_token_age_seconds{vendor=\"acme\"} 90",
+            "vendorgate_signing_key_age_seconds{vendor=\"acme\"} 1029",
+            "vendorgate_limit_remaining_ratio{vendor=\"acme\",limit=\"records\"} 1",
+            "vendorgate_token_cache_total{result=\"miss\"} 1",
+            "vendorgate_state_errors_total{store=\"fleet\"} 1",
+            "vendorgate_config_reload_total{result=\"failure\"} 1",
+            "vendorgate_denials_total{vendor=\"_unknown\",direction=\"ingress\",reason=\"vendor_unknown\"} 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "missing: {line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_vendor_that_left_the_config_leaves_the_metrics() {
+        let (metrics, _) = busy();
+        metrics.retain_vendors(|vendor| vendor.as_str() != "acme");
+        assert!(!metrics.render(Exposition::OpenMetrics).contains("\"acme\""));
+    }
+
+    #[test]
+    fn hooks_run_before_each_scrape() {
+        let (metrics, _) = busy();
+        let vendor = metrics.vendor(&VendorId::parse("acme").unwrap());
+        metrics.before_scrape(move || vendor.limit_remaining(Limit::Bytes, 0.25));
+        let text = metrics.render(Exposition::Prometheus);
+        assert!(text.contains("vendorgate_limit_remaining_ratio{vendor=\"acme\",limit=\"bytes\"} 0.25\n"));
+    }
+}

@@ -1,0 +1,140 @@
+//! What the gateway counts per route: exchanges by status, records, treated values.
+//!
+//! An upstream chooses its statuses, so how many of them are told apart is bounded.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::cells::Cells;
+use super::handles::lock;
+use super::labels::Treated;
+use crate::bounds::ROUTE_STATUSES_MAX;
+
+/// Statuses that have a place of their own in every route: ours, and those that APIs answer with.
+const KNOWN: [u16; 15] = [200, 201, 204, 304, 400, 401, 403, 404, 413, 415, 429, 500, 502, 503, 504];
+const RECORDS: usize = Treated::ALL.len();
+const OTHER: usize = RECORDS + 1;
+const STATUSES: usize = OTHER + 1;
+/// Marks a status that came when all places were taken.
+const NO_PLACE: u8 = u8::MAX;
+const PLACES: usize = KNOWN.len() + ROUTE_STATUSES_MAX;
+
+/// What is counted per route.
+///
+/// An upstream chooses its statuses, so their number is bounded: those known beforehand, as many again as
+/// [`ROUTE_STATUSES_MAX`], and `other`.
+pub struct RouteMetrics {
+    cells: Cells,
+    /// By status less 100: 0 for one not seen yet, [`NO_PLACE`], else its place plus 1.
+    places: Box<[AtomicU8; 500]>,
+    /// The status at each place, in the order of arrival.
+    taken: Mutex<Vec<u16>>,
+}
+
+impl Default for RouteMetrics {
+    fn default() -> Self {
+        let metrics = Self {
+            cells: Cells::new(STATUSES + PLACES),
+            places: Box::new([const { AtomicU8::new(0) }; 500]),
+            taken: Mutex::default(),
+        };
+        for status in KNOWN {
+            metrics.place(status);
+        }
+        metrics
+    }
+}
+
+impl RouteMetrics {
+    /// Counts an exchange by the status that its caller was sent.
+    pub fn request(&self, status: u16) {
+        self.cells.add(self.slot(status), 1);
+    }
+
+    /// Counts records that left.
+    pub fn records(&self, records: u64) {
+        self.cells.add(RECORDS, records);
+    }
+
+    /// Counts values that were treated.
+    pub fn pii_values(&self, treated: Treated, values: u64) {
+        self.cells.add(treated as usize, values);
+    }
+
+    /// Records that left.
+    pub fn records_sum(&self) -> u64 {
+        self.cells.sum(RECORDS)
+    }
+
+    /// Values that were treated so.
+    pub fn pii_values_sum(&self, treated: Treated) -> u64 {
+        self.cells.sum(treated as usize)
+    }
+
+    /// Exchanges by status; `None` stands for all that have no place of their own.
+    pub fn requests(&self) -> Vec<(Option<u16>, u64)> {
+        let known = lock(&self.taken).clone();
+        let placed = known.iter().enumerate().map(|(place, status)| (Some(*status), self.cells.sum(STATUSES + place)));
+        placed.chain([(None, self.cells.sum(OTHER))]).filter(|(_, count)| *count > 0).collect()
+    }
+
+    fn slot(&self, status: u16) -> usize {
+        let Some(place) = status.checked_sub(100).and_then(|index| self.places.get(usize::from(index))) else {
+            return OTHER;
+        };
+        match place.load(Ordering::Relaxed) {
+            0 => self.place(status),
+            NO_PLACE => OTHER,
+            found => STATUSES + usize::from(found) - 1,
+        }
+    }
+
+    /// Gives a status a place, where one is left.
+    fn place(&self, status: u16) -> usize {
+        let mut taken = lock(&self.taken);
+        let known = taken.iter().position(|known| *known == status);
+        let free = taken.len() < PLACES;
+        if known.is_none() && free {
+            taken.push(status);
+        }
+        let place = known.or(free.then(|| taken.len() - 1));
+        if let Some(cell) = self.places.get(usize::from(status) - 100) {
+            cell.store(place.map_or(NO_PLACE, |place| place as u8 + 1), Ordering::Relaxed);
+        }
+        place.map_or(OTHER, |place| STATUSES + place)
+    }
+}
+
+impl std::fmt::Debug for RouteMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RouteMetrics").field("requests", &self.requests()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_cannot_make_series_without_end() {
+        let route = RouteMetrics::default();
+        (0..=u16::MAX).chain(200..205).for_each(|status| route.request(status));
+        let counts = route.requests();
+        assert_eq!(counts.len(), PLACES + 1);
+        assert_eq!(counts.iter().map(|(_, count)| count).sum::<u64>(), 65_536 + 5);
+        assert!(counts.contains(&(Some(200), 2)) && counts.contains(&(Some(504), 1)));
+        assert_eq!(route.slot(599), OTHER);
+    }
+
+    #[test]
+    fn statuses_records_and_values_are_counted_apart() {
+        let route = RouteMetrics::default();
+        route.request(200);
+        route.request(418);
+        route.records(7);
+        route.pii_values(Treated::Reveal, 3);
+        assert_eq!(route.requests(), [(Some(200), 1), (Some(418), 1)]);
+        assert_eq!((route.records_sum(), route.pii_values_sum(Treated::Reveal)), (7, 3));
+        assert_eq!(route.pii_values_sum(Treated::Drop), 0);
+    }
+}
