@@ -56,6 +56,13 @@ pub const KEY_BYTES_MAX: usize = 2 * 1024;
 
 // store
 
+/// Most batches that wait for the disk: at one commit in 4 ms and [`STORE_GROUP_MAX`] a commit, a quarter of a second.
+pub const STORE_QUEUE_MAX: usize = 64 * 1024;
+/// Most batches in one commit: bounds the memory of a transaction.
+pub const STORE_GROUP_MAX: usize = 1024;
+/// Page cache of the state file: all of it, usually.
+pub const STORE_CACHE_BYTES: usize = 16 * 1024 * 1024;
+
 // telemetry
 
 /// Most shares of one metric: more cores than this share their shares, so that memory per series stays small.

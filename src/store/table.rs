@@ -1,0 +1,194 @@
+//! Tables, rows and batches: the words in which other rooms speak to the store.
+//!
+//! A row is one version byte and JSON: readable with ordinary tools when it matters, and cheap enough for what is
+//! written here. A version that the program does not know is an error, never a default.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A named table of byte keys. The list is closed so that two rooms can never share one by accident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Table(pub(super) &'static str);
+
+impl Table {
+    /// Kills by vendor, with who, why and the evidence.
+    pub const KILLS: Self = Self("kills");
+    /// Kills to come, by time.
+    pub const SCHEDULED_KILLS: Self = Self("scheduled_kills");
+    /// The last drill of each vendor.
+    pub const DRILLS: Self = Self("drills");
+    /// Events that hooks have yet to hear of, in order.
+    pub const HOOK_QUEUE: Self = Self("hook_queue");
+    /// Revoked tokens, clients and times of issue.
+    pub const REVOCATIONS: Self = Self("revocations");
+    /// The newest `iat` that each client has used.
+    pub const ROTATION_MARKS: Self = Self("rotation_marks");
+    /// When each signing key was first seen.
+    pub const SIGNING_KEYS: Self = Self("signing_keys");
+    /// What is spent of each budget window.
+    pub const BUDGETS: Self = Self("budgets");
+    /// The salt of each vendor's token keys; deleting it shreds the tokens.
+    pub const SALTS: Self = Self("salts");
+    /// Exposure by vendor, route, field and hour.
+    pub const EXPOSURE: Self = Self("exposure");
+
+    /// All of them, in no promised order.
+    pub const ALL: [Self; 10] = [
+        Self::KILLS,
+        Self::SCHEDULED_KILLS,
+        Self::DRILLS,
+        Self::HOOK_QUEUE,
+        Self::REVOCATIONS,
+        Self::ROTATION_MARKS,
+        Self::SIGNING_KEYS,
+        Self::BUDGETS,
+        Self::SALTS,
+        Self::EXPOSURE,
+    ];
+
+    /// The name in the file.
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+/// A typed row: it knows its table and the version it is written in.
+pub trait Row: Serialize + DeserializeOwned {
+    /// Where rows of this type live.
+    const TABLE: Table;
+    /// What this program writes; raised when the shape changes.
+    const VERSION: u8;
+
+    /// Reads a row of an older version. The default knows none.
+    ///
+    /// # Errors
+    /// [`RowError::Version`] for versions that this program does not read.
+    fn upgrade(version: u8, _json: &[u8]) -> Result<Self, RowError> {
+        Err(RowError::Version { found: version, known: Self::VERSION })
+    }
+}
+
+/// Why bytes are not a row, or a row not bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum RowError {
+    /// Written by another version of this program.
+    #[error("row has version {found}, and this program reads {known}")]
+    Version {
+        /// What the row says.
+        found: u8,
+        /// What this program reads.
+        known: u8,
+    },
+    /// Not even a version.
+    #[error("row is empty")]
+    Empty,
+    /// Not the JSON of this type.
+    #[error("row is not what its table holds")]
+    Json(#[from] serde_json::Error),
+}
+
+/// A row as the bytes that are stored.
+///
+/// # Errors
+/// [`RowError::Json`] where the type has no JSON form, such as a map with keys that are no text.
+pub fn encode<R: Row>(row: &R) -> Result<Vec<u8>, RowError> {
+    let mut bytes = vec![R::VERSION];
+    serde_json::to_writer(&mut bytes, row)?;
+    Ok(bytes)
+}
+
+/// Stored bytes as the row that they are.
+///
+/// # Errors
+/// [`RowError`] when they are not one.
+pub fn decode<R: Row>(bytes: &[u8]) -> Result<R, RowError> {
+    let (version, json) = bytes.split_first().ok_or(RowError::Empty)?;
+    if *version == R::VERSION { Ok(serde_json::from_slice(json)?) } else { R::upgrade(*version, json) }
+}
+
+/// Changes that happen together or not at all, across any tables.
+#[derive(Debug, Default, Clone)]
+pub struct Batch {
+    pub(super) changes: Vec<Change>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Change {
+    Put { table: Table, key: Vec<u8>, value: Vec<u8> },
+    Delete { table: Table, key: Vec<u8> },
+}
+
+impl Batch {
+    /// No changes yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a row.
+    ///
+    /// # Errors
+    /// [`RowError::Json`] as [`encode`] has it.
+    pub fn put<R: Row>(&mut self, key: &[u8], row: &R) -> Result<(), RowError> {
+        let value = encode(row)?;
+        self.put_bytes(R::TABLE, key, value);
+        Ok(())
+    }
+
+    /// Sets opaque bytes, for owners with an encoding of their own.
+    pub fn put_bytes(&mut self, table: Table, key: &[u8], value: Vec<u8>) {
+        self.changes.push(Change::Put { table, key: key.to_vec(), value });
+    }
+
+    /// Removes a key; one that is not there is no error.
+    pub fn delete(&mut self, table: Table, key: &[u8]) {
+        self.changes.push(Change::Delete { table, key: key.to_vec() });
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+    struct Mark {
+        newest: u64,
+    }
+
+    impl Row for Mark {
+        const TABLE: Table = Table::ROTATION_MARKS;
+        const VERSION: u8 = 2;
+
+        fn upgrade(version: u8, json: &[u8]) -> Result<Self, RowError> {
+            match version {
+                1 => Ok(Self { newest: serde_json::from_slice(json)? }),
+                found => Err(RowError::Version { found, known: Self::VERSION }),
+            }
+        }
+    }
+
+    #[test]
+    fn rows_carry_their_version() {
+        let bytes = encode(&Mark { newest: 7 }).unwrap();
+        assert_eq!(bytes, b"\x02{\"newest\":7}");
+        assert_eq!(decode::<Mark>(&bytes).unwrap(), Mark { newest: 7 });
+        assert_eq!(decode::<Mark>(b"\x017").unwrap(), Mark { newest: 7 }, "an older version is upgraded");
+    }
+
+    #[test]
+    fn what_is_not_a_row_is_an_error() {
+        for bytes in [&b""[..], b"\x02", b"\x02{}", b"\x02{\"newest\":-1}", b"\x03{\"newest\":7}"] {
+            assert!(decode::<Mark>(bytes).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn table_names_are_unique() {
+        let names: std::collections::BTreeSet<_> = Table::ALL.iter().map(|t| t.name()).collect();
+        assert_eq!(names.len(), Table::ALL.len());
+    }
+}
