@@ -95,6 +95,32 @@ pub const BODY_IDLE_DEADLINE: Duration = Duration::from_secs(60);
 /// What is held of a treated body before its head is sent, as far as it is at hand: most bodies are then checked whole.
 pub const HOLD_BYTES_MAX: usize = 64 * 1024;
 
+// route
+
+/// Most routes of one contract and direction: more is a generated file that nobody reviews.
+pub const ROUTES_MAX: usize = 1_000;
+/// Most captures of one route, so that a lookup returns them in place.
+pub const ROUTE_CAPTURES_MAX: usize = 8;
+
 // config
+
+/// Largest file of a config: a thousand routes with a dozen rules each fit several times.
+pub const CONFIG_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Most contracts of one gateway.
+pub const CONTRACTS_MAX: usize = 10_000;
+/// Requests per second of a vendor whose contract names no rate.
+pub const REQUESTS_PER_SECOND_DEFAULT: u32 = 100;
+/// Requests at once of a vendor whose contract names no concurrency.
+pub const CONCURRENCY_DEFAULT: u32 = 100;
+/// Records per minute of a vendor whose contract names no budget: a page of a hundred records each half second.
+pub const RECORDS_PER_MINUTE_DEFAULT: u64 = 12_000;
+/// Body bytes per minute of a vendor whose contract names no budget.
+pub const BYTES_PER_MINUTE_DEFAULT: u64 = 1024 * 1024 * 1024;
+/// Time between two fetches of a JWKS, before jitter, unless a contract says otherwise.
+pub const JWKS_REFRESH: Duration = Duration::from_secs(300);
+/// Clock skew granted to a token, unless a contract says otherwise.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(30);
+/// Most clock skew that a contract may grant: more would undo short lifetimes.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(300);
 
 // admin

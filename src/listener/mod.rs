@@ -9,5 +9,5 @@ mod tls;
 mod worker;
 
 pub use accept::{Bound, bind};
-pub use tls::{ClientAuth, TlsError, TlsFiles, server_config};
+pub use tls::{TlsError, server_config};
 pub use worker::{Front, Worker, spawn};

@@ -6,31 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::{Error as PemError, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-/// The files of a TLS listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// Certificate chain, PEM.
-    pub cert: PathBuf,
-    /// Private key, PEM.
-    pub key: PathBuf,
-    /// Authorities of client certificates, PEM, and whether one must be presented.
-    pub client: Option<(PathBuf, ClientAuth)>,
-}
-
-/// Whether a peer must present a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientAuth {
-    /// One that is presented must be valid; none is fine.
-    Optional,
-    /// No handshake without a valid one.
-    Required,
-}
+use crate::config::{ClientCertificate, Tls};
 
 /// Why a TLS listener cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +41,7 @@ pub enum TlsError {
 ///
 /// # Errors
 /// [`TlsError`] names the file.
-pub fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn server_config(files: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
     let certs = certificates(&files.cert)?;
     let key =
         PrivateKeyDer::from_pem_file(&files.key).map_err(|error| file_error(&files.key, "no private key", error))?;
@@ -66,9 +49,9 @@ pub fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Identity)?;
-    let builder = match &files.client {
+    let builder = match client_verifier(&files.client, provider)? {
         None => builder.with_no_client_auth(),
-        Some((path, auth)) => builder.with_client_cert_verifier(client_verifier(path, *auth, provider)?),
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
     };
     let mut config = builder.with_single_cert(certs, key).map_err(TlsError::Identity)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -76,20 +59,20 @@ pub fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
 }
 
 fn client_verifier(
-    path: &Path,
-    auth: ClientAuth,
-    provider: Arc<rustls::crypto::CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    client: &ClientCertificate,
+    provider: Arc<CryptoProvider>,
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
+    let (ClientCertificate::Optional { ca } | ClientCertificate::Required { ca }) = client else { return Ok(None) };
     let mut roots = RootCertStore::empty();
-    for cert in certificates(path)? {
+    for cert in certificates(ca)? {
         roots.add(cert).map_err(TlsError::Identity)?;
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-    let builder = match auth {
-        ClientAuth::Optional => builder.allow_unauthenticated(),
-        ClientAuth::Required => builder,
+    let builder = match client {
+        ClientCertificate::Optional { .. } => builder.allow_unauthenticated(),
+        ClientCertificate::None | ClientCertificate::Required { .. } => builder,
     };
-    builder.build().map_err(TlsError::ClientAuthorities)
+    builder.build().map(Some).map_err(TlsError::ClientAuthorities)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

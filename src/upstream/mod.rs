@@ -4,9 +4,9 @@
 //! sends a request twice that could have arrived once, and never dials an address that was not checked.
 
 mod connect;
-mod origin;
 mod pool;
+mod settings;
 
-pub use connect::{Connector, ConnectorError};
-pub use origin::{Origin, OriginError};
-pub use pool::{Lease, SendError, Settings, Upstream};
+pub use connect::{Connection, Connector, ConnectorError};
+pub use pool::{Lease, SendError, Upstream};
+pub use settings::{BaseUrl, BaseUrlError, Networks, Scheme, Settings};

@@ -12,21 +12,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use super::{Connector, ConnectorError, Origin};
+use super::{Connector, ConnectorError};
 use crate::bounds;
 use crate::http::GatewayBody;
 use crate::model::Moment;
-
-/// How an upstream is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// Where it is.
-    pub origin: Origin,
-    /// Time to connect, TLS included.
-    pub connect_timeout: Duration,
-    /// Time to the head of an answer.
-    pub response_timeout: Duration,
-}
 
 /// One vendor's connections to one upstream.
 #[derive(Debug)]
@@ -88,7 +77,7 @@ impl Upstream {
     /// A pool with no connections yet.
     pub fn new(connector: Connector, response_timeout: Duration, workers: usize) -> Self {
         Self {
-            host: connector.origin().host_header(),
+            host: HeaderValue::try_from(connector.base().authority()).unwrap_or(HeaderValue::from_static("")),
             connector,
             response_timeout,
             shards: (0..workers.max(1)).map(|_| Shard::default()).collect(),
@@ -103,7 +92,7 @@ impl Upstream {
 
     /// The path in front of every request's.
     pub fn base_path(&self) -> &str {
-        self.connector.origin().base_path()
+        self.connector.base().path()
     }
 
     /// Sends a request and waits for the head of its answer.

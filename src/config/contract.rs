@@ -1,0 +1,147 @@
+//! What one vendor may do: the checked form of one contract file.
+//!
+//! Two contracts are equal when they ask the same of the gateway, so a reload leaves an unchanged vendor alone.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Method;
+
+use crate::identity;
+use crate::meter::Limits;
+use crate::model::{Direction, ScopeSet, UnixTime, VendorId};
+use crate::pii::Rules;
+use crate::route::{Captures, Conflict, RouteIndex, RoutePattern, Table};
+use crate::upstream;
+
+/// One vendor's contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contract {
+    /// The unit of identity, limits, metrics and kill.
+    pub vendor: VendorId,
+    /// The name that people know.
+    pub name: String,
+    /// Who answers for this vendor within the company.
+    pub owner: String,
+    /// Whom to reach at the vendor when something has happened.
+    pub security_contact: String,
+    /// Where customers meet this vendor.
+    pub journey: Vec<String>,
+    /// Where the vendor processes data; empty when the contract does not say.
+    pub region: String,
+    /// The first instant: 00:00 UTC of the first day.
+    pub starts: UnixTime,
+    /// The first instant after: 00:00 UTC of the day after the last day.
+    pub ends: UnixTime,
+    /// Whether scopes, routes, limits and PII bind, or only report.
+    pub mode: Mode,
+    /// How the vendor proves who it is. Always there when there are ingress routes.
+    pub identity: Option<identity::Settings>,
+    /// The most scopes this vendor can ever have.
+    pub scopes: ScopeSet,
+    /// How much may pass. Every field is there: defaults are filled in.
+    pub limits: Limits,
+    /// What the vendor may call.
+    pub ingress: Routes,
+    /// What we may send it: every route's upstream is the vendor's own API.
+    pub egress: Routes,
+}
+
+/// Whether a contract binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// What it does not grant is refused.
+    Enforce,
+    /// Scopes, routes, limits and PII report what they would do; identity, dates and kill still hold.
+    Observe,
+}
+
+/// One route, of either direction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Methods and path; its text is the route's name everywhere.
+    pub pattern: RoutePattern,
+    /// What a token must hold; empty outward, where we are the caller.
+    pub scopes: ScopeSet,
+    /// Where requests go.
+    pub upstream: Arc<upstream::Settings>,
+    /// Limits of this route beside the vendor's; `None` in a field adds none.
+    pub limits: Limits,
+    /// What is asked of the request.
+    pub request: Rules,
+    /// What is asked of the response.
+    pub response: Rules,
+}
+
+/// The routes of one direction, ready to be looked up in. Equal by its list.
+#[derive(Clone, Default)]
+pub struct Routes {
+    list: Arc<[Route]>,
+    table: Arc<Table>,
+}
+
+impl Contract {
+    /// The routes of a direction.
+    pub const fn routes(&self, direction: Direction) -> &Routes {
+        match direction {
+            Direction::Ingress => &self.ingress,
+            Direction::Egress => &self.egress,
+        }
+    }
+
+    /// Whether the contract's days include this instant.
+    pub fn in_force(&self, now: UnixTime) -> bool {
+        self.starts <= now && now < self.ends
+    }
+}
+
+impl Mode {
+    /// The word in config.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Observe => "observe",
+        }
+    }
+}
+
+impl Routes {
+    /// Builds the look-up table of a list.
+    ///
+    /// # Errors
+    /// Every pair of routes between which a request could not choose.
+    pub fn new(list: Vec<Route>) -> Result<Self, Vec<Conflict>> {
+        let table = Table::new(list.iter().map(|route| &route.pattern))?;
+        Ok(Self { list: list.into(), table: Arc::new(table) })
+    }
+
+    /// The route of a request, by its canonical path without query.
+    pub fn find(&self, method: &Method, path: &str) -> Option<(RouteIndex, &Route, Captures)> {
+        let (index, captures) = self.table.find(method, path)?;
+        Some((index, self.list.get(index.get())?, captures))
+    }
+
+    /// All routes, in the order of the contract.
+    pub fn as_slice(&self) -> &[Route] {
+        &self.list
+    }
+
+    /// Whether the contract has none in this direction.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+impl PartialEq for Routes {
+    fn eq(&self, other: &Self) -> bool {
+        self.list == other.list
+    }
+}
+
+impl Eq for Routes {}
+
+impl fmt::Debug for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.list.iter()).finish()
+    }
+}

@@ -1,0 +1,229 @@
+//! What the program runs on: the checked form of the main file.
+//!
+//! Whoever holds a [`Config`] holds one without faults. It is data: it opens no socket and no secret.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Contract;
+use crate::model::VendorId;
+use crate::upstream;
+
+/// A whole configuration, contracts and operators included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where the gateway listens.
+    pub listeners: Listeners,
+    /// Where durable state is kept.
+    pub state: State,
+    /// Where key material is.
+    pub keys: Keys,
+    /// The internal APIs, in the order of the file.
+    pub upstreams: Vec<Arc<upstream::Settings>>,
+    /// One per vendor, sorted by vendor. Shared, so that a reload can tell by equality which vendors changed.
+    pub contracts: Vec<Arc<Contract>>,
+    /// Who may use the admin listener.
+    pub operators: Vec<Operator>,
+    /// How the gateway stops.
+    pub drain: Drain,
+    /// How it speaks.
+    pub log: Log,
+}
+
+impl Config {
+    /// The contract of a vendor.
+    pub fn contract(&self, vendor: &VendorId) -> Option<&Arc<Contract>> {
+        let place = self.contracts.binary_search_by(|contract| contract.vendor.cmp(vendor)).ok()?;
+        self.contracts.get(place)
+    }
+}
+
+/// Bound sockets by direction. At least one of `ingress` and `egress` is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listeners {
+    /// Where vendors call.
+    pub ingress: Option<Listener>,
+    /// Where our services call vendors.
+    pub egress: Option<Listener>,
+    /// Where operators and probes call.
+    pub admin: Option<Listener>,
+}
+
+/// One socket to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// The address; port 0 asks the system for a free one.
+    pub bind: SocketAddr,
+    /// Its certificate; absent in clear.
+    pub tls: Option<Tls>,
+    /// Whether HTTP/2 is spoken beside HTTP/1.1.
+    pub http2: bool,
+}
+
+/// TLS of a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub cert: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// Whether a peer must show a certificate, and who may have signed it.
+    pub client: ClientCertificate,
+}
+
+/// What a listener asks of its peers' certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// None is asked for.
+    None,
+    /// One is asked for; a peer without passes the handshake, a peer with a bad one does not.
+    Optional {
+        /// The authorities, PEM.
+        ca: PathBuf,
+    },
+    /// One is demanded.
+    Required {
+        /// The authorities, PEM.
+        ca: PathBuf,
+    },
+}
+
+/// Where durable state is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// A folder of the gateway's own; the admin Unix socket stands in it.
+    pub path: PathBuf,
+}
+
+/// Where key material is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// The master key's file. Always there when a contract tokenizes, hashes, encrypts or counts subjects.
+    pub master: Option<PathBuf>,
+}
+
+/// A named person or machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// The name that the audit trail shows.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// SHA-256 of its token, so that the file holds no secret.
+    pub token_sha256: [u8; 32],
+}
+
+/// What an operator may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Reads.
+    Viewer,
+    /// Also kills, drills and revokes.
+    Operator,
+    /// Also restores and reloads.
+    Admin,
+    /// Reads, and reveals tokens; apart from the others.
+    Privacy,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Admin, Self::Privacy];
+
+    /// The word in config.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+            Self::Privacy => "privacy",
+        }
+    }
+
+    /// The role with this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+
+    /// Whether an operator of this role may do what asks for `needed`.
+    pub const fn permits(self, needed: Self) -> bool {
+        match needed {
+            Self::Viewer => true,
+            Self::Operator => matches!(self, Self::Operator | Self::Admin),
+            Self::Admin => matches!(self, Self::Admin),
+            Self::Privacy => matches!(self, Self::Privacy),
+        }
+    }
+}
+
+/// How the gateway stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// Time that in-flight requests get to end.
+    pub deadline: Duration,
+}
+
+/// How the gateway speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// For machines or for people.
+    pub format: LogFormat,
+    /// The least that is said.
+    pub level: LogLevel,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Words for a terminal.
+    Human,
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Only what has failed.
+    Error,
+    /// And what is about to.
+    Warn,
+    /// And one line an exchange.
+    Info,
+    /// And what led to it.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// All levels, the quietest first.
+    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+
+    /// The word in config, and the directive of a log filter.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn privacy_stands_apart_from_the_ladder() {
+        let may = |role: Role| Role::ALL.map(|needed| role.permits(needed));
+        assert_eq!(may(Role::Viewer), [true, false, false, false]);
+        assert_eq!(may(Role::Operator), [true, true, false, false]);
+        assert_eq!(may(Role::Admin), [true, true, true, false]);
+        assert_eq!(may(Role::Privacy), [true, false, false, true]);
+    }
+}

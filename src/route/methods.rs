@@ -1,0 +1,117 @@
+//! Sets of request methods, small enough to copy.
+//!
+//! `GET` brings `HEAD` along (RFC 9110 section 9.3.2: the same resource without its content). `CONNECT` and `TRACE` are in no
+//! set, not even in `*`: one opens tunnels, the other echoes credentials.
+
+use std::fmt;
+
+use http::Method;
+
+/// The methods that a set can name; every other one is only in `*`.
+const NAMED: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/// The place of all methods without a name of their own here.
+const OTHER: usize = NAMED.len();
+const GET: usize = 0;
+const HEAD: usize = 1;
+
+/// A set of request methods; never empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Methods(u8);
+
+impl Methods {
+    /// `*`: every method but `CONNECT` and `TRACE`.
+    pub const ANY: Self = Self(u8::MAX);
+    /// How many [`Methods::slot`]s there are.
+    pub(super) const SLOTS: usize = OTHER + 1;
+
+    /// Parses `*`, a method, or several separated by `|`. `None` for an unknown or repeated one.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self::ANY);
+        }
+        let mut set = 0u8;
+        for word in text.split('|') {
+            let bit = 1 << NAMED.iter().position(|name| *name == word)?;
+            if set & bit != 0 {
+                return None;
+            }
+            set |= bit;
+        }
+        Some(Self(if set & (1 << GET) != 0 { set | (1 << HEAD) } else { set }))
+    }
+
+    /// Whether a request with this method is meant.
+    pub fn contains(self, method: &Method) -> bool {
+        Self::slot(method).is_some_and(|slot| self.has(slot))
+    }
+
+    /// Whether both sets share a method.
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether every method of this set is in the other.
+    pub const fn within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+
+    /// How many methods, where all unnamed ones count as one.
+    pub(super) const fn size(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    /// A place in a table by method; none for `CONNECT` and `TRACE`.
+    pub(super) fn slot(method: &Method) -> Option<usize> {
+        match *method {
+            Method::GET => Some(GET),
+            Method::HEAD => Some(HEAD),
+            Method::CONNECT | Method::TRACE => None,
+            ref other => Some(NAMED.iter().position(|name| *name == other.as_str()).unwrap_or(OTHER)),
+        }
+    }
+
+    pub(super) const fn has(self, slot: usize) -> bool {
+        self.0 & (1 << slot) != 0
+    }
+}
+
+/// As in a contract: `HEAD` is left out where `GET` brings it.
+impl fmt::Display for Methods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::ANY {
+            return f.write_str("*");
+        }
+        let implied = |slot: usize| slot == HEAD && self.has(GET);
+        let shown = (0..OTHER).filter(|slot| self.has(*slot) && !implied(*slot));
+        for (i, slot) in shown.enumerate() {
+            write!(f, "{}{}", if i > 0 { "|" } else { "" }, NAMED[slot])?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_print_as_they_parse() {
+        for text in ["*", "GET", "HEAD", "POST", "GET|POST", "PUT|PATCH|DELETE", "OPTIONS"] {
+            assert_eq!(Methods::parse(text).expect(text).to_string(), text);
+        }
+        assert_eq!(Methods::parse("GET|HEAD"), Methods::parse("GET"));
+        for bad in ["", "get", "GET|", "|GET", "GET|GET", "CONNECT", "TRACE", "*|GET", "GET,POST", "GET POST", "FOO"] {
+            assert_eq!(Methods::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn get_brings_head_and_nothing_brings_connect_or_trace() {
+        let get = Methods::parse("GET").expect("set");
+        assert!(get.contains(&Method::HEAD) && !get.contains(&Method::POST));
+        assert!(!Methods::parse("HEAD").expect("set").contains(&Method::GET));
+        let purge = Method::from_bytes(b"PURGE").expect("method");
+        assert!(Methods::ANY.contains(&purge) && !get.contains(&purge));
+        assert!(!Methods::ANY.contains(&Method::CONNECT) && !Methods::ANY.contains(&Method::TRACE));
+    }
+}
