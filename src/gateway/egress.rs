@@ -1,0 +1,34 @@
+//! How one of our services names the vendor it calls: by the first segment of the path.
+//!
+//! The host that is dialled comes from the contract, never from the request.
+
+use crate::model::{Denial, Reason};
+
+/// The vendor that a canonical egress path names, and the path on the vendor's side.
+///
+/// # Errors
+/// [`Reason::DestinationUnknown`] when the path names no vendor.
+pub(super) fn split(path: &str) -> Result<(&str, &str), Denial> {
+    let rest = path.strip_prefix('/').unwrap_or(path);
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (vendor, path) = rest.split_at(end);
+    if vendor.is_empty() {
+        return Err(Denial::new(Reason::DestinationUnknown, "the path does not begin with a vendor's name"));
+    }
+    Ok((vendor, if path.is_empty() { "/" } else { path }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_segment_is_the_vendor() {
+        assert_eq!(split("/acme/v2/events"), Ok(("acme", "/v2/events")));
+        assert_eq!(split("/acme"), Ok(("acme", "/")));
+        assert_eq!(split("/acme/"), Ok(("acme", "/")));
+        for path in ["/", "//acme/v2"] {
+            assert_eq!(split(path).map_err(|denial| denial.reason), Err(Reason::DestinationUnknown), "{path}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The other end of a connection, as far as a request may know it.
+//!
+//! Made once a connection; what each request needs of it is ready as header values.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use ::http::HeaderValue;
+use rustls_pki_types::CertificateDer;
+
+use crate::model::Direction;
+
+/// The other end of a connection.
+#[derive(Debug)]
+pub struct Peer {
+    direction: Direction,
+    tls: bool,
+    address: SocketAddr,
+    forwarded_for: HeaderValue,
+    certificate: Option<CertificateDer<'static>>,
+    reset: AtomicBool,
+    flushes: AtomicU64,
+}
+
+impl Peer {
+    /// A peer in clear.
+    pub fn plain(address: SocketAddr, direction: Direction) -> Self {
+        Self::new(address, direction, false, None)
+    }
+
+    /// A peer under TLS, with the certificate that it proved to hold.
+    pub fn tls(address: SocketAddr, direction: Direction, certificate: Option<CertificateDer<'static>>) -> Self {
+        Self::new(address, direction, true, certificate)
+    }
+
+    fn new(address: SocketAddr, direction: Direction, tls: bool, certificate: Option<CertificateDer<'static>>) -> Self {
+        let text = address.ip().to_canonical().to_string();
+        let forwarded_for = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));
+        let (reset, flushes) = Default::default();
+        Self { direction, tls, address, forwarded_for, certificate, reset, flushes }
+    }
+
+    /// Which way its calls go.
+    pub const fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// Whether the connection is TLS.
+    pub const fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// Its address.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its address as `X-Forwarded-For` says it.
+    pub const fn forwarded_for(&self) -> &HeaderValue {
+        &self.forwarded_for
+    }
+
+    /// The certificate that it proved to hold.
+    pub const fn certificate(&self) -> Option<&CertificateDer<'static>> {
+        self.certificate.as_ref()
+    }
+
+    /// Asks for the connection to be reset when it closes, so that the kernel throws away what it still holds.
+    pub fn reset(&self) {
+        self.reset.store(true, Ordering::Release);
+    }
+
+    /// Whether the connection is to be reset.
+    pub fn is_reset(&self) -> bool {
+        self.reset.load(Ordering::Acquire)
+    }
+
+    /// Told by the connection each time all that was written has been handed to the kernel.
+    pub fn flushed(&self) {
+        self.flushes.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often that has happened.
+    pub fn flushes(&self) -> u64 {
+        self.flushes.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,99 @@
+//! The tower stack around the gateway: load and accidents, outermost first.
+//!
+//! 1. shed: at the bound of requests whose answer is being decided or awaited, the next one is refused at once;
+//! 2. concurrency: that bound;
+//! 3. handle, in which a panic costs one request and not the worker.
+//!
+//! Tower wraps time and load; it never decides about a request.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use ::http::{Request, Response};
+use hyper::body::Incoming;
+use tower::limit::{ConcurrencyLimit, GlobalConcurrencyLimitLayer};
+use tower::load_shed::{LoadShed, LoadShedLayer};
+use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
+
+use super::{Gateway, Peer};
+use crate::bounds;
+use crate::http::{Challenge, GatewayBody, RequestIds, refuse};
+use crate::model::{Denial, Direction, Reason};
+
+/// A request and the peer that sent it.
+type Arrival = (Arc<Peer>, Request<Incoming>);
+
+/// The stack of one worker; each connection clones it.
+#[derive(Debug, Clone)]
+pub struct Stack(LoadShed<ConcurrencyLimit<Handle>>);
+
+impl Stack {
+    /// The stack of a worker.
+    pub fn new(gateway: Arc<Gateway>, worker: usize) -> Self {
+        let layers = ServiceBuilder::new()
+            .layer(LoadShedLayer::new())
+            .layer(GlobalConcurrencyLimitLayer::new(bounds::REQUESTS_AWAITED_MAX));
+        Self(layers.service(Handle { gateway, worker }))
+    }
+
+    /// Answers one request, always.
+    pub async fn answer(&self, peer: Arc<Peer>, request: Request<Incoming>) -> Response<GatewayBody> {
+        let direction = peer.direction();
+        match self.0.clone().oneshot((peer, request)).await {
+            Ok(response) => response,
+            Err(error) => overloaded(direction, &error),
+        }
+    }
+}
+
+fn overloaded(direction: Direction, error: &BoxError) -> Response<GatewayBody> {
+    let detail = if error.is::<Panicked>() { "a request ended in a panic" } else { "too many requests are waiting" };
+    tracing::error!(detail, "a request was refused without a decision");
+    let denial = Denial::new(Reason::Overloaded, detail).retry_after(bounds::OVERLOAD_RETRY);
+    refuse(&denial, direction, Challenge::Plain, RequestIds::next())
+}
+
+/// The gateway as a tower service.
+#[derive(Debug, Clone)]
+struct Handle {
+    gateway: Arc<Gateway>,
+    worker: usize,
+}
+
+/// The gateway panicked over this request.
+#[derive(Debug, thiserror::Error)]
+#[error("the request panicked")]
+struct Panicked;
+
+impl Service<Arrival> for Handle {
+    type Response = Response<GatewayBody>;
+    type Error = Panicked;
+    type Future = CatchPanic<Pin<Box<dyn Future<Output = Response<GatewayBody>> + Send>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Panicked>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, (peer, request): Arrival) -> Self::Future {
+        let (gateway, worker) = (Arc::clone(&self.gateway), self.worker);
+        CatchPanic(Box::pin(async move { gateway.handle(worker, &peer, request).await }))
+    }
+}
+
+/// Turns a panic of the future within into an error.
+struct CatchPanic<F>(F);
+
+impl<F: Future + Unpin> Future for CatchPanic<F> {
+    type Output = Result<F::Output, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // After a panic the future is dropped and never polled again, so no broken state is seen.
+        match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(_) => Poll::Ready(Err(Panicked)),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The architecture as a test: floors, file openings, file sizes. Reads the tree as text and needs nothing built.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Rooms by floor: a room imports from lower floors only, never sideways.
+const FLOORS: &[&[&str]] = &[
+    &["model", "bounds"],
+    &["pii", "http", "store", "telemetry"],
+    &["identity", "meter", "kill", "exposure"],
+    &["policy", "route", "upstream"],
+    &["config"],
+    &["gateway"],
+    &["listener", "admin"],
+    &["server"],
+    &["demo"],
+    &["cli"],
+];
+
+/// Longest file: what a reader holds in the head. Counted with its tests.
+const LINES_MAX: usize = 400;
+
+#[test]
+fn rooms_import_only_from_lower_floors() {
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let Some((room, own)) = room_of(&file).and_then(|room| Some((room.clone(), floor_of(&room)?))) else { continue };
+        for (number, line) in lines(&file) {
+            for used in rooms_named(&line) {
+                if used != room && floor_of(&used).is_none_or(|floor| floor >= own) {
+                    wrong.push(format!("{}:{number} imports {used}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "floors are crossed upwards or sideways:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_room_has_a_floor() {
+    let missing: Vec<_> = sources().iter().filter_map(|file| room_of(file)).filter(|r| floor_of(r).is_none()).collect();
+    assert!(missing.is_empty(), "rooms without a floor: {missing:?}");
+}
+
+#[test]
+fn pure_rooms_stay_pure() {
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let room = room_of(&file).unwrap_or_default();
+        let words: &[&str] = match room.as_str() {
+            "model" | "pii" | "policy" | "route" => &["tokio", "hyper", "async fn", "Instant::now", "tracing::"],
+            "meter" | "exposure" => &["tokio", "hyper", "async fn", "tracing::"],
+            _ => continue,
+        };
+        for (number, line) in lines(&file) {
+            for word in words.iter().filter(|word| line.contains(**word) && !line.contains("disallowed_methods")) {
+                if !(room == "model" && file.ends_with("time.rs")) {
+                    wrong.push(format!("{}:{number} says {word}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "a pure room does I/O, waits or speaks:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let silent: Vec<_> = all_rust().into_iter().filter(|file| !read(file).starts_with("//!")).collect();
+    assert!(silent.is_empty(), "files that do not open with //!: {silent:?}");
+}
+
+#[test]
+fn every_file_can_be_held_in_the_head() {
+    let long: Vec<_> = all_rust()
+        .into_iter()
+        .map(|file| (read(&file).lines().count(), file))
+        .filter(|(lines, _)| *lines > LINES_MAX)
+        .collect();
+    assert!(long.is_empty(), "files over {LINES_MAX} lines: {long:?}");
+}
+
+#[test]
+fn a_room_is_named_in_the_line_of_its_crate_path() {
+    // `use crate::{a, b}` would hide from the floors what is imported.
+    let grouped: Vec<_> = sources()
+        .into_iter()
+        .filter(|file| read(file).contains("use crate::{"))
+        .filter(|file| !file.ends_with("lib.rs"))
+        .collect();
+    assert!(grouped.is_empty(), "write one room per `use crate::` line: {grouped:?}");
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources() -> Vec<PathBuf> {
+    rust_files(&root().join("src"))
+}
+
+fn all_rust() -> Vec<PathBuf> {
+    ["src", "tests", "benches", "examples"].iter().flat_map(|folder| rust_files(&root().join(folder))).collect()
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut files = Vec::new();
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn read(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_default()
+}
+
+/// Lines of code, numbered from 1: comments are left out, and so is all from the first test module on.
+fn lines(file: &Path) -> Vec<(usize, String)> {
+    let text = read(file);
+    text.lines()
+        .enumerate()
+        .take_while(|(_, line)| *line != "#[cfg(test)]")
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .map(|(i, line)| (i + 1, line.to_owned()))
+        .collect()
+}
+
+/// `src/pii/json/mod.rs` is in room `pii`; `src/server.rs` is room `server`; the two roots are in none.
+fn room_of(file: &Path) -> Option<String> {
+    let inside = file.strip_prefix(root().join("src")).ok()?;
+    let first = inside.components().next()?.as_os_str().to_str()?;
+    let room = first.strip_suffix(".rs").unwrap_or(first);
+    (room != "lib" && room != "main").then(|| room.to_owned())
+}
+
+fn floor_of(room: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| floor.contains(&room))
+}
+
+fn rooms_named(line: &str) -> Vec<String> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    line.match_indices("crate::").map(|(at, found)| word(&line[at + found.len()..])).filter(|w| !w.is_empty()).collect()
+}
