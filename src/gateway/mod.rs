@@ -1,1 +1,21 @@
 //! The way of one request: admit, forward, account.
+//!
+//! Half of the work is a synchronous `admit` that ends in a permit; the other half is an async `forward` that consumes
+//! it. Always answers. Never forwards what was not admitted, and never lets a byte leave that was not accounted for.
+
+mod account;
+mod assemble;
+mod bodies;
+mod egress;
+mod exchange;
+mod forward;
+mod handle;
+mod peer;
+mod snapshot;
+mod stack;
+
+pub use assemble::{AssembleError, Rooms, assemble};
+pub use handle::Gateway;
+pub use peer::Peer;
+pub use snapshot::{Route, Snapshot, Vendor};
+pub use stack::Stack;

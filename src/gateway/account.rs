@@ -1,0 +1,149 @@
+//! What a body goes through on its way: treated, counted, cut at its budgets.
+//!
+//! Bytes in, bytes out, with the time as an argument; the waiting is in `bodies`. Whatever comes out may leave.
+
+use bytes::Bytes;
+
+use super::snapshot::{Route, Treats, Vendor};
+use crate::meter::{ByteMeter, Overrun, RecordMeter};
+use crate::model::{Denial, Direction, Moment, Reason};
+use crate::pii::{Rewriter, Stop};
+
+/// One body's treatment and meters.
+pub(super) struct Account {
+    treat: Option<(Box<dyn Rewriter>, RecordMeter)>,
+    bytes: Option<ByteMeter>,
+    tally: Tally,
+}
+
+/// What has passed through one body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Bytes that came in.
+    pub(super) taken: u64,
+    /// Bytes that left.
+    pub(super) passed: u64,
+    /// Records that left.
+    pub(super) records: u64,
+}
+
+/// Why a body goes no further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// A budget was spent.
+    Over(Overrun),
+    /// It cannot be treated.
+    Stop(Stop),
+}
+
+impl Account {
+    /// A body that passes as it is, and is only counted.
+    pub(super) fn plain() -> Self {
+        Self { treat: None, bytes: None, tally: Tally::default() }
+    }
+
+    /// A body that leaves the house: metered, and treated where the route says so.
+    pub(super) fn leaving(
+        vendor: &Vendor,
+        route: &Route,
+        treat: Option<(&Treats, Box<dyn Rewriter>)>,
+        now: Moment,
+    ) -> Self {
+        let meter = |treats: &Treats| vendor.ledger.record_meter(route.place, treats.treated.len(), now);
+        Self {
+            treat: treat.map(|(treats, rewriter)| (rewriter, meter(treats))),
+            bytes: Some(vendor.ledger.byte_meter(route.place)),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Whether the bytes that leave can differ from those that came.
+    pub(super) const fn changes(&self) -> bool {
+        self.treat.is_some()
+    }
+
+    pub(super) const fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Takes a piece of the body; what comes back may leave, also beside a halt.
+    pub(super) fn feed(&mut self, input: Bytes, now: Moment) -> (Bytes, Option<Halt>) {
+        self.tally.taken += input.len() as u64;
+        let Some((rewriter, meter)) = &mut self.treat else { return self.charge(input, None, now) };
+        let mut out = Vec::with_capacity(input.len() + input.len() / 4 + 64);
+        meter.begin(now);
+        let outcome = rewriter.feed(&input, meter, &mut out);
+        meter.settle();
+        self.after(outcome, out, now)
+    }
+
+    /// Takes the end of the body.
+    pub(super) fn finish(&mut self, now: Moment) -> (Bytes, Option<Halt>) {
+        let Some((rewriter, meter)) = &mut self.treat else { return (Bytes::new(), None) };
+        let mut out = Vec::new();
+        meter.begin(now);
+        let outcome = rewriter.finish(meter, &mut out);
+        meter.settle();
+        self.after(outcome, out, now)
+    }
+
+    fn after(&mut self, outcome: Result<(), Stop>, out: Vec<u8>, now: Moment) -> (Bytes, Option<Halt>) {
+        let halt = outcome.err().map(|stop| match self.treat.as_ref().and_then(|(_, meter)| meter.overrun()) {
+            Some(overrun) if stop == Stop::Cut => Halt::Over(overrun),
+            Some(_) | None => Halt::Stop(stop),
+        });
+        self.charge(out.into(), halt, now)
+    }
+
+    /// Charges what is about to leave to the byte budget: a piece that would exceed it stays.
+    fn charge(&mut self, out: Bytes, halt: Option<Halt>, now: Moment) -> (Bytes, Option<Halt>) {
+        if let Some(bytes) = &mut self.bytes
+            && !out.is_empty()
+            && let Err(overrun) = bytes.pass(out.len(), now)
+        {
+            return (Bytes::new(), Some(Halt::Over(overrun)));
+        }
+        self.tally.passed += out.len() as u64;
+        (out, halt)
+    }
+
+    /// Hands the counts since the last call to the route's metrics.
+    pub(super) fn report(&mut self, route: &Route, treats: Option<&Treats>) {
+        let (Some((_, meter)), Some(treats)) = (&mut self.treat, treats) else { return };
+        let records = meter.drain(|rule, count| {
+            if let Some(treated) = treats.treated.get(rule) {
+                route.metrics.pii_values(*treated, count);
+            }
+        });
+        self.tally.records += records;
+        if records > 0 {
+            route.metrics.records(records);
+        }
+    }
+}
+
+impl Halt {
+    /// The denial that the log, the audit and, where it still can, the caller are told.
+    pub(super) fn denial(&self, direction: Direction) -> Denial {
+        match self {
+            Self::Over(overrun) => overrun.denial(),
+            Self::Stop(stop) => Denial::new(reason(stop, direction), stop.to_string()),
+        }
+    }
+}
+
+/// Inward the body is the upstream's answer, outward it is our own service's request: the fault is the sender's.
+fn reason(stop: &Stop, direction: Direction) -> Reason {
+    match (direction, stop) {
+        (Direction::Ingress, _) => Reason::UpstreamUnreadable,
+        (Direction::Egress, Stop::Opaque { .. }) => Reason::BodyOpaque,
+        (Direction::Egress, Stop::Bound { .. }) => Reason::BodyTooLarge,
+        (Direction::Egress, Stop::Malformed { .. } | Stop::Untreatable { .. } | Stop::Cut) => Reason::BodyMalformed,
+    }
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Account").field("changes", &self.changes()).field("tally", &self.tally).finish_non_exhaustive()
+    }
+}

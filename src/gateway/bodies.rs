@@ -1,0 +1,266 @@
+//! Bodies in motion: each frame asks the kill switch, passes the account, and wakes for either side.
+//!
+//! An aborted body looks aborted: its error makes hyper reset the stream or close without the last chunk. Never lets
+//! a frame out after the request was severed.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use ::http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use super::account::{Account, Halt};
+use crate::bounds;
+use crate::http::{BodyError, trailer_may_pass};
+use crate::kill::InFlight;
+use crate::model::Clock;
+
+/// Who is told how a body went, and holds what must live as long as it.
+pub(super) trait Owner: Send + Unpin {
+    /// A piece has been taken or has left.
+    fn moved(&mut self, account: &mut Account);
+    /// The body has ended, well or not; nothing follows. Says whether bytes already on their way are worth waiting for.
+    fn ended(&mut self, account: &mut Account, how: Result<(), &Ending>);
+    /// Whether all that was handed over has been written.
+    fn is_flushed(&mut self) -> bool;
+}
+
+/// Why a body ended before its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The kill switch was thrown.
+    Severed,
+    /// The account allows no more.
+    Halted(Halt),
+    /// The sender broke off.
+    Aborted,
+    /// The sender went silent.
+    Stalled,
+    /// Whoever should read it has gone.
+    Dropped,
+}
+
+impl Ending {
+    const fn error(&self) -> BodyError {
+        match self {
+            Self::Severed => BodyError::Severed,
+            Self::Halted(Halt::Over(_)) => BodyError::Cut,
+            Self::Halted(Halt::Stop(_)) => BodyError::Unreadable,
+            Self::Aborted | Self::Dropped => BodyError::Aborted,
+            Self::Stalled => BodyError::Stalled,
+        }
+    }
+}
+
+/// A body from one hop to the next.
+pub(super) struct Stream<O: Owner> {
+    source: Incoming,
+    account: Account,
+    in_flight: InFlight,
+    clock: Clock,
+    owner: O,
+    /// What may leave and has not been asked for: filled by [`Stream::hold`].
+    held: BytesMut,
+    trailers: Option<HeaderMap>,
+    phase: Phase,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The source has more.
+    Flowing,
+    /// All has been taken; `held` and trailers may remain.
+    Ended,
+    /// Broken off; `held` may remain, then the error.
+    Broken(BodyError),
+    /// The last word has been said.
+    Closed,
+}
+
+impl<O: Owner> Stream<O> {
+    pub(super) fn new(source: Incoming, account: Account, in_flight: InFlight, clock: Clock, owner: O) -> Self {
+        Self {
+            source,
+            account,
+            in_flight,
+            clock,
+            owner,
+            held: BytesMut::new(),
+            trailers: None,
+            phase: Phase::Flowing,
+            timer: None,
+        }
+    }
+
+    /// Takes in what is at hand, up to a bound, so that a short body is checked whole before its head is sent.
+    ///
+    /// Does not wait. The answer is the ending, if there was one.
+    pub(super) fn hold(&mut self, cx: &mut Context<'_>) -> Option<Ending> {
+        while matches!(self.phase, Phase::Flowing) && self.held.len() < bounds::HOLD_BYTES_MAX {
+            match self.poll_piece(cx) {
+                Poll::Ready(Ok(Some(piece))) => self.held.extend_from_slice(&piece),
+                Poll::Ready(Ok(None)) => {}
+                Poll::Ready(Err(ending)) => return Some(ending),
+                Poll::Pending => break,
+            }
+        }
+        None
+    }
+
+    pub(super) const fn owner_mut(&mut self) -> &mut O {
+        &mut self.owner
+    }
+
+    /// The next piece that may leave; none where the source gave nothing that may leave yet, or has ended.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Ending>> {
+        let frame = match Pin::new(&mut self.source).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => return self.poll_wait(cx),
+        };
+        self.timer = None;
+        let now = self.clock.now();
+        let (out, halt) = match frame {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => self.account.feed(data, now),
+                Err(frame) => {
+                    self.trailers = frame.into_trailers().ok();
+                    (Bytes::new(), None)
+                }
+            },
+            Some(Err(_)) => return Poll::Ready(Err(self.end(Ending::Aborted))),
+            None => {
+                self.phase = Phase::Ended;
+                self.account.finish(now)
+            }
+        };
+        self.owner.moved(&mut self.account);
+        if let Some(halt) = halt {
+            self.held.extend_from_slice(&out);
+            return Poll::Ready(Err(self.end(Ending::Halted(halt))));
+        }
+        if matches!(self.phase, Phase::Ended) {
+            self.owner.ended(&mut self.account, Ok(()));
+        }
+        Poll::Ready(Ok(Some(out).filter(|out| !out.is_empty())))
+    }
+
+    /// Waits for the source, the kill switch and the deadline of a silent sender.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Ending>> {
+        if self.in_flight.poll_severed(cx).is_ready() {
+            return Poll::Ready(Err(self.end(Ending::Severed)));
+        }
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(bounds::BODY_IDLE_DEADLINE)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(self.end(Ending::Stalled)))
+    }
+
+    fn end(&mut self, ending: Ending) -> Ending {
+        self.phase = Phase::Broken(ending.error());
+        self.timer = None;
+        if ending == Ending::Severed {
+            self.held.clear();
+        }
+        self.owner.ended(&mut self.account, Err(&ending));
+        ending
+    }
+
+    /// Before the error of a cut body, what was let through must have been written, or it would be thrown away with it.
+    fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.in_flight.poll_severed(cx).is_ready() || self.owner.is_flushed() {
+            return Poll::Ready(());
+        }
+        // hyper writes what it has while this is pending; a look every few milliseconds costs a cut body only.
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(2))));
+        ready!(timer.as_mut().poll(cx));
+        self.timer = None;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn take_trailers(&mut self) -> Option<HeaderMap> {
+        let mut trailers = self.trailers.take()?;
+        let changes = self.account.changes();
+        let stay: Vec<_> = trailers.keys().filter(|name| !trailer_may_pass(name, changes)).cloned().collect();
+        for name in stay {
+            trailers.remove(name);
+        }
+        Some(trailers).filter(|trailers| !trailers.is_empty())
+    }
+}
+
+impl<O: Owner> Body for Stream<O> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        loop {
+            if this.in_flight.is_severed() && matches!(this.phase, Phase::Flowing | Phase::Ended) {
+                this.end(Ending::Severed);
+            }
+            if !this.held.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(this.held.split().freeze()))));
+            }
+            match this.phase {
+                Phase::Flowing => match ready!(this.poll_piece(cx)) {
+                    Ok(Some(piece)) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+                    Ok(None) | Err(_) => {}
+                },
+                Phase::Ended => {
+                    this.phase = Phase::Closed;
+                    return Poll::Ready(this.take_trailers().map(|trailers| Ok(Frame::trailers(trailers))));
+                }
+                Phase::Broken(error) => {
+                    ready!(this.poll_flushed(cx));
+                    this.phase = Phase::Closed;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Phase::Closed => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self.phase {
+            Phase::Flowing => !self.account.changes() && self.source.is_end_stream(),
+            Phase::Ended => self.held.is_empty() && self.trailers.is_none(),
+            Phase::Broken(_) => false,
+            Phase::Closed => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.phase {
+            Phase::Flowing if self.account.changes() => SizeHint::default(),
+            Phase::Flowing => self.source.size_hint(),
+            Phase::Ended => SizeHint::with_exact(self.held.len() as u64),
+            Phase::Broken(_) => SizeHint::default(),
+            Phase::Closed => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl<O: Owner> Drop for Stream<O> {
+    fn drop(&mut self) {
+        match self.phase {
+            // hyper drops a body that says it is at its end without asking for the end.
+            Phase::Flowing if !self.account.changes() && self.source.is_end_stream() => {
+                self.owner.ended(&mut self.account, Ok(()));
+            }
+            Phase::Flowing => self.owner.ended(&mut self.account, Err(&Ending::Dropped)),
+            Phase::Ended | Phase::Broken(_) | Phase::Closed => {}
+        }
+    }
+}
+
+impl<O: Owner> std::fmt::Debug for Stream<O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("account", &self.account).field("phase", &self.phase).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,117 @@
+//! What one request reads from start to end: every vendor, ready to be decided on.
+//!
+//! Immutable; a reload makes a new one and swaps it. What outlives a reload (kill lines, ledgers, metrics, keys) is
+//! shared by both.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ::http::{HeaderValue, Method};
+
+use crate::config::Contract;
+use crate::identity::Directory;
+use crate::kill::{DenialBurst, Line, RouteTag};
+use crate::meter::Ledger;
+use crate::model::{Direction, ScopeSet, VendorId};
+use crate::pii::Plan;
+use crate::policy::Chain;
+use crate::route::Captures;
+use crate::telemetry::{RouteMetrics, Treated, TrafficMetrics, VendorMetrics};
+use crate::upstream::Upstream;
+
+/// Every vendor, as one config has them.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts the configs that were put in force.
+    pub generation: u64,
+    pub(super) directory: Directory,
+    pub(super) vendors: Box<[Arc<Vendor>]>,
+    pub(super) by_id: HashMap<VendorId, u32>,
+}
+
+/// One vendor, ready to be decided on.
+#[derive(Debug)]
+pub struct Vendor {
+    /// Its contract.
+    pub contract: Arc<Contract>,
+    /// Its line at the kill switch.
+    pub line: Arc<Line>,
+    /// What it has used of its limits.
+    pub ledger: Arc<Ledger>,
+    /// What is counted of it.
+    pub metrics: Arc<VendorMetrics>,
+    pub(super) header: HeaderValue,
+    pub(super) burst: Option<DenialBurst>,
+    pub(super) sides: [Side; Direction::ALL.len()],
+}
+
+/// One vendor in one direction.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) chain: Chain,
+    pub(super) routes: Box<[Arc<Route>]>,
+    pub(super) traffic: Arc<TrafficMetrics>,
+}
+
+/// One route, ready to be forwarded on.
+#[derive(Debug)]
+pub struct Route {
+    /// As the contract writes it.
+    pub name: Box<str>,
+    pub(super) tag: RouteTag,
+    pub(super) scopes: ScopeSet,
+    pub(super) place: usize,
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) upstream_name: Box<str>,
+    pub(super) request: Option<Treats>,
+    pub(super) response: Option<Treats>,
+    pub(super) metrics: Arc<RouteMetrics>,
+}
+
+/// What is asked of one body of a route.
+#[derive(Debug)]
+pub(super) struct Treats {
+    pub(super) plan: Plan,
+    /// The treatment of each rule, by its place in the list.
+    pub(super) treated: Box<[Treated]>,
+    pub(super) counts_records: bool,
+}
+
+impl Snapshot {
+    /// The vendor of this name.
+    pub fn vendor(&self, id: &str) -> Option<&Arc<Vendor>> {
+        self.vendors.get(*self.by_id.get(id)? as usize)
+    }
+
+    /// All vendors, by name.
+    pub fn vendors(&self) -> &[Arc<Vendor>] {
+        &self.vendors
+    }
+}
+
+impl Vendor {
+    /// Its id.
+    pub fn id(&self) -> &VendorId {
+        &self.contract.vendor
+    }
+
+    pub(super) fn side(&self, direction: Direction) -> &Side {
+        &self.sides[direction.index()]
+    }
+
+    /// The route of a request, and where its captures stand in the path.
+    pub(super) fn find(&self, direction: Direction, method: &Method, path: &str) -> Option<(&Arc<Route>, Captures)> {
+        let (index, _, captures) = self.contract.routes(direction).find(method, path)?;
+        Some((self.side(direction).routes.get(index.get())?, captures))
+    }
+}
+
+impl Route {
+    /// What is asked of the body that leaves in this direction: the answer inward, the request outward.
+    pub(super) fn leaving(&self, direction: Direction) -> Option<&Treats> {
+        match direction {
+            Direction::Ingress => self.response.as_ref(),
+            Direction::Egress => self.request.as_ref(),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What a rule may see of a request, and what it is made from.
+
+use std::sync::Arc;
+
+use crate::kill::InFlight;
+use crate::meter::Ledger;
+use crate::model::{Caller, ClientId, Direction, Moment, ScopeSet, UnixTime};
+
+/// One request, borrowed: all that a rule may see.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// When it came.
+    pub now: Moment,
+    /// Its registration with the kill switch.
+    pub in_flight: &'a InFlight,
+    /// Who sent it; nobody on egress, where our own services call.
+    pub caller: Option<&'a Caller>,
+    /// The client whose rate it falls under.
+    pub client: &'a ClientId,
+    /// The route's place in the ledger.
+    pub route: usize,
+    /// Whether the route's bodies count records.
+    pub counts_records: bool,
+    /// What the route needs.
+    pub scopes: &'a ScopeSet,
+}
+
+/// What a contract says, as far as rules are made of it.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Which way the chain judges.
+    pub direction: Direction,
+    /// First instant of the contract.
+    pub starts: UnixTime,
+    /// First instant after it.
+    pub ends: UnixTime,
+    /// The most scopes that the vendor can have.
+    pub ceiling: ScopeSet,
+    /// What has been spent.
+    pub ledger: Arc<Ledger>,
+}

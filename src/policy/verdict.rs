@@ -1,0 +1,16 @@
+//! What a rule answers.
+
+use crate::meter;
+use crate::model::Denial;
+
+/// A rule's answer to one request.
+#[derive(Debug)]
+#[must_use]
+pub enum Verdict {
+    /// Nothing against it.
+    Allow,
+    /// Nothing against it, while this is held: until the body's last byte.
+    Hold(meter::InFlight),
+    /// No.
+    Deny(Denial),
+}
