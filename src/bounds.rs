@@ -33,6 +33,8 @@ pub const DOCUMENT_DEPTH_MAX: usize = 128;
 pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Longest member name that is compared; longer ones are no listed name.
 pub const KEY_BYTES_MAX: usize = 2 * 1024;
+/// Longest comma, key and space around them that wait for their value's fate; more space than this is no document.
+pub const LEAD_BYTES_MAX: usize = KEY_BYTES_MAX + 2 * 1024;
 
 // store
 

@@ -4,6 +4,7 @@
 //! no vendor beyond its keys. Never lets a raw value of a treated field leave, whole or in part.
 
 mod ff1;
+pub mod json;
 pub mod keys;
 mod prf;
 mod reveal;
