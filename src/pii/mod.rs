@@ -3,8 +3,19 @@
 //! Takes personal data out of a body, a URL and headers while they stream. Knows no HTTP, no async, no clock and
 //! no vendor beyond its keys. Never lets a raw value of a treated field leave, whole or in part.
 
+mod encoding;
+mod fields;
+mod form;
 mod rewriter;
 mod rule;
+#[cfg(test)]
+mod trial;
+mod url;
+mod utf8;
 
+pub use encoding::{Coding, Decoding};
+pub use fields::Fields;
+pub use form::Form;
 pub use rewriter::{Cut, Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
 pub use rule::{Class, ClassError, Format, Generalize, Place, Rule, Rules, Treatment, ValueType};
+pub use url::{Places, Scene};
