@@ -53,6 +53,16 @@ pub const DOCUMENT_DEPTH_MAX: usize = 128;
 pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Longest member name that is compared; longer ones are no listed name.
 pub const KEY_BYTES_MAX: usize = 2 * 1024;
+/// Longest comma, key and space around them that wait for their value's fate; more space than this is no document.
+pub const LEAD_BYTES_MAX: usize = KEY_BYTES_MAX + 2 * 1024;
+/// Bytes that a decoded body may have whatever its ratio: small bodies of spaces and zeros compress very well.
+pub const DECODED_BYTES_FREE: u64 = 1024 * 1024;
+/// Decoded bytes for each coded one, beyond the free ones: text stays under 20, a bomb reaches 1,000 and more.
+pub const DECODED_RATIO_MAX: u64 = 100;
+/// Longest decoded body.
+pub const DECODED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Largest window of a zstd body: what RFC 9659 lets HTTP use. It is memory that one stream holds.
+pub const ZSTD_WINDOW_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 // store
 

@@ -19,6 +19,16 @@ pub trait Rewriter: Send {
     fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop>;
 }
 
+impl<R: Rewriter + ?Sized> Rewriter for Box<R> {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        (**self).feed(input, watch, out)
+    }
+
+    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        (**self).finish(watch, out)
+    }
+}
+
 /// Told what passes, while it passes.
 pub trait Watch {
     /// A record is about to leave; an error keeps its first byte and all that follow from leaving.

@@ -1,0 +1,121 @@
+//! Content codings (RFC 9110, section 8.4.1): a compressed body is decoded before an engine reads it.
+//!
+//! What leaves is identity. One coding only; the decoded length is bounded, and so is its ratio to what came in. Never
+//! holds more than a decoder's window and one buffer, and never takes a truncated body for a whole one.
+
+mod decoder;
+mod zstd;
+
+use super::{Rewriter, Stop, Watch};
+use crate::bounds::{DECODED_BYTES_FREE, DECODED_BYTES_MAX, DECODED_RATIO_MAX};
+use decoder::Decoder;
+
+/// Bytes decoded at a time: a decoder's output before an engine sees it.
+const BUFFER_BYTES: usize = 16 * 1024;
+
+/// A content coding that can be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Coding {
+    /// RFC 1952; of several members too.
+    Gzip,
+    /// RFC 1950, the zlib format: a bare RFC 1951 stream is refused.
+    Deflate,
+    /// RFC 7932, without the large-window extension.
+    Brotli,
+    /// RFC 8878, within the window of RFC 9659 and without a dictionary.
+    Zstd,
+}
+
+impl Coding {
+    /// Reads a `Content-Encoding`; `None` is identity.
+    ///
+    /// # Errors
+    /// [`Stop::Opaque`] for a coding that is not known, and for more than one.
+    pub fn parse(value: &str) -> Result<Option<Self>, Stop> {
+        let known = [
+            ("gzip", Some(Self::Gzip)),
+            ("x-gzip", Some(Self::Gzip)),
+            ("deflate", Some(Self::Deflate)),
+            ("br", Some(Self::Brotli)),
+            ("zstd", Some(Self::Zstd)),
+            ("identity", None),
+            ("", None),
+        ];
+        let same = |&(name, _): &(&str, _)| value.trim_matches([' ', '\t']).eq_ignore_ascii_case(name);
+        known.into_iter().find(same).map(|(_, coding)| coding).ok_or(Stop::Opaque { what: "the content coding" })
+    }
+}
+
+/// Decodes a body, and pushes it through an engine.
+pub struct Decoding<R> {
+    decoder: Box<dyn Decoder>,
+    inner: R,
+    buffer: Box<[u8]>,
+    taken: u64,
+    given: u64,
+}
+
+impl<R: Rewriter> Decoding<R> {
+    /// An engine for one body of this coding.
+    pub fn new(coding: Coding, inner: R) -> Self {
+        Self {
+            decoder: decoder::of(coding),
+            inner,
+            buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
+            taken: 0,
+            given: 0,
+        }
+    }
+
+    fn check_bounds(&self) -> Result<(), Stop> {
+        if self.given > DECODED_BYTES_MAX {
+            return Err(Stop::Bound { bound: "a decoded body", limit: DECODED_BYTES_MAX });
+        }
+        if self.given > DECODED_BYTES_FREE && self.given / DECODED_RATIO_MAX > self.taken {
+            return Err(Stop::Bound { bound: "a body's compression", limit: DECODED_RATIO_MAX });
+        }
+        Ok(())
+    }
+}
+
+impl<R> std::fmt::Debug for Decoding<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decoding").field("taken", &self.taken).field("given", &self.given).finish_non_exhaustive()
+    }
+}
+
+impl<R: Rewriter> Rewriter for Decoding<R> {
+    fn feed(&mut self, mut input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        if input.is_empty() {
+            return Ok(());
+        }
+        loop {
+            let before = input.len();
+            let given = self.decoder.step(&mut input, &mut self.buffer);
+            let given = given.map_err(|what| Stop::Malformed { what, at: self.taken })?;
+            let taken = before - input.len();
+            self.taken += taken as u64;
+            self.given += given as u64;
+            self.check_bounds()?;
+            if given > 0 {
+                self.inner.feed(&self.buffer[..given], watch, out)?;
+            }
+            if given == 0 && taken == 0 {
+                return match input {
+                    [] => Ok(()),
+                    _ => Err(Stop::Malformed { what: "bytes that no decoder takes", at: self.taken }),
+                };
+            }
+        }
+    }
+
+    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        if self.taken > 0 && !self.decoder.is_done() {
+            return Err(Stop::Malformed { what: "a compressed body that ends early", at: self.taken });
+        }
+        self.inner.finish(watch, out)
+    }
+}
+
+#[cfg(test)]
+mod tests;

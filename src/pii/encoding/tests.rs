@@ -1,0 +1,156 @@
+//! Each coding against an encoder that is not ours, and what must be refused.
+
+use super::*;
+use crate::pii::trial::{self, Seen, push};
+use proptest::prelude::*;
+use std::io::Write;
+
+const ALL: [Coding; 4] = [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd];
+
+/// 40 lines of [`LINE`], as the reference tools `brotli` 1.1 and `zstd` 1.5 compress them.
+const BROTLI: &str = "1b5f04888dc43816f14671226a0511b13dad03f4d6a707a1a496caa44f4a900b08563a79bbff29";
+const ZSTD: &str = "28b52ffd0458250100e07b22656d61696c223a22626f62406578616d706c652e636f6d227d0a010004f1ff74027e6ea163";
+const LINE: &str = "{\"email\":\"bob@example.com\"}\n";
+/// 4 MiB of zeros, by `brotli` 1.1.
+const BROTLI_BOMB: &str = "9bffff3f002400e2b14072ef7f00";
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+fn coded(coding: Coding, body: &[u8]) -> Vec<u8> {
+    match coding {
+        Coding::Gzip => {
+            let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            to.write_all(body).and_then(|()| to.finish()).unwrap()
+        }
+        Coding::Deflate => {
+            let mut to = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+            to.write_all(body).and_then(|()| to.finish()).unwrap()
+        }
+        Coding::Brotli => unhex(BROTLI),
+        Coding::Zstd => ruzstd::encoding::compress_to_vec(body, ruzstd::encoding::CompressionLevel::Fastest),
+    }
+}
+
+/// Lets everything pass.
+struct Through;
+
+impl Rewriter for Through {
+    fn feed(&mut self, input: &[u8], _: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        out.extend_from_slice(input);
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &mut dyn Watch, _: &mut Vec<u8>) -> Result<(), Stop> {
+        Ok(())
+    }
+}
+
+fn decode(coding: Coding, chunks: &[&[u8]]) -> (Vec<u8>, Result<(), Stop>) {
+    let (out, _, end) = push(&mut Decoding::new(coding, Through), Seen::default(), chunks.iter().copied());
+    (out, end)
+}
+
+#[test]
+fn every_coding_gives_the_text_back_at_every_split() {
+    let text = LINE.repeat(40);
+    for coding in ALL {
+        assert_eq!(trial::text(|| Decoding::new(coding, Through), ""), "", "an empty body stays one");
+        let (out, _, end) = trial::run(|| Decoding::new(coding, Through), &coded(coding, text.as_bytes()));
+        assert_eq!((String::from_utf8(out).unwrap(), end), (text.clone(), Ok(())), "{coding:?}");
+    }
+    let (out, end) = decode(Coding::Zstd, &[&unhex(ZSTD)]);
+    assert_eq!((out, end), (text.clone().into_bytes(), Ok(())), "as the reference tool compresses");
+}
+
+#[test]
+fn a_body_may_have_several_members_or_frames() {
+    for coding in [Coding::Gzip, Coding::Zstd] {
+        let twice = [coded(coding, b"one,"), coded(coding, b"two")].concat();
+        let (out, _, end) = trial::run(|| Decoding::new(coding, Through), &twice);
+        assert_eq!((out.as_slice(), end), (&b"one,two"[..], Ok(())), "{coding:?}");
+    }
+}
+
+#[test]
+fn a_body_that_ends_early_or_late_is_refused() {
+    for coding in ALL {
+        let body = coded(coding, LINE.repeat(40).as_bytes());
+        for end in 1..body.len() {
+            assert!(decode(coding, &[&body[..end]]).1.is_err(), "{coding:?} cut at {end}");
+        }
+        let late = [&body[..], b"x"].concat();
+        assert!(decode(coding, &[&late]).1.is_err(), "{coding:?} with a byte behind");
+        assert!(decode(coding, &[LINE.as_bytes()]).1.is_err(), "{coding:?}: text is no coded body");
+    }
+    let raw_deflate = &coded(Coding::Deflate, b"text")[2..];
+    assert!(decode(Coding::Deflate, &[raw_deflate]).1.is_err(), "without its zlib header");
+}
+
+#[test]
+fn a_bomb_is_stopped_at_its_ratio() {
+    let zeros = vec![0; 8 << 20];
+    let block = [[2, 0, 16].as_slice(), &[0]].concat();
+    let zstd = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 0x58][..], &block.repeat(2000)].concat();
+    for (coding, body) in [
+        (Coding::Gzip, coded(Coding::Gzip, &zeros)),
+        (Coding::Deflate, coded(Coding::Deflate, &zeros)),
+        (Coding::Brotli, unhex(BROTLI_BOMB)),
+        (Coding::Zstd, zstd),
+    ] {
+        for chunks in [body.chunks(body.len()).collect::<Vec<_>>(), body.chunks(100).collect()] {
+            let (out, end) = decode(coding, &chunks);
+            assert_eq!(end, Err(Stop::Bound { bound: "a body's compression", limit: DECODED_RATIO_MAX }), "{coding:?}");
+            assert!(out.len() as u64 <= DECODED_BYTES_FREE + DECODED_RATIO_MAX * body.len() as u64);
+        }
+    }
+}
+
+#[test]
+fn a_zstd_window_and_dictionary_are_refused_before_memory_is_taken() {
+    for (head, what) in [
+        (&[0x00, 0x70][..], "a zstd body with too large a window"),
+        (&[0x00, 0xf8][..], "a zstd body with too large a window"),
+        (&[0xe0, 0, 0, 0, 0, 1, 0, 0, 0][..], "a zstd body with too large a window"),
+        (&[0x01, 0x58, 7][..], "a zstd body with a dictionary"),
+    ] {
+        let body = [&[0x28, 0xb5, 0x2f, 0xfd], head, &[0; 8]].concat();
+        assert!(matches!(decode(Coding::Zstd, &[&body]).1, Err(Stop::Malformed { what: said, .. }) if said == what));
+    }
+    let skippable = [0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 0];
+    assert!(decode(Coding::Zstd, &[&skippable]).1.is_err());
+}
+
+#[test]
+fn only_one_known_coding_is_read() {
+    for (value, coding) in [
+        ("gzip", Some(Coding::Gzip)),
+        (" X-GZIP", Some(Coding::Gzip)),
+        ("deflate", Some(Coding::Deflate)),
+        ("br", Some(Coding::Brotli)),
+        ("zstd", Some(Coding::Zstd)),
+        ("identity", None),
+        ("", None),
+    ] {
+        assert_eq!(Coding::parse(value), Ok(coding), "{value}");
+    }
+    for value in ["gzip, gzip", "gzip,", "compress", "aes128gcm", "gzip;q=1"] {
+        assert!(matches!(Coding::parse(value), Err(Stop::Opaque { .. })), "{value}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn noise_never_panics(coding in 0..4_usize, body in prop::collection::vec(any::<u8>(), 0..200), at in 0..60_usize, bits in any::<u8>()) {
+        let (_, noise) = decode(ALL[coding], &[&body]);
+        prop_assert!(noise.is_ok() || !body.is_empty());
+        let mut body = coded(ALL[coding], LINE.repeat(40).as_bytes());
+        let at = at % body.len();
+        body[at] ^= bits;
+        let (whole, end) = decode(ALL[coding], &[&body]);
+        let (split, split_end) = decode(ALL[coding], &[&body[..at], &body[at..]]);
+        prop_assert_eq!(end.is_ok(), split_end.is_ok());
+        prop_assert!(whole.starts_with(&split) || split.starts_with(&whole));
+    }
+}

@@ -1,0 +1,157 @@
+//! The framing of zstd (RFC 8878, section 3.1.1), so that one block is decoded at a time.
+//!
+//! Four bytes can stand for a block of 128 KiB: a decoder that took all blocks of a chunk at once would hold what a
+//! bomb expands to. Never lets a frame ask for a larger window than the bound, or for a dictionary.
+
+use super::decoder::Decoder;
+use crate::bounds::ZSTD_WINDOW_BYTES_MAX;
+use ruzstd::decoding::FrameDecoder;
+use std::io::Read;
+
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Magic and descriptor: what tells how long the header is.
+const HEAD_BYTES_MIN: usize = 5;
+const BLOCK_HEAD_BYTES: usize = 3;
+const BLOCK_BYTES_MAX: usize = 128 * 1024;
+const CHECKSUM_BYTES: usize = 4;
+
+/// A push decoder of zstd.
+pub(super) struct Zstd {
+    frame: FrameDecoder,
+    /// The piece that is not complete: at most one block.
+    held: Vec<u8>,
+    state: State,
+    checksum: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before a frame.
+    Head,
+    /// Before a block.
+    Block,
+    /// The last block is decoded: the rest of the window is given.
+    Ending,
+}
+
+impl Default for Zstd {
+    fn default() -> Self {
+        Self { frame: FrameDecoder::new(), held: Vec::new(), state: State::Head, checksum: false }
+    }
+}
+
+impl Decoder for Zstd {
+    fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<usize, &'static str> {
+        if self.state != State::Head {
+            let given = self.frame.read(output).map_err(|_| NOT_ZSTD)?;
+            if given > 0 {
+                return Ok(given);
+            }
+        }
+        if self.state == State::Ending {
+            self.state = State::Head;
+        }
+        match self.state {
+            State::Head => self.head(input)?,
+            State::Block | State::Ending => self.block(input)?,
+        }
+        Ok(0)
+    }
+
+    fn is_done(&self) -> bool {
+        self.held.is_empty() && self.state == State::Head
+    }
+}
+
+const NOT_ZSTD: &str = "not a zstd body";
+
+impl Zstd {
+    fn head(&mut self, input: &mut &[u8]) -> Result<(), &'static str> {
+        if !self.fill(HEAD_BYTES_MIN, input) {
+            return Ok(());
+        }
+        if self.held[..4] != MAGIC {
+            return Err(NOT_ZSTD);
+        }
+        let head = Head::of(self.held[4]);
+        if !self.fill(HEAD_BYTES_MIN + head.more, input) {
+            return Ok(());
+        }
+        if head.window(&self.held) > ZSTD_WINDOW_BYTES_MAX {
+            return Err("a zstd body with too large a window");
+        }
+        if head.dictionary > 0 {
+            return Err("a zstd body with a dictionary");
+        }
+        self.checksum = head.checksum;
+        self.frame.init(self.held.as_slice()).map_err(|_| NOT_ZSTD)?;
+        self.held.clear();
+        self.state = State::Block;
+        Ok(())
+    }
+
+    fn block(&mut self, input: &mut &[u8]) -> Result<(), &'static str> {
+        if !self.fill(BLOCK_HEAD_BYTES, input) {
+            return Ok(());
+        }
+        let bits = u32::from_le_bytes([self.held[0], self.held[1], self.held[2], 0]);
+        let (last, repeated, size) = (bits & 1 == 1, bits >> 1 & 3 == 1, (bits >> 3) as usize);
+        if size > BLOCK_BYTES_MAX {
+            return Err(NOT_ZSTD);
+        }
+        let content = if repeated { 1 } else { size };
+        let tail = if last && self.checksum { CHECKSUM_BYTES } else { 0 };
+        if !self.fill(BLOCK_HEAD_BYTES + content + tail, input) {
+            return Ok(());
+        }
+        let (taken, _) = self.frame.decode_from_to(&self.held, &mut []).map_err(|_| NOT_ZSTD)?;
+        if taken != self.held.len() {
+            return Err(NOT_ZSTD);
+        }
+        self.held.clear();
+        self.state = if last { State::Ending } else { State::Block };
+        Ok(())
+    }
+
+    /// Takes input until so many bytes are held.
+    fn fill(&mut self, wanted: usize, input: &mut &[u8]) -> bool {
+        let take = wanted.saturating_sub(self.held.len()).min(input.len());
+        let (piece, rest) = input.split_at(take);
+        self.held.extend_from_slice(piece);
+        *input = rest;
+        self.held.len() >= wanted
+    }
+}
+
+/// What the descriptor byte of a frame says (RFC 8878, section 3.1.1.1.1).
+struct Head {
+    single: bool,
+    checksum: bool,
+    dictionary: usize,
+    /// Bytes of the content's size.
+    size: usize,
+    /// Bytes of the header behind the descriptor.
+    more: usize,
+}
+
+impl Head {
+    fn of(descriptor: u8) -> Self {
+        let single = descriptor & 0x20 != 0;
+        let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
+        let size = [usize::from(single), 2, 4, 8][usize::from(descriptor >> 6)];
+        Self { single, checksum: descriptor & 4 != 0, dictionary, size, more: usize::from(!single) + dictionary + size }
+    }
+
+    /// The window's size, in bytes.
+    fn window(&self, head: &[u8]) -> u64 {
+        if !self.single {
+            let (exponent, mantissa) = (head[HEAD_BYTES_MIN] >> 3, u64::from(head[HEAD_BYTES_MIN] & 7));
+            let base = 1_u64 << (10 + u32::from(exponent));
+            return base + base / 8 * mantissa;
+        }
+        let mut size = [0; 8];
+        let from = HEAD_BYTES_MIN + self.dictionary;
+        size[..self.size].copy_from_slice(&head[from..from + self.size]);
+        u64::from_le_bytes(size) + if self.size == 2 { 256 } else { 0 }
+    }
+}

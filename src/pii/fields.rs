@@ -1,0 +1,257 @@
+//! Which values a rule selects in a format whose values have names but no tree: forms, parts, columns, queries.
+//!
+//! A name may still spell a tree, as `customer[email]`, `items[0][sku]` and `customer.email` do; a path is then
+//! matched along it. Names that select are compared without regard to case, as some parsers do, and a path that
+//! ends above a name selects all below it; names that only let pass are compared exactly. Never sees a value.
+
+use super::{Place, Rules};
+use crate::model::{FieldPath, Step};
+
+/// What becomes of a named value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// It passes as it is.
+    Pass,
+    /// The rule of this number treats it.
+    Treat(usize),
+    /// It is left out, because it is not among the only ones that may pass.
+    Drop,
+}
+
+/// The rules of one direction, seen by a format with named values.
+#[derive(Debug, Clone, Default)]
+pub struct Fields {
+    treat: Vec<(Pattern, usize)>,
+    only: Option<Vec<Pattern>>,
+    subject: Option<Pattern>,
+    /// Whether records are counted at all.
+    pub(super) counts: bool,
+}
+
+/// What a name is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Pattern {
+    /// A path along the tree that a name spells.
+    Path(Box<[Step]>),
+    /// The name itself.
+    Name(Box<str>),
+    /// Any name.
+    Any,
+}
+
+impl Fields {
+    /// The fields of a body whose names spell a tree: a form or a multipart form.
+    pub fn tree(rules: &Rules) -> Self {
+        Self::of(rules, |path| Pattern::Path(path.steps().into()))
+    }
+
+    /// The fields of a body whose names are flat, such as columns: a path selects by its last name, and one that
+    /// has none selects every field.
+    pub fn flat(rules: &Rules) -> Self {
+        Self::of(rules, |path| path.last_name().map_or(Pattern::Any, |name| Pattern::Name(name.into())))
+    }
+
+    /// The parameters of a query.
+    pub fn query(rules: &Rules) -> Self {
+        let by_name = |(rule, place): (usize, &Place)| match place {
+            Place::Query(name) => Some((Pattern::Path([Step::Name(name.clone())].into()), rule)),
+            Place::Field(_) | Place::Header(_) | Place::Cookie(_) | Place::Segment(_) => None,
+        };
+        let places = rules.treat.iter().map(|rule| &rule.place).enumerate();
+        Self { treat: places.filter_map(by_name).collect(), ..Self::default() }
+    }
+
+    /// Whether nothing is selected, so that everything passes.
+    pub fn is_empty(&self) -> bool {
+        self.treat.is_empty() && self.only.is_none() && self.subject.is_none() && !self.counts
+    }
+
+    fn of(rules: &Rules, pattern: impl Fn(&FieldPath) -> Pattern) -> Self {
+        let place = |(number, rule): (usize, &super::Rule)| match &rule.place {
+            Place::Field(path) => Some((pattern(path), number)),
+            Place::Query(_) | Place::Header(_) | Place::Cookie(_) | Place::Segment(_) => None,
+        };
+        // A revealed field is numbered after all that are treated.
+        let reveal = rules.reveal.iter().enumerate().map(|(at, path)| (pattern(path), rules.treat.len() + at));
+        Self {
+            treat: rules.treat.iter().enumerate().filter_map(place).chain(reveal).collect(),
+            only: rules.only.as_ref().map(|only| only.iter().map(&pattern).collect()),
+            subject: rules.subject.as_ref().map(&pattern),
+            counts: rules.records.is_some(),
+        }
+    }
+
+    /// What becomes of the value with this decoded name.
+    pub(super) fn decide(&self, name: &str) -> Decision {
+        if let Some(only) = &self.only
+            && !only.iter().any(|pattern| pattern.selects(name, same_exactly))
+        {
+            return Decision::Drop;
+        }
+        let first = self.treat.iter().find(|(pattern, _)| pattern.selects(name, same_folded));
+        first.map_or(Decision::Pass, |&(_, rule)| Decision::Treat(rule))
+    }
+
+    /// Whether the value with this decoded name tells whom the record is about.
+    pub(super) fn is_subject(&self, name: &str) -> bool {
+        self.subject.as_ref().is_some_and(|pattern| pattern.selects(name, same_folded))
+    }
+}
+
+type Same = fn(&str, &str) -> bool;
+
+impl Pattern {
+    fn selects(&self, name: &str, same: Same) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Name(own) => same(own, name.trim_matches([' ', '\u{feff}'])),
+            Self::Path(steps) => {
+                walk(steps, std::iter::once(name), same)
+                    || (name.contains('[') && walk(steps, Segments { rest: name, dots: false }, same))
+                    || (name.contains('.') && walk(steps, Segments { rest: name, dots: true }, same))
+            }
+        }
+    }
+}
+
+/// Whether the steps lead to the name that these segments spell, or to something above it. All places that the
+/// walk may have reached are held as bits: no name, however nested, costs more than its length.
+fn walk<'a>(steps: &[Step], segments: impl Iterator<Item = &'a str>, same: Same) -> bool {
+    let end = 1_u64 << steps.len();
+    let mut live = skip_elements(steps, 1);
+    for segment in segments {
+        if live & end != 0 {
+            return true;
+        }
+        let mut next = 0;
+        for (at, step) in steps.iter().enumerate().filter(|(at, _)| live >> at & 1 == 1) {
+            let (stays, goes) = match step {
+                Step::Name(name) => (false, same(name, segment)),
+                Step::Descendant(name) => (true, same(name, segment)),
+                Step::Elements => (false, segment.bytes().all(|b| b.is_ascii_digit())),
+                Step::Members => (false, true),
+                Step::Index(index) => (false, segment.parse() == Ok(*index)),
+            };
+            next |= u64::from(stays) << at | u64::from(goes) << (at + 1);
+        }
+        live = skip_elements(steps, next);
+    }
+    live & end != 0
+}
+
+/// A list may be written without any mark, so the step into its elements can also be left out.
+fn skip_elements(steps: &[Step], mut live: u64) -> u64 {
+    for (at, step) in steps.iter().enumerate() {
+        if matches!(step, Step::Elements) && live >> at & 1 == 1 {
+            live |= 1 << (at + 1);
+        }
+    }
+    live
+}
+
+/// The segments of `a[b][]` and, with `dots`, of `a.b` too.
+struct Segments<'a> {
+    rest: &'a str,
+    dots: bool,
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        if let Some(inner) = self.rest.strip_prefix('[') {
+            let (segment, rest) = inner.split_once(']').unwrap_or((inner, ""));
+            self.rest = rest.strip_prefix('.').filter(|_| self.dots).unwrap_or(rest);
+            return Some(segment);
+        }
+        let end = self.rest.find(|c| c == '[' || (self.dots && c == '.')).unwrap_or(self.rest.len());
+        let (segment, rest) = self.rest.split_at(end);
+        self.rest = rest.strip_prefix('.').unwrap_or(rest);
+        Some(segment)
+    }
+}
+
+fn same_exactly(listed: &str, name: &str) -> bool {
+    listed == name
+}
+
+/// Equal when case is folded, also by the two letters that fold into ASCII from outside of it.
+pub(super) fn same_folded(listed: &str, name: &str) -> bool {
+    listed.eq_ignore_ascii_case(name) || (!(listed.is_ascii() && name.is_ascii()) && folded(listed).eq(folded(name)))
+}
+
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(char::to_lowercase).map(|c| if c == '\u{17f}' { 's' } else { c })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pii::trial;
+
+    #[test]
+    fn a_path_follows_the_tree_that_a_name_spells() {
+        for (path, name, selects) in [
+            ("$.email", "email", true),
+            ("$.email", "Email", true),
+            ("$.email", "email[]", true),
+            ("$.email", "email[work]", true),
+            ("$.email", "e-mail", false),
+            ("$.email", "customer[email]", false),
+            ("$..email", "customer[email]", true),
+            ("$..email", "a[b][c][email][0]", true),
+            ("$..email", "a.b.email", true),
+            ("$..email", "a[b].email", true),
+            ("$.customer.email", "customer[email]", true),
+            ("$.customer.email", "customer.email", true),
+            ("$.customer.email", "customer[email", true),
+            ("$.customer.email", "customer[name]", false),
+            ("$.customer", "customer[name]", true),
+            ("$.items[*].sku", "items[0][sku]", true),
+            ("$.items[*].sku", "items[][sku]", true),
+            ("$.items[*].sku", "items[sku]", true),
+            ("$.items[1].sku", "items[0][sku]", false),
+            ("$.items[1].sku", "items[1][sku]", true),
+            ("$[*].email", "email", true),
+            ("$[\"customer[email]\"]", "customer[email]", true),
+            ("$.kind", "\u{212a}ind", true),
+            ("$.ssn", "\u{17f}sn", true),
+            ("$.*.email", "x[email]", true),
+        ] {
+            let fields = Fields::tree(&trial::rules(&[path]));
+            let decision = if selects { Decision::Treat(0) } else { Decision::Pass };
+            assert_eq!(fields.decide(name), decision, "{path} {name}");
+        }
+    }
+
+    #[test]
+    fn columns_are_selected_by_the_last_name_of_a_path() {
+        for path in ["$.email", "$[*].email", "$..email", "$.customers[*].email", "$", "$[*]"] {
+            let fields = Fields::flat(&trial::rules(&[path]));
+            assert_eq!(
+                fields.decide(" E-mail"),
+                if path.ends_with("email") { Decision::Pass } else { Decision::Treat(0) }
+            );
+            assert_eq!(fields.decide("\u{feff}Email "), Decision::Treat(0), "{path}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_listed_exactly_may_pass() {
+        let fields = Fields::tree(&trial::only(&["$.id", "$.address"]));
+        for (name, decision) in
+            [("id", Decision::Pass), ("ID", Decision::Drop), ("address[zip]", Decision::Pass), ("x", Decision::Drop)]
+        {
+            assert_eq!(fields.decide(name), decision, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_many_segments_costs_its_length() {
+        let fields = Fields::tree(&trial::rules(&["$..a..a..a..a..a..a..a..a..b"]));
+        assert_eq!(fields.decide(&"a.".repeat(1000)), Decision::Pass);
+    }
+}

@@ -1,0 +1,276 @@
+//! Forms: `application/x-www-form-urlencoded` bodies and the queries of URLs.
+//!
+//! Names are decoded before they are compared; selected values are decoded, treated and encoded again. All else
+//! passes byte for byte. What two parsers could read in two ways is refused: a bad percent, NUL, text that is not
+//! UTF-8, a raw `;`, a name encoded twice. Never lets a part of a selected value leave before it is complete.
+
+mod code;
+
+pub(super) use code::{decode, decode_segment, encode, is_encoded_twice, push_percent};
+
+use super::fields::{Decision, Fields};
+use super::utf8::{Utf8, not_utf8};
+use super::{Kind, Rewriter, Stop, Treat, Value, Watch};
+use crate::bounds::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use std::sync::Arc;
+
+/// The engine of form bodies (WHATWG URL, section 5).
+pub struct Form {
+    fields: Arc<Fields>,
+    treat: Arc<dyn Treat>,
+    pairs: Pairs,
+    counted: bool,
+}
+
+impl Form {
+    /// An engine for one body.
+    pub fn new(fields: Arc<Fields>, treat: Arc<dyn Treat>) -> Self {
+        Self { fields, treat, pairs: Pairs::default(), counted: false }
+    }
+}
+
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Form").field("at", &self.pairs.at).finish_non_exhaustive()
+    }
+}
+
+impl Rewriter for Form {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        if self.fields.counts && !self.counted && !input.is_empty() {
+            self.counted = true;
+            watch.record()?;
+        }
+        self.pairs.feed(input, &mut Means { fields: &self.fields, treat: &*self.treat, watch }, out)
+    }
+
+    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        self.pairs.finish(&mut Means { fields: &self.fields, treat: &*self.treat, watch }, out)
+    }
+}
+
+/// What the pairs are treated with.
+pub(super) struct Means<'a> {
+    pub(super) fields: &'a Fields,
+    pub(super) treat: &'a dyn Treat,
+    pub(super) watch: &'a mut dyn Watch,
+}
+
+/// The state between two pushes.
+#[derive(Default)]
+pub(super) struct Pairs {
+    state: State,
+    /// The raw name, or the raw value that is held.
+    raw: Vec<u8>,
+    /// A decoded or a treated text; kept for its capacity.
+    text: Vec<u8>,
+    check: Check,
+    /// Offset of the next byte.
+    at: u64,
+    /// Whether a pair has left, so that the next one needs its `&`.
+    begun: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+enum State {
+    /// In a name.
+    #[default]
+    Name,
+    /// In a value that passes.
+    Pass,
+    /// In a value that is left out.
+    Skip,
+    /// In a value that must be complete first.
+    Held { rule: Option<usize>, subject: bool },
+}
+
+impl Pairs {
+    pub(super) fn feed(&mut self, mut input: &[u8], means: &mut Means<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+        while !input.is_empty() {
+            let used = match self.state {
+                State::Name => self.hold(input, memchr::memchr2(b'&', b'=', input), 3 * KEY_BYTES_MAX, "a name")?,
+                State::Held { .. } => self.hold(input, memchr::memchr(b'&', input), 3 * VALUE_BYTES_MAX, "a value")?,
+                State::Pass => self.pass(input, Some(out))?,
+                State::Skip => self.pass(input, None)?,
+            };
+            self.at += used as u64;
+            let Some(&delimiter) = input.get(used) else { break };
+            if delimiter == b'=' && matches!(self.state, State::Name) {
+                self.end_name(true, means, out)?;
+            } else {
+                self.end_pair(means, out)?;
+            }
+            self.at += 1;
+            input = &input[used + 1..];
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(&mut self, means: &mut Means<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+        self.end_pair(means, out)
+    }
+
+    /// Keeps what stands before the delimiter; returns its length.
+    fn hold(&mut self, input: &[u8], end: Option<usize>, limit: usize, bound: &'static str) -> Result<usize, Stop> {
+        let piece = &input[..end.unwrap_or(input.len())];
+        let room = limit - self.raw.len();
+        if let Some(at) = memchr::memchr(b';', &piece[..piece.len().min(room)]) {
+            return Err(semicolon(self.at + at as u64));
+        }
+        if piece.len() > room {
+            return Err(Stop::Bound { bound, limit: limit as u64 });
+        }
+        self.raw.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    /// Checks a value, and lets it pass or not; returns the length before the delimiter.
+    fn pass(&mut self, input: &[u8], out: Option<&mut Vec<u8>>) -> Result<usize, Stop> {
+        let (used, verdict) = self.check.read(input, self.at);
+        if let Some(out) = out {
+            out.extend_from_slice(&input[..used]);
+        }
+        verdict.map(|()| used)
+    }
+
+    /// A name is complete; with `valued` its value follows.
+    fn end_name(&mut self, valued: bool, means: &mut Means<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+        let name = decode(&self.raw, self.at - self.raw.len() as u64, &mut self.text)?;
+        if is_encoded_twice(name) {
+            return Err(Stop::Malformed { what: "a name that is encoded twice", at: self.at });
+        }
+        let nothing = name.is_empty() && !valued;
+        let decision = if nothing { Decision::Pass } else { means.fields.decide(name) };
+        let subject = valued && means.fields.is_subject(name);
+        let leaves = match decision {
+            Decision::Pass => true,
+            Decision::Drop => false,
+            Decision::Treat(rule) => !means.treat.drops(rule),
+        };
+        if let Decision::Treat(rule) = decision
+            && !leaves
+        {
+            means.watch.treated(rule);
+        }
+        self.state = match decision {
+            Decision::Treat(rule) if leaves => State::Held { rule: Some(rule), subject },
+            Decision::Pass if subject => State::Held { rule: None, subject },
+            Decision::Pass => State::Pass,
+            Decision::Drop | Decision::Treat(_) => State::Skip,
+        };
+        if leaves {
+            if std::mem::replace(&mut self.begun, true) {
+                out.push(b'&');
+            }
+            out.extend_from_slice(&self.raw);
+            out.extend_from_slice(if valued { b"=" } else { b"" });
+        }
+        self.raw.clear();
+        Ok(())
+    }
+
+    fn end_pair(&mut self, means: &mut Means<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+        match self.state {
+            State::Name => self.end_name(false, means, out)?,
+            State::Pass | State::Skip => std::mem::take(&mut self.check).end(self.at)?,
+            State::Held { rule, subject } => self.end_held(rule, subject, means, out)?,
+        }
+        self.state = State::Name;
+        Ok(())
+    }
+
+    fn end_held(
+        &mut self,
+        rule: Option<usize>,
+        subject: bool,
+        means: &mut Means<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Stop> {
+        let text = decode(&self.raw, self.at - self.raw.len() as u64, &mut self.text)?;
+        if text.len() > VALUE_BYTES_MAX {
+            return Err(Stop::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
+        }
+        if subject {
+            means.watch.subject(text.as_bytes());
+        }
+        match rule {
+            None => out.extend_from_slice(&self.raw),
+            Some(rule) => {
+                self.raw.clear();
+                means.treat.treat(rule, Value { kind: Kind::String, text: text.as_bytes() }, &mut self.raw)?;
+                means.watch.treated(rule);
+                encode(&self.raw, out);
+            }
+        }
+        self.raw.clear();
+        Ok(())
+    }
+}
+
+/// What can be wrong in a value that nobody decodes.
+#[derive(Clone, Copy, Default)]
+struct Check {
+    utf8: Utf8,
+    percent: Percent,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Percent {
+    #[default]
+    None,
+    Open,
+    High(u8),
+}
+
+impl Check {
+    /// Reads up to a `&`; returns how much of it may leave, and whether all is well.
+    fn read(&mut self, input: &[u8], base: u64) -> (usize, Result<(), Stop>) {
+        for (at, &byte) in input.iter().enumerate() {
+            let here = base + at as u64;
+            let decoded = match (self.percent, byte) {
+                (_, b'&') => return (at, Ok(())),
+                (Percent::None, b';') => return (at, Err(semicolon(here))),
+                (Percent::None, b'%') => {
+                    self.percent = Percent::Open;
+                    continue;
+                }
+                (Percent::None, byte) => byte,
+                (Percent::Open, byte) => match code::hex(byte) {
+                    Some(high) => {
+                        self.percent = Percent::High(high << 4);
+                        continue;
+                    }
+                    None => return (at, Err(bad_percent(here))),
+                },
+                (Percent::High(high), byte) => match code::hex(byte) {
+                    Some(low) => high | low,
+                    None => return (at, Err(bad_percent(here))),
+                },
+            };
+            self.percent = Percent::None;
+            if !self.utf8.push(decoded) {
+                return (at, Err(not_utf8(here)));
+            }
+        }
+        (input.len(), Ok(()))
+    }
+
+    fn end(self, at: u64) -> Result<(), Stop> {
+        match (self.percent, self.utf8.is_whole()) {
+            (Percent::None, true) => Ok(()),
+            (Percent::None, false) => Err(not_utf8(at)),
+            (Percent::Open | Percent::High(_), _) => Err(bad_percent(at)),
+        }
+    }
+}
+
+const fn semicolon(at: u64) -> Stop {
+    Stop::Malformed { what: "a ';', which some parsers take for '&'", at }
+}
+
+const fn bad_percent(at: u64) -> Stop {
+    Stop::Malformed { what: "a '%' without two hexadecimal digits", at }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! What forms must do, as data; and the laws of every engine.
+
+use super::*;
+use crate::pii::trial::{self, Sealed, sealed};
+use proptest::prelude::*;
+
+fn form(rules: &crate::pii::Rules, treat: Arc<dyn Treat>) -> impl Fn() -> Form + use<> {
+    let fields = Arc::new(Fields::tree(rules));
+    move || Form::new(Arc::clone(&fields), Arc::clone(&treat))
+}
+
+fn email() -> impl Fn() -> Form + use<> {
+    form(&trial::rules(&["$..email"]), Sealed::shared())
+}
+
+/// How `~0…`, the sealed value, looks in a form.
+fn coded(text: &str) -> String {
+    sealed(0, text.as_bytes()).replace('~', "%7E")
+}
+
+#[test]
+fn selected_values_are_treated_under_every_spelling_of_their_name() {
+    let token = coded("bob@x.org");
+    for (body, expected) in [
+        ("email=bob@x.org", format!("email={token}")),
+        ("email=bob%40x.org&a=1", format!("email={token}&a=1")),
+        ("a=%7e&%65mail=%62ob%40x.org", format!("a=%7e&%65mail={token}")),
+        ("EMAIL=bob@x.org", format!("EMAIL={token}")),
+        ("email=bob@x.org&email=bob@x.org", format!("email={token}&email={token}")),
+        ("customer[email]=bob@x.org", format!("customer[email]={token}")),
+        ("customer%5Bemail%5d=bob@x.org", format!("customer%5Bemail%5d={token}")),
+        ("email[]=bob@x.org&&=&x", format!("email[]={token}&&=&x")),
+        ("email=b+c&b=b+c", format!("email={}&b=b+c", coded("b c"))),
+        ("email=a=b", format!("email={}", coded("a=b"))),
+        ("email", "email".to_owned()),
+        ("", String::new()),
+        ("&", "&".to_owned()),
+        ("gr%C3%B6%C3%9Fe=%e2%82%ac&x=\u{20ac}", "gr%C3%B6%C3%9Fe=%e2%82%ac&x=\u{20ac}".to_owned()),
+    ] {
+        assert_eq!(trial::text(email(), body), expected);
+    }
+}
+
+#[test]
+fn what_can_be_read_in_two_ways_is_refused() {
+    for body in [
+        &b"a=%"[..],
+        b"a=%4",
+        b"a=%4&b=1",
+        b"a=%zz",
+        b"%=1",
+        b"email=%4x",
+        b"a=%00",
+        b"a=\0",
+        b"email=%00",
+        b"%00=1",
+        b"a=%ff",
+        b"a=\xc3",
+        b"a=%c3&b=1",
+        b"email=%c3",
+        b"\xff=1",
+        b"a=1;email=bob@x.org",
+        b"email=x;bob@x.org",
+        b"a;b=1",
+        b"%2565mail=bob@x.org",
+    ] {
+        assert!(matches!(trial::stop(email(), body), Stop::Malformed { .. }));
+    }
+}
+
+#[test]
+fn a_refused_treatment_lets_nothing_of_the_value_leave() {
+    let (out, _, end) = trial::run(email(), b"a=1&email=untreatable&b=2");
+    assert_eq!((out.as_slice(), end), (&b"a=1&email="[..], Err(Stop::Untreatable { what: "the word says so" })));
+}
+
+#[test]
+fn dropped_pairs_take_their_ampersand_along() {
+    for (body, expected) in [
+        ("email=1&a=2", "a=2"),
+        ("a=2&email=1", "a=2"),
+        ("a=2&email=1&b=3", "a=2&b=3"),
+        ("email=1&email", ""),
+        ("a&email=1&&", "a&&"),
+    ] {
+        assert_eq!(trial::text(form(&trial::rules(&["$..email"]), Sealed::dropping(0)), body), expected);
+    }
+    let only = form(&trial::only(&["$.id", "$.to[*].zip"]), Sealed::shared());
+    assert_eq!(trial::text(only, "id=1&ID=2&x=%20&to[0][zip]=3&to[0][name]=4"), "id=1&to[0][zip]=3");
+}
+
+#[test]
+fn bounds_hold() {
+    let long = |prefix: &str, len: usize| [prefix.as_bytes(), &vec![b'x'; len]].concat();
+    let bound = |body: &[u8]| matches!(trial::stop(email(), body), Stop::Bound { .. });
+    assert!(bound(&long("", 3 * KEY_BYTES_MAX + 1)));
+    assert!(bound(&long("email=", VALUE_BYTES_MAX + 1)));
+    assert!(bound(&long("email=", 3 * VALUE_BYTES_MAX + 1)));
+    assert_eq!(trial::run(email(), &long("a=", 4 * VALUE_BYTES_MAX)).2, Ok(()));
+    assert_eq!(trial::run(email(), &long("email=", VALUE_BYTES_MAX)).2, Ok(()));
+}
+
+#[test]
+fn a_form_is_one_record_and_names_its_subject() {
+    let rules = crate::pii::Rules {
+        records: Some(trial::path("$")),
+        subject: Some(trial::path("$.id")),
+        ..trial::rules(&["$.email"])
+    };
+    let make = form(&rules, Sealed::shared());
+    let (out, seen, _) = trial::run(&make, b"id=a%20b&email=x");
+    assert_eq!(String::from_utf8_lossy(&out), format!("id=a%20b&email={}", coded("x")));
+    assert_eq!((seen.records, seen.treated, seen.subjects), (1, vec![0], vec!["a b".to_owned()]));
+    let seen = trial::Seen { budget: Some(0), ..trial::Seen::default() };
+    assert_eq!(
+        trial::push(&mut make(), seen, [&b"id=1"[..]]),
+        (vec![], trial::Seen { budget: Some(0), ..Default::default() }, Err(Stop::Cut))
+    );
+}
+
+#[test]
+fn no_piece_of_a_selected_value_leaves_a_truncated_form() {
+    trial::leaks_nothing(email(), b"a=1&email=canary-0123456789&b=2&c[email]=canary-0123456789", "canary-0123456789");
+}
+
+proptest! {
+    /// Decoding what left gives what a tree of decoded pairs gives.
+    #[test]
+    fn the_meaning_is_that_of_a_whole_buffer_reference(
+        pairs in prop::collection::vec(("(email|e%6Dail|a|[a-z]{1,3}|x\\[email\\])", "[ -~\u{e9}]{0,12}"), 0..6),
+    ) {
+        let spell = |text: &str| { let mut out = Vec::new(); encode(text.as_bytes(), &mut out); String::from_utf8(out).unwrap() };
+        let body: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={}", spell(value))).collect();
+        let out = trial::text(email(), &body.join("&"));
+        let expected: Vec<(String, String)> = pairs.iter().map(|(name, value)| {
+            let selected = matches!(name.as_str(), "email" | "e%6Dail" | "x[email]");
+            (name.clone(), if selected { sealed(0, value.as_bytes()) } else { value.clone() })
+        }).collect();
+        let mut text = Vec::new();
+        let got: Vec<(String, String)> = out.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap();
+            (name.to_owned(), decode(value.as_bytes(), 0, &mut text).unwrap().to_owned())
+        }).collect();
+        prop_assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn noise_never_panics_and_splits_never_matter(body in "[a-c=&%;+\\[\\]0-9\u{e9}]{0,40}", tail in prop::collection::vec(any::<u8>(), 0..4)) {
+        let (_, _, end) = trial::run(email(), &[body.as_bytes(), &tail].concat());
+        prop_assert!(end.is_ok() || !tail.is_empty() || body.contains(['%', ';']));
+    }
+}
