@@ -2,6 +2,7 @@
 //!
 //! Units stand last in the name. A bound that an operator may change is a default here and a key in the config.
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 // http
@@ -83,6 +84,24 @@ pub const ROUTE_STATUSES_MAX: usize = 16;
 // kill
 
 // meter
+
+/// Requests per second, and at once, of a vendor whose contract sets no rate: more than any vendor needs, less than a
+/// machine can serve.
+pub const REQUESTS_PER_SECOND_DEFAULT: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
+/// Requests in flight of a vendor whose contract sets no number: a kill must be able to sever them all in 50 ms.
+pub const CONCURRENCY_DEFAULT: NonZeroU32 = NonZeroU32::new(10_000).unwrap();
+/// Records in [`BUDGET_WINDOW_DEFAULT`] of a vendor whose contract sets no budget: no bulk job needs more.
+pub const RECORDS_DEFAULT: NonZeroU64 = NonZeroU64::new(1_000_000).unwrap();
+/// Bytes in [`BUDGET_WINDOW_DEFAULT`] of a vendor whose contract sets no budget: a 10 Gbit/s link, used fully.
+pub const BYTES_DEFAULT: NonZeroU64 = NonZeroU64::new(75_000_000_000).unwrap();
+/// The window of the two budgets above.
+pub const BUDGET_WINDOW_DEFAULT: Duration = Duration::from_secs(60);
+/// Clients of one vendor whose rates are followed one by one; those beyond share one rate (40 bytes each).
+pub const RATED_CLIENTS_MAX: usize = 10_000;
+/// Fewest places in the sketch of one vendor's subjects: 64 KiB, an error under 0.6 percent.
+pub const SUBJECT_PLACES_MIN: usize = 1 << 14;
+/// Most places in the sketch of one vendor's subjects (4 bytes each): 1 MiB, an error under 0.3 percent.
+pub const SUBJECT_PLACES_MAX: usize = 1 << 18;
 
 // exposure
 
