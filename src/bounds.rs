@@ -83,6 +83,23 @@ pub const ROUTE_STATUSES_MAX: usize = 16;
 
 // kill
 
+/// Parts of each vendor's registry of what is in flight: more than workers on most machines, and a power of two.
+pub const KILL_SHARDS: usize = 8;
+/// Pieces of evidence kept with a kill; later ones are counted. A vendor over its budget on a thousand streams says so
+/// a thousand times.
+pub const KILL_EVIDENCE_MAX: usize = 16;
+/// How long a kill's answer waits for what it severed to leave. A severed body ends at its next poll, so this is
+/// only ever reached when a worker is stuck.
+pub const SEVER_DEADLINE: Duration = Duration::from_secs(1);
+/// How long a kill's answer waits for the disk before it says that it does not know.
+pub const PERSIST_DEADLINE: Duration = Duration::from_secs(5);
+/// How long one person's yes to a restore waits for the second's.
+pub const APPROVAL_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Most stand-ins of a shadow drill: a few megabytes, and as many streams as the switch is measured with.
+pub const DRILL_STANDINS_MAX: usize = 10_000;
+/// Most denials that a burst rule can ask for: eight bytes each, per vendor.
+pub const DENIAL_BURST_MAX: u32 = 100_000;
+
 // meter
 
 /// Requests per second, and at once, of a vendor whose contract sets no rate: more than any vendor needs, less than a

@@ -27,6 +27,9 @@ const SCHEMA_KEY: &[u8] = b"schema";
 /// Opens the database, at the start and again after an engine error.
 pub type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
 
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
 /// The durable tables. A handle: clones share one file and one writer.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
@@ -137,7 +140,7 @@ impl Store {
         from: &[u8],
         to: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    ) -> Result<Vec<Entry>, StoreError> {
         let Some(table) = self.0.disk.with(|database| open_table(&read(database)?, table))? else {
             return Ok(Vec::new());
         };

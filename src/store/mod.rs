@@ -12,9 +12,11 @@ mod table;
 mod writer;
 
 #[cfg(test)]
+pub(crate) mod faulty;
+#[cfg(test)]
 mod tests;
 
-pub use embedded::{Opener, Store};
+pub use embedded::{Entry, Opener, Store};
 pub use error::StoreError;
 pub use table::{Batch, Row, RowError, Table, decode, encode};
 pub use writer::Ack;

@@ -6,8 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use redb::StorageBackend;
-use redb::backends::InMemoryBackend;
 use serde::{Deserialize, Serialize};
 
 use super::*;
@@ -135,7 +133,7 @@ fn another_schema_is_refused() {
 #[test]
 fn a_full_disk_is_an_error_and_heals() {
     let full = Arc::new(AtomicBool::new(false));
-    let store = on_faulty_disk(&full);
+    let store = faulty::store(&full);
     store.write_blocking(put(b"a", "before")).unwrap();
     full.store(true, Ordering::SeqCst);
     for _ in 0..3 {
@@ -183,47 +181,4 @@ fn open_with(bytes: &[u8]) -> (tempfile::TempDir, Result<Store, StoreError>) {
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) {
     fs::write(folder.join(name), bytes).unwrap();
-}
-
-fn on_faulty_disk(full: &Arc<AtomicBool>) -> Store {
-    let memory = Arc::new(InMemoryBackend::new());
-    let full = Arc::clone(full);
-    Store::with_opener(Box::new(move || {
-        redb::Database::builder().create_with_backend(Faulty(Arc::clone(&memory), Arc::clone(&full)))
-    }))
-    .unwrap()
-}
-
-#[derive(Debug)]
-struct Faulty(Arc<InMemoryBackend>, Arc<AtomicBool>);
-
-impl Faulty {
-    fn room(&self) -> std::io::Result<()> {
-        let full = self.1.load(Ordering::SeqCst);
-        if full { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
-    }
-}
-
-impl StorageBackend for Faulty {
-    fn len(&self) -> std::io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> std::io::Result<()> {
-        self.room()?;
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> std::io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
-        self.room()?;
-        self.0.write(offset, data)
-    }
 }

@@ -1,0 +1,204 @@
+//! An exercise: the switch is thrown on purpose, timed, and turned back.
+//!
+//! A drill on real traffic cuts it. A shadow drill cuts nothing of the vendor's: it severs as many stand-ins as the
+//! vendor has in flight, on a line of its own, and writes as a kill would. A crash in the middle of a real drill
+//! leaves the vendor killed, as any crash does.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::answer::{KillError, State};
+use super::event::{Act, Event};
+use super::in_flight::InFlight;
+use super::latch::Latch;
+use super::line::Line;
+use super::order::{Kill, Order, Origin, RouteTag, Scope, Subject, millis};
+use super::restore::RestoreOrder;
+use super::switch::{Switch, state};
+use crate::bounds::DRILL_STANDINS_MAX;
+use crate::model::{Direction, Moment, UnixTime, VendorId};
+use crate::store::{Batch, Row, Store, Table};
+
+/// What a drill found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillReport {
+    /// The vendor.
+    pub vendor: String,
+    /// Whether nothing was cut.
+    pub shadow: bool,
+    /// When it began.
+    #[serde(with = "millis")]
+    pub at: UnixTime,
+    /// Who ordered it.
+    pub by: String,
+    /// From the order until nothing new was let in.
+    pub refuse_micros: u64,
+    /// From the order until the last severed request had left.
+    pub sever_micros: u64,
+    /// From the order until the kill was durable.
+    pub persist_micros: u64,
+    /// Requests cut, or stand-ins.
+    pub severed: u64,
+    /// Whether the kill was durable.
+    pub persisted: bool,
+    /// How the vendor stands after it.
+    pub state: State,
+}
+
+impl Row for DrillReport {
+    const TABLE: Table = Table::DRILLS;
+    const VERSION: u8 = 1;
+}
+
+impl DrillReport {
+    /// The vendor's last drill; none where there was none, or it cannot be read.
+    pub(super) fn last(store: &Store, vendor: &VendorId) -> Option<Self> {
+        store.get(vendor.as_str().as_bytes()).ok().flatten()
+    }
+}
+
+impl Switch {
+    /// Drills. Hooks are not told; the audit trail is.
+    ///
+    /// # Errors
+    /// [`KillError::UnknownVendor`]; [`KillError::AlreadyKilled`] where anything stands against the vendor;
+    /// [`KillError::NotPersisted`] where it could not be turned back, and is killed now.
+    pub async fn drill(&self, vendor: &VendorId, shadow: bool, by: &str, at: Moment) -> Result<DrillReport, KillError> {
+        let subject = Subject::Vendor(vendor.clone());
+        {
+            let ledger = self.ledger();
+            self.require_known(&ledger, &subject)?;
+            if !ledger.entry(&subject).kills.is_empty() {
+                return Err(KillError::AlreadyKilled);
+            }
+        }
+        let report =
+            if shadow { self.drill_shadow(vendor, by, at).await } else { self.drill_real(vendor, by, at).await? };
+        self.remember(&subject, vendor, &report).await;
+        Ok(report)
+    }
+
+    /// Whether the last drill of a vendor is longer ago than `every`, or there was none since `since`.
+    pub fn is_drill_overdue(&self, vendor: &VendorId, every: Duration, since: UnixTime, now: UnixTime) -> bool {
+        let last = DrillReport::last(&self.store, vendor).map_or(since, |report| report.at);
+        now.since(last) > every
+    }
+
+    async fn drill_real(&self, vendor: &VendorId, by: &str, at: Moment) -> Result<DrillReport, KillError> {
+        let subject = Subject::Vendor(vendor.clone());
+        let order = Order {
+            subject: subject.clone(),
+            scope: Scope::default(),
+            origin: Origin::Drill,
+            by: by.to_owned(),
+            reason: "drill".to_owned(),
+            evidence: None,
+            at,
+        };
+        let (answer, timings) = self.kill(order)?.finish_timed().await;
+        let back = RestoreOrder {
+            subject: subject.clone(),
+            scope: Scope::default(),
+            by: by.to_owned(),
+            reason: "end of drill".to_owned(),
+            approvals: NonZeroU32::MIN,
+            at: self.clock.now(),
+        };
+        // Only the drill's own kill is lifted: one that came meanwhile stands.
+        let restored = self.lift_own(&back, answer.generation).await?;
+        Ok(DrillReport {
+            vendor: answer.vendor,
+            shadow: false,
+            at: at.wall,
+            by: by.to_owned(),
+            refuse_micros: timings.refuse_micros,
+            sever_micros: timings.sever_micros,
+            persist_micros: timings.persist_micros,
+            severed: answer.severed,
+            persisted: answer.persisted,
+            state: restored.state,
+        })
+    }
+
+    async fn drill_shadow(&self, vendor: &VendorId, by: &str, at: Moment) -> DrillReport {
+        let line = Line::new(vendor.clone());
+        let live: usize = self.line(vendor).in_flight().into_iter().sum();
+        let standins = spawn_standins(&line, live.clamp(1, DRILL_STANDINS_MAX)).await;
+        let start = self.clock.now();
+        let kill = Arc::new(shadow_kill(by, at));
+        line.stand(std::iter::once(Arc::clone(&kill)));
+        let refused = self.clock.now();
+        let latch = Latch::new();
+        let severed = line.sever(&kill, &latch);
+        latch.count_down();
+        latch.wait().await;
+        let left = self.clock.now();
+        let persisted = self.write_probe(vendor).await && self.store.is_durable();
+        let kept = self.clock.now();
+        for standin in standins {
+            // It left by itself; there is nothing to learn from how.
+            let _ = standin.await;
+        }
+        let micros = |until: Moment| until.monotonic_ns.saturating_sub(start.monotonic_ns) / 1000;
+        DrillReport {
+            vendor: vendor.as_str().to_owned(),
+            shadow: true,
+            at: at.wall,
+            by: by.to_owned(),
+            refuse_micros: micros(refused),
+            sever_micros: micros(left),
+            persist_micros: micros(kept),
+            severed,
+            persisted,
+            state: state(&self.ledger(), &Subject::Vendor(vendor.clone())),
+        }
+    }
+
+    /// Writes the vendor's rows as they are: what a kill would cost the disk, without changing anything.
+    async fn write_probe(&self, vendor: &VendorId) -> bool {
+        let written = self.write(&self.ledger(), &Subject::Vendor(vendor.clone()), None);
+        match written {
+            Ok(ack) => ack.await.is_ok(),
+            Err(_) => false,
+        }
+    }
+
+    async fn remember(&self, subject: &Subject, vendor: &VendorId, report: &DrillReport) {
+        let mut batch = Batch::new();
+        if batch.put(vendor.as_str().as_bytes(), report).is_ok() {
+            // A drill that is forgotten is drilled again.
+            let _ = self.store.write(batch).await;
+        }
+        let event = Event::of(Act::Drill, subject, &report.by, "drill", report.at, 0);
+        (self.witness)(&Event { severed: report.severed, outcome: serde_json::to_string(report).ok(), ..event });
+    }
+}
+
+/// Tasks that hold a place on the line until they are severed, all of them waiting when this returns.
+async fn spawn_standins(line: &Line, count: usize) -> Vec<tokio::task::JoinHandle<()>> {
+    let tasks: Vec<_> =
+        (0..count).map(|_| tokio::spawn(standin(line.register(Direction::Ingress, RouteTag::NONE, None)))).collect();
+    tokio::task::yield_now().await;
+    tasks
+}
+
+async fn standin(mut in_flight: InFlight) {
+    in_flight.severed().await;
+}
+
+fn shadow_kill(by: &str, at: Moment) -> Kill {
+    Kill {
+        generation: 0,
+        scope: Scope::default(),
+        everything: false,
+        at: at.wall,
+        by: by.to_owned(),
+        reason: "shadow drill".to_owned(),
+        origin: Origin::Drill,
+        evidence: Vec::new(),
+        more_evidence: 0,
+    }
+}

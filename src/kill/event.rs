@@ -1,0 +1,122 @@
+//! What happened at the switch, for the audit trail, the hooks and the metrics.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::order::{Evidence, Kill, Origin, Scope, Subject, millis};
+use crate::model::UnixTime;
+
+/// Hears of every event, on the thread where it happens: it must not wait.
+pub type Witness = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// A kill that did not stand before.
+    Kill,
+    /// The same kill again.
+    KillAgain,
+    /// Kills were lifted.
+    Restore,
+    /// One of several people agreed to a restore.
+    Approve,
+    /// A kill was ordered for later.
+    Schedule,
+    /// Such an order was taken back.
+    Unschedule,
+    /// A drill ended.
+    Drill,
+    /// A hook was told of an event, or given up on.
+    Hook,
+}
+
+impl Act {
+    /// The word for it in the audit trail.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::KillAgain => "kill_again",
+            Self::Restore => "restore",
+            Self::Approve => "approve",
+            Self::Schedule => "schedule",
+            Self::Unschedule => "unschedule",
+            Self::Drill => "drill",
+            Self::Hook => "hook",
+        }
+    }
+}
+
+/// One thing that happened at the switch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// What.
+    pub act: Act,
+    /// The vendor, or `*`.
+    pub vendor: String,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    #[serde(with = "millis")]
+    pub at: UnixTime,
+    /// The generation that it made, or belongs to.
+    pub generation: u64,
+    /// How much of the vendor.
+    #[serde(default, skip_serializing_if = "Scope::is_whole")]
+    pub scope: Scope,
+    /// What made it happen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Requests that it cut.
+    #[serde(default)]
+    pub severed: u64,
+    /// What was seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+    /// Figures of a drill, or the outcome of a hook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+}
+
+impl Event {
+    pub(super) fn kill(subject: &Subject, kill: &Kill, is_new: bool, severed: u64) -> Self {
+        Self {
+            act: if is_new { Act::Kill } else { Act::KillAgain },
+            vendor: subject.as_str().to_owned(),
+            by: kill.by.clone(),
+            reason: kill.reason.clone(),
+            at: kill.at,
+            generation: kill.generation,
+            scope: kill.scope.clone(),
+            origin: Some(kill.origin),
+            severed,
+            evidence: kill.evidence.clone(),
+            outcome: None,
+        }
+    }
+
+    /// An event by a person, with nothing severed.
+    pub(super) fn of(act: Act, subject: &Subject, by: &str, reason: &str, at: UnixTime, generation: u64) -> Self {
+        Self {
+            act,
+            vendor: subject.as_str().to_owned(),
+            by: by.to_owned(),
+            reason: reason.to_owned(),
+            at,
+            generation,
+            scope: Scope::default(),
+            origin: None,
+            severed: 0,
+            evidence: Vec::new(),
+            outcome: None,
+        }
+    }
+
+    /// Whether hooks are told of it.
+    pub const fn is_for_hooks(&self) -> bool {
+        matches!(self.act, Act::Kill | Act::Restore)
+    }
+}

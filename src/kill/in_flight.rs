@@ -1,0 +1,138 @@
+//! A request's hold on its vendor's line: whether it may begin, and the signal that ends it.
+//!
+//! Whoever streams part of a request holds a handle of it ([`InFlight::share`]), and the request is in flight until
+//! the last one is dropped. A body asks [`InFlight::is_severed`] before each frame, and leaves its waker with
+//! [`InFlight::poll_severed`] while it waits for a peer, so that a slow one cannot keep it alive. Never fails open: a
+//! handle once severed stays severed, also after a restore.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::order::Killed;
+use super::shard::Shard;
+
+/// One request in flight, or one part of it.
+#[must_use = "a request is in flight for as long as this is held"]
+pub struct InFlight {
+    shard: Arc<Shard>,
+    slot: Arc<Slot>,
+    index: u32,
+    /// Where this handle's waker stands.
+    lane: u32,
+}
+
+/// What a request's handles share with the switch; used again by the next request in the same place.
+#[derive(Default)]
+pub(super) struct Slot {
+    severed: AtomicBool,
+    holders: AtomicU32,
+    lanes: AtomicU32,
+    /// Whether `wakers` holds any, so that a request that never waited need not look.
+    waiting: AtomicBool,
+    wakers: Mutex<Vec<Option<Waker>>>,
+}
+
+impl InFlight {
+    pub(super) fn first(shard: Arc<Shard>, slot: Arc<Slot>, index: u32) -> Self {
+        slot.holders.store(1, Ordering::Relaxed);
+        slot.lanes.store(1, Ordering::Relaxed);
+        Self { shard, slot, index, lane: 0 }
+    }
+
+    /// Whether the request may begin. Ask after registering; the other order loses kills.
+    ///
+    /// # Errors
+    /// [`Killed`] where a kill covers it, or has severed it already.
+    #[inline]
+    pub fn check(&self) -> Result<(), Killed> {
+        if !self.shard.core.is_armed() && !self.is_severed() {
+            return Ok(());
+        }
+        self.killed().map_or(Ok(()), Err)
+    }
+
+    /// Whether a kill has cut this request. One atomic read: ask before each frame.
+    #[inline]
+    pub fn is_severed(&self) -> bool {
+        self.slot.severed.load(Ordering::Acquire)
+    }
+
+    /// Ready when a kill has cut this request; else this task is woken when one does.
+    pub fn poll_severed(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_severed() {
+            return Poll::Ready(());
+        }
+        self.slot.wait(self.lane, cx.waker());
+        // Again, for a kill that came before the waker was there to be seen.
+        if self.is_severed() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Waits for a kill; for `select!`.
+    pub async fn severed(&mut self) {
+        poll_fn(|cx| self.poll_severed(cx)).await;
+    }
+
+    /// The kill that covers or has cut this request.
+    pub fn killed(&self) -> Option<Killed> {
+        self.shard.verdict(self.index).map(Killed)
+    }
+
+    /// Another handle of the same request, with a waker of its own: for the other body, or the other hop.
+    pub fn share(&self) -> Self {
+        self.slot.holders.fetch_add(1, Ordering::Relaxed);
+        let lane = self.slot.lanes.fetch_add(1, Ordering::Relaxed);
+        Self { shard: Arc::clone(&self.shard), slot: Arc::clone(&self.slot), index: self.index, lane }
+    }
+}
+
+/// The last handle takes the request off the line, and whoever waits for that hears of it.
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if self.slot.holders.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shard.release(self.index);
+        }
+    }
+}
+
+impl fmt::Debug for InFlight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InFlight").field("severed", &self.is_severed()).finish_non_exhaustive()
+    }
+}
+
+impl Slot {
+    /// Raises the signal and hands out who must be woken. Only under the shard's lock, while the place is live.
+    pub(super) fn sever(&self, wakers: &mut Vec<Waker>) {
+        self.severed.store(true, Ordering::Release);
+        wakers.extend(self.wakers().iter_mut().filter_map(Option::take));
+    }
+
+    /// Makes the slot fit for the next request. Only under the shard's lock, when no handle is left.
+    pub(super) fn reset(&self) {
+        self.severed.store(false, Ordering::Relaxed);
+        if self.waiting.load(Ordering::Relaxed) {
+            self.waiting.store(false, Ordering::Relaxed);
+            self.wakers().clear();
+        }
+    }
+
+    fn wait(&self, lane: u32, waker: &Waker) {
+        let mut wakers = self.wakers();
+        self.waiting.store(true, Ordering::Relaxed);
+        let lane = lane as usize;
+        if wakers.len() <= lane {
+            wakers.resize(lane + 1, None);
+        }
+        match &mut wakers[lane] {
+            Some(known) => known.clone_from(waker),
+            empty @ None => *empty = Some(waker.clone()),
+        }
+    }
+
+    fn wakers(&self) -> MutexGuard<'_, Vec<Option<Waker>>> {
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

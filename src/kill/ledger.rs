@@ -1,0 +1,250 @@
+//! Which kills stand against whom: the state behind the switch, and the rows that it is kept in.
+//!
+//! Pure: no clock, no lock, no file. A kill of everything is a kill of each vendor known, so that they can be let
+//! back one by one, and of every vendor still to come. Generations only grow.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::order::{Evidence, Kill, Order, Scope, Subject, millis};
+use crate::bounds::{APPROVAL_LIFETIME, KILL_EVIDENCE_MAX};
+use crate::model::{UnixTime, VendorId};
+use crate::store::{Batch, Row, RowError, Table};
+
+/// All that stands.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    vendors: BTreeMap<VendorId, Entry>,
+    /// What stands against vendors that have no entry.
+    everything: Entry,
+    generation: u64,
+}
+
+/// What stands against one vendor.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Entry {
+    pub(super) kills: Vec<Arc<Kill>>,
+    pub(super) approvals: Vec<Approval>,
+    /// Kills whose end is being written; a new order does not lean on them.
+    lifting: Vec<u64>,
+}
+
+/// A first person's yes to a restore that needs more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When; it lapses after a day.
+    #[serde(with = "millis")]
+    pub at: UnixTime,
+    /// What would be restored: approvals of different scopes do not add up.
+    #[serde(default)]
+    pub scope: Scope,
+}
+
+/// An entry as it is stored, by the vendor's id or `*`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KillsRow {
+    generation: u64,
+    kills: Vec<Kill>,
+    approvals: Vec<Approval>,
+}
+
+impl Row for KillsRow {
+    const TABLE: Table = Table::KILLS;
+    const VERSION: u8 = 1;
+}
+
+/// What an order came to.
+pub(super) struct Struck {
+    pub(super) kill: Arc<Kill>,
+    /// False where the same kill stood already.
+    pub(super) is_new: bool,
+    /// False where nothing changed that is worth writing.
+    pub(super) changed: bool,
+}
+
+impl Ledger {
+    /// Takes over what was stored.
+    pub(super) fn load(rows: Vec<(Vec<u8>, KillsRow)>) -> Result<Self, BadKey> {
+        let mut ledger = Self::default();
+        for (key, row) in rows {
+            ledger.generation = ledger.generation.max(row.generation);
+            let kills = row.kills.into_iter().map(Arc::new).collect();
+            let entry = Entry { kills, approvals: row.approvals, lifting: Vec::new() };
+            let text = std::str::from_utf8(&key).map_err(|_| BadKey)?;
+            if text == Subject::Everything.as_str() {
+                ledger.everything = entry;
+            } else {
+                ledger.vendors.insert(VendorId::parse(text).map_err(|_| BadKey)?, entry);
+            }
+        }
+        Ok(ledger)
+    }
+
+    pub(super) fn knows(&self, vendor: &VendorId) -> bool {
+        self.vendors.contains_key(vendor)
+    }
+
+    pub(super) fn vendors(&self) -> impl Iterator<Item = &VendorId> {
+        self.vendors.keys()
+    }
+
+    /// What stands against a vendor, or against everything.
+    pub(super) fn entry(&self, subject: &Subject) -> &Entry {
+        match subject {
+            Subject::Vendor(vendor) => self.vendors.get(vendor).unwrap_or(&self.everything),
+            Subject::Everything => &self.everything,
+        }
+    }
+
+    /// Adds a kill, or evidence to the same one.
+    pub(super) fn kill(&mut self, order: &Order) -> Struck {
+        let evidence = order.evidence();
+        let everything = order.subject == Subject::Everything;
+        let next = self.generation + 1;
+        let lean_on = self.same_kill(order, everything);
+        let struck = self.entry_mut(&order.subject).strike(order, everything, evidence, lean_on.unwrap_or(next));
+        if struck.is_new {
+            self.generation = next;
+        }
+        if everything {
+            for entry in self.vendors.values_mut().filter(|entry| !entry.holds(struck.kill.generation)) {
+                entry.kills.push(Arc::clone(&struck.kill));
+                entry.approvals.clear();
+            }
+        }
+        struck
+    }
+
+    /// The kill that says the same already: not one whose end is being written, and of a kill of everything only one
+    /// that every vendor still stands under.
+    fn same_kill(&self, order: &Order, everything: bool) -> Option<u64> {
+        let entry = self.entry(&order.subject);
+        let same = |kill: &&Arc<Kill>| {
+            kill.scope == order.scope
+                && kill.everything == everything
+                && !entry.lifting.contains(&kill.generation)
+                && (!everything || self.vendors.values().all(|vendor| vendor.holds(kill.generation)))
+        };
+        entry.kills.iter().find(same).map(|kill| kill.generation)
+    }
+
+    /// The kills that a restore would lift.
+    pub(super) fn liftable(&self, subject: &Subject, scope: &Scope) -> Vec<u64> {
+        let covered = |kill: &&Arc<Kill>| scope.contains(&kill.scope);
+        self.entry(subject).kills.iter().filter(covered).map(|kill| kill.generation).collect()
+    }
+
+    /// Adds an approval, unless this person gave it already; returns how many count for this scope now.
+    pub(super) fn approve(&mut self, subject: &Subject, approval: Approval) -> usize {
+        let now = approval.at;
+        let entry = self.entry_mut(subject);
+        entry.approvals.retain(|known| now.since(known.at) < APPROVAL_LIFETIME);
+        if !entry.approvals.iter().any(|known| known.by == approval.by && known.scope == approval.scope) {
+            entry.approvals.push(approval.clone());
+        }
+        entry.approvals.iter().filter(|known| known.scope == approval.scope).count()
+    }
+
+    /// Says that these kills are about to end: from now on a new order makes a new kill.
+    pub(super) fn begin_lift(&mut self, subject: &Subject, kills: &[u64]) -> u64 {
+        self.generation += 1;
+        self.each(subject, |entry| entry.lifting.extend(kills));
+        self.generation
+    }
+
+    /// Ends them; or, where that could not be written, lets them stand.
+    pub(super) fn end_lift(&mut self, subject: &Subject, kills: &[u64], written: bool) {
+        self.each(subject, |entry| {
+            entry.lifting.retain(|lifting| !kills.contains(lifting));
+            let stood = entry.kills.len();
+            entry.kills.retain(|kill| !written || !kills.contains(&kill.generation));
+            if entry.kills.len() < stood {
+                entry.approvals.clear();
+            }
+        });
+    }
+
+    /// The rows of a subject as they shall be found after a restart.
+    pub(super) fn write(&self, subject: &Subject, batch: &mut Batch) -> Result<(), RowError> {
+        match subject {
+            Subject::Vendor(vendor) => self.write_entry(vendor.as_str(), self.entry(subject), batch),
+            Subject::Everything => {
+                self.write_entry(subject.as_str(), &self.everything, batch)?;
+                self.vendors.iter().try_for_each(|(vendor, entry)| self.write_entry(vendor.as_str(), entry, batch))
+            }
+        }
+    }
+
+    fn write_entry(&self, key: &str, entry: &Entry, batch: &mut Batch) -> Result<(), RowError> {
+        let stays = |kill: &&Arc<Kill>| !entry.lifting.contains(&kill.generation);
+        let kills: Vec<Kill> = entry.kills.iter().filter(stays).map(|kill| (**kill).clone()).collect();
+        let approvals = if entry.lifting.is_empty() { entry.approvals.clone() } else { Vec::new() };
+        batch.put(key.as_bytes(), &KillsRow { generation: self.generation, kills, approvals })
+    }
+
+    /// A vendor's own entry, which begins with what stands against everything.
+    fn entry_mut(&mut self, subject: &Subject) -> &mut Entry {
+        match subject {
+            Subject::Vendor(vendor) => self.vendors.entry(vendor.clone()).or_insert_with(|| self.everything.clone()),
+            Subject::Everything => &mut self.everything,
+        }
+    }
+
+    fn each(&mut self, subject: &Subject, mut change: impl FnMut(&mut Entry)) {
+        change(self.entry_mut(subject));
+        if *subject == Subject::Everything {
+            self.vendors.values_mut().for_each(change);
+        }
+    }
+}
+
+impl Entry {
+    fn holds(&self, generation: u64) -> bool {
+        self.kills.iter().any(|kill| kill.generation == generation)
+    }
+
+    /// Adds evidence to the kill of this generation, or makes it.
+    fn strike(&mut self, order: &Order, everything: bool, evidence: Evidence, generation: u64) -> Struck {
+        if let Some(kill) = self.kills.iter_mut().find(|kill| kill.generation == generation) {
+            let changed = kill.evidence.len() < KILL_EVIDENCE_MAX;
+            Arc::make_mut(kill).add(evidence);
+            return Struck { kill: Arc::clone(kill), is_new: false, changed };
+        }
+        let kill = Arc::new(Kill {
+            generation,
+            scope: order.scope.clone(),
+            everything,
+            at: order.at.wall,
+            by: order.by.clone(),
+            reason: order.reason.clone(),
+            origin: order.origin,
+            evidence: vec![evidence],
+            more_evidence: 0,
+        });
+        self.kills.push(Arc::clone(&kill));
+        self.approvals.clear();
+        Struck { kill, is_new: true, changed: true }
+    }
+}
+
+impl Kill {
+    fn add(&mut self, evidence: Evidence) {
+        if self.evidence.len() < KILL_EVIDENCE_MAX {
+            self.evidence.push(evidence);
+        } else {
+            self.more_evidence += 1;
+        }
+    }
+}
+
+/// A stored key that is no vendor's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a kill is stored for something that is no vendor")]
+pub struct BadKey;

@@ -1,0 +1,127 @@
+//! One vendor's line: what stands against it, and all that it has in flight.
+//!
+//! A request registers **before** it asks whether it may pass, and a kill writes its verdict before it looks for what
+//! is in flight. Whichever comes first, one sees the other: nothing slips between. A line lives as long as the
+//! process, so that reloads never lose what is in flight. Registering, asking and leaving take three short locks that
+//! no other thread wants, and no memory of their own.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+use super::in_flight::InFlight;
+use super::latch::Latch;
+use super::order::{Kill, RouteTag, Scope};
+use super::shard::{Shard, Target, this_thread};
+use crate::bounds::KILL_SHARDS;
+use crate::model::{ClientId, Direction, VendorId};
+
+/// A vendor's place on the switch.
+pub struct Line {
+    vendor: VendorId,
+    core: Arc<Core>,
+    /// Threads take turns at these, so that workers share no lock.
+    shards: [Arc<Shard>; KILL_SHARDS],
+    severed_total: AtomicU64,
+}
+
+/// What stands against a vendor.
+#[derive(Default)]
+pub(super) struct Core {
+    /// Whether `kills` holds anything: all that a request of a vendor in good standing reads.
+    armed: AtomicBool,
+    kills: ArcSwap<Vec<Standing>>,
+}
+
+/// A kill, ready to be compared with traffic.
+#[derive(Clone)]
+pub(super) struct Standing {
+    pub(super) target: Target,
+    pub(super) kill: Arc<Kill>,
+}
+
+impl Line {
+    pub(super) fn new(vendor: VendorId) -> Self {
+        let core = Arc::new(Core::default());
+        let shards = std::array::from_fn(|_| Arc::new(Shard::new(Arc::clone(&core))));
+        Self { vendor, core, shards, severed_total: AtomicU64::new(0) }
+    }
+
+    /// Whose line this is.
+    pub const fn vendor(&self) -> &VendorId {
+        &self.vendor
+    }
+
+    /// Enters a request, **before** [`InFlight::check`]. It stays in flight until the last handle is dropped.
+    pub fn register(&self, direction: Direction, route: RouteTag, client: Option<&ClientId>) -> InFlight {
+        Shard::register(&self.shards[this_thread() % KILL_SHARDS], direction, route, client)
+    }
+
+    /// Requests in flight, by [`Direction::index`].
+    pub fn in_flight(&self) -> [usize; 2] {
+        self.count(&Scope::default())
+    }
+
+    /// Requests in flight that a scope covers, by [`Direction::index`].
+    pub fn count(&self, scope: &Scope) -> [usize; 2] {
+        let target = Target::from(scope);
+        self.shards
+            .iter()
+            .map(|shard| shard.count(&target))
+            .fold([0, 0], |sum, part| [sum[0] + part[0], sum[1] + part[1]])
+    }
+
+    /// Requests severed since the process started.
+    pub fn severed_total(&self) -> u64 {
+        self.severed_total.load(Ordering::Relaxed)
+    }
+
+    /// Whether anything stands against this vendor, in whole or in part.
+    pub fn is_armed(&self) -> bool {
+        self.core.armed.load(Ordering::Acquire)
+    }
+
+    /// Makes these the kills that stand. Refuses what is new from here on; severs nothing.
+    pub(super) fn stand(&self, kills: impl Iterator<Item = Arc<Kill>>) {
+        let kills: Vec<_> = kills.map(|kill| Standing { target: Target::from(&kill.scope), kill }).collect();
+        let armed = !kills.is_empty();
+        self.core.kills.store(Arc::new(kills));
+        self.core.armed.store(armed, Ordering::Release);
+    }
+
+    /// Severs what is in flight under the kill and wakes it. Returns how many had not been severed before; the latch
+    /// opens when all that match are gone, those too that were severed earlier and have not left.
+    pub(super) fn sever(&self, kill: &Arc<Kill>, latch: &Arc<Latch>) -> u64 {
+        let standing = Standing { target: Target::from(&kill.scope), kill: Arc::clone(kill) };
+        let severed = self.shards.iter().map(|shard| shard.sever(&standing, latch)).sum();
+        self.severed_total.fetch_add(severed, Ordering::Relaxed);
+        severed
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("vendor", &self.vendor).field("armed", &self.is_armed()).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    #[inline]
+    pub(super) fn is_armed(&self) -> bool {
+        self.armed.load(Ordering::Acquire)
+    }
+
+    /// The kill that covers this traffic: the oldest, where several do.
+    pub(super) fn standing(
+        &self,
+        direction: Direction,
+        route: RouteTag,
+        client: Option<&ClientId>,
+    ) -> Option<Arc<Kill>> {
+        let kills = self.kills.load();
+        let found = kills.iter().find(|standing| standing.target.covers(direction, route, client));
+        found.map(|standing| Arc::clone(&standing.kill))
+    }
+}

@@ -1,0 +1,278 @@
+//! What is killed, by whom and why: the words of an order, and the record that is kept of it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ClientId, Direction, Moment, UnixTime, VendorId};
+
+/// Who an order is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// One vendor.
+    Vendor(VendorId),
+    /// Every vendor, those of tomorrow's contracts too.
+    Everything,
+}
+
+impl Subject {
+    /// The vendor's id, or `*`, which no vendor can be called.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Vendor(vendor) => vendor.as_str(),
+            Self::Everything => "*",
+        }
+    }
+}
+
+/// A route as the registry compares it: a number made of the text in the contract, so that it means the same before
+/// and after a reload or a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RouteTag(u64);
+
+impl RouteTag {
+    /// Traffic that belongs to no route; a kill by route never matches it.
+    pub const NONE: Self = Self(0);
+
+    /// The tag of a route as its contract writes it, such as `GET /v1/customers/{id}`. Make it at load, not per request.
+    pub fn of(route: &str) -> Self {
+        let hash = blake3::hash(route.as_bytes());
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&hash.as_bytes()[..8]);
+        Self(u64::from_le_bytes(bytes).max(1))
+    }
+}
+
+/// How much of a vendor's traffic an order is about: all that every given part matches. The default is all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "ScopeText", into = "ScopeText")]
+pub struct Scope {
+    /// Only this way.
+    pub direction: Option<Direction>,
+    /// Only this route, as the contract writes it.
+    pub route: Option<Arc<str>>,
+    /// Only this client of the vendor.
+    pub client: Option<ClientId>,
+}
+
+impl Scope {
+    /// Whether this is the vendor whole.
+    pub fn is_whole(&self) -> bool {
+        self.direction.is_none() && self.route.is_none() && self.client.is_none()
+    }
+
+    /// Whether all that `other` covers is covered by this.
+    pub fn contains(&self, other: &Self) -> bool {
+        fn wider<T: PartialEq>(mine: Option<&T>, other: Option<&T>) -> bool {
+            mine.is_none() || mine == other
+        }
+        wider(self.direction.as_ref(), other.direction.as_ref())
+            && wider(self.route.as_ref(), other.route.as_ref())
+            && wider(self.client.as_ref(), other.client.as_ref())
+    }
+}
+
+/// A scope as JSON has it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScopeText {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    direction: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    route: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
+}
+
+impl From<Scope> for ScopeText {
+    fn from(scope: Scope) -> Self {
+        Self {
+            direction: scope.direction.map(|direction| direction.as_str().to_owned()),
+            route: scope.route,
+            client: scope.client.map(|client| client.as_str().to_owned()),
+        }
+    }
+}
+
+impl TryFrom<ScopeText> for Scope {
+    type Error = UnknownDirection;
+
+    fn try_from(text: ScopeText) -> Result<Self, UnknownDirection> {
+        let named = |name: String| Direction::ALL.into_iter().find(|known| known.as_str() == name);
+        let direction = text.direction.map(|name| named(name).ok_or(UnknownDirection)).transpose()?;
+        Ok(Self { direction, route: text.route, client: text.client.as_deref().map(ClientId::new) })
+    }
+}
+
+/// A direction that does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("direction must be 'ingress' or 'egress'")]
+pub struct UnknownDirection;
+
+/// What made a kill happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A person or machine with a name said so.
+    Operator,
+    /// The gateway itself, on evidence.
+    Trip,
+    /// An order given earlier, for this time.
+    Schedule,
+    /// An exercise.
+    Drill,
+    /// State could not be read at the start.
+    StateUnreadable,
+}
+
+impl Origin {
+    /// The word for it in evidence and audit.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Trip => "trip",
+            Self::Schedule => "schedule",
+            Self::Drill => "drill",
+            Self::StateUnreadable => "state_unreadable",
+        }
+    }
+}
+
+/// What the gateway saw that made it kill, or that it saw while the kill stood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// When.
+    #[serde(with = "millis")]
+    pub at: UnixTime,
+    /// What, in a word that is stable: `records_exceeded`, `denial_burst`, or an [`Origin`]'s.
+    pub kind: String,
+    /// Figures and names for a person. Never a secret or a personal value.
+    pub detail: String,
+}
+
+/// An order to kill.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// Whom.
+    pub subject: Subject,
+    /// How much of the vendor.
+    pub scope: Scope,
+    /// What made it happen.
+    pub origin: Origin,
+    /// The operator's name, or the gateway's.
+    pub by: String,
+    /// Why, in that person's words.
+    pub reason: String,
+    /// What was seen; where there is nothing, the reason stands for it.
+    pub evidence: Option<Evidence>,
+    /// When the order arrived: the times in the answer count from here.
+    pub at: Moment,
+}
+
+impl Order {
+    /// What this order adds to the evidence of its kill.
+    pub(super) fn evidence(&self) -> Evidence {
+        let words = || Evidence { at: self.at.wall, kind: self.origin.word().to_owned(), detail: self.reason.clone() };
+        self.evidence.clone().unwrap_or_else(words)
+    }
+}
+
+/// A kill that stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kill {
+    /// Grows by each change of any vendor's state, and never repeats.
+    pub generation: u64,
+    /// How much of the vendor.
+    #[serde(default)]
+    pub scope: Scope,
+    /// Whether it came with an order for every vendor.
+    #[serde(default)]
+    pub everything: bool,
+    /// When.
+    #[serde(with = "millis")]
+    pub at: UnixTime,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// What made it happen.
+    pub origin: Origin,
+    /// What was seen, oldest first, within a bound.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
+    /// How many more pieces of evidence came after the bound.
+    #[serde(default)]
+    pub more_evidence: u64,
+}
+
+/// A refusal of the kill switch: the kill that covers the request.
+#[derive(Debug, Clone)]
+pub struct Killed(pub(super) Arc<Kill>);
+
+impl Killed {
+    /// The kill's generation.
+    pub fn generation(&self) -> u64 {
+        self.0.generation
+    }
+
+    /// Since when.
+    pub fn at(&self) -> UnixTime {
+        self.0.at
+    }
+
+    /// The whole record, for our own people.
+    pub fn kill(&self) -> &Kill {
+        &self.0
+    }
+}
+
+/// Times as milliseconds since the epoch.
+pub(super) mod millis {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::model::UnixTime;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+    pub(in crate::kill) fn serialize<S: Serializer>(time: &UnixTime, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(time.as_millis())
+    }
+
+    pub(in crate::kill) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<UnixTime, D::Error> {
+        u64::deserialize(from).map(UnixTime::from_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(json: &str) -> Scope {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn scopes_are_read_and_written_as_they_are_spoken() {
+        for json in ["{}", r#"{"direction":"egress"}"#, r#"{"direction":"ingress","route":"GET /a","client":"c"}"#] {
+            assert_eq!(serde_json::to_string(&scope(json)).unwrap(), json);
+        }
+        for bad in [r#"{"direction":"up"}"#, r#"{"vendor":"acme"}"#, "[1]"] {
+            assert!(serde_json::from_str::<Scope>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_scope_contains_what_is_narrower() {
+        let table = [
+            ("{}", r#"{"client":"c"}"#, true),
+            (r#"{"client":"c"}"#, "{}", false),
+            (r#"{"client":"c"}"#, r#"{"client":"c","direction":"egress"}"#, true),
+            (r#"{"client":"c"}"#, r#"{"client":"d"}"#, false),
+            (r#"{"route":"GET /a"}"#, r#"{"route":"GET /a"}"#, true),
+            (r#"{"direction":"egress"}"#, r#"{"direction":"ingress"}"#, false),
+        ];
+        for (wide, narrow, expected) in table {
+            assert_eq!(scope(wide).contains(&scope(narrow)), expected, "{wide} {narrow}");
+        }
+        assert!(scope("{}").is_whole() && !scope(r#"{"route":"GET /a"}"#).is_whole());
+    }
+}

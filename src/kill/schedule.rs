@@ -1,0 +1,155 @@
+//! Kills ordered for a time to come, kept until they have happened or are taken back.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::answer::{Answer, KillError, LoadError};
+use super::event::{Act, Event};
+use super::ledger::BadKey;
+use super::order::{Order, Origin, Scope, Subject, millis};
+use super::switch::Switch;
+use crate::model::{Moment, UnixTime, VendorId};
+use crate::store::{Batch, Row, RowError, Store, StoreError, Table};
+
+/// A kill to come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduledKill {
+    /// Names it when it is taken back.
+    pub id: u64,
+    /// The vendor, or `*`.
+    pub vendor: String,
+    /// How much of the vendor.
+    #[serde(default, skip_serializing_if = "Scope::is_whole")]
+    pub scope: Scope,
+    /// When.
+    #[serde(with = "millis")]
+    pub at: UnixTime,
+    /// Who ordered it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Row for ScheduledKill {
+    const TABLE: Table = Table::SCHEDULED_KILLS;
+    const VERSION: u8 = 1;
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Schedule(Mutex<BTreeMap<u64, ScheduledKill>>);
+
+impl Schedule {
+    pub(super) fn load(store: &Store) -> Result<Self, LoadError> {
+        let rows = store.range::<ScheduledKill>(b"", None, usize::MAX)?;
+        rows.iter().try_for_each(|(_, row)| row.subject().map(drop))?;
+        Ok(Self(Mutex::new(rows.into_iter().map(|(_, row)| (row.id, row)).collect())))
+    }
+
+    fn rows(&self) -> MutexGuard<'_, BTreeMap<u64, ScheduledKill>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ScheduledKill {
+    fn subject(&self) -> Result<Subject, BadKey> {
+        if self.vendor == Subject::Everything.as_str() {
+            return Ok(Subject::Everything);
+        }
+        VendorId::parse(&self.vendor).map(Subject::Vendor).map_err(|_| BadKey)
+    }
+}
+
+impl Switch {
+    /// Orders a kill for a time to come; the order survives a restart before this returns. One for a time that has
+    /// passed happens at the next [`Switch::kill_due`].
+    ///
+    /// # Errors
+    /// [`KillError::UnknownVendor`], or [`KillError::NotPersisted`], after which nothing is ordered.
+    pub async fn schedule(&self, order: &Order, at: UnixTime) -> Result<ScheduledKill, KillError> {
+        self.require_known(&self.ledger(), &order.subject)?;
+        let row = ScheduledKill {
+            id: self.schedule.rows().keys().next_back().map_or(1, |last| last + 1),
+            vendor: order.subject.as_str().to_owned(),
+            scope: order.scope.clone(),
+            at,
+            by: order.by.clone(),
+            reason: order.reason.clone(),
+        };
+        self.schedule.rows().insert(row.id, row.clone());
+        let mut batch = Batch::new();
+        let written = batch.put(&row.id.to_be_bytes(), &row);
+        if let Err(error) = self.kept(written, batch).await {
+            self.schedule.rows().remove(&row.id);
+            return Err(error);
+        }
+        let event = Event::of(Act::Schedule, &order.subject, &order.by, &order.reason, order.at.wall, 0);
+        (self.witness)(&Event { scope: row.scope.clone(), outcome: Some(format!("for {at}")), ..event });
+        Ok(row)
+    }
+
+    /// Takes such an order back.
+    ///
+    /// # Errors
+    /// [`KillError::NotKilled`] where there is none, [`KillError::NotPersisted`] where it stands all the same.
+    pub async fn unschedule(&self, id: u64, by: &str, reason: &str, now: Moment) -> Result<ScheduledKill, KillError> {
+        let row = self.schedule.rows().get(&id).cloned().ok_or(KillError::NotKilled)?;
+        let mut batch = Batch::new();
+        batch.delete(ScheduledKill::TABLE, &id.to_be_bytes());
+        self.kept(Ok(()), batch).await?;
+        self.schedule.rows().remove(&id);
+        let subject = row.subject().map_err(|_| KillError::UnknownVendor)?;
+        (self.witness)(&Event::of(Act::Unschedule, &subject, by, reason, now.wall, 0));
+        Ok(row)
+    }
+
+    /// The orders that wait, oldest first.
+    pub fn scheduled(&self) -> Vec<ScheduledKill> {
+        self.schedule.rows().values().cloned().collect()
+    }
+
+    /// Carries out what is due; call it every second or so. An order is forgotten only after its kill is in force,
+    /// so that a crash between the two repeats it and never loses it.
+    pub async fn kill_due(&self, now: Moment) -> Vec<Answer> {
+        let due: Vec<_> = self.schedule.rows().values().filter(|row| row.at <= now.wall).cloned().collect();
+        let mut answers = Vec::new();
+        for row in due {
+            if let Some(answer) = self.kill_scheduled(&row, now).await {
+                answers.push(answer);
+            }
+        }
+        answers
+    }
+
+    async fn kill_scheduled(&self, row: &ScheduledKill, now: Moment) -> Option<Answer> {
+        let order = Order {
+            subject: row.subject().ok()?,
+            scope: row.scope.clone(),
+            origin: Origin::Schedule,
+            by: row.by.clone(),
+            reason: row.reason.clone(),
+            evidence: None,
+            at: now,
+        };
+        // A vendor whose contract is gone passes nothing; the order waits for it to come back.
+        let answer = self.kill(order).ok()?.finish().await;
+        if answer.persisted || !self.store.is_durable() {
+            let mut batch = Batch::new();
+            batch.delete(ScheduledKill::TABLE, &row.id.to_be_bytes());
+            // Kept or not, this process will not do it twice.
+            let _ = self.store.write(batch).await;
+            self.schedule.rows().remove(&row.id);
+        }
+        Some(answer)
+    }
+
+    async fn kept(&self, put: Result<(), RowError>, batch: Batch) -> Result<(), KillError> {
+        let result = match put {
+            Ok(()) => self.store.write(batch).await,
+            Err(_) => Err(StoreError::Closed),
+        };
+        result.map_err(KillError::NotPersisted)
+    }
+}

@@ -1,0 +1,189 @@
+//! The registry of what is in flight, one part per thread: a slab whose places are used again and again.
+//!
+//! Everything that gives a place away or takes it back happens under the part's lock, severing too, so a signal can
+//! never reach the request that came after. Never wakes anyone under the lock.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use super::in_flight::{InFlight, Slot};
+use super::latch::Latch;
+use super::line::{Core, Standing};
+use super::order::{Kill, RouteTag, Scope};
+use crate::model::{ClientId, Direction};
+
+/// One part of a line's registry. Aligned so that two workers' locks share no cache line.
+#[repr(align(128))]
+pub(super) struct Shard {
+    pub(super) core: Arc<Core>,
+    places: Mutex<Places>,
+}
+
+#[derive(Default)]
+struct Places {
+    all: Vec<Place>,
+    free: Vec<u32>,
+}
+
+struct Place {
+    live: bool,
+    direction: Direction,
+    route: RouteTag,
+    /// Kept when the place is free: the next request is usually the same client's, and then nothing is counted up.
+    client: Option<ClientId>,
+    slot: Arc<Slot>,
+    /// The kill that severed it.
+    cause: Option<Arc<Kill>>,
+    /// Who waits for it to leave.
+    latches: Vec<Arc<Latch>>,
+}
+
+/// A scope in the form in which traffic is compared with it.
+#[derive(Clone)]
+pub(super) struct Target {
+    direction: Option<Direction>,
+    route: Option<RouteTag>,
+    client: Option<ClientId>,
+}
+
+impl From<&Scope> for Target {
+    fn from(scope: &Scope) -> Self {
+        Self {
+            direction: scope.direction,
+            route: scope.route.as_deref().map(RouteTag::of),
+            client: scope.client.clone(),
+        }
+    }
+}
+
+impl Target {
+    pub(super) fn covers(&self, direction: Direction, route: RouteTag, client: Option<&ClientId>) -> bool {
+        self.direction.is_none_or(|only| only == direction)
+            && self.route.is_none_or(|only| only == route)
+            && self.client.as_ref().is_none_or(|only| Some(only) == client)
+    }
+}
+
+impl Shard {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { core, places: Mutex::default() }
+    }
+
+    pub(super) fn register(
+        this: &Arc<Self>,
+        direction: Direction,
+        route: RouteTag,
+        client: Option<&ClientId>,
+    ) -> InFlight {
+        let mut places = this.places();
+        let index = places.take();
+        let place = &mut places.all[index as usize];
+        place.live = true;
+        place.direction = direction;
+        place.route = route;
+        if place.client.as_ref() != client {
+            place.client = client.cloned();
+        }
+        let slot = Arc::clone(&place.slot);
+        drop(places);
+        InFlight::first(Arc::clone(this), slot, index)
+    }
+
+    /// Takes a place back from the last handle of a request.
+    pub(super) fn release(&self, index: u32) {
+        let mut places = self.places();
+        let place = &mut places.all[index as usize];
+        place.live = false;
+        place.slot.reset();
+        place.cause = None;
+        let latches = std::mem::take(&mut place.latches);
+        places.free.push(index);
+        drop(places);
+        for latch in latches {
+            latch.count_down();
+        }
+    }
+
+    /// The kill that covers the request in this place, by which it was severed or under which it now stands.
+    pub(super) fn verdict(&self, index: u32) -> Option<Arc<Kill>> {
+        let places = self.places();
+        let place = &places.all[index as usize];
+        let standing = || self.core.standing(place.direction, place.route, place.client.as_ref());
+        place.cause.clone().or_else(standing)
+    }
+
+    /// Severs what the kill covers; returns how many had not been severed before.
+    pub(super) fn sever(&self, standing: &Standing, latch: &Arc<Latch>) -> u64 {
+        let mut wakers: Vec<Waker> = Vec::new();
+        let mut severed = 0;
+        let mut places = self.places();
+        for place in places.all.iter_mut().filter(|place| place.is_under(&standing.target)) {
+            latch.count_up();
+            place.latches.push(Arc::clone(latch));
+            if place.cause.is_none() {
+                severed += 1;
+                place.cause = Some(Arc::clone(&standing.kill));
+            }
+            place.slot.sever(&mut wakers);
+        }
+        drop(places);
+        wakers.into_iter().for_each(Waker::wake);
+        severed
+    }
+
+    pub(super) fn count(&self, target: &Target) -> [usize; 2] {
+        let mut counts = [0, 0];
+        for place in self.places().all.iter().filter(|place| place.is_under(target)) {
+            counts[place.direction.index()] += 1;
+        }
+        counts
+    }
+
+    /// Nothing under this lock panics half-way, so what a panic elsewhere left is whole.
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Places {
+    fn take(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.all.push(Place::new());
+            (self.all.len() - 1) as u32
+        })
+    }
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            live: false,
+            direction: Direction::Ingress,
+            route: RouteTag::NONE,
+            client: None,
+            slot: Arc::new(Slot::default()),
+            cause: None,
+            latches: Vec::new(),
+        }
+    }
+
+    fn is_under(&self, target: &Target) -> bool {
+        self.live && target.covers(self.direction, self.route, self.client.as_ref())
+    }
+}
+
+/// A small number of this thread's own, given out in turn.
+pub(super) fn this_thread() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    MINE.with(|mine| {
+        if mine.get() == usize::MAX {
+            mine.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        mine.get()
+    })
+}

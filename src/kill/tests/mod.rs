@@ -1,0 +1,84 @@
+//! The switch as a whole: its promises, its races, its model and its crashes.
+
+mod crash;
+mod model;
+mod promises;
+mod race;
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::model::{Clock, VendorId};
+use crate::store::Store;
+
+/// A switch in memory, with what it told its witness.
+struct Bench {
+    switch: Arc<Switch>,
+    seen: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::on(Store::in_memory().unwrap())
+    }
+
+    fn on(store: Store) -> Self {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let witness = witness(&seen);
+        Self { switch: Arc::new(Switch::load(store, Clock::system(), witness).unwrap()), seen }
+    }
+
+    fn line(&self, name: &str) -> Arc<Line> {
+        self.switch.line(&vendor(name))
+    }
+
+    fn order(&self, name: &str, scope: &str) -> Order {
+        Order {
+            subject: subject(name),
+            scope: serde_json::from_str(scope).unwrap(),
+            origin: Origin::Operator,
+            by: "alice".to_owned(),
+            reason: "breach".to_owned(),
+            evidence: None,
+            at: self.switch.clock.now(),
+        }
+    }
+
+    async fn kill(&self, name: &str, scope: &str) -> Answer {
+        self.switch.kill(self.order(name, scope)).unwrap().finish().await
+    }
+
+    async fn restore(&self, name: &str, scope: &str, by: &str, approvals: u32) -> Result<Restored, KillError> {
+        let order = RestoreOrder {
+            subject: subject(name),
+            scope: serde_json::from_str(scope).unwrap(),
+            by: by.to_owned(),
+            reason: "settled".to_owned(),
+            approvals: NonZeroU32::new(approvals).unwrap(),
+            at: self.switch.clock.now(),
+        };
+        self.switch.restore(order).await
+    }
+
+    fn acts(&self) -> Vec<Act> {
+        self.seen.lock().unwrap().iter().map(|event| event.act).collect()
+    }
+}
+
+fn witness(seen: &Arc<Mutex<Vec<Event>>>) -> Witness {
+    let seen = Arc::clone(seen);
+    Arc::new(move |event: &Event| seen.lock().unwrap().push(event.clone()))
+}
+
+fn vendor(name: &str) -> VendorId {
+    VendorId::parse(name).unwrap()
+}
+
+fn subject(name: &str) -> Subject {
+    if name == "*" { Subject::Everything } else { Subject::Vendor(vendor(name)) }
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
