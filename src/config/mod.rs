@@ -1,9 +1,22 @@
 //! From YAML to a checked configuration, with every fault at once.
 
 mod contract;
+mod environment;
+mod fault;
+mod file;
+mod later;
+mod nearest;
+mod schema;
 mod settings;
+mod shape;
+mod source;
+mod tree;
+mod units;
 
 pub use contract::{Contract, Mode, Route, Routes};
+pub use environment::Environment;
+pub use fault::{Fault, Faults, Severity};
+pub use schema::{Document, schema};
 pub use settings::{
     ClientCertificate, Config, Drain, Keys, Listener, Listeners, Log, LogFormat, LogLevel, Operator, Role, State, Tls,
 };

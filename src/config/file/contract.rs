@@ -1,0 +1,235 @@
+//! A contract as it is written in YAML.
+//!
+//! As in the main file, every field may be missing here, and nothing means anything yet.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Duration;
+use super::route::{Egress, IngressRoute};
+
+/// One vendor's contract: who it is, what it may do until when, what it may see.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Contract {
+    /// The vendor's id: a-z, 0-9 and '-', at most 63.
+    #[schemars(required, example = "acme-analytics")]
+    pub(in crate::config) vendor: Option<String>,
+    /// The name that people know (default the id).
+    pub(in crate::config) name: Option<String>,
+    /// Who answers for this vendor within the company.
+    #[schemars(required, example = "growth@example.com")]
+    pub(in crate::config) owner: Option<String>,
+    /// Whom to reach at the vendor when something has happened.
+    #[schemars(required, example = "soc@acme.example")]
+    pub(in crate::config) security_contact: Option<String>,
+    /// Where customers meet this vendor.
+    pub(in crate::config) journey: Option<Vec<String>>,
+    /// Where the vendor processes data.
+    pub(in crate::config) region: Option<String>,
+    /// The first day, UTC.
+    #[schemars(required)]
+    pub(in crate::config) starts: Option<Date>,
+    /// The last day, UTC: nothing passes after it.
+    #[schemars(required)]
+    pub(in crate::config) ends: Option<Date>,
+    /// Whether the contract binds (default enforce).
+    pub(in crate::config) mode: Option<Mode>,
+    /// How the vendor proves who it is.
+    pub(in crate::config) identity: Option<Identity>,
+    /// The most scopes this vendor can ever have.
+    pub(in crate::config) scopes: Option<Vec<String>>,
+    /// How much may pass.
+    pub(in crate::config) limits: Option<Limits>,
+    /// What the vendor may call.
+    pub(in crate::config) ingress: Option<Vec<IngressRoute>>,
+    /// What we may send it.
+    pub(in crate::config) egress: Option<Egress>,
+}
+
+/// Whether a contract binds.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Mode {
+    /// What the contract does not grant is refused.
+    Enforce,
+    /// For a roll-out: scopes, routes, limits and PII report what they would do; identity, dates and kill still hold.
+    Observe,
+}
+
+/// How a vendor proves who it is: an access token of this issuer.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Identity {
+    /// Exact `iss`.
+    #[schemars(required, example = "https://id.example.com")]
+    pub(in crate::config) issuer: Option<String>,
+    /// Exact member of `aud`.
+    #[schemars(required, example = "https://api.example.com")]
+    pub(in crate::config) audience: Option<String>,
+    /// The clients that are this vendor.
+    #[schemars(required)]
+    pub(in crate::config) clients: Option<Vec<String>>,
+    /// Where the issuer's keys come from: a `url` or a `file`.
+    #[schemars(required)]
+    pub(in crate::config) jwks: Option<Jwks>,
+    /// Signature algorithms that may be used (default ES256).
+    pub(in crate::config) algorithms: Option<Vec<Algorithm>>,
+    /// Whether a token must be bound to its sender (default none).
+    pub(in crate::config) sender: Option<Sender>,
+    /// Values of the token's `typ` that pass (default at+jwt alone); JWT is for issuers that do not follow RFC 9068.
+    pub(in crate::config) typ: Option<Vec<TokenType>>,
+    /// Skew granted on times in a token (default 30s, at most 5m).
+    pub(in crate::config) clock_skew: Option<Duration>,
+    /// How young tokens and keys must be.
+    pub(in crate::config) rotation: Option<Rotation>,
+}
+
+/// Where an issuer's keys come from.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Jwks {
+    /// A JWKS document by https, or by http on loopback.
+    #[schemars(example = "https://id.example.com/jwks")]
+    pub(in crate::config) url: Option<String>,
+    /// How often the document is fetched (default 5m).
+    pub(in crate::config) refresh: Option<Duration>,
+    /// A JWKS file.
+    #[schemars(example = "keys/acme.jwks.json")]
+    pub(in crate::config) file: Option<String>,
+}
+
+/// A JWS algorithm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) enum Algorithm {
+    /// ECDSA on P-256.
+    ES256,
+    /// ECDSA on P-384.
+    ES384,
+    /// RSA PKCS#1 v1.5.
+    RS256,
+    /// RSA-PSS.
+    PS256,
+    /// Ed25519.
+    EdDSA,
+}
+
+/// Whether a token must be bound to its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Sender {
+    /// A bearer token: whoever holds it.
+    None,
+    /// The token names the client certificate of the connection (RFC 8705).
+    Mtls,
+}
+
+/// A value of a token's `typ`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) enum TokenType {
+    /// An access token of RFC 9068.
+    #[serde(rename = "at+jwt")]
+    AccessToken,
+    /// Any JWT, or no `typ`.
+    #[serde(rename = "JWT")]
+    Jwt,
+}
+
+/// How young tokens and keys must be.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Rotation {
+    /// Longest time from a token's issue to its expiry.
+    pub(in crate::config) max_lifetime: Option<Duration>,
+    /// Longest time since a token's issue.
+    pub(in crate::config) max_age: Option<Duration>,
+    /// How long a token passes after its client has used a newer one.
+    pub(in crate::config) superseded_grace: Option<Duration>,
+    /// Greatest age of the signing key, from its first sight.
+    pub(in crate::config) max_key_age: Option<Duration>,
+}
+
+/// How much may pass, of a vendor or beside that of one route.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Limits {
+    /// Requests per time.
+    pub(in crate::config) requests: Option<Requests>,
+    /// Requests at once.
+    #[schemars(range(min = 1, max = 100_000), example = 20)]
+    pub(in crate::config) concurrency: Option<u32>,
+    /// Records per window.
+    pub(in crate::config) records: Option<Records>,
+    /// Body bytes per window.
+    pub(in crate::config) bytes: Option<Bytes>,
+}
+
+/// Requests per time.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Requests {
+    /// The lasting rate.
+    #[schemars(required)]
+    pub(in crate::config) rate: Option<Rate>,
+    /// Requests that may come at once after a pause (default the rate's count).
+    #[schemars(range(min = 1, max = 1_000_000), example = 100)]
+    pub(in crate::config) burst: Option<u32>,
+}
+
+/// A whole number and a unit of time: /s, /m, /h or /d.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("pattern" = r"^([1-9][0-9]*/(s|m|h|d)|.*\$\{.*)$", "examples" = ["50/s", "3000/m"]))]
+pub(in crate::config) struct Rate(pub(in crate::config) String);
+
+/// Records per sliding window.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Records {
+    /// How many.
+    #[schemars(required, range(min = 1, max = 1_000_000_000_000_i64), example = 50_000)]
+    pub(in crate::config) budget: Option<u64>,
+    /// In how long.
+    #[schemars(required)]
+    pub(in crate::config) window: Option<Duration>,
+    /// What an overrun does (default refuse).
+    pub(in crate::config) over: Option<Over>,
+}
+
+/// Body bytes per sliding window.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Bytes {
+    /// How many.
+    #[schemars(required)]
+    pub(in crate::config) budget: Option<Size>,
+    /// In how long.
+    #[schemars(required)]
+    pub(in crate::config) window: Option<Duration>,
+    /// What an overrun does (default refuse).
+    pub(in crate::config) over: Option<Over>,
+}
+
+/// A whole number and a unit: B, KB, MB, GB (thousands), KiB, MiB, GiB (1024).
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("pattern" = r"^([1-9][0-9]*([KMG]i?)?B|.*\$\{.*)$", "examples" = ["200MB", "64KiB"]))]
+pub(in crate::config) struct Size(pub(in crate::config) String);
+
+/// A day: YYYY-MM-DD.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("pattern" = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}|.*\$\{.*)$", "examples" = ["2027-03-31"]))]
+pub(in crate::config) struct Date(pub(in crate::config) String);
+
+/// What an overrun of a budget does.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Over {
+    /// The response is cut at the budget; new requests are refused until the window has room.
+    Refuse,
+    /// All that the vendor has in flight is severed; new requests are refused until the window has room.
+    Sever,
+    /// The vendor is killed until a person restores it.
+    Kill,
+}

@@ -1,0 +1,220 @@
+//! The main file and the operators' file as they are written in YAML.
+//!
+//! Every field may be missing here: which must be there is said by the schema that is derived from these types, so that
+//! one pass can report all that is missing. Nothing here means anything yet; `build` gives it meaning.
+
+pub(in crate::config) mod contract;
+pub(in crate::config) mod route;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// vendorgate.yaml: where the gateway listens, what stands behind it, and where its contracts are.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Main {
+    /// The sockets, by direction.
+    #[schemars(required)]
+    pub(in crate::config) listeners: Option<Listeners>,
+    /// Where durable state is kept.
+    #[schemars(required)]
+    pub(in crate::config) state: Option<State>,
+    /// Where key material is.
+    pub(in crate::config) keys: Option<Keys>,
+    /// The internal APIs that routes point at, by name.
+    pub(in crate::config) upstreams: Option<BTreeMap<String, Upstream>>,
+    /// A folder with one file per vendor, or one such file.
+    #[schemars(required, example = "contracts/")]
+    pub(in crate::config) contracts: Option<String>,
+    /// How the gateway stops.
+    pub(in crate::config) drain: Option<Drain>,
+    /// How the gateway speaks.
+    pub(in crate::config) log: Option<Log>,
+}
+
+/// The sockets, by direction.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Listeners {
+    /// Where vendors call.
+    pub(in crate::config) ingress: Option<Listener>,
+    /// Where our services call vendors.
+    pub(in crate::config) egress: Option<Listener>,
+    /// Where operators and probes call.
+    pub(in crate::config) admin: Option<AdminListener>,
+}
+
+/// One socket to listen on.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Listener {
+    /// Address and port; port 0 asks the system for a free one.
+    #[schemars(required, example = "127.0.0.1:8443")]
+    pub(in crate::config) bind: Option<String>,
+    /// The listener's certificate; in clear without.
+    pub(in crate::config) tls: Option<Tls>,
+    /// Whether HTTP/2 is spoken beside HTTP/1.1 (default true).
+    pub(in crate::config) http2: Option<bool>,
+}
+
+/// The socket for operators and probes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct AdminListener {
+    /// Address and port; port 0 asks the system for a free one.
+    #[schemars(required, example = "127.0.0.1:9901")]
+    pub(in crate::config) bind: Option<String>,
+    /// The listener's certificate; in clear without.
+    pub(in crate::config) tls: Option<Tls>,
+    /// The file that names the operators.
+    #[schemars(example = "operators.yaml")]
+    pub(in crate::config) operators: Option<String>,
+}
+
+/// TLS of a listener. Paths are relative to the file that names them.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Tls {
+    /// The certificate chain, PEM.
+    #[schemars(required, example = "tls/gateway.pem")]
+    pub(in crate::config) cert: Option<String>,
+    /// Its private key, PEM.
+    #[schemars(required, example = "tls/gateway.key")]
+    pub(in crate::config) key: Option<String>,
+    /// The authorities that sign client certificates, PEM.
+    #[schemars(example = "tls/vendors-ca.pem")]
+    pub(in crate::config) client_ca: Option<String>,
+    /// Whether a client certificate must be shown (default optional, where there is a `client_ca`).
+    pub(in crate::config) client_auth: Option<ClientAuth>,
+}
+
+/// Whether a client certificate must be shown.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ClientAuth {
+    /// A peer without one passes the handshake.
+    Optional,
+    /// A peer without one does not.
+    Required,
+}
+
+/// Where durable state is kept.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct State {
+    /// A folder of the gateway's own.
+    #[schemars(required, example = "/var/lib/vendorgate")]
+    pub(in crate::config) path: Option<String>,
+}
+
+/// Where key material is.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Keys {
+    /// The master key's file, made by `vendorgate keys generate`.
+    #[schemars(required, example = "keys/master.key")]
+    pub(in crate::config) master: Option<String>,
+}
+
+/// An API that the gateway calls.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Upstream {
+    /// Scheme, host, port and the path before every request's path.
+    #[schemars(required, example = "http://127.0.0.1:9000")]
+    pub(in crate::config) url: Option<String>,
+    /// Time to connect (default 1s).
+    pub(in crate::config) connect_timeout: Option<Duration>,
+    /// Time to the head of the answer (default 30s).
+    pub(in crate::config) response_timeout: Option<Duration>,
+}
+
+/// How the gateway stops.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Drain {
+    /// Time that in-flight requests get to end (default 30s).
+    pub(in crate::config) deadline: Option<Duration>,
+}
+
+/// How the gateway speaks.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Log {
+    /// The form of a line (default json).
+    pub(in crate::config) format: Option<LogFormat>,
+    /// The least that is said (default info).
+    pub(in crate::config) level: Option<LogLevel>,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Words for a terminal.
+    Human,
+}
+
+/// The least that is said.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum LogLevel {
+    /// Only what has failed.
+    Error,
+    /// And what is about to.
+    Warn,
+    /// And one line an exchange.
+    Info,
+    /// And what led to it.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// A whole number with a unit of time: ms, s, m, h or d.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("pattern" = r"^([1-9][0-9]*(ms|s|m|h|d)|.*\$\{.*)$", "examples" = ["10s", "250ms", "5m", "90d"]))]
+pub(in crate::config) struct Duration(pub(in crate::config) String);
+
+/// operators.yaml: people and machines by name.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Operators {
+    /// Everyone who may use the admin listener.
+    #[schemars(required)]
+    pub(in crate::config) operators: Option<Vec<Operator>>,
+}
+
+/// A named person or machine; make a token with `vendorgate operators add NAME --role operator`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Operator {
+    /// The name that the audit trail shows.
+    #[schemars(required)]
+    pub(in crate::config) name: Option<String>,
+    /// What it may do.
+    #[schemars(required)]
+    pub(in crate::config) role: Option<Role>,
+    /// SHA-256 of the token, 64 hexadecimal digits.
+    #[schemars(required, extend("pattern" = r"^([0-9a-f]{64}|.*\$\{.*)$"))]
+    pub(in crate::config) token_sha256: Option<String>,
+}
+
+/// What an operator may do.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Role {
+    /// Reads.
+    Viewer,
+    /// Also kills, drills and revokes.
+    Operator,
+    /// Also restores and reloads.
+    Admin,
+    /// Reads, and reveals tokens.
+    Privacy,
+}

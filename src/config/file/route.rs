@@ -1,0 +1,198 @@
+//! Routes and their rules as they are written in YAML.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Duration;
+use super::contract::Limits;
+
+/// A call that the vendor may make.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct IngressRoute {
+    /// Methods and path: {name} is one segment, {*rest} the tail, * any method.
+    #[schemars(required, example = "GET /v1/customers/{id}")]
+    pub(in crate::config) route: Option<String>,
+    /// The scopes that a token must hold, all of them.
+    #[schemars(required, extend("examples" = [["customers:read"]]))]
+    pub(in crate::config) scopes: Option<Vec<String>>,
+    /// The name of the internal API.
+    #[schemars(required, example = &"crm")]
+    pub(in crate::config) upstream: Option<String>,
+    /// Limits of this route, beside the vendor's.
+    pub(in crate::config) limits: Option<Limits>,
+    /// The elements of the response that count as records.
+    #[schemars(example = "$.customers[*]")]
+    pub(in crate::config) records: Option<String>,
+    /// The field that identifies the person whom a record is about.
+    #[schemars(example = "$.customers[*].id")]
+    pub(in crate::config) subject: Option<String>,
+    /// What is asked of the request.
+    pub(in crate::config) request: Option<Side>,
+    /// What is asked of the response.
+    pub(in crate::config) response: Option<Side>,
+}
+
+/// What we may send a vendor.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Egress {
+    /// The vendor's own API.
+    #[schemars(required)]
+    pub(in crate::config) upstream: Option<VendorUpstream>,
+    /// The calls that may be made.
+    #[schemars(required)]
+    pub(in crate::config) routes: Option<Vec<EgressRoute>>,
+}
+
+/// A vendor's own API.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct VendorUpstream {
+    /// Scheme, host, port and the path before every request's path.
+    #[schemars(required, example = "https://api.acme.example")]
+    pub(in crate::config) url: Option<String>,
+    /// Time to connect (default 1s).
+    pub(in crate::config) connect_timeout: Option<Duration>,
+    /// Time to the head of the answer (default 30s).
+    pub(in crate::config) response_timeout: Option<Duration>,
+    /// Networks that its name may resolve to although they are not public.
+    #[schemars(extend("examples" = [["10.2.0.0/16"]]))]
+    pub(in crate::config) allow_networks: Option<Vec<String>>,
+}
+
+/// A call that we may make.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct EgressRoute {
+    /// Methods and path: {name} is one segment, {*rest} the tail, * any method.
+    #[schemars(required, example = "POST /v2/events")]
+    pub(in crate::config) route: Option<String>,
+    /// Limits of this route, beside the vendor's.
+    pub(in crate::config) limits: Option<Limits>,
+    /// The elements of the request that count as records.
+    #[schemars(example = "$.events[*]")]
+    pub(in crate::config) records: Option<String>,
+    /// The field that identifies the person whom a record is about.
+    #[schemars(example = "$.events[*].user")]
+    pub(in crate::config) subject: Option<String>,
+    /// What is asked of the request.
+    pub(in crate::config) request: Option<Side>,
+    /// What is asked of the response.
+    pub(in crate::config) response: Option<Side>,
+}
+
+/// What is asked of one side of an exchange.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Side {
+    /// Values to treat; of several rules that select a value the first wins.
+    pub(in crate::config) pii: Option<Vec<PiiRule>>,
+    /// The only fields that pass; everything else is dropped.
+    #[schemars(extend("examples" = [["$.id", "$.country"]]))]
+    pub(in crate::config) only: Option<Vec<String>>,
+}
+
+/// Which value is treated how. One of `field`, `query`, `header`, `cookie` and `segment` says where it stands.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct PiiRule {
+    /// A field of the body: JSONPath with .name, ["name"], [*], [n] and ..name.
+    #[schemars(example = "$.customers[*].email")]
+    pub(in crate::config) field: Option<String>,
+    /// A query parameter.
+    #[schemars(example = &"email")]
+    pub(in crate::config) query: Option<String>,
+    /// A header field.
+    #[schemars(example = "x-customer-email")]
+    pub(in crate::config) header: Option<String>,
+    /// A cookie.
+    #[schemars(example = &"customer")]
+    pub(in crate::config) cookie: Option<String>,
+    /// A path segment, by the name of the route's capture.
+    #[schemars(example = &"id")]
+    pub(in crate::config) segment: Option<String>,
+    /// What happens to the value.
+    #[schemars(required)]
+    #[serde(rename = "as")]
+    pub(in crate::config) treatment: Option<Treatment>,
+    /// The token class: equal values of one class give equal tokens (default the field's last name).
+    #[schemars(example = &"email")]
+    pub(in crate::config) class: Option<String>,
+    /// Only values of this type.
+    #[serde(rename = "type")]
+    pub(in crate::config) only_type: Option<ValueType>,
+    /// Characters left in clear at the start (mask; encrypt_format of a card: 6).
+    #[schemars(range(min = 1, max = 64), example = 6)]
+    pub(in crate::config) keep_first: Option<u16>,
+    /// Characters left in clear at the end (mask; encrypt_format of a card: 4).
+    #[schemars(range(min = 1, max = 64), example = 4)]
+    pub(in crate::config) keep_last: Option<u16>,
+    /// What an encrypted value must still look like (encrypt_format; default digits).
+    pub(in crate::config) format: Option<Format>,
+    /// What a value becomes (generalize).
+    pub(in crate::config) to: Option<Coarser>,
+    /// How many characters of a prefix, or how wide a bucket (generalize).
+    #[schemars(range(min = 1, max = 1_000_000_000), example = 10)]
+    pub(in crate::config) size: Option<u64>,
+}
+
+/// What happens to a value before it leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Treatment {
+    /// A keyed token that can be revealed.
+    Tokenize,
+    /// A keyed hash: joins work, nothing comes back.
+    Hash,
+    /// Digits for digits, the form kept.
+    EncryptFormat,
+    /// Characters replaced by *.
+    Mask,
+    /// The constant [redacted].
+    Redact,
+    /// Left out.
+    Drop,
+    /// A coarser value.
+    Generalize,
+}
+
+/// The JSON type that a rule is narrowed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ValueType {
+    /// A string.
+    String,
+    /// A number.
+    Number,
+    /// true or false.
+    Boolean,
+    /// An object.
+    Object,
+    /// An array.
+    Array,
+}
+
+/// What an encrypted value must still look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Format {
+    /// All digits are encrypted.
+    Digits,
+    /// A payment card: its Luhn check stays as valid as it was.
+    Card,
+    /// A phone number: its country code stays.
+    Phone,
+}
+
+/// What a generalized value becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Coarser {
+    /// A date becomes its year.
+    Year,
+    /// A text keeps its first `size` characters.
+    Prefix,
+    /// A number becomes the floor of its bucket, `size` wide.
+    Bucket,
+}

@@ -1,0 +1,79 @@
+//! JSON Schema (draft 2020-12) of the YAML files, for editors, and for our own pass over a file.
+//!
+//! Derived from the types that are read, so it cannot promise a key that is not there, nor miss one that is.
+
+use schemars::transform::{RecursiveTransform, Transform};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+use serde_json::Value;
+
+use super::file;
+
+/// A kind of YAML file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Document {
+    /// `vendorgate.yaml`.
+    Config,
+    /// One vendor's contract.
+    Contract,
+    /// `operators.yaml`.
+    Operators,
+}
+
+/// The schema of a kind of file.
+pub fn schema(document: Document) -> Value {
+    match document {
+        Document::Config => generate::<file::Main>("vendorgate config"),
+        Document::Contract => generate::<file::contract::Contract>("vendorgate contract"),
+        Document::Operators => generate::<file::Operators>("vendorgate operators"),
+    }
+}
+
+fn generate<T: JsonSchema>(title: &str) -> Value {
+    let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(refuse_null));
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    schema.insert("title".to_owned(), title.into());
+    schema.to_value()
+}
+
+/// A key without a value is a mistake: a missing key says the same without a doubt.
+fn refuse_null(schema: &mut Schema) {
+    let Some(object) = schema.as_object_mut() else { return };
+    object.remove("default");
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
+        choices.retain(|choice| choice.get("type") != Some(&"null".into()));
+        if let [Value::Object(only)] = choices.as_slice() {
+            let only = only.clone();
+            object.remove("anyOf");
+            object.extend(only);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schema_refuses_unknown_keys_and_null() {
+        for document in [Document::Config, Document::Contract, Document::Operators] {
+            let text = schema(document).to_string();
+            assert!(!text.contains("\"null\""), "{document:?}: {text}");
+            let objects = text.matches("\"properties\":").count();
+            assert_eq!(text.matches("\"additionalProperties\":false").count(), objects, "{document:?}");
+        }
+    }
+
+    #[test]
+    fn what_must_be_there_is_required() {
+        let contract = schema(Document::Contract);
+        assert_eq!(contract["required"], serde_json::json!(["vendor", "owner", "security_contact", "starts", "ends"]));
+        assert_eq!(contract["$defs"]["PiiRule"]["required"], serde_json::json!(["as"]));
+    }
+}

@@ -1,0 +1,234 @@
+//! Compares a file's tree with its schema: all unknown keys, missing keys and wrong types in one pass.
+//!
+//! What remains can be read into the types of `file` without a mistake: whatever was wrong has been reported, excused, and
+//! left out. Knows the part of JSON Schema that `schema` produces, and none of the keys.
+
+use serde_json::{Map, Value as Json};
+
+use super::later::not_yet;
+use super::nearest::nearest;
+use super::source::At;
+use super::tree::{Key, Node, Value};
+
+/// The tree as JSON without what was wrong in it.
+pub(super) fn sound(at: &At<'_>, schema: &Json) -> Json {
+    let pass = Pass { root: schema };
+    pass.value(at, schema).unwrap_or_else(|| pass.placeholder(schema))
+}
+
+struct Pass<'s> {
+    root: &'s Json,
+}
+
+impl<'s> Pass<'s> {
+    /// The value at a place, or `None` when it is of no use, and reported.
+    fn value(&self, at: &At<'_>, schema: &'s Json) -> Option<Json> {
+        let resolved = self.resolve(schema);
+        let node = at.node()?;
+        let read = match self.kind(resolved) {
+            Kind::Words(words) => word(at, node, &words),
+            Kind::Object => self.object(at, node, resolved),
+            Kind::List(items) => self.list(at, node, items),
+            Kind::Text => text(at, node, &example(schema, resolved)),
+            Kind::Integer => integer(at, node, schema, resolved),
+            Kind::Boolean => boolean(at, node),
+        };
+        if read.is_none() {
+            at.excuse();
+        }
+        read
+    }
+
+    fn object(&self, at: &At<'_>, node: &Node, schema: &'s Json) -> Option<Json> {
+        let Value::Map(entries) = &node.value else {
+            return wrong_type(at, node, "must be a mapping of keys to values", "");
+        };
+        let mut object = Map::new();
+        for (key, _) in entries {
+            if let Some(inner) = self.member(at, key, schema) {
+                object.extend(self.value(&at.key(&key.text), inner).map(|value| (key.text.clone(), value)));
+            }
+        }
+        for required in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
+            if node.get(required).is_none() {
+                self.missing(at, required, &schema["properties"][required]);
+            }
+        }
+        Some(Json::Object(object))
+    }
+
+    /// The schema of a member; unknown ones are reported.
+    fn member(&self, at: &At<'_>, key: &Key, schema: &'s Json) -> Option<&'s Json> {
+        let properties = schema["properties"].as_object();
+        if let Some(known) = properties.and_then(|properties| properties.get(&key.text)) {
+            return Some(known);
+        }
+        if schema["additionalProperties"].is_object() {
+            return Some(&schema["additionalProperties"]);
+        }
+        let place = at.key(&key.text).moved_to(key.place);
+        let known = || properties.into_iter().flat_map(Map::keys).map(String::as_str);
+        if let Some(what) = not_yet(at.last_key(), &key.text) {
+            place.fault(format!("not yet: {what} in this version"), "take the key out");
+        } else if let Some(near) = nearest(&key.text, known()) {
+            place.fault("unknown key", format!("did you mean {near}?"));
+        } else {
+            place.fault("unknown key", format!("known here: {}", known().collect::<Vec<_>>().join(", ")));
+        }
+        place.excuse();
+        None
+    }
+
+    fn missing(&self, at: &At<'_>, name: &str, schema: &Json) {
+        let resolved = self.resolve(schema);
+        let example = match self.kind(resolved) {
+            Kind::Words(words) => words.first().map(|word| (*word).to_owned()).unwrap_or_default(),
+            Kind::Object => "{ … }".to_owned(),
+            Kind::List(_) | Kind::Text | Kind::Integer | Kind::Boolean => example(schema, resolved),
+        };
+        let what = if example.is_empty() { "…" } else { &example };
+        at.key(name).fault("is missing", format!("write {name}: {what}"));
+        at.key(name).excuse();
+    }
+
+    fn list(&self, at: &At<'_>, node: &Node, items: &'s Json) -> Option<Json> {
+        let Value::List(list) = &node.value else {
+            return wrong_type(at, node, "must be a list", &format!("[{}]", node.shown()));
+        };
+        let read = |index| self.value(&at.item(index), items).unwrap_or_else(|| self.placeholder(items));
+        Some((0..list.len()).map(read).collect())
+    }
+
+    /// Something of the right type in the place of a reported item, so that the others keep their places.
+    fn placeholder(&self, schema: &Json) -> Json {
+        match self.kind(self.resolve(schema)) {
+            Kind::Words(words) => words.first().copied().unwrap_or_default().into(),
+            Kind::Object => Json::Object(Map::new()),
+            Kind::List(_) => Json::Array(Vec::new()),
+            Kind::Text => "".into(),
+            Kind::Integer => 1.into(),
+            Kind::Boolean => false.into(),
+        }
+    }
+
+    fn resolve<'a>(&'a self, schema: &'a Json) -> &'a Json {
+        let name = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/$defs/"));
+        name.map_or(schema, |name| &self.root["$defs"][name])
+    }
+
+    fn kind<'a>(&self, schema: &'a Json) -> Kind<'a> {
+        let choices = schema["oneOf"].as_array().into_iter().flatten().filter_map(|choice| choice["const"].as_str());
+        let words: Vec<&str> =
+            choices.chain(schema["enum"].as_array().into_iter().flatten().filter_map(Json::as_str)).collect();
+        match schema["type"].as_str() {
+            _ if !words.is_empty() => Kind::Words(words),
+            Some("array") => Kind::List(&schema["items"]),
+            Some("string") => Kind::Text,
+            Some("integer") => Kind::Integer,
+            Some("boolean") => Kind::Boolean,
+            Some(_) | None => Kind::Object,
+        }
+    }
+}
+
+/// What a schema asks for.
+enum Kind<'a> {
+    Words(Vec<&'a str>),
+    Object,
+    List(&'a Json),
+    Text,
+    Integer,
+    Boolean,
+}
+
+fn word(at: &At<'_>, node: &Node, words: &[&str]) -> Option<Json> {
+    let written = match &node.value {
+        Value::Text(text) | Value::Filled { text, .. } => text,
+        Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {
+            return wrong_type(at, node, &format!("must be {}", one_of(words)), words.first().unwrap_or(&""));
+        }
+    };
+    if words.contains(&written.as_str()) {
+        return Some(written.as_str().into());
+    }
+    let near = nearest(written, words.iter().copied());
+    at.bad(format!("must be {}", one_of(words)), near.or(words.first().copied()).unwrap_or_default());
+    None
+}
+
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [most @ .., last] => format!("{} or {last}", most.join(", ")),
+    }
+}
+
+fn text(at: &At<'_>, node: &Node, example: &str) -> Option<Json> {
+    match &node.value {
+        Value::Text(text) | Value::Filled { text, .. } => Some(text.as_str().into()),
+        Value::Boolean(_) | Value::Integer(_) | Value::Float(_) if example.is_empty() => {
+            wrong_type(at, node, "must be text", &format!("\"{}\"", node.shown()))
+        }
+        Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {
+            wrong_type(at, node, "must be text", example)
+        }
+    }
+}
+
+fn integer(at: &At<'_>, node: &Node, schema: &Json, resolved: &Json) -> Option<Json> {
+    let value = match &node.value {
+        Value::Integer(value) => Some(*value),
+        Value::Filled { text, .. } => text.trim().parse().ok(),
+        Value::Null | Value::Boolean(_) | Value::Float(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => None,
+    };
+    let example = example(schema, resolved);
+    let Some(value) = value else {
+        return wrong_type(at, node, "must be a whole number", &example);
+    };
+    let bound = |name: &str| schema[name].as_i64().or_else(|| resolved[name].as_i64());
+    if let Some(least) = bound("minimum").filter(|least| value < *least) {
+        return wrong_type(at, node, &format!("must be at least {least}"), &example);
+    }
+    if let Some(most) = bound("maximum").filter(|most| value > *most) {
+        return wrong_type(at, node, &format!("must be at most {most}"), &example);
+    }
+    Some(value.into())
+}
+
+fn boolean(at: &At<'_>, node: &Node) -> Option<Json> {
+    match &node.value {
+        Value::Boolean(value) => Some((*value).into()),
+        Value::Filled { text, .. } if text == "true" || text == "false" => Some((text == "true").into()),
+        Value::Null
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::Filled { .. }
+        | Value::List(_)
+        | Value::Map(_) => wrong_type(at, node, "must be true or false", "true"),
+    }
+}
+
+fn wrong_type(at: &At<'_>, node: &Node, wrong: &str, example: &str) -> Option<Json> {
+    if node.value == Value::Null {
+        at.fault("has no value", "write one, or take the key out");
+    } else {
+        at.bad(wrong, example);
+    }
+    None
+}
+
+/// The first example of a schema as YAML.
+fn example(schema: &Json, resolved: &Json) -> String {
+    let examples = [&schema["examples"][0], &resolved["examples"][0]];
+    match examples.into_iter().find(|example| !example.is_null()) {
+        Some(Json::String(text)) => text.clone(),
+        Some(Json::Array(items)) => {
+            let items: Vec<&str> = items.iter().filter_map(Json::as_str).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
+}

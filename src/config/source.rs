@@ -1,0 +1,180 @@
+//! A file with its tree, and a cursor into it that can say what is wrong at its place.
+//!
+//! A place that has been reported once is excused: what follows from one mistake is not reported as another.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use super::fault::{Fault, Severity};
+use super::tree::{Node, Place, Value};
+
+/// All that was found wrong so far, in every file.
+#[derive(Debug, Default)]
+pub(super) struct Report(RefCell<Vec<Fault>>);
+
+/// One file that could be read.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// The name that faults show.
+    pub(super) shown: String,
+    /// What relative paths in the file are relative to.
+    pub(super) folder: PathBuf,
+    text: String,
+    root: Node,
+    excused: RefCell<Vec<String>>,
+}
+
+/// A place in a file: a value, or where one is missing.
+#[derive(Debug, Clone)]
+pub(super) struct At<'a> {
+    source: &'a Source,
+    report: &'a Report,
+    path: String,
+    node: Option<&'a Node>,
+    place: Place,
+}
+
+impl Report {
+    /// Adds a fault that belongs to a whole file.
+    pub(super) fn file_fault(&self, file: &Path, place: Place, wrong: impl Into<String>, instead: impl Into<String>) {
+        self.push(Fault {
+            severity: Severity::Fault,
+            file: file.display().to_string(),
+            line: place.line.max(1),
+            column: place.column.max(1),
+            path: String::new(),
+            wrong: wrong.into(),
+            instead: instead.into(),
+            source: String::new(),
+        });
+    }
+
+    /// All faults, in the order in which they were found.
+    pub(super) fn into_faults(self) -> Vec<Fault> {
+        self.0.into_inner()
+    }
+
+    /// How many keep the gateway from running.
+    pub(super) fn fatal_count(&self) -> usize {
+        self.0.borrow().iter().filter(|fault| fault.severity == Severity::Fault).count()
+    }
+
+    fn push(&self, fault: Fault) {
+        self.0.borrow_mut().push(fault);
+    }
+}
+
+impl Source {
+    pub(super) fn new(file: &Path, text: String, root: Node) -> Self {
+        let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
+        Self { shown: file.display().to_string(), folder, text, root, excused: RefCell::default() }
+    }
+
+    /// The cursor at the file's root.
+    pub(super) fn root<'a>(&'a self, report: &'a Report) -> At<'a> {
+        At { source: self, report, path: String::new(), node: Some(&self.root), place: self.root.place }
+    }
+}
+
+impl<'a> At<'a> {
+    /// The place of a key's value; of the mapping where the key is missing.
+    pub(super) fn key(&self, name: &str) -> Self {
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        let node = self.node.and_then(|node| node.get(name));
+        Self { path, node, place: node.map_or(self.place, |node| node.place), ..*self }
+    }
+
+    /// The place of a list's item.
+    pub(super) fn item(&self, index: usize) -> Self {
+        let node = match self.node.map(|node| &node.value) {
+            Some(Value::List(items)) => items.get(index),
+            _ => None,
+        };
+        let path = format!("{}[{index}]", self.path);
+        Self { path, node, place: node.map_or(self.place, |node| node.place), ..*self }
+    }
+
+    /// The same path, pointing at the key instead of its value.
+    pub(super) fn moved_to(&self, place: Place) -> Self {
+        Self { place, ..self.clone() }
+    }
+
+    /// The value, where there is one.
+    pub(super) fn node(&self) -> Option<&'a Node> {
+        self.node
+    }
+
+    /// The file.
+    pub(super) fn source(&self) -> &'a Source {
+        self.source
+    }
+
+    /// The last key of the path, without the places in lists; empty at the root.
+    pub(super) fn last_key(&self) -> &str {
+        let last = self.path.rsplit('.').next().unwrap_or_default();
+        last.split('[').next().unwrap_or_default()
+    }
+
+    /// `file:line` for a fault elsewhere that refers to this place.
+    pub(super) fn line_shown(&self) -> String {
+        format!("{}:{}", self.source.shown, self.place.line)
+    }
+
+    /// A path of the file system as this file means it.
+    pub(super) fn file_path(&self, text: &str) -> PathBuf {
+        self.source.folder.join(text)
+    }
+
+    /// Says that the value is wrong, with the value as written, and what to write instead.
+    pub(super) fn bad(&self, wrong: impl AsRef<str>, write: impl AsRef<str>) {
+        let got = self.node.map(|node| format!(" (got {})", node.shown())).unwrap_or_default();
+        let write = write.as_ref();
+        let instead = if write.is_empty() { String::new() } else { format!("write {write}") };
+        self.fault(format!("{}{got}", wrong.as_ref()), instead);
+    }
+
+    /// Says what is wrong and what to do about it.
+    pub(super) fn fault(&self, wrong: impl Into<String>, instead: impl Into<String>) {
+        self.push(Severity::Fault, wrong.into(), instead.into(), true);
+    }
+
+    /// As [`At::fault`], without showing the line: it holds what must not be printed.
+    pub(super) fn fault_unshown(&self, wrong: impl Into<String>, instead: impl Into<String>) {
+        self.push(Severity::Fault, wrong.into(), instead.into(), false);
+    }
+
+    /// Says what may be wrong where the gateway is to run.
+    pub(super) fn warning(&self, wrong: impl Into<String>, instead: impl Into<String>) {
+        self.push(Severity::Warning, wrong.into(), instead.into(), true);
+    }
+
+    /// Has nothing more said about this place and what is below it.
+    pub(super) fn excuse(&self) {
+        self.source.excused.borrow_mut().push(self.path.clone());
+    }
+
+    fn push(&self, severity: Severity, wrong: String, instead: String, shown: bool) {
+        if self.is_excused() {
+            return;
+        }
+        let line = usize::try_from(self.place.line.saturating_sub(1)).ok();
+        let source = line.and_then(|line| self.source.text.lines().nth(line)).filter(|_| shown).unwrap_or_default();
+        self.report.push(Fault {
+            severity,
+            file: self.source.shown.clone(),
+            line: self.place.line.max(1),
+            column: self.place.column.max(1),
+            path: self.path.clone(),
+            wrong,
+            instead,
+            source: source.to_owned(),
+        });
+    }
+
+    fn is_excused(&self) -> bool {
+        let below = |excused: &String| {
+            self.path.strip_prefix(excused.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.source.excused.borrow().iter().any(below)
+    }
+}
