@@ -42,6 +42,12 @@ pub const KEY_BYTES_MAX: usize = 2 * 1024;
 pub const METRIC_SHARDS_MAX: usize = 64;
 /// Most distinct statuses counted apart per route, beyond those known beforehand; the rest are counted as `other`.
 pub const ROUTE_STATUSES_MAX: usize = 16;
+/// Most bytes of exchange lines that wait per thread: some seconds of a busy worker; more are dropped and counted.
+pub const LOG_BUFFER_BYTES_MAX: usize = 1024 * 1024;
+/// Longest time that an exchange line waits to be written.
+pub const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(100);
+/// Time for the last exchange lines to be written when the process ends.
+pub const LOG_CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
 // kill
 
