@@ -65,3 +65,18 @@ pub const RESPONSE_DEADLINE: Duration = Duration::from_secs(30);
 // config
 
 // admin
+
+/// Largest body of an admin call: an order of a few lines.
+pub const ADMIN_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Time for an admin call's head, and again for its body.
+pub const ADMIN_READ_DEADLINE: Duration = Duration::from_secs(10);
+/// Most connections to the admin listener at once: people, probes and scrapers, with room for a forgotten tab.
+pub const ADMIN_CONNECTIONS_MAX: usize = 128;
+/// Longest text of an operator's reason: a few sentences, kept for years.
+pub const REASON_BYTES_MAX: usize = 500;
+/// Most audit entries in one answer.
+pub const AUDIT_PAGE_MAX: usize = 1000;
+/// Largest answer that the command-line client reads.
+pub const CLIENT_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Time for the gateway's answer to the command-line client: a kill waits for what it severs.
+pub const CLIENT_DEADLINE: Duration = Duration::from_secs(30);
