@@ -80,6 +80,12 @@ pub const STORE_CACHE_BYTES: usize = 16 * 1024 * 1024;
 pub const METRIC_SHARDS_MAX: usize = 64;
 /// Most distinct statuses counted apart per route, beyond those known beforehand; the rest are counted as `other`.
 pub const ROUTE_STATUSES_MAX: usize = 16;
+/// Most bytes of exchange lines that wait per thread: some seconds of a busy worker; more are dropped and counted.
+pub const LOG_BUFFER_BYTES_MAX: usize = 1024 * 1024;
+/// Longest time that an exchange line waits to be written.
+pub const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(100);
+/// Time for the last exchange lines to be written when the process ends.
+pub const LOG_CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
 // kill
 
@@ -170,3 +176,18 @@ pub const CLOCK_SKEW: Duration = Duration::from_secs(30);
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(300);
 
 // admin
+
+/// Largest body of an admin call: an order of a few lines.
+pub const ADMIN_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Time for an admin call's head, and again for its body.
+pub const ADMIN_READ_DEADLINE: Duration = Duration::from_secs(10);
+/// Most connections to the admin listener at once: people, probes and scrapers, with room for a forgotten tab.
+pub const ADMIN_CONNECTIONS_MAX: usize = 128;
+/// Longest text of an operator's reason: a few sentences, kept for years.
+pub const REASON_BYTES_MAX: usize = 500;
+/// Most audit entries in one answer.
+pub const AUDIT_PAGE_MAX: usize = 1000;
+/// Largest answer that the command-line client reads.
+pub const CLIENT_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Time for the gateway's answer to the command-line client: a kill waits for what it severs.
+pub const CLIENT_DEADLINE: Duration = Duration::from_secs(30);

@@ -1,1 +1,33 @@
 //! The admin listener: probes, metrics, and the calls of operators.
+//!
+//! One table of calls drives dispatch, roles and the API's description; what the calls do is behind [`Control`]. Every
+//! call outside the probes and metrics proves who makes it, every refusal is audited, and nothing that a web page of
+//! another site can send is followed. Never serves a vendor, and never answers on a data port.
+
+mod answers;
+mod api;
+mod control;
+mod guard;
+mod openapi;
+mod operators;
+mod orders;
+mod problem;
+mod query;
+mod reply;
+mod serve;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use answers::{
+    AuditEntry, AuditPage, Check, DrillReport, ExposureReport, FieldExposure, Fleet, KillAllReport, KillReport,
+    LastDenial, Readiness, ReloadReport, RestoreReport, RevokeReport, RouteExposure, Standing, Time, Traffic,
+    VendorList, VendorState, VendorStatus,
+};
+pub use api::Api;
+pub use control::{Actor, Answer, AuditFrom, Control, ControlError, Peer, Refused};
+pub use guard::Hosts;
+pub use operators::{Operator, Operators, Role, mint};
+pub use orders::{DrillOrder, Nothing, Order, OrderError, Revocation, RevokeOrder, parse_since, parse_time};
+pub use problem::Problem;
+pub use serve::{serve, serve_connection, serve_unix};

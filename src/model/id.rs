@@ -83,7 +83,10 @@ impl std::borrow::Borrow<str> for VendorId {
 }
 
 /// Which way a call goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// A vendor calls an internal API.
     Ingress,

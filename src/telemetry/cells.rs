@@ -116,7 +116,7 @@ fn seconds(nanos: u64) -> f64 {
 }
 
 /// How many shares there are: a power of two that covers the machine's cores.
-fn shards() -> usize {
+pub(super) fn shards() -> usize {
     static SHARDS: OnceLock<usize> = OnceLock::new();
     *SHARDS.get_or_init(|| {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -125,7 +125,7 @@ fn shards() -> usize {
 }
 
 /// This thread's share; threads take turns, so that one worker per core gets one each.
-fn shard() -> usize {
+pub(super) fn shard() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
         static MINE: Cell<usize> = const { Cell::new(usize::MAX) };

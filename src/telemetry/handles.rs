@@ -184,6 +184,16 @@ impl TrafficMetrics {
         self.cells.sum(BYTES)
     }
 
+    /// Exchanges that ended and records that left, over all routes that are kept.
+    pub fn totals(&self) -> (u64, u64) {
+        let (mut requests, mut records) = (0, 0);
+        self.each_route(|_, route| {
+            requests += route.requests().iter().map(|(_, count)| count).sum::<u64>();
+            records += route.records_sum();
+        });
+        (requests, records)
+    }
+
     pub(super) fn duration(&self) -> Reading {
         DURATION.read(&self.cells)
     }

@@ -4,17 +4,21 @@
 //! stranger chose as a label.
 
 mod cells;
+mod exchange_line;
 mod exposition;
 mod families;
 mod handles;
 mod labels;
+pub mod log;
 mod metrics;
 mod process;
 mod route_metrics;
 
+pub use exchange_line::ExchangeLine;
 pub use exposition::{Exposition, negotiate};
 pub use families::{FAMILIES, Family, FamilyKind};
 pub use handles::{TrafficMetrics, UNMATCHED, VendorMetrics};
 pub use labels::{Limit, Treated};
+pub use log::ExchangeLog;
 pub use metrics::{CacheResult, Metrics, Store, UNKNOWN_VENDOR};
 pub use route_metrics::RouteMetrics;

@@ -1,0 +1,369 @@
+//! What admin calls answer: plain data, shared by the listener and the command-line client.
+//!
+//! Times are RFC 3339 in UTC; ages and spans are whole numbers with their unit in the name. Nothing here holds a
+//! secret or a raw personal value.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Direction, Reason, UnixTime};
+use crate::telemetry::TrafficMetrics;
+
+/// A time, as RFC 3339 on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("format" = "date-time"))]
+pub struct Time(pub UnixTime);
+
+impl From<Time> for String {
+    fn from(time: Time) -> Self {
+        time.0.to_string()
+    }
+}
+
+impl TryFrom<String> for Time {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        super::parse_time(&text).map(Self).ok_or("not a time (RFC 3339)")
+    }
+}
+
+impl From<UnixTime> for Time {
+    fn from(time: UnixTime) -> Self {
+        Self(time)
+    }
+}
+
+/// Whether a vendor may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VendorState {
+    /// Its contract is in force and nothing is cut off.
+    Active,
+    /// Part of its traffic is cut off.
+    Restricted,
+    /// All of its traffic is cut off.
+    Killed,
+    /// Its contract has not started.
+    NotStarted,
+    /// Its contract has ended.
+    Ended,
+}
+
+impl VendorState {
+    /// The word in answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Restricted => "restricted",
+            Self::Killed => "killed",
+            Self::NotStarted => "not_started",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// How many gateways have heard, this one included, and how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fleet {
+    /// Gateways that have confirmed.
+    pub acked: u32,
+    /// Gateways that are known.
+    pub of: u32,
+}
+
+/// The answer to a kill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KillReport {
+    /// Who was cut off.
+    pub vendor: String,
+    /// `killed`, or `restricted` when only a part was named.
+    pub state: VendorState,
+    /// Grows with each kill and restore.
+    pub generation: u64,
+    /// Exchanges ended in flight.
+    pub severed: u64,
+    /// Microseconds from the order to the end of the last of them.
+    pub sever_micros: u64,
+    /// Whether the kill is on disk. When not, it stands until the process ends.
+    pub persisted: bool,
+    /// Who else knows.
+    pub fleet: Fleet,
+}
+
+/// The answer to a kill of every vendor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KillAllReport {
+    /// One report per vendor.
+    pub vendors: Vec<KillReport>,
+}
+
+/// The answer to a restore.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RestoreReport {
+    /// Who was let back.
+    pub vendor: String,
+    /// What the vendor is now: still cut off while approvals are missing.
+    pub state: VendorState,
+    /// Grows with each kill and restore.
+    pub generation: u64,
+    /// Whether the state is on disk.
+    pub persisted: bool,
+    /// People who have approved.
+    pub approvals: u32,
+    /// People who must.
+    pub approvals_needed: u32,
+    /// Who else knows.
+    pub fleet: Fleet,
+}
+
+/// The answer to a drill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DrillReport {
+    /// Who was cut off and let back.
+    pub vendor: String,
+    /// Exchanges ended in flight.
+    pub severed: u64,
+    /// Microseconds until new requests were refused.
+    pub refuse_micros: u64,
+    /// Microseconds until the last exchange in flight had ended.
+    pub sever_micros: u64,
+    /// Microseconds until the kill was on disk.
+    pub persist_micros: u64,
+    /// Microseconds that the restore took.
+    pub restore_micros: u64,
+    /// Whether the vendor is back as it was.
+    pub restored: bool,
+}
+
+/// The answer to a revocation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RevokeReport {
+    /// Whose tokens.
+    pub vendor: String,
+    /// Whether it is on disk.
+    pub persisted: bool,
+    /// Who else knows.
+    pub fleet: Fleet,
+}
+
+/// The answer to a reload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReloadReport {
+    /// The number of the config now in force.
+    pub generation: u64,
+    /// Vendors that are new.
+    pub added: Vec<String>,
+    /// Vendors whose contract changed.
+    pub changed: Vec<String>,
+    /// Vendors that are gone.
+    pub removed: Vec<String>,
+}
+
+/// All vendors at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VendorList {
+    /// Sorted by id.
+    pub vendors: Vec<VendorStatus>,
+}
+
+/// A vendor at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VendorStatus {
+    /// Its id.
+    pub vendor: String,
+    /// Its name for people.
+    pub name: String,
+    /// Who answers for it in the company.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Whom to call over there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_contact: Option<String>,
+    /// Whether it may pass.
+    pub state: VendorState,
+    /// `enforce` or `observe`.
+    pub mode: String,
+    /// What is cut off, and why.
+    pub kills: Vec<Standing>,
+    /// When the contract starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts: Option<Time>,
+    /// When the contract's last day is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Time>,
+    /// Whole days until then; negative after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days_left: Option<i64>,
+    /// What passed since the process started, by direction.
+    pub traffic: Vec<Traffic>,
+    /// The last request that was refused or cut short.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_denial: Option<LastDenial>,
+    /// Seconds since the newest token in use was issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_age_secs: Option<u64>,
+    /// Seconds since the oldest signing key on offer was first seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_age_secs: Option<u64>,
+}
+
+/// A kill that stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Standing {
+    /// Only this direction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// Only this route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// Only this client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Time,
+}
+
+/// What passed in one direction since the process started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Traffic {
+    /// Which way.
+    pub direction: Direction,
+    /// Exchanges that ended.
+    pub requests: u64,
+    /// Those refused or cut short.
+    pub denials: u64,
+    /// Those whose last byte has not left yet.
+    pub in_flight: u64,
+    /// Records that left.
+    pub records: u64,
+    /// Body bytes that left.
+    pub bytes: u64,
+}
+
+impl Traffic {
+    /// What the metrics have counted.
+    pub fn of(direction: Direction, metrics: &TrafficMetrics) -> Self {
+        let (requests, records) = metrics.totals();
+        let denials = Reason::ALL.into_iter().map(|reason| metrics.denials(reason)).sum();
+        let (in_flight, bytes) = (metrics.in_flight(), metrics.bytes_sum());
+        Self { direction, requests, denials, in_flight, records, bytes }
+    }
+}
+
+/// A request that was refused or cut short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LastDenial {
+    /// The stable reason.
+    pub reason: String,
+    /// When.
+    pub at: Time,
+    /// Which way the request went.
+    pub direction: Direction,
+}
+
+/// What left to a vendor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExposureReport {
+    /// To whom.
+    pub vendor: String,
+    /// From when.
+    pub since: Time,
+    /// Until when.
+    pub until: Time,
+    /// Records that left.
+    pub records: u64,
+    /// Distinct people they were about, as an estimate.
+    pub subjects: u64,
+    /// By route, in the order of the contract.
+    pub routes: Vec<RouteExposure>,
+}
+
+/// What left through one route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RouteExposure {
+    /// Which way.
+    pub direction: Direction,
+    /// The route, as the contract writes it.
+    pub route: String,
+    /// Records that left.
+    pub records: u64,
+    /// Distinct people they were about, as an estimate.
+    pub subjects: u64,
+    /// The fields that a rule names.
+    pub fields: Vec<FieldExposure>,
+}
+
+/// What left of one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FieldExposure {
+    /// Where it stands, as the contract writes it.
+    pub field: String,
+    /// How it was treated: a treatment's word, or `clear`.
+    pub treatment: String,
+    /// Values that left so.
+    pub values: u64,
+}
+
+/// Part of the audit trail, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditPage {
+    /// The entries.
+    pub entries: Vec<AuditEntry>,
+    /// Whether there are more after the last of these.
+    pub more: bool,
+}
+
+/// One entry of the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditEntry {
+    /// Its place in the chain.
+    pub sequence: u64,
+    /// When.
+    pub at: Time,
+    /// What happened, in a stable word.
+    pub act: String,
+    /// Who did it: an operator's name, or the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// Whom it was about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+    /// Everything else that the entry says.
+    #[serde(default)]
+    pub detail: serde_json::Map<String, serde_json::Value>,
+    /// The link of the chain, in hex.
+    pub hash: String,
+}
+
+/// Whether the gateway can do its work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Readiness {
+    /// Each thing that was looked at.
+    pub checks: Vec<Check>,
+}
+
+impl Readiness {
+    /// Whether all that is needed is well.
+    pub fn is_ready(&self) -> bool {
+        self.checks.iter().all(|check| check.well || !check.needed)
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Check {
+    /// Its name: `config`, `state`, `keys/acme`, `fleet`.
+    pub name: String,
+    /// Whether it is well.
+    pub well: bool,
+    /// Whether the gateway is unready without it.
+    pub needed: bool,
+    /// What is wrong, for anyone who can reach the listener: never a secret.
+    pub detail: String,
+}

@@ -1,0 +1,151 @@
+//! What the admin listener needs done, without knowing who does it: the server implements it over the live gateway.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use super::answers::{
+    AuditPage, DrillReport, ExposureReport, KillAllReport, KillReport, Readiness, ReloadReport, RestoreReport,
+    RevokeReport, VendorStatus,
+};
+use super::operators::Role;
+use super::orders::{DrillOrder, Order, Revocation};
+use crate::model::{UnixTime, VendorId};
+
+/// An answer that may take a while: for a disk, for exchanges to end, for a fleet.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ControlError>> + Send + 'a>>;
+
+/// What operators can have done. Whoever implements it audits every act under the actor's name.
+pub trait Control: Send + Sync + 'static {
+    /// All vendors, sorted by id.
+    fn vendors(&self) -> Vec<VendorStatus>;
+
+    /// One vendor; `None` when no contract names it.
+    fn vendor(&self, vendor: &VendorId) -> Option<VendorStatus>;
+
+    /// Whether the gateway can do its work.
+    fn readiness(&self) -> Readiness;
+
+    /// Cuts off a vendor, or a part of it.
+    fn kill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, KillReport>;
+
+    /// Cuts off every vendor, or a part of each.
+    fn kill_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, KillAllReport>;
+
+    /// Lets a vendor back, or a part of it.
+    fn restore<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, RestoreReport>;
+
+    /// Kills, measures and restores.
+    fn drill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a DrillOrder) -> Answer<'a, DrillReport>;
+
+    /// Refuses tokens from now on.
+    fn revoke<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: &'a VendorId,
+        what: &'a Revocation,
+        reason: &'a str,
+    ) -> Answer<'a, RevokeReport>;
+
+    /// Loads the config again, wholly or not at all.
+    fn reload<'a>(&'a self, actor: &'a Actor) -> Answer<'a, ReloadReport>;
+
+    /// What left to a vendor; all that is kept when no time is given.
+    fn exposure<'a>(&'a self, vendor: &'a VendorId, since: Option<UnixTime>) -> Answer<'a, ExposureReport>;
+
+    /// The audit trail, oldest first.
+    fn audit<'a>(&'a self, from: AuditFrom) -> Answer<'a, AuditPage>;
+
+    /// Audits a call that was refused.
+    fn refused(&self, refusal: &Refused<'_>);
+}
+
+/// Where to begin in the audit trail: every given member holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AuditFrom {
+    /// Not before this time.
+    pub since: Option<UnixTime>,
+    /// Only what comes after this place in the chain.
+    pub after: Option<u64>,
+    /// At most so many, from 1 to [`crate::bounds::AUDIT_PAGE_MAX`].
+    pub limit: usize,
+}
+
+/// Who asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The operator's name; `uid:N` for whoever may open the Unix socket.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// Where they are.
+    pub peer: Peer,
+}
+
+/// The other end of an admin connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// Somewhere in the network.
+    Network(SocketAddr),
+    /// On this machine, with the rights to open the socket: the file's permissions are the proof.
+    Local {
+        /// The user's number, where the system says.
+        uid: Option<u32>,
+    },
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Network(address) => address.fmt(f),
+            Self::Local { uid: Some(uid) } => write!(f, "uid:{uid}"),
+            Self::Local { uid: None } => f.write_str("local"),
+        }
+    }
+}
+
+/// A call that was refused.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused<'a> {
+    /// When.
+    pub at: UnixTime,
+    /// From where.
+    pub peer: Peer,
+    /// The operator, where the token was right.
+    pub operator: Option<&'a str>,
+    /// The call as the table writes it, such as `POST /v1/vendors/{vendor}/kill`; `None` for none of the table.
+    pub call: Option<&'a str>,
+    /// The stable reason that was answered.
+    pub reason: &'static str,
+    /// The id that was answered.
+    pub request_id: &'a str,
+}
+
+/// Why an order was not followed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// No contract names the vendor.
+    #[error("no contract names this vendor")]
+    VendorUnknown,
+    /// The vendor's contract has no such route.
+    #[error("the contract has no such route")]
+    RouteUnknown,
+    /// There is nothing to restore.
+    #[error("nothing of this vendor is cut off in that part")]
+    NotKilled,
+    /// The same person cannot approve twice.
+    #[error("a second person must approve")]
+    SecondPerson,
+    /// A drill of what is really cut off would end with it restored.
+    #[error("the vendor is cut off already")]
+    AlreadyKilled,
+    /// The new config has faults, so nothing changed.
+    #[error("the config has faults, so nothing changed")]
+    Faults(Vec<String>),
+    /// State could not be written or read.
+    #[error("state cannot be used")]
+    State,
+    /// This gateway keeps no such record.
+    #[error("this gateway does not keep what was asked for")]
+    NotKept,
+}

@@ -1,0 +1,176 @@
+//! Who is asking, and whether it is a web page of another site that makes a browser ask.
+//!
+//! A browser on an operator's machine can reach a loopback port for any page that it shows. Such a page cannot send
+//! JSON, an operator's token or our `Host` without help, so each of these is demanded.
+
+use std::net::IpAddr;
+
+use http::header::{self, HeaderMap, HeaderName};
+use http::request::Parts;
+
+use super::control::{Actor, Peer};
+use super::operators::{Operators, Role};
+use super::problem::No;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Which `Host` values are taken for this listener: a page whose name was pointed at our address has another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hosts {
+    /// An IP address, `localhost`, or one of these names: right for a listener on loopback.
+    Listed(Vec<String>),
+    /// Any: right for a listener that the network reaches by names we cannot know.
+    Any,
+}
+
+impl Hosts {
+    /// The rule for a listener on this address that lists no names.
+    pub const fn for_bind(address: IpAddr) -> Self {
+        if address.is_loopback() { Self::Listed(Vec::new()) } else { Self::Any }
+    }
+
+    fn permit(&self, host: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(names) => {
+                let name = without_port(host);
+                let bare = name.trim_start_matches('[').trim_end_matches(']');
+                bare.parse::<IpAddr>().is_ok()
+                    || name.eq_ignore_ascii_case("localhost")
+                    || names.iter().any(|listed| listed.eq_ignore_ascii_case(name))
+            }
+        }
+    }
+}
+
+/// Refuses what a page of another site, or one with a borrowed name, made a browser send.
+pub(super) fn check_origin(head: &Parts, hosts: &Hosts) -> Result<(), No> {
+    let host = only(&head.headers, &header::HOST).map_err(|_| No::HostUnknown)?.ok_or(No::HostUnknown)?;
+    if !hosts.permit(host) {
+        return Err(No::HostUnknown);
+    }
+    if let Some(site) = only(&head.headers, &SEC_FETCH_SITE).map_err(|_| No::CrossSite)?
+        && !matches!(site, "same-origin" | "none")
+    {
+        return Err(No::CrossSite);
+    }
+    match only(&head.headers, &header::ORIGIN).map_err(|_| No::CrossSite)? {
+        None => Ok(()),
+        Some(origin) => {
+            let ours = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+            if ours == Some(host) { Ok(()) } else { Err(No::CrossSite) }
+        }
+    }
+}
+
+/// Who makes the call, when their role permits it; else why not, and their name where it is known.
+pub(super) fn authorize(
+    headers: &HeaderMap,
+    peer: Peer,
+    needs: Role,
+    operators: &Operators,
+) -> Result<Actor, (No, Option<String>)> {
+    let actor = identify(headers, peer, operators).map_err(|no| (no, None))?;
+    if actor.role.permits(needs) {
+        Ok(actor)
+    } else {
+        Err((No::RoleTooLow { has: actor.role, needs }, Some(actor.name)))
+    }
+}
+
+fn identify(headers: &HeaderMap, peer: Peer, operators: &Operators) -> Result<Actor, No> {
+    let Some(credentials) = only(headers, &header::AUTHORIZATION).map_err(|_| No::TokenMalformed)? else {
+        return match peer {
+            Peer::Local { .. } => Ok(Actor { name: peer.to_string(), role: Role::Admin, peer }),
+            Peer::Network(_) => Err(No::TokenMissing),
+        };
+    };
+    let (scheme, token) = credentials.split_once(' ').ok_or(No::TokenMalformed)?;
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.contains(' ') {
+        return Err(No::TokenMalformed);
+    }
+    let operator = operators.find(token).ok_or(No::TokenWrong)?;
+    Ok(Actor { name: operator.name.clone(), role: operator.role, peer })
+}
+
+/// Whether the body is said to be JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let Ok(Some(media)) = only(headers, &header::CONTENT_TYPE) else { return false };
+    let essence = media.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// More than one value, or one that is not text.
+struct Ambiguous;
+
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Ambiguous> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| Ambiguous),
+        (Some(_), Some(_)) => Err(Ambiguous),
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => name,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(headers: &[(&str, &str)]) -> Parts {
+        let request =
+            headers.iter().fold(http::Request::builder(), |builder, (name, value)| builder.header(*name, *value));
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn pages_of_other_sites_are_refused() {
+        let strict = Hosts::Listed(vec!["gate.example".into()]);
+        let ok: Result<(), No> = Ok(());
+        for (headers, expected) in [
+            (&[("host", "127.0.0.1:9901")][..], ok.clone()),
+            (&[("host", "[::1]:9901")], ok.clone()),
+            (&[("host", "LOCALHOST")], ok.clone()),
+            (&[("host", "gate.example:9901")], ok.clone()),
+            (&[("host", "evil.example:9901")], Err(No::HostUnknown)),
+            (&[("host", "localhost.evil.example")], Err(No::HostUnknown)),
+            (&[("host", "127.0.0.1.evil.example")], Err(No::HostUnknown)),
+            (&[("host", "localhost"), ("host", "localhost")], Err(No::HostUnknown)),
+            (&[], Err(No::HostUnknown)),
+            (&[("host", "localhost:1"), ("origin", "http://localhost:1")], ok.clone()),
+            (&[("host", "localhost:1"), ("origin", "http://localhost:2")], Err(No::CrossSite)),
+            (&[("host", "localhost:1"), ("origin", "null")], Err(No::CrossSite)),
+            (&[("host", "localhost:1"), ("origin", "http://evil.example")], Err(No::CrossSite)),
+            (&[("host", "localhost"), ("sec-fetch-site", "same-origin")], ok.clone()),
+            (&[("host", "localhost"), ("sec-fetch-site", "none")], ok),
+            (&[("host", "localhost"), ("sec-fetch-site", "same-site")], Err(No::CrossSite)),
+            (&[("host", "localhost"), ("sec-fetch-site", "cross-site")], Err(No::CrossSite)),
+        ] {
+            assert_eq!(check_origin(&head(headers), &strict), expected, "{headers:?}");
+        }
+        assert_eq!(check_origin(&head(&[("host", "gateway.svc:9901")]), &Hosts::Any), Ok(()));
+        assert_eq!(Hosts::for_bind([127, 0, 0, 1].into()), Hosts::Listed(Vec::new()));
+        assert_eq!(Hosts::for_bind([0, 0, 0, 0].into()), Hosts::Any);
+    }
+
+    #[test]
+    fn only_json_is_json() {
+        for (value, json) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("text/plain", false),
+            ("application/x-www-form-urlencoded", false),
+            ("application/jsonp", false),
+            ("text/plain; application/json", false),
+        ] {
+            assert_eq!(is_json(&head(&[("content-type", value)]).headers), json, "{value}");
+        }
+        assert!(!is_json(&head(&[]).headers));
+    }
+}

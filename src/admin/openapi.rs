@@ -1,0 +1,138 @@
+//! The description of the admin API (OpenAPI 3.1), made of the same table and types that serve it.
+
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::answers::{
+    AuditPage, DrillReport, ExposureReport, KillAllReport, KillReport, ReloadReport, RestoreReport, RevokeReport,
+    VendorList, VendorStatus,
+};
+use super::orders::{DrillOrder, Nothing, Order, RevokeOrder};
+use super::problem::Problem;
+use super::table::{Call, Endpoint, GatewayCall, Probe, TABLE, VendorCall};
+
+/// The whole description.
+pub(super) fn describe() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    let mut schemas = settings.into_generator();
+    let mut paths = Map::new();
+    for endpoint in TABLE {
+        let operation = operation(endpoint, &mut schemas);
+        let path = paths.entry(endpoint.path).or_insert_with(|| json!({}));
+        if let Some(path) = path.as_object_mut() {
+            path.insert(endpoint.verb.as_str().to_ascii_lowercase(), operation);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "vendorgate admin API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "servers": [{ "url": "/" }],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.take_definitions(true),
+            "securitySchemes": { "operator": { "type": "http", "scheme": "bearer" } },
+        },
+    })
+}
+
+fn operation(endpoint: &Endpoint, schemas: &mut SchemaGenerator) -> Value {
+    let (order, answer) = types(endpoint.call, schemas);
+    let (media, answer) =
+        answer.map_or(("text/plain", json!({ "type": "string" })), |schema| ("application/json", schema));
+    let mut responses = json!({ "200": { "description": "Done", "content": { media: { "schema": answer } } } });
+    let problem = schemas.subschema_for::<Problem>().to_value();
+    responses["default"] = json!({
+        "description": "Refused",
+        "content": { "application/problem+json": { "schema": problem } },
+    });
+    let mut operation = json!({
+        "summary": endpoint.says,
+        "operationId": identifier(endpoint),
+        "parameters": parameters(endpoint),
+        "responses": responses,
+        "security": endpoint.call.role().map_or_else(|| json!([]), |_| json!([{ "operator": [] }])),
+    });
+    if let Some(role) = endpoint.call.role() {
+        operation["description"] = json!(format!("Needs the role `{role}`."));
+    }
+    if let Some(order) = order {
+        operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": order } } });
+    }
+    operation
+}
+
+/// The schemas of what a call takes and of what it answers, where these are JSON.
+fn types(call: Call, schemas: &mut SchemaGenerator) -> (Option<Value>, Option<Value>) {
+    macro_rules! schema {
+        () => {
+            None
+        };
+        ($type:ty) => {
+            Some(schemas.subschema_for::<$type>().to_value())
+        };
+    }
+    match call {
+        Call::Open(Probe::Live | Probe::Ready | Probe::Metrics) => (schema!(), schema!()),
+        Call::Open(Probe::OpenApi) => (schema!(), Some(json!({ "type": "object" }))),
+        Call::OnVendor(_, VendorCall::Status) => (schema!(), schema!(VendorStatus)),
+        Call::OnVendor(_, VendorCall::Kill) => (schema!(Order), schema!(KillReport)),
+        Call::OnVendor(_, VendorCall::Drill) => (schema!(DrillOrder), schema!(DrillReport)),
+        Call::OnVendor(_, VendorCall::Revoke) => (schema!(RevokeOrder), schema!(RevokeReport)),
+        Call::OnVendor(_, VendorCall::Restore) => (schema!(Order), schema!(RestoreReport)),
+        Call::OnGateway(_, GatewayCall::Vendors) => (schema!(), schema!(VendorList)),
+        Call::OnGateway(_, GatewayCall::Exposure) => (schema!(), schema!(ExposureReport)),
+        Call::OnGateway(_, GatewayCall::Audit) => (schema!(), schema!(AuditPage)),
+        Call::OnGateway(_, GatewayCall::KillAll) => (schema!(Order), schema!(KillAllReport)),
+        Call::OnGateway(_, GatewayCall::Reload) => (schema!(Nothing), schema!(ReloadReport)),
+    }
+}
+
+fn parameters(endpoint: &Endpoint) -> Vec<Value> {
+    let vendor = endpoint.path.contains("{vendor}").then(|| {
+        json!({ "name": "vendor", "in": "path", "required": true, "schema": { "type": "string" },
+                "description": "The vendor's id" })
+    });
+    let query = endpoint.parameters.iter().map(|parameter| {
+        json!({ "name": parameter.name, "in": "query", "required": parameter.required,
+                "schema": { "type": "string" }, "description": parameter.says })
+    });
+    vendor.into_iter().chain(query).collect()
+}
+
+/// `post_v1_vendors_vendor_kill`
+fn identifier(endpoint: &Endpoint) -> String {
+    let plain = |symbol: char| if symbol.is_ascii_alphanumeric() { symbol.to_ascii_lowercase() } else { '_' };
+    let name: String =
+        endpoint.name.chars().filter(|symbol| !"{}/".contains(*symbol) || *symbol == '/').map(plain).collect();
+    name.replace("__", "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_is_described_and_every_reference_leads_somewhere() {
+        let api = describe();
+        for endpoint in TABLE {
+            let operation = &api["paths"][endpoint.path][endpoint.verb.as_str().to_ascii_lowercase()];
+            assert_eq!(operation["summary"], endpoint.says, "{}", endpoint.name);
+            assert_eq!(operation["security"] == json!([]), endpoint.call.role().is_none(), "{}", endpoint.name);
+        }
+        let text = api.to_string();
+        let references: Vec<&str> =
+            text.split("\"#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(references.len() > TABLE.len());
+        for name in references {
+            assert!(api["components"]["schemas"].get(name).is_some(), "{name}");
+        }
+        assert_eq!(api["components"]["schemas"]["Order"]["additionalProperties"], json!(false));
+    }
+}

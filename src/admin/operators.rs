@@ -1,0 +1,146 @@
+//! Who may use the admin listener: named people and machines, each with a role and the hash of a token.
+//!
+//! Holds no token, only hashes; comparing takes the same time whichever operator it was, and whether it was one.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+
+use crate::model::Secret;
+
+/// What an operator may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Reads.
+    Viewer,
+    /// Also kills, drills and revokes.
+    Operator,
+    /// Also restores and reloads.
+    Admin,
+    /// Reads, and reveals tokens; apart from the others.
+    Privacy,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Admin, Self::Privacy];
+
+    /// The word in config and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+            Self::Privacy => "privacy",
+        }
+    }
+
+    /// Whether an operator of this role may do what asks for `needed`.
+    pub const fn permits(self, needed: Self) -> bool {
+        match needed {
+            Self::Viewer => true,
+            Self::Operator => matches!(self, Self::Operator | Self::Admin),
+            Self::Admin => matches!(self, Self::Admin),
+            Self::Privacy => matches!(self, Self::Privacy),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A named person or machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// The name that the audit trail shows.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// SHA-256 of its token.
+    pub token_sha256: [u8; 32],
+}
+
+/// All operators of a gateway.
+#[derive(Debug, Clone, Default)]
+pub struct Operators(Vec<Operator>);
+
+impl Operators {
+    /// Takes the operators of the config, whose names and hashes are distinct.
+    pub const fn new(operators: Vec<Operator>) -> Self {
+        Self(operators)
+    }
+
+    /// The operator who holds this token.
+    pub fn find(&self, token: &str) -> Option<&Operator> {
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let mut found = u32::MAX;
+        for (place, operator) in (0_u32..).zip(&self.0) {
+            let same: Choice = operator.token_sha256.ct_eq(&hash);
+            found.conditional_assign(&place, same);
+        }
+        self.0.get(found as usize)
+    }
+}
+
+/// Makes a new operator's token and its hash in hex: the token is shown once, the hash goes into the config.
+///
+/// # Errors
+/// When the machine gives no randomness.
+pub fn mint() -> Result<(Secret<String>, String), aws_lc_rs::error::Unspecified> {
+    let mut bytes = [0_u8; 32];
+    aws_lc_rs::rand::fill(&mut bytes)?;
+    // The prefix lets scanners of leaked secrets find it.
+    let token = format!("vgo_{}", URL_SAFE_NO_PAD.encode(bytes));
+    let hash = hex(&Sha256::digest(token.as_bytes()));
+    Ok((Secret::new(token), hash))
+}
+
+/// Lower-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        let written = write!(text, "{byte:02x}");
+        debug_assert!(written.is_ok());
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_may_do_what_lower_ones_may_and_privacy_stands_apart() {
+        let may = |role: Role| Role::ALL.map(|needed| role.permits(needed));
+        assert_eq!(may(Role::Viewer), [true, false, false, false]);
+        assert_eq!(may(Role::Operator), [true, true, false, false]);
+        assert_eq!(may(Role::Admin), [true, true, true, false]);
+        assert_eq!(may(Role::Privacy), [true, false, false, true]);
+    }
+
+    #[test]
+    fn only_the_whole_token_finds_its_operator() {
+        let (token, hash) = mint().unwrap();
+        let named = |name: &str, token: &str| Operator {
+            name: name.into(),
+            role: Role::Viewer,
+            token_sha256: Sha256::digest(token.as_bytes()).into(),
+        };
+        let operators = Operators::new(vec![named("a", "x"), named("b", token.expose()), named("c", "z")]);
+        assert_eq!(operators.find(token.expose()).map(|found| found.name.as_str()), Some("b"));
+        assert_eq!(hex(&operators.0[1].token_sha256), hash);
+        let short = &token.expose()[..token.expose().len() - 1];
+        for wrong in ["", short, &hash, "X", "x "] {
+            assert_eq!(operators.find(wrong), None, "{wrong}");
+        }
+        assert!(Operators::default().find("").is_none());
+        assert_ne!(mint().unwrap().1, hash);
+    }
+}

@@ -1,0 +1,215 @@
+//! What operators ask for: the bodies and queries of admin calls, as JSON and checked.
+//!
+//! Unknown keys are refused: a misspelt `direction` must never widen a kill, nor narrow it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::bounds::REASON_BYTES_MAX;
+use crate::model::{Direction, UnixTime};
+
+/// An order to cut off a vendor, or to let it back: what every member matches, and all of it when none is given.
+///
+/// A restore names the part that a kill named.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// Why, in words for the audit trail.
+    pub reason: String,
+    /// Only this direction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// Only this route, as the contract writes it: `GET /v1/customers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// Only this client of the vendor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+}
+
+/// An order to kill, measure and restore.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DrillOrder {
+    /// Why, in words for the audit trail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// An order to refuse tokens from now on. Exactly one of `jti`, `client` and `issued_before` is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeOrder {
+    /// The id of one token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+    /// All tokens of one client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// All tokens issued before this time (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_before: Option<String>,
+    /// Why, in words for the audit trail.
+    pub reason: String,
+}
+
+/// Which tokens a [`RevokeOrder`] names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Revocation {
+    /// One token, by its `jti`.
+    Token(String),
+    /// All tokens of a client.
+    Client(String),
+    /// All tokens issued before a time.
+    IssuedBefore(UnixTime),
+}
+
+/// An empty body, `{}`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// Why an order that can be read cannot be followed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OrderError {
+    /// Nobody could say later why it was done.
+    #[error("write why: \"reason\" must be 1 to {REASON_BYTES_MAX} bytes, such as \"ticket 4711: key leaked\"")]
+    Reason,
+    /// An empty name would match nothing.
+    #[error("{0:?} is empty: name one, or leave the key out")]
+    Empty(&'static str),
+    /// It must be clear what is revoked.
+    #[error("write exactly one of \"jti\", \"client\" and \"issued_before\"")]
+    OneOf,
+    /// The time cannot be read.
+    #[error("\"issued_before\" must be a time such as 2026-11-21T20:00:00Z")]
+    Time,
+}
+
+impl Order {
+    /// Whether it is about all that the vendor does.
+    pub const fn is_whole(&self) -> bool {
+        self.direction.is_none() && self.route.is_none() && self.client.is_none()
+    }
+
+    /// Checks what JSON cannot say.
+    ///
+    /// # Errors
+    /// [`OrderError`] when there is no reason, or a part is named by an empty text.
+    pub fn check(&self) -> Result<(), OrderError> {
+        check_reason(&self.reason)?;
+        for (key, value) in [("route", &self.route), ("client", &self.client)] {
+            if value.as_deref() == Some("") {
+                return Err(OrderError::Empty(key));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl DrillOrder {
+    /// Checks what JSON cannot say.
+    ///
+    /// # Errors
+    /// [`OrderError::Reason`] when there is a reason and it is empty or too long.
+    pub fn check(&self) -> Result<(), OrderError> {
+        self.reason.as_deref().map_or(Ok(()), check_reason)
+    }
+}
+
+impl RevokeOrder {
+    /// What is revoked.
+    ///
+    /// # Errors
+    /// [`OrderError`] unless exactly one thing is named, readable and with a reason.
+    pub fn revocation(&self) -> Result<Revocation, OrderError> {
+        check_reason(&self.reason)?;
+        match (&self.jti, &self.client, &self.issued_before) {
+            (Some(jti), None, None) if jti.is_empty() => Err(OrderError::Empty("jti")),
+            (Some(jti), None, None) => Ok(Revocation::Token(jti.clone())),
+            (None, Some(client), None) if client.is_empty() => Err(OrderError::Empty("client")),
+            (None, Some(client), None) => Ok(Revocation::Client(client.clone())),
+            (None, None, Some(time)) => parse_time(time).map(Revocation::IssuedBefore).ok_or(OrderError::Time),
+            _ => Err(OrderError::OneOf),
+        }
+    }
+}
+
+/// RFC 3339, such as `2026-11-21T20:00:00Z`.
+pub fn parse_time(text: &str) -> Option<UnixTime> {
+    humantime::parse_rfc3339_weak(text).ok().map(UnixTime::from)
+}
+
+/// A time, or how long ago: `2026-11-21T20:00:00Z`, `24h`, `7d`.
+pub fn parse_since(text: &str, now: UnixTime) -> Option<UnixTime> {
+    parse_time(text).or_else(|| humantime::parse_duration(text).ok().map(|span| now.minus(span)))
+}
+
+fn check_reason(reason: &str) -> Result<(), OrderError> {
+    let said = !reason.trim().is_empty() && reason.len() <= REASON_BYTES_MAX;
+    if said { Ok(()) } else { Err(OrderError::Reason) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<T: serde::de::DeserializeOwned>(json: &str, rule: impl Fn(&T) -> Result<(), OrderError>) -> String {
+        match serde_json::from_str::<T>(json) {
+            Ok(order) => rule(&order).map_or_else(|error| error.to_string(), |()| "ok".to_owned()),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn orders_say_what_is_wrong_with_them() {
+        let long = format!(r#"{{"reason":"{}"}}"#, "x".repeat(REASON_BYTES_MAX + 1));
+        for (json, said) in [
+            (r#"{"reason":"leak"}"#, "ok"),
+            (r#"{"reason":"leak","direction":"egress","route":"GET /a","client":"c"}"#, "ok"),
+            ("{}", "missing field `reason`"),
+            (r#"{"reason":" "}"#, "write why"),
+            (&long, "write why"),
+            (r#"{"reason":"x","route":""}"#, "\"route\" is empty"),
+            (r#"{"reason":"x","Direction":"egress"}"#, "unknown field `Direction`, expected one of"),
+            (r#"{"reason":"x","direction":"up"}"#, "unknown variant `up`, expected `ingress` or `egress`"),
+            (r#"{"reason":"x","reason":"y"}"#, "duplicate field `reason`"),
+        ] {
+            let found = check(json, Order::check);
+            assert!(found.starts_with(said), "{json}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_revocation_names_exactly_one_thing() {
+        for (json, said) in [
+            (r#"{"reason":"x","jti":"1"}"#, "ok"),
+            (r#"{"reason":"x","client":"c"}"#, "ok"),
+            (r#"{"reason":"x","issued_before":"2026-11-21T20:00:00Z"}"#, "ok"),
+            (r#"{"reason":"x","issued_before":"yesterday"}"#, "\"issued_before\" must be a time"),
+            (r#"{"reason":"x"}"#, "write exactly one"),
+            (r#"{"reason":"x","jti":"1","client":"c"}"#, "write exactly one"),
+            (r#"{"reason":"x","jti":""}"#, "\"jti\" is empty"),
+            (r#"{"jti":"1"}"#, "missing field `reason`"),
+        ] {
+            let found = check(json, |order: &RevokeOrder| order.revocation().map(drop));
+            assert!(found.starts_with(said), "{json}: {found}");
+        }
+    }
+
+    #[test]
+    fn since_is_a_time_or_how_long_ago() {
+        let now = UnixTime::from_secs(1_000_000);
+        for (text, secs) in [
+            ("1970-01-02T00:00:00Z", Some(86_400)),
+            ("1970-01-02T00:00:00", Some(86_400)),
+            ("1h", Some(996_400)),
+            ("99years", Some(0)),
+            ("", None),
+            ("-1h", None),
+            ("tomorrow", None),
+        ] {
+            assert_eq!(parse_since(text, now), secs.map(UnixTime::from_secs), "{text}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Why an admin call was not followed, as `application/problem+json` (RFC 9457), with what to write instead.
+//!
+//! Repeats nothing of what was sent but names that were found valid.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use serde::{Deserialize, Serialize};
+
+use super::control::ControlError;
+use super::operators::Role;
+use super::orders::OrderError;
+
+/// A refusal as the caller reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Problem {
+    /// `urn:vendorgate:` and the reason.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The reason in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What to do about it.
+    pub detail: String,
+    /// The stable reason.
+    pub reason: String,
+    /// What to quote when asking about it; the audit trail has it too.
+    pub request_id: String,
+    /// The faults of a config that was not loaded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
+}
+
+/// A no to an admin call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum No {
+    HostUnknown,
+    CrossSite,
+    CallUnknown,
+    MethodWrong {
+        allow: &'static str,
+    },
+    TokenMissing,
+    TokenMalformed,
+    TokenWrong,
+    RoleTooLow {
+        has: Role,
+        needs: Role,
+    },
+    ContentType,
+    BodyTooLarge,
+    BodySlow,
+    BodyMalformed(String),
+    QueryMalformed(&'static str),
+    Order(OrderError),
+    Control(ControlError),
+    /// A call that ended without an answer.
+    Broken,
+}
+
+impl No {
+    /// The stable reason.
+    pub(super) const fn reason(&self) -> &'static str {
+        self.words().1
+    }
+
+    /// The response; consumes nothing, since the audit reads it too.
+    pub(super) fn response(&self, request_id: &str) -> Response<Full<Bytes>> {
+        let (status, reason, title) = self.words();
+        let problem = Problem {
+            kind: format!("urn:vendorgate:{reason}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: self.detail(),
+            reason: reason.to_owned(),
+            request_id: request_id.to_owned(),
+            faults: match self {
+                Self::Control(ControlError::Faults(faults)) => faults.clone(),
+                _ => Vec::new(),
+            },
+        };
+        // Numbers and text always make JSON.
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = Response::new(Full::new(Bytes::from(body)));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(challenge) = self.challenge() {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        match self {
+            Self::MethodWrong { allow } => drop(headers.insert(header::ALLOW, HeaderValue::from_static(allow))),
+            Self::BodyTooLarge | Self::BodySlow => {
+                // What is left of the body must not be read as a next request.
+                drop(headers.insert(header::CONNECTION, HeaderValue::from_static("close")));
+            }
+            _ => {}
+        }
+        response
+    }
+
+    const fn words(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::HostUnknown => (StatusCode::MISDIRECTED_REQUEST, "host_unknown", "Not a name of this gateway"),
+            Self::CrossSite => (StatusCode::FORBIDDEN, "cross_site", "Asked by a page of another site"),
+            Self::CallUnknown => (StatusCode::NOT_FOUND, "call_unknown", "No such call"),
+            Self::MethodWrong { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_wrong", "Not by this method"),
+            Self::TokenMissing => (StatusCode::UNAUTHORIZED, "token_missing", "Who is asking?"),
+            Self::TokenMalformed => (StatusCode::UNAUTHORIZED, "token_malformed", "Credentials cannot be read"),
+            Self::TokenWrong => (StatusCode::UNAUTHORIZED, "token_invalid", "Nobody's token"),
+            Self::RoleTooLow { .. } => (StatusCode::FORBIDDEN, "role_too_low", "Not with this role"),
+            Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "body_opaque", "Not JSON"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large"),
+            Self::BodySlow => (StatusCode::REQUEST_TIMEOUT, "body_slow", "Body did not arrive"),
+            Self::BodyMalformed(_) | Self::Order(_) => {
+                (StatusCode::BAD_REQUEST, "body_malformed", "Order cannot be followed")
+            }
+            Self::QueryMalformed(_) => (StatusCode::BAD_REQUEST, "query_malformed", "Query cannot be read"),
+            Self::Control(error) => control_words(error),
+            Self::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "broken", "The call broke off"),
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::HostUnknown => "use the gateway's address, 'localhost', or a name listed for this listener".into(),
+            Self::CrossSite => "use the dashboard, the command line, or a client that is not a web page".into(),
+            Self::CallUnknown => "GET /openapi.json lists every call".into(),
+            Self::MethodWrong { allow } => format!("use {allow}"),
+            Self::TokenMissing => "send 'Authorization: Bearer TOKEN' with an operator's token".into(),
+            Self::TokenMalformed => "send exactly one 'Authorization: Bearer TOKEN', and no token in the URL".into(),
+            Self::TokenWrong => "no operator holds this token; 'vendorgate operators add NAME' makes one".into(),
+            Self::RoleTooLow { has, needs } => format!("this call needs the role '{needs}', and yours is '{has}'"),
+            Self::ContentType => "send JSON with 'Content-Type: application/json'".into(),
+            Self::BodyTooLarge => format!("send at most {} bytes", crate::bounds::ADMIN_BODY_BYTES_MAX),
+            Self::BodySlow => "send the whole body at once".into(),
+            Self::BodyMalformed(why) => why.clone(),
+            Self::QueryMalformed(why) => (*why).into(),
+            Self::Order(error) => error.to_string(),
+            Self::Control(error) => control_detail(error),
+            Self::Broken => "this is a fault of the gateway: see its log, and look at the vendor's state".into(),
+        }
+    }
+
+    /// RFC 6750 section 3: no error code where no credentials were sent.
+    const fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::TokenMissing => Some("Bearer realm=\"vendorgate-admin\""),
+            Self::TokenMalformed => Some("Bearer realm=\"vendorgate-admin\", error=\"invalid_request\""),
+            Self::TokenWrong => Some("Bearer realm=\"vendorgate-admin\", error=\"invalid_token\""),
+            Self::RoleTooLow { .. } => Some("Bearer realm=\"vendorgate-admin\", error=\"insufficient_scope\""),
+            _ => None,
+        }
+    }
+}
+
+const fn control_words(error: &ControlError) -> (StatusCode, &'static str, &'static str) {
+    match error {
+        ControlError::VendorUnknown => (StatusCode::NOT_FOUND, "vendor_unknown", "No such vendor"),
+        ControlError::RouteUnknown => (StatusCode::NOT_FOUND, "route_unknown", "No such route"),
+        ControlError::NotKilled => (StatusCode::CONFLICT, "not_killed", "Nothing to restore"),
+        ControlError::SecondPerson => (StatusCode::CONFLICT, "second_person", "A second person must approve"),
+        ControlError::AlreadyKilled => (StatusCode::CONFLICT, "already_killed", "Cut off already"),
+        ControlError::Faults(_) => (StatusCode::UNPROCESSABLE_ENTITY, "config_faulty", "Config not loaded"),
+        ControlError::State => (StatusCode::SERVICE_UNAVAILABLE, "state_unavailable", "State cannot be used"),
+        ControlError::NotKept => (StatusCode::NOT_FOUND, "not_kept", "Not kept"),
+    }
+}
+
+fn control_detail(error: &ControlError) -> String {
+    match error {
+        ControlError::VendorUnknown => "GET /v1/vendors lists those with a contract".into(),
+        ControlError::RouteUnknown => "write the route as its contract does, such as 'GET /v1/customers/{id}'".into(),
+        ControlError::NotKilled => "GET /v1/vendors/{vendor} lists what is cut off; name that part".into(),
+        ControlError::SecondPerson => "have another operator with the role 'admin' send the same restore".into(),
+        ControlError::AlreadyKilled => "drill a vendor that is not cut off, in whole or in part".into(),
+        ControlError::Faults(faults) => format!("nothing changed; mend {} fault(s) and reload", faults.len()),
+        ControlError::State => "see the log and vendorgate_state_errors_total; the disk may be full".into(),
+        ControlError::NotKept => error.to_string(),
+    }
+}

@@ -1,0 +1,68 @@
+//! What goes back to whoever made an admin call.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use serde::Serialize;
+
+use super::answers::Readiness;
+use super::operators::hex;
+
+/// An answer, whole.
+pub(super) type Reply = Response<Full<Bytes>>;
+
+pub(super) fn json(answer: &impl Serialize) -> Reply {
+    // Our own answers hold text keys and finite numbers only, so they always make JSON.
+    let mut body = serde_json::to_vec(answer).unwrap_or_default();
+    body.push(b'\n');
+    with_type(StatusCode::OK, "application/json", Bytes::from(body))
+}
+
+pub(super) fn text(status: StatusCode, content_type: &'static str, body: String) -> Reply {
+    with_type(status, content_type, Bytes::from(body))
+}
+
+/// The form of Kubernetes' own probes: a word, or one line per check.
+pub(super) fn ready(readiness: &Readiness, verbose: bool) -> Reply {
+    let (status, word) =
+        if readiness.is_ready() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
+    let mut body = String::new();
+    if verbose {
+        for check in &readiness.checks {
+            let mark = if check.well { '+' } else { '-' };
+            let optional = if check.needed { "" } else { " (not needed)" };
+            body.push_str(&format!("[{mark}] {}{optional}: {}\n", check.name, check.detail));
+        }
+    }
+    body.push_str(word);
+    body.push('\n');
+    text(status, "text/plain; charset=utf-8", body)
+}
+
+/// What holds for every answer: no cache keeps it, no browser guesses its type or runs it.
+pub(super) fn harden(reply: &mut Reply) {
+    const HEADERS: [(HeaderName, &str); 4] = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    for (name, value) in HEADERS {
+        reply.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// 128 random bits in hex; all zeros where the machine gives no randomness, since it is no secret.
+pub(super) fn request_id() -> String {
+    let mut bytes = [0_u8; 16];
+    let filled = aws_lc_rs::rand::fill(&mut bytes).is_ok();
+    debug_assert!(filled);
+    hex(&bytes)
+}
+
+fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {
+    let mut reply = Response::new(Full::new(body));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    reply
+}

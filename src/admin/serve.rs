@@ -1,0 +1,119 @@
+//! The admin API on a socket: HTTP/1.1, bounded in connections, time and size.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Semaphore, watch};
+
+use super::api::Api;
+use super::control::Peer;
+use super::reply::Reply;
+use crate::bounds::{ADMIN_CONNECTIONS_MAX, ADMIN_READ_DEADLINE, HEAD_BYTES_MAX};
+
+/// After a failed accept, mostly for want of descriptors: trying at once would only spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves the API until `shutdown` resolves; calls that have begun then run to their end.
+pub async fn serve(listener: TcpListener, api: Arc<Api>, shutdown: impl Future<Output = ()>) {
+    let accept = async || {
+        let (stream, address) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, Peer::Network(address)))
+    };
+    accept_until(accept, api, shutdown).await;
+}
+
+/// Serves the API on a Unix socket, where the file's permissions say who may be an operator.
+///
+/// Whoever binds it must make it readable by its owner only. A call with a token is judged by the token.
+pub async fn serve_unix(listener: UnixListener, api: Arc<Api>, shutdown: impl Future<Output = ()>) {
+    let accept = async || {
+        let (stream, _) = listener.accept().await?;
+        let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+        Ok((stream, Peer::Local { uid }))
+    };
+    accept_until(accept, api, shutdown).await;
+}
+
+/// Serves one connection that someone else accepted, such as one under TLS, until its end or `shutdown`.
+pub async fn serve_connection<S>(stream: S, peer: Peer, api: Arc<Api>, shutdown: impl Future<Output = ()>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| answer(Arc::clone(&api), request, peer));
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(ADMIN_READ_DEADLINE)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = shutdown => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%peer, %error, "admin connection ended early");
+    }
+}
+
+async fn accept_until<S>(
+    accept: impl AsyncFn() -> io::Result<(S, Peer)>,
+    api: Arc<Api>,
+    shutdown: impl Future<Output = ()>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let slots = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
+    let (stop, stopped) = watch::channel(());
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let next = async {
+            // Nobody closes the semaphore, so a slot always comes.
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            (slot, accept().await)
+        };
+        let (slot, accepted) = tokio::select! {
+            () = shutdown.as_mut() => break,
+            next = next => next,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (api, mut stopped) = (Arc::clone(&api), stopped.clone());
+                tokio::spawn(async move {
+                    let stop = async move { drop(stopped.changed().await) };
+                    serve_connection(stream, peer, api, stop).await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the admin listener cannot accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(stop);
+    // Every slot free means every connection has ended.
+    drop(slots.acquire_many(ADMIN_CONNECTIONS_MAX as u32).await);
+}
+
+/// Runs a call as a task of its own: a caller who hangs up must not leave a kill half done.
+async fn answer(api: Arc<Api>, request: hyper::Request<Incoming>, peer: Peer) -> Result<Reply, Infallible> {
+    let theirs = Arc::clone(&api);
+    let task = tokio::spawn(async move { theirs.handle(request, peer).await });
+    Ok(task.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "an admin call broke off");
+        api.broken(peer)
+    }))
+}

@@ -1,0 +1,216 @@
+//! Every call of the admin listener, in one table: what dispatch, roles and the API's description are made of.
+
+use super::operators::Role;
+
+/// What a call does, and who may make it; each has one arm in dispatch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    /// For whoever reaches the listener.
+    Open(Probe),
+    /// About the vendor in the path, for operators whose role permits this one.
+    OnVendor(Role, VendorCall),
+    /// About the gateway, for operators whose role permits this one.
+    OnGateway(Role, GatewayCall),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Probe {
+    Live,
+    Ready,
+    Metrics,
+    OpenApi,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum VendorCall {
+    Status,
+    Kill,
+    Drill,
+    Revoke,
+    Restore,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GatewayCall {
+    Vendors,
+    Exposure,
+    Audit,
+    KillAll,
+    Reload,
+}
+
+impl Call {
+    /// The role that the caller's must permit; `None` for calls that are open.
+    pub(super) const fn role(self) -> Option<Role> {
+        match self {
+            Self::Open(_) => None,
+            Self::OnVendor(role, _) | Self::OnGateway(role, _) => Some(role),
+        }
+    }
+}
+
+/// A method of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    Post,
+}
+
+impl Verb {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// A query parameter.
+#[derive(Debug)]
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) required: bool,
+    pub(super) says: &'static str,
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) verb: Verb,
+    /// The path; `{vendor}` is one segment.
+    pub(super) path: &'static str,
+    /// Method and path, as the audit trail shows them.
+    pub(super) name: &'static str,
+    pub(super) call: Call,
+    pub(super) parameters: &'static [Parameter],
+    pub(super) says: &'static str,
+}
+
+macro_rules! calls {
+    ($($verb:ident $method:literal $path:literal $call:expr, [$($parameter:expr),*] $says:literal;)+) => {
+        /// The table, in the order of the API's description.
+        pub(super) const TABLE: &[Endpoint] = &[$(Endpoint {
+            verb: Verb::$verb,
+            path: $path,
+            name: concat!($method, " ", $path),
+            call: $call,
+            parameters: &[$($parameter),*],
+            says: $says,
+        }),+];
+    };
+}
+
+const fn optional(name: &'static str, says: &'static str) -> Parameter {
+    Parameter { name, required: false, says }
+}
+
+const VERBOSE: Parameter = optional("verbose", "List what was looked at");
+const VENDOR: Parameter = Parameter { name: "vendor", required: true, says: "The vendor's id" };
+const SINCE: Parameter = optional("since", "A time (RFC 3339), or how long ago: 24h, 7d");
+const AFTER: Parameter = optional("after", "Only entries after this sequence number");
+const LIMIT: Parameter = optional("limit", "At most so many entries, up to 1000");
+
+use Call::{OnGateway, OnVendor, Open};
+use Role::{Admin, Operator, Viewer};
+
+calls! {
+    Get "GET" "/healthz" Open(Probe::Live), [] "Whether the process lives; the same as /livez";
+    Get "GET" "/livez" Open(Probe::Live), [] "Whether the process lives";
+    Get "GET" "/readyz" Open(Probe::Ready), [VERBOSE] "Whether the gateway can do its work";
+    Get "GET" "/metrics" Open(Probe::Metrics), [] "Metrics, as Prometheus text or OpenMetrics";
+    Get "GET" "/openapi.json" Open(Probe::OpenApi), [] "This description";
+    Get "GET" "/v1/vendors" OnGateway(Viewer, GatewayCall::Vendors), [] "Every vendor at a glance";
+    Get "GET" "/v1/vendors/{vendor}" OnVendor(Viewer, VendorCall::Status), [] "One vendor at a glance";
+    Get "GET" "/v1/exposure" OnGateway(Viewer, GatewayCall::Exposure), [VENDOR, SINCE] "What left to a vendor";
+    Get "GET" "/v1/audit" OnGateway(Viewer, GatewayCall::Audit), [SINCE, AFTER, LIMIT]
+        "The audit trail, oldest first";
+    Post "POST" "/v1/vendors/{vendor}/kill" OnVendor(Operator, VendorCall::Kill), []
+        "Cuts off a vendor, or a part of it, now";
+    Post "POST" "/v1/kill" OnGateway(Operator, GatewayCall::KillAll), []
+        "Cuts off every vendor, or a part of each, now";
+    Post "POST" "/v1/vendors/{vendor}/drill" OnVendor(Operator, VendorCall::Drill), []
+        "Kills, measures and restores";
+    Post "POST" "/v1/vendors/{vendor}/revocations" OnVendor(Operator, VendorCall::Revoke), []
+        "Refuses tokens from now on";
+    Post "POST" "/v1/vendors/{vendor}/restore" OnVendor(Admin, VendorCall::Restore), []
+        "Lets a vendor back, or a part of it";
+    Post "POST" "/v1/reload" OnGateway(Admin, GatewayCall::Reload), []
+        "Loads the config again, wholly or not at all";
+}
+
+/// What a path and method lead to.
+#[derive(Debug)]
+pub(super) enum Found<'a> {
+    /// A call, and what stands for `{vendor}` in its path; nothing where its path has none.
+    Call(&'static Endpoint, &'a str),
+    /// A path of the table, by another method than it takes.
+    OtherMethod(&'static str),
+    /// Nothing.
+    Nothing,
+}
+
+/// Looks a request up; HEAD is GET without the body. Paths are compared as they are sent: no case folding, no decoding, no trailing slash.
+pub(super) fn find<'a>(method: &str, path: &'a str) -> Found<'a> {
+    let method = if method == "HEAD" { "GET" } else { method };
+    let mut other = Found::Nothing;
+    for endpoint in TABLE {
+        let Some(vendor) = captured(endpoint.path, path) else { continue };
+        if endpoint.verb.as_str() == method {
+            return Found::Call(endpoint, vendor);
+        }
+        other = Found::OtherMethod(endpoint.verb.as_str());
+    }
+    other
+}
+
+/// What stands for `{vendor}`, where the path matches.
+fn captured<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    let Some((before, after)) = pattern.split_once("{vendor}") else {
+        return (pattern == path).then_some("");
+    };
+    let vendor = path.strip_prefix(before)?.strip_suffix(after)?;
+    let one_segment = !vendor.is_empty() && !vendor.contains('/');
+    one_segment.then_some(vendor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_what_the_columns_say() {
+        for endpoint in TABLE {
+            assert_eq!(endpoint.name, format!("{} {}", endpoint.verb.as_str(), endpoint.path));
+            assert_eq!(endpoint.path.contains("{vendor}"), matches!(endpoint.call, OnVendor(..)), "{}", endpoint.name);
+            assert!(
+                matches!(find(endpoint.verb.as_str(), endpoint.path), Found::Call(found, _) if found.name == endpoint.name)
+            );
+        }
+    }
+
+    #[test]
+    fn only_what_is_in_the_table_is_found() {
+        let found = |method, path| match find(method, path) {
+            Found::Call(endpoint, vendor) => format!("{} {vendor}", endpoint.name),
+            Found::OtherMethod(allow) => allow.to_owned(),
+            Found::Nothing => "nothing".to_owned(),
+        };
+        for (method, path, expected) in [
+            ("GET", "/v1/vendors/acme", "GET /v1/vendors/{vendor} acme"),
+            ("POST", "/v1/vendors/acme/kill", "POST /v1/vendors/{vendor}/kill acme"),
+            ("POST", "/v1/kill", "POST /v1/kill "),
+            ("GET", "/v1/vendors/acme/kill", "POST"),
+            ("DELETE", "/v1/vendors/acme", "GET"),
+            ("get", "/livez", "GET"),
+            ("HEAD", "/livez", "GET /livez "),
+            ("POST", "/v1/vendors//kill", "nothing"),
+            ("POST", "/v1/vendors/a/b/kill", "nothing"),
+            ("GET", "/v1/vendors/", "nothing"),
+            ("GET", "/v1/vendors/acme/", "nothing"),
+            ("GET", "/V1/vendors", "nothing"),
+            ("GET", "//v1/vendors", "nothing"),
+        ] {
+            assert_eq!(found(method, path), expected, "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! One line per exchange: what an operator greps for after the fact.
+//!
+//! Written by hand into a buffer, since it is made for every request. It carries names out of the config and numbers;
+//! never a raw path, query, header, token or body, and never a method or text that a stranger made up.
+
+use crate::model::{Direction, Reason, UnixTime};
+
+use super::log::Format;
+
+/// What is written about one exchange. Borrowed, and never kept.
+#[derive(Debug, Clone, Copy)]
+pub struct ExchangeLine<'a> {
+    /// When its head was read.
+    pub at: UnixTime,
+    /// The id that the caller was told.
+    pub request_id: &'a str,
+    /// Which way it went.
+    pub direction: Direction,
+    /// Whose contract decided; absent when nobody's did.
+    pub vendor: Option<&'a str>,
+    /// The client within the vendor, once it was proven.
+    pub client: Option<&'a str>,
+    /// The method as it was sent; one that HTTP does not know is written as `_OTHER`.
+    pub method: &'a str,
+    /// The path pattern of the matched route, never the path itself.
+    pub route: Option<&'a str>,
+    /// The upstream's name in the config.
+    pub upstream: Option<&'a str>,
+    /// The status that the caller was sent; 0 when the exchange ended before one was.
+    pub status: u16,
+    /// Why it was refused or cut short.
+    pub reason: Option<Reason>,
+    /// Records that left.
+    pub records: u64,
+    /// Body bytes read from the caller.
+    pub bytes_in: u64,
+    /// Body bytes sent to the caller.
+    pub bytes_out: u64,
+    /// Microseconds from the head to the last byte.
+    pub duration_us: u64,
+    /// Microseconds spent in the gateway itself.
+    pub overhead_us: u64,
+}
+
+/// The second of the last line, already written out: most lines of a busy gateway share it.
+#[derive(Debug, Default)]
+pub(super) struct Stamp {
+    second: u64,
+    text: String,
+}
+
+impl ExchangeLine<'_> {
+    /// Appends the line and its line feed.
+    pub(super) fn write(&self, format: Format, stamp: &mut Stamp, out: &mut Vec<u8>) {
+        match format {
+            Format::Json => self.json(stamp, out),
+            Format::Human => self.human(stamp, out),
+        }
+        out.push(b'\n');
+    }
+
+    fn json(&self, stamp: &mut Stamp, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"time\":\"");
+        stamp.push(self.at, out);
+        out.extend_from_slice(b"\",\"target\":\"exchange\"");
+        let words = [
+            ("request_id", Some(self.request_id)),
+            ("direction", Some(self.direction.as_str())),
+            ("vendor", self.vendor),
+            ("client", self.client),
+            ("method", Some(known_method(self.method))),
+            ("route", self.route),
+            ("upstream", self.upstream),
+            ("reason", self.reason.map(Reason::as_str)),
+        ];
+        for (key, word) in words {
+            if let Some(word) = word {
+                push_key(key, out);
+                push_quoted(word, out);
+            }
+        }
+        let numbers = [
+            ("status", u64::from(self.status)),
+            ("records", self.records),
+            ("bytes_in", self.bytes_in),
+            ("bytes_out", self.bytes_out),
+            ("duration_us", self.duration_us),
+            ("overhead_us", self.overhead_us),
+        ];
+        for (key, number) in numbers {
+            push_key(key, out);
+            push_number(number, out);
+        }
+        out.push(b'}');
+    }
+
+    fn human(&self, stamp: &mut Stamp, out: &mut Vec<u8>) {
+        stamp.push(self.at, out);
+        out.push(b' ');
+        push_number(u64::from(self.status), out);
+        let words = [
+            self.vendor.unwrap_or("-"),
+            self.direction.as_str(),
+            known_method(self.method),
+            self.route.unwrap_or("-"),
+            self.reason.map_or("ok", Reason::as_str),
+        ];
+        for word in words {
+            out.push(b' ');
+            push_plain(word, out);
+        }
+        let numbers = [
+            (" records=", self.records),
+            (" in=", self.bytes_in),
+            (" out=", self.bytes_out),
+            (" us=", self.duration_us),
+            (" own_us=", self.overhead_us),
+        ];
+        for (key, number) in numbers {
+            out.extend_from_slice(key.as_bytes());
+            push_number(number, out);
+        }
+        for (key, word) in [(" client=", self.client), (" upstream=", self.upstream), (" id=", Some(self.request_id))] {
+            if let Some(word) = word {
+                out.extend_from_slice(key.as_bytes());
+                push_plain(word, out);
+            }
+        }
+    }
+}
+
+impl Stamp {
+    /// RFC 3339 in UTC with milliseconds.
+    fn push(&mut self, at: UnixTime, out: &mut Vec<u8>) {
+        if self.text.is_empty() || self.second != at.as_secs() {
+            self.second = at.as_secs();
+            self.text = UnixTime::from_secs(self.second).to_string();
+            // What is kept ends with the point: the milliseconds are written each time.
+            self.text.truncate(self.text.len().saturating_sub("000Z".len()));
+        }
+        out.extend_from_slice(self.text.as_bytes());
+        let millis = (at.as_millis() % 1000) as u16;
+        out.extend([millis / 100, millis / 10 % 10, millis % 10].map(|digit| b'0' + digit as u8));
+        out.push(b'Z');
+    }
+}
+
+fn known_method(method: &str) -> &str {
+    const KNOWN: [&str; 9] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
+    if KNOWN.contains(&method) { method } else { "_OTHER" }
+}
+
+fn push_key(key: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn push_number(mut number: u64, out: &mut Vec<u8>) {
+    let mut digits = [0_u8; 20];
+    let mut start = digits.len();
+    for place in digits.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        start -= 1;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+}
+
+/// A JSON string (RFC 8259 section 7).
+fn push_quoted(text: &str, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.push(b'"');
+    let plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\' && *byte != 0x7f;
+    if text.as_bytes().iter().all(plain) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        for byte in text.bytes() {
+            match byte {
+                b'"' | b'\\' => out.extend([b'\\', byte]),
+                0..0x20 | 0x7f => {
+                    out.extend_from_slice(b"\\u00");
+                    out.extend([HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+                }
+                _ => out.push(byte),
+            }
+        }
+    }
+    out.push(b'"');
+}
+
+/// Text for a terminal: control characters, which could move its cursor, and spaces, which part the columns, become `_`.
+fn push_plain(text: &str, out: &mut Vec<u8>) {
+    let mut utf8 = [0; 4];
+    for symbol in text.chars() {
+        let safe = if symbol.is_control() || symbol == ' ' { '_' } else { symbol };
+        out.extend_from_slice(safe.encode_utf8(&mut utf8).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line<'a>() -> ExchangeLine<'a> {
+        ExchangeLine {
+            at: UnixTime::from_millis(1_000_007),
+            request_id: "0af7",
+            direction: Direction::Ingress,
+            vendor: Some("acme"),
+            client: Some("acme-batch"),
+            method: "GET",
+            route: Some("/v1/customers/{id}"),
+            upstream: Some("crm"),
+            status: 200,
+            reason: None,
+            records: 12,
+            bytes_in: 0,
+            bytes_out: 18_446_744_073_709_551_615,
+            duration_us: 1_203,
+            overhead_us: 9,
+        }
+    }
+
+    fn written(line: &ExchangeLine<'_>, format: Format) -> String {
+        let mut out = Vec::new();
+        line.write(format, &mut Stamp::default(), &mut out);
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_line_reads_as_written() {
+        assert_eq!(
+            written(&line(), Format::Json),
+            "{\"time\":\"1970-01-01T00:16:40.007Z\",\"target\":\"exchange\",\"request_id\":\"0af7\",\
+             \"direction\":\"ingress\",\"vendor\":\"acme\",\"client\":\"acme-batch\",\"method\":\"GET\",\
+             \"route\":\"/v1/customers/{id}\",\"upstream\":\"crm\",\"status\":200,\"records\":12,\"bytes_in\":0,\
+             \"bytes_out\":18446744073709551615,\"duration_us\":1203,\"overhead_us\":9}\n"
+        );
+        let denied = ExchangeLine { vendor: None, client: None, route: None, upstream: None, status: 403, ..line() };
+        let denied = ExchangeLine { reason: Some(Reason::VendorUnknown), method: "EVIL\u{1b}[2J", ..denied };
+        assert_eq!(
+            written(&denied, Format::Human),
+            "1970-01-01T00:16:40.007Z 403 - ingress _OTHER - vendor_unknown records=12 in=0 \
+             out=18446744073709551615 us=1203 own_us=9 id=0af7\n"
+        );
+    }
+
+    #[test]
+    fn the_kept_second_is_not_stale() {
+        let (mut stamp, mut out) = (Stamp::default(), Vec::new());
+        for millis in [0, 999, 1_000, 61_001, 0] {
+            stamp.push(UnixTime::from_millis(millis), &mut out);
+        }
+        let all = "00:00:00.000Z 00:00:00.999Z 00:00:01.000Z 00:01:01.001Z 00:00:00.000Z";
+        let expected: String = all.split(' ').map(|time| format!("1970-01-01T{time}")).collect();
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    proptest! {
+        /// Whatever a name holds, the line is one line, valid JSON, and says that name.
+        #[test]
+        fn any_text_stays_one_json_line(name in any::<String>(), id in "\\PC*", number in any::<u64>()) {
+            let wild = ExchangeLine { client: Some(&name), request_id: &id, records: number, ..line() };
+            let json = written(&wild, Format::Json);
+            prop_assert_eq!(json.matches('\n').count(), 1);
+            let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+            prop_assert_eq!(value["client"].as_str(), Some(name.as_str()));
+            prop_assert_eq!(value["records"].as_u64(), Some(number));
+            let human = written(&wild, Format::Human);
+            prop_assert!(human.ends_with('\n') && human.chars().filter(|c| c.is_control()).count() == 1);
+        }
+    }
+}

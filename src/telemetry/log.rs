@@ -1,0 +1,295 @@
+//! Logging: events through `tracing` to standard error, one line per exchange to a writer of its own.
+//!
+//! Whoever handles traffic never waits for a log: lines go into a buffer per thread, which a thread of its own
+//! empties. When the reader of the log is slower than the traffic, lines are dropped, counted and said to be missing.
+//! Other crates are held to warnings whatever the level, since their debug output prints headers.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{JoinHandle, Thread};
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+
+use super::cells::{shard, shards};
+use super::exchange_line::{ExchangeLine, Stamp};
+use super::handles::lock;
+use crate::bounds::{LOG_BUFFER_BYTES_MAX, LOG_CLOSE_DEADLINE, LOG_FLUSH_INTERVAL};
+
+/// How logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// One JSON object a line, for machines.
+    #[default]
+    Json,
+    /// Columns, for a terminal.
+    Human,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How it looks.
+    pub format: Format,
+    /// The least severe of our own events that are written.
+    pub level: LevelFilter,
+    /// Whether each exchange gets a line.
+    pub exchanges: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { format: Format::Json, level: LevelFilter::INFO, exchanges: true }
+    }
+}
+
+/// Why logging could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Something in this process logs already.
+    #[error("logging was started before")]
+    Started(#[source] tracing_subscriber::util::TryInitError),
+    /// The machine gave no thread.
+    #[error("cannot start the thread that writes the log")]
+    Thread(#[source] io::Error),
+}
+
+/// Starts the log of events, for the whole process, on standard error.
+///
+/// # Errors
+/// [`LogError::Started`] when it is called a second time.
+pub fn start(settings: &Settings) -> Result<(), LogError> {
+    let filter = Targets::new()
+        .with_default(settings.level.min(LevelFilter::WARN))
+        .with_target(env!("CARGO_CRATE_NAME"), settings.level);
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    match settings.format {
+        Format::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+        Format::Human => registry.with(layer.with_ansi(io::IsTerminal::is_terminal(&io::stderr()))).try_init(),
+    }
+    .map_err(LogError::Started)
+}
+
+/// The log of exchanges; cloning shares it. What was written reaches the writer within a tenth of a second, and when
+/// the last clone is dropped.
+#[derive(Clone)]
+pub struct ExchangeLog(Option<Arc<Owner>>);
+
+/// Ends the writing thread once nobody can add a line any more.
+struct Owner {
+    shared: Arc<Shared>,
+    writer: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    format: Format,
+    buffers: Box<[Mutex<Buffer>]>,
+    dropped: AtomicU64,
+    ended: AtomicBool,
+}
+
+#[derive(Default)]
+#[repr(align(128))]
+struct Buffer {
+    bytes: Vec<u8>,
+    stamp: Stamp,
+}
+
+impl ExchangeLog {
+    /// A log that keeps nothing.
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    /// A log into `sink`, usually standard output; nothing else should write there.
+    ///
+    /// # Errors
+    /// [`LogError::Thread`] when the machine gives no thread.
+    pub fn start(format: Format, sink: impl Write + Send + 'static) -> Result<Self, LogError> {
+        let buffers = (0..shards()).map(|_| Mutex::default()).collect();
+        let shared = Arc::new(Shared { format, buffers, dropped: AtomicU64::new(0), ended: AtomicBool::new(false) });
+        let theirs = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("exchange-log".into());
+        let writer = thread.spawn(move || theirs.write_until_ended(sink)).map_err(LogError::Thread)?;
+        Ok(Self(Some(Arc::new(Owner { shared, writer: Some(writer) }))))
+    }
+
+    /// Whether lines are kept: without, there is no need to make one.
+    pub const fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Adds a line. Never waits for the writer, and allocates nothing once its buffer has grown.
+    pub fn write(&self, line: &ExchangeLine<'_>) {
+        let Some(owner) = &self.0 else { return };
+        if owner.shared.push(line) == Fill::Half
+            && let Some(writer) = owner.thread()
+        {
+            writer.unpark();
+        }
+    }
+
+    /// Lines that were lost because the log's reader was too slow.
+    pub fn dropped(&self) -> u64 {
+        self.0.as_ref().map_or(0, |owner| owner.shared.dropped.load(Ordering::Relaxed))
+    }
+}
+
+impl fmt::Debug for ExchangeLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExchangeLog").field("on", &self.is_on()).field("dropped", &self.dropped()).finish()
+    }
+}
+
+impl Owner {
+    fn thread(&self) -> Option<&Thread> {
+        self.writer.as_ref().map(JoinHandle::thread)
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Release);
+        if let Some(writer) = self.writer.take() {
+            writer.thread().unpark();
+            // A reader that hangs must not keep the process from ending: what it has not read by then is lost.
+            let step = LOG_CLOSE_DEADLINE / 200;
+            (0..200).take_while(|_| !writer.is_finished()).for_each(|_| std::thread::sleep(step));
+        }
+    }
+}
+
+/// How full a buffer is after a line.
+#[derive(PartialEq, Eq)]
+enum Fill {
+    Little,
+    Half,
+}
+
+impl Shared {
+    fn push(&self, line: &ExchangeLine<'_>) -> Fill {
+        let Some(buffer) = self.buffers.get(shard()) else { return Fill::Little };
+        let mut buffer = lock(buffer);
+        let before = buffer.bytes.len();
+        if before >= LOG_BUFFER_BYTES_MAX {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return Fill::Little;
+        }
+        let Buffer { bytes, stamp } = &mut *buffer;
+        line.write(self.format, stamp, bytes);
+        let half = LOG_BUFFER_BYTES_MAX / 2;
+        if before < half && bytes.len() >= half { Fill::Half } else { Fill::Little }
+    }
+
+    fn write_until_ended(&self, mut sink: impl Write) {
+        let (mut batch, mut reported) = (Vec::new(), 0);
+        loop {
+            let ended = self.ended.load(Ordering::Acquire);
+            for buffer in &self.buffers {
+                std::mem::swap(&mut batch, &mut lock(buffer).bytes);
+                if batch.is_empty() {
+                    continue;
+                }
+                // A log that cannot be written must not stop traffic; the next batch may fare better.
+                drop(sink.write_all(&batch).and_then(|()| sink.flush()));
+                batch.clear();
+            }
+            let dropped = self.dropped.load(Ordering::Relaxed);
+            if dropped > reported {
+                tracing::warn!(lines = dropped - reported, "exchange log lines were dropped: its reader is too slow");
+                reported = dropped;
+            }
+            if ended {
+                return;
+            }
+            std::thread::park_timeout(LOG_FLUSH_INTERVAL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Direction, UnixTime};
+    use std::sync::mpsc;
+
+    /// A sink that waits for leave before each write, and keeps what was written.
+    struct Slow {
+        leave: mpsc::Receiver<()>,
+        kept: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // Once the test has let go of its end, nothing waits any more.
+            let _ended = self.leave.recv();
+            lock(&self.kept).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn line(records: u64) -> ExchangeLine<'static> {
+        ExchangeLine {
+            at: UnixTime::from_secs(1),
+            request_id: "id",
+            direction: Direction::Egress,
+            vendor: Some("acme"),
+            client: None,
+            method: "POST",
+            route: None,
+            upstream: None,
+            status: 200,
+            reason: None,
+            records,
+            bytes_in: 0,
+            bytes_out: 0,
+            duration_us: 0,
+            overhead_us: 0,
+        }
+    }
+
+    #[test]
+    fn all_lines_of_all_threads_are_written_by_the_end() {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let (_, leave) = mpsc::channel();
+        let log = ExchangeLog::start(Format::Json, Slow { leave, kept: Arc::clone(&kept) }).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..100).for_each(|records| log.write(&line(records))));
+            }
+        });
+        drop(log);
+        let text = String::from_utf8(lock(&kept).clone()).unwrap();
+        assert_eq!(text.lines().filter(|line| line.ends_with("\"overhead_us\":0}")).count(), 400);
+    }
+
+    #[test]
+    fn a_reader_that_hangs_costs_lines_and_neither_time_nor_memory() {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let (hold, leave) = mpsc::channel();
+        let log = ExchangeLog::start(Format::Json, Slow { leave, kept: Arc::clone(&kept) }).unwrap();
+        let lines = 4 * LOG_BUFFER_BYTES_MAX as u64 / 100;
+        (0..lines).for_each(|records| log.write(&line(records)));
+        let dropped = log.dropped();
+        assert!(dropped > 0);
+        drop(hold);
+        drop(log);
+        let written = lock(&kept).iter().filter(|byte| **byte == b'\n').count() as u64;
+        assert_eq!(written + dropped, lines);
+    }
+
+    #[test]
+    fn a_log_that_is_off_costs_nothing() {
+        let log = ExchangeLog::off();
+        log.write(&line(1));
+        assert!(!log.is_on() && log.dropped() == 0);
+    }
+}
