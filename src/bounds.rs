@@ -45,6 +45,22 @@ pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Largest token: more is an attack or a mistake (RFC 8725 gives no figure; peers use 4 to 16 KiB).
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// Deepest nesting in a token, key set or issuer's answer: real ones use four levels.
+pub const IDENTITY_JSON_DEPTH_MAX: usize = 16;
+/// Most members of one object there: more than any issuer's metadata has, few enough to compare each with each.
+pub const IDENTITY_JSON_MEMBERS_MAX: usize = 128;
+/// Longest `kid`: a thumbprint in base64url is 43 bytes, a SHA-512 in hex 128.
+pub const KEY_ID_BYTES_MAX: usize = 256;
+/// Most scopes in one token.
+pub const SCOPES_MAX: usize = 256;
+/// Shortest RSA modulus (RFC 7518 section 3.3).
+pub const RSA_BITS_MIN: usize = 2048;
+/// Longest RSA modulus: what the cryptographic library verifies.
+pub const RSA_BITS_MAX: usize = 8192;
+/// Most keys in a key set: rotation needs two or three, a large issuer publishes a dozen.
+pub const KEYS_MAX: usize = 64;
+/// Keys tried for a token that names none: each costs a signature check that a stranger can order.
+pub const KEYS_WITHOUT_ID_TRIED_MAX: usize = 4;
 
 // pii
 

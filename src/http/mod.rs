@@ -1,8 +1,9 @@
-//! HTTP as we read and write it: one strict reading of a request, forwarding headers, refusals.
+//! HTTP as we read and write it: one strict reading of a request, forwarding headers, refusals, and a small client.
 //!
 //! Knows no vendor and no policy. Never lets a header that we set be chosen by the other side.
 
 mod body;
+pub mod fetch;
 mod forwarded;
 mod hygiene;
 mod refusal;

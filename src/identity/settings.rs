@@ -61,6 +61,11 @@ impl Algorithm {
     /// All that the product verifies.
     pub const ALL: [Self; 5] = [Self::ES256, Self::ES384, Self::RS256, Self::PS256, Self::EdDSA];
 
+    /// The algorithm of this name, compared by case as RFC 7515 section 4.1.1 says.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
+    }
+
     /// The name in a JWS header.
     pub const fn as_str(self) -> &'static str {
         match self {
