@@ -7,6 +7,8 @@
 mod answers;
 mod api;
 mod control;
+#[cfg(test)]
+pub(crate) mod fake;
 mod guard;
 mod openapi;
 mod operators;

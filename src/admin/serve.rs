@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::api::Api;
@@ -23,25 +23,15 @@ use crate::bounds::{ADMIN_CONNECTIONS_MAX, ADMIN_READ_DEADLINE, HEAD_BYTES_MAX};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves the API until `shutdown` resolves; calls that have begun then run to their end.
-pub async fn serve(listener: TcpListener, api: Arc<Api>, shutdown: impl Future<Output = ()>) {
-    let accept = async || {
-        let (stream, address) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        Ok((stream, Peer::Network(address)))
-    };
-    accept_until(accept, api, shutdown).await;
+pub async fn serve(listener: TcpListener, api: Arc<Api>, shutdown: impl Future<Output = ()> + Send) {
+    accept_until(listener, api, shutdown).await;
 }
 
 /// Serves the API on a Unix socket, where the file's permissions say who may be an operator.
 ///
-/// Whoever binds it must make it readable by its owner only. A call with a token is judged by the token.
-pub async fn serve_unix(listener: UnixListener, api: Arc<Api>, shutdown: impl Future<Output = ()>) {
-    let accept = async || {
-        let (stream, _) = listener.accept().await?;
-        let uid = stream.peer_cred().ok().map(|peer| peer.uid());
-        Ok((stream, Peer::Local { uid }))
-    };
-    accept_until(accept, api, shutdown).await;
+/// Whoever binds it must let only its owner open it. A call with a token is judged by the token.
+pub async fn serve_unix(listener: UnixListener, api: Arc<Api>, shutdown: impl Future<Output = ()> + Send) {
+    accept_until(listener, api, shutdown).await;
 }
 
 /// Serves one connection that someone else accepted, such as one under TLS, until its end or `shutdown`.
@@ -68,13 +58,35 @@ where
     }
 }
 
-async fn accept_until<S>(
-    accept: impl AsyncFn() -> io::Result<(S, Peer)>,
-    api: Arc<Api>,
-    shutdown: impl Future<Output = ()>,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+/// A bound socket of either family.
+trait Accept: Send + Sync {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next connection, and who is at its other end.
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Peer)>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<(TcpStream, Peer)> {
+        let (stream, address) = self.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, Peer::Network(address)))
+    }
+}
+
+impl Accept for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<(UnixStream, Peer)> {
+        let (stream, _) = self.accept().await?;
+        let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+        Ok((stream, Peer::Local { uid }))
+    }
+}
+
+async fn accept_until(listener: impl Accept, api: Arc<Api>, shutdown: impl Future<Output = ()> + Send) {
     let slots = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
     let (stop, stopped) = watch::channel(());
     let mut shutdown = pin!(shutdown);
@@ -82,7 +94,7 @@ async fn accept_until<S>(
         let next = async {
             // Nobody closes the semaphore, so a slot always comes.
             let slot = Arc::clone(&slots).acquire_owned().await;
-            (slot, accept().await)
+            (slot, listener.next().await)
         };
         let (slot, accepted) = tokio::select! {
             () = shutdown.as_mut() => break,

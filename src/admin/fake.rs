@@ -1,0 +1,251 @@
+//! A gateway that only remembers what it was asked, for tests of the listener and of the command-line client.
+
+use std::future::ready;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::model::{Clock, Direction, UnixTime, VendorId};
+use crate::telemetry::Metrics;
+
+/// The vendor that the fake knows; every other is unknown.
+pub(crate) const ACME: &str = "acme";
+
+/// What was asked of it, as words.
+#[derive(Debug, Default)]
+pub(crate) struct Fake {
+    pub(crate) acts: Mutex<Vec<String>>,
+    pub(crate) refusals: Mutex<Vec<String>>,
+    /// Orders that have arrived.
+    pub(crate) begun: AtomicUsize,
+    /// While someone holds this, orders wait.
+    pub(crate) gate: tokio::sync::RwLock<()>,
+    /// Whether it says that it is ready.
+    pub(crate) unready: Mutex<bool>,
+    /// Whether a reload finds faults.
+    pub(crate) faulty: Mutex<bool>,
+}
+
+impl Fake {
+    fn act<T: Send + 'static>(&self, actor: &Actor, vendor: &str, what: String, answer: T) -> Answer<'_, T> {
+        let (act, known) = (format!("{} {vendor} {what}", actor.name), vendor == ACME || vendor == "*");
+        Box::pin(async move {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+            drop(self.gate.read().await);
+            self.acts.lock().unwrap().push(act);
+            if known { Ok(answer) } else { Err(ControlError::VendorUnknown) }
+        })
+    }
+
+    pub(crate) fn last_act(&self) -> String {
+        self.acts.lock().unwrap().last().cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn last_refusal(&self) -> String {
+        self.refusals.lock().unwrap().last().cloned().unwrap_or_default()
+    }
+}
+
+const FLEET: Fleet = Fleet { acked: 1, of: 1 };
+
+fn words(order: &Order) -> String {
+    let direction = order.direction.map_or("-", Direction::as_str);
+    let (route, client) = (order.route.as_deref().unwrap_or("-"), order.client.as_deref().unwrap_or("-"));
+    format!("{direction} {route} {client} {:?}", order.reason)
+}
+
+fn killed(vendor: &str) -> KillReport {
+    let (vendor, state) = (vendor.to_owned(), VendorState::Killed);
+    KillReport { vendor, state, generation: 7, severed: 3, sever_micros: 412, persisted: true, fleet: FLEET }
+}
+
+fn time(secs: u64) -> Time {
+    Time(UnixTime::from_secs(secs))
+}
+
+pub(crate) fn acme() -> VendorStatus {
+    VendorStatus {
+        vendor: ACME.into(),
+        name: "ACME Ltd".into(),
+        owner: Some("growth@example.com".into()),
+        security_contact: None,
+        state: VendorState::Active,
+        mode: "enforce".into(),
+        kills: Vec::new(),
+        starts: Some(time(0)),
+        ends: Some(time(864_000)),
+        days_left: Some(10),
+        traffic: vec![Traffic {
+            direction: Direction::Ingress,
+            requests: 1_234,
+            denials: 5,
+            in_flight: 2,
+            records: 50_000,
+            bytes: 3_200_000,
+        }],
+        last_denial: Some(LastDenial { reason: "scope_missing".into(), at: time(60), direction: Direction::Ingress }),
+        token_age_secs: Some(90),
+        key_age_secs: None,
+    }
+}
+
+impl Control for Fake {
+    fn vendors(&self) -> Vec<VendorStatus> {
+        vec![acme()]
+    }
+
+    fn vendor(&self, vendor: &VendorId) -> Option<VendorStatus> {
+        (vendor.as_str() == ACME).then(acme)
+    }
+
+    fn readiness(&self) -> Readiness {
+        let check = |name: &str, well, needed| Check { name: name.into(), well, needed, detail: "as it is".into() };
+        let state = !*self.unready.lock().unwrap();
+        Readiness { checks: vec![check("state", state, true), check("fleet", false, false)] }
+    }
+
+    fn kill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, KillReport> {
+        self.act(actor, vendor.as_str(), format!("kill {}", words(order)), killed(vendor.as_str()))
+    }
+
+    fn kill_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, KillAllReport> {
+        self.act(actor, "*", format!("kill {}", words(order)), KillAllReport { vendors: vec![killed(ACME)] })
+    }
+
+    fn restore<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, RestoreReport> {
+        let report = RestoreReport {
+            vendor: vendor.to_string(),
+            state: VendorState::Active,
+            generation: 8,
+            persisted: true,
+            approvals: 1,
+            approvals_needed: 1,
+            fleet: FLEET,
+        };
+        self.act(actor, vendor.as_str(), format!("restore {}", words(order)), report)
+    }
+
+    fn drill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a DrillOrder) -> Answer<'a, DrillReport> {
+        let report = DrillReport {
+            vendor: vendor.to_string(),
+            severed: 3,
+            refuse_micros: 9,
+            sever_micros: 412,
+            persist_micros: 3_900,
+            restore_micros: 4_100,
+            restored: true,
+        };
+        self.act(actor, vendor.as_str(), format!("drill {:?}", order.reason), report)
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: &'a VendorId,
+        what: &'a Revocation,
+        reason: &'a str,
+    ) -> Answer<'a, RevokeReport> {
+        let report = RevokeReport { vendor: vendor.to_string(), persisted: true, fleet: FLEET };
+        self.act(actor, vendor.as_str(), format!("revoke {what:?} {reason:?}"), report)
+    }
+
+    fn reload<'a>(&'a self, actor: &'a Actor) -> Answer<'a, ReloadReport> {
+        if *self.faulty.lock().unwrap() {
+            let faults = vec!["contracts/acme.yaml:14:9 limits.requests.rate: must be at least 1/s".to_owned()];
+            return Box::pin(ready(Err(ControlError::Faults(faults))));
+        }
+        let none = Vec::new;
+        let report = ReloadReport { generation: 2, added: none(), changed: vec![ACME.into()], removed: none() };
+        self.act(actor, "*", "reload".into(), report)
+    }
+
+    fn exposure<'a>(&'a self, vendor: &'a VendorId, since: Option<UnixTime>) -> Answer<'a, ExposureReport> {
+        if vendor.as_str() != ACME {
+            return Box::pin(ready(Err(ControlError::VendorUnknown)));
+        }
+        let field = |field: &str, treatment: &str, values| FieldExposure {
+            field: field.into(),
+            treatment: treatment.into(),
+            values,
+        };
+        let route = RouteExposure {
+            direction: Direction::Ingress,
+            route: "GET /v1/customers".into(),
+            records: 1_200,
+            subjects: 1_100,
+            fields: vec![field("$.customers[*].email", "tokenize", 1_200), field("$.customers[*].id", "clear", 1_200)],
+        };
+        let (since, until) = (Time(since.unwrap_or_default()), time(1_000));
+        let (records, subjects, routes) = (1_200, 1_100, vec![route]);
+        Box::pin(ready(Ok(ExposureReport { vendor: ACME.into(), since, until, records, subjects, routes })))
+    }
+
+    fn audit<'a>(&'a self, from: AuditFrom) -> Answer<'a, AuditPage> {
+        let entry = |sequence: u64| AuditEntry {
+            sequence,
+            at: time(sequence),
+            act: "kill".into(),
+            actor: Some("alice".into()),
+            vendor: Some(ACME.into()),
+            detail: serde_json::Map::from_iter([("reason".to_owned(), "leak\u{1b}[2J".into())]),
+            hash: "ab".repeat(32),
+        };
+        let first = from.after.map_or(1, |after| after + 1);
+        let entries: Vec<_> = (first..=4).map(entry).take(from.limit).collect();
+        let more = entries.last().is_some_and(|last| last.sequence < 4);
+        Box::pin(ready(Ok(AuditPage { entries, more })))
+    }
+
+    fn refused(&self, refusal: &Refused<'_>) {
+        let (operator, call) = (refusal.operator.unwrap_or("-"), refusal.call.unwrap_or("-"));
+        self.refusals.lock().unwrap().push(format!("{operator} {call} {}", refusal.reason));
+    }
+}
+
+/// An admin listener on a port of its own, with an operator per role whose token is `ROLE-token`.
+pub(crate) struct Listener {
+    pub(crate) address: SocketAddr,
+    pub(crate) fake: Arc<Fake>,
+    pub(crate) api: Arc<Api>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Listener {
+    pub(crate) async fn start() -> Self {
+        let (fake, api) = api();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(serve(listener, Arc::clone(&api), async move { drop(stopped.await) }));
+        Self { address, fake, api, stop, task }
+    }
+
+    /// Stops it, and fails if it does not end.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        tokio::time::timeout(Duration::from_secs(5), self.task).await.expect("the listener ends").unwrap();
+    }
+}
+
+/// Admin calls on a fake.
+pub(crate) fn api() -> (Arc<Fake>, Arc<Api>) {
+    let fake = Arc::new(Fake::default());
+    let clock = Clock::manual(UnixTime::from_secs(1_000_000));
+    let control: Arc<dyn Control> = Arc::clone(&fake) as _;
+    let api = Api::new(control, Metrics::new(clock.clone()).unwrap(), clock, Hosts::Listed(Vec::new()));
+    let named = |role: Role| Operator {
+        name: role.to_string(),
+        role,
+        token_sha256: Sha256::digest(format!("{role}-token").as_bytes()).into(),
+    };
+    api.set_operators(Operators::new(Role::ALL.map(named).into()));
+    (fake, Arc::new(api))
+}
