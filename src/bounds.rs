@@ -124,15 +124,14 @@ pub const DENIAL_BURST_MAX: u32 = 100_000;
 
 // meter
 
-/// Requests per second, and at once, of a vendor whose contract sets no rate: more than any vendor needs, less than a
-/// machine can serve.
-pub const REQUESTS_PER_SECOND_DEFAULT: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
-/// Requests in flight of a vendor whose contract sets no number: a kill must be able to sever them all in 50 ms.
-pub const CONCURRENCY_DEFAULT: NonZeroU32 = NonZeroU32::new(10_000).unwrap();
-/// Records in [`BUDGET_WINDOW_DEFAULT`] of a vendor whose contract sets no budget: no bulk job needs more.
-pub const RECORDS_DEFAULT: NonZeroU64 = NonZeroU64::new(1_000_000).unwrap();
-/// Bytes in [`BUDGET_WINDOW_DEFAULT`] of a vendor whose contract sets no budget: a 10 Gbit/s link, used fully.
-pub const BYTES_DEFAULT: NonZeroU64 = NonZeroU64::new(75_000_000_000).unwrap();
+/// Requests per second, and at once, of a vendor whose contract sets no rate: a busy integration, not a scraper.
+pub const REQUESTS_PER_SECOND_DEFAULT: NonZeroU32 = NonZeroU32::new(100).unwrap();
+/// Requests in flight of a vendor whose contract sets no number.
+pub const CONCURRENCY_DEFAULT: NonZeroU32 = NonZeroU32::new(100).unwrap();
+/// Records in [`BUDGET_WINDOW_DEFAULT`] of a vendor whose contract sets no budget: a page of a hundred each half second.
+pub const RECORDS_DEFAULT: NonZeroU64 = NonZeroU64::new(12_000).unwrap();
+/// Bytes in [`BUDGET_WINDOW_DEFAULT`] of a vendor whose contract sets no budget: 1 GiB.
+pub const BYTES_DEFAULT: NonZeroU64 = NonZeroU64::new(1 << 30).unwrap();
 /// The window of the two budgets above.
 pub const BUDGET_WINDOW_DEFAULT: Duration = Duration::from_secs(60);
 /// Clients of one vendor whose rates are followed one by one; those beyond share one rate (40 bytes each).
@@ -176,14 +175,6 @@ pub const ROUTE_CAPTURES_MAX: usize = 8;
 pub const CONFIG_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Most contracts of one gateway.
 pub const CONTRACTS_MAX: usize = 10_000;
-/// Requests per second of a vendor whose contract names no rate.
-pub const REQUESTS_PER_SECOND_DEFAULT: u32 = 100;
-/// Requests at once of a vendor whose contract names no concurrency.
-pub const CONCURRENCY_DEFAULT: u32 = 100;
-/// Records per minute of a vendor whose contract names no budget: a page of a hundred records each half second.
-pub const RECORDS_PER_MINUTE_DEFAULT: u64 = 12_000;
-/// Body bytes per minute of a vendor whose contract names no budget.
-pub const BYTES_PER_MINUTE_DEFAULT: u64 = 1024 * 1024 * 1024;
 /// Time between two fetches of a JWKS, before jitter, unless a contract says otherwise.
 pub const JWKS_REFRESH: Duration = Duration::from_secs(300);
 /// Clock skew granted to a token, unless a contract says otherwise.

@@ -37,22 +37,18 @@ pub(super) enum Halt {
 }
 
 impl Account {
-    /// A body that passes as it is, and is only counted.
-    pub(super) fn plain() -> Self {
-        Self { treat: None, bytes: None, tally: Tally::default() }
-    }
-
-    /// A body that leaves the house: metered, and treated where the route says so.
-    pub(super) fn leaving(
+    /// An account for one body: treated where the route says so, and on the budgets where it leaves the house.
+    pub(super) fn new(
         vendor: &Vendor,
         route: &Route,
         treat: Option<(&Treats, Box<dyn Rewriter>)>,
+        leaves: bool,
         now: Moment,
     ) -> Self {
         let meter = |treats: &Treats| vendor.ledger.record_meter(route.place, treats.treated.len(), now);
         Self {
             treat: treat.map(|(treats, rewriter)| (rewriter, meter(treats))),
-            bytes: Some(vendor.ledger.byte_meter(route.place)),
+            bytes: leaves.then(|| vendor.ledger.byte_meter(route.place)),
             tally: Tally::default(),
         }
     }

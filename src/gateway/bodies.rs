@@ -18,13 +18,13 @@ use super::account::{Account, Halt};
 use crate::bounds;
 use crate::http::{BodyError, trailer_may_pass};
 use crate::kill::InFlight;
-use crate::model::Clock;
+use crate::model::{Clock, Denial, Direction, Reason};
 
 /// Who is told how a body went, and holds what must live as long as it.
 pub(super) trait Owner: Send + Unpin {
     /// A piece has been taken or has left.
     fn moved(&mut self, account: &mut Account);
-    /// The body has ended, well or not; nothing follows. Says whether bytes already on their way are worth waiting for.
+    /// The body has ended, well or not; nothing follows.
     fn ended(&mut self, account: &mut Account, how: Result<(), &Ending>);
     /// Whether all that was handed over has been written.
     fn is_flushed(&mut self) -> bool;
@@ -46,6 +46,22 @@ pub(super) enum Ending {
 }
 
 impl Ending {
+    /// The denial that this was, seen from the caller: inward the answer broke, outward the request.
+    pub(super) fn denial(&self, direction: Direction) -> Denial {
+        match self {
+            Self::Severed => Denial::new(Reason::VendorKilled, "severed in flight"),
+            Self::Halted(halt) => halt.denial(direction),
+            Self::Aborted | Self::Dropped if direction == Direction::Egress => {
+                Denial::new(Reason::BodyMalformed, "the request's body broke off")
+            }
+            Self::Aborted | Self::Dropped => Denial::new(Reason::UpstreamRefused, "the answer's body broke off"),
+            Self::Stalled if direction == Direction::Egress => {
+                Denial::new(Reason::BodyMalformed, "the request's body came to a halt")
+            }
+            Self::Stalled => Denial::new(Reason::UpstreamTimeout, "the answer's body came to a halt"),
+        }
+    }
+
     const fn error(&self) -> BodyError {
         match self {
             Self::Severed => BodyError::Severed,
@@ -100,17 +116,25 @@ impl<O: Owner> Stream<O> {
 
     /// Takes in what is at hand, up to a bound, so that a short body is checked whole before its head is sent.
     ///
-    /// Does not wait. The answer is the ending, if there was one.
+    /// Does not wait. The answer is the ending, if there was one; the owner is not told of it.
     pub(super) fn hold(&mut self, cx: &mut Context<'_>) -> Option<Ending> {
         while matches!(self.phase, Phase::Flowing) && self.held.len() < bounds::HOLD_BYTES_MAX {
             match self.poll_piece(cx) {
                 Poll::Ready(Ok(Some(piece))) => self.held.extend_from_slice(&piece),
                 Poll::Ready(Ok(None)) => {}
-                Poll::Ready(Err(ending)) => return Some(ending),
+                Poll::Ready(Err(ending)) => {
+                    self.phase = Phase::Broken(ending.error());
+                    return Some(ending);
+                }
                 Poll::Pending => break,
             }
         }
         None
+    }
+
+    /// Whether nothing that may leave is at hand.
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
     }
 
     pub(super) const fn owner_mut(&mut self) -> &mut O {
@@ -133,7 +157,7 @@ impl<O: Owner> Stream<O> {
                     (Bytes::new(), None)
                 }
             },
-            Some(Err(_)) => return Poll::Ready(Err(self.end(Ending::Aborted))),
+            Some(Err(_)) => return Poll::Ready(Err(Ending::Aborted)),
             None => {
                 self.phase = Phase::Ended;
                 self.account.finish(now)
@@ -142,7 +166,7 @@ impl<O: Owner> Stream<O> {
         self.owner.moved(&mut self.account);
         if let Some(halt) = halt {
             self.held.extend_from_slice(&out);
-            return Poll::Ready(Err(self.end(Ending::Halted(halt))));
+            return Poll::Ready(Err(Ending::Halted(halt)));
         }
         if matches!(self.phase, Phase::Ended) {
             self.owner.ended(&mut self.account, Ok(()));
@@ -153,21 +177,20 @@ impl<O: Owner> Stream<O> {
     /// Waits for the source, the kill switch and the deadline of a silent sender.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Ending>> {
         if self.in_flight.poll_severed(cx).is_ready() {
-            return Poll::Ready(Err(self.end(Ending::Severed)));
+            return Poll::Ready(Err(Ending::Severed));
         }
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(bounds::BODY_IDLE_DEADLINE)));
         ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Err(self.end(Ending::Stalled)))
+        Poll::Ready(Err(Ending::Stalled))
     }
 
-    fn end(&mut self, ending: Ending) -> Ending {
+    fn end(&mut self, ending: &Ending) {
         self.phase = Phase::Broken(ending.error());
         self.timer = None;
-        if ending == Ending::Severed {
+        if *ending == Ending::Severed {
             self.held.clear();
         }
-        self.owner.ended(&mut self.account, Err(&ending));
-        ending
+        self.owner.ended(&mut self.account, Err(ending));
     }
 
     /// Before the error of a cut body, what was let through must have been written, or it would be thrown away with it.
@@ -202,7 +225,7 @@ impl<O: Owner> Body for Stream<O> {
         let this = &mut *self;
         loop {
             if this.in_flight.is_severed() && matches!(this.phase, Phase::Flowing | Phase::Ended) {
-                this.end(Ending::Severed);
+                this.end(&Ending::Severed);
             }
             if !this.held.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(this.held.split().freeze()))));
@@ -210,7 +233,8 @@ impl<O: Owner> Body for Stream<O> {
             match this.phase {
                 Phase::Flowing => match ready!(this.poll_piece(cx)) {
                     Ok(Some(piece)) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
-                    Ok(None) | Err(_) => {}
+                    Ok(None) => {}
+                    Err(ending) => this.end(&ending),
                 },
                 Phase::Ended => {
                     this.phase = Phase::Closed;

@@ -6,13 +6,16 @@
 mod account;
 mod assemble;
 mod bodies;
+mod consequence;
 mod egress;
 mod exchange;
 mod forward;
 mod handle;
+mod owners;
 mod peer;
 mod snapshot;
 mod stack;
+mod target;
 
 pub use assemble::{AssembleError, Rooms, assemble};
 pub use handle::Gateway;

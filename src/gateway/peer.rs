@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ::http::HeaderValue;
-use rustls_pki_types::CertificateDer;
 
+use crate::identity::PeerCertificate;
 use crate::model::Direction;
 
 /// The other end of a connection.
@@ -17,7 +17,7 @@ pub struct Peer {
     tls: bool,
     address: SocketAddr,
     forwarded_for: HeaderValue,
-    certificate: Option<CertificateDer<'static>>,
+    certificate: Option<PeerCertificate>,
     reset: AtomicBool,
     flushes: AtomicU64,
 }
@@ -29,11 +29,11 @@ impl Peer {
     }
 
     /// A peer under TLS, with the certificate that it proved to hold.
-    pub fn tls(address: SocketAddr, direction: Direction, certificate: Option<CertificateDer<'static>>) -> Self {
+    pub fn tls(address: SocketAddr, direction: Direction, certificate: Option<PeerCertificate>) -> Self {
         Self::new(address, direction, true, certificate)
     }
 
-    fn new(address: SocketAddr, direction: Direction, tls: bool, certificate: Option<CertificateDer<'static>>) -> Self {
+    fn new(address: SocketAddr, direction: Direction, tls: bool, certificate: Option<PeerCertificate>) -> Self {
         let text = address.ip().to_canonical().to_string();
         let forwarded_for = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));
         let (reset, flushes) = Default::default();
@@ -61,7 +61,7 @@ impl Peer {
     }
 
     /// The certificate that it proved to hold.
-    pub const fn certificate(&self) -> Option<&CertificateDer<'static>> {
+    pub const fn certificate(&self) -> Option<&PeerCertificate> {
         self.certificate.as_ref()
     }
 

@@ -12,7 +12,7 @@ use crate::config::Contract;
 use crate::identity::Directory;
 use crate::kill::{DenialBurst, Line, RouteTag};
 use crate::meter::Ledger;
-use crate::model::{Direction, ScopeSet, VendorId};
+use crate::model::{ClientId, Direction, ScopeSet, VendorId};
 use crate::pii::Plan;
 use crate::policy::Chain;
 use crate::route::Captures;
@@ -40,6 +40,8 @@ pub struct Vendor {
     pub ledger: Arc<Ledger>,
     /// What is counted of it.
     pub metrics: Arc<VendorMetrics>,
+    /// The client that our own services count as.
+    pub(super) ourselves: ClientId,
     pub(super) header: HeaderValue,
     pub(super) burst: Option<DenialBurst>,
     pub(super) sides: [Side; Direction::ALL.len()],
@@ -58,6 +60,8 @@ pub(super) struct Side {
 pub struct Route {
     /// As the contract writes it.
     pub name: Box<str>,
+    /// The names of its captures, in the order of the path.
+    pub(super) captures: Box<[Box<str>]>,
     pub(super) tag: RouteTag,
     pub(super) scopes: ScopeSet,
     pub(super) place: usize,

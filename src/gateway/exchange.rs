@@ -1,0 +1,244 @@
+//! The record of one request, closed when its last byte has left or when it was dropped.
+//!
+//! The one place that speaks: metrics, the log line, the audit of a denial. It says what happened and decides nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::{Method, Response, Version};
+
+use super::account::{Halt, Tally};
+use super::bodies::Ending;
+use super::consequence;
+use super::handle::Gateway;
+use super::owners::Fate;
+use super::peer::Peer;
+use super::snapshot::{Route, Vendor};
+use crate::http::{Challenge, GatewayBody, RequestId, RequestIds, refuse};
+use crate::kill::InFlight;
+use crate::model::{ClientId, Denial, Direction, Moment, Reason, ScopeSet};
+use crate::policy::Permit;
+use crate::telemetry::{ExchangeLine, RouteMetrics, TrafficMetrics};
+
+/// One request, from its head to its last byte.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) peer: Arc<Peer>,
+    pub(super) id: RequestId,
+    pub(super) started: Moment,
+    method: Method,
+    version: Version,
+    vendor: Option<Arc<Vendor>>,
+    route: Option<Arc<Route>>,
+    client: Option<ClientId>,
+    /// In flight, and holding its slots, until the exchange is dropped.
+    held: Option<(InFlight, Permit)>,
+    status: u16,
+    reason: Option<Reason>,
+    awaited: Duration,
+    overhead: Duration,
+    /// How the request's body fared, where it has one.
+    request: Option<Arc<Fate>>,
+    answer: Tally,
+}
+
+impl Exchange {
+    pub(super) fn begin(gateway: Arc<Gateway>, peer: Arc<Peer>, method: Method, version: Version) -> Box<Self> {
+        let started = gateway.clock.now();
+        Box::new(Self {
+            gateway,
+            peer,
+            id: RequestIds::next(),
+            started,
+            method,
+            version,
+            vendor: None,
+            route: None,
+            client: None,
+            held: None,
+            status: 0,
+            reason: None,
+            awaited: Duration::ZERO,
+            overhead: Duration::ZERO,
+            request: None,
+            answer: Tally::default(),
+        })
+    }
+
+    pub(super) fn direction(&self) -> Direction {
+        self.peer.direction()
+    }
+
+    /// From here on the exchange counts as this vendor's.
+    pub(super) fn of_vendor(&mut self, vendor: &Arc<Vendor>, client: Option<&ClientId>) {
+        vendor.side(self.direction()).traffic.enter();
+        self.vendor = Some(Arc::clone(vendor));
+        self.client = client.cloned();
+    }
+
+    /// From here on the exchange counts as this route's.
+    pub(super) fn on_route(&mut self, route: &Arc<Route>) {
+        self.route = Some(Arc::clone(route));
+    }
+
+    /// From here on the exchange is in flight.
+    pub(super) fn admitted(&mut self, in_flight: InFlight, permit: Permit) {
+        self.held = Some((in_flight, permit));
+    }
+
+    /// Time spent waiting for others, which is not the gateway's own.
+    pub(super) fn waited(&mut self, since: Moment) {
+        let now = self.gateway.clock.now();
+        self.awaited += Duration::from_nanos(now.monotonic_ns.saturating_sub(since.monotonic_ns));
+    }
+
+    /// The head of the answer is on its way.
+    pub(super) fn answers(&mut self, status: u16) {
+        self.status = status;
+        let spent = self.elapsed().saturating_sub(self.awaited);
+        self.overhead = spent;
+        self.gateway.metrics.overhead(self.direction(), spent);
+    }
+
+    /// The request has a body; how it fares is told here.
+    pub(super) fn takes(&mut self, fate: Arc<Fate>) {
+        self.request = Some(fate);
+    }
+
+    /// Why the request's body broke off, if it did.
+    pub(super) fn request_broke(&self) -> Option<Ending> {
+        self.request.as_ref()?.ending()
+    }
+
+    /// Another handle of the registration, for a body.
+    ///
+    /// # Errors
+    /// Before the exchange was admitted there is none, and nothing may be forwarded.
+    pub(super) fn share_in_flight(&self) -> Result<InFlight, Denial> {
+        let held = self.held.as_ref().ok_or_else(|| Denial::new(Reason::Overloaded, "not admitted"))?;
+        Ok(held.0.share())
+    }
+
+    /// The answer's body has moved.
+    pub(super) fn gave(&mut self, answer: Tally) {
+        self.answer = answer;
+    }
+
+    /// Says no: the answer of a denial, and everything that follows from one.
+    pub(super) fn refuse(mut self: Box<Self>, denial: &Denial) -> Response<GatewayBody> {
+        self.note(denial);
+        let route = self.route.clone();
+        let challenge = route.as_ref().map_or(Challenge::Plain, |route| scopes_of(denial, &route.scopes));
+        let response = refuse(denial, self.direction(), challenge, self.id);
+        self.answers(response.status().as_u16());
+        response
+    }
+
+    /// Says no because the answer broke off before any of it was sent.
+    pub(super) fn refuse_broken(self: Box<Self>, ending: &Ending) -> Response<GatewayBody> {
+        self.follow(ending);
+        self.refuse(&ending.denial(Direction::Ingress))
+    }
+
+    /// The answer broke off in the middle; whoever sees it sees it broken off.
+    pub(super) fn broke(&mut self, ending: &Ending) {
+        self.follow(ending);
+        match ending {
+            Ending::Severed => {
+                self.reason = Some(Reason::VendorKilled);
+                // Other vendors' streams may share an HTTP/2 connection, so there only the stream is reset.
+                if self.version < Version::HTTP_2 {
+                    self.peer.reset();
+                }
+            }
+            Ending::Halted(_) => self.note(&ending.denial(Direction::Ingress)),
+            Ending::Aborted | Ending::Stalled => self.reason = Some(ending.denial(Direction::Ingress).reason),
+            Ending::Dropped => {}
+        }
+    }
+
+    /// Lets an overrun have the consequence that the contract gives it.
+    fn follow(&self, ending: &Ending) {
+        if let (Ending::Halted(Halt::Over(overrun)), Some(vendor)) = (ending, &self.vendor) {
+            consequence::of_overrun(&self.gateway, vendor, overrun);
+        }
+    }
+
+    /// Counts and audits a denial, and lets a burst of them have its consequence.
+    fn note(&mut self, denial: &Denial) {
+        self.reason = Some(denial.reason);
+        self.traffic().deny(denial.reason);
+        self.gateway.audit_denial(self.vendor.as_deref(), self.client.as_ref(), self.direction(), denial);
+        if let Some(vendor) = &self.vendor {
+            consequence::of_denial(&self.gateway, vendor, denial);
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        let now = self.gateway.clock.now();
+        Duration::from_nanos(now.monotonic_ns.saturating_sub(self.started.monotonic_ns))
+    }
+
+    fn traffic(&self) -> &TrafficMetrics {
+        match &self.vendor {
+            Some(vendor) => &vendor.side(self.peer.direction()).traffic,
+            None => self.gateway.metrics.unknown_vendor(self.peer.direction()),
+        }
+    }
+
+    fn route_metrics(&self) -> &RouteMetrics {
+        self.route.as_ref().map_or_else(|| self.traffic().unmatched().as_ref(), |route| &route.metrics)
+    }
+
+    fn log(&self, request: Tally, took: Duration) {
+        if !self.gateway.exchange_log.is_on() {
+            return;
+        }
+        let id = self.id.to_hex();
+        self.gateway.exchange_log.write(&ExchangeLine {
+            at: self.started.wall,
+            request_id: std::str::from_utf8(&id).unwrap_or_default(),
+            direction: self.direction(),
+            vendor: self.vendor.as_ref().map(|vendor| vendor.id().as_str()),
+            client: self.client.as_ref().map(ClientId::as_str),
+            method: self.method.as_str(),
+            route: self.route.as_ref().map(|route| &*route.name),
+            upstream: self.route.as_ref().map(|route| &*route.upstream_name),
+            status: self.status,
+            reason: self.reason,
+            records: request.records + self.answer.records,
+            bytes_in: request.taken,
+            bytes_out: self.answer.passed,
+            duration_us: micros(took),
+            overhead_us: micros(self.overhead),
+        });
+    }
+}
+
+/// The books are closed whichever way the exchange ends, also when the peer vanishes in the middle of a body.
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let took = self.elapsed();
+        self.route_metrics().request(self.status);
+        let request = self.request.as_ref().map(|fate| fate.tally()).unwrap_or_default();
+        let leaving = match self.direction() {
+            Direction::Ingress => self.answer.passed,
+            Direction::Egress => request.passed,
+        };
+        let traffic = self.traffic();
+        traffic.bytes(leaving);
+        if self.vendor.is_some() {
+            traffic.leave(took);
+        }
+        self.log(request, took);
+    }
+}
+
+fn scopes_of<'a>(denial: &Denial, scopes: &'a ScopeSet) -> Challenge<'a> {
+    if denial.reason == Reason::ScopeMissing { Challenge::Scopes(scopes) } else { Challenge::Plain }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}

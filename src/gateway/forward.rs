@@ -1,0 +1,239 @@
+//! The other half: an admitted request to its upstream, and the answer back.
+//!
+//! Consumes what `admit` made. Waits for the upstream, for bodies and for the kill switch; decides only what cannot be
+//! known before: whether a body can be read.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
+use ::http::{HeaderValue, Request, Response, StatusCode, request, response};
+use http_body::Body;
+use hyper::body::Incoming;
+
+use super::account::{Account, Halt};
+use super::bodies::Stream;
+use super::exchange::Exchange;
+use super::handle::Admitted;
+use super::owners::{AnswerOwner, Fate, RequestOwner};
+use super::snapshot::{Route, Treats};
+use super::target;
+use crate::http::{Forwarding, GatewayBody, prepare_request, prepare_response, strip_validators};
+use crate::model::{Denial, Direction, Reason};
+use crate::pii::{Rewriter, Stop};
+use crate::upstream::{ConnectorError, Lease, SendError};
+
+/// Sends an admitted request on and brings the head of the answer back; the answer's body closes the exchange.
+pub(super) async fn forward(
+    worker: usize,
+    admitted: Admitted,
+    head: request::Parts,
+    body: Incoming,
+    mut exchange: Box<Exchange>,
+) -> Response<GatewayBody> {
+    let outcome = match outgoing(&admitted, head, body, &mut exchange).await {
+        Ok(request) => send(worker, &admitted, request, &mut exchange).await,
+        Err(denial) => Err(denial),
+    };
+    match outcome {
+        Ok((response, lease)) => incoming(&admitted, response, lease, exchange).await,
+        Err(denial) => exchange.refuse(&denial),
+    }
+}
+
+/// The request as the upstream gets it.
+async fn outgoing(
+    admitted: &Admitted,
+    mut head: request::Parts,
+    body: Incoming,
+    exchange: &mut Exchange,
+) -> Result<Request<GatewayBody>, Denial> {
+    let Admitted { vendor, route, .. } = admitted;
+    let direction = exchange.direction();
+    let treats = route.request.as_ref();
+    let has_body = !body.is_end_stream();
+    let rewriter = engine(treats, has_body, &head.headers).map_err(|stop| unreadable_request(&stop))?;
+    let target = target::outgoing(admitted, &head.uri, treats)?;
+    if let Some(treats) = treats.filter(|treats| treats.plan.reads_head()) {
+        target::treat_headers(treats, &mut head.headers, route).map_err(|stop| unreadable_request(&stop))?;
+    }
+    prepare_request(
+        &mut head.headers,
+        Forwarding {
+            direction,
+            host: route.upstream.host(),
+            peer: exchange.peer.forwarded_for(),
+            tls: exchange.peer.is_tls(),
+            request_id: exchange.id.to_header(),
+            vendor: &vendor.header,
+            client: admitted.client.as_ref().and_then(|client| HeaderValue::try_from(client.as_str()).ok()),
+            reads_answer: route.response.as_ref().is_some_and(|treats| treats.plan.reads_body()),
+        },
+    );
+    if rewriter.is_some() {
+        strip_validators(&mut head.headers);
+        head.headers.remove(CONTENT_ENCODING);
+    }
+    let body = if has_body {
+        let treat = treats.zip(rewriter);
+        let account = Account::new(vendor, route, treat, direction == Direction::Egress, exchange.started);
+        request_body(body, account, exchange, route).await?
+    } else {
+        GatewayBody::full("")
+    };
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method;
+    *request.uri_mut() = target;
+    *request.headers_mut() = head.headers;
+    Ok(request)
+}
+
+/// A request's body on its way: what is at hand is read before the upstream is asked, so that most bad ones never are.
+async fn request_body(
+    body: Incoming,
+    account: Account,
+    exchange: &mut Exchange,
+    route: &Arc<Route>,
+) -> Result<GatewayBody, Denial> {
+    let direction = exchange.direction();
+    let fate = Arc::new(Fate::default());
+    let owner = RequestOwner::new(Arc::clone(&fate), Arc::clone(route));
+    let changes = account.changes();
+    exchange.takes(Arc::clone(&fate));
+    let mut stream = Stream::new(body, account, exchange.share_in_flight()?, exchange.gateway.clock.clone(), owner);
+    if changes && let Some(ending) = poll_fn(|cx| Poll::Ready(stream.hold(cx))).await {
+        return Err(ending.denial(direction));
+    }
+    Ok(GatewayBody::stream(stream))
+}
+
+/// Sends, and waits for the head of the answer or the kill switch.
+async fn send(
+    worker: usize,
+    admitted: &Admitted,
+    request: Request<GatewayBody>,
+    exchange: &mut Exchange,
+) -> Result<(Response<Incoming>, Lease), Denial> {
+    let asked = exchange.gateway.clock.now();
+    let mut in_flight = exchange.share_in_flight()?;
+    let outcome = tokio::select! {
+        biased;
+        outcome = admitted.route.upstream.send(worker, request, asked) => outcome.map_err(|error| refused(&error)),
+        () = in_flight.severed() => Err(Denial::new(Reason::VendorKilled, "severed while the upstream was awaited")),
+    };
+    exchange.waited(asked);
+    // Where our side of the request broke, that is the reason, and the upstream's complaint its consequence.
+    outcome.map_err(|denial| exchange.request_broke().map_or(denial, |ending| ending.denial(exchange.direction())))
+}
+
+/// The answer as the caller gets it.
+async fn incoming(
+    admitted: &Admitted,
+    response: Response<Incoming>,
+    lease: Lease,
+    mut exchange: Box<Exchange>,
+) -> Response<GatewayBody> {
+    let (mut head, body) = response.into_parts();
+    let Admitted { vendor, route, .. } = admitted;
+    let treats = route.response.as_ref();
+    let rewriter = match readable(&head).and_then(|()| engine(treats, !body.is_end_stream(), &head.headers)) {
+        Ok(rewriter) => rewriter,
+        Err(stop) if treats.is_some_and(|treats| treats.plan.reads_body()) => {
+            return exchange.refuse(&unreadable_answer(&stop));
+        }
+        Err(_) => None,
+    };
+    let in_flight = match exchange.share_in_flight() {
+        Ok(in_flight) => in_flight,
+        Err(denial) => return exchange.refuse(&denial),
+    };
+    if let Some(treats) = treats.filter(|treats| treats.plan.reads_head())
+        && let Err(stop) = target::treat_headers(treats, &mut head.headers, route)
+    {
+        return exchange.refuse(&unreadable_answer(&stop));
+    }
+    prepare_response(&mut head.headers, exchange.id.to_header());
+    let changes = rewriter.is_some();
+    if changes || treats.is_some_and(|treats| treats.plan.reads_body()) {
+        strip_validators(&mut head.headers);
+        head.headers.remove(CONTENT_ENCODING);
+    }
+    let leaves = exchange.direction() == Direction::Ingress;
+    let (gateway, now) = (Arc::clone(&exchange.gateway), exchange.gateway.clock.now());
+    let account = Account::new(vendor, route, treats.zip(rewriter), leaves, now);
+    let owner = AnswerOwner::new(exchange, lease, Arc::clone(route));
+    let mut stream = Stream::new(body, account, in_flight, gateway.clock.clone(), owner);
+    let broken = if changes { poll_fn(|cx| Poll::Ready(stream.hold(cx))).await } else { None };
+    if let Some(ending) = &broken
+        && stream.is_empty()
+        && let Some(exchange) = stream.owner_mut().give_up()
+    {
+        // Nothing has been sent: a refusal says more than an answer that breaks off.
+        return exchange.refuse_broken(ending);
+    }
+    stream.owner_mut().answers(head.status.as_u16(), broken.as_ref());
+    Response::from_parts(head, GatewayBody::stream(stream))
+}
+
+/// The engine of a body; none where there is no body, or no rule that reads it.
+fn engine(
+    treats: Option<&Treats>,
+    has_body: bool,
+    headers: &HeaderMap,
+) -> Result<Option<Box<dyn Rewriter>>, Stop> {
+    match treats.filter(|treats| has_body && treats.plan.reads_body()) {
+        None => Ok(None),
+        Some(treats) => treats.plan.body(single(headers, CONTENT_TYPE)?, single(headers, CONTENT_ENCODING)?).map(Some),
+    }
+}
+
+/// A header of which two would describe the body in two ways.
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Stop> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(Stop::Opaque { what: "a body that is described twice" });
+    }
+    let text = first.map(|value| value.to_str()).transpose();
+    text.map_err(|_| Stop::Opaque { what: "a body that is described in other than ASCII" })
+}
+
+/// An answer that is a part of a document cannot be read as one.
+fn readable(head: &response::Parts) -> Result<(), Stop> {
+    if head.status == StatusCode::PARTIAL_CONTENT { Err(Stop::Opaque { what: "a part of a body" }) } else { Ok(()) }
+}
+
+fn unreadable_request(stop: &Stop) -> Denial {
+    Halt::Stop(stop.clone()).denial(Direction::Egress)
+}
+
+fn unreadable_answer(stop: &Stop) -> Denial {
+    Halt::Stop(stop.clone()).denial(Direction::Ingress)
+}
+
+fn refused(error: &SendError) -> Denial {
+    let reason = match error {
+        SendError::Connect(ConnectorError::Deadline) | SendError::Deadline => Reason::UpstreamTimeout,
+        SendError::Connect(ConnectorError::Forbidden) => Reason::DestinationUnknown,
+        SendError::Connect(
+            ConnectorError::ServerName | ConnectorError::Resolve(_) | ConnectorError::Connect(_),
+        )
+        | SendError::Ended(_) => Reason::UpstreamRefused,
+        SendError::Full => Reason::Overloaded,
+        SendError::Unreadable => Reason::UpstreamUnreadable,
+    };
+    Denial::new(reason, chain_of(error))
+}
+
+/// All levels of an error in one line, for the log.
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

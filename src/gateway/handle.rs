@@ -1,0 +1,177 @@
+//! The page to read first: one request, from its head to the head of its answer.
+//!
+//! `handle` always answers. `admit` is synchronous, so nothing can wait between the look at the kill switch and the
+//! permit; what must wait is waited for before it. Never forwards without a permit.
+
+use std::sync::Arc;
+
+use ::http::{Request, Response, request};
+use arc_swap::ArcSwap;
+use hyper::body::Incoming;
+
+use super::egress;
+use super::exchange::Exchange;
+use super::forward::forward;
+use super::peer::Peer;
+use super::snapshot::{Route, Snapshot, Vendor};
+use crate::bounds;
+use crate::http::{GatewayBody, Target, screen};
+use crate::identity::{Presented, Rejected, Verified, Wait};
+use crate::kill::Switch;
+use crate::model::{Caller, ClientId, Clock, Denial, Direction, Reason};
+use crate::policy::Facts;
+use crate::route::Captures;
+use crate::telemetry::{ExchangeLog, Metrics};
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// One line an exchange.
+    pub exchange_log: ExchangeLog,
+    /// The kill switch.
+    pub switch: Arc<Switch>,
+    /// The config in force.
+    pub snapshot: ArcSwap<Snapshot>,
+}
+
+/// What was decided about a request that may pass. Its permit and its registration are in the exchange.
+pub(super) struct Admitted {
+    pub(super) vendor: Arc<Vendor>,
+    pub(super) route: Arc<Route>,
+    pub(super) client: Option<ClientId>,
+    /// The path on the upstream's side, without the upstream's own; `None` where it is the request's, as it came.
+    pub(super) path: Option<String>,
+    pub(super) captures: Captures,
+}
+
+/// A no, and what may be waited for before the question is asked once more.
+struct NotAdmitted {
+    denial: Denial,
+    wait: Option<Wait>,
+}
+
+impl Gateway {
+    /// Answers one request: with the upstream's answer, or with a refusal.
+    pub async fn handle(
+        self: &Arc<Self>,
+        worker: usize,
+        peer: &Arc<Peer>,
+        request: Request<Incoming>,
+    ) -> Response<GatewayBody> {
+        let (head, body) = request.into_parts();
+        let mut exchange = Exchange::begin(Arc::clone(self), Arc::clone(peer), head.method.clone(), head.version);
+        let snapshot = self.snapshot.load();
+        let admitted = match admit(&snapshot, &head, &mut exchange) {
+            Err(NotAdmitted { wait: Some(wait), .. }) => {
+                // Seen for the first time: a key or an answer is being fetched. One wait, bounded, then a decision.
+                let since = self.clock.now();
+                wait.settled(bounds::IDENTITY_WAIT).await;
+                exchange.waited(since);
+                admit(&snapshot, &head, &mut exchange)
+            }
+            decided => decided,
+        };
+        drop(snapshot);
+        match admitted {
+            Ok(admitted) => forward(worker, admitted, head, body, exchange).await,
+            Err(NotAdmitted { denial, .. }) => exchange.refuse(&denial),
+        }
+    }
+}
+
+/// Decides. Synchronous: nothing can wait between the registration, the look at the kill switch and the permit.
+fn admit(snapshot: &Snapshot, head: &request::Parts, exchange: &mut Exchange) -> Result<Admitted, NotAdmitted> {
+    let target = screen(head)?;
+    match exchange.direction() {
+        Direction::Ingress => {
+            let verified = identify(snapshot, head, &target, exchange)?;
+            let vendor = snapshot.vendors.get(verified.vendor_index() as usize);
+            let vendor = vendor.ok_or_else(|| Denial::new(Reason::VendorUnknown, "no contract at this place"))?;
+            let path = Some(&*target.path).filter(|path| *path != head.uri.path());
+            Ok(pass(vendor, Some(verified.caller()), head, &target.path, path, exchange)?)
+        }
+        Direction::Egress => {
+            let (name, path) = egress::split(&target.path)?;
+            let vendor = snapshot.vendor(name).ok_or_else(|| unknown_destination("no contract for this vendor"))?;
+            Ok(pass(vendor, None, head, path, Some(path), exchange)?)
+        }
+    }
+}
+
+/// From a known vendor to a permit: the route, the registration, the chain.
+fn pass(
+    vendor: &Arc<Vendor>,
+    caller: Option<&Caller>,
+    head: &request::Parts,
+    path: &str,
+    rewritten: Option<&str>,
+    exchange: &mut Exchange,
+) -> Result<Admitted, Denial> {
+    let direction = exchange.direction();
+    let client = caller.map(|caller| &caller.client);
+    exchange.of_vendor(vendor, client);
+    let (route, captures) = vendor.find(direction, &head.method, path).ok_or_else(|| match direction {
+        Direction::Ingress => Denial::new(Reason::RouteUnknown, "no route has this method and path"),
+        Direction::Egress => unknown_destination("no egress route has this method and path"),
+    })?;
+    exchange.on_route(route);
+    let in_flight = vendor.line.register(direction, route.tag, client);
+    let permit = vendor.side(direction).chain.evaluate(&Facts {
+        now: exchange.started,
+        in_flight: &in_flight,
+        caller,
+        client: client.unwrap_or(&vendor.ourselves),
+        route: route.place,
+        scopes: &route.scopes,
+        counts_records: route.leaving(direction).is_some_and(|treats| treats.counts_records),
+    })?;
+    exchange.admitted(in_flight, permit);
+    Ok(Admitted {
+        vendor: Arc::clone(vendor),
+        route: Arc::clone(route),
+        client: client.cloned(),
+        path: rewritten.map(str::to_owned),
+        captures,
+    })
+}
+
+fn identify(
+    snapshot: &Snapshot,
+    head: &request::Parts,
+    target: &Target<'_>,
+    exchange: &mut Exchange,
+) -> Result<Arc<Verified>, NotAdmitted> {
+    let host = head.headers.get(::http::header::HOST).and_then(|host| host.to_str().ok());
+    let presented = Presented {
+        headers: &head.headers,
+        method: &head.method,
+        scheme: if exchange.peer.is_tls() { "https" } else { "http" },
+        authority: head.uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default(),
+        path: &target.path,
+        query: target.query,
+        peer_certificate: exchange.peer.certificate(),
+    };
+    snapshot.directory.authenticate(&presented, exchange.started).map_err(|rejected| {
+        let Rejected { denial, vendor_index, wait } = rejected;
+        if wait.is_none()
+            && let Some(vendor) = vendor_index.and_then(|index| snapshot.vendors.get(index as usize))
+        {
+            exchange.of_vendor(vendor, None);
+        }
+        NotAdmitted { denial, wait }
+    })
+}
+
+fn unknown_destination(detail: &'static str) -> Denial {
+    Denial::new(Reason::DestinationUnknown, detail)
+}
+
+impl From<Denial> for NotAdmitted {
+    fn from(denial: Denial) -> Self {
+        Self { denial, wait: None }
+    }
+}

@@ -1,0 +1,129 @@
+//! Who is told how a body went: the exchange for an answer, and a note to the exchange for a request.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::account::{Account, Halt, Tally};
+use super::bodies::{Ending, Owner};
+use super::consequence;
+use super::exchange::Exchange;
+use super::snapshot::Route;
+use crate::model::Direction;
+use crate::upstream::Lease;
+
+/// An answer's body: it holds the exchange, so that its end closes the books, and the upstream's connection.
+#[derive(Debug)]
+pub(super) struct AnswerOwner {
+    exchange: Option<Box<Exchange>>,
+    lease: Option<Lease>,
+    route: Arc<Route>,
+    /// How often the connection had been flushed when the body was cut.
+    flushes: Option<u64>,
+}
+
+impl AnswerOwner {
+    pub(super) const fn new(exchange: Box<Exchange>, lease: Lease, route: Arc<Route>) -> Self {
+        Self { exchange: Some(exchange), lease: Some(lease), route, flushes: None }
+    }
+
+    /// Takes the exchange out, for another answer than this one. The upstream's connection is closed.
+    pub(super) fn give_up(&mut self) -> Option<Box<Exchange>> {
+        self.lease = None;
+        self.exchange.take()
+    }
+
+    /// The head goes out now; the body may already be known to be broken.
+    pub(super) fn answers(&mut self, status: u16, broken: Option<&Ending>) {
+        let Some(exchange) = &mut self.exchange else { return };
+        exchange.answers(status);
+        if let Some(ending) = broken {
+            exchange.broke(ending);
+            self.flushes = Some(exchange.peer.flushes());
+            self.lease = None;
+        }
+    }
+}
+
+impl Owner for AnswerOwner {
+    fn moved(&mut self, account: &mut Account) {
+        account.report(&self.route, self.route.response.as_ref());
+        if let Some(exchange) = &mut self.exchange {
+            exchange.gave(account.tally());
+        }
+    }
+
+    fn ended(&mut self, account: &mut Account, how: Result<(), &Ending>) {
+        self.moved(account);
+        let Some(exchange) = &mut self.exchange else { return };
+        match how {
+            Ok(()) => {
+                if let Some(lease) = self.lease.take() {
+                    lease.release(exchange.gateway.clock.now());
+                }
+            }
+            Err(ending) => {
+                // Dropped in the middle of its answer, the connection closes, and the upstream sees a reset.
+                self.lease = None;
+                self.flushes = Some(exchange.peer.flushes());
+                exchange.broke(ending);
+            }
+        }
+    }
+
+    fn is_flushed(&mut self) -> bool {
+        let Some(exchange) = &self.exchange else { return true };
+        self.flushes.is_none_or(|before| exchange.peer.flushes() > before)
+    }
+}
+
+/// How a request's body fares, as the exchange can read it while the upstream's connection owns the body.
+#[derive(Debug, Default)]
+pub(super) struct Fate(Mutex<(Tally, Option<Ending>)>);
+
+impl Fate {
+    pub(super) fn tally(&self) -> Tally {
+        self.lock().0
+    }
+
+    pub(super) fn ending(&self) -> Option<Ending> {
+        self.lock().1.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Tally, Option<Ending>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request's body.
+#[derive(Debug)]
+pub(super) struct RequestOwner {
+    fate: Arc<Fate>,
+    route: Arc<Route>,
+}
+
+impl RequestOwner {
+    pub(super) const fn new(fate: Arc<Fate>, route: Arc<Route>) -> Self {
+        Self { fate, route }
+    }
+}
+
+impl Owner for RequestOwner {
+    fn moved(&mut self, account: &mut Account) {
+        account.report(&self.route, self.route.request.as_ref());
+        self.fate.lock().0 = account.tally();
+    }
+
+    fn ended(&mut self, account: &mut Account, how: Result<(), &Ending>) {
+        self.moved(account);
+        // A body that the upstream did not want to the end is no fault of the request.
+        if let Err(ending) = how
+            && *ending != Ending::Dropped
+        {
+            self.fate.lock().1 = Some(ending.clone());
+        }
+    }
+
+    /// A cut request must not look whole, and nobody waits for its rest.
+    fn is_flushed(&mut self) -> bool {
+        true
+    }
+}
