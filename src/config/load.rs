@@ -64,6 +64,34 @@ impl Loader<'_> {
         finish(report, contract, path).map(|(contract, _)| contract)
     }
 
+    /// Reads the operators' file by itself.
+    ///
+    /// # Errors
+    /// Every fault of the file at once.
+    pub fn load_operators(&self, path: &Path) -> Result<Vec<Operator>, Faults> {
+        let report = Report::new(self.missing_secrets);
+        let read = self.read::<file::Operators>(path, Document::Operators, &report);
+        let operators = read.map(|(source, written)| build::operators(&source.root(&report), &written));
+        finish(report, operators, path).map(|(operators, _)| operators)
+    }
+
+    /// The operators' file that the main file names, whether or not it is there yet.
+    ///
+    /// # Errors
+    /// The faults of the main file's shape, or that it names none.
+    pub fn operators_file(&self, main: &Path) -> Result<PathBuf, Faults> {
+        let report = Report::new(self.missing_secrets);
+        let named = self.read::<file::Main>(main, Document::Config, &report).and_then(|(source, written)| {
+            let at = source.root(&report).key("listeners").key("admin").key("operators");
+            let named = written.listeners?.admin.and_then(|admin| admin.operators);
+            if named.is_none() {
+                at.fault("is missing: no file of operators is named", "write operators: operators.yaml");
+            }
+            named.map(|text| at.file_path(&text))
+        });
+        finish(report, named, main).map(|(path, _)| path)
+    }
+
     fn read_main(&self, path: &Path, report: &Report) -> Option<Config> {
         let (source, written) = self.read::<file::Main>(path, Document::Config, report)?;
         let at = source.root(report);

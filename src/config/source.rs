@@ -112,11 +112,6 @@ impl<'a> At<'a> {
         self.node
     }
 
-    /// The file.
-    pub(super) fn source(&self) -> &'a Source {
-        self.source
-    }
-
     /// The last key of the path, without the places in lists; empty at the root.
     pub(super) fn last_key(&self) -> &str {
         let last = self.path.rsplit('.').next().unwrap_or_default();

@@ -25,8 +25,7 @@ pub(in crate::config) fn operators(at: &At<'_>, written: &file::Operators) -> Ve
 
 fn operator(at: &At<'_>, written: &file::Operator) -> Option<Operator> {
     let name = written.name.clone()?;
-    let good = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
-    if name.is_empty() || name.len() > 64 || !name.chars().all(good) {
+    if !Operator::is_name(&name) {
         at.key("name").bad("must be 1 to 64 of letters, digits, '-', '_', '.' and '@'", "alice");
     }
     let token_sha256 = hash(&at.key("token_sha256"), written.token_sha256.as_deref()?)?;
