@@ -181,6 +181,20 @@ pub const JWKS_REFRESH: Duration = Duration::from_secs(300);
 pub const CLOCK_SKEW: Duration = Duration::from_secs(30);
 /// Most clock skew that a contract may grant: more would undo short lifetimes.
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(300);
+/// Longest time between two fetches of a JWKS: beyond a day a withdrawn key would pass for too long.
+pub const JWKS_REFRESH_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Longest lifetime of a token whose contract names none.
+pub const TOKEN_LIFETIME_DEFAULT: Duration = Duration::from_secs(24 * 3600);
+/// Longest time in a rotation rule: more is no rotation.
+pub const ROTATION_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 3600);
+/// Longest deadline of an upstream: more is a hung connection.
+pub const UPSTREAM_DEADLINE_MAX: Duration = Duration::from_secs(3600);
+/// Longest sliding window of a budget.
+pub const WINDOW_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
+/// Time that in-flight requests get to end when the gateway stops.
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
+/// Longest such time: service managers kill what does not stop.
+pub const DRAIN_DEADLINE_MAX: Duration = Duration::from_secs(3600);
 
 // admin
 

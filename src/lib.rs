@@ -5,7 +5,7 @@ pub mod bounds;
 pub mod cli;
 pub mod config;
 pub mod exposure;
-// pub mod gateway;
+pub mod gateway;
 pub mod http;
 pub mod identity;
 pub mod kill;

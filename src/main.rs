@@ -1,3 +1,5 @@
-//! The program: from arguments to a verb, from errors to exit codes.
+//! The program: from arguments to a verb, from its answer to an exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    vendorgate::cli::main(std::env::args_os())
+}

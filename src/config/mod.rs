@@ -1,10 +1,12 @@
 //! From YAML to a checked configuration, with every fault at once.
 
+mod build;
 mod contract;
 mod environment;
 mod fault;
 mod file;
 mod later;
+mod load;
 mod nearest;
 mod schema;
 mod settings;
@@ -16,6 +18,7 @@ mod units;
 pub use contract::{Contract, Mode, Route, Routes};
 pub use environment::Environment;
 pub use fault::{Fault, Faults, Severity};
+pub use load::{Loaded, Loader};
 pub use schema::{Document, schema};
 pub use settings::{
     ClientCertificate, Config, Drain, Keys, Listener, Listeners, Log, LogFormat, LogLevel, Operator, Role, State, Tls,

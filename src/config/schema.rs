@@ -2,7 +2,7 @@
 //!
 //! Derived from the types that are read, so it cannot promise a key that is not there, nor miss one that is.
 
-use schemars::transform::{RecursiveTransform, Transform};
+use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde_json::Value;
 

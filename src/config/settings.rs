@@ -115,6 +115,14 @@ pub struct Operator {
     pub token_sha256: [u8; 32],
 }
 
+impl Operator {
+    /// Whether a text can be an operator's name: 1 to 64 of letters, digits, `-`, `_`, `.` and `@`.
+    pub fn is_name(text: &str) -> bool {
+        let good = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
+        (1..=64).contains(&text.len()) && text.chars().all(good)
+    }
+}
+
 /// What an operator may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {

@@ -9,8 +9,11 @@ use super::fault::{Fault, Severity};
 use super::tree::{Node, Place, Value};
 
 /// All that was found wrong so far, in every file.
-#[derive(Debug, Default)]
-pub(super) struct Report(RefCell<Vec<Fault>>);
+#[derive(Debug)]
+pub(super) struct Report {
+    faults: RefCell<Vec<Fault>>,
+    missing_secrets: Severity,
+}
 
 /// One file that could be read.
 #[derive(Debug)]
@@ -35,6 +38,11 @@ pub(super) struct At<'a> {
 }
 
 impl Report {
+    /// Nothing found yet.
+    pub(super) fn new(missing_secrets: Severity) -> Self {
+        Self { faults: RefCell::default(), missing_secrets }
+    }
+
     /// Adds a fault that belongs to a whole file.
     pub(super) fn file_fault(&self, file: &Path, place: Place, wrong: impl Into<String>, instead: impl Into<String>) {
         self.push(Fault {
@@ -51,16 +59,16 @@ impl Report {
 
     /// All faults, in the order in which they were found.
     pub(super) fn into_faults(self) -> Vec<Fault> {
-        self.0.into_inner()
+        self.faults.into_inner()
     }
 
     /// How many keep the gateway from running.
     pub(super) fn fatal_count(&self) -> usize {
-        self.0.borrow().iter().filter(|fault| fault.severity == Severity::Fault).count()
+        self.faults.borrow().iter().filter(|fault| fault.severity == Severity::Fault).count()
     }
 
     fn push(&self, fault: Fault) {
-        self.0.borrow_mut().push(fault);
+        self.faults.borrow_mut().push(fault);
     }
 }
 
@@ -104,11 +112,6 @@ impl<'a> At<'a> {
         self.node
     }
 
-    /// The file.
-    pub(super) fn source(&self) -> &'a Source {
-        self.source
-    }
-
     /// The last key of the path, without the places in lists; empty at the root.
     pub(super) fn last_key(&self) -> &str {
         let last = self.path.rsplit('.').next().unwrap_or_default();
@@ -146,6 +149,11 @@ impl<'a> At<'a> {
     /// Says what may be wrong where the gateway is to run.
     pub(super) fn warning(&self, wrong: impl Into<String>, instead: impl Into<String>) {
         self.push(Severity::Warning, wrong.into(), instead.into(), true);
+    }
+
+    /// Says that a file which is kept apart from the config is not there.
+    pub(super) fn missing_secret(&self, wrong: impl Into<String>, instead: impl Into<String>) {
+        self.push(self.report.missing_secrets, wrong.into(), instead.into(), true);
     }
 
     /// Has nothing more said about this place and what is below it.

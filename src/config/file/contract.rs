@@ -73,7 +73,7 @@ pub(in crate::config) struct Identity {
     /// Where the issuer's keys come from: a `url` or a `file`.
     #[schemars(required)]
     pub(in crate::config) jwks: Option<Jwks>,
-    /// Signature algorithms that may be used (default ES256).
+    /// Signature algorithms that may be used (default ES256 alone).
     pub(in crate::config) algorithms: Option<Vec<Algorithm>>,
     /// Whether a token must be bound to its sender (default none).
     pub(in crate::config) sender: Option<Sender>,
@@ -171,7 +171,7 @@ pub(in crate::config) struct Requests {
     /// The lasting rate.
     #[schemars(required)]
     pub(in crate::config) rate: Option<Rate>,
-    /// Requests that may come at once after a pause (default the rate's count).
+    /// Requests that may come at once after a pause (default one second's worth, at least 1).
     #[schemars(range(min = 1, max = 1_000_000), example = 100)]
     pub(in crate::config) burst: Option<u32>,
 }

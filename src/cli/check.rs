@@ -1,0 +1,78 @@
+//! `vendorgate check`: is this configuration good?
+
+use std::io::Write;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Answer, ConfigFile, Trouble, loader};
+use crate::config::{Config, Faults, Loaded, Severity};
+
+/// Validates the config and every contract, and says all that is wrong at once
+///
+/// Each fault is printed with its file, line and column, and with what to write instead. Keys and certificates that are not
+/// on this machine are warnings, so that a config can be checked where its secrets have no business being.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  vendorgate check --config config/vendorgate.yaml\n  vendorgate check --config config/vendorgate.yaml --strict --json"
+)]
+pub(super) struct Check {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Take missing keys and certificates as faults, as `run` does
+    #[arg(long)]
+    strict: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+        let missing_secrets = if self.strict { Severity::Fault } else { Severity::Warning };
+        let loaded = loader(missing_secrets).load(&self.config.path);
+        if self.json {
+            self.print_json(out, &loaded)?;
+        } else {
+            self.print(out, &loaded)?;
+        }
+        Ok(if loaded.is_ok() { Answer::Yes } else { Answer::No })
+    }
+
+    fn print(&self, out: &mut dyn Write, loaded: &Result<Loaded, Faults>) -> std::io::Result<()> {
+        let path = self.config.path.display();
+        match loaded {
+            Ok(loaded) => {
+                write!(out, "{}", loaded.warnings.with_snippets())?;
+                let (contracts, routes) = counts(&loaded.config);
+                writeln!(out, "{path}: good: {}, {}", plural(contracts, "contract"), plural(routes, "route"))
+            }
+            Err(faults) => {
+                write!(out, "{}", faults.with_snippets())?;
+                let fatal = faults.as_slice().iter().filter(|fault| fault.severity == Severity::Fault).count();
+                writeln!(out, "{path}: {}", plural(fatal, "fault"))
+            }
+        }
+    }
+
+    fn print_json(&self, out: &mut dyn Write, loaded: &Result<Loaded, Faults>) -> std::io::Result<()> {
+        let answer = match loaded {
+            Ok(loaded) => {
+                let (contracts, routes) = counts(&loaded.config);
+                json!({ "good": true, "contracts": contracts, "routes": routes, "faults": loaded.warnings.to_json() })
+            }
+            Err(faults) => json!({ "good": false, "faults": faults.to_json() }),
+        };
+        writeln!(out, "{answer:#}")
+    }
+}
+
+fn counts(config: &Config) -> (usize, usize) {
+    let routes =
+        config.contracts.iter().map(|contract| contract.ingress.as_slice().len() + contract.egress.as_slice().len());
+    (config.contracts.len(), routes.sum())
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

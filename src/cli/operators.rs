@@ -1,0 +1,220 @@
+//! `vendorgate operators add`: a token for a person or a machine.
+//!
+//! The token is shown once and kept nowhere: the file holds its SHA-256. The file is replaced whole or not at all.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::{Args, Subcommand};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::{Answer, ConfigFile, Trouble, loader};
+use crate::config::{Operator, Role, Severity};
+
+/// Manages who may use the admin listener
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vendorgate operators add alice --role operator")]
+pub(super) struct Operators {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Add(Add),
+}
+
+/// Adds an operator: prints a new token once, and adds its hash to the operators' file
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  vendorgate operators add alice --role operator\n  vendorgate operators add grafana --role viewer --file config/operators.yaml"
+)]
+struct Add {
+    /// The name that the audit trail will show
+    name: String,
+    /// viewer reads; operator also kills; admin also restores; privacy reveals
+    #[arg(long, value_parser = role, value_name = "viewer|operator|admin|privacy")]
+    role: Role,
+    #[command(flatten)]
+    config: ConfigFile,
+    /// The operators' file, instead of the one that the main file names
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// Why an operator cannot be added.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OperatorsError {
+    /// The name would not pass the config's own check.
+    #[error("the name of an operator must be 1 to 64 of letters, digits, '-', '_', '.' and '@'")]
+    Name,
+    /// The name is taken.
+    #[error("{0} is an operator already")]
+    Taken(String),
+    /// Adding a line would change what the file says.
+    #[error("{path} is not written as one line an operator; add this line yourself: {line}", path = .path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// What to add.
+        line: String,
+    },
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
+    Random,
+    /// The file cannot be read or written.
+    #[error("cannot change {path}", path = .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Operators {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+        match &self.action {
+            Action::Add(add) => add.run(out),
+        }
+    }
+}
+
+impl Add {
+    fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+        let loader = loader(Severity::Warning);
+        let file = match &self.file {
+            Some(file) => file.clone(),
+            None => loader.operators_file(&self.config.path).map_err(Trouble::Config)?,
+        };
+        if !Operator::is_name(&self.name) {
+            return Err(OperatorsError::Name.into());
+        }
+        let before = if file.exists() { loader.load_operators(&file).map_err(Trouble::Config)? } else { Vec::new() };
+        if before.iter().any(|operator| operator.name == self.name) {
+            return Err(OperatorsError::Taken(self.name.clone()).into());
+        }
+        let token = new_token()?;
+        let operator = Operator {
+            name: self.name.clone(),
+            role: self.role,
+            token_sha256: Sha256::digest(token.as_bytes()).into(),
+        };
+        let added = before.into_iter().chain([operator.clone()]).collect::<Vec<_>>();
+        let as_meant = |candidate: &Path| loader.load_operators(candidate).is_ok_and(|read| read == added);
+        append(&file, &line_of(&operator), as_meant)?;
+        writeln!(out, "{}", *token)?;
+        eprintln!("This is {}'s token ({}). It is kept nowhere: hand it over now.", self.name, self.role.as_str());
+        eprintln!("Its hash was added to {}; reload the gateway to use it.", file.display());
+        Ok(Answer::Yes)
+    }
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::parse(text).ok_or_else(|| format!("must be one of {}", Role::ALL.map(Role::as_str).join(", ")))
+}
+
+/// 256 random bits; the prefix lets scanners of leaked secrets know it.
+fn new_token() -> Result<Zeroizing<String>, OperatorsError> {
+    let mut bytes = Zeroizing::new([0u8; 32]);
+    aws_lc_rs::rand::fill(bytes.as_mut()).map_err(|_| OperatorsError::Random)?;
+    Ok(Zeroizing::new(format!("vgo_{}", URL_SAFE_NO_PAD.encode(*bytes))))
+}
+
+fn line_of(operator: &Operator) -> String {
+    let hash: String = operator.token_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("- {{ name: {:?}, role: {}, token_sha256: \"{hash}\" }}", operator.name, operator.role.as_str())
+}
+
+/// Adds a line to the list at the end of the file, checked beside it before it takes the file's place.
+fn append(file: &Path, line: &str, as_meant: impl Fn(&Path) -> bool) -> Result<(), OperatorsError> {
+    let failed = |source| OperatorsError::File { path: file.to_path_buf(), source };
+    let before = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "operators:\n".to_owned(),
+        Err(error) => return Err(failed(error)),
+    };
+    let candidate = file.with_extension("yaml.new");
+    write_like(&candidate, file, &extended(&before, line)).map_err(failed)?;
+    if !as_meant(&candidate) {
+        fs::remove_file(&candidate).map_err(failed)?;
+        return Err(OperatorsError::Form { path: file.to_path_buf(), line: line.to_owned() });
+    }
+    fs::rename(&candidate, file).map_err(failed)
+}
+
+fn extended(before: &str, line: &str) -> String {
+    let is_item = |line: &&str| line.trim_start().starts_with("- ");
+    let indent = before.lines().rfind(is_item).map_or("  ", |item| &item[..item.len() - item.trim_start().len()]);
+    let end = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
+    format!("{before}{end}{indent}{line}\n")
+}
+
+/// Writes a new file, open to the same readers as the one that it is to replace.
+fn write_like(path: &Path, model: &Path, text: &str) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    if let Ok(found) = fs::metadata(model) {
+        file.set_permissions(found.permissions())?;
+    }
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(file: &Path, name: &str, role: Role) -> Result<String, Trouble> {
+        let config = ConfigFile { path: "unused".into() };
+        let add = Add { name: name.to_owned(), role, config, file: Some(file.to_path_buf()) };
+        let mut out = Vec::new();
+        add.run(&mut out)?;
+        Ok(String::from_utf8(out).expect("text").trim().to_owned())
+    }
+
+    #[test]
+    fn an_added_operator_is_read_back_by_the_hash_of_its_token() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("operators.yaml");
+        let tokens = [add(&file, "alice", Role::Operator), add(&file, "bob@example.com", Role::Admin)]
+            .map(|it| it.expect("added"));
+        let read = loader(Severity::Fault).load_operators(&file).expect("good");
+        let names: Vec<_> = read.iter().map(|operator| (operator.name.as_str(), operator.role)).collect();
+        assert_eq!(names, [("alice", Role::Operator), ("bob@example.com", Role::Admin)]);
+        for (token, operator) in tokens.iter().zip(&read) {
+            assert_eq!(<[u8; 32]>::from(Sha256::digest(token.as_bytes())), operator.token_sha256);
+            assert!(!fs::read_to_string(&file).expect("file").contains(token.as_str()));
+        }
+        assert_ne!(tokens[0], tokens[1]);
+    }
+
+    #[test]
+    fn a_file_that_would_change_its_meaning_is_left_alone() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("operators.yaml");
+        let text = "operators: []\n";
+        fs::write(&file, text).expect("written");
+        assert!(matches!(add(&file, "alice", Role::Viewer), Err(Trouble::Operators(OperatorsError::Form { .. }))));
+        assert_eq!(fs::read_to_string(&file).expect("file"), text);
+        assert_eq!(fs::read_dir(folder.path()).expect("folder").count(), 1);
+    }
+
+    #[test]
+    fn names_are_checked_and_taken_once() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("operators.yaml");
+        assert!(matches!(add(&file, "a b", Role::Viewer), Err(Trouble::Operators(OperatorsError::Name))));
+        add(&file, "alice", Role::Viewer).expect("added");
+        assert!(matches!(add(&file, "alice", Role::Admin), Err(Trouble::Operators(OperatorsError::Taken(_)))));
+    }
+
+    #[test]
+    fn a_line_is_added_in_the_form_of_the_others() {
+        assert_eq!(extended("operators:\n- a\n", "- b"), "operators:\n- a\n- b\n");
+        assert_eq!(extended("operators:\n    - a", "- b"), "operators:\n    - a\n    - b\n");
+    }
+}

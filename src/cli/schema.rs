@@ -1,0 +1,41 @@
+//! `vendorgate schema`: what may be written in a file, for editors.
+
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+
+use super::{Answer, Trouble};
+use crate::config::{Document, schema};
+
+/// Prints the JSON Schema of a kind of file, for editors
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  vendorgate schema contract > contract.schema.json\n\nThen, as the first line of a contract:\n  # yaml-language-server: $schema=../contract.schema.json"
+)]
+pub(super) struct Schema {
+    /// Which file
+    #[arg(value_enum, default_value = "config")]
+    file: Kind,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    /// The main file
+    Config,
+    /// One vendor's contract
+    Contract,
+    /// The operators' file
+    Operators,
+}
+
+impl Schema {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+        let document = match self.file {
+            Kind::Config => Document::Config,
+            Kind::Contract => Document::Contract,
+            Kind::Operators => Document::Operators,
+        };
+        writeln!(out, "{:#}", schema(document))?;
+        Ok(Answer::Yes)
+    }
+}

@@ -1,0 +1,47 @@
+//! What can only be seen when all contracts are on the table.
+
+use std::collections::HashMap;
+
+use crate::config::contract::{Contract, Route};
+use crate::config::source::At;
+use crate::model::Direction;
+use crate::pii::{Rules, Treatment};
+
+/// Refuses two contracts for one vendor, and two vendors that one token would belong to.
+pub(in crate::config) fn check_vendors<'a>(contracts: &[(At<'a>, Contract)], has_master_key: bool) {
+    let mut vendors: HashMap<&str, &At<'a>> = HashMap::new();
+    let mut clients: HashMap<(&str, &str), &At<'a>> = HashMap::new();
+    for (at, contract) in contracts {
+        if let Some(other) = vendors.insert(contract.vendor.as_str(), at) {
+            let there = other.key("vendor").line_shown();
+            at.key("vendor").bad(format!("has a contract already, at {there}"), "one contract for each vendor");
+        }
+        let identity = contract.identity.iter();
+        for (i, (identity, client)) in identity.flat_map(|it| it.clients.iter().map(move |id| (it, id))).enumerate() {
+            if let Some(other) = clients.insert((&identity.issuer, client.as_str()), at) {
+                let (place, there) = (at.key("identity").key("clients").item(i), other.key("identity").line_shown());
+                place.bad(
+                    format!("is a client of this issuer in another contract too, at {there}"),
+                    "each client in one contract",
+                );
+            }
+        }
+        if !has_master_key && needs_keys(contract) {
+            let instead = "add keys: { master: keys/master.key } to the main file";
+            at.fault("tokenizes, hashes, encrypts or counts subjects, and the main file names no keys.master", instead);
+        }
+    }
+}
+
+fn needs_keys(contract: &Contract) -> bool {
+    let routes = Direction::ALL.into_iter().flat_map(|direction| contract.routes(direction).as_slice());
+    routes.flat_map(|Route { request, response, .. }| [request, response]).any(is_keyed)
+}
+
+fn is_keyed(rules: &Rules) -> bool {
+    let keyed = |treatment: &Treatment| match treatment {
+        Treatment::Tokenize | Treatment::Hash | Treatment::EncryptFormat(_) => true,
+        Treatment::Mask { .. } | Treatment::Redact | Treatment::Drop | Treatment::Generalize(_) => false,
+    };
+    rules.subject.is_some() || rules.treat.iter().any(|rule| keyed(&rule.treatment))
+}

@@ -1,0 +1,113 @@
+//! One contract file.
+
+use super::upstreams::Upstreams;
+use super::{identity, limits, routes, upstreams, values};
+use crate::config::contract::{Contract, Mode, Routes};
+use crate::config::file::contract as written;
+use crate::config::source::At;
+use crate::config::units;
+use crate::model::{ScopeSet, UnixTime, VendorId};
+
+/// What a contract is built against.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::config) struct Surroundings<'a> {
+    /// The internal APIs; `None` when a contract is looked at by itself.
+    pub(in crate::config) upstreams: Option<&'a Upstreams>,
+    /// Whether the ingress listener asks for client certificates, where that is known.
+    pub(in crate::config) client_ca: Option<bool>,
+}
+
+/// One contract; `None` when it lacks what has been reported as missing.
+pub(in crate::config) fn contract(
+    at: &At<'_>,
+    written: &written::Contract,
+    surroundings: &Surroundings<'_>,
+) -> Option<Contract> {
+    let vendor = written.vendor.as_deref().and_then(|text| vendor(&at.key("vendor"), text));
+    let line = |name: &str, text: &Option<String>| values::line(&at.key(name), text.as_deref());
+    let owner = line("owner", &written.owner);
+    let security_contact = line("security_contact", &written.security_contact);
+    let (name, region) = (line("name", &written.name), line("region", &written.region));
+    let journey = journey(&at.key("journey"), written.journey.as_deref().unwrap_or_default());
+    let (starts, ends) = days(at, written);
+    let scopes = values::scopes(&at.key("scopes"), written.scopes.as_deref().unwrap_or_default());
+    let limits = limits::of_vendor(&at.key("limits"), written.limits.as_ref());
+    let identity = written
+        .identity
+        .as_ref()
+        .map(|identity| identity::identity(&at.key("identity"), identity, surroundings.client_ca));
+    let ingress = ingress(at, written, &scopes, surroundings);
+    let egress = egress(at, written, vendor.as_ref());
+    let vendor = vendor?;
+    Some(Contract {
+        name: if name.is_empty() { vendor.to_string() } else { name },
+        vendor,
+        owner,
+        security_contact,
+        journey,
+        region,
+        starts: starts?,
+        ends: ends?,
+        mode: mode(written.mode),
+        identity: identity.flatten(),
+        scopes,
+        limits,
+        ingress,
+        egress,
+    })
+}
+
+fn vendor(at: &At<'_>, text: &str) -> Option<VendorId> {
+    VendorId::parse(text).map_err(|error| at.bad(error.to_string(), "acme-analytics")).ok()
+}
+
+fn mode(written: Option<written::Mode>) -> Mode {
+    match written {
+        Some(written::Mode::Enforce) | None => Mode::Enforce,
+        Some(written::Mode::Observe) => Mode::Observe,
+    }
+}
+
+fn journey(at: &At<'_>, written: &[String]) -> Vec<String> {
+    written.iter().enumerate().map(|(i, text)| values::line(&at.item(i), Some(text))).collect()
+}
+
+/// The first instant, and the first after the last day.
+fn days(at: &At<'_>, written: &written::Contract) -> (Option<UnixTime>, Option<UnixTime>) {
+    let read = |name: &str, date: &Option<written::Date>| match units::date(&date.as_ref()?.0) {
+        Ok(day) => Some(day),
+        Err(error) => {
+            at.key(name).bad(error.wrong, error.instead);
+            None
+        }
+    };
+    let (starts, ends) = (read("starts", &written.starts), read("ends", &written.ends));
+    if let (Some(first), Some(last)) = (starts, ends)
+        && last < first
+    {
+        at.key("ends").bad("is before starts: the contract would never be in force", "a day after starts");
+    }
+    (starts, ends.map(units::end_of))
+}
+
+fn ingress(at: &At<'_>, written: &written::Contract, ceiling: &ScopeSet, surroundings: &Surroundings<'_>) -> Routes {
+    let Some(routes) = written.ingress.as_deref() else { return Routes::default() };
+    if !routes.is_empty() && written.identity.is_none() {
+        let instead = "write identity: { issuer: …, audience: …, clients: […], jwks: { url: … } }";
+        at.key("identity").fault("is missing: without it no call on the ingress routes can be this vendor's", instead);
+    }
+    routes::ingress(&at.key("ingress"), routes, ceiling, surroundings)
+}
+
+fn egress(at: &At<'_>, written: &written::Contract, vendor: Option<&VendorId>) -> Routes {
+    let Some(egress) = &written.egress else { return Routes::default() };
+    let at = at.key("egress");
+    let upstream = match (&egress.upstream, vendor) {
+        (Some(upstream), Some(vendor)) => upstreams::vendor_upstream(&at.key("upstream"), vendor, upstream),
+        (Some(_) | None, Some(_) | None) => upstreams::unknown(),
+    };
+    match &egress.routes {
+        Some(routes) => routes::egress(&at.key("routes"), routes, &upstream),
+        None => Routes::default(),
+    }
+}

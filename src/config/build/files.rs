@@ -1,0 +1,88 @@
+//! Files that a config names: whether they are there, and not open to everyone.
+//!
+//! Reads no secret. A secret that is missing is a fault where the gateway is to run, and a warning where its config is only
+//! being checked, such as in a pipeline that has no business holding keys.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::source::At;
+
+/// Who else may be able to read a secret.
+#[derive(Clone, Copy)]
+pub(super) enum Readers {
+    /// Its owner alone.
+    Owner,
+    /// Its group too, as where an orchestrator mounts it.
+    Group,
+}
+
+/// A file that is not for everyone.
+pub(super) fn secret(at: &At<'_>, text: &str, readers: Readers, instead: impl Fn(&Path) -> String) -> PathBuf {
+    let path = at.file_path(text);
+    match std::fs::metadata(&path) {
+        Ok(found) if !found.is_file() => at.bad("must be a file", ""),
+        Ok(found) if is_open(&found, readers) => {
+            at.fault(format!("{} can be read by others", path.display()), format!("run chmod 600 {}", path.display()));
+        }
+        Ok(_) => {}
+        Err(error) => at.missing_secret(format!("cannot read {}: {error}", path.display()), instead(&path)),
+    }
+    path
+}
+
+/// A file that need not be secret, but is kept beside those that are.
+pub(super) fn beside_secrets(at: &At<'_>, text: &str) -> PathBuf {
+    let path = at.file_path(text);
+    match std::fs::metadata(&path) {
+        Ok(found) if !found.is_file() => at.bad("must be a file", ""),
+        Ok(_) => {}
+        Err(error) => at.missing_secret(format!("cannot read {}: {error}", path.display()), "put a PEM file there"),
+    }
+    path
+}
+
+/// A JWKS file: public, so it must be there, and hold usable public keys only.
+pub(super) fn jwks(at: &At<'_>, text: &str) -> PathBuf {
+    const BYTES_MAX: u64 = 1024 * 1024;
+    let path = at.file_path(text);
+    let shown = path.display();
+    match std::fs::metadata(&path) {
+        Ok(found) if found.len() > BYTES_MAX => at.fault(format!("{shown} is larger than 1 MiB"), ""),
+        Ok(_) => check_jwks(at, &path),
+        Err(error) => at.fault(format!("cannot read {shown}: {error}"), "save the issuer's JWKS document there"),
+    }
+    path
+}
+
+fn check_jwks(at: &At<'_>, path: &Path) {
+    let shown = path.display();
+    let document: Option<serde_json::Value> =
+        std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let keys = document.as_ref().and_then(|document| document["keys"].as_array());
+    let Some(keys) = keys.filter(|keys| !keys.is_empty()) else {
+        at.fault(format!("{shown} is no JWKS document with keys"), "save the issuer's JWKS document there");
+        return;
+    };
+    let private = |key: &serde_json::Value| ["d", "k", "p", "q"].iter().any(|member| key.get(member).is_some());
+    if keys.iter().any(private) {
+        at.fault(
+            format!("{shown} holds a private or symmetric key"),
+            "keep only the public keys, and replace the one that was exposed",
+        );
+    }
+}
+
+#[cfg(unix)]
+fn is_open(found: &std::fs::Metadata, readers: Readers) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let others = match readers {
+        Readers::Owner => 0o077,
+        Readers::Group => 0o007,
+    };
+    found.permissions().mode() & others != 0
+}
+
+#[cfg(not(unix))]
+fn is_open(_: &std::fs::Metadata, _: Readers) -> bool {
+    false
+}

@@ -1,0 +1,92 @@
+//! `limits:`
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
+
+use super::values;
+use crate::bounds::{
+    BYTES_PER_MINUTE_DEFAULT, CONCURRENCY_DEFAULT, RECORDS_PER_MINUTE_DEFAULT, REQUESTS_PER_SECOND_DEFAULT, WINDOW_MAX,
+};
+use crate::config::file;
+use crate::config::file::contract as written;
+use crate::config::source::At;
+use crate::config::units;
+use crate::meter::{Budget, Limits, Over, Rate};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A vendor's limits: what is not written is filled in.
+pub(super) fn of_vendor(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
+    let limits = of_route(at, written);
+    let budget =
+        |count: u64| NonZeroU64::new(count).map(|budget| Budget { budget, window: MINUTE, over: Over::Refuse });
+    Limits {
+        requests: limits.requests.or_else(default_rate),
+        concurrency: limits.concurrency.or(NonZeroU32::new(CONCURRENCY_DEFAULT)),
+        records: limits.records.or_else(|| budget(RECORDS_PER_MINUTE_DEFAULT)),
+        bytes: limits.bytes.or_else(|| budget(BYTES_PER_MINUTE_DEFAULT)),
+    }
+}
+
+/// A route's limits: only what is written.
+pub(super) fn of_route(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
+    let Some(written) = written else { return Limits::default() };
+    Limits {
+        requests: written.requests.as_ref().and_then(|requests| rate(&at.key("requests"), requests)),
+        concurrency: written.concurrency.and_then(NonZeroU32::new),
+        records: written.records.as_ref().and_then(|records| self::records(&at.key("records"), records)),
+        bytes: written.bytes.as_ref().and_then(|bytes| self::bytes(&at.key("bytes"), bytes)),
+    }
+}
+
+fn default_rate() -> Option<Rate> {
+    let count = NonZeroU32::new(REQUESTS_PER_SECOND_DEFAULT)?;
+    Some(Rate { count, per: Duration::from_secs(1), burst: count })
+}
+
+fn rate(at: &At<'_>, written: &written::Requests) -> Option<Rate> {
+    let rate = match units::rate(&written.rate.as_ref()?.0) {
+        Ok(rate) => rate,
+        Err(error) => {
+            at.key("rate").bad(error.wrong, error.instead);
+            return None;
+        }
+    };
+    let a_second = u64::from(rate.count).div_ceil(rate.per.as_secs().max(1));
+    let burst = written.burst.map_or(a_second, u64::from);
+    let burst = NonZeroU32::new(u32::try_from(burst).unwrap_or(u32::MAX))?;
+    Some(Rate { count: NonZeroU32::new(rate.count)?, per: rate.per, burst })
+}
+
+fn records(at: &At<'_>, written: &written::Records) -> Option<Budget> {
+    let window = window(at, written.window.as_ref())?;
+    Some(Budget { budget: NonZeroU64::new(written.budget?)?, window, over: over(written.over) })
+}
+
+fn bytes(at: &At<'_>, written: &written::Bytes) -> Option<Budget> {
+    let window = window(at, written.window.as_ref());
+    match units::size(&written.budget.as_ref()?.0) {
+        Ok(budget) => Some(Budget { budget: NonZeroU64::new(budget)?, window: window?, over: over(written.over) }),
+        Err(error) => {
+            at.key("budget").bad(error.wrong, error.instead);
+            None
+        }
+    }
+}
+
+fn window(at: &At<'_>, written: Option<&file::Duration>) -> Option<Duration> {
+    let at = at.key("window");
+    let window = values::duration(&at, written, WINDOW_MAX)?;
+    if window < Duration::from_secs(1) {
+        at.bad("must be at least 1s", "1s");
+    }
+    Some(window)
+}
+
+fn over(written: Option<written::Over>) -> Over {
+    match written {
+        Some(written::Over::Refuse) | None => Over::Refuse,
+        Some(written::Over::Sever) => Over::Sever,
+        Some(written::Over::Kill) => Over::Kill,
+    }
+}

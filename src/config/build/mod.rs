@@ -1,0 +1,73 @@
+//! From what was written to what is meant: one file per section, every fault on the way reported.
+//!
+//! A builder always goes on: where a value is wrong it reports, takes a harmless one in its place, and looks at the rest.
+//! What it makes is only used when nothing was reported.
+
+mod across;
+mod contract;
+mod files;
+mod identity;
+mod limits;
+mod listeners;
+mod operators;
+mod routes;
+mod rules;
+mod upstreams;
+mod values;
+
+pub(super) use across::check_vendors;
+pub(super) use contract::{Surroundings, contract};
+pub(super) use listeners::listeners;
+pub(super) use operators::operators;
+pub(super) use upstreams::upstreams;
+
+use super::file;
+use super::settings::{Drain, Keys, Log, LogFormat, LogLevel, State};
+use super::source::At;
+use crate::bounds::{DRAIN_DEADLINE, DRAIN_DEADLINE_MAX};
+
+/// `state:`
+pub(super) fn state(at: &At<'_>, written: Option<&file::State>) -> State {
+    let at = at.key("path");
+    let path = written.and_then(|state| state.path.as_deref()).unwrap_or_default();
+    if path.is_empty() {
+        at.bad("must name a folder", "/var/lib/vendorgate");
+    }
+    let path = at.file_path(path);
+    if path.exists() && !path.is_dir() {
+        at.bad("must be a folder, and is a file", "/var/lib/vendorgate");
+    }
+    State { path }
+}
+
+/// `keys:`
+pub(super) fn keys(at: &At<'_>, written: Option<&file::Keys>) -> Keys {
+    let at = at.key("master");
+    let master = written.and_then(|keys| keys.master.as_deref());
+    let generate =
+        |path: &std::path::Path| format!("make one with `vendorgate keys generate --out {}`", path.display());
+    Keys { master: master.map(|text| files::secret(&at, text, files::Readers::Owner, generate)) }
+}
+
+/// `drain:`
+pub(super) fn drain(at: &At<'_>, written: Option<&file::Drain>) -> Drain {
+    let deadline = written.and_then(|drain| drain.deadline.as_ref());
+    let deadline = values::duration(&at.key("deadline"), deadline, DRAIN_DEADLINE_MAX).unwrap_or(DRAIN_DEADLINE);
+    Drain { deadline }
+}
+
+/// `log:`
+pub(super) fn log(written: Option<&file::Log>) -> Log {
+    let format = match written.and_then(|log| log.format) {
+        Some(file::LogFormat::Json) | None => LogFormat::Json,
+        Some(file::LogFormat::Human) => LogFormat::Human,
+    };
+    let level = match written.and_then(|log| log.level) {
+        Some(file::LogLevel::Error) => LogLevel::Error,
+        Some(file::LogLevel::Warn) => LogLevel::Warn,
+        Some(file::LogLevel::Info) | None => LogLevel::Info,
+        Some(file::LogLevel::Debug) => LogLevel::Debug,
+        Some(file::LogLevel::Trace) => LogLevel::Trace,
+    };
+    Log { format, level }
+}

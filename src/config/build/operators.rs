@@ -1,0 +1,58 @@
+//! `operators.yaml`
+
+use crate::config::file;
+use crate::config::settings::{Operator, Role};
+use crate::config::source::At;
+
+/// The operators of a file.
+pub(in crate::config) fn operators(at: &At<'_>, written: &file::Operators) -> Vec<Operator> {
+    let at = at.key("operators");
+    let mut operators: Vec<Operator> = Vec::new();
+    for (i, operator) in written.operators.iter().flatten().enumerate() {
+        let at = at.item(i);
+        let Some(operator) = self::operator(&at, operator) else { continue };
+        if operators.iter().any(|earlier| earlier.name == operator.name) {
+            at.key("name").bad("stands twice: the audit trail could not tell them apart", "another name");
+        }
+        if operators.iter().any(|earlier| earlier.token_sha256 == operator.token_sha256) {
+            at.key("token_sha256")
+                .fault("is another operator's token too", "make one for each with `vendorgate operators add`");
+        }
+        operators.push(operator);
+    }
+    operators
+}
+
+fn operator(at: &At<'_>, written: &file::Operator) -> Option<Operator> {
+    let name = written.name.clone()?;
+    if !Operator::is_name(&name) {
+        at.key("name").bad("must be 1 to 64 of letters, digits, '-', '_', '.' and '@'", "alice");
+    }
+    let token_sha256 = hash(&at.key("token_sha256"), written.token_sha256.as_deref()?)?;
+    Some(Operator { name, role: role(written.role?), token_sha256 })
+}
+
+fn role(written: file::Role) -> Role {
+    match written {
+        file::Role::Viewer => Role::Viewer,
+        file::Role::Operator => Role::Operator,
+        file::Role::Admin => Role::Admin,
+        file::Role::Privacy => Role::Privacy,
+    }
+}
+
+/// Does not show what was written: it may be the token itself.
+fn hash(at: &At<'_>, text: &str) -> Option<[u8; 32]> {
+    let mut hash = [0; 32];
+    let nibble = |b: &u8| char::from(*b).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digits: Option<Vec<u8>> = text.as_bytes().iter().map(nibble).collect();
+    let Some(digits) = digits.filter(|digits| digits.len() == 64) else {
+        let instead = "make a token and its hash with `vendorgate operators add NAME --role ROLE`";
+        at.fault_unshown("must be 64 hexadecimal digits, the SHA-256 of the token", instead);
+        return None;
+    };
+    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = pair[0] << 4 | pair[1];
+    }
+    Some(hash)
+}

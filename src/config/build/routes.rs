@@ -1,0 +1,169 @@
+//! `ingress:` and `egress.routes:`
+
+use std::sync::Arc;
+
+use super::contract::Surroundings;
+use super::rules::{Towards, field, related, rules};
+use super::{limits, upstreams, values};
+use crate::bounds::ROUTES_MAX;
+use crate::config::contract::{Route, Routes};
+use crate::config::file::route::{EgressRoute, IngressRoute};
+use crate::config::nearest::nearest;
+use crate::config::source::At;
+use crate::model::{FieldPath, ScopeSet, Step};
+use crate::pii::Rules;
+use crate::route::{Conflict, Overlap, RoutePattern};
+use crate::upstream;
+
+/// `ingress:`
+pub(super) fn ingress(
+    at: &At<'_>,
+    written: &[IngressRoute],
+    ceiling: &ScopeSet,
+    surroundings: &Surroundings<'_>,
+) -> Routes {
+    let route = |(i, route): (usize, &IngressRoute)| ingress_route(&at.item(i), route, ceiling, surroundings);
+    table(at, written.iter().enumerate().map(route).collect())
+}
+
+/// `egress.routes:`
+pub(super) fn egress(at: &At<'_>, written: &[EgressRoute], upstream: &Arc<upstream::Settings>) -> Routes {
+    if written.is_empty() {
+        at.fault("must list at least one route: nothing else is sent", "write - route: POST /v2/events");
+    }
+    let route = |(i, route): (usize, &EgressRoute)| egress_route(&at.item(i), route, upstream);
+    table(at, written.iter().enumerate().map(route).collect())
+}
+
+fn ingress_route(
+    at: &At<'_>,
+    written: &IngressRoute,
+    ceiling: &ScopeSet,
+    surroundings: &Surroundings<'_>,
+) -> Option<Route> {
+    let pattern = written.route.as_deref().and_then(|text| pattern(&at.key("route"), text));
+    let scopes = written.scopes.as_deref().map(|scopes| route_scopes(&at.key("scopes"), scopes, ceiling));
+    let upstream = written.upstream.as_deref().map(|name| upstream_named(&at.key("upstream"), name, surroundings));
+    let request = rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream);
+    let response = rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller);
+    let response = counted(at, written.records.as_deref(), written.subject.as_deref(), response);
+    let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
+    check_counted(&at.key("limits").key("records"), limits.records.is_some(), &response);
+    Some(Route { pattern: pattern?, scopes: scopes?, upstream: upstream?, limits, request, response })
+}
+
+fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Settings>) -> Option<Route> {
+    let pattern = written.route.as_deref().and_then(|text| pattern(&at.key("route"), text));
+    let request = rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream);
+    let request = counted(at, written.records.as_deref(), written.subject.as_deref(), request);
+    let response = rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller);
+    let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
+    check_counted(&at.key("limits").key("records"), limits.records.is_some(), &request);
+    let (upstream, scopes) = (Arc::clone(upstream), ScopeSet::default());
+    Some(Route { pattern: pattern?, scopes, upstream, limits, request, response })
+}
+
+fn pattern(at: &At<'_>, text: &str) -> Option<RoutePattern> {
+    RoutePattern::parse(text).map_err(|error| at.bad(error.to_string(), "GET /v1/customers/{id}")).ok()
+}
+
+fn route_scopes(at: &At<'_>, written: &[String], ceiling: &ScopeSet) -> ScopeSet {
+    let scopes = values::scopes(at, written);
+    let all: Vec<&str> = ceiling.iter().map(|scope| scope.as_str()).collect();
+    for (i, text) in written.iter().enumerate().filter(|(_, text)| !text.is_empty() && !all.contains(&text.as_str())) {
+        let instead = match nearest(text, all.iter().copied()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("add {text} to the contract's scopes, or take it out here"),
+        };
+        at.item(i).fault(format!("is not in the contract's scopes (got {text}): no token could ever pass"), instead);
+    }
+    scopes
+}
+
+fn upstream_named(at: &At<'_>, name: &str, surroundings: &Surroundings<'_>) -> Arc<upstream::Settings> {
+    let Some(upstreams) = surroundings.upstreams else { return upstreams::unknown() };
+    if let Some(upstream) = upstreams.get(name) {
+        return Arc::clone(upstream);
+    }
+    let instead = match nearest(name, upstreams.keys().map(String::as_str)) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("add {name} to upstreams of the main file"),
+    };
+    at.fault(format!("no such upstream (got {name})"), instead);
+    upstreams::unknown()
+}
+
+/// Puts the route's `records` and `subject` among the rules of the body that they are about.
+fn counted(at: &At<'_>, records: Option<&str>, subject: Option<&str>, mut rules: Rules) -> Rules {
+    rules.records = records.and_then(|text| records_path(&at.key("records"), text));
+    rules.subject = subject.and_then(|text| field(&at.key("subject"), text));
+    if let (Some(records), Some(subject)) = (&rules.records, &rules.subject)
+        && !(related(records, subject) && reaches(records, subject))
+    {
+        at.key("subject").bad(format!("stands in no record of {records}"), format!("{records}.id"));
+    }
+    if let (Some(records), Some(only)) = (&rules.records, &rules.only)
+        && !only.iter().any(|kept| related(kept, records))
+    {
+        at.key("records").bad("can count nothing: only drops them", "records of a field that only keeps");
+    }
+    rules
+}
+
+/// A subject without descendants must be at least as deep as its record.
+fn reaches(records: &FieldPath, subject: &FieldPath) -> bool {
+    let anywhere = |path: &FieldPath| path.steps().iter().any(|step| matches!(step, Step::Descendant(_)));
+    anywhere(records) || anywhere(subject) || subject.steps().len() >= records.steps().len()
+}
+
+fn records_path(at: &At<'_>, text: &str) -> Option<FieldPath> {
+    let path = field(at, text)?;
+    match path.steps().last() {
+        None | Some(Step::Elements | Step::Members) => Some(path),
+        Some(Step::Name(_) | Step::Index(_) | Step::Descendant(_)) => {
+            at.bad("must end in [*], .* or be $: records are elements, not a field", format!("{path}[*]"));
+            None
+        }
+    }
+}
+
+fn check_counted(at: &At<'_>, limited: bool, rules: &Rules) {
+    if limited && rules.records.is_none() {
+        at.fault(
+            "can never be reached: the route counts no records",
+            "write records: \"$.customers[*]\" beside limits",
+        );
+    }
+}
+
+/// The look-up table of the routes that could be read; the others have been reported.
+fn table(at: &At<'_>, routes: Vec<Option<Route>>) -> Routes {
+    if routes.len() > ROUTES_MAX {
+        at.fault(
+            format!("has more than {ROUTES_MAX} routes"),
+            "use captures: {name} for a segment, {*rest} for the tail",
+        );
+    }
+    let (places, routes): (Vec<usize>, Vec<Route>) =
+        routes.into_iter().enumerate().filter_map(|(i, route)| Some((i, route?))).unzip();
+    let names: Vec<String> = routes.iter().map(|route| route.pattern.to_string()).collect();
+    Routes::new(routes).unwrap_or_else(|conflicts| {
+        for conflict in conflicts {
+            say_conflict(at, &places, &names, &conflict);
+        }
+        Routes::default()
+    })
+}
+
+fn say_conflict(at: &At<'_>, places: &[usize], names: &[String], conflict: &Conflict) {
+    let (first, second) = (conflict.first.get(), conflict.second.get());
+    let here = at.item(places[second]).key("route");
+    let there = at.item(places[first]).key("route").line_shown();
+    match conflict.overlap {
+        Overlap::Same => here.fault(format!("is the same route as {} ({there})", names[first]), "take one of them out"),
+        Overlap::Ambiguous => here.fault(
+            format!("overlaps with {} ({there}), and neither is the narrower one", names[first]),
+            "make one of them narrower in every segment, or give them different methods",
+        ),
+    }
+}

@@ -1,0 +1,297 @@
+//! `request:` and `response:` of a route: which values are treated how, and what is counted.
+
+use std::num::NonZeroU64;
+
+use crate::config::file::route::{Coarser, Format as WrittenFormat, PiiRule, Side, Treatment as As, ValueType as Type};
+use crate::config::nearest::nearest;
+use crate::config::source::At;
+use crate::model::{FieldPath, Step};
+use crate::pii::{Class, Format, Generalize, Place, Rule, Rules, Treatment, ValueType};
+use crate::route::RoutePattern;
+
+/// Header fields that the gateway itself must read or write; a treatment would break the message.
+const FRAMING_HEADERS: [&str; 12] = [
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "expect",
+];
+
+/// Which side of an exchange the rules are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Towards {
+    /// The request.
+    Upstream,
+    /// The response.
+    Caller,
+}
+
+/// One side's rules.
+pub(super) fn rules(at: &At<'_>, written: Option<&Side>, pattern: Option<&RoutePattern>, towards: Towards) -> Rules {
+    let Some(written) = written else { return Rules::default() };
+    let mut rules = Rules { only: only(&at.key("only"), written.only.as_deref()), ..Rules::default() };
+    let at = at.key("pii");
+    for (i, line) in written.pii.iter().flatten().enumerate() {
+        let at = at.item(i);
+        if let Some(rule) = rule(&at, line, pattern, towards) {
+            check_reached(&at, &rule, &rules);
+            rules.treat.push(rule);
+        }
+    }
+    rules
+}
+
+/// A path of the body.
+pub(super) fn field(at: &At<'_>, text: &str) -> Option<FieldPath> {
+    FieldPath::parse(text).map_err(|error| at.bad(error.to_string(), "$.customers[*].email")).ok()
+}
+
+/// Whether some value can be selected by one path or stand below what the other selects.
+pub(super) fn related(left: &FieldPath, right: &FieldPath) -> bool {
+    for (left, right) in left.steps().iter().zip(right.steps()) {
+        match (left, right) {
+            // A descendant may stand at any depth: nothing can be excluded from here on.
+            (Step::Descendant(_), _) | (_, Step::Descendant(_)) => return true,
+            (Step::Name(left), Step::Name(right)) if left != right => return false,
+            (Step::Index(left), Step::Index(right)) if left != right => return false,
+            (Step::Name(_) | Step::Members, Step::Elements | Step::Index(_)) => return false,
+            (Step::Elements | Step::Index(_), Step::Name(_) | Step::Members) => return false,
+            (Step::Name(_) | Step::Members, Step::Name(_) | Step::Members) => {}
+            (Step::Elements | Step::Index(_), Step::Elements | Step::Index(_)) => {}
+        }
+    }
+    true
+}
+
+fn only(at: &At<'_>, written: Option<&[String]>) -> Option<Vec<FieldPath>> {
+    let written = written?;
+    if written.is_empty() {
+        at.fault("must list at least one field: an empty list would drop everything", "write [\"$.id\"]");
+    }
+    Some(written.iter().enumerate().filter_map(|(i, text)| field(&at.item(i), text)).collect())
+}
+
+fn rule(at: &At<'_>, line: &PiiRule, pattern: Option<&RoutePattern>, towards: Towards) -> Option<Rule> {
+    let place = place(at, line, pattern, towards);
+    let treatment = treatment(at, line);
+    let only_type = line.only_type.map(value_type);
+    if only_type.is_some() && !matches!(place, Some(Place::Field(_)) | None) {
+        at.key("type").fault("belongs to a field: other places hold only text", "take it out");
+    }
+    let (place, treatment) = (place?, treatment?);
+    if matches!((&place, &treatment), (Place::Segment(_), Treatment::Drop)) {
+        at.key("as").bad("would leave a gap in the path", "tokenize");
+    }
+    let class = class(at, line, &place)?;
+    Some(Rule { place, treatment, class, only_type })
+}
+
+fn place(at: &At<'_>, line: &PiiRule, pattern: Option<&RoutePattern>, towards: Towards) -> Option<Place> {
+    let written = [
+        ("field", &line.field),
+        ("query", &line.query),
+        ("header", &line.header),
+        ("cookie", &line.cookie),
+        ("segment", &line.segment),
+    ];
+    let mut named = written.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)));
+    let Some((name, text)) = named.next() else {
+        at.fault(
+            "must say where the value stands",
+            "write field: \"$.customers[*].email\", or query, header, cookie or segment",
+        );
+        return None;
+    };
+    if let Some((other, _)) = named.next() {
+        at.key(other).fault(format!("is a second place beside {name}"), "write a rule for each");
+        return None;
+    }
+    let at = at.key(name);
+    if text.is_empty() {
+        at.fault("must not be empty", "");
+        return None;
+    }
+    match name {
+        "field" => field(&at, text).map(Place::Field),
+        "query" => Some(Place::Query(text.into())),
+        "header" => header(&at, text).map(Place::Header),
+        "cookie" => Some(Place::Cookie(text.into())),
+        _ => segment(&at, text, pattern, towards).map(Place::Segment),
+    }
+}
+
+fn header(at: &At<'_>, text: &str) -> Option<Box<str>> {
+    let name = text.to_ascii_lowercase();
+    if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+        at.bad("must be the name of a header field", "x-customer-email");
+        return None;
+    }
+    if FRAMING_HEADERS.contains(&name.as_str()) {
+        at.bad("is a header that the message cannot be without", "the header that holds the value");
+        return None;
+    }
+    if name == "cookie" || name == "set-cookie" {
+        at.bad("is treated by the name of each cookie", "cookie: NAME in the place of header");
+        return None;
+    }
+    Some(name.into())
+}
+
+fn segment(at: &At<'_>, text: &str, pattern: Option<&RoutePattern>, towards: Towards) -> Option<Box<str>> {
+    if towards == Towards::Caller {
+        at.fault("stands in a request: a response has no path", "move the rule to request");
+        return None;
+    }
+    let pattern = pattern?;
+    if !pattern.capture_names().any(|name| name == text) {
+        let near = nearest(text, pattern.capture_names()).or_else(|| pattern.capture_names().next());
+        at.bad(format!("is no capture of {pattern}"), near.unwrap_or("a route with a {capture}"));
+        return None;
+    }
+    Some(text.into())
+}
+
+fn class(at: &At<'_>, line: &PiiRule, place: &Place) -> Option<Class> {
+    let Some(text) = &line.class else { return Some(class_of(place)) };
+    let at = at.key("class");
+    match line.treatment {
+        Some(As::Mask | As::Redact | As::Drop | As::Generalize) => {
+            at.fault("belongs to tokenize, hash and encrypt_format", "take it out");
+        }
+        Some(As::Tokenize | As::Hash | As::EncryptFormat) | None => {}
+    }
+    Class::parse(text).map_err(|error| at.bad(error.to_string(), class_of(place).as_str())).ok()
+}
+
+fn class_of(place: &Place) -> Class {
+    match place {
+        Place::Field(path) => Class::of_name(path.last_name().or_else(|| last_named(path)).unwrap_or_default()),
+        Place::Query(name) | Place::Header(name) | Place::Cookie(name) | Place::Segment(name) => Class::of_name(name),
+    }
+}
+
+/// The nearest name above: `$.emails[*]` holds values of the class `emails`.
+fn last_named(path: &FieldPath) -> Option<&str> {
+    path.steps().iter().rev().find_map(|step| match step {
+        Step::Name(name) | Step::Descendant(name) => Some(&**name),
+        Step::Elements | Step::Members | Step::Index(_) => None,
+    })
+}
+
+fn treatment(at: &At<'_>, line: &PiiRule) -> Option<Treatment> {
+    let written = line.treatment?;
+    let card = line.format == Some(WrittenFormat::Card);
+    let ends = written == As::Mask || (written == As::EncryptFormat && card);
+    let ends_belong = "mask, and to encrypt_format of a card";
+    for (name, is_written, belongs, to) in [
+        ("keep_first", line.keep_first.is_some(), ends, ends_belong),
+        ("keep_last", line.keep_last.is_some(), ends, ends_belong),
+        ("format", line.format.is_some(), written == As::EncryptFormat, "encrypt_format"),
+        ("to", line.to.is_some(), written == As::Generalize, "generalize"),
+        ("size", line.size.is_some(), written == As::Generalize, "generalize"),
+    ] {
+        if is_written && !belongs {
+            at.key(name).fault(format!("belongs to {to}"), "take it out, or write another treatment");
+        }
+    }
+    match written {
+        As::Tokenize => Some(Treatment::Tokenize),
+        As::Hash => Some(Treatment::Hash),
+        As::EncryptFormat => format(at, line).map(Treatment::EncryptFormat),
+        As::Mask => {
+            let (keep_first, keep_last) = (line.keep_first.unwrap_or(0), line.keep_last.unwrap_or(0));
+            Some(Treatment::Mask { keep_first, keep_last })
+        }
+        As::Redact => Some(Treatment::Redact),
+        As::Drop => Some(Treatment::Drop),
+        As::Generalize => generalize(at, line).map(Treatment::Generalize),
+    }
+}
+
+/// A domain below 10^6 is refused (NIST SP 800-38G rev. 1): both ends and the check digit of a card leave 10^5.
+fn format(at: &At<'_>, line: &PiiRule) -> Option<Format> {
+    match line.format.unwrap_or(WrittenFormat::Digits) {
+        WrittenFormat::Digits => Some(Format::Digits),
+        WrittenFormat::Phone => Some(Format::Phone),
+        WrittenFormat::Card => {
+            let first = card_end(&at.key("keep_first"), line.keep_first, 6);
+            let last = card_end(&at.key("keep_last"), line.keep_last, 4);
+            if first == 6 && last == 4 {
+                at.fault(
+                    "keeps both ends of a card, which leaves 100000 values: anyone could try them all",
+                    "keep the first 6 or the last 4, or write as: mask",
+                );
+            }
+            Some(Format::Card { keep_first: first, keep_last: last })
+        }
+    }
+}
+
+fn card_end(at: &At<'_>, written: Option<u16>, allowed: u8) -> u8 {
+    match written {
+        None => 0,
+        Some(kept) if kept == u16::from(allowed) => allowed,
+        Some(_) => {
+            at.bad(format!("of a card must be {allowed}"), allowed.to_string());
+            0
+        }
+    }
+}
+
+fn generalize(at: &At<'_>, line: &PiiRule) -> Option<Generalize> {
+    let Some(to) = line.to else {
+        at.fault("must say what generalize makes of the value", "write to: year, prefix or bucket");
+        return None;
+    };
+    match (to, line.size) {
+        (Coarser::Year, None) => Some(Generalize::Year),
+        (Coarser::Year, Some(_)) => {
+            at.key("size").fault("belongs to prefix and bucket", "take it out");
+            None
+        }
+        (Coarser::Prefix | Coarser::Bucket, None) => {
+            at.fault("must say how many characters, or how wide", "write size: 10");
+            None
+        }
+        (Coarser::Prefix, Some(size)) => match u16::try_from(size) {
+            Ok(size) => Some(Generalize::Prefix(size)),
+            Err(_) => {
+                at.key("size").bad("of a prefix must be at most 65535", "3");
+                None
+            }
+        },
+        (Coarser::Bucket, Some(size)) => NonZeroU64::new(size).map(Generalize::Bucket),
+    }
+}
+
+fn value_type(written: Type) -> ValueType {
+    match written {
+        Type::String => ValueType::String,
+        Type::Number => ValueType::Number,
+        Type::Boolean => ValueType::Boolean,
+        Type::Object => ValueType::Object,
+        Type::Array => ValueType::Array,
+    }
+}
+
+/// A rule that never takes effect gives a false sense of safety.
+fn check_reached(at: &At<'_>, rule: &Rule, earlier: &Rules) {
+    let same =
+        |other: &Rule| other.place == rule.place && (other.only_type.is_none() || other.only_type == rule.only_type);
+    if earlier.treat.iter().any(same) {
+        at.fault("is never reached: an earlier rule selects the same values", "take one of them out");
+    }
+    if let (Place::Field(path), Some(only)) = (&rule.place, &earlier.only)
+        && !only.iter().any(|kept| related(kept, path))
+    {
+        at.key("field").bad("is never reached: only drops it", "it into only too, or take the rule out");
+    }
+}

@@ -1,0 +1,112 @@
+//! `upstreams:` and a contract's `egress.upstream`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::values;
+use crate::bounds::{CONNECT_DEADLINE, RESPONSE_DEADLINE, UPSTREAM_DEADLINE_MAX};
+use crate::config::file;
+use crate::config::file::route::VendorUpstream;
+use crate::config::source::At;
+use crate::model::{UpstreamId, VendorId};
+use crate::upstream::{BaseUrl, BaseUrlError, Networks, Scheme, Settings};
+
+/// The internal APIs by name.
+pub(in crate::config) type Upstreams = BTreeMap<String, Arc<Settings>>;
+
+/// `upstreams:`
+pub(in crate::config) fn upstreams(at: &At<'_>, written: Option<&BTreeMap<String, file::Upstream>>) -> Upstreams {
+    let mut upstreams = Upstreams::new();
+    for (name, upstream) in written.into_iter().flatten() {
+        let at = at.key(name);
+        match UpstreamId::parse(name) {
+            Err(error) => at.fault(format!("the name of an upstream {error}"), "rename it"),
+            Ok(id) => {
+                let base = upstream.url.as_deref().map_or_else(unknown_base, |text| base_url(&at.key("url"), text));
+                let deadlines = deadlines(&at, upstream.connect_timeout.as_ref(), upstream.response_timeout.as_ref());
+                upstreams.insert(name.clone(), Arc::new(settings(id, base, deadlines, Networks::Any)));
+            }
+        }
+    }
+    upstreams
+}
+
+/// A contract's `egress.upstream`.
+pub(super) fn vendor_upstream(at: &At<'_>, vendor: &VendorId, written: &VendorUpstream) -> Arc<Settings> {
+    let listed = networks(&at.key("allow_networks"), written.allow_networks.as_deref().unwrap_or_default());
+    let networks = Networks::PublicAnd(listed.into());
+    let base = written.url.as_deref().map_or_else(unknown_base, |text| base_url(&at.key("url"), text));
+    if written.url.is_some() {
+        check_reachable(&at.key("url"), &base, &networks);
+    }
+    let deadlines = deadlines(at, written.connect_timeout.as_ref(), written.response_timeout.as_ref());
+    // A vendor's id is an upstream's id: both have one alphabet.
+    let id = UpstreamId::parse(vendor.as_str()).unwrap_or_else(|_| unknown_id());
+    Arc::new(settings(id, base, deadlines, networks))
+}
+
+/// What stands for an upstream that could not be read, or is not looked for.
+pub(super) fn unknown() -> Arc<Settings> {
+    Arc::new(settings(unknown_id(), unknown_base(), (CONNECT_DEADLINE, RESPONSE_DEADLINE), Networks::Any))
+}
+
+fn unknown_id() -> UpstreamId {
+    UpstreamId::parse("unknown").expect("a constant id")
+}
+
+fn unknown_base() -> BaseUrl {
+    BaseUrl::parse("http://upstream.invalid").expect("a constant URL")
+}
+
+fn settings(id: UpstreamId, base: BaseUrl, deadlines: (Duration, Duration), networks: Networks) -> Settings {
+    let (connect_deadline, response_deadline) = deadlines;
+    Settings { id, base, connect_deadline, response_deadline, networks }
+}
+
+fn deadlines(at: &At<'_>, connect: Option<&file::Duration>, response: Option<&file::Duration>) -> (Duration, Duration) {
+    let read = |name: &str, written, default| {
+        values::duration(&at.key(name), written, UPSTREAM_DEADLINE_MAX).unwrap_or(default)
+    };
+    (read("connect_timeout", connect, CONNECT_DEADLINE), read("response_timeout", response, RESPONSE_DEADLINE))
+}
+
+fn base_url(at: &At<'_>, text: &str) -> BaseUrl {
+    BaseUrl::parse(text).unwrap_or_else(|error| {
+        match error {
+            BaseUrlError::UserInfo => {
+                at.fault_unshown(error.to_string(), "take it out of the URL, and change the password")
+            }
+            BaseUrlError::Query | BaseUrlError::Fragment => at.bad(error.to_string(), "the URL up to there"),
+            BaseUrlError::Scheme | BaseUrlError::Unreadable => at.bad(error.to_string(), "http://127.0.0.1:9000"),
+        }
+        unknown_base()
+    })
+}
+
+/// What leaves to a vendor goes under TLS, unless it stays in a network that the contract names.
+fn check_reachable(at: &At<'_>, base: &BaseUrl, networks: &Networks) {
+    let listed = match networks {
+        Networks::Any => true,
+        Networks::PublicAnd(listed) => !listed.is_empty(),
+    };
+    if let Some(address) = base.address().filter(|address| !networks.permit(*address)) {
+        let net = if address.is_ipv4() { format!("{address}/32") } else { format!("{address}/128") };
+        at.bad("is not a public address", format!("allow_networks: [\"{net}\"] beside it if it is meant"));
+    } else if base.scheme() == Scheme::Http && !listed {
+        at.bad("would send data to the vendor in clear", "https://…, or allow_networks for a private network");
+    }
+}
+
+fn networks(at: &At<'_>, written: &[String]) -> Vec<ipnet::IpNet> {
+    let mut networks = Vec::new();
+    for (i, text) in written.iter().enumerate() {
+        match text.parse::<ipnet::IpNet>() {
+            Ok(net) if net.prefix_len() == 0 => at.item(i).bad("would allow every address", "10.2.0.0/16"),
+            Ok(net) if net.trunc() != net => at.item(i).bad("has bits beyond its prefix", net.trunc().to_string()),
+            Ok(net) => networks.push(net),
+            Err(_) => at.item(i).bad("must be a network in CIDR form", "10.2.0.0/16"),
+        }
+    }
+    networks
+}

@@ -1,0 +1,280 @@
+//! Reads a configuration from its files: the only part of this room that touches the file system for more than a look.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use super::build::{self, Surroundings};
+use super::contract::Contract;
+use super::environment::{Environment, fill_tree, report_unset};
+use super::fault::{Faults, Severity};
+use super::file;
+use super::schema::{Document, schema};
+use super::settings::{ClientCertificate, Config, Listeners, Operator};
+use super::shape::sound;
+use super::source::{At, Report, Source};
+use super::tree::{self, Place, Value};
+use crate::bounds::{CONFIG_FILE_BYTES_MAX, CONTRACTS_MAX};
+
+/// How to read a configuration.
+#[derive(Clone, Copy)]
+pub struct Loader<'a> {
+    /// Where `${NAME}` comes from.
+    pub environment: Environment<'a>,
+    /// What a missing key or certificate is: a fault where the gateway is to run, a warning where there is no need of secrets.
+    pub missing_secrets: Severity,
+}
+
+/// A configuration without faults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// What to run on.
+    pub config: Config,
+    /// What may be wrong where the gateway is to run.
+    pub warnings: Faults,
+}
+
+/// A contract as it was read, with its place for faults.
+struct ContractFile {
+    source: Source,
+    written: file::contract::Contract,
+}
+
+impl Loader<'_> {
+    /// Reads the main file and all that it names.
+    ///
+    /// # Errors
+    /// Every fault of every file at once, and the warnings among them.
+    pub fn load(&self, main: &Path) -> Result<Loaded, Faults> {
+        let report = Report::new(self.missing_secrets);
+        let config = self.read_main(main, &report);
+        finish(report, config, main).map(|(config, warnings)| Loaded { config, warnings })
+    }
+
+    /// Reads one contract by itself: the upstreams that it names are not looked for.
+    ///
+    /// # Errors
+    /// Every fault of the file at once.
+    pub fn load_contract(&self, path: &Path) -> Result<Contract, Faults> {
+        let report = Report::new(self.missing_secrets);
+        let contract = self.read_contract(path, &report).and_then(|file| {
+            let surroundings = Surroundings { upstreams: None, client_ca: None };
+            build::contract(&file.source.root(&report), &file.written, &surroundings)
+        });
+        finish(report, contract, path).map(|(contract, _)| contract)
+    }
+
+    /// Reads the operators' file by itself.
+    ///
+    /// # Errors
+    /// Every fault of the file at once.
+    pub fn load_operators(&self, path: &Path) -> Result<Vec<Operator>, Faults> {
+        let report = Report::new(self.missing_secrets);
+        let read = self.read::<file::Operators>(path, Document::Operators, &report);
+        let operators = read.map(|(source, written)| build::operators(&source.root(&report), &written));
+        finish(report, operators, path).map(|(operators, _)| operators)
+    }
+
+    /// The operators' file that the main file names, whether or not it is there yet.
+    ///
+    /// # Errors
+    /// The faults of the main file's shape, or that it names none.
+    pub fn operators_file(&self, main: &Path) -> Result<PathBuf, Faults> {
+        let report = Report::new(self.missing_secrets);
+        let named = self.read::<file::Main>(main, Document::Config, &report).and_then(|(source, written)| {
+            let at = source.root(&report).key("listeners").key("admin").key("operators");
+            let named = written.listeners?.admin.and_then(|admin| admin.operators);
+            if named.is_none() {
+                at.fault("is missing: no file of operators is named", "write operators: operators.yaml");
+            }
+            named.map(|text| at.file_path(&text))
+        });
+        finish(report, named, main).map(|(path, _)| path)
+    }
+
+    fn read_main(&self, path: &Path, report: &Report) -> Option<Config> {
+        let (source, written) = self.read::<file::Main>(path, Document::Config, report)?;
+        let at = source.root(report);
+        let listeners = build::listeners(&at.key("listeners"), written.listeners.as_ref());
+        let upstreams = build::upstreams(&at.key("upstreams"), written.upstreams.as_ref());
+        let keys = build::keys(&at.key("keys"), written.keys.as_ref());
+        let client_ca = listeners
+            .ingress
+            .as_ref()
+            .map(|listener| listener.tls.as_ref().is_some_and(|tls| tls.client != ClientCertificate::None));
+        let files = self.read_contracts(&at, written.contracts.as_deref(), report);
+        let surroundings = Surroundings { upstreams: Some(&upstreams), client_ca };
+        let contracts = contracts(&files, report, &surroundings, keys.master.is_some());
+        let operators = self.read_operators(&at, written.listeners.as_ref(), report);
+        check_operators(&at, &listeners, &operators);
+        Some(Config {
+            state: build::state(&at.key("state"), written.state.as_ref()),
+            drain: build::drain(&at.key("drain"), written.drain.as_ref()),
+            log: build::log(written.log.as_ref()),
+            upstreams: upstreams.into_values().collect(),
+            listeners,
+            keys,
+            contracts,
+            operators,
+        })
+    }
+
+    fn read_operators(&self, at: &At<'_>, listeners: Option<&file::Listeners>, report: &Report) -> Vec<Operator> {
+        let admin = listeners.and_then(|listeners| listeners.admin.as_ref());
+        let Some(text) = admin.and_then(|admin| admin.operators.as_deref()) else { return Vec::new() };
+        let at = at.key("listeners").key("admin").key("operators");
+        let path = at.file_path(text);
+        if !path.is_file() {
+            at.bad(
+                format!("no such file: {}", path.display()),
+                "operators.yaml, made by `vendorgate operators add NAME --role operator`",
+            );
+            return Vec::new();
+        }
+        let read = self.read::<file::Operators>(&path, Document::Operators, report);
+        read.map_or_else(Vec::new, |(source, written)| build::operators(&source.root(report), &written))
+    }
+
+    fn read_contracts(&self, at: &At<'_>, text: Option<&str>, report: &Report) -> Vec<ContractFile> {
+        let Some(text) = text else { return Vec::new() };
+        let at = at.key("contracts");
+        let paths = contract_paths(&at, text);
+        if paths.len() > CONTRACTS_MAX {
+            at.fault(format!("holds more than {CONTRACTS_MAX} files"), "split them over several gateways");
+        }
+        paths.iter().take(CONTRACTS_MAX).filter_map(|path| self.read_contract(path, report)).collect()
+    }
+
+    fn read_contract(&self, path: &Path, report: &Report) -> Option<ContractFile> {
+        let (source, written) = self.read(path, Document::Contract, report)?;
+        Some(ContractFile { source, written })
+    }
+
+    /// One file, without what was wrong in its shape; `None` when it cannot be read at all. All is reported.
+    fn read<T: DeserializeOwned>(&self, path: &Path, document: Document, report: &Report) -> Option<(Source, T)> {
+        let text = text_of(path, report)?;
+        let mut root = match tree::parse(&text) {
+            Ok(root) => root,
+            Err(unreadable) => {
+                report.file_fault(path, unreadable.place, unreadable.wrong, "");
+                return None;
+            }
+        };
+        if root.value == Value::Null {
+            report.file_fault(path, Place::default(), "is empty", "see `vendorgate schema` for what it can hold");
+            return None;
+        }
+        fill_tree(&mut root, self.environment);
+        let source = Source::new(path, text, root);
+        let at = source.root(report);
+        report_unset(&at, self.environment);
+        let shaped = sound(&at, &schema(document));
+        match serde_json::from_value(shaped) {
+            Ok(written) => Some((source, written)),
+            Err(error) => {
+                report.file_fault(path, Place::default(), format!("cannot be read: {error}"), "");
+                None
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Loader<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loader").field("missing_secrets", &self.missing_secrets).finish_non_exhaustive()
+    }
+}
+
+/// What was made is only handed out when nothing was wrong with it.
+fn finish<T>(report: Report, made: Option<T>, path: &Path) -> Result<(T, Faults), Faults> {
+    if made.is_none() && report.fatal_count() == 0 {
+        report.file_fault(path, Place::default(), "cannot be used", "report this: a fault was found and not named");
+    }
+    let faults = Faults::new(report.into_faults());
+    match made {
+        Some(made) if !faults.any_fatal() => Ok((made, faults)),
+        Some(_) | None => Err(faults),
+    }
+}
+
+fn contracts(
+    files: &[ContractFile],
+    report: &Report,
+    surroundings: &Surroundings<'_>,
+    has_master_key: bool,
+) -> Vec<std::sync::Arc<Contract>> {
+    let mut placed: Vec<(At<'_>, Contract)> = Vec::new();
+    for file in files {
+        let at = file.source.root(report);
+        if let Some(contract) = build::contract(&at, &file.written, surroundings) {
+            placed.push((at, contract));
+        }
+    }
+    build::check_vendors(&placed, has_master_key);
+    let mut contracts: Vec<_> = placed.into_iter().map(|(_, contract)| std::sync::Arc::new(contract)).collect();
+    contracts.sort_by(|left, right| left.vendor.cmp(&right.vendor));
+    contracts
+}
+
+/// An admin listener that nobody may use would make the kill switch unreachable by network.
+fn check_operators(at: &At<'_>, listeners: &Listeners, operators: &[Operator]) {
+    if listeners.admin.is_some() && operators.is_empty() {
+        let wrong = "names no operator: only probes, metrics and the Unix socket will work";
+        at.key("listeners").key("admin").warning(wrong, "run `vendorgate operators add NAME --role operator`");
+    }
+}
+
+fn text_of(path: &Path, report: &Report) -> Option<String> {
+    let place = Place::default();
+    match std::fs::metadata(path) {
+        Ok(found) if found.len() > CONFIG_FILE_BYTES_MAX => {
+            report.file_fault(path, place, format!("is larger than {CONFIG_FILE_BYTES_MAX} bytes"), "split it");
+            return None;
+        }
+        Ok(_) => {}
+        Err(error) => {
+            report.file_fault(path, place, format!("cannot be read: {error}"), "name the file with --config FILE");
+            return None;
+        }
+    }
+    match std::fs::read_to_string(path) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            report.file_fault(path, place, format!("cannot be read: {error}"), "");
+            None
+        }
+    }
+}
+
+/// The contract files of a folder in the order of their names, or the one file that is named.
+fn contract_paths(at: &At<'_>, text: &str) -> Vec<PathBuf> {
+    let path = at.file_path(text);
+    if path.is_file() {
+        return vec![path];
+    }
+    let entries = match std::fs::read_dir(&path) {
+        Ok(entries) => entries,
+        Err(error) => {
+            at.fault(
+                format!("cannot read {}: {error}", path.display()),
+                "write the folder of the contracts, or one file",
+            );
+            return Vec::new();
+        }
+    };
+    let mut paths: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_contract(path)).collect();
+    paths.sort();
+    if paths.is_empty() {
+        at.warning(
+            format!("{} holds no contract: every call will be refused", path.display()),
+            "add one file per vendor, NAME.yaml",
+        );
+    }
+    paths
+}
+
+fn is_contract(path: &Path) -> bool {
+    let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+    !hidden && path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") && path.is_file()
+}

@@ -1,0 +1,246 @@
+//! From a checked config to a snapshot: joins each contract with the rooms that outlive it.
+//!
+//! A reload goes through the same door: what a vendor has used of its limits, its kill line and its metrics go along.
+//! Changes nothing unless all of it succeeds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ::http::HeaderValue;
+use rustls::ClientConfig;
+
+use super::snapshot::{Route, Side, Snapshot, Treats, Vendor};
+use crate::config::{self, Config, Contract};
+use crate::identity::{self, Authority, DirectoryError};
+use crate::kill::{RouteTag, Switch};
+use crate::meter::{Ledger, RouteLimits};
+use crate::model::{ClientId, Direction, Moment, Secret, SubjectKey, VendorId};
+use crate::pii::keys::{KeyError, SaltFolder};
+use crate::pii::{Class, KeyRing, Plan, PlanError, Rules, VendorKeys};
+use crate::policy::{Chain, Terms};
+use crate::telemetry::{Metrics, Treated, VendorMetrics};
+use crate::upstream::{Connector, ConnectorError, Upstream};
+
+/// What outlives a config.
+#[derive(Debug)]
+pub struct Rooms {
+    /// The kill switch.
+    pub switch: Arc<Switch>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Issuers' keys, verified tokens, revocations.
+    pub authority: Authority,
+    /// Each vendor's salt.
+    pub salts: SaltFolder,
+    /// TLS towards upstreams.
+    pub tls: Arc<ClientConfig>,
+    /// Threads that serve.
+    pub workers: usize,
+}
+
+/// Why a config that has no fault cannot be put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// Two contracts contradict each other.
+    #[error("identity sections contradict each other")]
+    Identity(#[source] DirectoryError),
+    /// A vendor's key material is not to be had.
+    #[error("the keys of {vendor} cannot be made")]
+    Keys {
+        /// Whose.
+        vendor: VendorId,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// A route's rules cannot be compiled.
+    #[error("the rules of {vendor}, {route} cannot be compiled")]
+    Rules {
+        /// Whose.
+        vendor: VendorId,
+        /// Which route.
+        route: String,
+        /// Why.
+        #[source]
+        source: PlanError,
+    },
+    /// An upstream cannot be dialled at all.
+    #[error("the upstream {upstream} of {vendor} cannot be dialled")]
+    Upstream {
+        /// Whose.
+        vendor: VendorId,
+        /// Which.
+        upstream: String,
+        /// Why.
+        #[source]
+        source: ConnectorError,
+    },
+}
+
+/// Makes the snapshot of a config. `previous` is the one in force, whose vendors' consumption goes along.
+///
+/// # Errors
+/// [`AssembleError`]; nothing has changed then.
+pub fn assemble(
+    config: &Config,
+    keys: &KeyRing,
+    rooms: &Rooms,
+    previous: Option<&Snapshot>,
+    now: Moment,
+) -> Result<Snapshot, AssembleError> {
+    let directory = rooms.authority.directory(identities(config)).map_err(first)?;
+    let vendors: Box<[Arc<Vendor>]> = config
+        .contracts
+        .iter()
+        .map(|contract| {
+            let before = previous.and_then(|snapshot| snapshot.vendor(contract.vendor.as_str()));
+            Builder { contract, keys, rooms, now }.vendor(before).map(Arc::new)
+        })
+        .collect::<Result<_, _>>()?;
+    let by_id = vendors.iter().zip(0..).map(|(vendor, index)| (vendor.id().clone(), index)).collect();
+    let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
+    Ok(Snapshot { generation, directory, vendors, by_id })
+}
+
+fn identities(config: &Config) -> Vec<identity::Contract> {
+    let contracts = config.contracts.iter().zip(0..);
+    contracts
+        .filter_map(|(contract, index)| {
+            let identity = contract.identity.clone()?;
+            Some(identity::Contract { index, vendor: contract.vendor.clone(), identity })
+        })
+        .collect()
+}
+
+fn first(mut errors: Vec<DirectoryError>) -> AssembleError {
+    AssembleError::Identity(errors.swap_remove(0))
+}
+
+/// Makes one vendor of one contract.
+struct Builder<'a> {
+    contract: &'a Arc<Contract>,
+    keys: &'a KeyRing,
+    rooms: &'a Rooms,
+    now: Moment,
+}
+
+impl Builder<'_> {
+    fn vendor(&self, before: Option<&Arc<Vendor>>) -> Result<Vendor, AssembleError> {
+        let contract = self.contract;
+        let id = &contract.vendor;
+        let salt = self.rooms.salts.open_or_create(id).map_err(|source| self.keys_error(source))?;
+        let subject_key = SubjectKey::new(Secret::new(blake3::derive_key("vendorgate 2026 subject", salt.expose())));
+        let keys = Arc::new(self.keys.vendor_keys(id, &salt, classes(contract)));
+        let limits = route_limits(contract);
+        let ledger = Arc::new(match before {
+            Some(vendor) => vendor.ledger.renew(&contract.limits, &limits, subject_key, self.now),
+            None => Ledger::new(&contract.limits, &limits, subject_key),
+        });
+        let metrics = self.rooms.metrics.vendor(id);
+        metrics.contract_ends_at(contract.ends);
+        let mut pools = Pools::default();
+        let sides = [
+            self.side(Direction::Ingress, &ledger, &metrics, &keys, &mut pools)?,
+            self.side(Direction::Egress, &ledger, &metrics, &keys, &mut pools)?,
+        ];
+        Ok(Vendor {
+            contract: Arc::clone(contract),
+            line: self.rooms.switch.line(id),
+            ledger,
+            metrics,
+            ourselves: ClientId::new("vendorgate"),
+            header: HeaderValue::try_from(id.as_str()).unwrap_or(HeaderValue::from_static("")),
+            burst: None,
+            sides,
+        })
+    }
+
+    fn side(
+        &self,
+        direction: Direction,
+        ledger: &Arc<Ledger>,
+        metrics: &VendorMetrics,
+        keys: &Arc<VendorKeys>,
+        pools: &mut Pools,
+    ) -> Result<Side, AssembleError> {
+        let contract = self.contract;
+        let traffic = Arc::clone(metrics.traffic(direction));
+        let routes = contract.routes(direction).as_slice().iter().map(|route| {
+            let name = route.pattern.as_str();
+            Ok(Arc::new(Route {
+                name: name.into(),
+                captures: route.pattern.capture_names().map(Into::into).collect(),
+                tag: RouteTag::of(name),
+                scopes: route.scopes.clone(),
+                place: ledger.place(direction, name).unwrap_or(usize::MAX),
+                upstream: self.upstream(route, pools)?,
+                upstream_name: route.upstream.id.as_str().into(),
+                request: self.treats(name, &route.request, keys)?,
+                response: self.treats(name, &route.response, keys)?,
+                metrics: traffic.route(name),
+            }))
+        });
+        let routes = routes.collect::<Result<_, _>>()?;
+        let terms = Terms {
+            direction,
+            starts: contract.starts,
+            ends: contract.ends,
+            ceiling: contract.scopes.clone(),
+            ledger: Arc::clone(ledger),
+        };
+        Ok(Side { chain: Chain::new(&terms), routes, traffic })
+    }
+
+    fn treats(&self, route: &str, rules: &Rules, keys: &Arc<VendorKeys>) -> Result<Option<Treats>, AssembleError> {
+        let plan = Plan::compile(rules, Arc::clone(keys)).map_err(|source| AssembleError::Rules {
+            vendor: self.contract.vendor.clone(),
+            route: route.to_owned(),
+            source,
+        })?;
+        if !plan.reads_body() && !plan.reads_head() {
+            return Ok(None);
+        }
+        let treated = plan.rules().iter().map(|rule| Treated::named(rule.treatment).unwrap_or(Treated::Redact)).collect();
+        Ok(Some(Treats { plan, treated, counts_records: rules.records.is_some() }))
+    }
+
+    /// One pool for each upstream of the vendor, whichever routes lead to it.
+    fn upstream(&self, route: &config::Route, pools: &mut Pools) -> Result<Arc<Upstream>, AssembleError> {
+        let settings = &route.upstream;
+        if let Some(upstream) = pools.0.get(settings.id.as_str()) {
+            return Ok(Arc::clone(upstream));
+        }
+        let connector = Connector::new(settings, &self.rooms.tls).map_err(|source| AssembleError::Upstream {
+            vendor: self.contract.vendor.clone(),
+            upstream: settings.id.as_str().to_owned(),
+            source,
+        })?;
+        let upstream = Arc::new(Upstream::new(connector, settings.response_deadline, self.rooms.workers));
+        pools.0.insert(settings.id.as_str().to_owned(), Arc::clone(&upstream));
+        Ok(upstream)
+    }
+
+    fn keys_error(&self, source: KeyError) -> AssembleError {
+        AssembleError::Keys { vendor: self.contract.vendor.clone(), source }
+    }
+}
+
+#[derive(Default)]
+struct Pools(HashMap<String, Arc<Upstream>>);
+
+fn route_limits(contract: &Contract) -> Vec<RouteLimits> {
+    let of = |direction| {
+        contract.routes(direction).as_slice().iter().map(move |route| RouteLimits {
+            direction,
+            route: route.pattern.as_str().into(),
+            limits: route.limits.clone(),
+        })
+    };
+    of(Direction::Ingress).chain(of(Direction::Egress)).collect()
+}
+
+fn classes(contract: &Contract) -> Vec<Class> {
+    let routes = Direction::ALL.into_iter().flat_map(|direction| contract.routes(direction).as_slice());
+    let rules = routes.flat_map(|route| route.request.treat.iter().chain(&route.response.treat));
+    rules.map(|rule| rule.class.clone()).collect()
+}
