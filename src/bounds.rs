@@ -162,6 +162,15 @@ pub const BODY_IDLE_DEADLINE: Duration = Duration::from_secs(60);
 /// What is held of a treated body before its head is sent, as far as it is at hand: most bodies are then checked whole.
 pub const HOLD_BYTES_MAX: usize = 64 * 1024;
 
+// gateway
+
+/// Requests whose answer one worker decides or awaits at once; beyond, the next is refused at once.
+pub const REQUESTS_AWAITED_MAX: usize = 16_384;
+/// When a request that was refused for load should come back.
+pub const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
+/// Time that a request with a key or token seen for the first time waits for what is being fetched.
+pub const IDENTITY_WAIT: Duration = Duration::from_secs(2);
+
 // route
 
 /// Most routes of one contract and direction: more is a generated file that nobody reviews.
@@ -191,8 +200,6 @@ pub const ROTATION_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 3600);
 pub const UPSTREAM_DEADLINE_MAX: Duration = Duration::from_secs(3600);
 /// Longest sliding window of a budget.
 pub const WINDOW_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
-/// Time that in-flight requests get to end when the gateway stops.
-pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 /// Longest such time: service managers kill what does not stop.
 pub const DRAIN_DEADLINE_MAX: Duration = Duration::from_secs(3600);
 

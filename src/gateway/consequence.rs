@@ -10,10 +10,13 @@ use crate::model::Denial;
 
 /// A budget was spent in the middle of a body, which has been cut already.
 pub(super) fn of_overrun(gateway: &Gateway, vendor: &Vendor, overrun: &Overrun) {
+    let denial = overrun.denial();
     match overrun.over {
         Over::Refuse => {}
-        Over::Sever => drop(gateway.switch.sever(vendor.id())),
-        Over::Kill => trip(gateway, vendor, overrun.denial().reason.as_str(), overrun.denial().detail.into_owned()),
+        Over::Sever => {
+            vendor.metrics.severed(vendor.line.cut(evidence(gateway, denial.reason.as_str(), denial.detail.into())));
+        }
+        Over::Kill => trip(gateway, vendor, evidence(gateway, denial.reason.as_str(), denial.detail.into())),
     }
 }
 
@@ -22,13 +25,16 @@ pub(super) fn of_denial(gateway: &Gateway, vendor: &Vendor, denial: &Denial) {
     if let Some(burst) = &vendor.burst
         && burst.note(gateway.clock.now())
     {
-        trip(gateway, vendor, "denial_burst", format!("the last denial was {}", denial.reason.as_str()));
+        let detail = format!("the last denial was {}", denial.reason.as_str());
+        trip(gateway, vendor, evidence(gateway, "denial_burst", detail));
     }
 }
 
-fn trip(gateway: &Gateway, vendor: &Vendor, kind: &str, detail: String) {
-    let now = gateway.clock.now();
-    let evidence = Evidence { at: now.wall, kind: kind.to_owned(), detail };
-    gateway.switch.trip(vendor.id(), evidence, now);
+fn trip(gateway: &Gateway, vendor: &Vendor, evidence: Evidence) {
+    gateway.switch.trip(vendor.id(), evidence, gateway.clock.now());
     vendor.metrics.killed(true);
+}
+
+fn evidence(gateway: &Gateway, kind: &str, detail: String) -> Evidence {
+    Evidence { at: gateway.clock.now().wall, kind: kind.to_owned(), detail }
 }

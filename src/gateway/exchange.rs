@@ -169,7 +169,6 @@ impl Exchange {
     fn note(&mut self, denial: &Denial) {
         self.reason = Some(denial.reason);
         self.traffic().deny(denial.reason);
-        self.gateway.audit_denial(self.vendor.as_deref(), self.client.as_ref(), self.direction(), denial);
         if let Some(vendor) = &self.vendor {
             consequence::of_denial(&self.gateway, vendor, denial);
         }

@@ -2,12 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::account::{Account, Halt, Tally};
+use super::account::{Account, Tally};
 use super::bodies::{Ending, Owner};
-use super::consequence;
 use super::exchange::Exchange;
 use super::snapshot::Route;
-use crate::model::Direction;
 use crate::upstream::Lease;
 
 /// An answer's body: it holds the exchange, so that its end closes the books, and the upstream's connection.

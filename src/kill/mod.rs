@@ -7,6 +7,7 @@
 
 mod answer;
 mod burst;
+mod cut;
 mod drill;
 mod event;
 mod in_flight;

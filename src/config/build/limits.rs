@@ -4,44 +4,23 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use super::values;
-use crate::bounds::{
-    BYTES_PER_MINUTE_DEFAULT, CONCURRENCY_DEFAULT, RECORDS_PER_MINUTE_DEFAULT, REQUESTS_PER_SECOND_DEFAULT, WINDOW_MAX,
-};
+use crate::bounds::WINDOW_MAX;
 use crate::config::file;
 use crate::config::file::contract as written;
 use crate::config::source::At;
 use crate::config::units;
 use crate::meter::{Budget, Limits, Over, Rate};
 
-const MINUTE: Duration = Duration::from_secs(60);
-
-/// A vendor's limits: what is not written is filled in.
-pub(super) fn of_vendor(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
-    let limits = of_route(at, written);
-    let budget =
-        |count: u64| NonZeroU64::new(count).map(|budget| Budget { budget, window: MINUTE, over: Over::Refuse });
-    Limits {
-        requests: limits.requests.or_else(default_rate),
-        concurrency: limits.concurrency.or(NonZeroU32::new(CONCURRENCY_DEFAULT)),
-        records: limits.records.or_else(|| budget(RECORDS_PER_MINUTE_DEFAULT)),
-        bytes: limits.bytes.or_else(|| budget(BYTES_PER_MINUTE_DEFAULT)),
-    }
-}
-
-/// A route's limits: only what is written.
-pub(super) fn of_route(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
+/// What is written; what is not has the product's defaults in the meter.
+pub(super) fn limits(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
     let Some(written) = written else { return Limits::default() };
     Limits {
         requests: written.requests.as_ref().and_then(|requests| rate(&at.key("requests"), requests)),
         concurrency: written.concurrency.and_then(NonZeroU32::new),
         records: written.records.as_ref().and_then(|records| self::records(&at.key("records"), records)),
         bytes: written.bytes.as_ref().and_then(|bytes| self::bytes(&at.key("bytes"), bytes)),
+        ..Limits::default()
     }
-}
-
-fn default_rate() -> Option<Rate> {
-    let count = NonZeroU32::new(REQUESTS_PER_SECOND_DEFAULT)?;
-    Some(Rate { count, per: Duration::from_secs(1), burst: count })
 }
 
 fn rate(at: &At<'_>, written: &written::Requests) -> Option<Rate> {

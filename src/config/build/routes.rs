@@ -47,7 +47,7 @@ fn ingress_route(
     let request = rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream);
     let response = rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller);
     let response = counted(at, written.records.as_deref(), written.subject.as_deref(), response);
-    let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
+    let limits = limits::limits(&at.key("limits"), written.limits.as_ref());
     check_counted(&at.key("limits").key("records"), limits.records.is_some(), &response);
     Some(Route { pattern: pattern?, scopes: scopes?, upstream: upstream?, limits, request, response })
 }
@@ -57,7 +57,7 @@ fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Set
     let request = rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream);
     let request = counted(at, written.records.as_deref(), written.subject.as_deref(), request);
     let response = rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller);
-    let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
+    let limits = limits::limits(&at.key("limits"), written.limits.as_ref());
     check_counted(&at.key("limits").key("records"), limits.records.is_some(), &request);
     let (upstream, scopes) = (Arc::clone(upstream), ScopeSet::default());
     Some(Route { pattern: pattern?, scopes, upstream, limits, request, response })
