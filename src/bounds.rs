@@ -61,6 +61,30 @@ pub const RSA_BITS_MAX: usize = 8192;
 pub const KEYS_MAX: usize = 64;
 /// Keys tried for a token that names none: each costs a signature check that a stranger can order.
 pub const KEYS_WITHOUT_ID_TRIED_MAX: usize = 4;
+/// Largest key set, issuer's metadata or introspection answer: 64 RSA keys with certificates are about 200 KiB.
+pub const ISSUER_ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// Time for one question to an issuer, unless the config says otherwise.
+pub const ISSUER_DEADLINE: Duration = Duration::from_secs(5);
+/// How long the last good keys outlive their issuer, unless the config says otherwise: a night and a day.
+pub const KEYS_HARD_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Shortest time between two fetches for an unknown `kid`, unless the config says otherwise.
+pub const KEYS_COOLDOWN: Duration = Duration::from_secs(30);
+/// Shortest time between two scheduled fetches, whatever an issuer's `Cache-Control` says.
+pub const KEYS_REFRESH_MIN: Duration = Duration::from_secs(30);
+/// How often a key, secret or revocation list file is looked at.
+pub const FILE_POLL: Duration = Duration::from_secs(2);
+/// How long an address learnt from an issuer's metadata is used.
+pub const DISCOVERY_AGE: Duration = Duration::from_secs(3600);
+/// Most requests that wait for one issuer at once: the rest are refused at once, so that waiting costs bounded memory.
+pub const ISSUER_WAITERS_MAX: usize = 256;
+/// Most signing keys whose first sight is remembered.
+pub const KEY_SIGHTS_MAX: usize = 16 * 1024;
+/// Points in time kept for each client to tell how long each of its older tokens still passes.
+pub const SUPERSEDED_STEPS_MAX: usize = 9;
+/// Most alternative names in a client certificate.
+pub const CERTIFICATE_NAMES_MAX: usize = 64;
+/// Most bytes of verified tokens that are remembered.
+pub const TOKEN_CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 // pii
 

@@ -3,13 +3,14 @@
 //! Knows no vendor and no policy. Never lets a header that we set be chosen by the other side.
 
 mod body;
-pub mod fetch;
+mod fetch;
 mod forwarded;
 mod hygiene;
 mod refusal;
 mod request_id;
 
 pub use body::{BodyError, GatewayBody};
+pub use fetch::{FetchError, FetchOptions, FetchUrl, Fetched, Fetcher};
 pub use forwarded::{Forwarding, prepare_request, prepare_response, strip_validators, trailer_may_pass};
 pub use hygiene::{Target, screen};
 pub use refusal::{Challenge, refuse};

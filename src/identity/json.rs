@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::bounds::{IDENTITY_JSON_DEPTH_MAX, IDENTITY_JSON_MEMBERS_MAX};

@@ -51,6 +51,8 @@ pub(super) struct VerificationKey {
     pub(super) thumbprint: [u8; 32],
     /// `notBefore` of the first certificate in `x5c`, where present.
     pub(super) certified_at: Option<UnixTime>,
+    /// From when its age counts; unset until the set is put in force.
+    pub(super) born: UnixTime,
     public: ParsedPublicKey,
 }
 
@@ -84,7 +86,14 @@ pub(super) fn read(jwk: &Object) -> Result<Vec<VerificationKey>, Unusable> {
     let algorithms = material.algorithms(jwk.text("alg")?)?;
     let key = |algorithm: Algorithm| {
         let public = material.public(algorithm)?;
-        Ok(VerificationKey { key_id: key_id.clone(), algorithm, thumbprint, certified_at, public })
+        Ok(VerificationKey {
+            key_id: key_id.clone(),
+            algorithm,
+            thumbprint,
+            certified_at,
+            born: UnixTime::default(),
+            public,
+        })
     };
     algorithms.into_iter().map(key).collect()
 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use crate::bounds::{KEYS_MAX, KEYS_WITHOUT_ID_TRIED_MAX};
 
+use crate::model::UnixTime;
+
 use super::Algorithm;
 use super::flaw::Flaw;
 use super::json::{Json, JsonError, Object};
@@ -64,6 +66,14 @@ impl Keys {
             }
         }
         if set.keys.is_empty() { Err(KeysetError::Empty { foreign, bad: set.bad }) } else { Ok(set) }
+    }
+
+    /// Gives each key its age: its first sight by us, or its certificate's date where that is earlier.
+    pub(super) fn date(&mut self, mut first_seen: impl FnMut([u8; 32]) -> UnixTime) {
+        for key in self.keys.iter_mut().filter_map(Arc::get_mut) {
+            let seen = first_seen(key.thumbprint);
+            key.born = key.certified_at.map_or(seen, |certified| certified.min(seen));
+        }
     }
 
     /// The key that signed this token.

@@ -4,7 +4,6 @@
 
 use std::fmt;
 
-use aws_lc_rs::encoding::AsBigEndian as _;
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
