@@ -9,7 +9,7 @@ pub mod gateway;
 pub mod http;
 pub mod identity;
 pub mod kill;
-// pub mod listener;
+pub mod listener;
 pub mod meter;
 pub mod model;
 pub mod pii;

@@ -107,7 +107,7 @@ fn identities(config: &Config) -> Vec<identity::Contract> {
     contracts
         .filter_map(|(contract, index)| {
             let identity = contract.identity.clone()?;
-            Some(identity::Contract { index, vendor: contract.vendor.clone(), identity })
+            Some(identity::Contract { index, vendor: contract.vendor.clone(), identity: identity.into() })
         })
         .collect()
 }

@@ -132,7 +132,7 @@ async fn incoming(
     admitted: &Admitted,
     response: Response<Incoming>,
     lease: Lease,
-    mut exchange: Box<Exchange>,
+    exchange: Box<Exchange>,
 ) -> Response<GatewayBody> {
     let (mut head, body) = response.into_parts();
     let Admitted { vendor, route, .. } = admitted;

@@ -40,9 +40,9 @@ impl Stack {
     }
 
     /// Answers one request, always.
-    pub async fn answer(&self, peer: Arc<Peer>, request: Request<Incoming>) -> Response<GatewayBody> {
+    pub async fn answer(self, peer: Arc<Peer>, request: Request<Incoming>) -> Response<GatewayBody> {
         let direction = peer.direction();
-        match self.0.clone().oneshot((peer, request)).await {
+        match self.0.oneshot((peer, request)).await {
             Ok(response) => response,
             Err(error) => overloaded(direction, &error),
         }

@@ -1,6 +1,7 @@
 //! One connection: handshake, protocol, requests into the gateway, until it ends or the gateway drains.
 
-use std::future::poll_fn;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use tokio_rustls::TlsAcceptor;
 use super::guard::{Guard, Stream};
 use super::worker::{Drain, Front};
 use crate::bounds;
-use crate::gateway::{Gateway, Peer};
+use crate::gateway::{Peer, Stack};
+use crate::identity::PeerCertificate;
 
 /// The first bytes of a client that speaks HTTP/2 with prior knowledge (RFC 9113 section 3.4), as far as it takes to know.
 const PREFACE: &[u8] = b"PRI ";
@@ -27,16 +29,15 @@ pub(super) async fn serve(
     stream: TcpStream,
     address: SocketAddr,
     front: &Front,
-    gateway: &Arc<Gateway>,
-    worker: usize,
+    stack: Stack,
     drain: Drain,
 ) {
     let tls = front.tls.as_ref().map(|tls| tls.load_full());
     let opened = tokio::time::timeout(bounds::HANDSHAKE_DEADLINE, open(stream, address, front, tls)).await;
     let Ok(Some((guard, peer, speaks_h2))) = opened else { return };
     let service = service_fn(move |request| {
-        let (gateway, peer) = (Arc::clone(gateway), Arc::clone(&peer));
-        async move { gateway.handle(worker, &peer, request).await }
+        let (stack, peer) = (stack.clone(), Arc::clone(&peer));
+        async move { Ok::<_, Infallible>(stack.answer(peer, request).await) }
     });
     let io = TokioIo::new(guard);
     if speaks_h2 {
@@ -83,7 +84,8 @@ async fn open(
             let stream = TlsAcceptor::from(config).accept(stream).await.ok()?;
             let (_, session) = stream.get_ref();
             let speaks_h2 = session.alpn_protocol() == Some(b"h2");
-            let certificate = session.peer_certificates().and_then(<[_]>::first).cloned();
+            // A chain that cannot be read proves nothing; the handshake has already judged its signatures.
+            let certificate = session.peer_certificates().and_then(|chain| PeerCertificate::read(chain).ok());
             let peer = Arc::new(Peer::tls(address, front.direction, certificate));
             Some((Guard::new(Stream::Tls(Box::new(stream)), Arc::clone(&peer)), peer, speaks_h2))
         }

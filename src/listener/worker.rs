@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use super::accept::Acceptor;
 use super::serve::serve;
 use crate::bounds;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Stack};
 use crate::model::Direction;
 
 /// What all sockets of one listener have in common.
@@ -80,10 +80,11 @@ async fn run(
     deadline: Duration,
 ) {
     let slots = Arc::new(Semaphore::new(bounds::CONNECTIONS_MAX));
+    let stack = Stack::new(gateway, index);
     for (front, socket) in fronts {
         let slots = Arc::clone(&slots);
         match Acceptor::new(socket, slots) {
-            Ok(acceptor) => drop(tokio::spawn(accept(acceptor, front, Arc::clone(&gateway), index, drain.clone()))),
+            Ok(acceptor) => drop(tokio::spawn(accept(acceptor, front, stack.clone(), drain.clone()))),
             Err(error) => tracing::error!(%error, worker = index, "a socket cannot be used"),
         }
     }
@@ -95,12 +96,12 @@ async fn run(
     }
 }
 
-async fn accept(acceptor: Acceptor, front: Arc<Front>, gateway: Arc<Gateway>, worker: usize, drain: Drain) {
+async fn accept(acceptor: Acceptor, front: Arc<Front>, stack: Stack, drain: Drain) {
     let accepting = async {
         while let Some((stream, address, slot)) = acceptor.accept().await {
-            let (front, gateway, drain) = (Arc::clone(&front), Arc::clone(&gateway), drain.clone());
+            let (front, stack, drain) = (Arc::clone(&front), stack.clone(), drain.clone());
             tokio::spawn(async move {
-                serve(stream, address, &front, &gateway, worker, drain).await;
+                serve(stream, address, &front, stack, drain).await;
                 drop(slot);
             });
         }

@@ -6,7 +6,7 @@ use super::{files, values};
 use crate::bounds::{CLOCK_SKEW, CLOCK_SKEW_MAX, JWKS_REFRESH, JWKS_REFRESH_MAX, ROTATION_MAX, TOKEN_LIFETIME_DEFAULT};
 use crate::config::file::contract as written;
 use crate::config::source::At;
-use crate::identity::{Algorithm, KeySource, Rotation, Sender, Settings};
+use crate::identity::{Algorithm, FetchSettings, KeySource, Rotation, Sender, Settings};
 use crate::model::ClientId;
 use crate::upstream::{BaseUrl, Scheme};
 
@@ -22,7 +22,7 @@ pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Opti
     let rotation = rotation(&at.key("rotation"), written.rotation.as_ref());
     let keys = keys(&at.key("jwks"), written.jwks.as_ref()?)?;
     let clock_skew = clock_skew.unwrap_or(CLOCK_SKEW);
-    Some(Settings { issuer, audience, clients, keys, algorithms, sender, accept_plain_jwt, clock_skew, rotation })
+    Some(Settings { issuer, audience, clients, keys, algorithms, sender, accept_plain_jwt, clock_skew, rotation, fetch: FetchSettings::default() })
 }
 
 /// A text that tokens are compared with, byte for byte.
