@@ -15,6 +15,7 @@ pub mod model;
 pub mod pii;
 pub mod policy;
 pub mod route;
+pub mod server;
 pub mod store;
 pub mod telemetry;
 pub mod upstream;

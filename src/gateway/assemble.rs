@@ -27,7 +27,7 @@ pub struct Rooms {
     /// The kill switch.
     pub switch: Arc<Switch>,
     /// What is counted.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Metrics,
     /// Issuers' keys, verified tokens, revocations.
     pub authority: Authority,
     /// Each vendor's salt.

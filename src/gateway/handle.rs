@@ -29,7 +29,7 @@ pub struct Gateway {
     /// Where the time comes from.
     pub clock: Clock,
     /// What is counted.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Metrics,
     /// One line an exchange.
     pub exchange_log: ExchangeLog,
     /// The kill switch.

@@ -1,0 +1,124 @@
+//! A new config in force, or nothing changed.
+//!
+//! Listeners, state folder and the master key's place are what a process starts with: a change there is said, and waits
+//! for a restart. Everything else is swapped at once; requests in flight end under the config that they began with.
+
+use std::sync::Arc;
+
+use super::control::Helm;
+use super::start::master_keys;
+use crate::admin::{Operators, ReloadReport};
+use crate::config::{Config, Contract, Loader, Severity};
+use crate::gateway::assemble;
+use crate::listener;
+use crate::model::VendorId;
+
+impl Helm {
+    /// Reads the files again and swaps what they say.
+    ///
+    /// # Errors
+    /// What is wrong, a line each; nothing has changed then.
+    pub(super) async fn reload(&self) -> Result<ReloadReport, Vec<String>> {
+        let outcome = self.try_reload().await;
+        self.gateway.metrics.config_reloaded(outcome.is_ok());
+        match &outcome {
+            Ok(report) => tracing::info!(
+                generation = report.generation, added = ?report.added, changed = ?report.changed,
+                removed = ?report.removed, "the config was loaded again"
+            ),
+            Err(faults) => tracing::error!(?faults, "the new config has faults, so nothing changed"),
+        }
+        outcome
+    }
+
+    async fn try_reload(&self) -> Result<ReloadReport, Vec<String>> {
+        let mut in_force = self.config.lock().await;
+        let config = load(self.main.clone()).await?;
+        let told = |error: &dyn std::error::Error| vec![chain(error)];
+        let keys = master_keys(config.keys.master.as_deref()).map_err(|error| told(&error))?;
+        let tls = self.new_tls(&config)?;
+        let before = self.gateway.snapshot.load_full();
+        let after = assemble(&config, &keys, &self.rooms, Some(&before), self.now()).map_err(|error| told(&error))?;
+        let mut report = difference(&in_force, &config);
+        report.generation = after.generation;
+        for (front, tls) in tls {
+            front.store(tls);
+        }
+        after.directory().start(&tokio::runtime::Handle::current());
+        self.gateway.snapshot.store(Arc::new(after));
+        self.gateway.metrics.config_generation(report.generation);
+        self.gateway.metrics.retain_vendors(|vendor| config.contract(vendor).is_some());
+        self.lend_operators(&config);
+        for key in waits_for_restart(&in_force, &config) {
+            tracing::warn!(key, "this change waits for a restart");
+        }
+        *in_force = config;
+        Ok(report)
+    }
+
+    /// Puts the operators of a config in force.
+    pub(super) fn lend_operators(&self, config: &Config) {
+        if let Some(api) = self.api() {
+            api.set_operators(Operators::new(config.operators.clone()));
+        }
+    }
+
+    /// Certificates are read again, so that a renewed one is served without a restart.
+    #[expect(clippy::type_complexity, reason = "a place and what is put there, used once")]
+    fn new_tls(
+        &self,
+        config: &Config,
+    ) -> Result<Vec<(&arc_swap::ArcSwap<rustls::ServerConfig>, Arc<rustls::ServerConfig>)>, Vec<String>> {
+        let mut all = Vec::new();
+        for front in &self.fronts {
+            let listener = match front.direction {
+                crate::model::Direction::Ingress => config.listeners.ingress.as_ref(),
+                crate::model::Direction::Egress => config.listeners.egress.as_ref(),
+            };
+            if let (Some(place), Some(tls)) = (&front.tls, listener.and_then(|listener| listener.tls.as_ref())) {
+                all.push((place, listener::server_config(tls).map_err(|error| vec![chain(&error)])?));
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Reads files on a thread that may block.
+async fn load(main: std::path::PathBuf) -> Result<Config, Vec<String>> {
+    let read = move || {
+        let loader = Loader { environment: &|name| std::env::var(name).ok(), missing_secrets: Severity::Fault };
+        loader.load(&main).map(|loaded| loaded.config).map_err(|faults| faults.lines())
+    };
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Err(vec!["reading the config panicked".to_owned()]))
+}
+
+fn difference(before: &Config, after: &Config) -> ReloadReport {
+    let names = |contracts: Vec<&Arc<Contract>>| contracts.iter().map(|c| c.vendor.to_string()).collect::<Vec<_>>();
+    let of = |config: &Config, vendor: &VendorId| config.contract(vendor).cloned();
+    let added = after.contracts.iter().filter(|c| of(before, &c.vendor).is_none()).collect();
+    let changed = after.contracts.iter().filter(|c| of(before, &c.vendor).is_some_and(|old| old != **c)).collect();
+    let removed = before.contracts.iter().filter(|c| of(after, &c.vendor).is_none()).collect();
+    ReloadReport { generation: 0, added: names(added), changed: names(changed), removed: names(removed) }
+}
+
+fn waits_for_restart(before: &Config, after: &Config) -> impl Iterator<Item = &'static str> {
+    let changed = [
+        ("listeners", before.listeners != after.listeners),
+        ("state", before.state != after.state),
+        ("drain", before.drain != after.drain),
+        ("log", before.log != after.log),
+    ];
+    changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key)
+}
+
+/// All levels of an error in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

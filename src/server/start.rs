@@ -1,0 +1,309 @@
+//! Starting, running and stopping.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::ClientConfig;
+use tokio::sync::watch;
+
+use super::control::Helm;
+use super::durable::Durable;
+use crate::admin::{self, Api, Hosts, Operators};
+use crate::bounds;
+use crate::config::{Config, Listener};
+use crate::gateway::{AssembleError, Gateway, Rooms, assemble};
+use crate::identity::{Authority, Forgetful};
+use crate::kill::{Event, Switch, Witness};
+use crate::listener::{self, Front, TlsError, Worker};
+use crate::model::{Clock, Direction};
+use crate::pii::KeyRing;
+use crate::pii::keys::{FileSource, KeyError, MasterKeySource, SaltFolder};
+use crate::store::{Store, StoreError};
+use crate::telemetry::{ExchangeLog, Metrics};
+
+/// How to start, beside the config.
+#[derive(Debug)]
+pub struct Options {
+    /// The main file, for reloads.
+    pub main: PathBuf,
+    /// Threads that serve: one for each core, unless a test wants another number.
+    pub workers: usize,
+    /// Where each exchange gets its line.
+    pub exchange_log: ExchangeLog,
+}
+
+/// Where a running gateway listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Addresses {
+    /// Where vendors call.
+    pub ingress: Option<SocketAddr>,
+    /// Where our services call vendors.
+    pub egress: Option<SocketAddr>,
+    /// Where operators and probes call.
+    pub admin: Option<SocketAddr>,
+}
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state folder is another process's, or cannot be made.
+    #[error("the state in {path} cannot be used", path = path.display())]
+    State {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The master key cannot be read.
+    #[error("the master key cannot be read")]
+    Keys(#[source] KeyError),
+    /// What identity remembers cannot be read.
+    #[error("the state of tokens and keys cannot be read")]
+    Identity(#[source] io::Error),
+    /// The config cannot be put in force.
+    #[error("the config cannot be put in force")]
+    Assemble(#[from] AssembleError),
+    /// A listener's TLS cannot be made.
+    #[error("the {name} listener has no TLS")]
+    Tls {
+        /// Which listener.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: TlsError,
+    },
+    /// An address cannot be bound.
+    #[error("cannot listen on {address} ({name})")]
+    Bind {
+        /// Which listener.
+        name: &'static str,
+        /// Its address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A thread cannot be started.
+    #[error("cannot start a worker")]
+    Worker(#[source] io::Error),
+    /// The metrics contradict themselves, which a test excludes.
+    #[error("the metrics cannot be registered")]
+    Metrics(#[source] prometheus::Error),
+}
+
+/// A running gateway. Dropping it without [`Server::drain`] leaves its workers to the end of the process.
+#[derive(Debug)]
+pub struct Server {
+    addresses: Addresses,
+    helm: Arc<Helm>,
+    workers: Vec<Worker>,
+    drain: watch::Sender<bool>,
+    deadline: Duration,
+}
+
+impl Server {
+    /// Starts everything. Call it on a current-thread runtime that goes on running: the control plane lives there.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
+        let clock = Clock::system();
+        let metrics = Metrics::new(clock.clone()).map_err(StartError::Metrics)?;
+        let (store, switch) = open_state(&config, &clock, &metrics)?;
+        let authority = open_authority(&store, &clock, &switch)?;
+        let keys = master_keys(config.keys.master.as_deref())?;
+        let rooms = Rooms {
+            switch: Arc::clone(&switch),
+            metrics: metrics.clone(),
+            authority,
+            salts: SaltFolder::new(config.state.path.join("salts")),
+            tls: upstream_tls(),
+            workers: options.workers,
+        };
+        let snapshot = assemble(&config, &keys, &rooms, None, clock.now())?;
+        metrics.config_generation(snapshot.generation);
+        snapshot.directory.start(&tokio::runtime::Handle::current());
+        snapshot.directory.warm(bounds::ISSUER_WARM_UP).await;
+        let gateway = Arc::new(Gateway {
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            exchange_log: options.exchange_log,
+            switch,
+            snapshot: ArcSwap::from_pointee(snapshot),
+        });
+        let (drain, draining) = watch::channel(false);
+        let deadline = config.drain.deadline;
+        let bound = bind_all(&config, options.workers)?;
+        let admin = bind_admin(config.listeners.admin.as_ref()).await?;
+        let mut addresses = bound.addresses;
+        addresses.admin = admin.as_ref().and_then(|listener| listener.local_addr().ok());
+        let fronts = bound.fronts.clone();
+        let workers = bound.spawn(&gateway, &draining, deadline)?;
+        let helm = Arc::new(Helm::new(options.main, config, gateway, rooms, store, fronts));
+        if let Some(listener) = admin {
+            serve_admin(listener, &helm, &metrics, &clock, draining);
+        }
+        Ok(Self { addresses, helm, workers, drain, deadline })
+    }
+
+    /// Where it listens.
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Reads the config again and puts it in force, or changes nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the new config, a line each.
+    pub async fn reload(&self) -> Result<(), Vec<String>> {
+        self.helm.reload().await.map(|_| ())
+    }
+
+    /// Accepts nothing more, lets what is in flight finish within the deadline, and ends the workers.
+    pub async fn drain(self) {
+        self.helm.set_draining();
+        // Whoever asks whether we are ready hears no from now on.
+        let _ = self.drain.send(true);
+        let workers = self.workers;
+        let joined = tokio::task::spawn_blocking(move || workers.into_iter().for_each(Worker::join));
+        // The workers keep the deadline themselves; the margin is for their threads to end.
+        let _ = tokio::time::timeout(self.deadline + Duration::from_secs(5), joined).await;
+        self.helm.close().await;
+    }
+}
+
+/// The store and the switch. State that is there and cannot be read kills every vendor until a person decides.
+fn open_state(config: &Config, clock: &Clock, metrics: &Metrics) -> Result<(Store, Arc<Switch>), StartError> {
+    let path = &config.state.path;
+    let witness = witness(metrics);
+    let state_error = |source| StartError::State { path: path.clone(), source };
+    let why = match Store::open(path) {
+        Ok(store) => match Switch::load(store.clone(), clock.clone(), Arc::clone(&witness)) {
+            Ok(switch) => return Ok((store, Arc::new(switch))),
+            Err(error) => error.to_string(),
+        },
+        Err(error) if error.is_unreadable() => error.to_string(),
+        Err(error) => return Err(state_error(error)),
+    };
+    tracing::error!(path = %path.display(), %why, "state cannot be read: every vendor is killed until a person restores it");
+    let store = Store::in_memory().map_err(state_error)?;
+    let switch = Switch::all_killed(store.clone(), clock.clone(), witness, &why);
+    Ok((store, Arc::new(switch)))
+}
+
+/// Told of every kill and restore as it happens.
+fn witness(_metrics: &Metrics) -> Witness {
+    Arc::new(|event: &Event| {
+        tracing::warn!(
+            act = event.act.as_str(), vendor = %event.vendor, by = %event.by, reason = %event.reason,
+            generation = event.generation, severed = event.severed, "kill switch"
+        );
+    })
+}
+
+/// Identity with its memory; without one where every vendor is killed anyway.
+fn open_authority(store: &Store, clock: &Clock, switch: &Switch) -> Result<Authority, StartError> {
+    let opened = if switch.is_undecided() {
+        Authority::forgetful(clock.clone())
+    } else {
+        let durable = Arc::new(Durable(store.clone()));
+        Authority::open(clock.clone(), Arc::clone(&durable) as _, durable)
+    };
+    opened.map_err(StartError::Identity)
+}
+
+/// The master keys; a random one where no contract needs any, since the config demands a file from those that do.
+pub(super) fn master_keys(path: Option<&Path>) -> Result<KeyRing, StartError> {
+    match path {
+        Some(path) => FileSource::new(path).load().map_err(StartError::Keys),
+        None => KeyRing::generate().map_err(StartError::Keys),
+    }
+}
+
+/// TLS towards upstreams: the machine's own authorities.
+fn upstream_tls() -> Arc<ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        tracing::warn!("this machine has no certificate authorities: no https upstream can be verified");
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = builder.map(|builder| builder.with_root_certificates(roots.clone()).with_no_client_auth());
+    Arc::new(config.unwrap_or_else(|_| ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// Everything bound, nothing served yet.
+struct BoundAll {
+    addresses: Addresses,
+    fronts: Vec<Arc<Front>>,
+    sockets: Vec<Vec<(Arc<Front>, std::net::TcpListener)>>,
+}
+
+fn bind_all(config: &Config, workers: usize) -> Result<BoundAll, StartError> {
+    let mut all = BoundAll {
+        addresses: Addresses::default(),
+        fronts: Vec::new(),
+        sockets: (0..workers).map(|_| Vec::new()).collect(),
+    };
+    let listeners = &config.listeners;
+    all.addresses.ingress = all.bind(Direction::Ingress, listeners.ingress.as_ref())?;
+    all.addresses.egress = all.bind(Direction::Egress, listeners.egress.as_ref())?;
+    Ok(all)
+}
+
+impl BoundAll {
+    fn bind(&mut self, direction: Direction, listener: Option<&Listener>) -> Result<Option<SocketAddr>, StartError> {
+        let Some(listener) = listener else { return Ok(None) };
+        let name = direction.as_str();
+        let tls = listener.tls.as_ref().map(listener::server_config).transpose();
+        let tls = tls.map_err(|source| StartError::Tls { name, source })?;
+        let front = Arc::new(Front { direction, tls: tls.map(ArcSwap::new) });
+        let bind_error = |source| StartError::Bind { name, address: listener.bind, source };
+        let bound = listener::bind(listener.bind, self.sockets.len()).map_err(bind_error)?;
+        let address = bound.address();
+        for (worker, socket) in self.sockets.iter_mut().zip(bound.into_sockets()) {
+            worker.push((Arc::clone(&front), socket));
+        }
+        self.fronts.push(front);
+        Ok(Some(address))
+    }
+
+    fn spawn(
+        self,
+        gateway: &Arc<Gateway>,
+        draining: &watch::Receiver<bool>,
+        deadline: Duration,
+    ) -> Result<Vec<Worker>, StartError> {
+        let sockets = self.sockets.into_iter().enumerate();
+        let spawn = |(index, fronts)| listener::spawn(index, fronts, Arc::clone(gateway), draining.clone(), deadline);
+        sockets.map(spawn).collect::<io::Result<_>>().map_err(StartError::Worker)
+    }
+}
+
+async fn bind_admin(listener: Option<&Listener>) -> Result<Option<tokio::net::TcpListener>, StartError> {
+    let Some(listener) = listener else { return Ok(None) };
+    let bound = tokio::net::TcpListener::bind(listener.bind).await;
+    bound.map(Some).map_err(|source| StartError::Bind { name: "admin", address: listener.bind, source })
+}
+
+fn serve_admin(
+    listener: tokio::net::TcpListener,
+    helm: &Arc<Helm>,
+    metrics: &Metrics,
+    clock: &Clock,
+    mut draining: watch::Receiver<bool>,
+) {
+    let hosts = Hosts::of(listener.local_addr().ok());
+    let api = Arc::new(Api::new(Arc::clone(helm) as _, metrics.clone(), clock.clone(), hosts));
+    helm.lend(Arc::clone(&api));
+    tokio::spawn(admin::serve(listener, api, async move {
+        let _ = draining.wait_for(|draining| *draining).await;
+    }));
+}
