@@ -31,7 +31,7 @@ const HASH_BYTES: usize = 16;
 
 /// Why rules cannot be compiled: an operator's mistake. `rule` is the place in the list, from 0.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
+pub enum TreatmentError {
     /// The vendor's keys were made without this rule's class.
     #[error("the keys of {vendor} have no class '{class}'")]
     UnknownClass {
@@ -68,7 +68,7 @@ pub enum PlanError {
     },
 }
 
-impl PlanError {
+impl TreatmentError {
     /// The place of the rule in its list, from 0.
     pub const fn rule(&self) -> usize {
         match self {
@@ -101,8 +101,8 @@ impl Treater {
     /// Compiles the treatments of `rules`; a rule's place in the list is what [`Treat::treat`] is called with.
     ///
     /// # Errors
-    /// [`PlanError`] for the first rule that cannot be carried out.
-    pub fn compile(rules: &[Rule], keys: Arc<VendorKeys>) -> Result<Self, PlanError> {
+    /// [`TreatmentError`] for the first rule that cannot be carried out.
+    pub fn compile(rules: &[Rule], keys: Arc<VendorKeys>) -> Result<Self, TreatmentError> {
         let actions: Result<_, _> = (0..).zip(rules).map(|(at, rule)| compile(at, rule, &keys)).collect();
         Ok(Self { actions: actions?, keys })
     }
@@ -181,9 +181,9 @@ impl Treat for Treater {
     }
 }
 
-fn compile(rule: usize, settings: &Rule, keys: &VendorKeys) -> Result<Action, PlanError> {
+fn compile(rule: usize, settings: &Rule, keys: &VendorKeys) -> Result<Action, TreatmentError> {
     let class = || {
-        keys.class_index(&settings.class).ok_or_else(|| PlanError::UnknownClass {
+        keys.class_index(&settings.class).ok_or_else(|| TreatmentError::UnknownClass {
             rule,
             vendor: keys.vendor().as_str().into(),
             class: settings.class.as_str().into(),
@@ -206,16 +206,16 @@ fn compile(rule: usize, settings: &Rule, keys: &VendorKeys) -> Result<Action, Pl
         }
         Treatment::Redact => Action::Redact,
         Treatment::Drop => Action::Drop,
-        Treatment::Generalize(Generalize::Prefix(0)) => return Err(PlanError::EmptyPrefix { rule }),
+        Treatment::Generalize(Generalize::Prefix(0)) => return Err(TreatmentError::EmptyPrefix { rule }),
         Treatment::Generalize(how) => Action::Generalize(how),
     })
 }
 
-fn check_format(rule: usize, format: Format) -> Result<(), PlanError> {
+fn check_format(rule: usize, format: Format) -> Result<(), TreatmentError> {
     match format {
-        Format::Card { keep_first: 6, keep_last: 4 } => Err(PlanError::DomainTooSmall { rule }),
+        Format::Card { keep_first: 6, keep_last: 4 } => Err(TreatmentError::DomainTooSmall { rule }),
         Format::Card { keep_first: 0 | 6, keep_last: 0 | 4 } | Format::Digits | Format::Phone => Ok(()),
-        Format::Card { keep_first, keep_last } => Err(PlanError::CardEnds { rule, keep_first, keep_last }),
+        Format::Card { keep_first, keep_last } => Err(TreatmentError::CardEnds { rule, keep_first, keep_last }),
     }
 }
 
@@ -243,7 +243,7 @@ mod tests {
         Arc::new(ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), classes))
     }
 
-    fn treater(treatment: Treatment) -> Result<Treater, PlanError> {
+    fn treater(treatment: Treatment) -> Result<Treater, TreatmentError> {
         let place = Place::Field(FieldPath::parse("$.x").unwrap());
         let rule = Rule { place, treatment, class: Class::of_name("card"), only_type: None };
         Treater::compile(&[rule], keys(&["card", "email"]))
@@ -315,11 +315,11 @@ mod tests {
     fn what_cannot_be_carried_out_is_told_at_load() {
         let card =
             |keep_first, keep_last| treater(Treatment::EncryptFormat(Format::Card { keep_first, keep_last })).err();
-        assert_eq!(card(6, 4), Some(PlanError::DomainTooSmall { rule: 0 }));
-        assert_eq!(card(8, 0), Some(PlanError::CardEnds { rule: 0, keep_first: 8, keep_last: 0 }));
+        assert_eq!(card(6, 4), Some(TreatmentError::DomainTooSmall { rule: 0 }));
+        assert_eq!(card(8, 0), Some(TreatmentError::CardEnds { rule: 0, keep_first: 8, keep_last: 0 }));
         assert_eq!(card(0, 4), None);
         let prefix = treater(Treatment::Generalize(Generalize::Prefix(0))).err();
-        assert_eq!(prefix, Some(PlanError::EmptyPrefix { rule: 0 }));
+        assert_eq!(prefix, Some(TreatmentError::EmptyPrefix { rule: 0 }));
         let place = Place::Query("q".into());
         let rule = Rule { place, treatment: Treatment::Hash, class: Class::of_name("other"), only_type: None };
         let told = Treater::compile(&[rule], keys(&["card"])).unwrap_err();
