@@ -45,6 +45,25 @@ pub const STORE_CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 // telemetry
 
+/// Most audit lines that wait for their writer: some megabytes.
+pub const AUDIT_QUEUE_MAX: usize = 16 * 1024;
+/// Most audit lines that wait for a disk that refuses them; more are counted and lost.
+pub const AUDIT_PENDING_MAX: usize = 16 * 1024;
+/// Most audit lines in one write.
+pub const AUDIT_GROUP_MAX: usize = 1024;
+/// How long a denial's audit line waits for the disk: what a crash can lose of them.
+pub const AUDIT_SYNC_EVERY: Duration = Duration::from_secs(1);
+/// Denials of one vendor, direction and reason that are listed one by one in a window ...
+pub const AUDIT_DENIALS_EACH: u32 = 5;
+/// ... of this length; the others are counted.
+pub const AUDIT_DENIALS_WINDOW: Duration = Duration::from_secs(1);
+/// Longest text in an audit line; the rest is cut. A detail may have four times as much.
+pub const AUDIT_TEXT_BYTES_MAX: usize = 1024;
+/// Longest audit line that verification reads: four texts and a detail, each byte escaped in the worst way.
+pub const AUDIT_LINE_BYTES_MAX: usize = 64 * 1024;
+/// How far back the last lines of a trail are looked for.
+pub const AUDIT_TAIL_BYTES: u64 = 1024 * 1024;
+
 // kill
 
 /// Parts of each vendor's registry of what is in flight: more than workers on most machines, and a power of two.

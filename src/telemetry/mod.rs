@@ -1,1 +1,3 @@
 //! What people see: metrics, logs, the audit trail.
+
+pub mod audit;
