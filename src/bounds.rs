@@ -78,6 +78,12 @@ pub const SEVER_DEADLINE: Duration = Duration::from_secs(1);
 pub const PERSIST_DEADLINE: Duration = Duration::from_secs(5);
 /// How long one person's yes to a restore waits for the second's.
 pub const APPROVAL_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a hook that failed is left alone, at first ...
+pub const HOOK_PAUSE_FIRST: Duration = Duration::from_secs(1);
+/// ... and at most, as it doubles.
+pub const HOOK_PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
+/// How long a hook is told of an event again before it is given up on.
+pub const HOOK_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Most stand-ins of a shadow drill: a few megabytes, and as many streams as the switch is measured with.
 pub const DRILL_STANDINS_MAX: usize = 10_000;
 /// Most denials that a burst rule can ask for: eight bytes each, per vendor.
