@@ -126,6 +126,24 @@ pub const LOG_BUFFER_BYTES_MAX: usize = 1024 * 1024;
 pub const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 /// Time for the last exchange lines to be written when the process ends.
 pub const LOG_CLOSE_DEADLINE: Duration = Duration::from_secs(1);
+/// Most audit lines that wait for their writer: some megabytes.
+pub const AUDIT_QUEUE_MAX: usize = 16 * 1024;
+/// Most audit lines that wait for a disk that refuses them; more are counted and lost.
+pub const AUDIT_PENDING_MAX: usize = 16 * 1024;
+/// Most audit lines in one write.
+pub const AUDIT_GROUP_MAX: usize = 1024;
+/// How long a denial's audit line waits for the disk: what a crash can lose of them.
+pub const AUDIT_SYNC_EVERY: Duration = Duration::from_secs(1);
+/// Denials of one vendor, direction and reason that are listed one by one in a window ...
+pub const AUDIT_DENIALS_EACH: u32 = 5;
+/// ... of this length; the others are counted.
+pub const AUDIT_DENIALS_WINDOW: Duration = Duration::from_secs(1);
+/// Longest text in an audit line; the rest is cut. A detail may have four times as much.
+pub const AUDIT_TEXT_BYTES_MAX: usize = 1024;
+/// Longest audit line that verification reads: four texts and a detail, each byte escaped in the worst way.
+pub const AUDIT_LINE_BYTES_MAX: usize = 64 * 1024;
+/// How far back the last lines of a trail are looked for.
+pub const AUDIT_TAIL_BYTES: u64 = 1024 * 1024;
 
 // kill
 
@@ -141,6 +159,12 @@ pub const SEVER_DEADLINE: Duration = Duration::from_secs(1);
 pub const PERSIST_DEADLINE: Duration = Duration::from_secs(5);
 /// How long one person's yes to a restore waits for the second's.
 pub const APPROVAL_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a hook that failed is left alone, at first ...
+pub const HOOK_PAUSE_FIRST: Duration = Duration::from_secs(1);
+/// ... and at most, as it doubles.
+pub const HOOK_PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
+/// How long a hook is told of an event again before it is given up on.
+pub const HOOK_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Most stand-ins of a shadow drill: a few megabytes, and as many streams as the switch is measured with.
 pub const DRILL_STANDINS_MAX: usize = 10_000;
 /// Most denials that a burst rule can ask for: eight bytes each, per vendor.

@@ -115,8 +115,8 @@ impl Event {
         }
     }
 
-    /// Whether hooks are told of it.
-    pub const fn is_for_hooks(&self) -> bool {
-        matches!(self.act, Act::Kill | Act::Restore)
+    /// Whether hooks are told of it: of kills and restores that are meant, not of an exercise.
+    pub fn is_for_hooks(&self) -> bool {
+        matches!(self.act, Act::Kill | Act::Restore) && self.origin != Some(Origin::Drill)
     }
 }

@@ -78,10 +78,9 @@ impl Ledger {
             let kills = row.kills.into_iter().map(Arc::new).collect();
             let entry = Entry { kills, approvals: row.approvals, lifting: Vec::new() };
             let text = std::str::from_utf8(&key).map_err(|_| BadKey)?;
-            if text == Subject::Everything.as_str() {
-                ledger.everything = entry;
-            } else {
-                ledger.vendors.insert(VendorId::parse(text).map_err(|_| BadKey)?, entry);
+            match Subject::parse(text).map_err(|_| BadKey)? {
+                Subject::Everything => ledger.everything = entry,
+                Subject::Vendor(vendor) => drop(ledger.vendors.insert(vendor, entry)),
             }
         }
         Ok(ledger)

@@ -3,13 +3,14 @@
 //! A request registers on its vendor's [`Line`] and then asks; a [`Switch`] holds the lines, the kills that stand and
 //! the order in which things happen. `order` has the words, `ledger` the state, `shard` and `in_flight` the registry,
 //! `severing` the wait for the answer, `restore` the way back, `schedule` and `burst` the kills that no person orders
-//! at the time, `drill` the exercise. Never fails open, and never waits for anything before it has severed.
+//! at the time, `drill` the exercise, `hooks` who is told, `witness` the line to the audit trail. Never fails open, and never waits for anything before it has severed.
 
 mod answer;
 mod burst;
 mod cut;
 mod drill;
 mod event;
+mod hooks;
 mod in_flight;
 mod latch;
 mod ledger;
@@ -21,6 +22,7 @@ mod severing;
 mod shard;
 mod switch;
 mod unwritten;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +31,7 @@ pub use answer::{Answer, Approvals, Fleet, KillError, LoadError, Preview, Restor
 pub use burst::DenialBurst;
 pub use drill::DrillReport;
 pub use event::{Act, Event, Witness};
+pub use hooks::{Action, Deliver, DeliverError, Delivery, Hook, Hooks};
 pub use in_flight::InFlight;
 pub use ledger::{Approval, BadKey};
 pub use line::Line;
@@ -37,3 +40,4 @@ pub use restore::RestoreOrder;
 pub use schedule::ScheduledKill;
 pub use severing::{Severing, Timings};
 pub use switch::{GATEWAY, QueuedEvent, Switch};
+pub use witness::{tell_all, tell_audit};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ClientId, Direction, Moment, UnixTime, VendorId};
+use crate::model::{ClientId, Direction, IdError, Moment, UnixTime, VendorId};
 
 /// Who an order is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +16,14 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// A vendor's id, or `*`.
+    ///
+    /// # Errors
+    /// [`IdError`] where it is neither.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if text == "*" { Ok(Self::Everything) } else { VendorId::parse(text).map(Self::Vendor) }
+    }
+
     /// The vendor's id, or `*`, which no vendor can be called.
     pub fn as_str(&self) -> &str {
         match self {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use super::answer::{Approvals, KillError, Restored};
 use super::event::{Act, Event};
 use super::ledger::Approval;
-use super::order::{Scope, Subject};
+use super::order::{Origin, Scope, Subject};
 use super::switch::{Switch, stand, state};
 use crate::model::Moment;
 use crate::store::{Ack, StoreError};
@@ -44,7 +44,7 @@ impl Switch {
         if given < approvals.needed as usize {
             return Ok(self.waiting(&order, approvals));
         }
-        self.lift(&order, kills, approvals).await
+        self.lift(&order, kills, approvals, Origin::Operator).await
     }
 
     fn liftable(&self, order: &RestoreOrder) -> Result<Vec<u64>, KillError> {
@@ -83,11 +83,17 @@ impl Switch {
         }
     }
 
-    async fn lift(&self, order: &RestoreOrder, kills: Vec<u64>, approvals: Approvals) -> Result<Restored, KillError> {
+    async fn lift(
+        &self,
+        order: &RestoreOrder,
+        kills: Vec<u64>,
+        approvals: Approvals,
+        origin: Origin,
+    ) -> Result<Restored, KillError> {
         let (event, written) = {
             let mut ledger = self.ledger();
             let generation = ledger.begin_lift(&order.subject, &kills);
-            let event = order.event(Act::Restore, generation);
+            let event = Event { origin: Some(origin), ..order.event(Act::Restore, generation) };
             let written = self.write(&ledger, &order.subject, Some(&event));
             (event, written)
         };
@@ -114,9 +120,9 @@ impl Switch {
         })
     }
 
-    /// Lifts one kill that the gateway made itself, as a drill does.
+    /// Lifts the kill that a drill made.
     pub(super) async fn lift_own(&self, order: &RestoreOrder, generation: u64) -> Result<Restored, KillError> {
-        self.lift(order, vec![generation], Approvals { given: 1, needed: 1 }).await
+        self.lift(order, vec![generation], Approvals { given: 1, needed: 1 }, Origin::Drill).await
     }
 }
 

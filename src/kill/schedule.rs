@@ -10,7 +10,7 @@ use super::event::{Act, Event};
 use super::ledger::BadKey;
 use super::order::{Order, Origin, Scope, Subject, millis};
 use super::switch::Switch;
-use crate::model::{Moment, UnixTime, VendorId};
+use crate::model::{Moment, UnixTime};
 use crate::store::{Batch, Row, RowError, Store, StoreError, Table};
 
 /// A kill to come.
@@ -55,10 +55,7 @@ impl Schedule {
 
 impl ScheduledKill {
     fn subject(&self) -> Result<Subject, BadKey> {
-        if self.vendor == Subject::Everything.as_str() {
-            return Ok(Subject::Everything);
-        }
-        VendorId::parse(&self.vendor).map(Subject::Vendor).map_err(|_| BadKey)
+        Subject::parse(&self.vendor).map_err(|_| BadKey)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Nothing here decides about a request, and nothing here may hold a secret, a raw personal value or a text that a
 //! stranger chose as a label.
 
+pub mod audit;
 mod cells;
 mod exchange_line;
 mod exposition;

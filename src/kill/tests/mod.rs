@@ -4,6 +4,7 @@ mod crash;
 mod model;
 mod promises;
 mod race;
+mod wiring;
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};

@@ -17,21 +17,23 @@ fn registered_before_the_check_nothing_slips_through() {
 
 #[test]
 fn registered_after_the_check_this_test_fails() {
-    assert!(slipped(check_then_register) > 0, "the race was not hit: this test could not fail");
+    // A busy machine may run one thread after the other for a while; the gap is found sooner or later.
+    let found = (0..20).any(|_| slipped(check_then_register) > 0);
+    assert!(found, "the race was not hit: the test above could not fail");
 }
 
-fn register_then_check(line: &Line, pause: u32) -> Option<InFlight> {
+fn register_then_check(line: &Line, gap: u32) -> Option<InFlight> {
     let in_flight = line.register(Direction::Ingress, RouteTag::NONE, None);
-    spin(pause);
+    pause(gap);
     in_flight.check().ok().map(|()| in_flight)
 }
 
 /// The mistake, here only: between the answer and the registration a kill finds nothing to sever.
-fn check_then_register(line: &Line, pause: u32) -> Option<InFlight> {
+fn check_then_register(line: &Line, gap: u32) -> Option<InFlight> {
     if line.is_armed() {
         return None;
     }
-    spin(pause);
+    pause(gap);
     Some(line.register(Direction::Ingress, RouteTag::NONE, None))
 }
 
@@ -48,7 +50,7 @@ fn slipped(enter: fn(&Line, u32) -> Option<InFlight>) -> usize {
                 let mut slipped = 0;
                 for (round, line) in (0..ROUNDS).zip(lines) {
                     barrier.wait();
-                    spin((round * 7 + offset) % 200);
+                    pause((round * 7 + offset) % 200);
                     let entered = enter(line, round % 50);
                     barrier.wait();
                     slipped += usize::from(entered.is_some_and(|in_flight| !in_flight.is_severed()));
@@ -60,7 +62,7 @@ fn slipped(enter: fn(&Line, u32) -> Option<InFlight>) -> usize {
         for round in 0..ROUNDS {
             let order = bench.order(&format!("v{round}"), "{}");
             barrier.wait();
-            spin(round % 220);
+            pause(round % 220);
             drop(bench.switch.kill(order).unwrap());
             barrier.wait();
         }
@@ -68,8 +70,12 @@ fn slipped(enter: fn(&Line, u32) -> Option<InFlight>) -> usize {
     })
 }
 
-fn spin(turns: u32) {
+/// Some time for the others: a little of our own, or every other time all that they want.
+fn pause(turns: u32) {
     for _ in 0..turns {
         std::hint::spin_loop();
+    }
+    if turns % 2 == 1 {
+        thread::yield_now();
     }
 }

@@ -1,0 +1,280 @@
+//! Tells people and machines outside of a kill or a restore: webhooks and local commands.
+//!
+//! An event is queued in the same write as the change that it is about, so a crash loses none; each hook hears of the
+//! events in order, again and again until it has taken one or a day is over, and a hook that is slow or dead holds up
+//! no other. What came of it is audited. Never delays a kill, and never runs a shell. A hook may hear of an event
+//! twice, where a crash came between its answer and the note of it: the delivery's id is the same then.
+
+mod command;
+mod sign;
+mod webhook;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::event::{Act, Event, Witness};
+use super::order::Subject;
+use super::switch::{GATEWAY, QueuedEvent};
+use crate::bounds::{HOOK_LIFETIME, HOOK_PAUSE_FIRST, HOOK_PAUSE_MAX};
+use crate::model::{Clock, Moment, Secret};
+use crate::store::{Batch, Row, Store, StoreError};
+
+pub use webhook::{Deliver, DeliverError, Delivery};
+
+/// Whom to tell, and how.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    /// Names it in the audit trail and in the queue: unique, and the same after a reload.
+    pub name: String,
+    /// Told of kills.
+    pub on_kill: bool,
+    /// Told of restores.
+    pub on_restore: bool,
+    /// How.
+    pub action: Action,
+    /// How long one attempt may take.
+    pub deadline: Duration,
+}
+
+/// How a hook is told.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// The event as JSON by POST, signed as [Standard Webhooks](https://www.standardwebhooks.com) has it.
+    Webhook {
+        /// Where.
+        url: String,
+        /// The key of the signature.
+        secret: Secret<Vec<u8>>,
+    },
+    /// A program with the event as JSON on its standard input. There is no shell, no environment but `PATH`, and
+    /// `{vendor}`, `{act}` and `{generation}` in the arguments are filled in.
+    Command {
+        /// The program, by path or by name in `PATH`.
+        program: String,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
+}
+
+/// The hooks and their queue. Shared behind one `Arc`; [`Hooks::run`] does the work.
+pub struct Hooks {
+    state: Mutex<State>,
+    store: Store,
+    deliver: Arc<dyn Deliver>,
+    clock: Clock,
+    witness: Witness,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    hooks: Vec<Arc<Hook>>,
+    events: BTreeMap<u64, QueuedEvent>,
+    lanes: BTreeMap<String, Lane>,
+}
+
+/// How a hook fares with the event that it is to hear of next.
+#[derive(Default)]
+struct Lane {
+    busy: bool,
+    attempts: u32,
+    /// Not before this, on the monotonic clock.
+    next_ns: u64,
+}
+
+/// An event on its way to a hook.
+struct Attempt {
+    hook: Arc<Hook>,
+    event: Event,
+    number: u32,
+}
+
+impl Hooks {
+    /// The hooks, with what was queued when the process last ended. `witness` hears what came of each event.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the queue cannot be read.
+    pub fn load(store: Store, deliver: Arc<dyn Deliver>, clock: Clock, witness: Witness) -> Result<Self, StoreError> {
+        let rows = store.range::<QueuedEvent>(b"", None, usize::MAX)?;
+        let events = rows.into_iter().map(|(_, row)| (row.event.generation, row)).collect();
+        let state = Mutex::new(State { events, ..State::default() });
+        Ok(Self { state, store, deliver, clock, witness, changed: Notify::new() })
+    }
+
+    /// Takes the hooks of a config, at the start and at a reload. What waits for a hook that is gone is forgotten.
+    pub fn configure(&self, hooks: Vec<Hook>) {
+        let mut state = self.state();
+        state.hooks = hooks.into_iter().map(Arc::new).collect();
+        let names: BTreeSet<_> = state.hooks.iter().map(|hook| hook.name.clone()).collect();
+        state.lanes.retain(|name, lane| names.contains(name) || lane.busy);
+        let queued: Vec<u64> = state.events.keys().copied().collect();
+        queued.into_iter().for_each(|generation| self.keep(&mut state, generation));
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// The switch's way to tell the hooks: list it among the switch's witnesses, and turn on its
+    /// [`queue_for_hooks`](super::Switch::queue_for_hooks).
+    pub fn ear(self: &Arc<Self>) -> Witness {
+        let hooks = Arc::clone(self);
+        Arc::new(move |event: &Event| {
+            if event.is_for_hooks() {
+                hooks.hear(event);
+            }
+        })
+    }
+
+    /// Events that some hook has yet to hear of.
+    pub fn queued(&self) -> usize {
+        self.state().events.len()
+    }
+
+    /// Tells the hooks, for as long as it is polled. Runs on a tokio runtime with time and processes enabled.
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            let pause = self.begin_due();
+            // Either something changed, or an attempt is due.
+            let _ = timeout(pause, self.changed.notified()).await;
+        }
+    }
+
+    fn hear(&self, event: &Event) {
+        let mut state = self.state();
+        if state.hooks.is_empty() {
+            return;
+        }
+        state.events.insert(event.generation, QueuedEvent { event: event.clone(), done: Vec::new() });
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Starts every attempt that is due; returns how long it is until the next.
+    fn begin_due(self: &Arc<Self>) -> Duration {
+        let now = self.clock.now();
+        let (attempts, pause) = self.state().due(now);
+        for attempt in attempts {
+            tokio::spawn(Arc::clone(self).attempt(attempt));
+        }
+        pause
+    }
+
+    async fn attempt(self: Arc<Self>, attempt: Attempt) {
+        let Attempt { hook, event, number } = attempt;
+        let work = async {
+            match &hook.action {
+                Action::Webhook { url, secret } => {
+                    webhook::send(&*self.deliver, url, secret, &hook.name, &event, self.clock.now().wall).await
+                }
+                Action::Command { program, arguments } => command::run(program, arguments, &event).await,
+            }
+        };
+        let outcome =
+            timeout(hook.deadline, work).await.unwrap_or_else(|_| Err(format!("no answer in {:?}", hook.deadline)));
+        self.note(&hook, &event, number, outcome);
+        self.changed.notify_one();
+    }
+
+    /// What comes of an attempt: done, again later, or given up.
+    fn note(&self, hook: &Hook, event: &Event, number: u32, outcome: Result<String, String>) {
+        let now = self.clock.now();
+        let is_late = now.wall.since(event.at) >= HOOK_LIFETIME;
+        let words = match &outcome {
+            Ok(words) => Some(format!("{}: {words} at attempt {number}", hook.name)),
+            Err(words) if is_late => Some(format!("{}: given up after {number} attempts: {words}", hook.name)),
+            // Once is enough to know that it is not well.
+            Err(words) if number == 1 => Some(format!("{}: {words}; trying again", hook.name)),
+            Err(_) => None,
+        };
+        let mut state = self.state();
+        let lane = state.lanes.entry(hook.name.clone()).or_default();
+        lane.busy = false;
+        if outcome.is_ok() || is_late {
+            lane.attempts = 0;
+            lane.next_ns = 0;
+            state.done(event.generation, &hook.name);
+            self.keep(&mut state, event.generation);
+        } else {
+            lane.next_ns = now.monotonic_ns.saturating_add(pause_after(number).as_nanos() as u64);
+        }
+        drop(state);
+        if let Some(words) = words {
+            let subject = Subject::parse(&event.vendor).unwrap_or(Subject::Everything);
+            let told = Event::of(Act::Hook, &subject, GATEWAY, event.act.as_str(), now.wall, event.generation);
+            (self.witness)(&Event { outcome: Some(words), ..told });
+        }
+    }
+
+    /// Writes how far an event has come, or forgets it when all have heard.
+    fn keep(&self, state: &mut State, generation: u64) {
+        let Some(row) = state.events.get(&generation) else { return };
+        let mut batch = Batch::new();
+        if state.hooks.iter().all(|hook| !hook.wants(row)) {
+            batch.delete(QueuedEvent::TABLE, &generation.to_be_bytes());
+            state.events.remove(&generation);
+        } else if batch.put(&generation.to_be_bytes(), row).is_err() {
+            return;
+        }
+        // Lost with the disk, it is told once more after a restart.
+        drop(self.store.write(batch));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// For each hook that is not busy, the oldest event that it has yet to hear of, where its time has come.
+    fn due(&mut self, now: Moment) -> (Vec<Attempt>, Duration) {
+        let mut attempts = Vec::new();
+        let mut pause = HOOK_PAUSE_MAX;
+        for hook in &self.hooks {
+            let lane = self.lanes.entry(hook.name.clone()).or_default();
+            let Some(row) = self.events.values().find(|row| hook.wants(row)).filter(|_| !lane.busy) else { continue };
+            if lane.next_ns > now.monotonic_ns {
+                pause = pause.min(Duration::from_nanos(lane.next_ns - now.monotonic_ns));
+                continue;
+            }
+            lane.busy = true;
+            lane.attempts += 1;
+            attempts.push(Attempt { hook: Arc::clone(hook), event: row.event.clone(), number: lane.attempts });
+        }
+        (attempts, pause)
+    }
+
+    fn done(&mut self, generation: u64, hook: &str) {
+        if let Some(row) = self.events.get_mut(&generation) {
+            row.done.push(hook.to_owned());
+        }
+    }
+}
+
+impl Hook {
+    fn wants(&self, row: &QueuedEvent) -> bool {
+        let concerned = match row.event.act {
+            Act::Kill => self.on_kill,
+            Act::Restore => self.on_restore,
+            Act::KillAgain | Act::Approve | Act::Schedule | Act::Unschedule | Act::Drill | Act::Hook => false,
+        };
+        concerned && !row.done.contains(&self.name)
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks").field("queued", &self.queued()).finish_non_exhaustive()
+    }
+}
+
+/// Twice as long after each attempt, up to a bound.
+fn pause_after(attempts: u32) -> Duration {
+    HOOK_PAUSE_FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(HOOK_PAUSE_MAX)
+}

@@ -1,0 +1,236 @@
+//! Hooks against others that are slow, dead or come back, and against a restart.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use super::*;
+use crate::kill::order::{Kill, Origin, Scope};
+use crate::model::{UnixTime, VendorId};
+
+/// The other side: what it got, and what it answers. 0 is no answer at all.
+#[derive(Default)]
+struct Other {
+    answers: AtomicU16,
+    got: Mutex<Vec<Delivery>>,
+}
+
+impl Deliver for Other {
+    fn deliver(&self, delivery: Delivery) -> Pin<Box<dyn Future<Output = Result<u16, DeliverError>> + Send + '_>> {
+        Box::pin(async move {
+            let answer = self.answers.load(Ordering::SeqCst);
+            if delivery.url.contains("dead") {
+                std::future::pending::<()>().await;
+            }
+            self.got.lock().unwrap().push(delivery);
+            if answer == 0 { Err(DeliverError("connection refused".to_owned())) } else { Ok(answer) }
+        })
+    }
+}
+
+struct Bench {
+    hooks: Arc<Hooks>,
+    other: Arc<Other>,
+    clock: Clock,
+    store: Store,
+    outcomes: Arc<Mutex<Vec<String>>>,
+}
+
+impl Bench {
+    fn new(answers: u16) -> Self {
+        Self::on(Store::in_memory().unwrap(), answers)
+    }
+
+    fn on(store: Store, answers: u16) -> Self {
+        let other = Arc::new(Other { answers: answers.into(), ..Other::default() });
+        let clock = Clock::manual(UnixTime::from_secs(1_800_000_000));
+        let outcomes: Arc<Mutex<Vec<String>>> = Arc::default();
+        let heard = Arc::clone(&outcomes);
+        let witness: Witness = Arc::new(move |event| heard.lock().unwrap().extend(event.outcome.clone()));
+        let deliver: Arc<dyn Deliver> = Arc::clone(&other) as Arc<dyn Deliver>;
+        let hooks = Arc::new(Hooks::load(store.clone(), deliver, clock.clone(), witness).unwrap());
+        Self { hooks, other, clock, store, outcomes }
+    }
+
+    /// Works until nothing is on its way.
+    async fn settle(&self) {
+        self.hooks.begin_due();
+        while self.hooks.state().lanes.values().any(|lane| lane.busy) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            self.hooks.begin_due();
+        }
+    }
+
+    fn got(&self) -> Vec<String> {
+        let got = self.other.got.lock().unwrap();
+        got.iter()
+            .map(|delivery| delivery.headers.iter().find(|(name, _)| *name == "webhook-id").unwrap().1.clone())
+            .collect()
+    }
+
+    fn outcomes(&self) -> Vec<String> {
+        self.outcomes.lock().unwrap().clone()
+    }
+}
+
+fn webhook(name: &str, url: &str) -> Hook {
+    let action = Action::Webhook { url: url.to_owned(), secret: Secret::new(b"key".to_vec()) };
+    Hook { name: name.to_owned(), on_kill: true, on_restore: true, action, deadline: Duration::from_millis(200) }
+}
+
+fn command(name: &str, program: &str, arguments: &[&str]) -> Hook {
+    let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    let action = Action::Command { program: program.to_owned(), arguments };
+    Hook { deadline: Duration::from_secs(5), action, ..webhook(name, "") }
+}
+
+fn killed(generation: u64) -> Event {
+    let kill = Kill {
+        generation,
+        scope: Scope::default(),
+        everything: false,
+        at: UnixTime::from_secs(1_800_000_000),
+        by: "alice".to_owned(),
+        reason: "breach".to_owned(),
+        origin: Origin::Operator,
+        evidence: Vec::new(),
+        more_evidence: 0,
+    };
+    Event::kill(&Subject::Vendor(VendorId::parse("acme").unwrap()), &kill, true, 3)
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+#[test]
+fn a_webhook_is_told_once_in_order_and_forgotten() {
+    run(async {
+        let bench = Bench::new(204);
+        bench.hooks.configure(vec![webhook("pager", "https://pager.example/x")]);
+        let ear = bench.hooks.ear();
+        (1..4).for_each(|generation| ear(&killed(generation)));
+        bench.settle().await;
+        assert_eq!(bench.got(), ["1-pager", "2-pager", "3-pager"]);
+        assert_eq!(bench.hooks.queued(), 0);
+        assert_eq!(bench.outcomes()[0], "pager: answered 204 at attempt 1");
+        let body: Event = serde_json::from_slice(&bench.other.got.lock().unwrap()[0].body).unwrap();
+        assert_eq!(body, killed(1));
+        assert!(Bench::on(bench.store.clone(), 200).hooks.queued() == 0);
+    });
+}
+
+#[test]
+fn a_hook_that_fails_is_tried_later_and_later_until_it_takes_it() {
+    run(async {
+        let bench = Bench::new(0);
+        bench.hooks.configure(vec![webhook("pager", "https://pager.example")]);
+        (bench.hooks.ear())(&killed(1));
+        for attempts in 1..4_u32 {
+            bench.settle().await;
+            assert_eq!(bench.got().len(), attempts as usize);
+            bench.clock.advance(pause_after(attempts) - Duration::from_millis(1));
+            bench.settle().await;
+            assert_eq!(bench.got().len(), attempts as usize, "not before its time");
+            bench.clock.advance(Duration::from_millis(1));
+        }
+        bench.other.answers.store(503, Ordering::SeqCst);
+        bench.settle().await;
+        bench.other.answers.store(200, Ordering::SeqCst);
+        bench.clock.advance(HOOK_PAUSE_MAX);
+        bench.settle().await;
+        let expected = ["pager: connection refused; trying again", "pager: answered 200 at attempt 5"];
+        assert_eq!(bench.outcomes(), expected);
+    });
+}
+
+#[test]
+fn a_hook_is_given_up_on_after_a_day() {
+    run(async {
+        let bench = Bench::new(500);
+        bench.hooks.configure(vec![webhook("pager", "https://pager.example")]);
+        (bench.hooks.ear())(&killed(1));
+        bench.settle().await;
+        bench.clock.advance(HOOK_LIFETIME);
+        bench.settle().await;
+        assert_eq!(bench.outcomes()[1], "pager: given up after 2 attempts: answered 500");
+        assert_eq!(bench.hooks.queued(), 0);
+    });
+}
+
+#[test]
+fn a_dead_hook_holds_up_no_other() {
+    run(async {
+        let bench = Bench::new(200);
+        bench.hooks.configure(vec![webhook("dead", "https://dead.example"), webhook("pager", "https://pager.example")]);
+        (bench.hooks.ear())(&killed(1));
+        bench.hooks.begin_due();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(bench.got(), ["1-pager"]);
+        bench.settle().await;
+        assert_eq!(bench.outcomes()[1], "dead: no answer in 200ms; trying again");
+    });
+}
+
+#[test]
+fn what_was_queued_is_told_after_a_restart_to_those_who_have_not_heard() {
+    run(async {
+        let store = Store::in_memory().unwrap();
+        let mut batch = Batch::new();
+        let row = QueuedEvent { event: killed(4), done: vec!["deaf".to_owned()] };
+        batch.put(&4_u64.to_be_bytes(), &row).unwrap();
+        store.write_blocking(batch).unwrap();
+        let bench = Bench::on(store, 200);
+        bench.hooks.configure(vec![webhook("deaf", "https://deaf.example"), webhook("pager", "https://pager.example")]);
+        bench.settle().await;
+        assert_eq!(bench.got(), ["4-pager"]);
+    });
+}
+
+#[test]
+fn hooks_hear_only_of_what_they_asked_for() {
+    run(async {
+        let bench = Bench::new(200);
+        let only_restores = Hook { on_kill: false, ..webhook("pager", "https://pager.example") };
+        bench.hooks.configure(vec![only_restores]);
+        let ear = bench.hooks.ear();
+        ear(&killed(1));
+        ear(&Event { act: Act::Restore, ..killed(2) });
+        ear(&Event { act: Act::KillAgain, ..killed(3) });
+        bench.settle().await;
+        assert_eq!(bench.got(), ["2-pager"]);
+    });
+}
+
+#[test]
+fn a_command_gets_the_event_and_no_shell() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let bench = Bench::new(200);
+        bench.hooks.configure(vec![
+            command("input", "cp", &["/dev/stdin", &path("input")]),
+            command("filled", "touch", &[&path("{act}-{vendor}-{generation};$HOME")]),
+            command("fails", "false", &[]),
+            command("absent", "/no/such/program", &[]),
+            Hook { deadline: Duration::from_millis(50), ..command("slow", "sleep", &["60"]) },
+        ]);
+        (bench.hooks.ear())(&killed(7));
+        bench.settle().await;
+        let input: Event = serde_json::from_slice(&std::fs::read(path("input")).unwrap()).unwrap();
+        assert_eq!(input, killed(7));
+        assert!(std::fs::exists(path("kill-acme-7;$HOME")).unwrap());
+        let mut outcomes = bench.outcomes();
+        outcomes.sort_unstable();
+        assert!(outcomes[0].starts_with("absent: cannot be started"), "{outcomes:?}");
+        assert_eq!(
+            outcomes[1..],
+            [
+                "fails: exit status: 1; trying again",
+                "filled: done at attempt 1",
+                "input: done at attempt 1",
+                "slow: no answer in 50ms; trying again",
+            ]
+        );
+    });
+}

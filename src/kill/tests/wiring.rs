@@ -1,0 +1,71 @@
+//! The switch with what stands beside it: the queue for hooks and the audit trail.
+
+use super::*;
+use crate::model::UnixTime;
+use crate::telemetry::audit::{Audit, AuditKey, OnFailure, Settings, last_lines, verify_files};
+
+#[test]
+fn a_kill_and_its_event_for_the_hooks_are_one_write_and_a_drill_tells_nobody() {
+    run(async {
+        let bench = Bench::new();
+        bench.line("acme");
+        let queued = || bench.switch.store.range::<QueuedEvent>(b"", None, 10).unwrap();
+        bench.kill("acme", "{}").await;
+        bench.restore("acme", "{}", "bob", 1).await.unwrap();
+        assert!(queued().is_empty(), "nobody asked");
+        bench.switch.queue_for_hooks(true);
+        bench.switch.drill(&vendor("acme"), false, "bob", bench.switch.clock.now()).await.unwrap();
+        assert!(queued().is_empty(), "an exercise pages nobody");
+        bench.kill("acme", "{}").await;
+        bench.kill("acme", "{}").await;
+        bench.restore("acme", "{}", "bob", 1).await.unwrap();
+        let told: Vec<_> = queued().into_iter().map(|(_, row)| (row.event.act, row.event.by)).collect();
+        assert_eq!(told, [(Act::Kill, "alice".to_owned()), (Act::Restore, "bob".to_owned())]);
+    });
+}
+
+#[test]
+fn every_act_is_in_the_audit_trail() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let settings = Settings { path: path.clone(), rotate_bytes: 1 << 20, on_failure: OnFailure::KeepServing };
+    run(async {
+        let audit = Arc::new(Audit::open(&settings, AuditKey::new([1; 32]), Clock::system()).unwrap());
+        let seen = Arc::default();
+        let told = tell_all(vec![tell_audit(audit), witness(&seen)]);
+        let switch = Arc::new(Switch::load(Store::in_memory().unwrap(), Clock::system(), told).unwrap());
+        let bench = Bench { switch, seen };
+        bench.line("acme");
+        bench.kill("acme", r#"{"client":"c"}"#).await;
+        bench.restore("acme", "{}", "bob", 2).await.unwrap();
+        bench.restore("acme", "{}", "carol", 2).await.unwrap();
+        bench.switch.drill(&vendor("acme"), true, "bob", bench.switch.clock.now()).await.unwrap();
+        let evidence = Evidence { at: UnixTime::default(), kind: "denial_burst".to_owned(), detail: "100".to_owned() };
+        bench.switch.trip(&vendor("acme"), evidence, bench.switch.clock.now());
+    });
+    verify_files(&path, &AuditKey::new([1; 32])).unwrap();
+    let lines: Vec<serde_json::Value> =
+        last_lines(&path, 10).unwrap().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let acts: Vec<_> =
+        lines.iter().map(|line| (line["act"].as_str().unwrap(), line["actor"].as_str().unwrap())).collect();
+    let expected = [("kill", "alice"), ("approve", "bob"), ("restore", "carol"), ("drill", "bob"), ("kill", GATEWAY)];
+    assert_eq!(acts, expected);
+    assert_eq!(lines[0]["detail"]["scope"]["client"], "c");
+    assert_eq!(lines[4]["detail"]["evidence"][0]["kind"], "denial_burst");
+}
+
+/// Compiles only if the admin listener may run these on any worker.
+#[test]
+fn orders_can_be_awaited_anywhere() {
+    run(async {
+        let bench = Bench::new();
+        bench.line("acme");
+        let task = async move {
+            bench.kill("acme", "{}").await;
+            bench.restore("acme", "{}", "bob", 1).await.unwrap();
+            bench.switch.drill(&vendor("acme"), true, "bob", bench.switch.clock.now()).await.unwrap();
+            bench.switch.keep_unwritten().await
+        };
+        assert!(tokio::spawn(task).await.unwrap());
+    });
+}

@@ -1,0 +1,218 @@
+//! The form of a line and the codes that chain it.
+//!
+//! A line is `{"seq":N,"time":…,"actor":…,"act":…,"subject":…,"reason":…,"detail":{…},"prev":"HEX","mac":"HEX"}` and a
+//! line feed. `mac` is HMAC-SHA-256 over every byte of the line before `,"mac":`, and `prev` is the `mac` of the line
+//! before, or 64 zeros. So any line can be checked by itself with ordinary tools: `openssl dgst -sha256 -mac HMAC`.
+
+use std::fmt;
+use std::io::Write;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::entry::Entry;
+use crate::bounds::AUDIT_TEXT_BYTES_MAX;
+use crate::model::Secret;
+
+const MAC_KEY: &[u8] = b",\"mac\":\"";
+const PREV_KEY: &[u8] = b",\"prev\":\"";
+const SEQ_KEY: &[u8] = b"{\"seq\":";
+const END: &[u8] = b"\"}";
+const HEX: usize = 64;
+
+/// The key of the trail. Not to be kept beside it.
+#[derive(Debug, Clone)]
+pub struct AuditKey(Secret<[u8; 32]>);
+
+impl AuditKey {
+    /// A key of 256 random or derived bits.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(Secret::new(bytes))
+    }
+
+    pub(super) fn code(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.keyed(parts).finalize().into_bytes().into()
+    }
+
+    fn is_code(&self, parts: &[&[u8]], code: &[u8; 32]) -> bool {
+        self.keyed(parts).verify_slice(code).is_ok()
+    }
+
+    fn keyed(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+        // Sized by its type to the digest's block or below, so the exact constructor cannot refuse it.
+        let mut padded = [0; 64];
+        padded[..32].copy_from_slice(self.0.expose());
+        let mut mac = Hmac::<Sha256>::new(&padded.into());
+        parts.iter().for_each(|part| mac.update(part));
+        mac
+    }
+}
+
+/// A place in the chain: the last line that is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The line's number; 0 before the first.
+    pub seq: u64,
+    /// Its code.
+    pub mac: [u8; 32],
+}
+
+impl Position {
+    /// Before the first line.
+    pub const START: Self = Self { seq: 0, mac: [0; 32] };
+
+    /// The code in hexadecimal.
+    pub fn hex(&self) -> String {
+        String::from_utf8_lossy(&hex(&self.mac)).into_owned()
+    }
+}
+
+impl fmt::Debug for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.seq, self.hex())
+    }
+}
+
+/// Writes an entry as the line after `last`, and returns where the chain then stands.
+pub(super) fn append(entry: &Entry, last: Position, key: &AuditKey, out: &mut Vec<u8>) -> Position {
+    let seq = last.seq + 1;
+    let start = out.len();
+    out.extend_from_slice(SEQ_KEY);
+    // Writing to memory cannot fail.
+    let _ = write!(out, "{seq},\"time\":\"{}\"", entry.at);
+    text("actor", &entry.actor, out);
+    text("act", entry.act.as_str(), out);
+    text("subject", &entry.subject, out);
+    text("reason", &entry.reason, out);
+    detail(entry, out);
+    out.extend_from_slice(PREV_KEY);
+    out.extend_from_slice(&hex(&last.mac));
+    out.push(b'"');
+    let mac = key.code(&[&out[start..]]);
+    out.extend_from_slice(MAC_KEY);
+    out.extend_from_slice(&hex(&mac));
+    out.extend_from_slice(END);
+    out.push(b'\n');
+    Position { seq, mac }
+}
+
+/// A line whose own code is right.
+pub(super) struct Link {
+    pub(super) position: Position,
+    pub(super) prev: [u8; 32],
+    pub(super) fields: Fields,
+}
+
+/// What verification reads of a line.
+#[derive(Deserialize)]
+pub(super) struct Fields {
+    pub(super) time: String,
+    pub(super) act: String,
+}
+
+/// Reads a line without its line feed; none where a byte of it is not what was written.
+pub(super) fn read(line: &[u8], key: &AuditKey) -> Option<Link> {
+    let body = line.strip_suffix(END)?;
+    let (covered, mac) = split_hex(body, MAC_KEY)?;
+    if !key.is_code(&[covered], &mac) {
+        return None;
+    }
+    let (content, prev) = split_hex(covered.strip_suffix(b"\"")?, PREV_KEY)?;
+    let digits = content.strip_prefix(SEQ_KEY)?.split(|byte| *byte == b',').next()?;
+    let seq = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    let fields = serde_json::from_slice(line).ok()?;
+    Some(Link { position: Position { seq, mac }, prev, fields })
+}
+
+/// The sealed head: how far the trail reaches.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeadText {
+    seq: u64,
+    mac: String,
+    seal: String,
+}
+
+/// The head as its file holds it.
+pub(super) fn head(position: Position, key: &AuditKey) -> Vec<u8> {
+    let seal = hex(&seal(position, key));
+    format!(
+        "{{\"seq\":{},\"mac\":\"{}\",\"seal\":\"{}\"}}\n",
+        position.seq,
+        position.hex(),
+        String::from_utf8_lossy(&seal)
+    )
+    .into_bytes()
+}
+
+/// Reads a head; none where it was not sealed with this key.
+pub(super) fn read_head(bytes: &[u8], key: &AuditKey) -> Option<Position> {
+    let text: HeadText = serde_json::from_slice(bytes).ok()?;
+    let position = Position { seq: text.seq, mac: unhex(text.mac.as_bytes())? };
+    let sealed = unhex(text.seal.as_bytes())?;
+    key.is_code(&seal_parts(&text.seq.to_be_bytes(), &position.mac), &sealed).then_some(position)
+}
+
+fn seal(position: Position, key: &AuditKey) -> [u8; 32] {
+    key.code(&seal_parts(&position.seq.to_be_bytes(), &position.mac))
+}
+
+/// No line begins like this, so no line's code can pass for a seal.
+fn seal_parts<'a>(seq: &'a [u8], mac: &'a [u8]) -> [&'a [u8]; 3] {
+    [b"head", seq, mac]
+}
+
+fn text(name: &str, value: &str, out: &mut Vec<u8>) {
+    let mut end = value.len().min(AUDIT_TEXT_BYTES_MAX);
+    while !value.is_char_boundary(end) {
+        end -= 1;
+    }
+    let _ = write!(out, ",\"{name}\":");
+    // A text always has a JSON form.
+    let _ = serde_json::to_writer(out, &value[..end]);
+}
+
+/// A detail that is too long is replaced by its length, so that a line stays a line.
+fn detail(entry: &Entry, out: &mut Vec<u8>) {
+    if entry.detail.is_null() {
+        return;
+    }
+    let json = entry.detail.to_string();
+    if json.len() <= 4 * AUDIT_TEXT_BYTES_MAX {
+        let _ = write!(out, ",\"detail\":{json}");
+    } else {
+        let _ = write!(out, ",\"detail\":{{\"omitted_bytes\":{}}}", json.len());
+    }
+}
+
+fn split_hex<'a>(body: &'a [u8], key: &[u8]) -> Option<(&'a [u8], [u8; 32])> {
+    let (rest, digits) = body.split_at_checked(body.len().checked_sub(HEX)?)?;
+    Some((rest.strip_suffix(key)?, unhex(digits)?))
+}
+
+fn hex(bytes: &[u8; 32]) -> [u8; HEX] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    std::array::from_fn(|i| {
+        let byte = bytes[i / 2];
+        DIGITS[usize::from(if i % 2 == 0 { byte >> 4 } else { byte & 15 })]
+    })
+}
+
+/// Lower case only: there is one way to write a code.
+fn unhex(digits: &[u8]) -> Option<[u8; 32]> {
+    let digits: &[u8; HEX] = digits.try_into().ok()?;
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+const fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}

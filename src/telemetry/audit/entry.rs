@@ -1,0 +1,121 @@
+//! What a line says, before it has a place in the chain.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::model::UnixTime;
+
+/// What was done. The list is closed: the words are what people search for years later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// The gateway started.
+    Started,
+    /// The gateway stopped in order.
+    Stopped,
+    /// A vendor, or part of one, or all were killed.
+    Kill,
+    /// The same kill again.
+    KillAgain,
+    /// A kill was lifted.
+    Restore,
+    /// One of several people agreed to a restore.
+    Approve,
+    /// A kill was ordered for later.
+    Schedule,
+    /// Such an order was taken back.
+    Unschedule,
+    /// The kill switch was exercised.
+    Drill,
+    /// Someone outside was told of a kill or a restore.
+    Hook,
+    /// A response was cut while it streamed.
+    Cut,
+    /// Tokens were revoked.
+    Revoke,
+    /// The config was loaded again, or was refused.
+    Reload,
+    /// A token was turned back into its value.
+    Reveal,
+    /// Keys were made or rotated.
+    Keys,
+    /// Someone without the right asked the admin listener.
+    AdminRefused,
+    /// A request was refused.
+    Denied,
+    /// So many more requests were refused for the same reason.
+    Denials,
+    /// So many lines could not be written.
+    Lost,
+    /// The trail goes on after a crash or a break.
+    Resumed,
+    /// The last line of a file.
+    Sealed,
+    /// The first line of a file that follows another.
+    Continued,
+}
+
+impl Act {
+    /// The word in the trail.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+            Self::Kill => "kill",
+            Self::KillAgain => "kill_again",
+            Self::Restore => "restore",
+            Self::Approve => "approve",
+            Self::Schedule => "schedule",
+            Self::Unschedule => "unschedule",
+            Self::Drill => "drill",
+            Self::Hook => "hook",
+            Self::Cut => "cut",
+            Self::Revoke => "revoke",
+            Self::Reload => "reload",
+            Self::Reveal => "reveal",
+            Self::Keys => "keys",
+            Self::AdminRefused => "admin_refused",
+            Self::Denied => "denied",
+            Self::Denials => "denials",
+            Self::Lost => "lost",
+            Self::Resumed => "resumed",
+            Self::Sealed => "sealed",
+            Self::Continued => "continued",
+        }
+    }
+
+    /// Whether the line is on disk before anything goes on; denials may wait for the next second.
+    pub(super) const fn is_synced_at_once(self) -> bool {
+        !matches!(self, Self::Denied | Self::Denials)
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One thing that was done. Texts past a bound are cut when the line is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// When.
+    pub at: UnixTime,
+    /// The operator's name, the vendor's client, or the gateway itself.
+    pub actor: String,
+    /// What.
+    pub act: Act,
+    /// What it was done to: a vendor, a token's fingerprint, a file.
+    pub subject: String,
+    /// Why: a person's words, or a stable reason.
+    pub reason: String,
+    /// Figures and names, as a JSON object; `Null` for none. Never a secret or a personal value.
+    pub detail: Value,
+}
+
+impl Entry {
+    /// Something that the gateway did with its own trail.
+    pub(super) fn gateway(act: Act, detail: Value, at: UnixTime) -> Self {
+        Self { at, actor: "vendorgate".to_owned(), act, subject: "audit".to_owned(), reason: String::new(), detail }
+    }
+}

@@ -1,0 +1,227 @@
+//! The trail's files: the one that is written, those that were put aside, and the sealed head.
+//!
+//! The head is written after the lines that it covers are on disk, whole, under another name first; so after a crash
+//! it is at most behind. Never takes a line away that the head covers.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::Settings;
+use super::chain::{AuditKey, Position, read_head};
+use super::entry::Act;
+use super::verify::{BrokenChain, Summary, Why, verify};
+use crate::bounds::AUDIT_TAIL_BYTES;
+
+/// What the writer writes to: files, or in tests a disk that fails.
+pub(super) trait Media: Send {
+    /// Adds bytes at the end, all or nothing.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Makes all of it durable, and then the head that covers it.
+    fn sync(&mut self, head: &[u8]) -> io::Result<()>;
+    /// Whether the file is as long as it shall be.
+    fn is_full(&self) -> bool;
+    /// Puts the file aside and begins a new one. All of it is durable by then.
+    fn rotate(&mut self, last: u64) -> io::Result<()>;
+}
+
+pub(super) struct Files {
+    path: PathBuf,
+    file: File,
+    len: u64,
+    rotate_bytes: u64,
+    /// Bytes of a line that failed half-way may stand behind `len`.
+    dirty: bool,
+}
+
+/// The files, and where the chain goes on.
+pub(super) struct Opened {
+    pub(super) files: Files,
+    pub(super) position: Position,
+    /// What is to be recorded about the state that they were found in.
+    pub(super) note: Option<(Act, Value)>,
+}
+
+impl Files {
+    pub(super) fn open(settings: &Settings, key: &AuditKey) -> io::Result<Opened> {
+        if let Some(folder) = settings.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let file = private(&settings.path, true)?;
+        let len = file.metadata()?.len();
+        let mut files =
+            Self { path: settings.path.clone(), file, len, rotate_bytes: settings.rotate_bytes, dirty: false };
+        let head = read_optional(&head_path(&files.path))?;
+        let sealed = head.as_deref().and_then(|head| read_head(head, key));
+        let torn = files.cut_half_line(sealed)?;
+        let (position, note) = match files.check(key, sealed, head.is_some())? {
+            Ok(position) if files.len == 0 && position.seq > 0 => {
+                (position, Some((Act::Continued, json!({ "after": position.seq }))))
+            }
+            Ok(position) => (position, (torn > 0).then(|| (Act::Resumed, json!({ "half_line_bytes": torn })))),
+            Err(broken) => {
+                files.end_line()?;
+                let note = json!({ "broken": broken.to_string() });
+                (files.last_resort(key, sealed)?, Some((Act::Resumed, note)))
+            }
+        };
+        Ok(Opened { files, position, note })
+    }
+
+    /// Whether what is there is whole, and where it ends.
+    fn check(
+        &self,
+        key: &AuditKey,
+        sealed: Option<Position>,
+        has_head: bool,
+    ) -> io::Result<Result<Position, BrokenChain>> {
+        let broken = |why| Ok(Err(BrokenChain { file: None, line: 0, why }));
+        if has_head && sealed.is_none() {
+            return broken(Why::HeadChanged);
+        }
+        // A crash between two files leaves the new one empty: the chain then goes on from the sealed head.
+        if self.len == 0 && !rotated(&self.path)?.is_empty() {
+            return sealed.map_or_else(|| broken(Why::HeadMissing), |position| Ok(Ok(position)));
+        }
+        if self.len > 0 && !has_head {
+            return broken(Why::HeadMissing);
+        }
+        let summary = verify(BufReader::new(File::open(&self.path)?), key, None, sealed);
+        Ok(summary.map(|Summary { position, .. }| position))
+    }
+
+    /// Cuts off what a crash left of a line, if the head does not cover it; returns how much that was.
+    fn cut_half_line(&mut self, sealed: Option<Position>) -> io::Result<u64> {
+        let mut content = Vec::new();
+        let mut file = File::open(&self.path)?;
+        let skipped = self.len.saturating_sub(AUDIT_TAIL_BYTES);
+        file.seek(SeekFrom::Start(skipped))?;
+        file.read_to_end(&mut content)?;
+        let whole = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let mut lines = content[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let last = lines.next_back().and_then(sequence).unwrap_or(0);
+        let torn = content.len() - whole;
+        if torn == 0 || sealed.is_some_and(|head| last < head.seq) {
+            return Ok(0);
+        }
+        self.len = skipped + whole as u64;
+        self.file.set_len(self.len)?;
+        Ok(torn as u64)
+    }
+
+    /// A broken trail keeps every byte; what comes next begins on a line of its own.
+    fn end_line(&mut self) -> io::Result<()> {
+        if self.len == 0 { Ok(()) } else { self.append(b"\n") }
+    }
+
+    /// Where a broken trail goes on: after its head, so that what is missing stays missing.
+    fn last_resort(&self, key: &AuditKey, sealed: Option<Position>) -> io::Result<Position> {
+        if let Some(position) = sealed {
+            return Ok(position);
+        }
+        let content = fs::read(&self.path)?;
+        let lines = content.split(|byte| *byte == b'\n');
+        let mut links = lines.filter_map(|line| super::chain::read(line, key));
+        Ok(links.next_back().map_or(Position::START, |link| link.position))
+    }
+}
+
+#[cfg(test)]
+impl Files {
+    /// Fills the disk in the middle of a line.
+    pub(super) fn append_half(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.dirty = true;
+        self.file.write_all(&bytes[..bytes.len() / 2])?;
+        Err(io::ErrorKind::StorageFull.into())
+    }
+}
+
+impl Media for Files {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.dirty {
+            self.file.set_len(self.len)?;
+            self.dirty = false;
+        }
+        self.dirty = true;
+        self.file.write_all(bytes)?;
+        self.dirty = false;
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn sync(&mut self, head: &[u8]) -> io::Result<()> {
+        self.file.sync_data()?;
+        let path = head_path(&self.path);
+        let unfinished = with_suffix(&path, ".new");
+        let mut file = private(&unfinished, false)?;
+        file.set_len(0)?;
+        file.write_all(head)?;
+        file.sync_data()?;
+        fs::rename(unfinished, path)
+    }
+
+    fn is_full(&self) -> bool {
+        self.len >= self.rotate_bytes
+    }
+
+    fn rotate(&mut self, last: u64) -> io::Result<()> {
+        // Twelve digits sort as they count, for longer than any trail lasts.
+        fs::rename(&self.path, with_suffix(&self.path, &format!(".{last:012}")))?;
+        self.file = private(&self.path, true)?;
+        self.len = 0;
+        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+/// The files that were put aside, oldest first.
+pub(super) fn rotated(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned() + ".";
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?.path();
+        let file = entry.file_name().unwrap_or_default().to_string_lossy();
+        let number = file.strip_prefix(&name).unwrap_or_default();
+        if number.len() == 12 && number.bytes().all(|byte| byte.is_ascii_digit()) {
+            found.push(path.with_file_name(file.as_ref()));
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+pub(super) fn head_path(path: &Path) -> PathBuf {
+    with_suffix(path, ".head")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn private(path: &Path, append: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).create(true).mode(0o600);
+    if append { options.append(true) } else { options.write(true).truncate(false) }.open(path)
+}
+
+fn read_optional(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A line's number as it says itself; whether that is true is not asked here.
+fn sequence(line: &[u8]) -> Option<u64> {
+    let digits = line.strip_prefix(b"{\"seq\":")?.split(|byte| *byte == b',').next()?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}

@@ -1,0 +1,245 @@
+//! The trail's own thread: gives each entry its place, writes in groups, syncs by the policy, and keeps what a full
+//! disk refuses until it is taken.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::chain::{AuditKey, Position, append, head};
+use super::denials::Denials;
+use super::entry::{Act, Entry};
+use super::files::Media;
+use super::{AuditError, Health, OnFailure};
+use crate::bounds::{AUDIT_GROUP_MAX, AUDIT_PENDING_MAX, AUDIT_SYNC_EVERY};
+use crate::model::{Clock, Moment};
+
+/// An entry and whoever waits for it.
+pub(super) struct Message {
+    pub(super) entry: Entry,
+    pub(super) done: Option<oneshot::Sender<Result<(), AuditError>>>,
+}
+
+/// Resolves when the line is on disk, or could not be put there. Dropping it cancels nothing.
+#[derive(Debug)]
+#[must_use = "a line is on disk only when its ack resolves; drop it on purpose where that does not matter"]
+pub struct Ack(oneshot::Receiver<Result<(), AuditError>>);
+
+impl Ack {
+    pub(super) fn pair() -> (oneshot::Sender<Result<(), AuditError>>, Self) {
+        let (done, ack) = oneshot::channel();
+        (done, Self(ack))
+    }
+
+    pub(super) fn failed() -> Self {
+        // The sender is gone, which is how an ack fails.
+        Self::pair().1
+    }
+}
+
+impl Future for Ack {
+    type Output = Result<(), AuditError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(|got| got.unwrap_or(Err(AuditError::NotWritten)))
+    }
+}
+
+/// What the thread and the handle both know.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) denials: Denials,
+    pub(super) lost: AtomicU64,
+    errors: AtomicU64,
+    failing: AtomicBool,
+    stops: bool,
+    position: Mutex<Position>,
+}
+
+impl Shared {
+    pub(super) fn new(position: Position, on_failure: OnFailure) -> Self {
+        Self {
+            denials: Denials::default(),
+            lost: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            failing: AtomicBool::new(false),
+            stops: on_failure == OnFailure::Stop,
+            position: Mutex::new(position),
+        }
+    }
+
+    pub(super) fn must_stop(&self) -> bool {
+        self.stops && self.failing.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn health(&self) -> Health {
+        Health {
+            failing: self.failing.load(Ordering::Relaxed),
+            errors: self.errors.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
+            position: *self.position.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}
+
+pub(super) struct Writer {
+    media: Box<dyn Media>,
+    key: AuditKey,
+    clock: Clock,
+    shared: Arc<Shared>,
+    /// The last line that was written, on disk or not.
+    last: Position,
+    /// Entries without a place yet.
+    waiting: VecDeque<Message>,
+    /// Whoever waits for lines that are written and not yet synced.
+    unsynced: Vec<oneshot::Sender<Result<(), AuditError>>>,
+    /// Whoever waits for lines that are on disk.
+    synced: Vec<oneshot::Sender<Result<(), AuditError>>>,
+    has_unsynced_lines: bool,
+    has_urgent_lines: bool,
+    /// Lines lost that the trail already says are lost.
+    lost_told: u64,
+    synced_at: Moment,
+}
+
+impl Writer {
+    pub(super) fn new(media: Box<dyn Media>, key: AuditKey, last: Position, shared: Arc<Shared>, clock: Clock) -> Self {
+        Self {
+            synced_at: clock.now(),
+            media,
+            key,
+            clock,
+            shared,
+            last,
+            waiting: VecDeque::new(),
+            unsynced: Vec::new(),
+            synced: Vec::new(),
+            has_unsynced_lines: false,
+            has_urgent_lines: false,
+            lost_told: 0,
+        }
+    }
+
+    /// Writes until the handle is gone, and then what is left.
+    pub(super) fn run(mut self, queue: &Receiver<Message>) {
+        loop {
+            let mut is_over = false;
+            match queue.recv_timeout(AUDIT_SYNC_EVERY) {
+                Ok(first) => {
+                    self.take(first);
+                    queue.try_iter().take(AUDIT_GROUP_MAX).for_each(|message| self.take(message));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => is_over = true,
+            }
+            self.turn(is_over);
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    /// One group: the counts that are due, the lines, and where the policy asks for it the sync.
+    fn turn(&mut self, is_over: bool) {
+        let now = self.clock.now().wall;
+        for entry in self.shared.denials.flush(now, is_over) {
+            self.take(Message { entry, done: None });
+        }
+        self.tell_lost();
+        let result = self.write().and_then(|()| self.sync(is_over)).and_then(|()| self.rotate());
+        self.shared.failing.store(result.is_err(), Ordering::Relaxed);
+        if result.is_err() {
+            self.shared.errors.fetch_add(1, Ordering::Relaxed);
+            // The lines stay; whoever waits is told now that they are not there yet.
+            let waiting = self.waiting.iter_mut().filter_map(|message| message.done.take());
+            waiting.chain(self.unsynced.drain(..)).for_each(|done| drop(done.send(Err(AuditError::NotWritten))));
+        }
+        // Told last, so that whoever hears of a line finds the trail's health in step with it. Whoever dropped the ack
+        // does not want to know.
+        self.synced.drain(..).for_each(|done| drop(done.send(Ok(()))));
+    }
+
+    /// Past the bound, the newest is lost and counted: what is oldest tells how it began.
+    fn take(&mut self, message: Message) {
+        if self.waiting.len() < AUDIT_PENDING_MAX {
+            self.waiting.push_back(message);
+        } else {
+            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn tell_lost(&mut self) {
+        let lost = self.shared.lost.load(Ordering::Relaxed);
+        if lost > self.lost_told && self.waiting.len() < AUDIT_PENDING_MAX {
+            let detail = json!({ "count": lost - self.lost_told });
+            self.lost_told = lost;
+            let entry = Entry::gateway(Act::Lost, detail, self.clock.now().wall);
+            self.waiting.push_back(Message { entry, done: None });
+        }
+    }
+
+    /// Writes what waits, in groups that are whole or not there; the chain moves on with each.
+    fn write(&mut self) -> io::Result<()> {
+        while !self.waiting.is_empty() {
+            let count = self.waiting.len().min(AUDIT_GROUP_MAX);
+            let mut bytes = Vec::new();
+            let mut last = self.last;
+            for message in self.waiting.range(..count) {
+                last = append(&message.entry, last, &self.key, &mut bytes);
+            }
+            self.media.append(&bytes)?;
+            self.last = last;
+            self.has_unsynced_lines = true;
+            for message in self.waiting.drain(..count) {
+                self.has_urgent_lines |= message.entry.act.is_synced_at_once();
+                self.unsynced.extend(message.done);
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self, is_over: bool) -> io::Result<()> {
+        let now = self.clock.now();
+        let waited = Duration::from_nanos(now.monotonic_ns.saturating_sub(self.synced_at.monotonic_ns));
+        let is_due = self.has_urgent_lines || is_over || self.media.is_full() || waited >= AUDIT_SYNC_EVERY;
+        if !self.has_unsynced_lines || !is_due {
+            return Ok(());
+        }
+        self.media.sync(&head(self.last, &self.key))?;
+        self.has_unsynced_lines = false;
+        self.has_urgent_lines = false;
+        self.synced_at = now;
+        *self.shared.position.lock().unwrap_or_else(PoisonError::into_inner) = self.last;
+        self.synced.append(&mut self.unsynced);
+        Ok(())
+    }
+
+    /// Ends a full file with a line that says so, and begins the next with one that says what it follows.
+    fn rotate(&mut self) -> io::Result<()> {
+        if !self.media.is_full() {
+            return Ok(());
+        }
+        self.write_own(Act::Sealed)?;
+        self.media.rotate(self.last.seq)?;
+        self.write_own(Act::Continued)
+    }
+
+    fn write_own(&mut self, act: Act) -> io::Result<()> {
+        let entry = Entry::gateway(act, json!({ "after": self.last.seq }), self.clock.now().wall);
+        let mut bytes = Vec::new();
+        let last = append(&entry, self.last, &self.key, &mut bytes);
+        self.media.append(&bytes)?;
+        self.last = last;
+        self.has_unsynced_lines = true;
+        self.has_urgent_lines = true;
+        self.sync(false)
+    }
+}
