@@ -182,6 +182,8 @@ pub const RECORDS_DEFAULT: NonZeroU64 = NonZeroU64::new(12_000).unwrap();
 pub const BYTES_DEFAULT: NonZeroU64 = NonZeroU64::new(1 << 30).unwrap();
 /// The window of the two budgets above.
 pub const BUDGET_WINDOW_DEFAULT: Duration = Duration::from_secs(60);
+/// How often what is used of the limits is stored: what a crash can give back at most is what was used since.
+pub const LEDGER_STORE_INTERVAL: Duration = Duration::from_secs(1);
 /// Clients of one vendor whose rates are followed one by one; those beyond share one rate (40 bytes each).
 pub const RATED_CLIENTS_MAX: usize = 10_000;
 /// Fewest places in the sketch of one vendor's subjects: 64 KiB, an error under 0.6 percent.
@@ -190,6 +192,13 @@ pub const SUBJECT_PLACES_MIN: usize = 1 << 14;
 pub const SUBJECT_PLACES_MAX: usize = 1 << 18;
 
 // exposure
+
+/// How long exposure is kept: a year and a month, so that a yearly review finds a whole year.
+pub const EXPOSURE_RETENTION: Duration = Duration::from_secs(400 * 86_400);
+/// How often counts are folded and stored: what a crash loses at most.
+pub const EXPOSURE_ROLL_INTERVAL: Duration = Duration::from_secs(5);
+/// After how long a day's sketches are joined.
+pub const EXPOSURE_FOLD_AFTER: Duration = Duration::from_secs(7 * 86_400);
 
 // upstream
 

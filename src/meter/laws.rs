@@ -2,6 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use governor::clock::{Clock as _, FakeRelativeClock};
@@ -126,6 +127,44 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         1 => Just(Act::Lengthen),
     ];
     proptest::collection::vec(act, 1..200)
+}
+
+/// Four threads take and take back while time runs through many windows: of what they kept, no span of the window's
+/// length holds more than the budget, and most of what the windows have room for is granted.
+///
+/// A thread can be held up within a take, so its grant lies somewhere between the times before and after.
+#[test]
+fn threads_keep_to_the_budget_in_every_span() {
+    let (window, clock) = (window(1_000), AtomicU64::new(0));
+    let run = |step_ns: u64| {
+        let (window, clock) = (&window, &clock);
+        move || {
+            let take = |i: u64| {
+                let before = clock.fetch_add(step_ns, Ordering::SeqCst);
+                let charge = window.take(1 + i % 5, at(before)).ok()?;
+                if i.is_multiple_of(4) {
+                    window.give_back(charge, 1 + i % 5);
+                    return None;
+                }
+                Some((before, clock.load(Ordering::SeqCst), 1 + i % 5))
+            };
+            (0..20_000).filter_map(take).collect::<Vec<_>>()
+        }
+    };
+    let mut grants: Vec<(u64, u64, u64)> = std::thread::scope(|scope| {
+        let threads = [1_700_000, 900_000, 2_300_000, 1_100_000].map(|step_ns| scope.spawn(run(step_ns)));
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    grants.sort_unstable();
+    for (place, (start, ..)) in grants.iter().enumerate() {
+        let end = start + nanos(LENGTH);
+        let begun = grants[place..].iter().take_while(|(before, ..)| *before < end);
+        let within: u64 = begun.filter(|(_, after, _)| *after < end).map(|(.., count)| count).sum();
+        assert!(within <= 1_000, "{within} in the span that starts at {start}");
+    }
+    let granted: u64 = grants.iter().map(|(.., count)| count).sum();
+    let spans = clock.into_inner() / nanos(LENGTH);
+    assert!(spans >= 10 && granted >= spans * 700, "{granted} in {spans} windows");
 }
 
 proptest! {

@@ -3,8 +3,10 @@
 //! Time is an argument. Never trusts a count that the traffic itself announces.
 
 mod bytes;
+mod calendar;
 mod clients;
 mod concurrency;
+mod fields;
 mod gauge;
 mod gcra;
 mod keep;
@@ -19,7 +21,9 @@ mod subjects;
 mod window;
 
 pub use bytes::ByteMeter;
+pub use calendar::{AfterEnd, Calendar, ContractState};
 pub use concurrency::{Slot, Slots};
+pub use fields::{rate_limit, rate_limit_policy};
 pub use keep::{LedgerSnapshot, RouteSnapshot};
 pub use ledger::{InFlight, Ledger, Remaining};
 pub use overrun::{Measure, Overrun};
