@@ -12,12 +12,14 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
+use rustls::RootCertStore;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::error::CliError;
+use super::tls;
 use crate::admin::Problem;
 use crate::bounds::{CLIENT_ANSWER_BYTES_MAX, CLIENT_DEADLINE, CONNECT_DEADLINE};
 use crate::model::Secret;
@@ -32,11 +34,11 @@ const TOKEN_VARIABLE: &str = "VENDORGATE_TOKEN";
 /// How to find the gateway, for every verb that talks to one.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Reach {
-    /// Admin listener: http://HOST:PORT or unix:/PATH [default: the socket beside the state folder, else port 9901 here]
-    #[arg(long, env = "VENDORGATE_ADMIN", value_name = "URL", global = true)]
+    /// Admin listener: http://HOST:PORT, https://HOST:PORT or unix:/PATH [default: the socket beside the state folder, else port 9901 here]
+    #[arg(long, env = "VENDORGATE_ADMIN", value_name = "URL")]
     pub admin: Option<String>,
     /// Answer in JSON
-    #[arg(long, global = true)]
+    #[arg(long)]
     pub json: bool,
 }
 
@@ -68,11 +70,13 @@ pub struct Client {
     text: String,
     address: Address,
     token: Option<Secret<String>>,
+    /// Whom to trust instead of the machine's authorities.
+    roots: Option<RootCertStore>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Address {
-    Network { host: String, port: u16 },
+    Network { host: String, port: u16, tls: bool },
     Socket(PathBuf),
 }
 
@@ -89,16 +93,24 @@ impl Client {
             let why = "a token has no spaces and only ASCII characters".into();
             return Err(CliError::Unusable { what: TOKEN_VARIABLE, why });
         }
-        if let (Address::Network { host, .. }, Some(_)) = (&parsed, token)
+        if let (Address::Network { host, tls: false, .. }, Some(_)) = (&parsed, token)
             && !is_here(host)
         {
             let why = format!(
-                "a token would cross the network in clear; tunnel to the gateway's machine, such as \
+                "a token would cross the network in clear; write https://, or tunnel to the gateway's machine: \
                  'ssh -L 9901:127.0.0.1:9901 {host}', and leave --admin out"
             );
             return Err(CliError::Unusable { what: "--admin", why });
         }
-        Ok(Self { text: address.to_owned(), address: parsed, token: token.map(|token| Secret::new(token.to_owned())) })
+        let token = token.map(|token| Secret::new(token.to_owned()));
+        Ok(Self { text: address.to_owned(), address: parsed, token, roots: None })
+    }
+
+    /// Trusts these authorities, and not the machine's.
+    #[must_use]
+    pub fn trusting(mut self, roots: RootCertStore) -> Self {
+        self.roots = Some(roots);
+        self
     }
 
     /// Asks, and reads the answer.
@@ -154,10 +166,16 @@ impl Client {
         body: Option<Vec<u8>>,
     ) -> Result<(StatusCode, Bytes), CliError> {
         match &self.address {
-            Address::Network { host, port } => {
+            Address::Network { host, port, tls } => {
                 let stream = self.connected(TcpStream::connect((host.as_str(), *port))).await?;
-                let host = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-                self.send(stream, self.request(method, target, &host, body)?).await
+                let named = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+                let request = self.request(method, target, &named, body)?;
+                if *tls {
+                    let roots = self.roots.clone().unwrap_or_else(tls::native_roots);
+                    self.send(self.connected(tls::secure(stream, host, roots)).await?, request).await
+                } else {
+                    self.send(stream, request).await
+                }
             }
             Address::Socket(path) => {
                 let stream = self.connected(UnixStream::connect(path)).await?;
@@ -225,16 +243,18 @@ fn parse(address: &str) -> Result<Address, String> {
         let path = path.strip_prefix("//").unwrap_or(path);
         return if path.is_empty() { Err(EXAMPLE.into()) } else { Ok(Address::Socket(path.into())) };
     }
-    if address.starts_with("https://") {
-        return Err("TLS is not spoken here; tunnel to the gateway's machine, or use its Unix socket".into());
-    }
-    let rest = address.strip_prefix("http://").ok_or(EXAMPLE)?;
+    let (rest, tls) = match (address.strip_prefix("http://"), address.strip_prefix("https://")) {
+        (Some(rest), _) => (rest, false),
+        (None, Some(rest)) => (rest, true),
+        (None, None) => return Err(EXAMPLE.into()),
+    };
     let authority: http::uri::Authority = rest.strip_suffix('/').unwrap_or(rest).parse().map_err(|_| EXAMPLE)?;
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     if host.is_empty() || authority.as_str().contains('@') {
         return Err(EXAMPLE.into());
     }
-    Ok(Address::Network { host: host.to_owned(), port: authority.port_u16().unwrap_or(80) })
+    let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
+    Ok(Address::Network { host: host.to_owned(), port, tls })
 }
 
 fn is_here(host: &str) -> bool {
@@ -247,18 +267,19 @@ mod tests {
 
     #[test]
     fn addresses_are_read_and_others_refused() {
-        let network = |host: &str, port| Ok(Address::Network { host: host.into(), port });
+        let network = |host: &str, port| Ok(Address::Network { host: host.into(), port, tls: false });
         for (text, expected) in [
             ("http://127.0.0.1:9901", network("127.0.0.1", 9901)),
             ("http://127.0.0.1:9901/", network("127.0.0.1", 9901)),
             ("http://[::1]:1", network("::1", 1)),
             ("http://gate", network("gate", 80)),
+            ("https://gate", Ok(Address::Network { host: "gate".into(), port: 443, tls: true })),
             ("unix:/run/a.sock", Ok(Address::Socket("/run/a.sock".into()))),
             ("unix:///run/a.sock", Ok(Address::Socket("/run/a.sock".into()))),
         ] {
             assert_eq!(parse(text), expected, "{text}");
         }
-        for bad in ["", "127.0.0.1:9901", "unix:", "http://", "http://a/b", "http://u:p@h", "https://h", "ftp://h"] {
+        for bad in ["", "127.0.0.1:9901", "unix:", "http://", "http://a/b", "http://u:p@h", "https://", "ftp://h"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }
@@ -270,6 +291,7 @@ mod tests {
             ("http://[::1]:1", true),
             ("http://localhost:1", true),
             ("unix:/a", true),
+            ("https://10.0.0.1:1", true),
             ("http://10.0.0.1:1", false),
             ("http://localhost.evil:1", false),
         ] {

@@ -116,6 +116,12 @@ fn unreachable_advice(kind: io::ErrorKind, address: &str) -> Vec<String> {
             "or set VENDORGATE_TOKEN to an operator's token and name the listener: --admin http://HOST:PORT".into(),
         ];
     }
+    if kind == io::ErrorKind::InvalidData {
+        return vec![
+            "its certificate must name that host and come from an authority that this machine knows;".into(),
+            "SSL_CERT_FILE names a file of others".into(),
+        ];
+    }
     vec![
         "is it running?         vendorgate run --config FILE".into(),
         format!("does it listen there?  listeners.admin.bind in its config is to match {address}"),

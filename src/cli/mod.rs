@@ -13,3 +13,4 @@ pub mod revoke;
 pub mod status;
 #[cfg(test)]
 mod tests;
+mod tls;

@@ -156,6 +156,47 @@ async fn a_refusal_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn tls_is_spoken_with_who_proves_the_name_and_no_one_else() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let issued = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let certificate = issued.cert.der().clone();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.clone()],
+            rustls_pki_types::PrivatePkcs8KeyDer::from(issued.signing_key.serialize_der()).into(),
+        )
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let (_, api) = crate::admin::fake::api();
+    let server = tokio::spawn(async move {
+        for _ in 0..3 {
+            let (stream, address) = listener.accept().await.unwrap();
+            if let Ok(stream) = acceptor.accept(stream).await {
+                let peer = crate::admin::Peer::Network(address);
+                crate::admin::serve_connection(stream, peer, api.clone(), std::future::pending()).await;
+            }
+        }
+    });
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    for (host, trusted, fine) in [("localhost", true, true), ("localhost", false, false), ("127.0.0.1", true, false)] {
+        let client = Client::new(&format!("https://{host}:{port}"), Some("viewer-token")).unwrap();
+        let client = client.trusting(if trusted { roots.clone() } else { rustls::RootCertStore::empty() });
+        let answered = client.get::<crate::admin::VendorList>("/v1/vendors").await;
+        assert_eq!(answered.is_ok(), fine, "{host} {trusted}: {answered:?}");
+        if let Err(error) = answered {
+            assert!(error.report().contains("SSL_CERT_FILE"), "{}", error.report());
+        }
+    }
+    server.await.unwrap();
+}
+
+#[tokio::test]
 async fn what_is_no_gateway_is_told_apart() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()), None).unwrap();
