@@ -268,6 +268,10 @@ pub const ADMIN_BODY_BYTES_MAX: usize = 16 * 1024;
 pub const ADMIN_READ_DEADLINE: Duration = Duration::from_secs(10);
 /// Most connections to the admin listener at once: people, probes and scrapers, with room for a forgotten tab.
 pub const ADMIN_CONNECTIONS_MAX: usize = 128;
+/// Longest life of an admin connection: clients reconnect, and forgotten or stalled ones give their slot back.
+pub const ADMIN_CONNECTION_AGE_MAX: Duration = Duration::from_secs(300);
+/// Time for the last answer on an admin connection that is to end: a drill may still be running.
+pub const ADMIN_CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 /// Longest text of an operator's reason: a few sentences, kept for years.
 pub const REASON_BYTES_MAX: usize = 500;
 /// Most audit entries in one answer.

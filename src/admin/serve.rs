@@ -17,7 +17,9 @@ use tokio::sync::{Semaphore, watch};
 use super::api::Api;
 use super::control::Peer;
 use super::reply::Reply;
-use crate::bounds::{ADMIN_CONNECTIONS_MAX, ADMIN_READ_DEADLINE, HEAD_BYTES_MAX};
+use crate::bounds::{
+    ADMIN_CLOSE_DEADLINE, ADMIN_CONNECTION_AGE_MAX, ADMIN_CONNECTIONS_MAX, ADMIN_READ_DEADLINE, HEAD_BYTES_MAX,
+};
 
 /// After a failed accept, mostly for want of descriptors: trying at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -46,13 +48,19 @@ where
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = shutdown => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
+    tokio::select! {
+        served = connection.as_mut() => return note(peer, served),
+        () = shutdown => {}
+        () = tokio::time::sleep(ADMIN_CONNECTION_AGE_MAX) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    // A peer that does not read its answer must not hold up the end of the process, nor a slot for ever.
+    if let Ok(served) = tokio::time::timeout(ADMIN_CLOSE_DEADLINE, connection).await {
+        note(peer, served);
+    }
+}
+
+fn note(peer: Peer, served: hyper::Result<()>) {
     if let Err(error) = served {
         tracing::debug!(%peer, %error, "admin connection ended early");
     }

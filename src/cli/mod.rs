@@ -157,3 +157,18 @@ mod tests {
         assert_eq!(exit_code(&Err(Trouble::Output(io::ErrorKind::BrokenPipe.into()))), ExitCode::SUCCESS);
     }
 }
+
+pub mod audit;
+pub mod client;
+pub mod drill;
+pub mod error;
+pub mod exposure;
+pub mod health;
+pub mod kill;
+mod layout;
+pub mod restore;
+pub mod revoke;
+pub mod status;
+#[cfg(test)]
+mod tests;
+mod tls;

@@ -29,20 +29,18 @@ pub enum Format {
     Human,
 }
 
-/// What is logged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is logged. Lines of exchanges are apart: [`ExchangeLog::start`] them, or leave them [`ExchangeLog::off`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// How it looks.
     pub format: Format,
     /// The least severe of our own events that are written.
     pub level: LevelFilter,
-    /// Whether each exchange gets a line.
-    pub exchanges: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { format: Format::Json, level: LevelFilter::INFO, exchanges: true }
+        Self { format: Format::Json, level: LevelFilter::INFO }
     }
 }
 
@@ -62,16 +60,18 @@ pub enum LogError {
 /// # Errors
 /// [`LogError::Started`] when it is called a second time.
 pub fn start(settings: &Settings) -> Result<(), LogError> {
-    let filter = Targets::new()
-        .with_default(settings.level.min(LevelFilter::WARN))
-        .with_target(env!("CARGO_CRATE_NAME"), settings.level);
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter(settings.level));
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     match settings.format {
         Format::Json => registry.with(layer.json().flatten_event(true)).try_init(),
         Format::Human => registry.with(layer.with_ansi(io::IsTerminal::is_terminal(&io::stderr()))).try_init(),
     }
     .map_err(LogError::Started)
+}
+
+/// What is written: of ourselves what was asked for, of other crates never more than warnings.
+fn filter(level: LevelFilter) -> Targets {
+    Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(env!("CARGO_CRATE_NAME"), level)
 }
 
 /// The log of exchanges; cloning shares it. What was written reaches the writer within a tenth of a second, and when
@@ -284,6 +284,21 @@ mod tests {
         drop(log);
         let written = lock(&kept).iter().filter(|byte| **byte == b'\n').count() as u64;
         assert_eq!(written + dropped, lines);
+    }
+
+    #[test]
+    fn other_crates_never_say_more_than_warnings() {
+        use tracing::Level;
+        for (level, target, said, written) in [
+            (LevelFilter::TRACE, "vendorgate::kill", Level::TRACE, true),
+            (LevelFilter::TRACE, "h2::codec", Level::DEBUG, false),
+            (LevelFilter::TRACE, "hyper::proto", Level::INFO, false),
+            (LevelFilter::INFO, "rustls", Level::WARN, true),
+            (LevelFilter::ERROR, "rustls", Level::WARN, false),
+            (LevelFilter::INFO, "vendorgate::kill", Level::DEBUG, false),
+        ] {
+            assert_eq!(filter(level).would_enable(target, &said), written, "{level} {target} {said}");
+        }
     }
 
     #[test]

@@ -1,0 +1,130 @@
+//! How answers look on a terminal: columns, figures and times for people.
+//!
+//! Text that came from elsewhere is stripped of control characters, which could move the cursor or hide a line.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::model::UnixTime;
+
+/// Which side of its column a cell keeps to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Left,
+    Right,
+}
+
+/// Lays rows out under a head; the last column is never padded.
+pub(super) fn table(head: &[(&str, Side)], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
+    let width = |column: usize, title: &str| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain([title.len()]).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = head.iter().enumerate().map(|(column, (title, _))| width(column, title)).collect();
+    let mut text = String::new();
+    let titles: Vec<String> = head.iter().map(|(title, _)| (*title).to_owned()).collect();
+    for row in std::iter::once(&titles).chain(&rows) {
+        let mut line = String::new();
+        for ((cell, (_, side)), width) in row.iter().zip(head).zip(&widths) {
+            match side {
+                Side::Left => push(&mut line, format_args!("{cell:<width$}  ")),
+                Side::Right => push(&mut line, format_args!("{cell:>width$}  ")),
+            }
+        }
+        push(&mut text, format_args!("{}\n", line.trim_end()));
+    }
+    text
+}
+
+/// Lays named values out, one a line.
+pub(super) fn list(items: &[(&str, String)]) -> String {
+    let width = items.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    items.iter().fold(String::new(), |mut text, (name, value)| {
+        push(&mut text, format_args!("{name:<width$}  {}\n", plain(value)));
+        text
+    })
+}
+
+/// Text without control characters.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|symbol| if symbol.is_control() { '\u{fffd}' } else { symbol }).collect()
+}
+
+/// 1234567 as `1,234,567`.
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in decimal units, as the config writes them.
+pub(super) fn bytes(number: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let (mut value, mut unit) = (number as f64, 0);
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{number} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// Microseconds as milliseconds.
+pub(super) fn millis(micros: u64) -> String {
+    format!("{}.{:03} ms", micros / 1000, micros % 1000)
+}
+
+/// A span in its two largest units.
+pub(super) fn span(secs: u64) -> String {
+    let parts: Vec<String> = humantime::format_duration(Duration::from_secs(secs))
+        .to_string()
+        .split(' ')
+        .take(2)
+        .map(str::to_owned)
+        .collect();
+    parts.join(" ")
+}
+
+/// How long ago a time was.
+pub(super) fn ago(then: UnixTime, now: UnixTime) -> String {
+    format!("{} ago", span(now.since(then).as_secs()))
+}
+
+/// Writing to a `String` cannot fail.
+fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    let written = text.write_fmt(arguments);
+    debug_assert!(written.is_ok());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_read_well() {
+        let counts = [0, 999, 1_000, 1_234_567, 50_000].map(count);
+        assert_eq!(counts, ["0", "999", "1,000", "1,234,567", "50,000"]);
+        let sizes = [0, 999, 1_000, 3_200_000, u64::MAX].map(bytes);
+        assert_eq!(sizes, ["0 B", "999 B", "1.0 kB", "3.2 MB", "18446744.1 TB"]);
+        assert_eq!([412, 4_100, 0].map(millis), ["0.412 ms", "4.100 ms", "0.000 ms"]);
+        assert_eq!([0, 90, 3_661].map(span), ["0s", "1m 30s", "1h 1m"]);
+    }
+
+    #[test]
+    fn columns_align_and_nothing_moves_the_cursor() {
+        let rows = [vec!["ä\u{1b}[2J".to_owned(), "7".to_owned()], vec!["long-name".to_owned(), "1,000".to_owned()]];
+        assert_eq!(
+            table(&[("VENDOR", Side::Left), ("N", Side::Right)], &rows),
+            "VENDOR         N\n\
+             ä\u{fffd}[2J          7\n\
+             long-name  1,000\n"
+        );
+        assert_eq!(list(&[("a", "1".into()), ("bcd", "x\ny".into())]), "a    1\nbcd  x\u{fffd}y\n");
+    }
+}

@@ -1,0 +1,69 @@
+//! `vendorgate restore`: lets a vendor back, or a part of it.
+
+use std::io::Write;
+
+use super::client::{Client, Reach, block_on};
+use super::error::{CliError, Exit};
+use super::kill::{Part, print, vendor_id};
+use super::layout::plain;
+use crate::admin::{RestoreReport, VendorState};
+
+/// Let a vendor back, or the part of it that a kill named
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vendorgate restore acme-analytics --reason 'ticket 4711: new key in use'
+  vendorgate restore acme-analytics --direction egress --reason 'they are back'
+
+Exits 0 when the vendor is back, 1 while another person must approve or the state is not on disk.")]
+pub struct Args {
+    /// The vendor's id
+    pub vendor: String,
+    /// Why, for the audit trail
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Which part; all of it when none is named
+    #[command(flatten)]
+    pub part: Part,
+    /// Where the gateway is
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// [`CliError`] when an argument cannot be used, or the gateway is not reached or says no.
+pub fn run(args: &Args) -> Result<Exit, CliError> {
+    let client = args.reach.client()?;
+    block_on(execute(args, &client, &mut std::io::stdout()))
+}
+
+pub(super) async fn execute(args: &Args, client: &Client, out: &mut impl Write) -> Result<Exit, CliError> {
+    let order = args.part.order(&args.reason)?;
+    let target = format!("/v1/vendors/{}/restore", vendor_id(&args.vendor)?);
+    let report: RestoreReport = client.post(&target, &order).await?;
+    print(args.reach.json, &report, out)?;
+    if !args.reach.json {
+        write!(out, "{}", words(&report))?;
+    }
+    let approved = report.approvals >= report.approvals_needed;
+    Ok(if approved && report.persisted { Exit::Yes } else { Exit::No })
+}
+
+fn words(report: &RestoreReport) -> String {
+    let vendor = plain(&report.vendor);
+    let missing = report.approvals_needed.saturating_sub(report.approvals);
+    if missing > 0 {
+        return format!("{vendor} stays cut off: {missing} more must approve, each with the same restore\n");
+    }
+    let state = match report.state {
+        VendorState::Active => "is back",
+        VendorState::Restricted => "is back in part: 'vendorgate status' lists what is still cut off",
+        VendorState::Killed => "is still cut off: 'vendorgate status' lists why",
+        VendorState::NotStarted => "is no longer cut off, but its contract has not started",
+        VendorState::Ended => "is no longer cut off, but its contract has ended",
+    };
+    let disk = if report.persisted { "" } else { "\n  NOT ON DISK: a restart will cut it off again" };
+    format!("{vendor} {state} (generation {}){disk}\n", report.generation)
+}

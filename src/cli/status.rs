@@ -1,0 +1,162 @@
+//! `vendorgate status`: every vendor at a glance, or one in full.
+
+use std::io::Write;
+
+use super::client::{Client, Reach, block_on};
+use super::error::{CliError, Exit};
+use super::kill::{print, vendor_id};
+use super::layout::{Side, ago, bytes, count, list, span, table};
+use crate::admin::{Standing, Traffic, VendorList, VendorStatus};
+use crate::model::{Clock, Direction, UnixTime};
+
+/// Show every vendor at a glance, or one in full
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vendorgate status
+  vendorgate status acme-analytics
+  vendorgate status --json | jq '.vendors[] | select(.state != \"active\")'
+
+Exits 0 when the gateway answered, 1 when it did not or the vendor is unknown.")]
+pub struct Args {
+    /// The vendor's id; all of them when left out
+    pub vendor: Option<String>,
+    /// Where the gateway is
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// [`CliError`] when an argument cannot be used, or the gateway is not reached or says no.
+pub fn run(args: &Args) -> Result<Exit, CliError> {
+    let client = args.reach.client()?;
+    block_on(execute(args, &client, Clock::system().now().wall, &mut std::io::stdout()))
+}
+
+pub(super) async fn execute(
+    args: &Args,
+    client: &Client,
+    now: UnixTime,
+    out: &mut impl Write,
+) -> Result<Exit, CliError> {
+    match &args.vendor {
+        Some(vendor) => {
+            let status: VendorStatus = client.get(&format!("/v1/vendors/{}", vendor_id(vendor)?)).await?;
+            print(args.reach.json, &status, out)?;
+            if !args.reach.json {
+                write!(out, "{}", full(&status, now))?;
+            }
+        }
+        None => {
+            let all: VendorList = client.get("/v1/vendors").await?;
+            print(args.reach.json, &all, out)?;
+            if !args.reach.json {
+                write!(out, "{}", glance(&all, now))?;
+            }
+        }
+    }
+    Ok(Exit::Yes)
+}
+
+fn glance(all: &VendorList, now: UnixTime) -> String {
+    const HEAD: [(&str, Side); 10] = [
+        ("VENDOR", Side::Left),
+        ("STATE", Side::Left),
+        ("DAYS LEFT", Side::Right),
+        ("REQUESTS", Side::Right),
+        ("DENIED", Side::Right),
+        ("IN FLIGHT", Side::Right),
+        ("RECORDS", Side::Right),
+        ("SENT", Side::Right),
+        ("TOKEN AGE", Side::Right),
+        ("LAST DENIAL", Side::Left),
+    ];
+    if all.vendors.is_empty() {
+        return "no vendor has a contract: write one into the folder that 'contracts' names, then reload\n".into();
+    }
+    let row = |status: &VendorStatus| {
+        let sum = |part: fn(&Traffic) -> u64| status.traffic.iter().map(part).sum::<u64>();
+        vec![
+            status.vendor.clone(),
+            status.state.as_str().to_owned(),
+            status.days_left.map_or_else(none, |days| days.to_string()),
+            count(sum(|traffic| traffic.requests)),
+            count(sum(|traffic| traffic.denials)),
+            count(sum(|traffic| traffic.in_flight)),
+            count(sum(|traffic| traffic.records)),
+            bytes(sum(|traffic| traffic.bytes)),
+            status.token_age_secs.map_or_else(none, span),
+            denial(status, now),
+        ]
+    };
+    table(&HEAD, &all.vendors.iter().map(row).collect::<Vec<_>>())
+}
+
+fn full(status: &VendorStatus, now: UnixTime) -> String {
+    let day = |time: &Option<crate::admin::Time>| time.map_or_else(none, |time| time.0.to_string());
+    let mut text = list(&[
+        ("vendor", format!("{} ({})", status.vendor, status.name)),
+        ("state", format!("{}, mode {}", status.state.as_str(), status.mode)),
+        ("owner", status.owner.clone().unwrap_or_else(none)),
+        ("security contact", status.security_contact.clone().unwrap_or_else(none)),
+        ("starts", day(&status.starts)),
+        ("ends", day(&status.ends)),
+        ("days left", status.days_left.map_or_else(none, |days| days.to_string())),
+        ("newest token", status.token_age_secs.map_or_else(none, |age| format!("{} old", span(age)))),
+        ("oldest key", status.key_age_secs.map_or_else(none, |age| format!("{} old", span(age)))),
+        ("last denial", denial(status, now)),
+    ]);
+    text.push('\n');
+    text.push_str(&traffic(&status.traffic));
+    if !status.kills.is_empty() {
+        text.push('\n');
+        text.push_str(&kills(&status.kills, now));
+    }
+    text
+}
+
+fn traffic(traffic: &[Traffic]) -> String {
+    const HEAD: [(&str, Side); 6] = [
+        ("DIRECTION", Side::Left),
+        ("REQUESTS", Side::Right),
+        ("DENIED", Side::Right),
+        ("IN FLIGHT", Side::Right),
+        ("RECORDS", Side::Right),
+        ("SENT", Side::Right),
+    ];
+    let row = |way: &Traffic| {
+        let direction = way.direction.as_str().to_owned();
+        vec![
+            direction,
+            count(way.requests),
+            count(way.denials),
+            count(way.in_flight),
+            count(way.records),
+            bytes(way.bytes),
+        ]
+    };
+    table(&HEAD, &traffic.iter().map(row).collect::<Vec<_>>())
+}
+
+fn kills(kills: &[Standing], now: UnixTime) -> String {
+    const HEAD: [(&str, Side); 4] =
+        [("CUT OFF", Side::Left), ("SINCE", Side::Left), ("BY", Side::Left), ("REASON", Side::Left)];
+    let part = |kill: &Standing| {
+        let direction = kill.direction.map(Direction::as_str);
+        let parts: Vec<&str> =
+            [direction, kill.route.as_deref(), kill.client.as_deref()].into_iter().flatten().collect();
+        if parts.is_empty() { "everything".to_owned() } else { parts.join(", ") }
+    };
+    let row = |kill: &Standing| vec![part(kill), ago(kill.at.0, now), kill.by.clone(), kill.reason.clone()];
+    table(&HEAD, &kills.iter().map(row).collect::<Vec<_>>())
+}
+
+fn denial(status: &VendorStatus, now: UnixTime) -> String {
+    status.last_denial.as_ref().map_or_else(none, |denial| format!("{}, {}", denial.reason, ago(denial.at.0, now)))
+}
+
+fn none() -> String {
+    "-".to_owned()
+}

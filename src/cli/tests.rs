@@ -1,0 +1,244 @@
+//! The client verbs against an admin listener on a real socket.
+
+use clap::Command;
+
+use super::client::Client;
+use super::error::{CliError, Exit};
+use super::{audit, drill, exposure, health, kill, restore, revoke, status};
+use crate::admin::fake::Listener;
+use crate::model::UnixTime;
+
+const NOW: UnixTime = UnixTime::from_secs(180);
+
+/// The arguments of a verb as clap reads them.
+fn args<A: clap::Args>(words: &str) -> Result<A, clap::Error> {
+    let command = A::augment_args(Command::new("verb").no_binary_name(true));
+    command
+        .try_get_matches_from(words.split('|').filter(|word| !word.is_empty()))
+        .and_then(|found| A::from_arg_matches(&found))
+}
+
+fn client(listener: &Listener, token: &str) -> Client {
+    Client::new(&format!("http://{}", listener.address), Some(token)).unwrap()
+}
+
+macro_rules! check {
+    ($listener:expr, $token:literal, $execute:expr, $words:literal $(, $now:expr)?) => {{
+        let mut out = Vec::new();
+        let args = args($words).unwrap();
+        let ended = $execute(&args, &client(&$listener, $token), $($now,)? &mut out).await;
+        (ended, String::from_utf8(out).unwrap())
+    }};
+}
+
+fn refused(ended: Result<Exit, CliError>) -> String {
+    match ended {
+        Err(error @ CliError::Refused(_)) => error.report(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_kill_says_what_was_done_and_how_fast() {
+    let listener = Listener::start().await;
+    let (ended, said) =
+        check!(listener, "operator-token", kill::execute, "acme|--reason|key leaked|--direction|egress");
+    assert_eq!(ended.unwrap(), Exit::Yes);
+    assert_eq!(said, "acme is cut off: 3 requests severed in 0.412 ms, kept on disk, generation 7\n");
+    assert_eq!(listener.fake.last_act(), "operator acme kill egress - - \"key leaked\"");
+    let (_, said) = check!(listener, "operator-token", kill::execute, "--all|--reason|x|--json");
+    assert!(said.starts_with("{\n  \"vendors\": [") && listener.fake.last_act().contains(" * kill"), "{said}");
+    listener.stop().await;
+}
+
+#[tokio::test]
+async fn other_orders_say_what_was_done() {
+    let listener = Listener::start().await;
+    let (ended, said) = check!(listener, "admin-token", restore::execute, "acme|--reason|new key");
+    assert_eq!((ended.unwrap(), said.as_str()), (Exit::Yes, "acme is back (generation 8)\n"));
+    let (ended, said) = check!(listener, "operator-token", drill::execute, "acme");
+    assert_eq!(ended.unwrap(), Exit::Yes);
+    assert_eq!(
+        said,
+        "AFTER THE ORDER               TIME\n\
+         new requests refused      0.009 ms\n\
+         requests in flight ended  0.412 ms  3 severed\n\
+         kill on disk              3.900 ms\n\
+         let back                  4.100 ms\n\
+         acme is back as it was\n"
+    );
+    let (ended, said) = check!(listener, "operator-token", revoke::execute, "acme|--issued-before|1m|--reason|x", NOW);
+    assert_eq!((ended.unwrap(), said.as_str()), (Exit::Yes, "acme: revoked, kept on disk\n"));
+    assert!(
+        listener.fake.last_act().contains("revoke IssuedBefore(UnixTime(120000)) \"x\""),
+        "{}",
+        listener.fake.last_act()
+    );
+    listener.stop().await;
+}
+
+#[tokio::test]
+async fn status_shows_all_at_a_glance_and_one_in_full() {
+    let listener = Listener::start().await;
+    let (_, said) = check!(listener, "viewer-token", status::execute, "", NOW);
+    assert_eq!(
+        said,
+        "VENDOR  STATE   DAYS LEFT  REQUESTS  DENIED  IN FLIGHT  RECORDS    SENT  TOKEN AGE  LAST DENIAL\n\
+         acme    active         10     1,234       5          2   50,000  3.2 MB     1m 30s  scope_missing, 2m ago\n"
+    );
+    let (_, said) = check!(listener, "viewer-token", status::execute, "acme", NOW);
+    for line in
+        ["vendor            acme (ACME Ltd)", "ends              1970-01-11T00:00:00.000Z", "oldest key        -"]
+    {
+        assert!(said.lines().any(|found| found == line), "{line}\n{said}");
+    }
+    let (ended, _) = check!(listener, "viewer-token", status::execute, "other", NOW);
+    assert!(refused(ended).starts_with("error: No such vendor: GET /v1/vendors lists"));
+    listener.stop().await;
+}
+
+#[tokio::test]
+async fn exposure_is_text_markdown_or_json() {
+    let listener = Listener::start().await;
+    let (_, said) = check!(listener, "viewer-token", exposure::execute, "acme|--since|1m", NOW);
+    assert!(
+        said.starts_with("acme: 1,200 records of about 1,100 people left from 1970-01-01T00:02:00.000Z to "),
+        "{said}"
+    );
+    assert!(
+        said.contains("ingress GET /v1/customers    1,200  ~1,100  $.customers[*].email  tokenize    1,200\n"),
+        "{said}"
+    );
+    let (_, said) = check!(listener, "viewer-token", exposure::execute, "acme|--md", NOW);
+    assert!(said.contains("| $.customers\\[\\*\\].id | clear | 1,200 |\n"), "{said}");
+    let (_, said) = check!(listener, "viewer-token", exposure::execute, "acme|--json", NOW);
+    assert!(serde_json::from_str::<crate::admin::ExposureReport>(&said).is_ok(), "{said}");
+    listener.stop().await;
+}
+
+#[tokio::test]
+async fn the_trail_is_read_to_its_end_and_nothing_moves_the_cursor() {
+    let listener = Listener::start().await;
+    let (ended, said) = check!(listener, "viewer-token", audit::execute, "--once", NOW);
+    assert_eq!((ended.unwrap(), said.lines().count()), (Exit::Yes, 4));
+    assert_eq!(said.lines().next(), Some("1970-01-01T00:00:01.000Z #1 kill acme by alice reason=\"leak\\u001b[2J\""));
+    let (_, said) = check!(listener, "viewer-token", audit::execute, "--once|--json", NOW);
+    assert!(said.lines().all(|line| serde_json::from_str::<crate::admin::AuditEntry>(line).is_ok()), "{said}");
+    listener.stop().await;
+}
+
+#[tokio::test]
+async fn health_is_an_exit_code() {
+    let listener = Listener::start().await;
+    let (ended, said) = check!(listener, "no-token", health::execute, "");
+    assert_eq!((ended.unwrap(), said.lines().last()), (Exit::Yes, Some("ok")));
+    *listener.fake.unready.lock().unwrap() = true;
+    let (ended, _) = check!(listener, "no-token", health::execute, "");
+    assert_eq!(ended.unwrap(), Exit::No);
+    let (ended, said) = check!(listener, "no-token", health::execute, "--live|--json");
+    assert_eq!((ended.unwrap(), said.as_str()), (Exit::Yes, "{\"well\":true,\"said\":[\"ok\"]}\n"));
+    listener.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_to_do() {
+    let listener = Listener::start().await;
+    let (ended, _) = check!(listener, "viewer-token", kill::execute, "acme|--reason|x");
+    let report = refused(ended);
+    assert!(report.contains("this call needs the role 'operator', and yours is 'viewer'\n  request "), "{report}");
+    let (ended, _) = check!(listener, "wrong-token", status::execute, "", NOW);
+    assert!(refused(ended).contains("no operator holds this token"));
+    let address = listener.address;
+    listener.stop().await;
+    let gone = Client::new(&format!("http://{address}"), None).unwrap();
+    let error = gone.probe("/livez").await.unwrap_err();
+    assert!(error.report().contains("is it running?"), "{}", error.report());
+}
+
+#[tokio::test]
+async fn tls_is_spoken_with_who_proves_the_name_and_no_one_else() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let issued = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let certificate = issued.cert.der().clone();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.clone()],
+            rustls_pki_types::PrivatePkcs8KeyDer::from(issued.signing_key.serialize_der()).into(),
+        )
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let (_, api) = crate::admin::fake::api();
+    let server = tokio::spawn(async move {
+        for _ in 0..3 {
+            let (stream, address) = listener.accept().await.unwrap();
+            if let Ok(stream) = acceptor.accept(stream).await {
+                let peer = crate::admin::Peer::Network(address);
+                crate::admin::serve_connection(stream, peer, api.clone(), std::future::pending()).await;
+            }
+        }
+    });
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    for (host, trusted, fine) in [("localhost", true, true), ("localhost", false, false), ("127.0.0.1", true, false)] {
+        let client = Client::new(&format!("https://{host}:{port}"), Some("viewer-token")).unwrap();
+        let client = client.trusting(if trusted { roots.clone() } else { rustls::RootCertStore::empty() });
+        let answered = client.get::<crate::admin::VendorList>("/v1/vendors").await;
+        assert_eq!(answered.is_ok(), fine, "{host} {trusted}: {answered:?}");
+        if let Err(error) = answered {
+            assert!(error.report().contains("SSL_CERT_FILE"), "{}", error.report());
+        }
+    }
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_gateway_is_told_apart() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()), None).unwrap();
+    let server = tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        for answer in ["HTTP/1.1 404 Not Found\r\ncontent-length: 5\r\n\r\nnginx", "SSH-2.0-x\r\n\r\n"] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 1024];
+            assert!(stream.read(&mut head).await.unwrap() > 0);
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let error = client.get::<crate::admin::VendorList>("/v1/vendors").await.unwrap_err();
+    assert!(error.to_string().ends_with("(status 404)"), "{error}");
+    let error = client.get::<crate::admin::VendorList>("/v1/vendors").await.unwrap_err();
+    assert!(matches!(error, CliError::Silent { .. }), "{error}");
+    server.await.unwrap();
+}
+
+#[test]
+fn every_verb_has_help_with_an_example_and_refuses_what_it_cannot_use() {
+    fn help<A: clap::Args>() -> String {
+        A::augment_args(Command::new("verb")).render_long_help().to_string()
+    }
+    let helps = [
+        help::<kill::Args>(),
+        help::<restore::Args>(),
+        help::<drill::Args>(),
+        help::<revoke::Args>(),
+        help::<status::Args>(),
+        help::<exposure::Args>(),
+        help::<audit::Tail>(),
+        help::<health::Args>(),
+    ];
+    for text in helps {
+        assert!(text.contains("Example") && text.contains("  vendorgate ") && text.contains("--admin <URL>"), "{text}");
+    }
+    for bad in ["", "acme", "--reason|x", "acme|--all|--reason|x", "acme|--reason|x|--direction|up"] {
+        assert!(args::<kill::Args>(bad).is_err(), "{bad}");
+    }
+    for bad in ["acme|--reason|x", "acme|--jti|1|--client|c|--reason|x", "acme|--jti|1"] {
+        assert!(args::<revoke::Args>(bad).is_err(), "{bad}");
+    }
+    assert!(args::<exposure::Args>("acme|--md|--json").is_err());
+}
