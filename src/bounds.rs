@@ -225,6 +225,8 @@ pub const HOLD_BYTES_MAX: usize = 64 * 1024;
 pub const REQUESTS_AWAITED_MAX: usize = 16_384;
 /// When a request that was refused for load should come back.
 pub const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
+/// Time that the start waits for the issuers' keys: a slow issuer delays nothing but its own vendor's first requests.
+pub const ISSUER_WARM_UP: Duration = Duration::from_secs(3);
 /// Time that a request with a key or token seen for the first time waits for what is being fetched.
 pub const IDENTITY_WAIT: Duration = Duration::from_secs(2);
 

@@ -24,7 +24,9 @@ const LINES_MAX: usize = 400;
 fn rooms_import_only_from_lower_floors() {
     let mut wrong = Vec::new();
     for file in sources() {
-        let Some((room, own)) = room_of(&file).and_then(|room| Some((room.clone(), floor_of(&room)?))) else { continue };
+        let Some((room, own)) = room_of(&file).and_then(|room| Some((room.clone(), floor_of(&room)?))) else {
+            continue;
+        };
         for (number, line) in lines(&file) {
             for used in rooms_named(&line) {
                 if used != room && floor_of(&used).is_none_or(|floor| floor >= own) {

@@ -16,13 +16,14 @@ use super::answers::VendorList;
 use super::control::{Actor, AuditFrom, Control, ControlError, Peer, Refused};
 use super::guard::{self, Hosts};
 use super::openapi;
-use super::operators::{Operators, Role};
+use super::operators::Operators;
 use super::orders::{DrillOrder, Nothing, Order, RevokeOrder, parse_since};
 use super::problem::No;
 use super::query::Query;
 use super::reply::{self, Reply};
 use super::table::{Call, Endpoint, Found, GatewayCall, Probe, VendorCall, Verb, find};
 use crate::bounds::{ADMIN_BODY_BYTES_MAX, ADMIN_READ_DEADLINE};
+use crate::config::Role;
 use crate::model::{Clock, UnixTime, VendorId};
 use crate::telemetry::{Metrics, negotiate};
 

@@ -9,8 +9,9 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
 
 use super::control::{Actor, Peer};
-use super::operators::{Operators, Role};
+use super::operators::Operators;
 use super::problem::No;
+use crate::config::Role;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 

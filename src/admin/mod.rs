@@ -29,7 +29,7 @@ pub use answers::{
 pub use api::Api;
 pub use control::{Actor, Answer, AuditFrom, Control, ControlError, Peer, Refused};
 pub use guard::Hosts;
-pub use operators::{Operator, Operators, Role, mint};
+pub use operators::{Operators, mint};
 pub use orders::{DrillOrder, Nothing, Order, OrderError, Revocation, RevokeOrder, parse_since, parse_time};
 pub use problem::Problem;
 pub use serve::{serve, serve_connection, serve_unix};

@@ -9,62 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
+use crate::config::Operator;
 use crate::model::Secret;
-
-/// What an operator may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Reads.
-    Viewer,
-    /// Also kills, drills and revokes.
-    Operator,
-    /// Also restores and reloads.
-    Admin,
-    /// Reads, and reveals tokens; apart from the others.
-    Privacy,
-}
-
-impl Role {
-    /// All roles.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Admin, Self::Privacy];
-
-    /// The word in config and answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-            Self::Privacy => "privacy",
-        }
-    }
-
-    /// Whether an operator of this role may do what asks for `needed`.
-    pub const fn permits(self, needed: Self) -> bool {
-        match needed {
-            Self::Viewer => true,
-            Self::Operator => matches!(self, Self::Operator | Self::Admin),
-            Self::Admin => matches!(self, Self::Admin),
-            Self::Privacy => matches!(self, Self::Privacy),
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A named person or machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Operator {
-    /// The name that the audit trail shows.
-    pub name: String,
-    /// What it may do.
-    pub role: Role,
-    /// SHA-256 of its token.
-    pub token_sha256: [u8; 32],
-}
 
 /// All operators of a gateway.
 #[derive(Debug, Clone, Default)]

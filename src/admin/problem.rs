@@ -8,8 +8,8 @@ use http_body_util::Full;
 use serde::{Deserialize, Serialize};
 
 use super::control::ControlError;
-use super::operators::Role;
 use super::orders::OrderError;
+use crate::config::Role;
 
 /// A refusal as the caller reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

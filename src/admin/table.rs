@@ -1,6 +1,6 @@
 //! Every call of the admin listener, in one table: what dispatch, roles and the API's description are made of.
 
-use super::operators::Role;
+use crate::config::Role;
 
 /// What a call does, and who may make it; each has one arm in dispatch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

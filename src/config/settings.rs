@@ -166,6 +166,12 @@ impl Role {
     }
 }
 
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// How the gateway stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drain {

@@ -200,7 +200,8 @@ impl Builder<'_> {
         if !plan.reads_body() && !plan.reads_head() {
             return Ok(None);
         }
-        let treated = plan.rules().iter().map(|rule| Treated::named(rule.treatment).unwrap_or(Treated::Redact)).collect();
+        let treated =
+            plan.rules().iter().map(|rule| Treated::named(rule.treatment).unwrap_or(Treated::Redact)).collect();
         Ok(Some(Treats { plan, treated, counts_records: rules.records.is_some() }))
     }
 

@@ -177,11 +177,7 @@ async fn incoming(
 }
 
 /// The engine of a body; none where there is no body, or no rule that reads it.
-fn engine(
-    treats: Option<&Treats>,
-    has_body: bool,
-    headers: &HeaderMap,
-) -> Result<Option<Box<dyn Rewriter>>, Stop> {
+fn engine(treats: Option<&Treats>, has_body: bool, headers: &HeaderMap) -> Result<Option<Box<dyn Rewriter>>, Stop> {
     match treats.filter(|treats| has_body && treats.plan.reads_body()) {
         None => Ok(None),
         Some(treats) => treats.plan.body(single(headers, CONTENT_TYPE)?, single(headers, CONTENT_ENCODING)?).map(Some),
@@ -216,9 +212,7 @@ fn refused(error: &SendError) -> Denial {
     let reason = match error {
         SendError::Connect(ConnectorError::Deadline) | SendError::Deadline => Reason::UpstreamTimeout,
         SendError::Connect(ConnectorError::Forbidden) => Reason::DestinationUnknown,
-        SendError::Connect(
-            ConnectorError::ServerName | ConnectorError::Resolve(_) | ConnectorError::Connect(_),
-        )
+        SendError::Connect(ConnectorError::ServerName | ConnectorError::Resolve(_) | ConnectorError::Connect(_))
         | SendError::Ended(_) => Reason::UpstreamRefused,
         SendError::Full => Reason::Overloaded,
         SendError::Unreadable => Reason::UpstreamUnreadable,

@@ -16,7 +16,7 @@ use crate::model::{ClientId, Direction, ScopeSet, VendorId};
 use crate::pii::Plan;
 use crate::policy::Chain;
 use crate::route::Captures;
-use crate::telemetry::{RouteMetrics, Treated, TrafficMetrics, VendorMetrics};
+use crate::telemetry::{RouteMetrics, TrafficMetrics, Treated, VendorMetrics};
 use crate::upstream::Upstream;
 
 /// Every vendor, as one config has them.
@@ -87,6 +87,17 @@ impl Snapshot {
         self.vendors.get(*self.by_id.get(id)? as usize)
     }
 
+    /// Who may call, and by which keys.
+    pub const fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Each vendor's usable signing keys, for those that prove themselves by signed tokens.
+    pub fn issuers(&self) -> impl Iterator<Item = (&VendorId, usize)> {
+        let vendors = self.vendors.iter().zip(0..);
+        vendors.filter_map(|(vendor, index)| Some((vendor.id(), self.directory.key_status(index)?.keys.len())))
+    }
+
     /// All vendors, by name.
     pub fn vendors(&self) -> &[Arc<Vendor>] {
         &self.vendors
@@ -97,6 +108,11 @@ impl Vendor {
     /// Its id.
     pub fn id(&self) -> &VendorId {
         &self.contract.vendor
+    }
+
+    /// Its count of denials, where enough of them suspend it.
+    pub const fn burst(&self) -> Option<&DenialBurst> {
+        self.burst.as_ref()
     }
 
     pub(super) fn side(&self, direction: Direction) -> &Side {

@@ -1,8 +1,8 @@
 //! Where a request goes on the upstream's side, and the personal data of its URL and headers.
 
+use ::http::Uri;
 use ::http::header::{HeaderMap, HeaderValue};
 use ::http::uri::{self, PathAndQuery};
-use ::http::Uri;
 
 use super::handle::Admitted;
 use super::snapshot::{Route, Treats};

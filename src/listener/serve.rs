@@ -25,13 +25,7 @@ use crate::identity::PeerCertificate;
 const PREFACE: &[u8] = b"PRI ";
 
 /// Serves one connection to its end. What ends it early is the peer's affair, so nothing is returned.
-pub(super) async fn serve(
-    stream: TcpStream,
-    address: SocketAddr,
-    front: &Front,
-    stack: Stack,
-    drain: Drain,
-) {
+pub(super) async fn serve(stream: TcpStream, address: SocketAddr, front: &Front, stack: Stack, drain: Drain) {
     let tls = front.tls.as_ref().map(|tls| tls.load_full());
     let opened = tokio::time::timeout(bounds::HANDSHAKE_DEADLINE, open(stream, address, front, tls)).await;
     let Ok(Some((guard, peer, speaks_h2))) = opened else { return };

@@ -42,9 +42,8 @@ pub struct Step {
 impl Chain {
     /// Makes the rules that these terms ask for.
     pub fn new(terms: &Terms) -> Self {
-        let link = |kind: &super::Kind| {
-            (kind.build)(terms).map(|rule| Link { name: kind.name, stage: kind.stage, rule })
-        };
+        let link =
+            |kind: &super::Kind| (kind.build)(terms).map(|rule| Link { name: kind.name, stage: kind.stage, rule });
         Self(CATALOG.iter().filter_map(link).collect())
     }
 

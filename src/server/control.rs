@@ -81,7 +81,7 @@ impl Helm {
     fn scope(&self, order: &Order) -> Result<Scope, ControlError> {
         Ok(Scope {
             direction: order.direction,
-            route: order.route.clone(),
+            route: order.route.as_deref().map(Into::into),
             client: order.client.as_deref().map(ClientId::new),
         })
     }
@@ -117,7 +117,12 @@ impl Helm {
         })
     }
 
-    async fn restore_one(&self, actor: &Actor, vendor: &VendorId, order: &Order) -> Result<RestoreReport, ControlError> {
+    async fn restore_one(
+        &self,
+        actor: &Actor,
+        vendor: &VendorId,
+        order: &Order,
+    ) -> Result<RestoreReport, ControlError> {
         let known = self.known(vendor)?;
         let restore = kill::RestoreOrder {
             subject: Subject::Vendor(vendor.clone()),
@@ -164,8 +169,8 @@ impl Helm {
             days_left: Some(days_between(now, contract.ends)),
             traffic: Direction::ALL.map(|direction| Traffic::of(direction, vendor.metrics.traffic(direction))).into(),
             last_denial: None,
-            token_age_secs: vendor.metrics.newest_token_age_secs(now),
-            key_age_secs: vendor.metrics.oldest_key_age_secs(now),
+            token_age_secs: vendor.metrics.newest_token().map(|issued| now.since(issued).as_secs()),
+            key_age_secs: vendor.metrics.oldest_key().map(|seen| now.since(seen).as_secs()),
         }
     }
 }
@@ -309,7 +314,7 @@ const fn fleet(fleet: kill::Fleet) -> Fleet {
 fn standing(kill: &Kill) -> Standing {
     Standing {
         direction: kill.scope.direction,
-        route: kill.scope.route.clone(),
+        route: kill.scope.route.as_deref().map(str::to_owned),
         client: kill.scope.client.as_ref().map(|client| client.as_str().to_owned()),
         reason: kill.reason.clone(),
         by: kill.by.clone(),

@@ -87,7 +87,10 @@ impl Helm {
 async fn load(main: std::path::PathBuf) -> Result<Config, Vec<String>> {
     let read = move || {
         let loader = Loader { environment: &|name| std::env::var(name).ok(), missing_secrets: Severity::Fault };
-        loader.load(&main).map(|loaded| loaded.config).map_err(|faults| faults.lines())
+        loader
+            .load(&main)
+            .map(|loaded| loaded.config)
+            .map_err(|faults| faults.as_slice().iter().map(ToString::to_string).collect())
     };
     tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Err(vec!["reading the config panicked".to_owned()]))
 }

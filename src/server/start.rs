@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::control::Helm;
 use super::durable::Durable;
-use crate::admin::{self, Api, Hosts, Operators};
+use crate::admin::{self, Api, Hosts};
 use crate::bounds;
 use crate::config::{Config, Listener};
 use crate::gateway::{AssembleError, Gateway, Rooms, assemble};
@@ -103,6 +103,8 @@ pub struct Server {
     helm: Arc<Helm>,
     workers: Vec<Worker>,
     drain: watch::Sender<bool>,
+    /// Ends the admin listener, which answers until the last worker has ended.
+    closed: watch::Sender<bool>,
     deadline: Duration,
 }
 
@@ -127,8 +129,8 @@ impl Server {
         };
         let snapshot = assemble(&config, &keys, &rooms, None, clock.now())?;
         metrics.config_generation(snapshot.generation);
-        snapshot.directory.start(&tokio::runtime::Handle::current());
-        snapshot.directory.warm(bounds::ISSUER_WARM_UP).await;
+        snapshot.directory().start(&tokio::runtime::Handle::current());
+        snapshot.directory().warm(bounds::ISSUER_WARM_UP).await;
         let gateway = Arc::new(Gateway {
             clock: clock.clone(),
             metrics: metrics.clone(),
@@ -145,10 +147,11 @@ impl Server {
         let fronts = bound.fronts.clone();
         let workers = bound.spawn(&gateway, &draining, deadline)?;
         let helm = Arc::new(Helm::new(options.main, config, gateway, rooms, store, fronts));
+        let (closed, closing) = watch::channel(false);
         if let Some(listener) = admin {
-            serve_admin(listener, &helm, &metrics, &clock, draining);
+            serve_admin(listener, &helm, &metrics, &clock, closing).await;
         }
-        Ok(Self { addresses, helm, workers, drain, deadline })
+        Ok(Self { addresses, helm, workers, drain, closed, deadline })
     }
 
     /// Where it listens.
@@ -173,7 +176,7 @@ impl Server {
         let joined = tokio::task::spawn_blocking(move || workers.into_iter().for_each(Worker::join));
         // The workers keep the deadline themselves; the margin is for their threads to end.
         let _ = tokio::time::timeout(self.deadline + Duration::from_secs(5), joined).await;
-        self.helm.close().await;
+        let _ = self.closed.send(true);
     }
 }
 
@@ -293,17 +296,18 @@ async fn bind_admin(listener: Option<&Listener>) -> Result<Option<tokio::net::Tc
     bound.map(Some).map_err(|source| StartError::Bind { name: "admin", address: listener.bind, source })
 }
 
-fn serve_admin(
+async fn serve_admin(
     listener: tokio::net::TcpListener,
     helm: &Arc<Helm>,
     metrics: &Metrics,
     clock: &Clock,
-    mut draining: watch::Receiver<bool>,
+    mut closing: watch::Receiver<bool>,
 ) {
-    let hosts = Hosts::of(listener.local_addr().ok());
+    let hosts = listener.local_addr().map_or(Hosts::Any, |address| Hosts::for_bind(address.ip()));
     let api = Arc::new(Api::new(Arc::clone(helm) as _, metrics.clone(), clock.clone(), hosts));
     helm.lend(Arc::clone(&api));
+    helm.lend_operators(&*helm.config.lock().await);
     tokio::spawn(admin::serve(listener, api, async move {
-        let _ = draining.wait_for(|draining| *draining).await;
+        let _ = closing.wait_for(|closing| *closing).await;
     }));
 }

@@ -86,6 +86,16 @@ impl VendorMetrics {
         self.oldest_key_ms.store(first_seen.as_millis(), Ordering::Relaxed);
     }
 
+    /// When the newest token in use was issued.
+    pub fn newest_token(&self) -> Option<UnixTime> {
+        some_time(&self.newest_token_ms)
+    }
+
+    /// When the oldest signing key still offered was first seen.
+    pub fn oldest_key(&self) -> Option<UnixTime> {
+        some_time(&self.oldest_key_ms)
+    }
+
     /// Notes the end of the contract's last day.
     pub fn contract_ends_at(&self, end: UnixTime) {
         self.contract_end_secs.store(end.as_secs(), Ordering::Relaxed);
@@ -117,6 +127,11 @@ impl VendorMetrics {
     pub(super) fn directions(&self) -> impl Iterator<Item = (Direction, &Arc<TrafficMetrics>)> {
         Direction::ALL.into_iter().filter_map(|direction| Some((direction, self.traffic[direction.index()].get()?)))
     }
+}
+
+/// A time that was noted; zero stands for none.
+fn some_time(millis: &AtomicU64) -> Option<UnixTime> {
+    Some(millis.load(Ordering::Relaxed)).filter(|millis| *millis > 0).map(UnixTime::from_millis)
 }
 
 const IN_FLIGHT: usize = Reason::ALL.len();

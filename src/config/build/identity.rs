@@ -22,7 +22,18 @@ pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Opti
     let rotation = rotation(&at.key("rotation"), written.rotation.as_ref());
     let keys = keys(&at.key("jwks"), written.jwks.as_ref()?)?;
     let clock_skew = clock_skew.unwrap_or(CLOCK_SKEW);
-    Some(Settings { issuer, audience, clients, keys, algorithms, sender, accept_plain_jwt, clock_skew, rotation, fetch: FetchSettings::default() })
+    Some(Settings {
+        issuer,
+        audience,
+        clients,
+        keys,
+        algorithms,
+        sender,
+        accept_plain_jwt,
+        clock_skew,
+        rotation,
+        fetch: FetchSettings::default(),
+    })
 }
 
 /// A text that tokens are compared with, byte for byte.
