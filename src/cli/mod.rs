@@ -5,8 +5,21 @@
 //! it works, and not before.
 
 mod check;
+pub mod client;
+pub mod drill;
+pub mod error;
+pub mod health;
+mod keys;
+pub mod kill;
+mod layout;
 mod operators;
+mod pii;
+pub mod restore;
+pub mod revoke;
+mod run;
 mod schema;
+pub mod status;
+mod tls;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -15,7 +28,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::error::{CliError, Exit};
 use crate::config::{Faults, Loader, Severity};
+use crate::pii::keys::KeyError;
+use crate::pii::{PlanError, Stop};
+use crate::server::StartError;
+use crate::telemetry::log::LogError;
 
 /// The gateway between a company and its vendors.
 #[derive(Debug, Parser)]
@@ -27,7 +45,18 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Run(run::Run),
     Check(check::Check),
+    #[command(subcommand)]
+    Pii(pii::Pii),
+    Kill(kill::Args),
+    Restore(restore::Args),
+    Drill(drill::Args),
+    Revoke(revoke::Args),
+    Status(status::Args),
+    Health(health::Args),
+    #[command(subcommand)]
+    Keys(keys::Keys),
     Operators(operators::Operators),
     Schema(schema::Schema),
 }
@@ -35,10 +64,28 @@ enum Verb {
 impl Verb {
     fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
         match self {
+            Self::Run(run) => run.run(out),
             Self::Check(check) => check.run(out),
+            Self::Pii(pii) => pii.run(out),
+            Self::Kill(args) => remote(kill::run(args)),
+            Self::Restore(args) => remote(restore::run(args)),
+            Self::Drill(args) => remote(drill::run(args)),
+            Self::Revoke(args) => remote(revoke::run(args)),
+            Self::Status(args) => remote(status::run(args)),
+            Self::Health(args) => remote(health::run(args)),
+            Self::Keys(keys) => keys.run(out),
             Self::Operators(operators) => operators.run(out),
             Self::Schema(schema) => schema.run(out),
         }
+    }
+}
+
+/// What a running gateway answered.
+fn remote(outcome: Result<Exit, CliError>) -> Result<Answer, Trouble> {
+    match outcome {
+        Ok(Exit::Yes) => Ok(Answer::Yes),
+        Ok(Exit::No) => Ok(Answer::No),
+        Err(error) => Err(Trouble::Client(error)),
     }
 }
 
@@ -60,6 +107,33 @@ enum Trouble {
     /// What is said cannot be written out.
     #[error("cannot write the output")]
     Output(#[from] io::Error),
+    /// The log cannot be started.
+    #[error("the log cannot be started")]
+    Log(#[source] LogError),
+    /// The gateway cannot be started.
+    #[error("the gateway cannot start")]
+    Start(#[source] StartError),
+    /// A running gateway was not reached, or said no.
+    #[error(transparent)]
+    Client(CliError),
+    /// Key material cannot be made or read.
+    #[error("{path}: the key file cannot be used", path = path.display())]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// The body could not be treated.
+    #[error("the body was refused")]
+    Refused(#[source] Stop),
+    /// The rules of a contract cannot be compiled.
+    #[error("the rules cannot be compiled")]
+    Plan(#[source] PlanError),
+    /// An argument names nothing.
+    #[error("{0}")]
+    Argument(String),
     /// The operators' file cannot be changed.
     #[error(transparent)]
     Operators(#[from] operators::OperatorsError),
@@ -95,6 +169,14 @@ fn exit_code(answer: &Result<Answer, Trouble>) -> ExitCode {
         Ok(Answer::No) => ExitCode::from(1),
         // Whoever closes the pipe has read enough.
         Err(Trouble::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Trouble::Client(error)) => {
+            eprintln!("{}", error.report());
+            error.exit_code()
+        }
+        Err(trouble @ (Trouble::Refused(_) | Trouble::Start(_))) => {
+            eprint!("{}", told(trouble));
+            ExitCode::from(1)
+        }
         Err(trouble) => {
             eprint!("{}", told(trouble));
             ExitCode::from(2)
@@ -121,6 +203,9 @@ fn loader(missing_secrets: Severity) -> Loader<'static> {
     Loader { environment: &|name| std::env::var(name).ok(), missing_secrets }
 }
 
+#[cfg(test)]
+#[path = "tests.rs"]
+mod remote_tests;
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -157,18 +242,3 @@ mod tests {
         assert_eq!(exit_code(&Err(Trouble::Output(io::ErrorKind::BrokenPipe.into()))), ExitCode::SUCCESS);
     }
 }
-
-pub mod audit;
-pub mod client;
-pub mod drill;
-pub mod error;
-pub mod exposure;
-pub mod health;
-pub mod kill;
-mod layout;
-pub mod restore;
-pub mod revoke;
-pub mod status;
-#[cfg(test)]
-mod tests;
-mod tls;

@@ -1,0 +1,96 @@
+//! `vendorgate run`: the gateway, until it is told to stop.
+//!
+//! SIGTERM and SIGINT drain, a second one ends at once; SIGHUP loads the config again.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Answer, ConfigFile, Trouble, loader};
+use crate::config::{Config, Log, LogFormat, LogLevel, Severity};
+use crate::server::{Addresses, Options, Server};
+use crate::telemetry::{ExchangeLog, log};
+
+/// Runs the gateway; the main job
+///
+/// Logs go to standard error, one line an exchange to standard output. SIGHUP loads the config again and changes nothing
+/// when it has faults; SIGTERM lets what is in flight finish and then ends.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  vendorgate run --config config/vendorgate.yaml\n  kill -HUP $(pidof vendorgate)     # load the config again\n  kill -TERM $(pidof vendorgate)    # finish what is in flight, then end"
+)]
+pub(super) struct Run {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl Run {
+    pub(super) fn run(&self, _out: &mut dyn Write) -> Result<Answer, Trouble> {
+        let loaded = loader(Severity::Fault).load(&self.config.path).map_err(Trouble::Config)?;
+        eprint!("{}", loaded.warnings.with_snippets());
+        let settings = log_settings(loaded.config.log);
+        log::start(&settings).map_err(Trouble::Log)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(serve(loaded.config, self.config.path.clone(), &settings))
+    }
+}
+
+async fn serve(config: Config, main: PathBuf, settings: &log::Settings) -> Result<Answer, Trouble> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hang_up = signal(SignalKind::hangup())?;
+    // A line an exchange is information.
+    let exchange_log = match settings.level >= log::LevelFilter::INFO {
+        true => ExchangeLog::start(settings.format, std::io::stdout()).map_err(Trouble::Log)?,
+        false => ExchangeLog::off(),
+    };
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let server = Server::start(config, Options { main, workers, exchange_log }).await.map_err(Trouble::Start)?;
+    say_where(server.addresses(), workers);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            // What came of it is logged and counted where it happens.
+            _ = hang_up.recv() => drop(server.reload().await),
+        }
+    }
+    tracing::info!("draining: what is in flight may finish; a second signal ends at once");
+    tokio::select! {
+        () = server.drain() => Ok(Answer::Yes),
+        () = either(&mut terminate, &mut interrupt) => Ok(Answer::No),
+    }
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}
+
+fn say_where(addresses: Addresses, workers: usize) {
+    for (name, address) in [("ingress", addresses.ingress), ("egress", addresses.egress), ("admin", addresses.admin)] {
+        if let Some(address) = address {
+            tracing::info!(listener = name, %address, "listening");
+        }
+    }
+    tracing::info!(workers, version = env!("CARGO_PKG_VERSION"), "serving");
+}
+
+fn log_settings(log: Log) -> log::Settings {
+    log::Settings {
+        format: match log.format {
+            LogFormat::Json => log::Format::Json,
+            LogFormat::Human => log::Format::Human,
+        },
+        level: match log.level {
+            LogLevel::Error => log::LevelFilter::ERROR,
+            LogLevel::Warn => log::LevelFilter::WARN,
+            LogLevel::Info => log::LevelFilter::INFO,
+            LogLevel::Debug => log::LevelFilter::DEBUG,
+            LogLevel::Trace => log::LevelFilter::TRACE,
+        },
+    }
+}
