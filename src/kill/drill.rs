@@ -55,8 +55,8 @@ impl Row for DrillReport {
 
 impl DrillReport {
     /// The vendor's last drill; none where there was none, or it cannot be read.
-    pub(super) fn last(store: &Store, vendor: &VendorId) -> Option<Self> {
-        store.get(vendor.as_str().as_bytes()).ok().flatten()
+    pub(super) fn last(store: &Store, vendor: &str) -> Option<Self> {
+        store.get(vendor.as_bytes()).ok().flatten()
     }
 }
 
@@ -83,7 +83,7 @@ impl Switch {
 
     /// Whether the last drill of a vendor is longer ago than `every`, or there was none since `since`.
     pub fn is_drill_overdue(&self, vendor: &VendorId, every: Duration, since: UnixTime, now: UnixTime) -> bool {
-        let last = DrillReport::last(&self.store, vendor).map_or(since, |report| report.at);
+        let last = DrillReport::last(&self.store, vendor.as_str()).map_or(since, |report| report.at);
         now.since(last) > every
     }
 

@@ -21,7 +21,7 @@ use super::schedule::Schedule;
 use super::severing::Severing;
 use super::unwritten::Unwritten;
 use crate::model::{Clock, Moment, VendorId};
-use crate::store::{Ack, Batch, Row, RowError, Store, Table};
+use crate::store::{Ack, Batch, Row, RowError, Store, StoreError, Table};
 
 /// Who the gateway is when it acts by itself.
 pub const GATEWAY: &str = "vendorgate";
@@ -50,6 +50,29 @@ impl Switch {
         let ledger = Ledger::load(rows)?;
         let schedule = Schedule::load(&store)?;
         Ok(Self::with(store, clock, witness, ledger, schedule))
+    }
+
+    /// The switch for whatever came of opening the state: as it was left, or with everything killed where that cannot
+    /// be read. In the second case state is in memory alone, and stays so until a person has moved the folder away or
+    /// put a good one in its place: what they restore holds until the process ends.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the process must not start at all: another one holds the state, or memory fails too.
+    pub fn start(opened: Result<Store, StoreError>, clock: Clock, witness: Witness) -> Result<Self, StoreError> {
+        let why = match opened {
+            Ok(store) => match Self::load(store, clock.clone(), Arc::clone(&witness)) {
+                Ok(switch) => return Ok(switch),
+                Err(error) => error.to_string(),
+            },
+            Err(error) if error.is_unreadable() => error.to_string(),
+            Err(error) => return Err(error),
+        };
+        Ok(Self::all_killed(Store::in_memory()?, clock, witness, &why))
+    }
+
+    /// The store that the kills are kept in, for the other rooms' tables.
+    pub const fn store(&self) -> &Store {
+        &self.store
     }
 
     /// A switch with everything killed, for when state cannot be read. A person restores what they decide to.
@@ -155,12 +178,12 @@ impl Switch {
 
     /// Every vendor at a glance, by name: those with a line, and those against whom anything ever stood.
     pub fn status(&self) -> Vec<VendorStatus> {
-        let ledger = self.ledger();
-        let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
-        let mut vendors: Vec<_> = lines.keys().chain(ledger.vendors()).collect();
-        vendors.sort_unstable();
-        vendors.dedup();
-        vendors.into_iter().map(|vendor| self.status_of(&ledger, lines.get(vendor), vendor)).collect()
+        let mut all = self.standing();
+        // The disk is asked when no lock is held that a kill wants.
+        for status in &mut all {
+            status.last_drill = DrillReport::last(&self.store, &status.vendor);
+        }
+        all
     }
 
     /// Whether everything is killed because state could not be read and nobody has decided yet: not ready.
@@ -185,6 +208,15 @@ impl Switch {
             lines: RwLock::default(),
             outbox: AtomicBool::new(false),
         }
+    }
+
+    fn standing(&self) -> Vec<VendorStatus> {
+        let ledger = self.ledger();
+        let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
+        let mut vendors: Vec<_> = lines.keys().chain(ledger.vendors()).collect();
+        vendors.sort_unstable();
+        vendors.dedup();
+        vendors.into_iter().map(|vendor| self.status_of(&ledger, lines.get(vendor), vendor)).collect()
     }
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -245,7 +277,7 @@ impl Switch {
             egress_in_flight: in_flight[1],
             severed_total: line.map_or(0, |line| line.severed_total()),
             persisted: self.store.is_durable() && !self.unwritten.holds(&subject),
-            last_drill: DrillReport::last(&self.store, vendor),
+            last_drill: None,
         }
     }
 }

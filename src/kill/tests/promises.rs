@@ -187,14 +187,26 @@ fn state_that_cannot_be_read_kills_everything_until_someone_decides() {
         batch.put_bytes(crate::store::Table::KILLS, b"acme", b"\x01{\"kills\":".to_vec());
         store.write_blocking(batch).unwrap();
         let seen = Arc::default();
-        let error = Switch::load(store, Clock::system(), witness(&seen)).unwrap_err();
-        let fresh = Store::in_memory().unwrap();
-        let switch = Arc::new(Switch::all_killed(fresh, Clock::system(), witness(&seen), &error.to_string()));
+        let switch = Arc::new(Switch::start(Ok(store), Clock::system(), witness(&seen)).unwrap());
         let bench = Bench { switch, seen };
         assert!(bench.switch.is_undecided() && enter(&bench.line("acme")).check().is_err());
         bench.restore("*", ALL, "bob", 1).await.unwrap();
         assert!(!bench.switch.is_undecided() && enter(&bench.line("acme")).check().is_ok());
     });
+}
+
+#[test]
+fn a_torn_file_starts_with_everything_killed_and_a_second_process_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |opened| Switch::start(opened, Clock::system(), witness(&Arc::default()));
+    {
+        let switch = start(Store::open(folder.path())).unwrap();
+        assert!(!switch.is_undecided());
+        assert!(start(Store::open(folder.path())).is_err());
+    }
+    std::fs::write(folder.path().join("state.redb"), b"torn").unwrap();
+    let switch = start(Store::open(folder.path())).unwrap();
+    assert!(switch.is_undecided() && enter(&switch.line(&vendor("acme"))).check().is_err());
 }
 
 #[test]
