@@ -188,6 +188,24 @@ fn what_was_queued_is_told_after_a_restart_to_those_who_have_not_heard() {
 }
 
 #[test]
+fn it_goes_on_by_itself() {
+    run(async {
+        let bench = Bench::new(200);
+        bench.hooks.configure(vec![webhook("pager", "https://pager.example")]);
+        let runner = tokio::spawn(Arc::clone(&bench.hooks).run());
+        let ear = bench.hooks.ear();
+        for generation in 1..4 {
+            ear(&killed(generation));
+            while bench.got().len() < generation as usize {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        assert!(!runner.is_finished());
+        runner.abort();
+    });
+}
+
+#[test]
 fn hooks_hear_only_of_what_they_asked_for() {
     run(async {
         let bench = Bench::new(200);

@@ -31,7 +31,7 @@ use std::thread::{Builder, JoinHandle};
 pub use chain::{AuditKey, Position};
 pub use denials::Denied;
 pub use entry::{Act, Entry};
-pub use tail::{Tail, last_lines};
+pub use tail::{Tail, last_lines, lines_since};
 pub use verify::{BrokenChain, Summary, Why, verify, verify_files};
 pub use writer::Ack;
 

@@ -178,3 +178,15 @@ fn a_tail_follows_across_files() {
     assert!(files::rotated(&settings.path).unwrap().len() > 1);
     assert!(last_lines(&settings.path, 1).unwrap()[0].starts_with("{\"seq\":"));
 }
+
+#[test]
+fn lines_are_found_by_their_time() {
+    let (_folder, settings) = sample(5);
+    let since = |seconds: u64, limit| {
+        let found = lines_since(&settings.path, UnixTime::from_secs(1_800_000_000 + seconds), limit).unwrap();
+        found.iter().map(|line| line.split(',').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(since(3, 9), ["{\"seq\":4", "{\"seq\":5"]);
+    assert_eq!(since(0, 1), ["{\"seq\":5"]);
+    assert!(since(5, 9).is_empty());
+}
