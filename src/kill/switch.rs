@@ -16,7 +16,7 @@ use super::event::{Event, Witness};
 use super::latch::Latch;
 use super::ledger::{KillsRow, Ledger, Struck};
 use super::line::Line;
-use super::order::{Evidence, Order, Origin, Scope, Subject};
+use super::order::{Evidence, Order, Origin, Reach, Subject};
 use super::schedule::Schedule;
 use super::severing::Severing;
 use super::unwritten::Unwritten;
@@ -80,7 +80,7 @@ impl Switch {
         let switch = Self::with(store, clock, witness, Ledger::default(), Schedule::default());
         let order = Order {
             subject: Subject::Everything,
-            scope: Scope::default(),
+            reach: Reach::default(),
             origin: Origin::StateUnreadable,
             by: GATEWAY.to_owned(),
             reason: why.to_owned(),
@@ -137,7 +137,7 @@ impl Switch {
     pub fn trip(&self, vendor: &VendorId, evidence: Evidence, now: Moment) {
         let order = Order {
             subject: Subject::Vendor(vendor.clone()),
-            scope: Scope::default(),
+            reach: Reach::default(),
             origin: Origin::Trip,
             by: GATEWAY.to_owned(),
             reason: evidence.kind.clone(),
@@ -162,17 +162,17 @@ impl Switch {
     ///
     /// # Errors
     /// [`KillError::UnknownVendor`].
-    pub fn preview(&self, subject: &Subject, scope: Scope) -> Result<Preview, KillError> {
+    pub fn preview(&self, subject: &Subject, reach: Reach) -> Result<Preview, KillError> {
         let ledger = self.ledger();
         self.require_known(&ledger, subject)?;
-        let counts = self.lines_of(subject).iter().map(|line| line.count(&scope)).fold([0, 0], add);
+        let counts = self.lines_of(subject).iter().map(|line| line.count(&reach)).fold([0, 0], add);
         Ok(Preview {
             vendor: subject.as_str().to_owned(),
             state: state(&ledger, subject),
             dry_run: true,
             ingress: counts[0],
             egress: counts[1],
-            scope,
+            reach,
         })
     }
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::*;
-use crate::kill::order::{Kill, Origin, Scope};
+use crate::kill::order::{Kill, Origin, Reach};
 use crate::model::{UnixTime, VendorId};
 
 /// The other side: what it got, and what it answers. 0 is no answer at all.
@@ -87,7 +87,7 @@ fn command(name: &str, program: &str, arguments: &[&str]) -> Hook {
 fn killed(generation: u64) -> Event {
     let kill = Kill {
         generation,
-        scope: Scope::default(),
+        reach: Reach::default(),
         everything: false,
         at: UnixTime::from_secs(1_800_000_000),
         by: "alice".to_owned(),
