@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::runtime::{Builder, Runtime};
-use vendorgate::kill::{InFlight, Line, Order, Origin, RouteTag, Scope, Subject, Switch};
+use vendorgate::kill::{InFlight, Line, Order, Origin, Reach, RouteTag, Subject, Switch};
 use vendorgate::model::{ClientId, Clock, Direction, VendorId};
 use vendorgate::store::Store;
 
@@ -43,8 +43,8 @@ fn request(criterion: &mut Criterion) {
     group.bench_function("while another client is killed", |bench| {
         let (switch, line) = switch();
         let client = ClientId::new("acme-batch");
-        let scope = Scope { client: Some(ClientId::new("acme-other")), ..Scope::default() };
-        drop(switch.kill(order(&switch, "acme", scope)).expect("acme has a line"));
+        let reach = Reach { client: Some(ClientId::new("acme-other")), ..Reach::default() };
+        drop(switch.kill(order(&switch, "acme", reach)).expect("acme has a line"));
         bench.iter(|| pass(&line, &client));
     });
     group.finish();
@@ -83,7 +83,7 @@ fn sever_once(streams: usize, round: u64) -> Duration {
             scope.spawn(|| runtime().block_on(hold_streams(&line, streams / WORKERS, &waiting)));
         }
         waiting.wait();
-        let order = order(&switch, "acme", Scope::default());
+        let order = order(&switch, "acme", Reach::default());
         runtime().block_on(switch.kill(order).expect("acme has a line").finish())
     });
     assert_eq!((answer.severed, answer.lingering), (streams as u64, 0), "round {round}");
@@ -134,10 +134,10 @@ fn clock_of(switch: &Timed) -> vendorgate::model::Moment {
     switch.1.now()
 }
 
-fn order(switch: &Timed, vendor: &str, scope: Scope) -> Order {
+fn order(switch: &Timed, vendor: &str, reach: Reach) -> Order {
     Order {
         subject: Subject::Vendor(VendorId::parse(vendor).expect("an id")),
-        scope,
+        reach,
         origin: Origin::Operator,
         by: "alice".to_owned(),
         reason: "bench".to_owned(),

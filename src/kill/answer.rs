@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::drill::DrillReport;
 use super::ledger::{Approval, BadKey};
-use super::order::{Kill, Scope};
+use super::order::{Kill, Reach};
 use crate::store::StoreError;
 
 /// How a vendor stands.
@@ -23,7 +23,7 @@ impl State {
     pub(super) fn of<'a>(kills: impl Iterator<Item = &'a Kill>) -> Self {
         let mut state = Self::Live;
         for kill in kills {
-            if kill.scope.is_whole() {
+            if kill.reach.is_whole() {
                 return Self::Killed;
             }
             state = Self::PartlyKilled;
@@ -64,8 +64,8 @@ pub struct Answer {
     /// Who else knows.
     pub fleet: Fleet,
     /// What the order named of the vendor, where that is not all.
-    #[serde(skip_serializing_if = "Scope::is_whole")]
-    pub scope: Scope,
+    #[serde(skip_serializing_if = "Reach::is_whole")]
+    pub reach: Reach,
     /// Requests told to leave that had not when the deadline came: for these, bytes may still leave.
     #[serde(skip_serializing_if = "is_zero")]
     pub lingering: u64,
@@ -85,8 +85,8 @@ pub struct Preview {
     /// Requests that would be cut, calls to the vendor.
     pub egress: usize,
     /// What the order named of the vendor, where that is not all.
-    #[serde(skip_serializing_if = "Scope::is_whole")]
-    pub scope: Scope,
+    #[serde(skip_serializing_if = "Reach::is_whole")]
+    pub reach: Reach,
 }
 
 /// The answer to a restore.
@@ -188,7 +188,7 @@ mod tests {
             sever_micros: 412,
             persisted: true,
             fleet: Fleet::ALONE,
-            scope: Scope::default(),
+            reach: Reach::default(),
             lingering: 0,
         };
         assert_eq!(

@@ -15,7 +15,7 @@ use super::event::{Act, Event};
 use super::in_flight::InFlight;
 use super::latch::Latch;
 use super::line::Line;
-use super::order::{Kill, Order, Origin, RouteTag, Scope, Subject, millis};
+use super::order::{Kill, Order, Origin, Reach, RouteTag, Subject, millis};
 use super::restore::RestoreOrder;
 use super::switch::{Switch, state};
 use crate::bounds::DRILL_STANDINS_MAX;
@@ -55,8 +55,8 @@ impl Row for DrillReport {
 
 impl DrillReport {
     /// The vendor's last drill; none where there was none, or it cannot be read.
-    pub(super) fn last(store: &Store, vendor: &VendorId) -> Option<Self> {
-        store.get(vendor.as_str().as_bytes()).ok().flatten()
+    pub(super) fn last(store: &Store, vendor: &str) -> Option<Self> {
+        store.get(vendor.as_bytes()).ok().flatten()
     }
 }
 
@@ -83,7 +83,7 @@ impl Switch {
 
     /// Whether the last drill of a vendor is longer ago than `every`, or there was none since `since`.
     pub fn is_drill_overdue(&self, vendor: &VendorId, every: Duration, since: UnixTime, now: UnixTime) -> bool {
-        let last = DrillReport::last(&self.store, vendor).map_or(since, |report| report.at);
+        let last = DrillReport::last(&self.store, vendor.as_str()).map_or(since, |report| report.at);
         now.since(last) > every
     }
 
@@ -91,7 +91,7 @@ impl Switch {
         let subject = Subject::Vendor(vendor.clone());
         let order = Order {
             subject: subject.clone(),
-            scope: Scope::default(),
+            reach: Reach::default(),
             origin: Origin::Drill,
             by: by.to_owned(),
             reason: "drill".to_owned(),
@@ -101,7 +101,7 @@ impl Switch {
         let (answer, timings) = self.kill(order)?.finish_timed().await;
         let back = RestoreOrder {
             subject: subject.clone(),
-            scope: Scope::default(),
+            reach: Reach::default(),
             by: by.to_owned(),
             reason: "end of drill".to_owned(),
             approvals: NonZeroU32::MIN,
@@ -192,7 +192,7 @@ async fn standin(mut in_flight: InFlight) {
 fn shadow_kill(by: &str, at: Moment) -> Kill {
     Kill {
         generation: 0,
-        scope: Scope::default(),
+        reach: Reach::default(),
         everything: false,
         at: at.wall,
         by: by.to_owned(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::order::{Evidence, Kill, Origin, Scope, Subject, millis};
+use super::order::{Evidence, Kill, Origin, Reach, Subject, millis};
 use crate::model::UnixTime;
 
 /// Hears of every event, on the thread where it happens: it must not wait.
@@ -65,8 +65,8 @@ pub struct Event {
     /// The generation that it made, or belongs to.
     pub generation: u64,
     /// How much of the vendor.
-    #[serde(default, skip_serializing_if = "Scope::is_whole")]
-    pub scope: Scope,
+    #[serde(default, skip_serializing_if = "Reach::is_whole")]
+    pub reach: Reach,
     /// What made it happen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
@@ -90,7 +90,7 @@ impl Event {
             reason: kill.reason.clone(),
             at: kill.at,
             generation: kill.generation,
-            scope: kill.scope.clone(),
+            reach: kill.reach.clone(),
             origin: Some(kill.origin),
             severed,
             evidence: kill.evidence.clone(),
@@ -107,7 +107,7 @@ impl Event {
             reason: reason.to_owned(),
             at,
             generation,
-            scope: Scope::default(),
+            reach: Reach::default(),
             origin: None,
             severed: 0,
             evidence: Vec::new(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::order::{Evidence, Kill, Order, Scope, Subject, millis};
+use super::order::{Evidence, Kill, Order, Reach, Subject, millis};
 use crate::bounds::{APPROVAL_LIFETIME, KILL_EVIDENCE_MAX};
 use crate::model::{UnixTime, VendorId};
 use crate::store::{Batch, Row, RowError, Table};
@@ -41,9 +41,9 @@ pub struct Approval {
     /// When; it lapses after a day.
     #[serde(with = "millis")]
     pub at: UnixTime,
-    /// What would be restored: approvals of different scopes do not add up.
+    /// What would be restored: approvals of different reaches do not add up.
     #[serde(default)]
-    pub scope: Scope,
+    pub reach: Reach,
 }
 
 /// An entry as it is stored, by the vendor's id or `*`.
@@ -126,7 +126,7 @@ impl Ledger {
     fn same_kill(&self, order: &Order, everything: bool) -> Option<u64> {
         let entry = self.entry(&order.subject);
         let same = |kill: &&Arc<Kill>| {
-            kill.scope == order.scope
+            kill.reach == order.reach
                 && kill.everything == everything
                 && !entry.lifting.contains(&kill.generation)
                 && (!everything || self.vendors.values().all(|vendor| vendor.holds(kill.generation)))
@@ -135,20 +135,20 @@ impl Ledger {
     }
 
     /// The kills that a restore would lift.
-    pub(super) fn liftable(&self, subject: &Subject, scope: &Scope) -> Vec<u64> {
-        let covered = |kill: &&Arc<Kill>| scope.contains(&kill.scope);
+    pub(super) fn liftable(&self, subject: &Subject, reach: &Reach) -> Vec<u64> {
+        let covered = |kill: &&Arc<Kill>| reach.contains(&kill.reach);
         self.entry(subject).kills.iter().filter(covered).map(|kill| kill.generation).collect()
     }
 
-    /// Adds an approval, unless this person gave it already; returns how many count for this scope now.
+    /// Adds an approval, unless this person gave it already; returns how many count for this reach now.
     pub(super) fn approve(&mut self, subject: &Subject, approval: Approval) -> usize {
         let now = approval.at;
         let entry = self.entry_mut(subject);
         entry.approvals.retain(|known| now.since(known.at) < APPROVAL_LIFETIME);
-        if !entry.approvals.iter().any(|known| known.by == approval.by && known.scope == approval.scope) {
+        if !entry.approvals.iter().any(|known| known.by == approval.by && known.reach == approval.reach) {
             entry.approvals.push(approval.clone());
         }
-        entry.approvals.iter().filter(|known| known.scope == approval.scope).count()
+        entry.approvals.iter().filter(|known| known.reach == approval.reach).count()
     }
 
     /// Says that these kills are about to end: from now on a new order makes a new kill.
@@ -218,7 +218,7 @@ impl Entry {
         }
         let kill = Arc::new(Kill {
             generation,
-            scope: order.scope.clone(),
+            reach: order.reach.clone(),
             everything,
             at: order.at.wall,
             by: order.by.clone(),

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 
 use super::in_flight::InFlight;
 use super::latch::Latch;
-use super::order::{Kill, RouteTag, Scope};
+use super::order::{Kill, Reach, RouteTag};
 use super::shard::{Shard, Target, this_thread};
 use crate::bounds::KILL_SHARDS;
 use crate::model::{ClientId, Direction, VendorId};
@@ -61,12 +61,12 @@ impl Line {
 
     /// Requests in flight, by [`Direction::index`].
     pub fn in_flight(&self) -> [usize; 2] {
-        self.count(&Scope::default())
+        self.count(&Reach::default())
     }
 
-    /// Requests in flight that a scope covers, by [`Direction::index`].
-    pub fn count(&self, scope: &Scope) -> [usize; 2] {
-        let target = Target::from(scope);
+    /// Requests in flight that a reach covers, by [`Direction::index`].
+    pub fn count(&self, reach: &Reach) -> [usize; 2] {
+        let target = Target::from(reach);
         self.shards
             .iter()
             .map(|shard| shard.count(&target))
@@ -85,7 +85,7 @@ impl Line {
 
     /// Makes these the kills that stand. Refuses what is new from here on; severs nothing.
     pub(super) fn stand(&self, kills: impl Iterator<Item = Arc<Kill>>) {
-        let kills: Vec<_> = kills.map(|kill| Standing { target: Target::from(&kill.scope), kill }).collect();
+        let kills: Vec<_> = kills.map(|kill| Standing { target: Target::from(&kill.reach), kill }).collect();
         let armed = !kills.is_empty();
         self.core.kills.store(Arc::new(kills));
         self.core.armed.store(armed, Ordering::Release);
@@ -94,7 +94,7 @@ impl Line {
     /// Severs what is in flight under the kill and wakes it. Returns how many had not been severed before; the latch
     /// opens when all that match are gone, those too that were severed earlier and have not left.
     pub(super) fn sever(&self, kill: &Arc<Kill>, latch: &Arc<Latch>) -> u64 {
-        let standing = Standing { target: Target::from(&kill.scope), kill: Arc::clone(kill) };
+        let standing = Standing { target: Target::from(&kill.reach), kill: Arc::clone(kill) };
         let severed = self.shards.iter().map(|shard| shard.sever(&standing, latch)).sum();
         self.severed_total.fetch_add(severed, Ordering::Relaxed);
         severed

@@ -35,7 +35,7 @@ pub use hooks::{Action, Deliver, DeliverError, Delivery, Hook, Hooks};
 pub use in_flight::InFlight;
 pub use ledger::{Approval, BadKey};
 pub use line::Line;
-pub use order::{Evidence, Kill, Killed, Order, Origin, RouteTag, Scope, Subject, UnknownDirection};
+pub use order::{Evidence, Kill, Killed, Order, Origin, Reach, RouteTag, Subject, UnknownDirection};
 pub use restore::RestoreOrder;
 pub use schedule::ScheduledKill;
 pub use severing::{Severing, Timings};

@@ -53,8 +53,8 @@ impl RouteTag {
 
 /// How much of a vendor's traffic an order is about: all that every given part matches. The default is all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "ScopeText", into = "ScopeText")]
-pub struct Scope {
+#[serde(try_from = "ReachText", into = "ReachText")]
+pub struct Reach {
     /// Only this way.
     pub direction: Option<Direction>,
     /// Only this route, as the contract writes it.
@@ -63,7 +63,7 @@ pub struct Scope {
     pub client: Option<ClientId>,
 }
 
-impl Scope {
+impl Reach {
     /// Whether this is the vendor whole.
     pub fn is_whole(&self) -> bool {
         self.direction.is_none() && self.route.is_none() && self.client.is_none()
@@ -80,10 +80,10 @@ impl Scope {
     }
 }
 
-/// A scope as JSON has it.
+/// A reach as JSON has it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ScopeText {
+struct ReachText {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     direction: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,20 +92,20 @@ struct ScopeText {
     client: Option<String>,
 }
 
-impl From<Scope> for ScopeText {
-    fn from(scope: Scope) -> Self {
+impl From<Reach> for ReachText {
+    fn from(reach: Reach) -> Self {
         Self {
-            direction: scope.direction.map(|direction| direction.as_str().to_owned()),
-            route: scope.route,
-            client: scope.client.map(|client| client.as_str().to_owned()),
+            direction: reach.direction.map(|direction| direction.as_str().to_owned()),
+            route: reach.route,
+            client: reach.client.map(|client| client.as_str().to_owned()),
         }
     }
 }
 
-impl TryFrom<ScopeText> for Scope {
+impl TryFrom<ReachText> for Reach {
     type Error = UnknownDirection;
 
-    fn try_from(text: ScopeText) -> Result<Self, UnknownDirection> {
+    fn try_from(text: ReachText) -> Result<Self, UnknownDirection> {
         let named = |name: String| Direction::ALL.into_iter().find(|known| known.as_str() == name);
         let direction = text.direction.map(|name| named(name).ok_or(UnknownDirection)).transpose()?;
         Ok(Self { direction, route: text.route, client: text.client.as_deref().map(ClientId::new) })
@@ -164,7 +164,7 @@ pub struct Order {
     /// Whom.
     pub subject: Subject,
     /// How much of the vendor.
-    pub scope: Scope,
+    pub reach: Reach,
     /// What made it happen.
     pub origin: Origin,
     /// The operator's name, or the gateway's.
@@ -192,7 +192,7 @@ pub struct Kill {
     pub generation: u64,
     /// How much of the vendor.
     #[serde(default)]
-    pub scope: Scope,
+    pub reach: Reach,
     /// Whether it came with an order for every vendor.
     #[serde(default)]
     pub everything: bool,
@@ -254,22 +254,22 @@ pub(super) mod millis {
 mod tests {
     use super::*;
 
-    fn scope(json: &str) -> Scope {
+    fn reach(json: &str) -> Reach {
         serde_json::from_str(json).unwrap()
     }
 
     #[test]
-    fn scopes_are_read_and_written_as_they_are_spoken() {
+    fn reaches_are_read_and_written_as_they_are_spoken() {
         for json in ["{}", r#"{"direction":"egress"}"#, r#"{"direction":"ingress","route":"GET /a","client":"c"}"#] {
-            assert_eq!(serde_json::to_string(&scope(json)).unwrap(), json);
+            assert_eq!(serde_json::to_string(&reach(json)).unwrap(), json);
         }
         for bad in [r#"{"direction":"up"}"#, r#"{"vendor":"acme"}"#, "[1]"] {
-            assert!(serde_json::from_str::<Scope>(bad).is_err(), "{bad}");
+            assert!(serde_json::from_str::<Reach>(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn a_scope_contains_what_is_narrower() {
+    fn a_reach_contains_what_is_narrower() {
         let table = [
             ("{}", r#"{"client":"c"}"#, true),
             (r#"{"client":"c"}"#, "{}", false),
@@ -279,8 +279,8 @@ mod tests {
             (r#"{"direction":"egress"}"#, r#"{"direction":"ingress"}"#, false),
         ];
         for (wide, narrow, expected) in table {
-            assert_eq!(scope(wide).contains(&scope(narrow)), expected, "{wide} {narrow}");
+            assert_eq!(reach(wide).contains(&reach(narrow)), expected, "{wide} {narrow}");
         }
-        assert!(scope("{}").is_whole() && !scope(r#"{"route":"GET /a"}"#).is_whole());
+        assert!(reach("{}").is_whole() && !reach(r#"{"route":"GET /a"}"#).is_whole());
     }
 }

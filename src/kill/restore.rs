@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use super::answer::{Approvals, KillError, Restored};
 use super::event::{Act, Event};
 use super::ledger::Approval;
-use super::order::{Origin, Scope, Subject};
+use super::order::{Origin, Reach, Subject};
 use super::switch::{Switch, stand, state};
 use crate::model::Moment;
 use crate::store::{Ack, StoreError};
@@ -16,7 +16,7 @@ pub struct RestoreOrder {
     /// Whom. Everything means: what was killed by an order for everything; a vendor killed by itself stays killed.
     pub subject: Subject,
     /// Lifts every kill that this covers; whole lifts all.
-    pub scope: Scope,
+    pub reach: Reach,
     /// The operator's name.
     pub by: String,
     /// Why.
@@ -50,7 +50,7 @@ impl Switch {
     fn liftable(&self, order: &RestoreOrder) -> Result<Vec<u64>, KillError> {
         let ledger = self.ledger();
         self.require_known(&ledger, &order.subject)?;
-        let kills = ledger.liftable(&order.subject, &order.scope);
+        let kills = ledger.liftable(&order.subject, &order.reach);
         if kills.is_empty() { Err(KillError::NotKilled) } else { Ok(kills) }
     }
 
@@ -128,12 +128,12 @@ impl Switch {
 
 impl RestoreOrder {
     fn approval(&self) -> Approval {
-        Approval { by: self.by.clone(), reason: self.reason.clone(), at: self.at.wall, scope: self.scope.clone() }
+        Approval { by: self.by.clone(), reason: self.reason.clone(), at: self.at.wall, reach: self.reach.clone() }
     }
 
     fn event(&self, act: Act, generation: u64) -> Event {
         let event = Event::of(act, &self.subject, &self.by, &self.reason, self.at.wall, generation);
-        Event { scope: self.scope.clone(), ..event }
+        Event { reach: self.reach.clone(), ..event }
     }
 }
 

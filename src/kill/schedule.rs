@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::{Answer, KillError, LoadError};
 use super::event::{Act, Event};
 use super::ledger::BadKey;
-use super::order::{Order, Origin, Scope, Subject, millis};
+use super::order::{Order, Origin, Reach, Subject, millis};
 use super::switch::Switch;
 use crate::model::{Moment, UnixTime};
 use crate::store::{Batch, Row, RowError, Store, StoreError, Table};
@@ -22,8 +22,8 @@ pub struct ScheduledKill {
     /// The vendor, or `*`.
     pub vendor: String,
     /// How much of the vendor.
-    #[serde(default, skip_serializing_if = "Scope::is_whole")]
-    pub scope: Scope,
+    #[serde(default, skip_serializing_if = "Reach::is_whole")]
+    pub reach: Reach,
     /// When.
     #[serde(with = "millis")]
     pub at: UnixTime,
@@ -70,7 +70,7 @@ impl Switch {
         let row = ScheduledKill {
             id: self.schedule.rows().keys().next_back().map_or(1, |last| last + 1),
             vendor: order.subject.as_str().to_owned(),
-            scope: order.scope.clone(),
+            reach: order.reach.clone(),
             at,
             by: order.by.clone(),
             reason: order.reason.clone(),
@@ -83,7 +83,7 @@ impl Switch {
             return Err(error);
         }
         let event = Event::of(Act::Schedule, &order.subject, &order.by, &order.reason, order.at.wall, 0);
-        (self.witness)(&Event { scope: row.scope.clone(), outcome: Some(format!("for {at}")), ..event });
+        (self.witness)(&Event { reach: row.reach.clone(), outcome: Some(format!("for {at}")), ..event });
         Ok(row)
     }
 
@@ -123,7 +123,7 @@ impl Switch {
     async fn kill_scheduled(&self, row: &ScheduledKill, now: Moment) -> Option<Answer> {
         let order = Order {
             subject: row.subject().ok()?,
-            scope: row.scope.clone(),
+            reach: row.reach.clone(),
             origin: Origin::Schedule,
             by: row.by.clone(),
             reason: row.reason.clone(),

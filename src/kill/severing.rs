@@ -119,7 +119,7 @@ impl Severing {
             sever_micros,
             persisted,
             fleet: Fleet::ALONE,
-            scope: self.order.scope.clone(),
+            reach: self.order.reach.clone(),
             lingering,
         }
     }

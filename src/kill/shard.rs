@@ -11,7 +11,7 @@ use std::task::Waker;
 use super::in_flight::{InFlight, Slot};
 use super::latch::Latch;
 use super::line::{Core, Standing};
-use super::order::{Kill, RouteTag, Scope};
+use super::order::{Kill, Reach, RouteTag};
 use crate::model::{ClientId, Direction};
 
 /// One part of a line's registry. Aligned so that two workers' locks share no cache line.
@@ -40,7 +40,7 @@ struct Place {
     latches: Vec<Arc<Latch>>,
 }
 
-/// A scope in the form in which traffic is compared with it.
+/// A reach in the form in which traffic is compared with it.
 #[derive(Clone)]
 pub(super) struct Target {
     direction: Option<Direction>,
@@ -48,12 +48,12 @@ pub(super) struct Target {
     client: Option<ClientId>,
 }
 
-impl From<&Scope> for Target {
-    fn from(scope: &Scope) -> Self {
+impl From<&Reach> for Target {
+    fn from(reach: &Reach) -> Self {
         Self {
-            direction: scope.direction,
-            route: scope.route.as_deref().map(RouteTag::of),
-            client: scope.client.clone(),
+            direction: reach.direction,
+            route: reach.route.as_deref().map(RouteTag::of),
+            client: reach.client.clone(),
         }
     }
 }

@@ -16,12 +16,12 @@ use super::event::{Event, Witness};
 use super::latch::Latch;
 use super::ledger::{KillsRow, Ledger, Struck};
 use super::line::Line;
-use super::order::{Evidence, Order, Origin, Scope, Subject};
+use super::order::{Evidence, Order, Origin, Reach, Subject};
 use super::schedule::Schedule;
 use super::severing::Severing;
 use super::unwritten::Unwritten;
 use crate::model::{Clock, Moment, VendorId};
-use crate::store::{Ack, Batch, Row, RowError, Store, Table};
+use crate::store::{Ack, Batch, Row, RowError, Store, StoreError, Table};
 
 /// Who the gateway is when it acts by itself.
 pub const GATEWAY: &str = "vendorgate";
@@ -52,12 +52,35 @@ impl Switch {
         Ok(Self::with(store, clock, witness, ledger, schedule))
     }
 
+    /// The switch for whatever came of opening the state: as it was left, or with everything killed where that cannot
+    /// be read. In the second case state is in memory alone, and stays so until a person has moved the folder away or
+    /// put a good one in its place: what they restore holds until the process ends.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the process must not start at all: another one holds the state, or memory fails too.
+    pub fn start(opened: Result<Store, StoreError>, clock: Clock, witness: Witness) -> Result<Self, StoreError> {
+        let why = match opened {
+            Ok(store) => match Self::load(store, clock.clone(), Arc::clone(&witness)) {
+                Ok(switch) => return Ok(switch),
+                Err(error) => error.to_string(),
+            },
+            Err(error) if error.is_unreadable() => error.to_string(),
+            Err(error) => return Err(error),
+        };
+        Ok(Self::all_killed(Store::in_memory()?, clock, witness, &why))
+    }
+
+    /// The store that the kills are kept in, for the other rooms' tables.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// A switch with everything killed, for when state cannot be read. A person restores what they decide to.
     pub fn all_killed(store: Store, clock: Clock, witness: Witness, why: &str) -> Self {
         let switch = Self::with(store, clock, witness, Ledger::default(), Schedule::default());
         let order = Order {
             subject: Subject::Everything,
-            scope: Scope::default(),
+            reach: Reach::default(),
             origin: Origin::StateUnreadable,
             by: GATEWAY.to_owned(),
             reason: why.to_owned(),
@@ -114,7 +137,7 @@ impl Switch {
     pub fn trip(&self, vendor: &VendorId, evidence: Evidence, now: Moment) {
         let order = Order {
             subject: Subject::Vendor(vendor.clone()),
-            scope: Scope::default(),
+            reach: Reach::default(),
             origin: Origin::Trip,
             by: GATEWAY.to_owned(),
             reason: evidence.kind.clone(),
@@ -139,28 +162,28 @@ impl Switch {
     ///
     /// # Errors
     /// [`KillError::UnknownVendor`].
-    pub fn preview(&self, subject: &Subject, scope: Scope) -> Result<Preview, KillError> {
+    pub fn preview(&self, subject: &Subject, reach: Reach) -> Result<Preview, KillError> {
         let ledger = self.ledger();
         self.require_known(&ledger, subject)?;
-        let counts = self.lines_of(subject).iter().map(|line| line.count(&scope)).fold([0, 0], add);
+        let counts = self.lines_of(subject).iter().map(|line| line.count(&reach)).fold([0, 0], add);
         Ok(Preview {
             vendor: subject.as_str().to_owned(),
             state: state(&ledger, subject),
             dry_run: true,
             ingress: counts[0],
             egress: counts[1],
-            scope,
+            reach,
         })
     }
 
     /// Every vendor at a glance, by name: those with a line, and those against whom anything ever stood.
     pub fn status(&self) -> Vec<VendorStatus> {
-        let ledger = self.ledger();
-        let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
-        let mut vendors: Vec<_> = lines.keys().chain(ledger.vendors()).collect();
-        vendors.sort_unstable();
-        vendors.dedup();
-        vendors.into_iter().map(|vendor| self.status_of(&ledger, lines.get(vendor), vendor)).collect()
+        let mut all = self.standing();
+        // The disk is asked when no lock is held that a kill wants.
+        for status in &mut all {
+            status.last_drill = DrillReport::last(&self.store, &status.vendor);
+        }
+        all
     }
 
     /// Whether everything is killed because state could not be read and nobody has decided yet: not ready.
@@ -185,6 +208,15 @@ impl Switch {
             lines: RwLock::default(),
             outbox: AtomicBool::new(false),
         }
+    }
+
+    fn standing(&self) -> Vec<VendorStatus> {
+        let ledger = self.ledger();
+        let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
+        let mut vendors: Vec<_> = lines.keys().chain(ledger.vendors()).collect();
+        vendors.sort_unstable();
+        vendors.dedup();
+        vendors.into_iter().map(|vendor| self.status_of(&ledger, lines.get(vendor), vendor)).collect()
     }
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -245,7 +277,7 @@ impl Switch {
             egress_in_flight: in_flight[1],
             severed_total: line.map_or(0, |line| line.severed_total()),
             persisted: self.store.is_durable() && !self.unwritten.holds(&subject),
-            last_drill: DrillReport::last(&self.store, vendor),
+            last_drill: None,
         }
     }
 }

@@ -35,8 +35,8 @@ impl Event {
         if self.generation > 0 {
             detail.insert("generation".to_owned(), json!(self.generation));
         }
-        if !self.scope.is_whole() {
-            detail.insert("scope".to_owned(), json!(self.scope));
+        if !self.reach.is_whole() {
+            detail.insert("reach".to_owned(), json!(self.reach));
         }
         if let Some(origin) = self.origin {
             detail.insert("origin".to_owned(), json!(origin));

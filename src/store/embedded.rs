@@ -6,6 +6,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{Builder, JoinHandle};
@@ -102,6 +103,11 @@ impl Store {
         self.write(batch).wait()
     }
 
+    /// Groups of writes that failed since the start, for the alarm.
+    pub fn write_errors(&self) -> u64 {
+        self.0.disk.errors.load(Ordering::Relaxed)
+    }
+
     /// One row.
     ///
     /// # Errors
@@ -188,6 +194,7 @@ impl Drop for Inner {
 /// The open database, which an engine error closes until it can be opened again.
 pub(super) struct Disk {
     database: RwLock<Option<Database>>,
+    errors: AtomicU64,
     opener: Opener,
 }
 
@@ -197,7 +204,7 @@ impl Disk {
         let opened = catch_unwind(AssertUnwindSafe(&opener));
         let torn = |source| StoreError::Torn { path: path.to_owned(), source };
         let database = opened.map_err(|_| torn(None))?.map_err(|error| torn(Some(Arc::new(error.into()))))?;
-        Ok(Self { database: RwLock::new(Some(database)), opener })
+        Ok(Self { database: RwLock::new(Some(database)), errors: AtomicU64::new(0), opener })
     }
 
     pub(super) fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -207,6 +214,7 @@ impl Disk {
 
     /// After an error the engine refuses everything until the file is opened anew.
     pub(super) fn close(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

@@ -140,6 +140,7 @@ fn a_full_disk_is_an_error_and_heals() {
         let error = store.write_blocking(put(b"b", &"x".repeat(100_000))).unwrap_err();
         assert!(matches!(error, StoreError::Write(_)) && !error.is_unreadable(), "{error:?}");
     }
+    assert!(store.write_errors() > 0);
     full.store(false, Ordering::SeqCst);
     store.write_blocking(put(b"c", "after")).unwrap();
     let keys: Vec<_> = store.range::<Kill>(b"", None, 9).unwrap().into_iter().map(|(key, _)| key).collect();

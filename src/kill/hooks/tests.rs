@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::*;
-use crate::kill::order::{Kill, Origin, Scope};
+use crate::kill::order::{Kill, Origin, Reach};
 use crate::model::{UnixTime, VendorId};
 
 /// The other side: what it got, and what it answers. 0 is no answer at all.
@@ -87,7 +87,7 @@ fn command(name: &str, program: &str, arguments: &[&str]) -> Hook {
 fn killed(generation: u64) -> Event {
     let kill = Kill {
         generation,
-        scope: Scope::default(),
+        reach: Reach::default(),
         everything: false,
         at: UnixTime::from_secs(1_800_000_000),
         by: "alice".to_owned(),
@@ -184,6 +184,24 @@ fn what_was_queued_is_told_after_a_restart_to_those_who_have_not_heard() {
         bench.hooks.configure(vec![webhook("deaf", "https://deaf.example"), webhook("pager", "https://pager.example")]);
         bench.settle().await;
         assert_eq!(bench.got(), ["4-pager"]);
+    });
+}
+
+#[test]
+fn it_goes_on_by_itself() {
+    run(async {
+        let bench = Bench::new(200);
+        bench.hooks.configure(vec![webhook("pager", "https://pager.example")]);
+        let runner = tokio::spawn(Arc::clone(&bench.hooks).run());
+        let ear = bench.hooks.ear();
+        for generation in 1..4 {
+            ear(&killed(generation));
+            while bench.got().len() < generation as usize {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        assert!(!runner.is_finished());
+        runner.abort();
     });
 }
 

@@ -34,10 +34,10 @@ impl Bench {
         self.switch.line(&vendor(name))
     }
 
-    fn order(&self, name: &str, scope: &str) -> Order {
+    fn order(&self, name: &str, reach: &str) -> Order {
         Order {
             subject: subject(name),
-            scope: serde_json::from_str(scope).unwrap(),
+            reach: serde_json::from_str(reach).unwrap(),
             origin: Origin::Operator,
             by: "alice".to_owned(),
             reason: "breach".to_owned(),
@@ -46,14 +46,14 @@ impl Bench {
         }
     }
 
-    async fn kill(&self, name: &str, scope: &str) -> Answer {
-        self.switch.kill(self.order(name, scope)).unwrap().finish().await
+    async fn kill(&self, name: &str, reach: &str) -> Answer {
+        self.switch.kill(self.order(name, reach)).unwrap().finish().await
     }
 
-    async fn restore(&self, name: &str, scope: &str, by: &str, approvals: u32) -> Result<Restored, KillError> {
+    async fn restore(&self, name: &str, reach: &str, by: &str, approvals: u32) -> Result<Restored, KillError> {
         let order = RestoreOrder {
             subject: subject(name),
-            scope: serde_json::from_str(scope).unwrap(),
+            reach: serde_json::from_str(reach).unwrap(),
             by: by.to_owned(),
             reason: "settled".to_owned(),
             approvals: NonZeroU32::new(approvals).unwrap(),

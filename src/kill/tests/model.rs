@@ -9,8 +9,8 @@ use crate::model::{ClientId, Direction};
 enum Step {
     Enter { vendor: usize, direction: Direction, route: usize, client: usize },
     Leave(usize),
-    Kill(Option<usize>, Scope),
-    Restore(Option<usize>, Scope),
+    Kill(Option<usize>, Reach),
+    Restore(Option<usize>, Reach),
     Restart,
 }
 
@@ -21,28 +21,28 @@ const CLIENTS: [&str; 2] = ["x", "y"];
 /// What the switch must agree with.
 #[derive(Default)]
 struct Model {
-    /// Vendor, scope, and whether it came with a kill of everything.
-    kills: Vec<(usize, Scope, bool)>,
-    requests: Vec<(usize, Scope, bool, InFlight)>,
+    /// Vendor, reach, and whether it came with a kill of everything.
+    kills: Vec<(usize, Reach, bool)>,
+    requests: Vec<(usize, Reach, bool, InFlight)>,
 }
 
 impl Model {
-    fn stands(&self, vendor: usize, traffic: &Scope) -> bool {
-        self.kills.iter().any(|(of, scope, _)| *of == vendor && scope.contains(traffic))
+    fn stands(&self, vendor: usize, traffic: &Reach) -> bool {
+        self.kills.iter().any(|(of, reach, _)| *of == vendor && reach.contains(traffic))
     }
 
-    fn kill(&mut self, vendor: Option<usize>, scope: &Scope) {
+    fn kill(&mut self, vendor: Option<usize>, reach: &Reach) {
         for of in vendor.map_or(0..VENDORS.len(), |of| of..of + 1) {
-            self.kills.push((of, scope.clone(), vendor.is_none()));
-            let hit = |request: &&mut (usize, Scope, bool, InFlight)| request.0 == of && scope.contains(&request.1);
+            self.kills.push((of, reach.clone(), vendor.is_none()));
+            let hit = |request: &&mut (usize, Reach, bool, InFlight)| request.0 == of && reach.contains(&request.1);
             self.requests.iter_mut().filter(hit).for_each(|request| request.2 = true);
         }
     }
 
-    fn restore(&mut self, vendor: Option<usize>, scope: &Scope) {
+    fn restore(&mut self, vendor: Option<usize>, reach: &Reach) {
         self.kills.retain(|(of, killed, everything)| {
             let mine = vendor.map_or(*everything, |vendor| vendor == *of);
-            !(mine && scope.contains(killed))
+            !(mine && reach.contains(killed))
         });
     }
 }
@@ -57,7 +57,7 @@ fn apply(bench: &mut Bench, model: &mut Model, step: Step) {
             let client = ClientId::new(CLIENTS[client]);
             let line = bench.line(VENDORS[vendor]);
             let in_flight = line.register(direction, RouteTag::of(ROUTES[route]), Some(&client));
-            let traffic = Scope { direction: Some(direction), route: Some(ROUTES[route].into()), client: Some(client) };
+            let traffic = Reach { direction: Some(direction), route: Some(ROUTES[route].into()), client: Some(client) };
             assert_eq!(in_flight.check().is_err(), model.stands(vendor, &traffic), "{traffic:?}");
             model.requests.push((vendor, traffic, false, in_flight));
         }
@@ -65,18 +65,18 @@ fn apply(bench: &mut Bench, model: &mut Model, step: Step) {
             drop(model.requests.swap_remove(which % model.requests.len()));
         }
         Step::Leave(_) => {}
-        Step::Kill(vendor, scope) => {
+        Step::Kill(vendor, reach) => {
             let before = severed(model);
-            let order = Order { scope: scope.clone(), ..bench.order(name(vendor), "{}") };
+            let order = Order { reach: reach.clone(), ..bench.order(name(vendor), "{}") };
             let severing = bench.switch.kill(order).unwrap();
-            model.kill(vendor, &scope);
+            model.kill(vendor, &reach);
             assert_eq!(severing.severed() as usize, severed(model) - before);
         }
-        Step::Restore(vendor, scope) => {
-            let scope_json = serde_json::to_string(&scope).unwrap();
-            let result = run(bench.restore(name(vendor), &scope_json, "bob", 1));
+        Step::Restore(vendor, reach) => {
+            let reach_json = serde_json::to_string(&reach).unwrap();
+            let result = run(bench.restore(name(vendor), &reach_json, "bob", 1));
             assert!(matches!(result, Ok(_) | Err(KillError::NotKilled)), "{result:?}");
-            model.restore(vendor, &scope);
+            model.restore(vendor, &reach);
         }
         Step::Restart => {
             model.requests.clear();
@@ -102,11 +102,11 @@ fn agree(bench: &Bench, model: &Model) {
     }
 }
 
-fn scopes() -> impl Strategy<Value = Scope> {
+fn reaches() -> impl Strategy<Value = Reach> {
     let direction = prop::option::weighted(0.3, prop::sample::select(Direction::ALL.to_vec()));
     let route = prop::option::weighted(0.3, prop::sample::select(ROUTES.to_vec()));
     let client = prop::option::weighted(0.3, prop::sample::select(CLIENTS.to_vec()));
-    (direction, route, client).prop_map(|(direction, route, client)| Scope {
+    (direction, route, client).prop_map(|(direction, route, client)| Reach {
         direction,
         route: route.map(Into::into),
         client: client.map(ClientId::new),
@@ -121,8 +121,8 @@ fn steps() -> impl Strategy<Value = Step> {
         6 => (vendor, direction, 0..ROUTES.len(), 0..CLIENTS.len())
             .prop_map(|(vendor, direction, route, client)| Step::Enter { vendor, direction, route, client }),
         2 => any::<usize>().prop_map(Step::Leave),
-        3 => (anyone.clone(), scopes()).prop_map(|(vendor, scope)| Step::Kill(vendor, scope)),
-        3 => (anyone, scopes()).prop_map(|(vendor, scope)| Step::Restore(vendor, scope)),
+        3 => (anyone.clone(), reaches()).prop_map(|(vendor, reach)| Step::Kill(vendor, reach)),
+        3 => (anyone, reaches()).prop_map(|(vendor, reach)| Step::Restore(vendor, reach)),
         1 => Just(Step::Restart),
     ]
 }

@@ -58,7 +58,7 @@ fn what_does_not_leave_is_counted_at_the_deadline() {
 }
 
 #[test]
-fn a_kill_reaches_as_far_as_its_scope() {
+fn a_kill_goes_as_far_as_its_reach() {
     let table = [
         (ALL, [true, true, true]),
         (r#"{"direction":"egress"}"#, [false, false, true]),
@@ -66,7 +66,7 @@ fn a_kill_reaches_as_far_as_its_scope() {
         (r#"{"client":"d"}"#, [false, true, false]),
         (r#"{"client":"c","direction":"egress"}"#, [false, false, false]),
     ];
-    for (scope, expected) in table {
+    for (reach, expected) in table {
         run(async {
             let bench = Bench::new();
             let line = bench.line("acme");
@@ -78,11 +78,11 @@ fn a_kill_reaches_as_far_as_its_scope() {
                 ]
             };
             let before = traffic();
-            drop(bench.switch.kill(bench.order("acme", scope)).unwrap());
-            assert_eq!(before.each_ref().map(InFlight::is_severed), expected, "{scope}");
-            assert_eq!(traffic().each_ref().map(|late| late.check().is_err()), expected, "{scope}");
-            let state = if scope == ALL { State::Killed } else { State::PartlyKilled };
-            assert_eq!(bench.switch.status()[0].state, state, "{scope}");
+            drop(bench.switch.kill(bench.order("acme", reach)).unwrap());
+            assert_eq!(before.each_ref().map(InFlight::is_severed), expected, "{reach}");
+            assert_eq!(traffic().each_ref().map(|late| late.check().is_err()), expected, "{reach}");
+            let state = if reach == ALL { State::Killed } else { State::PartlyKilled };
+            assert_eq!(bench.switch.status()[0].state, state, "{reach}");
         });
     }
 }
@@ -91,10 +91,10 @@ fn a_kill_reaches_as_far_as_its_scope() {
 fn a_preview_cuts_nothing() {
     let bench = Bench::new();
     let held = [enter(&bench.line("acme")), enter(&bench.line("acme"))];
-    let preview = bench.switch.preview(&subject("acme"), Scope::default()).unwrap();
+    let preview = bench.switch.preview(&subject("acme"), Reach::default()).unwrap();
     assert_eq!((preview.ingress, preview.egress, preview.state), (2, 0, State::Live));
     assert!(held.iter().all(|held| held.check().is_ok()));
-    assert!(bench.switch.preview(&subject("nobody"), Scope::default()).is_err());
+    assert!(bench.switch.preview(&subject("nobody"), Reach::default()).is_err());
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_restore_can_need_two_people() {
         bench.kill("acme", r#"{"client":"c"}"#).await;
         let again = bench.restore("acme", ALL, "bob", 2).await.unwrap();
         assert_eq!(again.state, State::Killed, "a new kill asks for new approvals");
-        assert_eq!(bench.restore("acme", r#"{"client":"c"}"#, "carol", 2).await.unwrap().lifted, 0, "of another scope");
+        assert_eq!(bench.restore("acme", r#"{"client":"c"}"#, "carol", 2).await.unwrap().lifted, 0, "of another reach");
         assert_eq!(bench.restore("acme", ALL, "carol", 2).await.unwrap().state, State::Live);
     });
 }
@@ -187,14 +187,26 @@ fn state_that_cannot_be_read_kills_everything_until_someone_decides() {
         batch.put_bytes(crate::store::Table::KILLS, b"acme", b"\x01{\"kills\":".to_vec());
         store.write_blocking(batch).unwrap();
         let seen = Arc::default();
-        let error = Switch::load(store, Clock::system(), witness(&seen)).unwrap_err();
-        let fresh = Store::in_memory().unwrap();
-        let switch = Arc::new(Switch::all_killed(fresh, Clock::system(), witness(&seen), &error.to_string()));
+        let switch = Arc::new(Switch::start(Ok(store), Clock::system(), witness(&seen)).unwrap());
         let bench = Bench { switch, seen };
         assert!(bench.switch.is_undecided() && enter(&bench.line("acme")).check().is_err());
         bench.restore("*", ALL, "bob", 1).await.unwrap();
         assert!(!bench.switch.is_undecided() && enter(&bench.line("acme")).check().is_ok());
     });
+}
+
+#[test]
+fn a_torn_file_starts_with_everything_killed_and_a_second_process_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |opened| Switch::start(opened, Clock::system(), witness(&Arc::default()));
+    {
+        let switch = start(Store::open(folder.path())).unwrap();
+        assert!(!switch.is_undecided());
+        assert!(start(Store::open(folder.path())).is_err());
+    }
+    std::fs::write(folder.path().join("state.redb"), b"torn").unwrap();
+    let switch = start(Store::open(folder.path())).unwrap();
+    assert!(switch.is_undecided() && enter(&switch.line(&vendor("acme"))).check().is_err());
 }
 
 #[test]

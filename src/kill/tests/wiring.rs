@@ -50,7 +50,7 @@ fn every_act_is_in_the_audit_trail() {
         lines.iter().map(|line| (line["act"].as_str().unwrap(), line["actor"].as_str().unwrap())).collect();
     let expected = [("kill", "alice"), ("approve", "bob"), ("restore", "carol"), ("drill", "bob"), ("kill", GATEWAY)];
     assert_eq!(acts, expected);
-    assert_eq!(lines[0]["detail"]["scope"]["client"], "c");
+    assert_eq!(lines[0]["detail"]["reach"]["client"], "c");
     assert_eq!(lines[4]["detail"]["evidence"][0]["kind"], "denial_burst");
 }
 

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::Settings;
 use super::chain::{AuditKey, Position, read_head};
-use super::entry::Act;
 use super::verify::{BrokenChain, Summary, Why, verify};
+use super::writer::Turnover;
 use crate::bounds::AUDIT_TAIL_BYTES;
 
 /// What the writer writes to: files, or in tests a disk that fails.
@@ -41,8 +41,10 @@ pub(super) struct Files {
 pub(super) struct Opened {
     pub(super) files: Files,
     pub(super) position: Position,
+    /// Where a crash came between two files.
+    pub(super) turnover: Turnover,
     /// What is to be recorded about the state that they were found in.
-    pub(super) note: Option<(Act, Value)>,
+    pub(super) note: Option<Value>,
 }
 
 impl Files {
@@ -57,18 +59,15 @@ impl Files {
         let head = read_optional(&head_path(&files.path))?;
         let sealed = head.as_deref().and_then(|head| read_head(head, key));
         let torn = files.cut_half_line(sealed)?;
-        let (position, note) = match files.check(key, sealed, head.is_some())? {
-            Ok(position) if files.len == 0 && position.seq > 0 => {
-                (position, Some((Act::Continued, json!({ "after": position.seq }))))
-            }
-            Ok(position) => (position, (torn > 0).then(|| (Act::Resumed, json!({ "half_line_bytes": torn })))),
+        let (position, turnover, note) = match files.check(key, sealed, head.is_some())? {
+            Ok((position, turnover)) => (position, turnover, (torn > 0).then(|| json!({ "half_line_bytes": torn }))),
             Err(broken) => {
                 files.end_line()?;
                 let note = json!({ "broken": broken.to_string() });
-                (files.last_resort(key, sealed)?, Some((Act::Resumed, note)))
+                (files.last_resort(key, sealed)?, Turnover::None, Some(note))
             }
         };
-        Ok(Opened { files, position, note })
+        Ok(Opened { files, position, turnover, note })
     }
 
     /// Whether what is there is whole, and where it ends.
@@ -77,20 +76,21 @@ impl Files {
         key: &AuditKey,
         sealed: Option<Position>,
         has_head: bool,
-    ) -> io::Result<Result<Position, BrokenChain>> {
+    ) -> io::Result<Result<(Position, Turnover), BrokenChain>> {
         let broken = |why| Ok(Err(BrokenChain { file: None, line: 0, why }));
         if has_head && sealed.is_none() {
             return broken(Why::HeadChanged);
         }
         // A crash between two files leaves the new one empty: the chain then goes on from the sealed head.
         if self.len == 0 && !rotated(&self.path)?.is_empty() {
-            return sealed.map_or_else(|| broken(Why::HeadMissing), |position| Ok(Ok(position)));
+            return sealed.map_or_else(|| broken(Why::HeadMissing), |position| Ok(Ok((position, Turnover::Begun))));
         }
         if self.len > 0 && !has_head {
             return broken(Why::HeadMissing);
         }
         let summary = verify(BufReader::new(File::open(&self.path)?), key, None, sealed);
-        Ok(summary.map(|Summary { position, .. }| position))
+        Ok(summary
+            .map(|Summary { position, sealed, .. }| (position, if sealed { Turnover::Sealed } else { Turnover::None })))
     }
 
     /// Cuts off what a crash left of a line, if the head does not cover it; returns how much that was.

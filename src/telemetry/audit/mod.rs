@@ -31,7 +31,7 @@ use std::thread::{Builder, JoinHandle};
 pub use chain::{AuditKey, Position};
 pub use denials::Denied;
 pub use entry::{Act, Entry};
-pub use tail::{Tail, last_lines};
+pub use tail::{Tail, last_lines, lines_since};
 pub use verify::{BrokenChain, Summary, Why, verify, verify_files};
 pub use writer::Ack;
 
@@ -107,10 +107,12 @@ impl Audit {
     /// [`AuditError::Open`].
     pub fn open(settings: &Settings, key: AuditKey, clock: Clock) -> Result<Self, AuditError> {
         let failed = |source| AuditError::Open { path: settings.path.clone(), source: Arc::new(source) };
-        let Opened { files, position, note } = Files::open(settings, &key).map_err(failed)?;
-        let audit = Self::start(Box::new(files), key, position, settings.on_failure, clock).map_err(failed)?;
-        if let Some((act, note)) = note {
-            drop(audit.record(Entry::gateway(act, note, audit.clock.now().wall)));
+        let Opened { files, position, turnover, note } = Files::open(settings, &key).map_err(failed)?;
+        let shared = Arc::new(Shared::new(position, settings.on_failure));
+        let writer = Writer::new(Box::new(files), key, position, Arc::clone(&shared), clock.clone(), turnover);
+        let audit = Self::start(writer, shared, clock).map_err(failed)?;
+        if let Some(note) = note {
+            drop(audit.record(Entry::gateway(Act::Resumed, note, audit.clock.now().wall)));
         }
         Ok(audit)
     }
@@ -164,16 +166,8 @@ impl Audit {
         self.health().position
     }
 
-    fn start(
-        media: Box<dyn files::Media>,
-        key: AuditKey,
-        position: Position,
-        on_failure: OnFailure,
-        clock: Clock,
-    ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::new(position, on_failure));
+    fn start(writer: Writer, shared: Arc<Shared>, clock: Clock) -> std::io::Result<Self> {
         let (sender, queue) = sync_channel(AUDIT_QUEUE_MAX);
-        let writer = Writer::new(media, key, position, Arc::clone(&shared), clock.clone());
         let thread = Builder::new().name("audit".to_owned()).spawn(move || writer.run(&queue))?;
         Ok(Self { clock, shared, queue: Some(sender), writer: Some(thread) })
     }

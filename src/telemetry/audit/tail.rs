@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::bounds::AUDIT_TAIL_BYTES;
+use crate::model::UnixTime;
 
 /// A place in a trail that is being written.
 #[derive(Debug)]
@@ -68,6 +69,24 @@ pub fn last_lines(path: &Path, count: usize) -> io::Result<Vec<String>> {
     lines.drain(..usize::from(skip > 0 && !lines.is_empty()));
     let more = lines.len().saturating_sub(count);
     Ok(lines.split_off(more))
+}
+
+/// The lines of the file that is being written from a time on, oldest first; at most `limit`, the newest of them, and
+/// no further back than [`last_lines`] goes.
+///
+/// # Errors
+/// Those of reading the file.
+pub fn lines_since(path: &Path, since: UnixTime, limit: usize) -> io::Result<Vec<String>> {
+    let since = since.to_string();
+    let mut lines = last_lines(path, usize::MAX)?;
+    // Times are written in one form and one zone, so that they sort as text.
+    lines.retain(|line| time_of(line).is_some_and(|time| time >= since.as_str()));
+    let more = lines.len().saturating_sub(limit);
+    Ok(lines.split_off(more))
+}
+
+fn time_of(line: &str) -> Option<&str> {
+    line.split_once(",\"time\":\"")?.1.split('"').next()
 }
 
 fn split(bytes: &[u8]) -> Vec<String> {

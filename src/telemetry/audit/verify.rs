@@ -85,6 +85,8 @@ pub struct Summary {
     pub position: Position,
     /// Whether the end is known to be the end: by a head, or by the last line of a finished file.
     pub end_proven: bool,
+    /// Whether the last line says that the file is finished.
+    pub sealed: bool,
 }
 
 /// Checks one file. `before` is where the file before it ended, and `head` what its sealed head says; without them
@@ -234,6 +236,7 @@ impl Walk {
             to: self.to,
             position: self.last.unwrap_or(Position::START),
             end_proven: self.head.is_some() || self.sealed,
+            sealed: self.sealed,
         }
     }
 }

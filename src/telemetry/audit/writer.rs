@@ -108,11 +108,31 @@ pub(super) struct Writer {
     /// Lines lost that the trail already says are lost.
     lost_told: u64,
     synced_at: Moment,
+    turnover: Turnover,
+}
+
+/// How far the change to a new file has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turnover {
+    /// No change is on.
+    None,
+    /// The file has its last line.
+    Sealed,
+    /// The new file is there, without its first line.
+    Begun,
 }
 
 impl Writer {
-    pub(super) fn new(media: Box<dyn Media>, key: AuditKey, last: Position, shared: Arc<Shared>, clock: Clock) -> Self {
+    pub(super) fn new(
+        media: Box<dyn Media>,
+        key: AuditKey,
+        last: Position,
+        shared: Arc<Shared>,
+        clock: Clock,
+        turnover: Turnover,
+    ) -> Self {
         Self {
+            turnover,
             synced_at: clock.now(),
             media,
             key,
@@ -188,6 +208,7 @@ impl Writer {
 
     /// Writes what waits, in groups that are whole or not there; the chain moves on with each.
     fn write(&mut self) -> io::Result<()> {
+        self.turn_over()?;
         while !self.waiting.is_empty() {
             let count = self.waiting.len().min(AUDIT_GROUP_MAX);
             let mut bytes = Vec::new();
@@ -222,14 +243,29 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends a full file with a line that says so, and begins the next with one that says what it follows.
+    /// Ends a full file with a line that says so, and begins the next with one that says what it follows. Each step is
+    /// taken again until it succeeds, and no other line is written in between.
     fn rotate(&mut self) -> io::Result<()> {
-        if !self.media.is_full() {
-            return Ok(());
+        if self.turnover == Turnover::None && self.media.is_full() {
+            self.write_own(Act::Sealed)?;
+            self.turnover = Turnover::Sealed;
         }
-        self.write_own(Act::Sealed)?;
-        self.media.rotate(self.last.seq)?;
-        self.write_own(Act::Continued)
+        self.turn_over()
+    }
+
+    fn turn_over(&mut self) -> io::Result<()> {
+        if self.turnover == Turnover::Sealed {
+            self.has_urgent_lines = true;
+            self.sync(false)?;
+            self.media.rotate(self.last.seq)?;
+            self.turnover = Turnover::Begun;
+        }
+        if self.turnover == Turnover::Begun {
+            self.write_own(Act::Continued)?;
+            self.turnover = Turnover::None;
+            self.sync(false)?;
+        }
+        Ok(())
     }
 
     fn write_own(&mut self, act: Act) -> io::Result<()> {
@@ -240,6 +276,6 @@ impl Writer {
         self.last = last;
         self.has_unsynced_lines = true;
         self.has_urgent_lines = true;
-        self.sync(false)
+        Ok(())
     }
 }
