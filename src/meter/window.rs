@@ -340,6 +340,26 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_of_one_that_is_given_back_is_a_lock() {
+        let (window, inside, most, entered) = (window(1), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let enter = |_| {
+            if let Ok(charge) = window.take(1, at(0)) {
+                most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                entered.fetch_add(1, Ordering::SeqCst);
+                inside.fetch_sub(1, Ordering::SeqCst);
+                window.give_back(charge, 1);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..400_000).for_each(enter));
+            }
+        });
+        assert_eq!((most.into_inner(), window.peek(at(0)).used), (1, 0));
+        assert!(entered.into_inner() > 1_000);
+    }
+
+    #[test]
     fn a_smaller_budget_keeps_what_is_used() {
         let window = window(10);
         window.take(8, at(0)).unwrap();
