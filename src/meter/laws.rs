@@ -177,7 +177,8 @@ proptest! {
         let mut window = Arc::new(window(100));
         // `true_ns` runs on over restarts, while the monotonic clock begins again.
         let (mut true_ns, mut started_ns, mut exact) = (0u64, 0u64, true);
-        let (mut grants, mut held): (Vec<(u64, u64)>, Vec<(Charge, usize)>) = Default::default();
+        let mut grants: Vec<(u64, u64)> = Vec::new();
+        let mut held: Vec<(Charge, usize)> = Vec::new();
         for act in acts {
             let now = Moment { monotonic_ns: true_ns - started_ns, ..at(true_ns) };
             match act {

@@ -23,6 +23,9 @@ const SLOTS: u64 = 64;
 /// Slots that count: the present one, which is not over, and a whole window before it.
 const RING: usize = SLOTS as usize + 1;
 
+/// The most that one kept grant can say, so that no file on disk can make the running total overflow.
+const RESTORED_MAX: u64 = u64::MAX >> 8;
+
 /// A budget in a sliding window, shared by everything that spends from it.
 #[derive(Debug)]
 pub struct Window {
@@ -199,11 +202,11 @@ impl Window {
         self.turn_to(now);
         let mut starts = self.lock();
         let head = self.head.load(Ordering::Acquire);
-        for (age_ns, count) in &snapshot.grants {
+        for (age_ns, count) in snapshot.grants.iter().take(RING) {
             let slots_ago = age_ns.saturating_add(away) / self.slot_ns;
             if slots_ago <= SLOTS {
-                let slot = head.saturating_sub(slots_ago);
-                self.granted.0.fetch_add(*count, Ordering::AcqRel);
+                let (slot, count) = (head.saturating_sub(slots_ago), (*count).min(RESTORED_MAX));
+                self.granted.0.fetch_add(count, Ordering::AcqRel);
                 (slot + 1..=head).for_each(|later| starts.0[place(later)] += count);
             }
         }
