@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn admitted(ledger: &Ledger, route: usize, client: &str, now: Moment) -> Result<(), Reason> {
-        ledger.admit(route, &ClientId::new(client), true, now).map(drop).map_err(|denial| denial.reason)
+        ledger.admit(route, &ClientId::new(client), true, now).map(drop).map_err(|no| no.denial.reason)
     }
 
     fn passed(ledger: &Ledger, route: usize, wanted: u64, now: Moment) -> u64 {
@@ -158,7 +158,8 @@ mod tests {
         assert_eq!(admitted(after, 0, "a", now), Err(Reason::RecordsExceeded), "the route has used its 30");
         assert_eq!(passed(after, 1, 200, now), 70, "the vendor's 100 less the route's 30");
         assert_eq!(admitted(after, 1, "a", now), Err(Reason::RecordsExceeded));
-        let free = |client: &str| after.admit(1, &ClientId::new(client), false, now).map(drop).map_err(|d| d.reason);
+        let free =
+            |client: &str| after.admit(1, &ClientId::new(client), false, now).map(drop).map_err(|no| no.denial.reason);
         assert_eq!(
             [free("a"), free("a"), free("a")],
             [Ok(()), Ok(()), Err(Reason::RateLimited)],
@@ -213,7 +214,7 @@ mod tests {
             Ledger::new(&Limits { requests: rate(100), client_requests: None, ..limits() }, &routes(), key()),
             at(0, 0),
         );
-        let admit = |route| ledger.admit(route, &ClientId::new("a"), false, now).map_err(|denial| denial.reason);
+        let admit = |route| ledger.admit(route, &ClientId::new("a"), false, now).map_err(|no| no.denial.reason);
         let held = [admit(0), admit(0)];
         assert_eq!(admit(0).map(drop), Err(Reason::ConcurrencyExceeded), "the route has 2");
         let others = [admit(1), admit(1), admit(1)];

@@ -112,7 +112,8 @@ fn most_in_a_span(grants: &[(u64, u64)]) -> u64 {
 #[derive(Debug, Clone)]
 enum Act {
     Take(u64),
-    TakeBack(u64),
+    Hold(u64),
+    GiveBack(u64),
     Pass(u64),
     Restart(u64),
     Lengthen,
@@ -121,7 +122,8 @@ enum Act {
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         8 => (1..60u64).prop_map(Act::Take),
-        2 => (1..60u64).prop_map(Act::TakeBack),
+        3 => (1..60u64).prop_map(Act::Hold),
+        2 => (0..60u64).prop_map(Act::GiveBack),
         6 => (0..3_000_000_000u64).prop_map(Act::Pass),
         1 => (0..4_000u64).prop_map(Act::Restart),
         1 => Just(Act::Lengthen),
@@ -176,6 +178,7 @@ proptest! {
         // `true_ns` runs on over restarts, while the monotonic clock begins again.
         let (mut true_ns, mut started_ns, mut exact) = (0u64, 0u64, true);
         let mut grants: Vec<(u64, u64)> = Vec::new();
+        let mut held: Vec<(Charge, usize)> = Vec::new();
         for act in acts {
             let now = Moment { monotonic_ns: true_ns - started_ns, ..at(true_ns) };
             match act {
@@ -189,14 +192,21 @@ proptest! {
                     }
                     prop_assert!(most_in_a_span(&grants) <= 100);
                 }
-                Act::TakeBack(n) => {
+                Act::Hold(n) => {
                     if let Ok(charge) = window.take(n, now) {
-                        window.give_back(charge, n / 2);
-                        grants.push((true_ns, n - n / 2));
+                        held.push((charge, grants.len()));
+                        grants.push((true_ns, n));
+                    }
+                }
+                Act::GiveBack(n) => {
+                    if let Some((charge, place)) = held.pop() {
+                        window.give_back(charge, n);
+                        grants[place].1 = grants[place].1.saturating_sub(n);
                     }
                 }
                 Act::Restart(ms) => {
                     let kept = window.snapshot(now);
+                    held.clear();
                     true_ns += ms * 1_000_000;
                     (started_ns, exact) = (true_ns, false);
                     window = Arc::new(self::window(100));

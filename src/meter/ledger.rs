@@ -46,6 +46,15 @@ pub struct InFlight {
     _slots: (Slot, Option<Slot>),
 }
 
+/// Why a request was not admitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotAdmitted {
+    /// The reason, and when to try again where it passes by itself.
+    pub denial: Denial,
+    /// How the rates stand, where it was them; nothing was spent.
+    pub decision: Option<Decision>,
+}
+
 /// Part of each limit that is left, from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Remaining {
@@ -106,21 +115,20 @@ impl Ledger {
     /// records: others are let through while the record budget is spent.
     ///
     /// # Errors
-    /// A [`Denial`] with the reason and, for what passes by itself, when to try again.
+    /// [`NotAdmitted`] with the first limit that is spent.
     pub fn admit(
         &self,
         route: usize,
         client: &ClientId,
         counts_records: bool,
         now: Moment,
-    ) -> Result<InFlight, Denial> {
-        self.ask(route, counts_records, now).map_err(|overrun| overrun.denial())?;
+    ) -> Result<InFlight, NotAdmitted> {
+        self.ask(route, counts_records, now).map_err(|overrun| NotAdmitted::from(overrun.denial()))?;
         let slots = self.take_slots(route)?;
         let decision = self.rates.check(route, client, now);
-        match decision.refused {
-            None => Ok(InFlight { decision, _slots: slots }),
-            Some((scope, wait)) => Err(Denial::new(Reason::RateLimited, rate_detail(scope)).retry_after(wait)),
-        }
+        let Some((scope, wait)) = decision.refused else { return Ok(InFlight { decision, _slots: slots }) };
+        let denial = Denial::new(Reason::RateLimited, rate_detail(scope)).retry_after(wait);
+        Err(NotAdmitted { denial, decision: Some(decision) })
     }
 
     /// Whether every budget that a body on this route falls under has room for one more.
@@ -198,6 +206,12 @@ impl Ledger {
         let renewed = rates(limits, routes);
         renewed.restore(&kept, Duration::ZERO, now);
         Arc::new(renewed)
+    }
+}
+
+impl From<Denial> for NotAdmitted {
+    fn from(denial: Denial) -> Self {
+        Self { denial, decision: None }
     }
 }
 

@@ -25,7 +25,7 @@ pub use calendar::{AfterEnd, Calendar, ContractState};
 pub use concurrency::{Slot, Slots};
 pub use fields::{rate_limit, rate_limit_policy};
 pub use keep::{LedgerSnapshot, RouteSnapshot};
-pub use ledger::{InFlight, Ledger, Remaining};
+pub use ledger::{InFlight, Ledger, NotAdmitted, Remaining};
 pub use overrun::{Measure, Overrun};
 pub use rate::{Decision, RateGate, RateSnapshot, Scope, Standing};
 pub use records::{OnSubject, RecordMeter};

@@ -228,6 +228,10 @@ mod tests {
         meter.record().unwrap();
         drop(meter);
         assert_eq!(vendor.window.peek(at(1)).used, 2);
+        let near = metered(FAR - 1, Over::Refuse);
+        let mut meter = RecordMeter::new(gauge(near.clone(), None), None, 0, at(0));
+        meter.record().unwrap();
+        assert_eq!(near.window.peek(at(1)).used, 1, "near the budget nothing is taken ahead");
     }
 
     #[test]
@@ -251,7 +255,7 @@ mod tests {
         let guard =
             Guard { key: SubjectKey::new(Secret::new([1; 32])), subjects: Some(Arc::new(Subjects::new(budget))) };
         let (send, told) = std::sync::mpsc::channel();
-        let mut meter = RecordMeter::new(gauge(metered(100, Over::Refuse), None), Some(guard), 2, at(0))
+        let mut meter = RecordMeter::new(gauge(metered(1_000_000, Over::Refuse), None), Some(guard), 2, at(0))
             .telling(Box::new(move |subject| send.send(subject).unwrap()));
         let mut passed = 0;
         for name in ["a", "b", "a", "c", "d", "e", "a"] {

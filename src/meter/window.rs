@@ -23,6 +23,9 @@ const SLOTS: u64 = 64;
 /// Slots that count: the present one, which is not over, and a whole window before it.
 const RING: usize = SLOTS as usize + 1;
 
+/// The most that one kept grant can say, so that no file on disk can make the running total overflow.
+const RESTORED_MAX: u64 = u64::MAX >> 8;
+
 /// A budget in a sliding window, shared by everything that spends from it.
 #[derive(Debug)]
 pub struct Window {
@@ -199,11 +202,11 @@ impl Window {
         self.turn_to(now);
         let mut starts = self.lock();
         let head = self.head.load(Ordering::Acquire);
-        for (age_ns, count) in &snapshot.grants {
+        for (age_ns, count) in snapshot.grants.iter().take(RING) {
             let slots_ago = age_ns.saturating_add(away) / self.slot_ns;
             if slots_ago <= SLOTS {
-                let slot = head.saturating_sub(slots_ago);
-                self.granted.0.fetch_add(*count, Ordering::AcqRel);
+                let (slot, count) = (head.saturating_sub(slots_ago), (*count).min(RESTORED_MAX));
+                self.granted.0.fetch_add(count, Ordering::AcqRel);
                 (slot + 1..=head).for_each(|later| starts.0[place(later)] += count);
             }
         }
@@ -337,6 +340,26 @@ mod tests {
         });
         let left = (0..10).take_while(|_| window.take(1, at(9_000_000_000)).is_ok()).count() as u64;
         assert_eq!(granted + left, 50_000);
+    }
+
+    #[test]
+    fn a_budget_of_one_that_is_given_back_is_a_lock() {
+        let (window, inside, most, entered) = (window(1), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let enter = |_| {
+            if let Ok(charge) = window.take(1, at(0)) {
+                most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                entered.fetch_add(1, Ordering::SeqCst);
+                inside.fetch_sub(1, Ordering::SeqCst);
+                window.give_back(charge, 1);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..400_000).for_each(enter));
+            }
+        });
+        assert_eq!((most.into_inner(), window.peek(at(0)).used), (1, 0));
+        assert!(entered.into_inner() > 1_000);
     }
 
     #[test]
