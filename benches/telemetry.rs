@@ -25,6 +25,18 @@ fn acme() -> VendorId {
     VendorId::parse("acme").expect("a valid id")
 }
 
+/// The time until two threads have each done the work so often.
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn on_two_threads(rounds: u64, work: impl Fn() + Sync) -> Duration {
+    let start = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| (0..rounds).for_each(|_| work()));
+        }
+    });
+    start.elapsed()
+}
+
 /// All that one ordinary exchange counts.
 fn exchange(criterion: &mut Criterion) {
     let metrics = metrics();
@@ -52,16 +64,7 @@ fn exchange(criterion: &mut Criterion) {
         });
     });
     criterion.bench_function("metrics/exchange, two threads", |bench| {
-        bench.iter_custom(|rounds| {
-            let clock = std::time::SystemTime::UNIX_EPOCH;
-            let start = clock.elapsed().unwrap_or_default();
-            std::thread::scope(|scope| {
-                for _ in 0..2 {
-                    scope.spawn(|| (0..rounds).for_each(|_| one()));
-                }
-            });
-            clock.elapsed().unwrap_or_default().saturating_sub(start)
-        });
+        bench.iter_custom(|rounds| on_two_threads(rounds, one));
     });
 }
 
@@ -88,16 +91,7 @@ fn crate_metrics(criterion: &mut Criterion) {
         });
     });
     criterion.bench_function("crate/exchange, two threads", |bench| {
-        bench.iter_custom(|rounds| {
-            let clock = std::time::SystemTime::UNIX_EPOCH;
-            let start = clock.elapsed().unwrap_or_default();
-            std::thread::scope(|scope| {
-                for _ in 0..2 {
-                    scope.spawn(|| (0..rounds).for_each(|_| one()));
-                }
-            });
-            clock.elapsed().unwrap_or_default().saturating_sub(start)
-        });
+        bench.iter_custom(|rounds| on_two_threads(rounds, one));
     });
 }
 

@@ -39,11 +39,11 @@ impl From<UnixTime> for Time {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum VendorState {
-    /// Its contract is in force and nothing is cut off.
-    Active,
-    /// Part of its traffic is cut off.
-    Restricted,
-    /// All of its traffic is cut off.
+    /// Its contract is in force and nothing of it is killed.
+    Live,
+    /// A direction, route or client of it is killed.
+    PartlyKilled,
+    /// All of it is killed.
     Killed,
     /// Its contract has not started.
     NotStarted,
@@ -55,12 +55,33 @@ impl VendorState {
     /// The word in answers.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Active => "active",
-            Self::Restricted => "restricted",
+            Self::Live => "live",
+            Self::PartlyKilled => "partly_killed",
             Self::Killed => "killed",
             Self::NotStarted => "not_started",
             Self::Ended => "ended",
         }
+    }
+}
+
+/// A part of a vendor's traffic: all that every given member matches, and all of it when none is given.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Part {
+    /// Only this direction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// Only this route, as the contract writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// Only this client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+}
+
+impl Part {
+    /// Whether it is the vendor whole.
+    pub const fn is_whole(&self) -> bool {
+        self.direction.is_none() && self.route.is_none() && self.client.is_none()
     }
 }
 
@@ -78,7 +99,7 @@ pub struct Fleet {
 pub struct KillReport {
     /// Who was cut off.
     pub vendor: String,
-    /// `killed`, or `restricted` when only a part was named.
+    /// How what the order named stands now: always `killed`.
     pub state: VendorState,
     /// Grows with each kill and restore.
     pub generation: u64,
@@ -90,6 +111,12 @@ pub struct KillReport {
     pub persisted: bool,
     /// Who else knows.
     pub fleet: Fleet,
+    /// What the order named, where that is not the vendor whole.
+    #[serde(default, skip_serializing_if = "Part::is_whole")]
+    pub scope: Part,
+    /// Exchanges that had not ended when the deadline came: for these, bytes may still leave.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lingering: u64,
 }
 
 /// The answer to a kill of every vendor.
@@ -104,18 +131,25 @@ pub struct KillAllReport {
 pub struct RestoreReport {
     /// Who was let back.
     pub vendor: String,
-    /// What the vendor is now: still cut off while approvals are missing.
+    /// What the vendor is now: killed still, while approvals are missing or another kill stands.
     pub state: VendorState,
     /// Grows with each kill and restore.
     pub generation: u64,
+    /// Kills that were lifted.
+    pub lifted: u64,
     /// Whether the state is on disk.
     pub persisted: bool,
-    /// People who have approved.
-    pub approvals: u32,
-    /// People who must.
-    pub approvals_needed: u32,
-    /// Who else knows.
-    pub fleet: Fleet,
+    /// How far the restore has come.
+    pub approvals: Approvals,
+}
+
+/// How far a restore has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Approvals {
+    /// Different people who have agreed.
+    pub given: u32,
+    /// How many must.
+    pub needed: u32,
 }
 
 /// The answer to a drill.
@@ -123,18 +157,20 @@ pub struct RestoreReport {
 pub struct DrillReport {
     /// Who was cut off and let back.
     pub vendor: String,
-    /// Exchanges ended in flight.
+    /// Whether stand-ins were cut, and nothing of the vendor's.
+    pub shadow: bool,
+    /// Exchanges cut, or stand-ins.
     pub severed: u64,
-    /// Microseconds until new requests were refused.
+    /// Microseconds until nothing new was let in.
     pub refuse_micros: u64,
-    /// Microseconds until the last exchange in flight had ended.
+    /// Microseconds until the last severed exchange had left.
     pub sever_micros: u64,
     /// Microseconds until the kill was on disk.
     pub persist_micros: u64,
-    /// Microseconds that the restore took.
-    pub restore_micros: u64,
-    /// Whether the vendor is back as it was.
-    pub restored: bool,
+    /// Whether the kill was on disk.
+    pub persisted: bool,
+    /// How the vendor stands after it.
+    pub state: VendorState,
 }
 
 /// The answer to a revocation.
@@ -185,8 +221,10 @@ pub struct VendorStatus {
     pub state: VendorState,
     /// `enforce` or `observe`.
     pub mode: String,
-    /// What is cut off, and why.
+    /// What is killed, and why.
     pub kills: Vec<Standing>,
+    /// False while a change of that is not on disk.
+    pub persisted: bool,
     /// When the contract starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub starts: Option<Time>,
@@ -212,21 +250,16 @@ pub struct VendorStatus {
 /// A kill that stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Standing {
-    /// Only this direction.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub direction: Option<Direction>,
-    /// Only this route.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub route: Option<String>,
-    /// Only this client.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client: Option<String>,
+    /// What is killed.
+    pub scope: Part,
     /// Why.
     pub reason: String,
     /// Who.
     pub by: String,
     /// When.
     pub at: Time,
+    /// The kill's own generation.
+    pub generation: u64,
 }
 
 /// What passed in one direction since the process started.
@@ -267,80 +300,6 @@ pub struct LastDenial {
     pub direction: Direction,
 }
 
-/// What left to a vendor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ExposureReport {
-    /// To whom.
-    pub vendor: String,
-    /// From when.
-    pub since: Time,
-    /// Until when.
-    pub until: Time,
-    /// Records that left.
-    pub records: u64,
-    /// Distinct people they were about, as an estimate.
-    pub subjects: u64,
-    /// By route, in the order of the contract.
-    pub routes: Vec<RouteExposure>,
-}
-
-/// What left through one route.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RouteExposure {
-    /// Which way.
-    pub direction: Direction,
-    /// The route, as the contract writes it.
-    pub route: String,
-    /// Records that left.
-    pub records: u64,
-    /// Distinct people they were about, as an estimate.
-    pub subjects: u64,
-    /// The fields that a rule names.
-    pub fields: Vec<FieldExposure>,
-}
-
-/// What left of one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct FieldExposure {
-    /// Where it stands, as the contract writes it.
-    pub field: String,
-    /// How it was treated: a treatment's word, or `clear`.
-    pub treatment: String,
-    /// Values that left so.
-    pub values: u64,
-}
-
-/// Part of the audit trail, oldest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct AuditPage {
-    /// The entries.
-    pub entries: Vec<AuditEntry>,
-    /// Whether there are more after the last of these.
-    pub more: bool,
-}
-
-/// One entry of the audit trail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct AuditEntry {
-    /// Its place in the chain.
-    pub sequence: u64,
-    /// When.
-    pub at: Time,
-    /// What happened, in a stable word.
-    pub act: String,
-    /// Who did it: an operator's name, or the gateway.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actor: Option<String>,
-    /// Whom it was about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vendor: Option<String>,
-    /// Everything else that the entry says.
-    #[serde(default)]
-    pub detail: serde_json::Map<String, serde_json::Value>,
-    /// The link of the chain, in hex.
-    pub hash: String,
-}
-
 /// Whether the gateway can do its work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Readiness {
@@ -366,4 +325,9 @@ pub struct Check {
     pub needed: bool,
     /// What is wrong, for anyone who can reach the listener: never a secret.
     pub detail: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

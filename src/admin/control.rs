@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use super::answers::{
-    AuditPage, DrillReport, ExposureReport, KillAllReport, KillReport, Readiness, ReloadReport, RestoreReport,
-    RevokeReport, VendorStatus,
+    DrillReport, KillAllReport, KillReport, Readiness, ReloadReport, RestoreReport, RevokeReport, VendorStatus,
 };
 use super::orders::{DrillOrder, Order, Revocation};
 use crate::config::Role;
+use super::records::{AuditPage, ExposureReport};
 use crate::model::{UnixTime, VendorId};
 
 /// An answer that may take a while: for a disk, for exchanges to end, for a fleet.
@@ -133,9 +133,6 @@ pub enum ControlError {
     /// There is nothing to restore.
     #[error("nothing of this vendor is cut off in that part")]
     NotKilled,
-    /// The same person cannot approve twice.
-    #[error("a second person must approve")]
-    SecondPerson,
     /// A drill of what is really cut off would end with it restored.
     #[error("the vendor is cut off already")]
     AlreadyKilled,

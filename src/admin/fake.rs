@@ -62,8 +62,17 @@ fn words(order: &Order) -> String {
 }
 
 fn killed(vendor: &str) -> KillReport {
-    let (vendor, state) = (vendor.to_owned(), VendorState::Killed);
-    KillReport { vendor, state, generation: 7, severed: 3, sever_micros: 412, persisted: true, fleet: FLEET }
+    KillReport {
+        vendor: vendor.to_owned(),
+        state: VendorState::Killed,
+        generation: 7,
+        severed: 3,
+        sever_micros: 412,
+        persisted: true,
+        fleet: FLEET,
+        scope: Part::default(),
+        lingering: 0,
+    }
 }
 
 fn time(secs: u64) -> Time {
@@ -76,9 +85,10 @@ pub(crate) fn acme() -> VendorStatus {
         name: "ACME Ltd".into(),
         owner: Some("growth@example.com".into()),
         security_contact: None,
-        state: VendorState::Active,
+        state: VendorState::Live,
         mode: "enforce".into(),
         kills: Vec::new(),
+        persisted: true,
         starts: Some(time(0)),
         ends: Some(time(864_000)),
         days_left: Some(10),
@@ -93,6 +103,32 @@ pub(crate) fn acme() -> VendorStatus {
         last_denial: Some(LastDenial { reason: "scope_missing".into(), at: time(60), direction: Direction::Ingress }),
         token_age_secs: Some(90),
         key_age_secs: None,
+    }
+}
+
+fn exposed(since: UnixTime) -> ExposureReport {
+    let text = r#"{"vendor":"acme","since":"SINCE","until":"1970-01-01T00:16:40.000Z","first":null,"last":null,
+        "records":1200,"bytes":4096,"subjects":{"about":1100,"at_least":1080,"at_most":1120},"subjects_incomplete":true,
+        "routes":[{"direction":"ingress","route":"GET /v1/customers","records":1200,"bytes":4096,
+            "subjects":{"about":1100,"at_least":1080,"at_most":1120},"first":"1970-01-01T00:00:00.000Z",
+            "last":"1970-01-01T00:00:01.000Z","treated":[
+                {"field":"$.customers[*].email","treatment":"tokenize","left_as":"a pseudonym","values":1200},
+                {"field":"$.customers[*].ssn","treatment":"redact","left_as":"nothing","values":1200}],
+            "clear":["$.customers[*].id"]}]}"#;
+    serde_json::from_str(&text.replace("SINCE", &since.to_string())).unwrap()
+}
+
+fn audited(seq: u64) -> AuditEntry {
+    AuditEntry {
+        seq,
+        time: UnixTime::from_secs(seq).to_string(),
+        actor: "alice".into(),
+        act: "kill".into(),
+        subject: ACME.into(),
+        reason: "leak\u{1b}[2J".into(),
+        detail: serde_json::json!({ "severed": 3 }),
+        prev: "00".repeat(32),
+        mac: "ab".repeat(32),
     }
 }
 
@@ -122,12 +158,11 @@ impl Control for Fake {
     fn restore<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, RestoreReport> {
         let report = RestoreReport {
             vendor: vendor.to_string(),
-            state: VendorState::Active,
+            state: VendorState::Live,
             generation: 8,
+            lifted: 1,
             persisted: true,
-            approvals: 1,
-            approvals_needed: 1,
-            fleet: FLEET,
+            approvals: Approvals { given: 1, needed: 1 },
         };
         self.act(actor, vendor.as_str(), format!("restore {}", words(order)), report)
     }
@@ -135,12 +170,13 @@ impl Control for Fake {
     fn drill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a DrillOrder) -> Answer<'a, DrillReport> {
         let report = DrillReport {
             vendor: vendor.to_string(),
+            shadow: order.shadow,
             severed: 3,
             refuse_micros: 9,
             sever_micros: 412,
             persist_micros: 3_900,
-            restore_micros: 4_100,
-            restored: true,
+            persisted: true,
+            state: VendorState::Live,
         };
         self.act(actor, vendor.as_str(), format!("drill {:?}", order.reason), report)
     }
@@ -170,36 +206,14 @@ impl Control for Fake {
         if vendor.as_str() != ACME {
             return Box::pin(ready(Err(ControlError::VendorUnknown)));
         }
-        let field = |field: &str, treatment: &str, values| FieldExposure {
-            field: field.into(),
-            treatment: treatment.into(),
-            values,
-        };
-        let route = RouteExposure {
-            direction: Direction::Ingress,
-            route: "GET /v1/customers".into(),
-            records: 1_200,
-            subjects: 1_100,
-            fields: vec![field("$.customers[*].email", "tokenize", 1_200), field("$.customers[*].id", "clear", 1_200)],
-        };
-        let (since, until) = (Time(since.unwrap_or_default()), time(1_000));
-        let (records, subjects, routes) = (1_200, 1_100, vec![route]);
-        Box::pin(ready(Ok(ExposureReport { vendor: ACME.into(), since, until, records, subjects, routes })))
+        let since = since.unwrap_or_default();
+        Box::pin(ready(Ok(exposed(since))))
     }
 
     fn audit<'a>(&'a self, from: AuditFrom) -> Answer<'a, AuditPage> {
-        let entry = |sequence: u64| AuditEntry {
-            sequence,
-            at: time(sequence),
-            act: "kill".into(),
-            actor: Some("alice".into()),
-            vendor: Some(ACME.into()),
-            detail: serde_json::Map::from_iter([("reason".to_owned(), "leak\u{1b}[2J".into())]),
-            hash: "ab".repeat(32),
-        };
         let first = from.after.map_or(1, |after| after + 1);
-        let entries: Vec<_> = (first..=4).map(entry).take(from.limit).collect();
-        let more = entries.last().is_some_and(|last| last.sequence < 4);
+        let entries: Vec<_> = (first..=4).map(audited).take(from.limit).collect();
+        let more = entries.last().is_some_and(|last| last.seq < 4);
         Box::pin(ready(Ok(AuditPage { entries, more })))
     }
 

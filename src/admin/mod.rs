@@ -15,6 +15,7 @@ mod operators;
 mod orders;
 mod problem;
 mod query;
+mod records;
 mod reply;
 mod serve;
 mod table;
@@ -22,9 +23,8 @@ mod table;
 mod tests;
 
 pub use answers::{
-    AuditEntry, AuditPage, Check, DrillReport, ExposureReport, FieldExposure, Fleet, KillAllReport, KillReport,
-    LastDenial, Readiness, ReloadReport, RestoreReport, RevokeReport, RouteExposure, Standing, Time, Traffic,
-    VendorList, VendorState, VendorStatus,
+    Approvals, Check, DrillReport, Fleet, KillAllReport, KillReport, LastDenial, Part, Readiness, ReloadReport,
+    RestoreReport, RevokeReport, Standing, Time, Traffic, VendorList, VendorState, VendorStatus,
 };
 pub use api::Api;
 pub use control::{Actor, Answer, AuditFrom, Control, ControlError, Peer, Refused};
@@ -32,4 +32,5 @@ pub use guard::Hosts;
 pub use operators::{Operators, mint};
 pub use orders::{DrillOrder, Nothing, Order, OrderError, Revocation, RevokeOrder, parse_since, parse_time};
 pub use problem::Problem;
+pub use records::{Approximate, AuditEntry, AuditPage, ExposureReport, FieldExposure, RouteExposure};
 pub use serve::{serve, serve_connection, serve_unix};

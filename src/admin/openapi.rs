@@ -4,11 +4,11 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::answers::{
-    AuditPage, DrillReport, ExposureReport, KillAllReport, KillReport, ReloadReport, RestoreReport, RevokeReport,
-    VendorList, VendorStatus,
+    DrillReport, KillAllReport, KillReport, ReloadReport, RestoreReport, RevokeReport, VendorList, VendorStatus,
 };
 use super::orders::{DrillOrder, Nothing, Order, RevokeOrder};
 use super::problem::Problem;
+use super::records::{AuditPage, ExposureReport};
 use super::table::{Call, Endpoint, GatewayCall, Probe, TABLE, VendorCall};
 
 /// The whole description.

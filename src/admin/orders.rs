@@ -31,6 +31,9 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DrillOrder {
+    /// Cut stand-ins, and nothing of the vendor's.
+    #[serde(default)]
+    pub shadow: bool,
     /// Why, in words for the audit trail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -33,20 +33,20 @@ pub struct Tail {
     pub reach: Reach,
 }
 
-/// Runs the verb.
+/// Runs the verb, and prints its answer to `out`.
 ///
 /// # Errors
 /// [`CliError`] when an argument cannot be used, or the gateway is not reached or says no.
-pub fn tail(args: &Tail) -> Result<Exit, CliError> {
+pub fn tail(args: &Tail, out: &mut dyn Write) -> Result<Exit, CliError> {
     let client = args.reach.client()?;
-    block_on(execute(args, &client, Clock::system().now().wall, &mut std::io::stdout()))
+    block_on(execute(args, &client, Clock::system().now().wall, out))
 }
 
 pub(super) async fn execute(
     args: &Tail,
     client: &Client,
     now: UnixTime,
-    out: &mut impl Write,
+    out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
     let from = since(Some(&args.since), now)?.unwrap_or(now);
     let mut after: Option<u64> = None;
@@ -57,7 +57,7 @@ pub(super) async fn execute(
             writeln!(out, "{}", line(entry, args.reach.json)?)?;
         }
         out.flush()?;
-        after = page.entries.last().map(|entry| entry.sequence).or(after);
+        after = page.entries.last().map(|entry| entry.seq).or(after);
         match (page.more, args.once) {
             (true, _) => {}
             (false, true) => return Ok(Exit::Yes),
@@ -70,9 +70,16 @@ fn line(entry: &AuditEntry, json: bool) -> Result<String, CliError> {
     if json {
         return Ok(serde_json::to_string(entry).map_err(std::io::Error::from)?);
     }
-    let word = |word: &Option<String>| word.as_deref().unwrap_or("-").to_owned();
-    let detail: Vec<String> = entry.detail.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let (actor, vendor) = (word(&entry.actor), word(&entry.vendor));
-    let text = format!("{} #{} {} {vendor} by {actor} {}", entry.at.0, entry.sequence, entry.act, detail.join(" "));
-    Ok(plain(text.trim_end()))
+    let detail = match &entry.detail {
+        serde_json::Value::Object(members) => members.iter().map(|(key, value)| format!(" {key}={value}")).collect(),
+        other => {
+            if other.is_null() {
+                String::new()
+            } else {
+                format!(" {other}")
+            }
+        }
+    };
+    let AuditEntry { seq, time, actor, act, subject, reason, .. } = entry;
+    Ok(plain(&format!("{time} #{seq} {act} {subject} by {actor}: {reason}{detail}")))
 }

@@ -5,8 +5,8 @@ use std::io::Write;
 use super::client::{Client, Reach, block_on};
 use super::error::{CliError, Exit};
 use super::kill::{print, vendor_id};
-use super::layout::{Side, count, plain, table};
-use crate::admin::{ExposureReport, RouteExposure, parse_since};
+use super::layout::{Side, bytes, count, plain, table};
+use crate::admin::{Approximate, ExposureReport, FieldExposure, RouteExposure, parse_since};
 use crate::model::{Clock, UnixTime};
 
 /// Show what left to a vendor: records, people, fields and how they were treated
@@ -31,20 +31,20 @@ pub struct Args {
     pub reach: Reach,
 }
 
-/// Runs the verb.
+/// Runs the verb, and prints its answer to `out`.
 ///
 /// # Errors
 /// [`CliError`] when an argument cannot be used, or the gateway is not reached or says no.
-pub fn run(args: &Args) -> Result<Exit, CliError> {
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, CliError> {
     let client = args.reach.client()?;
-    block_on(execute(args, &client, Clock::system().now().wall, &mut std::io::stdout()))
+    block_on(execute(args, &client, Clock::system().now().wall, out))
 }
 
 pub(super) async fn execute(
     args: &Args,
     client: &Client,
     now: UnixTime,
-    out: &mut impl Write,
+    out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
     let since = since(args.since.as_deref(), now)?;
     let and_since = since.map_or_else(String::new, |since| format!("&since={since}"));
@@ -67,66 +67,83 @@ pub(super) fn since(text: Option<&str>, now: UnixTime) -> Result<Option<UnixTime
 }
 
 fn text(report: &ExposureReport) -> String {
-    const HEAD: [(&str, Side); 6] = [
+    const HEAD: [(&str, Side); 5] = [
         ("ROUTE", Side::Left),
         ("RECORDS", Side::Right),
         ("PEOPLE", Side::Right),
         ("FIELD", Side::Left),
-        ("TREATMENT", Side::Left),
-        ("VALUES", Side::Right),
+        ("LEFT AS", Side::Left),
     ];
     let mut rows = Vec::new();
     for route in &report.routes {
-        let lead = [title(route), count(route.records), format!("~{}", count(route.subjects))];
-        let mut fields =
-            route.fields.iter().map(|field| [field.field.clone(), field.treatment.clone(), count(field.values)]);
-        let first = fields.next().unwrap_or_else(|| ["-".into(), "-".into(), "-".into()]);
-        rows.push(lead.into_iter().chain(first).collect());
-        rows.extend(
-            fields.map(|field| [String::new(), String::new(), String::new()].into_iter().chain(field).collect()),
-        );
+        let mut lead = [title(route), count(route.records), people(route.subjects)];
+        let treated = route
+            .treated
+            .iter()
+            .map(|field| [field.field.clone(), format!("{} ({})", field.treatment, count(field.values))]);
+        for field in treated.chain(clear(route).into_iter().map(|field| [field, "in clear".to_owned()])) {
+            rows.push(std::mem::take(&mut lead).into_iter().chain(field).collect());
+        }
     }
-    format!(
-        "{}: {} records of about {} people left from {} to {}\n\n{}",
-        plain(&report.vendor),
-        count(report.records),
-        count(report.subjects),
-        report.since.0,
-        report.until.0,
-        table(&HEAD, &rows)
-    )
+    format!("{}\n\n{}", plain(&summary(report)), table(&HEAD, &rows))
 }
 
 fn markdown(report: &ExposureReport) -> String {
-    let mut page = format!(
-        "# What left to {}\n\nFrom {} to {}: **{}** records of about **{}** people.\n",
-        cell(&report.vendor),
-        report.since.0,
-        report.until.0,
-        count(report.records),
-        count(report.subjects)
-    );
+    let mut page = format!("# What left to {}\n\n{}\n", cell(&report.vendor), cell(&summary(report)));
     for route in &report.routes {
         page.push_str(&format!(
-            "\n## {}\n\n{} records of about {} people.\n\n| field | treatment | values |\n| --- | --- | --: |\n",
+            "\n## {}\n\n{} records ({}) of {} people, from {} to {}.\n\n\
+             | field | treatment | left as | values |\n| --- | --- | --- | --: |\n",
             cell(&title(route)),
             count(route.records),
-            count(route.subjects)
+            bytes(route.bytes),
+            cell(&people(route.subjects)),
+            cell(&route.first),
+            cell(&route.last),
         ));
-        for field in &route.fields {
+        for FieldExposure { field, treatment, left_as, values } in &route.treated {
             page.push_str(&format!(
-                "| {} | {} | {} |\n",
-                cell(&field.field),
-                cell(&field.treatment),
-                count(field.values)
+                "| {} | {} | {} | {} |\n",
+                cell(field),
+                cell(treatment),
+                cell(left_as),
+                count(*values)
             ));
+        }
+        for field in clear(route) {
+            page.push_str(&format!("| {} | none | the value itself | |\n", cell(&field)));
         }
     }
     page
 }
 
+fn summary(report: &ExposureReport) -> String {
+    let more = if report.subjects_incomplete { ", and others on routes that name nobody" } else { "" };
+    format!(
+        "{}: {} records ({}) of {} people{more} left from {} to {}",
+        report.vendor,
+        count(report.records),
+        bytes(report.bytes),
+        people(report.subjects),
+        report.since,
+        report.until
+    )
+}
+
+/// How many people, and between which bounds.
+fn people(subjects: Option<Approximate>) -> String {
+    let about =
+        |sure: Approximate| format!("~{} ({}-{})", count(sure.about), count(sure.at_least), count(sure.at_most));
+    subjects.map_or_else(|| "an unknown number of".to_owned(), about)
+}
+
+/// The fields that could leave in clear.
+fn clear(route: &RouteExposure) -> Vec<String> {
+    route.clear.clone().unwrap_or_else(|| vec!["every other field".to_owned()])
+}
+
 fn title(route: &RouteExposure) -> String {
-    format!("{} {}", route.direction.as_str(), route.route)
+    format!("{} {}", route.direction, route.route)
 }
 
 /// Text that stays within its cell and is no markup.

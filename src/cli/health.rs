@@ -23,16 +23,16 @@ pub struct Args {
     pub reach: Reach,
 }
 
-/// Runs the verb.
+/// Runs the verb, and prints its answer to `out`.
 ///
 /// # Errors
 /// [`CliError`] when the address cannot be used or the gateway is not reached.
-pub fn run(args: &Args) -> Result<Exit, CliError> {
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, CliError> {
     let client = args.reach.client()?;
-    block_on(execute(args, &client, &mut std::io::stdout()))
+    block_on(execute(args, &client, out))
 }
 
-pub(super) async fn execute(args: &Args, client: &Client, out: &mut impl Write) -> Result<Exit, CliError> {
+pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
     let (status, text) = client.probe(if args.live { "/livez" } else { "/readyz?verbose" }).await?;
     if args.reach.json {
         let lines: Vec<&str> = text.lines().collect();

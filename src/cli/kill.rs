@@ -5,7 +5,7 @@ use std::io::Write;
 use super::client::{Client, Reach, block_on};
 use super::error::{CliError, Exit};
 use super::layout::{count, millis, plain};
-use crate::admin::{KillAllReport, KillReport, Order, OrderError, VendorState};
+use crate::admin::{KillAllReport, KillReport, Order, OrderError};
 use crate::model::{Direction, VendorId};
 
 /// Cut off a vendor, or a part of it, now: new requests are refused, those in flight are severed
@@ -68,16 +68,16 @@ impl Part {
     }
 }
 
-/// Runs the verb.
+/// Runs the verb, and prints its answer to `out`.
 ///
 /// # Errors
 /// [`CliError`] when an argument cannot be used, or the gateway is not reached or says no.
-pub fn run(args: &Args) -> Result<Exit, CliError> {
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, CliError> {
     let client = args.reach.client()?;
-    block_on(execute(args, &client, &mut std::io::stdout()))
+    block_on(execute(args, &client, out))
 }
 
-pub(super) async fn execute(args: &Args, client: &Client, out: &mut impl Write) -> Result<Exit, CliError> {
+pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
     let order = args.part.order(&args.reason)?;
     let reports = match &args.vendor {
         Some(vendor) => {
@@ -105,7 +105,7 @@ pub(super) fn vendor_id(text: &str) -> Result<VendorId, CliError> {
 }
 
 /// Prints an answer as JSON, where that was asked for.
-pub(super) fn print(json: bool, answer: &impl serde::Serialize, out: &mut impl Write) -> Result<(), CliError> {
+pub(super) fn print(json: bool, answer: &impl serde::Serialize, out: &mut dyn Write) -> Result<(), CliError> {
     if json {
         let text = serde_json::to_string_pretty(answer).map_err(std::io::Error::from)?;
         writeln!(out, "{text}")?;
@@ -119,11 +119,7 @@ fn direction(text: &str) -> Result<Direction, &'static str> {
 
 fn words(report: &KillReport) -> String {
     let vendor = plain(&report.vendor);
-    let state = match report.state {
-        VendorState::Killed => "is cut off",
-        VendorState::Restricted => "is cut off in part",
-        VendorState::Active | VendorState::NotStarted | VendorState::Ended => "was not cut off",
-    };
+    let state = if report.scope.is_whole() { "is cut off" } else { "is cut off in part" };
     let plural = if report.severed == 1 { "" } else { "s" };
     let mut text = format!(
         "{vendor} {state}: {} request{plural} severed in {}, {}, generation {}\n",
@@ -134,6 +130,12 @@ fn words(report: &KillReport) -> String {
     );
     if !report.persisted {
         text.push_str("  it stands until the gateway stops: mend the disk, then kill again\n");
+    }
+    if report.lingering > 0 {
+        text.push_str(&format!(
+            "  {} had not ended by the deadline: their bytes may still leave\n",
+            count(report.lingering)
+        ));
     }
     if report.fleet.acked < report.fleet.of {
         text.push_str(&format!("  {} of {} gateways have confirmed\n", report.fleet.acked, report.fleet.of));

@@ -30,16 +30,16 @@ pub struct Args {
     pub reach: Reach,
 }
 
-/// Runs the verb.
+/// Runs the verb, and prints its answer to `out`.
 ///
 /// # Errors
 /// [`CliError`] when an argument cannot be used, or the gateway is not reached or says no.
-pub fn run(args: &Args) -> Result<Exit, CliError> {
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, CliError> {
     let client = args.reach.client()?;
-    block_on(execute(args, &client, &mut std::io::stdout()))
+    block_on(execute(args, &client, out))
 }
 
-pub(super) async fn execute(args: &Args, client: &Client, out: &mut impl Write) -> Result<Exit, CliError> {
+pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
     let order = args.part.order(&args.reason)?;
     let target = format!("/v1/vendors/{}/restore", vendor_id(&args.vendor)?);
     let report: RestoreReport = client.post(&target, &order).await?;
@@ -47,19 +47,19 @@ pub(super) async fn execute(args: &Args, client: &Client, out: &mut impl Write) 
     if !args.reach.json {
         write!(out, "{}", words(&report))?;
     }
-    let approved = report.approvals >= report.approvals_needed;
+    let approved = report.approvals.given >= report.approvals.needed;
     Ok(if approved && report.persisted { Exit::Yes } else { Exit::No })
 }
 
 fn words(report: &RestoreReport) -> String {
     let vendor = plain(&report.vendor);
-    let missing = report.approvals_needed.saturating_sub(report.approvals);
+    let missing = report.approvals.needed.saturating_sub(report.approvals.given);
     if missing > 0 {
         return format!("{vendor} stays cut off: {missing} more must approve, each with the same restore\n");
     }
     let state = match report.state {
-        VendorState::Active => "is back",
-        VendorState::Restricted => "is back in part: 'vendorgate status' lists what is still cut off",
+        VendorState::Live => "is back",
+        VendorState::PartlyKilled => "is back in part: 'vendorgate status' lists what is still cut off",
         VendorState::Killed => "is still cut off: 'vendorgate status' lists why",
         VendorState::NotStarted => "is no longer cut off, but its contract has not started",
         VendorState::Ended => "is no longer cut off, but its contract has ended",

@@ -41,20 +41,20 @@ pub struct Args {
     pub reach: Reach,
 }
 
-/// Runs the verb.
+/// Runs the verb, and prints its answer to `out`.
 ///
 /// # Errors
 /// [`CliError`] when an argument cannot be used, or the gateway is not reached or says no.
-pub fn run(args: &Args) -> Result<Exit, CliError> {
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, CliError> {
     let client = args.reach.client()?;
-    block_on(execute(args, &client, Clock::system().now().wall, &mut std::io::stdout()))
+    block_on(execute(args, &client, Clock::system().now().wall, out))
 }
 
 pub(super) async fn execute(
     args: &Args,
     client: &Client,
     now: UnixTime,
-    out: &mut impl Write,
+    out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
     let order = order(args, now)?;
     let report: RevokeReport =

@@ -15,7 +15,7 @@ use crate::model::{Clock, Direction, UnixTime};
 Examples:
   vendorgate status
   vendorgate status acme-analytics
-  vendorgate status --json | jq '.vendors[] | select(.state != \"active\")'
+  vendorgate status --json | jq '.vendors[] | select(.state != \"live\")'
 
 Exits 0 when the gateway answered, 1 when it did not or the vendor is unknown.")]
 pub struct Args {
@@ -26,20 +26,20 @@ pub struct Args {
     pub reach: Reach,
 }
 
-/// Runs the verb.
+/// Runs the verb, and prints its answer to `out`.
 ///
 /// # Errors
 /// [`CliError`] when an argument cannot be used, or the gateway is not reached or says no.
-pub fn run(args: &Args) -> Result<Exit, CliError> {
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, CliError> {
     let client = args.reach.client()?;
-    block_on(execute(args, &client, Clock::system().now().wall, &mut std::io::stdout()))
+    block_on(execute(args, &client, Clock::system().now().wall, out))
 }
 
 pub(super) async fn execute(
     args: &Args,
     client: &Client,
     now: UnixTime,
-    out: &mut impl Write,
+    out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
     match &args.vendor {
         Some(vendor) => {
@@ -144,9 +144,9 @@ fn kills(kills: &[Standing], now: UnixTime) -> String {
     const HEAD: [(&str, Side); 4] =
         [("CUT OFF", Side::Left), ("SINCE", Side::Left), ("BY", Side::Left), ("REASON", Side::Left)];
     let part = |kill: &Standing| {
-        let direction = kill.direction.map(Direction::as_str);
+        let crate::admin::Part { direction, route, client } = &kill.scope;
         let parts: Vec<&str> =
-            [direction, kill.route.as_deref(), kill.client.as_deref()].into_iter().flatten().collect();
+            [direction.map(Direction::as_str), route.as_deref(), client.as_deref()].into_iter().flatten().collect();
         if parts.is_empty() { "everything".to_owned() } else { parts.join(", ") }
     };
     let row = |kill: &Standing| vec![part(kill), ago(kill.at.0, now), kill.by.clone(), kill.reason.clone()];

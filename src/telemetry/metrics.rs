@@ -302,11 +302,11 @@ fn read_traffic(page: &mut Page, vendor: &str, direction: Direction, traffic: &T
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// A gateway in which everything that can be counted was counted.
-    fn busy() -> (Metrics, Clock) {
+    pub(in crate::telemetry) fn busy() -> (Metrics, Clock) {
         let clock = Clock::manual(UnixTime::from_secs(1_000));
         let metrics = Metrics::new(clock.clone()).unwrap();
         let vendor = metrics.vendor(&VendorId::parse("acme").unwrap());

@@ -9,6 +9,8 @@ mod exchange_line;
 mod exposition;
 mod families;
 mod handles;
+#[cfg(test)]
+mod judges;
 mod labels;
 pub mod log;
 mod metrics;

@@ -1,0 +1,117 @@
+//! What was kept: exposure and the audit trail, as admin calls answer them.
+//!
+//! The forms are those in which they are kept, so that an answer can be checked against its source line by line.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What left to a vendor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExposureReport {
+    /// To whom.
+    pub vendor: String,
+    /// From when: the hour of the time that was asked for.
+    pub since: String,
+    /// Until when.
+    pub until: String,
+    /// The first time that something left.
+    #[serde(default)]
+    pub first: Option<String>,
+    /// The last time.
+    #[serde(default)]
+    pub last: Option<String>,
+    /// Records that left.
+    pub records: u64,
+    /// Body bytes that left.
+    pub bytes: u64,
+    /// Different people they were about, over all routes that name them.
+    #[serde(default)]
+    pub subjects: Option<Approximate>,
+    /// Whether records left on routes that name no people, who are in no number here.
+    pub subjects_incomplete: bool,
+    /// Route by route, the most records first.
+    pub routes: Vec<RouteExposure>,
+}
+
+/// A number, and the range in which it lies in 95 of 100 cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Approximate {
+    /// The best guess.
+    pub about: u64,
+    /// The lower end of the range.
+    pub at_least: u64,
+    /// The upper end.
+    pub at_most: u64,
+}
+
+/// What left through one route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RouteExposure {
+    /// `ingress` or `egress`.
+    pub direction: String,
+    /// The route, as the contract writes it.
+    pub route: String,
+    /// Records that left.
+    pub records: u64,
+    /// Body bytes that left.
+    pub bytes: u64,
+    /// Different people they were about, where the route names them.
+    #[serde(default)]
+    pub subjects: Option<Approximate>,
+    /// The first time that something left.
+    pub first: String,
+    /// The last time.
+    pub last: String,
+    /// Treated fields, by name.
+    pub treated: Vec<FieldExposure>,
+    /// The fields that could leave in clear; absent for every field that no rule names.
+    #[serde(default)]
+    pub clear: Option<Vec<String>>,
+}
+
+/// What left of one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FieldExposure {
+    /// Where it stood, as the contract writes it.
+    pub field: String,
+    /// How it was treated.
+    pub treatment: String,
+    /// What that makes of it for whoever has it.
+    pub left_as: String,
+    /// Values that left so.
+    pub values: u64,
+}
+
+/// Part of the audit trail, oldest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditPage {
+    /// The entries.
+    pub entries: Vec<AuditEntry>,
+    /// Whether there are more after the last of these.
+    pub more: bool,
+}
+
+/// One line of the audit trail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditEntry {
+    /// Its place in the chain.
+    pub seq: u64,
+    /// When (RFC 3339).
+    pub time: String,
+    /// Who did it: an operator's name, a vendor's client, or the gateway.
+    pub actor: String,
+    /// What was done, in a stable word.
+    pub act: String,
+    /// What it was done to.
+    pub subject: String,
+    /// Why: a person's words, or a stable reason.
+    #[serde(default)]
+    pub reason: String,
+    /// Figures and names.
+    #[serde(default)]
+    pub detail: serde_json::Value,
+    /// The code of the line before, in hex.
+    pub prev: String,
+    /// The code of this line, in hex.
+    pub mac: String,
+}
