@@ -68,7 +68,7 @@ pub(in crate::config) struct Identity {
     #[schemars(required, example = "https://api.example.com")]
     pub(in crate::config) audience: Option<String>,
     /// The clients that are this vendor.
-    #[schemars(required)]
+    #[schemars(required, extend("examples" = [["acme-batch"]]))]
     pub(in crate::config) clients: Option<Vec<String>>,
     /// Where the issuer's keys come from: a `url` or a `file`.
     #[schemars(required)]

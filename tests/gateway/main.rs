@@ -1,0 +1,3 @@
+//! The product from outside: one binary, a `mod` per subject.
+
+mod configs;
