@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
 use vendorgate::config::{Contract, Faults, Loaded, Loader, Severity};
 use vendorgate::meter::Over;
 use vendorgate::model::VendorId;
@@ -193,6 +194,26 @@ fn every_yaml_of_the_docs_is_good() {
 fn a_yaml_block_is_found_in_a_page() {
     let page = "text\n```yaml\nvendor: a\n```\n```sh\nls\n```\n  ```yaml\n  owner: b\n  ```\n";
     assert_eq!(yaml_blocks(page), ["vendor: a\n", "  owner: b\n"]);
+}
+
+proptest! {
+    /// Whatever an operator's editor leaves behind is answered, and in time.
+    #[test]
+    fn no_text_makes_the_loader_panic(at in 0usize..4000, cut in 0usize..40, noise in "[\\PC\n ]{0,12}") {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("acme.yaml");
+        let text = fs::read_to_string("config/contracts/acme-analytics.yaml").expect("text");
+        let (start, end) = (floor(&text, at), floor(&text, at + cut));
+        fs::write(&path, format!("{}{noise}{}", &text[..start], &text[end..])).expect("written");
+        if let Err(faults) = loader().load_contract(&path) {
+            prop_assert!(faults.as_slice().iter().all(|fault| fault.line > 0 && fault.column > 0));
+            prop_assert!(!faults.to_string().contains("was found and not named"), "{faults}");
+        }
+    }
+}
+
+fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 fn yaml_blocks(page: &str) -> Vec<String> {
