@@ -2,6 +2,7 @@
 //!
 //! Units stand last in the name. A bound that an operator may change is a default here and a key in the config.
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 // http
@@ -42,7 +43,34 @@ pub const KEY_BYTES_MAX: usize = 2 * 1024;
 
 // meter
 
+/// Requests per second, and at once, of a vendor whose contract sets no rate: more than any vendor needs, less than a
+/// machine can serve.
+pub const REQUESTS_PER_SECOND_DEFAULT: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
+/// Requests in flight of a vendor whose contract sets no number: a kill must be able to sever them all in 50 ms.
+pub const CONCURRENCY_DEFAULT: NonZeroU32 = NonZeroU32::new(10_000).unwrap();
+/// Records in [`BUDGET_WINDOW_DEFAULT`] of a vendor whose contract sets no budget: no bulk job needs more.
+pub const RECORDS_DEFAULT: NonZeroU64 = NonZeroU64::new(1_000_000).unwrap();
+/// Bytes in [`BUDGET_WINDOW_DEFAULT`] of a vendor whose contract sets no budget: a 10 Gbit/s link, used fully.
+pub const BYTES_DEFAULT: NonZeroU64 = NonZeroU64::new(75_000_000_000).unwrap();
+/// The window of the two budgets above.
+pub const BUDGET_WINDOW_DEFAULT: Duration = Duration::from_secs(60);
+/// How often what is used of the limits is stored: what a crash can give back at most is what was used since.
+pub const LEDGER_STORE_INTERVAL: Duration = Duration::from_secs(1);
+/// Clients of one vendor whose rates are followed one by one; those beyond share one rate (40 bytes each).
+pub const RATED_CLIENTS_MAX: usize = 10_000;
+/// Fewest places in the sketch of one vendor's subjects: 64 KiB, an error under 0.6 percent.
+pub const SUBJECT_PLACES_MIN: usize = 1 << 14;
+/// Most places in the sketch of one vendor's subjects (4 bytes each): 1 MiB, an error under 0.3 percent.
+pub const SUBJECT_PLACES_MAX: usize = 1 << 18;
+
 // exposure
+
+/// How long exposure is kept: a year and a month, so that a yearly review finds a whole year.
+pub const EXPOSURE_RETENTION: Duration = Duration::from_secs(400 * 86_400);
+/// How often counts are folded and stored: what a crash loses at most.
+pub const EXPOSURE_ROLL_INTERVAL: Duration = Duration::from_secs(5);
+/// After how long a day's sketches are joined.
+pub const EXPOSURE_FOLD_AFTER: Duration = Duration::from_secs(7 * 86_400);
 
 // upstream
 
@@ -64,14 +92,6 @@ pub const ROUTE_CAPTURES_MAX: usize = 8;
 pub const CONFIG_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Most contracts of one gateway.
 pub const CONTRACTS_MAX: usize = 10_000;
-/// Requests per second of a vendor whose contract names no rate.
-pub const REQUESTS_PER_SECOND_DEFAULT: u32 = 100;
-/// Requests at once of a vendor whose contract names no concurrency.
-pub const CONCURRENCY_DEFAULT: u32 = 100;
-/// Records per minute of a vendor whose contract names no budget: a page of a hundred records each half second.
-pub const RECORDS_PER_MINUTE_DEFAULT: u64 = 12_000;
-/// Body bytes per minute of a vendor whose contract names no budget.
-pub const BYTES_PER_MINUTE_DEFAULT: u64 = 1024 * 1024 * 1024;
 /// Time between two fetches of a JWKS, before jitter, unless a contract says otherwise.
 pub const JWKS_REFRESH: Duration = Duration::from_secs(300);
 /// Clock skew granted to a token, unless a contract says otherwise.

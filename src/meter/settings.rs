@@ -1,7 +1,11 @@
 //! What a contract says about how much may pass.
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::bounds;
+use crate::model::Direction;
 
 /// A contract's `limits:` section. `None` means the default bound of the product, never 'unlimited'.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,6 +18,46 @@ pub struct Limits {
     pub records: Option<Budget>,
     /// Body bytes per window.
     pub bytes: Option<Budget>,
+    /// Different subjects per window: the guard against slow enumeration. `None` counts none.
+    pub subjects: Option<Budget>,
+    /// Requests per time of each client of the vendor on its own. `None` leaves the vendor's rate as the only one.
+    pub client_requests: Option<Rate>,
+}
+
+/// One route's own limits, below those of its vendor.
+///
+/// `None` there means that only the vendor's limit holds. `client_requests` is the vendor's alone and is not read here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteLimits {
+    /// Which way the route goes.
+    pub direction: Direction,
+    /// The route as the contract writes it, such as `GET /v1/customers`: with the direction its name across reloads.
+    pub route: Arc<str>,
+    /// Its limits.
+    pub limits: Limits,
+}
+
+impl Limits {
+    /// The vendor's request rate: as written, else the bound of the product.
+    pub fn requests_or_default(&self) -> Rate {
+        let default = bounds::REQUESTS_PER_SECOND_DEFAULT;
+        self.requests.unwrap_or(Rate { count: default, per: Duration::from_secs(1), burst: default })
+    }
+
+    /// The vendor's requests in flight: as written, else the bound of the product.
+    pub fn concurrency_or_default(&self) -> NonZeroU32 {
+        self.concurrency.unwrap_or(bounds::CONCURRENCY_DEFAULT)
+    }
+
+    /// The vendor's record budget: as written, else the bound of the product.
+    pub fn records_or_default(&self) -> Budget {
+        self.records.unwrap_or(default_budget(bounds::RECORDS_DEFAULT))
+    }
+
+    /// The vendor's byte budget: as written, else the bound of the product.
+    pub fn bytes_or_default(&self) -> Budget {
+        self.bytes.unwrap_or(default_budget(bounds::BYTES_DEFAULT))
+    }
 }
 
 /// A request rate, enforced by GCRA.
@@ -38,8 +82,8 @@ pub struct Budget {
     pub over: Over,
 }
 
-/// What an overrun of a budget does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an overrun of a budget does, from the mildest to the hardest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Over {
     /// What is in flight is cut at the budget, new requests are refused until the window has room.
     Refuse,
@@ -47,4 +91,8 @@ pub enum Over {
     Sever,
     /// The vendor is killed, until a person restores it.
     Kill,
+}
+
+const fn default_budget(budget: NonZeroU64) -> Budget {
+    Budget { budget, window: bounds::BUDGET_WINDOW_DEFAULT, over: Over::Refuse }
 }

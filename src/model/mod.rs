@@ -8,6 +8,7 @@ mod field_path;
 mod id;
 mod scope;
 mod secret;
+mod subject;
 mod time;
 
 pub use caller::{Caller, Claims, ClientId};
@@ -16,4 +17,5 @@ pub use field_path::{FieldPath, FieldPathError, Step};
 pub use id::{Direction, IdError, UpstreamId, VendorId};
 pub use scope::{Scope, ScopeError, ScopeSet};
 pub use secret::Secret;
+pub use subject::{SubjectHash, SubjectKey};
 pub use time::{Clock, Moment, UnixTime};

@@ -4,44 +4,46 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use super::values;
-use crate::bounds::{
-    BYTES_PER_MINUTE_DEFAULT, CONCURRENCY_DEFAULT, RECORDS_PER_MINUTE_DEFAULT, REQUESTS_PER_SECOND_DEFAULT, WINDOW_MAX,
-};
+use crate::bounds::WINDOW_MAX;
 use crate::config::file;
 use crate::config::file::contract as written;
 use crate::config::source::At;
 use crate::config::units;
 use crate::meter::{Budget, Limits, Over, Rate};
 
-const MINUTE: Duration = Duration::from_secs(60);
-
 /// A vendor's limits: what is not written is filled in.
 pub(super) fn of_vendor(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
-    let limits = of_route(at, written);
-    let budget =
-        |count: u64| NonZeroU64::new(count).map(|budget| Budget { budget, window: MINUTE, over: Over::Refuse });
+    let limits = read(at, written);
     Limits {
-        requests: limits.requests.or_else(default_rate),
-        concurrency: limits.concurrency.or(NonZeroU32::new(CONCURRENCY_DEFAULT)),
-        records: limits.records.or_else(|| budget(RECORDS_PER_MINUTE_DEFAULT)),
-        bytes: limits.bytes.or_else(|| budget(BYTES_PER_MINUTE_DEFAULT)),
+        requests: Some(limits.requests_or_default()),
+        concurrency: Some(limits.concurrency_or_default()),
+        records: Some(limits.records_or_default()),
+        bytes: Some(limits.bytes_or_default()),
+        subjects: limits.subjects,
+        client_requests: limits.client_requests,
     }
 }
 
 /// A route's limits: only what is written.
 pub(super) fn of_route(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
-    let Some(written) = written else { return Limits::default() };
-    Limits {
-        requests: written.requests.as_ref().and_then(|requests| rate(&at.key("requests"), requests)),
-        concurrency: written.concurrency.and_then(NonZeroU32::new),
-        records: written.records.as_ref().and_then(|records| self::records(&at.key("records"), records)),
-        bytes: written.bytes.as_ref().and_then(|bytes| self::bytes(&at.key("bytes"), bytes)),
+    if written.is_some_and(|limits| limits.client_requests.is_some()) {
+        at.key("client_requests").fault("belongs to the vendor's limits, not to a route's", "move it there");
     }
+    read(at, written)
 }
 
-fn default_rate() -> Option<Rate> {
-    let count = NonZeroU32::new(REQUESTS_PER_SECOND_DEFAULT)?;
-    Some(Rate { count, per: Duration::from_secs(1), burst: count })
+fn read(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
+    let Some(written) = written else { return Limits::default() };
+    let rate = |name: &str, it: &Option<_>| it.as_ref().and_then(|it| self::rate(&at.key(name), it));
+    let count = |name: &str, it: &Option<_>| it.as_ref().and_then(|it| self::count(&at.key(name), it));
+    Limits {
+        requests: rate("requests", &written.requests),
+        concurrency: written.concurrency.and_then(NonZeroU32::new),
+        records: count("records", &written.records),
+        bytes: written.bytes.as_ref().and_then(|bytes| self::bytes(&at.key("bytes"), bytes)),
+        subjects: count("subjects", &written.subjects),
+        client_requests: rate("client_requests", &written.client_requests),
+    }
 }
 
 fn rate(at: &At<'_>, written: &written::Requests) -> Option<Rate> {
@@ -58,7 +60,7 @@ fn rate(at: &At<'_>, written: &written::Requests) -> Option<Rate> {
     Some(Rate { count: NonZeroU32::new(rate.count)?, per: rate.per, burst })
 }
 
-fn records(at: &At<'_>, written: &written::Records) -> Option<Budget> {
+fn count(at: &At<'_>, written: &written::Count) -> Option<Budget> {
     let window = window(at, written.window.as_ref())?;
     Some(Budget { budget: NonZeroU64::new(written.budget?)?, window, over: over(written.over) })
 }

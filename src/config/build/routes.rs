@@ -48,7 +48,8 @@ fn ingress_route(
     let response = rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller);
     let response = counted(at, written.records.as_deref(), written.subject.as_deref(), response);
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
-    check_counted(at, limits.records.is_some(), written.records.is_some());
+    check_counted(at, "records", limits.records.is_some(), written.records.is_some());
+    check_counted(at, "subject", limits.subjects.is_some(), written.subject.is_some());
     Some(Route { pattern: pattern?, scopes: scopes?, upstream: upstream?, limits, request, response })
 }
 
@@ -58,7 +59,8 @@ fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Set
     let request = counted(at, written.records.as_deref(), written.subject.as_deref(), request);
     let response = rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller);
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
-    check_counted(at, limits.records.is_some(), written.records.is_some());
+    check_counted(at, "records", limits.records.is_some(), written.records.is_some());
+    check_counted(at, "subject", limits.subjects.is_some(), written.subject.is_some());
     let (upstream, scopes) = (Arc::clone(upstream), ScopeSet::default());
     Some(Route { pattern: pattern?, scopes, upstream, limits, request, response })
 }
@@ -128,12 +130,12 @@ fn records_path(at: &At<'_>, text: &str) -> Option<FieldPath> {
     }
 }
 
-fn check_counted(at: &At<'_>, limited: bool, counted: bool) {
+/// `name`: the key of the route that says what is counted.
+fn check_counted(at: &At<'_>, name: &str, limited: bool, counted: bool) {
     if limited && !counted {
-        at.key("limits").key("records").fault(
-            "can never be reached: the route counts no records",
-            "write records: \"$.customers[*]\" beside limits",
-        );
+        let limit = if name == "subject" { "subjects" } else { name };
+        let wrong = format!("can never be reached: the route names no {name}");
+        at.key("limits").key(limit).fault(wrong, format!("write {name}: \"$.customers[*]…\" beside limits"));
     }
 }
 

@@ -1,0 +1,121 @@
+//! What a request and a record pay for being counted.
+//!
+//! `cargo bench --bench meter`. Of each pair of figures 'far' is what traffic within its limits pays.
+#![expect(missing_docs, reason = "criterion's macros make public items")]
+
+use std::hint::black_box;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use vendorgate::meter::{Budget, Ledger, Limits, Over, Rate, RateGate, RouteLimits, Window};
+use vendorgate::model::{ClientId, Direction, Moment, Secret, SubjectKey, UnixTime};
+use vendorgate::pii::Watch;
+
+fn rate(count: u32, burst: u32) -> Rate {
+    let count = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+    Rate { count, per: Duration::from_secs(1), burst: NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN) }
+}
+
+fn budget(budget: u64, window: Duration) -> Budget {
+    Budget { budget: NonZeroU64::new(budget).unwrap_or(NonZeroU64::MIN), window, over: Over::Sever }
+}
+
+fn at(ns: u64) -> Moment {
+    Moment { wall: UnixTime::from_millis(ns / 1_000_000), monotonic_ns: ns }
+}
+
+fn rates(c: &mut Criterion) {
+    let mut group = c.benchmark_group("rate check");
+    let client = ClientId::new("acme-batch");
+    for (name, vendor) in [("far", rate(1_000_000_000, u32::MAX)), ("at the limit", rate(1, 1))] {
+        for (scopes, routes, of_client) in
+            [("vendor", vec![], None), ("vendor, route, client", vec![Some(vendor)], Some(vendor))]
+        {
+            let gate = RateGate::new(vendor, &routes, of_client);
+            let mut ns = 0;
+            group.bench_function(BenchmarkId::new(name, scopes), |b| {
+                b.iter(|| {
+                    ns += 10;
+                    gate.check(0, &client, at(black_box(ns)))
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+fn windows(c: &mut Criterion) {
+    let mut group = c.benchmark_group("window take");
+    let far = Window::new(NonZeroU64::MAX, Duration::from_secs(10));
+    let spent = Window::new(NonZeroU64::MIN, Duration::from_secs(3_600));
+    group.bench_function("far, 1 thread", |b| b.iter(|| far.take(black_box(1), at(1))));
+    let taken = spent.take(1, at(1));
+    group.bench_function("spent, 1 thread", |b| b.iter(|| (taken, spent.take(black_box(1), at(1)))));
+    group.bench_function("far, 2 threads", |b| {
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let _ = black_box(far.take(1, at(1)));
+                }
+            });
+            b.iter(|| far.take(black_box(1), at(1)));
+            over.store(true, Ordering::Relaxed);
+        });
+    });
+    group.finish();
+}
+
+fn ledger(subjects: bool) -> Ledger {
+    let wide = Some(budget(u64::MAX / 2, Duration::from_secs(10)));
+    let guard = subjects.then(|| budget(1_000_000, Duration::from_secs(3_600)));
+    let limits = Limits { records: wide, bytes: wide, subjects: guard, ..Limits::default() };
+    let own = Limits { records: wide, ..Limits::default() };
+    let route = RouteLimits { direction: Direction::Ingress, route: "GET /v1/customers".into(), limits: own };
+    Ledger::new(&limits, &[route], SubjectKey::new(Secret::new([1; 32])))
+}
+
+fn records(c: &mut Criterion) {
+    const FEED: u64 = 256;
+    let mut group = c.benchmark_group("record watch");
+    group.throughput(Throughput::Elements(FEED));
+    for (name, subjects) in [("record and 3 treated values", false), ("and its subject", true)] {
+        let ledger = ledger(subjects);
+        let mut meter = ledger.record_meter(0, 3, at(1));
+        let mut ns = 0;
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                ns += 100_000;
+                meter.begin(at(ns));
+                for i in 0..FEED {
+                    let _ = black_box(meter.record());
+                    (0..3).for_each(|rule| meter.treated(rule));
+                    if subjects {
+                        meter.subject(&(i * 7_919 % 9_973).to_le_bytes());
+                    }
+                }
+                meter.settle();
+            });
+        });
+    }
+    group.finish();
+}
+
+fn requests(c: &mut Criterion) {
+    let (ledger, client, mut ns) = (ledger(true), ClientId::new("acme-batch"), 0);
+    c.bench_function("admit: budgets, slots, rates", |b| {
+        b.iter(|| {
+            ns += 100_000;
+            ledger.admit(0, &client, true, at(black_box(ns)))
+        });
+    });
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+    targets = rates, windows, records, requests
+}
+criterion_main!(benches);

@@ -1,0 +1,129 @@
+//! Reports as they are read, word for word, and the work that a year of them takes.
+
+use super::*;
+use crate::model::{Direction, Secret, SubjectKey, UnixTime, VendorId};
+
+const HOUR_MS: u64 = 3_600_000;
+/// 2026-11-23T00:00:00Z in hours.
+const DAY_START: u64 = 498_720;
+
+fn seen(subjects: std::ops::Range<u64>) -> Distinct {
+    let key = SubjectKey::new(Secret::new([1; 32]));
+    let mut sketch = Distinct::default();
+    subjects.for_each(|i| sketch.add(key.hash(&i.to_le_bytes())));
+    sketch
+}
+
+fn bucket(direction: Direction, route: &str, hour: u64, records: u64) -> Bucket {
+    Bucket {
+        records,
+        bytes: records * 211,
+        first_ms: hour * HOUR_MS + 61_000,
+        last_ms: hour * HOUR_MS + 1_999_500,
+        ..Bucket::new("acme-analytics", direction, route, hour, 7)
+    }
+}
+
+fn customers(hour: u64, subjects: std::ops::Range<u64>) -> Bucket {
+    let mut bucket = bucket(Direction::Ingress, "GET /v1/customers", hour, 25_000);
+    bucket.add_field("$.customers[*].email", "tokenize", 25_000);
+    bucket.add_field("$.customers[*].phone", "mask", 24_100);
+    bucket.add_field("$..ssn", "redact", 901);
+    bucket.subjects = Seen::InHour(seen(subjects));
+    bucket
+}
+
+fn sample() -> Report {
+    let mut events = bucket(Direction::Egress, "POST /v2/events", DAY_START + 1, 12);
+    events.clear = Some(vec!["$.event".to_owned(), "$.at".to_owned()]);
+    events.add_field("$..email", "hash", 12);
+    let other = Bucket { vendor: "other".to_owned(), ..customers(DAY_START + 1, 0..10) };
+    let early = customers(DAY_START - 1, 50_000..60_000);
+    let buckets = [early, other, events, customers(DAY_START, 0..8_000), customers(DAY_START + 5, 4_000..12_000)];
+    let at = |hour: u64| UnixTime::from_millis(hour * HOUR_MS + 1_800_000);
+    Report::of(&VendorId::parse("acme-analytics").unwrap(), at(DAY_START), at(DAY_START + 20), buckets)
+}
+
+fn check(name: &str, actual: &str, expected: &str) {
+    assert!(actual == expected, "{name} is now:\n{actual}");
+}
+
+#[test]
+fn text_reads_as_agreed() {
+    check("the text", &sample().to_text(), include_str!("golden/report.txt"));
+}
+
+#[test]
+fn markdown_reads_as_agreed() {
+    check("the Markdown", &sample().to_markdown(), include_str!("golden/report.md"));
+}
+
+#[test]
+fn json_reads_as_agreed() {
+    check("the JSON", &(sample().to_json().unwrap() + "\n"), include_str!("golden/report.json"));
+}
+
+#[test]
+fn nothing_left_is_said_so() {
+    let nobody = VendorId::parse("nobody").unwrap();
+    let report = Report::of(&nobody, UnixTime::from_secs(0), UnixTime::from_secs(60), [customers(3, 0..9)]);
+    assert!(report.to_text().contains("Nothing left."));
+    assert!(report.to_markdown().contains("Nothing left in this period."));
+    assert_eq!((report.first, report.subjects), (None, None));
+}
+
+#[test]
+fn a_name_cannot_break_out_of_its_table() {
+    let mut evil = bucket(Direction::Ingress, "GET /a|b`c\n# d", DAY_START, 1);
+    evil.add_field("$[\"x`|\n| y\"]", "hash", 1);
+    let report =
+        Report::of(&VendorId::parse("acme-analytics").unwrap(), UnixTime::from_secs(0), UnixTime::from_secs(1), [evil]);
+    let markdown = report.to_markdown();
+    assert!(markdown.contains("### ingress `GET /a\\|bc# d`"), "{markdown}");
+    assert!(markdown.contains("| `$[\"x\\|\\| y\"]` | hash |"), "{markdown}");
+}
+
+#[test]
+fn joined_days_count_whole_and_separate_hours_exactly() {
+    let report = |buckets: Vec<Bucket>, since_hour: u64| {
+        let since = UnixTime::from_millis(since_hour * HOUR_MS);
+        let report = Report::of(&VendorId::parse("acme-analytics").unwrap(), since, since, buckets);
+        (report.records, report.subjects.map_or(0, |subjects| subjects.about.div_ceil(100)))
+    };
+    let day = vec![customers(DAY_START, 0..1_000), customers(DAY_START + 9, 1_000..1_900)];
+    let mut joined = day.clone();
+    fold_day(&mut joined);
+    assert_eq!(report(day.clone(), DAY_START), report(joined.clone(), DAY_START));
+    assert_eq!(report(day, DAY_START + 9), (25_000, 9), "by the hour, subjects are those of the hour");
+    assert_eq!(report(joined, DAY_START + 9), (25_000, 19), "joined, those of the day");
+}
+
+/// A year of ten routes by the hour, as the store holds it: sketches of a week by the hour, older ones by the day.
+#[test]
+fn a_year_is_small_and_takes_one_pass() {
+    let one_day = |day: u64| {
+        let hours = (0..24u64).map(move |hour| customers(DAY_START - day * 24 - hour, hour * 40..hour * 40 + 80));
+        let mut buckets: Vec<Bucket> = hours.collect();
+        if day > 7 {
+            fold_day(&mut buckets);
+        }
+        buckets
+    };
+    let texts: Vec<String> = (0..365).flat_map(one_day).map(|bucket| serde_json::to_string(&bucket).unwrap()).collect();
+    let bytes: usize = texts.iter().map(String::len).sum();
+    assert!(bytes < 6_000_000, "ten routes must be read in a fraction of a second: {bytes} bytes each");
+    let mut read = 0;
+    let buckets = texts.iter().map(|text| {
+        read += 1;
+        serde_json::from_str(text).unwrap()
+    });
+    let report = Report::of(
+        &VendorId::parse("acme-analytics").unwrap(),
+        UnixTime::from_secs(0),
+        UnixTime::from_secs(1),
+        buckets,
+    );
+    assert_eq!((read, report.records), (365 * 24, 365 * 24 * 25_000), "each bucket is read once");
+    assert_eq!(report.routes.len(), 1);
+    assert!(report.subjects.unwrap().about.abs_diff(1_000) < 50);
+}

@@ -1,0 +1,278 @@
+//! Counts what leaves while it leaves, and folds the counts into buckets of an hour.
+//!
+//! A body adds to cells that its route has resolved beforehand: atomic additions, no lock, no look-up. A roll moves the
+//! cells' counts into the open bucket of the hour in which they were last touched, so a count can stand one
+//! roll's interval before or after the full hour. What was not rolled and stored is lost in a crash.
+//!
+//! Never grows with traffic: cells and open buckets are as many as routes and rules.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::bucket::hour_of;
+use super::distinct::LiveDistinct;
+use super::{Bucket, Distinct};
+use crate::model::{Direction, Moment, SubjectHash, UnixTime, VendorId};
+
+/// What left through this gateway since it started.
+#[derive(Debug)]
+pub struct Ledger {
+    run: UnixTime,
+    books: Mutex<Books>,
+}
+
+/// What can leave on one route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// The vendor that it leaves to.
+    pub vendor: VendorId,
+    /// Which way the route goes.
+    pub direction: Direction,
+    /// The route as the contract writes it.
+    pub route: Arc<str>,
+    /// Of each treatment rule, in its order: where the value stands, and the word of its treatment.
+    pub rules: Vec<(Arc<str>, &'static str)>,
+    /// The fields that can leave in clear, where the contract lists the only ones; `None` is all that no rule names.
+    pub clear: Option<Vec<Arc<str>>>,
+}
+
+/// Where the bodies of one route count: cheap to clone, safe to share.
+#[derive(Debug, Clone)]
+pub struct Handle(Arc<Cells>);
+
+#[derive(Debug, Default)]
+struct Books {
+    cells: Vec<Arc<Cells>>,
+    open: HashMap<Name, Bucket>,
+}
+
+/// A route of a vendor, whatever its rules are at the time.
+type Name = (VendorId, Direction, Arc<str>);
+
+#[derive(Debug)]
+struct Cells {
+    profile: Profile,
+    values: Box<[AtomicU64]>,
+    records: AtomicU64,
+    bytes: AtomicU64,
+    /// The first touch since the last roll; `u64::MAX` where there was none.
+    first_ms: AtomicU64,
+    last_ms: AtomicU64,
+    subjects: LiveDistinct,
+}
+
+impl Ledger {
+    /// An empty ledger of a gateway that started at `run`.
+    pub fn new(run: UnixTime) -> Self {
+        Self { run, books: Mutex::default() }
+    }
+
+    /// Resolves a route; one whose profile is the same as before goes on where it was.
+    pub fn handle(&self, profile: Profile) -> Handle {
+        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cells) = books.cells.iter().find(|cells| cells.profile == profile) {
+            return Handle(Arc::clone(cells));
+        }
+        let cells = Arc::new(Cells::new(profile));
+        books.cells.push(Arc::clone(&cells));
+        Handle(cells)
+    }
+
+    /// Folds what was counted since the last roll, and answers with every bucket that changed, each as a whole: the store
+    /// writes each over the one with the same [`Bucket::key`]. Call it every few seconds, and once at the end.
+    pub fn roll(&self, now: Moment) -> Vec<Bucket> {
+        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        let Books { cells, open } = &mut *books;
+        let rolled = cells.iter().filter_map(|cells| self.fold(cells, open)).collect();
+        // Cells of a route that a reload took away live on until their last body has ended.
+        cells.retain(|cells| Arc::strong_count(cells) > 1 || cells.is_touched());
+        if open.len() > cells.len() {
+            let is_open = |name: &Name| cells.iter().any(|cells| cells.name() == *name);
+            open.retain(|name, bucket| bucket.hour >= hour_of(now.wall) || is_open(name));
+        }
+        rolled
+    }
+
+    fn fold(&self, cells: &Cells, open: &mut HashMap<Name, Bucket>) -> Option<Bucket> {
+        let first_ms = cells.first_ms.swap(u64::MAX, Ordering::AcqRel);
+        if first_ms == u64::MAX {
+            return None;
+        }
+        let last_ms = cells.last_ms.swap(0, Ordering::AcqRel).max(first_ms);
+        let hour = hour_of(UnixTime::from_millis(last_ms));
+        let Profile { vendor, direction, route, .. } = &cells.profile;
+        let fresh = || Bucket::new(vendor.as_str(), *direction, route, hour, self.run.as_millis());
+        let bucket = open.entry(cells.name()).or_insert_with(fresh);
+        // Never back, also if the clock is: an hour that was written would be written over with less.
+        if hour > bucket.hour {
+            *bucket = fresh();
+        }
+        cells.drain_into(bucket, first_ms, last_ms);
+        Some(bucket.clone())
+    }
+}
+
+impl Handle {
+    /// Counts records and bytes that have left.
+    pub fn left(&self, records: u64, bytes: u64, now: Moment) {
+        self.0.records.fetch_add(records, Ordering::Relaxed);
+        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.touch(now);
+    }
+
+    /// Counts values that a rule treated; `rule` is its place in the profile. Call [`Handle::left`] after it.
+    pub fn treated(&self, rule: usize, values: u64) {
+        if let Some(cell) = self.0.values.get(rule) {
+            cell.fetch_add(values, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts the subject of a record. Call [`Handle::left`] after it.
+    pub fn subject(&self, subject: SubjectHash) {
+        self.0.subjects.add(subject);
+    }
+
+    fn touch(&self, now: Moment) {
+        let ms = now.wall.as_millis();
+        self.0.last_ms.fetch_max(ms, Ordering::AcqRel);
+        if self.0.first_ms.load(Ordering::Acquire) > ms {
+            self.0.first_ms.fetch_min(ms, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Cells {
+    fn new(profile: Profile) -> Self {
+        Self {
+            values: profile.rules.iter().map(|_| AtomicU64::new(0)).collect(),
+            profile,
+            records: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            first_ms: AtomicU64::new(u64::MAX),
+            last_ms: AtomicU64::new(0),
+            subjects: LiveDistinct::default(),
+        }
+    }
+
+    fn name(&self) -> Name {
+        (self.profile.vendor.clone(), self.profile.direction, Arc::clone(&self.profile.route))
+    }
+
+    fn is_touched(&self) -> bool {
+        self.first_ms.load(Ordering::Acquire) != u64::MAX
+    }
+
+    fn drain_into(&self, bucket: &mut Bucket, first_ms: u64, last_ms: u64) {
+        let drain = |cell: &AtomicU64| cell.swap(0, Ordering::AcqRel);
+        bucket.records += drain(&self.records);
+        bucket.bytes += drain(&self.bytes);
+        bucket.first_ms = bucket.first_ms.min(first_ms);
+        bucket.last_ms = bucket.last_ms.max(last_ms);
+        bucket.clear = self.profile.clear.as_ref().map(|fields| fields.iter().map(ToString::to_string).collect());
+        for ((field, treatment), cell) in self.profile.rules.iter().zip(&self.values) {
+            let values = drain(cell);
+            if values > 0 {
+                bucket.add_field(field, treatment, values);
+            }
+        }
+        let mut seen = Distinct::default();
+        self.subjects.drain_into(&mut seen);
+        if !seen.is_empty() {
+            bucket.subjects.join(seen);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::SubjectHash;
+
+    const HOUR_MS: u64 = 3_600_000;
+
+    fn at(ms: u64) -> Moment {
+        Moment { wall: UnixTime::from_millis(ms), monotonic_ns: ms * 1_000_000 }
+    }
+
+    fn profile(rules: &[&str]) -> Profile {
+        Profile {
+            vendor: VendorId::parse("acme").unwrap(),
+            direction: Direction::Ingress,
+            route: "GET /v1/customers".into(),
+            rules: rules.iter().map(|field| (Arc::from(*field), "tokenize")).collect(),
+            clear: None,
+        }
+    }
+
+    fn body(handle: &Handle, ms: u64) {
+        handle.treated(0, 3);
+        handle.subject(SubjectHash::from_bits(ms << 52));
+        handle.left(2, 100, at(ms));
+    }
+
+    /// What a store holds after the rolls were written into it.
+    fn stored(store: &mut HashMap<String, Bucket>, rolled: Vec<Bucket>) -> Vec<(u64, u64, u64)> {
+        store.extend(rolled.into_iter().map(|bucket| (bucket.key(), bucket)));
+        let values = |bucket: &Bucket| bucket.fields.iter().map(|line| line.values).sum();
+        let mut hours: Vec<_> = store.values().map(|bucket| (bucket.hour, bucket.records, values(bucket))).collect();
+        hours.sort_unstable();
+        hours
+    }
+
+    #[test]
+    fn rolls_add_up_by_the_hour_and_repeat_what_is_open() {
+        let (ledger, mut store) = (Ledger::new(UnixTime::from_millis(1)), HashMap::new());
+        let handle = ledger.handle(profile(&["$.email"]));
+        body(&handle, 10);
+        body(&handle, 20);
+        assert_eq!(stored(&mut store, ledger.roll(at(30))), [(0, 4, 6)]);
+        assert_eq!(ledger.roll(at(40)), [], "nothing new, nothing to write");
+        body(&handle, 50);
+        let rolled = ledger.roll(at(60));
+        assert_eq!((rolled[0].first_ms, rolled[0].last_ms, rolled[0].bytes), (10, 50, 300));
+        assert_eq!(rolled[0].subjects.sketch().map(Distinct::estimate), Some(3));
+        assert_eq!(stored(&mut store, rolled), [(0, 6, 9)]);
+        body(&handle, HOUR_MS);
+        assert_eq!(stored(&mut store, ledger.roll(at(HOUR_MS + 1))), [(0, 6, 9), (1, 2, 3)]);
+        body(&handle, 70);
+        let back = stored(&mut store, ledger.roll(at(80)));
+        assert_eq!(back, [(0, 6, 9), (1, 4, 6)], "a clock that goes back takes nothing away");
+    }
+
+    #[test]
+    fn a_reload_loses_nothing_and_shares_what_did_not_change() {
+        let (ledger, mut store) = (Ledger::new(UnixTime::from_millis(1)), HashMap::new());
+        let before = ledger.handle(profile(&["$.email"]));
+        body(&before, 10);
+        let (same, after) = (ledger.handle(profile(&["$.email"])), ledger.handle(profile(&["$.phone", "$.email"])));
+        assert!(Arc::ptr_eq(&before.0, &same.0));
+        body(&after, HOUR_MS + 20);
+        drop(same);
+        assert_eq!(stored(&mut store, ledger.roll(at(HOUR_MS + 30))), [(0, 2, 3), (1, 2, 3)]);
+        body(&before, HOUR_MS + 35);
+        drop(before);
+        assert_eq!(stored(&mut store, ledger.roll(at(HOUR_MS + 40))), [(0, 2, 3), (1, 4, 6)]);
+        assert_eq!(
+            ledger.books.lock().unwrap().cells.len(),
+            1,
+            "cells go with their last handle, once they are rolled"
+        );
+        drop(after);
+        assert_eq!(stored(&mut store, ledger.roll(at(3 * HOUR_MS))).len(), 2);
+        assert!(ledger.books.lock().unwrap().open.is_empty());
+    }
+
+    #[test]
+    fn threads_lose_no_count_between_rolls() {
+        let (ledger, mut store) = (Ledger::new(UnixTime::from_millis(1)), HashMap::new());
+        let handle = ledger.handle(profile(&["$.email"]));
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| (0..5_000).for_each(|_| body(&handle, 10)));
+            }
+            (0..200).for_each(|_| drop(stored(&mut store, ledger.roll(at(20)))));
+        });
+        assert_eq!(stored(&mut store, ledger.roll(at(30))), [(0, 30_000, 45_000)]);
+    }
+}

@@ -1,0 +1,202 @@
+//! A report for people: as text for a terminal, and as Markdown for a file that goes to a supervisory authority.
+//!
+//! Both say the same. Never rounds a count; only subjects are approximate, and say so.
+
+use std::fmt::Write as _;
+
+use super::{Approximate, FieldLine, Report, RouteLine};
+
+impl Report {
+    /// The report as text for a terminal.
+    pub fn to_text(&self) -> String {
+        let mut out = format!(
+            "What left to {}, {} to {}\n\n",
+            self.vendor,
+            to_the_second(&self.since),
+            to_the_second(&self.until)
+        );
+        if self.routes.is_empty() {
+            out.push_str("Nothing left.\n");
+            return out;
+        }
+        for (name, value) in self.totals() {
+            line(&mut out, format_args!("  {name:<18}  {value}"));
+        }
+        for route in &self.routes {
+            text_route(&mut out, route);
+        }
+        line(&mut out, format_args!("\n{}", self.caveats().join("\n")));
+        out
+    }
+
+    /// The report as Markdown, laid out by what Article 33(3)(a) GDPR asks for.
+    pub fn to_markdown(&self) -> String {
+        let mut out = format!("# Exposure of personal data to {}\n\n", self.vendor);
+        line(
+            &mut out,
+            format_args!(
+                "Period: {} to {}. All times are UTC.\n",
+                to_the_second(&self.since),
+                to_the_second(&self.until)
+            ),
+        );
+        if self.routes.is_empty() {
+            out.push_str("Nothing left in this period.\n");
+            return out;
+        }
+        out.push_str("## Extent (GDPR Article 33(3)(a))\n\n| what | how much |\n| --- | --- |\n");
+        for (name, value) in self.totals() {
+            line(&mut out, format_args!("| {name} | {value} |"));
+        }
+        out.push_str("\n## Categories of data, route by route\n");
+        for route in &self.routes {
+            markdown_route(&mut out, route);
+        }
+        line(&mut out, format_args!("\n## How to read this\n\n- {}", self.caveats().join("\n- ")));
+        out.push_str(LEFT_TO_SAY);
+        out
+    }
+
+    fn totals(&self) -> [(&'static str, String); 5] {
+        let time = |time: &Option<String>| time.as_deref().map(to_the_second).unwrap_or_default();
+        [
+            ("records", grouped(self.records)),
+            ("different subjects", self.subjects.map_or_else(|| "not counted".to_owned(), spelled)),
+            ("body bytes", grouped(self.bytes)),
+            ("first", time(&self.first)),
+            ("last", time(&self.last)),
+        ]
+    }
+
+    fn caveats(&self) -> Vec<&'static str> {
+        let mut caveats = vec!["Records, bytes and values are counted as they leave, by the hour.", RETENTION];
+        if self.subjects.is_some() {
+            caveats.push("Different subjects are an estimate with a standard error of 1.63 %; the range holds in 95 of 100 cases.");
+            caveats.push("In days whose hours have been joined, subjects of the whole first day are among them.");
+        }
+        if self.subjects_incomplete {
+            caveats.push("Some routes name no subject: the people whom their records are about are in no number here.");
+        }
+        caveats
+    }
+}
+
+/// Kept in step with [`crate::bounds::EXPOSURE_RETENTION`] by a test.
+const RETENTION: &str =
+    "Counts are kept for 400 days, and then deleted; no value, and no identifier of a person, is kept at all.";
+
+/// What the gateway cannot know and a notification must hold.
+const LEFT_TO_SAY: &str = "
+## Left for the controller to say
+
+- Categories of data subjects, and what the records are about (Article 33(3)(a)).
+- Name and contact of the data protection officer (Article 33(3)(b)).
+- Likely consequences (Article 33(3)(c)).
+- Measures taken or proposed (Article 33(3)(d)); the treatments above, a kill and a cut are such measures.
+";
+
+fn text_route(out: &mut String, route: &RouteLine) {
+    line(out, format_args!("\n{} {}", route.direction, route.route));
+    line(
+        out,
+        format_args!("  {} records, {} bytes, {}", grouped(route.records), grouped(route.bytes), subjects_of(route)),
+    );
+    line(out, format_args!("  {} to {}", to_the_second(&route.first), to_the_second(&route.last)));
+    let width =
+        |of: fn(&FieldLine) -> &String| route.treated.iter().map(|field| of(field).chars().count()).max().unwrap_or(0);
+    let (field_width, treatment_width) = (width(|field| &field.field), width(|field| &field.treatment));
+    let values_width = route.treated.iter().map(|field| grouped(field.values).len()).max().unwrap_or(0);
+    for field in &route.treated {
+        let (values, FieldLine { field, treatment, left_as, .. }) = (grouped(field.values), field);
+        line(
+            out,
+            format_args!("  {field:<field_width$}  {treatment:<treatment_width$}  {values:>values_width$}  {left_as}"),
+        );
+    }
+    match &route.clear {
+        Some(fields) if fields.is_empty() => line(out, format_args!("  in clear: nothing")),
+        Some(fields) => line(out, format_args!("  in clear: {}", fields.join(", "))),
+        None => line(out, format_args!("  in clear: {ALL_OTHERS}")),
+    }
+}
+
+fn markdown_route(out: &mut String, route: &RouteLine) {
+    line(out, format_args!("\n### {} `{}`\n", route.direction, code(&route.route)));
+    let (records, bytes) = (grouped(route.records), grouped(route.bytes));
+    line(out, format_args!("{records} records, {bytes} bytes, {}.", subjects_of(route)));
+    line(out, format_args!("From {} to {}.\n", to_the_second(&route.first), to_the_second(&route.last)));
+    out.push_str("| field | treatment | left as | values |\n| --- | --- | --- | ---: |\n");
+    for field in &route.treated {
+        let (name, values) = (code(&field.field), grouped(field.values));
+        line(out, format_args!("| `{name}` | {} | {} | {values} |", field.treatment, field.left_as));
+    }
+    for name in route.clear.iter().flatten() {
+        line(out, format_args!("| `{}` | none | **in clear** | up to one a record |", code(name)));
+    }
+    if route.clear.is_none() {
+        line(out, format_args!("| {ALL_OTHERS} | none | **in clear** | not counted |"));
+    }
+}
+
+const ALL_OTHERS: &str = "every field that no rule names";
+
+fn subjects_of(route: &RouteLine) -> String {
+    route.subjects.map_or_else(
+        || "subjects not counted".to_owned(),
+        |subjects| format!("{} different subjects", spelled(subjects)),
+    )
+}
+
+fn spelled(count: Approximate) -> String {
+    if count.at_least == count.at_most {
+        return format!("about {}", grouped(count.about));
+    }
+    format!("about {} ({} to {})", grouped(count.about), grouped(count.at_least), grouped(count.at_most))
+}
+
+/// `2026-11-20T08:00:00.123Z` without its milliseconds.
+fn to_the_second(time: &str) -> String {
+    time.split_once('.').map_or_else(|| time.to_owned(), |(seconds, _)| format!("{seconds}Z"))
+}
+
+/// A name from a contract, so that it cannot break the table or the code span that it stands in.
+fn code(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control() && *c != '`').collect::<String>().replace('|', "\\|")
+}
+
+/// Digits by threes: `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.char_indices() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounds;
+
+    #[test]
+    fn the_note_names_the_retention() {
+        let days = bounds::EXPOSURE_RETENTION.as_secs() / 86_400;
+        assert!(RETENTION.contains(&format!(" {days} days")));
+    }
+
+    #[test]
+    fn digits_stand_by_threes() {
+        let numbers = [0, 999, 1_000, 123_456, 1_234_567, u64::MAX];
+        let words = ["0", "999", "1,000", "123,456", "1,234,567", "18,446,744,073,709,551,615"];
+        assert_eq!(numbers.map(grouped), words);
+    }
+}

@@ -1,0 +1,224 @@
+//! What left to one vendor since a time: buckets added up, with what a notification under Article 33 GDPR asks for.
+//!
+//! A pure function of buckets. Counts are by the hour and start with the hour of `since`; different subjects start
+//! with its hour too, or with its day where the day's sketches have been joined. Never more exact than it says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::bucket::{day_of, hour_of};
+use super::{Bucket, Distinct, STANDARD_ERROR, Seen};
+use crate::model::{UnixTime, VendorId};
+
+/// What left to one vendor.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Report {
+    /// The vendor's id.
+    pub vendor: String,
+    /// From when on: the hour of the time that was asked for.
+    pub since: String,
+    /// When the report was made.
+    pub until: String,
+    /// The first time that something left.
+    pub first: Option<String>,
+    /// The last time.
+    pub last: Option<String>,
+    /// Records that left.
+    pub records: u64,
+    /// Body bytes that left.
+    pub bytes: u64,
+    /// Different subjects, over all routes that name one.
+    pub subjects: Option<Approximate>,
+    /// Whether records left on routes that name no subject, whose people are in no number here.
+    pub subjects_incomplete: bool,
+    /// Route by route, the most records first.
+    pub routes: Vec<RouteLine>,
+}
+
+/// A number and the range in which it lies in 95 of 100 cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Approximate {
+    /// The best guess.
+    pub about: u64,
+    /// The lower end of the range.
+    pub at_least: u64,
+    /// The upper end.
+    pub at_most: u64,
+}
+
+/// What left on one route.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RouteLine {
+    /// `ingress` or `egress`.
+    pub direction: String,
+    /// The route as the contract writes it.
+    pub route: String,
+    /// Records.
+    pub records: u64,
+    /// Body bytes.
+    pub bytes: u64,
+    /// Different subjects, where the route names one.
+    pub subjects: Option<Approximate>,
+    /// The first time that something left.
+    pub first: String,
+    /// The last time.
+    pub last: String,
+    /// Treated fields, in the order of their names.
+    pub treated: Vec<FieldLine>,
+    /// The fields that could leave in clear; `None` is every field that no rule names.
+    pub clear: Option<Vec<String>>,
+}
+
+/// What left of one field.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FieldLine {
+    /// Where the value stood.
+    pub field: String,
+    /// How it was treated.
+    pub treatment: String,
+    /// What that makes of it for whoever has it.
+    pub left_as: &'static str,
+    /// How many values.
+    pub values: u64,
+}
+
+impl Report {
+    /// Adds up a vendor's buckets; those of others and those before `since` are left out, so a range that is too wide does
+    /// no harm. [`Bucket::keys`] names the range to read.
+    pub fn of(vendor: &VendorId, since: UnixTime, now: UnixTime, buckets: impl IntoIterator<Item = Bucket>) -> Self {
+        let mut routes: BTreeMap<(String, String), Sum> = BTreeMap::new();
+        for bucket in buckets.into_iter().filter(|bucket| bucket.vendor == vendor.as_str()) {
+            if day_of(bucket.hour) >= day_of(hour_of(since)) {
+                let name = (bucket.direction.clone(), bucket.route.clone());
+                routes.entry(name).or_default().add(bucket, hour_of(since));
+            }
+        }
+        routes.retain(|_, sum| !sum.is_empty());
+        let whole = routes.values().fold(Sum::default(), Sum::with);
+        let mut lines: Vec<_> =
+            routes.into_iter().map(|((direction, route), sum)| sum.line(direction, route)).collect();
+        lines.sort_by(|a, b| {
+            b.records.cmp(&a.records).then_with(|| (&a.direction, &a.route).cmp(&(&b.direction, &b.route)))
+        });
+        let hour = UnixTime::from_secs(hour_of(since).saturating_mul(3_600));
+        Self {
+            vendor: vendor.as_str().to_owned(),
+            since: hour.to_string(),
+            until: now.to_string(),
+            first: (!lines.is_empty()).then(|| time(whole.first_ms)),
+            last: (!lines.is_empty()).then(|| time(whole.last_ms)),
+            records: whole.records,
+            bytes: whole.bytes,
+            subjects: whole.seen.as_ref().map(approximate),
+            subjects_incomplete: lines.iter().any(|line| line.records > 0 && line.subjects.is_none()),
+            routes: lines,
+        }
+    }
+
+    /// The report as JSON, for machines.
+    ///
+    /// # Errors
+    /// None that a report can cause; the serialiser's type has them.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self)
+    }
+}
+
+/// What was added up of one route, or of all.
+#[derive(Debug, Default)]
+struct Sum {
+    records: u64,
+    bytes: u64,
+    first_ms: u64,
+    last_ms: u64,
+    seen: Option<Distinct>,
+    fields: BTreeMap<(String, String), u64>,
+    clear: BTreeSet<String>,
+    all_clear: bool,
+}
+
+impl Sum {
+    fn add(&mut self, bucket: Bucket, since_hour: u64) {
+        let within = bucket.hour >= since_hour;
+        let counts = match &bucket.subjects {
+            Seen::Nobody => None,
+            Seen::InHour(sketch) => within.then_some(sketch),
+            Seen::InDay(sketch) => Some(sketch),
+        };
+        self.see(counts);
+        if !within {
+            return;
+        }
+        self.count(bucket.records, bucket.bytes, bucket.first_ms, bucket.last_ms);
+        for line in bucket.fields {
+            *self.fields.entry((line.field, line.treatment)).or_default() += line.values;
+        }
+        // What could leave in clear at any time could leave: lists are joined, and one hour without a list opens all.
+        self.all_clear |= bucket.clear.is_none();
+        self.clear.extend(bucket.clear.into_iter().flatten());
+    }
+
+    fn with(mut self, other: &Self) -> Self {
+        self.see(other.seen.as_ref());
+        self.count(other.records, other.bytes, other.first_ms, other.last_ms);
+        self
+    }
+
+    fn see(&mut self, sketch: Option<&Distinct>) {
+        if let Some(sketch) = sketch {
+            self.seen.get_or_insert_default().merge(sketch);
+        }
+    }
+
+    fn count(&mut self, records: u64, bytes: u64, first_ms: u64, last_ms: u64) {
+        self.records += records;
+        self.bytes += bytes;
+        self.first_ms = if self.last_ms == 0 { first_ms } else { self.first_ms.min(first_ms) };
+        self.last_ms = self.last_ms.max(last_ms);
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.last_ms == 0
+    }
+
+    fn line(self, direction: String, route: String) -> RouteLine {
+        let field = |((field, treatment), values): ((String, String), u64)| FieldLine {
+            left_as: left_as(&treatment),
+            field,
+            treatment,
+            values,
+        };
+        RouteLine {
+            direction,
+            route,
+            records: self.records,
+            bytes: self.bytes,
+            subjects: self.seen.as_ref().map(approximate),
+            first: time(self.first_ms),
+            last: time(self.last_ms),
+            treated: self.fields.into_iter().map(field).collect(),
+            clear: (!self.all_clear).then(|| self.clear.into_iter().collect()),
+        }
+    }
+}
+
+fn approximate(sketch: &Distinct) -> Approximate {
+    let about = sketch.estimate();
+    let error = (about as f64 * 2.0 * STANDARD_ERROR) as u64;
+    Approximate { about, at_least: about - error, at_most: about + error }
+}
+
+fn time(ms: u64) -> String {
+    UnixTime::from_millis(ms).to_string()
+}
+
+/// What a treated value is to whoever has it. The words come from stored buckets: one of a later version is unknown.
+fn left_as(treatment: &str) -> &'static str {
+    match treatment {
+        "tokenize" | "encrypt_format" => "a pseudonym that only our keys turn back",
+        "hash" => "a pseudonym that nothing turns back",
+        "mask" => "a part of the value",
+        "generalize" => "a coarser value",
+        "redact" | "drop" => "nothing",
+        _ => "a value treated in a way that this version does not know",
+    }
+}

@@ -1,0 +1,60 @@
+//! Counts body bytes as they pass, and cuts at the budget.
+//!
+//! Never sends a part of a chunk: one that would exceed the budget is not sent at all.
+
+use super::gauge::Gauge;
+use super::overrun::Overrun;
+use crate::model::Moment;
+
+/// Counts the bytes of one body.
+#[derive(Debug, Clone)]
+pub struct ByteMeter {
+    gauge: Gauge,
+    overrun: Option<Overrun>,
+}
+
+impl ByteMeter {
+    pub(super) const fn new(gauge: Gauge) -> Self {
+        Self { gauge, overrun: None }
+    }
+
+    /// Charges a chunk that is about to be sent.
+    ///
+    /// # Errors
+    /// [`Overrun`]: the chunk must not be sent, and the body ends as aborted; every later chunk meets the same.
+    pub fn pass(&mut self, bytes: usize, now: Moment) -> Result<(), Overrun> {
+        if let Some(overrun) = self.overrun {
+            return Err(overrun);
+        }
+        match self.gauge.take(bytes as u64, now) {
+            Ok(_) => Ok(()),
+            Err(overrun) => {
+                self.overrun = Some(overrun);
+                Err(overrun)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meter::gauge::metered;
+    use crate::meter::overrun::Measure;
+    use crate::meter::{Over, Usage};
+    use crate::model::UnixTime;
+
+    #[test]
+    fn a_chunk_that_would_exceed_is_not_sent_and_ends_the_body() {
+        let now = Moment { wall: UnixTime::from_secs(1), monotonic_ns: 1 };
+        let (vendor, route) = (metered(100, Over::Sever), metered(1_000, Over::Refuse));
+        let gauge = Gauge { measure: Measure::Bytes, vendor: vendor.clone(), route: Some(route.clone()) };
+        let mut meter = ByteMeter::new(gauge.clone());
+        assert!(meter.pass(60, now).is_ok());
+        assert_eq!(meter.pass(41, now).map_err(|overrun| overrun.over), Err(Over::Sever));
+        assert!(meter.pass(1, now).is_err(), "after a hole nothing may follow");
+        assert!(ByteMeter::new(gauge).pass(40, now).is_ok(), "another body may use what is left");
+        assert_eq!(vendor.window.peek(now), Usage { used: 100, budget: 100 });
+        assert_eq!(route.window.peek(now).used, 100);
+    }
+}

@@ -1,0 +1,95 @@
+//! How many requests may be in flight at once, each from its permit to its body's last byte.
+//!
+//! Never queues: what finds no slot is refused.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The slots of one vendor or route.
+#[derive(Debug)]
+pub struct Slots {
+    limit: AtomicU32,
+    taken: AtomicU32,
+}
+
+/// A slot, free again when this is dropped: keep it with the body, not with the request.
+#[derive(Debug)]
+pub struct Slot(Arc<Slots>);
+
+impl Slots {
+    /// Slots that are all free.
+    pub fn new(limit: NonZeroU32) -> Arc<Self> {
+        Arc::new(Self { limit: AtomicU32::new(limit.get()), taken: AtomicU32::new(0) })
+    }
+
+    /// Takes a slot, if there is one.
+    pub fn take(self: &Arc<Self>) -> Option<Slot> {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let more = |taken: u32| (taken < limit).then(|| taken + 1);
+        self.taken.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more).ok()?;
+        Some(Slot(Arc::clone(self)))
+    }
+
+    /// Changes the limit. Where more are taken than that, none is free until enough have ended.
+    pub fn set_limit(&self, limit: NonZeroU32) {
+        self.limit.store(limit.get(), Ordering::Relaxed);
+    }
+
+    /// Slots that are taken.
+    pub fn taken(&self) -> u32 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// The part that is free, from 0 to 1.
+    pub fn remaining_ratio(&self) -> f64 {
+        let limit = self.limit.load(Ordering::Relaxed);
+        f64::from(limit.saturating_sub(self.taken())) / f64::from(limit.max(1))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_held_until_it_is_dropped() {
+        let slots = Slots::new(NonZeroU32::new(2).unwrap());
+        let (first, second) = (slots.take().unwrap(), slots.take().unwrap());
+        assert!(slots.take().is_none());
+        drop(first);
+        let third = slots.take().unwrap();
+        slots.set_limit(NonZeroU32::MIN);
+        drop(third);
+        assert!(slots.take().is_none(), "one is still held, and one is the limit now");
+        drop(second);
+        assert!(slots.take().is_some());
+        assert_eq!((slots.taken(), slots.remaining_ratio()), (0, 1.0));
+    }
+
+    #[test]
+    fn threads_never_hold_more_than_the_limit_together() {
+        let slots = Slots::new(NonZeroU32::new(3).unwrap());
+        let (held, most) = (AtomicU32::new(0), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..20_000 {
+                        if let Some(_slot) = slots.take() {
+                            most.fetch_max(held.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                            held.fetch_sub(1, Ordering::SeqCst);
+                        }
+                    }
+                });
+            }
+        });
+        assert!((1..=3).contains(&most.into_inner()));
+        assert_eq!(slots.taken(), 0);
+    }
+}

@@ -1,0 +1,258 @@
+//! All limits of one vendor and what is used of them: the one thing that a permit, a body and a reload ask.
+//!
+//! The vendor's budgets are shared by both directions and all routes; a route can have narrower ones of its own.
+//! A reload makes a new ledger of the old one, and what is used goes along.
+//!
+//! Never gives a budget back because the config was read again, or the gateway started again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::gauge::{self, Gauge, Metered};
+use super::overrun::{Measure, Overrun};
+use super::rate::{Decision, RateGate, Scope};
+use super::records::Guard;
+use super::subjects::Subjects;
+use super::{Budget, ByteMeter, Limits, RecordMeter, RouteLimits, Slot, Slots};
+use crate::model::{ClientId, Denial, Direction, Moment, Reason, SubjectKey};
+
+/// The limits of one vendor. Routes are asked by their place in the list that made it.
+#[derive(Debug)]
+pub struct Ledger {
+    pub(super) limits: Limits,
+    pub(super) rates: Arc<RateGate>,
+    slots: Arc<Slots>,
+    pub(super) records: Metered,
+    pub(super) bytes: Metered,
+    pub(super) subjects: Option<Arc<Subjects>>,
+    key: SubjectKey,
+    pub(super) routes: Box<[Route]>,
+}
+
+/// One route's own limits.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) settings: RouteLimits,
+    slots: Option<Arc<Slots>>,
+    pub(super) records: Option<Metered>,
+    pub(super) bytes: Option<Metered>,
+}
+
+/// What an admitted request holds: keep it with the body until its last byte.
+#[derive(Debug)]
+pub struct InFlight {
+    /// How the rates stood right after this request.
+    pub decision: Decision,
+    _slots: (Slot, Option<Slot>),
+}
+
+/// Part of each limit that is left, from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Remaining {
+    /// Requests in flight.
+    pub concurrency: f64,
+    /// Records.
+    pub records: f64,
+    /// Bytes.
+    pub bytes: f64,
+    /// Different subjects, where they are limited.
+    pub subjects: Option<f64>,
+}
+
+impl Ledger {
+    /// A ledger of which nothing is used. `key` hashes the subjects of this vendor.
+    pub fn new(limits: &Limits, routes: &[RouteLimits], key: SubjectKey) -> Self {
+        Self {
+            limits: limits.clone(),
+            rates: Arc::new(rates(limits, routes)),
+            slots: Slots::new(limits.concurrency_or_default()),
+            records: Metered::new(limits.records_or_default()),
+            bytes: Metered::new(limits.bytes_or_default()),
+            subjects: limits.subjects.map(|budget| Arc::new(Subjects::new(budget))),
+            key,
+            routes: routes.iter().map(Route::new).collect(),
+        }
+    }
+
+    /// The ledger after a reload. Call it when the reload is certain: budgets change at once, also for who is in flight.
+    ///
+    /// What is used goes along: always, and for routes by direction and text.
+    #[must_use]
+    pub fn renew(&self, limits: &Limits, routes: &[RouteLimits], key: SubjectKey, now: Moment) -> Self {
+        self.slots.set_limit(limits.concurrency_or_default());
+        let renew = |route: &RouteLimits| match self.place(route.direction, &route.route) {
+            Some(place) => self.routes[place].renew(route, now),
+            None => Route::new(route),
+        };
+        Self {
+            limits: limits.clone(),
+            rates: self.renew_rates(limits, routes, now),
+            slots: Arc::clone(&self.slots),
+            records: self.records.renew(limits.records_or_default(), now),
+            bytes: self.bytes.renew(limits.bytes_or_default(), now),
+            subjects: limits.subjects.map(|budget| renew_subjects(self.subjects.as_ref(), budget, now)),
+            key,
+            routes: routes.iter().map(renew).collect(),
+        }
+    }
+
+    /// The place of a route.
+    pub fn place(&self, direction: Direction, route: &str) -> Option<usize> {
+        self.routes.iter().position(|r| r.settings.direction == direction && &*r.settings.route == route)
+    }
+
+    /// Admits a request, or says why not. Free of charge when it does not: budgets are only asked, slots go back, and the
+    /// rates, which come last, spend all or nothing. `counts_records` is whether a body of this route is metered by
+    /// records: others are let through while the record budget is spent.
+    ///
+    /// # Errors
+    /// A [`Denial`] with the reason and, for what passes by itself, when to try again.
+    pub fn admit(
+        &self,
+        route: usize,
+        client: &ClientId,
+        counts_records: bool,
+        now: Moment,
+    ) -> Result<InFlight, Denial> {
+        self.ask(route, counts_records, now).map_err(|overrun| overrun.denial())?;
+        let slots = self.take_slots(route)?;
+        let decision = self.rates.check(route, client, now);
+        match decision.refused {
+            None => Ok(InFlight { decision, _slots: slots }),
+            Some((scope, wait)) => Err(Denial::new(Reason::RateLimited, rate_detail(scope)).retry_after(wait)),
+        }
+    }
+
+    /// Whether every budget that a body on this route falls under has room for one more.
+    ///
+    /// # Errors
+    /// The first [`Overrun`].
+    pub fn ask(&self, route: usize, counts_records: bool, now: Moment) -> Result<(), Overrun> {
+        gauge::ask(Measure::Bytes, &self.bytes, self.of_route(route, |r| r.bytes.as_ref()), now)?;
+        if !counts_records {
+            return Ok(());
+        }
+        gauge::ask(Measure::Records, &self.records, self.of_route(route, |r| r.records.as_ref()), now)?;
+        let Some(subjects) = &self.subjects else { return Ok(()) };
+        subjects.ask(now).map_err(|spent| Overrun::new(Measure::Subjects, false, subjects.over(), spent))
+    }
+
+    /// A meter for the records of one body, in either direction. `rules` is the number of its treatment rules.
+    pub fn record_meter(&self, route: usize, rules: usize, now: Moment) -> RecordMeter {
+        let guard = Guard { key: self.key.clone(), subjects: self.subjects.clone() };
+        let of_route = self.of_route(route, |r| r.records.as_ref()).cloned();
+        let gauge = Gauge { measure: Measure::Records, vendor: self.records.clone(), route: of_route };
+        RecordMeter::new(gauge, Some(guard), rules, now)
+    }
+
+    /// A meter for the bytes of one body, in either direction.
+    pub fn byte_meter(&self, route: usize) -> ByteMeter {
+        let of_route = self.of_route(route, |r| r.bytes.as_ref()).cloned();
+        ByteMeter::new(Gauge { measure: Measure::Bytes, vendor: self.bytes.clone(), route: of_route })
+    }
+
+    /// The vendor's rates, for the rate limit fields.
+    pub fn rates(&self) -> &RateGate {
+        &self.rates
+    }
+
+    /// Requests in flight.
+    pub fn in_flight(&self) -> u32 {
+        self.slots.taken()
+    }
+
+    /// What is left of the vendor's limits, for the metrics.
+    pub fn remaining(&self, now: Moment) -> Remaining {
+        Remaining {
+            concurrency: self.slots.remaining_ratio(),
+            records: self.records.window.remaining_ratio(now),
+            bytes: self.bytes.window.remaining_ratio(now),
+            subjects: self.subjects.as_ref().map(|subjects| subjects.remaining_ratio(now)),
+        }
+    }
+
+    fn take_slots(&self, route: usize) -> Result<(Slot, Option<Slot>), Denial> {
+        let full = |detail: &'static str| move || Denial::new(Reason::ConcurrencyExceeded, detail);
+        let vendor = self.slots.take().ok_or_else(full("the vendor's requests in flight are at their limit"))?;
+        let slots = self.of_route(route, |r| r.slots.as_ref());
+        let full = full("the route's requests in flight are at their limit");
+        let route = slots.map(|slots| slots.take().ok_or_else(full)).transpose()?;
+        Ok((vendor, route))
+    }
+
+    fn of_route<T>(&self, route: usize, limit: impl FnOnce(&Route) -> Option<&T>) -> Option<&T> {
+        self.routes.get(route).and_then(limit)
+    }
+
+    fn renew_rates(&self, limits: &Limits, routes: &[RouteLimits], now: Moment) -> Arc<RateGate> {
+        let name = |r: &RouteLimits| (r.direction, Arc::clone(&r.route), r.limits.requests);
+        let unchanged = limits.requests == self.limits.requests
+            && limits.client_requests == self.limits.client_requests
+            && routes.iter().map(name).eq(self.routes.iter().map(|r| name(&r.settings)));
+        if unchanged {
+            return Arc::clone(&self.rates);
+        }
+        let mut kept = self.rates.snapshot(now);
+        let owed = |r: &RouteLimits| self.place(r.direction, &r.route).map_or(0, |place| kept.routes_ns[place]);
+        kept.routes_ns = routes.iter().map(owed).collect();
+        let renewed = rates(limits, routes);
+        renewed.restore(&kept, Duration::ZERO, now);
+        Arc::new(renewed)
+    }
+}
+
+impl Route {
+    fn new(settings: &RouteLimits) -> Self {
+        Self {
+            settings: settings.clone(),
+            slots: settings.limits.concurrency.map(Slots::new),
+            records: settings.limits.records.map(Metered::new),
+            bytes: settings.limits.bytes.map(Metered::new),
+        }
+    }
+
+    fn renew(&self, settings: &RouteLimits, now: Moment) -> Self {
+        let slots = settings.limits.concurrency.map(|limit| match &self.slots {
+            Some(slots) => {
+                slots.set_limit(limit);
+                Arc::clone(slots)
+            }
+            None => Slots::new(limit),
+        });
+        Self {
+            settings: settings.clone(),
+            slots,
+            records: renew_budget(self.records.as_ref(), settings.limits.records, now),
+            bytes: renew_budget(self.bytes.as_ref(), settings.limits.bytes, now),
+        }
+    }
+}
+
+fn renew_budget(old: Option<&Metered>, budget: Option<Budget>, now: Moment) -> Option<Metered> {
+    budget.map(|budget| old.map_or_else(|| Metered::new(budget), |old| old.renew(budget, now)))
+}
+
+fn renew_subjects(old: Option<&Arc<Subjects>>, budget: Budget, now: Moment) -> Arc<Subjects> {
+    match old {
+        Some(old) if old.settings() == budget => Arc::clone(old),
+        Some(old) => {
+            let renewed = Subjects::new(budget);
+            renewed.restore(&old.snapshot(now), now);
+            Arc::new(renewed)
+        }
+        None => Arc::new(Subjects::new(budget)),
+    }
+}
+
+fn rates(limits: &Limits, routes: &[RouteLimits]) -> RateGate {
+    let of_routes: Vec<_> = routes.iter().map(|route| route.limits.requests).collect();
+    RateGate::new(limits.requests_or_default(), &of_routes, limits.client_requests)
+}
+
+const fn rate_detail(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Vendor => "the vendor's request rate is exceeded",
+        Scope::Route => "the route's request rate is exceeded",
+        Scope::Client => "the client's request rate is exceeded",
+    }
+}

@@ -1,0 +1,69 @@
+//! What a limit says when it is spent, and what follows from that.
+
+use std::time::Duration;
+
+use super::{Over, Spent};
+use crate::model::{Denial, Reason};
+
+/// Which budget was spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// Records.
+    Records,
+    /// Body bytes.
+    Bytes,
+    /// Different subjects.
+    Subjects,
+}
+
+impl Measure {
+    /// The word in config, metrics and the audit trail.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Records => "records",
+            Self::Bytes => "bytes",
+            Self::Subjects => "subjects",
+        }
+    }
+}
+
+/// A budget was overrun: nothing more may pass, and `over` says what else has to happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overrun {
+    /// Which budget.
+    pub measure: Measure,
+    /// Whether it is the route's own, or the vendor's.
+    pub of_route: bool,
+    /// What the contract asks for.
+    pub over: Over,
+    /// When there is room again.
+    pub retry_after: Duration,
+}
+
+impl Overrun {
+    pub(super) const fn new(measure: Measure, of_route: bool, over: Over, spent: Spent) -> Self {
+        Self { measure, of_route, over, retry_after: spent.retry_after }
+    }
+
+    /// The denial that a new request meets, and that the audit of a cut one names.
+    ///
+    /// The caller reads `records_exceeded` for subjects too: a guard that says its name helps who probes it.
+    pub fn denial(&self) -> Denial {
+        let reason = match self.measure {
+            Measure::Records | Measure::Subjects => Reason::RecordsExceeded,
+            Measure::Bytes => Reason::BytesExceeded,
+        };
+        Denial::new(reason, self.detail()).retry_after(self.retry_after)
+    }
+
+    const fn detail(&self) -> &'static str {
+        match (self.measure, self.of_route) {
+            (Measure::Records, false) => "the vendor's record budget is spent",
+            (Measure::Records, true) => "the route's record budget is spent",
+            (Measure::Bytes, false) => "the vendor's byte budget is spent",
+            (Measure::Bytes, true) => "the route's byte budget is spent",
+            (Measure::Subjects, false) => "the vendor's budget of different subjects is spent",
+            (Measure::Subjects, true) => "the route's budget of different subjects is spent",
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Counts records as they pass, and cuts at the budget: record N+1 never leaves.
+//!
+//! One meter watches one body. While it is far from the budget it takes records from the windows by the handful and
+//! gives back what one feed did not use, so that most records cost no atomic operation; near the budget it takes
+//! them one by one. The windows are exact across all bodies of a vendor together.
+//!
+//! Never lets a record pass that was not granted. Where others spend the rest of a budget during one feed, this body
+//! may hold up to a handful that it then gives back: they count as used for that long.
+
+use std::sync::Arc;
+
+use super::gauge::{Gauge, Grant};
+use super::overrun::{Measure, Overrun};
+use super::subjects::Subjects;
+use crate::model::{Moment, SubjectHash, SubjectKey};
+use crate::pii::{Cut, Watch};
+
+/// Records that are taken at once when far from the budget.
+const HANDFUL: u64 = 32;
+/// A budget is far from spent with so many handfuls left.
+const FAR: u64 = 64 * HANDFUL;
+
+/// Watches one body.
+pub struct RecordMeter {
+    gauge: Gauge,
+    guard: Option<Guard>,
+    now: Moment,
+    /// Records granted and not yet passed; none between two feeds.
+    held: u64,
+    grant: Option<Grant>,
+    records: u64,
+    treated: Box<[u64]>,
+    on_subject: Option<OnSubject>,
+    overrun: Option<Overrun>,
+}
+
+/// What is told of each record's subject, such as the exposure ledger.
+pub type OnSubject = Box<dyn FnMut(SubjectHash) + Send>;
+
+/// The subjects of a vendor: how their identifiers are hashed, and how many different ones may pass.
+#[derive(Debug, Clone)]
+pub(super) struct Guard {
+    pub(super) key: SubjectKey,
+    pub(super) subjects: Option<Arc<Subjects>>,
+}
+
+impl RecordMeter {
+    pub(super) fn new(gauge: Gauge, guard: Option<Guard>, rules: usize, now: Moment) -> Self {
+        Self {
+            gauge,
+            guard,
+            now,
+            held: 0,
+            grant: None,
+            records: 0,
+            treated: vec![0; rules].into(),
+            on_subject: None,
+            overrun: None,
+        }
+    }
+
+    /// Has each subject's hash told to `told`.
+    #[must_use]
+    pub fn telling(mut self, told: OnSubject) -> Self {
+        self.on_subject = Some(told);
+        self
+    }
+
+    /// Begins a feed: what follows happens at `now`.
+    pub fn begin(&mut self, now: Moment) {
+        self.settle();
+        self.now = now;
+    }
+
+    /// Ends a feed: gives back what was granted and did not pass.
+    pub fn settle(&mut self) {
+        if let Some(grant) = self.grant.take().filter(|_| self.held > 0) {
+            self.gauge.give_back(grant, self.held);
+        }
+        self.held = 0;
+    }
+
+    /// Why records were cut; set with the first [`Cut`], and what the contract then asks for.
+    pub const fn overrun(&self) -> Option<Overrun> {
+        self.overrun
+    }
+
+    /// The records and, rule by rule, the treated values since the last call.
+    pub fn drain(&mut self, mut treated: impl FnMut(usize, u64)) -> u64 {
+        for (rule, count) in self.treated.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
+            treated(rule, std::mem::take(count));
+        }
+        std::mem::take(&mut self.records)
+    }
+
+    /// Takes more records, as many as is fair.
+    fn refill(&mut self) -> Result<(), Cut> {
+        if self.overrun.is_some() {
+            return Err(Cut);
+        }
+        let handful = if self.gauge.remaining(self.now) >= FAR { HANDFUL } else { 1 };
+        let grant = match self.gauge.take(handful, self.now) {
+            Err(_) if handful > 1 => self.gauge.take(1, self.now).map(|grant| (grant, 1)),
+            other => other.map(|grant| (grant, handful)),
+        };
+        match grant {
+            Ok((grant, count)) => {
+                (self.grant, self.held) = (Some(grant), count);
+                Ok(())
+            }
+            Err(overrun) => self.cut(overrun),
+        }
+    }
+
+    fn cut(&mut self, overrun: Overrun) -> Result<(), Cut> {
+        self.overrun.get_or_insert(overrun);
+        Err(Cut)
+    }
+}
+
+impl Watch for RecordMeter {
+    fn record(&mut self) -> Result<(), Cut> {
+        if self.held == 0 || self.overrun.is_some() {
+            self.refill()?;
+        }
+        self.held -= 1;
+        self.records += 1;
+        Ok(())
+    }
+
+    fn treated(&mut self, rule: usize) {
+        if let Some(count) = self.treated.get_mut(rule) {
+            *count += 1;
+        }
+    }
+
+    /// A subject beyond the budget of different ones cuts before the next record: its own is already on its way.
+    fn subject(&mut self, value: &[u8]) {
+        let Some(guard) = &self.guard else { return };
+        let subject = guard.key.hash(value);
+        if let Some(told) = &mut self.on_subject {
+            told(subject);
+        }
+        let Some(subjects) = &guard.subjects else { return };
+        if let Err(spent) = subjects.see(subject, self.now) {
+            let overrun = Overrun::new(Measure::Subjects, false, subjects.over(), spent);
+            self.overrun.get_or_insert(overrun);
+        }
+    }
+}
+
+impl Drop for RecordMeter {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+impl std::fmt::Debug for RecordMeter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecordMeter")
+            .field("gauge", &self.gauge)
+            .field("records", &self.records)
+            .field("overrun", &self.overrun)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::meter::gauge::{Metered, metered};
+    use crate::meter::{Budget, Over};
+    use crate::model::{Secret, UnixTime};
+
+    fn gauge(vendor: Metered, route: Option<Metered>) -> Gauge {
+        Gauge { measure: Measure::Records, vendor, route }
+    }
+
+    fn at(ms: u64) -> Moment {
+        Moment { wall: UnixTime::from_millis(ms), monotonic_ns: ms * 1_000_000 }
+    }
+
+    /// How many records of `wanted` pass in feeds of `feed` records.
+    fn pass(meter: &mut RecordMeter, wanted: u64, feed: u64) -> u64 {
+        let passed = |i: &u64| {
+            if i.is_multiple_of(feed) {
+                meter.begin(at(1 + i / 1_000));
+            }
+            meter.record().is_ok()
+        };
+        (0..wanted).filter(passed).count() as u64
+    }
+
+    #[test]
+    fn record_n_plus_1_never_passes_whatever_the_feeds() {
+        for feed in [1, 3, 31, 32, 33, 1_000, 100_000] {
+            let (vendor, route) = (metered(50_000, Over::Kill), metered(60_000, Over::Refuse));
+            let mut meter = RecordMeter::new(gauge(vendor.clone(), Some(route.clone())), None, 0, at(0));
+            assert_eq!(pass(&mut meter, 70_000, feed), 50_000);
+            let overrun = meter.overrun().unwrap();
+            assert_eq!((overrun.over, overrun.of_route, overrun.measure), (Over::Kill, false, Measure::Records));
+            assert_eq!(meter.drain(|_, _| ()), 50_000);
+            drop(meter);
+            assert_eq!(route.window.peek(at(71)).used, 50_000, "what was refused costs nothing anywhere");
+        }
+    }
+
+    #[test]
+    fn a_route_cuts_before_its_vendor() {
+        let (vendor, route) = (metered(50_000, Over::Kill), metered(7, Over::Sever));
+        let mut meter = RecordMeter::new(gauge(vendor.clone(), Some(route)), None, 0, at(0));
+        assert_eq!(pass(&mut meter, 100, 10), 7);
+        assert_eq!(meter.overrun().map(|overrun| (overrun.of_route, overrun.over)), Some((true, Over::Sever)));
+        assert_eq!(vendor.window.peek(at(1)).used, 7);
+    }
+
+    #[test]
+    fn what_is_not_used_goes_back_at_the_end_of_a_feed_and_on_drop() {
+        let vendor = metered(50_000, Over::Refuse);
+        let mut meter = RecordMeter::new(gauge(vendor.clone(), None), None, 0, at(0));
+        meter.record().unwrap();
+        assert_eq!(vendor.window.peek(at(1)).used, HANDFUL);
+        meter.settle();
+        assert_eq!(vendor.window.peek(at(1)).used, 1);
+        meter.record().unwrap();
+        drop(meter);
+        assert_eq!(vendor.window.peek(at(1)).used, 2);
+    }
+
+    #[test]
+    fn concurrent_bodies_get_exactly_the_budget_together() {
+        let vendor = metered(50_000, Over::Sever);
+        let run = || {
+            let mut meter = RecordMeter::new(gauge(vendor.clone(), None), None, 0, at(0));
+            pass(&mut meter, 40_000, 77)
+        };
+        let passed: u64 = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(passed, 50_000);
+    }
+
+    #[test]
+    fn subjects_are_told_hashed_and_cut_before_the_next_record() {
+        let budget =
+            Budget { budget: NonZeroU64::new(3).unwrap(), window: Duration::from_secs(3600), over: Over::Kill };
+        let guard =
+            Guard { key: SubjectKey::new(Secret::new([1; 32])), subjects: Some(Arc::new(Subjects::new(budget))) };
+        let (send, told) = std::sync::mpsc::channel();
+        let mut meter = RecordMeter::new(gauge(metered(100, Over::Refuse), None), Some(guard), 2, at(0))
+            .telling(Box::new(move |subject| send.send(subject).unwrap()));
+        let mut passed = 0;
+        for name in ["a", "b", "a", "c", "d", "e", "a"] {
+            passed += u64::from(meter.record().is_ok());
+            meter.subject(name.as_bytes());
+            meter.treated(1);
+            meter.treated(9);
+        }
+        assert_eq!(passed, 5, "the fourth subject's record passes, the one after it does not");
+        assert_eq!(
+            meter.overrun().map(|overrun| (overrun.measure, overrun.over)),
+            Some((Measure::Subjects, Over::Kill))
+        );
+        let hashes: std::collections::HashSet<_> = told.try_iter().collect();
+        assert_eq!(hashes.len(), 5);
+        let mut treated = Vec::new();
+        assert_eq!(meter.drain(|rule, count| treated.push((rule, count))), 5);
+        assert_eq!(treated, [(1, 7)]);
+    }
+}

@@ -1,0 +1,274 @@
+//! The enumeration guard: how many different subjects passed in a sliding window, for scrapers who stay under the rate.
+//!
+//! A sketch of places, each with the slot of time in which a subject that hashes to it was last seen. The number of
+//! live places tells the number of subjects (linear counting). The standard error is under 0.6 % at the budget;
+//! below some hundred subjects it is under one subject. A subject counts for one window after it was last seen, and up
+//! to 1/64 of the window longer. Memory is 64 KiB to 1 MiB, by the budget.
+//!
+//! Never keeps a subject, nor its hash: a place is 14 to 18 bits of a keyed hash.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{Budget, Over, Spent, nanos};
+use crate::bounds;
+use crate::model::{Moment, SubjectHash, UnixTime};
+
+/// Slots that make up a window.
+const SLOTS: u32 = 64;
+/// Shortest slot, so that their number fits 32 bits for thirteen years.
+const SLOT_NS_MIN: u64 = 100_000_000;
+/// The age of a place that nobody hashed to.
+const EMPTY: u8 = u8::MAX;
+
+/// A budget of different subjects.
+#[derive(Debug)]
+pub struct Subjects {
+    settings: Budget,
+    slot_ns: u64,
+    /// Only one subject of 2^`sampled_bits` is followed: none is left out up to half a million.
+    sampled_bits: u32,
+    /// The slot in which each place was last hit; 0 is never.
+    places: Box<[AtomicU32]>,
+    /// Live places at which the budget is spent.
+    full: u32,
+    live: AtomicU32,
+    head: AtomicU32,
+    turn: Mutex<()>,
+}
+
+/// What survives a restart.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SubjectsSnapshot {
+    /// When it was taken, in milliseconds since the epoch.
+    pub taken_ms: u64,
+    /// The length of a slot, in nanoseconds.
+    pub slot_ns: u64,
+    /// Slots since each place was last hit, 255 for never.
+    pub ages: Vec<u8>,
+}
+
+impl Subjects {
+    /// A guard that has seen nobody.
+    pub fn new(settings: Budget) -> Self {
+        let budget = settings.budget.get();
+        let wanted = usize::try_from(budget.saturating_mul(2)).unwrap_or(usize::MAX);
+        let most = bounds::SUBJECT_PLACES_MAX;
+        let places =
+            wanted.clamp(bounds::SUBJECT_PLACES_MIN, most).checked_next_power_of_two().unwrap_or(most).min(most);
+        let sampled_bits = (0..63).find(|bits| budget >> bits <= 2 * most as u64).unwrap_or(63);
+        let load = (budget >> sampled_bits) as f64 / places as f64;
+        Self {
+            settings,
+            slot_ns: nanos(settings.window).div_ceil(u64::from(SLOTS)).max(SLOT_NS_MIN),
+            sampled_bits,
+            places: (0..places).map(|_| AtomicU32::new(0)).collect(),
+            full: ((1.0 - (-load).exp()) * places as f64).round().max(1.0) as u32,
+            live: AtomicU32::new(0),
+            head: AtomicU32::new(0),
+            turn: Mutex::new(()),
+        }
+    }
+
+    /// What an overrun does.
+    pub const fn over(&self) -> Over {
+        self.settings.over
+    }
+
+    /// The settings that this guard was made with.
+    pub const fn settings(&self) -> Budget {
+        self.settings
+    }
+
+    /// Counts a subject, unless it is a new one and the budget is spent.
+    ///
+    /// A new one whose place is live already is taken for known: what ends a scrape is the first refusal.
+    ///
+    /// # Errors
+    /// [`Spent`]; the subject was not counted then.
+    pub fn see(&self, subject: SubjectHash, now: Moment) -> Result<(), Spent> {
+        let head = self.turn_to(now);
+        let bits = subject.bits();
+        if bits & ((1 << self.sampled_bits) - 1) != 0 {
+            return if self.is_spent() { Err(self.spent(now)) } else { Ok(()) };
+        }
+        let place = &self.places[(((bits >> 32) * self.places.len() as u64) >> 32) as usize];
+        let last = place.load(Ordering::Relaxed);
+        if last == head {
+            return Ok(());
+        }
+        if !is_live(last, head) {
+            let more = |live: u32| (live < self.full).then(|| live + 1);
+            self.live.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more).map_err(|_| self.spent(now))?;
+        }
+        let before = place.fetch_max(head, Ordering::AcqRel);
+        if !is_live(last, head) && is_live(before, head) {
+            // Another thread was first with the same place.
+            self.live.fetch_sub(1, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    /// Whether a new subject would still be let through.
+    ///
+    /// # Errors
+    /// [`Spent`] when not.
+    pub fn ask(&self, now: Moment) -> Result<(), Spent> {
+        self.turn_to(now);
+        if self.is_spent() { Err(self.spent(now)) } else { Ok(()) }
+    }
+
+    /// About how many different subjects passed in the window.
+    pub fn estimate(&self, now: Moment) -> u64 {
+        self.turn_to(now);
+        let places = self.places.len() as f64;
+        let free = places - f64::from(self.live.load(Ordering::Relaxed));
+        let sampled = places * (places / free.max(0.5)).ln();
+        (sampled * (1u64 << self.sampled_bits) as f64).round() as u64
+    }
+
+    /// The part of the budget that is left, from 0 to 1.
+    pub fn remaining_ratio(&self, now: Moment) -> f64 {
+        (1.0 - self.estimate(now) as f64 / self.settings.budget.get() as f64).clamp(0.0, 1.0)
+    }
+
+    /// What must be kept for [`Subjects::restore`].
+    pub fn snapshot(&self, now: Moment) -> SubjectsSnapshot {
+        let head = self.turn_to(now);
+        let age = |place: &AtomicU32| {
+            let last = place.load(Ordering::Relaxed);
+            if is_live(last, head) { u8::try_from(head.saturating_sub(last)).unwrap_or(EMPTY) } else { EMPTY }
+        };
+        let ages = self.places.iter().map(age).collect();
+        SubjectsSnapshot { taken_ms: now.wall.as_millis(), slot_ns: self.slot_ns, ages }
+    }
+
+    /// Takes up what an earlier run had seen. Of another number of places, each is put where its subjects would be now.
+    pub fn restore(&self, snapshot: &SubjectsSnapshot, now: Moment) {
+        let away = nanos(now.wall.since(UnixTime::from_millis(snapshot.taken_ms))).saturating_sub(1_000_000);
+        let head = self.turn_to(now);
+        for (index, age) in snapshot.ages.iter().enumerate().filter(|(_, age)| **age != EMPTY) {
+            let ago_ns = u64::from(*age).saturating_mul(snapshot.slot_ns).saturating_add(away);
+            let slots_ago = u32::try_from(ago_ns / self.slot_ns).unwrap_or(u32::MAX);
+            if slots_ago <= SLOTS {
+                let place = &self.places[index * self.places.len() / snapshot.ages.len()];
+                place.fetch_max(head.saturating_sub(slots_ago), Ordering::AcqRel);
+            }
+        }
+        self.recount(head);
+    }
+
+    fn is_spent(&self) -> bool {
+        self.live.load(Ordering::Relaxed) >= self.full
+    }
+
+    fn turn_to(&self, now: Moment) -> u32 {
+        // Numbered a window ahead of the clock, so that restored places have room before its zero, and 0 is never.
+        let slot = u32::try_from(now.monotonic_ns / self.slot_ns).unwrap_or(u32::MAX).saturating_add(SLOTS + 2);
+        let head = self.head.load(Ordering::Acquire);
+        if slot <= head { head } else { self.turn_slowly(slot) }
+    }
+
+    #[cold]
+    fn turn_slowly(&self, slot: u32) -> u32 {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = self.head.fetch_max(slot, Ordering::AcqRel);
+        if head < slot {
+            self.recount(slot);
+        }
+        head.max(slot)
+    }
+
+    /// Counts the live places anew, once a slot. One that is hit meanwhile may count twice, or not, until the next time.
+    fn recount(&self, head: u32) {
+        let live = self.places.iter().filter(|place| is_live(place.load(Ordering::Relaxed), head)).count();
+        self.live.store(u32::try_from(live).unwrap_or(u32::MAX), Ordering::Release);
+    }
+
+    #[cold]
+    fn spent(&self, now: Moment) -> Spent {
+        let head = self.head.load(Ordering::Acquire);
+        let lasts = self.places.iter().map(|place| place.load(Ordering::Relaxed)).filter(|last| is_live(*last, head));
+        let frees = lasts.min().unwrap_or(head) + SLOTS + 1;
+        let at_ns = u64::from(frees - (SLOTS + 2)).saturating_mul(self.slot_ns);
+        Spent { retry_after: Duration::from_nanos(at_ns.saturating_sub(now.monotonic_ns).max(1)) }
+    }
+}
+
+const fn is_live(last: u32, head: u32) -> bool {
+    last != 0 && last.saturating_add(SLOTS) >= head
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use super::*;
+    use crate::model::{Secret, SubjectKey};
+
+    const HOUR_NS: u64 = 3_600_000_000_000;
+
+    fn guard(budget: u64) -> Subjects {
+        let budget = NonZeroU64::new(budget).unwrap();
+        Subjects::new(Budget { budget, window: Duration::from_secs(3600), over: Over::Kill })
+    }
+
+    fn at(ns: u64) -> Moment {
+        Moment { wall: UnixTime::from_millis(1_000 + ns / 1_000_000), monotonic_ns: ns }
+    }
+
+    fn subject(i: u64) -> SubjectHash {
+        SubjectKey::new(Secret::new([7; 32])).hash(&i.to_le_bytes())
+    }
+
+    /// How many of `subjects`, one a microsecond from `ns` on, are let through before the first that is not.
+    fn passed(guard: &Subjects, subjects: std::ops::Range<u64>, ns: u64) -> u64 {
+        subjects.take_while(|i| guard.see(subject(*i), at(ns + i * 1_000)).is_ok()).count() as u64
+    }
+
+    #[test]
+    fn the_cut_is_within_three_standard_errors_of_the_budget() {
+        for (budget, error) in [(10, 0.3), (100, 0.03), (5_000, 0.018), (40_000, 0.018), (700_000, 0.018)] {
+            let passed = passed(&guard(budget), 0..budget * 3 / 2, 0) as f64;
+            assert!((passed - budget as f64).abs() <= error * budget as f64, "{passed} of {budget}");
+        }
+    }
+
+    #[test]
+    fn those_seen_before_pass_and_count_once() {
+        let guard = guard(5_000);
+        for round in 0..5 {
+            assert_eq!(passed(&guard, 0..4_000, round * HOUR_NS / 10), 4_000);
+        }
+        let estimate = guard.estimate(at(HOUR_NS / 2));
+        assert!(estimate.abs_diff(4_000) < 72, "{estimate}");
+        assert!(guard.remaining_ratio(at(HOUR_NS / 2)) < 0.22);
+    }
+
+    #[test]
+    fn a_window_later_there_is_room_and_the_refusal_says_when() {
+        let guard = guard(1_000);
+        passed(&guard, 0..2_000, HOUR_NS / 2);
+        let spent = guard.ask(at(HOUR_NS)).unwrap_err();
+        let room_ns = HOUR_NS + nanos(spent.retry_after);
+        assert!(guard.ask(at(room_ns - 1)).is_err());
+        assert!(guard.ask(at(room_ns)).is_ok());
+        assert!(room_ns > HOUR_NS / 2 + HOUR_NS && room_ns < HOUR_NS / 2 + HOUR_NS + HOUR_NS / 32);
+        assert_eq!(guard.estimate(at(room_ns + HOUR_NS)), 0);
+    }
+
+    #[test]
+    fn neither_a_restart_nor_another_size_forgets() {
+        let before = guard(6_000);
+        passed(&before, 0..5_000, 0);
+        let kept = before.snapshot(at(HOUR_NS / 4));
+        for budget in [6_000, 20_000] {
+            let after = guard(budget);
+            after.restore(&kept, Moment { monotonic_ns: 0, ..at(HOUR_NS / 2) });
+            let estimate = after.estimate(at(1));
+            assert!(estimate.abs_diff(5_000) < 600, "{estimate}");
+            assert_eq!(after.estimate(at(HOUR_NS * 3 / 4)), 0, "what was seen before counts no longer than a window");
+        }
+    }
+}
