@@ -19,6 +19,8 @@ mod jwk;
 mod jwt;
 mod keyset;
 mod marks;
+#[cfg(test)]
+mod published;
 mod refresh;
 mod replay;
 mod revocation;

@@ -193,8 +193,8 @@ impl Directory {
         let rejected = |flaw| Rejected::new(flaw, Some(vendor.index));
         vendor.accepts(token).map_err(rejected)?;
         let (keys, generation) = vendor.ring.usable(now).map_err(|flaw| vendor.reject_for_keys(flaw, token, now))?;
-        let key = keys.verify(token).map_err(|flaw| vendor.reject_for_keys(flaw, token, now))?;
-        let claims = claims::read(&token.payload, &vendor.settings.audience, token.header.key_id.clone());
+        let key = keys.verify(&token.signed).map_err(|flaw| vendor.reject_for_keys(flaw, token, now))?;
+        let claims = claims::read(&token.payload, &vendor.settings.audience, token.signed.header.key_id.clone());
         let claims = claims.map_err(rejected)?;
         Ok(vendor.verified(claims, Basis::Key { key, generation: AtomicU64::new(generation) }, named))
     }
@@ -236,12 +236,12 @@ impl<'a> Request<'a> {
 impl Vendor {
     /// Whether the contract takes this kind of token at all.
     fn accepts(&self, token: &Unverified<'_>) -> Result<(), Flaw> {
-        match token.header.typ {
+        match token.signed.header.typ {
             Type::AccessToken => {}
             Type::PlainJwt | Type::Absent if self.settings.accept_plain_jwt => {}
             Type::PlainJwt | Type::Absent | Type::DpopProof => return Err(Flaw::TypeRefused),
         }
-        let listed = self.settings.algorithms.contains(&token.header.algorithm);
+        let listed = self.settings.algorithms.contains(&token.signed.header.algorithm);
         if listed { Ok(()) } else { Err(Flaw::AlgorithmNotInContract) }
     }
 
@@ -249,7 +249,7 @@ impl Vendor {
     fn reject_for_keys(&self, flaw: Flaw, token: &Unverified<'_>, now: Moment) -> Rejected {
         let worth_a_fetch = match flaw {
             Flaw::NoKeys | Flaw::KeyUnknown => true,
-            Flaw::SignatureWrong => token.header.key_id.is_none(),
+            Flaw::SignatureWrong => token.signed.header.key_id.is_none(),
             _ => false,
         };
         let wait = if worth_a_fetch { self.ring.want(now).map(|wait| Wait(Waiting::Keys(wait))) } else { None };

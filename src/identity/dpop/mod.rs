@@ -14,7 +14,7 @@ use super::credentials::{Credentials, Presented, Scheme};
 use super::flaw::Flaw;
 use super::json::Object;
 use super::jwk;
-use super::jwt::{self, Type, Unverified, decode_digest};
+use super::jwt::{self, Signed, Type, decode_digest};
 use super::replay::Replays;
 
 /// What a proof must be about.
@@ -30,7 +30,7 @@ pub(super) struct Expected<'a> {
 pub(super) fn check(expected: &Expected<'_>, replays: &Replays, cache: &TokenCache) -> Result<(), Flaw> {
     let text = header(expected)?;
     let proof = jwt::read_proof(text).map_err(|_| Flaw::ProofMalformed)?;
-    verify(&proof, expected.key_thumbprint)?;
+    verify(&proof.signed, expected.key_thumbprint)?;
     check_target(&proof.payload, expected)?;
     check_time(&proof.payload, expected.now)?;
     let id = member(&proof.payload, "jti")?;
@@ -51,12 +51,12 @@ fn header<'a>(expected: &Expected<'a>) -> Result<&'a str, Flaw> {
     if text.len() > TOKEN_BYTES_MAX { Err(Flaw::ProofMalformed) } else { Ok(text) }
 }
 
-fn verify(proof: &Unverified<'_>, thumbprint: &[u8; 32]) -> Result<(), Flaw> {
+fn verify(proof: &Signed<'_>, thumbprint: &[u8; 32]) -> Result<(), Flaw> {
     let jwk = proof.header.jwk.as_ref().filter(|_| proof.header.typ == Type::DpopProof).ok_or(Flaw::ProofMalformed)?;
     let keys = jwk::read(jwk).map_err(|_| Flaw::ProofMalformed)?;
     let fits = |key: &&jwk::VerificationKey| key.algorithm == proof.header.algorithm && key.thumbprint == *thumbprint;
     let key = keys.iter().find(fits).ok_or(Flaw::ProofWrong)?;
-    key.verify(proof.signed, &proof.signature).map_err(|_| Flaw::ProofWrong)
+    key.verify(proof.message, &proof.signature).map_err(|_| Flaw::ProofWrong)
 }
 
 fn check_target(payload: &Object, expected: &Expected<'_>) -> Result<(), Flaw> {
