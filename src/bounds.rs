@@ -25,6 +25,68 @@ pub const HEAD_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Largest token: more is an attack or a mistake (RFC 8725 gives no figure; peers use 4 to 16 KiB).
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// Deepest nesting in a token, key set or issuer's answer: real ones use four levels.
+pub const IDENTITY_JSON_DEPTH_MAX: usize = 16;
+/// Most members of one object there: more than any issuer's metadata has, few enough to compare each with each.
+pub const IDENTITY_JSON_MEMBERS_MAX: usize = 128;
+/// Longest `kid`: a thumbprint in base64url is 43 bytes, a SHA-512 in hex 128.
+pub const KEY_ID_BYTES_MAX: usize = 256;
+/// Most scopes in one token.
+pub const SCOPES_MAX: usize = 256;
+/// Shortest RSA modulus (RFC 7518 section 3.3).
+pub const RSA_BITS_MIN: usize = 2048;
+/// Longest RSA modulus: what the cryptographic library verifies.
+pub const RSA_BITS_MAX: usize = 8192;
+/// Most keys in a key set: rotation needs two or three, a large issuer publishes a dozen.
+pub const KEYS_MAX: usize = 64;
+/// Keys tried for a token that names none: each costs a signature check that a stranger can order.
+pub const KEYS_WITHOUT_ID_TRIED_MAX: usize = 4;
+/// Largest key set, issuer's metadata or introspection answer: 64 RSA keys with certificates are about 200 KiB.
+pub const ISSUER_ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// Time for one question to an issuer, unless the config says otherwise.
+pub const ISSUER_DEADLINE: Duration = Duration::from_secs(5);
+/// How long the last good keys outlive their issuer, unless the config says otherwise: a night and a day.
+pub const KEYS_HARD_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Shortest time between two fetches for an unknown `kid`, unless the config says otherwise.
+pub const KEYS_COOLDOWN: Duration = Duration::from_secs(30);
+/// Shortest time between two scheduled fetches, whatever an issuer's `Cache-Control` says.
+pub const KEYS_REFRESH_MIN: Duration = Duration::from_secs(30);
+/// How often a key, secret or revocation list file is looked at.
+pub const FILE_POLL: Duration = Duration::from_secs(2);
+/// How long an address learnt from an issuer's metadata is used.
+pub const DISCOVERY_AGE: Duration = Duration::from_secs(3600);
+/// Most requests that wait for one issuer at once: the rest are refused at once, so that waiting costs bounded memory.
+pub const ISSUER_WAITERS_MAX: usize = 256;
+/// Most signing keys whose first sight is remembered.
+pub const KEY_SIGHTS_MAX: usize = 16 * 1024;
+/// Points in time kept for each client to tell how long each of its older tokens still passes.
+pub const SUPERSEDED_STEPS_MAX: usize = 9;
+/// Most alternative names in a client certificate.
+pub const CERTIFICATE_NAMES_MAX: usize = 64;
+/// How long a certificate's chain and revocation are taken as judged.
+pub const CERTIFICATE_RECHECK: Duration = Duration::from_secs(60);
+/// How far a webhook's timestamp may be from our clock, unless the config says otherwise.
+pub const WEBHOOK_TOLERANCE: Duration = Duration::from_secs(300);
+/// How far a DPoP proof's `iat` may be from our clock: RFC 9449 section 11.1 asks for seconds or minutes.
+pub const DPOP_WINDOW: Duration = Duration::from_secs(60);
+/// Most proofs or messages that one vendor may use within one window.
+pub const REPLAYS_MAX: usize = 64 * 1024;
+/// Largest answer about one opaque token: claims of a token, as JSON instead of base64url.
+pub const INTROSPECTION_BYTES_MAX: usize = 16 * 1024;
+/// Most bytes of answers about opaque tokens that are remembered for one issuer.
+pub const INTROSPECTION_CACHE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Most questions about opaque tokens to one issuer in a second: a flood of random ones must not become a flood there.
+pub const INTROSPECTIONS_PER_SECOND_MAX: u64 = 100;
+/// How long a token about which the issuer did not answer is not asked about again.
+pub const INTROSPECTION_RETRY: Duration = Duration::from_secs(1);
+/// Longest id of a webhook message.
+pub const WEBHOOK_ID_BYTES_MAX: usize = 256;
+/// Most signatures that one webhook message may carry: two secrets at the sender, and room.
+pub const WEBHOOK_SIGNATURES_MAX: usize = 8;
+/// Largest file of a secret.
+pub const SECRET_BYTES_MAX: usize = 4 * 1024;
+/// Most bytes of verified tokens that are remembered.
+pub const TOKEN_CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 // pii
 
@@ -98,6 +160,8 @@ pub const JWKS_REFRESH: Duration = Duration::from_secs(300);
 pub const CLOCK_SKEW: Duration = Duration::from_secs(30);
 /// Most clock skew that a contract may grant: more would undo short lifetimes.
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(300);
+/// Shortest time between two fetches of a JWKS that a contract may ask for: an issuer is not to be flooded.
+pub const JWKS_REFRESH_MIN: Duration = Duration::from_secs(1);
 /// Longest time between two fetches of a JWKS: beyond a day a withdrawn key would pass for too long.
 pub const JWKS_REFRESH_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Longest lifetime of a token whose contract names none.

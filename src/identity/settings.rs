@@ -3,9 +3,70 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::bounds;
 use crate::model::ClientId;
 
-/// A contract's `identity:` section.
+use super::SubjectAltName;
+
+/// How a vendor proves who it is: a contract's `identity:` section, in one of its three forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// By tokens of an issuer.
+    Token(Box<Settings>),
+    /// By the client certificate of its connections alone.
+    Certificate(CertificateSettings),
+    /// By signatures over the bodies that it sends.
+    Webhook(WebhookSettings),
+}
+
+impl From<Settings> for Identity {
+    fn from(settings: Settings) -> Self {
+        Self::Token(Box::new(settings))
+    }
+}
+
+/// `identity: { certificate: … }`: a vendor known by its client certificate alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateSettings {
+    /// The name that the certificate must have been issued for.
+    pub subject_alt_name: SubjectAltName,
+    /// PEM file of the authorities that may issue it. Without it any authority that the listener trusts may name this
+    /// vendor: needed wherever the listener trusts more than one.
+    pub ca_file: Option<PathBuf>,
+    /// PEM files of revocation lists, read again when they change; needs `ca_file`. A list that is missing or past its
+    /// next update refuses every certificate.
+    pub crl_files: Vec<PathBuf>,
+}
+
+/// `identity: { webhook: … }`: a vendor that calls back with a signature over the raw body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookSettings {
+    /// How the signature is made and sent.
+    pub scheme: WebhookScheme,
+    /// Files of the live secrets, one or two, so that one can be replaced without losing a message.
+    pub secret_files: Vec<PathBuf>,
+    /// How far the sender's timestamp may be from our clock, and for how long a message is remembered.
+    pub tolerance: Duration,
+}
+
+/// How a webhook is signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WebhookScheme {
+    /// `webhook-id`, `webhook-timestamp` and `webhook-signature`, as the Standard Webhooks specification 1.0 says.
+    StandardWebhooks,
+    /// HMAC-SHA-256 over the raw body, in hexadecimal or base64, in a header of the sender's choice.
+    Hmac {
+        /// The header that carries the signature, in lower case.
+        header: String,
+        /// What stands before the signature, such as `sha256=`; may be empty.
+        prefix: String,
+        /// The header that carries the time of sending, in Unix seconds, where there is one. It is then signed too:
+        /// the HMAC is over the time, a dot, and the body.
+        timestamp_header: Option<String>,
+    },
+}
+
+/// How a vendor proves itself by an issuer's tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Exact `iss`.
@@ -26,10 +87,12 @@ pub struct Settings {
     pub clock_skew: Duration,
     /// Rotation rules.
     pub rotation: Rotation,
+    /// How the issuer is asked, for its keys or about a token.
+    pub fetch: FetchSettings,
 }
 
-/// Where the issuer's keys come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where the issuer's word comes from: its keys, or its answer about each token.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum KeySource {
     /// A JWKS file, read again when it changes.
     File(PathBuf),
@@ -40,6 +103,60 @@ pub enum KeySource {
         /// How often, before jitter.
         refresh: Duration,
     },
+    /// The `jwks_uri` of the issuer's own metadata (RFC 8414, else OpenID Connect Discovery), fetched in the background.
+    Discovery {
+        /// How often the keys are fetched, before jitter.
+        refresh: Duration,
+    },
+    /// No keys: opaque tokens, about which the issuer is asked one by one (RFC 7662).
+    Introspection(IntrospectionSettings),
+}
+
+/// How an issuer is asked about opaque tokens: a contract's `introspection:` section.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct IntrospectionSettings {
+    /// The endpoint.
+    pub url: String,
+    /// The client that we are to the issuer.
+    pub client_id: String,
+    /// File of that client's secret; absent where the client certificate of `fetch` authenticates us (RFC 8705).
+    pub secret_file: Option<PathBuf>,
+    /// What this issuer's tokens start with: tells issuers apart where several are asked; may be empty for one of them.
+    pub token_prefix: String,
+    /// How long a yes is kept at most, and never past the token's `exp`.
+    pub active_for: Duration,
+    /// How long a no is kept.
+    pub inactive_for: Duration,
+}
+
+/// How an issuer is asked: a contract's `fetch:` section. All parts have defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FetchSettings {
+    /// How long the last good keys are used when the issuer gives no new ones; no key outlives it unseen.
+    pub hard_age: Duration,
+    /// Shortest time between two fetches that strangers can cause (by an unknown `kid`).
+    pub cooldown: Duration,
+    /// Time for one fetch.
+    pub deadline: Duration,
+    /// PEM file of authorities trusted for this issuer beside the machine's own.
+    pub ca_file: Option<PathBuf>,
+    /// PEM files of the certificate and key that we present to this issuer.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
+    /// Whether plain HTTP may be used beyond this machine. Whoever reads or changes that traffic owns the vendor.
+    pub allow_plain_http: bool,
+}
+
+impl Default for FetchSettings {
+    fn default() -> Self {
+        Self {
+            hard_age: bounds::KEYS_HARD_AGE,
+            cooldown: bounds::KEYS_COOLDOWN,
+            deadline: bounds::ISSUER_DEADLINE,
+            ca_file: None,
+            client_certificate: None,
+            allow_plain_http: false,
+        }
+    }
 }
 
 /// A JWS algorithm (RFC 7518, RFC 8037). Symmetric ones do not exist here.
@@ -61,6 +178,11 @@ impl Algorithm {
     /// All that the product verifies.
     pub const ALL: [Self; 5] = [Self::ES256, Self::ES384, Self::RS256, Self::PS256, Self::EdDSA];
 
+    /// The algorithm of this name, compared by case as RFC 7515 section 4.1.1 says.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
+    }
+
     /// The name in a JWS header.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -76,10 +198,12 @@ impl Algorithm {
 /// How a token must be bound to who sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sender {
-    /// A bearer token: whoever holds it.
+    /// A bearer token: whoever holds it. A token that names its holder (`cnf`) is held to it all the same.
     None,
     /// `cnf.x5t#S256` must be the thumbprint of the connection's client certificate (RFC 8705).
     Mtls,
+    /// `cnf.jkt` must be the key of a fresh `DPoP` proof for this very request (RFC 9449).
+    Dpop,
 }
 
 /// A contract's `rotation:` section. `None` leaves a rule out.

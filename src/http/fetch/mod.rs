@@ -1,0 +1,293 @@
+//! A small HTTP client for the gateway's own errands: key sets, introspection, tokens, webhooks.
+//!
+//! One connection for each exchange, HTTP/1.1, a deadline over everything and a bound on the answer. HTTPS only, or
+//! plain HTTP to this machine, unless the operator allows more. Never follows a redirect, never keeps a cookie, never
+//! carries traffic of vendors.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderValue, USER_AGENT};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::RootCertStore;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// How an errand is run.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FetchOptions {
+    /// Time for the whole exchange: name, connection, handshake, answer.
+    pub deadline: Duration,
+    /// Largest answer that is read.
+    pub body_bytes_max: usize,
+    /// PEM file of certificate authorities that are trusted beside the machine's own.
+    pub ca_file: Option<PathBuf>,
+    /// PEM files of the certificate chain and key that we present.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
+    /// Whether plain HTTP may leave this machine.
+    pub allow_plain_http: bool,
+}
+
+/// Why an errand failed. Holds no part of what was sent or answered.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The address is not one that may be asked.
+    #[error("the address must be https, or http on this machine, without user name or fragment")]
+    Address,
+    /// A certificate or key file cannot be used.
+    #[error("cannot read {path}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rustls_pki_types::pem::Error,
+    },
+    /// Certificates and keys do not make a TLS client.
+    #[error("cannot set up TLS")]
+    Tls(#[source] rustls::Error),
+    /// No connection, or it broke.
+    #[error("cannot connect")]
+    Connect(#[source] std::io::Error),
+    /// Not HTTP, or it broke off.
+    #[error("the answer is not readable as HTTP")]
+    Http(#[source] hyper::Error),
+    /// The answer is larger than its bound.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The deadline passed first.
+    #[error("no answer within {0:?}")]
+    Deadline(Duration),
+}
+
+/// Where an errand goes: checked once, when the config is read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FetchUrl {
+    uri: Uri,
+    host: String,
+    port: u16,
+    encrypted: bool,
+}
+
+/// An answer, whole.
+#[derive(Debug)]
+pub struct Fetched {
+    /// Its status; redirects are not followed.
+    pub status: StatusCode,
+    /// Its header fields.
+    pub headers: HeaderMap,
+    /// Its body, within the bound.
+    pub body: Bytes,
+}
+
+/// Runs errands with one set of options.
+#[derive(Clone)]
+pub struct Fetcher {
+    options: FetchOptions,
+    tls: TlsConnector,
+}
+
+impl FetchUrl {
+    /// Parses an address.
+    ///
+    /// # Errors
+    /// [`FetchError::Address`] when it is not absolute `https`, or `http` to this machine (or to anywhere, where
+    /// `allow_plain_http` says so), or when it carries a user name or a fragment.
+    pub fn parse(text: &str, allow_plain_http: bool) -> Result<Self, FetchError> {
+        let uri: Uri = text.parse().map_err(|_| FetchError::Address)?;
+        let encrypted = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(FetchError::Address),
+        };
+        let authority = uri.authority().ok_or(FetchError::Address)?;
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = authority.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+        let near = encrypted || allow_plain_http || is_this_machine(&host);
+        if host.is_empty() || authority.as_str().contains('@') || text.contains('#') || !near {
+            return Err(FetchError::Address);
+        }
+        Ok(Self { uri, host, port, encrypted })
+    }
+
+    /// The address as it was written.
+    pub fn as_uri(&self) -> &Uri {
+        &self.uri
+    }
+}
+
+impl Fetcher {
+    /// Reads certificate files and the machine's authorities.
+    ///
+    /// # Errors
+    /// [`FetchError::File`] or [`FetchError::Tls`] when a file cannot be used.
+    pub fn new(options: FetchOptions) -> Result<Self, FetchError> {
+        let tls = TlsConnector::from(Arc::new(tls_config(&options)?));
+        Ok(Self { options, tls })
+    }
+
+    /// Asks for a document.
+    ///
+    /// # Errors
+    /// [`FetchError`] when no whole answer came in time; any status is an answer.
+    pub async fn get(&self, url: &FetchUrl, headers: HeaderMap) -> Result<Fetched, FetchError> {
+        self.exchange(Method::GET, url, headers, Bytes::new()).await
+    }
+
+    /// Sends a body; `headers` say what it is.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn post(&self, url: &FetchUrl, headers: HeaderMap, body: Bytes) -> Result<Fetched, FetchError> {
+        self.exchange(Method::POST, url, headers, body).await
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        url: &FetchUrl,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Fetched, FetchError> {
+        let request = build(method, url, headers, body)?;
+        let deadline = self.options.deadline;
+        let whole = Box::pin(self.connect_and_send(url, request));
+        tokio::time::timeout(deadline, whole).await.map_err(|_| FetchError::Deadline(deadline))?
+    }
+
+    async fn connect_and_send(&self, url: &FetchUrl, request: Request<Full<Bytes>>) -> Result<Fetched, FetchError> {
+        let bound = self.options.body_bytes_max;
+        let stream = self.connect(url).await?;
+        if !url.encrypted {
+            return send(stream, request, bound).await;
+        }
+        let name = ServerName::try_from(url.host.clone()).map_err(|_| FetchError::Address)?;
+        send(self.tls.connect(name, stream).await.map_err(FetchError::Connect)?, request, bound).await
+    }
+
+    /// Tries each address of the host in turn. A name that means this machine must also lead to it.
+    async fn connect(&self, url: &FetchUrl) -> Result<TcpStream, FetchError> {
+        let found = tokio::net::lookup_host((url.host.as_str(), url.port)).await.map_err(FetchError::Connect)?;
+        let mut last = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+        for address in found.filter(|address| self.may_ask(url, address)) {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    stream.set_nodelay(true).map_err(FetchError::Connect)?;
+                    return Ok(stream);
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(FetchError::Connect(last))
+    }
+
+    fn may_ask(&self, url: &FetchUrl, address: &SocketAddr) -> bool {
+        url.encrypted || self.options.allow_plain_http || address.ip().is_loopback()
+    }
+}
+
+impl std::fmt::Debug for Fetcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fetcher").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn build(method: Method, url: &FetchUrl, headers: HeaderMap, body: Bytes) -> Result<Request<Full<Bytes>>, FetchError> {
+    let target = url.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let host = url.uri.authority().map_or("", http::uri::Authority::as_str);
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = target.parse().map_err(|_| FetchError::Address)?;
+    *request.headers_mut() = headers;
+    request.headers_mut().insert(HOST, HeaderValue::from_str(host).map_err(|_| FetchError::Address)?);
+    request.headers_mut().entry(USER_AGENT).or_insert(HeaderValue::from_static("vendorgate"));
+    Ok(request)
+}
+
+/// Drives the connection beside the exchange, in this very task: when the caller gives up, both are gone.
+async fn send<T>(io: T, request: Request<Full<Bytes>>, bound: usize) -> Result<Fetched, FetchError>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(FetchError::Http)?;
+    let mut connection = pin!(connection);
+    let mut exchange = pin!(async move {
+        let answer = sender.send_request(request).await.map_err(FetchError::Http)?;
+        read(answer, bound).await
+    });
+    let mut connected = true;
+    loop {
+        tokio::select! {
+            biased;
+            answer = &mut exchange => return answer,
+            // The connection may end before its last bytes are read: the exchange then says what it has.
+            _ = &mut connection, if connected => connected = false,
+        }
+    }
+}
+
+async fn read(answer: http::Response<Incoming>, bound: usize) -> Result<Fetched, FetchError> {
+    let (head, mut incoming) = answer.into_parts();
+    let mut body = Vec::new();
+    while let Some(frame) = incoming.frame().await {
+        if let Ok(data) = frame.map_err(FetchError::Http)?.into_data() {
+            if body.len() + data.len() > bound {
+                return Err(FetchError::TooLarge(bound));
+            }
+            body.extend_from_slice(&data);
+        }
+    }
+    Ok(Fetched { status: head.status, headers: head.headers, body: body.into() })
+}
+
+fn tls_config(options: &FetchOptions) -> Result<rustls::ClientConfig, FetchError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(FetchError::Tls)?
+        .with_root_certificates(roots(options)?);
+    let Some((chain, key)) = &options.client_certificate else { return Ok(builder.with_no_client_auth()) };
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|source| FetchError::File { path: key.clone(), source })?;
+    builder.with_client_auth_cert(read_certificates(chain)?, private).map_err(FetchError::Tls)
+}
+
+fn roots(options: &FetchOptions) -> Result<RootCertStore, FetchError> {
+    /// Reading the machine's authorities takes milliseconds, and every vendor may have a client of its own.
+    static NATIVE: OnceLock<RootCertStore> = OnceLock::new();
+    let native = NATIVE.get_or_init(|| {
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        store
+    });
+    let mut store = native.clone();
+    if let Some(path) = &options.ca_file {
+        for certificate in read_certificates(path)? {
+            store.add(certificate).map_err(FetchError::Tls)?;
+        }
+    }
+    Ok(store)
+}
+
+fn read_certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, FetchError> {
+    CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|source| FetchError::File { path: path.clone(), source })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! The client against real sockets: bounds, deadlines, TLS both ways, and what it refuses to ask.
+
+use std::io::Write as _;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+
+fn options() -> FetchOptions {
+    FetchOptions {
+        deadline: Duration::from_secs(5),
+        body_bytes_max: 1000,
+        ca_file: None,
+        client_certificate: None,
+        allow_plain_http: false,
+    }
+}
+
+async fn answer_with(answer: &'static [u8]) -> FetchUrl {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/keys?x=1", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 1024];
+            let read = stream.read(&mut head).await.unwrap_or(0);
+            let head = String::from_utf8_lossy(&head[..read]).to_lowercase();
+            assert!(head.starts_with("get /keys?x=1 http/1.1\r\n") && head.contains("\r\nhost: 127.0.0.1:"), "{head}");
+            stream.write_all(answer).await.expect("written");
+            if answer.is_empty() {
+                std::future::pending::<()>().await;
+            }
+        }
+    });
+    FetchUrl::parse(&url, false).expect("loopback")
+}
+
+async fn check(answer: &'static [u8], options: FetchOptions) -> Result<(u16, String), FetchError> {
+    let url = answer_with(answer).await;
+    let got = Fetcher::new(options).expect("a client").get(&url, HeaderMap::new()).await?;
+    Ok((got.status.as_u16(), String::from_utf8_lossy(&got.body).into_owned()))
+}
+
+#[tokio::test]
+async fn an_answer_is_whole_or_none() {
+    let good = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+    assert_eq!(check(good, options()).await.expect("an answer"), (200, "hi".into()));
+    let moved = b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1/\r\ncontent-length: 0\r\n\r\n";
+    assert_eq!(check(moved, options()).await.expect("an answer").0, 302);
+    let closed = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nto the end";
+    let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nhi";
+    assert!(matches!(check(b"nonsense\r\n\r\n", options()).await, Err(FetchError::Http(_))));
+    let quick = FetchOptions { deadline: Duration::from_millis(200), ..options() };
+    assert!(matches!(check(b"", quick.clone()).await, Err(FetchError::Deadline(_))));
+    assert!(check(cut, quick.clone()).await.is_err(), "an answer cut short is none");
+    assert_eq!(check(closed, options()).await.expect("an answer").1, "to the end");
+    let small = FetchOptions { body_bytes_max: 1, ..options() };
+    assert!(matches!(check(good, small).await, Err(FetchError::TooLarge(1))));
+}
+
+#[test]
+fn only_encrypted_or_near_addresses_are_asked() {
+    for good in ["https://id.example.com/jwks", "http://127.0.0.1:9/x", "http://[::1]/x", "http://localhost/x"] {
+        assert!(FetchUrl::parse(good, false).is_ok(), "{good}");
+    }
+    let bad =
+        ["http://id.example.com/", "ftp://a/", "/jwks", "https://u:p@a/", "https://a/#b", "http://127.0.0.1.a.com/"];
+    for bad in bad {
+        assert!(matches!(FetchUrl::parse(bad, false), Err(FetchError::Address)), "{bad}");
+    }
+    assert!(FetchUrl::parse("http://id.example.com/", true).is_ok());
+}
+
+#[tokio::test]
+async fn tls_needs_a_known_authority_and_can_present_a_certificate() {
+    let files = tempfile::tempdir().expect("a folder");
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let (ca, key) = (files.path().join("ca.pem"), files.path().join("key.pem"));
+    std::fs::File::create(&ca).expect("file").write_all(issued.cert.pem().as_bytes()).expect("written");
+    std::fs::File::create(&key)
+        .expect("file")
+        .write_all(issued.signing_key.serialize_pem().as_bytes())
+        .expect("written");
+    let port = serve_tls(&ca, &key).await;
+    let url = FetchUrl::parse(&format!("https://localhost:{port}/"), false).expect("https");
+
+    let stranger = Fetcher::new(options()).expect("a client");
+    assert!(matches!(stranger.get(&url, HeaderMap::new()).await, Err(FetchError::Connect(_))));
+    let anonymous = Fetcher::new(FetchOptions { ca_file: Some(ca.clone()), ..options() }).expect("a client");
+    assert!(anonymous.get(&url, HeaderMap::new()).await.is_err(), "the server wants a certificate");
+    let known = FetchOptions { ca_file: Some(ca.clone()), client_certificate: Some((ca, key)), ..options() };
+    let got = Fetcher::new(known).expect("a client").get(&url, HeaderMap::new()).await.expect("an answer");
+    assert_eq!(&got.body[..], b"hi");
+}
+
+/// A server that asks its clients for the same self-signed certificate that it shows.
+async fn serve_tls(ca: &PathBuf, key: &PathBuf) -> u16 {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(read_certificates(ca).expect("certificates"));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let clients = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_client_cert_verifier(clients.build().expect("a verifier"))
+        .with_single_cert(
+            read_certificates(ca).expect("certificates"),
+            PrivateKeyDer::from_pem_file(key).expect("a key"),
+        )
+        .expect("a config");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut head = [0; 1024];
+            let _ = stream.read(&mut head).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await;
+        }
+    });
+    port
+}

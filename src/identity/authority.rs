@@ -1,0 +1,144 @@
+//! What identity keeps for the life of the process, and builds each config's [`Directory`] from.
+//!
+//! A reload makes a new directory; keys, verified tokens, marks and revocations stay, so that a vendor whose contract
+//! did not change notices nothing. Never decides about a request.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::bounds::TOKEN_CACHE_BYTES_MAX;
+use crate::model::{Clock, VendorId};
+
+use super::cache::{CacheStatus, TokenCache};
+use super::directory::{self, Contract, Directory, DirectoryError};
+use super::introspection::Introspector;
+use super::marks::{MarkLedger, Marks};
+use super::replay::Replays;
+use super::revocation::{RevocationStore, Revocations};
+use super::ring::{KeyRing, RingId};
+use super::{Forgetful, Identity, IntrospectionSettings};
+
+/// The long-lived half of identity: one for each process.
+#[derive(Debug)]
+pub struct Authority {
+    pub(super) clock: Clock,
+    pub(super) cache: Arc<TokenCache>,
+    pub(super) marks: Arc<MarkLedger>,
+    pub(super) revocations: Revocations,
+    rings: Mutex<Vec<Weak<KeyRing>>>,
+    introspectors: Mutex<Vec<Weak<Introspector>>>,
+    /// By vendor, so that a reload does not let a used proof be used again.
+    replays: Mutex<HashMap<VendorId, Arc<Replays>>>,
+    stamps: Mutex<Stamps>,
+}
+
+#[derive(Debug, Default)]
+struct Stamps {
+    last: u64,
+    known: HashMap<VendorId, (Identity, u64)>,
+}
+
+impl Authority {
+    /// Opens with what the stores remember.
+    ///
+    /// # Errors
+    /// When a store cannot be read: no vendor may then be let in. Or when the machine has no randomness.
+    pub fn open(clock: Clock, marks: Arc<dyn Marks>, revocations: Arc<dyn RevocationStore>) -> io::Result<Self> {
+        Self::with_cache(clock, marks, revocations, TOKEN_CACHE_BYTES_MAX)
+    }
+
+    /// As [`Self::open`], remembering at most so many bytes of verified tokens.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn with_cache(
+        clock: Clock,
+        marks: Arc<dyn Marks>,
+        revocations: Arc<dyn RevocationStore>,
+        cache_bytes_max: u64,
+    ) -> io::Result<Self> {
+        let mut key = [0; 32];
+        aws_lc_rs::rand::fill(&mut key).map_err(|_| io::Error::other("no randomness"))?;
+        Ok(Self {
+            clock,
+            cache: Arc::new(TokenCache::new(key, cache_bytes_max)),
+            marks: Arc::new(MarkLedger::load(marks)?),
+            revocations: Revocations::load(revocations)?,
+            rings: Mutex::default(),
+            introspectors: Mutex::default(),
+            replays: Mutex::default(),
+            stamps: Mutex::default(),
+        })
+    }
+
+    /// Remembers nothing beyond the process: for tests, `explain` and the demo.
+    ///
+    /// # Errors
+    /// When the machine has no randomness.
+    pub fn forgetful(clock: Clock) -> io::Result<Self> {
+        Self::open(clock, Arc::new(Forgetful), Arc::new(Forgetful))
+    }
+
+    /// Builds the directory of a config. Reads key files at once; asks no issuer: see [`Directory::start`].
+    ///
+    /// # Errors
+    /// Every contradiction between the contracts' identity sections.
+    pub fn directory(&self, contracts: Vec<Contract>) -> Result<Directory, Vec<DirectoryError>> {
+        directory::build(self, contracts)
+    }
+
+    /// Revocations, to add to and to list.
+    pub const fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
+    /// How the verified-token cache does.
+    pub fn cache_status(&self) -> CacheStatus {
+        self.cache.status()
+    }
+
+    /// The ring of this source: the one in use, or a new one.
+    pub(super) fn ring(&self, id: RingId) -> Arc<KeyRing> {
+        let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
+        rings.retain(|ring| ring.strong_count() > 0);
+        if let Some(ring) = rings.iter().filter_map(Weak::upgrade).find(|ring| ring.id == id) {
+            return ring;
+        }
+        let ring = Arc::new(KeyRing::new(id, self.clock.clone(), Arc::clone(&self.marks)));
+        rings.push(Arc::downgrade(&ring));
+        ring
+    }
+
+    /// Whoever asks this issuer about opaque tokens: the one in use, or a new one.
+    pub(super) fn introspector(&self, id: &RingId, settings: &IntrospectionSettings) -> Arc<Introspector> {
+        let mut introspectors = self.introspectors.lock().unwrap_or_else(PoisonError::into_inner);
+        introspectors.retain(|one| one.strong_count() > 0);
+        if let Some(one) = introspectors.iter().filter_map(Weak::upgrade).find(|one| one.id == *id) {
+            return one;
+        }
+        let one = Arc::new(Introspector::new(id.clone(), settings.clone(), self.clock.clone()));
+        introspectors.push(Arc::downgrade(&one));
+        one
+    }
+
+    /// What a vendor has used that may be used once.
+    pub(super) fn replays(&self, vendor: &VendorId) -> Arc<Replays> {
+        let mut replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(replays.entry(vendor.clone()).or_default())
+    }
+
+    /// The stamp of a vendor's settings: the same as before if and only if they are.
+    pub(super) fn stamp(&self, vendor: &VendorId, identity: &Identity) -> u64 {
+        let mut stamps = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, stamp)) = stamps.known.get(vendor)
+            && known == identity
+        {
+            return *stamp;
+        }
+        stamps.last += 1;
+        let stamp = stamps.last;
+        stamps.known.insert(vendor.clone(), (identity.clone(), stamp));
+        stamp
+    }
+}

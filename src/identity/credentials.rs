@@ -1,0 +1,152 @@
+//! Where a request carries its credentials: exactly one `Authorization`, and nothing in the URL.
+//!
+//! RFC 6750 section 2.1, RFC 9449 section 7.1. Reads only; never decides.
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method};
+use percent_encoding::percent_decode_str;
+
+use crate::bounds::TOKEN_BYTES_MAX;
+
+use super::PeerCertificate;
+use super::flaw::Flaw;
+
+/// What a request presents, as the gateway has already read and cleaned it.
+#[derive(Debug, Clone, Copy)]
+pub struct Presented<'a> {
+    /// Its header fields.
+    pub headers: &'a HeaderMap,
+    /// Its method, which a DPoP proof names.
+    pub method: &'a Method,
+    /// `https`, or `http`: how the caller reached us.
+    pub scheme: &'a str,
+    /// The host (and port) that the caller asked for.
+    pub authority: &'a str,
+    /// The canonical path.
+    pub path: &'a str,
+    /// The query, without `?`.
+    pub query: Option<&'a str>,
+    /// The certificate of the connection, where it presented one.
+    pub peer_certificate: Option<&'a PeerCertificate>,
+}
+
+/// How a token claims to be presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Bearer,
+    Dpop,
+}
+
+/// A token as it was presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Credentials<'a> {
+    pub(super) scheme: Scheme,
+    pub(super) token: &'a str,
+}
+
+/// The request's token; `None` when it presents none.
+pub(super) fn read<'a>(presented: &Presented<'a>) -> Result<Option<Credentials<'a>>, Flaw> {
+    if presented.query.is_some_and(names_a_token) {
+        return Err(Flaw::TokenInUrl);
+    }
+    let mut values = presented.headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Flaw::SeveralAuthorizations);
+    }
+    let text = value.to_str().map_err(|_| Flaw::HeaderNotText)?;
+    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let scheme = if scheme.eq_ignore_ascii_case("Bearer") {
+        Scheme::Bearer
+    } else if scheme.eq_ignore_ascii_case("DPoP") {
+        Scheme::Dpop
+    } else {
+        return Ok(None);
+    };
+    let token = rest.trim_start_matches(' ');
+    check_text(token)?;
+    Ok(Some(Credentials { scheme, token }))
+}
+
+/// `b64token` of RFC 6750 section 2.1.
+fn check_text(token: &str) -> Result<(), Flaw> {
+    if token.len() > TOKEN_BYTES_MAX {
+        return Err(Flaw::TooLong);
+    }
+    let body = token.trim_end_matches('=').as_bytes();
+    let good = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    if !body.is_empty() && body.iter().all(good) { Ok(()) } else { Err(Flaw::NotATokenText) }
+}
+
+/// Whether a query has a parameter `access_token`, however it is spelt: whoever reads it later may decode it.
+fn names_a_token(query: &str) -> bool {
+    query.split(['&', ';']).any(|pair| {
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        name.eq_ignore_ascii_case("access_token")
+            || name.contains('%') && percent_decode_str(name).decode_utf8_lossy().eq_ignore_ascii_case("access_token")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(values: &[&[u8]], query: Option<&str>) -> Result<Option<(Scheme, String)>, Flaw> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, http::HeaderValue::from_bytes(value).expect("a value"));
+        }
+        let presented = Presented {
+            headers: &headers,
+            method: &Method::GET,
+            scheme: "https",
+            authority: "api.example.com",
+            path: "/",
+            query,
+            peer_certificate: None,
+        };
+        read(&presented).map(|found| found.map(|one| (one.scheme, one.token.to_owned())))
+    }
+
+    #[test]
+    fn one_header_one_token() {
+        let bearer = |token: &str| Ok(Some((Scheme::Bearer, token.to_owned())));
+        assert_eq!(check(&[b"Bearer a.b-c_d~e+f/g=="], None), bearer("a.b-c_d~e+f/g=="));
+        assert_eq!(check(&[b"bEARER   abc"], None), bearer("abc"));
+        assert_eq!(check(&[b"DPoP abc"], None), Ok(Some((Scheme::Dpop, "abc".into()))));
+        assert_eq!(check(&[], None), Ok(None));
+        assert_eq!(check(&[b"Basic abc"], None), Ok(None));
+        assert_eq!(check(&[b"Bearerabc"], None), Ok(None));
+        for (values, flaw) in [
+            (&[b"Bearer a".as_slice(), b"Bearer a"][..], Flaw::SeveralAuthorizations),
+            (&[b"Basic a", b"Bearer a"], Flaw::SeveralAuthorizations),
+            (&[b"Bearer"], Flaw::NotATokenText),
+            (&[b"Bearer "], Flaw::NotATokenText),
+            (&[b"Bearer ==="], Flaw::NotATokenText),
+            (&[b"Bearer a b"], Flaw::NotATokenText),
+            (&[b"Bearer a,Bearer b"], Flaw::NotATokenText),
+            (&[b"Bearer a=b"], Flaw::NotATokenText),
+            (&[b"Bearer\ta"], Flaw::HeaderNotText),
+            (&[b"Bearer \xc3\xa4"], Flaw::HeaderNotText),
+        ] {
+            let got = check(values, None);
+            assert!(got == Err(flaw) || got == Ok(None) && flaw == Flaw::HeaderNotText, "{values:?}: {got:?}");
+        }
+        assert_eq!(check(&[&[b"Bearer ".as_slice(), &[b'a'; TOKEN_BYTES_MAX + 1]].concat()], None), Err(Flaw::TooLong));
+    }
+
+    #[test]
+    fn a_token_in_the_url_is_refused_however_it_is_spelt() {
+        for query in [
+            "access_token=x",
+            "a=1&access_token",
+            "ACCESS_TOKEN=",
+            "access%5ftoken=x",
+            "%61ccess_token=x",
+            "a;access_token=x",
+        ] {
+            assert_eq!(check(&[b"Bearer a"], Some(query)), Err(Flaw::TokenInUrl), "{query}");
+        }
+        assert!(check(&[b"Bearer a"], Some("page=access_token&my_access_token=1")).is_ok());
+    }
+}

@@ -1,0 +1,349 @@
+//! Who may call at all: every vendor of one config, found by issuer and client, immutable for the config's life.
+//!
+//! Two vendors can never be found by the same credentials: such a config is a fault. Never fetches.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::http::{FetchError, FetchUrl};
+use crate::model::{ClientId, VendorId};
+
+use super::authority::Authority;
+use super::cache::TokenCache;
+use super::introspection::{IntrospectionStatus, Introspector};
+use super::judge::CertificateVendor;
+use super::jwt;
+use super::marks::ClientMark;
+use super::replay::Replays;
+use super::revocation::Slot;
+use super::ring::{KeyRing, KeyStatus, RingId};
+use super::webhook::Webhook;
+use super::{
+    CertificateSettings, Identity, IntrospectionSettings, KeySource, PeerCertificate, Settings, SubjectAltName,
+    WebhookSettings, refresh,
+};
+
+/// One contract's identity section, with the place that its vendor has in the config.
+#[derive(Debug, Clone)]
+pub struct Contract {
+    /// The vendor's place: small and dense, chosen by the caller.
+    pub index: u32,
+    /// The vendor.
+    pub vendor: VendorId,
+    /// How it proves itself.
+    pub identity: Identity,
+}
+
+/// A contradiction between identity sections.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// One issuer's client is named by two vendors.
+    #[error("client {client:?} of issuer {issuer:?} is named by both {first} and {second}")]
+    ClientTwice {
+        /// The issuer.
+        issuer: String,
+        /// The client.
+        client: String,
+        /// The vendor that was read first.
+        first: VendorId,
+        /// The other.
+        second: VendorId,
+    },
+    /// A section names no client.
+    #[error("{0}: identity.clients must name at least one client")]
+    NoClients(VendorId),
+    /// A section allows no algorithm.
+    #[error("{0}: identity.algorithms must name at least one algorithm")]
+    NoAlgorithms(VendorId),
+    /// The issuer's address cannot be asked.
+    #[error("{vendor}: the issuer's address cannot be asked")]
+    Address {
+        /// Whose.
+        vendor: VendorId,
+        /// Why.
+        #[source]
+        source: FetchError,
+    },
+    /// Two issuers would be asked about the same opaque tokens.
+    #[error("{vendor}: another issuer is asked about tokens that start with {prefix:?} already")]
+    PrefixTwice {
+        /// The vendor that was read second.
+        vendor: VendorId,
+        /// The prefix.
+        prefix: String,
+    },
+    /// Two vendors would be named by one certificate.
+    #[error("{first} and {second} have the same identity.certificate.subject_alt_name")]
+    NameTwice {
+        /// The vendor that was read first.
+        first: VendorId,
+        /// The other.
+        second: VendorId,
+    },
+    /// Revocation lists need the authority that signs them.
+    #[error("{0}: identity.certificate.crl_files needs ca_file")]
+    ListsWithoutAuthority(VendorId),
+    /// A webhook needs one live secret, or two while one is being replaced.
+    #[error("{0}: identity.webhook.secret_files must name one or two files")]
+    Secrets(VendorId),
+}
+
+/// Every vendor of one config.
+#[derive(Debug)]
+pub struct Directory {
+    pub(super) cache: Arc<TokenCache>,
+    /// By the index that the caller gave.
+    vendors: Vec<Option<Arc<Vendor>>>,
+    by_id: HashMap<VendorId, u32>,
+    by_client: HashMap<String, HashMap<ClientText, Named>>,
+    by_name: HashMap<SubjectAltName, Arc<CertificateVendor>>,
+    webhooks: Vec<Arc<Webhook>>,
+    /// Longest prefix first.
+    introspectors: Vec<Arc<Introspector>>,
+}
+
+/// A client's id, to be looked up by the text of a token.
+type ClientText = Box<str>;
+
+/// Where a client leads.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    pub(super) vendor: u32,
+    pub(super) mark: Option<Arc<ClientMark>>,
+}
+
+/// A vendor that proves itself by tokens.
+#[derive(Debug)]
+pub(super) struct Vendor {
+    pub(super) id: VendorId,
+    pub(super) index: u32,
+    pub(super) stamp: u64,
+    pub(super) settings: Settings,
+    pub(super) ring: Arc<KeyRing>,
+    pub(super) revocations: Slot,
+    pub(super) replays: Arc<Replays>,
+}
+
+impl Directory {
+    /// Starts the background tasks that keep keys fresh; those that already run for the config before go on.
+    pub fn start(&self, runtime: &tokio::runtime::Handle) {
+        self.vendors().for_each(|vendor| refresh::start(&vendor.ring, runtime));
+        self.by_name.values().filter_map(|vendor| vendor.authorities.as_ref()).for_each(|files| files.start(runtime));
+        self.webhooks.iter().for_each(|webhook| webhook.watch(runtime));
+    }
+
+    /// Vendors that are known by signatures over their bodies: for a request that presents no token and no certificate,
+    /// the gateway asks those whose routes match.
+    pub fn webhooks(&self) -> &[Arc<Webhook>] {
+        &self.webhooks
+    }
+
+    /// How asking a vendor's issuer about opaque tokens goes; `None` for vendors whose tokens are verified by keys.
+    pub fn introspection_status(&self, vendor_index: u32) -> Option<IntrospectionStatus> {
+        let id = &self.vendor(vendor_index)?.ring.id;
+        self.introspectors.iter().find(|one| one.id == *id).map(|one| one.status())
+    }
+
+    /// Waits until every issuer has been asked once, or the deadline; whatever came of it is in [`Self::key_status`].
+    pub async fn warm(&self, deadline: Duration) {
+        let asked = async {
+            for vendor in self.vendors().filter(|vendor| !matches!(vendor.settings.keys, KeySource::Introspection(_))) {
+                let mut looks = vendor.ring.looks();
+                // The sender lives in the ring, which this directory holds.
+                let _ = looks.wait_for(|count| *count > 0).await;
+            }
+        };
+        let _ = tokio::time::timeout(deadline, asked).await;
+    }
+
+    /// The state of a vendor's issuer; `None` for vendors without one.
+    pub fn key_status(&self, vendor_index: u32) -> Option<KeyStatus> {
+        self.vendor(vendor_index).map(|vendor| vendor.ring.status())
+    }
+
+    /// How a vendor proves itself by tokens, where it does.
+    pub fn settings(&self, vendor_index: u32) -> Option<&Settings> {
+        self.vendor(vendor_index).map(|vendor| &vendor.settings)
+    }
+
+    #[inline]
+    pub(super) fn vendor(&self, index: u32) -> Option<&Arc<Vendor>> {
+        self.vendors.get(index as usize)?.as_ref()
+    }
+
+    pub(super) fn index_of(&self, vendor: &VendorId) -> Option<u32> {
+        self.by_id.get(vendor).copied()
+    }
+
+    pub(super) fn named(&self, issuer: &str, client: &str) -> Option<&Named> {
+        self.by_client.get(issuer)?.get(client)
+    }
+
+    /// The one vendor that a certificate names; none when it names several.
+    pub(super) fn by_certificate(&self, certificate: &PeerCertificate) -> Option<&Arc<CertificateVendor>> {
+        let mut named = certificate.names().iter().filter_map(|name| self.by_name.get(name));
+        let first = named.next()?;
+        if named.all(|other| Arc::ptr_eq(other, first)) { Some(first) } else { None }
+    }
+
+    /// Whoever can be asked about this token, if it is opaque.
+    pub(super) fn introspector(&self, token: &str) -> Option<&Arc<Introspector>> {
+        let fits = |one: &&Arc<Introspector>| {
+            let prefix = &one.settings.token_prefix;
+            token.starts_with(prefix.as_str()) && !(prefix.is_empty() && jwt::is_compact(token))
+        };
+        self.introspectors.iter().find(fits)
+    }
+
+    fn vendors(&self) -> impl Iterator<Item = &Arc<Vendor>> {
+        self.vendors.iter().flatten()
+    }
+}
+
+/// Builds a directory, or says everything that is wrong with the sections.
+pub(super) fn build(authority: &Authority, contracts: Vec<Contract>) -> Result<Directory, Vec<DirectoryError>> {
+    let directory = Directory {
+        cache: Arc::clone(&authority.cache),
+        vendors: Vec::new(),
+        by_id: HashMap::new(),
+        by_client: HashMap::new(),
+        by_name: HashMap::new(),
+        webhooks: Vec::new(),
+        introspectors: Vec::new(),
+    };
+    let mut builder = Builder { authority, directory, faults: Vec::new() };
+    for contract in contracts {
+        builder.add(contract);
+    }
+    builder.directory.introspectors.sort_by_key(|one| std::cmp::Reverse(one.settings.token_prefix.len()));
+    if builder.faults.is_empty() { Ok(builder.directory) } else { Err(builder.faults) }
+}
+
+struct Builder<'a> {
+    authority: &'a Authority,
+    directory: Directory,
+    faults: Vec<DirectoryError>,
+}
+
+impl Builder<'_> {
+    fn add(&mut self, contract: Contract) {
+        let stamp = self.authority.stamp(&contract.vendor, &contract.identity);
+        let (index, id) = (contract.index, contract.vendor);
+        match contract.identity {
+            Identity::Token(settings) => self.add_token(index, id, stamp, *settings),
+            Identity::Certificate(settings) => self.add_certificate(index, id, stamp, settings),
+            Identity::Webhook(settings) => self.add_webhook(index, id, settings),
+        }
+    }
+
+    fn add_token(&mut self, index: u32, id: VendorId, stamp: u64, settings: Settings) {
+        self.check(&id, &settings);
+        self.name_clients(index, &id, &settings);
+        let ring = self.authority.ring(RingId {
+            issuer: settings.issuer.clone(),
+            source: settings.keys.clone(),
+            fetch: settings.fetch.clone(),
+        });
+        match &settings.keys {
+            KeySource::File(path) => read_once(&ring, path),
+            KeySource::Introspection(asked) => self.add_introspector(&id, &ring.id, asked),
+            KeySource::Url { .. } | KeySource::Discovery { .. } => {}
+        }
+        let revocations = self.authority.revocations.slot(&id);
+        let replays = self.authority.replays(&id);
+        self.directory.by_id.insert(id.clone(), index);
+        self.place(index, Arc::new(Vendor { id, index, stamp, settings, ring, revocations, replays }));
+    }
+
+    /// Two issuers that could both be asked about one token would each learn the other's tokens.
+    fn add_introspector(&mut self, id: &VendorId, ring: &RingId, settings: &IntrospectionSettings) {
+        let known = &mut self.directory.introspectors;
+        if known.iter().any(|one| one.id == *ring) {
+            return;
+        }
+        if known.iter().any(|one| one.settings.token_prefix == settings.token_prefix) {
+            let prefix = settings.token_prefix.clone();
+            self.faults.push(DirectoryError::PrefixTwice { vendor: id.clone(), prefix });
+            return;
+        }
+        known.push(self.authority.introspector(ring, settings));
+    }
+
+    fn add_certificate(&mut self, index: u32, id: VendorId, stamp: u64, settings: CertificateSettings) {
+        if settings.ca_file.is_none() && !settings.crl_files.is_empty() {
+            self.faults.push(DirectoryError::ListsWithoutAuthority(id.clone()));
+        }
+        let name = settings.subject_alt_name.clone();
+        let vendor = Arc::new(CertificateVendor::open(id.clone(), index, stamp, settings));
+        if let Some(first) = self.directory.by_name.insert(name, vendor) {
+            self.faults.push(DirectoryError::NameTwice { first: first.id.clone(), second: id });
+        }
+    }
+
+    fn add_webhook(&mut self, index: u32, id: VendorId, settings: WebhookSettings) {
+        if !(1..=2).contains(&settings.secret_files.len()) {
+            self.faults.push(DirectoryError::Secrets(id.clone()));
+        }
+        let replays = self.authority.replays(&id);
+        let webhook = Webhook::open(id, index, settings, replays, Arc::clone(&self.authority.cache));
+        self.directory.webhooks.push(Arc::new(webhook));
+    }
+
+    fn check(&mut self, id: &VendorId, settings: &Settings) {
+        if settings.clients.is_empty() {
+            self.faults.push(DirectoryError::NoClients(id.clone()));
+        }
+        let asked_about = matches!(settings.keys, KeySource::Introspection(_));
+        if settings.algorithms.is_empty() && !asked_about {
+            self.faults.push(DirectoryError::NoAlgorithms(id.clone()));
+        }
+        let address = match &settings.keys {
+            KeySource::File(_) => None,
+            KeySource::Url { url, .. } => Some(url),
+            KeySource::Discovery { .. } => Some(&settings.issuer),
+            KeySource::Introspection(asked) => Some(&asked.url),
+        };
+        let checked = address.map(|url| FetchUrl::parse(url, settings.fetch.allow_plain_http));
+        if let Some(Err(source)) = checked {
+            self.faults.push(DirectoryError::Address { vendor: id.clone(), source });
+        }
+    }
+
+    fn name_clients(&mut self, index: u32, id: &VendorId, settings: &Settings) {
+        for client in &settings.clients {
+            let mark = settings.rotation.superseded_grace.map(|_| self.authority.marks.client(id, client));
+            let clients = self.directory.by_client.entry(settings.issuer.clone()).or_default();
+            let before = clients.insert(client.as_str().into(), Named { vendor: index, mark });
+            if let Some(other) = before.filter(|before| before.vendor != index) {
+                self.clash(&settings.issuer, client, other.vendor, id);
+            }
+        }
+    }
+
+    fn clash(&mut self, issuer: &str, client: &ClientId, first: u32, second: &VendorId) {
+        let first = self.directory.vendor(first).map_or_else(|| second.clone(), |vendor| vendor.id.clone());
+        self.faults.push(DirectoryError::ClientTwice {
+            issuer: issuer.to_owned(),
+            client: client.as_str().to_owned(),
+            first,
+            second: second.clone(),
+        });
+    }
+
+    fn place(&mut self, index: u32, vendor: Arc<Vendor>) {
+        let index = index as usize;
+        if self.directory.vendors.len() <= index {
+            self.directory.vendors.resize(index + 1, None);
+        }
+        self.directory.vendors[index] = Some(vendor);
+    }
+}
+
+/// A ring that another config already uses has its keys.
+fn read_once(ring: &KeyRing, path: &Path) {
+    if ring.status().looked_at.is_none() {
+        refresh::read_file_now(ring, path);
+    }
+}

@@ -1,0 +1,244 @@
+//! A signed token in compact form (RFC 7515 section 7.1), read strictly: parts, header, payload, signature.
+//!
+//! Knows no key and decides nothing about claims. What it returns is **not verified**: the payload serves to find whose
+//! keys to try, and counts only after [`super::jwk::VerificationKey::verify`] said yes. Refuses whatever could make
+//! two readers disagree (RFC 8725 section 3): spare bits and padding in base64url, repeated members, unknown critical
+//! extensions, keys or key addresses inside the token.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::bounds::{KEY_ID_BYTES_MAX, TOKEN_BYTES_MAX};
+
+use super::Algorithm;
+use super::flaw::Flaw;
+use super::json::Object;
+
+/// What `typ` says that the token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Type {
+    /// `at+jwt` (RFC 9068 section 2.1).
+    AccessToken,
+    /// `JWT`, which could be an ID token as well.
+    PlainJwt,
+    /// No `typ` at all.
+    Absent,
+    /// `dpop+jwt` (RFC 9449 section 4.2).
+    DpopProof,
+}
+
+/// A token's protected header, with only what may be there.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Header {
+    pub(super) algorithm: Algorithm,
+    pub(super) typ: Type,
+    pub(super) key_id: Option<Arc<str>>,
+    /// The key of a DPoP proof; always absent in an access token.
+    pub(super) jwk: Option<Object>,
+}
+
+/// A token's header and signature, decoded but not verified.
+#[derive(Debug)]
+pub(super) struct Signed<'a> {
+    pub(super) header: Header,
+    /// What the signature covers: the first two parts and the dot between them.
+    pub(super) message: &'a [u8],
+    pub(super) signature: Vec<u8>,
+}
+
+/// A whole token, decoded but not verified.
+#[derive(Debug)]
+pub(super) struct Unverified<'a> {
+    pub(super) signed: Signed<'a>,
+    pub(super) payload: Object,
+}
+
+/// Whether a text has the shape of a signed token; anything else is opaque to us.
+pub(super) fn is_compact(token: &str) -> bool {
+    token.starts_with("eyJ") && memchr::memchr_iter(b'.', token.as_bytes()).count() >= 2
+}
+
+/// Reads an access token.
+pub(super) fn read(token: &str) -> Result<Unverified<'_>, Flaw> {
+    let read = read_proof(token)?;
+    if read.signed.header.jwk.is_some() { Err(Flaw::EmbeddedKey) } else { Ok(read) }
+}
+
+/// Reads a DPoP proof, whose header must carry the public key (RFC 9449 section 4.2).
+pub(super) fn read_proof(token: &str) -> Result<Unverified<'_>, Flaw> {
+    let parts = split(token)?;
+    let signed = parts.signed()?;
+    Ok(Unverified { signed, payload: Object::parse(&decode(parts.payload)?)? })
+}
+
+/// Reads all but the payload, which a JWS need not have in JSON.
+#[cfg(test)]
+pub(super) fn read_signed(token: &str) -> Result<Signed<'_>, Flaw> {
+    let parts = split(token)?;
+    decode(parts.payload)?;
+    parts.signed()
+}
+
+/// Decodes canonical base64url without padding: one text for each byte string (RFC 7515 section 2).
+pub(super) fn decode(part: &str) -> Result<Vec<u8>, Flaw> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| Flaw::NotCanonicalBase64)
+}
+
+/// Decodes a SHA-256 digest in base64url, the form of every thumbprint here.
+pub(super) fn decode_digest(text: &str) -> Option<[u8; 32]> {
+    decode(text).ok()?.try_into().ok()
+}
+
+struct Parts<'a> {
+    header: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+    message: &'a [u8],
+}
+
+fn split(token: &str) -> Result<Parts<'_>, Flaw> {
+    if token.len() > TOKEN_BYTES_MAX {
+        return Err(Flaw::TooLong);
+    }
+    let mut parts = token.split('.');
+    let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(Flaw::NotThreeParts);
+    };
+    if header.is_empty() || payload.is_empty() || signature.is_empty() {
+        return Err(Flaw::NotThreeParts);
+    }
+    let message = &token.as_bytes()[..header.len() + 1 + payload.len()];
+    Ok(Parts { header, payload, signature, message })
+}
+
+impl<'a> Parts<'a> {
+    fn signed(&self) -> Result<Signed<'a>, Flaw> {
+        let header = check_header(&Object::parse(&decode(self.header)?)?)?;
+        Ok(Signed { header, message: self.message, signature: decode(self.signature)? })
+    }
+}
+
+fn check_header(header: &Object) -> Result<Header, Flaw> {
+    let present = |names: &[&str]| names.iter().any(|name| header.get(name).is_some());
+    if present(&["crit", "b64"]) {
+        return Err(Flaw::CriticalExtension);
+    }
+    if present(&["jku", "x5u", "x5c"]) {
+        return Err(Flaw::EmbeddedKey);
+    }
+    if present(&["enc", "zip", "cty", "epk", "p2c"]) {
+        return Err(Flaw::NestedOrEncrypted);
+    }
+    let name = header.text("alg")?.ok_or(Flaw::AlgorithmUnknown)?;
+    let algorithm = Algorithm::parse(name).ok_or(Flaw::AlgorithmUnknown)?;
+    Ok(Header { algorithm, typ: read_type(header.text("typ")?)?, key_id: read_key_id(header)?, jwk: read_jwk(header)? })
+}
+
+/// Media types are compared without case, and `application/` may be left out (RFC 7515 section 4.1.9).
+fn read_type(typ: Option<&str>) -> Result<Type, Flaw> {
+    let Some(typ) = typ else { return Ok(Type::Absent) };
+    let short = match typ.get(..12) {
+        Some(prefix) if prefix.eq_ignore_ascii_case("application/") => &typ[12..],
+        _ => typ,
+    };
+    let known = [("at+jwt", Type::AccessToken), ("jwt", Type::PlainJwt), ("dpop+jwt", Type::DpopProof)];
+    known.into_iter().find(|(name, _)| short.eq_ignore_ascii_case(name)).map(|(_, typ)| typ).ok_or(Flaw::TypeRefused)
+}
+
+fn read_key_id(header: &Object) -> Result<Option<Arc<str>>, Flaw> {
+    match header.text("kid")? {
+        Some(kid) if kid.len() > KEY_ID_BYTES_MAX => Err(Flaw::KeyIdTooLong),
+        kid => Ok(kid.map(Arc::from)),
+    }
+}
+
+fn read_jwk(header: &Object) -> Result<Option<Object>, Flaw> {
+    use super::json::Json;
+    match header.get("jwk") {
+        None => Ok(None),
+        Some(Json::Object(jwk)) => Ok(Some(jwk.clone())),
+        Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::List(_)) => Err(Flaw::WrongClaimType),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compact(header: &str, payload: &str) -> String {
+        format!("{}.{}.AA", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload))
+    }
+
+    fn check(header: &str) -> Result<Header, Flaw> {
+        read(&compact(header, "{}")).map(|token| token.signed.header)
+    }
+
+    #[test]
+    fn a_header_may_hold_what_is_harmless() {
+        let header =
+            check(r#"{"alg":"ES256","typ":"application/AT+jwt","kid":"k1","x5t":"abc","extra":[1]}"#).expect("good");
+        assert_eq!(
+            (header.algorithm, header.typ, header.key_id.as_deref()),
+            (Algorithm::ES256, Type::AccessToken, Some("k1"))
+        );
+        assert_eq!(check(r#"{"alg":"EdDSA"}"#).map(|h| h.typ), Ok(Type::Absent));
+        assert_eq!(check(r#"{"alg":"EdDSA","typ":"jwt"}"#).map(|h| h.typ), Ok(Type::PlainJwt));
+    }
+
+    #[test]
+    fn a_header_may_not_choose_keys_or_rules() {
+        let cases = [
+            (r#"{"alg":"none"}"#, Flaw::AlgorithmUnknown),
+            (r#"{"alg":"HS256"}"#, Flaw::AlgorithmUnknown),
+            (r#"{"alg":"es256"}"#, Flaw::AlgorithmUnknown),
+            (r#"{"alg":["ES256"]}"#, Flaw::WrongClaimType),
+            ("{}", Flaw::AlgorithmUnknown),
+            (r#"{"alg":"ES256","crit":["exp"]}"#, Flaw::CriticalExtension),
+            (r#"{"alg":"ES256","crit":[]}"#, Flaw::CriticalExtension),
+            (r#"{"alg":"ES256","b64":true}"#, Flaw::CriticalExtension),
+            (r#"{"alg":"ES256","jwk":{}}"#, Flaw::EmbeddedKey),
+            (r#"{"alg":"ES256","jku":"https://a"}"#, Flaw::EmbeddedKey),
+            (r#"{"alg":"ES256","\u006aku":"https://a"}"#, Flaw::EmbeddedKey),
+            (r#"{"alg":"ES256","x5u":null}"#, Flaw::EmbeddedKey),
+            (r#"{"alg":"ES256","x5c":[]}"#, Flaw::EmbeddedKey),
+            (r#"{"alg":"ES256","cty":"JWT"}"#, Flaw::NestedOrEncrypted),
+            (r#"{"alg":"ES256","typ":"secevent+jwt"}"#, Flaw::TypeRefused),
+            (r#"{"alg":"ES256","typ":"at+jwt "}"#, Flaw::TypeRefused),
+            (r#"{"alg":"ES256","kid":7}"#, Flaw::WrongClaimType),
+            (r#"{"alg":"ES256","alg":"ES256"}"#, Flaw::AmbiguousObject),
+            (r#"{"alg":"ES256","\u0061lg":"RS256"}"#, Flaw::AmbiguousObject),
+        ];
+        for (header, flaw) in cases {
+            assert_eq!(check(header).err(), Some(flaw), "{header}");
+        }
+    }
+
+    #[test]
+    fn three_canonical_parts() {
+        let good = compact(r#"{"alg":"ES256"}"#, "{}");
+        assert!(read(&good).is_ok());
+        let (head, rest) = good.split_once('.').expect("parts");
+        // `{}` is `e30`; the two spare bits of its last letter must be zero, so `e31` is the same bytes written wrongly.
+        let cases = [
+            (format!("{head}.e31.AA"), Flaw::NotCanonicalBase64),
+            (format!("{head}.e30=.AA"), Flaw::NotCanonicalBase64),
+            (format!("{head}.e30.AB"), Flaw::NotCanonicalBase64),
+            (format!("{head}.e30.A+"), Flaw::NotCanonicalBase64),
+            (format!("{head}.e30.A"), Flaw::NotCanonicalBase64),
+            (format!("{head}. e30.AA"), Flaw::NotCanonicalBase64),
+            (format!("{head}.e30."), Flaw::NotThreeParts),
+            (format!("{head}.e30"), Flaw::NotThreeParts),
+            (format!("{head}..AA"), Flaw::NotThreeParts),
+            (format!(".{rest}"), Flaw::NotThreeParts),
+            (format!("{good}."), Flaw::NotThreeParts),
+            (format!("{good}.AA.AA"), Flaw::NotThreeParts),
+            (format!("{head}.e30.{}", "A".repeat(TOKEN_BYTES_MAX)), Flaw::TooLong),
+        ];
+        for (token, flaw) in cases {
+            assert_eq!(read(&token).err(), Some(flaw), "{token}");
+        }
+    }
+}

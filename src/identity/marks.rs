@@ -1,0 +1,285 @@
+//! What identity must remember beyond a restart: the newest token of each client, and when each key was first seen.
+//!
+//! Without the first, a stolen old token would pass again after a restart; without the second, a key would be young
+//! again. Kept in memory and handed to a store that makes it durable. Holds no token and no secret.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::bounds::{KEY_SIGHTS_MAX, SUPERSEDED_STEPS_MAX};
+use crate::model::{ClientId, UnixTime, VendorId};
+
+use super::flaw::Flaw;
+
+/// One durable fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MarkRecord {
+    /// The newest token that a client has used.
+    Client {
+        /// Whose client.
+        vendor: VendorId,
+        /// Which client.
+        client: ClientId,
+        /// `iat` of its newest token.
+        newest: UnixTime,
+        /// When that token was first used: the start of the grace for older ones.
+        since: UnixTime,
+        /// Tokens issued before this are superseded for good.
+        floor: UnixTime,
+    },
+    /// A signing key was seen.
+    Key {
+        /// RFC 7638 thumbprint.
+        thumbprint: [u8; 32],
+        /// When it was seen first.
+        first_seen: UnixTime,
+    },
+}
+
+/// Makes marks durable; implemented by the store.
+pub trait Marks: Send + Sync + fmt::Debug {
+    /// All records saved so far; of two about one thing, the later one holds.
+    ///
+    /// # Errors
+    /// Whatever keeps the store from being read: the caller must then let no vendor in.
+    fn load(&self) -> io::Result<Vec<MarkRecord>>;
+
+    /// Queues a record to be written soon; never blocks, as it is called while a request is judged.
+    fn save(&self, record: MarkRecord);
+}
+
+/// Remembers nothing beyond the process: for tests, `explain` and the demo.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Forgetful;
+
+impl Marks for Forgetful {
+    fn load(&self) -> io::Result<Vec<MarkRecord>> {
+        Ok(Vec::new())
+    }
+
+    fn save(&self, _: MarkRecord) {}
+}
+
+/// All marks of the process.
+#[derive(Debug)]
+pub(super) struct MarkLedger {
+    store: Arc<dyn Marks>,
+    clients: Mutex<HashMap<(VendorId, ClientId), Arc<ClientMark>>>,
+    keys: Mutex<HashMap<[u8; 32], UnixTime>>,
+}
+
+impl MarkLedger {
+    /// Starts from what the store remembers.
+    pub(super) fn load(store: Arc<dyn Marks>) -> io::Result<Self> {
+        let (mut clients, mut keys) = (HashMap::new(), HashMap::new());
+        for record in store.load()? {
+            match record {
+                MarkRecord::Key { thumbprint, first_seen } => {
+                    keys.insert(thumbprint, first_seen);
+                }
+                MarkRecord::Client { vendor, client, newest, since, floor } => {
+                    let mark = ClientMark::new(
+                        &vendor,
+                        &client,
+                        Arc::clone(&store),
+                        Steps { floor, steps: vec![(newest, since)] },
+                    );
+                    clients.insert((vendor, client), Arc::new(mark));
+                }
+            }
+        }
+        Ok(Self { store, clients: Mutex::new(clients), keys: Mutex::new(keys) })
+    }
+
+    /// The mark of a client that a contract names: there are as many marks as clients in contracts.
+    pub(super) fn client(&self, vendor: &VendorId, client: &ClientId) -> Arc<ClientMark> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Arc::new(ClientMark::new(vendor, client, Arc::clone(&self.store), Steps::default()));
+        Arc::clone(clients.entry((vendor.clone(), client.clone())).or_insert_with(fresh))
+    }
+
+    /// When a key was first seen: now, unless it is known.
+    pub(super) fn key_seen(&self, thumbprint: [u8; 32], now: UnixTime) -> UnixTime {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = keys.get(&thumbprint) {
+            return *seen;
+        }
+        if keys.len() >= KEY_SIGHTS_MAX {
+            let oldest = keys.iter().min_by_key(|(_, seen)| **seen).map(|(key, _)| *key);
+            oldest.and_then(|oldest| keys.remove(&oldest));
+        }
+        keys.insert(thumbprint, now);
+        self.store.save(MarkRecord::Key { thumbprint, first_seen: now });
+        now
+    }
+}
+
+/// The newest token that one client has used, and how long its older ones still pass.
+#[derive(Debug)]
+pub(super) struct ClientMark {
+    vendor: VendorId,
+    client: ClientId,
+    store: Arc<dyn Marks>,
+    /// `iat` of the newest token in milliseconds, read without a lock: most requests carry exactly that token.
+    newest_ms: AtomicU64,
+    steps: Mutex<Steps>,
+}
+
+/// For each time the client moved on: the `iat` it moved to, and when. Ascending in both.
+#[derive(Debug, Default)]
+struct Steps {
+    floor: UnixTime,
+    steps: Vec<(UnixTime, UnixTime)>,
+}
+
+impl ClientMark {
+    fn new(vendor: &VendorId, client: &ClientId, store: Arc<dyn Marks>, steps: Steps) -> Self {
+        let newest = steps.steps.last().map_or(0, |(issued, _)| issued.as_millis());
+        Self {
+            vendor: vendor.clone(),
+            client: client.clone(),
+            store,
+            newest_ms: AtomicU64::new(newest),
+            steps: Mutex::new(steps),
+        }
+    }
+
+    /// Judges a token that has passed every other rule, and remembers it when it is the newest.
+    pub(super) fn judge(&self, issued_at: UnixTime, grace: Duration, now: UnixTime) -> Result<(), Flaw> {
+        if issued_at.as_millis() == self.newest_ms.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = steps.steps.last().map_or(UnixTime::default(), |(issued, _)| *issued);
+        if issued_at < newest {
+            return steps.judge_older(issued_at, grace, now);
+        }
+        if issued_at > newest {
+            steps.advance(issued_at, grace, now);
+            self.newest_ms.store(issued_at.as_millis(), Ordering::Release);
+            self.store.save(self.record(&steps));
+        }
+        Ok(())
+    }
+
+    fn record(&self, steps: &Steps) -> MarkRecord {
+        let (newest, since) = steps.steps.last().copied().unwrap_or_default();
+        MarkRecord::Client {
+            vendor: self.vendor.clone(),
+            client: self.client.clone(),
+            newest,
+            since,
+            floor: steps.floor,
+        }
+    }
+}
+
+impl Steps {
+    /// An older token passes until the grace after the first step beyond it.
+    fn judge_older(&self, issued_at: UnixTime, grace: Duration, now: UnixTime) -> Result<(), Flaw> {
+        let superseded = self.steps.iter().find(|(issued, _)| *issued > issued_at);
+        let passes = issued_at >= self.floor && superseded.is_none_or(|(_, since)| now < since.plus(grace));
+        if passes { Ok(()) } else { Err(Flaw::Superseded) }
+    }
+
+    /// Moves on to a newer token. Steps within an eighth of the grace count as one, at the time of the first: a client
+    /// that takes a fresh token for each call then needs bounded memory, and no token passes longer than the grace.
+    fn advance(&mut self, issued_at: UnixTime, grace: Duration, now: UnixTime) {
+        while let [(first, since), _, ..] = self.steps[..]
+            && (now >= since.plus(grace) || self.steps.len() >= SUPERSEDED_STEPS_MAX)
+        {
+            self.floor = self.floor.max(first);
+            self.steps.remove(0);
+        }
+        if let [(only, since)] = self.steps[..]
+            && now >= since.plus(grace)
+        {
+            self.floor = self.floor.max(only);
+        }
+        match self.steps.last_mut() {
+            Some(last) if now < last.1.plus(grace / 8) => last.0 = issued_at,
+            _ => self.steps.push((issued_at, now)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(120);
+
+    fn secs(secs: u64) -> UnixTime {
+        UnixTime::from_secs(secs)
+    }
+
+    fn ledger() -> MarkLedger {
+        MarkLedger::load(Arc::new(Forgetful)).expect("nothing to read")
+    }
+
+    fn mark(ledger: &MarkLedger) -> Arc<ClientMark> {
+        ledger.client(&VendorId::parse("acme").expect("an id"), &ClientId::new("c"))
+    }
+
+    #[test]
+    fn an_older_token_passes_for_the_grace_and_never_again() {
+        let mark = mark(&ledger());
+        let check = |issued, now| mark.judge(secs(issued), GRACE, secs(now)).is_ok();
+        assert!(check(100, 1000));
+        assert!(check(200, 2000), "the client moves on");
+        assert!(check(100, 2119));
+        assert!(!check(100, 2120));
+        assert!(check(300, 3000), "and on again");
+        assert!(check(200, 3119), "the one before has its own grace");
+        assert!(!check(100, 3001), "but the first one's is not begun again");
+        assert!(!check(200, 3120));
+        assert!(check(300, 999_999));
+    }
+
+    #[test]
+    fn a_fresh_token_for_each_call_is_no_way_around() {
+        let mark = mark(&ledger());
+        assert!(mark.judge(secs(1), GRACE, secs(1000)).is_ok());
+        for step in 1..1000_u64 {
+            assert!(mark.judge(secs(1 + step), GRACE, secs(1000 + step)).is_ok());
+            let behind = mark.judge(secs(step.saturating_sub(60)), GRACE, secs(1000 + step));
+            assert!(step < 61 || behind.is_ok(), "a token superseded a minute ago passes at {step}");
+            let first = mark.judge(secs(1), GRACE, secs(1000 + step));
+            assert!(first.is_ok() || step >= 105, "not long before its grace: {step}");
+            assert!(first.is_err() || step < 121, "never after it: {step}");
+        }
+        let steps = mark.steps.lock().expect("not poisoned");
+        assert!(steps.steps.len() <= SUPERSEDED_STEPS_MAX, "{}", steps.steps.len());
+    }
+
+    #[derive(Debug, Default)]
+    struct Recorder(Mutex<Vec<MarkRecord>>);
+
+    impl Marks for Recorder {
+        fn load(&self) -> io::Result<Vec<MarkRecord>> {
+            Ok(self.0.lock().expect("not poisoned").clone())
+        }
+
+        fn save(&self, record: MarkRecord) {
+            self.0.lock().expect("not poisoned").push(record);
+        }
+    }
+
+    #[test]
+    fn marks_survive_a_restart() {
+        let store = Arc::new(Recorder::default());
+        let before = MarkLedger::load(Arc::clone(&store) as Arc<dyn Marks>).expect("empty");
+        mark(&before).judge(secs(100), GRACE, secs(1000)).expect("first");
+        mark(&before).judge(secs(200), GRACE, secs(1000 + 500)).expect("newer");
+        assert_eq!(before.key_seen([7; 32], secs(5)), secs(5));
+        let after = MarkLedger::load(store).expect("readable");
+        assert_eq!(mark(&after).judge(secs(100), GRACE, secs(1619)), Ok(()));
+        assert_eq!(mark(&after).judge(secs(100), GRACE, secs(1620)), Err(Flaw::Superseded));
+        assert_eq!(mark(&after).judge(secs(200), GRACE, secs(9000)), Ok(()));
+        assert_eq!(after.key_seen([7; 32], secs(9)), secs(5));
+    }
+}

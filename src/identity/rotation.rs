@@ -1,0 +1,122 @@
+//! Whether a verified token is of the right age: its dates, and the contract's rotation rules.
+//!
+//! Looks at how long a token was *issued for* (`exp - iat`) and how long ago (`now - iat`), never at what remains: a
+//! token of a year must not pass on its last day. Called on every request, so it compares numbers and nothing else.
+
+use std::time::Duration;
+
+use crate::model::{Claims, Denial, UnixTime};
+
+use super::Rotation;
+use super::flaw::Flaw;
+
+/// Judges `exp`, `nbf` and `iat` (RFC 7519 section 4.1) with the contract's clock skew.
+///
+/// # Errors
+/// A denial: expired, not yet valid, or issued in the future.
+pub fn check_dates(claims: &Claims, clock_skew: Duration, now: UnixTime) -> Result<(), Denial> {
+    dates(claims, clock_skew, now).map_err(Denial::from)
+}
+
+/// Judges the rotation rules that need no memory: lifetime, age, and the age of the signing key.
+///
+/// # Errors
+/// A denial that names the rule.
+pub fn check(claims: &Claims, key_born: Option<UnixTime>, rules: &Rotation, now: UnixTime) -> Result<(), Denial> {
+    rules_hold(claims, key_born, rules, now).map_err(Denial::from)
+}
+
+/// How long a key may still sign; `None` when the contract sets no bound. Zero when it is too old.
+pub fn key_age_left(key_born: UnixTime, rules: &Rotation, now: UnixTime) -> Option<Duration> {
+    rules.max_key_age.map(|longest| longest.saturating_sub(now.since(key_born)))
+}
+
+#[inline]
+pub(super) fn dates(claims: &Claims, clock_skew: Duration, now: UnixTime) -> Result<(), Flaw> {
+    if now >= claims.expires_at.plus(clock_skew) {
+        return Err(Flaw::Expired);
+    }
+    if claims.not_before.is_some_and(|start| now.plus(clock_skew) < start) {
+        return Err(Flaw::NotYetValid);
+    }
+    if now.plus(clock_skew) < claims.issued_at { Err(Flaw::IssuedInFuture) } else { Ok(()) }
+}
+
+#[inline]
+pub(super) fn rules_hold(
+    claims: &Claims,
+    key_born: Option<UnixTime>,
+    rules: &Rotation,
+    now: UnixTime,
+) -> Result<(), Flaw> {
+    let exceeds = |span: Duration, bound: Option<Duration>| bound.is_some_and(|bound| span > bound);
+    if exceeds(claims.expires_at.since(claims.issued_at), rules.max_lifetime) {
+        return Err(Flaw::Lifetime);
+    }
+    if exceeds(now.since(claims.issued_at), rules.max_age) {
+        return Err(Flaw::Age);
+    }
+    if key_born.is_some_and(|born| exceeds(now.since(born), rules.max_key_age)) {
+        return Err(Flaw::KeyTooOld);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ClientId, ScopeSet};
+
+    fn claims(issued: u64, expires: u64) -> Claims {
+        Claims {
+            client: ClientId::new("c"),
+            issued_at: UnixTime::from_secs(issued),
+            expires_at: UnixTime::from_secs(expires),
+            not_before: None,
+            token_id: None,
+            scopes: ScopeSet::default(),
+            key_id: None,
+            certificate_thumbprint: None,
+            proof_key_thumbprint: None,
+        }
+    }
+
+    #[test]
+    fn dates_are_judged_to_the_second() {
+        let skew = Duration::from_secs(30);
+        let check = |now| dates(&claims(1000, 2000), skew, UnixTime::from_secs(now));
+        assert_eq!(check(969), Err(Flaw::IssuedInFuture));
+        assert_eq!(check(970), Ok(()));
+        assert_eq!(check(2029), Ok(()));
+        assert_eq!(check(2030), Err(Flaw::Expired));
+        let later = Claims { not_before: Some(UnixTime::from_secs(1500)), ..claims(1000, 2000) };
+        assert_eq!(dates(&later, skew, UnixTime::from_secs(1469)), Err(Flaw::NotYetValid));
+        assert_eq!(dates(&later, skew, UnixTime::from_secs(1470)), Ok(()));
+    }
+
+    #[test]
+    fn a_long_token_is_refused_on_its_last_day_too() {
+        let rules = Rotation { max_lifetime: Some(Duration::from_secs(3600)), ..Rotation::default() };
+        let check = |expires, now| rules_hold(&claims(1000, expires), None, &rules, UnixTime::from_secs(now));
+        assert_eq!(check(4600, 1000), Ok(()));
+        assert_eq!(check(4601, 4600), Err(Flaw::Lifetime));
+        assert_eq!(check(31_537_000, 31_536_999), Err(Flaw::Lifetime));
+    }
+
+    #[test]
+    fn ages_count_from_issue_and_first_sight() {
+        let rules = Rotation {
+            max_age: Some(Duration::from_secs(600)),
+            max_key_age: Some(Duration::from_secs(86_400)),
+            ..Rotation::default()
+        };
+        let born = UnixTime::from_secs(500);
+        let check = |issued, now| rules_hold(&claims(issued, 999_999), Some(born), &rules, UnixTime::from_secs(now));
+        assert_eq!(check(1000, 1600), Ok(()));
+        assert_eq!(check(1000, 1601), Err(Flaw::Age));
+        assert_eq!(check(86_900, 86_900), Ok(()));
+        assert_eq!(check(86_901, 86_901), Err(Flaw::KeyTooOld));
+        assert_eq!(key_age_left(born, &rules, UnixTime::from_secs(86_800)), Some(Duration::from_secs(100)));
+        assert_eq!(key_age_left(born, &Rotation::default(), born), None);
+    }
+}

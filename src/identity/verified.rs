@@ -1,0 +1,93 @@
+//! What a yes of the identity room is: a caller, and what the yes rests on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::model::{Caller, Claims, UnixTime};
+
+use super::jwk::VerificationKey;
+use super::marks::ClientMark;
+
+/// A caller whose credentials were verified, and the vendor's place in the directory that said so.
+///
+/// Good for the request it was returned for; the next request is judged anew.
+#[derive(Debug)]
+pub struct Verified {
+    pub(super) vendor_index: u32,
+    /// Names the settings under which it was verified: a vendor whose settings changed has another stamp.
+    pub(super) stamp: u64,
+    pub(super) caller: Caller,
+    pub(super) basis: Basis,
+    /// The newest token of the client, where the contract asks.
+    pub(super) mark: Option<Arc<ClientMark>>,
+}
+
+/// What a yes rests on.
+#[derive(Debug)]
+pub(super) enum Basis {
+    /// A signature by this key, which was in force at this generation of the keys.
+    Key { key: Arc<VerificationKey>, generation: AtomicU64 },
+    /// The issuer's word, until then.
+    Word { until: UnixTime },
+    /// A certificate, judged by this generation of authorities and revocation lists, to be judged again then.
+    Certificate { generation: u64, until: UnixTime },
+}
+
+impl Verified {
+    /// The vendor's index, as the directory was given it.
+    pub const fn vendor_index(&self) -> u32 {
+        self.vendor_index
+    }
+
+    /// Who called.
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The token's claims; absent for vendors known by certificate alone.
+    pub fn claims(&self) -> Option<&Claims> {
+        self.caller.claims.as_deref()
+    }
+
+    /// How old the token is; for metrics.
+    pub fn token_age(&self, now: UnixTime) -> Option<Duration> {
+        self.claims().map(|claims| now.since(claims.issued_at))
+    }
+
+    /// From when the signing key's age counts.
+    pub fn key_born(&self) -> Option<UnixTime> {
+        match &self.basis {
+            Basis::Key { key, .. } => Some(key.born),
+            Basis::Word { .. } | Basis::Certificate { .. } => None,
+        }
+    }
+
+    /// The same yes for a directory in which the vendor has another place.
+    pub(super) fn moved_to(&self, vendor_index: u32) -> Self {
+        let basis = match &self.basis {
+            Basis::Key { key, generation } => {
+                Basis::Key { key: Arc::clone(key), generation: AtomicU64::new(generation.load(Ordering::Relaxed)) }
+            }
+            Basis::Word { until } => Basis::Word { until: *until },
+            Basis::Certificate { generation, until } => Basis::Certificate { generation: *generation, until: *until },
+        };
+        Self { vendor_index, stamp: self.stamp, caller: self.caller.clone(), basis, mark: self.mark.clone() }
+    }
+
+    /// Bytes that remembering it costs: itself, its claims and their texts, and the cache's bookkeeping.
+    pub(super) fn weight(&self) -> u64 {
+        /// Allocation headers, reference counts, the fingerprint and the cache's slot.
+        const BOOKKEEPING: usize = 192;
+        /// An `Arc<str>` in a boxed slice: a fat pointer, two counts and an allocation header.
+        const PER_SCOPE: usize = 48;
+        let claims = self.claims().map_or(0, |claims| {
+            let scopes: usize = claims.scopes.iter().map(|scope| scope.as_str().len() + PER_SCOPE).sum();
+            let texts = claims.client.as_str().len()
+                + claims.token_id.as_ref().map_or(0, |id| id.len() + 32)
+                + claims.key_id.as_ref().map_or(0, |id| id.len() + 32);
+            size_of::<Claims>() + scopes + texts
+        });
+        (size_of::<Self>() + BOOKKEEPING + claims) as u64
+    }
+}
