@@ -83,6 +83,28 @@ pub const KEY_SIGHTS_MAX: usize = 16 * 1024;
 pub const SUPERSEDED_STEPS_MAX: usize = 9;
 /// Most alternative names in a client certificate.
 pub const CERTIFICATE_NAMES_MAX: usize = 64;
+/// How long a certificate's chain and revocation are taken as judged.
+pub const CERTIFICATE_RECHECK: Duration = Duration::from_secs(60);
+/// How far a webhook's timestamp may be from our clock, unless the config says otherwise.
+pub const WEBHOOK_TOLERANCE: Duration = Duration::from_secs(300);
+/// How far a DPoP proof's `iat` may be from our clock: RFC 9449 section 11.1 asks for seconds or minutes.
+pub const DPOP_WINDOW: Duration = Duration::from_secs(60);
+/// Most proofs or messages that one vendor may use within one window.
+pub const REPLAYS_MAX: usize = 64 * 1024;
+/// Largest answer about one opaque token: claims of a token, as JSON instead of base64url.
+pub const INTROSPECTION_BYTES_MAX: usize = 16 * 1024;
+/// Most bytes of answers about opaque tokens that are remembered for one issuer.
+pub const INTROSPECTION_CACHE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Most questions about opaque tokens to one issuer in a second: a flood of random ones must not become a flood there.
+pub const INTROSPECTIONS_PER_SECOND_MAX: u64 = 100;
+/// How long a token about which the issuer did not answer is not asked about again.
+pub const INTROSPECTION_RETRY: Duration = Duration::from_secs(1);
+/// Longest id of a webhook message.
+pub const WEBHOOK_ID_BYTES_MAX: usize = 256;
+/// Most signatures that one webhook message may carry: two secrets at the sender, and room.
+pub const WEBHOOK_SIGNATURES_MAX: usize = 8;
+/// Largest file of a secret.
+pub const SECRET_BYTES_MAX: usize = 4 * 1024;
 /// Most bytes of verified tokens that are remembered.
 pub const TOKEN_CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -249,6 +271,8 @@ pub const JWKS_REFRESH: Duration = Duration::from_secs(300);
 pub const CLOCK_SKEW: Duration = Duration::from_secs(30);
 /// Most clock skew that a contract may grant: more would undo short lifetimes.
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(300);
+/// Shortest time between two fetches of a JWKS that a contract may ask for: an issuer is not to be flooded.
+pub const JWKS_REFRESH_MIN: Duration = Duration::from_secs(1);
 /// Longest time between two fetches of a JWKS: beyond a day a withdrawn key would pass for too long.
 pub const JWKS_REFRESH_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Longest lifetime of a token whose contract names none.

@@ -106,7 +106,7 @@ impl Loader<'_> {
         let surroundings = Surroundings { upstreams: Some(&upstreams), client_ca };
         let contracts = contracts(&files, report, &surroundings, keys.master.is_some());
         let operators = self.read_operators(&at, written.listeners.as_ref(), report);
-        check_operators(&at, &listeners, &operators);
+        check_operators(&at, &listeners, operators.as_deref());
         Some(Config {
             state: build::state(&at.key("state"), written.state.as_ref()),
             drain: build::drain(&at.key("drain"), written.drain.as_ref()),
@@ -115,24 +115,28 @@ impl Loader<'_> {
             listeners,
             keys,
             contracts,
-            operators,
+            operators: operators.unwrap_or_default(),
         })
     }
 
-    fn read_operators(&self, at: &At<'_>, listeners: Option<&file::Listeners>, report: &Report) -> Vec<Operator> {
+    /// The operators that the main file names: none when it names no file, `None` when the file cannot be read.
+    fn read_operators(
+        &self,
+        at: &At<'_>,
+        listeners: Option<&file::Listeners>,
+        report: &Report,
+    ) -> Option<Vec<Operator>> {
         let admin = listeners.and_then(|listeners| listeners.admin.as_ref());
-        let Some(text) = admin.and_then(|admin| admin.operators.as_deref()) else { return Vec::new() };
+        let Some(text) = admin.and_then(|admin| admin.operators.as_deref()) else { return Some(Vec::new()) };
         let at = at.key("listeners").key("admin").key("operators");
         let path = at.file_path(text);
         if !path.is_file() {
-            at.bad(
-                format!("no such file: {}", path.display()),
-                "operators.yaml, made by `vendorgate operators add NAME --role operator`",
-            );
-            return Vec::new();
+            let instead = "make it with `vendorgate operators add NAME --role operator`";
+            at.fault(format!("no such file: {}", path.display()), instead);
+            return None;
         }
-        let read = self.read::<file::Operators>(&path, Document::Operators, report);
-        read.map_or_else(Vec::new, |(source, written)| build::operators(&source.root(report), &written))
+        let (source, written) = self.read::<file::Operators>(&path, Document::Operators, report)?;
+        Some(build::operators(&source.root(report), &written))
     }
 
     fn read_contracts(&self, at: &At<'_>, text: Option<&str>, report: &Report) -> Vec<ContractFile> {
@@ -156,7 +160,7 @@ impl Loader<'_> {
         let mut root = match tree::parse(&text) {
             Ok(root) => root,
             Err(unreadable) => {
-                report.file_fault(path, unreadable.place, unreadable.wrong, "");
+                report.file_fault(path, unreadable.place, unreadable.wrong, hint(&text, unreadable.place));
                 return None;
             }
         };
@@ -183,6 +187,13 @@ impl std::fmt::Debug for Loader<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Loader").field("missing_secrets", &self.missing_secrets).finish_non_exhaustive()
     }
+}
+
+/// The mistake that YAML's own message does not explain.
+fn hint(text: &str, place: Place) -> &'static str {
+    let line = usize::try_from(place.line).ok().and_then(|line| text.lines().nth(line.saturating_sub(1)));
+    let unquoted = line.is_some_and(|line| line.contains("${") && line.trim_start().contains([':', '[']));
+    if unquoted { "inside { } and [ ] write \"${NAME}\" in quotes" } else { "" }
 }
 
 /// What was made is only handed out when nothing was wrong with it.
@@ -217,8 +228,8 @@ fn contracts(
 }
 
 /// An admin listener that nobody may use would make the kill switch unreachable by network.
-fn check_operators(at: &At<'_>, listeners: &Listeners, operators: &[Operator]) {
-    if listeners.admin.is_some() && operators.is_empty() {
+fn check_operators(at: &At<'_>, listeners: &Listeners, operators: Option<&[Operator]>) {
+    if listeners.admin.is_some() && operators.is_some_and(<[_]>::is_empty) {
         let wrong = "names no operator: only probes, metrics and the Unix socket will work";
         at.key("listeners").key("admin").warning(wrong, "run `vendorgate operators add NAME --role operator`");
     }

@@ -59,6 +59,7 @@ fn refuse_null(schema: &mut Schema) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::units;
 
     #[test]
     fn every_schema_refuses_unknown_keys_and_null() {
@@ -75,5 +76,54 @@ mod tests {
         let contract = schema(Document::Contract);
         assert_eq!(contract["required"], serde_json::json!(["vendor", "owner", "security_contact", "starts", "ends"]));
         assert_eq!(contract["$defs"]["PiiRule"]["required"], serde_json::json!(["as"]));
+    }
+
+    /// An editor and the program must agree on what a value looks like, but for what only arithmetic can tell.
+    #[test]
+    fn the_patterns_agree_with_the_parsers() {
+        let texts = [
+            "10s",
+            "250ms",
+            "5m",
+            "90d",
+            "1h",
+            "0s",
+            "10",
+            "1w",
+            "50/s",
+            "3000/m",
+            "1/h",
+            "0/s",
+            "50/ms",
+            "50",
+            "200MB",
+            "64KiB",
+            "1B",
+            "5GB",
+            "0MB",
+            "64kb",
+            "2026-01-01",
+            "2026-1-1",
+            "1.5s",
+            "",
+            "x",
+        ];
+        let regex = |schema: Value| {
+            let pattern = schema["pattern"].as_str().expect("a pattern");
+            regex_automata::meta::Regex::new(pattern).expect(pattern)
+        };
+        let duration = regex(generate::<file::Duration>(""));
+        let rate = regex(generate::<file::contract::Rate>(""));
+        let size = regex(generate::<file::contract::Size>(""));
+        let date = regex(generate::<file::contract::Date>(""));
+        for text in texts {
+            assert_eq!(duration.is_match(text), units::duration(text).is_ok(), "duration {text}");
+            assert_eq!(rate.is_match(text), units::rate(text).is_ok(), "rate {text}");
+            assert_eq!(size.is_match(text), units::size(text).is_ok(), "size {text}");
+            assert_eq!(date.is_match(text), units::date(text).is_ok(), "date {text}");
+        }
+        for regex in [duration, rate, size, date] {
+            assert!(regex.is_match("${NAME}"));
+        }
     }
 }

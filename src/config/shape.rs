@@ -72,6 +72,8 @@ impl<'s> Pass<'s> {
             place.fault(format!("not yet: {what} in this version"), "take the key out");
         } else if let Some(near) = nearest(&key.text, known()) {
             place.fault("unknown key", format!("did you mean {near}?"));
+            // So that what was meant is not called missing as well.
+            at.key(near).excuse();
         } else {
             place.fault("unknown key", format!("known here: {}", known().collect::<Vec<_>>().join(", ")));
         }
@@ -84,6 +86,7 @@ impl<'s> Pass<'s> {
         let example = match self.kind(resolved) {
             Kind::Words(words) => words.first().map(|word| (*word).to_owned()).unwrap_or_default(),
             Kind::Object => "{ … }".to_owned(),
+            Kind::List(_) if schema["examples"].is_null() => "[ … ]".to_owned(),
             Kind::List(_) | Kind::Text | Kind::Integer | Kind::Boolean => example(schema, resolved),
         };
         let what = if example.is_empty() { "…" } else { &example };

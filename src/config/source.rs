@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Severity};
-use super::tree::{Node, Place, Value};
+use super::tree::{Node, Place, Value, holds_password};
 
 /// All that was found wrong so far, in every file.
 #[derive(Debug)]
@@ -130,9 +130,13 @@ impl<'a> At<'a> {
 
     /// Says that the value is wrong, with the value as written, and what to write instead.
     pub(super) fn bad(&self, wrong: impl AsRef<str>, write: impl AsRef<str>) {
-        let got = self.node.map(|node| format!(" (got {})", node.shown())).unwrap_or_default();
         let write = write.as_ref();
-        let instead = if write.is_empty() { String::new() } else { format!("write {write}") };
+        self.bad_so(wrong, if write.is_empty() { String::new() } else { format!("write {write}") });
+    }
+
+    /// Says that the value is wrong, with the value as written, and what to do about it.
+    pub(super) fn bad_so(&self, wrong: impl AsRef<str>, instead: impl Into<String>) {
+        let got = self.node.map(|node| format!(" (got {})", node.shown())).unwrap_or_default();
         self.fault(format!("{}{got}", wrong.as_ref()), instead);
     }
 
@@ -166,7 +170,8 @@ impl<'a> At<'a> {
             return;
         }
         let line = usize::try_from(self.place.line.saturating_sub(1)).ok();
-        let source = line.and_then(|line| self.source.text.lines().nth(line)).filter(|_| shown).unwrap_or_default();
+        let source =
+            line.and_then(|line| self.source.text.lines().nth(line)).filter(|line| shown && may_be_shown(line));
         self.report.push(Fault {
             severity,
             file: self.source.shown.clone(),
@@ -175,14 +180,20 @@ impl<'a> At<'a> {
             path: self.path.clone(),
             wrong,
             instead,
-            source: source.to_owned(),
+            source: source.unwrap_or_default().to_owned(),
         });
     }
 
-    fn is_excused(&self) -> bool {
+    /// Whether this place, or one above it, has been reported as unusable.
+    pub(super) fn is_excused(&self) -> bool {
         let below = |excused: &String| {
             self.path.strip_prefix(excused.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
         self.source.excused.borrow().iter().any(below)
     }
+}
+
+/// A line may hold more than the fault is about: a password in a URL, or a token where its hash belongs.
+fn may_be_shown(line: &str) -> bool {
+    !holds_password(line) && !line.contains("token_sha256")
 }

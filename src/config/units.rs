@@ -40,6 +40,13 @@ pub(super) fn duration(text: &str) -> Result<Duration, UnitError> {
     if millis == 0 { Err(zero) } else { Ok(Duration::from_millis(millis)) }
 }
 
+/// A duration in the largest unit that needs no fraction.
+pub(super) fn shown(duration: Duration) -> String {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let fits = DURATION_UNITS.iter().rev().find(|(_, scale)| millis % scale == 0);
+    fits.map_or_else(String::new, |(unit, scale)| format!("{}{unit}", millis / scale))
+}
+
 /// A size in bytes: a whole number and `B`, `KB`, `MB`, `GB` (thousands) or `KiB`, `MiB`, `GiB` (1024).
 pub(super) fn size(text: &str) -> Result<u64, UnitError> {
     let wrong = UnitError { wrong: "must be a whole number with B, KB, MB, GB, KiB, MiB or GiB", instead: "200MB" };
@@ -123,6 +130,9 @@ mod tests {
             ["", "10", "s", "-1s", "1.5s", "1 s", "1S", "1w", "0s", "0ms", "99999999999999999999s", "9999999999999999d"]
         {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+        for text in ["250ms", "90s", "31d", "7h"] {
+            assert_eq!(shown(duration(text).expect(text)), text);
         }
     }
 

@@ -12,10 +12,12 @@ use crate::model::{Clock, VendorId};
 
 use super::cache::{CacheStatus, TokenCache};
 use super::directory::{self, Contract, Directory, DirectoryError};
+use super::introspection::Introspector;
 use super::marks::{MarkLedger, Marks};
+use super::replay::Replays;
 use super::revocation::{RevocationStore, Revocations};
 use super::ring::{KeyRing, RingId};
-use super::{Forgetful, Identity};
+use super::{Forgetful, Identity, IntrospectionSettings};
 
 /// The long-lived half of identity: one for each process.
 #[derive(Debug)]
@@ -25,6 +27,9 @@ pub struct Authority {
     pub(super) marks: Arc<MarkLedger>,
     pub(super) revocations: Revocations,
     rings: Mutex<Vec<Weak<KeyRing>>>,
+    introspectors: Mutex<Vec<Weak<Introspector>>>,
+    /// By vendor, so that a reload does not let a used proof be used again.
+    replays: Mutex<HashMap<VendorId, Arc<Replays>>>,
     stamps: Mutex<Stamps>,
 }
 
@@ -61,6 +66,8 @@ impl Authority {
             marks: Arc::new(MarkLedger::load(marks)?),
             revocations: Revocations::load(revocations)?,
             rings: Mutex::default(),
+            introspectors: Mutex::default(),
+            replays: Mutex::default(),
             stamps: Mutex::default(),
         })
     }
@@ -101,6 +108,24 @@ impl Authority {
         let ring = Arc::new(KeyRing::new(id, self.clock.clone(), Arc::clone(&self.marks)));
         rings.push(Arc::downgrade(&ring));
         ring
+    }
+
+    /// Whoever asks this issuer about opaque tokens: the one in use, or a new one.
+    pub(super) fn introspector(&self, id: &RingId, settings: &IntrospectionSettings) -> Arc<Introspector> {
+        let mut introspectors = self.introspectors.lock().unwrap_or_else(PoisonError::into_inner);
+        introspectors.retain(|one| one.strong_count() > 0);
+        if let Some(one) = introspectors.iter().filter_map(Weak::upgrade).find(|one| one.id == *id) {
+            return one;
+        }
+        let one = Arc::new(Introspector::new(id.clone(), settings.clone(), self.clock.clone()));
+        introspectors.push(Arc::downgrade(&one));
+        one
+    }
+
+    /// What a vendor has used that may be used once.
+    pub(super) fn replays(&self, vendor: &VendorId) -> Arc<Replays> {
+        let mut replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(replays.entry(vendor.clone()).or_default())
     }
 
     /// The stamp of a vendor's settings: the same as before if and only if they are.

@@ -8,14 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::http::{FetchError, FetchUrl};
-use crate::model::{ClientId, Clock, VendorId};
+use crate::model::{ClientId, VendorId};
 
 use super::authority::Authority;
 use super::cache::TokenCache;
+use super::introspection::{IntrospectionStatus, Introspector};
+use super::judge::CertificateVendor;
+use super::jwt;
 use super::marks::ClientMark;
+use super::replay::Replays;
 use super::revocation::Slot;
 use super::ring::{KeyRing, KeyStatus, RingId};
-use super::{Identity, KeySource, Settings, refresh};
+use super::webhook::Webhook;
+use super::{
+    CertificateSettings, Identity, IntrospectionSettings, KeySource, PeerCertificate, Settings, SubjectAltName,
+    WebhookSettings, refresh,
+};
 
 /// One contract's identity section, with the place that its vendor has in the config.
 #[derive(Debug, Clone)]
@@ -49,8 +57,8 @@ pub enum DirectoryError {
     /// A section allows no algorithm.
     #[error("{0}: identity.algorithms must name at least one algorithm")]
     NoAlgorithms(VendorId),
-    /// The key set's address cannot be asked.
-    #[error("{vendor}: identity.jwks.url cannot be asked")]
+    /// The issuer's address cannot be asked.
+    #[error("{vendor}: the issuer's address cannot be asked")]
     Address {
         /// Whose.
         vendor: VendorId,
@@ -58,17 +66,42 @@ pub enum DirectoryError {
         #[source]
         source: FetchError,
     },
+    /// Two issuers would be asked about the same opaque tokens.
+    #[error("{vendor}: another issuer is asked about tokens that start with {prefix:?} already")]
+    PrefixTwice {
+        /// The vendor that was read second.
+        vendor: VendorId,
+        /// The prefix.
+        prefix: String,
+    },
+    /// Two vendors would be named by one certificate.
+    #[error("{first} and {second} have the same identity.certificate.subject_alt_name")]
+    NameTwice {
+        /// The vendor that was read first.
+        first: VendorId,
+        /// The other.
+        second: VendorId,
+    },
+    /// Revocation lists need the authority that signs them.
+    #[error("{0}: identity.certificate.crl_files needs ca_file")]
+    ListsWithoutAuthority(VendorId),
+    /// A webhook needs one live secret, or two while one is being replaced.
+    #[error("{0}: identity.webhook.secret_files must name one or two files")]
+    Secrets(VendorId),
 }
 
 /// Every vendor of one config.
 #[derive(Debug)]
 pub struct Directory {
-    pub(super) clock: Clock,
     pub(super) cache: Arc<TokenCache>,
     /// By the index that the caller gave.
     vendors: Vec<Option<Arc<Vendor>>>,
     by_id: HashMap<VendorId, u32>,
     by_client: HashMap<String, HashMap<ClientText, Named>>,
+    by_name: HashMap<SubjectAltName, Arc<CertificateVendor>>,
+    webhooks: Vec<Arc<Webhook>>,
+    /// Longest prefix first.
+    introspectors: Vec<Arc<Introspector>>,
 }
 
 /// A client's id, to be looked up by the text of a token.
@@ -90,12 +123,27 @@ pub(super) struct Vendor {
     pub(super) settings: Settings,
     pub(super) ring: Arc<KeyRing>,
     pub(super) revocations: Slot,
+    pub(super) replays: Arc<Replays>,
 }
 
 impl Directory {
     /// Starts the background tasks that keep keys fresh; those that already run for the config before go on.
     pub fn start(&self, runtime: &tokio::runtime::Handle) {
         self.vendors().for_each(|vendor| refresh::start(&vendor.ring, runtime));
+        self.by_name.values().filter_map(|vendor| vendor.authorities.as_ref()).for_each(|files| files.start(runtime));
+        self.webhooks.iter().for_each(|webhook| webhook.watch(runtime));
+    }
+
+    /// Vendors that are known by signatures over their bodies: for a request that presents no token and no certificate,
+    /// the gateway asks those whose routes match.
+    pub fn webhooks(&self) -> &[Arc<Webhook>] {
+        &self.webhooks
+    }
+
+    /// How asking a vendor's issuer about opaque tokens goes; `None` for vendors whose tokens are verified by keys.
+    pub fn introspection_status(&self, vendor_index: u32) -> Option<IntrospectionStatus> {
+        let id = &self.vendor(vendor_index)?.ring.id;
+        self.introspectors.iter().find(|one| one.id == *id).map(|one| one.status())
     }
 
     /// Waits until every issuer has been asked once, or the deadline; whatever came of it is in [`Self::key_status`].
@@ -133,6 +181,22 @@ impl Directory {
         self.by_client.get(issuer)?.get(client)
     }
 
+    /// The one vendor that a certificate names; none when it names several.
+    pub(super) fn by_certificate(&self, certificate: &PeerCertificate) -> Option<&Arc<CertificateVendor>> {
+        let mut named = certificate.names().iter().filter_map(|name| self.by_name.get(name));
+        let first = named.next()?;
+        if named.all(|other| Arc::ptr_eq(other, first)) { Some(first) } else { None }
+    }
+
+    /// Whoever can be asked about this token, if it is opaque.
+    pub(super) fn introspector(&self, token: &str) -> Option<&Arc<Introspector>> {
+        let fits = |one: &&Arc<Introspector>| {
+            let prefix = &one.settings.token_prefix;
+            token.starts_with(prefix.as_str()) && !(prefix.is_empty() && jwt::is_compact(token))
+        };
+        self.introspectors.iter().find(fits)
+    }
+
     fn vendors(&self) -> impl Iterator<Item = &Arc<Vendor>> {
         self.vendors.iter().flatten()
     }
@@ -141,16 +205,19 @@ impl Directory {
 /// Builds a directory, or says everything that is wrong with the sections.
 pub(super) fn build(authority: &Authority, contracts: Vec<Contract>) -> Result<Directory, Vec<DirectoryError>> {
     let directory = Directory {
-        clock: authority.clock.clone(),
         cache: Arc::clone(&authority.cache),
         vendors: Vec::new(),
         by_id: HashMap::new(),
         by_client: HashMap::new(),
+        by_name: HashMap::new(),
+        webhooks: Vec::new(),
+        introspectors: Vec::new(),
     };
     let mut builder = Builder { authority, directory, faults: Vec::new() };
     for contract in contracts {
         builder.add(contract);
     }
+    builder.directory.introspectors.sort_by_key(|one| std::cmp::Reverse(one.settings.token_prefix.len()));
     if builder.faults.is_empty() { Ok(builder.directory) } else { Err(builder.faults) }
 }
 
@@ -163,9 +230,11 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn add(&mut self, contract: Contract) {
         let stamp = self.authority.stamp(&contract.vendor, &contract.identity);
+        let (index, id) = (contract.index, contract.vendor);
         match contract.identity {
-            Identity::Token(settings) => self.add_token(contract.index, contract.vendor, stamp, *settings),
-            Identity::Certificate(_) | Identity::Webhook(_) => {}
+            Identity::Token(settings) => self.add_token(index, id, stamp, *settings),
+            Identity::Certificate(settings) => self.add_certificate(index, id, stamp, settings),
+            Identity::Webhook(settings) => self.add_webhook(index, id, settings),
         }
     }
 
@@ -177,12 +246,49 @@ impl Builder<'_> {
             source: settings.keys.clone(),
             fetch: settings.fetch.clone(),
         });
-        if let KeySource::File(path) = &settings.keys {
-            read_once(&ring, path);
+        match &settings.keys {
+            KeySource::File(path) => read_once(&ring, path),
+            KeySource::Introspection(asked) => self.add_introspector(&id, &ring.id, asked),
+            KeySource::Url { .. } | KeySource::Discovery { .. } => {}
         }
         let revocations = self.authority.revocations.slot(&id);
+        let replays = self.authority.replays(&id);
         self.directory.by_id.insert(id.clone(), index);
-        self.place(index, Arc::new(Vendor { id, index, stamp, settings, ring, revocations }));
+        self.place(index, Arc::new(Vendor { id, index, stamp, settings, ring, revocations, replays }));
+    }
+
+    /// Two issuers that could both be asked about one token would each learn the other's tokens.
+    fn add_introspector(&mut self, id: &VendorId, ring: &RingId, settings: &IntrospectionSettings) {
+        let known = &mut self.directory.introspectors;
+        if known.iter().any(|one| one.id == *ring) {
+            return;
+        }
+        if known.iter().any(|one| one.settings.token_prefix == settings.token_prefix) {
+            let prefix = settings.token_prefix.clone();
+            self.faults.push(DirectoryError::PrefixTwice { vendor: id.clone(), prefix });
+            return;
+        }
+        known.push(self.authority.introspector(ring, settings));
+    }
+
+    fn add_certificate(&mut self, index: u32, id: VendorId, stamp: u64, settings: CertificateSettings) {
+        if settings.ca_file.is_none() && !settings.crl_files.is_empty() {
+            self.faults.push(DirectoryError::ListsWithoutAuthority(id.clone()));
+        }
+        let name = settings.subject_alt_name.clone();
+        let vendor = Arc::new(CertificateVendor::open(id.clone(), index, stamp, settings));
+        if let Some(first) = self.directory.by_name.insert(name, vendor) {
+            self.faults.push(DirectoryError::NameTwice { first: first.id.clone(), second: id });
+        }
+    }
+
+    fn add_webhook(&mut self, index: u32, id: VendorId, settings: WebhookSettings) {
+        if !(1..=2).contains(&settings.secret_files.len()) {
+            self.faults.push(DirectoryError::Secrets(id.clone()));
+        }
+        let replays = self.authority.replays(&id);
+        let webhook = Webhook::open(id, index, settings, replays, Arc::clone(&self.authority.cache));
+        self.directory.webhooks.push(Arc::new(webhook));
     }
 
     fn check(&mut self, id: &VendorId, settings: &Settings) {

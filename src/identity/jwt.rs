@@ -39,14 +39,20 @@ pub(super) struct Header {
     pub(super) jwk: Option<Object>,
 }
 
-/// A token's parts, decoded but not verified.
+/// A token's header and signature, decoded but not verified.
+#[derive(Debug)]
+pub(super) struct Signed<'a> {
+    pub(super) header: Header,
+    /// What the signature covers: the first two parts and the dot between them.
+    pub(super) message: &'a [u8],
+    pub(super) signature: Vec<u8>,
+}
+
+/// A whole token, decoded but not verified.
 #[derive(Debug)]
 pub(super) struct Unverified<'a> {
-    pub(super) header: Header,
+    pub(super) signed: Signed<'a>,
     pub(super) payload: Object,
-    /// What the signature covers: the first two parts and the dot between them.
-    pub(super) signed: &'a [u8],
-    pub(super) signature: Vec<u8>,
 }
 
 /// Whether a text has the shape of a signed token; anything else is opaque to us.
@@ -56,19 +62,23 @@ pub(super) fn is_compact(token: &str) -> bool {
 
 /// Reads an access token.
 pub(super) fn read(token: &str) -> Result<Unverified<'_>, Flaw> {
-    let parts = split(token)?;
-    let header = Object::parse(&decode(parts.header)?)?;
-    if header.get("jwk").is_some() {
-        return Err(Flaw::EmbeddedKey);
-    }
-    finish(parts, &header)
+    let read = read_proof(token)?;
+    if read.signed.header.jwk.is_some() { Err(Flaw::EmbeddedKey) } else { Ok(read) }
 }
 
 /// Reads a DPoP proof, whose header must carry the public key (RFC 9449 section 4.2).
 pub(super) fn read_proof(token: &str) -> Result<Unverified<'_>, Flaw> {
     let parts = split(token)?;
-    let header = Object::parse(&decode(parts.header)?)?;
-    finish(parts, &header)
+    let signed = parts.signed()?;
+    Ok(Unverified { signed, payload: Object::parse(&decode(parts.payload)?)? })
+}
+
+/// Reads all but the payload, which a JWS need not have in JSON.
+#[cfg(test)]
+pub(super) fn read_signed(token: &str) -> Result<Signed<'_>, Flaw> {
+    let parts = split(token)?;
+    decode(parts.payload)?;
+    parts.signed()
 }
 
 /// Decodes canonical base64url without padding: one text for each byte string (RFC 7515 section 2).
@@ -85,7 +95,7 @@ struct Parts<'a> {
     header: &'a str,
     payload: &'a str,
     signature: &'a str,
-    signed: &'a [u8],
+    message: &'a [u8],
 }
 
 fn split(token: &str) -> Result<Parts<'_>, Flaw> {
@@ -100,14 +110,15 @@ fn split(token: &str) -> Result<Parts<'_>, Flaw> {
     if header.is_empty() || payload.is_empty() || signature.is_empty() {
         return Err(Flaw::NotThreeParts);
     }
-    let signed = &token.as_bytes()[..header.len() + 1 + payload.len()];
-    Ok(Parts { header, payload, signature, signed })
+    let message = &token.as_bytes()[..header.len() + 1 + payload.len()];
+    Ok(Parts { header, payload, signature, message })
 }
 
-fn finish<'a>(parts: Parts<'a>, header: &Object) -> Result<Unverified<'a>, Flaw> {
-    let header = check_header(header)?;
-    let payload = Object::parse(&decode(parts.payload)?)?;
-    Ok(Unverified { header, payload, signed: parts.signed, signature: decode(parts.signature)? })
+impl<'a> Parts<'a> {
+    fn signed(&self) -> Result<Signed<'a>, Flaw> {
+        let header = check_header(&Object::parse(&decode(self.header)?)?)?;
+        Ok(Signed { header, message: self.message, signature: decode(self.signature)? })
+    }
 }
 
 fn check_header(header: &Object) -> Result<Header, Flaw> {
@@ -162,7 +173,7 @@ mod tests {
     }
 
     fn check(header: &str) -> Result<Header, Flaw> {
-        read(&compact(header, "{}")).map(|token| token.header)
+        read(&compact(header, "{}")).map(|token| token.signed.header)
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::Algorithm;
 use super::flaw::Flaw;
 use super::json::{Json, JsonError, Object};
 use super::jwk::{self, Unusable, VerificationKey};
-use super::jwt::Unverified;
+use super::jwt::Signed;
 
 /// Why a JWKS document is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -77,11 +77,11 @@ impl Keys {
     }
 
     /// The key that signed this token.
-    pub(super) fn verify(&self, token: &Unverified<'_>) -> Result<Arc<VerificationKey>, Flaw> {
+    pub(super) fn verify(&self, token: &Signed<'_>) -> Result<Arc<VerificationKey>, Flaw> {
         match &token.header.key_id {
             Some(kid) => {
                 let key = self.find(kid, token.header.algorithm).ok_or(Flaw::KeyUnknown)?;
-                key.verify(token.signed, &token.signature)?;
+                key.verify(token.message, &token.signature)?;
                 Ok(Arc::clone(key))
             }
             None => self.verify_without_id(token),
@@ -106,11 +106,11 @@ impl Keys {
     }
 
     /// A token without `kid` may try a few keys of its algorithm; more would be work that a stranger can order.
-    fn verify_without_id(&self, token: &Unverified<'_>) -> Result<Arc<VerificationKey>, Flaw> {
+    fn verify_without_id(&self, token: &Signed<'_>) -> Result<Arc<VerificationKey>, Flaw> {
         let fitting = self.keys.iter().filter(|key| key.algorithm == token.header.algorithm);
         let mut flaw = Flaw::KeyUnknown;
         for key in fitting.take(KEYS_WITHOUT_ID_TRIED_MAX) {
-            match key.verify(token.signed, &token.signature) {
+            match key.verify(token.message, &token.signature) {
                 Ok(()) => return Ok(Arc::clone(key)),
                 Err(wrong) => flaw = wrong,
             }
@@ -156,9 +156,9 @@ mod tests {
             let key = SigningKey::generate(algorithm, "k").expect("a key");
             let keys = Keys::parse(jwks(&[&key.public_jwk()]).as_bytes()).expect("a set");
             let token = key.sign("{}").expect("a token");
-            assert!(keys.verify(&jwt::read(&token).expect("readable")).is_ok(), "{algorithm:?}");
+            assert!(keys.verify(&jwt::read(&token).expect("readable").signed).is_ok(), "{algorithm:?}");
             let other = SigningKey::generate(algorithm, "k").expect("a key").sign("{}").expect("a token");
-            assert_eq!(keys.verify(&jwt::read(&other).expect("readable")).err(), Some(Flaw::SignatureWrong));
+            assert_eq!(keys.verify(&jwt::read(&other).expect("readable").signed).err(), Some(Flaw::SignatureWrong));
         }
     }
 
@@ -194,7 +194,7 @@ mod tests {
             Keys::parse(jwks(&documents.iter().map(String::as_str).collect::<Vec<_>>()).as_bytes()).expect("a set");
         let check = |key: &SigningKey| {
             let token = key.sign_raw(r#"{"alg":"EdDSA"}"#, "{}").expect("a token");
-            keys.verify(&jwt::read(&token).expect("readable")).map(|_| ())
+            keys.verify(&jwt::read(&token).expect("readable").signed).map(|_| ())
         };
         assert_eq!(check(&pairs[0]), Ok(()));
         assert_eq!(check(&pairs[KEYS_WITHOUT_ID_TRIED_MAX]), Err(Flaw::SignatureWrong));

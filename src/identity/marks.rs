@@ -120,7 +120,7 @@ impl MarkLedger {
 
 /// The newest token that one client has used, and how long its older ones still pass.
 #[derive(Debug)]
-pub struct ClientMark {
+pub(super) struct ClientMark {
     vendor: VendorId,
     client: ClientId,
     store: Arc<dyn Marks>,

@@ -223,7 +223,7 @@ impl KeyRing {
 }
 
 /// Unique in the process, so that a yes under one ring never looks current under another.
-fn next_generation() -> u64 {
+pub(super) fn next_generation() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::AcqRel) + 1
 }

@@ -30,8 +30,8 @@ pub(super) enum Basis {
     Key { key: Arc<VerificationKey>, generation: AtomicU64 },
     /// The issuer's word, until then.
     Word { until: UnixTime },
-    /// A certificate, judged by this generation of authorities and revocation lists.
-    Certificate { generation: u64 },
+    /// A certificate, judged by this generation of authorities and revocation lists, to be judged again then.
+    Certificate { generation: u64, until: UnixTime },
 }
 
 impl Verified {
@@ -70,7 +70,7 @@ impl Verified {
                 Basis::Key { key: Arc::clone(key), generation: AtomicU64::new(generation.load(Ordering::Relaxed)) }
             }
             Basis::Word { until } => Basis::Word { until: *until },
-            Basis::Certificate { generation } => Basis::Certificate { generation: *generation },
+            Basis::Certificate { generation, until } => Basis::Certificate { generation: *generation, until: *until },
         };
         Self { vendor_index, stamp: self.stamp, caller: self.caller.clone(), basis, mark: self.mark.clone() }
     }

@@ -12,18 +12,18 @@ pub(in crate::config) fn check_vendors<'a>(contracts: &[(At<'a>, Contract)], has
     let mut vendors: HashMap<&str, &At<'a>> = HashMap::new();
     let mut clients: HashMap<(&str, &str), &At<'a>> = HashMap::new();
     for (at, contract) in contracts {
-        if let Some(other) = vendors.insert(contract.vendor.as_str(), at) {
-            let there = other.key("vendor").line_shown();
-            at.key("vendor").bad(format!("has a contract already, at {there}"), "one contract for each vendor");
+        let first = *vendors.entry(contract.vendor.as_str()).or_insert(at);
+        if !std::ptr::eq(first, at) {
+            let there = first.key("vendor").line_shown();
+            at.key("vendor").bad_so(format!("has a contract already, at {there}"), "keep one contract for each vendor");
         }
         let identity = contract.identity.iter();
         for (i, (identity, client)) in identity.flat_map(|it| it.clients.iter().map(move |id| (it, id))).enumerate() {
-            if let Some(other) = clients.insert((&identity.issuer, client.as_str()), at) {
-                let (place, there) = (at.key("identity").key("clients").item(i), other.key("identity").line_shown());
-                place.bad(
-                    format!("is a client of this issuer in another contract too, at {there}"),
-                    "each client in one contract",
-                );
+            let first = *clients.entry((&identity.issuer, client.as_str())).or_insert(at);
+            if !std::ptr::eq(first, at) {
+                let there = first.key("identity").line_shown();
+                let wrong = format!("is a client of this issuer in another contract too, at {there}");
+                at.key("identity").key("clients").item(i).bad_so(wrong, "keep each client in one contract");
             }
         }
         if !has_master_key && needs_keys(contract) {

@@ -85,17 +85,19 @@ fn days(at: &At<'_>, written: &written::Contract) -> (Option<UnixTime>, Option<U
     if let (Some(first), Some(last)) = (starts, ends)
         && last < first
     {
-        at.key("ends").bad("is before starts: the contract would never be in force", "a day after starts");
+        at.key("ends").bad("is before starts: the contract would never be in force", "a later day");
     }
     (starts, ends.map(units::end_of))
 }
 
-fn ingress(at: &At<'_>, written: &written::Contract, ceiling: &ScopeSet, surroundings: &Surroundings<'_>) -> Routes {
+fn ingress(at: &At<'_>, written: &written::Contract, scopes: &ScopeSet, surroundings: &Surroundings<'_>) -> Routes {
     let Some(routes) = written.ingress.as_deref() else { return Routes::default() };
     if !routes.is_empty() && written.identity.is_none() {
         let instead = "write identity: { issuer: …, audience: …, clients: […], jwks: { url: … } }";
         at.key("identity").fault("is missing: without it no call on the ingress routes can be this vendor's", instead);
     }
+    // A ceiling that could not be read would make every route's scopes look wrong.
+    let ceiling = Some(scopes).filter(|_| !at.key("scopes").is_excused());
     routes::ingress(&at.key("ingress"), routes, ceiling, surroundings)
 }
 

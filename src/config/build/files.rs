@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::source::At;
+use crate::identity::inspect_keys;
 
 /// Who else may be able to read a secret.
 #[derive(Clone, Copy)]
@@ -56,20 +57,23 @@ pub(super) fn jwks(at: &At<'_>, text: &str) -> PathBuf {
 
 fn check_jwks(at: &At<'_>, path: &Path) {
     let shown = path.display();
-    let document: Option<serde_json::Value> =
-        std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let keys = document.as_ref().and_then(|document| document["keys"].as_array());
-    let Some(keys) = keys.filter(|keys| !keys.is_empty()) else {
-        at.fault(format!("{shown} is no JWKS document with keys"), "save the issuer's JWKS document there");
+    let bytes = std::fs::read(path).unwrap_or_default();
+    if holds_private_key(&bytes) {
+        let instead = "keep only the public keys, and replace the one that was exposed";
+        at.fault(format!("{shown} holds a private or symmetric key"), instead);
         return;
-    };
-    let private = |key: &serde_json::Value| ["d", "k", "p", "q"].iter().any(|member| key.get(member).is_some());
-    if keys.iter().any(private) {
-        at.fault(
-            format!("{shown} holds a private or symmetric key"),
-            "keep only the public keys, and replace the one that was exposed",
-        );
     }
+    match inspect_keys(&bytes) {
+        Ok((_, 0)) => {}
+        Ok((_, bad)) => at.warning(format!("{shown} holds {bad} keys that are malformed or weak"), "take them out"),
+        Err(error) => at.fault(format!("{shown}: {error}"), "save the issuer's JWKS document there"),
+    }
+}
+
+fn holds_private_key(document: &[u8]) -> bool {
+    let document: Option<serde_json::Value> = serde_json::from_slice(document).ok();
+    let private = |key: &serde_json::Value| ["d", "k", "p", "q"].iter().any(|member| key.get(member).is_some());
+    document.is_some_and(|document| document["keys"].as_array().into_iter().flatten().any(private))
 }
 
 #[cfg(unix)]

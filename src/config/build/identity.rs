@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use super::{files, values};
-use crate::bounds::{CLOCK_SKEW, CLOCK_SKEW_MAX, JWKS_REFRESH, JWKS_REFRESH_MAX, ROTATION_MAX, TOKEN_LIFETIME_DEFAULT};
+use crate::bounds::{
+    CLOCK_SKEW, CLOCK_SKEW_MAX, JWKS_REFRESH, JWKS_REFRESH_MAX, JWKS_REFRESH_MIN, ROTATION_MAX, TOKEN_LIFETIME_DEFAULT,
+};
 use crate::config::file::contract as written;
 use crate::config::source::At;
+use crate::config::units;
 use crate::identity::{Algorithm, FetchSettings, KeySource, Rotation, Sender, Settings};
 use crate::model::ClientId;
 use crate::upstream::{BaseUrl, Scheme};
@@ -22,6 +25,7 @@ pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Opti
     let rotation = rotation(&at.key("rotation"), written.rotation.as_ref());
     let keys = keys(&at.key("jwks"), written.jwks.as_ref()?)?;
     let clock_skew = clock_skew.unwrap_or(CLOCK_SKEW);
+    let fetch = FetchSettings::default();
     Some(Settings {
         issuer,
         audience,
@@ -33,6 +37,7 @@ pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Opti
         clock_skew,
         rotation,
         fetch: FetchSettings::default(),
+        fetch,
     })
 }
 
@@ -84,8 +89,9 @@ fn keys(at: &At<'_>, written: &written::Jwks) -> Option<KeySource> {
 
 fn refresh(at: &At<'_>, written: &written::Jwks) -> Duration {
     let refresh = values::duration(at, written.refresh.as_ref(), JWKS_REFRESH_MAX).unwrap_or(JWKS_REFRESH);
-    if refresh < Duration::from_secs(10) {
-        at.bad("must be at least 10s: an issuer is not to be flooded", "5m");
+    if refresh < JWKS_REFRESH_MIN {
+        let least = units::shown(JWKS_REFRESH_MIN);
+        at.bad(format!("must be at least {least}: an issuer is not to be flooded"), "5m");
     }
     refresh
 }

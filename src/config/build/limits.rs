@@ -20,6 +20,38 @@ pub(super) fn limits(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
         records: written.records.as_ref().and_then(|records| self::records(&at.key("records"), records)),
         bytes: written.bytes.as_ref().and_then(|bytes| self::bytes(&at.key("bytes"), bytes)),
         ..Limits::default()
+/// A vendor's limits: what is not written is filled in.
+pub(super) fn of_vendor(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
+    let limits = read(at, written);
+    Limits {
+        requests: Some(limits.requests_or_default()),
+        concurrency: Some(limits.concurrency_or_default()),
+        records: Some(limits.records_or_default()),
+        bytes: Some(limits.bytes_or_default()),
+        subjects: limits.subjects,
+        client_requests: limits.client_requests,
+    }
+}
+
+/// A route's limits: only what is written.
+pub(super) fn of_route(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
+    if written.is_some_and(|limits| limits.client_requests.is_some()) {
+        at.key("client_requests").fault("belongs to the vendor's limits, not to a route's", "move it there");
+    }
+    read(at, written)
+}
+
+fn read(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
+    let Some(written) = written else { return Limits::default() };
+    let rate = |name: &str, it: &Option<_>| it.as_ref().and_then(|it| self::rate(&at.key(name), it));
+    let count = |name: &str, it: &Option<_>| it.as_ref().and_then(|it| self::count(&at.key(name), it));
+    Limits {
+        requests: rate("requests", &written.requests),
+        concurrency: written.concurrency.and_then(NonZeroU32::new),
+        records: count("records", &written.records),
+        bytes: written.bytes.as_ref().and_then(|bytes| self::bytes(&at.key("bytes"), bytes)),
+        subjects: count("subjects", &written.subjects),
+        client_requests: rate("client_requests", &written.client_requests),
     }
 }
 
@@ -37,7 +69,7 @@ fn rate(at: &At<'_>, written: &written::Requests) -> Option<Rate> {
     Some(Rate { count: NonZeroU32::new(rate.count)?, per: rate.per, burst })
 }
 
-fn records(at: &At<'_>, written: &written::Records) -> Option<Budget> {
+fn count(at: &At<'_>, written: &written::Count) -> Option<Budget> {
     let window = window(at, written.window.as_ref())?;
     Some(Budget { budget: NonZeroU64::new(written.budget?)?, window, over: over(written.over) })
 }

@@ -19,7 +19,7 @@ use crate::upstream;
 pub(super) fn ingress(
     at: &At<'_>,
     written: &[IngressRoute],
-    ceiling: &ScopeSet,
+    ceiling: Option<&ScopeSet>,
     surroundings: &Surroundings<'_>,
 ) -> Routes {
     let route = |(i, route): (usize, &IngressRoute)| ingress_route(&at.item(i), route, ceiling, surroundings);
@@ -38,7 +38,7 @@ pub(super) fn egress(at: &At<'_>, written: &[EgressRoute], upstream: &Arc<upstre
 fn ingress_route(
     at: &At<'_>,
     written: &IngressRoute,
-    ceiling: &ScopeSet,
+    ceiling: Option<&ScopeSet>,
     surroundings: &Surroundings<'_>,
 ) -> Option<Route> {
     let pattern = written.route.as_deref().and_then(|text| pattern(&at.key("route"), text));
@@ -49,6 +49,9 @@ fn ingress_route(
     let response = counted(at, written.records.as_deref(), written.subject.as_deref(), response);
     let limits = limits::limits(&at.key("limits"), written.limits.as_ref());
     check_counted(&at.key("limits").key("records"), limits.records.is_some(), &response);
+    let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
+    check_counted(at, "records", limits.records.is_some(), written.records.is_some());
+    check_counted(at, "subject", limits.subjects.is_some(), written.subject.is_some());
     Some(Route { pattern: pattern?, scopes: scopes?, upstream: upstream?, limits, request, response })
 }
 
@@ -59,6 +62,9 @@ fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Set
     let response = rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller);
     let limits = limits::limits(&at.key("limits"), written.limits.as_ref());
     check_counted(&at.key("limits").key("records"), limits.records.is_some(), &request);
+    let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
+    check_counted(at, "records", limits.records.is_some(), written.records.is_some());
+    check_counted(at, "subject", limits.subjects.is_some(), written.subject.is_some());
     let (upstream, scopes) = (Arc::clone(upstream), ScopeSet::default());
     Some(Route { pattern: pattern?, scopes, upstream, limits, request, response })
 }
@@ -67,8 +73,9 @@ fn pattern(at: &At<'_>, text: &str) -> Option<RoutePattern> {
     RoutePattern::parse(text).map_err(|error| at.bad(error.to_string(), "GET /v1/customers/{id}")).ok()
 }
 
-fn route_scopes(at: &At<'_>, written: &[String], ceiling: &ScopeSet) -> ScopeSet {
+fn route_scopes(at: &At<'_>, written: &[String], ceiling: Option<&ScopeSet>) -> ScopeSet {
     let scopes = values::scopes(at, written);
+    let Some(ceiling) = ceiling else { return scopes };
     let all: Vec<&str> = ceiling.iter().map(|scope| scope.as_str()).collect();
     for (i, text) in written.iter().enumerate().filter(|(_, text)| !text.is_empty() && !all.contains(&text.as_str())) {
         let instead = match nearest(text, all.iter().copied()) {
@@ -105,7 +112,7 @@ fn counted(at: &At<'_>, records: Option<&str>, subject: Option<&str>, mut rules:
     if let (Some(records), Some(only)) = (&rules.records, &rules.only)
         && !only.iter().any(|kept| related(kept, records))
     {
-        at.key("records").bad("can count nothing: only drops them", "records of a field that only keeps");
+        at.key("records").bad_so("can count nothing: only drops them", "count elements that only keeps");
     }
     rules
 }
@@ -127,12 +134,12 @@ fn records_path(at: &At<'_>, text: &str) -> Option<FieldPath> {
     }
 }
 
-fn check_counted(at: &At<'_>, limited: bool, rules: &Rules) {
-    if limited && rules.records.is_none() {
-        at.fault(
-            "can never be reached: the route counts no records",
-            "write records: \"$.customers[*]\" beside limits",
-        );
+/// `name`: the key of the route that says what is counted.
+fn check_counted(at: &At<'_>, name: &str, limited: bool, counted: bool) {
+    if limited && !counted {
+        let limit = if name == "subject" { "subjects" } else { name };
+        let wrong = format!("can never be reached: the route names no {name}");
+        at.key("limits").key(limit).fault(wrong, format!("write {name}: \"$.customers[*]…\" beside limits"));
     }
 }
 

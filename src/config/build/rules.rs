@@ -135,11 +135,11 @@ fn header(at: &At<'_>, text: &str) -> Option<Box<str>> {
         return None;
     }
     if FRAMING_HEADERS.contains(&name.as_str()) {
-        at.bad("is a header that the message cannot be without", "the header that holds the value");
+        at.bad_so("is a header that the message cannot be without", "take the rule out");
         return None;
     }
     if name == "cookie" || name == "set-cookie" {
-        at.bad("is treated by the name of each cookie", "cookie: NAME in the place of header");
+        at.bad_so("is treated by the name of each cookie", "write cookie: NAME in the place of header");
         return None;
     }
     Some(name.into())
@@ -258,7 +258,7 @@ fn generalize(at: &At<'_>, line: &PiiRule) -> Option<Generalize> {
             None
         }
         (Coarser::Prefix | Coarser::Bucket, None) => {
-            at.fault("must say how many characters, or how wide", "write size: 10");
+            at.key("size").fault("must say how many characters, or how wide", "write size: 10");
             None
         }
         (Coarser::Prefix, Some(size)) => match u16::try_from(size) {
@@ -292,6 +292,6 @@ fn check_reached(at: &At<'_>, rule: &Rule, earlier: &Rules) {
     if let (Place::Field(path), Some(only)) = (&rule.place, &earlier.only)
         && !only.iter().any(|kept| related(kept, path))
     {
-        at.key("field").bad("is never reached: only drops it", "it into only too, or take the rule out");
+        at.key("field").bad_so("is never reached: only drops it", "add the field to only, or take the rule out");
     }
 }

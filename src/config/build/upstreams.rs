@@ -23,7 +23,8 @@ pub(in crate::config) fn upstreams(at: &At<'_>, written: Option<&BTreeMap<String
         match UpstreamId::parse(name) {
             Err(error) => at.fault(format!("the name of an upstream {error}"), "rename it"),
             Ok(id) => {
-                let base = upstream.url.as_deref().map_or_else(unknown_base, |text| base_url(&at.key("url"), text));
+                let base = upstream.url.as_deref().and_then(|text| base_url(&at.key("url"), text));
+                let base = base.unwrap_or_else(unknown_base);
                 let deadlines = deadlines(&at, upstream.connect_timeout.as_ref(), upstream.response_timeout.as_ref());
                 upstreams.insert(name.clone(), Arc::new(settings(id, base, deadlines, Networks::Any)));
             }
@@ -36,10 +37,9 @@ pub(in crate::config) fn upstreams(at: &At<'_>, written: Option<&BTreeMap<String
 pub(super) fn vendor_upstream(at: &At<'_>, vendor: &VendorId, written: &VendorUpstream) -> Arc<Settings> {
     let listed = networks(&at.key("allow_networks"), written.allow_networks.as_deref().unwrap_or_default());
     let networks = Networks::PublicAnd(listed.into());
-    let base = written.url.as_deref().map_or_else(unknown_base, |text| base_url(&at.key("url"), text));
-    if written.url.is_some() {
-        check_reachable(&at.key("url"), &base, &networks);
-    }
+    let base = written.url.as_deref().and_then(|text| base_url(&at.key("url"), text));
+    base.iter().for_each(|base| check_reachable(&at.key("url"), base, &networks));
+    let base = base.unwrap_or_else(unknown_base);
     let deadlines = deadlines(at, written.connect_timeout.as_ref(), written.response_timeout.as_ref());
     // A vendor's id is an upstream's id: both have one alphabet.
     let id = UpstreamId::parse(vendor.as_str()).unwrap_or_else(|_| unknown_id());
@@ -71,17 +71,21 @@ fn deadlines(at: &At<'_>, connect: Option<&file::Duration>, response: Option<&fi
     (read("connect_timeout", connect, CONNECT_DEADLINE), read("response_timeout", response, RESPONSE_DEADLINE))
 }
 
-fn base_url(at: &At<'_>, text: &str) -> BaseUrl {
-    BaseUrl::parse(text).unwrap_or_else(|error| {
-        match error {
-            BaseUrlError::UserInfo => {
-                at.fault_unshown(error.to_string(), "take it out of the URL, and change the password")
-            }
-            BaseUrlError::Query | BaseUrlError::Fragment => at.bad(error.to_string(), "the URL up to there"),
-            BaseUrlError::Scheme | BaseUrlError::Unreadable => at.bad(error.to_string(), "http://127.0.0.1:9000"),
+fn base_url(at: &At<'_>, text: &str) -> Option<BaseUrl> {
+    let read = BaseUrl::parse(text);
+    match &read {
+        Ok(_) => {}
+        Err(error @ BaseUrlError::UserInfo) => {
+            at.fault_unshown(error.to_string(), "take it out of the URL, and change the password");
         }
-        unknown_base()
-    })
+        Err(error @ (BaseUrlError::Query | BaseUrlError::Fragment)) => {
+            at.bad(error.to_string(), "the URL up to there");
+        }
+        Err(error @ (BaseUrlError::Scheme | BaseUrlError::Unreadable)) => {
+            at.bad(error.to_string(), "http://127.0.0.1:9000");
+        }
+    }
+    read.ok()
 }
 
 /// What leaves to a vendor goes under TLS, unless it stays in a network that the contract names.

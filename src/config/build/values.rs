@@ -12,7 +12,7 @@ pub(super) fn duration(at: &At<'_>, written: Option<&file::Duration>, most: Dura
     match units::duration(&written?.0) {
         Ok(duration) if duration <= most => Some(duration),
         Ok(_) => {
-            let most = humantime::format_duration(most).to_string().replace(' ', "");
+            let most = units::shown(most);
             at.bad(format!("must be at most {most}"), &most);
             None
         }

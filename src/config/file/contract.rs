@@ -68,7 +68,7 @@ pub(in crate::config) struct Identity {
     #[schemars(required, example = "https://api.example.com")]
     pub(in crate::config) audience: Option<String>,
     /// The clients that are this vendor.
-    #[schemars(required)]
+    #[schemars(required, extend("examples" = [["acme-batch"]]))]
     pub(in crate::config) clients: Option<Vec<String>>,
     /// Where the issuer's keys come from: a `url` or a `file`.
     #[schemars(required)]
@@ -159,9 +159,13 @@ pub(in crate::config) struct Limits {
     #[schemars(range(min = 1, max = 100_000), example = 20)]
     pub(in crate::config) concurrency: Option<u32>,
     /// Records per window.
-    pub(in crate::config) records: Option<Records>,
+    pub(in crate::config) records: Option<Count>,
     /// Body bytes per window.
     pub(in crate::config) bytes: Option<Bytes>,
+    /// Different subjects per window: the guard against slow enumeration.
+    pub(in crate::config) subjects: Option<Count>,
+    /// Requests per time of each client of the vendor by itself.
+    pub(in crate::config) client_requests: Option<Requests>,
 }
 
 /// Requests per time.
@@ -182,10 +186,10 @@ pub(in crate::config) struct Requests {
 #[schemars(extend("pattern" = r"^([1-9][0-9]*/(s|m|h|d)|.*\$\{.*)$", "examples" = ["50/s", "3000/m"]))]
 pub(in crate::config) struct Rate(pub(in crate::config) String);
 
-/// Records per sliding window.
+/// Records, or subjects, per sliding window.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Records {
+pub(in crate::config) struct Count {
     /// How many.
     #[schemars(required, range(min = 1, max = 1_000_000_000_000_i64), example = 50_000)]
     pub(in crate::config) budget: Option<u64>,

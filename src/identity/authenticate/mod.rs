@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use crate::model::{Caller, Claims, Denial, Moment};
 
-use super::cache::{Fingerprint, Kind};
+use super::cache::{Fingerprint, Kind, TokenCache};
 use super::credentials::{self, Credentials, Presented, Scheme};
 use super::directory::{Directory, Named, Vendor};
 use super::flaw::Flaw;
+use super::introspection::{Introspector, TokenWait};
 use super::jwt::{self, Type, Unverified};
 use super::ring::KeyWait;
 use super::verified::{Basis, Verified};
-use super::{Sender, claims, rotation};
+use super::{Sender, claims, dpop, rotation};
 
 /// A no, whose it is, and whether waiting may turn it into a yes.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ pub struct Wait(Waiting);
 #[derive(Debug)]
 enum Waiting {
     Keys(KeyWait),
+    Token(TokenWait),
 }
 
 impl Wait {
@@ -45,6 +47,7 @@ impl Wait {
     pub async fn settled(self, deadline: Duration) {
         match self.0 {
             Waiting::Keys(wait) => wait.settled(deadline).await,
+            Waiting::Token(wait) => wait.settled(deadline).await,
         }
     }
 }
@@ -69,7 +72,7 @@ impl Directory {
     /// else has been decided, and ask once more.
     pub fn authenticate(&self, presented: &Presented<'_>, now: Moment) -> Result<Arc<Verified>, Rejected> {
         let credentials = credentials::read(presented).map_err(|flaw| Rejected::new(flaw, None))?;
-        let credentials = credentials.ok_or_else(|| Rejected::new(Flaw::NoCredentials, None))?;
+        let Some(credentials) = credentials else { return self.authenticate_certificate(presented, now) };
         let fingerprint = self.cache.fingerprint(Kind::Token, credentials.token.as_bytes());
         let request = Request { presented, credentials, now };
         if let Some(known) = self.cache.get(&fingerprint)
@@ -78,6 +81,22 @@ impl Directory {
             return self.judge(&fingerprint, recalled, &request);
         }
         self.verify(&fingerprint, &request)
+    }
+
+    /// Without a token only a certificate can say who the caller is.
+    fn authenticate_certificate(&self, presented: &Presented<'_>, now: Moment) -> Result<Arc<Verified>, Rejected> {
+        let nobody = || Rejected::new(Flaw::NoCredentials, None);
+        let certificate = presented.peer_certificate.ok_or_else(nobody)?;
+        let vendor = self.by_certificate(certificate).ok_or_else(nobody)?;
+        let fingerprint = self.cache.fingerprint(Kind::Certificate, certificate.thumbprint());
+        let known = self.cache.get(&fingerprint);
+        if let Some(known) = known.filter(|known| vendor.recalls(known, certificate, now.wall)) {
+            return Ok(known);
+        }
+        let verified = vendor.verify(certificate, now).map_err(|flaw| Rejected::new(flaw, Some(vendor.index)))?;
+        let verified = Arc::new(verified);
+        self.cache.insert(fingerprint, Arc::clone(&verified));
+        Ok(verified)
     }
 
     /// Whether a remembered yes may be judged further: its vendor's settings and its key are still the ones in force.
@@ -94,6 +113,7 @@ impl Directory {
                 present.map(|present| generation.store(present, Ordering::Relaxed)).is_ok()
             }
             Basis::Word { until } => now.wall < *until,
+            // Never found by a token: certificates have fingerprints of their own kind.
             Basis::Certificate { .. } => false,
         };
         if holds { Some((vendor, known)) } else { None }
@@ -112,11 +132,47 @@ impl Directory {
     #[cold]
     fn verify(&self, fingerprint: &Fingerprint, request: &Request<'_>) -> Result<Arc<Verified>, Rejected> {
         let unknown = |flaw| Rejected::new(flaw, None);
+        if let Some(introspector) = self.introspector(request.credentials.token) {
+            return self.introspect(introspector, fingerprint, request);
+        }
         let token = jwt::read(request.credentials.token).map_err(unknown)?;
         let (issuer, client) = claims::whose(&token.payload).map_err(unknown)?;
         let named = self.named(issuer, client).ok_or_else(|| unknown(Flaw::VendorUnknown))?;
         let vendor = self.vendor(named.vendor).ok_or_else(|| unknown(Flaw::VendorUnknown))?;
         let verified = self.verify_for(vendor, named, &token, request.now)?;
+        self.remember(fingerprint, vendor, verified, request)
+    }
+
+    /// Opaque tokens: what the issuer has answered, or the right to ask.
+    fn introspect(
+        &self,
+        introspector: &Arc<Introspector>,
+        fingerprint: &Fingerprint,
+        request: &Request<'_>,
+    ) -> Result<Arc<Verified>, Rejected> {
+        let unknown = |flaw| Rejected::new(flaw, None);
+        let Some(answer) = introspector.known(fingerprint, request.now) else {
+            let wait = introspector.want(*fingerprint, request.credentials.token, request.now);
+            return Err(Rejected { wait: wait.map(|wait| Wait(Waiting::Token(wait))), ..unknown(Flaw::IssuerSilent) });
+        };
+        let (payload, until) = answer.claims().map_err(unknown)?;
+        let client = claims::client(&payload).map_err(unknown)?;
+        let named = self.named(&introspector.id.issuer, client).ok_or_else(|| unknown(Flaw::VendorUnknown))?;
+        let vendor = self.vendor(named.vendor).filter(|vendor| vendor.ring.id == introspector.id);
+        let vendor = vendor.ok_or_else(|| unknown(Flaw::VendorUnknown))?;
+        let claims = claims::read(&payload, &vendor.settings.audience, None);
+        let claims = claims.map_err(|flaw| Rejected::new(flaw, Some(vendor.index)))?;
+        let verified = vendor.verified(claims, Basis::Word { until }, named);
+        self.remember(fingerprint, vendor, verified, request)
+    }
+
+    fn remember(
+        &self,
+        fingerprint: &Fingerprint,
+        vendor: &Vendor,
+        verified: Verified,
+        request: &Request<'_>,
+    ) -> Result<Arc<Verified>, Rejected> {
         // An expired token is not worth a place.
         if let Some(claims) = verified.claims() {
             rotation::dates(claims, vendor.settings.clock_skew, request.now.wall)
@@ -137,16 +193,10 @@ impl Directory {
         let rejected = |flaw| Rejected::new(flaw, Some(vendor.index));
         vendor.accepts(token).map_err(rejected)?;
         let (keys, generation) = vendor.ring.usable(now).map_err(|flaw| vendor.reject_for_keys(flaw, token, now))?;
-        let key = keys.verify(token).map_err(|flaw| vendor.reject_for_keys(flaw, token, now))?;
-        let claims = claims::read(&token.payload, &vendor.settings.audience, token.header.key_id.clone());
+        let key = keys.verify(&token.signed).map_err(|flaw| vendor.reject_for_keys(flaw, token, now))?;
+        let claims = claims::read(&token.payload, &vendor.settings.audience, token.signed.header.key_id.clone());
         let claims = claims.map_err(rejected)?;
-        Ok(Verified {
-            vendor_index: vendor.index,
-            stamp: vendor.stamp,
-            caller: vendor.caller(claims),
-            basis: Basis::Key { key, generation: AtomicU64::new(generation) },
-            mark: named.mark.clone(),
-        })
+        Ok(vendor.verified(claims, Basis::Key { key, generation: AtomicU64::new(generation) }, named))
     }
 
     /// What is judged anew on every request. The superseded mark comes last: only a token that passes everything else
@@ -158,7 +208,7 @@ impl Directory {
         (vendor, verified): (&Vendor, Arc<Verified>),
         request: &Request<'_>,
     ) -> Result<Arc<Verified>, Rejected> {
-        match vendor.judge(&verified, request) {
+        match vendor.judge(&verified, request, &self.cache) {
             Ok(()) => Ok(verified),
             Err(flaw) => {
                 if flaw == Flaw::Expired {
@@ -177,15 +227,21 @@ struct Request<'a> {
     now: Moment,
 }
 
+impl<'a> Request<'a> {
+    fn expected(&self, key_thumbprint: &'a [u8; 32]) -> dpop::Expected<'a> {
+        dpop::Expected { presented: self.presented, credentials: self.credentials, key_thumbprint, now: self.now }
+    }
+}
+
 impl Vendor {
     /// Whether the contract takes this kind of token at all.
     fn accepts(&self, token: &Unverified<'_>) -> Result<(), Flaw> {
-        match token.header.typ {
+        match token.signed.header.typ {
             Type::AccessToken => {}
             Type::PlainJwt | Type::Absent if self.settings.accept_plain_jwt => {}
             Type::PlainJwt | Type::Absent | Type::DpopProof => return Err(Flaw::TypeRefused),
         }
-        let listed = self.settings.algorithms.contains(&token.header.algorithm);
+        let listed = self.settings.algorithms.contains(&token.signed.header.algorithm);
         if listed { Ok(()) } else { Err(Flaw::AlgorithmNotInContract) }
     }
 
@@ -193,25 +249,27 @@ impl Vendor {
     fn reject_for_keys(&self, flaw: Flaw, token: &Unverified<'_>, now: Moment) -> Rejected {
         let worth_a_fetch = match flaw {
             Flaw::NoKeys | Flaw::KeyUnknown => true,
-            Flaw::SignatureWrong => token.header.key_id.is_none(),
+            Flaw::SignatureWrong => token.signed.header.key_id.is_none(),
             _ => false,
         };
         let wait = if worth_a_fetch { self.ring.want(now).map(|wait| Wait(Waiting::Keys(wait))) } else { None };
         Rejected { denial: flaw.into(), vendor_index: Some(self.index), wait }
     }
 
-    fn caller(&self, claims: Claims) -> Caller {
-        Caller { vendor: self.id.clone(), client: claims.client.clone(), claims: Some(Arc::new(claims)) }
+    fn verified(&self, claims: Claims, basis: Basis, named: &Named) -> Verified {
+        let client = claims.client.clone();
+        let caller = Caller { vendor: self.id.clone(), client, claims: Some(Arc::new(claims)) };
+        Verified { vendor_index: self.index, stamp: self.stamp, caller, basis, mark: named.mark.clone() }
     }
 
     #[inline]
-    fn judge(&self, verified: &Verified, request: &Request<'_>) -> Result<(), Flaw> {
+    fn judge(&self, verified: &Verified, request: &Request<'_>, cache: &TokenCache) -> Result<(), Flaw> {
         let Some(claims) = verified.claims() else { return Err(Flaw::NoCredentials) };
         let now = request.now.wall;
         rotation::dates(claims, self.settings.clock_skew, now)?;
         rotation::rules_hold(claims, verified.key_born(), &self.settings.rotation, now)?;
         self.revocations.load().covers(claims)?;
-        self.check_bond(claims, request)?;
+        self.check_bond(claims, request, cache)?;
         match (&verified.mark, self.settings.rotation.superseded_grace) {
             (Some(mark), Some(grace)) => mark.judge(claims.issued_at, grace, now),
             (Some(_), None) | (None, Some(_) | None) => Ok(()),
@@ -220,14 +278,14 @@ impl Vendor {
 
     /// What a token says about its holder holds whether or not the contract asks; what the contract asks must be said.
     #[inline]
-    fn check_bond(&self, claims: &Claims, request: &Request<'_>) -> Result<(), Flaw> {
+    fn check_bond(&self, claims: &Claims, request: &Request<'_>, cache: &TokenCache) -> Result<(), Flaw> {
         match (&claims.certificate_thumbprint, self.settings.sender) {
             (Some(thumbprint), _) => check_certificate(thumbprint, request)?,
             (None, Sender::Mtls) => return Err(Flaw::TokenNotBound),
             (None, Sender::None | Sender::Dpop) => {}
         }
         match (&claims.proof_key_thumbprint, self.settings.sender, request.credentials.scheme) {
-            (Some(_), _, _) => Err(Flaw::ProofMissing),
+            (Some(thumbprint), _, _) => dpop::check(&request.expected(thumbprint), &self.replays, cache),
             (None, Sender::Dpop, _) | (None, _, Scheme::Dpop) => Err(Flaw::TokenNotBound),
             (None, Sender::None | Sender::Mtls, Scheme::Bearer) => Ok(()),
         }

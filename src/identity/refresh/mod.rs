@@ -268,7 +268,8 @@ fn jitter(span: Duration) -> Duration {
     span.mul_f64(1.0 - 0.2 * f64::from(random[0]) / 255.0)
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+/// An error and its causes, for `status`.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

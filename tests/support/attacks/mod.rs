@@ -3,41 +3,44 @@
 //! Knows nothing of the product: it is given closures that sign, and makes `Authorization` values and query strings.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 
+mod claims;
+mod structure;
+
 /// Signs a header and a payload, both JSON text, into a compact token.
-pub type Sign<'a> = &'a dyn Fn(&str, &str) -> String;
+pub(crate) type Sign<'a> = &'a dyn Fn(&str, &str) -> String;
 
 /// What an attacker has to work with, and the contract that is attacked.
 ///
 /// The contract takes ES256 and RS256 from one issuer, client and audience, `at+jwt` only, with `max_lifetime` and
 /// `max_age` of an hour and a skew of 30 s at most. The key set also holds `eddsa`, which the contract does not list.
-pub struct Forge<'a> {
-    pub now: u64,
-    pub issuer: &'a str,
-    pub audience: &'a str,
-    pub client: &'a str,
-    pub es256_kid: &'a str,
-    pub es256: Sign<'a>,
-    pub rs256_kid: &'a str,
-    pub rs256: Sign<'a>,
-    pub eddsa_kid: &'a str,
-    pub eddsa: Sign<'a>,
+pub(crate) struct Forge<'a> {
+    pub(crate) now: u64,
+    pub(crate) issuer: &'a str,
+    pub(crate) audience: &'a str,
+    pub(crate) client: &'a str,
+    pub(crate) es256_kid: &'a str,
+    pub(crate) es256: Sign<'a>,
+    pub(crate) rs256_kid: &'a str,
+    pub(crate) rs256: Sign<'a>,
+    pub(crate) eddsa_kid: &'a str,
+    pub(crate) eddsa: Sign<'a>,
     /// ES256 under a key that nobody published.
-    pub stranger: Sign<'a>,
+    pub(crate) stranger: Sign<'a>,
     /// What the issuer publishes, as secrets for HMAC confusion.
-    pub public_texts: Vec<String>,
+    pub(crate) public_texts: Vec<String>,
 }
 
 /// One request that must be refused.
-pub struct Attack {
-    pub name: String,
-    pub authorization: Vec<Vec<u8>>,
-    pub query: Option<String>,
+pub(crate) struct Attack {
+    pub(crate) name: String,
+    pub(crate) authorization: Vec<Vec<u8>>,
+    pub(crate) query: Option<String>,
     /// The public reason.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
 }
 
 const MALFORMED: &str = "token_malformed";
@@ -45,7 +48,7 @@ const INVALID: &str = "token_invalid";
 
 impl Forge<'_> {
     /// A payload that passes.
-    pub fn claims(&self) -> Value {
+    pub(crate) fn claims(&self) -> Value {
         json!({
             "iss": self.issuer, "aud": self.audience, "client_id": self.client, "sub": self.client,
             "iat": self.now, "exp": self.now + 600, "jti": "j-1", "scope": "orders:read"
@@ -53,12 +56,12 @@ impl Forge<'_> {
     }
 
     /// A header that passes.
-    pub fn header(&self) -> Value {
+    pub(crate) fn header(&self) -> Value {
         json!({ "alg": "ES256", "typ": "at+jwt", "kid": self.es256_kid })
     }
 
     /// Tokens that must pass: without them the table could be right about everything by refusing everything.
-    pub fn controls(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn controls(&self) -> Vec<(&'static str, String)> {
         let altered = |name: &str, value: Value| with(self.claims(), name, value).to_string();
         let plain = |payload: String| (self.es256)(&self.header().to_string(), &payload);
         vec![
@@ -94,7 +97,7 @@ impl Forge<'_> {
     }
 
     /// Every attack.
-    pub fn attacks(&self) -> Vec<Attack> {
+    pub(crate) fn attacks(&self) -> Vec<Attack> {
         let mut table = Vec::new();
         self.headers(&mut table);
         self.keys(&mut table);
@@ -215,221 +218,6 @@ impl Forge<'_> {
             ));
         }
     }
-
-    fn claim_values(&self, table: &mut Vec<Attack>) {
-        let mut row = |name: &str, value: Value, reason| {
-            let token = (self.es256)(&self.header().to_string(), &with(self.claims(), name, value.clone()).to_string());
-            table.push(bearer(format!("claim {name} = {value}"), &token, reason));
-        };
-        let unknown = "vendor_unknown";
-        for value in [
-            json!(""),
-            json!("https://evil.test"),
-            json!(format!("{}/", self.issuer)),
-            json!(self.issuer.to_uppercase()),
-            json!(format!("{}.evil.test", self.issuer)),
-            json!(&self.issuer[..self.issuer.len() - 1]),
-        ] {
-            row("iss", value, unknown);
-        }
-        for value in [json!(null), json!(1), json!([self.issuer]), json!({"iss": self.issuer})] {
-            row("iss", value, INVALID);
-        }
-        for value in [
-            json!("https://other.test"),
-            json!(""),
-            json!(format!("{}/", self.audience)),
-            json!([]),
-            json!(["x"]),
-            json!(self.audience.to_uppercase()),
-            json!(null),
-            json!(1),
-            json!({}),
-            json!([self.audience, 1]),
-            json!([[self.audience]]),
-        ] {
-            row("aud", value, INVALID);
-        }
-        for value in [
-            json!("other-client"),
-            json!(format!("{}x", self.client)),
-            json!(&self.client[1..]),
-            json!(format!(" {}", self.client)),
-        ] {
-            row("client_id", value, unknown);
-        }
-        for value in [json!(""), json!(null), json!(1), json!([self.client])] {
-            row("client_id", value, INVALID);
-        }
-        row("azp", json!("other-client"), INVALID);
-        row("sub", json!(1), INVALID);
-        row("jti", json!(1), INVALID);
-        for value in [
-            json!(1),
-            json!(null),
-            json!({"orders:read": true}),
-            json!(["orders:read", 1]),
-            json!("a\u{1}b"),
-            json!(["a b"]),
-            json!("caf\u{e9}"),
-        ] {
-            row("scope", value, INVALID);
-        }
-        row("scp", json!("admin:all"), INVALID);
-        for value in [
-            json!(null),
-            json!({}),
-            json!([]),
-            json!("x"),
-            json!({"kid": "x"}),
-            json!({"jwk": {}}),
-            json!({"x5t#S256": 1}),
-            json!({"x5t#S256": "AA"}),
-            json!({"jkt": ""}),
-        ] {
-            row("cnf", value, INVALID);
-        }
-        for bond in ["x5t#S256", "jkt"] {
-            row("cnf", json!({ bond: "A".repeat(43) }), "token_unbound");
-        }
-        for name in ["iss", "aud", "iat", "exp"] {
-            let token = (self.es256)(&self.header().to_string(), &without(self.claims(), name).to_string());
-            table.push(bearer(format!("no {name}"), &token, INVALID));
-        }
-        let nobody = without(without(self.claims(), "client_id"), "sub").to_string();
-        table.push(bearer("no client at all", &(self.es256)(&self.header().to_string(), &nobody), INVALID));
-    }
-
-    fn claim_dates(&self, table: &mut Vec<Attack>) {
-        let now = self.now;
-        let mut row = |changes: &[(&str, Value)], reason| {
-            let payload = changes.iter().fold(self.claims(), |claims, (name, value)| with(claims, name, value.clone()));
-            let token = (self.es256)(&self.header().to_string(), &payload.to_string());
-            table.push(bearer(format!("dates {changes:?}"), &token, reason));
-        };
-        row(&[("exp", json!(now - 31)), ("iat", json!(now - 600))], "token_expired");
-        row(&[("exp", json!(0))], "token_expired");
-        row(&[("exp", json!(1)), ("iat", json!(0))], "token_expired");
-        row(&[("nbf", json!(now + 31))], "token_expired");
-        row(&[("iat", json!(now + 31))], INVALID);
-        row(&[("iat", json!(now - 3601)), ("exp", json!(now - 10))], "token_age");
-        row(&[("exp", json!(now + 3601))], "token_lifetime");
-        row(&[("exp", json!(now + 31_536_000))], "token_lifetime");
-        row(&[("iat", json!(now - 31_536_000)), ("exp", json!(now + 60))], "token_lifetime");
-        for name in ["exp", "iat", "nbf"] {
-            for value in [json!("1"), json!(null), json!(true), json!([now]), json!({}), json!(-1), json!(1e30)] {
-                row(&[(name, value)], INVALID);
-            }
-        }
-        let payload = self.claims().to_string();
-        for (name, text, reason) in [
-            ("exp twice", payload.replacen('{', r#"{"exp":99999999999,"#, 1), MALFORMED),
-            ("exp twice, one escaped", payload.replacen('{', r#"{"\u0065xp":99999999999,"#, 1), MALFORMED),
-            ("iss twice", payload.replacen('{', r#"{"iss":"https://evil.test","#, 1), MALFORMED),
-            ("a nested repeat", payload.replacen('{', r#"{"act":{"sub":"a","sub":"b"},"#, 1), MALFORMED),
-            ("a number beyond doubles", payload.replacen('{', r#"{"x":1e999,"#, 1), MALFORMED),
-            ("NaN", payload.replacen('{', r#"{"x":NaN,"#, 1), MALFORMED),
-            ("a lone surrogate", payload.replacen('{', r#"{"x":"\ud800","#, 1), MALFORMED),
-            ("a raw control character", payload.replacen('{', "{\"x\":\"\u{1}\",", 1), MALFORMED),
-            ("single quotes", payload.replace('"', "'"), MALFORMED),
-            (
-                "forty levels",
-                payload.replacen('{', &format!(r#"{{"x":{}{},"#, "[".repeat(40), "]".repeat(40)), 1),
-                MALFORMED,
-            ),
-            (
-                "three hundred members",
-                payload.replacen(
-                    '{',
-                    &format!("{{{}", (0..300).map(|i| format!("\"m{i}\":0,")).collect::<String>()),
-                    1,
-                ),
-                MALFORMED,
-            ),
-            ("nothing", String::new(), MALFORMED),
-            ("a string", r#""text""#.to_owned(), MALFORMED),
-        ] {
-            table.push(bearer(
-                format!("payload with {name}"),
-                &(self.es256)(&self.header().to_string(), &text),
-                reason,
-            ));
-        }
-    }
-
-    fn structure(&self, table: &mut Vec<Attack>) {
-        let good = self.good();
-        let [header, payload, signature] =
-            <[&str; 3]>::try_from(good.split('.').collect::<Vec<_>>()).expect("three parts");
-        let bytes = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
-        let signed = |signature: &[u8]| format!("{header}.{payload}.{}", URL_SAFE_NO_PAD.encode(signature));
-        let swapped: Vec<u8> = bytes[32..].iter().chain(&bytes[..32]).copied().collect();
-        let evil = URL_SAFE_NO_PAD.encode(with(self.claims(), "scope", json!("admin:all")).to_string());
-        for (name, token, reason) in [
-            ("no signature", format!("{header}.{payload}."), MALFORMED),
-            ("two parts", format!("{header}.{payload}"), MALFORMED),
-            ("one part", header.to_owned(), MALFORMED),
-            ("four parts", format!("{good}.{signature}"), MALFORMED),
-            ("five parts, as JWE has", format!("{header}.a.b.c.{signature}"), MALFORMED),
-            ("an empty first part", format!(".{good}"), MALFORMED),
-            ("a dot at the end", format!("{good}."), MALFORMED),
-            ("a dot at the start", format!(".{payload}.{signature}"), MALFORMED),
-            ("no payload", format!("{header}..{signature}"), MALFORMED),
-            ("a thousand dots", ".".repeat(1000), MALFORMED),
-            ("padding", format!("{good}="), MALFORMED),
-            ("padding twice", format!("{good}=="), MALFORMED),
-            ("padded parts", format!("{}.{payload}.{signature}", URL_SAFE.encode(r#"{"alg":"ES256"}  "#)), MALFORMED),
-            ("the other alphabet", format!("{header}.{payload}.{}", STANDARD.encode(&bytes)), MALFORMED),
-            ("a letter too many", format!("{good}A"), INVALID),
-            ("another payload", format!("{header}.{evil}.{signature}"), INVALID),
-            ("a zero signature", signed(&[0; 64]), INVALID),
-            ("a signature of ones", signed(&[0xff; 64]), INVALID),
-            ("r and s swapped", signed(&swapped), INVALID),
-            ("a short signature", signed(&bytes[..63]), INVALID),
-            ("a long signature", signed(&[&bytes[..], &[0]].concat()), INVALID),
-            ("a signature of one byte", signed(&[1]), INVALID),
-            ("a DER signature", signed(&der(&bytes)), INVALID),
-            (
-                "the JSON serialisation",
-                format!(r#"{{"payload":"{payload}","protected":"{header}","signature":"{signature}"}}"#),
-                MALFORMED,
-            ),
-            ("nested", (self.es256)(&with(self.header(), "cty", json!("JWT")).to_string(), &good), INVALID),
-            (
-                "too long",
-                (self.es256)(
-                    &self.header().to_string(),
-                    &with(self.claims(), "x", json!("y".repeat(8192))).to_string(),
-                ),
-                MALFORMED,
-            ),
-        ] {
-            table.push(bearer(name, &token, reason));
-        }
-    }
-
-    fn presentation(&self, table: &mut Vec<Attack>) {
-        let good = self.good();
-        let mut row = |name: &str, authorization: Vec<String>, query: Option<&str>, reason| {
-            let authorization = authorization.into_iter().map(String::into_bytes).collect();
-            table.push(Attack { name: name.to_owned(), authorization, query: query.map(str::to_owned), reason });
-        };
-        let bearer = format!("Bearer {good}");
-        row("nothing", vec![], None, "token_missing");
-        row("only in the URL", vec![], Some(&format!("access_token={good}")), "request_malformed");
-        row("in the URL as well", vec![bearer.clone()], Some("access_token=x"), "request_malformed");
-        row("in the URL, escaped", vec![bearer.clone()], Some("a=1&access%5Ftoken=x"), "request_malformed");
-        row("two headers", vec![bearer.clone(), bearer.clone()], None, "request_malformed");
-        row("two headers, one Basic", vec!["Basic eDp5".to_owned(), bearer.clone()], None, "request_malformed");
-        row("two tokens in one header", vec![format!("{bearer}, {bearer}")], None, MALFORMED);
-        row("another scheme", vec![format!("Token {good}")], None, "token_missing");
-        row("no scheme", vec![good.clone()], None, "token_missing");
-        row("no token", vec!["Bearer ".to_owned()], None, MALFORMED);
-        row("a space inside", vec![format!("Bearer {} {}", &good[..10], &good[10..])], None, MALFORMED);
-        row("quoted", vec![format!("Bearer \"{good}\"")], None, MALFORMED);
-        row("as a parameter", vec![format!("Bearer token={good}")], None, MALFORMED);
-        row("under the DPoP scheme", vec![format!("DPoP {good}")], None, "token_unbound");
-    }
 }
 
 fn bearer(name: impl Into<String>, token: &str, reason: &'static str) -> Attack {
@@ -451,15 +239,4 @@ fn hs256(header: &str, payload: &str, secret: &[u8]) -> String {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret).expect("any length");
     mac.update(signed.as_bytes());
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
-}
-
-/// The same signature as ASN.1 writes it.
-fn der(fixed: &[u8]) -> Vec<u8> {
-    let integer = |bytes: &[u8]| {
-        let bytes = &bytes[bytes.iter().take_while(|byte| **byte == 0).count()..];
-        let sign = if bytes.first().is_some_and(|byte| *byte >= 0x80) { &[0_u8][..] } else { &[] };
-        [&[2, (sign.len() + bytes.len()) as u8], sign, bytes].concat()
-    };
-    let both = [integer(&fixed[..32]), integer(&fixed[32..])].concat();
-    [&[0x30, both.len() as u8][..], &both].concat()
 }

@@ -1,0 +1,97 @@
+//! Proof of possession (RFC 9449): a fresh signature, by the key that the token names, over this very request.
+//!
+//! Judged on every request, remembered token or not. Never trusts the key in a proof for itself: it counts only because
+//! its thumbprint stands in a token that the issuer signed.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::bounds::{DPOP_WINDOW, KEY_ID_BYTES_MAX, TOKEN_BYTES_MAX};
+use crate::model::Moment;
+
+use super::cache::{Kind, TokenCache};
+use super::claims;
+use super::credentials::{Credentials, Presented, Scheme};
+use super::flaw::Flaw;
+use super::json::Object;
+use super::jwk;
+use super::jwt::{self, Signed, Type, decode_digest};
+use super::replay::Replays;
+
+/// What a proof must be about.
+pub(super) struct Expected<'a> {
+    pub(super) presented: &'a Presented<'a>,
+    pub(super) credentials: Credentials<'a>,
+    /// `cnf.jkt` of the token.
+    pub(super) key_thumbprint: &'a [u8; 32],
+    pub(super) now: Moment,
+}
+
+/// Judges the request's proof (RFC 9449 section 4.3) and takes its `jti`.
+pub(super) fn check(expected: &Expected<'_>, replays: &Replays, cache: &TokenCache) -> Result<(), Flaw> {
+    let text = header(expected)?;
+    let proof = jwt::read_proof(text).map_err(|_| Flaw::ProofMalformed)?;
+    verify(&proof.signed, expected.key_thumbprint)?;
+    check_target(&proof.payload, expected)?;
+    check_time(&proof.payload, expected.now)?;
+    let id = member(&proof.payload, "jti")?;
+    if id.is_empty() || id.len() > KEY_ID_BYTES_MAX {
+        return Err(Flaw::ProofMalformed);
+    }
+    let thing = cache.fingerprint(Kind::Proof, &[&expected.key_thumbprint[..], id.as_bytes()].concat());
+    // A proof dated at the far end of the window could come again for twice the window.
+    if replays.take(thing, DPOP_WINDOW * 2, expected.now) { Ok(()) } else { Err(Flaw::ProofReplayed) }
+}
+
+fn header<'a>(expected: &Expected<'a>) -> Result<&'a str, Flaw> {
+    let mut values = expected.presented.headers.get_all("dpop").iter();
+    let (Some(value), None, Scheme::Dpop) = (values.next(), values.next(), expected.credentials.scheme) else {
+        return Err(Flaw::ProofMissing);
+    };
+    let text = value.to_str().map_err(|_| Flaw::ProofMalformed)?;
+    if text.len() > TOKEN_BYTES_MAX { Err(Flaw::ProofMalformed) } else { Ok(text) }
+}
+
+fn verify(proof: &Signed<'_>, thumbprint: &[u8; 32]) -> Result<(), Flaw> {
+    let jwk = proof.header.jwk.as_ref().filter(|_| proof.header.typ == Type::DpopProof).ok_or(Flaw::ProofMalformed)?;
+    let keys = jwk::read(jwk).map_err(|_| Flaw::ProofMalformed)?;
+    let fits = |key: &&jwk::VerificationKey| key.algorithm == proof.header.algorithm && key.thumbprint == *thumbprint;
+    let key = keys.iter().find(fits).ok_or(Flaw::ProofWrong)?;
+    key.verify(proof.message, &proof.signature).map_err(|_| Flaw::ProofWrong)
+}
+
+fn check_target(payload: &Object, expected: &Expected<'_>) -> Result<(), Flaw> {
+    let method = member(payload, "htm")? == expected.presented.method.as_str();
+    let target = names_target(member(payload, "htu")?, expected.presented);
+    let token = Sha256::digest(expected.credentials.token.as_bytes());
+    let token = decode_digest(member(payload, "ath")?).is_some_and(|said| said[..] == token[..]);
+    if method && target && token { Ok(()) } else { Err(Flaw::ProofWrong) }
+}
+
+/// Whether `htu` is this request's address without query and fragment; scheme and host are compared without case, and
+/// a default port may be left out (RFC 3986 sections 6.2.2 and 6.2.3).
+fn names_target(htu: &str, presented: &Presented<'_>) -> bool {
+    let bare = htu.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = bare.split_once("://") else { return false };
+    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    scheme.eq_ignore_ascii_case(presented.scheme)
+        && without_port(authority, scheme).eq_ignore_ascii_case(without_port(presented.authority, presented.scheme))
+        && path == presented.path
+}
+
+fn without_port<'a>(authority: &'a str, scheme: &str) -> &'a str {
+    let default = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+    authority.strip_suffix(default).unwrap_or(authority)
+}
+
+fn check_time(payload: &Object, now: Moment) -> Result<(), Flaw> {
+    let issued = claims::date(payload, "iat").ok().flatten().ok_or(Flaw::ProofMalformed)?;
+    let near = now.wall.since(issued) <= DPOP_WINDOW && issued.since(now.wall) <= DPOP_WINDOW;
+    if near { Ok(()) } else { Err(Flaw::ProofStale) }
+}
+
+fn member<'a>(payload: &'a Object, name: &str) -> Result<&'a str, Flaw> {
+    payload.text(name).ok().flatten().ok_or(Flaw::ProofMalformed)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,293 @@
+//! Opaque tokens: the issuer is asked about each (RFC 7662), once at a time, and its answer kept for a bounded time.
+//!
+//! A yes never outlives the token's `exp`; a no is kept too, so that a wrong token does not cost a question each time.
+//! The questions that strangers can cause are bounded in number and rate, and nobody waits beyond that. An issuer that
+//! does not answer means no. Never sends a token anywhere but to the endpoint of the contract.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tokio::sync::{OnceCell, watch};
+
+use crate::bounds::{
+    INTROSPECTION_BYTES_MAX, INTROSPECTION_CACHE_BYTES_MAX, INTROSPECTION_RETRY, INTROSPECTIONS_PER_SECOND_MAX,
+    ISSUER_WAITERS_MAX, SECRET_BYTES_MAX,
+};
+use crate::http::{FetchError, FetchUrl, Fetcher};
+use crate::model::{Clock, Moment, Secret, UnixTime};
+
+use super::IntrospectionSettings;
+use super::cache::Fingerprint;
+use super::claims;
+use super::files::{FileError, read_in_background};
+use super::flaw::Flaw;
+use super::json::{Json, JsonError, Object};
+use super::refresh::{chain, fetcher};
+use super::ring::RingId;
+
+/// `application/x-www-form-urlencoded`, as RFC 6749 appendix B has it; escaping more than needed is harmless.
+const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
+
+/// How asking an issuer about tokens goes, for `status` and metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IntrospectionStatus {
+    /// Questions asked.
+    pub asked: u64,
+    /// Those that got no readable answer.
+    pub silent: u64,
+    /// Why the last of those did not; never holds a token or an answer.
+    pub last_error: Option<String>,
+}
+
+/// What is known of an opaque token.
+#[derive(Debug, Clone)]
+pub(super) enum Answer {
+    /// It is taken as active until then, with these claims.
+    Active(Arc<Object>, UnixTime),
+    /// It is not.
+    Inactive,
+    /// The issuer did not say.
+    Silent,
+}
+
+/// Asks one issuer.
+pub(super) struct Introspector {
+    pub(super) id: RingId,
+    pub(super) settings: IntrospectionSettings,
+    clock: Clock,
+    fetcher: OnceCell<Fetcher>,
+    answers: Cache<Fingerprint, Kept, Bytewise>,
+    flights: Mutex<HashMap<Fingerprint, watch::Receiver<()>>>,
+    /// Whole seconds of the monotonic clock, and the questions asked in that second.
+    second: AtomicU64,
+    asked_in_second: AtomicU64,
+    asked: AtomicU64,
+    silent: AtomicU64,
+    last_error: Mutex<Option<String>>,
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    answer: Answer,
+    until_ns: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Bytewise;
+
+impl Weighter<Fingerprint, Kept> for Bytewise {
+    fn weight(&self, _: &Fingerprint, kept: &Kept) -> u64 {
+        /// The slot, the fingerprint and an empty answer.
+        const BOOKKEEPING: u64 = 160;
+        // Parsed members are a few times larger than their text.
+        BOOKKEEPING + kept.bytes * 4
+    }
+}
+
+/// Why the issuer did not say; for the log.
+#[derive(Debug, thiserror::Error)]
+enum AskError {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("the client's id or secret cannot stand in a header")]
+    Credentials,
+    #[error("the issuer answered with status {0}")]
+    Status(u16),
+    #[error("the issuer's answer is not readable")]
+    Answer(#[from] JsonError),
+    #[error("the issuer's answer has no 'active', or is too large")]
+    NoAnswer,
+}
+
+impl Introspector {
+    pub(super) fn new(id: RingId, settings: IntrospectionSettings, clock: Clock) -> Self {
+        let items = (INTROSPECTION_CACHE_BYTES_MAX / 1024) as usize;
+        Self {
+            id,
+            settings,
+            clock,
+            fetcher: OnceCell::new(),
+            answers: Cache::with_weighter(items, INTROSPECTION_CACHE_BYTES_MAX, Bytewise),
+            flights: Mutex::default(),
+            second: AtomicU64::new(0),
+            asked_in_second: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
+            silent: AtomicU64::new(0),
+            last_error: Mutex::default(),
+        }
+    }
+
+    pub(super) fn status(&self) -> IntrospectionStatus {
+        IntrospectionStatus {
+            asked: self.asked.load(Ordering::Relaxed),
+            silent: self.silent.load(Ordering::Relaxed),
+            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    /// What is known of a token, if anything.
+    pub(super) fn known(&self, fingerprint: &Fingerprint, now: Moment) -> Option<Answer> {
+        let kept = self.answers.get(fingerprint).filter(|kept| now.monotonic_ns < kept.until_ns)?;
+        match &kept.answer {
+            Answer::Active(_, until) if now.wall >= *until => None,
+            Answer::Active(..) | Answer::Inactive | Answer::Silent => Some(kept.answer),
+        }
+    }
+
+    /// The right to ask about a token, or to wait for whoever already asks; `None` when too many do.
+    pub(super) fn want(self: &Arc<Self>, fingerprint: Fingerprint, token: &str, now: Moment) -> Option<TokenWait> {
+        let flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let joins = flights.contains_key(&fingerprint);
+        if !joins && (flights.len() >= ISSUER_WAITERS_MAX || !self.take_turn(now)) {
+            return None;
+        }
+        Some(TokenWait { introspector: Arc::clone(self), fingerprint, token: Secret::new(token.to_owned()) })
+    }
+
+    fn take_turn(&self, now: Moment) -> bool {
+        let second = now.monotonic_ns / 1_000_000_000;
+        if self.second.swap(second, Ordering::AcqRel) != second {
+            self.asked_in_second.store(0, Ordering::Release);
+        }
+        self.asked_in_second.fetch_add(1, Ordering::AcqRel) < INTROSPECTIONS_PER_SECOND_MAX
+    }
+
+    async fn learn(&self, fingerprint: Fingerprint, token: &Secret<String>) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let outcome = Box::pin(self.ask(token)).await;
+        let now = self.clock.now();
+        let (answer, keep, bytes) = match outcome {
+            Ok((Answer::Active(claims, expires), bytes)) => {
+                let until = expires.min(now.wall.plus(self.settings.active_for));
+                (Answer::Active(claims, until), self.settings.active_for, bytes)
+            }
+            Ok((answer @ (Answer::Inactive | Answer::Silent), _)) => (answer, self.settings.inactive_for, 0),
+            Err(error) => {
+                self.silent.fetch_add(1, Ordering::Relaxed);
+                *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(chain(&error));
+                (Answer::Silent, INTROSPECTION_RETRY, 0)
+            }
+        };
+        let until_ns = now.monotonic_ns.saturating_add(keep.as_nanos() as u64);
+        self.answers.insert(fingerprint, Kept { answer, until_ns, bytes: bytes as u64 });
+    }
+
+    async fn ask(&self, token: &Secret<String>) -> Result<(Answer, usize), AskError> {
+        let url = FetchUrl::parse(&self.settings.url, self.id.fetch.allow_plain_http)?;
+        let fetcher = self.fetcher.get_or_try_init(|| async { fetcher(&self.id.fetch) }).await?;
+        let encode = |text: &str| utf8_percent_encode(text, FORM).to_string();
+        let mut body = format!("token={}&token_type_hint=access_token", encode(token.expose()));
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        match &self.settings.secret_file {
+            Some(path) => drop(headers.insert(AUTHORIZATION, self.authorization(path, encode).await?)),
+            None => body = format!("{body}&client_id={}", encode(&self.settings.client_id)),
+        }
+        let answer = fetcher.post(&url, headers, Bytes::from(body)).await?;
+        if answer.status != StatusCode::OK {
+            return Err(AskError::Status(answer.status.as_u16()));
+        }
+        self.read(&answer.body).map(|read| (read, answer.body.len()))
+    }
+
+    /// RFC 6749 section 2.3.1: id and secret are form-encoded before they are joined. The secret is read for each
+    /// question, so a new one is used at once.
+    async fn authorization(
+        &self,
+        path: &std::path::Path,
+        encode: impl Fn(&str) -> String,
+    ) -> Result<HeaderValue, AskError> {
+        let secret = read_in_background(path, SECRET_BYTES_MAX).await?;
+        let secret = Secret::new(String::from_utf8(secret).map_err(|_| AskError::Credentials)?);
+        let pair = Secret::new(format!("{}:{}", encode(&self.settings.client_id), encode(secret.expose().trim_end())));
+        let text = Secret::new(format!("Basic {}", STANDARD.encode(pair.expose())));
+        let mut value = HeaderValue::from_str(text.expose()).map_err(|_| AskError::Credentials)?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// An answer for another issuer, or without a readable `exp`, is a no.
+    fn read(&self, body: &[u8]) -> Result<Answer, AskError> {
+        if body.len() > INTROSPECTION_BYTES_MAX {
+            return Err(AskError::NoAnswer);
+        }
+        let object = Object::parse(body)?;
+        match object.get("active") {
+            Some(Json::Bool(true)) => {}
+            Some(Json::Bool(false)) => return Ok(Answer::Inactive),
+            Some(_) | None => return Err(AskError::NoAnswer),
+        }
+        let ours = object.text("iss")?.is_none_or(|issuer| issuer == self.id.issuer);
+        match claims::date(&object, "exp") {
+            Ok(Some(until)) if ours => Ok(Answer::Active(Arc::new(object), until)),
+            Ok(Some(_) | None) | Err(_) => Ok(Answer::Inactive),
+        }
+    }
+}
+
+impl fmt::Debug for Introspector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Introspector").field("url", &self.settings.url).finish_non_exhaustive()
+    }
+}
+
+/// A place among the few requests that may ask, or wait for an answer.
+#[derive(Debug)]
+pub(super) struct TokenWait {
+    introspector: Arc<Introspector>,
+    fingerprint: Fingerprint,
+    token: Secret<String>,
+}
+
+impl TokenWait {
+    /// Asks, or waits for whoever asks already; returns when there is an answer, or after the deadline. The question
+    /// goes on when the caller gives up: others may wait for it.
+    pub(super) async fn settled(self, deadline: Duration) {
+        let mut landed = self.join_or_start();
+        let _ = tokio::time::timeout(deadline, landed.changed()).await;
+    }
+
+    fn join_or_start(self) -> watch::Receiver<()> {
+        let Self { introspector, fingerprint, token } = self;
+        let mut flights = introspector.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = flights.get(&fingerprint) {
+            return flight.clone();
+        }
+        let (done, landed) = watch::channel(());
+        flights.insert(fingerprint, landed.clone());
+        drop(flights);
+        tokio::spawn(async move {
+            introspector.learn(fingerprint, &token).await;
+            introspector.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&fingerprint);
+            // Those who wait see the channel close.
+            drop(done);
+        });
+        landed
+    }
+}
+
+/// What an answer says as a flaw, where it is no yes.
+impl Answer {
+    pub(super) fn claims(self) -> Result<(Arc<Object>, UnixTime), Flaw> {
+        match self {
+            Self::Active(claims, until) => Ok((claims, until)),
+            Self::Inactive => Err(Flaw::NotActive),
+            Self::Silent => Err(Flaw::IssuerSilent),
+        }
+    }
+}

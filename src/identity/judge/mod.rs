@@ -1,0 +1,123 @@
+//! Vendors known by their client certificate alone: issued by the contract's authority, for its name, not revoked.
+//!
+//! Chain, purpose, dates and revocation lists are checked by webpki, once for each certificate and once a minute after
+//! that. Without a fresh revocation list, where the contract names one, no certificate passes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+
+use crate::bounds::CERTIFICATE_RECHECK;
+use crate::model::{Caller, ClientId, Moment, UnixTime, VendorId};
+
+use super::flaw::Flaw;
+use super::verified::{Basis, Verified};
+use super::watched::Watched;
+use super::{CertificateSettings, PeerCertificate, SubjectAltName};
+
+/// A vendor that is known by its certificate.
+#[derive(Debug)]
+pub(super) struct CertificateVendor {
+    pub(super) id: VendorId,
+    pub(super) index: u32,
+    pub(super) stamp: u64,
+    name: SubjectAltName,
+    /// Absent where the listener's own check of the chain is all that the contract asks.
+    pub(super) authorities: Option<Arc<Watched<Arc<dyn ClientCertVerifier>>>>,
+}
+
+impl CertificateVendor {
+    pub(super) fn open(id: VendorId, index: u32, stamp: u64, settings: CertificateSettings) -> Self {
+        let authorities = settings.ca_file.map(|ca_file| {
+            let files = std::iter::once(ca_file).chain(settings.crl_files).collect();
+            Watched::open(files, Box::new(build))
+        });
+        Self { id, index, stamp, name: settings.subject_alt_name, authorities }
+    }
+
+    /// Judges a certificate that carries the vendor's name.
+    pub(super) fn verify(&self, certificate: &PeerCertificate, now: Moment) -> Result<Verified, Flaw> {
+        self.check_dates(certificate, now.wall)?;
+        let generation = self.check_chain(certificate, now.wall)?;
+        let client = match &self.name {
+            SubjectAltName::Dns(name) | SubjectAltName::Uri(name) | SubjectAltName::Email(name) => ClientId::new(name),
+        };
+        Ok(Verified {
+            vendor_index: self.index,
+            stamp: self.stamp,
+            caller: Caller { vendor: self.id.clone(), client, claims: None },
+            basis: Basis::Certificate { generation, until: now.wall.plus(CERTIFICATE_RECHECK) },
+            mark: None,
+        })
+    }
+
+    /// Whether a remembered yes still holds.
+    pub(super) fn recalls(&self, known: &Verified, certificate: &PeerCertificate, now: UnixTime) -> bool {
+        let generation = self.authorities.as_ref().map_or(0, |authorities| authorities.generation());
+        let fresh = match &known.basis {
+            Basis::Certificate { generation: then, until } => *then == generation && now < *until,
+            Basis::Key { .. } | Basis::Word { .. } => false,
+        };
+        fresh && known.stamp == self.stamp && known.vendor_index == self.index && certificate.is_in_force(now)
+    }
+
+    fn check_dates(&self, certificate: &PeerCertificate, now: UnixTime) -> Result<(), Flaw> {
+        if certificate.is_in_force(now) { Ok(()) } else { Err(Flaw::CertificateExpired) }
+    }
+
+    fn check_chain(&self, certificate: &PeerCertificate, now: UnixTime) -> Result<u64, Flaw> {
+        let Some(authorities) = &self.authorities else { return Ok(0) };
+        let (verifier, generation) = authorities.current();
+        let verifier = verifier.ok_or(Flaw::CertificateRevoked)?;
+        let (own, rest) = certificate.chain().split_first().ok_or(Flaw::CertificateMissing)?;
+        let time = rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_millis(now.as_millis()));
+        verifier.verify_client_cert(own, rest, time).map(|_| generation).map_err(|error| classify(&error))
+    }
+}
+
+/// Whether the lists said no, or the authorities.
+fn classify(error: &rustls::Error) -> Flaw {
+    use rustls::CertificateError as E;
+    let by_list = matches!(
+        error,
+        rustls::Error::InvalidCertRevocationList(_)
+            | rustls::Error::InvalidCertificate(
+                E::Revoked
+                    | E::UnknownRevocationStatus
+                    | E::ExpiredRevocationList
+                    | E::ExpiredRevocationListContext { .. }
+            )
+    );
+    if by_list { Flaw::CertificateRevoked } else { Flaw::VendorUnknown }
+}
+
+/// The first content holds authorities, the others revocation lists.
+fn build(contents: &[Vec<u8>]) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let (authorities, lists) = contents.split_first().ok_or("no file of authorities")?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(authorities) {
+        let certificate = certificate.map_err(|_| "the authorities are not PEM")?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    let mut revoked = Vec::new();
+    for list in lists.iter().flat_map(|list| CertificateRevocationListDer::pem_slice_iter(list)) {
+        revoked.push(list.map_err(|_| "a revocation list is not PEM")?);
+    }
+    if revoked.len() < lists.len() {
+        return Err("a file holds no revocation list".to_owned());
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .with_crls(revoked)
+        .only_check_end_entity_revocation()
+        .enforce_revocation_expiration();
+    builder.build().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

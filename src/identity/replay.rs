@@ -1,0 +1,101 @@
+//! Remembers what may be used once: proofs of possession and webhook messages.
+//!
+//! Two buckets that each cover the longest time in which a thing could come again; when the newer one is full the thing
+//! is refused, not forgotten, so a flood hurts only the vendor that sends it. Not durable: what was used just before a
+//! restart could be used once more within its window.
+
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::bounds::REPLAYS_MAX;
+use crate::model::Moment;
+
+use super::cache::{Fingerprint, FirstBytes};
+
+type Bucket = HashSet<Fingerprint, BuildHasherDefault<FirstBytes>>;
+
+/// What one vendor has used within a window.
+#[derive(Debug, Default)]
+pub(super) struct Replays(Mutex<Buckets>);
+
+#[derive(Debug, Default)]
+struct Buckets {
+    newer: Bucket,
+    older: Bucket,
+    newer_since_ns: u64,
+}
+
+impl Replays {
+    /// Takes a thing that could come again for `window` from now. False when it was taken before, or when no more can
+    /// be remembered.
+    pub(super) fn take(&self, thing: Fingerprint, window: Duration, now: Moment) -> bool {
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.turn(window, now);
+        let known = buckets.older.contains(&thing) || buckets.newer.contains(&thing);
+        !known && buckets.newer.len() < REPLAYS_MAX && buckets.newer.insert(thing)
+    }
+
+    /// Gives a thing back that was taken but had no effect, so that it may come again.
+    pub(super) fn give_back(&self, thing: &Fingerprint) {
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = buckets.newer.remove(thing) || buckets.older.remove(thing);
+    }
+}
+
+impl Buckets {
+    fn turn(&mut self, window: Duration, now: Moment) {
+        let age = now.monotonic_ns.saturating_sub(self.newer_since_ns);
+        let window = window.as_nanos() as u64;
+        if age < window {
+            return;
+        }
+        self.older = std::mem::take(&mut self.newer);
+        if age >= window.saturating_mul(2) {
+            self.older.clear();
+        }
+        self.newer_since_ns = now.monotonic_ns;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Clock, UnixTime};
+
+    #[test]
+    fn a_thing_is_taken_once_in_its_window() {
+        let clock = Clock::manual(UnixTime::from_secs(1));
+        let window = Duration::from_secs(100);
+        let replays = Replays::default();
+        let take = |thing: u8| replays.take([thing; 16], window, clock.now());
+        clock.advance(Duration::from_secs(1000));
+        for second in 0..400 {
+            assert!(take(200), "unseen at {second}");
+            replays.give_back(&[200; 16]);
+            let fresh = take(1);
+            assert!(fresh == (second == 0) || second >= 100 && fresh, "{second}");
+            if fresh && second > 0 {
+                return;
+            }
+            clock.advance(Duration::from_secs(1));
+        }
+        panic!("never forgotten");
+    }
+
+    #[test]
+    fn a_full_bucket_refuses_and_forgets_nothing() {
+        let clock = Clock::manual(UnixTime::from_secs(1));
+        let replays = Replays::default();
+        let thing = |at: usize| {
+            let mut thing = [0; 16];
+            thing[..8].copy_from_slice(&(at as u64).to_le_bytes());
+            thing
+        };
+        let window = Duration::from_secs(100);
+        assert!((0..REPLAYS_MAX).all(|at| replays.take(thing(at), window, clock.now())));
+        assert!(!replays.take(thing(REPLAYS_MAX), window, clock.now()));
+        assert!((0..REPLAYS_MAX).all(|at| !replays.take(thing(at), window, clock.now())));
+    }
+}

@@ -1,0 +1,72 @@
+//! The program from outside: what it prints, and the exit code that a script reads.
+
+use std::process::{Command, Output};
+
+fn vendorgate(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vendorgate"));
+    command.args(arguments).env_remove("VENDORGATE_CONFIG").output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+#[test]
+fn check_says_yes_no_or_that_it_was_asked_wrongly() {
+    for (arguments, code, said) in [
+        (&["check", "--config", "config/minimal.yaml"][..], 0, "good: 1 contract, 4 routes"),
+        (&["check", "--config", "config/vendorgate.yaml"], 0, "good: 3 contracts"),
+        (&["check"], 0, "good: 3 contracts"),
+        (&["check", "--config", "config/vendorgate.yaml", "--strict"], 1, "4 faults"),
+        (&["check", "--config", "tests/configs/bad/main-bind.yaml"], 1, "2 faults"),
+        (&["check", "--config", "nowhere.yaml"], 1, "nowhere.yaml:1:1: cannot be read"),
+        (&["check", "--colour"], 2, ""),
+    ] {
+        let output = vendorgate(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
+        assert!(text(&output.stdout).contains(said), "{arguments:?}: {}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn check_answers_scripts_in_json() {
+    let output = vendorgate(&["check", "--json", "--config", "tests/configs/bad/main-bind.yaml"]);
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("json");
+    assert_eq!(answer["good"], false);
+    let first = &answer["faults"][0];
+    assert_eq!((first["line"].as_u64(), first["column"].as_u64()), (Some(2), Some(20)));
+    assert_eq!((first["path"].as_str(), first["severity"].as_str()), (Some("listeners.ingress.bind"), Some("fault")));
+}
+
+#[test]
+fn schema_prints_a_schema_of_each_file() {
+    for file in ["config", "contract", "operators"] {
+        let output = vendorgate(&["schema", file]);
+        let schema: serde_json::Value = serde_json::from_slice(&output.stdout).expect("json");
+        assert_eq!(schema["title"], format!("vendorgate {file}"));
+        assert_eq!(schema["additionalProperties"], false);
+    }
+}
+
+#[test]
+fn an_operator_is_added_to_the_file_that_the_config_names() {
+    let folder = tempfile::tempdir().expect("folder");
+    let config = folder.path().join("vendorgate.yaml");
+    let admin = "admin: { bind: \"127.0.0.1:0\", operators: people.yaml }";
+    let ingress = "ingress: { bind: \"127.0.0.1:0\" }";
+    let contracts = std::fs::canonicalize("config/contracts/swift-parcel.yaml").expect("contract");
+    let yaml = format!(
+        "listeners:\n  {ingress}\n  {admin}\nstate: {{ path: state }}\n\
+         upstreams: {{ orders: {{ url: \"http://127.0.0.1:1\" }} }}\ncontracts: {}\n",
+        contracts.display()
+    );
+    std::fs::write(&config, yaml).expect("written");
+    let config = config.to_str().expect("path");
+    assert_eq!(vendorgate(&["check", "--config", config]).status.code(), Some(1), "no file of operators yet");
+    let added = vendorgate(&["operators", "add", "alice", "--role", "operator", "--config", config]);
+    assert!(added.status.success(), "{}", text(&added.stderr));
+    assert!(text(&added.stdout).starts_with("vgo_") && !text(&added.stderr).contains("vgo_"));
+    assert_eq!(vendorgate(&["check", "--config", config]).status.code(), Some(0));
+    let again = vendorgate(&["operators", "add", "alice", "--role", "admin", "--config", config]);
+    assert_eq!((again.status.code(), text(&again.stderr).contains("already")), (Some(2), true));
+}

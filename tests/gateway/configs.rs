@@ -1,0 +1,255 @@
+//! What may be written in YAML, what may not, and what is said about it.
+//!
+//! A file in `tests/configs/bad` ends with the faults that it must give, as comments. With `VENDORGATE_BLESS=1` the test
+//! writes what it gets, to be read before it is committed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use vendorgate::config::{Contract, Faults, Loaded, Loader, Severity};
+use vendorgate::meter::Over;
+use vendorgate::model::VendorId;
+
+const EXPECTED: &str = "# => ";
+
+fn loader() -> Loader<'static> {
+    let environment = &|name: &str| (name == "MANY").then(|| "many-as-a-secret".to_owned());
+    Loader { environment, missing_secrets: Severity::Warning }
+}
+
+fn yaml_files(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect(folder).map(|entry| entry.expect("entry").path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|it| it == "yaml")).collect();
+    files.sort();
+    files
+}
+
+/// What is said about a file, one line a fault.
+fn faults_of(path: &Path) -> Vec<String> {
+    let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+    let kind = name.split(['-', '.']).next().unwrap_or_default();
+    let faults = match kind {
+        "contract" => loader().load_contract(path).err(),
+        "operators" => loader().load_operators(path).err(),
+        _ => loader().load(path).map(|loaded| loaded.warnings).map_or_else(Some, Some),
+    };
+    let said = faults.unwrap_or_default();
+    said.as_slice().iter().map(|fault| fault.to_string().replace("tests/configs/", "")).collect()
+}
+
+#[test]
+fn every_bad_file_gives_its_faults_and_no_others() {
+    let files = yaml_files("tests/configs/bad");
+    assert!(files.len() >= 40, "{} files", files.len());
+    for path in files {
+        let text = fs::read_to_string(&path).expect("text");
+        let found = faults_of(&path);
+        if std::env::var_os("VENDORGATE_BLESS").is_some() {
+            let written = text.lines().filter(|line| !line.starts_with(EXPECTED)).map(str::to_owned);
+            let blessed: Vec<String> = written.chain(found.iter().map(|fault| format!("{EXPECTED}{fault}"))).collect();
+            fs::write(&path, blessed.join("\n") + "\n").expect("written");
+            continue;
+        }
+        let expected: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(EXPECTED)).collect();
+        assert!(!expected.is_empty(), "{} expects nothing", path.display());
+        assert_eq!(found, expected, "{}", path.display());
+    }
+}
+
+#[test]
+fn no_fault_shows_what_must_stay_unseen() {
+    for path in yaml_files("tests/configs/bad") {
+        let faults = match loader().load(&path) {
+            Ok(loaded) => loaded.warnings,
+            Err(faults) => faults,
+        };
+        let said = format!("{}{}{}{faults:?}", faults.with_snippets(), faults.to_json(), faults_of(&path).join("\n"));
+        for secret in ["pa55word", "many-as-a-secret", "thisisthetokenitself"] {
+            assert!(!said.contains(secret), "{}: {said}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_shipped_config_is_good() {
+    for name in ["minimal", "vendorgate", "full"] {
+        let loaded = load(&format!("config/{name}.yaml")).unwrap_or_else(|faults| panic!("{faults}"));
+        let secrets = |fault: &&vendorgate::config::Fault| fault.wrong.starts_with("cannot read config/");
+        assert_eq!(
+            loaded.warnings.as_slice().iter().filter(secrets).count(),
+            loaded.warnings.as_slice().len(),
+            "{name}"
+        );
+        assert_eq!(loaded.warnings.as_slice().is_empty(), name == "minimal", "{name}");
+    }
+    assert_eq!(yaml_files("config/contracts").len(), 3);
+    for path in yaml_files("config/contracts") {
+        contract(&path);
+    }
+}
+
+#[test]
+fn what_is_promised_loads_but_for_what_is_promised_for_later() {
+    let faults = load("tests/configs/promised/config/vendorgate.yaml").expect_err("two keys are for later");
+    let fatal = faults.as_slice().iter().filter(|fault| fault.severity == Severity::Fault);
+    let said: Vec<_> =
+        fatal.map(|fault| (fault.path.as_str(), fault.wrong.split(':').next().unwrap_or_default())).collect();
+    assert_eq!(said, [("egress.credentials", "not yet"), ("egress.routes[0].response.reveal", "not yet")]);
+}
+
+#[test]
+fn missing_secrets_keep_the_gateway_from_running() {
+    let strict = Loader { missing_secrets: Severity::Fault, ..loader() };
+    let faults = strict.load(Path::new("config/vendorgate.yaml")).expect_err("no keys are shipped");
+    let paths: Vec<_> = faults.as_slice().iter().map(|fault| fault.path.as_str()).collect();
+    let tls = ["cert", "key", "client_ca"].map(|name| format!("listeners.ingress.tls.{name}"));
+    assert_eq!(paths, [&tls[0], &tls[1], &tls[2], "keys.master"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_others_can_read_is_a_fault_everywhere() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("folder");
+    let (main, key) = (folder.path().join("main.yaml"), folder.path().join("master.key"));
+    let contract = fs::canonicalize("tests/configs/keyed").expect("contracts");
+    let text = format!(
+        "listeners: {{ ingress: {{ bind: \"127.0.0.1:0\" }} }}\nstate: {{ path: state }}\nkeys: {{ master: master.key }}\n\
+         upstreams: {{ crm: {{ url: \"http://127.0.0.1:9000\" }} }}\ncontracts: {}\n",
+        contract.display()
+    );
+    fs::write(&main, text).expect("written");
+    fs::write(&key, "key").expect("written");
+    for (mode, good) in [(0o600, true), (0o400, true), (0o640, false), (0o644, false)] {
+        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).expect("mode");
+        assert_eq!(loader().load(&main).is_ok(), good, "{mode:o}");
+    }
+}
+
+#[test]
+fn values_come_from_the_environment() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("acme.yaml");
+    let text = fs::read_to_string("tests/configs/good/acme.yaml").expect("text");
+    let text = text.replace("vendor: acme", "vendor: ${NAME}") + "limits:\n  concurrency: ${COUNT}\nregion: $${NAME}\n";
+    fs::write(&path, text).expect("written");
+    let environment = &|name: &str| match name {
+        "NAME" => Some("acme-2".to_owned()),
+        "COUNT" => Some("7".to_owned()),
+        _ => None,
+    };
+    let contract = Loader { environment, ..loader() }.load_contract(&path).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(contract.vendor.as_str(), "acme-2");
+    assert_eq!(contract.limits.concurrency.map(u32::from), Some(7));
+    assert_eq!(contract.region, "${NAME}");
+}
+
+#[test]
+fn every_bound_has_a_finite_default() {
+    let contract = contract(Path::new("tests/configs/good/acme.yaml"));
+    let limits = &contract.limits;
+    assert!(limits.requests.is_some() && limits.concurrency.is_some());
+    assert!(limits.records.is_some_and(|it| it.over == Over::Refuse) && limits.bytes.is_some());
+    let identity = contract.identity.expect("identity");
+    assert!(identity.rotation.max_lifetime.is_some() && !identity.accept_plain_jwt);
+}
+
+#[test]
+fn a_contract_means_what_it_says() {
+    let loaded = load("config/vendorgate.yaml").expect("good");
+    let vendor = VendorId::parse("acme-analytics").expect("id");
+    let contract = loaded.config.contract(&vendor).expect("contract");
+    assert_eq!(contract.starts.to_string(), "2026-01-01T00:00:00.000Z");
+    assert_eq!(contract.ends.to_string(), "2027-04-01T00:00:00.000Z");
+    let (_, route, captures) = contract.ingress.find(&http::Method::GET, "/v1/customers/42").expect("route");
+    assert_eq!((route.pattern.as_str(), captures.range(0)), ("GET /v1/customers/{id}", Some(14..16)));
+    assert_eq!(route.upstream.base.to_string(), "http://127.0.0.1:9000");
+    let (_, bulk, _) = contract.ingress.find(&http::Method::GET, "/v1/customers").expect("route");
+    assert_eq!(bulk.response.treat.len(), 5);
+    assert_eq!(bulk.response.records.as_ref().map(ToString::to_string).as_deref(), Some("$.customers[*]"));
+    let (_, event, _) = contract.egress.find(&http::Method::POST, "/v2/events").expect("route");
+    assert_eq!((event.upstream.base.host(), event.request.treat.len()), ("api.acme.example", 2));
+}
+
+#[test]
+fn an_unchanged_config_is_equal_to_itself() {
+    let (first, second) = (load("config/full.yaml").expect("good"), load("config/full.yaml").expect("good"));
+    assert_eq!(first.config, second.config);
+    assert_ne!(first.config, load("config/minimal.yaml").expect("good").config);
+}
+
+#[test]
+fn every_yaml_of_the_docs_is_good() {
+    let docs = fs::read_dir("docs").into_iter().flatten().map(|entry| entry.expect("entry").path());
+    let pages = docs.chain(["README.md".into()]).filter(|path| path.extension().is_some_and(|it| it == "md"));
+    for page in pages.filter(|page| page.exists()) {
+        for block in yaml_blocks(&fs::read_to_string(&page).expect("text")) {
+            check_block(&page, &block);
+        }
+    }
+}
+
+#[test]
+fn a_yaml_block_is_found_in_a_page() {
+    let page = "text\n```yaml\nvendor: a\n```\n```sh\nls\n```\n  ```yaml\n  owner: b\n  ```\n";
+    assert_eq!(yaml_blocks(page), ["vendor: a\n", "  owner: b\n"]);
+}
+
+proptest! {
+    /// Whatever an operator's editor leaves behind is answered, and in time.
+    #[test]
+    fn no_text_makes_the_loader_panic(at in 0usize..4000, cut in 0usize..40, noise in "[\\PC\n ]{0,12}") {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("acme.yaml");
+        let text = fs::read_to_string("config/contracts/acme-analytics.yaml").expect("text");
+        let (start, end) = (floor(&text, at), floor(&text, at + cut));
+        fs::write(&path, format!("{}{noise}{}", &text[..start], &text[end..])).expect("written");
+        if let Err(faults) = loader().load_contract(&path) {
+            prop_assert!(faults.as_slice().iter().all(|fault| fault.line > 0 && fault.column > 0));
+            prop_assert!(!faults.to_string().contains("was found and not named"), "{faults}");
+        }
+    }
+}
+
+fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+fn yaml_blocks(page: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut open: Option<String> = None;
+    for line in page.lines() {
+        match (&mut open, line.trim()) {
+            (None, "```yaml") => open = Some(String::new()),
+            (Some(_), "```") => blocks.extend(open.take()),
+            (Some(block), _) => block.extend([line, "\n"]),
+            (None, _) => {}
+        }
+    }
+    blocks
+}
+
+/// A whole file is loaded as one, beside the shipped files that it may name; a fragment of one is the reader's business.
+fn check_block(page: &Path, block: &str) {
+    let starts = |key: &str| block.lines().any(|line| line.starts_with(key));
+    let folder = if starts("vendor:") { "config/contracts" } else { "config" };
+    let path = Path::new(folder).join(format!(".docs-{}.yaml", std::process::id()));
+    fs::write(&path, block).expect("written");
+    let faults = match (starts("vendor:"), starts("listeners:"), starts("operators:")) {
+        (true, _, _) => loader().load_contract(&path).err(),
+        (_, true, _) => loader().load(&path).err(),
+        (_, _, true) => loader().load_operators(&path).err(),
+        (false, false, false) => None,
+    };
+    fs::remove_file(&path).expect("removed");
+    assert_eq!(faults, None, "{}:\n{block}", page.display());
+}
+
+fn load(path: &str) -> Result<Loaded, Faults> {
+    loader().load(Path::new(path))
+}
+
+fn contract(path: &Path) -> Contract {
+    loader().load_contract(path).unwrap_or_else(|faults| panic!("{faults}"))
+}
