@@ -8,8 +8,8 @@ use super::answers::{
     DrillReport, KillAllReport, KillReport, Readiness, ReloadReport, RestoreReport, RevokeReport, VendorStatus,
 };
 use super::orders::{DrillOrder, Order, Revocation};
-use crate::config::Role;
 use super::records::{AuditPage, ExposureReport};
+use crate::config::Role;
 use crate::model::{UnixTime, VendorId};
 
 /// An answer that may take a while: for a disk, for exchanges to end, for a fleet.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::latch::Latch;
-use super::{Evidence, GATEWAY, Kill, Line, Origin, Scope};
+use super::{Evidence, GATEWAY, Kill, Line, Origin, Reach};
 
 impl Line {
     /// Severs all that the vendor has in flight, in both directions; returns how many had not been severed before.
@@ -14,7 +14,7 @@ impl Line {
     pub fn cut(&self, evidence: Evidence) -> u64 {
         let kill = Kill {
             generation: 0,
-            scope: Scope::default(),
+            reach: Reach::default(),
             everything: false,
             at: evidence.at,
             by: GATEWAY.to_owned(),

@@ -9,14 +9,14 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::Mutex;
 
 use crate::admin::{
-    Actor, Answer, Api, AuditFrom, AuditPage, Check, Control, ControlError, DrillOrder, DrillReport, ExposureReport,
-    Fleet, KillAllReport, KillReport, Order, Readiness, Refused, ReloadReport, RestoreReport, Revocation, RevokeReport,
-    Standing, Traffic, VendorState, VendorStatus,
+    Actor, Answer, Api, Approvals, AuditFrom, AuditPage, Check, Control, ControlError, DrillOrder, DrillReport,
+    ExposureReport, Fleet, KillAllReport, KillReport, Order, Part, Readiness, Refused, ReloadReport, RestoreReport,
+    Revocation, RevokeReport, Standing, Traffic, VendorState, VendorStatus,
 };
 use crate::config::Config;
 use crate::gateway::{Gateway, Rooms, Vendor};
 use crate::identity::{self, Revoked, keep_until};
-use crate::kill::{self, Kill, KillError, Origin, Scope, State, Subject};
+use crate::kill::{self, Kill, KillError, Origin, Reach, State, Subject};
 use crate::listener::Front;
 use crate::model::{ClientId, Direction, Moment, UnixTime, VendorId};
 use crate::store::Store;
@@ -66,24 +66,16 @@ impl Helm {
         self.gateway.clock.now()
     }
 
-    fn order(&self, actor: &Actor, subject: Subject, order: &Order) -> Result<kill::Order, ControlError> {
-        Ok(kill::Order {
+    fn order(&self, actor: &Actor, subject: Subject, order: &Order) -> kill::Order {
+        kill::Order {
             subject,
-            scope: self.scope(order)?,
+            reach: reach(order),
             origin: Origin::Operator,
             by: actor.name.clone(),
             reason: order.reason.clone(),
             evidence: None,
             at: self.now(),
-        })
-    }
-
-    fn scope(&self, order: &Order) -> Result<Scope, ControlError> {
-        Ok(Scope {
-            direction: order.direction,
-            route: order.route.as_deref().map(Into::into),
-            client: order.client.as_deref().map(ClientId::new),
-        })
+        }
     }
 
     /// A route that the contract does not have would be a kill that kills nothing.
@@ -101,7 +93,7 @@ impl Helm {
     async fn kill_one(&self, actor: &Actor, vendor: &VendorId, order: &Order) -> Result<KillReport, ControlError> {
         let known = self.known(vendor)?;
         self.check_route(&known, order)?;
-        let order = self.order(actor, Subject::Vendor(vendor.clone()), order)?;
+        let order = self.order(actor, Subject::Vendor(vendor.clone()), order);
         let answer = self.gateway.switch.kill(order).map_err(control_error)?.finish().await;
         known.metrics.killed(true);
         known.metrics.severed(answer.severed);
@@ -114,6 +106,8 @@ impl Helm {
             sever_micros: answer.sever_micros,
             persisted: answer.persisted,
             fleet: fleet(answer.fleet),
+            scope: part(&answer.reach),
+            lingering: answer.lingering,
         })
     }
 
@@ -126,7 +120,7 @@ impl Helm {
         let known = self.known(vendor)?;
         let restore = kill::RestoreOrder {
             subject: Subject::Vendor(vendor.clone()),
-            scope: self.scope(order)?,
+            reach: reach(order),
             by: actor.name.clone(),
             reason: order.reason.clone(),
             approvals: std::num::NonZeroU32::MIN,
@@ -142,15 +136,18 @@ impl Helm {
             state: state_of(restored.state),
             generation: restored.generation,
             persisted: restored.persisted,
-            approvals: u32::try_from(restored.approvals.given).unwrap_or(u32::MAX),
-            approvals_needed: restored.approvals.needed,
-            fleet: Fleet { acked: 1, of: 1 },
+            lifted: restored.lifted as u64,
+            approvals: Approvals {
+                given: u32::try_from(restored.approvals.given).unwrap_or(u32::MAX),
+                needed: restored.approvals.needed,
+            },
         })
     }
 
-    fn status_of(&self, vendor: &Vendor, kills: &[Kill], state: State) -> VendorStatus {
+    fn status_of(&self, vendor: &Vendor, standing: Option<&kill::VendorStatus>) -> VendorStatus {
         let contract = &vendor.contract;
         let now = self.now().wall;
+        let (kills, state) = standing.map_or((&[][..], State::Live), |status| (&status.kills, status.state));
         let state = match state {
             State::Live if now < contract.starts => VendorState::NotStarted,
             State::Live if now >= contract.ends => VendorState::Ended,
@@ -163,7 +160,8 @@ impl Helm {
             security_contact: Some(contract.security_contact.clone()),
             state,
             mode: contract.mode.as_str().to_owned(),
-            kills: kills.iter().map(standing).collect(),
+            kills: kills.iter().map(self::standing).collect(),
+            persisted: standing.is_none_or(|status| status.persisted),
             starts: Some(contract.starts.into()),
             ends: Some(contract.ends.into()),
             days_left: Some(days_between(now, contract.ends)),
@@ -180,8 +178,7 @@ impl Control for Helm {
         let standing = self.gateway.switch.status();
         let of = |vendor: &Arc<Vendor>| {
             let found = standing.iter().find(|status| status.vendor == vendor.id().as_str());
-            let (kills, state) = found.map_or((&[][..], State::Live), |status| (&status.kills, status.state));
-            self.status_of(vendor, kills, state)
+            self.status_of(vendor, found)
         };
         self.gateway.snapshot.load().vendors().iter().map(of).collect()
     }
@@ -236,20 +233,20 @@ impl Control for Helm {
         Box::pin(self.restore_one(actor, vendor, order))
     }
 
-    fn drill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, _order: &'a DrillOrder) -> Answer<'a, DrillReport> {
+    fn drill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a DrillOrder) -> Answer<'a, DrillReport> {
         Box::pin(async move {
             self.known(vendor)?;
-            let began = self.now();
-            let report = self.gateway.switch.drill(vendor, false, &actor.name, began).await.map_err(control_error)?;
-            let whole = self.now().monotonic_ns.saturating_sub(began.monotonic_ns) / 1000;
+            let report = self.gateway.switch.drill(vendor, order.shadow, &actor.name, self.now()).await;
+            let report = report.map_err(control_error)?;
             Ok(DrillReport {
                 vendor: report.vendor,
+                shadow: report.shadow,
                 severed: report.severed,
                 refuse_micros: report.refuse_micros,
                 sever_micros: report.sever_micros,
                 persist_micros: report.persist_micros,
-                restore_micros: whole.saturating_sub(report.sever_micros.max(report.persist_micros)),
-                restored: report.state == State::Live,
+                persisted: report.persisted,
+                state: state_of(report.state),
             })
         })
     }
@@ -301,9 +298,26 @@ impl Control for Helm {
 
 const fn state_of(state: State) -> VendorState {
     match state {
-        State::Live => VendorState::Active,
-        State::PartlyKilled => VendorState::Restricted,
+        State::Live => VendorState::Live,
+        State::PartlyKilled => VendorState::PartlyKilled,
         State::Killed => VendorState::Killed,
+    }
+}
+
+/// The part of a vendor that an order names.
+fn reach(order: &Order) -> Reach {
+    Reach {
+        direction: order.direction,
+        route: order.route.as_deref().map(Into::into),
+        client: order.client.as_deref().map(ClientId::new),
+    }
+}
+
+fn part(reach: &Reach) -> Part {
+    Part {
+        direction: reach.direction,
+        route: reach.route.as_deref().map(str::to_owned),
+        client: reach.client.as_ref().map(|client| client.as_str().to_owned()),
     }
 }
 
@@ -313,9 +327,8 @@ const fn fleet(fleet: kill::Fleet) -> Fleet {
 
 fn standing(kill: &Kill) -> Standing {
     Standing {
-        direction: kill.scope.direction,
-        route: kill.scope.route.as_deref().map(str::to_owned),
-        client: kill.scope.client.as_ref().map(|client| client.as_str().to_owned()),
+        scope: part(&kill.reach),
+        generation: kill.generation,
         reason: kill.reason.clone(),
         by: kill.by.clone(),
         at: kill.at.into(),

@@ -16,7 +16,7 @@ use crate::admin::{self, Api, Hosts};
 use crate::bounds;
 use crate::config::{Config, Listener};
 use crate::gateway::{AssembleError, Gateway, Rooms, assemble};
-use crate::identity::{Authority, Forgetful};
+use crate::identity::Authority;
 use crate::kill::{Event, Switch, Witness};
 use crate::listener::{self, Front, TlsError, Worker};
 use crate::model::{Clock, Direction};

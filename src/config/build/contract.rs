@@ -31,7 +31,7 @@ pub(in crate::config) fn contract(
     let journey = journey(&at.key("journey"), written.journey.as_deref().unwrap_or_default());
     let (starts, ends) = days(at, written);
     let scopes = values::scopes(&at.key("scopes"), written.scopes.as_deref().unwrap_or_default());
-    let limits = limits::limits(&at.key("limits"), written.limits.as_ref());
+    let limits = limits::of_vendor(&at.key("limits"), written.limits.as_ref());
     let identity = written
         .identity
         .as_ref()

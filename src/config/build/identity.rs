@@ -36,7 +36,6 @@ pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Opti
         accept_plain_jwt,
         clock_skew,
         rotation,
-        fetch: FetchSettings::default(),
         fetch,
     })
 }

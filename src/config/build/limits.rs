@@ -11,15 +11,6 @@ use crate::config::source::At;
 use crate::config::units;
 use crate::meter::{Budget, Limits, Over, Rate};
 
-/// What is written; what is not has the product's defaults in the meter.
-pub(super) fn limits(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
-    let Some(written) = written else { return Limits::default() };
-    Limits {
-        requests: written.requests.as_ref().and_then(|requests| rate(&at.key("requests"), requests)),
-        concurrency: written.concurrency.and_then(NonZeroU32::new),
-        records: written.records.as_ref().and_then(|records| self::records(&at.key("records"), records)),
-        bytes: written.bytes.as_ref().and_then(|bytes| self::bytes(&at.key("bytes"), bytes)),
-        ..Limits::default()
 /// A vendor's limits: what is not written is filled in.
 pub(super) fn of_vendor(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
     let limits = read(at, written);

@@ -47,8 +47,6 @@ fn ingress_route(
     let request = rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream);
     let response = rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller);
     let response = counted(at, written.records.as_deref(), written.subject.as_deref(), response);
-    let limits = limits::limits(&at.key("limits"), written.limits.as_ref());
-    check_counted(&at.key("limits").key("records"), limits.records.is_some(), &response);
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, "records", limits.records.is_some(), written.records.is_some());
     check_counted(at, "subject", limits.subjects.is_some(), written.subject.is_some());
@@ -60,8 +58,6 @@ fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Set
     let request = rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream);
     let request = counted(at, written.records.as_deref(), written.subject.as_deref(), request);
     let response = rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller);
-    let limits = limits::limits(&at.key("limits"), written.limits.as_ref());
-    check_counted(&at.key("limits").key("records"), limits.records.is_some(), &request);
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, "records", limits.records.is_some(), written.records.is_some());
     check_counted(at, "subject", limits.subjects.is_some(), written.subject.is_some());
