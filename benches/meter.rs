@@ -1,4 +1,4 @@
-//! What a request and a record pay for being counted.
+//! What a request and a record pay for being counted, and what a report of a year takes.
 //!
 //! `cargo bench --bench meter`. Of each pair of figures 'far' is what traffic within its limits pays. Figures are the
 //! thread's CPU time where Linux tells it, so a busy machine does not change them much; elsewhere they are wall time.
@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use vendorgate::exposure::{Bucket, Profile, Report};
 use vendorgate::meter::{Budget, Ledger, Limits, Over, Rate, RateGate, RouteLimits, Window};
-use vendorgate::model::{ClientId, Direction, Moment, Secret, SubjectKey, UnixTime};
+use vendorgate::model::{ClientId, Direction, Moment, Secret, SubjectKey, UnixTime, VendorId};
 use vendorgate::pii::Watch;
 
 /// CPU time of this thread, as the scheduler counts it.
@@ -155,9 +156,55 @@ fn requests(c: &mut Criterion<CpuTime>) {
     });
 }
 
+fn exposure(c: &mut Criterion<CpuTime>) {
+    let mut group = c.benchmark_group("exposure");
+    let (Ok(vendor), key) = (VendorId::parse("acme"), SubjectKey::new(Secret::new([1; 32]))) else { return };
+    let profile = Profile {
+        vendor: vendor.clone(),
+        direction: Direction::Ingress,
+        route: "GET /v1/customers".into(),
+        rules: vec![("$..email".into(), "tokenize"), ("$..ssn".into(), "redact")],
+        clear: None,
+    };
+    let ledger = vendorgate::exposure::Ledger::new(UnixTime::from_secs(1));
+    let (handle, mut i) = (ledger.handle(profile), 0u64);
+    group.bench_function("a chunk's records, bytes and 2 fields", |b| {
+        b.iter(|| {
+            handle.treated(0, 100);
+            handle.treated(1, 100);
+            handle.left(black_box(100), 20_000, at(1));
+        });
+    });
+    let subjects: Vec<_> = (0..10_000u64).map(|i| key.hash(&i.to_le_bytes())).collect();
+    group.bench_function("a subject", |b| {
+        b.iter(|| {
+            i += 1;
+            handle.subject(subjects[(i % 10_000) as usize]);
+        });
+    });
+    let hour = |hour: u64| {
+        subjects.iter().take(80).for_each(|subject| handle.subject(*subject));
+        handle.treated(0, hour);
+        let now = at(hour * 3_600_000_000_000);
+        handle.left(hour, hour, now);
+        ledger.roll(now)
+    };
+    let mut year: Vec<Bucket> = (1..=365 * 24).flat_map(hour).collect();
+    let recent = year.len() - 7 * 24;
+    vendorgate::exposure::fold_day(&mut year[..recent]);
+    let texts: Vec<_> = year.iter().filter_map(|bucket| serde_json::to_string(bucket).ok()).collect();
+    group.bench_function("a report of a year of one route, from the stored text", |b| {
+        b.iter(|| {
+            let buckets = texts.iter().filter_map(|text| serde_json::from_str::<Bucket>(text).ok());
+            Report::of(&vendor, UnixTime::from_secs(0), UnixTime::from_secs(1), buckets).to_markdown()
+        });
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(CpuTime).sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
-    targets = rates, windows, records, requests
+    targets = rates, windows, records, requests, exposure
 }
 criterion_main!(benches);
