@@ -1,17 +1,60 @@
-//! What a request and a record pay for being counted.
+//! What a request and a record pay for being counted, and what a report of a year takes.
 //!
-//! `cargo bench --bench meter`. Of each pair of figures 'far' is what traffic within its limits pays.
-#![expect(missing_docs, reason = "criterion's macros make public items")]
+//! `cargo bench --bench meter`. Of each pair of figures 'far' is what traffic within its limits pays. Figures are the
+//! thread's CPU time where Linux tells it, so a busy machine does not change them much; elsewhere they are wall time.
 
 use std::hint::black_box;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use vendorgate::exposure::{Bucket, Profile, Report};
 use vendorgate::meter::{Budget, Ledger, Limits, Over, Rate, RateGate, RouteLimits, Window};
-use vendorgate::model::{ClientId, Direction, Moment, Secret, SubjectKey, UnixTime};
+use vendorgate::model::{ClientId, Direction, Moment, Secret, SubjectKey, UnixTime, VendorId};
 use vendorgate::pii::Watch;
+
+/// CPU time of this thread, as the scheduler counts it.
+struct CpuTime;
+
+impl CpuTime {
+    fn nanos() -> Option<u64> {
+        // The scheduler brings its count up to date when the thread gives way.
+        std::thread::yield_now();
+        std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
+    }
+}
+
+impl Measurement for CpuTime {
+    type Intermediate = (Option<u64>, Instant);
+    type Value = Duration;
+
+    fn start(&self) -> Self::Intermediate {
+        (Self::nanos(), WallTime.start())
+    }
+
+    fn end(&self, (cpu, wall): Self::Intermediate) -> Duration {
+        let spent = cpu.zip(Self::nanos()).map(|(start, end)| Duration::from_nanos(end.saturating_sub(start)));
+        spent.unwrap_or_else(|| WallTime.end(wall))
+    }
+
+    fn add(&self, a: &Duration, b: &Duration) -> Duration {
+        *a + *b
+    }
+
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn to_f64(&self, value: &Duration) -> f64 {
+        WallTime.to_f64(value)
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        WallTime.formatter()
+    }
+}
 
 fn rate(count: u32, burst: u32) -> Rate {
     let count = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
@@ -26,7 +69,7 @@ fn at(ns: u64) -> Moment {
     Moment { wall: UnixTime::from_millis(ns / 1_000_000), monotonic_ns: ns }
 }
 
-fn rates(c: &mut Criterion) {
+fn rates(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("rate check");
     let client = ClientId::new("acme-batch");
     for (name, vendor) in [("far", rate(1_000_000_000, u32::MAX)), ("at the limit", rate(1, 1))] {
@@ -46,7 +89,7 @@ fn rates(c: &mut Criterion) {
     group.finish();
 }
 
-fn windows(c: &mut Criterion) {
+fn windows(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("window take");
     let far = Window::new(NonZeroU64::MAX, Duration::from_secs(10));
     let spent = Window::new(NonZeroU64::MIN, Duration::from_secs(3_600));
@@ -77,7 +120,7 @@ fn ledger(subjects: bool) -> Ledger {
     Ledger::new(&limits, &[route], SubjectKey::new(Secret::new([1; 32])))
 }
 
-fn records(c: &mut Criterion) {
+fn records(c: &mut Criterion<CpuTime>) {
     const FEED: u64 = 256;
     let mut group = c.benchmark_group("record watch");
     group.throughput(Throughput::Elements(FEED));
@@ -103,7 +146,7 @@ fn records(c: &mut Criterion) {
     group.finish();
 }
 
-fn requests(c: &mut Criterion) {
+fn requests(c: &mut Criterion<CpuTime>) {
     let (ledger, client, mut ns) = (ledger(true), ClientId::new("acme-batch"), 0);
     c.bench_function("admit: budgets, slots, rates", |b| {
         b.iter(|| {
@@ -113,9 +156,55 @@ fn requests(c: &mut Criterion) {
     });
 }
 
+fn exposure(c: &mut Criterion<CpuTime>) {
+    let mut group = c.benchmark_group("exposure");
+    let (Ok(vendor), key) = (VendorId::parse("acme"), SubjectKey::new(Secret::new([1; 32]))) else { return };
+    let profile = Profile {
+        vendor: vendor.clone(),
+        direction: Direction::Ingress,
+        route: "GET /v1/customers".into(),
+        rules: vec![("$..email".into(), "tokenize"), ("$..ssn".into(), "redact")],
+        clear: None,
+    };
+    let ledger = vendorgate::exposure::Ledger::new(UnixTime::from_secs(1));
+    let (handle, mut i) = (ledger.handle(profile), 0u64);
+    group.bench_function("a chunk's records, bytes and 2 fields", |b| {
+        b.iter(|| {
+            handle.treated(0, 100);
+            handle.treated(1, 100);
+            handle.left(black_box(100), 20_000, at(1));
+        });
+    });
+    let subjects: Vec<_> = (0..10_000u64).map(|i| key.hash(&i.to_le_bytes())).collect();
+    group.bench_function("a subject", |b| {
+        b.iter(|| {
+            i += 1;
+            handle.subject(subjects[(i % 10_000) as usize]);
+        });
+    });
+    let hour = |hour: u64| {
+        subjects.iter().take(80).for_each(|subject| handle.subject(*subject));
+        handle.treated(0, hour);
+        let now = at(hour * 3_600_000_000_000);
+        handle.left(hour, hour, now);
+        ledger.roll(now)
+    };
+    let mut year: Vec<Bucket> = (1..=365 * 24).flat_map(hour).collect();
+    let recent = year.len() - 7 * 24;
+    vendorgate::exposure::fold_day(&mut year[..recent]);
+    let texts: Vec<_> = year.iter().filter_map(|bucket| serde_json::to_string(bucket).ok()).collect();
+    group.bench_function("a report of a year of one route, from the stored text", |b| {
+        b.iter(|| {
+            let buckets = texts.iter().filter_map(|text| serde_json::from_str::<Bucket>(text).ok());
+            Report::of(&vendor, UnixTime::from_secs(0), UnixTime::from_secs(1), buckets).to_markdown()
+        });
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
-    config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
-    targets = rates, windows, records, requests
+    config = Criterion::default().with_measurement(CpuTime).sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+    targets = rates, windows, records, requests, exposure
 }
 criterion_main!(benches);

@@ -103,7 +103,7 @@ mod tests {
     use std::num::{NonZeroU32, NonZeroU64};
 
     use super::*;
-    use crate::meter::{Budget, Limits, Over, Rate, RouteLimits};
+    use crate::meter::{Budget, Limits, Measure, Over, Rate, RouteLimits};
     use crate::model::{ClientId, Reason, Secret, SubjectKey};
     use crate::pii::Watch;
 
@@ -155,6 +155,8 @@ mod tests {
 
     /// The same questions, whether the ledger lived on, was read again, or was kept over a restart.
     fn check(after: &Ledger, now: Moment) {
+        let used = |remaining: f64, whole: f64| ((1.0 - remaining) * whole).round() as u64;
+        assert_eq!(used(after.remaining(now).subjects.unwrap(), 50.0), 30, "each of the 30 records was about another");
         assert_eq!(admitted(after, 0, "a", now), Err(Reason::RecordsExceeded), "the route has used its 30");
         assert_eq!(passed(after, 1, 200, now), 70, "the vendor's 100 less the route's 30");
         assert_eq!(admitted(after, 1, "a", now), Err(Reason::RecordsExceeded));
@@ -168,9 +170,7 @@ mod tests {
         assert_eq!([free("b"), free("b"), free("b")], [Ok(()); 3]);
         assert_eq!(after.rates.check(0, &ClientId::new("c"), now).refused, None, "the route has used 2 of 3");
         assert!(after.rates.check(0, &ClientId::new("d"), now).refused.is_some());
-        let used = |remaining: f64, whole: f64| ((1.0 - remaining) * whole).round() as u64;
         assert_eq!(used(after.remaining(now).bytes, 1_000.0), 400);
-        assert_eq!(used(after.remaining(now).subjects.unwrap(), 50.0), 40);
     }
 
     fn used() -> Ledger {
@@ -206,6 +206,25 @@ mod tests {
         let renewed = ledger.renew(&changed, &routes(), key(), now);
         assert_eq!((0..100).filter(|_| in_flight.record().is_ok()).count(), 20);
         assert_eq!(passed(&renewed, 1, 100, now), 0);
+    }
+
+    #[test]
+    fn a_reload_that_changes_a_limit_holds_at_once_and_keeps_what_is_used() {
+        let (ledger, now) = (used(), at(9_000, 0));
+        let smaller = Limits { records: budget(50, 60), subjects: budget(31, 3600), ..limits() };
+        let mut narrower = routes();
+        narrower[0].limits = Limits { concurrency: NonZeroU32::new(1), ..Limits::default() };
+        let renewed = ledger.renew(&smaller, &narrower, key(), now);
+        assert_eq!(passed(&renewed, 0, 30, now), 20, "50 less 30, and the route has no budget of its own any more");
+        let about = |subject: u64| {
+            let mut meter = renewed.record_meter(1, 0, now);
+            meter.subject(&subject.to_le_bytes());
+            meter.overrun().map(|overrun| overrun.measure)
+        };
+        assert_eq!([about(100), about(101), about(0)], [None, Some(Measure::Subjects), None]);
+        let held = renewed.admit(0, &ClientId::new("e"), false, now);
+        let second = renewed.admit(0, &ClientId::new("e"), false, now).map(drop).map_err(|no| no.denial.reason);
+        assert_eq!((held.is_ok(), second), (true, Err(Reason::ConcurrencyExceeded)));
     }
 
     #[test]

@@ -1,5 +1,38 @@
 //! How much passed: counts requests, records and bytes, and says when a budget is spent.
 //!
+//! A vendor has one [`Ledger`]. Read in this order: `ledger` (what a request and a reload ask), `records` and `bytes` (what
+//! a body asks), `window` and `rate` (how a budget and a rate are kept), `subjects`, `keep` (what survives a restart),
+//! `calendar`.
+//!
+//! ```
+//! use std::time::Duration;
+//! use vendorgate::meter::{Budget, Ledger, Limits, Over};
+//! use vendorgate::model::{ClientId, Clock, Secret, SubjectKey, UnixTime};
+//! use vendorgate::pii::Watch;
+//!
+//! let clock = Clock::manual(UnixTime::from_secs(1_800_000_000));
+//! let two = Budget { budget: 2.try_into()?, window: Duration::from_secs(10), over: Over::Kill };
+//! let limits = Limits { records: Some(two), ..Limits::default() };
+//! let ledger = Ledger::new(&limits, &[], SubjectKey::new(Secret::new([7; 32])));
+//!
+//! // A request: refused free of charge, or in flight until this is dropped with its body.
+//! let in_flight = ledger.admit(0, &ClientId::new("acme-batch"), true, clock.now());
+//! assert!(in_flight.is_ok());
+//!
+//! // Its body: each feed of the rewriter stands between a begin and a settle.
+//! let mut meter = ledger.record_meter(0, 0, clock.now());
+//! meter.begin(clock.now());
+//! assert_eq!((0..5).filter(|_| meter.record().is_ok()).count(), 2);
+//! meter.settle();
+//! assert_eq!(meter.overrun().map(|overrun| overrun.over), Some(Over::Kill));
+//!
+//! // The next request is refused until the window has room.
+//! assert!(ledger.admit(0, &ClientId::new("acme-batch"), true, clock.now()).is_err());
+//! clock.advance(Duration::from_millis(10_157));
+//! assert!(ledger.admit(0, &ClientId::new("acme-batch"), true, clock.now()).is_ok());
+//! # Ok::<(), std::num::TryFromIntError>(())
+//! ```
+//!
 //! Time is an argument. Never trusts a count that the traffic itself announces.
 
 mod bytes;

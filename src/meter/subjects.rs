@@ -45,7 +45,8 @@ pub struct SubjectsSnapshot {
     pub taken_ms: u64,
     /// The length of a slot, in nanoseconds.
     pub slot_ns: u64,
-    /// Slots since each place was last hit, 255 for never.
+    /// Slots since each place was last hit, 255 for never; as base64 in text.
+    #[serde(with = "as_base64")]
     pub ages: Vec<u8>,
 }
 
@@ -193,6 +194,24 @@ impl Subjects {
         let frees = lasts.min().unwrap_or(head) + SLOTS + 1;
         let at_ns = u64::from(frees - (SLOTS + 2)).saturating_mul(self.slot_ns);
         Spent { retry_after: Duration::from_nanos(at_ns.saturating_sub(now.monotonic_ns).max(1)) }
+    }
+}
+
+/// Bytes as base64, a third of the size of a list of numbers.
+mod as_base64 {
+    use std::borrow::Cow;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        BASE64.decode(text.as_bytes()).map_err(serde::de::Error::custom)
     }
 }
 
