@@ -12,7 +12,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge};
 use tracing_subscriber::prelude::*;
 use vendorgate::model::{Clock, Direction, UnixTime, VendorId};
 use vendorgate::telemetry::log::Format;
-use vendorgate::telemetry::{CacheResult, ExchangeLine, ExchangeLog, Exposition, Metrics, Treated};
+use vendorgate::telemetry::{CacheResult, ExchangeLine, ExchangeLog, Exposition, Metrics, Treated, claim_worker};
 
 const TOOK: Duration = Duration::from_micros(740);
 const OWN: Duration = Duration::from_micros(9);
@@ -39,6 +39,7 @@ fn on_two_threads(rounds: u64, work: impl Fn() + Sync) -> Duration {
 
 /// All that one ordinary exchange counts.
 fn exchange(criterion: &mut Criterion) {
+    let _claim = claim_worker();
     let metrics = metrics();
     let vendor = metrics.vendor(&acme());
     let traffic = vendor.traffic(Direction::Ingress);
@@ -120,7 +121,8 @@ fn log(criterion: &mut Criterion) {
     for (name, format) in [("log/json", Format::Json), ("log/human", Format::Human)] {
         let log = ExchangeLog::start(format, io::sink()).expect("a thread");
         criterion.bench_function(name, |bench| bench.iter(|| log.write(black_box(&line()))));
-        assert!(log.is_on());
+        // A dropped line is cheap: with many of them, the figure is that of dropping.
+        println!("{name}: {} lines dropped", log.dropped());
     }
     let subscriber = tracing_subscriber::registry()
         .with(tracing_subscriber::fmt::layer().with_writer(io::sink).json().flatten_event(true));

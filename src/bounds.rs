@@ -138,7 +138,7 @@ pub const STORE_CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 // telemetry
 
-/// Most shares of one metric: more cores than this share their shares, so that memory per series stays small.
+/// Most workers with a share of each metric to themselves: the rest count together, so that memory per series stays small.
 pub const METRIC_SHARDS_MAX: usize = 64;
 /// Most distinct statuses counted apart per route, beyond those known beforehand; the rest are counted as `other`.
 pub const ROUTE_STATUSES_MAX: usize = 16;

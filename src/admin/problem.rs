@@ -75,10 +75,7 @@ impl No {
             detail: self.detail(),
             reason: reason.to_owned(),
             request_id: request_id.to_owned(),
-            faults: match self {
-                Self::Control(ControlError::Faults(faults)) => faults.clone(),
-                _ => Vec::new(),
-            },
+            faults: self.faults().to_vec(),
         };
         // Numbers and text always make JSON.
         let body = serde_json::to_vec(&problem).unwrap_or_default();
@@ -89,15 +86,18 @@ impl No {
         if let Some(challenge) = self.challenge() {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        match self {
-            Self::MethodWrong { allow } => drop(headers.insert(header::ALLOW, HeaderValue::from_static(allow))),
-            Self::BodyTooLarge | Self::BodySlow => {
-                // What is left of the body must not be read as a next request.
-                drop(headers.insert(header::CONNECTION, HeaderValue::from_static("close")));
-            }
-            _ => {}
+        if let Self::MethodWrong { allow } = self {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if matches!(self, Self::BodyTooLarge | Self::BodySlow) {
+            // What is left of the body must not be read as a next request.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    fn faults(&self) -> &[String] {
+        if let Self::Control(ControlError::Faults(faults)) = self { faults } else { &[] }
     }
 
     const fn words(&self) -> (StatusCode, &'static str, &'static str) {
@@ -150,7 +150,9 @@ impl No {
             Self::TokenMalformed => Some("Bearer realm=\"vendorgate-admin\", error=\"invalid_request\""),
             Self::TokenWrong => Some("Bearer realm=\"vendorgate-admin\", error=\"invalid_token\""),
             Self::RoleTooLow { .. } => Some("Bearer realm=\"vendorgate-admin\", error=\"insufficient_scope\""),
-            _ => None,
+            Self::HostUnknown | Self::CrossSite | Self::CallUnknown | Self::MethodWrong { .. } => None,
+            Self::ContentType | Self::BodyTooLarge | Self::BodySlow | Self::BodyMalformed(_) => None,
+            Self::QueryMalformed(_) | Self::Order(_) | Self::Control(_) | Self::Broken => None,
         }
     }
 }

@@ -1,15 +1,13 @@
 //! Numbers that many threads add to and a scrape sums.
 //!
-//! Each thread adds to its own cache lines, so workers on different cores never wait for one another; reading
-//! walks every thread's share. A sum may miss what is being added at that instant, and never loses it.
-//! Nothing here allocates, locks or formats after it was made.
+//! Each worker adds to lines of its own, without the locked instructions that shared numbers cost; all other threads
+//! share one more set of lines, where they add atomically. Reading walks every share: a sum may miss what is being
+//! added at that instant, and never loses it. Nothing here allocates, locks or formats after it was made.
 
-use std::cell::Cell;
 use std::fmt;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::bounds::METRIC_SHARDS_MAX;
+use super::shard::{Shard, shards};
 
 /// Numbers per line: two cache lines of 64 bytes, since processors fetch lines in pairs.
 const LINE: usize = 16;
@@ -25,6 +23,13 @@ pub(super) struct Cells {
     stride: usize,
 }
 
+/// This thread's share of some cells.
+#[derive(Clone, Copy)]
+pub(super) struct Mine<'a> {
+    lines: &'a [Line],
+    shard: Shard,
+}
+
 impl Cells {
     /// Makes `count` numbers, all zero.
     pub(super) fn new(count: usize) -> Self {
@@ -32,30 +37,44 @@ impl Cells {
         Self { lines: (0..stride * shards()).map(|_| Line::default()).collect(), stride }
     }
 
+    /// This thread's share, to add to.
+    #[inline]
+    pub(super) fn mine(&self) -> Mine<'_> {
+        let shard = Shard::mine();
+        let first = shard.index() * self.stride;
+        Mine { lines: self.lines.get(first..first + self.stride).unwrap_or_default(), shard }
+    }
+
+    /// The sum of all threads' shares.
+    pub(super) fn sum(&self, slot: usize) -> u64 {
+        let shares = self.lines.chunks_exact(self.stride).filter_map(|lines| cell(lines, slot));
+        shares.fold(0, |sum, cell| sum.wrapping_add(cell.load(Ordering::Relaxed)))
+    }
+}
+
+impl Mine<'_> {
     /// Adds to the number at `slot`; out of range adds nothing.
-    pub(super) fn add(&self, slot: usize, amount: u64) {
-        if let Some(cell) = self.cell(shard(), slot) {
+    #[inline]
+    pub(super) fn add(self, slot: usize, amount: u64) {
+        let Some(cell) = cell(self.lines, slot) else { return };
+        if self.shard.is_exclusive() {
+            // Nobody else writes here, so reading and writing need not be one step.
+            cell.store(cell.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+        } else {
             cell.fetch_add(amount, Ordering::Relaxed);
         }
     }
 
     /// Takes from the number at `slot`; shares wrap, their sum does not.
-    pub(super) fn subtract(&self, slot: usize, amount: u64) {
-        if let Some(cell) = self.cell(shard(), slot) {
-            cell.fetch_sub(amount, Ordering::Relaxed);
-        }
+    #[inline]
+    pub(super) fn subtract(self, slot: usize, amount: u64) {
+        self.add(slot, amount.wrapping_neg());
     }
+}
 
-    /// The sum of all threads' shares.
-    pub(super) fn sum(&self, slot: usize) -> u64 {
-        (0..self.lines.len() / self.stride)
-            .filter_map(|shard| self.cell(shard, slot))
-            .fold(0, |sum, cell| sum.wrapping_add(cell.load(Ordering::Relaxed)))
-    }
-
-    fn cell(&self, shard: usize, slot: usize) -> Option<&AtomicU64> {
-        self.lines.get(shard * self.stride + slot / LINE)?.0.get(slot % LINE)
-    }
+#[inline]
+fn cell(lines: &[Line], slot: usize) -> Option<&AtomicU64> {
+    lines.get(slot / LINE)?.0.get(slot % LINE)
 }
 
 impl fmt::Debug for Cells {
@@ -91,10 +110,11 @@ impl Buckets {
     }
 
     /// Counts one duration.
-    pub(super) fn observe(self, cells: &Cells, nanos: u64) {
+    #[inline]
+    pub(super) fn observe(self, mine: Mine<'_>, nanos: u64) {
         let bucket = self.bounds.iter().position(|bound| nanos <= *bound).unwrap_or(self.bounds.len());
-        cells.add(self.first + bucket, 1);
-        cells.add(self.first + self.bounds.len() + 1, nanos);
+        mine.add(self.first + bucket, 1);
+        mine.add(self.first + self.bounds.len() + 1, nanos);
     }
 
     /// The histogram as exporters want it.
@@ -115,31 +135,6 @@ fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
 }
 
-/// How many shares there are: a power of two that covers the machine's cores.
-pub(super) fn shards() -> usize {
-    static SHARDS: OnceLock<usize> = OnceLock::new();
-    *SHARDS.get_or_init(|| {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        cores.next_power_of_two().min(METRIC_SHARDS_MAX)
-    })
-}
-
-/// This thread's share; threads take turns, so that one worker per core gets one each.
-pub(super) fn shard() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    MINE.with(|mine| match mine.get() {
-        usize::MAX => {
-            let taken = NEXT.fetch_add(1, Ordering::Relaxed) & (shards() - 1);
-            mine.set(taken);
-            taken
-        }
-        taken => taken,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,12 +143,17 @@ mod tests {
     fn threads_lose_nothing_and_a_gauge_may_rise_and_fall_on_different_threads() {
         let cells = Cells::new(20);
         std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| (0..1_000).for_each(|_| cells.add(17, 2)));
+            for worker in [true, false, true, false, true, false, true, false] {
+                let add = || (0..1_000).for_each(|_| cells.mine().add(17, 2));
+                scope.spawn(move || {
+                    let claim = worker.then(crate::telemetry::claim_worker);
+                    add();
+                    drop(claim);
+                });
             }
         });
         std::thread::scope(|scope| {
-            scope.spawn(|| (0..15_990).for_each(|_| cells.subtract(17, 1)));
+            scope.spawn(|| (0..15_990).for_each(|_| cells.mine().subtract(17, 1)));
         });
         assert_eq!((cells.sum(17), cells.sum(16), cells.sum(10_000)), (10, 0, 0));
     }
@@ -163,7 +163,7 @@ mod tests {
         let buckets = Buckets { first: 3, bounds: &[1_000, 5_000_000] };
         let cells = Cells::new(3 + Buckets::slots(buckets.bounds));
         for nanos in [0, 1_000, 1_001, 5_000_000, 5_000_001, u64::from(u32::MAX)] {
-            buckets.observe(&cells, nanos);
+            buckets.observe(cells.mine(), nanos);
         }
         let reading = buckets.read(&cells);
         assert_eq!(reading.cumulative, [(0.000_001, 2), (0.005, 4)]);

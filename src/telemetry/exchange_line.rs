@@ -194,6 +194,10 @@ fn push_quoted(text: &str, out: &mut Vec<u8>) {
 
 /// Text for a terminal: control characters, which could move its cursor, and spaces, which part the columns, become `_`.
 fn push_plain(text: &str, out: &mut Vec<u8>) {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
     let mut utf8 = [0; 4];
     for symbol in text.chars() {
         let safe = if symbol.is_control() || symbol == ' ' { '_' } else { symbol };

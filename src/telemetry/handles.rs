@@ -75,6 +75,7 @@ impl VendorMetrics {
     }
 
     /// Notes a token in use. Costs a read where a newer one was noted before.
+    #[inline]
     pub fn token_issued_at(&self, issued_at: UnixTime) {
         if self.newest_token_ms.load(Ordering::Relaxed) < issued_at.as_millis() {
             self.newest_token_ms.fetch_max(issued_at.as_millis(), Ordering::Relaxed);
@@ -163,24 +164,29 @@ impl TrafficMetrics {
     }
 
     /// A request is in flight from here on.
+    #[inline]
     pub fn enter(&self) {
-        self.cells.add(IN_FLIGHT, 1);
+        self.cells.mine().add(IN_FLIGHT, 1);
     }
 
     /// A request that entered has sent its last byte, or was dropped; `took` counts from its head.
+    #[inline]
     pub fn leave(&self, took: Duration) {
-        self.cells.subtract(IN_FLIGHT, 1);
-        DURATION.observe(&self.cells, nanos(took));
+        let mine = self.cells.mine();
+        mine.subtract(IN_FLIGHT, 1);
+        DURATION.observe(mine, nanos(took));
     }
 
     /// Counts a request that was refused or cut short.
+    #[inline]
     pub fn deny(&self, reason: Reason) {
-        self.cells.add(reason.index(), 1);
+        self.cells.mine().add(reason.index(), 1);
     }
 
     /// Counts body bytes that left: of answers on ingress, of requests on egress.
+    #[inline]
     pub fn bytes(&self, bytes: u64) {
-        self.cells.add(BYTES, bytes);
+        self.cells.mine().add(BYTES, bytes);
     }
 
     /// Requests in flight now.
@@ -227,6 +233,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[inline]
 pub(super) fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -14,9 +14,9 @@ pub use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
-use super::cells::{shard, shards};
 use super::exchange_line::{ExchangeLine, Stamp};
 use super::handles::lock;
+use super::shard::{Shard, shards};
 use crate::bounds::{LOG_BUFFER_BYTES_MAX, LOG_CLOSE_DEADLINE, LOG_FLUSH_INTERVAL};
 
 /// How logs look.
@@ -172,7 +172,7 @@ enum Fill {
 
 impl Shared {
     fn push(&self, line: &ExchangeLine<'_>) -> Fill {
-        let Some(buffer) = self.buffers.get(shard()) else { return Fill::Little };
+        let Some(buffer) = self.buffers.get(Shard::mine().index()) else { return Fill::Little };
         let mut buffer = lock(buffer);
         let before = buffer.bytes.len();
         if before >= LOG_BUFFER_BYTES_MAX {

@@ -16,6 +16,7 @@ pub mod log;
 mod metrics;
 mod process;
 mod route_metrics;
+mod shard;
 
 pub use exchange_line::ExchangeLine;
 pub use exposition::{Exposition, negotiate};
@@ -25,3 +26,4 @@ pub use labels::{Limit, Treated};
 pub use log::ExchangeLog;
 pub use metrics::{CacheResult, Metrics, Store, UNKNOWN_VENDOR};
 pub use route_metrics::RouteMetrics;
+pub use shard::{WorkerClaim, claim_worker};

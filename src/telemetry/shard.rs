@@ -1,0 +1,117 @@
+//! Which share of the metrics and of the log's buffers a thread writes to.
+//!
+//! A worker claims a share of its own for as long as it runs; everyone else shares the first. Two threads never hold
+//! the same claim at once, which is what lets a worker count without locked instructions.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use crate::bounds::METRIC_SHARDS_MAX;
+
+thread_local! {
+    static MINE: Cell<usize> = const { Cell::new(SHARED) };
+}
+
+/// The share of all threads without one of their own.
+const SHARED: usize = 0;
+
+/// A thread's share.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shard(usize);
+
+impl Shard {
+    /// The share of the thread that asks.
+    #[inline]
+    pub(super) fn mine() -> Self {
+        Self(MINE.get())
+    }
+
+    /// Its place, below [`shards`].
+    #[inline]
+    pub(super) const fn index(self) -> usize {
+        self.0
+    }
+
+    /// Whether no other thread writes there.
+    #[inline]
+    pub(super) const fn is_exclusive(self) -> bool {
+        self.0 != SHARED
+    }
+}
+
+/// How many shares there are: one per core, within a bound, and the one for everyone else.
+pub(super) fn shards() -> usize {
+    static SHARDS: OnceLock<usize> = OnceLock::new();
+    *SHARDS.get_or_init(|| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        cores.min(METRIC_SHARDS_MAX) + 1
+    })
+}
+
+/// A worker's claim to a share of its own; dropped on the thread that made it, which it cannot leave.
+#[derive(Debug)]
+#[must_use = "the share is given back when the claim is dropped"]
+pub struct WorkerClaim {
+    index: usize,
+    stays: PhantomData<*const ()>,
+}
+
+/// Gives the calling thread a share of its own, so that it counts and logs without waiting for any other thread.
+///
+/// Each worker calls it once and keeps the claim for as long as it runs. Threads beyond the number of cores go on
+/// sharing, which costs them time and nothing else.
+pub fn claim_worker() -> WorkerClaim {
+    let mut free = free();
+    let index = if MINE.get() == SHARED { free.pop().unwrap_or(SHARED) } else { SHARED };
+    if index != SHARED {
+        MINE.set(index);
+    }
+    WorkerClaim { index, stays: PhantomData }
+}
+
+impl Drop for WorkerClaim {
+    fn drop(&mut self) {
+        if self.index != SHARED {
+            MINE.set(SHARED);
+            // The lock hands this thread's numbers over to whoever claims the share next.
+            free().push(self.index);
+        }
+    }
+}
+
+fn free() -> std::sync::MutexGuard<'static, Vec<usize>> {
+    static FREE: OnceLock<Mutex<Vec<usize>>> = OnceLock::new();
+    let free = FREE.get_or_init(|| Mutex::new((SHARED + 1..shards()).rev().collect()));
+    free.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::sync::{Barrier, Mutex};
+
+    #[test]
+    fn no_two_threads_hold_the_same_share() {
+        let threads = shards() + 3;
+        let (all, claimed) = (Barrier::new(threads), Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    let claim = claim_worker();
+                    let second = claim_worker();
+                    assert!(second.index == SHARED && Shard::mine().index() == claim.index);
+                    all.wait();
+                    claimed.lock().unwrap().push(claim.index);
+                    all.wait();
+                    drop((second, claim));
+                    assert!(!Shard::mine().is_exclusive());
+                });
+            }
+        });
+        let exclusive: Vec<_> = claimed.into_inner().unwrap().into_iter().filter(|index| *index != SHARED).collect();
+        assert_eq!(exclusive.iter().collect::<BTreeSet<_>>().len(), exclusive.len());
+        assert!(exclusive.iter().all(|index| *index < shards()));
+    }
+}
