@@ -131,6 +131,8 @@ pub enum Origin {
     Drill,
     /// State could not be read at the start.
     StateUnreadable,
+    /// None: a budget was overrun, and what was in flight was cut. Nothing stands against the vendor.
+    Cut,
 }
 
 impl Origin {
@@ -142,6 +144,7 @@ impl Origin {
             Self::Schedule => "schedule",
             Self::Drill => "drill",
             Self::StateUnreadable => "state_unreadable",
+            Self::Cut => "cut",
         }
     }
 }

@@ -173,8 +173,7 @@ impl Writer {
         for entry in self.shared.denials.flush(now, is_over) {
             self.take(Message { entry, done: None });
         }
-        self.tell_lost();
-        let result = self.write().and_then(|()| self.sync(is_over)).and_then(|()| self.rotate());
+        let result = self.write_all().and_then(|()| self.sync(is_over)).and_then(|()| self.rotate());
         self.shared.failing.store(result.is_err(), Ordering::Relaxed);
         if result.is_err() {
             self.shared.errors.fetch_add(1, Ordering::Relaxed);
@@ -196,14 +195,18 @@ impl Writer {
         }
     }
 
-    fn tell_lost(&mut self) {
+    /// Writes what waits, and then how many lines were lost while it did: in the order in which it happened.
+    fn write_all(&mut self) -> io::Result<()> {
+        self.write()?;
         let lost = self.shared.lost.load(Ordering::Relaxed);
-        if lost > self.lost_told && self.waiting.len() < AUDIT_PENDING_MAX {
-            let detail = json!({ "count": lost - self.lost_told });
-            self.lost_told = lost;
-            let entry = Entry::gateway(Act::Lost, detail, self.clock.now().wall);
-            self.waiting.push_back(Message { entry, done: None });
+        if lost == self.lost_told {
+            return Ok(());
         }
+        let detail = json!({ "count": lost - self.lost_told });
+        self.lost_told = lost;
+        let entry = Entry::gateway(Act::Lost, detail, self.clock.now().wall);
+        self.waiting.push_back(Message { entry, done: None });
+        self.write()
     }
 
     /// Writes what waits, in groups that are whole or not there; the chain moves on with each.
