@@ -203,7 +203,10 @@ impl Disk {
         // The engine is meant to return errors, and in debug builds asserts on what it believes impossible.
         let opened = catch_unwind(AssertUnwindSafe(&opener));
         let torn = |source| StoreError::Torn { path: path.to_owned(), source };
-        let database = opened.map_err(|_| torn(None))?.map_err(|error| torn(Some(Arc::new(error.into()))))?;
+        let database = opened.map_err(|_| torn(None))?.map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path: path.to_owned() },
+            error => torn(Some(Arc::new(error.into()))),
+        })?;
         Ok(Self { database: RwLock::new(Some(database)), errors: AtomicU64::new(0), opener })
     }
 
