@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::order::{Evidence, Kill, Origin, Reach, Subject, millis};
+use super::order::{Evidence, Kill, Origin, Reach, Subject, rfc3339};
 use crate::model::UnixTime;
 
 /// Hears of every event, on the thread where it happens: it must not wait.
@@ -60,7 +60,7 @@ pub struct Event {
     /// Why.
     pub reason: String,
     /// When.
-    #[serde(with = "millis")]
+    #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// The generation that it made, or belongs to.
     pub generation: u64,

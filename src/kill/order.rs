@@ -153,7 +153,7 @@ impl Origin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// When.
-    #[serde(with = "millis")]
+    #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// What, in a word that is stable: `records_exceeded`, `denial_burst`, or an [`Origin`]'s.
     pub kind: String,
@@ -200,7 +200,7 @@ pub struct Kill {
     #[serde(default)]
     pub everything: bool,
     /// When.
-    #[serde(with = "millis")]
+    #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// Who.
     pub by: String,
@@ -237,19 +237,20 @@ impl Killed {
     }
 }
 
-/// Times as milliseconds since the epoch.
-pub(super) mod millis {
-    use serde::{Deserialize, Deserializer, Serializer};
+/// Times as people read them, in UTC and to the millisecond.
+pub(super) mod rfc3339 {
+    use serde::{Deserialize, Deserializer, Serializer, de};
 
     use crate::model::UnixTime;
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub(in crate::kill) fn serialize<S: Serializer>(time: &UnixTime, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_u64(time.as_millis())
+        to.collect_str(time)
     }
 
     pub(in crate::kill) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<UnixTime, D::Error> {
-        u64::deserialize(from).map(UnixTime::from_millis)
+        let text = String::deserialize(from)?;
+        humantime::parse_rfc3339(&text).map(UnixTime::from).map_err(de::Error::custom)
     }
 }
 
@@ -269,6 +270,15 @@ mod tests {
         for bad in [r#"{"direction":"up"}"#, r#"{"vendor":"acme"}"#, "[1]"] {
             assert!(serde_json::from_str::<Reach>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn evidence_says_when_as_people_read_it() {
+        let at = UnixTime::from_millis(1_800_000_000_123);
+        let json = r#"{"at":"2027-01-15T08:00:00.123Z","kind":"trip","detail":"d"}"#;
+        let evidence = Evidence { at, kind: "trip".to_owned(), detail: "d".to_owned() };
+        assert_eq!(serde_json::to_string(&evidence).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Evidence>(json).unwrap(), evidence);
     }
 
     #[test]
