@@ -174,7 +174,7 @@ pub struct Order {
     pub by: String,
     /// Why, in that person's words.
     pub reason: String,
-    /// What was seen; where there is nothing, the reason stands for it.
+    /// What was seen; where there is nothing, who said so and why stands for it.
     pub evidence: Option<Evidence>,
     /// When the order arrived: the times in the answer count from here.
     pub at: Moment,
@@ -183,7 +183,8 @@ pub struct Order {
 impl Order {
     /// What this order adds to the evidence of its kill.
     pub(super) fn evidence(&self) -> Evidence {
-        let words = || Evidence { at: self.at.wall, kind: self.origin.word().to_owned(), detail: self.reason.clone() };
+        let said = || format!("{}: {}", self.by, self.reason);
+        let words = || Evidence { at: self.at.wall, kind: self.origin.word().to_owned(), detail: said() };
         self.evidence.clone().unwrap_or_else(words)
     }
 }
