@@ -15,7 +15,7 @@ use super::event::{Act, Event};
 use super::in_flight::InFlight;
 use super::latch::Latch;
 use super::line::Line;
-use super::order::{Kill, Order, Origin, Reach, RouteTag, Subject, millis};
+use super::order::{Kill, Order, Origin, Reach, RouteTag, Subject, rfc3339};
 use super::restore::RestoreOrder;
 use super::switch::{Switch, state};
 use crate::bounds::DRILL_STANDINS_MAX;
@@ -30,7 +30,7 @@ pub struct DrillReport {
     /// Whether nothing was cut.
     pub shadow: bool,
     /// When it began.
-    #[serde(with = "millis")]
+    #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// Who ordered it.
     pub by: String,

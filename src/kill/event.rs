@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::order::{Evidence, Kill, Origin, Reach, Subject, millis};
+use super::order::{Evidence, Kill, Order, Origin, Reach, Subject, rfc3339};
 use crate::model::UnixTime;
 
 /// Hears of every event, on the thread where it happens: it must not wait.
@@ -60,7 +60,7 @@ pub struct Event {
     /// Why.
     pub reason: String,
     /// When.
-    #[serde(with = "millis")]
+    #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// The generation that it made, or belongs to.
     pub generation: u64,
@@ -82,18 +82,19 @@ pub struct Event {
 }
 
 impl Event {
-    pub(super) fn kill(subject: &Subject, kill: &Kill, is_new: bool, severed: u64) -> Self {
+    /// What an order came to: who and why are those of the order, also where the same kill stood already.
+    pub(super) fn kill(order: &Order, kill: &Kill, is_new: bool, severed: u64) -> Self {
         Self {
             act: if is_new { Act::Kill } else { Act::KillAgain },
-            vendor: subject.as_str().to_owned(),
-            by: kill.by.clone(),
-            reason: kill.reason.clone(),
-            at: kill.at,
+            vendor: order.subject.as_str().to_owned(),
+            by: order.by.clone(),
+            reason: order.reason.clone(),
+            at: order.at.wall,
             generation: kill.generation,
-            reach: kill.reach.clone(),
-            origin: Some(kill.origin),
+            reach: order.reach.clone(),
+            origin: Some(order.origin),
             severed,
-            evidence: kill.evidence.clone(),
+            evidence: order.evidence.iter().cloned().collect(),
             outcome: None,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::order::{Evidence, Kill, Order, Reach, Subject, millis};
+use super::order::{Evidence, Kill, Order, Reach, Subject, rfc3339};
 use crate::bounds::{APPROVAL_LIFETIME, KILL_EVIDENCE_MAX};
 use crate::model::{UnixTime, VendorId};
 use crate::store::{Batch, Row, RowError, Table};
@@ -39,7 +39,7 @@ pub struct Approval {
     /// Why.
     pub reason: String,
     /// When; it lapses after a day.
-    #[serde(with = "millis")]
+    #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// What would be restored: approvals of different reaches do not add up.
     #[serde(default)]

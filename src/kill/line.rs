@@ -13,10 +13,11 @@ use arc_swap::ArcSwap;
 
 use super::in_flight::InFlight;
 use super::latch::Latch;
-use super::order::{Kill, Reach, RouteTag};
+use super::order::{Kill, Origin, Reach, RouteTag};
 use super::shard::{Shard, Target, this_thread};
+use super::switch::GATEWAY;
 use crate::bounds::KILL_SHARDS;
-use crate::model::{ClientId, Direction, VendorId};
+use crate::model::{ClientId, Direction, UnixTime, VendorId};
 
 /// A vendor's place on the switch.
 pub struct Line {
@@ -81,6 +82,24 @@ impl Line {
     /// Whether anything stands against this vendor, in whole or in part.
     pub fn is_armed(&self) -> bool {
         self.core.armed.load(Ordering::Acquire)
+    }
+
+    /// Severs all that is in flight and kills nothing: what comes next is judged as ever. For a budget whose overrun
+    /// severs. Returns how many had not been severed before; [`InFlight::killed`] of each gives `why`, generation 0.
+    pub fn cut(&self, why: &str, now: UnixTime) -> u64 {
+        let cause = Kill {
+            generation: 0,
+            reach: Reach::default(),
+            everything: false,
+            at: now,
+            by: GATEWAY.to_owned(),
+            reason: why.to_owned(),
+            origin: Origin::Cut,
+            evidence: Vec::new(),
+            more_evidence: 0,
+        };
+        // Nobody waits for them to leave.
+        self.sever(&Arc::new(cause), &Latch::new())
     }
 
     /// Makes these the kills that stand. Refuses what is new from here on; severs nothing.

@@ -131,6 +131,8 @@ pub enum Origin {
     Drill,
     /// State could not be read at the start.
     StateUnreadable,
+    /// None: a budget was overrun, and what was in flight was cut. Nothing stands against the vendor.
+    Cut,
 }
 
 impl Origin {
@@ -142,6 +144,7 @@ impl Origin {
             Self::Schedule => "schedule",
             Self::Drill => "drill",
             Self::StateUnreadable => "state_unreadable",
+            Self::Cut => "cut",
         }
     }
 }
@@ -150,7 +153,7 @@ impl Origin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// When.
-    #[serde(with = "millis")]
+    #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// What, in a word that is stable: `records_exceeded`, `denial_burst`, or an [`Origin`]'s.
     pub kind: String,
@@ -171,7 +174,7 @@ pub struct Order {
     pub by: String,
     /// Why, in that person's words.
     pub reason: String,
-    /// What was seen; where there is nothing, the reason stands for it.
+    /// What was seen; where there is nothing, who said so and why stands for it.
     pub evidence: Option<Evidence>,
     /// When the order arrived: the times in the answer count from here.
     pub at: Moment,
@@ -180,7 +183,8 @@ pub struct Order {
 impl Order {
     /// What this order adds to the evidence of its kill.
     pub(super) fn evidence(&self) -> Evidence {
-        let words = || Evidence { at: self.at.wall, kind: self.origin.word().to_owned(), detail: self.reason.clone() };
+        let said = || format!("{}: {}", self.by, self.reason);
+        let words = || Evidence { at: self.at.wall, kind: self.origin.word().to_owned(), detail: said() };
         self.evidence.clone().unwrap_or_else(words)
     }
 }
@@ -197,7 +201,7 @@ pub struct Kill {
     #[serde(default)]
     pub everything: bool,
     /// When.
-    #[serde(with = "millis")]
+    #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// Who.
     pub by: String,
@@ -234,19 +238,20 @@ impl Killed {
     }
 }
 
-/// Times as milliseconds since the epoch.
-pub(super) mod millis {
-    use serde::{Deserialize, Deserializer, Serializer};
+/// Times as people read them, in UTC and to the millisecond.
+pub(super) mod rfc3339 {
+    use serde::{Deserialize, Deserializer, Serializer, de};
 
     use crate::model::UnixTime;
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub(in crate::kill) fn serialize<S: Serializer>(time: &UnixTime, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_u64(time.as_millis())
+        to.collect_str(time)
     }
 
     pub(in crate::kill) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<UnixTime, D::Error> {
-        u64::deserialize(from).map(UnixTime::from_millis)
+        let text = String::deserialize(from)?;
+        humantime::parse_rfc3339(&text).map(UnixTime::from).map_err(de::Error::custom)
     }
 }
 
@@ -266,6 +271,15 @@ mod tests {
         for bad in [r#"{"direction":"up"}"#, r#"{"vendor":"acme"}"#, "[1]"] {
             assert!(serde_json::from_str::<Reach>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn evidence_says_when_as_people_read_it() {
+        let at = UnixTime::from_millis(1_800_000_000_123);
+        let json = r#"{"at":"2027-01-15T08:00:00.123Z","kind":"trip","detail":"d"}"#;
+        let evidence = Evidence { at, kind: "trip".to_owned(), detail: "d".to_owned() };
+        assert_eq!(serde_json::to_string(&evidence).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Evidence>(json).unwrap(), evidence);
     }
 
     #[test]

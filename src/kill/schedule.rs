@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::{Answer, KillError, LoadError};
 use super::event::{Act, Event};
 use super::ledger::BadKey;
-use super::order::{Order, Origin, Reach, Subject, millis};
+use super::order::{Order, Origin, Reach, Subject, rfc3339};
 use super::switch::Switch;
 use crate::model::{Moment, UnixTime};
 use crate::store::{Batch, Row, RowError, Store, StoreError, Table};
@@ -25,7 +25,7 @@ pub struct ScheduledKill {
     #[serde(default, skip_serializing_if = "Reach::is_whole")]
     pub reach: Reach,
     /// When.
-    #[serde(with = "millis")]
+    #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// Who ordered it.
     pub by: String,

@@ -125,7 +125,7 @@ impl Switch {
         let latch = Latch::new();
         let severed = lines.iter().map(|line| line.sever(&struck.kill, &latch)).sum();
         latch.count_down();
-        let event = Event::kill(&order.subject, &struck.kill, struck.is_new, severed);
+        let event = Event::kill(&order, &struck.kill, struck.is_new, severed);
         let ack = self.keep(&ledger, &struck, &order.subject, &event);
         drop(ledger);
         (self.witness)(&event);

@@ -203,11 +203,19 @@ impl Disk {
         // The engine is meant to return errors, and in debug builds asserts on what it believes impossible.
         let opened = catch_unwind(AssertUnwindSafe(&opener));
         let torn = |source| StoreError::Torn { path: path.to_owned(), source };
-        let database = opened.map_err(|_| torn(None))?.map_err(|error| torn(Some(Arc::new(error.into()))))?;
+        let database = opened.map_err(|_| torn(None))?.map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path: path.to_owned() },
+            error => torn(Some(Arc::new(error.into()))),
+        })?;
         Ok(Self { database: RwLock::new(Some(database)), errors: AtomicU64::new(0), opener })
     }
 
+    /// Works on the open database; opens it again first where an error has closed it.
     pub(super) fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Some(database) = &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
+            return work(database);
+        }
+        self.reopen_if_closed()?;
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         work(database.as_ref().ok_or(StoreError::Closed)?)
     }
@@ -218,7 +226,7 @@ impl Disk {
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    pub(super) fn reopen_if_closed(&self) -> Result<(), StoreError> {
+    fn reopen_if_closed(&self) -> Result<(), StoreError> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         if database.is_none() {
             let opened = catch_unwind(AssertUnwindSafe(&self.opener)).map_err(|_| StoreError::Closed)?;

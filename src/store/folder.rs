@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,11 +33,11 @@ pub(super) enum Found {
 }
 
 impl Folder {
-    /// Makes and locks the folder.
+    /// Locks the folder; makes it first where there is none. One that is there keeps the rights that its owner gave
+    /// it, who need not be us: a mounted volume belongs to its orchestrator.
     pub(super) fn lock(path: &Path) -> Result<Self, StoreError> {
         let failed = |source: io::Error| StoreError::Folder { path: path.to_owned(), source: Arc::new(source) };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
         let lock = private_file(&path.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),

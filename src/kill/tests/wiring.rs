@@ -17,9 +17,13 @@ fn a_kill_and_its_event_for_the_hooks_are_one_write_and_a_drill_tells_nobody() {
         bench.switch.drill(&vendor("acme"), false, "bob", bench.switch.clock.now()).await.unwrap();
         assert!(queued().is_empty(), "an exercise pages nobody");
         bench.kill("acme", "{}").await;
-        bench.kill("acme", "{}").await;
+        let again = Order { by: "dave".to_owned(), reason: "me too".to_owned(), ..bench.order("acme", "{}") };
+        drop(bench.switch.kill(again).unwrap());
+        assert_eq!(bench.switch.status()[0].kills[0].evidence[1].detail, "dave: me too");
         bench.restore("acme", "{}", "bob", 1).await.unwrap();
         let told: Vec<_> = queued().into_iter().map(|(_, row)| (row.event.act, row.event.by)).collect();
+        let again = bench.seen.lock().unwrap().iter().find(|event| event.act == Act::KillAgain).cloned().unwrap();
+        assert_eq!((again.by.as_str(), again.reason.as_str()), ("dave", "me too"));
         assert_eq!(told, [(Act::Kill, "alice".to_owned()), (Act::Restore, "bob".to_owned())]);
     });
 }

@@ -36,7 +36,7 @@ pub use verify::{BrokenChain, Summary, Why, verify, verify_files};
 pub use writer::Ack;
 
 use self::files::{Files, Opened};
-use self::writer::{Message, Shared, Writer};
+use self::writer::{Line, Message, Shared, Writer};
 use crate::bounds::AUDIT_QUEUE_MAX;
 use crate::model::Clock;
 
@@ -131,7 +131,7 @@ impl Audit {
     pub fn record(&self, entry: Entry) -> Ack {
         let (done, ack) = Ack::pair();
         let Some(queue) = &self.queue else { return Ack::failed() };
-        match queue.try_send(Message { entry, done: Some(done) }) {
+        match queue.try_send(Message::Line(Line { entry, done: Some(done) })) {
             Ok(()) => ack,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.shared.lost.fetch_add(1, Ordering::Relaxed);
@@ -140,12 +140,20 @@ impl Audit {
         }
     }
 
+    /// Resolves when everything that was recorded before is on disk: for an answer that shall not be ahead of the trail,
+    /// as that of a kill. Numbers of denials that are not lines yet are not waited for.
+    pub fn flush(&self) -> Ack {
+        let (done, ack) = Ack::pair();
+        let sent = self.queue.as_ref().is_some_and(|queue| queue.try_send(Message::Flush(done)).is_ok());
+        if sent { ack } else { Ack::failed() }
+    }
+
     /// Records a denial: as a line, or under a flood as one of a number. Costs a short lock and, past the first few of
     /// a second, no memory.
     pub fn denied(&self, denied: &Denied<'_>) {
         let Some(entry) = self.shared.denials.note(denied) else { return };
         let Some(queue) = &self.queue else { return };
-        if queue.try_send(Message { entry, done: None }).is_err() {
+        if queue.try_send(Message::Line(Line { entry, done: None })).is_err() {
             self.shared.denials.count(denied);
         }
     }

@@ -22,10 +22,21 @@ use super::{AuditError, Health, OnFailure};
 use crate::bounds::{AUDIT_GROUP_MAX, AUDIT_PENDING_MAX, AUDIT_SYNC_EVERY};
 use crate::model::{Clock, Moment};
 
+/// Tells whoever waits what came of it.
+type Done = oneshot::Sender<Result<(), AuditError>>;
+
+/// What the handle says to the thread.
+pub(super) enum Message {
+    /// A line.
+    Line(Line),
+    /// Say when all before this is on disk.
+    Flush(Done),
+}
+
 /// An entry and whoever waits for it.
-pub(super) struct Message {
+pub(super) struct Line {
     pub(super) entry: Entry,
-    pub(super) done: Option<oneshot::Sender<Result<(), AuditError>>>,
+    pub(super) done: Option<Done>,
 }
 
 /// Resolves when the line is on disk, or could not be put there. Dropping it cancels nothing.
@@ -34,7 +45,7 @@ pub(super) struct Message {
 pub struct Ack(oneshot::Receiver<Result<(), AuditError>>);
 
 impl Ack {
-    pub(super) fn pair() -> (oneshot::Sender<Result<(), AuditError>>, Self) {
+    pub(super) fn pair() -> (Done, Self) {
         let (done, ack) = oneshot::channel();
         (done, Self(ack))
     }
@@ -98,11 +109,13 @@ pub(super) struct Writer {
     /// The last line that was written, on disk or not.
     last: Position,
     /// Entries without a place yet.
-    waiting: VecDeque<Message>,
+    waiting: VecDeque<Line>,
     /// Whoever waits for lines that are written and not yet synced.
-    unsynced: Vec<oneshot::Sender<Result<(), AuditError>>>,
+    unsynced: Vec<Done>,
     /// Whoever waits for lines that are on disk.
-    synced: Vec<oneshot::Sender<Result<(), AuditError>>>,
+    synced: Vec<Done>,
+    /// Whoever waits for all that came before.
+    flushes: Vec<Done>,
     has_unsynced_lines: bool,
     has_urgent_lines: bool,
     /// Lines lost that the trail already says are lost.
@@ -142,6 +155,7 @@ impl Writer {
             waiting: VecDeque::new(),
             unsynced: Vec::new(),
             synced: Vec::new(),
+            flushes: Vec::new(),
             has_unsynced_lines: false,
             has_urgent_lines: false,
             lost_told: 0,
@@ -154,8 +168,8 @@ impl Writer {
             let mut is_over = false;
             match queue.recv_timeout(AUDIT_SYNC_EVERY) {
                 Ok(first) => {
-                    self.take(first);
-                    queue.try_iter().take(AUDIT_GROUP_MAX).for_each(|message| self.take(message));
+                    self.hear(first);
+                    queue.try_iter().take(AUDIT_GROUP_MAX).for_each(|message| self.hear(message));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => is_over = true,
@@ -171,10 +185,9 @@ impl Writer {
     fn turn(&mut self, is_over: bool) {
         let now = self.clock.now().wall;
         for entry in self.shared.denials.flush(now, is_over) {
-            self.take(Message { entry, done: None });
+            self.take(Line { entry, done: None });
         }
-        self.tell_lost();
-        let result = self.write().and_then(|()| self.sync(is_over)).and_then(|()| self.rotate());
+        let result = self.write_all().and_then(|()| self.sync(is_over)).and_then(|()| self.rotate());
         self.shared.failing.store(result.is_err(), Ordering::Relaxed);
         if result.is_err() {
             self.shared.errors.fetch_add(1, Ordering::Relaxed);
@@ -185,25 +198,41 @@ impl Writer {
         // Told last, so that whoever hears of a line finds the trail's health in step with it. Whoever dropped the ack
         // does not want to know.
         self.synced.drain(..).for_each(|done| drop(done.send(Ok(()))));
+        let outcome = result.map_err(|_| AuditError::NotWritten);
+        self.flushes.drain(..).for_each(|done| drop(done.send(outcome.clone())));
+    }
+
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Line(line) => self.take(line),
+            Message::Flush(done) => {
+                self.has_urgent_lines = true;
+                self.flushes.push(done);
+            }
+        }
     }
 
     /// Past the bound, the newest is lost and counted: what is oldest tells how it began.
-    fn take(&mut self, message: Message) {
+    fn take(&mut self, line: Line) {
         if self.waiting.len() < AUDIT_PENDING_MAX {
-            self.waiting.push_back(message);
+            self.waiting.push_back(line);
         } else {
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn tell_lost(&mut self) {
+    /// Writes what waits, and then how many lines were lost while it did: in the order in which it happened.
+    fn write_all(&mut self) -> io::Result<()> {
+        self.write()?;
         let lost = self.shared.lost.load(Ordering::Relaxed);
-        if lost > self.lost_told && self.waiting.len() < AUDIT_PENDING_MAX {
-            let detail = json!({ "count": lost - self.lost_told });
-            self.lost_told = lost;
-            let entry = Entry::gateway(Act::Lost, detail, self.clock.now().wall);
-            self.waiting.push_back(Message { entry, done: None });
+        if lost == self.lost_told {
+            return Ok(());
         }
+        let detail = json!({ "count": lost - self.lost_told });
+        self.lost_told = lost;
+        let entry = Entry::gateway(Act::Lost, detail, self.clock.now().wall);
+        self.waiting.push_back(Line { entry, done: None });
+        self.write()
     }
 
     /// Writes what waits, in groups that are whole or not there; the chain moves on with each.

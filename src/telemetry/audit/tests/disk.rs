@@ -107,7 +107,7 @@ fn what_memory_cannot_hold_is_counted_in_the_trail() {
     let writer = faults.writer(&settings, &shared);
     let (sender, queue) = sync_channel(crate::bounds::AUDIT_PENDING_MAX + 10);
     for number in 0..crate::bounds::AUDIT_PENDING_MAX as u64 + 10 {
-        sender.try_send(Message { entry: entry(number), done: None }).unwrap();
+        sender.try_send(Message::Line(Line { entry: entry(number), done: None })).unwrap();
     }
     let thread = std::thread::spawn(move || writer.run(&queue));
     while shared.health().lost < 10 {
@@ -116,8 +116,10 @@ fn what_memory_cannot_hold_is_counted_in_the_trail() {
     faults.full.store(false, Ordering::SeqCst);
     drop(sender);
     thread.join().unwrap();
-    let last = last_lines(&settings.path, 1).unwrap().remove(0);
-    assert!(last.contains(r#""act":"lost""#) && last.contains(r#""detail":{"count":10}"#), "{last}");
+    let mut lines = last_lines(&settings.path, 9).unwrap();
+    lines.extend(last_lines(&files::rotated(&settings.path).unwrap()[0], 9).unwrap());
+    let told: Vec<_> = lines.iter().filter(|line| line.contains(r#""act":"lost""#)).collect();
+    assert!(told.len() == 1 && told[0].contains(r#""detail":{"count":10}"#), "{told:?}");
     verify_files(&settings.path, &key()).unwrap();
 }
 
@@ -189,4 +191,20 @@ fn lines_are_found_by_their_time() {
     assert_eq!(since(3, 9), ["{\"seq\":4", "{\"seq\":5"]);
     assert_eq!(since(0, 1), ["{\"seq\":5"]);
     assert!(since(5, 9).is_empty());
+}
+
+#[test]
+fn a_flush_waits_for_all_that_was_said_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let faults = Faults::default();
+    let audit = faults.audit(&settings);
+    wait(audit.flush()).unwrap();
+    (0..5).for_each(|number| drop(audit.record(Entry { act: Act::Denied, ..entry(number) })));
+    wait(audit.flush()).unwrap();
+    assert_eq!((audit.position().seq, verify_files(&settings.path, &key()).unwrap().lines), (5, 5));
+    faults.full.store(true, Ordering::SeqCst);
+    drop(audit.record(entry(5)));
+    assert!(wait(audit.flush()).is_err());
+    assert!(wait(Audit::discarding().flush()).is_err());
 }
