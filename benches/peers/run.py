@@ -94,7 +94,7 @@ class Bench:
         self.spawn("bare hyper", [str(self.bare), str(self.ports["bare hyper"]), str(self.ports["origin"])], cpu=0)
         self.start_vendorgate()
         for name in ("origin", *CONTENDERS):
-            wait_for(self.ports[name])
+            wait_for(self.ports[name], self.folder / f"{name}.log")
 
     def stop(self):
         for process in self.processes.values():
@@ -298,13 +298,13 @@ def customer(number):
     }
 
 
-def wait_for(port):
+def wait_for(port, log):
     for _ in range(200):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise SystemExit(f"nothing listens on port {port}")
+    raise SystemExit(f"nothing listens on port {port}:\n{log.read_text()}")
 
 
 def cpu_of(pid):
