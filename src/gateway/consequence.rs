@@ -14,7 +14,7 @@ pub(super) fn of_overrun(gateway: &Gateway, vendor: &Vendor, overrun: &Overrun) 
     match overrun.over {
         Over::Refuse => {}
         Over::Sever => {
-            vendor.metrics.severed(vendor.line.cut(evidence(gateway, denial.reason.as_str(), denial.detail.into())));
+            vendor.metrics.severed(vendor.line.cut(denial.reason.as_str(), gateway.clock.now().wall));
         }
         Over::Kill => trip(gateway, vendor, evidence(gateway, denial.reason.as_str(), denial.detail.into())),
     }

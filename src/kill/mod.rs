@@ -7,7 +7,6 @@
 
 mod answer;
 mod burst;
-mod cut;
 mod drill;
 mod event;
 mod hooks;
