@@ -287,8 +287,14 @@ pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
         *four = [spell(group, 0), spell(group, 1), spell(group, 2), spell(group, 3)];
     }
     match *rest {
-        [a] => out.extend([0, 1].map(|place| spell(u32::from_be_bytes([0, a, 0, 0]), place))),
-        [a, b] => out.extend([0, 1, 2].map(|place| spell(u32::from_be_bytes([0, a, b, 0]), place))),
+        [a] => {
+            let group = u32::from_be_bytes([0, a, 0, 0]);
+            out.extend_from_slice(&[spell(group, 0), spell(group, 1)]);
+        }
+        [a, b] => {
+            let group = u32::from_be_bytes([0, a, b, 0]);
+            out.extend_from_slice(&[spell(group, 0), spell(group, 1), spell(group, 2)]);
+        }
         _ => {}
     }
 }
