@@ -3,6 +3,7 @@
 mod cases;
 mod laws;
 mod reference;
+mod suite;
 
 use std::sync::Arc;
 
