@@ -53,6 +53,8 @@ impl Matcher {
             let placed: Vec<StateId> = self.states[id].indices.iter().map(|(_, to)| *to).collect();
             let members = self.level(id, row[OTHER_MEMBER], &named);
             let elements = self.level(id, row[ELEMENT], &placed);
+            let state = &self.states[id];
+            self.states[id].asks = state.subject || !state.surely_passes();
             self.states[id].members = members;
             self.states[id].elements = elements;
         }
