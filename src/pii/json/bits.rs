@@ -33,6 +33,8 @@ pub(super) trait Lanes {
     fn classify(block: &[u8; 64]) -> Classes;
     /// Each bit becomes the parity of the bits up to and with it.
     fn parity(bits: u64) -> u64;
+    /// The sum of two words and a carry, and the carry out.
+    fn add(a: u64, b: u64, carry: &mut u8) -> u64;
     /// Writes the places of the bits, counted from `base`, at `out[used..]`, and says how much of `out` is used then.
     /// May write up to 64 entries beyond.
     fn flatten(bits: u64, base: u16, out: &mut Places, used: usize) -> usize;
@@ -63,7 +65,9 @@ pub(super) struct Scratch {
     /// Brackets and, behind keys that may be listed ones, colons.
     pub(super) events: Box<Places>,
     raw: Box<Places>,
-    /// Escapes, and numbers and words that are not plain.
+    /// What stands behind the backslashes of escapes.
+    escapes: Box<Places>,
+    /// Words, and numbers that are not plain.
     odd: Box<Places>,
 }
 
@@ -88,6 +92,7 @@ impl Scratch {
             forced: [0; WORDS],
             events: places(),
             raw: places(),
+            escapes: places(),
             odd: places(),
         }
     }
@@ -131,15 +136,15 @@ struct Carry {
     after_minus: u64,
     after_zero: u64,
     after_point: u64,
-    pointed: u64,
     oddity: u64,
-    follows_comma: u64,
-    follows_colon: u64,
-    follows_open: u64,
-    follows_key: u64,
-    keyed: u64,
-    unkeyed: u64,
-    forced: u64,
+    pointed: u8,
+    follows_comma: u8,
+    follows_colon: u8,
+    follows_open: u8,
+    follows_key: u8,
+    keyed: u8,
+    unkeyed: u8,
+    forced: u8,
 }
 
 /// Scans a window. `None` when it breaks the grammar, or has no whole member or element.
@@ -151,11 +156,11 @@ pub(super) fn scan<L: Lanes>(
     scratch: &mut Scratch,
 ) -> Option<Scanned> {
     let mut carry = Carry {
-        follows_open: u64::from(entry == Entry::AfterOpen),
-        follows_comma: u64::from(entry == Entry::AfterComma),
+        follows_open: u8::from(entry == Entry::AfterOpen),
+        follows_comma: u8::from(entry == Entry::AfterComma),
         ..Carry::default()
     };
-    let (mut events, mut odd, mut cut, mut broken) = (0, 0, None, usize::MAX);
+    let (mut events, mut odd, mut escapes, mut cut, mut broken) = (0, 0, 0, None, usize::MAX);
     let mut padded = [b' '; 64];
     for (word, text) in window[..window.len().min(WINDOW)].chunks(64).enumerate() {
         let block = text.try_into().unwrap_or_else(|_| {
@@ -167,6 +172,9 @@ pub(super) fn scan<L: Lanes>(
         let wanted = if names.is_some() { found.brackets | found.colons } else { found.brackets };
         events = L::flatten(wanted, base, &mut scratch.raw, events);
         odd = L::flatten(found.odd, base, &mut scratch.odd, odd);
+        if found.escaped != 0 {
+            escapes = L::flatten(found.escaped, base, &mut scratch.escapes, escapes);
+        }
         let ends = found.brackets | found.commas;
         if ends != 0 {
             cut = Some(word * 64 + 63 - ends.leading_zeros() as usize);
@@ -176,9 +184,11 @@ pub(super) fn scan<L: Lanes>(
         }
     }
     let cut = cut?;
-    if broken <= cut
-        || !scratch.odd[..odd].iter().all(|at| usize::from(*at) > cut || is_right(window, usize::from(*at)))
-    {
+    let in_reach = |at: &&u16| usize::from(**at) <= cut;
+    let sound = broken > cut
+        && scratch.escapes[..escapes].iter().take_while(in_reach).all(|at| is_escape(window, usize::from(*at)))
+        && scratch.odd[..odd].iter().take_while(in_reach).all(|at| is_literal(window, usize::from(*at)));
+    if !sound {
         return None;
     }
     Some(Scanned { cut, events: keep_events(window, names, cut, events, scratch) })
@@ -190,6 +200,7 @@ struct Found {
     commas: u64,
     colons: u64,
     odd: u64,
+    escaped: u64,
     broken: u64,
 }
 
@@ -208,11 +219,11 @@ fn block_of<L: Lanes>(block: &[u8; 64], word: usize, carry: &mut Carry, scratch:
     let starts = scalar & !shift(scalar, &mut carry.scalar);
 
     let tokens = brackets | comma | colon | text | starts;
-    let after_comma = next(comma, tokens, &mut carry.follows_comma);
-    let after_colon = next(colon, tokens, &mut carry.follows_colon);
-    let after_open = next(open, tokens, &mut carry.follows_open);
+    let after_comma = next::<L>(comma, tokens, &mut carry.follows_comma);
+    let after_colon = next::<L>(colon, tokens, &mut carry.follows_colon);
+    let after_open = next::<L>(open, tokens, &mut carry.follows_open);
     let element = after_comma | after_open;
-    let after_key = next(text & element, tokens, &mut carry.follows_key);
+    let after_key = next::<L>(text & element, tokens, &mut carry.follows_key);
     let broken = (text | starts | open) & !(element | after_colon)
         | comma & (element | after_colon)
         | close & (after_comma | after_colon)
@@ -221,30 +232,31 @@ fn block_of<L: Lanes>(block: &[u8; 64], word: usize, carry: &mut Carry, scratch:
 
     let keyed = after_key & colon;
     let unkeyed = element & (starts | open) | after_key & (comma | close);
+    let stops = brackets | comma | colon;
     scratch.quotes[word] = quote;
     scratch.keyed[word] = keyed;
     scratch.unkeyed[word] = unkeyed;
-    scratch.seen_keyed[word] = add(!brackets, keyed, &mut carry.keyed) & brackets;
+    scratch.seen_keyed[word] = L::add(!brackets, keyed, &mut carry.keyed) & brackets;
     scratch.seen_unkeyed[word] =
-        add(!brackets, unkeyed & !brackets, &mut carry.unkeyed) & brackets | unkeyed & brackets;
-    scratch.forced[word] = add(!colon, c.slash & !colon, &mut carry.forced) & colon;
+        L::add(!brackets, unkeyed & !brackets, &mut carry.unkeyed) & brackets | unkeyed & brackets;
+    scratch.forced[word] = L::add(!stops, c.slash & !stops, &mut carry.forced) & colon;
 
-    let numbers = numbers(&c, scalar, starts, carry);
+    let numbers = numbers::<L>(&c, scalar, starts, carry);
     let plain = c.digit | c.point | starts & c.minus;
     let odd = scalar & !plain;
-    let odd = odd & !shift(odd, &mut carry.oddity) | escaped;
-    Found { brackets, commas: comma, colons: colon, odd, broken: broken | numbers }
+    let odd = odd & !shift(odd, &mut carry.oddity);
+    Found { brackets, commas: comma, colons: colon, odd, escaped, broken: broken | numbers }
 }
 
 /// What plain numbers must not have: a minus or point without a digit behind it, a needless zero, two points.
 #[inline(always)]
-fn numbers(c: &Classes, scalar: u64, starts: u64, carry: &mut Carry) -> u64 {
+fn numbers<L: Lanes>(c: &Classes, scalar: u64, starts: u64, carry: &mut Carry) -> u64 {
     let (digit, point) = (c.digit, c.point & scalar);
     let after_minus = shift(starts & c.minus, &mut carry.after_minus);
     let first = starts & digit | after_minus & digit;
     let after_zero = shift(first & c.zero, &mut carry.after_zero);
     let after_point = shift(point, &mut carry.after_point);
-    let second_point = add(scalar, point, &mut carry.pointed) & point;
+    let second_point = L::add(scalar, point, &mut carry.pointed) & point;
     after_minus & !digit | after_zero & digit | after_point & !digit | second_point
 }
 
@@ -265,16 +277,8 @@ fn escaped(slash: u64, carry: &mut u64) -> u64 {
 
 /// The token that follows each token of `of`.
 #[inline(always)]
-fn next(of: u64, tokens: u64, carry: &mut u64) -> u64 {
-    add(!tokens | of, of, carry) & tokens
-}
-
-#[inline(always)]
-fn add(a: u64, b: u64, carry: &mut u64) -> u64 {
-    let (sum, first) = a.overflowing_add(b);
-    let (sum, second) = sum.overflowing_add(*carry);
-    *carry = u64::from(first | second);
-    sum
+fn next<L: Lanes>(of: u64, tokens: u64, carry: &mut u8) -> u64 {
+    L::add(!tokens | of, of, carry) & tokens
 }
 
 #[inline(always)]
@@ -287,35 +291,57 @@ fn shift(bits: u64, carry: &mut u64) -> u64 {
 /// Leaves out the colons whose key cannot be a listed one, and what lies behind the cut.
 #[inline(always)]
 fn keep_events(window: &[u8], names: Option<&Names>, cut: usize, events: usize, scratch: &mut Scratch) -> usize {
-    let mut kept = 0;
-    for at in 0..events {
-        let place = scratch.raw[at];
-        let here = usize::from(place);
-        let wanted = match (names, &window[..=here]) {
-            (Some(names), [.., a, b, c, quote, b':']) => {
-                *quote != b'"' || names.may_end_with([*a, *b, *c]) || scratch.forced[here / 64] >> (here % 64) & 1 == 1
+    let (raw, kept) = (&scratch.raw[..events], &mut scratch.events);
+    let mut used = 0;
+    for place in raw {
+        let here = usize::from(*place);
+        let wanted = match names.zip(window[..=here].last_chunk::<5>()) {
+            Some((names, [a, b, c, quote, last])) => {
+                let forced = scratch.forced[here / 64] >> (here % 64) & 1 == 1;
+                (*last != b':') | (*quote != b'"') | forced | names.may_end_with([*a, *b, *c])
             }
-            _ => true,
+            None => true,
         };
-        scratch.events[kept] = place;
-        kept += usize::from(wanted && here <= cut);
+        kept[used] = *place;
+        used += usize::from(wanted & (here <= cut));
     }
-    kept
+    used
 }
 
-/// Judges what bits do not: an escape by the byte behind the backslash, a scalar by any of its bytes.
-fn is_right(window: &[u8], at: usize) -> bool {
-    let before = at.checked_sub(1).map_or(b' ', |before| window[before]);
-    if before == b'\\' {
-        return match window[at] {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => true,
-            b'u' => window.get(at + 1..at + 5).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)),
-            _ => false,
-        };
+/// Judges an escape by what stands behind its backslash. What stands outside a string, a bit has judged.
+#[inline]
+fn is_escape(window: &[u8], at: usize) -> bool {
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let letters = b"\"\\/bfnrt";
+        let mut next = 0;
+        while next < letters.len() {
+            plain[letters[next] as usize] = true;
+            next += 1;
+        }
+        plain
+    };
+    let hex = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
+    PLAIN[usize::from(window[at])] || window[at] == b'u' && window.get(at + 1..at + 5).is_some_and(hex)
+}
+
+/// Judges a word or number by any of its bytes.
+#[inline]
+fn is_literal(window: &[u8], at: usize) -> bool {
+    let outside = |byte: Option<&u8>| byte.is_none_or(ends_scalar);
+    let begins = outside(at.checked_sub(1).map(|before| &window[before]));
+    match window[at..].first_chunk::<5>() {
+        Some([b't', b'r', b'u', b'e', next] | [b'n', b'u', b'l', b'l', next]) if begins && ends_scalar(next) => true,
+        Some(b"false") if begins && outside(window.get(at + 5)) => true,
+        _ => {
+            let start = window[..at].iter().rposition(ends_scalar).map_or(0, |end| end + 1);
+            let end = window[at..].iter().position(ends_scalar).map_or(window.len(), |end| at + end);
+            super::scalar::is_literal(&window[start..end])
+        }
     }
-    let ends =
-        |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',' | b':' | b'[' | b']' | b'{' | b'}' | b'"');
-    let start = window[..at].iter().rposition(ends).map_or(0, |end| end + 1);
-    let end = window[at..].iter().position(ends).map_or(window.len(), |end| at + end);
-    super::scalar::is_literal(&window[start..end])
+}
+
+#[inline]
+fn ends_scalar(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',' | b':' | b'[' | b']' | b'{' | b'}' | b'"')
 }

@@ -69,7 +69,7 @@ impl Matcher {
         Level {
             holds: !self.states[of].allowed || waits(&usual) || listed.iter().any(waits),
             names: listed.iter().any(|id| *id != usual),
-            selects: usual_state.subject || usual_state.select.iter().any(Option::is_some),
+            selects: usual_state.subject || !usual_state.surely_passes(),
         }
     }
 }

@@ -58,15 +58,17 @@ impl Run<'_, '_> {
             | Mode::Number(_)
             | Mode::Word(..) => return None,
         };
-        self.can_leap(frame).then_some(entry)
+        self.can_leap(frame, entry).then_some(entry)
     }
 
     /// Whether nothing in a container needs the byte engine but what its keys say.
     #[inline]
-    fn can_leap(&self, frame: &Frame) -> bool {
+    fn can_leap(&self, frame: &Frame, entry: Entry) -> bool {
         let state = self.desk.matcher.state(frame.state);
         let Level { names, selects, .. } = if frame.object { state.members } else { state.elements };
-        self.machine.mute.is_some() || !(frame.holds || selects || (names && !frame.object))
+        // Where members may be dropped, a leap begins with a comma that stays: behind one that has been kept.
+        let waits = frame.holds && !(frame.object && frame.any && entry == Entry::AfterValue);
+        self.machine.mute.is_some() || !(waits || selects || (names && !frame.object))
     }
 
     /// Leaps within one window.
@@ -74,8 +76,9 @@ impl Run<'_, '_> {
         let base = self.pos;
         let window = &self.input[base..end.min(base + WINDOW)];
         // Below a place that no path reaches, and inside a container that is left out, keys make no difference.
-        let floor = if self.machine.mute.is_some() || self.machine.place() == DEAD { self.machine.depth } else { 0 };
-        let names = Some(&self.desk.matcher.names).filter(|names| floor == 0 && names.len() > 0);
+        let floor = self.machine.mute.map_or_else(|| self.machine.dead_from(), |mute| mute.depth + 1);
+        let names = Some(&self.desk.matcher.names).filter(|names| floor > self.machine.depth && names.len() > 0);
+        let floor = if floor > self.machine.depth { 0 } else { floor };
         match self.desk.engine.scan(window, entry, names, scratch) {
             Some(scanned) => Leap { base, window, safe: base, floor }.all(self, scanned, scratch),
             None => self.read_to(base + window.len()),
@@ -149,9 +152,18 @@ impl Leap<'_> {
         if self.safe >= end {
             return Ok(());
         }
-        let Some(Frame { state, object, .. }) = run.machine.frame().copied() else { return self.doubt(run) };
+        let Some(Frame { state, object, holds, .. }) = run.machine.frame().copied() else { return self.doubt(run) };
         if scratch.breaks_between(self.safe - self.base, end - 1 - self.base, object) {
             return self.doubt(run);
+        }
+        if holds {
+            // The comma waits with its key, so the leap ends before it.
+            if end - 1 == self.base {
+                return self.doubt(run);
+            }
+            run.pos = end - 1;
+            run.machine.mode = Mode::After;
+            return Ok(());
         }
         run.pos = end;
         run.machine.mode = if object { Mode::Key } else { Mode::Value };
@@ -179,7 +191,7 @@ impl Leap<'_> {
         if !frame.object || run.machine.mute.is_some() || !run.desk.matcher.state(frame.state).members.names {
             return Ok(Next::On);
         }
-        let state = frame.state;
+        let Frame { state, holds, .. } = *frame;
         let Some(quote) = self.window[..place].iter().rposition(|byte| *byte == b'"') else { return Ok(Next::Doubt) };
         let raw = scratch.key(self.window, quote);
         let member = if raw.contains(&b'\\') {
@@ -197,9 +209,17 @@ impl Leap<'_> {
         if scratch.breaks_between(self.safe - self.base, place, true) {
             return Ok(Next::Doubt);
         }
-        run.pos = self.base + value;
-        run.machine.mode = Mode::Value;
-        run.machine.value = member;
+        if holds {
+            let key = quote - raw.len() - 1;
+            let Some(comma) = self.window[..key].iter().rposition(|byte| *byte == b',') else { return Ok(Next::Doubt) };
+            run.pos = self.base + comma;
+            run.machine.mode = Mode::After;
+            run.step()?;
+        } else {
+            run.pos = self.base + value;
+            run.machine.mode = Mode::Value;
+            run.machine.value = member;
+        }
         run.walk(end)?;
         Ok(Next::Walked)
     }

@@ -191,6 +191,11 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn add(a: u64, b: u64, carry: &mut u8) -> u64 {
+            add(a, b, carry)
+        }
+
+        #[inline(always)]
         fn flatten(bits: u64, base: u16, out: &mut Places, used: usize) -> usize {
             flatten_by_count(bits, base, out, used)
         }
@@ -260,6 +265,11 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn add(a: u64, b: u64, carry: &mut u8) -> u64 {
+            add(a, b, carry)
+        }
+
+        #[inline(always)]
         fn flatten(bits: u64, base: u16, out: &mut Places, used: usize) -> usize {
             flatten_by_count(bits, base, out, used)
         }
@@ -304,6 +314,11 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn add(a: u64, b: u64, carry: &mut u8) -> u64 {
+            add(a, b, carry)
+        }
+
+        #[inline(always)]
         fn flatten(bits: u64, base: u16, out: &mut Places, used: usize) -> usize {
             let count = bits.count_ones() as usize;
             let Some(room) = out.get_mut(used..).and_then(<[u16]>::first_chunk_mut::<64>) else { return used };
@@ -320,6 +335,13 @@ mod x86 {
             }
             used + count
         }
+    }
+
+    #[inline(always)]
+    fn add(a: u64, b: u64, carry: &mut u8) -> u64 {
+        let mut sum = 0;
+        *carry = _addcarry_u64(*carry, a, b, &mut sum);
+        sum
     }
 
     /// 0, 1, 2 … 63.
