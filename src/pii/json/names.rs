@@ -65,7 +65,7 @@ impl Names {
     #[inline]
     pub(super) fn may_end_with(&self, ending: [u8; 3]) -> bool {
         let bit = ending_bit(ending);
-        ending.iter().any(|b| *b >= 0x80) || self.filter[bit >> 6] >> (bit & 63) & 1 == 1
+        ((ending[0] | ending[1] | ending[2]) >= 0x80) | (self.filter[bit >> 6] >> (bit & 63) & 1 == 1)
     }
 
     fn insert(&mut self, id: usize) {
