@@ -3,9 +3,11 @@
 //! Takes personal data out of a body, a URL and headers while they stream. Knows no HTTP, no async, no clock and
 //! no vendor beyond its keys. Never lets a raw value of a treated field leave, whole or in part.
 
+mod csv;
 mod encoding;
 mod fields;
 mod form;
+mod lines;
 mod rewriter;
 mod rule;
 #[cfg(test)]
@@ -13,9 +15,11 @@ mod trial;
 mod url;
 mod utf8;
 
+pub use csv::Csv;
 pub use encoding::{Coding, Decoding};
 pub use fields::Fields;
 pub use form::Form;
+pub use lines::{Framing, Lines, Restart, selects_documents, within_document};
 pub use rewriter::{Cut, Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
 pub use rule::{Class, ClassError, Format, Generalize, Place, Rule, Rules, Treatment, ValueType};
 pub use url::{Places, Scene};
