@@ -4,22 +4,26 @@
 //! no vendor beyond its keys. Never lets a raw value of a treated field leave, whole or in part.
 
 mod csv;
+mod detect;
 mod encoding;
 mod fields;
 mod form;
 mod lines;
 mod rewriter;
 mod rule;
+mod text;
 #[cfg(test)]
 mod trial;
 mod url;
 mod utf8;
 
 pub use csv::Csv;
+pub use detect::{Action, Detector, Guard, GuardStream, Sort, Span};
 pub use encoding::{Coding, Decoding};
 pub use fields::Fields;
 pub use form::Form;
 pub use lines::{Framing, Lines, Restart, selects_documents, within_document};
 pub use rewriter::{Cut, Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
 pub use rule::{Class, ClassError, Format, Generalize, Place, Rule, Rules, Treatment, ValueType};
+pub use text::Text;
 pub use url::{Places, Scene};

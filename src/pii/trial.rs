@@ -77,6 +77,7 @@ pub(super) struct Seen {
     pub(super) budget: Option<usize>,
     pub(super) treated: Vec<usize>,
     pub(super) subjects: Vec<String>,
+    pub(super) found: Vec<super::Sort>,
 }
 
 impl Watch for Seen {
@@ -90,6 +91,10 @@ impl Watch for Seen {
 
     fn treated(&mut self, rule: usize) {
         self.treated.push(rule);
+    }
+
+    fn found(&mut self, sort: super::Sort) {
+        self.found.push(sort);
     }
 
     fn subject(&mut self, value: &[u8]) {
