@@ -57,21 +57,24 @@ fn digits_at(text: &[u8], at: usize) -> usize {
 /// 13 to 19 digits, single spaces or hyphens between them, of an issuer's range and with a right check digit.
 fn card(text: &[u8], start: usize) -> Option<usize> {
     const LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;
+    /// Cards are not printed in smaller groups; dates and social security numbers in a row are.
+    const GROUP_DIGITS_MIN: usize = 3;
     if before(text, start) == b'.' || before(text, start).is_ascii_digit() || !matches!(text[start], b'2'..=b'6') {
         return None;
     }
     let (mut digits, mut ends) = ([0_u8; 19], [0; 20]);
-    let (mut count, mut at) = (0, start);
+    let (mut count, mut at, mut group) = (0, start, 0);
     while count < 19 {
         let glue = usize::from(count > 0 && matches!(byte(text, at), b' ' | b'-'));
         let digit = byte(text, at + glue);
-        if !digit.is_ascii_digit() {
+        if !digit.is_ascii_digit() || (glue == 1 && group < GROUP_DIGITS_MIN) {
             break;
         }
+        group = if glue == 1 { 1 } else { group + 1 };
         digits[count] = digit - b'0';
         at += glue + 1;
         count += 1;
-        ends[count] = if byte(text, at).is_ascii_digit() { 0 } else { at };
+        ends[count] = if byte(text, at).is_ascii_digit() || group < GROUP_DIGITS_MIN { 0 } else { at };
     }
     let whole = |&length: &usize| ends[length] > 0 && is_issued(&digits[..length]) && is_luhn(&digits[..length]);
     LENGTHS.rev().filter(|&length| length <= count).find(whole).map(|length| ends[length])
