@@ -43,6 +43,8 @@ pub const DECODED_RATIO_MAX: u64 = 100;
 pub const DECODED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Largest window of a zstd body: what RFC 9659 lets HTTP use. It is memory that one stream holds.
 pub const ZSTD_WINDOW_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Longest comma, key and space around them that wait for their value's fate; more space than this is no document.
+pub const LEAD_BYTES_MAX: usize = KEY_BYTES_MAX + 2 * 1024;
 
 // store
 

@@ -3,13 +3,24 @@
 //! Each document is read by one engine that begins anew, so paths start at the document and not at the sequence. What
 //! stands between documents passes byte for byte. Never lets a document end where the engine says it is not complete.
 
+mod documents;
+
+pub use documents::Documents;
+pub(super) use documents::shifted;
+
+use super::json::JsonRewriter;
 use super::{Rewriter, Stop, Watch};
-use crate::model::{FieldPath, Step};
 
 /// An engine that can begin a next document.
 pub trait Restart: Rewriter {
     /// Back to before the first byte; buffers may be kept.
     fn restart(&mut self);
+}
+
+impl Restart for JsonRewriter {
+    fn restart(&mut self) {
+        self.reset();
+    }
 }
 
 /// How documents are told apart.
@@ -125,26 +136,6 @@ impl<E: Restart> Rewriter for Lines<E> {
     }
 }
 
-/// An inner engine's offset, counted from the start of the body.
-pub(super) fn shifted(stop: Stop, by: u64) -> Stop {
-    match stop {
-        Stop::Malformed { what, at } => Stop::Malformed { what, at: at + by },
-        Stop::Bound { .. } | Stop::Opaque { .. } | Stop::Untreatable { .. } | Stop::Cut => stop,
-    }
-}
-
-/// Whether a path selects the documents of a sequence themselves: `$`, or `$[*]` in a contract that was written for
-/// an array.
-pub fn selects_documents(path: &FieldPath) -> bool {
-    path.steps().iter().all(|step| matches!(step, Step::Elements))
-}
-
-/// The path as it reads inside of a document, when a contract for an array of documents has written `$[*]` before it.
-pub fn within_document(path: &FieldPath) -> Option<FieldPath> {
-    let text = path.to_string();
-    FieldPath::parse(&format!("${}", text.strip_prefix("$[*]")?)).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,21 +217,6 @@ mod tests {
         let (out, _, end) = trial::push(&mut lines(), seen, [&b"a\nb\nc\nd\n"[..]]);
         assert_eq!(end, Err(Stop::Cut));
         assert_eq!(String::from_utf8(out).unwrap(), format!("{}\n{}\n", sealed(0, b"a"), sealed(0, b"b")));
-    }
-
-    #[test]
-    fn paths_of_an_array_are_read_within_its_documents() {
-        for (path, documents, within) in [
-            ("$", true, None),
-            ("$[*]", true, Some("$")),
-            ("$[*].email", false, Some("$.email")),
-            ("$.a[*].email", false, None),
-            ("$..email", false, None),
-        ] {
-            let parsed = trial::path(path);
-            assert_eq!(selects_documents(&parsed), documents, "{path}");
-            assert_eq!(within_document(&parsed).map(|path| path.to_string()).as_deref(), within, "{path}");
-        }
     }
 
     proptest! {

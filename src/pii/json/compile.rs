@@ -1,0 +1,221 @@
+//! From paths to the table of a [`Matcher`]: the powerset construction, over the sets that can be reached.
+//!
+//! Runs once per config, so it is written to be read.
+
+use std::collections::HashMap;
+
+use crate::{
+    model::{FieldPath, Step},
+    pii::{Treat, ValueType},
+};
+
+use super::{
+    matcher::{
+        Choice, ELEMENT, FIRST_NAME, Level, Matcher, MatcherError, OTHER_MEMBER, Spec, State, StateId, Target, Type,
+    },
+    names::{NAME_BYTES_MAX, NameId, Names},
+};
+
+/// Largest table, in entries of two bytes: only paths with many `..` steps each could need more.
+const TABLE_ENTRIES_MAX: usize = 1 << 18;
+
+impl Matcher {
+    /// Compiles paths. `treat` is asked which rules drop.
+    ///
+    /// # Errors
+    /// [`MatcherError`] when a name is too long or the table would be too large.
+    pub fn compile(spec: &Spec<'_>, treat: &dyn Treat) -> Result<Self, MatcherError> {
+        let aims = gather(spec, treat)?;
+        let names = Names::new(aims.iter().flat_map(|aim| aim.path.steps()).filter_map(step_name));
+        let mut build =
+            Build { aims: &aims, only: spec.only.is_some(), names: &names, ids: HashMap::new(), sets: vec![] };
+        build.id_of(vec![]);
+        let start = build.id_of((0..aims.len()).map(|aim| (aim, 0)).collect());
+        let (mut states, mut table) = (Vec::new(), Vec::new());
+        let width = FIRST_NAME + names.len();
+        while let Some(set) = build.sets.get(states.len()).cloned() {
+            if (table.len() + width).max(states.len() * 4) > TABLE_ENTRIES_MAX {
+                return Err(MatcherError::TooEntangled);
+            }
+            states.push(build.state(&set));
+            table.extend(build.row(&set));
+        }
+        let mut matcher = Self { names, states, table, width, start };
+        matcher.describe_levels();
+        Ok(matcher)
+    }
+
+    fn describe_levels(&mut self) {
+        for id in 0..self.states.len() {
+            let row = &self.table[id * self.width..][..self.width];
+            let named: Vec<StateId> =
+                row.iter().enumerate().filter(|(at, _)| *at != ELEMENT).map(|(_, to)| *to).collect();
+            let placed: Vec<StateId> = self.states[id].indices.iter().map(|(_, to)| *to).collect();
+            let members = self.level(id, row[OTHER_MEMBER], &named);
+            let elements = self.level(id, row[ELEMENT], &placed);
+            self.states[id].members = members;
+            self.states[id].elements = elements;
+        }
+    }
+
+    fn level(&self, of: usize, usual: StateId, listed: &[StateId]) -> Level {
+        let waits = |id: &StateId| {
+            let state = self.state(*id);
+            state.record || state.select.iter().flatten().any(|choice| choice.drops)
+        };
+        let usual_state = self.state(usual);
+        Level {
+            holds: !self.states[of].allowed || waits(&usual) || listed.iter().any(waits),
+            names: listed.iter().any(|id| *id != usual),
+            selects: usual_state.subject || usual_state.select.iter().any(Option::is_some),
+        }
+    }
+}
+
+/// One path and what it is for.
+struct Aim<'a> {
+    path: &'a FieldPath,
+    purpose: Purpose,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Treat { choice: Choice, only_type: Option<ValueType> },
+    Allow,
+    Record,
+    Subject,
+}
+
+fn gather<'a>(spec: &'a Spec<'_>, treat: &dyn Treat) -> Result<Vec<Aim<'a>>, MatcherError> {
+    let choice = |target: &Target| Choice { rule: target.rule, drops: treat.drops(target.rule) };
+    let mut aims: Vec<Aim<'a>> = Vec::new();
+    aims.extend(spec.treat.iter().map(|target| Aim {
+        path: &target.path,
+        purpose: Purpose::Treat { choice: choice(target), only_type: target.only_type },
+    }));
+    aims.extend(spec.only.into_iter().flatten().map(|path| Aim { path, purpose: Purpose::Allow }));
+    aims.extend(spec.records.map(|path| Aim { path, purpose: Purpose::Record }));
+    aims.extend(spec.subject.map(|path| Aim { path, purpose: Purpose::Subject }));
+    let too_long =
+        |aim: &&Aim<'_>| aim.path.steps().iter().filter_map(step_name).any(|name| name.len() > NAME_BYTES_MAX);
+    match aims.iter().find(too_long) {
+        Some(aim) => Err(MatcherError::NameTooLong { path: aim.path.to_string().into() }),
+        None => Ok(aims),
+    }
+}
+
+fn step_name(step: &Step) -> Option<&str> {
+    match step {
+        Step::Name(name) | Step::Descendant(name) => Some(name),
+        Step::Elements | Step::Members | Step::Index(_) => None,
+    }
+}
+
+/// How far each path has been followed: (aim, steps done), sorted.
+type Set = Vec<(usize, usize)>;
+
+/// The powerset construction, from the sets that can be reached.
+struct Build<'a> {
+    aims: &'a [Aim<'a>],
+    only: bool,
+    names: &'a Names,
+    ids: HashMap<Set, StateId>,
+    sets: Vec<Set>,
+}
+
+/// An edge of a document, as paths see it.
+#[derive(Clone, Copy)]
+enum Edge {
+    Member(Option<NameId>),
+    Element(Option<u32>),
+}
+
+impl Build<'_> {
+    fn id_of(&mut self, mut set: Set) -> StateId {
+        set.sort_unstable();
+        set.dedup();
+        let next = StateId::try_from(self.sets.len()).unwrap_or(StateId::MAX);
+        *self.ids.entry(set).or_insert_with_key(|set| {
+            self.sets.push(set.clone());
+            next
+        })
+    }
+
+    fn row(&mut self, set: &Set) -> Vec<StateId> {
+        let names = (0..self.names.len()).map(|id| Edge::Member(NameId::try_from(id).ok()));
+        let edges = [Edge::Member(None), Edge::Element(None)].into_iter().chain(names);
+        edges.map(|edge| self.id_of(self.follow(set, edge))).collect()
+    }
+
+    fn follow(&self, set: &Set, edge: Edge) -> Set {
+        let mut next = Set::new();
+        for (aim, done) in set {
+            let Some(step) = self.aims[*aim].path.steps().get(*done) else {
+                if self.aims[*aim].purpose == Purpose::Allow {
+                    next.push((*aim, *done));
+                }
+                continue;
+            };
+            if matches!(step, Step::Descendant(_)) {
+                next.push((*aim, *done));
+            }
+            if self.crosses(step, edge) {
+                next.push((*aim, *done + 1));
+            }
+        }
+        next
+    }
+
+    fn crosses(&self, step: &Step, edge: Edge) -> bool {
+        match (step, edge) {
+            (Step::Name(name) | Step::Descendant(name), Edge::Member(id)) => {
+                id.is_some() && self.names.find(name.as_bytes()) == id
+            }
+            (Step::Members, Edge::Member(_)) | (Step::Elements, Edge::Element(_)) => true,
+            (Step::Index(wanted), Edge::Element(index)) => index == Some(*wanted),
+            (Step::Name(_) | Step::Descendant(_) | Step::Members, Edge::Element(_))
+            | (Step::Elements | Step::Index(_), Edge::Member(_)) => false,
+        }
+    }
+
+    fn state(&mut self, set: &Set) -> State {
+        let ended: Vec<Purpose> = set
+            .iter()
+            .filter(|(aim, done)| self.aims[*aim].path.steps().len() == *done)
+            .map(|(aim, _)| self.aims[*aim].purpose)
+            .collect();
+        State {
+            select: Type::ALL.map(|of| ended.iter().find_map(|purpose| choose(*purpose, of))),
+            record: ended.contains(&Purpose::Record),
+            subject: ended.contains(&Purpose::Subject),
+            allowed: !self.only || ended.contains(&Purpose::Allow),
+            leads_to: [
+                self.leads(set, |step| !matches!(step, Step::Elements | Step::Index(_))),
+                self.leads(set, |step| matches!(step, Step::Elements | Step::Index(_) | Step::Descendant(_))),
+            ],
+            indices: self.indices(set),
+            ..State::default()
+        }
+    }
+
+    fn leads(&self, set: &Set, crosses: impl Fn(&Step) -> bool) -> bool {
+        let allow = set.iter().filter(|(aim, _)| self.aims[*aim].purpose == Purpose::Allow);
+        allow.filter_map(|(aim, done)| self.aims[*aim].path.steps().get(*done)).any(crosses)
+    }
+
+    fn indices(&mut self, set: &Set) -> Vec<(u32, StateId)> {
+        let steps = set.iter().filter_map(|(aim, done)| self.aims[*aim].path.steps().get(*done));
+        let mut listed: Vec<u32> =
+            steps.filter_map(|step| if let Step::Index(at) = step { Some(*at) } else { None }).collect();
+        listed.sort_unstable();
+        listed.dedup();
+        listed.into_iter().map(|at| (at, self.id_of(self.follow(set, Edge::Element(Some(at)))))).collect()
+    }
+}
+
+fn choose(purpose: Purpose, of: Type) -> Option<Choice> {
+    match purpose {
+        Purpose::Treat { choice, only_type } => only_type.is_none_or(|wanted| of.is(wanted)).then_some(choice),
+        Purpose::Allow | Purpose::Record | Purpose::Subject => None,
+    }
+}

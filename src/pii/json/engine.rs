@@ -1,0 +1,307 @@
+//! The byte engine: RFC 8259, strictly, one byte after the other.
+//!
+//! Plain and portable: the reference that faster engines are held against, and what they fall back on. It decides
+//! what may leave, and never lets a byte of a selected value into the output before the value is complete.
+
+use crate::{
+    bounds::{KEY_BYTES_MAX, LEAD_BYTES_MAX, VALUE_BYTES_MAX},
+    pii::{Stop, Treat, Watch},
+};
+
+use super::{
+    machine::{Frame, Machine, Mode, Role, Sink},
+    matcher::{DEAD, Matcher, Type},
+    scalar::{self, Number},
+};
+
+/// What an engine works with besides its state: the same for all chunks of a stream.
+pub(super) struct Desk<'a> {
+    pub(super) matcher: &'a Matcher,
+    pub(super) treat: &'a dyn Treat,
+    pub(super) watch: &'a mut dyn Watch,
+    pub(super) out: &'a mut Vec<u8>,
+}
+
+/// One chunk, being read.
+pub(super) struct Run<'a, 'd> {
+    pub(super) machine: &'a mut Machine,
+    pub(super) desk: &'a mut Desk<'d>,
+    pub(super) input: &'a [u8],
+    pub(super) pos: usize,
+    /// What has been read since here has not yet gone where [`Machine::sink`] says.
+    pub(super) from: usize,
+    /// Where in this chunk the held token begins, or goes on.
+    pub(super) token: usize,
+    /// Where in this chunk the subject's container begins, or goes on.
+    pub(super) tree_from: usize,
+}
+
+impl<'a, 'd> Run<'a, 'd> {
+    /// Reads a chunk of whole characters.
+    ///
+    /// # Errors
+    /// As [`crate::pii::Rewriter::feed`].
+    pub(super) fn feed(machine: &'a mut Machine, desk: &'a mut Desk<'d>, input: &'a [u8]) -> Result<(), Stop> {
+        let mut run = Self { machine, desk, input, pos: 0, from: 0, token: 0, tree_from: 0 };
+        let read = run.read_to(input.len());
+        let settled = run.settle();
+        run.machine.at += run.pos as u64;
+        settled.and(read)
+    }
+
+    /// Takes the end of the document.
+    ///
+    /// # Errors
+    /// As [`crate::pii::Rewriter::finish`].
+    pub(super) fn finish(machine: &'a mut Machine, desk: &'a mut Desk<'d>) -> Result<(), Stop> {
+        let mut run = Self { machine, desk, input: &[], pos: 0, from: 0, token: 0, tree_from: 0 };
+        match run.machine.mode {
+            Mode::End => Ok(()),
+            Mode::Number(number) if run.machine.depth == 0 && number.may_end() => run.end_scalar(0),
+            _ => Err(run.malformed("the document is not complete")),
+        }
+    }
+
+    /// Reads up to a place in the chunk.
+    pub(super) fn read_to(&mut self, end: usize) -> Result<(), Stop> {
+        while self.pos < end {
+            match self.machine.mode {
+                Mode::Text(role) => self.text(role)?,
+                Mode::Number(number) => self.number(number)?,
+                Mode::Word(word, read) => self.word(word, read)?,
+                Mode::Escape(role) => self.escape(role)?,
+                Mode::Hex(role, left) => self.hex(role, left)?,
+                Mode::Value
+                | Mode::FirstElement
+                | Mode::FirstKey
+                | Mode::Key
+                | Mode::Colon
+                | Mode::After
+                | Mode::End => self.between()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what has been read to where it goes, so that the chunk can be given back.
+    fn settle(&mut self) -> Result<(), Stop> {
+        let is_key =
+            matches!(self.machine.mode, Mode::Text(Role::Key) | Mode::Escape(Role::Key) | Mode::Hex(Role::Key, _));
+        if self.machine.holds_token {
+            let part = &self.input[self.token..self.pos];
+            let length = self.machine.held.len() + part.len();
+            if is_key && length > KEY_BYTES_MAX {
+                self.give_up_key()?;
+            } else if length > VALUE_BYTES_MAX {
+                return Err(Stop::Bound { bound: "a value to be treated", limit: VALUE_BYTES_MAX as u64 });
+            } else {
+                self.machine.held.push(part);
+            }
+        }
+        if self.machine.tree.is_some() {
+            self.hold_tree(self.pos)?;
+        }
+        let lead = if is_key { Ok(()) } else { self.check_lead(LEAD_BYTES_MAX) };
+        self.switch(self.machine.sink, self.pos);
+        lead
+    }
+
+    /// A byte between two tokens: the place where the grammar is.
+    #[inline]
+    fn between(&mut self) -> Result<(), Stop> {
+        let byte = self.input[self.pos];
+        if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+            self.pos += 1;
+            return Ok(());
+        }
+        match (self.machine.mode, byte) {
+            (Mode::FirstElement, b']') | (Mode::FirstKey, b'}') => self.close(),
+            (Mode::Value | Mode::FirstElement, _) => self.begin_value(byte),
+            (Mode::FirstKey | Mode::Key, b'"') => self.begin_key(),
+            (Mode::FirstKey | Mode::Key, _) => Err(self.malformed("expected a key")),
+            (Mode::Colon, b':') => {
+                self.pos += 1;
+                self.machine.mode = Mode::Value;
+                Ok(())
+            }
+            (Mode::Colon, _) => Err(self.malformed("expected a colon")),
+            (Mode::End, _) => Err(self.malformed("expected nothing after the document")),
+            (_, b',') => self.comma(),
+            (_, b'}' | b']') if self.machine.frame().is_some_and(|frame| frame.object == (byte == b'}')) => {
+                self.close()
+            }
+            _ => Err(self.malformed("expected a comma or the container's end")),
+        }
+    }
+
+    fn comma(&mut self) -> Result<(), Stop> {
+        let muted = self.machine.mute.is_some();
+        let Some(frame) = self.machine.frame_mut() else { return Err(self.malformed("expected nothing more")) };
+        frame.index = frame.index.saturating_add(1);
+        let Frame { state, object, holds, index, .. } = *frame;
+        if object {
+            self.machine.mode = Mode::Key;
+        } else {
+            self.machine.mode = Mode::Value;
+            self.machine.value = if muted { DEAD } else { self.desk.matcher.element(state, index) };
+        }
+        if holds {
+            self.switch(Sink::Lead, self.pos);
+        }
+        self.pos += 1;
+        Ok(())
+    }
+
+    fn begin_key(&mut self) -> Result<(), Stop> {
+        let level = self.desk.matcher.state(self.machine.place()).members;
+        self.check_lead(LEAD_BYTES_MAX - KEY_BYTES_MAX)?;
+        self.pos += 1;
+        self.machine.mode = Mode::Text(Role::Key);
+        self.machine.escaped = false;
+        self.machine.holds_token = self.machine.mute.is_none() && (level.names || level.holds);
+        self.token = self.pos;
+        Ok(())
+    }
+
+    fn begin_value(&mut self, byte: u8) -> Result<(), Stop> {
+        let Some(of) = Type::of(byte) else { return Err(self.malformed("expected a value")) };
+        if matches!(of, Type::Object | Type::Array) {
+            return self.open(of);
+        }
+        self.begin_scalar(of)?;
+        self.machine.escaped = false;
+        self.pos += 1;
+        self.machine.mode = match scalar::word(byte) {
+            Some(word) => Mode::Word(word, 1),
+            None if byte == b'"' => Mode::Text(Role::Value),
+            None => Mode::Number(Number::start(byte)),
+        };
+        Ok(())
+    }
+
+    fn text(&mut self, role: Role) -> Result<(), Stop> {
+        self.pos += plain_bytes(&self.input[self.pos..]);
+        match self.input.get(self.pos) {
+            None => {}
+            Some(b'"') => {
+                self.pos += 1;
+                match role {
+                    Role::Key => self.end_key(self.pos - 1)?,
+                    Role::Value => self.end_scalar(self.pos - 1)?,
+                }
+            }
+            Some(b'\\') => {
+                self.pos += 1;
+                self.machine.escaped = true;
+                self.machine.mode = Mode::Escape(role);
+            }
+            Some(_) => return Err(self.malformed("a control character in a string")),
+        }
+        Ok(())
+    }
+
+    fn escape(&mut self, role: Role) -> Result<(), Stop> {
+        self.machine.mode = match self.input[self.pos] {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Mode::Text(role),
+            b'u' => Mode::Hex(role, 4),
+            _ => return Err(self.malformed("an unknown escape")),
+        };
+        self.pos += 1;
+        Ok(())
+    }
+
+    fn hex(&mut self, role: Role, left: u8) -> Result<(), Stop> {
+        if !self.input[self.pos].is_ascii_hexdigit() {
+            return Err(self.malformed("an escape that is not hexadecimal"));
+        }
+        self.machine.mode = if left > 1 { Mode::Hex(role, left - 1) } else { Mode::Text(role) };
+        self.pos += 1;
+        Ok(())
+    }
+
+    fn number(&mut self, mut number: Number) -> Result<(), Stop> {
+        while let Some(byte) = self.input.get(self.pos) {
+            match number.step(*byte) {
+                Some(next) => number = next,
+                None if number.may_end() => return self.end_scalar(self.pos),
+                None => return Err(self.malformed("expected a number")),
+            }
+            self.pos += 1;
+        }
+        self.machine.mode = Mode::Number(number);
+        Ok(())
+    }
+
+    fn word(&mut self, word: &'static [u8], read: usize) -> Result<(), Stop> {
+        if word.get(read) != Some(&self.input[self.pos]) {
+            return Err(self.malformed("expected true, false or null"));
+        }
+        self.pos += 1;
+        self.machine.mode = Mode::Word(word, read + 1);
+        if read + 1 == word.len() { self.end_scalar(self.pos) } else { Ok(()) }
+    }
+
+    /// Sends the bytes that have been read to the present sink, and those from here on to another.
+    #[inline]
+    pub(super) fn switch(&mut self, sink: Sink, at: usize) {
+        let span = &self.input[self.from..at];
+        match self.machine.sink {
+            Sink::Out => self.desk.out.extend_from_slice(span),
+            Sink::Lead => self.machine.lead.extend_from_slice(span),
+            Sink::Void => {}
+        }
+        self.from = at;
+        self.machine.sink = sink;
+    }
+
+    /// Whether what waits in the lead, up to the present byte, is within a limit.
+    pub(super) fn check_lead(&self, limit: usize) -> Result<(), Stop> {
+        if self.machine.sink == Sink::Lead && self.machine.lead.len() + self.pos - self.from > limit {
+            return Err(Stop::Bound { bound: "space around a member", limit: limit as u64 });
+        }
+        Ok(())
+    }
+
+    pub(super) fn malformed(&self, what: &'static str) -> Stop {
+        Stop::Malformed { what, at: self.machine.at + self.pos as u64 }
+    }
+}
+
+/// How many bytes from the start need no look in a string: all but quotes, backslashes and control characters.
+#[inline]
+fn plain_bytes(text: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let (words, rest) = text.as_chunks::<8>();
+    for (place, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let (quote, slash) = (word ^ (ONES * 0x22), word ^ (ONES * 0x5C));
+        // The lowest marked byte is always a true one: a borrow reaches only bytes above one that is marked.
+        let zero = |x: u64| x.wrapping_sub(ONES) & !x;
+        let marked = (zero(quote) | zero(slash) | (word.wrapping_sub(ONES * 0x20) & !word)) & HIGH;
+        if marked != 0 {
+            return place * 8 + marked.trailing_zeros() as usize / 8;
+        }
+    }
+    let special = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
+    words.len() * 8 + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_bytes_end_at_the_first_special_one() {
+        for special in [0, 0x1F, b'"', b'\\', b'\n'] {
+            for at in 0..40 {
+                for filler in [b'a', b'!', b' ', 0x7F, 0x80, 0xFF, b'#', b'[', b']'] {
+                    let mut text = [filler; 48];
+                    text[at] = special;
+                    assert_eq!(plain_bytes(&text), at, "{special:#x} at {at} among {filler:#x}");
+                    assert_eq!(plain_bytes(&text[..at]), at);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Paths, compiled: one table that says for each step down what lies there.
+//!
+//! All paths become one deterministic automaton over the steps of a document, so that a step costs one look-up
+//! however many rules there are. A matcher is built once per config and shared; it holds no value and no key.
+
+use crate::{
+    model::FieldPath,
+    pii::{Place, Rule, Rules, ValueType},
+};
+
+use super::names::{NAME_BYTES_MAX, Names};
+
+/// The number of a state; a state is a place in a document as far as the paths can tell places apart.
+pub(super) type StateId = u16;
+
+/// The place below which no path reaches.
+pub(super) const DEAD: StateId = 0;
+
+/// Columns of the table before those of the names.
+pub(super) const OTHER_MEMBER: usize = 0;
+pub(super) const ELEMENT: usize = 1;
+pub(super) const FIRST_NAME: usize = 2;
+
+/// Values to treat: where they stand, and by which rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Where the value stands.
+    pub path: FieldPath,
+    /// What [`crate::pii::Treat`] and [`crate::pii::Watch`] are told: the rule's place in its list.
+    pub rule: usize,
+    /// Only values of this type; `None` for all.
+    pub only_type: Option<ValueType>,
+}
+
+/// Everything that one matcher looks for.
+#[derive(Debug, Clone, Default)]
+pub struct Spec<'a> {
+    /// Values to treat; where several select a value, the first wins.
+    pub treat: Vec<Target>,
+    /// With `Some`, what may pass; every other value is dropped, the containers on the way kept.
+    pub only: Option<&'a [FieldPath]>,
+    /// Every value that this selects is a record.
+    pub records: Option<&'a FieldPath>,
+    /// The values that identify the subjects of records.
+    pub subject: Option<&'a FieldPath>,
+}
+
+impl<'a> Spec<'a> {
+    /// What a route's rules ask of a body; targets have the places of their rules in [`Rules::treat`]. Without
+    /// [`Rules::reveal`], whose fields are targets of another treatment.
+    pub fn of(rules: &'a Rules) -> Self {
+        let field = |(rule, asked): (usize, &Rule)| match &asked.place {
+            Place::Field(path) => Some(Target { path: path.clone(), rule, only_type: asked.only_type }),
+            Place::Query(_) | Place::Header(_) | Place::Cookie(_) | Place::Segment(_) => None,
+        };
+        Self {
+            treat: rules.treat.iter().enumerate().filter_map(field).collect(),
+            only: rules.only.as_deref(),
+            records: rules.records.as_ref(),
+            subject: rules.subject.as_ref(),
+        }
+    }
+}
+
+/// Why paths cannot be compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MatcherError {
+    /// A name is longer than the engine compares.
+    #[error("the name in {path} is longer than {NAME_BYTES_MAX} bytes")]
+    NameTooLong {
+        /// The path that holds it.
+        path: Box<str>,
+    },
+    /// The paths need too large a table.
+    #[error("the paths are too many, or too many of them have several '..' steps")]
+    TooEntangled,
+}
+
+/// Compiled paths, to be shared.
+pub struct Matcher {
+    pub(super) names: Names,
+    pub(super) states: Vec<State>,
+    pub(super) table: Vec<StateId>,
+    pub(super) width: usize,
+    pub(super) start: StateId,
+}
+
+impl std::fmt::Debug for Matcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Matcher({} states, {} names)", self.states.len(), self.names.len())
+    }
+}
+
+/// What lies at a place.
+#[derive(Debug, Clone, Default)]
+pub(super) struct State {
+    /// The rule for a value of each kind: string, number, boolean, null, object, array.
+    pub(super) select: [Option<Choice>; 6],
+    /// The values at this place are records.
+    pub(super) record: bool,
+    /// The values at this place identify a subject.
+    pub(super) subject: bool,
+    /// Whether the value may pass whole. Always, without an allow-list.
+    pub(super) allowed: bool,
+    /// Whether an allow-list reaches members, or elements, below.
+    pub(super) leads_to: [bool; 2],
+    /// What the level below an object here asks for.
+    pub(super) members: Level,
+    /// What the level below an array here asks for.
+    pub(super) elements: Level,
+    /// States of elements at a listed index.
+    pub(super) indices: Vec<(u32, StateId)>,
+}
+
+/// What the members or elements of one container ask of an engine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Level {
+    /// Some may be dropped, or are records: commas, and keys, wait until their value's fate is known.
+    pub(super) holds: bool,
+    /// Names, or places in the array, make a difference.
+    pub(super) names: bool,
+    /// Any of them may be selected, whatever its name.
+    pub(super) selects: bool,
+}
+
+/// A rule's hold on a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) rule: usize,
+    pub(super) drops: bool,
+}
+
+/// The types that rules tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Type {
+    String,
+    Number,
+    Boolean,
+    Null,
+    Object,
+    Array,
+}
+
+impl Type {
+    pub(super) const ALL: [Self; 6] =
+        [Self::String, Self::Number, Self::Boolean, Self::Null, Self::Object, Self::Array];
+
+    /// The type of the value that begins with this byte, if one can.
+    #[inline]
+    pub(super) const fn of(first: u8) -> Option<Self> {
+        Some(match first {
+            b'"' => Self::String,
+            b'-' | b'0'..=b'9' => Self::Number,
+            b't' | b'f' => Self::Boolean,
+            b'n' => Self::Null,
+            b'{' => Self::Object,
+            b'[' => Self::Array,
+            _ => return None,
+        })
+    }
+
+    pub(super) const fn is(self, wanted: ValueType) -> bool {
+        matches!(
+            (self, wanted),
+            (Self::String, ValueType::String)
+                | (Self::Number, ValueType::Number)
+                | (Self::Boolean, ValueType::Boolean)
+                | (Self::Object, ValueType::Object)
+                | (Self::Array, ValueType::Array)
+        )
+    }
+}
+
+impl Matcher {
+    #[inline]
+    pub(super) fn state(&self, id: StateId) -> &State {
+        &self.states[usize::from(id)]
+    }
+
+    /// The state of a member, by its decoded name; `None` for a name that cannot be a listed one.
+    pub(super) fn member(&self, of: StateId, name: Option<&[u8]>) -> StateId {
+        let id = name.and_then(|name| self.names.find(name));
+        self.at(of, id.map_or(OTHER_MEMBER, |id| FIRST_NAME + usize::from(id)))
+    }
+
+    /// The state of an element, by its place in the array.
+    pub(super) fn element(&self, of: StateId, index: u32) -> StateId {
+        let listed = &self.state(of).indices;
+        let found = listed.iter().find(|(at, _)| *at == index);
+        found.map_or_else(|| self.at(of, ELEMENT), |(_, state)| *state)
+    }
+
+    #[inline]
+    fn at(&self, of: StateId, column: usize) -> StateId {
+        self.table[usize::from(of) * self.width + column]
+    }
+}
+
+impl State {
+    /// The rule for a value of this type.
+    #[inline]
+    pub(super) fn choice(&self, of: Type) -> Option<Choice> {
+        self.select[of as usize]
+    }
+
+    /// Whether the allow-list keeps a value of this type: as it is, or as the way to what it keeps.
+    #[inline]
+    pub(super) fn keeps(&self, of: Type) -> bool {
+        self.allowed || (of == Type::Object && self.leads_to[0]) || (of == Type::Array && self.leads_to[1])
+    }
+
+    /// Whether a value here passes for sure, with nothing to be asked first.
+    pub(super) fn surely_passes(&self) -> bool {
+        self.allowed && !self.record && self.select.iter().all(Option::is_none)
+    }
+
+    /// Whether no value here is kept.
+    pub(super) fn surely_drops(&self) -> bool {
+        Type::ALL.into_iter().all(|of| !self.keeps(of))
+    }
+}

@@ -1,0 +1,337 @@
+//! Cases by hand: each place where something was, or could be, got wrong.
+
+use crate::{
+    bounds::{DOCUMENT_DEPTH_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX},
+    model::FieldPath,
+    pii::{
+        Class, Place, Rule, Rules, Stop, Treatment, ValueType,
+        json::{Matcher, MatcherError},
+    },
+};
+
+use super::{
+    super::{Spec, Target},
+    Show, every_split, path, rewriter, run, targets, treated,
+};
+
+/// A rule that drops and one that does not, as [`Show`] has them, for a single path.
+fn dropped(text: &str, body: &str) -> String {
+    let spec = Spec { treat: vec![Target { path: path(text), rule: 2, only_type: None }], ..Spec::default() };
+    let outcome = every_split(&spec, body.as_bytes(), None);
+    assert_eq!(outcome.stop, None, "{body}");
+    outcome.out
+}
+
+fn allowed(paths: &[&str], body: &str) -> String {
+    let only: Vec<FieldPath> = paths.iter().map(|text| path(text)).collect();
+    let outcome = every_split(&Spec { only: Some(&only), ..Spec::default() }, body.as_bytes(), None);
+    assert_eq!(outcome.stop, None, "{body}");
+    outcome.out
+}
+
+#[test]
+fn values_are_treated_where_they_stand() {
+    for (paths, body, expected) in [
+        (&["$.a"][..], r#" { "a" : "x" , "b" : "y" } "#, r#" { "a" : "<0:String:x>" , "b" : "y" } "#),
+        (&["$.a"], r#"{"a":1,"a":2,"A":[3]}"#, r#"{"a":"<0:Number:1>","a":"<0:Number:2>","A":"<0:Container:>"}"#),
+        (&["$..a"], r#"[{"b":{"a":true}},{"a":null}]"#, r#"[{"b":{"a":"<0:Boolean:true>"}},{"a":null}]"#),
+        (&["$[1]", "$[*]"], "[1,2,3]", "[\"\\\"\\\\\\n\\u0001é1\",\"<0:Number:2>\",\"\\\"\\\\\\n\\u0001é3\"]"),
+        (&["$"], "12.50 ", r#""<0:Number:12.50>" "#),
+        (&["$"], "12.50", r#""<0:Number:12.50>""#),
+        (
+            &["$.a.*"],
+            r#"{"a":{"x":"\u00e9\n"},"b":{"x":"1"}}"#,
+            "{\"a\":{\"x\":\"<0:String:é\\n>\"},\"b\":{\"x\":\"1\"}}",
+        ),
+        (&["$['a b']"], r#"{"a\u0020B":"x"}"#, r#"{"a\u0020B":"<0:String:x>"}"#),
+        (&["$.tokens"], r#"{"to\u212aen\u017f":"x"}"#, r#"{"to\u212aen\u017f":"<0:String:x>"}"#),
+        (&["$.a"], r#"{"b":"\ud800","\udfff":1}"#, r#"{"b":"\ud800","\udfff":1}"#),
+        (&["$.a"], r#"{"a":{"a":[1,{"x":"]"}]},"c":0}"#, r#"{"a":"<0:Container:>","c":0}"#),
+    ] {
+        assert_eq!(treated(paths, body), expected);
+    }
+}
+
+#[test]
+fn a_number_may_stay_a_number() {
+    let spec = Spec { treat: vec![Target { path: path("$.a"), rule: 3, only_type: None }], ..Spec::default() };
+    assert_eq!(every_split(&spec, br#"{"a":"four","b":1}"#, None).out, r#"{"a":-4.5e3,"b":1}"#);
+}
+
+#[test]
+fn a_type_narrows_a_rule_and_the_first_rule_wins() {
+    let treat = vec![
+        Target { path: path("$..a"), rule: 0, only_type: Some(ValueType::Number) },
+        Target { path: path("$..a"), rule: 4, only_type: Some(ValueType::Object) },
+        Target { path: path("$..a"), rule: 2, only_type: Some(ValueType::Boolean) },
+    ];
+    let spec = Spec { treat, ..Spec::default() };
+    let outcome = every_split(&spec, br#"[{"a":1},{"a":{}},{"a":[]},{"a":"1"},{"a":null},{"a":true}]"#, None);
+    assert_eq!(outcome.out, r#"[{"a":"<0:Number:1>"},{"a":"[redacted]"},{"a":[]},{"a":"1"},{"a":null},{}]"#);
+    assert_eq!(outcome.log.treated, [0, 4, 2]);
+}
+
+#[test]
+fn a_dropped_member_takes_its_comma() {
+    for (body, expected) in [
+        (r#"{"a":1}"#, "{}"),
+        (r#"{"a":1,"b":2}"#, r#"{"b":2}"#),
+        (r#"{"b":2,"a":1}"#, r#"{"b":2}"#),
+        (r#"{"b":2,"a":1,"c":3}"#, r#"{"b":2,"c":3}"#),
+        (r#"{"a":1,"a":2,"c":3,"a":{"a":[]},"a":null}"#, r#"{"c":3}"#),
+        (r#"{ "a" : 1 , "b" : 2 }"#, r#"{  "b" : 2 }"#),
+        (r#"{"\u0061":"\ud800"}"#, "{}"),
+        ("{ }", "{ }"),
+    ] {
+        assert_eq!(dropped("$.a", body), expected, "{body}");
+    }
+    for (body, expected) in [("[1]", "[]"), ("[1,[2],{}]", "[]"), ("[ ]", "[ ]"), ("7", "7")] {
+        assert_eq!(dropped("$[*]", body), expected, "{body}");
+    }
+    for (body, expected) in [("[1]", "[1]"), ("[1,2]", "[1]"), ("[1 , 2 , 3]", "[1  , 3]")] {
+        assert_eq!(dropped("$[1]", body), expected, "{body}");
+    }
+    assert_eq!(dropped("$[0]", "[1,2]"), "[2]");
+    assert_eq!(dropped("$", " {\"a\":1} "), " null ");
+}
+
+#[test]
+fn an_allow_list_keeps_the_way_to_what_it_keeps() {
+    for (paths, body, expected) in [
+        (&["$.a"][..], r#"{"x":1,"a":{"b":[1]},"y":[{"a":1}]}"#, r#"{"a":{"b":[1]}}"#),
+        (
+            &["$.c[*].id"],
+            r#"{"c":[{"id":1,"e":2},{"e":3},4,{"id":{"q":5}}],"d":{"id":6}}"#,
+            r#"{"c":[{"id":1},{},{"id":{"q":5}}]}"#,
+        ),
+        (&["$.c[*].id"], r#"{"c":{"id":1}}"#, "{}"),
+        (&["$..id"], r#"{"a":{"b":1,"id":2},"c":[3,[{"ID":4}]]}"#, r#"{"a":{"id":2},"c":[[{"ID":4}]]}"#),
+        (&["$[1]"], "[1,2,3]", "[2]"),
+        (&["$.a"], "[1]", "[]"),
+        (&["$.a"], "\"secret\"", "null"),
+        (&[], r#"{"a":1}"#, "{}"),
+        (&["$"], r#"{"a":1}"#, r#"{"a":1}"#),
+    ] {
+        assert_eq!(allowed(paths, body), expected, "{body}");
+    }
+}
+
+#[test]
+fn a_budget_ends_before_the_record_and_its_comma() {
+    let records = path("$.c[*]");
+    let spec = Spec { records: Some(&records), ..Spec::default() };
+    let body = br#"{"n":[0], "c": [ {"a":1} , [2] ,3 , null ] ,"d":[5]}"#;
+    assert_eq!(every_split(&spec, body, Some(4)).stop, None);
+    for (budget, expected) in [
+        (0, r#"{"n":[0], "c": ["#),
+        (1, r#"{"n":[0], "c": [ {"a":1} "#),
+        (2, r#"{"n":[0], "c": [ {"a":1} , [2] "#),
+        (3, r#"{"n":[0], "c": [ {"a":1} , [2] ,3 "#),
+    ] {
+        let outcome = every_split(&spec, body, Some(budget));
+        assert_eq!((outcome.out.as_str(), outcome.stop, outcome.log.records), (expected, Some(Stop::Cut), budget));
+    }
+}
+
+#[test]
+fn a_dropped_record_is_no_record() {
+    let records = path("$[*]");
+    let treat = vec![Target { path: path("$[*]"), rule: 2, only_type: Some(ValueType::Number) }];
+    let outcome = every_split(&Spec { treat, records: Some(&records), ..Spec::default() }, b"[1,\"a\",2,\"b\"]", None);
+    assert_eq!((outcome.out.as_str(), outcome.log.records), (r#"["a","b"]"#, 2));
+}
+
+#[test]
+fn subjects_are_told_raw_whatever_becomes_of_them() {
+    let subject = path("$[*].id");
+    let spec = Spec { treat: targets(&["$..x", "$..y", "$[1].id"]), subject: Some(&subject), ..Spec::default() };
+    let outcome = every_split(&spec, br#"[{"id":"\u0061b"},{"id":7},{"id": {"p":[1, 2]} },{"id":null}]"#, None);
+    assert_eq!(outcome.out, r#"[{"id":"\u0061b"},{},{"id": {"p":[1, 2]} },{"id":null}]"#);
+    assert_eq!(outcome.log.subjects, ["ab", "7", r#"{"p":[1, 2]}"#]);
+}
+
+#[test]
+fn what_is_not_json_is_refused() {
+    for body in [
+        "",
+        " ",
+        "{",
+        "[",
+        "[1",
+        "[1,",
+        "[1,]",
+        "{\"a\":1,}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{a:1}",
+        "{'a':1}",
+        "[1 2]",
+        "[1}",
+        "{\"a\":1]",
+        "1 2",
+        "[]]",
+        "{}{}",
+        "[NaN]",
+        "[Infinity]",
+        "[01]",
+        "[1.]",
+        "[.5]",
+        "[+1]",
+        "[1e]",
+        "tru",
+        "[true false]",
+        "nul",
+        "\"a",
+        "[\"\t\"]",
+        "[\"\\x\"]",
+        "[\"\\u12g4\"]",
+        "[1]//c",
+        "[/**/1]",
+        "\u{feff}[]",
+        "[1,,2]",
+        "[,1]",
+        ":",
+        ",",
+        "]",
+        "[\u{a0}1]",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\"::1}",
+        "{1:2}",
+        "[\"a\":1]",
+        "-",
+        "[-]",
+        "[1]\0",
+        "{\"a\":\"b\",\"c\"",
+        "[trueness]",
+    ] {
+        let spec = Spec { treat: targets(&["$..a"]), ..Spec::default() };
+        let outcome = every_split(&spec, body.as_bytes(), None);
+        assert!(matches!(outcome.stop, Some(Stop::Malformed { .. })), "{body:?}: {outcome:?}");
+        assert!(serde_json::from_str::<serde_json::Value>(body).is_err(), "{body:?}");
+    }
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_refused() {
+    for body in
+        [&b"[\"\xff\"]"[..], b"[\"\xc3\"]", b"[\"\xed\xa0\x80\"]", b"\xff\xfe[\0]\0", b"[\"\xe2\x82", b"[\"\xc0\xaf\"]"]
+    {
+        let outcome = every_split(&Spec { treat: targets(&["$[*]"]), ..Spec::default() }, body, None);
+        assert!(matches!(outcome.stop, Some(Stop::Malformed { .. })), "{body:?}: {outcome:?}");
+    }
+}
+
+#[test]
+fn half_a_pair_in_a_selected_value_is_refused_and_nothing_of_it_leaves() {
+    let outcome =
+        every_split(&Spec { treat: targets(&["$.a"]), ..Spec::default() }, br#"{"b":1,"a":"secret\ud800"}"#, None);
+    assert!(matches!(outcome.stop, Some(Stop::Malformed { .. })));
+    assert_eq!(outcome.out, r#"{"b":1,"a":"#);
+}
+
+#[test]
+fn nothing_of_an_open_value_leaves() {
+    let spec = Spec { treat: targets(&["$..a"]), ..Spec::default() };
+    for body in [r#"{"a":"secre"#, r#"{"a":123456"#, r#"{"a":{"b":"secret","c":["#, r#"{"\u0061":"s\"ecret\"#] {
+        let outcome = every_split(&spec, body.as_bytes(), None);
+        assert_eq!(outcome.out, body.split_inclusive(':').next().expect("a key"), "{body}");
+    }
+}
+
+#[test]
+fn bounds_are_kept_to_the_byte() {
+    let spec = Spec { treat: targets(&["$.a"]), ..Spec::default() };
+    let check = |body: String| run(rewriter(&spec), body.as_bytes().chunks(1000), None);
+    let whole = |body: String| run(rewriter(&spec), [body.as_bytes()], None);
+    for (length, fits) in [(VALUE_BYTES_MAX, true), (VALUE_BYTES_MAX + 1, false)] {
+        let body = format!("{{\"b\":1,\"a\":\"{}\"}}", "x".repeat(length));
+        let outcome = check(body.clone());
+        assert_eq!(outcome.stop.is_none(), fits);
+        assert!(fits || (outcome.out == "{\"b\":1,\"a\":" && matches!(outcome.stop, Some(Stop::Bound { .. }))));
+        assert_eq!(outcome, whole(body));
+    }
+    for (depth, fits) in [(DOCUMENT_DEPTH_MAX, true), (DOCUMENT_DEPTH_MAX + 1, false)] {
+        let body = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(check(body.clone()).stop.is_none(), fits);
+        assert_eq!(check(body.clone()), whole(body));
+    }
+    for length in [KEY_BYTES_MAX - 1, KEY_BYTES_MAX, KEY_BYTES_MAX + 1, 10 * KEY_BYTES_MAX] {
+        let body = format!("{{\"{}\":\"x\",\"a\":1}}", "k".repeat(length));
+        let outcome = check(body.clone());
+        assert_eq!(outcome.out, body.replace(":1}", ":\"<0:Number:1>\"}"));
+        assert_eq!(outcome, whole(body));
+    }
+}
+
+#[test]
+fn a_long_key_is_kept_or_dropped_as_any_unlisted_one() {
+    let key = "k".repeat(3 * KEY_BYTES_MAX);
+    let body = format!("{{\"b\":1,\"{key}\":[2,{{}}],\"a\":3}}");
+    let only = [path("$.a")];
+    for (spec, expected) in [
+        (
+            Spec { treat: vec![Target { path: path("$.a"), rule: 2, only_type: None }], ..Spec::default() },
+            body.replace(",\"a\":3", ""),
+        ),
+        (Spec { only: Some(&only), ..Spec::default() }, "{\"a\":3}".to_owned()),
+    ] {
+        for chunk in [1, 700, usize::MAX] {
+            let outcome = run(rewriter(&spec), body.as_bytes().chunks(chunk), None);
+            assert_eq!((outcome.out.as_str(), outcome.stop), (expected.as_str(), None));
+        }
+    }
+}
+
+#[test]
+fn space_that_must_wait_is_bounded() {
+    let spec = Spec { treat: vec![Target { path: path("$.a"), rule: 2, only_type: None }], ..Spec::default() };
+    for body in [
+        format!("{{{}\"b\":1}}", " ".repeat(5000)),
+        format!("{{\"b\":{}1}}", " ".repeat(5000)),
+        format!("{{{}x", " ".repeat(5000)),
+    ] {
+        for chunk in [1, 700, usize::MAX] {
+            let outcome = run(rewriter(&spec), body.as_bytes().chunks(chunk), None);
+            assert_eq!(outcome.out, "{");
+            assert!(matches!(outcome.stop, Some(Stop::Bound { .. })), "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn a_rewriter_can_begin_again() {
+    let mut json = rewriter(&Spec { treat: targets(&["$.a"]), ..Spec::default() });
+    let (mut log, mut out) = (super::Log::default(), Vec::new());
+    for _ in 0..2 {
+        crate::pii::Rewriter::feed(&mut json, br#"{"a":"x"#, &mut log, &mut out).expect("good so far");
+        json.reset();
+    }
+    crate::pii::Rewriter::feed(&mut json, br#"{"a":"y"}"#, &mut log, &mut out).expect("good");
+    assert_eq!(String::from_utf8(out).expect("utf-8"), r#"{"a":{"a":{"a":"<0:String:y>"}"#);
+}
+
+#[test]
+fn paths_that_cannot_be_compiled_are_named() {
+    let long = path(&format!("$.{}", "n".repeat(342)));
+    let compile = |treat| Matcher::compile(&Spec { treat, ..Spec::default() }, &Show).map(drop);
+    assert!(matches!(
+        compile(vec![Target { path: long, rule: 0, only_type: None }]),
+        Err(MatcherError::NameTooLong { .. })
+    ));
+    let entangled: Vec<String> = (0..24).map(|n| format!("$..a{n}..b{n}")).collect();
+    let entangled = entangled.iter().map(|text| Target { path: path(text), rule: 0, only_type: None }).collect();
+    assert_eq!(compile(entangled), Err(MatcherError::TooEntangled));
+    let many: Vec<String> = (0..300).map(|n| format!("$.customers[*].field{n}")).collect();
+    let many = many.iter().map(|text| Target { path: path(text), rule: 0, only_type: None }).collect();
+    assert_eq!(compile(many), Ok(()));
+}
+
+#[test]
+fn a_routes_rules_become_targets_by_their_places() {
+    let rule = |place| Rule { place, treatment: Treatment::Hash, class: Class::of_name("x"), only_type: None };
+    let treat = vec![rule(Place::Query("q".into())), rule(Place::Field(path("$.a")))];
+    let rules = Rules { treat, records: Some(path("$[*]")), ..Rules::default() };
+    let spec = Spec::of(&rules);
+    assert_eq!(spec.treat, [Target { path: path("$.a"), rule: 1, only_type: None }]);
+    assert_eq!(spec.records, Some(&path("$[*]")));
+}

@@ -1,0 +1,303 @@
+//! The plain way: a tree, walked, with every path followed step by step.
+//!
+//! Shares nothing with the engine but the path type and the rules' meaning: it writes a tree as a document with
+//! random space and escapes and, at the same time, what must become of that document, byte for byte.
+
+use proptest::{prelude::*, sample::Index};
+
+use crate::{
+    model::{FieldPath, Step},
+    pii::{Kind, Shape, Treat, Value, ValueType, json::Target},
+};
+
+use super::{Log, Show};
+
+/// A document; members may repeat.
+#[derive(Debug, Clone)]
+pub(super) enum Tree {
+    Text(String),
+    Number(String),
+    Word(&'static str),
+    Array(Vec<Tree>),
+    Object(Vec<(String, Tree)>),
+}
+
+const NAMES: [&str; 8] = ["a", "b", "email", "größe", "token", "id", "", "a b"];
+
+pub(super) fn tree() -> impl Strategy<Value = Tree> {
+    let number = "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,3})?";
+    let leaf = prop_oneof![
+        3 => any::<String>().prop_map(Tree::Text),
+        1 => "[a-z\"\\\\/é😀]{0,90}".prop_map(Tree::Text),
+        2 => number.prop_map(Tree::Number),
+        1 => prop::sample::select(vec!["true", "false", "null"]).prop_map(Tree::Word),
+    ];
+    leaf.prop_recursive(6, 60, 8, |inner| {
+        prop_oneof![
+            1 => prop::collection::vec(inner.clone(), 0..8).prop_map(Tree::Array),
+            2 => prop::collection::vec((name(), inner), 0..8).prop_map(Tree::Object),
+        ]
+    })
+}
+
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        5 => prop::sample::select(&NAMES[..]).prop_map(str::to_owned),
+        1 => prop::sample::select(&NAMES[..]).prop_map(str::to_uppercase),
+        1 => Just("to\u{212A}en".to_owned()),
+        1 => any::<String>(),
+    ]
+}
+
+pub(super) fn field_path() -> impl Strategy<Value = FieldPath> {
+    let listed = || prop::sample::select(&NAMES[..]).prop_map(|name| serde_json::Value::from(name).to_string());
+    let step = prop_oneof![
+        4 => listed().prop_map(|name| format!("[{name}]")),
+        2 => listed().prop_map(|name| format!("..[{name}]")),
+        3 => Just("[*]".to_owned()),
+        1 => Just(".*".to_owned()),
+        1 => (0..4_u32).prop_map(|index| format!("[{index}]")),
+    ];
+    prop::collection::vec(step, 0..4).prop_map(|steps| super::path(&format!("${}", steps.concat())))
+}
+
+pub(super) fn target() -> impl Strategy<Value = Target> {
+    let types =
+        [ValueType::String, ValueType::Number, ValueType::Boolean, ValueType::Object, ValueType::Array].map(Some);
+    let only_type = prop_oneof![3 => Just(None), 2 => prop::sample::select(types.to_vec())];
+    (field_path(), 0..10_usize, only_type).prop_map(|(path, rule, only_type)| Target { path, rule, only_type })
+}
+
+/// One random set of rules.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    pub(super) treat: Vec<Target>,
+    pub(super) only: Option<Vec<FieldPath>>,
+    pub(super) records: Option<FieldPath>,
+    pub(super) subject: Option<FieldPath>,
+}
+
+pub(super) fn rules() -> impl Strategy<Value = Rules> {
+    let only = prop::option::weighted(0.25, prop::collection::vec(field_path(), 0..4));
+    let parts =
+        (prop::collection::vec(target(), 0..4), only, prop::option::of(field_path()), prop::option::of(field_path()));
+    parts.prop_map(|(treat, only, records, subject)| Rules { treat, only, records, subject })
+}
+
+/// One step of the way from the root to a value.
+#[derive(Clone)]
+enum Edge {
+    Member(String),
+    Element(u32),
+}
+
+/// Writes a document, and what must become of it.
+pub(super) struct Writer<'a> {
+    rules: &'a Rules,
+    chance: &'a [Index],
+    drawn: usize,
+    pub(super) input: String,
+    pub(super) expected: String,
+    pub(super) log: Log,
+    way: Vec<Edge>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn write(tree: &Tree, rules: &'a Rules, chance: &'a [Index]) -> Self {
+        let mut writer = Self {
+            rules,
+            chance,
+            drawn: 0,
+            input: String::new(),
+            expected: String::new(),
+            log: Log::default(),
+            way: vec![],
+        };
+        let space = writer.space();
+        writer.input.push_str(&space);
+        let (raw, made) = writer.value(tree, true);
+        writer.input.push_str(&raw);
+        writer.expected = format!("{space}{}", made.unwrap_or_else(|| "null".to_owned()));
+        writer
+    }
+
+    /// A value's text, and what takes its place: nothing if it is left out. `counted` when it is not inside a value
+    /// that is left out or replaced.
+    fn value(&mut self, tree: &Tree, counted: bool) -> (String, Option<String>) {
+        let raw_scalar = match tree {
+            Tree::Text(text) => Some(self.quote(text)),
+            Tree::Number(text) => Some(text.clone()),
+            Tree::Word(text) => Some((*text).to_owned()),
+            Tree::Array(_) | Tree::Object(_) => None,
+        };
+        let choice = if counted { self.choice(tree) } else { None };
+        let subject = counted && self.rules.subject.as_ref().is_some_and(|path| self.stands_at(path));
+        let drops = choice.is_some_and(|rule| Show.drops(rule));
+        let stays = !drops && (self.is_kept(tree) || (self.way.is_empty() && raw_scalar.is_none()));
+        if counted && stays && self.rules.records.as_ref().is_some_and(|path| self.stands_at(path)) {
+            self.log.records += 1;
+        }
+        let replaced = !stays || (choice.is_some() && !matches!(tree, Tree::Word("null")));
+        let treated_before = self.log.treated.len();
+        let (raw, passed) = match raw_scalar {
+            Some(raw) => (raw.clone(), raw),
+            None => self.container(tree, counted && !replaced),
+        };
+        debug_assert!(!replaced || self.log.treated.len() == treated_before);
+        if subject {
+            self.tell_subject(tree, &raw);
+        }
+        let made = match choice {
+            Some(rule) if replaced && stays => Some(show(rule, tree)),
+            _ => stays.then_some(passed),
+        };
+        self.log.treated.extend(choice.filter(|_| replaced && (drops || stays)));
+        (raw, made)
+    }
+
+    fn container(&mut self, tree: &Tree, counted: bool) -> (String, String) {
+        let (open, close, parts): (_, _, Vec<(Edge, &Tree)>) = match tree {
+            Tree::Object(members) => {
+                ('{', '}', members.iter().map(|(name, value)| (Edge::Member(name.clone()), value)).collect())
+            }
+            Tree::Array(values) => {
+                ('[', ']', (0..).zip(values).map(|(index, value)| (Edge::Element(index), value)).collect())
+            }
+            _ => unreachable!("scalars are no containers"),
+        };
+        let (mut raw, mut made, mut kept) = (open.to_string(), open.to_string(), 0);
+        if parts.is_empty() {
+            let space = self.space();
+            return (format!("{raw}{space}{close}"), format!("{made}{space}{close}"));
+        }
+        for (place, (edge, value)) in parts.into_iter().enumerate() {
+            let mut lead = self.space();
+            if let Edge::Member(name) = &edge {
+                lead = format!("{lead}{}{}:{}", self.quote(name), self.space(), self.space());
+            }
+            self.way.push(edge);
+            let (value_raw, value_made) = self.value(value, counted);
+            self.way.pop();
+            let space = self.space();
+            raw.push_str(&format!("{}{lead}{value_raw}{space}", if place > 0 { "," } else { "" }));
+            if let Some(text) = value_made {
+                made.push_str(&format!("{}{lead}{text}", if kept > 0 { "," } else { "" }));
+                kept += 1;
+            }
+            made.push_str(&space);
+        }
+        (format!("{raw}{close}"), format!("{made}{close}"))
+    }
+
+    fn tell_subject(&mut self, tree: &Tree, raw: &str) {
+        self.log.subjects.push(match tree {
+            Tree::Word("null") => return,
+            Tree::Text(text) => text.clone(),
+            _ => raw.to_owned(),
+        });
+    }
+
+    fn choice(&self, tree: &Tree) -> Option<usize> {
+        let fits = |wanted: ValueType| {
+            matches!(
+                (wanted, tree),
+                (ValueType::String, Tree::Text(_))
+                    | (ValueType::Number, Tree::Number(_))
+                    | (ValueType::Boolean, Tree::Word("true" | "false"))
+                    | (ValueType::Object, Tree::Object(_))
+                    | (ValueType::Array, Tree::Array(_))
+            )
+        };
+        let mut targets = self.rules.treat.iter();
+        targets
+            .find(|target| self.stands_at(&target.path) && target.only_type.is_none_or(fits))
+            .map(|target| target.rule)
+    }
+
+    fn is_kept(&self, tree: &Tree) -> bool {
+        let Some(only) = &self.rules.only else { return true };
+        let within = |path: &FieldPath| (0..=self.way.len()).any(|up| follows(path.steps(), &self.way[..up]));
+        let beyond = |path: &FieldPath| match tree {
+            Tree::Object(_) => leads(path.steps(), &self.way, true),
+            Tree::Array(_) => leads(path.steps(), &self.way, false),
+            _ => false,
+        };
+        only.iter().any(|path| within(path) || beyond(path))
+    }
+
+    fn stands_at(&self, path: &FieldPath) -> bool {
+        follows(path.steps(), &self.way)
+    }
+
+    fn quote(&mut self, text: &str) -> String {
+        let escape = |c: char, how: usize| match how {
+            0 => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+            _ => serde_json::Value::from(c.to_string()).as_str().map_or_else(String::new, |_| {
+                let quoted = serde_json::Value::from(c.to_string()).to_string();
+                quoted[1..quoted.len() - 1].to_owned()
+            }),
+        };
+        let inner: String = text.chars().map(|c| escape(c, self.draw(9))).collect();
+        format!("\"{inner}\"")
+    }
+
+    fn space(&mut self) -> String {
+        ["", "", "", "", " ", "\n", "\t \r"][self.draw(7)].to_owned()
+    }
+
+    fn draw(&mut self, below: usize) -> usize {
+        self.drawn += 1;
+        self.chance.get(self.drawn % self.chance.len().max(1)).map_or(1, |index| index.index(below))
+    }
+}
+
+fn show(rule: usize, tree: &Tree) -> String {
+    let (kind, text) = match tree {
+        Tree::Text(text) => (Kind::String, text.as_str()),
+        Tree::Number(text) => (Kind::Number, text.as_str()),
+        Tree::Word(text) => (Kind::Boolean, *text),
+        Tree::Array(_) | Tree::Object(_) => (Kind::Container, ""),
+    };
+    let mut made = Vec::new();
+    let shape = Show.treat(rule, Value { kind, text: text.as_bytes() }, &mut made).expect("Show treats all");
+    let made = String::from_utf8(made).expect("utf-8");
+    if shape == Shape::Literal { made } else { serde_json::Value::from(made).to_string() }
+}
+
+/// Whether a path selects the end of a way.
+fn follows(steps: &[Step], way: &[Edge]) -> bool {
+    let (Some((step, steps)), Some((edge, rest))) = (steps.split_first(), way.split_first()) else {
+        return steps.is_empty() && way.is_empty();
+    };
+    match (step, edge) {
+        (Step::Name(name), Edge::Member(at)) => same(name, at) && follows(steps, rest),
+        (Step::Descendant(name), Edge::Member(at)) if same(name, at) && follows(steps, rest) => true,
+        (Step::Descendant(_), _) => follows_again(step, steps, rest),
+        (Step::Elements, Edge::Element(_)) | (Step::Members, Edge::Member(_)) => follows(steps, rest),
+        (Step::Index(index), Edge::Element(at)) => index == at && follows(steps, rest),
+        _ => false,
+    }
+}
+
+fn follows_again(step: &Step, steps: &[Step], rest: &[Edge]) -> bool {
+    let again: Vec<Step> = std::iter::once(step).chain(steps).cloned().collect();
+    follows(&again, rest)
+}
+
+/// Whether a path goes on below the end of a way, into a member (or an element).
+fn leads(steps: &[Step], way: &[Edge], member: bool) -> bool {
+    let Some((step, rest)) = steps.split_first() else { return false };
+    let Some((edge, below)) = way.split_first() else {
+        return matches!(
+            (step, member),
+            (Step::Descendant(_), _) | (Step::Name(_) | Step::Members, true) | (Step::Elements | Step::Index(_), false)
+        );
+    };
+    let crossed = follows(std::slice::from_ref(step), std::slice::from_ref(edge));
+    (crossed && leads(rest, below, member)) || (matches!(step, Step::Descendant(_)) && leads(steps, below, member))
+}
+
+fn same(listed: &str, name: &str) -> bool {
+    let fold = |text: &str| text.replace('\u{17F}', "s").replace('\u{212A}', "k").to_ascii_lowercase();
+    fold(listed) == fold(name)
+}

@@ -1,0 +1,150 @@
+//! The text of strings: decoding escapes, writing them.
+//!
+//! Decodes only what the engine has already found to be well formed, so the one thing left to refuse is half a
+//! surrogate pair (RFC 8259 section 8.2).
+
+use crate::pii::Stop;
+
+use super::held::Held;
+
+/// A `\u` escape that is half of a pair: there is no such text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LoneSurrogate;
+
+/// Replaces `text` by the decoded form of `raw`: what stands between a string's quotes, escapes well formed.
+pub(super) fn unescape(raw: &[u8], text: &mut Held) -> Result<(), LoneSurrogate> {
+    text.clear();
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        text.push(&rest[..at]);
+        let (taken, c) = read_escape(&rest[at..]).ok_or(LoneSurrogate)?;
+        text.push(c.encode_utf8(&mut [0; 4]).as_bytes());
+        rest = &rest[at + taken..];
+    }
+    text.push(rest);
+    Ok(())
+}
+
+/// The length of the escape that `raw` begins with, a pair counting as one, and its character.
+fn read_escape(raw: &[u8]) -> Option<(usize, char)> {
+    let plain = match raw.get(1)? {
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => return read_unicode(raw),
+        other => char::from(*other),
+    };
+    Some((2, plain))
+}
+
+fn read_unicode(raw: &[u8]) -> Option<(usize, char)> {
+    let high = read_hex(raw)?;
+    if let Some(c) = char::from_u32(high) {
+        return Some((6, c));
+    }
+    let low = raw.get(6..).filter(|next| next.starts_with(b"\\u")).and_then(read_hex)?;
+    let pair = (0xD800..0xDC00).contains(&high) && (0xDC00..0xE000).contains(&low);
+    let code = 0x1_0000 + ((high.wrapping_sub(0xD800) & 0x3FF) << 10) + (low & 0x3FF);
+    pair.then(|| char::from_u32(code)).flatten().map(|c| (12, c))
+}
+
+fn read_hex(escape: &[u8]) -> Option<u32> {
+    let digits = std::str::from_utf8(escape.get(2..6)?).ok()?;
+    u32::from_str_radix(digits, 16).ok()
+}
+
+/// Escapes `out[from..]` in place of itself, where it must be: quotes, backslashes and control characters.
+///
+/// # Errors
+/// [`Stop::Untreatable`] when it is not UTF-8.
+pub(super) fn escape_from(out: &mut Vec<u8>, from: usize) -> Result<(), Stop> {
+    let made = &out[from..];
+    if std::str::from_utf8(made).is_err() {
+        return Err(Stop::Untreatable { what: "a treatment made a text that is not UTF-8" });
+    }
+    let Some(first) = made.iter().position(|b| must_escape(*b)) else { return Ok(()) };
+    let mut plain = Held::default();
+    plain.push(&made[first..]);
+    out.truncate(from + first);
+    for byte in plain.as_slice() {
+        push_escaped(*byte, out);
+    }
+    Ok(())
+}
+
+const fn must_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+fn push_escaped(byte: u8, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let short = match byte {
+        b'"' | b'\\' => byte,
+        0x08 => b'b',
+        0x0C => b'f',
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        0..0x20 => {
+            out.extend_from_slice(b"\\u00");
+            return out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+        _ => return out.push(byte),
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn decode(raw: &str) -> Option<String> {
+        let mut text = Held::default();
+        unescape(raw.as_bytes(), &mut text).ok()?;
+        Some(String::from_utf8(text.as_slice().to_vec()).expect("utf-8"))
+    }
+
+    #[test]
+    fn escapes_decode() {
+        for (raw, text) in [
+            (r#"a\"\\\/\b\f\n\r\tz"#, "a\"\\/\u{8}\u{c}\n\r\tz"),
+            (r"em\u0061il\u00e9\uFFFF", "emailé\u{ffff}"),
+            (r"\ud83d\uDE00", "😀"),
+            (r"\u0000", "\0"),
+            ("", ""),
+        ] {
+            assert_eq!(decode(raw).as_deref(), Some(text), "{raw}");
+        }
+    }
+
+    #[test]
+    fn half_a_pair_is_no_text() {
+        for raw in
+            [r"\ud83d", r"\ud83dx", r"\ude00", r"\ud83d\u0041", r"\ude00\ud83d", r"\ud83d\n", r"\ud83d\ud83d\ude00"]
+        {
+            assert_eq!(decode(raw), None, "{raw}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_refused() {
+        let mut out = b"\"\xff".to_vec();
+        assert!(matches!(escape_from(&mut out, 1), Err(Stop::Untreatable { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_escaped_reads_as_it_was(text in any::<String>()) {
+            let mut out = b"\"".to_vec();
+            out.extend_from_slice(text.as_bytes());
+            escape_from(&mut out, 1).expect("utf-8");
+            out.push(b'"');
+            let back: String = serde_json::from_slice(&out).expect("a JSON string");
+            prop_assert_eq!(&back, &text);
+            prop_assert_eq!(decode(std::str::from_utf8(&out[1..out.len() - 1]).expect("utf-8")), Some(text));
+        }
+    }
+}
