@@ -35,6 +35,8 @@ pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 pub const KEY_BYTES_MAX: usize = 2 * 1024;
 /// Longest row of a table: it is held until it is known to have as many fields as the header.
 pub const ROW_BYTES_MAX: usize = 256 * 1024;
+/// Longest header of a part of a form: a disposition, a type and little more.
+pub const PART_HEAD_BYTES_MAX: usize = 4 * 1024;
 /// Bytes that a decoded body may have whatever its ratio: small bodies of spaces and zeros compress very well.
 pub const DECODED_BYTES_FREE: u64 = 1024 * 1024;
 /// Decoded bytes for each coded one, beyond the free ones: text stays under 20, a bomb reaches 1,000 and more.

@@ -4,7 +4,7 @@
 //! paths, still holds when they come one by one: else a change of the content type would let everything pass.
 
 use super::super::json::{JsonRewriter, Matcher, MatcherError, Spec, Target};
-use super::super::{Events, Guard, Stop, Treat};
+use super::super::{Events, Fields, Files, Guard, Multipart, Stop, Treat};
 use super::{Framing, Lines};
 use crate::model::{FieldPath, Step};
 use std::sync::Arc;
@@ -38,6 +38,28 @@ impl Documents {
             subject: subject.as_ref(),
         };
         Ok(Self { matcher: Arc::new(Matcher::compile(&spec, treat)?), counts })
+    }
+
+    /// Compiles what the JSON parts of a form are asked for: which parts may pass, and are counted, is told by their names.
+    ///
+    /// # Errors
+    /// [`MatcherError`] as for one document.
+    pub fn of_parts(spec: &Spec<'_>, treat: &dyn Treat) -> Result<Self, MatcherError> {
+        Self::compile(&Spec { only: None, records: None, ..spec.clone() }, treat)
+    }
+
+    /// An engine for one form in parts; of documents that are compiled [for parts](Self::of_parts).
+    ///
+    /// # Errors
+    /// [`Stop::Malformed`] when the boundary is none.
+    pub fn parts(
+        &self,
+        boundary: &str,
+        fields: Arc<Fields>,
+        treat: Arc<dyn Treat>,
+        files: Files,
+    ) -> Result<Multipart<JsonRewriter>, Stop> {
+        Multipart::new(boundary, self.document(Arc::clone(&treat)), fields, treat, files)
     }
 
     /// An engine for one sequence.
