@@ -37,6 +37,10 @@ pub const KEY_BYTES_MAX: usize = 2 * 1024;
 pub const ROW_BYTES_MAX: usize = 256 * 1024;
 /// Longest header of a part of a form: a disposition, a type and little more.
 pub const PART_HEAD_BYTES_MAX: usize = 4 * 1024;
+/// Longest tag: its attributes are values too.
+pub const XML_TAG_BYTES_MAX: usize = 64 * 1024;
+/// Most attributes of one element: they are compared with each other.
+pub const XML_ATTRIBUTES_MAX: usize = 128;
 /// Bytes that a decoded body may have whatever its ratio: small bodies of spaces and zeros compress very well.
 pub const DECODED_BYTES_FREE: u64 = 1024 * 1024;
 /// Decoded bytes for each coded one, beyond the free ones: text stays under 20, a bomb reaches 1,000 and more.

@@ -19,6 +19,7 @@ mod text;
 mod trial;
 mod url;
 mod utf8;
+mod xml;
 
 pub use csv::Csv;
 pub use detect::{Action, Detector, Guard, GuardStream, Sort, Span};
@@ -32,3 +33,4 @@ pub use rule::{Class, ClassError, Format, Generalize, Place, Rule, Rules, Treatm
 pub use sse::Events;
 pub use text::Text;
 pub use url::{Places, Scene};
+pub use xml::{Xml, XmlPaths};
