@@ -41,6 +41,8 @@ pub const PART_HEAD_BYTES_MAX: usize = 4 * 1024;
 pub const XML_TAG_BYTES_MAX: usize = 64 * 1024;
 /// Most attributes of one element: they are compared with each other.
 pub const XML_ATTRIBUTES_MAX: usize = 128;
+/// Longest comma, key and space around them that wait for their value's fate; more space than this is no document.
+pub const LEAD_BYTES_MAX: usize = KEY_BYTES_MAX + 2 * 1024;
 /// Bytes that a decoded body may have whatever its ratio: small bodies of spaces and zeros compress very well.
 pub const DECODED_BYTES_FREE: u64 = 1024 * 1024;
 /// Decoded bytes for each coded one, beyond the free ones: text stays under 20, a bomb reaches 1,000 and more.
@@ -49,8 +51,6 @@ pub const DECODED_RATIO_MAX: u64 = 100;
 pub const DECODED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Largest window of a zstd body: what RFC 9659 lets HTTP use. It is memory that one stream holds.
 pub const ZSTD_WINDOW_BYTES_MAX: u64 = 8 * 1024 * 1024;
-/// Longest comma, key and space around them that wait for their value's fate; more space than this is no document.
-pub const LEAD_BYTES_MAX: usize = KEY_BYTES_MAX + 2 * 1024;
 
 // store
 

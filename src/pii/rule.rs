@@ -2,6 +2,8 @@
 //!
 //! These are settings: data that the config room builds and this room compiles into a [`super::Plan`].
 
+use std::fmt;
+
 use crate::model::FieldPath;
 
 /// One line of a contract's `pii:` list.
@@ -30,6 +32,19 @@ pub enum Place {
     Cookie(Box<str>),
     /// A path segment, by the name of the route's capture.
     Segment(Box<str>),
+}
+
+/// As config writes it: `$.customers[*].email`, `query:email`, `header:x-user`, `cookie:session`, `segment:id`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(path) => path.fmt(f),
+            Self::Query(name) => write!(f, "query:{name}"),
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Cookie(name) => write!(f, "cookie:{name}"),
+            Self::Segment(name) => write!(f, "segment:{name}"),
+        }
+    }
 }
 
 /// The JSON type that a rule may be narrowed to.
@@ -161,6 +176,14 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// The classes that a vendor's keys must be made for, repeats included: those of all rules, and the names of revealed fields.
+    ///
+    /// A token is revealed by the class it was made with, so a vendor's keys need the classes of all its routes, both ways.
+    pub fn classes(&self) -> impl Iterator<Item = Class> {
+        let revealed = self.reveal.iter().filter_map(FieldPath::last_name).map(Class::of_name);
+        self.treat.iter().map(|rule| rule.class.clone()).chain(revealed)
+    }
+
     /// Whether the body must be read: without, it passes byte for byte.
     pub fn reads_body(&self) -> bool {
         self.only.is_some()

@@ -1,0 +1,51 @@
+//! Why keys or salts cannot be used. Never tells more of a key file than a line's number.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// A line of the key text cannot be read. Only its number is told.
+    #[error("line {line} of the master keys {what}")]
+    Line {
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The text has not exactly one active version.
+    #[error("the master keys must have exactly one active version, not {0}")]
+    ActiveCount(usize),
+    /// Others than the owner may read or change the file.
+    #[error("{path} must have mode 0600, not {mode:04o}: whoever can read it can open every token")]
+    TooOpen {
+        /// The key file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The environment variable is not set, or is no text.
+    #[error("the environment variable {0} is not set")]
+    NoVariable(String),
+    /// A file that the change would write exists already.
+    #[error("{0} exists already: it is a key file, or an interrupted rotation left it; move it away")]
+    Exists(PathBuf),
+    /// All version numbers are used.
+    #[error("the last key version, 1023, is in use")]
+    VersionsSpent,
+    /// The file cannot be read or written.
+    #[error("cannot {action} {path}")]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The system's random generator failed.
+    #[error("the system's random generator gave nothing")]
+    Random,
+}

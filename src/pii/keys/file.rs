@@ -1,0 +1,162 @@
+//! Key files on disk: made once, changed atomically, shut to everyone but their owner.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::{FileSource, KeyError, KeyRing, KeyVersion, MasterKeySource};
+
+/// A key file is smaller than this: 1,023 versions take about 60 KiB.
+const FILE_BYTES_MAX: usize = 128 * 1024;
+
+/// Makes a key file with one new version, for `keys generate`. Never writes over a file.
+///
+/// # Errors
+/// [`KeyError::Exists`] when there is one, [`KeyError::File`], [`KeyError::Random`].
+pub fn generate_key_file(path: &Path) -> Result<(), KeyError> {
+    let text = KeyRing::generate()?.to_text();
+    write_new(path, text.as_bytes())?;
+    sync_folder(path)
+}
+
+/// Adds a new active version to a key file, for `keys rotate`: written beside it, synced, then renamed over it, so that a crash leaves the
+/// old file or the new one. Two rotations at once: the second is refused.
+///
+/// # Errors
+/// Those of [`FileSource`] and [`KeyRing::rotate`], [`KeyError::Exists`], [`KeyError::File`].
+pub fn rotate_key_file(path: &Path) -> Result<KeyVersion, KeyError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    write_new(&beside, b"")?;
+    let rotated = rotate_into(path, &beside);
+    if rotated.is_err() {
+        // What failed must not block the next try.
+        let _ = fs::remove_file(&beside);
+    }
+    rotated
+}
+
+fn rotate_into(path: &Path, beside: &Path) -> Result<KeyVersion, KeyError> {
+    let mut ring = FileSource::new(path).load()?;
+    let version = ring.rotate()?;
+    let write = || {
+        let mut file = OpenOptions::new().write(true).open(beside)?;
+        file.write_all(ring.to_text().as_bytes())?;
+        file.sync_all()?;
+        fs::rename(beside, path)
+    };
+    write().map_err(failed("write", path))?;
+    sync_folder(path)?;
+    Ok(version)
+}
+
+/// Reads a file that only its owner may read.
+pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyError> {
+    let file = File::open(path).map_err(failed("open", path))?;
+    let mode = mode_of(&file).map_err(failed("look at", path))?;
+    if mode & 0o077 != 0 {
+        return Err(KeyError::TooOpen { path: path.to_owned(), mode });
+    }
+    // Room for all of it at once: growing would leave copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES_MAX));
+    file.take(FILE_BYTES_MAX as u64).read_to_string(&mut text).map_err(failed("read", path))?;
+    if text.len() == FILE_BYTES_MAX {
+        return Err(failed("read", path)(io::ErrorKind::FileTooLarge.into()));
+    }
+    Ok(text)
+}
+
+/// Writes a file that only its owner may read, and that was not there.
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = match options.open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(KeyError::Exists(path.to_owned())),
+        Err(error) => return Err(failed("create", path)(error)),
+    };
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed("write", path))
+}
+
+/// Makes a rename, a creation or a removal last.
+pub(super) fn sync_folder(path: &Path) -> Result<(), KeyError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync the folder of", path))
+}
+
+pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> KeyError {
+    let path = path.to_owned();
+    move |source| KeyError::File { action, path, source }
+}
+
+#[cfg(unix)]
+fn mode_of(file: &File) -> io::Result<u32> {
+    Ok(std::os::unix::fs::MetadataExt::mode(&file.metadata()?) & 0o7777)
+}
+
+#[cfg(not(unix))]
+fn mode_of(_: &File) -> io::Result<u32> {
+    Ok(0o600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn versions(path: &Path) -> Vec<(u16, &'static str)> {
+        let ring = FileSource::new(path).load().unwrap();
+        ring.versions().map(|(version, state)| (version.number(), state.as_str())).collect()
+    }
+
+    #[test]
+    fn a_key_file_is_made_once_and_rotated_in_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        generate_key_file(&path).unwrap();
+        assert!(matches!(generate_key_file(&path), Err(KeyError::Exists(_))));
+        assert_eq!(rotate_key_file(&path).unwrap().number(), 2);
+        assert_eq!(rotate_key_file(&path).unwrap().number(), 3);
+        assert_eq!(versions(&path), [(1, "read"), (2, "read"), (3, "active")]);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_rotation_that_cannot_read_changes_nothing_and_blocks_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        write_new(&path, b"1 active nonsense").unwrap();
+        assert!(matches!(rotate_key_file(&path), Err(KeyError::Line { line: 1, .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"1 active nonsense");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_interrupted_rotation_is_told_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        generate_key_file(&path).unwrap();
+        fs::write(folder.path().join("master.key.new"), b"half").unwrap();
+        assert!(matches!(rotate_key_file(&path), Err(KeyError::Exists(_))));
+        assert_eq!(versions(&path), [(1, "active")]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_open_to_others_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        generate_key_file(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        for mode in [0o640, 0o604, 0o660] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let told = FileSource::new(&path).load().unwrap_err().to_string();
+            assert!(told.contains(&format!("not {mode:04o}")), "{told}");
+        }
+    }
+}

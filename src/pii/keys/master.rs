@@ -1,0 +1,258 @@
+//! The master keys: how they are written down, and how a new version joins them.
+//!
+//! ```text
+//! # a comment
+//! 1 read MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=
+//! 2 active QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=
+//! ```
+//! One line a version: its number (1 to 1023, never used twice), its state, and 32 bytes in base64. Exactly one version is
+//! `active` and writes; a `read` one still opens old tokens; a `revoked` one does neither. A file's mode must shut out everyone but its owner.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::KeyError;
+
+const VERSION_MAX: u16 = 1023;
+const PREAMBLE: &str = "# vendorgate master keys. Who holds this file can open every token: mode 0600, backed up, never committed.\n\
+     # version state key; 'active' writes, 'read' still opens old tokens, 'revoked' does neither.\n";
+
+/// Thirty-two random bytes from which every other key comes.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct MasterKey([u8; 32]);
+
+impl MasterKey {
+    /// A new key from the system's generator.
+    ///
+    /// # Errors
+    /// [`KeyError::Random`] when the system has no randomness to give.
+    pub fn generate() -> Result<Self, KeyError> {
+        random().map(Self)
+    }
+
+    /// Takes key bytes, as a key service hands them out.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey")
+    }
+}
+
+/// The number of a master key, which tokens carry: 1 to 1023.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyVersion(u16);
+
+impl KeyVersion {
+    /// The first version.
+    pub const FIRST: Self = Self(1);
+
+    /// Takes a number from 1 to 1023.
+    pub const fn new(number: u16) -> Option<Self> {
+        if number >= 1 && number <= VERSION_MAX { Some(Self(number)) } else { None }
+    }
+
+    /// The number.
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
+
+/// What a key version may still do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyState {
+    /// Makes new tokens and opens its own.
+    Active,
+    /// Only opens old tokens.
+    Read,
+    /// Does nothing: its tokens stay closed.
+    Revoked,
+}
+
+impl KeyState {
+    const ALL: [Self; 3] = [Self::Active, Self::Read, Self::Revoked];
+
+    /// The word used in key files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Read => "read",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// All master key versions, in the order of their numbers; exactly one is active.
+#[derive(Debug, Clone)]
+pub struct KeyRing {
+    keys: Vec<(KeyVersion, KeyState, MasterKey)>,
+}
+
+impl KeyRing {
+    /// A ring of one new key, version 1.
+    ///
+    /// # Errors
+    /// [`KeyError::Random`].
+    pub fn generate() -> Result<Self, KeyError> {
+        MasterKey::generate().map(Self::of)
+    }
+
+    /// A ring of this one key, version 1.
+    pub fn of(key: MasterKey) -> Self {
+        Self { keys: vec![(KeyVersion::FIRST, KeyState::Active, key)] }
+    }
+
+    /// Reads the format of this module's documentation.
+    ///
+    /// # Errors
+    /// [`KeyError::Line`] for a line that cannot be read or repeats a version, [`KeyError::ActiveCount`] unless one is active.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let mut keys: Vec<(KeyVersion, KeyState, MasterKey)> = Vec::new();
+        for (line, content) in (1..).zip(text.lines()) {
+            let content = content.trim();
+            if content.is_empty() || content.starts_with('#') {
+                continue;
+            }
+            let key = parse_line(content).map_err(|what| KeyError::Line { line, what })?;
+            if keys.iter().any(|(version, ..)| *version == key.0) {
+                return Err(KeyError::Line { line, what: "repeats a version" });
+            }
+            keys.push(key);
+        }
+        keys.sort_by_key(|(version, ..)| *version);
+        match keys.iter().filter(|(_, state, _)| *state == KeyState::Active).count() {
+            1 => Ok(Self { keys }),
+            count => Err(KeyError::ActiveCount(count)),
+        }
+    }
+
+    /// The version that writes.
+    pub fn active(&self) -> KeyVersion {
+        let active = self.keys.iter().find(|(_, state, _)| *state == KeyState::Active);
+        active.map_or(KeyVersion::FIRST, |(version, ..)| *version)
+    }
+
+    /// Every version and what it may do, in the order of their numbers.
+    pub fn versions(&self) -> impl Iterator<Item = (KeyVersion, KeyState)> {
+        self.keys.iter().map(|(version, state, _)| (*version, *state))
+    }
+
+    pub(super) fn keys(&self) -> &[(KeyVersion, KeyState, MasterKey)] {
+        &self.keys
+    }
+
+    /// Adds a new active version above all others; the one that was active from now on only reads.
+    ///
+    /// # Errors
+    /// [`KeyError::VersionsSpent`] after version 1023, [`KeyError::Random`].
+    pub fn rotate(&mut self) -> Result<KeyVersion, KeyError> {
+        let last = self.keys.last().map_or(0, |(version, ..)| version.number());
+        let version = KeyVersion::new(last + 1).ok_or(KeyError::VersionsSpent)?;
+        let key = MasterKey::generate()?;
+        for (_, state, _) in &mut self.keys {
+            if *state == KeyState::Active {
+                *state = KeyState::Read;
+            }
+        }
+        self.keys.push((version, KeyState::Active, key));
+        Ok(version)
+    }
+
+    /// The text that [`KeyRing::parse`] reads.
+    pub(super) fn to_text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(PREAMBLE.len() + self.keys.len() * 64));
+        text.push_str(PREAMBLE);
+        for (version, state, key) in &self.keys {
+            text.push_str(&format!("{} {} ", version.number(), state.as_str()));
+            let mut spelled = Zeroizing::new([0; 44]);
+            let length = STANDARD.encode_slice(key.bytes(), &mut *spelled).unwrap_or(0);
+            text.extend(spelled[..length].iter().map(|b| char::from(*b)));
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn parse_line(line: &str) -> Result<(KeyVersion, KeyState, MasterKey), &'static str> {
+    let mut words = line.split_ascii_whitespace();
+    let (version, state, key) = (words.next(), words.next(), words.next());
+    let version = version.and_then(|word| word.parse().ok()).and_then(KeyVersion::new);
+    let state = KeyState::ALL.into_iter().find(|known| state == Some(known.as_str()));
+    let key = key.filter(|_| words.next().is_none()).and_then(parse_key);
+    Ok((
+        version.ok_or("must begin with a version from 1 to 1023")?,
+        state.ok_or("must name a state: active, read or revoked")?,
+        key.ok_or("must end with 32 bytes in base64")?,
+    ))
+}
+
+/// Reads 32 bytes in base64.
+pub(super) fn parse_key(text: &str) -> Option<MasterKey> {
+    let mut bytes = Zeroizing::new([0; 33]);
+    (STANDARD.decode_slice(text, &mut *bytes).ok()? == 32).then_some(())?;
+    bytes.first_chunk().copied().map(MasterKey)
+}
+
+pub(super) fn random() -> Result<[u8; 32], KeyError> {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| KeyError::Random)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    const TWO: &str = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=";
+
+    fn check(text: &str) -> Result<Vec<(u16, &'static str)>, String> {
+        let ring = KeyRing::parse(text).map_err(|error| error.to_string())?;
+        Ok(ring.versions().map(|(version, state)| (version.number(), state.as_str())).collect())
+    }
+
+    #[test]
+    fn a_key_text_is_read_strictly() {
+        let two = check(&format!("# keys\n\n 2 active {TWO}\n1 read {ONE}\n"));
+        assert_eq!(two, Ok(vec![(1, "read"), (2, "active")]));
+        for (text, error) in [
+            (String::new(), "the master keys must have exactly one active version, not 0"),
+            (format!("1 active {ONE}\n2 active {TWO}"), "the master keys must have exactly one active version, not 2"),
+            (format!("0 active {ONE}"), "line 1 of the master keys must begin with a version from 1 to 1023"),
+            (format!("1024 active {ONE}"), "line 1 of the master keys must begin with a version from 1 to 1023"),
+            (format!("1 old {ONE}"), "line 1 of the master keys must name a state: active, read or revoked"),
+            (format!("1 active {}", &ONE[4..]), "line 1 of the master keys must end with 32 bytes in base64"),
+            (format!("1 active {ONE} x"), "line 1 of the master keys must end with 32 bytes in base64"),
+            (format!("1 active {ONE}\n1 read {TWO}"), "line 2 of the master keys repeats a version"),
+        ] {
+            assert_eq!(check(&text), Err(error.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rotation_adds_a_version_and_survives_the_text() {
+        let mut ring = KeyRing::parse(&format!("7 active {ONE}\n3 revoked {TWO}")).unwrap();
+        assert_eq!(ring.rotate().unwrap().number(), 8);
+        assert_eq!(check(&ring.to_text()), Ok(vec![(3, "revoked"), (7, "read"), (8, "active")]));
+        let mut last = KeyRing::parse(&format!("1023 active {ONE}")).unwrap();
+        assert!(matches!(last.rotate(), Err(KeyError::VersionsSpent)));
+        assert_eq!(last.active().number(), 1023, "a refused rotation changes nothing");
+    }
+
+    #[test]
+    fn keys_are_never_printed() {
+        let ring = KeyRing::parse(&format!("1 active {ONE}")).unwrap();
+        let printed = format!("{ring:?}");
+        assert!(!printed.contains(ONE) && !printed.contains("48") && !printed.contains("0123"), "{printed}");
+    }
+}

@@ -1,0 +1,79 @@
+//! Where master keys come from: a file, the environment, or later a key service.
+
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use super::file::read_private;
+use super::master::parse_key;
+use super::{KeyError, KeyRing};
+
+/// Where master keys come from. A key service (KMS) implements this by unwrapping what it stores.
+///
+/// Called at start and at each reload, never per request; it may block.
+pub trait MasterKeySource: Send + Sync {
+    /// Fetches all versions.
+    ///
+    /// # Errors
+    /// [`KeyError`]; whoever asked must then go on with the keys it had, or not start.
+    fn load(&self) -> Result<KeyRing, KeyError>;
+}
+
+/// A key file in the format of this module's documentation.
+#[derive(Debug, Clone)]
+pub struct FileSource(PathBuf);
+
+impl FileSource {
+    /// Names the file; it is read at each [`MasterKeySource::load`].
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+}
+
+impl MasterKeySource for FileSource {
+    fn load(&self) -> Result<KeyRing, KeyError> {
+        KeyRing::parse(&read_private(&self.0)?)
+    }
+}
+
+/// An environment variable: the format of a key file with `;` or a new line between versions, or one key in base64 alone, which is version 1.
+#[derive(Debug, Clone)]
+pub struct EnvironmentSource(String);
+
+impl EnvironmentSource {
+    /// Names the variable.
+    pub fn new(variable: impl Into<String>) -> Self {
+        Self(variable.into())
+    }
+}
+
+impl MasterKeySource for EnvironmentSource {
+    fn load(&self) -> Result<KeyRing, KeyError> {
+        let text = std::env::var(&self.0).map(Zeroizing::new).map_err(|_| KeyError::NoVariable(self.0.clone()))?;
+        from_variable(&text)
+    }
+}
+
+fn from_variable(text: &str) -> Result<KeyRing, KeyError> {
+    match parse_key(text.trim()) {
+        Some(key) => Ok(KeyRing::of(key)),
+        None => KeyRing::parse(&Zeroizing::new(text.replace(';', "\n"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+
+    #[test]
+    fn a_variable_holds_one_key_or_several_versions() {
+        assert_eq!(from_variable(&format!("{KEY}\n")).unwrap().active().number(), 1);
+        let ring = from_variable(&format!("1 read {KEY}; 2 active {KEY}")).unwrap();
+        assert_eq!((ring.active().number(), ring.versions().count()), (2, 2));
+        assert!(from_variable("").is_err());
+        let missing = EnvironmentSource::new("VENDORGATE_NO_SUCH_VARIABLE").load();
+        assert!(matches!(missing, Err(KeyError::NoVariable(_))));
+    }
+}

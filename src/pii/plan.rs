@@ -1,0 +1,304 @@
+//! The compiled treatment of one direction of one route: everything that its rules ask of a message.
+//!
+//! Made once per config and shared. Hands out a fresh engine for each body and a [`Scene`] for each message's URL and headers.
+//! A body that the rules must read, and that no engine here reads, is refused: never passed.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::encoding::{Coding, Decoding};
+use super::fields::Fields;
+use super::form::Form;
+use super::json::{JsonRewriter, Matcher, MatcherError, Spec, Target};
+use super::keys::VendorKeys;
+use super::media::MediaType;
+use super::reveal::{RevealCounts, Revealer};
+use super::rewriter::{Rewriter, Shape, Stop, Treat, Value, Watch};
+use super::rule::{Rules, ValueType};
+use super::treatment::{Treater, TreatmentError};
+use super::url::{Places, Scene};
+
+/// The compiled rules of one direction of one route.
+pub struct Plan {
+    reads_body: bool,
+    rules: Box<[RuleName]>,
+    counts: Arc<RevealCounts>,
+    places: Places,
+    engines: Engines,
+}
+
+/// What a rule is called in metrics and in the exposure report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleName {
+    /// Where it looks, such as `$.customers[*].email` or `query:email`.
+    pub place: Box<str>,
+    /// What it does: [`super::Treatment::as_str`], or `reveal`.
+    pub treatment: &'static str,
+}
+
+/// Why rules cannot become a plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A treatment cannot be carried out.
+    #[error(transparent)]
+    Treatment(#[from] TreatmentError),
+    /// The paths cannot be matched.
+    #[error(transparent)]
+    Paths(#[from] MatcherError),
+}
+
+impl Plan {
+    /// Compiles the rules of one direction of one route, with the keys of its vendor.
+    ///
+    /// # Errors
+    /// [`PlanError`] when a rule's class is none of the keys', a treatment is impossible, or the paths cannot be matched.
+    pub fn compile(rules: &Rules, keys: Arc<VendorKeys>) -> Result<Self, PlanError> {
+        let counts = Arc::new(RevealCounts::default());
+        let treat: Arc<dyn Treat> = Arc::new(Both {
+            treater: Treater::compile(&rules.treat, Arc::clone(&keys))?,
+            revealer: Revealer::new(keys, Arc::clone(&counts)),
+            first_reveal: rules.treat.len(),
+        });
+        Ok(Self {
+            reads_body: rules.reads_body(),
+            rules: names(rules),
+            counts,
+            places: Places::new(rules),
+            engines: Engines {
+                json: Arc::new(Matcher::compile(&json_spec(rules), &*treat)?),
+                tree: Arc::new(Fields::tree(rules)),
+                treat,
+            },
+        })
+    }
+
+    /// Whether bodies must be read: without, they pass byte for byte and need no engine.
+    pub const fn reads_body(&self) -> bool {
+        self.reads_body
+    }
+
+    /// A fresh engine for one body with these header values. What leaves it has no content coding.
+    ///
+    /// # Errors
+    /// [`Stop::Opaque`] when the rules must read the body and no engine can.
+    pub fn body(&self, content_type: Option<&str>, content_encoding: Option<&str>) -> Result<Box<dyn Rewriter>, Stop> {
+        if !self.reads_body {
+            return Ok(Box::new(Untouched));
+        }
+        let coding = content_encoding.map_or(Ok(None), Coding::parse)?;
+        let media = MediaType::parse(content_type.ok_or(Stop::Opaque { what: "a body without a content type" })?)?;
+        let format = BodyFormat::of(&media).ok_or(Stop::Opaque { what: "a body of this content type" })?;
+        let engine = format.engine(&self.engines);
+        Ok(match coding {
+            Some(coding) => Box::new(Decoding::new(coding, engine)),
+            None => engine,
+        })
+    }
+
+    /// Whether a URL, header or cookie can need treatment.
+    pub fn reads_head(&self) -> bool {
+        !self.places.is_empty()
+    }
+
+    /// What treats the query, path segments, headers and cookies of one message.
+    pub fn scene<'a>(&'a self, watch: &'a mut dyn Watch) -> Scene<'a> {
+        Scene { places: &self.places, treat: &*self.engines.treat, watch }
+    }
+
+    /// The names of all rules, by the number that [`Watch::treated`] is told: those that treat, then those that reveal.
+    pub fn rules(&self) -> &[RuleName] {
+        &self.rules
+    }
+
+    /// What this plan has revealed and what it could not.
+    pub const fn reveal_counts(&self) -> &Arc<RevealCounts> {
+        &self.counts
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+/// A body format that an engine reads. A new one is a variant, its media types in [`BodyFormat::of`] and its line in [`BodyFormat::engine`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BodyFormat {
+    Json,
+    Form,
+}
+
+/// What engines are made of, compiled once.
+struct Engines {
+    json: Arc<Matcher>,
+    tree: Arc<Fields>,
+    treat: Arc<dyn Treat>,
+}
+
+impl BodyFormat {
+    fn of(media: &MediaType<'_>) -> Option<Self> {
+        if media.is("application", "json") || media.has_suffix("+json") {
+            Some(Self::Json)
+        } else if media.is("application", "x-www-form-urlencoded") {
+            Some(Self::Form)
+        } else {
+            None
+        }
+    }
+
+    fn engine(self, from: &Engines) -> Box<dyn Rewriter> {
+        let treat = Arc::clone(&from.treat);
+        match self {
+            Self::Json => Box::new(JsonRewriter::new(Arc::clone(&from.json), treat)),
+            Self::Form => Box::new(Form::new(Arc::clone(&from.tree), treat)),
+        }
+    }
+}
+
+/// A plan's treatments and reveals as one: rules that reveal are numbered after all that treat.
+struct Both {
+    treater: Treater,
+    revealer: Revealer,
+    first_reveal: usize,
+}
+
+impl Treat for Both {
+    fn drops(&self, rule: usize) -> bool {
+        self.treater.drops(rule)
+    }
+
+    fn treat(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>) -> Result<Shape, Stop> {
+        if rule < self.first_reveal {
+            self.treater.treat(rule, value, out)
+        } else {
+            self.revealer.treat(rule, value, out)
+        }
+    }
+}
+
+/// The engine of a body that no rule reads.
+struct Untouched;
+
+impl Rewriter for Untouched {
+    fn feed(&mut self, input: &[u8], _watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        out.extend_from_slice(input);
+        Ok(())
+    }
+
+    fn finish(&mut self, _watch: &mut dyn Watch, _out: &mut Vec<u8>) -> Result<(), Stop> {
+        Ok(())
+    }
+}
+
+/// Only strings can be tokens, so a revealed field selects nothing else.
+fn json_spec(rules: &Rules) -> Spec<'_> {
+    let mut spec = Spec::of(rules);
+    let reveal = (rules.treat.len()..).zip(&rules.reveal);
+    spec.treat.extend(reveal.map(|(rule, path)| Target {
+        path: path.clone(),
+        rule,
+        only_type: Some(ValueType::String),
+    }));
+    spec
+}
+
+fn names(rules: &Rules) -> Box<[RuleName]> {
+    let treat = rules.treat.iter().map(|rule| (rule.place.to_string(), rule.treatment.as_str()));
+    let reveal = rules.reveal.iter().map(|path| (path.to_string(), "reveal"));
+    treat.chain(reveal).map(|(place, treatment)| RuleName { place: place.into(), treatment }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::VendorId;
+    use crate::pii::keys::{KeyRing, MasterKey, VendorSalt};
+    use crate::pii::rule::{Class, Generalize, Place, Rule, Treatment};
+    use crate::pii::trial::{Seen, path, push};
+
+    fn rule(place: Place, treatment: Treatment, class: &str) -> Rule {
+        Rule { place, treatment, class: Class::of_name(class), only_type: None }
+    }
+
+    fn field(field: &str, treatment: Treatment) -> Rule {
+        rule(Place::Field(path(field)), treatment, path(field).last_name().unwrap())
+    }
+
+    fn treats() -> Rules {
+        let treat = vec![
+            field("$..email", Treatment::Tokenize),
+            field("$..ssn", Treatment::Drop),
+            field("$..age", Treatment::Generalize(Generalize::Bucket(10.try_into().unwrap()))),
+            rule(Place::Query("email".into()), Treatment::Tokenize, "email"),
+        ];
+        Rules { treat, records: Some(path("$.customers[*]")), ..Rules::default() }
+    }
+
+    fn plan(rules: &Rules) -> Plan {
+        let ring = KeyRing::of(MasterKey::from_bytes([42; 32]));
+        let vendor = VendorId::parse("acme").unwrap();
+        let keys = ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), treats().classes());
+        Plan::compile(rules, Arc::new(keys)).unwrap()
+    }
+
+    fn run(plan: &Plan, content_type: &str, body: &str) -> (String, Seen) {
+        let mut engine = plan.body(Some(content_type), None).unwrap();
+        let (out, seen, end) = push(&mut *engine, Seen::default(), body.as_bytes().chunks(7));
+        assert_eq!(end, Ok(()), "{body}");
+        (String::from_utf8(out).unwrap(), seen)
+    }
+
+    const BODY: &str = r#"{"customers": [{"email":"a@b.example", "ssn":"123", "age": 47, "id": 1}, {"email": 7}]}"#;
+
+    #[test]
+    fn what_one_direction_tokenizes_the_other_reveals() {
+        let (out, seen) = run(&plan(&treats()), "application/json", BODY);
+        assert!(!out.contains("a@b") && !out.contains("ssn") && out.contains("\"age\": 40"), "{out}");
+        assert_eq!((seen.records, seen.treated), (2, vec![0, 1, 2, 0]));
+        let reveals = plan(&Rules { reveal: vec![path("$..email"), path("$.customers")], ..Rules::default() });
+        let (back, seen) = run(&reveals, "application/problem+json; charset=UTF-8", &out);
+        assert_eq!(back, BODY.replace("\"ssn\":\"123\", ", "").replace("47", "40"), "{out}");
+        assert_eq!((reveals.reveal_counts().opened(), seen.treated), (2, vec![0, 0]));
+    }
+
+    #[test]
+    fn the_same_value_has_the_same_token_wherever_it_stands() {
+        let plan = plan(&treats());
+        let (json, _) = run(&plan, "application/json", r#"{"email":"a\u0040b.example"}"#);
+        let token = json.split('"').nth(3).unwrap().to_owned();
+        let (form, _) = run(&plan, "application/x-www-form-urlencoded", "email=a%40b.example&x=1");
+        assert_eq!(form, format!("email={token}&x=1"));
+        let mut seen = Seen::default();
+        let query = plan.scene(&mut seen).query("email=a@b.example").unwrap().into_owned();
+        assert_eq!((query, seen.treated), (format!("email={token}"), vec![3]));
+    }
+
+    #[test]
+    fn what_no_engine_reads_is_refused() {
+        let plan = plan(&treats());
+        let opaque = |content_type, encoding| matches!(plan.body(content_type, encoding), Err(Stop::Opaque { .. }));
+        assert!(opaque(None, None));
+        assert!(opaque(Some("application/octet-stream"), None));
+        assert!(opaque(Some("application/json; charset=utf-16"), None));
+        assert!(opaque(Some("application/json"), Some("gzip, br")));
+        assert!(!opaque(Some("application/json"), Some("gzip")) && !opaque(Some("application/json"), None));
+    }
+
+    #[test]
+    fn without_rules_for_bodies_they_pass() {
+        let head = Rules { treat: treats().treat.split_off(3), ..Rules::default() };
+        let plan = plan(&head);
+        assert!(!plan.reads_body() && plan.reads_head());
+        assert_eq!(run(&plan, "image/png", "not an image").0, "not an image");
+    }
+
+    #[test]
+    fn rules_have_names() {
+        let rules = Rules { reveal: vec![path("$.id")], ..treats() };
+        let named: Vec<_> =
+            plan(&rules).rules().iter().map(|rule| format!("{} {}", rule.treatment, rule.place)).collect();
+        let expected = ["tokenize $..email", "drop $..ssn", "generalize $..age", "tokenize query:email", "reveal $.id"];
+        assert_eq!(named, expected);
+    }
+}

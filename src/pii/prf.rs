@@ -1,0 +1,122 @@
+//! HMAC-SHA-256 (RFC 2104) with its key absorbed once, at config load.
+//!
+//! A value then costs its own blocks and one more: the general-purpose hasher's buffering would double that for the
+//! short texts that personal data is made of. Never keeps a text.
+
+use sha2::block_api::compress256;
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+const BLOCK: usize = 64;
+/// SHA-256's initial state (FIPS 180-4 section 5.3.3).
+const INITIAL: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+
+/// A keyed pseudo-random function: the states of HMAC after its two key blocks.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub(super) struct Prf {
+    inner: [u32; 8],
+    outer: [u32; 8],
+}
+
+impl Prf {
+    /// Absorbs a key; one longer than a block is hashed first, as RFC 2104 has it.
+    pub(super) fn new(key: &[u8]) -> Self {
+        let mut block = Zeroizing::new([0; BLOCK]);
+        if key.len() > BLOCK {
+            block[..32].copy_from_slice(&Sha256::digest(key));
+        } else {
+            block[..key.len()].copy_from_slice(key);
+        }
+        Self { inner: absorb_key(&block, 0x36), outer: absorb_key(&block, 0x5c) }
+    }
+
+    /// The tag of a text.
+    #[inline]
+    pub(super) fn tag(&self, text: &[u8]) -> [u8; 32] {
+        let mut state = self.inner;
+        let (blocks, rest) = text.as_chunks::<BLOCK>();
+        if !blocks.is_empty() {
+            compress256(&mut state, blocks);
+        }
+        close(&mut state, rest, BLOCK + text.len());
+        let digest = to_bytes(&state);
+        state = self.outer;
+        close(&mut state, &digest, BLOCK + digest.len());
+        to_bytes(&state)
+    }
+}
+
+fn absorb_key(key: &[u8; BLOCK], pad: u8) -> [u32; 8] {
+    let block = Zeroizing::new(key.map(|b| b ^ pad));
+    let mut state = INITIAL;
+    compress256(&mut state, &[*block]);
+    state
+}
+
+/// Absorbs the last bytes, fewer than a block, with SHA-256's padding for a message of `length` bytes.
+#[inline]
+fn close(state: &mut [u32; 8], rest: &[u8], length: usize) {
+    let mut blocks = [[0; BLOCK]; 2];
+    blocks[0][..rest.len()].copy_from_slice(rest);
+    blocks[0][rest.len()] = 0x80;
+    let last = usize::from(rest.len() + 9 > BLOCK);
+    blocks[last][BLOCK - 8..].copy_from_slice(&(length as u64 * 8).to_be_bytes());
+    compress256(state, &blocks[..=last]);
+}
+
+#[inline]
+fn to_bytes(state: &[u32; 8]) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    for (four, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(state) {
+        *four = word.to_be_bytes();
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use hmac::{Hmac, KeyInit, Mac};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(key: &[u8], text: &[u8], starts: &str) {
+        let tag = Prf::new(key).tag(text);
+        let hex: String = tag.iter().map(|b| format!("{b:02x}")).collect();
+        assert!(hex.starts_with(starts), "{hex} does not start with {starts}");
+    }
+
+    #[test]
+    fn rfc_4231_test_cases() {
+        check(&[0x0b; 20], b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+        check(
+            b"Jefe",
+            b"what do ya want for nothing?",
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        );
+        check(&[0xaa; 20], &[0xdd; 50], "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe");
+        let key: Vec<u8> = (1..=25).collect();
+        check(&key, &[0xcd; 50], "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b");
+        check(&[0x0c; 20], b"Test With Truncation", "a3b6167473100ee06e0c796c2955552b");
+        check(
+            &[0xaa; 131],
+            b"Test Using Larger Than Block-Size Key - Hash Key First",
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+        );
+        check(
+            &[0xaa; 131],
+            b"This is a test using a larger than block-size key and a larger than block-size data. The key needs to be hashed before being used by the HMAC algorithm.",
+            "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_hmac_crate(key in prop::collection::vec(any::<u8>(), 0..100), text in prop::collection::vec(any::<u8>(), 0..300)) {
+            let mut theirs = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+            theirs.update(&text);
+            prop_assert_eq!(&Prf::new(&key).tag(&text)[..], &theirs.finalize().into_bytes()[..]);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The inverse of tokenizing: this vendor's tokens become values again.
+//!
+//! Tokens are found wherever they stand in a selected text. What does not open is left exactly as it is and counted, whatever the reason:
+//! a sender learns nothing from the outcome. Never makes a value of anything but an authentic token of its own vendor.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::keys::VendorKeys;
+use super::rewriter::{Kind, Shape, Stop, Treat, Value};
+use super::token::{Parsed, TOKEN_PREFIX, TokenKind, Unopened, find};
+
+/// How many tokens were opened, and how many were left for which reason. Shared by all streams of a vendor.
+#[derive(Debug, Default)]
+pub struct RevealCounts {
+    opened: AtomicU64,
+    unopened: [AtomicU64; Unopened::ALL.len()],
+}
+
+impl RevealCounts {
+    /// Tokens that became values.
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
+    /// Tokens left as they were, for this reason. Anything but zero of [`Unopened::Forged`] is worth an alert.
+    pub fn unopened(&self, reason: Unopened) -> u64 {
+        self.unopened[reason.index()].load(Ordering::Relaxed)
+    }
+
+    fn count(&self, result: Result<TokenKind, Unopened>) {
+        let counter = match result {
+            Ok(_) => &self.opened,
+            Err(reason) => &self.unopened[reason.index()],
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Reveals the tokens of one vendor in the values that an engine selects.
+#[derive(Debug, Clone)]
+pub struct Revealer {
+    keys: Arc<VendorKeys>,
+    counts: Arc<RevealCounts>,
+}
+
+impl Revealer {
+    /// A revealer that adds to `counts`.
+    pub const fn new(keys: Arc<VendorKeys>, counts: Arc<RevealCounts>) -> Self {
+        Self { keys, counts }
+    }
+
+    /// What has been opened and what has not.
+    pub const fn counts(&self) -> &Arc<RevealCounts> {
+        &self.counts
+    }
+
+    /// Appends `text` with each of its tokens that opens replaced by its value; whether one was.
+    pub fn reveal(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
+        let mut rest = text;
+        let mut revealed = false;
+        while let Some(at) = find(rest, 0) {
+            let (before, token) = rest.split_at(at);
+            out.extend_from_slice(before);
+            let parsed = Parsed::at_start(token);
+            let result = parsed.and_then(|parsed| self.keys.open_parsed(&parsed, out));
+            self.counts.count(result);
+            // A well-formed token is passed over whole even when it does not open: looking for others inside it would let a
+            // sender nest them and have each byte decrypted many times.
+            let taken = parsed.as_ref().map_or(TOKEN_PREFIX.len(), Parsed::length);
+            if result.is_err() {
+                out.extend_from_slice(&token[..taken]);
+            }
+            revealed |= result.is_ok();
+            rest = &token[taken..];
+        }
+        out.extend_from_slice(rest);
+        revealed
+    }
+
+    /// Whether the text is one token of a number and nothing else.
+    fn is_number(text: &[u8]) -> bool {
+        Parsed::at_start(text).is_ok_and(|token| token.kind == TokenKind::Number && token.length() == text.len())
+    }
+}
+
+impl Treat for Revealer {
+    fn drops(&self, _rule: usize) -> bool {
+        false
+    }
+
+    /// A string's tokens are revealed; a string that is one token of a number becomes that number again. All else stays.
+    fn treat(&self, _rule: usize, value: Value<'_>, out: &mut Vec<u8>) -> Result<Shape, Stop> {
+        match value.kind {
+            Kind::String => {
+                let revealed = self.reveal(value.text, out);
+                Ok(if revealed && Self::is_number(value.text) { Shape::Literal } else { Shape::Text })
+            }
+            Kind::Number | Kind::Boolean | Kind::Null => {
+                out.extend_from_slice(value.text);
+                Ok(Shape::Literal)
+            }
+            Kind::Container => Err(Stop::Untreatable { what: "an object or array has no token" }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::VendorId;
+    use crate::pii::keys::{KeyRing, MasterKey, VendorSalt};
+    use crate::pii::rule::Class;
+
+    fn keys(vendor: &str) -> Arc<VendorKeys> {
+        let ring = KeyRing::of(MasterKey::from_bytes([42; 32]));
+        let vendor = VendorId::parse(vendor).unwrap();
+        Arc::new(ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [Class::of_name("email")]))
+    }
+
+    fn token(vendor: &str, kind: TokenKind, value: &str) -> String {
+        let mut out = Vec::new();
+        keys(vendor).classes()[0].token.seal(kind, value.as_bytes(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    /// Treats a string; answers with what came out, and the counts: opened, malformed, foreign, unknown key, forged.
+    fn check(text: &str) -> (Shape, String, [u64; 5]) {
+        let revealer = Revealer::new(keys("acme"), Arc::default());
+        let mut out = Vec::new();
+        let shape = revealer.treat(0, Value { kind: Kind::String, text: text.as_bytes() }, &mut out).unwrap();
+        let counts = revealer.counts();
+        let [malformed, foreign, unknown, forged] = Unopened::ALL.map(|reason| counts.unopened(reason));
+        (shape, String::from_utf8(out).unwrap(), [counts.opened(), malformed, foreign, unknown, forged])
+    }
+
+    #[test]
+    fn tokens_become_values_wherever_they_stand() {
+        let (text, number) = (token("acme", TokenKind::Text, "a@b.example"), token("acme", TokenKind::Number, "42"));
+        assert_eq!(check(&text), (Shape::Text, "a@b.example".into(), [1, 0, 0, 0, 0]));
+        assert_eq!(check(&number), (Shape::Literal, "42".into(), [1, 0, 0, 0, 0]));
+        let both = format!("to {text}{number}, thanks");
+        assert_eq!(check(&both), (Shape::Text, "to a@b.example42, thanks".into(), [2, 0, 0, 0, 0]));
+        assert_eq!(check("no token"), (Shape::Text, "no token".into(), [0; 5]));
+    }
+
+    #[test]
+    fn what_does_not_open_is_left_and_counted() {
+        let genuine = token("acme", TokenKind::Text, "a@b.example");
+        let foreign = token("other", TokenKind::Text, "a@b.example");
+        let mut forged = genuine.clone();
+        forged.replace_range(30..31, if &genuine[30..31] == "A" { "B" } else { "A" });
+        for (text, counts) in [
+            (foreign, [0, 0, 1, 0, 0]),
+            (forged, [0, 0, 0, 0, 1]),
+            (genuine[..20].to_owned(), [0, 1, 0, 0, 0]),
+            ("tok1_tok1_".to_owned(), [0, 2, 0, 0, 0]),
+            (genuine.replacen("ab_", "ac_", 1), [0, 0, 0, 1, 0]),
+        ] {
+            assert_eq!(check(&text), (Shape::Text, text.clone(), counts));
+        }
+    }
+
+    #[test]
+    fn a_token_behind_a_false_start_still_opens() {
+        let genuine = token("acme", TokenKind::Text, "x");
+        for start in ["tok1_", "tok1_d", &genuine[..14]] {
+            let (_, out, counts) = check(&format!("{start}{genuine}"));
+            assert_eq!((out, counts), (format!("{start}x"), [1, 1, 0, 0, 0]));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn revealing_is_the_inverse_of_tokenizing(parts in prop::collection::vec(("[^t]{0,10}", ".{0,20}"), 0..5)) {
+            let tokens: String = parts.iter().map(|(text, value)| format!("{text}{}", token("acme", TokenKind::Text, value))).collect();
+            let values: String = parts.iter().map(|(text, value)| format!("{text}{value}")).collect();
+            prop_assert_eq!(check(&tokens).1, values);
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! The token that stands for a value: it names its vendor, class and key, and authenticates all of them.
+//!
+//! ```text
+//! tok1_ kind vendor class kid _ length payload
+//!    5    1      4     2   2  1      4       n      bytes; e.g. tok1_dbvaalzab_aabevE9H2wBSCPvw3gy4NNRvCBFsM5XCa2aRM7YU
+//! ```
+//! `kind` is `d` for a text and `n` for a number's lexeme, which becomes a bare number again. `vendor`, `class`, `kid` and
+//! `length` (the payload's bytes) are lower-case base32 (RFC 4648 section 6), the payload is unpadded base64url of the
+//! SIV ciphertext. No byte is one that JSON, a URL, a form, a header or XML must encode, and the length ends a token that
+//! stands inside other text. There is exactly one spelling of a token: anything else is not one.
+//!
+//! The vendor and class fields are short digests of the names, to find the key by; the full names are what the
+//! ciphertext authenticates, so a token moved to another vendor or class never opens.
+
+use std::ops::Range;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroize;
+
+use super::siv::{BLOCK, Header, Siv256};
+
+/// What every token begins with.
+pub const TOKEN_PREFIX: &[u8] = b"tok1_";
+/// Bytes before the payload.
+const HEAD_BYTES: usize = 19;
+/// Plaintext sealed per step: with the IV, a whole number of blocks and of base64 groups.
+const STEP_BYTES: usize = 240;
+const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// Why a token was left as it is. The caller counts these; whoever sent the token must not learn which it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Unopened {
+    /// It begins like a token and is not one: cut short, or not in its one spelling.
+    #[error("not a token")]
+    Malformed,
+    /// It was made for another vendor.
+    #[error("a token of another vendor")]
+    Foreign,
+    /// Its class or key version is not one that this vendor's contract and key file have.
+    #[error("a token under an unknown key")]
+    UnknownKey,
+    /// It does not authenticate.
+    #[error("a forged or damaged token")]
+    Forged,
+}
+
+impl Unopened {
+    /// Every reason, in the order of [`Unopened::index`].
+    pub const ALL: [Self; 4] = [Self::Malformed, Self::Foreign, Self::UnknownKey, Self::Forged];
+
+    /// The word used in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Foreign => "foreign",
+            Self::UnknownKey => "unknown_key",
+            Self::Forged => "forged",
+        }
+    }
+
+    /// A place in a table of all reasons.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// What a token stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// A text.
+    Text,
+    /// The lexeme of a JSON number.
+    Number,
+}
+
+impl TokenKind {
+    const fn letter(self) -> u8 {
+        match self {
+            Self::Text => b'd',
+            Self::Number => b'n',
+        }
+    }
+
+    const fn of_letter(letter: u8) -> Option<Self> {
+        match letter {
+            b'd' => Some(Self::Text),
+            b'n' => Some(Self::Number),
+            _ => None,
+        }
+    }
+}
+
+/// A token's fields, well formed but not yet opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parsed<'a> {
+    pub(super) kind: TokenKind,
+    pub(super) vendor: u32,
+    /// Class and key version: what the key is found by.
+    pub(super) code: u32,
+    /// The payload, whose spelling has not been checked.
+    pub(super) payload: &'a [u8],
+}
+
+impl<'a> Parsed<'a> {
+    /// Reads the token at the start of `text`; what follows it is not looked at.
+    pub(super) fn at_start(text: &'a [u8]) -> Result<Self, Unopened> {
+        let parsed = (|| {
+            let head = text.get(..HEAD_BYTES)?;
+            if !head.starts_with(TOKEN_PREFIX) || head[14] != b'_' {
+                return None;
+            }
+            let length = base32_value(&head[15..])? as usize;
+            Some(Self {
+                kind: TokenKind::of_letter(head[5])?,
+                vendor: base32_value(&head[6..10])?,
+                code: base32_value(&head[10..14])?,
+                payload: text[HEAD_BYTES..].get(..length)?,
+            })
+        })();
+        parsed.filter(|token| token.payload.len() >= encoded_length(BLOCK)).ok_or(Unopened::Malformed)
+    }
+
+    /// Bytes of the whole token.
+    pub(super) const fn length(&self) -> usize {
+        HEAD_BYTES + self.payload.len()
+    }
+}
+
+/// The digest of a vendor's name that its tokens carry: 20 bits.
+pub(super) fn vendor_tag(name: &str) -> u32 {
+    digest_bits(b"vendorgate token vendor ", name) >> 12
+}
+
+/// The digest of a class's name and a key version, as tokens carry them: 10 bits each.
+pub(super) fn key_code(class: &str, version: u16) -> u32 {
+    digest_bits(b"vendorgate token class ", class) >> 22 << 10 | u32::from(version & 0x3ff)
+}
+
+fn digest_bits(domain: &[u8], name: &str) -> u32 {
+    let digest = Sha256::new().chain_update(domain).chain_update(name).finalize();
+    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
+}
+
+/// The key of one vendor, class and version: seals values into tokens and opens them.
+pub(super) struct TokenKey {
+    siv: Siv256,
+    text: Spelling,
+    number: Spelling,
+}
+
+/// What is fixed for all tokens of one kind: the bytes before the length, and the authenticated header.
+struct Spelling {
+    head: [u8; HEAD_BYTES - 4],
+    header: Header,
+}
+
+impl TokenKey {
+    pub(super) fn new(siv: Siv256, vendor: &str, class: &str, version: u16) -> Self {
+        let spelling = |kind: TokenKind| {
+            let kid = version.to_string();
+            let letter = [kind.letter()];
+            let bound = [b"tok1|", vendor.as_bytes(), b"|", class.as_bytes(), b"|", kid.as_bytes(), b"|", &letter];
+            Spelling { head: head(kind, vendor, class, version), header: siv.header(&[&bound.concat()]) }
+        };
+        let (text, number) = (spelling(TokenKind::Text), spelling(TokenKind::Number));
+        Self { siv, text, number }
+    }
+
+    const fn spelling(&self, kind: TokenKind) -> &Spelling {
+        match kind {
+            TokenKind::Text => &self.text,
+            TokenKind::Number => &self.number,
+        }
+    }
+
+    /// Appends the token of a value. The value must be shorter than 512 KiB, which the engines' bound sees to.
+    pub(super) fn seal(&self, kind: TokenKind, value: &[u8], out: &mut Vec<u8>) {
+        let spelling = self.spelling(kind);
+        let iv = self.siv.iv(&spelling.header, value);
+        let length = encoded_length(BLOCK + value.len());
+        out.reserve(HEAD_BYTES + length);
+        out.extend_from_slice(&spelling.head);
+        out.extend_from_slice(&base32::<4>(length as u32));
+        let mut step = [0; STEP_BYTES];
+        step[..BLOCK].copy_from_slice(&iv);
+        let mut skip = BLOCK;
+        let mut next_block = 0;
+        let mut rest = value;
+        loop {
+            let (piece, after) = rest.split_at(rest.len().min(STEP_BYTES - skip));
+            let end = skip + piece.len();
+            step[skip..end].copy_from_slice(piece);
+            self.siv.apply_keystream(&iv, next_block, &mut step[skip..end]);
+            encode(&step[..end], out);
+            next_block += (STEP_BYTES - skip) / BLOCK;
+            (skip, rest) = (0, after);
+            if rest.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Appends the value of a token; leaves `out` as it was when the token does not open.
+    pub(super) fn open(&self, kind: TokenKind, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Unopened> {
+        let start = out.len();
+        out.resize(start + payload.len().div_ceil(4) * 3, 0);
+        let decoded = URL_SAFE_NO_PAD.decode_slice(payload, &mut out[start..]).unwrap_or(0);
+        let Some((iv, text)) = out[start..start + decoded].split_first_chunk_mut::<BLOCK>() else {
+            out.truncate(start);
+            return Err(Unopened::Malformed);
+        };
+        if !self.siv.open(&self.spelling(kind).header, iv, text) {
+            out.truncate(start);
+            return Err(Unopened::Forged);
+        }
+        let length = text.len();
+        out.copy_within(start + BLOCK..start + BLOCK + length, start);
+        out[start + length..].zeroize();
+        out.truncate(start + length);
+        Ok(())
+    }
+}
+
+fn head(kind: TokenKind, vendor: &str, class: &str, version: u16) -> [u8; HEAD_BYTES - 4] {
+    let mut head = [b'_'; HEAD_BYTES - 4];
+    head[..5].copy_from_slice(TOKEN_PREFIX);
+    head[5] = kind.letter();
+    head[6..10].copy_from_slice(&base32::<4>(vendor_tag(vendor)));
+    head[10..14].copy_from_slice(&base32::<4>(key_code(class, version)));
+    head
+}
+
+/// Where the next token, or what begins like one, stands at or after `from`.
+pub(super) fn find(text: &[u8], from: usize) -> Option<usize> {
+    memchr::memmem::find(text.get(from..)?, TOKEN_PREFIX).map(|at| from + at)
+}
+
+/// The tokens in a text, in order: where each stands, and what is wrong with those that are none.
+pub fn tokens(text: &[u8]) -> impl Iterator<Item = (Range<usize>, Result<TokenKind, Unopened>)> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let at = find(text, from)?;
+        let parsed = Parsed::at_start(&text[at..]);
+        from = at + parsed.as_ref().map_or(TOKEN_PREFIX.len(), Parsed::length);
+        Some((at..from, parsed.map(|token| token.kind)))
+    })
+}
+
+/// Spells the low `5 * N` bits of a number.
+pub(super) const fn base32<const N: usize>(value: u32) -> [u8; N] {
+    let mut text = [0; N];
+    let mut i = 0;
+    while i < N {
+        text[i] = BASE32[(value >> (5 * (N - 1 - i)) & 31) as usize];
+        i += 1;
+    }
+    text
+}
+
+fn base32_value(text: &[u8]) -> Option<u32> {
+    text.iter().try_fold(0, |value, byte| {
+        let digit = match byte {
+            b'a'..=b'z' => byte - b'a',
+            b'2'..=b'7' => byte - b'2' + 26,
+            _ => return None,
+        };
+        Some(value << 5 | u32::from(digit))
+    })
+}
+
+/// Characters of unpadded base64 for so many bytes.
+const fn encoded_length(bytes: usize) -> usize {
+    (bytes * 4).div_ceil(3)
+}
+
+/// Appends unpadded base64url: a table and three-byte groups, since values are too short for a general encoder to pay.
+pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
+    let spell = |group: u32, place: u32| BASE64URL[(group >> (18 - 6 * place) & 63) as usize];
+    let (groups, rest) = bytes.as_chunks::<3>();
+    let start = out.len();
+    out.resize(start + groups.len() * 4, 0);
+    for (four, [a, b, c]) in out[start..].as_chunks_mut::<4>().0.iter_mut().zip(groups) {
+        let group = u32::from_be_bytes([0, *a, *b, *c]);
+        *four = [spell(group, 0), spell(group, 1), spell(group, 2), spell(group, 3)];
+    }
+    match *rest {
+        [a] => out.extend([0, 1].map(|place| spell(u32::from_be_bytes([0, a, 0, 0]), place))),
+        [a, b] => out.extend([0, 1, 2].map(|place| spell(u32::from_be_bytes([0, a, b, 0]), place))),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(vendor: &str, class: &str, version: u16) -> TokenKey {
+        TokenKey::new(Siv256::new(&[7; 32], &[8; 32]), vendor, class, version)
+    }
+
+    fn sealed(key: &TokenKey, kind: TokenKind, value: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        key.seal(kind, value, &mut out);
+        out
+    }
+
+    fn opened(key: &TokenKey, token: &[u8]) -> Result<Vec<u8>, Unopened> {
+        let parsed = Parsed::at_start(token)?;
+        if parsed.length() != token.len() {
+            return Err(Unopened::Malformed);
+        }
+        let mut out = b"before".to_vec();
+        let result = key.open(parsed.kind, parsed.payload, &mut out);
+        assert!(out.starts_with(b"before") && (result.is_ok() || out.len() == 6), "what does not open leaves nothing");
+        result.map(|()| out[6..].to_vec())
+    }
+
+    #[test]
+    fn the_spelling_is_a_promise() {
+        let token = sealed(&key("acme", "email", 1), TokenKind::Text, b"a@b.example");
+        let text = String::from_utf8(token).unwrap();
+        assert_eq!(text, "tok1_dbvaalzab_aabevE9H2wBSCPvw3gy4NNRvCBFsM5XCa2aRM7YU");
+    }
+
+    #[test]
+    fn tokens_are_found_inside_text() {
+        let token = sealed(&key("acme", "email", 1), TokenKind::Text, b"x");
+        let text = [b"Dear tok1_ ", &token[..], b"x, tok1_d", &token[..20]].concat();
+        let found: Vec<_> = tokens(&text).collect();
+        let end = 11 + token.len();
+        let malformed = Err(Unopened::Malformed);
+        assert_eq!(
+            found,
+            [
+                (5..10, malformed),
+                (11..end, Ok(TokenKind::Text)),
+                (end + 3..end + 8, malformed),
+                (end + 9..end + 14, malformed)
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_is_deterministic_and_opens_to_its_value(value in prop::collection::vec(any::<u8>(), 0..1000)) {
+            let key = key("acme", "email", 3);
+            for kind in [TokenKind::Text, TokenKind::Number] {
+                let token = sealed(&key, kind, &value);
+                prop_assert_eq!(&token, &sealed(&key, kind, &value));
+                prop_assert!(token.iter().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b)));
+                prop_assert_eq!(opened(&key, &token), Ok(value.clone()));
+            }
+        }
+
+        #[test]
+        fn no_other_vendor_class_version_or_kind_opens_it(value in ".{0,40}") {
+            let token = sealed(&key("acme", "email", 1), TokenKind::Text, value.as_bytes());
+            for other in [key("acme2", "email", 1), key("acme", "name", 1), key("acme", "email", 2)] {
+                prop_assert_eq!(opened(&other, &token), Err(Unopened::Forged));
+            }
+            let parsed = Parsed::at_start(&token).unwrap();
+            let result = key("acme", "email", 1).open(TokenKind::Number, parsed.payload, &mut Vec::new());
+            prop_assert_eq!(result, Err(Unopened::Forged));
+        }
+
+        #[test]
+        fn base64url_equals_the_base64_crate(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let mut out = Vec::new();
+            encode(&bytes, &mut out);
+            prop_assert_eq!(out.len(), encoded_length(bytes.len()));
+            prop_assert_eq!(out, URL_SAFE_NO_PAD.encode(&bytes).into_bytes());
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! What happens to a selected value: the compiled form of a rule's treatment.
+//!
+//! | value | tokenize | hash | encrypt_format | mask | generalize | redact | drop |
+//! | --- | --- | --- | --- | --- | --- | --- | --- |
+//! | string | token | hash | digits replaced | masked | coarser text | `[redacted]` | left out |
+//! | number | token, which reveals to a number | hash of its lexeme | a number of as many digits | string | number | `[redacted]` | left out |
+//! | boolean, object, array | `[redacted]` | `[redacted]` | `[redacted]` | `[redacted]` | `[redacted]` | `[redacted]` | left out |
+//! | null | null | null | null | null | null | null | left out |
+//!
+//! A boolean is redacted because two values leave a token nothing to hide. What does not fit a format, or is no date or number to
+//! generalize, is redacted too: a treatment never passes a value raw. Nothing here allocates but the output's own growth.
+
+mod format;
+mod generalize;
+mod mask;
+
+use std::sync::Arc;
+
+use super::ff1::Way;
+use super::keys::{ClassKeys, VendorKeys};
+use super::rewriter::{Kind, Shape, Stop, Treat, Value};
+use super::rule::{Format, Generalize, Rule, Treatment};
+use super::token::{TokenKind, base32, encode};
+use crate::bounds;
+use format::FormatCipher;
+
+/// What stands in place of a value that is taken out.
+pub const REDACTED: &[u8] = b"[redacted]";
+/// Bytes of an HMAC-SHA-256 tag that a hash keeps: 128 bits, so that no two of 2^50 values share one by chance.
+const HASH_BYTES: usize = 16;
+
+/// Why rules cannot be compiled: an operator's mistake. `rule` is the place in the list, from 0.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TreatmentError {
+    /// The vendor's keys were made without this rule's class.
+    #[error("the keys of {vendor} have no class '{class}'")]
+    UnknownClass {
+        /// Which rule.
+        rule: usize,
+        /// Whose keys.
+        vendor: Box<str>,
+        /// The class that is missing.
+        class: Box<str>,
+    },
+    /// The ends of a card that are to stay are not ones that can.
+    #[error("a card can keep its first 6 or its last 4 digits, or none, not {keep_first} and {keep_last}")]
+    CardEnds {
+        /// Which rule.
+        rule: usize,
+        /// Leading digits asked for.
+        keep_first: u8,
+        /// Trailing digits asked for.
+        keep_last: u8,
+    },
+    /// Too few digits would be left to encrypt.
+    #[error(
+        "keeping both ends and the check digit of a card leaves 10^5 values, and FF1 needs 10^6 (NIST SP 800-38G rev. 1): keep the first 6 or the last 4"
+    )]
+    DomainTooSmall {
+        /// Which rule.
+        rule: usize,
+    },
+    /// A prefix of no characters is no prefix.
+    #[error("a prefix must keep at least 1 character; to keep none, redact")]
+    EmptyPrefix {
+        /// Which rule.
+        rule: usize,
+    },
+}
+
+impl TreatmentError {
+    /// The place of the rule in its list, from 0.
+    pub const fn rule(&self) -> usize {
+        match self {
+            Self::UnknownClass { rule, .. }
+            | Self::CardEnds { rule, .. }
+            | Self::DomainTooSmall { rule }
+            | Self::EmptyPrefix { rule } => *rule,
+        }
+    }
+}
+
+/// Treats the values that rules select, with one vendor's keys.
+pub struct Treater {
+    keys: Arc<VendorKeys>,
+    actions: Box<[Action]>,
+}
+
+/// A treatment with its keys found: `class` is a place in the vendor's classes.
+enum Action {
+    Tokenize { class: usize },
+    Hash { class: usize, head: [u8; 5] },
+    EncryptFormat(Box<FormatCipher>),
+    Mask { keep_first: usize, keep_last: usize },
+    Redact,
+    Drop,
+    Generalize(Generalize),
+}
+
+impl Treater {
+    /// Compiles the treatments of `rules`; a rule's place in the list is what [`Treat::treat`] is called with.
+    ///
+    /// # Errors
+    /// [`TreatmentError`] for the first rule that cannot be carried out.
+    pub fn compile(rules: &[Rule], keys: Arc<VendorKeys>) -> Result<Self, TreatmentError> {
+        let actions: Result<_, _> = (0..).zip(rules).map(|(at, rule)| compile(at, rule, &keys)).collect();
+        Ok(Self { actions: actions?, keys })
+    }
+
+    /// The inverse of `encrypt_format`: appends the value that the rule's encryption made this one of.
+    ///
+    /// Such values carry no key version and no integrity: one made under another version, or by no one, comes back as
+    /// other digits. `None`, with nothing appended, when the rule is of another treatment or the value does not fit.
+    pub fn restore(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>) -> Option<Shape> {
+        match self.actions.get(rule)? {
+            Action::EncryptFormat(cipher) => cipher.apply(Way::Decrypt, value, out),
+            Action::Tokenize { .. }
+            | Action::Hash { .. }
+            | Action::Mask { .. }
+            | Action::Redact
+            | Action::Drop
+            | Action::Generalize(_) => None,
+        }
+    }
+
+    fn apply(&self, action: &Action, value: Value<'_>, out: &mut Vec<u8>) -> Option<Shape> {
+        match action {
+            Action::Tokenize { class } => {
+                let kind = if value.kind == Kind::Number { TokenKind::Number } else { TokenKind::Text };
+                self.class(*class).token.seal(kind, value.text, out);
+                Some(Shape::Text)
+            }
+            Action::Hash { class, head } => {
+                out.extend_from_slice(head);
+                encode(&self.class(*class).hash.tag(value.text)[..HASH_BYTES], out);
+                Some(Shape::Text)
+            }
+            Action::EncryptFormat(cipher) => cipher.apply(Way::Encrypt, value, out),
+            Action::Mask { keep_first, keep_last } => mask::apply(value.text, *keep_first, *keep_last, out),
+            Action::Generalize(how) => generalize::apply(*how, value, out),
+            Action::Redact => None,
+            // An engine that asks leaves the member out; whoever cannot leaves an empty text.
+            Action::Drop => Some(Shape::Text),
+        }
+    }
+
+    fn class(&self, at: usize) -> &ClassKeys {
+        &self.keys.classes()[at]
+    }
+}
+
+impl std::fmt::Debug for Treater {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Treater of {} rules for {}", self.actions.len(), self.keys.vendor())
+    }
+}
+
+impl Treat for Treater {
+    fn drops(&self, rule: usize) -> bool {
+        matches!(self.actions.get(rule), Some(Action::Drop))
+    }
+
+    fn treat(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>) -> Result<Shape, Stop> {
+        let action = self.actions.get(rule).ok_or(Stop::Untreatable { what: "it has no rule" })?;
+        let limit = bounds::VALUE_BYTES_MAX;
+        if value.text.len() > limit {
+            return Err(Stop::Bound { bound: "a treated value", limit: limit as u64 });
+        }
+        let shape = match value.kind {
+            Kind::Null => {
+                out.extend_from_slice(b"null");
+                return Ok(Shape::Literal);
+            }
+            Kind::Boolean | Kind::Container if !matches!(action, Action::Drop) => None,
+            Kind::String | Kind::Number | Kind::Boolean | Kind::Container => self.apply(action, value, out),
+        };
+        Ok(shape.unwrap_or_else(|| {
+            out.extend_from_slice(REDACTED);
+            Shape::Text
+        }))
+    }
+}
+
+fn compile(rule: usize, settings: &Rule, keys: &VendorKeys) -> Result<Action, TreatmentError> {
+    let class = || {
+        keys.class_index(&settings.class).ok_or_else(|| TreatmentError::UnknownClass {
+            rule,
+            vendor: keys.vendor().as_str().into(),
+            class: settings.class.as_str().into(),
+        })
+    };
+    Ok(match settings.treatment {
+        Treatment::Tokenize => Action::Tokenize { class: class()? },
+        Treatment::Hash => {
+            let class = class()?;
+            let [a, b] = base32(u32::from(keys.classes()[class].version.number()));
+            Action::Hash { class, head: [b'h', b'1', a, b, b'_'] }
+        }
+        Treatment::EncryptFormat(format) => {
+            check_format(rule, format)?;
+            let keys = &keys.classes()[class()?];
+            Action::EncryptFormat(Box::new(FormatCipher::new(format, &keys.format.0)))
+        }
+        Treatment::Mask { keep_first, keep_last } => {
+            Action::Mask { keep_first: keep_first.into(), keep_last: keep_last.into() }
+        }
+        Treatment::Redact => Action::Redact,
+        Treatment::Drop => Action::Drop,
+        Treatment::Generalize(Generalize::Prefix(0)) => return Err(TreatmentError::EmptyPrefix { rule }),
+        Treatment::Generalize(how) => Action::Generalize(how),
+    })
+}
+
+fn check_format(rule: usize, format: Format) -> Result<(), TreatmentError> {
+    match format {
+        Format::Card { keep_first: 6, keep_last: 4 } => Err(TreatmentError::DomainTooSmall { rule }),
+        Format::Card { keep_first: 0 | 6, keep_last: 0 | 4 } | Format::Digits | Format::Phone => Ok(()),
+        Format::Card { keep_first, keep_last } => Err(TreatmentError::CardEnds { rule, keep_first, keep_last }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use super::*;
+    use crate::model::{FieldPath, VendorId};
+    use crate::pii::keys::{KeyRing, MasterKey, VendorSalt};
+    use crate::pii::rule::{Class, Place};
+    use crate::pii::token::TOKEN_PREFIX;
+
+    const KINDS: [(Kind, &str); 4] = [
+        (Kind::String, "4111111111111111"),
+        (Kind::Number, "4111111111111111"),
+        (Kind::Boolean, "true"),
+        (Kind::Container, ""),
+    ];
+
+    fn keys(classes: &[&str]) -> Arc<VendorKeys> {
+        let ring = KeyRing::of(MasterKey::from_bytes([42; 32]));
+        let vendor = VendorId::parse("acme").unwrap();
+        let classes = classes.iter().map(|name| Class::of_name(name));
+        Arc::new(ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), classes))
+    }
+
+    fn treater(treatment: Treatment) -> Result<Treater, TreatmentError> {
+        let place = Place::Field(FieldPath::parse("$.x").unwrap());
+        let rule = Rule { place, treatment, class: Class::of_name("card"), only_type: None };
+        Treater::compile(&[rule], keys(&["card", "email"]))
+    }
+
+    fn treat(treater: &Treater, kind: Kind, text: &str) -> (Shape, String) {
+        let mut out = Vec::new();
+        let shape = treater.treat(0, Value { kind, text: text.as_bytes() }, &mut out).unwrap();
+        (shape, String::from_utf8(out).unwrap())
+    }
+
+    fn all() -> Vec<Treatment> {
+        vec![
+            Treatment::Tokenize,
+            Treatment::Hash,
+            Treatment::EncryptFormat(Format::Digits),
+            Treatment::EncryptFormat(Format::Card { keep_first: 6, keep_last: 0 }),
+            Treatment::EncryptFormat(Format::Phone),
+            Treatment::Mask { keep_first: 0, keep_last: 4 },
+            Treatment::Redact,
+            Treatment::Drop,
+            Treatment::Generalize(Generalize::Year),
+            Treatment::Generalize(Generalize::Prefix(2)),
+            Treatment::Generalize(Generalize::Bucket(NonZeroU64::new(10_000).unwrap())),
+        ]
+    }
+
+    #[test]
+    fn no_treatment_passes_a_value_raw() {
+        for treatment in all() {
+            let treater = treater(treatment.clone()).unwrap();
+            for (kind, text) in KINDS {
+                let (shape, out) = treat(&treater, kind, text);
+                let word = treatment.as_str();
+                assert!(text.is_empty() || !out.contains(text), "{word} of {kind:?}: {out}");
+                assert!(shape == Shape::Text || kind == Kind::Number, "{word} of {kind:?}");
+                let dropped = treatment == Treatment::Drop;
+                if matches!(kind, Kind::Boolean | Kind::Container) {
+                    assert_eq!(out, if dropped { "" } else { "[redacted]" }, "{word} of {kind:?}");
+                }
+                assert_eq!(treater.drops(0), dropped);
+            }
+            assert_eq!(treat(&treater, Kind::Null, "null"), (Shape::Literal, "null".into()));
+        }
+    }
+
+    #[test]
+    fn tokens_and_hashes_are_what_they_say() {
+        let token = treat(&treater(Treatment::Tokenize).unwrap(), Kind::Number, "42");
+        assert!(token.1.as_bytes().starts_with(TOKEN_PREFIX));
+        let (shape, hash) = treat(&treater(Treatment::Hash).unwrap(), Kind::String, "42");
+        assert_eq!((shape, hash.len(), &hash[..5]), (Shape::Text, 27, "h1ab_"));
+        assert_eq!(treat(&treater(Treatment::Hash).unwrap(), Kind::Number, "42").1, hash);
+        assert_ne!(treat(&treater(Treatment::Hash).unwrap(), Kind::String, "43").1, hash);
+    }
+
+    #[test]
+    fn encrypted_formats_restore() {
+        let treater = treater(Treatment::EncryptFormat(Format::Card { keep_first: 6, keep_last: 0 })).unwrap();
+        let (_, sealed) = treat(&treater, Kind::String, "4111-1111-1111-1111");
+        let mut out = Vec::new();
+        let value = Value { kind: Kind::String, text: sealed.as_bytes() };
+        assert_eq!(treater.restore(0, value, &mut out), Some(Shape::Text));
+        assert_eq!(out, b"4111-1111-1111-1111");
+        assert_eq!(treater.restore(1, value, &mut out), None);
+    }
+
+    #[test]
+    fn what_cannot_be_carried_out_is_told_at_load() {
+        let card =
+            |keep_first, keep_last| treater(Treatment::EncryptFormat(Format::Card { keep_first, keep_last })).err();
+        assert_eq!(card(6, 4), Some(TreatmentError::DomainTooSmall { rule: 0 }));
+        assert_eq!(card(8, 0), Some(TreatmentError::CardEnds { rule: 0, keep_first: 8, keep_last: 0 }));
+        assert_eq!(card(0, 4), None);
+        let prefix = treater(Treatment::Generalize(Generalize::Prefix(0))).err();
+        assert_eq!(prefix, Some(TreatmentError::EmptyPrefix { rule: 0 }));
+        let place = Place::Query("q".into());
+        let rule = Rule { place, treatment: Treatment::Hash, class: Class::of_name("other"), only_type: None };
+        let told = Treater::compile(&[rule], keys(&["card"])).unwrap_err();
+        assert_eq!(told.to_string(), "the keys of acme have no class 'other'");
+    }
+
+    #[test]
+    fn a_value_over_its_bound_and_a_rule_that_is_none_are_refused() {
+        let treater = treater(Treatment::Tokenize).unwrap();
+        let long = vec![b'x'; bounds::VALUE_BYTES_MAX + 1];
+        let value = |text| Value { kind: Kind::String, text };
+        assert!(matches!(treater.treat(0, value(&long), &mut Vec::new()), Err(Stop::Bound { .. })));
+        assert!(treater.treat(0, value(&long[1..]), &mut Vec::new()).is_ok());
+        assert!(matches!(treater.treat(1, value(b"x"), &mut Vec::new()), Err(Stop::Untreatable { .. })));
+    }
+}
