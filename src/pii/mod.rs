@@ -3,6 +3,7 @@
 //! Takes personal data out of a body, a URL and headers while they stream. Knows no HTTP, no async, no clock and
 //! no vendor beyond its keys. Never lets a raw value of a treated field leave, whole or in part.
 
+mod body;
 mod csv;
 mod detect;
 mod encoding;
