@@ -9,6 +9,7 @@ use super::utf8::{Utf8, not_utf8};
 use super::{Kind, Rewriter, Stop, Treat, Value, Watch};
 use crate::bounds::{ROW_BYTES_MAX, VALUE_BYTES_MAX};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// The engine of tables. Each data row is a record.
 pub struct Csv {
@@ -41,8 +42,8 @@ struct Row {
     /// What leaves when the row is complete.
     out: Vec<u8>,
     /// The open field as it came, and decoded.
-    raw: Vec<u8>,
-    text: Vec<u8>,
+    raw: Zeroizing<Vec<u8>>,
+    text: Zeroizing<Vec<u8>>,
     quoted: bool,
     treated: Vec<u8>,
 }

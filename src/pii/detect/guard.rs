@@ -5,6 +5,7 @@
 use super::{Detector, LOOKAHEAD_BYTES, Search, Sort, secrets::Rest};
 use crate::pii::Watch;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// Bytes of a stream that are looked at together: a multiple of the lookahead, so that little is looked at twice.
 const STRIDE_BYTES: usize = 8 * 1024;
@@ -74,7 +75,7 @@ impl Guard {
 pub struct GuardStream {
     guard: Arc<Guard>,
     /// What has not left yet, behind at most one byte that has.
-    held: Vec<u8>,
+    held: Zeroizing<Vec<u8>>,
     /// Where in `held` that begins.
     from: usize,
     /// With `Some`, a find goes on.
@@ -83,8 +84,8 @@ pub struct GuardStream {
 
 impl GuardStream {
     /// A stream before its first byte.
-    pub const fn new(guard: Arc<Guard>) -> Self {
-        Self { guard, held: Vec::new(), from: 0, rest: None }
+    pub fn new(guard: Arc<Guard>) -> Self {
+        Self { guard, held: Zeroizing::default(), from: 0, rest: None }
     }
 
     /// Takes the next bytes, appends what may leave.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Documents {
     matcher: Arc<Matcher>,
-    /// Whether each document is a record.
+    /// Whether records are counted.
     counts: bool,
 }
 
@@ -28,9 +28,11 @@ impl Documents {
             both(&target.path).into_iter().map(|path| Target { path, ..target.clone() }).collect::<Vec<_>>()
         };
         let only: Option<Vec<FieldPath>> = spec.only.map(|only| only.iter().flat_map(both).collect());
-        let counts = spec.records.is_some_and(selects_documents);
-        let records = spec.records.filter(|_| !counts).map(|path| within_document(path).unwrap_or(path.clone()));
+        // The documents themselves are counted in any case.
+        let records = spec.records.filter(|path| !selects_documents(path));
+        let records = records.map(|path| within_document(path).unwrap_or(path.clone()));
         let subject = spec.subject.map(|path| within_document(path).unwrap_or(path.clone()));
+        let counts = spec.records.is_some();
         let spec = Spec {
             treat: spec.treat.iter().flat_map(target).collect(),
             only: only.as_deref(),
@@ -147,10 +149,10 @@ mod tests {
     }
 
     #[test]
-    fn records_within_documents_are_counted_there() {
+    fn a_document_is_one_record_or_those_in_it() {
         let make = make(&rules("$.rows[*].email", "$.rows[*]"), Framing::Lines);
         let (_, seen, _) = trial::run(make, b"{\"rows\":[{\"email\":\"a\"},{}]}\n{\"rows\":[1]}\n{}\n");
-        assert_eq!((seen.records, seen.treated), (3, vec![0]));
+        assert_eq!((seen.records, seen.treated), (4, vec![0]));
     }
 
     #[test]

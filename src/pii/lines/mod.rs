@@ -3,8 +3,10 @@
 //! Each document is read by one engine that begins anew, so paths start at the document and not at the sequence. What
 //! stands between documents passes byte for byte. Never lets a document end where the engine says it is not complete.
 
+mod counting;
 mod documents;
 
+pub(super) use counting::Counting;
 pub use documents::Documents;
 pub(super) use documents::shifted;
 
@@ -36,7 +38,7 @@ pub enum Framing {
 pub struct Lines<E> {
     engine: E,
     framing: Framing,
-    counts: bool,
+    counting: Counting,
     state: State,
     /// Offset of the next byte, and of the first one of the open document.
     at: u64,
@@ -56,13 +58,13 @@ enum State {
 const RECORD_SEPARATOR: u8 = 0x1e;
 
 impl<E: Restart> Lines<E> {
-    /// An engine for one sequence. With `counts`, each document is a record; without, the inner engine counts.
+    /// An engine for one sequence. With `counts`, each document is a record, or as many as the inner engine counts in it.
     pub fn new(engine: E, framing: Framing, counts: bool) -> Self {
         let state = match framing {
             Framing::Lines => State::Gap,
             Framing::TextSequence => State::Before,
         };
-        Self { engine, framing, counts, state, at: 0, start: 0 }
+        Self { engine, framing, counting: Counting::new(counts), state, at: 0, start: 0 }
     }
 
     /// Takes bytes that stand between documents; returns how many.
@@ -71,9 +73,7 @@ impl<E: Restart> Lines<E> {
         let used = input.iter().position(|b| !between(b)).unwrap_or(input.len());
         out.extend_from_slice(&input[..used]);
         if used < input.len() {
-            if self.counts {
-                watch.record()?;
-            }
+            self.counting.document(watch)?;
             self.engine.restart();
             self.start = self.at + used as u64;
             self.state = State::Document;
@@ -86,9 +86,10 @@ impl<E: Restart> Lines<E> {
         let end = memchr::memchr(self.separator(), input);
         let used = end.unwrap_or(input.len());
         let start = self.start;
-        self.engine.feed(&input[..used], watch, out).map_err(|stop| shifted(stop, start))?;
+        let mut watch = self.counting.within(watch);
+        self.engine.feed(&input[..used], &mut watch, out).map_err(|stop| shifted(stop, start))?;
         if end.is_some() {
-            self.engine.finish(watch, out).map_err(|stop| shifted(stop, start))?;
+            self.engine.finish(&mut watch, out).map_err(|stop| shifted(stop, start))?;
             self.state = State::Gap;
         }
         Ok(used)
@@ -131,7 +132,10 @@ impl<E: Restart> Rewriter for Lines<E> {
     fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
         match self.state {
             State::Before | State::Gap => Ok(()),
-            State::Document => self.engine.finish(watch, out).map_err(|stop| shifted(stop, self.start)),
+            State::Document => {
+                let mut watch = self.counting.within(watch);
+                self.engine.finish(&mut watch, out).map_err(|stop| shifted(stop, self.start))
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{Kind, Rewriter, Stop, Treat, Value, Watch};
 use crate::bounds::{PART_HEAD_BYTES_MAX, VALUE_BYTES_MAX};
 use head::{Content, Head};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// The engine of forms in parts. A form is one record.
 pub struct Multipart<E> {
@@ -28,7 +29,7 @@ pub struct Multipart<E> {
     matched: usize,
     returned: bool,
     /// The head, or the value that is held.
-    held: Vec<u8>,
+    held: Zeroizing<Vec<u8>>,
     treated: Vec<u8>,
     utf8: Utf8,
     /// Whether a part has left, and whether the form has been counted.
@@ -101,7 +102,7 @@ impl<E: Restart> Multipart<E> {
             state: State::Start,
             matched: 1,
             returned: false,
-            held: Vec::new(),
+            held: Zeroizing::default(),
             treated: Vec::new(),
             utf8: Utf8::default(),
             begun: false,

@@ -4,7 +4,7 @@
 //! guard, data that is not JSON goes through its detectors; without, it is refused. A field that clients do not
 //! know is refused, since one that is laxer might read it. Never lets a data line around its engine.
 
-use super::lines::{Restart, shifted};
+use super::lines::{Counting, Restart, shifted};
 use super::utf8::{Utf8, not_utf8};
 use super::{Guard, GuardStream, Rewriter, Stop, Watch};
 use crate::bounds::KEY_BYTES_MAX;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub struct Events<E> {
     engine: E,
     text: Option<GuardStream>,
-    counts: bool,
+    counting: Counting,
     state: State,
     /// The name of the open line's field, which is never longer than five bytes.
     name: Vec<u8>,
@@ -75,7 +75,7 @@ enum Last {
 const END_MARKER: &[u8] = b"[DONE]";
 
 impl<E: Restart> Events<E> {
-    /// An engine for one stream. With `counts`, each event that has data is a record; without, the inner engine counts.
+    /// An engine for one stream. With `counts`, each event that has data is a record, or as many as are in it.
     /// With a guard, data that does not begin as an object, array or string does is text for it.
     pub fn new(engine: E, guard: Option<Arc<Guard>>, counts: bool) -> Self {
         let event = Event {
@@ -89,7 +89,7 @@ impl<E: Restart> Events<E> {
         };
         let text = guard.map(GuardStream::new);
         let (name, piece, utf8) = (Vec::new(), Vec::new(), Utf8::default());
-        Self { engine, text, counts, state: State::Name, name, event, piece, utf8, at: 0 }
+        Self { engine, text, counting: Counting::new(counts), state: State::Name, name, event, piece, utf8, at: 0 }
     }
 
     fn read(&mut self, mut input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
@@ -189,9 +189,7 @@ impl<E: Restart> Events<E> {
 
     /// The data is a document: what was probed of it is its start.
     fn begin_document(&mut self, rest: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
-        if self.counts {
-            watch.record()?;
-        }
+        self.counting.document(watch)?;
         let probe = std::mem::take(&mut self.event.probe);
         let json = matches!(probe.first().or(rest.first()), Some(b'{' | b'[' | b'"'));
         self.event.open = if json || self.text.is_none() { Open::Json } else { Open::Text };
@@ -206,7 +204,9 @@ impl<E: Restart> Events<E> {
                 text.feed(input, watch, &mut self.piece);
                 Ok(())
             }
-            (Open::Json | Open::Text | Open::Nothing, _) => self.engine.feed(input, watch, &mut self.piece),
+            (Open::Json | Open::Text | Open::Nothing, _) => {
+                self.engine.feed(input, &mut self.counting.within(watch), &mut self.piece)
+            }
         };
         self.cut_piece(out);
         fed.map_err(|stop| shifted(stop, self.event.start))
@@ -273,7 +273,7 @@ impl<E: Restart> Events<E> {
             (Open::Nothing, _) => return Ok(()),
             (Open::Text, Some(text)) => text.finish(watch, &mut self.piece),
             (Open::Json | Open::Text, _) => {
-                let ended = self.engine.finish(watch, &mut self.piece);
+                let ended = self.engine.finish(&mut self.counting.within(watch), &mut self.piece);
                 ended.map_err(|stop| shifted(stop, self.event.start))?;
             }
         }

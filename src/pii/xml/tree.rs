@@ -8,6 +8,7 @@ use super::tag::{self, Attribute, Tag};
 use crate::bounds::{DOCUMENT_DEPTH_MAX, VALUE_BYTES_MAX};
 use crate::pii::{Kind, Stop, Treat, Value, Watch};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// The state of a document's elements.
 pub(super) struct Tree {
@@ -19,9 +20,9 @@ pub(super) struct Tree {
     /// Where the paths stand: as many words for each open element that they reach.
     live: Vec<u64>,
     /// The decoded text of the element that is held.
-    value: Vec<u8>,
+    value: Zeroizing<Vec<u8>>,
     /// The decoded text of the element that tells the subject, and its depth.
-    told: Vec<u8>,
+    told: Zeroizing<Vec<u8>>,
     told_at: Option<usize>,
     /// Whether the element that is held has elements within.
     contains: bool,
@@ -73,8 +74,8 @@ impl Tree {
             frames: Vec::new(),
             names: Vec::new(),
             live,
-            value: Vec::new(),
-            told: Vec::new(),
+            value: Zeroizing::default(),
+            told: Zeroizing::default(),
             told_at: None,
             contains: false,
             treated: Vec::new(),
