@@ -237,8 +237,12 @@ impl<E: Restart> Events<E> {
                 self.put(self.sideline(), &line, out)?;
                 self.sideline()
             }
+            // A line of `data` alone is an empty line of data.
+            State::Name if self.event.open == Open::Nothing => {
+                out.append(&mut self.name);
+                Last::Out
+            }
             State::Name => {
-                // A line of `data` alone, as clients read it, is an empty line of data.
                 self.name.clear();
                 self.begin_data(false, watch, out)?;
                 self.end_data(watch, out)?
