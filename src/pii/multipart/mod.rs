@@ -23,7 +23,7 @@ pub struct Multipart<E> {
     treat: Arc<dyn Treat>,
     files: Files,
     /// LF, two hyphens and the boundary.
-    mark: Box<[u8]>,
+    mark: Arc<[u8]>,
     state: State,
     /// How much of the mark has been seen, and whether a CR stands before it.
     matched: usize,
@@ -241,11 +241,11 @@ impl<E: Restart> Multipart<E> {
             return Ok(1);
         }
         let begin = usize::from(matches!(self.state, State::Begin(_)));
-        let seen = self.mark[begin..self.matched].to_vec();
+        let (mark, seen) = (Arc::clone(&self.mark), begin..self.matched);
         if std::mem::take(&mut self.returned) {
             self.content(b"\r", fate, watch, out)?;
         }
-        self.content(&seen, fate, watch, out)?;
+        self.content(&mark[seen], fate, watch, out)?;
         (self.state, self.matched) = (State::Body(fate), 0);
         Ok(0)
     }

@@ -119,9 +119,10 @@ impl Xml {
         }
         let name = std::str::from_utf8(&self.markup).ok();
         let character = name.and_then(tag::reference).ok_or(desk.malformed(tag::BAD_REFERENCE))?;
-        let raw = [b"&", self.markup.as_slice(), b";"].concat();
+        self.markup.insert(0, b'&');
+        self.markup.push(b';');
         self.state = TEXT;
-        self.tree.text(&raw, character.encode_utf8(&mut [0; 4]).as_bytes(), desk)?;
+        self.tree.text(&self.markup, character.encode_utf8(&mut [0; 4]).as_bytes(), desk)?;
         Ok(1)
     }
 

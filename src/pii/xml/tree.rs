@@ -27,6 +27,8 @@ pub(super) struct Tree {
     /// Whether the element that is held has elements within.
     contains: bool,
     treated: Vec<u8>,
+    /// An attribute's decoded value.
+    decoded: Zeroizing<Vec<u8>>,
     rooted: bool,
 }
 
@@ -79,6 +81,7 @@ impl Tree {
             told_at: None,
             contains: false,
             treated: Vec::new(),
+            decoded: Zeroizing::default(),
             rooted: false,
         }
     }
@@ -195,8 +198,8 @@ impl Tree {
         let verdict = self.paths.attribute(&self.live, tag::local(attribute.name));
         let rule = verdict.rule.or(element.filter(|_| !attribute.is_of_xml()));
         let drops = rule.is_some_and(|rule| self.treat.drops(rule));
-        let mut decoded = Vec::new();
-        tag::decode(attribute.value, &mut decoded).map_err(|what| desk.malformed(what))?;
+        self.decoded.clear();
+        tag::decode(attribute.value, &mut self.decoded).map_err(|what| desk.malformed(what))?;
         if let Some(rule) = rule.filter(|_| drops) {
             desk.watch.treated(rule);
         }
@@ -204,12 +207,16 @@ impl Tree {
             return Ok(());
         }
         if verdict.subject {
-            desk.watch.subject(&decoded);
+            desk.watch.subject(&self.decoded);
         }
         desk.out.extend_from_slice(attribute.lead.as_bytes());
         desk.out.push(attribute.quote as u8);
         match rule {
-            Some(rule) => self.put_treated(rule, Value { kind: Kind::String, text: &decoded }, desk)?,
+            Some(rule) => {
+                let decoded = std::mem::take(&mut self.decoded);
+                self.put_treated(rule, Value { kind: Kind::String, text: &decoded }, desk)?;
+                self.decoded = decoded;
+            }
             None => desk.out.extend_from_slice(attribute.value.as_bytes()),
         }
         desk.out.push(attribute.quote as u8);
