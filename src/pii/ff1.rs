@@ -176,11 +176,11 @@ impl Modulus {
         (sum % u128::from(self.value)) as u64
     }
 
-    /// Takes the modulus away from what has reached it. Made to compile without a branch, half of which would be guessed wrong.
+    /// Takes the modulus away from what has reached it; what has not would become huge. Without a branch, half of which would be
+    /// guessed wrong, and whose timing would tell of the digits.
     #[inline(always)]
     fn wrap(&self, sum: u64) -> u64 {
-        let (rest, borrowed) = sum.overflowing_sub(self.value);
-        if borrowed { sum } else { rest }
+        sum.min(sum.wrapping_sub(self.value))
     }
 }
 
