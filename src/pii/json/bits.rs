@@ -5,7 +5,7 @@
 //! judge, that brackets pair and members have keys only in objects, is left to the second phase as two bits for each
 //! bracket. It decides nothing about values.
 
-use super::names::Names;
+use super::names::{Endings, Names};
 
 /// Bytes of a window, at most.
 pub(super) const WINDOW: usize = 4096;
@@ -31,6 +31,8 @@ pub(super) struct Classes {
 /// What an instruction set does for the scan.
 pub(super) trait Lanes {
     fn classify(block: &[u8; 64]) -> Classes;
+    /// The bytes that may be the last of a listed name, going by themselves and the bytes `before` them.
+    fn endings(block: &[u8; 64], before: &[u8; 64], of: &Endings) -> u64;
     /// Each bit becomes the parity of the bits up to and with it.
     fn parity(bits: u64) -> u64;
     /// The sum of two words and a carry, and the carry out.
@@ -137,6 +139,8 @@ struct Carry {
     after_zero: u64,
     after_point: u64,
     oddity: u64,
+    quote: u64,
+    ending: u64,
     pointed: u8,
     follows_comma: u8,
     follows_colon: u8,
@@ -169,8 +173,11 @@ pub(super) fn scan<L: Lanes>(
         });
         let found = block_of::<L>(block, word, &mut carry, scratch);
         let base = (word * 64) as u16;
-        let wanted = if names.is_some() { found.brackets | found.colons } else { found.brackets };
-        events = L::flatten(wanted, base, &mut scratch.raw, events);
+        let keys = names.map_or(0, |names| {
+            let ending = L::endings(block, &shifted(window, word), names.endings());
+            found.colons & (shift_two(ending, &mut carry.ending) | !found.after_quote | scratch.forced[word])
+        });
+        events = L::flatten(found.brackets | keys, base, &mut scratch.raw, events);
         odd = L::flatten(found.odd, base, &mut scratch.odd, odd);
         if found.escaped != 0 {
             escapes = L::flatten(found.escaped, base, &mut scratch.escapes, escapes);
@@ -199,6 +206,8 @@ struct Found {
     brackets: u64,
     commas: u64,
     colons: u64,
+    /// The bytes behind quotes.
+    after_quote: u64,
     odd: u64,
     escaped: u64,
     broken: u64,
@@ -241,11 +250,12 @@ fn block_of<L: Lanes>(block: &[u8; 64], word: usize, carry: &mut Carry, scratch:
         L::add(!brackets, unkeyed & !brackets, &mut carry.unkeyed) & brackets | unkeyed & brackets;
     scratch.forced[word] = L::add(!stops, c.slash & !stops, &mut carry.forced) & colon;
 
+    let after_quote = shift(quote, &mut carry.quote);
     let numbers = numbers::<L>(&c, scalar, starts, carry);
     let plain = c.digit | c.point | starts & c.minus;
     let odd = scalar & !plain;
     let odd = odd & !shift(odd, &mut carry.oddity);
-    Found { brackets, commas: comma, colons: colon, odd, escaped, broken: broken | numbers }
+    Found { brackets, commas: comma, colons: colon, after_quote, odd, escaped, broken: broken | numbers }
 }
 
 /// What plain numbers must not have: a minus or point without a digit behind it, a needless zero, two points.
@@ -286,6 +296,27 @@ fn shift(bits: u64, carry: &mut u64) -> u64 {
     let shifted = bits << 1 | *carry;
     *carry = bits >> 63;
     shifted
+}
+
+#[inline(always)]
+fn shift_two(bits: u64, carry: &mut u64) -> u64 {
+    let shifted = bits << 2 | *carry;
+    *carry = bits >> 62;
+    shifted
+}
+
+/// The block one byte before a block of the window; before the first byte nothing is a key's.
+#[inline(always)]
+fn shifted(window: &[u8], word: usize) -> [u8; 64] {
+    let whole = (word * 64).checked_sub(1).and_then(|start| window.get(start..)).and_then(|rest| rest.first_chunk());
+    whole.copied().unwrap_or_else(|| {
+        let start = (word * 64).saturating_sub(1);
+        let part = &window[start..window.len().min(word * 64 + 63)];
+        let mut block = [0; 64];
+        let at = usize::from(word == 0);
+        block[at..at + part.len()].copy_from_slice(part);
+        block
+    })
 }
 
 /// Leaves out the colons whose key cannot be a listed one, and what lies behind the cut.
