@@ -9,11 +9,11 @@ use std::cell::RefCell;
 use crate::pii::Stop;
 
 use super::{
-    bits::{Entry, Scanned, Scratch, WINDOW},
     engine::Run,
     machine::{Frame, Mode},
     matcher::{DEAD, Level, StateId, Type},
     text,
+    window::{Entry, Scanned, Scratch, WINDOW},
 };
 
 /// Shorter rests are not worth a scan.

@@ -20,6 +20,7 @@ mod scalar;
 mod simd;
 mod text;
 mod utf8;
+mod window;
 
 #[cfg(test)]
 mod tests;

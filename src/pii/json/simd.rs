@@ -8,8 +8,8 @@
 #![expect(unsafe_code, reason = "vector instructions: calls after detection, loads and stores within sized arrays")]
 
 use super::{
-    bits::{Entry, Scanned, Scratch},
     names::Names,
+    window::{Entry, Scanned, Scratch},
 };
 
 /// How a [`super::JsonRewriter`] reads: one byte after the other, or with the vector instructions of this machine.
@@ -90,7 +90,9 @@ mod x86 {
     use std::arch::x86_64::*;
 
     use super::{
-        super::bits::{Classes, Lanes, Places, scan},
+        super::bits::{Classes, Lanes, Row, scan},
+        super::names::Endings,
+        super::window::Places,
         Entry, Names, Scanned, Scratch,
     };
 
@@ -136,30 +138,16 @@ mod x86 {
     struct Avx2;
     struct Avx512;
 
-    /// The classes of a block, from a macro that compares all of it to a byte, and one that does so after setting
-    /// the bit that tells `[` from `{`.
-    macro_rules! classes {
-        ($equal:expr, $equal_folded:expr, $up_to:expr, $digit:expr) => {
-            Classes {
-                quote: $equal(b'"'),
-                slash: $equal(b'\\'),
-                open: $equal_folded(b'{'),
-                close: $equal_folded(b'}'),
-                comma: $equal(b','),
-                colon: $equal(b':'),
-                space: $equal(b' ') | $equal(b'\n') | $equal(b'\r') | $equal(b'\t'),
-                control: $up_to,
-                digit: $digit,
-                zero: $equal(b'0'),
-                point: $equal(b'.'),
-                minus: $equal(b'-'),
-            }
-        };
+    /// Sets a word of each class, named with its bits.
+    macro_rules! set {
+        ($classes:ident, $word:ident: $($class:ident = $bits:expr;)*) => { $($classes.$class[$word] = $bits;)* };
     }
 
     impl Lanes for Sse2 {
+        type Row = Eight;
+
         #[inline(always)]
-        fn classify(block: &[u8; 64]) -> Classes {
+        fn classify(block: &[u8; 64], word: usize, classes: &mut Classes) {
             // SAFETY: four unaligned loads of 16 bytes of an array of 64; SSE2 is part of x86-64.
             unsafe {
                 let at = block.as_ptr().cast::<__m128i>();
@@ -181,18 +169,31 @@ mod x86 {
                     |lane, most: i8| _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(lane, _mm_set1_epi8(most)), lane));
                 let control = join(lanes.map(|lane| up_to(lane, 0x1F)));
                 let digit = join(lanes.map(|lane| up_to(_mm_sub_epi8(lane, _mm_set1_epi8(0x30)), 9)));
-                classes!(equal, equal_folded, control, digit)
+                set! { classes, word:
+                    quote = equal(b'"');
+                    slash = equal(b'\\');
+                    open = equal_folded(b'{');
+                    close = equal_folded(b'}');
+                    comma = equal(b',');
+                    colon = equal(b':');
+                    space = equal(b' ') | equal(b'\n') | equal(b'\r') | equal(b'\t');
+                    control = control;
+                    digit = digit;
+                    zero = equal(b'0');
+                    point = equal(b'.');
+                    minus = equal(b'-');
+                }
             }
+        }
+
+        #[inline(always)]
+        fn endings(_: &[u8; 64], _: &[u8; 64], _: &Endings) -> u64 {
+            u64::MAX
         }
 
         #[inline(always)]
         fn parity(bits: u64) -> u64 {
             [1, 2, 4, 8, 16, 32].iter().fold(bits, |bits, by| bits ^ bits << by)
-        }
-
-        #[inline(always)]
-        fn add(a: u64, b: u64, carry: &mut u8) -> u64 {
-            add(a, b, carry)
         }
 
         #[inline(always)]
@@ -202,8 +203,10 @@ mod x86 {
     }
 
     impl Lanes for Avx2 {
+        type Row = Eight;
+
         #[inline(always)]
-        fn classify(block: &[u8; 64]) -> Classes {
+        fn classify(block: &[u8; 64], word: usize, classes: &mut Classes) {
             // SAFETY: two unaligned loads of 32 bytes of an array of 64; only `scan_avx2` gets here.
             unsafe {
                 let at = block.as_ptr().cast::<__m256i>();
@@ -239,20 +242,50 @@ mod x86 {
                 let spaces = _mm256_broadcastsi128_si256(_mm_setr_epi8(
                     0x20, -1, -1, -1, -1, -1, -1, -1, -1, 0x09, 0x0A, -1, -1, 0x0D, -1, -1,
                 ));
-                Classes {
-                    quote: equal!(b'"'),
-                    slash: equal!(b'\\'),
-                    open: equal_folded!(b'{'),
-                    close: equal_folded!(b'}'),
-                    comma: equal!(b','),
-                    colon: equal!(b':'),
-                    space: join!(lanes, lane => _mm256_cmpeq_epi8(_mm256_shuffle_epi8(spaces, lane), lane)),
-                    control: join!(lanes, lane => up_to!(lane, 0x1F)),
-                    digit: join!(lanes, lane => up_to!(_mm256_sub_epi8(lane, _mm256_set1_epi8(0x30)), 9)),
-                    zero: equal!(b'0'),
-                    point: equal!(b'.'),
-                    minus: equal!(b'-'),
+                set! { classes, word:
+                    quote = equal!(b'"');
+                    slash = equal!(b'\\');
+                    open = equal_folded!(b'{');
+                    close = equal_folded!(b'}');
+                    comma = equal!(b',');
+                    colon = equal!(b':');
+                    space = join!(lanes, lane => _mm256_cmpeq_epi8(_mm256_shuffle_epi8(spaces, lane), lane));
+                    control = join!(lanes, lane => up_to!(lane, 0x1F));
+                    digit = join!(lanes, lane => up_to!(_mm256_sub_epi8(lane, _mm256_set1_epi8(0x30)), 9));
+                    zero = equal!(b'0');
+                    point = equal!(b'.');
+                    minus = equal!(b'-');
                 }
+            }
+        }
+
+        #[inline(always)]
+        fn endings(block: &[u8; 64], before: &[u8; 64], of: &Endings) -> u64 {
+            // SAFETY: unaligned loads of 32 bytes within arrays of 64, and of 16 bytes of arrays of 16; only
+            // `scan_avx2` gets here.
+            unsafe {
+                let table = |halves: &[u8; 16]| _mm256_broadcastsi128_si256(_mm_loadu_si128(halves.as_ptr().cast()));
+                let (low, high) = (table(&of.last.low), table(&of.last.high));
+                let (before_low, before_high) = (table(&of.before.low), table(&of.before.high));
+                let half = _mm256_set1_epi8(15);
+                let mut bits = 0;
+                for at in [0, 32] {
+                    let last = _mm256_loadu_si256(block.as_ptr().add(at).cast());
+                    let other = _mm256_loadu_si256(before.as_ptr().add(at).cast());
+                    macro_rules! look {
+                        ($low:expr, $high:expr, $bytes:expr) => {
+                            _mm256_and_si256(
+                                _mm256_shuffle_epi8($low, _mm256_and_si256($bytes, half)),
+                                _mm256_shuffle_epi8($high, _mm256_and_si256(_mm256_srli_epi16($bytes, 4), half)),
+                            )
+                        };
+                    }
+                    let found = _mm256_and_si256(look!(low, high, last), look!(before_low, before_high, other));
+                    let none = _mm256_movemask_epi8(_mm256_cmpeq_epi8(found, _mm256_setzero_si256()));
+                    let foreign = _mm256_movemask_epi8(_mm256_or_si256(last, other));
+                    bits |= u64::from((!none | foreign) as u32) << at;
+                }
+                bits
             }
         }
 
@@ -265,19 +298,16 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn add(a: u64, b: u64, carry: &mut u8) -> u64 {
-            add(a, b, carry)
-        }
-
-        #[inline(always)]
         fn flatten(bits: u64, base: u16, out: &mut Places, used: usize) -> usize {
             flatten_by_count(bits, base, out, used)
         }
     }
 
     impl Lanes for Avx512 {
+        type Row = Wide;
+
         #[inline(always)]
-        fn classify(block: &[u8; 64]) -> Classes {
+        fn classify(block: &[u8; 64], word: usize, classes: &mut Classes) {
             // SAFETY: an unaligned load of 64 bytes of an array of 64; only `scan_avx512` gets here.
             unsafe {
                 let lane = _mm512_loadu_si512(block.as_ptr().cast());
@@ -291,31 +321,51 @@ mod x86 {
                     0x20, -1, -1, -1, -1, -1, -1, -1, -1, 0x09, 0x0A, -1, -1, 0x0D, -1, -1,
                 ));
                 let digits = _mm512_sub_epi8(lane, _mm512_set1_epi8(0x30));
-                Classes {
-                    quote: equal!(b'"'),
-                    slash: equal!(b'\\'),
-                    open: _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'{' as i8)),
-                    close: _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'}' as i8)),
-                    comma: equal!(b','),
-                    colon: equal!(b':'),
-                    space: _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(spaces, lane), lane),
-                    control: _mm512_cmplt_epu8_mask(lane, _mm512_set1_epi8(0x20)),
-                    digit: _mm512_cmplt_epu8_mask(digits, _mm512_set1_epi8(10)),
-                    zero: equal!(b'0'),
-                    point: equal!(b'.'),
-                    minus: equal!(b'-'),
+                set! { classes, word:
+                    quote = equal!(b'"');
+                    slash = equal!(b'\\');
+                    open = _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'{' as i8));
+                    close = _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'}' as i8));
+                    comma = equal!(b',');
+                    colon = equal!(b':');
+                    space = _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(spaces, lane), lane);
+                    control = _mm512_cmplt_epu8_mask(lane, _mm512_set1_epi8(0x20));
+                    digit = _mm512_cmplt_epu8_mask(digits, _mm512_set1_epi8(10));
+                    zero = equal!(b'0');
+                    point = equal!(b'.');
+                    minus = equal!(b'-');
                 }
+            }
+        }
+
+        #[inline(always)]
+        fn endings(block: &[u8; 64], before: &[u8; 64], of: &Endings) -> u64 {
+            // SAFETY: unaligned loads of 64 bytes of arrays of 64, and of 16 bytes of arrays of 16; only
+            // `scan_avx512` gets here.
+            unsafe {
+                let table = |halves: &[u8; 16]| _mm512_broadcast_i32x4(_mm_loadu_si128(halves.as_ptr().cast()));
+                let half = _mm512_set1_epi8(15);
+                macro_rules! look {
+                    ($halves:expr, $bytes:expr) => {
+                        _mm512_and_si512(
+                            _mm512_shuffle_epi8(table(&$halves.low), _mm512_and_si512($bytes, half)),
+                            _mm512_shuffle_epi8(
+                                table(&$halves.high),
+                                _mm512_and_si512(_mm512_srli_epi16($bytes, 4), half),
+                            ),
+                        )
+                    };
+                }
+                let last = _mm512_loadu_si512(block.as_ptr().cast());
+                let other = _mm512_loadu_si512(before.as_ptr().cast());
+                let found = _mm512_test_epi8_mask(look!(of.last, last), look!(of.before, other));
+                found | _mm512_movepi8_mask(_mm512_or_si512(last, other))
             }
         }
 
         #[inline(always)]
         fn parity(bits: u64) -> u64 {
             Avx2::parity(bits)
-        }
-
-        #[inline(always)]
-        fn add(a: u64, b: u64, carry: &mut u8) -> u64 {
-            add(a, b, carry)
         }
 
         #[inline(always)]
@@ -337,11 +387,125 @@ mod x86 {
         }
     }
 
-    #[inline(always)]
-    fn add(a: u64, b: u64, carry: &mut u8) -> u64 {
-        let mut sum = 0;
-        *carry = _addcarry_u64(*carry, a, b, &mut sum);
-        sum
+    /// Eight words in general registers, or wherever the compiler likes them.
+    #[derive(Clone, Copy)]
+    pub(super) struct Eight([u64; 8]);
+
+    /// Eight words in one register.
+    #[derive(Clone, Copy)]
+    pub(super) struct Wide(__m512i);
+
+    macro_rules! operators {
+        ($row:ty, $a:ident, $b:ident: $($operator:ident $name:ident $made:expr;)*) => {
+            $(impl std::ops::$operator for $row {
+                type Output = Self;
+
+                #[inline(always)]
+                fn $name(self, other: Self) -> Self {
+                    let ($a, $b) = (self.0, other.0);
+                    $made
+                }
+            })*
+        };
+    }
+
+    operators! { Eight, a, b:
+        BitAnd bitand Self(std::array::from_fn(|at| a[at] & b[at]));
+        BitOr bitor Self(std::array::from_fn(|at| a[at] | b[at]));
+    }
+
+    // SAFETY: no memory is touched; only `scan_avx512` makes a `Wide`.
+    operators! { Wide, a, b:
+        BitAnd bitand Self(unsafe { _mm512_and_si512(a, b) });
+        BitOr bitor Self(unsafe { _mm512_or_si512(a, b) });
+    }
+
+    impl std::ops::Not for Eight {
+        type Output = Self;
+
+        #[inline(always)]
+        fn not(self) -> Self {
+            Self(self.0.map(|word| !word))
+        }
+    }
+
+    impl std::ops::Not for Wide {
+        type Output = Self;
+
+        #[inline(always)]
+        fn not(self) -> Self {
+            // SAFETY: no memory is touched; only `scan_avx512` makes a `Wide`.
+            unsafe { Self(_mm512_ternarylogic_epi64(self.0, self.0, self.0, 0x55)) }
+        }
+    }
+
+    impl Row for Eight {
+        #[inline(always)]
+        fn load(words: &[u64; 8]) -> Self {
+            Self(*words)
+        }
+
+        #[inline(always)]
+        fn store(self, words: &mut [u64; 8]) {
+            *words = self.0;
+        }
+
+        #[inline(always)]
+        fn on<const BY: u32>(self, before: &mut Self) -> Self {
+            let previous = |at: usize| if at == 0 { before.0[7] } else { self.0[at - 1] };
+            let moved = std::array::from_fn(|at| self.0[at] << BY | previous(at) >> (64 - BY));
+            *before = self;
+            Self(moved)
+        }
+
+        #[inline(always)]
+        fn plus(self, other: Self, carry: &mut u8) -> Self {
+            Self(std::array::from_fn(|at| {
+                let mut sum = 0;
+                *carry = _addcarry_u64(*carry, self.0[at], other.0[at], &mut sum);
+                sum
+            }))
+        }
+    }
+
+    impl Row for Wide {
+        #[inline(always)]
+        fn load(words: &[u64; 8]) -> Self {
+            // SAFETY: an unaligned load of 64 bytes of eight words; only `scan_avx512` gets here.
+            unsafe { Self(_mm512_loadu_si512(words.as_ptr().cast())) }
+        }
+
+        #[inline(always)]
+        fn store(self, words: &mut [u64; 8]) {
+            // SAFETY: an unaligned store of 64 bytes to eight words; only `scan_avx512` gets here.
+            unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), self.0) }
+        }
+
+        #[inline(always)]
+        fn on<const BY: u32>(self, before: &mut Self) -> Self {
+            // SAFETY: no memory is touched; only `scan_avx512` gets here.
+            unsafe {
+                let previous = _mm512_alignr_epi64(self.0, before.0, 7);
+                *before = self;
+                let over = if BY == 1 { _mm512_srli_epi64(previous, 63) } else { _mm512_srli_epi64(previous, 62) };
+                Self(_mm512_or_si512(_mm512_sllv_epi64(self.0, _mm512_set1_epi64(i64::from(BY))), over))
+            }
+        }
+
+        /// Lanes that overflow carry into the next, and lanes that are full hand a carry on: the same sum, of bits.
+        #[inline(always)]
+        fn plus(self, other: Self, carry: &mut u8) -> Self {
+            // SAFETY: no memory is touched; only `scan_avx512` gets here.
+            unsafe {
+                let ones = _mm512_set1_epi64(-1);
+                let sum = _mm512_add_epi64(self.0, other.0);
+                let over = u32::from(_mm512_cmplt_epu64_mask(sum, self.0));
+                let full = u32::from(_mm512_cmpeq_epi64_mask(sum, ones));
+                let carried = (over << 1 | u32::from(*carry)).wrapping_add(full) ^ full;
+                *carry = (carried >> 8) as u8;
+                Self(_mm512_mask_sub_epi64(sum, carried as u8, sum, ones))
+            }
+        }
     }
 
     /// 0, 1, 2 … 63.

@@ -122,7 +122,7 @@ proptest! {
         let pieces = [vec![body.as_slice()], body.chunks(777).collect(), split(&body, &chance)];
         let mut engines = Engine::available().into_iter();
         let expected = run(with(&rules.spec(), engines.next().expect("the plain one")), [body.as_slice()], budget);
-        if !damaged && budget.is_none() {
+        if !damaged && budget.is_none() && !matches!(expected.stop, Some(Stop::Bound { .. })) {
             prop_assert_eq!(&expected.out, &writer.expected);
         }
         for engine in engines {
