@@ -13,6 +13,7 @@ use super::utf8::{Utf8, not_utf8};
 use super::{Kind, Rewriter, Stop, Treat, Value, Watch};
 use crate::bounds::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// The engine of form bodies (WHATWG URL, section 5).
 pub struct Form {
@@ -61,9 +62,9 @@ pub(super) struct Means<'a> {
 pub(super) struct Pairs {
     state: State,
     /// The raw name, or the raw value that is held.
-    raw: Vec<u8>,
+    raw: Zeroizing<Vec<u8>>,
     /// A decoded or a treated text; kept for its capacity.
-    text: Vec<u8>,
+    text: Zeroizing<Vec<u8>>,
     check: Check,
     /// Offset of the next byte.
     at: u64,
