@@ -25,6 +25,7 @@ mod refresh;
 mod replay;
 mod revocation;
 mod ring;
+mod roca;
 pub mod rotation;
 mod settings;
 mod signing;

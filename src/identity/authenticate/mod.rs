@@ -301,4 +301,6 @@ fn check_certificate(thumbprint: &[u8; 32], request: &Request<'_>) -> Result<(),
 }
 
 #[cfg(test)]
+mod bonds;
+#[cfg(test)]
 mod tests;

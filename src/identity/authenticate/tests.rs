@@ -15,15 +15,15 @@ mod attacks;
 
 use attacks::Forge;
 
-const ISSUER: &str = "https://id.test";
-const AUDIENCE: &str = "https://api.test";
-const CLIENT: &str = "acme-batch";
-const NOW: u64 = 1_800_000_000;
+pub(super) const ISSUER: &str = "https://id.test";
+pub(super) const AUDIENCE: &str = "https://api.test";
+pub(super) const CLIENT: &str = "acme-batch";
+pub(super) const NOW: u64 = 1_800_000_000;
 
 /// An issuer with a key for each use, and a gateway that knows its contract.
-struct World {
-    clock: Clock,
-    authority: Authority,
+pub(super) struct World {
+    pub(super) clock: Clock,
+    pub(super) authority: Authority,
     files: tempfile::TempDir,
     es256: SigningKey,
     rs256: SigningKey,
@@ -32,7 +32,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let clock = Clock::manual(UnixTime::from_secs(NOW));
         let key = |algorithm, kid| SigningKey::generate(algorithm, kid).expect("a key");
         let world = Self {
@@ -53,7 +53,7 @@ impl World {
         self.files.path().join("jwks.json")
     }
 
-    fn settings(&self) -> Settings {
+    pub(super) fn settings(&self) -> Settings {
         Settings {
             issuer: ISSUER.into(),
             audience: AUDIENCE.into(),
@@ -72,7 +72,7 @@ impl World {
         }
     }
 
-    fn directory(&self, index: u32, settings: Settings) -> Directory {
+    pub(super) fn directory(&self, index: u32, settings: Settings) -> Directory {
         let vendor = VendorId::parse("acme").expect("an id");
         let contract = Contract { index, vendor, identity: settings.into() };
         self.authority.directory(vec![contract]).expect("a directory")
@@ -101,7 +101,7 @@ impl World {
     }
 
     /// A token of these members beside those that every token has.
-    fn token(&self, members: &str) -> String {
+    pub(super) fn token(&self, members: &str) -> String {
         let base = format!(r#""iss":"{ISSUER}","aud":"{AUDIENCE}","client_id":"{CLIENT}""#);
         self.es256.sign(&format!("{{{base},{members}}}")).expect("a token")
     }
