@@ -62,7 +62,7 @@ fn verify(proof: &Signed<'_>, thumbprint: &[u8; 32]) -> Result<(), Flaw> {
 fn check_target(payload: &Object, expected: &Expected<'_>) -> Result<(), Flaw> {
     let method = member(payload, "htm")? == expected.presented.method.as_str();
     let target = names_target(member(payload, "htu")?, expected.presented);
-    let token = Sha256::digest(expected.credentials.token.as_bytes());
+    let token = Sha256::digest(expected.credentials.token);
     let token = decode_digest(member(payload, "ath")?).is_some_and(|said| said[..] == token[..]);
     if method && target && token { Ok(()) } else { Err(Flaw::ProofWrong) }
 }

@@ -53,7 +53,7 @@ fn check_with(case: &Case<'_>, replays: &Replays) -> Result<(), Flaw> {
     };
     let expected = Expected {
         presented: &presented,
-        credentials: Credentials { scheme: case.scheme, token: case.token },
+        credentials: Credentials { scheme: case.scheme, token: case.token.as_bytes() },
         key_thumbprint: &case.thumbprint,
         now: Moment { wall: UnixTime::from_secs(case.at), monotonic_ns: 0 },
     };
