@@ -235,7 +235,7 @@ impl<'a> Request<'a> {
 }
 
 impl Vendor {
-    fn verify(&self, named: &Named, token: &Unverified<'_>, now: Moment) -> Result<Verified, Rejected> {
+    pub(super) fn verify(&self, named: &Named, token: &Unverified<'_>, now: Moment) -> Result<Verified, Rejected> {
         let (key, generation) = self.verify_signature(token, now)?;
         let claims = claims::read(&token.payload, &self.settings.audience, token.signed.header.key_id.clone());
         let claims = claims.map_err(|flaw| Rejected::new(flaw, Some(self.index)))?;
@@ -291,28 +291,43 @@ impl Vendor {
         }
     }
 
-    /// What a token says about its holder holds whether or not the contract asks; what the contract asks must be said.
     #[inline]
     fn check_bond(&self, claims: &Claims, request: &Request<'_>, cache: &TokenCache) -> Result<(), Flaw> {
+        self.check_holder(claims, request.presented, request.credentials.scheme, request.now)?;
+        match &claims.proof_key_thumbprint {
+            Some(thumbprint) => dpop::check(&request.expected(thumbprint), &self.replays, cache),
+            None => Ok(()),
+        }
+    }
+
+    /// What a token says about its holder holds whether or not the contract asks; what the contract asks must be said.
+    /// A key's holder shows itself by a proof, which is judged apart.
+    #[inline]
+    pub(super) fn check_holder(
+        &self,
+        claims: &Claims,
+        presented: &Presented<'_>,
+        scheme: Scheme,
+        now: Moment,
+    ) -> Result<(), Flaw> {
         match (&claims.certificate_thumbprint, self.settings.sender) {
-            (Some(thumbprint), _) => check_certificate(thumbprint, request)?,
+            (Some(thumbprint), _) => check_certificate(thumbprint, presented, now)?,
             (None, Sender::Mtls) => return Err(Flaw::TokenNotBound),
             (None, Sender::None | Sender::Dpop) => {}
         }
-        match (&claims.proof_key_thumbprint, self.settings.sender, request.credentials.scheme) {
-            (Some(thumbprint), _, _) => dpop::check(&request.expected(thumbprint), &self.replays, cache),
-            (None, Sender::Dpop, _) | (None, _, Scheme::Dpop) => Err(Flaw::TokenNotBound),
-            (None, Sender::None | Sender::Mtls, Scheme::Bearer) => Ok(()),
+        match (claims.proof_key_thumbprint.is_some(), self.settings.sender, scheme) {
+            (true, _, _) | (false, Sender::None | Sender::Mtls, Scheme::Bearer) => Ok(()),
+            (false, Sender::Dpop, _) | (false, _, Scheme::Dpop) => Err(Flaw::TokenNotBound),
         }
     }
 }
 
-fn check_certificate(thumbprint: &[u8; 32], request: &Request<'_>) -> Result<(), Flaw> {
-    let certificate = request.presented.peer_certificate.ok_or(Flaw::CertificateMissing)?;
+fn check_certificate(thumbprint: &[u8; 32], presented: &Presented<'_>, now: Moment) -> Result<(), Flaw> {
+    let certificate = presented.peer_certificate.ok_or(Flaw::CertificateMissing)?;
     if certificate.thumbprint() != thumbprint {
         return Err(Flaw::CertificateNotBound);
     }
-    if certificate.is_in_force(request.now.wall) { Ok(()) } else { Err(Flaw::CertificateExpired) }
+    if certificate.is_in_force(now.wall) { Ok(()) } else { Err(Flaw::CertificateExpired) }
 }
 
 #[cfg(test)]

@@ -274,6 +274,44 @@ fn a_newer_token_supersedes_older_ones_after_the_grace() {
 }
 
 #[test]
+fn an_explanation_says_what_a_request_would_be_told() {
+    let world = World::new();
+    let directory = world.directory(0, world.settings());
+    let headers = HeaderMap::new();
+    let presented = Presented {
+        headers: &headers,
+        method: &Method::GET,
+        scheme: "https",
+        authority: "api.test",
+        path: "/",
+        query: None,
+        peer_certificate: None,
+    };
+    let explain = |token: &str| directory.explain(token, &presented, world.clock.now());
+    let steps = explain(&world.common_token());
+    assert_eq!(steps.len(), 7, "{steps:?}");
+    assert!(steps.iter().all(|step| step.outcome.is_ok()), "{steps:?}");
+    assert_eq!(world.authority.cache_status().entries, 0, "and nothing is remembered");
+    world.with_forge(|forge| {
+        for attack in forge.attacks().into_iter().filter(|attack| attack.query.is_none()) {
+            let [value] = &attack.authorization[..] else { continue };
+            let token = String::from_utf8_lossy(value);
+            let Some(token) = token.strip_prefix("Bearer ").filter(|token| !token.contains([' ', '"', '='])) else {
+                continue;
+            };
+            let last = explain(token).pop().map(|step| step.outcome);
+            let bound = attack.name.contains("jkt") && attack.reason == "token_unbound";
+            let said = last.and_then(Result::err).map(|denial| denial.reason.as_str());
+            assert!(
+                bound || said == Some(attack.reason) || attack.name.contains("forged"),
+                "{}: {said:?}",
+                attack.name
+            );
+        }
+    });
+}
+
+#[test]
 fn two_vendors_cannot_share_a_client() {
     let world = World::new();
     let contract = |index, vendor| {
