@@ -2,6 +2,8 @@
 //!
 //! RFC 6750 section 2.1, RFC 9449 section 7.1. Reads only; never decides.
 
+use std::fmt;
+
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
@@ -12,7 +14,7 @@ use super::PeerCertificate;
 use super::flaw::Flaw;
 
 /// What a request presents, as the gateway has already read and cleaned it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Presented<'a> {
     /// Its header fields.
     pub headers: &'a HeaderMap,
@@ -28,6 +30,13 @@ pub struct Presented<'a> {
     pub query: Option<&'a str>,
     /// The certificate of the connection, where it presented one.
     pub peer_certificate: Option<&'a PeerCertificate>,
+}
+
+/// Headers hold the token, and a path may hold a person's name: neither is printed.
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented").field("method", self.method).finish_non_exhaustive()
+    }
 }
 
 /// How a token claims to be presented.
