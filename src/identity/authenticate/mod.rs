@@ -75,6 +75,7 @@ impl Directory {
         let credentials = credentials::read(presented).map_err(|flaw| Rejected::new(flaw, None))?;
         let Some(credentials) = credentials else { return self.authenticate_certificate(presented, now) };
         let fingerprint = self.cache.fingerprint(Kind::Token, credentials.token);
+        let fingerprint = fingerprint.map_err(|flaw| Rejected::new(flaw, None))?;
         let request = Request { presented, credentials, now };
         if let Some(known) = self.cache.get(&fingerprint)
             && let Some(recalled) = self.recall(&fingerprint, known, now)
@@ -90,6 +91,7 @@ impl Directory {
         let certificate = presented.peer_certificate.ok_or_else(nobody)?;
         let vendor = self.by_certificate(certificate).ok_or_else(nobody)?;
         let fingerprint = self.cache.fingerprint(Kind::Certificate, certificate.thumbprint());
+        let fingerprint = fingerprint.map_err(|flaw| Rejected::new(flaw, None))?;
         let known = self.cache.get(&fingerprint);
         if let Some(known) = known.filter(|known| vendor.recalls(known, certificate, now.wall)) {
             return Ok(known);

@@ -37,7 +37,7 @@ pub(super) fn check(expected: &Expected<'_>, replays: &Replays, cache: &TokenCac
     if id.is_empty() || id.len() > KEY_ID_BYTES_MAX {
         return Err(Flaw::ProofMalformed);
     }
-    let thing = cache.fingerprint(Kind::Proof, &[&expected.key_thumbprint[..], id.as_bytes()].concat());
+    let thing = cache.fingerprint(Kind::Proof, &[&expected.key_thumbprint[..], id.as_bytes()].concat())?;
     // A proof dated at the far end of the window could come again for twice the window.
     if replays.take(thing, DPOP_WINDOW * 2, expected.now) { Ok(()) } else { Err(Flaw::ProofReplayed) }
 }
