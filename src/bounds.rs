@@ -71,6 +71,8 @@ pub const KEYS_HARD_AGE: Duration = Duration::from_secs(24 * 3600);
 pub const KEYS_COOLDOWN: Duration = Duration::from_secs(30);
 /// Shortest time between two scheduled fetches, whatever an issuer's `Cache-Control` says.
 pub const KEYS_REFRESH_MIN: Duration = Duration::from_secs(30);
+/// First pause after a failed fetch while no keys are held; doubles up to the cool-down.
+pub const KEYS_RETRY_MIN: Duration = Duration::from_secs(1);
 /// How often a key, secret or revocation list file is looked at.
 pub const FILE_POLL: Duration = Duration::from_secs(2);
 /// How long an address learnt from an issuer's metadata is used.

@@ -179,6 +179,9 @@ impl Forge<'_> {
         let (claims, header) = (self.claims().to_string(), self.header());
         let stranger = |header: &Value| (self.stranger)(&header.to_string(), &claims);
         table.push(bearer("an unknown key under a known kid", &stranger(&header), INVALID));
+        let foreign = with(self.claims(), "client_id", json!("other-client")).to_string();
+        let forged = (self.stranger)(&header.to_string(), &foreign);
+        table.push(bearer("a forged token of an unknown client", &forged, INVALID));
         table.push(bearer("an unknown kid", &stranger(&with(self.header(), "kid", json!("nobody"))), INVALID));
         table.push(bearer("an unknown key without kid", &stranger(&without(self.header(), "kid")), INVALID));
         for kid in ["../../dev/null", "' OR '1'='1", "https://evil.test/k", "\u{0}", ""] {
