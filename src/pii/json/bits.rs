@@ -250,7 +250,8 @@ fn grammar<R: Row>(classes: &Classes, row: usize, named: bool, carry: &mut Carry
     found
 }
 
-/// What plain numbers must not have: a minus or point without a digit behind it, a needless zero, two points.
+/// What plain numbers must not have: a minus or point without a digit behind it, a point without one before it, a
+/// needless zero, two points.
 #[inline(always)]
 fn numbers<R: Row>(classes: &Classes, scalar: R, starts: R, carry: &mut Carry<R>) -> R {
     let (digit, point) = (R::load(&classes.digit), R::load(&classes.point) & scalar);
@@ -259,7 +260,7 @@ fn numbers<R: Row>(classes: &Classes, scalar: R, starts: R, carry: &mut Carry<R>
     let after_zero = (first & R::load(&classes.zero)).on::<1>(&mut carry.after_zero);
     let after_point = point.on::<1>(&mut carry.after_point);
     let second_point = scalar.plus(point, &mut carry.pointed) & point;
-    (after_minus | after_point) & !digit | after_zero & digit | second_point
+    (after_minus | after_point) & !digit | after_zero & digit | starts & point | second_point
 }
 
 /// The token that follows each token of `of`.

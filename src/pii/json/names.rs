@@ -86,10 +86,20 @@ impl Names {
         {
             return None;
         }
+        if name.is_ascii() {
+            return self.find_folded(hash_of(name), |listed| name.eq_ignore_ascii_case(listed));
+        }
+        let length = fold(name).count();
+        let at = |place: usize| fold(name).nth(place).unwrap_or_default();
+        let hash = hash(length, at(0), at(length / 2), at(length.wrapping_sub(1)));
+        self.find_folded(hash, |listed| fold(name).eq(listed.iter().copied()))
+    }
+
+    fn find_folded(&self, hash: usize, same: impl Fn(&[u8]) -> bool) -> Option<NameId> {
         let mask = self.slots.len() - 1;
-        let mut at = hash(fold(name)) as usize & mask;
+        let mut at = hash & mask;
         while let Some(listed) = self.names.get(usize::from(self.slots[at])) {
-            if fold(name).eq(listed.iter().copied()) {
+            if same(listed) {
                 return Some(self.slots[at]);
             }
             at = (at + 1) & mask;
@@ -106,7 +116,7 @@ impl Names {
 
     fn insert(&mut self, id: usize) {
         let mask = self.slots.len() - 1;
-        let mut at = hash(self.names[id].iter().copied()) as usize & mask;
+        let mut at = hash_of(&self.names[id]) & mask;
         while self.slots[at] != NameId::MAX {
             at = (at + 1) & mask;
         }
@@ -162,9 +172,16 @@ fn fold(name: &[u8]) -> impl Iterator<Item = u8> + '_ {
     })
 }
 
-/// FNV-1a: names come from the operator, so nobody can choose them to collide.
-fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xCBF2_9CE4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01B3))
+/// Of the length and three bytes: names come from the operator, so nobody can choose them to collide.
+fn hash(length: usize, first: u8, middle: u8, last: u8) -> usize {
+    let word = u64::from_le_bytes([first, middle, last, length.to_le_bytes()[0], 0, 0, 0, 0]);
+    (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize
+}
+
+/// The same of an ASCII name, folded or not, or of any folded one.
+fn hash_of(name: &[u8]) -> usize {
+    let at = |place: usize| name.get(place).map_or(0, u8::to_ascii_lowercase);
+    hash(name.len(), at(0), at(name.len() / 2), at(name.len().wrapping_sub(1)))
 }
 
 #[cfg(test)]
