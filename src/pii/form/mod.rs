@@ -9,6 +9,7 @@ mod code;
 pub(super) use code::{decode, decode_segment, encode, is_encoded_twice, push_percent};
 
 use super::fields::{Decision, Fields};
+use super::run::run;
 use super::utf8::{Utf8, not_utf8};
 use super::{Kind, Rewriter, Stop, Treat, Value, Watch};
 use crate::bounds::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
@@ -232,13 +233,13 @@ impl Check {
                 return (at, Ok(()));
             }
             let idle = self.percent == Percent::None && self.utf8.is_whole();
-            let run = if idle { plain_bytes(&input[at..]) } else { 0 };
-            if run == 0
+            let plain = if idle { run(&input[at..], is_special) } else { 0 };
+            if plain == 0
                 && let Err(stop) = self.push(byte, base + at as u64)
             {
                 return (at, Err(stop));
             }
-            at += run.max(1);
+            at += plain.max(1);
         }
         (at, Ok(()))
     }
@@ -271,10 +272,9 @@ impl Check {
     }
 }
 
-/// Bytes that mean nothing but themselves.
-fn plain_bytes(input: &[u8]) -> usize {
-    let special = |&b: &u8| matches!(b, b'&' | b'%' | b';' | 0 | 0x80..);
-    input.iter().position(special).unwrap_or(input.len())
+/// Whether a byte means more than itself.
+const fn is_special(b: u8) -> bool {
+    matches!(b, b'&' | b'%' | b';' | 0 | 0x80..)
 }
 
 const fn semicolon(at: u64) -> Stop {
