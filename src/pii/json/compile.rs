@@ -53,6 +53,8 @@ impl Matcher {
             let placed: Vec<StateId> = self.states[id].indices.iter().map(|(_, to)| *to).collect();
             let members = self.level(id, row[OTHER_MEMBER], &named);
             let elements = self.level(id, row[ELEMENT], &placed);
+            let state = &self.states[id];
+            self.states[id].asks = state.subject || !state.surely_passes();
             self.states[id].members = members;
             self.states[id].elements = elements;
         }
@@ -67,7 +69,7 @@ impl Matcher {
         Level {
             holds: !self.states[of].allowed || waits(&usual) || listed.iter().any(waits),
             names: listed.iter().any(|id| *id != usual),
-            selects: usual_state.subject || usual_state.select.iter().any(Option::is_some),
+            selects: usual_state.subject || !usual_state.surely_passes(),
         }
     }
 }

@@ -12,10 +12,12 @@ use super::{
     machine::{Frame, Machine, Mode, Role, Sink},
     matcher::{DEAD, Matcher, Type},
     scalar::{self, Number},
+    simd::Engine,
 };
 
 /// What an engine works with besides its state: the same for all chunks of a stream.
 pub(super) struct Desk<'a> {
+    pub(super) engine: Engine,
     pub(super) matcher: &'a Matcher,
     pub(super) treat: &'a dyn Treat,
     pub(super) watch: &'a mut dyn Watch,
@@ -43,7 +45,7 @@ impl<'a, 'd> Run<'a, 'd> {
     /// As [`crate::pii::Rewriter::feed`].
     pub(super) fn feed(machine: &'a mut Machine, desk: &'a mut Desk<'d>, input: &'a [u8]) -> Result<(), Stop> {
         let mut run = Self { machine, desk, input, pos: 0, from: 0, token: 0, tree_from: 0 };
-        let read = run.read_to(input.len());
+        let read = if run.desk.engine == Engine::BYTES { run.read_to(input.len()) } else { run.leap_to(input.len()) };
         let settled = run.settle();
         run.machine.at += run.pos as u64;
         settled.and(read)
@@ -62,25 +64,27 @@ impl<'a, 'd> Run<'a, 'd> {
         }
     }
 
-    /// Reads up to a place in the chunk.
+    /// Reads up to a place in the chunk, or to the end of the token there.
     pub(super) fn read_to(&mut self, end: usize) -> Result<(), Stop> {
         while self.pos < end {
-            match self.machine.mode {
-                Mode::Text(role) => self.text(role)?,
-                Mode::Number(number) => self.number(number)?,
-                Mode::Word(word, read) => self.word(word, read)?,
-                Mode::Escape(role) => self.escape(role)?,
-                Mode::Hex(role, left) => self.hex(role, left)?,
-                Mode::Value
-                | Mode::FirstElement
-                | Mode::FirstKey
-                | Mode::Key
-                | Mode::Colon
-                | Mode::After
-                | Mode::End => self.between()?,
-            }
+            self.step()?;
         }
         Ok(())
+    }
+
+    /// Reads a byte, or as much of a token as there is.
+    #[inline]
+    pub(super) fn step(&mut self) -> Result<(), Stop> {
+        match self.machine.mode {
+            Mode::Text(role) => self.text(role),
+            Mode::Number(number) => self.number(number),
+            Mode::Word(word, read) => self.word(word, read),
+            Mode::Escape(role) => self.escape(role),
+            Mode::Hex(role, left) => self.hex(role, left),
+            Mode::Value | Mode::FirstElement | Mode::FirstKey | Mode::Key | Mode::Colon | Mode::After | Mode::End => {
+                self.between()
+            }
+        }
     }
 
     /// Sends what has been read to where it goes, so that the chunk can be given back.

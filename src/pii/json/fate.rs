@@ -40,7 +40,8 @@ impl Run<'_, '_> {
         self.enter(of, state, muted)
     }
 
-    fn enter(&mut self, of: Type, state: u16, muted: bool) -> Result<(), Stop> {
+    /// Goes into a container, whose opening bracket has been read.
+    pub(super) fn enter(&mut self, of: Type, state: u16, muted: bool) -> Result<(), Stop> {
         let object = of == Type::Object;
         let place = self.desk.matcher.state(state);
         let holds = !muted && if object { place.members.holds } else { place.elements.holds };

@@ -192,4 +192,10 @@ impl Machine {
     pub(super) fn place(&self) -> StateId {
         self.frame().map_or(DEAD, |frame| frame.state)
     }
+
+    /// The least depth from which on no path reaches further; more than the depth when one does.
+    pub(super) fn dead_from(&self) -> usize {
+        let reached = self.frames[..self.depth].iter().rposition(|frame| frame.state != DEAD);
+        reached.map_or(1, |last| last + 2)
+    }
 }

@@ -104,6 +104,8 @@ pub(super) struct State {
     pub(super) allowed: bool,
     /// Whether an allow-list reaches members, or elements, below.
     pub(super) leads_to: [bool; 2],
+    /// Whether a value here is of interest itself: see [`State::asks`].
+    pub(super) asks: bool,
     /// What the level below an object here asks for.
     pub(super) members: Level,
     /// What the level below an array here asks for.
@@ -212,6 +214,12 @@ impl State {
     /// Whether a value here passes for sure, with nothing to be asked first.
     pub(super) fn surely_passes(&self) -> bool {
         self.allowed && !self.record && self.select.iter().all(Option::is_none)
+    }
+
+    /// Whether a value here is of interest itself, not only as a way to others.
+    #[inline]
+    pub(super) fn asks(&self) -> bool {
+        self.asks
     }
 
     /// Whether no value here is kept.

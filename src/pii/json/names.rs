@@ -12,6 +12,34 @@ pub(super) type NameId = u16;
 /// Longest listed name: one more byte, and a spelling of nothing but `\u` escapes could pass the bound on keys.
 pub(super) const NAME_BYTES_MAX: usize = KEY_BYTES_MAX / 6;
 
+/// The last two bytes of all names, as the halves of bytes that vector look-ups take. Each name has one of eight
+/// bits, so that no name's last byte goes with another's last but one, unless they share a bit.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Endings {
+    pub(super) last: Halves,
+    pub(super) before: Halves,
+}
+
+/// For each low and each high half of a byte, the bits of names that have it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Halves {
+    pub(super) low: [u8; 16],
+    pub(super) high: [u8; 16],
+}
+
+impl Halves {
+    fn set(&mut self, byte: u8, bit: u8) {
+        for byte in [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()] {
+            self.low[usize::from(byte & 15)] |= bit;
+            self.high[usize::from(byte >> 4)] |= bit;
+        }
+    }
+
+    fn set_all(&mut self, bit: u8) {
+        (0..=u8::MAX).for_each(|byte| self.set(byte, bit));
+    }
+}
+
 const FILTER_BITS: u32 = 12;
 
 /// All listed names, folded.
@@ -22,6 +50,7 @@ pub(super) struct Names {
     slots: Box<[NameId]>,
     /// One bit for each hash of a name's last three bytes.
     filter: Box<[u64; 1 << (FILTER_BITS - 6)]>,
+    endings: Endings,
 }
 
 impl Names {
@@ -31,11 +60,18 @@ impl Names {
         folded.sort_unstable();
         folded.dedup();
         let slots = vec![NameId::MAX; (folded.len() * 2).next_power_of_two().max(2)].into();
-        let mut table = Self { names: folded, slots, filter: Box::new([0; 1 << (FILTER_BITS - 6)]) };
+        let mut table =
+            Self { names: folded, slots, filter: Box::new([0; 1 << (FILTER_BITS - 6)]), endings: Endings::default() };
         for id in 0..table.names.len() {
             table.insert(id);
         }
         table
+    }
+
+    /// The first, coarse filter.
+    #[inline]
+    pub(super) fn endings(&self) -> &Endings {
+        &self.endings
     }
 
     /// How many different names there are.
@@ -65,7 +101,7 @@ impl Names {
     #[inline]
     pub(super) fn may_end_with(&self, ending: [u8; 3]) -> bool {
         let bit = ending_bit(ending);
-        ending.iter().any(|b| *b >= 0x80) || self.filter[bit >> 6] >> (bit & 63) & 1 == 1
+        ((ending[0] | ending[1] | ending[2]) >= 0x80) | (self.filter[bit >> 6] >> (bit & 63) & 1 == 1)
     }
 
     fn insert(&mut self, id: usize) {
@@ -75,6 +111,21 @@ impl Names {
             at = (at + 1) & mask;
         }
         self.slots[at] = NameId::try_from(id).unwrap_or(NameId::MAX);
+        let (bit, endings) = (1 << (id % 8), &mut self.endings);
+        match *self.names[id] {
+            [.., a, b] => {
+                endings.before.set(a, bit);
+                endings.last.set(b, bit);
+            }
+            [a] => {
+                endings.before.set(b'"', bit);
+                endings.last.set(a, bit);
+            }
+            [] => {
+                endings.before.set_all(bit);
+                endings.last.set(b'"', bit);
+            }
+        }
         match *self.names[id] {
             [.., a, b, c] => self.set([a, b, c]),
             [a, b] => self.set([b'"', a, b]),
