@@ -207,7 +207,7 @@ fn measure(contenders: &mut [Contender<'_>], body: &[u8]) -> Vec<(&'static str, 
     let mut times = vec![Vec::new(); contenders.len()];
     for _ in 0..ROUNDS {
         for ((_, work), times) in contenders.iter_mut().zip(&mut times) {
-            let repeats = (500_000 / body.len()).max(1);
+            let repeats = (2_000_000 / body.len()).max(1);
             let start = now();
             for _ in 0..repeats {
                 black_box(work(black_box(body)));

@@ -13,6 +13,7 @@ use super::{
     matcher::{DEAD, Matcher, Type},
     scalar::{self, Number},
     simd::Engine,
+    text::plain_bytes,
 };
 
 /// What an engine works with besides its state: the same for all chunks of a stream.
@@ -268,44 +269,5 @@ impl<'a, 'd> Run<'a, 'd> {
 
     pub(super) fn malformed(&self, what: &'static str) -> Stop {
         Stop::Malformed { what, at: self.machine.at + self.pos as u64 }
-    }
-}
-
-/// How many bytes from the start need no look in a string: all but quotes, backslashes and control characters.
-#[inline]
-fn plain_bytes(text: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let (words, rest) = text.as_chunks::<8>();
-    for (place, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let (quote, slash) = (word ^ (ONES * 0x22), word ^ (ONES * 0x5C));
-        // The lowest marked byte is always a true one: a borrow reaches only bytes above one that is marked.
-        let zero = |x: u64| x.wrapping_sub(ONES) & !x;
-        let marked = (zero(quote) | zero(slash) | (word.wrapping_sub(ONES * 0x20) & !word)) & HIGH;
-        if marked != 0 {
-            return place * 8 + marked.trailing_zeros() as usize / 8;
-        }
-    }
-    let special = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
-    words.len() * 8 + rest.iter().position(special).unwrap_or(rest.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_bytes_end_at_the_first_special_one() {
-        for special in [0, 0x1F, b'"', b'\\', b'\n'] {
-            for at in 0..40 {
-                for filler in [b'a', b'!', b' ', 0x7F, 0x80, 0xFF, b'#', b'[', b']'] {
-                    let mut text = [filler; 48];
-                    text[at] = special;
-                    assert_eq!(plain_bytes(&text), at, "{special:#x} at {at} among {filler:#x}");
-                    assert_eq!(plain_bytes(&text[..at]), at);
-                }
-            }
-        }
     }
 }

@@ -10,8 +10,8 @@ use crate::pii::Stop;
 
 use super::{
     engine::Run,
-    machine::{Frame, Mode},
-    matcher::{DEAD, Level, StateId, Type},
+    machine::{Frame, Leaps, Mode},
+    matcher::{DEAD, StateId, Type},
     text,
     window::{Entry, Scanned, Scratch, WINDOW},
 };
@@ -45,10 +45,10 @@ impl Run<'_, '_> {
     fn entry(&self) -> Option<Entry> {
         let frame = self.machine.frame()?;
         let entry = match self.machine.mode {
-            Mode::FirstElement | Mode::FirstKey => Entry::AfterOpen,
-            Mode::After => Entry::AfterValue,
-            Mode::Key => Entry::AfterComma,
-            Mode::Value if !frame.object => Entry::AfterComma,
+            Mode::After => Entry::Value,
+            Mode::FirstElement | Mode::FirstKey => Entry::Open,
+            Mode::Key => Entry::Comma,
+            Mode::Value if !frame.object => Entry::Comma,
             Mode::Value
             | Mode::Colon
             | Mode::End
@@ -58,17 +58,12 @@ impl Run<'_, '_> {
             | Mode::Number(_)
             | Mode::Word(..) => return None,
         };
-        self.can_leap(frame, entry).then_some(entry)
-    }
-
-    /// Whether nothing in a container needs the byte engine but what its keys say.
-    #[inline]
-    fn can_leap(&self, frame: &Frame, entry: Entry) -> bool {
-        let state = self.desk.matcher.state(frame.state);
-        let Level { names, selects, .. } = if frame.object { state.members } else { state.elements };
-        // Where members may be dropped, a leap begins with a comma that stays: behind one that has been kept.
-        let waits = frame.holds && !(frame.object && frame.any && entry == Entry::AfterValue);
-        self.machine.mute.is_some() || !(waits || selects || (names && !frame.object))
+        let can = match frame.leaps {
+            Leaps::Never => false,
+            Leaps::BehindKept => frame.any && entry == Entry::Value,
+            Leaps::Anywhere => true,
+        };
+        can.then_some(entry)
     }
 
     /// Leaps within one window.

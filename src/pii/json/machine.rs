@@ -49,8 +49,22 @@ pub(super) struct Frame {
     pub(super) any: bool,
     /// Commas and keys wait here: [`super::matcher::Level::holds`], and nothing mutes.
     pub(super) holds: bool,
+    /// Where a leap may begin in it.
+    pub(super) leaps: Leaps,
     /// The place of the present element.
     pub(super) index: u32,
+}
+
+/// Where, in a container, a leap over what nothing selects may begin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Leaps {
+    /// Nowhere: all of it asks for the byte engine.
+    #[default]
+    Never,
+    /// Behind a member that has been kept, so that the comma that follows is known to stay.
+    BehindKept,
+    /// Between any two tokens that are not a key and its value.
+    Anywhere,
 }
 
 /// What may come next, or which token is open.
