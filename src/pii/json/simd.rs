@@ -51,15 +51,14 @@ impl Engine {
     /// The fastest of them.
     pub fn fastest() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if x86::has_avx512() {
-            return Self(Kind::Avx512);
-        } else if x86::has_avx2() {
-            return Self(Kind::Avx2);
-        } else {
-            return Self(Kind::Sse2);
-        }
+        let kind = match (x86::has_avx512(), x86::has_avx2()) {
+            (true, _) => Kind::Avx512,
+            (false, true) => Kind::Avx2,
+            (false, false) => Kind::Sse2,
+        };
         #[cfg(not(target_arch = "x86_64"))]
-        Self::BYTES
+        let kind = Kind::Bytes;
+        Self(kind)
     }
 
     /// Scans a window; never, with [`Engine::BYTES`].
@@ -187,7 +186,7 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn endings(_: &[u8; 64], _: &[u8; 64], _: &Endings) -> u64 {
+        fn endings(_: [&[u8; 64]; 3], _: &Endings) -> u64 {
             u64::MAX
         }
 
@@ -260,30 +259,26 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn endings(block: &[u8; 64], before: &[u8; 64], of: &Endings) -> u64 {
+        fn endings(blocks: [&[u8; 64]; 3], of: &Endings) -> u64 {
             // SAFETY: unaligned loads of 32 bytes within arrays of 64, and of 16 bytes of arrays of 16; only
             // `scan_avx2` gets here.
             unsafe {
-                let table = |halves: &[u8; 16]| _mm256_broadcastsi128_si256(_mm_loadu_si128(halves.as_ptr().cast()));
-                let (low, high) = (table(&of.last.low), table(&of.last.high));
-                let (before_low, before_high) = (table(&of.before.low), table(&of.before.high));
                 let half = _mm256_set1_epi8(15);
                 let mut bits = 0;
                 for at in [0, 32] {
-                    let last = _mm256_loadu_si256(block.as_ptr().add(at).cast());
-                    let other = _mm256_loadu_si256(before.as_ptr().add(at).cast());
-                    macro_rules! look {
-                        ($low:expr, $high:expr, $bytes:expr) => {
-                            _mm256_and_si256(
-                                _mm256_shuffle_epi8($low, _mm256_and_si256($bytes, half)),
-                                _mm256_shuffle_epi8($high, _mm256_and_si256(_mm256_srli_epi16($bytes, 4), half)),
-                            )
-                        };
+                    let (mut found, mut foreign) = (_mm256_set1_epi8(-1), _mm256_setzero_si256());
+                    for (block, halves) in blocks.iter().zip(&of.bytes) {
+                        let table =
+                            |halves: &[u8; 16]| _mm256_broadcastsi128_si256(_mm_loadu_si128(halves.as_ptr().cast()));
+                        let bytes = _mm256_loadu_si256(block.as_ptr().add(at).cast());
+                        let low = _mm256_shuffle_epi8(table(&halves.low), _mm256_and_si256(bytes, half));
+                        let high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), half);
+                        let high = _mm256_shuffle_epi8(table(&halves.high), high);
+                        found = _mm256_and_si256(found, _mm256_and_si256(low, high));
+                        foreign = _mm256_or_si256(foreign, bytes);
                     }
-                    let found = _mm256_and_si256(look!(low, high, last), look!(before_low, before_high, other));
                     let none = _mm256_movemask_epi8(_mm256_cmpeq_epi8(found, _mm256_setzero_si256()));
-                    let foreign = _mm256_movemask_epi8(_mm256_or_si256(last, other));
-                    bits |= u64::from((!none | foreign) as u32) << at;
+                    bits |= u64::from((!none | _mm256_movemask_epi8(foreign)) as u32) << at;
                 }
                 bits
             }
@@ -339,27 +334,22 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn endings(block: &[u8; 64], before: &[u8; 64], of: &Endings) -> u64 {
+        fn endings(blocks: [&[u8; 64]; 3], of: &Endings) -> u64 {
             // SAFETY: unaligned loads of 64 bytes of arrays of 64, and of 16 bytes of arrays of 16; only
             // `scan_avx512` gets here.
             unsafe {
-                let table = |halves: &[u8; 16]| _mm512_broadcast_i32x4(_mm_loadu_si128(halves.as_ptr().cast()));
                 let half = _mm512_set1_epi8(15);
-                macro_rules! look {
-                    ($halves:expr, $bytes:expr) => {
-                        _mm512_and_si512(
-                            _mm512_shuffle_epi8(table(&$halves.low), _mm512_and_si512($bytes, half)),
-                            _mm512_shuffle_epi8(
-                                table(&$halves.high),
-                                _mm512_and_si512(_mm512_srli_epi16($bytes, 4), half),
-                            ),
-                        )
-                    };
+                let (mut found, mut foreign) = (_mm512_set1_epi8(-1), _mm512_setzero_si512());
+                for (block, halves) in blocks.iter().zip(&of.bytes) {
+                    let table = |halves: &[u8; 16]| _mm512_broadcast_i32x4(_mm_loadu_si128(halves.as_ptr().cast()));
+                    let bytes = _mm512_loadu_si512(block.as_ptr().cast());
+                    let low = _mm512_shuffle_epi8(table(&halves.low), _mm512_and_si512(bytes, half));
+                    let high = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), half);
+                    let high = _mm512_shuffle_epi8(table(&halves.high), high);
+                    found = _mm512_and_si512(found, _mm512_and_si512(low, high));
+                    foreign = _mm512_or_si512(foreign, bytes);
                 }
-                let last = _mm512_loadu_si512(block.as_ptr().cast());
-                let other = _mm512_loadu_si512(before.as_ptr().cast());
-                let found = _mm512_test_epi8_mask(look!(of.last, last), look!(of.before, other));
-                found | _mm512_movepi8_mask(_mm512_or_si512(last, other))
+                _mm512_test_epi8_mask(found, found) | _mm512_movepi8_mask(foreign)
             }
         }
 
