@@ -178,7 +178,6 @@ impl Upstream {
         }
         let stream = self.connector.connect().await.map_err(SendError::Connect)?;
         let (requests, connection) = http1::Builder::new()
-            .max_headers(bounds::HEADERS_MAX)
             .max_buf_size(bounds::UPSTREAM_BUFFER_BYTES_MAX)
             .handshake(TokioIo::new(stream))
             .await
