@@ -81,7 +81,7 @@ fn read_hex(escape: &[u8]) -> Option<u32> {
 /// [`Stop::Untreatable`] when it is not UTF-8.
 pub(super) fn escape_from(out: &mut Vec<u8>, from: usize) -> Result<(), Stop> {
     let made = &out[from..];
-    if std::str::from_utf8(made).is_err() {
+    if !made.is_ascii() && std::str::from_utf8(made).is_err() {
         return Err(Stop::Untreatable { what: "a treatment made a text that is not UTF-8" });
     }
     let first = plain_bytes(made);
