@@ -12,7 +12,7 @@ use vendorgate::{
     model::FieldPath,
     pii::{
         Cut, Rewriter, Shape, Stop, Treat, Value, Watch,
-        json::{JsonRewriter, Matcher, Spec, Target},
+        json::{Engine, JsonRewriter, Matcher, Spec, Target},
     },
 };
 
@@ -59,7 +59,7 @@ fn contenders<'a>() -> Vec<Contender<'a>> {
         "$.customers[*].name.last",
         "$..ssn",
     ];
-    vec![
+    let mut contenders: Vec<Contender<'a>> = vec![
         (
             "memcpy",
             Box::new({
@@ -88,7 +88,12 @@ fn contenders<'a>() -> Vec<Contender<'a>> {
         ("5 values dropped", engine(&five, Job::Drop)),
         ("a subtree that no path reaches", engine(&["$.elsewhere.email"], Job::Mask)),
         ("17 paths at any depth", engine(&ANYWHERE, Job::Absent)),
-    ]
+    ];
+    let names = ["scan: the byte engine", "scan: portable words", "scan: AVX2", "scan: AVX-512"];
+    for (name, engine) in names.into_iter().zip(Engine::available()) {
+        contenders.push((name, with_engine(&five, Job::Absent, engine)));
+    }
+    contenders
 }
 
 const ANYWHERE: [&str; 17] = [
@@ -120,6 +125,10 @@ enum Job {
 }
 
 fn engine<'a>(paths: &[&str], job: Job) -> Work<'a> {
+    with_engine(paths, job, Engine::fastest())
+}
+
+fn with_engine<'a>(paths: &[&str], job: Job, engine: Engine) -> Work<'a> {
     let path = |text: &str| {
         let text = if job == Job::Absent { format!("{text}_") } else { text.to_owned() };
         FieldPath::parse(&text).expect("a path")
@@ -130,7 +139,8 @@ fn engine<'a>(paths: &[&str], job: Job) -> Work<'a> {
     let counts = job == Job::Absent;
     let spec = Spec { treat, records: counts.then_some(&records), ..Spec::default() };
     let treat = Arc::new(Mask { drops: job == Job::Drop });
-    let mut json = JsonRewriter::new(Arc::new(Matcher::compile(&spec, &*treat).expect("a matcher")), treat);
+    let mut json =
+        JsonRewriter::with_engine(Arc::new(Matcher::compile(&spec, &*treat).expect("a matcher")), treat, engine);
     let mut out = Vec::with_capacity(4 * CHUNK);
     let mut seen = Seen::default();
     Box::new(move |body| {
