@@ -103,6 +103,7 @@ async fn request_body(
     exchange.takes(Arc::clone(&fate));
     let mut stream = Stream::new(body, account, exchange.share_in_flight()?, exchange.gateway.clock.clone(), owner);
     if changes && let Some(ending) = poll_fn(|cx| Poll::Ready(stream.hold(cx))).await {
+        exchange.follow(&ending);
         return Err(ending.denial(direction));
     }
     Ok(GatewayBody::stream(stream))
@@ -124,7 +125,11 @@ async fn send(
     };
     exchange.waited(asked);
     // Where our side of the request broke, that is the reason, and the upstream's complaint its consequence.
-    outcome.map_err(|denial| exchange.request_broke().map_or(denial, |ending| ending.denial(exchange.direction())))
+    outcome.map_err(|denial| {
+        let Some(ending) = exchange.request_broke() else { return denial };
+        exchange.follow(&ending);
+        ending.denial(exchange.direction())
+    })
 }
 
 /// The answer as the caller gets it.
