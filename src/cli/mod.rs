@@ -4,10 +4,12 @@
 //! Only [`main`] turns that into an exit code: 0 yes, 1 no, 2 unusable arguments or config. A verb stands in [`Verb`] when
 //! it works, and not before.
 
+pub mod audit;
 mod check;
 pub mod client;
 pub mod drill;
 pub mod error;
+pub mod exposure;
 pub mod health;
 mod keys;
 pub mod kill;
