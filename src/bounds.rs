@@ -71,6 +71,8 @@ pub const KEYS_HARD_AGE: Duration = Duration::from_secs(24 * 3600);
 pub const KEYS_COOLDOWN: Duration = Duration::from_secs(30);
 /// Shortest time between two scheduled fetches, whatever an issuer's `Cache-Control` says.
 pub const KEYS_REFRESH_MIN: Duration = Duration::from_secs(30);
+/// First pause after a failed fetch while no keys are held; doubles up to the cool-down.
+pub const KEYS_RETRY_MIN: Duration = Duration::from_secs(1);
 /// How often a key, secret or revocation list file is looked at.
 pub const FILE_POLL: Duration = Duration::from_secs(2);
 /// How long an address learnt from an issuer's metadata is used.
@@ -116,6 +118,14 @@ pub const DOCUMENT_DEPTH_MAX: usize = 128;
 pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Longest member name that is compared; longer ones are no listed name.
 pub const KEY_BYTES_MAX: usize = 2 * 1024;
+/// Longest row of a table: it is held until it is known to have as many fields as the header.
+pub const ROW_BYTES_MAX: usize = 256 * 1024;
+/// Longest header of a part of a form: a disposition, a type and little more.
+pub const PART_HEAD_BYTES_MAX: usize = 4 * 1024;
+/// Longest tag: its attributes are values too.
+pub const XML_TAG_BYTES_MAX: usize = 64 * 1024;
+/// Most attributes of one element: they are compared with each other.
+pub const XML_ATTRIBUTES_MAX: usize = 128;
 /// Longest comma, key and space around them that wait for their value's fate; more space than this is no document.
 pub const LEAD_BYTES_MAX: usize = KEY_BYTES_MAX + 2 * 1024;
 /// Bytes that a decoded body may have whatever its ratio: small bodies of spaces and zeros compress very well.

@@ -200,7 +200,7 @@ identity:
   rotation: {{ max_lifetime: 24h, max_age: 24h, superseded_grace: 2m, max_key_age: 90d }}
 scopes: [{SCOPE}]
 limits:
-  requests: {{ rate: 10000000/s, burst: 10000000 }}
+  requests: {{ rate: 1000000/s, burst: 1000000 }}
   concurrency: 10000
   records: {{ budget: 1000000000000, window: 10s, over: sever }}
   bytes: {{ budget: 100000GB, window: 1m, over: refuse }}

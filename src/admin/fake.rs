@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::config::{Operator, Role};
 use crate::model::{Clock, Direction, UnixTime, VendorId};
 use crate::telemetry::Metrics;
 

@@ -11,6 +11,7 @@ use tokio::net::{TcpStream, UnixListener, UnixStream};
 use super::fake::{self, Listener};
 use super::table::TABLE;
 use super::*;
+use crate::config::Role;
 
 struct Answered {
     status: u16,

@@ -58,11 +58,10 @@ impl Authority {
         revocations: Arc<dyn RevocationStore>,
         cache_bytes_max: u64,
     ) -> io::Result<Self> {
-        let mut key = [0; 32];
-        aws_lc_rs::rand::fill(&mut key).map_err(|_| io::Error::other("no randomness"))?;
+        let cache = TokenCache::new(cache_bytes_max).map_err(|_| io::Error::other("no randomness"))?;
         Ok(Self {
             clock,
-            cache: Arc::new(TokenCache::new(key, cache_bytes_max)),
+            cache: Arc::new(cache),
             marks: Arc::new(MarkLedger::load(marks)?),
             revocations: Revocations::load(revocations)?,
             rings: Mutex::default(),

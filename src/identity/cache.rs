@@ -1,17 +1,23 @@
 //! Remembers which credentials were verified, so that a signature is checked once and not for each request.
 //!
-//! Keyed by a keyed hash of the raw token, under a key that is random for each process: no token is kept, and nobody
-//! outside can find two texts that share a place. Bounded in bytes. An entry is no permission: vendor, key, dates,
+//! Found by a keyed hash of the raw token, under a key that is random for each process: no token is kept, and nobody
+//! outside can find two texts that share a place. The hash is GMAC, whose tags are never shown to anybody: as a secret
+//! universal hash of 128 bits it lets two chosen texts of a token's length meet with a chance below 2^-118, and the
+//! processor computes it at several bytes a cycle, where a cryptographic hash would be most of what a hit costs.
+//! Bounded in bytes. An entry is no permission: vendor, key, dates,
 //! rotation, revocation and bonds are judged again at each hit, so it holds nothing that a reload could leave stale.
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::error::Unspecified;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 use zeroize::Zeroizing;
 
+use super::flaw::Flaw;
 use super::verified::Verified;
 
 /// What an entry costs at least: a common token's claims and the cache's own bookkeeping, to size its tables.
@@ -22,7 +28,7 @@ pub(super) type Fingerprint = [u8; 16];
 
 /// Verified credentials by fingerprint.
 pub(super) struct TokenCache {
-    key: Zeroizing<[u8; 32]>,
+    key: LessSafeKey,
     entries: Cache<Fingerprint, Arc<Verified>, Bytes, BuildHasherDefault<FirstBytes>>,
     hits: Padded,
     misses: Padded,
@@ -42,7 +48,14 @@ pub struct CacheStatus {
 }
 
 impl TokenCache {
-    pub(super) fn new(key: [u8; 32], bytes_max: u64) -> Self {
+    /// An empty cache under a random key.
+    ///
+    /// # Errors
+    /// When the machine has no randomness.
+    pub(super) fn new(bytes_max: u64) -> Result<Self, Unspecified> {
+        let mut key = Zeroizing::new([0; 32]);
+        aws_lc_rs::rand::fill(&mut *key)?;
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &*key)?);
         let items = usize::try_from(bytes_max / ENTRY_BYTES_TYPICAL).unwrap_or(usize::MAX).max(1);
         let entries = match OptionsBuilder::new().estimated_items_capacity(items).weight_capacity(bytes_max).build() {
             Ok(options) => {
@@ -50,18 +63,19 @@ impl TokenCache {
             }
             Err(_) => Cache::with(items, bytes_max, Bytes, BuildHasherDefault::default(), DefaultLifecycle::default()),
         };
-        Self { key: Zeroizing::new(key), entries, hits: Padded::default(), misses: Padded::default() }
+        Ok(Self { key, entries, hits: Padded::default(), misses: Padded::default() })
     }
 
     /// Where a credential stands; `kind` keeps credentials of different kinds apart.
+    ///
+    /// # Errors
+    /// When the library refuses, which it does not for texts of a token's length: a no, never a shared place.
     #[inline]
-    pub(super) fn fingerprint(&self, kind: Kind, credential: &[u8]) -> Fingerprint {
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher.update(credential);
-        hasher.update(&[kind as u8]);
-        let mut fingerprint = Fingerprint::default();
-        fingerprint.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        fingerprint
+    pub(super) fn fingerprint(&self, kind: Kind, credential: &[u8]) -> Result<Fingerprint, Flaw> {
+        let nonce = Nonce::assume_unique_for_key([kind as u8; NONCE_LEN]);
+        let tag = self.key.seal_in_place_separate_tag(nonce, Aad::from(credential), &mut []);
+        let tag = tag.map_err(|_| Flaw::TooLong)?;
+        tag.as_ref().try_into().map_err(|_| Flaw::TooLong)
     }
 
     #[inline]
@@ -136,4 +150,22 @@ impl Hasher for FirstBytes {
 
     /// The length that arrays announce says nothing.
     fn write_usize(&mut self, _: usize) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_one_texts_alone_and_differs_with_the_kind_and_the_process() {
+        let cache = TokenCache::new(1 << 20).expect("randomness");
+        let place = |text: &[u8]| cache.fingerprint(Kind::Token, text).expect("short");
+        let long = vec![b'a'; crate::bounds::TOKEN_BYTES_MAX];
+        let texts: Vec<&[u8]> = (0..long.len()).step_by(7).map(|end| &long[..end]).collect();
+        let places: std::collections::BTreeSet<_> = texts.iter().map(|text| place(text)).collect();
+        assert_eq!(places.len(), texts.len(), "a text and its extension differ");
+        assert_eq!(place(b"abc"), place(b"abc"));
+        assert_ne!(Ok(place(b"abc")), cache.fingerprint(Kind::Certificate, b"abc"));
+        assert_ne!(Ok(place(b"abc")), TokenCache::new(1).expect("randomness").fingerprint(Kind::Token, b"abc"));
+    }
 }

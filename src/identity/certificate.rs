@@ -1,7 +1,7 @@
 //! The client certificate of a connection, as identity reads it: thumbprint, names, dates.
 //!
 //! The listener has proven possession of its key in the TLS handshake; who issued it, and whether it is revoked, is
-//! for [`super::authority::CertificateJudge`]. Read once for each connection. Never trusts a name for more than an
+//! for the vendor's own judge. Read once for each connection. Never trusts a name for more than an
 //! exact comparison.
 
 use rustls_pki_types::CertificateDer;

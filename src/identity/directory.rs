@@ -97,15 +97,20 @@ pub struct Directory {
     /// By the index that the caller gave.
     vendors: Vec<Option<Arc<Vendor>>>,
     by_id: HashMap<VendorId, u32>,
-    by_client: HashMap<String, HashMap<ClientText, Named>>,
+    by_issuer: HashMap<String, Issuer>,
     by_name: HashMap<SubjectAltName, Arc<CertificateVendor>>,
     webhooks: Vec<Arc<Webhook>>,
     /// Longest prefix first.
     introspectors: Vec<Arc<Introspector>>,
 }
 
-/// A client's id, to be looked up by the text of a token.
-type ClientText = Box<str>;
+/// An issuer's clients, by the text of a token.
+#[derive(Debug)]
+pub(super) struct Issuer {
+    /// A vendor whose keys are this issuer's.
+    pub(super) any_vendor: u32,
+    pub(super) clients: HashMap<Box<str>, Named>,
+}
 
 /// Where a client leads.
 #[derive(Debug, Clone)]
@@ -177,8 +182,8 @@ impl Directory {
         self.by_id.get(vendor).copied()
     }
 
-    pub(super) fn named(&self, issuer: &str, client: &str) -> Option<&Named> {
-        self.by_client.get(issuer)?.get(client)
+    pub(super) fn issuer(&self, name: &str) -> Option<&Issuer> {
+        self.by_issuer.get(name)
     }
 
     /// The one vendor that a certificate names; none when it names several.
@@ -208,7 +213,7 @@ pub(super) fn build(authority: &Authority, contracts: Vec<Contract>) -> Result<D
         cache: Arc::clone(&authority.cache),
         vendors: Vec::new(),
         by_id: HashMap::new(),
-        by_client: HashMap::new(),
+        by_issuer: HashMap::new(),
         by_name: HashMap::new(),
         webhooks: Vec::new(),
         introspectors: Vec::new(),
@@ -314,8 +319,9 @@ impl Builder<'_> {
     fn name_clients(&mut self, index: u32, id: &VendorId, settings: &Settings) {
         for client in &settings.clients {
             let mark = settings.rotation.superseded_grace.map(|_| self.authority.marks.client(id, client));
-            let clients = self.directory.by_client.entry(settings.issuer.clone()).or_default();
-            let before = clients.insert(client.as_str().into(), Named { vendor: index, mark });
+            let fresh = || Issuer { any_vendor: index, clients: HashMap::new() };
+            let issuer = self.directory.by_issuer.entry(settings.issuer.clone()).or_insert_with(fresh);
+            let before = issuer.clients.insert(client.as_str().into(), Named { vendor: index, mark });
             if let Some(other) = before.filter(|before| before.vendor != index) {
                 self.clash(&settings.issuer, client, other.vendor, id);
             }

@@ -62,6 +62,12 @@ impl Object {
         self.0.iter().find(|(member, _)| member == name).map(|(_, value)| value)
     }
 
+    /// All members.
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
     /// A member that must be a string where it is present.
     pub(super) fn text(&self, name: &str) -> Result<Option<&str>, JsonError> {
         match self.get(name) {

@@ -21,6 +21,7 @@ use super::Algorithm;
 use super::flaw::Flaw;
 use super::json::{Json, JsonError, Object};
 use super::jwt::decode;
+use super::roca;
 
 /// Why a JWK is not a verification key of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +140,11 @@ impl Material {
             && e.first().is_some_and(|first| *first != 0)
             && e.last().is_some_and(|last| last % 2 == 1)
             && e != [1];
-        if good_modulus && good_exponent { Ok(Self::Rsa { n, e, names }) } else { Err(Unusable::Bad) }
+        if good_modulus && good_exponent && !roca::is_marked(&n) {
+            Ok(Self::Rsa { n, e, names })
+        } else {
+            Err(Unusable::Bad)
+        }
     }
 
     fn read_ec(jwk: &Object) -> Result<Self, Unusable> {

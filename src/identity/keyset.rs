@@ -199,4 +199,39 @@ mod tests {
         assert_eq!(check(&pairs[0]), Ok(()));
         assert_eq!(check(&pairs[KEYS_WITHOUT_ID_TRIED_MAX]), Err(Flaw::SignatureWrong));
     }
+
+    #[test]
+    fn a_keys_age_counts_from_its_certificate_or_its_first_sight() {
+        use base64::Engine as _;
+        let mut params = rcgen::CertificateParams::default();
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        let issued = params.self_signed(&rcgen::KeyPair::generate().expect("a key")).expect("a certificate");
+        let x5c = base64::engine::general_purpose::STANDARD.encode(issued.der());
+        let key = SigningKey::generate(Algorithm::ES256, "k").expect("a key").public_jwk();
+        let certified = key.replacen('{', &format!(r#"{{"x5c":["{x5c}"],"#), 1);
+        let born = |jwk: &str, seen: u64| {
+            let mut keys = Keys::parse(jwks(&[jwk]).as_bytes()).expect("a set");
+            keys.date(|_| UnixTime::from_secs(seen));
+            keys.keys[0].born.as_secs()
+        };
+        let new_year_2020 = 1_577_836_800;
+        assert_eq!(born(&certified, 1_800_000_000), new_year_2020);
+        assert_eq!(born(&certified, 1_500_000_000), 1_500_000_000, "a later certificate makes no key younger");
+        assert_eq!(born(&key, 1_800_000_000), 1_800_000_000);
+        for bad in [r#"{"x5c":[],"#, r#"{"x5c":["AA"],"#, r#"{"x5c":"AA","#, r#"{"x5c":[7],"#] {
+            assert!(Keys::parse(jwks(&[&key.replacen('{', bad, 1)]).as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever an issuer answers is taken or refused.
+        #[test]
+        fn any_document_is_taken_or_refused(
+            kty in "RSA|EC|OKP|oct", crv in "P-256|P-384|Ed25519|", x in "[A-Za-z0-9_-]{0,90}", y in "[A-Za-z0-9_=-]{0,90}",
+        ) {
+            let jwk = format!(r#"{{"kty":"{kty}","crv":"{crv}","x":"{x}","y":"{y}","n":"{x}{y}","e":"{y}"}}"#);
+            let _ = Keys::parse(jwks(&[&jwk]).as_bytes());
+            let _ = Keys::parse(&jwk.as_bytes()[..jwk.len() / 2]);
+        }
+    }
 }

@@ -282,4 +282,25 @@ mod tests {
         assert_eq!(mark(&after).judge(secs(200), GRACE, secs(9000)), Ok(()));
         assert_eq!(after.key_seen([7; 32], secs(9)), secs(5));
     }
+
+    proptest::proptest! {
+        /// For any history: no token passes longer than the grace after a newer one was first used, and none is refused
+        /// before seven eighths of it.
+        #[test]
+        fn the_grace_is_kept_for_any_history(history in proptest::collection::vec((0_u64..60, 0_u64..50), 1..80)) {
+            let mark = mark(&ledger());
+            let (mut now, mut used) = (1000, Vec::<(u64, u64)>::new());
+            for (pause, issued) in history {
+                now += pause;
+                let newer_since = used.iter().filter(|(other, _)| *other > issued).map(|(_, at)| *at).min();
+                let passes = mark.judge(secs(issued), GRACE, secs(now)).is_ok();
+                let age = newer_since.map(|since| now - since);
+                proptest::prop_assert!(!passes || age.is_none_or(|age| age < 120), "{issued} passed at {now}: {used:?}");
+                proptest::prop_assert!(passes || age.is_some_and(|age| age >= 105), "{issued} refused at {now}: {used:?}");
+                if passes && used.iter().all(|(other, _)| *other != issued) {
+                    used.push((issued, now));
+                }
+            }
+        }
+    }
 }

@@ -1,6 +1,14 @@
 //! Who is calling: from credentials to a [`crate::model::Caller`].
 //!
-//! Takes the algorithm and key from the contract and its keys, never from the token. Never fetches while deciding.
+//! One [`Authority`] lives as long as the process and keeps what a reload must not lose: keys, verified tokens, marks,
+//! revocations. From it each config's [`Directory`] is built, which decides about requests: [`Directory::authenticate`]
+//! is synchronous and never fetches. Where a no could become a yes by waiting (a key or an opaque token seen for the first
+//! time), the no carries a [`Wait`]; whoever asked may await it, once, and ask again.
+//!
+//! Takes the algorithm and key from the contract and its keys, never from the token. Read in this order: `authenticate`
+//! (the decision), `jwt`, `claims`, `jwk` and `keyset` (what a token is), `ring` and `refresh` (where keys come from),
+//! `rotation`, `marks` and `revocation` (what is judged anew each time), `dpop`, `judge`, `introspection` and `webhook`
+//! (the other proofs).
 
 mod authenticate;
 mod authority;
@@ -10,6 +18,7 @@ mod claims;
 mod credentials;
 mod directory;
 mod dpop;
+mod explain;
 mod files;
 mod flaw;
 mod introspection;
@@ -25,6 +34,7 @@ mod refresh;
 mod replay;
 mod revocation;
 mod ring;
+mod roca;
 pub mod rotation;
 mod settings;
 mod signing;
@@ -38,6 +48,7 @@ pub use cache::CacheStatus;
 pub use certificate::{CertificateError, PeerCertificate, SubjectAltName};
 pub use credentials::Presented;
 pub use directory::{Contract, Directory, DirectoryError};
+pub use explain::Step;
 pub use files::FileError;
 pub use introspection::IntrospectionStatus;
 pub use json::JsonError;

@@ -108,3 +108,39 @@ fn wycheproof_json_web_signature() {
         println!("{count:4}  {said:32} {got}");
     }
 }
+
+/// Key sets that must be refused, or whose bad keys must: nothing that is said to be invalid may verify.
+#[test]
+#[ignore = "needs Wycheproof's testvectors_v1, named by WYCHEPROOF"]
+fn wycheproof_json_web_key() {
+    for group in wycheproof("json_web_key_test.json") {
+        let Json::Object(members) = &group else { continue };
+        let set = members.get("public").or(members.get("private")).expect("keys");
+        let text = to_text(set);
+        let document = if text.contains("\"keys\"") { text } else { format!(r#"{{"keys":[{text}]}}"#) };
+        let keys = Keys::parse(document.as_bytes());
+        let Some(Json::List(tests)) = members.get("tests") else { panic!("no tests") };
+        for test in tests.iter().filter_map(|test| if let Json::Object(test) = test { Some(test) } else { None }) {
+            let text = |name| test.text(name).expect("text").unwrap_or_default();
+            let got = match (&keys, jwt::read_signed(text("jws"))) {
+                (Err(error), _) => error.to_string(),
+                (Ok(_), Err(flaw)) => format!("{flaw:?}"),
+                (Ok(keys), Ok(signed)) => format!("{:?}", keys.verify(&signed).map(|_| ())),
+            };
+            assert!(got != "Ok(())" || text("result") != "invalid", "{}", text("comment"));
+            println!("{:8} {:32} {got}", text("result"), text("comment"));
+        }
+    }
+}
+
+fn to_text(json: &Json) -> String {
+    match json {
+        Json::Object(object) => {
+            let members = object.iter().map(|(name, value)| format!("{name:?}:{}", to_text(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        }
+        Json::List(items) => format!("[{}]", items.iter().map(to_text).collect::<Vec<_>>().join(",")),
+        Json::Text(text) => format!("{text:?}"),
+        Json::Null | Json::Bool(_) | Json::Number(_) => "null".into(),
+    }
+}

@@ -107,7 +107,6 @@ fn h1() -> http1::Builder {
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(bounds::HEAD_DEADLINE)
-        .max_headers(bounds::HEADERS_MAX)
         .max_buf_size(bounds::HEAD_BYTES_MAX)
         .half_close(true);
     builder

@@ -2,7 +2,8 @@
 //!
 //! A name may still spell a tree, as `customer[email]`, `items[0][sku]` and `customer.email` do; a path is then
 //! matched along it. Names that select are compared without regard to case, as some parsers do, and a path that
-//! ends above a name selects all below it; names that only let pass are compared exactly. Never sees a value.
+//! ends above a name selects all below it; names that only let pass are compared exactly. These values have no types, so
+//! a rule that is narrowed to one selects them all. Never sees a value.
 
 use super::{Place, Rules};
 use crate::model::{FieldPath, Step};

@@ -6,10 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::body::Engines;
 use super::encoding::{Coding, Decoding};
-use super::fields::Fields;
-use super::form::Form;
-use super::json::{JsonRewriter, Matcher, MatcherError, Spec, Target};
+use super::json::{MatcherError, Spec, Target};
 use super::keys::VendorKeys;
 use super::media::MediaType;
 use super::reveal::{RevealCounts, Revealer};
@@ -64,11 +63,7 @@ impl Plan {
             rules: names(rules),
             counts,
             places: Places::new(rules),
-            engines: Engines {
-                json: Arc::new(Matcher::compile(&json_spec(rules), &*treat)?),
-                tree: Arc::new(Fields::tree(rules)),
-                treat,
-            },
+            engines: Engines::compile(rules, &json_spec(rules), treat)?,
         })
     }
 
@@ -87,8 +82,7 @@ impl Plan {
         }
         let coding = content_encoding.map_or(Ok(None), Coding::parse)?;
         let media = MediaType::parse(content_type.ok_or(Stop::Opaque { what: "a body without a content type" })?)?;
-        let format = BodyFormat::of(&media).ok_or(Stop::Opaque { what: "a body of this content type" })?;
-        let engine = format.engine(&self.engines);
+        let engine = self.engines.body(&media)?;
         Ok(match coding {
             Some(coding) => Box::new(Decoding::new(coding, engine)),
             None => engine,
@@ -119,40 +113,6 @@ impl Plan {
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plan").field("rules", &self.rules).finish_non_exhaustive()
-    }
-}
-
-/// A body format that an engine reads. A new one is a variant, its media types in [`BodyFormat::of`] and its line in [`BodyFormat::engine`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BodyFormat {
-    Json,
-    Form,
-}
-
-/// What engines are made of, compiled once.
-struct Engines {
-    json: Arc<Matcher>,
-    tree: Arc<Fields>,
-    treat: Arc<dyn Treat>,
-}
-
-impl BodyFormat {
-    fn of(media: &MediaType<'_>) -> Option<Self> {
-        if media.is("application", "json") || media.has_suffix("+json") {
-            Some(Self::Json)
-        } else if media.is("application", "x-www-form-urlencoded") {
-            Some(Self::Form)
-        } else {
-            None
-        }
-    }
-
-    fn engine(self, from: &Engines) -> Box<dyn Rewriter> {
-        let treat = Arc::clone(&from.treat);
-        match self {
-            Self::Json => Box::new(JsonRewriter::new(Arc::clone(&from.json), treat)),
-            Self::Form => Box::new(Form::new(Arc::clone(&from.tree), treat)),
-        }
     }
 }
 

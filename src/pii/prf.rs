@@ -40,9 +40,13 @@ impl Prf {
             compress256(&mut state, blocks);
         }
         close(&mut state, rest, BLOCK + text.len());
-        let digest = to_bytes(&state);
+        let mut last = [0; BLOCK];
+        let (digest, padding) = last.split_at_mut(32);
+        digest.copy_from_slice(&to_bytes(&state));
+        padding[0] = 0x80;
+        padding[24..].copy_from_slice(&(BLOCK as u64 * 8 + 32 * 8).to_be_bytes());
         state = self.outer;
-        close(&mut state, &digest, BLOCK + digest.len());
+        compress256(&mut state, &[last]);
         to_bytes(&state)
     }
 }
@@ -57,12 +61,15 @@ fn absorb_key(key: &[u8; BLOCK], pad: u8) -> [u32; 8] {
 /// Absorbs the last bytes, fewer than a block, with SHA-256's padding for a message of `length` bytes.
 #[inline]
 fn close(state: &mut [u32; 8], rest: &[u8], length: usize) {
-    let mut blocks = [[0; BLOCK]; 2];
-    blocks[0][..rest.len()].copy_from_slice(rest);
-    blocks[0][rest.len()] = 0x80;
-    let last = usize::from(rest.len() + 9 > BLOCK);
-    blocks[last][BLOCK - 8..].copy_from_slice(&(length as u64 * 8).to_be_bytes());
-    compress256(state, &blocks[..=last]);
+    let mut block = [0; BLOCK];
+    block[..rest.len()].copy_from_slice(rest);
+    block[rest.len()] = 0x80;
+    if rest.len() + 9 > BLOCK {
+        compress256(state, &[block]);
+        block = [0; BLOCK];
+    }
+    block[BLOCK - 8..].copy_from_slice(&(length as u64 * 8).to_be_bytes());
+    compress256(state, &[block]);
 }
 
 #[inline]

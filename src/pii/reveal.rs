@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::keys::VendorKeys;
 use super::rewriter::{Kind, Shape, Stop, Treat, Value};
-use super::token::{Parsed, TOKEN_PREFIX, TokenKind, Unopened, find};
+use super::token::{Parsed, TOKEN_PREFIX, TokenFinder, TokenKind, Unopened};
 
 /// How many tokens were opened, and how many were left for which reason. Shared by all streams of a vendor.
 #[derive(Debug, Default)]
@@ -42,12 +42,13 @@ impl RevealCounts {
 pub struct Revealer {
     keys: Arc<VendorKeys>,
     counts: Arc<RevealCounts>,
+    finder: TokenFinder,
 }
 
 impl Revealer {
     /// A revealer that adds to `counts`.
-    pub const fn new(keys: Arc<VendorKeys>, counts: Arc<RevealCounts>) -> Self {
-        Self { keys, counts }
+    pub fn new(keys: Arc<VendorKeys>, counts: Arc<RevealCounts>) -> Self {
+        Self { keys, counts, finder: TokenFinder::new() }
     }
 
     /// What has been opened and what has not.
@@ -59,7 +60,7 @@ impl Revealer {
     pub fn reveal(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
         let mut rest = text;
         let mut revealed = false;
-        while let Some(at) = find(rest, 0) {
+        while let Some(at) = self.finder.find(rest) {
             let (before, token) = rest.split_at(at);
             out.extend_from_slice(before);
             let parsed = Parsed::at_start(token);

@@ -40,6 +40,9 @@ pub trait Watch {
     /// The value that a rule selected has been treated; `rule` is its place in [`super::Rules::treat`].
     fn treated(&mut self, rule: usize);
 
+    /// A detector has found something in a text that no rule selects.
+    fn found(&mut self, _sort: super::Sort) {}
+
     /// The decoded, raw text of the field that identifies a record's subject. To be hashed with a key at once, never kept.
     fn subject(&mut self, value: &[u8]);
 }

@@ -233,16 +233,28 @@ fn head(kind: TokenKind, vendor: &str, class: &str, version: u16) -> [u8; HEAD_B
     head
 }
 
-/// Where the next token, or what begins like one, stands at or after `from`.
-pub(super) fn find(text: &[u8], from: usize) -> Option<usize> {
-    memchr::memmem::find(text.get(from..)?, TOKEN_PREFIX).map(|at| from + at)
+/// Finds tokens in texts; made once, as making it costs more than most searches.
+#[derive(Debug, Clone)]
+pub(super) struct TokenFinder(memchr::memmem::Finder<'static>);
+
+impl TokenFinder {
+    pub(super) fn new() -> Self {
+        Self(memchr::memmem::Finder::new(TOKEN_PREFIX))
+    }
+
+    /// Where the next token, or what begins like one, stands.
+    #[inline]
+    pub(super) fn find(&self, text: &[u8]) -> Option<usize> {
+        if text.starts_with(TOKEN_PREFIX) { Some(0) } else { self.0.find(text) }
+    }
 }
 
 /// The tokens in a text, in order: where each stands, and what is wrong with those that are none.
 pub fn tokens(text: &[u8]) -> impl Iterator<Item = (Range<usize>, Result<TokenKind, Unopened>)> {
+    let finder = TokenFinder::new();
     let mut from = 0;
     std::iter::from_fn(move || {
-        let at = find(text, from)?;
+        let at = from + finder.find(&text[from..])?;
         let parsed = Parsed::at_start(&text[at..]);
         from = at + parsed.as_ref().map_or(TOKEN_PREFIX.len(), Parsed::length);
         Some((at..from, parsed.map(|token| token.kind)))
@@ -287,8 +299,14 @@ pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
         *four = [spell(group, 0), spell(group, 1), spell(group, 2), spell(group, 3)];
     }
     match *rest {
-        [a] => out.extend([0, 1].map(|place| spell(u32::from_be_bytes([0, a, 0, 0]), place))),
-        [a, b] => out.extend([0, 1, 2].map(|place| spell(u32::from_be_bytes([0, a, b, 0]), place))),
+        [a] => {
+            let group = u32::from_be_bytes([0, a, 0, 0]);
+            out.extend_from_slice(&[spell(group, 0), spell(group, 1)]);
+        }
+        [a, b] => {
+            let group = u32::from_be_bytes([0, a, b, 0]);
+            out.extend_from_slice(&[spell(group, 0), spell(group, 1), spell(group, 2)]);
+        }
         _ => {}
     }
 }

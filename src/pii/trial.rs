@@ -77,6 +77,7 @@ pub(super) struct Seen {
     pub(super) budget: Option<usize>,
     pub(super) treated: Vec<usize>,
     pub(super) subjects: Vec<String>,
+    pub(super) found: Vec<super::Sort>,
 }
 
 impl Watch for Seen {
@@ -90,6 +91,10 @@ impl Watch for Seen {
 
     fn treated(&mut self, rule: usize) {
         self.treated.push(rule);
+    }
+
+    fn found(&mut self, sort: super::Sort) {
+        self.found.push(sort);
     }
 
     fn subject(&mut self, value: &[u8]) {
@@ -127,7 +132,8 @@ pub(super) fn run<R: Rewriter>(make: impl Fn() -> R, body: &[u8]) -> Outcome {
     for size in [1, 2, 3, 7, 64] {
         same(push(&mut make(), Seen::default(), body.chunks(size)), &format!("chunks of {size}"));
     }
-    let step = body.len() / 300 + 1;
+    // At every place of a short body, at a few of a long one.
+    let step = if body.len() < 20_000 { body.len() / 300 + 1 } else { body.len() / 10 };
     for at in (0..body.len()).step_by(step) {
         let (left, right) = body.split_at(at);
         same(push(&mut make(), Seen::default(), [left, right]), &format!("split at {at}"));

@@ -12,9 +12,10 @@ use crate::model::{Caller, Claims, Denial, Moment};
 
 use super::cache::{Fingerprint, Kind, TokenCache};
 use super::credentials::{self, Credentials, Presented, Scheme};
-use super::directory::{Directory, Named, Vendor};
+use super::directory::{Directory, Issuer, Named, Vendor};
 use super::flaw::Flaw;
 use super::introspection::{Introspector, TokenWait};
+use super::jwk::VerificationKey;
 use super::jwt::{self, Type, Unverified};
 use super::ring::KeyWait;
 use super::verified::{Basis, Verified};
@@ -73,7 +74,8 @@ impl Directory {
     pub fn authenticate(&self, presented: &Presented<'_>, now: Moment) -> Result<Arc<Verified>, Rejected> {
         let credentials = credentials::read(presented).map_err(|flaw| Rejected::new(flaw, None))?;
         let Some(credentials) = credentials else { return self.authenticate_certificate(presented, now) };
-        let fingerprint = self.cache.fingerprint(Kind::Token, credentials.token.as_bytes());
+        let fingerprint = self.cache.fingerprint(Kind::Token, credentials.token);
+        let fingerprint = fingerprint.map_err(|flaw| Rejected::new(flaw, None))?;
         let request = Request { presented, credentials, now };
         if let Some(known) = self.cache.get(&fingerprint)
             && let Some(recalled) = self.recall(&fingerprint, known, now)
@@ -89,6 +91,7 @@ impl Directory {
         let certificate = presented.peer_certificate.ok_or_else(nobody)?;
         let vendor = self.by_certificate(certificate).ok_or_else(nobody)?;
         let fingerprint = self.cache.fingerprint(Kind::Certificate, certificate.thumbprint());
+        let fingerprint = fingerprint.map_err(|flaw| Rejected::new(flaw, None))?;
         let known = self.cache.get(&fingerprint);
         if let Some(known) = known.filter(|known| vendor.recalls(known, certificate, now.wall)) {
             return Ok(known);
@@ -132,32 +135,48 @@ impl Directory {
     #[cold]
     fn verify(&self, fingerprint: &Fingerprint, request: &Request<'_>) -> Result<Arc<Verified>, Rejected> {
         let unknown = |flaw| Rejected::new(flaw, None);
-        if let Some(introspector) = self.introspector(request.credentials.token) {
-            return self.introspect(introspector, fingerprint, request);
+        let text = request.credentials.text().map_err(unknown)?;
+        if let Some(introspector) = self.introspector(text) {
+            return self.introspect(introspector, text, fingerprint, request);
         }
-        let token = jwt::read(request.credentials.token).map_err(unknown)?;
+        let token = jwt::read(text).map_err(unknown)?;
         let (issuer, client) = claims::whose(&token.payload).map_err(unknown)?;
-        let named = self.named(issuer, client).ok_or_else(|| unknown(Flaw::VendorUnknown))?;
+        let issuer = self.issuer(issuer).ok_or_else(|| unknown(Flaw::VendorUnknown))?;
+        let Some(named) = issuer.clients.get(client) else {
+            return Err(self.reject_stranger(issuer, &token, request.now));
+        };
         let vendor = self.vendor(named.vendor).ok_or_else(|| unknown(Flaw::VendorUnknown))?;
-        let verified = self.verify_for(vendor, named, &token, request.now)?;
+        let verified = vendor.verify(named, &token, request.now)?;
         self.remember(fingerprint, vendor, verified, request)
+    }
+
+    /// A client that no contract names learns so only with a token that its issuer signed: the answer to a forged one
+    /// is the same for every client, so that nobody can find out who our vendors are.
+    fn reject_stranger(&self, issuer: &Issuer, token: &Unverified<'_>, now: Moment) -> Rejected {
+        let signed = self.vendor(issuer.any_vendor).map(|vendor| vendor.verify_signature(token, now).err());
+        match signed.flatten() {
+            Some(rejected) => Rejected { vendor_index: None, ..rejected },
+            None => Rejected::new(Flaw::VendorUnknown, None),
+        }
     }
 
     /// Opaque tokens: what the issuer has answered, or the right to ask.
     fn introspect(
         &self,
         introspector: &Arc<Introspector>,
+        text: &str,
         fingerprint: &Fingerprint,
         request: &Request<'_>,
     ) -> Result<Arc<Verified>, Rejected> {
         let unknown = |flaw| Rejected::new(flaw, None);
         let Some(answer) = introspector.known(fingerprint, request.now) else {
-            let wait = introspector.want(*fingerprint, request.credentials.token, request.now);
+            let wait = introspector.want(*fingerprint, text, request.now);
             return Err(Rejected { wait: wait.map(|wait| Wait(Waiting::Token(wait))), ..unknown(Flaw::IssuerSilent) });
         };
         let (payload, until) = answer.claims().map_err(unknown)?;
         let client = claims::client(&payload).map_err(unknown)?;
-        let named = self.named(&introspector.id.issuer, client).ok_or_else(|| unknown(Flaw::VendorUnknown))?;
+        let named = self.issuer(&introspector.id.issuer).and_then(|issuer| issuer.clients.get(client));
+        let named = named.ok_or_else(|| unknown(Flaw::VendorUnknown))?;
         let vendor = self.vendor(named.vendor).filter(|vendor| vendor.ring.id == introspector.id);
         let vendor = vendor.ok_or_else(|| unknown(Flaw::VendorUnknown))?;
         let claims = claims::read(&payload, &vendor.settings.audience, None);
@@ -181,22 +200,6 @@ impl Directory {
         let verified = Arc::new(verified);
         self.cache.insert(*fingerprint, Arc::clone(&verified));
         self.judge(fingerprint, (vendor, verified), request)
-    }
-
-    fn verify_for(
-        &self,
-        vendor: &Vendor,
-        named: &Named,
-        token: &Unverified<'_>,
-        now: Moment,
-    ) -> Result<Verified, Rejected> {
-        let rejected = |flaw| Rejected::new(flaw, Some(vendor.index));
-        vendor.accepts(token).map_err(rejected)?;
-        let (keys, generation) = vendor.ring.usable(now).map_err(|flaw| vendor.reject_for_keys(flaw, token, now))?;
-        let key = keys.verify(&token.signed).map_err(|flaw| vendor.reject_for_keys(flaw, token, now))?;
-        let claims = claims::read(&token.payload, &vendor.settings.audience, token.signed.header.key_id.clone());
-        let claims = claims.map_err(rejected)?;
-        Ok(vendor.verified(claims, Basis::Key { key, generation: AtomicU64::new(generation) }, named))
     }
 
     /// What is judged anew on every request. The superseded mark comes last: only a token that passes everything else
@@ -234,6 +237,20 @@ impl<'a> Request<'a> {
 }
 
 impl Vendor {
+    pub(super) fn verify(&self, named: &Named, token: &Unverified<'_>, now: Moment) -> Result<Verified, Rejected> {
+        let (key, generation) = self.verify_signature(token, now)?;
+        let claims = claims::read(&token.payload, &self.settings.audience, token.signed.header.key_id.clone());
+        let claims = claims.map_err(|flaw| Rejected::new(flaw, Some(self.index)))?;
+        Ok(self.verified(claims, Basis::Key { key, generation: AtomicU64::new(generation) }, named))
+    }
+
+    fn verify_signature(&self, token: &Unverified<'_>, now: Moment) -> Result<(Arc<VerificationKey>, u64), Rejected> {
+        self.accepts(token).map_err(|flaw| Rejected::new(flaw, Some(self.index)))?;
+        let verified =
+            self.ring.usable(now).and_then(|(keys, generation)| Ok((keys.verify(&token.signed)?, generation)));
+        verified.map_err(|flaw| self.reject_for_keys(flaw, token, now))
+    }
+
     /// Whether the contract takes this kind of token at all.
     fn accepts(&self, token: &Unverified<'_>) -> Result<(), Flaw> {
         match token.signed.header.typ {
@@ -276,29 +293,46 @@ impl Vendor {
         }
     }
 
-    /// What a token says about its holder holds whether or not the contract asks; what the contract asks must be said.
     #[inline]
     fn check_bond(&self, claims: &Claims, request: &Request<'_>, cache: &TokenCache) -> Result<(), Flaw> {
+        self.check_holder(claims, request.presented, request.credentials.scheme, request.now)?;
+        match &claims.proof_key_thumbprint {
+            Some(thumbprint) => dpop::check(&request.expected(thumbprint), &self.replays, cache),
+            None => Ok(()),
+        }
+    }
+
+    /// What a token says about its holder holds whether or not the contract asks; what the contract asks must be said.
+    /// A key's holder shows itself by a proof, which is judged apart.
+    #[inline]
+    pub(super) fn check_holder(
+        &self,
+        claims: &Claims,
+        presented: &Presented<'_>,
+        scheme: Scheme,
+        now: Moment,
+    ) -> Result<(), Flaw> {
         match (&claims.certificate_thumbprint, self.settings.sender) {
-            (Some(thumbprint), _) => check_certificate(thumbprint, request)?,
+            (Some(thumbprint), _) => check_certificate(thumbprint, presented, now)?,
             (None, Sender::Mtls) => return Err(Flaw::TokenNotBound),
             (None, Sender::None | Sender::Dpop) => {}
         }
-        match (&claims.proof_key_thumbprint, self.settings.sender, request.credentials.scheme) {
-            (Some(thumbprint), _, _) => dpop::check(&request.expected(thumbprint), &self.replays, cache),
-            (None, Sender::Dpop, _) | (None, _, Scheme::Dpop) => Err(Flaw::TokenNotBound),
-            (None, Sender::None | Sender::Mtls, Scheme::Bearer) => Ok(()),
+        match (claims.proof_key_thumbprint.is_some(), self.settings.sender, scheme) {
+            (true, _, _) | (false, Sender::None | Sender::Mtls, Scheme::Bearer) => Ok(()),
+            (false, Sender::Dpop, _) | (false, _, Scheme::Dpop) => Err(Flaw::TokenNotBound),
         }
     }
 }
 
-fn check_certificate(thumbprint: &[u8; 32], request: &Request<'_>) -> Result<(), Flaw> {
-    let certificate = request.presented.peer_certificate.ok_or(Flaw::CertificateMissing)?;
+fn check_certificate(thumbprint: &[u8; 32], presented: &Presented<'_>, now: Moment) -> Result<(), Flaw> {
+    let certificate = presented.peer_certificate.ok_or(Flaw::CertificateMissing)?;
     if certificate.thumbprint() != thumbprint {
         return Err(Flaw::CertificateNotBound);
     }
-    if certificate.is_in_force(request.now.wall) { Ok(()) } else { Err(Flaw::CertificateExpired) }
+    if certificate.is_in_force(now.wall) { Ok(()) } else { Err(Flaw::CertificateExpired) }
 }
 
+#[cfg(test)]
+mod bonds;
 #[cfg(test)]
 mod tests;

@@ -37,7 +37,7 @@ pub(super) fn check(expected: &Expected<'_>, replays: &Replays, cache: &TokenCac
     if id.is_empty() || id.len() > KEY_ID_BYTES_MAX {
         return Err(Flaw::ProofMalformed);
     }
-    let thing = cache.fingerprint(Kind::Proof, &[&expected.key_thumbprint[..], id.as_bytes()].concat());
+    let thing = cache.fingerprint(Kind::Proof, &[&expected.key_thumbprint[..], id.as_bytes()].concat())?;
     // A proof dated at the far end of the window could come again for twice the window.
     if replays.take(thing, DPOP_WINDOW * 2, expected.now) { Ok(()) } else { Err(Flaw::ProofReplayed) }
 }
@@ -62,7 +62,7 @@ fn verify(proof: &Signed<'_>, thumbprint: &[u8; 32]) -> Result<(), Flaw> {
 fn check_target(payload: &Object, expected: &Expected<'_>) -> Result<(), Flaw> {
     let method = member(payload, "htm")? == expected.presented.method.as_str();
     let target = names_target(member(payload, "htu")?, expected.presented);
-    let token = Sha256::digest(expected.credentials.token.as_bytes());
+    let token = Sha256::digest(expected.credentials.token);
     let token = decode_digest(member(payload, "ath")?).is_some_and(|said| said[..] == token[..]);
     if method && target && token { Ok(()) } else { Err(Flaw::ProofWrong) }
 }

@@ -1,5 +1,7 @@
 //! The example of RFC 9449 section 7.1, and proofs that are about something else.
 
+use std::sync::LazyLock;
+
 use http::{HeaderMap, Method};
 
 use super::*;
@@ -12,6 +14,9 @@ const PROOF: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI
 const TOKEN: &str = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
 const THUMBPRINT: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
 const ISSUED: u64 = 1_562_262_618;
+
+/// One for the process, as in life: its key gives proofs their fingerprints.
+static CACHE: LazyLock<TokenCache> = LazyLock::new(|| TokenCache::new(1 << 20).expect("randomness"));
 
 struct Case<'a> {
     proofs: Vec<&'a str>,
@@ -53,11 +58,11 @@ fn check_with(case: &Case<'_>, replays: &Replays) -> Result<(), Flaw> {
     };
     let expected = Expected {
         presented: &presented,
-        credentials: Credentials { scheme: case.scheme, token: case.token },
+        credentials: Credentials { scheme: case.scheme, token: case.token.as_bytes() },
         key_thumbprint: &case.thumbprint,
         now: Moment { wall: UnixTime::from_secs(case.at), monotonic_ns: 0 },
     };
-    super::check(&expected, replays, &TokenCache::new([7; 32], 1 << 20))
+    super::check(&expected, replays, &CACHE)
 }
 
 fn check(case: &Case<'_>) -> Result<(), Flaw> {

@@ -13,7 +13,7 @@ use http::header::{
 };
 use http::{HeaderMap, StatusCode};
 
-use crate::bounds::{DISCOVERY_AGE, FILE_POLL, ISSUER_ANSWER_BYTES_MAX, KEYS_REFRESH_MIN};
+use crate::bounds::{DISCOVERY_AGE, FILE_POLL, ISSUER_ANSWER_BYTES_MAX, KEYS_REFRESH_MIN, KEYS_RETRY_MIN};
 use crate::http::{FetchError, FetchOptions, FetchUrl, Fetcher};
 use crate::model::UnixTime;
 
@@ -256,7 +256,11 @@ fn pause_after_failure(ring: &KeyRing, failures: u32) -> Duration {
         KeySource::File(_) | KeySource::Introspection(_) => return FILE_POLL,
         KeySource::Url { refresh, .. } | KeySource::Discovery { refresh } => *refresh,
     };
-    let shortest = ring.id.fetch.cooldown.min(longest);
+    // With keys in hand there is time; without any, every second refuses good requests.
+    let (shortest, longest) = match ring.usable(ring.clock.now()) {
+        Ok(_) => (ring.id.fetch.cooldown.min(longest), longest),
+        Err(_) => (KEYS_RETRY_MIN.min(longest), ring.id.fetch.cooldown.min(longest)),
+    };
     jitter(shortest.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(longest))
 }
 

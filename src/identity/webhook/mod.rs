@@ -153,7 +153,7 @@ impl Check {
         let Webhook { vendor, index, settings, replays, cache, .. } = &*self.webhook;
         // Without an id the message is known by what was signed: the same bytes again are the same message.
         let named = self.id.as_deref().map_or_else(|| digests[0].to_vec(), |id| id.as_bytes().to_vec());
-        let message = cache.fingerprint(Kind::Proof, &named);
+        let message = cache.fingerprint(Kind::Proof, &named)?;
         if !replays.take(message, settings.tolerance * 2, now) {
             return Err(Flaw::WebhookReplayed);
         }

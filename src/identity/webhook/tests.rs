@@ -25,7 +25,7 @@ fn world(scheme: WebhookScheme, secrets: &[&str]) -> World {
     });
     let settings = WebhookSettings { scheme, secret_files: secret_files.collect(), tolerance: WEBHOOK_TOLERANCE };
     let vendor = VendorId::parse("acme").expect("an id");
-    let cache = Arc::new(TokenCache::new([1; 32], 1 << 20));
+    let cache = Arc::new(TokenCache::new(1 << 20).expect("randomness"));
     let webhook = Arc::new(Webhook::open(vendor, 5, settings, Arc::default(), cache));
     World { folder, webhook }
 }

@@ -10,6 +10,7 @@ use crate::{
 };
 
 use super::{
+    machine::Leaps,
     matcher::{
         Choice, ELEMENT, FIRST_NAME, Level, Matcher, MatcherError, OTHER_MEMBER, Spec, State, StateId, Target, Type,
     },
@@ -51,24 +52,30 @@ impl Matcher {
             let named: Vec<StateId> =
                 row.iter().enumerate().filter(|(at, _)| *at != ELEMENT).map(|(_, to)| *to).collect();
             let placed: Vec<StateId> = self.states[id].indices.iter().map(|(_, to)| *to).collect();
-            let members = self.level(id, row[OTHER_MEMBER], &named);
-            let elements = self.level(id, row[ELEMENT], &placed);
+            let members = self.level(id, row[OTHER_MEMBER], &named, true);
+            let elements = self.level(id, row[ELEMENT], &placed, false);
+            let state = &self.states[id];
+            self.states[id].asks = state.subject || !state.surely_passes();
             self.states[id].members = members;
             self.states[id].elements = elements;
         }
     }
 
-    fn level(&self, of: usize, usual: StateId, listed: &[StateId]) -> Level {
+    fn level(&self, of: usize, usual: StateId, listed: &[StateId], object: bool) -> Level {
         let waits = |id: &StateId| {
             let state = self.state(*id);
             state.record || state.select.iter().flatten().any(|choice| choice.drops)
         };
-        let usual_state = self.state(usual);
-        Level {
-            holds: !self.states[of].allowed || waits(&usual) || listed.iter().any(waits),
-            names: listed.iter().any(|id| *id != usual),
-            selects: usual_state.subject || usual_state.select.iter().any(Option::is_some),
-        }
+        let holds = !self.states[of].allowed || waits(&usual) || listed.iter().any(waits);
+        let names = listed.iter().any(|id| *id != usual);
+        let usual = self.state(usual);
+        let leaps = match object {
+            _ if usual.subject || !usual.surely_passes() => Leaps::Never,
+            true if holds => Leaps::BehindKept,
+            false if holds || names => Leaps::Never,
+            _ => Leaps::Anywhere,
+        };
+        Level { holds, names, leaps }
     }
 }
 

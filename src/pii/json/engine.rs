@@ -12,10 +12,13 @@ use super::{
     machine::{Frame, Machine, Mode, Role, Sink},
     matcher::{DEAD, Matcher, Type},
     scalar::{self, Number},
+    simd::Engine,
+    text::plain_bytes,
 };
 
 /// What an engine works with besides its state: the same for all chunks of a stream.
 pub(super) struct Desk<'a> {
+    pub(super) engine: Engine,
     pub(super) matcher: &'a Matcher,
     pub(super) treat: &'a dyn Treat,
     pub(super) watch: &'a mut dyn Watch,
@@ -43,7 +46,7 @@ impl<'a, 'd> Run<'a, 'd> {
     /// As [`crate::pii::Rewriter::feed`].
     pub(super) fn feed(machine: &'a mut Machine, desk: &'a mut Desk<'d>, input: &'a [u8]) -> Result<(), Stop> {
         let mut run = Self { machine, desk, input, pos: 0, from: 0, token: 0, tree_from: 0 };
-        let read = run.read_to(input.len());
+        let read = if run.desk.engine == Engine::BYTES { run.read_to(input.len()) } else { run.leap_to(input.len()) };
         let settled = run.settle();
         run.machine.at += run.pos as u64;
         settled.and(read)
@@ -62,25 +65,27 @@ impl<'a, 'd> Run<'a, 'd> {
         }
     }
 
-    /// Reads up to a place in the chunk.
+    /// Reads up to a place in the chunk, or to the end of the token there.
     pub(super) fn read_to(&mut self, end: usize) -> Result<(), Stop> {
         while self.pos < end {
-            match self.machine.mode {
-                Mode::Text(role) => self.text(role)?,
-                Mode::Number(number) => self.number(number)?,
-                Mode::Word(word, read) => self.word(word, read)?,
-                Mode::Escape(role) => self.escape(role)?,
-                Mode::Hex(role, left) => self.hex(role, left)?,
-                Mode::Value
-                | Mode::FirstElement
-                | Mode::FirstKey
-                | Mode::Key
-                | Mode::Colon
-                | Mode::After
-                | Mode::End => self.between()?,
-            }
+            self.step()?;
         }
         Ok(())
+    }
+
+    /// Reads a byte, or as much of a token as there is.
+    #[inline]
+    pub(super) fn step(&mut self) -> Result<(), Stop> {
+        match self.machine.mode {
+            Mode::Text(role) => self.text(role),
+            Mode::Number(number) => self.number(number),
+            Mode::Word(word, read) => self.word(word, read),
+            Mode::Escape(role) => self.escape(role),
+            Mode::Hex(role, left) => self.hex(role, left),
+            Mode::Value | Mode::FirstElement | Mode::FirstKey | Mode::Key | Mode::Colon | Mode::After | Mode::End => {
+                self.between()
+            }
+        }
     }
 
     /// Sends what has been read to where it goes, so that the chunk can be given back.
@@ -264,44 +269,5 @@ impl<'a, 'd> Run<'a, 'd> {
 
     pub(super) fn malformed(&self, what: &'static str) -> Stop {
         Stop::Malformed { what, at: self.machine.at + self.pos as u64 }
-    }
-}
-
-/// How many bytes from the start need no look in a string: all but quotes, backslashes and control characters.
-#[inline]
-fn plain_bytes(text: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let (words, rest) = text.as_chunks::<8>();
-    for (place, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let (quote, slash) = (word ^ (ONES * 0x22), word ^ (ONES * 0x5C));
-        // The lowest marked byte is always a true one: a borrow reaches only bytes above one that is marked.
-        let zero = |x: u64| x.wrapping_sub(ONES) & !x;
-        let marked = (zero(quote) | zero(slash) | (word.wrapping_sub(ONES * 0x20) & !word)) & HIGH;
-        if marked != 0 {
-            return place * 8 + marked.trailing_zeros() as usize / 8;
-        }
-    }
-    let special = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
-    words.len() * 8 + rest.iter().position(special).unwrap_or(rest.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_bytes_end_at_the_first_special_one() {
-        for special in [0, 0x1F, b'"', b'\\', b'\n'] {
-            for at in 0..40 {
-                for filler in [b'a', b'!', b' ', 0x7F, 0x80, 0xFF, b'#', b'[', b']'] {
-                    let mut text = [filler; 48];
-                    text[at] = special;
-                    assert_eq!(plain_bytes(&text), at, "{special:#x} at {at} among {filler:#x}");
-                    assert_eq!(plain_bytes(&text[..at]), at);
-                }
-            }
-        }
     }
 }

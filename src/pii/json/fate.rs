@@ -10,7 +10,7 @@ use crate::{
 
 use super::{
     engine::Run,
-    machine::{Fate, Frame, Mode, Mute, Sink, Take},
+    machine::{Fate, Frame, Leaps, Mode, Mute, Sink, Take},
     matcher::{DEAD, Type},
     scalar, text,
 };
@@ -40,11 +40,15 @@ impl Run<'_, '_> {
         self.enter(of, state, muted)
     }
 
-    fn enter(&mut self, of: Type, state: u16, muted: bool) -> Result<(), Stop> {
+    /// Goes into a container, whose opening bracket has been read.
+    #[inline]
+    pub(super) fn enter(&mut self, of: Type, state: u16, muted: bool) -> Result<(), Stop> {
         let object = of == Type::Object;
         let place = self.desk.matcher.state(state);
-        let holds = !muted && if object { place.members.holds } else { place.elements.holds };
-        if !self.machine.push(Frame { state, object, any: false, holds, index: 0 }) {
+        let level = if object { place.members } else { place.elements };
+        let holds = level.holds && !muted;
+        let leaps = if muted { Leaps::Anywhere } else { level.leaps };
+        if !self.machine.push(Frame { state, object, any: false, holds, leaps, index: 0 }) {
             let limit = crate::bounds::DOCUMENT_DEPTH_MAX as u64;
             return Err(Stop::Bound { bound: "the depth of the document", limit });
         }

@@ -49,8 +49,22 @@ pub(super) struct Frame {
     pub(super) any: bool,
     /// Commas and keys wait here: [`super::matcher::Level::holds`], and nothing mutes.
     pub(super) holds: bool,
+    /// Where a leap may begin in it.
+    pub(super) leaps: Leaps,
     /// The place of the present element.
     pub(super) index: u32,
+}
+
+/// Where, in a container, a leap over what nothing selects may begin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Leaps {
+    /// Nowhere: all of it asks for the byte engine.
+    #[default]
+    Never,
+    /// Behind a member that has been kept, so that the comma that follows is known to stay.
+    BehindKept,
+    /// Between any two tokens that are not a key and its value.
+    Anywhere,
 }
 
 /// What may come next, or which token is open.
@@ -191,5 +205,11 @@ impl Machine {
     #[inline]
     pub(super) fn place(&self) -> StateId {
         self.frame().map_or(DEAD, |frame| frame.state)
+    }
+
+    /// The least depth from which on no path reaches further; more than the depth when one does.
+    pub(super) fn dead_from(&self) -> usize {
+        let reached = self.frames[..self.depth].iter().rposition(|frame| frame.state != DEAD);
+        reached.map_or(1, |last| last + 2)
     }
 }

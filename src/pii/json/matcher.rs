@@ -8,6 +8,7 @@ use crate::{
     pii::{Place, Rule, Rules, ValueType},
 };
 
+use super::machine::Leaps;
 use super::names::{NAME_BYTES_MAX, Names};
 
 /// The number of a state; a state is a place in a document as far as the paths can tell places apart.
@@ -104,6 +105,8 @@ pub(super) struct State {
     pub(super) allowed: bool,
     /// Whether an allow-list reaches members, or elements, below.
     pub(super) leads_to: [bool; 2],
+    /// Whether a value here is of interest itself: see [`State::asks`].
+    pub(super) asks: bool,
     /// What the level below an object here asks for.
     pub(super) members: Level,
     /// What the level below an array here asks for.
@@ -119,8 +122,8 @@ pub(super) struct Level {
     pub(super) holds: bool,
     /// Names, or places in the array, make a difference.
     pub(super) names: bool,
-    /// Any of them may be selected, whatever its name.
-    pub(super) selects: bool,
+    /// Where among them the fast engine may leap.
+    pub(super) leaps: Leaps,
 }
 
 /// A rule's hold on a value.
@@ -178,15 +181,16 @@ impl Matcher {
     }
 
     /// The state of a member, by its decoded name; `None` for a name that cannot be a listed one.
+    #[inline]
     pub(super) fn member(&self, of: StateId, name: Option<&[u8]>) -> StateId {
         let id = name.and_then(|name| self.names.find(name));
         self.at(of, id.map_or(OTHER_MEMBER, |id| FIRST_NAME + usize::from(id)))
     }
 
     /// The state of an element, by its place in the array.
+    #[inline]
     pub(super) fn element(&self, of: StateId, index: u32) -> StateId {
-        let listed = &self.state(of).indices;
-        let found = listed.iter().find(|(at, _)| *at == index);
+        let found = self.state(of).indices.iter().find(|(at, _)| *at == index);
         found.map_or_else(|| self.at(of, ELEMENT), |(_, state)| *state)
     }
 
@@ -212,6 +216,12 @@ impl State {
     /// Whether a value here passes for sure, with nothing to be asked first.
     pub(super) fn surely_passes(&self) -> bool {
         self.allowed && !self.record && self.select.iter().all(Option::is_none)
+    }
+
+    /// Whether a value here is of interest itself, not only as a way to others.
+    #[inline]
+    pub(super) fn asks(&self) -> bool {
+        self.asks
     }
 
     /// Whether no value here is kept.

@@ -6,20 +6,26 @@
 //!
 //! Never holds more than one open token and its key, and never lets a piece of a selected value leave.
 
+mod bits;
 mod compile;
 mod engine;
 mod fate;
 mod held;
+mod leap;
 mod machine;
 mod matcher;
 mod names;
+mod portable;
 mod rewriter;
 mod scalar;
+mod simd;
 mod text;
 mod utf8;
+mod window;
 
 #[cfg(test)]
 mod tests;
 
 pub use matcher::{Matcher, MatcherError, Spec, Target};
 pub use rewriter::JsonRewriter;
+pub use simd::Engine;

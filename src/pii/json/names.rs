@@ -12,6 +12,34 @@ pub(super) type NameId = u16;
 /// Longest listed name: one more byte, and a spelling of nothing but `\u` escapes could pass the bound on keys.
 pub(super) const NAME_BYTES_MAX: usize = KEY_BYTES_MAX / 6;
 
+/// The last three bytes of all names, as the halves of bytes that vector look-ups take. Each name has one of eight
+/// bits, so that the bytes of two names do not go together, unless they share a bit.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Endings {
+    /// For the last byte, the one before it and the one before that.
+    pub(super) bytes: [Halves; 3],
+}
+
+/// For each low and each high half of a byte, the bits of names that have it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Halves {
+    pub(super) low: [u8; 16],
+    pub(super) high: [u8; 16],
+}
+
+impl Halves {
+    fn set(&mut self, byte: u8, bit: u8) {
+        for byte in [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()] {
+            self.low[usize::from(byte & 15)] |= bit;
+            self.high[usize::from(byte >> 4)] |= bit;
+        }
+    }
+
+    fn set_all(&mut self, bit: u8) {
+        (0..=u8::MAX).for_each(|byte| self.set(byte, bit));
+    }
+}
+
 const FILTER_BITS: u32 = 12;
 
 /// All listed names, folded.
@@ -22,6 +50,7 @@ pub(super) struct Names {
     slots: Box<[NameId]>,
     /// One bit for each hash of a name's last three bytes.
     filter: Box<[u64; 1 << (FILTER_BITS - 6)]>,
+    endings: Endings,
 }
 
 impl Names {
@@ -31,11 +60,18 @@ impl Names {
         folded.sort_unstable();
         folded.dedup();
         let slots = vec![NameId::MAX; (folded.len() * 2).next_power_of_two().max(2)].into();
-        let mut table = Self { names: folded, slots, filter: Box::new([0; 1 << (FILTER_BITS - 6)]) };
+        let mut table =
+            Self { names: folded, slots, filter: Box::new([0; 1 << (FILTER_BITS - 6)]), endings: Endings::default() };
         for id in 0..table.names.len() {
             table.insert(id);
         }
         table
+    }
+
+    /// The first, coarse filter.
+    #[inline]
+    pub(super) fn endings(&self) -> &Endings {
+        &self.endings
     }
 
     /// How many different names there are.
@@ -50,10 +86,20 @@ impl Names {
         {
             return None;
         }
+        if name.is_ascii() {
+            return self.find_folded(hash_of(name), |listed| name.eq_ignore_ascii_case(listed));
+        }
+        let length = fold(name).count();
+        let at = |place: usize| fold(name).nth(place).unwrap_or_default();
+        let hash = hash(length, at(0), at(length / 2), at(length.wrapping_sub(1)));
+        self.find_folded(hash, |listed| fold(name).eq(listed.iter().copied()))
+    }
+
+    fn find_folded(&self, hash: usize, same: impl Fn(&[u8]) -> bool) -> Option<NameId> {
         let mask = self.slots.len() - 1;
-        let mut at = hash(fold(name)) as usize & mask;
+        let mut at = hash & mask;
         while let Some(listed) = self.names.get(usize::from(self.slots[at])) {
-            if fold(name).eq(listed.iter().copied()) {
+            if same(listed) {
                 return Some(self.slots[at]);
             }
             at = (at + 1) & mask;
@@ -61,25 +107,37 @@ impl Names {
         None
     }
 
-    /// Whether a listed name may end with these bytes; the opening quote counts as one. Never wrongly says no.
+    /// Whether a listed name of at least three bytes may end with these. Never wrongly says no.
     #[inline]
-    pub(super) fn may_end_with(&self, ending: [u8; 3]) -> bool {
+    fn may_end_with(&self, ending: [u8; 3]) -> bool {
         let bit = ending_bit(ending);
-        ending.iter().any(|b| *b >= 0x80) || self.filter[bit >> 6] >> (bit & 63) & 1 == 1
+        ((ending[0] | ending[1] | ending[2]) >= 0x80) | (self.filter[bit >> 6] >> (bit & 63) & 1 == 1)
     }
 
     fn insert(&mut self, id: usize) {
         let mask = self.slots.len() - 1;
-        let mut at = hash(self.names[id].iter().copied()) as usize & mask;
+        let mut at = hash_of(&self.names[id]) & mask;
         while self.slots[at] != NameId::MAX {
             at = (at + 1) & mask;
         }
         self.slots[at] = NameId::try_from(id).unwrap_or(NameId::MAX);
+        let (bit, endings) = (1 << (id % 8), &mut self.endings.bytes);
         match *self.names[id] {
-            [.., a, b, c] => self.set([a, b, c]),
-            [a, b] => self.set([b'"', a, b]),
-            [a] => (0..=u8::MAX).for_each(|before| self.set([before, b'"', a])),
-            [] => self.filter.fill(u64::MAX),
+            [.., a, b, c] => {
+                [c, b, a].into_iter().zip(endings).for_each(|(byte, halves)| halves.set(byte, bit));
+                self.set([a, b, c]);
+            }
+            [a, b] => [b, a, b'"'].into_iter().zip(endings).for_each(|(byte, halves)| halves.set(byte, bit)),
+            [a] => {
+                endings[0].set(a, bit);
+                endings[1].set(b'"', bit);
+                endings[2].set_all(bit);
+            }
+            [] => {
+                endings[0].set(b'"', bit);
+                endings[1].set_all(bit);
+                endings[2].set_all(bit);
+            }
         }
     }
 
@@ -111,9 +169,16 @@ fn fold(name: &[u8]) -> impl Iterator<Item = u8> + '_ {
     })
 }
 
-/// FNV-1a: names come from the operator, so nobody can choose them to collide.
-fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xCBF2_9CE4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01B3))
+/// Of the length and three bytes: names come from the operator, so nobody can choose them to collide.
+fn hash(length: usize, first: u8, middle: u8, last: u8) -> usize {
+    let word = u64::from_le_bytes([first, middle, last, length.to_le_bytes()[0], 0, 0, 0, 0]);
+    (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize
+}
+
+/// The same of an ASCII name, folded or not, or of any folded one.
+fn hash_of(name: &[u8]) -> usize {
+    let at = |place: usize| name.get(place).map_or(0, u8::to_ascii_lowercase);
+    hash(name.len(), at(0), at(name.len() / 2), at(name.len().wrapping_sub(1)))
 }
 
 #[cfg(test)]
@@ -148,10 +213,22 @@ mod tests {
         assert_eq!(Names::new([""].into_iter()).find(b""), Some(0));
     }
 
+    /// What the vector look-ups do, a byte at a time.
+    fn may_be_key(names: &Names, text: &[u8]) -> bool {
+        let look =
+            |(byte, halves): (&u8, &Halves)| halves.low[usize::from(byte & 15)] & halves.high[usize::from(byte >> 4)];
+        text.iter().rev().zip(&names.endings().bytes).map(look).fold(u8::MAX, |all, bits| all & bits) != 0
+    }
+
     #[test]
-    fn the_filter_sees_short_names_behind_their_quote() {
+    fn endings_see_short_names_behind_their_quote() {
         let names = table();
-        assert!(names.may_end_with(*b"\"iD") && names.may_end_with(*b",\"x") && names.may_end_with(*b"AIL"));
-        assert!(!names.may_end_with(*b"zzz"));
+        for text in [&b"{\"iD"[..], b",\"x", b"\n\"X", b"E-MAIL", b"\"email"] {
+            assert!(may_be_key(&names, text), "{text:?}");
+        }
+        for text in [&b"zzz"[..], b"\"xx", b"\"\"", b"aid"] {
+            assert!(!may_be_key(&names, text), "{text:?}");
+        }
+        assert!(may_be_key(&Names::new([""].into_iter()), b", \""));
     }
 }

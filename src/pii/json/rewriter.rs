@@ -8,6 +8,7 @@ use super::{
     engine::{Desk, Run},
     machine::Machine,
     matcher::Matcher,
+    simd::Engine,
     utf8::Carry,
 };
 
@@ -17,6 +18,7 @@ use super::{
 pub struct JsonRewriter {
     matcher: Arc<Matcher>,
     treat: Arc<dyn Treat>,
+    engine: Engine,
     machine: Machine,
     carry: Carry,
 }
@@ -30,8 +32,13 @@ impl std::fmt::Debug for JsonRewriter {
 impl JsonRewriter {
     /// A rewriter before the first byte. `treat` must be the one, or agree with the one, that the matcher was compiled with.
     pub fn new(matcher: Arc<Matcher>, treat: Arc<dyn Treat>) -> Self {
+        Self::with_engine(matcher, treat, Engine::fastest())
+    }
+
+    /// The same, with the engine of one's choice.
+    pub fn with_engine(matcher: Arc<Matcher>, treat: Arc<dyn Treat>, engine: Engine) -> Self {
         let machine = Machine::new(matcher.start);
-        Self { matcher, treat, machine, carry: Carry::default() }
+        Self { matcher, treat, engine, machine, carry: Carry::default() }
     }
 
     /// Back to before the first byte, for the next document of a sequence. Buffers are kept.
@@ -43,7 +50,7 @@ impl JsonRewriter {
 
 impl Rewriter for JsonRewriter {
     fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
-        let mut desk = Desk { matcher: &self.matcher, treat: &*self.treat, watch, out };
+        let mut desk = Desk { engine: self.engine, matcher: &self.matcher, treat: &*self.treat, watch, out };
         let (character, taken) = self.carry.complete(input);
         let at = self.machine.at;
         match character {
@@ -67,7 +74,7 @@ impl Rewriter for JsonRewriter {
         if self.carry.is_open() {
             return Err(Stop::Malformed { what: NOT_UTF8, at: self.machine.at });
         }
-        let mut desk = Desk { matcher: &self.matcher, treat: &*self.treat, watch, out };
+        let mut desk = Desk { engine: self.engine, matcher: &self.matcher, treat: &*self.treat, watch, out };
         Run::finish(&mut self.machine, &mut desk)
     }
 }

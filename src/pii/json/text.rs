@@ -7,6 +7,26 @@ use crate::pii::Stop;
 
 use super::held::Held;
 
+/// How many bytes from the start need no look in a string: all but quotes, backslashes and control characters.
+#[inline]
+pub(super) fn plain_bytes(text: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let (words, rest) = text.as_chunks::<8>();
+    for (place, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let (quote, slash) = (word ^ (ONES * 0x22), word ^ (ONES * 0x5C));
+        // The lowest marked byte is always a true one: a borrow reaches only bytes above one that is marked.
+        let zero = |x: u64| x.wrapping_sub(ONES) & !x;
+        let marked = (zero(quote) | zero(slash) | (word.wrapping_sub(ONES * 0x20) & !word)) & HIGH;
+        if marked != 0 {
+            return place * 8 + marked.trailing_zeros() as usize / 8;
+        }
+    }
+    let special = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
+    words.len() * 8 + rest.iter().position(special).unwrap_or(rest.len())
+}
+
 /// A `\u` escape that is half of a pair: there is no such text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LoneSurrogate;
@@ -64,7 +84,10 @@ pub(super) fn escape_from(out: &mut Vec<u8>, from: usize) -> Result<(), Stop> {
     if std::str::from_utf8(made).is_err() {
         return Err(Stop::Untreatable { what: "a treatment made a text that is not UTF-8" });
     }
-    let Some(first) = made.iter().position(|b| must_escape(*b)) else { return Ok(()) };
+    let first = plain_bytes(made);
+    if first == made.len() {
+        return Ok(());
+    }
     let mut plain = Held::default();
     plain.push(&made[first..]);
     out.truncate(from + first);
@@ -72,10 +95,6 @@ pub(super) fn escape_from(out: &mut Vec<u8>, from: usize) -> Result<(), Stop> {
         push_escaped(*byte, out);
     }
     Ok(())
-}
-
-const fn must_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
 fn push_escaped(byte: u8, out: &mut Vec<u8>) {
@@ -105,6 +124,20 @@ mod tests {
         let mut text = Held::default();
         unescape(raw.as_bytes(), &mut text).ok()?;
         Some(String::from_utf8(text.as_slice().to_vec()).expect("utf-8"))
+    }
+
+    #[test]
+    fn plain_bytes_end_at_the_first_special_one() {
+        for special in [0, 0x1F, b'"', b'\\', b'\n'] {
+            for at in 0..40 {
+                for filler in [b'a', b'!', b' ', 0x7F, 0x80, 0xFF, b'#', b'[', b']'] {
+                    let mut text = [filler; 48];
+                    text[at] = special;
+                    assert_eq!(plain_bytes(&text), at, "{special:#x} at {at} among {filler:#x}");
+                    assert_eq!(plain_bytes(&text[..at]), at);
+                }
+            }
+        }
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub fn generate_key_file(path: &Path) -> Result<(), KeyError> {
 /// # Errors
 /// Those of [`FileSource`] and [`KeyRing::rotate`], [`KeyError::Exists`], [`KeyError::File`].
 pub fn rotate_key_file(path: &Path) -> Result<KeyVersion, KeyError> {
+    // A link stays one: what it leads to is replaced.
+    let path = &fs::canonicalize(path).map_err(failed("open", path))?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
@@ -44,6 +46,7 @@ fn rotate_into(path: &Path, beside: &Path) -> Result<KeyVersion, KeyError> {
     let version = ring.rotate()?;
     let write = || {
         let mut file = OpenOptions::new().write(true).open(beside)?;
+        keep_owner(path, &file)?;
         file.write_all(ring.to_text().as_bytes())?;
         file.sync_all()?;
         fs::rename(beside, path)
@@ -51,6 +54,22 @@ fn rotate_into(path: &Path, beside: &Path) -> Result<KeyVersion, KeyError> {
     write().map_err(failed("write", path))?;
     sync_folder(path)?;
     Ok(version)
+}
+
+/// Hands a file to the owner of another: an administrator who rotates must not lock the gateway out.
+#[cfg(unix)]
+fn keep_owner(of: &Path, file: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let (old, new) = (fs::metadata(of)?, file.metadata()?);
+    if (old.uid(), old.gid()) == (new.uid(), new.gid()) {
+        return Ok(());
+    }
+    fchown(file, Some(old.uid()), Some(old.gid()))
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &Path, _: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// Reads a file that only its owner may read.
@@ -143,6 +162,21 @@ mod tests {
         fs::write(folder.path().join("master.key.new"), b"half").unwrap();
         assert!(matches!(rotate_key_file(&path), Err(KeyError::Exists(_))));
         assert_eq!(versions(&path), [(1, "active")]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_rotation_keeps_links_and_owners() {
+        use std::os::unix::fs::{MetadataExt, chown, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("master.key"), folder.path().join("link"));
+        generate_key_file(&path).unwrap();
+        symlink(&path, &link).unwrap();
+        // Only an administrator can give a file away; for anyone else the owner stays the same by itself.
+        let owner = if chown(&path, Some(65534), None).is_ok() { 65534 } else { fs::metadata(&path).unwrap().uid() };
+        rotate_key_file(&link).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!((fs::metadata(&path).unwrap().uid(), versions(&link).len()), (owner, 2));
     }
 
     #[cfg(unix)]

@@ -192,15 +192,16 @@ fn parse_line(line: &str) -> Result<(KeyVersion, KeyState, MasterKey), &'static 
     Ok((
         version.ok_or("must begin with a version from 1 to 1023")?,
         state.ok_or("must name a state: active, read or revoked")?,
-        key.ok_or("must end with 32 bytes in base64")?,
+        key.ok_or("must end with 32 random bytes in base64")?,
     ))
 }
 
-/// Reads 32 bytes in base64.
+/// Reads 32 bytes in base64. Equal bytes are a placeholder that someone forgot, not a key.
 pub(super) fn parse_key(text: &str) -> Option<MasterKey> {
     let mut bytes = Zeroizing::new([0; 33]);
-    (STANDARD.decode_slice(text, &mut *bytes).ok()? == 32).then_some(())?;
-    bytes.first_chunk().copied().map(MasterKey)
+    let length = STANDARD.decode_slice(text, &mut *bytes).ok()?;
+    let key = bytes.first_chunk().filter(|key| length == 32 && key.iter().any(|byte| *byte != key[0]));
+    key.copied().map(MasterKey)
 }
 
 pub(super) fn random() -> Result<[u8; 32], KeyError> {
@@ -231,8 +232,12 @@ mod tests {
             (format!("0 active {ONE}"), "line 1 of the master keys must begin with a version from 1 to 1023"),
             (format!("1024 active {ONE}"), "line 1 of the master keys must begin with a version from 1 to 1023"),
             (format!("1 old {ONE}"), "line 1 of the master keys must name a state: active, read or revoked"),
-            (format!("1 active {}", &ONE[4..]), "line 1 of the master keys must end with 32 bytes in base64"),
-            (format!("1 active {ONE} x"), "line 1 of the master keys must end with 32 bytes in base64"),
+            (format!("1 active {}", &ONE[4..]), "line 1 of the master keys must end with 32 random bytes in base64"),
+            (
+                format!("1 active {}=", "A".repeat(43)),
+                "line 1 of the master keys must end with 32 random bytes in base64",
+            ),
+            (format!("1 active {ONE} x"), "line 1 of the master keys must end with 32 random bytes in base64"),
             (format!("1 active {ONE}\n1 read {TWO}"), "line 2 of the master keys repeats a version"),
         ] {
             assert_eq!(check(&text), Err(error.to_owned()), "{text}");

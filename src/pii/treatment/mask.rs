@@ -7,16 +7,24 @@ use super::super::rewriter::Shape;
 
 /// Appends the masked text; `None` when it is no UTF-8.
 pub(super) fn apply(text: &[u8], keep_first: usize, keep_last: usize, out: &mut Vec<u8>) -> Option<Shape> {
-    let text = std::str::from_utf8(text).ok()?;
-    let count = clusters(text).count();
-    let kept = keep_first.saturating_add(keep_last) < count;
-    for (place, cluster) in clusters(text).enumerate() {
-        if kept && (place < keep_first || place >= count - keep_last) {
-            out.extend_from_slice(cluster.as_bytes());
-        } else {
-            out.push(b'*');
-        }
-    }
+    let kept = |count| if keep_first.saturating_add(keep_last) < count { (keep_first, keep_last) } else { (0, 0) };
+    let (hidden, first, last) = if text.is_ascii() {
+        // ASCII has no marks: a byte is a character.
+        let (first, last) = kept(text.len());
+        (text.len() - first - last, &text[..first], &text[text.len() - last..])
+    } else {
+        let text = std::str::from_utf8(text).ok()?;
+        let count = clusters(text).count();
+        let (first, last) = kept(count);
+        let length =
+            |clusters: usize, of: &mut dyn Iterator<Item = &str>| of.take(clusters).map(str::len).sum::<usize>();
+        let first_bytes = length(first, &mut clusters(text));
+        let last_from = length(count - last, &mut clusters(text));
+        (count - first - last, &text.as_bytes()[..first_bytes], &text.as_bytes()[last_from..])
+    };
+    out.extend_from_slice(first);
+    out.resize(out.len() + hidden, b'*');
+    out.extend_from_slice(last);
     Some(Shape::Text)
 }
 

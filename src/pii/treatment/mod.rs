@@ -7,6 +7,8 @@
 //! | boolean, object, array | `[redacted]` | `[redacted]` | `[redacted]` | `[redacted]` | `[redacted]` | `[redacted]` | left out |
 //! | null | null | null | null | null | null | null | left out |
 //!
+//! What already is a token of this vendor stays that token, so tokenizing twice is tokenizing once.
+//!
 //! A boolean is redacted because two values leave a token nothing to hide. What does not fit a format, or is no date or number to
 //! generalize, is redacted too: a treatment never passes a value raw. Nothing here allocates but the output's own growth.
 
@@ -16,11 +18,13 @@ mod mask;
 
 use std::sync::Arc;
 
+use zeroize::Zeroize;
+
 use super::ff1::Way;
 use super::keys::{ClassKeys, VendorKeys};
 use super::rewriter::{Kind, Shape, Stop, Treat, Value};
 use super::rule::{Format, Generalize, Rule, Treatment};
-use super::token::{TokenKind, base32, encode};
+use super::token::{TOKEN_PREFIX, TokenKind, base32, encode};
 use crate::bounds;
 use format::FormatCipher;
 
@@ -126,8 +130,12 @@ impl Treater {
     fn apply(&self, action: &Action, value: Value<'_>, out: &mut Vec<u8>) -> Option<Shape> {
         match action {
             Action::Tokenize { class } => {
-                let kind = if value.kind == Kind::Number { TokenKind::Number } else { TokenKind::Text };
-                self.class(*class).token.seal(kind, value.text, out);
+                if value.text.starts_with(TOKEN_PREFIX) && self.is_own_token(value.text, out) {
+                    out.extend_from_slice(value.text);
+                } else {
+                    let kind = if value.kind == Kind::Number { TokenKind::Number } else { TokenKind::Text };
+                    self.class(*class).token.seal(kind, value.text, out);
+                }
                 Some(Shape::Text)
             }
             Action::Hash { class, head } => {
@@ -142,6 +150,15 @@ impl Treater {
             // An engine that asks leaves the member out; whoever cannot leaves an empty text.
             Action::Drop => Some(Shape::Text),
         }
+    }
+
+    /// Whether the text is a token that opens. `out` lends its room, and is left as it was.
+    fn is_own_token(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        let own = self.keys.open(text, out).is_ok();
+        out[start..].zeroize();
+        out.truncate(start);
+        own
     }
 
     fn class(&self, at: usize) -> &ClassKeys {
@@ -298,6 +315,17 @@ mod tests {
         assert_eq!((shape, hash.len(), &hash[..5]), (Shape::Text, 27, "h1ab_"));
         assert_eq!(treat(&treater(Treatment::Hash).unwrap(), Kind::Number, "42").1, hash);
         assert_ne!(treat(&treater(Treatment::Hash).unwrap(), Kind::String, "43").1, hash);
+    }
+
+    #[test]
+    fn a_token_of_this_vendor_is_not_tokenized_again() {
+        let treater = treater(Treatment::Tokenize).unwrap();
+        let (_, token) = treat(&treater, Kind::String, "a@b.example");
+        assert_eq!(treat(&treater, Kind::String, &token).1, token);
+        for almost in [&token[..token.len() - 1], "tok1_", &format!("{token}x")] {
+            let (_, again) = treat(&treater, Kind::String, almost);
+            assert_ne!(again, almost, "what does not open is a text like any other");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::fields::{Decision, Fields, same_folded};
 use super::form::{Means, Pairs, decode_segment, push_percent};
 use super::{Kind, Place, Rules, Stop, Treat, Value, Watch};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// The rules of one direction for everything that is not a body.
 #[derive(Debug, Clone, Default)]
@@ -97,6 +98,24 @@ impl Scene<'_> {
             }
         }
         changed(segment, out)
+    }
+
+    /// Treats the segments of a path that its route has captured: the name of each, and where it stands, in their order.
+    ///
+    /// # Errors
+    /// As [`Self::segment`]; and when the places are none of this path's.
+    pub fn path<'p>(&mut self, path: &'p str, captures: &[(&str, Range<usize>)]) -> Result<Cow<'p, str>, Stop> {
+        let mut out = String::with_capacity(path.len());
+        let mut copied = 0;
+        for (name, place) in captures {
+            let outside = Stop::Untreatable { what: "a capture that is not in its path" };
+            let segment = path.get(place.clone()).ok_or(outside.clone())?;
+            out.push_str(path.get(copied..place.start).ok_or(outside)?);
+            out.push_str(&self.segment(name, segment)?);
+            copied = place.end;
+        }
+        out.push_str(&path[copied..]);
+        changed(path, out.into_bytes())
     }
 
     /// Treats one header field by its lower-case name; `None` leaves the field out. A rule on the name takes the whole

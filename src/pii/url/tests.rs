@@ -69,6 +69,13 @@ fn a_path_segment_is_treated_by_its_capture() {
     let other =
         scene(vec![Place::Segment("id".into())], &Sealed::default(), |s| s.segment("x", "%").map(Cow::into_owned));
     assert_eq!(other, (Ok("%".to_owned()), 0));
+    let path = |captures: &[(&str, Range<usize>)]| {
+        let places = vec![Place::Segment("id".into()), Place::Segment("x".into())];
+        scene(places, &Sealed::default(), |s| s.path("/c/b%40x/o/7", captures).map(Cow::into_owned)).0
+    };
+    assert_eq!(path(&[("id", 3..8), ("n", 11..12)]), Ok(format!("/c/{}/o/7", sealed(0, b"b@x"))));
+    assert_eq!(path(&[("id", 3..8), ("x", 11..12)]), Ok(format!("/c/{}/o/{}", sealed(0, b"b@x"), sealed(1, b"7"))));
+    assert!(path(&[("id", 3..8), ("x", 5..6)]).is_err() && path(&[("id", 3..80)]).is_err());
 }
 
 #[test]

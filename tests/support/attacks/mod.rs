@@ -179,6 +179,9 @@ impl Forge<'_> {
         let (claims, header) = (self.claims().to_string(), self.header());
         let stranger = |header: &Value| (self.stranger)(&header.to_string(), &claims);
         table.push(bearer("an unknown key under a known kid", &stranger(&header), INVALID));
+        let foreign = with(self.claims(), "client_id", json!("other-client")).to_string();
+        let forged = (self.stranger)(&header.to_string(), &foreign);
+        table.push(bearer("a forged token of an unknown client", &forged, INVALID));
         table.push(bearer("an unknown kid", &stranger(&with(self.header(), "kid", json!("nobody"))), INVALID));
         table.push(bearer("an unknown key without kid", &stranger(&without(self.header(), "kid")), INVALID));
         for kid in ["../../dev/null", "' OR '1'='1", "https://evil.test/k", "\u{0}", ""] {
@@ -199,6 +202,8 @@ impl Forge<'_> {
         table.push(bearer("an algorithm that the contract does not list", &(self.eddsa)(&eddsa, &claims), INVALID));
         let crossed = json!({"alg":"ES256","typ":"at+jwt","kid":self.rs256_kid}).to_string();
         table.push(bearer("ES256 under the kid of an RSA key", &(self.es256)(&crossed, &claims), INVALID));
+        let lying = json!({"alg":"ES256","typ":"at+jwt","kid":self.rs256_kid}).to_string();
+        table.push(bearer("an RS256 signature said to be ES256", &(self.rs256)(&lying, &claims), INVALID));
         let crossed = json!({"alg":"RS256","typ":"at+jwt","kid":self.es256_kid}).to_string();
         table.push(bearer("RS256 under the kid of an EC key", &(self.rs256)(&crossed, &claims), INVALID));
         let padded = json!({"alg":"PS256","typ":"at+jwt","kid":self.rs256_kid}).to_string();

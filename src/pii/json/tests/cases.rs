@@ -10,8 +10,8 @@ use crate::{
 };
 
 use super::{
-    super::{Spec, Target},
-    Show, every_split, path, rewriter, run, targets, treated,
+    super::{Engine, Spec, Target},
+    Show, every_split, path, rewriter, run, targets, treated, with,
 };
 
 /// A rule that drops and one that does not, as [`Show`] has them, for a single path.
@@ -208,6 +208,16 @@ fn what_is_not_json_is_refused() {
         let outcome = every_split(&spec, body.as_bytes(), None);
         assert!(matches!(outcome.stop, Some(Stop::Malformed { .. })), "{body:?}: {outcome:?}");
         assert!(serde_json::from_str::<serde_json::Value>(body).is_err(), "{body:?}");
+        // The same, where the fast engine reads it in bits.
+        let padding = "[0.5,true,\"x\\n\"],".repeat(20);
+        for long in [format!("[{padding}{body},{padding}1]"), format!("[{padding}{{\"b\":{body},\"c\":[{padding}1]}}]")]
+        {
+            let outcome = run(rewriter(&spec), [long.as_bytes()], None);
+            let plain = run(with(&spec, Engine::BYTES), [long.as_bytes()], None);
+            assert_eq!(outcome, plain, "{body:?}");
+            let judged = serde_json::from_str::<serde_json::Value>(&long).is_ok();
+            assert_eq!(outcome.stop.is_none(), judged, "{body:?}");
+        }
     }
 }
 

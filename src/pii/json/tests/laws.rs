@@ -5,10 +5,10 @@ use proptest::{prelude::*, sample::Index};
 use crate::pii::Stop;
 
 use super::{
-    super::Spec,
+    super::{Engine, Spec},
     Outcome,
     reference::{Rules, Tree, Writer, rules, tree},
-    rewriter, run,
+    rewriter, run, with,
 };
 
 impl Rules {
@@ -83,6 +83,53 @@ proptest! {
             prop_assert!(fine, "refused a good body: {}", String::from_utf8_lossy(&body));
         } else {
             prop_assert!(stop.is_some(), "passed a bad body: {}", String::from_utf8_lossy(&body));
+        }
+    }
+}
+
+/// A body that is long enough to leap through: copies of a tree, in one array, in a member, behind long strings.
+fn long(tree: &Tree, copies: usize) -> Tree {
+    let padding = |n: usize| Tree::Text("\\\"é".repeat(n * 40));
+    let members = (0..copies).map(|n| {
+        let member = |name: &str, value| (name.to_owned(), value);
+        Tree::Object(vec![
+            member("b", padding(n % 5)),
+            member("a", tree.clone()),
+            member("x", Tree::Number("1.5".into())),
+        ])
+    });
+    let array = Tree::Array(members.collect());
+    Tree::Object(vec![("token".to_owned(), tree.clone()), ("a".to_owned(), array.clone()), ("q".to_owned(), array)])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases, ..ProptestConfig::default() })]
+
+    /// Whole or damaged, in one piece or many: every engine does the same, to the byte, the count and the verdict.
+    #[test]
+    fn all_engines_do_the_same(
+        (tree, rules, chance) in case(), copies in 0..24_usize, budget in prop::option::weighted(0.3, 0..40_usize),
+        damages in prop::option::of((any::<Index>(), damage())),
+    ) {
+        let tree = long(&tree, copies);
+        let writer = Writer::write(&tree, &rules, &chance);
+        let mut body = writer.input.into_bytes();
+        let damaged = damages.is_some();
+        if let Some((at, (remove, insert))) = damages {
+            let at = at.index(body.len() + 1);
+            body.splice(at..(at + remove).min(body.len()), insert);
+        }
+        let pieces = [vec![body.as_slice()], body.chunks(777).collect(), split(&body, &chance)];
+        let mut engines = Engine::available().into_iter();
+        let expected = run(with(&rules.spec(), engines.next().expect("the plain one")), [body.as_slice()], budget);
+        if !damaged && budget.is_none() && !matches!(expected.stop, Some(Stop::Bound { .. })) {
+            prop_assert_eq!(&expected.out, &writer.expected);
+        }
+        for engine in engines {
+            for pieces in &pieces {
+                let outcome = run(with(&rules.spec(), engine), pieces.iter().copied(), budget);
+                prop_assert_eq!(&outcome, &expected, "{:?}: {}", engine, String::from_utf8_lossy(&body));
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 mod cases;
 mod laws;
 mod reference;
+mod suite;
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::{
     pii::{Cut, Kind, Rewriter, Shape, Stop, Treat, Value, Watch},
 };
 
-use super::{JsonRewriter, Matcher, Spec, Target};
+use super::{Engine, JsonRewriter, Matcher, Spec, Target};
 
 /// Shows rule and value in what it makes: rule 0, 5, 10 … as a text, 1, 6, … as a text full of escapes, 2, 7, …
 /// drop, 3, 8, … as a number, 4, 9, … as a constant.
@@ -84,8 +85,12 @@ pub(super) fn targets(paths: &[&str]) -> Vec<Target> {
 }
 
 pub(super) fn rewriter(spec: &Spec<'_>) -> JsonRewriter {
+    with(spec, Engine::fastest())
+}
+
+pub(super) fn with(spec: &Spec<'_>, engine: Engine) -> JsonRewriter {
     let matcher = Matcher::compile(spec, &Show).expect("a matcher");
-    JsonRewriter::new(Arc::new(matcher), Arc::new(Show))
+    JsonRewriter::with_engine(Arc::new(matcher), Arc::new(Show), engine)
 }
 
 /// Runs a body in pieces, which must not change what was put out before.

@@ -291,3 +291,6 @@ impl Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! A real introspection endpoint: what it is asked, how often, and what happens when it does not answer.
+
+use std::sync::atomic::AtomicUsize;
+
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use super::super::{
+    Authority, Contract, Directory, FetchSettings, KeySource, Presented, Rejected, Rotation, Sender, Settings, Verified,
+};
+use super::*;
+use crate::model::{ClientId, Reason, VendorId};
+
+/// What the endpoint answers to tokens by their first letter.
+#[derive(Default)]
+struct Endpoint {
+    asked: AtomicUsize,
+    down: std::sync::atomic::AtomicBool,
+}
+
+impl Endpoint {
+    async fn start() -> (Arc<Self>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/introspect", listener.local_addr().expect("an address"));
+        let endpoint = Arc::new(Self::default());
+        let serving = Arc::clone(&endpoint);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let endpoint = Arc::clone(&serving);
+                let service = service_fn(move |request| {
+                    let endpoint = Arc::clone(&endpoint);
+                    async move { endpoint.answer(request).await }
+                });
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+                );
+            }
+        });
+        (endpoint, url)
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let authorization = request.headers().get(AUTHORIZATION).map(|value| value.as_bytes().to_vec());
+        assert_eq!(authorization.as_deref(), Some(&b"Basic Z2F0ZSUzQXdheTpzMyUyNmNyZXQ="[..]), "gate%3Away:s3%26cret");
+        let mut body = request.into_body();
+        let mut form = Vec::new();
+        while let Some(frame) = body.frame().await {
+            form.extend(frame?.into_data().unwrap_or_default());
+        }
+        let form = String::from_utf8(form).expect("text");
+        let token = form.strip_prefix("token=").and_then(|rest| rest.strip_suffix("&token_type_hint=access_token"));
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let down = self.down.load(Ordering::SeqCst);
+        let status = if down { 503 } else { 200 };
+        let text = if down { String::new() } else { verdict(token.expect("a token")) };
+        Ok(Response::builder().status(status).body(Full::from(text)).expect("valid"))
+    }
+}
+
+fn verdict(token: &str) -> String {
+    let now = Clock::system().now().wall.as_secs();
+    let good = format!(r#""active":true,"client_id":"c","aud":"https://api.test","iat":{now},"scope":"a""#);
+    match &token[..4] {
+        "good" => format!(r#"{{{good},"exp":{}}}"#, now + 600),
+        "slow" => format!(r#"{{{good},"exp":{}}}"#, now + 1),
+        "evil" => format!(r#"{{{good},"exp":{},"iss":"https://evil.test"}}"#, now + 600),
+        "noex" => format!("{{{good}}}"),
+        "else" => format!(r#"{{{},"exp":{}}}"#, good.replace("\"c\"", "\"d\""), now + 600),
+        "odd1" => r#"{"active":"true"}"#.into(),
+        "odd2" => "<html>".into(),
+        _ => r#"{"active":false}"#.into(),
+    }
+}
+
+struct Gateway {
+    clock: Clock,
+    _folder: tempfile::TempDir,
+    authority: Authority,
+    directory: Directory,
+}
+
+fn gateway(url: &str) -> Gateway {
+    let folder = tempfile::tempdir().expect("a folder");
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "s3&cret\n").expect("written");
+    let asked = IntrospectionSettings {
+        url: url.into(),
+        client_id: "gate:way".into(),
+        secret_file: Some(secret),
+        token_prefix: String::new(),
+        active_for: Duration::from_secs(60),
+        inactive_for: Duration::from_secs(60),
+    };
+    let settings = Settings {
+        issuer: "https://id.test".into(),
+        audience: "https://api.test".into(),
+        clients: vec![ClientId::new("c")],
+        keys: KeySource::Introspection(asked),
+        algorithms: Vec::new(),
+        sender: Sender::None,
+        accept_plain_jwt: false,
+        clock_skew: Duration::ZERO,
+        rotation: Rotation::default(),
+        fetch: FetchSettings::default(),
+    };
+    let clock = Clock::system();
+    let authority = Authority::forgetful(clock.clone()).expect("randomness");
+    let vendor = VendorId::parse("acme").expect("an id");
+    let contract = Contract { index: 0, vendor, identity: settings.into() };
+    let directory = authority.directory(vec![contract]).expect("a directory");
+    Gateway { clock, _folder: folder, authority, directory }
+}
+
+impl Gateway {
+    fn ask(&self, token: &str) -> Result<Arc<Verified>, Rejected> {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"));
+        let presented = Presented {
+            headers: &headers,
+            method: &Method::GET,
+            scheme: "https",
+            authority: "api.test",
+            path: "/",
+            query: None,
+            peer_certificate: None,
+        };
+        self.directory.authenticate(&presented, self.clock.now())
+    }
+
+    async fn check(&self, token: &str) -> Result<(), Reason> {
+        let mut answer = self.ask(token);
+        if let Err(Rejected { wait: Some(wait), .. }) = answer {
+            wait.settled(Duration::from_secs(5)).await;
+            answer = self.ask(token);
+        }
+        answer.map(|_| ()).map_err(|rejected| rejected.denial.reason)
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_asked_for_once_and_kept() {
+    let (endpoint, url) = Endpoint::start().await;
+    let mut set = tokio::task::JoinSet::new();
+    let gateway = Arc::new(gateway(&url));
+    for _ in 0..50 {
+        let gateway = Arc::clone(&gateway);
+        set.spawn(async move { gateway.check("good-token").await });
+    }
+    while let Some(done) = set.join_next().await {
+        assert_eq!(done.expect("finished"), Ok(()));
+    }
+    assert_eq!(endpoint.asked.load(Ordering::SeqCst), 1, "one flight for one token");
+    for _ in 0..3 {
+        assert_eq!(gateway.check("bad-token").await, Err(Reason::TokenInvalid));
+    }
+    assert_eq!(endpoint.asked.load(Ordering::SeqCst), 2, "a no is kept too");
+    assert!(gateway.authority.cache_status().hits >= 49, "and a yes is remembered as any token");
+}
+
+#[tokio::test]
+async fn only_a_readable_yes_for_this_vendor_counts() {
+    let (_endpoint, url) = Endpoint::start().await;
+    let gateway = gateway(&url);
+    for (token, reason) in [
+        ("evil-issuer", Reason::TokenInvalid),
+        ("noexpiry", Reason::TokenInvalid),
+        ("else-client", Reason::VendorUnknown),
+        ("odd1", Reason::IssuerUnavailable),
+        ("odd2", Reason::IssuerUnavailable),
+    ] {
+        assert_eq!(gateway.check(token).await, Err(reason), "{token}");
+    }
+    assert_eq!(gateway.check("good-token").await, Ok(()));
+    let status = gateway.directory.introspection_status(0).expect("asked");
+    assert_eq!((status.asked, status.silent), (6, 2));
+}
+
+#[tokio::test]
+async fn a_yes_does_not_outlive_the_token_and_an_outage_means_no() {
+    let (endpoint, url) = Endpoint::start().await;
+    let gateway = gateway(&url);
+    assert_eq!(gateway.check("slow").await, Ok(()));
+    assert_eq!(gateway.check("good-token").await, Ok(()));
+    endpoint.down.store(true, Ordering::SeqCst);
+    let deadline = gateway.clock.now().wall.plus(Duration::from_secs(10));
+    while gateway.ask("slow").is_ok() && gateway.clock.now().wall < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(gateway.check("slow").await, Err(Reason::IssuerUnavailable));
+    let asked = endpoint.asked.load(Ordering::SeqCst);
+    assert_eq!(gateway.check("slow").await, Err(Reason::IssuerUnavailable));
+    assert_eq!(endpoint.asked.load(Ordering::SeqCst), asked, "not asked again at once");
+    assert_eq!(gateway.check("good-token").await, Ok(()), "what is known holds through the outage");
+}
+
+#[tokio::test]
+async fn a_flood_of_random_tokens_does_not_reach_the_issuer() {
+    let (endpoint, url) = Endpoint::start().await;
+    let gateway = gateway(&url);
+    let before = gateway.clock.now().wall;
+    let waits = (0..5000).filter(|at| gateway.ask(&format!("random{at}")).is_err_and(|no| no.wait.is_some())).count();
+    let seconds = gateway.clock.now().wall.since(before).as_secs() + 2;
+    assert!(waits as u64 <= seconds * INTROSPECTIONS_PER_SECOND_MAX, "{waits} in {seconds} s");
+    assert_eq!(endpoint.asked.load(Ordering::SeqCst), 0, "and what is not awaited is not asked");
+}

@@ -1,0 +1,325 @@
+//! Tables: CSV (RFC 4180) and TSV, with columns named by a header row.
+//!
+//! A row is held until it is complete and has as many fields as the header: in a row that is short by one, every later
+//! value would stand under its neighbour's name. What two dialects could read in two ways is refused: a quote within
+//! an unquoted field, a bare CR, a header that looks as if it had another delimiter.
+
+use super::fields::{Decision, Fields};
+use super::utf8::{Utf8, not_utf8};
+use super::{Kind, Rewriter, Stop, Treat, Value, Watch};
+use crate::bounds::{ROW_BYTES_MAX, VALUE_BYTES_MAX};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The engine of tables. Each data row is a record.
+pub struct Csv {
+    fields: Arc<Fields>,
+    treat: Arc<dyn Treat>,
+    delimiter: u8,
+    columns: Vec<Column>,
+    row: Row,
+    state: State,
+    utf8: Utf8,
+    /// Offset of the next byte.
+    at: u64,
+}
+
+/// What the header row has decided.
+#[derive(Debug, Clone, Copy)]
+struct Column {
+    decision: Decision,
+    drops: bool,
+    subject: bool,
+}
+
+/// The open row.
+#[derive(Default)]
+struct Row {
+    header: bool,
+    /// Fields that are complete, and how many of them leave.
+    fields: usize,
+    kept: usize,
+    /// What leaves when the row is complete.
+    out: Vec<u8>,
+    /// The open field as it came, and decoded.
+    raw: Zeroizing<Vec<u8>>,
+    text: Zeroizing<Vec<u8>>,
+    quoted: bool,
+    treated: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before a row.
+    Row,
+    /// Before a field that is not the first.
+    Field,
+    Plain,
+    Quoted,
+    /// Behind a quote in a quoted field: its end, or the first half of a quote.
+    Quote,
+    /// Behind the CR that ends an empty line, or a row.
+    EmptyReturn,
+    Return,
+}
+
+impl Csv {
+    /// An engine for one table of comma-separated values.
+    pub fn comma(fields: Arc<Fields>, treat: Arc<dyn Treat>) -> Self {
+        Self::new(b',', fields, treat)
+    }
+
+    /// An engine for one table of tab-separated values.
+    pub fn tab(fields: Arc<Fields>, treat: Arc<dyn Treat>) -> Self {
+        Self::new(b'\t', fields, treat)
+    }
+
+    fn new(delimiter: u8, fields: Arc<Fields>, treat: Arc<dyn Treat>) -> Self {
+        let row = Row { header: true, ..Row::default() };
+        Self { fields, treat, delimiter, columns: Vec::new(), row, state: State::Row, utf8: Utf8::default(), at: 0 }
+    }
+
+    fn read(&mut self, mut input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        while let Some(&byte) = input.first() {
+            let used = match self.state {
+                State::Row => self.begin_row(byte, watch)?,
+                State::Field => self.begin_field(byte)?,
+                State::Plain => self.plain(input)?,
+                State::Quoted => self.quoted(input)?,
+                State::Quote => self.after_quote(byte)?,
+                State::EmptyReturn | State::Return => self.line_feed(byte)?,
+            };
+            if used == 0 {
+                self.end_field_or_row(byte, watch, out)?;
+            }
+            let used = used.max(1);
+            self.at += used as u64;
+            input = &input[used..];
+        }
+        Ok(())
+    }
+
+    /// Each of these takes bytes of a field and returns how many; 0 leaves a delimiter, CR or LF to [`Self::end_field_or_row`].
+    fn begin_row(&mut self, byte: u8, watch: &mut dyn Watch) -> Result<usize, Stop> {
+        if matches!(byte, b'\r' | b'\n') {
+            if self.row.header {
+                return Err(self.malformed("a table without a header"));
+            }
+            self.state = State::EmptyReturn;
+            if byte == b'\r' {
+                self.row.out.push(b'\r');
+            }
+            return Ok(usize::from(byte == b'\r'));
+        }
+        if self.fields.counts && !self.row.header {
+            watch.record()?;
+        }
+        self.begin_field(byte)
+    }
+
+    fn begin_field(&mut self, byte: u8) -> Result<usize, Stop> {
+        self.row.quoted = byte == b'"';
+        self.state = if self.row.quoted { State::Quoted } else { State::Plain };
+        if self.row.quoted {
+            self.row.raw.push(b'"');
+        }
+        // A delimiter or line end right here ends an empty field; other bytes are the field's first.
+        if self.row.quoted || byte == self.delimiter || matches!(byte, b'\r' | b'\n') {
+            return Ok(usize::from(self.row.quoted));
+        }
+        self.plain(&[byte])
+    }
+
+    fn plain(&mut self, input: &[u8]) -> Result<usize, Stop> {
+        let end = memchr::memchr3(self.delimiter, b'\r', b'\n', input).unwrap_or(input.len());
+        if let Some(end) = memchr::memchr(b'"', &input[..end]) {
+            return Err(Stop::Malformed { what: "a quote within an unquoted field", at: self.at + end as u64 });
+        }
+        self.keep(&input[..end], &input[..end])?;
+        Ok(end)
+    }
+
+    fn quoted(&mut self, input: &[u8]) -> Result<usize, Stop> {
+        let end = memchr::memchr(b'"', input);
+        let text = &input[..end.unwrap_or(input.len())];
+        let taken = text.len() + usize::from(end.is_some());
+        self.keep(&input[..taken], text)?;
+        if end.is_some() {
+            self.state = State::Quote;
+        }
+        Ok(taken)
+    }
+
+    fn after_quote(&mut self, byte: u8) -> Result<usize, Stop> {
+        if byte == b'"' {
+            self.keep(b"\"", b"\"")?;
+            self.state = State::Quoted;
+            return Ok(1);
+        }
+        if byte == self.delimiter || matches!(byte, b'\r' | b'\n') {
+            return Ok(0);
+        }
+        Err(self.malformed("text behind a quoted field"))
+    }
+
+    fn line_feed(&mut self, byte: u8) -> Result<usize, Stop> {
+        if byte == b'\n' { Ok(0) } else { Err(self.malformed("a CR without its LF")) }
+    }
+
+    /// Takes a delimiter, a CR or an LF that is not part of a field.
+    fn end_field_or_row(&mut self, byte: u8, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        match (byte, self.state) {
+            (b'\n', State::EmptyReturn) => self.row.out.push(b'\n'),
+            (b'\n', State::Return) => {
+                self.row.out.push(b'\n');
+                self.check_row()?;
+            }
+            (b'\n', _) => {
+                self.end_field(watch)?;
+                self.row.out.push(b'\n');
+                self.check_row()?;
+            }
+            (b'\r', _) => {
+                self.end_field(watch)?;
+                self.row.out.push(b'\r');
+                self.state = State::Return;
+                return Ok(());
+            }
+            _ => {
+                self.end_field(watch)?;
+                self.state = State::Field;
+                return Ok(());
+            }
+        }
+        out.append(&mut self.row.out);
+        self.state = State::Row;
+        Ok(())
+    }
+
+    /// Keeps a piece of the open field.
+    fn keep(&mut self, raw: &[u8], text: &[u8]) -> Result<(), Stop> {
+        if self.row.out.len() + self.row.raw.len() + raw.len() > ROW_BYTES_MAX {
+            return Err(Stop::Bound { bound: "a row", limit: ROW_BYTES_MAX as u64 });
+        }
+        self.row.raw.extend_from_slice(raw);
+        self.row.text.extend_from_slice(text);
+        Ok(())
+    }
+
+    fn end_field(&mut self, watch: &mut dyn Watch) -> Result<(), Stop> {
+        let column = if self.row.header { self.end_name()? } else { self.column()? };
+        if column.subject && !self.row.header {
+            watch.subject(&self.row.text);
+        }
+        let rule = match column.decision {
+            Decision::Treat(rule) if !self.row.header => Some(rule),
+            Decision::Treat(_) | Decision::Pass | Decision::Drop => None,
+        };
+        if !column.drops {
+            if self.row.kept > 0 {
+                self.row.out.push(self.delimiter);
+            }
+            self.row.kept += 1;
+            match rule {
+                Some(rule) => self.treat_field(rule)?,
+                None => self.row.out.append(&mut self.row.raw),
+            }
+        }
+        if let Some(rule) = rule {
+            watch.treated(rule);
+        }
+        self.row.fields += 1;
+        self.row.raw.clear();
+        self.row.text.clear();
+        Ok(())
+    }
+
+    fn treat_field(&mut self, rule: usize) -> Result<(), Stop> {
+        let row = &mut self.row;
+        if row.text.len() > VALUE_BYTES_MAX {
+            return Err(Stop::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
+        }
+        row.treated.clear();
+        self.treat.treat(rule, Value { kind: Kind::String, text: &row.text }, &mut row.treated)?;
+        let special = |b: &u8| *b == self.delimiter || matches!(b, b'"' | b'\r' | b'\n');
+        if !row.quoted && !row.treated.iter().any(special) {
+            row.out.extend_from_slice(&row.treated);
+            return Ok(());
+        }
+        row.out.push(b'"');
+        for &byte in &row.treated {
+            row.out.extend_from_slice(if byte == b'"' { b"\"\"" } else { std::slice::from_ref(&byte) });
+        }
+        row.out.push(b'"');
+        Ok(())
+    }
+
+    /// A name of the header is complete.
+    fn end_name(&mut self) -> Result<Column, Stop> {
+        let other = |b: &u8| *b != self.delimiter && matches!(b, b',' | b';' | b'\t' | b'|');
+        if !self.row.quoted && self.row.text.iter().any(other) {
+            return Err(self.malformed("a header with another delimiter than the declared one"));
+        }
+        let name = simdutf8::basic::from_utf8(&self.row.text).map_err(|_| not_utf8(self.at))?;
+        let decision = self.fields.decide(name);
+        let drops = match decision {
+            Decision::Drop => true,
+            Decision::Treat(rule) => self.treat.drops(rule),
+            Decision::Pass => false,
+        };
+        let column = Column { decision, drops, subject: self.fields.is_subject(name) };
+        self.columns.push(column);
+        Ok(column)
+    }
+
+    fn column(&self) -> Result<Column, Stop> {
+        let column = self.columns.get(self.row.fields).copied();
+        column.ok_or_else(|| self.malformed("a row with more fields than the header"))
+    }
+
+    /// A row may leave when it has all its fields.
+    fn check_row(&mut self) -> Result<(), Stop> {
+        if self.row.fields < self.columns.len() {
+            return Err(self.malformed("a row with fewer fields than the header"));
+        }
+        (self.row.header, self.row.fields, self.row.kept) = (false, 0, 0);
+        Ok(())
+    }
+
+    const fn malformed(&self, what: &'static str) -> Stop {
+        Stop::Malformed { what, at: self.at }
+    }
+}
+
+impl std::fmt::Debug for Csv {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Csv").field("columns", &self.columns).field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+impl Rewriter for Csv {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        let good = self.utf8.push_all(input);
+        self.read(&input[..good], watch, out)?;
+        if good == input.len() { Ok(()) } else { Err(not_utf8(self.at)) }
+    }
+
+    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        match self.state {
+            State::Row => return Ok(()),
+            State::Quoted => return Err(self.malformed("a quoted field without its end")),
+            State::EmptyReturn | State::Return => return Err(self.malformed("a CR without its LF")),
+            State::Field | State::Plain | State::Quote => {}
+        }
+        if !self.utf8.is_whole() {
+            return Err(not_utf8(self.at));
+        }
+        self.end_field(watch)?;
+        self.check_row()?;
+        out.append(&mut self.row.out);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

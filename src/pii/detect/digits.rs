@@ -1,0 +1,286 @@
+//! What is made of digits: cards, IBANs, social security and phone numbers.
+//!
+//! Every group of digits is a candidate. Never takes a number for more than its check digits and shape say.
+
+use super::{Detector, Hit, Sort, before, byte};
+use crate::pii::run::run;
+
+/// The first number that begins at `from` or later.
+pub(super) fn next(detector: &Detector, text: &[u8], from: usize) -> Option<Hit> {
+    let wanted = [Sort::Iban, Sort::Card, Sort::Ssn, Sort::Phone].into_iter().any(|sort| detector.looks_for(sort));
+    if !wanted {
+        return None;
+    }
+    let mut at = from;
+    loop {
+        at += next_digit(text.get(at..)?)?;
+        let group = digits_at(text, at);
+        if !before(text, at).is_ascii_digit() && is_promising(text, at, group) {
+            let hit = at_group(detector, text, from, at);
+            if hit.is_some() {
+                return hit;
+            }
+        }
+        at += group;
+    }
+}
+
+/// Whether this group of digits can begin anything: a long one, one that another group follows, one behind letters.
+fn is_promising(text: &[u8], at: usize, group: usize) -> bool {
+    let follows = || {
+        matches!(byte(text, at + group), b' ' | b'-' | b'.' | b'/' | b')')
+            && !byte(text, at + group + 1).is_ascii_alphabetic()
+    };
+    group >= 8
+        || matches!(before(text, at), b'+' | b'(')
+        || follows()
+        || (group >= 2 && before(text, at).is_ascii_alphabetic())
+}
+
+/// Bytes before the next digit.
+fn next_digit(text: &[u8]) -> Option<usize> {
+    let clear = run(text, |b| b.is_ascii_digit());
+    (clear < text.len()).then_some(clear)
+}
+
+type Judge = fn(&[u8], usize) -> Option<usize>;
+
+/// What begins with, or just before, the group of digits at `at`.
+fn at_group(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
+    let attempts: [(usize, Sort, Judge); 5] = [
+        (2, Sort::Iban, iban),
+        (1, Sort::Phone, phone),
+        (0, Sort::Card, card),
+        (0, Sort::Ssn, ssn),
+        (0, Sort::Phone, phone),
+    ];
+    attempts.into_iter().find_map(|(back, sort, judge)| {
+        let start = at.checked_sub(back).filter(|&start| start >= from && detector.looks_for(sort))?;
+        Some(Hit::whole(start, judge(text, start)?, sort))
+    })
+}
+
+/// The length of the group of digits here.
+fn digits_at(text: &[u8], at: usize) -> usize {
+    text[at..].iter().take_while(|b| b.is_ascii_digit()).count()
+}
+
+/// 13 to 19 digits, single spaces or hyphens between them, of an issuer's range and with a right check digit.
+fn card(text: &[u8], start: usize) -> Option<usize> {
+    const LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;
+    /// Cards are not printed in smaller groups; dates and social security numbers in a row are.
+    const GROUP_DIGITS_MIN: usize = 3;
+    if before(text, start) == b'.' || before(text, start).is_ascii_digit() || !matches!(text[start], b'2'..=b'6') {
+        return None;
+    }
+    let (mut digits, mut ends) = ([0_u8; 19], [0; 20]);
+    let (mut count, mut at, mut group) = (0, start, 0);
+    while count < 19 {
+        let glue = usize::from(count > 0 && matches!(byte(text, at), b' ' | b'-'));
+        let digit = byte(text, at + glue);
+        if !digit.is_ascii_digit() || (glue == 1 && group < GROUP_DIGITS_MIN) {
+            break;
+        }
+        group = if glue == 1 { 1 } else { group + 1 };
+        digits[count] = digit - b'0';
+        at += glue + 1;
+        count += 1;
+        ends[count] = if byte(text, at).is_ascii_digit() || group < GROUP_DIGITS_MIN { 0 } else { at };
+    }
+    let whole = |&length: &usize| ends[length] > 0 && is_issued(&digits[..length]) && is_luhn(&digits[..length]);
+    LENGTHS.rev().filter(|&length| length <= count).find(whole).map(|length| ends[length])
+}
+
+/// First four digits, from and to, and the fewest and most digits of a card (ISO/IEC 7812, and the networks' published
+/// ranges).
+const RANGES: [(u16, u16, usize, usize); 14] = [
+    (4000, 4999, 13, 13),
+    (4000, 4999, 16, 16),
+    (4000, 4999, 19, 19),
+    (5100, 5599, 16, 16),
+    (2221, 2720, 16, 16),
+    (3400, 3499, 15, 15),
+    (3700, 3799, 15, 15),
+    (3000, 3095, 14, 19),
+    (3600, 3699, 14, 19),
+    (3800, 3999, 14, 19),
+    (3528, 3589, 16, 19),
+    (2200, 2204, 16, 19),
+    (5000, 5099, 13, 19),
+    (5600, 6999, 13, 19),
+];
+
+fn is_issued(digits: &[u8]) -> bool {
+    let head = digits[..4].iter().fold(0, |head, &digit| head * 10 + u16::from(digit));
+    let fits = |&(from, to, least, most): &(u16, u16, usize, usize)| {
+        (from..=to).contains(&head) && (least..=most).contains(&digits.len())
+    };
+    RANGES.iter().any(fits)
+}
+
+fn is_luhn(digits: &[u8]) -> bool {
+    let doubled = |digit: u8| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
+    let weigh = |(at, &digit): (usize, &u8)| u32::from(if at % 2 == 1 { doubled(digit) } else { digit });
+    digits.iter().rev().enumerate().map(weigh).sum::<u32>() % 10 == 0
+}
+
+/// `123-45-6789` or `123 45 6789`, but for numbers that are never issued.
+fn ssn(text: &[u8], start: usize) -> Option<usize> {
+    let end = start + 11;
+    let number = text.get(start..end)?;
+    let glue = number[3];
+    let shaped =
+        number.iter().enumerate().all(|(at, b)| if matches!(at, 3 | 6) { *b == glue } else { b.is_ascii_digit() });
+    if !shaped || !matches!(glue, b'-' | b' ') || !begins_apart(text, start) || !ends_apart(text, end) {
+        return None;
+    }
+    let issued =
+        !matches!(&number[..3], b"000" | b"666" | [b'9', ..]) && &number[4..6] != b"00" && &number[7..] != b"0000";
+    issued.then_some(end)
+}
+
+/// Whether no longer number, such as a date or an address, leads up to here.
+fn begins_apart(text: &[u8], start: usize) -> bool {
+    let before = before(text, start);
+    !before.is_ascii_alphanumeric() && !matches!(before, b'-' | b'.' | b'/' | b'+' | b':')
+}
+
+/// Whether no longer number goes on here.
+fn ends_apart(text: &[u8], end: usize) -> bool {
+    let glued = || matches!(byte(text, end), b'-' | b'.' | b'/') && byte(text, end + 1).is_ascii_digit();
+    !byte(text, end).is_ascii_digit() && !glued()
+}
+
+fn phone(text: &[u8], start: usize) -> Option<usize> {
+    match text[start] {
+        b'+' => international(text, start),
+        b'(' if begins_apart(text, start) => north_american(text, start),
+        b'0' if begins_apart(text, start) => national(text, start),
+        b'1' if matches!(byte(text, start + 1), b'-' | b'.' | b' ') && begins_apart(text, start) => {
+            north_american(text, start + 2)
+        }
+        b'2'..=b'9' if begins_apart(text, start) => north_american(text, start),
+        _ => None,
+    }
+}
+
+/// `+` and 8 to 15 digits (ITU-T E.164), with spaces, points, hyphens, slashes and brackets between them.
+fn international(text: &[u8], start: usize) -> Option<usize> {
+    if before(text, start).is_ascii_alphanumeric() || !matches!(byte(text, start + 1), b'1'..=b'9') {
+        return None;
+    }
+    let (mut count, mut at, mut end) = (0, start + 1, None);
+    loop {
+        let group = digits_at(&text[..text.len().min(at + 16)], at.min(text.len()));
+        if group == 0 || count + group > 15 {
+            return end;
+        }
+        count += group;
+        at += group;
+        end = if count >= 8 { Some(at) } else { None };
+        let glue =
+            (0..3).take_while(|&on| matches!(byte(text, at + on), b' ' | b'-' | b'.' | b'/' | b'(' | b')')).count();
+        if glue == 0 || at + glue >= text.len() {
+            return end;
+        }
+        at += glue;
+    }
+}
+
+/// `(555) 234-5678` and `555-234-5678`, also with points or spaces.
+fn north_american(text: &[u8], start: usize) -> Option<usize> {
+    let bracket = byte(text, start) == b'(';
+    let area = start + usize::from(bracket);
+    let after = area + 3;
+    let exchange = match (bracket, byte(text, after)) {
+        (true, b')') => after + 1 + usize::from(matches!(byte(text, after + 1), b' ' | b'-')),
+        (false, b'-' | b'.' | b' ') => after + 1,
+        _ => return None,
+    };
+    let glue = byte(text, exchange + 3);
+    let even = bracket || glue == byte(text, after);
+    let end = exchange + 8;
+    let digits = |from: usize, count: usize| {
+        text.get(from..from + count).is_some_and(|part| part.iter().all(u8::is_ascii_digit))
+    };
+    let shaped =
+        digits(area, 3) && digits(exchange, 3) && digits(exchange + 4, 4) && matches!(glue, b'-' | b'.' | b' ');
+    let numbered = matches!(byte(text, area), b'2'..=b'9') && matches!(byte(text, exchange), b'2'..=b'9');
+    (shaped && even && numbered && ends_apart(text, end)).then_some(end)
+}
+
+/// A trunk `0`, then 8 to 14 digits in groups of two or more, with one kind of separator.
+fn national(text: &[u8], start: usize) -> Option<usize> {
+    if text[start..].starts_with(b"000") {
+        return None;
+    }
+    let (mut count, mut at, mut groups, mut glue) = (0, start, 0, None);
+    let mut end = None;
+    loop {
+        let group = digits_at(&text[..text.len().min(at + 16)], at.min(text.len()));
+        if group < 2 || count + group > 15 {
+            break;
+        }
+        (count, at, groups) = (count + group, at + group, groups + 1);
+        if groups > 1 && count >= 9 && ends_apart(text, at) {
+            end = Some(at);
+        }
+        let next = byte(text, at);
+        if !matches!(next, b' ' | b'-' | b'/' | b'.') || glue.is_some_and(|glue| glue != next) || at >= text.len() {
+            break;
+        }
+        glue = Some(next);
+        at += 1;
+    }
+    end
+}
+
+/// Two letters, two check digits, and as many characters as the country has; single spaces between them.
+fn iban(text: &[u8], start: usize) -> Option<usize> {
+    let head = text.get(start..start + 4)?;
+    if before(text, start).is_ascii_alphanumeric() || !head[2..].iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let length = iban_length([head[0].to_ascii_uppercase(), head[1].to_ascii_uppercase()])?;
+    let (mut account, mut count, mut at) = ([0_u8; 34], 0, start);
+    while count < length {
+        let glue = usize::from(count > 0 && byte(text, at) == b' ');
+        let next = byte(text, at + glue);
+        if !next.is_ascii_alphanumeric() {
+            return None;
+        }
+        account[count] = next.to_ascii_uppercase();
+        (at, count) = (at + glue + 1, count + 1);
+    }
+    let rotated = account[4..length].iter().chain(&account[..4]);
+    let rest = rotated.fold(0_u32, |rest, &b| match b {
+        b'0'..=b'9' => (rest * 10 + u32::from(b - b'0')) % 97,
+        letter => (rest * 100 + u32::from(letter - b'A' + 10)) % 97,
+    });
+    (rest == 1 && !byte(text, at).is_ascii_alphanumeric()).then_some(at)
+}
+
+/// The length of a country's IBANs (the IBAN registry of SWIFT).
+const fn iban_length(country: [u8; 2]) -> Option<usize> {
+    Some(match &country {
+        b"NO" => 15,
+        b"BE" => 16,
+        b"DK" | b"FI" | b"FO" | b"GL" | b"NL" | b"SD" | b"FK" => 18,
+        b"MK" | b"SI" => 19,
+        b"AT" | b"BA" | b"EE" | b"KZ" | b"LT" | b"LU" | b"XK" | b"MN" => 20,
+        b"CH" | b"CR" | b"HR" | b"LI" | b"LV" => 21,
+        b"BG" | b"BH" | b"DE" | b"GB" | b"GE" | b"IE" | b"ME" | b"RS" | b"VA" => 22,
+        b"AE" | b"GI" | b"IL" | b"IQ" | b"TL" | b"OM" | b"SO" => 23,
+        b"AD" | b"CZ" | b"ES" | b"MD" | b"PK" | b"RO" | b"SA" | b"SE" | b"SK" | b"TN" | b"VG" => 24,
+        b"LY" | b"PT" | b"ST" => 25,
+        b"IS" | b"TR" => 26,
+        b"BI" | b"DJ" | b"FR" | b"GR" | b"IT" | b"MC" | b"MR" | b"SM" => 27,
+        b"AL" | b"AZ" | b"BY" | b"CY" | b"DO" | b"GT" | b"HN" | b"HU" | b"LB" | b"NI" | b"PL" | b"SV" => 28,
+        b"BR" | b"EG" | b"PS" | b"QA" | b"UA" => 29,
+        b"JO" | b"KW" | b"MU" | b"YE" => 30,
+        b"MT" | b"SC" => 31,
+        b"LC" => 32,
+        b"RU" => 33,
+        _ => return None,
+    })
+}

@@ -1,0 +1,182 @@
+//! Finds personal data and secrets in text that no rule has named: by shape and check digits.
+//!
+//! A fast pass finds candidates (`@`, digits, known prefixes), a plain check judges each. Whether something begins at a
+//! place depends on the byte before it and on [`LOOKAHEAD_BYTES`] from it, on nothing else; so text can be cut
+//! anywhere. Time is linear in the text and clean text costs no allocation. Never claims to find names or addresses.
+
+mod digits;
+mod email;
+mod guard;
+mod secrets;
+
+pub use guard::{Action, Guard, GuardStream};
+
+/// What must be seen to judge whether something begins at a place. The longest local part, `@` and domain fit.
+pub(super) const LOOKAHEAD_BYTES: usize = 320;
+
+/// A sort of thing that is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sort {
+    /// A private key, or an access key of a known shape.
+    Key,
+    /// A JSON web token.
+    Jwt,
+    /// An e-mail address.
+    Email,
+    /// An IBAN whose check digits are right.
+    Iban,
+    /// A payment card number of a known range whose check digit is right.
+    Card,
+    /// A United States social security number, written with separators.
+    Ssn,
+    /// A phone number, written with `+` or separators.
+    Phone,
+}
+
+impl Sort {
+    /// All of them; where several begin at one place, the first of these wins.
+    pub const ALL: [Self; 7] = [Self::Key, Self::Jwt, Self::Email, Self::Iban, Self::Card, Self::Ssn, Self::Phone];
+
+    /// The word used in config and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Jwt => "jwt",
+            Self::Email => "email",
+            Self::Iban => "iban",
+            Self::Card => "card",
+            Self::Ssn => "ssn",
+            Self::Phone => "phone",
+        }
+    }
+}
+
+/// Something that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Offset of its first byte.
+    pub start: usize,
+    /// Offset of the byte behind its last one.
+    pub end: usize,
+    /// What it is.
+    pub sort: Sort,
+}
+
+/// Looks for some sorts of things.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detector {
+    sorts: u8,
+}
+
+impl Default for Detector {
+    fn default() -> Self {
+        Self::new(Sort::ALL)
+    }
+}
+
+impl Detector {
+    /// A detector of these sorts.
+    pub fn new(sorts: impl IntoIterator<Item = Sort>) -> Self {
+        Self { sorts: sorts.into_iter().fold(0, |sorts, sort| sorts | 1 << sort as u8) }
+    }
+
+    /// Reports what is found, in order and without overlaps. The text should be UTF-8; other bytes are letters.
+    pub fn scan(&self, text: &[u8], mut found: impl FnMut(Span)) {
+        let mut search = Search::new(self, 0);
+        while let Some(hit) = search.next(text) {
+            let mut span = hit.span;
+            if let Some(mut rest) = hit.rest {
+                span.end += rest.read(&text[span.end..]).0;
+                search.skip_to(span.end);
+            }
+            found(span);
+        }
+    }
+
+    const fn looks_for(&self, sort: Sort) -> bool {
+        self.sorts & 1 << sort as u8 != 0
+    }
+}
+
+/// Something found, which may go on beyond what was looked at.
+#[derive(Debug, Clone, Copy)]
+struct Hit {
+    span: Span,
+    /// With `Some`, all that this reads from `span.end` on belongs to it too.
+    rest: Option<secrets::Rest>,
+}
+
+impl Hit {
+    const fn whole(start: usize, end: usize, sort: Sort) -> Self {
+        Self { span: Span { start, end, sort }, rest: None }
+    }
+}
+
+/// One pass over a text: remembers the next hit of each family, so that no family reads a byte twice.
+#[derive(Debug)]
+struct Search<'d> {
+    detector: &'d Detector,
+    from: usize,
+    families: [Next; FAMILIES.len()],
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    Unknown,
+    Nothing,
+    Hit(Hit),
+}
+
+/// Finds the first thing of its own that begins at a place or later.
+type Family = fn(&Detector, &[u8], usize) -> Option<Hit>;
+
+const FAMILIES: [Family; 8] = {
+    let [jwt, akia, asia, slack, underlined, pem] = secrets::FAMILIES;
+    [pem, underlined, slack, akia, asia, jwt, email::next, digits::next]
+};
+
+impl<'d> Search<'d> {
+    /// Begins at `from`; the byte before is only looked at.
+    const fn new(detector: &'d Detector, from: usize) -> Self {
+        Self { detector, from, families: [Next::Unknown; FAMILIES.len()] }
+    }
+
+    /// The next hit, after which the search goes on behind it.
+    fn next(&mut self, text: &[u8]) -> Option<Hit> {
+        let mut first: Option<Hit> = None;
+        for (known, family) in self.families.iter_mut().zip(FAMILIES) {
+            let stale = match known {
+                Next::Unknown => true,
+                Next::Nothing => false,
+                Next::Hit(hit) => hit.span.start < self.from,
+            };
+            if stale {
+                *known = family(self.detector, text, self.from).map_or(Next::Nothing, Next::Hit);
+            }
+            if let Next::Hit(hit) = *known
+                && first.is_none_or(|first| hit.span.start < first.span.start)
+            {
+                first = Some(hit);
+            }
+        }
+        self.from = first?.span.end;
+        first
+    }
+
+    fn skip_to(&mut self, from: usize) {
+        self.from = self.from.max(from);
+    }
+}
+
+/// The byte before a place; a space where there is none.
+fn before(text: &[u8], at: usize) -> u8 {
+    at.checked_sub(1).and_then(|at| text.get(at)).copied().unwrap_or(b' ')
+}
+
+/// The byte at a place; a space behind the end.
+fn byte(text: &[u8], at: usize) -> u8 {
+    text.get(at).copied().unwrap_or(b' ')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! Secrets of a well-known shape: web tokens, access keys, private keys.
+//!
+//! A secret may be longer than what is looked at: then its head is judged, and all of its characters that follow
+//! belong to it, however many. Never needs a secret to be complete.
+
+use super::{Detector, Family, Hit, LOOKAHEAD_BYTES, Sort, Span, before};
+use memchr::memmem::{self, Finder};
+use std::sync::LazyLock;
+
+/// The families of secrets: each finds the first of its own that begins at `from` or later.
+pub(super) const FAMILIES: [Family; 6] = [
+    |detector, text, from| find(detector, Sort::Jwt, text, from, 0, |at| token(text, at)),
+    |detector, text, from| find(detector, Sort::Key, text, from, 1, |at| key(text, at)),
+    |detector, text, from| find(detector, Sort::Key, text, from, 2, |at| key(text, at)),
+    |detector, text, from| find(detector, Sort::Key, text, from, 3, |at| key(text, at)),
+    |detector, text, from| find(detector, Sort::Key, text, from, 4, |at| underlined(text, from, at)),
+    |detector, text, from| find(detector, Sort::Key, text, from, 5, |at| private_key(text, at)),
+];
+
+/// What each family looks for.
+static NEEDLES: LazyLock<[Finder<'static>; 6]> =
+    LazyLock::new(|| ["eyJ", "AKIA", "ASIA", "xox", "_", "-----BEGIN "].map(|needle| Finder::new(needle.as_bytes())));
+
+/// The first place of a family's needle that belongs to a secret.
+fn find(
+    detector: &Detector,
+    sort: Sort,
+    text: &[u8],
+    from: usize,
+    family: usize,
+    judge: impl Fn(usize) -> Option<Hit>,
+) -> Option<Hit> {
+    if !detector.looks_for(sort) {
+        return None;
+    }
+    NEEDLES[family].find_iter(text.get(from..)?).find_map(|at| judge(from + at))
+}
+
+/// What follows the head of a secret and belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// All bytes of this alphabet.
+    Alphabet(Alphabet),
+    /// All up to the line that ends a PEM block; so much of its `-----END` and `-----` has been seen.
+    Pem { seen: u8, end: bool },
+}
+
+/// The alphabet of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alphabet {
+    /// `A-Z`, `0-9`.
+    Upper,
+    /// `A-Z`, `a-z`, `0-9`, `_`.
+    Word,
+    /// `A-Z`, `a-z`, `0-9`, `-`.
+    Dashed,
+    /// base64url, and the points between parts.
+    Token,
+}
+
+impl Alphabet {
+    const fn has(self, b: u8) -> bool {
+        match self {
+            Self::Upper => b.is_ascii_uppercase() || b.is_ascii_digit(),
+            Self::Word => b.is_ascii_alphanumeric() || b == b'_',
+            Self::Dashed => b.is_ascii_alphanumeric() || b == b'-',
+            Self::Token => b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'='),
+        }
+    }
+
+    fn run(self, text: &[u8]) -> usize {
+        text.iter().take_while(|&&b| self.has(b)).count()
+    }
+}
+
+impl Rest {
+    /// Reads on; returns how many bytes belong to the secret, and whether it ends there.
+    pub(super) fn read(&mut self, text: &[u8]) -> (usize, bool) {
+        match self {
+            Self::Alphabet(alphabet) => {
+                let run = alphabet.run(text);
+                (run, run < text.len())
+            }
+            Self::Pem { seen, end } => {
+                for (at, &b) in text.iter().enumerate() {
+                    if pem_step(seen, end, b) {
+                        return (at + 1, true);
+                    }
+                }
+                (text.len(), false)
+            }
+        }
+    }
+}
+
+const PEM_END: &[u8] = b"-----END";
+
+/// Takes one byte of a PEM block; true at its very last.
+fn pem_step(seen: &mut u8, end: &mut bool, b: u8) -> bool {
+    if *end {
+        *seen = if b == b'-' { *seen + 1 } else { 0 };
+        return *seen == 5;
+    }
+    *seen = match (*seen, b) {
+        (0..=4, b'-') => *seen + 1,
+        (5, b'-') => 5,
+        (_, b'-') => 1,
+        (5..=7, b) if PEM_END[usize::from(*seen)] == b => *seen + 1,
+        _ => 0,
+    };
+    if usize::from(*seen) == PEM_END.len() {
+        (*seen, *end) = (0, true);
+    }
+    false
+}
+
+fn window(text: &[u8], at: usize) -> &[u8] {
+    &text[at..text.len().min(at + LOOKAHEAD_BYTES)]
+}
+
+/// A web token: two parts at least, or a first part that is longer than what is looked at.
+fn token(text: &[u8], at: usize) -> Option<Hit> {
+    const HEAD_BYTES_MIN: usize = 12;
+    if Alphabet::Token.has(before(text, at)) && before(text, at) != b'.' && before(text, at) != b'=' {
+        return None;
+    }
+    let window = window(text, at);
+    let head = window.iter().take_while(|&&b| Alphabet::Token.has(b) && b != b'.' && b != b'=').count();
+    let parts = window.get(head) == Some(&b'.') && window.get(head + 1).is_some_and(|b| b.is_ascii_alphanumeric());
+    if head < HEAD_BYTES_MIN || !(parts || head == LOOKAHEAD_BYTES) {
+        return None;
+    }
+    let rest = Some(Rest::Alphabet(Alphabet::Token));
+    Some(Hit { span: Span { start: at, end: at + head, sort: Sort::Jwt }, rest })
+}
+
+/// Heads, the alphabet behind them, and how many characters of it there must be.
+const KEYS: [(&[u8], Alphabet, usize); 18] = [
+    (b"AKIA", Alphabet::Upper, 16),
+    (b"ASIA", Alphabet::Upper, 16),
+    (b"sk_live_", Alphabet::Word, 16),
+    (b"sk_test_", Alphabet::Word, 16),
+    (b"rk_live_", Alphabet::Word, 16),
+    (b"rk_test_", Alphabet::Word, 16),
+    (b"ghp_", Alphabet::Word, 30),
+    (b"gho_", Alphabet::Word, 30),
+    (b"ghu_", Alphabet::Word, 30),
+    (b"ghs_", Alphabet::Word, 30),
+    (b"ghr_", Alphabet::Word, 30),
+    (b"github_pat_", Alphabet::Word, 22),
+    (b"xoxb-", Alphabet::Dashed, 10),
+    (b"xoxp-", Alphabet::Dashed, 10),
+    (b"xoxa-", Alphabet::Dashed, 10),
+    (b"xoxr-", Alphabet::Dashed, 10),
+    (b"xoxs-", Alphabet::Dashed, 10),
+    (b"xoxe-", Alphabet::Dashed, 10),
+];
+
+fn key(text: &[u8], at: usize) -> Option<Hit> {
+    if before(text, at).is_ascii_alphanumeric() {
+        return None;
+    }
+    let window = window(text, at);
+    let (head, alphabet, least) = KEYS.iter().find(|(head, _, _)| window.starts_with(head))?;
+    if alphabet.run(window.get(head.len()..head.len() + least)?) < *least {
+        return None;
+    }
+    let end = at + head.len() + least;
+    Some(Hit { span: Span { start: at, end, sort: Sort::Key }, rest: Some(Rest::Alphabet(*alphabet)) })
+}
+
+/// A key whose head has its first underline here.
+fn underlined(text: &[u8], from: usize, at: usize) -> Option<Hit> {
+    let heads = [2, 3, 6].into_iter().filter_map(|back| at.checked_sub(back)).filter(|&start| start >= from);
+    heads.filter(|&start| text[start..at].iter().all(u8::is_ascii_lowercase)).find_map(|start| key(text, start))
+}
+
+fn private_key(text: &[u8], at: usize) -> Option<Hit> {
+    const HEAD_BYTES_MAX: usize = 64;
+    let line = &text[at..text.len().min(at + HEAD_BYTES_MAX)];
+    let end = memmem::find(line, b"PRIVATE KEY-----").or_else(|| memmem::find(line, b"PRIVATE KEY BLOCK-----"))?;
+    let label = &line[b"-----BEGIN ".len()..end];
+    if !label.iter().all(|&b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' ') {
+        return None;
+    }
+    let end = at + end + b"PRIVATE KEY-----".len();
+    Some(Hit { span: Span { start: at, end, sort: Sort::Key }, rest: Some(Rest::Pem { seen: 0, end: false }) })
+}

@@ -1,0 +1,288 @@
+//! The first phase of the fast engine: a window of text as bits, and its grammar in those bits.
+//!
+//! A window begins between two tokens. The scan says up to where it holds whole members and elements, whether
+//! anything before that place breaks the grammar, and where the brackets and keys of interest are. What it cannot
+//! judge, that brackets pair and members have keys only in objects, is left to the second phase as two bits for each
+//! bracket. It decides nothing about values.
+//!
+//! Bits are reckoned with eight words at a time; a sum that carries from word to word finds the next token, however
+//! far away it is.
+
+use std::ops::{BitAnd, BitOr, Not};
+
+use super::{
+    names::{Endings, Names},
+    window::{Entry, Places, Scanned, Scratch, WINDOW, is_escape, is_literal},
+};
+
+/// One bit per byte of 512, for each class of bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Classes {
+    pub(super) quote: [u64; 8],
+    pub(super) slash: [u64; 8],
+    pub(super) open: [u64; 8],
+    pub(super) close: [u64; 8],
+    pub(super) comma: [u64; 8],
+    pub(super) colon: [u64; 8],
+    pub(super) space: [u64; 8],
+    pub(super) control: [u64; 8],
+    pub(super) digit: [u64; 8],
+    pub(super) zero: [u64; 8],
+    pub(super) point: [u64; 8],
+    pub(super) minus: [u64; 8],
+    /// The bytes from a string's opening quote to before its closing one.
+    inside: [u64; 8],
+    escaped: [u64; 8],
+    ending: [u64; 8],
+}
+
+/// What an instruction set does for the scan.
+pub(super) trait Lanes {
+    type Row: Row;
+    /// Sets one word of each class.
+    fn classify(block: &[u8; 64], word: usize, classes: &mut Classes);
+    /// The bytes that may be the last of a listed name, going by themselves and the two before them.
+    fn endings(blocks: [&[u8; 64]; 3], of: &Endings) -> u64;
+    /// Each bit becomes the parity of the bits up to and with it.
+    fn parity(bits: u64) -> u64;
+    /// Writes the places of the bits, counted from `base`, at `out[used..]`, and says how much of `out` is used then.
+    /// May write up to 64 entries beyond.
+    fn flatten(bits: u64, base: u16, out: &mut Places, used: usize) -> usize;
+}
+
+/// Eight words, the first byte's bit lowest in the first.
+pub(super) trait Row: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output = Self> {
+    fn load(words: &[u64; 8]) -> Self;
+    fn store(self, words: &mut [u64; 8]);
+    /// Each bit moves on by one or two, over the edge of words; the row before hands its last ones on.
+    fn on<const BY: u32>(self, before: &mut Self) -> Self;
+    /// The sum as of one long number, with the carry that the row before has left.
+    fn plus(self, other: Self, carry: &mut u8) -> Self;
+}
+
+/// What one row hands on to the next.
+struct Carry<R> {
+    escaped: u64,
+    inside: u64,
+    scalar: R,
+    after_minus: R,
+    after_zero: R,
+    after_point: R,
+    oddity: R,
+    quote: R,
+    ending: R,
+    pointed: u8,
+    follows_comma: u8,
+    follows_colon: u8,
+    follows_open: u8,
+    follows_key: u8,
+    keyed: u8,
+    unkeyed: u8,
+    forced: u8,
+}
+
+impl<R: Row> Carry<R> {
+    #[inline(always)]
+    fn new(entry: Entry) -> Self {
+        let none = R::load(&[0; 8]);
+        Self {
+            escaped: 0,
+            inside: 0,
+            scalar: none,
+            after_minus: none,
+            after_zero: none,
+            after_point: none,
+            oddity: none,
+            quote: none,
+            ending: none,
+            pointed: 0,
+            follows_comma: u8::from(entry == Entry::Comma),
+            follows_colon: 0,
+            follows_open: u8::from(entry == Entry::Open),
+            follows_key: 0,
+            keyed: 0,
+            unkeyed: 0,
+            forced: 0,
+        }
+    }
+}
+
+/// Scans a window. `None` when it breaks the grammar, or has no whole member or element.
+#[inline(always)]
+pub(super) fn scan<L: Lanes>(
+    window: &[u8],
+    entry: Entry,
+    names: Option<&Names>,
+    scratch: &mut Scratch,
+) -> Option<Scanned> {
+    let mut carry = Carry::<L::Row>::new(entry);
+    let mut classes = Classes::default();
+    let (mut events, mut odd, mut escapes, mut cut, mut broken) = (0, 0, 0, None, usize::MAX);
+    for (row, text) in window[..window.len().min(WINDOW)].chunks(512).enumerate() {
+        for word in 0..8 {
+            classify::<L>(window, text, row * 8 + word, names, &mut classes, &mut carry);
+        }
+        let found = grammar::<L::Row>(&classes, row, names.is_some(), &mut carry, scratch);
+        for word in 0..text.len().div_ceil(64) {
+            let base = row * 512 + word * 64;
+            events = L::flatten(found.events[word], base as u16, &mut scratch.events, events);
+            odd = L::flatten(found.odd[word], base as u16, &mut scratch.odd, odd);
+            if classes.escaped[word] != 0 {
+                escapes = L::flatten(classes.escaped[word], base as u16, &mut scratch.escapes, escapes);
+            }
+            if found.ends[word] != 0 {
+                cut = Some(base + 63 - found.ends[word].leading_zeros() as usize);
+            }
+            if found.broken[word] != 0 {
+                broken = broken.min(base + found.broken[word].trailing_zeros() as usize);
+            }
+        }
+    }
+    let cut = cut?;
+    let in_reach = |at: &&u16| usize::from(**at) <= cut;
+    let sound = broken > cut
+        && scratch.escapes[..escapes].iter().take_while(in_reach).all(|at| is_escape(window, usize::from(*at)))
+        && scratch.odd[..odd].iter().take_while(in_reach).all(|at| is_literal(window, usize::from(*at)));
+    if !sound {
+        return None;
+    }
+    let events = scratch.events[..events].partition_point(|at| usize::from(*at) <= cut);
+    Some(Scanned { cut, events })
+}
+
+/// Sets a word of all classes: those of bytes, and what strings and escapes make of them.
+#[inline(always)]
+fn classify<L: Lanes>(
+    window: &[u8],
+    text: &[u8],
+    word: usize,
+    names: Option<&Names>,
+    classes: &mut Classes,
+    carry: &mut Carry<L::Row>,
+) {
+    let (start, at) = (word % 8 * 64, word % 8);
+    let mut padded = [b' '; 64];
+    let block = text.get(start..).and_then(<[u8]>::first_chunk).unwrap_or_else(|| {
+        let rest = text.get(start..).unwrap_or_default();
+        padded[..rest.len()].copy_from_slice(rest);
+        &padded
+    });
+    L::classify(block, at, classes);
+    classes.escaped[at] = escaped(classes.slash[at], &mut carry.escaped);
+    classes.quote[at] &= !classes.escaped[at];
+    let inside = L::parity(classes.quote[at]) ^ carry.inside;
+    carry.inside = 0_u64.wrapping_sub(inside >> 63);
+    classes.inside[at] = inside;
+    if let Some(names) = names {
+        let (mut one, mut two) = ([0; 64], [0; 64]);
+        let before = behind(window, word, 1, &mut one);
+        classes.ending[at] = L::endings([block, before, behind(window, word, 2, &mut two)], names.endings());
+    }
+}
+
+/// A block that begins some bytes before a block of the window, or with zeros where the window ends.
+#[inline(always)]
+fn behind<'b>(window: &'b [u8], word: usize, by: usize, edge: &'b mut [u8; 64]) -> &'b [u8; 64] {
+    let whole = (word * 64).checked_sub(by).and_then(|start| window.get(start..)).and_then(<[u8]>::first_chunk);
+    whole.unwrap_or_else(|| {
+        let start = (word * 64).saturating_sub(by);
+        let part = window.get(start..window.len().min(word * 64 + 64 - by)).unwrap_or_default();
+        let at = by.saturating_sub(word * 64);
+        edge[at..at + part.len()].copy_from_slice(part);
+        edge
+    })
+}
+
+/// What one row has.
+#[derive(Default)]
+struct Found {
+    /// Brackets, and colons behind keys that may be listed ones.
+    events: [u64; 8],
+    /// Brackets and commas.
+    ends: [u64; 8],
+    odd: [u64; 8],
+    broken: [u64; 8],
+}
+
+#[inline(always)]
+fn grammar<R: Row>(classes: &Classes, row: usize, named: bool, carry: &mut Carry<R>, scratch: &mut Scratch) -> Found {
+    let (inside, quote) = (R::load(&classes.inside), R::load(&classes.quote));
+    let (open, close) = (R::load(&classes.open) & !inside, R::load(&classes.close) & !inside);
+    let (comma, colon) = (R::load(&classes.comma) & !inside, R::load(&classes.colon) & !inside);
+    let (brackets, text) = (open | close, quote & inside);
+    let stops = brackets | comma | colon;
+    let scalar = !(stops | R::load(&classes.space) | quote | inside);
+    let starts = scalar & !scalar.on::<1>(&mut carry.scalar);
+
+    let tokens = stops | text | starts;
+    let after_comma = next(comma, tokens, &mut carry.follows_comma);
+    let after_colon = next(colon, tokens, &mut carry.follows_colon);
+    let after_open = next(open, tokens, &mut carry.follows_open);
+    let element = after_comma | after_open;
+    let after_key = next(text & element, tokens, &mut carry.follows_key);
+    let broken = (text | starts | open) & !(element | after_colon)
+        | comma & (element | after_colon)
+        | close & (after_comma | after_colon)
+        | colon & !after_key
+        | R::load(&classes.control) & inside
+        | numbers(classes, scalar, starts, carry);
+
+    let keyed = after_key & colon;
+    let unkeyed = element & (starts | open) | after_key & (comma | close);
+    let seen_unkeyed = (!brackets).plus(unkeyed & !brackets, &mut carry.unkeyed) & brackets | unkeyed & brackets;
+    quote.store(&mut scratch.quotes[row]);
+    keyed.store(&mut scratch.keyed[row]);
+    unkeyed.store(&mut scratch.unkeyed[row]);
+    ((!brackets).plus(keyed, &mut carry.keyed) & brackets).store(&mut scratch.seen_keyed[row]);
+    seen_unkeyed.store(&mut scratch.seen_unkeyed[row]);
+
+    let mut events = brackets;
+    if named {
+        let slash = R::load(&classes.slash) & !stops;
+        let forced = (!stops).plus(slash, &mut carry.forced) & colon;
+        let ending = R::load(&classes.ending).on::<2>(&mut carry.ending);
+        events = events | colon & (forced | ending | !quote.on::<1>(&mut carry.quote));
+    }
+    let plain = R::load(&classes.digit) | R::load(&classes.point) | starts & R::load(&classes.minus);
+    let odd = scalar & !plain;
+    let mut found = Found::default();
+    events.store(&mut found.events);
+    (brackets | comma).store(&mut found.ends);
+    (odd & !odd.on::<1>(&mut carry.oddity)).store(&mut found.odd);
+    broken.store(&mut found.broken);
+    found
+}
+
+/// What plain numbers must not have: a minus or point without a digit behind it, a point without one before it, a
+/// needless zero, two points.
+#[inline(always)]
+fn numbers<R: Row>(classes: &Classes, scalar: R, starts: R, carry: &mut Carry<R>) -> R {
+    let (digit, point) = (R::load(&classes.digit), R::load(&classes.point) & scalar);
+    let after_minus = (starts & R::load(&classes.minus)).on::<1>(&mut carry.after_minus);
+    let first = (starts | after_minus) & digit;
+    let after_zero = (first & R::load(&classes.zero)).on::<1>(&mut carry.after_zero);
+    let after_point = point.on::<1>(&mut carry.after_point);
+    let second_point = scalar.plus(point, &mut carry.pointed) & point;
+    (after_minus | after_point) & !digit | after_zero & digit | starts & point | second_point
+}
+
+/// The token that follows each token of `of`.
+#[inline(always)]
+fn next<R: Row>(of: R, tokens: R, carry: &mut u8) -> R {
+    (!tokens | of).plus(of, carry) & tokens
+}
+
+/// The bytes that a backslash escapes: those behind an odd one of a run of backslashes.
+#[inline(always)]
+fn escaped(slash: u64, carry: &mut u64) -> u64 {
+    const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
+    if slash == 0 {
+        return std::mem::take(carry);
+    }
+    // A backslash that is itself escaped begins nothing.
+    let begins = slash & !*carry;
+    let runs = (begins << 1 | ODD).wrapping_sub(begins) ^ ODD;
+    let escaped = runs ^ (slash | *carry);
+    *carry = (runs & slash) >> 63;
+    escaped
+}

@@ -1,0 +1,279 @@
+//! The second phase of the fast engine: from bracket to bracket and from key to key of interest.
+//!
+//! Leaps over what nothing selects. Whatever asks for a decision, a selected value, a container that holds its keys
+//! back, the end of a container that is left out, a window that breaks the grammar, is left to the byte engine at
+//! that very place, with the state that it would have had; so both engines do the same by construction.
+
+use std::cell::RefCell;
+
+use crate::pii::Stop;
+
+use super::{
+    engine::Run,
+    machine::{Frame, Leaps, Mode},
+    matcher::{DEAD, StateId, Type},
+    text,
+    window::{Entry, Scanned, Scratch, WINDOW},
+};
+
+/// Shorter rests are not worth a scan.
+const WORTH: usize = 96;
+
+thread_local! {
+    /// Where things are in the window at hand. Threads, not streams, need one.
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
+}
+
+impl Run<'_, '_> {
+    /// Reads up to a place in the chunk, leaping where it can.
+    pub(super) fn leap_to(&mut self, end: usize) -> Result<(), Stop> {
+        SCRATCH.with(|scratch| {
+            let Ok(mut scratch) = scratch.try_borrow_mut() else { return self.read_to(end) };
+            while self.pos < end {
+                match self.entry() {
+                    Some(entry) if end - self.pos >= WORTH => self.window(entry, end, &mut scratch)?,
+                    Some(_) => return self.read_to(end),
+                    None => self.step()?,
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// What stands before the present byte, if a leap can begin here.
+    #[inline]
+    fn entry(&self) -> Option<Entry> {
+        let frame = self.machine.frame()?;
+        let entry = match self.machine.mode {
+            Mode::After => Entry::Value,
+            Mode::FirstElement | Mode::FirstKey => Entry::Open,
+            Mode::Key => Entry::Comma,
+            Mode::Value if !frame.object => Entry::Comma,
+            Mode::Value
+            | Mode::Colon
+            | Mode::End
+            | Mode::Text(_)
+            | Mode::Escape(_)
+            | Mode::Hex(..)
+            | Mode::Number(_)
+            | Mode::Word(..) => return None,
+        };
+        let can = match frame.leaps {
+            Leaps::Never => false,
+            Leaps::BehindKept => frame.any && entry == Entry::Value,
+            Leaps::Anywhere => true,
+        };
+        can.then_some(entry)
+    }
+
+    /// Leaps within one window.
+    fn window(&mut self, entry: Entry, end: usize, scratch: &mut Scratch) -> Result<(), Stop> {
+        let base = self.pos;
+        let window = &self.input[base..end.min(base + WINDOW)];
+        // Below a place that no path reaches, and inside a container that is left out, keys make no difference.
+        let floor = self.machine.mute.map_or_else(|| self.machine.dead_from(), |mute| mute.depth + 1);
+        let names = Some(&self.desk.matcher.names).filter(|names| floor > self.machine.depth && names.len() > 0);
+        let floor = if floor > self.machine.depth { 0 } else { floor };
+        match self.desk.engine.scan(window, entry, names, scratch) {
+            Some(scanned) => Leap { base, window, safe: base, floor }.all(self, scanned, scratch),
+            None => self.read_to(base + window.len()),
+        }
+    }
+
+    /// Lets the byte engine read until a leap can go on, or `end` is reached.
+    fn walk(&mut self, end: usize) -> Result<(), Stop> {
+        while self.pos < end {
+            self.step()?;
+            if self.entry().is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One window, being leapt through.
+struct Leap<'a> {
+    base: usize,
+    window: &'a [u8],
+    /// Where in the chunk the state is whole, and all before has been judged: behind the last bracket, or where the
+    /// byte engine stopped.
+    safe: usize,
+    /// The least depth for which the scan looked for the right things.
+    floor: usize,
+}
+
+/// How a leap goes on after an event.
+enum Next {
+    On,
+    /// The byte engine has read up to a place in the chunk.
+    Walked,
+    /// The byte engine must look at the rest of this window.
+    Doubt,
+}
+
+impl Leap<'_> {
+    fn all(mut self, run: &mut Run<'_, '_>, scanned: Scanned, scratch: &Scratch) -> Result<(), Stop> {
+        let end = self.base + scanned.cut + 1;
+        let (mut at, mut child) = (0, None);
+        let events = &scratch.events[..scanned.events];
+        while let Some(event) = events.get(at) {
+            at += 1;
+            let place = usize::from(*event);
+            let next = match self.window[place] {
+                b':' => self.key(run, place, end, scratch, &mut child)?,
+                b'{' => self.open(run, place, end, scratch, child.take(), Type::Object)?,
+                b'[' => self.open(run, place, end, scratch, child.take(), Type::Array)?,
+                bracket => self.close(run, place, end, scratch, bracket == b'}')?,
+            };
+            match next {
+                Next::On => {}
+                Next::Walked if run.pos >= end || run.machine.depth < self.floor => return Ok(()),
+                Next::Walked => {
+                    self.safe = run.pos;
+                    child = None;
+                    while events.get(at).is_some_and(|event| self.base + usize::from(*event) < run.pos) {
+                        at += 1;
+                    }
+                }
+                Next::Doubt => return self.doubt(run),
+            }
+        }
+        self.land(run, end, scratch)
+    }
+
+    /// Ends the leap behind the last comma or bracket of the window.
+    fn land(&self, run: &mut Run<'_, '_>, end: usize, scratch: &Scratch) -> Result<(), Stop> {
+        if self.safe >= end {
+            return Ok(());
+        }
+        let Some(Frame { state, object, holds, .. }) = run.machine.frame().copied() else { return self.doubt(run) };
+        if scratch.breaks_between(self.safe - self.base, end - 1 - self.base, object) {
+            return self.doubt(run);
+        }
+        if holds {
+            // The comma waits with its key, so the leap ends before it.
+            if end - 1 == self.base {
+                return self.doubt(run);
+            }
+            run.pos = end - 1;
+            run.machine.mode = Mode::After;
+            return Ok(());
+        }
+        run.pos = end;
+        run.machine.mode = if object { Mode::Key } else { Mode::Value };
+        run.machine.value = if run.machine.mute.is_some() { DEAD } else { run.desk.matcher.element(state, 0) };
+        Ok(())
+    }
+
+    /// Something is wrong behind the last safe place: the byte engine will say what.
+    fn doubt(&self, run: &mut Run<'_, '_>) -> Result<(), Stop> {
+        run.pos = self.safe;
+        run.read_to(self.base + self.window.len())
+    }
+
+    /// The colon behind a key that may be a listed one.
+    #[inline]
+    fn key(
+        &mut self,
+        run: &mut Run<'_, '_>,
+        place: usize,
+        end: usize,
+        scratch: &Scratch,
+        child: &mut Option<StateId>,
+    ) -> Result<Next, Stop> {
+        let Some(frame) = run.machine.frame() else { return Ok(Next::Doubt) };
+        if !frame.object || run.machine.mute.is_some() || !run.desk.matcher.state(frame.state).members.names {
+            return Ok(Next::On);
+        }
+        let Frame { state, holds, .. } = *frame;
+        let Some(quote) = self.window[..place].iter().rposition(|byte| *byte == b'"') else { return Ok(Next::Doubt) };
+        let raw = scratch.key(self.window, quote);
+        let member = if raw.contains(&b'\\') {
+            let decoded = text::unescape(raw, &mut run.machine.text).ok().map(|()| run.machine.text.as_slice());
+            run.desk.matcher.member(state, decoded)
+        } else {
+            run.desk.matcher.member(state, Some(raw))
+        };
+        let value = self.window[place + 1..].iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
+        let Some(value) = value.map(|space| place + 1 + space) else { return Ok(Next::Doubt) };
+        if !run.desk.matcher.state(member).asks() {
+            *child = matches!(self.window[value], b'{' | b'[').then_some(member);
+            return Ok(Next::On);
+        }
+        if scratch.breaks_between(self.safe - self.base, place, true) {
+            return Ok(Next::Doubt);
+        }
+        if holds {
+            let key = quote - raw.len() - 1;
+            let Some(comma) = self.window[..key].iter().rposition(|byte| *byte == b',') else { return Ok(Next::Doubt) };
+            run.pos = self.base + comma;
+            run.machine.mode = Mode::After;
+            run.step()?;
+        } else {
+            run.pos = self.base + value;
+            run.machine.mode = Mode::Value;
+            run.machine.value = member;
+        }
+        run.walk(end)?;
+        Ok(Next::Walked)
+    }
+
+    #[inline]
+    fn open(
+        &mut self,
+        run: &mut Run<'_, '_>,
+        place: usize,
+        end: usize,
+        scratch: &Scratch,
+        child: Option<StateId>,
+        of: Type,
+    ) -> Result<Next, Stop> {
+        let Some(frame) = run.machine.frame() else { return Ok(Next::Doubt) };
+        if scratch.breaks(place, frame.object) {
+            return Ok(Next::Doubt);
+        }
+        let muted = run.machine.mute.is_some();
+        let state = match child {
+            _ if muted => DEAD,
+            Some(state) => state,
+            None if frame.object => run.desk.matcher.member(frame.state, None),
+            None => run.desk.matcher.element(frame.state, u32::MAX),
+        };
+        run.pos = self.base + place + 1;
+        run.enter(of, state, muted)?;
+        self.safe = run.pos;
+        self.go_on(run, end)
+    }
+
+    #[inline]
+    fn close(
+        &mut self,
+        run: &mut Run<'_, '_>,
+        place: usize,
+        end: usize,
+        scratch: &Scratch,
+        object: bool,
+    ) -> Result<Next, Stop> {
+        let Some(frame) = run.machine.frame() else { return Ok(Next::Doubt) };
+        if frame.object != object || scratch.breaks(place, object) {
+            return Ok(Next::Doubt);
+        }
+        run.pos = self.base + place;
+        run.close()?;
+        self.safe = run.pos;
+        self.go_on(run, end)
+    }
+
+    /// Goes on after a bracket, by foot where the container asks for it.
+    #[inline]
+    fn go_on(&self, run: &mut Run<'_, '_>, end: usize) -> Result<Next, Stop> {
+        if run.entry().is_some() && run.machine.depth >= self.floor {
+            return Ok(Next::On);
+        }
+        if run.machine.depth >= self.floor {
+            run.walk(end)?;
+        }
+        Ok(Next::Walked)
+    }
+}

@@ -1,0 +1,74 @@
+//! The parsing files of JSONTestSuite (github.com/nst/JSONTestSuite, MIT), judged in three embeddings.
+//!
+//! The files are not part of this repository: `JSON_TEST_SUITE` names the folder that holds them.
+
+use super::{super::Spec, path, rewriter, run, targets};
+
+/// Of the files whose verdict is left to the parser, those that must be refused: UTF-16, bytes that are not UTF-8, a
+/// byte order mark and too deep a document. The others, lone surrogates and numbers beyond a double, pass as they are.
+const REFUSED: [&str; 15] = [
+    "i_string_UTF-16LE_with_BOM.json",
+    "i_string_UTF-8_invalid_sequence.json",
+    "i_string_UTF8_surrogate_U+D800.json",
+    "i_string_invalid_utf-8.json",
+    "i_string_iso_latin_1.json",
+    "i_string_lone_utf8_continuation_byte.json",
+    "i_string_not_in_unicode_range.json",
+    "i_string_overlong_sequence_2_bytes.json",
+    "i_string_overlong_sequence_6_bytes.json",
+    "i_string_overlong_sequence_6_bytes_null.json",
+    "i_string_truncated-utf-8.json",
+    "i_string_utf16BE_no_BOM.json",
+    "i_string_utf16LE_no_BOM.json",
+    "i_structure_500_nested_arrays.json",
+    "i_structure_UTF-8_BOM_empty_object.json",
+];
+
+#[test]
+#[ignore = "needs the files of JSONTestSuite in the folder that JSON_TEST_SUITE names"]
+fn json_test_suite() {
+    let folder = std::env::var_os("JSON_TEST_SUITE").expect("JSON_TEST_SUITE");
+    let (mut judged, mut wrong) = (0, Vec::new());
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let file = entry.expect("an entry").path();
+        let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+        let text = std::fs::read(&file).expect("a file");
+        let passes = name.starts_with("y_") || (name.starts_with("i_") && !REFUSED.contains(&name.as_str()));
+        for (embedding, verdict) in verdicts(&text) {
+            judged += 1;
+            if verdict != passes {
+                wrong.push(format!("{name} {embedding}: passes={verdict}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(judged >= 3 * 318, "only {judged} verdicts");
+}
+
+/// Whether a text passes on its own, in an array beside a count of records, and in a member that is replaced whole.
+fn verdicts(text: &[u8]) -> [(&'static str, bool); 3] {
+    let records = path("$[*]");
+    let specs = [
+        ("alone", &b""[..], &b""[..], Spec { treat: targets(&["$..ssn"]), ..Spec::default() }),
+        (
+            "in an array",
+            b"[[0],",
+            b",{\"ssn\":1}]",
+            Spec { treat: targets(&["$..ssn"]), records: Some(&records), ..Spec::default() },
+        ),
+        (
+            "in a member",
+            b"{\"x\":1,\"ssn\":[",
+            b",2],\"y\":\"\"}",
+            Spec { treat: targets(&["$.ssn"]), ..Spec::default() },
+        ),
+    ];
+    specs.map(|(embedding, before, after, spec)| {
+        let body = [before, text, after].concat();
+        let whole = run(rewriter(&spec), [body.as_slice()], None);
+        for chunk in [1, 2, 3, 7, 64] {
+            assert_eq!(run(rewriter(&spec), body.chunks(chunk), None), whole, "{embedding} by {chunk}");
+        }
+        (embedding, whole.stop.is_none())
+    })
+}

@@ -1,0 +1,134 @@
+//! Where things are in a window of text: what the first phase of the fast engine leaves to the second.
+
+use super::scalar;
+
+/// Bytes of a window, at most: 64 to a word, 8 words to a row.
+pub(super) const WINDOW: usize = 4096;
+
+/// One bit for each byte of a window, by rows.
+pub(super) type Bits = [[u64; 8]; WINDOW / 512];
+
+/// Places in a window, with room for a careless last write.
+pub(super) type Places = [u16; WINDOW + 64];
+
+/// What stands before the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry {
+    Open,
+    Comma,
+    Value,
+}
+
+/// Working space for a scan, one per thread: no text in it, only where things are.
+pub(super) struct Scratch {
+    /// The quotes that begin or end strings.
+    pub(super) quotes: Bits,
+    pub(super) keyed: Bits,
+    pub(super) unkeyed: Bits,
+    /// For a bracket: whether since the last one there was a member, or an element.
+    pub(super) seen_keyed: Bits,
+    pub(super) seen_unkeyed: Bits,
+    /// Brackets and, behind keys that may be listed ones, colons.
+    pub(super) events: Box<Places>,
+    /// What stands behind the backslashes of escapes.
+    pub(super) escapes: Box<Places>,
+    /// Words, and numbers that are not plain.
+    pub(super) odd: Box<Places>,
+}
+
+/// What a scan found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scanned {
+    /// The last comma or bracket: whatever follows it in the window is not complete.
+    pub(super) cut: usize,
+    /// How many of [`Scratch::events`] there are, up to the cut.
+    pub(super) events: usize,
+}
+
+impl Scratch {
+    pub(super) fn new() -> Self {
+        let places = || Box::new([0; WINDOW + 64]);
+        Self {
+            quotes: [[0; 8]; WINDOW / 512],
+            keyed: [[0; 8]; WINDOW / 512],
+            unkeyed: [[0; 8]; WINDOW / 512],
+            seen_keyed: [[0; 8]; WINDOW / 512],
+            seen_unkeyed: [[0; 8]; WINDOW / 512],
+            events: places(),
+            escapes: places(),
+            odd: places(),
+        }
+    }
+
+    /// Whether, since the last bracket before the one here, there was something that this container cannot have.
+    #[inline]
+    pub(super) fn breaks(&self, bracket: usize, object: bool) -> bool {
+        let seen = if object { &self.seen_unkeyed } else { &self.seen_keyed };
+        bit(seen, bracket)
+    }
+
+    /// The same for what stands between the last bracket and the cut.
+    pub(super) fn breaks_between(&self, from: usize, cut: usize, object: bool) -> bool {
+        let seen = if object { &self.unkeyed } else { &self.keyed };
+        (from / 64..=cut / 64).any(|word| {
+            let after = if word == from / 64 { u64::MAX << (from % 64) } else { u64::MAX };
+            let before = if word == cut / 64 { u64::MAX >> (63 - cut % 64) } else { u64::MAX };
+            seen[word / 8][word % 8] & after & before != 0
+        })
+    }
+
+    /// The text of the key whose closing quote stands at `end`.
+    pub(super) fn key<'w>(&self, window: &'w [u8], end: usize) -> &'w [u8] {
+        let mut word = end / 64;
+        let mut quotes = self.quotes[word / 8][word % 8] & !(u64::MAX << (end % 64));
+        while quotes == 0 && word > 0 {
+            word -= 1;
+            quotes = self.quotes[word / 8][word % 8];
+        }
+        let start = word * 64 + 64 - quotes.leading_zeros() as usize;
+        window.get(start..end).unwrap_or_default()
+    }
+}
+
+/// Judges an escape by what stands behind its backslash. What stands outside a string, a bit has judged.
+#[inline]
+pub(super) fn is_escape(window: &[u8], at: usize) -> bool {
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let letters = b"\"\\/bfnrt";
+        let mut next = 0;
+        while next < letters.len() {
+            plain[letters[next] as usize] = true;
+            next += 1;
+        }
+        plain
+    };
+    let hex = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
+    PLAIN[usize::from(window[at])] || window[at] == b'u' && window.get(at + 1..at + 5).is_some_and(hex)
+}
+
+/// Judges a word or number by any of its bytes.
+#[inline]
+pub(super) fn is_literal(window: &[u8], at: usize) -> bool {
+    let outside = |byte: Option<&u8>| byte.is_none_or(ends_scalar);
+    let begins = outside(at.checked_sub(1).map(|before| &window[before]));
+    match window[at..].first_chunk::<5>() {
+        Some([b't', b'r', b'u', b'e', next] | [b'n', b'u', b'l', b'l', next]) if begins && ends_scalar(next) => true,
+        Some(b"false") if begins && outside(window.get(at + 5)) => true,
+        _ => {
+            let start = window[..at].iter().rposition(ends_scalar).map_or(0, |end| end + 1);
+            let end = window[at..].iter().position(ends_scalar).map_or(window.len(), |end| at + end);
+            scalar::is_literal(&window[start..end])
+        }
+    }
+}
+
+#[inline]
+fn ends_scalar(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',' | b':' | b'[' | b']' | b'{' | b'}' | b'"')
+}
+
+#[inline]
+fn bit(bits: &Bits, at: usize) -> bool {
+    bits[at / 512][at / 64 % 8] >> (at % 64) & 1 == 1
+}

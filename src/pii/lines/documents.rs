@@ -1,0 +1,196 @@
+//! What the rules say about each document of a sequence.
+//!
+//! A path begins at the document. A contract that was written for one array of documents, with `$[*]` before its
+//! paths, still holds when they come one by one: else a change of the content type would let everything pass.
+
+use super::super::json::{JsonRewriter, Matcher, MatcherError, Spec, Target};
+use super::super::{Events, Fields, Files, Guard, Multipart, Stop, Treat};
+use super::{Framing, Lines};
+use crate::model::{FieldPath, Step};
+use std::sync::Arc;
+
+/// The rules of a sequence of JSON documents, compiled once and shared.
+#[derive(Debug, Clone)]
+pub struct Documents {
+    matcher: Arc<Matcher>,
+    /// Whether records are counted.
+    counts: bool,
+}
+
+impl Documents {
+    /// Compiles what a JSON document asks for into what each document of a sequence asks for.
+    ///
+    /// # Errors
+    /// [`MatcherError`] as for one document.
+    pub fn compile(spec: &Spec<'_>, treat: &dyn Treat) -> Result<Self, MatcherError> {
+        let both = |path: &FieldPath| [path.clone()].into_iter().chain(within_document(path)).collect::<Vec<_>>();
+        let target = |target: &Target| {
+            both(&target.path).into_iter().map(|path| Target { path, ..target.clone() }).collect::<Vec<_>>()
+        };
+        let only: Option<Vec<FieldPath>> = spec.only.map(|only| only.iter().flat_map(both).collect());
+        // The documents themselves are counted in any case.
+        let records = spec.records.filter(|path| !selects_documents(path));
+        let records = records.map(|path| within_document(path).unwrap_or(path.clone()));
+        let subject = spec.subject.map(|path| within_document(path).unwrap_or(path.clone()));
+        let counts = spec.records.is_some();
+        let spec = Spec {
+            treat: spec.treat.iter().flat_map(target).collect(),
+            only: only.as_deref(),
+            records: records.as_ref(),
+            subject: subject.as_ref(),
+        };
+        Ok(Self { matcher: Arc::new(Matcher::compile(&spec, treat)?), counts })
+    }
+
+    /// Compiles what the JSON parts of a form are asked for: which parts may pass, and are counted, is told by their names.
+    ///
+    /// # Errors
+    /// [`MatcherError`] as for one document.
+    pub fn of_parts(spec: &Spec<'_>, treat: &dyn Treat) -> Result<Self, MatcherError> {
+        Self::compile(&Spec { only: None, records: None, ..spec.clone() }, treat)
+    }
+
+    /// An engine for one form in parts; of documents that are compiled [for parts](Self::of_parts).
+    ///
+    /// # Errors
+    /// [`Stop::Malformed`] when the boundary is none.
+    pub fn parts(
+        &self,
+        boundary: &str,
+        fields: Arc<Fields>,
+        treat: Arc<dyn Treat>,
+        files: Files,
+    ) -> Result<Multipart<JsonRewriter>, Stop> {
+        Multipart::new(boundary, self.document(Arc::clone(&treat)), fields, treat, files)
+    }
+
+    /// An engine for one sequence.
+    pub fn sequence(&self, framing: Framing, treat: Arc<dyn Treat>) -> Lines<JsonRewriter> {
+        Lines::new(self.document(treat), framing, self.counts)
+    }
+
+    /// An engine for one event stream; with a guard, data that is not JSON is text for it.
+    pub fn events(&self, guard: Option<Arc<Guard>>, treat: Arc<dyn Treat>) -> Events<JsonRewriter> {
+        Events::new(self.document(treat), guard, self.counts)
+    }
+
+    fn document(&self, treat: Arc<dyn Treat>) -> JsonRewriter {
+        JsonRewriter::new(Arc::clone(&self.matcher), treat)
+    }
+}
+
+/// Whether a path selects the documents of a sequence themselves: `$`, or `$[*]` in a contract that was written for
+/// an array.
+fn selects_documents(path: &FieldPath) -> bool {
+    path.steps().iter().all(|step| matches!(step, Step::Elements))
+}
+
+/// The path as it reads inside of a document, when a contract for an array of documents has written `$[*]` before it.
+fn within_document(path: &FieldPath) -> Option<FieldPath> {
+    let text = path.to_string();
+    FieldPath::parse(&format!("${}", text.strip_prefix("$[*]")?)).ok()
+}
+
+/// An inner engine's offset, counted from the start of the body.
+pub(in crate::pii) fn shifted(stop: Stop, by: u64) -> Stop {
+    match stop {
+        Stop::Malformed { what, at } => Stop::Malformed { what, at: at + by },
+        Stop::Bound { .. } | Stop::Opaque { .. } | Stop::Untreatable { .. } | Stop::Cut => stop,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pii::trial::{self, Sealed, sealed};
+    use crate::pii::{Rules, Stop};
+    use proptest::prelude::*;
+
+    fn make(rules: &Rules, framing: Framing) -> impl Fn() -> Lines<JsonRewriter> + use<> {
+        let treat = Sealed::shared();
+        let documents = Documents::compile(&Spec::of(rules), &*treat).unwrap();
+        move || documents.sequence(framing, Arc::clone(&treat))
+    }
+
+    fn rules(path: &str, records: &str) -> Rules {
+        Rules { records: Some(trial::path(records)), ..trial::rules(&[path]) }
+    }
+
+    #[test]
+    fn paths_of_an_array_are_read_within_its_documents() {
+        for (path, documents, within) in [
+            ("$", true, None),
+            ("$[*]", true, Some("$")),
+            ("$[*].email", false, Some("$.email")),
+            ("$.a[*].email", false, None),
+            ("$..email", false, None),
+        ] {
+            let parsed = trial::path(path);
+            assert_eq!(selects_documents(&parsed), documents, "{path}");
+            assert_eq!(within_document(&parsed).map(|path| path.to_string()).as_deref(), within, "{path}");
+        }
+    }
+
+    #[test]
+    fn each_document_is_treated_and_counted() {
+        let seal = sealed(0, b"b@x");
+        for path in ["$.email", "$[*].email", "$..email"] {
+            for records in ["$", "$[*]"] {
+                let body = "{\"id\": 1.0, \"email\":\"b\\u0040x\"}\r\n\n {\"id\":2} \n{\"email\":\"b@x\"}";
+                let expected = body.replace("b\\u0040x", &seal).replace("b@x", &seal);
+                assert_eq!(trial::text(make(&rules(path, records), Framing::Lines), body), expected);
+                let (_, seen, _) = trial::run(make(&rules(path, records), Framing::Lines), body.as_bytes());
+                assert_eq!((seen.records, seen.treated), (3, vec![0, 0]), "{path} {records}");
+                let body = "\u{1e}{\"email\":\n\"b@x\"}\n\u{1e}[]\n\u{1e}7";
+                let text = trial::text(make(&rules(path, records), Framing::TextSequence), body);
+                assert_eq!(text, body.replace("b@x", &seal));
+            }
+        }
+    }
+
+    #[test]
+    fn a_document_is_one_record_or_those_in_it() {
+        let make = make(&rules("$.rows[*].email", "$.rows[*]"), Framing::Lines);
+        let (_, seen, _) = trial::run(make, b"{\"rows\":[{\"email\":\"a\"},{}]}\n{\"rows\":[1]}\n{}\n");
+        assert_eq!((seen.records, seen.treated), (4, vec![0]));
+    }
+
+    #[test]
+    fn only_what_may_pass_does_in_each_document() {
+        for only in ["$.id", "$[*].id"] {
+            let make = make(&trial::only(&[only]), Framing::Lines);
+            assert_eq!(trial::text(make, "{\"a\":1,\"id\":2}\n{\"id\":3}\n"), "{\"id\":2}\n{\"id\":3}\n");
+        }
+    }
+
+    #[test]
+    fn a_document_that_is_not_whole_on_its_line_is_refused() {
+        for body in ["{\"a\":\n1}\n", "{} {}\n", "{}\n{", "{}\n'x'\n", "{\"email\":\"a\nb\"}"] {
+            assert!(matches!(
+                trial::stop(make(&rules("$.email", "$"), Framing::Lines), body.as_bytes()),
+                Stop::Malformed { .. }
+            ));
+        }
+        assert!(matches!(
+            trial::stop(make(&rules("$.email", "$"), Framing::TextSequence), b"\x1e{\x1e}"),
+            Stop::Malformed { .. }
+        ));
+    }
+
+    #[test]
+    fn no_piece_of_a_selected_value_leaves_a_truncated_sequence() {
+        let body = "{\"email\":\"canary-0123456789\"}\n{\"a\":{\"email\":[\"canary-0123456789\"]}}\n";
+        trial::leaks_nothing(make(&rules("$..email", "$"), Framing::Lines), body.as_bytes(), "canary-0123456789");
+    }
+
+    proptest! {
+        #[test]
+        fn noise_never_panics_and_splits_never_matter(body in "([{}\\[\\]:,\"a1\n\u{1e}\u{e9}]|\"email\":|\"b\"){0,30}", tail in prop::collection::vec(any::<u8>(), 0..3)) {
+            let body = [body.as_bytes(), &tail].concat();
+            for framing in [Framing::Lines, Framing::TextSequence] {
+                let (out, seen, end) = trial::run(make(&rules("$..email", "$"), framing), &body);
+                prop_assert!(end.is_err() || out.len() >= body.len() || !seen.treated.is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Sequences of documents: JSON Lines and NDJSON, and JSON text sequences (RFC 7464).
+//!
+//! Each document is read by one engine that begins anew, so paths start at the document and not at the sequence. What
+//! stands between documents passes byte for byte. Never lets a document end where the engine says it is not complete.
+
+mod counting;
+mod documents;
+
+pub(super) use counting::Counting;
+pub use documents::Documents;
+pub(super) use documents::shifted;
+
+use super::json::JsonRewriter;
+use super::{Rewriter, Stop, Watch};
+
+/// An engine that can begin a next document.
+pub trait Restart: Rewriter {
+    /// Back to before the first byte; buffers may be kept.
+    fn restart(&mut self);
+}
+
+impl Restart for JsonRewriter {
+    fn restart(&mut self) {
+        self.reset();
+    }
+}
+
+/// How documents are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// One on each line: `application/x-ndjson`, `application/jsonl`. Empty lines pass.
+    Lines,
+    /// Each behind an RS: `application/json-seq`.
+    TextSequence,
+}
+
+/// The engine of sequences.
+pub struct Lines<E> {
+    engine: E,
+    framing: Framing,
+    counting: Counting,
+    state: State,
+    /// Offset of the next byte, and of the first one of the open document.
+    at: u64,
+    start: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before the first RS of a text sequence.
+    Before,
+    /// Between two documents.
+    Gap,
+    /// In a document.
+    Document,
+}
+
+const RECORD_SEPARATOR: u8 = 0x1e;
+
+impl<E: Restart> Lines<E> {
+    /// An engine for one sequence. With `counts`, each document is a record, or as many as the inner engine counts in it.
+    pub fn new(engine: E, framing: Framing, counts: bool) -> Self {
+        let state = match framing {
+            Framing::Lines => State::Gap,
+            Framing::TextSequence => State::Before,
+        };
+        Self { engine, framing, counting: Counting::new(counts), state, at: 0, start: 0 }
+    }
+
+    /// Takes bytes that stand between documents; returns how many.
+    fn gap(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<usize, Stop> {
+        let between = |&b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n') || b == self.separator();
+        let used = input.iter().position(|b| !between(b)).unwrap_or(input.len());
+        out.extend_from_slice(&input[..used]);
+        if used < input.len() {
+            self.counting.document(watch)?;
+            self.engine.restart();
+            self.start = self.at + used as u64;
+            self.state = State::Document;
+        }
+        Ok(used)
+    }
+
+    /// Takes bytes of the open document, up to its end; returns how many.
+    fn document(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<usize, Stop> {
+        let end = memchr::memchr(self.separator(), input);
+        let used = end.unwrap_or(input.len());
+        let start = self.start;
+        let mut watch = self.counting.within(watch);
+        self.engine.feed(&input[..used], &mut watch, out).map_err(|stop| shifted(stop, start))?;
+        if end.is_some() {
+            self.engine.finish(&mut watch, out).map_err(|stop| shifted(stop, start))?;
+            self.state = State::Gap;
+        }
+        Ok(used)
+    }
+
+    const fn separator(&self) -> u8 {
+        match self.framing {
+            Framing::Lines => b'\n',
+            Framing::TextSequence => RECORD_SEPARATOR,
+        }
+    }
+}
+
+impl<E> std::fmt::Debug for Lines<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").field("framing", &self.framing).field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+impl<E: Restart> Rewriter for Lines<E> {
+    fn feed(&mut self, mut input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        while let Some(&first) = input.first() {
+            let used = match self.state {
+                State::Before if first != RECORD_SEPARATOR => {
+                    return Err(Stop::Malformed { what: "a text sequence that does not begin with RS", at: self.at });
+                }
+                State::Before => {
+                    self.state = State::Gap;
+                    0
+                }
+                State::Gap => self.gap(input, watch, out)?,
+                State::Document => self.document(input, watch, out)?,
+            };
+            self.at += used as u64;
+            input = &input[used..];
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        match self.state {
+            State::Before | State::Gap => Ok(()),
+            State::Document => {
+                let mut watch = self.counting.within(watch);
+                self.engine.finish(&mut watch, out).map_err(|stop| shifted(stop, self.start))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pii::trial::{self, Seen, sealed};
+    use proptest::prelude::*;
+
+    /// Holds a document, then puts out its seal; `bad` is no document.
+    #[derive(Default)]
+    struct Whole(Vec<u8>);
+
+    impl Rewriter for Whole {
+        fn feed(&mut self, input: &[u8], _: &mut dyn Watch, _: &mut Vec<u8>) -> Result<(), Stop> {
+            self.0.extend_from_slice(input);
+            Ok(())
+        }
+
+        fn finish(&mut self, _: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+            if self.0.starts_with(b"bad") {
+                return Err(Stop::Malformed { what: "bad", at: 3 });
+            }
+            out.extend_from_slice(sealed(0, &self.0).as_bytes());
+            Ok(())
+        }
+    }
+
+    impl Restart for Whole {
+        fn restart(&mut self) {
+            self.0.clear();
+        }
+    }
+
+    fn lines() -> Lines<Whole> {
+        Lines::new(Whole::default(), Framing::Lines, true)
+    }
+
+    fn sequence() -> Lines<Whole> {
+        Lines::new(Whole::default(), Framing::TextSequence, true)
+    }
+
+    #[test]
+    fn each_line_is_a_document_and_what_is_between_passes() {
+        let seal = |text: &str| sealed(0, text.as_bytes());
+        for (body, expected) in [
+            ("a\nbc\n", format!("{}\n{}\n", seal("a"), seal("bc"))),
+            ("a\r\n\n \t\r\n  bc", format!("{}\n\n \t\r\n  {}", seal("a\r"), seal("bc"))),
+            ("", String::new()),
+            ("\n", "\n".to_owned()),
+        ] {
+            assert_eq!(trial::text(lines, body), expected);
+        }
+        let (_, seen, _) = trial::run(lines, b"a\n\nbc\nd");
+        assert_eq!(seen.records, 3);
+    }
+
+    #[test]
+    fn each_text_of_a_sequence_is_a_document() {
+        let body = "\u{1e}a\n\u{1e}\u{1e}b\nc\n";
+        assert_eq!(
+            trial::text(sequence, body),
+            format!("\u{1e}{}\u{1e}\u{1e}{}", sealed(0, b"a\n"), sealed(0, b"b\nc\n"))
+        );
+        assert_eq!(
+            trial::stop(sequence, b"a\n"),
+            Stop::Malformed { what: "a text sequence that does not begin with RS", at: 0 }
+        );
+        assert_eq!(trial::text(sequence, ""), "");
+    }
+
+    #[test]
+    fn a_bad_document_is_named_by_its_place_in_the_body() {
+        assert_eq!(trial::stop(lines, b"a\n bad\n"), Stop::Malformed { what: "bad", at: 6 });
+        assert_eq!(trial::stop(lines, b"a\nbad"), Stop::Malformed { what: "bad", at: 5 });
+        assert_eq!(trial::stop(sequence, b"\x1ea\n\x1ebad"), Stop::Malformed { what: "bad", at: 7 });
+    }
+
+    #[test]
+    fn the_line_over_the_budget_does_not_leave() {
+        let seen = Seen { budget: Some(2), ..Seen::default() };
+        let (out, _, end) = trial::push(&mut lines(), seen, [&b"a\nb\nc\nd\n"[..]]);
+        assert_eq!(end, Err(Stop::Cut));
+        assert_eq!(String::from_utf8(out).unwrap(), format!("{}\n{}\n", sealed(0, b"a"), sealed(0, b"b")));
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_what_a_split_at_line_feeds_gives(body in "[ab\\n ]{0,30}") {
+            let expected: Vec<String> = body.split('\n').map(|line| {
+                let text = line.trim_start();
+                let seal = if text.is_empty() { String::new() } else { sealed(0, text.as_bytes()) };
+                format!("{}{seal}", &line[..line.len() - text.len()])
+            }).collect();
+            prop_assert_eq!(trial::text(lines, &body), expected.join("\n"));
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The header fields of one part (RFC 7578, section 4; RFC 6266 for the disposition's parameters).
+//!
+//! Read so strictly that no two parsers can see two names. Never trusts a part's own length.
+
+use crate::pii::Stop;
+
+/// What a part says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) name: String,
+    pub(super) content: Content,
+    /// The fields as they came, each with its line end, but for a length that may not hold.
+    pub(super) lines: Vec<u8>,
+    pub(super) length: Vec<u8>,
+}
+
+/// What a part holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    Text,
+    Json,
+    /// A file, or anything that no engine reads.
+    File,
+}
+
+impl Head {
+    /// Reads the fields, given without the empty line behind them.
+    ///
+    /// # Errors
+    /// [`Stop::Malformed`] at this offset, or [`Stop::Opaque`] for a charset or an encoding that cannot be read.
+    pub(super) fn parse(head: &[u8], at: u64) -> Result<Self, Stop> {
+        let malformed = |what| Stop::Malformed { what, at };
+        let text = simdutf8::basic::from_utf8(head).map_err(|_| malformed("a part whose header is not UTF-8"))?;
+        let (mut lines, mut length) = (Vec::new(), Vec::new());
+        let (mut disposition, mut media) = (None, None);
+        for line in text.split("\r\n") {
+            let (name, value) = field(line).ok_or(malformed("a header field that cannot be read"))?;
+            let keep = if name.eq_ignore_ascii_case("content-length") { &mut length } else { &mut lines };
+            keep.extend_from_slice(line.as_bytes());
+            keep.extend_from_slice(b"\r\n");
+            let slot = match name.to_ascii_lowercase().as_str() {
+                "content-disposition" => &mut disposition,
+                "content-type" => &mut media,
+                "content-transfer-encoding" => {
+                    check_encoding(value)?;
+                    continue;
+                }
+                _ => continue,
+            };
+            if slot.replace(value).is_some() {
+                return Err(malformed("a repeated header field"));
+            }
+        }
+        let (name, file) = disposition.and_then(named).ok_or(malformed("a part without one clear name"))?;
+        let content = media.map_or(Ok(Content::Text), content)?;
+        let content = if file && content == Content::Text { Content::File } else { content };
+        if name == "_charset_" {
+            return Err(Stop::Opaque { what: "a form that chooses its charset" });
+        }
+        Ok(Self { name: name.to_owned(), content, lines, length })
+    }
+}
+
+fn field(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.split_once(':')?;
+    let good = is_token(name) && !value.contains(|c: char| c.is_control() && c != '\t');
+    good.then(|| (name, value.trim_matches([' ', '\t'])))
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn check_encoding(value: &str) -> Result<(), Stop> {
+    let plain = ["7bit", "8bit", "binary"].iter().any(|plain| value.eq_ignore_ascii_case(plain));
+    if plain { Ok(()) } else { Err(Stop::Opaque { what: "the transfer encoding of a part" }) }
+}
+
+/// The name in a disposition, and whether it is a file's.
+fn named(disposition: &str) -> Option<(&str, bool)> {
+    let (mut name, mut file) = (None, false);
+    for (key, value) in parameters(disposition, "form-data")? {
+        if key.eq_ignore_ascii_case("name") {
+            if name.replace(value).is_some() {
+                return None;
+            }
+        } else if key.eq_ignore_ascii_case("filename") || key.eq_ignore_ascii_case("filename*") {
+            file = true;
+        } else if key.to_ascii_lowercase().starts_with("name") {
+            return None;
+        }
+    }
+    Some((name?, file))
+}
+
+fn content(media: &str) -> Result<Content, Stop> {
+    let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence.starts_with("multipart/") || essence.starts_with("message/") {
+        return Err(Stop::Opaque { what: "a part that has parts" });
+    }
+    let json = essence == "application/json" || essence.ends_with("+json");
+    if !json && essence != "text/plain" {
+        return Ok(Content::File);
+    }
+    let unread = Stop::Opaque { what: "the content type of a part" };
+    for (key, value) in parameters(media, &essence).ok_or(unread)? {
+        let utf8 = ["utf-8", "utf8", "us-ascii"].iter().any(|known| value.eq_ignore_ascii_case(known));
+        if key.eq_ignore_ascii_case("charset") && !utf8 {
+            return Err(Stop::Opaque { what: "the charset of a part" });
+        }
+    }
+    Ok(if json { Content::Json } else { Content::Text })
+}
+
+/// The parameters behind this first word. A backslash in a quoted one is refused: some parsers skip what follows it.
+fn parameters<'a>(value: &'a str, first: &str) -> Option<Vec<(&'a str, &'a str)>> {
+    let mut rest = value.get(first.len()..).filter(|_| value[..first.len()].eq_ignore_ascii_case(first))?;
+    let mut parameters = Vec::new();
+    loop {
+        rest = rest.trim_start_matches([' ', '\t']);
+        if rest.is_empty() {
+            return Some(parameters);
+        }
+        rest = rest.strip_prefix(';')?.trim_start_matches([' ', '\t']);
+        let (key, after) = rest.split_once('=')?;
+        let (value, after) = match after.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None => after.split_at(after.find([';', ' ', '\t']).unwrap_or(after.len())),
+        };
+        if !is_token(key) || value.contains(['\\', '"']) {
+            return None;
+        }
+        parameters.push((key, value));
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(head: &str) -> Result<(String, Content), Stop> {
+        Head::parse(head.as_bytes(), 0).map(|head| (head.name, head.content))
+    }
+
+    #[test]
+    fn a_part_tells_its_name_and_content() {
+        for (head, name, content) in [
+            ("Content-Disposition: form-data; name=\"a b\"", "a b", Content::Text),
+            ("content-disposition:form-data;name=a", "a", Content::Text),
+            ("X: y\r\nContent-Disposition: FORM-DATA; Name=\"\u{e9}\"", "\u{e9}", Content::Text),
+            ("Content-Disposition: form-data; name=\"a\"; filename=\"x;name=b.txt\"", "a", Content::File),
+            ("Content-Disposition: form-data; filename*=utf-8''x; name=\"a\"", "a", Content::File),
+            (
+                "Content-Disposition: form-data; name=\"a\"\r\nContent-Type: application/json; charset=UTF-8",
+                "a",
+                Content::Json,
+            ),
+            (
+                "Content-Disposition: form-data; name=\"a\"\r\nContent-Type: text/plain;charset=\"utf-8\"",
+                "a",
+                Content::Text,
+            ),
+            ("Content-Disposition: form-data; name=\"a\"\r\nContent-Type: image/png", "a", Content::File),
+            (
+                "Content-Disposition: form-data; name=\"a\"; filename=b\r\nContent-Type: application/x+json",
+                "a",
+                Content::Json,
+            ),
+            ("Content-Disposition: form-data; name=\"a\"\r\nContent-Transfer-Encoding: 8BIT", "a", Content::Text),
+        ] {
+            assert_eq!(parse(head), Ok((name.to_owned(), content)), "{head}");
+        }
+    }
+
+    #[test]
+    fn what_two_parsers_read_in_two_ways_is_refused() {
+        for head in [
+            "",
+            "Content-Type: text/plain",
+            "Content-Disposition: form-data",
+            "Content-Disposition: attachment; name=a",
+            "Content-Disposition: form-data; name=\"a\"; name=\"b\"",
+            "Content-Disposition: form-data; name=\"a\"; name*=utf-8''b",
+            "Content-Disposition: form-data; name=\"a\\\"; filename=\\\"x\"",
+            "Content-Disposition: form-data; name=\"a",
+            "Content-Disposition: form-data; name=a\"b",
+            "Content-Disposition: form-data name=a",
+            "Content-Disposition: form-data; name=a\r\nContent-Disposition: form-data; name=b",
+            "Content-Disposition : form-data; name=a",
+            " Content-Disposition: form-data; name=a",
+            "Content-Disposition: form-data;\r\n name=a",
+            "Content-Disposition: form-data; name=a\nX: y",
+            "Content-Disposition: form-data; name=a\rX: y",
+            "Content-Disposition: form-data; name=\"a\0\"",
+        ] {
+            assert!(matches!(parse(head), Err(Stop::Malformed { .. })), "{head:?}");
+        }
+        for tail in [
+            "Content-Type: text/plain; charset=utf-16",
+            "Content-Type: application/json; charset=latin1",
+            "Content-Type: multipart/mixed; boundary=x",
+            "Content-Transfer-Encoding: base64",
+            "Content-Transfer-Encoding: quoted-printable",
+            "Content-Type: text/plain; charset",
+        ] {
+            let head = format!("Content-Disposition: form-data; name=a\r\n{tail}");
+            assert!(matches!(parse(&head), Err(Stop::Opaque { .. })), "{head:?}");
+        }
+        assert!(matches!(parse("Content-Disposition: form-data; name=_charset_"), Err(Stop::Opaque { .. })));
+    }
+}

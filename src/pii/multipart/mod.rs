@@ -1,0 +1,366 @@
+//! Forms in parts: `multipart/form-data` (RFC 7578).
+//!
+//! Fields are treated by name, parts that are JSON are read by the JSON engine, files are refused unless they are
+//! allowed. A boundary that only some parsers would see is refused: one behind a bare LF, one at the start of a
+//! body, one that goes on. Never lets a treated text bring a boundary of its own.
+
+mod head;
+
+use super::fields::{Decision, Fields};
+use super::form::decode_segment;
+use super::lines::{Restart, shifted};
+use super::utf8::{Utf8, not_utf8};
+use super::{Kind, Rewriter, Stop, Treat, Value, Watch};
+use crate::bounds::{PART_HEAD_BYTES_MAX, VALUE_BYTES_MAX};
+use head::{Content, Head};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The engine of forms in parts. A form is one record.
+pub struct Multipart<E> {
+    json: E,
+    fields: Arc<Fields>,
+    treat: Arc<dyn Treat>,
+    files: Files,
+    /// LF, two hyphens and the boundary.
+    mark: Arc<[u8]>,
+    state: State,
+    /// How much of the mark has been seen, and whether a CR stands before it.
+    matched: usize,
+    returned: bool,
+    /// The head, or the value that is held.
+    held: Zeroizing<Vec<u8>>,
+    treated: Vec<u8>,
+    utf8: Utf8,
+    /// Whether a part has left, and whether the form has been counted.
+    begun: bool,
+    counted: bool,
+    at: u64,
+    start: u64,
+}
+
+/// What happens to files, which no engine reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Files {
+    /// The form is refused.
+    Refuse,
+    /// They pass as they are.
+    Pass,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before the first boundary.
+    Start,
+    /// Behind a boundary: a line end, or two hyphens.
+    Boundary,
+    Head,
+    /// Right behind a head, where a boundary would be read in two ways.
+    Begin(Fate),
+    Body(Fate),
+    /// Behind the last boundary.
+    End,
+}
+
+/// What becomes of a part's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Pass,
+    File,
+    Skip,
+    Json,
+    Held {
+        rule: Option<usize>,
+        subject: bool,
+    },
+    /// Redacted whole.
+    Whole(usize),
+}
+
+impl<E: Restart> Multipart<E> {
+    /// An engine for one form with this boundary, which reads JSON parts with `json`.
+    ///
+    /// # Errors
+    /// [`Stop::Malformed`] when the boundary is none (RFC 2046, section 5.1.1).
+    pub fn new(
+        boundary: &str,
+        json: E,
+        fields: Arc<Fields>,
+        treat: Arc<dyn Treat>,
+        files: Files,
+    ) -> Result<Self, Stop> {
+        let good = |b: u8| b.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&b);
+        if !(1..=70).contains(&boundary.len()) || !boundary.bytes().all(good) || boundary.ends_with(' ') {
+            return Err(Stop::Malformed { what: "a boundary that is none", at: 0 });
+        }
+        Ok(Self {
+            json,
+            fields,
+            treat,
+            files,
+            mark: [b"\n--", boundary.as_bytes()].concat().into(),
+            state: State::Start,
+            matched: 1,
+            returned: false,
+            held: Zeroizing::default(),
+            treated: Vec::new(),
+            utf8: Utf8::default(),
+            begun: false,
+            counted: false,
+            at: 0,
+            start: 0,
+        })
+    }
+
+    /// Takes some bytes; returns how many.
+    fn step(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<usize, Stop> {
+        match self.state {
+            State::Start => self.first_boundary(input[0]),
+            State::Boundary => self.behind_boundary(input[0], out),
+            State::Head => self.head(input, watch, out),
+            State::Begin(fate) | State::Body(fate) if self.matched > 0 => self.mark(input[0], fate, watch, out),
+            State::Begin(fate) | State::Body(fate) => self.body(input, fate, watch, out),
+            State::End if matches!(input[0], b'\r' | b'\n') => {
+                out.push(input[0]);
+                Ok(1)
+            }
+            State::End => Err(self.malformed("bytes behind the last boundary")),
+        }
+    }
+
+    fn first_boundary(&mut self, byte: u8) -> Result<usize, Stop> {
+        if self.mark[self.matched] != byte {
+            return Err(self.malformed("a form that does not begin with its boundary"));
+        }
+        self.matched += 1;
+        if self.matched == self.mark.len() {
+            self.end_mark();
+        }
+        Ok(1)
+    }
+
+    fn end_mark(&mut self) {
+        (self.state, self.matched, self.returned) = (State::Boundary, 0, false);
+        self.held.clear();
+    }
+
+    fn behind_boundary(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<usize, Stop> {
+        self.held.push(byte);
+        match self.held.as_slice() {
+            b"\r" | b"-" => {}
+            b"\r\n" => {
+                self.state = State::Head;
+                self.held.clear();
+            }
+            b"--" => {
+                self.put_mark(out);
+                out.extend_from_slice(b"--");
+                self.state = State::End;
+            }
+            _ => return Err(self.malformed("a boundary that goes on")),
+        }
+        Ok(1)
+    }
+
+    /// Puts out a boundary: the first one has no line end before it.
+    fn put_mark(&mut self, out: &mut Vec<u8>) {
+        let begun = std::mem::replace(&mut self.begun, true);
+        out.extend_from_slice(if begun { b"\r\n--" } else { b"--" });
+        out.extend_from_slice(&self.mark[3..]);
+    }
+
+    fn head(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<usize, Stop> {
+        let line = &input[..memchr::memchr(b'\n', input).map_or(input.len(), |end| end + 1)];
+        self.held.extend_from_slice(line);
+        let end = self.at + line.len() as u64;
+        if self.held.len() > PART_HEAD_BYTES_MAX {
+            return Err(Stop::Bound { bound: "the header of a part", limit: PART_HEAD_BYTES_MAX as u64 });
+        }
+        if let Some(fields) = self.held.strip_suffix(b"\r\n\r\n") {
+            let head = Head::parse(fields, end)?;
+            let fate = self.decide(&head, watch)?;
+            self.start = end;
+            self.begin_part(&head, fate, out);
+        }
+        Ok(line.len())
+    }
+
+    fn decide(&self, head: &Head, watch: &mut dyn Watch) -> Result<Fate, Stop> {
+        let mut decoded = Vec::new();
+        let plain = decode_segment(head.name.as_bytes(), &mut decoded).unwrap_or(&head.name);
+        let decision = match self.fields.decide(&head.name) {
+            Decision::Pass => self.fields.decide(plain),
+            decided => decided,
+        };
+        Ok(match (decision, head.content) {
+            (Decision::Drop, _) => Fate::Skip,
+            (Decision::Treat(rule), _) if self.treat.drops(rule) => {
+                watch.treated(rule);
+                Fate::Skip
+            }
+            (Decision::Treat(rule), Content::Text) => {
+                Fate::Held { rule: Some(rule), subject: self.fields.is_subject(plain) }
+            }
+            (Decision::Treat(rule), Content::Json | Content::File) => Fate::Whole(rule),
+            (Decision::Pass, Content::Json) => Fate::Json,
+            (Decision::Pass, Content::Text) if self.fields.is_subject(plain) => {
+                Fate::Held { rule: None, subject: true }
+            }
+            (Decision::Pass, Content::Text) => Fate::Pass,
+            (Decision::Pass, Content::File) if self.files == Files::Pass => Fate::File,
+            (Decision::Pass, Content::File) => return Err(Stop::Opaque { what: "a file in a form" }),
+        })
+    }
+
+    fn begin_part(&mut self, head: &Head, fate: Fate, out: &mut Vec<u8>) {
+        self.held.clear();
+        self.utf8 = Utf8::default();
+        self.json.restart();
+        // The line end of the head may be taken for that of a boundary.
+        (self.state, self.matched) = (State::Begin(fate), 1);
+        if fate == Fate::Skip {
+            return;
+        }
+        self.put_mark(out);
+        out.extend_from_slice(b"\r\n");
+        let unchanged = matches!(fate, Fate::Pass | Fate::File);
+        out.extend_from_slice(&head.lines);
+        out.extend_from_slice(if unchanged { &head.length } else { b"" });
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// One byte that may belong to a boundary.
+    fn mark(&mut self, byte: u8, fate: Fate, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<usize, Stop> {
+        if self.mark[self.matched] == byte {
+            self.matched += 1;
+            if self.matched == self.mark.len() {
+                if !self.returned {
+                    return Err(self.malformed("a boundary that only some parsers see"));
+                }
+                self.end_part(fate, watch, out)?;
+                self.end_mark();
+            }
+            return Ok(1);
+        }
+        let begin = usize::from(matches!(self.state, State::Begin(_)));
+        let (mark, seen) = (Arc::clone(&self.mark), begin..self.matched);
+        if std::mem::take(&mut self.returned) {
+            self.content(b"\r", fate, watch, out)?;
+        }
+        self.content(&mark[seen], fate, watch, out)?;
+        (self.state, self.matched) = (State::Body(fate), 0);
+        Ok(0)
+    }
+
+    /// Bytes up to the next LF; a CR at their end waits for what follows.
+    fn body(&mut self, input: &[u8], fate: Fate, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<usize, Stop> {
+        let end = memchr::memchr(b'\n', input);
+        let line = &input[..end.unwrap_or(input.len())];
+        if !line.is_empty() {
+            if std::mem::take(&mut self.returned) {
+                self.content(b"\r", fate, watch, out)?;
+            }
+            let rest = line.strip_suffix(b"\r");
+            self.content(rest.unwrap_or(line), fate, watch, out)?;
+            self.returned = rest.is_some();
+        }
+        self.matched = usize::from(end.is_some());
+        Ok(line.len() + self.matched)
+    }
+
+    fn content(&mut self, piece: &[u8], fate: Fate, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        match fate {
+            Fate::Skip | Fate::Whole(_) => Ok(()),
+            Fate::Json => self.json.feed(piece, watch, out).map_err(|stop| shifted(stop, self.start)),
+            Fate::File => {
+                out.extend_from_slice(piece);
+                Ok(())
+            }
+            Fate::Pass | Fate::Held { .. } => self.text(piece, if fate == Fate::Pass { Some(out) } else { None }),
+        }
+    }
+
+    /// A piece of a text that passes, or is held.
+    fn text(&mut self, piece: &[u8], out: Option<&mut Vec<u8>>) -> Result<(), Stop> {
+        let good = self.utf8.push_all(piece);
+        match out {
+            Some(out) => out.extend_from_slice(&piece[..good]),
+            None if self.held.len() + good > VALUE_BYTES_MAX => {
+                return Err(Stop::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
+            }
+            None => self.held.extend_from_slice(&piece[..good]),
+        }
+        if good == piece.len() { Ok(()) } else { Err(not_utf8(self.start)) }
+    }
+
+    fn end_part(&mut self, fate: Fate, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        if !self.utf8.is_whole() {
+            return Err(not_utf8(self.start));
+        }
+        match fate {
+            Fate::Pass | Fate::File | Fate::Skip => Ok(()),
+            Fate::Json => self.json.finish(watch, out).map_err(|stop| shifted(stop, self.start)),
+            Fate::Whole(rule) => self.put_treated(rule, Kind::Container, watch, out),
+            Fate::Held { rule, subject } => {
+                if subject {
+                    watch.subject(&self.held);
+                }
+                match rule {
+                    Some(rule) => self.put_treated(rule, Kind::String, watch, out),
+                    None => {
+                        out.extend_from_slice(&self.held);
+                        Ok(())
+                    }
+                }
+            }
+        }
+    }
+
+    fn put_treated(&mut self, rule: usize, kind: Kind, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        self.treated.clear();
+        self.treat.treat(rule, Value { kind, text: &self.held }, &mut self.treated)?;
+        if memchr::memmem::find(&self.treated, &self.mark[1..]).is_some() {
+            return Err(Stop::Untreatable { what: "the treated text has the boundary in it" });
+        }
+        watch.treated(rule);
+        out.extend_from_slice(&self.treated);
+        Ok(())
+    }
+
+    const fn malformed(&self, what: &'static str) -> Stop {
+        Stop::Malformed { what, at: self.at }
+    }
+}
+
+impl<E> std::fmt::Debug for Multipart<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Multipart").field("state", &self.state).field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+impl<E: Restart> Rewriter for Multipart<E> {
+    fn feed(&mut self, mut input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        if self.fields.counts && !self.counted && !input.is_empty() {
+            self.counted = true;
+            watch.record()?;
+        }
+        while !input.is_empty() {
+            let used = self.step(input, watch, out)?;
+            self.at += used as u64;
+            input = &input[used..];
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _watch: &mut dyn Watch, _out: &mut Vec<u8>) -> Result<(), Stop> {
+        match self.state {
+            State::End => Ok(()),
+            State::Start | State::Boundary | State::Head | State::Begin(_) | State::Body(_) => {
+                Err(self.malformed("a form without its last boundary"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

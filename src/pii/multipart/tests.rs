@@ -1,0 +1,177 @@
+//! What forms in parts must do, as data; and the laws of every engine.
+
+use super::*;
+use crate::pii::Rules;
+use crate::pii::json::{JsonRewriter, Spec};
+use crate::pii::lines::Documents;
+use crate::pii::trial::{self, Sealed, sealed};
+use proptest::prelude::*;
+
+fn make(rules: &Rules, treat: Arc<dyn Treat>, files: Files) -> impl Fn() -> Multipart<JsonRewriter> + use<> {
+    let documents = Documents::of_parts(&Spec::of(rules), &*treat).unwrap();
+    let fields = Arc::new(Fields::tree(rules));
+    move || documents.parts("B", Arc::clone(&fields), Arc::clone(&treat), files).unwrap()
+}
+
+fn email() -> impl Fn() -> Multipart<JsonRewriter> + use<> {
+    make(&trial::rules(&["$..email"]), Sealed::shared(), Files::Refuse)
+}
+
+fn part(name: &str, more: &str, body: &str) -> String {
+    format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"{more}\r\n\r\n{body}\r\n")
+}
+
+const JSON: &str = "\r\nContent-Type: application/json";
+const FILE: &str = "; filename=\"x\"\r\nContent-Type: image/png";
+const END: &str = "--B--\r\n";
+
+#[test]
+fn fields_are_treated_by_name_and_json_by_path() {
+    let seal = sealed(0, b"b@x");
+    for (name, more, body, expected) in [
+        ("email", "", "b@x", seal.as_str()),
+        ("customer[email]", "\r\nX: y", "b@x", &seal),
+        ("e%6Dail", "", "b@x", &seal),
+        ("Email", "\r\nContent-Type: text/plain; charset=utf-8", "b@x", &seal),
+        ("x", "", "b@x", "b@x"),
+        ("x", "", "", ""),
+        ("x", "", "a\r\n--\r\n\r\r\n\n-B--B\r", "a\r\n--\r\n\r\r\n\n-B--B\r"),
+        ("x", "", "-\u{e9}", "-\u{e9}"),
+        ("x", "\r\nContent-Length: 3", "b@x", "b@x"),
+        ("x", JSON, "{\"a\": {\"email\":\"b@x\"}}", &format!("{{\"a\": {{\"email\":\"{seal}\"}}}}")),
+        ("email", JSON, "{\"any\":\"b@x\"}", "[redacted]"),
+        ("email", FILE, "b@x", "[redacted]"),
+    ] {
+        let form = |text: &str| part("a", "", "1") + &part(name, more, text) + END;
+        assert_eq!(trial::text(email(), &form(body)), form(expected));
+    }
+    let long = part("email", "\r\nContent-Length: 3", "b@x") + END;
+    assert_eq!(trial::text(email(), &long), part("email", "", &seal) + END, "a length that no longer holds goes");
+    assert_eq!(trial::text(email(), "--B--"), "--B--");
+}
+
+#[test]
+fn files_are_refused_unless_they_are_allowed() {
+    let body = part("x", FILE, "\u{0}b@x") + END;
+    assert_eq!(trial::stop(email(), body.as_bytes()), Stop::Opaque { what: "a file in a form" });
+    let pass = || make(&trial::rules(&["$..email"]), Sealed::shared(), Files::Pass);
+    assert_eq!(trial::text(pass(), &body), body);
+    let bytes = [part("x", FILE, "").trim_end().as_bytes(), b"\r\n\r\n\xff\0\xfe\r\n--B--"].concat();
+    assert_eq!(trial::run(pass(), &bytes).0, bytes);
+}
+
+#[test]
+fn dropped_parts_take_their_boundary_along() {
+    let drop = || make(&trial::rules(&["$.email"]), Sealed::dropping(0), Files::Refuse);
+    let (a, b, dropped) = (part("a", "", "1"), part("b", "", "2"), part("email", FILE, "x"));
+    for parts in [[&dropped, &a, &b], [&a, &dropped, &b], [&a, &b, &dropped]] {
+        let body = parts.map(String::as_str).concat() + END;
+        assert_eq!(trial::text(drop(), &body), format!("{a}{b}{END}"));
+    }
+    assert_eq!(trial::text(drop(), &format!("{dropped}{END}")), END);
+    let only = make(&trial::only(&["$.a"]), Sealed::shared(), Files::Refuse);
+    assert_eq!(trial::text(only, &format!("{a}{dropped}{b}{END}")), format!("{a}{END}"));
+    let only = make(&trial::only(&["$.j"]), Sealed::shared(), Files::Refuse);
+    let json = part("j", JSON, "{\"a\":[1.0]}") + END;
+    assert_eq!(trial::text(only, &json), json, "what may pass passes whole");
+}
+
+#[test]
+fn boundaries_that_only_some_parsers_see_are_refused() {
+    let head = "--B\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n";
+    for body in [
+        "",
+        "\r\n--B--",
+        "preamble\r\n--B--",
+        "--C--",
+        "--B",
+        "--B\r\n\r\n\r\n--B--",
+        "--B \r\n",
+        "--Bx",
+        "--B--x",
+        &format!("{head}a\n--B--"),
+        &format!("{head}--B--"),
+        &format!("{head}a\r\n--Bx"),
+        &format!("{head}a\r\n--B-x"),
+        &format!("{head}a\r\n--B\n"),
+        &format!("{head}a"),
+        &format!("{head}a\r\n--B"),
+        &format!("{head}a\0\r\n--B--"),
+        &(part("x", JSON, "{]") + END),
+        &(part("x", JSON, "") + END),
+    ] {
+        assert!(matches!(trial::stop(email(), body.as_bytes()), Stop::Malformed { .. }), "{body:?}");
+    }
+    for (prefix, tail) in [(&b""[..], &b"\xff"[..]), (b"", b"\xc3"), (b"a", b"\xe2\x82")] {
+        let body = [head.as_bytes(), prefix, tail, b"\r\n--B--"].concat();
+        assert!(matches!(trial::stop(email(), &body), Stop::Malformed { .. }));
+    }
+    let treat = Sealed::ending("\r\n--B");
+    let body = part("email", "", "x") + END;
+    let stop = trial::stop(make(&trial::rules(&["$.email"]), treat, Files::Refuse), body.as_bytes());
+    assert!(matches!(stop, Stop::Untreatable { .. }));
+}
+
+#[test]
+fn a_boundary_must_be_one() {
+    let treat = Sealed::shared();
+    let documents = Documents::of_parts(&Spec::default(), &*treat).unwrap();
+    for (boundary, good) in
+        [("", false), ("a b", true), ("a ", false), ("a\r", false), (&"x".repeat(70), true), (&"x".repeat(71), false)]
+    {
+        let made = documents.parts(boundary, Arc::default(), Arc::clone(&treat), Files::Refuse);
+        assert_eq!(made.is_ok(), good, "{boundary:?}");
+    }
+}
+
+#[test]
+fn bounds_hold() {
+    let bound = |body: String| matches!(trial::stop(email(), body.as_bytes()), Stop::Bound { .. });
+    assert!(bound(part("x", &format!("\r\nX: {}", "y".repeat(PART_HEAD_BYTES_MAX)), "") + END));
+    assert!(bound(part("email", "", &"y".repeat(VALUE_BYTES_MAX + 1)) + END));
+    let long = part("x", "", &"y\r".repeat(VALUE_BYTES_MAX)) + END;
+    assert_eq!(trial::text(email(), &long), long);
+}
+
+#[test]
+fn a_form_is_one_record_and_names_its_subject() {
+    let rules =
+        Rules { records: Some(trial::path("$[*]")), subject: Some(trial::path("$.id")), ..trial::rules(&["$.id"]) };
+    let body = part("id", "", "7") + &part("x", "", "7") + END;
+    let (_, seen, _) = trial::run(make(&rules, Sealed::shared(), Files::Refuse), body.as_bytes());
+    assert_eq!((seen.records, seen.treated, seen.subjects), (1, vec![0], vec!["7".to_owned()]));
+}
+
+#[test]
+fn no_piece_of_a_selected_value_leaves_a_truncated_form() {
+    let secret = "canary-0123456789";
+    let body = part("email", "", secret)
+        + &part("j", JSON, &format!("{{\"email\":\"{secret}\"}}"))
+        + &part("email", FILE, secret)
+        + END;
+    trial::leaks_nothing(email(), body.as_bytes(), secret);
+}
+
+proptest! {
+    #[test]
+    fn the_meaning_is_that_of_a_whole_buffer_reference(
+        parts in prop::collection::vec(("(email|a|b)", "[a\r\n\u{e9}-]{0,8}"), 0..5),
+    ) {
+        let form = |seals: bool| parts.iter().map(|(name, text)| {
+            let text = if seals && name == "email" { sealed(0, text.as_bytes()) } else { text.clone() };
+            part(name, "", &text)
+        }).collect::<String>() + END;
+        prop_assert_eq!(trial::text(email(), &form(false)), form(true));
+    }
+
+    #[test]
+    fn noise_never_panics_and_splits_never_matter(
+        noise in "(--B|\r\n|Content-Disposition: form-data; name=email|Content-Type: application/json|--|[{}\":;=\r\n\u{e9}a-]){0,20}",
+        tail in prop::collection::vec(any::<u8>(), 0..3),
+    ) {
+        for start in ["", "--B\r\nContent-Disposition: form-data; name=x\r\n", "--B\r\nContent-Disposition: form-data; name=email\r\n\r\nv"] {
+            let (_, _, end) = trial::run(email(), &[start.as_bytes(), noise.as_bytes(), &tail].concat());
+            prop_assert!(end.is_err() || noise.contains("--B") || start.is_empty());
+        }
+    }
+}

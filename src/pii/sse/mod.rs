@@ -1,0 +1,347 @@
+//! Server-sent events: `text/event-stream` (WHATWG HTML, section 9.2), with a JSON document as the data of each event.
+//!
+//! The data lines of an event are one document, as a client joins them; comments and the other fields pass. With a
+//! guard, data that is not JSON goes through its detectors; without, it is refused. A field that clients do not
+//! know is refused, since one that is laxer might read it. Never lets a data line around its engine.
+
+use super::lines::{Counting, Restart, shifted};
+use super::utf8::{Utf8, not_utf8};
+use super::{Guard, GuardStream, Rewriter, Stop, Watch};
+use crate::bounds::KEY_BYTES_MAX;
+use std::sync::Arc;
+
+/// The engine of event streams.
+pub struct Events<E> {
+    engine: E,
+    text: Option<GuardStream>,
+    counting: Counting,
+    state: State,
+    /// The name of the open line's field, which is never longer than five bytes.
+    name: Vec<u8>,
+    event: Event,
+    /// What the engines have put out, before it is cut into lines.
+    piece: Vec<u8>,
+    utf8: Utf8,
+    at: u64,
+}
+
+/// Where the open line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Name,
+    /// Behind `data:`, where one space may follow.
+    Space,
+    Data,
+    /// In a field that passes.
+    Pass,
+    /// Behind a CR: an LF belongs to the same line end.
+    Return,
+}
+
+/// Which engine has the document of the open event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Nothing,
+    Json,
+    Text,
+}
+
+/// The open event.
+struct Event {
+    open: Open,
+    /// Offset of its document.
+    start: u64,
+    /// How its first data line begins and ends; further ones are written alike.
+    spaced: bool,
+    ending: Vec<u8>,
+    /// The start of data that may be the end marker.
+    probe: Vec<u8>,
+    /// Lines behind the data: they leave after it.
+    tail: Vec<u8>,
+    /// Where the last line end went.
+    last: Last,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    Out,
+    Tail,
+    Ending,
+    /// It stands between two data lines, and is written anew.
+    Nowhere,
+}
+
+/// What some services send as the data of their last event.
+const END_MARKER: &[u8] = b"[DONE]";
+
+impl<E: Restart> Events<E> {
+    /// An engine for one stream. With `counts`, each event that has data is a record, or as many as are in it.
+    /// With a guard, data that does not begin as an object, array or string does is text for it.
+    pub fn new(engine: E, guard: Option<Arc<Guard>>, counts: bool) -> Self {
+        let event = Event {
+            open: Open::Nothing,
+            start: 0,
+            spaced: false,
+            ending: Vec::new(),
+            probe: Vec::new(),
+            tail: Vec::new(),
+            last: Last::Out,
+        };
+        let text = guard.map(GuardStream::new);
+        let (name, piece, utf8) = (Vec::new(), Vec::new(), Utf8::default());
+        Self { engine, text, counting: Counting::new(counts), state: State::Name, name, event, piece, utf8, at: 0 }
+    }
+
+    fn read(&mut self, mut input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        while let Some(&byte) = input.first() {
+            let used = match (self.state, byte) {
+                (State::Return, b'\n') => {
+                    self.put(self.event.last, b"\n", out)?;
+                    self.state = State::Name;
+                    1
+                }
+                (State::Return, _) => {
+                    self.state = State::Name;
+                    0
+                }
+                (_, b'\r' | b'\n') => {
+                    self.end_line(byte, watch, out)?;
+                    self.state = if byte == b'\r' { State::Return } else { State::Name };
+                    1
+                }
+                (State::Name, _) => self.name(byte, out)?,
+                (State::Space, _) => {
+                    let spaced = byte == b' ';
+                    self.begin_data(spaced, watch, out)?;
+                    usize::from(spaced)
+                }
+                (State::Data, _) => {
+                    let line = &input[..memchr::memchr2(b'\r', b'\n', input).unwrap_or(input.len())];
+                    self.data(line, watch, out)?;
+                    line.len()
+                }
+                (State::Pass, _) => {
+                    let line = &input[..memchr::memchr2(b'\r', b'\n', input).unwrap_or(input.len())];
+                    self.put(self.sideline(), line, out)?;
+                    line.len()
+                }
+            };
+            self.at += used as u64;
+            input = &input[used..];
+        }
+        Ok(())
+    }
+
+    /// One byte of a field's name, or the colon behind it.
+    fn name(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<usize, Stop> {
+        if byte != b':' {
+            self.name.push(byte);
+            return if self.name.len() > b"event".len() { Err(self.unknown()) } else { Ok(1) };
+        }
+        if self.name == b"data" {
+            self.state = State::Space;
+        } else {
+            self.check_name()?;
+            self.name.push(b':');
+            let line = std::mem::take(&mut self.name);
+            self.put(self.sideline(), &line, out)?;
+            self.state = State::Pass;
+        }
+        self.name.clear();
+        Ok(1)
+    }
+
+    fn check_name(&self) -> Result<(), Stop> {
+        let known = matches!(self.name.as_slice(), b"" | b"event" | b"id" | b"retry" | b"data");
+        if known { Ok(()) } else { Err(self.unknown()) }
+    }
+
+    const fn unknown(&self) -> Stop {
+        Stop::Malformed { what: "a field that event streams do not have", at: self.at }
+    }
+
+    fn begin_data(&mut self, spaced: bool, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        self.state = State::Data;
+        if self.event.open != Open::Nothing {
+            return self.feed_open(b"\n", watch, out);
+        }
+        self.event.spaced = spaced;
+        out.extend_from_slice(if spaced { b"data: " } else { b"data:" });
+        Ok(())
+    }
+
+    fn data(&mut self, mut line: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        if self.event.open != Open::Nothing {
+            return self.feed_open(line, watch, out);
+        }
+        if self.event.probe.is_empty() {
+            let space = line.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+            out.extend_from_slice(&line[..space]);
+            line = &line[space..];
+            self.event.start = self.at + space as u64;
+        }
+        let probe = &mut self.event.probe;
+        let alike =
+            line.iter().zip(END_MARKER.get(probe.len()..).unwrap_or_default()).take_while(|(a, b)| a == b).count();
+        probe.extend_from_slice(&line[..alike]);
+        if alike == line.len() { Ok(()) } else { self.begin_document(&line[alike..], watch, out) }
+    }
+
+    /// The data is a document: what was probed of it is its start.
+    fn begin_document(&mut self, rest: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        self.counting.document(watch)?;
+        let probe = std::mem::take(&mut self.event.probe);
+        let json = matches!(probe.first().or(rest.first()), Some(b'{' | b'[' | b'"'));
+        self.event.open = if json || self.text.is_none() { Open::Json } else { Open::Text };
+        self.engine.restart();
+        self.feed_open(&probe, watch, out)?;
+        self.feed_open(rest, watch, out)
+    }
+
+    fn feed_open(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        let fed = match (self.event.open, &mut self.text) {
+            (Open::Text, Some(text)) => {
+                text.feed(input, watch, &mut self.piece);
+                Ok(())
+            }
+            (Open::Json | Open::Text | Open::Nothing, _) => {
+                self.engine.feed(input, &mut self.counting.within(watch), &mut self.piece)
+            }
+        };
+        self.cut_piece(out);
+        fed.map_err(|stop| shifted(stop, self.event.start))
+    }
+
+    /// Puts out what the engine has, as data lines.
+    fn cut_piece(&mut self, out: &mut Vec<u8>) {
+        let mut rest = self.piece.as_slice();
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            out.extend_from_slice(&rest[..end]);
+            out.extend_from_slice(&self.event.ending);
+            out.extend_from_slice(if self.event.spaced { b"data: " } else { b"data:" });
+            rest = &rest[end + 1..];
+        }
+        out.extend_from_slice(rest);
+        self.piece.clear();
+    }
+
+    fn end_line(&mut self, byte: u8, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        let last = match self.state {
+            State::Name if self.name.is_empty() => {
+                self.end_event(watch, out)?;
+                Last::Out
+            }
+            State::Name if self.name != b"data" => {
+                self.check_name()?;
+                let line = std::mem::take(&mut self.name);
+                self.put(self.sideline(), &line, out)?;
+                self.sideline()
+            }
+            // A line of `data` alone is an empty line of data.
+            State::Name if self.event.open == Open::Nothing => {
+                out.append(&mut self.name);
+                Last::Out
+            }
+            State::Name => {
+                self.name.clear();
+                self.begin_data(false, watch, out)?;
+                self.end_data(watch, out)?
+            }
+            State::Space => {
+                self.begin_data(false, watch, out)?;
+                self.end_data(watch, out)?
+            }
+            State::Data => self.end_data(watch, out)?,
+            State::Pass | State::Return => self.sideline(),
+        };
+        self.event.last = last;
+        self.put(last, &[byte], out)
+    }
+
+    /// A data line ends; returns where its line end goes.
+    fn end_data(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<Last, Stop> {
+        if self.event.open == Open::Nothing && self.event.probe == END_MARKER {
+            out.append(&mut self.event.probe);
+        } else if !self.event.probe.is_empty() {
+            self.begin_document(b"", watch, out)?;
+        }
+        Ok(match self.event.open {
+            Open::Nothing => Last::Out,
+            Open::Json | Open::Text if self.event.ending.is_empty() => Last::Ending,
+            Open::Json | Open::Text => Last::Nowhere,
+        })
+    }
+
+    fn end_event(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        match (self.event.open, &mut self.text) {
+            (Open::Nothing, _) => return Ok(()),
+            (Open::Text, Some(text)) => text.finish(watch, &mut self.piece),
+            (Open::Json | Open::Text, _) => {
+                let ended = self.engine.finish(&mut self.counting.within(watch), &mut self.piece);
+                ended.map_err(|stop| shifted(stop, self.event.start))?;
+            }
+        }
+        self.cut_piece(out);
+        out.append(&mut self.event.ending);
+        out.append(&mut self.event.tail);
+        self.event.open = Open::Nothing;
+        Ok(())
+    }
+
+    /// Where the lines go that are not data.
+    const fn sideline(&self) -> Last {
+        match self.event.open {
+            Open::Nothing => Last::Out,
+            Open::Json | Open::Text => Last::Tail,
+        }
+    }
+
+    fn put(&mut self, to: Last, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Stop> {
+        match to {
+            Last::Out => out.extend_from_slice(bytes),
+            Last::Ending => self.event.ending.extend_from_slice(bytes),
+            Last::Nowhere => {}
+            Last::Tail if self.event.tail.len() + bytes.len() > KEY_BYTES_MAX => {
+                return Err(Stop::Bound { bound: "the lines behind an event's data", limit: KEY_BYTES_MAX as u64 });
+            }
+            Last::Tail => self.event.tail.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
+}
+
+impl<E> std::fmt::Debug for Events<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Events").field("state", &self.state).field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+impl<E: Restart> Rewriter for Events<E> {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        let good = self.utf8.push_all(input);
+        self.read(&input[..good], watch, out)?;
+        if good == input.len() { Ok(()) } else { Err(not_utf8(self.at)) }
+    }
+
+    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        if !self.utf8.is_whole() {
+            return Err(not_utf8(self.at));
+        }
+        match self.state {
+            State::Name => {
+                self.check_name()?;
+                let line = std::mem::take(&mut self.name);
+                self.put(self.sideline(), &line, out)?;
+            }
+            State::Space => self.begin_data(false, watch, out)?,
+            State::Data => {
+                self.end_data(watch, out)?;
+            }
+            State::Pass | State::Return => {}
+        }
+        self.end_event(watch, out)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! What event streams must do, as data; and the laws of every engine.
+
+use super::*;
+use crate::pii::json::{JsonRewriter, Spec};
+use crate::pii::lines::Documents;
+use crate::pii::trial::{self, Sealed, sealed};
+use crate::pii::{Action, Detector};
+use proptest::prelude::*;
+
+fn events(guard: Option<Guard>) -> impl Fn() -> Events<JsonRewriter> + use<> {
+    let treat = Sealed::shared();
+    let rules = crate::pii::Rules { records: Some(trial::path("$")), ..trial::rules(&["$..email"]) };
+    let documents = Documents::compile(&Spec::of(&rules), &*treat).unwrap();
+    let guard = guard.map(Arc::new);
+    move || documents.events(guard.clone(), Arc::clone(&treat))
+}
+
+fn json() -> impl Fn() -> Events<JsonRewriter> + use<> {
+    events(None)
+}
+
+/// `EMAIL` stands for the value, or its seal.
+fn check(body: &str) {
+    let expected = body.replace("EMAIL", &sealed(0, b"b@x"));
+    assert_eq!(trial::text(json(), &body.replace("EMAIL", "b@x")), expected);
+}
+
+#[test]
+fn the_data_of_each_event_is_treated_and_all_else_passes() {
+    for body in [
+        "data: {\"email\":\"EMAIL\"}\n\n",
+        ": hello\nevent: x\nid: 7\ndata:{\"email\": \"EMAIL\"}\n\ndata: [1]\n\n",
+        "data: {\"email\":\"EMAIL\"}\r\nid: 8\r\n\r\n: bye\r\n",
+        "data: {\"email\":\"EMAIL\"}\rid: 8\r\rdata: 7\r\r",
+        "data: {\ndata: \"email\":\ndata: \"EMAIL\"}\n\n",
+        "data:{\r\ndata:\"a\":1}\r\nid\r\n\r\n",
+        "retry: 10\n\n\n\ndata:\n\ndata\n\ndata: \n\n",
+        "data: {\"email\":\"EMAIL\"}\n\ndata: [DONE]\n\n",
+        "data:  [DONE]",
+        "data: {\"email\":\"EMAIL\"}",
+        "id",
+        "",
+    ] {
+        check(body);
+    }
+    assert_eq!(trial::text(json(), "data: [1\ndata\ndata:]\n\n"), "data: [1\ndata: \ndata: ]\n\n");
+}
+
+#[test]
+fn data_lines_are_joined_whatever_stands_between_them() {
+    let body = "data: {\"a\":\r\nid: 1\r\ndata:[2]}\nevent: x\n\n";
+    assert_eq!(trial::text(json(), body), "data: {\"a\":\r\ndata: [2]}\r\nid: 1\r\nevent: x\n\n");
+}
+
+#[test]
+fn what_is_no_json_is_refused_or_guarded() {
+    for body in [
+        "data: hello b@x.org\n\n",
+        "data: [DONE\n\n",
+        "data: [DONE]x\n\n",
+        "data: {\"a\":\n\n",
+        "data: {}\ndata: {}\n\n",
+        "data: {\"a\":\"x\ndata: y\"}\n\n",
+        "Data: {}\n\n",
+        " data: {}\n",
+        "\u{feff}data: {}\n",
+        "datas: 1\n",
+        "dat",
+        "x: 1\n",
+    ] {
+        assert!(matches!(trial::stop(json(), body.as_bytes()), Stop::Malformed { .. }), "{body}");
+    }
+    let guard = || events(Some(Guard::new(Detector::default(), Action::Redact)));
+    let body = "data: hello b@x.org\ndata:and 1\n\ndata: {\"email\":\"b@x\"}\n\ndata: c@x.org\r\n\r\n";
+    let expected = "data: hello [redacted]\ndata: and 1\n\ndata: {\"email\":\"SEAL\"}\n\ndata: [redacted]\r\n\r\n";
+    assert_eq!(trial::text(guard(), body), expected.replace("SEAL", &sealed(0, b"b@x")));
+    assert!(matches!(trial::stop(guard(), b"data: {x\n\n"), Stop::Malformed { .. }));
+}
+
+#[test]
+fn events_with_data_are_records() {
+    let (_, seen, _) = trial::run(json(), b": x\n\ndata: 1\n\nevent: y\n\ndata: [DONE]\n\ndata: {}\n\ndata:\n\n");
+    assert_eq!(seen.records, 2);
+}
+
+#[test]
+fn the_lines_behind_the_data_are_bounded() {
+    let body = format!("data: 1\n: {}\n\n", "x".repeat(KEY_BYTES_MAX));
+    assert!(matches!(trial::stop(json(), body.as_bytes()), Stop::Bound { .. }));
+    let body = format!(": {}\ndata: 1\n\n", "x".repeat(KEY_BYTES_MAX));
+    assert_eq!(trial::text(json(), &body), body);
+}
+
+#[test]
+fn no_piece_of_a_selected_value_leaves_a_truncated_stream() {
+    let body = b"data: {\"email\":\"canary-0123456789\"}\nid: 1\n\ndata: {\ndata: \"email\":\"canary-0123456789\"}\n\n";
+    trial::leaks_nothing(json(), body, "canary-0123456789");
+}
+
+proptest! {
+    #[test]
+    fn noise_never_panics_and_splits_never_matter(
+        body in "(data: ?|id: |event|:|\n|\r|\r\n|[{}\\[\\],:1\u{e9}]|\"email\":|\"b@x\\.org\"|\\[DONE\\]|c@x\\.org ){0,30}",
+        tail in prop::collection::vec(any::<u8>(), 0..3),
+    ) {
+        let body = [body.as_bytes(), &tail].concat();
+        for guard in [None, Some(Guard::new(Detector::default(), Action::Mask))] {
+            let (out, seen, end) = trial::run(events(guard), &body);
+            prop_assert!(end.is_err() || seen.treated.is_empty() || out.contains(&b'~'));
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Plain text: nothing in it has a name, so only detectors can be asked (`text/*` in UTF-8).
+//!
+//! Never lets the start of a find leave before its end is judged, and refuses what is not UTF-8.
+
+use super::utf8::{Utf8, not_utf8};
+use super::{Guard, GuardStream, Rewriter, Stop, Watch};
+use std::sync::Arc;
+
+/// The engine of plain text.
+#[derive(Debug)]
+pub struct Text {
+    stream: GuardStream,
+    utf8: Utf8,
+    at: u64,
+}
+
+impl Text {
+    /// An engine for one text.
+    pub fn new(guard: Arc<Guard>) -> Self {
+        Self { stream: GuardStream::new(guard), utf8: Utf8::default(), at: 0 }
+    }
+}
+
+impl Rewriter for Text {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        let good = self.utf8.push_all(input);
+        self.at += good as u64;
+        if good < input.len() {
+            return Err(not_utf8(self.at));
+        }
+        self.stream.feed(input, watch, out);
+        Ok(())
+    }
+
+    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        if !self.utf8.is_whole() {
+            return Err(not_utf8(self.at));
+        }
+        self.stream.finish(watch, out);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pii::{Action, Detector, Sort, trial};
+    use proptest::prelude::*;
+
+    fn text(action: Action) -> impl Fn() -> Text + use<> {
+        let guard = Arc::new(Guard::new(Detector::default(), action));
+        move || Text::new(Arc::clone(&guard))
+    }
+
+    #[test]
+    fn finds_are_masked_redacted_or_reported() {
+        let body = "Dear bob@x.org, call +1 555 234 5678.";
+        assert_eq!(trial::text(text(Action::Mask), body), "Dear *********, call ***************.");
+        assert_eq!(trial::text(text(Action::Redact), body), "Dear [redacted], call [redacted].");
+        let (out, seen, _) = trial::run(text(Action::Report), body.as_bytes());
+        assert_eq!((out.as_slice(), seen.found), (body.as_bytes(), vec![Sort::Email, Sort::Phone]));
+        assert_eq!(trial::text(text(Action::Mask), ""), "");
+    }
+
+    #[test]
+    fn a_secret_longer_than_any_buffer_is_masked_while_it_streams() {
+        let token = format!("eyJ{}.eyJ{}.x", "a".repeat(30_000), "b".repeat(30_000));
+        let key = format!("-----BEGIN RSA PRIVATE KEY-----\n{}-----END RSA PRIVATE KEY-----", "QUJD\n".repeat(20_000));
+        for secret in [token, key] {
+            let body = format!("{} {secret} tail", "word ".repeat(5000));
+            let expected = format!("{} {} tail", "word ".repeat(5000), "*".repeat(secret.len()));
+            for size in [1, 333, 8192, body.len()] {
+                let chunks = body.as_bytes().chunks(size);
+                let (out, seen, end) = trial::push(&mut text(Action::Mask)(), trial::Seen::default(), chunks);
+                assert_eq!((String::from_utf8(out).as_deref(), end), (Ok(expected.as_str()), Ok(())));
+                assert_eq!(seen.found.len(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn other_charsets_are_refused() {
+        for body in [&b"caf\xe9"[..], b"a\0b", b"\xff\xfeh\0i\0", b"\xe2\x82"] {
+            assert!(matches!(trial::stop(text(Action::Mask), body), Stop::Malformed { .. }));
+        }
+    }
+
+    #[test]
+    fn no_piece_of_a_find_leaves_a_truncated_text() {
+        let body = b"some words, then canary-0123456789@example.com and more";
+        for end in 0..=body.len() {
+            let mut engine = text(Action::Mask)();
+            let mut out = Vec::new();
+            let mut seen = trial::Seen::default();
+            assert_eq!(engine.feed(&body[..end], &mut seen, &mut out), Ok(()));
+            assert_eq!(
+                memchr::memmem::find(&out, b"canary"),
+                None,
+                "before the end nothing of the last 320 bytes leaves"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_stream_gives_what_the_whole_text_gives(
+            parts in prop::collection::vec(
+                "([a-z]{1,80}@[a-z]{1,9}\\.(com|c)|4111 ?1111 ?1111 ?1111|\\+49[0-9 ]{6,14}|eyJ[a-zA-Z0-9]{10,400}\\.e[a-z]{3}|[0-9]{1,5}|[a-z@._\u{e9}]{1,90}|-----BEGIN PRIVATE KEY-----|AKIA[A-Z0-9]{14,20}|DE89370400440532013000)",
+                0..40),
+            glue in "[ ,.\n-]",
+            sizes in prop::collection::vec(1_usize..900, 1..6),
+        ) {
+            let body = parts.join(&glue);
+            let guard = Guard::new(Detector::default(), Action::Mask);
+            let (mut whole, mut seen) = (Vec::new(), trial::Seen::default());
+            if !guard.apply(body.as_bytes(), &mut seen, &mut whole) {
+                whole.extend_from_slice(body.as_bytes());
+            }
+            let mut rest = body.as_bytes();
+            let chunks = sizes.iter().cycle().map_while(|&size| {
+                let (chunk, after) = rest.split_at_checked(size).unwrap_or((rest, b""));
+                rest = after;
+                (!chunk.is_empty()).then_some(chunk)
+            });
+            let (out, found, end) = trial::push(&mut text(Action::Mask)(), trial::Seen::default(), chunks);
+            prop_assert_eq!(end, Ok(()));
+            prop_assert_eq!(String::from_utf8(out), String::from_utf8(whole));
+            prop_assert_eq!(found.found, seen.found);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Paths as they read in XML.
+//!
+//! `$` is the document, so the first name is that of the root element. `.name` is a child element or an attribute,
+//! `["@name"]` an attribute only, `[*]` and `.*` any child, `[n]` the child at this place, `..name` either at any depth.
+//! Names are local: prefixes are not compared. Rules compare them without regard to case, an allow-list exactly.
+
+use crate::model::{FieldPath, Step};
+use crate::pii::fields::same_folded;
+use crate::pii::{Place, Rules};
+
+/// The paths of one direction's rules, to be shared.
+#[derive(Debug, Clone, Default)]
+pub struct XmlPaths {
+    paths: Vec<Path>,
+    pub(super) limits: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Path {
+    steps: Box<[Step]>,
+    role: Role,
+}
+
+/// What a path is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Treat(usize),
+    Only,
+    Record,
+    Subject,
+}
+
+/// What the paths say of one element or attribute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) rule: Option<usize>,
+    /// An allow-list has it; or leads on to something below.
+    pub(super) allowed: bool,
+    pub(super) leads: bool,
+    pub(super) record: bool,
+    pub(super) subject: bool,
+}
+
+/// A child, as a step sees it.
+#[derive(Debug, Clone, Copy)]
+enum Child<'a> {
+    Element { name: &'a str, index: u32 },
+    Attribute { name: &'a str },
+}
+
+impl XmlPaths {
+    /// Gathers the paths of these rules.
+    pub fn new(rules: &Rules) -> Self {
+        let mut paths = Vec::new();
+        let mut add = |path: &FieldPath, role| paths.push(Path { steps: steps(path), role });
+        for (number, rule) in rules.treat.iter().enumerate() {
+            if let Place::Field(path) = &rule.place {
+                add(path, Role::Treat(number));
+            }
+        }
+        // A revealed field is numbered after all that are treated.
+        rules.reveal.iter().enumerate().for_each(|(at, path)| add(path, Role::Treat(rules.treat.len() + at)));
+        rules.only.iter().flatten().for_each(|path| add(path, Role::Only));
+        rules.records.iter().for_each(|path| add(path, Role::Record));
+        rules.subject.iter().for_each(|path| add(path, Role::Subject));
+        Self { paths, limits: rules.only.is_some() }
+    }
+
+    /// Where each path stands at the document.
+    pub(super) fn start(&self) -> Vec<u64> {
+        self.paths.iter().map(|path| path.skip(1)).collect()
+    }
+
+    /// How many words [`Self::element`] appends.
+    pub(super) fn width(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Steps down into an element: appends where each path then stands.
+    pub(super) fn element(&self, live: &mut Vec<u64>, name: &str, index: u32) -> Verdict {
+        let mut verdict = Verdict::default();
+        let parent = live.len() - self.paths.len();
+        for (at, path) in self.paths.iter().enumerate() {
+            let next = path.step(live[parent + at], Child::Element { name, index });
+            live.push(next);
+            verdict.add(path, next);
+        }
+        verdict
+    }
+
+    /// What an attribute of the innermost element is.
+    pub(super) fn attribute(&self, live: &[u64], name: &str) -> Verdict {
+        let mut verdict = Verdict::default();
+        for (path, live) in self.paths.iter().zip(&live[live.len() - self.paths.len()..]) {
+            verdict.add(path, path.step(*live, Child::Attribute { name }));
+        }
+        verdict
+    }
+}
+
+/// The steps of a path; the document itself is whatever element is its root.
+fn steps(path: &FieldPath) -> Box<[Step]> {
+    if path.steps().is_empty() { [Step::Members].into() } else { path.steps().into() }
+}
+
+impl Path {
+    fn step(&self, live: u64, child: Child<'_>) -> u64 {
+        let mut next = 0;
+        for (at, step) in self.steps.iter().enumerate().filter(|(at, _)| live >> at & 1 == 1) {
+            let (stays, goes) = match (step, child) {
+                (Step::Name(listed), child) => (false, self.names(listed, child)),
+                (Step::Descendant(listed), child) => (true, self.names(listed, child)),
+                (Step::Members, _) | (Step::Elements, Child::Element { .. }) => (false, true),
+                (Step::Index(wanted), Child::Element { index, .. }) => (false, *wanted == index),
+                (Step::Elements | Step::Index(_), Child::Attribute { .. }) => (false, false),
+            };
+            next |= u64::from(stays) << at | u64::from(goes) << (at + 1);
+        }
+        self.skip(next)
+    }
+
+    fn names(&self, listed: &str, child: Child<'_>) -> bool {
+        let same =
+            |listed: &str, name: &str| if self.role == Role::Only { listed == name } else { same_folded(listed, name) };
+        match child {
+            Child::Element { name, .. } => same(listed, name),
+            Child::Attribute { name } => same(listed.strip_prefix('@').unwrap_or(listed), name),
+        }
+    }
+
+    /// A rule also holds where a list is written without an element around each of its items.
+    fn skip(&self, mut live: u64) -> u64 {
+        if matches!(self.role, Role::Treat(_)) {
+            for (at, _) in self.steps.iter().enumerate().filter(|(_, step)| matches!(step, Step::Elements)) {
+                live |= (live >> at & 1) << (at + 1);
+            }
+        }
+        live
+    }
+}
+
+impl Verdict {
+    fn add(&mut self, path: &Path, live: u64) {
+        let here = live >> path.steps.len() & 1 == 1;
+        match path.role {
+            Role::Treat(rule) if here => self.rule = self.rule.or(Some(rule)),
+            Role::Treat(_) => {}
+            Role::Only => {
+                self.allowed |= here;
+                self.leads |= live != 0;
+            }
+            Role::Record => self.record |= here,
+            Role::Subject => self.subject |= here,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pii::trial;
+
+    /// What the path says of an element, or of an attribute when the last name begins with `@`.
+    fn verdict(rules: &Rules, names: &[&str]) -> Verdict {
+        let paths = XmlPaths::new(rules);
+        let mut live = paths.start();
+        let mut verdict = Verdict::default();
+        for name in names {
+            verdict = match name.strip_prefix('@') {
+                Some(name) => paths.attribute(&live, name),
+                None => paths.element(&mut live, name, 0),
+            };
+        }
+        verdict
+    }
+
+    #[test]
+    fn a_path_leads_to_elements_and_attributes() {
+        for (path, names, selects) in [
+            ("$.a.email", &["a", "email"][..], true),
+            ("$.a.email", &["a", "Email"], true),
+            ("$.a.email", &["a", "@email"], true),
+            ("$.a[\"@email\"]", &["a", "@email"], true),
+            ("$.a[\"@email\"]", &["a", "email"], false),
+            ("$.a.email", &["email"], false),
+            ("$.a.email", &["a", "b", "email"], false),
+            ("$..email", &["email"], true),
+            ("$..email", &["a", "b", "email"], true),
+            ("$..email", &["a", "@email"], true),
+            ("$..[\"@email\"]", &["a", "b", "@email"], true),
+            ("$..a.email", &["a", "a", "email"], true),
+            ("$.list[*].email", &["list", "item", "email"], true),
+            ("$.list[*].email", &["list", "email"], true),
+            ("$.list[*].email", &["list", "item", "@email"], true),
+            ("$.list[0].email", &["list", "item", "email"], true),
+            ("$.list[1].email", &["list", "item", "email"], false),
+            ("$.list.*", &["list", "x"], true),
+            ("$.list.*", &["list", "@x"], true),
+            ("$", &["any"], true),
+        ] {
+            assert_eq!(verdict(&trial::rules(&[path]), names).rule.is_some(), selects, "{path} {names:?}");
+        }
+    }
+
+    #[test]
+    fn an_allow_list_and_records_are_exact() {
+        let only = trial::only(&["$.a.id"]);
+        let at = |names: &[&str]| (verdict(&only, names).allowed, verdict(&only, names).leads);
+        assert_eq!(
+            (at(&["a"]), at(&["a", "id"]), at(&["a", "ID"]), at(&["b"])),
+            ((false, true), (true, true), (false, false), (false, false))
+        );
+        let records = Rules { records: Some(trial::path("$.list[*]")), ..Rules::default() };
+        assert!(!verdict(&records, &["list"]).record && verdict(&records, &["list", "item"]).record);
+    }
+}

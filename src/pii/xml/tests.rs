@@ -1,0 +1,211 @@
+//! What XML must do, as data; and the laws of every engine.
+
+use super::*;
+use crate::bounds::{DOCUMENT_DEPTH_MAX, VALUE_BYTES_MAX};
+use crate::pii::Rules;
+use crate::pii::trial::{self, Sealed, sealed};
+use proptest::prelude::*;
+
+fn xml(rules: &Rules, treat: Arc<dyn Treat>) -> impl Fn() -> Xml + use<> {
+    let paths = Arc::new(XmlPaths::new(rules));
+    move || Xml::new(Arc::clone(&paths), Arc::clone(&treat))
+}
+
+fn email() -> impl Fn() -> Xml + use<> {
+    xml(&trial::rules(&["$..email"]), Sealed::shared())
+}
+
+#[test]
+fn elements_and_attributes_are_treated() {
+    for (body, value) in [
+        ("<c><email>VALUE</email></c>", "b@x"),
+        ("<?xml version=\"1.0\" encoding='UTF-8'?>\r\n<c>\n <a:email >VALUE</a:email >\n</c>\n<!-- x -->", "b@x"),
+        ("<email>VALUE</email>", ""),
+        ("<c email='VALUE' x=\"1 &lt; 2\"/>", "b@x"),
+        ("<c>\u{e9} &amp; <![CDATA[<email>b@x</email>]]> ] ]] > <?p i?><email/></c>", ""),
+        ("<c a=\">\">&#xe9;<!-- <email> - --></c>", ""),
+    ] {
+        let expected = body.replace("VALUE", &sealed(0, value.as_bytes()));
+        assert_eq!(trial::text(email(), &body.replace("VALUE", value)), expected);
+    }
+}
+
+#[test]
+fn values_are_decoded_however_they_are_written() {
+    let expected = format!("<email>{}</email>", sealed(0, b"a&b<c]]>"));
+    for inner in [
+        "a&amp;b&lt;c]]&gt;",
+        "&#97;&#38;b&#x3C;c]]&gt;",
+        "<![CDATA[a&b<c]]>]]&gt;",
+        "a<!-- not this -->&amp;<?nor this?>b<![CDATA[<c]]]]><![CDATA[>]]>",
+    ] {
+        assert_eq!(trial::text(email(), &format!("<email>{inner}</email>")), expected, "{inner}");
+    }
+    assert_eq!(
+        trial::text(email(), "<c email=\"a&amp;b&#60;c]]&gt;\"/>"),
+        format!("<c email=\"{}\"/>", sealed(0, b"a&b<c]]>"))
+    );
+    let escaped = "&amp;&lt;&gt;&quot;&#39;&#10;";
+    let tail = xml(&trial::rules(&["$..email"]), Sealed::ending("&<>\"'\n"));
+    let seal = sealed(0, b"x");
+    let body = "<c email='x'><email>x</email></c>";
+    assert_eq!(trial::text(tail, body), format!("<c email='{seal}{escaped}'><email>{seal}{escaped}</email></c>"));
+    let bad = xml(&trial::rules(&["$..email"]), Sealed::ending("\u{1}"));
+    assert!(matches!(trial::stop(&bad, body.as_bytes()), Stop::Untreatable { .. }));
+}
+
+#[test]
+fn a_selected_element_that_has_elements_is_redacted_whole() {
+    let body =
+        "<c><email kind=\"h\" xml:lang=\"en\">b@x<a href=\"b@x\">b@x</a><!-- b@x --><email>b@x</email>b@x</email>y</c>";
+    let kind = sealed(0, b"h");
+    assert_eq!(
+        trial::text(email(), body),
+        format!("<c><email kind=\"{kind}\" xml:lang=\"en\">[redacted]</email>y</c>")
+    );
+}
+
+#[test]
+fn dropped_elements_and_attributes_leave_no_trace() {
+    let drop = || xml(&trial::rules(&["$..email"]), Sealed::dropping(0));
+    let body = "<c email=\"b@x\" a='1'>1<email x=\"2\">b@x<i/><!-- b@x --></email>2<email/>3</c>";
+    assert_eq!(trial::text(drop(), body), "<c a='1'>123</c>");
+    assert!(matches!(trial::stop(drop(), b"<email>x</email>"), Stop::Untreatable { .. }));
+}
+
+#[test]
+fn only_what_is_listed_may_pass() {
+    let only = || xml(&trial::only(&["$.list.item.id", "$.list.keep", "$.list.item[\"@n\"]"]), Sealed::shared());
+    let body = "<?xml version=\"1.0\"?><!-- a --><list xmlns='u' v='1'> a&amp;\n<item n='1' m='2'>b<id x='3'>7<!-- c --></id>\
+                <id2/><![CDATA[d]]></item><keep><any>e</any></keep><?p i?><ID>f</ID></list><!-- g -->";
+    let expected = "<?xml version=\"1.0\"?><list xmlns='u'> \n<item n='1'><id x='3'>7<!-- c --></id></item><keep><any>e</any></keep></list>";
+    assert_eq!(trial::text(only(), body), expected);
+    assert_eq!(trial::text(only(), "<other a='1'>x</other>"), "<other></other>");
+}
+
+#[test]
+fn records_and_subjects_are_told() {
+    let rules = Rules {
+        records: Some(trial::path("$.list[*]")),
+        subject: Some(trial::path("$.list[*].id")),
+        ..trial::rules(&["$.list[*].email"])
+    };
+    let make = xml(&rules, Sealed::shared());
+    let (_, seen, _) =
+        trial::run(&make, b"<list><c><id>a&amp;<![CDATA[b]]></id><email>x</email></c><c id='2'/></list>");
+    assert_eq!((seen.records, seen.treated, seen.subjects), (2, vec![0], vec!["a&b".to_owned(), "2".to_owned()]));
+    let rules = Rules { subject: Some(trial::path("$.c")), ..trial::rules(&["$..email"]) };
+    let (_, seen, _) = trial::run(xml(&rules, Sealed::shared()), b"<c>a<email>x</email>b</c>");
+    assert_eq!(seen.subjects, ["ab"], "its own text, whatever stands within");
+    let seen = trial::Seen { budget: Some(1), ..trial::Seen::default() };
+    let (out, _, end) = trial::push(&mut make(), seen, [&b"<list><c>1</c> <c>2</c></list>"[..]]);
+    assert_eq!((out.as_slice(), end), (&b"<list><c>1</c> "[..], Err(Stop::Cut)));
+}
+
+#[test]
+fn what_a_laxer_reader_would_see_otherwise_is_refused() {
+    for body in [
+        "",
+        " ",
+        "<c>",
+        "<c></d>",
+        "</c>",
+        "<c/><d/>",
+        "<c/>x",
+        "x<c/>",
+        "<c/>&amp;",
+        "<![CDATA[]]><c/>",
+        "<!DOCTYPE c><c/>",
+        "<c><!ELEMENT c ANY></c>",
+        "<!doctype c><c/>",
+        "<c>&nbsp;</c>",
+        "<c>&email;</c>",
+        "<c>& </c>",
+        "<c>&#0;</c>",
+        "<c x='&e;'/>",
+        "<c>]]></c>",
+        "<c>\u{1}</c>",
+        "<c x='\u{1}'/>",
+        "<c><!-- -- --></c>",
+        "<c><!-- x --->",
+        "<c x=1/>",
+        "<c x='1' x='2'/>",
+        "<c x='<'/>",
+        "<c <d/>",
+        "< c/>",
+        "<c/ >",
+        " <?xml version='1.0'?><c/>",
+        "<?XML version='1.0'?><c/>",
+        "<?xml version='1.1'?><c/>",
+        "<?xml encoding='utf-8'?><c/>",
+        "<c/><?xml version='1.0'?>",
+        "<?",
+        "<? x?><c/>",
+        "\u{feff}<c/>",
+        "<c>\0</c>",
+    ] {
+        assert!(matches!(trial::stop(email(), body.as_bytes()), Stop::Malformed { .. }), "{body}");
+    }
+    assert!(matches!(trial::stop(email(), b"<c>\xff</c>"), Stop::Malformed { .. }));
+    for charset in ["utf-16", "iso-8859-1", ""] {
+        let body = format!("<?xml version='1.0' encoding='{charset}'?><c/>");
+        assert!(matches!(trial::stop(email(), body.as_bytes()), Stop::Opaque { .. }));
+    }
+}
+
+#[test]
+fn bounds_hold() {
+    let bound = |body: String| matches!(trial::stop(email(), body.as_bytes()), Stop::Bound { .. });
+    assert!(bound("<a>".repeat(DOCUMENT_DEPTH_MAX + 1)));
+    assert!(bound(format!("<email>{}", "x".repeat(VALUE_BYTES_MAX + 1))));
+    assert!(bound(format!("<c x='{}", "x".repeat(XML_TAG_BYTES_MAX))));
+    let long = format!("<c>{}</c>", "x".repeat(2 * VALUE_BYTES_MAX));
+    assert_eq!(trial::text(email(), &long), long);
+}
+
+#[test]
+fn no_piece_of_a_selected_value_leaves_a_truncated_document() {
+    let body = "<c email='canary-0123456789'><email>canary-0123456789</email><email k='canary-0123456789'><a b='canary-0123456789'>\
+                canary-0123456789</a><!--canary-0123456789--></email><email><![CDATA[canary-0123456789]]></email></c>";
+    trial::leaks_nothing(email(), body.as_bytes(), "canary-0123456789");
+}
+
+/// A random element, and the same with its `email` elements sealed: a reference that knows no stream.
+fn element() -> impl Strategy<Value = (String, String)> {
+    let text = "[a-z\u{e9} ]{0,6}".prop_map(|text| (text.clone(), text));
+    let leaf = ("(email|a|b)", "[a-z\u{e9}]{0,6}").prop_map(|(name, text)| {
+        let value = if name == "email" { sealed(0, text.as_bytes()) } else { text.clone() };
+        (format!("<{name}>{text}</{name}>"), format!("<{name}>{value}</{name}>"))
+    });
+    prop_oneof![text, leaf].prop_recursive(3, 12, 4, |inner| {
+        ("(c|d|email)", prop::collection::vec(inner, 1..4)).prop_map(|(name, parts)| {
+            let (body, treated): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+            let (body, treated) = (body.concat(), treated.concat());
+            let treated = match name.as_str() {
+                "email" if body.contains('<') => "[redacted]".to_owned(),
+                "email" => sealed(0, body.as_bytes()),
+                _ => treated,
+            };
+            (format!("<{name}>{body}</{name}>"), format!("<{name}>{treated}</{name}>"))
+        })
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_meaning_is_that_of_a_whole_buffer_reference((body, treated) in element()) {
+        prop_assert_eq!(trial::text(email(), &format!("<r>{body}</r>")), format!("<r>{treated}</r>"));
+    }
+
+    #[test]
+    fn noise_never_panics_and_splits_never_matter(
+        body in "(<c>|</c>|<email>|</email>|<c email='1'>|<!--|-->|<!\\[CDATA\\[|\\]\\]>|<\\?p|\\?>|&amp;|&#|[<>&;'\"=/ \u{e9}a\\]-]){0,25}",
+        tail in prop::collection::vec(any::<u8>(), 0..3),
+    ) {
+        for (start, rules) in [("", trial::rules(&["$..email"])), ("<c>", trial::only(&["$.c.email", "$.c.a"]))] {
+            let make = xml(&rules, Sealed::shared());
+            let (out, _, end) = trial::run(make, &[start.as_bytes(), body.as_bytes(), &tail].concat());
+            prop_assert!(end.is_err() || !out.is_empty());
+        }
+    }
+}
