@@ -19,7 +19,10 @@ pub(super) fn of_overrun(gateway: &Gateway, vendor: &Vendor, overrun: &Overrun) 
     match overrun.over {
         Over::Refuse => {}
         Over::Sever => {
-            vendor.line.cut(denial.reason.as_str(), gateway.clock.now().wall);
+            // The body that spent the budget is among them, and was cut by its own account.
+            if vendor.line.cut(denial.reason.as_str(), gateway.clock.now().wall) > 0 {
+                vendor.metrics.cut_by_itself();
+            }
         }
         Over::Kill => trip(gateway, vendor, evidence(gateway, denial.reason.as_str(), denial.detail.into())),
     }
