@@ -80,6 +80,10 @@ async fn outgoing(
         let account = Account::new(vendor, route, treat, direction == Direction::Egress, exchange.started);
         request_body(body, account, exchange, route).await?
     } else {
+        if direction == Direction::Egress && treats.is_some_and(|treats| treats.plan.reads_head()) {
+            // What was treated in its URL and headers leaves with them.
+            route.exposure.left(0, 0, exchange.started);
+        }
         GatewayBody::full("")
     };
     let mut request = Request::new(body);
@@ -98,7 +102,7 @@ async fn request_body(
 ) -> Result<GatewayBody, Denial> {
     let direction = exchange.direction();
     let fate = Arc::new(Fate::default());
-    let owner = RequestOwner::new(Arc::clone(&fate), Arc::clone(route));
+    let owner = RequestOwner::new(Arc::clone(&fate), Arc::clone(route), exchange.share_in_flight()?, exchange);
     let changes = account.changes();
     exchange.takes(Arc::clone(&fate));
     let mut stream = Stream::new(body, account, exchange.share_in_flight()?, exchange.gateway.clock.clone(), owner);
@@ -125,11 +129,7 @@ async fn send(
     };
     exchange.waited(asked);
     // Where our side of the request broke, that is the reason, and the upstream's complaint its consequence.
-    outcome.map_err(|denial| {
-        let Some(ending) = exchange.request_broke() else { return denial };
-        exchange.follow(&ending);
-        ending.denial(exchange.direction())
-    })
+    outcome.map_err(|denial| exchange.request_broke().map_or(denial, |ending| ending.denial(exchange.direction())))
 }
 
 /// The answer as the caller gets it.
@@ -159,6 +159,7 @@ async fn incoming(
         return exchange.refuse(&unreadable_answer(&stop));
     }
     prepare_response(&mut head.headers, exchange.id.to_header());
+    exchange.say_rates(&mut head.headers);
     let changes = rewriter.is_some();
     if changes || treats.is_some_and(|treats| treats.plan.reads_body()) {
         strip_validators(&mut head.headers);

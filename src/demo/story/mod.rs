@@ -102,7 +102,10 @@ pub(super) async fn invite(stage: &Stage, page: &mut Page<'_>) {
     page.gap();
     page.line(Ink::Bold, "It keeps running. In another terminal:");
     page.gap();
-    page.line(Ink::Dim, "# the vendor's token, good for an hour, and those of two operators: Olga may kill, Adam may also restore");
+    page.line(
+        Ink::Dim,
+        "# the vendor's token, good for an hour, and those of two operators: Olga may kill, Adam may also restore",
+    );
     page.line(Ink::Plain, format!("TOKEN={token}"));
     page.line(Ink::Plain, format!("OLGA={}", badges.operator.expose()));
     page.line(Ink::Plain, format!("ADAM={}", badges.admin.expose()));
