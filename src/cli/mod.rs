@@ -9,6 +9,7 @@ mod check;
 pub mod client;
 pub mod drill;
 pub mod error;
+mod explain;
 pub mod exposure;
 pub mod health;
 mod keys;
@@ -49,6 +50,7 @@ struct CommandLine {
 enum Verb {
     Run(run::Run),
     Check(check::Check),
+    Explain(explain::Explain),
     #[command(subcommand)]
     Pii(pii::Pii),
     Kill(kill::Args),
@@ -68,6 +70,7 @@ impl Verb {
         match self {
             Self::Run(run) => run.run(out),
             Self::Check(check) => check.run(out),
+            Self::Explain(explain) => explain.run(out),
             Self::Pii(pii) => pii.run(out),
             Self::Kill(args) => remote(kill::run(args, out)),
             Self::Restore(args) => remote(restore::run(args, out)),

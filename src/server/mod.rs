@@ -6,6 +6,8 @@
 mod control;
 mod durable;
 mod reload;
+mod remembered;
 mod start;
 
+pub use remembered::Remembered;
 pub use start::{Addresses, Options, Server, StartError};
