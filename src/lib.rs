@@ -1,9 +1,54 @@
 //! vendorgate: the gateway between a company and its vendors.
+//!
+//! One process in the path of every call between a company and its vendors. It knows each vendor by a reviewable
+//! contract file, lets through what the contract grants, takes personal data out of what leaves, counts what left, and
+//! cuts a vendor off, mid-flight, by one command.
+//!
+//! # The way of one request
+//! ```text
+//! listener::accept        slot, TCP, TLS under a deadline, peer certificate
+//! listener::serve         HTTP/1.1 or HTTP/2, into the tower stack: shed, concurrency, catch panic
+//! gateway::handle         always a response: the upstream's, or a refusal
+//!   gateway::admit          synchronous: no await can exist here; ends in a permit
+//!     http::screen            one strict reading: framing, target, headers
+//!     identity                the caller: verified-token cache, else the signature; dates, rotation, revocation each time
+//!     route                   this vendor's own table; no match is a denial
+//!     kill::Line::register    in flight from here on, before the switch is read
+//!     policy::Chain           kill, contract days, scope, limits: free of charge first
+//!   gateway::forward        async: consumes what was admitted
+//!     pii, request side       URL, headers, then the body as it streams
+//!     upstream                that vendor's own pool, with deadlines
+//!     pii + meter + sever     the answer's body as it streams
+//! exchange (drop)         metrics, exposure, audit, one log line; also when the peer vanishes mid-body
+//! ```
+//! What must wait happens before `admit`: keys, introspection answers and revocations are gathered in the background
+//! into snapshots. A request reads one [`gateway::Snapshot`] from start to end.
+//!
+//! # Floors
+//! A room imports from lower floors only, never sideways; `tests/tidy.rs` holds it.
+//!
+//! | floor | rooms |
+//! | --- | --- |
+//! | 0 | [`model`] the words as types, [`bounds`] every bound with its reason |
+//! | 1 | [`pii`] bytes in, bytes out; [`http`] reading, refusing, forwarding; [`store`] what survives; [`telemetry`] what people see |
+//! | 2 | [`identity`] who calls; [`meter`] how much; [`kill`] the switch; [`exposure`] what left |
+//! | 3 | [`policy`] the rules of admission; [`route`] the table; [`upstream`] the pools |
+//! | 4 | [`config`] YAML to a checked configuration |
+//! | 5 | [`gateway`] the way of one request |
+//! | 6 | [`listener`] sockets; [`admin`] operators |
+//! | 7 | [`server`] start, reload, drain |
+//! | 8 | the demonstration |
+//! | 9 | [`cli`] one file a verb |
+//!
+//! Four ideas carry it. Half of the work is a synchronous `admit` that yields a [`policy::Permit`] with a private field
+//! and one maker. A policy is a value in a list. Bodies flow through push engines ([`pii::Rewriter`]) that know no I/O, so
+//! any split of the input gives the same output. Tower wraps time and load; it never decides.
 
 pub mod admin;
 pub mod bounds;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod exposure;
 pub mod gateway;
 pub mod http;

@@ -20,6 +20,7 @@ mod prf;
 mod reveal;
 mod rewriter;
 mod rule;
+mod run;
 mod siv;
 mod sse;
 mod text;

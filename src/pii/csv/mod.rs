@@ -131,9 +131,8 @@ impl Csv {
     }
 
     fn plain(&mut self, input: &[u8]) -> Result<usize, Stop> {
-        let ends = |b: &u8| *b == self.delimiter || matches!(b, b'"' | b'\r' | b'\n');
-        let end = input.iter().position(ends).unwrap_or(input.len());
-        if input.get(end) == Some(&b'"') {
+        let end = memchr::memchr3(self.delimiter, b'\r', b'\n', input).unwrap_or(input.len());
+        if let Some(end) = memchr::memchr(b'"', &input[..end]) {
             return Err(Stop::Malformed { what: "a quote within an unquoted field", at: self.at + end as u64 });
         }
         self.keep(&input[..end], &input[..end])?;

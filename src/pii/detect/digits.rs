@@ -3,6 +3,7 @@
 //! Every group of digits is a candidate. Never takes a number for more than its check digits and shape say.
 
 use super::{Detector, Hit, Sort, before, byte};
+use crate::pii::run::run;
 
 /// The first number that begins at `from` or later.
 pub(super) fn next(detector: &Detector, text: &[u8], from: usize) -> Option<Hit> {
@@ -13,23 +14,33 @@ pub(super) fn next(detector: &Detector, text: &[u8], from: usize) -> Option<Hit>
     let mut at = from;
     loop {
         at += next_digit(text.get(at..)?)?;
-        if !before(text, at).is_ascii_digit() {
+        let group = digits_at(text, at);
+        if !before(text, at).is_ascii_digit() && is_promising(text, at, group) {
             let hit = at_group(detector, text, from, at);
             if hit.is_some() {
                 return hit;
             }
         }
-        at += digits_at(text, at);
+        at += group;
     }
+}
+
+/// Whether this group of digits can begin anything: a long one, one that another group follows, one behind letters.
+fn is_promising(text: &[u8], at: usize, group: usize) -> bool {
+    let follows = || {
+        matches!(byte(text, at + group), b' ' | b'-' | b'.' | b'/' | b')')
+            && !byte(text, at + group + 1).is_ascii_alphabetic()
+    };
+    group >= 8
+        || matches!(before(text, at), b'+' | b'(')
+        || follows()
+        || (group >= 2 && before(text, at).is_ascii_alphabetic())
 }
 
 /// Bytes before the next digit.
 fn next_digit(text: &[u8]) -> Option<usize> {
-    const STRIDE: usize = 32;
-    let mut chunks = text.chunks_exact(STRIDE);
-    let has_digit = |chunk: &[u8]| chunk.iter().fold(false, |has, b| has | b.is_ascii_digit());
-    let clear = chunks.by_ref().position(has_digit).unwrap_or(text.len() / STRIDE) * STRIDE;
-    text[clear..].iter().position(u8::is_ascii_digit).map(|at| clear + at)
+    let clear = run(text, |b| b.is_ascii_digit());
+    (clear < text.len()).then_some(clear)
 }
 
 type Judge = fn(&[u8], usize) -> Option<usize>;

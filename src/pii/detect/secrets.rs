@@ -4,31 +4,36 @@
 //! belong to it, however many. Never needs a secret to be complete.
 
 use super::{Detector, Family, Hit, LOOKAHEAD_BYTES, Sort, Span, before};
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
+use std::sync::LazyLock;
 
 /// The families of secrets: each finds the first of its own that begins at `from` or later.
 pub(super) const FAMILIES: [Family; 6] = [
-    |detector, text, from| find(detector, Sort::Jwt, text, from, b"eyJ", |at| token(text, at)),
-    |detector, text, from| find(detector, Sort::Key, text, from, b"AKIA", |at| key(text, at)),
-    |detector, text, from| find(detector, Sort::Key, text, from, b"ASIA", |at| key(text, at)),
-    |detector, text, from| find(detector, Sort::Key, text, from, b"xox", |at| key(text, at)),
-    |detector, text, from| find(detector, Sort::Key, text, from, b"_", |at| underlined(text, from, at)),
-    |detector, text, from| find(detector, Sort::Key, text, from, b"-----BEGIN ", |at| private_key(text, at)),
+    |detector, text, from| find(detector, Sort::Jwt, text, from, 0, |at| token(text, at)),
+    |detector, text, from| find(detector, Sort::Key, text, from, 1, |at| key(text, at)),
+    |detector, text, from| find(detector, Sort::Key, text, from, 2, |at| key(text, at)),
+    |detector, text, from| find(detector, Sort::Key, text, from, 3, |at| key(text, at)),
+    |detector, text, from| find(detector, Sort::Key, text, from, 4, |at| underlined(text, from, at)),
+    |detector, text, from| find(detector, Sort::Key, text, from, 5, |at| private_key(text, at)),
 ];
 
-/// The first place of a needle that belongs to a secret.
+/// What each family looks for.
+static NEEDLES: LazyLock<[Finder<'static>; 6]> =
+    LazyLock::new(|| ["eyJ", "AKIA", "ASIA", "xox", "_", "-----BEGIN "].map(|needle| Finder::new(needle.as_bytes())));
+
+/// The first place of a family's needle that belongs to a secret.
 fn find(
     detector: &Detector,
     sort: Sort,
     text: &[u8],
     from: usize,
-    needle: &[u8],
+    family: usize,
     judge: impl Fn(usize) -> Option<Hit>,
 ) -> Option<Hit> {
     if !detector.looks_for(sort) {
         return None;
     }
-    memmem::find_iter(text.get(from..)?, needle).find_map(|at| judge(from + at))
+    NEEDLES[family].find_iter(text.get(from..)?).find_map(|at| judge(from + at))
 }
 
 /// What follows the head of a secret and belongs to it.

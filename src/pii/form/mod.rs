@@ -9,6 +9,7 @@ mod code;
 pub(super) use code::{decode, decode_segment, encode, is_encoded_twice, push_percent};
 
 use super::fields::{Decision, Fields};
+use super::run::run;
 use super::utf8::{Utf8, not_utf8};
 use super::{Kind, Rewriter, Stop, Treat, Value, Watch};
 use crate::bounds::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
@@ -215,7 +216,7 @@ struct Check {
     percent: Percent,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Percent {
     #[default]
     None,
@@ -226,34 +227,40 @@ enum Percent {
 impl Check {
     /// Reads up to a `&`; returns how much of it may leave, and whether all is well.
     fn read(&mut self, input: &[u8], base: u64) -> (usize, Result<(), Stop>) {
-        for (at, &byte) in input.iter().enumerate() {
-            let here = base + at as u64;
-            let decoded = match (self.percent, byte) {
-                (_, b'&') => return (at, Ok(())),
-                (Percent::None, b';') => return (at, Err(semicolon(here))),
-                (Percent::None, b'%') => {
-                    self.percent = Percent::Open;
-                    continue;
-                }
-                (Percent::None, byte) => byte,
-                (Percent::Open, byte) => match code::hex(byte) {
-                    Some(high) => {
-                        self.percent = Percent::High(high << 4);
-                        continue;
-                    }
-                    None => return (at, Err(bad_percent(here))),
-                },
-                (Percent::High(high), byte) => match code::hex(byte) {
-                    Some(low) => high | low,
-                    None => return (at, Err(bad_percent(here))),
-                },
-            };
-            self.percent = Percent::None;
-            if !self.utf8.push(decoded) {
-                return (at, Err(not_utf8(here)));
+        let mut at = 0;
+        while let Some(&byte) = input.get(at) {
+            if byte == b'&' {
+                return (at, Ok(()));
             }
+            let idle = self.percent == Percent::None && self.utf8.is_whole();
+            let plain = if idle { run(&input[at..], is_special) } else { 0 };
+            if plain == 0
+                && let Err(stop) = self.push(byte, base + at as u64)
+            {
+                return (at, Err(stop));
+            }
+            at += plain.max(1);
         }
-        (input.len(), Ok(()))
+        (at, Ok(()))
+    }
+
+    fn push(&mut self, byte: u8, here: u64) -> Result<(), Stop> {
+        let digit = || code::hex(byte).ok_or(bad_percent(here));
+        let decoded = match (self.percent, byte) {
+            (Percent::None, b';') => return Err(semicolon(here)),
+            (Percent::None, b'%') => {
+                self.percent = Percent::Open;
+                return Ok(());
+            }
+            (Percent::None, byte) => byte,
+            (Percent::Open, _) => {
+                self.percent = Percent::High(digit()? << 4);
+                return Ok(());
+            }
+            (Percent::High(high), _) => high | digit()?,
+        };
+        self.percent = Percent::None;
+        if self.utf8.push(decoded) { Ok(()) } else { Err(not_utf8(here)) }
     }
 
     fn end(self, at: u64) -> Result<(), Stop> {
@@ -263,6 +270,11 @@ impl Check {
             (Percent::Open | Percent::High(_), _) => Err(bad_percent(at)),
         }
     }
+}
+
+/// Whether a byte means more than itself.
+const fn is_special(b: u8) -> bool {
+    matches!(b, b'&' | b'%' | b';' | 0 | 0x80..)
 }
 
 const fn semicolon(at: u64) -> Stop {

@@ -12,7 +12,7 @@ use std::ops::{BitAnd, BitOr, Not};
 
 use super::{
     names::{Endings, Names},
-    window::{Entry, Places, Scanned, Scratch, WINDOW, is_escape, is_literal, keep_events},
+    window::{Entry, Places, Scanned, Scratch, WINDOW, is_escape, is_literal},
 };
 
 /// One bit per byte of 512, for each class of bytes.
@@ -41,8 +41,8 @@ pub(super) trait Lanes {
     type Row: Row;
     /// Sets one word of each class.
     fn classify(block: &[u8; 64], word: usize, classes: &mut Classes);
-    /// The bytes that may be the last of a listed name, going by themselves and the bytes `before` them.
-    fn endings(block: &[u8; 64], before: &[u8; 64], of: &Endings) -> u64;
+    /// The bytes that may be the last of a listed name, going by themselves and the two before them.
+    fn endings(blocks: [&[u8; 64]; 3], of: &Endings) -> u64;
     /// Each bit becomes the parity of the bits up to and with it.
     fn parity(bits: u64) -> u64;
     /// Writes the places of the bits, counted from `base`, at `out[used..]`, and says how much of `out` is used then.
@@ -96,9 +96,9 @@ impl<R: Row> Carry<R> {
             quote: none,
             ending: none,
             pointed: 0,
-            follows_comma: u8::from(entry == Entry::AfterComma),
+            follows_comma: u8::from(entry == Entry::Comma),
             follows_colon: 0,
-            follows_open: u8::from(entry == Entry::AfterOpen),
+            follows_open: u8::from(entry == Entry::Open),
             follows_key: 0,
             keyed: 0,
             unkeyed: 0,
@@ -125,7 +125,7 @@ pub(super) fn scan<L: Lanes>(
         let found = grammar::<L::Row>(&classes, row, names.is_some(), &mut carry, scratch);
         for word in 0..text.len().div_ceil(64) {
             let base = row * 512 + word * 64;
-            events = L::flatten(found.events[word], base as u16, &mut scratch.raw, events);
+            events = L::flatten(found.events[word], base as u16, &mut scratch.events, events);
             odd = L::flatten(found.odd[word], base as u16, &mut scratch.odd, odd);
             if classes.escaped[word] != 0 {
                 escapes = L::flatten(classes.escaped[word], base as u16, &mut scratch.escapes, escapes);
@@ -146,7 +146,8 @@ pub(super) fn scan<L: Lanes>(
     if !sound {
         return None;
     }
-    Some(Scanned { cut, events: keep_events(window, names, cut, events, scratch) })
+    let events = scratch.events[..events].partition_point(|at| usize::from(*at) <= cut);
+    Some(Scanned { cut, events })
 }
 
 /// Sets a word of all classes: those of bytes, and what strings and escapes make of them.
@@ -173,20 +174,23 @@ fn classify<L: Lanes>(
     carry.inside = 0_u64.wrapping_sub(inside >> 63);
     classes.inside[at] = inside;
     if let Some(names) = names {
-        let before = (word * 64).checked_sub(1).and_then(|start| window.get(start..)).and_then(<[u8]>::first_chunk);
-        let before = before.copied().unwrap_or_else(|| before_edge(window, word));
-        classes.ending[at] = L::endings(block, &before, names.endings());
+        let (mut one, mut two) = ([0; 64], [0; 64]);
+        let before = behind(window, word, 1, &mut one);
+        classes.ending[at] = L::endings([block, before, behind(window, word, 2, &mut two)], names.endings());
     }
 }
 
-/// The block one byte before a block at the edge of a window; before the window's first byte nothing is a key's.
-fn before_edge(window: &[u8], word: usize) -> [u8; 64] {
-    let start = (word * 64).saturating_sub(1);
-    let part = window.get(start..window.len().min(word * 64 + 63)).unwrap_or_default();
-    let at = usize::from(word == 0);
-    let mut block = [0; 64];
-    block[at..at + part.len()].copy_from_slice(part);
-    block
+/// A block that begins some bytes before a block of the window, or with zeros where the window ends.
+#[inline(always)]
+fn behind<'b>(window: &'b [u8], word: usize, by: usize, edge: &'b mut [u8; 64]) -> &'b [u8; 64] {
+    let whole = (word * 64).checked_sub(by).and_then(|start| window.get(start..)).and_then(<[u8]>::first_chunk);
+    whole.unwrap_or_else(|| {
+        let start = (word * 64).saturating_sub(by);
+        let part = window.get(start..window.len().min(word * 64 + 64 - by)).unwrap_or_default();
+        let at = by.saturating_sub(word * 64);
+        edge[at..at + part.len()].copy_from_slice(part);
+        edge
+    })
 }
 
 /// What one row has.
@@ -236,7 +240,6 @@ fn grammar<R: Row>(classes: &Classes, row: usize, named: bool, carry: &mut Carry
     if named {
         let slash = R::load(&classes.slash) & !stops;
         let forced = (!stops).plus(slash, &mut carry.forced) & colon;
-        forced.store(&mut scratch.forced[row]);
         let ending = R::load(&classes.ending).on::<2>(&mut carry.ending);
         events = events | colon & (forced | ending | !quote.on::<1>(&mut carry.quote));
     }

@@ -45,10 +45,10 @@ impl Run<'_, '_> {
     fn entry(&self) -> Option<Entry> {
         let frame = self.machine.frame()?;
         let entry = match self.machine.mode {
-            Mode::After => Entry::AfterValue,
-            Mode::FirstElement | Mode::FirstKey => Entry::AfterOpen,
-            Mode::Key => Entry::AfterComma,
-            Mode::Value if !frame.object => Entry::AfterComma,
+            Mode::After => Entry::Value,
+            Mode::FirstElement | Mode::FirstKey => Entry::Open,
+            Mode::Key => Entry::Comma,
+            Mode::Value if !frame.object => Entry::Comma,
             Mode::Value
             | Mode::Colon
             | Mode::End
@@ -60,7 +60,7 @@ impl Run<'_, '_> {
         };
         let can = match frame.leaps {
             Leaps::Never => false,
-            Leaps::BehindKept => frame.any && entry == Entry::AfterValue,
+            Leaps::BehindKept => frame.any && entry == Entry::Value,
             Leaps::Anywhere => true,
         };
         can.then_some(entry)

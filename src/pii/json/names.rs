@@ -12,12 +12,12 @@ pub(super) type NameId = u16;
 /// Longest listed name: one more byte, and a spelling of nothing but `\u` escapes could pass the bound on keys.
 pub(super) const NAME_BYTES_MAX: usize = KEY_BYTES_MAX / 6;
 
-/// The last two bytes of all names, as the halves of bytes that vector look-ups take. Each name has one of eight
-/// bits, so that no name's last byte goes with another's last but one, unless they share a bit.
+/// The last three bytes of all names, as the halves of bytes that vector look-ups take. Each name has one of eight
+/// bits, so that the bytes of two names do not go together, unless they share a bit.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Endings {
-    pub(super) last: Halves,
-    pub(super) before: Halves,
+    /// For the last byte, the one before it and the one before that.
+    pub(super) bytes: [Halves; 3],
 }
 
 /// For each low and each high half of a byte, the bits of names that have it.
@@ -107,9 +107,9 @@ impl Names {
         None
     }
 
-    /// Whether a listed name may end with these bytes; the opening quote counts as one. Never wrongly says no.
+    /// Whether a listed name of at least three bytes may end with these. Never wrongly says no.
     #[inline]
-    pub(super) fn may_end_with(&self, ending: [u8; 3]) -> bool {
+    fn may_end_with(&self, ending: [u8; 3]) -> bool {
         let bit = ending_bit(ending);
         ((ending[0] | ending[1] | ending[2]) >= 0x80) | (self.filter[bit >> 6] >> (bit & 63) & 1 == 1)
     }
@@ -121,26 +121,23 @@ impl Names {
             at = (at + 1) & mask;
         }
         self.slots[at] = NameId::try_from(id).unwrap_or(NameId::MAX);
-        let (bit, endings) = (1 << (id % 8), &mut self.endings);
+        let (bit, endings) = (1 << (id % 8), &mut self.endings.bytes);
         match *self.names[id] {
-            [.., a, b] => {
-                endings.before.set(a, bit);
-                endings.last.set(b, bit);
+            [.., a, b, c] => {
+                [c, b, a].into_iter().zip(endings).for_each(|(byte, halves)| halves.set(byte, bit));
+                self.set([a, b, c]);
             }
+            [a, b] => [b, a, b'"'].into_iter().zip(endings).for_each(|(byte, halves)| halves.set(byte, bit)),
             [a] => {
-                endings.before.set(b'"', bit);
-                endings.last.set(a, bit);
+                endings[0].set(a, bit);
+                endings[1].set(b'"', bit);
+                endings[2].set_all(bit);
             }
             [] => {
-                endings.before.set_all(bit);
-                endings.last.set(b'"', bit);
+                endings[0].set(b'"', bit);
+                endings[1].set_all(bit);
+                endings[2].set_all(bit);
             }
-        }
-        match *self.names[id] {
-            [.., a, b, c] => self.set([a, b, c]),
-            [a, b] => self.set([b'"', a, b]),
-            [a] => (0..=u8::MAX).for_each(|before| self.set([before, b'"', a])),
-            [] => self.filter.fill(u64::MAX),
         }
     }
 
@@ -216,10 +213,22 @@ mod tests {
         assert_eq!(Names::new([""].into_iter()).find(b""), Some(0));
     }
 
+    /// What the vector look-ups do, a byte at a time.
+    fn may_be_key(names: &Names, text: &[u8]) -> bool {
+        let look =
+            |(byte, halves): (&u8, &Halves)| halves.low[usize::from(byte & 15)] & halves.high[usize::from(byte >> 4)];
+        text.iter().rev().zip(&names.endings().bytes).map(look).fold(u8::MAX, |all, bits| all & bits) != 0
+    }
+
     #[test]
-    fn the_filter_sees_short_names_behind_their_quote() {
+    fn endings_see_short_names_behind_their_quote() {
         let names = table();
-        assert!(names.may_end_with(*b"\"iD") && names.may_end_with(*b",\"x") && names.may_end_with(*b"AIL"));
-        assert!(!names.may_end_with(*b"zzz"));
+        for text in [&b"{\"iD"[..], b",\"x", b"\n\"X", b"E-MAIL", b"\"email"] {
+            assert!(may_be_key(&names, text), "{text:?}");
+        }
+        for text in [&b"zzz"[..], b"\"xx", b"\"\"", b"aid"] {
+            assert!(!may_be_key(&names, text), "{text:?}");
+        }
+        assert!(may_be_key(&Names::new([""].into_iter()), b", \""));
     }
 }

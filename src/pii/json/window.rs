@@ -1,6 +1,6 @@
 //! Where things are in a window of text: what the first phase of the fast engine leaves to the second.
 
-use super::{names::Names, scalar};
+use super::scalar;
 
 /// Bytes of a window, at most: 64 to a word, 8 words to a row.
 pub(super) const WINDOW: usize = 4096;
@@ -14,9 +14,9 @@ pub(super) type Places = [u16; WINDOW + 64];
 /// What stands before the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
-    AfterOpen,
-    AfterComma,
-    AfterValue,
+    Open,
+    Comma,
+    Value,
 }
 
 /// Working space for a scan, one per thread: no text in it, only where things are.
@@ -28,11 +28,8 @@ pub(super) struct Scratch {
     /// For a bracket: whether since the last one there was a member, or an element.
     pub(super) seen_keyed: Bits,
     pub(super) seen_unkeyed: Bits,
-    /// Colons whose key may have an escape.
-    pub(super) forced: Bits,
     /// Brackets and, behind keys that may be listed ones, colons.
     pub(super) events: Box<Places>,
-    pub(super) raw: Box<Places>,
     /// What stands behind the backslashes of escapes.
     pub(super) escapes: Box<Places>,
     /// Words, and numbers that are not plain.
@@ -57,9 +54,7 @@ impl Scratch {
             unkeyed: [[0; 8]; WINDOW / 512],
             seen_keyed: [[0; 8]; WINDOW / 512],
             seen_unkeyed: [[0; 8]; WINDOW / 512],
-            forced: [[0; 8]; WINDOW / 512],
             events: places(),
-            raw: places(),
             escapes: places(),
             odd: places(),
         }
@@ -93,32 +88,6 @@ impl Scratch {
         let start = word * 64 + 64 - quotes.leading_zeros() as usize;
         window.get(start..end).unwrap_or_default()
     }
-}
-
-/// Leaves out the colons whose key cannot be a listed one, and what lies behind the cut.
-#[inline(always)]
-pub(super) fn keep_events(
-    window: &[u8],
-    names: Option<&Names>,
-    cut: usize,
-    events: usize,
-    scratch: &mut Scratch,
-) -> usize {
-    let (raw, kept) = (&scratch.raw[..events], &mut scratch.events);
-    let mut used = 0;
-    for place in raw {
-        let here = usize::from(*place);
-        let wanted = match names.zip(window[..=here].last_chunk::<5>()) {
-            Some((names, [a, b, c, quote, last])) => {
-                let forced = bit(&scratch.forced, here);
-                (*last != b':') | (*quote != b'"') | forced | names.may_end_with([*a, *b, *c])
-            }
-            None => true,
-        };
-        kept[used] = *place;
-        used += usize::from(wanted & (here <= cut));
-    }
-    used
 }
 
 /// Judges an escape by what stands behind its backslash. What stands outside a string, a bit has judged.

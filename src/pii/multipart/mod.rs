@@ -117,7 +117,7 @@ impl<E: Restart> Multipart<E> {
         match self.state {
             State::Start => self.first_boundary(input[0]),
             State::Boundary => self.behind_boundary(input[0], out),
-            State::Head => self.head(input[0], watch, out),
+            State::Head => self.head(input, watch, out),
             State::Begin(fate) | State::Body(fate) if self.matched > 0 => self.mark(input[0], fate, watch, out),
             State::Begin(fate) | State::Body(fate) => self.body(input, fate, watch, out),
             State::End if matches!(input[0], b'\r' | b'\n') => {
@@ -169,17 +169,20 @@ impl<E: Restart> Multipart<E> {
         out.extend_from_slice(&self.mark[3..]);
     }
 
-    fn head(&mut self, byte: u8, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<usize, Stop> {
-        self.held.push(byte);
+    fn head(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<usize, Stop> {
+        let line = &input[..memchr::memchr(b'\n', input).map_or(input.len(), |end| end + 1)];
+        self.held.extend_from_slice(line);
+        let end = self.at + line.len() as u64;
         if self.held.len() > PART_HEAD_BYTES_MAX {
             return Err(Stop::Bound { bound: "the header of a part", limit: PART_HEAD_BYTES_MAX as u64 });
         }
         if let Some(fields) = self.held.strip_suffix(b"\r\n\r\n") {
-            let head = Head::parse(fields, self.at)?;
+            let head = Head::parse(fields, end)?;
             let fate = self.decide(&head, watch)?;
+            self.start = end;
             self.begin_part(&head, fate, out);
         }
-        Ok(1)
+        Ok(line.len())
     }
 
     fn decide(&self, head: &Head, watch: &mut dyn Watch) -> Result<Fate, Stop> {
@@ -211,7 +214,6 @@ impl<E: Restart> Multipart<E> {
 
     fn begin_part(&mut self, head: &Head, fate: Fate, out: &mut Vec<u8>) {
         self.held.clear();
-        self.start = self.at + 1;
         self.utf8 = Utf8::default();
         self.json.restart();
         // The line end of the head may be taken for that of a boundary.

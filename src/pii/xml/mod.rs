@@ -9,6 +9,7 @@ mod tree;
 
 pub use paths::XmlPaths;
 
+use super::run::run;
 use super::utf8::{Utf8, not_utf8};
 use super::{Rewriter, Stop, Treat, Watch};
 use crate::bounds::XML_TAG_BYTES_MAX;
@@ -69,7 +70,7 @@ impl Xml {
     /// Takes some bytes; returns how many.
     fn step(&mut self, input: &[u8], desk: &mut Desk<'_>) -> Result<usize, Stop> {
         let byte = input[0];
-        if byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r') {
+        if is_control(byte) {
             return Err(desk.malformed("a control character"));
         }
         match self.state {
@@ -78,8 +79,19 @@ impl Xml {
             State::Reference => self.reference(byte, desk),
             State::Open => self.open(byte),
             State::Bang => self.bang(byte, desk),
-            State::Start { quote } => self.start(byte, quote, desk),
-            State::End => self.end(byte, desk),
+            State::Start { quote } => match tag_bytes(input, quote) {
+                0 => self.start(byte, quote, desk),
+                plain => self.hold(&input[..plain], XML_TAG_BYTES_MAX),
+            },
+            State::End => match tag_bytes(input, None) {
+                0 => self.end(byte, desk),
+                plain => self.hold(&input[..plain], XML_TAG_BYTES_MAX),
+            },
+            State::Comment { dashes: 0 } if byte != b'-' => {
+                let plain = run(input, |b| b == b'-' || is_control(b));
+                self.tree.aside(&input[..plain], desk);
+                Ok(plain)
+            }
             State::Comment { dashes } => self.comment(byte, dashes, desk),
             State::Target => self.target(byte, desk),
             State::Declaration => self.declaration(byte, desk),
@@ -114,8 +126,7 @@ impl Xml {
 
     fn reference(&mut self, byte: u8, desk: &mut Desk<'_>) -> Result<usize, Stop> {
         if byte != b';' {
-            self.hold(byte, REFERENCE_BYTES_MAX).map_err(|_| desk.malformed(tag::BAD_REFERENCE))?;
-            return Ok(1);
+            return self.hold(&[byte], REFERENCE_BYTES_MAX).map_err(|_| desk.malformed(tag::BAD_REFERENCE));
         }
         let name = std::str::from_utf8(&self.markup).ok();
         let character = name.and_then(tag::reference).ok_or(desk.malformed(tag::BAD_REFERENCE))?;
@@ -167,12 +178,12 @@ impl Xml {
             (Some(open), byte) if open == byte => self.state = State::Start { quote: None },
             (None | Some(_), _) => {}
         }
-        self.hold(byte, XML_TAG_BYTES_MAX).map(|()| 1)
+        self.hold(&[byte], XML_TAG_BYTES_MAX)
     }
 
     fn end(&mut self, byte: u8, desk: &mut Desk<'_>) -> Result<usize, Stop> {
         if byte != b'>' {
-            return self.hold(byte, XML_TAG_BYTES_MAX).map(|()| 1);
+            return self.hold(&[byte], XML_TAG_BYTES_MAX);
         }
         let tag = std::str::from_utf8(&self.markup).map_err(|_| not_utf8(desk.at))?;
         self.state = TEXT;
@@ -180,12 +191,12 @@ impl Xml {
         Ok(1)
     }
 
-    fn hold(&mut self, byte: u8, limit: usize) -> Result<(), Stop> {
-        if self.markup.len() == limit {
+    fn hold(&mut self, run: &[u8], limit: usize) -> Result<usize, Stop> {
+        if self.markup.len() + run.len() > limit {
             return Err(Stop::Bound { bound: "a tag", limit: limit as u64 });
         }
-        self.markup.push(byte);
-        Ok(())
+        self.markup.extend_from_slice(run);
+        Ok(run.len())
     }
 
     fn comment(&mut self, byte: u8, dashes: u8, desk: &mut Desk<'_>) -> Result<usize, Stop> {
@@ -227,7 +238,7 @@ impl Xml {
 
     fn target(&mut self, byte: u8, desk: &mut Desk<'_>) -> Result<usize, Stop> {
         if byte != b'?' && !tag::is_space(char::from(byte)) {
-            return self.hold(byte, XML_TAG_BYTES_MAX).map(|()| 1);
+            return self.hold(&[byte], XML_TAG_BYTES_MAX);
         }
         if self.markup.eq_ignore_ascii_case(b"xml") {
             if self.markup != b"xml" || desk.at != b"<?xml".len() as u64 {
@@ -246,7 +257,7 @@ impl Xml {
     }
 
     fn declaration(&mut self, byte: u8, desk: &mut Desk<'_>) -> Result<usize, Stop> {
-        self.hold(byte, XML_TAG_BYTES_MAX)?;
+        self.hold(&[byte], XML_TAG_BYTES_MAX)?;
         let Some(text) = self.markup.strip_suffix(b"?>") else { return Ok(1) };
         let text = std::str::from_utf8(text).map_err(|_| not_utf8(desk.at))?;
         check_declaration(text, desk)?;
@@ -259,10 +270,21 @@ impl Xml {
 
 const TEXT: State = State::Text { brackets: 0 };
 
+/// Bytes that mean nothing but themselves, in a tag: with a quote, in an attribute's value.
+fn tag_bytes(input: &[u8], quote: Option<u8>) -> usize {
+    match quote {
+        Some(quote) => run(input, |b| b == quote || b == b'<' || b < b' '),
+        None => run(input, |b| matches!(b, b'<' | b'>' | b'"' | b'\'') || b < b' '),
+    }
+}
+
 /// Bytes that mean nothing but themselves, in text and CDATA.
 fn plain_bytes(input: &[u8]) -> usize {
-    let special = |&b: &u8| matches!(b, b'<' | b'&' | b'>' | b']') || (b < b' ' && !matches!(b, b'\t' | b'\n' | b'\r'));
-    input.iter().position(special).unwrap_or(input.len())
+    run(input, |b| matches!(b, b'<' | b'&' | b'>' | b']') || is_control(b))
+}
+
+const fn is_control(b: u8) -> bool {
+    b < b' ' && !matches!(b, b'\t' | b'\n' | b'\r')
 }
 
 fn check_declaration(text: &str, desk: &Desk<'_>) -> Result<(), Stop> {
