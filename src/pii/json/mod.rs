@@ -15,6 +15,7 @@ mod leap;
 mod machine;
 mod matcher;
 mod names;
+mod portable;
 mod rewriter;
 mod scalar;
 mod simd;

@@ -20,8 +20,7 @@ pub struct Engine(Kind);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Bytes,
-    #[cfg(target_arch = "x86_64")]
-    Sse2,
+    Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -34,10 +33,9 @@ impl Engine {
 
     /// The engines that this machine can run, the fastest last.
     pub fn available() -> Vec<Self> {
-        let mut engines = vec![Self::BYTES];
+        let mut engines = vec![Self::BYTES, Self(Kind::Portable)];
         #[cfg(target_arch = "x86_64")]
         {
-            engines.push(Self(Kind::Sse2));
             if x86::has_avx2() {
                 engines.push(Self(Kind::Avx2));
             }
@@ -54,10 +52,10 @@ impl Engine {
         let kind = match (x86::has_avx512(), x86::has_avx2()) {
             (true, _) => Kind::Avx512,
             (false, true) => Kind::Avx2,
-            (false, false) => Kind::Sse2,
+            (false, false) => Kind::Portable,
         };
         #[cfg(not(target_arch = "x86_64"))]
-        let kind = Kind::Bytes;
+        let kind = Kind::Portable;
         Self(kind)
     }
 
@@ -71,9 +69,7 @@ impl Engine {
     ) -> Option<Scanned> {
         match self.0 {
             Kind::Bytes => None,
-            // Every x86-64 has SSE2.
-            #[cfg(target_arch = "x86_64")]
-            Kind::Sse2 => super::bits::scan::<x86::Sse2>(window, entry, names, scratch),
+            Kind::Portable => super::bits::scan::<super::portable::Portable>(window, entry, names, scratch),
             // SAFETY: this kind is made only where `has_avx2` said yes.
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => unsafe { x86::scan_avx2(window, entry, names, scratch) },
@@ -91,6 +87,7 @@ mod x86 {
     use super::{
         super::bits::{Classes, Lanes, Row, scan},
         super::names::Endings,
+        super::portable::{Eight, flatten_by_count},
         super::window::Places,
         Entry, Names, Scanned, Scratch,
     };
@@ -132,73 +129,12 @@ mod x86 {
         scan::<Avx512>(window, entry, names, scratch)
     }
 
-    /// What every x86-64 has.
-    pub(super) struct Sse2;
     struct Avx2;
     struct Avx512;
 
     /// Sets a word of each class, named with its bits.
     macro_rules! set {
         ($classes:ident, $word:ident: $($class:ident = $bits:expr;)*) => { $($classes.$class[$word] = $bits;)* };
-    }
-
-    impl Lanes for Sse2 {
-        type Row = Eight;
-
-        #[inline(always)]
-        fn classify(block: &[u8; 64], word: usize, classes: &mut Classes) {
-            // SAFETY: four unaligned loads of 16 bytes of an array of 64; SSE2 is part of x86-64.
-            unsafe {
-                let at = block.as_ptr().cast::<__m128i>();
-                let lanes = [
-                    _mm_loadu_si128(at),
-                    _mm_loadu_si128(at.add(1)),
-                    _mm_loadu_si128(at.add(2)),
-                    _mm_loadu_si128(at.add(3)),
-                ];
-                let folded = lanes.map(|lane| _mm_or_si128(lane, _mm_set1_epi8(0x20)));
-                let join = |bits: [i32; 4]| bits.iter().rev().fold(0_u64, |all, bits| all << 16 | *bits as u64);
-                let equal = |byte: u8| {
-                    join(lanes.map(|lane| _mm_movemask_epi8(_mm_cmpeq_epi8(lane, _mm_set1_epi8(byte as i8)))))
-                };
-                let equal_folded = |byte: u8| {
-                    join(folded.map(|lane| _mm_movemask_epi8(_mm_cmpeq_epi8(lane, _mm_set1_epi8(byte as i8)))))
-                };
-                let up_to =
-                    |lane, most: i8| _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(lane, _mm_set1_epi8(most)), lane));
-                let control = join(lanes.map(|lane| up_to(lane, 0x1F)));
-                let digit = join(lanes.map(|lane| up_to(_mm_sub_epi8(lane, _mm_set1_epi8(0x30)), 9)));
-                set! { classes, word:
-                    quote = equal(b'"');
-                    slash = equal(b'\\');
-                    open = equal_folded(b'{');
-                    close = equal_folded(b'}');
-                    comma = equal(b',');
-                    colon = equal(b':');
-                    space = equal(b' ') | equal(b'\n') | equal(b'\r') | equal(b'\t');
-                    control = control;
-                    digit = digit;
-                    zero = equal(b'0');
-                    point = equal(b'.');
-                    minus = equal(b'-');
-                }
-            }
-        }
-
-        #[inline(always)]
-        fn endings(_: [&[u8; 64]; 3], _: &Endings) -> u64 {
-            u64::MAX
-        }
-
-        #[inline(always)]
-        fn parity(bits: u64) -> u64 {
-            [1, 2, 4, 8, 16, 32].iter().fold(bits, |bits, by| bits ^ bits << by)
-        }
-
-        #[inline(always)]
-        fn flatten(bits: u64, base: u16, out: &mut Places, used: usize) -> usize {
-            flatten_by_count(bits, base, out, used)
-        }
     }
 
     impl Lanes for Avx2 {
@@ -377,10 +313,6 @@ mod x86 {
         }
     }
 
-    /// Eight words in general registers, or wherever the compiler likes them.
-    #[derive(Clone, Copy)]
-    pub(super) struct Eight([u64; 8]);
-
     /// Eight words in one register.
     #[derive(Clone, Copy)]
     pub(super) struct Wide(__m512i);
@@ -399,24 +331,10 @@ mod x86 {
         };
     }
 
-    operators! { Eight, a, b:
-        BitAnd bitand Self(std::array::from_fn(|at| a[at] & b[at]));
-        BitOr bitor Self(std::array::from_fn(|at| a[at] | b[at]));
-    }
-
     // SAFETY: no memory is touched; only `scan_avx512` makes a `Wide`.
     operators! { Wide, a, b:
         BitAnd bitand Self(unsafe { _mm512_and_si512(a, b) });
         BitOr bitor Self(unsafe { _mm512_or_si512(a, b) });
-    }
-
-    impl std::ops::Not for Eight {
-        type Output = Self;
-
-        #[inline(always)]
-        fn not(self) -> Self {
-            Self(self.0.map(|word| !word))
-        }
     }
 
     impl std::ops::Not for Wide {
@@ -426,35 +344,6 @@ mod x86 {
         fn not(self) -> Self {
             // SAFETY: no memory is touched; only `scan_avx512` makes a `Wide`.
             unsafe { Self(_mm512_ternarylogic_epi64(self.0, self.0, self.0, 0x55)) }
-        }
-    }
-
-    impl Row for Eight {
-        #[inline(always)]
-        fn load(words: &[u64; 8]) -> Self {
-            Self(*words)
-        }
-
-        #[inline(always)]
-        fn store(self, words: &mut [u64; 8]) {
-            *words = self.0;
-        }
-
-        #[inline(always)]
-        fn on<const BY: u32>(self, before: &mut Self) -> Self {
-            let previous = |at: usize| if at == 0 { before.0[7] } else { self.0[at - 1] };
-            let moved = std::array::from_fn(|at| self.0[at] << BY | previous(at) >> (64 - BY));
-            *before = self;
-            Self(moved)
-        }
-
-        #[inline(always)]
-        fn plus(self, other: Self, carry: &mut u8) -> Self {
-            Self(std::array::from_fn(|at| {
-                let mut sum = 0;
-                *carry = _addcarry_u64(*carry, self.0[at], other.0[at], &mut sum);
-                sum
-            }))
         }
     }
 
@@ -508,20 +397,4 @@ mod x86 {
         }
         places
     };
-
-    /// Four places at a time, so that the branch is on the count and seldom a surprise.
-    #[inline(always)]
-    fn flatten_by_count(mut bits: u64, base: u16, out: &mut Places, used: usize) -> usize {
-        let count = bits.count_ones() as usize;
-        let mut at = used;
-        while bits != 0 {
-            let Some(room) = out.get_mut(at..).and_then(<[u16]>::first_chunk_mut::<4>) else { return used };
-            for place in room {
-                *place = base.wrapping_add(bits.trailing_zeros() as u16);
-                bits &= bits.wrapping_sub(1);
-            }
-            at += 4;
-        }
-        used + count
-    }
 }
