@@ -202,6 +202,8 @@ impl Forge<'_> {
         table.push(bearer("an algorithm that the contract does not list", &(self.eddsa)(&eddsa, &claims), INVALID));
         let crossed = json!({"alg":"ES256","typ":"at+jwt","kid":self.rs256_kid}).to_string();
         table.push(bearer("ES256 under the kid of an RSA key", &(self.es256)(&crossed, &claims), INVALID));
+        let lying = json!({"alg":"ES256","typ":"at+jwt","kid":self.rs256_kid}).to_string();
+        table.push(bearer("an RS256 signature said to be ES256", &(self.rs256)(&lying, &claims), INVALID));
         let crossed = json!({"alg":"RS256","typ":"at+jwt","kid":self.es256_kid}).to_string();
         table.push(bearer("RS256 under the kid of an EC key", &(self.rs256)(&crossed, &claims), INVALID));
         let padded = json!({"alg":"PS256","typ":"at+jwt","kid":self.rs256_kid}).to_string();
