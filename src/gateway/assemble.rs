@@ -242,6 +242,5 @@ fn route_limits(contract: &Contract) -> Vec<RouteLimits> {
 
 fn classes(contract: &Contract) -> Vec<Class> {
     let routes = Direction::ALL.into_iter().flat_map(|direction| contract.routes(direction).as_slice());
-    let rules = routes.flat_map(|route| route.request.treat.iter().chain(&route.response.treat));
-    rules.map(|rule| rule.class.clone()).collect()
+    routes.flat_map(|route| route.request.classes().chain(route.response.classes())).collect()
 }

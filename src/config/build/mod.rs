@@ -7,6 +7,7 @@ mod across;
 mod contract;
 mod files;
 mod identity;
+mod inward;
 mod limits;
 mod listeners;
 mod operators;
