@@ -48,6 +48,7 @@ pub mod admin;
 pub mod bounds;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod exposure;
 pub mod gateway;
 pub mod http;

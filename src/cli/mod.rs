@@ -7,6 +7,7 @@
 pub mod audit;
 mod check;
 pub mod client;
+mod demo;
 pub mod drill;
 pub mod error;
 pub mod exposure;
@@ -32,6 +33,7 @@ use clap::{Args, Parser, Subcommand};
 
 use self::error::{CliError, Exit};
 use crate::config::{Faults, Loader, Severity};
+use crate::demo::DemoError;
 use crate::pii::keys::KeyError;
 use crate::pii::{PlanError, Stop};
 use crate::server::StartError;
@@ -48,6 +50,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::Run),
+    Demo(demo::Demo),
     Check(check::Check),
     #[command(subcommand)]
     Pii(pii::Pii),
@@ -67,6 +70,7 @@ impl Verb {
     fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
         match self {
             Self::Run(run) => run.run(out),
+            Self::Demo(demo) => demo.run(out),
             Self::Check(check) => check.run(out),
             Self::Pii(pii) => pii.run(out),
             Self::Kill(args) => remote(kill::run(args, out)),
@@ -115,6 +119,9 @@ enum Trouble {
     /// The gateway cannot be started.
     #[error("the gateway cannot start")]
     Start(#[source] StartError),
+    /// The demo cannot be played.
+    #[error("the demo cannot be played")]
+    Demo(#[source] DemoError),
     /// A running gateway was not reached, or said no.
     #[error(transparent)]
     Client(CliError),
@@ -175,7 +182,7 @@ fn exit_code(answer: &Result<Answer, Trouble>) -> ExitCode {
             eprintln!("{}", error.report());
             error.exit_code()
         }
-        Err(trouble @ (Trouble::Refused(_) | Trouble::Start(_))) => {
+        Err(trouble @ (Trouble::Refused(_) | Trouble::Start(_) | Trouble::Demo(_))) => {
             eprint!("{}", told(trouble));
             ExitCode::from(1)
         }

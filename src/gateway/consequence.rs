@@ -14,7 +14,9 @@ pub(super) fn of_overrun(gateway: &Gateway, vendor: &Vendor, overrun: &Overrun) 
     match overrun.over {
         Over::Refuse => {}
         Over::Sever => {
-            vendor.metrics.severed(vendor.line.cut(denial.reason.as_str(), gateway.clock.now().wall));
+            // The body that spent the budget is among them, and was cut by its own account.
+            let severed = vendor.line.cut(denial.reason.as_str(), gateway.clock.now().wall);
+            vendor.metrics.severed(severed.saturating_sub(1));
         }
         Over::Kill => trip(gateway, vendor, evidence(gateway, denial.reason.as_str(), denial.detail.into())),
     }

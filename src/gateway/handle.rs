@@ -69,7 +69,7 @@ impl Gateway {
             Err(NotAdmitted { wait: Some(wait), .. }) => {
                 // Seen for the first time: a key or an answer is being fetched. One wait, bounded, then a decision.
                 let since = self.clock.now();
-                wait.settled(bounds::IDENTITY_WAIT).await;
+                Box::pin(wait.settled(bounds::IDENTITY_WAIT)).await;
                 exchange.waited(since);
                 admit(&snapshot, &head, &mut exchange)
             }

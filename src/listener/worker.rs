@@ -18,6 +18,7 @@ use super::serve::serve;
 use crate::bounds;
 use crate::gateway::{Gateway, Stack};
 use crate::model::Direction;
+use crate::telemetry::claim_worker;
 
 /// What all sockets of one listener have in common.
 #[derive(Debug)]
@@ -67,7 +68,10 @@ pub fn spawn(
     deadline: Duration,
 ) -> io::Result<Worker> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let run = move || runtime.block_on(run(index, fronts, gateway, Drain(drain), deadline));
+    let run = move || {
+        let _claim = claim_worker();
+        runtime.block_on(run(index, fronts, gateway, Drain(drain), deadline));
+    };
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(run)?;
     Ok(Worker { thread })
 }

@@ -126,7 +126,8 @@ impl Upstream {
         loop {
             let (mut sender, reused) = match self.take_idle(worker, now) {
                 Some(sender) => (sender, true),
-                None => (self.open().await?, false),
+                // Boxed: a TLS handshake's state would otherwise be part of every request's.
+                None => (Box::pin(self.open()).await?, false),
             };
             if sender.requests.ready().await.is_err() {
                 if reused {

@@ -1,4 +1,22 @@
 //! The product from outside: one binary, a `mod` per subject.
 
+#[path = "../support/attacks/mod.rs"]
+mod attacks;
+mod support;
+
+mod admin;
+mod answers;
+mod budgets;
 mod command_line;
 mod configs;
+mod egress;
+mod framing;
+mod identity;
+mod kill;
+mod life;
+mod limits;
+mod memory;
+mod observed;
+mod personal;
+mod readers;
+mod transport;

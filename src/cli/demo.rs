@@ -1,0 +1,44 @@
+//! `vendorgate demo`: the whole product on this machine, playing a short story.
+
+use std::io::{IsTerminal as _, Write};
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Answer, Trouble};
+use crate::demo::{self, Options};
+
+/// Plays the whole product on this machine, with nothing to install or write
+///
+/// Starts a sample internal API full of personal data, a sample vendor, an OAuth issuer and the gateway, on loopback and
+/// free ports; plays a short story through real HTTP and checks each step of it; then keeps running for you to try.
+/// Everything that it writes is in a private folder, which is gone when it ends.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  vendorgate demo            # plays, then keeps running until Ctrl-C\n  vendorgate demo --once     # plays and ends: 0 when all went as told, else 1"
+)]
+pub(super) struct Demo {
+    /// End after the story
+    #[arg(long)]
+    once: bool,
+}
+
+impl Demo {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+        let options = Options { once: self.once, colour };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (mut interrupt, mut terminate) = {
+            let _inside = runtime.enter();
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+        };
+        let stop = async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        let as_told = runtime.block_on(demo::play(options, out, stop)).map_err(Trouble::Demo)?;
+        Ok(if as_told { Answer::Yes } else { Answer::No })
+    }
+}

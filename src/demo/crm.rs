@@ -1,0 +1,155 @@
+//! The sample internal API: a CRM full of personal data, of the kind that was never meant to face a vendor.
+//!
+//! Lists stream record by record, so that fifty thousand customers take no more memory than one. It asks nobody who
+//! they are: that is the gateway's work.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use super::people::{CUSTOMERS, customer, number};
+use super::site::{Answer, Answering, Site, answer, field, json};
+
+/// Records of a list where the caller names no number.
+const LIMIT_DEFAULT: u64 = 100;
+/// Pause between two records of the slow export.
+const TRICKLE: Duration = Duration::from_millis(20);
+
+/// The CRM.
+#[derive(Debug, Default)]
+pub(super) struct Crm {
+    requests: AtomicU64,
+}
+
+impl Crm {
+    /// Requests that have arrived.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    fn find(request: &Request<Incoming>) -> Answer {
+        if request.method() != Method::GET {
+            return nothing();
+        }
+        let query = request.uri().query().unwrap_or_default();
+        match request.uri().path() {
+            "/v1/customers" => {
+                let after = field(query, "after").and_then(|id| number(&id)).unwrap_or_default();
+                let limit = field(query, "limit").and_then(|limit| limit.parse().ok()).unwrap_or(LIMIT_DEFAULT);
+                answer(StatusCode::OK, List::new(after, limit, None).boxed())
+            }
+            "/v1/exports/customers" => answer(StatusCode::OK, List::new(0, CUSTOMERS, Some(TRICKLE)).boxed()),
+            path => match path.strip_prefix("/v1/customers/").and_then(number) {
+                Some(number) => json(StatusCode::OK, record(number)),
+                None => nothing(),
+            },
+        }
+    }
+}
+
+impl Site for Crm {
+    fn answer(&self, request: Request<Incoming>) -> Answering<'_> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move { Self::find(&request) })
+    }
+}
+
+fn nothing() -> Answer {
+    json(StatusCode::NOT_FOUND, r#"{"error":"no such thing"}"#)
+}
+
+fn record(number: u64) -> Vec<u8> {
+    // A customer is text and numbers: there is nothing that could not be written.
+    serde_json::to_vec(&customer(number)).unwrap_or_default()
+}
+
+/// A list of customers, a record a chunk.
+struct List {
+    next: u64,
+    last: u64,
+    phase: Phase,
+    pace: Option<Duration>,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+#[derive(PartialEq)]
+enum Phase {
+    Head,
+    Records,
+    Done,
+}
+
+impl List {
+    fn new(after: u64, limit: u64, pace: Option<Duration>) -> Self {
+        let last = after.saturating_add(limit).min(CUSTOMERS);
+        Self { next: after + 1, last, phase: Phase::Head, pace, pause: None }
+    }
+
+    fn piece(&mut self) -> Option<Vec<u8>> {
+        match self.phase {
+            Phase::Head => {
+                self.phase = Phase::Records;
+                Some(br#"{"customers":["#.to_vec())
+            }
+            Phase::Records if self.next <= self.last => {
+                let mut piece = record(self.next);
+                self.next += 1;
+                if self.next <= self.last {
+                    piece.push(b',');
+                }
+                Some(piece)
+            }
+            Phase::Records => {
+                self.phase = Phase::Done;
+                Some(b"]}".to_vec())
+            }
+            Phase::Done => None,
+        }
+    }
+}
+
+impl Body for List {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(pace) = self.pace {
+            let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(pace)));
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
+        Poll::Ready(self.piece().map(|piece| Ok(Frame::data(piece.into()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(mut list: List) -> serde_json::Value {
+        let pieces: Vec<u8> = std::iter::from_fn(|| list.piece()).flatten().collect();
+        serde_json::from_slice(&pieces).expect("JSON")
+    }
+
+    #[test]
+    fn a_list_is_json_whatever_is_asked_for() {
+        for (after, limit, first, count) in
+            [(0, 3, "cus_000001", 3), (10, 1, "cus_000011", 1), (CUSTOMERS - 2, 9, "cus_049999", 2)]
+        {
+            let list = whole(List::new(after, limit, None));
+            let customers = list["customers"].as_array().expect("a list");
+            assert_eq!((customers.len(), customers[0]["id"].as_str()), (count, Some(first)));
+        }
+        assert_eq!(whole(List::new(0, 0, None)).to_string(), r#"{"customers":[]}"#);
+        assert_eq!(whole(List::new(CUSTOMERS, u64::MAX, None)).to_string(), r#"{"customers":[]}"#);
+    }
+}

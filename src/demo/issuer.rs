@@ -1,0 +1,140 @@
+//! The sample OAuth issuer: ES256 tokens for client credentials (RFC 6749 section 4.4), its keys, its metadata.
+//!
+//! Its key is real and lives as long as the demo. It signs what the story asks for, also tokens that no good issuer
+//! would: that is what the gateway is there to refuse.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+
+use super::site::{Answer, Answering, Site, field, json};
+use crate::identity::{Algorithm, SigningError, SigningKey};
+use crate::model::{Clock, Secret};
+
+/// Whom tokens are for.
+pub(super) const AUDIENCE: &str = "https://api.example.com";
+/// How long a token of `/token` is valid.
+pub(super) const LIFETIME: Duration = Duration::from_secs(3600);
+/// A form of five short fields.
+const FORM_BYTES_MAX: usize = 4096;
+
+/// The issuer.
+#[derive(Debug)]
+pub(super) struct Issuer {
+    url: String,
+    key: SigningKey,
+    clock: Clock,
+    /// The secret of every client, new with each demo.
+    secret: Secret<String>,
+    tokens: AtomicU64,
+}
+
+/// What a token says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grant<'a> {
+    pub(super) client: &'a str,
+    pub(super) scope: &'a str,
+    /// How long ago it was issued.
+    pub(super) age: Duration,
+    pub(super) lifetime: Duration,
+}
+
+impl Issuer {
+    pub(super) fn new(url: String, secret: Secret<String>) -> Result<Self, SigningError> {
+        let key = SigningKey::generate(Algorithm::ES256, "demo-1")?;
+        Ok(Self { url, key, clock: Clock::system(), secret, tokens: AtomicU64::new(0) })
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(super) const fn secret(&self) -> &Secret<String> {
+        &self.secret
+    }
+
+    /// Signs an access token (RFC 9068).
+    pub(super) fn sign(&self, grant: Grant<'_>) -> Result<String, SigningError> {
+        let issued = self.clock.now().wall.minus(grant.age);
+        let number = self.tokens.fetch_add(1, Ordering::Relaxed);
+        let claims = serde_json::json!({
+            "iss": self.url,
+            "aud": AUDIENCE,
+            "sub": grant.client,
+            "client_id": grant.client,
+            "scope": grant.scope,
+            "iat": issued.as_secs(),
+            "exp": issued.plus(grant.lifetime).as_secs(),
+            "jti": format!("demo-{number}"),
+        });
+        self.key.sign(&claims.to_string())
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Answer {
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, "/jwks") => json(StatusCode::OK, format!(r#"{{"keys":[{}]}}"#, self.key.public_jwk())),
+            (&Method::GET, "/.well-known/oauth-authorization-server") => json(StatusCode::OK, self.metadata()),
+            (&Method::POST, "/token") => self.token(request.into_body()).await,
+            _ => oauth_error(StatusCode::NOT_FOUND, "invalid_request"),
+        }
+    }
+
+    /// RFC 8414.
+    fn metadata(&self) -> String {
+        let url = &self.url;
+        serde_json::json!({
+            "issuer": url,
+            "token_endpoint": format!("{url}/token"),
+            "jwks_uri": format!("{url}/jwks"),
+            "response_types_supported": [],
+            "grant_types_supported": ["client_credentials"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post"],
+            "token_endpoint_auth_signing_alg_values_supported": ["ES256"],
+        })
+        .to_string()
+    }
+
+    async fn token(&self, body: Incoming) -> Answer {
+        let Ok(form) = read(body).await else { return oauth_error(StatusCode::BAD_REQUEST, "invalid_request") };
+        let form = String::from_utf8_lossy(&form);
+        let field = |name| field(&form, name).unwrap_or_default();
+        if field("grant_type") != "client_credentials" {
+            return oauth_error(StatusCode::BAD_REQUEST, "unsupported_grant_type");
+        }
+        if &field("client_secret") != self.secret.expose() {
+            return oauth_error(StatusCode::UNAUTHORIZED, "invalid_client");
+        }
+        let (client, scope) = (field("client_id"), field("scope"));
+        let grant = Grant { client: &client, scope: &scope, age: Duration::ZERO, lifetime: LIFETIME };
+        match self.sign(grant) {
+            Ok(token) => {
+                let expires_in = LIFETIME.as_secs();
+                let answer = serde_json::json!({
+                    "access_token": token, "token_type": "Bearer", "expires_in": expires_in, "scope": scope,
+                });
+                json(StatusCode::OK, answer.to_string())
+            }
+            Err(_) => oauth_error(StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        }
+    }
+}
+
+impl Site for Issuer {
+    fn answer(&self, request: Request<Incoming>) -> Answering<'_> {
+        Box::pin(self.route(request))
+    }
+}
+
+fn oauth_error(status: StatusCode, error: &str) -> Answer {
+    json(status, format!(r#"{{"error":"{error}"}}"#))
+}
+
+async fn read(body: Incoming) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
+    #[expect(clippy::disallowed_methods, reason = "a short form, bounded in the same line")]
+    let collected = Limited::new(body, FORM_BYTES_MAX).collect().await?;
+    Ok(collected.to_bytes())
+}

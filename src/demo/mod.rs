@@ -1,0 +1,100 @@
+//! The whole product on one machine: a company, a vendor, and the gateway between them, playing a short story.
+//!
+//! Everything is real: the gateway is the one that `run` starts, on files like anyone's, and every step goes through
+//! sockets. Listens on loopback only, and leaves nothing behind.
+
+mod client;
+mod crm;
+mod diff;
+mod folder;
+mod issuer;
+mod page;
+mod partner;
+mod people;
+mod places;
+mod site;
+mod stage;
+mod story;
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use self::page::Page;
+use self::stage::Stage;
+use crate::config::Faults;
+use crate::model::Clock;
+use crate::pii::keys::KeyError;
+use crate::server::StartError;
+
+/// Why the demo cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// A file or folder cannot be made.
+    #[error("{path} cannot be made", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The machine gives no randomness.
+    #[error("the machine gives no random bytes")]
+    Random,
+    /// The master key cannot be made.
+    #[error("the master key cannot be made")]
+    Key(#[source] KeyError),
+    /// The demo's own config has faults, which a test excludes.
+    #[error("the demo's config has faults")]
+    Config(#[source] Faults),
+    /// A listener or contract of the demo's own config is not there, which a test excludes.
+    #[error("the demo's config lacks a listener or a contract")]
+    Listener,
+    /// The gateway does not start.
+    #[error("the gateway cannot start")]
+    Start(#[source] StartError),
+    /// Loopback, a thread, or the output failed.
+    #[error("the machine does not play along")]
+    Machine(#[from] io::Error),
+}
+
+/// How to play.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Ends after the story, instead of waiting for `stop`.
+    pub once: bool,
+    /// Whether the output is a terminal that wants colour.
+    pub colour: bool,
+}
+
+/// Plays the demo until its end, or until `stop`. The answer is whether all went as told.
+///
+/// Call it on a current-thread runtime: the gateway's control plane lives there meanwhile.
+///
+/// # Errors
+/// [`DemoError`] when it cannot be played at all.
+pub async fn play(options: Options, out: &mut dyn Write, stop: impl Future<Output = ()>) -> Result<bool, DemoError> {
+    let clock = Clock::system();
+    let since = clock.now();
+    let stage = Stage::set().await?;
+    let mut page = Page::new(out, options.colour);
+    let story = async {
+        story::play(&stage, &mut page).await;
+        let took = clock.now().monotonic_ns.saturating_sub(since.monotonic_ns);
+        let as_told = page.close(std::time::Duration::from_nanos(took));
+        if !options.once {
+            story::invite(&stage, &mut page).await;
+            std::future::pending::<()>().await;
+        }
+        as_told
+    };
+    let as_told = tokio::select! {
+        as_told = story => as_told,
+        // Whoever ends it early has seen what was wanted.
+        () = stop => !options.once,
+    };
+    stage.strike().await;
+    page.written()?;
+    Ok(as_told)
+}

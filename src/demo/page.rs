@@ -1,0 +1,297 @@
+//! What a person sees: steps, calls, answers, checks, each written as it happens.
+//!
+//! Colour only where the terminal wants it, lines of at most 100 columns, and one place that knows whether all went as
+//! told.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+/// Widest line.
+const COLUMNS: usize = 100;
+/// Where the label of a value stands.
+const NAME_COLUMN: usize = 24;
+/// Widest value of a field: what is left beside its name and treatment.
+const VALUE_COLUMNS: usize = 54;
+
+/// The page that the story is written on.
+pub(super) struct Page<'a> {
+    out: &'a mut dyn Write,
+    colour: bool,
+    step: u32,
+    checks: u32,
+    differed: Vec<String>,
+    /// The first failure to write; told at the end.
+    broken: Option<io::Error>,
+}
+
+/// What a line is about, and so its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ink {
+    Plain,
+    Bold,
+    Dim,
+    Red,
+    Green,
+    Yellow,
+    Cyan,
+}
+
+impl Ink {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Bold => "1",
+            Self::Dim => "2",
+            Self::Red => "31",
+            Self::Green => "32",
+            Self::Yellow => "33",
+            Self::Cyan => "36",
+        }
+    }
+}
+
+impl<'a> Page<'a> {
+    pub(super) fn new(out: &'a mut dyn Write, colour: bool) -> Self {
+        Self { out, colour, step: 0, checks: 0, differed: Vec::new(), broken: None }
+    }
+
+    /// A line in one colour.
+    pub(super) fn line(&mut self, ink: Ink, text: impl Display) {
+        let text = self.inked(ink, &text.to_string());
+        self.write(&text);
+    }
+
+    pub(super) fn gap(&mut self) {
+        self.write("");
+    }
+
+    /// Begins the next step.
+    pub(super) fn step(&mut self, title: &str) {
+        self.step += 1;
+        let head = format!("{}  {title} ", self.step);
+        let rule = "─".repeat(COLUMNS.saturating_sub(head.chars().count()));
+        let line = format!("{}{}", self.inked(Ink::Bold, &head), self.inked(Ink::Dim, &rule));
+        self.gap();
+        self.write(&line);
+    }
+
+    /// A call on its way: what is asked, and who asks.
+    pub(super) fn call(&mut self, what: &str, who: &str) {
+        let room = COLUMNS.saturating_sub(who.chars().count() + 7);
+        let line =
+            format!("   {} {:<room$} {}", self.inked(Ink::Cyan, "→"), shortened(what, room), self.inked(Ink::Dim, who));
+        self.write(&line);
+    }
+
+    /// What came back: green where it was let through, yellow where it was not.
+    pub(super) fn answer(&mut self, status: u16, told: &str) {
+        let ink = if status < 400 { Ink::Green } else { Ink::Yellow };
+        let line = format!("   {} {}  {told}", self.inked(ink, "←"), self.inked(ink, &status.to_string()));
+        self.write(&line);
+    }
+
+    /// A remark.
+    pub(super) fn remark(&mut self, text: impl Display) {
+        let line = self.inked(Ink::Dim, &format!("     {text}"));
+        self.write(&line);
+    }
+
+    /// A value that left as it was.
+    pub(super) fn same(&mut self, name: &str, value: &str) {
+        let line = self.inked(Ink::Dim, &format!("       {name:<NAME_COLUMN$}{}", shortened(value, VALUE_COLUMNS)));
+        self.write(&line);
+    }
+
+    /// A value that stayed inside.
+    pub(super) fn minus(&mut self, name: &str, value: &str, treatment: &str) {
+        let value = padded(&shortened(value, VALUE_COLUMNS), VALUE_COLUMNS);
+        let line = self.inked(Ink::Red, &format!("     - {name:<NAME_COLUMN$}{value}"));
+        let label = self.inked(Ink::Dim, treatment);
+        self.write(format!("{line} {label}").trim_end());
+    }
+
+    /// What left in its place.
+    pub(super) fn plus(&mut self, name: &str, value: &str) {
+        let value = shortened(value, VALUE_COLUMNS);
+        let line = self.inked(Ink::Green, &format!("     + {name:<NAME_COLUMN$}{value}"));
+        self.write(&line);
+    }
+
+    /// Says whether something is as the story tells it; `got` is what was found instead.
+    pub(super) fn check(&mut self, told: &str, holds: bool, got: impl Display) {
+        self.checks += 1;
+        if holds {
+            let line = format!("   {} {told}", self.inked(Ink::Green, "✓"));
+            self.write(&line);
+            return;
+        }
+        let line = format!("   {} {told}: {got}", self.inked(Ink::Red, "✗"));
+        self.write(&line);
+        self.differed.push(format!("step {}: {told}: {got}", self.step));
+    }
+
+    /// A step could not be played to its end.
+    pub(super) fn broke_off(&mut self, error: &dyn std::error::Error) {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        self.check("the step was played to its end", false, text);
+    }
+
+    /// Closes the story: whether all went as told.
+    pub(super) fn close(&mut self, took: std::time::Duration) -> bool {
+        self.gap();
+        let differed = std::mem::take(&mut self.differed);
+        let (steps, checks) = (self.step, self.checks);
+        let figures = format!("{steps} steps, {checks} checks, {:.1} s", took.as_secs_f64());
+        if differed.is_empty() {
+            self.line(Ink::Green, format!("All went as told: {figures}."));
+            return true;
+        }
+        self.line(Ink::Red, format!("{} of it did not go as told: {figures}.", differed.len()));
+        for what in &differed {
+            self.line(Ink::Red, format!("  ✗ {what}"));
+        }
+        false
+    }
+
+    /// Whether all of it could be written.
+    pub(super) fn written(self) -> io::Result<()> {
+        self.broken.map_or(Ok(()), Err)
+    }
+
+    pub(super) fn inked(&self, ink: Ink, text: &str) -> String {
+        if self.colour && ink != Ink::Plain { format!("\x1b[{}m{text}\x1b[0m", ink.code()) } else { text.to_owned() }
+    }
+
+    fn write(&mut self, line: &str) {
+        let written = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+        if let Err(error) = written {
+            self.broken.get_or_insert(error);
+        }
+    }
+}
+
+impl std::fmt::Debug for Page<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Page").field("step", &self.step).field("differed", &self.differed).finish_non_exhaustive()
+    }
+}
+
+/// Cuts the middle out of a text that is too wide.
+fn shortened(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let (mut head, mut used) = (String::new(), 0);
+    let tail: String = text.chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect();
+    let room = columns.saturating_sub(width(&tail) + 1);
+    for symbol in text.chars() {
+        used += columns_of(symbol);
+        if used > room {
+            break;
+        }
+        head.push(symbol);
+    }
+    format!("{head}…{tail}")
+}
+
+fn padded(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+fn width(text: &str) -> usize {
+    text.chars().map(columns_of).sum()
+}
+
+/// How many columns a terminal gives a letter: two to those of East Asia, none to marks that sit on another.
+fn columns_of(symbol: char) -> usize {
+    match symbol {
+        '\u{300}'..='\u{36f}' | '\u{900}'..='\u{902}' | '\u{93c}' | '\u{941}'..='\u{948}' | '\u{94d}' => 0,
+        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' => 2,
+        '\u{ff00}'..='\u{ff60}' => 2,
+        _ => 1,
+    }
+}
+
+/// 1234567 as `1,234,567`.
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A span for people.
+pub(super) fn millis(span: std::time::Duration) -> String {
+    format!("{:.1} ms", span.as_secs_f64() * 1000.0)
+}
+
+/// Bytes in decimal units.
+pub(super) fn bytes(number: usize) -> String {
+    match number {
+        0..1_000 => format!("{number} B"),
+        1_000..1_000_000 => format!("{:.1} kB", number as f64 / 1e3),
+        _ => format!("{:.1} MB", number as f64 / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(colour: bool, write: impl FnOnce(&mut Page<'_>)) -> String {
+        let mut out = Vec::new();
+        write(&mut Page::new(&mut out, colour));
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn what_differed_is_told_at_the_end() {
+        let text = page(false, |page| {
+            page.step("One");
+            page.check("two is two", true, 2);
+            assert!(page.close(std::time::Duration::ZERO));
+            page.check("two is three", false, 2);
+            assert!(!page.close(std::time::Duration::ZERO));
+        });
+        assert!(text.contains("✓ two is two\n") && text.ends_with("✗ step 1: two is three: 2\n"), "{text}");
+    }
+
+    #[test]
+    fn colour_comes_only_where_it_is_wanted() {
+        let write = |page: &mut Page<'_>| {
+            page.minus("name", "Zoë", "hash");
+            page.answer(403, "no");
+        };
+        assert!(page(true, write).contains("\x1b[31m"));
+        assert!(!page(false, write).contains('\x1b'));
+    }
+
+    #[test]
+    fn no_line_is_too_wide_and_wide_letters_count_twice() {
+        let long = "渡".repeat(90);
+        let text = page(false, |page| {
+            page.step("A title");
+            page.minus("cards[0].number", &long, "encrypt_format");
+            page.plus("name", &"x".repeat(300));
+            page.call(&"y".repeat(300), "acme-batch");
+        });
+        assert!(text.lines().all(|line| width(line) <= COLUMNS), "{text}");
+        assert_eq!((width("प्रिया"), width("渡辺 健太"), shortened("abc", 3)), (4, 9, "abc".to_owned()));
+    }
+
+    #[test]
+    fn figures_read_well() {
+        assert_eq!([7, 1_000, 1_234_567].map(count), ["7", "1,000", "1,234,567"]);
+        assert_eq!([7, 1_500, 2_500_000].map(bytes), ["7 B", "1.5 kB", "2.5 MB"]);
+    }
+}

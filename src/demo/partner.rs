@@ -1,0 +1,54 @@
+//! The sample vendor's own API: takes events and remembers, to the byte, what reached it.
+
+use std::sync::{Mutex, PoisonError};
+
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+
+use super::site::{Answer, Answering, Site, json};
+
+/// What it takes in one request.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// The vendor's API.
+#[derive(Debug, Default)]
+pub(super) struct Partner {
+    received: Mutex<Vec<Received>>,
+}
+
+/// A request, as it reached the vendor.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Received {
+    /// Request line and header fields, a line each.
+    pub(super) head: String,
+    pub(super) body: Vec<u8>,
+}
+
+impl Partner {
+    /// All that has reached it.
+    pub(super) fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn take(&self, request: Request<Incoming>) -> Answer {
+        let (head, body) = request.into_parts();
+        let fields =
+            head.headers.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+        let head =
+            std::iter::once(format!("{} {}", head.method, head.uri)).chain(fields).collect::<Vec<_>>().join("\n");
+        #[expect(clippy::disallowed_methods, reason = "what the demo itself has sent, bounded in the same line")]
+        let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
+            return json(StatusCode::BAD_REQUEST, "{}");
+        };
+        let received = Received { head, body: body.to_bytes().into() };
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).push(received);
+        json(StatusCode::ACCEPTED, r#"{"accepted":true}"#)
+    }
+}
+
+impl Site for Partner {
+    fn answer(&self, request: Request<Incoming>) -> Answering<'_> {
+        Box::pin(self.take(request))
+    }
+}

@@ -1,0 +1,113 @@
+//! The sample services' ground: sockets on loopback, and a thread that serves them all.
+//!
+//! On a thread of their own, so that making up customers never holds up the gateway. Nothing here listens beyond this
+//! machine.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// What a sample service answers.
+pub(super) type Answer = Response<BoxBody<Bytes, Infallible>>;
+/// An answer that may take a while.
+pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
+/// A sample service.
+pub(super) trait Site: Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(&self, request: Request<Incoming>) -> Answering<'_>;
+}
+
+/// A socket on loopback and a port that was free.
+#[derive(Debug)]
+pub(super) struct Socket(StdListener);
+
+impl Socket {
+    pub(super) fn bind() -> io::Result<Self> {
+        let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        Ok(Self(listener))
+    }
+
+    pub(super) fn address(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// The thread that serves; it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Sites {
+    _stop: oneshot::Sender<Infallible>,
+}
+
+impl Sites {
+    /// Serves each site on its socket.
+    pub(super) fn serve(sites: Vec<(Socket, Arc<dyn Site>)>) -> io::Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let run = move || {
+            runtime.block_on(async move {
+                for (socket, site) in sites {
+                    if let Ok(listener) = TcpListener::from_std(socket.0) {
+                        tokio::spawn(accept(listener, site));
+                    }
+                }
+                // Only its end is waited for: nothing is ever sent.
+                let _ = stopped.await;
+            });
+        };
+        std::thread::Builder::new().name("sample services".into()).spawn(run)?;
+        Ok(Self { _stop: stop })
+    }
+}
+
+async fn accept(listener: TcpListener, site: Arc<dyn Site>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let site = Arc::clone(&site);
+        // A failure only costs some speed.
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let site = Arc::clone(&site);
+                async move { Ok::<_, Infallible>(site.answer(request).await) }
+            });
+            // How a caller leaves is the caller's affair.
+            let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+/// An answer in JSON.
+pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    answer(status, Full::new(body.into()).boxed())
+}
+
+/// An answer in JSON whose body streams.
+pub(super) fn answer(status: StatusCode, body: BoxBody<Bytes, Infallible>) -> Answer {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+/// The first value of a query or form field, decoded.
+pub(super) fn field(text: &str, name: &str) -> Option<String> {
+    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+    let value = pairs.into_iter().find_map(|(key, value)| (key == name).then(|| value.replace('+', " ")))?;
+    Some(percent_encoding::percent_decode_str(&value).decode_utf8_lossy().into_owned())
+}

@@ -1,0 +1,66 @@
+//! Step 1: an allowed call, and what the gateway makes of it.
+
+use serde_json::Value;
+
+use super::super::client::Call;
+use super::super::diff;
+use super::super::page::{Page, bytes, millis};
+use super::super::people::CUSTOMERS;
+use super::super::stage::{ACME, Stage};
+use super::{StoryError, call};
+use crate::pii::Rules;
+
+const LIST: &str = "/v1/customers?limit=3&after=cus_000013";
+const WHO: &str = "acme-batch, customers:read";
+
+pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
+    let token = stage.token(ACME, "customers:read").await?;
+    let raw = Call::get(stage.crm_at, LIST).finish(&stage.clock).await?;
+    let ask = || Call::get(stage.ingress, LIST).bearer(&token);
+    let treated = call(stage, page, ask(), &format!("GET {LIST}"), WHO).await?;
+    let (before, after) = (raw.json(), treated.json());
+    let told = format!("allowed: 3 records, {}, {}", bytes(treated.body.len()), millis(treated.took));
+    page.answer(treated.status.as_u16(), &told);
+    let (first, first_treated) = (&before["customers"][0], &after["customers"][0]);
+    let rules = rules(stage, "/v1/customers");
+    page.remark("the first of them, as the CRM has it (-) and as the vendor gets it (+)");
+    let changed = diff::show(page, rules, "$.customers[*]", first, first_treated);
+    page.check("11 of its fields changed or left out, all others byte for byte", changed >= 9, changed);
+    let count = after["customers"].as_array().map_or(0, Vec::len);
+    page.check("all 3 records arrived", treated.whole && count == 3, count);
+    let leaked = diff::leaked(rules, &before, &treated.body);
+    page.check("no raw value of any of the 3 is in what arrived", leaked.is_empty(), leaked.join(", "));
+    again(stage, page, &token, &treated.body).await?;
+    one(stage, page, &token).await
+}
+
+/// Deterministic: what joined before still joins.
+async fn again(stage: &Stage, page: &mut Page<'_>, token: &str, first: &[u8]) -> Result<(), StoryError> {
+    let reply = Call::get(stage.ingress, LIST).bearer(token).finish(&stage.clock).await?;
+    let told = "asked again, every token, hash and card is the same: the vendor can still join its tables";
+    page.check(told, reply.body == first, "something else");
+    Ok(())
+}
+
+/// A route that lists the only fields that may pass.
+async fn one(stage: &Stage, page: &mut Page<'_>, token: &str) -> Result<(), StoryError> {
+    let target = "/v1/customers/cus_000014";
+    let reply =
+        call(stage, page, Call::get(stage.ingress, target).bearer(token), &format!("GET {target}"), WHO).await?;
+    page.answer(reply.status.as_u16(), &format!("allowed: {}", String::from_utf8_lossy(&reply.body)));
+    let names: Vec<String> = match reply.json() {
+        Value::Object(members) => members.keys().cloned().collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Vec::new(),
+    };
+    let told = "a route can list what may pass: id, country, segment, and nothing that is added one day";
+    page.check(told, names == ["id", "country", "segment"], names.join(", "));
+    debug_assert!(CUSTOMERS > 14);
+    Ok(())
+}
+
+/// The rules of an ingress route's answer.
+fn rules<'a>(stage: &'a Stage, path: &str) -> &'a Rules {
+    static NONE: Rules = Rules { treat: Vec::new(), only: None, reveal: Vec::new(), records: None, subject: None };
+    let found = stage.contract.ingress.find(&http::Method::GET, path);
+    found.map_or(&NONE, |(_, route, _)| &route.response)
+}

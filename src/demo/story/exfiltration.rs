@@ -1,0 +1,72 @@
+//! Step 5: a good token asks for everything.
+
+use std::time::Duration;
+
+use super::super::client::Call;
+use super::super::page::{Page, bytes, count, millis};
+use super::super::people::{CUSTOMERS, customer};
+use super::super::stage::{ACME, Stage};
+use super::metrics::Metrics;
+use super::{StoryError, call};
+
+const TARGET: &str = "/v1/customers?limit=50000";
+const WHO: &str = "acme-batch, customers:read";
+/// Longest wait for the budget to come back: its window, and a margin.
+const WAIT_MAX: Duration = Duration::from_secs(6);
+
+pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
+    let token = stage.token(ACME, "customers:read").await?;
+    let budget = stage.contract.limits.records.as_ref().map_or(0, |records| records.budget.get());
+    let before = records(stage).await?;
+    let what = format!("GET {TARGET}");
+    let reply = call(stage, page, Call::get(stage.ingress, TARGET).bearer(&token), &what, WHO).await?;
+    let arrived = occurrences(&reply.body, b"\"id\":\"cus_");
+    page.answer(
+        reply.status.as_u16(),
+        &format!("allowed, and streaming: {} in {}", bytes(reply.body.len()), millis(reply.took)),
+    );
+    page.remark(format!("{} {} of {} records", bar(arrived, CUSTOMERS), count(arrived), count(CUSTOMERS)));
+    page.check("the response was cut, and looks cut: it breaks off without an end", !reply.whole, "it ended well");
+    let expected = budget.saturating_sub(before)..=budget;
+    let told = format!("the budget is {} in 3 s: with the {before} from before, not one more has left", count(budget));
+    page.check(&told, expected.contains(&arrived), format!("{arrived} arrived"));
+    let leaked = (1..=arrived).step_by(50).map(customer).filter(|raw| occurrences(&reply.body, raw.ssn.as_bytes()) > 0);
+    let leaked = leaked.count() as u64 + occurrences(&reply.body, b".example\"");
+    page.check("and what did leave holds no mail address and no SSN", leaked == 0, leaked);
+    refused_until(stage, page, &token).await
+}
+
+/// The budget is used up, and comes back by itself.
+async fn refused_until(stage: &Stage, page: &mut Page<'_>, token: &str) -> Result<(), StoryError> {
+    let target = "/v1/customers?limit=1";
+    let ask = || Call::get(stage.ingress, target).bearer(token);
+    let what = format!("GET {target}");
+    let reply = call(stage, page, ask(), &what, WHO).await?;
+    let retry_after: Option<u64> = reply.header("retry-after").parse().ok();
+    let got = (reply.status.as_u16(), reply.reason(), retry_after);
+    let holds = got.0 == 429 && got.1 == "records_exceeded" && got.2.is_some_and(|seconds| (1..=4).contains(&seconds));
+    page.check("the next one is refused with 429 records_exceeded and Retry-After", holds, format!("{got:?}"));
+    let wait = Duration::from_secs(retry_after.unwrap_or(1)).min(WAIT_MAX);
+    page.remark(format!("waiting as told: {} s", wait.as_secs()));
+    tokio::time::sleep(wait).await;
+    let reply = call(stage, page, ask(), &what, WHO).await?;
+    page.answer(reply.status.as_u16(), "allowed");
+    page.check("after that the vendor works on as before", reply.status == 200 && reply.whole, reply.status);
+    Ok(())
+}
+
+/// Records that have left to the vendor so far.
+async fn records(stage: &Stage) -> Result<u64, StoryError> {
+    let metrics = Metrics::read(stage).await?;
+    Ok(metrics.sum("vendorgate_records_total", &["vendor=\"acme-analytics\"", "direction=\"ingress\""]))
+}
+
+pub(super) fn occurrences(body: &[u8], what: &[u8]) -> u64 {
+    memchr::memmem::find_iter(body, what).count() as u64
+}
+
+fn bar(part: u64, whole: u64) -> String {
+    const WIDTH: u64 = 40;
+    let full = (part * WIDTH).div_ceil(whole.max(1)).min(WIDTH);
+    format!("{}{}", "█".repeat(full as usize), "░".repeat((WIDTH - full) as usize))
+}

@@ -1,0 +1,152 @@
+//! The story, step by step: what is done, what must come of it, and a check of each.
+//!
+//! A step that breaks off is told as such, and the next one is played all the same.
+
+mod allowed;
+mod egress;
+mod exfiltration;
+mod kill;
+mod metrics;
+mod refused;
+mod summary;
+
+use super::client::{Call, CallError, Reply};
+use super::crm::Crm;
+use super::page::{Ink, Page, count};
+use super::people::CUSTOMERS;
+use super::stage::{ACME, Stage};
+use crate::identity::SigningError;
+
+/// Why a step broke off.
+#[derive(Debug, thiserror::Error)]
+enum StoryError {
+    /// A call got no answer.
+    #[error("a call got no answer")]
+    Call(#[from] CallError),
+    /// A token could not be signed.
+    #[error("a token could not be signed")]
+    Token(#[from] SigningError),
+}
+
+/// Plays all steps.
+pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) {
+    open(stage, page);
+    page.step("An allowed call: the vendor gets its list, and nobody's personal data");
+    told(allowed::play(stage, page).await, page);
+    page.step("A missing scope: the token is good, but not for this");
+    told(refused::scope(stage, page).await, page);
+    page.step("A stale token: signed by the right issuer, and refused all the same");
+    told(refused::stale(stage, page).await, page);
+    page.step("Deny by default: what the contract does not list does not exist");
+    told(refused::route(stage, page).await, page);
+    page.step("Exfiltration: everything is asked for at once, and cut at the budget");
+    told(exfiltration::play(stage, page).await, page);
+    page.step("Egress: our own service reports to the vendor, and the vendor learns nobody's name");
+    told(egress::play(stage, page).await, page);
+    page.step("The kill switch: cut off in the middle of four downloads");
+    told(kill::play(stage, page).await, page);
+    page.step("What has left, and what has not");
+    told(summary::play(stage, page).await, page);
+}
+
+fn told(outcome: Result<(), StoryError>, page: &mut Page<'_>) {
+    if let Err(error) = outcome {
+        page.broke_off(&error);
+    }
+}
+
+fn open(stage: &Stage, page: &mut Page<'_>) {
+    page.line(Ink::Bold, "vendorgate demo");
+    page.line(Ink::Dim, "Everything below is real HTTP on this machine; nothing had to be installed or set up.");
+    page.gap();
+    let customers = format!("a CRM with {} made-up customers", count(CUSTOMERS));
+    let contracts = stage.folder.path().join("contracts");
+    for (name, place, what) in [
+        ("internal API", format!("http://{}", stage.crm_at), customers.as_str()),
+        ("issuer", stage.issuer.url().to_owned(), "OAuth 2.0, tokens signed with ES256"),
+        ("vendor", format!("http://{}", stage.partner_at), "ACME Analytics, who takes events from us"),
+        ("gateway", format!("http://{}", stage.ingress), "ingress: where vendors call"),
+        ("", format!("http://{}", stage.egress), "egress: where our services call vendors"),
+        ("", format!("http://{}", stage.admin), "admin"),
+        ("contracts", contracts.display().to_string(), ""),
+    ] {
+        page.line(Ink::Plain, format!("   {name:<14}{place:<26}{what}").trim_end());
+    }
+}
+
+/// Makes a call as the sample vendor and shows both its sides.
+async fn call(stage: &Stage, page: &mut Page<'_>, call: Call<'_>, what: &str, who: &str) -> Result<Reply, StoryError> {
+    page.call(what, who);
+    let reply = call.finish(&stage.clock).await?;
+    if reply.status.is_success() {
+        return Ok(reply);
+    }
+    let answer = reply.json();
+    let words = [answer["reason"].as_str(), answer["detail"].as_str()];
+    page.answer(reply.status.as_u16(), &words.map(Option::unwrap_or_default).join(": "));
+    Ok(reply)
+}
+
+/// Checks that a call was refused with this status and reason, and that the internal API heard nothing of it.
+fn check_refused(page: &mut Page<'_>, reply: &Reply, status: u16, reason: &str, crm: &Crm, heard: u64) {
+    let got = (reply.status.as_u16(), reply.reason());
+    let told = format!("refused with {status} {reason}; the internal API never heard of it");
+    let holds = got.0 == status && got.1 == reason && crm.requests() == heard;
+    page.check(&told, holds, format!("{} {}, {} requests heard", got.0, got.1, crm.requests() - heard));
+}
+
+/// What a visitor can do now, in lines to copy.
+pub(super) async fn invite(stage: &Stage, page: &mut Page<'_>) {
+    let token = stage.token(ACME, "customers:read+customers:export").await.unwrap_or_default();
+    let (ingress, admin, badges) = (stage.ingress, stage.admin, &stage.badges);
+    page.gap();
+    page.line(Ink::Bold, "It keeps running. In another terminal:");
+    page.gap();
+    page.line(Ink::Dim, "# what the vendor holds (a token for an hour), and what two operators hold");
+    page.line(Ink::Plain, format!("TOKEN={token}"));
+    page.line(Ink::Plain, format!("OLGA={}    # operator", badges.operator.expose()));
+    page.line(Ink::Plain, format!("ADAM={}    # admin", badges.admin.expose()));
+    for (why, line) in [
+        (
+            "what is really there, and what the vendor gets",
+            format!("curl -s 'http://{}/v1/customers?limit=2'", stage.crm_at),
+        ),
+        ("", format!("curl -s -H \"Authorization: Bearer $TOKEN\" 'http://{ingress}/v1/customers?limit=2'")),
+        (
+            "everything at once: ends at the budget, with an error",
+            format!("curl -s -H \"Authorization: Bearer $TOKEN\" 'http://{ingress}/v1/customers?limit=50000' | wc -c"),
+        ),
+        (
+            "a slow download; kill it from a third terminal",
+            format!("curl -N -H \"Authorization: Bearer $TOKEN\" http://{ingress}/v1/exports/customers"),
+        ),
+        (
+            "",
+            format!(
+                "VENDORGATE_TOKEN=$OLGA vendorgate kill acme-analytics --reason 'trying it' --admin http://{admin}"
+            ),
+        ),
+        (
+            "and let it back",
+            format!(
+                "VENDORGATE_TOKEN=$ADAM vendorgate restore acme-analytics --reason 'tried it' --admin http://{admin}"
+            ),
+        ),
+        (
+            "every vendor at a glance, and what Prometheus sees",
+            format!("VENDORGATE_TOKEN=$OLGA vendorgate status --admin http://{admin}"),
+        ),
+        ("", format!("curl -s http://{admin}/metrics")),
+    ] {
+        if !why.is_empty() {
+            page.gap();
+            page.line(Ink::Dim, format!("# {why}"));
+        }
+        page.line(Ink::Plain, line);
+    }
+    page.gap();
+    page.line(
+        Ink::Plain,
+        format!("Admin: http://{admin}    Files: {}    Ctrl-C ends it.", stage.folder.path().display()),
+    );
+}

@@ -1,0 +1,67 @@
+//! Steps 2 to 4: three calls that must not pass, and must not even be heard of inside.
+
+use std::time::Duration;
+
+use super::super::client::Call;
+use super::super::page::Page;
+use super::super::stage::{ACME, Stage};
+use super::{StoryError, call, check_refused};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Step 2.
+pub(super) async fn scope(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
+    let token = stage.token(ACME, "customers:read").await?;
+    let heard = stage.crm.requests();
+    let target = "/v1/exports/customers";
+    let ask = Call::get(stage.ingress, target).bearer(&token);
+    let reply = call(stage, page, ask, &format!("GET {target}"), "acme-batch, customers:read").await?;
+    check_refused(page, &reply, 403, "scope_missing", &stage.crm, heard);
+    let challenge = reply.header("www-authenticate");
+    let told = "the answer names what is missing: insufficient_scope, customers:export (RFC 6750)";
+    let holds = challenge.contains("error=\"insufficient_scope\"") && challenge.contains("scope=\"customers:export\"");
+    page.check(told, holds, challenge);
+    Ok(())
+}
+
+/// Step 3.
+pub(super) async fn stale(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
+    let target = "/v1/customers?limit=1";
+    let old = stage.odd_token(90 * MINUTE, 120 * MINUTE)?;
+    let long = stage.odd_token(Duration::ZERO, 30 * DAY)?;
+    let unsigned = unsigned(&stage.token(ACME, "customers:read").await?);
+    for (token, who, reason) in [
+        (&old, "token issued 90 minutes ago, for two hours", "token_age"),
+        (&long, "token issued just now, for 30 days", "token_lifetime"),
+        (&unsigned, "token that says it needs no signature", "token_malformed"),
+    ] {
+        let heard = stage.crm.requests();
+        let ask = Call::get(stage.ingress, target).bearer(token);
+        let reply = call(stage, page, ask, &format!("GET {target}"), who).await?;
+        check_refused(page, &reply, 401, reason, &stage.crm, heard);
+    }
+    Ok(())
+}
+
+/// Step 4.
+pub(super) async fn route(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
+    let token = stage.token(ACME, "customers:read").await?;
+    let one = "/v1/customers/cus_000014";
+    for (what, ask) in [
+        (format!("DELETE {one}"), Call::delete(stage.ingress, one)),
+        ("GET /v1/payroll".to_owned(), Call::get(stage.ingress, "/v1/payroll")),
+    ] {
+        let heard = stage.crm.requests();
+        let reply = call(stage, page, ask.bearer(&token), &what, "acme-batch, customers:read").await?;
+        check_refused(page, &reply, 403, "route_unknown", &stage.crm, heard);
+    }
+    Ok(())
+}
+
+/// A good token whose header asks for no check, and whose signature is gone.
+fn unsigned(token: &str) -> String {
+    let payload = token.split('.').nth(1).unwrap_or_default();
+    // {"alg":"none","typ":"at+jwt"}
+    format!("eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.{payload}.")
+}

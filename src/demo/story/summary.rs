@@ -1,0 +1,91 @@
+//! Step 8: what has left to whom, by the gateway's own books.
+
+use serde_json::Value;
+
+use super::super::client::Call;
+use super::super::page::{Ink, Page, count};
+use super::super::stage::Stage;
+use super::StoryError;
+use super::metrics::Metrics;
+
+const ACME: &str = "vendor=\"acme-analytics\"";
+const EXPOSURE: &str = "/v1/exposure?vendor=acme-analytics";
+
+pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
+    let ask = Call::get(stage.admin, EXPOSURE).bearer(stage.badges.operator.expose());
+    let report = ask.finish(&stage.clock).await?;
+    if report.status == 200 {
+        page.call(&format!("GET {EXPOSURE}"), "olga, operator");
+        exposure(page, &report.json());
+    }
+    let metrics = Metrics::read(stage).await?;
+    page.call("GET /metrics", "anyone on the admin listener");
+    figures(page, &metrics);
+    checks(page, &metrics);
+    Ok(())
+}
+
+fn exposure(page: &mut Page<'_>, report: &Value) {
+    let number = |value: &Value| count(value.as_u64().unwrap_or_default());
+    page.answer(200, &format!("{} records, {} bytes", number(&report["records"]), number(&report["bytes"])));
+    for route in report["routes"].as_array().into_iter().flatten() {
+        let (name, direction) = (text(&route["route"]), text(&route["direction"]));
+        let people = number(&route["subjects"]["about"]);
+        page.remark(format!("{direction:<8} {name:<28} {:>8} records of {people} people", number(&route["records"])));
+        for field in route["treated"].as_array().into_iter().flatten() {
+            let (name, treatment) = (text(&field["field"]), text(&field["treatment"]));
+            page.remark(format!("           {name:<36} {treatment:<15} {:>8}", number(&field["values"])));
+        }
+    }
+    let records = report["records"].as_u64().unwrap_or_default();
+    page.check("the exposure report counts what left", records >= 2_000, records);
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn figures(page: &mut Page<'_>, metrics: &Metrics) {
+    page.answer(200, "acme-analytics, since the start of the demo");
+    for direction in ["ingress", "egress"] {
+        let labels = [ACME, &format!("direction=\"{direction}\"")];
+        let sum = |family: &str| count(metrics.sum(family, &labels));
+        let (requests, records) = (sum("vendorgate_requests_total"), sum("vendorgate_records_total"));
+        let bytes = sum("vendorgate_bytes_total");
+        let line = format!("{direction:<9}{requests:>9} requests {records:>9} records {bytes:>11} bytes left");
+        page.line(Ink::Plain, format!("     {line}"));
+    }
+    list(page, "treated", &metrics.by("vendorgate_pii_values_total", &[ACME], "treatment"));
+    list(page, "refused", &metrics.by("vendorgate_denials_total", &[ACME], "reason"));
+    let severed = metrics.sum("vendorgate_severed_total", &[ACME]);
+    page.line(Ink::Plain, format!("     {:<9}{severed:>9} in flight", "severed"));
+}
+
+fn list(page: &mut Page<'_>, title: &str, items: &[(String, u64)]) {
+    for (place, (name, number)) in items.iter().enumerate() {
+        let title = if place == 0 { title } else { "" };
+        page.line(Ink::Plain, format!("     {title:<9}{:>9} {name}", count(*number)));
+    }
+}
+
+fn checks(page: &mut Page<'_>, metrics: &Metrics) {
+    let denied = |reason: &str| metrics.sum("vendorgate_denials_total", &[ACME, &format!("reason=\"{reason}\"")]);
+    let expected = [
+        ("scope_missing", 1),
+        ("token_age", 1),
+        ("token_lifetime", 1),
+        ("route_unknown", 2),
+        ("records_exceeded", 2),
+        ("vendor_killed", 2),
+    ];
+    let wrong: Vec<String> = expected
+        .into_iter()
+        .filter(|(reason, times)| denied(reason) != *times)
+        .map(|(reason, times)| format!("{reason} {} and not {times}", denied(reason)))
+        .collect();
+    page.check("every refusal of this story was counted under its reason", wrong.is_empty(), wrong.join(", "));
+    let treated = metrics.by("vendorgate_pii_values_total", &[ACME], "treatment");
+    page.check("all seven treatments were used and counted", treated.len() == 7, treated.len());
+    let severed = metrics.sum("vendorgate_severed_total", &[ACME]);
+    page.check("so were the four that were severed", severed == 4, severed);
+}

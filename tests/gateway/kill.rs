@@ -1,0 +1,235 @@
+//! The kill switch on traffic: refuse, sever both hops, say so, survive a crash, restore.
+
+use std::time::Duration;
+
+use crate::support::client::{Client, Ending, request};
+use crate::support::gate::Gate;
+use crate::support::h2;
+use crate::support::house::House;
+use crate::support::issuer::reader;
+use crate::support::process::Process;
+use crate::support::until;
+use crate::support::upstream::{CHUNKED, Upstream};
+
+const TERMS: &str = r#"limits: { requests: { rate: 100000/s, burst: 100000 }, concurrency: 5000 }
+ingress:
+  - { route: GET /v1/plain, scopes: [orders:read], upstream: crm }
+  - route: GET /v1/orders
+    scopes: [orders:read]
+    upstream: crm
+    records: "$.orders[*]"
+    response: { pii: [ { field: "$.orders[*].email", as: redact } ] }
+"#;
+
+const KILL: &str = r#"{"reason":"tokens were stolen"}"#;
+
+/// Begins an answer and never ends it.
+fn slow() -> Upstream {
+    Upstream::start(|_, asker| {
+        let _ = asker.write(CHUNKED);
+        let _ = asker.chunk(r#"{"orders":[{"email":"ann@example.com"}"#);
+        let _ = asker.gone();
+        false
+    })
+}
+
+fn begin(gate: &Gate, path: &str) -> Client {
+    let mut client = Client::to(gate.ingress());
+    client.send(request("GET", path, &reader(), ""));
+    assert_eq!(client.head().status, 200);
+    client
+}
+
+fn ending(client: &mut Client) -> Ending {
+    loop {
+        match client.more() {
+            Ok(bytes) => assert!(!bytes.ends_with(b"0\r\n\r\n"), "an aborted answer looks whole"),
+            Err(ending) => return ending,
+        }
+    }
+}
+
+#[test]
+fn a_kill_ends_a_thousand_streams_and_the_next_request() {
+    let crm = slow();
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let mut clients: Vec<Client> =
+        (0..1000).map(|at| begin(&gate, if at % 2 == 0 { "/v1/orders" } else { "/v1/plain" })).collect();
+    let answer = gate.admin("operator", "POST", "/v1/vendors/acme/kill", KILL);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let json = answer.json();
+    assert_eq!(json["vendor"], "acme");
+    assert_eq!((json["state"].as_str(), json["severed"].as_u64()), (Some("killed"), Some(1000)), "{json}");
+    assert_eq!((json["persisted"].as_bool(), json["generation"].as_u64()), (Some(true), Some(1)), "{json}");
+    assert!(json["sever_micros"].as_u64().is_some_and(|micros| micros > 0), "{json}");
+    assert_eq!((json["fleet"]["acked"].as_u64(), json["fleet"]["of"].as_u64()), (Some(1), Some(1)));
+    for client in &mut clients {
+        assert_eq!(ending(client), Ending::Reset);
+    }
+    let refused = gate.get("/v1/plain", &reader());
+    assert_eq!((refused.status, refused.reason().as_str()), (403, "vendor_killed"));
+    until("every upstream connection is closed", || crm.open() == 0);
+    assert_eq!(crm.broken(), 1000);
+    until("nothing is in flight", || gate.metric(r#"vendorgate_in_flight{direction="ingress",vendor="acme"}"#) == 0.0);
+}
+
+#[test]
+fn a_kill_ends_a_thousand_streams_on_http_2() {
+    let crm = slow();
+    let gate = Gate::of_acme(crm.address, TERMS);
+    h2::run(async {
+        let mut bodies = Vec::new();
+        let mut sessions = Vec::new();
+        for _ in 0..10 {
+            let mut session = h2::open(gate.ingress()).await;
+            for _ in 0..100 {
+                let answer = h2::ask(&mut session, "/v1/orders", &reader()).await.expect("an answer");
+                assert_eq!(answer.status(), 200);
+                bodies.push(answer.into_body());
+            }
+            sessions.push(session);
+        }
+        let json = gate.admin("operator", "POST", "/v1/vendors/acme/kill", KILL).json();
+        assert_eq!((json["severed"].as_u64(), json["persisted"].as_bool()), (Some(1000), Some(true)), "{json}");
+        for body in bodies {
+            let (bytes, ending) = h2::read(body).await;
+            assert_eq!(ending, h2::Ending::Reset);
+            assert!(!String::from_utf8_lossy(&bytes).contains("ann@"));
+        }
+        // Only the streams were reset: the connection goes on, to be refused.
+        for mut session in sessions {
+            let refused = h2::ask(&mut session, "/v1/orders", &reader()).await.expect("the connection lives on");
+            assert_eq!(refused.status(), 403);
+        }
+    });
+    until("every upstream connection is closed", || crm.open() == 0);
+}
+
+#[test]
+fn a_request_that_waits_for_its_upstream_is_severed_too() {
+    let crm = Upstream::start(|_, asker| {
+        let _ = asker.gone();
+        false
+    });
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let mut waiting = Client::to(gate.ingress());
+    waiting.send(request("GET", "/v1/orders", &reader(), ""));
+    until("the upstream has it", || crm.seen().len() == 1);
+    let json = gate.admin("operator", "POST", "/v1/vendors/acme/kill", KILL).json();
+    assert_eq!(json["severed"], 1, "{json}");
+    let refused = waiting.answer();
+    assert_eq!((refused.status, refused.reason().as_str()), (403, "vendor_killed"));
+    until("the upstream is reset", || crm.open() == 0);
+}
+
+#[test]
+fn a_request_body_on_its_way_is_severed_too() {
+    let crm = slow();
+    let terms = format!("{TERMS}  - {{ route: POST /v1/orders, scopes: [orders:write], upstream: crm }}\n");
+    let gate = Gate::of_acme(crm.address, &terms);
+    let writer = crate::support::issuer::vendor("acme").scope("orders:write").token();
+    let mut sending = Client::to(gate.ingress());
+    let head = request("POST", "/v1/orders", &writer, "").replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n");
+    sending.send(head).send("5\r\nhello\r\n");
+    until("it is in flight", || gate.metric(r#"vendorgate_in_flight{direction="ingress",vendor="acme"}"#) > 0.0);
+    let json = gate.admin("operator", "POST", "/v1/vendors/acme/kill", KILL).json();
+    assert_eq!(json["severed"], 1, "{json}");
+    assert_eq!(sending.answer().reason(), "vendor_killed");
+    until("the upstream is reset", || crm.open() == 0);
+}
+
+#[test]
+fn a_kill_can_be_of_one_direction_route_or_client_and_is_undone_by_name() {
+    let crm = Upstream::json("{}");
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let part = r#"{"reason":"one route","route":"GET /v1/orders"}"#;
+    assert_eq!(gate.admin("operator", "POST", "/v1/vendors/acme/kill", part).status, 200);
+    assert_eq!(gate.get("/v1/orders", &reader()).reason(), "vendor_killed");
+    assert_eq!(gate.get("/v1/plain", &reader()).status, 200);
+    let restored = gate.admin("admin", "POST", "/v1/vendors/acme/restore", part);
+    assert_eq!(restored.status, 200, "{}", restored.text());
+    assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
+}
+
+#[test]
+fn only_operators_kill_and_only_admins_restore() {
+    let crm = Upstream::json("{}");
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let kill = "/v1/vendors/acme/kill";
+    assert_eq!(gate.admin("viewer", "POST", kill, KILL).status, 403);
+    let address = gate.addresses.admin.expect("an address");
+    assert_eq!(crate::support::client::admin(address, "vgo_wrong", "POST", kill, KILL).status, 401);
+    assert_eq!(crate::support::client::admin(address, "", "POST", kill, KILL).status, 401);
+    assert_eq!(gate.admin("operator", "POST", kill, "{}").status, 400, "a reason is asked for");
+    assert_eq!(gate.admin("operator", "POST", "/v1/vendors/nobody/kill", KILL).status, 404);
+    assert_eq!(gate.get("/v1/plain", &reader()).status, 200, "nothing was killed");
+    assert_eq!(gate.admin("operator", "POST", kill, KILL).status, 200);
+    assert_eq!(gate.admin("operator", "POST", "/v1/vendors/acme/restore", KILL).status, 403);
+    assert_eq!(gate.get("/v1/plain", &reader()).status, 403);
+    assert_eq!(gate.admin("admin", "POST", "/v1/vendors/acme/restore", KILL).status, 200);
+    assert_eq!(gate.get("/v1/plain", &reader()).status, 200);
+}
+
+#[test]
+fn a_killed_vendor_stays_killed_after_kill_9() {
+    let crm = Upstream::json("{}");
+    let house = House::of_acme(crm.address, TERMS);
+    let get = |process: &Process| crate::support::client::get(process.ingress, "/v1/plain", &reader());
+    let mut process = Process::start(&house);
+    assert_eq!(get(&process).status, 200);
+    let json = process.admin(&house, "operator", "POST", "/v1/vendors/acme/kill", KILL).json();
+    assert_eq!((json["state"].as_str(), json["persisted"].as_bool()), (Some("killed"), Some(true)), "{json}");
+    process.signal("KILL");
+    process.ended();
+    let mut process = Process::start(&house);
+    assert_eq!(get(&process).reason(), "vendor_killed");
+    let status = process.admin(&house, "viewer", "GET", "/v1/vendors/acme", "").json();
+    assert_eq!(status["state"], "killed");
+    assert_eq!(status["kills"][0]["by"], "operator", "{status}");
+    assert_eq!(process.admin(&house, "admin", "POST", "/v1/vendors/acme/restore", KILL).status, 200);
+    assert_eq!(get(&process).status, 200);
+    process.signal("KILL");
+    process.ended();
+    let process = Process::start(&house);
+    assert_eq!(get(&process).status, 200, "a restore is as durable");
+}
+
+#[test]
+fn state_that_cannot_be_read_kills_everyone_until_a_person_decides() {
+    let crm = Upstream::json("{}");
+    let house = House::of_acme(crm.address, TERMS);
+    drop(Process::start(&house));
+    let database = house.path().join("state/state.redb");
+    std::fs::write(&database, b"no database").expect("written");
+    let process = Process::start(&house);
+    assert_eq!(crate::support::client::get(process.ingress, "/v1/plain", &reader()).reason(), "vendor_killed");
+    let ready = crate::support::client::admin(process.admin, "", "GET", "/readyz", "");
+    assert_eq!(ready.status, 503);
+    let live = crate::support::client::admin(process.admin, "", "GET", "/livez", "");
+    assert_eq!(live.status, 200);
+}
+
+#[test]
+fn a_kill_does_not_wait_for_those_who_do_not_read() {
+    let filler = "y".repeat(1 << 20);
+    let crm = Upstream::start(move |_, asker| {
+        let _ = asker.write("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n");
+        while asker.chunk(&filler).is_ok() {}
+        false
+    });
+    let gate = Gate::of_acme(crm.address, TERMS);
+    // HTTP/1: the head is read, and then nothing, so that every buffer on the way fills.
+    let mut stuck = begin(&gate, "/v1/plain");
+    h2::run(async {
+        // HTTP/2: the window is never opened again.
+        let mut session = h2::open_narrow(gate.ingress(), 65_535).await;
+        let answer = h2::ask(&mut session, "/v1/plain", &reader()).await.expect("an answer");
+        let body = answer.into_body();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let json = gate.admin("operator", "POST", "/v1/vendors/acme/kill", KILL).json();
+        assert_eq!((json["severed"].as_u64(), json["lingering"].as_u64().unwrap_or(0)), (Some(2), 0), "{json}");
+        assert_ne!(h2::read(body).await.1, h2::Ending::Whole);
+    });
+    assert_eq!(ending(&mut stuck), Ending::Reset);
+    until("the upstream is reset", || crm.open() == 0);
+}

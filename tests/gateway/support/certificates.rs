@@ -1,0 +1,75 @@
+//! A certificate authority, the gateway's certificate and a vendor's, made anew for each test.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// What a client needs.
+pub(crate) struct Certificates {
+    authority: CertificateDer<'static>,
+    client: (CertificateDer<'static>, Vec<u8>),
+}
+
+impl Certificates {
+    /// Writes `gateway.pem`, `gateway.key` and `ca.pem` into a folder.
+    pub(crate) fn write(folder: &Path) -> Self {
+        let (authority, issuer) = authority();
+        let (gateway, gateway_key) = leaf(&issuer, "localhost", ExtendedKeyUsagePurpose::ServerAuth);
+        let (client, client_key) = leaf(&issuer, "acme.example", ExtendedKeyUsagePurpose::ClientAuth);
+        fs::write(folder.join("gateway.pem"), gateway.pem()).expect("written");
+        private(&folder.join("gateway.key"), &gateway_key.serialize_pem());
+        fs::write(folder.join("ca.pem"), authority.pem()).expect("written");
+        Self { authority: authority.der().clone(), client: (client.der().clone(), client_key.serialize_der()) }
+    }
+
+    /// A client that trusts the authority, in these versions, with these protocols.
+    pub(crate) fn client(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        protocols: &[&str],
+        shows_certificate: bool,
+    ) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.clone()).expect("an authority");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions);
+        let builder = builder.expect("versions").with_root_certificates(roots);
+        let mut config = if shows_certificate {
+            let key = PrivateKeyDer::try_from(self.client.1.clone()).expect("a key");
+            builder.with_client_auth_cert(vec![self.client.0.clone()], key).expect("a certificate")
+        } else {
+            builder.with_no_client_auth()
+        };
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+}
+
+fn authority() -> (rcgen::Certificate, Issuer<'static, KeyPair>) {
+    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let certificate = params.self_signed(&key).expect("signed");
+    (certificate, Issuer::new(params, key))
+}
+
+fn leaf(
+    issuer: &Issuer<'static, KeyPair>,
+    name: &str,
+    purpose: ExtendedKeyUsagePurpose,
+) -> (rcgen::Certificate, KeyPair) {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    params.extended_key_usages = vec![purpose];
+    let key = KeyPair::generate().expect("a key");
+    (params.signed_by(&key, issuer).expect("signed"), key)
+}
+
+fn private(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, text).expect("written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("mode");
+}

@@ -1,0 +1,121 @@
+//! A gateway within the test's own process: the server on a thread and a runtime of its own.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+use vendorgate::config::{Loader, Severity};
+use vendorgate::server::{Addresses, Options, Server};
+use vendorgate::telemetry::ExchangeLog;
+use vendorgate::telemetry::log::Format;
+
+use super::client::{self, Answer};
+use super::house::House;
+
+/// A running gateway; dropping it drains it.
+pub(crate) struct Gate {
+    pub(crate) house: House,
+    pub(crate) addresses: Addresses,
+    lines: Lines,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the exchange log has written.
+#[derive(Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Gate {
+    /// Starts a gateway in a house.
+    pub(crate) fn start(house: House) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = mpsc::channel();
+        let lines = Lines::default();
+        let (main, theirs) = (house.main(), lines.clone());
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async move {
+                let loader = Loader { environment: &|_| None, missing_secrets: Severity::Fault };
+                let config = loader.load(&main).unwrap_or_else(|faults| panic!("{faults}")).config;
+                let exchange_log = ExchangeLog::start(Format::Json, theirs).expect("a log");
+                let options = Options { main, workers: 2, exchange_log };
+                let server = Server::start(config, options).await.unwrap_or_else(|error| panic!("{error:?}"));
+                tell.send(server.addresses()).expect("somebody waits");
+                let _ = stopped.await;
+                server.drain().await;
+            });
+        });
+        let addresses = told.recv().expect("the gateway starts");
+        Self { house, addresses, lines, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// A gateway with the one vendor `acme`.
+    pub(crate) fn of_acme(crm: SocketAddr, terms: &str) -> Self {
+        Self::start(House::of_acme(crm, terms))
+    }
+
+    /// Where vendors call.
+    pub(crate) fn ingress(&self) -> SocketAddr {
+        self.addresses.ingress.expect("an ingress listener")
+    }
+
+    /// Where our services call.
+    pub(crate) fn egress(&self) -> SocketAddr {
+        self.addresses.egress.expect("an egress listener")
+    }
+
+    /// A vendor's `GET` on a connection of its own.
+    pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
+        client::get(self.ingress(), path, token)
+    }
+
+    /// An operator's call.
+    pub(crate) fn admin(&self, role: &str, method: &str, path: &str, body: &str) -> Answer {
+        client::admin(self.addresses.admin.expect("an admin listener"), self.house.operator(role), method, path, body)
+    }
+
+    /// The value of a series in the metrics, 0 where there is none.
+    pub(crate) fn metric(&self, series: &str) -> f64 {
+        let answer = self.admin("viewer", "GET", "/metrics", "");
+        let text = answer.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
+    /// What the exchange log has so far.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8(self.lines.0.lock().expect("no panic").clone()).expect("text")
+    }
+
+    /// Begins the drain without waiting for it.
+    pub(crate) fn begin_drain(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+
+    /// Whether the drain is over.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.begin_drain();
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,31 @@
+//! What the tests of the running gateway have in common: a house to start it in, an issuer, upstreams, clients.
+//!
+//! Everything stands on loopback and on ports that the system chooses. Waits for conditions, never for a time alone.
+
+pub(crate) mod certificates;
+pub(crate) mod client;
+pub(crate) mod gate;
+pub(crate) mod h2;
+pub(crate) mod house;
+pub(crate) mod issuer;
+pub(crate) mod process;
+pub(crate) mod upstream;
+
+use std::time::Duration;
+
+use vendorgate::model::Clock;
+
+/// Longest wait for anything: far above what a loaded machine needs, so that only what never comes fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until something holds.
+#[track_caller]
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let clock = Clock::system();
+    let start = clock.now().monotonic_ns;
+    while !holds() {
+        let waited = clock.now().monotonic_ns - start;
+        assert!(u128::from(waited) < PATIENCE.as_nanos(), "never came: {what}");
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}

@@ -1,0 +1,90 @@
+//! The real program as a child process, for what only a process can show: signals, `kill -9`, memory.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+
+use super::PATIENCE;
+use super::client::{self, Answer};
+use super::house::House;
+use super::until;
+
+/// A running `vendorgate run`.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) ingress: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Process {
+    /// Starts the program in a house and waits until it serves.
+    pub(crate) fn start(house: &House) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_vendorgate"))
+            .args(["run", "--config"])
+            .arg(house.main())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        // Nobody reads its lines, but they must have a place to go.
+        let mut lines = child.stdout.take().expect("piped");
+        std::thread::spawn(move || drop(std::io::copy(&mut lines, &mut std::io::sink())));
+        let (tell, told) = mpsc::channel();
+        let events = BufReader::new(child.stderr.take().expect("piped"));
+        std::thread::spawn(move || {
+            for line in events.lines().map_while(Result::ok) {
+                let _ = tell.send(line);
+            }
+        });
+        let mut said = Vec::new();
+        while !said.iter().any(|line: &String| line.contains("\"serving\"")) {
+            said.push(told.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("it does not serve: {said:#?}")));
+        }
+        let address = |name: &str| {
+            let events = said.iter().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+            let mut found = events.filter(|event| event["listener"] == name);
+            let found = found.find_map(|event| event["address"].as_str()?.parse().ok());
+            found.unwrap_or_else(|| panic!("no {name}: {said:#?}"))
+        };
+        let (ingress, admin) = (address("ingress"), address("admin"));
+        Self { child, ingress, admin }
+    }
+
+    /// Resident memory in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let mut text = String::new();
+        let path = format!("/proc/{}/status", self.child.id());
+        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)).expect("a process");
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+        line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") * 1024
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Waits for the end.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let mut status = None;
+        until("the process ends", || {
+            status = self.child.try_wait().expect("a child");
+            status.is_some()
+        });
+        status.expect("ended")
+    }
+
+    /// An operator's call.
+    pub(crate) fn admin(&self, house: &House, role: &str, method: &str, path: &str, body: &str) -> Answer {
+        client::admin(self.admin, house.operator(role), method, path, body)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
