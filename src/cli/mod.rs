@@ -18,6 +18,7 @@ mod layout;
 mod operators;
 mod pii;
 pub mod restore;
+pub mod reveal;
 pub mod revoke;
 mod run;
 mod schema;
@@ -58,7 +59,11 @@ enum Verb {
     Restore(restore::Args),
     Drill(drill::Args),
     Revoke(revoke::Args),
+    Reveal(reveal::Args),
     Status(status::Args),
+    Exposure(exposure::Args),
+    #[command(subcommand)]
+    Audit(audit::Audit),
     Health(health::Args),
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -76,8 +81,11 @@ impl Verb {
             Self::Kill(args) => remote(kill::run(args, out)),
             Self::Restore(args) => remote(restore::run(args, out)),
             Self::Drill(args) => remote(drill::run(args, out)),
+            Self::Reveal(args) => remote(reveal::run(args, out)),
             Self::Revoke(args) => remote(revoke::run(args, out)),
             Self::Status(args) => remote(status::run(args, out)),
+            Self::Exposure(args) => remote(exposure::run(args, out)),
+            Self::Audit(audit) => remote(audit::run(audit, out)),
             Self::Health(args) => remote(health::run(args, out)),
             Self::Keys(keys) => keys.run(out),
             Self::Operators(operators) => operators.run(out),

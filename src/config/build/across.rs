@@ -28,7 +28,10 @@ pub(in crate::config) fn check_vendors<'a>(contracts: &[(At<'a>, Contract)], has
         }
         if !has_master_key && needs_keys(contract) {
             let instead = "add keys: { master: keys/master.key } to the main file";
-            at.fault("tokenizes, hashes, encrypts, reveals or counts subjects, and the main file names no keys.master", instead);
+            at.fault(
+                "tokenizes, hashes, encrypts, reveals or counts subjects, and the main file names no keys.master",
+                instead,
+            );
         }
     }
 }
