@@ -33,4 +33,4 @@ pub use operators::{Operators, mint};
 pub use orders::{DrillOrder, Nothing, Order, OrderError, Revocation, RevokeOrder, parse_since, parse_time};
 pub use problem::Problem;
 pub use records::{Approximate, AuditEntry, AuditPage, ExposureReport, FieldExposure, RouteExposure};
-pub use serve::{serve, serve_connection, serve_unix};
+pub use serve::{serve, serve_connection, serve_tls, serve_unix};

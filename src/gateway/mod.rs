@@ -16,6 +16,7 @@ mod peer;
 mod snapshot;
 mod stack;
 mod target;
+mod watch;
 
 pub use assemble::{AssembleError, Rooms, assemble};
 pub use handle::Gateway;

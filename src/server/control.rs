@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
 use tokio::sync::Mutex;
 
 use crate::admin::{
@@ -29,6 +31,8 @@ pub(super) struct Helm {
     pub(super) rooms: Rooms,
     pub(super) store: Store,
     pub(super) fronts: Vec<Arc<Front>>,
+    /// The admin listener's TLS.
+    pub(super) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     /// The config in force. Locked for the length of a reload, so that one follows the other.
     pub(super) config: Mutex<Config>,
     api: OnceLock<Arc<Api>>,
@@ -43,10 +47,11 @@ impl Helm {
         rooms: Rooms,
         store: Store,
         fronts: Vec<Arc<Front>>,
+        admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     ) -> Self {
         let config = Mutex::new(config);
         let (api, draining) = (OnceLock::new(), AtomicBool::new(false));
-        Self { main, gateway, rooms, store, fronts, config, api, draining }
+        Self { main, gateway, rooms, store, fronts, admin_tls, config, api, draining }
     }
 
     /// Takes the admin calls, whose operators change with each reload.

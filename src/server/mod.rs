@@ -5,6 +5,7 @@
 
 mod control;
 mod durable;
+mod office;
 mod reload;
 mod start;
 
