@@ -19,5 +19,4 @@ mod limits;
 mod memory;
 mod observed;
 mod personal;
-mod readers;
 mod transport;
