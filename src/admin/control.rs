@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use super::answers::{
-    DrillReport, KillAllReport, KillReport, Readiness, ReloadReport, RestoreReport, RevokeReport, VendorStatus,
+    DrillReport, KillAllReport, KillPreview, KillReport, Readiness, ReloadReport, RestoreReport, RevokeReport,
+    VendorStatus,
 };
 use super::orders::{DrillOrder, Order, Revocation};
 use super::records::{AuditPage, ExposureReport};
@@ -31,6 +32,12 @@ pub trait Control: Send + Sync + 'static {
 
     /// Cuts off every vendor, or a part of each.
     fn kill_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, KillAllReport>;
+
+    /// What a kill of a vendor, or of all, would cut now.
+    fn preview<'a>(&'a self, vendor: Option<&'a VendorId>, order: &'a Order) -> Answer<'a, KillPreview>;
+
+    /// Lifts what was cut off by an order for every vendor.
+    fn restore_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, RestoreReport>;
 
     /// Lets a vendor back, or a part of it.
     fn restore<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, RestoreReport>;

@@ -36,6 +36,7 @@ pub(super) enum GatewayCall {
     Exposure,
     Audit,
     KillAll,
+    RestoreAll,
     Reload,
 }
 
@@ -134,6 +135,8 @@ calls! {
         "Refuses tokens from now on";
     Post "POST" "/v1/vendors/{vendor}/restore" OnVendor(Admin, VendorCall::Restore), []
         "Lets a vendor back, or a part of it";
+    Post "POST" "/v1/restore" OnGateway(Admin, GatewayCall::RestoreAll), []
+        "Lifts what was cut off by an order for every vendor";
     Post "POST" "/v1/reload" OnGateway(Admin, GatewayCall::Reload), []
         "Loads the config again, wholly or not at all";
 }

@@ -61,6 +61,9 @@ enum Verb {
     Drill(drill::Args),
     Revoke(revoke::Args),
     Status(status::Args),
+    Exposure(exposure::Args),
+    #[command(subcommand)]
+    Audit(audit::Audit),
     Health(health::Args),
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -81,6 +84,8 @@ impl Verb {
             Self::Drill(args) => remote(drill::run(args, out)),
             Self::Revoke(args) => remote(revoke::run(args, out)),
             Self::Status(args) => remote(status::run(args, out)),
+            Self::Exposure(args) => remote(exposure::run(args, out)),
+            Self::Audit(audit) => remote(audit::run(audit, out)),
             Self::Health(args) => remote(health::run(args, out)),
             Self::Keys(keys) => keys.run(out),
             Self::Operators(operators) => operators.run(out),

@@ -122,8 +122,11 @@ impl Loader<'_> {
         let contracts = contracts(&files, report, &surroundings, keys.master.is_some());
         let operators = self.read_operators(&at, written.listeners.as_ref(), report);
         check_operators(&at, &listeners, operators.as_deref());
+        let state = build::state(&at.key("state"), written.state.as_ref());
         Some(Config {
-            state: build::state(&at.key("state"), written.state.as_ref()),
+            audit: build::audit(&at.key("audit"), written.audit.as_ref(), &state),
+            hooks: build::hooks(&at.key("hooks"), written.hooks.as_deref().unwrap_or_default()),
+            state,
             drain: build::drain(&at.key("drain"), written.drain.as_ref()),
             log: build::log(written.log.as_ref()),
             upstreams: upstreams.into_values().collect(),

@@ -184,8 +184,7 @@ impl<'a> Explainer<'a> {
         let ledger = Ledger::new(&contract.limits, &route_limits(contract), SubjectKey::new(Secret::new([0; 32])));
         let terms = Terms {
             direction,
-            starts: contract.starts,
-            ends: contract.ends,
+            calendar: contract.calendar(),
             ceiling: contract.scopes.clone(),
             ledger: Arc::new(ledger),
         };
@@ -200,6 +199,7 @@ impl<'a> Explainer<'a> {
             client: client.unwrap_or(&ourselves),
             route: 0,
             scopes: &route.scopes,
+            is_safe: question.method.is_safe(),
             counts_records: false,
         });
         let said = |step: crate::policy::Step| {

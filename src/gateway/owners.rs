@@ -2,10 +2,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::account::{Account, Tally};
+use super::account::{Account, Halt, Tally};
 use super::bodies::{Ending, Owner};
+use super::consequence;
 use super::exchange::Exchange;
-use super::snapshot::Route;
+use super::handle::Gateway;
+use super::snapshot::{Route, Vendor};
 use crate::upstream::Lease;
 
 /// An answer's body: it holds the exchange, so that its end closes the books, and the upstream's connection.
@@ -96,11 +98,14 @@ impl Fate {
 pub(super) struct RequestOwner {
     fate: Arc<Fate>,
     route: Arc<Route>,
+    /// Who bears the consequence of an overrun.
+    vendor: Option<Arc<Vendor>>,
+    gateway: Arc<Gateway>,
 }
 
 impl RequestOwner {
-    pub(super) const fn new(fate: Arc<Fate>, route: Arc<Route>) -> Self {
-        Self { fate, route }
+    pub(super) fn new(fate: Arc<Fate>, route: Arc<Route>, exchange: &Exchange) -> Self {
+        Self { fate, route, vendor: exchange.vendor().cloned(), gateway: Arc::clone(&exchange.gateway) }
     }
 }
 
@@ -116,6 +121,9 @@ impl Owner for RequestOwner {
         if let Err(ending) = how
             && *ending != Ending::Dropped
         {
+            if let (Ending::Halted(Halt::Over(overrun)), Some(vendor)) = (ending, &self.vendor) {
+                consequence::of_overrun(&self.gateway, vendor, overrun);
+            }
             self.fate.lock().1 = Some(ending.clone());
         }
     }

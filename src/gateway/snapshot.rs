@@ -4,11 +4,12 @@
 //! shared by both.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ::http::{HeaderValue, Method};
 
 use crate::config::Contract;
+use crate::exposure;
 use crate::identity::Directory;
 use crate::kill::{DenialBurst, Line, RouteTag};
 use crate::meter::Ledger;
@@ -43,7 +44,7 @@ pub struct Vendor {
     /// The client that our own services count as.
     pub(super) ourselves: ClientId,
     pub(super) header: HeaderValue,
-    pub(super) burst: Option<DenialBurst>,
+    pub(super) burst: Option<Arc<DenialBurst>>,
     pub(super) sides: [Side; Direction::ALL.len()],
 }
 
@@ -70,6 +71,10 @@ pub struct Route {
     pub(super) request: Option<Treats>,
     pub(super) response: Option<Treats>,
     pub(super) metrics: Arc<RouteMetrics>,
+    /// What left through it.
+    pub(super) exposure: exposure::Handle,
+    /// What its rates are, for the callers; written with the first answer.
+    pub(super) rate_policy: OnceLock<HeaderValue>,
 }
 
 /// What is asked of one body of a route.
@@ -79,6 +84,9 @@ pub(super) struct Treats {
     /// The treatment of each rule, by its place in the list.
     pub(super) treated: Box<[Treated]>,
     pub(super) counts_records: bool,
+    pub(super) names_subject: bool,
+    /// Whether what it treats leaves the house, and counts as exposed.
+    pub(super) leaves: bool,
 }
 
 impl Snapshot {
@@ -111,8 +119,8 @@ impl Vendor {
     }
 
     /// Its count of denials, where enough of them suspend it.
-    pub const fn burst(&self) -> Option<&DenialBurst> {
-        self.burst.as_ref()
+    pub fn burst(&self) -> Option<&DenialBurst> {
+        self.burst.as_deref()
     }
 
     pub(super) fn side(&self, direction: Direction) -> &Side {

@@ -10,6 +10,7 @@ mod budgets;
 mod command_line;
 mod configs;
 mod egress;
+mod explain;
 mod framing;
 mod identity;
 mod kill;

@@ -5,6 +5,7 @@
 
 mod across;
 mod contract;
+mod evidence;
 mod files;
 mod identity;
 mod limits;
@@ -12,11 +13,13 @@ mod listeners;
 mod operators;
 mod routes;
 mod rules;
+mod standing;
 mod upstreams;
 mod values;
 
 pub(super) use across::check_vendors;
 pub(super) use contract::{Surroundings, contract};
+pub(super) use evidence::{audit, hooks};
 pub(super) use listeners::listeners;
 pub(super) use operators::operators;
 pub(super) use upstreams::upstreams;
