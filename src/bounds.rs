@@ -101,6 +101,12 @@ pub const INTROSPECTION_CACHE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 pub const INTROSPECTIONS_PER_SECOND_MAX: u64 = 100;
 /// How long a token about which the issuer did not answer is not asked about again.
 pub const INTROSPECTION_RETRY: Duration = Duration::from_secs(1);
+/// Largest body of a webhook, which is held whole until its signature is known: providers send far less.
+pub const WEBHOOK_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Most webhook bodies held at once: with the bound on each, 64 MiB that strangers can make us hold.
+pub const WEBHOOK_SPOOLS_MAX: usize = 64;
+/// Time for a webhook's whole body.
+pub const WEBHOOK_BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// Longest id of a webhook message.
 pub const WEBHOOK_ID_BYTES_MAX: usize = 256;
 /// Most signatures that one webhook message may carry: two secrets at the sender, and room.

@@ -15,8 +15,10 @@ mod handle;
 mod owners;
 mod peer;
 mod snapshot;
+mod source;
 mod stack;
 mod target;
+mod webhook;
 
 pub use assemble::{AssembleError, Rooms, assemble};
 pub use explain::{Explainer, Explanation, Outcome, Question};

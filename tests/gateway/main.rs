@@ -21,3 +21,4 @@ mod observed;
 mod personal;
 mod readers;
 mod transport;
+mod webhook;
