@@ -11,10 +11,10 @@ use std::time::Duration;
 use ::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::account::{Account, Halt};
+use super::source::Source;
 use crate::bounds;
 use crate::http::{BodyError, trailer_may_pass};
 use crate::kill::InFlight;
@@ -75,7 +75,7 @@ impl Ending {
 
 /// A body from one hop to the next.
 pub(super) struct Stream<O: Owner> {
-    source: Incoming,
+    source: Source,
     account: Account,
     in_flight: InFlight,
     clock: Clock,
@@ -104,7 +104,7 @@ enum Phase {
 }
 
 impl<O: Owner> Stream<O> {
-    pub(super) fn new(source: Incoming, account: Account, in_flight: InFlight, clock: Clock, owner: O) -> Self {
+    pub(super) fn new(source: Source, account: Account, in_flight: InFlight, clock: Clock, owner: O) -> Self {
         Self {
             source,
             account,
