@@ -351,7 +351,7 @@ async fn serve_admin(
 ) {
     let hosts = listener.local_addr().map_or(Hosts::Any, |address| Hosts::for_bind(address.ip()));
     let api = Arc::new(Api::new(Arc::clone(helm) as _, metrics.clone(), clock.clone(), hosts));
-    helm.lend(Arc::clone(&api));
+    helm.lend(&api);
     helm.lend_operators(&*helm.config.lock().await);
     tokio::spawn(admin::serve(listener, api, async move {
         let _ = closing.wait_for(|closing| *closing).await;
