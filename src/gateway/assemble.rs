@@ -105,12 +105,12 @@ pub fn assemble(
     Ok(Snapshot { generation, directory, vendors, by_id })
 }
 
-fn identities(config: &Config) -> Vec<identity::Contract> {
+pub(super) fn identities(config: &Config) -> Vec<identity::Contract> {
     let contracts = config.contracts.iter().zip(0..);
     contracts
         .filter_map(|(contract, index)| {
             let identity = contract.identity.clone()?;
-            Some(identity::Contract { index, vendor: contract.vendor.clone(), identity: identity.into() })
+            Some(identity::Contract { index, vendor: contract.vendor.clone(), identity })
         })
         .collect()
 }
@@ -152,6 +152,7 @@ impl Builder<'_> {
             ledger,
             metrics,
             ourselves: ClientId::new("vendorgate"),
+            keys,
             header: HeaderValue::try_from(id.as_str()).unwrap_or(HeaderValue::from_static("")),
             burst: self.burst(before),
             sides,
@@ -267,7 +268,7 @@ impl Builder<'_> {
 #[derive(Default)]
 struct Pools(HashMap<String, Arc<Upstream>>);
 
-fn route_limits(contract: &Contract) -> Vec<RouteLimits> {
+pub(super) fn route_limits(contract: &Contract) -> Vec<RouteLimits> {
     let of = |direction| {
         contract.routes(direction).as_slice().iter().map(move |route| RouteLimits {
             direction,
@@ -284,6 +285,5 @@ fn words(rules: &Rules) -> impl Iterator<Item = &'static str> {
 
 fn classes(contract: &Contract) -> Vec<Class> {
     let routes = Direction::ALL.into_iter().flat_map(|direction| contract.routes(direction).as_slice());
-    let rules = routes.flat_map(|route| route.request.treat.iter().chain(&route.response.treat));
-    rules.map(|rule| rule.class.clone()).collect()
+    routes.flat_map(|route| route.request.classes().chain(route.response.classes())).collect()
 }

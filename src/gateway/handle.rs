@@ -57,7 +57,7 @@ struct NotAdmitted {
     denial: Denial,
     wait: Option<Wait>,
     /// How the request rates stand, where it was them.
-    rates: Option<Decision>,
+    rates: Option<Box<Decision>>,
 }
 
 impl Gateway {
@@ -85,7 +85,7 @@ impl Gateway {
         match admitted {
             Ok(admitted) => forward(worker, admitted, head, body, exchange).await,
             Err(NotAdmitted { denial, rates, .. }) => {
-                exchange.over_rate(rates);
+                exchange.over_rate(rates.as_deref().copied());
                 exchange.refuse(&denial)
             }
         }
@@ -194,6 +194,6 @@ impl From<Denial> for NotAdmitted {
 
 impl From<Box<meter::NotAdmitted>> for NotAdmitted {
     fn from(spent: Box<meter::NotAdmitted>) -> Self {
-        Self { denial: spent.denial, wait: None, rates: spent.decision }
+        Self { denial: spent.denial, wait: None, rates: spent.decision.map(Box::new) }
     }
 }

@@ -15,13 +15,13 @@ use super::evidence;
 use super::words::{self, control_error, days_between, reach};
 use crate::admin::{
     Actor, Answer, Api, AuditFrom, AuditPage, Check, Control, ControlError, DrillOrder, DrillReport, ExposureReport,
-    Fleet, KillAllReport, KillPreview, KillReport, Order, Readiness, Refused, ReloadReport, RestoreReport, Revocation,
-    RevokeReport, Traffic, VendorStatus,
+    Fleet, KillAllReport, KillPreview, KillReport, Order, Readiness, Refused, ReloadReport, RestoreReport, RevealOrder,
+    RevealReport, Revocation, RevokeReport, Traffic, VendorStatus,
 };
 use crate::bounds;
 use crate::config::Config;
 use crate::gateway::{Gateway, Rooms, Vendor};
-use crate::identity::{self, Revoked, keep_until};
+use crate::identity::{self, Identity, Revoked, keep_until};
 use crate::kill::{self, Hooks, Origin, State, Subject};
 use crate::listener::Front;
 use crate::model::{ClientId, Direction, Moment, UnixTime, VendorId};
@@ -141,7 +141,7 @@ impl Helm {
         }
     }
 
-    async fn act(&self, actor: &Actor, act: Act, subject: &str, reason: &str, detail: serde_json::Value) {
+    pub(super) async fn act(&self, actor: &Actor, act: Act, subject: &str, reason: &str, detail: serde_json::Value) {
         let entry = evidence::by_actor(actor, act, subject, reason, detail, self.now().wall);
         drop(self.gateway.audit.record(entry));
         self.recorded().await;
@@ -320,7 +320,10 @@ impl Control for Helm {
                 Revocation::Client(client) => Revoked::Client(ClientId::new(client)),
                 Revocation::IssuedBefore(time) => Revoked::IssuedBefore(*time),
             };
-            let settings = known.contract.identity.as_ref();
+            let settings = match &known.contract.identity {
+                Some(Identity::Token(settings)) => Some(settings),
+                Some(Identity::Certificate(_) | Identity::Webhook(_)) | None => None,
+            };
             let until = settings.and_then(|settings| keep_until(&what, &settings.rotation, settings.clock_skew, now));
             let revocation =
                 identity::Revocation { vendor: vendor.clone(), what, at: now, until, reason: reason.to_owned() };
@@ -329,6 +332,10 @@ impl Control for Helm {
             self.act(actor, Act::Revoke, vendor.as_str(), reason, detail).await;
             Ok(RevokeReport { vendor: vendor.to_string(), persisted, fleet: Fleet { acked: 1, of: 1 } })
         })
+    }
+
+    fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> Answer<'a, RevealReport> {
+        Box::pin(self.revealed(actor, order))
     }
 
     fn reload<'a>(&'a self, actor: &'a Actor) -> Answer<'a, ReloadReport> {

@@ -8,6 +8,7 @@ mod contract;
 mod evidence;
 mod files;
 mod identity;
+mod inward;
 mod limits;
 mod listeners;
 mod operators;

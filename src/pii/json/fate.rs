@@ -261,10 +261,7 @@ impl Run<'_, '_> {
                 [quote, raw, quote].iter().for_each(|part| self.desk.out.extend_from_slice(part));
                 None
             }
-            Fate::Treat(rule) => {
-                self.write_treated(rule, Value { kind, text: decoded })?;
-                Some(rule)
-            }
+            Fate::Treat(rule) => self.write_treated(rule, Value { kind, text: decoded }, raw)?.then_some(rule),
             Fate::Drop(rule) => rule,
             Fate::Null(rule) => {
                 self.desk.out.extend_from_slice(b"null");
@@ -277,7 +274,8 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    fn write_treated(&mut self, rule: usize, value: Value<'_>) -> Result<(), Stop> {
+    /// Writes what a treatment makes of a value; whether it counts as treated.
+    fn write_treated(&mut self, rule: usize, value: Value<'_>, raw: &[u8]) -> Result<bool, Stop> {
         let out = &mut *self.desk.out;
         let start = out.len();
         out.push(b'"');
@@ -285,11 +283,17 @@ impl Run<'_, '_> {
             Shape::Text => {
                 text::escape_from(out, start + 1)?;
                 out.push(b'"');
-                Ok(())
+                Ok(true)
             }
+            Shape::AsItCame { counted } if value.kind == Kind::String => {
+                out.extend_from_slice(raw);
+                out.push(b'"');
+                Ok(counted)
+            }
+            Shape::AsItCame { .. } => Err(Stop::Untreatable { what: "only a string can be left as it came" }),
             Shape::Literal if scalar::is_literal(&out[start + 1..]) => {
                 out.remove(start);
-                Ok(())
+                Ok(true)
             }
             Shape::Literal => Err(Stop::Untreatable { what: "a treatment made a literal that JSON does not have" }),
         });
