@@ -156,7 +156,7 @@ fn what_left_is_told_with_fields_people_and_treatments_after_a_restart_too() {
         assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
     }
     until("the last byte is counted", || {
-        gate.metric(r#"vendorgate_in_flight{direction="ingress",vendor="acme"}"#) == 0.0
+        gate.metric(r#"vendorgate_in_flight{vendor="acme",direction="ingress"}"#) == 0.0
     });
     let report = gate.admin("viewer", "GET", "/v1/exposure?vendor=acme&since=1h", "").json();
     assert_eq!(report["records"], 120, "{report}");
@@ -213,6 +213,9 @@ fn answers_say_how_the_rates_stand() {
     assert_eq!(first.field("ratelimit-policy"), Some(r#""vendor";q=2;w=7200"#));
     assert_eq!(first.field("ratelimit").map(|field| field.starts_with(r#""vendor";r=1;t="#)), Some(true));
     gate.get("/v1/orders", &reader());
+    let series = |limit: &str| format!(r#"vendorgate_limit_remaining_ratio{{vendor="acme",limit="{limit}"}}"#);
+    let left = |limit: &str| gate.metric(&series(limit));
+    assert!(left("requests") < 0.01 && left("records") > 0.99, "{} {}", left("requests"), left("records"));
     let refused = gate.get("/v1/orders", &reader());
     assert_eq!((refused.status, refused.reason().as_str()), (429, "rate_limited"));
     assert_eq!(refused.field("ratelimit").map(|field| field.starts_with(r#""vendor";r=0;t="#)), Some(true));
