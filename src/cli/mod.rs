@@ -10,6 +10,7 @@ pub mod client;
 mod demo;
 pub mod drill;
 pub mod error;
+mod explain;
 pub mod exposure;
 pub mod health;
 mod keys;
@@ -53,6 +54,7 @@ enum Verb {
     Run(run::Run),
     Demo(demo::Demo),
     Check(check::Check),
+    Explain(explain::Explain),
     #[command(subcommand)]
     Pii(pii::Pii),
     Kill(kill::Args),
@@ -77,6 +79,7 @@ impl Verb {
             Self::Run(run) => run.run(out),
             Self::Demo(demo) => demo.run(out),
             Self::Check(check) => check.run(out),
+            Self::Explain(explain) => explain.run(out),
             Self::Pii(pii) => pii.run(out),
             Self::Kill(args) => remote(kill::run(args, out)),
             Self::Restore(args) => remote(restore::run(args, out)),
@@ -160,7 +163,13 @@ enum Trouble {
 #[derive(Debug, Args)]
 struct ConfigFile {
     /// The main file
-    #[arg(long = "config", value_name = "FILE", env = "VENDORGATE_CONFIG", default_value = "config/vendorgate.yaml")]
+    #[arg(
+        id = "config",
+        long = "config",
+        value_name = "FILE",
+        env = "VENDORGATE_CONFIG",
+        default_value = "config/vendorgate.yaml"
+    )]
     path: PathBuf,
 }
 

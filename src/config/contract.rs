@@ -42,7 +42,7 @@ pub struct Contract {
     /// Whether scopes, routes, limits and PII bind, or only report.
     pub mode: Mode,
     /// How the vendor proves who it is. Always there when there are ingress routes.
-    pub identity: Option<identity::Settings>,
+    pub identity: Option<identity::Identity>,
     /// The most scopes this vendor can ever have.
     pub scopes: ScopeSet,
     /// How much may pass. Every field is there: defaults are filled in.

@@ -13,7 +13,7 @@ use super::schema::{Document, schema};
 use super::settings::{ClientCertificate, Config, Listeners, Operator};
 use super::shape::sound;
 use super::source::{At, Report, Source};
-use super::tree::{self, Place, Value};
+use super::tree::{self, Node, Place, Value};
 use crate::bounds::{CONFIG_FILE_BYTES_MAX, CONTRACTS_MAX};
 
 /// How to read a configuration.
@@ -90,6 +90,21 @@ impl Loader<'_> {
             named.map(|text| at.file_path(&text))
         });
         finish(report, named, main).map(|(path, _)| path)
+    }
+
+    /// The trees of the contracts that a main file names, as far as they can be read; nothing is reported.
+    pub(super) fn contract_trees(&self, main: &Path) -> Vec<(String, Node)> {
+        let report = Report::new(self.missing_secrets);
+        let Some(written) = self.read::<file::Main>(main, Document::Config, &report) else { return Vec::new() };
+        let (source, written) = written;
+        let Some(text) = written.contracts else { return Vec::new() };
+        let paths = contract_paths(&source.root(&report).key("contracts"), &text);
+        let tree = |path: &PathBuf| {
+            let mut root = tree::parse(&text_of(path, &report)?).ok()?;
+            fill_tree(&mut root, self.environment);
+            Some((path.display().to_string(), root))
+        };
+        paths.iter().take(CONTRACTS_MAX).filter_map(tree).collect()
     }
 
     fn read_main(&self, path: &Path, report: &Report) -> Option<Config> {

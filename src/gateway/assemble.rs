@@ -105,12 +105,12 @@ pub fn assemble(
     Ok(Snapshot { generation, directory, vendors, by_id })
 }
 
-fn identities(config: &Config) -> Vec<identity::Contract> {
+pub(super) fn identities(config: &Config) -> Vec<identity::Contract> {
     let contracts = config.contracts.iter().zip(0..);
     contracts
         .filter_map(|(contract, index)| {
             let identity = contract.identity.clone()?;
-            Some(identity::Contract { index, vendor: contract.vendor.clone(), identity: identity.into() })
+            Some(identity::Contract { index, vendor: contract.vendor.clone(), identity })
         })
         .collect()
 }
@@ -268,7 +268,7 @@ impl Builder<'_> {
 #[derive(Default)]
 struct Pools(HashMap<String, Arc<Upstream>>);
 
-fn route_limits(contract: &Contract) -> Vec<RouteLimits> {
+pub(super) fn route_limits(contract: &Contract) -> Vec<RouteLimits> {
     let of = |direction| {
         contract.routes(direction).as_slice().iter().map(move |route| RouteLimits {
             direction,

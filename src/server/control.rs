@@ -21,7 +21,7 @@ use crate::admin::{
 use crate::bounds;
 use crate::config::Config;
 use crate::gateway::{Gateway, Rooms, Vendor};
-use crate::identity::{self, Revoked, keep_until};
+use crate::identity::{self, Identity, Revoked, keep_until};
 use crate::kill::{self, Hooks, Origin, State, Subject};
 use crate::listener::Front;
 use crate::model::{ClientId, Direction, Moment, UnixTime, VendorId};
@@ -319,7 +319,10 @@ impl Control for Helm {
                 Revocation::Client(client) => Revoked::Client(ClientId::new(client)),
                 Revocation::IssuedBefore(time) => Revoked::IssuedBefore(*time),
             };
-            let settings = known.contract.identity.as_ref();
+            let settings = match &known.contract.identity {
+                Some(Identity::Token(settings)) => Some(settings),
+                Some(Identity::Certificate(_) | Identity::Webhook(_)) | None => None,
+            };
             let until = settings.and_then(|settings| keep_until(&what, &settings.rotation, settings.clock_skew, now));
             let revocation =
                 identity::Revocation { vendor: vendor.clone(), what, at: now, until, reason: reason.to_owned() };

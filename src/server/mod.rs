@@ -12,10 +12,12 @@ mod evidence;
 mod exposed;
 mod records;
 mod reload;
+mod remembered;
 mod revealed;
 mod start;
 mod words;
 
 pub use deliver::HookError;
 pub use evidence::{EvidenceError, audit_key};
+pub use remembered::Remembered;
 pub use start::{Addresses, Options, Server, StartError};

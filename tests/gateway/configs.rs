@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use vendorgate::config::{Contract, Faults, Loaded, Loader, Severity};
+use vendorgate::identity::Identity;
 use vendorgate::meter::Over;
 use vendorgate::model::VendorId;
 
@@ -151,7 +152,7 @@ fn every_bound_has_a_finite_default() {
     let limits = &contract.limits;
     assert!(limits.requests.is_some() && limits.concurrency.is_some());
     assert!(limits.records.is_some_and(|it| it.over == Over::Refuse) && limits.bytes.is_some());
-    let identity = contract.identity.expect("identity");
+    let Some(Identity::Token(identity)) = contract.identity else { panic!("a token's identity") };
     assert!(identity.rotation.max_lifetime.is_some() && !identity.accept_plain_jwt);
 }
 

@@ -10,6 +10,7 @@ mod budgets;
 mod canary;
 mod command_line;
 mod configs;
+mod demo;
 mod egress;
 mod framing;
 mod identity;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::config::contract::{Contract, Route};
 use crate::config::source::At;
+use crate::identity::{Identity, Settings};
 use crate::model::Direction;
 use crate::pii::{Rules, Treatment};
 
@@ -17,7 +18,7 @@ pub(in crate::config) fn check_vendors<'a>(contracts: &[(At<'a>, Contract)], has
             let there = first.key("vendor").line_shown();
             at.key("vendor").bad_so(format!("has a contract already, at {there}"), "keep one contract for each vendor");
         }
-        let identity = contract.identity.iter();
+        let identity = tokens(contract).into_iter();
         for (i, (identity, client)) in identity.flat_map(|it| it.clients.iter().map(move |id| (it, id))).enumerate() {
             let first = *clients.entry((&identity.issuer, client.as_str())).or_insert(at);
             if !std::ptr::eq(first, at) {
@@ -33,6 +34,13 @@ pub(in crate::config) fn check_vendors<'a>(contracts: &[(At<'a>, Contract)], has
                 instead,
             );
         }
+    }
+}
+
+fn tokens(contract: &Contract) -> Option<&Settings> {
+    match contract.identity.as_ref()? {
+        Identity::Token(settings) => Some(settings),
+        Identity::Certificate(_) | Identity::Webhook(_) => None,
     }
 }
 

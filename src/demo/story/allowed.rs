@@ -27,7 +27,7 @@ pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), Story
     let rules = rules(stage, "/v1/customers");
     page.remark("the first of them, as the CRM has it (-) and as the vendor gets it (+)");
     let changed = diff::show(page, rules, "$.customers[*]", first, first_treated);
-    page.check("11 of its fields changed or left out, all others byte for byte", changed >= 9, changed);
+    page.check("9 of its fields changed or left out, all others as they were", changed == 9, changed);
     let count = after["customers"].as_array().map_or(0, Vec::len);
     page.check("all 3 records arrived", treated.whole && count == 3, count);
     let leaked = diff::leaked(rules, &before, &treated.body);

@@ -76,7 +76,7 @@ impl Run<'_, '_> {
         self.machine.depth -= 1;
         let depth = self.machine.depth;
         if self.machine.tree == Some(depth) {
-            self.hold_tree(self.pos)?;
+            self.hold_tree(self.pos);
             self.machine.tree = None;
             self.desk.watch.subject(self.machine.tree_held.as_slice());
             self.machine.tree_held.clear();
@@ -100,7 +100,8 @@ impl Run<'_, '_> {
             return Ok(());
         }
         let fate = self.decide(of)?;
-        let subject = self.desk.matcher.state(self.machine.value).subject && of != Type::Null;
+        let named = self.desk.matcher.state(self.machine.value).subject;
+        let subject = named && of != Type::Null && self.machine.tree.is_none();
         if fate == Fate::Pass && !subject {
             return Ok(());
         }
@@ -302,15 +303,12 @@ impl Run<'_, '_> {
         written
     }
 
-    /// Holds what has been read of the container that identifies a subject.
-    pub(super) fn hold_tree(&mut self, end: usize) -> Result<(), Stop> {
+    /// Holds what has been read of the container that identifies a subject, as far as its bound.
+    pub(super) fn hold_tree(&mut self, end: usize) {
+        let room = VALUE_BYTES_MAX - self.machine.tree_held.len();
         let part = &self.input[self.tree_from..end];
-        if self.machine.tree_held.len() + part.len() > VALUE_BYTES_MAX {
-            return Err(Stop::Bound { bound: "a value that identifies a subject", limit: VALUE_BYTES_MAX as u64 });
-        }
-        self.machine.tree_held.push(part);
+        self.machine.tree_held.push(&part[..part.len().min(room)]);
         self.tree_from = end;
-        Ok(())
     }
 
     #[inline]

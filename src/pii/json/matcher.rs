@@ -44,7 +44,8 @@ pub struct Spec<'a> {
     pub rest: Option<usize>,
     /// Every value that this selects is a record.
     pub records: Option<&'a FieldPath>,
-    /// The values that identify the subjects of records.
+    /// The values that identify the subjects of records. A container does so as a whole, by its text as it stands
+    /// (the first [`crate::bounds::VALUE_BYTES_MAX`] bytes), and what is in it is no subject of its own.
     pub subject: Option<&'a FieldPath>,
 }
 
