@@ -163,7 +163,13 @@ enum Trouble {
 #[derive(Debug, Args)]
 struct ConfigFile {
     /// The main file
-    #[arg(long = "config", value_name = "FILE", env = "VENDORGATE_CONFIG", default_value = "config/vendorgate.yaml")]
+    #[arg(
+        id = "config",
+        long = "config",
+        value_name = "FILE",
+        env = "VENDORGATE_CONFIG",
+        default_value = "config/vendorgate.yaml"
+    )]
     path: PathBuf,
 }
 

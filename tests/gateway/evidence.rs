@@ -140,7 +140,7 @@ fn a_gateway_that_must_record_refuses_what_it_cannot_record() {
     until("it refuses", || strict.get("/v1/orders", &reader()).status == 503);
     assert_eq!(strict.get("/v1/orders", &reader()).reason(), "overloaded");
     assert_eq!(serving.get("/v1/orders", &reader()).status, 200);
-    until("the alarm is raised", || serving.metric(r#"vendorgate_state_errors_total{store="audit"}"#) > 0.0);
+    until("the alarm is raised", || serving.series(r#"vendorgate_state_errors_total{store="audit"}"#) > 0.0);
     // A kill is the one thing that waits for nothing.
     assert_eq!(
         strict.admin("operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"x"}"#).json()["state"],
@@ -156,7 +156,7 @@ fn what_left_is_told_with_fields_people_and_treatments_after_a_restart_too() {
         assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
     }
     until("the last byte is counted", || {
-        gate.metric(r#"vendorgate_in_flight{vendor="acme",direction="ingress"}"#) == 0.0
+        gate.series(r#"vendorgate_in_flight{vendor="acme",direction="ingress"}"#) == 0.0
     });
     let report = gate.admin("viewer", "GET", "/v1/exposure?vendor=acme&since=1h", "").json();
     assert_eq!(report["records"], 120, "{report}");
@@ -214,7 +214,7 @@ fn answers_say_how_the_rates_stand() {
     assert_eq!(first.field("ratelimit").map(|field| field.starts_with(r#""vendor";r=1;t="#)), Some(true));
     gate.get("/v1/orders", &reader());
     let series = |limit: &str| format!(r#"vendorgate_limit_remaining_ratio{{vendor="acme",limit="{limit}"}}"#);
-    let left = |limit: &str| gate.metric(&series(limit));
+    let left = |limit: &str| gate.series(&series(limit));
     assert!(left("requests") < 0.01 && left("records") > 0.99, "{} {}", left("requests"), left("records"));
     let refused = gate.get("/v1/orders", &reader());
     assert_eq!((refused.status, refused.reason().as_str()), (429, "rate_limited"));

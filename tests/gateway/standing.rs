@@ -92,7 +92,7 @@ fn all_are_cut_off_and_let_back_by_one_order_and_a_dry_run_cuts_nobody() {
     assert_eq!(gate.admin("admin", "POST", "/v1/reload", "{}").status, 200);
     assert_eq!(gate.get("/v1/orders", &vendor("charlie").scope("orders:read").token()).reason(), "vendor_killed");
     assert_eq!(gate.admin("admin", "POST", "/v1/restore", WHY).json()["state"], "live");
-    until("nothing is killed", || gate.metric(r#"vendorgate_killed{vendor="acme"}"#) == 0.0);
+    until("nothing is killed", || gate.series(r#"vendorgate_killed{vendor="acme"}"#) == 0.0);
     let mut again = Client::to(gate.ingress());
     again.send(request("GET", "/v1/orders", &bravo, ""));
     assert_eq!(again.head().status, 200);
@@ -103,9 +103,9 @@ fn a_drill_that_is_overdue_says_so_until_it_is_done() {
     let crm = Upstream::json("{}");
     let gate = Gate::of_acme(crm.address, &format!("drills: {{ every: 30d }}\n{ROUTES}"));
     let series = r#"vendorgate_drill_overdue{vendor="acme"}"#;
-    assert_eq!((status(&gate)["drill_overdue"].as_bool(), gate.metric(series)), (Some(true), 1.0));
+    assert_eq!((status(&gate)["drill_overdue"].as_bool(), gate.series(series)), (Some(true), 1.0));
     assert_eq!(gate.admin("operator", "POST", "/v1/vendors/acme/drill", r#"{"shadow":true}"#).status, 200);
-    assert_eq!((status(&gate)["drill_overdue"].as_bool(), gate.metric(series)), (Some(false), 0.0));
+    assert_eq!((status(&gate)["drill_overdue"].as_bool(), gate.series(series)), (Some(false), 0.0));
     assert!(status(&gate)["last_drill"].is_string());
 }
 
