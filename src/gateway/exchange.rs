@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::header::{CONNECTION, HeaderValue};
 use ::http::{Method, Response, Version};
 
 use super::account::{Halt, Tally};
@@ -135,7 +136,11 @@ impl Exchange {
         self.note(denial);
         let route = self.route.clone();
         let challenge = route.as_ref().map_or(Challenge::Plain, |route| scopes_of(denial, &route.scopes));
-        let response = refuse(denial, self.direction(), challenge, self.id);
+        let mut response = refuse(denial, self.direction(), challenge, self.id);
+        if denial.reason == Reason::RequestMalformed && !self.is_h2() {
+            // Where one request had two readings, what follows it on the connection has too.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         self.answers(response.status().as_u16());
         response
     }
