@@ -47,7 +47,7 @@ fn exchange(criterion: &mut Criterion) {
     let issued = UnixTime::from_secs(1_000);
     let one = || {
         traffic.enter();
-        metrics.token_cache(CacheResult::Hit);
+        metrics.token_cache(CacheResult::Hit, 1);
         vendor.token_issued_at(issued);
         route.request(black_box(200));
         route.records(black_box(12));

@@ -179,6 +179,12 @@ pub const AUDIT_DENIALS_WINDOW: Duration = Duration::from_secs(1);
 pub const AUDIT_TEXT_BYTES_MAX: usize = 1024;
 /// Longest audit line that verification reads: four texts and a detail, each byte escaped in the worst way.
 pub const AUDIT_LINE_BYTES_MAX: usize = 64 * 1024;
+/// Length at which a new audit file is begun, unless the config says otherwise: some 150,000 lines.
+pub const AUDIT_ROTATE_BYTES: u64 = 64 * 1024 * 1024;
+/// Least that the config may say there: below, a flood of denials makes more files than anyone can keep.
+pub const AUDIT_ROTATE_BYTES_MIN: u64 = 64 * 1024;
+/// Most audit lines that one admin call reads through for its page: a bound on its memory, some megabytes.
+pub const AUDIT_READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// How far back the last lines of a trail are looked for.
 pub const AUDIT_TAIL_BYTES: u64 = 1024 * 1024;
 
@@ -202,6 +208,14 @@ pub const HOOK_PAUSE_FIRST: Duration = Duration::from_secs(1);
 pub const HOOK_PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
 /// How long a hook is told of an event again before it is given up on.
 pub const HOOK_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long one attempt at a hook may take, unless the config says otherwise ...
+pub const HOOK_DEADLINE: Duration = Duration::from_secs(10);
+/// ... and at most: a hook that takes longer should hand on to something that may.
+pub const HOOK_DEADLINE_MAX: Duration = Duration::from_secs(5 * 60);
+/// Most hooks of one gateway: each is told of every kill.
+pub const HOOKS_MAX: usize = 32;
+/// Largest answer to a webhook that is read; nobody looks at it.
+pub const HOOK_ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Most stand-ins of a shadow drill: a few megabytes, and as many streams as the switch is measured with.
 pub const DRILL_STANDINS_MAX: usize = 10_000;
 /// Most denials that a burst rule can ask for: eight bytes each, per vendor.
@@ -296,6 +310,10 @@ pub const TOKEN_LIFETIME_DEFAULT: Duration = Duration::from_secs(24 * 3600);
 pub const ROTATION_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 3600);
 /// Longest deadline of an upstream: more is a hung connection.
 pub const UPSTREAM_DEADLINE_MAX: Duration = Duration::from_secs(3600);
+/// How long before a contract's end warnings begin, unless the contract says otherwise.
+pub const CONTRACT_WARN_BEFORE: Duration = Duration::from_secs(30 * 86_400);
+/// Longest time that reading may go on after a contract's end: beyond it, renew the contract.
+pub const CONTRACT_GRACE_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Longest sliding window of a budget.
 pub const WINDOW_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 /// Longest such time: service managers kill what does not stop.

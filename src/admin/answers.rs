@@ -47,6 +47,8 @@ pub enum VendorState {
     Killed,
     /// Its contract has not started.
     NotStarted,
+    /// Its contract has ended, and requests that change nothing still pass.
+    ReadOnly,
     /// Its contract has ended.
     Ended,
 }
@@ -59,6 +61,7 @@ impl VendorState {
             Self::PartlyKilled => "partly_killed",
             Self::Killed => "killed",
             Self::NotStarted => "not_started",
+            Self::ReadOnly => "read_only",
             Self::Ended => "ended",
         }
     }
@@ -117,6 +120,24 @@ pub struct KillReport {
     /// Exchanges that had not ended when the deadline came: for these, bytes may still leave.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lingering: u64,
+}
+
+/// The answer to a kill that was only asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KillPreview {
+    /// Who would be cut off, or `*`.
+    pub vendor: String,
+    /// How it stands now.
+    pub state: VendorState,
+    /// Always true.
+    pub dry_run: bool,
+    /// Calls of the vendor in flight that would be cut.
+    pub ingress: u64,
+    /// Calls to the vendor in flight that would be cut.
+    pub egress: u64,
+    /// What the order named, where that is not the vendor whole.
+    #[serde(default, skip_serializing_if = "Part::is_whole")]
+    pub scope: Part,
 }
 
 /// The answer to a kill of every vendor.
@@ -239,6 +260,12 @@ pub struct VendorStatus {
     /// The last request that was refused or cut short.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_denial: Option<LastDenial>,
+    /// When the kill switch was last exercised on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_drill: Option<Time>,
+    /// Whether the next exercise is overdue, where the contract asks for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill_overdue: Option<bool>,
     /// Seconds since the newest token in use was issued.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_age_secs: Option<u64>,

@@ -17,10 +17,11 @@ use super::control::{Actor, AuditFrom, Control, ControlError, Peer, Refused};
 use super::guard::{self, Hosts};
 use super::openapi;
 use super::operators::Operators;
-use super::orders::{DrillOrder, Nothing, Order, RevokeOrder, parse_since};
+use super::orders::{DrillOrder, Nothing, Order, OrderError, RevokeOrder, parse_since};
 use super::problem::No;
 use super::query::Query;
 use super::reply::{self, Reply};
+use super::reveal::RevealOrder;
 use super::table::{Call, Endpoint, Found, GatewayCall, Probe, VendorCall, Verb, find};
 use crate::bounds::{ADMIN_BODY_BYTES_MAX, ADMIN_READ_DEADLINE};
 use crate::config::Role;
@@ -149,8 +150,14 @@ impl Api {
                 let status = self.control.vendor(vendor).ok_or(No::Control(ControlError::VendorUnknown))?;
                 Ok(reply::json(&status))
             }
-            VendorCall::Kill => done(self.control.kill(actor, vendor, &order(body)?).await),
-            VendorCall::Restore => done(self.control.restore(actor, vendor, &order(body)?).await),
+            VendorCall::Kill => {
+                let order = order(body)?;
+                if order.dry_run {
+                    return done(self.control.preview(Some(vendor), &order).await);
+                }
+                done(self.control.kill(actor, vendor, &order).await)
+            }
+            VendorCall::Restore => done(self.control.restore(actor, vendor, &meant(body)?).await),
             VendorCall::Drill => {
                 let order: DrillOrder = parse(body)?;
                 order.check().map_err(No::Order)?;
@@ -176,7 +183,19 @@ impl Api {
                 let from = AuditFrom { since: self.since(query)?, after: query.after()?, limit: query.limit()? };
                 done(self.control.audit(from).await)
             }
-            GatewayCall::KillAll => done(self.control.kill_all(actor, &order(body)?).await),
+            GatewayCall::KillAll => {
+                let order = order(body)?;
+                if order.dry_run {
+                    return done(self.control.preview(None, &order).await);
+                }
+                done(self.control.kill_all(actor, &order).await)
+            }
+            GatewayCall::RestoreAll => done(self.control.restore_all(actor, &meant(body)?).await),
+            GatewayCall::Reveal => {
+                let order: RevealOrder = parse(body)?;
+                order.check().map_err(No::Order)?;
+                done(self.control.reveal(actor, &order).await)
+            }
             GatewayCall::Reload => {
                 let Nothing {} = parse(body)?;
                 done(self.control.reload(actor).await)
@@ -242,6 +261,12 @@ fn order(body: &[u8]) -> Result<Order, No> {
     let order: Order = parse(body)?;
     order.check().map_err(No::Order)?;
     Ok(order)
+}
+
+/// An order that cannot be tried out.
+fn meant(body: &[u8]) -> Result<Order, No> {
+    let order = order(body)?;
+    if order.dry_run { Err(No::Order(OrderError::DryRun)) } else { Ok(order) }
 }
 
 fn done<T: serde::Serialize>(answer: Result<T, ControlError>) -> Result<Reply, No> {

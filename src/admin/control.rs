@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use super::answers::{
-    DrillReport, KillAllReport, KillReport, Readiness, ReloadReport, RestoreReport, RevokeReport, VendorStatus,
+    DrillReport, KillAllReport, KillPreview, KillReport, Readiness, ReloadReport, RestoreReport, RevokeReport,
+    VendorStatus,
 };
 use super::orders::{DrillOrder, Order, Revocation};
 use super::records::{AuditPage, ExposureReport};
+use super::reveal::{RevealOrder, RevealReport};
 use crate::config::Role;
 use crate::model::{UnixTime, VendorId};
 
@@ -32,6 +34,12 @@ pub trait Control: Send + Sync + 'static {
     /// Cuts off every vendor, or a part of each.
     fn kill_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, KillAllReport>;
 
+    /// What a kill of a vendor, or of all, would cut now.
+    fn preview<'a>(&'a self, vendor: Option<&'a VendorId>, order: &'a Order) -> Answer<'a, KillPreview>;
+
+    /// Lifts what was cut off by an order for every vendor.
+    fn restore_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, RestoreReport>;
+
     /// Lets a vendor back, or a part of it.
     fn restore<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, RestoreReport>;
 
@@ -46,6 +54,9 @@ pub trait Control: Send + Sync + 'static {
         what: &'a Revocation,
         reason: &'a str,
     ) -> Answer<'a, RevokeReport>;
+
+    /// Turns one token back into its value, for whoever asks and for nobody else.
+    fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> Answer<'a, RevealReport>;
 
     /// Loads the config again, wholly or not at all.
     fn reload<'a>(&'a self, actor: &'a Actor) -> Answer<'a, ReloadReport>;
@@ -142,6 +153,9 @@ pub enum ControlError {
     /// State could not be written or read.
     #[error("state cannot be used")]
     State,
+    /// No vendor's keys open the token: it is none, is forged, or its keys are gone. Which of these is not told.
+    #[error("no vendor's keys open this token")]
+    NotRevealed,
     /// This gateway keeps no such record.
     #[error("this gateway does not keep what was asked for")]
     NotKept,

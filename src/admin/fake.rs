@@ -76,6 +76,17 @@ fn killed(vendor: &str) -> KillReport {
     }
 }
 
+fn restored(vendor: &str) -> RestoreReport {
+    RestoreReport {
+        vendor: vendor.to_owned(),
+        state: VendorState::Live,
+        generation: 8,
+        lifted: 1,
+        persisted: true,
+        approvals: Approvals { given: 1, needed: 1 },
+    }
+}
+
 fn time(secs: u64) -> Time {
     Time(UnixTime::from_secs(secs))
 }
@@ -102,6 +113,8 @@ pub(crate) fn acme() -> VendorStatus {
             bytes: 3_200_000,
         }],
         last_denial: Some(LastDenial { reason: "scope_missing".into(), at: time(60), direction: Direction::Ingress }),
+        last_drill: None,
+        drill_overdue: None,
         token_age_secs: Some(90),
         key_age_secs: None,
     }
@@ -156,16 +169,18 @@ impl Control for Fake {
         self.act(actor, "*", format!("kill {}", words(order)), KillAllReport { vendors: vec![killed(ACME)] })
     }
 
+    fn preview<'a>(&'a self, vendor: Option<&'a VendorId>, _order: &'a Order) -> Answer<'a, KillPreview> {
+        let vendor = vendor.map_or("*", VendorId::as_str).to_owned();
+        let (state, scope) = (VendorState::Live, Part::default());
+        Box::pin(ready(Ok(KillPreview { vendor, state, dry_run: true, ingress: 2, egress: 1, scope })))
+    }
+
+    fn restore_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, RestoreReport> {
+        self.act(actor, "*", format!("restore {}", words(order)), restored("*"))
+    }
+
     fn restore<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, RestoreReport> {
-        let report = RestoreReport {
-            vendor: vendor.to_string(),
-            state: VendorState::Live,
-            generation: 8,
-            lifted: 1,
-            persisted: true,
-            approvals: Approvals { given: 1, needed: 1 },
-        };
-        self.act(actor, vendor.as_str(), format!("restore {}", words(order)), report)
+        self.act(actor, vendor.as_str(), format!("restore {}", words(order)), restored(vendor.as_str()))
     }
 
     fn drill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a DrillOrder) -> Answer<'a, DrillReport> {
@@ -191,6 +206,13 @@ impl Control for Fake {
     ) -> Answer<'a, RevokeReport> {
         let report = RevokeReport { vendor: vendor.to_string(), persisted: true, fleet: FLEET };
         self.act(actor, vendor.as_str(), format!("revoke {what:?} {reason:?}"), report)
+    }
+
+    fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> Answer<'a, RevealReport> {
+        let report = RevealReport { vendor: ACME.into(), value: "bob@example.com".into() };
+        let vendor = if order.token.starts_with("tok1_") { ACME } else { "none" };
+        let answer = self.act(actor, vendor, format!("reveal {:?}", order.reason), report);
+        Box::pin(async move { answer.await.map_err(|_| ControlError::NotRevealed) })
     }
 
     fn reload<'a>(&'a self, actor: &'a Actor) -> Answer<'a, ReloadReport> {

@@ -17,14 +17,15 @@ mod problem;
 mod query;
 mod records;
 mod reply;
+mod reveal;
 mod serve;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use answers::{
-    Approvals, Check, DrillReport, Fleet, KillAllReport, KillReport, LastDenial, Part, Readiness, ReloadReport,
-    RestoreReport, RevokeReport, Standing, Time, Traffic, VendorList, VendorState, VendorStatus,
+    Approvals, Check, DrillReport, Fleet, KillAllReport, KillPreview, KillReport, LastDenial, Part, Readiness,
+    ReloadReport, RestoreReport, RevokeReport, Standing, Time, Traffic, VendorList, VendorState, VendorStatus,
 };
 pub use api::Api;
 pub use control::{Actor, Answer, AuditFrom, Control, ControlError, Peer, Refused};
@@ -33,4 +34,5 @@ pub use operators::{Operators, mint};
 pub use orders::{DrillOrder, Nothing, Order, OrderError, Revocation, RevokeOrder, parse_since, parse_time};
 pub use problem::Problem;
 pub use records::{Approximate, AuditEntry, AuditPage, ExposureReport, FieldExposure, RouteExposure};
+pub use reveal::{RevealOrder, RevealReport};
 pub use serve::{serve, serve_connection, serve_tls, serve_unix};

@@ -4,11 +4,13 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::answers::{
-    DrillReport, KillAllReport, KillReport, ReloadReport, RestoreReport, RevokeReport, VendorList, VendorStatus,
+    DrillReport, KillAllReport, KillPreview, KillReport, ReloadReport, RestoreReport, RevokeReport, VendorList,
+    VendorStatus,
 };
 use super::orders::{DrillOrder, Nothing, Order, RevokeOrder};
 use super::problem::Problem;
 use super::records::{AuditPage, ExposureReport};
+use super::reveal::{RevealOrder, RevealReport};
 use super::table::{Call, Endpoint, GatewayCall, Probe, TABLE, VendorCall};
 
 /// The whole description.
@@ -82,14 +84,22 @@ fn types(call: Call, schemas: &mut SchemaGenerator) -> (Option<Value>, Option<Va
         Call::Open(Probe::Live | Probe::Ready | Probe::Metrics) => (schema!(), schema!()),
         Call::Open(Probe::OpenApi) => (schema!(), Some(json!({ "type": "object" }))),
         Call::OnVendor(_, VendorCall::Status) => (schema!(), schema!(VendorStatus)),
-        Call::OnVendor(_, VendorCall::Kill) => (schema!(Order), schema!(KillReport)),
+        Call::OnVendor(_, VendorCall::Kill) => {
+            let answers = [schema!(KillReport), schema!(KillPreview)];
+            (schema!(Order), Some(json!({ "anyOf": answers })))
+        }
         Call::OnVendor(_, VendorCall::Drill) => (schema!(DrillOrder), schema!(DrillReport)),
         Call::OnVendor(_, VendorCall::Revoke) => (schema!(RevokeOrder), schema!(RevokeReport)),
         Call::OnVendor(_, VendorCall::Restore) => (schema!(Order), schema!(RestoreReport)),
         Call::OnGateway(_, GatewayCall::Vendors) => (schema!(), schema!(VendorList)),
         Call::OnGateway(_, GatewayCall::Exposure) => (schema!(), schema!(ExposureReport)),
         Call::OnGateway(_, GatewayCall::Audit) => (schema!(), schema!(AuditPage)),
-        Call::OnGateway(_, GatewayCall::KillAll) => (schema!(Order), schema!(KillAllReport)),
+        Call::OnGateway(_, GatewayCall::KillAll) => {
+            let answers = [schema!(KillAllReport), schema!(KillPreview)];
+            (schema!(Order), Some(json!({ "anyOf": answers })))
+        }
+        Call::OnGateway(_, GatewayCall::RestoreAll) => (schema!(Order), schema!(RestoreReport)),
+        Call::OnGateway(_, GatewayCall::Reveal) => (schema!(RevealOrder), schema!(RevealReport)),
         Call::OnGateway(_, GatewayCall::Reload) => (schema!(Nothing), schema!(ReloadReport)),
     }
 }

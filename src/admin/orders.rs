@@ -25,6 +25,14 @@ pub struct Order {
     /// Only this client of the vendor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
+    /// Only say what a kill would cut, and cut nothing.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dry_run: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// An order to kill, measure and restore.
@@ -84,6 +92,9 @@ pub enum OrderError {
     /// It must be clear what is revoked.
     #[error("write exactly one of \"jti\", \"client\" and \"issued_before\"")]
     OneOf,
+    /// Only a kill can be tried out.
+    #[error("\"dry_run\" is for kills: a restore is done or not")]
+    DryRun,
     /// The time cannot be read.
     #[error("\"issued_before\" must be a time such as 2026-11-21T20:00:00Z")]
     Time,
@@ -148,7 +159,7 @@ pub fn parse_since(text: &str, now: UnixTime) -> Option<UnixTime> {
     parse_time(text).or_else(|| humantime::parse_duration(text).ok().map(|span| now.minus(span)))
 }
 
-fn check_reason(reason: &str) -> Result<(), OrderError> {
+pub(super) fn check_reason(reason: &str) -> Result<(), OrderError> {
     let said = !reason.trim().is_empty() && reason.len() <= REASON_BYTES_MAX;
     if said { Ok(()) } else { Err(OrderError::Reason) }
 }

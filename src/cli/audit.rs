@@ -1,7 +1,10 @@
-//! `vendorgate audit tail`: follows the audit trail of a running gateway.
+//! `vendorgate audit`: follows the trail of a running gateway, and checks one that was put away.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use serde_json::json;
 
 use super::client::{Client, Reach, block_on};
 use super::error::{CliError, Exit};
@@ -9,6 +12,8 @@ use super::exposure::since;
 use super::layout::plain;
 use crate::admin::{AuditEntry, AuditPage};
 use crate::model::{Clock, UnixTime};
+use crate::server::audit_key;
+use crate::telemetry::audit::{Summary, verify_files};
 
 /// How often the trail is asked for what is new.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
@@ -31,6 +36,95 @@ pub struct Tail {
     /// Where the gateway is; with --json, one entry a line
     #[command(flatten)]
     pub reach: Reach,
+}
+
+/// Reads and checks the audit trail
+#[derive(Debug, Clone, clap::Subcommand)]
+#[command(
+    after_help = "Examples:\n  vendorgate audit tail --since 24h\n  vendorgate audit verify /var/lib/vendorgate/audit/audit.jsonl"
+)]
+pub enum Audit {
+    /// Follow the audit trail of a running gateway
+    Tail(Tail),
+    /// Check that every line of a trail is there, in its place and unchanged
+    Verify(Verify),
+}
+
+/// Check that every line of a trail is there, in its place and unchanged
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vendorgate audit verify /var/lib/vendorgate/audit/audit.jsonl
+  vendorgate audit verify copy/audit.jsonl --key vault/audit.key --json
+
+Reads the file, those put aside beside it and the sealed head, and needs no running gateway.
+Exits 0 when the trail is whole, 1 when it is not: the first line that is wrong is named.")]
+pub struct Verify {
+    /// The trail: the file that is written, or was written last
+    pub file: PathBuf,
+    /// The key of its hash chain [default: audit.key in the folder above the file's]
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs one of them.
+///
+/// # Errors
+/// [`CliError`] when an argument cannot be used, or a gateway that is asked is not reached or says no.
+pub fn run(audit: &Audit, out: &mut dyn Write) -> Result<Exit, CliError> {
+    match audit {
+        Audit::Tail(args) => tail(args, out),
+        Audit::Verify(args) => verify(args, out),
+    }
+}
+
+/// Checks a trail.
+///
+/// # Errors
+/// [`CliError::Unusable`] when the key cannot be read.
+pub fn verify(args: &Verify, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let beside = || args.file.parent().unwrap_or(Path::new("")).join("../audit.key");
+    let path = args.key.clone().unwrap_or_else(beside);
+    let key = audit_key(&path).map_err(|error| CliError::Unusable { what: "--key", why: chain(&error) })?;
+    let checked = verify_files(&args.file, &key);
+    if args.json {
+        let said = match &checked {
+            Ok(whole) => json!({
+                "whole": true, "lines": whole.lines, "first": whole.first, "last": whole.position.seq,
+                "from": whole.from, "to": whole.to, "mac": whole.position.hex(),
+            }),
+            Err(broken) => json!({
+                "whole": false, "file": broken.file, "line": broken.line, "why": broken.why.to_string(),
+            }),
+        };
+        writeln!(out, "{said}")?;
+        return Ok(if checked.is_ok() { Exit::Yes } else { Exit::No });
+    }
+    match checked {
+        Ok(Summary { lines, first, position, from, to, .. }) => {
+            let last = position.seq;
+            writeln!(out, "whole: {lines} lines, number {first} to {last}, from {from} to {to}")?;
+            writeln!(
+                out,
+                "note this elsewhere, and nobody can put an older trail in its place unseen: {last} {}",
+                position.hex()
+            )?;
+            Ok(Exit::Yes)
+        }
+        Err(broken) => {
+            writeln!(out, "BROKEN: {}", plain(&broken.to_string()))?;
+            Ok(Exit::No)
+        }
+    }
+}
+
+/// All levels of an error in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let below = std::iter::successors(error.source(), |error| error.source());
+    below.fold(error.to_string(), |text, error| format!("{text}: {error}"))
 }
 
 /// Runs the verb, and prints its answer to `out`.

@@ -5,8 +5,9 @@ use std::io::Write;
 use super::client::{Client, Reach, block_on};
 use super::error::{CliError, Exit};
 use super::kill::{print, vendor_id};
-use super::layout::{Side, bytes, count, plain, table};
-use crate::admin::{Approximate, ExposureReport, FieldExposure, RouteExposure, parse_since};
+use super::layout::plain;
+use crate::admin::{ExposureReport, parse_since};
+use crate::exposure::Report;
 use crate::model::{Clock, UnixTime};
 
 /// Show what left to a vendor: records, people, fields and how they were treated
@@ -14,7 +15,7 @@ use crate::model::{Clock, UnixTime};
 #[command(after_help = "\
 Examples:
   vendorgate exposure acme-analytics
-  vendorgate exposure acme-analytics --since 30d --md > acme.md
+  vendorgate exposure acme-analytics --since 30d --md > acme.md   # what GDPR Article 33 asks for
 
 Exits 0 when the gateway answered, 1 when it did not or the vendor is unknown.")]
 pub struct Args {
@@ -52,7 +53,9 @@ pub(super) async fn execute(
         client.get(&format!("/v1/exposure?vendor={}{and_since}", vendor_id(&args.vendor)?)).await?;
     print(args.reach.json, &report, out)?;
     if !args.reach.json {
-        write!(out, "{}", if args.md { markdown(&report) } else { text(&report) })?;
+        let report = readable(&report)?;
+        let page = if args.md { report.to_markdown() } else { report.to_text() };
+        page.split_inclusive('\n').try_for_each(|line| write!(out, "{}", tame(line)))?;
     }
     Ok(Exit::Yes)
 }
@@ -66,93 +69,16 @@ pub(super) fn since(text: Option<&str>, now: UnixTime) -> Result<Option<UnixTime
     })
 }
 
-fn text(report: &ExposureReport) -> String {
-    const HEAD: [(&str, Side); 5] = [
-        ("ROUTE", Side::Left),
-        ("RECORDS", Side::Right),
-        ("PEOPLE", Side::Right),
-        ("FIELD", Side::Left),
-        ("LEFT AS", Side::Left),
-    ];
-    let mut rows = Vec::new();
-    for route in &report.routes {
-        let mut lead = [title(route), count(route.records), people(route.subjects)];
-        let treated = route
-            .treated
-            .iter()
-            .map(|field| [field.field.clone(), format!("{} ({})", field.treatment, count(field.values))]);
-        for field in treated.chain(clear(route).into_iter().map(|field| [field, "in clear".to_owned()])) {
-            rows.push(std::mem::take(&mut lead).into_iter().chain(field).collect());
-        }
+/// The answer in the form that knows how to be read by people.
+fn readable(report: &ExposureReport) -> Result<Report, CliError> {
+    let json = serde_json::to_value(report).map_err(std::io::Error::from)?;
+    Ok(serde_json::from_value(json).map_err(std::io::Error::from)?)
+}
+
+/// A line without what would move a terminal's cursor.
+fn tame(line: &str) -> String {
+    match line.strip_suffix('\n') {
+        Some(text) => plain(text) + "\n",
+        None => plain(line),
     }
-    format!("{}\n\n{}", plain(&summary(report)), table(&HEAD, &rows))
-}
-
-fn markdown(report: &ExposureReport) -> String {
-    let mut page = format!("# What left to {}\n\n{}\n", cell(&report.vendor), cell(&summary(report)));
-    for route in &report.routes {
-        page.push_str(&format!(
-            "\n## {}\n\n{} records ({}) of {} people, from {} to {}.\n\n\
-             | field | treatment | left as | values |\n| --- | --- | --- | --: |\n",
-            cell(&title(route)),
-            count(route.records),
-            bytes(route.bytes),
-            cell(&people(route.subjects)),
-            cell(&route.first),
-            cell(&route.last),
-        ));
-        for FieldExposure { field, treatment, left_as, values } in &route.treated {
-            page.push_str(&format!(
-                "| {} | {} | {} | {} |\n",
-                cell(field),
-                cell(treatment),
-                cell(left_as),
-                count(*values)
-            ));
-        }
-        for field in clear(route) {
-            page.push_str(&format!("| {} | none | the value itself | |\n", cell(&field)));
-        }
-    }
-    page
-}
-
-fn summary(report: &ExposureReport) -> String {
-    let more = if report.subjects_incomplete { ", and others on routes that name nobody" } else { "" };
-    format!(
-        "{}: {} records ({}) of {} people{more} left from {} to {}",
-        report.vendor,
-        count(report.records),
-        bytes(report.bytes),
-        people(report.subjects),
-        report.since,
-        report.until
-    )
-}
-
-/// How many people, and between which bounds.
-fn people(subjects: Option<Approximate>) -> String {
-    let about =
-        |sure: Approximate| format!("~{} ({}-{})", count(sure.about), count(sure.at_least), count(sure.at_most));
-    subjects.map_or_else(|| "an unknown number of".to_owned(), about)
-}
-
-/// The fields that could leave in clear.
-fn clear(route: &RouteExposure) -> Vec<String> {
-    route.clear.clone().unwrap_or_else(|| vec!["every other field".to_owned()])
-}
-
-fn title(route: &RouteExposure) -> String {
-    format!("{} {}", route.direction, route.route)
-}
-
-/// Text that stays within its cell and is no markup.
-fn cell(text: &str) -> String {
-    plain(text).chars().fold(String::new(), |mut out, symbol| {
-        if "\\`*_[]<>|#".contains(symbol) {
-            out.push('\\');
-        }
-        out.push(symbol);
-        out
-    })
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::client::{Client, Reach, block_on};
 use super::error::{CliError, Exit};
 use super::layout::{count, millis, plain};
-use crate::admin::{KillAllReport, KillReport, Order, OrderError};
+use crate::admin::{KillAllReport, KillPreview, KillReport, Order, OrderError};
 use crate::model::{Direction, VendorId};
 
 /// Cut off a vendor, or a part of it, now: new requests are refused, those in flight are severed
@@ -14,6 +14,7 @@ use crate::model::{Direction, VendorId};
 Examples:
   vendorgate kill acme-analytics --reason 'ticket 4711: their key leaked'
   vendorgate kill acme-analytics --direction egress --reason 'they ask us to stop'
+  vendorgate kill acme-analytics --reason 'would it hurt?' --dry-run
   vendorgate kill --all --reason 'our issuer is compromised'
 
 Exits 0 when the vendor is cut off and the state is on disk, 1 otherwise; the vendor is cut off
@@ -28,6 +29,9 @@ pub struct Args {
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
+    /// Only say what would be cut, and cut nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Which part; all of it when none is named
     #[command(flatten)]
     pub part: Part,
@@ -57,10 +61,10 @@ impl Part {
     /// [`CliError::Unusable`] when there is no reason, or an option is empty.
     pub(super) fn order(&self, reason: &str) -> Result<Order, CliError> {
         let Self { direction, route, client } = self.clone();
-        let order = Order { reason: reason.to_owned(), direction, route, client };
+        let order = Order { reason: reason.to_owned(), direction, route, client, dry_run: false };
         order.check().map_err(|error| match error {
             OrderError::Reason => CliError::Unusable { what: "--reason", why: error.to_string() },
-            OrderError::Empty(_) | OrderError::OneOf | OrderError::Time => {
+            OrderError::Empty(_) | OrderError::OneOf | OrderError::Time | OrderError::DryRun => {
                 CliError::Unusable { what: "an option", why: error.to_string() }
             }
         })?;
@@ -78,7 +82,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, CliError> {
 }
 
 pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let order = args.part.order(&args.reason)?;
+    let order = Order { dry_run: args.dry_run, ..args.part.order(&args.reason)? };
+    if args.dry_run {
+        return preview(args, client, &order, out).await;
+    }
     let reports = match &args.vendor {
         Some(vendor) => {
             let report: KillReport = client.post(&format!("/v1/vendors/{}/kill", vendor_id(vendor)?), &order).await?;
@@ -97,6 +104,21 @@ pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -
         }
     }
     Ok(if reports.iter().all(|report| report.persisted) { Exit::Yes } else { Exit::No })
+}
+
+async fn preview(args: &Args, client: &Client, order: &Order, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let target = match &args.vendor {
+        Some(vendor) => format!("/v1/vendors/{}/kill", vendor_id(vendor)?),
+        None => "/v1/kill".to_owned(),
+    };
+    let preview: KillPreview = client.post(&target, order).await?;
+    print(args.reach.json, &preview, out)?;
+    if !args.reach.json {
+        let KillPreview { vendor, ingress, egress, .. } = &preview;
+        let vendor = if vendor == "*" { "every vendor".to_owned() } else { plain(vendor) };
+        writeln!(out, "{vendor}: {} calls of theirs and {} of ours would be cut", count(*ingress), count(*egress))?;
+    }
+    Ok(Exit::Yes)
 }
 
 /// A vendor's id out of an argument.

@@ -10,6 +10,7 @@ pub mod client;
 mod demo;
 pub mod drill;
 pub mod error;
+mod explain;
 pub mod exposure;
 pub mod health;
 mod keys;
@@ -18,6 +19,7 @@ mod layout;
 mod operators;
 mod pii;
 pub mod restore;
+pub mod reveal;
 pub mod revoke;
 mod run;
 mod schema;
@@ -52,13 +54,18 @@ enum Verb {
     Run(run::Run),
     Demo(demo::Demo),
     Check(check::Check),
+    Explain(explain::Explain),
     #[command(subcommand)]
     Pii(pii::Pii),
     Kill(kill::Args),
     Restore(restore::Args),
     Drill(drill::Args),
     Revoke(revoke::Args),
+    Reveal(reveal::Args),
     Status(status::Args),
+    Exposure(exposure::Args),
+    #[command(subcommand)]
+    Audit(audit::Audit),
     Health(health::Args),
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -72,12 +79,16 @@ impl Verb {
             Self::Run(run) => run.run(out),
             Self::Demo(demo) => demo.run(out),
             Self::Check(check) => check.run(out),
+            Self::Explain(explain) => explain.run(out),
             Self::Pii(pii) => pii.run(out),
             Self::Kill(args) => remote(kill::run(args, out)),
             Self::Restore(args) => remote(restore::run(args, out)),
             Self::Drill(args) => remote(drill::run(args, out)),
+            Self::Reveal(args) => remote(reveal::run(args, out)),
             Self::Revoke(args) => remote(revoke::run(args, out)),
             Self::Status(args) => remote(status::run(args, out)),
+            Self::Exposure(args) => remote(exposure::run(args, out)),
+            Self::Audit(audit) => remote(audit::run(audit, out)),
             Self::Health(args) => remote(health::run(args, out)),
             Self::Keys(keys) => keys.run(out),
             Self::Operators(operators) => operators.run(out),

@@ -14,11 +14,16 @@ use crate::admin::{RestoreReport, VendorState};
 Examples:
   vendorgate restore acme-analytics --reason 'ticket 4711: new key in use'
   vendorgate restore acme-analytics --direction egress --reason 'they are back'
+  vendorgate restore --all --reason 'our issuer is clean'
 
 Exits 0 when the vendor is back, 1 while another person must approve or the state is not on disk.")]
 pub struct Args {
     /// The vendor's id
-    pub vendor: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub vendor: Option<String>,
+    /// What was cut off by an order for every vendor
+    #[arg(long)]
+    pub all: bool,
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
@@ -41,7 +46,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, CliError> {
 
 pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
     let order = args.part.order(&args.reason)?;
-    let target = format!("/v1/vendors/{}/restore", vendor_id(&args.vendor)?);
+    let target = match &args.vendor {
+        Some(vendor) => format!("/v1/vendors/{}/restore", vendor_id(vendor)?),
+        None => "/v1/restore".to_owned(),
+    };
     let report: RestoreReport = client.post(&target, &order).await?;
     print(args.reach.json, &report, out)?;
     if !args.reach.json {
@@ -52,7 +60,7 @@ pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -
 }
 
 fn words(report: &RestoreReport) -> String {
-    let vendor = plain(&report.vendor);
+    let vendor = if report.vendor == "*" { "every vendor".to_owned() } else { plain(&report.vendor) };
     let missing = report.approvals.needed.saturating_sub(report.approvals.given);
     if missing > 0 {
         return format!("{vendor} stays cut off: {missing} more must approve, each with the same restore\n");
@@ -62,6 +70,7 @@ fn words(report: &RestoreReport) -> String {
         VendorState::PartlyKilled => "is back in part: 'vendorgate status' lists what is still cut off",
         VendorState::Killed => "is still cut off: 'vendorgate status' lists why",
         VendorState::NotStarted => "is no longer cut off, but its contract has not started",
+        VendorState::ReadOnly => "is no longer cut off, but its contract has ended: only reading passes",
         VendorState::Ended => "is no longer cut off, but its contract has ended",
     };
     let disk = if report.persisted { "" } else { "\n  NOT ON DISK: a restart will cut it off again" };

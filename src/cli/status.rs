@@ -107,6 +107,7 @@ fn full(status: &VendorStatus, now: UnixTime) -> String {
         ("newest token", status.token_age_secs.map_or_else(none, |age| format!("{} old", span(age)))),
         ("oldest key", status.key_age_secs.map_or_else(none, |age| format!("{} old", span(age)))),
         ("last denial", denial(status, now)),
+        ("last drill", drill(status, now)),
     ]);
     text.push('\n');
     text.push_str(&traffic(&status.traffic));
@@ -155,6 +156,11 @@ fn kills(kills: &[Standing], now: UnixTime) -> String {
 
 fn denial(status: &VendorStatus, now: UnixTime) -> String {
     status.last_denial.as_ref().map_or_else(none, |denial| format!("{}, {}", denial.reason, ago(denial.at.0, now)))
+}
+
+fn drill(status: &VendorStatus, now: UnixTime) -> String {
+    let last = status.last_drill.map_or_else(|| "never".to_owned(), |time| ago(time.0, now));
+    if status.drill_overdue == Some(true) { format!("{last}: the next is OVERDUE") } else { last }
 }
 
 fn none() -> String {

@@ -3,12 +3,14 @@
 //! Two contracts are equal when they ask the same of the gateway, so a reload leaves an unchanged vendor alone.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
 
 use crate::identity;
-use crate::meter::Limits;
+use crate::meter::{AfterEnd, Calendar, Limits};
 use crate::model::{Direction, ScopeSet, UnixTime, VendorId};
 use crate::pii::Rules;
 use crate::route::{Captures, Conflict, RouteIndex, RoutePattern, Table};
@@ -33,18 +35,37 @@ pub struct Contract {
     pub starts: UnixTime,
     /// The first instant after: 00:00 UTC of the day after the last day.
     pub ends: UnixTime,
+    /// What happens after the last day.
+    pub after_end: AfterEnd,
+    /// How long before the end warnings begin.
+    pub warn_before: Duration,
     /// Whether scopes, routes, limits and PII bind, or only report.
     pub mode: Mode,
     /// How the vendor proves who it is. Always there when there are ingress routes.
-    pub identity: Option<identity::Settings>,
+    pub identity: Option<identity::Identity>,
     /// The most scopes this vendor can ever have.
     pub scopes: ScopeSet,
     /// How much may pass. Every field is there: defaults are filled in.
     pub limits: Limits,
+    /// How many denials in how short a time cut the vendor off.
+    pub trip: Option<Trip>,
+    /// Longest time between two exercises of the kill switch.
+    pub drill_every: Option<Duration>,
+    /// How many different people must agree to a restore.
+    pub approvals: NonZeroU32,
     /// What the vendor may call.
     pub ingress: Routes,
     /// What we may send it: every route's upstream is the vendor's own API.
     pub egress: Routes,
+}
+
+/// So many denials in so short a time cut the vendor off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trip {
+    /// How many.
+    pub denials: NonZeroU32,
+    /// In how long.
+    pub window: Duration,
 }
 
 /// Whether a contract binds.
@@ -89,9 +110,15 @@ impl Contract {
         }
     }
 
-    /// Whether the contract's days include this instant.
-    pub fn in_force(&self, now: UnixTime) -> bool {
-        self.starts <= now && now < self.ends
+    /// The contract's dates, and what happens around them.
+    pub fn calendar(&self) -> Calendar {
+        const DAY: Duration = Duration::from_secs(86_400);
+        Calendar {
+            starts: Some(self.starts),
+            ends: Some(self.ends.minus(DAY)),
+            warn_before: self.warn_before,
+            after_end: self.after_end,
+        }
     }
 }
 

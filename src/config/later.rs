@@ -1,23 +1,13 @@
 //! Keys that are promised but not built: refused with 'not yet' instead of 'unknown', and never taken without effect.
 
 /// The key that would hold it (empty: the root of a file), the key, and what it asks for.
-const LATER: [(&str, &str, &str); 22] = [
+const LATER: [(&str, &str, &str); 12] = [
     ("", "fleet", "sharing state between gateways is not supported"),
-    ("", "hooks", "hooks are not supported"),
-    ("", "drills", "overdue drills are not watched"),
-    ("", "restore", "a second operator for a restore is not supported"),
-    ("", "trip", "a burst of denials does not kill"),
-    ("", "after_end", "a grace after the last day is not supported"),
     ("identity", "introspection", "opaque tokens are not supported"),
     ("identity", "certificate", "vendors known by certificate alone are not supported"),
     ("identity", "webhook", "signed webhooks are not supported"),
     ("identity", "dpop", "DPoP is not supported"),
     ("identity", "discovery", "issuer discovery is not supported"),
-    ("limits", "trip", "a burst of denials does not kill"),
-    ("request", "detect", "detectors for unlisted fields are not supported"),
-    ("response", "detect", "detectors for unlisted fields are not supported"),
-    ("request", "reveal", "turning tokens back into values is not supported"),
-    ("response", "reveal", "turning tokens back into values is not supported"),
     ("egress", "credentials", "holding a vendor's credentials is not supported"),
     ("egress", "proxy", "being an HTTP proxy is not supported"),
     ("listeners", "proxy", "being an HTTP proxy is not supported"),

@@ -13,7 +13,7 @@ use super::schema::{Document, schema};
 use super::settings::{ClientCertificate, Config, Listeners, Operator};
 use super::shape::sound;
 use super::source::{At, Report, Source};
-use super::tree::{self, Place, Value};
+use super::tree::{self, Node, Place, Value};
 use crate::bounds::{CONFIG_FILE_BYTES_MAX, CONTRACTS_MAX};
 
 /// How to read a configuration.
@@ -92,6 +92,21 @@ impl Loader<'_> {
         finish(report, named, main).map(|(path, _)| path)
     }
 
+    /// The trees of the contracts that a main file names, as far as they can be read; nothing is reported.
+    pub(super) fn contract_trees(&self, main: &Path) -> Vec<(String, Node)> {
+        let report = Report::new(self.missing_secrets);
+        let Some(written) = self.read::<file::Main>(main, Document::Config, &report) else { return Vec::new() };
+        let (source, written) = written;
+        let Some(text) = written.contracts else { return Vec::new() };
+        let paths = contract_paths(&source.root(&report).key("contracts"), &text);
+        let tree = |path: &PathBuf| {
+            let mut root = tree::parse(&text_of(path, &report)?).ok()?;
+            fill_tree(&mut root, self.environment);
+            Some((path.display().to_string(), root))
+        };
+        paths.iter().take(CONTRACTS_MAX).filter_map(tree).collect()
+    }
+
     fn read_main(&self, path: &Path, report: &Report) -> Option<Config> {
         let (source, written) = self.read::<file::Main>(path, Document::Config, report)?;
         let at = source.root(report);
@@ -107,8 +122,11 @@ impl Loader<'_> {
         let contracts = contracts(&files, report, &surroundings, keys.master.is_some());
         let operators = self.read_operators(&at, written.listeners.as_ref(), report);
         check_operators(&at, &listeners, operators.as_deref());
+        let state = build::state(&at.key("state"), written.state.as_ref());
         Some(Config {
-            state: build::state(&at.key("state"), written.state.as_ref()),
+            audit: build::audit(&at.key("audit"), written.audit.as_ref(), &state),
+            hooks: build::hooks(&at.key("hooks"), written.hooks.as_deref().unwrap_or_default()),
+            state,
             drain: build::drain(&at.key("drain"), written.drain.as_ref()),
             log: build::log(written.log.as_ref()),
             upstreams: upstreams.into_values().collect(),

@@ -8,6 +8,7 @@ mod file;
 mod later;
 mod load;
 mod nearest;
+mod places;
 mod schema;
 mod settings;
 mod shape;
@@ -15,11 +16,13 @@ mod source;
 mod tree;
 mod units;
 
-pub use contract::{Contract, Mode, Route, Routes};
+pub use contract::{Contract, Mode, Route, Routes, Trip};
 pub use environment::Environment;
 pub use fault::{Fault, Faults, Severity};
 pub use load::{Loaded, Loader};
+pub use places::Places;
 pub use schema::{Document, schema};
 pub use settings::{
-    ClientCertificate, Config, Drain, Keys, Listener, Listeners, Log, LogFormat, LogLevel, Operator, Role, State, Tls,
+    Audit, ClientCertificate, Config, Drain, Hook, HookAction, Keys, Listener, Listeners, Log, LogFormat, LogLevel,
+    Operator, Role, State, Tls,
 };

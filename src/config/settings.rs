@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Contract;
 use crate::model::VendorId;
+use crate::telemetry::audit;
 use crate::upstream;
 
 /// A whole configuration, contracts and operators included.
@@ -26,6 +27,10 @@ pub struct Config {
     pub contracts: Vec<Arc<Contract>>,
     /// Who may use the admin listener.
     pub operators: Vec<Operator>,
+    /// How the audit trail is kept.
+    pub audit: Audit,
+    /// Who is told of a kill or a restore, in the order of the file.
+    pub hooks: Vec<Hook>,
     /// How the gateway stops.
     pub drain: Drain,
     /// How it speaks.
@@ -100,8 +105,51 @@ pub struct State {
 /// Where key material is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keys {
-    /// The master key's file. Always there when a contract tokenizes, hashes, encrypts or counts subjects.
+    /// The master key's file. Always there when a contract tokenizes, hashes, encrypts, reveals or counts subjects.
     pub master: Option<PathBuf>,
+}
+
+/// How the audit trail is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// The file, and what happens when it is full or cannot be written.
+    pub trail: audit::Settings,
+    /// The file of the hash chain's key; made when there is none.
+    pub key: PathBuf,
+}
+
+/// Someone who is told of a kill or a restore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// Unique among the hooks.
+    pub name: String,
+    /// Told of kills.
+    pub on_kill: bool,
+    /// Told of restores.
+    pub on_restore: bool,
+    /// How.
+    pub action: HookAction,
+    /// How long one attempt may take.
+    pub deadline: Duration,
+}
+
+/// How someone is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookAction {
+    /// By a signed POST.
+    Webhook {
+        /// Where.
+        url: String,
+        /// The file of the signature's key.
+        secret: PathBuf,
+    },
+    /// By a program.
+    Command {
+        /// The program, by path or by name in `PATH`.
+        program: String,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
 }
 
 /// A named person or machine.

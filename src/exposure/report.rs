@@ -3,6 +3,7 @@
 //! A pure function of buckets. Counts are by the hour and start with the hour of `since`; different subjects start
 //! with its hour too, or with its day where the day's sketches have been joined. Never more exact than it says.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bucket::{day_of, hour_of};
@@ -10,7 +11,7 @@ use super::{Bucket, Distinct, STANDARD_ERROR, Seen};
 use crate::model::{UnixTime, VendorId};
 
 /// What left to one vendor.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Report {
     /// The vendor's id.
     pub vendor: String,
@@ -35,7 +36,7 @@ pub struct Report {
 }
 
 /// A number and the range in which it lies in 95 of 100 cases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Approximate {
     /// The best guess.
     pub about: u64,
@@ -46,7 +47,7 @@ pub struct Approximate {
 }
 
 /// What left on one route.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RouteLine {
     /// `ingress` or `egress`.
     pub direction: String,
@@ -69,14 +70,14 @@ pub struct RouteLine {
 }
 
 /// What left of one field.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FieldLine {
     /// Where the value stood.
     pub field: String,
     /// How it was treated.
     pub treatment: String,
     /// What that makes of it for whoever has it.
-    pub left_as: &'static str,
+    pub left_as: Cow<'static, str>,
     /// How many values.
     pub values: u64,
 }
@@ -182,7 +183,7 @@ impl Sum {
 
     fn line(self, direction: String, route: String) -> RouteLine {
         let field = |((field, treatment), values): ((String, String), u64)| FieldLine {
-            left_as: left_as(&treatment),
+            left_as: left_as(&treatment).into(),
             field,
             treatment,
             values,

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 
 use super::snapshot::{Route, Treats, Vendor};
+use crate::exposure;
 use crate::meter::{ByteMeter, Overrun, RecordMeter};
 use crate::model::{Denial, Direction, Moment, Reason};
 use crate::pii::{Rewriter, Stop};
@@ -14,6 +15,11 @@ pub(super) struct Account {
     treat: Option<(Box<dyn Rewriter>, RecordMeter)>,
     bytes: Option<ByteMeter>,
     tally: Tally,
+    /// Where what leaves is counted; none where the body stays in the house.
+    exposure: Option<exposure::Handle>,
+    /// The tally as the exposure has it.
+    exposed: Tally,
+    now: Moment,
 }
 
 /// What has passed through one body.
@@ -45,11 +51,21 @@ impl Account {
         leaves: bool,
         now: Moment,
     ) -> Self {
-        let meter = |treats: &Treats| vendor.ledger.record_meter(route.place, treats.treated.len(), now);
+        let exposure = leaves.then(|| route.exposure.clone());
+        let meter = |treats: &Treats| {
+            let meter = vendor.ledger.record_meter(route.place, treats.treated.len(), now);
+            match exposure.clone().filter(|_| treats.names_subject) {
+                Some(exposure) => meter.telling(Box::new(move |subject| exposure.subject(subject))),
+                None => meter,
+            }
+        };
         Self {
             treat: treat.map(|(treats, rewriter)| (rewriter, meter(treats))),
             bytes: leaves.then(|| vendor.ledger.byte_meter(route.place)),
             tally: Tally::default(),
+            exposure,
+            exposed: Tally::default(),
+            now,
         }
     }
 
@@ -65,6 +81,7 @@ impl Account {
     /// Takes a piece of the body; what comes back may leave, also beside a halt.
     pub(super) fn feed(&mut self, input: Bytes, now: Moment) -> (Bytes, Option<Halt>) {
         self.tally.taken += input.len() as u64;
+        self.now = now;
         let Some((rewriter, meter)) = &mut self.treat else { return self.charge(input, None, now) };
         let mut out = Vec::with_capacity(input.len() + input.len() / 4 + 64);
         meter.begin(now);
@@ -103,18 +120,30 @@ impl Account {
         (out, halt)
     }
 
-    /// Hands the counts since the last call to the route's metrics.
+    /// Hands the counts since the last call to the route's metrics and, where the body leaves, to the exposure.
     pub(super) fn report(&mut self, route: &Route, treats: Option<&Treats>) {
-        let (Some((_, meter)), Some(treats)) = (&mut self.treat, treats) else { return };
-        let records = meter.drain(|rule, count| {
-            if let Some(treated) = treats.treated.get(rule) {
-                route.metrics.pii_values(*treated, count);
+        if let (Some((_, meter)), Some(treats)) = (&mut self.treat, treats) {
+            let records = meter.drain(|rule, count| {
+                if let Some(treated) = treats.treated.get(rule) {
+                    route.metrics.pii_values(*treated, count);
+                }
+                if let Some(exposure) = &self.exposure {
+                    exposure.treated(rule, count);
+                }
+            });
+            self.tally.records += records;
+            if records > 0 {
+                route.metrics.records(records);
             }
-        });
-        self.tally.records += records;
-        if records > 0 {
-            route.metrics.records(records);
         }
+        self.expose();
+    }
+
+    fn expose(&mut self) {
+        let Some(exposure) = self.exposure.as_ref().filter(|_| self.tally != self.exposed) else { return };
+        let (records, bytes) = (self.tally.records - self.exposed.records, self.tally.passed - self.exposed.passed);
+        exposure.left(records, bytes, self.now);
+        self.exposed = self.tally;
     }
 }
 

@@ -4,17 +4,18 @@
 //! Changes nothing unless all of it succeeds.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ::http::HeaderValue;
 use rustls::ClientConfig;
 
 use super::snapshot::{Route, Side, Snapshot, Treats, Vendor};
 use crate::config::{self, Config, Contract};
+use crate::exposure::{self, Profile};
 use crate::identity::{self, Authority, DirectoryError};
-use crate::kill::{RouteTag, Switch};
+use crate::kill::{DenialBurst, RouteTag, Switch};
 use crate::meter::{Ledger, RouteLimits};
-use crate::model::{ClientId, Direction, Moment, Secret, SubjectKey, VendorId};
+use crate::model::{ClientId, Direction, FieldPath, Moment, Secret, SubjectKey, VendorId};
 use crate::pii::keys::{KeyError, SaltFolder};
 use crate::pii::{Class, KeyRing, Plan, PlanError, Rules, VendorKeys};
 use crate::policy::{Chain, Terms};
@@ -28,6 +29,8 @@ pub struct Rooms {
     pub switch: Arc<Switch>,
     /// What is counted.
     pub metrics: Metrics,
+    /// What left, to whom.
+    pub exposure: Arc<exposure::Ledger>,
     /// Issuers' keys, verified tokens, revocations.
     pub authority: Authority,
     /// Each vendor's salt.
@@ -102,12 +105,12 @@ pub fn assemble(
     Ok(Snapshot { generation, directory, vendors, by_id })
 }
 
-fn identities(config: &Config) -> Vec<identity::Contract> {
+pub(super) fn identities(config: &Config) -> Vec<identity::Contract> {
     let contracts = config.contracts.iter().zip(0..);
     contracts
         .filter_map(|(contract, index)| {
             let identity = contract.identity.clone()?;
-            Some(identity::Contract { index, vendor: contract.vendor.clone(), identity: identity.into() })
+            Some(identity::Contract { index, vendor: contract.vendor.clone(), identity })
         })
         .collect()
 }
@@ -149,8 +152,9 @@ impl Builder<'_> {
             ledger,
             metrics,
             ourselves: ClientId::new("vendorgate"),
+            keys,
             header: HeaderValue::try_from(id.as_str()).unwrap_or(HeaderValue::from_static("")),
-            burst: None,
+            burst: self.burst(before),
             sides,
         })
     }
@@ -175,23 +179,57 @@ impl Builder<'_> {
                 place: ledger.place(direction, name).unwrap_or(usize::MAX),
                 upstream: self.upstream(route, pools)?,
                 upstream_name: route.upstream.id.as_str().into(),
-                request: self.treats(name, &route.request, keys)?,
-                response: self.treats(name, &route.response, keys)?,
+                request: self.treats(name, &route.request, direction == Direction::Egress, keys)?,
+                response: self.treats(name, &route.response, direction == Direction::Ingress, keys)?,
                 metrics: traffic.route(name),
+                exposure: self.rooms.exposure.handle(self.profile(direction, route)),
+                rate_policy: OnceLock::new(),
             }))
         });
         let routes = routes.collect::<Result<_, _>>()?;
         let terms = Terms {
             direction,
-            starts: contract.starts,
-            ends: contract.ends,
+            calendar: contract.calendar(),
             ceiling: contract.scopes.clone(),
             ledger: Arc::clone(ledger),
         };
         Ok(Side { chain: Chain::new(&terms), routes, traffic })
     }
 
-    fn treats(&self, route: &str, rules: &Rules, keys: &Arc<VendorKeys>) -> Result<Option<Treats>, AssembleError> {
+    /// The count of denials goes along while the rule is the same.
+    fn burst(&self, before: Option<&Arc<Vendor>>) -> Option<Arc<DenialBurst>> {
+        let trip = self.contract.trip?;
+        let same = before.filter(|vendor| vendor.contract.trip == Some(trip)).and_then(|vendor| vendor.burst.clone());
+        Some(same.unwrap_or_else(|| Arc::new(DenialBurst::new(trip.denials, trip.window))))
+    }
+
+    /// What can leave on a route, in the order of its rules.
+    fn profile(&self, direction: Direction, route: &config::Route) -> Profile {
+        let rules = match direction {
+            Direction::Ingress => &route.response,
+            Direction::Egress => &route.request,
+        };
+        let named: Vec<_> = rules.treat.iter().map(|rule| rule.place.to_string()).collect();
+        let clear = |only: &Vec<FieldPath>| {
+            let in_clear = only.iter().map(ToString::to_string).filter(|field| !named.contains(field));
+            in_clear.map(Arc::from).collect()
+        };
+        Profile {
+            vendor: self.contract.vendor.clone(),
+            direction,
+            route: route.pattern.as_str().into(),
+            clear: rules.only.as_ref().map(clear),
+            rules: named.iter().map(String::as_str).map(Arc::from).zip(words(rules)).collect(),
+        }
+    }
+
+    fn treats(
+        &self,
+        route: &str,
+        rules: &Rules,
+        leaves: bool,
+        keys: &Arc<VendorKeys>,
+    ) -> Result<Option<Treats>, AssembleError> {
         let plan = Plan::compile(rules, Arc::clone(keys)).map_err(|source| AssembleError::Rules {
             vendor: self.contract.vendor.clone(),
             route: route.to_owned(),
@@ -202,7 +240,8 @@ impl Builder<'_> {
         }
         let treated =
             plan.rules().iter().map(|rule| Treated::named(rule.treatment).unwrap_or(Treated::Redact)).collect();
-        Ok(Some(Treats { plan, treated, counts_records: rules.records.is_some() }))
+        let (counts_records, names_subject) = (rules.records.is_some(), rules.subject.is_some());
+        Ok(Some(Treats { plan, treated, counts_records, names_subject, leaves }))
     }
 
     /// One pool for each upstream of the vendor, whichever routes lead to it.
@@ -229,7 +268,7 @@ impl Builder<'_> {
 #[derive(Default)]
 struct Pools(HashMap<String, Arc<Upstream>>);
 
-fn route_limits(contract: &Contract) -> Vec<RouteLimits> {
+pub(super) fn route_limits(contract: &Contract) -> Vec<RouteLimits> {
     let of = |direction| {
         contract.routes(direction).as_slice().iter().map(move |route| RouteLimits {
             direction,
@@ -240,8 +279,11 @@ fn route_limits(contract: &Contract) -> Vec<RouteLimits> {
     of(Direction::Ingress).chain(of(Direction::Egress)).collect()
 }
 
+fn words(rules: &Rules) -> impl Iterator<Item = &'static str> {
+    rules.treat.iter().map(|rule| rule.treatment.as_str())
+}
+
 fn classes(contract: &Contract) -> Vec<Class> {
     let routes = Direction::ALL.into_iter().flat_map(|direction| contract.routes(direction).as_slice());
-    let rules = routes.flat_map(|route| route.request.treat.iter().chain(&route.response.treat));
-    rules.map(|rule| rule.class.clone()).collect()
+    routes.flat_map(|route| route.request.classes().chain(route.response.classes())).collect()
 }

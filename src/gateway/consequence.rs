@@ -2,33 +2,96 @@
 //!
 //! Called in the middle of a body, so nothing here waits.
 
+use serde_json::json;
+
+use super::account::Tally;
+use super::exchange::Exchange;
 use super::handle::Gateway;
 use super::snapshot::Vendor;
-use crate::kill::Evidence;
+use crate::kill::{Evidence, InFlight};
 use crate::meter::{Over, Overrun};
-use crate::model::Denial;
+use crate::model::{ClientId, Denial, Reason};
+use crate::telemetry::audit::{Act, Entry};
 
-/// A budget was spent in the middle of a body, which has been cut already.
-pub(super) fn of_overrun(gateway: &Gateway, vendor: &Vendor, overrun: &Overrun) {
+/// A budget was spent in the middle of a body, which its own exchange cuts: `own` is spared by what ends the others.
+pub(super) fn of_overrun(gateway: &Gateway, vendor: &Vendor, own: &InFlight, overrun: &Overrun) {
     let denial = overrun.denial();
     match overrun.over {
         Over::Refuse => {}
         Over::Sever => {
-            // The body that spent the budget is among them, and was cut by its own account.
-            let severed = vendor.line.cut(denial.reason.as_str(), gateway.clock.now().wall);
-            vendor.metrics.severed(severed.saturating_sub(1));
+            let _ = vendor.line.cut(denial.reason.as_str(), gateway.clock.now().wall, own);
         }
         Over::Kill => trip(gateway, vendor, evidence(gateway, denial.reason.as_str(), denial.detail.into())),
     }
 }
 
-/// A request was denied; enough of them in a short time suspend the vendor.
+/// A proven client was denied; enough of it in a short time suspends its vendor.
 pub(super) fn of_denial(gateway: &Gateway, vendor: &Vendor, denial: &Denial) {
-    if let Some(burst) = &vendor.burst
+    if let Some(burst) = vendor.burst.as_deref()
+        && is_callers_doing(denial.reason)
         && burst.note(gateway.clock.now())
     {
         let detail = format!("the last denial was {}", denial.reason.as_str());
         trip(gateway, vendor, evidence(gateway, "denial_burst", detail));
+    }
+}
+
+/// Records that an answer was cut while it streamed. Past the first cut the next requests are refused before they
+/// stream, so there are no more of these lines than there were requests in flight.
+pub(super) fn audit_cut(exchange: &Exchange, vendor: &Vendor, overrun: &Overrun, sent: Tally) {
+    let denial = overrun.denial();
+    let entry = Entry {
+        at: exchange.gateway.clock.now().wall,
+        actor: exchange.client().map_or("vendorgate", ClientId::as_str).to_owned(),
+        act: Act::Cut,
+        subject: vendor.id().as_str().to_owned(),
+        reason: denial.reason.as_str().to_owned(),
+        detail: json!({
+            "direction": exchange.direction().as_str(),
+            "route": exchange.route_name(),
+            "request_id": exchange.id.to_string(),
+            "limit": overrun.measure.as_str(),
+            "records_sent": sent.records,
+            "bytes_sent": sent.passed,
+        }),
+    };
+    // The stream waits for no disk.
+    drop(exchange.gateway.audit.record(entry));
+}
+
+/// Whether a denial says something about the caller: not our bounds, not an upstream, not a kill that stands already.
+const fn is_callers_doing(reason: Reason) -> bool {
+    match reason {
+        Reason::VendorKilled
+        | Reason::UpstreamRefused
+        | Reason::UpstreamUnreadable
+        | Reason::UpstreamTimeout
+        | Reason::IssuerUnavailable
+        | Reason::Overloaded => false,
+        Reason::RequestMalformed
+        | Reason::BodyMalformed
+        | Reason::TokenMissing
+        | Reason::TokenMalformed
+        | Reason::TokenInvalid
+        | Reason::TokenExpired
+        | Reason::TokenLifetime
+        | Reason::TokenAge
+        | Reason::TokenSuperseded
+        | Reason::TokenRevoked
+        | Reason::TokenUnbound
+        | Reason::KeyTooOld
+        | Reason::VendorUnknown
+        | Reason::ContractNotStarted
+        | Reason::ContractEnded
+        | Reason::RouteUnknown
+        | Reason::ScopeMissing
+        | Reason::DestinationUnknown
+        | Reason::BodyTooLarge
+        | Reason::BodyOpaque
+        | Reason::RateLimited
+        | Reason::ConcurrencyExceeded
+        | Reason::RecordsExceeded
+        | Reason::BytesExceeded => true,
     }
 }
 

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{CONNECTION, HeaderValue};
-use ::http::{Method, Response, Version};
+use ::http::header::{CONNECTION, HeaderMap, HeaderName};
+use ::http::{HeaderValue, Method, Response, Version};
 
 use super::account::{Halt, Tally};
 use super::bodies::Ending;
@@ -17,9 +17,14 @@ use super::peer::Peer;
 use super::snapshot::{Route, Vendor};
 use crate::http::{Challenge, GatewayBody, RequestId, RequestIds, refuse};
 use crate::kill::InFlight;
+use crate::meter::{Decision, rate_limit, rate_limit_policy};
 use crate::model::{ClientId, Denial, Direction, Moment, Reason, ScopeSet};
 use crate::policy::Permit;
+use crate::telemetry::audit::Denied;
 use crate::telemetry::{ExchangeLine, RouteMetrics, TrafficMetrics};
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// One request, from its head to its last byte.
 #[derive(Debug)]
@@ -35,6 +40,8 @@ pub(super) struct Exchange {
     client: Option<ClientId>,
     /// In flight, and holding its slots, until the exchange is dropped.
     held: Option<(InFlight, Permit)>,
+    /// How the request rates stood when they refused it.
+    over_rate: Option<Decision>,
     status: u16,
     reason: Option<Reason>,
     awaited: Duration,
@@ -58,6 +65,7 @@ impl Exchange {
             route: None,
             client: None,
             held: None,
+            over_rate: None,
             status: 0,
             reason: None,
             awaited: Duration::ZERO,
@@ -65,6 +73,21 @@ impl Exchange {
             request: None,
             answer: Tally::default(),
         })
+    }
+
+    /// The route that was found, by its name.
+    pub(super) fn route_name(&self) -> &str {
+        self.route.as_ref().map_or("-", |route| &route.name)
+    }
+
+    /// Whose it is, where that is known.
+    pub(super) const fn vendor(&self) -> Option<&Arc<Vendor>> {
+        self.vendor.as_ref()
+    }
+
+    /// The vendor's client, where one was proven.
+    pub(super) const fn client(&self) -> Option<&ClientId> {
+        self.client.as_ref()
     }
 
     pub(super) fn direction(&self) -> Direction {
@@ -91,6 +114,25 @@ impl Exchange {
     /// From here on the exchange is in flight.
     pub(super) fn admitted(&mut self, in_flight: InFlight, permit: Permit) {
         self.held = Some((in_flight, permit));
+    }
+
+    /// The request rates refused it.
+    pub(super) fn over_rate(&mut self, rates: Option<Decision>) {
+        self.over_rate = rates;
+    }
+
+    /// Tells a vendor how its request rates stand.
+    pub(super) fn say_rates(&self, headers: &mut HeaderMap) {
+        let stood = self.held.as_ref().and_then(|(_, permit)| permit.rates()).or(self.over_rate.as_ref());
+        let (Some(vendor), Some(route), Some(stood)) = (&self.vendor, &self.route, stood) else { return };
+        if self.direction() == Direction::Egress {
+            return;
+        }
+        let rates = vendor.ledger.rates();
+        let field = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+        let policy = route.rate_policy.get_or_init(|| field(rate_limit_policy(rates.standings(stood))));
+        headers.insert(RATE_LIMIT_POLICY, policy.clone());
+        headers.insert(RATE_LIMIT, field(rate_limit(rates.standings(stood))));
     }
 
     /// Time spent waiting for others, which is not the gateway's own.
@@ -141,6 +183,7 @@ impl Exchange {
             // Where one request had two readings, what follows it on the connection has too.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        self.say_rates(response.headers_mut());
         self.answers(response.status().as_u16());
         response
     }
@@ -162,24 +205,42 @@ impl Exchange {
                     self.peer.reset();
                 }
             }
-            Ending::Halted(_) => self.note(&ending.denial(Direction::Ingress)),
+            Ending::Halted(halt) => {
+                self.note(&ending.denial(Direction::Ingress));
+                if let (Halt::Over(overrun), Some(vendor)) = (halt, &self.vendor) {
+                    consequence::audit_cut(self, vendor, overrun, self.answer);
+                }
+            }
             Ending::Aborted | Ending::Stalled => self.reason = Some(ending.denial(Direction::Ingress).reason),
             Ending::Dropped => {}
         }
     }
 
     /// Lets an overrun have the consequence that the contract gives it.
-    fn follow(&self, ending: &Ending) {
-        if let (Ending::Halted(Halt::Over(overrun)), Some(vendor)) = (ending, &self.vendor) {
-            consequence::of_overrun(&self.gateway, vendor, overrun);
+    pub(super) fn follow(&self, ending: &Ending) {
+        if let (Ending::Halted(Halt::Over(overrun)), Some(vendor), Some((own, _))) = (ending, &self.vendor, &self.held)
+        {
+            consequence::of_overrun(&self.gateway, vendor, own, overrun);
         }
     }
 
     /// Counts and audits a denial, and lets a burst of them have its consequence.
     fn note(&mut self, denial: &Denial) {
         self.reason = Some(denial.reason);
-        self.traffic().deny(denial.reason);
-        if let Some(vendor) = &self.vendor {
+        let traffic = self.traffic();
+        traffic.deny(denial.reason);
+        traffic.denied_last(denial.reason, self.started.wall);
+        self.gateway.audit.denied(&Denied {
+            vendor: self.vendor.as_ref().map(|vendor| vendor.id()),
+            direction: self.direction(),
+            reason: denial.reason,
+            client: self.client.as_ref(),
+            request_id: std::str::from_utf8(&self.id.to_hex()).unwrap_or_default(),
+            detail: &denial.detail,
+            at: self.started.wall,
+        });
+        // Only what a proven client has done speaks against its vendor: a stranger's forgeries must not cut it off.
+        if let (Some(vendor), Some(_)) = (&self.vendor, &self.client) {
             consequence::of_denial(&self.gateway, vendor, denial);
         }
     }

@@ -80,6 +80,10 @@ async fn outgoing(
         let account = Account::new(vendor, route, treat, direction == Direction::Egress, exchange.started);
         request_body(body, account, exchange, route).await?
     } else {
+        if direction == Direction::Egress && treats.is_some_and(|treats| treats.plan.reads_head()) {
+            // What was treated in its URL and headers leaves with them.
+            route.exposure.left(0, 0, exchange.started);
+        }
         GatewayBody::full("")
     };
     let mut request = Request::new(body);
@@ -98,11 +102,12 @@ async fn request_body(
 ) -> Result<GatewayBody, Denial> {
     let direction = exchange.direction();
     let fate = Arc::new(Fate::default());
-    let owner = RequestOwner::new(Arc::clone(&fate), Arc::clone(route));
+    let owner = RequestOwner::new(Arc::clone(&fate), Arc::clone(route), exchange.share_in_flight()?, exchange);
     let changes = account.changes();
     exchange.takes(Arc::clone(&fate));
     let mut stream = Stream::new(body, account, exchange.share_in_flight()?, exchange.gateway.clock.clone(), owner);
     if changes && let Some(ending) = poll_fn(|cx| Poll::Ready(stream.hold(cx))).await {
+        exchange.follow(&ending);
         return Err(ending.denial(direction));
     }
     Ok(GatewayBody::stream(stream))
@@ -157,6 +162,7 @@ async fn incoming(
         return exchange.refuse(&unreadable_answer(&stop));
     }
     prepare_response(&mut head.headers, exchange.id.to_header());
+    exchange.say_rates(&mut head.headers);
     let changes = rewriter.is_some();
     if changes || treats.is_some_and(|treats| treats.plan.reads_body()) {
         strip_validators(&mut head.headers);

@@ -18,9 +18,11 @@ use crate::bounds;
 use crate::http::{GatewayBody, Target, screen};
 use crate::identity::{Presented, Rejected, Verified, Wait};
 use crate::kill::Switch;
+use crate::meter::{self, Decision};
 use crate::model::{Caller, ClientId, Clock, Denial, Direction, Reason};
 use crate::policy::Facts;
 use crate::route::Captures;
+use crate::telemetry::audit::Audit;
 use crate::telemetry::{ExchangeLog, Metrics};
 
 /// What all workers share.
@@ -32,6 +34,8 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// One line an exchange.
     pub exchange_log: ExchangeLog,
+    /// What was done and refused, for those who ask later.
+    pub audit: Arc<Audit>,
     /// The kill switch.
     pub switch: Arc<Switch>,
     /// The config in force.
@@ -52,6 +56,8 @@ pub(super) struct Admitted {
 struct NotAdmitted {
     denial: Denial,
     wait: Option<Wait>,
+    /// How the request rates stand, where it was them.
+    rates: Option<Decision>,
 }
 
 impl Gateway {
@@ -78,26 +84,35 @@ impl Gateway {
         drop(snapshot);
         match admitted {
             Ok(admitted) => forward(worker, admitted, head, body, exchange).await,
-            Err(NotAdmitted { denial, .. }) => exchange.refuse(&denial),
+            Err(NotAdmitted { denial, rates, .. }) => {
+                exchange.over_rate(rates);
+                exchange.refuse(&denial)
+            }
         }
     }
 }
 
 /// Decides. Synchronous: nothing can wait between the registration, the look at the kill switch and the permit.
 fn admit(snapshot: &Snapshot, head: &request::Parts, exchange: &mut Exchange) -> Result<Admitted, NotAdmitted> {
+    if exchange.gateway.audit.must_stop() {
+        return Err(Denial::new(Reason::Overloaded, "the audit trail cannot be written").into());
+    }
     let target = screen(head)?;
     match exchange.direction() {
         Direction::Ingress => {
             let verified = identify(snapshot, head, &target, exchange)?;
             let vendor = snapshot.vendors.get(verified.vendor_index() as usize);
             let vendor = vendor.ok_or_else(|| Denial::new(Reason::VendorUnknown, "no contract at this place"))?;
+            if let Some(claims) = verified.claims() {
+                vendor.metrics.token_issued_at(claims.issued_at);
+            }
             let path = Some(&*target.path).filter(|path| *path != head.uri.path());
-            Ok(pass(vendor, Some(verified.caller()), head, &target.path, path, exchange)?)
+            pass(vendor, Some(verified.caller()), head, &target.path, path, exchange)
         }
         Direction::Egress => {
             let (name, path) = egress::split(&target.path)?;
             let vendor = snapshot.vendor(name).ok_or_else(|| unknown_destination("no contract for this vendor"))?;
-            Ok(pass(vendor, None, head, path, Some(path), exchange)?)
+            pass(vendor, None, head, path, Some(path), exchange)
         }
     }
 }
@@ -110,7 +125,7 @@ fn pass(
     path: &str,
     rewritten: Option<&str>,
     exchange: &mut Exchange,
-) -> Result<Admitted, Denial> {
+) -> Result<Admitted, NotAdmitted> {
     let direction = exchange.direction();
     let client = caller.map(|caller| &caller.client);
     exchange.of_vendor(vendor, client);
@@ -127,6 +142,7 @@ fn pass(
         client: client.unwrap_or(&vendor.ourselves),
         route: route.place,
         scopes: &route.scopes,
+        is_safe: head.method.is_safe(),
         counts_records: route.leaving(direction).is_some_and(|treats| treats.counts_records),
     })?;
     exchange.admitted(in_flight, permit);
@@ -162,7 +178,7 @@ fn identify(
         {
             exchange.of_vendor(vendor, None);
         }
-        NotAdmitted { denial, wait }
+        NotAdmitted { denial, wait, rates: None }
     })
 }
 
@@ -172,6 +188,12 @@ fn unknown_destination(detail: &'static str) -> Denial {
 
 impl From<Denial> for NotAdmitted {
     fn from(denial: Denial) -> Self {
-        Self { denial, wait: None }
+        Self { denial, wait: None, rates: None }
+    }
+}
+
+impl From<Box<meter::NotAdmitted>> for NotAdmitted {
+    fn from(spent: Box<meter::NotAdmitted>) -> Self {
+        Self { denial: spent.denial, wait: None, rates: spent.decision }
     }
 }

@@ -9,6 +9,7 @@ mod bodies;
 mod consequence;
 mod egress;
 mod exchange;
+mod explain;
 mod forward;
 mod handle;
 mod owners;
@@ -19,6 +20,7 @@ mod target;
 mod watch;
 
 pub use assemble::{AssembleError, Rooms, assemble};
+pub use explain::{Explainer, Explanation, Outcome, Question};
 pub use handle::Gateway;
 pub use peer::Peer;
 pub use snapshot::{Route, Snapshot, Vendor};

@@ -2,10 +2,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::account::{Account, Tally};
+use super::account::{Account, Halt, Tally};
 use super::bodies::{Ending, Owner};
+use super::consequence;
 use super::exchange::Exchange;
-use super::snapshot::Route;
+use super::handle::Gateway;
+use super::snapshot::{Route, Vendor};
 use super::watch::Watched;
 use crate::kill::InFlight;
 use crate::upstream::Lease;
@@ -102,11 +104,16 @@ impl Fate {
 pub(super) struct RequestOwner {
     fate: Arc<Fate>,
     route: Arc<Route>,
+    /// Who bears the consequence of an overrun.
+    vendor: Option<Arc<Vendor>>,
+    /// The exchange's own registration, which that consequence spares.
+    own: InFlight,
+    gateway: Arc<Gateway>,
 }
 
 impl RequestOwner {
-    pub(super) const fn new(fate: Arc<Fate>, route: Arc<Route>) -> Self {
-        Self { fate, route }
+    pub(super) fn new(fate: Arc<Fate>, route: Arc<Route>, own: InFlight, exchange: &Exchange) -> Self {
+        Self { fate, route, own, vendor: exchange.vendor().cloned(), gateway: Arc::clone(&exchange.gateway) }
     }
 }
 
@@ -122,6 +129,9 @@ impl Owner for RequestOwner {
         if let Err(ending) = how
             && *ending != Ending::Dropped
         {
+            if let (Ending::Halted(Halt::Over(overrun)), Some(vendor)) = (ending, &self.vendor) {
+                consequence::of_overrun(&self.gateway, vendor, &self.own, overrun);
+            }
             self.fate.lock().1 = Some(ending.clone());
         }
     }

@@ -4,16 +4,17 @@
 //! shared by both.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ::http::{HeaderValue, Method};
 
 use crate::config::Contract;
+use crate::exposure;
 use crate::identity::Directory;
 use crate::kill::{DenialBurst, Line, RouteTag};
 use crate::meter::Ledger;
 use crate::model::{ClientId, Direction, ScopeSet, VendorId};
-use crate::pii::Plan;
+use crate::pii::{Plan, VendorKeys};
 use crate::policy::Chain;
 use crate::route::Captures;
 use crate::telemetry::{RouteMetrics, TrafficMetrics, Treated, VendorMetrics};
@@ -42,8 +43,9 @@ pub struct Vendor {
     pub metrics: Arc<VendorMetrics>,
     /// The client that our own services count as.
     pub(super) ourselves: ClientId,
+    pub(super) keys: Arc<VendorKeys>,
     pub(super) header: HeaderValue,
-    pub(super) burst: Option<DenialBurst>,
+    pub(super) burst: Option<Arc<DenialBurst>>,
     pub(super) sides: [Side; Direction::ALL.len()],
 }
 
@@ -70,6 +72,10 @@ pub struct Route {
     pub(super) request: Option<Treats>,
     pub(super) response: Option<Treats>,
     pub(super) metrics: Arc<RouteMetrics>,
+    /// What left through it.
+    pub(super) exposure: exposure::Handle,
+    /// What its rates are, for the callers; written with the first answer.
+    pub(super) rate_policy: OnceLock<HeaderValue>,
 }
 
 /// What is asked of one body of a route.
@@ -79,6 +85,9 @@ pub(super) struct Treats {
     /// The treatment of each rule, by its place in the list.
     pub(super) treated: Box<[Treated]>,
     pub(super) counts_records: bool,
+    pub(super) names_subject: bool,
+    /// Whether what it treats leaves the house, and counts as exposed.
+    pub(super) leaves: bool,
 }
 
 impl Snapshot {
@@ -110,9 +119,16 @@ impl Vendor {
         &self.contract.vendor
     }
 
+    /// The value of one whole token of this vendor; `None` when its keys do not open it.
+    pub fn reveal(&self, token: &str) -> Option<String> {
+        let mut value = Vec::new();
+        self.keys.open(token.as_bytes(), &mut value).ok()?;
+        String::from_utf8(value).ok()
+    }
+
     /// Its count of denials, where enough of them suspend it.
-    pub const fn burst(&self) -> Option<&DenialBurst> {
-        self.burst.as_ref()
+    pub fn burst(&self) -> Option<&DenialBurst> {
+        self.burst.as_deref()
     }
 
     pub(super) fn side(&self, direction: Direction) -> &Side {

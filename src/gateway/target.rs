@@ -100,6 +100,10 @@ impl Watch for Counts<'_> {
         if let Some(treated) = self.treats.treated.get(rule) {
             self.route.metrics.pii_values(*treated, 1);
         }
+        // The body, or its end, says when it left.
+        if self.treats.leaves {
+            self.route.exposure.treated(rule, 1);
+        }
     }
 
     fn subject(&mut self, _value: &[u8]) {}

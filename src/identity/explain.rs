@@ -1,17 +1,19 @@
 //! The decision about a token, step by step, for `vendorgate explain`: the same rules in the same order, with each
 //! rule's place in the contract.
 //!
-//! No proof is used up, no token supersedes another, nothing is remembered; at most an unknown key is fetched.
+//! No proof is used up, no token supersedes another, nothing is remembered and nobody is asked: where the issuer's keys
+//! are not at hand the step says so, and what follows is judged on the token's own word.
 
-use crate::model::{Claims, Denial, Moment};
+use std::sync::Arc;
+
+use crate::model::{Caller, Claims, Denial, Moment, UnixTime};
 
 use super::claims;
 use super::credentials::{Presented, Scheme};
-use super::directory::{Directory, Vendor};
+use super::directory::{Directory, Named, Vendor};
 use super::flaw::Flaw;
 use super::jwt::{self, Unverified};
-use super::verified::Verified;
-use super::{Sender, rotation};
+use super::{KeySource, Rotation, Sender, rotation};
 
 /// One rule, and what it said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,90 +22,180 @@ pub struct Step {
     pub rule: &'static str,
     /// What was found, or the denial.
     pub outcome: Result<String, Denial>,
+    /// Whether it was judged at all; what is not has no denial, and is no yes either.
+    pub judged: bool,
+}
+
+impl Step {
+    const fn new(rule: &'static str, outcome: Result<String, Denial>) -> Self {
+        Self { rule, outcome, judged: true }
+    }
+
+    fn open(rule: &'static str, why: &str) -> Self {
+        Self { rule, outcome: Ok(why.to_owned()), judged: false }
+    }
+}
+
+/// What a token leads to.
+#[derive(Debug, Clone, Default)]
+pub struct Explained {
+    /// Each rule, up to and including the first no.
+    pub steps: Vec<Step>,
+    /// Who the token says it is, where it could be read that far. Worth nothing unless every step says yes.
+    pub caller: Option<Caller>,
 }
 
 impl Directory {
-    /// Judges a token as a request with it would be judged, up to and including the first no. Opaque tokens are not
-    /// explained: only their issuer can read them.
-    pub fn explain(&self, token: &str, presented: &Presented<'_>, now: Moment) -> Vec<Step> {
-        let mut steps = Vec::new();
+    /// Judges a token as a request with it would be judged. Opaque tokens are not explained: only their issuer can
+    /// read them.
+    pub fn explain(&self, token: &str, presented: &Presented<'_>, now: Moment) -> Explained {
+        let mut explained = Explained::default();
         // The steps hold the no.
-        let _ = self.walk(token, presented, now, &mut steps);
-        steps
+        let _ = self.walk(token, presented, now, &mut explained);
+        explained
     }
 
-    fn walk(&self, token: &str, presented: &Presented<'_>, now: Moment, steps: &mut Vec<Step>) -> Option<()> {
-        let mut step = |rule, outcome: Result<String, Denial>| {
-            let passed = outcome.is_ok();
-            steps.push(Step { rule, outcome });
-            passed.then_some(())
-        };
+    fn walk(&self, token: &str, presented: &Presented<'_>, now: Moment, explained: &mut Explained) -> Option<()> {
+        if self.introspector(token).is_some() {
+            explained.push(Step::open("identity.introspection", "an opaque token: only its issuer can say"))?;
+            return None;
+        }
         let read = jwt::read(token);
-        step("identity", describe(&read))?;
+        explained.push(Step::new("identity", describe(&read)))?;
         let token = read.ok()?;
         let named = claims::whose(&token.payload).and_then(|(issuer, client)| {
             let known = self.issuer(issuer).and_then(|issuer| issuer.clients.get(client));
             known.ok_or(Flaw::VendorUnknown)
         });
         let vendor = named.and_then(|named| Ok((named, self.vendor(named.vendor).ok_or(Flaw::VendorUnknown)?)));
-        step("identity.clients", words(&vendor, |(_, vendor)| vendor.id.to_string()))?;
+        explained.push(Step::new("identity.clients", words(&vendor, |(_, vendor)| format!("it is {}", vendor.id))))?;
         let (named, vendor) = vendor.ok()?;
-        let verified = vendor.verify(named, &token, now);
-        let said =
-            |_: &Verified| format!("signed by key {:?}, for {}", token.signed.header.key_id, vendor.settings.audience);
-        let signed = verified.as_ref().map(said).map_err(|rejected| rejected.denial.clone());
-        step("identity.jwks", signed)?;
-        let verified = verified.ok()?;
-        for (rule, outcome) in vendor.rules(&verified, verified.claims()?, presented, now) {
-            step(rule, outcome)?;
+        let (step, key_born) = vendor.signature(named, &token, now);
+        explained.push(step)?;
+        let claims = claims::read(&token.payload, &vendor.settings.audience, token.signed.header.key_id.clone());
+        explained.push(Step::new("identity.audience", words(&claims, |_| vendor.settings.audience.clone())))?;
+        let claims = Arc::new(claims.ok()?);
+        let (id, client) = (vendor.id.clone(), claims.client.clone());
+        explained.caller = Some(Caller { vendor: id, client, claims: Some(Arc::clone(&claims)) });
+        for step in vendor.rules(named, &claims, key_born, presented, now) {
+            explained.push(step)?;
         }
         Some(())
     }
 }
 
+impl Explained {
+    /// Notes a step; `None` when it is the last.
+    fn push(&mut self, step: Step) -> Option<()> {
+        let passed = step.outcome.is_ok();
+        self.steps.push(step);
+        passed.then_some(())
+    }
+}
+
 impl Vendor {
-    /// The rules that are judged anew on every request.
-    fn rules(
-        &self,
-        verified: &Verified,
-        claims: &Claims,
-        presented: &Presented<'_>,
-        now: Moment,
-    ) -> [(&'static str, Result<String, Denial>); 4] {
-        let rules = &self.settings.rotation;
-        let span = |from, to: crate::model::UnixTime| humantime::format_duration(to.since(from)).to_string();
-        let dates = rotation::check_dates(claims, self.settings.clock_skew, now.wall);
-        let dates = dates.map(|()| format!("issued {}, expires {}", claims.issued_at, claims.expires_at));
-        let rotates = rotation::check(claims, verified.key_born(), rules, now.wall).map(|()| {
-            let (life, age) = (span(claims.issued_at, claims.expires_at), span(claims.issued_at, now.wall));
-            format!("issued for {life}, {age} ago")
-        });
-        let revoked = self.revocations.load().check(claims).map(|()| "not revoked".to_owned());
-        let holder = self.holder(claims, presented, now).map_err(Denial::from);
-        [
-            ("identity.clock_skew", dates),
-            ("identity.rotation", rotates),
-            ("revocations", revoked),
-            ("identity.sender", holder.map(str::to_owned)),
-        ]
+    /// The signature, and from when its key's age counts.
+    fn signature(&self, named: &Named, token: &Unverified<'_>, now: Moment) -> (Step, Option<UnixTime>) {
+        const RULE: &str = "identity.jwks";
+        let asked = match &self.settings.keys {
+            KeySource::File(_) => false,
+            KeySource::Url { .. } | KeySource::Discovery { .. } | KeySource::Introspection(_) => true,
+        };
+        if asked && self.ring.usable(now).is_err() {
+            return (Step::open(RULE, "not checked: the issuer's keys are not at hand"), None);
+        }
+        match self.verify(named, token, now) {
+            Ok(verified) => {
+                let key = token.signed.header.key_id.as_deref().unwrap_or("without kid");
+                (Step::new(RULE, Ok(format!("signed by the issuer's key {key:?}"))), verified.key_born())
+            }
+            Err(rejected) => (Step::new(RULE, Err(rejected.denial)), None),
+        }
     }
 
-    fn holder(&self, claims: &Claims, presented: &Presented<'_>, now: Moment) -> Result<&'static str, Flaw> {
+    /// The rules that are judged anew on every request, in that order.
+    fn rules(
+        &self,
+        named: &Named,
+        claims: &Claims,
+        key_born: Option<UnixTime>,
+        presented: &Presented<'_>,
+        now: Moment,
+    ) -> Vec<Step> {
+        let dates = rotation::check_dates(claims, self.settings.clock_skew, now.wall);
+        let dates = dates.map(|()| format!("issued {}, expires {}", claims.issued_at, claims.expires_at));
+        let mut steps = vec![Step::new("identity.clock_skew", dates)];
+        steps.extend(self.ages(claims, key_born, now.wall));
+        let revoked = self.revocations.load().check(claims).map(|()| "not revoked".to_owned());
+        steps.push(Step::new("revocations", revoked));
+        let holder = self.holder(claims, presented, now);
+        steps.push(holder.unwrap_or_else(|flaw| Step::new("identity.sender", Err(flaw.into()))));
+        if let (Some(mark), Some(grace)) = (&named.mark, self.settings.rotation.superseded_grace) {
+            let newest = mark.look(claims.issued_at, grace, now.wall).map_err(Denial::from);
+            let newest = newest.map(|()| "no newer token of this client ended it".to_owned());
+            steps.push(Step::new("identity.rotation.superseded_grace", newest));
+        }
+        steps
+    }
+
+    /// The ages that the contract bounds.
+    fn ages(&self, claims: &Claims, key_born: Option<UnixTime>, now: UnixTime) -> Vec<Step> {
+        let rules = &self.settings.rotation;
+        let lifetime = Rotation { max_lifetime: rules.max_lifetime, ..Rotation::default() };
+        let age = Rotation { max_age: rules.max_age, ..Rotation::default() };
+        let key_age = Rotation { max_key_age: rules.max_key_age, ..Rotation::default() };
+        let judged = |rule, only: &Rotation, found: String| {
+            Step::new(rule, rotation::check(claims, key_born, only, now).map(|()| found))
+        };
+        let mut steps = Vec::new();
+        if let Some(most) = rules.max_lifetime {
+            let found = within(claims.issued_at, claims.expires_at, most, "issued for");
+            steps.push(judged("identity.rotation.max_lifetime", &lifetime, found));
+        }
+        if let Some(most) = rules.max_age {
+            let found = within(claims.issued_at, now, most, "old by");
+            steps.push(judged("identity.rotation.max_age", &age, found));
+        }
+        if let (Some(most), Some(born)) = (rules.max_key_age, key_born) {
+            let found = within(born, now, most, "its key is old by");
+            steps.push(judged("identity.rotation.max_key_age", &key_age, found));
+        }
+        steps
+    }
+
+    fn holder(&self, claims: &Claims, presented: &Presented<'_>, now: Moment) -> Result<Step, Flaw> {
+        const RULE: &str = "identity.sender";
         if claims.proof_key_thumbprint.is_some() {
-            return Ok("bound to a key: each request needs a fresh proof");
+            return Ok(Step::open(RULE, "bound to a key: each request needs a fresh proof by it"));
+        }
+        if claims.certificate_thumbprint.is_some() && presented.peer_certificate.is_none() {
+            return Ok(Step::open(RULE, "bound to a certificate: it must be the one of the connection"));
         }
         self.check_holder(claims, presented, Scheme::Bearer, now)?;
-        match self.settings.sender {
-            Sender::None => Ok("whoever holds it"),
-            Sender::Mtls | Sender::Dpop => Ok("bound to this certificate"),
-        }
+        let said = match self.settings.sender {
+            Sender::None => "whoever holds it",
+            Sender::Mtls | Sender::Dpop => "bound to this certificate",
+        };
+        Ok(Step::new(RULE, Ok(said.to_owned())))
     }
+}
+
+/// A span beside its bound, in whole seconds.
+fn within(from: UnixTime, to: UnixTime, most: std::time::Duration, what: &str) -> String {
+    let secs = |span: std::time::Duration| humantime::format_duration(std::time::Duration::from_secs(span.as_secs()));
+    format!("{what} {}, at most {}", secs(to.since(from)), secs(most))
 }
 
 fn describe(read: &Result<Unverified<'_>, Flaw>) -> Result<String, Denial> {
     words(read, |token| {
         let header = &token.signed.header;
-        format!("{} token of type {:?}", header.algorithm.as_str(), header.typ)
+        let kind = match header.typ {
+            jwt::Type::AccessToken => "at+jwt",
+            jwt::Type::PlainJwt => "JWT",
+            jwt::Type::Absent => "no type",
+            jwt::Type::DpopProof => "dpop+jwt",
+        };
+        format!("{} token, {kind}", header.algorithm.as_str())
     })
 }
 

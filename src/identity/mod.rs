@@ -48,7 +48,7 @@ pub use cache::CacheStatus;
 pub use certificate::{CertificateError, PeerCertificate, SubjectAltName};
 pub use credentials::Presented;
 pub use directory::{Contract, Directory, DirectoryError};
-pub use explain::Step;
+pub use explain::{Explained, Step};
 pub use files::FileError;
 pub use introspection::IntrospectionStatus;
 pub use json::JsonError;

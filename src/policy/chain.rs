@@ -51,13 +51,14 @@ impl Chain {
     ///
     /// # Errors
     /// The first denial. Rules that had given a slot take it back.
-    pub fn evaluate(&self, facts: &Facts<'_>) -> Result<Permit, Denial> {
+    pub fn evaluate(&self, facts: &Facts<'_>) -> Result<Permit, Box<meter::NotAdmitted>> {
         let mut held = None;
         for link in &self.0 {
             match link.rule.check(facts) {
                 Verdict::Allow => {}
                 Verdict::Hold(more) => held = Some(more),
-                Verdict::Deny(denial) => return Err(denial),
+                Verdict::Deny(denial) => return Err(Box::new(denial.into())),
+                Verdict::Spent(refused) => return Err(refused),
             }
         }
         Ok(Permit { held })
@@ -68,6 +69,7 @@ impl Chain {
         let step = |link: &Link| match link.rule.check(facts) {
             Verdict::Allow | Verdict::Hold(_) => Step { policy: link.name, denial: None },
             Verdict::Deny(denial) => Step { policy: link.name, denial: Some(denial) },
+            Verdict::Spent(refused) => Step { policy: link.name, denial: Some(refused.denial) },
         };
         self.0.iter().filter(|link| link.stage != Stage::Spend).map(step).collect()
     }

@@ -1,30 +1,35 @@
-//! Denies outside the contract's days.
+//! Denies outside the contract's days, but for reading within the grace that some contracts have after their end.
 //!
 //! Days are UTC: from 00:00 of the first to 24:00 of the last. Never looks at the caller.
 
 use super::{Facts, Kind, Policy, Stage, Verdict};
-use crate::model::{Denial, Reason, UnixTime};
+use crate::meter::{Calendar, ContractState};
+use crate::model::{Denial, Reason};
 
 pub(super) const KIND: Kind = Kind {
     name: "contract",
     stage: Stage::Screen,
-    build: |terms| Some(Box::new(InForce { starts: terms.starts, ends: terms.ends })),
+    build: |terms| Some(Box::new(InForce { calendar: terms.calendar.clone() })),
 };
 
 #[derive(Debug)]
 struct InForce {
-    starts: UnixTime,
-    ends: UnixTime,
+    calendar: Calendar,
 }
 
 impl Policy for InForce {
     fn check(&self, facts: &Facts<'_>) -> Verdict {
-        if facts.now.wall < self.starts {
-            return Verdict::Deny(Denial::new(Reason::ContractNotStarted, "before the contract's first day"));
+        let state = self.calendar.state(facts.now.wall);
+        if state.allows(facts.is_safe) {
+            return Verdict::Allow;
         }
-        if facts.now.wall >= self.ends {
-            return Verdict::Deny(Denial::new(Reason::ContractEnded, "after the contract's last day"));
-        }
-        Verdict::Allow
+        let (reason, detail) = match state {
+            ContractState::NotStarted => (Reason::ContractNotStarted, "before the contract's first day"),
+            ContractState::ReadOnly => (Reason::ContractEnded, "after the contract's last day only reading passes"),
+            ContractState::Ended | ContractState::InForce { .. } | ContractState::Ending { .. } => {
+                (Reason::ContractEnded, "after the contract's last day")
+            }
+        };
+        Verdict::Deny(Denial::new(reason, detail))
     }
 }

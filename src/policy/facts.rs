@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::kill::InFlight;
-use crate::meter::Ledger;
-use crate::model::{Caller, ClientId, Direction, Moment, ScopeSet, UnixTime};
+use crate::meter::{Calendar, Ledger};
+use crate::model::{Caller, ClientId, Direction, Moment, ScopeSet};
 
 /// One request, borrowed: all that a rule may see.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +19,8 @@ pub struct Facts<'a> {
     pub client: &'a ClientId,
     /// The route's place in the ledger.
     pub route: usize,
+    /// Whether its method changes nothing (RFC 9110 section 9.2.1).
+    pub is_safe: bool,
     /// Whether the route's bodies count records.
     pub counts_records: bool,
     /// What the route needs.
@@ -30,10 +32,8 @@ pub struct Facts<'a> {
 pub struct Terms {
     /// Which way the chain judges.
     pub direction: Direction,
-    /// First instant of the contract.
-    pub starts: UnixTime,
-    /// First instant after it.
-    pub ends: UnixTime,
+    /// The contract's dates, and what happens around them.
+    pub calendar: Calendar,
     /// The most scopes that the vendor can have.
     pub ceiling: ScopeSet,
     /// What has been spent.

@@ -22,7 +22,7 @@ impl Policy for WithinLimits {
     fn check(&self, facts: &Facts<'_>) -> Verdict {
         match self.ledger.admit(facts.route, facts.client, facts.counts_records, facts.now) {
             Ok(held) => Verdict::Hold(held),
-            Err(refused) => Verdict::Deny(refused.denial),
+            Err(refused) => Verdict::Spent(Box::new(refused)),
         }
     }
 }

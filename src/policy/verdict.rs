@@ -13,4 +13,6 @@ pub enum Verdict {
     Hold(meter::InFlight),
     /// No.
     Deny(Denial),
+    /// No, for want of room; it says how the rates stand where it was them.
+    Spent(Box<meter::NotAdmitted>),
 }

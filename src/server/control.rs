@@ -2,26 +2,33 @@
 //!
 //! Translates between the admin listener's words and the rooms'; every act is told to the rooms under its actor's name.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
+use serde_json::json;
 use tokio::sync::Mutex;
 
+use super::evidence;
+use super::words::{self, control_error, days_between, reach};
 use crate::admin::{
-    Actor, Answer, Api, Approvals, AuditFrom, AuditPage, Check, Control, ControlError, DrillOrder, DrillReport,
-    ExposureReport, Fleet, KillAllReport, KillReport, Order, Part, Readiness, Refused, ReloadReport, RestoreReport,
-    Revocation, RevokeReport, Standing, Traffic, VendorState, VendorStatus,
+    Actor, Answer, Api, AuditFrom, AuditPage, Check, Control, ControlError, DrillOrder, DrillReport, ExposureReport,
+    Fleet, KillAllReport, KillPreview, KillReport, Order, Readiness, Refused, ReloadReport, RestoreReport, RevealOrder,
+    RevealReport, Revocation, RevokeReport, Traffic, VendorStatus,
 };
+use crate::bounds;
 use crate::config::Config;
 use crate::gateway::{Gateway, Rooms, Vendor};
-use crate::identity::{self, Revoked, keep_until};
-use crate::kill::{self, Kill, KillError, Origin, Reach, State, Subject};
+use crate::identity::{self, Identity, Revoked, keep_until};
+use crate::kill::{self, Hooks, Origin, State, Subject};
 use crate::listener::Front;
 use crate::model::{ClientId, Direction, Moment, UnixTime, VendorId};
 use crate::store::Store;
+use crate::telemetry::audit::Act;
 
 /// The controls of a running gateway.
 #[derive(Debug)]
@@ -30,6 +37,9 @@ pub(super) struct Helm {
     pub(super) gateway: Arc<Gateway>,
     pub(super) rooms: Rooms,
     pub(super) store: Store,
+    pub(super) hooks: Arc<Hooks>,
+    /// The file of the audit trail, which a reload does not move.
+    pub(super) trail: PathBuf,
     pub(super) fronts: Vec<Arc<Front>>,
     /// The admin listener's TLS.
     pub(super) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
@@ -46,12 +56,14 @@ impl Helm {
         gateway: Arc<Gateway>,
         rooms: Rooms,
         store: Store,
+        hooks: Arc<Hooks>,
         fronts: Vec<Arc<Front>>,
         admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     ) -> Self {
+        let trail = config.audit.trail.path.clone();
         let config = Mutex::new(config);
         let (api, draining) = (OnceLock::new(), AtomicBool::new(false));
-        Self { main, gateway, rooms, store, fronts, admin_tls, config, api, draining }
+        Self { main, gateway, rooms, store, hooks, trail, fronts, admin_tls, config, api, draining }
     }
 
     /// Takes the admin calls, whose operators change with each reload.
@@ -101,19 +113,42 @@ impl Helm {
         let order = self.order(actor, Subject::Vendor(vendor.clone()), order);
         let answer = self.gateway.switch.kill(order).map_err(control_error)?.finish().await;
         known.metrics.killed(true);
-        known.metrics.severed(answer.severed);
-        self.gateway.metrics.severed_within(std::time::Duration::from_micros(answer.sever_micros));
-        Ok(KillReport {
-            vendor: answer.vendor,
-            state: state_of(answer.state),
-            generation: answer.generation,
-            severed: answer.severed,
-            sever_micros: answer.sever_micros,
-            persisted: answer.persisted,
-            fleet: fleet(answer.fleet),
-            scope: part(&answer.reach),
-            lingering: answer.lingering,
-        })
+        self.gateway.metrics.severed_within(Duration::from_micros(answer.sever_micros));
+        self.recorded().await;
+        Ok(words::killed(answer))
+    }
+
+    /// One order for all, which holds for the vendors of tomorrow's contracts too; told vendor by vendor.
+    async fn kill_every(&self, actor: &Actor, order: &Order) -> Result<KillAllReport, ControlError> {
+        // A route or client is one vendor's name: the same word in another contract is not meant.
+        let everywhere = Order { route: None, client: None, ..order.clone() };
+        let snapshot = self.gateway.snapshot.load_full();
+        let before: Vec<u64> = snapshot.vendors().iter().map(|vendor| vendor.line.severed_total()).collect();
+        let order = self.order(actor, Subject::Everything, &everywhere);
+        let answer = self.gateway.switch.kill(order).map_err(control_error)?.finish().await;
+        self.gateway.metrics.severed_within(Duration::from_micros(answer.sever_micros));
+        self.recorded().await;
+        let report = words::killed(answer);
+        let of = |(vendor, before): (&Arc<Vendor>, u64)| {
+            vendor.metrics.killed(true);
+            let severed = vendor.line.severed_total() - before;
+            KillReport { vendor: vendor.id().to_string(), severed, ..report.clone() }
+        };
+        Ok(KillAllReport { vendors: snapshot.vendors().iter().zip(before).map(of).collect() })
+    }
+
+    /// Waits until the audit trail has what was just done. What was done stands in any case.
+    pub(super) async fn recorded(&self) {
+        let flushed = tokio::time::timeout(bounds::PERSIST_DEADLINE, self.gateway.audit.flush()).await;
+        if !matches!(flushed, Ok(Ok(()))) {
+            tracing::error!("the audit trail cannot be written: an admin act is not on disk yet");
+        }
+    }
+
+    pub(super) async fn act(&self, actor: &Actor, act: Act, subject: &str, reason: &str, detail: serde_json::Value) {
+        let entry = evidence::by_actor(actor, act, subject, reason, detail, self.now().wall);
+        drop(self.gateway.audit.record(entry));
+        self.recorded().await;
     }
 
     async fn restore_one(
@@ -123,55 +158,65 @@ impl Helm {
         order: &Order,
     ) -> Result<RestoreReport, ControlError> {
         let known = self.known(vendor)?;
-        let restore = kill::RestoreOrder {
-            subject: Subject::Vendor(vendor.clone()),
-            reach: reach(order),
-            by: actor.name.clone(),
-            reason: order.reason.clone(),
-            approvals: std::num::NonZeroU32::MIN,
-            at: self.now(),
-        };
-        let restored = self.gateway.switch.restore(restore).await.map_err(control_error)?;
+        let approvals = known.contract.approvals;
+        let restored = self.lift(actor, Subject::Vendor(vendor.clone()), order, approvals).await?;
         known.metrics.killed(restored.state != State::Live);
         if let Some(burst) = known.burst() {
             burst.reset();
         }
-        Ok(RestoreReport {
-            vendor: restored.vendor,
-            state: state_of(restored.state),
-            generation: restored.generation,
-            persisted: restored.persisted,
-            lifted: restored.lifted as u64,
-            approvals: Approvals {
-                given: u32::try_from(restored.approvals.given).unwrap_or(u32::MAX),
-                needed: restored.approvals.needed,
-            },
-        })
+        Ok(words::restored(restored))
+    }
+
+    /// As many must agree as the most careful contract asks for.
+    async fn restore_every(&self, actor: &Actor, order: &Order) -> Result<RestoreReport, ControlError> {
+        let approvals = self.gateway.snapshot.load().vendors().iter().map(|vendor| vendor.contract.approvals).max();
+        let everywhere = Order { route: None, client: None, ..order.clone() };
+        let approvals = approvals.unwrap_or(NonZeroU32::MIN);
+        let restored = self.lift(actor, Subject::Everything, &everywhere, approvals).await?;
+        Ok(words::restored(restored))
+    }
+
+    async fn lift(
+        &self,
+        actor: &Actor,
+        subject: Subject,
+        order: &Order,
+        approvals: NonZeroU32,
+    ) -> Result<kill::Restored, ControlError> {
+        let restore = kill::RestoreOrder {
+            subject,
+            reach: reach(order),
+            by: actor.name.clone(),
+            reason: order.reason.clone(),
+            approvals,
+            at: self.now(),
+        };
+        let restored = self.gateway.switch.restore(restore).await.map_err(control_error)?;
+        self.recorded().await;
+        Ok(restored)
     }
 
     fn status_of(&self, vendor: &Vendor, standing: Option<&kill::VendorStatus>) -> VendorStatus {
         let contract = &vendor.contract;
         let now = self.now().wall;
         let (kills, state) = standing.map_or((&[][..], State::Live), |status| (&status.kills, status.state));
-        let state = match state {
-            State::Live if now < contract.starts => VendorState::NotStarted,
-            State::Live if now >= contract.ends => VendorState::Ended,
-            State::Live | State::PartlyKilled | State::Killed => state_of(state),
-        };
+        let last_drill = standing.and_then(|status| status.last_drill.as_ref()).map(|drill| drill.at);
         VendorStatus {
             vendor: contract.vendor.to_string(),
             name: contract.name.clone(),
             owner: Some(contract.owner.clone()),
             security_contact: Some(contract.security_contact.clone()),
-            state,
+            state: words::vendor_state(contract, state, now),
             mode: contract.mode.as_str().to_owned(),
-            kills: kills.iter().map(self::standing).collect(),
+            kills: kills.iter().map(words::standing).collect(),
             persisted: standing.is_none_or(|status| status.persisted),
             starts: Some(contract.starts.into()),
             ends: Some(contract.ends.into()),
             days_left: Some(days_between(now, contract.ends)),
             traffic: Direction::ALL.map(|direction| Traffic::of(direction, vendor.metrics.traffic(direction))).into(),
-            last_denial: None,
+            last_denial: words::last_denial(vendor),
+            last_drill: last_drill.map(Into::into),
+            drill_overdue: words::drill_overdue(contract, last_drill, now),
             token_age_secs: vendor.metrics.newest_token().map(|issued| now.since(issued).as_secs()),
             key_age_secs: vendor.metrics.oldest_key().map(|seen| now.since(seen).as_secs()),
         }
@@ -221,17 +266,25 @@ impl Control for Helm {
     }
 
     fn kill_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, KillAllReport> {
+        Box::pin(self.kill_every(actor, order))
+    }
+
+    fn preview<'a>(&'a self, vendor: Option<&'a VendorId>, order: &'a Order) -> Answer<'a, KillPreview> {
         Box::pin(async move {
-            let vendors: Vec<VendorId> =
-                self.gateway.snapshot.load().vendors().iter().map(|vendor| vendor.id().clone()).collect();
-            // A route or client is one vendor's name: the same word in another contract is not meant.
-            let everywhere = Order { route: None, client: None, ..order.clone() };
-            let mut reports = Vec::with_capacity(vendors.len());
-            for vendor in &vendors {
-                reports.push(self.kill_one(actor, vendor, &everywhere).await?);
-            }
-            Ok(KillAllReport { vendors: reports })
+            let subject = match vendor {
+                Some(vendor) => {
+                    self.check_route(&*self.known(vendor)?, order)?;
+                    Subject::Vendor(vendor.clone())
+                }
+                None => Subject::Everything,
+            };
+            let preview = self.gateway.switch.preview(&subject, reach(order)).map_err(control_error)?;
+            Ok(words::previewed(preview))
         })
+    }
+
+    fn restore_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, RestoreReport> {
+        Box::pin(self.restore_every(actor, order))
     }
 
     fn restore<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, RestoreReport> {
@@ -240,25 +293,20 @@ impl Control for Helm {
 
     fn drill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a DrillOrder) -> Answer<'a, DrillReport> {
         Box::pin(async move {
-            self.known(vendor)?;
+            let known = self.known(vendor)?;
             let report = self.gateway.switch.drill(vendor, order.shadow, &actor.name, self.now()).await;
             let report = report.map_err(control_error)?;
-            Ok(DrillReport {
-                vendor: report.vendor,
-                shadow: report.shadow,
-                severed: report.severed,
-                refuse_micros: report.refuse_micros,
-                sever_micros: report.sever_micros,
-                persist_micros: report.persist_micros,
-                persisted: report.persisted,
-                state: state_of(report.state),
-            })
+            if known.contract.drill_every.is_some() {
+                known.metrics.drill_overdue(false);
+            }
+            self.recorded().await;
+            Ok(words::drilled(report))
         })
     }
 
     fn revoke<'a>(
         &'a self,
-        _actor: &'a Actor,
+        actor: &'a Actor,
         vendor: &'a VendorId,
         what: &'a Revocation,
         reason: &'a str,
@@ -266,31 +314,44 @@ impl Control for Helm {
         Box::pin(async move {
             let known = self.known(vendor)?;
             let now = self.now().wall;
+            let detail = match what {
+                Revocation::Token(id) => json!({ "jti": id }),
+                Revocation::Client(client) => json!({ "client": client }),
+                Revocation::IssuedBefore(time) => json!({ "issued_before": time.to_string() }),
+            };
             let what = match what {
                 Revocation::Token(id) => Revoked::Token(id.as_str().into()),
                 Revocation::Client(client) => Revoked::Client(ClientId::new(client)),
                 Revocation::IssuedBefore(time) => Revoked::IssuedBefore(*time),
             };
-            let settings = known.contract.identity.as_ref();
+            let settings = match &known.contract.identity {
+                Some(Identity::Token(settings)) => Some(settings),
+                Some(Identity::Certificate(_) | Identity::Webhook(_)) | None => None,
+            };
             let until = settings.and_then(|settings| keep_until(&what, &settings.rotation, settings.clock_skew, now));
             let revocation =
                 identity::Revocation { vendor: vendor.clone(), what, at: now, until, reason: reason.to_owned() };
             // It holds from here on, on disk or not; the disk is waited for by the control thread, never a worker.
             let persisted = self.rooms.authority.revocations().revoke(revocation).is_ok();
+            self.act(actor, Act::Revoke, vendor.as_str(), reason, detail).await;
             Ok(RevokeReport { vendor: vendor.to_string(), persisted, fleet: Fleet { acked: 1, of: 1 } })
         })
     }
 
-    fn reload<'a>(&'a self, _actor: &'a Actor) -> Answer<'a, ReloadReport> {
-        Box::pin(async move { Helm::reload(self).await.map_err(ControlError::Faults) })
+    fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> Answer<'a, RevealReport> {
+        Box::pin(self.revealed(actor, order))
     }
 
-    fn exposure<'a>(&'a self, _vendor: &'a VendorId, _since: Option<UnixTime>) -> Answer<'a, ExposureReport> {
-        Box::pin(async move { Err(ControlError::NotKept) })
+    fn reload<'a>(&'a self, actor: &'a Actor) -> Answer<'a, ReloadReport> {
+        Box::pin(async move { Helm::reload(self, Some(actor)).await.map_err(ControlError::Faults) })
     }
 
-    fn audit<'a>(&'a self, _from: AuditFrom) -> Answer<'a, AuditPage> {
-        Box::pin(async move { Err(ControlError::NotKept) })
+    fn exposure<'a>(&'a self, vendor: &'a VendorId, since: Option<UnixTime>) -> Answer<'a, ExposureReport> {
+        Box::pin(self.exposed(vendor, since))
+    }
+
+    fn audit<'a>(&'a self, from: AuditFrom) -> Answer<'a, AuditPage> {
+        Box::pin(self.audited(from))
     }
 
     fn refused(&self, refusal: &Refused<'_>) {
@@ -298,60 +359,7 @@ impl Control for Helm {
             peer = %refusal.peer, operator = refusal.operator, call = refusal.call, reason = refusal.reason,
             request_id = refusal.request_id, "an admin call was refused"
         );
+        // A stranger who asks in vain waits for no disk.
+        drop(self.gateway.audit.record(evidence::refusal(refusal)));
     }
-}
-
-const fn state_of(state: State) -> VendorState {
-    match state {
-        State::Live => VendorState::Live,
-        State::PartlyKilled => VendorState::PartlyKilled,
-        State::Killed => VendorState::Killed,
-    }
-}
-
-/// The part of a vendor that an order names.
-fn reach(order: &Order) -> Reach {
-    Reach {
-        direction: order.direction,
-        route: order.route.as_deref().map(Into::into),
-        client: order.client.as_deref().map(ClientId::new),
-    }
-}
-
-fn part(reach: &Reach) -> Part {
-    Part {
-        direction: reach.direction,
-        route: reach.route.as_deref().map(str::to_owned),
-        client: reach.client.as_ref().map(|client| client.as_str().to_owned()),
-    }
-}
-
-const fn fleet(fleet: kill::Fleet) -> Fleet {
-    Fleet { acked: fleet.acked, of: fleet.of }
-}
-
-fn standing(kill: &Kill) -> Standing {
-    Standing {
-        scope: part(&kill.reach),
-        generation: kill.generation,
-        reason: kill.reason.clone(),
-        by: kill.by.clone(),
-        at: kill.at.into(),
-    }
-}
-
-fn control_error(error: KillError) -> ControlError {
-    match error {
-        KillError::UnknownVendor => ControlError::VendorUnknown,
-        KillError::NotKilled | KillError::Unexplained => ControlError::NotKilled,
-        KillError::AlreadyKilled => ControlError::AlreadyKilled,
-        KillError::NotPersisted(_) => ControlError::State,
-    }
-}
-
-/// Whole days from one time to another, rounded up; negative when it is past.
-fn days_between(now: UnixTime, then: UnixTime) -> i64 {
-    const DAY_MS: i64 = 24 * 3600 * 1000;
-    let millis = |time: UnixTime| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-    (millis(then) - millis(now)).div_euclid(DAY_MS) + i64::from((millis(then) - millis(now)).rem_euclid(DAY_MS) > 0)
 }

@@ -3,10 +3,22 @@
 //! The control plane (admin listener, refreshers, signals) lives on the thread that starts it; traffic lives on the
 //! workers. Starts whole or not at all, and never serves before it knows what is killed.
 
+mod budgets;
+mod chores;
 mod control;
+mod deliver;
 mod durable;
+mod evidence;
+mod exposed;
 mod office;
+mod records;
 mod reload;
+mod remembered;
+mod revealed;
 mod start;
+mod words;
 
+pub use deliver::HookError;
+pub use evidence::{EvidenceError, audit_key};
+pub use remembered::Remembered;
 pub use start::{Addresses, Options, Server, StartError};

@@ -5,21 +5,26 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::control::Helm;
 use super::start::master_keys;
-use crate::admin::{Operators, ReloadReport};
+use super::{budgets, deliver, evidence};
+use crate::admin::{Actor, Operators, ReloadReport};
 use crate::config::{Config, Contract, Loader, Severity};
 use crate::gateway::assemble;
 use crate::listener;
 use crate::model::VendorId;
+use crate::telemetry::audit::{Act, Entry};
 
 impl Helm {
     /// Reads the files again and swaps what they say.
     ///
     /// # Errors
     /// What is wrong, a line each; nothing has changed then.
-    pub(super) async fn reload(&self) -> Result<ReloadReport, Vec<String>> {
+    pub(super) async fn reload(&self, actor: Option<&Actor>) -> Result<ReloadReport, Vec<String>> {
         let outcome = self.try_reload().await;
+        self.record(actor, &outcome).await;
         self.gateway.metrics.config_reloaded(outcome.is_ok());
         match &outcome {
             Ok(report) => tracing::info!(
@@ -31,11 +36,25 @@ impl Helm {
         outcome
     }
 
+    /// Who has asked, none for a signal, and what came of it.
+    async fn record(&self, actor: Option<&Actor>, outcome: &Result<ReloadReport, Vec<String>>) {
+        let detail = match outcome {
+            Ok(report) => json!(report),
+            Err(faults) => json!({ "faults": faults.len(), "first": faults.first() }),
+        };
+        let (by, reason) = (actor.map_or("signal", |actor| &actor.name), if outcome.is_ok() { "" } else { "refused" });
+        let entry =
+            Entry { actor: by.to_owned(), detail, ..evidence::by_gateway(Act::Reload, reason, self.now().wall) };
+        drop(self.gateway.audit.record(entry));
+        self.recorded().await;
+    }
+
     async fn try_reload(&self) -> Result<ReloadReport, Vec<String>> {
         let mut in_force = self.config.lock().await;
         let config = load(self.main.clone()).await?;
         let told = |error: &dyn std::error::Error| vec![chain(error)];
         let keys = master_keys(config.keys.master.as_deref()).map_err(|error| told(&error))?;
+        let hooks = deliver::hooks(&config.hooks).map_err(|error| told(&error))?;
         let tls = self.new_tls(&config)?;
         let before = self.gateway.snapshot.load_full();
         let after = assemble(&config, &keys, &self.rooms, Some(&before), self.now()).map_err(|error| told(&error))?;
@@ -44,6 +63,11 @@ impl Helm {
         for (front, tls) in tls {
             front.store(tls);
         }
+        for vendor in after.vendors().iter().filter(|vendor| before.vendor(vendor.id().as_str()).is_none()) {
+            budgets::take_up(vendor, &self.store, &self.gateway.switch, self.now());
+        }
+        self.hooks.configure(hooks);
+        self.gateway.switch.queue_for_hooks(!config.hooks.is_empty());
         after.directory().start(&tokio::runtime::Handle::current());
         self.gateway.snapshot.store(Arc::new(after));
         self.gateway.metrics.config_generation(report.generation);
@@ -112,6 +136,7 @@ fn waits_for_restart(before: &Config, after: &Config) -> impl Iterator<Item = &'
     let changed = [
         ("listeners", before.listeners != after.listeners),
         ("state", before.state != after.state),
+        ("audit", before.audit != after.audit),
         ("drain", before.drain != after.drain),
         ("log", before.log != after.log),
     ];

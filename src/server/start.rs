@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -11,18 +11,24 @@ use rustls::ClientConfig;
 use tokio::sync::watch;
 
 use super::control::Helm;
+use super::deliver::{HookError, Postman};
 use super::durable::Durable;
+use super::evidence::EvidenceError;
 use super::office::Office;
+use super::{budgets, chores, deliver, evidence};
 use crate::bounds;
 use crate::config::{Config, Listener};
+use crate::exposure;
 use crate::gateway::{AssembleError, Gateway, Rooms, assemble};
+use crate::http::FetchError;
 use crate::identity::Authority;
-use crate::kill::{Event, Switch, Witness};
+use crate::kill::{Event, Hooks, Switch, Witness, tell_all, tell_audit};
 use crate::listener::{self, Front, TlsError, Worker};
 use crate::model::{Clock, Direction};
 use crate::pii::KeyRing;
 use crate::pii::keys::{FileSource, KeyError, MasterKeySource, SaltFolder};
 use crate::store::{Store, StoreError};
+use crate::telemetry::audit::Audit;
 use crate::telemetry::{ExchangeLog, Metrics};
 
 /// How to start, beside the config.
@@ -68,6 +74,15 @@ pub enum StartError {
     /// The config cannot be put in force.
     #[error("the config cannot be put in force")]
     Assemble(#[from] AssembleError),
+    /// The audit trail cannot be kept.
+    #[error("the audit trail cannot be kept")]
+    Audit(#[from] EvidenceError),
+    /// A hook's secret cannot be read.
+    #[error("a hook cannot be told")]
+    Hook(#[from] HookError),
+    /// The client that sends webhooks cannot be made.
+    #[error("webhooks cannot be sent")]
+    Webhooks(#[source] FetchError),
     /// A listener's TLS cannot be made.
     #[error("the {name} listener has no TLS")]
     Tls {
@@ -116,18 +131,22 @@ impl Server {
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         let clock = Clock::system();
         let metrics = Metrics::new(clock.clone()).map_err(StartError::Metrics)?;
-        let (store, switch) = open_state(&config, &clock, &metrics)?;
+        let State { store, switch, audit, hooks } = open_state(&config, &clock)?;
         let authority = open_authority(&store, &clock, &switch)?;
         let keys = master_keys(config.keys.master.as_deref())?;
         let rooms = Rooms {
             switch: Arc::clone(&switch),
             metrics: metrics.clone(),
+            exposure: Arc::new(exposure::Ledger::new(clock.now().wall)),
             authority,
             salts: SaltFolder::new(config.state.path.join("salts")),
             tls: upstream_tls(),
             workers: options.workers,
         };
         let snapshot = assemble(&config, &keys, &rooms, None, clock.now())?;
+        for vendor in snapshot.vendors() {
+            budgets::take_up(vendor, &store, &switch, clock.now());
+        }
         metrics.config_generation(snapshot.generation);
         snapshot.directory().start(&tokio::runtime::Handle::current());
         snapshot.directory().warm(bounds::ISSUER_WARM_UP).await;
@@ -135,6 +154,7 @@ impl Server {
             clock: clock.clone(),
             metrics: metrics.clone(),
             exchange_log: options.exchange_log,
+            audit,
             switch,
             snapshot: ArcSwap::from_pointee(snapshot),
         });
@@ -147,8 +167,10 @@ impl Server {
         let fronts = bound.fronts.clone();
         let workers = bound.spawn(&gateway, &draining, deadline)?;
         let admin_tls = office.tls();
-        let helm = Arc::new(Helm::new(options.main, config, gateway, rooms, store, fronts, admin_tls));
+        let helm = Arc::new(Helm::new(options.main, config, gateway, rooms, store, hooks, fronts, admin_tls));
         let (closed, closing) = watch::channel(false);
+        chores::report_to(&metrics, &helm);
+        chores::start(&helm, &closing);
         office.serve(&helm, &metrics, &clock, &closing).await;
         Ok(Self { addresses, helm, workers, drain, closed, deadline })
     }
@@ -163,7 +185,7 @@ impl Server {
     /// # Errors
     /// What is wrong with the new config, a line each.
     pub async fn reload(&self) -> Result<(), Vec<String>> {
-        self.helm.reload().await.map(|_| ())
+        self.helm.reload(None).await.map(|_| ())
     }
 
     /// Accepts nothing more, lets what is in flight finish within the deadline, and ends the workers.
@@ -175,36 +197,60 @@ impl Server {
         let joined = tokio::task::spawn_blocking(move || workers.into_iter().for_each(Worker::join));
         // The workers keep the deadline themselves; the margin is for their threads to end.
         let _ = tokio::time::timeout(self.deadline + Duration::from_secs(5), joined).await;
+        chores::settle(&self.helm).await;
         let _ = self.closed.send(true);
     }
 }
 
-/// The store and the switch. State that is there and cannot be read kills every vendor until a person decides.
-fn open_state(config: &Config, clock: &Clock, metrics: &Metrics) -> Result<(Store, Arc<Switch>), StartError> {
-    let path = &config.state.path;
-    let witness = witness(metrics);
-    let state_error = |source| StartError::State { path: path.clone(), source };
-    let why = match Store::open(path) {
-        Ok(store) => match Switch::load(store.clone(), clock.clone(), Arc::clone(&witness)) {
-            Ok(switch) => return Ok((store, Arc::new(switch))),
-            Err(error) => error.to_string(),
-        },
-        Err(error) if error.is_unreadable() => error.to_string(),
-        Err(error) => return Err(state_error(error)),
-    };
-    tracing::error!(path = %path.display(), %why, "state cannot be read: every vendor is killed until a person restores it");
-    let store = Store::in_memory().map_err(state_error)?;
-    let switch = Switch::all_killed(store.clone(), clock.clone(), witness, &why);
-    Ok((store, Arc::new(switch)))
+/// What lasts longer than the process.
+struct State {
+    store: Store,
+    switch: Arc<Switch>,
+    audit: Arc<Audit>,
+    hooks: Arc<Hooks>,
 }
 
-/// Told of every kill and restore as it happens.
-fn witness(_metrics: &Metrics) -> Witness {
-    Arc::new(|event: &Event| {
-        tracing::warn!(
-            act = event.act.as_str(), vendor = %event.vendor, by = %event.by, reason = %event.reason,
-            generation = event.generation, severed = event.severed, "kill switch"
-        );
+/// The store, the trail and the switch. State that is there and cannot be read kills every vendor until a person decides.
+fn open_state(config: &Config, clock: &Clock) -> Result<State, StartError> {
+    let path = &config.state.path;
+    let failed = |source| StartError::State { path: path.clone(), source };
+    let opened = match Store::open(path) {
+        // The folder is another process's, and so is the trail in it.
+        Err(error) if !error.is_unreadable() => return Err(failed(error)),
+        opened => opened,
+    };
+    let audit = Arc::new(evidence::open(&config.audit, clock)?);
+    let told_later: Arc<OnceLock<Witness>> = Arc::default();
+    let witnesses = vec![Arc::new(log) as Witness, tell_audit(Arc::clone(&audit)), later(&told_later)];
+    let switch = Switch::start(opened, clock.clone(), tell_all(witnesses)).map_err(failed)?;
+    if switch.is_undecided() {
+        tracing::error!(path = %path.display(), "state cannot be read: every vendor is killed until a person restores it");
+    }
+    let store = switch.store().clone();
+    let postman = Arc::new(Postman::new().map_err(StartError::Webhooks)?);
+    let hooks = Hooks::load(store.clone(), postman, clock.clone(), tell_audit(Arc::clone(&audit))).map_err(failed)?;
+    let hooks = Arc::new(hooks);
+    let _ = told_later.set(hooks.ear());
+    hooks.configure(deliver::hooks(&config.hooks)?);
+    switch.queue_for_hooks(!config.hooks.is_empty());
+    Ok(State { store, switch: Arc::new(switch), audit, hooks })
+}
+
+/// Says every kill and restore in the log.
+fn log(event: &Event) {
+    tracing::warn!(
+        act = event.act.as_str(), vendor = %event.vendor, by = %event.by, reason = %event.reason,
+        generation = event.generation, severed = event.severed, "kill switch"
+    );
+}
+
+/// A witness that is there only after the switch: hooks are kept in the store that the switch has chosen.
+fn later(witness: &Arc<OnceLock<Witness>>) -> Witness {
+    let witness = Arc::clone(witness);
+    Arc::new(move |event| {
+        if let Some(witness) = witness.get() {
+            witness(event);
+        }
     })
 }
 

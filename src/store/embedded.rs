@@ -62,6 +62,11 @@ impl Store {
         Self::start(disk, true, Some(folder))
     }
 
+    /// Whether a folder holds state, whole or not; looks without touching it.
+    pub fn is_in(path: &Path) -> bool {
+        Folder::is_state(path)
+    }
+
     /// State that dies with the process: for tests, and for a demo that writes nothing.
     ///
     /// # Errors

@@ -46,6 +46,11 @@ impl Folder {
         }
     }
 
+    /// Whether a folder was ever one of these.
+    pub(super) fn is_state(path: &Path) -> bool {
+        path.join(DATABASE).exists() || path.join(MARKER).exists()
+    }
+
     pub(super) fn database(&self) -> PathBuf {
         self.path.join(DATABASE)
     }

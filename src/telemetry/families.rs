@@ -80,6 +80,8 @@ families! {
         "Fetches of the vendor's signing keys";
     CONTRACT_END = "vendorgate_contract_end_timestamp_seconds" Gauge ["vendor"]
         "When the vendor's contract ends, in seconds since 1970";
+    DRILL_OVERDUE = "vendorgate_drill_overdue" Gauge ["vendor"]
+        "1 while the exercise of the kill switch that the contract asks for is overdue";
     LIMIT_REMAINING = "vendorgate_limit_remaining_ratio" Gauge ["vendor", "limit"]
         "Share of a limit that is left, from 1 to 0";
     TOKEN_CACHE = "vendorgate_token_cache_total" Counter ["result"]

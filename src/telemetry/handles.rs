@@ -4,7 +4,7 @@
 //! Counting through a handle takes no lock, looks nothing up, allocates nothing and formats nothing.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ pub struct VendorMetrics {
     pub(super) vendor: VendorId,
     pub(super) killed: AtomicBool,
     pub(super) severed: AtomicU64,
+    drill_overdue: AtomicU8,
     pub(super) newest_token_ms: AtomicU64,
     pub(super) oldest_key_ms: AtomicU64,
     pub(super) contract_end_secs: AtomicU64,
@@ -49,6 +50,7 @@ impl VendorMetrics {
             vendor,
             killed: AtomicBool::new(false),
             severed: AtomicU64::new(0),
+            drill_overdue: AtomicU8::new(0),
             newest_token_ms: AtomicU64::new(0),
             oldest_key_ms: AtomicU64::new(0),
             contract_end_secs: AtomicU64::new(0),
@@ -69,9 +71,19 @@ impl VendorMetrics {
         self.killed.store(killed, Ordering::Relaxed);
     }
 
-    /// Counts exchanges that were ended in flight.
-    pub fn severed(&self, exchanges: u64) {
-        self.severed.fetch_add(exchanges, Ordering::Relaxed);
+    /// Notes how many exchanges were ended in flight since the process started.
+    pub fn severed(&self, total: u64) {
+        self.severed.fetch_max(total, Ordering::Relaxed);
+    }
+
+    /// Says whether an exercise of the kill switch is overdue; without a call, nobody asked for any.
+    pub fn drill_overdue(&self, overdue: bool) {
+        self.drill_overdue.store(1 + u8::from(overdue), Ordering::Relaxed);
+    }
+
+    /// Whether an exercise of the kill switch is overdue, where they are asked for.
+    pub fn is_drill_overdue(&self) -> Option<bool> {
+        self.drill_overdue.load(Ordering::Relaxed).checked_sub(1).map(|overdue| overdue == 1)
     }
 
     /// Notes a token in use. Costs a read where a newer one was noted before.
@@ -107,9 +119,10 @@ impl VendorMetrics {
         self.limits[limit as usize].store(ratio.clamp(0.0, 1.0).to_bits(), Ordering::Relaxed);
     }
 
-    /// Counts a fetch of the vendor's signing keys.
-    pub fn jwks_refreshed(&self, succeeded: bool) {
-        self.refreshes[usize::from(!succeeded)].fetch_add(1, Ordering::Relaxed);
+    /// Notes how many fetches of the vendor's signing keys succeeded and failed.
+    pub fn jwks_refreshes(&self, succeeded: u64, failed: u64) {
+        self.refreshes[0].store(succeeded, Ordering::Relaxed);
+        self.refreshes[1].store(failed, Ordering::Relaxed);
     }
 
     /// Notes how unusual one signal of the traffic is.
@@ -144,13 +157,20 @@ const TRAFFIC_NUMBERS: usize = DURATION.first + Buckets::slots(&DURATION_BOUNDS)
 #[derive(Debug)]
 pub struct TrafficMetrics {
     cells: Cells,
+    /// Milliseconds since the epoch and, in the last eight bits, the reason's number; zero for none.
+    last_denial: AtomicU64,
     routes: Mutex<BTreeMap<Box<str>, Arc<RouteMetrics>>>,
     unmatched: Arc<RouteMetrics>,
 }
 
 impl TrafficMetrics {
     pub(super) fn new() -> Self {
-        Self { cells: Cells::new(TRAFFIC_NUMBERS), routes: Mutex::default(), unmatched: Arc::default() }
+        Self {
+            cells: Cells::new(TRAFFIC_NUMBERS),
+            last_denial: AtomicU64::new(0),
+            routes: Mutex::default(),
+            unmatched: Arc::default(),
+        }
     }
 
     /// The handle of a route, by the text that the contract gives it; the same one for as long as the route is kept.
@@ -181,6 +201,19 @@ impl TrafficMetrics {
     #[inline]
     pub fn deny(&self, reason: Reason) {
         self.cells.mine().add(reason.index(), 1);
+    }
+
+    /// Remembers a denial until a later one. One atomic write.
+    #[inline]
+    pub fn denied_last(&self, reason: Reason, at: UnixTime) {
+        self.last_denial.store(at.as_millis() << 8 | reason.index() as u64, Ordering::Relaxed);
+    }
+
+    /// The last denial, where there was one.
+    pub fn last_denial(&self) -> Option<(Reason, UnixTime)> {
+        let packed = Some(self.last_denial.load(Ordering::Relaxed)).filter(|packed| *packed > 0)?;
+        let reason = Reason::ALL.get((packed & 0xff) as usize)?;
+        Some((*reason, UnixTime::from_millis(packed >> 8)))
     }
 
     /// Counts body bytes that left: of answers on ingress, of requests on egress.

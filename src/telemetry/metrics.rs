@@ -145,10 +145,9 @@ impl Metrics {
         SEVER.observe(self.book.cells.mine(), nanos(span));
     }
 
-    /// Counts a look-up of a verified token.
-    #[inline]
-    pub fn token_cache(&self, result: CacheResult) {
-        self.book.cells.mine().add(CACHE + result as usize, 1);
+    /// Counts look-ups of verified tokens.
+    pub fn token_cache(&self, result: CacheResult, lookups: u64) {
+        self.book.cells.mine().add(CACHE + result as usize, lookups);
     }
 
     /// Notes the number of the config in force.
@@ -161,9 +160,9 @@ impl Metrics {
         self.book.cells.mine().add(RELOAD + usize::from(!succeeded), 1);
     }
 
-    /// Counts a failed read or write of state.
-    pub fn state_error(&self, store: Store) {
-        self.book.cells.mine().add(STATE + store as usize, 1);
+    /// Counts failed reads and writes of state.
+    pub fn state_errors(&self, store: Store, errors: u64) {
+        self.book.cells.mine().add(STATE + store as usize, errors);
     }
 
     /// Has `hook` called before each scrape, for what is cheaper to ask for than to keep up to date.
@@ -250,7 +249,7 @@ fn read_vendor(page: &mut Page, metrics: &VendorMetrics, now: UnixTime) {
     let vendor = metrics.vendor.as_str();
     let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
     page.gauge(&families::KILLED, &[vendor], f64::from(u8::from(metrics.killed.load(Ordering::Relaxed))));
-    page.counter(&families::SEVERED, &[vendor], load(&metrics.severed) as f64);
+    page.counter(&families::SEVERED, &[vendor], metrics.severed.load(Ordering::Relaxed) as f64);
     let ages = [(&families::TOKEN_AGE, &metrics.newest_token_ms), (&families::KEY_AGE, &metrics.oldest_key_ms)];
     for (family, since) in ages {
         let since = load(since);
@@ -260,6 +259,9 @@ fn read_vendor(page: &mut Page, metrics: &VendorMetrics, now: UnixTime) {
     }
     for (offset, result) in RESULTS.into_iter().enumerate() {
         page.counter(&families::JWKS_REFRESH, &[vendor, result], load(&metrics.refreshes[offset]) as f64);
+    }
+    if let Some(overdue) = metrics.is_drill_overdue() {
+        page.gauge(&families::DRILL_OVERDUE, &[vendor], f64::from(u8::from(overdue)));
     }
     let end = load(&metrics.contract_end_secs);
     if end > 0 {
@@ -329,8 +331,8 @@ pub(super) mod tests {
         vendor.contract_ends_at(UnixTime::from_secs(5_000));
         vendor.anomaly("volume", 0.5);
         Limit::ALL.into_iter().for_each(|limit| vendor.limit_remaining(limit, 7.0));
-        metrics.token_cache(CacheResult::Miss);
-        metrics.state_error(Store::Fleet);
+        metrics.token_cache(CacheResult::Miss, 1);
+        metrics.state_errors(Store::Fleet, 1);
         metrics.config_reloaded(false);
         metrics.severed_within(Duration::from_micros(300));
         (metrics, clock)

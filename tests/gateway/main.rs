@@ -9,6 +9,7 @@ mod answers;
 mod budgets;
 mod command_line;
 mod configs;
+mod demo;
 mod egress;
 mod framing;
 mod identity;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::config::contract::{Contract, Route};
 use crate::config::source::At;
+use crate::identity::{Identity, Settings};
 use crate::model::Direction;
 use crate::pii::{Rules, Treatment};
 
@@ -17,7 +18,7 @@ pub(in crate::config) fn check_vendors<'a>(contracts: &[(At<'a>, Contract)], has
             let there = first.key("vendor").line_shown();
             at.key("vendor").bad_so(format!("has a contract already, at {there}"), "keep one contract for each vendor");
         }
-        let identity = contract.identity.iter();
+        let identity = tokens(contract).into_iter();
         for (i, (identity, client)) in identity.flat_map(|it| it.clients.iter().map(move |id| (it, id))).enumerate() {
             let first = *clients.entry((&identity.issuer, client.as_str())).or_insert(at);
             if !std::ptr::eq(first, at) {
@@ -28,8 +29,18 @@ pub(in crate::config) fn check_vendors<'a>(contracts: &[(At<'a>, Contract)], has
         }
         if !has_master_key && needs_keys(contract) {
             let instead = "add keys: { master: keys/master.key } to the main file";
-            at.fault("tokenizes, hashes, encrypts or counts subjects, and the main file names no keys.master", instead);
+            at.fault(
+                "tokenizes, hashes, encrypts, reveals or counts subjects, and the main file names no keys.master",
+                instead,
+            );
         }
+    }
+}
+
+fn tokens(contract: &Contract) -> Option<&Settings> {
+    match contract.identity.as_ref()? {
+        Identity::Token(settings) => Some(settings),
+        Identity::Certificate(_) | Identity::Webhook(_) => None,
     }
 }
 
@@ -43,5 +54,5 @@ fn is_keyed(rules: &Rules) -> bool {
         Treatment::Tokenize | Treatment::Hash | Treatment::EncryptFormat(_) => true,
         Treatment::Mask { .. } | Treatment::Redact | Treatment::Drop | Treatment::Generalize(_) => false,
     };
-    rules.subject.is_some() || rules.treat.iter().any(|rule| keyed(&rule.treatment))
+    rules.subject.is_some() || !rules.reveal.is_empty() || rules.treat.iter().any(|rule| keyed(&rule.treatment))
 }

@@ -1,7 +1,7 @@
 //! One contract file.
 
 use super::upstreams::Upstreams;
-use super::{identity, limits, routes, upstreams, values};
+use super::{identity, limits, routes, standing, upstreams, values};
 use crate::config::contract::{Contract, Mode, Routes};
 use crate::config::file::contract as written;
 use crate::config::source::At;
@@ -48,10 +48,15 @@ pub(in crate::config) fn contract(
         region,
         starts: starts?,
         ends: ends?,
+        after_end: standing::after_end(at, written),
+        warn_before: standing::warn_before(at, written),
         mode: mode(written.mode),
         identity: identity.flatten(),
         scopes,
         limits,
+        trip: standing::trip(&at.key("trip"), written.trip.as_ref()),
+        drill_every: standing::drill_every(&at.key("drills"), written.drills.as_ref()),
+        approvals: standing::approvals(written.restore.as_ref()),
         ingress,
         egress,
     })

@@ -9,12 +9,12 @@ use crate::bounds::{
 use crate::config::file::contract as written;
 use crate::config::source::At;
 use crate::config::units;
-use crate::identity::{Algorithm, FetchSettings, KeySource, Rotation, Sender, Settings};
+use crate::identity::{Algorithm, FetchSettings, Identity, KeySource, Rotation, Sender, Settings};
 use crate::model::ClientId;
 use crate::upstream::{BaseUrl, Scheme};
 
 /// `identity:`; `None` when it lacks what has been reported as missing.
-pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Option<bool>) -> Option<Settings> {
+pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Option<bool>) -> Option<Identity> {
     let issuer = exact(&at.key("issuer"), written.issuer.as_deref());
     let audience = exact(&at.key("audience"), written.audience.as_deref());
     let clients = clients(&at.key("clients"), written.clients.as_deref().unwrap_or_default());
@@ -26,7 +26,7 @@ pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Opti
     let keys = keys(&at.key("jwks"), written.jwks.as_ref()?)?;
     let clock_skew = clock_skew.unwrap_or(CLOCK_SKEW);
     let fetch = FetchSettings::default();
-    Some(Settings {
+    Some(Identity::from(Settings {
         issuer,
         audience,
         clients,
@@ -37,7 +37,7 @@ pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Opti
         clock_skew,
         rotation,
         fetch,
-    })
+    }))
 }
 
 /// A text that tokens are compared with, byte for byte.

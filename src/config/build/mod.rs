@@ -5,18 +5,22 @@
 
 mod across;
 mod contract;
+mod evidence;
 mod files;
 mod identity;
+mod inward;
 mod limits;
 mod listeners;
 mod operators;
 mod routes;
 mod rules;
+mod standing;
 mod upstreams;
 mod values;
 
 pub(super) use across::check_vendors;
 pub(super) use contract::{Surroundings, contract};
+pub(super) use evidence::{audit, hooks};
 pub(super) use listeners::listeners;
 pub(super) use operators::operators;
 pub(super) use upstreams::upstreams;

@@ -33,6 +33,12 @@ pub(in crate::config) struct Contract {
     /// The last day, UTC: nothing passes after it.
     #[schemars(required)]
     pub(in crate::config) ends: Option<Date>,
+    /// What happens after the last day (default block).
+    pub(in crate::config) after_end: Option<AfterEnd>,
+    /// How long reading goes on after the last day, where `after_end` is read_only.
+    pub(in crate::config) grace: Option<Duration>,
+    /// How long before the end warnings begin (default 30d).
+    pub(in crate::config) warn_before: Option<Duration>,
     /// Whether the contract binds (default enforce).
     pub(in crate::config) mode: Option<Mode>,
     /// How the vendor proves who it is.
@@ -41,6 +47,12 @@ pub(in crate::config) struct Contract {
     pub(in crate::config) scopes: Option<Vec<String>>,
     /// How much may pass.
     pub(in crate::config) limits: Option<Limits>,
+    /// How many denials in how short a time cut the vendor off.
+    pub(in crate::config) trip: Option<Trip>,
+    /// How often the kill switch is to be exercised.
+    pub(in crate::config) drills: Option<Drills>,
+    /// Who must agree to a restore.
+    pub(in crate::config) restore: Option<Restore>,
     /// What the vendor may call.
     pub(in crate::config) ingress: Option<Vec<IngressRoute>>,
     /// What we may send it.
@@ -55,6 +67,46 @@ pub(in crate::config) enum Mode {
     Enforce,
     /// For a roll-out: scopes, routes, limits and PII report what they would do; identity, dates and kill still hold.
     Observe,
+}
+
+/// What happens after a contract's last day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum AfterEnd {
+    /// Nothing passes.
+    Block,
+    /// Requests that change nothing pass for the time of `grace`.
+    ReadOnly,
+}
+
+/// How many denials in how short a time cut the vendor off, until a person restores it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Trip {
+    /// How many.
+    #[schemars(required, range(min = 1, max = 100_000), example = 100)]
+    pub(in crate::config) denials: Option<u32>,
+    /// In how long.
+    #[schemars(required)]
+    pub(in crate::config) window: Option<Duration>,
+}
+
+/// How often the kill switch is to be exercised.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Drills {
+    /// Longest time between two drills before the status and a metric say that one is overdue.
+    #[schemars(required)]
+    pub(in crate::config) every: Option<Duration>,
+}
+
+/// Who must agree to a restore.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Restore {
+    /// How many different people.
+    #[schemars(required, range(min = 1, max = 5), example = 2)]
+    pub(in crate::config) approvals: Option<u32>,
 }
 
 /// How a vendor proves who it is: an access token of this issuer.

@@ -4,6 +4,7 @@
 //! one pass can report all that is missing. Nothing here means anything yet; `build` gives it meaning.
 
 pub(in crate::config) mod contract;
+pub(in crate::config) mod evidence;
 pub(in crate::config) mod route;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,10 @@ pub(in crate::config) struct Main {
     /// A folder with one file per vendor, or one such file.
     #[schemars(required, example = "contracts/")]
     pub(in crate::config) contracts: Option<String>,
+    /// How the audit trail is kept.
+    pub(in crate::config) audit: Option<evidence::Audit>,
+    /// Who is told of a kill or a restore.
+    pub(in crate::config) hooks: Option<Vec<evidence::Hook>>,
     /// How the gateway stops.
     pub(in crate::config) drain: Option<Drain>,
     /// How the gateway speaks.

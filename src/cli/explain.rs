@@ -1,0 +1,230 @@
+//! `vendorgate explain`: what would happen to a request, and which line of the contract decides it.
+//!
+//! Sends nothing, but for asking an issuer for its keys where it is told to.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use http::{Method, Uri};
+use serde_json::{Value, json};
+
+use super::layout::plain;
+use super::{Answer, ConfigFile, Trouble, loader};
+use crate::bounds;
+use crate::config::{Contract, Places, Severity};
+use crate::gateway::{Explainer, Explanation, Outcome, Question};
+use crate::model::{Clock, Denial, Direction, VendorId};
+use crate::server::Remembered;
+
+/// Says what would happen to a request and why, rule by rule, sending nothing
+///
+/// Each rule is printed with its line in the contract. A token bound to a certificate or key, a webhook's signature and
+/// keys that only the issuer has cannot be judged from here: what is open is marked, and is no yes. Exits 0 when the
+/// request would be allowed, 1 when it would not be or a rule stays open, 2 when the question cannot be used.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  vendorgate explain --vendor acme-analytics --token token.jwt GET '/v1/customers?page=2'\n  vendorgate explain --vendor acme-analytics --token - --fetch-keys GET /v1/customers < token.jwt\n  vendorgate explain --vendor acme-analytics --direction egress POST /v2/events"
+)]
+pub(super) struct Explain {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Whose contract
+    #[arg(long, value_name = "VENDOR")]
+    vendor: String,
+    /// The file of an access token; - for standard input
+    #[arg(long, value_name = "FILE")]
+    token: Option<PathBuf>,
+    /// Which way; by default inward where the contract has routes inward
+    #[arg(long, value_enum)]
+    direction: Option<Which>,
+    /// Ask the issuer for its keys, as the gateway does in the background
+    #[arg(long)]
+    fetch_keys: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// The method
+    #[arg(value_name = "METHOD")]
+    method: String,
+    /// The path, with its query
+    #[arg(value_name = "PATH")]
+    path: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Which {
+    Ingress,
+    Egress,
+}
+
+/// What the rules come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict<'a> {
+    Allowed,
+    Denied(&'a Denial),
+    /// A rule could not be judged from here.
+    Open,
+}
+
+impl Explain {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+        let config = loader(Severity::Warning).load(&self.config.path).map_err(Trouble::Config)?.config;
+        let vendor = VendorId::parse(&self.vendor).map_err(|error| Trouble::Argument(error.to_string()))?;
+        let Some(contract) = config.contract(&vendor) else {
+            writeln!(out, "{vendor}: no contract of this config is this vendor's")?;
+            return Ok(Answer::No);
+        };
+        let clock = Clock::system();
+        let remembered = Remembered::look(&config, &clock).map_err(Trouble::Start)?;
+        let explainer = Explainer::new(&config, &remembered.authority, &remembered.switch);
+        let explainer = explainer.map_err(|faults| Trouble::Argument(first(&faults)))?;
+        if self.fetch_keys {
+            fetch_keys(&explainer)?;
+        }
+        let told = explainer.explain(&Question {
+            contract,
+            direction: self.direction(contract),
+            method: &Method::from_bytes(self.method.as_bytes()).map_err(|_| unusable("METHOD", &self.method))?,
+            target: &self.path.parse::<Uri>().map_err(|_| unusable("PATH", &self.path))?,
+            token: self.token()?.as_deref(),
+            now: clock.now(),
+        });
+        self.print(contract, &told, remembered.unread, out)
+    }
+
+    fn direction(&self, contract: &Contract) -> Direction {
+        match self.direction {
+            Some(Which::Ingress) => Direction::Ingress,
+            Some(Which::Egress) => Direction::Egress,
+            None if contract.ingress.is_empty() && !contract.egress.is_empty() => Direction::Egress,
+            None => Direction::Ingress,
+        }
+    }
+
+    fn token(&self) -> Result<Option<String>, Trouble> {
+        let Some(path) = &self.token else { return Ok(None) };
+        let mut text = String::new();
+        let longest = bounds::TOKEN_BYTES_MAX as u64 + 16;
+        let read = if path == Path::new("-") {
+            std::io::stdin().take(longest).read_to_string(&mut text)
+        } else {
+            std::fs::File::open(path).and_then(|file| file.take(longest).read_to_string(&mut text))
+        };
+        read.map_err(|error| Trouble::Argument(format!("cannot read the token from {}: {error}", path.display())))?;
+        let token = text.trim();
+        // As people copy it out of a request.
+        Ok(Some(token.strip_prefix("Bearer ").unwrap_or(token).to_owned()))
+    }
+
+    fn print(
+        &self,
+        contract: &Contract,
+        told: &[Explanation],
+        unread: Option<&str>,
+        out: &mut dyn Write,
+    ) -> Result<Answer, Trouble> {
+        let places = loader(Severity::Warning).places(&self.config.path, contract.vendor.as_str());
+        let line = |rule: &str| line_of(places.as_ref(), rule);
+        let verdict = verdict(told);
+        if self.json {
+            let steps: Vec<Value> = told.iter().map(|one| step_json(one, line(&one.rule))).collect();
+            let object = json!({
+                "vendor": contract.vendor.as_str(), "method": self.method, "path": self.path,
+                "direction": self.direction(contract).as_str(), "answer": word(verdict),
+                "reason": reason(verdict), "steps": steps, "unread": unread,
+            });
+            writeln!(out, "{object}")?;
+        } else {
+            for one in told {
+                writeln!(out, "{}", step_line(one, line(&one.rule)))?;
+            }
+            if let Some(why) = unread {
+                writeln!(out, "  ?  {why}")?;
+            }
+            writeln!(out, "\n{}: {}", contract.vendor, sentence(verdict))?;
+        }
+        Ok(if verdict == Verdict::Allowed { Answer::Yes } else { Answer::No })
+    }
+}
+
+/// Waits for the issuers' keys, within a bound; what came of it shows in the steps.
+fn fetch_keys(explainer: &Explainer<'_>) -> Result<(), Trouble> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        explainer.directory.start(&tokio::runtime::Handle::current());
+        explainer.directory.warm(bounds::ISSUER_WARM_UP).await;
+    });
+    Ok(())
+}
+
+/// The first no decides; without one, whatever is open does.
+fn verdict(told: &[Explanation]) -> Verdict<'_> {
+    let denial = told.iter().find_map(|one| match &one.outcome {
+        Outcome::No(denial) => Some(denial),
+        Outcome::Yes(_) | Outcome::Open(_) | Outcome::Note(_) => None,
+    });
+    let open = told.iter().any(|one| matches!(one.outcome, Outcome::Open(_)));
+    match denial {
+        Some(denial) => Verdict::Denied(denial),
+        None if open => Verdict::Open,
+        None => Verdict::Allowed,
+    }
+}
+
+const fn word(verdict: Verdict<'_>) -> &'static str {
+    match verdict {
+        Verdict::Allowed => "allowed",
+        Verdict::Denied(_) => "denied",
+        Verdict::Open => "open",
+    }
+}
+
+const fn reason(verdict: Verdict<'_>) -> Option<&'static str> {
+    match verdict {
+        Verdict::Denied(denial) => Some(denial.reason.as_str()),
+        Verdict::Allowed | Verdict::Open => None,
+    }
+}
+
+fn sentence(verdict: Verdict<'_>) -> String {
+    match verdict {
+        Verdict::Allowed => "allowed, within its limits".to_owned(),
+        Verdict::Denied(denial) => format!("denied, {}: {}", denial.reason.as_str(), denial.detail),
+        Verdict::Open => "open: what is marked ? can only be judged with a request".to_owned(),
+    }
+}
+
+fn step_line(one: &Explanation, line: Option<String>) -> String {
+    let (mark, said) = match &one.outcome {
+        Outcome::Yes(said) => ("ok", said.clone()),
+        Outcome::No(denial) => ("NO", format!("{}: {}", denial.reason.as_str(), denial.detail)),
+        Outcome::Open(why) => ("? ", why.clone()),
+        Outcome::Note(said) => ("  ", said.clone()),
+    };
+    let place = line.map(|line| format!("  [{line} {}]", one.rule)).unwrap_or_default();
+    plain(&format!("  {mark} {:<9} {said}{place}", one.step))
+}
+
+fn step_json(one: &Explanation, line: Option<String>) -> Value {
+    let (outcome, said, reason) = match &one.outcome {
+        Outcome::Yes(said) => ("yes", said.as_str(), None),
+        Outcome::No(denial) => ("no", &*denial.detail, Some(denial.reason.as_str())),
+        Outcome::Open(why) => ("open", why.as_str(), None),
+        Outcome::Note(said) => ("note", said.as_str(), None),
+    };
+    json!({ "step": one.step, "outcome": outcome, "says": said, "reason": reason, "rule": one.rule, "at": line })
+}
+
+/// Where a rule stands; none for what no contract decides.
+fn line_of(places: Option<&Places>, rule: &str) -> Option<String> {
+    if rule.is_empty() || rule == "revocations" { None } else { places.map(|places| places.line_of(rule)) }
+}
+
+fn unusable(what: &str, text: &str) -> Trouble {
+    Trouble::Argument(format!("{what} cannot be '{}'", plain(text)))
+}
+
+fn first(faults: &[crate::identity::DirectoryError]) -> String {
+    faults.first().map(ToString::to_string).unwrap_or_default()
+}

@@ -1,0 +1,110 @@
+//! `audit:` and `hooks:`
+
+use super::{files, values};
+use crate::bounds::{AUDIT_ROTATE_BYTES, AUDIT_ROTATE_BYTES_MIN, HOOK_DEADLINE, HOOK_DEADLINE_MAX, HOOKS_MAX};
+use crate::config::file::evidence as written;
+use crate::config::settings::{Audit, Hook, HookAction, Operator, State};
+use crate::config::source::At;
+use crate::config::units;
+use crate::http::FetchUrl;
+use crate::telemetry::audit::{OnFailure, Settings};
+
+/// `audit:`
+pub(in crate::config) fn audit(at: &At<'_>, written: Option<&written::Audit>, state: &State) -> Audit {
+    let file = |name: &str, text: Option<&String>, default: &str| match text {
+        Some(text) => at.key(name).file_path(text),
+        None => state.path.join(default),
+    };
+    let path = file("path", written.and_then(|audit| audit.path.as_ref()), "audit/audit.jsonl");
+    if path.is_dir() {
+        at.key("path").bad("must be a file, and is a folder", "audit.jsonl");
+    }
+    Audit {
+        key: file("key", written.and_then(|audit| audit.key.as_ref()), "audit.key"),
+        trail: Settings {
+            path,
+            rotate_bytes: rotate(&at.key("rotate"), written.and_then(|audit| audit.rotate.as_ref())),
+            on_failure: match written.and_then(|audit| audit.on_failure) {
+                Some(written::OnFailure::KeepServing) | None => OnFailure::KeepServing,
+                Some(written::OnFailure::Stop) => OnFailure::Stop,
+            },
+        },
+    }
+}
+
+fn rotate(at: &At<'_>, written: Option<&crate::config::file::contract::Size>) -> u64 {
+    let Some(size) = written else { return AUDIT_ROTATE_BYTES };
+    match units::size(&size.0) {
+        Ok(bytes) if bytes < AUDIT_ROTATE_BYTES_MIN => at.bad("must be at least 64KiB", "64MiB"),
+        Ok(bytes) => return bytes,
+        Err(error) => at.bad(error.wrong, error.instead),
+    }
+    AUDIT_ROTATE_BYTES
+}
+
+/// `hooks:`
+pub(in crate::config) fn hooks(at: &At<'_>, written: &[written::Hook]) -> Vec<Hook> {
+    if written.len() > HOOKS_MAX {
+        at.fault(format!("lists more than {HOOKS_MAX} hooks"), "tell one that tells the others");
+    }
+    let hooks = written.iter().enumerate().filter_map(|(i, hook)| {
+        let at = at.item(i);
+        let name = name(&at.key("name"), hook.name.as_deref()?);
+        if written[..i].iter().any(|other| other.name == hook.name) {
+            at.key("name").bad("names another hook already", "");
+        }
+        let events = hook.on.as_deref().unwrap_or(&[written::HookEvent::Kill, written::HookEvent::Restore]);
+        if events.is_empty() {
+            at.key("on").fault("must list kill, restore or both", "write [kill]");
+        }
+        let deadline = values::duration(&at.key("deadline"), hook.deadline.as_ref(), HOOK_DEADLINE_MAX);
+        Some(Hook {
+            name,
+            on_kill: events.contains(&written::HookEvent::Kill),
+            on_restore: events.contains(&written::HookEvent::Restore),
+            action: action(&at, hook)?,
+            deadline: deadline.unwrap_or(HOOK_DEADLINE),
+        })
+    });
+    hooks.collect()
+}
+
+fn name(at: &At<'_>, text: &str) -> String {
+    if !Operator::is_name(text) {
+        at.bad("must be 1 to 64 of letters, digits, '-', '_', '.' and '@'", "pager");
+    }
+    text.to_owned()
+}
+
+fn action(at: &At<'_>, hook: &written::Hook) -> Option<HookAction> {
+    match (&hook.webhook, &hook.command) {
+        (Some(webhook), None) => self::webhook(&at.key("webhook"), webhook),
+        (None, Some(command)) => match command.split_first() {
+            Some((program, arguments)) if !program.is_empty() => {
+                Some(HookAction::Command { program: program.clone(), arguments: arguments.to_vec() })
+            }
+            Some(_) | None => {
+                at.key("command").fault("names no program", "write [/usr/local/bin/close-tunnel, \"{vendor}\"]");
+                None
+            }
+        },
+        (Some(_), Some(_)) => {
+            at.fault("must have a webhook or a command, not both", "make two hooks of it");
+            None
+        }
+        (None, None) => {
+            at.fault("must have a webhook or a command", "write command: [/usr/local/bin/close-tunnel, \"{vendor}\"]");
+            None
+        }
+    }
+}
+
+fn webhook(at: &At<'_>, written: &written::Webhook) -> Option<HookAction> {
+    let (url, secret) = (written.url.as_ref()?, written.secret_file.as_ref()?);
+    if let Err(error) = FetchUrl::parse(url, false) {
+        at.key("url").fault_unshown(error.to_string(), "write https://pager.example.com/vendorgate");
+    }
+    let make = |path: &std::path::Path| format!("write a random key to {}", path.display());
+    let secret = files::secret(&at.key("secret_file"), secret, files::Readers::Group, make);
+    Some(HookAction::Webhook { url: url.clone(), secret })
+}

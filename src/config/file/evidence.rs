@@ -1,0 +1,73 @@
+//! What is kept and who is told, as it is written in the main file: the audit trail and the hooks.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Duration;
+use super::contract::Size;
+
+/// How the audit trail is kept.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Audit {
+    /// The file that is written (default audit/audit.jsonl in the state folder).
+    #[schemars(example = "/var/log/vendorgate/audit.jsonl")]
+    pub(in crate::config) path: Option<String>,
+    /// The key of its hash chain, made when there is none (default audit.key in the state folder).
+    #[schemars(example = "keys/audit.key")]
+    pub(in crate::config) key: Option<String>,
+    /// Length at which a new file is begun (default 64MiB).
+    pub(in crate::config) rotate: Option<Size>,
+    /// What happens while it cannot be written (default keep_serving).
+    pub(in crate::config) on_failure: Option<OnFailure>,
+}
+
+/// What happens while the audit trail cannot be written.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum OnFailure {
+    /// The gateway goes on and raises the alarm.
+    KeepServing,
+    /// Traffic is refused: what cannot be recorded does not happen.
+    Stop,
+}
+
+/// Who is told of a kill or a restore: by a webhook or by a command.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Hook {
+    /// Names it in the audit trail, and what waits for it across restarts.
+    #[schemars(required, example = &"pager")]
+    pub(in crate::config) name: Option<String>,
+    /// What it is told of (default both).
+    pub(in crate::config) on: Option<Vec<HookEvent>>,
+    /// The event as JSON by POST, signed as Standard Webhooks has it.
+    pub(in crate::config) webhook: Option<Webhook>,
+    /// A program and its arguments, with the event on its standard input; no shell reads them.
+    #[schemars(extend("examples" = [["/usr/local/bin/close-tunnel", "{vendor}"]]))]
+    pub(in crate::config) command: Option<Vec<String>>,
+    /// How long one attempt may take (default 10s).
+    pub(in crate::config) deadline: Option<Duration>,
+}
+
+/// What a hook can be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum HookEvent {
+    /// A vendor, or a part of one, was cut off.
+    Kill,
+    /// It was let back.
+    Restore,
+}
+
+/// Where a webhook goes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Webhook {
+    /// By https, or by http on this machine.
+    #[schemars(required, example = "https://pager.example.com/vendorgate")]
+    pub(in crate::config) url: Option<String>,
+    /// The key of the signature: the file's text, or its base64 behind `whsec_`.
+    #[schemars(required, example = "secrets/pager")]
+    pub(in crate::config) secret_file: Option<String>,
+}

@@ -1,0 +1,289 @@
+//! What would happen to a request, rule by rule, without one: for people who ask why.
+//!
+//! Asks the rules that requests are judged by, in the same order, and spends nothing. Sends nothing, remembers nothing.
+
+use std::sync::Arc;
+
+use ::http::header::{AUTHORIZATION, HOST};
+use ::http::{HeaderValue, Method, Request, Uri};
+
+use super::assemble::{identities, route_limits};
+use crate::config::{Config, Contract, Route};
+use crate::http::{Target, screen};
+use crate::identity::{Authority, Directory, DirectoryError, Identity, Presented};
+use crate::kill::{RouteTag, Switch};
+use crate::meter::Ledger;
+use crate::model::{Caller, ClientId, Denial, Direction, Moment, Reason, Secret, SubjectKey};
+use crate::policy::{Chain, Facts, Terms};
+
+/// A config, ready to be asked about.
+#[derive(Debug)]
+pub struct Explainer<'a> {
+    /// Who may call at all.
+    pub directory: Directory,
+    switch: &'a Switch,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// Whose contract.
+    pub contract: &'a Contract,
+    /// Which way.
+    pub direction: Direction,
+    /// The method.
+    pub method: &'a Method,
+    /// Path and query.
+    pub target: &'a Uri,
+    /// The token, where one is presented.
+    pub token: Option<&'a str>,
+    /// When.
+    pub now: Moment,
+}
+
+/// One rule, and what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// What was looked at: `request`, `token`, `route`, a policy, or what would follow.
+    pub step: &'static str,
+    /// The rule's key in the contract; empty where none stands behind it.
+    pub rule: String,
+    /// What it says.
+    pub outcome: Outcome,
+}
+
+/// What a rule says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing against it.
+    Yes(String),
+    /// No.
+    No(Denial),
+    /// It cannot be said from here, and a request would be refused if it were no.
+    Open(String),
+    /// What would follow; decides nothing.
+    Note(String),
+}
+
+impl<'a> Explainer<'a> {
+    /// Joins a config with what is remembered of tokens and kills.
+    ///
+    /// # Errors
+    /// Two contracts contradict each other.
+    pub fn new(config: &Config, authority: &Authority, switch: &'a Switch) -> Result<Self, Vec<DirectoryError>> {
+        Ok(Self { directory: authority.directory(identities(config))?, switch })
+    }
+
+    /// Every rule in the order in which a request meets them. Goes on after a no, so that all of them are seen.
+    pub fn explain(&self, question: &Question<'_>) -> Vec<Explanation> {
+        let mut told = Vec::new();
+        let Some(head) = head(question) else {
+            let denial = Denial::new(Reason::RequestMalformed, "the token cannot stand in a header");
+            return vec![tell("request", "", Outcome::No(denial))];
+        };
+        let target = match screen(&head) {
+            Ok(target) => target,
+            Err(denial) => return vec![tell("request", "", Outcome::No(denial))],
+        };
+        told.push(tell("request", "", Outcome::Yes(format!("read as {} {}", question.method, target.path))));
+        let caller = match question.direction {
+            Direction::Ingress => self.identify(question, &head.headers, &target, &mut told),
+            Direction::Egress => None,
+        };
+        self.route(question, &target, caller.as_ref(), &mut told);
+        told
+    }
+
+    fn identify(
+        &self,
+        question: &Question<'_>,
+        headers: &::http::HeaderMap,
+        target: &Target<'_>,
+        told: &mut Vec<Explanation>,
+    ) -> Option<Caller> {
+        let token = match (question.contract.identity.as_ref()?, question.token) {
+            (Identity::Token(_), Some(token)) => token,
+            (Identity::Token(_), None) => {
+                let denial = Denial::new(Reason::TokenMissing, "no token was given");
+                told.push(tell("token", "identity", Outcome::No(denial)));
+                return None;
+            }
+            (Identity::Certificate(_), _) => {
+                let why = "known by the certificate of its connection alone";
+                told.push(tell("certificate", "identity.certificate", Outcome::Open(why.to_owned())));
+                return None;
+            }
+            (Identity::Webhook(_), _) => {
+                let why = "known by the signature over each body";
+                told.push(tell("signature", "identity.webhook", Outcome::Open(why.to_owned())));
+                return None;
+            }
+        };
+        let presented = Presented {
+            headers,
+            method: question.method,
+            scheme: "https",
+            authority: "",
+            path: &target.path,
+            query: target.query,
+            peer_certificate: None,
+        };
+        let explained = self.directory.explain(token, &presented, question.now);
+        told.extend(explained.steps.into_iter().map(|step| {
+            let outcome = match (step.outcome, step.judged) {
+                (Ok(said), true) => Outcome::Yes(said),
+                (Ok(why), false) => Outcome::Open(why),
+                (Err(denial), _) => Outcome::No(denial),
+            };
+            tell("token", step.rule, outcome)
+        }));
+        let caller = explained.caller?;
+        if caller.vendor != question.contract.vendor {
+            let denial =
+                Denial::new(Reason::VendorUnknown, format!("the token is {}'s, not this vendor's", caller.vendor));
+            told.push(tell("token", "identity.clients", Outcome::No(denial)));
+        }
+        Some(caller)
+    }
+
+    fn route(
+        &self,
+        question: &Question<'_>,
+        target: &Target<'_>,
+        caller: Option<&Caller>,
+        told: &mut Vec<Explanation>,
+    ) {
+        let Question { contract, direction, method, .. } = *question;
+        let place = place_of(direction);
+        let Some((index, route, _)) = contract.routes(direction).find(method, &target.path) else {
+            let (reason, what) = match direction {
+                Direction::Ingress => (Reason::RouteUnknown, "no route has this method and path"),
+                Direction::Egress => (Reason::DestinationUnknown, "no egress route has this method and path"),
+            };
+            return told.push(tell("route", place, Outcome::No(Denial::new(reason, what))));
+        };
+        let place = format!("{place}[{}]", index.get());
+        let name = route.pattern.as_str();
+        told.push(tell("route", place.clone(), Outcome::Yes(name.to_owned())));
+        told.extend(self.policies(question, route, caller, &place));
+        told.push(tell("limits", "limits", Outcome::Note(limits(contract))));
+        told.push(tell("upstream", format!("{place}.upstream"), Outcome::Note(destination(route, target))));
+        for (what, rules) in [("request", &route.request), ("response", &route.response)] {
+            told.extend(treatment(rules).map(|said| tell(what, format!("{place}.{what}"), Outcome::Note(said))));
+        }
+    }
+
+    fn policies(
+        &self,
+        question: &Question<'_>,
+        route: &Route,
+        caller: Option<&Caller>,
+        place: &str,
+    ) -> Vec<Explanation> {
+        let Question { contract, direction, .. } = *question;
+        let ledger = Ledger::new(&contract.limits, &route_limits(contract), SubjectKey::new(Secret::new([0; 32])));
+        let terms = Terms {
+            direction,
+            calendar: contract.calendar(),
+            ceiling: contract.scopes.clone(),
+            ledger: Arc::new(ledger),
+        };
+        let ourselves = ClientId::new("vendorgate");
+        let client = caller.map(|caller| &caller.client);
+        let line = self.switch.line(&contract.vendor);
+        let in_flight = line.register(direction, RouteTag::of(route.pattern.as_str()), client);
+        let steps = Chain::new(&terms).explain(&Facts {
+            now: question.now,
+            in_flight: &in_flight,
+            caller,
+            client: client.unwrap_or(&ourselves),
+            route: 0,
+            scopes: &route.scopes,
+            is_safe: question.method.is_safe(),
+            counts_records: false,
+        });
+        let said = |step: crate::policy::Step| {
+            let rule = rule_of(step.policy, step.denial.as_ref(), route, contract, place);
+            let outcome = step.denial.map_or_else(|| Outcome::Yes(found(step.policy, route, contract)), Outcome::No);
+            tell(step.policy, rule, outcome)
+        };
+        // Without a token that can be read there is nobody whose scopes could be compared.
+        let known = |step: &crate::policy::Step| step.policy != "scope" || caller.is_some();
+        steps.into_iter().filter(known).map(said).collect()
+    }
+}
+
+fn tell(step: &'static str, rule: impl Into<String>, outcome: Outcome) -> Explanation {
+    Explanation { step, rule: rule.into(), outcome }
+}
+
+/// The request's head, as a client would send it.
+fn head(question: &Question<'_>) -> Option<::http::request::Parts> {
+    let mut head = Request::new(()).into_parts().0;
+    head.method = question.method.clone();
+    head.uri = question.target.clone();
+    head.headers.insert(HOST, HeaderValue::from_static("gateway"));
+    if let Some(token) = question.token {
+        head.headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).ok()?);
+    }
+    Some(head)
+}
+
+/// The key of a direction's routes.
+const fn place_of(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Ingress => "ingress",
+        Direction::Egress => "egress.routes",
+    }
+}
+
+/// The key that a policy's answer comes from.
+fn rule_of(policy: &str, denial: Option<&Denial>, route: &Route, contract: &Contract, place: &str) -> String {
+    let reason = denial.map(|denial| denial.reason);
+    match policy {
+        "contract" if reason == Some(Reason::ContractNotStarted) => "starts".to_owned(),
+        "contract" => "ends".to_owned(),
+        "scope" if route.scopes.iter().any(|scope| !contract.scopes.contains(scope)) => "scopes".to_owned(),
+        "scope" => format!("{place}.scopes"),
+        _ => String::new(),
+    }
+}
+
+fn found(policy: &str, route: &Route, contract: &Contract) -> String {
+    match policy {
+        "kill" => "not killed".to_owned(),
+        "contract" => format!("in force from {} until {}", contract.starts, contract.ends),
+        "scope" if route.scopes.is_empty() => "the route needs none".to_owned(),
+        "scope" => format!("the token grants {}", route.scopes),
+        _ => "nothing against it".to_owned(),
+    }
+}
+
+fn limits(contract: &Contract) -> String {
+    let limits = &contract.limits;
+    let rate = limits.requests_or_default();
+    format!(
+        "not asked, since they depend on what is used: {} requests in {}, {} at once, {} records, {} bytes",
+        rate.count,
+        humantime::format_duration(rate.per),
+        limits.concurrency_or_default(),
+        limits.records_or_default().budget,
+        limits.bytes_or_default().budget,
+    )
+}
+
+fn destination(route: &Route, target: &Target<'_>) -> String {
+    format!("{} at {}{}", route.upstream.id.as_str(), route.upstream.base, target.path)
+}
+
+/// What would be treated, in words; `None` where a body passes as it is.
+fn treatment(rules: &crate::pii::Rules) -> Option<String> {
+    let mut said: Vec<String> =
+        rules.treat.iter().map(|rule| format!("{} {}", rule.treatment.as_str(), rule.place)).collect();
+    said.extend(rules.only.as_ref().map(|only| {
+        let fields: Vec<String> = only.iter().map(ToString::to_string).collect();
+        format!("only {}", fields.join(" "))
+    }));
+    said.extend(rules.records.as_ref().map(|records| format!("count {records}")));
+    if said.is_empty() { None } else { Some(said.join(", ")) }
+}

@@ -1,0 +1,71 @@
+//! What vendors have used of their limits, over restarts.
+//!
+//! Kept every second or so where it has changed, and at the end. A vendor whose row cannot be read is killed until a
+//! person decides: its budget must not be refilled by a damaged disk. Never writes what is unchanged.
+
+use std::collections::HashMap;
+
+use crate::gateway::Vendor;
+use crate::kill::{GATEWAY, Order, Origin, Reach, Subject, Switch};
+use crate::meter::LedgerSnapshot;
+use crate::model::{Moment, VendorId};
+use crate::store::{Ack, Batch, Row, Store, Table};
+
+impl Row for LedgerSnapshot {
+    const TABLE: Table = Table::BUDGETS;
+    const VERSION: u8 = 1;
+}
+
+/// What was written last of each vendor, so that rest costs nothing.
+#[derive(Debug, Default)]
+pub(super) struct Kept(HashMap<VendorId, LedgerSnapshot>);
+
+impl Kept {
+    /// Hands what has changed to the store; none where nothing has.
+    pub(super) fn keep<'a>(
+        &mut self,
+        vendors: impl Iterator<Item = &'a std::sync::Arc<Vendor>>,
+        store: &Store,
+        now: Moment,
+    ) -> Option<Ack> {
+        let mut batch = Batch::new();
+        for vendor in vendors {
+            let snapshot = vendor.ledger.snapshot(now);
+            // The time alone is no change.
+            let timeless = LedgerSnapshot { taken_ms: 0, ..snapshot.clone() };
+            if self.0.get(vendor.id()) != Some(&timeless)
+                && batch.put(vendor.id().as_str().as_bytes(), &snapshot).is_ok()
+            {
+                self.0.insert(vendor.id().clone(), timeless);
+            }
+        }
+        (!batch.is_empty()).then(|| store.write(batch))
+    }
+
+    /// After a failed write everything is written again.
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Takes up what an earlier run had used of a vendor's limits.
+pub(super) fn take_up(vendor: &Vendor, store: &Store, switch: &Switch, now: Moment) {
+    match store.get::<LedgerSnapshot>(vendor.id().as_str().as_bytes()) {
+        Ok(Some(kept)) => vendor.ledger.restore(&kept, now),
+        Ok(None) => {}
+        Err(error) => {
+            tracing::error!(vendor = %vendor.id(), %error, "what the vendor has used of its limits cannot be read: it is killed");
+            let order = Order {
+                subject: Subject::Vendor(vendor.id().clone()),
+                reach: Reach::default(),
+                origin: Origin::StateUnreadable,
+                by: GATEWAY.to_owned(),
+                reason: "what it has used of its limits cannot be read".to_owned(),
+                evidence: None,
+                at: now,
+            };
+            // The line is there, so it is known, and nobody waits for its traffic: there is none yet.
+            drop(switch.kill(order));
+        }
+    }
+}

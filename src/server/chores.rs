@@ -1,0 +1,217 @@
+//! What has to be done every second or so: orders that are due, state that must reach the disk, numbers for a scrape.
+//!
+//! Runs beside the admin listener. Waits for the disk, so a kill that is due has a task of its own. Never decides about a
+//! request.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::budgets::Kept;
+use super::control::Helm;
+use super::{evidence, exposed, words};
+use crate::bounds::{EXPOSURE_ROLL_INTERVAL, LEDGER_STORE_INTERVAL, PERSIST_DEADLINE};
+use crate::gateway::Vendor;
+use crate::identity::RefreshOutcome;
+use crate::kill::State;
+use crate::meter::ContractState;
+use crate::model::UnixTime;
+use crate::telemetry::audit::Act;
+use crate::telemetry::{CacheResult, Limit, Metrics, Store};
+
+/// How often the calendar and the drills are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// Days are folded at most an hour late, and looked for this far back.
+const FOLD_LOOK_BACK: Duration = Duration::from_secs(3 * 86_400);
+
+/// Starts the chores; they end with `closing`.
+pub(super) fn start(helm: &Arc<Helm>, closing: &watch::Receiver<bool>) {
+    tokio::spawn(kill_what_is_due(Arc::clone(helm), closing.clone()));
+    tokio::spawn(keep_house(Arc::clone(helm), closing.clone()));
+    tokio::spawn(Arc::clone(&helm.hooks).run());
+}
+
+/// Kills ordered for a time to come, and tokens that are revoked no longer.
+async fn kill_what_is_due(helm: Arc<Helm>, mut closing: watch::Receiver<bool>) {
+    let mut tick = every(Duration::from_secs(1));
+    while wait(&mut tick, &mut closing).await {
+        for answer in helm.gateway.switch.kill_due(helm.now()).await {
+            helm.gateway.metrics.severed_within(Duration::from_micros(answer.sever_micros));
+        }
+        helm.rooms.authority.revocations().sweep(helm.now().wall);
+    }
+}
+
+async fn keep_house(helm: Arc<Helm>, mut closing: watch::Receiver<bool>) {
+    let mut house = House::default();
+    let mut tick = every(LEDGER_STORE_INTERVAL);
+    while wait(&mut tick, &mut closing).await {
+        house.keep(&helm).await;
+    }
+}
+
+/// What the chores remember between two rounds.
+#[derive(Debug, Default)]
+struct House {
+    kept: Kept,
+    rolled_ns: u64,
+    looked_ns: Option<u64>,
+    tidied: Option<UnixTime>,
+    /// Days left of each vendor whose contract is about to end, as they were told last.
+    told: std::collections::HashMap<String, u32>,
+}
+
+impl House {
+    async fn keep(&mut self, helm: &Arc<Helm>) {
+        let now = helm.now();
+        helm.gateway.switch.keep_unwritten().await;
+        let snapshot = helm.gateway.snapshot.load_full();
+        if let Some(ack) = self.kept.keep(snapshot.vendors().iter(), &helm.store, now)
+            && ack.await.is_err()
+        {
+            self.kept.forget();
+        }
+        if is_due(now.monotonic_ns, self.rolled_ns, EXPOSURE_ROLL_INTERVAL) {
+            self.rolled_ns = now.monotonic_ns;
+            if let Some(ack) = exposed::roll(&helm.rooms.exposure, &helm.store, now) {
+                // What failed is told by the store's own count of errors.
+                let _ = ack.await;
+            }
+        }
+        if self.looked_ns.is_none_or(|looked| is_due(now.monotonic_ns, looked, LOOK_INTERVAL)) {
+            self.looked_ns = Some(now.monotonic_ns);
+            self.look(helm, snapshot.vendors(), now.wall);
+        }
+        if self.tidied.is_none_or(|tidied| exposed::hour(now.wall) > tidied) {
+            let from = self.tidied.map(|tidied| exposed::fold_from(tidied, FOLD_LOOK_BACK)).unwrap_or_default();
+            self.tidied = Some(exposed::hour(now.wall));
+            let store = helm.store.clone();
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = exposed::tidy(&store, from, now.wall) {
+                    tracing::error!(%error, "old exposure cannot be made small");
+                }
+            });
+        }
+    }
+
+    fn look(&mut self, helm: &Helm, vendors: &[Arc<Vendor>], now: UnixTime) {
+        for vendor in vendors {
+            self.look_at_end(vendor, now);
+            if let Some(every) = vendor.contract.drill_every {
+                let since = vendor.contract.starts;
+                vendor.metrics.drill_overdue(helm.gateway.switch.is_drill_overdue(vendor.id(), every, since, now));
+            }
+        }
+    }
+
+    fn look_at_end(&mut self, vendor: &Vendor, now: UnixTime) {
+        if let ContractState::Ending { days_left } = vendor.contract.calendar().state(now)
+            && self.told.insert(vendor.id().to_string(), days_left) != Some(days_left)
+        {
+            tracing::warn!(vendor = %vendor.id(), days_left, owner = vendor.contract.owner, "the contract is about to end");
+        }
+    }
+}
+
+/// Writes what must not be lost when the process ends in order.
+pub(super) async fn settle(helm: &Helm) {
+    let now = helm.now();
+    let snapshot = helm.gateway.snapshot.load_full();
+    let kept = Kept::default().keep(snapshot.vendors().iter(), &helm.store, now);
+    let rolled = exposed::roll(&helm.rooms.exposure, &helm.store, now);
+    drop(helm.gateway.audit.record(evidence::by_gateway(Act::Stopped, "", now.wall)));
+    let all = async {
+        for ack in [kept, rolled].into_iter().flatten() {
+            if let Err(error) = ack.await {
+                tracing::error!(%error, "what was used of limits, or what left, is not on disk");
+            }
+        }
+        if helm.gateway.audit.flush().await.is_err() {
+            tracing::error!("the end of the audit trail is not on disk");
+        }
+    };
+    if tokio::time::timeout(PERSIST_DEADLINE, all).await.is_err() {
+        tracing::error!("the disk did not answer: the last seconds may be lost");
+    }
+}
+
+/// Numbers that are cheaper to ask for than to keep up to date.
+pub(super) fn report_to(metrics: &Metrics, helm: &Arc<Helm>) {
+    let (helm, seen) = (Arc::downgrade(helm), Seen::default());
+    metrics.before_scrape(move || seen.read(&helm));
+}
+
+/// What was counted when a scrape last read it.
+#[derive(Debug, Default)]
+struct Seen {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    audit_errors: AtomicU64,
+    store_errors: AtomicU64,
+}
+
+impl Seen {
+    fn read(&self, helm: &Weak<Helm>) {
+        let Some(helm) = helm.upgrade() else { return };
+        let metrics = &helm.gateway.metrics;
+        let since = |last: &AtomicU64, now: u64| now.saturating_sub(last.swap(now, Ordering::Relaxed));
+        let cache = helm.rooms.authority.cache_status();
+        metrics.token_cache(CacheResult::Hit, since(&self.hits, cache.hits));
+        metrics.token_cache(CacheResult::Miss, since(&self.misses, cache.misses));
+        metrics.state_errors(Store::Audit, since(&self.audit_errors, helm.gateway.audit.health().errors));
+        metrics.state_errors(Store::Embedded, since(&self.store_errors, helm.store.write_errors()));
+        read_vendors(&helm);
+    }
+}
+
+fn read_vendors(helm: &Helm) {
+    let snapshot = helm.gateway.snapshot.load();
+    for standing in helm.gateway.switch.status() {
+        let Some(vendor) = snapshot.vendor(&standing.vendor) else { continue };
+        vendor.metrics.killed(standing.state != State::Live);
+        vendor.metrics.severed(standing.severed_total);
+        let last = standing.last_drill.map(|drill| drill.at);
+        if let Some(overdue) = words::drill_overdue(&vendor.contract, last, helm.now().wall) {
+            vendor.metrics.drill_overdue(overdue);
+        }
+    }
+    for (vendor, index) in snapshot.vendors().iter().zip(0..) {
+        let left = vendor.ledger.remaining(helm.now());
+        vendor.metrics.limit_remaining(Limit::Concurrency, left.concurrency);
+        vendor.metrics.limit_remaining(Limit::Records, left.records);
+        vendor.metrics.limit_remaining(Limit::Bytes, left.bytes);
+        let Some(keys) = snapshot.directory().key_status(index) else { continue };
+        if let Some(oldest) = keys.keys.iter().map(|key| key.born).min() {
+            vendor.metrics.oldest_key_first_seen(oldest);
+        }
+        let outcomes = |wanted: [RefreshOutcome; 2]| {
+            let counts = RefreshOutcome::ALL.iter().zip(keys.outcomes);
+            counts.filter(|(outcome, _)| wanted.contains(outcome)).map(|(_, count)| count).sum()
+        };
+        vendor.metrics.jwks_refreshes(
+            outcomes([RefreshOutcome::Replaced, RefreshOutcome::Unchanged]),
+            outcomes([RefreshOutcome::Failed, RefreshOutcome::Broken]),
+        );
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut tick = interval(period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
+}
+
+/// Waits for the next round; false when there is none.
+async fn wait(tick: &mut tokio::time::Interval, closing: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        _ = tick.tick() => true,
+        _ = closing.wait_for(|closing| *closing) => false,
+    }
+}
+
+fn is_due(now_ns: u64, last_ns: u64, period: Duration) -> bool {
+    u128::from(now_ns.saturating_sub(last_ns)) >= period.as_nanos()
+}

@@ -1,0 +1,116 @@
+//! Hooks of the config, ready to be told, and the way their webhooks go out: by the gateway's own small client.
+
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+
+use ::http::{HeaderMap, HeaderName, HeaderValue};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::bounds::{HOOK_ANSWER_BYTES_MAX, HOOK_DEADLINE_MAX};
+use crate::config::{self, HookAction};
+use crate::http::{FetchError, FetchOptions, FetchUrl, Fetcher};
+use crate::kill::{Action, Deliver, DeliverError, Delivery, Hook};
+use crate::model::Secret;
+
+/// Sends webhooks.
+#[derive(Debug)]
+pub(super) struct Postman(Fetcher);
+
+/// A hook's secret cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the secret of a hook in {path} cannot be read", path = path.display())]
+pub struct HookError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+impl Postman {
+    pub(super) fn new() -> Result<Self, FetchError> {
+        Fetcher::new(FetchOptions {
+            // Each hook has a deadline of its own, which is shorter.
+            deadline: HOOK_DEADLINE_MAX + Duration::from_secs(1),
+            body_bytes_max: HOOK_ANSWER_BYTES_MAX,
+            ca_file: None,
+            client_certificate: None,
+            allow_plain_http: false,
+        })
+        .map(Self)
+    }
+
+    async fn send(&self, delivery: Delivery) -> Result<u16, FetchError> {
+        let url = FetchUrl::parse(&delivery.url, false)?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in delivery.headers {
+            let value = HeaderValue::try_from(value).map_err(|_| FetchError::Address)?;
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        let answer = self.0.post(&url, headers, delivery.body.into()).await?;
+        Ok(answer.status.as_u16())
+    }
+}
+
+impl Deliver for Postman {
+    fn deliver(&self, delivery: Delivery) -> Pin<Box<dyn Future<Output = Result<u16, DeliverError>> + Send + '_>> {
+        Box::pin(async move { self.send(delivery).await.map_err(|error| DeliverError(told(&error))) })
+    }
+}
+
+/// The hooks of a config, with their secrets.
+///
+/// # Errors
+/// [`HookError`] where a secret cannot be read.
+pub(super) fn hooks(written: &[config::Hook]) -> Result<Vec<Hook>, HookError> {
+    written.iter().map(hook).collect()
+}
+
+fn hook(written: &config::Hook) -> Result<Hook, HookError> {
+    let action = match &written.action {
+        HookAction::Webhook { url, secret } => Action::Webhook { url: url.clone(), secret: read_secret(secret)? },
+        HookAction::Command { program, arguments } => {
+            Action::Command { program: program.clone(), arguments: arguments.clone() }
+        }
+    };
+    Ok(Hook {
+        name: written.name.clone(),
+        on_kill: written.on_kill,
+        on_restore: written.on_restore,
+        action,
+        deadline: written.deadline,
+    })
+}
+
+/// A file's text without spaces around it, or what its base64 stands for behind `whsec_`.
+fn read_secret(path: &Path) -> Result<Secret<Vec<u8>>, HookError> {
+    let failed = |source| HookError { path: path.to_owned(), source };
+    let text = fs::read_to_string(path).map_err(failed)?;
+    let text = text.trim();
+    let bytes = match text.strip_prefix("whsec_") {
+        Some(encoded) => {
+            let bad = |_| failed(io::Error::new(io::ErrorKind::InvalidData, "whsec_ is not followed by base64"));
+            STANDARD.decode(encoded).map_err(bad)?
+        }
+        None => text.as_bytes().to_vec(),
+    };
+    if bytes.is_empty() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is empty")));
+    }
+    Ok(Secret::new(bytes))
+}
+
+/// All levels of an error in one line.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

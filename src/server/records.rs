@@ -1,0 +1,43 @@
+//! What was kept, for those who ask: exposure out of the store, the audit trail out of its files.
+
+use super::control::Helm;
+use super::exposed;
+use crate::admin::{AuditFrom, AuditPage, ControlError, ExposureReport};
+use crate::model::{UnixTime, VendorId};
+use crate::telemetry::audit;
+
+impl Helm {
+    /// What left to a vendor, to this very moment.
+    pub(super) async fn exposed(
+        &self,
+        vendor: &VendorId,
+        since: Option<UnixTime>,
+    ) -> Result<ExposureReport, ControlError> {
+        let now = self.now();
+        if let Some(ack) = exposed::roll(&self.rooms.exposure, &self.store, now)
+            && ack.await.is_err()
+        {
+            return Err(ControlError::State);
+        }
+        let (store, asked) = (self.store.clone(), vendor.clone());
+        let read = move || exposed::report(&store, &asked, since.unwrap_or_default(), now.wall);
+        let report = tokio::task::spawn_blocking(read).await.map_err(|_| ControlError::State)?;
+        let report = report.map_err(|_| ControlError::State)?;
+        // What left to a vendor is told after its contract is gone, too.
+        if report.routes.is_empty() && self.gateway.snapshot.load().vendor(vendor.as_str()).is_none() {
+            return Err(ControlError::VendorUnknown);
+        }
+        let json = serde_json::to_value(report).map_err(|_| ControlError::State)?;
+        serde_json::from_value(json).map_err(|_| ControlError::State)
+    }
+
+    /// Some lines of the trail. The newest denials may take a second to be among them.
+    pub(super) async fn audited(&self, from: AuditFrom) -> Result<AuditPage, ControlError> {
+        let path = self.trail.clone();
+        let read = move || audit::page(&path, from.since, from.after, from.limit);
+        let page = tokio::task::spawn_blocking(read).await.map_err(|_| ControlError::State)?;
+        let audit::Page { lines, more } = page.map_err(|_| ControlError::State)?;
+        let entries = lines.iter().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>();
+        Ok(AuditPage { entries: entries.map_err(|_| ControlError::State)?, more })
+    }
+}

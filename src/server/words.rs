@@ -1,0 +1,146 @@
+//! The rooms' words in those of the admin listener.
+
+use std::time::Duration;
+
+use crate::admin::{
+    Approvals, ControlError, DrillReport, Fleet, KillPreview, KillReport, LastDenial, Order, Part, RestoreReport,
+    Standing, VendorState,
+};
+use crate::config::Contract;
+use crate::gateway::Vendor;
+use crate::kill::{self, Kill, KillError, Reach, State};
+use crate::meter::ContractState;
+use crate::model::{ClientId, Direction, UnixTime};
+
+pub(super) fn killed(answer: kill::Answer) -> KillReport {
+    KillReport {
+        vendor: answer.vendor,
+        state: state_of(answer.state),
+        generation: answer.generation,
+        severed: answer.severed,
+        sever_micros: answer.sever_micros,
+        persisted: answer.persisted,
+        fleet: fleet(answer.fleet),
+        scope: part(&answer.reach),
+        lingering: answer.lingering,
+    }
+}
+
+pub(super) fn previewed(preview: kill::Preview) -> KillPreview {
+    KillPreview {
+        vendor: preview.vendor,
+        state: state_of(preview.state),
+        dry_run: true,
+        ingress: preview.ingress as u64,
+        egress: preview.egress as u64,
+        scope: part(&preview.reach),
+    }
+}
+
+pub(super) fn restored(restored: kill::Restored) -> RestoreReport {
+    RestoreReport {
+        vendor: restored.vendor,
+        state: state_of(restored.state),
+        generation: restored.generation,
+        persisted: restored.persisted,
+        lifted: restored.lifted as u64,
+        approvals: Approvals {
+            given: u32::try_from(restored.approvals.given).unwrap_or(u32::MAX),
+            needed: restored.approvals.needed,
+        },
+    }
+}
+
+pub(super) fn drilled(report: kill::DrillReport) -> DrillReport {
+    DrillReport {
+        vendor: report.vendor,
+        shadow: report.shadow,
+        severed: report.severed,
+        refuse_micros: report.refuse_micros,
+        sever_micros: report.sever_micros,
+        persist_micros: report.persist_micros,
+        persisted: report.persisted,
+        state: state_of(report.state),
+    }
+}
+
+/// How a vendor stands: what is killed before what its contract says.
+pub(super) fn vendor_state(contract: &Contract, state: State, now: UnixTime) -> VendorState {
+    match (state, contract.calendar().state(now)) {
+        (State::PartlyKilled | State::Killed, _) => state_of(state),
+        (State::Live, ContractState::NotStarted) => VendorState::NotStarted,
+        (State::Live, ContractState::ReadOnly) => VendorState::ReadOnly,
+        (State::Live, ContractState::Ended) => VendorState::Ended,
+        (State::Live, ContractState::InForce { .. } | ContractState::Ending { .. }) => VendorState::Live,
+    }
+}
+
+/// The later of both directions' last denials.
+pub(super) fn last_denial(vendor: &Vendor) -> Option<LastDenial> {
+    let of = |direction| {
+        let (reason, at) = vendor.metrics.traffic(direction).last_denial()?;
+        Some(LastDenial { reason: reason.as_str().to_owned(), at: at.into(), direction })
+    };
+    Direction::ALL.into_iter().filter_map(of).max_by_key(|denial| denial.at)
+}
+
+/// Whether a vendor's next drill is overdue, where its contract asks for any.
+pub(super) fn drill_overdue(contract: &Contract, last: Option<UnixTime>, now: UnixTime) -> Option<bool> {
+    let every: Duration = contract.drill_every?;
+    Some(now.since(last.unwrap_or(contract.starts)) > every)
+}
+
+pub(super) const fn state_of(state: State) -> VendorState {
+    match state {
+        State::Live => VendorState::Live,
+        State::PartlyKilled => VendorState::PartlyKilled,
+        State::Killed => VendorState::Killed,
+    }
+}
+
+/// The part of a vendor that an order names.
+pub(super) fn reach(order: &Order) -> Reach {
+    Reach {
+        direction: order.direction,
+        route: order.route.as_deref().map(Into::into),
+        client: order.client.as_deref().map(ClientId::new),
+    }
+}
+
+pub(super) fn part(reach: &Reach) -> Part {
+    Part {
+        direction: reach.direction,
+        route: reach.route.as_deref().map(str::to_owned),
+        client: reach.client.as_ref().map(|client| client.as_str().to_owned()),
+    }
+}
+
+pub(super) const fn fleet(fleet: kill::Fleet) -> Fleet {
+    Fleet { acked: fleet.acked, of: fleet.of }
+}
+
+pub(super) fn standing(kill: &Kill) -> Standing {
+    Standing {
+        scope: part(&kill.reach),
+        generation: kill.generation,
+        reason: kill.reason.clone(),
+        by: kill.by.clone(),
+        at: kill.at.into(),
+    }
+}
+
+pub(super) fn control_error(error: KillError) -> ControlError {
+    match error {
+        KillError::UnknownVendor => ControlError::VendorUnknown,
+        KillError::NotKilled | KillError::Unexplained => ControlError::NotKilled,
+        KillError::AlreadyKilled => ControlError::AlreadyKilled,
+        KillError::NotPersisted(_) => ControlError::State,
+    }
+}
+
+/// Whole days from one time to another, rounded up; negative when it is past.
+pub(super) fn days_between(now: UnixTime, then: UnixTime) -> i64 {
+    const DAY_MS: i64 = 24 * 3600 * 1000;
+    let millis = |time: UnixTime| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    (millis(then) - millis(now)).div_euclid(DAY_MS) + i64::from((millis(then) - millis(now)).rem_euclid(DAY_MS) > 0)
+}
