@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{HeaderMap, HeaderName};
+use ::http::header::{CONNECTION, HeaderMap, HeaderName};
 use ::http::{HeaderValue, Method, Response, Version};
 
 use super::account::{Halt, Tally};
@@ -179,6 +179,10 @@ impl Exchange {
         let route = self.route.clone();
         let challenge = route.as_ref().map_or(Challenge::Plain, |route| scopes_of(denial, &route.scopes));
         let mut response = refuse(denial, self.direction(), challenge, self.id);
+        if denial.reason == Reason::RequestMalformed && !self.is_h2() {
+            // Where one request had two readings, what follows it on the connection has too.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         self.say_rates(response.headers_mut());
         self.answers(response.status().as_u16());
         response

@@ -167,7 +167,8 @@ fn h1() -> http1::Builder {
         .timer(TokioTimer::new())
         .header_read_timeout(bounds::HEAD_DEADLINE)
         .max_buf_size(bounds::HEAD_BYTES_MAX)
-        .half_close(true);
+        // A caller that closes has gone: its slot and its upstream's connection must not wait for what nobody reads.
+        .half_close(false);
     builder
 }
 

@@ -102,6 +102,7 @@ async fn run(
         }
     }
     // They end when the drain's grace is over: until then new connections are taken, of whoever has not yet heard.
+    drain.clone().wait().await;
     for task in accepting {
         // One that panicked accepts nothing more, which is all that is waited for.
         let _ = task.await;
