@@ -94,6 +94,11 @@ impl Exchange {
         self.peer.direction()
     }
 
+    /// Whether the caller speaks HTTP/2.
+    pub(super) fn is_h2(&self) -> bool {
+        self.version >= Version::HTTP_2
+    }
+
     /// From here on the exchange counts as this vendor's.
     pub(super) fn of_vendor(&mut self, vendor: &Arc<Vendor>, client: Option<&ClientId>) {
         vendor.side(self.direction()).traffic.enter();
@@ -192,7 +197,7 @@ impl Exchange {
             Ending::Severed => {
                 self.reason = Some(Reason::VendorKilled);
                 // Other vendors' streams may share an HTTP/2 connection, so there only the stream is reset.
-                if self.version < Version::HTTP_2 {
+                if !self.is_h2() {
                     self.peer.reset();
                 }
             }

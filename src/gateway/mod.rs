@@ -17,6 +17,7 @@ mod peer;
 mod snapshot;
 mod stack;
 mod target;
+mod watch;
 
 pub use assemble::{AssembleError, Rooms, assemble};
 pub use explain::{Explainer, Explanation, Outcome, Question};

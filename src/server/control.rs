@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -39,6 +41,8 @@ pub(super) struct Helm {
     /// The file of the audit trail, which a reload does not move.
     pub(super) trail: PathBuf,
     pub(super) fronts: Vec<Arc<Front>>,
+    /// The admin listener's TLS.
+    pub(super) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     /// The config in force. Locked for the length of a reload, so that one follows the other.
     pub(super) config: Mutex<Config>,
     /// The admin listener holds it, and it holds us.
@@ -55,11 +59,12 @@ impl Helm {
         store: Store,
         hooks: Arc<Hooks>,
         fronts: Vec<Arc<Front>>,
+        admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     ) -> Self {
         let trail = config.audit.trail.path.clone();
         let config = Mutex::new(config);
         let (api, draining) = (OnceLock::new(), AtomicBool::new(false));
-        Self { main, gateway, rooms, store, hooks, trail, fronts, config, api, draining }
+        Self { main, gateway, rooms, store, hooks, trail, fronts, admin_tls, config, api, draining }
     }
 
     /// Takes the admin calls, whose operators change with each reload.

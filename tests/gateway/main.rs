@@ -20,6 +20,5 @@ mod limits;
 mod memory;
 mod observed;
 mod personal;
-mod readers;
 mod standing;
 mod transport;
