@@ -12,7 +12,7 @@ use vendorgate::{
     model::FieldPath,
     pii::{
         Cut, Rewriter, Shape, Stop, Treat, Value, Watch,
-        json::{JsonRewriter, Matcher, Spec, Target},
+        json::{Engine, JsonRewriter, Matcher, Spec, Target},
     },
 };
 
@@ -20,7 +20,8 @@ const ROUNDS: usize = 41;
 const CHUNK: usize = 64 * 1024;
 
 /// A contender: its name, and what it does with a body.
-type Contender<'a> = (&'static str, Box<dyn FnMut(&[u8]) -> usize + 'a>);
+type Contender<'a> = (&'static str, Work<'a>);
+type Work<'a> = Box<dyn FnMut(&[u8]) -> usize + 'a>;
 
 fn main() {
     let wanted = std::env::args().skip(1).find_map(|arg| arg.parse::<usize>().ok());
@@ -58,7 +59,7 @@ fn contenders<'a>() -> Vec<Contender<'a>> {
         "$.customers[*].name.last",
         "$..ssn",
     ];
-    vec![
+    let mut contenders: Vec<Contender<'a>> = vec![
         (
             "memcpy",
             Box::new({
@@ -82,12 +83,17 @@ fn contenders<'a>() -> Vec<Contender<'a>> {
                 serde_json::from_slice::<serde_json::Value>(body).map_or(0, |v| usize::from(v.is_object()))
             }),
         ),
-        ("scan: 5 paths, records counted", engine(&five, Work::Absent)),
-        ("5 values masked", engine(&five, Work::Mask)),
-        ("5 values dropped", engine(&five, Work::Drop)),
-        ("a subtree that no path reaches", engine(&["$.elsewhere.email"], Work::Mask)),
-        ("17 paths at any depth", engine(&ANYWHERE, Work::Absent)),
-    ]
+        ("scan: 5 paths, records counted", engine(&five, Job::Absent)),
+        ("5 values masked", engine(&five, Job::Mask)),
+        ("5 values dropped", engine(&five, Job::Drop)),
+        ("a subtree that no path reaches", engine(&["$.elsewhere.email"], Job::Mask)),
+        ("17 paths at any depth", engine(&ANYWHERE, Job::Absent)),
+    ];
+    let names = ["scan: the byte engine", "scan: portable words", "scan: AVX2", "scan: AVX-512"];
+    for (name, engine) in names.into_iter().zip(Engine::available()) {
+        contenders.push((name, with_engine(&five, Job::Absent, engine)));
+    }
+    contenders
 }
 
 const ANYWHERE: [&str; 17] = [
@@ -111,25 +117,30 @@ const ANYWHERE: [&str; 17] = [
 ];
 
 #[derive(Clone, Copy, PartialEq)]
-enum Work {
+enum Job {
     /// The paths are looked for and never found: `_` is put behind their last name.
     Absent,
     Mask,
     Drop,
 }
 
-fn engine<'a>(paths: &[&str], work: Work) -> Box<dyn FnMut(&[u8]) -> usize + 'a> {
+fn engine<'a>(paths: &[&str], job: Job) -> Work<'a> {
+    with_engine(paths, job, Engine::fastest())
+}
+
+fn with_engine<'a>(paths: &[&str], job: Job, engine: Engine) -> Work<'a> {
     let path = |text: &str| {
-        let text = if work == Work::Absent { format!("{text}_") } else { text.to_owned() };
+        let text = if job == Job::Absent { format!("{text}_") } else { text.to_owned() };
         FieldPath::parse(&text).expect("a path")
     };
     let treat =
         paths.iter().enumerate().map(|(rule, text)| Target { path: path(text), rule, only_type: None }).collect();
     let records = FieldPath::parse("$.customers[*]").expect("a path");
-    let counts = work == Work::Absent;
+    let counts = job == Job::Absent;
     let spec = Spec { treat, records: counts.then_some(&records), ..Spec::default() };
-    let treat = Arc::new(Mask { drops: work == Work::Drop });
-    let mut json = JsonRewriter::new(Arc::new(Matcher::compile(&spec, &*treat).expect("a matcher")), treat);
+    let treat = Arc::new(Mask { drops: job == Job::Drop });
+    let mut json =
+        JsonRewriter::with_engine(Arc::new(Matcher::compile(&spec, &*treat).expect("a matcher")), treat, engine);
     let mut out = Vec::with_capacity(4 * CHUNK);
     let mut seen = Seen::default();
     Box::new(move |body| {

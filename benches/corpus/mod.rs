@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 /// A document of at least so many bytes.
-pub fn customers(bytes: usize) -> Vec<u8> {
+pub(crate) fn customers(bytes: usize) -> Vec<u8> {
     let mut text = String::from("{\"page\":1,\"customers\":[");
     let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
     let mut id = 0;
@@ -21,7 +21,7 @@ pub fn customers(bytes: usize) -> Vec<u8> {
 }
 
 /// How many customers there are in a document.
-pub fn records(document: &[u8]) -> usize {
+pub(crate) fn records(document: &[u8]) -> usize {
     memchr::memmem::find_iter(document, b"\"loyalty\"").count()
 }
 

@@ -21,6 +21,7 @@ use super::orders::{DrillOrder, Nothing, Order, OrderError, RevokeOrder, parse_s
 use super::problem::No;
 use super::query::Query;
 use super::reply::{self, Reply};
+use super::reveal::RevealOrder;
 use super::table::{Call, Endpoint, Found, GatewayCall, Probe, VendorCall, Verb, find};
 use crate::bounds::{ADMIN_BODY_BYTES_MAX, ADMIN_READ_DEADLINE};
 use crate::config::Role;
@@ -190,6 +191,11 @@ impl Api {
                 done(self.control.kill_all(actor, &order).await)
             }
             GatewayCall::RestoreAll => done(self.control.restore_all(actor, &meant(body)?).await),
+            GatewayCall::Reveal => {
+                let order: RevealOrder = parse(body)?;
+                order.check().map_err(No::Order)?;
+                done(self.control.reveal(actor, &order).await)
+            }
             GatewayCall::Reload => {
                 let Nothing {} = parse(body)?;
                 done(self.control.reload(actor).await)

@@ -10,6 +10,7 @@ use super::answers::{
 };
 use super::orders::{DrillOrder, Order, Revocation};
 use super::records::{AuditPage, ExposureReport};
+use super::reveal::{RevealOrder, RevealReport};
 use crate::config::Role;
 use crate::model::{UnixTime, VendorId};
 
@@ -53,6 +54,9 @@ pub trait Control: Send + Sync + 'static {
         what: &'a Revocation,
         reason: &'a str,
     ) -> Answer<'a, RevokeReport>;
+
+    /// Turns one token back into its value, for whoever asks and for nobody else.
+    fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> Answer<'a, RevealReport>;
 
     /// Loads the config again, wholly or not at all.
     fn reload<'a>(&'a self, actor: &'a Actor) -> Answer<'a, ReloadReport>;
@@ -149,6 +153,9 @@ pub enum ControlError {
     /// State could not be written or read.
     #[error("state cannot be used")]
     State,
+    /// No vendor's keys open the token: it is none, is forged, or its keys are gone. Which of these is not told.
+    #[error("no vendor's keys open this token")]
+    NotRevealed,
     /// This gateway keeps no such record.
     #[error("this gateway does not keep what was asked for")]
     NotKept,

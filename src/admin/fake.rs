@@ -208,6 +208,13 @@ impl Control for Fake {
         self.act(actor, vendor.as_str(), format!("revoke {what:?} {reason:?}"), report)
     }
 
+    fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> Answer<'a, RevealReport> {
+        let report = RevealReport { vendor: ACME.into(), value: "bob@example.com".into() };
+        let vendor = if order.token.starts_with("tok1_") { ACME } else { "none" };
+        let answer = self.act(actor, vendor, format!("reveal {:?}", order.reason), report);
+        Box::pin(async move { answer.await.map_err(|_| ControlError::NotRevealed) })
+    }
+
     fn reload<'a>(&'a self, actor: &'a Actor) -> Answer<'a, ReloadReport> {
         if *self.faulty.lock().unwrap() {
             let faults = vec!["contracts/acme.yaml:14:9 limits.requests.rate: must be at least 1/s".to_owned()];

@@ -17,6 +17,7 @@ mod problem;
 mod query;
 mod records;
 mod reply;
+mod reveal;
 mod serve;
 mod table;
 #[cfg(test)]
@@ -33,4 +34,5 @@ pub use operators::{Operators, mint};
 pub use orders::{DrillOrder, Nothing, Order, OrderError, Revocation, RevokeOrder, parse_since, parse_time};
 pub use problem::Problem;
 pub use records::{Approximate, AuditEntry, AuditPage, ExposureReport, FieldExposure, RouteExposure};
+pub use reveal::{RevealOrder, RevealReport};
 pub use serve::{serve, serve_connection, serve_unix};

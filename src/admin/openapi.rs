@@ -10,6 +10,7 @@ use super::answers::{
 use super::orders::{DrillOrder, Nothing, Order, RevokeOrder};
 use super::problem::Problem;
 use super::records::{AuditPage, ExposureReport};
+use super::reveal::{RevealOrder, RevealReport};
 use super::table::{Call, Endpoint, GatewayCall, Probe, TABLE, VendorCall};
 
 /// The whole description.
@@ -98,6 +99,7 @@ fn types(call: Call, schemas: &mut SchemaGenerator) -> (Option<Value>, Option<Va
             (schema!(Order), Some(json!({ "anyOf": answers })))
         }
         Call::OnGateway(_, GatewayCall::RestoreAll) => (schema!(Order), schema!(RestoreReport)),
+        Call::OnGateway(_, GatewayCall::Reveal) => (schema!(RevealOrder), schema!(RevealReport)),
         Call::OnGateway(_, GatewayCall::Reload) => (schema!(Nothing), schema!(ReloadReport)),
     }
 }

@@ -159,7 +159,7 @@ pub fn parse_since(text: &str, now: UnixTime) -> Option<UnixTime> {
     parse_time(text).or_else(|| humantime::parse_duration(text).ok().map(|span| now.minus(span)))
 }
 
-fn check_reason(reason: &str) -> Result<(), OrderError> {
+pub(super) fn check_reason(reason: &str) -> Result<(), OrderError> {
     let said = !reason.trim().is_empty() && reason.len() <= REASON_BYTES_MAX;
     if said { Ok(()) } else { Err(OrderError::Reason) }
 }

@@ -36,6 +36,7 @@ pub(super) enum GatewayCall {
     Exposure,
     Audit,
     KillAll,
+    Reveal,
     RestoreAll,
     Reload,
 }
@@ -112,7 +113,7 @@ const AFTER: Parameter = optional("after", "Only entries after this sequence num
 const LIMIT: Parameter = optional("limit", "At most so many entries, up to 1000");
 
 use Call::{OnGateway, OnVendor, Open};
-use Role::{Admin, Operator, Viewer};
+use Role::{Admin, Operator, Privacy, Viewer};
 
 calls! {
     Get "GET" "/healthz" Open(Probe::Live), [] "Whether the process lives; the same as /livez";
@@ -137,6 +138,8 @@ calls! {
         "Lets a vendor back, or a part of it";
     Post "POST" "/v1/restore" OnGateway(Admin, GatewayCall::RestoreAll), []
         "Lifts what was cut off by an order for every vendor";
+    Post "POST" "/v1/reveal" OnGateway(Privacy, GatewayCall::Reveal), []
+        "Turns one token back into its value";
     Post "POST" "/v1/reload" OnGateway(Admin, GatewayCall::Reload), []
         "Loads the config again, wholly or not at all";
 }

@@ -19,6 +19,7 @@ mod layout;
 mod operators;
 mod pii;
 pub mod restore;
+pub mod reveal;
 pub mod revoke;
 mod run;
 mod schema;
@@ -60,6 +61,7 @@ enum Verb {
     Restore(restore::Args),
     Drill(drill::Args),
     Revoke(revoke::Args),
+    Reveal(reveal::Args),
     Status(status::Args),
     Exposure(exposure::Args),
     #[command(subcommand)]
@@ -82,6 +84,7 @@ impl Verb {
             Self::Kill(args) => remote(kill::run(args, out)),
             Self::Restore(args) => remote(restore::run(args, out)),
             Self::Drill(args) => remote(drill::run(args, out)),
+            Self::Reveal(args) => remote(reveal::run(args, out)),
             Self::Revoke(args) => remote(revoke::run(args, out)),
             Self::Status(args) => remote(status::run(args, out)),
             Self::Exposure(args) => remote(exposure::run(args, out)),

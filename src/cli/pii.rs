@@ -73,8 +73,7 @@ impl Test {
             Which::Request => &route.request,
             Which::Response => &route.response,
         };
-        let classes = rules.treat.iter().map(|rule| rule.class.clone());
-        let keys = self.ring()?.vendor_keys(&contract.vendor, &self.salt(&contract.vendor)?, classes);
+        let keys = self.ring()?.vendor_keys(&contract.vendor, &self.salt(&contract.vendor)?, rules.classes());
         let plan = Plan::compile(rules, Arc::new(keys)).map_err(Trouble::Plan)?;
         let mut summary = Summary { records: 0, subjects: 0, treated: vec![0; plan.rules().len()] };
         let outcome = treat(&plan, &self.content_type, &mut summary, out);

@@ -4,7 +4,7 @@ use clap::Command;
 
 use super::client::Client;
 use super::error::{CliError, Exit};
-use super::{audit, drill, exposure, health, kill, restore, revoke, status};
+use super::{audit, drill, exposure, health, kill, restore, reveal, revoke, status};
 use crate::admin::fake::Listener;
 use crate::model::UnixTime;
 
@@ -233,6 +233,7 @@ fn every_verb_has_help_with_an_example_and_refuses_what_it_cannot_use() {
         help::<kill::Args>(),
         help::<restore::Args>(),
         help::<drill::Args>(),
+        help::<reveal::Args>(),
         help::<revoke::Args>(),
         help::<status::Args>(),
         help::<exposure::Args>(),
@@ -249,4 +250,17 @@ fn every_verb_has_help_with_an_example_and_refuses_what_it_cannot_use() {
         assert!(args::<revoke::Args>(bad).is_err(), "{bad}");
     }
     assert!(args::<exposure::Args>("acme|--md|--json").is_err());
+}
+
+#[tokio::test]
+async fn a_token_is_revealed_to_whoever_may_and_the_reason_is_told() {
+    let listener = Listener::start().await;
+    let (ended, said) = check!(listener, "privacy-token", reveal::execute, "tok1_x|--reason|ticket 7");
+    assert_eq!((ended.unwrap(), said.as_str()), (Exit::Yes, "bob@example.com\n"));
+    assert_eq!(listener.fake.last_act(), "privacy acme reveal \"ticket 7\"");
+    let (ended, said) = check!(listener, "privacy-token", reveal::execute, "forged|--reason|ticket 7");
+    assert!(refused(ended).contains("those of a shredded or unlisted vendor never open"), "{said}");
+    let (ended, _) = check!(listener, "admin-token", reveal::execute, "tok1_x|--reason|ticket 7");
+    assert!(refused(ended).contains("privacy"));
+    listener.stop().await;
 }

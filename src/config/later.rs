@@ -1,12 +1,8 @@
 //! Keys that are promised but not built: refused with 'not yet' instead of 'unknown', and never taken without effect.
 
 /// The key that would hold it (empty: the root of a file), the key, and what it asks for.
-const LATER: [(&str, &str, &str); 11] = [
+const LATER: [(&str, &str, &str); 7] = [
     ("", "fleet", "sharing state between gateways is not supported"),
-    ("request", "detect", "detectors for unlisted fields are not supported"),
-    ("response", "detect", "detectors for unlisted fields are not supported"),
-    ("request", "reveal", "turning tokens back into values is not supported"),
-    ("response", "reveal", "turning tokens back into values is not supported"),
     ("egress", "credentials", "holding a vendor's credentials is not supported"),
     ("egress", "proxy", "being an HTTP proxy is not supported"),
     ("listeners", "proxy", "being an HTTP proxy is not supported"),

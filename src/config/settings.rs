@@ -105,7 +105,7 @@ pub struct State {
 /// Where key material is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keys {
-    /// The master key's file. Always there when a contract tokenizes, hashes, encrypts or counts subjects.
+    /// The master key's file. Always there when a contract tokenizes, hashes, encrypts, reveals or counts subjects.
     pub master: Option<PathBuf>,
 }
 

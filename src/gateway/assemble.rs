@@ -152,6 +152,7 @@ impl Builder<'_> {
             ledger,
             metrics,
             ourselves: ClientId::new("vendorgate"),
+            keys,
             header: HeaderValue::try_from(id.as_str()).unwrap_or(HeaderValue::from_static("")),
             burst: self.burst(before),
             sides,
@@ -284,6 +285,5 @@ fn words(rules: &Rules) -> impl Iterator<Item = &'static str> {
 
 fn classes(contract: &Contract) -> Vec<Class> {
     let routes = Direction::ALL.into_iter().flat_map(|direction| contract.routes(direction).as_slice());
-    let rules = routes.flat_map(|route| route.request.treat.iter().chain(&route.response.treat));
-    rules.map(|rule| rule.class.clone()).collect()
+    routes.flat_map(|route| route.request.classes().chain(route.response.classes())).collect()
 }

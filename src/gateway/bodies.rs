@@ -195,9 +195,7 @@ impl<O: Owner> Stream<O> {
 
     /// Before the error of a cut body, what was let through must have been written, or it would be thrown away with it.
     fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // A cut for a spent budget severs this body with the others; only a kill outranks what was let through.
-        let killed = || self.in_flight.killed().is_some_and(|killed| killed.generation() > 0);
-        if self.owner.is_flushed() || (self.in_flight.is_severed() && killed()) {
+        if self.in_flight.poll_severed(cx).is_ready() || self.owner.is_flushed() {
             return Poll::Ready(());
         }
         // hyper writes what it has while this is pending; a look every few milliseconds costs a cut body only.

@@ -8,21 +8,18 @@ use super::account::Tally;
 use super::exchange::Exchange;
 use super::handle::Gateway;
 use super::snapshot::Vendor;
-use crate::kill::Evidence;
+use crate::kill::{Evidence, InFlight};
 use crate::meter::{Over, Overrun};
 use crate::model::{ClientId, Denial, Reason};
 use crate::telemetry::audit::{Act, Entry};
 
-/// A budget was spent in the middle of a body, which has been cut already.
-pub(super) fn of_overrun(gateway: &Gateway, vendor: &Vendor, overrun: &Overrun) {
+/// A budget was spent in the middle of a body, which its own exchange cuts: `own` is spared by what ends the others.
+pub(super) fn of_overrun(gateway: &Gateway, vendor: &Vendor, own: &InFlight, overrun: &Overrun) {
     let denial = overrun.denial();
     match overrun.over {
         Over::Refuse => {}
         Over::Sever => {
-            // The body that spent the budget is among them, and was cut by its own account.
-            if vendor.line.cut(denial.reason.as_str(), gateway.clock.now().wall) > 0 {
-                vendor.metrics.cut_by_itself();
-            }
+            let _ = vendor.line.cut(denial.reason.as_str(), gateway.clock.now().wall, own);
         }
         Over::Kill => trip(gateway, vendor, evidence(gateway, denial.reason.as_str(), denial.detail.into())),
     }

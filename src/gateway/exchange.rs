@@ -209,8 +209,9 @@ impl Exchange {
 
     /// Lets an overrun have the consequence that the contract gives it.
     pub(super) fn follow(&self, ending: &Ending) {
-        if let (Ending::Halted(Halt::Over(overrun)), Some(vendor)) = (ending, &self.vendor) {
-            consequence::of_overrun(&self.gateway, vendor, overrun);
+        if let (Ending::Halted(Halt::Over(overrun)), Some(vendor), Some((own, _))) = (ending, &self.vendor, &self.held)
+        {
+            consequence::of_overrun(&self.gateway, vendor, own, overrun);
         }
     }
 

@@ -103,7 +103,7 @@ async fn request_body(
 ) -> Result<GatewayBody, Denial> {
     let direction = exchange.direction();
     let fate = Arc::new(Fate::default());
-    let owner = RequestOwner::new(Arc::clone(&fate), Arc::clone(route), exchange);
+    let owner = RequestOwner::new(Arc::clone(&fate), Arc::clone(route), exchange.share_in_flight()?, exchange);
     let changes = account.changes();
     exchange.takes(Arc::clone(&fate));
     let mut stream = Stream::new(body, account, exchange.share_in_flight()?, exchange.gateway.clock.clone(), owner);

@@ -8,6 +8,7 @@ use super::consequence;
 use super::exchange::Exchange;
 use super::handle::Gateway;
 use super::snapshot::{Route, Vendor};
+use crate::kill::InFlight;
 use crate::upstream::Lease;
 
 /// An answer's body: it holds the exchange, so that its end closes the books, and the upstream's connection.
@@ -100,12 +101,14 @@ pub(super) struct RequestOwner {
     route: Arc<Route>,
     /// Who bears the consequence of an overrun.
     vendor: Option<Arc<Vendor>>,
+    /// The exchange's own registration, which that consequence spares.
+    own: InFlight,
     gateway: Arc<Gateway>,
 }
 
 impl RequestOwner {
-    pub(super) fn new(fate: Arc<Fate>, route: Arc<Route>, exchange: &Exchange) -> Self {
-        Self { fate, route, vendor: exchange.vendor().cloned(), gateway: Arc::clone(&exchange.gateway) }
+    pub(super) fn new(fate: Arc<Fate>, route: Arc<Route>, own: InFlight, exchange: &Exchange) -> Self {
+        Self { fate, route, own, vendor: exchange.vendor().cloned(), gateway: Arc::clone(&exchange.gateway) }
     }
 }
 
@@ -122,7 +125,7 @@ impl Owner for RequestOwner {
             && *ending != Ending::Dropped
         {
             if let (Ending::Halted(Halt::Over(overrun)), Some(vendor)) = (ending, &self.vendor) {
-                consequence::of_overrun(&self.gateway, vendor, overrun);
+                consequence::of_overrun(&self.gateway, vendor, &self.own, overrun);
             }
             self.fate.lock().1 = Some(ending.clone());
         }

@@ -14,7 +14,7 @@ use crate::identity::Directory;
 use crate::kill::{DenialBurst, Line, RouteTag};
 use crate::meter::Ledger;
 use crate::model::{ClientId, Direction, ScopeSet, VendorId};
-use crate::pii::Plan;
+use crate::pii::{Plan, VendorKeys};
 use crate::policy::Chain;
 use crate::route::Captures;
 use crate::telemetry::{RouteMetrics, TrafficMetrics, Treated, VendorMetrics};
@@ -43,6 +43,7 @@ pub struct Vendor {
     pub metrics: Arc<VendorMetrics>,
     /// The client that our own services count as.
     pub(super) ourselves: ClientId,
+    pub(super) keys: Arc<VendorKeys>,
     pub(super) header: HeaderValue,
     pub(super) burst: Option<Arc<DenialBurst>>,
     pub(super) sides: [Side; Direction::ALL.len()],
@@ -116,6 +117,13 @@ impl Vendor {
     /// Its id.
     pub fn id(&self) -> &VendorId {
         &self.contract.vendor
+    }
+
+    /// The value of one whole token of this vendor; `None` when its keys do not open it.
+    pub fn reveal(&self, token: &str) -> Option<String> {
+        let mut value = Vec::new();
+        self.keys.open(token.as_bytes(), &mut value).ok()?;
+        String::from_utf8(value).ok()
     }
 
     /// Its count of denials, where enough of them suspend it.

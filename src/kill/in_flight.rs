@@ -80,6 +80,11 @@ impl InFlight {
         self.shard.verdict(self.index).map(Killed)
     }
 
+    /// Whether this is a handle of the request in that place.
+    pub(super) fn is_of(&self, slot: &Arc<Slot>) -> bool {
+        Arc::ptr_eq(&self.slot, slot)
+    }
+
     /// Another handle of the same request, with a waker of its own: for the other body, or the other hop.
     pub fn share(&self) -> Self {
         self.slot.holders.fetch_add(1, Ordering::Relaxed);

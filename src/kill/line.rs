@@ -84,9 +84,12 @@ impl Line {
         self.core.armed.load(Ordering::Acquire)
     }
 
-    /// Severs all that is in flight and kills nothing: what comes next is judged as ever. For a budget whose overrun
-    /// severs. Returns how many had not been severed before; [`InFlight::killed`] of each gives `why`, generation 0.
-    pub fn cut(&self, why: &str, now: UnixTime) -> u64 {
+    /// Severs all that is in flight but `spared`, and kills nothing: what comes next is judged as ever. For a budget
+    /// whose overrun severs, where the caller itself ends the request that it spares, at the record that was too many:
+    /// severed like the others, that one would lose what was let through, charged and not yet written.
+    ///
+    /// Returns how many had not been severed before; [`InFlight::killed`] of each gives `why`, generation 0.
+    pub fn cut(&self, why: &str, now: UnixTime, spared: &InFlight) -> u64 {
         let cause = Kill {
             generation: 0,
             reach: Reach::default(),
@@ -99,7 +102,7 @@ impl Line {
             more_evidence: 0,
         };
         // Nobody waits for them to leave.
-        self.sever(&Arc::new(cause), &Latch::new())
+        self.sever_but(&Arc::new(cause), &Latch::new(), Some(spared))
     }
 
     /// Makes these the kills that stand. Refuses what is new from here on; severs nothing.
@@ -113,8 +116,12 @@ impl Line {
     /// Severs what is in flight under the kill and wakes it. Returns how many had not been severed before; the latch
     /// opens when all that match are gone, those too that were severed earlier and have not left.
     pub(super) fn sever(&self, kill: &Arc<Kill>, latch: &Arc<Latch>) -> u64 {
+        self.sever_but(kill, latch, None)
+    }
+
+    fn sever_but(&self, kill: &Arc<Kill>, latch: &Arc<Latch>, spared: Option<&InFlight>) -> u64 {
         let standing = Standing { target: Target::from(&kill.reach), kill: Arc::clone(kill) };
-        let severed = self.shards.iter().map(|shard| shard.sever(&standing, latch)).sum();
+        let severed = self.shards.iter().map(|shard| shard.sever(&standing, latch, spared)).sum();
         self.severed_total.fetch_add(severed, Ordering::Relaxed);
         severed
     }

@@ -114,12 +114,13 @@ impl Shard {
         place.cause.clone().or_else(standing)
     }
 
-    /// Severs what the kill covers; returns how many had not been severed before.
-    pub(super) fn sever(&self, standing: &Standing, latch: &Arc<Latch>) -> u64 {
+    /// Severs what the kill covers, but for one request where one is spared; returns how many had not been severed before.
+    pub(super) fn sever(&self, standing: &Standing, latch: &Arc<Latch>, spared: Option<&InFlight>) -> u64 {
         let mut wakers: Vec<Waker> = Vec::new();
         let mut severed = 0;
         let mut places = self.places();
-        for place in places.all.iter_mut().filter(|place| place.is_under(&standing.target)) {
+        let is_spared = |place: &Place| spared.is_some_and(|spared| spared.is_of(&place.slot));
+        for place in places.all.iter_mut().filter(|place| place.is_under(&standing.target) && !is_spared(place)) {
             latch.count_up();
             place.latches.push(Arc::clone(latch));
             if place.cause.is_none() {

@@ -1,18 +1,21 @@
 //! Which engine reads which body: the one table of media types.
 //!
-//! A type that is not in it is not read, and so refused under a rule. Plain text has no names, so it is not in it either.
+//! A type that is not in it is not read, and so refused under a rule. Text has no names: only detectors read it, and only
+//! where no rule asks for a name.
 
 use std::sync::Arc;
 
 use super::csv::Csv;
+use super::detect::{Guard, Sort};
 use super::fields::Fields;
 use super::form::Form;
 use super::json::{JsonRewriter, Matcher, MatcherError, Spec};
 use super::lines::{Documents, Framing};
 use super::media::MediaType;
 use super::multipart::Files;
-use super::rewriter::{Rewriter, Stop, Treat};
+use super::rewriter::{Cut, Rewriter, Stop, Treat, Watch};
 use super::rule::Rules;
+use super::text::Text;
 use super::xml::{Xml, XmlPaths};
 
 /// A body format that an engine reads. A new one is a variant, its media types in [`BodyFormat::of`] and its line in
@@ -72,6 +75,8 @@ pub(super) struct Engines {
     tree: Arc<Fields>,
     flat: Arc<Fields>,
     xml: Arc<XmlPaths>,
+    files: Files,
+    rest: Option<Rest>,
     pub(super) treat: Arc<dyn Treat>,
 }
 
@@ -88,6 +93,8 @@ impl Engines {
             tree: Arc::new(Fields::tree(rules)),
             flat: Arc::new(Fields::flat(rules)),
             xml: Arc::new(XmlPaths::new(rules)),
+            files: rules.files,
+            rest: Rest::of(rules),
             treat,
         })
     }
@@ -100,12 +107,21 @@ impl Engines {
         let opaque = Stop::Opaque { what: "a body of this content type" };
         let treat = Arc::clone(&self.treat);
         let flat = || Arc::clone(&self.flat);
-        Ok(match BodyFormat::of(media).ok_or(opaque)? {
+        let Some(format) = BodyFormat::of(media) else {
+            return match &self.rest {
+                Some(rest) if rest.reads_text && media.is_of("text") => Ok(rest.telling(Text::new(rest.guard()))),
+                Some(_) | None => Err(opaque),
+            };
+        };
+        Ok(match format {
             BodyFormat::Json => Box::new(JsonRewriter::new(Arc::clone(&self.json), treat)),
             BodyFormat::Form => Box::new(Form::new(Arc::clone(&self.tree), treat)),
             BodyFormat::Lines => Box::new(self.documents.sequence(Framing::Lines, treat)),
             BodyFormat::TextSequence => Box::new(self.documents.sequence(Framing::TextSequence, treat)),
-            BodyFormat::Events => Box::new(self.documents.events(None, treat)),
+            BodyFormat::Events => match &self.rest {
+                Some(rest) => rest.telling(self.documents.events(Some(rest.guard()), treat)),
+                None => Box::new(self.documents.events(None, treat)),
+            },
             BodyFormat::Comma | BodyFormat::Tab if is_without_header(media) => {
                 return Err(Stop::Opaque { what: "a table without a header" });
             }
@@ -113,10 +129,75 @@ impl Engines {
             BodyFormat::Tab => Box::new(Csv::tab(flat(), treat)),
             BodyFormat::Parts => {
                 let boundary = media.parameter("boundary").ok_or(Stop::Opaque { what: "a form without a boundary" })?;
-                Box::new(self.parts.parts(boundary, Arc::clone(&self.tree), treat, Files::Refuse)?)
+                Box::new(self.parts.parts(boundary, Arc::clone(&self.tree), treat, self.files)?)
+            }
+            BodyFormat::Xml if self.rest.is_some() => {
+                return Err(Stop::Opaque { what: "an XML body, under detectors," });
             }
             BodyFormat::Xml => Box::new(Xml::new(Arc::clone(&self.xml), treat)),
         })
+    }
+}
+
+/// The rule for texts that no other rule selects.
+struct Rest {
+    guard: Arc<Guard>,
+    rule: usize,
+    /// Whether no other rule asks for a name, which plain text does not have.
+    reads_text: bool,
+}
+
+impl Rest {
+    fn of(rules: &Rules) -> Option<Self> {
+        let (guard, rule) = rules.detect.clone().zip(rules.rest())?;
+        Some(Self { guard: Arc::new(guard), rule, reads_text: !rules.needs_names() })
+    }
+
+    fn guard(&self) -> Arc<Guard> {
+        Arc::clone(&self.guard)
+    }
+
+    /// An engine whose detectors' finds count as values that this rule has treated.
+    fn telling(&self, engine: impl Rewriter + 'static) -> Box<dyn Rewriter> {
+        Box::new(Telling { engine, rule: self.rule })
+    }
+}
+
+struct Telling<R> {
+    engine: R,
+    rule: usize,
+}
+
+impl<R: Rewriter> Rewriter for Telling<R> {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        self.engine.feed(input, &mut Finds { watch, rule: self.rule }, out)
+    }
+
+    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        self.engine.finish(&mut Finds { watch, rule: self.rule }, out)
+    }
+}
+
+struct Finds<'a> {
+    watch: &'a mut dyn Watch,
+    rule: usize,
+}
+
+impl Watch for Finds<'_> {
+    fn record(&mut self) -> Result<(), Cut> {
+        self.watch.record()
+    }
+
+    fn treated(&mut self, rule: usize) {
+        self.watch.treated(rule);
+    }
+
+    fn found(&mut self, _sort: Sort) {
+        self.watch.treated(self.rule);
+    }
+
+    fn subject(&mut self, value: &[u8]) {
+        self.watch.subject(value);
     }
 }
 
@@ -196,6 +277,29 @@ mod tests {
             let (out, _, end) = trial::run(|| body(&engines, content_type).expect(content_type), text.as_bytes());
             assert_eq!(end, Ok(()), "{content_type}");
             assert_eq!(memchr::memmem::find(&out, b"canary"), None, "{}", String::from_utf8_lossy(&out));
+        }
+    }
+
+    #[test]
+    fn detectors_read_every_format_but_xml_and_text_too() {
+        let mail = "canary-0123456789@example.com";
+        let guard = Guard::new(crate::pii::Detector::default(), crate::pii::Action::Redact);
+        let plan = trial::plan(&Rules { detect: Some(guard), ..Rules::default() });
+        let text = ("text/plain", "Dear SECRET,");
+        for (content_type, text) in BODIES.into_iter().chain([text, ("text/event-stream", "data: hi SECRET\n\n")]) {
+            let text = text.replace("SECRET", &format!("to {mail}!"));
+            let body = plan.body(Some(content_type), None);
+            if content_type.contains("xml") {
+                assert!(matches!(body, Err(Stop::Opaque { .. })), "{content_type}");
+                continue;
+            }
+            let text = text.replace("=to ", "=to+");
+            let make = || plan.body(Some(content_type), None).expect(content_type);
+            let (out, seen, end) = trial::run(make, text.as_bytes());
+            assert_eq!(end, Ok(()), "{content_type}");
+            assert!(seen.treated.iter().all(|rule| *rule == 0) && !seen.treated.is_empty(), "{content_type}");
+            assert_eq!(memchr::memmem::find(&out, b"canary"), None, "{}", String::from_utf8_lossy(&out));
+            assert!(memchr::memmem::find(&out, b"redacted").is_some(), "{}", String::from_utf8_lossy(&out));
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Fields {
     treat: Vec<(Pattern, usize)>,
     only: Option<Vec<Pattern>>,
     subject: Option<Pattern>,
+    /// The rule for what no other rule selects.
+    rest: Option<usize>,
     /// Whether records are counted at all.
     pub(super) counts: bool,
 }
@@ -64,7 +66,7 @@ impl Fields {
 
     /// Whether nothing is selected, so that everything passes.
     pub fn is_empty(&self) -> bool {
-        self.treat.is_empty() && self.only.is_none() && self.subject.is_none() && !self.counts
+        self.treat.is_empty() && self.rest.is_none() && self.only.is_none() && self.subject.is_none() && !self.counts
     }
 
     fn of(rules: &Rules, pattern: impl Fn(&FieldPath) -> Pattern) -> Self {
@@ -78,6 +80,7 @@ impl Fields {
             treat: rules.treat.iter().enumerate().filter_map(place).chain(reveal).collect(),
             only: rules.only.as_ref().map(|only| only.iter().map(&pattern).collect()),
             subject: rules.subject.as_ref().map(&pattern),
+            rest: rules.rest(),
             counts: rules.records.is_some(),
         }
     }
@@ -90,7 +93,12 @@ impl Fields {
             return Decision::Drop;
         }
         let first = self.treat.iter().find(|(pattern, _)| pattern.selects(name, same_folded));
-        first.map_or(Decision::Pass, |&(_, rule)| Decision::Treat(rule))
+        first.map(|&(_, rule)| rule).or(self.rest).map_or(Decision::Pass, Decision::Treat)
+    }
+
+    /// Whether this is the rule for what no other rule selects.
+    pub(super) fn is_rest(&self, rule: usize) -> bool {
+        self.rest == Some(rule)
     }
 
     /// Whether the value with this decoded name tells whom the record is about.

@@ -39,6 +39,11 @@ impl<'a> MediaType<'a> {
         self.kind.eq_ignore_ascii_case(kind) && self.subtype.eq_ignore_ascii_case(subtype)
     }
 
+    /// Whether it is of this type, whatever the subtype.
+    pub(super) fn is_of(&self, kind: &str) -> bool {
+        self.kind.eq_ignore_ascii_case(kind)
+    }
+
     /// Whether the subtype ends with this structured-syntax suffix (RFC 6838, section 4.2.8), given with its `+`.
     pub(super) fn has_suffix(&self, suffix: &str) -> bool {
         let from = self.subtype.len().checked_sub(suffix.len()).filter(|from| *from > 0);

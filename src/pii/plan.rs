@@ -7,12 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::body::Engines;
+use super::detect::{Guard, Sort};
 use super::encoding::{Coding, Decoding};
 use super::json::{MatcherError, Spec, Target};
 use super::keys::VendorKeys;
 use super::media::MediaType;
 use super::reveal::{RevealCounts, Revealer};
-use super::rewriter::{Rewriter, Shape, Stop, Treat, Value, Watch};
+use super::rewriter::{Cut, Rewriter, Shape, Stop, Treat, Value, Watch};
 use super::rule::{Rules, ValueType};
 use super::treatment::{Treater, TreatmentError};
 use super::url::{Places, Scene};
@@ -29,9 +30,9 @@ pub struct Plan {
 /// What a rule is called in metrics and in the exposure report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleName {
-    /// Where it looks, such as `$.customers[*].email` or `query:email`.
+    /// Where it looks, such as `$.customers[*].email` or `query:email`; `detect` for the detectors.
     pub place: Box<str>,
-    /// What it does: [`super::Treatment::as_str`], or `reveal`.
+    /// What it does: [`super::Treatment::as_str`], `reveal` or `report`.
     pub treatment: &'static str,
 }
 
@@ -57,6 +58,7 @@ impl Plan {
             treater: Treater::compile(&rules.treat, Arc::clone(&keys))?,
             revealer: Revealer::new(keys, Arc::clone(&counts)),
             first_reveal: rules.treat.len(),
+            rest: rules.rest().zip(rules.detect.clone()),
         });
         Ok(Self {
             reads_body: rules.reads_body(),
@@ -99,7 +101,7 @@ impl Plan {
         Scene { places: &self.places, treat: &*self.engines.treat, watch }
     }
 
-    /// The names of all rules, by the number that [`Watch::treated`] is told: those that treat, then those that reveal.
+    /// The names of all rules, by the number that [`Watch::treated`] is told: those that treat, those that reveal, the detectors.
     pub fn rules(&self) -> &[RuleName] {
         &self.rules
     }
@@ -116,11 +118,12 @@ impl fmt::Debug for Plan {
     }
 }
 
-/// A plan's treatments and reveals as one: rules that reveal are numbered after all that treat.
+/// A plan's treatments, reveals and detectors as one, numbered in this order.
 struct Both {
     treater: Treater,
     revealer: Revealer,
     first_reveal: usize,
+    rest: Option<(usize, Guard)>,
 }
 
 impl Treat for Both {
@@ -129,12 +132,35 @@ impl Treat for Both {
     }
 
     fn treat(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>) -> Result<Shape, Stop> {
-        if rule < self.first_reveal {
-            self.treater.treat(rule, value, out)
-        } else {
-            self.revealer.treat(rule, value, out)
+        match &self.rest {
+            Some((rest, guard)) if *rest == rule => Ok(detect(guard, value.text, out)),
+            Some(_) | None if rule < self.first_reveal => self.treater.treat(rule, value, out),
+            Some(_) | None => self.revealer.treat(rule, value, out),
         }
     }
+}
+
+/// What a guard makes of a text that no rule selects.
+fn detect(guard: &Guard, text: &[u8], out: &mut Vec<u8>) -> Shape {
+    let mut any = Any(false);
+    if guard.apply(text, &mut any, out) { Shape::Text } else { Shape::AsItCame { counted: any.0 } }
+}
+
+/// Whether anything was found.
+struct Any(bool);
+
+impl Watch for Any {
+    fn record(&mut self) -> Result<(), Cut> {
+        Ok(())
+    }
+
+    fn treated(&mut self, _rule: usize) {}
+
+    fn found(&mut self, _sort: Sort) {
+        self.0 = true;
+    }
+
+    fn subject(&mut self, _value: &[u8]) {}
 }
 
 /// The engine of a body that no rule reads.
@@ -166,16 +192,15 @@ fn json_spec(rules: &Rules) -> Spec<'_> {
 fn names(rules: &Rules) -> Box<[RuleName]> {
     let treat = rules.treat.iter().map(|rule| (rule.place.to_string(), rule.treatment.as_str()));
     let reveal = rules.reveal.iter().map(|path| (path.to_string(), "reveal"));
-    treat.chain(reveal).map(|(place, treatment)| RuleName { place: place.into(), treatment }).collect()
+    let detect = rules.detect.iter().map(|guard| ("detect".to_owned(), guard.action().as_str()));
+    treat.chain(reveal).chain(detect).map(|(place, treatment)| RuleName { place: place.into(), treatment }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::VendorId;
-    use crate::pii::keys::{KeyRing, MasterKey, VendorSalt};
     use crate::pii::rule::{Class, Generalize, Place, Rule, Treatment};
-    use crate::pii::trial::{Seen, path, push};
+    use crate::pii::trial::{Seen, path, plan, push};
 
     fn rule(place: Place, treatment: Treatment, class: &str) -> Rule {
         Rule { place, treatment, class: Class::of_name(class), only_type: None }
@@ -193,13 +218,6 @@ mod tests {
             rule(Place::Query("email".into()), Treatment::Tokenize, "email"),
         ];
         Rules { treat, records: Some(path("$.customers[*]")), ..Rules::default() }
-    }
-
-    fn plan(rules: &Rules) -> Plan {
-        let ring = KeyRing::of(MasterKey::from_bytes([42; 32]));
-        let vendor = VendorId::parse("acme").unwrap();
-        let keys = ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), treats().classes());
-        Plan::compile(rules, Arc::new(keys)).unwrap()
     }
 
     fn run(plan: &Plan, content_type: &str, body: &str) -> (String, Seen) {
@@ -220,6 +238,25 @@ mod tests {
         let (back, seen) = run(&reveals, "application/problem+json; charset=UTF-8", &out);
         assert_eq!(back, BODY.replace("\"ssn\":\"123\", ", "").replace("47", "40"), "{out}");
         assert_eq!((reveals.reveal_counts().opened(), seen.treated), (2, vec![0, 0]));
+    }
+
+    #[test]
+    fn detectors_look_at_what_no_rule_selects_and_at_nothing_else() {
+        let guard = |action| Some(Guard::new(crate::pii::Detector::default(), action));
+        let body = r#"{"note":"mail b@c.example \u00e9","email":"a@b.example","n":[1,"\u0062@c.example",{"x":"no"}]}"#;
+        let masked = plan(&Rules { detect: guard(crate::pii::Action::Mask), ..treats() });
+        let (out, seen) = run(&masked, "application/json", body);
+        assert!(out.starts_with(r#"{"note":"mail *********** é","email":"tok1_"#), "{out}");
+        assert!(out.ends_with(r#","n":[1,"***********",{"x":"no"}]}"#), "{out}");
+        assert_eq!(seen.treated, vec![4, 0, 4]);
+        let reports = plan(&Rules { detect: guard(crate::pii::Action::Report), ..Rules::default() });
+        let (out, seen) = run(&reports, "application/json", body);
+        assert_eq!((out.as_str(), seen.treated), (body, vec![0, 0, 0]));
+        assert!(
+            plan(&Rules { detect: guard(crate::pii::Action::Mask), ..treats() })
+                .body(Some("text/plain"), None)
+                .is_err()
+        );
     }
 
     #[test]

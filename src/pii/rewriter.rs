@@ -142,4 +142,9 @@ pub enum Shape {
     Text,
     /// As a bare literal: a number or `null`.
     Literal,
+    /// As it came, byte for byte: nothing has been appended.
+    AsItCame {
+        /// Whether the value counts as treated all the same.
+        counted: bool,
+    },
 }

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::{Files, Guard};
 use crate::model::FieldPath;
 
 /// One line of a contract's `pii:` list.
@@ -169,6 +170,10 @@ pub struct Rules {
     pub only: Option<Vec<FieldPath>>,
     /// Fields whose tokens of this vendor become values again.
     pub reveal: Vec<FieldPath>,
+    /// What looks at every text of a body that no other rule selects. Names are not looked at.
+    pub detect: Option<Guard>,
+    /// Whether the files of a multipart form may pass, unread.
+    pub files: Files,
     /// The elements that count as records.
     pub records: Option<FieldPath>,
     /// The field that identifies the person whom a record is about.
@@ -184,11 +189,22 @@ impl Rules {
         self.treat.iter().map(|rule| rule.class.clone()).chain(revealed)
     }
 
+    /// The number of the rule that [`Rules::detect`] is: behind those that treat and those that reveal.
+    pub fn rest(&self) -> Option<usize> {
+        self.detect.as_ref().map(|_| self.treat.len() + self.reveal.len())
+    }
+
+    /// Whether a rule asks for what only a body with named values has.
+    pub(super) fn needs_names(&self) -> bool {
+        Self { detect: None, ..self.clone() }.reads_body()
+    }
+
     /// Whether the body must be read: without, it passes byte for byte.
     pub fn reads_body(&self) -> bool {
         self.only.is_some()
             || self.records.is_some()
             || self.subject.is_some()
+            || self.detect.is_some()
             || !self.reveal.is_empty()
             || self.treat.iter().any(|rule| matches!(rule.place, Place::Field(_)))
     }

@@ -2,8 +2,18 @@
 //! remembers, and a runner that splits bodies. Never part of the product.
 
 use super::{Cut, Place, Rewriter, Rule, Rules, Shape, Stop, Treat, Treatment, Value, Watch};
-use crate::model::FieldPath;
+use super::{KeyRing, Plan, VendorSalt, keys::MasterKey};
+use crate::model::{FieldPath, VendorId};
 use std::sync::Arc;
+
+/// A plan of these rules, with keys for the classes that tests use.
+pub(super) fn plan(rules: &Rules) -> Plan {
+    let ring = KeyRing::of(MasterKey::from_bytes([42; 32]));
+    let vendor = VendorId::parse("acme").expect("an id");
+    let classes = ["email", "ssn", "age"].map(super::Class::of_name);
+    let keys = ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), classes);
+    Plan::compile(rules, Arc::new(keys)).expect("rules")
+}
 
 /// Rules that treat these fields, in this order.
 pub(super) fn rules(fields: &[&str]) -> Rules {

@@ -15,8 +15,8 @@ use super::evidence;
 use super::words::{self, control_error, days_between, reach};
 use crate::admin::{
     Actor, Answer, Api, AuditFrom, AuditPage, Check, Control, ControlError, DrillOrder, DrillReport, ExposureReport,
-    Fleet, KillAllReport, KillPreview, KillReport, Order, Readiness, Refused, ReloadReport, RestoreReport, Revocation,
-    RevokeReport, Traffic, VendorStatus,
+    Fleet, KillAllReport, KillPreview, KillReport, Order, Readiness, Refused, ReloadReport, RestoreReport, RevealOrder,
+    RevealReport, Revocation, RevokeReport, Traffic, VendorStatus,
 };
 use crate::bounds;
 use crate::config::Config;
@@ -140,7 +140,7 @@ impl Helm {
         }
     }
 
-    async fn act(&self, actor: &Actor, act: Act, subject: &str, reason: &str, detail: serde_json::Value) {
+    pub(super) async fn act(&self, actor: &Actor, act: Act, subject: &str, reason: &str, detail: serde_json::Value) {
         let entry = evidence::by_actor(actor, act, subject, reason, detail, self.now().wall);
         drop(self.gateway.audit.record(entry));
         self.recorded().await;
@@ -331,6 +331,10 @@ impl Control for Helm {
             self.act(actor, Act::Revoke, vendor.as_str(), reason, detail).await;
             Ok(RevokeReport { vendor: vendor.to_string(), persisted, fleet: Fleet { acked: 1, of: 1 } })
         })
+    }
+
+    fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> Answer<'a, RevealReport> {
+        Box::pin(self.revealed(actor, order))
     }
 
     fn reload<'a>(&'a self, actor: &'a Actor) -> Answer<'a, ReloadReport> {

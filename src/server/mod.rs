@@ -13,6 +13,7 @@ mod exposed;
 mod records;
 mod reload;
 mod remembered;
+mod revealed;
 mod start;
 mod words;
 

@@ -33,8 +33,7 @@ pub(super) const DURATION_BOUNDS: [u64; 14] = {
 pub struct VendorMetrics {
     pub(super) vendor: VendorId,
     pub(super) killed: AtomicBool,
-    severed: AtomicU64,
-    own_cuts: AtomicU64,
+    pub(super) severed: AtomicU64,
     drill_overdue: AtomicU8,
     pub(super) newest_token_ms: AtomicU64,
     pub(super) oldest_key_ms: AtomicU64,
@@ -51,7 +50,6 @@ impl VendorMetrics {
             vendor,
             killed: AtomicBool::new(false),
             severed: AtomicU64::new(0),
-            own_cuts: AtomicU64::new(0),
             drill_overdue: AtomicU8::new(0),
             newest_token_ms: AtomicU64::new(0),
             oldest_key_ms: AtomicU64::new(0),
@@ -76,16 +74,6 @@ impl VendorMetrics {
     /// Notes how many exchanges were ended in flight since the process started.
     pub fn severed(&self, total: u64) {
         self.severed.fetch_max(total, Ordering::Relaxed);
-    }
-
-    /// One of those was cut by its own budget, and not severed.
-    pub fn cut_by_itself(&self) {
-        self.own_cuts.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Exchanges that were ended in flight, not counting those that were cut by their own budget.
-    pub(super) fn severed_sum(&self) -> u64 {
-        self.severed.load(Ordering::Relaxed).saturating_sub(self.own_cuts.load(Ordering::Relaxed))
     }
 
     /// Says whether an exercise of the kill switch is overdue; without a call, nobody asked for any.

@@ -21,11 +21,13 @@ pub enum Treated {
     Generalize,
     /// A token became the value again.
     Reveal,
+    /// A detector found it, and let it pass.
+    Report,
 }
 
 impl Treated {
     /// Every treatment, in the order of its number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Tokenize,
         Self::Hash,
         Self::EncryptFormat,
@@ -34,6 +36,7 @@ impl Treated {
         Self::Drop,
         Self::Generalize,
         Self::Reveal,
+        Self::Report,
     ];
 
     /// The word used in config, metrics and reports.
@@ -47,6 +50,7 @@ impl Treated {
             Self::Drop => "drop",
             Self::Generalize => "generalize",
             Self::Reveal => "reveal",
+            Self::Report => "report",
         }
     }
 

@@ -249,7 +249,7 @@ fn read_vendor(page: &mut Page, metrics: &VendorMetrics, now: UnixTime) {
     let vendor = metrics.vendor.as_str();
     let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
     page.gauge(&families::KILLED, &[vendor], f64::from(u8::from(metrics.killed.load(Ordering::Relaxed))));
-    page.counter(&families::SEVERED, &[vendor], metrics.severed_sum() as f64);
+    page.counter(&families::SEVERED, &[vendor], metrics.severed.load(Ordering::Relaxed) as f64);
     let ages = [(&families::TOKEN_AGE, &metrics.newest_token_ms), (&families::KEY_AGE, &metrics.oldest_key_ms)];
     for (family, since) in ages {
         let since = load(since);

@@ -6,9 +6,11 @@ mod support;
 
 mod admin;
 mod answers;
+mod authorization_server;
 mod budgets;
 mod command_line;
 mod configs;
+mod demo;
 mod egress;
 mod explain;
 mod framing;

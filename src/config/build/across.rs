@@ -29,7 +29,10 @@ pub(in crate::config) fn check_vendors<'a>(contracts: &[(At<'a>, Contract)], has
         }
         if !has_master_key && needs_keys(contract) {
             let instead = "add keys: { master: keys/master.key } to the main file";
-            at.fault("tokenizes, hashes, encrypts or counts subjects, and the main file names no keys.master", instead);
+            at.fault(
+                "tokenizes, hashes, encrypts, reveals or counts subjects, and the main file names no keys.master",
+                instead,
+            );
         }
     }
 }
@@ -51,5 +54,5 @@ fn is_keyed(rules: &Rules) -> bool {
         Treatment::Tokenize | Treatment::Hash | Treatment::EncryptFormat(_) => true,
         Treatment::Mask { .. } | Treatment::Redact | Treatment::Drop | Treatment::Generalize(_) => false,
     };
-    rules.subject.is_some() || rules.treat.iter().any(|rule| keyed(&rule.treatment))
+    rules.subject.is_some() || !rules.reveal.is_empty() || rules.treat.iter().any(|rule| keyed(&rule.treatment))
 }

@@ -8,6 +8,7 @@ mod contract;
 mod evidence;
 mod files;
 mod identity;
+mod inward;
 mod issuer;
 mod limits;
 mod listeners;

@@ -10,7 +10,7 @@ use crate::config::contract::{Route, Routes};
 use crate::config::file::route::{EgressRoute, IngressRoute};
 use crate::config::nearest::nearest;
 use crate::config::source::At;
-use crate::model::{FieldPath, ScopeSet, Step};
+use crate::model::{Direction, FieldPath, ScopeSet, Step};
 use crate::pii::Rules;
 use crate::route::{Conflict, Overlap, RoutePattern};
 use crate::upstream;
@@ -44,8 +44,10 @@ fn ingress_route(
     let pattern = written.route.as_deref().and_then(|text| pattern(&at.key("route"), text));
     let scopes = written.scopes.as_deref().map(|scopes| route_scopes(&at.key("scopes"), scopes, ceiling));
     let upstream = written.upstream.as_deref().map(|name| upstream_named(&at.key("upstream"), name, surroundings));
-    let request = rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream);
-    let response = rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller);
+    let request =
+        rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream(Direction::Ingress));
+    let response =
+        rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller(Direction::Ingress));
     let response = counted(at, written.records.as_deref(), written.subject.as_deref(), response);
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, "records", limits.records.is_some(), written.records.is_some());
@@ -55,9 +57,11 @@ fn ingress_route(
 
 fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Settings>) -> Option<Route> {
     let pattern = written.route.as_deref().and_then(|text| pattern(&at.key("route"), text));
-    let request = rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream);
+    let request =
+        rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream(Direction::Egress));
     let request = counted(at, written.records.as_deref(), written.subject.as_deref(), request);
-    let response = rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller);
+    let response =
+        rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller(Direction::Egress));
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, "records", limits.records.is_some(), written.records.is_some());
     check_counted(at, "subject", limits.subjects.is_some(), written.subject.is_some());

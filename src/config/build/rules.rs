@@ -2,11 +2,12 @@
 
 use std::num::NonZeroU64;
 
+use super::inward;
 use crate::config::file::route::{Coarser, Format as WrittenFormat, PiiRule, Side, Treatment as As, ValueType as Type};
 use crate::config::nearest::nearest;
 use crate::config::source::At;
-use crate::model::{FieldPath, Step};
-use crate::pii::{Class, Format, Generalize, Place, Rule, Rules, Treatment, ValueType};
+use crate::model::{Direction, FieldPath, Step};
+use crate::pii::{Class, Files, Format, Generalize, Place, Rule, Rules, Treatment, ValueType};
 use crate::route::RoutePattern;
 
 /// Header fields that the gateway itself must read or write; a treatment would break the message.
@@ -28,22 +29,37 @@ const FRAMING_HEADERS: [&str; 12] = [
 /// Which side of an exchange the rules are for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Towards {
-    /// The request.
-    Upstream,
-    /// The response.
-    Caller,
+    /// The request of a route of this direction.
+    Upstream(Direction),
+    /// The response of a route of this direction.
+    Caller(Direction),
+}
+
+impl Towards {
+    /// Whether the message comes into the house, so that tokens in it may become values.
+    pub(super) const fn is_inward(self) -> bool {
+        matches!(self, Self::Upstream(Direction::Ingress) | Self::Caller(Direction::Egress))
+    }
 }
 
 /// One side's rules.
 pub(super) fn rules(at: &At<'_>, written: Option<&Side>, pattern: Option<&RoutePattern>, towards: Towards) -> Rules {
     let Some(written) = written else { return Rules::default() };
     let mut rules = Rules { only: only(&at.key("only"), written.only.as_deref()), ..Rules::default() };
-    let at = at.key("pii");
+    let (side, at) = (at, at.key("pii"));
     for (i, line) in written.pii.iter().flatten().enumerate() {
         let at = at.item(i);
         if let Some(rule) = rule(&at, line, pattern, towards) {
             check_reached(&at, &rule, &rules);
             rules.treat.push(rule);
+        }
+    }
+    rules.reveal = inward::reveal(&side.key("reveal"), written.reveal.as_deref(), &rules, towards);
+    rules.detect = written.detect.as_ref().and_then(|detect| inward::detect(&side.key("detect"), detect));
+    if written.allow_files == Some(true) {
+        rules.files = Files::Pass;
+        if !rules.reads_body() {
+            side.key("allow_files").fault("has no effect: no rule reads the body, so everything passes", "take it out");
         }
     }
     rules
@@ -146,7 +162,7 @@ fn header(at: &At<'_>, text: &str) -> Option<Box<str>> {
 }
 
 fn segment(at: &At<'_>, text: &str, pattern: Option<&RoutePattern>, towards: Towards) -> Option<Box<str>> {
-    if towards == Towards::Caller {
+    if matches!(towards, Towards::Caller(_)) {
         at.fault("stands in a request: a response has no path", "move the rule to request");
         return None;
     }

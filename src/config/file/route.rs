@@ -91,6 +91,58 @@ pub(in crate::config) struct Side {
     /// The only fields that pass; everything else is dropped.
     #[schemars(extend("examples" = [["$.id", "$.country"]]))]
     pub(in crate::config) only: Option<Vec<String>>,
+    /// Fields whose tokens become values again, on the way in: requests of ingress, responses of egress.
+    #[schemars(extend("examples" = [["$.accepted[*].email"]]))]
+    pub(in crate::config) reveal: Option<Vec<String>>,
+    /// What looks at every text that no other rule selects.
+    pub(in crate::config) detect: Option<Detect>,
+    /// Whether the files of a multipart form pass, unread (default false: they are refused).
+    pub(in crate::config) allow_files: Option<bool>,
+}
+
+/// Detectors, and what is done about their finds.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Detect {
+    /// What to look for (default all).
+    #[schemars(extend("examples" = [["email", "card"]]))]
+    pub(in crate::config) find: Option<Vec<Sort>>,
+    /// What happens to a find.
+    #[schemars(required)]
+    #[serde(rename = "as")]
+    pub(in crate::config) action: Option<Action>,
+}
+
+/// What a detector looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Sort {
+    /// A private key, or an access key of a known shape.
+    Key,
+    /// A JSON web token.
+    Jwt,
+    /// An e-mail address.
+    Email,
+    /// An IBAN with right check digits.
+    Iban,
+    /// A payment card number of a known range with a right check digit.
+    Card,
+    /// A United States social security number, written with separators.
+    Ssn,
+    /// A phone number, written with + or separators.
+    Phone,
+}
+
+/// What is done about a find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Action {
+    /// Each of its characters becomes *.
+    Mask,
+    /// It becomes [redacted].
+    Redact,
+    /// It passes and is counted.
+    Report,
 }
 
 /// Which value is treated how. One of `field`, `query`, `header`, `cookie` and `segment` says where it stands.

@@ -1,5 +1,7 @@
 //! Step 1: an allowed call, and what the gateway makes of it.
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use super::super::client::Call;
@@ -25,7 +27,7 @@ pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), Story
     let rules = rules(stage, "/v1/customers");
     page.remark("the first of them, as the CRM has it (-) and as the vendor gets it (+)");
     let changed = diff::show(page, rules, "$.customers[*]", first, first_treated);
-    page.check("11 of its fields changed or left out, all others byte for byte", changed >= 9, changed);
+    page.check("9 of its fields changed or left out, all others as they were", changed == 9, changed);
     let count = after["customers"].as_array().map_or(0, Vec::len);
     page.check("all 3 records arrived", treated.whole && count == 3, count);
     let leaked = diff::leaked(rules, &before, &treated.body);
@@ -60,7 +62,7 @@ async fn one(stage: &Stage, page: &mut Page<'_>, token: &str) -> Result<(), Stor
 
 /// The rules of an ingress route's answer.
 fn rules<'a>(stage: &'a Stage, path: &str) -> &'a Rules {
-    static NONE: Rules = Rules { treat: Vec::new(), only: None, reveal: Vec::new(), records: None, subject: None };
+    static NONE: LazyLock<Rules> = LazyLock::new(Rules::default);
     let found = stage.contract.ingress.find(&http::Method::GET, path);
     found.map_or(&NONE, |(_, route, _)| &route.response)
 }

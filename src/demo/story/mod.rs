@@ -102,10 +102,13 @@ pub(super) async fn invite(stage: &Stage, page: &mut Page<'_>) {
     page.gap();
     page.line(Ink::Bold, "It keeps running. In another terminal:");
     page.gap();
-    page.line(Ink::Dim, "# what the vendor holds (a token for an hour), and what two operators hold");
+    page.line(
+        Ink::Dim,
+        "# the vendor's token, good for an hour, and those of two operators: Olga may kill, Adam may also restore",
+    );
     page.line(Ink::Plain, format!("TOKEN={token}"));
-    page.line(Ink::Plain, format!("OLGA={}    # operator", badges.operator.expose()));
-    page.line(Ink::Plain, format!("ADAM={}    # admin", badges.admin.expose()));
+    page.line(Ink::Plain, format!("OLGA={}", badges.operator.expose()));
+    page.line(Ink::Plain, format!("ADAM={}", badges.admin.expose()));
     for (why, line) in [
         (
             "what is really there, and what the vendor gets",

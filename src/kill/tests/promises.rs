@@ -297,12 +297,13 @@ fn a_drill_cuts_times_and_turns_back_and_a_shadow_cuts_nothing() {
 }
 
 #[test]
-fn a_cut_ends_what_is_in_flight_and_lets_the_next_in() {
+fn a_cut_ends_what_is_in_flight_but_the_one_it_spares_and_lets_the_next_in() {
     let bench = Bench::new();
     let line = bench.line("acme");
-    let held = [enter(&line), enter(&line)];
-    assert_eq!(line.cut("records_exceeded", UnixTime::default()), 2);
-    assert_eq!(line.cut("records_exceeded", UnixTime::default()), 0);
+    let (held, own) = ([enter(&line), enter(&line)], enter(&line));
+    assert_eq!(line.cut("records_exceeded", UnixTime::default(), &own.share()), 2);
+    assert_eq!(line.cut("records_exceeded", UnixTime::default(), &own), 0);
+    assert!(own.check().is_ok() && !own.is_severed());
     let cause = held[0].check().unwrap_err();
     assert_eq!((cause.generation(), cause.kill().reason.as_str()), (0, "records_exceeded"));
     assert!(enter(&line).check().is_ok() && bench.switch.status()[0].state == State::Live);

@@ -6,7 +6,7 @@
 
 use super::fields::{Decision, Fields};
 use super::utf8::{Utf8, not_utf8};
-use super::{Kind, Rewriter, Stop, Treat, Value, Watch};
+use super::{Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
 use crate::bounds::{ROW_BYTES_MAX, VALUE_BYTES_MAX};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -220,12 +220,17 @@ impl Csv {
                 self.row.out.push(self.delimiter);
             }
             self.row.kept += 1;
-            match rule {
+            let counts = match rule {
                 Some(rule) => self.treat_field(rule)?,
-                None => self.row.out.append(&mut self.row.raw),
+                None => {
+                    self.row.out.append(&mut self.row.raw);
+                    false
+                }
+            };
+            if let Some(rule) = rule.filter(|_| counts) {
+                watch.treated(rule);
             }
-        }
-        if let Some(rule) = rule {
+        } else if let Some(rule) = rule {
             watch.treated(rule);
         }
         self.row.fields += 1;
@@ -234,24 +239,28 @@ impl Csv {
         Ok(())
     }
 
-    fn treat_field(&mut self, rule: usize) -> Result<(), Stop> {
+    fn treat_field(&mut self, rule: usize) -> Result<bool, Stop> {
         let row = &mut self.row;
         if row.text.len() > VALUE_BYTES_MAX {
             return Err(Stop::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
         }
         row.treated.clear();
-        self.treat.treat(rule, Value { kind: Kind::String, text: &row.text }, &mut row.treated)?;
+        let shape = self.treat.treat(rule, Value { kind: Kind::String, text: &row.text }, &mut row.treated)?;
+        if let Shape::AsItCame { counted } = shape {
+            row.out.append(&mut row.raw);
+            return Ok(counted);
+        }
         let special = |b: &u8| *b == self.delimiter || matches!(b, b'"' | b'\r' | b'\n');
         if !row.quoted && !row.treated.iter().any(special) {
             row.out.extend_from_slice(&row.treated);
-            return Ok(());
+            return Ok(true);
         }
         row.out.push(b'"');
         for &byte in &row.treated {
             row.out.extend_from_slice(if byte == b'"' { b"\"\"" } else { std::slice::from_ref(&byte) });
         }
         row.out.push(b'"');
-        Ok(())
+        Ok(true)
     }
 
     /// A name of the header is complete.

@@ -145,7 +145,23 @@ fn cover_rest(guard: &Guard, rest: &mut Option<Rest>, held: &[u8], from: &mut us
     }
 }
 
+impl Action {
+    /// The word used in config and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mask => "mask",
+            Self::Redact => "redact",
+            Self::Report => "report",
+        }
+    }
+}
+
 impl Guard {
+    /// What is done about a find.
+    pub const fn action(&self) -> Action {
+        self.action
+    }
+
     /// Whether it looks for this sort.
     pub const fn looks_for(&self, sort: Sort) -> bool {
         self.detector.looks_for(sort)

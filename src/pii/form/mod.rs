@@ -11,7 +11,7 @@ pub(super) use code::{decode, decode_segment, encode, is_encoded_twice, push_per
 use super::fields::{Decision, Fields};
 use super::run::run;
 use super::utf8::{Utf8, not_utf8};
-use super::{Kind, Rewriter, Stop, Treat, Value, Watch};
+use super::{Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
 use crate::bounds::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -198,10 +198,16 @@ impl Pairs {
         match rule {
             None => out.extend_from_slice(&self.raw),
             Some(rule) => {
-                self.raw.clear();
-                means.treat.treat(rule, Value { kind: Kind::String, text: text.as_bytes() }, &mut self.raw)?;
-                means.watch.treated(rule);
-                encode(&self.raw, out);
+                let came = self.raw.len();
+                let value = Value { kind: Kind::String, text: text.as_bytes() };
+                let shape = means.treat.treat(rule, value, &mut self.raw)?;
+                match shape {
+                    Shape::Text | Shape::Literal => encode(&self.raw[came..], out),
+                    Shape::AsItCame { .. } => out.extend_from_slice(&self.raw[..came]),
+                }
+                if shape != (Shape::AsItCame { counted: false }) {
+                    means.watch.treated(rule);
+                }
             }
         }
         self.raw.clear();

@@ -60,10 +60,16 @@ pub(super) trait Row: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<
     fn plus(self, other: Self, carry: &mut u8) -> Self;
 }
 
-/// What one row hands on to the next.
-struct Carry<R> {
+/// What one word hands on to the next while classes are set.
+struct Edge {
     escaped: u64,
     inside: u64,
+    /// Room for blocks that the window does not have whole.
+    blocks: [[u8; 64]; 2],
+}
+
+/// What one row hands on to the next.
+struct Carry<R> {
     scalar: R,
     after_minus: R,
     after_zero: R,
@@ -86,8 +92,6 @@ impl<R: Row> Carry<R> {
     fn new(entry: Entry) -> Self {
         let none = R::load(&[0; 8]);
         Self {
-            escaped: 0,
-            inside: 0,
             scalar: none,
             after_minus: none,
             after_zero: none,
@@ -115,20 +119,25 @@ pub(super) fn scan<L: Lanes>(
     names: Option<&Names>,
     scratch: &mut Scratch,
 ) -> Option<Scanned> {
-    let mut carry = Carry::<L::Row>::new(entry);
-    let mut classes = Classes::default();
-    let (mut events, mut odd, mut escapes, mut cut, mut broken) = (0, 0, 0, None, usize::MAX);
-    for (row, text) in window[..window.len().min(WINDOW)].chunks(512).enumerate() {
+    let window = &window[..window.len().min(WINDOW)];
+    // All classes first: a row that is read while its words are still being written would have to wait for them.
+    let mut edge = Edge { escaped: 0, inside: 0, blocks: [[0; 64]; 2] };
+    for (row, text) in window.chunks(512).enumerate() {
         for word in 0..8 {
-            classify::<L>(window, text, row * 8 + word, names, &mut classes, &mut carry);
+            classify::<L>(window, text, row * 8 + word, names, &mut scratch.classes[row], &mut edge);
         }
-        let found = grammar::<L::Row>(&classes, row, names.is_some(), &mut carry, scratch);
+    }
+    let mut carry = Carry::<L::Row>::new(entry);
+    let (mut events, mut odd, mut escapes, mut cut, mut broken) = (0, 0, 0, None, usize::MAX);
+    for (row, text) in window.chunks(512).enumerate() {
+        let found = grammar::<L::Row>(row, names.is_some(), &mut carry, scratch);
         for word in 0..text.len().div_ceil(64) {
             let base = row * 512 + word * 64;
             events = L::flatten(found.events[word], base as u16, &mut scratch.events, events);
             odd = L::flatten(found.odd[word], base as u16, &mut scratch.odd, odd);
-            if classes.escaped[word] != 0 {
-                escapes = L::flatten(classes.escaped[word], base as u16, &mut scratch.escapes, escapes);
+            let escaped = scratch.classes[row].escaped[word];
+            if escaped != 0 {
+                escapes = L::flatten(escaped, base as u16, &mut scratch.escapes, escapes);
             }
             if found.ends[word] != 0 {
                 cut = Some(base + 63 - found.ends[word].leading_zeros() as usize);
@@ -158,7 +167,7 @@ fn classify<L: Lanes>(
     word: usize,
     names: Option<&Names>,
     classes: &mut Classes,
-    carry: &mut Carry<L::Row>,
+    edge: &mut Edge,
 ) {
     let (start, at) = (word % 8 * 64, word % 8);
     let mut padded = [b' '; 64];
@@ -168,15 +177,15 @@ fn classify<L: Lanes>(
         &padded
     });
     L::classify(block, at, classes);
-    classes.escaped[at] = escaped(classes.slash[at], &mut carry.escaped);
+    classes.escaped[at] = escaped(classes.slash[at], &mut edge.escaped);
     classes.quote[at] &= !classes.escaped[at];
-    let inside = L::parity(classes.quote[at]) ^ carry.inside;
-    carry.inside = 0_u64.wrapping_sub(inside >> 63);
+    let inside = L::parity(classes.quote[at]) ^ edge.inside;
+    edge.inside = 0_u64.wrapping_sub(inside >> 63);
     classes.inside[at] = inside;
     if let Some(names) = names {
-        let (mut one, mut two) = ([0; 64], [0; 64]);
-        let before = behind(window, word, 1, &mut one);
-        classes.ending[at] = L::endings([block, before, behind(window, word, 2, &mut two)], names.endings());
+        let [one, two] = &mut edge.blocks;
+        let before = [behind(window, word, 1, one), behind(window, word, 2, two)];
+        classes.ending[at] = L::endings([block, before[0], before[1]], names.endings());
     }
 }
 
@@ -205,7 +214,8 @@ struct Found {
 }
 
 #[inline(always)]
-fn grammar<R: Row>(classes: &Classes, row: usize, named: bool, carry: &mut Carry<R>, scratch: &mut Scratch) -> Found {
+fn grammar<R: Row>(row: usize, named: bool, carry: &mut Carry<R>, scratch: &mut Scratch) -> Found {
+    let classes = &scratch.classes[row];
     let (inside, quote) = (R::load(&classes.inside), R::load(&classes.quote));
     let (open, close) = (R::load(&classes.open) & !inside, R::load(&classes.close) & !inside);
     let (comma, colon) = (R::load(&classes.comma) & !inside, R::load(&classes.colon) & !inside);

@@ -28,8 +28,9 @@ impl Matcher {
     pub fn compile(spec: &Spec<'_>, treat: &dyn Treat) -> Result<Self, MatcherError> {
         let aims = gather(spec, treat)?;
         let names = Names::new(aims.iter().flat_map(|aim| aim.path.steps()).filter_map(step_name));
-        let mut build =
-            Build { aims: &aims, only: spec.only.is_some(), names: &names, ids: HashMap::new(), sets: vec![] };
+        let rest = spec.rest.map(|rule| Choice { rule, drops: false });
+        let (only, ids, sets) = (spec.only.is_some(), HashMap::new(), vec![]);
+        let mut build = Build { aims: &aims, only, rest, names: &names, ids, sets };
         build.id_of(vec![]);
         let start = build.id_of((0..aims.len()).map(|aim| (aim, 0)).collect());
         let (mut states, mut table) = (Vec::new(), Vec::new());
@@ -125,6 +126,7 @@ type Set = Vec<(usize, usize)>;
 struct Build<'a> {
     aims: &'a [Aim<'a>],
     only: bool,
+    rest: Option<Choice>,
     names: &'a Names,
     ids: HashMap<Set, StateId>,
     sets: Vec<Set>,
@@ -192,7 +194,10 @@ impl Build<'_> {
             .map(|(aim, _)| self.aims[*aim].purpose)
             .collect();
         State {
-            select: Type::ALL.map(|of| ended.iter().find_map(|purpose| choose(*purpose, of))),
+            select: Type::ALL.map(|of| {
+                let chosen = ended.iter().find_map(|purpose| choose(*purpose, of));
+                chosen.or(self.rest.filter(|_| of == Type::String))
+            }),
             record: ended.contains(&Purpose::Record),
             subject: ended.contains(&Purpose::Subject),
             allowed: !self.only || ended.contains(&Purpose::Allow),

@@ -104,7 +104,7 @@ impl<'a, 'd> Run<'a, 'd> {
             }
         }
         if self.machine.tree.is_some() {
-            self.hold_tree(self.pos)?;
+            self.hold_tree(self.pos);
         }
         let lead = if is_key { Ok(()) } else { self.check_lead(LEAD_BYTES_MAX) };
         self.switch(self.machine.sink, self.pos);

@@ -76,7 +76,7 @@ impl Run<'_, '_> {
         self.machine.depth -= 1;
         let depth = self.machine.depth;
         if self.machine.tree == Some(depth) {
-            self.hold_tree(self.pos)?;
+            self.hold_tree(self.pos);
             self.machine.tree = None;
             self.desk.watch.subject(self.machine.tree_held.as_slice());
             self.machine.tree_held.clear();
@@ -100,7 +100,8 @@ impl Run<'_, '_> {
             return Ok(());
         }
         let fate = self.decide(of)?;
-        let subject = self.desk.matcher.state(self.machine.value).subject && of != Type::Null;
+        let named = self.desk.matcher.state(self.machine.value).subject;
+        let subject = named && of != Type::Null && self.machine.tree.is_none();
         if fate == Fate::Pass && !subject {
             return Ok(());
         }
@@ -260,10 +261,7 @@ impl Run<'_, '_> {
                 [quote, raw, quote].iter().for_each(|part| self.desk.out.extend_from_slice(part));
                 None
             }
-            Fate::Treat(rule) => {
-                self.write_treated(rule, Value { kind, text: decoded })?;
-                Some(rule)
-            }
+            Fate::Treat(rule) => self.write_treated(rule, Value { kind, text: decoded }, raw)?.then_some(rule),
             Fate::Drop(rule) => rule,
             Fate::Null(rule) => {
                 self.desk.out.extend_from_slice(b"null");
@@ -276,7 +274,8 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    fn write_treated(&mut self, rule: usize, value: Value<'_>) -> Result<(), Stop> {
+    /// Writes what a treatment makes of a value; whether it counts as treated.
+    fn write_treated(&mut self, rule: usize, value: Value<'_>, raw: &[u8]) -> Result<bool, Stop> {
         let out = &mut *self.desk.out;
         let start = out.len();
         out.push(b'"');
@@ -284,11 +283,17 @@ impl Run<'_, '_> {
             Shape::Text => {
                 text::escape_from(out, start + 1)?;
                 out.push(b'"');
-                Ok(())
+                Ok(true)
             }
+            Shape::AsItCame { counted } if value.kind == Kind::String => {
+                out.extend_from_slice(raw);
+                out.push(b'"');
+                Ok(counted)
+            }
+            Shape::AsItCame { .. } => Err(Stop::Untreatable { what: "only a string can be left as it came" }),
             Shape::Literal if scalar::is_literal(&out[start + 1..]) => {
                 out.remove(start);
-                Ok(())
+                Ok(true)
             }
             Shape::Literal => Err(Stop::Untreatable { what: "a treatment made a literal that JSON does not have" }),
         });
@@ -298,15 +303,12 @@ impl Run<'_, '_> {
         written
     }
 
-    /// Holds what has been read of the container that identifies a subject.
-    pub(super) fn hold_tree(&mut self, end: usize) -> Result<(), Stop> {
+    /// Holds what has been read of the container that identifies a subject, as far as its bound.
+    pub(super) fn hold_tree(&mut self, end: usize) {
+        let room = VALUE_BYTES_MAX - self.machine.tree_held.len();
         let part = &self.input[self.tree_from..end];
-        if self.machine.tree_held.len() + part.len() > VALUE_BYTES_MAX {
-            return Err(Stop::Bound { bound: "a value that identifies a subject", limit: VALUE_BYTES_MAX as u64 });
-        }
-        self.machine.tree_held.push(part);
+        self.machine.tree_held.push(&part[..part.len().min(room)]);
         self.tree_from = end;
-        Ok(())
     }
 
     #[inline]

@@ -40,9 +40,12 @@ pub struct Spec<'a> {
     pub treat: Vec<Target>,
     /// With `Some`, what may pass; every other value is dropped, the containers on the way kept.
     pub only: Option<&'a [FieldPath]>,
+    /// The rule for every string that nothing else selects.
+    pub rest: Option<usize>,
     /// Every value that this selects is a record.
     pub records: Option<&'a FieldPath>,
-    /// The values that identify the subjects of records.
+    /// The values that identify the subjects of records. A container does so as a whole, by its text as it stands
+    /// (the first [`crate::bounds::VALUE_BYTES_MAX`] bytes), and what is in it is no subject of its own.
     pub subject: Option<&'a FieldPath>,
 }
 
@@ -57,6 +60,7 @@ impl<'a> Spec<'a> {
         Self {
             treat: rules.treat.iter().enumerate().filter_map(field).collect(),
             only: rules.only.as_deref(),
+            rest: rules.rest(),
             records: rules.records.as_ref(),
             subject: rules.subject.as_ref(),
         }

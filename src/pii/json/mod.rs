@@ -4,6 +4,12 @@
 //! document with its selected values replaced or left out. Bytes that nothing selects leave as they came. What is
 //! not strictly JSON in UTF-8 is refused, as a reader that is laxer than the engine would see other fields in it.
 //!
+//! Two engines do this, with one state. The byte engine (`engine.rs`, `fate.rs`) reads every byte and takes every
+//! decision. The fast one (`bits.rs`, `leap.rs`) judges the grammar of a window of text 64 bytes to a word, goes from
+//! bracket to bracket and from key to key of interest, and hands each value that is selected, each window with a
+//! mistake in it and each rest of a chunk to the byte engine. So the two put out the same by construction, and tests
+//! hold them to it.
+//!
 //! Never holds more than one open token and its key, and never lets a piece of a selected value leave.
 
 mod bits;

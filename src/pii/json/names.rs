@@ -86,8 +86,9 @@ impl Names {
         {
             return None;
         }
-        if name.is_ascii() {
-            return self.find_folded(hash_of(name), |listed| name.eq_ignore_ascii_case(listed));
+        let found = self.find_folded(hash_of(name), |listed| name.eq_ignore_ascii_case(listed));
+        if found.is_some() || name.is_ascii() {
+            return found;
         }
         let length = fold(name).count();
         let at = |place: usize| fold(name).nth(place).unwrap_or_default();

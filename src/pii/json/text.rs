@@ -81,23 +81,29 @@ fn read_hex(escape: &[u8]) -> Option<u32> {
 /// [`Stop::Untreatable`] when it is not UTF-8.
 pub(super) fn escape_from(out: &mut Vec<u8>, from: usize) -> Result<(), Stop> {
     let made = &out[from..];
-    if std::str::from_utf8(made).is_err() {
+    if !made.is_ascii() && std::str::from_utf8(made).is_err() {
         return Err(Stop::Untreatable { what: "a treatment made a text that is not UTF-8" });
     }
     let first = plain_bytes(made);
     if first == made.len() {
         return Ok(());
     }
-    let mut plain = Held::default();
-    plain.push(&made[first..]);
-    out.truncate(from + first);
-    for byte in plain.as_slice() {
-        push_escaped(*byte, out);
+    let start = from + first;
+    let longer: usize = out[start..].iter().map(|byte| escaped(*byte).1 - 1).sum();
+    let (mut read, mut write) = (out.len(), out.len() + longer);
+    out.resize(write, 0);
+    // From the end, so that what is written never overtakes what is still to be read.
+    while read > start {
+        read -= 1;
+        let (text, length) = escaped(out[read]);
+        write -= length;
+        out[write..write + length].copy_from_slice(&text[..length]);
     }
     Ok(())
 }
 
-fn push_escaped(byte: u8, out: &mut Vec<u8>) {
+/// A byte as it stands in a string, and how many bytes that is.
+fn escaped(byte: u8) -> ([u8; 6], usize) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let short = match byte {
         b'"' | b'\\' => byte,
@@ -107,12 +113,12 @@ fn push_escaped(byte: u8, out: &mut Vec<u8>) {
         b'\r' => b'r',
         b'\t' => b't',
         0..0x20 => {
-            out.extend_from_slice(b"\\u00");
-            return out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+            return ([b'\\', b'u', b'0', b'0', digits[0], digits[1]], 6);
         }
-        _ => return out.push(byte),
+        _ => return ([byte, 0, 0, 0, 0, 0], 1),
     };
-    out.extend_from_slice(&[b'\\', short]);
+    ([b'\\', short, 0, 0, 0, 0], 2)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Where things are in a window of text: what the first phase of the fast engine leaves to the second.
 
-use super::scalar;
+use super::{bits::Classes, scalar};
 
 /// Bytes of a window, at most: 64 to a word, 8 words to a row.
 pub(super) const WINDOW: usize = 4096;
@@ -21,6 +21,7 @@ pub(super) enum Entry {
 
 /// Working space for a scan, one per thread: no text in it, only where things are.
 pub(super) struct Scratch {
+    pub(super) classes: Box<[Classes; WINDOW / 512]>,
     /// The quotes that begin or end strings.
     pub(super) quotes: Bits,
     pub(super) keyed: Bits,
@@ -49,6 +50,7 @@ impl Scratch {
     pub(super) fn new() -> Self {
         let places = || Box::new([0; WINDOW + 64]);
         Self {
+            classes: Box::default(),
             quotes: [[0; 8]; WINDOW / 512],
             keyed: [[0; 8]; WINDOW / 512],
             unkeyed: [[0; 8]; WINDOW / 512],

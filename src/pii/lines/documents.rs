@@ -36,6 +36,7 @@ impl Documents {
         let spec = Spec {
             treat: spec.treat.iter().flat_map(target).collect(),
             only: only.as_deref(),
+            rest: spec.rest,
             records: records.as_ref(),
             subject: subject.as_ref(),
         };

@@ -10,7 +10,7 @@ use super::fields::{Decision, Fields};
 use super::form::decode_segment;
 use super::lines::{Restart, shifted};
 use super::utf8::{Utf8, not_utf8};
-use super::{Kind, Rewriter, Stop, Treat, Value, Watch};
+use super::{Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
 use crate::bounds::{PART_HEAD_BYTES_MAX, VALUE_BYTES_MAX};
 use head::{Content, Head};
 use std::sync::Arc;
@@ -40,9 +40,10 @@ pub struct Multipart<E> {
 }
 
 /// What happens to files, which no engine reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Files {
     /// The form is refused.
+    #[default]
     Refuse,
     /// They pass as they are.
     Pass,
@@ -190,7 +191,13 @@ impl<E: Restart> Multipart<E> {
         let plain = decode_segment(head.name.as_bytes(), &mut decoded).unwrap_or(&head.name);
         let decision = match self.fields.decide(&head.name) {
             Decision::Pass => self.fields.decide(plain),
-            decided => decided,
+            Decision::Treat(rule) if self.fields.is_rest(rule) => self.fields.decide(plain),
+            decided @ (Decision::Treat(_) | Decision::Drop) => decided,
+        };
+        let decision = match (decision, head.content) {
+            // JSON is looked into, and a file that may pass is not looked at.
+            (Decision::Treat(rule), Content::Json | Content::File) if self.fields.is_rest(rule) => Decision::Pass,
+            (decision, _) => decision,
         };
         Ok(match (decision, head.content) {
             (Decision::Drop, _) => Fate::Skip,
@@ -318,7 +325,14 @@ impl<E: Restart> Multipart<E> {
 
     fn put_treated(&mut self, rule: usize, kind: Kind, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
         self.treated.clear();
-        self.treat.treat(rule, Value { kind, text: &self.held }, &mut self.treated)?;
+        let shape = self.treat.treat(rule, Value { kind, text: &self.held }, &mut self.treated)?;
+        if let Shape::AsItCame { counted } = shape {
+            out.extend_from_slice(&self.held);
+            if counted {
+                watch.treated(rule);
+            }
+            return Ok(());
+        }
         if memchr::memmem::find(&self.treated, &self.mark[1..]).is_some() {
             return Err(Stop::Untreatable { what: "the treated text has the boundary in it" });
         }

@@ -6,7 +6,7 @@
 
 use super::fields::{Decision, Fields, same_folded};
 use super::form::{Means, Pairs, decode_segment, push_percent};
-use super::{Kind, Place, Rules, Stop, Treat, Value, Watch};
+use super::{Kind, Place, Rules, Shape, Stop, Treat, Value, Watch};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -230,7 +230,10 @@ impl Scene<'_> {
 
     fn treated(&mut self, rule: usize, text: &[u8]) -> Result<Vec<u8>, Stop> {
         let mut out = Vec::with_capacity(text.len() + 64);
-        self.treat.treat(rule, Value { kind: Kind::String, text }, &mut out)?;
+        match self.treat.treat(rule, Value { kind: Kind::String, text }, &mut out)? {
+            Shape::Text | Shape::Literal => {}
+            Shape::AsItCame { .. } => out.extend_from_slice(text),
+        }
         self.watch.treated(rule);
         Ok(out)
     }

@@ -6,7 +6,7 @@
 use super::paths::{Verdict, XmlPaths};
 use super::tag::{self, Attribute, Tag};
 use crate::bounds::{DOCUMENT_DEPTH_MAX, VALUE_BYTES_MAX};
-use crate::pii::{Kind, Stop, Treat, Value, Watch};
+use crate::pii::{Kind, Shape, Stop, Treat, Value, Watch};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -225,7 +225,10 @@ impl Tree {
 
     fn put_treated(&mut self, rule: usize, value: Value<'_>, desk: &mut Desk<'_>) -> Result<(), Stop> {
         self.treated.clear();
-        self.treat.treat(rule, value, &mut self.treated)?;
+        if let Shape::AsItCame { .. } = self.treat.treat(rule, value, &mut self.treated)? {
+            // What was decoded cannot leave as it came: the raw text is not kept.
+            self.treated.extend_from_slice(value.text);
+        }
         if !tag::escape(&self.treated, desk.out) {
             return Err(Stop::Untreatable { what: "XML cannot hold the treated text" });
         }

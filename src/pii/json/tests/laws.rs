@@ -16,6 +16,7 @@ impl Rules {
         Spec {
             treat: self.treat.clone(),
             only: self.only.as_deref(),
+            rest: None,
             records: self.records.as_ref(),
             subject: self.subject.as_ref(),
         }

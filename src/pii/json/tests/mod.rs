@@ -63,7 +63,7 @@ impl Watch for Log {
     }
 
     fn subject(&mut self, value: &[u8]) {
-        self.subjects.push(String::from_utf8(value.to_vec()).expect("utf-8"));
+        self.subjects.push(String::from_utf8_lossy(value).into_owned());
     }
 }
 

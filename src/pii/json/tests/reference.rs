@@ -6,6 +6,7 @@
 use proptest::{prelude::*, sample::Index};
 
 use crate::{
+    bounds::VALUE_BYTES_MAX,
     model::{FieldPath, Step},
     pii::{Kind, Shape, Treat, Value, ValueType, json::Target},
 };
@@ -100,6 +101,8 @@ pub(super) struct Writer<'a> {
     pub(super) expected: String,
     pub(super) log: Log,
     way: Vec<Edge>,
+    /// Within a container that identifies a subject as a whole.
+    in_subject: bool,
 }
 
 impl<'a> Writer<'a> {
@@ -112,6 +115,7 @@ impl<'a> Writer<'a> {
             expected: String::new(),
             log: Log::default(),
             way: vec![],
+            in_subject: false,
         };
         let space = writer.space();
         writer.input.push_str(&space);
@@ -131,7 +135,8 @@ impl<'a> Writer<'a> {
             Tree::Array(_) | Tree::Object(_) => None,
         };
         let choice = if counted { self.choice(tree) } else { None };
-        let subject = counted && self.rules.subject.as_ref().is_some_and(|path| self.stands_at(path));
+        let named = self.rules.subject.as_ref().is_some_and(|path| self.stands_at(path));
+        let subject = counted && named && !self.in_subject;
         let drops = choice.is_some_and(|rule| Show.drops(rule));
         let stays = !drops && (self.is_kept(tree) || (self.way.is_empty() && raw_scalar.is_none()));
         if counted && stays && self.rules.records.as_ref().is_some_and(|path| self.stands_at(path)) {
@@ -141,7 +146,13 @@ impl<'a> Writer<'a> {
         let treated_before = self.log.treated.len();
         let (raw, passed) = match raw_scalar {
             Some(raw) => (raw.clone(), raw),
-            None => self.container(tree, counted && !replaced),
+            None => {
+                let outside = self.in_subject;
+                self.in_subject |= subject;
+                let made = self.container(tree, counted && !replaced);
+                self.in_subject = outside;
+                made
+            }
         };
         debug_assert!(!replaced || self.log.treated.len() == treated_before);
         if subject {
@@ -193,7 +204,7 @@ impl<'a> Writer<'a> {
         self.log.subjects.push(match tree {
             Tree::Word("null") => return,
             Tree::Text(text) => text.clone(),
-            _ => raw.to_owned(),
+            _ => String::from_utf8_lossy(&raw.as_bytes()[..raw.len().min(VALUE_BYTES_MAX)]).into_owned(),
         });
     }
 

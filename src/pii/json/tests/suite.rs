@@ -2,7 +2,10 @@
 //!
 //! The files are not part of this repository: `JSON_TEST_SUITE` names the folder that holds them.
 
-use super::{super::Spec, path, rewriter, run, targets};
+use super::{
+    super::{Engine, Spec},
+    path, run, targets, with,
+};
 
 /// Of the files whose verdict is left to the parser, those that must be refused: UTF-16, bytes that are not UTF-8, a
 /// byte order mark and too deep a document. The others, lone surrogates and numbers beyond a double, pass as they are.
@@ -45,30 +48,29 @@ fn json_test_suite() {
     assert!(judged >= 3 * 318, "only {judged} verdicts");
 }
 
-/// Whether a text passes on its own, in an array beside a count of records, and in a member that is replaced whole.
+/// Whether a text passes on its own, in an array beside a count of records, and in a member that is replaced whole: by
+/// every engine, whole and in pieces.
 fn verdicts(text: &[u8]) -> [(&'static str, bool); 3] {
     let records = path("$[*]");
+    let much = b"[0,true,-1.5e2,\"\\n\"],".repeat(20);
+    let (array, member) = ([b"[".as_slice(), &much].concat(), [b"{\"x\":1,\"ssn\":[".as_slice(), &much].concat());
+    let (array_end, member_end) =
+        ([b",".as_slice(), &much, b"{\"ssn\":1}]"].concat(), [b",".as_slice(), &much, b"2],\"y\":\"\"}"].concat());
+    let anywhere = || targets(&["$..ssn"]);
     let specs = [
-        ("alone", &b""[..], &b""[..], Spec { treat: targets(&["$..ssn"]), ..Spec::default() }),
-        (
-            "in an array",
-            b"[[0],",
-            b",{\"ssn\":1}]",
-            Spec { treat: targets(&["$..ssn"]), records: Some(&records), ..Spec::default() },
-        ),
-        (
-            "in a member",
-            b"{\"x\":1,\"ssn\":[",
-            b",2],\"y\":\"\"}",
-            Spec { treat: targets(&["$.ssn"]), ..Spec::default() },
-        ),
+        ("alone", [&[][..], &[]], Spec { treat: anywhere(), ..Spec::default() }),
+        ("in an array", [&array, &array_end], Spec { treat: anywhere(), records: Some(&records), ..Spec::default() }),
+        ("in a member", [&member, &member_end], Spec { treat: targets(&["$.ssn"]), ..Spec::default() }),
     ];
-    specs.map(|(embedding, before, after, spec)| {
+    specs.map(|(embedding, [before, after], spec)| {
         let body = [before, text, after].concat();
-        let whole = run(rewriter(&spec), [body.as_slice()], None);
-        for chunk in [1, 2, 3, 7, 64] {
-            assert_eq!(run(rewriter(&spec), body.chunks(chunk), None), whole, "{embedding} by {chunk}");
+        let plain = run(with(&spec, Engine::BYTES), [body.as_slice()], None);
+        for engine in Engine::available() {
+            for chunk in [1, 2, 3, 7, 64, 300, usize::MAX] {
+                let outcome = run(with(&spec, engine), body.chunks(chunk), None);
+                assert_eq!(outcome, plain, "{embedding} by {chunk}, {engine:?}");
+            }
         }
-        (embedding, whole.stop.is_none())
+        (embedding, plain.stop.is_none())
     })
 }

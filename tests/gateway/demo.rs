@@ -1,0 +1,49 @@
+//! The demo as a visitor meets it: it plays, every step goes as told, and nothing is left behind.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
+
+const COLUMNS: usize = 100;
+
+fn demo(arguments: &[&str], temporary: &std::path::Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vendorgate"));
+    command.arg("demo").args(arguments).env("TMPDIR", temporary).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn is_empty(folder: &std::path::Path) -> bool {
+    std::fs::read_dir(folder).expect("folder").next().is_none()
+}
+
+#[test]
+fn the_whole_story_goes_as_told() {
+    let temporary = tempfile::tempdir().expect("folder");
+    let output = demo(&["--once"], temporary.path()).output().expect("the demo runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("All went as told: 8 steps, "), "{text}");
+    for step in 1..=8 {
+        assert!(text.contains(&format!("\n{step}  ")), "no step {step}: {text}");
+    }
+    assert!(!text.contains('\u{1b}'), "colour in a pipe");
+    let wide: Vec<_> = text.lines().filter(|line| line.chars().count() > COLUMNS).collect();
+    assert!(wide.is_empty(), "{wide:#?}");
+    assert!(is_empty(temporary.path()), "files are left behind");
+}
+
+#[test]
+fn without_once_it_keeps_running_until_it_is_told_to_end() {
+    let temporary = tempfile::tempdir().expect("folder");
+    let mut child = demo(&[], temporary.path()).spawn().expect("the demo runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    let invitation: Vec<_> = lines.by_ref().take_while(|line| !line.ends_with("Ctrl-C ends it.")).collect();
+    assert!(invitation.iter().any(|line| line.starts_with("TOKEN=ey")), "{invitation:#?}");
+    assert!(invitation.iter().any(|line| line.starts_with("curl ")), "{invitation:#?}");
+    assert!(!is_empty(temporary.path()) && child.try_wait().expect("alive").is_none());
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill").success());
+    let code = child.wait().expect("ends").code();
+    let mut said = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    assert!(is_empty(temporary.path()), "files are left behind");
+}
