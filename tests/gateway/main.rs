@@ -6,6 +6,7 @@ mod support;
 
 mod admin;
 mod answers;
+mod authorization_server;
 mod budgets;
 mod canary;
 mod command_line;
