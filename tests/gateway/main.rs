@@ -20,6 +20,7 @@ mod limits;
 mod memory;
 mod observed;
 mod personal;
+mod pii_test;
 mod readers;
 mod reveal;
 mod transport;
