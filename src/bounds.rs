@@ -38,6 +38,11 @@ pub const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 pub const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
 /// Time for the answer to that.
 pub const H2_PING_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a drain still takes what comes, so that a request that crossed the news on the wire is answered.
+pub const DRAIN_GRACE: Duration = Duration::from_millis(300);
+/// How long a connection may hold severed answers of which none leaves before it is cut: a body is asked within
+/// microseconds, unless its reader does not read. Shorter than [`SEVER_DEADLINE`], so that a kill's answer can tell.
+pub const SEVER_GRACE: Duration = Duration::from_millis(100);
 /// Time for requests in flight to finish after SIGTERM, unless the config says otherwise.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -101,6 +106,12 @@ pub const INTROSPECTION_CACHE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 pub const INTROSPECTIONS_PER_SECOND_MAX: u64 = 100;
 /// How long a token about which the issuer did not answer is not asked about again.
 pub const INTROSPECTION_RETRY: Duration = Duration::from_secs(1);
+/// Largest body of a webhook, which is held whole until its signature is known: providers send far less.
+pub const WEBHOOK_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Most webhook bodies held at once: with the bound on each, 64 MiB that strangers can make us hold.
+pub const WEBHOOK_SPOOLS_MAX: usize = 64;
+/// Time for a webhook's whole body.
+pub const WEBHOOK_BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// Longest id of a webhook message.
 pub const WEBHOOK_ID_BYTES_MAX: usize = 256;
 /// Most signatures that one webhook message may carry: two secrets at the sender, and room.
@@ -291,6 +302,20 @@ pub const CONFIG_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const CONTRACTS_MAX: usize = 10_000;
 /// Time between two fetches of a JWKS, before jitter, unless a contract says otherwise.
 pub const JWKS_REFRESH: Duration = Duration::from_secs(300);
+/// Longest time that keys may outlive their issuer: beyond a week nobody watches it.
+pub const KEYS_HARD_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Longest pause between two fetches for an unknown `kid`: beyond it, a key used before it is published is refused too long.
+pub const KEYS_COOLDOWN_MAX: Duration = Duration::from_secs(3600);
+/// Longest time for one question to an issuer: requests wait for less.
+pub const ISSUER_DEADLINE_MAX: Duration = Duration::from_secs(30);
+/// How long an issuer's yes about an opaque token is kept, unless a contract says otherwise.
+pub const INTROSPECTION_ACTIVE_FOR: Duration = Duration::from_secs(30);
+/// How long its no is kept, unless a contract says otherwise.
+pub const INTROSPECTION_INACTIVE_FOR: Duration = Duration::from_secs(10);
+/// Longest time that either may be kept: a revoked token passes for as long.
+pub const INTROSPECTION_FOR_MAX: Duration = Duration::from_secs(3600);
+/// Widest tolerance for a webhook's timestamp: every message of twice that time is remembered.
+pub const WEBHOOK_TOLERANCE_MAX: Duration = Duration::from_secs(3600);
 /// Clock skew granted to a token, unless a contract says otherwise.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(30);
 /// Most clock skew that a contract may grant: more would undo short lifetimes.

@@ -1,13 +1,8 @@
 //! Keys that are promised but not built: refused with 'not yet' instead of 'unknown', and never taken without effect.
 
 /// The key that would hold it (empty: the root of a file), the key, and what it asks for.
-const LATER: [(&str, &str, &str); 12] = [
+const LATER: [(&str, &str, &str); 7] = [
     ("", "fleet", "sharing state between gateways is not supported"),
-    ("identity", "introspection", "opaque tokens are not supported"),
-    ("identity", "certificate", "vendors known by certificate alone are not supported"),
-    ("identity", "webhook", "signed webhooks are not supported"),
-    ("identity", "dpop", "DPoP is not supported"),
-    ("identity", "discovery", "issuer discovery is not supported"),
     ("egress", "credentials", "holding a vendor's credentials is not supported"),
     ("egress", "proxy", "being an HTTP proxy is not supported"),
     ("listeners", "proxy", "being an HTTP proxy is not supported"),

@@ -18,8 +18,9 @@ use super::exchange::Exchange;
 use super::handle::Admitted;
 use super::owners::{AnswerOwner, Fate, RequestOwner};
 use super::snapshot::{Route, Treats};
+use super::source::Source;
 use super::target;
-use crate::http::{Forwarding, GatewayBody, prepare_request, prepare_response, strip_validators};
+use crate::http::{Forwarding, GatewayBody, is_framed_once, prepare_request, prepare_response, strip_validators};
 use crate::model::{Denial, Direction, Reason};
 use crate::pii::{Rewriter, Stop};
 use crate::upstream::{ConnectorError, Lease, SendError};
@@ -29,7 +30,7 @@ pub(super) async fn forward(
     worker: usize,
     admitted: Admitted,
     head: request::Parts,
-    body: Incoming,
+    body: Source,
     mut exchange: Box<Exchange>,
 ) -> Response<GatewayBody> {
     let outcome = match outgoing(&admitted, head, body, &mut exchange).await {
@@ -46,7 +47,7 @@ pub(super) async fn forward(
 async fn outgoing(
     admitted: &Admitted,
     mut head: request::Parts,
-    body: Incoming,
+    body: Source,
     exchange: &mut Exchange,
 ) -> Result<Request<GatewayBody>, Denial> {
     let Admitted { vendor, route, .. } = admitted;
@@ -95,7 +96,7 @@ async fn outgoing(
 
 /// A request's body on its way: what is at hand is read before the upstream is asked, so that most bad ones never are.
 async fn request_body(
-    body: Incoming,
+    body: Source,
     account: Account,
     exchange: &mut Exchange,
     route: &Arc<Route>,
@@ -142,6 +143,9 @@ async fn incoming(
     let (mut head, body) = response.into_parts();
     let Admitted { vendor, route, .. } = admitted;
     let treats = route.response.as_ref();
+    if !is_framed_once(&head.headers) {
+        return exchange.refuse(&Denial::new(Reason::UpstreamUnreadable, "the answer's length is told in two ways"));
+    }
     let rewriter = match readable(&head).and_then(|()| engine(treats, !body.is_end_stream(), &head.headers)) {
         Ok(rewriter) => rewriter,
         Err(stop) if treats.is_some_and(|treats| treats.plan.reads_body()) => {
@@ -168,17 +172,21 @@ async fn incoming(
     let leaves = exchange.direction() == Direction::Ingress;
     let (gateway, now) = (Arc::clone(&exchange.gateway), exchange.gateway.clock.now());
     let account = Account::new(vendor, route, treats.zip(rewriter), leaves, now);
+    let pairs = exchange.is_h2() && treats.is_some_and(|treats| treats.counts_records);
     let owner = AnswerOwner::new(exchange, lease, Arc::clone(route));
-    let mut stream = Stream::new(body, account, in_flight, gateway.clock.clone(), owner);
+    let mut stream = Stream::new(body.into(), account, in_flight, gateway.clock.clone(), owner).in_pairs(pairs);
     let broken = if changes { poll_fn(|cx| Poll::Ready(stream.hold(cx))).await } else { None };
     if let Some(ending) = &broken
-        && stream.is_empty()
+        && !stream.leaves(ending)
         && let Some(exchange) = stream.owner_mut().give_up()
     {
         // Nothing has been sent: a refusal says more than an answer that breaks off.
         return exchange.refuse_broken(ending);
     }
     stream.owner_mut().answers(head.status.as_u16(), broken.as_ref());
+    if let Some(in_flight) = stream.flowing() {
+        stream.owner_mut().streams(in_flight);
+    }
     Response::from_parts(head, GatewayBody::stream(stream))
 }
 

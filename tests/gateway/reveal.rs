@@ -95,7 +95,7 @@ fn what_comes_back_from_a_vendor_is_revealed_in_the_listed_fields() {
     let json = answer.json();
     assert_eq!(json["email"], RAW);
     assert!(json["other"].as_str().is_some_and(|other| other.starts_with("tok1_")), "{json}");
-    assert!(gate.metric(r#"vendorgate_pii_values_total{vendor="acme",direction="egress",route="POST /v2/events",treatment="reveal"}"#) >= 1.0);
+    assert!(gate.series(r#"vendorgate_pii_values_total{vendor="acme",direction="egress",route="POST /v2/events",treatment="reveal"}"#) >= 1.0);
 }
 
 #[test]
