@@ -23,6 +23,7 @@ mod limits;
 mod memory;
 mod observed;
 mod personal;
+mod pii_test;
 mod reveal;
 mod standing;
 mod transport;
