@@ -45,39 +45,29 @@ pub(super) struct Helm {
     pub(super) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     /// The config in force. Locked for the length of a reload, so that one follows the other.
     pub(super) config: Mutex<Config>,
+    pub(super) live: Live,
+}
+
+/// What is told after the start.
+#[derive(Debug, Default)]
+pub(super) struct Live {
     /// The admin listener holds it, and it holds us.
     api: OnceLock<Weak<Api>>,
     draining: AtomicBool,
 }
 
 impl Helm {
-    pub(super) fn new(
-        main: PathBuf,
-        config: Config,
-        gateway: Arc<Gateway>,
-        rooms: Rooms,
-        store: Store,
-        hooks: Arc<Hooks>,
-        fronts: Vec<Arc<Front>>,
-        admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
-    ) -> Self {
-        let trail = config.audit.trail.path.clone();
-        let config = Mutex::new(config);
-        let (api, draining) = (OnceLock::new(), AtomicBool::new(false));
-        Self { main, gateway, rooms, store, hooks, trail, fronts, admin_tls, config, api, draining }
-    }
-
     /// Takes the admin calls, whose operators change with each reload.
     pub(super) fn lend(&self, api: &Arc<Api>) {
-        let _ = self.api.set(Arc::downgrade(api));
+        let _ = self.live.api.set(Arc::downgrade(api));
     }
 
     pub(super) fn api(&self) -> Option<Arc<Api>> {
-        self.api.get()?.upgrade()
+        self.live.api.get()?.upgrade()
     }
 
     pub(super) fn set_draining(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.live.draining.store(true, Ordering::Release);
     }
 
     pub(super) fn now(&self) -> Moment {
@@ -245,7 +235,7 @@ impl Control for Helm {
             needed: true,
             detail: if well { String::new() } else { detail.to_owned() },
         };
-        let draining = self.draining.load(Ordering::Acquire);
+        let draining = self.live.draining.load(Ordering::Acquire);
         let undecided = self.gateway.switch.is_undecided();
         let mut checks = vec![
             check("config", true, ""),
