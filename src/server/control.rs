@@ -51,6 +51,7 @@ pub(super) struct Helm {
 }
 
 impl Helm {
+    #[expect(clippy::too_many_arguments, reason = "each is a room of its own, named once where the server starts")]
     pub(super) fn new(
         main: PathBuf,
         config: Config,
