@@ -59,7 +59,7 @@ struct NotAdmitted {
     denial: Denial,
     wait: Option<Wait>,
     /// How the request rates stand, where it was them.
-    rates: Option<Decision>,
+    rates: Option<Box<Decision>>,
 }
 
 impl Gateway {
@@ -96,7 +96,7 @@ impl Gateway {
         match admitted {
             Ok(admitted) => forward(worker, admitted, head, body.into(), exchange).await,
             Err(NotAdmitted { denial, rates, .. }) => {
-                exchange.over_rate(rates);
+                exchange.over_rate(rates.as_deref().copied());
                 exchange.refuse(&denial)
             }
         }
@@ -139,7 +139,7 @@ impl Gateway {
                 response
             }
             Err(NotAdmitted { denial, rates, .. }) => {
-                exchange.over_rate(rates);
+                exchange.over_rate(rates.map(|rates| *rates));
                 exchange.refuse(&denial)
             }
         }
@@ -263,6 +263,6 @@ impl From<Denial> for NotAdmitted {
 
 impl From<Box<meter::NotAdmitted>> for NotAdmitted {
     fn from(spent: Box<meter::NotAdmitted>) -> Self {
-        Self { denial: spent.denial, wait: None, rates: spent.decision }
+        Self { denial: spent.denial, wait: None, rates: spent.decision.map(Box::new) }
     }
 }

@@ -22,5 +22,6 @@ mod memory;
 mod observed;
 mod personal;
 mod readers;
+mod revocation;
 mod transport;
 mod webhook;
