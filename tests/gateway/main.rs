@@ -26,5 +26,7 @@ mod personal;
 mod pii_test;
 mod reveal;
 mod standing;
+mod readers;
+mod revocation;
 mod transport;
 mod webhook;
