@@ -40,13 +40,19 @@ pub(super) struct Helm {
     pub(super) hooks: Arc<Hooks>,
     /// The file of the audit trail, which a reload does not move.
     pub(super) trail: PathBuf,
-    pub(super) fronts: Vec<Arc<Front>>,
-    /// The admin listener's TLS.
-    pub(super) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    pub(super) doors: Doors,
     /// The config in force. Locked for the length of a reload, so that one follows the other.
     pub(super) config: Mutex<Config>,
     api: OnceLock<Arc<Api>>,
     draining: AtomicBool,
+}
+
+/// Where TLS can be swapped.
+#[derive(Debug)]
+pub(super) struct Doors {
+    pub(super) fronts: Vec<Arc<Front>>,
+    /// The admin listener's.
+    pub(super) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
 }
 
 impl Helm {
@@ -57,13 +63,12 @@ impl Helm {
         rooms: Rooms,
         store: Store,
         hooks: Arc<Hooks>,
-        fronts: Vec<Arc<Front>>,
-        admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
+        doors: Doors,
     ) -> Self {
         let trail = config.audit.trail.path.clone();
         let config = Mutex::new(config);
         let (api, draining) = (OnceLock::new(), AtomicBool::new(false));
-        Self { main, gateway, rooms, store, hooks, trail, fronts, admin_tls, config, api, draining }
+        Self { main, gateway, rooms, store, hooks, trail, doors, config, api, draining }
     }
 
     /// Takes the admin calls, whose operators change with each reload.
