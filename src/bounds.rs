@@ -106,6 +106,12 @@ pub const INTROSPECTION_CACHE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 pub const INTROSPECTIONS_PER_SECOND_MAX: u64 = 100;
 /// How long a token about which the issuer did not answer is not asked about again.
 pub const INTROSPECTION_RETRY: Duration = Duration::from_secs(1);
+/// Largest body of a webhook, which is held whole until its signature is known: providers send far less.
+pub const WEBHOOK_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Most webhook bodies held at once: with the bound on each, 64 MiB that strangers can make us hold.
+pub const WEBHOOK_SPOOLS_MAX: usize = 64;
+/// Time for a webhook's whole body.
+pub const WEBHOOK_BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// Longest id of a webhook message.
 pub const WEBHOOK_ID_BYTES_MAX: usize = 256;
 /// Most signatures that one webhook message may carry: two secrets at the sender, and room.
@@ -296,6 +302,20 @@ pub const CONFIG_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const CONTRACTS_MAX: usize = 10_000;
 /// Time between two fetches of a JWKS, before jitter, unless a contract says otherwise.
 pub const JWKS_REFRESH: Duration = Duration::from_secs(300);
+/// Longest time that keys may outlive their issuer: beyond a week nobody watches it.
+pub const KEYS_HARD_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Longest pause between two fetches for an unknown `kid`: beyond it, a key used before it is published is refused too long.
+pub const KEYS_COOLDOWN_MAX: Duration = Duration::from_secs(3600);
+/// Longest time for one question to an issuer: requests wait for less.
+pub const ISSUER_DEADLINE_MAX: Duration = Duration::from_secs(30);
+/// How long an issuer's yes about an opaque token is kept, unless a contract says otherwise.
+pub const INTROSPECTION_ACTIVE_FOR: Duration = Duration::from_secs(30);
+/// How long its no is kept, unless a contract says otherwise.
+pub const INTROSPECTION_INACTIVE_FOR: Duration = Duration::from_secs(10);
+/// Longest time that either may be kept: a revoked token passes for as long.
+pub const INTROSPECTION_FOR_MAX: Duration = Duration::from_secs(3600);
+/// Widest tolerance for a webhook's timestamp: every message of twice that time is remembered.
+pub const WEBHOOK_TOLERANCE_MAX: Duration = Duration::from_secs(3600);
 /// Clock skew granted to a token, unless a contract says otherwise.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(30);
 /// Most clock skew that a contract may grant: more would undo short lifetimes.

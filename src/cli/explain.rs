@@ -49,7 +49,7 @@ pub(super) struct Explain {
     method: String,
     /// The path, with its query
     #[arg(value_name = "PATH")]
-    path: String,
+    target: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -86,7 +86,7 @@ impl Explain {
             contract,
             direction: self.direction(contract),
             method: &Method::from_bytes(self.method.as_bytes()).map_err(|_| unusable("METHOD", &self.method))?,
-            target: &self.path.parse::<Uri>().map_err(|_| unusable("PATH", &self.path))?,
+            target: &self.target.parse::<Uri>().map_err(|_| unusable("PATH", &self.target))?,
             token: self.token()?.as_deref(),
             now: clock.now(),
         });
@@ -130,7 +130,7 @@ impl Explain {
         if self.json {
             let steps: Vec<Value> = told.iter().map(|one| step_json(one, line(&one.rule))).collect();
             let object = json!({
-                "vendor": contract.vendor.as_str(), "method": self.method, "path": self.path,
+                "vendor": contract.vendor.as_str(), "method": self.method, "path": self.target,
                 "direction": self.direction(contract).as_str(), "answer": word(verdict),
                 "reason": reason(verdict), "steps": steps, "unread": unread,
             });

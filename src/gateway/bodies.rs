@@ -11,10 +11,10 @@ use std::time::Duration;
 use ::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::account::{Account, Halt};
+use super::source::Source;
 use crate::bounds;
 use crate::http::{BodyError, trailer_may_pass};
 use crate::kill::InFlight;
@@ -75,7 +75,7 @@ impl Ending {
 
 /// A body from one hop to the next.
 pub(super) struct Stream<O: Owner> {
-    source: Incoming,
+    source: Source,
     account: Account,
     in_flight: InFlight,
     clock: Clock,
@@ -104,7 +104,7 @@ enum Phase {
 }
 
 impl<O: Owner> Stream<O> {
-    pub(super) fn new(source: Incoming, account: Account, in_flight: InFlight, clock: Clock, owner: O) -> Self {
+    pub(super) fn new(source: Source, account: Account, in_flight: InFlight, clock: Clock, owner: O) -> Self {
         Self {
             source,
             account,
@@ -218,11 +218,9 @@ impl<O: Owner> Stream<O> {
 
     /// Before the error of a cut body, what was let through must have been written, or it would be thrown away with it.
     fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // A cut for a spent budget severs this body with the others; only a kill outranks what was let through.
-        let killed = || self.in_flight.killed().is_some_and(|killed| killed.generation() > 0);
         let Some(flushes) = self.owner.flushes() else { return Poll::Ready(()) };
         let cut_at = *self.cut_at.get_or_insert(flushes);
-        if flushes > cut_at || (self.in_flight.is_severed() && killed()) {
+        if flushes > cut_at || self.in_flight.poll_severed(cx).is_ready() {
             return Poll::Ready(());
         }
         // hyper writes what it has while this is pending; a look every few milliseconds costs a cut body only.

@@ -18,6 +18,7 @@ use super::exchange::Exchange;
 use super::handle::Admitted;
 use super::owners::{AnswerOwner, Fate, RequestOwner};
 use super::snapshot::{Route, Treats};
+use super::source::Source;
 use super::target;
 use crate::http::{Forwarding, GatewayBody, is_framed_once, prepare_request, prepare_response, strip_validators};
 use crate::model::{Denial, Direction, Reason};
@@ -29,7 +30,7 @@ pub(super) async fn forward(
     worker: usize,
     admitted: Admitted,
     head: request::Parts,
-    body: Incoming,
+    body: Source,
     mut exchange: Box<Exchange>,
 ) -> Response<GatewayBody> {
     let outcome = match outgoing(&admitted, head, body, &mut exchange).await {
@@ -46,7 +47,7 @@ pub(super) async fn forward(
 async fn outgoing(
     admitted: &Admitted,
     mut head: request::Parts,
-    body: Incoming,
+    body: Source,
     exchange: &mut Exchange,
 ) -> Result<Request<GatewayBody>, Denial> {
     let Admitted { vendor, route, .. } = admitted;
@@ -95,7 +96,7 @@ async fn outgoing(
 
 /// A request's body on its way: what is at hand is read before the upstream is asked, so that most bad ones never are.
 async fn request_body(
-    body: Incoming,
+    body: Source,
     account: Account,
     exchange: &mut Exchange,
     route: &Arc<Route>,
@@ -173,7 +174,7 @@ async fn incoming(
     let account = Account::new(vendor, route, treats.zip(rewriter), leaves, now);
     let pairs = exchange.is_h2() && treats.is_some_and(|treats| treats.counts_records);
     let owner = AnswerOwner::new(exchange, lease, Arc::clone(route));
-    let mut stream = Stream::new(body, account, in_flight, gateway.clock.clone(), owner).in_pairs(pairs);
+    let mut stream = Stream::new(body.into(), account, in_flight, gateway.clock.clone(), owner).in_pairs(pairs);
     let broken = if changes { poll_fn(|cx| Poll::Ready(stream.hold(cx))).await } else { None };
     if let Some(ending) = &broken
         && !stream.leaves(ending)

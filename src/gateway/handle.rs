@@ -14,9 +14,11 @@ use super::exchange::Exchange;
 use super::forward::forward;
 use super::peer::Peer;
 use super::snapshot::{Route, Snapshot, Vendor};
+use super::source::Source;
+use super::webhook;
 use crate::bounds;
 use crate::http::{GatewayBody, Target, screen};
-use crate::identity::{Presented, Rejected, Verified, Wait};
+use crate::identity::{Presented, Rejected, Verified, Wait, Webhook};
 use crate::kill::Switch;
 use crate::meter::{self, Decision};
 use crate::model::{Caller, ClientId, Clock, Denial, Direction, Reason};
@@ -57,7 +59,7 @@ struct NotAdmitted {
     denial: Denial,
     wait: Option<Wait>,
     /// How the request rates stand, where it was them.
-    rates: Option<Decision>,
+    rates: Option<Box<Decision>>,
 }
 
 impl Gateway {
@@ -81,15 +83,82 @@ impl Gateway {
             }
             decided => decided,
         };
+        if let Err(NotAdmitted { denial: Denial { reason: Reason::TokenMissing, .. }, .. }) = &admitted
+            && exchange.direction() == Direction::Ingress
+        {
+            let candidates = webhook::candidates(&snapshot, &head);
+            if !candidates.is_empty() {
+                drop(snapshot);
+                return Box::pin(self.handle_webhook(worker, candidates, head, body, exchange)).await;
+            }
+        }
         drop(snapshot);
         match admitted {
-            Ok(admitted) => forward(worker, admitted, head, body, exchange).await,
+            Ok(admitted) => forward(worker, admitted, head, body.into(), exchange).await,
             Err(NotAdmitted { denial, rates, .. }) => {
-                exchange.over_rate(rates);
+                exchange.over_rate(rates.as_deref().copied());
                 exchange.refuse(&denial)
             }
         }
     }
+}
+
+impl Gateway {
+    /// As [`Self::handle`], for a request that is known by the signature over its body: taken whole, then decided on.
+    async fn handle_webhook(
+        self: &Arc<Self>,
+        worker: usize,
+        candidates: Vec<(Arc<Webhook>, Arc<Vendor>)>,
+        head: request::Parts,
+        body: Incoming,
+        mut exchange: Box<Exchange>,
+    ) -> Response<GatewayBody> {
+        let since = self.clock.now();
+        let verified = webhook::verify(&candidates, &head, body, &self.clock).await;
+        exchange.waited(since);
+        let message = match verified {
+            Ok(message) => message,
+            Err(denial) => {
+                if let [(_, only)] = &candidates[..] {
+                    exchange.of_vendor(only, None);
+                }
+                return exchange.refuse(&denial);
+            }
+        };
+        let admitted = {
+            // The body took its time: what is decided is decided by the config in force now.
+            let snapshot = self.snapshot.load();
+            admit_webhook(&snapshot, &head, &message, &mut exchange)
+        };
+        match admitted {
+            Ok(admitted) => {
+                let response = forward(worker, admitted, head, Source::spooled(message.body), exchange).await;
+                if response.status().is_success() {
+                    message.delivery.delivered();
+                }
+                response
+            }
+            Err(NotAdmitted { denial, rates, .. }) => {
+                exchange.over_rate(rates.map(|rates| *rates));
+                exchange.refuse(&denial)
+            }
+        }
+    }
+}
+
+/// Decides about a message whose sender was proven. Synchronous, as [`admit`].
+fn admit_webhook(
+    snapshot: &Snapshot,
+    head: &request::Parts,
+    message: &webhook::Message,
+    exchange: &mut Exchange,
+) -> Result<Admitted, NotAdmitted> {
+    let target = screen(head)?;
+    let caller = message.delivery.caller();
+    let vendor = caller.and_then(|caller| snapshot.vendor(caller.vendor.as_str()));
+    let vendor = vendor.ok_or_else(|| Denial::new(Reason::VendorUnknown, "its contract has gone meanwhile"))?;
+    let path = Some(&*target.path).filter(|path| *path != head.uri.path());
+    pass(vendor, caller, head, &target.path, path, exchange)
 }
 
 /// Decides. Synchronous: nothing can wait between the registration, the look at the kill switch and the permit.
@@ -194,6 +263,6 @@ impl From<Denial> for NotAdmitted {
 
 impl From<Box<meter::NotAdmitted>> for NotAdmitted {
     fn from(spent: Box<meter::NotAdmitted>) -> Self {
-        Self { denial: spent.denial, wait: None, rates: spent.decision }
+        Self { denial: spent.denial, wait: None, rates: spent.decision.map(Box::new) }
     }
 }

@@ -15,9 +15,11 @@ mod handle;
 mod owners;
 mod peer;
 mod snapshot;
+mod source;
 mod stack;
 mod target;
 mod watch;
+mod webhook;
 
 pub use assemble::{AssembleError, Rooms, assemble};
 pub use explain::{Explainer, Explanation, Outcome, Question};

@@ -3,7 +3,7 @@
 //! Scopes are compared by exact string. Never looks at the body or the clock.
 
 use super::{Facts, Kind, Policy, Stage, Verdict};
-use crate::model::{Denial, Direction, Reason, ScopeSet};
+use crate::model::{Caller, Denial, Direction, Reason, ScopeSet};
 
 pub(super) const KIND: Kind = Kind {
     name: "scope",
@@ -22,8 +22,13 @@ struct RequireScope {
 
 impl Policy for RequireScope {
     fn check(&self, facts: &Facts<'_>) -> Verdict {
-        let granted = facts.caller.and_then(|caller| caller.claims.as_deref()).map(|claims| &claims.scopes);
-        let holds = |scope| self.ceiling.contains(scope) && granted.is_some_and(|granted| granted.contains(scope));
+        let granted = |scope| match facts.caller {
+            None => false,
+            // Known by certificate or signature: there is no issuer, so the contract alone grants.
+            Some(Caller { claims: None, .. }) => true,
+            Some(Caller { claims: Some(claims), .. }) => claims.scopes.contains(scope),
+        };
+        let holds = |scope| self.ceiling.contains(scope) && granted(scope);
         match facts.scopes.iter().find(|scope| !holds(scope)) {
             None => Verdict::Allow,
             Some(scope) => Verdict::Deny(Denial::new(Reason::ScopeMissing, format!("'{scope}' is not granted"))),

@@ -5,7 +5,7 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -43,7 +43,8 @@ pub(super) struct Helm {
     pub(super) doors: Doors,
     /// The config in force. Locked for the length of a reload, so that one follows the other.
     pub(super) config: Mutex<Config>,
-    api: OnceLock<Arc<Api>>,
+    /// The admin listener holds it, and it holds us.
+    api: OnceLock<Weak<Api>>,
     draining: AtomicBool,
 }
 
@@ -72,12 +73,12 @@ impl Helm {
     }
 
     /// Takes the admin calls, whose operators change with each reload.
-    pub(super) fn lend(&self, api: Arc<Api>) {
-        let _ = self.api.set(api);
+    pub(super) fn lend(&self, api: &Arc<Api>) {
+        let _ = self.api.set(Arc::downgrade(api));
     }
 
-    pub(super) fn api(&self) -> Option<&Arc<Api>> {
-        self.api.get()
+    pub(super) fn api(&self) -> Option<Arc<Api>> {
+        self.api.get()?.upgrade()
     }
 
     pub(super) fn set_draining(&self) {

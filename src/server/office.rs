@@ -75,7 +75,7 @@ impl Office {
     ) {
         let hosts = self.address().map_or(Hosts::Listed(Vec::new()), |address| Hosts::for_bind(address.ip()));
         let api = Arc::new(Api::new(Arc::clone(helm) as _, metrics.clone(), clock.clone(), hosts));
-        helm.lend(Arc::clone(&api));
+        helm.lend(&api);
         helm.lend_operators(&*helm.config.lock().await);
         let closed = || {
             let mut closing = closing.clone();

@@ -84,7 +84,7 @@ fn every_shipped_config_is_good() {
         );
         assert_eq!(loaded.warnings.as_slice().is_empty(), name == "minimal", "{name}");
     }
-    assert_eq!(yaml_files("config/contracts").len(), 3);
+    assert_eq!(yaml_files("config/contracts").len(), 4);
     for path in yaml_files("config/contracts") {
         contract(&path);
     }
@@ -105,7 +105,7 @@ fn missing_secrets_keep_the_gateway_from_running() {
     let faults = strict.load(Path::new("config/vendorgate.yaml")).expect_err("no keys are shipped");
     let paths: Vec<_> = faults.as_slice().iter().map(|fault| fault.path.as_str()).collect();
     let tls = ["cert", "key", "client_ca"].map(|name| format!("listeners.ingress.tls.{name}"));
-    assert_eq!(paths, [&tls[0], &tls[1], &tls[2], "keys.master"]);
+    assert_eq!(paths, ["identity.webhook.secret_file", &tls[0], &tls[1], &tls[2], "keys.master"]);
 }
 
 #[cfg(unix)]

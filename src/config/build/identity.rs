@@ -1,32 +1,77 @@
-//! A contract's `identity:`
+//! A contract's `identity:`: which of the ways to prove oneself, and what tokens must be like.
 
-use std::time::Duration;
-
-use super::{files, values};
-use crate::bounds::{
-    CLOCK_SKEW, CLOCK_SKEW_MAX, JWKS_REFRESH, JWKS_REFRESH_MAX, JWKS_REFRESH_MIN, ROTATION_MAX, TOKEN_LIFETIME_DEFAULT,
-};
-use crate::config::file::contract as written;
+use super::{issuer, proofs, values};
+use crate::bounds::{CLOCK_SKEW, CLOCK_SKEW_MAX, ROTATION_MAX, TOKEN_LIFETIME_DEFAULT};
+use crate::config::file::identity as written;
 use crate::config::source::At;
-use crate::config::units;
-use crate::identity::{Algorithm, FetchSettings, Identity, KeySource, Rotation, Sender, Settings};
+use crate::identity::{Algorithm, Identity, Rotation, Sender, Settings};
 use crate::model::ClientId;
-use crate::upstream::{BaseUrl, Scheme};
 
 /// `identity:`; `None` when it lacks what has been reported as missing.
 pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Option<bool>) -> Option<Identity> {
+    match (&written.certificate, &written.webhook) {
+        (None, None) => token(at, written, client_ca).map(Identity::from),
+        (Some(certificate), None) => {
+            alone(at, written, "certificate");
+            proofs::certificate(&at.key("certificate"), certificate, client_ca).map(Identity::Certificate)
+        }
+        (None, Some(webhook)) => {
+            alone(at, written, "webhook");
+            proofs::webhook(&at.key("webhook"), webhook).map(Identity::Webhook)
+        }
+        (Some(_), Some(_)) => {
+            at.key("webhook").fault("stands beside certificate: a vendor proves itself in one way", "take one out");
+            None
+        }
+    }
+}
+
+/// What belongs to tokens has no meaning beside another proof.
+fn alone(at: &At<'_>, written: &written::Identity, proof: &str) {
+    let keys = [
+        ("issuer", written.issuer.is_some()),
+        ("audience", written.audience.is_some()),
+        ("clients", written.clients.is_some()),
+        ("jwks", written.jwks.is_some()),
+        ("introspection", written.introspection.is_some()),
+        ("algorithms", written.algorithms.is_some()),
+        ("sender", written.sender.is_some()),
+        ("typ", written.typ.is_some()),
+        ("clock_skew", written.clock_skew.is_some()),
+        ("rotation", written.rotation.is_some()),
+        ("fetch", written.fetch.is_some()),
+    ];
+    for (key, _) in keys.into_iter().filter(|(_, there)| *there) {
+        at.key(key).fault(format!("is about tokens, and {proof} is a proof without them"), "take one of them out");
+    }
+}
+
+fn token(at: &At<'_>, written: &written::Identity, client_ca: Option<bool>) -> Option<Settings> {
+    let asks = written.introspection.is_some();
+    let missing = [
+        ("issuer", written.issuer.is_none(), "https://id.example.com"),
+        ("audience", written.audience.is_none(), "https://api.example.com"),
+        ("clients", written.clients.is_none(), "[acme-batch]"),
+        ("jwks", written.jwks.is_none() && !asks, "{ … }"),
+    ];
+    for (key, _, example) in missing.into_iter().filter(|(_, missing, _)| *missing) {
+        at.key(key).fault("is missing", format!("write {key}: {example}"));
+    }
     let issuer = exact(&at.key("issuer"), written.issuer.as_deref());
     let audience = exact(&at.key("audience"), written.audience.as_deref());
-    let clients = clients(&at.key("clients"), written.clients.as_deref().unwrap_or_default());
+    let clients = written.clients.as_deref().map(|written| clients(&at.key("clients"), written)).unwrap_or_default();
+    if asks && written.algorithms.is_some() {
+        at.key("algorithms").fault("is about signed tokens, and introspection about opaque ones", "take it out");
+    }
     let algorithms = algorithms(&at.key("algorithms"), written.algorithms.as_deref());
     let sender = sender(&at.key("sender"), written.sender, client_ca);
     let accept_plain_jwt = plain_jwt(&at.key("typ"), written.typ.as_deref());
     let clock_skew = values::duration(&at.key("clock_skew"), written.clock_skew.as_ref(), CLOCK_SKEW_MAX);
     let rotation = rotation(&at.key("rotation"), written.rotation.as_ref());
-    let keys = keys(&at.key("jwks"), written.jwks.as_ref()?)?;
+    let fetch = issuer::fetch(&at.key("fetch"), written.fetch.as_ref());
+    let keys = issuer::source(at, written, &issuer, &fetch)?;
     let clock_skew = clock_skew.unwrap_or(CLOCK_SKEW);
-    let fetch = FetchSettings::default();
-    Some(Identity::from(Settings {
+    Some(Settings {
         issuer,
         audience,
         clients,
@@ -37,7 +82,7 @@ pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Opti
         clock_skew,
         rotation,
         fetch,
-    }))
+    })
 }
 
 /// A text that tokens are compared with, byte for byte.
@@ -61,51 +106,6 @@ fn clients(at: &At<'_>, written: &[String]) -> Vec<ClientId> {
         }
     }
     written.iter().map(|client| ClientId::new(client)).collect()
-}
-
-fn keys(at: &At<'_>, written: &written::Jwks) -> Option<KeySource> {
-    match (&written.url, &written.file) {
-        (Some(url), None) => {
-            check_key_url(&at.key("url"), url);
-            Some(KeySource::Url { url: url.clone(), refresh: refresh(&at.key("refresh"), written) })
-        }
-        (None, Some(file)) => {
-            if written.refresh.is_some() {
-                at.key("refresh").fault("belongs to a url: a file is read again when it changes", "take it out");
-            }
-            Some(KeySource::File(files::jwks(&at.key("file"), file)))
-        }
-        (Some(_), Some(_)) => {
-            at.fault("must have a url or a file, not both", "take one out");
-            None
-        }
-        (None, None) => {
-            at.fault("must have a url or a file", "write jwks: { url: \"https://id.example.com/jwks\" }");
-            None
-        }
-    }
-}
-
-fn refresh(at: &At<'_>, written: &written::Jwks) -> Duration {
-    let refresh = values::duration(at, written.refresh.as_ref(), JWKS_REFRESH_MAX).unwrap_or(JWKS_REFRESH);
-    if refresh < JWKS_REFRESH_MIN {
-        let least = units::shown(JWKS_REFRESH_MIN);
-        at.bad(format!("must be at least {least}: an issuer is not to be flooded"), "5m");
-    }
-    refresh
-}
-
-/// Whoever reads keys in clear takes them from whoever is in between. The query is the issuer's business.
-fn check_key_url(at: &At<'_>, text: &str) {
-    let (base, _) = text.split_once('?').unwrap_or((text, ""));
-    match BaseUrl::parse(base) {
-        Ok(url) if url.scheme() == Scheme::Http && !url.is_loopback() => {
-            at.bad("must be https: whoever changes these keys on the way becomes the vendor", "https://…");
-        }
-        Ok(_) => {}
-        Err(error) if base.contains('@') => at.fault_unshown(error.to_string(), "take it out of the URL"),
-        Err(error) => at.bad(error.to_string(), "https://id.example.com/jwks"),
-    }
 }
 
 fn algorithms(at: &At<'_>, written: Option<&[written::Algorithm]>) -> Vec<Algorithm> {
@@ -135,6 +135,7 @@ fn algorithm(written: written::Algorithm) -> Algorithm {
 fn sender(at: &At<'_>, written: Option<written::Sender>, client_ca: Option<bool>) -> Sender {
     match written {
         None | Some(written::Sender::None) => Sender::None,
+        Some(written::Sender::Dpop) => Sender::Dpop,
         Some(written::Sender::Mtls) => {
             if client_ca == Some(false) {
                 let instead = "give it a tls.client_ca, or write sender: none";

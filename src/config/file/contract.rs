@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Duration;
+use super::identity::Identity;
 use super::route::{Egress, IngressRoute};
 
 /// One vendor's contract: who it is, what it may do until when, what it may see.
@@ -107,98 +108,6 @@ pub(in crate::config) struct Restore {
     /// How many different people.
     #[schemars(required, range(min = 1, max = 5), example = 2)]
     pub(in crate::config) approvals: Option<u32>,
-}
-
-/// How a vendor proves who it is: an access token of this issuer.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Identity {
-    /// Exact `iss`.
-    #[schemars(required, example = "https://id.example.com")]
-    pub(in crate::config) issuer: Option<String>,
-    /// Exact member of `aud`.
-    #[schemars(required, example = "https://api.example.com")]
-    pub(in crate::config) audience: Option<String>,
-    /// The clients that are this vendor.
-    #[schemars(required, extend("examples" = [["acme-batch"]]))]
-    pub(in crate::config) clients: Option<Vec<String>>,
-    /// Where the issuer's keys come from: a `url` or a `file`.
-    #[schemars(required)]
-    pub(in crate::config) jwks: Option<Jwks>,
-    /// Signature algorithms that may be used (default ES256 alone).
-    pub(in crate::config) algorithms: Option<Vec<Algorithm>>,
-    /// Whether a token must be bound to its sender (default none).
-    pub(in crate::config) sender: Option<Sender>,
-    /// Values of the token's `typ` that pass (default at+jwt alone); JWT is for issuers that do not follow RFC 9068.
-    pub(in crate::config) typ: Option<Vec<TokenType>>,
-    /// Skew granted on times in a token (default 30s, at most 5m).
-    pub(in crate::config) clock_skew: Option<Duration>,
-    /// How young tokens and keys must be.
-    pub(in crate::config) rotation: Option<Rotation>,
-}
-
-/// Where an issuer's keys come from.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Jwks {
-    /// A JWKS document by https, or by http on loopback.
-    #[schemars(example = "https://id.example.com/jwks")]
-    pub(in crate::config) url: Option<String>,
-    /// How often the document is fetched (default 5m).
-    pub(in crate::config) refresh: Option<Duration>,
-    /// A JWKS file.
-    #[schemars(example = "keys/acme.jwks.json")]
-    pub(in crate::config) file: Option<String>,
-}
-
-/// A JWS algorithm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(in crate::config) enum Algorithm {
-    /// ECDSA on P-256.
-    ES256,
-    /// ECDSA on P-384.
-    ES384,
-    /// RSA PKCS#1 v1.5.
-    RS256,
-    /// RSA-PSS.
-    PS256,
-    /// Ed25519.
-    EdDSA,
-}
-
-/// Whether a token must be bound to its sender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Sender {
-    /// A bearer token: whoever holds it.
-    None,
-    /// The token names the client certificate of the connection (RFC 8705).
-    Mtls,
-}
-
-/// A value of a token's `typ`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(in crate::config) enum TokenType {
-    /// An access token of RFC 9068.
-    #[serde(rename = "at+jwt")]
-    AccessToken,
-    /// Any JWT, or no `typ`.
-    #[serde(rename = "JWT")]
-    Jwt,
-}
-
-/// How young tokens and keys must be.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Rotation {
-    /// Longest time from a token's issue to its expiry.
-    pub(in crate::config) max_lifetime: Option<Duration>,
-    /// Longest time since a token's issue.
-    pub(in crate::config) max_age: Option<Duration>,
-    /// How long a token passes after its client has used a newer one.
-    pub(in crate::config) superseded_grace: Option<Duration>,
-    /// Greatest age of the signing key, from its first sight.
-    pub(in crate::config) max_key_age: Option<Duration>,
 }
 
 /// How much may pass, of a vendor or beside that of one route.

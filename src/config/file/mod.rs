@@ -5,6 +5,7 @@
 
 pub(in crate::config) mod contract;
 pub(in crate::config) mod evidence;
+pub(in crate::config) mod identity;
 pub(in crate::config) mod route;
 
 use std::collections::BTreeMap;

@@ -88,6 +88,18 @@ impl Gate {
         value.parse::<f64>().ok().map(|value| value as u64)
     }
 
+    /// The value of a series, written as the metrics write it; zero where there is none.
+    pub(crate) fn series(&self, series: &str) -> f64 {
+        let text = self.admin("viewer", "GET", "/metrics", "").text();
+        let (family, labels) = series.split_once('{').unwrap_or((series, "}"));
+        let labels: Vec<&str> = labels.trim_end_matches('}').split(',').collect();
+        let is_it = |line: &&str| {
+            line.split(['{', ' ']).next() == Some(family) && labels.iter().all(|label| line.contains(label))
+        };
+        let value = text.lines().find(is_it).and_then(|line| line.rsplit(' ').next());
+        value.and_then(|value| value.parse().ok()).unwrap_or_default()
+    }
+
     /// Requests of `acme` in flight.
     pub(crate) fn in_flight(&self) -> u64 {
         let of = |direction| self.metric("vendorgate_in_flight", &[r#"vendor="acme""#, direction]).expect("a series");

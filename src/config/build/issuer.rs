@@ -1,0 +1,140 @@
+//! Where an issuer's word comes from: its keys, or its answer about each token; and how it is asked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{files, values};
+use crate::bounds::{
+    INTROSPECTION_ACTIVE_FOR, INTROSPECTION_FOR_MAX, INTROSPECTION_INACTIVE_FOR, ISSUER_DEADLINE_MAX, JWKS_REFRESH,
+    JWKS_REFRESH_MAX, JWKS_REFRESH_MIN, KEYS_COOLDOWN_MAX, KEYS_HARD_AGE_MAX,
+};
+use crate::config::file::identity as written;
+use crate::config::source::At;
+use crate::config::units;
+use crate::identity::{FetchSettings, IntrospectionSettings, KeySource};
+use crate::upstream::{BaseUrl, Scheme};
+
+/// `jwks:` or `introspection:`, of which there must be one.
+pub(super) fn source(
+    at: &At<'_>,
+    written: &written::Identity,
+    issuer: &str,
+    fetch: &FetchSettings,
+) -> Option<KeySource> {
+    match (&written.jwks, &written.introspection) {
+        (Some(jwks), None) => keys(&at.key("jwks"), jwks, issuer, fetch),
+        (None, Some(asked)) => introspection(&at.key("introspection"), asked, fetch),
+        (Some(_), Some(_)) => {
+            let wrong = "stands beside jwks: this issuer's tokens are either signed or opaque";
+            at.key("introspection").fault(wrong, "take one out");
+            None
+        }
+        // Reported as missing.
+        (None, None) => None,
+    }
+}
+
+/// `fetch:`
+pub(super) fn fetch(at: &At<'_>, written: Option<&written::Fetch>) -> FetchSettings {
+    let default = FetchSettings::default();
+    let Some(written) = written else { return default };
+    let span = |name: &str, value, most| values::duration(&at.key(name), value, most);
+    let file = |name: &str, text: &Option<String>| text.as_ref().map(|text| files::beside_secrets(&at.key(name), text));
+    let client_certificate = match (file("cert", &written.cert), &written.key) {
+        (Some(cert), Some(key)) => Some((cert, secret(&at.key("key"), key))),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => {
+            at.fault("must have both cert and key, or neither", "add the other");
+            None
+        }
+    };
+    FetchSettings {
+        hard_age: span("hard_age", written.hard_age.as_ref(), KEYS_HARD_AGE_MAX).unwrap_or(default.hard_age),
+        cooldown: span("cooldown", written.cooldown.as_ref(), KEYS_COOLDOWN_MAX).unwrap_or(default.cooldown),
+        deadline: span("deadline", written.deadline.as_ref(), ISSUER_DEADLINE_MAX).unwrap_or(default.deadline),
+        ca_file: file("ca", &written.ca),
+        client_certificate,
+        allow_plain_http: written.allow_plain_http.unwrap_or_default(),
+    }
+}
+
+fn introspection(at: &At<'_>, written: &written::Introspection, fetch: &FetchSettings) -> Option<KeySource> {
+    let (url, client_id) = (written.url.as_ref()?, written.client_id.as_ref()?);
+    check_url(&at.key("url"), url, fetch);
+    if client_id.is_empty() || client_id.chars().any(char::is_control) {
+        at.key("client_id").bad("must be the id of our client at the issuer", "vendorgate");
+    }
+    if written.secret_file.is_none() && fetch.client_certificate.is_none() {
+        let instead = "write secret_file: secrets/introspection, or fetch: { cert: …, key: … }";
+        at.fault("says nothing by which the issuer could know us", instead);
+    }
+    let prefix = written.token_prefix.clone().unwrap_or_default();
+    if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+        at.key("token_prefix").bad("must be text that a token can start with", "acme_");
+    }
+    let span = |name: &str, value| values::duration(&at.key(name), value, INTROSPECTION_FOR_MAX);
+    Some(KeySource::Introspection(IntrospectionSettings {
+        url: url.clone(),
+        client_id: client_id.clone(),
+        secret_file: written.secret_file.as_ref().map(|text| secret(&at.key("secret_file"), text)),
+        token_prefix: prefix,
+        active_for: span("active_for", written.active_for.as_ref()).unwrap_or(INTROSPECTION_ACTIVE_FOR),
+        inactive_for: span("inactive_for", written.inactive_for.as_ref()).unwrap_or(INTROSPECTION_INACTIVE_FOR),
+    }))
+}
+
+fn secret(at: &At<'_>, text: &str) -> PathBuf {
+    files::secret(at, text, files::Readers::Group, |path| format!("put it into {}", path.display()))
+}
+
+fn keys(at: &At<'_>, written: &written::Jwks, issuer: &str, fetch: &FetchSettings) -> Option<KeySource> {
+    let discovery = written.discovery == Some(true);
+    match (&written.url, &written.file, discovery) {
+        (Some(url), None, false) => {
+            check_url(&at.key("url"), url, fetch);
+            Some(KeySource::Url { url: url.clone(), refresh: refresh(&at.key("refresh"), written) })
+        }
+        (None, Some(file), false) => {
+            if written.refresh.is_some() {
+                at.key("refresh").fault("belongs to a url: a file is read again when it changes", "take it out");
+            }
+            Some(KeySource::File(files::jwks(&at.key("file"), file)))
+        }
+        (None, None, true) => {
+            if BaseUrl::parse(issuer).is_err() {
+                at.key("discovery").fault("needs an issuer that is a URL", "write jwks: { url: … }");
+            }
+            Some(KeySource::Discovery { refresh: refresh(&at.key("refresh"), written) })
+        }
+        (None, None, false) => {
+            at.fault("must have a url or a file", "write jwks: { url: \"https://id.example.com/jwks\" }");
+            None
+        }
+        (Some(_), Some(_), _) | (Some(_), None, true) | (None, Some(_), true) => {
+            at.fault("must have a url or a file, not both", "take one out");
+            None
+        }
+    }
+}
+
+fn refresh(at: &At<'_>, written: &written::Jwks) -> Duration {
+    let refresh = values::duration(at, written.refresh.as_ref(), JWKS_REFRESH_MAX).unwrap_or(JWKS_REFRESH);
+    if refresh < JWKS_REFRESH_MIN {
+        let least = units::shown(JWKS_REFRESH_MIN);
+        at.bad(format!("must be at least {least}: an issuer is not to be flooded"), "5m");
+    }
+    refresh
+}
+
+/// Whoever reads keys in clear takes them from whoever is in between. The query is the issuer's business.
+fn check_url(at: &At<'_>, text: &str, fetch: &FetchSettings) {
+    let (base, _) = text.split_once('?').unwrap_or((text, ""));
+    match BaseUrl::parse(base) {
+        Ok(url) if url.scheme() == Scheme::Http && !url.is_loopback() && !fetch.allow_plain_http => {
+            at.bad("must be https: whoever changes these keys on the way becomes the vendor", "https://…");
+        }
+        Ok(_) => {}
+        Err(error) if base.contains('@') => at.fault_unshown(error.to_string(), "take it out of the URL"),
+        Err(error) => at.bad(error.to_string(), "https://id.example.com/jwks"),
+    }
+}

@@ -1,0 +1,208 @@
+//! A contract's `identity:` as it is written in YAML: an issuer's tokens, a certificate, or signed webhooks.
+//!
+//! Which keys belong together only `build` knows.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Duration;
+
+/// How a vendor proves who it is: by access tokens of an issuer, or else by `certificate` or `webhook` alone.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Identity {
+    /// Exact `iss`.
+    #[schemars(example = "https://id.example.com")]
+    pub(in crate::config) issuer: Option<String>,
+    /// Exact member of `aud`.
+    #[schemars(example = "https://api.example.com")]
+    pub(in crate::config) audience: Option<String>,
+    /// The clients that are this vendor.
+    #[schemars(extend("examples" = [["acme-batch"]]))]
+    pub(in crate::config) clients: Option<Vec<String>>,
+    /// Where the issuer's keys come from: a `url`, a `file`, or `discovery`.
+    pub(in crate::config) jwks: Option<Jwks>,
+    /// For opaque tokens, in the place of `jwks`: the issuer is asked about each (RFC 7662).
+    pub(in crate::config) introspection: Option<Introspection>,
+    /// Signature algorithms that may be used (default ES256 alone).
+    pub(in crate::config) algorithms: Option<Vec<Algorithm>>,
+    /// Whether a token must be bound to its sender (default none).
+    pub(in crate::config) sender: Option<Sender>,
+    /// Values of the token's `typ` that pass (default at+jwt alone); JWT is for issuers that do not follow RFC 9068.
+    pub(in crate::config) typ: Option<Vec<TokenType>>,
+    /// Skew granted on times in a token (default 30s, at most 5m).
+    pub(in crate::config) clock_skew: Option<Duration>,
+    /// How young tokens and keys must be.
+    pub(in crate::config) rotation: Option<Rotation>,
+    /// How the issuer is asked, for keys or about a token.
+    pub(in crate::config) fetch: Option<Fetch>,
+    /// Without tokens: the client certificate of the connection says who it is.
+    pub(in crate::config) certificate: Option<Certificate>,
+    /// Without tokens: a signature over each body says who sent it.
+    pub(in crate::config) webhook: Option<Webhook>,
+}
+
+/// Where an issuer's keys come from.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Jwks {
+    /// A JWKS document by https, or by http on loopback.
+    #[schemars(example = "https://id.example.com/jwks")]
+    pub(in crate::config) url: Option<String>,
+    /// Whether the document's address is read from the issuer's own metadata (RFC 8414, OpenID Connect Discovery).
+    pub(in crate::config) discovery: Option<bool>,
+    /// How often the document is fetched (default 5m).
+    pub(in crate::config) refresh: Option<Duration>,
+    /// A JWKS file, read again when it changes.
+    #[schemars(example = "keys/acme.jwks.json")]
+    pub(in crate::config) file: Option<String>,
+}
+
+/// How an issuer is asked about opaque tokens.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Introspection {
+    /// The endpoint, by https, or by http on loopback.
+    #[schemars(required, example = "https://id.example.com/introspect")]
+    pub(in crate::config) url: Option<String>,
+    /// The client that we are to the issuer.
+    #[schemars(required, example = &"vendorgate")]
+    pub(in crate::config) client_id: Option<String>,
+    /// File of that client's secret; without it `fetch.cert` proves who we are.
+    #[schemars(example = "secrets/introspection")]
+    pub(in crate::config) secret_file: Option<String>,
+    /// What this issuer's tokens start with, where several issuers are asked.
+    #[schemars(example = &"acme_")]
+    pub(in crate::config) token_prefix: Option<String>,
+    /// How long a yes is kept, never past the token's expiry (default 30s).
+    pub(in crate::config) active_for: Option<Duration>,
+    /// How long a no is kept (default 10s).
+    pub(in crate::config) inactive_for: Option<Duration>,
+}
+
+/// How an issuer is asked.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Fetch {
+    /// How long the last good keys outlive their issuer (default 24h).
+    pub(in crate::config) hard_age: Option<Duration>,
+    /// Shortest time between two fetches for a key that is not known (default 30s).
+    pub(in crate::config) cooldown: Option<Duration>,
+    /// Time for one question (default 5s).
+    pub(in crate::config) deadline: Option<Duration>,
+    /// PEM file of authorities trusted for this issuer beside the machine's own.
+    #[schemars(example = "tls/issuer-ca.pem")]
+    pub(in crate::config) ca: Option<String>,
+    /// PEM file of the client certificate that we show; needs `key`.
+    #[schemars(example = "tls/gateway.pem")]
+    pub(in crate::config) cert: Option<String>,
+    /// PEM file of its private key.
+    #[schemars(example = "tls/gateway.key")]
+    pub(in crate::config) key: Option<String>,
+    /// Whether plain http may be used beyond this machine; whoever reads or changes it owns the vendor (default false).
+    pub(in crate::config) allow_plain_http: Option<bool>,
+}
+
+/// A vendor known by its client certificate.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Certificate {
+    /// The name that it was issued for: a DNS name, a URI, or an e-mail address.
+    #[schemars(required, example = "spiffe://acme.example/batch")]
+    pub(in crate::config) subject_alt_name: Option<String>,
+    /// PEM file of the authorities that may issue it (default any that the listener trusts).
+    #[schemars(example = "tls/acme-ca.pem")]
+    pub(in crate::config) ca: Option<String>,
+    /// PEM files of revocation lists, read again when they change; one that is missing or overdue refuses all.
+    #[schemars(extend("examples" = [["tls/acme.crl"]]))]
+    pub(in crate::config) crl: Option<Vec<String>>,
+}
+
+/// A vendor known by signatures over its bodies.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Webhook {
+    /// How a body is signed.
+    #[schemars(required)]
+    pub(in crate::config) scheme: Option<Scheme>,
+    /// File of the secret.
+    #[schemars(required, example = "secrets/acme-webhook")]
+    pub(in crate::config) secret_file: Option<String>,
+    /// File of a second live secret, while one is being replaced.
+    #[schemars(example = "secrets/acme-webhook-next")]
+    pub(in crate::config) next_secret_file: Option<String>,
+    /// For hmac: the header of the signature.
+    #[schemars(example = "x-acme-signature")]
+    pub(in crate::config) header: Option<String>,
+    /// For hmac: what stands before the signature (default nothing).
+    #[schemars(example = "sha256=")]
+    pub(in crate::config) prefix: Option<String>,
+    /// For hmac: the header of the time of sending in Unix seconds, which is then signed too.
+    #[schemars(example = "x-acme-timestamp")]
+    pub(in crate::config) timestamp_header: Option<String>,
+    /// How far the time of sending may be from ours, and for how long a message is remembered (default 5m).
+    pub(in crate::config) tolerance: Option<Duration>,
+}
+
+/// How a webhook is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) enum Scheme {
+    /// The Standard Webhooks specification 1.0.
+    #[serde(rename = "standard-webhooks")]
+    StandardWebhooks,
+    /// HMAC-SHA-256 in a header of the sender's choice, hexadecimal or base64.
+    #[serde(rename = "hmac")]
+    Hmac,
+}
+
+/// A JWS algorithm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) enum Algorithm {
+    /// ECDSA on P-256.
+    ES256,
+    /// ECDSA on P-384.
+    ES384,
+    /// RSA PKCS#1 v1.5.
+    RS256,
+    /// RSA-PSS.
+    PS256,
+    /// Ed25519.
+    EdDSA,
+}
+
+/// Whether a token must be bound to its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Sender {
+    /// A bearer token: whoever holds it.
+    None,
+    /// The token names the client certificate of the connection (RFC 8705).
+    Mtls,
+    /// The token names a key, and each request carries a fresh proof by it (RFC 9449).
+    Dpop,
+}
+
+/// A value of a token's `typ`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) enum TokenType {
+    /// An access token of RFC 9068.
+    #[serde(rename = "at+jwt")]
+    AccessToken,
+    /// Any JWT, or no `typ`.
+    #[serde(rename = "JWT")]
+    Jwt,
+}
+
+/// How young tokens and keys must be.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Rotation {
+    /// Longest time from a token's issue to its expiry.
+    pub(in crate::config) max_lifetime: Option<Duration>,
+    /// Longest time since a token's issue.
+    pub(in crate::config) max_age: Option<Duration>,
+    /// How long a token passes after its client has used a newer one.
+    pub(in crate::config) superseded_grace: Option<Duration>,
+    /// Greatest age of the signing key, from its first sight.
+    pub(in crate::config) max_key_age: Option<Duration>,
+}

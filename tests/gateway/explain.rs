@@ -1,0 +1,119 @@
+//! `vendorgate explain` says what the gateway would do, by the line of the contract that decides, and sends nothing.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use vendorgate::identity::{Algorithm, SigningKey};
+
+use crate::support::gate::Gate;
+use crate::support::house::House;
+use crate::support::issuer::{reader, vendor};
+use crate::support::upstream::Upstream;
+
+const TERMS: &str = "ingress:
+  - route: GET /v1/orders/{id}
+    scopes: [orders:read]
+    upstream: crm
+    response: { pii: [ { field: \"$.email\", as: redact } ] }
+  - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }
+";
+
+fn explain(house: &House, token: Option<&str>, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vendorgate"));
+    command.args(["explain", "--vendor", "acme", "--config"]).arg(house.main());
+    if let Some(token) = token {
+        let file = house.path().join("token.jwt");
+        std::fs::write(&file, format!("{token}\n")).expect("written");
+        command.arg("--token").arg(file);
+    }
+    command.args(arguments).output().expect("it runs")
+}
+
+fn told(house: &House, token: Option<&str>, arguments: &[&str]) -> (Option<i32>, Value) {
+    let output = explain(house, token, &[&["--json"], arguments].concat());
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {text}")))
+}
+
+fn step<'a>(object: &'a Value, rule: &str) -> &'a Value {
+    let steps = object["steps"].as_array().expect("steps");
+    steps.iter().find(|step| step["rule"] == rule).unwrap_or_else(|| panic!("no {rule}: {object:#}"))
+}
+
+/// The line of a contract that starts with these words.
+fn line(house: &House, words: &str) -> String {
+    let path = house.path().join("contracts/acme.yaml");
+    let text = std::fs::read_to_string(&path).expect("a contract");
+    let number = text.lines().position(|line| line.trim_start().starts_with(words)).expect(words);
+    format!("{}:{}", path.display(), number + 1)
+}
+
+#[test]
+fn every_rule_is_told_with_its_line_and_nothing_is_sent() {
+    let crm = Upstream::json("{}");
+    let house = House::of_acme(crm.address, TERMS);
+    let (code, object) = told(&house, Some(&reader()), &["GET", "/v1/orders/7?x=1"]);
+    assert_eq!((code, &object["answer"]), (Some(0), &"allowed".into()), "{object:#}");
+    assert_eq!(step(&object, "identity.rotation.max_age")["at"], line(&house, "rotation:"));
+    assert_eq!(step(&object, "identity.jwks")["at"], line(&house, "jwks:"));
+    assert_eq!(step(&object, "ingress[0]")["says"], "GET /v1/orders/{id}");
+    assert_eq!(step(&object, "ingress[0].scopes")["outcome"], "yes");
+    assert_eq!(step(&object, "ends")["at"], line(&house, "ends:"));
+    assert!(step(&object, "ingress[0].response")["says"].as_str().expect("words").contains("redact $.email"));
+    let text = String::from_utf8(explain(&house, Some(&reader()), &["GET", "/v1/orders/7"]).stdout).expect("text");
+    assert!(text.contains("acme: allowed") && text.contains("contracts/acme.yaml:"), "{text}");
+    assert_eq!(crm.seen().len(), 0);
+    assert!(!Path::new(&house.path().join("state")).exists(), "and nothing is left behind");
+}
+
+#[test]
+fn the_answer_is_the_reason_that_the_gateway_gives() {
+    let crm = Upstream::json("{}");
+    let house = House::of_acme(crm.address, TERMS);
+    let stranger = SigningKey::generate(Algorithm::ES256, "es").expect("a key");
+    let forged = stranger.sign(&vendor("acme").scope("orders:read").claims()).expect("signed");
+    let cases = [
+        (reader(), "POST", "/v1/orders", "scope_missing"),
+        (reader(), "GET", "/v1/other", "route_unknown"),
+        (reader(), "GET", "/v1/orders/%00", "request_malformed"),
+        (vendor("acme").scope("orders:read").issued(0, 7200).token(), "GET", "/v1/orders/1", "token_lifetime"),
+        (vendor("acme").scope("orders:read").issued(900, 600).token(), "GET", "/v1/orders/1", "token_expired"),
+        (vendor("other").token(), "GET", "/v1/orders/1", "vendor_unknown"),
+        (forged, "GET", "/v1/orders/1", "token_invalid"),
+        ("x.y".to_owned(), "GET", "/v1/orders/1", "token_malformed"),
+    ];
+    let explained: Vec<_> =
+        cases.iter().map(|(token, method, path, _)| told(&house, Some(token), &[method, path])).collect();
+    let gate = Gate::start(house);
+    for ((token, method, path, reason), (code, object)) in cases.iter().zip(explained) {
+        assert_eq!((code, &object["reason"]), (Some(1), &Value::from(*reason)), "{path} {object:#}");
+        let request = crate::support::client::request(method, path, token, "");
+        let refused = crate::support::client::Client::to(gate.ingress()).send(request).answer();
+        assert_eq!(refused.reason(), *reason, "{path}");
+    }
+    let (code, object) = told(&gate.house, None, &["GET", "/v1/orders/1"]);
+    assert_eq!((code, &object["reason"]), (Some(1), &Value::from("token_missing")));
+    assert!(object["unread"].is_string(), "a running gateway holds the state: {object:#}");
+}
+
+#[test]
+fn what_cannot_be_used_is_no_answer() {
+    let house = House::of_acme("127.0.0.1:9".parse().expect("an address"), TERMS);
+    assert_eq!(explain(&house, None, &["G T", "/"]).status.code(), Some(2));
+    assert_eq!(explain(&house, None, &["GET", "http://[/"]).status.code(), Some(2));
+    let missing = explain(&house, None, &["--token", "/nowhere", "GET", "/"]);
+    assert_eq!(missing.status.code(), Some(2), "{}", String::from_utf8_lossy(&missing.stderr));
+}
+
+#[test]
+fn keys_that_only_the_issuer_has_leave_the_answer_open() {
+    let terms = format!(
+        "identity:\n  issuer: https://id.example.com\n  audience: https://api.example.com\n  clients: [acme-client]\n  jwks: {{ url: \"http://127.0.0.1:1/jwks\" }}\n{TERMS}"
+    );
+    let house = House::of_acme("127.0.0.1:9".parse().expect("an address"), &terms);
+    let (code, object) = told(&house, Some(&reader()), &["GET", "/v1/orders/7"]);
+    assert_eq!((code, &object["answer"]), (Some(1), &Value::from("open")), "{object:#}");
+    assert_eq!(step(&object, "identity.jwks")["outcome"], "open");
+    assert_eq!(step(&object, "identity.rotation.max_lifetime")["outcome"], "yes");
+}
