@@ -77,7 +77,11 @@ impl Owner for AnswerOwner {
     }
 
     fn flushes(&self) -> Option<u64> {
-        self.exchange.as_ref().map(|exchange| exchange.peer.flushes())
+        self.exchange.as_ref().map(|exchange| {
+            // An HTTP/2 connection is another task, and may have nothing else to do.
+            exchange.peer.nudge();
+            exchange.peer.flushes()
+        })
     }
 }
 

@@ -3,9 +3,9 @@
 //! Made once a connection; what each request needs of it is ready as header values.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
 
 use ::http::HeaderValue;
 
@@ -27,6 +27,8 @@ pub struct Peer {
     blocked: AtomicBool,
     leaving: AtomicBool,
     flushes: AtomicU64,
+    /// Wakes the task that drives the connection.
+    task: OnceLock<Waker>,
     watchlist: Arc<Watchlist>,
 }
 
@@ -45,7 +47,8 @@ impl Peer {
         let text = address.ip().to_canonical().to_string();
         let forwarded_for = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));
         let (reset, blocked, leaving, flushes, watchlist) = Default::default();
-        Self { direction, tls, address, forwarded_for, certificate, reset, blocked, leaving, flushes, watchlist }
+        let task = OnceLock::new();
+        Self { direction, tls, address, forwarded_for, certificate, reset, blocked, leaving, flushes, task, watchlist }
     }
 
     /// Which way its calls go.
@@ -89,9 +92,17 @@ impl Peer {
     }
 
     /// Told by the connection each time it has done all that it can for now.
-    pub fn rests(&self) {
+    pub fn rests(&self, cx: &Context<'_>) {
+        self.task.get_or_init(|| cx.waker().clone());
         if !self.blocked.load(Ordering::Relaxed) {
             self.flushes.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Has the connection look once more at what it can write, so that whoever waits for a flush learns of one.
+    pub(super) fn nudge(&self) {
+        if let Some(task) = self.task.get() {
+            task.wake_by_ref();
         }
     }
 

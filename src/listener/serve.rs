@@ -91,7 +91,7 @@ async fn run<C: Future>(
                 return Poll::Ready(());
             }
         }
-        peer.rests();
+        peer.rests(cx);
         ready!(stuck.poll(peer.poll_severed(cx), cx));
         peer.reset();
         Poll::Ready(())

@@ -40,34 +40,49 @@ pub(super) struct Helm {
     pub(super) hooks: Arc<Hooks>,
     /// The file of the audit trail, which a reload does not move.
     pub(super) trail: PathBuf,
-    pub(super) fronts: Vec<Arc<Front>>,
-    /// The admin listener's TLS.
-    pub(super) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    pub(super) doors: Doors,
     /// The config in force. Locked for the length of a reload, so that one follows the other.
     pub(super) config: Mutex<Config>,
-    pub(super) live: Live,
-}
-
-/// What is told after the start.
-#[derive(Debug, Default)]
-pub(super) struct Live {
     /// The admin listener holds it, and it holds us.
     api: OnceLock<Weak<Api>>,
     draining: AtomicBool,
 }
 
+/// Where TLS can be swapped.
+#[derive(Debug)]
+pub(super) struct Doors {
+    pub(super) fronts: Vec<Arc<Front>>,
+    /// The admin listener's.
+    pub(super) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
+}
+
 impl Helm {
+    pub(super) fn new(
+        main: PathBuf,
+        config: Config,
+        gateway: Arc<Gateway>,
+        rooms: Rooms,
+        store: Store,
+        hooks: Arc<Hooks>,
+        doors: Doors,
+    ) -> Self {
+        let trail = config.audit.trail.path.clone();
+        let config = Mutex::new(config);
+        let (api, draining) = (OnceLock::new(), AtomicBool::new(false));
+        Self { main, gateway, rooms, store, hooks, trail, doors, config, api, draining }
+    }
+
     /// Takes the admin calls, whose operators change with each reload.
     pub(super) fn lend(&self, api: &Arc<Api>) {
-        let _ = self.live.api.set(Arc::downgrade(api));
+        let _ = self.api.set(Arc::downgrade(api));
     }
 
     pub(super) fn api(&self) -> Option<Arc<Api>> {
-        self.live.api.get()?.upgrade()
+        self.api.get()?.upgrade()
     }
 
     pub(super) fn set_draining(&self) {
-        self.live.draining.store(true, Ordering::Release);
+        self.draining.store(true, Ordering::Release);
     }
 
     pub(super) fn now(&self) -> Moment {
@@ -235,7 +250,7 @@ impl Control for Helm {
             needed: true,
             detail: if well { String::new() } else { detail.to_owned() },
         };
-        let draining = self.live.draining.load(Ordering::Acquire);
+        let draining = self.draining.load(Ordering::Acquire);
         let undecided = self.gateway.switch.is_undecided();
         let mut checks = vec![
             check("config", true, ""),

@@ -94,7 +94,7 @@ impl Helm {
         config: &Config,
     ) -> Result<Vec<(&arc_swap::ArcSwap<rustls::ServerConfig>, Arc<rustls::ServerConfig>)>, Vec<String>> {
         let mut all = Vec::new();
-        for front in &self.fronts {
+        for front in &self.doors.fronts {
             let listener = match front.direction {
                 crate::model::Direction::Ingress => config.listeners.ingress.as_ref(),
                 crate::model::Direction::Egress => config.listeners.egress.as_ref(),
@@ -104,7 +104,7 @@ impl Helm {
             }
         }
         let admin = config.listeners.admin.as_ref().and_then(|listener| listener.tls.as_ref());
-        if let (Some(place), Some(tls)) = (&self.admin_tls, admin) {
+        if let (Some(place), Some(tls)) = (&self.doors.admin_tls, admin) {
             all.push((place, listener::server_config(tls, false).map_err(|error| vec![chain(&error)])?));
         }
         Ok(all)

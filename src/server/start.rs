@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use rustls::ClientConfig;
 use tokio::sync::watch;
 
-use super::control::{Helm, Live};
+use super::control::{Doors, Helm};
 use super::deliver::{HookError, Postman};
 use super::durable::Durable;
 use super::evidence::EvidenceError;
@@ -166,18 +166,8 @@ impl Server {
         addresses.admin = office.address();
         let fronts = bound.fronts.clone();
         let workers = bound.spawn(&gateway, &draining, deadline)?;
-        let helm = Arc::new(Helm {
-            main: options.main,
-            trail: config.audit.trail.path.clone(),
-            config: tokio::sync::Mutex::new(config),
-            gateway,
-            rooms,
-            store,
-            hooks,
-            fronts,
-            admin_tls: office.tls(),
-            live: Live::default(),
-        });
+        let doors = Doors { fronts, admin_tls: office.tls() };
+        let helm = Arc::new(Helm::new(options.main, config, gateway, rooms, store, hooks, doors));
         let (closed, closing) = watch::channel(false);
         chores::report_to(&metrics, &helm);
         chores::start(&helm, &closing);

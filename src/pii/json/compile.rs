@@ -4,10 +4,8 @@
 
 use std::collections::HashMap;
 
-use crate::{
-    model::{FieldPath, Step},
-    pii::{Treat, ValueType},
-};
+use crate::model::{FieldPath, Step};
+use crate::pii::{Treat, ValueType};
 
 use super::{
     machine::Leaps,

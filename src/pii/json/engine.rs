@@ -3,10 +3,8 @@
 //! Plain and portable: the reference that faster engines are held against, and what they fall back on. It decides
 //! what may leave, and never lets a byte of a selected value into the output before the value is complete.
 
-use crate::{
-    bounds::{KEY_BYTES_MAX, LEAD_BYTES_MAX, VALUE_BYTES_MAX},
-    pii::{Stop, Treat, Watch},
-};
+use crate::bounds::{KEY_BYTES_MAX, LEAD_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::pii::{Stop, Treat, Watch};
 
 use super::{
     machine::{Frame, Machine, Mode, Role, Sink},

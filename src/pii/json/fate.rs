@@ -3,10 +3,8 @@
 //! A value's fate is decided at its first byte and executed after its last. Until the decision, its comma and key
 //! wait in the lead; until the execution, its own bytes go nowhere.
 
-use crate::{
-    bounds::{KEY_BYTES_MAX, LEAD_BYTES_MAX, VALUE_BYTES_MAX},
-    pii::{Kind, Shape, Stop, Value},
-};
+use crate::bounds::{KEY_BYTES_MAX, LEAD_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::pii::{Kind, Shape, Stop, Value};
 
 use super::{
     engine::Run,

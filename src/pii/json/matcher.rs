@@ -3,10 +3,8 @@
 //! All paths become one deterministic automaton over the steps of a document, so that a step costs one look-up
 //! however many rules there are. A matcher is built once per config and shared; it holds no value and no key.
 
-use crate::{
-    model::FieldPath,
-    pii::{Place, Rule, Rules, ValueType},
-};
+use crate::model::FieldPath;
+use crate::pii::{Place, Rule, Rules, ValueType};
 
 use super::machine::Leaps;
 use super::names::{NAME_BYTES_MAX, Names};

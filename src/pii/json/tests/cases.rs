@@ -1,12 +1,10 @@
 //! Cases by hand: each place where something was, or could be, got wrong.
 
-use crate::{
-    bounds::{DOCUMENT_DEPTH_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX},
-    model::FieldPath,
-    pii::{
-        Class, Place, Rule, Rules, Stop, Treatment, ValueType,
-        json::{Matcher, MatcherError},
-    },
+use crate::bounds::{DOCUMENT_DEPTH_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::model::FieldPath;
+use crate::pii::{
+    Class, Place, Rule, Rules, Stop, Treatment, ValueType,
+    json::{Matcher, MatcherError},
 };
 
 use super::{

@@ -7,10 +7,8 @@ mod suite;
 
 use std::sync::Arc;
 
-use crate::{
-    model::FieldPath,
-    pii::{Cut, Kind, Rewriter, Shape, Stop, Treat, Value, Watch},
-};
+use crate::model::FieldPath;
+use crate::pii::{Cut, Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
 
 use super::{Engine, JsonRewriter, Matcher, Spec, Target};
 

@@ -5,11 +5,9 @@
 
 use proptest::{prelude::*, sample::Index};
 
-use crate::{
-    bounds::VALUE_BYTES_MAX,
-    model::{FieldPath, Step},
-    pii::{Kind, Shape, Treat, Value, ValueType, json::Target},
-};
+use crate::bounds::VALUE_BYTES_MAX;
+use crate::model::{FieldPath, Step};
+use crate::pii::{Kind, Shape, Treat, Value, ValueType, json::Target};
 
 use super::{Log, Show};
 
