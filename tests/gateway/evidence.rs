@@ -160,7 +160,9 @@ fn what_left_is_told_with_fields_people_and_treatments_after_a_restart_too() {
     });
     let report = gate.admin("viewer", "GET", "/v1/exposure?vendor=acme&since=1h", "").json();
     assert_eq!(report["records"], 120, "{report}");
-    assert_eq!(report["subjects"]["about"], 40, "{report}");
+    // An estimate under a key that is another in each run: 40, give or take five standard errors and a rounding.
+    let people = report["subjects"]["about"].as_u64().unwrap_or_default();
+    assert!((36..=44).contains(&people), "{report}");
     let route = &report["routes"][0];
     assert_eq!((&route["route"], &route["direction"]), (&"GET /v1/orders".into(), &"ingress".into()));
     let treated: Vec<_> = route["treated"].as_array().expect("fields").iter().collect();
@@ -172,7 +174,7 @@ fn what_left_is_told_with_fields_people_and_treatments_after_a_restart_too() {
     let page = program(Some(&gate), &["exposure", "acme", "--since", "1h", "--md"]);
     assert!(said(&page).contains("Article 33") && said(&page).contains("| records | 120 |"), "{}", said(&page));
     let page = program(Some(&gate), &["exposure", "acme"]);
-    assert!(said(&page).contains("about 40"), "{}", said(&page));
+    assert!(said(&page).contains(&format!("about {people}")), "{}", said(&page));
     assert_eq!(gate.admin("viewer", "GET", "/v1/exposure?vendor=nobody", "").status, 404);
 
     let mut gate = gate;
@@ -181,7 +183,7 @@ fn what_left_is_told_with_fields_people_and_treatments_after_a_restart_too() {
     let main = gate.house.main();
     let after = Process::start(&gate.house);
     let told = after.admin(&gate.house, "viewer", "GET", "/v1/exposure?vendor=acme", "").json();
-    assert_eq!((&told["records"], &told["subjects"]["about"]), (&120.into(), &40.into()), "{main:?}");
+    assert_eq!((&told["records"], &told["subjects"]["about"]), (&120.into(), &people.into()), "{main:?}");
 }
 
 #[test]
