@@ -35,4 +35,4 @@ pub use orders::{DrillOrder, Nothing, Order, OrderError, Revocation, RevokeOrder
 pub use problem::Problem;
 pub use records::{Approximate, AuditEntry, AuditPage, ExposureReport, FieldExposure, RouteExposure};
 pub use reveal::{RevealOrder, RevealReport};
-pub use serve::{serve, serve_connection, serve_unix};
+pub use serve::{serve, serve_connection, serve_tls, serve_unix};

@@ -1,24 +1,29 @@
 //! The admin API on a socket: HTTP/1.1, bounded in connections, time and size.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::api::Api;
 use super::control::Peer;
 use super::reply::Reply;
 use crate::bounds::{
-    ADMIN_CLOSE_DEADLINE, ADMIN_CONNECTION_AGE_MAX, ADMIN_CONNECTIONS_MAX, ADMIN_READ_DEADLINE, HEAD_BYTES_MAX,
+    ADMIN_CLOSE_DEADLINE, ADMIN_CONNECTION_AGE_MAX, ADMIN_CONNECTIONS_MAX, ADMIN_READ_DEADLINE, HANDSHAKE_DEADLINE,
+    HEAD_BYTES_MAX,
 };
 
 /// After a failed accept, mostly for want of descriptors: trying at once would only spin.
@@ -27,6 +32,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves the API until `shutdown` resolves; calls that have begun then run to their end.
 pub async fn serve(listener: TcpListener, api: Arc<Api>, shutdown: impl Future<Output = ()> + Send) {
     accept_until(listener, api, shutdown).await;
+}
+
+/// Serves the API under TLS; the configuration is looked at anew for each connection, so that certificates can change.
+///
+/// It must offer `http/1.1` alone.
+pub async fn serve_tls(
+    listener: TcpListener,
+    config: Arc<ArcSwap<ServerConfig>>,
+    api: Arc<Api>,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    accept_until(TlsListener { listener, config }, api, shutdown).await;
 }
 
 /// Serves the API on a Unix socket, where the file's permissions say who may be an operator.
@@ -68,13 +85,18 @@ fn note(peer: Peer, served: hyper::Result<()>) {
 
 /// A bound socket of either family.
 trait Accept: Send + Sync {
+    type Raw: Send + 'static;
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// The next connection, and who is at its other end.
-    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Peer)>> + Send;
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Raw, Peer)>> + Send;
+
+    /// Brings a connection to where HTTP begins, in a task of its own; none where it does not come so far.
+    fn open(&self, raw: Self::Raw) -> impl Future<Output = Option<Self::Stream>> + Send + 'static;
 }
 
 impl Accept for TcpListener {
+    type Raw = TcpStream;
     type Stream = TcpStream;
 
     async fn next(&self) -> io::Result<(TcpStream, Peer)> {
@@ -82,15 +104,44 @@ impl Accept for TcpListener {
         stream.set_nodelay(true)?;
         Ok((stream, Peer::Network(address)))
     }
+
+    fn open(&self, raw: TcpStream) -> impl Future<Output = Option<TcpStream>> + Send + 'static {
+        ready(Some(raw))
+    }
 }
 
 impl Accept for UnixListener {
+    type Raw = UnixStream;
     type Stream = UnixStream;
 
     async fn next(&self) -> io::Result<(UnixStream, Peer)> {
         let (stream, _) = self.accept().await?;
         let uid = stream.peer_cred().ok().map(|peer| peer.uid());
         Ok((stream, Peer::Local { uid }))
+    }
+
+    fn open(&self, raw: UnixStream) -> impl Future<Output = Option<UnixStream>> + Send + 'static {
+        ready(Some(raw))
+    }
+}
+
+/// A socket whose connections are under TLS.
+struct TlsListener {
+    listener: TcpListener,
+    config: Arc<ArcSwap<ServerConfig>>,
+}
+
+impl Accept for TlsListener {
+    type Raw = TcpStream;
+    type Stream = TlsStream<TcpStream>;
+
+    async fn next(&self) -> io::Result<(TcpStream, Peer)> {
+        self.listener.next().await
+    }
+
+    fn open(&self, raw: TcpStream) -> impl Future<Output = Option<TlsStream<TcpStream>>> + Send + 'static {
+        let handshake = TlsAcceptor::from(self.config.load_full()).accept(raw);
+        async move { tokio::time::timeout(HANDSHAKE_DEADLINE, handshake).await.ok()?.ok() }
     }
 }
 
@@ -109,11 +160,14 @@ async fn accept_until(listener: impl Accept, api: Arc<Api>, shutdown: impl Futur
             next = next => next,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok((raw, peer)) => {
                 let (api, mut stopped) = (Arc::clone(&api), stopped.clone());
+                let opening = listener.open(raw);
                 tokio::spawn(async move {
-                    let stop = async move { drop(stopped.changed().await) };
-                    serve_connection(stream, peer, api, stop).await;
+                    if let Some(stream) = opening.await {
+                        let stop = async move { drop(stopped.changed().await) };
+                        serve_connection(stream, peer, api, stop).await;
+                    }
                     drop(slot);
                 });
             }

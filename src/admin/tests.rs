@@ -73,7 +73,8 @@ fn bearer(role: Role) -> String {
 fn filled(name: &str) -> (String, &'static str) {
     let target = name.split_once(' ').expect("a path").1.replace("{vendor}", fake::ACME);
     let body = match name {
-        "POST /v1/vendors/{vendor}/kill" | "POST /v1/vendors/{vendor}/restore" | "POST /v1/kill" => r#"{"reason":"x"}"#,
+        "POST /v1/vendors/{vendor}/kill" | "POST /v1/vendors/{vendor}/restore" => r#"{"reason":"x"}"#,
+        "POST /v1/kill" | "POST /v1/restore" => r#"{"reason":"x"}"#,
         "POST /v1/vendors/{vendor}/revocations" => r#"{"reason":"x","jti":"1"}"#,
         "POST /v1/reveal" => r#"{"token":"tok1_x","reason":"x"}"#,
         "POST /v1/vendors/{vendor}/drill" | "POST /v1/reload" => "{}",

@@ -26,7 +26,8 @@ pub(super) struct Demo {
 impl Demo {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
-        let options = Options { once: self.once, colour };
+        let program = std::env::args().next().unwrap_or_else(|| "vendorgate".to_owned());
+        let options = Options { once: self.once, colour, program };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (mut interrupt, mut terminate) = {
             let _inside = runtime.enter();

@@ -163,7 +163,13 @@ enum Trouble {
 #[derive(Debug, Args)]
 struct ConfigFile {
     /// The main file
-    #[arg(long = "config", value_name = "FILE", env = "VENDORGATE_CONFIG", default_value = "config/vendorgate.yaml")]
+    #[arg(
+        id = "config",
+        long = "config",
+        value_name = "FILE",
+        env = "VENDORGATE_CONFIG",
+        default_value = "config/vendorgate.yaml"
+    )]
     path: PathBuf,
 }
 
@@ -177,7 +183,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
-    let mut out = io::stdout().lock();
+    // Not locked: the exchange log of `run` writes there from a thread of its own.
+    let mut out = io::stdout();
     let answer = line.verb.run(&mut out).and_then(|answer| Ok(out.flush().map(|()| answer)?));
     exit_code(&answer)
 }

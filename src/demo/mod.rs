@@ -60,12 +60,14 @@ pub enum DemoError {
 }
 
 /// How to play.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Ends after the story, instead of waiting for `stop`.
     pub once: bool,
     /// Whether the output is a terminal that wants colour.
     pub colour: bool,
+    /// How this program was called, for lines to copy.
+    pub program: String,
 }
 
 /// Plays the demo until its end, or until `stop`. The answer is whether all went as told.
@@ -84,7 +86,7 @@ pub async fn play(options: Options, out: &mut dyn Write, stop: impl Future<Outpu
         let took = clock.now().monotonic_ns.saturating_sub(since.monotonic_ns);
         let as_told = page.close(std::time::Duration::from_nanos(took));
         if !options.once {
-            story::invite(&stage, &mut page).await;
+            story::invite(&stage, &mut page, &options.program).await;
             std::future::pending::<()>().await;
         }
         as_told

@@ -286,7 +286,7 @@ mod tests {
             page.call(&"y".repeat(300), "acme-batch");
         });
         assert!(text.lines().all(|line| width(line) <= COLUMNS), "{text}");
-        assert_eq!((width("प्रिया"), width("渡辺 健太"), shortened("abc", 3)), (4, 9, "abc".to_owned()));
+        assert_eq!((width("प्रिया"), width("渡辺 健太"), shortened("abc", 3)), (5, 9, "abc".to_owned()));
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub(super) trait Owner: Send + Unpin {
     fn moved(&mut self, account: &mut Account);
     /// The body has ended, well or not; nothing follows.
     fn ended(&mut self, account: &mut Account, how: Result<(), &Ending>);
-    /// Whether all that was handed over has been written.
-    fn is_flushed(&mut self) -> bool;
+    /// How often the reader's connection had handed to the kernel all that it had; none where nobody waits for that.
+    fn flushes(&self) -> Option<u64>;
 }
 
 /// Why a body ended before its end.
@@ -85,6 +85,10 @@ pub(super) struct Stream<O: Owner> {
     trailers: Option<HeaderMap>,
     phase: Phase,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the last byte of each piece goes by itself; see [`Stream::in_pairs`].
+    pairs: bool,
+    /// The connection's flushes when all that may leave of a cut body had been taken from it.
+    cut_at: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -111,7 +115,18 @@ impl<O: Owner> Stream<O> {
             trailers: None,
             phase: Phase::Flowing,
             timer: None,
+            pairs: false,
+            cut_at: None,
         }
+    }
+
+    /// Gives the last byte of each piece by itself.
+    ///
+    /// On HTTP/2 hyper takes a piece whatever the peer's window, but waits for the window before it takes the next. Asked
+    /// for more after a last byte, this body knows that all before it can be written, so that a cut throws nothing away.
+    pub(super) const fn in_pairs(mut self, pairs: bool) -> Self {
+        self.pairs = pairs;
+        self
     }
 
     /// Takes in what is at hand, up to a bound, so that a short body is checked whole before its head is sent.
@@ -124,6 +139,9 @@ impl<O: Owner> Stream<O> {
                 Poll::Ready(Ok(None)) => {}
                 Poll::Ready(Err(ending)) => {
                     self.phase = Phase::Broken(ending.error());
+                    if ending == Ending::Severed {
+                        self.held.clear();
+                    }
                     return Some(ending);
                 }
                 Poll::Pending => break,
@@ -132,9 +150,14 @@ impl<O: Owner> Stream<O> {
         None
     }
 
-    /// Whether nothing that may leave is at hand.
-    pub(super) fn is_empty(&self) -> bool {
-        self.held.is_empty()
+    /// Whether this ending leaves something that the reader is still to get: what a budget had room for.
+    pub(super) fn leaves(&self, ending: &Ending) -> bool {
+        matches!(ending, Ending::Halted(Halt::Over(_))) && !self.held.is_empty()
+    }
+
+    /// Another handle of the registration, where there is more to come than is at hand.
+    pub(super) fn flowing(&self) -> Option<InFlight> {
+        matches!(self.phase, Phase::Flowing).then(|| self.in_flight.share())
     }
 
     pub(super) const fn owner_mut(&mut self) -> &mut O {
@@ -195,7 +218,9 @@ impl<O: Owner> Stream<O> {
 
     /// Before the error of a cut body, what was let through must have been written, or it would be thrown away with it.
     fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.in_flight.poll_severed(cx).is_ready() || self.owner.is_flushed() {
+        let Some(flushes) = self.owner.flushes() else { return Poll::Ready(()) };
+        let cut_at = *self.cut_at.get_or_insert(flushes);
+        if flushes > cut_at || self.in_flight.poll_severed(cx).is_ready() {
             return Poll::Ready(());
         }
         // hyper writes what it has while this is pending; a look every few milliseconds costs a cut body only.
@@ -204,6 +229,14 @@ impl<O: Owner> Stream<O> {
         self.timer = None;
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// What is given at once of what may leave: all, or all but the last byte.
+    fn piece(&mut self, mut all: Bytes) -> Bytes {
+        if self.pairs && all.len() > 1 {
+            self.held.extend_from_slice(&all.split_off(all.len() - 1));
+        }
+        all
     }
 
     fn take_trailers(&mut self) -> Option<HeaderMap> {
@@ -228,11 +261,12 @@ impl<O: Owner> Body for Stream<O> {
                 this.end(&Ending::Severed);
             }
             if !this.held.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(this.held.split().freeze()))));
+                let held = this.held.split().freeze();
+                return Poll::Ready(Some(Ok(Frame::data(this.piece(held)))));
             }
             match this.phase {
                 Phase::Flowing => match ready!(this.poll_piece(cx)) {
-                    Ok(Some(piece)) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+                    Ok(Some(piece)) => return Poll::Ready(Some(Ok(Frame::data(this.piece(piece))))),
                     Ok(None) => {}
                     Err(ending) => this.end(&ending),
                 },
@@ -277,6 +311,8 @@ impl<O: Owner> Drop for Stream<O> {
             Phase::Flowing if !self.account.changes() && self.source.is_end_stream() => {
                 self.owner.ended(&mut self.account, Ok(()));
             }
+            // The connection was cut under a severed body that nobody read.
+            Phase::Flowing if self.in_flight.is_severed() => self.owner.ended(&mut self.account, Err(&Ending::Severed)),
             Phase::Flowing => self.owner.ended(&mut self.account, Err(&Ending::Dropped)),
             Phase::Ended | Phase::Broken(_) | Phase::Closed => {}
         }

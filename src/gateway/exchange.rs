@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{HeaderMap, HeaderName};
+use ::http::header::{CONNECTION, HeaderMap, HeaderName};
 use ::http::{HeaderValue, Method, Response, Version};
 
 use super::account::{Halt, Tally};
@@ -94,6 +94,11 @@ impl Exchange {
         self.peer.direction()
     }
 
+    /// Whether the caller speaks HTTP/2.
+    pub(super) fn is_h2(&self) -> bool {
+        self.version >= Version::HTTP_2
+    }
+
     /// From here on the exchange counts as this vendor's.
     pub(super) fn of_vendor(&mut self, vendor: &Arc<Vendor>, client: Option<&ClientId>) {
         vendor.side(self.direction()).traffic.enter();
@@ -174,6 +179,10 @@ impl Exchange {
         let route = self.route.clone();
         let challenge = route.as_ref().map_or(Challenge::Plain, |route| scopes_of(denial, &route.scopes));
         let mut response = refuse(denial, self.direction(), challenge, self.id);
+        if denial.reason == Reason::RequestMalformed && !self.is_h2() {
+            // Where one request had two readings, what follows it on the connection has too.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         self.say_rates(response.headers_mut());
         self.answers(response.status().as_u16());
         response
@@ -192,7 +201,7 @@ impl Exchange {
             Ending::Severed => {
                 self.reason = Some(Reason::VendorKilled);
                 // Other vendors' streams may share an HTTP/2 connection, so there only the stream is reset.
-                if self.version < Version::HTTP_2 {
+                if !self.is_h2() {
                     self.peer.reset();
                 }
             }

@@ -20,7 +20,7 @@ use super::owners::{AnswerOwner, Fate, RequestOwner};
 use super::snapshot::{Route, Treats};
 use super::source::Source;
 use super::target;
-use crate::http::{Forwarding, GatewayBody, prepare_request, prepare_response, strip_validators};
+use crate::http::{Forwarding, GatewayBody, is_framed_once, prepare_request, prepare_response, strip_validators};
 use crate::model::{Denial, Direction, Reason};
 use crate::pii::{Rewriter, Stop};
 use crate::upstream::{ConnectorError, Lease, SendError};
@@ -143,6 +143,9 @@ async fn incoming(
     let (mut head, body) = response.into_parts();
     let Admitted { vendor, route, .. } = admitted;
     let treats = route.response.as_ref();
+    if !is_framed_once(&head.headers) {
+        return exchange.refuse(&Denial::new(Reason::UpstreamUnreadable, "the answer's length is told in two ways"));
+    }
     let rewriter = match readable(&head).and_then(|()| engine(treats, !body.is_end_stream(), &head.headers)) {
         Ok(rewriter) => rewriter,
         Err(stop) if treats.is_some_and(|treats| treats.plan.reads_body()) => {
@@ -169,17 +172,21 @@ async fn incoming(
     let leaves = exchange.direction() == Direction::Ingress;
     let (gateway, now) = (Arc::clone(&exchange.gateway), exchange.gateway.clock.now());
     let account = Account::new(vendor, route, treats.zip(rewriter), leaves, now);
+    let pairs = exchange.is_h2() && treats.is_some_and(|treats| treats.counts_records);
     let owner = AnswerOwner::new(exchange, lease, Arc::clone(route));
-    let mut stream = Stream::new(body.into(), account, in_flight, gateway.clock.clone(), owner);
+    let mut stream = Stream::new(body.into(), account, in_flight, gateway.clock.clone(), owner).in_pairs(pairs);
     let broken = if changes { poll_fn(|cx| Poll::Ready(stream.hold(cx))).await } else { None };
     if let Some(ending) = &broken
-        && stream.is_empty()
+        && !stream.leaves(ending)
         && let Some(exchange) = stream.owner_mut().give_up()
     {
         // Nothing has been sent: a refusal says more than an answer that breaks off.
         return exchange.refuse_broken(ending);
     }
     stream.owner_mut().answers(head.status.as_u16(), broken.as_ref());
+    if let Some(in_flight) = stream.flowing() {
+        stream.owner_mut().streams(in_flight);
+    }
     Response::from_parts(head, GatewayBody::stream(stream))
 }
 

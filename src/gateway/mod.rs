@@ -18,6 +18,7 @@ mod snapshot;
 mod source;
 mod stack;
 mod target;
+mod watch;
 mod webhook;
 
 pub use assemble::{AssembleError, Rooms, assemble};

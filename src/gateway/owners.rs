@@ -8,6 +8,7 @@ use super::consequence;
 use super::exchange::Exchange;
 use super::handle::Gateway;
 use super::snapshot::{Route, Vendor};
+use super::watch::Watched;
 use crate::kill::InFlight;
 use crate::upstream::Lease;
 
@@ -17,13 +18,13 @@ pub(super) struct AnswerOwner {
     exchange: Option<Box<Exchange>>,
     lease: Option<Lease>,
     route: Arc<Route>,
-    /// How often the connection had been flushed when the body was cut.
-    flushes: Option<u64>,
+    /// The body's place on the connection's list, while it streams.
+    watched: Option<Watched>,
 }
 
 impl AnswerOwner {
     pub(super) const fn new(exchange: Box<Exchange>, lease: Lease, route: Arc<Route>) -> Self {
-        Self { exchange: Some(exchange), lease: Some(lease), route, flushes: None }
+        Self { exchange: Some(exchange), lease: Some(lease), route, watched: None }
     }
 
     /// Takes the exchange out, for another answer than this one. The upstream's connection is closed.
@@ -38,9 +39,13 @@ impl AnswerOwner {
         exchange.answers(status);
         if let Some(ending) = broken {
             exchange.broke(ending);
-            self.flushes = Some(exchange.peer.flushes());
             self.lease = None;
         }
+    }
+
+    /// The body goes on after the head: a kill must reach it although its reader may rest.
+    pub(super) fn streams(&mut self, in_flight: InFlight) {
+        self.watched = self.exchange.as_ref().map(|exchange| exchange.peer.watch(in_flight));
     }
 }
 
@@ -64,15 +69,15 @@ impl Owner for AnswerOwner {
             Err(ending) => {
                 // Dropped in the middle of its answer, the connection closes, and the upstream sees a reset.
                 self.lease = None;
-                self.flushes = Some(exchange.peer.flushes());
+                // What a budget had room for may still be read, in the reader's own time.
+                self.watched = None;
                 exchange.broke(ending);
             }
         }
     }
 
-    fn is_flushed(&mut self) -> bool {
-        let Some(exchange) = &self.exchange else { return true };
-        self.flushes.is_none_or(|before| exchange.peer.flushes() > before)
+    fn flushes(&self) -> Option<u64> {
+        self.exchange.as_ref().map(|exchange| exchange.peer.flushes())
     }
 }
 
@@ -132,7 +137,7 @@ impl Owner for RequestOwner {
     }
 
     /// A cut request must not look whole, and nobody waits for its rest.
-    fn is_flushed(&mut self) -> bool {
-        true
+    fn flushes(&self) -> Option<u64> {
+        None
     }
 }

@@ -3,11 +3,15 @@
 //! Made once a connection; what each request needs of it is ready as header values.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use ::http::HeaderValue;
 
+use super::watch::{Watched, Watchlist};
 use crate::identity::PeerCertificate;
+use crate::kill::InFlight;
 use crate::model::Direction;
 
 /// The other end of a connection.
@@ -19,7 +23,11 @@ pub struct Peer {
     forwarded_for: HeaderValue,
     certificate: Option<PeerCertificate>,
     reset: AtomicBool,
+    /// Whether the last write waits for the other end to read.
+    blocked: AtomicBool,
+    leaving: AtomicBool,
     flushes: AtomicU64,
+    watchlist: Arc<Watchlist>,
 }
 
 impl Peer {
@@ -36,8 +44,8 @@ impl Peer {
     fn new(address: SocketAddr, direction: Direction, tls: bool, certificate: Option<PeerCertificate>) -> Self {
         let text = address.ip().to_canonical().to_string();
         let forwarded_for = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));
-        let (reset, flushes) = Default::default();
-        Self { direction, tls, address, forwarded_for, certificate, reset, flushes }
+        let (reset, blocked, leaving, flushes, watchlist) = Default::default();
+        Self { direction, tls, address, forwarded_for, certificate, reset, blocked, leaving, flushes, watchlist }
     }
 
     /// Which way its calls go.
@@ -75,12 +83,39 @@ impl Peer {
         self.reset.load(Ordering::Acquire)
     }
 
-    /// Told by the connection each time all that was written has been handed to the kernel.
-    pub fn flushed(&self) {
-        self.flushes.fetch_add(1, Ordering::Release);
+    /// Told by the connection whether its last write waits for the other end to read.
+    pub fn set_blocked(&self, blocked: bool) {
+        self.blocked.store(blocked, Ordering::Relaxed);
     }
 
-    /// How often that has happened.
+    /// Told by the connection each time it has done all that it can for now.
+    pub fn rests(&self) {
+        if !self.blocked.load(Ordering::Relaxed) {
+            self.flushes.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Lets the connection close after its next answer.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the next answer is the connection's last.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// Looks after a streamed answer: one whose reader does not read is never asked whether it was severed.
+    pub(super) fn watch(&self, in_flight: InFlight) -> Watched {
+        Watchlist::add(&self.watchlist, in_flight)
+    }
+
+    /// How many answers that were severed have not left, where any has not; else this task is woken when one is severed.
+    pub fn poll_severed(&self, cx: &Context<'_>) -> Poll<usize> {
+        self.watchlist.poll_severed(cx)
+    }
+
+    /// How often all that was written had been handed to the kernel by then.
     pub fn flushes(&self) -> u64 {
         self.flushes.load(Ordering::Acquire)
     }

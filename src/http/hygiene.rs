@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use ::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName};
+use ::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use ::http::{Method, Uri, Version, request};
 
 use crate::bounds;
@@ -49,6 +49,7 @@ fn screen_headers(headers: &HeaderMap) -> Result<(), Denial> {
     if headers.len() > bounds::HEADERS_MAX {
         return Err(malformed("too many header fields"));
     }
+    screen_coding(headers)?;
     for name in &SINGLE {
         let mut values = headers.get_all(name).iter();
         if values.next().is_some() && values.next().is_some() {
@@ -58,6 +59,23 @@ fn screen_headers(headers: &HeaderMap) -> Result<(), Denial> {
     match headers.get(EXPECT) {
         Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => Err(malformed("unknown expectation")),
         Some(_) | None => Ok(()),
+    }
+}
+
+/// RFC 9112 section 6.1: how long a body is must be said in one way, and stacked codings are read in several.
+fn screen_coding(headers: &HeaderMap) -> Result<(), Denial> {
+    if is_framed_once(headers) { Ok(()) } else { Err(malformed("a transfer coding other than a single chunked")) }
+}
+
+/// Whether the fields tell one length of the body: a `Content-Length`, or `chunked` once, or neither.
+pub fn is_framed_once(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => {
+            coding.as_bytes().eq_ignore_ascii_case(b"chunked") && !headers.contains_key(CONTENT_LENGTH)
+        }
+        (Some(_), Some(_)) => false,
     }
 }
 
@@ -286,5 +304,10 @@ mod tests {
         assert_eq!(head(|b| b.header("host", "a").method("CONNECT")), Err(Reason::RequestMalformed));
         assert_eq!(head(|b| b.header("host", "a").uri("/v1?access_token=x")), Err(Reason::RequestMalformed));
         assert_eq!(head(|b| b.header("host", "a").header("expect", "200-ok")), Err(Reason::RequestMalformed));
+        let coded = |coding: &'static str| head(|b| b.header("host", "a").header("transfer-encoding", coding));
+        assert_eq!((coded("chunked"), coded("Chunked")), (Ok(()), Ok(())));
+        for coding in ["chunked, chunked", "gzip, chunked", "identity", "chunked,"] {
+            assert_eq!(coded(coding), Err(Reason::RequestMalformed), "{coding}");
+        }
     }
 }

@@ -52,6 +52,7 @@ pub use explain::{Explained, Step};
 pub use files::FileError;
 pub use introspection::IntrospectionStatus;
 pub use json::JsonError;
+pub use jwt::inspect_token;
 pub use keyset::{KeysetError, inspect_keys};
 pub use marks::{Forgetful, MarkRecord, Marks};
 pub use refresh::RefreshError;

@@ -67,7 +67,7 @@ impl Acceptor {
     }
 
     /// The next connection. Waits for a slot first, so that the kernel's backlog, not our memory, holds a flood.
-    pub(super) async fn accept(&self) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    pub(super) async fn accept(&self) -> Option<Accepted> {
         let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
         loop {
             match self.listener.accept().await {
@@ -82,6 +82,31 @@ impl Acceptor {
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
         }
+    }
+}
+
+/// A connection that was accepted, with its slot.
+type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+
+impl Acceptor {
+    /// Closes the socket, and returns those who had connected by then: the kernel would reset them.
+    ///
+    /// Does not wait, so that next to nobody comes between the last look and the close.
+    pub(super) fn close(self) -> Vec<Accepted> {
+        let Ok(socket) = self.listener.into_std() else { return Vec::new() };
+        let next = || {
+            let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+            let (stream, address) = socket.accept().ok()?;
+            Some((stream, address, slot))
+        };
+        let last: Vec<_> = std::iter::from_fn(next).collect();
+        drop(socket);
+        last.into_iter()
+            .filter_map(|(stream, address, slot)| {
+                stream.set_nonblocking(true).ok()?;
+                Some((TcpStream::from_std(stream).ok()?, address, slot))
+            })
+            .collect()
     }
 }
 

@@ -37,6 +37,7 @@ impl Guard {
 
     /// Passes a write's outcome on, but for a peer that has taken nothing for too long.
     fn watch<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.peer.set_blocked(outcome.is_pending());
         if outcome.is_ready() {
             self.stalled = None;
             return outcome;
@@ -100,9 +101,6 @@ impl AsyncWrite for Guard {
             Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
         };
-        if outcome.is_ready() {
-            self.peer.flushed();
-        }
         self.watch(cx, outcome)
     }
 

@@ -5,20 +5,25 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, Version};
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 
 use super::guard::{Guard, Stream};
 use super::worker::{Drain, Front};
 use crate::bounds;
 use crate::gateway::{Peer, Stack};
+use crate::http::GatewayBody;
 use crate::identity::PeerCertificate;
 
 /// The first bytes of a client that speaks HTTP/2 with prior knowledge (RFC 9113 section 3.4), as far as it takes to know.
@@ -27,38 +32,92 @@ const PREFACE: &[u8] = b"PRI ";
 /// Serves one connection to its end. What ends it early is the peer's affair, so nothing is returned.
 pub(super) async fn serve(stream: TcpStream, address: SocketAddr, front: &Front, stack: Stack, drain: Drain) {
     let tls = front.tls.as_ref().map(|tls| tls.load_full());
-    let opened = tokio::time::timeout(bounds::HANDSHAKE_DEADLINE, open(stream, address, front, tls)).await;
+    let opened = tokio::select! {
+        opened = tokio::time::timeout(bounds::HANDSHAKE_DEADLINE, open(stream, address, front, tls)) => opened,
+        () = drain.clone().over() => return,
+    };
     let Ok(Some((guard, peer, speaks_h2))) = opened else { return };
+    let theirs = Arc::clone(&peer);
     let service = service_fn(move |request| {
-        let (stack, peer) = (stack.clone(), Arc::clone(&peer));
-        async move { Ok::<_, Infallible>(stack.answer(peer, request).await) }
+        let (stack, peer) = (stack.clone(), Arc::clone(&theirs));
+        async move { Ok::<_, Infallible>(answer(stack, peer, request).await) }
     });
     let io = TokioIo::new(guard);
     if speaks_h2 {
         let connection = h2().serve_connection(io, service);
-        run(pin!(connection), drain, http2::Connection::graceful_shutdown).await;
+        // A peer is told the last stream that counts, so nothing that it sends can be lost.
+        let told = drain.wait();
+        run(pin!(connection), &peer, told, http2::Connection::graceful_shutdown).await;
     } else {
         let connection = h1().serve_connection(io, service);
-        run(pin!(connection), drain, http1::Connection::graceful_shutdown).await;
+        // A request may be on its way on a connection that rests. It is answered, and the answer says `close`.
+        let told = async {
+            drain.clone().wait().await;
+            peer.leave();
+            drain.over().await;
+        };
+        run(pin!(connection), &peer, told, http1::Connection::graceful_shutdown).await;
     }
 }
 
-/// Polls a connection until it ends; the first sight of the drain asks it to finish what it has begun.
-async fn run<C: Future>(mut connection: Pin<&mut C>, drain: Drain, shut_down: impl Fn(Pin<&mut C>)) {
-    let mut draining = pin!(drain.wait());
+async fn answer(stack: Stack, peer: Arc<Peer>, request: Request<Incoming>) -> Response<GatewayBody> {
+    let is_h1 = request.version() < Version::HTTP_2;
+    let mut response = stack.answer(Arc::clone(&peer), request).await;
+    if is_h1 && peer.is_leaving() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Polls a connection until it ends; `leaving` asks it to finish what it has begun. A severed answer that does not leave
+/// by itself, because its reader does not read, takes the connection with it.
+async fn run<C: Future>(
+    mut connection: Pin<&mut C>,
+    peer: &Peer,
+    leaving: impl Future<Output = ()>,
+    shut_down: impl Fn(Pin<&mut C>),
+) {
+    let mut leaving = pin!(leaving);
     let mut told = false;
+    let mut stuck = Stuck::default();
     poll_fn(|cx| {
         if connection.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        if !told && draining.as_mut().poll(cx).is_ready() {
+        if !told && leaving.as_mut().poll(cx).is_ready() {
             told = true;
             shut_down(connection.as_mut());
-            return connection.as_mut().poll(cx).map(|_| ());
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
         }
-        Poll::Pending
+        peer.rests();
+        ready!(stuck.poll(peer.poll_severed(cx), cx));
+        peer.reset();
+        Poll::Ready(())
     })
     .await;
+}
+
+/// Ready when some severed answers have not left for [`bounds::SEVER_GRACE`], and none of them has in that time.
+#[derive(Default)]
+struct Stuck {
+    severed: usize,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stuck {
+    fn poll(&mut self, severed: Poll<usize>, cx: &mut Context<'_>) -> Poll<()> {
+        let Poll::Ready(severed) = severed else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        if severed < self.severed {
+            self.timer = None;
+        }
+        self.severed = severed;
+        self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(bounds::SEVER_GRACE))).as_mut().poll(cx)
+    }
 }
 
 /// Brings a connection to where HTTP begins: TLS where the front has it, and the protocol that the peer speaks.
@@ -70,7 +129,7 @@ async fn open(
 ) -> Option<(Guard, Arc<Peer>, bool)> {
     match tls {
         None => {
-            let speaks_h2 = has_preface(&stream).await?;
+            let speaks_h2 = has_preface(&stream).await? && front.http2;
             let peer = Arc::new(Peer::plain(address, front.direction));
             Some((Guard::new(Stream::Plain(stream), Arc::clone(&peer)), peer, speaks_h2))
         }
@@ -108,7 +167,8 @@ fn h1() -> http1::Builder {
         .timer(TokioTimer::new())
         .header_read_timeout(bounds::HEAD_DEADLINE)
         .max_buf_size(bounds::HEAD_BYTES_MAX)
-        .half_close(true);
+        // A caller that closes has gone: its slot and its upstream's connection must not wait for what nobody reads.
+        .half_close(false);
     builder
 }
 

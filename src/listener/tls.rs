@@ -37,11 +37,11 @@ pub enum TlsError {
     ClientAuthorities(#[source] rustls::server::VerifierBuilderError),
 }
 
-/// Reads the files into a server's configuration.
+/// Reads the files into a server's configuration that offers HTTP/1.1, and HTTP/2 where `http2` says so.
 ///
 /// # Errors
 /// [`TlsError`] names the file.
-pub fn server_config(files: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn server_config(files: &Tls, http2: bool) -> Result<Arc<ServerConfig>, TlsError> {
     let certs = certificates(&files.cert)?;
     let key =
         PrivateKeyDer::from_pem_file(&files.key).map_err(|error| file_error(&files.key, "no private key", error))?;
@@ -54,7 +54,10 @@ pub fn server_config(files: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
         Some(verifier) => builder.with_client_cert_verifier(verifier),
     };
     let mut config = builder.with_single_cert(certs, key).map_err(TlsError::Identity)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if http2 {
+        config.alpn_protocols.insert(0, b"h2".to_vec());
+    }
     Ok(Arc::new(config))
 }
 

@@ -25,6 +25,8 @@ use crate::telemetry::claim_worker;
 pub struct Front {
     /// Which way calls through it go.
     pub direction: Direction,
+    /// Whether HTTP/2 is spoken beside HTTP/1.1. Under TLS the handshake says the same.
+    pub http2: bool,
     /// TLS, swapped when its files change.
     pub tls: Option<ArcSwap<ServerConfig>>,
 }
@@ -37,6 +39,12 @@ impl Drain {
     /// Returns when the drain begins, or when nobody is left who could begin it.
     pub(super) async fn wait(mut self) {
         let _ = self.0.wait_for(|draining| *draining).await;
+    }
+
+    /// Returns when what was on its way as the drain began has arrived.
+    pub(super) async fn over(self) {
+        self.wait().await;
+        tokio::time::sleep(bounds::DRAIN_GRACE).await;
     }
 }
 
@@ -85,14 +93,20 @@ async fn run(
 ) {
     let slots = Arc::new(Semaphore::new(bounds::CONNECTIONS_MAX));
     let stack = Stack::new(gateway, index);
+    let mut accepting = Vec::new();
     for (front, socket) in fronts {
         let slots = Arc::clone(&slots);
         match Acceptor::new(socket, slots) {
-            Ok(acceptor) => drop(tokio::spawn(accept(acceptor, front, stack.clone(), drain.clone()))),
+            Ok(acceptor) => accepting.push(tokio::spawn(accept(acceptor, front, stack.clone(), drain.clone()))),
             Err(error) => tracing::error!(%error, worker = index, "a socket cannot be used"),
         }
     }
-    drain.wait().await;
+    // They end when the drain's grace is over: until then new connections are taken, of whoever has not yet heard.
+    drain.clone().wait().await;
+    for task in accepting {
+        // One that panicked accepts nothing more, which is all that is waited for.
+        let _ = task.await;
+    }
     // Every open connection holds a slot: all slots free means that the last one has ended.
     let all = slots.acquire_many(bounds::CONNECTIONS_MAX as u32);
     if tokio::time::timeout(deadline, all).await.is_err() {
@@ -101,17 +115,21 @@ async fn run(
 }
 
 async fn accept(acceptor: Acceptor, front: Arc<Front>, stack: Stack, drain: Drain) {
+    let begin = |(stream, address, slot)| {
+        let (front, stack, drain) = (Arc::clone(&front), stack.clone(), drain.clone());
+        tokio::spawn(async move {
+            serve(stream, address, &front, stack, drain).await;
+            drop(slot);
+        });
+    };
     let accepting = async {
-        while let Some((stream, address, slot)) = acceptor.accept().await {
-            let (front, stack, drain) = (Arc::clone(&front), stack.clone(), drain.clone());
-            tokio::spawn(async move {
-                serve(stream, address, &front, stack, drain).await;
-                drop(slot);
-            });
+        while let Some(accepted) = acceptor.accept().await {
+            begin(accepted);
         }
     };
     tokio::select! {
         () = accepting => {}
-        () = drain.clone().wait() => {}
+        () = drain.clone().over() => {}
     }
+    acceptor.close().into_iter().for_each(begin);
 }

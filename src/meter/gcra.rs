@@ -62,6 +62,12 @@ impl Gcra {
         Ask { debt: before, charged: debt.after.get(), wait }
     }
 
+    /// Part of the burst that is left with such a debt, from 0 to 1.
+    pub(super) fn remaining_ratio(&self, debt: u64) -> f64 {
+        let whole = self.interval_ns.saturating_mul(self.burst).max(1);
+        whole.saturating_sub(debt) as f64 / whole as f64
+    }
+
     /// Where a rate with such a debt stands.
     pub(super) fn standing(&self, scope: Scope, debt: u64) -> Standing {
         let whole = self.interval_ns.saturating_mul(self.burst);

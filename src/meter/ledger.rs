@@ -58,6 +58,8 @@ pub struct NotAdmitted {
 /// Part of each limit that is left, from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Remaining {
+    /// The burst of requests.
+    pub requests: f64,
     /// Requests in flight.
     pub concurrency: f64,
     /// Records.
@@ -172,6 +174,7 @@ impl Ledger {
     /// What is left of the vendor's limits, for the metrics.
     pub fn remaining(&self, now: Moment) -> Remaining {
         Remaining {
+            requests: self.rates.remaining_ratio(now),
             concurrency: self.slots.remaining_ratio(),
             records: self.records.window.remaining_ratio(now),
             bytes: self.bytes.window.remaining_ratio(now),

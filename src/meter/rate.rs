@@ -122,6 +122,12 @@ impl RateGate {
         rates.into_iter().zip(debts).filter_map(|((scope, gcra), debt)| Some(gcra?.standing(scope, debt?)))
     }
 
+    /// Part of the vendor's burst that is left, from 0 to 1.
+    pub fn remaining_ratio(&self, now: Moment) -> f64 {
+        let arrival = self.lock().vendor;
+        self.vendor.remaining_ratio(arrival.saturating_sub(now.monotonic_ns))
+    }
+
     /// What must be kept for [`RateGate::restore`].
     pub fn snapshot(&self, now: Moment) -> RateSnapshot {
         let arrivals = self.lock();

@@ -5,9 +5,11 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -39,9 +41,12 @@ pub(super) struct Helm {
     /// The file of the audit trail, which a reload does not move.
     pub(super) trail: PathBuf,
     pub(super) fronts: Vec<Arc<Front>>,
+    /// The admin listener's TLS.
+    pub(super) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     /// The config in force. Locked for the length of a reload, so that one follows the other.
     pub(super) config: Mutex<Config>,
-    api: OnceLock<Arc<Api>>,
+    /// The admin listener holds it, and it holds us.
+    api: OnceLock<Weak<Api>>,
     draining: AtomicBool,
 }
 
@@ -54,20 +59,21 @@ impl Helm {
         store: Store,
         hooks: Arc<Hooks>,
         fronts: Vec<Arc<Front>>,
+        admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     ) -> Self {
         let trail = config.audit.trail.path.clone();
         let config = Mutex::new(config);
         let (api, draining) = (OnceLock::new(), AtomicBool::new(false));
-        Self { main, gateway, rooms, store, hooks, trail, fronts, config, api, draining }
+        Self { main, gateway, rooms, store, hooks, trail, fronts, admin_tls, config, api, draining }
     }
 
     /// Takes the admin calls, whose operators change with each reload.
-    pub(super) fn lend(&self, api: Arc<Api>) {
-        let _ = self.api.set(api);
+    pub(super) fn lend(&self, api: &Arc<Api>) {
+        let _ = self.api.set(Arc::downgrade(api));
     }
 
-    pub(super) fn api(&self) -> Option<&Arc<Api>> {
-        self.api.get()
+    pub(super) fn api(&self) -> Option<Arc<Api>> {
+        self.api.get()?.upgrade()
     }
 
     pub(super) fn set_draining(&self) {

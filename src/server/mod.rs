@@ -10,6 +10,7 @@ mod deliver;
 mod durable;
 mod evidence;
 mod exposed;
+mod office;
 mod records;
 mod reload;
 mod remembered;

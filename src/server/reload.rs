@@ -100,8 +100,12 @@ impl Helm {
                 crate::model::Direction::Egress => config.listeners.egress.as_ref(),
             };
             if let (Some(place), Some(tls)) = (&front.tls, listener.and_then(|listener| listener.tls.as_ref())) {
-                all.push((place, listener::server_config(tls).map_err(|error| vec![chain(&error)])?));
+                all.push((place, listener::server_config(tls, front.http2).map_err(|error| vec![chain(&error)])?));
             }
+        }
+        let admin = config.listeners.admin.as_ref().and_then(|listener| listener.tls.as_ref());
+        if let (Some(place), Some(tls)) = (&self.admin_tls, admin) {
+            all.push((place, listener::server_config(tls, false).map_err(|error| vec![chain(&error)])?));
         }
         Ok(all)
     }

@@ -14,8 +14,8 @@ use super::control::Helm;
 use super::deliver::{HookError, Postman};
 use super::durable::Durable;
 use super::evidence::EvidenceError;
+use super::office::Office;
 use super::{budgets, chores, deliver, evidence};
-use crate::admin::{self, Api, Hosts};
 use crate::bounds;
 use crate::config::{Config, Listener};
 use crate::exposure;
@@ -161,18 +161,17 @@ impl Server {
         let (drain, draining) = watch::channel(false);
         let deadline = config.drain.deadline;
         let bound = bind_all(&config, options.workers)?;
-        let admin = bind_admin(config.listeners.admin.as_ref()).await?;
+        let office = Office::open(&config).await?;
         let mut addresses = bound.addresses;
-        addresses.admin = admin.as_ref().and_then(|listener| listener.local_addr().ok());
+        addresses.admin = office.address();
         let fronts = bound.fronts.clone();
         let workers = bound.spawn(&gateway, &draining, deadline)?;
-        let helm = Arc::new(Helm::new(options.main, config, gateway, rooms, store, hooks, fronts));
+        let admin_tls = office.tls();
+        let helm = Arc::new(Helm::new(options.main, config, gateway, rooms, store, hooks, fronts, admin_tls));
         let (closed, closing) = watch::channel(false);
         chores::report_to(&metrics, &helm);
         chores::start(&helm, &closing);
-        if let Some(listener) = admin {
-            serve_admin(listener, &helm, &metrics, &clock, closing).await;
-        }
+        office.serve(&helm, &metrics, &clock, &closing).await;
         Ok(Self { addresses, helm, workers, drain, closed, deadline })
     }
 
@@ -311,9 +310,9 @@ impl BoundAll {
     fn bind(&mut self, direction: Direction, listener: Option<&Listener>) -> Result<Option<SocketAddr>, StartError> {
         let Some(listener) = listener else { return Ok(None) };
         let name = direction.as_str();
-        let tls = listener.tls.as_ref().map(listener::server_config).transpose();
+        let tls = listener.tls.as_ref().map(|tls| listener::server_config(tls, listener.http2)).transpose();
         let tls = tls.map_err(|source| StartError::Tls { name, source })?;
-        let front = Arc::new(Front { direction, tls: tls.map(ArcSwap::new) });
+        let front = Arc::new(Front { direction, http2: listener.http2, tls: tls.map(ArcSwap::new) });
         let bind_error = |source| StartError::Bind { name, address: listener.bind, source };
         let bound = listener::bind(listener.bind, self.sockets.len()).map_err(bind_error)?;
         let address = bound.address();
@@ -334,26 +333,4 @@ impl BoundAll {
         let spawn = |(index, fronts)| listener::spawn(index, fronts, Arc::clone(gateway), draining.clone(), deadline);
         sockets.map(spawn).collect::<io::Result<_>>().map_err(StartError::Worker)
     }
-}
-
-async fn bind_admin(listener: Option<&Listener>) -> Result<Option<tokio::net::TcpListener>, StartError> {
-    let Some(listener) = listener else { return Ok(None) };
-    let bound = tokio::net::TcpListener::bind(listener.bind).await;
-    bound.map(Some).map_err(|source| StartError::Bind { name: "admin", address: listener.bind, source })
-}
-
-async fn serve_admin(
-    listener: tokio::net::TcpListener,
-    helm: &Arc<Helm>,
-    metrics: &Metrics,
-    clock: &Clock,
-    mut closing: watch::Receiver<bool>,
-) {
-    let hosts = listener.local_addr().map_or(Hosts::Any, |address| Hosts::for_bind(address.ip()));
-    let api = Arc::new(Api::new(Arc::clone(helm) as _, metrics.clone(), clock.clone(), hosts));
-    helm.lend(Arc::clone(&api));
-    helm.lend_operators(&*helm.config.lock().await);
-    tokio::spawn(admin::serve(listener, api, async move {
-        let _ = closing.wait_for(|closing| *closing).await;
-    }));
 }

@@ -325,6 +325,7 @@ pub(super) mod tests {
             metrics.overhead(direction, Duration::from_micros(7));
         }
         vendor.killed(true);
+        vendor.drill_overdue(true);
         vendor.token_issued_at(UnixTime::from_secs(940));
         vendor.token_issued_at(UnixTime::from_secs(900));
         vendor.oldest_key_first_seen(UnixTime::from_secs(1));

@@ -1,1 +1,151 @@
-//! Later.
+//! The admin listener and its socket: who gets in, under TLS and beside the state; nothing of it on a data port.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use rustls::version::TLS13;
+use rustls::{ClientConnection, StreamOwned};
+use rustls_pki_types::ServerName;
+
+use crate::support::certificates::Certificates;
+use crate::support::client::{Client, request, tcp};
+use crate::support::gate::Gate;
+use crate::support::house::House;
+use crate::support::issuer::reader;
+use crate::support::process::Process;
+use crate::support::until;
+use crate::support::upstream::Upstream;
+
+const TERMS: &str = "ingress:
+  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }
+";
+
+const KILL: &str = r#"{"reason":"drill"}"#;
+
+#[test]
+fn the_socket_beside_the_state_is_its_owners_way_in() {
+    let crm = Upstream::json("{}");
+    let mut gate = Gate::of_acme(crm.address, TERMS);
+    let path = gate.house.path().join("state/admin.sock");
+    let mode = std::fs::symlink_metadata(&path).expect("a socket").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let call = |method: &str, path_and: &str, body: &str| {
+        let stream = UnixStream::connect(&path).expect("it accepts");
+        let text = request(method, path_and, "", body).replace("api.example.com", "localhost");
+        Client::over(stream).send(text).answer()
+    };
+    assert_eq!(call("GET", "/v1/vendors", "").status, 200);
+    let killed = call("POST", "/v1/vendors/acme/kill", KILL);
+    assert_eq!((killed.status, killed.json()["state"].as_str()), (200, Some("killed")));
+    assert_eq!(gate.get("/v1/orders", &reader()).reason(), "vendor_killed");
+    assert_eq!(call("POST", "/v1/vendors/acme/restore", KILL).status, 200);
+    assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
+    gate.begin_drain();
+    until("the socket is gone", || !path.exists());
+}
+
+#[test]
+fn the_socket_of_a_gateway_that_crashed_is_replaced() {
+    let crm = Upstream::json("{}");
+    let house = House::of_acme(crm.address, TERMS);
+    let mut process = Process::start(&house);
+    process.signal("KILL");
+    process.ended();
+    let path = house.path().join("state/admin.sock");
+    assert!(path.exists(), "a crash tidies nothing");
+    let _process = Process::start(&house);
+    let stream = UnixStream::connect(&path).expect("it accepts");
+    let text = request("GET", "/v1/vendors", "", "").replace("api.example.com", "localhost");
+    assert_eq!(Client::over(stream).send(text).answer().status, 200);
+}
+
+fn vendorgate(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vendorgate"));
+    command.env_remove("VENDORGATE_ADMIN").env_remove("VENDORGATE_TOKEN").args(arguments).output().expect("it runs")
+}
+
+#[test]
+fn one_command_kills_and_one_restores() {
+    let crm = Upstream::json("{}");
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let socket = format!("unix:{}", gate.house.path().join("state/admin.sock").display());
+    let killed = vendorgate(&["kill", "acme", "--reason", "stolen tokens", "--admin", &socket]);
+    assert_eq!(killed.status.code(), Some(0), "{}", String::from_utf8_lossy(&killed.stderr));
+    assert_eq!(gate.get("/v1/orders", &reader()).reason(), "vendor_killed");
+    let status = vendorgate(&["status", "acme", "--admin", &socket]);
+    assert!(String::from_utf8_lossy(&status.stdout).contains("killed"));
+    let restored = vendorgate(&["restore", "acme", "--reason", "rotated", "--admin", &socket]);
+    assert_eq!(restored.status.code(), Some(0), "{}", String::from_utf8_lossy(&restored.stderr));
+    assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
+    assert_eq!(vendorgate(&["kill", "nobody", "--reason", "x", "--admin", &socket]).status.code(), Some(1));
+}
+
+#[test]
+fn the_admin_listener_speaks_tls_where_it_is_told_to() {
+    let crm = Upstream::json("{}");
+    let house = House::of_acme(crm.address, TERMS);
+    let certificates = Certificates::write(house.path());
+    let gate = Gate::start(house.listeners(
+        "  ingress: { bind: \"127.0.0.1:0\" }
+  admin: { bind: \"127.0.0.1:0\", operators: operators.yaml, tls: { cert: gateway.pem, key: gateway.key } }
+",
+    ));
+    let address = gate.addresses.admin.expect("an address");
+    let call = |certificates: &Certificates, method: &str, path: &str| {
+        let config = certificates.client(&[&TLS13], &["h2", "http/1.1"], false);
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut session = ClientConnection::new(Arc::clone(&config), name).expect("a session");
+        let mut stream = tcp(address);
+        while session.is_handshaking() {
+            if session.complete_io(&mut stream).is_err() {
+                return None;
+            }
+        }
+        let text = request(method, path, gate.house.operator("admin"), if method == "POST" { "{}" } else { "" });
+        let text = text.replace("api.example.com", "localhost");
+        Some(Client::over(StreamOwned::new(session, stream)).send(text).answer().status)
+    };
+    assert_eq!(call(&certificates, "GET", "/v1/vendors"), Some(200));
+    let mut clear = Client::to(address);
+    assert_eq!(clear.send(request("GET", "/healthz", "", "")).answer().status, 0, "no clear text");
+    // A renewed certificate is served after a reload, without a restart.
+    let renewed = Certificates::write(gate.house.path());
+    assert_eq!(call(&renewed, "GET", "/v1/vendors"), None);
+    assert_eq!(call(&certificates, "POST", "/v1/reload"), Some(200));
+    assert_eq!(call(&renewed, "GET", "/v1/vendors"), Some(200));
+    assert_eq!(call(&certificates, "GET", "/v1/vendors"), None);
+}
+
+#[test]
+fn probes_are_open_and_nothing_else_is() {
+    let crm = Upstream::json("{}");
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let address = gate.addresses.admin.expect("an address");
+    for path in ["/healthz", "/livez", "/readyz", "/readyz?verbose", "/metrics", "/openapi.json"] {
+        assert_eq!(crate::support::client::admin(address, "", "GET", path, "").status, 200, "{path}");
+    }
+    for path in ["/v1/vendors", "/v1/vendors/acme", "/v1/audit", "/v1/exposure?vendor=acme"] {
+        assert_eq!(crate::support::client::admin(address, "", "GET", path, "").status, 401, "{path}");
+    }
+    assert_eq!(crate::support::client::admin(address, &reader(), "GET", "/v1/vendors", "").status, 401);
+}
+
+#[test]
+fn a_page_of_another_site_is_refused() {
+    let crm = Upstream::json("{}");
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let address = gate.addresses.admin.expect("an address");
+    let text = request("POST", "/v1/vendors/acme/kill", gate.house.operator("operator"), KILL);
+    for (host, more) in [
+        ("evil.example", ""),
+        ("localhost", "Origin: http://evil.example\r\n"),
+        ("localhost", "Sec-Fetch-Site: cross-site\r\n"),
+    ] {
+        let text = text.replace("Host: api.example.com\r\n", &format!("Host: {host}\r\n{more}"));
+        let status = Client::to(address).send(text).answer().status;
+        assert!((400..500).contains(&status), "{host} {more}: {status}");
+    }
+    assert_eq!(gate.get("/v1/orders", &reader()).status, 200, "nothing was killed");
+}

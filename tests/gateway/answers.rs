@@ -1,1 +1,149 @@
-//! Later.
+//! Upstreams that misbehave: the right status within a deadline, nothing truncated passed for whole.
+
+use crate::support::client::{Client, Ending, request};
+use crate::support::gate::Gate;
+use crate::support::issuer::{reader, vendor};
+use crate::support::upstream::{CHUNKED, Upstream, ok};
+
+const TERMS: &str = "limits: { requests: { rate: 100000/s } }
+ingress:
+  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }
+  - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }
+";
+
+#[test]
+fn an_answer_that_cannot_be_read_is_502() {
+    for (name, bytes) in [
+        ("no HTTP", &b"hello\r\n\r\n"[..]),
+        ("a bad status", b"HTTP/1.1 2000 OK\r\n\r\n"),
+        ("a bad version", b"HTTP/3.0 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("a bad field", b"HTTP/1.1 200 OK\r\nbad name: x\r\n\r\n"),
+        ("a NUL", b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n"),
+        ("two lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+        ("length and coding", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        (
+            "protocols switched unasked",
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        ),
+        ("nothing at all", b""),
+        ("half a head", b"HTTP/1.1 200 OK\r\nContent-"),
+    ] {
+        let crm = Upstream::start(move |_, asker| {
+            let _ = asker.write(bytes);
+            false
+        });
+        let gate = Gate::of_acme(crm.address, TERMS);
+        let answer = gate.get("/v1/orders", &reader());
+        assert_eq!(answer.status, 502, "{name}: {}", answer.text());
+        assert!(["upstream_unreadable", "upstream_refused"].contains(&answer.reason().as_str()), "{name}");
+        assert_eq!(crm.seen().len(), 1, "{name}: sent once");
+    }
+}
+
+#[test]
+fn nobody_home_is_502() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    let gate = Gate::of_acme(port, TERMS);
+    let answer = gate.get("/v1/orders", &reader());
+    assert_eq!((answer.status, answer.reason().as_str()), (502, "upstream_refused"));
+}
+
+#[test]
+fn an_upstream_that_does_not_answer_is_504() {
+    let crm = Upstream::start(|_, asker| {
+        let _ = asker.gone();
+        false
+    });
+    let house = crate::support::house::House::of_acme(crm.address, TERMS);
+    let main = std::fs::read_to_string(house.main())
+        .expect("text")
+        .replace("response_timeout: 10s", "response_timeout: 300ms");
+    std::fs::write(house.main(), main).expect("written");
+    let gate = Gate::start(house);
+    let answer = gate.get("/v1/orders", &reader());
+    assert_eq!((answer.status, answer.reason().as_str()), (504, "upstream_timeout"));
+    crate::support::until("the upstream is let go", || crm.broken() == 1);
+}
+
+#[test]
+fn a_truncated_answer_is_never_whole() {
+    for (name, head, body) in [
+        ("chunked", CHUNKED, "5\r\nhello\r\n"),
+        ("with a length", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "hello"),
+        ("in a chunk", CHUNKED, "ff\r\nhello"),
+        ("with a bad chunk", CHUNKED, "5\r\nhello\r\nzz\r\n"),
+    ] {
+        let crm = Upstream::start(move |_, asker| {
+            let _ = asker.write(head).and_then(|()| asker.write(body));
+            false
+        });
+        let gate = Gate::of_acme(crm.address, TERMS);
+        let answer = gate.get("/v1/orders", &reader());
+        assert!(answer.status == 502 || answer.ending != Ending::Whole, "{name}: {answer:?}");
+        // And on HTTP/2.
+        crate::support::h2::run(async {
+            use crate::support::h2;
+            let mut session = h2::open(gate.ingress()).await;
+            let answer = h2::ask(&mut session, "/v1/orders", &reader()).await.expect("an answer");
+            let status = answer.status();
+            assert!(status == 502 || h2::read(answer.into_body()).await.1 == h2::Ending::Reset, "{name}");
+        });
+    }
+}
+
+#[test]
+fn what_follows_an_answer_is_nobodys() {
+    let crm = Upstream::start(|_, asker| {
+        let poison = ok("application/json", r#"{"of":"somebody else"}"#);
+        asker.write([ok("application/json", r#"{"of":"you"}"#), poison].concat()).is_ok()
+    });
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let mut client = Client::to(gate.ingress());
+    for _ in 0..10 {
+        let answer = client.get("/v1/orders", &reader());
+        assert!(answer.status == 502 || answer.text() == r#"{"of":"you"}"#, "{}", answer.text());
+    }
+}
+
+#[test]
+fn interim_answers_are_passed_over() {
+    let crm = Upstream::start(|_, asker| {
+        let _ = asker.write("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
+        asker.write(ok("application/json", "{}")).is_ok()
+    });
+    let gate = Gate::of_acme(crm.address, TERMS);
+    assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
+}
+
+#[test]
+fn a_post_is_never_sent_twice() {
+    // Each connection answers once and is closed at the second request, after it was read.
+    let crm = Upstream::start(|seen, asker| {
+        let first = seen.line().starts_with("GET");
+        first && asker.write(ok("application/json", "{}")).is_ok()
+    });
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let mut client = Client::to(gate.ingress());
+    assert_eq!(client.get("/v1/orders", &reader()).status, 200);
+    let writer = vendor("acme").scope("orders:write").token();
+    let answer = client.send(request("POST", "/v1/orders", &writer, r#"{"pay":1}"#)).answer();
+    assert_eq!(answer.status, 502);
+    let posts = crm.seen().iter().filter(|seen| seen.line().starts_with("POST")).count();
+    assert_eq!(posts, 1);
+}
+
+#[test]
+fn answers_without_a_body_have_none() {
+    for (status, method) in [("204 No Content", "GET"), ("304 Not Modified", "GET"), ("200 OK", "HEAD")] {
+        let crm =
+            Upstream::saying(format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nETag: \"x\"\r\n\r\n"));
+        let terms = TERMS.replace("GET /v1/orders", "GET|HEAD /v1/orders");
+        let gate = Gate::of_acme(crm.address, &terms);
+        let mut client = Client::to(gate.ingress());
+        for _ in 0..2 {
+            client.send(request(method, "/v1/orders", &reader(), ""));
+            let answer = client.answer_to_head();
+            assert_eq!(answer.status.to_string(), status[..3], "the next answer is in its place");
+        }
+    }
+}

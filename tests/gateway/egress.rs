@@ -151,8 +151,9 @@ fn only_what_the_contract_lists_is_called() {
 #[test]
 fn a_vendors_name_that_resolves_inward_is_not_dialled() {
     let vendor = vendors();
-    let terms =
-        terms(&vendor, RATE).replace(r#", allow_networks: ["127.0.0.0/8"]"#, "").replace("127.0.0.1", "localhost");
+    let terms = terms(&vendor, RATE)
+        .replace(r#", allow_networks: ["127.0.0.0/8"]"#, "")
+        .replace("http://127.0.0.1", "https://localhost");
     let gate = Gate::of_acme(vendor.address, &terms);
     let refused = Client::to(gate.egress()).send(request("GET", "/acme/v2/plain", "", "")).answer();
     assert_eq!((refused.status, refused.reason().as_str()), (403, "destination_unknown"));

@@ -1,1 +1,300 @@
-//! Later.
+//! Start, reload, drain: what an operator does to a gateway under traffic.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use crate::support::client::{self, Client, Ending, request};
+use crate::support::gate::Gate;
+use crate::support::h2;
+use crate::support::house::House;
+use crate::support::issuer::{reader, vendor};
+use crate::support::process::Process;
+use crate::support::until;
+use crate::support::upstream::{CHUNKED, Upstream, ok};
+
+const TERMS: &str = "limits: { requests: { rate: 1000000/s, burst: 1000000 } }
+ingress:
+  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }
+";
+
+/// Answers only when told to.
+fn held() -> (Upstream, mpsc::Sender<()>) {
+    let (tell, told) = mpsc::channel::<()>();
+    let told = Arc::new(Mutex::new(told));
+    let crm = Upstream::start(move |_, asker| {
+        let _ = asker.write(CHUNKED);
+        let _ = asker.chunk("{");
+        let _ = told.lock().expect("no panic").recv();
+        asker.chunk("}").and_then(|()| asker.chunk("")).is_ok()
+    });
+    (crm, tell)
+}
+
+/// Callers who ask again and again over kept connections until told to stop; a fault is what no caller should see.
+struct Load {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+    threads: Vec<std::thread::JoinHandle<Vec<String>>>,
+}
+
+impl Load {
+    fn start(address: std::net::SocketAddr, callers: usize, good: fn(&client::Answer) -> bool) -> Self {
+        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let token = reader();
+        let threads = (0..callers).map(|_| {
+            let (stop, answered, token) = (Arc::clone(&stop), Arc::clone(&answered), token.clone());
+            std::thread::spawn(move || call(address, &token, &stop, &answered, good))
+        });
+        Self { threads: threads.collect(), stop, answered }
+    }
+
+    fn answered(&self) -> usize {
+        self.answered.load(Ordering::SeqCst)
+    }
+
+    fn faults(self) -> Vec<String> {
+        self.stop.store(true, Ordering::SeqCst);
+        self.threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+    }
+}
+
+fn call(
+    address: std::net::SocketAddr,
+    token: &str,
+    stop: &AtomicBool,
+    answered: &AtomicUsize,
+    good: fn(&client::Answer) -> bool,
+) -> Vec<String> {
+    let mut faults = Vec::new();
+    while !stop.load(Ordering::SeqCst) {
+        // Nobody listens any more: the drain is over, and no request was lost by that.
+        let Ok(stream) = std::net::TcpStream::connect(address) else { break };
+        stream.set_read_timeout(Some(crate::support::PATIENCE)).expect("a timeout");
+        let mut client = Client::over(stream);
+        while !stop.load(Ordering::SeqCst) {
+            let answer = client.get("/v1/orders", token);
+            if !good(&answer) || answer.ending != Ending::Whole {
+                faults.push(format!("{} {:?} {}", answer.status, answer.ending, String::from_utf8_lossy(&answer.raw)));
+                break;
+            }
+            answered.fetch_add(1, Ordering::SeqCst);
+            if answer.field("connection") == Some("close") {
+                break;
+            }
+        }
+    }
+    faults
+}
+
+#[test]
+fn sigterm_under_load_fails_no_request_and_exits_0() {
+    let crm = Upstream::json(r#"{"orders":[]}"#);
+    let house = House::of_acme(crm.address, TERMS);
+    for _ in 0..3 {
+        let mut process = Process::start(&house);
+        let load = Load::start(process.ingress, 8, |answer| answer.status == 200);
+        until("traffic flows", || load.answered() > 200);
+        process.signal("TERM");
+        assert_eq!(process.ended().code(), Some(0));
+        assert_eq!(load.faults(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_drain_waits_for_what_is_in_flight_and_says_close() {
+    let (crm, tell) = held();
+    let mut gate = Gate::of_acme(crm.address, TERMS);
+    let mut slow = Client::to(gate.ingress());
+    slow.send(request("GET", "/v1/orders", &reader(), ""));
+    assert_eq!(slow.head().status, 200);
+    let mut resting = Client::to(gate.ingress());
+    let waiting = request("GET", "/v1/orders", &vendor("acme").token(), "");
+    assert_eq!(resting.send(&waiting).answer().status, 403);
+    gate.begin_drain();
+    let admin = gate.addresses.admin.expect("an address");
+    until("it says that it is not ready", || client::admin(admin, "", "GET", "/readyz", "").status == 503);
+    // A request that crosses the news is answered, and told that it was the last.
+    until("an answer is the last", || {
+        let answer = resting.send(&waiting).answer();
+        assert_eq!(answer.status, 403, "none is lost");
+        answer.field("connection") == Some("close")
+    });
+    assert!(resting.is_closed());
+    assert!(!gate.is_drained(), "an answer is still in flight");
+    tell.send(()).expect("the upstream waits");
+    let mut rest = Vec::new();
+    while !rest.ends_with(b"0\r\n\r\n") {
+        rest.extend(slow.more().expect("whole"));
+    }
+    until("the drain is over", || gate.is_drained());
+    assert!(std::net::TcpStream::connect(gate.ingress()).is_err(), "nobody listens");
+}
+
+#[test]
+fn a_drain_tells_http_2_to_go_away_and_finishes_its_streams() {
+    let (crm, tell) = held();
+    let mut gate = Gate::of_acme(crm.address, TERMS);
+    h2::run(async {
+        let mut session = h2::open(gate.ingress()).await;
+        let answer = h2::ask(&mut session, "/v1/orders", &reader()).await.expect("an answer");
+        gate.begin_drain();
+        let clock = tokio::time::Instant::now();
+        while session.ready().await.is_ok() && clock.elapsed() < crate::support::PATIENCE {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert!(h2::ask(&mut session, "/v1/orders", &reader()).await.is_err(), "the connection takes no more");
+        tell.send(()).expect("the upstream waits");
+        let (body, ending) = h2::read(answer.into_body()).await;
+        assert_eq!((body.as_slice(), ending), (&b"{}"[..], h2::Ending::Whole));
+    });
+    until("the drain is over", || gate.is_drained());
+}
+
+#[test]
+fn a_drain_does_not_wait_for_ever() {
+    let (crm, tell) = held();
+    let house = House::of_acme(crm.address, TERMS).with("drain: { deadline: 1s }\n");
+    let mut gate = Gate::start(house);
+    let mut slow = Client::to(gate.ingress());
+    slow.send(request("GET", "/v1/orders", &reader(), ""));
+    assert_eq!(slow.head().status, 200);
+    let _silent = client::tcp(gate.ingress());
+    gate.begin_drain();
+    until("the drain is over", || gate.is_drained());
+    drop(tell);
+}
+
+#[test]
+fn a_reload_swaps_everything_or_nothing() {
+    let crm = Upstream::json("{}");
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let mut kept = Client::to(gate.ingress());
+    assert_eq!(kept.get("/v1/orders", &reader()).status, 200);
+    assert_eq!(kept.get("/v1/new", &reader()).status, 403);
+    // One good change and one fault, in two files: neither takes effect.
+    gate.house.write_contract(
+        "acme",
+        &format!("{TERMS}  - {{ route: GET /v1/new, scopes: [orders:read], upstream: crm }}\n"),
+    );
+    gate.house.write_contract("other", "limits: { concurrency: 0 }\nunknown_key: 1\n");
+    let bad = gate.admin("admin", "POST", "/v1/reload", "");
+    assert!((400..500).contains(&bad.status), "{}", bad.status);
+    let text = bad.text();
+    assert!(text.contains("other.yaml") && text.contains("unknown_key") && text.contains("concurrency"), "{text}");
+    assert_eq!(kept.get("/v1/new", &reader()).status, 403, "the old config stays");
+    assert_eq!(kept.get("/v1/orders", &reader()).status, 200);
+    assert_eq!(gate.metric("vendorgate_config_generation", &[]), Some(1));
+    // The fault is mended.
+    gate.house.write_contract("other", TERMS);
+    let good = gate.admin("admin", "POST", "/v1/reload", "");
+    assert_eq!(good.status, 200, "{}", good.text());
+    let json = good.json();
+    assert_eq!(
+        (json["generation"].as_u64(), &json["added"], &json["changed"]),
+        (Some(2), &serde_json::json!(["other"]), &serde_json::json!(["acme"])),
+        "{json}"
+    );
+    assert_eq!(kept.get("/v1/new", &reader()).status, 200, "the same connection, the new config");
+    assert_eq!(kept.get("/v1/orders", &vendor("other").scope("orders:read").token()).status, 200);
+    assert_eq!(gate.metric("vendorgate_config_generation", &[]), Some(2));
+    assert_eq!(
+        gate.metric("vendorgate_config_reload_total", &[r#"result="success""#])
+            .or(gate.metric("vendorgate_config_reload_total", &[r#"result="ok""#])),
+        Some(1)
+    );
+    assert_eq!(gate.admin("operator", "POST", "/v1/reload", "").status, 403);
+}
+
+#[test]
+fn reloads_under_load_fail_no_request_and_refill_no_budget() {
+    let crm = Upstream::json("{}");
+    let house = House::of_acme(crm.address, TERMS).contract(
+        "small",
+        "limits: { requests: { rate: 1/h, burst: 2 } }\ningress:\n  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n",
+    );
+    let gate = Gate::start(house);
+    let small = vendor("small").scope("orders:read").token();
+    assert_eq!(gate.get("/v1/orders", &small).status, 200);
+    let load = Load::start(gate.ingress(), 4, |answer| answer.status == 200);
+    for _ in 0..100 {
+        assert_eq!(gate.admin("admin", "POST", "/v1/reload", "").status, 200);
+    }
+    let seen = load.answered();
+    until("traffic goes on", || load.answered() > seen);
+    assert_eq!(load.faults(), Vec::<String>::new());
+    assert_eq!((gate.get("/v1/orders", &small).status, gate.get("/v1/orders", &small).status), (200, 429));
+}
+
+#[test]
+fn sighup_loads_the_config_again_and_a_bad_one_changes_nothing() {
+    let crm = Upstream::json("{}");
+    let house = House::of_acme(crm.address, TERMS);
+    let process = Process::start(&house);
+    let status = |path: &str| client::get(process.ingress, path, &reader()).status;
+    let generation = || {
+        let text = process.admin(&house, "viewer", "GET", "/metrics", "").text();
+        let find =
+            |name: &str| text.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect::<String>();
+        (find("vendorgate_config_generation"), find("vendorgate_config_reload_total"))
+    };
+    let before = generation();
+    house.write_contract("acme", "nonsense: [\n");
+    process.signal("HUP");
+    until("the fault is counted", || generation().1 != before.1);
+    assert_eq!(generation().0, before.0);
+    assert_eq!(status("/v1/orders"), 200);
+    house.write_contract("acme", &TERMS.replace("/v1/orders", "/v1/other"));
+    process.signal("HUP");
+    until("the new config is in force", || status("/v1/other") == 200);
+    assert_eq!(status("/v1/orders"), 403);
+    assert_ne!(generation().0, before.0);
+}
+
+#[test]
+fn what_is_in_flight_ends_under_the_config_that_it_began_with() {
+    let (crm, tell) = held();
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let mut slow = Client::to(gate.ingress());
+    slow.send(request("GET", "/v1/orders", &reader(), ""));
+    assert_eq!(slow.head().status, 200);
+    std::fs::remove_file(gate.house.path().join("contracts/acme.yaml")).expect("removed");
+    gate.house.write_contract("other", TERMS);
+    assert_eq!(gate.admin("admin", "POST", "/v1/reload", "").status, 200);
+    assert_ne!(gate.get("/v1/orders", &reader()).status, 200, "the vendor has no contract any more");
+    tell.send(()).expect("the upstream waits");
+    let mut rest = Vec::new();
+    while !rest.ends_with(b"0\r\n\r\n") {
+        rest.extend(slow.more().expect("whole"));
+    }
+}
+
+#[test]
+fn a_start_that_cannot_be_is_no_start() {
+    let house = House::of_acme(([127, 0, 0, 1], 1).into(), "ingress: nonsense\n");
+    let run = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vendorgate"));
+        command.args(["run", "--config"]).arg(house.main()).output().expect("it runs")
+    };
+    let bad = run();
+    assert_ne!(bad.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("acme.yaml"));
+    // A second gateway on the same state does not start either.
+    house.write_contract("acme", TERMS);
+    let first = Process::start(&house);
+    let second = run();
+    assert_ne!(second.status.code(), Some(0), "{}", String::from_utf8_lossy(&second.stderr));
+    assert_eq!(client::get(first.ingress, "/v1/nothing", &reader()).status, 403, "the first goes on");
+}
+
+#[test]
+fn an_upstreams_keep_alive_outlives_a_request() {
+    let crm = Upstream::saying(ok("application/json", "{}"));
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let mut client = Client::to(gate.ingress());
+    for _ in 0..20 {
+        assert_eq!(client.get("/v1/orders", &reader()).status, 200);
+    }
+    assert_eq!(crm.open(), 1, "one caller's requests share a connection");
+}

@@ -57,13 +57,12 @@ fn a_slot_is_held_until_the_body_has_ended() {
         asker.write(ok("application/json", "{}")).is_ok()
     });
     let terms = format!("limits: {{ concurrency: 1 }}\n{ROUTES}");
-    let gate = Gate::of_acme(crm.address, &terms.replace("/v1/orders", "/v1/{kind}"));
+    let gate = Gate::of_acme(crm.address, &terms.replace("GET /v1/orders", "\"GET /v1/{kind}\""));
     let mut slow = Client::to(gate.ingress());
     slow.send(request("GET", "/v1/slow", &reader(), ""));
     assert_eq!(slow.head().status, 200);
     let refused = gate.get("/v1/orders", &reader());
     assert_eq!((refused.status, refused.reason().as_str()), (429, "concurrency_exceeded"));
-    assert!(refused.field("retry-after").is_some());
     end.send(()).expect("the upstream waits");
     until("the slot is free", || gate.get("/v1/orders", &reader()).status == 200);
     // A caller who vanishes in the middle of a body gives the slot back too.

@@ -1,1 +1,231 @@
-//! Later.
+//! The wire: TLS versions and client certificates, ALPN, keep-alive, streaming, trailers, `Expect`.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls_pki_types::ServerName;
+
+use crate::support::certificates::Certificates;
+use crate::support::client::{Client, Ending, request, tcp};
+use crate::support::gate::Gate;
+use crate::support::h2;
+use crate::support::house::House;
+use crate::support::issuer::{reader, vendor};
+use crate::support::upstream::{CHUNKED, Upstream, ok};
+
+const TERMS: &str = "limits: { requests: { rate: 100000/s } }
+ingress:
+  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }
+  - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }
+";
+
+fn name() -> ServerName<'static> {
+    ServerName::try_from("localhost").expect("a name")
+}
+
+fn tls(address: SocketAddr, config: &Arc<ClientConfig>) -> std::io::Result<Client> {
+    let mut stream: TcpStream = tcp(address);
+    let mut session = ClientConnection::new(Arc::clone(config), name()).expect("a session");
+    while session.is_handshaking() {
+        session.complete_io(&mut stream)?;
+    }
+    Ok(Client::over(StreamOwned::new(session, stream)))
+}
+
+fn secure(crm: &Upstream, tls: &str) -> (Gate, Certificates) {
+    let house = House::of_acme(crm.address, TERMS);
+    let certificates = Certificates::write(house.path());
+    let house = house.listeners(&format!(
+        "  ingress: {{ bind: \"127.0.0.1:0\", tls: {{ cert: gateway.pem, key: gateway.key{tls} }} }}\n"
+    ));
+    (Gate::start(house), certificates)
+}
+
+#[test]
+fn tls_1_2_and_1_3_are_spoken_and_clear_text_is_not() {
+    let crm = Upstream::json("{}");
+    let (gate, certificates) = secure(&crm, "");
+    for version in [&TLS12, &TLS13] {
+        let config = certificates.client(&[version], &["http/1.1"], false);
+        let mut client = tls(gate.ingress(), &config).expect("a handshake");
+        for _ in 0..2 {
+            assert_eq!(client.get("/v1/orders", &reader()).status, 200, "{version:?}");
+        }
+        assert_eq!(crm.last().field("x-forwarded-proto"), Some("https"));
+    }
+    let mut clear = Client::to(gate.ingress());
+    assert_eq!(clear.send(request("GET", "/v1/orders", &reader(), "")).answer().status, 0);
+    assert_eq!(crm.seen().len(), 4);
+}
+
+#[test]
+fn alpn_chooses_http_2() {
+    let crm = Upstream::json("{}");
+    let (gate, certificates) = secure(&crm, "");
+    let config = certificates.client(&[&TLS13], &["h2", "http/1.1"], false);
+    h2::run(async {
+        let stream = tokio::net::TcpStream::connect(gate.ingress()).await.expect("it accepts");
+        let stream = tokio_rustls::TlsConnector::from(config).connect(name(), stream).await.expect("a handshake");
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        let mut session = h2::over(stream, 1 << 20).await;
+        let answer = h2::ask(&mut session, "/v1/orders", &reader()).await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        assert_eq!(h2::read(answer.into_body()).await, (b"{}".to_vec(), h2::Ending::Whole));
+    });
+}
+
+#[test]
+fn client_certificates_are_optional_or_required() {
+    let crm = Upstream::json("{}");
+    for (auth, bare) in [(", client_ca: ca.pem", true), (", client_ca: ca.pem, client_auth: required", false)] {
+        let (gate, certificates) = secure(&crm, auth);
+        let other = Certificates::write(tempfile::tempdir().expect("a folder").path());
+        let asks = |config: &Arc<ClientConfig>| match tls(gate.ingress(), config) {
+            Ok(mut client) => client.get("/v1/orders", &reader()).status,
+            Err(_) => 0,
+        };
+        for version in [&TLS12, &TLS13] {
+            let shown = certificates.client(&[version], &["http/1.1"], true);
+            assert_eq!(asks(&shown), 200, "{auth}");
+            let without = certificates.client(&[version], &["http/1.1"], false);
+            assert_eq!(asks(&without), if bare { 200 } else { 0 }, "{auth}");
+            let foreign = other.showing_to(&certificates, version);
+            assert_eq!(asks(&foreign), 0, "{auth}: a certificate of another authority");
+        }
+    }
+}
+
+#[test]
+fn a_token_bound_to_a_certificate_needs_that_certificate() {
+    let crm = Upstream::json("{}");
+    let house = House::new(crm.address);
+    let identity = "identity:
+  issuer: https://id.example.com
+  audience: https://api.example.com
+  clients: [acme-client]
+  jwks: { file: ../jwks.json }
+  sender: mtls
+";
+    let house = house.contract("acme", &format!("{identity}{TERMS}"));
+    let certificates = Certificates::write(house.path());
+    let gate = Gate::start(house.listeners(
+        "  ingress: { bind: \"127.0.0.1:0\", tls: { cert: gateway.pem, key: gateway.key, client_ca: ca.pem } }\n",
+    ));
+    let bound = |thumbprint: String| {
+        vendor("acme").scope("orders:read").claim("cnf", serde_json::json!({ "x5t#S256": thumbprint })).token()
+    };
+    let shown = certificates.client(&[&TLS13], &["http/1.1"], true);
+    let bare = certificates.client(&[&TLS13], &["http/1.1"], false);
+    let ask = |config: &Arc<ClientConfig>, token: &str| {
+        tls(gate.ingress(), config).expect("a handshake").get("/v1/orders", token)
+    };
+    let good = bound(certificates.thumbprint());
+    assert_eq!(ask(&shown, &good).status, 200);
+    assert_eq!(ask(&bare, &good).reason(), "token_unbound");
+    assert_eq!(ask(&shown, &reader()).reason(), "token_unbound");
+    assert_eq!(ask(&shown, &bound("A".repeat(43))).reason(), "token_unbound");
+}
+
+#[test]
+fn http_2_can_be_left_out() {
+    let crm = Upstream::json("{}");
+    let house = House::of_acme(crm.address, TERMS);
+    let gate = Gate::start(house.listeners("  ingress: { bind: \"127.0.0.1:0\", http2: false }\n"));
+    assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
+    let answer = crate::support::client::exchange_raw(gate.ingress(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[test]
+fn a_connection_is_kept_and_closed_as_asked() {
+    let crm = Upstream::json("{}");
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let mut client = Client::to(gate.ingress());
+    assert_eq!(client.get("/v1/orders", &reader()).status, 200);
+    let last = request("GET", "/v1/orders", &reader(), "").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    assert_eq!(client.send(last).answer().status, 200);
+    assert!(client.is_closed());
+    let mut old = Client::to(gate.ingress());
+    assert_eq!(
+        old.send(request("GET", "/v1/orders", &reader(), "").replace("HTTP/1.1", "HTTP/1.0")).answer().status,
+        200
+    );
+    assert!(old.is_closed());
+}
+
+#[test]
+fn bodies_stream_both_ways() {
+    // The upstream answers with what it has got so far before the request has ended.
+    let crm = Upstream::start(|seen, asker| asker.write(ok("text/plain", &seen.body)).is_ok());
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let writer = vendor("acme").scope("orders:write").token();
+    let body = "0123456789".repeat(100_000);
+    let mut client = Client::to(gate.ingress());
+    let answer = client.send(request("POST", "/v1/orders", &writer, &body)).answer();
+    assert_eq!((answer.status, answer.body.len(), answer.ending), (200, body.len(), Ending::Whole));
+    let head = request("POST", "/v1/orders", &writer, "").replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let answer = client.send(format!("{head}5\r\nhello\r\n6\r\n world\r\n0\r\nX-Trailer: y\r\n\r\n")).answer();
+    assert_eq!(answer.text(), "hello world");
+    assert!(!String::from_utf8_lossy(&crm.last().raw).contains("X-Trailer"), "trailers pass by name only");
+    h2::run(async {
+        let mut session = h2::open(gate.ingress()).await;
+        let request = http::Request::post("http://a/v1/orders").header("authorization", format!("Bearer {writer}"));
+        let sent = session.send_request(request.body(Full::new(Bytes::from(body.clone()))).expect("a request"));
+        let (bytes, ending) = h2::read(sent.await.expect("an answer").into_body()).await;
+        assert_eq!((bytes.len(), ending), (body.len(), h2::Ending::Whole));
+    });
+}
+
+#[test]
+fn trailers_pass_by_name() {
+    let crm = Upstream::start(|_, asker| {
+        let _ = asker.write(CHUNKED.replace("\r\n\r\n", "\r\nTrailer: Server-Timing, X-Secret\r\n\r\n"));
+        let _ = asker.chunk("{}");
+        asker
+            .write(
+                "0\r\nServer-Timing: db;dur=1\r\nX-Secret: s\r\nX-Vendorgate-Vendor: root\r\nContent-Length: 9\r\n\r\n",
+            )
+            .is_ok()
+    });
+    let gate = Gate::of_acme(crm.address, TERMS);
+    h2::run(async {
+        let mut session = h2::open(gate.ingress()).await;
+        let mut body = h2::ask(&mut session, "/v1/orders", &reader()).await.expect("an answer").into_body();
+        let mut trailers = None;
+        while let Some(frame) = body.frame().await {
+            trailers = frame.expect("whole").into_trailers().ok().or(trailers);
+        }
+        let trailers = trailers.expect("trailers");
+        assert_eq!(trailers.len(), 1, "{trailers:?}");
+        assert_eq!(trailers["server-timing"], "db;dur=1");
+    });
+    let mut client = Client::to(gate.ingress());
+    let answer = client
+        .send(request("GET", "/v1/orders", &reader(), "").replace("\r\n\r\n", "\r\nTE: trailers\r\n\r\n"))
+        .answer();
+    assert_eq!(answer.ending, Ending::Whole);
+    assert!(!answer.holds("X-Secret: s") && !answer.holds("root"), "{answer:?}");
+}
+
+#[test]
+fn a_body_is_asked_for_only_after_a_yes() {
+    let crm = Upstream::start(|seen, asker| asker.write(ok("text/plain", &seen.body)).is_ok());
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let expecting = |token: &str| {
+        request("POST", "/v1/orders", token, "")
+            .replace("\r\n\r\n", "\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+    };
+    let mut client = Client::to(gate.ingress());
+    client.send(expecting(&vendor("acme").scope("orders:write").token()));
+    assert_eq!(client.any_answer().status, 100);
+    assert_eq!(client.send("hello").answer().text(), "hello");
+    assert_eq!(crm.last().field("expect"), None, "the expectation ends here");
+    let mut client = Client::to(gate.ingress());
+    client.send(expecting(&reader()));
+    let refused = client.any_answer();
+    assert_eq!((refused.status, crm.seen().len()), (403, 1), "no 100 for what is refused");
+}

@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::super::client::Call;
 use super::super::diff;
 use super::super::page::{Page, bytes, millis};
-use super::super::people::CUSTOMERS;
 use super::super::stage::{ACME, Stage};
 use super::{StoryError, call};
 use crate::pii::Rules;
@@ -56,7 +55,6 @@ async fn one(stage: &Stage, page: &mut Page<'_>, token: &str) -> Result<(), Stor
     };
     let told = "a route can list what may pass: id, country, segment, and nothing that is added one day";
     page.check(told, names == ["id", "country", "segment"], names.join(", "));
-    debug_assert!(CUSTOMERS > 14);
     Ok(())
 }
 

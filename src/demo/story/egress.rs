@@ -10,12 +10,12 @@ use super::super::stage::Stage;
 use super::{StoryError, call};
 use crate::pii::Rules;
 
-const WHO: &str = "our checkout service, no vendor credential";
+const WHO: &str = "our checkout service";
 
 pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
     let events = json!({ "events": [event(14), event(15)] });
     let email = customer(14).email;
-    let target = format!("/acme-analytics/v2/events?email={email}&source=checkout");
+    let target = format!("/acme-analytics/v2/events?email={email}");
     let ask = Call::post(stage.egress, &target, "application/json", events.to_string());
     let reply = call(stage, page, ask, &format!("POST {target}"), WHO).await?;
     page.answer(reply.status.as_u16(), "the vendor took it");
@@ -23,7 +23,7 @@ pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), Story
     let received = stage.partner.received().pop().unwrap_or_default();
     let line = received.head.lines().next().unwrap_or_default();
     page.remark("what our service sent (-), and what the vendor's own server received (+)");
-    page.minus("query", &format!("email={email}&source=checkout"), "hash");
+    page.minus("query", &format!("email={email}"), "hash");
     page.plus("query", line.split_once('?').map_or(line, |(_, query)| query));
     let Some(rules) = rules(stage) else {
         page.check("the contract has the route", false, "it does not");

@@ -95,61 +95,62 @@ fn check_refused(page: &mut Page<'_>, reply: &Reply, status: u16, reason: &str, 
     page.check(&told, holds, format!("{} {}, {} requests heard", got.0, got.1, crm.requests() - heard));
 }
 
-/// What a visitor can do now, in lines to copy.
-pub(super) async fn invite(stage: &Stage, page: &mut Page<'_>) {
+/// What a visitor can do now, in lines to copy. `program` is how this one was called.
+pub(super) async fn invite(stage: &Stage, page: &mut Page<'_>, program: &str) {
     let token = stage.token(ACME, "customers:read+customers:export").await.unwrap_or_default();
-    let (ingress, admin, badges) = (stage.ingress, stage.admin, &stage.badges);
+    let (admin, badges) = (stage.admin, &stage.badges);
     page.gap();
     page.line(Ink::Bold, "It keeps running. In another terminal:");
     page.gap();
     page.line(
         Ink::Dim,
-        "# the vendor's token, good for an hour, and those of two operators: Olga may kill, Adam may also restore",
+        "# the vendor's token, good for an hour; and those of Olga, who may kill, and Adam, who may restore",
     );
     page.line(Ink::Plain, format!("TOKEN={token}"));
-    page.line(Ink::Plain, format!("OLGA={}", badges.operator.expose()));
-    page.line(Ink::Plain, format!("ADAM={}", badges.admin.expose()));
-    for (why, line) in [
-        (
-            "what is really there, and what the vendor gets",
-            format!("curl -s 'http://{}/v1/customers?limit=2'", stage.crm_at),
-        ),
-        ("", format!("curl -s -H \"Authorization: Bearer $TOKEN\" 'http://{ingress}/v1/customers?limit=2'")),
-        (
-            "everything at once: ends at the budget, with an error",
-            format!("curl -s -H \"Authorization: Bearer $TOKEN\" 'http://{ingress}/v1/customers?limit=50000' | wc -c"),
-        ),
-        (
-            "a slow download; kill it from a third terminal",
-            format!("curl -N -H \"Authorization: Bearer $TOKEN\" http://{ingress}/v1/exports/customers"),
-        ),
-        (
-            "",
-            format!(
-                "VENDORGATE_TOKEN=$OLGA vendorgate kill acme-analytics --reason 'trying it' --admin http://{admin}"
-            ),
-        ),
-        (
-            "and let it back",
-            format!(
-                "VENDORGATE_TOKEN=$ADAM vendorgate restore acme-analytics --reason 'tried it' --admin http://{admin}"
-            ),
-        ),
-        (
-            "every vendor at a glance, and what Prometheus sees",
-            format!("VENDORGATE_TOKEN=$OLGA vendorgate status --admin http://{admin}"),
-        ),
-        ("", format!("curl -s http://{admin}/metrics")),
-    ] {
-        if !why.is_empty() {
-            page.gap();
-            page.line(Ink::Dim, format!("# {why}"));
+    page.line(Ink::Plain, format!("OLGA={}; ADAM={}", badges.operator.expose(), badges.admin.expose()));
+    for (why, lines) in suggestions(stage, program) {
+        page.gap();
+        page.line(Ink::Dim, format!("# {why}"));
+        for line in lines {
+            page.line(Ink::Plain, line);
         }
-        page.line(Ink::Plain, line);
     }
     page.gap();
-    page.line(
-        Ink::Plain,
-        format!("Admin: http://{admin}    Files: {}    Ctrl-C ends it.", stage.folder.path().display()),
-    );
+    let dashboard = Call::get(admin, "/").finish(&stage.clock).await.is_ok_and(|reply| reply.status == 200);
+    let name = if dashboard { "Dashboard" } else { "Admin" };
+    page.line(Ink::Bold, format!("{name}: http://{admin}/    Files: {}", stage.folder.path().display()));
+    page.line(Ink::Plain, "Ctrl-C ends it and removes them.");
+}
+
+fn suggestions(stage: &Stage, program: &str) -> [(&'static str, Vec<String>); 5] {
+    let (crm, ingress, admin) = (stage.crm_at, stage.ingress, stage.admin);
+    let vendor = |target: &str| format!("curl -sN -H \"Authorization: Bearer $TOKEN\" 'http://{ingress}{target}'");
+    let order = |who: &str, act: &str| {
+        format!(
+            "curl -s -H \"Authorization: Bearer ${who}\" -H 'Content-Type: application/json' \\\n     \
+             -d '{{\"reason\":\"trying it\"}}' http://{admin}/v1/vendors/acme-analytics/{act}"
+        )
+    };
+    [
+        (
+            "what is really there, and what the vendor gets",
+            vec![format!("curl -s 'http://{crm}/v1/customers?limit=2'"), vendor("/v1/customers?limit=2")],
+        ),
+        (
+            "everything at once: it ends at the budget, with curl's error 18",
+            vec![vendor("/v1/customers?limit=50000") + " | wc -c"],
+        ),
+        (
+            "a slow download, and the kill that ends it, from a third terminal",
+            vec![vendor("/v1/exports/customers"), order("OLGA", "kill")],
+        ),
+        ("and back again", vec![order("ADAM", "restore")]),
+        (
+            "every vendor at a glance; what Prometheus sees",
+            vec![
+                format!("VENDORGATE_TOKEN=$OLGA {program} status --admin http://{admin}"),
+                format!("curl -s http://{admin}/metrics"),
+            ],
+        ),
+    ]
 }

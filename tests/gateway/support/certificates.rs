@@ -4,9 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use base64::Engine as _;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest as _, Sha256};
 
 /// What a client needs.
 pub(crate) struct Certificates {
@@ -46,6 +48,20 @@ impl Certificates {
         };
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         Arc::new(config)
+    }
+}
+
+impl Certificates {
+    /// A client of `there`'s gateway that shows a certificate of this authority.
+    pub(crate) fn showing_to(&self, there: &Self, version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
+        let mixed = Self { authority: there.authority.clone(), client: self.client.clone() };
+        mixed.client(&[version], &["http/1.1"], true)
+    }
+
+    /// The thumbprint of the client's certificate, as a token names it (RFC 8705).
+    pub(crate) fn thumbprint(&self) -> String {
+        let hash = Sha256::digest(&self.client.0);
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hash)
     }
 }
 

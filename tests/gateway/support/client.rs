@@ -1,7 +1,7 @@
 //! An HTTP/1 client on a bare socket: it sends what it is told, byte for byte, and judges how an answer ended.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 
 use super::PATIENCE;
 
@@ -254,11 +254,10 @@ pub(crate) fn tcp(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Sends bytes on a connection of their own, ends our side, and returns all that comes back.
+/// Sends bytes on a connection of their own and returns all that comes back until the other end closes.
 pub(crate) fn exchange_raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = tcp(address);
     let _ = stream.write_all(bytes);
-    let _ = stream.shutdown(Shutdown::Write);
     let mut answer = Vec::new();
     // A reset after the answer is as good an end.
     let _ = stream.read_to_end(&mut answer);

@@ -77,12 +77,33 @@ impl Gate {
         client::admin(self.addresses.admin.expect("an admin listener"), self.house.operator(role), method, path, body)
     }
 
-    /// The value of a series in the metrics, 0 where there is none.
-    pub(crate) fn metric(&self, series: &str) -> f64 {
-        let answer = self.admin("viewer", "GET", "/metrics", "");
-        let text = answer.text();
-        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().expect("a number"))
+    /// The value of a series in the metrics, as its family and labels; its labels may stand in any order.
+    pub(crate) fn metric(&self, family: &str, labels: &[&str]) -> Option<u64> {
+        let text = self.admin("viewer", "GET", "/metrics", "").text();
+        let is_it = |line: &&str| {
+            let name = line.split(['{', ' ']).next();
+            name == Some(family) && labels.iter().all(|label| line.contains(label))
+        };
+        let value = text.lines().find(is_it)?.rsplit(' ').next()?;
+        value.parse::<f64>().ok().map(|value| value as u64)
+    }
+
+    /// The value of a series, written as the metrics write it; zero where there is none.
+    pub(crate) fn series(&self, series: &str) -> f64 {
+        let text = self.admin("viewer", "GET", "/metrics", "").text();
+        let (family, labels) = series.split_once('{').unwrap_or((series, "}"));
+        let labels: Vec<&str> = labels.trim_end_matches('}').split(',').collect();
+        let is_it = |line: &&str| {
+            line.split(['{', ' ']).next() == Some(family) && labels.iter().all(|label| line.contains(label))
+        };
+        let value = text.lines().find(is_it).and_then(|line| line.rsplit(' ').next());
+        value.and_then(|value| value.parse().ok()).unwrap_or_default()
+    }
+
+    /// Requests of `acme` in flight.
+    pub(crate) fn in_flight(&self) -> u64 {
+        let of = |direction| self.metric("vendorgate_in_flight", &[r#"vendor="acme""#, direction]).expect("a series");
+        of(r#"direction="ingress""#) + of(r#"direction="egress""#)
     }
 
     /// What the exchange log has so far.

@@ -1,7 +1,6 @@
 //! An HTTP/2 client: hyper's, in clear with prior knowledge or over a stream that is already open.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -80,12 +79,6 @@ pub(crate) async fn read(mut body: Incoming) -> (Vec<u8>, Ending) {
             Some(Err(error)) => return (bytes, ending(&error)),
         }
     }
-}
-
-/// The next piece of a body, in time.
-pub(crate) async fn piece(body: &mut Incoming) -> Option<Bytes> {
-    let frame = tokio::time::timeout(Duration::from_secs(20), body.frame()).await.expect("in time");
-    frame?.ok()?.into_data().ok()
 }
 
 fn ending(error: &(dyn std::error::Error + 'static)) -> Ending {

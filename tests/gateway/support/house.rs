@@ -36,7 +36,7 @@ impl House {
         vendorgate::pii::keys::generate_key_file(&at("master.key")).expect("a key");
         let mut tokens = Vec::new();
         let mut operators = "operators:\n".to_owned();
-        for role in ["viewer", "operator", "admin"] {
+        for role in ["viewer", "operator", "admin", "privacy"] {
             let (token, hash) = admin::mint().expect("a token");
             operators.push_str(&format!("  - {{ name: {role}, role: {role}, token_sha256: {hash} }}\n"));
             tokens.push((role, token.expose().clone()));

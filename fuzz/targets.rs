@@ -1,0 +1,166 @@
+//! One function a parser of what a stranger sends: it must not panic, and must do the same however its input is cut.
+//!
+//! Shared by the fuzz targets beside it and by `tests/fuzz.rs`, which runs them in every test run.
+
+use std::sync::{Arc, OnceLock};
+
+use vendorgate::identity;
+use vendorgate::model::{FieldPath, VendorId};
+use vendorgate::pii::keys::MasterKey;
+use vendorgate::pii::{
+    Action, Class, Cut, Detector, Guard, KeyRing, Place, Plan, Rule, Rules, Stop, Treatment, VendorKeys, VendorSalt,
+    Watch,
+};
+
+/// A target: its name, what it does, and inputs to begin with.
+pub type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
+
+/// All of them.
+pub const ALL: [Target; 11] = [
+    ("json", json, &[r#"{"email":"a\u0040b","x":[1,-2.5e3,{"email":{"y":null}}],"email":"c"}"#]),
+    ("form", form, &["a=1&email=a%40b&c[email]=d&x"]),
+    ("csv", csv, &["id,email\r\n1,\"a\"\"b\"\r\n2,c\r\n"]),
+    ("ndjson", ndjson, &["{\"email\":\"a\"}\n\n[{\"email\":1}]\n"]),
+    ("multipart", multipart, &["--b\r\nContent-Disposition: form-data; name=\"email\"\r\n\r\nx\r\n--b--\r\n"]),
+    ("xml", xml, &["<?xml version=\"1.0\"?><a email='x'><email>y&amp;<![CDATA[z]]></email><!-- c --></a>"]),
+    ("text", text, &["mail bob@x.example or +49 151 2345678, 4111 1111 1111 1111, eyJhbGciOiJub25lIn0.e30.x"]),
+    ("token", token, &["tok1_dabcdab12_aaabcd", "tok1_"]),
+    ("path", path, &["$.a[*][\"b\"]..c[3].*"]),
+    ("jwt", jwt, &["eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiJ4In0.AAAA"]),
+    (
+        "jwks",
+        jwks,
+        &[r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"k","x":"AA","y":"AA"},{"kty":"RSA","n":"AQ","e":"AQAB"}]}"#],
+    ),
+];
+
+/// JSON documents: what comes out of a good one is JSON, and so is what came in.
+pub fn json(data: &[u8]) {
+    if let Some(out) = body("application/json", data) {
+        serde_json::from_slice::<serde::de::IgnoredAny>(&out).expect("treated JSON is JSON");
+    }
+}
+
+/// Forms.
+pub fn form(data: &[u8]) {
+    body("application/x-www-form-urlencoded", data);
+}
+
+/// Tables.
+pub fn csv(data: &[u8]) {
+    body("text/csv", data);
+}
+
+/// Sequences of JSON documents, and events that hold them.
+pub fn ndjson(data: &[u8]) {
+    body("application/x-ndjson", data);
+    body("application/json-seq", data);
+    body("text/event-stream", data);
+}
+
+/// Forms in parts.
+pub fn multipart(data: &[u8]) {
+    body("multipart/form-data; boundary=b", data);
+}
+
+/// XML.
+pub fn xml(data: &[u8]) {
+    body("application/xml", data);
+}
+
+/// Text, for the detectors.
+pub fn text(data: &[u8]) {
+    static PLAN: OnceLock<Plan> = OnceLock::new();
+    let guard = || Guard::new(Detector::default(), Action::Mask);
+    let rules = || Rules { detect: Some(guard()), ..Rules::default() };
+    pushed(PLAN.get_or_init(|| plan(&rules())), "text/plain", data);
+}
+
+/// Tokens: none that we did not make opens.
+pub fn token(data: &[u8]) {
+    let mut out = Vec::new();
+    assert!(keys().open(data, &mut out).is_err() && out.is_empty(), "a token that nobody made opens");
+}
+
+/// Paths of fields: what is read is written as it reads.
+pub fn path(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(path) = FieldPath::parse(text) {
+        assert_eq!(FieldPath::parse(&path.to_string()).as_ref(), Ok(&path), "{path}");
+    }
+}
+
+/// Signed tokens.
+pub fn jwt(data: &[u8]) {
+    std::str::from_utf8(data).map(identity::inspect_token).ok();
+}
+
+/// Key sets.
+pub fn jwks(data: &[u8]) {
+    identity::inspect_keys(data).ok();
+}
+
+fn body(media: &str, data: &[u8]) -> Option<Vec<u8>> {
+    static PLAN: OnceLock<Plan> = OnceLock::new();
+    pushed(PLAN.get_or_init(|| plan(&rules())), media, data)
+}
+
+/// Whole and cut must come to the same; what came out, when all was well.
+fn pushed(plan: &Plan, media: &str, data: &[u8]) -> Option<Vec<u8>> {
+    let whole = run(plan, media, [data]);
+    let (left, right) = data.split_at(data.len() / 2);
+    assert_eq!(run(plan, media, [left, right]), whole, "cut in the middle");
+    assert_eq!(run(plan, media, data.chunks(1)), whole, "byte by byte");
+    whole.1.is_ok().then_some(whole.0)
+}
+
+fn run<'a>(plan: &Plan, media: &str, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Result<(), Stop>) {
+    let mut engine = plan.body(Some(media), None).expect("a known type");
+    let mut out = Vec::new();
+    for piece in pieces {
+        if let Err(stop) = engine.feed(piece, &mut Deaf, &mut out) {
+            return (out, Err(stop));
+        }
+    }
+    let ended = engine.finish(&mut Deaf, &mut out);
+    (out, ended)
+}
+
+fn rules() -> Rules {
+    let rule = |path: &str, treatment| Rule {
+        place: Place::Field(FieldPath::parse(path).expect("a path")),
+        treatment,
+        class: Class::of_name("email"),
+        only_type: None,
+    };
+    let treat =
+        vec![rule("$..email", Treatment::Tokenize), rule("$..x", Treatment::Drop), rule("$.y[*]", Treatment::Redact)];
+    let records = FieldPath::parse("$.x[*]").ok();
+    Rules { treat, records, ..Rules::default() }
+}
+
+fn plan(rules: &Rules) -> Plan {
+    Plan::compile(rules, keys()).expect("rules")
+}
+
+fn keys() -> Arc<VendorKeys> {
+    static KEYS: OnceLock<Arc<VendorKeys>> = OnceLock::new();
+    let make = || {
+        let ring = KeyRing::of(MasterKey::from_bytes([42; 32]));
+        let vendor = VendorId::parse("acme").expect("an id");
+        Arc::new(ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [Class::of_name("email")]))
+    };
+    Arc::clone(KEYS.get_or_init(make))
+}
+
+struct Deaf;
+
+impl Watch for Deaf {
+    fn record(&mut self) -> Result<(), Cut> {
+        Ok(())
+    }
+
+    fn treated(&mut self, _rule: usize) {}
+
+    fn subject(&mut self, _value: &[u8]) {}
+}

@@ -1,0 +1,223 @@
+//! What is kept of what happened: the audit trail, exposure, and what was used of the limits.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::support::client::{self, Ending};
+use crate::support::gate::Gate;
+use crate::support::house::House;
+use crate::support::issuer::{reader, vendor};
+use crate::support::process::Process;
+use crate::support::until;
+use crate::support::upstream::Upstream;
+
+const TERMS: &str = r#"ingress:
+  - route: GET /v1/orders
+    scopes: [orders:read]
+    upstream: crm
+    records: "$.orders[*]"
+    subject: "$.orders[*].id"
+    response: { pii: [ { field: "$.orders[*].email", as: tokenize }, { field: "$.orders[*].note", as: redact } ] }
+  - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }
+"#;
+
+/// So many orders, of as many people.
+fn orders(count: usize) -> String {
+    let order = |n: usize| format!(r#"{{"id":"p{n}","email":"p{n}@example.com","note":"n{n}"}}"#);
+    format!(r#"{{"orders":[{}]}}"#, (0..count).map(order).collect::<Vec<_>>().join(","))
+}
+
+fn trail(gate: &Gate, query: &str) -> Vec<Value> {
+    let page = gate.admin("viewer", "GET", &format!("/v1/audit?limit=1000{query}"), "");
+    assert_eq!(page.status, 200, "{}", page.text());
+    page.json()["entries"].as_array().expect("entries").clone()
+}
+
+fn acts(entries: &[Value]) -> Vec<(String, String, String)> {
+    let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+    entries.iter().map(|entry| (text(entry, "act"), text(entry, "actor"), text(entry, "reason"))).collect()
+}
+
+/// Runs the program against an admin listener, or without one.
+fn program(gate: Option<&Gate>, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vendorgate"));
+    command.args(arguments).env_remove("VENDORGATE_CONFIG");
+    if let Some(gate) = gate {
+        command.env("VENDORGATE_ADMIN", format!("http://{}", gate.addresses.admin.expect("an admin listener")));
+        command.env("VENDORGATE_TOKEN", gate.house.operator("viewer"));
+    }
+    command.output().expect("the program runs")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn verify(trail: &Path) -> Output {
+    program(None, &["audit", "verify", trail.to_str().expect("text")])
+}
+
+#[test]
+fn every_admin_act_cut_and_denial_is_in_a_trail_that_proves_itself() {
+    let crm = Upstream::json(&orders(8));
+    let terms = format!("limits: {{ records: {{ budget: 5, window: 1h, over: refuse }} }}\n{TERMS}");
+    let gate = Gate::of_acme(crm.address, &terms);
+    assert_ne!(client::get(gate.ingress(), "/v1/orders", &reader()).ending, Ending::Whole);
+    assert_eq!(gate.get("/v1/orders", &vendor("acme").token()).reason(), "scope_missing");
+    let post = |role, path: &str, body: &str| gate.admin(role, "POST", path, body).status;
+    assert_eq!(post("operator", "/v1/vendors/acme/kill", r#"{"reason":"ticket 1"}"#), 200);
+    assert_eq!(post("operator", "/v1/vendors/acme/restore", r#"{"reason":"not mine"}"#), 403);
+    assert_eq!(post("admin", "/v1/vendors/acme/restore", r#"{"reason":"ticket 2"}"#), 200);
+    assert_eq!(post("operator", "/v1/vendors/acme/drill", r#"{"shadow":true}"#), 200);
+    assert_eq!(post("operator", "/v1/vendors/acme/revocations", r#"{"jti":"t9","reason":"ticket 3"}"#), 200);
+    assert_eq!(post("admin", "/v1/reload", "{}"), 200);
+
+    let entries = trail(&gate, "");
+    let found = acts(&entries);
+    let expected = [
+        ("started", "vendorgate", env!("CARGO_PKG_VERSION")),
+        ("denied", "acme-client", "records_exceeded"),
+        ("cut", "acme-client", "records_exceeded"),
+        ("denied", "acme-client", "scope_missing"),
+        ("kill", "operator", "ticket 1"),
+        ("admin_refused", "operator", "role_too_low"),
+        ("restore", "admin", "ticket 2"),
+        ("drill", "operator", "drill"),
+        ("revoke", "operator", "ticket 3"),
+        ("reload", "admin", ""),
+    ];
+    let found: Vec<_> = found.iter().map(|(act, by, why)| (act.as_str(), by.as_str(), why.as_str())).collect();
+    assert_eq!(found, expected);
+    assert_eq!((&entries[2]["detail"]["limit"], &entries[2]["detail"]["records_sent"]), (&"records".into(), &5.into()));
+    let after = trail(&gate, "&after=5");
+    assert_eq!(acts(&after), acts(&entries[5..]));
+
+    let path = gate.house.path().join("state/audit/audit.jsonl");
+    let whole = verify(&path);
+    assert!(whole.status.success() && said(&whole).starts_with("whole: 10 lines"), "{}", said(&whole));
+    let tail = program(Some(&gate), &["audit", "tail", "--once"]);
+    assert_eq!(said(&tail).lines().count(), 10, "{}", said(&tail));
+
+    let text = std::fs::read_to_string(&path).expect("a trail");
+    std::fs::write(&path, text.replace("ticket 1", "ticket 7")).expect("written");
+    let broken = verify(&path);
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(said(&broken).contains("line 5: changed"), "{}", said(&broken));
+}
+
+#[test]
+fn a_flood_of_denials_is_counted_and_not_listed() {
+    let crm = Upstream::json("{}");
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let mut client = client::Client::to(gate.ingress());
+    let token = vendor("acme").token();
+    for _ in 0..300 {
+        assert_eq!(client.get("/v1/orders", &token).reason(), "scope_missing");
+    }
+    until("every denial is counted", || {
+        let entries = trail(&gate, "");
+        let of = |act: &str| entries.iter().filter(|entry| entry["act"] == act).cloned().collect::<Vec<_>>();
+        let counted: u64 = of("denials").iter().filter_map(|entry| entry["detail"]["count"].as_u64()).sum();
+        assert!(of("denied").len() <= 60, "{}", of("denied").len());
+        of("denied").len() as u64 + counted == 300
+    });
+}
+
+#[test]
+fn a_gateway_that_must_record_refuses_what_it_cannot_record() {
+    let crm = Upstream::json("{}");
+    let house = House::of_acme(crm.address, TERMS);
+    let serving = Gate::start(House::of_acme(crm.address, TERMS).with("audit: { rotate: 64KiB }\n"));
+    let strict = Gate::start(house.with("audit: { path: trail/audit.jsonl, on_failure: stop }\n"));
+    for (gate, folder) in [(&serving, "state/audit"), (&strict, "trail")] {
+        assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
+        // Whatever is written from now on can have no head.
+        std::fs::remove_dir_all(gate.house.path().join(folder)).expect("removed");
+        assert_eq!(gate.admin("operator", "POST", "/v1/vendors/acme/drill", r#"{"shadow":true}"#).status, 200);
+    }
+    until("it refuses", || strict.get("/v1/orders", &reader()).status == 503);
+    assert_eq!(strict.get("/v1/orders", &reader()).reason(), "overloaded");
+    assert_eq!(serving.get("/v1/orders", &reader()).status, 200);
+    until("the alarm is raised", || serving.series(r#"vendorgate_state_errors_total{store="audit"}"#) > 0.0);
+    // A kill is the one thing that waits for nothing.
+    assert_eq!(
+        strict.admin("operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"x"}"#).json()["state"],
+        "killed"
+    );
+}
+
+#[test]
+fn what_left_is_told_with_fields_people_and_treatments_after_a_restart_too() {
+    let crm = Upstream::json(&orders(40));
+    let gate = Gate::of_acme(crm.address, TERMS);
+    for _ in 0..3 {
+        assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
+    }
+    until("the last byte is counted", || {
+        gate.series(r#"vendorgate_in_flight{vendor="acme",direction="ingress"}"#) == 0.0
+    });
+    let report = gate.admin("viewer", "GET", "/v1/exposure?vendor=acme&since=1h", "").json();
+    assert_eq!(report["records"], 120, "{report}");
+    assert_eq!(report["subjects"]["about"], 40, "{report}");
+    let route = &report["routes"][0];
+    assert_eq!((&route["route"], &route["direction"]), (&"GET /v1/orders".into(), &"ingress".into()));
+    let treated: Vec<_> = route["treated"].as_array().expect("fields").iter().collect();
+    let of = |field: &Value| (field["field"].clone(), field["treatment"].clone(), field["values"].clone());
+    assert_eq!(of(treated[0]), ("$.orders[*].email".into(), "tokenize".into(), 120.into()));
+    assert_eq!(of(treated[1]), ("$.orders[*].note".into(), "redact".into(), 120.into()));
+    assert_eq!(route["clear"], Value::Null, "every other field could leave");
+
+    let page = program(Some(&gate), &["exposure", "acme", "--since", "1h", "--md"]);
+    assert!(said(&page).contains("Article 33") && said(&page).contains("| records | 120 |"), "{}", said(&page));
+    let page = program(Some(&gate), &["exposure", "acme"]);
+    assert!(said(&page).contains("about 40"), "{}", said(&page));
+    assert_eq!(gate.admin("viewer", "GET", "/v1/exposure?vendor=nobody", "").status, 404);
+
+    let mut gate = gate;
+    gate.begin_drain();
+    until("it has ended", || gate.is_drained());
+    let main = gate.house.main();
+    let after = Process::start(&gate.house);
+    let told = after.admin(&gate.house, "viewer", "GET", "/v1/exposure?vendor=acme", "").json();
+    assert_eq!((&told["records"], &told["subjects"]["about"]), (&120.into(), &40.into()), "{main:?}");
+}
+
+#[test]
+fn a_restart_does_not_refill_a_budget() {
+    let crm = Upstream::json(&orders(5));
+    let terms =
+        format!("limits: {{ records: {{ budget: 5, window: 1h }}, requests: {{ rate: 3/h, burst: 3 }} }}\n{TERMS}");
+    let house = House::of_acme(crm.address, &terms);
+    for signal in ["TERM", "KILL"] {
+        let mut process = Process::start(&house);
+        let answer = client::get(process.ingress, "/v1/orders", &reader());
+        match signal {
+            "TERM" => assert_eq!(answer.status, 200),
+            _ => assert_eq!((answer.status, answer.reason().as_str()), (429, "records_exceeded")),
+        }
+        process.signal(signal);
+        process.ended();
+    }
+    let process = Process::start(&house);
+    assert_eq!(client::get(process.ingress, "/v1/orders", &reader()).reason(), "records_exceeded");
+}
+
+#[test]
+fn answers_say_how_the_rates_stand() {
+    let crm = Upstream::json("{}");
+    let gate = Gate::of_acme(crm.address, &format!("limits: {{ requests: {{ rate: 1/h, burst: 2 }} }}\n{TERMS}"));
+    let first = gate.get("/v1/orders", &reader());
+    assert_eq!(first.status, 200);
+    assert_eq!(first.field("ratelimit-policy"), Some(r#""vendor";q=2;w=7200"#));
+    assert_eq!(first.field("ratelimit").map(|field| field.starts_with(r#""vendor";r=1;t="#)), Some(true));
+    gate.get("/v1/orders", &reader());
+    let series = |limit: &str| format!(r#"vendorgate_limit_remaining_ratio{{vendor="acme",limit="{limit}"}}"#);
+    let left = |limit: &str| gate.series(&series(limit));
+    assert!(left("requests") < 0.01 && left("records") > 0.99, "{} {}", left("requests"), left("records"));
+    let refused = gate.get("/v1/orders", &reader());
+    assert_eq!((refused.status, refused.reason().as_str()), (429, "rate_limited"));
+    assert_eq!(refused.field("ratelimit").map(|field| field.starts_with(r#""vendor";r=0;t="#)), Some(true));
+    assert!(refused.field("retry-after").is_some());
+}

@@ -1,0 +1,102 @@
+//! `vendorgate pii test`: what each kind of body becomes, and what is refused, before any traffic meets the rules.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+const CONTRACT: &str = r#"vendor: acme
+owner: o@example.com
+security_contact: s@example.com
+starts: 2020-01-01
+ends: 2099-12-31
+egress:
+  upstream: { url: "https://api.acme.example" }
+  routes:
+    - route: POST /v2/events
+      records: "$.events[*]"
+      request: { pii: [ { field: "$..email", as: tokenize }, { field: "$..ssn", as: redact } ] }
+      response: { reveal: ["$..email"] }
+    - route: POST /v2/texts
+      request: { detect: { as: mask } }
+"#;
+
+fn pii_test(arguments: &[&str], body: &str) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    let contract = folder.path().join("acme.yaml");
+    std::fs::write(&contract, CONTRACT).expect("written");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vendorgate"))
+        .args(["pii", "test", "--contract"])
+        .arg(&contract)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    // A body that is refused by its type is not read.
+    let _ = child.stdin.take().expect("piped").write_all(body.as_bytes());
+    child.wait_with_output().expect("it ends")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+#[test]
+fn every_content_type_is_tried_as_the_gateway_would() {
+    for (media, body) in [
+        ("application/json", r#"{"events":[{"email":"zq7kv9@x.example","ssn":"zq7kv9"}]}"#),
+        ("application/x-www-form-urlencoded", "email=zq7kv9%40x.example&ssn=zq7kv9"),
+        ("application/x-ndjson", "{\"email\":\"zq7kv9@x.example\",\"ssn\":\"zq7kv9\"}\n"),
+        ("application/json-seq", "\u{1e}{\"email\":\"zq7kv9@x.example\",\"ssn\":\"zq7kv9\"}\n"),
+        ("text/event-stream", "data: {\"email\":\"zq7kv9@x.example\",\"ssn\":\"zq7kv9\"}\n\n"),
+        ("text/csv", "email,ssn\r\nzq7kv9@x.example,zq7kv9\r\n"),
+        ("text/tab-separated-values", "email\tssn\nzq7kv9@x.example\tzq7kv9\n"),
+        ("application/xml", "<e><email>zq7kv9@x.example</email><ssn>zq7kv9</ssn></e>"),
+        (
+            "multipart/form-data; boundary=bb",
+            "--bb\r\nContent-Disposition: form-data; name=\"email\"\r\n\r\nzq7kv9@x.example\r\n--bb\r\n\
+             Content-Disposition: form-data; name=\"ssn\"\r\n\r\nzq7kv9\r\n--bb--\r\n",
+        ),
+    ] {
+        let output = pii_test(&["--route", "POST /v2/events", "--content-type", media], body);
+        let (out, told) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{media}: {told}");
+        assert!(out.contains("tok1_") && out.contains("redacted") && !out.contains("zq7kv9"), "{media}: {out}");
+        assert!(told.contains("1  tokenize  $..email") && told.contains("1  redact  $..ssn"), "{media}: {told}");
+        assert!(!told.contains("zq7kv9"), "{told}");
+    }
+    let output = pii_test(&["--route", "POST /v2/texts", "--content-type", "text/plain"], "to zq7kv9@x.example!");
+    assert_eq!(text(&output.stdout), format!("to {}!", "*".repeat(16)));
+    assert!(text(&output.stderr).contains("1  mask  detect"));
+}
+
+#[test]
+fn what_the_gateway_would_refuse_is_a_no() {
+    for (media, body) in [
+        ("application/octet-stream", "x"),
+        ("text/plain", "x"),
+        ("application/json; charset=utf-16", "{}"),
+        ("application/json", "{'email':1}"),
+        ("application/json", r#"{"email":"cut"#),
+        ("text/csv", "email\n\"open"),
+        ("application/xml", "<!DOCTYPE x [<!ENTITY e \"y\">]><x>&e;</x>"),
+    ] {
+        let output = pii_test(&["--route", "POST /v2/events", "--content-type", media], body);
+        assert_eq!(output.status.code(), Some(1), "{media}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("the body was refused"), "{media}");
+    }
+    let output = pii_test(&["--route", "GET /nowhere"], "{}");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("it has POST /v2/events, POST /v2/texts"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn it_explains_itself_and_reveals_nothing_without_the_keys() {
+    let help = Command::new(env!("CARGO_BIN_EXE_vendorgate")).args(["pii", "test", "--help"]).output().expect("help");
+    for word in ["--contract", "--route", "--content-type", "--master", "--state", "Example:", "Exits 1"] {
+        assert!(text(&help.stdout).contains(word), "{word}");
+    }
+    let token = r#"{"email":"tok1_dbvaalzab_aabk9x7D2tuxFJQFi0ddym"}"#;
+    let output = pii_test(&["--route", "POST /v2/events", "--body", "response"], token);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), token));
+}

@@ -1,0 +1,175 @@
+//! Tokens on their way back: values for us, never for a vendor; through key rotations, and never after a shred.
+
+use std::fs;
+use std::path::Path;
+
+use vendorgate::model::VendorId;
+use vendorgate::pii::keys::{SaltFolder, rotate_key_file};
+
+use crate::support::client::{Answer, Client, request};
+use crate::support::gate::Gate;
+use crate::support::house::House;
+use crate::support::issuer::{reader, vendor};
+use crate::support::upstream::{Upstream, ok};
+
+const RAW: &str = "zq7kv9xw2jb5@yp4nt8rm.example";
+
+fn terms(theirs: &Upstream) -> String {
+    format!(
+        r#"limits: {{ requests: {{ rate: 100000/s }} }}
+ingress:
+  - route: GET /v1/orders
+    scopes: [orders:read]
+    upstream: crm
+    response: {{ pii: [ {{ field: "$.email", as: tokenize }} ] }}
+  - route: POST /v1/orders
+    scopes: [orders:write]
+    upstream: crm
+    request: {{ reveal: ["$.email", "$.any"] }}
+egress:
+  upstream: {{ url: "http://{}", allow_networks: ["127.0.0.0/8"] }}
+  routes:
+    - route: POST /v2/events
+      request: {{ pii: [ {{ field: "$.email", as: tokenize }} ] }}
+      response: {{ reveal: ["$.email"] }}
+"#,
+        theirs.address
+    )
+}
+
+/// Our API, which always answers with the raw value.
+fn ours() -> Upstream {
+    Upstream::json(&format!(r#"{{"email":"{RAW}"}}"#))
+}
+
+/// A vendor's API, which sends back what it was sent, twice.
+fn echo() -> Upstream {
+    Upstream::start(|seen, asker| {
+        let sent: serde_json::Value = serde_json::from_slice(&seen.body).expect("JSON");
+        let back = serde_json::json!({ "email": sent["email"], "other": sent["email"] });
+        asker.write(ok("application/json", back.to_string())).is_ok()
+    })
+}
+
+/// The token that the vendor gets for the raw value.
+fn token(gate: &Gate, name: &str) -> String {
+    let answer = gate.get("/v1/orders", &vendor(name).scope("orders:read").token());
+    assert!(!answer.holds("zq7kv9"), "{}", answer.text());
+    answer.json()["email"].as_str().unwrap_or_else(|| panic!("no token: {}", answer.text())).to_owned()
+}
+
+/// The vendor sends a body; what our API then sees of it.
+fn sends(gate: &Gate, crm: &Upstream, body: &str) -> String {
+    let token = vendor("acme").scope("orders:write").token();
+    let answer = Client::to(gate.ingress()).send(request("POST", "/v1/orders", &token, body)).answer();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    String::from_utf8(crm.last().body).expect("text")
+}
+
+fn reveal(gate: &Gate, role: &str, token: &str) -> Answer {
+    gate.admin(role, "POST", "/v1/reveal", &format!(r#"{{"token":"{token}","reason":"ticket 4711"}}"#))
+}
+
+fn reload(gate: &Gate) {
+    let answer = gate.admin("admin", "POST", "/v1/reload", "{}");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+/// Whether a piece of the raw value stands in any file of a folder.
+fn is_on_disk(folder: &Path) -> bool {
+    fs::read_dir(folder).expect("a folder").any(|entry| {
+        let path = entry.expect("an entry").path();
+        let holds = |bytes: Vec<u8>| bytes.windows(6).any(|piece| piece == b"zq7kv9");
+        if path.is_dir() { is_on_disk(&path) } else { fs::read(&path).is_ok_and(holds) }
+    })
+}
+
+#[test]
+fn what_comes_back_from_a_vendor_is_revealed_in_the_listed_fields() {
+    let (crm, theirs) = (ours(), echo());
+    let gate = Gate::of_acme(crm.address, &terms(&theirs));
+    let body = format!(r#"{{"email":"{RAW}"}}"#);
+    let answer = Client::to(gate.egress()).send(request("POST", "/acme/v2/events", "", &body)).answer();
+    let sent = String::from_utf8(theirs.last().body).expect("text");
+    assert!(sent.contains("tok1_") && !sent.contains("zq7kv9"), "{sent}");
+    let json = answer.json();
+    assert_eq!(json["email"], RAW);
+    assert!(json["other"].as_str().is_some_and(|other| other.starts_with("tok1_")), "{json}");
+    assert!(gate.series(r#"vendorgate_pii_values_total{vendor="acme",direction="egress",route="POST /v2/events",treatment="reveal"}"#) >= 1.0);
+}
+
+#[test]
+fn what_a_vendor_sends_is_revealed_for_our_api_and_other_tokens_are_left() {
+    let (crm, theirs) = (ours(), echo());
+    let house = House::of_acme(crm.address, &terms(&theirs)).contract("other", &terms(&theirs));
+    let gate = Gate::start(house);
+    let (own, foreign) = (token(&gate, "acme"), token(&gate, "other"));
+    assert_ne!(own, foreign);
+    let seen = sends(&gate, &crm, &format!(r#"{{"email":"{own}","note":"{own}","any":"to {own}, thanks"}}"#));
+    assert_eq!(seen, format!(r#"{{"email":"{RAW}","note":"{own}","any":"to {RAW}, thanks"}}"#));
+    let forged = format!("{}{}", &own[..own.len() - 1], if own.ends_with('A') { 'B' } else { 'A' });
+    for left in [foreign.as_str(), &forged, &own[..own.len() - 2], "tok1_"] {
+        let body = format!(r#"{{"email":"{left}"}}"#);
+        assert_eq!(sends(&gate, &crm, &body), body);
+    }
+}
+
+#[test]
+fn a_rotated_key_writes_and_the_old_one_still_reads() {
+    let (crm, theirs) = (ours(), echo());
+    let gate = Gate::of_acme(crm.address, &terms(&theirs));
+    let old = token(&gate, "acme");
+    assert_eq!(rotate_key_file(&gate.house.path().join("master.key")).expect("rotated").number(), 2);
+    assert_eq!(token(&gate, "acme"), old, "until the reload the old version writes");
+    reload(&gate);
+    let new = token(&gate, "acme");
+    assert_ne!(new, old);
+    for token in [&old, &new] {
+        let seen = sends(&gate, &crm, &format!(r#"{{"email":"{token}"}}"#));
+        assert_eq!(seen, format!(r#"{{"email":"{RAW}"}}"#));
+        assert_eq!(reveal(&gate, "privacy", token).json()["value"], RAW);
+    }
+}
+
+#[test]
+fn a_shredded_vendors_tokens_never_open_again_and_others_do() {
+    let (crm, theirs) = (ours(), echo());
+    let house = House::of_acme(crm.address, &terms(&theirs)).contract("other", &terms(&theirs));
+    let gate = Gate::start(house);
+    let (lost, kept) = (token(&gate, "acme"), token(&gate, "other"));
+    let salts = SaltFolder::new(gate.house.path().join("state/salts"));
+    assert!(salts.shred(&VendorId::parse("acme").expect("an id")).expect("shredded"));
+    reload(&gate);
+    let body = format!(r#"{{"email":"{lost}"}}"#);
+    assert_eq!(sends(&gate, &crm, &body), body);
+    let refused = reveal(&gate, "privacy", &lost);
+    assert_eq!((refused.status, refused.reason().as_str()), (404, "token_unopened"));
+    assert_eq!(reveal(&gate, "privacy", &kept).json()["value"], RAW);
+    assert_ne!(token(&gate, "acme"), lost, "new values go on, under a new salt");
+}
+
+#[test]
+fn one_token_is_revealed_to_whoever_may_and_audited_without_its_value() {
+    let (crm, theirs) = (ours(), echo());
+    let gate = Gate::of_acme(crm.address, &terms(&theirs));
+    let token = token(&gate, "acme");
+    let answer = reveal(&gate, "privacy", &token);
+    assert_eq!(answer.json(), serde_json::json!({ "vendor": "acme", "value": RAW }));
+    for role in ["viewer", "operator", "admin"] {
+        let refused = reveal(&gate, role, &token);
+        assert_eq!((refused.status, refused.reason().as_str()), (403, "role_too_low"), "{role}");
+    }
+    for body in [r#"{"token":"x"}"#, r#"{"token":"","reason":"x"}"#, r#"{"token":"x","reason":""}"#, "{}"] {
+        assert_eq!(gate.admin("privacy", "POST", "/v1/reveal", body).status, 400, "{body}");
+    }
+    let forged = reveal(&gate, "privacy", "tok1_dabcd");
+    assert_eq!((forged.status, forged.reason().as_str()), (404, "token_unopened"));
+    let trail = gate.admin("viewer", "GET", "/v1/audit", "").json();
+    let acts = trail["entries"].as_array().expect("entries").iter().filter(|entry| entry["act"] == "reveal");
+    let acts: Vec<_> = acts.map(|it| (it["actor"].as_str(), it["subject"].as_str(), it["reason"].as_str())).collect();
+    let line = |subject| (Some("privacy"), Some(subject), Some("ticket 4711"));
+    assert_eq!(acts, [line("acme"), line("-")]);
+    assert!(!trail.to_string().contains("zq7kv9") && !trail.to_string().contains(&token));
+    assert!(!is_on_disk(gate.house.path()));
+    assert!(gate.get("/v1/orders", &reader()).status == 200);
+}

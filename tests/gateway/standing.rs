@@ -1,0 +1,174 @@
+//! How a vendor comes to be cut off and let back: trips, drills, approvals, hooks, the contract's end.
+
+use crate::support::client::{self, Client, request};
+use crate::support::gate::Gate;
+use crate::support::house::House;
+use crate::support::issuer::{reader, vendor};
+use crate::support::process::Process;
+use crate::support::until;
+use crate::support::upstream::{CHUNKED, Upstream};
+
+use vendorgate::model::Clock;
+
+const ROUTES: &str = "ingress:
+  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }
+  - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }
+";
+
+const WHY: &str = r#"{"reason":"ticket 4711"}"#;
+
+fn status(gate: &Gate) -> serde_json::Value {
+    gate.admin("viewer", "GET", "/v1/vendors/acme", "").json()
+}
+
+/// The day so many days from now.
+fn day(offset: i64) -> String {
+    let now = Clock::system().now().wall.as_millis();
+    let then = now.saturating_add_signed(offset * 86_400_000);
+    vendorgate::model::UnixTime::from_millis(then).to_string()[..10].to_owned()
+}
+
+#[test]
+fn a_burst_of_denials_cuts_the_vendor_off_with_its_evidence() {
+    let crm = Upstream::json("{}");
+    let gate = Gate::of_acme(crm.address, &format!("trip: {{ denials: 3, window: 1m }}\n{ROUTES}"));
+    // Forgeries in a vendor's name are a stranger's doing.
+    let forged = format!("{}x", reader());
+    (0..5).for_each(|_| assert_eq!(gate.get("/v1/orders", &forged).status, 401));
+    assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
+    let probing = vendor("acme").token();
+    (0..3).for_each(|_| assert_eq!(gate.get("/v1/orders", &probing).reason(), "scope_missing"));
+    assert_eq!(gate.get("/v1/orders", &reader()).reason(), "vendor_killed");
+    let status = status(&gate);
+    assert_eq!((&status["state"], &status["kills"][0]["by"]), (&"killed".into(), &"vendorgate".into()), "{status}");
+    assert_eq!(status["last_denial"]["reason"], "vendor_killed");
+    let trail = gate.admin("viewer", "GET", "/v1/audit", "").json();
+    let kill = trail["entries"].as_array().expect("entries").iter().find(|entry| entry["act"] == "kill");
+    assert_eq!(kill.expect("a kill")["detail"]["evidence"][0]["kind"], "denial_burst");
+    assert_eq!(gate.admin("admin", "POST", "/v1/vendors/acme/restore", WHY).status, 200);
+    assert_eq!(gate.get("/v1/orders", &reader()).status, 200, "what it was denied before is forgotten");
+    assert_eq!(gate.get("/v1/orders", &probing).reason(), "scope_missing");
+    assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
+}
+
+#[test]
+fn a_restore_can_need_two_people() {
+    let crm = Upstream::json("{}");
+    let gate = Gate::of_acme(crm.address, &format!("restore: {{ approvals: 2 }}\n{ROUTES}"));
+    assert_eq!(gate.admin("operator", "POST", "/v1/vendors/acme/kill", WHY).status, 200);
+    for _ in 0..2 {
+        // The same person twice is one person.
+        let answer = gate.admin("admin", "POST", "/v1/vendors/acme/restore", WHY).json();
+        assert_eq!((&answer["state"], &answer["lifted"]), (&"killed".into(), &0.into()), "{answer}");
+        assert_eq!((&answer["approvals"]["given"], &answer["approvals"]["needed"]), (&1.into(), &2.into()));
+    }
+    assert_eq!(gate.get("/v1/orders", &reader()).reason(), "vendor_killed");
+}
+
+#[test]
+fn all_are_cut_off_and_let_back_by_one_order_and_a_dry_run_cuts_nobody() {
+    let crm = Upstream::start(|_, asker| {
+        let _ = asker.write(CHUNKED);
+        let _ = asker.gone();
+        false
+    });
+    let gate = Gate::start(House::of_acme(crm.address, ROUTES).contract("bravo", ROUTES));
+    let mut stream = Client::to(gate.ingress());
+    stream.send(request("GET", "/v1/orders", &reader(), ""));
+    assert_eq!(stream.head().status, 200);
+    let dry = r#"{"reason":"would it hurt?","dry_run":true}"#;
+    for path in ["/v1/vendors/acme/kill", "/v1/kill"] {
+        let preview = gate.admin("operator", "POST", path, dry).json();
+        assert_eq!((&preview["ingress"], &preview["state"]), (&1.into(), &"live".into()), "{preview}");
+    }
+    assert_eq!(gate.admin("admin", "POST", "/v1/vendors/acme/restore", dry).status, 400);
+    let all = gate.admin("operator", "POST", "/v1/kill", WHY).json();
+    let severed: Vec<_> = all["vendors"].as_array().expect("vendors").iter().map(|one| &one["severed"]).collect();
+    assert_eq!(severed, [&serde_json::json!(1), &serde_json::json!(0)], "{all}");
+    let bravo = vendor("bravo").scope("orders:read").token();
+    assert_eq!(gate.get("/v1/orders", &bravo).reason(), "vendor_killed");
+    // Who comes later is meant too.
+    gate.house.write_contract("charlie", ROUTES);
+    assert_eq!(gate.admin("admin", "POST", "/v1/reload", "{}").status, 200);
+    assert_eq!(gate.get("/v1/orders", &vendor("charlie").scope("orders:read").token()).reason(), "vendor_killed");
+    assert_eq!(gate.admin("admin", "POST", "/v1/restore", WHY).json()["state"], "live");
+    until("nothing is killed", || gate.series(r#"vendorgate_killed{vendor="acme"}"#) == 0.0);
+    let mut again = Client::to(gate.ingress());
+    again.send(request("GET", "/v1/orders", &bravo, ""));
+    assert_eq!(again.head().status, 200);
+}
+
+#[test]
+fn a_drill_that_is_overdue_says_so_until_it_is_done() {
+    let crm = Upstream::json("{}");
+    let gate = Gate::of_acme(crm.address, &format!("drills: {{ every: 30d }}\n{ROUTES}"));
+    let series = r#"vendorgate_drill_overdue{vendor="acme"}"#;
+    assert_eq!((status(&gate)["drill_overdue"].as_bool(), gate.series(series)), (Some(true), 1.0));
+    assert_eq!(gate.admin("operator", "POST", "/v1/vendors/acme/drill", r#"{"shadow":true}"#).status, 200);
+    assert_eq!((status(&gate)["drill_overdue"].as_bool(), gate.series(series)), (Some(false), 0.0));
+    assert!(status(&gate)["last_drill"].is_string());
+}
+
+#[test]
+fn reading_goes_on_for_the_grace_after_the_end_and_then_nothing_does() {
+    let crm = Upstream::json("{}");
+    let writer = vendor("acme").scope("orders:write").token();
+    for (ended, read, state) in [(-2, 200, "read_only"), (-8, 403, "ended")] {
+        let terms = format!("ends: {}\nafter_end: read_only\ngrace: 5d\n{ROUTES}", day(ended));
+        let gate = Gate::of_acme(crm.address, &terms);
+        assert_eq!(gate.get("/v1/orders", &reader()).status, read, "{ended}");
+        let mut client = Client::to(gate.ingress());
+        client.send(request("POST", "/v1/orders", &writer, "{}"));
+        assert_eq!(client.answer().reason(), "contract_ended");
+        assert_eq!(status(&gate)["state"], state);
+    }
+}
+
+#[test]
+fn hooks_hear_of_kills_and_restores_and_what_came_of_it_is_audited() {
+    let crm = Upstream::json("{}");
+    let pager = Upstream::saying("HTTP/1.1 204 No Content\r\n\r\n");
+    let house = House::of_acme(crm.address, ROUTES);
+    let (secret, note) = (house.path().join("secret"), house.path().join("note"));
+    std::fs::write(&secret, "whsec_c2VjcmV0IHNlY3JldCBzZWNyZXQ=\n").expect("written");
+    let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600);
+    std::fs::set_permissions(&secret, mode).expect("mode");
+    let hooks = format!(
+        "hooks:\n  - {{ name: pager, webhook: {{ url: \"http://{}/hook\", secret_file: secret }} }}\n  \
+         - {{ name: tunnel, on: [kill], command: [/usr/bin/tee, \"{}\"] }}\n",
+        pager.address,
+        note.display()
+    );
+    let gate = Gate::start(house.with(&hooks));
+    assert_eq!(gate.admin("operator", "POST", "/v1/vendors/acme/kill", WHY).status, 200);
+    assert_eq!(gate.admin("admin", "POST", "/v1/vendors/acme/restore", WHY).status, 200);
+    until("the pager hears of both", || pager.seen().len() == 2);
+    let told = pager.seen();
+    let events: Vec<serde_json::Value> =
+        told.iter().map(|seen| serde_json::from_slice(&seen.body).expect("JSON")).collect();
+    assert_eq!((&events[0]["act"], &events[1]["act"]), (&"kill".into(), &"restore".into()));
+    assert!(told[0].field("webhook-signature").is_some_and(|signature| signature.starts_with("v1,")), "{told:?}");
+    until("the command has the event", || std::fs::read_to_string(&note).is_ok_and(|text| text.contains("\"kill\"")));
+    until("it is audited", || {
+        let trail = gate.admin("viewer", "GET", "/v1/audit", "").json();
+        let entries = trail["entries"].as_array().expect("entries").clone();
+        entries.iter().filter(|entry| entry["act"] == "hook").count() == 3
+    });
+}
+
+#[test]
+fn a_hook_that_was_not_heard_is_told_after_a_restart() {
+    let crm = Upstream::json("{}");
+    let house = House::of_acme(crm.address, ROUTES);
+    let note = house.path().join("later/note");
+    let hook = format!("hooks:\n  - {{ name: tunnel, command: [/usr/bin/tee, \"{}\"] }}\n", note.display());
+    let house = house.with(&hook);
+    let mut process = Process::start(&house);
+    assert_eq!(process.admin(&house, "operator", "POST", "/v1/vendors/acme/kill", WHY).status, 200);
+    process.signal("KILL");
+    process.ended();
+    std::fs::create_dir(house.path().join("later")).expect("a folder");
+    let process = Process::start(&house);
+    until("it is told", || std::fs::read_to_string(&note).is_ok_and(|text| text.contains("\"kill\"")));
+    assert_eq!(client::get(process.ingress, "/v1/orders", &reader()).reason(), "vendor_killed");
+}
