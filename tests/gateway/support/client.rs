@@ -164,7 +164,7 @@ impl Client {
         let outcome = match (answer.field("transfer-encoding"), length) {
             (Some(_), _) => self.chunked(&mut answer),
             (None, Some(length)) => self.sized(length, &mut answer),
-            (None, None) => self.to_close(&mut answer),
+            (None, None) => self.until_close(&mut answer),
         };
         answer.ending = outcome.err().unwrap_or(Ending::Whole);
         answer
@@ -206,7 +206,7 @@ impl Client {
         Ok(())
     }
 
-    fn to_close(&mut self, answer: &mut Answer) -> Result<(), Ending> {
+    fn until_close(&mut self, answer: &mut Answer) -> Result<(), Ending> {
         loop {
             let piece = std::mem::take(&mut self.unread);
             answer.raw.extend_from_slice(&piece);
