@@ -1,7 +1,7 @@
 //! The command line: one file a verb.
 //!
 //! A verb parses its arguments into a struct, does its work in `run`, and says yes, no, or what kept it from saying either.
-//! Only [`main`] turns that into an exit code: 0 yes, 1 no, 2 unusable arguments or config. A verb stands in [`Verb`] when
+//! Only [`main`] turns that into an exit code: 0 yes, 1 no, 2 unusable arguments or config. A verb stands in `Verb` when
 //! it works, and not before.
 
 pub mod audit;
