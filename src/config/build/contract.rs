@@ -50,7 +50,7 @@ pub(in crate::config) fn contract(
         ends: ends?,
         after_end: standing::after_end(at, written),
         warn_before: standing::warn_before(at, written),
-        mode: mode(written.mode),
+        mode: mode(&at.key("mode"), written.mode),
         identity: identity.flatten(),
         scopes,
         limits,
@@ -66,11 +66,15 @@ fn vendor(at: &At<'_>, text: &str) -> Option<VendorId> {
     VendorId::parse(text).map_err(|error| at.bad(error.to_string(), "acme-analytics")).ok()
 }
 
-fn mode(written: Option<written::Mode>) -> Mode {
-    match written {
-        Some(written::Mode::Enforce) | None => Mode::Enforce,
-        Some(written::Mode::Observe) => Mode::Observe,
+/// Only binding contracts are built: one that asks to be observed would be bound in silence.
+fn mode(at: &At<'_>, written: Option<written::Mode>) -> Mode {
+    if matches!(written, Some(written::Mode::Observe)) {
+        at.fault(
+            "not yet: a contract that only reports is not supported in this version",
+            "write enforce, or take the key out",
+        );
     }
+    Mode::Enforce
 }
 
 fn journey(at: &At<'_>, written: &[String]) -> Vec<String> {
