@@ -41,8 +41,9 @@ pub const H2_PING_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a drain still takes what comes, so that a request that crossed the news on the wire is answered.
 pub const DRAIN_GRACE: Duration = Duration::from_millis(300);
 /// How long a connection may hold severed answers of which none leaves before it is cut: a body is asked within
-/// microseconds, unless its reader does not read. Shorter than [`SEVER_DEADLINE`], so that a kill's answer can tell.
-pub const SEVER_GRACE: Duration = Duration::from_millis(100);
+/// microseconds, unless its reader does not read or the machine is short of processors. Shorter than
+/// [`SEVER_DEADLINE`], so that a kill's answer can tell.
+pub const SEVER_GRACE: Duration = Duration::from_millis(400);
 /// Time for requests in flight to finish after SIGTERM, unless the config says otherwise.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 
