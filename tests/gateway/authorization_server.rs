@@ -103,8 +103,9 @@ fn keys_rotate_under_traffic_and_outlive_their_issuer() {
     assert_eq!(gate.get("/v1/acme-client", &old).status, 200, "discovered and verified");
     for round in 0..3 {
         assert_eq!(server.post("/control/rotate", "", "").status, 200);
-        // Whoever comes first with the new key waits for it; nobody valid is refused.
+        // Whoever comes first with the new key waits for it; whoever comes after has it.
         let tokens: Vec<String> = (0..8).map(|_| server.token("acme-client")).collect();
+        assert_eq!(gate.get("/v1/acme-client", &tokens[0]).status, 200, "round {round}");
         std::thread::scope(|scope| {
             for token in tokens.iter().chain([&old]) {
                 scope.spawn(|| assert_eq!(gate.get("/v1/acme-client", token).status, 200, "round {round}"));

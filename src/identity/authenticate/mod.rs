@@ -246,9 +246,15 @@ impl Vendor {
 
     fn verify_signature(&self, token: &Unverified<'_>, now: Moment) -> Result<(Arc<VerificationKey>, u64), Rejected> {
         self.accepts(token).map_err(|flaw| Rejected::new(flaw, Some(self.index)))?;
-        let verified =
-            self.ring.usable(now).and_then(|(keys, generation)| Ok((keys.verify(&token.signed)?, generation)));
-        verified.map_err(|flaw| self.reject_for_keys(flaw, token, now))
+        let attempt =
+            || self.ring.usable(now).and_then(|(keys, generation)| Ok((keys.verify(&token.signed)?, generation)));
+        let seen = self.ring.usable(now).map(|(_, generation)| generation).ok();
+        attempt().or_else(|flaw| {
+            let rejected = self.reject_for_keys(flaw, token, now);
+            // Nothing to wait for, because a fetch ended in between: what it brought has not been looked at yet.
+            let changed = || self.ring.usable(now).is_ok_and(|(_, generation)| Some(generation) != seen);
+            if rejected.wait.is_none() && changed() { attempt().map_err(|_| rejected) } else { Err(rejected) }
+        })
     }
 
     /// Whether the contract takes this kind of token at all.
