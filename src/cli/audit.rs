@@ -11,7 +11,7 @@ use super::error::{CliError, Exit};
 use super::exposure::since;
 use super::layout::plain;
 use crate::admin::{AuditEntry, AuditPage};
-use crate::model::{Clock, UnixTime};
+use crate::model::{Clock, UnixTime, with_causes};
 use crate::server::audit_key;
 use crate::telemetry::audit::{Summary, verify_files};
 
@@ -88,7 +88,7 @@ pub fn run(audit: &Audit, out: &mut dyn Write) -> Result<Exit, CliError> {
 pub fn verify(args: &Verify, out: &mut dyn Write) -> Result<Exit, CliError> {
     let beside = || args.file.parent().unwrap_or(Path::new("")).join("../audit.key");
     let path = args.key.clone().unwrap_or_else(beside);
-    let key = audit_key(&path).map_err(|error| CliError::Unusable { what: "--key", why: chain(&error) })?;
+    let key = audit_key(&path).map_err(|error| CliError::Unusable { what: "--key", why: with_causes(&error) })?;
     let checked = verify_files(&args.file, &key);
     if args.json {
         let said = match &checked {
@@ -119,12 +119,6 @@ pub fn verify(args: &Verify, out: &mut dyn Write) -> Result<Exit, CliError> {
             Ok(Exit::No)
         }
     }
-}
-
-/// All levels of an error in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let below = std::iter::successors(error.source(), |error| error.source());
-    below.fold(error.to_string(), |text, error| format!("{text}: {error}"))
 }
 
 /// Runs the verb, and prints its answer to `out`.

@@ -81,12 +81,7 @@ impl CliError {
 
     /// The whole story for standard error: what went wrong, from what, and what to do.
     pub fn report(&self) -> String {
-        let mut text = format!("error: {self}");
-        let mut cause = self.source();
-        while let Some(deeper) = cause {
-            text.push_str(&format!(": {deeper}"));
-            cause = deeper.source();
-        }
+        let mut text = format!("error: {}", crate::model::with_causes(self));
         for advice in self.advice() {
             text.push_str(&format!("\n  {advice}"));
         }

@@ -216,13 +216,7 @@ fn told(trouble: &Trouble) -> String {
     if let Trouble::Config(faults) = trouble {
         return faults.with_snippets();
     }
-    let mut text = format!("vendorgate: {trouble}");
-    let mut cause = std::error::Error::source(trouble);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text + "\n"
+    format!("vendorgate: {}\n", crate::model::with_causes(trouble))
 }
 
 /// How the program itself reads a config: with its own environment.

@@ -132,13 +132,7 @@ impl<'a> Page<'a> {
 
     /// A step could not be played to its end.
     pub(super) fn broke_off(&mut self, error: &dyn std::error::Error) {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        self.check("the step was played to its end", false, text);
+        self.check("the step was played to its end", false, crate::model::with_causes(error));
     }
 
     /// Closes the story: whether all went as told.

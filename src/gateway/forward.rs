@@ -21,7 +21,7 @@ use super::snapshot::{Route, Treats};
 use super::source::Source;
 use super::target;
 use crate::http::{Forwarding, GatewayBody, is_framed_once, prepare_request, prepare_response, strip_validators};
-use crate::model::{Denial, Direction, Reason};
+use crate::model::{Denial, Direction, Reason, with_causes};
 use crate::pii::{Rewriter, Stop};
 use crate::upstream::{ConnectorError, Lease, SendError};
 
@@ -231,17 +231,5 @@ fn refused(error: &SendError) -> Denial {
         SendError::Full => Reason::Overloaded,
         SendError::Unreadable => Reason::UpstreamUnreadable,
     };
-    Denial::new(reason, chain_of(error))
-}
-
-/// All levels of an error in one line, for the log.
-fn chain_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
+    Denial::new(reason, with_causes(error))
 }

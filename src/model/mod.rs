@@ -3,6 +3,7 @@
 //! Knows no I/O and no other room. Nothing here may ever print a secret.
 
 mod caller;
+mod causes;
 mod denial;
 mod field_path;
 mod id;
@@ -12,6 +13,7 @@ mod subject;
 mod time;
 
 pub use caller::{Caller, Claims, ClientId};
+pub use causes::with_causes;
 pub use denial::{Denial, Reason};
 pub use field_path::{FieldPath, FieldPathError, Step};
 pub use id::{Direction, IdError, UpstreamId, VendorId};

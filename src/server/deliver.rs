@@ -15,7 +15,7 @@ use crate::bounds::{HOOK_ANSWER_BYTES_MAX, HOOK_DEADLINE_MAX};
 use crate::config::{self, HookAction};
 use crate::http::{FetchError, FetchOptions, FetchUrl, Fetcher};
 use crate::kill::{Action, Deliver, DeliverError, Delivery, Hook};
-use crate::model::Secret;
+use crate::model::{Secret, with_causes};
 
 /// Sends webhooks.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Postman {
 
 impl Deliver for Postman {
     fn deliver(&self, delivery: Delivery) -> Pin<Box<dyn Future<Output = Result<u16, DeliverError>> + Send + '_>> {
-        Box::pin(async move { self.send(delivery).await.map_err(|error| DeliverError(told(&error))) })
+        Box::pin(async move { self.send(delivery).await.map_err(|error| DeliverError(with_causes(&error))) })
     }
 }
 
@@ -101,16 +101,4 @@ fn read_secret(path: &Path) -> Result<Secret<Vec<u8>>, HookError> {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is empty")));
     }
     Ok(Secret::new(bytes))
-}
-
-/// All levels of an error in one line.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

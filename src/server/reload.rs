@@ -14,7 +14,7 @@ use crate::admin::{Actor, Operators, ReloadReport};
 use crate::config::{Config, Contract, Loader, Severity};
 use crate::gateway::assemble;
 use crate::listener;
-use crate::model::VendorId;
+use crate::model::{VendorId, with_causes};
 use crate::telemetry::audit::{Act, Entry};
 
 impl Helm {
@@ -52,7 +52,7 @@ impl Helm {
     async fn try_reload(&self) -> Result<ReloadReport, Vec<String>> {
         let mut in_force = self.config.lock().await;
         let config = load(self.main.clone()).await?;
-        let told = |error: &dyn std::error::Error| vec![chain(error)];
+        let told = |error: &dyn std::error::Error| vec![with_causes(error)];
         let keys = master_keys(config.keys.master.as_deref()).map_err(|error| told(&error))?;
         let hooks = deliver::hooks(&config.hooks).map_err(|error| told(&error))?;
         let tls = self.new_tls(&config)?;
@@ -100,12 +100,15 @@ impl Helm {
                 crate::model::Direction::Egress => config.listeners.egress.as_ref(),
             };
             if let (Some(place), Some(tls)) = (&front.tls, listener.and_then(|listener| listener.tls.as_ref())) {
-                all.push((place, listener::server_config(tls, front.http2).map_err(|error| vec![chain(&error)])?));
+                all.push((
+                    place,
+                    listener::server_config(tls, front.http2).map_err(|error| vec![with_causes(&error)])?,
+                ));
             }
         }
         let admin = config.listeners.admin.as_ref().and_then(|listener| listener.tls.as_ref());
         if let (Some(place), Some(tls)) = (&self.doors.admin_tls, admin) {
-            all.push((place, listener::server_config(tls, false).map_err(|error| vec![chain(&error)])?));
+            all.push((place, listener::server_config(tls, false).map_err(|error| vec![with_causes(&error)])?));
         }
         Ok(all)
     }
@@ -141,16 +144,4 @@ fn waits_for_restart(before: &Config, after: &Config) -> impl Iterator<Item = &'
         ("log", before.log != after.log),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key)
-}
-
-/// All levels of an error in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

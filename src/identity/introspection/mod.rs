@@ -25,7 +25,7 @@ use crate::bounds::{
     ISSUER_WAITERS_MAX, SECRET_BYTES_MAX,
 };
 use crate::http::{FetchError, FetchUrl, Fetcher};
-use crate::model::{Clock, Moment, Secret, UnixTime};
+use crate::model::{Clock, Moment, Secret, UnixTime, with_causes};
 
 use super::IntrospectionSettings;
 use super::cache::Fingerprint;
@@ -33,7 +33,7 @@ use super::claims;
 use super::files::{FileError, read_in_background};
 use super::flaw::Flaw;
 use super::json::{Json, JsonError, Object};
-use super::refresh::{chain, fetcher};
+use super::refresh::fetcher;
 use super::ring::RingId;
 
 /// `application/x-www-form-urlencoded`, as RFC 6749 appendix B has it; escaping more than needed is harmless.
@@ -178,7 +178,7 @@ impl Introspector {
             Ok((answer @ (Answer::Inactive | Answer::Silent), _)) => (answer, self.settings.inactive_for, 0),
             Err(error) => {
                 self.silent.fetch_add(1, Ordering::Relaxed);
-                *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(chain(&error));
+                *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(with_causes(&error));
                 (Answer::Silent, INTROSPECTION_RETRY, 0)
             }
         };

@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::bounds::{DISCOVERY_AGE, FILE_POLL, ISSUER_ANSWER_BYTES_MAX, KEYS_REFRESH_MIN, KEYS_RETRY_MIN};
 use crate::http::{FetchError, FetchOptions, FetchUrl, Fetcher};
-use crate::model::UnixTime;
+use crate::model::{UnixTime, with_causes};
 
 use super::files::{FileError, read_in_background};
 use super::json::{JsonError, Object};
@@ -113,7 +113,7 @@ async fn look(ring: &KeyRing, memory: &mut Memory) -> Duration {
             memory.failures = memory.failures.saturating_add(1);
             memory.discovered = None;
             memory.validators.clear();
-            ring.finish(error.outcome(), Some(chain(&error)));
+            ring.finish(error.outcome(), Some(with_causes(&error)));
             pause_after_failure(ring, memory.failures)
         }
     }
@@ -272,17 +272,6 @@ fn jitter(span: Duration) -> Duration {
     span.mul_f64(1.0 - 0.2 * f64::from(random[0]) / 255.0)
 }
 
-/// An error and its causes, for `status`.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
-}
-
 /// Starts the background task of a ring, once.
 pub(super) fn start(ring: &Arc<KeyRing>, runtime: &tokio::runtime::Handle) {
     let needed = !matches!(ring.id.source, KeySource::Introspection(_));
@@ -297,7 +286,7 @@ pub(super) fn read_file_now(ring: &KeyRing, path: &Path) {
     let read = super::files::read_bounded(path, ISSUER_ANSWER_BYTES_MAX).map_err(RefreshError::from);
     match read.and_then(|document| Ok(Keys::parse(&document)?)) {
         Ok(keys) => ring.install(keys),
-        Err(error) => ring.finish(error.outcome(), Some(chain(&error))),
+        Err(error) => ring.finish(error.outcome(), Some(with_causes(&error))),
     }
 }
 
