@@ -44,6 +44,9 @@ pub const DRAIN_GRACE: Duration = Duration::from_millis(300);
 /// microseconds, unless its reader does not read or the machine is short of processors. Shorter than
 /// [`SEVER_DEADLINE`], so that a kill's answer can tell.
 pub const SEVER_GRACE: Duration = Duration::from_millis(400);
+/// What the kernel holds of a connection that it has not sent: where one vendor of several on an HTTP/2 connection is
+/// severed, so much of its answers can still leave behind the kill's answer.
+pub const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// Time for requests in flight to finish after SIGTERM, unless the config says otherwise.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 

@@ -26,6 +26,7 @@ mod personal;
 mod pii_test;
 mod reveal;
 mod revocation;
+mod severed;
 mod standing;
 mod transport;
 mod webhook;
