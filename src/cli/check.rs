@@ -5,7 +5,8 @@ use std::io::Write;
 use clap::Args;
 use serde_json::json;
 
-use super::{Answer, ConfigFile, Trouble, loader};
+use super::error::{CliError, Exit};
+use super::{ConfigFile, loader};
 use crate::config::{Config, Faults, Loaded, Severity};
 
 /// Validates the config and every contract, and says all that is wrong at once
@@ -28,7 +29,7 @@ pub(super) struct Check {
 }
 
 impl Check {
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         let missing_secrets = if self.strict { Severity::Fault } else { Severity::Warning };
         let loaded = loader(missing_secrets).load(&self.config.path);
         if self.json {
@@ -36,7 +37,7 @@ impl Check {
         } else {
             self.print(out, &loaded)?;
         }
-        Ok(if loaded.is_ok() { Answer::Yes } else { Answer::No })
+        Ok(Exit::of(loaded.is_ok()))
     }
 
     fn print(&self, out: &mut dyn Write, loaded: &Result<Loaded, Faults>) -> std::io::Result<()> {

@@ -5,12 +5,15 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use http::{Method, Uri};
 use serde_json::{Value, json};
 
+use super::client::block_on;
+use super::error::{CliError, Exit};
+use super::kill::direction;
 use super::layout::plain;
-use super::{Answer, ConfigFile, Trouble, loader};
+use super::{ConfigFile, loader};
 use crate::bounds;
 use crate::config::{Contract, Places, Severity};
 use crate::gateway::{Explainer, Explanation, Outcome, Question};
@@ -30,14 +33,14 @@ pub(super) struct Explain {
     #[command(flatten)]
     config: ConfigFile,
     /// Whose contract
-    #[arg(long, value_name = "VENDOR")]
-    vendor: String,
+    #[arg(long, value_name = "VENDOR", value_parser = VendorId::parse)]
+    vendor: VendorId,
     /// The file of an access token; - for standard input
     #[arg(long, value_name = "FILE")]
     token: Option<PathBuf>,
-    /// Which way; by default inward where the contract has routes inward
-    #[arg(long, value_enum)]
-    direction: Option<Which>,
+    /// ingress or egress; by default ingress where the contract has routes inward
+    #[arg(long, value_parser = direction)]
+    direction: Option<Direction>,
     /// Ask the issuer for its keys, as the gateway does in the background
     #[arg(long)]
     fetch_keys: bool,
@@ -52,12 +55,6 @@ pub(super) struct Explain {
     target: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Which {
-    Ingress,
-    Egress,
-}
-
 /// What the rules come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict<'a> {
@@ -68,25 +65,24 @@ enum Verdict<'a> {
 }
 
 impl Explain {
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
-        let config = loader(Severity::Warning).load(&self.config.path).map_err(Trouble::Config)?.config;
-        let vendor = VendorId::parse(&self.vendor).map_err(|error| Trouble::Argument(error.to_string()))?;
-        let Some(contract) = config.contract(&vendor) else {
-            writeln!(out, "{vendor}: no contract of this config is this vendor's")?;
-            return Ok(Answer::No);
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
+        let config = loader(Severity::Warning).load(&self.config.path).map_err(CliError::Config)?.config;
+        let Some(contract) = config.contract(&self.vendor) else {
+            writeln!(out, "{}: no contract of this config is this vendor's", self.vendor)?;
+            return Ok(Exit::No);
         };
         let clock = Clock::system();
-        let remembered = Remembered::look(&config, &clock).map_err(Trouble::Start)?;
+        let remembered = Remembered::look(&config, &clock).map_err(CliError::Start)?;
         let explainer = Explainer::new(&config, &remembered.authority, &remembered.switch);
-        let explainer = explainer.map_err(|faults| Trouble::Argument(first(&faults)))?;
+        let explainer = explainer.map_err(|faults| CliError::unusable("the config", first(&faults)))?;
         if self.fetch_keys {
             fetch_keys(&explainer)?;
         }
         let told = explainer.explain(&Question {
             contract,
             direction: self.direction(contract),
-            method: &Method::from_bytes(self.method.as_bytes()).map_err(|_| unusable("METHOD", &self.method))?,
-            target: &self.target.parse::<Uri>().map_err(|_| unusable("PATH", &self.target))?,
+            method: &Method::from_bytes(self.method.as_bytes()).map_err(|_| cannot_be("METHOD", &self.method))?,
+            target: &self.target.parse::<Uri>().map_err(|_| cannot_be("PATH", &self.target))?,
             token: self.token()?.as_deref(),
             now: clock.now(),
         });
@@ -95,14 +91,13 @@ impl Explain {
 
     fn direction(&self, contract: &Contract) -> Direction {
         match self.direction {
-            Some(Which::Ingress) => Direction::Ingress,
-            Some(Which::Egress) => Direction::Egress,
+            Some(direction) => direction,
             None if contract.ingress.is_empty() && !contract.egress.is_empty() => Direction::Egress,
             None => Direction::Ingress,
         }
     }
 
-    fn token(&self) -> Result<Option<String>, Trouble> {
+    fn token(&self) -> Result<Option<String>, CliError> {
         let Some(path) = &self.token else { return Ok(None) };
         let mut text = String::new();
         let longest = bounds::TOKEN_BYTES_MAX as u64 + 16;
@@ -111,7 +106,7 @@ impl Explain {
         } else {
             std::fs::File::open(path).and_then(|file| file.take(longest).read_to_string(&mut text))
         };
-        read.map_err(|error| Trouble::Argument(format!("cannot read the token from {}: {error}", path.display())))?;
+        read.map_err(|error| CliError::unusable("--token", format_args!("{}: {error}", path.display())))?;
         let token = text.trim();
         // As people copy it out of a request.
         Ok(Some(token.strip_prefix("Bearer ").unwrap_or(token).to_owned()))
@@ -123,7 +118,7 @@ impl Explain {
         told: &[Explanation],
         unread: Option<&str>,
         out: &mut dyn Write,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<Exit, CliError> {
         let places = loader(Severity::Warning).places(&self.config.path, contract.vendor.as_str());
         let line = |rule: &str| line_of(places.as_ref(), rule);
         let verdict = verdict(told);
@@ -144,18 +139,17 @@ impl Explain {
             }
             writeln!(out, "\n{}: {}", contract.vendor, sentence(verdict))?;
         }
-        Ok(if verdict == Verdict::Allowed { Answer::Yes } else { Answer::No })
+        Ok(Exit::of(verdict == Verdict::Allowed))
     }
 }
 
 /// Waits for the issuers' keys, within a bound; what came of it shows in the steps.
-fn fetch_keys(explainer: &Explainer<'_>) -> Result<(), Trouble> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+fn fetch_keys(explainer: &Explainer<'_>) -> Result<(), CliError> {
+    block_on(async {
         explainer.directory.start(&tokio::runtime::Handle::current());
         explainer.directory.warm(bounds::ISSUER_WARM_UP).await;
-    });
-    Ok(())
+        Ok(())
+    })
 }
 
 /// The first no decides; without one, whatever is open does.
@@ -221,8 +215,8 @@ fn line_of(places: Option<&Places>, rule: &str) -> Option<String> {
     if rule.is_empty() || rule == "revocations" { None } else { places.map(|places| places.line_of(rule)) }
 }
 
-fn unusable(what: &str, text: &str) -> Trouble {
-    Trouble::Argument(format!("{what} cannot be '{}'", plain(text)))
+fn cannot_be(what: &'static str, text: &str) -> CliError {
+    CliError::unusable(what, format_args!("it is '{}'", plain(text)))
 }
 
 fn first(faults: &[crate::identity::DirectoryError]) -> String {

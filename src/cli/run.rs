@@ -2,13 +2,14 @@
 //!
 //! SIGTERM and SIGINT drain, a second one ends at once; SIGHUP loads the config again.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Answer, ConfigFile, Trouble, loader};
+use super::client::block_on;
+use super::error::{CliError, Exit};
+use super::{ConfigFile, loader};
 use crate::config::{Config, Log, LogFormat, LogLevel, Severity};
 use crate::server::{Addresses, Options, Server};
 use crate::telemetry::{ExchangeLog, log};
@@ -27,26 +28,25 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn run(&self, _out: &mut dyn Write) -> Result<Answer, Trouble> {
-        let loaded = loader(Severity::Fault).load(&self.config.path).map_err(Trouble::Config)?;
+    pub(super) fn run(&self) -> Result<Exit, CliError> {
+        let loaded = loader(Severity::Fault).load(&self.config.path).map_err(CliError::Config)?;
         eprint!("{}", loaded.warnings.with_snippets());
         let settings = log_settings(loaded.config.log);
-        log::start(&settings).map_err(Trouble::Log)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(serve(loaded.config, self.config.path.clone(), &settings))
+        log::start(&settings).map_err(CliError::Log)?;
+        block_on(serve(loaded.config, self.config.path.clone(), &settings))
     }
 }
 
-async fn serve(config: Config, main: PathBuf, settings: &log::Settings) -> Result<Answer, Trouble> {
+async fn serve(config: Config, main: PathBuf, settings: &log::Settings) -> Result<Exit, CliError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hang_up = signal(SignalKind::hangup())?;
     // A line an exchange is information.
     let exchange_log = match settings.level >= log::LevelFilter::INFO {
-        true => ExchangeLog::start(settings.format, std::io::stdout()).map_err(Trouble::Log)?,
+        true => ExchangeLog::start(settings.format, std::io::stdout()).map_err(CliError::Log)?,
         false => ExchangeLog::off(),
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let server = Server::start(config, Options { main, workers, exchange_log }).await.map_err(Trouble::Start)?;
+    let server = Server::start(config, Options { main, workers, exchange_log }).await.map_err(CliError::Start)?;
     say_where(server.addresses(), workers);
     loop {
         tokio::select! {
@@ -58,8 +58,8 @@ async fn serve(config: Config, main: PathBuf, settings: &log::Settings) -> Resul
     }
     tracing::info!("draining: what is in flight may finish; a second signal ends at once");
     tokio::select! {
-        () = server.drain() => Ok(Answer::Yes),
-        () = either(&mut terminate, &mut interrupt) => Ok(Answer::No),
+        () = server.drain() => Ok(Exit::Yes),
+        () = either(&mut terminate, &mut interrupt) => Ok(Exit::No),
     }
 }
 
