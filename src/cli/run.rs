@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::client::block_on;
 use super::error::{CliError, Exit};
 use super::{ConfigFile, loader};
-use crate::config::{Config, Log, LogFormat, LogLevel, Severity};
+use crate::config::{Config, Severity};
 use crate::server::{Addresses, Options, Server};
 use crate::telemetry::{ExchangeLog, log};
 
@@ -31,18 +31,17 @@ impl Run {
     pub(super) fn run(&self) -> Result<Exit, CliError> {
         let loaded = loader(Severity::Fault).load(&self.config.path).map_err(CliError::Config)?;
         eprint!("{}", loaded.warnings.with_snippets());
-        let settings = log_settings(loaded.config.log);
-        log::start(&settings).map_err(CliError::Log)?;
-        block_on(serve(loaded.config, self.config.path.clone(), &settings))
+        log::start(&loaded.config.log).map_err(CliError::Log)?;
+        block_on(serve(loaded.config, self.config.path.clone()))
     }
 }
 
-async fn serve(config: Config, main: PathBuf, settings: &log::Settings) -> Result<Exit, CliError> {
+async fn serve(config: Config, main: PathBuf) -> Result<Exit, CliError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hang_up = signal(SignalKind::hangup())?;
     // A line an exchange is information.
-    let exchange_log = match settings.level >= log::LevelFilter::INFO {
-        true => ExchangeLog::start(settings.format, std::io::stdout()).map_err(CliError::Log)?,
+    let exchange_log = match config.log.level >= log::LevelFilter::INFO {
+        true => ExchangeLog::start(config.log.format, std::io::stdout()).map_err(CliError::Log)?,
         false => ExchangeLog::off(),
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -77,20 +76,4 @@ fn say_where(addresses: Addresses, workers: usize) {
         }
     }
     tracing::info!(workers, version = env!("CARGO_PKG_VERSION"), "serving");
-}
-
-fn log_settings(log: Log) -> log::Settings {
-    log::Settings {
-        format: match log.format {
-            LogFormat::Json => log::Format::Json,
-            LogFormat::Human => log::Format::Human,
-        },
-        level: match log.level {
-            LogLevel::Error => log::LevelFilter::ERROR,
-            LogLevel::Warn => log::LevelFilter::WARN,
-            LogLevel::Info => log::LevelFilter::INFO,
-            LogLevel::Debug => log::LevelFilter::DEBUG,
-            LogLevel::Trace => log::LevelFilter::TRACE,
-        },
-    }
 }

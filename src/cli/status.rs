@@ -83,7 +83,7 @@ fn full(status: &VendorStatus, now: UnixTime) -> String {
     let day = |time: &Option<crate::admin::Time>| time.map_or_else(none, |time| time.0.to_string());
     let mut text = list(&[
         ("vendor", format!("{} ({})", status.vendor, status.name)),
-        ("state", format!("{}, mode {}", status.state.as_str(), status.mode)),
+        ("state", status.state.as_str().to_owned()),
         ("owner", status.owner.clone().unwrap_or_else(none)),
         ("security contact", status.security_contact.clone().unwrap_or_else(none)),
         ("starts", day(&status.starts)),
