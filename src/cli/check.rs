@@ -9,7 +9,7 @@ use super::error::{CliError, Exit};
 use super::{ConfigFile, loader};
 use crate::config::{Config, Faults, Loaded, Severity};
 
-/// Validates the config and every contract, and says all that is wrong at once
+/// Validate the config and every contract, and say all that is wrong at once
 ///
 /// Each fault is printed with its file, line and column, and with what to write instead. Keys and certificates that are not
 /// on this machine are warnings, so that a config can be checked where its secrets have no business being.
@@ -23,7 +23,7 @@ pub(super) struct Check {
     /// Take missing keys and certificates as faults, as `run` does
     #[arg(long)]
     strict: bool,
-    /// Print one JSON object
+    /// Answer in JSON
     #[arg(long)]
     json: bool,
 }

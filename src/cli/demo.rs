@@ -9,7 +9,7 @@ use super::client::block_on;
 use super::error::{CliError, Exit};
 use crate::demo::{self, Options};
 
-/// Plays the whole product on this machine, with nothing to install or write
+/// Play the whole product on this machine, with nothing to install or write
 ///
 /// Starts a sample internal API full of personal data, a sample vendor, an OAuth issuer and the gateway, on loopback and
 /// free ports; plays a short story through real HTTP and checks each step of it; then keeps running for you to try.

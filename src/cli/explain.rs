@@ -20,7 +20,7 @@ use crate::gateway::{Explainer, Explanation, Outcome, Question};
 use crate::model::{Clock, Denial, Direction, VendorId};
 use crate::server::Remembered;
 
-/// Says what would happen to a request and why, rule by rule, sending nothing
+/// Say what would happen to a request and why, rule by rule, sending nothing
 ///
 /// Each rule is printed with its line in the contract. A token bound to a certificate or key, a webhook's signature and
 /// keys that only the issuer has cannot be judged from here: what is open is marked, and is no yes. Exits 0 when the
@@ -44,7 +44,7 @@ pub(super) struct Explain {
     /// Ask the issuer for its keys, as the gateway does in the background
     #[arg(long)]
     fetch_keys: bool,
-    /// Print one JSON object
+    /// Answer in JSON
     #[arg(long)]
     json: bool,
     /// The method
@@ -68,7 +68,8 @@ impl Explain {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         let config = loader(Severity::Warning).load(&self.config.path).map_err(CliError::Config)?.config;
         let Some(contract) = config.contract(&self.vendor) else {
-            writeln!(out, "{}: no contract of this config is this vendor's", self.vendor)?;
+            let known: Vec<&str> = config.contracts.iter().map(|contract| contract.vendor.as_str()).collect();
+            writeln!(out, "{}: no contract is this vendor's; there are {}", self.vendor, known.join(", "))?;
             return Ok(Exit::No);
         };
         let clock = Clock::system();
@@ -81,8 +82,8 @@ impl Explain {
         let told = explainer.explain(&Question {
             contract,
             direction: self.direction(contract),
-            method: &Method::from_bytes(self.method.as_bytes()).map_err(|_| cannot_be("METHOD", &self.method))?,
-            target: &self.target.parse::<Uri>().map_err(|_| cannot_be("PATH", &self.target))?,
+            method: &Method::from_bytes(self.method.as_bytes()).map_err(|_| no_such("METHOD", &self.method, "GET"))?,
+            target: &self.target.parse::<Uri>().map_err(|_| no_such("PATH", &self.target, "/v1/customers"))?,
             token: self.token()?.as_deref(),
             now: clock.now(),
         });
@@ -215,8 +216,8 @@ fn line_of(places: Option<&Places>, rule: &str) -> Option<String> {
     if rule.is_empty() || rule == "revocations" { None } else { places.map(|places| places.line_of(rule)) }
 }
 
-fn cannot_be(what: &'static str, text: &str) -> CliError {
-    CliError::unusable(what, format_args!("it is '{}'", plain(text)))
+fn no_such(what: &'static str, text: &str, example: &str) -> CliError {
+    CliError::unusable(what, format_args!("'{}' is none; write one such as {example}", plain(text)))
 }
 
 fn first(faults: &[crate::identity::DirectoryError]) -> String {

@@ -16,7 +16,7 @@ use super::error::{CliError, Exit};
 use super::{ConfigFile, loader};
 use crate::config::{Operator, Role, Severity};
 
-/// Manages who may use the admin listener
+/// Manage who may use the admin listener
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vendorgate operators add alice --role operator")]
 pub(super) struct Operators {
@@ -29,7 +29,7 @@ enum Action {
     Add(Add),
 }
 
-/// Adds an operator: prints a new token once, and adds its hash to the operators' file
+/// Add an operator: print a new token once, and add its hash to the operators' file
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  vendorgate operators add alice --role operator\n  vendorgate operators add grafana --role viewer --file config/operators.yaml"

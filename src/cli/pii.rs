@@ -13,7 +13,7 @@ use crate::model::{Direction, VendorId};
 use crate::pii::keys::{FileSource, MasterKeySource, SaltFolder};
 use crate::pii::{Cut, KeyRing, Plan, VendorSalt, Watch};
 
-/// Tries out the rules for personal data
+/// Try out the rules for personal data
 #[derive(Debug, Subcommand)]
 #[command(
     after_help = "Example:\n  vendorgate pii test --contract config/contracts/acme-analytics.yaml --route 'GET /v1/customers' < body.json"
@@ -22,7 +22,7 @@ pub(super) enum Pii {
     Test(Test),
 }
 
-/// Treats a body from standard input by the rules of one route, and prints what would leave
+/// Treat a body from standard input by the rules of one route, and print what would leave
 ///
 /// A summary of fields goes to standard error. Without a key file a random key is used: the tokens are real and end with
 /// this command. Exits 1 when the gateway would refuse the body.

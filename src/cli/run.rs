@@ -14,7 +14,7 @@ use crate::config::{Config, Severity};
 use crate::server::{Addresses, Options, Server};
 use crate::telemetry::{ExchangeLog, log};
 
-/// Runs the gateway; the main job
+/// Run the gateway; the main job
 ///
 /// Logs go to standard error, one line an exchange to standard output. SIGHUP loads the config again and changes nothing
 /// when it has faults; SIGTERM lets what is in flight finish and then ends.

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::error::{CliError, Exit};
 use crate::config::{Document, schema};
 
-/// Prints the JSON Schema of a kind of file, for editors
+/// Print the JSON Schema of a kind of file, for editors
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  vendorgate schema contract > contract.schema.json\n\nThen, as the first line of a contract:\n  # yaml-language-server: $schema=../contract.schema.json"
