@@ -287,6 +287,12 @@ pub const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 pub const ISSUER_WARM_UP: Duration = Duration::from_secs(3);
 /// Time that a request with a key or token seen for the first time waits for what is being fetched.
 pub const IDENTITY_WAIT: Duration = Duration::from_secs(2);
+/// Longest silence of either side of a WebSocket: those who keep one open longer send pings.
+pub const WEBSOCKET_IDLE_DEADLINE: Duration = Duration::from_secs(600);
+/// What is read from a WebSocket at once.
+pub const WEBSOCKET_PIECE_BYTES: usize = 8 * 1024;
+/// Time for both sides to leave HTTP once both have agreed.
+pub const WEBSOCKET_SWITCH_DEADLINE: Duration = Duration::from_secs(10);
 
 // route
 

@@ -77,6 +77,8 @@ pub struct Route {
     pub upstream: Arc<upstream::Settings>,
     /// Limits of this route beside the vendor's; `None` in a field adds none.
     pub limits: Limits,
+    /// Whether a request may go on as a WebSocket; then no rule reads a body.
+    pub websocket: bool,
     /// What is asked of the request.
     pub request: Rules,
     /// What is asked of the response.

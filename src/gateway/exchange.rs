@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::header::{CONNECTION, HeaderMap, HeaderName};
-use ::http::{HeaderValue, Method, Response, Version};
+use ::http::{HeaderValue, Method, Response, StatusCode, Version};
 
 use super::account::{Halt, Tally};
 use super::bodies::Ending;
@@ -97,6 +97,11 @@ impl Exchange {
     /// Whether the caller speaks HTTP/2.
     pub(super) fn is_h2(&self) -> bool {
         self.version >= Version::HTTP_2
+    }
+
+    /// Whether it goes on as a WebSocket.
+    pub(super) const fn has_switched(&self) -> bool {
+        self.status == StatusCode::SWITCHING_PROTOCOLS.as_u16()
     }
 
     /// From here on the exchange counts as this vendor's.

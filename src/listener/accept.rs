@@ -86,7 +86,7 @@ impl Acceptor {
 }
 
 /// A connection that was accepted, with its slot.
-type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+pub(super) type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
 
 impl Acceptor {
     /// Closes the socket, and returns those who had connected by then: the kernel would reset them.

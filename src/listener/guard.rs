@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
@@ -22,6 +23,8 @@ pub(super) struct Guard {
     stream: Stream,
     peer: Arc<Peer>,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// A connection counts until it closes, also where it has left HTTP.
+    _slot: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
@@ -31,8 +34,8 @@ pub(super) enum Stream {
 }
 
 impl Guard {
-    pub(super) fn new(stream: Stream, peer: Arc<Peer>) -> Self {
-        Self { stream, peer, stalled: None }
+    pub(super) fn new(stream: Stream, peer: Arc<Peer>, slot: OwnedSemaphorePermit) -> Self {
+        Self { stream, peer, stalled: None, _slot: slot }
     }
 
     /// Passes a write's outcome on, but for a peer that has taken nothing for too long.

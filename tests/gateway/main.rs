@@ -29,3 +29,4 @@ mod revocation;
 mod standing;
 mod transport;
 mod webhook;
+mod websocket;
