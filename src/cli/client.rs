@@ -15,13 +15,13 @@ use hyper_util::rt::TokioIo;
 use rustls::RootCertStore;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::error::{CliError, Exit};
 use super::tls;
 use crate::admin::{Problem, parse_since};
 use crate::bounds::{CLIENT_ANSWER_BYTES_MAX, CLIENT_DEADLINE, CONNECT_DEADLINE};
+use crate::http::{Wire, native_roots};
 use crate::model::{Secret, UnixTime};
 
 /// Where a gateway keeps its socket unless its config names another state folder.
@@ -176,22 +176,25 @@ impl Client {
         target: &str,
         body: Option<Vec<u8>>,
     ) -> Result<(StatusCode, Bytes), CliError> {
+        let host = match &self.address {
+            Address::Network { host, port, .. } if host.contains(':') => format!("[{host}]:{port}"),
+            Address::Network { host, port, .. } => format!("{host}:{port}"),
+            Address::Socket(_) => "localhost".to_owned(),
+        };
+        self.send(self.connect().await?, self.request(method, target, &host, body)?).await
+    }
+
+    async fn connect(&self) -> Result<Box<dyn Wire>, CliError> {
         match &self.address {
             Address::Network { host, port, tls } => {
                 let stream = self.connected(TcpStream::connect((host.as_str(), *port))).await?;
-                let named = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-                let request = self.request(method, target, &named, body)?;
-                if *tls {
-                    let roots = self.roots.clone().unwrap_or_else(tls::native_roots);
-                    self.send(self.connected(tls::secure(stream, host, roots)).await?, request).await
-                } else {
-                    self.send(stream, request).await
+                if !tls {
+                    return Ok(Box::new(stream));
                 }
+                let roots = self.roots.clone().unwrap_or_else(native_roots);
+                Ok(Box::new(self.connected(tls::secure(stream, host, roots)).await?))
             }
-            Address::Socket(path) => {
-                let stream = self.connected(UnixStream::connect(path)).await?;
-                self.send(stream, self.request(method, target, "localhost", body)?).await
-            }
+            Address::Socket(path) => Ok(Box::new(self.connected(UnixStream::connect(path)).await?)),
         }
     }
 
@@ -219,10 +222,11 @@ impl Client {
         request.body(body).map_err(|error| CliError::unusable("the call", error))
     }
 
-    async fn send<S>(&self, stream: S, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), CliError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    async fn send(
+        &self,
+        stream: Box<dyn Wire>,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, Bytes), CliError> {
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| self.silent(error))?;
         let driver = tokio::spawn(connection);

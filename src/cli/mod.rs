@@ -150,16 +150,46 @@ mod tests {
 
     use super::*;
 
+    /// The program and what it is given, as a shell would split it, up to what only a shell reads.
+    fn words(call: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut quoted = false;
+        for symbol in call.chars() {
+            match symbol {
+                '\'' => quoted = !quoted,
+                ' ' if !quoted => words.push(String::new()),
+                '|' | '<' | '>' | '#' | '&' if !quoted => break,
+                _ => words.last_mut().expect("one").push(symbol),
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    /// Calls of the program in a page, on lines of their own and within a sentence.
+    fn calls(page: &str) -> impl Iterator<Item = String> {
+        let lines = page.lines().map(str::trim);
+        let found = lines.flat_map(|line| line.split('`')).filter(|text| text.starts_with("vendorgate "));
+        found.map(|call| call.replace("VENDOR ", "acme "))
+    }
+
     #[test]
-    fn every_verb_explains_itself_with_an_example() {
+    fn every_verb_explains_itself_with_examples_that_can_be_called() {
         let command = CommandLine::command();
         command.clone().debug_assert();
+        let pages = [include_str!("../../README.md"), include_str!("../../docs/operations.md")];
+        let mut shown: Vec<String> = pages.into_iter().flat_map(calls).collect();
+        assert!(shown.len() > 10, "{shown:?}");
         let mut open: Vec<&clap::Command> = command.get_subcommands().collect();
         while let Some(verb) = open.pop() {
             open.extend(verb.get_subcommands());
             assert!(verb.get_about().is_some(), "{}", verb.get_name());
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains("vendorgate "), "{} shows no example", verb.get_name());
+            assert!(calls(&help).next().is_some(), "{} shows no example", verb.get_name());
+            shown.extend(calls(&help));
+        }
+        for call in shown {
+            assert_eq!(CommandLine::try_parse_from(words(&call)).err().map(|error| error.to_string()), None, "{call}");
         }
     }
 
