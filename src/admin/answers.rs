@@ -240,8 +240,6 @@ pub struct VendorStatus {
     pub security_contact: Option<String>,
     /// Whether it may pass.
     pub state: VendorState,
-    /// `enforce` or `observe`.
-    pub mode: String,
     /// What is killed, and why.
     pub kills: Vec<Standing>,
     /// False while a change of that is not on disk.

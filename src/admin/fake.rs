@@ -98,7 +98,6 @@ pub(crate) fn acme() -> VendorStatus {
         owner: Some("growth@example.com".into()),
         security_contact: None,
         state: VendorState::Live,
-        mode: "enforce".into(),
         kills: Vec::new(),
         persisted: true,
         starts: Some(time(0)),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Answer, Trouble};
+use super::error::{CliError as Trouble, Exit as Answer};
 use crate::model::VendorId;
 use crate::pii::keys::{KeyVersion, SaltFolder, generate_key_file, rotate_key_file};
 
@@ -65,7 +65,7 @@ pub(super) struct Shred {
 
 impl Shred {
     fn run(&self, typed: &mut dyn BufRead, out: &mut dyn Write) -> Result<Answer, Trouble> {
-        let vendor = VendorId::parse(&self.vendor).map_err(|error| Trouble::Argument(error.to_string()))?;
+        let vendor = VendorId::parse(&self.vendor).map_err(|error| Trouble::unusable("VENDOR", error))?;
         if !self.yes && !self.is_meant(typed)? {
             writeln!(out, "{vendor}: nothing was destroyed")?;
             return Ok(Answer::No);

@@ -135,7 +135,8 @@ pub(super) fn print(json: bool, answer: &impl serde::Serialize, out: &mut dyn Wr
     Ok(())
 }
 
-fn direction(text: &str) -> Result<Direction, &'static str> {
+/// A direction out of an argument.
+pub(super) fn direction(text: &str) -> Result<Direction, &'static str> {
     Direction::ALL.into_iter().find(|known| known.as_str() == text).ok_or("write ingress or egress")
 }
 

@@ -39,8 +39,6 @@ pub struct Contract {
     pub after_end: AfterEnd,
     /// How long before the end warnings begin.
     pub warn_before: Duration,
-    /// Whether scopes, routes, limits and PII bind, or only report.
-    pub mode: Mode,
     /// How the vendor proves who it is. Always there when there are ingress routes.
     pub identity: Option<identity::Identity>,
     /// The most scopes this vendor can ever have.
@@ -66,15 +64,6 @@ pub struct Trip {
     pub denials: NonZeroU32,
     /// In how long.
     pub window: Duration,
-}
-
-/// Whether a contract binds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// What it does not grant is refused.
-    Enforce,
-    /// Scopes, routes, limits and PII report what they would do; identity, dates and kill still hold.
-    Observe,
 }
 
 /// One route, of either direction.
@@ -124,16 +113,6 @@ impl Contract {
     }
 }
 
-impl Mode {
-    /// The word in config.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Enforce => "enforce",
-            Self::Observe => "observe",
-        }
-    }
-}
-
 impl Routes {
     /// Builds the look-up table of a list.
     ///
@@ -153,6 +132,11 @@ impl Routes {
     /// All routes, in the order of the contract.
     pub fn as_slice(&self) -> &[Route] {
         &self.list
+    }
+
+    /// Whether a route of the contract is written so.
+    pub fn has(&self, pattern: &str) -> bool {
+        self.list.iter().any(|route| route.pattern.as_str() == pattern)
     }
 
     /// Whether the contract has none in this direction.
