@@ -27,6 +27,7 @@ mod judge;
 mod jwk;
 mod jwt;
 mod keyset;
+mod looks;
 mod marks;
 #[cfg(test)]
 mod published;
@@ -38,6 +39,8 @@ mod roca;
 pub mod rotation;
 mod settings;
 mod signing;
+#[cfg(test)]
+mod stand;
 mod verified;
 mod watched;
 mod webhook;
