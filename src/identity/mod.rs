@@ -51,6 +51,7 @@ pub use cache::CacheStatus;
 pub use certificate::{CertificateError, PeerCertificate, SubjectAltName};
 pub use credentials::Presented;
 pub use directory::{Contract, Directory, DirectoryError};
+pub use dpop::inspect_proof;
 pub use explain::{Explained, Step};
 pub use files::FileError;
 pub use introspection::IntrospectionStatus;
@@ -67,4 +68,4 @@ pub use settings::{
 };
 pub use signing::{SigningError, SigningKey};
 pub use verified::Verified;
-pub use webhook::{Check, Taken, Webhook};
+pub use webhook::{Check, Taken, Webhook, inspect_signature};
