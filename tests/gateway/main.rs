@@ -7,6 +7,7 @@ mod support;
 mod admin;
 mod answers;
 mod authorization_server;
+mod bonds;
 mod budgets;
 mod canary;
 mod command_line;
