@@ -22,6 +22,7 @@ pub mod restore;
 pub mod reveal;
 pub mod revoke;
 mod run;
+mod scheduled;
 mod schema;
 pub mod status;
 mod tls;
