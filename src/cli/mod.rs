@@ -21,6 +21,7 @@ pub mod restore;
 mod reveal;
 mod revoke;
 mod run;
+mod scheduled;
 mod schema;
 mod status;
 mod tls;
@@ -78,7 +79,7 @@ impl Verb {
             Self::Check(check) => check.run(out),
             Self::Explain(explain) => explain.run(out),
             Self::Pii(pii) => pii.run(out),
-            Self::Kill(args) => ask(&args.reach, async |client| kill::execute(args, client, out).await),
+            Self::Kill(args) => ask(&args.reach, async |client| kill::execute(args, client, now, out).await),
             Self::Restore(args) => ask(&args.reach, async |client| restore::execute(args, client, out).await),
             Self::Drill(args) => ask(&args.reach, async |client| drill::execute(args, client, out).await),
             Self::Reveal(args) => ask(&args.reach, async |client| reveal::execute(args, client, out).await),

@@ -4,8 +4,7 @@ use std::io::Write;
 
 use super::client::{Client, Reach, block_on};
 use super::error::{CliError, Exit};
-use super::kill::{Part, print, vendor_id};
-use super::layout::plain;
+use super::kill::{Part, print, vendor_id, whom};
 use crate::admin::{RestoreReport, VendorState};
 
 /// Let a vendor back, or the part of it that a kill named
@@ -60,7 +59,7 @@ pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -
 }
 
 fn words(report: &RestoreReport) -> String {
-    let vendor = if report.vendor == "*" { "every vendor".to_owned() } else { plain(&report.vendor) };
+    let vendor = whom(&report.vendor);
     let missing = report.approvals.needed.saturating_sub(report.approvals.given);
     if missing > 0 {
         return format!("{vendor} stays cut off: {missing} more must approve, each with the same restore\n");
