@@ -209,6 +209,10 @@ pub const SEVER_DEADLINE: Duration = Duration::from_secs(1);
 pub const PERSIST_DEADLINE: Duration = Duration::from_secs(5);
 /// How long one person's yes to a restore waits for the second's.
 pub const APPROVAL_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Most kills ordered for a time to come: a person reads this list.
+pub const SCHEDULED_KILLS_MAX: usize = 1000;
+/// Furthest ahead that a kill can be ordered: beyond, the year was mistyped.
+pub const SCHEDULE_AHEAD_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 60 * 60);
 /// How long a hook that failed is left alone, at first ...
 pub const HOOK_PAUSE_FIRST: Duration = Duration::from_secs(1);
 /// ... and at most, as it doubles.

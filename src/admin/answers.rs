@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::scheduled::ScheduledKill;
 use crate::model::{Direction, Reason, UnixTime};
 use crate::telemetry::TrafficMetrics;
 
@@ -164,6 +165,20 @@ pub struct RestoreReport {
     pub approvals: Approvals,
 }
 
+/// One person's yes to a restore that needs more; it lapses after a day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Approval {
+    /// What would be restored.
+    #[serde(default, skip_serializing_if = "Part::is_whole")]
+    pub scope: Part,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Time,
+}
+
 /// How far a restore has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Approvals {
@@ -242,6 +257,12 @@ pub struct VendorStatus {
     pub state: VendorState,
     /// What is killed, and why.
     pub kills: Vec<Standing>,
+    /// Who has agreed to restore it, while more must.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+    /// Kills to come, the next one first; those of every vendor too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scheduled: Vec<ScheduledKill>,
     /// False while a change of that is not on disk.
     pub persisted: bool,
     /// When the contract starts.

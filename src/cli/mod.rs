@@ -3,24 +3,25 @@
 //! A verb parses its arguments into a struct and does its work in `run`, or in `execute` where it talks to a running
 //! gateway. It says yes, no, or what kept it from saying either; `error.rs` turns that into an exit code.
 
-pub mod audit;
+mod audit;
 mod check;
-pub mod client;
+mod client;
 mod demo;
-pub mod drill;
-pub mod error;
+mod drill;
+mod error;
 mod explain;
-pub mod exposure;
+mod exposure;
 mod health;
 mod keys;
-pub mod kill;
+mod kill;
 mod layout;
-pub mod operators;
+mod operators;
 mod pii;
-pub mod restore;
+mod restore;
 mod reveal;
 mod revoke;
 mod run;
+mod scheduled;
 mod schema;
 mod status;
 mod tls;
@@ -32,6 +33,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::audit::Audit;
 use self::client::ask;
 use self::error::{CliError, Exit};
 use crate::config::{Loader, Severity};
@@ -61,7 +63,7 @@ enum Verb {
     Status(status::Args),
     Exposure(exposure::Args),
     #[command(subcommand)]
-    Audit(audit::Audit),
+    Audit(Audit),
     Health(health::Args),
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -78,14 +80,17 @@ impl Verb {
             Self::Check(check) => check.run(out),
             Self::Explain(explain) => explain.run(out),
             Self::Pii(pii) => pii.run(out),
-            Self::Kill(args) => ask(&args.reach, async |client| kill::execute(args, client, out).await),
+            Self::Kill(args) => ask(&args.reach, async |client| kill::execute(args, client, now, out).await),
             Self::Restore(args) => ask(&args.reach, async |client| restore::execute(args, client, out).await),
             Self::Drill(args) => ask(&args.reach, async |client| drill::execute(args, client, out).await),
             Self::Reveal(args) => ask(&args.reach, async |client| reveal::execute(args, client, out).await),
             Self::Revoke(args) => ask(&args.reach, async |client| revoke::execute(args, client, now, out).await),
             Self::Status(args) => ask(&args.reach, async |client| status::execute(args, client, now, out).await),
             Self::Exposure(args) => ask(&args.reach, async |client| exposure::execute(args, client, now, out).await),
-            Self::Audit(audit) => audit::run(audit, out),
+            Self::Audit(Audit::Verify(args)) => audit::verify(args, out),
+            Self::Audit(Audit::Tail(args)) => {
+                ask(&args.reach, async |client| audit::execute(args, client, now, out).await)
+            }
             Self::Health(args) => ask(&args.reach, async |client| health::execute(args, client, out).await),
             Self::Keys(keys) => keys.run(out),
             Self::Operators(operators) => operators.run(out),

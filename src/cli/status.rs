@@ -5,8 +5,9 @@ use std::io::Write;
 use super::client::{Client, Reach};
 use super::error::{CliError, Exit};
 use super::layout::{Side, ago, bytes, count, list, span, table};
-use crate::admin::{Standing, Traffic, VendorList, VendorStatus};
-use crate::model::{Direction, UnixTime, VendorId};
+use super::scheduled::{parts, rows};
+use crate::admin::{Approval, Standing, Traffic, VendorList, VendorStatus};
+use crate::model::{UnixTime, VendorId};
 
 /// Show every vendor at a glance, or one in full
 #[derive(Debug, Clone, clap::Args)]
@@ -100,6 +101,14 @@ fn full(status: &VendorStatus, now: UnixTime) -> String {
         text.push('\n');
         text.push_str(&kills(&status.kills, now));
     }
+    if !status.approvals.is_empty() {
+        text.push('\n');
+        text.push_str(&approvals(&status.approvals, now));
+    }
+    if !status.scheduled.is_empty() {
+        text.push('\n');
+        text.push_str(&rows(&status.scheduled, now));
+    }
     text
 }
 
@@ -129,14 +138,16 @@ fn traffic(traffic: &[Traffic]) -> String {
 fn kills(kills: &[Standing], now: UnixTime) -> String {
     const HEAD: [(&str, Side); 4] =
         [("CUT OFF", Side::Left), ("SINCE", Side::Left), ("BY", Side::Left), ("REASON", Side::Left)];
-    let part = |kill: &Standing| {
-        let crate::admin::Part { direction, route, client } = &kill.scope;
-        let parts: Vec<&str> =
-            [direction.map(Direction::as_str), route.as_deref(), client.as_deref()].into_iter().flatten().collect();
-        if parts.is_empty() { "everything".to_owned() } else { parts.join(", ") }
-    };
-    let row = |kill: &Standing| vec![part(kill), ago(kill.at.0, now), kill.by.clone(), kill.reason.clone()];
+    let row = |kill: &Standing| vec![parts(&kill.scope), ago(kill.at.0, now), kill.by.clone(), kill.reason.clone()];
     table(&HEAD, &kills.iter().map(row).collect::<Vec<_>>())
+}
+
+fn approvals(given: &[Approval], now: UnixTime) -> String {
+    const HEAD: [(&str, Side); 4] =
+        [("RESTORE APPROVED", Side::Left), ("WHEN", Side::Left), ("BY", Side::Left), ("REASON", Side::Left)];
+    let row =
+        |given: &Approval| vec![parts(&given.scope), ago(given.at.0, now), given.by.clone(), given.reason.clone()];
+    table(&HEAD, &given.iter().map(row).collect::<Vec<_>>())
 }
 
 fn denial(status: &VendorStatus, now: UnixTime) -> String {

@@ -10,7 +10,7 @@ use ::http::{HeaderValue, Method, Response, StatusCode, Version};
 
 use super::account::{Halt, Tally};
 use super::bodies::Ending;
-use super::consequence;
+use super::consequence::{self, Cut};
 use super::handle::Gateway;
 use super::owners::Fate;
 use super::peer::Peer;
@@ -213,7 +213,14 @@ impl Exchange {
             Ending::Halted(halt) => {
                 self.note(&ending.denial(Direction::Ingress));
                 if let (Halt::Over(overrun), Some(vendor)) = (halt, &self.vendor) {
-                    consequence::audit_cut(self, vendor, overrun, self.answer);
+                    let cut = Cut {
+                        vendor,
+                        client: self.client.as_ref(),
+                        direction: self.direction(),
+                        route: self.route_name(),
+                        id: self.id,
+                    };
+                    consequence::audit_cut(&self.gateway, &cut, overrun, self.answer);
                 }
             }
             Ending::Aborted | Ending::Stalled => self.reason = Some(ending.denial(Direction::Ingress).reason),

@@ -15,6 +15,7 @@ mod records;
 mod reload;
 mod remembered;
 mod revealed;
+mod scheduled;
 mod start;
 mod words;
 

@@ -108,6 +108,43 @@ fn every_admin_act_cut_and_denial_is_in_a_trail_that_proves_itself() {
 }
 
 #[test]
+fn a_cut_of_what_we_send_is_audited_as_a_cut_and_a_refusal_is_not() {
+    let vendor = Upstream::json("{}");
+    let terms = format!(
+        r#"limits: {{ records: {{ budget: 5, window: 1h, over: refuse }} }}
+egress:
+  upstream: {{ url: "http://{}", allow_networks: ["127.0.0.0/8"] }}
+  routes:
+    - {{ route: POST /events, records: "$[*]", request: {{ pii: [ {{ field: "$[*].email", as: redact }} ] }} }}
+"#,
+        vendor.address
+    );
+    let gate = Gate::of_acme(vendor.address, &terms);
+    let records = |count: usize| format!("{:x}\r\n{}\r\n", 9 * count, r#"{"id":1},"#.repeat(count));
+    let mut sending = client::Client::to(gate.egress());
+    let head = client::request("POST", "/acme/events", "", "");
+    let head = head.replace("\r\n\r\n", "\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+    sending.send(format!("{head}1\r\n[\r\n{}", records(3)));
+    until("the first records are on their way", || vendor.open() == 1);
+    sending.send(records(4));
+    let refused = sending.answer();
+    assert_eq!((refused.status, refused.reason().as_str()), (429, "records_exceeded"));
+    assert!(vendor.seen().is_empty(), "the vendor has no whole request");
+    // Nothing of the next one has left, so nothing was cut.
+    let body = format!("[{}1]", r#"{"id":1},"#.repeat(4));
+    let next = client::Client::to(gate.egress()).send(client::request("POST", "/acme/events", "", &body)).answer();
+    assert_eq!(next.reason(), "records_exceeded");
+    until("all of it is in the trail", || trail(&gate, "").len() == 4);
+    let entries = trail(&gate, "");
+    let cuts: Vec<&Value> = entries.iter().filter(|entry| entry["act"] == "cut").collect();
+    assert_eq!(cuts.len(), 1, "{entries:?}");
+    let detail = &cuts[0]["detail"];
+    assert_eq!((&cuts[0]["actor"], &cuts[0]["subject"]), (&"vendorgate".into(), &"acme".into()));
+    assert_eq!((&detail["direction"], &detail["route"]), (&"egress".into(), &"POST /events".into()), "{detail}");
+    assert_eq!((&detail["limit"], &detail["records_sent"]), (&"records".into(), &5.into()), "{detail}");
+}
+
+#[test]
 fn a_flood_of_denials_is_counted_and_not_listed() {
     let crm = Upstream::json("{}");
     let gate = Gate::of_acme(crm.address, TERMS);

@@ -22,6 +22,7 @@ mod life;
 mod limits;
 mod memory;
 mod observed;
+mod orders;
 mod personal;
 mod pii_test;
 mod reveal;

@@ -66,6 +66,18 @@ impl Process {
         assert!(sent.expect("kill runs").success());
     }
 
+    /// Runs the program's own client against it, as an operator.
+    pub(crate) fn cli(&self, house: &House, operator: &str, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_vendorgate"))
+            .args(arguments)
+            .env("VENDORGATE_ADMIN", format!("http://{}", self.admin))
+            .env("VENDORGATE_TOKEN", house.operator(operator))
+            .output()
+            .expect("the program runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
     /// Waits for the end.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         let mut status = None;
