@@ -33,7 +33,7 @@ const TOKEN_VARIABLE: &str = "VENDORGATE_TOKEN";
 
 /// How to find the gateway, for every verb that talks to one.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Reach {
+pub(super) struct Reach {
     /// Admin listener: http://HOST:PORT, https://HOST:PORT or unix:/PATH; the operator's token is in VENDORGATE_TOKEN [default: the socket beside the state folder, else port 9901 here]
     #[arg(long, env = "VENDORGATE_ADMIN", value_name = "URL")]
     pub(super) admin: Option<String>,
@@ -77,7 +77,7 @@ impl Reach {
 
 /// A gateway's admin API, as seen from a shell.
 #[derive(Debug)]
-pub struct Client {
+pub(super) struct Client {
     text: String,
     address: Address,
     token: Option<Secret<String>>,

@@ -18,7 +18,7 @@ use crate::telemetry::log::LogError;
 
 /// How a verb that ran has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(super) enum Exit {
     /// It did what was asked, or the answer is yes: 0.
     Yes,
     /// The answer is no: 1.
@@ -43,7 +43,7 @@ impl From<Exit> for ExitCode {
 
 /// Why a verb could not do what was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum CliError {
+pub(super) enum CliError {
     /// An argument or variable cannot be used.
     #[error("{what} cannot be used: {why}")]
     Unusable {

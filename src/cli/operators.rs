@@ -49,7 +49,7 @@ struct Add {
 
 /// Why an operator cannot be added.
 #[derive(Debug, thiserror::Error)]
-pub enum OperatorsError {
+pub(super) enum OperatorsError {
     /// The name would not pass the config's own check.
     #[error("the name of an operator must be 1 to 64 of letters, digits, '-', '_', '.' and '@'")]
     Name,
