@@ -47,6 +47,6 @@ pub use rule::{Class, ClassError, Format, Generalize, Place, Rule, Rules, Treatm
 pub use sse::Events;
 pub use text::Text;
 pub use token::{TOKEN_PREFIX, TokenKind, Unopened, tokens};
-pub use treatment::{REDACTED, Treater, TreatmentError};
+pub use treatment::{Batch, REDACTED, Treater, TreatmentError};
 pub use url::{Places, Scene};
 pub use xml::{Xml, XmlPaths};
