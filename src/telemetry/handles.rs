@@ -41,6 +41,7 @@ pub struct VendorMetrics {
     pub(super) limits: [AtomicU64; Limit::ALL.len()],
     pub(super) refreshes: [AtomicU64; 2],
     pub(super) anomalies: Mutex<BTreeMap<&'static str, f64>>,
+    pub(super) reveals: Mutex<BTreeMap<&'static str, u64>>,
     traffic: [OnceLock<Arc<TrafficMetrics>>; Direction::ALL.len()],
 }
 
@@ -57,6 +58,7 @@ impl VendorMetrics {
             limits: std::array::from_fn(|_| AtomicU64::new(f64::NAN.to_bits())),
             refreshes: Default::default(),
             anomalies: Mutex::default(),
+            reveals: Mutex::default(),
             traffic: Default::default(),
         }
     }
@@ -128,6 +130,11 @@ impl VendorMetrics {
     /// Notes how unusual one signal of the traffic is.
     pub fn anomaly(&self, signal: &'static str, score: f64) {
         lock(&self.anomalies).insert(signal, score);
+    }
+
+    /// Notes how many of the vendor's tokens have met this end since the start.
+    pub fn reveals(&self, result: &'static str, total: u64) {
+        lock(&self.reveals).insert(result, total);
     }
 
     /// Drops the series of routes that `keep` does not name: called after a config was swapped.
