@@ -1,13 +1,14 @@
 //! `vendorgate keys`: the master key, made and rotated, and one vendor's salt, destroyed.
 
 use std::io::{self, BufRead, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use super::{Answer, Trouble};
-use crate::model::VendorId;
-use crate::pii::keys::{KeyVersion, SaltFolder, generate_key_file, rotate_key_file};
+use crate::model::{Clock, VendorId};
+use crate::pii::keys::{KeyError, KeyVersion, SaltFolder, generate_key_file, rotate_key_file};
+use crate::server::{KeyNote, leave_note};
 
 /// Makes and rotates the master key, and ends one vendor's tokens
 ///
@@ -15,7 +16,7 @@ use crate::pii::keys::{KeyVersion, SaltFolder, generate_key_file, rotate_key_fil
 /// it is written with mode 0600; keep a copy where you keep secrets.
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "Example:\n  vendorgate keys generate --out keys/master.key\n  vendorgate keys rotate --file keys/master.key\n  vendorgate keys shred acme-analytics --state /var/lib/vendorgate"
+    after_help = "Example:\n  vendorgate keys generate --out keys/master.key\n  vendorgate keys rotate --file keys/master.key --reason 'yearly'\n  vendorgate keys shred acme-analytics --state /var/lib/vendorgate --reason 'contract ended'"
 )]
 pub(super) enum Keys {
     Generate(Generate),
@@ -34,13 +35,49 @@ pub(super) struct Generate {
 
 /// Adds a new version, under which new values are written; old tokens stay readable
 ///
-/// The gateway takes it up at its next reload. Values that are tokenized again get new tokens, so joins on old ones end.
+/// The gateway takes it up at its next reload, and the act into its audit trail. Values that are tokenized, hashed or
+/// encrypted again come out otherwise than before, so joins on old ones end. Old tokens still open; what was encrypted by
+/// `encrypt_format` carries no version, so decrypt it before, or keep the old key file.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  vendorgate keys rotate --file keys/master.key && kill -HUP $(pidof vendorgate)")]
+#[command(
+    after_help = "Example:\n  vendorgate keys rotate --file keys/master.key --reason 'yearly' && kill -HUP $(pidof vendorgate)"
+)]
 pub(super) struct Rotate {
     /// The master key's file
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
+    #[command(flatten)]
+    cause: Cause,
+}
+
+/// Who does it and why, for the audit trail.
+#[derive(Debug, Args)]
+struct Cause {
+    /// Why, for the audit trail
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Who, for the audit trail
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
+    by: String,
+}
+
+impl Cause {
+    fn note(&self, place: &Path, done: &str, subject: &str) -> Result<(), Trouble> {
+        if self.reason.trim().is_empty() {
+            return Err(Trouble::Argument("--reason is empty: say why, for the audit trail".to_owned()));
+        }
+        let note = KeyNote {
+            at_ms: Clock::system().now().wall.as_millis(),
+            actor: self.by.clone(),
+            done: done.to_owned(),
+            subject: subject.to_owned(),
+            reason: self.reason.clone(),
+        };
+        leave_note(place, &note).map_err(|source| {
+            let (action, path) = ("leave a note for the audit trail beside", place.to_owned());
+            Trouble::Keys { path: path.clone(), source: KeyError::File { action, path, source } }
+        })
+    }
 }
 
 /// Destroys one vendor's salt: its tokens can never be revealed again, by anyone
@@ -50,7 +87,7 @@ pub(super) struct Rotate {
 /// the salt undoes this: destroy it there too. Asks for the vendor's name twice, unless told --yes.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  vendorgate keys shred acme-analytics --state /var/lib/vendorgate && kill -HUP $(pidof vendorgate)\n\nExits 1 when the vendor has no salt, or a name that was typed is not the vendor's."
+    after_help = "Example:\n  vendorgate keys shred acme-analytics --state /var/lib/vendorgate --reason 'contract ended' && kill -HUP $(pidof vendorgate)\n\nExits 1 when the vendor has no salt, or a name that was typed is not the vendor's."
 )]
 pub(super) struct Shred {
     /// The vendor's id
@@ -58,6 +95,8 @@ pub(super) struct Shred {
     /// The gateway's state folder
     #[arg(long, value_name = "FOLDER")]
     state: PathBuf,
+    #[command(flatten)]
+    cause: Cause,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -71,11 +110,13 @@ impl Shred {
             return Ok(Answer::No);
         }
         let folder = self.state.join("salts");
-        let shredded = SaltFolder::new(&folder).shred(&vendor);
-        if !shredded.map_err(|source| Trouble::Keys { path: folder.clone(), source })? {
+        let (salts, failed) = (SaltFolder::new(&folder), |source| Trouble::Keys { path: folder.clone(), source });
+        if matches!(salts.open(&vendor), Err(KeyError::NoSalt { .. })) && !salts.is_doomed(&vendor) {
             writeln!(out, "{vendor}: no salt in {}", folder.display())?;
             return Ok(Answer::No);
         }
+        self.cause.note(&folder, "shred", vendor.as_str())?;
+        salts.shred(&vendor).map_err(failed)?;
         writeln!(out, "{vendor}: its tokens can never be revealed again; reload the gateway")?;
         Ok(Answer::Yes)
     }
@@ -102,7 +143,8 @@ impl Keys {
                 writeln!(out, "{}: a new master key, version {}", path.display(), KeyVersion::FIRST.number())?;
             }
             Self::Shred(shred) => return shred.run(&mut io::stdin().lock(), out),
-            Self::Rotate(Rotate { file }) => {
+            Self::Rotate(Rotate { file, cause }) => {
+                cause.note(file, "rotate", "master")?;
                 let rotated = rotate_key_file(file).map_err(|source| Trouble::Keys { path: file.clone(), source })?;
                 writeln!(
                     out,
@@ -127,7 +169,8 @@ mod tests {
         let salts = SaltFolder::new(folder.path().join("salts"));
         let salt = salts.open_or_create(&vendor).unwrap();
         let shred = |vendor: &str, yes, typed: &str| {
-            let shred = Shred { vendor: vendor.into(), state: folder.path().to_owned(), yes };
+            let cause = Cause { reason: "ticket 4711".into(), by: "carol".into() };
+            let shred = Shred { vendor: vendor.into(), state: folder.path().to_owned(), cause, yes };
             let mut out = Vec::new();
             let answer = shred.run(&mut typed.as_bytes(), &mut out);
             (answer.ok(), String::from_utf8(out).unwrap())
@@ -142,5 +185,7 @@ mod tests {
         let (answer, said) = shred("acme", true, "");
         assert!(answer == Some(Answer::No) && said.contains("no salt"), "{said}");
         assert_eq!(shred("../etc", true, "").0, None);
+        let notes = std::fs::read_to_string(folder.path().join("salts/notes")).unwrap();
+        assert_eq!(notes.lines().count(), 2, "one for each salt that was destroyed: {notes}");
     }
 }

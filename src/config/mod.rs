@@ -24,5 +24,5 @@ pub use places::Places;
 pub use schema::{Document, schema};
 pub use settings::{
     Audit, ClientCertificate, Config, Drain, Hook, HookAction, Keys, Listener, Listeners, Log, LogFormat, LogLevel,
-    Operator, Role, State, Tls,
+    MasterKeyPlace, Operator, Role, State, Tls,
 };

@@ -74,7 +74,7 @@ impl Treater {
                 for pair in group.take().chunks(2) {
                     let texts = [pair[0].text(), pair[pair.len() - 1].text()];
                     for (lane, tag) in pair.iter().zip(prf.half_tags(texts)) {
-                        encode_into(&tag, &mut lane.room(out)[head.len()..]);
+                        encode_into(&tag, lane.room(head.len(), out));
                     }
                 }
             }
@@ -127,9 +127,9 @@ impl Lane {
         &self.text[..self.length]
     }
 
-    /// Its room in the output.
-    pub(super) fn room<'out>(&self, out: &'out mut [u8]) -> &'out mut [u8] {
-        &mut out[self.at..self.at + self.room]
+    /// Its room in the output, after a head that stands there already; empty if an engine has taken it back.
+    pub(super) fn room<'out>(&self, head: usize, out: &'out mut [u8]) -> &'out mut [u8] {
+        out.get_mut(self.at + head..self.at + self.room).unwrap_or_default()
     }
 }
 

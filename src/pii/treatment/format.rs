@@ -104,7 +104,7 @@ impl FormatCipher {
         self.ff1.permute_all(Way::Encrypt, all.each_mut().map(Digits::lane));
         for (mut digits, lane) in all.into_iter().zip(lanes) {
             self.balance(&mut digits);
-            digits.put_back(lane.room(out));
+            digits.put_back(lane.room(0, out));
         }
     }
 
