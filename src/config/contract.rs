@@ -73,6 +73,8 @@ pub struct Trip {
 pub enum Mode {
     /// What it does not grant is refused.
     Enforce,
+    /// Nobody has agreed to it yet: nothing passes.
+    Draft,
     /// Scopes, routes, limits and PII report what they would do; identity, dates and kill still hold.
     Observe,
 }
@@ -114,6 +116,7 @@ impl Contract {
     pub fn calendar(&self) -> Calendar {
         const DAY: Duration = Duration::from_secs(86_400);
         Calendar {
+            is_draft: self.mode == Mode::Draft,
             starts: Some(self.starts),
             ends: Some(self.ends.minus(DAY)),
             warn_before: self.warn_before,
@@ -127,6 +130,7 @@ impl Mode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Enforce => "enforce",
+            Self::Draft => "draft",
             Self::Observe => "observe",
         }
     }

@@ -68,13 +68,17 @@ fn vendor(at: &At<'_>, text: &str) -> Option<VendorId> {
 
 /// Only binding contracts are built: one that asks to be observed would be bound in silence.
 fn mode(at: &At<'_>, written: Option<written::Mode>) -> Mode {
-    if matches!(written, Some(written::Mode::Observe)) {
-        at.fault(
-            "not yet: a contract that only reports is not supported in this version",
-            "write enforce, or take the key out",
-        );
+    match written {
+        Some(written::Mode::Draft) => Mode::Draft,
+        Some(written::Mode::Enforce) | None => Mode::Enforce,
+        Some(written::Mode::Observe) => {
+            at.fault(
+                "not yet: a contract that only reports is not supported in this version",
+                "write enforce, or take the key out",
+            );
+            Mode::Enforce
+        }
     }
-    Mode::Enforce
 }
 
 fn journey(at: &At<'_>, written: &[String]) -> Vec<String> {
