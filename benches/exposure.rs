@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use vendorgate::exposure::{Bucket, Ledger, Profile, Report, fold_day};
 use vendorgate::model::{Clock, Direction, SubjectHash, UnixTime, VendorId};
-use vendorgate::store::{Batch, Row, Store};
+use vendorgate::store::{Batch, Store};
 
 const ROUTES: usize = 10;
 const HOUR: Duration = Duration::from_secs(3600);
@@ -18,27 +18,32 @@ fn main() {
     let days = if is_bench { 365 } else { 9 };
     for (name, people) in [("sparse", 40), ("dense", 2_000)] {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("state.redb");
-        let end = fill(&path, days, people);
-        let size = std::fs::metadata(&path).map(|file| file.len()).unwrap_or_default();
-        let (clock, mut best) = (Clock::system(), u64::MAX);
+        let end = fill(folder.path(), days, people);
+        let size = std::fs::metadata(folder.path().join("state.redb")).map(|file| file.len()).unwrap_or_default();
+        let (clock, mut best) = (Clock::system(), (u64::MAX, u64::MAX));
         for _ in 0..3 {
             // Opened anew, so that nothing of it is in the store's own cache.
-            let store = Store::open(&path).expect("a store");
-            let start = clock.now().monotonic_ns;
+            let store = Store::open(folder.path()).expect("a store");
+            let (start, spent) = (clock.now().monotonic_ns, cpu_ns());
             let report = report(&store, end);
             let text = report.to_markdown();
-            best = best.min(clock.now().monotonic_ns - start);
+            best = best.min((cpu_ns() - spent, clock.now().monotonic_ns - start));
             assert_eq!(report.routes.len(), ROUTES);
             assert!(text.contains("Article 33"));
             assert_eq!(report.records, (days * 24 * ROUTES) as u64 * people);
         }
+        let (cpu, wall) = (best.0 / 1_000_000, best.1 / 1_000_000);
         println!(
-            "{name}: {days} days, {ROUTES} routes, {people} people an hour, {} MB: {} ms",
-            size >> 20,
-            best / 1_000_000
+            "{name}: {days} days, {ROUTES} routes, {people} people an hour, {} MB: {cpu} ms of CPU, {wall} ms",
+            size >> 20
         );
     }
+}
+
+/// The CPU time that this thread has had, where the system tells it (Linux).
+fn cpu_ns() -> u64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    told.and_then(|told| told.split(' ').next()?.parse().ok()).unwrap_or_default()
 }
 
 fn report(store: &Store, now: UnixTime) -> Report {
