@@ -89,7 +89,7 @@ impl Part {
     }
 }
 
-/// How many gateways have heard, this one included, and how many there are.
+/// How many gateways have heard, this one included, and how many this one knows: itself, since they share no state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fleet {
     /// Gateways that have confirmed.

@@ -39,6 +39,8 @@ pub struct Contract {
     pub after_end: AfterEnd,
     /// How long before the end warnings begin.
     pub warn_before: Duration,
+    /// Whether it binds yet.
+    pub mode: Mode,
     /// How the vendor proves who it is. Always there when there are ingress routes.
     pub identity: Option<identity::Identity>,
     /// The most scopes this vendor can ever have.
@@ -64,6 +66,15 @@ pub struct Trip {
     pub denials: NonZeroU32,
     /// In how long.
     pub window: Duration,
+}
+
+/// Whether a contract binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// What it does not grant is refused.
+    Enforce,
+    /// Nobody has agreed to it yet: nothing passes.
+    Draft,
 }
 
 /// One route, of either direction.
@@ -105,6 +116,7 @@ impl Contract {
     pub fn calendar(&self) -> Calendar {
         const DAY: Duration = Duration::from_secs(86_400);
         Calendar {
+            is_draft: self.mode == Mode::Draft,
             starts: Some(self.starts),
             ends: Some(self.ends.minus(DAY)),
             warn_before: self.warn_before,

@@ -2,7 +2,7 @@
 
 use super::upstreams::Upstreams;
 use super::{identity, limits, routes, standing, upstreams, values};
-use crate::config::contract::{Contract, Routes};
+use crate::config::contract::{Contract, Mode, Routes};
 use crate::config::file::contract as written;
 use crate::config::source::At;
 use crate::config::units;
@@ -38,7 +38,6 @@ pub(in crate::config) fn contract(
         .map(|identity| identity::identity(&at.key("identity"), identity, surroundings.client_ca));
     let ingress = ingress(at, written, &scopes, surroundings);
     let egress = egress(at, written, vendor.as_ref());
-    refuse_observe(&at.key("mode"), written.mode);
     let vendor = vendor?;
     Some(Contract {
         name: if name.is_empty() { vendor.to_string() } else { name },
@@ -50,6 +49,7 @@ pub(in crate::config) fn contract(
         starts: starts?,
         ends: ends?,
         after_end: standing::after_end(at, written),
+        mode: mode(&at.key("mode"), written.mode),
         warn_before: standing::warn_before(at, written),
         identity: identity.flatten(),
         scopes,
@@ -67,12 +67,17 @@ fn vendor(at: &At<'_>, text: &str) -> Option<VendorId> {
 }
 
 /// Only binding contracts are built: one that asks to be observed would be bound in silence.
-fn refuse_observe(at: &At<'_>, written: Option<written::Mode>) {
-    if matches!(written, Some(written::Mode::Observe)) {
-        at.fault(
-            "not yet: a contract that only reports is not supported in this version",
-            "write enforce, or take the key out",
-        );
+fn mode(at: &At<'_>, written: Option<written::Mode>) -> Mode {
+    match written {
+        Some(written::Mode::Draft) => Mode::Draft,
+        Some(written::Mode::Enforce) | None => Mode::Enforce,
+        Some(written::Mode::Observe) => {
+            at.fault(
+                "not yet: a contract that only reports is not supported in this version",
+                "write enforce, or take the key out",
+            );
+            Mode::Enforce
+        }
     }
 }
 

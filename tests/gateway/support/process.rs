@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 
@@ -20,7 +21,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the program in a house and waits until it serves.
     pub(crate) fn start(house: &House) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_vendorgate"))
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_vendorgate")), house)
+    }
+
+    /// As [`Self::start`], by a command that becomes the program with the arguments that it is given.
+    pub(crate) fn start_by(mut command: Command, house: &House) -> Self {
+        let mut child = command
             .args(["run", "--config"])
             .arg(house.main())
             .stdout(Stdio::piped())
@@ -51,6 +57,12 @@ impl Process {
         Self { child, ingress, admin }
     }
 
+    /// A path as the process sees it.
+    pub(crate) fn within(&self, path: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        root.join(path.strip_prefix("/").expect("an absolute path"))
+    }
+
     /// Resident memory in bytes.
     pub(crate) fn memory(&self) -> u64 {
         let mut text = String::new();
@@ -58,6 +70,13 @@ impl Process {
         std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)).expect("a process");
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
         line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") * 1024
+    }
+
+    /// CPU time that its threads have had, in nanoseconds.
+    pub(crate) fn cpu_ns(&self) -> u64 {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("a process");
+        let spent = |path: PathBuf| std::fs::read_to_string(path).ok()?.split(' ').next()?.parse::<u64>().ok();
+        threads.flatten().filter_map(|thread| spent(thread.path().join("schedstat"))).sum()
     }
 
     /// Sends a signal by name.
