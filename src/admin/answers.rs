@@ -46,7 +46,7 @@ pub enum VendorState {
     PartlyKilled,
     /// All of it is killed.
     Killed,
-    /// Its contract has not started.
+    /// Its contract has not started, or is a draft.
     NotStarted,
     /// Its contract has ended, and requests that change nothing still pass.
     ReadOnly,
@@ -255,8 +255,6 @@ pub struct VendorStatus {
     pub security_contact: Option<String>,
     /// Whether it may pass.
     pub state: VendorState,
-    /// `enforce` or `observe`.
-    pub mode: String,
     /// What is killed, and why.
     pub kills: Vec<Standing>,
     /// Who has agreed to restore it, while more must.

@@ -188,7 +188,4 @@ pub enum ControlError {
     /// No vendor's keys open the token: it is none, is forged, or its keys are gone. Which of these is not told.
     #[error("no vendor's keys open this token")]
     NotRevealed,
-    /// This gateway keeps no such record.
-    #[error("this gateway does not keep what was asked for")]
-    NotKept,
 }

@@ -103,7 +103,6 @@ pub(crate) fn acme() -> VendorStatus {
         owner: Some("growth@example.com".into()),
         security_contact: None,
         state: VendorState::Live,
-        mode: "enforce".into(),
         kills: Vec::new(),
         approvals: vec![Approval { scope: Part::default(), by: "bob".into(), reason: "clean".into(), at: time(60) }],
         scheduled: vec![scheduled(ACME, UnixTime::from_secs(7_200))],

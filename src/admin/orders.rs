@@ -115,11 +115,6 @@ pub enum OrderError {
 }
 
 impl Order {
-    /// Whether it is about all that the vendor does.
-    pub const fn is_whole(&self) -> bool {
-        self.direction.is_none() && self.route.is_none() && self.client.is_none()
-    }
-
     /// Checks what JSON cannot say.
     ///
     /// # Errors

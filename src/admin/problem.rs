@@ -169,7 +169,6 @@ const fn control_words(error: &ControlError) -> (StatusCode, &'static str, &'sta
         ControlError::Faults(_) => (StatusCode::UNPROCESSABLE_ENTITY, "config_faulty", "Config not loaded"),
         ControlError::State => (StatusCode::SERVICE_UNAVAILABLE, "state_unavailable", "State cannot be used"),
         ControlError::NotRevealed => (StatusCode::NOT_FOUND, "token_unopened", "Not a token that opens"),
-        ControlError::NotKept => (StatusCode::NOT_FOUND, "not_kept", "Not kept"),
     }
 }
 
@@ -189,6 +188,5 @@ fn control_detail(error: &ControlError) -> String {
         ControlError::Faults(faults) => format!("nothing changed; mend {} fault(s) and reload", faults.len()),
         ControlError::State => "see the log and vendorgate_state_errors_total; the disk may be full".into(),
         ControlError::NotRevealed => "give one whole token; those of a shredded or unlisted vendor never open".into(),
-        ControlError::NotKept => error.to_string(),
     }
 }

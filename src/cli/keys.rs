@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Answer, Trouble};
+use super::error::{CliError as Trouble, Exit as Answer};
 use crate::model::VendorId;
 use crate::pii::keys::{KeyVersion, SaltFolder, generate_key_file, rotate_key_file};
 
-/// Makes and rotates the master key, and ends one vendor's tokens
+/// Make and rotate the master key, and end one vendor's tokens
 ///
 /// Every token, hash and encrypted value of every vendor is made under it. Whoever holds the file can open every token:
 /// it is written with mode 0600; keep a copy where you keep secrets.
@@ -23,7 +23,7 @@ pub(super) enum Keys {
     Shred(Shred),
 }
 
-/// Writes a new master key, version 1, to a file that must not exist
+/// Write a new master key, version 1, to a file that must not exist
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vendorgate keys generate --out keys/master.key")]
 pub(super) struct Generate {
@@ -32,7 +32,7 @@ pub(super) struct Generate {
     out: PathBuf,
 }
 
-/// Adds a new version, under which new values are written; old tokens stay readable
+/// Add a new version, under which new values are written; old tokens stay readable
 ///
 /// The gateway takes it up at its next reload. Values that are tokenized again get new tokens, so joins on old ones end.
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ pub(super) struct Rotate {
     file: PathBuf,
 }
 
-/// Destroys one vendor's salt: its tokens can never be revealed again, by anyone
+/// Destroy one vendor's salt: its tokens can never be revealed again, by anyone
 ///
 /// Hashes and encrypted values of the vendor can never be made again either, so joins on old ones end. The gateway makes a
 /// new salt at its next reload, and holds the old keys until then. A backup of the state folder that still has
@@ -65,7 +65,7 @@ pub(super) struct Shred {
 
 impl Shred {
     fn run(&self, typed: &mut dyn BufRead, out: &mut dyn Write) -> Result<Answer, Trouble> {
-        let vendor = VendorId::parse(&self.vendor).map_err(|error| Trouble::Argument(error.to_string()))?;
+        let vendor = VendorId::parse(&self.vendor).map_err(|error| Trouble::unusable("VENDOR", error))?;
         if !self.yes && !self.is_meant(typed)? {
             writeln!(out, "{vendor}: nothing was destroyed")?;
             return Ok(Answer::No);

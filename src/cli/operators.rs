@@ -12,10 +12,11 @@ use clap::{Args, Subcommand};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{Answer, ConfigFile, Trouble, loader};
+use super::error::{CliError, Exit};
+use super::{ConfigFile, loader};
 use crate::config::{Operator, Role, Severity};
 
-/// Manages who may use the admin listener
+/// Manage who may use the admin listener
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vendorgate operators add alice --role operator")]
 pub(super) struct Operators {
@@ -28,7 +29,7 @@ enum Action {
     Add(Add),
 }
 
-/// Adds an operator: prints a new token once, and adds its hash to the operators' file
+/// Add an operator: print a new token once, and add its hash to the operators' file
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  vendorgate operators add alice --role operator\n  vendorgate operators add grafana --role viewer --file config/operators.yaml"
@@ -77,7 +78,7 @@ pub(super) enum OperatorsError {
 }
 
 impl Operators {
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         match &self.action {
             Action::Add(add) => add.run(out),
         }
@@ -85,16 +86,16 @@ impl Operators {
 }
 
 impl Add {
-    fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+    fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         let loader = loader(Severity::Warning);
         let file = match &self.file {
             Some(file) => file.clone(),
-            None => loader.operators_file(&self.config.path).map_err(Trouble::Config)?,
+            None => loader.operators_file(&self.config.path).map_err(CliError::Config)?,
         };
         if !Operator::is_name(&self.name) {
             return Err(OperatorsError::Name.into());
         }
-        let before = if file.exists() { loader.load_operators(&file).map_err(Trouble::Config)? } else { Vec::new() };
+        let before = if file.exists() { loader.load_operators(&file).map_err(CliError::Config)? } else { Vec::new() };
         if before.iter().any(|operator| operator.name == self.name) {
             return Err(OperatorsError::Taken(self.name.clone()).into());
         }
@@ -110,7 +111,7 @@ impl Add {
         writeln!(out, "{}", *token)?;
         eprintln!("This is {}'s token ({}). It is kept nowhere: hand it over now.", self.name, self.role.as_str());
         eprintln!("Its hash was added to {}; reload the gateway to use it.", file.display());
-        Ok(Answer::Yes)
+        Ok(Exit::Yes)
     }
 }
 
@@ -168,7 +169,7 @@ fn write_like(path: &Path, model: &Path, text: &str) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn add(file: &Path, name: &str, role: Role) -> Result<String, Trouble> {
+    fn add(file: &Path, name: &str, role: Role) -> Result<String, CliError> {
         let config = ConfigFile { path: "unused".into() };
         let add = Add { name: name.to_owned(), role, config, file: Some(file.to_path_buf()) };
         let mut out = Vec::new();
@@ -198,7 +199,7 @@ mod tests {
         let file = folder.path().join("operators.yaml");
         let text = "operators: []\n";
         fs::write(&file, text).expect("written");
-        assert!(matches!(add(&file, "alice", Role::Viewer), Err(Trouble::Operators(OperatorsError::Form { .. }))));
+        assert!(matches!(add(&file, "alice", Role::Viewer), Err(CliError::Operators(OperatorsError::Form { .. }))));
         assert_eq!(fs::read_to_string(&file).expect("file"), text);
         assert_eq!(fs::read_dir(folder.path()).expect("folder").count(), 1);
     }
@@ -207,9 +208,9 @@ mod tests {
     fn names_are_checked_and_taken_once() {
         let folder = tempfile::tempdir().expect("folder");
         let file = folder.path().join("operators.yaml");
-        assert!(matches!(add(&file, "a b", Role::Viewer), Err(Trouble::Operators(OperatorsError::Name))));
+        assert!(matches!(add(&file, "a b", Role::Viewer), Err(CliError::Operators(OperatorsError::Name))));
         add(&file, "alice", Role::Viewer).expect("added");
-        assert!(matches!(add(&file, "alice", Role::Admin), Err(Trouble::Operators(OperatorsError::Taken(_)))));
+        assert!(matches!(add(&file, "alice", Role::Admin), Err(CliError::Operators(OperatorsError::Taken(_)))));
     }
 
     #[test]

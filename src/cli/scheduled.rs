@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::client::Client;
 use super::error::{CliError, Exit};
-use super::kill::{Args, print, target, whom};
+use super::kill::{Args, target, whom};
 use super::layout::{Side, span, table};
 use crate::admin::{Order, Part, ScheduledKill, ScheduledKills, UnscheduleOrder};
 use crate::model::{Direction, UnixTime};
@@ -17,35 +17,35 @@ pub(super) async fn order(
     now: UnixTime,
     out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
-    let kill: ScheduledKill = client.post(&target(args)?, order).await?;
-    print(args.reach.json, &kill, out)?;
-    if !args.reach.json {
-        let when = in_words(&kill, now);
-        writeln!(out, "{} will be cut off {when}: kill {}, kept on disk", whom(&kill.vendor), kill.id)?;
-    }
+    let kill: ScheduledKill = client.post(&target(args), order).await?;
+    let words = |kill: &ScheduledKill| {
+        let when = in_words(kill, now);
+        format!("{} will be cut off {when}: kill {}, kept on disk\n", whom(&kill.vendor), kill.id)
+    };
+    args.reach.print(&kill, words, out)?;
     Ok(Exit::Yes)
 }
 
 /// Lists the kills to come.
 pub(super) async fn list(args: &Args, client: &Client, now: UnixTime, out: &mut dyn Write) -> Result<Exit, CliError> {
     let all: ScheduledKills = client.get("/v1/scheduled-kills").await?;
-    print(args.reach.json, &all, out)?;
-    if !args.reach.json {
-        let text = if all.scheduled.is_empty() { "no kill is to come\n".to_owned() } else { rows(&all.scheduled, now) };
-        write!(out, "{text}")?;
-    }
+    let words = |all: &ScheduledKills| match all.scheduled.as_slice() {
+        [] => "no kill is to come\n".to_owned(),
+        kills => rows(kills, now),
+    };
+    args.reach.print(&all, words, out)?;
     Ok(Exit::Yes)
 }
 
 /// Takes a kill to come back.
 pub(super) async fn cancel(id: u64, args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
     let order = UnscheduleOrder { id, reason: args.reason.clone() };
-    order.check().map_err(|error| CliError::Unusable { what: "--reason", why: error.to_string() })?;
+    order.check().map_err(|error| CliError::unusable("--reason", error))?;
     let kill: ScheduledKill = client.post("/v1/scheduled-kills/cancel", &order).await?;
-    print(args.reach.json, &kill, out)?;
-    if !args.reach.json {
-        writeln!(out, "{} will not be cut off at {}: kill {} is taken back", whom(&kill.vendor), kill.at.0, kill.id)?;
-    }
+    let words = |kill: &ScheduledKill| {
+        format!("{} will not be cut off at {}: kill {} is taken back\n", whom(&kill.vendor), kill.at.0, kill.id)
+    };
+    args.reach.print(&kill, words, out)?;
     Ok(Exit::Yes)
 }
 

@@ -45,6 +45,13 @@ impl AnswerOwner {
         }
     }
 
+    /// The other side of a WebSocket broke off, and takes this one with it.
+    pub(super) fn broke(&mut self, ending: &Ending) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.broke(ending);
+        }
+    }
+
     /// The body goes on after the head: a kill must reach it although its reader may rest.
     pub(super) fn streams(&mut self, in_flight: InFlight) {
         self.watched = self.exchange.as_ref().map(|exchange| exchange.peer.watch(in_flight));
@@ -79,7 +86,7 @@ impl Owner for AnswerOwner {
     }
 
     fn flushes(&self) -> Option<u64> {
-        self.exchange.as_ref().map(|exchange| {
+        self.exchange.as_ref().filter(|exchange| !exchange.has_switched()).map(|exchange| {
             // An HTTP/2 connection is another task, and may have nothing else to do.
             exchange.peer.nudge();
             exchange.peer.flushes()

@@ -119,10 +119,7 @@ async fn run(
 async fn accept(acceptor: Acceptor, front: Arc<Front>, stack: Stack, drain: Drain) {
     let begin = |(stream, address, slot)| {
         let (front, stack, drain) = (Arc::clone(&front), stack.clone(), drain.clone());
-        tokio::spawn(async move {
-            serve(stream, address, &front, stack, drain).await;
-            drop(slot);
-        });
+        tokio::spawn(async move { serve((stream, address, slot), &front, stack, drain).await });
     };
     let accepting = async {
         while let Some(accepted) = acceptor.accept().await {

@@ -220,7 +220,6 @@ impl Helm {
             owner: Some(contract.owner.clone()),
             security_contact: Some(contract.security_contact.clone()),
             state: words::vendor_state(contract, state, now),
-            mode: contract.mode.as_str().to_owned(),
             kills: kills.iter().map(words::standing).collect(),
             approvals: standing
                 .map(|status| &status.approvals[..])

@@ -86,8 +86,6 @@ families! {
         "Share of a limit that is left, from 1 to 0";
     TOKEN_CACHE = "vendorgate_token_cache_total" Counter ["result"]
         "Look-ups of verified tokens";
-    ANOMALY = "vendorgate_anomaly_score" Gauge ["vendor", "signal"]
-        "How far the vendor's traffic is from its habit";
     GENERATION = "vendorgate_config_generation" Gauge []
         "Number of the config in force, counted from 1 at start";
     RELOAD = "vendorgate_config_reload_total" Counter ["result"]

@@ -13,6 +13,7 @@ use vendorgate::model::Clock;
 const ROUTES: &str = "ingress:
   - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }
   - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }
+  - { route: GET /v1/live, scopes: [orders:read], upstream: crm, websocket: true }
 ";
 
 const WHY: &str = r#"{"reason":"ticket 4711"}"#;
@@ -120,6 +121,9 @@ fn reading_goes_on_for_the_grace_after_the_end_and_then_nothing_does() {
         let mut client = Client::to(gate.ingress());
         client.send(request("POST", "/v1/orders", &writer, "{}"));
         assert_eq!(client.answer().reason(), "contract_ended");
+        let socket = "\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+        client.send(request("GET", "/v1/live", &reader(), "").replace("\r\n\r\n", socket));
+        assert_eq!(client.answer().reason(), "contract_ended", "nobody knows what goes over a WebSocket");
         assert_eq!(status(&gate)["state"], state);
     }
 }
