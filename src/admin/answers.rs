@@ -46,7 +46,7 @@ pub enum VendorState {
     PartlyKilled,
     /// All of it is killed.
     Killed,
-    /// Its contract has not started.
+    /// Its contract has not started, or is a draft.
     NotStarted,
     /// Its contract has ended, and requests that change nothing still pass.
     ReadOnly,

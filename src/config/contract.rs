@@ -31,6 +31,8 @@ pub struct Contract {
     pub journey: Vec<String>,
     /// Where the vendor processes data; empty when the contract does not say.
     pub region: String,
+    /// Whether nobody has agreed to it yet: nothing passes.
+    pub is_draft: bool,
     /// The first instant: 00:00 UTC of the first day.
     pub starts: UnixTime,
     /// The first instant after: 00:00 UTC of the day after the last day.
@@ -39,8 +41,6 @@ pub struct Contract {
     pub after_end: AfterEnd,
     /// How long before the end warnings begin.
     pub warn_before: Duration,
-    /// Whether it binds yet.
-    pub mode: Mode,
     /// How the vendor proves who it is. Always there when there are ingress routes.
     pub identity: Option<identity::Identity>,
     /// The most scopes this vendor can ever have.
@@ -66,15 +66,6 @@ pub struct Trip {
     pub denials: NonZeroU32,
     /// In how long.
     pub window: Duration,
-}
-
-/// Whether a contract binds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// What it does not grant is refused.
-    Enforce,
-    /// Nobody has agreed to it yet: nothing passes.
-    Draft,
 }
 
 /// One route, of either direction.
@@ -116,7 +107,7 @@ impl Contract {
     pub fn calendar(&self) -> Calendar {
         const DAY: Duration = Duration::from_secs(86_400);
         Calendar {
-            is_draft: self.mode == Mode::Draft,
+            is_draft: self.is_draft,
             starts: Some(self.starts),
             ends: Some(self.ends.minus(DAY)),
             warn_before: self.warn_before,

@@ -72,13 +72,6 @@ impl Process {
         line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") * 1024
     }
 
-    /// CPU time that its threads have had, in nanoseconds.
-    pub(crate) fn cpu_ns(&self) -> u64 {
-        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("a process");
-        let spent = |path: PathBuf| std::fs::read_to_string(path).ok()?.split(' ').next()?.parse::<u64>().ok();
-        threads.flatten().filter_map(|thread| spent(thread.path().join("schedstat"))).sum()
-    }
-
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
