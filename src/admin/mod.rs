@@ -24,8 +24,9 @@ mod table;
 mod tests;
 
 pub use answers::{
-    Approvals, Check, DrillReport, Fleet, KillAllReport, KillPreview, KillReport, LastDenial, Part, Readiness,
-    ReloadReport, RestoreReport, RevokeReport, Standing, Time, Traffic, VendorList, VendorState, VendorStatus,
+    Approvals, Check, DrillReport, Fleet, IssuerStatus, KillAllReport, KillPreview, KillReport, LastDenial, Part,
+    Readiness, ReloadReport, RestoreReport, RevokeReport, Standing, Time, Traffic, VendorList, VendorState,
+    VendorStatus,
 };
 pub use api::Api;
 pub use control::{Actor, Answer, AuditFrom, Control, ControlError, Peer, Refused};

@@ -15,7 +15,7 @@ use super::control::Helm;
 use super::{evidence, exposed, words};
 use crate::bounds::{EXPOSURE_ROLL_INTERVAL, LEDGER_STORE_INTERVAL, PERSIST_DEADLINE};
 use crate::gateway::Vendor;
-use crate::identity::RefreshOutcome;
+use crate::identity::{IntrospectionOutcome, RefreshOutcome};
 use crate::kill::State;
 use crate::meter::ContractState;
 use crate::model::UnixTime;
@@ -184,6 +184,11 @@ fn read_vendors(helm: &Helm) {
         vendor.metrics.limit_remaining(Limit::Concurrency, left.concurrency);
         vendor.metrics.limit_remaining(Limit::Records, left.records);
         vendor.metrics.limit_remaining(Limit::Bytes, left.bytes);
+        if let Some(asked) = snapshot.directory().introspection_status(index) {
+            for (outcome, times) in IntrospectionOutcome::ALL.into_iter().zip(asked.outcomes) {
+                vendor.metrics.introspections(outcome.as_str(), times);
+            }
+        }
         let Some(keys) = snapshot.directory().key_status(index) else { continue };
         if let Some(oldest) = keys.keys.iter().map(|key| key.born).min() {
             vendor.metrics.oldest_key_first_seen(oldest);

@@ -40,6 +40,7 @@ pub struct VendorMetrics {
     pub(super) contract_end_secs: AtomicU64,
     pub(super) limits: [AtomicU64; Limit::ALL.len()],
     pub(super) refreshes: [AtomicU64; 2],
+    pub(super) introspections: Mutex<BTreeMap<&'static str, u64>>,
     pub(super) anomalies: Mutex<BTreeMap<&'static str, f64>>,
     traffic: [OnceLock<Arc<TrafficMetrics>>; Direction::ALL.len()],
 }
@@ -56,6 +57,7 @@ impl VendorMetrics {
             contract_end_secs: AtomicU64::new(0),
             limits: std::array::from_fn(|_| AtomicU64::new(f64::NAN.to_bits())),
             refreshes: Default::default(),
+            introspections: Mutex::default(),
             anomalies: Mutex::default(),
             traffic: Default::default(),
         }
@@ -123,6 +125,11 @@ impl VendorMetrics {
     pub fn jwks_refreshes(&self, succeeded: u64, failed: u64) {
         self.refreshes[0].store(succeeded, Ordering::Relaxed);
         self.refreshes[1].store(failed, Ordering::Relaxed);
+    }
+
+    /// Notes how often asking the issuer about the vendor's opaque tokens came to a result.
+    pub fn introspections(&self, result: &'static str, times: u64) {
+        lock(&self.introspections).insert(result, times);
     }
 
     /// Notes how unusual one signal of the traffic is.

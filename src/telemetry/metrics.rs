@@ -260,6 +260,9 @@ fn read_vendor(page: &mut Page, metrics: &VendorMetrics, now: UnixTime) {
     for (offset, result) in RESULTS.into_iter().enumerate() {
         page.counter(&families::JWKS_REFRESH, &[vendor, result], load(&metrics.refreshes[offset]) as f64);
     }
+    for (result, times) in lock(&metrics.introspections).iter() {
+        page.counter(&families::INTROSPECTION, &[vendor, result], *times as f64);
+    }
     if let Some(overdue) = metrics.is_drill_overdue() {
         page.gauge(&families::DRILL_OVERDUE, &[vendor], f64::from(u8::from(overdue)));
     }
@@ -330,6 +333,7 @@ pub(super) mod tests {
         vendor.token_issued_at(UnixTime::from_secs(900));
         vendor.oldest_key_first_seen(UnixTime::from_secs(1));
         vendor.contract_ends_at(UnixTime::from_secs(5_000));
+        vendor.introspections("active", 3);
         vendor.anomaly("volume", 0.5);
         Limit::ALL.into_iter().for_each(|limit| vendor.limit_remaining(limit, 7.0));
         metrics.token_cache(CacheResult::Miss, 1);
