@@ -80,6 +80,8 @@ families! {
         "Time since the oldest signing key still offered was first seen";
     JWKS_REFRESH = "vendorgate_jwks_refresh_total" Counter ["vendor", "result"]
         "Fetches of the vendor's signing keys";
+    INTROSPECTION = "vendorgate_introspection_total" Counter ["vendor", "result"]
+        "Opaque tokens of the vendor, by what its issuer was asked and said";
     CONTRACT_END = "vendorgate_contract_end_timestamp_seconds" Gauge ["vendor"]
         "When the vendor's contract ends, in seconds since 1970";
     DRILL_OVERDUE = "vendorgate_drill_overdue" Gauge ["vendor"]

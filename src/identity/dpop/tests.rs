@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use http::{HeaderMap, Method};
 
 use super::*;
+use crate::identity::stand::presented;
 use crate::identity::{Algorithm, SigningKey};
 use crate::model::UnixTime;
 
@@ -48,13 +49,11 @@ fn check_with(case: &Case<'_>, replays: &Replays) -> Result<(), Flaw> {
         headers.append("dpop", proof.parse().expect("a value"));
     }
     let presented = Presented {
-        headers: &headers,
         method: &case.method,
-        scheme: "https",
         authority: case.authority,
         path: case.path,
         query: Some("a=1"),
-        peer_certificate: None,
+        ..presented(&headers)
     };
     let expected = Expected {
         presented: &presented,
