@@ -88,6 +88,7 @@ impl Part {
     }
 }
 
+/// Runs the verb, and prints its answer to `out`.
 pub(super) async fn execute(
     args: &Args,
     client: &Client,

@@ -44,6 +44,8 @@ pub(super) struct Exchange {
     over_rate: Option<Decision>,
     status: u16,
     reason: Option<Reason>,
+    /// Whether it was cut in the middle of its answer by the kill switch.
+    severed: bool,
     awaited: Duration,
     overhead: Duration,
     /// How the request's body fared, where it has one.
@@ -54,6 +56,7 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) fn begin(gateway: Arc<Gateway>, peer: Arc<Peer>, method: Method, version: Version) -> Box<Self> {
         let started = gateway.clock.now();
+        peer.enter();
         Box::new(Self {
             gateway,
             peer,
@@ -68,6 +71,7 @@ impl Exchange {
             over_rate: None,
             status: 0,
             reason: None,
+            severed: false,
             awaited: Duration::ZERO,
             overhead: Duration::ZERO,
             request: None,
@@ -205,9 +209,9 @@ impl Exchange {
         match ending {
             Ending::Severed => {
                 self.reason = Some(Reason::VendorKilled);
-                // Other vendors' streams may share an HTTP/2 connection, so there only the stream is reset.
-                if !self.is_h2() {
-                    self.peer.reset();
+                if let (Some((in_flight, _)), false) = (&self.held, self.severed) {
+                    self.severed = true;
+                    self.peer.sever(in_flight);
                 }
             }
             Ending::Halted(halt) => {
@@ -314,6 +318,7 @@ impl Drop for Exchange {
             traffic.leave(took);
         }
         self.log(request, took);
+        self.peer.exit(self.severed);
     }
 }
 

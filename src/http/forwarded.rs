@@ -16,6 +16,7 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const VENDOR: HeaderName = HeaderName::from_static("x-vendorgate-vendor");
 const CLIENT: HeaderName = HeaderName::from_static("x-vendorgate-client");
@@ -75,8 +76,9 @@ pub fn prepare_request(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
     if forwarding.direction == Direction::Egress {
         return;
     }
-    // The token was ours to judge; the internal API gets the facts, not a credential that it could leak.
+    // The token and its proof were ours to judge; the internal API gets the facts, not what it could leak.
     headers.remove(AUTHORIZATION);
+    headers.remove(DPOP);
     headers.append(VIA, HeaderValue::from_static("1.1 vendorgate"));
     headers.insert(FORWARDED_FOR, forwarding.peer.clone());
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if forwarding.tls { "https" } else { "http" }));
@@ -212,6 +214,7 @@ mod tests {
             &[
                 ("host", "api.example.com"),
                 ("authorization", "Bearer x"),
+                ("dpop", "x"),
                 ("connection", "x-vendorgate-vendor, x-keep, close"),
                 ("x-keep", "1"),
                 ("x_vendorgate_vendor", "root"),

@@ -23,8 +23,19 @@ pub(super) struct Guard {
     stream: Stream,
     peer: Arc<Peer>,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// After the stream: it is told when that is closed.
+    _closed: Closed,
     /// A connection counts until it closes, also where it has left HTTP.
     _slot: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+struct Closed(Arc<Peer>);
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.0.closed();
+    }
 }
 
 #[derive(Debug)]
@@ -35,7 +46,7 @@ pub(super) enum Stream {
 
 impl Guard {
     pub(super) fn new(stream: Stream, peer: Arc<Peer>, slot: OwnedSemaphorePermit) -> Self {
-        Self { stream, peer, stalled: None, _slot: slot }
+        Self { stream, _closed: Closed(Arc::clone(&peer)), peer, stalled: None, _slot: slot }
     }
 
     /// Passes a write's outcome on, but for a peer that has taken nothing for too long.

@@ -91,6 +91,9 @@ async fn run<C: Future>(
                 return Poll::Ready(());
             }
         }
+        if peer.is_reset() {
+            return Poll::Ready(());
+        }
         peer.rests(cx);
         ready!(stuck.poll(peer.poll_severed(cx), cx));
         peer.reset();

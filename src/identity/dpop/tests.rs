@@ -71,6 +71,13 @@ fn check(case: &Case<'_>) -> Result<(), Flaw> {
 
 #[test]
 fn the_example_of_rfc_9449_passes_once() {
+    let restarted = |at: u64| Replays::since(UnixTime::from_secs(at));
+    assert_eq!(
+        check_with(&rfc(), &restarted(ISSUED + 1)),
+        Err(Flaw::ProofStale),
+        "it may have been used before the start"
+    );
+    assert_eq!(check_with(&rfc(), &restarted(ISSUED)), Ok(()));
     let replays = Replays::default();
     assert_eq!(check_with(&rfc(), &replays), Ok(()));
     assert_eq!(check_with(&rfc(), &replays), Err(Flaw::ProofReplayed));

@@ -33,6 +33,7 @@ use super::claims;
 use super::files::{FileError, read_in_background};
 use super::flaw::Flaw;
 use super::json::{Json, JsonError, Object};
+use super::looks::Allowance;
 use super::refresh::fetcher;
 use super::ring::RingId;
 
@@ -69,9 +70,7 @@ pub(super) struct Introspector {
     fetcher: OnceCell<Fetcher>,
     answers: Cache<Fingerprint, Kept, Bytewise>,
     flights: Mutex<HashMap<Fingerprint, watch::Receiver<()>>>,
-    /// Whole seconds of the monotonic clock, and the questions asked in that second.
-    second: AtomicU64,
-    asked_in_second: AtomicU64,
+    allowance: Mutex<Allowance>,
     asked: AtomicU64,
     silent: AtomicU64,
     last_error: Mutex<Option<String>>,
@@ -123,8 +122,10 @@ impl Introspector {
             fetcher: OnceCell::new(),
             answers: Cache::with_weighter(items, INTROSPECTION_CACHE_BYTES_MAX, Bytewise),
             flights: Mutex::default(),
-            second: AtomicU64::new(0),
-            asked_in_second: AtomicU64::new(0),
+            allowance: Mutex::new(Allowance::new(
+                Duration::from_secs(1) / INTROSPECTIONS_PER_SECOND_MAX,
+                INTROSPECTIONS_PER_SECOND_MAX,
+            )),
             asked: AtomicU64::new(0),
             silent: AtomicU64::new(0),
             last_error: Mutex::default(),
@@ -159,11 +160,7 @@ impl Introspector {
     }
 
     fn take_turn(&self, now: Moment) -> bool {
-        let second = now.monotonic_ns / 1_000_000_000;
-        if self.second.swap(second, Ordering::AcqRel) != second {
-            self.asked_in_second.store(0, Ordering::Release);
-        }
-        self.asked_in_second.fetch_add(1, Ordering::AcqRel) < INTROSPECTIONS_PER_SECOND_MAX
+        self.allowance.lock().unwrap_or_else(PoisonError::into_inner).take_now(now.monotonic_ns)
     }
 
     async fn learn(&self, fingerprint: Fingerprint, token: &Secret<String>) {
