@@ -105,7 +105,7 @@ impl Test {
 
     fn salt(&self, vendor: &VendorId) -> Result<VendorSalt, CliError> {
         let salt = match &self.state {
-            Some(state) => SaltFolder::new(state.join("salts")).open_or_create(vendor),
+            Some(state) => SaltFolder::new(state.join("salts")).open(vendor),
             None => VendorSalt::generate(),
         };
         salt.map_err(|source| CliError::Keys { path: self.state.clone().unwrap_or_default(), source })
@@ -162,6 +162,10 @@ impl Summary {
         }
         for (rule, count) in plan.rules().iter().zip(&self.treated) {
             writeln!(out, "{count:>8}  {}  {}", rule.treatment, rule.place)?;
+        }
+        for (result, count) in plan.reveal_counts().results().filter(|(_, count)| *count > 0) {
+            let left = if result == "opened" { "" } else { "left: " };
+            writeln!(out, "{count:>8}  tokens {left}{}", result.replace('_', " "))?;
         }
         Ok(())
     }

@@ -23,5 +23,6 @@ pub use load::{Loaded, Loader};
 pub use places::Places;
 pub use schema::{Document, schema};
 pub use settings::{
-    Audit, ClientCertificate, Config, Drain, Hook, HookAction, Keys, Listener, Listeners, Operator, Role, State, Tls,
+    Audit, ClientCertificate, Config, Drain, Hook, HookAction, Keys, Listener, Listeners, MasterKeyPlace, Operator,
+    Role, State, Tls,
 };

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::Contract;
 use crate::model::VendorId;
+use crate::pii::keys::{EnvironmentSource, FileSource, MasterKeySource};
 use crate::telemetry::{audit, log};
 use crate::upstream;
 
@@ -108,8 +109,27 @@ pub struct State {
 /// Where key material is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keys {
-    /// The master key's file. Always there when a contract tokenizes, hashes, encrypts, reveals or counts subjects.
-    pub master: Option<PathBuf>,
+    /// The master key. Always there when a contract tokenizes, hashes, encrypts, reveals or counts subjects.
+    pub master: Option<MasterKeyPlace>,
+}
+
+/// Where the master key comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MasterKeyPlace {
+    /// A key file.
+    File(PathBuf),
+    /// An environment variable, by its name.
+    Environment(String),
+}
+
+impl MasterKeyPlace {
+    /// What fetches it, at start and at each reload.
+    pub fn source(&self) -> Box<dyn MasterKeySource> {
+        match self {
+            Self::File(path) => Box::new(FileSource::new(path)),
+            Self::Environment(name) => Box::new(EnvironmentSource::new(name)),
+        }
+    }
 }
 
 /// How the audit trail is kept.

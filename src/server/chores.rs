@@ -184,6 +184,9 @@ fn read_vendors(helm: &Helm) {
         vendor.metrics.limit_remaining(Limit::Concurrency, left.concurrency);
         vendor.metrics.limit_remaining(Limit::Records, left.records);
         vendor.metrics.limit_remaining(Limit::Bytes, left.bytes);
+        for (result, total) in vendor.reveals().results() {
+            vendor.metrics.reveals(result, total);
+        }
         let Some(keys) = snapshot.directory().key_status(index) else { continue };
         if let Some(oldest) = keys.keys.iter().map(|key| key.born).min() {
             vendor.metrics.oldest_key_first_seen(oldest);

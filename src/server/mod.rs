@@ -10,6 +10,7 @@ mod deliver;
 mod durable;
 mod evidence;
 mod exposed;
+mod notes;
 mod office;
 mod records;
 mod reload;
@@ -21,5 +22,6 @@ mod words;
 
 pub use deliver::HookError;
 pub use evidence::{EvidenceError, audit_key};
+pub use notes::{KeyNote, leave_note};
 pub use remembered::Remembered;
 pub use start::{Addresses, Options, Server, StartError};

@@ -66,6 +66,8 @@ families! {
         "Body bytes that left: answers on ingress, requests on egress";
     PII_VALUES = "vendorgate_pii_values_total" Counter ["vendor", "direction", "route", "treatment"]
         "Values treated on their way, by treatment";
+    REVEALS = "vendorgate_reveals_total" Counter ["vendor", "result"]
+        "Tokens met where a rule reveals them: opened, or left as they were and why";
     KILLED = "vendorgate_killed" Gauge ["vendor"]
         "1 while the vendor is cut off, wholly or in part";
     SEVERED = "vendorgate_severed_total" Counter ["vendor"]

@@ -40,6 +40,7 @@ pub struct VendorMetrics {
     pub(super) contract_end_secs: AtomicU64,
     pub(super) limits: [AtomicU64; Limit::ALL.len()],
     pub(super) refreshes: [AtomicU64; 2],
+    pub(super) reveals: Mutex<BTreeMap<&'static str, u64>>,
     traffic: [OnceLock<Arc<TrafficMetrics>>; Direction::ALL.len()],
 }
 
@@ -55,6 +56,7 @@ impl VendorMetrics {
             contract_end_secs: AtomicU64::new(0),
             limits: std::array::from_fn(|_| AtomicU64::new(f64::NAN.to_bits())),
             refreshes: Default::default(),
+            reveals: Mutex::default(),
             traffic: Default::default(),
         }
     }
@@ -121,6 +123,11 @@ impl VendorMetrics {
     pub fn jwks_refreshes(&self, succeeded: u64, failed: u64) {
         self.refreshes[0].store(succeeded, Ordering::Relaxed);
         self.refreshes[1].store(failed, Ordering::Relaxed);
+    }
+
+    /// Notes how many of the vendor's tokens have met this end since the start.
+    pub fn reveals(&self, result: &'static str, total: u64) {
+        lock(&self.reveals).insert(result, total);
     }
 
     pub(super) fn retain_routes(&self, keep: impl Fn(Direction, &str) -> bool) {

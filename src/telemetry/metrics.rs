@@ -271,6 +271,9 @@ fn read_vendor(page: &mut Page, metrics: &VendorMetrics, now: UnixTime) {
             page.gauge(&families::LIMIT_REMAINING, &[vendor, limit.as_str()], ratio);
         }
     }
+    for (result, total) in lock(&metrics.reveals).iter() {
+        page.counter(&families::REVEALS, &[vendor, result], *total as f64);
+    }
     for (direction, traffic) in metrics.directions() {
         read_traffic(page, vendor, direction, traffic);
     }
@@ -325,6 +328,7 @@ pub(super) mod tests {
         vendor.token_issued_at(UnixTime::from_secs(900));
         vendor.oldest_key_first_seen(UnixTime::from_secs(1));
         vendor.contract_ends_at(UnixTime::from_secs(5_000));
+        vendor.reveals("forged", 3);
         Limit::ALL.into_iter().for_each(|limit| vendor.limit_remaining(limit, 7.0));
         metrics.token_cache(CacheResult::Miss, 1);
         metrics.state_errors(Store::Audit, 1);

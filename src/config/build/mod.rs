@@ -28,9 +28,10 @@ pub(super) use operators::operators;
 pub(super) use upstreams::upstreams;
 
 use super::file;
-use super::settings::{Drain, Keys, State};
+use super::settings::{Drain, Keys, MasterKeyPlace, State};
 use super::source::At;
 use crate::bounds::{DRAIN_DEADLINE, DRAIN_DEADLINE_MAX};
+use crate::pii::keys::KeyError;
 use crate::telemetry::log;
 
 /// `state:`
@@ -53,7 +54,25 @@ pub(super) fn keys(at: &At<'_>, written: Option<&file::Keys>) -> Keys {
     let master = written.and_then(|keys| keys.master.as_deref());
     let generate =
         |path: &std::path::Path| format!("make one with `vendorgate keys generate --out {}`", path.display());
-    Keys { master: master.map(|text| files::secret(&at, text, files::Readers::Owner, generate)) }
+    Keys {
+        master: master.map(|text| match text.strip_prefix("env:") {
+            Some(name) => master_variable(&at, name),
+            None => MasterKeyPlace::File(files::secret(&at, text, files::Readers::Owner, generate)),
+        }),
+    }
+}
+
+/// A variable's name is told, never its value.
+fn master_variable(at: &At<'_>, name: &str) -> MasterKeyPlace {
+    let place = MasterKeyPlace::Environment(name.to_owned());
+    match place.source().load() {
+        Err(error @ KeyError::NoVariable(_)) => {
+            at.missing_secret(error.to_string(), "put 32 random bytes in base64 there, or the text of a key file");
+        }
+        Err(error) => at.fault(format!("{name} holds no usable key: {error}"), ""),
+        Ok(_) => {}
+    }
+    place
 }
 
 /// `drain:`

@@ -121,7 +121,7 @@ pub(in crate::config) struct State {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Keys {
-    /// The master key's file, made by `vendorgate keys generate`.
+    /// The master key's file, made by `vendorgate keys generate`; or `env:NAME` for an environment variable.
     #[schemars(required, example = "keys/master.key")]
     pub(in crate::config) master: Option<String>,
 }
