@@ -6,14 +6,12 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
 use super::error::{CliError, Exit};
 use super::{ConfigFile, loader};
+use crate::admin::mint;
 use crate::config::{Operator, Role, Severity};
 
 /// Manage who may use the admin listener
@@ -99,16 +97,16 @@ impl Add {
         if before.iter().any(|operator| operator.name == self.name) {
             return Err(OperatorsError::Taken(self.name.clone()).into());
         }
-        let token = new_token()?;
+        let (token, hash) = mint().map_err(|_| OperatorsError::Random)?;
         let operator = Operator {
             name: self.name.clone(),
             role: self.role,
-            token_sha256: Sha256::digest(token.as_bytes()).into(),
+            token_sha256: Sha256::digest(token.expose().as_bytes()).into(),
         };
         let added = before.into_iter().chain([operator.clone()]).collect::<Vec<_>>();
         let as_meant = |candidate: &Path| loader.load_operators(candidate).is_ok_and(|read| read == added);
-        append(&file, &line_of(&operator), as_meant)?;
-        writeln!(out, "{}", *token)?;
+        append(&file, &line_of(&operator, &hash), as_meant)?;
+        writeln!(out, "{}", token.expose())?;
         eprintln!("This is {}'s token ({}). It is kept nowhere: hand it over now.", self.name, self.role.as_str());
         eprintln!("Its hash was added to {}; reload the gateway to use it.", file.display());
         Ok(Exit::Yes)
@@ -119,15 +117,7 @@ fn role(text: &str) -> Result<Role, String> {
     Role::parse(text).ok_or_else(|| format!("must be one of {}", Role::ALL.map(Role::as_str).join(", ")))
 }
 
-/// 256 random bits; the prefix lets scanners of leaked secrets know it.
-fn new_token() -> Result<Zeroizing<String>, OperatorsError> {
-    let mut bytes = Zeroizing::new([0u8; 32]);
-    aws_lc_rs::rand::fill(bytes.as_mut()).map_err(|_| OperatorsError::Random)?;
-    Ok(Zeroizing::new(format!("vgo_{}", URL_SAFE_NO_PAD.encode(*bytes))))
-}
-
-fn line_of(operator: &Operator) -> String {
-    let hash: String = operator.token_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+fn line_of(operator: &Operator, hash: &str) -> String {
     format!("- {{ name: {:?}, role: {}, token_sha256: \"{hash}\" }}", operator.name, operator.role.as_str())
 }
 

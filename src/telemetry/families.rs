@@ -200,4 +200,24 @@ mod tests {
             assert!(family.describe().is_ok(), "{}", family.name);
         }
     }
+
+    #[test]
+    fn the_docs_list_every_family_with_its_labels_and_no_other() {
+        let page = include_str!("../../docs/interface.md");
+        let (_, section) = page.split_once("\n## Metrics\n").expect("a heading");
+        let (section, _) = section.split_once("\n## ").expect("a heading after");
+        let mut listed: Vec<_> = section.split('`').filter(|text| text.starts_with("vendorgate_")).collect();
+        listed.sort_unstable();
+        let ours = FAMILIES.iter().filter(|family| family.name.starts_with("vendorgate_"));
+        let mut exposed: Vec<_> = ours.map(written).collect();
+        exposed.sort_unstable();
+        assert_eq!(listed, exposed);
+    }
+
+    fn written(family: &Family) -> String {
+        match family.labels {
+            [] => family.name.to_owned(),
+            labels => format!("{}{{{}}}", family.name, labels.join(",")),
+        }
+    }
 }
