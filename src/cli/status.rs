@@ -7,7 +7,7 @@ use super::error::{CliError, Exit};
 use super::layout::{Side, ago, bytes, count, list, span, table};
 use super::scheduled::{parts, rows};
 use crate::admin::{Approval, IssuerStatus, Standing, Traffic, VendorList, VendorStatus};
-use crate::model::{Direction, UnixTime, VendorId};
+use crate::model::{UnixTime, VendorId};
 
 /// Show every vendor at a glance, or one in full
 #[derive(Debug, Clone, clap::Args)]
