@@ -118,13 +118,13 @@ fn stream(plan: &Plan, media: &str, start: &str, unit: &str, chunk: usize) -> (u
     let mut seen = Seen::default();
     let before = LIVE_BYTES.get();
     let mut engine = plan.body(Some(media), None).expect("a known type");
-    let mut feed = |engine: &mut Box<dyn Rewriter>, text: &str| {
-        for piece in text.as_bytes().chunks(chunk) {
+    let mut feed = |engine: &mut Box<dyn Rewriter>, text: &[u8]| {
+        for piece in text.chunks(chunk) {
             out.clear();
             engine.feed(piece, &mut seen, &mut out).expect("a good body");
         }
     };
-    let (warm, steady) = text.split_at(text.floor_char_boundary(text.len() / 2));
+    let (warm, steady) = text.as_bytes().split_at(text.len() / 2);
     feed(&mut engine, warm);
     let (made, kept) = (MADE.get(), LIVE_BYTES.get() - before);
     feed(&mut engine, steady);
