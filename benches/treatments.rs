@@ -16,8 +16,8 @@ use sha2::Sha256;
 use vendorgate::model::VendorId;
 use vendorgate::pii::keys::MasterKey;
 use vendorgate::pii::{
-    Class, Format, KeyRing, Kind, Place, RevealCounts, Revealer, Rule, Treat, Treater, Treatment, Value, VendorKeys,
-    VendorSalt,
+    Batch, Class, Format, KeyRing, Kind, Place, RevealCounts, Revealer, Rule, Treat, Treater, Treatment, Value,
+    VendorKeys, VendorSalt,
 };
 
 const VALUES: usize = 1024;
@@ -49,6 +49,27 @@ fn measure(criterion: &mut Criterion, name: &str, treat: &dyn Treat, values: &[S
     });
 }
 
+/// As an engine treats what it finds in one chunk: values wait for others of their kind.
+fn measure_batched(criterion: &mut Criterion, name: &str, treat: &dyn Treat, values: &[String]) {
+    let (mut out, mut held) = (Vec::with_capacity(64 * 1024), Batch::default());
+    let mut next = (0..values.len()).cycle();
+    criterion.bench_function(name, |bencher| {
+        bencher.iter_custom(|iterations| {
+            let chunk = || {
+                out.clear();
+                for _ in 0..BATCH {
+                    let text = values[next.next().unwrap_or(0)].as_bytes();
+                    let value = Value { kind: Kind::String, text: black_box(text) };
+                    assert!(black_box(treat.defer(0, value, &mut out, &mut held)).is_ok());
+                }
+                treat.settle(&mut held, &mut out);
+                black_box(&mut out);
+            };
+            quiet(iterations, chunk) / BATCH
+        });
+    });
+}
+
 /// What so many iterations take when nobody disturbs.
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 fn quiet(iterations: u64, mut run: impl FnMut()) -> Duration {
@@ -70,6 +91,8 @@ fn values(criterion: &mut Criterion) {
     measure(criterion, "tokenize, e-mail of 26 bytes", &tokenize, &emails);
     measure(criterion, "tokenize, phone of 12 bytes", &tokenize, &phones);
     measure(criterion, "hash, e-mail", &treater(Treatment::Hash), &emails);
+    measure_batched(criterion, "hash, e-mail, batched", &treater(Treatment::Hash), &emails);
+    measure_batched(criterion, "tokenize, e-mail, in a chunk", &tokenize, &emails);
     measure(criterion, "hash, phone", &treater(Treatment::Hash), &phones);
     let card = Format::Card { keep_first: 0, keep_last: 0 };
     for (name, format, values) in [
@@ -77,7 +100,9 @@ fn values(criterion: &mut Criterion) {
         ("encrypt a card", card, &cards),
         ("encrypt a phone", Format::Phone, &phones),
     ] {
-        measure(criterion, name, &treater(Treatment::EncryptFormat(format)), values);
+        let treater = treater(Treatment::EncryptFormat(format));
+        measure(criterion, name, &treater, values);
+        measure_batched(criterion, &format!("{name}, batched"), &treater, values);
     }
     measure(criterion, "mask, last 4", &treater(Treatment::Mask { keep_first: 0, keep_last: 4 }), &cards);
     let sealed = |value: &String| {

@@ -9,8 +9,8 @@ use vendorgate::identity::{self, WebhookScheme};
 use vendorgate::model::{FieldPath, VendorId};
 use vendorgate::pii::keys::MasterKey;
 use vendorgate::pii::{
-    Action, Class, Cut, Detector, Guard, KeyRing, Place, Plan, Rule, Rules, Stop, Treatment, VendorKeys, VendorSalt,
-    Watch,
+    Action, Class, Cut, Detector, Format, Guard, KeyRing, Place, Plan, Revealer, Rule, Rules, Stop, Treatment,
+    VendorKeys, VendorSalt, Watch,
 };
 
 /// A target: its name, what it does, and inputs to begin with.
@@ -18,7 +18,14 @@ pub type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
 
 /// All of them.
 pub const ALL: [Target; 13] = [
-    ("json", json, &[r#"{"email":"a\u0040b","x":[1,-2.5e3,{"email":{"y":null}}],"email":"c"}"#]),
+    (
+        "json",
+        json,
+        &[
+            r#"{"email":"a\u0040b","x":[1,-2.5e3,{"email":{"y":null}}],"email":"c"}"#,
+            r#"[{"h":"a","n":"1-234567"},{"h":"\u0062","n":"7654321"},{"h":1,"n":7654321}]"#,
+        ],
+    ),
     ("form", form, &["a=1&email=a%40b&c[email]=d&x"]),
     ("csv", csv, &["id,email\r\n1,\"a\"\"b\"\r\n2,c\r\n"]),
     ("ndjson", ndjson, &["{\"email\":\"a\"}\n\n[{\"email\":1}]\n"]),
@@ -82,10 +89,16 @@ pub fn text(data: &[u8]) {
     pushed(PLAN.get_or_init(|| plan(&rules())), "text/plain", data);
 }
 
-/// Tokens: none that we did not make opens.
+/// Tokens: none that we did not make opens, alone or inside a text, and each that we made opens to what it was made of.
 pub fn token(data: &[u8]) {
-    let mut out = Vec::new();
-    assert!(keys().open(data, &mut out).is_err() && out.is_empty(), "a token that nobody made opens");
+    let (keys, mut out) = (keys(), Vec::new());
+    assert!(keys.open(data, &mut out).is_err() && out.is_empty(), "a token that nobody made opens");
+    let revealer = Revealer::new(Arc::clone(&keys), Arc::default());
+    assert!(!revealer.reveal(data, &mut out) && out == data, "a text without a token of ours is left as it is");
+    let mut token = Vec::new();
+    keys.tokenize(&Class::of_name("email"), data, &mut token).expect("the class has a key");
+    out.clear();
+    assert!(revealer.reveal(&token, &mut out) && out == data, "a token reveals what it was made of");
 }
 
 /// Paths of fields: what is read is written as it reads.
@@ -164,8 +177,13 @@ fn rules() -> Rules {
         class: Class::of_name("email"),
         only_type: None,
     };
-    let treat =
-        vec![rule("$..email", Treatment::Tokenize), rule("$..x", Treatment::Drop), rule("$.y[*]", Treatment::Redact)];
+    let treat = vec![
+        rule("$..email", Treatment::Tokenize),
+        rule("$..x", Treatment::Drop),
+        rule("$.y[*]", Treatment::Redact),
+        rule("$..h", Treatment::Hash),
+        rule("$..n", Treatment::EncryptFormat(Format::Digits)),
+    ];
     let records = FieldPath::parse("$.x[*]").ok();
     Rules { treat, records, ..Rules::default() }
 }

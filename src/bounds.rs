@@ -44,6 +44,9 @@ pub const DRAIN_GRACE: Duration = Duration::from_millis(300);
 /// microseconds, unless its reader does not read or the machine is short of processors. Shorter than
 /// [`SEVER_DEADLINE`], so that a kill's answer can tell.
 pub const SEVER_GRACE: Duration = Duration::from_millis(400);
+/// What the kernel holds of a connection that it has not sent: where one vendor of several on an HTTP/2 connection is
+/// severed, so much of its answers can still leave behind the kill's answer.
+pub const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// Time for requests in flight to finish after SIGTERM, unless the config says otherwise.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -213,6 +216,10 @@ pub const SEVER_DEADLINE: Duration = Duration::from_secs(1);
 pub const PERSIST_DEADLINE: Duration = Duration::from_secs(5);
 /// How long one person's yes to a restore waits for the second's.
 pub const APPROVAL_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Most kills ordered for a time to come: a person reads this list.
+pub const SCHEDULED_KILLS_MAX: usize = 1000;
+/// Furthest ahead that a kill can be ordered: beyond, the year was mistyped.
+pub const SCHEDULE_AHEAD_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 60 * 60);
 /// How long a hook that failed is left alone, at first ...
 pub const HOOK_PAUSE_FIRST: Duration = Duration::from_secs(1);
 /// ... and at most, as it doubles.
@@ -291,6 +298,12 @@ pub const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 pub const ISSUER_WARM_UP: Duration = Duration::from_secs(3);
 /// Time that a request with a key or token seen for the first time waits for what is being fetched.
 pub const IDENTITY_WAIT: Duration = Duration::from_secs(2);
+/// Longest silence of either side of a WebSocket: those who keep one open longer send pings.
+pub const WEBSOCKET_IDLE_DEADLINE: Duration = Duration::from_secs(600);
+/// What is read from a WebSocket at once.
+pub const WEBSOCKET_PIECE_BYTES: usize = 8 * 1024;
+/// Time for both sides to leave HTTP once both have agreed.
+pub const WEBSOCKET_SWITCH_DEADLINE: Duration = Duration::from_secs(10);
 
 // route
 

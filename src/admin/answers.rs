@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::scheduled::ScheduledKill;
 use crate::model::{Direction, Reason, UnixTime};
 use crate::telemetry::TrafficMetrics;
 
@@ -47,7 +48,7 @@ pub enum VendorState {
     PartlyKilled,
     /// All of it is killed.
     Killed,
-    /// Its contract has not started.
+    /// Its contract has not started, or is a draft.
     NotStarted,
     /// Its contract has ended, and requests that change nothing still pass.
     ReadOnly,
@@ -90,7 +91,7 @@ impl Part {
     }
 }
 
-/// How many gateways have heard, this one included, and how many there are.
+/// How many gateways have heard, this one included, and how many this one knows: itself, since they share no state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fleet {
     /// Gateways that have confirmed.
@@ -164,6 +165,20 @@ pub struct RestoreReport {
     pub persisted: bool,
     /// How far the restore has come.
     pub approvals: Approvals,
+}
+
+/// One person's yes to a restore that needs more; it lapses after a day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Approval {
+    /// What would be restored.
+    #[serde(default, skip_serializing_if = "Part::is_whole")]
+    pub scope: Part,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Time,
 }
 
 /// How far a restore has come.
@@ -242,10 +257,14 @@ pub struct VendorStatus {
     pub security_contact: Option<String>,
     /// Whether it may pass.
     pub state: VendorState,
-    /// `enforce` or `observe`.
-    pub mode: String,
     /// What is killed, and why.
     pub kills: Vec<Standing>,
+    /// Who has agreed to restore it, while more must.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+    /// Kills to come, the next one first; those of every vendor too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scheduled: Vec<ScheduledKill>,
     /// False while a change of that is not on disk.
     pub persisted: bool,
     /// When the contract starts.

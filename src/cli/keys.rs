@@ -1,21 +1,22 @@
 //! `vendorgate keys`: the master key, made and rotated, and one vendor's salt, destroyed.
 
 use std::io::{self, BufRead, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::{Answer, Trouble};
-use crate::model::VendorId;
-use crate::pii::keys::{KeyVersion, SaltFolder, generate_key_file, rotate_key_file};
+use super::error::{CliError, Exit};
+use crate::model::{Clock, VendorId};
+use crate::pii::keys::{KeyError, KeyVersion, SaltFolder, generate_key_file, rotate_key_file};
+use crate::server::{KeyNote, leave_note};
 
-/// Makes and rotates the master key, and ends one vendor's tokens
+/// Make and rotate the master key, and end one vendor's tokens
 ///
 /// Every token, hash and encrypted value of every vendor is made under it. Whoever holds the file can open every token:
 /// it is written with mode 0600; keep a copy where you keep secrets.
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "Example:\n  vendorgate keys generate --out keys/master.key\n  vendorgate keys rotate --file keys/master.key\n  vendorgate keys shred acme-analytics --state /var/lib/vendorgate"
+    after_help = "Example:\n  vendorgate keys generate --out keys/master.key\n  vendorgate keys rotate --file keys/master.key --reason 'yearly'\n  vendorgate keys shred acme-analytics --state /var/lib/vendorgate --reason 'contract ended'"
 )]
 pub(super) enum Keys {
     Generate(Generate),
@@ -23,7 +24,7 @@ pub(super) enum Keys {
     Shred(Shred),
 }
 
-/// Writes a new master key, version 1, to a file that must not exist
+/// Write a new master key, version 1, to a file that must not exist
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vendorgate keys generate --out keys/master.key")]
 pub(super) struct Generate {
@@ -32,25 +33,61 @@ pub(super) struct Generate {
     out: PathBuf,
 }
 
-/// Adds a new version, under which new values are written; old tokens stay readable
+/// Add a new version, under which new values are written; old tokens stay readable
 ///
-/// The gateway takes it up at its next reload. Values that are tokenized again get new tokens, so joins on old ones end.
+/// The gateway takes it up at its next reload, and the act into its audit trail. Values that are tokenized, hashed or
+/// encrypted again come out otherwise than before, so joins on old ones end. Old tokens still open; what was encrypted by
+/// `encrypt_format` carries no version, so decrypt it before, or keep the old key file.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  vendorgate keys rotate --file keys/master.key && kill -HUP $(pidof vendorgate)")]
+#[command(
+    after_help = "Example:\n  vendorgate keys rotate --file keys/master.key --reason 'yearly' && kill -HUP $(pidof vendorgate)"
+)]
 pub(super) struct Rotate {
     /// The master key's file
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
+    #[command(flatten)]
+    cause: Cause,
 }
 
-/// Destroys one vendor's salt: its tokens can never be revealed again, by anyone
+/// Who does it and why, for the audit trail.
+#[derive(Debug, Args)]
+struct Cause {
+    /// Why, for the audit trail
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Who, for the audit trail
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
+    by: String,
+}
+
+impl Cause {
+    fn note(&self, place: &Path, done: &str, subject: &str) -> Result<(), CliError> {
+        if self.reason.trim().is_empty() {
+            return Err(CliError::unusable("--reason", "is empty: say why, for the audit trail"));
+        }
+        let note = KeyNote {
+            at_ms: Clock::system().now().wall.as_millis(),
+            actor: self.by.clone(),
+            done: done.to_owned(),
+            subject: subject.to_owned(),
+            reason: self.reason.clone(),
+        };
+        leave_note(place, &note).map_err(|source| {
+            let (action, path) = ("leave a note for the audit trail beside", place.to_owned());
+            CliError::Keys { path: path.clone(), source: KeyError::File { action, path, source } }
+        })
+    }
+}
+
+/// Destroy one vendor's salt: its tokens can never be revealed again, by anyone
 ///
 /// Hashes and encrypted values of the vendor can never be made again either, so joins on old ones end. The gateway makes a
 /// new salt at its next reload, and holds the old keys until then. A backup of the state folder that still has
 /// the salt undoes this: destroy it there too. Asks for the vendor's name twice, unless told --yes.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  vendorgate keys shred acme-analytics --state /var/lib/vendorgate && kill -HUP $(pidof vendorgate)\n\nExits 1 when the vendor has no salt, or a name that was typed is not the vendor's."
+    after_help = "Example:\n  vendorgate keys shred acme-analytics --state /var/lib/vendorgate --reason 'contract ended' && kill -HUP $(pidof vendorgate)\n\nExits 1 when the vendor has no salt, or a name that was typed is not the vendor's."
 )]
 pub(super) struct Shred {
     /// The vendor's id
@@ -58,30 +95,34 @@ pub(super) struct Shred {
     /// The gateway's state folder
     #[arg(long, value_name = "FOLDER")]
     state: PathBuf,
+    #[command(flatten)]
+    cause: Cause,
     /// Do not ask
     #[arg(long)]
     yes: bool,
 }
 
 impl Shred {
-    fn run(&self, typed: &mut dyn BufRead, out: &mut dyn Write) -> Result<Answer, Trouble> {
-        let vendor = VendorId::parse(&self.vendor).map_err(|error| Trouble::Argument(error.to_string()))?;
+    fn run(&self, typed: &mut dyn BufRead, out: &mut dyn Write) -> Result<Exit, CliError> {
+        let vendor = VendorId::parse(&self.vendor).map_err(|error| CliError::unusable("VENDOR", error))?;
         if !self.yes && !self.is_meant(typed)? {
             writeln!(out, "{vendor}: nothing was destroyed")?;
-            return Ok(Answer::No);
+            return Ok(Exit::No);
         }
         let folder = self.state.join("salts");
-        let shredded = SaltFolder::new(&folder).shred(&vendor);
-        if !shredded.map_err(|source| Trouble::Keys { path: folder.clone(), source })? {
+        let (salts, failed) = (SaltFolder::new(&folder), |source| CliError::Keys { path: folder.clone(), source });
+        if matches!(salts.open(&vendor), Err(KeyError::NoSalt { .. })) && !salts.is_doomed(&vendor) {
             writeln!(out, "{vendor}: no salt in {}", folder.display())?;
-            return Ok(Answer::No);
+            return Ok(Exit::No);
         }
+        self.cause.note(&folder, "shred", vendor.as_str())?;
+        salts.shred(&vendor).map_err(failed)?;
         writeln!(out, "{vendor}: its tokens can never be revealed again; reload the gateway")?;
-        Ok(Answer::Yes)
+        Ok(Exit::Yes)
     }
 
     /// Whether the vendor's name is typed twice.
-    fn is_meant(&self, typed: &mut dyn BufRead) -> Result<bool, Trouble> {
+    fn is_meant(&self, typed: &mut dyn BufRead) -> Result<bool, CliError> {
         for question in ["Type the vendor's id to destroy what opens its tokens: ", "Once more: "] {
             eprint!("{question}");
             let mut line = String::new();
@@ -95,15 +136,16 @@ impl Shred {
 }
 
 impl Keys {
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         match self {
             Self::Generate(Generate { out: path }) => {
-                generate_key_file(path).map_err(|source| Trouble::Keys { path: path.clone(), source })?;
+                generate_key_file(path).map_err(|source| CliError::Keys { path: path.clone(), source })?;
                 writeln!(out, "{}: a new master key, version {}", path.display(), KeyVersion::FIRST.number())?;
             }
             Self::Shred(shred) => return shred.run(&mut io::stdin().lock(), out),
-            Self::Rotate(Rotate { file }) => {
-                let rotated = rotate_key_file(file).map_err(|source| Trouble::Keys { path: file.clone(), source })?;
+            Self::Rotate(Rotate { file, cause }) => {
+                cause.note(file, "rotate", "master")?;
+                let rotated = rotate_key_file(file).map_err(|source| CliError::Keys { path: file.clone(), source })?;
                 writeln!(
                     out,
                     "{}: version {} writes from now on; reload the gateway",
@@ -112,7 +154,7 @@ impl Keys {
                 )?;
             }
         }
-        Ok(Answer::Yes)
+        Ok(Exit::Yes)
     }
 }
 
@@ -127,20 +169,23 @@ mod tests {
         let salts = SaltFolder::new(folder.path().join("salts"));
         let salt = salts.open_or_create(&vendor).unwrap();
         let shred = |vendor: &str, yes, typed: &str| {
-            let shred = Shred { vendor: vendor.into(), state: folder.path().to_owned(), yes };
+            let cause = Cause { reason: "ticket 4711".into(), by: "carol".into() };
+            let shred = Shred { vendor: vendor.into(), state: folder.path().to_owned(), cause, yes };
             let mut out = Vec::new();
             let answer = shred.run(&mut typed.as_bytes(), &mut out);
             (answer.ok(), String::from_utf8(out).unwrap())
         };
         for typed in ["", "acme", "acme\n", "acme\nacm\n", "other\nacme\nacme\n"] {
-            assert_eq!(shred("acme", false, typed), (Some(Answer::No), "acme: nothing was destroyed\n".into()));
+            assert_eq!(shred("acme", false, typed), (Some(Exit::No), "acme: nothing was destroyed\n".into()));
             assert_eq!(salts.open_or_create(&vendor).unwrap().expose(), salt.expose(), "{typed}");
         }
-        assert_eq!(shred("acme", false, "acme\nacme\n").0, Some(Answer::Yes));
+        assert_eq!(shred("acme", false, "acme\nacme\n").0, Some(Exit::Yes));
         assert_ne!(salts.open_or_create(&vendor).unwrap().expose(), salt.expose());
-        assert_eq!(shred("acme", true, "").0, Some(Answer::Yes));
+        assert_eq!(shred("acme", true, "").0, Some(Exit::Yes));
         let (answer, said) = shred("acme", true, "");
-        assert!(answer == Some(Answer::No) && said.contains("no salt"), "{said}");
+        assert!(answer == Some(Exit::No) && said.contains("no salt"), "{said}");
         assert_eq!(shred("../etc", true, "").0, None);
+        let notes = std::fs::read_to_string(folder.path().join("salts/notes")).unwrap();
+        assert_eq!(notes.lines().count(), 2, "one for each salt that was destroyed: {notes}");
     }
 }

@@ -17,7 +17,7 @@ use crate::kill::{DenialBurst, RouteTag, Switch};
 use crate::meter::{Ledger, RouteLimits};
 use crate::model::{ClientId, Direction, FieldPath, Moment, Secret, SubjectKey, VendorId};
 use crate::pii::keys::{KeyError, SaltFolder};
-use crate::pii::{Class, KeyRing, Plan, PlanError, Rules, VendorKeys};
+use crate::pii::{Class, KeyRing, Plan, PlanError, RevealCounts, Rules, VendorKeys};
 use crate::policy::{Chain, Terms};
 use crate::telemetry::{Metrics, Treated, VendorMetrics};
 use crate::upstream::{Connector, ConnectorError, Upstream};
@@ -134,6 +134,7 @@ impl Builder<'_> {
         let salt = self.rooms.salts.open_or_create(id).map_err(|source| self.keys_error(source))?;
         let subject_key = SubjectKey::new(Secret::new(blake3::derive_key("vendorgate 2026 subject", salt.expose())));
         let keys = Arc::new(self.keys.vendor_keys(id, &salt, classes(contract)));
+        let shared = Shared { keys, reveals: before.map(|vendor| Arc::clone(&vendor.reveals)).unwrap_or_default() };
         let limits = route_limits(contract);
         let ledger = Arc::new(match before {
             Some(vendor) => vendor.ledger.renew(&contract.limits, &limits, subject_key, self.now),
@@ -143,8 +144,8 @@ impl Builder<'_> {
         metrics.contract_ends_at(contract.ends);
         let mut pools = Pools::default();
         let sides = [
-            self.side(Direction::Ingress, &ledger, &metrics, &keys, &mut pools)?,
-            self.side(Direction::Egress, &ledger, &metrics, &keys, &mut pools)?,
+            self.side(Direction::Ingress, &ledger, &metrics, &shared, &mut pools)?,
+            self.side(Direction::Egress, &ledger, &metrics, &shared, &mut pools)?,
         ];
         Ok(Vendor {
             contract: Arc::clone(contract),
@@ -152,7 +153,8 @@ impl Builder<'_> {
             ledger,
             metrics,
             ourselves: ClientId::new("vendorgate"),
-            keys,
+            keys: shared.keys,
+            reveals: shared.reveals,
             header: HeaderValue::try_from(id.as_str()).unwrap_or(HeaderValue::from_static("")),
             burst: self.burst(before),
             sides,
@@ -164,7 +166,7 @@ impl Builder<'_> {
         direction: Direction,
         ledger: &Arc<Ledger>,
         metrics: &VendorMetrics,
-        keys: &Arc<VendorKeys>,
+        shared: &Shared,
         pools: &mut Pools,
     ) -> Result<Side, AssembleError> {
         let contract = self.contract;
@@ -179,8 +181,9 @@ impl Builder<'_> {
                 place: ledger.place(direction, name).unwrap_or(usize::MAX),
                 upstream: self.upstream(route, pools)?,
                 upstream_name: route.upstream.id.as_str().into(),
-                request: self.treats(name, &route.request, direction == Direction::Egress, keys)?,
-                response: self.treats(name, &route.response, direction == Direction::Ingress, keys)?,
+                websocket: route.websocket,
+                request: self.treats(name, &route.request, direction == Direction::Egress, shared)?,
+                response: self.treats(name, &route.response, direction == Direction::Ingress, shared)?,
                 metrics: traffic.route(name),
                 exposure: self.rooms.exposure.handle(self.profile(direction, route)),
                 rate_policy: OnceLock::new(),
@@ -228,9 +231,10 @@ impl Builder<'_> {
         route: &str,
         rules: &Rules,
         leaves: bool,
-        keys: &Arc<VendorKeys>,
+        shared: &Shared,
     ) -> Result<Option<Treats>, AssembleError> {
-        let plan = Plan::compile(rules, Arc::clone(keys)).map_err(|source| AssembleError::Rules {
+        let plan = Plan::compile_counting(rules, Arc::clone(&shared.keys), Arc::clone(&shared.reveals));
+        let plan = plan.map_err(|source| AssembleError::Rules {
             vendor: self.contract.vendor.clone(),
             route: route.to_owned(),
             source,
@@ -263,6 +267,12 @@ impl Builder<'_> {
     fn keys_error(&self, source: KeyError) -> AssembleError {
         AssembleError::Keys { vendor: self.contract.vendor.clone(), source }
     }
+}
+
+/// What all plans of a vendor share.
+struct Shared {
+    keys: Arc<VendorKeys>,
+    reveals: Arc<RevealCounts>,
 }
 
 #[derive(Default)]

@@ -14,7 +14,7 @@ use crate::identity::Directory;
 use crate::kill::{DenialBurst, Line, RouteTag};
 use crate::meter::Ledger;
 use crate::model::{ClientId, Direction, ScopeSet, VendorId};
-use crate::pii::{Plan, VendorKeys};
+use crate::pii::{Plan, RevealCounts, VendorKeys};
 use crate::policy::Chain;
 use crate::route::Captures;
 use crate::telemetry::{RouteMetrics, TrafficMetrics, Treated, VendorMetrics};
@@ -44,6 +44,8 @@ pub struct Vendor {
     /// The client that our own services count as.
     pub(super) ourselves: ClientId,
     pub(super) keys: Arc<VendorKeys>,
+    /// What became of its tokens, where rules reveal them.
+    pub(super) reveals: Arc<RevealCounts>,
     pub(super) header: HeaderValue,
     pub(super) burst: Option<Arc<DenialBurst>>,
     pub(super) sides: [Side; Direction::ALL.len()],
@@ -69,6 +71,8 @@ pub struct Route {
     pub(super) place: usize,
     pub(super) upstream: Arc<Upstream>,
     pub(super) upstream_name: Box<str>,
+    /// Whether a request may go on as a WebSocket.
+    pub(super) websocket: bool,
     pub(super) request: Option<Treats>,
     pub(super) response: Option<Treats>,
     pub(super) metrics: Arc<RouteMetrics>,
@@ -124,6 +128,11 @@ impl Vendor {
         let mut value = Vec::new();
         self.keys.open(token.as_bytes(), &mut value).ok()?;
         String::from_utf8(value).ok()
+    }
+
+    /// What became of its tokens on its routes, since the start of the process.
+    pub fn reveals(&self) -> &RevealCounts {
+        &self.reveals
     }
 
     /// Its count of denials, where enough of them suspend it.

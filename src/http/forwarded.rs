@@ -92,6 +92,20 @@ pub fn prepare_request(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
     }
 }
 
+/// Whether these fields ask for, or agree to, going on as a WebSocket (RFC 9110 section 7.8, RFC 6455 section 4).
+pub fn names_websocket(headers: &HeaderMap) -> bool {
+    let mut protocols = headers.get_all(UPGRADE).iter();
+    let is_websocket = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"websocket");
+    let first = protocols.next().is_some_and(is_websocket);
+    first && protocols.next().is_none() && nominated(headers).contains(&UPGRADE)
+}
+
+/// Asks for, or agrees to, going on as a WebSocket, on this hop.
+pub fn name_websocket(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
 /// Turns an answer's fields into those that the caller may see.
 pub fn prepare_response(headers: &mut HeaderMap, request_id: HeaderValue) {
     strip_hop_by_hop(headers);
@@ -233,6 +247,29 @@ mod tests {
         let seen =
             forwarded(Direction::Egress, &[("host", "127.0.0.1"), ("x-forwarded-for", "10.0.0.7"), ("accept", "*/*")]);
         assert_eq!(seen, ["accept: */*", "host: crm.internal"]);
+    }
+
+    #[test]
+    fn a_websocket_is_named_in_one_way() {
+        for (connection, upgrade, names) in [
+            ("Upgrade", &["websocket"][..], true),
+            ("keep-alive, upgrade", &["WebSocket"], true),
+            ("keep-alive", &["websocket"], false),
+            ("upgrade", &["h2c"], false),
+            ("upgrade", &["websocket, h2c"], false),
+            ("upgrade", &["websocket", "websocket"], false),
+            ("upgrade", &[], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONNECTION, HeaderValue::from_static(connection));
+            for protocol in upgrade {
+                headers.append(UPGRADE, HeaderValue::from_static(protocol));
+            }
+            assert_eq!(names_websocket(&headers), names, "{connection} {upgrade:?}");
+        }
+        let mut headers = HeaderMap::new();
+        name_websocket(&mut headers);
+        assert!(names_websocket(&headers));
     }
 
     #[test]

@@ -9,18 +9,23 @@ use aes::Aes256Enc;
 use aes::cipher::array::Array;
 use aes::cipher::common::BlockSizeUser;
 use aes::cipher::consts::U16;
-use aes::cipher::inout::InOut;
 use aes::cipher::{BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, KeyInit};
 use zeroize::Zeroize;
+
+use super::siv::encrypt_all;
 
 /// Fewest digits: a domain of 10^6.
 pub(super) const DIGITS_MIN: usize = 6;
 /// Most digits: two halves' sum must stay below 2^64.
 pub(super) const DIGITS_MAX: usize = 36;
+/// Longest strings that are best permuted side by side: the halves' sums fit a word.
+pub(super) const SHORT_DIGITS_MAX: usize = 18;
 /// Longest tweak, in bytes: what always leaves room for the round and a half in one block.
-const TWEAK_BYTES_MAX: usize = 7;
+pub(super) const TWEAK_BYTES_MAX: usize = 7;
 
 const ROUNDS: u8 = 10;
+/// Halves of so many bytes, up to nine digits, take sums of eight (step 4); longer ones of twelve.
+const NARROW_BYTES: u32 = 4;
 const LENGTHS: usize = DIGITS_MAX - DIGITS_MIN + 1;
 
 /// A key for digit strings of any length, with tweaks of one length.
@@ -60,86 +65,137 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Ff1<C> {
         Self { cipher, tweak_bytes, first }
     }
 
-    /// Encrypts or decrypts ASCII digits in place. `false`, with nothing changed, when their number is outside 6 to 36,
-    /// one of them is no digit, or the tweak is not of the expanded length.
-    #[must_use]
-    pub(super) fn permute(&self, way: Way, tweak: &[u8], digits: &mut [u8]) -> bool {
-        let fits = (DIGITS_MIN..=DIGITS_MAX).contains(&digits.len()) && tweak.len() == self.tweak_bytes;
-        if !fits || !digits.iter().all(u8::is_ascii_digit) {
-            return false;
+    /// Whether so many bytes of tweak and digits can be permuted at all.
+    pub(super) fn fits(&self, tweak_bytes: usize, digits: usize) -> bool {
+        (DIGITS_MIN..=DIGITS_MAX).contains(&digits) && tweak_bytes == self.tweak_bytes
+    }
+
+    /// Encrypts or decrypts, in place, several strings of ASCII digits, each with its tweak, side by side: the cipher's latency is then waited for
+    /// once for all of them. All must fit.
+    #[inline]
+    pub(super) fn permute_all<const N: usize>(&self, way: Way, lanes: [(&[u8], &mut [u8]); N]) {
+        let mut rounds = lanes.each_ref().map(|(tweak, digits)| self.start(tweak, digits));
+        self.cipher.encrypt_with_backend(Lanes { lanes: &mut rounds, way });
+        for (rounds, (_, digits)) in rounds.iter_mut().zip(lanes) {
+            let (left, right) = digits.split_at_mut(digits.len() / 2);
+            spell(rounds.halves[0], left);
+            spell(rounds.halves[1], right);
+            rounds.halves.zeroize();
         }
-        let (left, right) = digits.split_at_mut(digits.len() / 2);
-        let half_bytes = half_bytes(right.len());
-        let mut rounds = Rounds {
-            first: u128::from_ne_bytes(self.first[left.len() + right.len() - DIGITS_MIN]),
-            tweak: tweak_block(tweak),
-            half_bytes,
+    }
+
+    #[inline(always)]
+    fn start(&self, tweak: &[u8], digits: &[u8]) -> Rounds {
+        let (left, right) = digits.split_at(digits.len() / 2);
+        Rounds {
+            first: u128::from_le_bytes(self.first[digits.len() - DIGITS_MIN]) ^ tweak_block(tweak),
+            half_bytes: half_bytes(right.len()),
             moduli: [Modulus::of_digits(left.len()), Modulus::of_digits(right.len())],
             halves: [number(left), number(right)],
-            forward: way == Way::Encrypt,
-        };
-        self.cipher.encrypt_with_backend(&mut rounds);
-        spell(rounds.halves[0], left);
-        spell(rounds.halves[1], right);
-        rounds.halves.zeroize();
-        true
+        }
     }
 }
 
-/// The state of one encryption, run inside the cipher's own dispatch.
+/// One encryption, as it stands between two rounds.
+#[derive(Clone, Copy)]
 struct Rounds {
-    /// In the machine's byte order, as blocks are.
+    /// The first block, encrypted, and the tweak: what every round's block begins from, its first byte lowest.
     first: u128,
-    tweak: u128,
     half_bytes: u32,
     moduli: [Modulus; 2],
     halves: [u64; 2],
-    forward: bool,
 }
 
-impl BlockSizeUser for &mut Rounds {
+/// Encryptions side by side, run inside the cipher's own dispatch.
+struct Lanes<'a, const N: usize> {
+    lanes: &'a mut [Rounds; N],
+    way: Way,
+}
+
+impl<const N: usize> BlockSizeUser for Lanes<'_, N> {
     type BlockSize = U16;
 }
 
-impl BlockCipherEncClosure for &mut Rounds {
+impl<const N: usize> BlockCipherEncClosure for Lanes<'_, N> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
-        let [mut left, mut right] = self.halves;
-        // Halves are not swapped but taken in turn: an even round changes the left one, by the right one.
-        for even in (0..ROUNDS).step_by(2) {
-            if self.forward {
-                left = self.round(backend, even, left, right);
-                right = self.round(backend, even + 1, right, left);
-            } else {
-                right = self.round(backend, ROUNDS - 1 - even, right, left);
-                left = self.round(backend, ROUNDS - 2 - even, left, right);
-            }
+        let mut lanes = *self.lanes;
+        if lanes.iter().any(|lane| lane.half_bytes > NARROW_BYTES) {
+            run::<_, N, true>(backend, &mut lanes, self.way);
+        } else {
+            run::<_, N, false>(backend, &mut lanes, self.way);
         }
-        self.halves = [left, right];
+        *self.lanes = lanes;
+    }
+}
+
+#[inline(always)]
+fn run<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize, const WIDE: bool>(
+    backend: &B,
+    lanes: &mut [Rounds; N],
+    way: Way,
+) {
+    // Halves are not swapped but taken in turn: an even round changes the left one, by the right one.
+    for even in (0..ROUNDS).step_by(2) {
+        if way == Way::Encrypt {
+            step::<_, N, WIDE>(backend, lanes, way, even, 0);
+            step::<_, N, WIDE>(backend, lanes, way, even + 1, 1);
+        } else {
+            step::<_, N, WIDE>(backend, lanes, way, ROUNDS - 1 - even, 1);
+            step::<_, N, WIDE>(backend, lanes, way, ROUNDS - 2 - even, 0);
+        }
+    }
+}
+
+#[inline(always)]
+fn step<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize, const WIDE: bool>(
+    backend: &B,
+    lanes: &mut [Rounds; N],
+    way: Way,
+    round: u8,
+    side: usize,
+) {
+    // A loop, since the closures of `map` are not compiled into the cipher's dispatch.
+    let mut blocks = [Array([0; 16]); N];
+    for (block, lane) in blocks.iter_mut().zip(&*lanes) {
+        block.0 = lane.block::<WIDE>(round, lane.halves[1 - side]).to_le_bytes();
+    }
+    encrypt_all(backend, &mut blocks);
+    for (lane, block) in lanes.iter_mut().zip(blocks) {
+        let sum = u128::from_be_bytes(block.0);
+        lane.halves[side] = lane.absorb::<WIDE>(way, &lane.moduli[side], lane.halves[side], sum);
     }
 }
 
 impl Rounds {
-    /// Steps 6.i to 6.vi: one half, changed by the other.
+    /// Steps 6.i and 6.ii: what the cipher encrypts.
     #[inline(always)]
-    fn round<B: BlockCipherEncBackend<BlockSize = U16>>(&self, backend: &B, round: u8, half: u64, other: u64) -> u64 {
-        let modulus = &self.moduli[usize::from(round & 1)];
-        // What does not depend on the other half is put together while its block is still under way.
-        let fixed = (self.tweak ^ (u128::from(round) << (8 * self.half_bytes))).to_be() ^ self.first;
-        let mut sum = (fixed ^ u128::from(other).to_be()).to_ne_bytes();
-        backend.encrypt_block(InOut::from(Array::cast_from_core_mut(&mut sum)));
-        let sum = u128::from_be_bytes(sum);
+    fn block<const WIDE: bool>(&self, round: u8, other: u64) -> u128 {
+        if WIDE {
+            return ((u128::from(round) << (8 * self.half_bytes)) ^ u128::from(other)).swap_bytes() ^ self.first;
+        }
+        // Round and half are in the last eight bytes, and the halves are short: one word changes, by one short chain.
+        let end =
+            ((u64::from(round) << (8 * self.half_bytes)).swap_bytes() ^ (self.first >> 64) as u64) ^ other.swap_bytes();
+        u128::from(self.first as u64) | u128::from(end) << 64
+    }
+
+    /// Steps 6.iii to 6.vi: one half, changed by what has been made of the other.
+    #[inline(always)]
+    fn absorb<const WIDE: bool>(&self, way: Way, modulus: &Modulus, half: u64, sum: u128) -> u64 {
         // Step 6.iv: d is 4 * ceil(b / 4) + 4 bytes, which is 8 or 12.
-        match (self.half_bytes > 4, self.forward) {
-            (false, true) => modulus.add((sum >> 64) as u64, half),
-            (false, false) => modulus.wrap(half + modulus.value - modulus.add((sum >> 64) as u64, 0)),
-            (true, true) => modulus.wrap(modulus.reduce_wide(sum >> 32) + half),
-            (true, false) => modulus.wrap(half + modulus.value - modulus.reduce_wide(sum >> 32)),
+        let narrow = (sum >> 64) as u64;
+        match (WIDE && self.half_bytes > NARROW_BYTES, way) {
+            (false, Way::Encrypt) => modulus.add(narrow, half),
+            (false, Way::Decrypt) => modulus.wrap(half + modulus.value - modulus.add(narrow, 0)),
+            (true, Way::Encrypt) => modulus.wrap(modulus.reduce_wide(sum >> 32) + half),
+            (true, Way::Decrypt) => modulus.wrap(half + modulus.value - modulus.reduce_wide(sum >> 32)),
         }
     }
 }
 
 /// A power of ten, with what replaces division by it.
+#[derive(Clone, Copy)]
 struct Modulus {
     value: u64,
     /// The floor of (2^64 - 1) / value: a quotient by it is at most one too small.
@@ -188,7 +244,7 @@ impl Modulus {
 fn tweak_block(tweak: &[u8]) -> u128 {
     let mut block = [0; 16];
     block[..tweak.len()].copy_from_slice(tweak);
-    u128::from_be_bytes(block)
+    u128::from_le_bytes(block)
 }
 
 /// Step 3: bytes that hold the longer half.
@@ -238,9 +294,9 @@ mod tests {
     ) {
         let ff1 = Ff1::of(cipher, tweak.len());
         let mut digits = text.as_bytes().to_vec();
-        assert!(ff1.permute(Way::Encrypt, tweak, &mut digits));
+        ff1.permute_all(Way::Encrypt, [(tweak, &mut digits)]);
         assert_eq!(std::str::from_utf8(&digits), Ok(sealed));
-        assert!(ff1.permute(Way::Decrypt, tweak, &mut digits));
+        ff1.permute_all(Way::Decrypt, [(tweak, &mut digits)]);
         assert_eq!(std::str::from_utf8(&digits), Ok(text));
     }
 
@@ -262,12 +318,10 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_left_alone() {
-        let ff1 = Ff1Aes256::new(&key(), 0);
-        for (tweak, text) in [("", "12345"), ("", &"1".repeat(37)), ("", "12345a7"), ("x", "1234567"), ("", "")] {
-            let mut digits = text.as_bytes().to_vec();
-            assert!(!ff1.permute(Way::Encrypt, tweak.as_bytes(), &mut digits), "{text}");
-            assert_eq!(digits, text.as_bytes());
+    fn what_fits_is_told() {
+        let ff1 = Ff1Aes256::new(&key(), 1);
+        for (tweak_bytes, digits, fits) in [(1, 5, false), (1, 6, true), (1, 36, true), (1, 37, false), (0, 7, false)] {
+            assert_eq!(ff1.fits(tweak_bytes, digits), fits, "{tweak_bytes} and {digits}");
         }
     }
 
@@ -277,13 +331,25 @@ mod tests {
             let ff1 = Ff1Aes256::new(&key(), tweak.len());
             let text: Vec<u8> = digits.iter().map(|d| b'0' + *d as u8).collect();
             let mut ours = text.clone();
-            prop_assert!(ff1.permute(Way::Encrypt, &tweak, &mut ours));
+            ff1.permute_all(Way::Encrypt, [(&tweak, &mut ours)]);
             let reference = FF1::<aes::Aes256>::new(&key(), 10).unwrap();
             let theirs = reference.encrypt(&tweak, &FlexibleNumeralString::from(digits)).unwrap();
             let theirs: Vec<u8> = Vec::<u16>::from(theirs).iter().map(|d| b'0' + *d as u8).collect();
             prop_assert_eq!(&ours, &theirs);
-            prop_assert!(ff1.permute(Way::Decrypt, &tweak, &mut ours));
+            ff1.permute_all(Way::Decrypt, [(&tweak, &mut ours)]);
             prop_assert_eq!(ours, text);
+        }
+
+        #[test]
+        fn side_by_side_each_is_what_it_is_alone(
+            texts in prop::array::uniform8(prop::collection::vec(b'0'..=b'9', 6..=36)),
+            way in prop::sample::select(vec![Way::Encrypt, Way::Decrypt]),
+        ) {
+            let ff1 = Ff1Aes256::new(&key(), 2);
+            let (mut alone, mut together) = (texts.clone(), texts);
+            alone.iter_mut().for_each(|text| ff1.permute_all(way, [(b"12", text)]));
+            ff1.permute_all(way, together.each_mut().map(|text| (&b"12"[..], &mut text[..])));
+            prop_assert_eq!(together, alone);
         }
 
         #[test]

@@ -2,6 +2,59 @@
 //!
 //! Takes personal data out of a body, a URL and headers while they stream. Knows no HTTP, no async, no clock and
 //! no vendor beyond its keys. Never lets a raw value of a treated field leave, whole or in part.
+//!
+//! # Without the gateway
+//! Four steps: [`Rules`] say what to do, [`VendorKeys`] do it for one recipient, a [`Plan`] is both compiled, once, and shared
+//! between threads; [`Plan::body`] makes a fresh [`Rewriter`] for each body, into which bytes are pushed as they come.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use vendorgate::model::{FieldPath, VendorId};
+//! use vendorgate::pii::{Class, Cut, KeyRing, Place, Plan, Rule, Rules, Treatment, VendorSalt, Watch};
+//!
+//! /// Told of each value and record; an error from `record` ends the body.
+//! struct Count(u64);
+//! impl Watch for Count {
+//!     fn record(&mut self) -> Result<(), Cut> { Ok(()) }
+//!     fn treated(&mut self, _rule: usize) { self.0 += 1 }
+//!     fn subject(&mut self, _value: &[u8]) {}
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Keep these two: `keys::FileSource` loads the one, `keys::SaltFolder` the other. Without either, no token opens.
+//! let (ring, salt) = (KeyRing::generate()?, VendorSalt::generate()?);
+//! let place = Place::Field(FieldPath::parse("$.customers[*].email")?);
+//! let rule = Rule { place, treatment: Treatment::Tokenize, class: Class::parse("email")?, only_type: None };
+//! let outward = Rules { treat: vec![rule], ..Rules::default() };
+//! let keys = Arc::new(ring.vendor_keys(&VendorId::parse("acme")?, &salt, outward.classes()));
+//! let plan = Plan::compile(&outward, Arc::clone(&keys))?;
+//!
+//! let (mut count, mut sent) = (Count(0), Vec::new());
+//! let mut body = plan.body(Some("application/json"), None)?;
+//! for chunk in [&b"{\"customers\": [{\"email\": \"jane@exam"[..], b"ple.com\", \"id\": 7}]}"] {
+//!     // On an error nothing more may leave, and what has left must look cut off.
+//!     body.feed(chunk, &mut count, &mut sent)?;
+//! }
+//! body.finish(&mut count, &mut sent)?;
+//! let sent = String::from_utf8(sent)?;
+//! assert!(sent.starts_with("{\"customers\": [{\"email\": \"tok1_") && sent.ends_with("\", \"id\": 7}]}"));
+//! assert_eq!(count.0, 1);
+//!
+//! // The way back: tokens of this recipient, in the listed fields only.
+//! let inward = Rules { reveal: vec![FieldPath::parse("$..email")?], ..Rules::default() };
+//! let plan = Plan::compile(&inward, keys)?;
+//! let (mut body, mut back) = (plan.body(Some("application/json"), None)?, Vec::new());
+//! body.feed(sent.as_bytes(), &mut count, &mut back)?;
+//! body.finish(&mut count, &mut back)?;
+//! assert!(String::from_utf8(back)?.contains("jane@example.com"));
+//! assert_eq!(plan.reveal_counts().opened(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/treat_stream.rs` treats standard input by rules from its arguments. URLs, headers and cookies go through
+//! [`Plan::scene`]; one value alone through a [`Treater`] or [`VendorKeys::tokenize`]; a key service implements
+//! [`keys::MasterKeySource`]. Engines are not `async` and hold no more than one open value: call them from any runtime.
 
 mod body;
 mod csv;
@@ -47,6 +100,6 @@ pub use rule::{Class, ClassError, Format, Generalize, Place, Rule, Rules, Treatm
 pub use sse::Events;
 pub use text::Text;
 pub use token::{TOKEN_PREFIX, TokenKind, Unopened, tokens};
-pub use treatment::{REDACTED, Treater, TreatmentError};
+pub use treatment::{Batch, REDACTED, Treater, TreatmentError};
 pub use url::{Places, Scene};
 pub use xml::{Xml, XmlPaths};

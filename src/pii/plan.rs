@@ -15,7 +15,7 @@ use super::media::MediaType;
 use super::reveal::{RevealCounts, Revealer};
 use super::rewriter::{Cut, Rewriter, Shape, Stop, Treat, Value, Watch};
 use super::rule::{Rules, ValueType};
-use super::treatment::{Treater, TreatmentError};
+use super::treatment::{Batch, Treater, TreatmentError};
 use super::url::{Places, Scene};
 
 /// The compiled rules of one direction of one route.
@@ -53,7 +53,18 @@ impl Plan {
     /// # Errors
     /// [`PlanError`] when a rule's class is none of the keys', a treatment is impossible, or the paths cannot be matched.
     pub fn compile(rules: &Rules, keys: Arc<VendorKeys>) -> Result<Self, PlanError> {
-        let counts = Arc::new(RevealCounts::default());
+        Self::compile_counting(rules, keys, Arc::default())
+    }
+
+    /// The same, adding what it reveals to `counts`, which several plans may share and which may outlive them.
+    ///
+    /// # Errors
+    /// As [`Plan::compile`].
+    pub fn compile_counting(
+        rules: &Rules,
+        keys: Arc<VendorKeys>,
+        counts: Arc<RevealCounts>,
+    ) -> Result<Self, PlanError> {
         let treat: Arc<dyn Treat> = Arc::new(Both {
             treater: Treater::compile(&rules.treat, Arc::clone(&keys))?,
             revealer: Revealer::new(keys, Arc::clone(&counts)),
@@ -137,6 +148,18 @@ impl Treat for Both {
             Some(_) | None if rule < self.first_reveal => self.treater.treat(rule, value, out),
             Some(_) | None => self.revealer.treat(rule, value, out),
         }
+    }
+
+    fn defer(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>, batch: &mut Batch) -> Result<Shape, Stop> {
+        if rule < self.first_reveal {
+            self.treater.defer(rule, value, out, batch)
+        } else {
+            self.treat(rule, value, out)
+        }
+    }
+
+    fn settle(&self, batch: &mut Batch, out: &mut [u8]) {
+        self.treater.settle(batch, out);
     }
 }
 

@@ -28,6 +28,12 @@ impl RevealCounts {
         self.unopened[reason.index()].load(Ordering::Relaxed)
     }
 
+    /// Every end that a token can meet, by the word used in metrics, and how many have met it.
+    pub fn results(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let unopened = Unopened::ALL.into_iter().map(|reason| (reason.as_str(), self.unopened(reason)));
+        std::iter::once(("opened", self.opened())).chain(unopened)
+    }
+
     fn count(&self, result: Result<TokenKind, Unopened>) {
         let counter = match result {
             Ok(_) => &self.opened,

@@ -3,6 +3,8 @@
 //! Any split of the input gives the same output. An engine knows no I/O, no async and no clock, and
 //! whatever it has put into `out` may leave, also when it then stops.
 
+use super::treatment::Batch;
+
 /// A streaming treatment of one body.
 pub trait Rewriter: Send {
     /// Takes the next bytes, appends to `out` what may leave.
@@ -103,6 +105,18 @@ pub trait Treat: Send + Sync {
     /// # Errors
     /// [`Stop::Untreatable`]; the raw value must then not leave.
     fn treat(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>) -> Result<Shape, Stop>;
+
+    /// The same, but the bytes may be other ones until [`Treat::settle`]: as many, and none that an engine must escape. An
+    /// engine that calls this must settle before it returns, also when it then stops, and must not move what is in `out`.
+    ///
+    /// # Errors
+    /// As [`Treat::treat`].
+    fn defer(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>, _batch: &mut Batch) -> Result<Shape, Stop> {
+        self.treat(rule, value, out)
+    }
+
+    /// Puts into `out` what [`Treat::defer`] has left to be done.
+    fn settle(&self, _batch: &mut Batch, _out: &mut [u8]) {}
 }
 
 /// A selected value. Has no useful `Debug`: its text is what must not be printed.

@@ -8,7 +8,7 @@ use aes::Aes256Enc;
 use aes::cipher::array::Array;
 use aes::cipher::common::BlockSizeUser;
 use aes::cipher::consts::U16;
-use aes::cipher::inout::InOut;
+use aes::cipher::inout::InOutBuf;
 use aes::cipher::{BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, KeyInit};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -30,8 +30,8 @@ pub(super) struct Siv<C> {
 /// S2V over everything that stands before the plaintext, so that a value costs only its own blocks.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub(super) struct Header {
-    sum: Block,
-    doubled: Block,
+    sum: u128,
+    doubled: u128,
 }
 
 impl Siv256 {
@@ -48,34 +48,27 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Siv<C> {
 
     /// Sums up the associated data (RFC 5297 section 2.4), all but the plaintext.
     pub(super) fn header(&self, parts: &[&[u8]]) -> Header {
-        let mut sum = self.mac.tag(&[0; BLOCK]);
+        let mut sum = u128::from_be_bytes(self.mac.tag(&[0; BLOCK]));
         for part in parts {
-            sum = double(sum);
-            xor(&mut sum, &self.mac.tag(part));
+            sum = double(sum) ^ u128::from_be_bytes(self.mac.tag(part));
         }
-        Header { sum, doubled: double(sum) }
+        Header { sum: sum.swap_bytes(), doubled: double(sum).swap_bytes() }
     }
 
     /// The synthetic IV of a text: its authentication tag.
     #[inline]
     pub(super) fn iv(&self, header: &Header, text: &[u8]) -> Block {
         if text.len() >= BLOCK {
-            self.mac.tag_xor_end(&header.sum, text)
+            self.mac.run(header.sum, text)
         } else {
-            let mut padded = header.doubled;
-            xor_start(&mut padded, text);
-            padded[text.len()] ^= 0x80;
-            self.mac.tag(&padded)
+            self.mac.run(0, &(header.doubled ^ ended(text, text)).to_le_bytes())
         }
     }
 
     /// Encrypts or decrypts in place: the part of a text that begins `first_block` blocks after its start.
     #[inline]
     pub(super) fn apply_keystream(&self, iv: &Block, first_block: usize, text: &mut [u8]) {
-        let mut counter = *iv;
-        counter[8] &= 0x7f;
-        counter[12] &= 0x7f;
-        let counter = u128::from_be_bytes(counter).wrapping_add(first_block as u128);
+        let counter = counter(iv).wrapping_add(first_block as u128);
         self.ctr.encrypt_with_backend(Keystream { counter, text });
     }
 
@@ -91,42 +84,38 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Siv<C> {
     }
 }
 
-/// CMAC (RFC 4493) with its two subkeys.
+/// Where counter mode begins (RFC 5297 section 2.5).
+#[inline(always)]
+const fn counter(iv: &Block) -> u128 {
+    u128::from_be_bytes(*iv) & !(1 << 63 | 1 << 31)
+}
+
+/// CMAC (RFC 4493) with its two subkeys, their first byte lowest.
 struct Cmac<C> {
     cipher: C,
-    whole: Block,
-    padded: Block,
+    whole: u128,
+    padded: u128,
 }
 
 impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Cmac<C> {
     fn new(cipher: C) -> Self {
-        let mut zero = Array::from([0; BLOCK]);
+        let mut zero = Array([0; BLOCK]);
         cipher.encrypt_block(&mut zero);
-        let whole = double(zero.0);
-        Self { cipher, whole, padded: double(whole) }
+        let whole = double(u128::from_be_bytes(zero.0));
+        Self { cipher, whole: whole.swap_bytes(), padded: double(whole).swap_bytes() }
     }
 
     #[inline]
     fn tag(&self, text: &[u8]) -> Block {
-        self.run(None, text)
+        self.run(0, text)
     }
 
-    /// The tag of `text` with `end` xored onto its last 16 bytes; there must be that many.
+    /// The tag of `text` with `end` xored onto its last 16 bytes; there must be that many unless it is 0.
     #[inline]
-    fn tag_xor_end(&self, end: &Block, text: &[u8]) -> Block {
-        self.run(Some(end), text)
-    }
-
-    #[inline]
-    fn run(&self, end: Option<&Block>, text: &[u8]) -> Block {
+    fn run(&self, end: u128, text: &[u8]) -> Block {
         let mut tag = [0; BLOCK];
-        self.cipher.encrypt_with_backend(CmacRun {
-            whole: &self.whole,
-            padded: &self.padded,
-            end,
-            text,
-            tag: &mut tag,
-        });
+        let run = CmacRun { whole: self.whole, padded: self.padded, end, text, tag: &mut tag };
+        self.cipher.encrypt_with_backend(run);
         tag
     }
 }
@@ -140,9 +129,9 @@ impl<C> Drop for Cmac<C> {
 
 /// One CMAC, run inside the cipher's own dispatch so that round keys stay in registers.
 struct CmacRun<'a> {
-    whole: &'a Block,
-    padded: &'a Block,
-    end: Option<&'a Block>,
+    whole: u128,
+    padded: u128,
+    end: u128,
     text: &'a [u8],
     tag: &'a mut Block,
 }
@@ -154,35 +143,28 @@ impl BlockSizeUser for CmacRun<'_> {
 impl BlockCipherEncClosure for CmacRun<'_> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
-        let mut state = [0; BLOCK];
-        let mut rest = self.text;
-        // What `end` touches lies within the last 32 bytes, so everything before them is absorbed as it is.
-        while rest.len() > 2 * BLOCK {
-            let (block, after) = rest.split_at(BLOCK);
-            xor_start(&mut state, block);
-            encrypt(backend, &mut state);
-            rest = after;
+        let tail_bytes = self.text.len() - self.text.len().saturating_sub(1) / BLOCK * BLOCK;
+        let (blocks, tail) = self.text.split_at(self.text.len() - tail_bytes);
+        let (last, before) = self.ends(tail.len());
+        let mut state = 0;
+        let mut blocks = blocks.as_chunks::<BLOCK>().0.iter().peekable();
+        while let Some(block) = blocks.next() {
+            let end = if blocks.peek().is_none() { before } else { 0 };
+            state = encrypt(backend, state ^ u128::from_le_bytes(*block) ^ end);
         }
-        let mut tail = [0; 2 * BLOCK];
-        tail[..rest.len()].copy_from_slice(rest);
-        if let (Some(end), Some(from)) = (self.end, rest.len().checked_sub(BLOCK)) {
-            xor_start(&mut tail[from..from + BLOCK], end);
+        *self.tag = encrypt(backend, state ^ last ^ tail_of(self.text, tail)).to_le_bytes();
+    }
+}
+
+impl CmacRun<'_> {
+    /// What is xored onto the last block, which is filled so far, and onto the one before it.
+    #[inline(always)]
+    fn ends(&self, filled: usize) -> (u128, u128) {
+        if filled == BLOCK {
+            return (self.whole ^ self.end, 0);
         }
-        let mut last = &mut tail[..];
-        if rest.len() > BLOCK {
-            xor_start(&mut state, &last[..BLOCK]);
-            encrypt(backend, &mut state);
-            last = &mut last[BLOCK..];
-        }
-        let filled = if rest.len() > BLOCK { rest.len() - BLOCK } else { rest.len() };
-        if filled < BLOCK {
-            last[filled] = 0x80;
-        }
-        xor_start(&mut state, if filled == BLOCK { self.whole } else { self.padded });
-        xor_start(&mut state, &last[..BLOCK]);
-        encrypt(backend, &mut state);
-        *self.tag = state;
-        tail.zeroize();
+        let bits = 8 * filled as u32;
+        (self.padded ^ 0x80 << bits ^ self.end.checked_shr(128 - bits).unwrap_or(0), self.end << bits)
     }
 }
 
@@ -200,39 +182,66 @@ impl BlockCipherEncClosure for Keystream<'_> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
         let mut counter = self.counter;
-        for piece in self.text.chunks_mut(BLOCK) {
-            let mut pad = counter.to_be_bytes();
-            encrypt(backend, &mut pad);
-            xor_start(piece, &pad);
+        let (blocks, tail) = self.text.as_chunks_mut::<BLOCK>();
+        for block in blocks {
+            *block = (u128::from_le_bytes(*block) ^ encrypt(backend, counter.to_be())).to_le_bytes();
             counter = counter.wrapping_add(1);
+        }
+        if !tail.is_empty() {
+            let pad = encrypt(backend, counter.to_be()).to_le_bytes();
+            tail.iter_mut().zip(pad).for_each(|(byte, pad)| *byte ^= pad);
         }
     }
 }
 
+/// Encrypts one block, its first byte lowest.
 #[inline(always)]
-fn encrypt<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, block: &mut Block) {
-    backend.encrypt_block(InOut::from(Array::cast_from_core_mut(block)));
+fn encrypt<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, block: u128) -> u128 {
+    let mut block = Array(block.to_le_bytes());
+    backend.encrypt_block_inplace(&mut block);
+    u128::from_le_bytes(block.0)
 }
 
-/// Doubling in GF(2^128) (RFC 5297 section 2.3).
-fn double(block: Block) -> Block {
-    let value = u128::from_be_bytes(block);
-    ((value << 1) ^ ((value >> 127) * 0x87)).to_be_bytes()
-}
-
+/// Encrypts independent blocks, as many at once as the machine takes.
 #[inline(always)]
-fn xor(into: &mut Block, other: &Block) {
-    for (a, b) in into.iter_mut().zip(other) {
-        *a ^= b;
+pub(super) fn encrypt_all<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, blocks: &mut [Array<u8, U16>]) {
+    if let [one] = blocks {
+        return backend.encrypt_block_inplace(one);
     }
+    let (together, rest) = InOutBuf::from(blocks).into_chunks();
+    for blocks in together {
+        backend.encrypt_par_blocks(blocks);
+    }
+    backend.encrypt_tail_blocks(rest);
 }
 
-/// Xors as many bytes as the shorter side has.
+/// Doubling in GF(2^128) (RFC 5297 section 2.3), of a block whose first byte is highest.
+const fn double(value: u128) -> u128 {
+    (value << 1) ^ ((value >> 127) * 0x87)
+}
+
+/// The last bytes of a text, fewer than a block, and the bit that ends them.
 #[inline(always)]
-fn xor_start(into: &mut [u8], other: &[u8]) {
-    for (a, b) in into.iter_mut().zip(other) {
-        *a ^= b;
+pub(super) fn ended(text: &[u8], tail: &[u8]) -> u128 {
+    tail_of(text, tail) | 0x80 << (8 * tail.len())
+}
+
+/// Up to a block of bytes, the last ones of a text, its first byte lowest.
+#[inline(always)]
+fn tail_of(text: &[u8], tail: &[u8]) -> u128 {
+    if let (Some(last), false) = (text.last_chunk::<BLOCK>(), tail.is_empty()) {
+        return u128::from_le_bytes(*last) >> (8 * (BLOCK - tail.len()));
     }
+    // Two reads that overlap take the place of a copy of unknown length.
+    if let (Some(first), Some(last)) = (tail.first_chunk::<8>(), tail.last_chunk::<8>()) {
+        let last = u128::from(u64::from_le_bytes(*last));
+        return u128::from(u64::from_le_bytes(*first)) | last << (8 * (tail.len() - 8));
+    }
+    if let (Some(first), Some(last)) = (tail.first_chunk::<4>(), tail.last_chunk::<4>()) {
+        let last = u128::from(u32::from_le_bytes(*last));
+        return u128::from(u32::from_le_bytes(*first)) | last << (8 * (tail.len() - 4));
+    }
+    tail.iter().rev().fold(0, |value, byte| value << 8 | u128::from(*byte))
 }
 
 #[cfg(test)]

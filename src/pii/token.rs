@@ -284,31 +284,34 @@ fn base32_value(text: &[u8]) -> Option<u32> {
 }
 
 /// Characters of unpadded base64 for so many bytes.
-const fn encoded_length(bytes: usize) -> usize {
+pub(super) const fn encoded_length(bytes: usize) -> usize {
     (bytes * 4).div_ceil(3)
 }
 
-/// Appends unpadded base64url: a table and three-byte groups, since values are too short for a general encoder to pay.
+/// Appends unpadded base64url.
 pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
-    let spell = |group: u32, place: u32| BASE64URL[(group >> (18 - 6 * place) & 63) as usize];
-    let (groups, rest) = bytes.as_chunks::<3>();
     let start = out.len();
-    out.resize(start + groups.len() * 4, 0);
-    for (four, [a, b, c]) in out[start..].as_chunks_mut::<4>().0.iter_mut().zip(groups) {
-        let group = u32::from_be_bytes([0, *a, *b, *c]);
-        *four = [spell(group, 0), spell(group, 1), spell(group, 2), spell(group, 3)];
+    out.resize(start + encoded_length(bytes.len()), 0);
+    encode_into(bytes, &mut out[start..]);
+}
+
+/// Writes unpadded base64url over a text of its length: by a table, as values are too short for a general encoder to pay.
+pub(super) fn encode_into(bytes: &[u8], text: &mut [u8]) {
+    let (groups, rest) = bytes.as_chunks::<3>();
+    let (fours, end) = text.as_chunks_mut::<4>();
+    for (four, [a, b, c]) in fours.iter_mut().zip(groups) {
+        *four = spell_group([*a, *b, *c]);
     }
-    match *rest {
-        [a] => {
-            let group = u32::from_be_bytes([0, a, 0, 0]);
-            out.extend_from_slice(&[spell(group, 0), spell(group, 1)]);
-        }
-        [a, b] => {
-            let group = u32::from_be_bytes([0, a, b, 0]);
-            out.extend_from_slice(&[spell(group, 0), spell(group, 1), spell(group, 2)]);
-        }
-        _ => {}
-    }
+    let mut last = [0; 3];
+    last[..rest.len()].copy_from_slice(rest);
+    end.copy_from_slice(&spell_group(last)[..end.len()]);
+}
+
+#[inline(always)]
+fn spell_group([a, b, c]: [u8; 3]) -> [u8; 4] {
+    let group = u32::from_be_bytes([0, a, b, c]);
+    let spell = |place: u32| BASE64URL[(group >> (18 - 6 * place) & 63) as usize];
+    [spell(0), spell(1), spell(2), spell(3)]
 }
 
 #[cfg(test)]

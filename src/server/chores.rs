@@ -184,6 +184,9 @@ fn read_vendors(helm: &Helm) {
         vendor.metrics.limit_remaining(Limit::Concurrency, left.concurrency);
         vendor.metrics.limit_remaining(Limit::Records, left.records);
         vendor.metrics.limit_remaining(Limit::Bytes, left.bytes);
+        for (result, total) in vendor.reveals().results() {
+            vendor.metrics.reveals(result, total);
+        }
         if let Some(asked) = snapshot.directory().introspection_status(index) {
             for (outcome, times) in IntrospectionOutcome::ALL.into_iter().zip(asked.outcomes) {
                 vendor.metrics.introspections(outcome.as_str(), times);

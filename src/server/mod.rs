@@ -10,15 +10,18 @@ mod deliver;
 mod durable;
 mod evidence;
 mod exposed;
+mod notes;
 mod office;
 mod records;
 mod reload;
 mod remembered;
 mod revealed;
+mod scheduled;
 mod start;
 mod words;
 
 pub use deliver::HookError;
 pub use evidence::{EvidenceError, audit_key};
+pub use notes::{KeyNote, leave_note};
 pub use remembered::Remembered;
 pub use start::{Addresses, Options, Server, StartError};

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::control::Helm;
 use super::start::master_keys;
-use super::{budgets, deliver, evidence};
+use super::{budgets, deliver, evidence, notes};
 use crate::admin::{Actor, Operators, ReloadReport};
-use crate::config::{Config, Contract, Loader, Severity};
+use crate::config::{Config, Contract, Loader, MasterKeyPlace, Severity};
 use crate::gateway::assemble;
 use crate::listener;
 use crate::model::{VendorId, with_causes};
@@ -23,6 +23,7 @@ impl Helm {
     /// # Errors
     /// What is wrong, a line each; nothing has changed then.
     pub(super) async fn reload(&self, actor: Option<&Actor>) -> Result<ReloadReport, Vec<String>> {
+        self.take_notes().await;
         let outcome = self.try_reload().await;
         self.record(actor, &outcome).await;
         self.gateway.metrics.config_reloaded(outcome.is_ok());
@@ -34,6 +35,15 @@ impl Helm {
             Err(faults) => tracing::error!(?faults, "the new config has faults, so nothing changed"),
         }
         outcome
+    }
+
+    /// What was done to keys from a shell comes before the reload that puts it in force.
+    pub(super) async fn take_notes(&self) {
+        let master = self.config.lock().await.keys.master.clone();
+        if let Some(MasterKeyPlace::File(path)) = &master {
+            notes::take(path, &self.gateway.audit).await;
+        }
+        notes::take(self.rooms.salts.path(), &self.gateway.audit).await;
     }
 
     /// Who has asked, none for a signal, and what came of it.
@@ -53,7 +63,7 @@ impl Helm {
         let mut in_force = self.config.lock().await;
         let config = load(self.main.clone()).await?;
         let told = |error: &dyn std::error::Error| vec![with_causes(error)];
-        let keys = master_keys(config.keys.master.as_deref()).map_err(|error| told(&error))?;
+        let keys = master_keys(config.keys.master.as_ref()).map_err(|error| told(&error))?;
         let hooks = deliver::hooks(&config.hooks).map_err(|error| told(&error))?;
         let tls = self.new_tls(&config)?;
         let before = self.gateway.snapshot.load_full();
@@ -71,7 +81,10 @@ impl Helm {
         after.directory().start(&tokio::runtime::Handle::current());
         self.gateway.snapshot.store(Arc::new(after));
         self.gateway.metrics.config_generation(report.generation);
-        self.gateway.metrics.retain_vendors(|vendor| config.contract(vendor).is_some());
+        self.gateway.metrics.retain(
+            |vendor| config.contract(vendor).is_some(),
+            |vendor, direction, route| config.contract(vendor).is_some_and(|found| found.routes(direction).has(route)),
+        );
         self.lend_operators(&config);
         for key in waits_for_restart(&in_force, &config) {
             tracing::warn!(key, "this change waits for a restart");

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,16 +17,16 @@ use super::evidence::EvidenceError;
 use super::office::Office;
 use super::{budgets, chores, deliver, evidence};
 use crate::bounds;
-use crate::config::{Config, Listener};
+use crate::config::{Config, Listener, MasterKeyPlace};
 use crate::exposure;
 use crate::gateway::{AssembleError, Gateway, Rooms, assemble};
-use crate::http::FetchError;
+use crate::http::{FetchError, native_roots};
 use crate::identity::Authority;
 use crate::kill::{Event, Hooks, Switch, Witness, tell_all, tell_audit};
 use crate::listener::{self, Front, TlsError, Worker};
 use crate::model::{Clock, Direction};
 use crate::pii::KeyRing;
-use crate::pii::keys::{FileSource, KeyError, MasterKeySource, SaltFolder};
+use crate::pii::keys::{KeyError, SaltFolder};
 use crate::store::{Store, StoreError};
 use crate::telemetry::audit::Audit;
 use crate::telemetry::{ExchangeLog, Metrics};
@@ -133,7 +133,7 @@ impl Server {
         let metrics = Metrics::new(clock.clone()).map_err(StartError::Metrics)?;
         let State { store, switch, audit, hooks } = open_state(&config, &clock)?;
         let authority = open_authority(&store, &clock, &switch)?;
-        let keys = master_keys(config.keys.master.as_deref())?;
+        let keys = master_keys(config.keys.master.as_ref())?;
         let rooms = Rooms {
             switch: Arc::clone(&switch),
             metrics: metrics.clone(),
@@ -169,6 +169,7 @@ impl Server {
         let doors = Doors { fronts, admin_tls: office.tls() };
         let helm = Arc::new(Helm::new(options.main, config, gateway, rooms, store, hooks, doors));
         let (closed, closing) = watch::channel(false);
+        helm.take_notes().await;
         chores::report_to(&metrics, &helm);
         chores::start(&helm, &closing);
         office.serve(&helm, &metrics, &clock, &closing).await;
@@ -265,19 +266,17 @@ fn open_authority(store: &Store, clock: &Clock, switch: &Switch) -> Result<Autho
     opened.map_err(StartError::Identity)
 }
 
-/// The master keys; a random one where no contract needs any, since the config demands a file from those that do.
-pub(super) fn master_keys(path: Option<&Path>) -> Result<KeyRing, StartError> {
-    match path {
-        Some(path) => FileSource::new(path).load().map_err(StartError::Keys),
+/// The master keys; random ones where no contract needs any, since the config demands some from those that do.
+pub(super) fn master_keys(place: Option<&MasterKeyPlace>) -> Result<KeyRing, StartError> {
+    match place {
+        Some(place) => place.source().load().map_err(StartError::Keys),
         None => KeyRing::generate().map_err(StartError::Keys),
     }
 }
 
 /// TLS towards upstreams: the machine's own authorities.
 fn upstream_tls() -> Arc<ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
+    let roots = native_roots();
     if roots.is_empty() {
         tracing::warn!("this machine has no certificate authorities: no https upstream can be verified");
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::admin::{
-    Approvals, ControlError, DrillReport, Fleet, IssuerStatus, KillPreview, KillReport, LastDenial, Order, Part,
-    RestoreReport, Standing, VendorState,
+    Approval, Approvals, ControlError, DrillReport, Fleet, IssuerStatus, KillPreview, KillReport, LastDenial, Order,
+    Part, RestoreReport, Standing, VendorState,
 };
 use crate::config::Contract;
 use crate::gateway::Vendor;
@@ -154,11 +154,18 @@ pub(super) fn standing(kill: &Kill) -> Standing {
     }
 }
 
+pub(super) fn approval(given: &kill::Approval) -> Approval {
+    let (by, reason) = (given.by.clone(), given.reason.clone());
+    Approval { scope: part(&given.reach), by, reason, at: given.at.into() }
+}
+
 pub(super) fn control_error(error: KillError) -> ControlError {
     match error {
         KillError::UnknownVendor => ControlError::VendorUnknown,
         KillError::NotKilled | KillError::Unexplained => ControlError::NotKilled,
         KillError::AlreadyKilled => ControlError::AlreadyKilled,
+        KillError::NotScheduled => ControlError::NotScheduled,
+        KillError::ScheduleFull => ControlError::ScheduleFull,
         KillError::NotPersisted(_) => ControlError::State,
     }
 }

@@ -66,6 +66,8 @@ families! {
         "Body bytes that left: answers on ingress, requests on egress";
     PII_VALUES = "vendorgate_pii_values_total" Counter ["vendor", "direction", "route", "treatment"]
         "Values treated on their way, by treatment";
+    REVEALS = "vendorgate_reveals_total" Counter ["vendor", "result"]
+        "Tokens met where a rule reveals them: opened, or left as they were and why";
     KILLED = "vendorgate_killed" Gauge ["vendor"]
         "1 while the vendor is cut off, wholly or in part";
     SEVERED = "vendorgate_severed_total" Counter ["vendor"]
@@ -88,8 +90,6 @@ families! {
         "Share of a limit that is left, from 1 to 0";
     TOKEN_CACHE = "vendorgate_token_cache_total" Counter ["result"]
         "Look-ups of verified tokens";
-    ANOMALY = "vendorgate_anomaly_score" Gauge ["vendor", "signal"]
-        "How far the vendor's traffic is from its habit";
     GENERATION = "vendorgate_config_generation" Gauge []
         "Number of the config in force, counted from 1 at start";
     RELOAD = "vendorgate_config_reload_total" Counter ["result"]
@@ -198,6 +198,26 @@ mod tests {
             assert_eq!(family.name.ends_with("_total"), family.kind == Counter, "{}", family.name);
             assert!(!family.help.is_empty() && !family.help.ends_with('.'), "{}", family.name);
             assert!(family.describe().is_ok(), "{}", family.name);
+        }
+    }
+
+    #[test]
+    fn the_docs_list_every_family_with_its_labels_and_no_other() {
+        let page = include_str!("../../docs/interface.md");
+        let (_, section) = page.split_once("\n## Metrics\n").expect("a heading");
+        let (section, _) = section.split_once("\n## ").expect("a heading after");
+        let mut listed: Vec<_> = section.split('`').filter(|text| text.starts_with("vendorgate_")).collect();
+        listed.sort_unstable();
+        let ours = FAMILIES.iter().filter(|family| family.name.starts_with("vendorgate_"));
+        let mut exposed: Vec<_> = ours.map(written).collect();
+        exposed.sort_unstable();
+        assert_eq!(listed, exposed);
+    }
+
+    fn written(family: &Family) -> String {
+        match family.labels {
+            [] => family.name.to_owned(),
+            labels => format!("{}{{{}}}", family.name, labels.join(",")),
         }
     }
 }

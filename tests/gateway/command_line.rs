@@ -19,12 +19,39 @@ fn check_says_yes_no_or_that_it_was_asked_wrongly() {
         (&["check"], 0, "good: 4 contracts"),
         (&["check", "--config", "config/vendorgate.yaml", "--strict"], 1, "5 faults"),
         (&["check", "--config", "tests/configs/bad/main-bind.yaml"], 1, "2 faults"),
+        (&["check", "--config", "tests/configs/bad/main-unreadable.yaml"], 1, "     2 |   ingress: { bind"),
         (&["check", "--config", "nowhere.yaml"], 1, "nowhere.yaml:1:1: cannot be read"),
         (&["check", "--colour"], 2, ""),
     ] {
         let output = vendorgate(arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
         assert!(text(&output.stdout).contains(said), "{arguments:?}: {}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn the_master_key_may_come_from_the_environment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (main, contract) = (folder.path().join("main.yaml"), "tests/configs/good/acme.yaml");
+    let contract = std::fs::canonicalize(contract).expect("a contract");
+    let written = format!(
+        "listeners: {{ ingress: {{ bind: \"127.0.0.1:8080\" }} }}\nstate: {{ path: state }}\n\
+         upstreams: {{ crm: {{ url: \"http://127.0.0.1:9000\" }} }}\ncontracts: {}\nkeys: {{ master: env:VENDORGATE_TEST_KEY }}\n",
+        contract.display()
+    );
+    std::fs::write(&main, written).expect("written");
+    for (value, said) in [
+        (None, "keys.master: the environment variable VENDORGATE_TEST_KEY is not set"),
+        (Some("c2VjcmV0"), "keys.master: VENDORGATE_TEST_KEY holds no usable key"),
+        (Some("QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="), "1 contract"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vendorgate"));
+        command.args(["check", "--config"]).arg(&main).env_remove("VENDORGATE_TEST_KEY");
+        let output = command.envs(value.map(|value| ("VENDORGATE_TEST_KEY", value))).output().expect("it starts");
+        let told = text(&output.stdout) + &text(&output.stderr);
+        assert!(told.contains(said), "{value:?}: {told}");
+        assert_eq!(told.contains("keys.master"), said.starts_with("keys.master"), "{told}");
+        assert!(value.is_none_or(|value| !told.contains(value)), "{told}");
     }
 }
 

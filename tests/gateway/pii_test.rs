@@ -99,4 +99,5 @@ fn it_explains_itself_and_reveals_nothing_without_the_keys() {
     let token = r#"{"email":"tok1_dbvaalzab_aabk9x7D2tuxFJQFi0ddym"}"#;
     let output = pii_test(&["--route", "POST /v2/events", "--body", "response"], token);
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), token));
+    assert!(text(&output.stderr).contains("1  tokens left: malformed"), "{}", text(&output.stderr));
 }

@@ -112,6 +112,11 @@ fn what_a_vendor_sends_is_revealed_for_our_api_and_other_tokens_are_left() {
         let body = format!(r#"{{"email":"{left}"}}"#);
         assert_eq!(sends(&gate, &crm, &body), body);
     }
+    let counted = |result| gate.series(&format!(r#"vendorgate_reveals_total{{vendor="acme",result="{result}"}}"#));
+    let expected = [("opened", 2.0), ("foreign", 1.0), ("forged", 1.0), ("malformed", 2.0), ("unknown_key", 0.0)];
+    assert_eq!(expected.map(|(result, _)| (result, counted(result))), expected);
+    reload(&gate);
+    assert_eq!(expected.map(|(result, _)| (result, counted(result))), expected, "a reload forgets nothing");
 }
 
 #[test]
@@ -146,6 +151,58 @@ fn a_shredded_vendors_tokens_never_open_again_and_others_do() {
     assert_eq!((refused.status, refused.reason().as_str()), (404, "token_unopened"));
     assert_eq!(reveal(&gate, "privacy", &kept).json()["value"], RAW);
     assert_ne!(token(&gate, "acme"), lost, "new values go on, under a new salt");
+}
+
+#[test]
+fn a_salt_that_is_lost_stops_a_reload_and_not_the_gateway() {
+    let (crm, theirs) = (ours(), echo());
+    let gate = Gate::of_acme(crm.address, &terms(&theirs));
+    let before = token(&gate, "acme");
+    let salt = gate.house.path().join("state/salts/acme.salt");
+    let kept = fs::read(&salt).expect("a salt");
+    for damage in [None, Some(&b"damaged"[..])] {
+        fs::remove_file(&salt).unwrap_or_default();
+        if let Some(bytes) = damage {
+            private_file(&salt, bytes);
+        }
+        let refused = gate.admin("admin", "POST", "/v1/reload", "{}");
+        assert!(refused.status >= 400 && refused.text().contains("keys shred acme"), "{}", refused.text());
+        assert_eq!(token(&gate, "acme"), before, "what is in force goes on");
+    }
+    fs::remove_file(&salt).expect("removed");
+    private_file(&salt, &kept);
+    reload(&gate);
+    assert_eq!(token(&gate, "acme"), before);
+}
+
+#[test]
+fn what_a_shell_did_to_keys_is_in_the_trail_with_who_and_why() {
+    let (crm, theirs) = (ours(), echo());
+    let gate = Gate::of_acme(crm.address, &terms(&theirs));
+    let (before, folder) = (token(&gate, "acme"), gate.house.path());
+    let keys = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vendorgate"));
+        let status = command.arg("keys").args(arguments).args(["--by", "carol", "--reason", "ticket 4711"]).status();
+        assert!(status.expect("the program runs").success());
+    };
+    keys(&["rotate", "--file", folder.join("master.key").to_str().expect("text")]);
+    keys(&["shred", "acme", "--yes", "--state", folder.join("state").to_str().expect("text")]);
+    assert_eq!(token(&gate, "acme"), before, "until the reload the old keys hold");
+    reload(&gate);
+    assert_ne!(token(&gate, "acme"), before);
+    assert_eq!(reveal(&gate, "privacy", &before).status, 404, "its salt is gone for good");
+    let trail = gate.admin("viewer", "GET", "/v1/audit", "").json();
+    let acts = trail["entries"].as_array().expect("entries").iter().filter(|entry| entry["act"] == "keys");
+    let acts: Vec<_> =
+        acts.map(|it| ["actor", "subject", "reason"].map(|key| it[key].as_str().unwrap_or(""))).collect();
+    assert_eq!(acts, [["shell:carol", "master", "ticket 4711"], ["shell:carol", "acme", "ticket 4711"]]);
+}
+
+fn private_file(path: &Path, bytes: &[u8]) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path).expect("a new file");
+    std::io::Write::write_all(&mut file, bytes).expect("written");
 }
 
 #[test]

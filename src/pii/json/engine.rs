@@ -4,7 +4,7 @@
 //! what may leave, and never lets a byte of a selected value into the output before the value is complete.
 
 use crate::bounds::{KEY_BYTES_MAX, LEAD_BYTES_MAX, VALUE_BYTES_MAX};
-use crate::pii::{Stop, Treat, Watch};
+use crate::pii::{Batch, Stop, Treat, Watch};
 
 use super::{
     machine::{Frame, Machine, Mode, Role, Sink},
@@ -21,6 +21,8 @@ pub(super) struct Desk<'a> {
     pub(super) treat: &'a dyn Treat,
     pub(super) watch: &'a mut dyn Watch,
     pub(super) out: &'a mut Vec<u8>,
+    /// Values whose place in `out` is filled before the call returns.
+    pub(super) batch: &'a mut Batch,
 }
 
 /// One chunk, being read.

@@ -277,7 +277,7 @@ impl Run<'_, '_> {
         let out = &mut *self.desk.out;
         let start = out.len();
         out.push(b'"');
-        let written = self.desk.treat.treat(rule, value, out).and_then(|shape| match shape {
+        let written = self.desk.treat.defer(rule, value, out, self.desk.batch).and_then(|shape| match shape {
             Shape::Text => {
                 text::escape_from(out, start + 1)?;
                 out.push(b'"');

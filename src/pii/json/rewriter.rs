@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::pii::{Rewriter, Stop, Treat, Watch};
+use crate::pii::{Batch, Rewriter, Stop, Treat, Watch};
 
 use super::{
     engine::{Desk, Run},
@@ -21,6 +21,7 @@ pub struct JsonRewriter {
     engine: Engine,
     machine: Machine,
     carry: Carry,
+    batch: Batch,
 }
 
 impl std::fmt::Debug for JsonRewriter {
@@ -38,7 +39,7 @@ impl JsonRewriter {
     /// The same, with the engine of one's choice.
     pub fn with_engine(matcher: Arc<Matcher>, treat: Arc<dyn Treat>, engine: Engine) -> Self {
         let machine = Machine::new(matcher.start);
-        Self { matcher, treat, engine, machine, carry: Carry::default() }
+        Self { matcher, treat, engine, machine, carry: Carry::default(), batch: Batch::default() }
     }
 
     /// Back to before the first byte, for the next document of a sequence. Buffers are kept.
@@ -48,9 +49,17 @@ impl JsonRewriter {
     }
 }
 
-impl Rewriter for JsonRewriter {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
-        let mut desk = Desk { engine: self.engine, matcher: &self.matcher, treat: &*self.treat, watch, out };
+impl JsonRewriter {
+    /// Takes the next bytes; some of what is then in `out` may have to be settled.
+    fn take(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        let mut desk = Desk {
+            engine: self.engine,
+            matcher: &self.matcher,
+            treat: &*self.treat,
+            watch,
+            out,
+            batch: &mut self.batch,
+        };
         let (character, taken) = self.carry.complete(input);
         let at = self.machine.at;
         match character {
@@ -69,14 +78,30 @@ impl Rewriter for JsonRewriter {
         }
         Ok(())
     }
+}
+
+impl Rewriter for JsonRewriter {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        let taken = self.take(input, watch, out);
+        self.treat.settle(&mut self.batch, out);
+        taken
+    }
 
     fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
         if self.carry.is_open() {
             return Err(Stop::Malformed { what: NOT_UTF8, at: self.machine.at });
         }
-        let mut desk = Desk { engine: self.engine, matcher: &self.matcher, treat: &*self.treat, watch, out };
-        Run::finish(&mut self.machine, &mut desk)
+        let mut desk = Desk {
+            engine: self.engine,
+            matcher: &self.matcher,
+            treat: &*self.treat,
+            watch,
+            out,
+            batch: &mut self.batch,
+        };
+        let finished = Run::finish(&mut self.machine, &mut desk);
+        self.treat.settle(&mut self.batch, out);
+        finished
     }
 }
-
 const NOT_UTF8: &str = "expected UTF-8";

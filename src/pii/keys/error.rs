@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::model::VendorId;
+
 /// Why keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -31,6 +33,34 @@ pub enum KeyError {
     /// A file that the change would write exists already.
     #[error("{0} exists already: it is a key file, or an interrupted rotation left it; move it away")]
     Exists(PathBuf),
+    /// The vendor had a salt, and its file is gone. Never replaced by a new one: that would end its tokens in silence.
+    #[error(
+        "the salt of {vendor} is gone from {path}, and without it no token of {vendor} opens: put it back from a backup, or end those tokens for good with 'vendorgate keys shred {vendor}'"
+    )]
+    SaltLost {
+        /// Whose salt.
+        vendor: VendorId,
+        /// Where it was.
+        path: PathBuf,
+    },
+    /// The file holds no salt, or another one than the vendor's tokens were made with.
+    #[error(
+        "{path} is not the salt that the tokens of {vendor} were made with: put that back from a backup, or end those tokens for good with 'vendorgate keys shred {vendor}'"
+    )]
+    SaltChanged {
+        /// Whose salt.
+        vendor: VendorId,
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// The vendor has no salt yet.
+    #[error("{vendor} has no salt in {folder} yet: the gateway makes it when it first starts with the contract")]
+    NoSalt {
+        /// Whose salt.
+        vendor: VendorId,
+        /// Where salts are.
+        folder: PathBuf,
+    },
     /// All version numbers are used.
     #[error("the last key version, 1023, is in use")]
     VersionsSpent,

@@ -18,3 +18,27 @@ pub use salt::{SaltFolder, VendorSalt};
 pub use source::{EnvironmentSource, FileSource, MasterKeySource};
 pub(super) use vendor::ClassKeys;
 pub use vendor::VendorKeys;
+
+#[cfg(test)]
+mod tests {
+    use zeroize::{Zeroize, ZeroizeOnDrop};
+
+    use super::*;
+    use crate::pii::{prf::Prf, siv::Header};
+
+    fn is_wiped<T: ZeroizeOnDrop>() {}
+
+    /// Does not compile when one of them is no longer wiped.
+    #[test]
+    fn keys_are_wiped_when_dropped() {
+        is_wiped::<MasterKey>();
+        is_wiped::<VendorSalt>();
+        is_wiped::<vendor::FormatKey>();
+        is_wiped::<Prf>();
+        is_wiped::<Header>();
+        is_wiped::<aes::Aes256Enc>();
+        let mut key = MasterKey::from_bytes([42; 32]);
+        key.zeroize();
+        assert_eq!(key.bytes(), &[0; 32]);
+    }
+}

@@ -4,9 +4,10 @@
 //! the caller redacts it. What stays in clear (a card's ends, a phone's country code) is the tweak, so equal hidden digits behind
 //! different known ones do not show as equal. Deterministic, reversible only with the key, and without integrity.
 
-use super::super::ff1::{DIGITS_MAX, DIGITS_MIN, Ff1Aes256, Way};
+use super::super::ff1::{DIGITS_MAX, DIGITS_MIN, Ff1Aes256, SHORT_DIGITS_MAX, TWEAK_BYTES_MAX, Way};
 use super::super::rewriter::{Kind, Shape, Value};
 use super::super::rule::Format;
+use super::batch::{LANES, Lane};
 
 /// Digits that a card can have (ISO/IEC 7812-1 allows up to 19; none in use has fewer than 12).
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 12..=19;
@@ -19,16 +20,27 @@ const COUNTRY_BYTES: usize = 3;
 /// The digit that contributes 0 to 9 where Luhn's rule doubles.
 const UNDOUBLED: [u8; 10] = [0, 5, 1, 6, 2, 7, 3, 8, 4, 9];
 
+/// Fewest values that are sooner encrypted side by side than one after the other.
+const LANES_WORTH: usize = 3;
+
 /// A format and the cipher for its tweaks.
 pub(super) struct FormatCipher {
     format: Format,
     ff1: Ff1Aes256,
 }
 
-/// The digits of a value, apart from its separators.
+/// The digits of a value, apart from its separators, and what is encrypted of them.
 struct Digits {
     text: [u8; DIGITS_MAX],
     count: usize,
+    /// The part that is encrypted.
+    from: usize,
+    to: usize,
+    /// The digits that stay and are known to whoever holds the result.
+    tweak: [u8; TWEAK_BYTES_MAX],
+    tweak_bytes: usize,
+    /// Luhn's sum of a card, before.
+    sum: u8,
 }
 
 impl FormatCipher {
@@ -46,70 +58,93 @@ impl FormatCipher {
     /// A number stays one: as many digits, the first never 0.
     pub(super) fn apply(&self, way: Way, value: Value<'_>, out: &mut Vec<u8>) -> Option<Shape> {
         let number = value.kind == Kind::Number;
-        let mut digits = Digits::gather(value.text, if number { b"" } else { separators(self.format) })?;
-        if number && digits.count <= DIGITS_MIN {
+        let mut digits = self.read(value.text, if number { b"" } else { separators(self.format) })?;
+        if number && (digits.count <= DIGITS_MIN || digits.text[0] == b'0') {
             return None;
         }
-        let plus = value.text.first() == Some(&b'+');
         loop {
-            self.permute(way, digits.as_mut(), plus)?;
+            self.ff1.permute_all(way, [digits.lane()]);
+            self.balance(&mut digits);
             // Walking the cycle until the result is a number again keeps the map one to one; it starts on one, so it ends.
             if !number || digits.text[0] != b'0' {
                 break;
             }
         }
-        digits.put_back(value.text, out);
+        let start = out.len();
+        out.extend_from_slice(value.text);
+        digits.put_back(&mut out[start..]);
         Some(if number { Shape::Literal } else { Shape::Text })
     }
 
-    fn permute(&self, way: Way, digits: &mut [u8], plus: bool) -> Option<()> {
-        let done = match self.format {
-            Format::Digits => self.ff1.permute(way, &[], digits),
-            Format::Card { keep_first, keep_last } => {
-                self.permute_card(way, digits, [keep_first, keep_last].map(usize::from))
-            }
-            Format::Phone => self.permute_phone(way, digits, plus),
-        };
-        done.then_some(())
+    /// Appends a text of the value's shape, which [`FormatCipher::encrypt_all`] will fill; `None`, with nothing appended,
+    /// when the value does not fit or is too long to be encrypted side by side with others.
+    pub(super) fn make_room(&self, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        let digits = self.read(text, separators(self.format))?;
+        if digits.to - digits.from > SHORT_DIGITS_MAX {
+            return None;
+        }
+        out.extend(text.iter().map(|byte| if byte.is_ascii_digit() { b'0' } else { *byte }));
+        Some(())
     }
 
-    /// Permutes all hidden digits but the last, which then restores Luhn's sum: a valid card stays valid, an invalid one invalid.
-    fn permute_card(&self, way: Way, digits: &mut [u8], [keep_first, keep_last]: [usize; 2]) -> bool {
-        if !CARD_DIGITS.contains(&digits.len()) {
-            return false;
+    /// Encrypts several values side by side, each into its room.
+    pub(super) fn encrypt_all(&self, lanes: &[Lane], out: &mut [u8]) {
+        if lanes.len() < LANES_WORTH {
+            return lanes.iter().for_each(|lane| self.encrypt_some([lane], out));
         }
-        let balance = digits.len() - keep_last - 1;
-        let mut tweak = [0; 10];
-        tweak[..keep_first].copy_from_slice(&digits[..keep_first]);
-        tweak[keep_first..keep_first + keep_last].copy_from_slice(&digits[balance + 1..]);
-        let sum = luhn_sum(digits);
-        if !self.ff1.permute(way, &tweak[..keep_first + keep_last], &mut digits[keep_first..balance]) {
-            return false;
-        }
-        digits[balance] = b'0';
-        let missing = (sum + 10 - luhn_sum(digits)) % 10;
-        let doubled = (digits.len() - 1 - balance) % 2 == 1;
-        digits[balance] += if doubled { UNDOUBLED[usize::from(missing)] } else { missing };
-        true
+        // The first stands in for those that are missing.
+        let all = std::array::from_fn(|at| lanes.get(at).unwrap_or(&lanes[0]));
+        self.encrypt_some::<LANES>(all, out);
     }
 
-    fn permute_phone(&self, way: Way, digits: &mut [u8], plus: bool) -> bool {
-        let country = if plus { country_code_digits(digits) } else { Some(0) };
-        let Some(country) =
-            country.filter(|country| digits.len() <= PHONE_DIGITS_MAX && digits.len() >= country + NATIONAL_DIGITS_MIN)
-        else {
-            return false;
-        };
-        let (code, national) = digits.split_at_mut(country);
-        let mut tweak = [0; COUNTRY_BYTES];
-        tweak[..country].copy_from_slice(code);
-        self.ff1.permute(way, &tweak, national)
+    fn encrypt_some<const N: usize>(&self, lanes: [&Lane; N], out: &mut [u8]) {
+        let read = lanes.map(|lane| self.read(lane.text(), separators(self.format)));
+        // All of them had room made, so none is missing.
+        let mut all = read.map(|digits| digits.unwrap_or(Digits::EMPTY));
+        self.ff1.permute_all(Way::Encrypt, all.each_mut().map(Digits::lane));
+        for (mut digits, lane) in all.into_iter().zip(lanes) {
+            self.balance(&mut digits);
+            digits.put_back(lane.room(0, out));
+        }
+    }
+
+    /// The digits of a text, if they are a value of the format.
+    fn read(&self, text: &[u8], separators: &[u8]) -> Option<Digits> {
+        let mut digits = Digits::gather(text, separators)?;
+        match self.format {
+            Format::Digits => digits.to = digits.count,
+            Format::Card { keep_first, keep_last } => digits.part_of_card([keep_first, keep_last].map(usize::from))?,
+            Format::Phone => digits.part_of_phone(text.first() == Some(&b'+'))?,
+        }
+        self.ff1.fits(digits.tweak_bytes, digits.to - digits.from).then_some(digits)
+    }
+
+    /// Lets a card's check digit restore Luhn's sum: a valid card stays valid, an invalid one invalid.
+    fn balance(&self, digits: &mut Digits) {
+        if !matches!(self.format, Format::Card { .. }) {
+            return;
+        }
+        let (all, at) = (&mut digits.text[..digits.count], digits.to);
+        all[at] = b'0';
+        let missing = (digits.sum + 10 - luhn_sum(all)) % 10;
+        let doubled = (all.len() - 1 - at) % 2 == 1;
+        all[at] += if doubled { UNDOUBLED[usize::from(missing)] } else { missing };
     }
 }
 
 impl Digits {
+    const EMPTY: Self = Self {
+        text: [b'0'; DIGITS_MAX],
+        count: DIGITS_MIN,
+        from: 0,
+        to: DIGITS_MIN,
+        tweak: [0; TWEAK_BYTES_MAX],
+        tweak_bytes: 0,
+        sum: 0,
+    };
+
     fn gather(text: &[u8], separators: &[u8]) -> Option<Self> {
-        let mut digits = Self { text: [0; DIGITS_MAX], count: 0 };
+        let mut digits = Self { count: 0, to: 0, ..Self::EMPTY };
         for (at, byte) in text.iter().enumerate() {
             if byte.is_ascii_digit() {
                 *digits.text.get_mut(digits.count)? = *byte;
@@ -121,18 +156,40 @@ impl Digits {
         Some(digits)
     }
 
-    fn as_mut(&mut self) -> &mut [u8] {
-        &mut self.text[..self.count]
+    /// All hidden digits of a card but the last, which is its check digit or stands in for it.
+    fn part_of_card(&mut self, [keep_first, keep_last]: [usize; 2]) -> Option<()> {
+        if !CARD_DIGITS.contains(&self.count) {
+            return None;
+        }
+        (self.from, self.to) = (keep_first, self.count - keep_last - 1);
+        let (first, last) = (&self.text[..keep_first], &self.text[self.to + 1..self.count]);
+        self.tweak[..keep_first].copy_from_slice(first);
+        self.tweak[keep_first..keep_first + keep_last].copy_from_slice(last);
+        self.tweak_bytes = keep_first + keep_last;
+        self.sum = luhn_sum(&self.text[..self.count]);
+        Some(())
     }
 
-    fn put_back(&self, pattern: &[u8], out: &mut Vec<u8>) {
+    fn part_of_phone(&mut self, international: bool) -> Option<()> {
+        let country = if international { country_code_digits(&self.text[..self.count])? } else { 0 };
+        (self.from, self.to, self.tweak_bytes) = (country, self.count, COUNTRY_BYTES);
+        self.tweak[..country].copy_from_slice(&self.text[..country]);
+        (self.count <= PHONE_DIGITS_MAX && self.count >= country + NATIONAL_DIGITS_MIN).then_some(())
+    }
+
+    /// The tweak, and the part that is encrypted.
+    fn lane(&mut self) -> (&[u8], &mut [u8]) {
+        (&self.tweak[..self.tweak_bytes], &mut self.text[self.from..self.to])
+    }
+
+    /// Puts the digits where there are digits.
+    fn put_back(&self, into: &mut [u8]) {
         let digits = &self.text[..self.count];
-        if pattern.len() == digits.len() {
-            return out.extend_from_slice(digits);
+        if into.len() == digits.len() {
+            return into.copy_from_slice(digits);
         }
-        let mut next = digits.iter().copied();
-        let replace = |byte: &u8| if byte.is_ascii_digit() { next.next().unwrap_or(*byte) } else { *byte };
-        out.extend(pattern.iter().map(replace));
+        let places = into.iter_mut().filter(|byte| byte.is_ascii_digit());
+        places.zip(digits).for_each(|(place, digit)| *place = *digit);
     }
 }
 
@@ -254,9 +311,10 @@ mod tests {
         ] {
             assert_eq!(check(format, Kind::String, text), None, "{text}");
         }
-        for text in ["123456", "-12345678", "1234567.5", "1e10"] {
+        for text in ["123456", "-12345678", "1234567.5", "1e10", "01234567"] {
             assert_eq!(check(Format::Digits, Kind::Number, text), None, "{text}");
         }
+        assert_eq!(check(FIRST, Kind::Number, "0111111111111111"), None, "its first digit would stay 0 for ever");
     }
 
     #[test]

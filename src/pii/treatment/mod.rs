@@ -12,6 +12,7 @@
 //! A boolean is redacted because two values leave a token nothing to hide. What does not fit a format, or is no date or number to
 //! generalize, is redacted too: a treatment never passes a value raw. Nothing here allocates but the output's own growth.
 
+mod batch;
 mod format;
 mod generalize;
 mod mask;
@@ -26,12 +27,11 @@ use super::rewriter::{Kind, Shape, Stop, Treat, Value};
 use super::rule::{Format, Generalize, Rule, Treatment};
 use super::token::{TOKEN_PREFIX, TokenKind, base32, encode};
 use crate::bounds;
+pub use batch::Batch;
 use format::FormatCipher;
 
 /// What stands in place of a value that is taken out.
 pub const REDACTED: &[u8] = b"[redacted]";
-/// Bytes of an HMAC-SHA-256 tag that a hash keeps: 128 bits, so that no two of 2^50 values share one by chance.
-const HASH_BYTES: usize = 16;
 
 /// Why rules cannot be compiled: an operator's mistake. `rule` is the place in the list, from 0.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -140,7 +140,7 @@ impl Treater {
             }
             Action::Hash { class, head } => {
                 out.extend_from_slice(head);
-                encode(&self.class(*class).hash.tag(value.text)[..HASH_BYTES], out);
+                encode(&self.class(*class).hash.half_tag(value.text), out);
                 Some(Shape::Text)
             }
             Action::EncryptFormat(cipher) => cipher.apply(Way::Encrypt, value, out),
@@ -195,6 +195,17 @@ impl Treat for Treater {
             out.extend_from_slice(REDACTED);
             Shape::Text
         }))
+    }
+
+    fn defer(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>, batch: &mut Batch) -> Result<Shape, Stop> {
+        match self.hold(rule, value, out, batch) {
+            Some(()) => Ok(Shape::Text),
+            None => self.treat(rule, value, out),
+        }
+    }
+
+    fn settle(&self, batch: &mut Batch, out: &mut [u8]) {
+        batch.groups().for_each(|group| self.settle_group(group, out));
     }
 }
 

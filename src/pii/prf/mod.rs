@@ -3,14 +3,23 @@
 //! A value then costs its own blocks and one more: the general-purpose hasher's buffering would double that for the
 //! short texts that personal data is made of. Never keeps a text.
 
+mod sha;
+
 use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::siv::ended;
 
 const BLOCK: usize = 64;
 /// SHA-256's initial state (FIPS 180-4 section 5.3.3).
 const INITIAL: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+
+/// Longest text, in bytes, that is hashed in one block with its padding.
+pub(super) const SHORT_BYTES: usize = BLOCK - 9;
+/// Bytes of a tag that hashes keep: 128 bits, so that no two of 2^50 values share one by chance.
+pub(super) const HALF_BYTES: usize = 16;
 
 /// A keyed pseudo-random function: the states of HMAC after its two key blocks.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -31,9 +40,28 @@ impl Prf {
         Self { inner: absorb_key(&block, 0x36), outer: absorb_key(&block, 0x5c) }
     }
 
-    /// The tag of a text.
+    /// The first 128 bits of the tag of a text.
     #[inline]
-    pub(super) fn tag(&self, text: &[u8]) -> [u8; 32] {
+    pub(super) fn half_tag(&self, text: &[u8]) -> [u8; HALF_BYTES] {
+        let short = (text.len() <= SHORT_BYTES).then(|| sha::tags(self, [block(text)])).flatten();
+        match short {
+            Some([tag]) => tag.to_le_bytes(),
+            None => self.tag(text)[..HALF_BYTES].try_into().unwrap_or_default(),
+        }
+    }
+
+    /// The first 128 bits of the tags of two short texts, which together take little longer than one.
+    #[inline]
+    pub(super) fn half_tags(&self, texts: [&[u8]; 2]) -> [[u8; HALF_BYTES]; 2] {
+        let short = texts.iter().all(|text| text.len() <= SHORT_BYTES);
+        match short.then(|| sha::tags(self, texts.map(block))).flatten() {
+            Some(tags) => tags.map(u128::to_le_bytes),
+            None => texts.map(|text| self.half_tag(text)),
+        }
+    }
+
+    /// The tag of a text.
+    fn tag(&self, text: &[u8]) -> [u8; 32] {
         let mut state = self.inner;
         let (blocks, rest) = text.as_chunks::<BLOCK>();
         if !blocks.is_empty() {
@@ -49,6 +77,21 @@ impl Prf {
         compress256(&mut state, &[last]);
         to_bytes(&state)
     }
+}
+
+/// A short text as the last block of a message that began with the key's.
+#[inline(always)]
+fn block(text: &[u8]) -> sha::Block {
+    let mut block = [0; 4];
+    let (whole, tail) = text.as_chunks::<16>();
+    for (part, bytes) in block.iter_mut().zip(whole) {
+        *part = u128::from_le_bytes(*bytes);
+    }
+    if let Some(part) = block.get_mut(whole.len()) {
+        *part = ended(text, tail);
+    }
+    block[3] |= u128::from(((BLOCK + text.len()) as u64 * 8).swap_bytes()) << 64;
+    block
 }
 
 fn absorb_key(key: &[u8; BLOCK], pad: u8) -> [u32; 8] {
@@ -118,12 +161,23 @@ mod tests {
         );
     }
 
+    #[test]
+    fn two_texts_side_by_side_have_the_tags_of_each() {
+        let (prf, text) = (Prf::new(&[7; 32]), [b'x'; BLOCK + 1]);
+        for (one, other) in (0..=text.len()).flat_map(|one| [0, 15, 16, 55, 56].map(|other| (one, other))) {
+            let texts = [&text[..one], &text[..other]];
+            assert_eq!(prf.half_tags(texts), texts.map(|text| prf.half_tag(text)), "{one} and {other} bytes");
+        }
+    }
+
     proptest! {
         #[test]
         fn equals_the_hmac_crate(key in prop::collection::vec(any::<u8>(), 0..100), text in prop::collection::vec(any::<u8>(), 0..300)) {
             let mut theirs = Hmac::<Sha256>::new_from_slice(&key).unwrap();
             theirs.update(&text);
-            prop_assert_eq!(&Prf::new(&key).tag(&text)[..], &theirs.finalize().into_bytes()[..]);
+            let theirs = theirs.finalize().into_bytes();
+            prop_assert_eq!(&Prf::new(&key).tag(&text)[..], &theirs[..]);
+            prop_assert_eq!(&Prf::new(&key).half_tag(&text)[..], &theirs[..HALF_BYTES]);
         }
     }
 }
