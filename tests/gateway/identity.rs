@@ -55,6 +55,7 @@ fn every_forged_or_stale_token_is_refused_for_its_reason() {
         |key: &'static SigningKey| move |header: &str, payload: &str| key.sign_raw(header, payload).expect("signed");
     let forge = Forge {
         now: Clock::system().now().wall.as_millis() / 1000,
+        too_early: 300,
         issuer: ISSUER,
         audience: AUDIENCE,
         client: "acme-client",

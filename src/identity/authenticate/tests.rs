@@ -75,6 +75,7 @@ impl World {
         let stranger = |header: &str, payload: &str| signer(&self.stranger, header, payload);
         act(&Forge {
             now: NOW,
+            too_early: 31,
             issuer: ISSUER,
             audience: AUDIENCE,
             client: CLIENT,

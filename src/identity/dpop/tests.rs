@@ -69,6 +69,23 @@ fn check(case: &Case<'_>) -> Result<(), Flaw> {
 }
 
 #[test]
+fn no_letter_of_a_proof_can_be_changed_inserted_or_left_out() {
+    let replays = Replays::default();
+    for at in 0..PROOF.len() {
+        for letter in ('!'..='~').filter(|letter| !PROOF[at..].starts_with(*letter)) {
+            let (before, after) = PROOF.split_at(at);
+            for changed in [format!("{before}{letter}{}", &after[1..]), format!("{before}{letter}{after}")] {
+                let got = check_with(&Case { proofs: vec![&changed], ..rfc() }, &replays);
+                assert!(got.is_err(), "{letter} at {at}");
+            }
+        }
+        let shorter = [&PROOF[..at], &PROOF[at + 1..]].concat();
+        assert!(check_with(&Case { proofs: vec![&shorter], ..rfc() }, &replays).is_err(), "without {at}");
+    }
+    assert_eq!(check_with(&rfc(), &replays), Ok(()), "and none of them used it up");
+}
+
+#[test]
 fn the_example_of_rfc_9449_passes_once() {
     let restarted = |at: u64| Replays::since(UnixTime::from_secs(at));
     assert_eq!(
