@@ -214,6 +214,18 @@ mod tests {
         assert_eq!(listed, exposed);
     }
 
+    #[test]
+    fn the_alerts_ask_for_families_that_there_are() {
+        let rules = include_str!("../../config/prometheus/alerts.yaml");
+        let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+        let asked: Vec<_> = rules.split(word).filter(|name| name.starts_with("vendorgate_")).collect();
+        assert!(asked.len() > 10, "{asked:?}");
+        for name in asked {
+            let name = name.trim_end_matches("_bucket");
+            assert!(FAMILIES.iter().any(|family| family.name == name), "{name}");
+        }
+    }
+
     fn written(family: &Family) -> String {
         match family.labels {
             [] => family.name.to_owned(),
