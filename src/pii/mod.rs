@@ -65,6 +65,7 @@ mod fields;
 mod form;
 pub mod json;
 pub mod keys;
+mod letters;
 mod lines;
 mod media;
 mod multipart;

@@ -47,19 +47,18 @@ mod x86 {
 
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     pub(super) fn tags<const N: usize>(inner: &[u32; 8], outer: &[u32; 8], blocks: [Block; N]) -> [u128; N] {
-        let mut words = [[_mm_setzero_si128(); N]; 4];
-        for (lane, block) in blocks.iter().enumerate() {
-            for (words, part) in words.iter_mut().zip(block) {
-                words[lane] = swap(_mm_set_epi64x((part >> 64) as i64, *part as i64));
+        let mut words = [[_mm_setzero_si128(); 4]; N];
+        for (words, block) in words.iter_mut().zip(&blocks) {
+            for (four, part) in words.iter_mut().zip(block) {
+                *four = swap(_mm_set_epi64x((part >> 64) as i64, *part as i64));
             }
         }
         let states = compress([load(inner); N], words);
-        for (lane, state) in states.into_iter().enumerate() {
-            [words[0][lane], words[1][lane]] = in_order(state);
+        for (words, state) in words.iter_mut().zip(states) {
+            let [first, second] = in_order(state);
+            // The outer message: a key block and these 32 bytes, its end marked, 768 bits in all.
+            *words = [first, second, _mm_set_epi32(0, 0, 0, i32::MIN), _mm_set_epi32(768, 0, 0, 0)];
         }
-        // The outer message: a key block and these 32 bytes, its end marked, 768 bits in all.
-        words[2] = [_mm_set_epi32(0, 0, 0, i32::MIN); N];
-        words[3] = [_mm_set_epi32(768, 0, 0, 0); N];
         let states = compress([load(outer); N], words);
         let mut tags = [0; N];
         for (tag, state) in tags.iter_mut().zip(states) {
@@ -71,20 +70,20 @@ mod x86 {
 
     #[inline]
     #[target_feature(enable = "sha,sse4.1,ssse3")]
-    fn compress<const N: usize>(before: [State; N], mut words: [[__m128i; N]; 4]) -> [State; N] {
+    fn compress<const N: usize>(before: [State; N], mut words: [[__m128i; 4]; N]) -> [State; N] {
         let mut states = before;
-        for (four, words) in words.iter().enumerate() {
-            rounds(&mut states, words, four);
+        for i in 0..4 {
+            rounds(&mut states, &words, i, i);
         }
         for sixteen in 1..4 {
             for i in 0..4 {
-                for lane in 0..N {
-                    let last = words[(i + 3) % 4][lane];
-                    let before = _mm_alignr_epi8(last, words[(i + 2) % 4][lane], 4);
-                    let sum = _mm_add_epi32(_mm_sha256msg1_epu32(words[i][lane], words[(i + 1) % 4][lane]), before);
-                    words[i][lane] = _mm_sha256msg2_epu32(sum, last);
+                for words in &mut words {
+                    let last = words[(i + 3) % 4];
+                    let before = _mm_alignr_epi8(last, words[(i + 2) % 4], 4);
+                    let sum = _mm_add_epi32(_mm_sha256msg1_epu32(words[i], words[(i + 1) % 4]), before);
+                    words[i] = _mm_sha256msg2_epu32(sum, last);
                 }
-                rounds(&mut states, &words[i], 4 * sixteen + i);
+                rounds(&mut states, &words, i, 4 * sixteen + i);
             }
         }
         for (state, before) in states.iter_mut().zip(before) {
@@ -93,13 +92,13 @@ mod x86 {
         states
     }
 
-    /// Four rounds of each lane.
+    /// Four rounds of each lane, with the words at `i`.
     #[inline]
     #[target_feature(enable = "sha,sse4.1,ssse3")]
-    fn rounds<const N: usize>(states: &mut [State; N], words: &[__m128i; N], four: usize) {
+    fn rounds<const N: usize>(states: &mut [State; N], words: &[[__m128i; 4]; N], i: usize, four: usize) {
         let k = quad(&[K[4 * four], K[4 * four + 1], K[4 * four + 2], K[4 * four + 3]]);
         for ([abef, cdgh], words) in states.iter_mut().zip(words) {
-            let sum = _mm_add_epi32(*words, k);
+            let sum = _mm_add_epi32(words[i], k);
             *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, sum);
             *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32(sum, 0x0e));
         }

@@ -6,15 +6,17 @@
 
 use zeroize::Zeroize;
 
-use super::super::prf::{HALF_BYTES, SHORT_BYTES};
+use super::super::letters::encode_half;
+use super::super::prf::SHORT_BYTES;
 use super::super::rewriter::{Kind, Value};
-use super::super::token::{encode_into, encoded_length};
 use super::{Action, Treater};
 
 /// Values of one rule that wait at most.
 pub(super) const LANES: usize = 8;
 /// Longest text that waits, in bytes.
 pub(super) const TEXT_BYTES: usize = 64;
+/// Characters of a hash behind its head.
+const HASH_CHARACTERS: usize = 22;
 /// Rules whose values wait; those of more are treated one by one.
 const GROUPS_MAX: usize = 4;
 
@@ -49,7 +51,7 @@ impl Treater {
             (Action::Hash { head, .. }, Kind::String | Kind::Number) if value.text.len() <= SHORT_BYTES => {
                 let group = batch.group(rule)?;
                 out.extend_from_slice(head);
-                out.resize(out.len() + encoded_length(HALF_BYTES), b'-');
+                out.extend_from_slice(&[b'-'; HASH_CHARACTERS]);
                 let full = group.hold(start, out.len() - start, value.text);
                 (group, full)
             }
@@ -74,7 +76,9 @@ impl Treater {
                 for pair in group.take().chunks(2) {
                     let texts = [pair[0].text(), pair[pair.len() - 1].text()];
                     for (lane, tag) in pair.iter().zip(prf.half_tags(texts)) {
-                        encode_into(&tag, lane.room(head.len(), out));
+                        if let Some(room) = lane.room(head.len(), out).first_chunk_mut() {
+                            *room = encode_half(&tag);
+                        }
                     }
                 }
             }

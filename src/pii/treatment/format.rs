@@ -62,6 +62,7 @@ impl FormatCipher {
         if number && (digits.count <= DIGITS_MIN || digits.text[0] == b'0') {
             return None;
         }
+        self.weigh(&mut digits);
         loop {
             self.ff1.permute_all(way, [digits.lane()]);
             self.balance(&mut digits);
@@ -101,6 +102,7 @@ impl FormatCipher {
         let read = lanes.map(|lane| self.read(lane.text(), separators(self.format)));
         // All of them had room made, so none is missing.
         let mut all = read.map(|digits| digits.unwrap_or(Digits::EMPTY));
+        all.iter_mut().for_each(|digits| self.weigh(digits));
         self.ff1.permute_all(Way::Encrypt, all.each_mut().map(Digits::lane));
         for (mut digits, lane) in all.into_iter().zip(lanes) {
             self.balance(&mut digits);
@@ -117,6 +119,13 @@ impl FormatCipher {
             Format::Phone => digits.part_of_phone(text.first() == Some(&b'+'))?,
         }
         self.ff1.fits(digits.tweak_bytes, digits.to - digits.from).then_some(digits)
+    }
+
+    /// Notes a card's sum by Luhn's rule, which its check digit is to restore.
+    fn weigh(&self, digits: &mut Digits) {
+        if matches!(self.format, Format::Card { .. }) {
+            digits.sum = luhn_sum(&digits.text[..digits.count]);
+        }
     }
 
     /// Lets a card's check digit restore Luhn's sum: a valid card stays valid, an invalid one invalid.
@@ -145,6 +154,13 @@ impl Digits {
 
     fn gather(text: &[u8], separators: &[u8]) -> Option<Self> {
         let mut digits = Self { count: 0, to: 0, ..Self::EMPTY };
+        if let Some(room) = digits.text.get_mut(..text.len())
+            && text.iter().all(u8::is_ascii_digit)
+        {
+            room.copy_from_slice(text);
+            digits.count = text.len();
+            return Some(digits);
+        }
         for (at, byte) in text.iter().enumerate() {
             if byte.is_ascii_digit() {
                 *digits.text.get_mut(digits.count)? = *byte;
@@ -166,7 +182,6 @@ impl Digits {
         self.tweak[..keep_first].copy_from_slice(first);
         self.tweak[keep_first..keep_first + keep_last].copy_from_slice(last);
         self.tweak_bytes = keep_first + keep_last;
-        self.sum = luhn_sum(&self.text[..self.count]);
         Some(())
     }
 

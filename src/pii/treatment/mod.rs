@@ -23,9 +23,10 @@ use zeroize::Zeroize;
 
 use super::ff1::Way;
 use super::keys::{ClassKeys, VendorKeys};
+use super::letters::{base32, encode_half};
 use super::rewriter::{Kind, Shape, Stop, Treat, Value};
 use super::rule::{Format, Generalize, Rule, Treatment};
-use super::token::{TOKEN_PREFIX, TokenKind, base32, encode};
+use super::token::{TOKEN_PREFIX, TokenKind};
 use crate::bounds;
 pub use batch::Batch;
 use format::FormatCipher;
@@ -140,7 +141,7 @@ impl Treater {
             }
             Action::Hash { class, head } => {
                 out.extend_from_slice(head);
-                encode(&self.class(*class).hash.half_tag(value.text), out);
+                out.extend_from_slice(&encode_half(&self.class(*class).hash.half_tag(value.text)));
                 Some(Shape::Text)
             }
             Action::EncryptFormat(cipher) => cipher.apply(Way::Encrypt, value, out),
