@@ -25,8 +25,8 @@ mod table;
 mod tests;
 
 pub use answers::{
-    Approval, Approvals, Check, DrillReport, Fleet, KillAllReport, KillPreview, KillReport, LastDenial, Part,
-    Readiness, ReloadReport, RestoreReport, RevokeReport, Standing, Time, Traffic, VendorList, VendorState,
+    Approval, Approvals, Check, DrillReport, Fleet, IssuerStatus, KillAllReport, KillPreview, KillReport, LastDenial,
+    Part, Readiness, ReloadReport, RestoreReport, RevokeReport, Standing, Time, Traffic, VendorList, VendorState,
     VendorStatus,
 };
 pub use api::Api;

@@ -6,7 +6,7 @@ use super::client::{Client, Reach};
 use super::error::{CliError, Exit};
 use super::layout::{Side, ago, bytes, count, list, span, table};
 use super::scheduled::{parts, rows};
-use crate::admin::{Approval, Standing, Traffic, VendorList, VendorStatus};
+use crate::admin::{Approval, IssuerStatus, Standing, Traffic, VendorList, VendorStatus};
 use crate::model::{UnixTime, VendorId};
 
 /// Show every vendor at a glance, or one in full
@@ -92,6 +92,7 @@ fn full(status: &VendorStatus, now: UnixTime) -> String {
         ("days left", status.days_left.map_or_else(none, |days| days.to_string())),
         ("newest token", status.token_age_secs.map_or_else(none, |age| format!("{} old", span(age)))),
         ("oldest key", status.key_age_secs.map_or_else(none, |age| format!("{} old", span(age)))),
+        ("issuer", status.issuer.as_ref().map_or_else(none, issuer)),
         ("last denial", denial(status, now)),
         ("last drill", drill(status, now)),
     ]);
@@ -110,6 +111,13 @@ fn full(status: &VendorStatus, now: UnixTime) -> String {
         text.push_str(&rows(&status.scheduled, now));
     }
     text
+}
+
+fn issuer(issuer: &IssuerStatus) -> String {
+    let keys = issuer.keys.map(|keys| format!("{keys} keys; "));
+    let outcomes: Vec<_> = issuer.outcomes.iter().map(|(name, times)| format!("{name} {times}")).collect();
+    let error = issuer.last_error.as_ref().map(|error| format!("; last failure: {error}"));
+    [keys.unwrap_or_default(), outcomes.join(", "), error.unwrap_or_default()].concat()
 }
 
 fn traffic(traffic: &[Traffic]) -> String {

@@ -31,6 +31,8 @@ pub struct Contract {
     pub journey: Vec<String>,
     /// Where the vendor processes data; empty when the contract does not say.
     pub region: String,
+    /// Whether nobody has agreed to it yet: nothing passes.
+    pub is_draft: bool,
     /// The first instant: 00:00 UTC of the first day.
     pub starts: UnixTime,
     /// The first instant after: 00:00 UTC of the day after the last day.
@@ -105,6 +107,7 @@ impl Contract {
     pub fn calendar(&self) -> Calendar {
         const DAY: Duration = Duration::from_secs(86_400);
         Calendar {
+            is_draft: self.is_draft,
             starts: Some(self.starts),
             ends: Some(self.ends.minus(DAY)),
             warn_before: self.warn_before,

@@ -21,7 +21,10 @@ pub(super) fn of_overrun(gateway: &Gateway, vendor: &Vendor, own: &InFlight, ove
         Over::Sever => {
             let _ = vendor.line.cut(denial.reason.as_str(), gateway.clock.now().wall, own);
         }
-        Over::Kill => trip(gateway, vendor, evidence(gateway, denial.reason.as_str(), denial.detail.into())),
+        Over::Kill => {
+            let evidence = evidence(gateway, denial.reason.as_str(), denial.detail.into());
+            trip(gateway, vendor, evidence, Some(own));
+        }
     }
 }
 
@@ -32,7 +35,7 @@ pub(super) fn of_denial(gateway: &Gateway, vendor: &Vendor, denial: &Denial) {
         && burst.note(gateway.clock.now())
     {
         let detail = format!("the last denial was {}", denial.reason.as_str());
-        trip(gateway, vendor, evidence(gateway, "denial_burst", detail));
+        trip(gateway, vendor, evidence(gateway, "denial_burst", detail), None);
     }
 }
 
@@ -105,8 +108,8 @@ const fn is_callers_doing(reason: Reason) -> bool {
     }
 }
 
-fn trip(gateway: &Gateway, vendor: &Vendor, evidence: Evidence) {
-    gateway.switch.trip(vendor.id(), evidence, gateway.clock.now());
+fn trip(gateway: &Gateway, vendor: &Vendor, evidence: Evidence, spared: Option<&InFlight>) {
+    gateway.switch.trip(vendor.id(), evidence, spared, gateway.clock.now());
     vendor.metrics.killed(true);
 }
 

@@ -54,7 +54,7 @@ pub use directory::{Contract, Directory, DirectoryError};
 pub use dpop::inspect_proof;
 pub use explain::{Explained, Step};
 pub use files::FileError;
-pub use introspection::IntrospectionStatus;
+pub use introspection::{IntrospectionOutcome, IntrospectionStatus};
 pub use json::JsonError;
 pub use jwt::inspect_token;
 pub use keyset::{KeysetError, inspect_keys};

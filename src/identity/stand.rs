@@ -72,6 +72,22 @@ pub(super) const fn presented(headers: &HeaderMap) -> Presented<'_> {
     }
 }
 
+/// A contract that takes EdDSA tokens for the client `c` and has no rules on rotation.
+pub(super) fn settings(issuer: &str, keys: KeySource) -> Settings {
+    Settings {
+        issuer: issuer.into(),
+        audience: AUDIENCE.into(),
+        clients: vec![ClientId::new(CLIENT)],
+        keys,
+        algorithms: vec![Algorithm::EdDSA],
+        sender: Sender::None,
+        accept_plain_jwt: false,
+        clock_skew: Duration::from_secs(30),
+        rotation: Rotation::default(),
+        fetch: FetchSettings::default(),
+    }
+}
+
 /// A directory with the vendor `acme`, whose client is `c`.
 pub(super) struct Stand {
     pub(super) clock: Clock,
@@ -83,18 +99,7 @@ impl Stand {
     pub(super) fn new(issuer: &str, keys: KeySource, fetch: FetchSettings) -> Self {
         let clock = Clock::system();
         let authority = Authority::forgetful(clock.clone()).expect("randomness");
-        let settings = Settings {
-            issuer: issuer.into(),
-            audience: AUDIENCE.into(),
-            clients: vec![ClientId::new(CLIENT)],
-            keys,
-            algorithms: vec![Algorithm::EdDSA],
-            sender: Sender::None,
-            accept_plain_jwt: false,
-            clock_skew: Duration::from_secs(30),
-            rotation: Rotation::default(),
-            fetch,
-        };
+        let settings = Settings { fetch, ..settings(issuer, keys) };
         let vendor = VendorId::parse("acme").expect("an id");
         let contract = Contract { index: 0, vendor, identity: settings.into() };
         let directory = authority.directory(vec![contract]).expect("a directory");

@@ -42,7 +42,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// A gateway by itself.
+    /// A gateway by itself, which each is: they share no state.
     pub const ALONE: Self = Self { acked: 1, of: 1 };
 }
 

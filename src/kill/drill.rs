@@ -148,7 +148,7 @@ impl Switch {
         line.stand(std::iter::once(Arc::clone(&kill)));
         let refused = self.clock.now();
         let latch = Latch::new();
-        let severed = line.sever(&kill, &latch);
+        let severed = line.sever(&kill, &latch, None);
         latch.count_down();
         latch.wait().await;
         let left = self.clock.now();

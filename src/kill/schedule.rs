@@ -83,6 +83,19 @@ impl Orders {
 }
 
 impl ScheduledKill {
+    /// The kill that it has become. One of a vendor whose contract is gone finds nobody, and waits for it to come back.
+    fn order(&self, now: Moment) -> Option<Order> {
+        Some(Order {
+            subject: self.subject().ok()?,
+            reach: self.reach.clone(),
+            origin: Origin::Schedule,
+            by: self.by.clone(),
+            reason: self.reason.clone(),
+            evidence: None,
+            at: now,
+        })
+    }
+
     fn event(&self, act: Act, subject: &Subject, by: &str, reason: &str, now: Moment) -> Event {
         let outcome = Some(format!("order {} for {}", self.id, self.at));
         Event { reach: self.reach.clone(), outcome, ..Event::of(act, subject, by, reason, now.wall, 0) }
@@ -139,35 +152,25 @@ impl Switch {
     /// so that a crash between the two repeats it and never loses it.
     pub async fn kill_due(&self, now: Moment) -> Vec<Answer> {
         let due = self.scheduled().into_iter().take_while(|row| row.at <= now.wall);
+        // All of them are in force before the disk is waited for.
+        let begun: Vec<_> = due.filter_map(|row| Some((row.id, self.kill(row.order(now)?).ok()?))).collect();
         let mut answers = Vec::new();
-        for row in due {
-            if let Some(answer) = self.kill_scheduled(&row, now).await {
-                answers.push(answer);
+        for (id, severing) in begun {
+            let answer = severing.finish().await;
+            if answer.persisted || !self.store.is_durable() {
+                self.forget(id).await;
             }
+            answers.push(answer);
         }
         answers
     }
 
-    async fn kill_scheduled(&self, row: &ScheduledKill, now: Moment) -> Option<Answer> {
-        let order = Order {
-            subject: row.subject().ok()?,
-            reach: row.reach.clone(),
-            origin: Origin::Schedule,
-            by: row.by.clone(),
-            reason: row.reason.clone(),
-            evidence: None,
-            at: now,
-        };
-        // A vendor whose contract is gone passes nothing; the order waits for it to come back.
-        let answer = self.kill(order).ok()?.finish().await;
-        if answer.persisted || !self.store.is_durable() {
-            let mut batch = Batch::new();
-            batch.delete(ScheduledKill::TABLE, &row.id.to_be_bytes());
-            // Kept or not, this process will not do it twice.
-            let _ = self.store.write(batch).await;
-            self.schedule.orders().rows.remove(&row.id);
-        }
-        Some(answer)
+    async fn forget(&self, id: u64) {
+        let mut batch = Batch::new();
+        batch.delete(ScheduledKill::TABLE, &id.to_be_bytes());
+        // Kept or not, this process will not do it twice.
+        let _ = self.store.write(batch).await;
+        self.schedule.orders().rows.remove(&id);
     }
 
     async fn kept(&self, put: Result<(), RowError>, batch: Batch) -> Result<(), KillError> {

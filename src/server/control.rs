@@ -17,8 +17,9 @@ use super::evidence;
 use super::words::{self, control_error, days_between, reach};
 use crate::admin::{
     Actor, Answer, Api, AuditFrom, AuditPage, Check, Control, ControlError, DrillOrder, DrillReport, ExposureReport,
-    Fleet, KillAllReport, KillPreview, KillReport, Order, Readiness, Refused, ReloadReport, RestoreReport, RevealOrder,
-    RevealReport, Revocation, RevokeReport, ScheduledKill, Traffic, UnscheduleOrder, VendorStatus,
+    Fleet, IssuerStatus, KillAllReport, KillPreview, KillReport, Order, Readiness, Refused, ReloadReport,
+    RestoreReport, RevealOrder, RevealReport, Revocation, RevokeReport, ScheduledKill, Traffic, UnscheduleOrder,
+    VendorStatus,
 };
 use crate::bounds;
 use crate::config::Config;
@@ -209,7 +210,12 @@ impl Helm {
         Ok(restored)
     }
 
-    fn status_of(&self, vendor: &Vendor, standing: Option<&kill::VendorStatus>) -> VendorStatus {
+    fn status_of(
+        &self,
+        vendor: &Vendor,
+        standing: Option<&kill::VendorStatus>,
+        issuer: Option<IssuerStatus>,
+    ) -> VendorStatus {
         let contract = &vendor.contract;
         let now = self.now().wall;
         let (kills, state) = standing.map_or((&[][..], State::Live), |status| (&status.kills, status.state));
@@ -238,6 +244,7 @@ impl Helm {
             drill_overdue: words::drill_overdue(contract, last_drill, now),
             token_age_secs: vendor.metrics.newest_token().map(|issued| now.since(issued).as_secs()),
             key_age_secs: vendor.metrics.oldest_key().map(|seen| now.since(seen).as_secs()),
+            issuer,
         }
     }
 }
@@ -245,11 +252,12 @@ impl Helm {
 impl Control for Helm {
     fn vendors(&self) -> Vec<VendorStatus> {
         let standing = self.gateway.switch.status();
-        let of = |vendor: &Arc<Vendor>| {
+        let snapshot = self.gateway.snapshot.load();
+        let of = |(vendor, index): (&Arc<Vendor>, u32)| {
             let found = standing.iter().find(|status| status.vendor == vendor.id().as_str());
-            self.status_of(vendor, found)
+            self.status_of(vendor, found, words::issuer(snapshot.directory(), index))
         };
-        self.gateway.snapshot.load().vendors().iter().map(of).collect()
+        snapshot.vendors().iter().zip(0..).map(of).collect()
     }
 
     fn vendor(&self, vendor: &VendorId) -> Option<VendorStatus> {

@@ -80,6 +80,8 @@ families! {
         "Time since the oldest signing key still offered was first seen";
     JWKS_REFRESH = "vendorgate_jwks_refresh_total" Counter ["vendor", "result"]
         "Fetches of the vendor's signing keys";
+    INTROSPECTION = "vendorgate_introspection_total" Counter ["vendor", "result"]
+        "Opaque tokens of the vendor, by what its issuer was asked and said";
     CONTRACT_END = "vendorgate_contract_end_timestamp_seconds" Gauge ["vendor"]
         "When the vendor's contract ends, in seconds since 1970";
     DRILL_OVERDUE = "vendorgate_drill_overdue" Gauge ["vendor"]
@@ -210,6 +212,18 @@ mod tests {
         let mut exposed: Vec<_> = ours.map(written).collect();
         exposed.sort_unstable();
         assert_eq!(listed, exposed);
+    }
+
+    #[test]
+    fn the_alerts_ask_for_families_that_there_are() {
+        let rules = include_str!("../../config/prometheus/alerts.yaml");
+        let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+        let asked: Vec<_> = rules.split(word).filter(|name| name.starts_with("vendorgate_")).collect();
+        assert!(asked.len() > 10, "{asked:?}");
+        for name in asked {
+            let name = name.trim_end_matches("_bucket");
+            assert!(FAMILIES.iter().any(|family| family.name == name), "{name}");
+        }
     }
 
     fn written(family: &Family) -> String {

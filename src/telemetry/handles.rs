@@ -41,6 +41,7 @@ pub struct VendorMetrics {
     pub(super) limits: [AtomicU64; Limit::ALL.len()],
     pub(super) refreshes: [AtomicU64; 2],
     pub(super) reveals: Mutex<BTreeMap<&'static str, u64>>,
+    pub(super) introspections: Mutex<BTreeMap<&'static str, u64>>,
     traffic: [OnceLock<Arc<TrafficMetrics>>; Direction::ALL.len()],
 }
 
@@ -57,6 +58,7 @@ impl VendorMetrics {
             limits: std::array::from_fn(|_| AtomicU64::new(f64::NAN.to_bits())),
             refreshes: Default::default(),
             reveals: Mutex::default(),
+            introspections: Mutex::default(),
             traffic: Default::default(),
         }
     }
@@ -128,6 +130,11 @@ impl VendorMetrics {
     /// Notes how many of the vendor's tokens have met this end since the start.
     pub fn reveals(&self, result: &'static str, total: u64) {
         lock(&self.reveals).insert(result, total);
+    }
+
+    /// Notes how often asking the issuer about the vendor's opaque tokens came to a result.
+    pub fn introspections(&self, result: &'static str, times: u64) {
+        lock(&self.introspections).insert(result, times);
     }
 
     pub(super) fn retain_routes(&self, keep: impl Fn(Direction, &str) -> bool) {

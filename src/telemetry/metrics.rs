@@ -258,6 +258,9 @@ fn read_vendor(page: &mut Page, metrics: &VendorMetrics, now: UnixTime) {
     for (offset, result) in RESULTS.into_iter().enumerate() {
         page.counter(&families::JWKS_REFRESH, &[vendor, result], load(&metrics.refreshes[offset]) as f64);
     }
+    for (result, times) in lock(&metrics.introspections).iter() {
+        page.counter(&families::INTROSPECTION, &[vendor, result], *times as f64);
+    }
     if let Some(overdue) = metrics.is_drill_overdue() {
         page.gauge(&families::DRILL_OVERDUE, &[vendor], f64::from(u8::from(overdue)));
     }
@@ -329,6 +332,7 @@ pub(super) mod tests {
         vendor.oldest_key_first_seen(UnixTime::from_secs(1));
         vendor.contract_ends_at(UnixTime::from_secs(5_000));
         vendor.reveals("forged", 3);
+        vendor.introspections("active", 3);
         Limit::ALL.into_iter().for_each(|limit| vendor.limit_remaining(limit, 7.0));
         metrics.token_cache(CacheResult::Miss, 1);
         metrics.state_errors(Store::Audit, 1);

@@ -121,7 +121,9 @@ async fn only_a_readable_yes_for_this_vendor_counts() {
     }
     assert_eq!(gateway.ask_patiently("good-token").await, Ok(()));
     let status = gateway.directory.introspection_status(0).expect("asked");
-    assert_eq!((status.asked, status.silent), (6, 2));
+    assert_eq!(status.outcomes[..3], [2, 2, 2], "another client's token is active, too: {status:?}");
+    assert_eq!(status.outcomes[3..], [6, 0], "each read by whoever asked");
+    assert!(status.last_error.is_some_and(|error| !error.contains("odd")));
 }
 
 #[tokio::test]
@@ -151,4 +153,6 @@ async fn a_flood_of_random_tokens_does_not_reach_the_issuer() {
     let seconds = gateway.clock.now().wall.since(before).as_secs() + 2;
     assert!(waits as u64 <= seconds * u64::from(INTROSPECTIONS_PER_SECOND_MAX), "{waits} in {seconds} s");
     assert_eq!(endpoint.asked.load(Ordering::SeqCst), 0, "and what is not awaited is not asked");
+    let outcomes = gateway.directory.introspection_status(0).expect("asked").outcomes;
+    assert_eq!(outcomes, [0, 0, 0, 0, 5000 - waits as u64]);
 }

@@ -238,7 +238,7 @@ fn a_trip_kills_once_and_keeps_the_evidence_within_a_bound() {
         for i in 0..100 {
             let evidence =
                 Evidence { at: UnixTime::from_millis(i), kind: "records_exceeded".into(), detail: format!("{i}") };
-            bench.switch.trip(&vendor("acme"), evidence, bench.switch.clock.now());
+            bench.switch.trip(&vendor("acme"), evidence, None, bench.switch.clock.now());
         }
         assert!(stream.is_severed() && enter(&line).check().is_err());
         let status = bench.switch.status().remove(0);

@@ -45,7 +45,7 @@ fn every_act_is_in_the_audit_trail() {
         bench.restore("acme", "{}", "carol", 2).await.unwrap();
         bench.switch.drill(&vendor("acme"), true, "bob", "exercise", bench.switch.clock.now()).await.unwrap();
         let evidence = Evidence { at: UnixTime::default(), kind: "denial_burst".to_owned(), detail: "100".to_owned() };
-        bench.switch.trip(&vendor("acme"), evidence, bench.switch.clock.now());
+        bench.switch.trip(&vendor("acme"), evidence, None, bench.switch.clock.now());
     });
     verify_files(&path, &AuditKey::new([1; 32])).unwrap();
     let lines: Vec<serde_json::Value> =

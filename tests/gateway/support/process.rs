@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 
@@ -20,7 +21,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the program in a house and waits until it serves.
     pub(crate) fn start(house: &House) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_vendorgate"))
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_vendorgate")), house)
+    }
+
+    /// As [`Self::start`], by a command that becomes the program with the arguments that it is given.
+    pub(crate) fn start_by(mut command: Command, house: &House) -> Self {
+        let mut child = command
             .args(["run", "--config"])
             .arg(house.main())
             .stdout(Stdio::piped())
@@ -49,6 +55,12 @@ impl Process {
         };
         let (ingress, admin) = (address("ingress"), address("admin"));
         Self { child, ingress, admin }
+    }
+
+    /// A path as the process sees it.
+    pub(crate) fn within(&self, path: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        root.join(path.strip_prefix("/").expect("an absolute path"))
     }
 
     /// Resident memory in bytes.
