@@ -9,7 +9,7 @@ use super::handle::Gateway;
 use super::snapshot::Vendor;
 use crate::http::RequestId;
 use crate::kill::{Evidence, GATEWAY, InFlight};
-use crate::meter::{Over, Overrun};
+use crate::meter::{NotAdmitted, Over, Overrun};
 use crate::model::{ClientId, Denial, Direction, Reason};
 use crate::telemetry::audit::{Act, Entry};
 
@@ -25,6 +25,14 @@ pub(super) fn of_overrun(gateway: &Gateway, vendor: &Vendor, own: &InFlight, ove
             let evidence = evidence(gateway, denial.reason.as_str(), denial.detail.into());
             trip(gateway, vendor, evidence, Some(own));
         }
+    }
+}
+
+/// A request was refused for a spent budget. Who fetches one at a time never overruns in the middle of a body, and is not
+/// to be spared the kill that the contract asks for.
+pub(super) fn of_refusal(gateway: &Gateway, vendor: &Vendor, own: &InFlight, spent: &NotAdmitted) {
+    if let Some(overrun) = spent.overrun.as_ref().filter(|overrun| overrun.over == Over::Kill) {
+        of_overrun(gateway, vendor, own, overrun);
     }
 }
 

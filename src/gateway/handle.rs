@@ -10,6 +10,7 @@ use ::http::{Method, Request, Response, Version, request};
 use arc_swap::ArcSwap;
 use hyper::body::Incoming;
 
+use super::consequence;
 use super::egress;
 use super::exchange::Exchange;
 use super::forward::forward;
@@ -208,7 +209,7 @@ fn pass(
     exchange.on_route(route);
     let websocket = route.websocket && asks_websocket(head);
     let in_flight = vendor.line.register(direction, route.tag, client);
-    let permit = vendor.side(direction).chain.evaluate(&Facts {
+    let judged = vendor.side(direction).chain.evaluate(&Facts {
         now: exchange.started,
         in_flight: &in_flight,
         caller,
@@ -217,7 +218,8 @@ fn pass(
         scopes: &route.scopes,
         is_safe: head.method.is_safe() && !websocket,
         counts_records: route.leaving(direction).is_some_and(|treats| treats.counts_records),
-    })?;
+    });
+    let permit = judged.inspect_err(|spent| consequence::of_refusal(&exchange.gateway, vendor, &in_flight, spent))?;
     exchange.admitted(in_flight, permit);
     Ok(Admitted {
         vendor: Arc::clone(vendor),

@@ -53,6 +53,8 @@ pub struct NotAdmitted {
     pub denial: Denial,
     /// How the rates stand, where it was them; nothing was spent.
     pub decision: Option<Decision>,
+    /// The budget that is spent, where it was one: what its contract asks for follows from the attempt too.
+    pub overrun: Option<Overrun>,
 }
 
 /// Part of each limit that is left, from 0 to 1.
@@ -125,12 +127,13 @@ impl Ledger {
         counts_records: bool,
         now: Moment,
     ) -> Result<InFlight, NotAdmitted> {
-        self.ask(route, counts_records, now).map_err(|overrun| NotAdmitted::from(overrun.denial()))?;
+        self.ask(route, counts_records, now)
+            .map_err(|overrun| NotAdmitted { overrun: Some(overrun), ..NotAdmitted::from(overrun.denial()) })?;
         let slots = self.take_slots(route)?;
         let decision = self.rates.check(route, client, now);
         let Some((scope, wait)) = decision.refused else { return Ok(InFlight { decision, _slots: slots }) };
         let denial = Denial::new(Reason::RateLimited, rate_detail(scope)).retry_after(wait);
-        Err(NotAdmitted { denial, decision: Some(decision) })
+        Err(NotAdmitted { decision: Some(decision), ..NotAdmitted::from(denial) })
     }
 
     /// Whether every budget that a body on this route falls under has room for one more.
@@ -214,7 +217,7 @@ impl Ledger {
 
 impl From<Denial> for NotAdmitted {
     fn from(denial: Denial) -> Self {
-        Self { denial, decision: None }
+        Self { denial, decision: None, overrun: None }
     }
 }
 
