@@ -3,8 +3,6 @@
 //! Times are RFC 3339 in UTC; ages and spans are whole numbers with their unit in the name. Nothing here holds a
 //! secret or a raw personal value.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -295,27 +293,7 @@ pub struct VendorStatus {
     pub key_age_secs: Option<u64>,
     /// How asking its issuer goes, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issuer: Option<IssuerStatus>,
-}
-
-/// How asking a vendor's issuer goes: for its keys, or about each token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct IssuerStatus {
-    /// Signing keys in use; absent where the issuer is asked about each token.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keys: Option<usize>,
-    /// Keys of the last good answer that are malformed, weak or private, and so not used.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unfit_keys: Option<usize>,
-    /// When the keys in use were last confirmed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub confirmed_at: Option<Time>,
-    /// Why the last question failed, if it did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
-    /// How often each outcome came since the start: replaced, unchanged, failed or broken for keys; active, inactive,
-    /// failed, kept or shed for tokens.
-    pub outcomes: BTreeMap<String, u64>,
+    pub issuer: Option<super::IssuerStatus>,
 }
 
 /// A kill that stands.

@@ -10,6 +10,7 @@ mod control;
 #[cfg(test)]
 pub(crate) mod fake;
 mod guard;
+mod issuer;
 mod openapi;
 mod operators;
 mod orders;
@@ -25,13 +26,14 @@ mod table;
 mod tests;
 
 pub use answers::{
-    Approval, Approvals, Check, DrillReport, Fleet, IssuerStatus, KillAllReport, KillPreview, KillReport, LastDenial,
-    Part, Readiness, ReloadReport, RestoreReport, RevokeReport, Standing, Time, Traffic, VendorList, VendorState,
+    Approval, Approvals, Check, DrillReport, Fleet, KillAllReport, KillPreview, KillReport, LastDenial, Part,
+    Readiness, ReloadReport, RestoreReport, RevokeReport, Standing, Time, Traffic, VendorList, VendorState,
     VendorStatus,
 };
 pub use api::Api;
 pub use control::{Actor, Answer, AuditFrom, Control, ControlError, Peer, Refused};
 pub use guard::Hosts;
+pub use issuer::IssuerStatus;
 pub use operators::{Operators, mint};
 pub use orders::{DrillOrder, Nothing, Order, OrderError, Revocation, RevokeOrder, parse_since, parse_time};
 pub use problem::Problem;

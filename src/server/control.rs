@@ -17,9 +17,8 @@ use super::evidence;
 use super::words::{self, control_error, days_between, reach};
 use crate::admin::{
     Actor, Answer, Api, AuditFrom, AuditPage, Check, Control, ControlError, DrillOrder, DrillReport, ExposureReport,
-    Fleet, IssuerStatus, KillAllReport, KillPreview, KillReport, Order, Readiness, Refused, ReloadReport,
-    RestoreReport, RevealOrder, RevealReport, Revocation, RevokeReport, ScheduledKill, Traffic, UnscheduleOrder,
-    VendorStatus,
+    Fleet, KillAllReport, KillPreview, KillReport, Order, Readiness, Refused, ReloadReport, RestoreReport, RevealOrder,
+    RevealReport, Revocation, RevokeReport, ScheduledKill, Traffic, UnscheduleOrder, VendorStatus,
 };
 use crate::bounds;
 use crate::config::Config;
@@ -210,12 +209,7 @@ impl Helm {
         Ok(restored)
     }
 
-    fn status_of(
-        &self,
-        vendor: &Vendor,
-        standing: Option<&kill::VendorStatus>,
-        issuer: Option<IssuerStatus>,
-    ) -> VendorStatus {
+    fn status_of(&self, vendor: &Vendor, standing: Option<&kill::VendorStatus>) -> VendorStatus {
         let contract = &vendor.contract;
         let now = self.now().wall;
         let (kills, state) = standing.map_or((&[][..], State::Live), |status| (&status.kills, status.state));
@@ -244,7 +238,7 @@ impl Helm {
             drill_overdue: words::drill_overdue(contract, last_drill, now),
             token_age_secs: vendor.metrics.newest_token().map(|issued| now.since(issued).as_secs()),
             key_age_secs: vendor.metrics.oldest_key().map(|seen| now.since(seen).as_secs()),
-            issuer,
+            issuer: None,
         }
     }
 }
@@ -255,7 +249,8 @@ impl Control for Helm {
         let snapshot = self.gateway.snapshot.load();
         let of = |(vendor, index): (&Arc<Vendor>, u32)| {
             let found = standing.iter().find(|status| status.vendor == vendor.id().as_str());
-            self.status_of(vendor, found, words::issuer(snapshot.directory(), index))
+            let issuer = words::issuer(snapshot.directory(), index);
+            VendorStatus { issuer, ..self.status_of(vendor, found) }
         };
         snapshot.vendors().iter().zip(0..).map(of).collect()
     }

@@ -1,0 +1,28 @@
+//! A vendor's issuer in its status.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Time;
+
+/// How asking a vendor's issuer goes: for its keys, or about each token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IssuerStatus {
+    /// Signing keys in use; absent where the issuer is asked about each token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<usize>,
+    /// Keys of the last good answer that are malformed, weak or private, and so not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfit_keys: Option<usize>,
+    /// When the keys in use were last confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmed_at: Option<Time>,
+    /// Why the last question failed, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// How often each outcome came since the start: replaced, unchanged, failed or broken for keys; active, inactive,
+    /// failed, kept or shed for tokens.
+    pub outcomes: BTreeMap<String, u64>,
+}
