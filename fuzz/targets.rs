@@ -153,9 +153,19 @@ fn body(media: &str, data: &[u8]) -> Option<Vec<u8>> {
 fn pushed(plan: &Plan, media: &str, data: &[u8]) -> Option<Vec<u8>> {
     let whole = run(plan, media, [data]);
     let (left, right) = data.split_at(data.len() / 2);
-    assert_eq!(run(plan, media, [left, right]), whole, "cut in the middle");
-    assert_eq!(run(plan, media, data.chunks(1)), whole, "byte by byte");
+    agree(media, &run(plan, media, [left, right]), &whole, "cut in the middle");
+    agree(media, &run(plan, media, data.chunks(1)), &whole, "byte by byte");
     whole.1.is_ok().then_some(whole.0)
+}
+
+/// How much of a text has left when it turns out to be none depends on how much was looked at together; what, does not.
+fn agree(media: &str, cut: &(Vec<u8>, Result<(), Stop>), whole: &(Vec<u8>, Result<(), Stop>), how: &str) {
+    assert_eq!(cut.1, whole.1, "{how}");
+    if media == "text/plain" && whole.1.is_err() {
+        assert!(cut.0.starts_with(&whole.0) || whole.0.starts_with(&cut.0), "{how}");
+    } else {
+        assert_eq!(cut.0, whole.0, "{how}");
+    }
 }
 
 fn run<'a>(plan: &Plan, media: &str, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Result<(), Stop>) {
