@@ -132,7 +132,13 @@ fn chain() -> Chain {
     let key = SubjectKey::new(Secret::new([7; 32]));
     Chain::new(&Terms {
         direction: Direction::Ingress,
-        calendar: Calendar { starts: None, ends: None, warn_before: Duration::ZERO, after_end: Default::default() },
+        calendar: Calendar {
+            is_draft: false,
+            starts: None,
+            ends: None,
+            warn_before: Duration::ZERO,
+            after_end: Default::default(),
+        },
         ceiling: ScopeSet::parse("customers:read orders:read").expect("scopes"),
         ledger: Arc::new(Ledger::new(&limits, &routes, key)),
     })

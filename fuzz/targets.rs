@@ -4,7 +4,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use vendorgate::identity;
+use http::{HeaderMap, HeaderValue};
+use vendorgate::identity::{self, WebhookScheme};
 use vendorgate::model::{FieldPath, VendorId};
 use vendorgate::pii::keys::MasterKey;
 use vendorgate::pii::{
@@ -16,7 +17,7 @@ use vendorgate::pii::{
 pub type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
 
 /// All of them.
-pub const ALL: [Target; 11] = [
+pub const ALL: [Target; 13] = [
     (
         "json",
         json,
@@ -34,12 +35,17 @@ pub const ALL: [Target; 11] = [
     ("token", token, &["tok1_dabcdab12_aaabcd", "tok1_"]),
     ("path", path, &["$.a[*][\"b\"]..c[3].*"]),
     ("jwt", jwt, &["eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiJ4In0.AAAA"]),
+    ("proof", proof, &[PROOF]),
+    ("webhook", webhook, &["m1\n1614265330\nv1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE= v2,AA", "\n1\nsha256=00"]),
     (
         "jwks",
         jwks,
         &[r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"k","x":"AA","y":"AA"},{"kty":"RSA","n":"AQ","e":"AQAB"}]}"#],
     ),
 ];
+
+/// The proof of RFC 9449 section 7.1.
+const PROOF: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIjoiR0VUIiwiaHR1IjoiaHR0cHM6Ly9yZXNvdXJjZS5leGFtcGxlLm9yZy9wcm90ZWN0ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk1OUlpS0NBcWtzbVFFbyJ9.2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA";
 
 /// JSON documents: what comes out of a good one is JSON, and so is what came in.
 pub fn json(data: &[u8]) {
@@ -106,6 +112,31 @@ pub fn path(data: &[u8]) {
 /// Signed tokens.
 pub fn jwt(data: &[u8]) {
     std::str::from_utf8(data).map(identity::inspect_token).ok();
+}
+
+/// Proofs of possession.
+pub fn proof(data: &[u8]) {
+    std::str::from_utf8(data).map(identity::inspect_proof).ok();
+}
+
+/// The headers of signed webhooks: id, time and signature, one a line.
+pub fn webhook(data: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for (name, value) in
+        ["webhook-id", "webhook-timestamp", "webhook-signature"].into_iter().zip(data.split(|&byte| byte == b'\n'))
+    {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.append(name, value);
+        }
+    }
+    let hmac = WebhookScheme::Hmac {
+        header: "webhook-signature".into(),
+        prefix: "sha256=".into(),
+        timestamp_header: Some("webhook-timestamp".into()),
+    };
+    for scheme in [WebhookScheme::StandardWebhooks, hmac] {
+        identity::inspect_signature(&scheme, &headers);
+    }
 }
 
 /// Key sets.

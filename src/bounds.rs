@@ -44,6 +44,9 @@ pub const DRAIN_GRACE: Duration = Duration::from_millis(300);
 /// microseconds, unless its reader does not read or the machine is short of processors. Shorter than
 /// [`SEVER_DEADLINE`], so that a kill's answer can tell.
 pub const SEVER_GRACE: Duration = Duration::from_millis(400);
+/// What the kernel holds of a connection that it has not sent: where one vendor of several on an HTTP/2 connection is
+/// severed, so much of its answers can still leave behind the kill's answer.
+pub const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// Time for requests in flight to finish after SIGTERM, unless the config says otherwise.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -73,8 +76,12 @@ pub const ISSUER_ANSWER_BYTES_MAX: usize = 256 * 1024;
 pub const ISSUER_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the last good keys outlive their issuer, unless the config says otherwise: a night and a day.
 pub const KEYS_HARD_AGE: Duration = Duration::from_secs(24 * 3600);
-/// Shortest time between two fetches for an unknown `kid`, unless the config says otherwise.
+/// Time in which unknown `kid`s may cause one more fetch, unless the config says otherwise; the longest time, too, for
+/// which a flood of them can keep a key out that was published after the last fetch.
 pub const KEYS_COOLDOWN: Duration = Duration::from_secs(30);
+/// Fetches that unknown `kid`s may cause at once before the cool-down holds: two rotations in a row, each met by a fetch
+/// that began too early.
+pub const KEYS_LOOKS_AT_ONCE: u32 = 4;
 /// Shortest time between two scheduled fetches, whatever an issuer's `Cache-Control` says.
 pub const KEYS_REFRESH_MIN: Duration = Duration::from_secs(30);
 /// First pause after a failed fetch while no keys are held; doubles up to the cool-down.
@@ -104,7 +111,7 @@ pub const INTROSPECTION_BYTES_MAX: usize = 16 * 1024;
 /// Most bytes of answers about opaque tokens that are remembered for one issuer.
 pub const INTROSPECTION_CACHE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Most questions about opaque tokens to one issuer in a second: a flood of random ones must not become a flood there.
-pub const INTROSPECTIONS_PER_SECOND_MAX: u64 = 100;
+pub const INTROSPECTIONS_PER_SECOND_MAX: u32 = 100;
 /// How long a token about which the issuer did not answer is not asked about again.
 pub const INTROSPECTION_RETRY: Duration = Duration::from_secs(1);
 /// Largest body of a webhook, which is held whole until its signature is known: providers send far less.
@@ -209,6 +216,10 @@ pub const SEVER_DEADLINE: Duration = Duration::from_secs(1);
 pub const PERSIST_DEADLINE: Duration = Duration::from_secs(5);
 /// How long one person's yes to a restore waits for the second's.
 pub const APPROVAL_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Most kills ordered for a time to come: a person reads this list.
+pub const SCHEDULED_KILLS_MAX: usize = 1000;
+/// Furthest ahead that a kill can be ordered: beyond, the year was mistyped.
+pub const SCHEDULE_AHEAD_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 60 * 60);
 /// How long a hook that failed is left alone, at first ...
 pub const HOOK_PAUSE_FIRST: Duration = Duration::from_secs(1);
 /// ... and at most, as it doubles.
@@ -287,6 +298,12 @@ pub const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 pub const ISSUER_WARM_UP: Duration = Duration::from_secs(3);
 /// Time that a request with a key or token seen for the first time waits for what is being fetched.
 pub const IDENTITY_WAIT: Duration = Duration::from_secs(2);
+/// Longest silence of either side of a WebSocket: those who keep one open longer send pings.
+pub const WEBSOCKET_IDLE_DEADLINE: Duration = Duration::from_secs(600);
+/// What is read from a WebSocket at once.
+pub const WEBSOCKET_PIECE_BYTES: usize = 8 * 1024;
+/// Time for both sides to leave HTTP once both have agreed.
+pub const WEBSOCKET_SWITCH_DEADLINE: Duration = Duration::from_secs(10);
 
 // route
 

@@ -3,9 +3,12 @@
 //! Times are RFC 3339 in UTC; ages and spans are whole numbers with their unit in the name. Nothing here holds a
 //! secret or a raw personal value.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::scheduled::ScheduledKill;
 use crate::model::{Direction, Reason, UnixTime};
 use crate::telemetry::TrafficMetrics;
 
@@ -45,7 +48,7 @@ pub enum VendorState {
     PartlyKilled,
     /// All of it is killed.
     Killed,
-    /// Its contract has not started.
+    /// Its contract has not started, or is a draft.
     NotStarted,
     /// Its contract has ended, and requests that change nothing still pass.
     ReadOnly,
@@ -88,7 +91,7 @@ impl Part {
     }
 }
 
-/// How many gateways have heard, this one included, and how many there are.
+/// How many gateways have heard, this one included, and how many this one knows: itself, since they share no state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fleet {
     /// Gateways that have confirmed.
@@ -162,6 +165,20 @@ pub struct RestoreReport {
     pub persisted: bool,
     /// How far the restore has come.
     pub approvals: Approvals,
+}
+
+/// One person's yes to a restore that needs more; it lapses after a day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Approval {
+    /// What would be restored.
+    #[serde(default, skip_serializing_if = "Part::is_whole")]
+    pub scope: Part,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Time,
 }
 
 /// How far a restore has come.
@@ -240,10 +257,14 @@ pub struct VendorStatus {
     pub security_contact: Option<String>,
     /// Whether it may pass.
     pub state: VendorState,
-    /// `enforce` or `observe`.
-    pub mode: String,
     /// What is killed, and why.
     pub kills: Vec<Standing>,
+    /// Who has agreed to restore it, while more must.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+    /// Kills to come, the next one first; those of every vendor too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scheduled: Vec<ScheduledKill>,
     /// False while a change of that is not on disk.
     pub persisted: bool,
     /// When the contract starts.
@@ -272,6 +293,29 @@ pub struct VendorStatus {
     /// Seconds since the oldest signing key on offer was first seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_age_secs: Option<u64>,
+    /// How asking its issuer goes, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<IssuerStatus>,
+}
+
+/// How asking a vendor's issuer goes: for its keys, or about each token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IssuerStatus {
+    /// Signing keys in use; absent where the issuer is asked about each token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<usize>,
+    /// Keys of the last good answer that are malformed, weak or private, and so not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unfit_keys: Option<usize>,
+    /// When the keys in use were last confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmed_at: Option<Time>,
+    /// Why the last question failed, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// How often each outcome came since the start: replaced, unchanged, failed or broken for keys; active, inactive,
+    /// failed, kept or shed for tokens.
+    pub outcomes: BTreeMap<String, u64>,
 }
 
 /// A kill that stands.

@@ -22,6 +22,7 @@ use super::problem::No;
 use super::query::Query;
 use super::reply::{self, Reply};
 use super::reveal::RevealOrder;
+use super::scheduled::{ScheduledKills, UnscheduleOrder};
 use super::table::{Call, Endpoint, Found, GatewayCall, Probe, VendorCall, Verb, find};
 use crate::bounds::{ADMIN_BODY_BYTES_MAX, ADMIN_READ_DEADLINE};
 use crate::config::Role;
@@ -150,14 +151,8 @@ impl Api {
                 let status = self.control.vendor(vendor).ok_or(No::Control(ControlError::VendorUnknown))?;
                 Ok(reply::json(&status))
             }
-            VendorCall::Kill => {
-                let order = order(body)?;
-                if order.dry_run {
-                    return done(self.control.preview(Some(vendor), &order).await);
-                }
-                done(self.control.kill(actor, vendor, &order).await)
-            }
-            VendorCall::Restore => done(self.control.restore(actor, vendor, &meant(body)?).await),
+            VendorCall::Kill => self.kill(actor, Some(vendor), &order(body, Order::check)?).await,
+            VendorCall::Restore => done(self.control.restore(actor, vendor, &meant(body, Order::check)?).await),
             VendorCall::Drill => {
                 let order: DrillOrder = parse(body)?;
                 order.check().map_err(No::Order)?;
@@ -183,14 +178,14 @@ impl Api {
                 let from = AuditFrom { since: self.since(query)?, after: query.after()?, limit: query.limit()? };
                 done(self.control.audit(from).await)
             }
-            GatewayCall::KillAll => {
-                let order = order(body)?;
-                if order.dry_run {
-                    return done(self.control.preview(None, &order).await);
-                }
-                done(self.control.kill_all(actor, &order).await)
+            GatewayCall::KillAll => self.kill(actor, None, &order(body, Order::check_for_all)?).await,
+            GatewayCall::Scheduled => Ok(reply::json(&ScheduledKills { scheduled: self.control.scheduled() })),
+            GatewayCall::Unschedule => {
+                let order: UnscheduleOrder = parse(body)?;
+                order.check().map_err(No::Order)?;
+                done(self.control.unschedule(actor, &order).await)
             }
-            GatewayCall::RestoreAll => done(self.control.restore_all(actor, &meant(body)?).await),
+            GatewayCall::RestoreAll => done(self.control.restore_all(actor, &meant(body, Order::check_for_all)?).await),
             GatewayCall::Reveal => {
                 let order: RevealOrder = parse(body)?;
                 order.check().map_err(No::Order)?;
@@ -200,6 +195,18 @@ impl Api {
                 let Nothing {} = parse(body)?;
                 done(self.control.reload(actor).await)
             }
+        }
+    }
+
+    /// A kill of one vendor or of all: tried out, put off or carried out.
+    async fn kill(&self, actor: &Actor, vendor: Option<&VendorId>, order: &Order) -> Result<Reply, No> {
+        if order.dry_run {
+            return done(self.control.preview(vendor, order).await);
+        }
+        match (order.due(self.clock.now().wall).map_err(No::Order)?, vendor) {
+            (Some(at), _) => done(self.control.schedule(actor, vendor, order, at).await),
+            (None, Some(vendor)) => done(self.control.kill(actor, vendor, order).await),
+            (None, None) => done(self.control.kill_all(actor, order).await),
         }
     }
 
@@ -257,16 +264,16 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, No> {
     serde_json::from_slice(body).map_err(|error| No::BodyMalformed(error.to_string()))
 }
 
-fn order(body: &[u8]) -> Result<Order, No> {
+fn order(body: &[u8], check: fn(&Order) -> Result<(), OrderError>) -> Result<Order, No> {
     let order: Order = parse(body)?;
-    order.check().map_err(No::Order)?;
+    check(&order).map_err(No::Order)?;
     Ok(order)
 }
 
-/// An order that cannot be tried out.
-fn meant(body: &[u8]) -> Result<Order, No> {
-    let order = order(body)?;
-    if order.dry_run { Err(No::Order(OrderError::DryRun)) } else { Ok(order) }
+/// An order that can neither be tried out nor put off.
+fn meant(body: &[u8], check: fn(&Order) -> Result<(), OrderError>) -> Result<Order, No> {
+    let order = order(body, check)?;
+    if order.dry_run || order.at.is_some() { Err(No::Order(OrderError::NotForRestore)) } else { Ok(order) }
 }
 
 fn done<T: serde::Serialize>(answer: Result<T, ControlError>) -> Result<Reply, No> {

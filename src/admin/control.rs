@@ -11,6 +11,7 @@ use super::answers::{
 use super::orders::{DrillOrder, Order, Revocation};
 use super::records::{AuditPage, ExposureReport};
 use super::reveal::{RevealOrder, RevealReport};
+use super::scheduled::{ScheduledKill, UnscheduleOrder};
 use crate::config::Role;
 use crate::model::{UnixTime, VendorId};
 
@@ -33,6 +34,21 @@ pub trait Control: Send + Sync + 'static {
 
     /// Cuts off every vendor, or a part of each.
     fn kill_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, KillAllReport>;
+
+    /// Cuts off a vendor, or all, or a part of them, at a time to come.
+    fn schedule<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: Option<&'a VendorId>,
+        order: &'a Order,
+        at: UnixTime,
+    ) -> Answer<'a, ScheduledKill>;
+
+    /// Kills to come, the next one first.
+    fn scheduled(&self) -> Vec<ScheduledKill>;
+
+    /// Takes a kill to come back.
+    fn unschedule<'a>(&'a self, actor: &'a Actor, order: &'a UnscheduleOrder) -> Answer<'a, ScheduledKill>;
 
     /// What a kill of a vendor, or of all, would cut now.
     fn preview<'a>(&'a self, vendor: Option<&'a VendorId>, order: &'a Order) -> Answer<'a, KillPreview>;
@@ -93,6 +109,13 @@ pub struct Actor {
     pub peer: Peer,
 }
 
+impl Actor {
+    /// Whether this is one of the operators, and not whoever may open the Unix socket: the same person could be both.
+    pub fn is_named(&self) -> bool {
+        self.name != self.peer.to_string()
+    }
+}
+
 /// The other end of an admin connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
@@ -147,6 +170,15 @@ pub enum ControlError {
     /// A drill of what is really cut off would end with it restored.
     #[error("the vendor is cut off already")]
     AlreadyKilled,
+    /// Two people are asked for, and this may be one of them twice.
+    #[error("only named operators count where several must approve")]
+    Unnamed,
+    /// No kill of this id is to come.
+    #[error("no kill of this id is to come")]
+    NotScheduled,
+    /// So many kills are to come that one more is a mistake.
+    #[error("too many kills are to come")]
+    ScheduleFull,
     /// The new config has faults, so nothing changed.
     #[error("the config has faults, so nothing changed")]
     Faults(Vec<String>),
@@ -156,7 +188,4 @@ pub enum ControlError {
     /// No vendor's keys open the token: it is none, is forged, or its keys are gone. Which of these is not told.
     #[error("no vendor's keys open this token")]
     NotRevealed,
-    /// This gateway keeps no such record.
-    #[error("this gateway does not keep what was asked for")]
-    NotKept,
 }

@@ -87,6 +87,11 @@ fn restored(vendor: &str) -> RestoreReport {
     }
 }
 
+fn scheduled(vendor: &str, at: UnixTime) -> ScheduledKill {
+    let (by, reason) = ("alice".to_owned(), "contract ends".to_owned());
+    ScheduledKill { id: 3, vendor: vendor.to_owned(), scope: Part::default(), at: Time(at), by, reason }
+}
+
 fn time(secs: u64) -> Time {
     Time(UnixTime::from_secs(secs))
 }
@@ -98,8 +103,9 @@ pub(crate) fn acme() -> VendorStatus {
         owner: Some("growth@example.com".into()),
         security_contact: None,
         state: VendorState::Live,
-        mode: "enforce".into(),
         kills: Vec::new(),
+        approvals: vec![Approval { scope: Part::default(), by: "bob".into(), reason: "clean".into(), at: time(60) }],
+        scheduled: vec![scheduled(ACME, UnixTime::from_secs(7_200))],
         persisted: true,
         starts: Some(time(0)),
         ends: Some(time(864_000)),
@@ -117,6 +123,7 @@ pub(crate) fn acme() -> VendorStatus {
         drill_overdue: None,
         token_age_secs: Some(90),
         key_age_secs: None,
+        issuer: None,
     }
 }
 
@@ -167,6 +174,26 @@ impl Control for Fake {
 
     fn kill_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, KillAllReport> {
         self.act(actor, "*", format!("kill {}", words(order)), KillAllReport { vendors: vec![killed(ACME)] })
+    }
+
+    fn schedule<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: Option<&'a VendorId>,
+        order: &'a Order,
+        at: UnixTime,
+    ) -> Answer<'a, ScheduledKill> {
+        let vendor = vendor.map_or("*", VendorId::as_str);
+        self.act(actor, vendor, format!("kill at {at} {}", words(order)), scheduled(vendor, at))
+    }
+
+    fn scheduled(&self) -> Vec<ScheduledKill> {
+        vec![scheduled(ACME, UnixTime::from_secs(7_200))]
+    }
+
+    fn unschedule<'a>(&'a self, actor: &'a Actor, order: &'a UnscheduleOrder) -> Answer<'a, ScheduledKill> {
+        let row = scheduled(ACME, UnixTime::from_secs(7_200));
+        self.act(actor, ACME, format!("cancel {} {:?}", order.id, order.reason), row)
     }
 
     fn preview<'a>(&'a self, vendor: Option<&'a VendorId>, _order: &'a Order) -> Answer<'a, KillPreview> {

@@ -18,14 +18,16 @@ mod query;
 mod records;
 mod reply;
 mod reveal;
+mod scheduled;
 mod serve;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use answers::{
-    Approvals, Check, DrillReport, Fleet, KillAllReport, KillPreview, KillReport, LastDenial, Part, Readiness,
-    ReloadReport, RestoreReport, RevokeReport, Standing, Time, Traffic, VendorList, VendorState, VendorStatus,
+    Approval, Approvals, Check, DrillReport, Fleet, IssuerStatus, KillAllReport, KillPreview, KillReport, LastDenial,
+    Part, Readiness, ReloadReport, RestoreReport, RevokeReport, Standing, Time, Traffic, VendorList, VendorState,
+    VendorStatus,
 };
 pub use api::Api;
 pub use control::{Actor, Answer, AuditFrom, Control, ControlError, Peer, Refused};
@@ -35,4 +37,5 @@ pub use orders::{DrillOrder, Nothing, Order, OrderError, Revocation, RevokeOrder
 pub use problem::Problem;
 pub use records::{Approximate, AuditEntry, AuditPage, ExposureReport, FieldExposure, RouteExposure};
 pub use reveal::{RevealOrder, RevealReport};
+pub use scheduled::{ScheduledKill, ScheduledKills, UnscheduleOrder};
 pub use serve::{serve, serve_connection, serve_tls, serve_unix};

@@ -11,6 +11,7 @@ use super::orders::{DrillOrder, Nothing, Order, RevokeOrder};
 use super::problem::Problem;
 use super::records::{AuditPage, ExposureReport};
 use super::reveal::{RevealOrder, RevealReport};
+use super::scheduled::{ScheduledKill, ScheduledKills, UnscheduleOrder};
 use super::table::{Call, Endpoint, GatewayCall, Probe, TABLE, VendorCall};
 
 /// The whole description.
@@ -85,7 +86,7 @@ fn types(call: Call, schemas: &mut SchemaGenerator) -> (Option<Value>, Option<Va
         Call::Open(Probe::OpenApi) => (schema!(), Some(json!({ "type": "object" }))),
         Call::OnVendor(_, VendorCall::Status) => (schema!(), schema!(VendorStatus)),
         Call::OnVendor(_, VendorCall::Kill) => {
-            let answers = [schema!(KillReport), schema!(KillPreview)];
+            let answers = [schema!(KillReport), schema!(KillPreview), schema!(ScheduledKill)];
             (schema!(Order), Some(json!({ "anyOf": answers })))
         }
         Call::OnVendor(_, VendorCall::Drill) => (schema!(DrillOrder), schema!(DrillReport)),
@@ -95,9 +96,11 @@ fn types(call: Call, schemas: &mut SchemaGenerator) -> (Option<Value>, Option<Va
         Call::OnGateway(_, GatewayCall::Exposure) => (schema!(), schema!(ExposureReport)),
         Call::OnGateway(_, GatewayCall::Audit) => (schema!(), schema!(AuditPage)),
         Call::OnGateway(_, GatewayCall::KillAll) => {
-            let answers = [schema!(KillAllReport), schema!(KillPreview)];
+            let answers = [schema!(KillAllReport), schema!(KillPreview), schema!(ScheduledKill)];
             (schema!(Order), Some(json!({ "anyOf": answers })))
         }
+        Call::OnGateway(_, GatewayCall::Scheduled) => (schema!(), schema!(ScheduledKills)),
+        Call::OnGateway(_, GatewayCall::Unschedule) => (schema!(UnscheduleOrder), schema!(ScheduledKill)),
         Call::OnGateway(_, GatewayCall::RestoreAll) => (schema!(Order), schema!(RestoreReport)),
         Call::OnGateway(_, GatewayCall::Reveal) => (schema!(RevealOrder), schema!(RevealReport)),
         Call::OnGateway(_, GatewayCall::Reload) => (schema!(Nothing), schema!(ReloadReport)),

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use zeroize::Zeroizing;
 
 use crate::config::Operator;
 use crate::model::Secret;
@@ -39,10 +40,10 @@ impl Operators {
 /// # Errors
 /// When the machine gives no randomness.
 pub fn mint() -> Result<(Secret<String>, String), aws_lc_rs::error::Unspecified> {
-    let mut bytes = [0_u8; 32];
-    aws_lc_rs::rand::fill(&mut bytes)?;
+    let mut bytes = Zeroizing::new([0_u8; 32]);
+    aws_lc_rs::rand::fill(bytes.as_mut())?;
     // The prefix lets scanners of leaked secrets find it.
-    let token = format!("vgo_{}", URL_SAFE_NO_PAD.encode(bytes));
+    let token = format!("vgo_{}", URL_SAFE_NO_PAD.encode(*bytes));
     let hash = hex(&Sha256::digest(token.as_bytes()));
     Ok((Secret::new(token), hash))
 }

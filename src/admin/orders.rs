@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::bounds::REASON_BYTES_MAX;
+use crate::bounds::{REASON_BYTES_MAX, SCHEDULE_AHEAD_MAX};
 use crate::model::{Direction, UnixTime};
 
 /// An order to cut off a vendor, or to let it back: what every member matches, and all of it when none is given.
@@ -28,6 +28,9 @@ pub struct Order {
     /// Only say what a kill would cut, and cut nothing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dry_run: bool,
+    /// Not now but then: a time (RFC 3339), or how long from now (`2h`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -92,20 +95,26 @@ pub enum OrderError {
     /// It must be clear what is revoked.
     #[error("write exactly one of \"jti\", \"client\" and \"issued_before\"")]
     OneOf,
-    /// Only a kill can be tried out.
-    #[error("\"dry_run\" is for kills: a restore is done or not")]
-    DryRun,
+    /// Only a kill can be tried out or put off.
+    #[error("\"dry_run\" and \"at\" are for kills: a restore is done or not")]
+    NotForRestore,
+    /// The same word in another contract is not meant, and to leave it out would widen the order.
+    #[error("{0:?} is one vendor's name: send the order for that vendor, or leave the key out")]
+    OfOneVendor(&'static str),
+    /// What would be cut then, nobody knows now.
+    #[error("write \"dry_run\" or \"at\", not both")]
+    DryRunLater,
+    /// A kill cannot be put off to this time.
+    #[error(
+        "\"at\" must be a time to come, such as 2026-11-21T20:00:00Z, or how long from now: 2h; at most five years"
+    )]
+    At,
     /// The time cannot be read.
     #[error("\"issued_before\" must be a time such as 2026-11-21T20:00:00Z")]
     Time,
 }
 
 impl Order {
-    /// Whether it is about all that the vendor does.
-    pub const fn is_whole(&self) -> bool {
-        self.direction.is_none() && self.route.is_none() && self.client.is_none()
-    }
-
     /// Checks what JSON cannot say.
     ///
     /// # Errors
@@ -117,7 +126,28 @@ impl Order {
                 return Err(OrderError::Empty(key));
             }
         }
-        Ok(())
+        if self.dry_run && self.at.is_some() { Err(OrderError::DryRunLater) } else { Ok(()) }
+    }
+
+    /// As [`Self::check`], for an order for every vendor.
+    ///
+    /// # Errors
+    /// [`OrderError`], also where it names what only one vendor has.
+    pub fn check_for_all(&self) -> Result<(), OrderError> {
+        let named = [("route", self.route.is_some()), ("client", self.client.is_some())];
+        let named = named.into_iter().find(|(_, is_named)| *is_named);
+        named.map_or_else(|| self.check(), |(key, _)| Err(OrderError::OfOneVendor(key)))
+    }
+
+    /// When it is to be carried out; `None` where that is now.
+    ///
+    /// # Errors
+    /// [`OrderError::At`] when the time cannot be read, has passed or is too far away.
+    pub fn due(&self, now: UnixTime) -> Result<Option<UnixTime>, OrderError> {
+        let Some(text) = &self.at else { return Ok(None) };
+        let at = parse_time(text).or_else(|| humantime::parse_duration(text).ok().map(|span| now.plus(span)));
+        let at = at.filter(|at| *at > now && at.since(now) <= SCHEDULE_AHEAD_MAX);
+        at.map(Some).ok_or(OrderError::At)
     }
 }
 
@@ -192,6 +222,29 @@ mod tests {
             let found = check(json, Order::check);
             assert!(found.starts_with(said), "{json}: {found}");
         }
+    }
+
+    #[test]
+    fn a_kill_is_put_off_to_a_time_to_come() {
+        let now = UnixTime::from_secs(1_000_000);
+        for (at, secs) in [
+            ("2h", Some(1_007_200)),
+            ("1970-01-12T13:46:41Z", Some(1_000_001)),
+            ("1970-01-12T13:46:40Z", None),
+            ("0s", None),
+            ("6years", None),
+            ("99999999999years", None),
+            ("9999-12-31T23:59:59Z", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            let order = Order { at: Some(at.to_owned()), ..Order::default() };
+            let due = secs.map(|secs| Some(UnixTime::from_secs(secs))).ok_or(OrderError::At);
+            assert_eq!(order.due(now), due, "{at}");
+        }
+        assert_eq!(Order::default().due(now), Ok(None));
+        let both = Order { reason: "x".into(), at: Some("2h".into()), dry_run: true, ..Order::default() };
+        assert_eq!(both.check(), Err(OrderError::DryRunLater));
     }
 
     #[test]

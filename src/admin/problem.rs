@@ -163,10 +163,12 @@ const fn control_words(error: &ControlError) -> (StatusCode, &'static str, &'sta
         ControlError::RouteUnknown => (StatusCode::NOT_FOUND, "route_unknown", "No such route"),
         ControlError::NotKilled => (StatusCode::CONFLICT, "not_killed", "Nothing to restore"),
         ControlError::AlreadyKilled => (StatusCode::CONFLICT, "already_killed", "Cut off already"),
+        ControlError::Unnamed => (StatusCode::FORBIDDEN, "operator_unnamed", "Who is asking?"),
+        ControlError::NotScheduled => (StatusCode::NOT_FOUND, "not_scheduled", "No such kill to come"),
+        ControlError::ScheduleFull => (StatusCode::CONFLICT, "schedule_full", "Too many kills to come"),
         ControlError::Faults(_) => (StatusCode::UNPROCESSABLE_ENTITY, "config_faulty", "Config not loaded"),
         ControlError::State => (StatusCode::SERVICE_UNAVAILABLE, "state_unavailable", "State cannot be used"),
         ControlError::NotRevealed => (StatusCode::NOT_FOUND, "token_unopened", "Not a token that opens"),
-        ControlError::NotKept => (StatusCode::NOT_FOUND, "not_kept", "Not kept"),
     }
 }
 
@@ -176,9 +178,15 @@ fn control_detail(error: &ControlError) -> String {
         ControlError::RouteUnknown => "write the route as its contract does, such as 'GET /v1/customers/{id}'".into(),
         ControlError::NotKilled => "GET /v1/vendors/{vendor} lists what is cut off; name that part".into(),
         ControlError::AlreadyKilled => "drill a vendor that is not cut off, in whole or in part".into(),
+        ControlError::Unnamed => {
+            "several people must approve this: send an operator's token, over the socket too".into()
+        }
+        ControlError::NotScheduled => {
+            "GET /v1/scheduled-kills lists those to come; restore what has been carried out".into()
+        }
+        ControlError::ScheduleFull => "take some back, or cut off now".into(),
         ControlError::Faults(faults) => format!("nothing changed; mend {} fault(s) and reload", faults.len()),
         ControlError::State => "see the log and vendorgate_state_errors_total; the disk may be full".into(),
         ControlError::NotRevealed => "give one whole token; those of a shredded or unlisted vendor never open".into(),
-        ControlError::NotKept => error.to_string(),
     }
 }

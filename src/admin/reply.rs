@@ -31,7 +31,8 @@ pub(super) fn ready(readiness: &Readiness, verbose: bool) -> Reply {
         for check in &readiness.checks {
             let mark = if check.well { '+' } else { '-' };
             let optional = if check.needed { "" } else { " (not needed)" };
-            body.push_str(&format!("[{mark}] {}{optional}: {}\n", check.name, check.detail));
+            let colon = if check.detail.is_empty() { "" } else { ": " };
+            body.push_str(&format!("[{mark}] {}{optional}{colon}{}\n", check.name, check.detail));
         }
     }
     body.push_str(word);

@@ -12,11 +12,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use super::api::Api;
 use super::control::Peer;
@@ -25,6 +23,7 @@ use crate::bounds::{
     ADMIN_CLOSE_DEADLINE, ADMIN_CONNECTION_AGE_MAX, ADMIN_CONNECTIONS_MAX, ADMIN_READ_DEADLINE, HANDSHAKE_DEADLINE,
     HEAD_BYTES_MAX,
 };
+use crate::http::Wire;
 
 /// After a failed accept, mostly for want of descriptors: trying at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -54,10 +53,7 @@ pub async fn serve_unix(listener: UnixListener, api: Arc<Api>, shutdown: impl Fu
 }
 
 /// Serves one connection that someone else accepted, such as one under TLS, until its end or `shutdown`.
-pub async fn serve_connection<S>(stream: S, peer: Peer, api: Arc<Api>, shutdown: impl Future<Output = ()>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+pub async fn serve_connection(stream: Box<dyn Wire>, peer: Peer, api: Arc<Api>, shutdown: impl Future<Output = ()>) {
     let service = service_fn(move |request| answer(Arc::clone(&api), request, peer));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -86,18 +82,16 @@ fn note(peer: Peer, served: hyper::Result<()>) {
 /// A bound socket of either family.
 trait Accept: Send + Sync {
     type Raw: Send + 'static;
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// The next connection, and who is at its other end.
     fn next(&self) -> impl Future<Output = io::Result<(Self::Raw, Peer)>> + Send;
 
     /// Brings a connection to where HTTP begins, in a task of its own; none where it does not come so far.
-    fn open(&self, raw: Self::Raw) -> impl Future<Output = Option<Self::Stream>> + Send + 'static;
+    fn open(&self, raw: Self::Raw) -> impl Future<Output = Option<Box<dyn Wire>>> + Send + 'static;
 }
 
 impl Accept for TcpListener {
     type Raw = TcpStream;
-    type Stream = TcpStream;
 
     async fn next(&self) -> io::Result<(TcpStream, Peer)> {
         let (stream, address) = self.accept().await?;
@@ -105,14 +99,13 @@ impl Accept for TcpListener {
         Ok((stream, Peer::Network(address)))
     }
 
-    fn open(&self, raw: TcpStream) -> impl Future<Output = Option<TcpStream>> + Send + 'static {
-        ready(Some(raw))
+    fn open(&self, raw: TcpStream) -> impl Future<Output = Option<Box<dyn Wire>>> + Send + 'static {
+        ready(Some(Box::new(raw) as Box<dyn Wire>))
     }
 }
 
 impl Accept for UnixListener {
     type Raw = UnixStream;
-    type Stream = UnixStream;
 
     async fn next(&self) -> io::Result<(UnixStream, Peer)> {
         let (stream, _) = self.accept().await?;
@@ -120,8 +113,8 @@ impl Accept for UnixListener {
         Ok((stream, Peer::Local { uid }))
     }
 
-    fn open(&self, raw: UnixStream) -> impl Future<Output = Option<UnixStream>> + Send + 'static {
-        ready(Some(raw))
+    fn open(&self, raw: UnixStream) -> impl Future<Output = Option<Box<dyn Wire>>> + Send + 'static {
+        ready(Some(Box::new(raw) as Box<dyn Wire>))
     }
 }
 
@@ -133,15 +126,14 @@ struct TlsListener {
 
 impl Accept for TlsListener {
     type Raw = TcpStream;
-    type Stream = TlsStream<TcpStream>;
 
     async fn next(&self) -> io::Result<(TcpStream, Peer)> {
         self.listener.next().await
     }
 
-    fn open(&self, raw: TcpStream) -> impl Future<Output = Option<TlsStream<TcpStream>>> + Send + 'static {
+    fn open(&self, raw: TcpStream) -> impl Future<Output = Option<Box<dyn Wire>>> + Send + 'static {
         let handshake = TlsAcceptor::from(self.config.load_full()).accept(raw);
-        async move { tokio::time::timeout(HANDSHAKE_DEADLINE, handshake).await.ok()?.ok() }
+        async move { Some(Box::new(tokio::time::timeout(HANDSHAKE_DEADLINE, handshake).await.ok()?.ok()?) as Box<dyn Wire>) }
     }
 }
 

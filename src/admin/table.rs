@@ -36,6 +36,8 @@ pub(super) enum GatewayCall {
     Exposure,
     Audit,
     KillAll,
+    Scheduled,
+    Unschedule,
     Reveal,
     RestoreAll,
     Reload,
@@ -127,9 +129,13 @@ calls! {
     Get "GET" "/v1/audit" OnGateway(Viewer, GatewayCall::Audit), [SINCE, AFTER, LIMIT]
         "The audit trail, oldest first";
     Post "POST" "/v1/vendors/{vendor}/kill" OnVendor(Operator, VendorCall::Kill), []
-        "Cuts off a vendor, or a part of it, now";
+        "Cuts off a vendor, or a part of it: now, or at a time to come";
     Post "POST" "/v1/kill" OnGateway(Operator, GatewayCall::KillAll), []
-        "Cuts off every vendor, or a part of each, now";
+        "Cuts off every vendor, or a part of each: now, or at a time to come";
+    Get "GET" "/v1/scheduled-kills" OnGateway(Viewer, GatewayCall::Scheduled), []
+        "Kills to come, the next one first";
+    Post "POST" "/v1/scheduled-kills/cancel" OnGateway(Admin, GatewayCall::Unschedule), []
+        "Takes a kill to come back";
     Post "POST" "/v1/vendors/{vendor}/drill" OnVendor(Operator, VendorCall::Drill), []
         "Kills, measures and restores";
     Post "POST" "/v1/vendors/{vendor}/revocations" OnVendor(Operator, VendorCall::Revoke), []

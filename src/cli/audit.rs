@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::client::{Client, Reach, block_on};
+use super::client::{Client, Reach, time};
 use super::error::{CliError, Exit};
-use super::exposure::since;
 use super::layout::plain;
 use crate::admin::{AuditEntry, AuditPage};
-use crate::model::{Clock, UnixTime, with_causes};
+use crate::model::{UnixTime, with_causes};
 use crate::server::audit_key;
 use crate::telemetry::audit::{Summary, verify_files};
 
@@ -26,24 +25,24 @@ Examples:
   vendorgate audit tail --since 24h --once --json > audit.jsonl
 
 Follows until it is interrupted; exits 1 when the gateway goes away.")]
-pub struct Tail {
+pub(super) struct Tail {
     /// From this time on (RFC 3339), or so long ago: 24h, 7d
     #[arg(long, value_name = "TIME", default_value = "1h")]
-    pub since: String,
+    pub(super) since: String,
     /// Print what there is and end
     #[arg(long)]
-    pub once: bool,
+    pub(super) once: bool,
     /// Where the gateway is; with --json, one entry a line
     #[command(flatten)]
-    pub reach: Reach,
+    pub(super) reach: Reach,
 }
 
-/// Reads and checks the audit trail
+/// Read and check the audit trail
 #[derive(Debug, Clone, clap::Subcommand)]
 #[command(
     after_help = "Examples:\n  vendorgate audit tail --since 24h\n  vendorgate audit verify /var/lib/vendorgate/audit/audit.jsonl"
 )]
-pub enum Audit {
+pub(super) enum Audit {
     /// Follow the audit trail of a running gateway
     Tail(Tail),
     /// Check that every line of a trail is there, in its place and unchanged
@@ -59,36 +58,22 @@ Examples:
 
 Reads the file, those put aside beside it and the sealed head, and needs no running gateway.
 Exits 0 when the trail is whole, 1 when it is not: the first line that is wrong is named.")]
-pub struct Verify {
+pub(super) struct Verify {
     /// The trail: the file that is written, or was written last
-    pub file: PathBuf,
+    pub(super) file: PathBuf,
     /// The key of its hash chain [default: audit.key in the folder above the file's]
     #[arg(long, value_name = "FILE")]
-    pub key: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
     /// Answer in JSON
     #[arg(long)]
-    pub json: bool,
-}
-
-/// Runs one of them.
-///
-/// # Errors
-/// [`CliError`] when an argument cannot be used, or a gateway that is asked is not reached or says no.
-pub fn run(audit: &Audit, out: &mut dyn Write) -> Result<Exit, CliError> {
-    match audit {
-        Audit::Tail(args) => tail(args, out),
-        Audit::Verify(args) => verify(args, out),
-    }
+    pub(super) json: bool,
 }
 
 /// Checks a trail.
-///
-/// # Errors
-/// [`CliError::Unusable`] when the key cannot be read.
-pub fn verify(args: &Verify, out: &mut dyn Write) -> Result<Exit, CliError> {
+pub(super) fn verify(args: &Verify, out: &mut dyn Write) -> Result<Exit, CliError> {
     let beside = || args.file.parent().unwrap_or(Path::new("")).join("../audit.key");
     let path = args.key.clone().unwrap_or_else(beside);
-    let key = audit_key(&path).map_err(|error| CliError::Unusable { what: "--key", why: with_causes(&error) })?;
+    let key = audit_key(&path).map_err(|error| CliError::unusable("--key", with_causes(&error)))?;
     let checked = verify_files(&args.file, &key);
     if args.json {
         let said = match &checked {
@@ -101,7 +86,7 @@ pub fn verify(args: &Verify, out: &mut dyn Write) -> Result<Exit, CliError> {
             }),
         };
         writeln!(out, "{said}")?;
-        return Ok(if checked.is_ok() { Exit::Yes } else { Exit::No });
+        return Ok(Exit::of(checked.is_ok()));
     }
     match checked {
         Ok(Summary { lines, first, position, from, to, .. }) => {
@@ -121,22 +106,13 @@ pub fn verify(args: &Verify, out: &mut dyn Write) -> Result<Exit, CliError> {
     }
 }
 
-/// Runs the verb, and prints its answer to `out`.
-///
-/// # Errors
-/// [`CliError`] when an argument cannot be used, or the gateway is not reached or says no.
-pub fn tail(args: &Tail, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let client = args.reach.client()?;
-    block_on(execute(args, &client, Clock::system().now().wall, out))
-}
-
 pub(super) async fn execute(
     args: &Tail,
     client: &Client,
     now: UnixTime,
     out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
-    let from = since(Some(&args.since), now)?.unwrap_or(now);
+    let from = time("--since", &args.since, now)?;
     let mut after: Option<u64> = None;
     loop {
         let and_after = after.map_or_else(String::new, |after| format!("&after={after}"));

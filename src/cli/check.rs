@@ -5,10 +5,11 @@ use std::io::Write;
 use clap::Args;
 use serde_json::json;
 
-use super::{Answer, ConfigFile, Trouble, loader};
+use super::error::{CliError, Exit};
+use super::{ConfigFile, loader};
 use crate::config::{Config, Faults, Loaded, Severity};
 
-/// Validates the config and every contract, and says all that is wrong at once
+/// Validate the config and every contract, and say all that is wrong at once
 ///
 /// Each fault is printed with its file, line and column, and with what to write instead. Keys and certificates that are not
 /// on this machine are warnings, so that a config can be checked where its secrets have no business being.
@@ -22,13 +23,13 @@ pub(super) struct Check {
     /// Take missing keys and certificates as faults, as `run` does
     #[arg(long)]
     strict: bool,
-    /// Print one JSON object
+    /// Answer in JSON
     #[arg(long)]
     json: bool,
 }
 
 impl Check {
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         let missing_secrets = if self.strict { Severity::Fault } else { Severity::Warning };
         let loaded = loader(missing_secrets).load(&self.config.path);
         if self.json {
@@ -36,7 +37,7 @@ impl Check {
         } else {
             self.print(out, &loaded)?;
         }
-        Ok(if loaded.is_ok() { Answer::Yes } else { Answer::No })
+        Ok(Exit::of(loaded.is_ok()))
     }
 
     fn print(&self, out: &mut dyn Write, loaded: &Result<Loaded, Faults>) -> std::io::Result<()> {

@@ -4,7 +4,7 @@
 //! to nothing but this machine.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -15,14 +15,14 @@ use hyper_util::rt::TokioIo;
 use rustls::RootCertStore;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::error::CliError;
+use super::error::{CliError, Exit};
 use super::tls;
-use crate::admin::Problem;
+use crate::admin::{Problem, parse_since};
 use crate::bounds::{CLIENT_ANSWER_BYTES_MAX, CLIENT_DEADLINE, CONNECT_DEADLINE};
-use crate::model::Secret;
+use crate::http::{Wire, native_roots};
+use crate::model::{Secret, UnixTime};
 
 /// Where a gateway keeps its socket unless its config names another state folder.
 const DEFAULT_SOCKET: &str = "/var/lib/vendorgate/admin.sock";
@@ -33,26 +33,23 @@ const TOKEN_VARIABLE: &str = "VENDORGATE_TOKEN";
 
 /// How to find the gateway, for every verb that talks to one.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Reach {
-    /// Admin listener: http://HOST:PORT, https://HOST:PORT or unix:/PATH [default: the socket beside the state folder, else port 9901 here]
+pub(super) struct Reach {
+    /// Admin listener: http://HOST:PORT, https://HOST:PORT or unix:/PATH; the operator's token is in VENDORGATE_TOKEN [default: the socket beside the state folder, else port 9901 here]
     #[arg(long, env = "VENDORGATE_ADMIN", value_name = "URL")]
-    pub admin: Option<String>,
+    pub(super) admin: Option<String>,
     /// Answer in JSON
     #[arg(long)]
-    pub json: bool,
+    pub(super) json: bool,
 }
 
 impl Reach {
     /// The client that the arguments and the environment describe.
-    ///
-    /// # Errors
-    /// [`CliError::Unusable`] when the address or the token cannot be used.
-    pub fn client(&self) -> Result<Client, CliError> {
+    pub(super) fn client(&self) -> Result<Client, CliError> {
         let token = match std::env::var(TOKEN_VARIABLE) {
             Ok(token) => Some(token),
             Err(std::env::VarError::NotPresent) => None,
             Err(std::env::VarError::NotUnicode(_)) => {
-                return Err(CliError::Unusable { what: TOKEN_VARIABLE, why: "it is not text".into() });
+                return Err(CliError::unusable(TOKEN_VARIABLE, "it is not text"));
             }
         };
         let address = match &self.admin {
@@ -62,11 +59,25 @@ impl Reach {
         };
         Client::new(address, token.as_deref())
     }
+
+    /// Prints an answer: as JSON where that was asked for, else in words.
+    pub(super) fn print<T: Serialize>(
+        &self,
+        answer: &T,
+        words: impl FnOnce(&T) -> String,
+        out: &mut dyn Write,
+    ) -> Result<(), CliError> {
+        let text = match self.json {
+            true => serde_json::to_string_pretty(answer).map_err(io::Error::from)? + "\n",
+            false => words(answer),
+        };
+        Ok(out.write_all(text.as_bytes())?)
+    }
 }
 
 /// A gateway's admin API, as seen from a shell.
 #[derive(Debug)]
-pub struct Client {
+pub(super) struct Client {
     text: String,
     address: Address,
     token: Option<Secret<String>>,
@@ -86,12 +97,11 @@ impl Client {
     /// # Errors
     /// [`CliError::Unusable`] when the address is none, the token cannot stand in a header, or it would cross the
     /// network in clear.
-    pub fn new(address: &str, token: Option<&str>) -> Result<Self, CliError> {
-        let parsed = parse(address).map_err(|why| CliError::Unusable { what: "--admin", why })?;
+    pub(super) fn new(address: &str, token: Option<&str>) -> Result<Self, CliError> {
+        let parsed = parse(address).map_err(|why| CliError::unusable("--admin", why))?;
         let token = token.map(str::trim).filter(|token| !token.is_empty());
         if token.is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
-            let why = "a token has no spaces and only ASCII characters".into();
-            return Err(CliError::Unusable { what: TOKEN_VARIABLE, why });
+            return Err(CliError::unusable(TOKEN_VARIABLE, "a token has no spaces and only ASCII characters"));
         }
         if let (Address::Network { host, tls: false, .. }, Some(_)) = (&parsed, token)
             && !is_here(host)
@@ -100,15 +110,16 @@ impl Client {
                 "a token would cross the network in clear; write https://, or tunnel to the gateway's machine: \
                  'ssh -L 9901:127.0.0.1:9901 {host}', and leave --admin out"
             );
-            return Err(CliError::Unusable { what: "--admin", why });
+            return Err(CliError::unusable("--admin", why));
         }
         let token = token.map(|token| Secret::new(token.to_owned()));
         Ok(Self { text: address.to_owned(), address: parsed, token, roots: None })
     }
 
     /// Trusts these authorities, and not the machine's.
+    #[cfg(test)]
     #[must_use]
-    pub fn trusting(mut self, roots: RootCertStore) -> Self {
+    pub(super) fn trusting(mut self, roots: RootCertStore) -> Self {
         self.roots = Some(roots);
         self
     }
@@ -117,7 +128,7 @@ impl Client {
     ///
     /// # Errors
     /// [`CliError`] when the gateway is not reached, says no, or answers something else.
-    pub async fn get<T: DeserializeOwned>(&self, target: &str) -> Result<T, CliError> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, target: &str) -> Result<T, CliError> {
         self.call(Method::GET, target, None).await
     }
 
@@ -125,7 +136,7 @@ impl Client {
     ///
     /// # Errors
     /// As for [`Client::get`].
-    pub async fn post<T: DeserializeOwned>(&self, target: &str, order: &impl Serialize) -> Result<T, CliError> {
+    pub(super) async fn post<T: DeserializeOwned>(&self, target: &str, order: &impl Serialize) -> Result<T, CliError> {
         let body = serde_json::to_vec(order).map_err(io::Error::from)?;
         self.call(Method::POST, target, Some(body)).await
     }
@@ -134,7 +145,7 @@ impl Client {
     ///
     /// # Errors
     /// [`CliError`] when the gateway is not reached or does not answer.
-    pub async fn probe(&self, target: &str) -> Result<(StatusCode, String), CliError> {
+    pub(super) async fn probe(&self, target: &str) -> Result<(StatusCode, String), CliError> {
         let (status, body) = self.within_deadline(self.exchange(Method::GET, target, None)).await?;
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
@@ -165,22 +176,25 @@ impl Client {
         target: &str,
         body: Option<Vec<u8>>,
     ) -> Result<(StatusCode, Bytes), CliError> {
+        let host = match &self.address {
+            Address::Network { host, port, .. } if host.contains(':') => format!("[{host}]:{port}"),
+            Address::Network { host, port, .. } => format!("{host}:{port}"),
+            Address::Socket(_) => "localhost".to_owned(),
+        };
+        self.send(self.connect().await?, self.request(method, target, &host, body)?).await
+    }
+
+    async fn connect(&self) -> Result<Box<dyn Wire>, CliError> {
         match &self.address {
             Address::Network { host, port, tls } => {
                 let stream = self.connected(TcpStream::connect((host.as_str(), *port))).await?;
-                let named = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-                let request = self.request(method, target, &named, body)?;
-                if *tls {
-                    let roots = self.roots.clone().unwrap_or_else(tls::native_roots);
-                    self.send(self.connected(tls::secure(stream, host, roots)).await?, request).await
-                } else {
-                    self.send(stream, request).await
+                if !tls {
+                    return Ok(Box::new(stream));
                 }
+                let roots = self.roots.clone().unwrap_or_else(native_roots);
+                Ok(Box::new(self.connected(tls::secure(stream, host, roots)).await?))
             }
-            Address::Socket(path) => {
-                let stream = self.connected(UnixStream::connect(path)).await?;
-                self.send(stream, self.request(method, target, "localhost", body)?).await
-            }
+            Address::Socket(path) => Ok(Box::new(self.connected(UnixStream::connect(path)).await?)),
         }
     }
 
@@ -205,13 +219,14 @@ impl Client {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let body = Full::new(Bytes::from(body.unwrap_or_default()));
-        request.body(body).map_err(|error| CliError::Unusable { what: "the call", why: error.to_string() })
+        request.body(body).map_err(|error| CliError::unusable("the call", error))
     }
 
-    async fn send<S>(&self, stream: S, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), CliError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    async fn send(
+        &self,
+        stream: Box<dyn Wire>,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, Bytes), CliError> {
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| self.silent(error))?;
         let driver = tokio::spawn(connection);
@@ -229,11 +244,23 @@ impl Client {
     }
 }
 
-/// Runs a verb's conversation to its end.
+/// Has a verb's conversation with the gateway that its arguments name.
+pub(super) fn ask(reach: &Reach, talk: impl AsyncFnOnce(&Client) -> Result<Exit, CliError>) -> Result<Exit, CliError> {
+    let client = reach.client()?;
+    block_on(talk(&client))
+}
+
+/// A time out of an argument: a date and time, or how long ago.
+pub(super) fn time(what: &'static str, text: &str, now: UnixTime) -> Result<UnixTime, CliError> {
+    let advice = "write a time such as 2026-11-21T20:00:00Z, or how long ago, such as 24h";
+    parse_since(text, now).ok_or_else(|| CliError::unusable(what, advice))
+}
+
+/// Waits for the end of what a verb does.
 ///
 /// # Errors
 /// Those of `work`, and [`CliError::Local`] when the machine gives no runtime.
-pub fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 

@@ -5,10 +5,11 @@ use std::io::{IsTerminal as _, Write};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Answer, Trouble};
+use super::client::block_on;
+use super::error::{CliError, Exit};
 use crate::demo::{self, Options};
 
-/// Plays the whole product on this machine, with nothing to install or write
+/// Play the whole product on this machine, with nothing to install or write
 ///
 /// Starts a sample internal API full of personal data, a sample vendor, an OAuth issuer and the gateway, on loopback and
 /// free ports; plays a short story through real HTTP and checks each step of it; then keeps running for you to try.
@@ -24,22 +25,19 @@ pub(super) struct Demo {
 }
 
 impl Demo {
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
         let program = std::env::args().next().unwrap_or_else(|| "vendorgate".to_owned());
         let options = Options { once: self.once, colour, program };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (mut interrupt, mut terminate) = {
-            let _inside = runtime.enter();
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
-        };
-        let stop = async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        };
-        let as_told = runtime.block_on(demo::play(options, out, stop)).map_err(Trouble::Demo)?;
-        Ok(if as_told { Answer::Yes } else { Answer::No })
+        block_on(async {
+            let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+            let stop = async {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            };
+            demo::play(options, out, stop).await.map(Exit::of).map_err(CliError::Demo)
+        })
     }
 }

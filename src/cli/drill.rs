@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use super::client::{Client, Reach, block_on};
+use super::client::{Client, Reach};
 use super::error::{CliError, Exit};
-use super::kill::{print, vendor_id};
 use super::layout::{Side, count, millis, plain, table};
 use crate::admin::{DrillOrder, DrillReport, VendorState};
+use crate::model::VendorId;
 
 /// Kill, measure, restore: cuts what the vendor has in flight, unless --shadow is given
 #[derive(Debug, Clone, clap::Args)]
@@ -16,38 +16,27 @@ Examples:
   vendorgate drill acme-analytics --shadow
 
 Exits 0 when the kill reached the disk and the vendor is back as it was, 1 otherwise.")]
-pub struct Args {
+pub(super) struct Args {
     /// The vendor's id
-    pub vendor: String,
+    #[arg(value_parser = VendorId::parse)]
+    pub(super) vendor: VendorId,
     /// Cut stand-ins, and nothing of the vendor's
     #[arg(long)]
-    pub shadow: bool,
+    pub(super) shadow: bool,
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
+    pub(super) reason: Option<String>,
     /// Where the gateway is
     #[command(flatten)]
-    pub reach: Reach,
-}
-
-/// Runs the verb, and prints its answer to `out`.
-///
-/// # Errors
-/// [`CliError`] when an argument cannot be used, or the gateway is not reached or says no.
-pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let client = args.reach.client()?;
-    block_on(execute(args, &client, out))
+    pub(super) reach: Reach,
 }
 
 pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
     let order = DrillOrder { shadow: args.shadow, reason: args.reason.clone() };
-    order.check().map_err(|error| CliError::Unusable { what: "--reason", why: error.to_string() })?;
-    let report: DrillReport = client.post(&format!("/v1/vendors/{}/drill", vendor_id(&args.vendor)?), &order).await?;
-    print(args.reach.json, &report, out)?;
-    if !args.reach.json {
-        write!(out, "{}", words(&report))?;
-    }
-    Ok(if is_back(&report) && report.persisted { Exit::Yes } else { Exit::No })
+    order.check().map_err(|error| CliError::unusable("--reason", error))?;
+    let report: DrillReport = client.post(&format!("/v1/vendors/{}/drill", args.vendor), &order).await?;
+    args.reach.print(&report, words, out)?;
+    Ok(Exit::of(is_back(&report) && report.persisted))
 }
 
 fn is_back(report: &DrillReport) -> bool {

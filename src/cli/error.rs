@@ -1,18 +1,35 @@
 //! How a verb ends: what the shell is told, and what a person reads when it did not go well.
+//!
+//! The only place that knows exit codes: 0 yes, 1 no, 2 unusable arguments or config.
 
 use std::error::Error;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::operators::OperatorsError;
 use crate::admin::Problem;
+use crate::config::Faults;
+use crate::demo::DemoError;
+use crate::pii::keys::KeyError;
+use crate::pii::{PlanError, Stop};
+use crate::server::StartError;
+use crate::telemetry::log::LogError;
 
 /// How a verb that ran has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(super) enum Exit {
     /// It did what was asked, or the answer is yes: 0.
     Yes,
     /// The answer is no: 1.
     No,
+}
+
+impl Exit {
+    /// Yes where it is so.
+    pub(super) const fn of(yes: bool) -> Self {
+        if yes { Self::Yes } else { Self::No }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -26,7 +43,7 @@ impl From<Exit> for ExitCode {
 
 /// Why a verb could not do what was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum CliError {
+pub(super) enum CliError {
     /// An argument or variable cannot be used.
     #[error("{what} cannot be used: {why}")]
     Unusable {
@@ -67,23 +84,68 @@ pub enum CliError {
     /// The answer could not be printed, or the machine gave no runtime.
     #[error("cannot go on")]
     Local(#[from] io::Error),
+    /// The config cannot be used; printed with its lines.
+    #[error("the config cannot be used")]
+    Config(#[source] Faults),
+    /// The log cannot be started.
+    #[error("the log cannot be started")]
+    Log(#[source] LogError),
+    /// The gateway cannot be started.
+    #[error("the gateway cannot start")]
+    Start(#[source] StartError),
+    /// The demo cannot be played.
+    #[error("the demo cannot be played")]
+    Demo(#[source] DemoError),
+    /// Key material cannot be made or read.
+    #[error("{path}: the key file cannot be used", path = path.display())]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// The body could not be treated.
+    #[error("the body was refused")]
+    Body(#[source] Stop),
+    /// The rules of a contract cannot be compiled.
+    #[error("the rules cannot be compiled")]
+    Plan(#[source] PlanError),
+    /// The operators' file cannot be changed.
+    #[error(transparent)]
+    Operators(#[from] OperatorsError),
 }
 
 impl CliError {
-    /// What the shell is told: 2 for unusable arguments, else 1.
-    pub fn exit_code(&self) -> ExitCode {
+    /// An argument that cannot be used, and what to write instead.
+    pub(super) fn unusable(what: &'static str, why: impl ToString) -> Self {
+        Self::Unusable { what, why: why.to_string() }
+    }
+
+    /// What the shell is told: 2 for unusable arguments, files and config, else 1.
+    pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Unusable { .. } => 2,
-            Self::Unreachable { .. } | Self::Silent { .. } | Self::Strange { .. } => 1,
-            Self::Refused(_) | Self::Local(_) => 1,
+            Self::Local(_) if self.is_closed_pipe() => 0,
+            Self::Unreachable { .. } | Self::Silent { .. } | Self::Strange { .. } | Self::Refused(_) => 1,
+            Self::Local(_) | Self::Start(_) | Self::Demo(_) | Self::Body(_) => 1,
+            Self::Unusable { .. } | Self::Config(_) | Self::Log(_) => 2,
+            Self::Keys { .. } | Self::Plan(_) | Self::Operators(_) => 2,
         })
     }
 
+    /// Whether the reader of the output has gone: it has read enough, and nothing is wrong.
+    pub(super) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Local(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
     /// The whole story for standard error: what went wrong, from what, and what to do.
-    pub fn report(&self) -> String {
-        let mut text = format!("error: {}", crate::model::with_causes(self));
+    pub(super) fn report(&self) -> String {
+        if let Self::Config(faults) = self {
+            return faults.with_snippets();
+        }
+        let mut text = format!("error: {}\n", crate::model::with_causes(self));
         for advice in self.advice() {
-            text.push_str(&format!("\n  {advice}"));
+            text.push_str(&format!("  {advice}\n"));
         }
         text
     }
@@ -99,7 +161,8 @@ impl CliError {
                 let faults = problem.faults.iter().cloned();
                 faults.chain([format!("request {}: the audit trail has more", problem.request_id)]).collect()
             }
-            Self::Unusable { .. } | Self::Local(_) => Vec::new(),
+            Self::Unusable { .. } | Self::Local(_) | Self::Config(_) | Self::Log(_) | Self::Start(_) => Vec::new(),
+            Self::Demo(_) | Self::Keys { .. } | Self::Body(_) | Self::Plan(_) | Self::Operators(_) => Vec::new(),
         }
     }
 }

@@ -5,19 +5,22 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use http::{Method, Uri};
 use serde_json::{Value, json};
 
+use super::client::block_on;
+use super::error::{CliError, Exit};
+use super::kill::direction;
 use super::layout::plain;
-use super::{Answer, ConfigFile, Trouble, loader};
+use super::{ConfigFile, loader};
 use crate::bounds;
 use crate::config::{Contract, Places, Severity};
 use crate::gateway::{Explainer, Explanation, Outcome, Question};
 use crate::model::{Clock, Denial, Direction, VendorId};
 use crate::server::Remembered;
 
-/// Says what would happen to a request and why, rule by rule, sending nothing
+/// Say what would happen to a request and why, rule by rule, sending nothing
 ///
 /// Each rule is printed with its line in the contract. A token bound to a certificate or key, a webhook's signature and
 /// keys that only the issuer has cannot be judged from here: what is open is marked, and is no yes. Exits 0 when the
@@ -30,18 +33,18 @@ pub(super) struct Explain {
     #[command(flatten)]
     config: ConfigFile,
     /// Whose contract
-    #[arg(long, value_name = "VENDOR")]
-    vendor: String,
+    #[arg(long, value_name = "VENDOR", value_parser = VendorId::parse)]
+    vendor: VendorId,
     /// The file of an access token; - for standard input
     #[arg(long, value_name = "FILE")]
     token: Option<PathBuf>,
-    /// Which way; by default inward where the contract has routes inward
-    #[arg(long, value_enum)]
-    direction: Option<Which>,
+    /// ingress or egress; by default ingress where the contract has routes inward
+    #[arg(long, value_parser = direction)]
+    direction: Option<Direction>,
     /// Ask the issuer for its keys, as the gateway does in the background
     #[arg(long)]
     fetch_keys: bool,
-    /// Print one JSON object
+    /// Answer in JSON
     #[arg(long)]
     json: bool,
     /// The method
@@ -50,12 +53,6 @@ pub(super) struct Explain {
     /// The path, with its query
     #[arg(value_name = "PATH")]
     target: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Which {
-    Ingress,
-    Egress,
 }
 
 /// What the rules come to.
@@ -68,25 +65,25 @@ enum Verdict<'a> {
 }
 
 impl Explain {
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
-        let config = loader(Severity::Warning).load(&self.config.path).map_err(Trouble::Config)?.config;
-        let vendor = VendorId::parse(&self.vendor).map_err(|error| Trouble::Argument(error.to_string()))?;
-        let Some(contract) = config.contract(&vendor) else {
-            writeln!(out, "{vendor}: no contract of this config is this vendor's")?;
-            return Ok(Answer::No);
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
+        let config = loader(Severity::Warning).load(&self.config.path).map_err(CliError::Config)?.config;
+        let Some(contract) = config.contract(&self.vendor) else {
+            let known: Vec<&str> = config.contracts.iter().map(|contract| contract.vendor.as_str()).collect();
+            writeln!(out, "{}: no contract is this vendor's; there are {}", self.vendor, known.join(", "))?;
+            return Ok(Exit::No);
         };
         let clock = Clock::system();
-        let remembered = Remembered::look(&config, &clock).map_err(Trouble::Start)?;
+        let remembered = Remembered::look(&config, &clock).map_err(CliError::Start)?;
         let explainer = Explainer::new(&config, &remembered.authority, &remembered.switch);
-        let explainer = explainer.map_err(|faults| Trouble::Argument(first(&faults)))?;
+        let explainer = explainer.map_err(|faults| CliError::unusable("the config", first(&faults)))?;
         if self.fetch_keys {
             fetch_keys(&explainer)?;
         }
         let told = explainer.explain(&Question {
             contract,
             direction: self.direction(contract),
-            method: &Method::from_bytes(self.method.as_bytes()).map_err(|_| unusable("METHOD", &self.method))?,
-            target: &self.target.parse::<Uri>().map_err(|_| unusable("PATH", &self.target))?,
+            method: &Method::from_bytes(self.method.as_bytes()).map_err(|_| no_such("METHOD", &self.method, "GET"))?,
+            target: &self.target.parse::<Uri>().map_err(|_| no_such("PATH", &self.target, "/v1/customers"))?,
             token: self.token()?.as_deref(),
             now: clock.now(),
         });
@@ -95,14 +92,13 @@ impl Explain {
 
     fn direction(&self, contract: &Contract) -> Direction {
         match self.direction {
-            Some(Which::Ingress) => Direction::Ingress,
-            Some(Which::Egress) => Direction::Egress,
+            Some(direction) => direction,
             None if contract.ingress.is_empty() && !contract.egress.is_empty() => Direction::Egress,
             None => Direction::Ingress,
         }
     }
 
-    fn token(&self) -> Result<Option<String>, Trouble> {
+    fn token(&self) -> Result<Option<String>, CliError> {
         let Some(path) = &self.token else { return Ok(None) };
         let mut text = String::new();
         let longest = bounds::TOKEN_BYTES_MAX as u64 + 16;
@@ -111,7 +107,7 @@ impl Explain {
         } else {
             std::fs::File::open(path).and_then(|file| file.take(longest).read_to_string(&mut text))
         };
-        read.map_err(|error| Trouble::Argument(format!("cannot read the token from {}: {error}", path.display())))?;
+        read.map_err(|error| CliError::unusable("--token", format_args!("{}: {error}", path.display())))?;
         let token = text.trim();
         // As people copy it out of a request.
         Ok(Some(token.strip_prefix("Bearer ").unwrap_or(token).to_owned()))
@@ -123,7 +119,7 @@ impl Explain {
         told: &[Explanation],
         unread: Option<&str>,
         out: &mut dyn Write,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<Exit, CliError> {
         let places = loader(Severity::Warning).places(&self.config.path, contract.vendor.as_str());
         let line = |rule: &str| line_of(places.as_ref(), rule);
         let verdict = verdict(told);
@@ -144,18 +140,17 @@ impl Explain {
             }
             writeln!(out, "\n{}: {}", contract.vendor, sentence(verdict))?;
         }
-        Ok(if verdict == Verdict::Allowed { Answer::Yes } else { Answer::No })
+        Ok(Exit::of(verdict == Verdict::Allowed))
     }
 }
 
 /// Waits for the issuers' keys, within a bound; what came of it shows in the steps.
-fn fetch_keys(explainer: &Explainer<'_>) -> Result<(), Trouble> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+fn fetch_keys(explainer: &Explainer<'_>) -> Result<(), CliError> {
+    block_on(async {
         explainer.directory.start(&tokio::runtime::Handle::current());
         explainer.directory.warm(bounds::ISSUER_WARM_UP).await;
-    });
-    Ok(())
+        Ok(())
+    })
 }
 
 /// The first no decides; without one, whatever is open does.
@@ -221,8 +216,8 @@ fn line_of(places: Option<&Places>, rule: &str) -> Option<String> {
     if rule.is_empty() || rule == "revocations" { None } else { places.map(|places| places.line_of(rule)) }
 }
 
-fn unusable(what: &str, text: &str) -> Trouble {
-    Trouble::Argument(format!("{what} cannot be '{}'", plain(text)))
+fn no_such(what: &'static str, text: &str, example: &str) -> CliError {
+    CliError::unusable(what, format_args!("'{}' is none; write one such as {example}", plain(text)))
 }
 
 fn first(faults: &[crate::identity::DirectoryError]) -> String {

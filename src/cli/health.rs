@@ -2,7 +2,9 @@
 
 use std::io::Write;
 
-use super::client::{Client, Reach, block_on};
+use serde_json::json;
+
+use super::client::{Client, Reach};
 use super::error::{CliError, Exit};
 use super::layout::plain;
 
@@ -14,33 +16,19 @@ Examples:
   vendorgate health --live --admin http://127.0.0.1:9901
 
 Exits 0 when the gateway is ready (with --live: when it answers at all), 1 otherwise.")]
-pub struct Args {
+pub(super) struct Args {
     /// Only ask whether the process lives
     #[arg(long)]
-    pub live: bool,
+    pub(super) live: bool,
     /// Where the gateway is
     #[command(flatten)]
-    pub reach: Reach,
-}
-
-/// Runs the verb, and prints its answer to `out`.
-///
-/// # Errors
-/// [`CliError`] when the address cannot be used or the gateway is not reached.
-pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let client = args.reach.client()?;
-    block_on(execute(args, &client, out))
+    pub(super) reach: Reach,
 }
 
 pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
     let (status, text) = client.probe(if args.live { "/livez" } else { "/readyz?verbose" }).await?;
-    if args.reach.json {
-        let lines: Vec<&str> = text.lines().collect();
-        writeln!(out, "{}", serde_json::json!({ "well": status.is_success(), "said": lines }))?;
-    } else {
-        for line in text.lines() {
-            writeln!(out, "{}", plain(line))?;
-        }
-    }
-    Ok(if status.is_success() { Exit::Yes } else { Exit::No })
+    let lines: Vec<&str> = text.lines().collect();
+    let words = |_: &_| lines.iter().map(|line| plain(line) + "\n").collect();
+    args.reach.print(&json!({ "well": status.is_success(), "said": lines }), words, out)?;
+    Ok(Exit::of(status.is_success()))
 }

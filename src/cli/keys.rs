@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::{Answer, Trouble};
+use super::error::{CliError, Exit};
 use crate::model::{Clock, VendorId};
 use crate::pii::keys::{KeyError, KeyVersion, SaltFolder, generate_key_file, rotate_key_file};
 use crate::server::{KeyNote, leave_note};
 
-/// Makes and rotates the master key, and ends one vendor's tokens
+/// Make and rotate the master key, and end one vendor's tokens
 ///
 /// Every token, hash and encrypted value of every vendor is made under it. Whoever holds the file can open every token:
 /// it is written with mode 0600; keep a copy where you keep secrets.
@@ -24,7 +24,7 @@ pub(super) enum Keys {
     Shred(Shred),
 }
 
-/// Writes a new master key, version 1, to a file that must not exist
+/// Write a new master key, version 1, to a file that must not exist
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vendorgate keys generate --out keys/master.key")]
 pub(super) struct Generate {
@@ -33,7 +33,7 @@ pub(super) struct Generate {
     out: PathBuf,
 }
 
-/// Adds a new version, under which new values are written; old tokens stay readable
+/// Add a new version, under which new values are written; old tokens stay readable
 ///
 /// The gateway takes it up at its next reload, and the act into its audit trail. Values that are tokenized, hashed or
 /// encrypted again come out otherwise than before, so joins on old ones end. Old tokens still open; what was encrypted by
@@ -62,9 +62,9 @@ struct Cause {
 }
 
 impl Cause {
-    fn note(&self, place: &Path, done: &str, subject: &str) -> Result<(), Trouble> {
+    fn note(&self, place: &Path, done: &str, subject: &str) -> Result<(), CliError> {
         if self.reason.trim().is_empty() {
-            return Err(Trouble::Argument("--reason is empty: say why, for the audit trail".to_owned()));
+            return Err(CliError::unusable("--reason", "is empty: say why, for the audit trail"));
         }
         let note = KeyNote {
             at_ms: Clock::system().now().wall.as_millis(),
@@ -75,12 +75,12 @@ impl Cause {
         };
         leave_note(place, &note).map_err(|source| {
             let (action, path) = ("leave a note for the audit trail beside", place.to_owned());
-            Trouble::Keys { path: path.clone(), source: KeyError::File { action, path, source } }
+            CliError::Keys { path: path.clone(), source: KeyError::File { action, path, source } }
         })
     }
 }
 
-/// Destroys one vendor's salt: its tokens can never be revealed again, by anyone
+/// Destroy one vendor's salt: its tokens can never be revealed again, by anyone
 ///
 /// Hashes and encrypted values of the vendor can never be made again either, so joins on old ones end. The gateway makes a
 /// new salt at its next reload, and holds the old keys until then. A backup of the state folder that still has
@@ -103,26 +103,26 @@ pub(super) struct Shred {
 }
 
 impl Shred {
-    fn run(&self, typed: &mut dyn BufRead, out: &mut dyn Write) -> Result<Answer, Trouble> {
-        let vendor = VendorId::parse(&self.vendor).map_err(|error| Trouble::Argument(error.to_string()))?;
+    fn run(&self, typed: &mut dyn BufRead, out: &mut dyn Write) -> Result<Exit, CliError> {
+        let vendor = VendorId::parse(&self.vendor).map_err(|error| CliError::unusable("VENDOR", error))?;
         if !self.yes && !self.is_meant(typed)? {
             writeln!(out, "{vendor}: nothing was destroyed")?;
-            return Ok(Answer::No);
+            return Ok(Exit::No);
         }
         let folder = self.state.join("salts");
-        let (salts, failed) = (SaltFolder::new(&folder), |source| Trouble::Keys { path: folder.clone(), source });
+        let (salts, failed) = (SaltFolder::new(&folder), |source| CliError::Keys { path: folder.clone(), source });
         if matches!(salts.open(&vendor), Err(KeyError::NoSalt { .. })) && !salts.is_doomed(&vendor) {
             writeln!(out, "{vendor}: no salt in {}", folder.display())?;
-            return Ok(Answer::No);
+            return Ok(Exit::No);
         }
         self.cause.note(&folder, "shred", vendor.as_str())?;
         salts.shred(&vendor).map_err(failed)?;
         writeln!(out, "{vendor}: its tokens can never be revealed again; reload the gateway")?;
-        Ok(Answer::Yes)
+        Ok(Exit::Yes)
     }
 
     /// Whether the vendor's name is typed twice.
-    fn is_meant(&self, typed: &mut dyn BufRead) -> Result<bool, Trouble> {
+    fn is_meant(&self, typed: &mut dyn BufRead) -> Result<bool, CliError> {
         for question in ["Type the vendor's id to destroy what opens its tokens: ", "Once more: "] {
             eprint!("{question}");
             let mut line = String::new();
@@ -136,16 +136,16 @@ impl Shred {
 }
 
 impl Keys {
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         match self {
             Self::Generate(Generate { out: path }) => {
-                generate_key_file(path).map_err(|source| Trouble::Keys { path: path.clone(), source })?;
+                generate_key_file(path).map_err(|source| CliError::Keys { path: path.clone(), source })?;
                 writeln!(out, "{}: a new master key, version {}", path.display(), KeyVersion::FIRST.number())?;
             }
             Self::Shred(shred) => return shred.run(&mut io::stdin().lock(), out),
             Self::Rotate(Rotate { file, cause }) => {
                 cause.note(file, "rotate", "master")?;
-                let rotated = rotate_key_file(file).map_err(|source| Trouble::Keys { path: file.clone(), source })?;
+                let rotated = rotate_key_file(file).map_err(|source| CliError::Keys { path: file.clone(), source })?;
                 writeln!(
                     out,
                     "{}: version {} writes from now on; reload the gateway",
@@ -154,7 +154,7 @@ impl Keys {
                 )?;
             }
         }
-        Ok(Answer::Yes)
+        Ok(Exit::Yes)
     }
 }
 
@@ -176,14 +176,14 @@ mod tests {
             (answer.ok(), String::from_utf8(out).unwrap())
         };
         for typed in ["", "acme", "acme\n", "acme\nacm\n", "other\nacme\nacme\n"] {
-            assert_eq!(shred("acme", false, typed), (Some(Answer::No), "acme: nothing was destroyed\n".into()));
+            assert_eq!(shred("acme", false, typed), (Some(Exit::No), "acme: nothing was destroyed\n".into()));
             assert_eq!(salts.open_or_create(&vendor).unwrap().expose(), salt.expose(), "{typed}");
         }
-        assert_eq!(shred("acme", false, "acme\nacme\n").0, Some(Answer::Yes));
+        assert_eq!(shred("acme", false, "acme\nacme\n").0, Some(Exit::Yes));
         assert_ne!(salts.open_or_create(&vendor).unwrap().expose(), salt.expose());
-        assert_eq!(shred("acme", true, "").0, Some(Answer::Yes));
+        assert_eq!(shred("acme", true, "").0, Some(Exit::Yes));
         let (answer, said) = shred("acme", true, "");
-        assert!(answer == Some(Answer::No) && said.contains("no salt"), "{said}");
+        assert!(answer == Some(Exit::No) && said.contains("no salt"), "{said}");
         assert_eq!(shred("../etc", true, "").0, None);
         let notes = std::fs::read_to_string(folder.path().join("salts/notes")).unwrap();
         assert_eq!(notes.lines().count(), 2, "one for each salt that was destroyed: {notes}");

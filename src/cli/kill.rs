@@ -1,14 +1,15 @@
-//! `vendorgate kill`: cuts off a vendor, or a part of it, now.
+//! `vendorgate kill`: cuts off a vendor, or a part of it: now, or at a time to come.
 
 use std::io::Write;
 
-use super::client::{Client, Reach, block_on};
+use super::client::{Client, Reach};
 use super::error::{CliError, Exit};
 use super::layout::{count, millis, plain};
+use super::scheduled;
 use crate::admin::{KillAllReport, KillPreview, KillReport, Order, OrderError};
-use crate::model::{Direction, VendorId};
+use crate::model::{Direction, UnixTime, VendorId};
 
-/// Cut off a vendor, or a part of it, now: new requests are refused, those in flight are severed
+/// Cut off a vendor, or a part of it: new requests are refused, those in flight are severed
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -16,42 +17,59 @@ Examples:
   vendorgate kill acme-analytics --direction egress --reason 'they ask us to stop'
   vendorgate kill acme-analytics --reason 'would it hurt?' --dry-run
   vendorgate kill --all --reason 'our issuer is compromised'
+  vendorgate kill acme-analytics --at 2026-12-31T18:00:00Z --reason 'notice given'
+  vendorgate kill --list
+  vendorgate kill --cancel 3 --reason 'they signed again'
 
 Exits 0 when the vendor is cut off and the state is on disk, 1 otherwise; the vendor is cut off
-first and the disk comes second, so a full disk never lets anything pass.")]
-pub struct Args {
+first and the disk comes second, so a full disk never lets anything pass. A kill to come is on
+disk before it is answered, and is carried out within about a second of its time.",
+group = clap::ArgGroup::new("what").required(true).args(["vendor", "all", "list", "cancel"]))]
+pub(super) struct Args {
     /// The vendor's id
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
-    pub vendor: Option<String>,
+    #[arg(value_parser = VendorId::parse)]
+    pub(super) vendor: Option<VendorId>,
     /// Every vendor
     #[arg(long)]
-    pub all: bool,
+    pub(super) all: bool,
     /// Why, for the audit trail
-    #[arg(long, value_name = "TEXT")]
-    pub reason: String,
+    #[arg(long, value_name = "TEXT", required_unless_present = "list", default_value = "", hide_default_value = true)]
+    pub(super) reason: String,
     /// Only say what would be cut, and cut nothing
+    #[arg(long, conflicts_with_all = ["list", "cancel"])]
+    pub(super) dry_run: bool,
+    /// Not now but at this time (RFC 3339)
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["dry_run", "list", "cancel"])]
+    pub(super) at: Option<String>,
+    /// Not now but so long from now: 90m, 2h, 7d
+    #[arg(long = "in", value_name = "SPAN", conflicts_with_all = ["at", "dry_run", "list", "cancel"])]
+    pub(super) after: Option<String>,
+    /// List the kills to come
     #[arg(long)]
-    pub dry_run: bool,
+    pub(super) list: bool,
+    /// Take a kill to come back, by the number that the list gives
+    #[arg(long, value_name = "ID")]
+    pub(super) cancel: Option<u64>,
     /// Which part; all of it when none is named
     #[command(flatten)]
-    pub part: Part,
+    pub(super) part: Part,
     /// Where the gateway is
     #[command(flatten)]
-    pub reach: Reach,
+    pub(super) reach: Reach,
 }
 
 /// A part of a vendor's traffic: all that every given option matches.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Part {
+pub(super) struct Part {
     /// Only this direction: ingress or egress
     #[arg(long, value_parser = direction)]
-    pub direction: Option<Direction>,
+    pub(super) direction: Option<Direction>,
     /// Only this route, as the contract writes it
     #[arg(long, value_name = "'METHOD PATH'")]
-    pub route: Option<String>,
+    pub(super) route: Option<String>,
     /// Only this client of the vendor
     #[arg(long, value_name = "ID")]
-    pub client: Option<String>,
+    pub(super) client: Option<String>,
 }
 
 impl Part {
@@ -61,81 +79,74 @@ impl Part {
     /// [`CliError::Unusable`] when there is no reason, or an option is empty.
     pub(super) fn order(&self, reason: &str) -> Result<Order, CliError> {
         let Self { direction, route, client } = self.clone();
-        let order = Order { reason: reason.to_owned(), direction, route, client, dry_run: false };
+        let order = Order { reason: reason.to_owned(), direction, route, client, ..Order::default() };
         order.check().map_err(|error| match error {
-            OrderError::Reason => CliError::Unusable { what: "--reason", why: error.to_string() },
-            OrderError::Empty(_) | OrderError::OneOf | OrderError::Time | OrderError::DryRun => {
-                CliError::Unusable { what: "an option", why: error.to_string() }
-            }
+            OrderError::Reason => CliError::unusable("--reason", error),
+            other => CliError::unusable("an option", other),
         })?;
         Ok(order)
     }
 }
 
 /// Runs the verb, and prints its answer to `out`.
-///
-/// # Errors
-/// [`CliError`] when an argument cannot be used, or the gateway is not reached or says no.
-pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let client = args.reach.client()?;
-    block_on(execute(args, &client, out))
-}
-
-pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let order = Order { dry_run: args.dry_run, ..args.part.order(&args.reason)? };
+pub(super) async fn execute(
+    args: &Args,
+    client: &Client,
+    now: UnixTime,
+    out: &mut dyn Write,
+) -> Result<Exit, CliError> {
+    if args.list {
+        return scheduled::list(args, client, now, out).await;
+    }
+    if let Some(id) = args.cancel {
+        return scheduled::cancel(id, args, client, out).await;
+    }
+    let at = args.at.clone().or_else(|| args.after.clone());
+    let order = Order { dry_run: args.dry_run, at, ..args.part.order(&args.reason)? };
+    if order.at.is_some() {
+        return scheduled::order(args, client, &order, now, out).await;
+    }
     if args.dry_run {
         return preview(args, client, &order, out).await;
     }
     let reports = match &args.vendor {
-        Some(vendor) => {
-            let report: KillReport = client.post(&format!("/v1/vendors/{}/kill", vendor_id(vendor)?), &order).await?;
-            print(args.reach.json, &report, out)?;
+        Some(_) => {
+            let report: KillReport = client.post(&target(args), &order).await?;
+            args.reach.print(&report, words, out)?;
             vec![report]
         }
         None => {
-            let all: KillAllReport = client.post("/v1/kill", &order).await?;
-            print(args.reach.json, &all, out)?;
+            let all: KillAllReport = client.post(&target(args), &order).await?;
+            args.reach.print(&all, |all| all.vendors.iter().map(words).collect(), out)?;
             all.vendors
         }
     };
-    if !args.reach.json {
-        for report in &reports {
-            write!(out, "{}", words(report))?;
-        }
-    }
-    Ok(if reports.iter().all(|report| report.persisted) { Exit::Yes } else { Exit::No })
+    Ok(Exit::of(reports.iter().all(|report| report.persisted)))
 }
 
 async fn preview(args: &Args, client: &Client, order: &Order, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let target = match &args.vendor {
-        Some(vendor) => format!("/v1/vendors/{}/kill", vendor_id(vendor)?),
-        None => "/v1/kill".to_owned(),
-    };
-    let preview: KillPreview = client.post(&target, order).await?;
-    print(args.reach.json, &preview, out)?;
-    if !args.reach.json {
-        let KillPreview { vendor, ingress, egress, .. } = &preview;
-        let vendor = if vendor == "*" { "every vendor".to_owned() } else { plain(vendor) };
-        writeln!(out, "{vendor}: {} calls of theirs and {} of ours would be cut", count(*ingress), count(*egress))?;
-    }
+    let preview: KillPreview = client.post(&target(args), order).await?;
+    args.reach.print(&preview, previewed, out)?;
     Ok(Exit::Yes)
 }
 
-/// A vendor's id out of an argument.
-pub(super) fn vendor_id(text: &str) -> Result<VendorId, CliError> {
-    VendorId::parse(text).map_err(|error| CliError::Unusable { what: "the vendor's id", why: error.to_string() })
+fn previewed(KillPreview { vendor, ingress, egress, .. }: &KillPreview) -> String {
+    let (theirs, ours) = (count(*ingress), count(*egress));
+    format!("{}: {theirs} calls of theirs and {ours} of ours would be cut\n", whom(vendor))
 }
 
-/// Prints an answer as JSON, where that was asked for.
-pub(super) fn print(json: bool, answer: &impl serde::Serialize, out: &mut dyn Write) -> Result<(), CliError> {
-    if json {
-        let text = serde_json::to_string_pretty(answer).map_err(std::io::Error::from)?;
-        writeln!(out, "{text}")?;
-    }
-    Ok(())
+/// The call that the order goes to.
+pub(super) fn target(args: &Args) -> String {
+    args.vendor.as_ref().map_or_else(|| "/v1/kill".to_owned(), |vendor| format!("/v1/vendors/{vendor}/kill"))
 }
 
-fn direction(text: &str) -> Result<Direction, &'static str> {
+/// Whom an answer is about.
+pub(super) fn whom(vendor: &str) -> String {
+    if vendor == "*" { "every vendor".to_owned() } else { plain(vendor) }
+}
+
+/// A direction out of an argument.
+pub(super) fn direction(text: &str) -> Result<Direction, &'static str> {
     Direction::ALL.into_iter().find(|known| known.as_str() == text).ok_or("write ingress or egress")
 }
 

@@ -1,29 +1,29 @@
 //! The command line: one file a verb.
 //!
-//! A verb parses its arguments into a struct, does its work in `run`, and says yes, no, or what kept it from saying either.
-//! Only [`main`] turns that into an exit code: 0 yes, 1 no, 2 unusable arguments or config. A verb stands in `Verb` when
-//! it works, and not before.
+//! A verb parses its arguments into a struct and does its work in `run`, or in `execute` where it talks to a running
+//! gateway. It says yes, no, or what kept it from saying either; `error.rs` turns that into an exit code.
 
-pub mod audit;
+mod audit;
 mod check;
-pub mod client;
+mod client;
 mod demo;
-pub mod drill;
-pub mod error;
+mod drill;
+mod error;
 mod explain;
-pub mod exposure;
-pub mod health;
+mod exposure;
+mod health;
 mod keys;
-pub mod kill;
+mod kill;
 mod layout;
 mod operators;
 mod pii;
-pub mod restore;
-pub mod reveal;
-pub mod revoke;
+mod restore;
+mod reveal;
+mod revoke;
 mod run;
+mod scheduled;
 mod schema;
-pub mod status;
+mod status;
 mod tls;
 
 use std::ffi::OsString;
@@ -33,13 +33,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::audit::Audit;
+use self::client::ask;
 use self::error::{CliError, Exit};
-use crate::config::{Faults, Loader, Severity};
-use crate::demo::DemoError;
-use crate::pii::keys::KeyError;
-use crate::pii::{PlanError, Stop};
-use crate::server::StartError;
-use crate::telemetry::log::LogError;
+use crate::config::{Loader, Severity};
+use crate::model::Clock;
 
 /// The gateway between a company and its vendors.
 #[derive(Debug, Parser)]
@@ -65,7 +63,7 @@ enum Verb {
     Status(status::Args),
     Exposure(exposure::Args),
     #[command(subcommand)]
-    Audit(audit::Audit),
+    Audit(Audit),
     Health(health::Args),
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -74,89 +72,31 @@ enum Verb {
 }
 
 impl Verb {
-    fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+    fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
+        let now = Clock::system().now().wall;
         match self {
-            Self::Run(run) => run.run(out),
+            Self::Run(run) => run.run(),
             Self::Demo(demo) => demo.run(out),
             Self::Check(check) => check.run(out),
             Self::Explain(explain) => explain.run(out),
             Self::Pii(pii) => pii.run(out),
-            Self::Kill(args) => remote(kill::run(args, out)),
-            Self::Restore(args) => remote(restore::run(args, out)),
-            Self::Drill(args) => remote(drill::run(args, out)),
-            Self::Reveal(args) => remote(reveal::run(args, out)),
-            Self::Revoke(args) => remote(revoke::run(args, out)),
-            Self::Status(args) => remote(status::run(args, out)),
-            Self::Exposure(args) => remote(exposure::run(args, out)),
-            Self::Audit(audit) => remote(audit::run(audit, out)),
-            Self::Health(args) => remote(health::run(args, out)),
+            Self::Kill(args) => ask(&args.reach, async |client| kill::execute(args, client, now, out).await),
+            Self::Restore(args) => ask(&args.reach, async |client| restore::execute(args, client, out).await),
+            Self::Drill(args) => ask(&args.reach, async |client| drill::execute(args, client, out).await),
+            Self::Reveal(args) => ask(&args.reach, async |client| reveal::execute(args, client, out).await),
+            Self::Revoke(args) => ask(&args.reach, async |client| revoke::execute(args, client, now, out).await),
+            Self::Status(args) => ask(&args.reach, async |client| status::execute(args, client, now, out).await),
+            Self::Exposure(args) => ask(&args.reach, async |client| exposure::execute(args, client, now, out).await),
+            Self::Audit(Audit::Verify(args)) => audit::verify(args, out),
+            Self::Audit(Audit::Tail(args)) => {
+                ask(&args.reach, async |client| audit::execute(args, client, now, out).await)
+            }
+            Self::Health(args) => ask(&args.reach, async |client| health::execute(args, client, out).await),
             Self::Keys(keys) => keys.run(out),
             Self::Operators(operators) => operators.run(out),
             Self::Schema(schema) => schema.run(out),
         }
     }
-}
-
-/// What a running gateway answered.
-fn remote(outcome: Result<Exit, CliError>) -> Result<Answer, Trouble> {
-    match outcome {
-        Ok(Exit::Yes) => Ok(Answer::Yes),
-        Ok(Exit::No) => Ok(Answer::No),
-        Err(error) => Err(Trouble::Client(error)),
-    }
-}
-
-/// What a verb was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    /// It is so, or it is done.
-    Yes,
-    /// It is not so: a check failed, a vendor was not found.
-    No,
-}
-
-/// What keeps a verb from answering.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    /// The config cannot be used; printed with its lines.
-    #[error("the config cannot be used")]
-    Config(#[source] Faults),
-    /// What is said cannot be written out.
-    #[error("cannot write the output")]
-    Output(#[from] io::Error),
-    /// The log cannot be started.
-    #[error("the log cannot be started")]
-    Log(#[source] LogError),
-    /// The gateway cannot be started.
-    #[error("the gateway cannot start")]
-    Start(#[source] StartError),
-    /// The demo cannot be played.
-    #[error("the demo cannot be played")]
-    Demo(#[source] DemoError),
-    /// A running gateway was not reached, or said no.
-    #[error(transparent)]
-    Client(CliError),
-    /// Key material cannot be made or read.
-    #[error("{path}: the key file cannot be used", path = path.display())]
-    Keys {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: KeyError,
-    },
-    /// The body could not be treated.
-    #[error("the body was refused")]
-    Refused(#[source] Stop),
-    /// The rules of a contract cannot be compiled.
-    #[error("the rules cannot be compiled")]
-    Plan(#[source] PlanError),
-    /// An argument names nothing.
-    #[error("{0}")]
-    Argument(String),
-    /// The operators' file cannot be changed.
-    #[error(transparent)]
-    Operators(#[from] operators::OperatorsError),
 }
 
 /// The argument that names the main file.
@@ -185,38 +125,20 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     // Not locked: the exchange log of `run` writes there from a thread of its own.
     let mut out = io::stdout();
-    let answer = line.verb.run(&mut out).and_then(|answer| Ok(out.flush().map(|()| answer)?));
-    exit_code(&answer)
+    exit_code(line.verb.run(&mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?)))
 }
 
-/// The one place where an answer becomes an exit code, and trouble is told.
-fn exit_code(answer: &Result<Answer, Trouble>) -> ExitCode {
-    match answer {
-        Ok(Answer::Yes) => ExitCode::SUCCESS,
-        Ok(Answer::No) => ExitCode::from(1),
-        // Whoever closes the pipe has read enough.
-        Err(Trouble::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(Trouble::Client(error)) => {
-            eprintln!("{}", error.report());
+/// Tells what went wrong, and the shell how it ended.
+fn exit_code(outcome: Result<Exit, CliError>) -> ExitCode {
+    outcome.map_or_else(
+        |error| {
+            if !error.is_closed_pipe() {
+                eprint!("{}", error.report());
+            }
             error.exit_code()
-        }
-        Err(trouble @ (Trouble::Refused(_) | Trouble::Start(_) | Trouble::Demo(_))) => {
-            eprint!("{}", told(trouble));
-            ExitCode::from(1)
-        }
-        Err(trouble) => {
-            eprint!("{}", told(trouble));
-            ExitCode::from(2)
-        }
-    }
-}
-
-/// The whole chain of causes; faults with their lines.
-fn told(trouble: &Trouble) -> String {
-    if let Trouble::Config(faults) = trouble {
-        return faults.with_snippets();
-    }
-    format!("vendorgate: {}\n", crate::model::with_causes(trouble))
+        },
+        ExitCode::from,
+    )
 }
 
 /// How the program itself reads a config: with its own environment.
@@ -233,16 +155,45 @@ mod tests {
 
     use super::*;
 
+    /// The program and what it is given, as a shell would split it, up to what only a shell reads.
+    fn words(call: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut quoted = false;
+        for symbol in call.chars() {
+            match symbol {
+                '\'' => quoted = !quoted,
+                ' ' if !quoted => words.push(String::new()),
+                '|' | '<' | '>' | '#' | '&' if !quoted => break,
+                _ => words.last_mut().expect("one").push(symbol),
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words.into_iter().map(|word| if word == "VENDOR" { "acme".to_owned() } else { word }).collect()
+    }
+
+    /// Calls of the program in a page, on lines of their own and within a sentence.
+    fn calls(page: &str) -> impl Iterator<Item = &str> {
+        let lines = page.lines().map(str::trim);
+        lines.flat_map(|line| line.split('`')).filter(|text| text.starts_with("vendorgate "))
+    }
+
     #[test]
-    fn every_verb_explains_itself_with_an_example() {
+    fn every_verb_explains_itself_with_examples_that_can_be_called() {
         let command = CommandLine::command();
         command.clone().debug_assert();
+        let pages = [include_str!("../../README.md"), include_str!("../../docs/operations.md")];
+        let mut shown: Vec<String> = pages.into_iter().flat_map(calls).map(str::to_owned).collect();
+        assert!(shown.len() > 10, "{shown:?}");
         let mut open: Vec<&clap::Command> = command.get_subcommands().collect();
         while let Some(verb) = open.pop() {
             open.extend(verb.get_subcommands());
             assert!(verb.get_about().is_some(), "{}", verb.get_name());
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains("vendorgate "), "{} shows no example", verb.get_name());
+            assert!(calls(&help).next().is_some(), "{} shows no example", verb.get_name());
+            shown.extend(calls(&help).map(str::to_owned));
+        }
+        for call in shown {
+            assert_eq!(CommandLine::try_parse_from(words(&call)).err().map(|error| error.to_string()), None, "{call}");
         }
     }
 
@@ -255,11 +206,9 @@ mod tests {
     }
 
     #[test]
-    fn trouble_prints_its_causes() {
-        let trouble = Trouble::Output(io::Error::other("disk full"));
-        assert_eq!(told(&trouble), "vendorgate: cannot write the output: disk full\n");
-        assert_eq!(exit_code(&Ok(Answer::No)), ExitCode::from(1));
-        assert_eq!(exit_code(&Err(trouble)), ExitCode::from(2));
-        assert_eq!(exit_code(&Err(Trouble::Output(io::ErrorKind::BrokenPipe.into()))), ExitCode::SUCCESS);
+    fn a_closed_pipe_is_whoever_has_read_enough() {
+        assert_eq!(exit_code(Ok(Exit::No)), ExitCode::from(1));
+        assert_eq!(exit_code(Err(CliError::Local(io::Error::other("disk full")))), ExitCode::from(1));
+        assert_eq!(exit_code(Err(CliError::Local(io::ErrorKind::BrokenPipe.into()))), ExitCode::SUCCESS);
     }
 }

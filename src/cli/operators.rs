@@ -6,16 +6,15 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
-use super::{Answer, ConfigFile, Trouble, loader};
+use super::error::{CliError, Exit};
+use super::{ConfigFile, loader};
+use crate::admin::mint;
 use crate::config::{Operator, Role, Severity};
 
-/// Manages who may use the admin listener
+/// Manage who may use the admin listener
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vendorgate operators add alice --role operator")]
 pub(super) struct Operators {
@@ -28,7 +27,7 @@ enum Action {
     Add(Add),
 }
 
-/// Adds an operator: prints a new token once, and adds its hash to the operators' file
+/// Add an operator: print a new token once, and add its hash to the operators' file
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  vendorgate operators add alice --role operator\n  vendorgate operators add grafana --role viewer --file config/operators.yaml"
@@ -77,7 +76,7 @@ pub(super) enum OperatorsError {
 }
 
 impl Operators {
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         match &self.action {
             Action::Add(add) => add.run(out),
         }
@@ -85,32 +84,32 @@ impl Operators {
 }
 
 impl Add {
-    fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+    fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         let loader = loader(Severity::Warning);
         let file = match &self.file {
             Some(file) => file.clone(),
-            None => loader.operators_file(&self.config.path).map_err(Trouble::Config)?,
+            None => loader.operators_file(&self.config.path).map_err(CliError::Config)?,
         };
         if !Operator::is_name(&self.name) {
             return Err(OperatorsError::Name.into());
         }
-        let before = if file.exists() { loader.load_operators(&file).map_err(Trouble::Config)? } else { Vec::new() };
+        let before = if file.exists() { loader.load_operators(&file).map_err(CliError::Config)? } else { Vec::new() };
         if before.iter().any(|operator| operator.name == self.name) {
             return Err(OperatorsError::Taken(self.name.clone()).into());
         }
-        let token = new_token()?;
+        let (token, hash) = mint().map_err(|_| OperatorsError::Random)?;
         let operator = Operator {
             name: self.name.clone(),
             role: self.role,
-            token_sha256: Sha256::digest(token.as_bytes()).into(),
+            token_sha256: Sha256::digest(token.expose().as_bytes()).into(),
         };
         let added = before.into_iter().chain([operator.clone()]).collect::<Vec<_>>();
         let as_meant = |candidate: &Path| loader.load_operators(candidate).is_ok_and(|read| read == added);
-        append(&file, &line_of(&operator), as_meant)?;
-        writeln!(out, "{}", *token)?;
+        append(&file, &line_of(&operator, &hash), as_meant)?;
+        writeln!(out, "{}", token.expose())?;
         eprintln!("This is {}'s token ({}). It is kept nowhere: hand it over now.", self.name, self.role.as_str());
         eprintln!("Its hash was added to {}; reload the gateway to use it.", file.display());
-        Ok(Answer::Yes)
+        Ok(Exit::Yes)
     }
 }
 
@@ -118,15 +117,7 @@ fn role(text: &str) -> Result<Role, String> {
     Role::parse(text).ok_or_else(|| format!("must be one of {}", Role::ALL.map(Role::as_str).join(", ")))
 }
 
-/// 256 random bits; the prefix lets scanners of leaked secrets know it.
-fn new_token() -> Result<Zeroizing<String>, OperatorsError> {
-    let mut bytes = Zeroizing::new([0u8; 32]);
-    aws_lc_rs::rand::fill(bytes.as_mut()).map_err(|_| OperatorsError::Random)?;
-    Ok(Zeroizing::new(format!("vgo_{}", URL_SAFE_NO_PAD.encode(*bytes))))
-}
-
-fn line_of(operator: &Operator) -> String {
-    let hash: String = operator.token_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+fn line_of(operator: &Operator, hash: &str) -> String {
     format!("- {{ name: {:?}, role: {}, token_sha256: \"{hash}\" }}", operator.name, operator.role.as_str())
 }
 
@@ -168,7 +159,7 @@ fn write_like(path: &Path, model: &Path, text: &str) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn add(file: &Path, name: &str, role: Role) -> Result<String, Trouble> {
+    fn add(file: &Path, name: &str, role: Role) -> Result<String, CliError> {
         let config = ConfigFile { path: "unused".into() };
         let add = Add { name: name.to_owned(), role, config, file: Some(file.to_path_buf()) };
         let mut out = Vec::new();
@@ -198,7 +189,7 @@ mod tests {
         let file = folder.path().join("operators.yaml");
         let text = "operators: []\n";
         fs::write(&file, text).expect("written");
-        assert!(matches!(add(&file, "alice", Role::Viewer), Err(Trouble::Operators(OperatorsError::Form { .. }))));
+        assert!(matches!(add(&file, "alice", Role::Viewer), Err(CliError::Operators(OperatorsError::Form { .. }))));
         assert_eq!(fs::read_to_string(&file).expect("file"), text);
         assert_eq!(fs::read_dir(folder.path()).expect("folder").count(), 1);
     }
@@ -207,9 +198,9 @@ mod tests {
     fn names_are_checked_and_taken_once() {
         let folder = tempfile::tempdir().expect("folder");
         let file = folder.path().join("operators.yaml");
-        assert!(matches!(add(&file, "a b", Role::Viewer), Err(Trouble::Operators(OperatorsError::Name))));
+        assert!(matches!(add(&file, "a b", Role::Viewer), Err(CliError::Operators(OperatorsError::Name))));
         add(&file, "alice", Role::Viewer).expect("added");
-        assert!(matches!(add(&file, "alice", Role::Admin), Err(Trouble::Operators(OperatorsError::Taken(_)))));
+        assert!(matches!(add(&file, "alice", Role::Admin), Err(CliError::Operators(OperatorsError::Taken(_)))));
     }
 
     #[test]

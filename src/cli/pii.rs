@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Answer, Trouble, loader};
+use super::error::{CliError, Exit};
+use super::loader;
 use crate::config::{Contract, Route, Severity};
 use crate::model::{Direction, VendorId};
 use crate::pii::keys::{FileSource, MasterKeySource, SaltFolder};
 use crate::pii::{Cut, KeyRing, Plan, VendorSalt, Watch};
 
-/// Tries out the rules for personal data
+/// Try out the rules for personal data
 #[derive(Debug, Subcommand)]
 #[command(
     after_help = "Example:\n  vendorgate pii test --contract config/contracts/acme-analytics.yaml --route 'GET /v1/customers' < body.json"
@@ -21,7 +22,7 @@ pub(super) enum Pii {
     Test(Test),
 }
 
-/// Treats a body from standard input by the rules of one route, and prints what would leave
+/// Treat a body from standard input by the rules of one route, and print what would leave
 ///
 /// A summary of fields goes to standard error. Without a key file a random key is used: the tokens are real and end with
 /// this command. Exits 1 when the gateway would refuse the body.
@@ -57,7 +58,7 @@ enum Which {
 }
 
 impl Pii {
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         match self {
             Self::Test(test) => test.run(out),
         }
@@ -65,8 +66,8 @@ impl Pii {
 }
 
 impl Test {
-    fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
-        let contract = loader(Severity::Warning).load_contract(&self.contract).map_err(Trouble::Config)?;
+    fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
+        let contract = loader(Severity::Warning).load_contract(&self.contract).map_err(CliError::Config)?;
         let (direction, route) = self.route_of(&contract)?;
         let leaving = if direction == Direction::Ingress { Which::Response } else { Which::Request };
         let rules = match self.body.unwrap_or(leaving) {
@@ -74,14 +75,14 @@ impl Test {
             Which::Response => &route.response,
         };
         let keys = self.ring()?.vendor_keys(&contract.vendor, &self.salt(&contract.vendor)?, rules.classes());
-        let plan = Plan::compile(rules, Arc::new(keys)).map_err(Trouble::Plan)?;
+        let plan = Plan::compile(rules, Arc::new(keys)).map_err(CliError::Plan)?;
         let mut summary = Summary { records: 0, subjects: 0, treated: vec![0; plan.rules().len()] };
         let outcome = treat(&plan, &self.content_type, &mut summary, out);
         summary.print(&plan, &mut std::io::stderr())?;
-        outcome.map(|()| Answer::Yes)
+        outcome.map(|()| Exit::Yes)
     }
 
-    fn route_of<'c>(&self, contract: &'c Contract) -> Result<(Direction, &'c Route), Trouble> {
+    fn route_of<'c>(&self, contract: &'c Contract) -> Result<(Direction, &'c Route), CliError> {
         let all = Direction::ALL
             .into_iter()
             .flat_map(|direction| contract.routes(direction).as_slice().iter().map(move |route| (direction, route)));
@@ -90,29 +91,29 @@ impl Test {
             Some(place) => Ok(known.swap_remove(place)),
             None => {
                 let names: Vec<_> = known.iter().map(|(_, route)| route.pattern.as_str()).collect();
-                let wanted = &self.route;
-                Err(Trouble::Argument(format!("the contract has no route '{wanted}'; it has {}", names.join(", "))))
+                let why = format!("the contract has no route '{}'; it has {}", self.route, names.join(", "));
+                Err(CliError::unusable("--route", why))
             }
         }
     }
 
-    fn ring(&self) -> Result<KeyRing, Trouble> {
+    fn ring(&self) -> Result<KeyRing, CliError> {
         let path = self.master.clone().unwrap_or_default();
         let ring = if self.master.is_some() { FileSource::new(&path).load() } else { KeyRing::generate() };
-        ring.map_err(|source| Trouble::Keys { path, source })
+        ring.map_err(|source| CliError::Keys { path, source })
     }
 
-    fn salt(&self, vendor: &VendorId) -> Result<VendorSalt, Trouble> {
+    fn salt(&self, vendor: &VendorId) -> Result<VendorSalt, CliError> {
         let salt = match &self.state {
             Some(state) => SaltFolder::new(state.join("salts")).open(vendor),
             None => VendorSalt::generate(),
         };
-        salt.map_err(|source| Trouble::Keys { path: self.state.clone().unwrap_or_default(), source })
+        salt.map_err(|source| CliError::Keys { path: self.state.clone().unwrap_or_default(), source })
     }
 }
 
-fn treat(plan: &Plan, content_type: &str, watch: &mut Summary, out: &mut dyn Write) -> Result<(), Trouble> {
-    let mut engine = plan.body(Some(content_type), None).map_err(Trouble::Refused)?;
+fn treat(plan: &Plan, content_type: &str, watch: &mut Summary, out: &mut dyn Write) -> Result<(), CliError> {
+    let mut engine = plan.body(Some(content_type), None).map_err(CliError::Body)?;
     let (mut input, mut treated) = (vec![0; 64 * 1024], Vec::new());
     loop {
         let read = std::io::stdin().read(&mut input)?;
@@ -122,7 +123,7 @@ fn treat(plan: &Plan, content_type: &str, watch: &mut Summary, out: &mut dyn Wri
         };
         out.write_all(&treated)?;
         treated.clear();
-        outcome.map_err(Trouble::Refused)?;
+        outcome.map_err(CliError::Body)?;
         if read == 0 {
             return Ok(());
         }

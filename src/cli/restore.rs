@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use super::client::{Client, Reach, block_on};
+use super::client::{Client, Reach};
 use super::error::{CliError, Exit};
-use super::kill::{Part, print, vendor_id};
-use super::layout::plain;
+use super::kill::{Part, whom};
 use crate::admin::{RestoreReport, VendorState};
+use crate::model::VendorId;
 
 /// Let a vendor back, or the part of it that a kill named
 #[derive(Debug, Clone, clap::Args)]
@@ -17,50 +17,39 @@ Examples:
   vendorgate restore --all --reason 'our issuer is clean'
 
 Exits 0 when the vendor is back, 1 while another person must approve or the state is not on disk.")]
-pub struct Args {
+pub(super) struct Args {
     /// The vendor's id
     #[arg(required_unless_present = "all", conflicts_with = "all")]
-    pub vendor: Option<String>,
+    #[arg(value_parser = VendorId::parse)]
+    pub(super) vendor: Option<VendorId>,
     /// What was cut off by an order for every vendor
     #[arg(long)]
-    pub all: bool,
+    pub(super) all: bool,
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT")]
-    pub reason: String,
+    pub(super) reason: String,
     /// Which part; all of it when none is named
     #[command(flatten)]
-    pub part: Part,
+    pub(super) part: Part,
     /// Where the gateway is
     #[command(flatten)]
-    pub reach: Reach,
-}
-
-/// Runs the verb, and prints its answer to `out`.
-///
-/// # Errors
-/// [`CliError`] when an argument cannot be used, or the gateway is not reached or says no.
-pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let client = args.reach.client()?;
-    block_on(execute(args, &client, out))
+    pub(super) reach: Reach,
 }
 
 pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
     let order = args.part.order(&args.reason)?;
     let target = match &args.vendor {
-        Some(vendor) => format!("/v1/vendors/{}/restore", vendor_id(vendor)?),
+        Some(vendor) => format!("/v1/vendors/{vendor}/restore"),
         None => "/v1/restore".to_owned(),
     };
     let report: RestoreReport = client.post(&target, &order).await?;
-    print(args.reach.json, &report, out)?;
-    if !args.reach.json {
-        write!(out, "{}", words(&report))?;
-    }
+    args.reach.print(&report, words, out)?;
     let approved = report.approvals.given >= report.approvals.needed;
-    Ok(if approved && report.persisted { Exit::Yes } else { Exit::No })
+    Ok(Exit::of(approved && report.persisted))
 }
 
 fn words(report: &RestoreReport) -> String {
-    let vendor = if report.vendor == "*" { "every vendor".to_owned() } else { plain(&report.vendor) };
+    let vendor = whom(&report.vendor);
     let missing = report.approvals.needed.saturating_sub(report.approvals.given);
     if missing > 0 {
         return format!("{vendor} stays cut off: {missing} more must approve, each with the same restore\n");

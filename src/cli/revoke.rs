@@ -2,12 +2,11 @@
 
 use std::io::Write;
 
-use super::client::{Client, Reach, block_on};
+use super::client::{Client, Reach, time};
 use super::error::{CliError, Exit};
-use super::kill::{print, vendor_id};
 use super::layout::plain;
-use crate::admin::{RevokeOrder, RevokeReport, parse_since};
-use crate::model::{Clock, UnixTime};
+use crate::admin::{RevokeOrder, RevokeReport};
+use crate::model::{UnixTime, VendorId};
 
 /// Refuse a token, all tokens of a client, or all that were issued before a time
 #[derive(Debug, Clone, clap::Args)]
@@ -21,33 +20,25 @@ Examples:
 
 Exits 0 when the revocation holds and is on disk, 1 otherwise."
 )]
-pub struct Args {
+pub(super) struct Args {
     /// The vendor's id
-    pub vendor: String,
+    #[arg(value_parser = VendorId::parse)]
+    pub(super) vendor: VendorId,
     /// The id of one token
     #[arg(long, value_name = "ID")]
-    pub jti: Option<String>,
+    pub(super) jti: Option<String>,
     /// All tokens of this client
     #[arg(long, value_name = "ID")]
-    pub client: Option<String>,
+    pub(super) client: Option<String>,
     /// All tokens issued before this time (RFC 3339), or so long ago: 1h, 7d
     #[arg(long, value_name = "TIME")]
-    pub issued_before: Option<String>,
+    pub(super) issued_before: Option<String>,
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT")]
-    pub reason: String,
+    pub(super) reason: String,
     /// Where the gateway is
     #[command(flatten)]
-    pub reach: Reach,
-}
-
-/// Runs the verb, and prints its answer to `out`.
-///
-/// # Errors
-/// [`CliError`] when an argument cannot be used, or the gateway is not reached or says no.
-pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let client = args.reach.client()?;
-    block_on(execute(args, &client, Clock::system().now().wall, out))
+    pub(super) reach: Reach,
 }
 
 pub(super) async fn execute(
@@ -57,23 +48,18 @@ pub(super) async fn execute(
     out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
     let order = order(args, now)?;
-    let report: RevokeReport =
-        client.post(&format!("/v1/vendors/{}/revocations", vendor_id(&args.vendor)?), &order).await?;
-    print(args.reach.json, &report, out)?;
-    if !args.reach.json {
-        let disk = if report.persisted { "kept on disk" } else { "NOT ON DISK: it holds until the gateway stops" };
-        writeln!(out, "{}: revoked, {disk}", plain(&report.vendor))?;
-    }
-    Ok(if report.persisted { Exit::Yes } else { Exit::No })
+    let report: RevokeReport = client.post(&format!("/v1/vendors/{}/revocations", args.vendor), &order).await?;
+    args.reach.print(&report, words, out)?;
+    Ok(Exit::of(report.persisted))
+}
+
+fn words(report: &RevokeReport) -> String {
+    let disk = if report.persisted { "kept on disk" } else { "NOT ON DISK: it holds until the gateway stops" };
+    format!("{}: revoked, {disk}\n", plain(&report.vendor))
 }
 
 fn order(args: &Args, now: UnixTime) -> Result<RevokeOrder, CliError> {
-    let time = |text: &String| {
-        parse_since(text, now).map(|time| time.to_string()).ok_or(CliError::Unusable {
-            what: "--issued-before",
-            why: "write a time such as 2026-11-21T20:00:00Z, or how long ago, such as 1h".into(),
-        })
-    };
+    let time = |text: &String| time("--issued-before", text, now).map(|time| time.to_string());
     let order = RevokeOrder {
         jti: args.jti.clone(),
         client: args.client.clone(),
@@ -81,6 +67,6 @@ fn order(args: &Args, now: UnixTime) -> Result<RevokeOrder, CliError> {
         reason: args.reason.clone(),
     };
     let checked = order.revocation();
-    checked.map_err(|error| CliError::Unusable { what: "the order", why: error.to_string() })?;
+    checked.map_err(|error| CliError::unusable("the order", error))?;
     Ok(order)
 }

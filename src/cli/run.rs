@@ -2,18 +2,19 @@
 //!
 //! SIGTERM and SIGINT drain, a second one ends at once; SIGHUP loads the config again.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Answer, ConfigFile, Trouble, loader};
-use crate::config::{Config, Log, LogFormat, LogLevel, Severity};
+use super::client::block_on;
+use super::error::{CliError, Exit};
+use super::{ConfigFile, loader};
+use crate::config::{Config, Severity};
 use crate::server::{Addresses, Options, Server};
 use crate::telemetry::{ExchangeLog, log};
 
-/// Runs the gateway; the main job
+/// Run the gateway; the main job
 ///
 /// Logs go to standard error, one line an exchange to standard output. SIGHUP loads the config again and changes nothing
 /// when it has faults; SIGTERM lets what is in flight finish and then ends.
@@ -27,26 +28,24 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn run(&self, _out: &mut dyn Write) -> Result<Answer, Trouble> {
-        let loaded = loader(Severity::Fault).load(&self.config.path).map_err(Trouble::Config)?;
+    pub(super) fn run(&self) -> Result<Exit, CliError> {
+        let loaded = loader(Severity::Fault).load(&self.config.path).map_err(CliError::Config)?;
         eprint!("{}", loaded.warnings.with_snippets());
-        let settings = log_settings(loaded.config.log);
-        log::start(&settings).map_err(Trouble::Log)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(serve(loaded.config, self.config.path.clone(), &settings))
+        log::start(&loaded.config.log).map_err(CliError::Log)?;
+        block_on(serve(loaded.config, self.config.path.clone()))
     }
 }
 
-async fn serve(config: Config, main: PathBuf, settings: &log::Settings) -> Result<Answer, Trouble> {
+async fn serve(config: Config, main: PathBuf) -> Result<Exit, CliError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hang_up = signal(SignalKind::hangup())?;
     // A line an exchange is information.
-    let exchange_log = match settings.level >= log::LevelFilter::INFO {
-        true => ExchangeLog::start(settings.format, std::io::stdout()).map_err(Trouble::Log)?,
+    let exchange_log = match config.log.level >= log::LevelFilter::INFO {
+        true => ExchangeLog::start(config.log.format, std::io::stdout()).map_err(CliError::Log)?,
         false => ExchangeLog::off(),
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let server = Server::start(config, Options { main, workers, exchange_log }).await.map_err(Trouble::Start)?;
+    let server = Server::start(config, Options { main, workers, exchange_log }).await.map_err(CliError::Start)?;
     say_where(server.addresses(), workers);
     loop {
         tokio::select! {
@@ -58,8 +57,8 @@ async fn serve(config: Config, main: PathBuf, settings: &log::Settings) -> Resul
     }
     tracing::info!("draining: what is in flight may finish; a second signal ends at once");
     tokio::select! {
-        () = server.drain() => Ok(Answer::Yes),
-        () = either(&mut terminate, &mut interrupt) => Ok(Answer::No),
+        () = server.drain() => Ok(Exit::Yes),
+        () = either(&mut terminate, &mut interrupt) => Ok(Exit::No),
     }
 }
 
@@ -77,20 +76,4 @@ fn say_where(addresses: Addresses, workers: usize) {
         }
     }
     tracing::info!(workers, version = env!("CARGO_PKG_VERSION"), "serving");
-}
-
-fn log_settings(log: Log) -> log::Settings {
-    log::Settings {
-        format: match log.format {
-            LogFormat::Json => log::Format::Json,
-            LogFormat::Human => log::Format::Human,
-        },
-        level: match log.level {
-            LogLevel::Error => log::LevelFilter::ERROR,
-            LogLevel::Warn => log::LevelFilter::WARN,
-            LogLevel::Info => log::LevelFilter::INFO,
-            LogLevel::Debug => log::LevelFilter::DEBUG,
-            LogLevel::Trace => log::LevelFilter::TRACE,
-        },
-    }
 }

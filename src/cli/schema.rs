@@ -4,10 +4,10 @@ use std::io::Write;
 
 use clap::{Args, ValueEnum};
 
-use super::{Answer, Trouble};
+use super::error::{CliError, Exit};
 use crate::config::{Document, schema};
 
-/// Prints the JSON Schema of a kind of file, for editors
+/// Print the JSON Schema of a kind of file, for editors
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  vendorgate schema contract > contract.schema.json\n\nThen, as the first line of a contract:\n  # yaml-language-server: $schema=../contract.schema.json"
@@ -29,13 +29,13 @@ enum Kind {
 }
 
 impl Schema {
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Answer, Trouble> {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         let document = match self.file {
             Kind::Config => Document::Config,
             Kind::Contract => Document::Contract,
             Kind::Operators => Document::Operators,
         };
         writeln!(out, "{:#}", schema(document))?;
-        Ok(Answer::Yes)
+        Ok(Exit::Yes)
     }
 }

@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
-use super::client::{Client, Reach, block_on};
+use super::client::{Client, Reach};
 use super::error::{CliError, Exit};
-use super::kill::{print, vendor_id};
 use super::layout::{Side, ago, bytes, count, list, span, table};
-use crate::admin::{Standing, Traffic, VendorList, VendorStatus};
-use crate::model::{Clock, Direction, UnixTime};
+use super::scheduled::{parts, rows};
+use crate::admin::{Approval, IssuerStatus, Standing, Traffic, VendorList, VendorStatus};
+use crate::model::{UnixTime, VendorId};
 
 /// Show every vendor at a glance, or one in full
 #[derive(Debug, Clone, clap::Args)]
@@ -18,21 +18,13 @@ Examples:
   vendorgate status --json | jq '.vendors[] | select(.state != \"live\")'
 
 Exits 0 when the gateway answered, 1 when it did not or the vendor is unknown.")]
-pub struct Args {
+pub(super) struct Args {
     /// The vendor's id; all of them when left out
-    pub vendor: Option<String>,
+    #[arg(value_parser = VendorId::parse)]
+    pub(super) vendor: Option<VendorId>,
     /// Where the gateway is
     #[command(flatten)]
-    pub reach: Reach,
-}
-
-/// Runs the verb, and prints its answer to `out`.
-///
-/// # Errors
-/// [`CliError`] when an argument cannot be used, or the gateway is not reached or says no.
-pub fn run(args: &Args, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let client = args.reach.client()?;
-    block_on(execute(args, &client, Clock::system().now().wall, out))
+    pub(super) reach: Reach,
 }
 
 pub(super) async fn execute(
@@ -43,18 +35,12 @@ pub(super) async fn execute(
 ) -> Result<Exit, CliError> {
     match &args.vendor {
         Some(vendor) => {
-            let status: VendorStatus = client.get(&format!("/v1/vendors/{}", vendor_id(vendor)?)).await?;
-            print(args.reach.json, &status, out)?;
-            if !args.reach.json {
-                write!(out, "{}", full(&status, now))?;
-            }
+            let status: VendorStatus = client.get(&format!("/v1/vendors/{vendor}")).await?;
+            args.reach.print(&status, |status| full(status, now), out)?;
         }
         None => {
             let all: VendorList = client.get("/v1/vendors").await?;
-            print(args.reach.json, &all, out)?;
-            if !args.reach.json {
-                write!(out, "{}", glance(&all, now))?;
-            }
+            args.reach.print(&all, |all| glance(all, now), out)?;
         }
     }
     Ok(Exit::Yes)
@@ -98,7 +84,7 @@ fn full(status: &VendorStatus, now: UnixTime) -> String {
     let day = |time: &Option<crate::admin::Time>| time.map_or_else(none, |time| time.0.to_string());
     let mut text = list(&[
         ("vendor", format!("{} ({})", status.vendor, status.name)),
-        ("state", format!("{}, mode {}", status.state.as_str(), status.mode)),
+        ("state", status.state.as_str().to_owned()),
         ("owner", status.owner.clone().unwrap_or_else(none)),
         ("security contact", status.security_contact.clone().unwrap_or_else(none)),
         ("starts", day(&status.starts)),
@@ -106,6 +92,7 @@ fn full(status: &VendorStatus, now: UnixTime) -> String {
         ("days left", status.days_left.map_or_else(none, |days| days.to_string())),
         ("newest token", status.token_age_secs.map_or_else(none, |age| format!("{} old", span(age)))),
         ("oldest key", status.key_age_secs.map_or_else(none, |age| format!("{} old", span(age)))),
+        ("issuer", status.issuer.as_ref().map_or_else(none, issuer)),
         ("last denial", denial(status, now)),
         ("last drill", drill(status, now)),
     ]);
@@ -115,7 +102,22 @@ fn full(status: &VendorStatus, now: UnixTime) -> String {
         text.push('\n');
         text.push_str(&kills(&status.kills, now));
     }
+    if !status.approvals.is_empty() {
+        text.push('\n');
+        text.push_str(&approvals(&status.approvals, now));
+    }
+    if !status.scheduled.is_empty() {
+        text.push('\n');
+        text.push_str(&rows(&status.scheduled, now));
+    }
     text
+}
+
+fn issuer(issuer: &IssuerStatus) -> String {
+    let keys = issuer.keys.map(|keys| format!("{keys} keys; "));
+    let outcomes: Vec<_> = issuer.outcomes.iter().map(|(name, times)| format!("{name} {times}")).collect();
+    let error = issuer.last_error.as_ref().map(|error| format!("; last failure: {error}"));
+    [keys.unwrap_or_default(), outcomes.join(", "), error.unwrap_or_default()].concat()
 }
 
 fn traffic(traffic: &[Traffic]) -> String {
@@ -144,14 +146,16 @@ fn traffic(traffic: &[Traffic]) -> String {
 fn kills(kills: &[Standing], now: UnixTime) -> String {
     const HEAD: [(&str, Side); 4] =
         [("CUT OFF", Side::Left), ("SINCE", Side::Left), ("BY", Side::Left), ("REASON", Side::Left)];
-    let part = |kill: &Standing| {
-        let crate::admin::Part { direction, route, client } = &kill.scope;
-        let parts: Vec<&str> =
-            [direction.map(Direction::as_str), route.as_deref(), client.as_deref()].into_iter().flatten().collect();
-        if parts.is_empty() { "everything".to_owned() } else { parts.join(", ") }
-    };
-    let row = |kill: &Standing| vec![part(kill), ago(kill.at.0, now), kill.by.clone(), kill.reason.clone()];
+    let row = |kill: &Standing| vec![parts(&kill.scope), ago(kill.at.0, now), kill.by.clone(), kill.reason.clone()];
     table(&HEAD, &kills.iter().map(row).collect::<Vec<_>>())
+}
+
+fn approvals(given: &[Approval], now: UnixTime) -> String {
+    const HEAD: [(&str, Side); 4] =
+        [("RESTORE APPROVED", Side::Left), ("WHEN", Side::Left), ("BY", Side::Left), ("REASON", Side::Left)];
+    let row =
+        |given: &Approval| vec![parts(&given.scope), ago(given.at.0, now), given.by.clone(), given.reason.clone()];
+    table(&HEAD, &given.iter().map(row).collect::<Vec<_>>())
 }
 
 fn denial(status: &VendorStatus, now: UnixTime) -> String {

@@ -23,7 +23,7 @@ fn client(listener: &Listener, token: &str) -> Client {
 }
 
 macro_rules! check {
-    ($listener:expr, $token:literal, $execute:expr, $words:literal $(, $now:expr)?) => {{
+    ($listener:expr, $token:literal, $execute:expr, $words:expr $(, $now:expr)?) => {{
         let mut out = Vec::new();
         let args = args($words).unwrap();
         let ended = $execute(&args, &client(&$listener, $token), $($now,)? &mut out).await;
@@ -42,16 +42,43 @@ fn refused(ended: Result<Exit, CliError>) -> String {
 async fn a_kill_says_what_was_done_and_how_fast() {
     let listener = Listener::start().await;
     let (ended, said) =
-        check!(listener, "operator-token", kill::execute, "acme|--reason|key leaked|--direction|egress");
+        check!(listener, "operator-token", kill::execute, "acme|--reason|key leaked|--direction|egress", NOW);
     assert_eq!(ended.unwrap(), Exit::Yes);
     assert_eq!(said, "acme is cut off: 3 requests severed in 0.412 ms, kept on disk, generation 7\n");
     assert_eq!(listener.fake.last_act(), "operator acme kill egress - - \"key leaked\"");
-    let (_, said) = check!(listener, "operator-token", kill::execute, "--all|--reason|x|--json");
+    let (_, said) = check!(listener, "operator-token", kill::execute, "--all|--reason|x|--json", NOW);
     assert!(said.starts_with("{\n  \"vendors\": [") && listener.fake.last_act().contains(" * kill"), "{said}");
     let acts = listener.fake.acts.lock().unwrap().len();
-    let (ended, said) = check!(listener, "operator-token", kill::execute, "acme|--reason|x|--dry-run");
+    let (ended, said) = check!(listener, "operator-token", kill::execute, "acme|--reason|x|--dry-run", NOW);
     assert_eq!((ended.unwrap(), said.as_str()), (Exit::Yes, "acme: 2 calls of theirs and 1 of ours would be cut\n"));
     assert_eq!(listener.fake.acts.lock().unwrap().len(), acts, "nothing was done");
+    listener.stop().await;
+}
+
+#[tokio::test]
+async fn a_kill_is_ordered_for_later_listed_and_taken_back() {
+    let listener = Listener::start().await;
+    let (ended, said) = check!(listener, "operator-token", kill::execute, "acme|--in|2h|--reason|x", NOW);
+    assert_eq!(ended.unwrap(), Exit::Yes);
+    // The time is the gateway's own.
+    assert!(said.starts_with("acme will be cut off at 1970-01-12T15:46:40.000Z (in "), "{said}");
+    assert!(said.ends_with("kill 3, kept on disk\n") && listener.fake.last_act().contains("kill at 1970-01-12T15"));
+    let at = "--all|--at|1970-01-12T15:46:40Z|--reason|x";
+    let (_, said) = check!(listener, "operator-token", kill::execute, at, NOW);
+    assert!(said.starts_with("every vendor will be cut off at 1970-01-12T15:46:40.000Z"), "{said}");
+    let (_, said) = check!(listener, "viewer-token", kill::execute, "--list", NOW);
+    let row = "   3  acme    everything    at 1970-01-01T02:00:00.000Z (in 1h 57m)  alice  contract ends";
+    assert_eq!(said.lines().nth(1), Some(row), "{said}");
+    let (_, said) = check!(listener, "admin-token", kill::execute, "--cancel|3|--reason|signed", NOW);
+    assert_eq!(said, "acme will not be cut off at 1970-01-01T02:00:00.000Z: kill 3 is taken back\n");
+    assert_eq!(listener.fake.last_act(), "admin acme cancel 3 \"signed\"");
+    let (ended, _) = check!(listener, "operator-token", kill::execute, "--cancel|3|--reason|signed", NOW);
+    assert!(refused(ended).contains("needs the role 'admin'"));
+    let (ended, _) = check!(listener, "operator-token", kill::execute, "acme|--in|0s|--reason|x", NOW);
+    assert!(refused(ended).contains("a time to come"));
+    for bad in ["acme|--list", "--cancel|3", "acme|--at|2h|--in|2h|--reason|x", "acme|--in|2h|--dry-run|--reason|x"] {
+        assert!(args::<kill::Args>(bad).is_err(), "{bad}");
+    }
     listener.stop().await;
 }
 
@@ -92,9 +119,13 @@ async fn status_shows_all_at_a_glance_and_one_in_full() {
          acme    live          10     1,234       5          2   50,000  3.2 MB     1m 30s  scope_missing, 2m ago\n"
     );
     let (_, said) = check!(listener, "viewer-token", status::execute, "acme", NOW);
-    for line in
-        ["vendor            acme (ACME Ltd)", "ends              1970-01-11T00:00:00.000Z", "oldest key        -"]
-    {
+    for line in [
+        "vendor            acme (ACME Ltd)",
+        "ends              1970-01-11T00:00:00.000Z",
+        "oldest key        -",
+        "everything        2m ago  bob  clean",
+        "   3  acme    everything    at 1970-01-01T02:00:00.000Z (in 1h 57m)  alice  contract ends",
+    ] {
         assert!(said.lines().any(|found| found == line), "{line}\n{said}");
     }
     let (ended, _) = check!(listener, "viewer-token", status::execute, "other", NOW);
@@ -144,14 +175,15 @@ async fn health_is_an_exit_code() {
     let (ended, _) = check!(listener, "no-token", health::execute, "");
     assert_eq!(ended.unwrap(), Exit::No);
     let (ended, said) = check!(listener, "no-token", health::execute, "--live|--json");
-    assert_eq!((ended.unwrap(), said.as_str()), (Exit::Yes, "{\"well\":true,\"said\":[\"ok\"]}\n"));
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((ended.unwrap(), said), (Exit::Yes, serde_json::json!({ "well": true, "said": ["ok"] })));
     listener.stop().await;
 }
 
 #[tokio::test]
 async fn a_refusal_says_what_to_do() {
     let listener = Listener::start().await;
-    let (ended, _) = check!(listener, "viewer-token", kill::execute, "acme|--reason|x");
+    let (ended, _) = check!(listener, "viewer-token", kill::execute, "acme|--reason|x", NOW);
     let report = refused(ended);
     assert!(report.contains("this call needs the role 'operator', and yours is 'viewer'\n  request "), "{report}");
     let (ended, _) = check!(listener, "wrong-token", status::execute, "", NOW);
@@ -186,7 +218,7 @@ async fn tls_is_spoken_with_who_proves_the_name_and_no_one_else() {
             let (stream, address) = listener.accept().await.unwrap();
             if let Ok(stream) = acceptor.accept(stream).await {
                 let peer = crate::admin::Peer::Network(address);
-                crate::admin::serve_connection(stream, peer, api.clone(), std::future::pending()).await;
+                crate::admin::serve_connection(Box::new(stream), peer, api.clone(), std::future::pending()).await;
             }
         }
     });

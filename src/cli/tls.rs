@@ -1,4 +1,4 @@
-//! TLS to an admin listener, checked against the machine's authorities, or those in `SSL_CERT_FILE`.
+//! TLS to an admin listener.
 
 use std::io;
 use std::sync::Arc;
@@ -8,13 +8,6 @@ use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-
-/// The machine's authorities; those that cannot be read are left out, so that fewer are trusted.
-pub(super) fn native_roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    roots
-}
 
 /// Secures a connection to `host`, who must prove that name.
 pub(super) async fn secure(stream: TcpStream, host: &str, roots: RootCertStore) -> io::Result<TlsStream<TcpStream>> {

@@ -31,6 +31,8 @@ pub struct Contract {
     pub journey: Vec<String>,
     /// Where the vendor processes data; empty when the contract does not say.
     pub region: String,
+    /// Whether nobody has agreed to it yet: nothing passes.
+    pub is_draft: bool,
     /// The first instant: 00:00 UTC of the first day.
     pub starts: UnixTime,
     /// The first instant after: 00:00 UTC of the day after the last day.
@@ -39,8 +41,6 @@ pub struct Contract {
     pub after_end: AfterEnd,
     /// How long before the end warnings begin.
     pub warn_before: Duration,
-    /// Whether scopes, routes, limits and PII bind, or only report.
-    pub mode: Mode,
     /// How the vendor proves who it is. Always there when there are ingress routes.
     pub identity: Option<identity::Identity>,
     /// The most scopes this vendor can ever have.
@@ -68,15 +68,6 @@ pub struct Trip {
     pub window: Duration,
 }
 
-/// Whether a contract binds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// What it does not grant is refused.
-    Enforce,
-    /// Scopes, routes, limits and PII report what they would do; identity, dates and kill still hold.
-    Observe,
-}
-
 /// One route, of either direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -88,6 +79,8 @@ pub struct Route {
     pub upstream: Arc<upstream::Settings>,
     /// Limits of this route beside the vendor's; `None` in a field adds none.
     pub limits: Limits,
+    /// Whether a request may go on as a WebSocket; then no rule reads a body.
+    pub websocket: bool,
     /// What is asked of the request.
     pub request: Rules,
     /// What is asked of the response.
@@ -114,20 +107,11 @@ impl Contract {
     pub fn calendar(&self) -> Calendar {
         const DAY: Duration = Duration::from_secs(86_400);
         Calendar {
+            is_draft: self.is_draft,
             starts: Some(self.starts),
             ends: Some(self.ends.minus(DAY)),
             warn_before: self.warn_before,
             after_end: self.after_end,
-        }
-    }
-}
-
-impl Mode {
-    /// The word in config.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Enforce => "enforce",
-            Self::Observe => "observe",
         }
     }
 }
@@ -151,6 +135,11 @@ impl Routes {
     /// All routes, in the order of the contract.
     pub fn as_slice(&self) -> &[Route] {
         &self.list
+    }
+
+    /// Whether a route of the contract is written so.
+    pub fn has(&self, pattern: &str) -> bool {
+        self.list.iter().any(|route| route.pattern.as_str() == pattern)
     }
 
     /// Whether the contract has none in this direction.

@@ -47,6 +47,15 @@ mod tests {
     }
 
     #[test]
+    fn the_docs_name_what_is_not_built() {
+        let page = include_str!("../../docs/interface.md");
+        let (_, listed) = page.split_once("\n## Not built yet\n").expect("a heading");
+        for (_, key, _) in LATER {
+            assert!(listed.contains(&format!("`{key}`")), "{key}");
+        }
+    }
+
+    #[test]
     fn a_key_that_is_built_is_not_promised_for_later() {
         for (holder, key, _) in LATER {
             let keys = keys_of(holder);

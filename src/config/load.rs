@@ -100,7 +100,7 @@ impl Loader<'_> {
         let Some(text) = written.contracts else { return Vec::new() };
         let paths = contract_paths(&source.root(&report).key("contracts"), &text);
         let tree = |path: &PathBuf| {
-            let mut root = tree::parse(&text_of(path, &report)?).ok()?;
+            let mut root = tree::parse(&text_of(path, &report, "")?).ok()?;
             fill_tree(&mut root, self.environment);
             Some((path.display().to_string(), root))
         };
@@ -174,16 +174,20 @@ impl Loader<'_> {
 
     /// One file, without what was wrong in its shape; `None` when it cannot be read at all. All is reported.
     fn read<T: DeserializeOwned>(&self, path: &Path, document: Document, report: &Report) -> Option<(Source, T)> {
-        let text = text_of(path, report)?;
+        let text =
+            text_of(path, report, if document == Document::Config { "name the file with --config FILE" } else { "" })?;
         let mut root = match tree::parse(&text) {
             Ok(root) => root,
             Err(unreadable) => {
-                report.file_fault(path, unreadable.place, unreadable.wrong, hint(&text, unreadable.place));
+                let line = line_at(&text, unreadable.place);
+                // By mistake, a line of the operators' file may hold a token.
+                let shown = if document == Document::Operators { "" } else { line };
+                report.unreadable(path, unreadable, hint(line), shown);
                 return None;
             }
         };
         if root.value == Value::Null {
-            report.file_fault(path, Place::default(), "is empty", "see `vendorgate schema` for what it can hold");
+            report.file_fault(path, "is empty", "see `vendorgate schema` for what it can hold");
             return None;
         }
         fill_tree(&mut root, self.environment);
@@ -194,7 +198,7 @@ impl Loader<'_> {
         match serde_json::from_value(shaped) {
             Ok(written) => Some((source, written)),
             Err(error) => {
-                report.file_fault(path, Place::default(), format!("cannot be read: {error}"), "");
+                report.file_fault(path, format!("cannot be read: {error}"), "");
                 None
             }
         }
@@ -208,16 +212,20 @@ impl std::fmt::Debug for Loader<'_> {
 }
 
 /// The mistake that YAML's own message does not explain.
-fn hint(text: &str, place: Place) -> &'static str {
-    let line = usize::try_from(place.line).ok().and_then(|line| text.lines().nth(line.saturating_sub(1)));
-    let unquoted = line.is_some_and(|line| line.contains("${") && line.trim_start().contains([':', '[']));
+fn hint(line: &str) -> &'static str {
+    let unquoted = line.contains("${") && line.trim_start().contains([':', '[']);
     if unquoted { "inside { } and [ ] write \"${NAME}\" in quotes" } else { "" }
+}
+
+fn line_at(text: &str, place: Place) -> &str {
+    let line = usize::try_from(place.line).ok().and_then(|line| text.lines().nth(line.saturating_sub(1)));
+    line.unwrap_or_default()
 }
 
 /// What was made is only handed out when nothing was wrong with it.
 fn finish<T>(report: Report, made: Option<T>, path: &Path) -> Result<(T, Faults), Faults> {
     if made.is_none() && report.fatal_count() == 0 {
-        report.file_fault(path, Place::default(), "cannot be used", "report this: a fault was found and not named");
+        report.file_fault(path, "cannot be used", "report this: a fault was found and not named");
     }
     let faults = Faults::new(report.into_faults());
     match made {
@@ -253,23 +261,22 @@ fn check_operators(at: &At<'_>, listeners: &Listeners, operators: Option<&[Opera
     }
 }
 
-fn text_of(path: &Path, report: &Report) -> Option<String> {
-    let place = Place::default();
+fn text_of(path: &Path, report: &Report, instead: &str) -> Option<String> {
     match std::fs::metadata(path) {
         Ok(found) if found.len() > CONFIG_FILE_BYTES_MAX => {
-            report.file_fault(path, place, format!("is larger than {CONFIG_FILE_BYTES_MAX} bytes"), "split it");
+            report.file_fault(path, format!("is larger than {CONFIG_FILE_BYTES_MAX} bytes"), "split it");
             return None;
         }
         Ok(_) => {}
         Err(error) => {
-            report.file_fault(path, place, format!("cannot be read: {error}"), "name the file with --config FILE");
+            report.file_fault(path, format!("cannot be read: {error}"), instead);
             return None;
         }
     }
     match std::fs::read_to_string(path) {
         Ok(text) => Some(text),
         Err(error) => {
-            report.file_fault(path, place, format!("cannot be read: {error}"), "");
+            report.file_fault(path, format!("cannot be read: {error}"), "");
             None
         }
     }

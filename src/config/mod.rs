@@ -16,13 +16,13 @@ mod source;
 mod tree;
 mod units;
 
-pub use contract::{Contract, Mode, Route, Routes, Trip};
+pub use contract::{Contract, Route, Routes, Trip};
 pub use environment::Environment;
 pub use fault::{Fault, Faults, Severity};
 pub use load::{Loaded, Loader};
 pub use places::Places;
 pub use schema::{Document, schema};
 pub use settings::{
-    Audit, ClientCertificate, Config, Drain, Hook, HookAction, Keys, Listener, Listeners, Log, LogFormat, LogLevel,
-    MasterKeyPlace, Operator, Role, State, Tls,
+    Audit, ClientCertificate, Config, Drain, Hook, HookAction, Keys, Listener, Listeners, MasterKeyPlace, Operator,
+    Role, State, Tls,
 };

@@ -7,10 +7,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use super::Contract;
 use crate::model::VendorId;
 use crate::pii::keys::{EnvironmentSource, FileSource, MasterKeySource};
-use crate::telemetry::audit;
+use crate::telemetry::{audit, log};
 use crate::upstream;
 
 /// A whole configuration, contracts and operators included.
@@ -35,7 +38,7 @@ pub struct Config {
     /// How the gateway stops.
     pub drain: Drain,
     /// How it speaks.
-    pub log: Log,
+    pub log: log::Settings,
 }
 
 impl Config {
@@ -192,7 +195,8 @@ impl Operator {
 }
 
 /// What an operator may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Reads.
     Viewer,
@@ -245,55 +249,6 @@ impl std::fmt::Display for Role {
 pub struct Drain {
     /// Time that in-flight requests get to end.
     pub deadline: Duration,
-}
-
-/// How the gateway speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Log {
-    /// For machines or for people.
-    pub format: LogFormat,
-    /// The least that is said.
-    pub level: LogLevel,
-}
-
-/// The form of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// Words for a terminal.
-    Human,
-}
-
-/// How much is said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// Only what has failed.
-    Error,
-    /// And what is about to.
-    Warn,
-    /// And one line an exchange.
-    Info,
-    /// And what led to it.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-impl LogLevel {
-    /// All levels, the quietest first.
-    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
-
-    /// The word in config, and the directive of a log filter.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
 }
 
 #[cfg(test)]

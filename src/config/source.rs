@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Severity};
-use super::tree::{Node, Place, Value, holds_password};
+use super::tree::{Node, Place, Unreadable, Value, holds_password};
 
 /// All that was found wrong so far, in every file.
 #[derive(Debug)]
@@ -44,16 +44,22 @@ impl Report {
     }
 
     /// Adds a fault that belongs to a whole file.
-    pub(super) fn file_fault(&self, file: &Path, place: Place, wrong: impl Into<String>, instead: impl Into<String>) {
+    pub(super) fn file_fault(&self, file: &Path, wrong: impl Into<String>, instead: impl Into<String>) {
+        self.unreadable(file, Unreadable { place: Place::default(), wrong: wrong.into() }, &instead.into(), "");
+    }
+
+    /// Adds the fault of a file that is no YAML, with the line where it ceases to be.
+    pub(super) fn unreadable(&self, file: &Path, found: Unreadable, instead: &str, line: &str) {
+        let Unreadable { place, wrong } = found;
         self.push(Fault {
             severity: Severity::Fault,
             file: file.display().to_string(),
             line: place.line.max(1),
             column: place.column.max(1),
             path: String::new(),
-            wrong: wrong.into(),
-            instead: instead.into(),
-            source: String::new(),
+            wrong,
+            instead: instead.to_owned(),
+            source: line.to_owned(),
         });
     }
 

@@ -181,6 +181,7 @@ impl Builder<'_> {
                 place: ledger.place(direction, name).unwrap_or(usize::MAX),
                 upstream: self.upstream(route, pools)?,
                 upstream_name: route.upstream.id.as_str().into(),
+                websocket: route.websocket,
                 request: self.treats(name, &route.request, direction == Direction::Egress, shared)?,
                 response: self.treats(name, &route.response, direction == Direction::Ingress, shared)?,
                 metrics: traffic.route(name),

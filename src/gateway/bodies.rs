@@ -202,7 +202,7 @@ impl<O: Owner> Stream<O> {
         if self.in_flight.poll_severed(cx).is_ready() {
             return Poll::Ready(Err(Ending::Severed));
         }
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(bounds::BODY_IDLE_DEADLINE)));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.source.idle_deadline())));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(Ending::Stalled))
     }

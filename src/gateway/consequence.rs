@@ -5,12 +5,12 @@
 use serde_json::json;
 
 use super::account::Tally;
-use super::exchange::Exchange;
 use super::handle::Gateway;
 use super::snapshot::Vendor;
-use crate::kill::{Evidence, InFlight};
+use crate::http::RequestId;
+use crate::kill::{Evidence, GATEWAY, InFlight};
 use crate::meter::{Over, Overrun};
-use crate::model::{ClientId, Denial, Reason};
+use crate::model::{ClientId, Denial, Direction, Reason};
 use crate::telemetry::audit::{Act, Entry};
 
 /// A budget was spent in the middle of a body, which its own exchange cuts: `own` is spared by what ends the others.
@@ -21,7 +21,10 @@ pub(super) fn of_overrun(gateway: &Gateway, vendor: &Vendor, own: &InFlight, ove
         Over::Sever => {
             let _ = vendor.line.cut(denial.reason.as_str(), gateway.clock.now().wall, own);
         }
-        Over::Kill => trip(gateway, vendor, evidence(gateway, denial.reason.as_str(), denial.detail.into())),
+        Over::Kill => {
+            let evidence = evidence(gateway, denial.reason.as_str(), denial.detail.into());
+            trip(gateway, vendor, evidence, Some(own));
+        }
     }
 }
 
@@ -32,31 +35,41 @@ pub(super) fn of_denial(gateway: &Gateway, vendor: &Vendor, denial: &Denial) {
         && burst.note(gateway.clock.now())
     {
         let detail = format!("the last denial was {}", denial.reason.as_str());
-        trip(gateway, vendor, evidence(gateway, "denial_burst", detail));
+        trip(gateway, vendor, evidence(gateway, "denial_burst", detail), None);
     }
 }
 
-/// Records that an answer was cut while it streamed. Past the first cut the next requests are refused before they
+/// Records that a body was cut while it streamed. Past the first cut the next requests are refused before they
 /// stream, so there are no more of these lines than there were requests in flight.
-pub(super) fn audit_cut(exchange: &Exchange, vendor: &Vendor, overrun: &Overrun, sent: Tally) {
+pub(super) fn audit_cut(gateway: &Gateway, cut: &Cut<'_>, overrun: &Overrun, sent: Tally) {
     let denial = overrun.denial();
     let entry = Entry {
-        at: exchange.gateway.clock.now().wall,
-        actor: exchange.client().map_or("vendorgate", ClientId::as_str).to_owned(),
+        at: gateway.clock.now().wall,
+        actor: cut.client.map_or(GATEWAY, ClientId::as_str).to_owned(),
         act: Act::Cut,
-        subject: vendor.id().as_str().to_owned(),
+        subject: cut.vendor.id().as_str().to_owned(),
         reason: denial.reason.as_str().to_owned(),
         detail: json!({
-            "direction": exchange.direction().as_str(),
-            "route": exchange.route_name(),
-            "request_id": exchange.id.to_string(),
+            "direction": cut.direction.as_str(),
+            "route": cut.route,
+            "request_id": cut.id.to_string(),
             "limit": overrun.measure.as_str(),
             "records_sent": sent.records,
             "bytes_sent": sent.passed,
         }),
     };
     // The stream waits for no disk.
-    drop(exchange.gateway.audit.record(entry));
+    drop(gateway.audit.record(entry));
+}
+
+/// Whose body was cut.
+pub(super) struct Cut<'a> {
+    pub(super) vendor: &'a Vendor,
+    /// None where it is ours.
+    pub(super) client: Option<&'a ClientId>,
+    pub(super) direction: Direction,
+    pub(super) route: &'a str,
+    pub(super) id: RequestId,
 }
 
 /// Whether a denial says something about the caller: not our bounds, not an upstream, not a kill that stands already.
@@ -95,8 +108,8 @@ const fn is_callers_doing(reason: Reason) -> bool {
     }
 }
 
-fn trip(gateway: &Gateway, vendor: &Vendor, evidence: Evidence) {
-    gateway.switch.trip(vendor.id(), evidence, gateway.clock.now());
+fn trip(gateway: &Gateway, vendor: &Vendor, evidence: Evidence, spared: Option<&InFlight>) {
+    gateway.switch.trip(vendor.id(), evidence, spared, gateway.clock.now());
     vendor.metrics.killed(true);
 }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::header::{CONNECTION, HeaderMap, HeaderName};
-use ::http::{HeaderValue, Method, Response, Version};
+use ::http::{HeaderValue, Method, Response, StatusCode, Version};
 
 use super::account::{Halt, Tally};
 use super::bodies::Ending;
-use super::consequence;
+use super::consequence::{self, Cut};
 use super::handle::Gateway;
 use super::owners::Fate;
 use super::peer::Peer;
@@ -44,6 +44,8 @@ pub(super) struct Exchange {
     over_rate: Option<Decision>,
     status: u16,
     reason: Option<Reason>,
+    /// Whether it was cut in the middle of its answer by the kill switch.
+    severed: bool,
     awaited: Duration,
     overhead: Duration,
     /// How the request's body fared, where it has one.
@@ -54,6 +56,7 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) fn begin(gateway: Arc<Gateway>, peer: Arc<Peer>, method: Method, version: Version) -> Box<Self> {
         let started = gateway.clock.now();
+        peer.enter();
         Box::new(Self {
             gateway,
             peer,
@@ -68,6 +71,7 @@ impl Exchange {
             over_rate: None,
             status: 0,
             reason: None,
+            severed: false,
             awaited: Duration::ZERO,
             overhead: Duration::ZERO,
             request: None,
@@ -97,6 +101,11 @@ impl Exchange {
     /// Whether the caller speaks HTTP/2.
     pub(super) fn is_h2(&self) -> bool {
         self.version >= Version::HTTP_2
+    }
+
+    /// Whether it goes on as a WebSocket.
+    pub(super) const fn has_switched(&self) -> bool {
+        self.status == StatusCode::SWITCHING_PROTOCOLS.as_u16()
     }
 
     /// From here on the exchange counts as this vendor's.
@@ -200,15 +209,22 @@ impl Exchange {
         match ending {
             Ending::Severed => {
                 self.reason = Some(Reason::VendorKilled);
-                // Other vendors' streams may share an HTTP/2 connection, so there only the stream is reset.
-                if !self.is_h2() {
-                    self.peer.reset();
+                if let (Some((in_flight, _)), false) = (&self.held, self.severed) {
+                    self.severed = true;
+                    self.peer.sever(in_flight);
                 }
             }
             Ending::Halted(halt) => {
                 self.note(&ending.denial(Direction::Ingress));
                 if let (Halt::Over(overrun), Some(vendor)) = (halt, &self.vendor) {
-                    consequence::audit_cut(self, vendor, overrun, self.answer);
+                    let cut = Cut {
+                        vendor,
+                        client: self.client.as_ref(),
+                        direction: self.direction(),
+                        route: self.route_name(),
+                        id: self.id,
+                    };
+                    consequence::audit_cut(&self.gateway, &cut, overrun, self.answer);
                 }
             }
             Ending::Aborted | Ending::Stalled => self.reason = Some(ending.denial(Direction::Ingress).reason),
@@ -302,6 +318,7 @@ impl Drop for Exchange {
             traffic.leave(took);
         }
         self.log(request, took);
+        self.peer.exit(self.severed);
     }
 }
 

@@ -19,8 +19,10 @@ use super::handle::Admitted;
 use super::owners::{AnswerOwner, Fate, RequestOwner};
 use super::snapshot::{Route, Treats};
 use super::source::Source;
-use super::target;
-use crate::http::{Forwarding, GatewayBody, is_framed_once, prepare_request, prepare_response, strip_validators};
+use super::{target, websocket};
+use crate::http::{
+    Forwarding, GatewayBody, is_framed_once, name_websocket, prepare_request, prepare_response, strip_validators,
+};
 use crate::model::{Denial, Direction, Reason, with_causes};
 use crate::pii::{Rewriter, Stop};
 use crate::upstream::{ConnectorError, Lease, SendError};
@@ -29,15 +31,19 @@ use crate::upstream::{ConnectorError, Lease, SendError};
 pub(super) async fn forward(
     worker: usize,
     admitted: Admitted,
-    head: request::Parts,
+    mut head: request::Parts,
     body: Source,
     mut exchange: Box<Exchange>,
 ) -> Response<GatewayBody> {
+    let caller = head.extensions.remove().filter(|_| admitted.websocket);
     let outcome = match outgoing(&admitted, head, body, &mut exchange).await {
         Ok(request) => send(worker, &admitted, request, &mut exchange).await,
         Err(denial) => Err(denial),
     };
     match outcome {
+        Ok((response, lease)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            websocket::go_on(&admitted, caller, response, lease, exchange)
+        }
         Ok((response, lease)) => incoming(&admitted, response, lease, exchange).await,
         Err(denial) => exchange.refuse(&denial),
     }
@@ -72,6 +78,9 @@ async fn outgoing(
             reads_answer: route.response.as_ref().is_some_and(|treats| treats.plan.reads_body()),
         },
     );
+    if admitted.websocket {
+        name_websocket(&mut head.headers);
+    }
     if rewriter.is_some() {
         strip_validators(&mut head.headers);
         head.headers.remove(CONTENT_ENCODING);

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use ::http::{Request, Response, request};
+use ::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use ::http::{Method, Request, Response, Version, request};
 use arc_swap::ArcSwap;
 use hyper::body::Incoming;
 
@@ -17,7 +18,7 @@ use super::snapshot::{Route, Snapshot, Vendor};
 use super::source::Source;
 use super::webhook;
 use crate::bounds;
-use crate::http::{GatewayBody, Target, screen};
+use crate::http::{GatewayBody, Target, names_websocket, screen};
 use crate::identity::{Presented, Rejected, Verified, Wait, Webhook};
 use crate::kill::Switch;
 use crate::meter::{self, Decision};
@@ -52,6 +53,8 @@ pub(super) struct Admitted {
     /// The path on the upstream's side, without the upstream's own; `None` where it is the request's, as it came.
     pub(super) path: Option<String>,
     pub(super) captures: Captures,
+    /// Whether it may go on as a WebSocket, and asks for it.
+    pub(super) websocket: bool,
 }
 
 /// A no, and what may be waited for before the question is asked once more.
@@ -203,6 +206,7 @@ fn pass(
         Direction::Egress => unknown_destination("no egress route has this method and path"),
     })?;
     exchange.on_route(route);
+    let websocket = route.websocket && asks_websocket(head);
     let in_flight = vendor.line.register(direction, route.tag, client);
     let permit = vendor.side(direction).chain.evaluate(&Facts {
         now: exchange.started,
@@ -211,7 +215,7 @@ fn pass(
         client: client.unwrap_or(&vendor.ourselves),
         route: route.place,
         scopes: &route.scopes,
-        is_safe: head.method.is_safe(),
+        is_safe: head.method.is_safe() && !websocket,
         counts_records: route.leaving(direction).is_some_and(|treats| treats.counts_records),
     })?;
     exchange.admitted(in_flight, permit);
@@ -221,7 +225,14 @@ fn pass(
         client: client.cloned(),
         path: rewritten.map(str::to_owned),
         captures,
+        websocket,
     })
+}
+
+/// Whether a request asks to go on as a WebSocket, as RFC 6455 section 4.1 has it.
+fn asks_websocket(head: &request::Parts) -> bool {
+    let has_body = head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
+    head.method == Method::GET && head.version == Version::HTTP_11 && !has_body && names_websocket(&head.headers)
 }
 
 fn identify(

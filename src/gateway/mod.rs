@@ -20,6 +20,7 @@ mod stack;
 mod target;
 mod watch;
 mod webhook;
+mod websocket;
 
 pub use assemble::{AssembleError, Rooms, assemble};
 pub use explain::{Explainer, Explanation, Outcome, Question};

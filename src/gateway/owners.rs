@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::account::{Account, Halt, Tally};
 use super::bodies::{Ending, Owner};
-use super::consequence;
+use super::consequence::{self, Cut};
 use super::exchange::Exchange;
 use super::handle::Gateway;
 use super::snapshot::{Route, Vendor};
 use super::watch::Watched;
+use crate::http::RequestId;
 use crate::kill::InFlight;
+use crate::model::{ClientId, Direction};
 use crate::upstream::Lease;
 
 /// An answer's body: it holds the exchange, so that its end closes the books, and the upstream's connection.
@@ -40,6 +42,13 @@ impl AnswerOwner {
         if let Some(ending) = broken {
             exchange.broke(ending);
             self.lease = None;
+        }
+    }
+
+    /// The other side of a WebSocket broke off, and takes this one with it.
+    pub(super) fn broke(&mut self, ending: &Ending) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.broke(ending);
         }
     }
 
@@ -77,7 +86,7 @@ impl Owner for AnswerOwner {
     }
 
     fn flushes(&self) -> Option<u64> {
-        self.exchange.as_ref().map(|exchange| {
+        self.exchange.as_ref().filter(|exchange| !exchange.has_switched()).map(|exchange| {
             // An HTTP/2 connection is another task, and may have nothing else to do.
             exchange.peer.nudge();
             exchange.peer.flushes()
@@ -113,11 +122,23 @@ pub(super) struct RequestOwner {
     /// The exchange's own registration, which that consequence spares.
     own: InFlight,
     gateway: Arc<Gateway>,
+    client: Option<ClientId>,
+    direction: Direction,
+    id: RequestId,
 }
 
 impl RequestOwner {
     pub(super) fn new(fate: Arc<Fate>, route: Arc<Route>, own: InFlight, exchange: &Exchange) -> Self {
-        Self { fate, route, own, vendor: exchange.vendor().cloned(), gateway: Arc::clone(&exchange.gateway) }
+        Self {
+            fate,
+            route,
+            own,
+            vendor: exchange.vendor().cloned(),
+            gateway: Arc::clone(&exchange.gateway),
+            client: exchange.client().cloned(),
+            direction: exchange.direction(),
+            id: exchange.id,
+        }
     }
 }
 
@@ -135,6 +156,9 @@ impl Owner for RequestOwner {
         {
             if let (Ending::Halted(Halt::Over(overrun)), Some(vendor)) = (ending, &self.vendor) {
                 consequence::of_overrun(&self.gateway, vendor, &self.own, overrun);
+                let (client, direction, route) = (self.client.as_ref(), self.direction, &*self.route.name);
+                let cut = Cut { vendor, client, direction, route, id: self.id };
+                consequence::audit_cut(&self.gateway, &cut, overrun, account.tally());
             }
             self.fate.lock().1 = Some(ending.clone());
         }

@@ -3,8 +3,8 @@
 //! Made once a connection; what each request needs of it is ready as header values.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use ::http::HeaderValue;
@@ -27,6 +27,11 @@ pub struct Peer {
     blocked: AtomicBool,
     leaving: AtomicBool,
     flushes: AtomicU64,
+    /// Its exchanges, and those of them that were severed in the middle of their answer.
+    open: AtomicUsize,
+    severed: AtomicUsize,
+    /// What the kill switch waits for until the socket is closed.
+    kept: Mutex<Vec<InFlight>>,
     /// Wakes the task that drives the connection.
     task: OnceLock<Waker>,
     watchlist: Arc<Watchlist>,
@@ -46,9 +51,22 @@ impl Peer {
     fn new(address: SocketAddr, direction: Direction, tls: bool, certificate: Option<PeerCertificate>) -> Self {
         let text = address.ip().to_canonical().to_string();
         let forwarded_for = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));
-        let (reset, blocked, leaving, flushes, watchlist) = Default::default();
-        let task = OnceLock::new();
-        Self { direction, tls, address, forwarded_for, certificate, reset, blocked, leaving, flushes, task, watchlist }
+        Self {
+            direction,
+            tls,
+            address,
+            forwarded_for,
+            certificate,
+            reset: AtomicBool::default(),
+            blocked: AtomicBool::default(),
+            leaving: AtomicBool::default(),
+            flushes: AtomicU64::default(),
+            open: AtomicUsize::default(),
+            severed: AtomicUsize::default(),
+            kept: Mutex::default(),
+            task: OnceLock::new(),
+            watchlist: Arc::default(),
+        }
     }
 
     /// Which way its calls go.
@@ -76,9 +94,40 @@ impl Peer {
         self.certificate.as_ref()
     }
 
-    /// Asks for the connection to be reset when it closes, so that the kernel throws away what it still holds.
+    /// Asks for the connection to end at once by a reset, so that the kernel throws away what it still holds.
     pub fn reset(&self) {
         self.reset.store(true, Ordering::Release);
+        self.nudge();
+    }
+
+    /// An exchange begins.
+    pub(super) fn enter(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An exchange was severed in the middle of its answer. Where the connection carries nothing else it is reset, and the
+    /// exchange counts as in flight until the socket is closed; an HTTP/2 connection that does loses the stream alone.
+    pub(super) fn sever(&self, in_flight: &InFlight) {
+        if self.severed.fetch_add(1, Ordering::Relaxed) + 1 == self.open.load(Ordering::Relaxed) {
+            self.kept().push(in_flight.share());
+            self.reset();
+        }
+    }
+
+    /// Told by the connection when its socket is closed.
+    pub fn closed(&self) {
+        let kept = std::mem::take(&mut *self.kept());
+        drop(kept);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<InFlight>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An exchange has ended.
+    pub(super) fn exit(&self, was_severed: bool) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.severed.fetch_sub(usize::from(was_severed), Ordering::Relaxed);
     }
 
     /// Whether the connection is to be reset.

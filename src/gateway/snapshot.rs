@@ -71,6 +71,8 @@ pub struct Route {
     pub(super) place: usize,
     pub(super) upstream: Arc<Upstream>,
     pub(super) upstream_name: Box<str>,
+    /// Whether a request may go on as a WebSocket.
+    pub(super) websocket: bool,
     pub(super) request: Option<Treats>,
     pub(super) response: Option<Treats>,
     pub(super) metrics: Arc<RouteMetrics>,

@@ -1,11 +1,17 @@
-//! Where a body comes from: the wire, or a spool that was filled while its signature was checked.
+//! Where a body comes from: the wire, a spool that was filled while its signature was checked, or a WebSocket's side.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, ReadBuf, ReadHalf};
+
+use crate::bounds;
 
 /// A body to be forwarded.
 #[derive(Debug)]
@@ -14,12 +20,26 @@ pub(super) enum Source {
     Live(Incoming),
     /// Taken whole; `None` once it was handed on.
     Spooled(Option<Bytes>),
+    /// One side of a WebSocket, as raw bytes.
+    Socket(ReadHalf<TokioIo<Upgraded>>),
 }
+
+/// A body broke off at its source.
+#[derive(Debug)]
+pub(super) struct Broken;
 
 impl Source {
     /// What was spooled, as a body.
     pub(super) fn spooled(body: Bytes) -> Self {
         Self::Spooled(Some(body).filter(|body| !body.is_empty()))
+    }
+
+    /// The longest silence in the middle of it.
+    pub(super) const fn idle_deadline(&self) -> Duration {
+        match self {
+            Self::Live(_) | Self::Spooled(_) => bounds::BODY_IDLE_DEADLINE,
+            Self::Socket(_) => bounds::WEBSOCKET_IDLE_DEADLINE,
+        }
     }
 }
 
@@ -31,13 +51,14 @@ impl From<Incoming> for Source {
 
 impl Body for Source {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
     #[inline]
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut *self {
-            Self::Live(body) => Pin::new(body).poll_frame(cx),
+            Self::Live(body) => Pin::new(body).poll_frame(cx).map_err(|_| Broken),
             Self::Spooled(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+            Self::Socket(socket) => poll_socket(socket, cx),
         }
     }
 
@@ -46,6 +67,7 @@ impl Body for Source {
         match self {
             Self::Live(body) => body.is_end_stream(),
             Self::Spooled(body) => body.is_none(),
+            Self::Socket(_) => false,
         }
     }
 
@@ -54,6 +76,22 @@ impl Body for Source {
         match self {
             Self::Live(body) => body.size_hint(),
             Self::Spooled(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
+            Self::Socket(_) => SizeHint::default(),
         }
     }
+}
+
+fn poll_socket(
+    socket: &mut ReadHalf<TokioIo<Upgraded>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    let mut piece = [0; bounds::WEBSOCKET_PIECE_BYTES];
+    let mut buf = ReadBuf::new(&mut piece);
+    let read = ready!(Pin::new(socket).poll_read(cx, &mut buf));
+    let filled = buf.filled();
+    Poll::Ready(match read {
+        Ok(()) if filled.is_empty() => None,
+        Ok(()) => Some(Ok(Frame::data(Bytes::copy_from_slice(filled)))),
+        Err(_) => Some(Err(Broken)),
+    })
 }

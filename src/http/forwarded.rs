@@ -16,6 +16,7 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const VENDOR: HeaderName = HeaderName::from_static("x-vendorgate-vendor");
 const CLIENT: HeaderName = HeaderName::from_static("x-vendorgate-client");
@@ -75,8 +76,9 @@ pub fn prepare_request(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
     if forwarding.direction == Direction::Egress {
         return;
     }
-    // The token was ours to judge; the internal API gets the facts, not a credential that it could leak.
+    // The token and its proof were ours to judge; the internal API gets the facts, not what it could leak.
     headers.remove(AUTHORIZATION);
+    headers.remove(DPOP);
     headers.append(VIA, HeaderValue::from_static("1.1 vendorgate"));
     headers.insert(FORWARDED_FOR, forwarding.peer.clone());
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if forwarding.tls { "https" } else { "http" }));
@@ -88,6 +90,20 @@ pub fn prepare_request(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
     if let Some(host) = original_host {
         headers.insert(FORWARDED_HOST, host);
     }
+}
+
+/// Whether these fields ask for, or agree to, going on as a WebSocket (RFC 9110 section 7.8, RFC 6455 section 4).
+pub fn names_websocket(headers: &HeaderMap) -> bool {
+    let mut protocols = headers.get_all(UPGRADE).iter();
+    let is_websocket = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"websocket");
+    let first = protocols.next().is_some_and(is_websocket);
+    first && protocols.next().is_none() && nominated(headers).contains(&UPGRADE)
+}
+
+/// Asks for, or agrees to, going on as a WebSocket, on this hop.
+pub fn name_websocket(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
 /// Turns an answer's fields into those that the caller may see.
@@ -198,6 +214,7 @@ mod tests {
             &[
                 ("host", "api.example.com"),
                 ("authorization", "Bearer x"),
+                ("dpop", "x"),
                 ("connection", "x-vendorgate-vendor, x-keep, close"),
                 ("x-keep", "1"),
                 ("x_vendorgate_vendor", "root"),
@@ -230,6 +247,29 @@ mod tests {
         let seen =
             forwarded(Direction::Egress, &[("host", "127.0.0.1"), ("x-forwarded-for", "10.0.0.7"), ("accept", "*/*")]);
         assert_eq!(seen, ["accept: */*", "host: crm.internal"]);
+    }
+
+    #[test]
+    fn a_websocket_is_named_in_one_way() {
+        for (connection, upgrade, names) in [
+            ("Upgrade", &["websocket"][..], true),
+            ("keep-alive, upgrade", &["WebSocket"], true),
+            ("keep-alive", &["websocket"], false),
+            ("upgrade", &["h2c"], false),
+            ("upgrade", &["websocket, h2c"], false),
+            ("upgrade", &["websocket", "websocket"], false),
+            ("upgrade", &[], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONNECTION, HeaderValue::from_static(connection));
+            for protocol in upgrade {
+                headers.append(UPGRADE, HeaderValue::from_static(protocol));
+            }
+            assert_eq!(names_websocket(&headers), names, "{connection} {upgrade:?}");
+        }
+        let mut headers = HeaderMap::new();
+        name_websocket(&mut headers);
+        assert!(names_websocket(&headers));
     }
 
     #[test]

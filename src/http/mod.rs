@@ -8,10 +8,14 @@ mod forwarded;
 mod hygiene;
 mod refusal;
 mod request_id;
+mod wire;
 
 pub use body::{BodyError, GatewayBody};
-pub use fetch::{FetchError, FetchOptions, FetchUrl, Fetched, Fetcher};
-pub use forwarded::{Forwarding, prepare_request, prepare_response, strip_validators, trailer_may_pass};
+pub use fetch::{FetchError, FetchOptions, FetchUrl, Fetched, Fetcher, native_roots};
+pub use forwarded::{
+    Forwarding, name_websocket, names_websocket, prepare_request, prepare_response, strip_validators, trailer_may_pass,
+};
 pub use hygiene::{Target, is_framed_once, screen};
 pub use refusal::{Challenge, refuse};
 pub use request_id::{RequestId, RequestIds};
+pub use wire::Wire;

@@ -37,9 +37,16 @@ pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, i
         && let Some(value) = challenge_of(denial.reason, public.status, challenge)
     {
         headers.insert(WWW_AUTHENTICATE, value);
+        if denial.reason == Reason::TokenUnbound {
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(DPOP_CHALLENGE));
+        }
     }
     response
 }
+
+/// RFC 9449 section 7.1, with every algorithm that a proof may have: beside the other scheme, for whoever is to be bound
+/// by a certificate needs no proof.
+const DPOP_CHALLENGE: &str = r#"DPoP realm="vendorgate", error="invalid_token", algs="ES256 ES384 RS256 PS256 EdDSA""#;
 
 struct Public {
     status: StatusCode,
@@ -173,6 +180,10 @@ mod tests {
         assert_eq!(of(Reason::TokenMissing, Challenge::Plain).as_deref(), Some(r#"Bearer realm="vendorgate""#));
         let expired = of(Reason::TokenExpired, Challenge::Plain);
         assert_eq!(expired.as_deref(), Some(r#"Bearer realm="vendorgate", error="invalid_token""#));
+        let unbound =
+            refuse(&Denial::new(Reason::TokenUnbound, ""), Direction::Ingress, Challenge::Plain, RequestIds::next());
+        let both: Vec<_> = unbound.headers().get_all(WWW_AUTHENTICATE).iter().collect();
+        assert_eq!(both, [r#"Bearer realm="vendorgate", error="invalid_token""#, DPOP_CHALLENGE]);
         assert_eq!(of(Reason::RateLimited, Challenge::Plain), None);
     }
 }

@@ -124,7 +124,8 @@ impl Authority {
     /// What a vendor has used that may be used once.
     pub(super) fn replays(&self, vendor: &VendorId) -> Arc<Replays> {
         let mut replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(replays.entry(vendor.clone()).or_default())
+        let fresh = || Arc::new(Replays::since(self.clock.now().wall));
+        Arc::clone(replays.entry(vendor.clone()).or_insert_with(fresh))
     }
 
     /// The stamp of a vendor's settings: the same as before if and only if they are.

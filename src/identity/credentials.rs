@@ -105,6 +105,7 @@ fn names_a_token(query: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stand::presented;
     use super::*;
 
     fn check(values: &[&[u8]], query: Option<&str>) -> Result<Option<(Scheme, String)>, Flaw> {
@@ -112,16 +113,9 @@ mod tests {
         for value in values {
             headers.append(AUTHORIZATION, http::HeaderValue::from_bytes(value).expect("a value"));
         }
-        let presented = Presented {
-            headers: &headers,
-            method: &Method::GET,
-            scheme: "https",
-            authority: "api.example.com",
-            path: "/",
-            query,
-            peer_certificate: None,
-        };
-        read(&presented)?.map(|one| one.text().map(|token| (one.scheme, token.to_owned()))).transpose()
+        read(&Presented { query, ..presented(&headers) })?
+            .map(|one| one.text().map(|token| (one.scheme, token.to_owned())))
+            .transpose()
     }
 
     #[test]

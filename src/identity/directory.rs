@@ -163,9 +163,10 @@ impl Directory {
         let _ = tokio::time::timeout(deadline, asked).await;
     }
 
-    /// The state of a vendor's issuer; `None` for vendors without one.
+    /// The state of a vendor's issuer; `None` for vendors whose tokens are not verified by keys.
     pub fn key_status(&self, vendor_index: u32) -> Option<KeyStatus> {
-        self.vendor(vendor_index).map(|vendor| vendor.ring.status())
+        let by_keys = |vendor: &&Arc<Vendor>| !matches!(vendor.settings.keys, KeySource::Introspection(_));
+        self.vendor(vendor_index).filter(by_keys).map(|vendor| vendor.ring.status())
     }
 
     /// How a vendor proves itself by tokens, where it does.

@@ -27,6 +27,7 @@ mod judge;
 mod jwk;
 mod jwt;
 mod keyset;
+mod looks;
 mod marks;
 #[cfg(test)]
 mod published;
@@ -38,6 +39,8 @@ mod roca;
 pub mod rotation;
 mod settings;
 mod signing;
+#[cfg(test)]
+mod stand;
 mod verified;
 mod watched;
 mod webhook;
@@ -48,9 +51,10 @@ pub use cache::CacheStatus;
 pub use certificate::{CertificateError, PeerCertificate, SubjectAltName};
 pub use credentials::Presented;
 pub use directory::{Contract, Directory, DirectoryError};
+pub use dpop::inspect_proof;
 pub use explain::{Explained, Step};
 pub use files::FileError;
-pub use introspection::IntrospectionStatus;
+pub use introspection::{IntrospectionOutcome, IntrospectionStatus};
 pub use json::JsonError;
 pub use jwt::inspect_token;
 pub use keyset::{KeysetError, inspect_keys};
@@ -64,4 +68,4 @@ pub use settings::{
 };
 pub use signing::{SigningError, SigningKey};
 pub use verified::Verified;
-pub use webhook::{Check, Taken, Webhook};
+pub use webhook::{Check, Taken, Webhook, inspect_signature};

@@ -1,8 +1,8 @@
 //! Remembers what may be used once: proofs of possession and webhook messages.
 //!
 //! Two buckets that each cover the longest time in which a thing could come again; when the newer one is full the thing
-//! is refused, not forgotten, so a flood hurts only the vendor that sends it. Not durable: what was used just before a
-//! restart could be used once more within its window.
+//! is refused, not forgotten, so a flood hurts only the vendor that sends it. Not durable: what is dated before the memory
+//! began could have been used before a restart, so it is refused; see [`Replays::covers`].
 
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::bounds::REPLAYS_MAX;
-use crate::model::Moment;
+use crate::model::{Moment, UnixTime};
 
 use super::cache::{Fingerprint, FirstBytes};
 
@@ -18,7 +18,10 @@ type Bucket = HashSet<Fingerprint, BuildHasherDefault<FirstBytes>>;
 
 /// What one vendor has used within a window.
 #[derive(Debug, Default)]
-pub(super) struct Replays(Mutex<Buckets>);
+pub(super) struct Replays {
+    began: UnixTime,
+    buckets: Mutex<Buckets>,
+}
 
 #[derive(Debug, Default)]
 struct Buckets {
@@ -28,10 +31,21 @@ struct Buckets {
 }
 
 impl Replays {
+    /// Remembers from now on.
+    pub(super) fn since(began: UnixTime) -> Self {
+        Self { began, buckets: Mutex::default() }
+    }
+
+    /// Whether a thing of this date would be known if it had been used. Dates are often whole seconds, so the second in
+    /// which the memory began counts as covered; so does what a fast clock dates ahead.
+    pub(super) const fn covers(&self, dated: UnixTime) -> bool {
+        dated.as_secs() >= self.began.as_secs()
+    }
+
     /// Takes a thing that could come again for `window` from now. False when it was taken before, or when no more can
     /// be remembered.
     pub(super) fn take(&self, thing: Fingerprint, window: Duration, now: Moment) -> bool {
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         buckets.turn(window, now);
         let known = buckets.older.contains(&thing) || buckets.newer.contains(&thing);
         !known && buckets.newer.len() < REPLAYS_MAX && buckets.newer.insert(thing)
@@ -39,7 +53,7 @@ impl Replays {
 
     /// Gives a thing back that was taken but had no effect, so that it may come again.
     pub(super) fn give_back(&self, thing: &Fingerprint) {
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = buckets.newer.remove(thing) || buckets.older.remove(thing);
     }
 }

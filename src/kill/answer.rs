@@ -42,7 +42,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// A gateway by itself.
+    /// A gateway by itself, which each is: they share no state.
     pub const ALONE: Self = Self { acked: 1, of: 1 };
 }
 
@@ -153,6 +153,12 @@ pub enum KillError {
     /// A drill of a vendor that is killed would measure nothing.
     #[error("the vendor is killed; restore it before a drill")]
     AlreadyKilled,
+    /// No order of this id waits: it has been carried out, or taken back.
+    #[error("no such kill is to come")]
+    NotScheduled,
+    /// So many orders wait that one more is a mistake.
+    #[error("too many kills are to come")]
+    ScheduleFull,
     /// The change is not durable, so the vendor stays as it was: killed.
     #[error("the change cannot be kept, so the vendor stays killed")]
     NotPersisted(#[source] StoreError),

@@ -66,7 +66,14 @@ impl Switch {
     /// # Errors
     /// [`KillError::UnknownVendor`]; [`KillError::AlreadyKilled`] where anything stands against the vendor;
     /// [`KillError::NotPersisted`] where it could not be turned back, and is killed now.
-    pub async fn drill(&self, vendor: &VendorId, shadow: bool, by: &str, at: Moment) -> Result<DrillReport, KillError> {
+    pub async fn drill(
+        &self,
+        vendor: &VendorId,
+        shadow: bool,
+        by: &str,
+        reason: &str,
+        at: Moment,
+    ) -> Result<DrillReport, KillError> {
         let subject = Subject::Vendor(vendor.clone());
         {
             let ledger = self.ledger();
@@ -75,9 +82,12 @@ impl Switch {
                 return Err(KillError::AlreadyKilled);
             }
         }
-        let report =
-            if shadow { self.drill_shadow(vendor, by, at).await } else { self.drill_real(vendor, by, at).await? };
-        self.remember(&subject, vendor, &report).await;
+        let report = if shadow {
+            self.drill_shadow(vendor, by, at).await
+        } else {
+            self.drill_real(vendor, by, reason, at).await?
+        };
+        self.remember(&subject, vendor, reason, &report).await;
         Ok(report)
     }
 
@@ -87,14 +97,20 @@ impl Switch {
         now.since(last) > every
     }
 
-    async fn drill_real(&self, vendor: &VendorId, by: &str, at: Moment) -> Result<DrillReport, KillError> {
+    async fn drill_real(
+        &self,
+        vendor: &VendorId,
+        by: &str,
+        reason: &str,
+        at: Moment,
+    ) -> Result<DrillReport, KillError> {
         let subject = Subject::Vendor(vendor.clone());
         let order = Order {
             subject: subject.clone(),
             reach: Reach::default(),
             origin: Origin::Drill,
             by: by.to_owned(),
-            reason: "drill".to_owned(),
+            reason: reason.to_owned(),
             evidence: None,
             at,
         };
@@ -132,7 +148,7 @@ impl Switch {
         line.stand(std::iter::once(Arc::clone(&kill)));
         let refused = self.clock.now();
         let latch = Latch::new();
-        let severed = line.sever(&kill, &latch);
+        let severed = line.sever(&kill, &latch, None);
         latch.count_down();
         latch.wait().await;
         let left = self.clock.now();
@@ -166,13 +182,13 @@ impl Switch {
         }
     }
 
-    async fn remember(&self, subject: &Subject, vendor: &VendorId, report: &DrillReport) {
+    async fn remember(&self, subject: &Subject, vendor: &VendorId, reason: &str, report: &DrillReport) {
         let mut batch = Batch::new();
         if batch.put(vendor.as_str().as_bytes(), report).is_ok() {
             // A drill that is forgotten is drilled again.
             let _ = self.store.write(batch).await;
         }
-        let event = Event::of(Act::Drill, subject, &report.by, "drill", report.at, 0);
+        let event = Event::of(Act::Drill, subject, &report.by, reason, report.at, 0);
         (self.witness)(&Event { severed: report.severed, outcome: serde_json::to_string(report).ok(), ..event });
     }
 }

@@ -109,10 +109,13 @@ impl fmt::Debug for InFlight {
 }
 
 impl Slot {
-    /// Raises the signal and hands out who must be woken. Only under the shard's lock, while the place is live.
-    pub(super) fn sever(&self, wakers: &mut Vec<Waker>) {
+    /// Raises the signal and hands out who must be woken: those who end the request, and in the end who took a handle
+    /// last, such as the connection that carries it away. Only under the shard's lock, while the place is live.
+    pub(super) fn sever(&self, first: &mut Vec<Waker>, last: &mut Vec<Waker>) {
         self.severed.store(true, Ordering::Release);
-        wakers.extend(self.wakers().iter_mut().filter_map(Option::take));
+        let mut wakers = self.wakers();
+        last.extend(wakers.pop().flatten());
+        first.extend(wakers.drain(..).flatten());
     }
 
     /// Makes the slot fit for the next request. Only under the shard's lock, when no handle is left.

@@ -102,7 +102,7 @@ impl Line {
             more_evidence: 0,
         };
         // Nobody waits for them to leave.
-        self.sever_but(&Arc::new(cause), &Latch::new(), Some(spared))
+        self.sever(&Arc::new(cause), &Latch::new(), Some(spared))
     }
 
     /// Makes these the kills that stand. Refuses what is new from here on; severs nothing.
@@ -115,11 +115,7 @@ impl Line {
 
     /// Severs what is in flight under the kill and wakes it. Returns how many had not been severed before; the latch
     /// opens when all that match are gone, those too that were severed earlier and have not left.
-    pub(super) fn sever(&self, kill: &Arc<Kill>, latch: &Arc<Latch>) -> u64 {
-        self.sever_but(kill, latch, None)
-    }
-
-    fn sever_but(&self, kill: &Arc<Kill>, latch: &Arc<Latch>, spared: Option<&InFlight>) -> u64 {
+    pub(super) fn sever(&self, kill: &Arc<Kill>, latch: &Arc<Latch>, spared: Option<&InFlight>) -> u64 {
         let standing = Standing { target: Target::from(&kill.reach), kill: Arc::clone(kill) };
         let severed = self.shards.iter().map(|shard| shard.sever(&standing, latch, spared)).sum();
         self.severed_total.fetch_add(severed, Ordering::Relaxed);

@@ -10,6 +10,7 @@ use super::event::{Act, Event};
 use super::ledger::BadKey;
 use super::order::{Order, Origin, Reach, Subject, rfc3339};
 use super::switch::Switch;
+use crate::bounds::SCHEDULED_KILLS_MAX;
 use crate::model::{Moment, UnixTime};
 use crate::store::{Batch, Row, RowError, Store, StoreError, Table};
 
@@ -39,21 +40,67 @@ impl Row for ScheduledKill {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Schedule(Mutex<BTreeMap<u64, ScheduledKill>>);
+pub(super) struct Schedule(Mutex<Orders>);
+
+#[derive(Debug, Default)]
+struct Orders {
+    rows: BTreeMap<u64, ScheduledKill>,
+    /// The newest id: none is given out twice, lest a late cancel hit another order.
+    last: u64,
+}
 
 impl Schedule {
     pub(super) fn load(store: &Store) -> Result<Self, LoadError> {
         let rows = store.range::<ScheduledKill>(b"", None, usize::MAX)?;
         rows.iter().try_for_each(|(_, row)| row.subject().map(drop))?;
-        Ok(Self(Mutex::new(rows.into_iter().map(|(_, row)| (row.id, row)).collect())))
+        let rows: BTreeMap<_, _> = rows.into_iter().map(|(_, row)| (row.id, row)).collect();
+        let last = rows.keys().next_back().copied().unwrap_or_default();
+        Ok(Self(Mutex::new(Orders { rows, last })))
     }
 
-    fn rows(&self) -> MutexGuard<'_, BTreeMap<u64, ScheduledKill>> {
+    fn orders(&self) -> MutexGuard<'_, Orders> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Orders {
+    fn add(&mut self, order: &Order, at: UnixTime) -> Result<ScheduledKill, KillError> {
+        if self.rows.len() >= SCHEDULED_KILLS_MAX {
+            return Err(KillError::ScheduleFull);
+        }
+        self.last += 1;
+        let row = ScheduledKill {
+            id: self.last,
+            vendor: order.subject.as_str().to_owned(),
+            reach: order.reach.clone(),
+            at,
+            by: order.by.clone(),
+            reason: order.reason.clone(),
+        };
+        self.rows.insert(row.id, row.clone());
+        Ok(row)
+    }
+}
+
 impl ScheduledKill {
+    /// The kill that it has become. One of a vendor whose contract is gone finds nobody, and waits for it to come back.
+    fn order(&self, now: Moment) -> Option<Order> {
+        Some(Order {
+            subject: self.subject().ok()?,
+            reach: self.reach.clone(),
+            origin: Origin::Schedule,
+            by: self.by.clone(),
+            reason: self.reason.clone(),
+            evidence: None,
+            at: now,
+        })
+    }
+
+    fn event(&self, act: Act, subject: &Subject, by: &str, reason: &str, now: Moment) -> Event {
+        let outcome = Some(format!("order {} for {}", self.id, self.at));
+        Event { reach: self.reach.clone(), outcome, ..Event::of(act, subject, by, reason, now.wall, 0) }
+    }
+
     fn subject(&self) -> Result<Subject, BadKey> {
         Subject::parse(&self.vendor).map_err(|_| BadKey)
     }
@@ -64,82 +111,66 @@ impl Switch {
     /// passed happens at the next [`Switch::kill_due`].
     ///
     /// # Errors
-    /// [`KillError::UnknownVendor`], or [`KillError::NotPersisted`], after which nothing is ordered.
+    /// [`KillError::UnknownVendor`], [`KillError::ScheduleFull`], or [`KillError::NotPersisted`], after which nothing
+    /// is ordered.
     pub async fn schedule(&self, order: &Order, at: UnixTime) -> Result<ScheduledKill, KillError> {
         self.require_known(&self.ledger(), &order.subject)?;
-        let row = ScheduledKill {
-            id: self.schedule.rows().keys().next_back().map_or(1, |last| last + 1),
-            vendor: order.subject.as_str().to_owned(),
-            reach: order.reach.clone(),
-            at,
-            by: order.by.clone(),
-            reason: order.reason.clone(),
-        };
-        self.schedule.rows().insert(row.id, row.clone());
+        let row = self.schedule.orders().add(order, at)?;
         let mut batch = Batch::new();
         let written = batch.put(&row.id.to_be_bytes(), &row);
         if let Err(error) = self.kept(written, batch).await {
-            self.schedule.rows().remove(&row.id);
+            self.schedule.orders().rows.remove(&row.id);
             return Err(error);
         }
-        let event = Event::of(Act::Schedule, &order.subject, &order.by, &order.reason, order.at.wall, 0);
-        (self.witness)(&Event { reach: row.reach.clone(), outcome: Some(format!("for {at}")), ..event });
+        (self.witness)(&row.event(Act::Schedule, &order.subject, &order.by, &order.reason, order.at));
         Ok(row)
     }
 
     /// Takes such an order back.
     ///
     /// # Errors
-    /// [`KillError::NotKilled`] where there is none, [`KillError::NotPersisted`] where it stands all the same.
+    /// [`KillError::NotScheduled`] where there is none, [`KillError::NotPersisted`] where it stands all the same.
     pub async fn unschedule(&self, id: u64, by: &str, reason: &str, now: Moment) -> Result<ScheduledKill, KillError> {
-        let row = self.schedule.rows().get(&id).cloned().ok_or(KillError::NotKilled)?;
+        let row = self.schedule.orders().rows.get(&id).cloned().ok_or(KillError::NotScheduled)?;
         let mut batch = Batch::new();
         batch.delete(ScheduledKill::TABLE, &id.to_be_bytes());
         self.kept(Ok(()), batch).await?;
-        self.schedule.rows().remove(&id);
+        self.schedule.orders().rows.remove(&id);
         let subject = row.subject().map_err(|_| KillError::UnknownVendor)?;
-        (self.witness)(&Event::of(Act::Unschedule, &subject, by, reason, now.wall, 0));
+        (self.witness)(&row.event(Act::Unschedule, &subject, by, reason, now));
         Ok(row)
     }
 
-    /// The orders that wait, oldest first.
+    /// The orders that wait, the next one first.
     pub fn scheduled(&self) -> Vec<ScheduledKill> {
-        self.schedule.rows().values().cloned().collect()
+        let mut rows: Vec<_> = self.schedule.orders().rows.values().cloned().collect();
+        rows.sort_by_key(|row| (row.at, row.id));
+        rows
     }
 
     /// Carries out what is due; call it every second or so. An order is forgotten only after its kill is in force,
     /// so that a crash between the two repeats it and never loses it.
     pub async fn kill_due(&self, now: Moment) -> Vec<Answer> {
-        let due: Vec<_> = self.schedule.rows().values().filter(|row| row.at <= now.wall).cloned().collect();
+        let due = self.scheduled().into_iter().take_while(|row| row.at <= now.wall);
+        // All of them are in force before the disk is waited for.
+        let begun: Vec<_> = due.filter_map(|row| Some((row.id, self.kill(row.order(now)?).ok()?))).collect();
         let mut answers = Vec::new();
-        for row in due {
-            if let Some(answer) = self.kill_scheduled(&row, now).await {
-                answers.push(answer);
+        for (id, severing) in begun {
+            let answer = severing.finish().await;
+            if answer.persisted || !self.store.is_durable() {
+                self.forget(id).await;
             }
+            answers.push(answer);
         }
         answers
     }
 
-    async fn kill_scheduled(&self, row: &ScheduledKill, now: Moment) -> Option<Answer> {
-        let order = Order {
-            subject: row.subject().ok()?,
-            reach: row.reach.clone(),
-            origin: Origin::Schedule,
-            by: row.by.clone(),
-            reason: row.reason.clone(),
-            evidence: None,
-            at: now,
-        };
-        // A vendor whose contract is gone passes nothing; the order waits for it to come back.
-        let answer = self.kill(order).ok()?.finish().await;
-        if answer.persisted || !self.store.is_durable() {
-            let mut batch = Batch::new();
-            batch.delete(ScheduledKill::TABLE, &row.id.to_be_bytes());
-            // Kept or not, this process will not do it twice.
-            let _ = self.store.write(batch).await;
-            self.schedule.rows().remove(&row.id);
-        }
-        Some(answer)
+    async fn forget(&self, id: u64) {
+        let mut batch = Batch::new();
+        batch.delete(ScheduledKill::TABLE, &id.to_be_bytes());
+        // Kept or not, this process will not do it twice.
+        let _ = self.store.write(batch).await;
+        self.schedule.orders().rows.remove(&id);
     }
 
     async fn kept(&self, put: Result<(), RowError>, batch: Batch) -> Result<(), KillError> {

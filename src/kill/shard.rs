@@ -116,7 +116,7 @@ impl Shard {
 
     /// Severs what the kill covers, but for one request where one is spared; returns how many had not been severed before.
     pub(super) fn sever(&self, standing: &Standing, latch: &Arc<Latch>, spared: Option<&InFlight>) -> u64 {
-        let mut wakers: Vec<Waker> = Vec::new();
+        let (mut first, mut last): (Vec<Waker>, Vec<Waker>) = Default::default();
         let mut severed = 0;
         let mut places = self.places();
         let is_spared = |place: &Place| spared.is_some_and(|spared| spared.is_of(&place.slot));
@@ -127,10 +127,11 @@ impl Shard {
                 severed += 1;
                 place.cause = Some(Arc::clone(&standing.kill));
             }
-            place.slot.sever(&mut wakers);
+            place.slot.sever(&mut first, &mut last);
         }
         drop(places);
-        wakers.into_iter().for_each(Waker::wake);
+        // A connection that is woken when all its streams have ended writes that at once, and not a stream at a time.
+        first.into_iter().chain(last).for_each(Waker::wake);
         severed
     }
 

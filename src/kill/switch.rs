@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use super::answer::{KillError, LoadError, Preview, State, VendorStatus};
 use super::drill::DrillReport;
 use super::event::{Event, Witness};
+use super::in_flight::InFlight;
 use super::latch::Latch;
 use super::ledger::{KillsRow, Ledger, Struck};
 use super::line::Line;
@@ -115,15 +116,21 @@ impl Switch {
         let mut ledger = self.ledger();
         self.require_known(&ledger, &order.subject)?;
         let struck = ledger.kill(&order);
-        Ok(self.sever(order, struck, ledger))
+        Ok(self.sever(order, struck, ledger, None))
     }
 
-    fn sever(&self, order: Order, struck: Struck, ledger: MutexGuard<'_, Ledger>) -> Severing {
+    fn sever(
+        &self,
+        order: Order,
+        struck: Struck,
+        ledger: MutexGuard<'_, Ledger>,
+        spared: Option<&InFlight>,
+    ) -> Severing {
         let lines = self.lines_of(&order.subject);
         stand(&lines, &ledger);
         let refused = self.clock.now();
         let latch = Latch::new();
-        let severed = lines.iter().map(|line| line.sever(&struck.kill, &latch)).sum();
+        let severed = lines.iter().map(|line| line.sever(&struck.kill, &latch, spared)).sum();
         latch.count_down();
         let event = Event::kill(&order, &struck.kill, struck.is_new, severed);
         let ack = self.keep(&ledger, &struck, &order.subject, &event);
@@ -134,7 +141,9 @@ impl Switch {
 
     /// Kills by the gateway's own hand, on evidence. Never waits and never fails: made for the middle of a body. Of a
     /// thousand streams that trip at once the first severs them all, and the others only add to the evidence.
-    pub fn trip(&self, vendor: &VendorId, evidence: Evidence, now: Moment) {
+    ///
+    /// `spared` is the request whose own meter has ended it, and that shall still get what its budget had room for.
+    pub fn trip(&self, vendor: &VendorId, evidence: Evidence, spared: Option<&InFlight>, now: Moment) {
         let order = Order {
             subject: Subject::Vendor(vendor.clone()),
             reach: Reach::default(),
@@ -152,7 +161,7 @@ impl Switch {
         let struck = ledger.kill(&order);
         if struck.is_new {
             // What was severed leaves by itself, and the write is looked after.
-            drop(self.sever(order, struck, ledger));
+            drop(self.sever(order, struck, ledger, spared));
         } else if struck.changed {
             self.add_evidence(&order.subject, &ledger);
         }

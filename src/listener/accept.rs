@@ -49,6 +49,8 @@ fn bind_one(address: SocketAddr) -> io::Result<StdListener> {
     socket.set_reuse_port(true)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    // Connections have it from their listener.
+    socket.set_tcp_notsent_lowat(bounds::UNSENT_BYTES_MAX)?;
     socket.bind(&address.into())?;
     socket.listen(bounds::LISTEN_BACKLOG)?;
     Ok(socket.into())
@@ -86,7 +88,7 @@ impl Acceptor {
 }
 
 /// A connection that was accepted, with its slot.
-type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+pub(super) type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
 
 impl Acceptor {
     /// Closes the socket, and returns those who had connected by then: the kernel would reset them.

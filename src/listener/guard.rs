@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
@@ -22,6 +23,19 @@ pub(super) struct Guard {
     stream: Stream,
     peer: Arc<Peer>,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// After the stream: it is told when that is closed.
+    _closed: Closed,
+    /// A connection counts until it closes, also where it has left HTTP.
+    _slot: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+struct Closed(Arc<Peer>);
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.0.closed();
+    }
 }
 
 #[derive(Debug)]
@@ -31,8 +45,8 @@ pub(super) enum Stream {
 }
 
 impl Guard {
-    pub(super) fn new(stream: Stream, peer: Arc<Peer>) -> Self {
-        Self { stream, peer, stalled: None }
+    pub(super) fn new(stream: Stream, peer: Arc<Peer>, slot: OwnedSemaphorePermit) -> Self {
+        Self { stream, _closed: Closed(Arc::clone(&peer)), peer, stalled: None, _slot: slot }
     }
 
     /// Passes a write's outcome on, but for a peer that has taken nothing for too long.

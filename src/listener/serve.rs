@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -19,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 
+use super::accept::Accepted;
 use super::guard::{Guard, Stream};
 use super::worker::{Drain, Front};
 use crate::bounds;
@@ -30,10 +30,10 @@ use crate::identity::PeerCertificate;
 const PREFACE: &[u8] = b"PRI ";
 
 /// Serves one connection to its end. What ends it early is the peer's affair, so nothing is returned.
-pub(super) async fn serve(stream: TcpStream, address: SocketAddr, front: &Front, stack: Stack, drain: Drain) {
+pub(super) async fn serve(accepted: Accepted, front: &Front, stack: Stack, drain: Drain) {
     let tls = front.tls.as_ref().map(|tls| tls.load_full());
     let opened = tokio::select! {
-        opened = tokio::time::timeout(bounds::HANDSHAKE_DEADLINE, open(stream, address, front, tls)) => opened,
+        opened = tokio::time::timeout(bounds::HANDSHAKE_DEADLINE, open(accepted, front, tls)) => opened,
         () = drain.clone().over() => return,
     };
     let Ok(Some((guard, peer, speaks_h2))) = opened else { return };
@@ -49,14 +49,14 @@ pub(super) async fn serve(stream: TcpStream, address: SocketAddr, front: &Front,
         let told = drain.wait();
         run(pin!(connection), &peer, told, http2::Connection::graceful_shutdown).await;
     } else {
-        let connection = h1().serve_connection(io, service);
+        let connection = h1().serve_connection(io, service).with_upgrades();
         // A request may be on its way on a connection that rests. It is answered, and the answer says `close`.
         let told = async {
             drain.clone().wait().await;
             peer.leave();
             drain.over().await;
         };
-        run(pin!(connection), &peer, told, http1::Connection::graceful_shutdown).await;
+        run(pin!(connection), &peer, told, http1::UpgradeableConnection::graceful_shutdown).await;
     }
 }
 
@@ -91,6 +91,9 @@ async fn run<C: Future>(
                 return Poll::Ready(());
             }
         }
+        if peer.is_reset() {
+            return Poll::Ready(());
+        }
         peer.rests(cx);
         ready!(stuck.poll(peer.poll_severed(cx), cx));
         peer.reset();
@@ -122,8 +125,7 @@ impl Stuck {
 
 /// Brings a connection to where HTTP begins: TLS where the front has it, and the protocol that the peer speaks.
 async fn open(
-    stream: TcpStream,
-    address: SocketAddr,
+    (stream, address, slot): Accepted,
     front: &Front,
     tls: Option<Arc<ServerConfig>>,
 ) -> Option<(Guard, Arc<Peer>, bool)> {
@@ -131,7 +133,7 @@ async fn open(
         None => {
             let speaks_h2 = has_preface(&stream).await? && front.http2;
             let peer = Arc::new(Peer::plain(address, front.direction));
-            Some((Guard::new(Stream::Plain(stream), Arc::clone(&peer)), peer, speaks_h2))
+            Some((Guard::new(Stream::Plain(stream), Arc::clone(&peer), slot), peer, speaks_h2))
         }
         Some(config) => {
             let stream = TlsAcceptor::from(config).accept(stream).await.ok()?;
@@ -140,7 +142,7 @@ async fn open(
             // A chain that cannot be read proves nothing; the handshake has already judged its signatures.
             let certificate = session.peer_certificates().and_then(|chain| PeerCertificate::read(chain).ok());
             let peer = Arc::new(Peer::tls(address, front.direction, certificate));
-            Some((Guard::new(Stream::Tls(Box::new(stream)), Arc::clone(&peer)), peer, speaks_h2))
+            Some((Guard::new(Stream::Tls(Box::new(stream)), Arc::clone(&peer), slot), peer, speaks_h2))
         }
     }
 }

@@ -75,7 +75,9 @@ pub fn spawn(
     drain: watch::Receiver<bool>,
     deadline: Duration,
 ) -> io::Result<Worker> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    // What another thread wakes comes first: a kill's streams end before what follows from each end is done.
+    let runtime = runtime.enable_all().global_queue_interval(1).build()?;
     let run = move || {
         let _claim = claim_worker();
         runtime.block_on(run(index, fronts, gateway, Drain(drain), deadline));
@@ -117,10 +119,7 @@ async fn run(
 async fn accept(acceptor: Acceptor, front: Arc<Front>, stack: Stack, drain: Drain) {
     let begin = |(stream, address, slot)| {
         let (front, stack, drain) = (Arc::clone(&front), stack.clone(), drain.clone());
-        tokio::spawn(async move {
-            serve(stream, address, &front, stack, drain).await;
-            drop(slot);
-        });
+        tokio::spawn(async move { serve((stream, address, slot), &front, stack, drain).await });
     };
     let accepting = async {
         while let Some(accepted) = acceptor.accept().await {

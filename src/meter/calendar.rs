@@ -13,6 +13,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// A contract's dates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calendar {
+    /// Whether nobody has agreed to the contract yet: it has not started, whatever its days.
+    pub is_draft: bool,
     /// The first instant of the first day, if the contract names one.
     pub starts: Option<UnixTime>,
     /// The first instant of the last day, if the contract names one.
@@ -39,7 +41,7 @@ pub enum AfterEnd {
 /// Where a contract stands. Days left count today: on the last day it is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContractState {
-    /// The first day has not come.
+    /// The first day has not come, or the contract is a draft.
     NotStarted,
     /// In force.
     InForce {
@@ -60,7 +62,7 @@ pub enum ContractState {
 impl Calendar {
     /// Where the contract stands at `now`.
     pub fn state(&self, now: UnixTime) -> ContractState {
-        if self.starts.is_some_and(|starts| now < starts) {
+        if self.is_draft || self.starts.is_some_and(|starts| now < starts) {
             return ContractState::NotStarted;
         }
         let Some(end) = self.end() else { return ContractState::InForce { days_left: None } };
@@ -122,7 +124,8 @@ mod tests {
 
     fn state(after_end: AfterEnd, secs: u64) -> ContractState {
         let day = |secs| Some(UnixTime::from_secs(secs));
-        let calendar = Calendar { starts: day(FIRST), ends: day(LAST), warn_before: DAY * 30, after_end };
+        let (starts, ends) = (day(FIRST), day(LAST));
+        let calendar = Calendar { is_draft: false, starts, ends, warn_before: DAY * 30, after_end };
         calendar.state(UnixTime::from_secs(secs))
     }
 
@@ -163,7 +166,10 @@ mod tests {
 
     #[test]
     fn a_contract_without_dates_is_in_force() {
-        let calendar = Calendar { starts: None, ends: None, warn_before: DAY, after_end: AfterEnd::Block };
+        let (warn_before, after_end) = (DAY, AfterEnd::Block);
+        let calendar = Calendar { is_draft: false, starts: None, ends: None, warn_before, after_end };
         assert_eq!(calendar.state(UnixTime::from_secs(1)), ContractState::InForce { days_left: None });
+        let draft = Calendar { is_draft: true, ..calendar };
+        assert_eq!(draft.state(UnixTime::from_secs(1)), ContractState::NotStarted);
     }
 }

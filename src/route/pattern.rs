@@ -84,11 +84,6 @@ impl RoutePattern {
         &self.text
     }
 
-    /// The path pattern alone.
-    pub fn path(&self) -> &str {
-        self.text.split_once(' ').map_or("/", |(_, path)| path)
-    }
-
     /// The names of the captures, in the order of [`super::Captures`].
     pub fn capture_names(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(Segment::name)
@@ -231,7 +226,6 @@ mod tests {
         assert_eq!(parse("HEAD|GET /v1").to_string(), "GET /v1");
         let pattern = parse("GET /v1/{a}/x/{b}/{*c}");
         assert_eq!(pattern.capture_names().collect::<Vec<_>>(), ["a", "b", "c"]);
-        assert_eq!(pattern.path(), "/v1/{a}/x/{b}/{*c}");
     }
 
     #[test]

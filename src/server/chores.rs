@@ -15,7 +15,7 @@ use super::control::Helm;
 use super::{evidence, exposed, words};
 use crate::bounds::{EXPOSURE_ROLL_INTERVAL, LEDGER_STORE_INTERVAL, PERSIST_DEADLINE};
 use crate::gateway::Vendor;
-use crate::identity::RefreshOutcome;
+use crate::identity::{IntrospectionOutcome, RefreshOutcome};
 use crate::kill::State;
 use crate::meter::ContractState;
 use crate::model::UnixTime;
@@ -186,6 +186,11 @@ fn read_vendors(helm: &Helm) {
         vendor.metrics.limit_remaining(Limit::Bytes, left.bytes);
         for (result, total) in vendor.reveals().results() {
             vendor.metrics.reveals(result, total);
+        }
+        if let Some(asked) = snapshot.directory().introspection_status(index) {
+            for (outcome, times) in IntrospectionOutcome::ALL.into_iter().zip(asked.outcomes) {
+                vendor.metrics.introspections(outcome.as_str(), times);
+            }
         }
         let Some(keys) = snapshot.directory().key_status(index) else { continue };
         if let Some(oldest) = keys.keys.iter().map(|key| key.born).min() {

@@ -17,8 +17,9 @@ use super::evidence;
 use super::words::{self, control_error, days_between, reach};
 use crate::admin::{
     Actor, Answer, Api, AuditFrom, AuditPage, Check, Control, ControlError, DrillOrder, DrillReport, ExposureReport,
-    Fleet, KillAllReport, KillPreview, KillReport, Order, Readiness, Refused, ReloadReport, RestoreReport, RevealOrder,
-    RevealReport, Revocation, RevokeReport, Traffic, VendorStatus,
+    Fleet, IssuerStatus, KillAllReport, KillPreview, KillReport, Order, Readiness, Refused, ReloadReport,
+    RestoreReport, RevealOrder, RevealReport, Revocation, RevokeReport, ScheduledKill, Traffic, UnscheduleOrder,
+    VendorStatus,
 };
 use crate::bounds;
 use crate::config::Config;
@@ -89,7 +90,7 @@ impl Helm {
         self.gateway.clock.now()
     }
 
-    fn order(&self, actor: &Actor, subject: Subject, order: &Order) -> kill::Order {
+    pub(super) fn order(&self, actor: &Actor, subject: Subject, order: &Order) -> kill::Order {
         kill::Order {
             subject,
             reach: reach(order),
@@ -106,6 +107,13 @@ impl Helm {
         let Some(wanted) = &order.route else { return Ok(()) };
         let mut routes = Direction::ALL.into_iter().flat_map(|direction| vendor.contract.routes(direction).as_slice());
         if routes.any(|route| route.pattern.as_str() == wanted) { Ok(()) } else { Err(ControlError::RouteUnknown) }
+    }
+
+    /// Whom an order is about, where that can be.
+    pub(super) fn subject(&self, vendor: Option<&VendorId>, order: &Order) -> Result<Subject, ControlError> {
+        let Some(vendor) = vendor else { return Ok(Subject::Everything) };
+        self.check_route(&*self.known(vendor)?, order)?;
+        Ok(Subject::Vendor(vendor.clone()))
     }
 
     fn known(&self, vendor: &VendorId) -> Result<Arc<Vendor>, ControlError> {
@@ -126,11 +134,9 @@ impl Helm {
 
     /// One order for all, which holds for the vendors of tomorrow's contracts too; told vendor by vendor.
     async fn kill_every(&self, actor: &Actor, order: &Order) -> Result<KillAllReport, ControlError> {
-        // A route or client is one vendor's name: the same word in another contract is not meant.
-        let everywhere = Order { route: None, client: None, ..order.clone() };
         let snapshot = self.gateway.snapshot.load_full();
         let before: Vec<u64> = snapshot.vendors().iter().map(|vendor| vendor.line.severed_total()).collect();
-        let order = self.order(actor, Subject::Everything, &everywhere);
+        let order = self.order(actor, Subject::Everything, order);
         let answer = self.gateway.switch.kill(order).map_err(control_error)?.finish().await;
         self.gateway.metrics.severed_within(Duration::from_micros(answer.sever_micros));
         self.recorded().await;
@@ -176,9 +182,8 @@ impl Helm {
     /// As many must agree as the most careful contract asks for.
     async fn restore_every(&self, actor: &Actor, order: &Order) -> Result<RestoreReport, ControlError> {
         let approvals = self.gateway.snapshot.load().vendors().iter().map(|vendor| vendor.contract.approvals).max();
-        let everywhere = Order { route: None, client: None, ..order.clone() };
         let approvals = approvals.unwrap_or(NonZeroU32::MIN);
-        let restored = self.lift(actor, Subject::Everything, &everywhere, approvals).await?;
+        let restored = self.lift(actor, Subject::Everything, order, approvals).await?;
         Ok(words::restored(restored))
     }
 
@@ -189,6 +194,9 @@ impl Helm {
         order: &Order,
         approvals: NonZeroU32,
     ) -> Result<kill::Restored, ControlError> {
+        if approvals > NonZeroU32::MIN && !actor.is_named() {
+            return Err(ControlError::Unnamed);
+        }
         let restore = kill::RestoreOrder {
             subject,
             reach: reach(order),
@@ -202,7 +210,12 @@ impl Helm {
         Ok(restored)
     }
 
-    fn status_of(&self, vendor: &Vendor, standing: Option<&kill::VendorStatus>) -> VendorStatus {
+    fn status_of(
+        &self,
+        vendor: &Vendor,
+        standing: Option<&kill::VendorStatus>,
+        issuer: Option<IssuerStatus>,
+    ) -> VendorStatus {
         let contract = &vendor.contract;
         let now = self.now().wall;
         let (kills, state) = standing.map_or((&[][..], State::Live), |status| (&status.kills, status.state));
@@ -213,8 +226,14 @@ impl Helm {
             owner: Some(contract.owner.clone()),
             security_contact: Some(contract.security_contact.clone()),
             state: words::vendor_state(contract, state, now),
-            mode: contract.mode.as_str().to_owned(),
             kills: kills.iter().map(words::standing).collect(),
+            approvals: standing
+                .map(|status| &status.approvals[..])
+                .unwrap_or_default()
+                .iter()
+                .map(words::approval)
+                .collect(),
+            scheduled: self.scheduled_for(contract.vendor.as_str()),
             persisted: standing.is_none_or(|status| status.persisted),
             starts: Some(contract.starts.into()),
             ends: Some(contract.ends.into()),
@@ -225,6 +244,7 @@ impl Helm {
             drill_overdue: words::drill_overdue(contract, last_drill, now),
             token_age_secs: vendor.metrics.newest_token().map(|issued| now.since(issued).as_secs()),
             key_age_secs: vendor.metrics.oldest_key().map(|seen| now.since(seen).as_secs()),
+            issuer,
         }
     }
 }
@@ -232,11 +252,12 @@ impl Helm {
 impl Control for Helm {
     fn vendors(&self) -> Vec<VendorStatus> {
         let standing = self.gateway.switch.status();
-        let of = |vendor: &Arc<Vendor>| {
+        let snapshot = self.gateway.snapshot.load();
+        let of = |(vendor, index): (&Arc<Vendor>, u32)| {
             let found = standing.iter().find(|status| status.vendor == vendor.id().as_str());
-            self.status_of(vendor, found)
+            self.status_of(vendor, found, words::issuer(snapshot.directory(), index))
         };
-        self.gateway.snapshot.load().vendors().iter().map(of).collect()
+        snapshot.vendors().iter().zip(0..).map(of).collect()
     }
 
     fn vendor(&self, vendor: &VendorId) -> Option<VendorStatus> {
@@ -275,15 +296,27 @@ impl Control for Helm {
         Box::pin(self.kill_every(actor, order))
     }
 
+    fn schedule<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: Option<&'a VendorId>,
+        order: &'a Order,
+        at: UnixTime,
+    ) -> Answer<'a, ScheduledKill> {
+        Box::pin(self.schedule_kill(actor, vendor, order, at))
+    }
+
+    fn scheduled(&self) -> Vec<ScheduledKill> {
+        self.scheduled_kills()
+    }
+
+    fn unschedule<'a>(&'a self, actor: &'a Actor, order: &'a UnscheduleOrder) -> Answer<'a, ScheduledKill> {
+        Box::pin(self.unschedule_kill(actor, order))
+    }
+
     fn preview<'a>(&'a self, vendor: Option<&'a VendorId>, order: &'a Order) -> Answer<'a, KillPreview> {
         Box::pin(async move {
-            let subject = match vendor {
-                Some(vendor) => {
-                    self.check_route(&*self.known(vendor)?, order)?;
-                    Subject::Vendor(vendor.clone())
-                }
-                None => Subject::Everything,
-            };
+            let subject = self.subject(vendor, order)?;
             let preview = self.gateway.switch.preview(&subject, reach(order)).map_err(control_error)?;
             Ok(words::previewed(preview))
         })
@@ -300,7 +333,8 @@ impl Control for Helm {
     fn drill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a DrillOrder) -> Answer<'a, DrillReport> {
         Box::pin(async move {
             let known = self.known(vendor)?;
-            let report = self.gateway.switch.drill(vendor, order.shadow, &actor.name, self.now()).await;
+            let reason = order.reason.as_deref().unwrap_or("drill");
+            let report = self.gateway.switch.drill(vendor, order.shadow, &actor.name, reason, self.now()).await;
             let report = report.map_err(control_error)?;
             if known.contract.drill_every.is_some() {
                 known.metrics.drill_overdue(false);

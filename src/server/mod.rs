@@ -16,6 +16,7 @@ mod records;
 mod reload;
 mod remembered;
 mod revealed;
+mod scheduled;
 mod start;
 mod words;
 

@@ -81,7 +81,10 @@ impl Helm {
         after.directory().start(&tokio::runtime::Handle::current());
         self.gateway.snapshot.store(Arc::new(after));
         self.gateway.metrics.config_generation(report.generation);
-        self.gateway.metrics.retain_vendors(|vendor| config.contract(vendor).is_some());
+        self.gateway.metrics.retain(
+            |vendor| config.contract(vendor).is_some(),
+            |vendor, direction, route| config.contract(vendor).is_some_and(|found| found.routes(direction).has(route)),
+        );
         self.lend_operators(&config);
         for key in waits_for_restart(&in_force, &config) {
             tracing::warn!(key, "this change waits for a restart");

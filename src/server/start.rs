@@ -20,7 +20,7 @@ use crate::bounds;
 use crate::config::{Config, Listener, MasterKeyPlace};
 use crate::exposure;
 use crate::gateway::{AssembleError, Gateway, Rooms, assemble};
-use crate::http::FetchError;
+use crate::http::{FetchError, native_roots};
 use crate::identity::Authority;
 use crate::kill::{Event, Hooks, Switch, Witness, tell_all, tell_audit};
 use crate::listener::{self, Front, TlsError, Worker};
@@ -276,9 +276,7 @@ pub(super) fn master_keys(place: Option<&MasterKeyPlace>) -> Result<KeyRing, Sta
 
 /// TLS towards upstreams: the machine's own authorities.
 fn upstream_tls() -> Arc<ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
+    let roots = native_roots();
     if roots.is_empty() {
         tracing::warn!("this machine has no certificate authorities: no https upstream can be verified");
     }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::admin::{
-    Approvals, ControlError, DrillReport, Fleet, KillPreview, KillReport, LastDenial, Order, Part, RestoreReport,
-    Standing, VendorState,
+    Approval, Approvals, ControlError, DrillReport, Fleet, IssuerStatus, KillPreview, KillReport, LastDenial, Order,
+    Part, RestoreReport, Standing, VendorState,
 };
 use crate::config::Contract;
 use crate::gateway::Vendor;
+use crate::identity::{Directory, IntrospectionOutcome, RefreshOutcome};
 use crate::kill::{self, Kill, KillError, Reach, State};
 use crate::meter::ContractState;
 use crate::model::{ClientId, Direction, UnixTime};
@@ -24,6 +25,30 @@ pub(super) fn killed(answer: kill::Answer) -> KillReport {
         scope: part(&answer.reach),
         lingering: answer.lingering,
     }
+}
+
+/// How asking the issuer of the vendor at this place goes, where it has one.
+pub(super) fn issuer(directory: &Directory, index: u32) -> Option<IssuerStatus> {
+    if let Some(asked) = directory.introspection_status(index) {
+        let names = IntrospectionOutcome::ALL.map(|outcome| outcome.as_str().to_owned());
+        let outcomes = names.into_iter().zip(asked.outcomes).collect();
+        return Some(IssuerStatus {
+            keys: None,
+            unfit_keys: None,
+            confirmed_at: None,
+            last_error: asked.last_error,
+            outcomes,
+        });
+    }
+    let keys = directory.key_status(index)?;
+    let names = RefreshOutcome::ALL.map(|outcome| outcome.as_str().to_owned());
+    Some(IssuerStatus {
+        keys: Some(keys.keys.len()),
+        unfit_keys: Some(keys.unfit),
+        confirmed_at: keys.confirmed_at.map(Into::into),
+        last_error: keys.last_error,
+        outcomes: names.into_iter().zip(keys.outcomes).collect(),
+    })
 }
 
 pub(super) fn previewed(preview: kill::Preview) -> KillPreview {
@@ -129,11 +154,18 @@ pub(super) fn standing(kill: &Kill) -> Standing {
     }
 }
 
+pub(super) fn approval(given: &kill::Approval) -> Approval {
+    let (by, reason) = (given.by.clone(), given.reason.clone());
+    Approval { scope: part(&given.reach), by, reason, at: given.at.into() }
+}
+
 pub(super) fn control_error(error: KillError) -> ControlError {
     match error {
         KillError::UnknownVendor => ControlError::VendorUnknown,
         KillError::NotKilled | KillError::Unexplained => ControlError::NotKilled,
         KillError::AlreadyKilled => ControlError::AlreadyKilled,
+        KillError::NotScheduled => ControlError::NotScheduled,
+        KillError::ScheduleFull => ControlError::ScheduleFull,
         KillError::NotPersisted(_) => ControlError::State,
     }
 }

@@ -27,13 +27,11 @@ impl Table {
     pub const SIGNING_KEYS: Self = Self("signing_keys");
     /// What is spent of each budget window.
     pub const BUDGETS: Self = Self("budgets");
-    /// The salt of each vendor's token keys; deleting it shreds the tokens.
-    pub const SALTS: Self = Self("salts");
     /// Exposure by vendor, route, field and hour.
     pub const EXPOSURE: Self = Self("exposure");
 
     /// All of them, in no promised order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::KILLS,
         Self::SCHEDULED_KILLS,
         Self::DRILLS,
@@ -42,7 +40,6 @@ impl Table {
         Self::ROTATION_MARKS,
         Self::SIGNING_KEYS,
         Self::BUDGETS,
-        Self::SALTS,
         Self::EXPOSURE,
     ];
 

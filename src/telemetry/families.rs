@@ -80,6 +80,8 @@ families! {
         "Time since the oldest signing key still offered was first seen";
     JWKS_REFRESH = "vendorgate_jwks_refresh_total" Counter ["vendor", "result"]
         "Fetches of the vendor's signing keys";
+    INTROSPECTION = "vendorgate_introspection_total" Counter ["vendor", "result"]
+        "Opaque tokens of the vendor, by what its issuer was asked and said";
     CONTRACT_END = "vendorgate_contract_end_timestamp_seconds" Gauge ["vendor"]
         "When the vendor's contract ends, in seconds since 1970";
     DRILL_OVERDUE = "vendorgate_drill_overdue" Gauge ["vendor"]
@@ -88,8 +90,6 @@ families! {
         "Share of a limit that is left, from 1 to 0";
     TOKEN_CACHE = "vendorgate_token_cache_total" Counter ["result"]
         "Look-ups of verified tokens";
-    ANOMALY = "vendorgate_anomaly_score" Gauge ["vendor", "signal"]
-        "How far the vendor's traffic is from its habit";
     GENERATION = "vendorgate_config_generation" Gauge []
         "Number of the config in force, counted from 1 at start";
     RELOAD = "vendorgate_config_reload_total" Counter ["result"]
@@ -198,6 +198,38 @@ mod tests {
             assert_eq!(family.name.ends_with("_total"), family.kind == Counter, "{}", family.name);
             assert!(!family.help.is_empty() && !family.help.ends_with('.'), "{}", family.name);
             assert!(family.describe().is_ok(), "{}", family.name);
+        }
+    }
+
+    #[test]
+    fn the_docs_list_every_family_with_its_labels_and_no_other() {
+        let page = include_str!("../../docs/interface.md");
+        let (_, section) = page.split_once("\n## Metrics\n").expect("a heading");
+        let (section, _) = section.split_once("\n## ").expect("a heading after");
+        let mut listed: Vec<_> = section.split('`').filter(|text| text.starts_with("vendorgate_")).collect();
+        listed.sort_unstable();
+        let ours = FAMILIES.iter().filter(|family| family.name.starts_with("vendorgate_"));
+        let mut exposed: Vec<_> = ours.map(written).collect();
+        exposed.sort_unstable();
+        assert_eq!(listed, exposed);
+    }
+
+    #[test]
+    fn the_alerts_ask_for_families_that_there_are() {
+        let rules = include_str!("../../config/prometheus/alerts.yaml");
+        let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+        let asked: Vec<_> = rules.split(word).filter(|name| name.starts_with("vendorgate_")).collect();
+        assert!(asked.len() > 10, "{asked:?}");
+        for name in asked {
+            let name = name.trim_end_matches("_bucket");
+            assert!(FAMILIES.iter().any(|family| family.name == name), "{name}");
+        }
+    }
+
+    fn written(family: &Family) -> String {
+        match family.labels {
+            [] => family.name.to_owned(),
+            labels => format!("{}{{{}}}", family.name, labels.join(",")),
         }
     }
 }

@@ -40,8 +40,8 @@ pub struct VendorMetrics {
     pub(super) contract_end_secs: AtomicU64,
     pub(super) limits: [AtomicU64; Limit::ALL.len()],
     pub(super) refreshes: [AtomicU64; 2],
-    pub(super) anomalies: Mutex<BTreeMap<&'static str, f64>>,
     pub(super) reveals: Mutex<BTreeMap<&'static str, u64>>,
+    pub(super) introspections: Mutex<BTreeMap<&'static str, u64>>,
     traffic: [OnceLock<Arc<TrafficMetrics>>; Direction::ALL.len()],
 }
 
@@ -57,8 +57,8 @@ impl VendorMetrics {
             contract_end_secs: AtomicU64::new(0),
             limits: std::array::from_fn(|_| AtomicU64::new(f64::NAN.to_bits())),
             refreshes: Default::default(),
-            anomalies: Mutex::default(),
             reveals: Mutex::default(),
+            introspections: Mutex::default(),
             traffic: Default::default(),
         }
     }
@@ -127,18 +127,17 @@ impl VendorMetrics {
         self.refreshes[1].store(failed, Ordering::Relaxed);
     }
 
-    /// Notes how unusual one signal of the traffic is.
-    pub fn anomaly(&self, signal: &'static str, score: f64) {
-        lock(&self.anomalies).insert(signal, score);
-    }
-
     /// Notes how many of the vendor's tokens have met this end since the start.
     pub fn reveals(&self, result: &'static str, total: u64) {
         lock(&self.reveals).insert(result, total);
     }
 
-    /// Drops the series of routes that `keep` does not name: called after a config was swapped.
-    pub fn retain_routes(&self, keep: impl Fn(Direction, &str) -> bool) {
+    /// Notes how often asking the issuer about the vendor's opaque tokens came to a result.
+    pub fn introspections(&self, result: &'static str, times: u64) {
+        lock(&self.introspections).insert(result, times);
+    }
+
+    pub(super) fn retain_routes(&self, keep: impl Fn(Direction, &str) -> bool) {
         for (direction, traffic) in self.directions() {
             lock(&traffic.routes).retain(|route, _| keep(direction, route));
         }
@@ -281,18 +280,6 @@ pub(super) fn nanos(span: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_route_keeps_its_counts_for_as_long_as_it_is_kept() {
-        let vendor = VendorMetrics::new(VendorId::parse("acme").unwrap());
-        let traffic = vendor.traffic(Direction::Ingress);
-        traffic.route("GET /a").records(1);
-        traffic.route("GET /b").records(2);
-        vendor.retain_routes(|direction, route| direction == Direction::Ingress && route == "GET /a");
-        let sums = ["GET /a", "GET /b"].map(|route| traffic.route(route).records_sum());
-        assert_eq!(sums, [1, 0]);
-        assert_eq!(vendor.directions().count(), 1, "egress was never asked for");
-    }
 
     #[test]
     fn traffic_is_in_flight_between_enter_and_leave() {

@@ -1,7 +1,7 @@
 //! All metrics of one gateway: who hands out the handles, and what a scrape reads.
 //!
 //! Handles are made when a config is loaded, never while a request is handled. Series of vendors and routes that left
-//! the config are dropped by [`Metrics::retain_vendors`] and [`VendorMetrics::retain_routes`].
+//! the config are dropped by [`Metrics::retain`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -61,12 +61,10 @@ pub enum Store {
     Embedded,
     /// The audit trail.
     Audit,
-    /// The engine that a fleet shares.
-    Fleet,
 }
 
 impl Store {
-    const ALL: [(Self, &str); 3] = [(Self::Embedded, "embedded"), (Self::Audit, "audit"), (Self::Fleet, "fleet")];
+    const ALL: [(Self, &str); 2] = [(Self::Embedded, "embedded"), (Self::Audit, "audit")];
 }
 
 const CACHE: usize = 0;
@@ -129,9 +127,14 @@ impl Metrics {
         &self.book.unknown[direction.index()]
     }
 
-    /// Drops the series of vendors that `keep` does not name: called after a config was swapped.
-    pub fn retain_vendors(&self, keep: impl Fn(&VendorId) -> bool) {
-        lock(&self.book.vendors).retain(|vendor, _| keep(vendor));
+    /// Drops the series of vendors, and of routes of those that stay, that are not named: called after a config was
+    /// swapped.
+    pub fn retain(&self, is_vendor: impl Fn(&VendorId) -> bool, is_route: impl Fn(&VendorId, Direction, &str) -> bool) {
+        let mut vendors = lock(&self.book.vendors);
+        vendors.retain(|vendor, _| is_vendor(vendor));
+        for (vendor, metrics) in vendors.iter() {
+            metrics.retain_routes(|direction, route| is_route(vendor, direction, route));
+        }
     }
 
     /// Notes time spent in the gateway itself, for one exchange.
@@ -170,11 +173,6 @@ impl Metrics {
     /// It runs on the admin listener's thread and may set any handle; it may not add hooks or scrape.
     pub fn before_scrape(&self, hook: impl Fn() + Send + Sync + 'static) {
         lock(&self.book.hooks).push(Box::new(hook));
-    }
-
-    /// Where other rooms may register collectors of their own.
-    pub const fn registry(&self) -> &Registry {
-        &self.registry
     }
 
     /// Everything, in the format that a scraper asked for.
@@ -260,6 +258,9 @@ fn read_vendor(page: &mut Page, metrics: &VendorMetrics, now: UnixTime) {
     for (offset, result) in RESULTS.into_iter().enumerate() {
         page.counter(&families::JWKS_REFRESH, &[vendor, result], load(&metrics.refreshes[offset]) as f64);
     }
+    for (result, times) in lock(&metrics.introspections).iter() {
+        page.counter(&families::INTROSPECTION, &[vendor, result], *times as f64);
+    }
     if let Some(overdue) = metrics.is_drill_overdue() {
         page.gauge(&families::DRILL_OVERDUE, &[vendor], f64::from(u8::from(overdue)));
     }
@@ -272,9 +273,6 @@ fn read_vendor(page: &mut Page, metrics: &VendorMetrics, now: UnixTime) {
         if !ratio.is_nan() {
             page.gauge(&families::LIMIT_REMAINING, &[vendor, limit.as_str()], ratio);
         }
-    }
-    for (signal, score) in lock(&metrics.anomalies).iter() {
-        page.gauge(&families::ANOMALY, &[vendor, signal], *score);
     }
     for (result, total) in lock(&metrics.reveals).iter() {
         page.counter(&families::REVEALS, &[vendor, result], *total as f64);
@@ -333,11 +331,11 @@ pub(super) mod tests {
         vendor.token_issued_at(UnixTime::from_secs(900));
         vendor.oldest_key_first_seen(UnixTime::from_secs(1));
         vendor.contract_ends_at(UnixTime::from_secs(5_000));
-        vendor.anomaly("volume", 0.5);
         vendor.reveals("forged", 3);
+        vendor.introspections("active", 3);
         Limit::ALL.into_iter().for_each(|limit| vendor.limit_remaining(limit, 7.0));
         metrics.token_cache(CacheResult::Miss, 1);
-        metrics.state_errors(Store::Fleet, 1);
+        metrics.state_errors(Store::Audit, 1);
         metrics.config_reloaded(false);
         metrics.severed_within(Duration::from_micros(300));
         (metrics, clock)
@@ -369,7 +367,7 @@ pub(super) mod tests {
             "vendorgate_signing_key_age_seconds{vendor=\"acme\"} 1029",
             "vendorgate_limit_remaining_ratio{vendor=\"acme\",limit=\"records\"} 1",
             "vendorgate_token_cache_total{result=\"miss\"} 1",
-            "vendorgate_state_errors_total{store=\"fleet\"} 1",
+            "vendorgate_state_errors_total{store=\"audit\"} 1",
             "vendorgate_config_reload_total{result=\"failure\"} 1",
             "vendorgate_denials_total{vendor=\"_unknown\",direction=\"ingress\",reason=\"vendor_unknown\"} 0",
         ] {
@@ -378,9 +376,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_vendor_that_left_the_config_leaves_the_metrics() {
+    fn what_left_the_config_leaves_the_metrics() {
         let (metrics, _) = busy();
-        metrics.retain_vendors(|vendor| vendor.as_str() != "acme");
+        metrics.retain(|_| true, |_, direction, _| direction == Direction::Egress);
+        let text = metrics.render(Exposition::OpenMetrics);
+        let is_shown = |way| text.contains(&format!("{{vendor=\"acme\",direction=\"{way}\",route=\"GET /v1"));
+        assert!(is_shown("egress") && !is_shown("ingress"), "{text}");
+        metrics.retain(|vendor| vendor.as_str() != "acme", |_, _, _| true);
         assert!(!metrics.render(Exposition::OpenMetrics).contains("\"acme\""));
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::http::{HeaderValue, Request, Response, StatusCode};
+use ::http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -111,9 +111,6 @@ impl Upstream {
         let exchange = self.exchange(worker, request, now);
         let (response, sender) =
             tokio::time::timeout(self.response_timeout, exchange).await.map_err(|_| SendError::Deadline)??;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(SendError::Unreadable);
-        }
         Ok((response, Lease { sender, upstream: Arc::clone(self), worker }))
     }
 
@@ -185,7 +182,7 @@ impl Upstream {
             .map_err(SendError::Ended)?;
         tokio::spawn(async move {
             // How a connection ended is told to whoever waits on it; there is nobody else to tell.
-            let _ = connection.await;
+            let _ = connection.with_upgrades().await;
         });
         Ok(Sender { requests, _open: open })
     }

@@ -1,16 +1,19 @@
-//! A real authorization server issues the tokens: discovery, key rotation under traffic, introspection, revocation, and
-//! its outage.
+//! A real authorization server issues the tokens: discovery, key rotation under traffic, introspection, revocation,
+//! tokens bound to certificates, and its outage, of three seconds or of `VENDORGATE_OUTAGE_SECONDS`.
 //!
 //! Runs where node is installed and `npm ci --prefix tests/oauth` has been run; says so otherwise.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls::version::TLS13;
+use vendorgate::model::Clock;
 
+use crate::support::certificates::{Certificates, tls};
 use crate::support::client::{Answer, Client};
 use crate::support::gate::Gate;
 use crate::support::house::House;
@@ -23,35 +26,59 @@ const SECRET: &str = "a-secret-for-tests-only";
 struct Authorization {
     child: Child,
     address: SocketAddr,
+    secure: Option<SocketAddr>,
 }
 
 impl Authorization {
     /// Starts it; `None` where this machine has no node, or the package is not installed.
     fn start() -> Option<Self> {
+        Self::with_certificate(None)
+    }
+
+    /// As [`Self::start`], with a second listener whose certificate is in this folder.
+    fn with_certificate(certificate: Option<&Path>) -> Option<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oauth");
         if !folder.join("node_modules/oidc-provider").is_dir() {
             eprintln!("not run: install the server with `npm ci --prefix tests/oauth`");
             return None;
         }
         let mut node = Command::new("node");
-        node.arg("server.mjs").current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        node.arg("server.mjs")
+            .args(certificate)
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let Ok(mut child) = node.spawn() else {
             eprintln!("not run: there is no node on this machine");
             return None;
         };
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let port = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("listening ")?.parse().ok());
-        Some(Self { child, address: SocketAddr::from(([127, 0, 0, 1], port.expect("it listens"))) })
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let mut said = |what: &str| {
+            let port = lines.find_map(|line| line.strip_prefix(what)?.trim().parse().ok());
+            SocketAddr::from(([127, 0, 0, 1], port.expect("it listens")))
+        };
+        let secure = certificate.map(|_| said("secure"));
+        Some(Self { secure, address: said("listening"), child })
     }
 
     fn post(&self, path: &str, client: &str, form: &str) -> Answer {
+        self.post_over(Client::to(self.address), path, client, form)
+    }
+
+    fn post_over(&self, mut over: Client, path: &str, client: &str, form: &str) -> Answer {
         let known = STANDARD.encode(format!("{client}:{SECRET}"));
         let text = format!(
             "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {known}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
             self.address,
             form.len()
         );
-        Client::to(self.address).send(text).answer()
+        over.send(text).answer()
+    }
+
+    /// Ends an outage.
+    fn resume(&mut self) {
+        self.child.stdin.as_mut().expect("piped").write_all(b"resume\n").expect("it reads");
     }
 
     /// A fresh token by client credentials.
@@ -69,7 +96,7 @@ impl Authorization {
         std::fs::set_permissions(&secret, mode).expect("mode");
         let identity = |client: &str, proof: &str| {
             format!(
-                "identity:\n  issuer: http://{address}\n  audience: https://api.example.com\n  clients: [{client}]\n  {proof}\n  fetch: {{ cooldown: 1ms, deadline: 2s }}\n\
+                "identity:\n  issuer: http://{address}\n  audience: https://api.example.com\n  clients: [{client}]\n  {proof}\n  fetch: {{ deadline: 2s }}\n\
                  limits: {{ requests: {{ rate: 100000/s }} }}\n\
                  ingress:\n  - {{ route: GET /v1/{client}, scopes: [orders:read], upstream: crm }}\n",
                 address = self.address
@@ -81,7 +108,7 @@ impl Authorization {
         );
         Gate::start(
             house
-                .contract("acme", &identity("acme-client", "jwks: { discovery: true }"))
+                .contract("acme", &identity("acme-client", "jwks: { discovery: true, refresh: 1s }"))
                 .contract("opaque", &identity("opaque-client", &asked)),
         )
     }
@@ -96,16 +123,15 @@ impl Drop for Authorization {
 
 #[test]
 fn keys_rotate_under_traffic_and_outlive_their_issuer() {
-    let Some(server) = Authorization::start() else { return };
+    let Some(mut server) = Authorization::start() else { return };
     let crm = Upstream::json("{}");
     let gate = server.gate(&crm);
     let old = server.token("acme-client");
     assert_eq!(gate.get("/v1/acme-client", &old).status, 200, "discovered and verified");
     for round in 0..3 {
         assert_eq!(server.post("/control/rotate", "", "").status, 200);
-        // Whoever comes first with the new key waits for it; whoever comes after has it.
         let tokens: Vec<String> = (0..8).map(|_| server.token("acme-client")).collect();
-        assert_eq!(gate.get("/v1/acme-client", &tokens[0]).status, 200, "round {round}");
+        // All at once: those who come first with the new key wait for it, those with the old one do not.
         std::thread::scope(|scope| {
             for token in tokens.iter().chain([&old]) {
                 scope.spawn(|| assert_eq!(gate.get("/v1/acme-client", token).status, 200, "round {round}"));
@@ -113,16 +139,67 @@ fn keys_rotate_under_traffic_and_outlive_their_issuer() {
         });
     }
     assert!(gate.metric("vendorgate_jwks_refresh_total", &["vendor=\"acme\"", "result=\"success\""]) >= Some(4));
-    let before = server.token("acme-client");
+    outlives(&mut server, &gate);
+}
+
+/// The server is away for a while: known keys work on, also for tokens not seen before, and nothing waits for it; once
+/// it is back its next key is known.
+fn outlives(server: &mut Authorization, gate: &Gate) {
+    let seconds = std::env::var("VENDORGATE_OUTAGE_SECONDS").map_or(3, |text| text.parse().expect("a number"));
+    let mut fresh: Vec<String> = (0..seconds * 2).map(|_| server.token("acme-client")).collect();
+    let (clock, seen) = (Clock::system(), server.token("acme-client"));
     server.post("/control/stop", "", "");
-    for _ in 0..20 {
-        assert_eq!(
-            gate.get("/v1/acme-client", &before).status,
-            200,
-            "known keys keep working, for tokens not seen before"
-        );
-        assert_eq!(gate.get("/v1/acme-client", &old).status, 200);
+    let millis = |since_ns: u64| (clock.now().monotonic_ns - since_ns) / 1_000_000;
+    let (start, mut answered, mut longest) = (clock.now().monotonic_ns, 0, 0);
+    while millis(start) < seconds * 1000 || !fresh.is_empty() {
+        for token in fresh.pop().iter().chain([&seen; 9]) {
+            let asked = clock.now().monotonic_ns;
+            let answer = gate.get("/v1/acme-client", token);
+            assert_eq!(answer.status, 200, "{} ms into the outage: {}", millis(start), answer.text());
+            (answered, longest) = (answered + 1, longest.max(millis(asked)));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
     }
+    eprintln!("outage of {} ms: {answered} requests, all answered, the longest in {longest} ms", millis(start));
+    assert!(longest < 1000, "nobody waits for an issuer that is away: {longest} ms");
+    let status = gate.admin("viewer", "GET", "/v1/vendors/acme", "").json();
+    assert!(status["issuer"]["last_error"].is_string() && status["issuer"]["keys"] == 4, "{}", status["issuer"]);
+    assert!(status["issuer"]["outcomes"]["failed"].as_u64() > Some(0), "{}", status["issuer"]);
+    server.resume();
+    until("it is back", || std::net::TcpStream::connect(server.address).is_ok());
+    assert_eq!(server.post("/control/rotate", "", "").status, 200);
+    let next = server.token("acme-client");
+    until("its next key is known", || gate.get("/v1/acme-client", &next).status == 200);
+}
+
+#[test]
+fn tokens_bound_to_a_certificate_by_their_server_need_that_certificate() {
+    let crm = Upstream::json("{}");
+    let house = House::new(crm.address);
+    let certificates = Certificates::write(house.path());
+    let Some(server) = Authorization::with_certificate(Some(house.path())) else { return };
+    let terms = format!(
+        "identity:\n  issuer: http://{}\n  audience: https://api.example.com\n  clients: [bound-client]\n  jwks: {{ discovery: true }}\n  sender: mtls\n\
+         ingress:\n  - {{ route: GET /v1/orders, scopes: [orders:read], upstream: crm }}\n",
+        server.address
+    );
+    let gate = Gate::start(house.contract("acme", &terms).listeners(
+        "  ingress: { bind: \"127.0.0.1:0\", tls: { cert: gateway.pem, key: gateway.key, client_ca: ca.pem } }\n",
+    ));
+    let holder = certificates.client(&[&TLS13], &["http/1.1"], true);
+    let thief = certificates.for_client("thief.example", 9).client(&[&TLS13], &["http/1.1"], true);
+    let bare = certificates.client(&[&TLS13], &["http/1.1"], false);
+    let form = "grant_type=client_credentials&scope=orders:read";
+    assert_eq!(server.post("/token", "bound-client", form).status, 400, "no token without a certificate");
+    let over = tls(server.secure.expect("a listener"), &holder).expect("a handshake");
+    let answer = server.post_over(over, "/token", "bound-client", form).json();
+    let token = answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    let get = |config| tls(gate.ingress(), config).expect("a handshake").get("/v1/orders", token);
+    assert_eq!(get(&holder).status, 200);
+    for (what, config) in [("another certificate", &thief), ("none", &bare)] {
+        assert_eq!((get(config).status, get(config).reason().as_str()), (401, "token_unbound"), "{what}");
+    }
+    assert_eq!(crm.seen().len(), 1);
 }
 
 #[test]
@@ -142,4 +219,16 @@ fn opaque_tokens_pass_by_their_issuers_word_alone() {
     let refused = gate.get("/v1/opaque-client", &second);
     assert_eq!((refused.status, refused.reason().as_str()), (503, "issuer_unavailable"), "fails closed");
     assert!(crm.seen().len() >= 2);
+    let status = gate.admin("viewer", "GET", "/v1/vendors/opaque", "").json();
+    let issuer = &status["issuer"];
+    assert!(issuer["last_error"].is_string() && issuer["keys"].is_null(), "{issuer}");
+    for outcome in ["active", "inactive", "failed", "kept"] {
+        assert!(issuer["outcomes"][outcome].as_u64() > Some(0), "{outcome}: {issuer}");
+        let result = format!("result=\"{outcome}\"");
+        until("it is in the metrics", || {
+            gate.metric("vendorgate_introspection_total", &["vendor=\"opaque\"", &result]) > Some(0)
+        });
+    }
+    let acme = gate.metric("vendorgate_introspection_total", &["vendor=\"acme\""]);
+    assert_eq!(acme, None, "a vendor of signed tokens asks nobody");
 }

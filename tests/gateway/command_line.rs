@@ -19,6 +19,7 @@ fn check_says_yes_no_or_that_it_was_asked_wrongly() {
         (&["check"], 0, "good: 4 contracts"),
         (&["check", "--config", "config/vendorgate.yaml", "--strict"], 1, "5 faults"),
         (&["check", "--config", "tests/configs/bad/main-bind.yaml"], 1, "2 faults"),
+        (&["check", "--config", "tests/configs/bad/main-unreadable.yaml"], 1, "     2 |   ingress: { bind"),
         (&["check", "--config", "nowhere.yaml"], 1, "nowhere.yaml:1:1: cannot be read"),
         (&["check", "--colour"], 2, ""),
     ] {

@@ -12,6 +12,7 @@ use crate::support::issuer::{reader, vendor};
 use crate::support::process::Process;
 use crate::support::until;
 use crate::support::upstream::Upstream;
+use vendorgate::bounds::{EXPOSURE_ROLL_INTERVAL, LEDGER_STORE_INTERVAL};
 
 const TERMS: &str = r#"ingress:
   - route: GET /v1/orders
@@ -108,6 +109,43 @@ fn every_admin_act_cut_and_denial_is_in_a_trail_that_proves_itself() {
 }
 
 #[test]
+fn a_cut_of_what_we_send_is_audited_as_a_cut_and_a_refusal_is_not() {
+    let vendor = Upstream::json("{}");
+    let terms = format!(
+        r#"limits: {{ records: {{ budget: 5, window: 1h, over: refuse }} }}
+egress:
+  upstream: {{ url: "http://{}", allow_networks: ["127.0.0.0/8"] }}
+  routes:
+    - {{ route: POST /events, records: "$[*]", request: {{ pii: [ {{ field: "$[*].email", as: redact }} ] }} }}
+"#,
+        vendor.address
+    );
+    let gate = Gate::of_acme(vendor.address, &terms);
+    let records = |count: usize| format!("{:x}\r\n{}\r\n", 9 * count, r#"{"id":1},"#.repeat(count));
+    let mut sending = client::Client::to(gate.egress());
+    let head = client::request("POST", "/acme/events", "", "");
+    let head = head.replace("\r\n\r\n", "\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+    sending.send(format!("{head}1\r\n[\r\n{}", records(3)));
+    until("the first records are on their way", || vendor.open() == 1);
+    sending.send(records(4));
+    let refused = sending.answer();
+    assert_eq!((refused.status, refused.reason().as_str()), (429, "records_exceeded"));
+    assert!(vendor.seen().is_empty(), "the vendor has no whole request");
+    // Nothing of the next one has left, so nothing was cut.
+    let body = format!("[{}1]", r#"{"id":1},"#.repeat(4));
+    let next = client::Client::to(gate.egress()).send(client::request("POST", "/acme/events", "", &body)).answer();
+    assert_eq!(next.reason(), "records_exceeded");
+    until("all of it is in the trail", || trail(&gate, "").len() == 4);
+    let entries = trail(&gate, "");
+    let cuts: Vec<&Value> = entries.iter().filter(|entry| entry["act"] == "cut").collect();
+    assert_eq!(cuts.len(), 1, "{entries:?}");
+    let detail = &cuts[0]["detail"];
+    assert_eq!((&cuts[0]["actor"], &cuts[0]["subject"]), (&"vendorgate".into(), &"acme".into()));
+    assert_eq!((&detail["direction"], &detail["route"]), (&"egress".into(), &"POST /events".into()), "{detail}");
+    assert_eq!((&detail["limit"], &detail["records_sent"]), (&"records".into(), &5.into()), "{detail}");
+}
+
+#[test]
 fn a_flood_of_denials_is_counted_and_not_listed() {
     let crm = Upstream::json("{}");
     let gate = Gate::of_acme(crm.address, TERMS);
@@ -146,6 +184,62 @@ fn a_gateway_that_must_record_refuses_what_it_cannot_record() {
         strict.admin("operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"x"}"#).json()["state"],
         "killed"
     );
+}
+
+/// Becomes the program in a mount of its own, with this folder on a disk of so many KiB; none where that is not allowed.
+fn on_a_small_disk(folder: &Path, kib: u32) -> Option<Command> {
+    let allowed = Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
+    let mount = format!("mount -t tmpfs -o size={kib}k none {} && exec \"$0\" \"$@\"", folder.display());
+    let mut command = Command::new("unshare");
+    command.args(["-rm", "sh", "-c", &mount, env!("CARGO_BIN_EXE_vendorgate")]);
+    allowed.then_some(command)
+}
+
+#[test]
+fn a_full_disk_stops_or_is_told_as_the_config_says_and_heals() {
+    let crm = Upstream::json("{}");
+    for (on_failure, while_full) in [("stop", 503), ("keep_serving", 200)] {
+        let house = House::of_acme(crm.address, TERMS);
+        let folder = house.path().join("trail");
+        std::fs::create_dir(&folder).expect("a folder");
+        let house = house.with(&format!("audit: {{ path: trail/audit.jsonl, on_failure: {on_failure} }}\n"));
+        let Some(command) = on_a_small_disk(&folder, 128) else {
+            eprintln!("skipped: this machine lets nobody mount");
+            return;
+        };
+        let process = Process::start_by(command, &house);
+        let status = || client::get(process.ingress, "/v1/orders", &reader()).status;
+        let drill = || process.admin(&house, "operator", "POST", "/v1/vendors/acme/drill", r#"{"shadow":true}"#).status;
+        let errors = || {
+            let text = process.admin(&house, "viewer", "GET", "/metrics", "").text();
+            let line = text.lines().find(|line| line.starts_with(r#"vendorgate_state_errors_total{store="audit"}"#));
+            line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or_default()
+        };
+        assert_eq!((status(), drill(), errors()), (200, 200, 0.0));
+        // Full to the last byte: a file takes what there is, and the write that fails is the proof.
+        let filler = process.within(&folder.join("filler"));
+        assert!(std::fs::write(&filler, vec![0; 1 << 20]).is_err(), "the disk is small");
+        until("the alarm is raised", || {
+            drill();
+            errors() > 0.0
+        });
+        assert_eq!(status(), while_full, "{on_failure}");
+        let killed = process.admin(&house, "operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"x"}"#).json();
+        assert_eq!((&killed["state"], &killed["persisted"]), (&"killed".into(), &true.into()), "{on_failure}");
+        std::fs::remove_file(&filler).expect("removed");
+        assert_eq!(process.admin(&house, "admin", "POST", "/v1/vendors/acme/restore", r#"{"reason":"y"}"#).status, 200);
+        until("it serves again", || status() == 200);
+        let trail = process.within(&folder.join("audit.jsonl"));
+        let key = house.path().join("state/audit.key");
+        let arguments = ["audit", "verify", trail.to_str().expect("text"), "--key", key.to_str().expect("text")];
+        let whole = program(None, &arguments);
+        assert!(whole.status.success(), "{on_failure}: {}", said(&whole));
+        let text = std::fs::read_to_string(&trail).expect("a trail");
+        assert!(
+            text.contains(r#""act":"kill""#) && text.contains(r#""act":"restore""#),
+            "what waited is there: {text}"
+        );
+    }
 }
 
 #[test]
@@ -204,6 +298,25 @@ fn a_restart_does_not_refill_a_budget() {
     }
     let process = Process::start(&house);
     assert_eq!(client::get(process.ingress, "/v1/orders", &reader()).reason(), "records_exceeded");
+}
+
+#[test]
+fn a_crash_loses_no_more_than_is_stated() {
+    let crm = Upstream::json(&orders(5));
+    let terms = format!("limits: {{ records: {{ budget: 5, window: 1h }} }}\n{TERMS}");
+    let house = House::of_acme(crm.address, &terms);
+    let mut process = Process::start(&house);
+    assert_eq!(client::get(process.ingress, "/v1/orders", &reader()).status, 200);
+    // What is older than these is on disk; a second more for the disk itself.
+    std::thread::sleep(EXPOSURE_ROLL_INTERVAL.max(LEDGER_STORE_INTERVAL) + std::time::Duration::from_secs(1));
+    process.signal("KILL");
+    process.ended();
+    let process = Process::start(&house);
+    assert_eq!(client::get(process.ingress, "/v1/orders", &reader()).reason(), "records_exceeded");
+    let told = process.admin(&house, "viewer", "GET", "/v1/exposure?vendor=acme", "").json();
+    assert_eq!((&told["records"], &told["subjects"]["about"]), (&5.into(), &5.into()), "{told}");
+    let trail = house.path().join("state/audit/audit.jsonl");
+    assert!(verify(&trail).status.success(), "{}", said(&verify(&trail)));
 }
 
 #[test]

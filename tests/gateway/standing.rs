@@ -13,6 +13,7 @@ use vendorgate::model::Clock;
 const ROUTES: &str = "ingress:
   - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }
   - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }
+  - { route: GET /v1/live, scopes: [orders:read], upstream: crm, websocket: true }
 ";
 
 const WHY: &str = r#"{"reason":"ticket 4711"}"#;
@@ -120,8 +121,98 @@ fn reading_goes_on_for_the_grace_after_the_end_and_then_nothing_does() {
         let mut client = Client::to(gate.ingress());
         client.send(request("POST", "/v1/orders", &writer, "{}"));
         assert_eq!(client.answer().reason(), "contract_ended");
+        let socket = "\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+        client.send(request("GET", "/v1/live", &reader(), "").replace("\r\n\r\n", socket));
+        assert_eq!(client.answer().reason(), "contract_ended", "nobody knows what goes over a WebSocket");
         assert_eq!(status(&gate)["state"], state);
     }
+}
+
+#[test]
+fn the_calendar_decides_and_tells() {
+    let crm = Upstream::json("{}");
+    // Days, further terms, and what they make of a request, the state and the days left.
+    for (starts, ends, more, answer, state, left) in [
+        (1, 30, "", "contract_not_started", "not_started", 31),
+        (-1, 0, "", "", "live", 1),
+        (-1, 5, "", "", "live", 6),
+        (-9, -1, "", "contract_ended", "ended", 0),
+        (-9, -1, "after_end: block\n", "contract_ended", "ended", 0),
+        (-1, 30, "mode: draft\n", "contract_not_started", "not_started", 31),
+    ] {
+        let what = format!("{starts} {ends} {more}");
+        let terms = format!("starts: {}\nends: {}\n{more}{ROUTES}", day(starts), day(ends));
+        let gate = Gate::of_acme(crm.address, &terms);
+        let got = gate.get("/v1/orders", &reader());
+        let reason = if got.status == 200 { String::new() } else { got.reason() };
+        assert_eq!(reason, answer, "{what}");
+        let status = status(&gate);
+        assert_eq!((&status["state"], &status["days_left"]), (&state.into(), &left.into()), "{what}: {status}");
+        let end = gate.series(r#"vendorgate_contract_end_timestamp_seconds{vendor="acme"}"#);
+        let days = (end - (Clock::system().now().wall.as_millis() / 1000) as f64) / 86_400.0;
+        assert!((days.ceil() - f64::from(left)).abs() < 0.5, "{what}: {days}");
+    }
+}
+
+#[test]
+fn a_slow_scraper_is_cut_off_by_the_number_of_people_it_has_seen() {
+    let crm = Upstream::start(|seen, asker| {
+        let id = seen.line().split(['/', ' ']).nth(3).unwrap_or_default().to_owned();
+        asker
+            .write(crate::support::upstream::ok("application/json", format!(r#"{{"people":[{{"id":"{id}"}}]}}"#)))
+            .is_ok()
+    });
+    let terms = r#"limits: { requests: { rate: 100000/s }, subjects: { budget: 50, window: 1h, over: kill } }
+ingress:
+  - route: "GET /v1/{id}"
+    scopes: [orders:read]
+    upstream: crm
+    records: "$.people[*]"
+    subject: "$.people[*].id"
+"#;
+    let gate = Gate::of_acme(crm.address, terms);
+    let mut client = Client::to(gate.ingress());
+    // The same few again and again are no enumeration.
+    for round in 0..200 {
+        assert_eq!(client.get(&format!("/v1/p{}", round % 20), &reader()).status, 200);
+    }
+    // Cut off on the way, its connection is too.
+    let seen = (20..80).find(|new| gate.get(&format!("/v1/p{new}"), &reader()).status != 200).expect("a cut");
+    assert!((45..=60).contains(&seen), "{seen} of about 50");
+    assert_eq!(gate.get("/v1/p1", &reader()).reason(), "vendor_killed");
+    let status = status(&gate);
+    assert_eq!((&status["state"], &status["kills"][0]["by"]), (&"killed".into(), &"vendorgate".into()), "{status}");
+}
+
+#[test]
+fn a_drill_cuts_what_is_live_and_a_shadow_does_not() {
+    let crm = Upstream::start(|_, asker| {
+        let _ = asker.write(CHUNKED);
+        let _ = asker.gone();
+        false
+    });
+    let gate = Gate::of_acme(crm.address, ROUTES);
+    let mut streams: Vec<Client> = (0..5).map(|_| Client::to(gate.ingress())).collect();
+    for stream in &mut streams {
+        stream.send(request("GET", "/v1/orders", &reader(), ""));
+        assert_eq!(stream.head().status, 200);
+    }
+    let drill = |body| gate.admin("operator", "POST", "/v1/vendors/acme/drill", body).json();
+    let shadow = drill(r#"{"shadow":true}"#);
+    assert_eq!((&shadow["severed"], &shadow["state"], &shadow["shadow"]), (&5.into(), &"live".into(), &true.into()));
+    assert_eq!(gate.in_flight(), 5, "nothing of the vendor's was cut");
+    let real = drill(r#"{"reason":"quarterly"}"#);
+    assert_eq!((&real["severed"], &real["state"], &real["persisted"]), (&5.into(), &"live".into(), &true.into()));
+    let micros = |key: &str| real[key].as_u64().expect("micros");
+    assert!(micros("refuse_micros") <= micros("sever_micros") && micros("persist_micros") > 0, "{real}");
+    streams.iter_mut().for_each(|stream| assert!(stream.is_closed()));
+    let mut again = Client::to(gate.ingress());
+    again.send(request("GET", "/v1/orders", &reader(), ""));
+    assert_eq!(again.head().status, 200, "it is back");
+    let trail = gate.admin("viewer", "GET", "/v1/audit", "").json();
+    let drills = trail["entries"].as_array().expect("entries").iter().filter(|entry| entry["act"] == "drill");
+    let why: Vec<_> = drills.map(|entry| entry["reason"].as_str().unwrap_or_default()).collect();
+    assert_eq!(why, ["drill", "quarterly"]);
 }
 
 #[test]

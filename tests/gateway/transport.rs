@@ -1,16 +1,14 @@
 //! The wire: TLS versions and client certificates, ALPN, keep-alive, streaming, trailers, `Expect`.
 
-use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use rustls::ClientConfig;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
-use rustls_pki_types::ServerName;
 
-use crate::support::certificates::Certificates;
-use crate::support::client::{Client, Ending, request, tcp};
+use crate::support::certificates::{Certificates, gateway_name, tls};
+use crate::support::client::{Client, Ending, request};
 use crate::support::gate::Gate;
 use crate::support::h2;
 use crate::support::house::House;
@@ -22,19 +20,6 @@ ingress:
   - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }
   - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }
 ";
-
-fn name() -> ServerName<'static> {
-    ServerName::try_from("localhost").expect("a name")
-}
-
-fn tls(address: SocketAddr, config: &Arc<ClientConfig>) -> std::io::Result<Client> {
-    let mut stream: TcpStream = tcp(address);
-    let mut session = ClientConnection::new(Arc::clone(config), name()).expect("a session");
-    while session.is_handshaking() {
-        session.complete_io(&mut stream)?;
-    }
-    Ok(Client::over(StreamOwned::new(session, stream)))
-}
 
 fn secure(crm: &Upstream, tls: &str) -> (Gate, Certificates) {
     let house = House::of_acme(crm.address, TERMS);
@@ -69,7 +54,8 @@ fn alpn_chooses_http_2() {
     let config = certificates.client(&[&TLS13], &["h2", "http/1.1"], false);
     h2::run(async {
         let stream = tokio::net::TcpStream::connect(gate.ingress()).await.expect("it accepts");
-        let stream = tokio_rustls::TlsConnector::from(config).connect(name(), stream).await.expect("a handshake");
+        let stream =
+            tokio_rustls::TlsConnector::from(config).connect(gateway_name(), stream).await.expect("a handshake");
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         let mut session = h2::over(stream, 1 << 20).await;
         let answer = h2::ask(&mut session, "/v1/orders", &reader()).await.expect("an answer");
@@ -97,37 +83,6 @@ fn client_certificates_are_optional_or_required() {
             assert_eq!(asks(&foreign), 0, "{auth}: a certificate of another authority");
         }
     }
-}
-
-#[test]
-fn a_token_bound_to_a_certificate_needs_that_certificate() {
-    let crm = Upstream::json("{}");
-    let house = House::new(crm.address);
-    let identity = "identity:
-  issuer: https://id.example.com
-  audience: https://api.example.com
-  clients: [acme-client]
-  jwks: { file: ../jwks.json }
-  sender: mtls
-";
-    let house = house.contract("acme", &format!("{identity}{TERMS}"));
-    let certificates = Certificates::write(house.path());
-    let gate = Gate::start(house.listeners(
-        "  ingress: { bind: \"127.0.0.1:0\", tls: { cert: gateway.pem, key: gateway.key, client_ca: ca.pem } }\n",
-    ));
-    let bound = |thumbprint: String| {
-        vendor("acme").scope("orders:read").claim("cnf", serde_json::json!({ "x5t#S256": thumbprint })).token()
-    };
-    let shown = certificates.client(&[&TLS13], &["http/1.1"], true);
-    let bare = certificates.client(&[&TLS13], &["http/1.1"], false);
-    let ask = |config: &Arc<ClientConfig>, token: &str| {
-        tls(gate.ingress(), config).expect("a handshake").get("/v1/orders", token)
-    };
-    let good = bound(certificates.thumbprint());
-    assert_eq!(ask(&shown, &good).status, 200);
-    assert_eq!(ask(&bare, &good).reason(), "token_unbound");
-    assert_eq!(ask(&shown, &reader()).reason(), "token_unbound");
-    assert_eq!(ask(&shown, &bound("A".repeat(43))).reason(), "token_unbound");
 }
 
 #[test]

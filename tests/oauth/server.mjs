@@ -1,9 +1,12 @@
 // A real authorization server for the tests, on a port that the system chooses.
 //
-// Prints `listening PORT`. POST /control/rotate signs with a new key from then on, the old one stays published;
-// POST /control/stop ends it, as an outage does. Ends with its standard input.
+// Prints `listening PORT`, and before it `secure PORT` where it is given a folder with gateway.pem and gateway.key: there
+// clients may show certificates. POST /control/rotate signs with a new key from then on, the old one stays published;
+// POST /control/stop is an outage, which a line on the standard input ends. Ends with its standard input.
 
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 
 import Provider from 'oidc-provider';
@@ -16,8 +19,9 @@ function key() {
   return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg: 'ES256' };
 }
 
-function client(id, grants) {
+function client(id, grants, more = {}) {
   return {
+    ...more,
     client_id: id,
     client_secret: SECRET,
     grant_types: grants,
@@ -33,6 +37,7 @@ function provider(issuer, keys) {
     clients: [
       client('acme-client', ['client_credentials']),
       client('opaque-client', ['client_credentials']),
+      client('bound-client', ['client_credentials'], { tls_client_certificate_bound_access_tokens: true }),
       client('vendorgate', []),
     ],
     scopes: ['orders:read'],
@@ -42,6 +47,11 @@ function provider(issuer, keys) {
       devInteractions: { enabled: false },
       introspection: { enabled: true, allowedPolicy: () => true },
       revocation: { enabled: true },
+      mTLS: {
+        enabled: true,
+        certificateBoundAccessTokens: true,
+        getCertificate: (ctx) => ctx.socket.getPeerX509Certificate?.(),
+      },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => AUDIENCE,
@@ -75,11 +85,17 @@ const server = http.createServer((request, response) => {
   }
 });
 
-let issuer;
-server.listen(0, '127.0.0.1', () => {
-  const { port } = server.address();
-  issuer = `http://127.0.0.1:${port}`;
-  answer = provider(issuer, keys).callback();
-  console.log(`listening ${port}`);
-});
-process.stdin.on('end', () => process.exit(0)).resume();
+const listen = (which, port) => new Promise((told) => which.listen(port, '127.0.0.1', () => told(which.address().port)));
+
+const port = await listen(server, 0);
+const issuer = `http://127.0.0.1:${port}`;
+answer = provider(issuer, keys).callback();
+const [folder] = process.argv.slice(2);
+if (folder) {
+  const read = (name) => readFileSync(`${folder}/${name}`);
+  const options = { cert: read('gateway.pem'), key: read('gateway.key'), requestCert: true, rejectUnauthorized: false };
+  const secure = https.createServer(options, (request, response) => answer(request, response));
+  console.log(`secure ${await listen(secure, 0)}`);
+}
+console.log(`listening ${port}`);
+process.stdin.on('data', () => listen(server, port)).on('end', () => process.exit(0));

@@ -2,7 +2,7 @@
 
 use super::upstreams::Upstreams;
 use super::{identity, limits, routes, standing, upstreams, values};
-use crate::config::contract::{Contract, Mode, Routes};
+use crate::config::contract::{Contract, Routes};
 use crate::config::file::contract as written;
 use crate::config::source::At;
 use crate::config::units;
@@ -38,6 +38,7 @@ pub(in crate::config) fn contract(
         .map(|identity| identity::identity(&at.key("identity"), identity, surroundings.client_ca));
     let ingress = ingress(at, written, &scopes, surroundings);
     let egress = egress(at, written, vendor.as_ref());
+    let is_draft = is_draft(&at.key("mode"), written.mode);
     let vendor = vendor?;
     Some(Contract {
         name: if name.is_empty() { vendor.to_string() } else { name },
@@ -46,11 +47,11 @@ pub(in crate::config) fn contract(
         security_contact,
         journey,
         region,
+        is_draft,
         starts: starts?,
         ends: ends?,
         after_end: standing::after_end(at, written),
         warn_before: standing::warn_before(at, written),
-        mode: mode(&at.key("mode"), written.mode),
         identity: identity.flatten(),
         scopes,
         limits,
@@ -67,14 +68,14 @@ fn vendor(at: &At<'_>, text: &str) -> Option<VendorId> {
 }
 
 /// Only binding contracts are built: one that asks to be observed would be bound in silence.
-fn mode(at: &At<'_>, written: Option<written::Mode>) -> Mode {
+fn is_draft(at: &At<'_>, written: Option<written::Mode>) -> bool {
     if matches!(written, Some(written::Mode::Observe)) {
         at.fault(
             "not yet: a contract that only reports is not supported in this version",
             "write enforce, or take the key out",
         );
     }
-    Mode::Enforce
+    matches!(written, Some(written::Mode::Draft))
 }
 
 fn journey(at: &At<'_>, written: &[String]) -> Vec<String> {

@@ -28,10 +28,11 @@ pub(super) use operators::operators;
 pub(super) use upstreams::upstreams;
 
 use super::file;
-use super::settings::{Drain, Keys, Log, LogFormat, LogLevel, MasterKeyPlace, State};
+use super::settings::{Drain, Keys, MasterKeyPlace, State};
 use super::source::At;
 use crate::bounds::{DRAIN_DEADLINE, DRAIN_DEADLINE_MAX};
 use crate::pii::keys::KeyError;
+use crate::telemetry::log;
 
 /// `state:`
 pub(super) fn state(at: &At<'_>, written: Option<&file::State>) -> State {
@@ -82,17 +83,17 @@ pub(super) fn drain(at: &At<'_>, written: Option<&file::Drain>) -> Drain {
 }
 
 /// `log:`
-pub(super) fn log(written: Option<&file::Log>) -> Log {
+pub(super) fn log(written: Option<&file::Log>) -> log::Settings {
     let format = match written.and_then(|log| log.format) {
-        Some(file::LogFormat::Json) | None => LogFormat::Json,
-        Some(file::LogFormat::Human) => LogFormat::Human,
+        Some(file::LogFormat::Json) | None => log::Format::Json,
+        Some(file::LogFormat::Human) => log::Format::Human,
     };
     let level = match written.and_then(|log| log.level) {
-        Some(file::LogLevel::Error) => LogLevel::Error,
-        Some(file::LogLevel::Warn) => LogLevel::Warn,
-        Some(file::LogLevel::Info) | None => LogLevel::Info,
-        Some(file::LogLevel::Debug) => LogLevel::Debug,
-        Some(file::LogLevel::Trace) => LogLevel::Trace,
+        Some(file::LogLevel::Error) => log::LevelFilter::ERROR,
+        Some(file::LogLevel::Warn) => log::LevelFilter::WARN,
+        Some(file::LogLevel::Info) | None => log::LevelFilter::INFO,
+        Some(file::LogLevel::Debug) => log::LevelFilter::DEBUG,
+        Some(file::LogLevel::Trace) => log::LevelFilter::TRACE,
     };
-    Log { format, level }
+    log::Settings { format, level }
 }

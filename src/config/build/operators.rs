@@ -1,7 +1,7 @@
 //! `operators.yaml`
 
 use crate::config::file;
-use crate::config::settings::{Operator, Role};
+use crate::config::settings::Operator;
 use crate::config::source::At;
 
 /// The operators of a file.
@@ -29,16 +29,7 @@ fn operator(at: &At<'_>, written: &file::Operator) -> Option<Operator> {
         at.key("name").bad("must be 1 to 64 of letters, digits, '-', '_', '.' and '@'", "alice");
     }
     let token_sha256 = hash(&at.key("token_sha256"), written.token_sha256.as_deref()?)?;
-    Some(Operator { name, role: role(written.role?), token_sha256 })
-}
-
-fn role(written: file::Role) -> Role {
-    match written {
-        file::Role::Viewer => Role::Viewer,
-        file::Role::Operator => Role::Operator,
-        file::Role::Admin => Role::Admin,
-        file::Role::Privacy => Role::Privacy,
-    }
+    Some(Operator { name, role: written.role?, token_sha256 })
 }
 
 /// Does not show what was written: it may be the token itself.

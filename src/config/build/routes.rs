@@ -52,7 +52,8 @@ fn ingress_route(
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, "records", limits.records.is_some(), written.records.is_some());
     check_counted(at, "subject", limits.subjects.is_some(), written.subject.is_some());
-    Some(Route { pattern: pattern?, scopes: scopes?, upstream: upstream?, limits, request, response })
+    let websocket = websocket(at, written.websocket, [&request, &response]);
+    Some(Route { pattern: pattern?, scopes: scopes?, upstream: upstream?, limits, websocket, request, response })
 }
 
 fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Settings>) -> Option<Route> {
@@ -65,8 +66,19 @@ fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Set
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, "records", limits.records.is_some(), written.records.is_some());
     check_counted(at, "subject", limits.subjects.is_some(), written.subject.is_some());
+    let websocket = websocket(at, written.websocket, [&request, &response]);
     let (upstream, scopes) = (Arc::clone(upstream), ScopeSet::default());
-    Some(Route { pattern: pattern?, scopes, upstream, limits, request, response })
+    Some(Route { pattern: pattern?, scopes, upstream, limits, websocket, request, response })
+}
+
+/// What passes in a WebSocket is not read: a rule beside it would be gone around.
+fn websocket(at: &At<'_>, written: Option<bool>, rules: [&Rules; 2]) -> bool {
+    let allowed = written.unwrap_or(false);
+    if allowed && rules.into_iter().any(Rules::reads_body) {
+        let wrong = "cannot stand beside rules that read a body: nothing reads what passes in a WebSocket";
+        at.key("websocket").fault(wrong, "take it out, or give the WebSocket a route of its own");
+    }
+    allowed
 }
 
 fn pattern(at: &At<'_>, text: &str) -> Option<RoutePattern> {

@@ -66,6 +66,8 @@ pub(in crate::config) struct Contract {
 pub(in crate::config) enum Mode {
     /// What the contract does not grant is refused.
     Enforce,
+    /// Not agreed on yet: nothing passes.
+    Draft,
     /// For a roll-out: scopes, routes, limits and PII report what they would do; identity, dates and kill still hold.
     Observe,
 }

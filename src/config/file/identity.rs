@@ -86,7 +86,7 @@ pub(in crate::config) struct Introspection {
 pub(in crate::config) struct Fetch {
     /// How long the last good keys outlive their issuer (default 24h).
     pub(in crate::config) hard_age: Option<Duration>,
-    /// Shortest time between two fetches for a key that is not known (default 30s).
+    /// Time in which keys that are not known may cause one more fetch, after the first four (default 30s).
     pub(in crate::config) cooldown: Option<Duration>,
     /// Time for one question (default 5s).
     pub(in crate::config) deadline: Option<Duration>,

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::settings::Role;
+
 /// vendorgate.yaml: where the gateway listens, what stands behind it, and where its contracts are.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -209,18 +211,4 @@ pub(in crate::config) struct Operator {
     /// SHA-256 of the token, 64 hexadecimal digits.
     #[schemars(required, extend("pattern" = r"^([0-9a-f]{64}|.*\$\{.*)$"))]
     pub(in crate::config) token_sha256: Option<String>,
-}
-
-/// What an operator may do.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Role {
-    /// Reads.
-    Viewer,
-    /// Also kills, drills and revokes.
-    Operator,
-    /// Also restores and reloads.
-    Admin,
-    /// Reads, and reveals tokens.
-    Privacy,
 }

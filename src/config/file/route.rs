@@ -27,6 +27,8 @@ pub(in crate::config) struct IngressRoute {
     /// The field that identifies the person whom a record is about.
     #[schemars(example = "$.customers[*].id")]
     pub(in crate::config) subject: Option<String>,
+    /// Whether it may go on as a WebSocket (default false). What passes then is not read, so no rule may read a body.
+    pub(in crate::config) websocket: Option<bool>,
     /// What is asked of the request.
     pub(in crate::config) request: Option<Side>,
     /// What is asked of the response.
@@ -76,6 +78,8 @@ pub(in crate::config) struct EgressRoute {
     /// The field that identifies the person whom a record is about.
     #[schemars(example = "$.events[*].user")]
     pub(in crate::config) subject: Option<String>,
+    /// Whether it may go on as a WebSocket (default false). What passes then is not read, so no rule may read a body.
+    pub(in crate::config) websocket: Option<bool>,
     /// What is asked of the request.
     pub(in crate::config) request: Option<Side>,
     /// What is asked of the response.

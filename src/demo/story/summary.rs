@@ -35,7 +35,7 @@ fn exposure(page: &mut Page<'_>, report: &Value) {
     page.answer(200, &format!("{} records, {} bytes", number(&report["records"]), number(&report["bytes"])));
     for route in report["routes"].as_array().into_iter().flatten() {
         let (name, direction) = (text(&route["route"]), text(&route["direction"]));
-        let people = route["subjects"]["about"].as_u64().map(|about| format!("of about {} people", count(about)));
+        let people = route["subjects"]["about"].as_u64().map(people);
         let records = number(&route["records"]);
         let line = format!("{direction:<8} {name:<30} {records:>9} records {}", people.unwrap_or_default());
         page.line(Ink::Plain, format!("     {line}").trim_end());
@@ -53,6 +53,10 @@ fn check_exposure(page: &mut Page<'_>, report: &Value, metrics: &Metrics) {
     let people = report["subjects"]["about"].as_u64().unwrap_or_default();
     let holds = people * 10 > counted * 9 && people * 10 < counted * 11;
     page.check("and nearly as many different people as records", holds, people);
+}
+
+fn people(about: u64) -> String {
+    format!("of about {} {}", count(about), if about == 1 { "person" } else { "people" })
 }
 
 fn text(value: &Value) -> &str {

@@ -20,9 +20,10 @@ use hyper_util::rt::TokioIo;
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use super::Wire;
 
 /// How an errand is run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -170,10 +171,10 @@ impl Fetcher {
         let bound = self.options.body_bytes_max;
         let stream = self.connect(url).await?;
         if !url.encrypted {
-            return send(stream, request, bound).await;
+            return send(Box::new(stream), request, bound).await;
         }
         let name = ServerName::try_from(url.host.clone()).map_err(|_| FetchError::Address)?;
-        send(self.tls.connect(name, stream).await.map_err(FetchError::Connect)?, request, bound).await
+        send(Box::new(self.tls.connect(name, stream).await.map_err(FetchError::Connect)?), request, bound).await
     }
 
     /// Tries each address of the host in turn. A name that means this machine must also lead to it.
@@ -220,10 +221,7 @@ fn build(method: Method, url: &FetchUrl, headers: HeaderMap, body: Bytes) -> Res
 }
 
 /// Drives the connection beside the exchange, in this very task: when the caller gives up, both are gone.
-async fn send<T>(io: T, request: Request<Full<Bytes>>, bound: usize) -> Result<Fetched, FetchError>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+async fn send(io: Box<dyn Wire>, request: Request<Full<Bytes>>, bound: usize) -> Result<Fetched, FetchError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(FetchError::Http)?;
     let mut connection = pin!(connection);
     let mut exchange = pin!(async move {
@@ -266,15 +264,20 @@ fn tls_config(options: &FetchOptions) -> Result<rustls::ClientConfig, FetchError
     builder.with_client_auth_cert(read_certificates(chain)?, private).map_err(FetchError::Tls)
 }
 
-fn roots(options: &FetchOptions) -> Result<RootCertStore, FetchError> {
-    /// Reading the machine's authorities takes milliseconds, and every vendor may have a client of its own.
+/// The machine's authorities; those that cannot be read are left out, so that fewer are trusted.
+pub fn native_roots() -> RootCertStore {
+    /// Reading them takes milliseconds, and every vendor may have a client of its own.
     static NATIVE: OnceLock<RootCertStore> = OnceLock::new();
     let native = NATIVE.get_or_init(|| {
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         store
     });
-    let mut store = native.clone();
+    native.clone()
+}
+
+fn roots(options: &FetchOptions) -> Result<RootCertStore, FetchError> {
+    let mut store = native_roots();
     if let Some(path) = &options.ca_file {
         for certificate in read_certificates(path)? {
             store.add(certificate).map_err(FetchError::Tls)?;

@@ -2,10 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method};
 use sha2::{Digest as _, Sha256};
 
+use super::super::stand::presented;
 use super::super::{
     Algorithm, CertificateSettings, Contract, Identity, PeerCertificate, Settings, SigningKey, SubjectAltName,
     WebhookScheme, WebhookSettings,
@@ -30,15 +31,7 @@ fn ask(world: &World, directory: &Directory, asked: Asked<'_>) -> Result<Arc<Ver
     if let Some(proof) = asked.proof {
         headers.insert("dpop", proof.parse().expect("a value"));
     }
-    let presented = Presented {
-        headers: &headers,
-        method: &Method::GET,
-        scheme: "https",
-        authority: "api.test",
-        path: "/v1/orders",
-        query: None,
-        peer_certificate: asked.certificate,
-    };
+    let presented = Presented { peer_certificate: asked.certificate, ..presented(&headers) };
     directory.authenticate(&presented, world.clock.now()).map_err(|rejected| rejected.denial.reason)
 }
 

@@ -246,15 +246,9 @@ impl Vendor {
 
     fn verify_signature(&self, token: &Unverified<'_>, now: Moment) -> Result<(Arc<VerificationKey>, u64), Rejected> {
         self.accepts(token).map_err(|flaw| Rejected::new(flaw, Some(self.index)))?;
-        let attempt =
-            || self.ring.usable(now).and_then(|(keys, generation)| Ok((keys.verify(&token.signed)?, generation)));
-        let seen = self.ring.usable(now).map(|(_, generation)| generation).ok();
-        attempt().or_else(|flaw| {
-            let rejected = self.reject_for_keys(flaw, token, now);
-            // Nothing to wait for, because a fetch ended in between: what it brought has not been looked at yet.
-            let changed = || self.ring.usable(now).is_ok_and(|(_, generation)| Some(generation) != seen);
-            if rejected.wait.is_none() && changed() { attempt().map_err(|_| rejected) } else { Err(rejected) }
-        })
+        let generation = self.ring.generation();
+        let verified = self.ring.usable(now).and_then(|keys| keys.verify(&token.signed));
+        verified.map(|key| (key, generation)).map_err(|flaw| self.reject_for_keys(flaw, token, generation, now))
     }
 
     /// Whether the contract takes this kind of token at all.
@@ -269,13 +263,14 @@ impl Vendor {
     }
 
     /// A no for want of a key may be worth a fetch; a wrong signature under a known `kid` never is.
-    fn reject_for_keys(&self, flaw: Flaw, token: &Unverified<'_>, now: Moment) -> Rejected {
+    fn reject_for_keys(&self, flaw: Flaw, token: &Unverified<'_>, judged: u64, now: Moment) -> Rejected {
         let worth_a_fetch = match flaw {
             Flaw::NoKeys | Flaw::KeyUnknown => true,
             Flaw::SignatureWrong => token.signed.header.key_id.is_none(),
             _ => false,
         };
-        let wait = if worth_a_fetch { self.ring.want(now).map(|wait| Wait(Waiting::Keys(wait))) } else { None };
+        let wait = worth_a_fetch.then(|| self.ring.want(&token.signed.header, judged, now)).flatten();
+        let wait = wait.map(|wait| Wait(Waiting::Keys(wait)));
         Rejected { denial: flaw.into(), vendor_index: Some(self.index), wait }
     }
 

@@ -1,12 +1,11 @@
 //! The decision as a whole: the attack table, mutations, and that no remembered yes outlives its reasons.
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue};
 use proptest::prelude::*;
 
-use super::super::{
-    Algorithm, Authority, Contract, FetchSettings, KeySource, Revocation, Revoked, Rotation, Settings, SigningKey,
-};
+use super::super::stand::{AUDIENCE, presented, settings};
+use super::super::{Algorithm, Authority, Contract, KeySource, Revocation, Revoked, Rotation, Settings, SigningKey};
 use super::*;
 use crate::model::{ClientId, Clock, Reason, UnixTime, VendorId};
 
@@ -16,7 +15,6 @@ mod attacks;
 use attacks::Forge;
 
 pub(super) const ISSUER: &str = "https://id.test";
-pub(super) const AUDIENCE: &str = "https://api.test";
 pub(super) const CLIENT: &str = "acme-batch";
 pub(super) const NOW: u64 = 1_800_000_000;
 
@@ -54,21 +52,12 @@ impl World {
     }
 
     pub(super) fn settings(&self) -> Settings {
+        let hour = Some(Duration::from_secs(3600));
         Settings {
-            issuer: ISSUER.into(),
-            audience: AUDIENCE.into(),
             clients: vec![ClientId::new(CLIENT)],
-            keys: KeySource::File(self.jwks()),
             algorithms: vec![Algorithm::ES256, Algorithm::RS256],
-            sender: Sender::None,
-            accept_plain_jwt: false,
-            clock_skew: Duration::from_secs(30),
-            rotation: Rotation {
-                max_lifetime: Some(Duration::from_secs(3600)),
-                max_age: Some(Duration::from_secs(3600)),
-                ..Rotation::default()
-            },
-            fetch: FetchSettings::default(),
+            rotation: Rotation { max_lifetime: hour, max_age: hour, ..Rotation::default() },
+            ..settings(ISSUER, KeySource::File(self.jwks()))
         }
     }
 
@@ -86,6 +75,7 @@ impl World {
         let stranger = |header: &str, payload: &str| signer(&self.stranger, header, payload);
         act(&Forge {
             now: NOW,
+            too_early: 31,
             issuer: ISSUER,
             audience: AUDIENCE,
             client: CLIENT,
@@ -121,16 +111,7 @@ fn ask(directory: &Directory, values: &[Vec<u8>], query: Option<&str>, now: Mome
         let Ok(value) = HeaderValue::from_bytes(value) else { return Err(Reason::RequestMalformed) };
         headers.append(AUTHORIZATION, value);
     }
-    let presented = Presented {
-        headers: &headers,
-        method: &Method::GET,
-        scheme: "https",
-        authority: "api.test",
-        path: "/v1/orders",
-        query,
-        peer_certificate: None,
-    };
-    directory.authenticate(&presented, now).map_err(|rejected| rejected.denial.reason)
+    directory.authenticate(&Presented { query, ..presented(&headers) }, now).map_err(|rejected| rejected.denial.reason)
 }
 
 #[test]
@@ -283,15 +264,7 @@ fn an_explanation_says_what_a_request_would_be_told() {
     let world = World::new();
     let directory = world.directory(0, world.settings());
     let headers = HeaderMap::new();
-    let presented = Presented {
-        headers: &headers,
-        method: &Method::GET,
-        scheme: "https",
-        authority: "api.test",
-        path: "/",
-        query: None,
-        peer_certificate: None,
-    };
+    let presented = presented(&headers);
     let explain = |token: &str| directory.explain(token, &presented, world.clock.now()).steps;
     let steps = explain(&world.common_token());
     assert_eq!(steps.len(), 9, "{steps:?}");

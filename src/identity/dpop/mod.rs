@@ -32,7 +32,7 @@ pub(super) fn check(expected: &Expected<'_>, replays: &Replays, cache: &TokenCac
     let proof = jwt::read_proof(text).map_err(|_| Flaw::ProofMalformed)?;
     verify(&proof.signed, expected.key_thumbprint)?;
     check_target(&proof.payload, expected)?;
-    check_time(&proof.payload, expected.now)?;
+    check_time(&proof.payload, expected.now, replays)?;
     let id = member(&proof.payload, "jti")?;
     if id.is_empty() || id.len() > KEY_ID_BYTES_MAX {
         return Err(Flaw::ProofMalformed);
@@ -40,6 +40,25 @@ pub(super) fn check(expected: &Expected<'_>, replays: &Replays, cache: &TokenCac
     let thing = cache.fingerprint(Kind::Proof, &[&expected.key_thumbprint[..], id.as_bytes()].concat())?;
     // A proof dated at the far end of the window could come again for twice the window.
     if replays.take(thing, DPOP_WINDOW * 2, expected.now) { Ok(()) } else { Err(Flaw::ProofReplayed) }
+}
+
+/// Whether a text reads as a proof that the key inside it signed for `GET https://a/`; whose key that is, and whether the
+/// proof is fresh, is not looked at.
+pub fn inspect_proof(text: &str) -> bool {
+    let Ok(proof) = jwt::read_proof(text) else { return false };
+    let Some(Ok(keys)) = proof.signed.header.jwk.as_ref().map(jwk::read) else { return false };
+    let presented = Presented {
+        headers: &http::HeaderMap::new(),
+        method: &http::Method::GET,
+        scheme: "https",
+        authority: "a",
+        path: "/",
+        query: None,
+        peer_certificate: None,
+    };
+    let named = member(&proof.payload, "htu").is_ok_and(|htu| names_target(htu, &presented));
+    let dated = claims::date(&proof.payload, "iat").is_ok_and(|date| date.is_some());
+    named && dated && keys.iter().any(|key| verify(&proof.signed, &key.thumbprint).is_ok())
 }
 
 fn header<'a>(expected: &Expected<'a>) -> Result<&'a str, Flaw> {
@@ -83,10 +102,10 @@ fn without_port<'a>(authority: &'a str, scheme: &str) -> &'a str {
     authority.strip_suffix(default).unwrap_or(authority)
 }
 
-fn check_time(payload: &Object, now: Moment) -> Result<(), Flaw> {
+fn check_time(payload: &Object, now: Moment, replays: &Replays) -> Result<(), Flaw> {
     let issued = claims::date(payload, "iat").ok().flatten().ok_or(Flaw::ProofMalformed)?;
     let near = now.wall.since(issued) <= DPOP_WINDOW && issued.since(now.wall) <= DPOP_WINDOW;
-    if near { Ok(()) } else { Err(Flaw::ProofStale) }
+    if near && replays.covers(issued) { Ok(()) } else { Err(Flaw::ProofStale) }
 }
 
 fn member<'a>(payload: &'a Object, name: &str) -> Result<&'a str, Flaw> {

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use http::{HeaderMap, Method};
 
 use super::*;
+use crate::identity::stand::presented;
 use crate::identity::{Algorithm, SigningKey};
 use crate::model::UnixTime;
 
@@ -48,13 +49,11 @@ fn check_with(case: &Case<'_>, replays: &Replays) -> Result<(), Flaw> {
         headers.append("dpop", proof.parse().expect("a value"));
     }
     let presented = Presented {
-        headers: &headers,
         method: &case.method,
-        scheme: "https",
         authority: case.authority,
         path: case.path,
         query: Some("a=1"),
-        peer_certificate: None,
+        ..presented(&headers)
     };
     let expected = Expected {
         presented: &presented,
@@ -70,7 +69,31 @@ fn check(case: &Case<'_>) -> Result<(), Flaw> {
 }
 
 #[test]
+fn no_letter_of_a_proof_can_be_changed_inserted_or_left_out() {
+    let replays = Replays::default();
+    for at in 0..PROOF.len() {
+        for letter in ('!'..='~').filter(|letter| !PROOF[at..].starts_with(*letter)) {
+            let (before, after) = PROOF.split_at(at);
+            for changed in [format!("{before}{letter}{}", &after[1..]), format!("{before}{letter}{after}")] {
+                let got = check_with(&Case { proofs: vec![&changed], ..rfc() }, &replays);
+                assert!(got.is_err(), "{letter} at {at}");
+            }
+        }
+        let shorter = [&PROOF[..at], &PROOF[at + 1..]].concat();
+        assert!(check_with(&Case { proofs: vec![&shorter], ..rfc() }, &replays).is_err(), "without {at}");
+    }
+    assert_eq!(check_with(&rfc(), &replays), Ok(()), "and none of them used it up");
+}
+
+#[test]
 fn the_example_of_rfc_9449_passes_once() {
+    let restarted = |at: u64| Replays::since(UnixTime::from_secs(at));
+    assert_eq!(
+        check_with(&rfc(), &restarted(ISSUED + 1)),
+        Err(Flaw::ProofStale),
+        "it may have been used before the start"
+    );
+    assert_eq!(check_with(&rfc(), &restarted(ISSUED)), Ok(()));
     let replays = Replays::default();
     assert_eq!(check_with(&rfc(), &replays), Ok(()));
     assert_eq!(check_with(&rfc(), &replays), Err(Flaw::ProofReplayed));

@@ -33,6 +33,7 @@ use super::claims;
 use super::files::{FileError, read_in_background};
 use super::flaw::Flaw;
 use super::json::{Json, JsonError, Object};
+use super::looks::Allowance;
 use super::refresh::fetcher;
 use super::ring::RingId;
 
@@ -42,12 +43,41 @@ const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_')
 /// How asking an issuer about tokens goes, for `status` and metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IntrospectionStatus {
-    /// Questions asked.
-    pub asked: u64,
-    /// Those that got no readable answer.
-    pub silent: u64,
-    /// Why the last of those did not; never holds a token or an answer.
+    /// How often each of [`IntrospectionOutcome::ALL`] happened.
+    pub outcomes: [u64; IntrospectionOutcome::ALL.len()],
+    /// Why the last question got no readable answer, if one did not; never holds a token or an answer.
     pub last_error: Option<String>,
+}
+
+/// What came of a token that only its issuer can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntrospectionOutcome {
+    /// The issuer was asked, and said that the token is active.
+    Active,
+    /// The issuer was asked, and said that it is not.
+    Inactive,
+    /// The issuer was asked, and gave no readable answer.
+    Failed,
+    /// Nobody was asked: an answer was kept. Whoever asked reads its own answer so, too.
+    Kept,
+    /// Nobody was asked: too many wanted to at once.
+    Shed,
+}
+
+impl IntrospectionOutcome {
+    /// All outcomes, in the order of [`IntrospectionStatus::outcomes`].
+    pub const ALL: [Self; 5] = [Self::Active, Self::Inactive, Self::Failed, Self::Kept, Self::Shed];
+
+    /// The name in metric labels and `status`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Failed => "failed",
+            Self::Kept => "kept",
+            Self::Shed => "shed",
+        }
+    }
 }
 
 /// What is known of an opaque token.
@@ -69,11 +99,8 @@ pub(super) struct Introspector {
     fetcher: OnceCell<Fetcher>,
     answers: Cache<Fingerprint, Kept, Bytewise>,
     flights: Mutex<HashMap<Fingerprint, watch::Receiver<()>>>,
-    /// Whole seconds of the monotonic clock, and the questions asked in that second.
-    second: AtomicU64,
-    asked_in_second: AtomicU64,
-    asked: AtomicU64,
-    silent: AtomicU64,
+    allowance: Mutex<Allowance>,
+    outcomes: [AtomicU64; IntrospectionOutcome::ALL.len()],
     last_error: Mutex<Option<String>>,
 }
 
@@ -123,18 +150,18 @@ impl Introspector {
             fetcher: OnceCell::new(),
             answers: Cache::with_weighter(items, INTROSPECTION_CACHE_BYTES_MAX, Bytewise),
             flights: Mutex::default(),
-            second: AtomicU64::new(0),
-            asked_in_second: AtomicU64::new(0),
-            asked: AtomicU64::new(0),
-            silent: AtomicU64::new(0),
+            allowance: Mutex::new(Allowance::new(
+                Duration::from_secs(1) / INTROSPECTIONS_PER_SECOND_MAX,
+                INTROSPECTIONS_PER_SECOND_MAX,
+            )),
+            outcomes: Default::default(),
             last_error: Mutex::default(),
         }
     }
 
     pub(super) fn status(&self) -> IntrospectionStatus {
         IntrospectionStatus {
-            asked: self.asked.load(Ordering::Relaxed),
-            silent: self.silent.load(Ordering::Relaxed),
+            outcomes: std::array::from_fn(|at| self.outcomes[at].load(Ordering::Relaxed)),
             last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
@@ -142,10 +169,15 @@ impl Introspector {
     /// What is known of a token, if anything.
     pub(super) fn known(&self, fingerprint: &Fingerprint, now: Moment) -> Option<Answer> {
         let kept = self.answers.get(fingerprint).filter(|kept| now.monotonic_ns < kept.until_ns)?;
-        match &kept.answer {
-            Answer::Active(_, until) if now.wall >= *until => None,
-            Answer::Active(..) | Answer::Inactive | Answer::Silent => Some(kept.answer),
+        if matches!(kept.answer, Answer::Active(_, until) if now.wall >= until) {
+            return None;
         }
+        self.count(IntrospectionOutcome::Kept);
+        Some(kept.answer)
+    }
+
+    fn count(&self, outcome: IntrospectionOutcome) {
+        self.outcomes[outcome as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// The right to ask about a token, or to wait for whoever already asks; `None` when too many do.
@@ -153,21 +185,17 @@ impl Introspector {
         let flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         let joins = flights.contains_key(&fingerprint);
         if !joins && (flights.len() >= ISSUER_WAITERS_MAX || !self.take_turn(now)) {
+            self.count(IntrospectionOutcome::Shed);
             return None;
         }
         Some(TokenWait { introspector: Arc::clone(self), fingerprint, token: Secret::new(token.to_owned()) })
     }
 
     fn take_turn(&self, now: Moment) -> bool {
-        let second = now.monotonic_ns / 1_000_000_000;
-        if self.second.swap(second, Ordering::AcqRel) != second {
-            self.asked_in_second.store(0, Ordering::Release);
-        }
-        self.asked_in_second.fetch_add(1, Ordering::AcqRel) < INTROSPECTIONS_PER_SECOND_MAX
+        self.allowance.lock().unwrap_or_else(PoisonError::into_inner).take_now(now.monotonic_ns)
     }
 
     async fn learn(&self, fingerprint: Fingerprint, token: &Secret<String>) {
-        self.asked.fetch_add(1, Ordering::Relaxed);
         let outcome = Box::pin(self.ask(token)).await;
         let now = self.clock.now();
         let (answer, keep, bytes) = match outcome {
@@ -177,11 +205,15 @@ impl Introspector {
             }
             Ok((answer @ (Answer::Inactive | Answer::Silent), _)) => (answer, self.settings.inactive_for, 0),
             Err(error) => {
-                self.silent.fetch_add(1, Ordering::Relaxed);
                 *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(with_causes(&error));
                 (Answer::Silent, INTROSPECTION_RETRY, 0)
             }
         };
+        self.count(match &answer {
+            Answer::Active(..) => IntrospectionOutcome::Active,
+            Answer::Inactive => IntrospectionOutcome::Inactive,
+            Answer::Silent => IntrospectionOutcome::Failed,
+        });
         let until_ns = now.monotonic_ns.saturating_add(keep.as_nanos() as u64);
         self.answers.insert(fingerprint, Kept { answer, until_ns, bytes: bytes as u64 });
     }

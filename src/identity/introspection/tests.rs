@@ -2,20 +2,15 @@
 
 use std::sync::atomic::AtomicUsize;
 
-use http::{Method, Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use http::{Request, Response};
+use http_body_util::Full;
 
-use super::super::{
-    Authority, Contract, Directory, FetchSettings, KeySource, Presented, Rejected, Rotation, Sender, Settings, Verified,
-};
+use super::super::stand::{Stand, plain, serve};
+use super::super::{FetchSettings, KeySource};
 use super::*;
-use crate::model::{ClientId, Reason, VendorId};
+use crate::model::Reason;
 
-/// What the endpoint answers to tokens by their first letter.
+/// What the endpoint answers to tokens by their first letters.
 #[derive(Default)]
 struct Endpoint {
     asked: AtomicUsize,
@@ -24,41 +19,26 @@ struct Endpoint {
 
 impl Endpoint {
     async fn start() -> (Arc<Self>, String) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}/introspect", listener.local_addr().expect("an address"));
         let endpoint = Arc::new(Self::default());
         let serving = Arc::clone(&endpoint);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let endpoint = Arc::clone(&serving);
-                let service = service_fn(move |request| {
-                    let endpoint = Arc::clone(&endpoint);
-                    async move { endpoint.answer(request).await }
-                });
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-                );
-            }
+        let address = serve(move |request| {
+            let endpoint = Arc::clone(&serving);
+            async move { endpoint.answer(request).await }
         });
-        (endpoint, url)
+        (endpoint, format!("{}/introspect", address.await))
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    async fn answer(&self, request: Request<Vec<u8>>) -> Response<Full<Bytes>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let authorization = request.headers().get(AUTHORIZATION).map(|value| value.as_bytes().to_vec());
         assert_eq!(authorization.as_deref(), Some(&b"Basic Z2F0ZSUzQXdheTpzMyUyNmNyZXQ="[..]), "gate%3Away:s3%26cret");
-        let mut body = request.into_body();
-        let mut form = Vec::new();
-        while let Some(frame) = body.frame().await {
-            form.extend(frame?.into_data().unwrap_or_default());
-        }
-        let form = String::from_utf8(form).expect("text");
+        let form = String::from_utf8(request.into_body()).expect("text");
         let token = form.strip_prefix("token=").and_then(|rest| rest.strip_suffix("&token_type_hint=access_token"));
         tokio::time::sleep(Duration::from_millis(30)).await;
-        let down = self.down.load(Ordering::SeqCst);
-        let status = if down { 503 } else { 200 };
-        let text = if down { String::new() } else { verdict(token.expect("a token")) };
-        Ok(Response::builder().status(status).body(Full::from(text)).expect("valid"))
+        if self.down.load(Ordering::SeqCst) {
+            return plain(503, String::new());
+        }
+        plain(200, verdict(token.expect("a token")))
     }
 }
 
@@ -78,10 +58,8 @@ fn verdict(token: &str) -> String {
 }
 
 struct Gateway {
-    clock: Clock,
     _folder: tempfile::TempDir,
-    authority: Authority,
-    directory: Directory,
+    stand: Stand,
 }
 
 fn gateway(url: &str) -> Gateway {
@@ -96,49 +74,15 @@ fn gateway(url: &str) -> Gateway {
         active_for: Duration::from_secs(60),
         inactive_for: Duration::from_secs(60),
     };
-    let settings = Settings {
-        issuer: "https://id.test".into(),
-        audience: "https://api.test".into(),
-        clients: vec![ClientId::new("c")],
-        keys: KeySource::Introspection(asked),
-        algorithms: Vec::new(),
-        sender: Sender::None,
-        accept_plain_jwt: false,
-        clock_skew: Duration::ZERO,
-        rotation: Rotation::default(),
-        fetch: FetchSettings::default(),
-    };
-    let clock = Clock::system();
-    let authority = Authority::forgetful(clock.clone()).expect("randomness");
-    let vendor = VendorId::parse("acme").expect("an id");
-    let contract = Contract { index: 0, vendor, identity: settings.into() };
-    let directory = authority.directory(vec![contract]).expect("a directory");
-    Gateway { clock, _folder: folder, authority, directory }
+    let stand = Stand::new("https://id.test", KeySource::Introspection(asked), FetchSettings::default());
+    Gateway { _folder: folder, stand }
 }
 
-impl Gateway {
-    fn ask(&self, token: &str) -> Result<Arc<Verified>, Rejected> {
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"));
-        let presented = Presented {
-            headers: &headers,
-            method: &Method::GET,
-            scheme: "https",
-            authority: "api.test",
-            path: "/",
-            query: None,
-            peer_certificate: None,
-        };
-        self.directory.authenticate(&presented, self.clock.now())
-    }
+impl std::ops::Deref for Gateway {
+    type Target = Stand;
 
-    async fn check(&self, token: &str) -> Result<(), Reason> {
-        let mut answer = self.ask(token);
-        if let Err(Rejected { wait: Some(wait), .. }) = answer {
-            wait.settled(Duration::from_secs(5)).await;
-            answer = self.ask(token);
-        }
-        answer.map(|_| ()).map_err(|rejected| rejected.denial.reason)
+    fn deref(&self) -> &Stand {
+        &self.stand
     }
 }
 
@@ -149,14 +93,14 @@ async fn an_answer_is_asked_for_once_and_kept() {
     let gateway = Arc::new(gateway(&url));
     for _ in 0..50 {
         let gateway = Arc::clone(&gateway);
-        set.spawn(async move { gateway.check("good-token").await });
+        set.spawn(async move { gateway.ask_patiently("good-token").await });
     }
     while let Some(done) = set.join_next().await {
         assert_eq!(done.expect("finished"), Ok(()));
     }
     assert_eq!(endpoint.asked.load(Ordering::SeqCst), 1, "one flight for one token");
     for _ in 0..3 {
-        assert_eq!(gateway.check("bad-token").await, Err(Reason::TokenInvalid));
+        assert_eq!(gateway.ask_patiently("bad-token").await, Err(Reason::TokenInvalid));
     }
     assert_eq!(endpoint.asked.load(Ordering::SeqCst), 2, "a no is kept too");
     assert!(gateway.authority.cache_status().hits >= 49, "and a yes is remembered as any token");
@@ -173,29 +117,31 @@ async fn only_a_readable_yes_for_this_vendor_counts() {
         ("odd1", Reason::IssuerUnavailable),
         ("odd2", Reason::IssuerUnavailable),
     ] {
-        assert_eq!(gateway.check(token).await, Err(reason), "{token}");
+        assert_eq!(gateway.ask_patiently(token).await, Err(reason), "{token}");
     }
-    assert_eq!(gateway.check("good-token").await, Ok(()));
+    assert_eq!(gateway.ask_patiently("good-token").await, Ok(()));
     let status = gateway.directory.introspection_status(0).expect("asked");
-    assert_eq!((status.asked, status.silent), (6, 2));
+    assert_eq!(status.outcomes[..3], [2, 2, 2], "another client's token is active, too: {status:?}");
+    assert_eq!(status.outcomes[3..], [6, 0], "each read by whoever asked");
+    assert!(status.last_error.is_some_and(|error| !error.contains("odd")));
 }
 
 #[tokio::test]
 async fn a_yes_does_not_outlive_the_token_and_an_outage_means_no() {
     let (endpoint, url) = Endpoint::start().await;
     let gateway = gateway(&url);
-    assert_eq!(gateway.check("slow").await, Ok(()));
-    assert_eq!(gateway.check("good-token").await, Ok(()));
+    assert_eq!(gateway.ask_patiently("slow").await, Ok(()));
+    assert_eq!(gateway.ask_patiently("good-token").await, Ok(()));
     endpoint.down.store(true, Ordering::SeqCst);
     let deadline = gateway.clock.now().wall.plus(Duration::from_secs(10));
     while gateway.ask("slow").is_ok() && gateway.clock.now().wall < deadline {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(gateway.check("slow").await, Err(Reason::IssuerUnavailable));
+    assert_eq!(gateway.ask_patiently("slow").await, Err(Reason::IssuerUnavailable));
     let asked = endpoint.asked.load(Ordering::SeqCst);
-    assert_eq!(gateway.check("slow").await, Err(Reason::IssuerUnavailable));
+    assert_eq!(gateway.ask_patiently("slow").await, Err(Reason::IssuerUnavailable));
     assert_eq!(endpoint.asked.load(Ordering::SeqCst), asked, "not asked again at once");
-    assert_eq!(gateway.check("good-token").await, Ok(()), "what is known holds through the outage");
+    assert_eq!(gateway.ask_patiently("good-token").await, Ok(()), "what is known holds through the outage");
 }
 
 #[tokio::test]
@@ -205,6 +151,8 @@ async fn a_flood_of_random_tokens_does_not_reach_the_issuer() {
     let before = gateway.clock.now().wall;
     let waits = (0..5000).filter(|at| gateway.ask(&format!("random{at}")).is_err_and(|no| no.wait.is_some())).count();
     let seconds = gateway.clock.now().wall.since(before).as_secs() + 2;
-    assert!(waits as u64 <= seconds * INTROSPECTIONS_PER_SECOND_MAX, "{waits} in {seconds} s");
+    assert!(waits as u64 <= seconds * u64::from(INTROSPECTIONS_PER_SECOND_MAX), "{waits} in {seconds} s");
     assert_eq!(endpoint.asked.load(Ordering::SeqCst), 0, "and what is not awaited is not asked");
+    let outcomes = gateway.directory.introspection_status(0).expect("asked").outcomes;
+    assert_eq!(outcomes, [0, 0, 0, 0, 5000 - waits as u64]);
 }

@@ -74,10 +74,20 @@ pub(super) async fn run(ring: Weak<KeyRing>) {
     let mut memory = Memory::default();
     while let Some(held) = ring.upgrade() {
         let pause = look(&held, &mut memory).await;
-        let wanted = Arc::clone(&held.wanted);
+        drop(held);
+        rest(&ring, pause).await;
+    }
+}
+
+/// Until the next look is due: the scheduled one, or one that somebody asked for.
+async fn rest(ring: &Weak<KeyRing>, pause: Duration) {
+    let mut scheduled = std::pin::pin!(tokio::time::sleep(pause));
+    while let Some(held) = ring.upgrade() {
+        let (wanted, asked) = (Arc::clone(&held.wanted), held.due_in());
         drop(held);
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = &mut scheduled => return,
+            () = tokio::time::sleep(asked.unwrap_or_default()), if asked.is_some() => return,
             () = wanted.notified() => {}
         }
     }

@@ -84,7 +84,8 @@ impl Webhook {
         let message = Message::read(&self.settings.scheme, headers)?;
         if let Some(sent_at) = message.sent_at {
             let tolerance = self.settings.tolerance;
-            if now.wall.since(sent_at) > tolerance || sent_at.since(now.wall) > tolerance {
+            let near = now.wall.since(sent_at) <= tolerance && sent_at.since(now.wall) <= tolerance;
+            if !near || !self.replays.covers(sent_at) {
                 return Err(Flaw::WebhookStale);
             }
         }
@@ -138,22 +139,17 @@ impl Check {
     }
 
     fn end(self, now: Moment) -> Result<Taken, Flaw> {
-        let mut matched = Choice::from(0);
-        let mut digests = Vec::with_capacity(self.macs.len());
+        let mut matched = None;
         for mac in self.macs {
             let digest: [u8; 32] = mac.finalize().into_bytes().into();
-            for signature in &self.signatures {
-                matched |= digest.ct_eq(signature);
-            }
-            digests.push(digest);
+            let fits = self.signatures.iter().fold(Choice::from(0), |fits, signature| fits | digest.ct_eq(signature));
+            matched = if bool::from(fits) { Some(digest) } else { matched };
         }
-        if !bool::from(matched) {
-            return Err(Flaw::WebhookSignature);
-        }
+        let digest = matched.ok_or(Flaw::WebhookSignature)?;
         let Webhook { vendor, index, settings, replays, cache, .. } = &*self.webhook;
-        // Without an id the message is known by what was signed: the same bytes again are the same message.
-        let named = self.id.as_deref().map_or_else(|| digests[0].to_vec(), |id| id.as_bytes().to_vec());
-        let message = cache.fingerprint(Kind::Proof, &named)?;
+        // Without an id the message is known by its signature, whichever place its secret has by now.
+        let named = self.id.as_deref().map_or(&digest[..], str::as_bytes);
+        let message = cache.fingerprint(Kind::Proof, named)?;
         if !replays.take(message, settings.tolerance * 2, now) {
             return Err(Flaw::WebhookReplayed);
         }
@@ -178,6 +174,11 @@ impl Taken {
     pub fn give_back(self) {
         self.replays.give_back(&self.message);
     }
+}
+
+/// Whether headers read as a signature of this scheme; its worth is not looked at.
+pub fn inspect_signature(scheme: &WebhookScheme, headers: &HeaderMap) -> bool {
+    Message::read(scheme, headers).is_ok()
 }
 
 /// What the headers say.

@@ -30,6 +30,17 @@ fn world(scheme: WebhookScheme, secrets: &[&str]) -> World {
     World { folder, webhook }
 }
 
+impl World {
+    /// As after a reload with other secrets, or a restart at some time.
+    fn again(&self, secrets: &[usize], replays: Arc<Replays>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let Webhook { vendor, index, settings, cache, .. } = &*self.webhook;
+        let secret_files = secrets.iter().map(|at| self.folder.path().join(at.to_string())).collect();
+        let settings = WebhookSettings { secret_files, ..settings.clone() };
+        Self { folder, webhook: Arc::new(Webhook::open(vendor.clone(), *index, settings, replays, Arc::clone(cache))) }
+    }
+}
+
 fn check(world: &World, headers: &[(&str, &str)], body: &[u8], at: u64) -> Result<Taken, Reason> {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
@@ -117,6 +128,27 @@ fn a_plain_hmac_takes_hexadecimal_or_base64() {
     assert_eq!(check(&dated, &headers[..1], body, SENT).err(), Some(Reason::TokenMissing));
     assert_eq!(check(&dated, &headers, body, SENT + 301).err(), Some(Reason::TokenExpired));
     assert!(check(&dated, &headers, body, SENT).is_ok());
+}
+
+#[test]
+fn neither_a_new_secret_nor_a_restart_lets_a_message_come_again() {
+    let secrets = ["the secret that is being replaced", "the secret that will replace it, soon"];
+    let scheme = WebhookScheme::Hmac { header: "x-sign".into(), prefix: String::new(), timestamp_header: None };
+    let before = world(scheme, &secrets);
+    let mut mac = HmacSha256::new_from_slice(secrets[1].as_bytes()).expect("any length");
+    mac.update(BODY);
+    let signed = STANDARD.encode(mac.finalize().into_bytes());
+    let headers = [("x-sign", signed.as_str())];
+    assert!(check(&before, &headers, BODY, SENT).is_ok());
+    let after = before.again(&[1], Arc::clone(&before.webhook.replays));
+    assert_eq!(check(&after, &headers, BODY, SENT + 1).err(), Some(Reason::TokenInvalid), "the same message");
+
+    let dated = world(WebhookScheme::StandardWebhooks, &[SECRET]);
+    let sent = SENT.to_string();
+    let good = standard(ID, &sent, SIGNATURE);
+    let restarted = |at: u64| dated.again(&[0], Arc::new(Replays::since(UnixTime::from_secs(at))));
+    assert_eq!(check(&restarted(SENT + 1), &good, BODY, SENT + 2).err(), Some(Reason::TokenExpired));
+    assert!(check(&restarted(SENT), &good, BODY, SENT + 2).is_ok(), "what is sent after the start passes");
 }
 
 #[test]

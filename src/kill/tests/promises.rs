@@ -238,7 +238,7 @@ fn a_trip_kills_once_and_keeps_the_evidence_within_a_bound() {
         for i in 0..100 {
             let evidence =
                 Evidence { at: UnixTime::from_millis(i), kind: "records_exceeded".into(), detail: format!("{i}") };
-            bench.switch.trip(&vendor("acme"), evidence, bench.switch.clock.now());
+            bench.switch.trip(&vendor("acme"), evidence, None, bench.switch.clock.now());
         }
         assert!(stream.is_severed() && enter(&line).check().is_err());
         let status = bench.switch.status().remove(0);
@@ -278,10 +278,10 @@ fn a_drill_cuts_times_and_turns_back_and_a_shadow_cuts_nothing() {
         let line = bench.line("acme");
         let mut stream = enter(&line);
         let now = bench.switch.clock.now();
-        let shadow = bench.switch.drill(&acme, true, "bob", now).await.unwrap();
+        let shadow = bench.switch.drill(&acme, true, "bob", "exercise", now).await.unwrap();
         assert_eq!((shadow.severed, shadow.state, stream.is_severed()), (1, State::Live, false));
         let reader = tokio::spawn(async move { stream.severed().await });
-        let drill = bench.switch.drill(&acme, false, "bob", bench.switch.clock.now()).await.unwrap();
+        let drill = bench.switch.drill(&acme, false, "bob", "exercise", bench.switch.clock.now()).await.unwrap();
         reader.await.unwrap();
         assert_eq!((drill.severed, drill.state, drill.shadow), (1, State::Live, false));
         assert!(drill.refuse_micros <= drill.sever_micros && drill.sever_micros <= drill.persist_micros);
@@ -292,7 +292,7 @@ fn a_drill_cuts_times_and_turns_back_and_a_shadow_cuts_nothing() {
         assert!(bench.switch.is_drill_overdue(&acme, day, UnixTime::default(), drill.at.plus(day * 2)));
         assert!(bench.acts().contains(&Act::Drill));
         bench.kill("acme", ALL).await;
-        assert!(matches!(bench.switch.drill(&acme, true, "bob", now).await, Err(KillError::AlreadyKilled)));
+        assert!(matches!(bench.switch.drill(&acme, true, "bob", "exercise", now).await, Err(KillError::AlreadyKilled)));
     });
 }
 

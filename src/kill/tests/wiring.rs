@@ -14,7 +14,7 @@ fn a_kill_and_its_event_for_the_hooks_are_one_write_and_a_drill_tells_nobody() {
         bench.restore("acme", "{}", "bob", 1).await.unwrap();
         assert!(queued().is_empty(), "nobody asked");
         bench.switch.queue_for_hooks(true);
-        bench.switch.drill(&vendor("acme"), false, "bob", bench.switch.clock.now()).await.unwrap();
+        bench.switch.drill(&vendor("acme"), false, "bob", "exercise", bench.switch.clock.now()).await.unwrap();
         assert!(queued().is_empty(), "an exercise pages nobody");
         bench.kill("acme", "{}").await;
         let again = Order { by: "dave".to_owned(), reason: "me too".to_owned(), ..bench.order("acme", "{}") };
@@ -43,9 +43,9 @@ fn every_act_is_in_the_audit_trail() {
         bench.kill("acme", r#"{"client":"c"}"#).await;
         bench.restore("acme", "{}", "bob", 2).await.unwrap();
         bench.restore("acme", "{}", "carol", 2).await.unwrap();
-        bench.switch.drill(&vendor("acme"), true, "bob", bench.switch.clock.now()).await.unwrap();
+        bench.switch.drill(&vendor("acme"), true, "bob", "exercise", bench.switch.clock.now()).await.unwrap();
         let evidence = Evidence { at: UnixTime::default(), kind: "denial_burst".to_owned(), detail: "100".to_owned() };
-        bench.switch.trip(&vendor("acme"), evidence, bench.switch.clock.now());
+        bench.switch.trip(&vendor("acme"), evidence, None, bench.switch.clock.now());
     });
     verify_files(&path, &AuditKey::new([1; 32])).unwrap();
     let lines: Vec<serde_json::Value> =
@@ -67,7 +67,7 @@ fn orders_can_be_awaited_anywhere() {
         let task = async move {
             bench.kill("acme", "{}").await;
             bench.restore("acme", "{}", "bob", 1).await.unwrap();
-            bench.switch.drill(&vendor("acme"), true, "bob", bench.switch.clock.now()).await.unwrap();
+            bench.switch.drill(&vendor("acme"), true, "bob", "exercise", bench.switch.clock.now()).await.unwrap();
             bench.switch.keep_unwritten().await
         };
         assert!(tokio::spawn(task).await.unwrap());

@@ -81,8 +81,11 @@ impl Detector {
     }
 
     /// Reports what is found, in order and without overlaps. The text should be UTF-8; other bytes are letters.
-    pub fn scan(&self, text: &[u8], mut found: impl FnMut(Span)) {
-        let mut search = Search::new(self, 0);
+    pub fn scan(&self, text: &[u8], found: impl FnMut(Span)) {
+        self.report(Search::of_whole(self, text), text, found);
+    }
+
+    fn report(&self, mut search: Search<'_>, text: &[u8], mut found: impl FnMut(Span)) {
         while let Some(hit) = search.next(text) {
             let mut span = hit.span;
             if let Some(mut rest) = hit.rest {
@@ -130,6 +133,28 @@ enum Next {
 /// Finds the first thing of its own that begins at a place or later.
 type Family = fn(&Detector, &[u8], usize) -> Option<Hit>;
 
+/// Texts up to this length are looked over first: most strings of a document have a sign of nothing.
+const SHORT_TEXT_BYTES: usize = 256;
+
+/// For each byte, a bit for each family, in their order, whose finds all have it; the last is set for digits.
+const SIGNS: [u8; 256] = {
+    let (mut signs, mut family) = ([0; 256], 0);
+    while family < 7 {
+        signs[b"B_xKSJ@"[family] as usize] = 1 << family;
+        family += 1;
+    }
+    let mut digit = b'0';
+    while digit <= b'9' {
+        signs[digit as usize] = 1 << family;
+        digit += 1;
+    }
+    signs
+};
+
+/// A phone number has no fewer digits, nor has anything else that is made of them, but for IBANs.
+const DIGITS_MIN: usize = 8;
+const IBAN_BYTES_MIN: usize = 15;
+
 const FAMILIES: [Family; 8] = {
     let [jwt, akia, asia, slack, underlined, pem] = secrets::FAMILIES;
     [pem, underlined, slack, akia, asia, jwt, email::next, digits::next]
@@ -139,6 +164,22 @@ impl<'d> Search<'d> {
     /// Begins at `from`; the byte before is only looked at.
     const fn new(detector: &'d Detector, from: usize) -> Self {
         Self { detector, from, families: [Next::Unknown; FAMILIES.len()] }
+    }
+
+    /// Begins at the start of a text that is all there is; in a short one, families that it has no sign of are left out.
+    fn of_whole(detector: &'d Detector, text: &[u8]) -> Self {
+        let mut search = Self::new(detector, 0);
+        if text.len() <= SHORT_TEXT_BYTES {
+            let (signs, digits) = text
+                .iter()
+                .map(|byte| SIGNS[usize::from(*byte)])
+                .fold((0, 0), |(all, digits), signs| (all | signs, digits + usize::from(signs >> 7)));
+            let numbers = digits >= DIGITS_MIN || text.len() >= IBAN_BYTES_MIN;
+            let signs = if numbers { signs } else { signs & 0x7F };
+            let hopeless = search.families.iter_mut().enumerate().filter(|(family, _)| signs >> family & 1 == 0);
+            hopeless.for_each(|(_, next)| *next = Next::Nothing);
+        }
+        search
     }
 
     /// The next hit, after which the search goes on behind it.

@@ -156,4 +156,25 @@ proptest! {
             });
         }
     }
+
+    #[test]
+    fn what_is_looked_over_first_changes_no_find(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "bob@x.org", "@", "123-45-6789", "+14155552671", "020 7946 0958", "4111 1111 1111 1111", "NO9386011117947",
+                "nl91abna0417164300", "AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE", "sk_live_a1B2c3D4e5F6g7H8i9J0k1L2",
+                "xoxb-123456789012-abcdef", "eyJhbGciOiJub25lIn0.e30.", "-----BEGIN PRIVATE KEY-----", " ", "-", "a", "1", "12", "é",
+            ]),
+            0..6,
+        ),
+        cut in 0_usize..8,
+    ) {
+        let text = parts.concat();
+        let text = text.as_bytes().get(cut..).unwrap_or_default();
+        let detector = Detector::default();
+        let (mut all, mut found) = (Vec::new(), Vec::new());
+        detector.report(Search::new(&detector, 0), text, |span| all.push(span));
+        detector.scan(text, |span| found.push(span));
+        prop_assert_eq!(found, all);
+    }
 }

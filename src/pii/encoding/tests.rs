@@ -123,6 +123,19 @@ fn a_zstd_window_and_dictionary_are_refused_before_memory_is_taken() {
 }
 
 #[test]
+fn a_zstd_body_must_fit_its_checksum() {
+    let good = unhex(ZSTD);
+    assert_eq!(good[4] & 4, 4, "the example has a checksum");
+    let mut bad = good.clone();
+    bad[good.len() - 1] ^= 1;
+    for size in [1, 7, good.len()] {
+        assert_eq!(decode(Coding::Zstd, &good.chunks(size).collect::<Vec<_>>()).1, Ok(()));
+        let ended = decode(Coding::Zstd, &bad.chunks(size).collect::<Vec<_>>()).1;
+        assert!(matches!(ended, Err(Stop::Malformed { what, .. }) if what.contains("checksum")), "{ended:?}");
+    }
+}
+
+#[test]
 fn only_one_known_coding_is_read() {
     for (value, coding) in [
         ("gzip", Some(Coding::Gzip)),

@@ -49,6 +49,9 @@ impl Decoder for Zstd {
             }
         }
         if self.state == State::Ending {
+            if self.checksum && self.frame.get_checksum_from_data() != self.frame.get_calculated_checksum() {
+                return Err("a zstd body that its checksum does not fit");
+            }
             self.state = State::Head;
         }
         match self.state {

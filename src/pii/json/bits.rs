@@ -31,7 +31,7 @@ pub(super) struct Classes {
     pub(super) point: [u64; 8],
     pub(super) minus: [u64; 8],
     /// The bytes from a string's opening quote to before its closing one.
-    inside: [u64; 8],
+    pub(super) inside: [u64; 8],
     escaped: [u64; 8],
     ending: [u64; 8],
 }
@@ -54,6 +54,7 @@ pub(super) trait Lanes {
 pub(super) trait Row: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output = Self> {
     fn load(words: &[u64; 8]) -> Self;
     fn store(self, words: &mut [u64; 8]);
+    fn any(self) -> bool;
     /// Each bit moves on by one or two, over the edge of words; the row before hands its last ones on.
     fn on<const BY: u32>(self, before: &mut Self) -> Self;
     /// The sum as of one long number, with the carry that the row before has left.
@@ -64,8 +65,6 @@ pub(super) trait Row: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<
 struct Edge {
     escaped: u64,
     inside: u64,
-    /// Room for blocks that the window does not have whole.
-    blocks: [[u8; 64]; 2],
 }
 
 /// What one row hands on to the next.
@@ -121,14 +120,14 @@ pub(super) fn scan<L: Lanes>(
 ) -> Option<Scanned> {
     let window = &window[..window.len().min(WINDOW)];
     // All classes first: a row that is read while its words are still being written would have to wait for them.
-    let mut edge = Edge { escaped: 0, inside: 0, blocks: [[0; 64]; 2] };
-    for (row, text) in window.chunks(512).enumerate() {
+    let mut edge = Edge { escaped: 0, inside: 0 };
+    for (row, classes) in scratch.classes.iter_mut().enumerate().take(window.len().div_ceil(512)) {
         for word in 0..8 {
-            classify::<L>(window, text, row * 8 + word, names, &mut scratch.classes[row], &mut edge);
+            classify::<L>(window, row * 512 + word * 64, names, word, classes, &mut edge);
         }
     }
     let mut carry = Carry::<L::Row>::new(entry);
-    let (mut events, mut odd, mut escapes, mut cut, mut broken) = (0, 0, 0, None, usize::MAX);
+    let (mut events, mut odd, mut escapes, mut broken) = (0, 0, 0, usize::MAX);
     for (row, text) in window.chunks(512).enumerate() {
         let found = grammar::<L::Row>(row, names.is_some(), &mut carry, scratch);
         for word in 0..text.len().div_ceil(64) {
@@ -139,15 +138,12 @@ pub(super) fn scan<L: Lanes>(
             if escaped != 0 {
                 escapes = L::flatten(escaped, base as u16, &mut scratch.escapes, escapes);
             }
-            if found.ends[word] != 0 {
-                cut = Some(base + 63 - found.ends[word].leading_zeros() as usize);
-            }
-            if found.broken[word] != 0 {
-                broken = broken.min(base + found.broken[word].trailing_zeros() as usize);
-            }
+        }
+        if found.breaks {
+            broken = broken.min(row * 512 + first_bit(&found.broken));
         }
     }
-    let cut = cut?;
+    let cut = scratch.last_end(window.len())?;
     let in_reach = |at: &&u16| usize::from(**at) <= cut;
     let sound = broken > cut
         && scratch.escapes[..escapes].iter().take_while(in_reach).all(|at| is_escape(window, usize::from(*at)))
@@ -163,19 +159,23 @@ pub(super) fn scan<L: Lanes>(
 #[inline(always)]
 fn classify<L: Lanes>(
     window: &[u8],
-    text: &[u8],
-    word: usize,
+    start: usize,
     names: Option<&Names>,
+    at: usize,
     classes: &mut Classes,
     edge: &mut Edge,
 ) {
-    let (start, at) = (word % 8 * 64, word % 8);
-    let mut padded = [b' '; 64];
-    let block = text.get(start..).and_then(<[u8]>::first_chunk).unwrap_or_else(|| {
-        let rest = text.get(start..).unwrap_or_default();
-        padded[..rest.len()].copy_from_slice(rest);
-        &padded
-    });
+    // A block, and the two bytes before it.
+    let whole = start.checked_sub(2).and_then(|start| window.get(start..)).and_then(<[u8]>::first_chunk::<66>);
+    let padded;
+    let text = match whole {
+        Some(text) => text,
+        None => {
+            padded = pad(window, start);
+            &padded
+        }
+    };
+    let [Some(two), Some(one), Some(block)] = [0, 1, 2].map(|by| text[by..].first_chunk::<64>()) else { return };
     L::classify(block, at, classes);
     classes.escaped[at] = escaped(classes.slash[at], &mut edge.escaped);
     classes.quote[at] &= !classes.escaped[at];
@@ -183,23 +183,29 @@ fn classify<L: Lanes>(
     edge.inside = 0_u64.wrapping_sub(inside >> 63);
     classes.inside[at] = inside;
     if let Some(names) = names {
-        let [one, two] = &mut edge.blocks;
-        let before = [behind(window, word, 1, one), behind(window, word, 2, two)];
-        classes.ending[at] = L::endings([block, before[0], before[1]], names.endings());
+        classes.ending[at] = L::endings([block, one, two], names.endings());
     }
 }
 
-/// A block that begins some bytes before a block of the window, or with zeros where the window ends.
-#[inline(always)]
-fn behind<'b>(window: &'b [u8], word: usize, by: usize, edge: &'b mut [u8; 64]) -> &'b [u8; 64] {
-    let whole = (word * 64).checked_sub(by).and_then(|start| window.get(start..)).and_then(<[u8]>::first_chunk);
-    whole.unwrap_or_else(|| {
-        let start = (word * 64).saturating_sub(by);
-        let part = window.get(start..window.len().min(word * 64 + 64 - by)).unwrap_or_default();
-        let at = by.saturating_sub(word * 64);
-        edge[at..at + part.len()].copy_from_slice(part);
-        edge
-    })
+/// The first block of a window, with nothing before it, or its last, with space behind it.
+fn pad(window: &[u8], start: usize) -> [u8; 66] {
+    let mut text = [b' '; 66];
+    if start == 0
+        && let Some(block) = window.first_chunk::<64>()
+    {
+        text[2..].copy_from_slice(block);
+        return text;
+    }
+    let from = start.saturating_sub(2);
+    let part = window.get(from..window.len().min(start + 64)).unwrap_or_default();
+    text[from + 2 - start..][..part.len()].copy_from_slice(part);
+    text
+}
+
+/// The place of the first bit of a row that has one.
+fn first_bit(row: &[u64; 8]) -> usize {
+    let word = row.iter().position(|word| *word != 0).unwrap_or_default();
+    word * 64 + row[word].trailing_zeros() as usize
 }
 
 /// What one row has.
@@ -207,10 +213,9 @@ fn behind<'b>(window: &'b [u8], word: usize, by: usize, edge: &'b mut [u8; 64]) 
 struct Found {
     /// Brackets, and colons behind keys that may be listed ones.
     events: [u64; 8],
-    /// Brackets and commas.
-    ends: [u64; 8],
     odd: [u64; 8],
     broken: [u64; 8],
+    breaks: bool,
 }
 
 #[inline(always)]
@@ -257,9 +262,11 @@ fn grammar<R: Row>(row: usize, named: bool, carry: &mut Carry<R>, scratch: &mut 
     let odd = scalar & !plain;
     let mut found = Found::default();
     events.store(&mut found.events);
-    (brackets | comma).store(&mut found.ends);
     (odd & !odd.on::<1>(&mut carry.oddity)).store(&mut found.odd);
-    broken.store(&mut found.broken);
+    found.breaks = broken.any();
+    if found.breaks {
+        broken.store(&mut found.broken);
+    }
     found
 }
 
@@ -286,9 +293,6 @@ fn next<R: Row>(of: R, tokens: R, carry: &mut u8) -> R {
 #[inline(always)]
 fn escaped(slash: u64, carry: &mut u64) -> u64 {
     const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
-    if slash == 0 {
-        return std::mem::take(carry);
-    }
     // A backslash that is itself escaped begins nothing.
     let begins = slash & !*carry;
     let runs = (begins << 1 | ODD).wrapping_sub(begins) ^ ODD;

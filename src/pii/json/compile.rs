@@ -10,7 +10,8 @@ use crate::pii::{Treat, ValueType};
 use super::{
     machine::Leaps,
     matcher::{
-        Choice, ELEMENT, FIRST_NAME, Level, Matcher, MatcherError, OTHER_MEMBER, Spec, State, StateId, Target, Type,
+        Choice, ELEMENT, FIRST_NAME, Level, Matcher, MatcherError, OTHER_MEMBER, Quick, Spec, State, StateId, Target,
+        Type,
     },
     names::{NAME_BYTES_MAX, NameId, Names},
 };
@@ -40,7 +41,7 @@ impl Matcher {
             states.push(build.state(&set));
             table.extend(build.row(&set));
         }
-        let mut matcher = Self { names, states, table, width, start };
+        let mut matcher = Self { names, states, quick: Vec::new(), table, width, start };
         matcher.describe_levels();
         Ok(matcher)
     }
@@ -53,10 +54,15 @@ impl Matcher {
             let placed: Vec<StateId> = self.states[id].indices.iter().map(|(_, to)| *to).collect();
             let members = self.level(id, row[OTHER_MEMBER], &named, true);
             let elements = self.level(id, row[ELEMENT], &placed, false);
-            let state = &self.states[id];
-            self.states[id].asks = state.subject || !state.surely_passes();
-            self.states[id].members = members;
-            self.states[id].elements = elements;
+            let state = &mut self.states[id];
+            (state.members, state.elements) = (members, elements);
+            self.quick.push(Quick {
+                member: row[OTHER_MEMBER],
+                element: row[ELEMENT],
+                plain: [elements, members].map(|level| level.leaps == Leaps::Anywhere),
+                names: members.names,
+                asks: state.subject || !state.surely_passes(),
+            });
         }
     }
 

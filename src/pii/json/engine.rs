@@ -116,7 +116,8 @@ impl<'a, 'd> Run<'a, 'd> {
     fn between(&mut self) -> Result<(), Stop> {
         let byte = self.input[self.pos];
         if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-            self.pos += 1;
+            let space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+            self.pos += self.input[self.pos..].iter().take_while(|byte| space(byte)).count();
             return Ok(());
         }
         match (self.machine.mode, byte) {
@@ -139,6 +140,7 @@ impl<'a, 'd> Run<'a, 'd> {
         }
     }
 
+    #[inline]
     fn comma(&mut self) -> Result<(), Stop> {
         let muted = self.machine.mute.is_some();
         let Some(frame) = self.machine.frame_mut() else { return Err(self.malformed("expected nothing more")) };
@@ -154,20 +156,26 @@ impl<'a, 'd> Run<'a, 'd> {
             self.switch(Sink::Lead, self.pos);
         }
         self.pos += 1;
-        Ok(())
+        match self.input.get(self.pos) {
+            Some(b'"') if object && !holds => self.begin_key(),
+            Some(_) | None => Ok(()),
+        }
     }
 
+    #[inline]
     fn begin_key(&mut self) -> Result<(), Stop> {
-        let level = self.desk.matcher.state(self.machine.place()).members;
+        let waits = self.machine.frame().is_some_and(|frame| frame.holds);
+        let names = self.desk.matcher.quick(self.machine.place()).names;
         self.check_lead(LEAD_BYTES_MAX - KEY_BYTES_MAX)?;
         self.pos += 1;
         self.machine.mode = Mode::Text(Role::Key);
         self.machine.escaped = false;
-        self.machine.holds_token = self.machine.mute.is_none() && (level.names || level.holds);
+        self.machine.holds_token = waits || names && self.machine.mute.is_none();
         self.token = self.pos;
-        Ok(())
+        self.text(Role::Key)
     }
 
+    #[inline]
     fn begin_value(&mut self, byte: u8) -> Result<(), Stop> {
         let Some(of) = Type::of(byte) else { return Err(self.malformed("expected a value")) };
         if matches!(of, Type::Object | Type::Array) {
@@ -176,14 +184,20 @@ impl<'a, 'd> Run<'a, 'd> {
         self.begin_scalar(of)?;
         self.machine.escaped = false;
         self.pos += 1;
-        self.machine.mode = match scalar::word(byte) {
-            Some(word) => Mode::Word(word, 1),
-            None if byte == b'"' => Mode::Text(Role::Value),
-            None => Mode::Number(Number::start(byte)),
-        };
-        Ok(())
+        if byte == b'"' {
+            self.machine.mode = Mode::Text(Role::Value);
+            return self.text(Role::Value);
+        }
+        match scalar::word(byte) {
+            Some(word) => {
+                self.machine.mode = Mode::Word(word, 1);
+                Ok(())
+            }
+            None => self.number(Number::start(byte)),
+        }
     }
 
+    #[inline]
     fn text(&mut self, role: Role) -> Result<(), Stop> {
         self.pos += plain_bytes(&self.input[self.pos..]);
         match self.input.get(self.pos) {
@@ -191,7 +205,10 @@ impl<'a, 'd> Run<'a, 'd> {
             Some(b'"') => {
                 self.pos += 1;
                 match role {
-                    Role::Key => self.end_key(self.pos - 1)?,
+                    Role::Key => {
+                        self.end_key(self.pos - 1)?;
+                        return self.colon_and_value();
+                    }
                     Role::Value => self.end_scalar(self.pos - 1)?,
                 }
             }
@@ -203,6 +220,20 @@ impl<'a, 'd> Run<'a, 'd> {
             Some(_) => return Err(self.malformed("a control character in a string")),
         }
         Ok(())
+    }
+
+    /// Goes on behind a key, where no space keeps its value apart.
+    #[inline]
+    fn colon_and_value(&mut self) -> Result<(), Stop> {
+        if self.input.get(self.pos) != Some(&b':') {
+            return Ok(());
+        }
+        self.pos += 1;
+        self.machine.mode = Mode::Value;
+        match self.input.get(self.pos) {
+            Some(byte) if *byte > b' ' => self.begin_value(*byte),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn escape(&mut self, role: Role) -> Result<(), Stop> {
@@ -228,7 +259,10 @@ impl<'a, 'd> Run<'a, 'd> {
         while let Some(byte) = self.input.get(self.pos) {
             match number.step(*byte) {
                 Some(next) => number = next,
-                None if number.may_end() => return self.end_scalar(self.pos),
+                None if number.may_end() => {
+                    self.machine.mode = Mode::Number(number);
+                    return self.end_scalar(self.pos);
+                }
                 None => return Err(self.malformed("expected a number")),
             }
             self.pos += 1;
@@ -237,13 +271,16 @@ impl<'a, 'd> Run<'a, 'd> {
         Ok(())
     }
 
-    fn word(&mut self, word: &'static [u8], read: usize) -> Result<(), Stop> {
-        if word.get(read) != Some(&self.input[self.pos]) {
-            return Err(self.malformed("expected true, false or null"));
+    fn word(&mut self, word: &'static [u8], mut read: usize) -> Result<(), Stop> {
+        while let (Some(expected), Some(byte)) = (word.get(read), self.input.get(self.pos)) {
+            if byte != expected {
+                return Err(self.malformed("expected true, false or null"));
+            }
+            self.pos += 1;
+            read += 1;
         }
-        self.pos += 1;
-        self.machine.mode = Mode::Word(word, read + 1);
-        if read + 1 == word.len() { self.end_scalar(self.pos) } else { Ok(()) }
+        self.machine.mode = Mode::Word(word, read);
+        if read == word.len() { self.end_scalar(self.pos) } else { Ok(()) }
     }
 
     /// Sends the bytes that have been read to the present sink, and those from here on to another.

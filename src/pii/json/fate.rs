@@ -91,10 +91,12 @@ impl Run<'_, '_> {
     }
 
     /// A scalar begins at the present byte.
+    #[inline]
     pub(super) fn begin_scalar(&mut self, of: Type) -> Result<(), Stop> {
         self.machine.take = None;
         self.machine.holds_token = false;
-        if self.machine.mute.is_some() {
+        let unasked = self.machine.sink == Sink::Out && !self.desk.matcher.quick(self.machine.value).asks;
+        if unasked || self.machine.mute.is_some() {
             return Ok(());
         }
         let fate = self.decide(of)?;
@@ -154,6 +156,7 @@ impl Run<'_, '_> {
     }
 
     /// A key has ended; its closing quote stands at `end`.
+    #[inline]
     pub(super) fn end_key(&mut self, end: usize) -> Result<(), Stop> {
         self.machine.mode = Mode::Colon;
         let place = self.machine.place();
@@ -168,6 +171,11 @@ impl Run<'_, '_> {
         let part = &self.input[self.token..end];
         if self.machine.held.len() + part.len() > KEY_BYTES_MAX {
             return self.give_up_key();
+        }
+        if self.machine.held.len() == 0 && !self.machine.escaped {
+            self.machine.value = self.desk.matcher.member(place, Some(part));
+            self.machine.holds_token = false;
+            return Ok(());
         }
         let mut held = std::mem::take(&mut self.machine.held);
         let raw = whole(&mut held, part);
@@ -203,6 +211,7 @@ impl Run<'_, '_> {
     }
 
     /// A scalar has ended; `end` is one past its text.
+    #[inline]
     pub(super) fn end_scalar(&mut self, end: usize) -> Result<(), Stop> {
         let Some(take) = self.machine.take.take() else {
             self.after_value();
@@ -227,6 +236,17 @@ impl Run<'_, '_> {
         done?;
         self.switch(Sink::Out, self.pos);
         self.after_value();
+        Ok(())
+    }
+
+    /// Treats a string without escapes that a rule selects; it stands between these places, quotes and all.
+    pub(super) fn treat_text(&mut self, rule: usize, from: usize, end: usize) -> Result<(), Stop> {
+        self.switch(Sink::Void, from);
+        self.pos = end;
+        let raw = &self.input[from + 1..end - 1];
+        self.execute(Fate::Treat(rule), Kind::String, raw, raw)?;
+        self.switch(Sink::Out, end);
+        self.machine.mode = Mode::After;
         Ok(())
     }
 

@@ -117,7 +117,9 @@ impl Leap<'_> {
         let end = self.base + scanned.cut + 1;
         let (mut at, mut child) = (0, None);
         let events = &scratch.events[..scanned.events];
-        while let Some(event) = events.get(at) {
+        loop {
+            at += self.glide(run, &events[at..], scratch, &mut child);
+            let Some(event) = events.get(at) else { break };
             at += 1;
             let place = usize::from(*event);
             let next = match self.window[place] {
@@ -140,6 +142,71 @@ impl Leap<'_> {
             }
         }
         self.land(run, end, scratch)
+    }
+
+    /// Passes the events that ask for nothing, most of them: containers that only lead on or nowhere, and keys that
+    /// make no difference. Says how many there were; the next one is for the functions below.
+    #[inline(always)]
+    fn glide(
+        &mut self,
+        run: &mut Run<'_, '_>,
+        events: &[u16],
+        scratch: &Scratch,
+        child: &mut Option<StateId>,
+    ) -> usize {
+        let (matcher, machine) = (run.desk.matcher, &mut *run.machine);
+        let muted = machine.mute.is_some();
+        let watched = machine.mute.map_or(0, |mute| mute.depth + 1).max(machine.tree.map_or(0, |depth| depth + 1));
+        let least = watched.max(self.floor).max(1);
+        let mut safe = None;
+        let passed = events.iter().position(|event| {
+            let place = usize::from(*event);
+            let Some(frame) = machine.frame() else { return true };
+            let (byte, object) = (self.window[place], frame.object);
+            if byte == b':' {
+                return object && !muted && matcher.quick(frame.state).names;
+            }
+            if scratch.breaks(place, object) {
+                return true;
+            }
+            if byte == b'{' || byte == b'[' {
+                let state =
+                    if muted { DEAD } else { child.unwrap_or_else(|| matcher.quick(frame.state).below(object)) };
+                let of_object = byte == b'{';
+                let inner = Frame { state, object: of_object, leaps: Leaps::Anywhere, ..Frame::default() };
+                if !(muted || matcher.quick(state).plain(of_object)) || !machine.push(inner) {
+                    return true;
+                }
+                *child = None;
+            } else {
+                let ends = object == (byte == b'}') && !frame.holds && machine.depth > least;
+                if !ends || machine.outer().is_none_or(|outer| outer.leaps == Leaps::Never) {
+                    return true;
+                }
+                machine.depth -= 1;
+            }
+            safe = Some(place);
+            false
+        });
+        if let Some(place) = safe {
+            self.safe = self.base + place + 1;
+            self.settle(run, self.window[place]);
+        }
+        passed.unwrap_or(events.len())
+    }
+
+    /// The state as it is behind a bracket.
+    fn settle(&self, run: &mut Run<'_, '_>, bracket: u8) {
+        run.pos = self.safe;
+        run.machine.mode = match bracket {
+            b'{' => Mode::FirstKey,
+            b'[' => Mode::FirstElement,
+            _ => Mode::After,
+        };
+        if run.machine.mode == Mode::FirstElement {
+            let muted = run.machine.mute.is_some();
+            run.machine.value = if muted { DEAD } else { run.desk.matcher.element(run.machine.place(), 0) };
+        }
     }
 
     /// Ends the leap behind the last comma or bracket of the window.
@@ -183,9 +250,6 @@ impl Leap<'_> {
         child: &mut Option<StateId>,
     ) -> Result<Next, Stop> {
         let Some(frame) = run.machine.frame() else { return Ok(Next::Doubt) };
-        if !frame.object || run.machine.mute.is_some() || !run.desk.matcher.state(frame.state).members.names {
-            return Ok(Next::On);
-        }
         let Frame { state, holds, .. } = *frame;
         let Some(quote) = self.window[..place].iter().rposition(|byte| *byte == b'"') else { return Ok(Next::Doubt) };
         let raw = scratch.key(self.window, quote);
@@ -197,12 +261,20 @@ impl Leap<'_> {
         };
         let value = self.window[place + 1..].iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
         let Some(value) = value.map(|space| place + 1 + space) else { return Ok(Next::Doubt) };
-        if !run.desk.matcher.state(member).asks() {
+        if !run.desk.matcher.quick(member).asks {
             *child = matches!(self.window[value], b'{' | b'[').then_some(member);
             return Ok(Next::On);
         }
         if scratch.breaks_between(self.safe - self.base, place, true) {
             return Ok(Next::Doubt);
+        }
+        if let Some(rule) = run.desk.matcher.state(member).treats_text()
+            && let Some(closing) = scratch.closing(self.window, value)
+            && !holds
+        {
+            run.treat_text(rule, self.base + value, self.base + closing + 1)?;
+            self.safe = run.pos;
+            return Ok(Next::On);
         }
         if holds {
             let key = quote - raw.len() - 1;

@@ -192,6 +192,12 @@ impl Machine {
         self.frames.get_mut(self.depth.wrapping_sub(1))
     }
 
+    /// The container around it.
+    #[inline]
+    pub(super) fn outer(&self) -> Option<&Frame> {
+        self.frames.get(self.depth.wrapping_sub(2))
+    }
+
     /// Opens a container; `false` when it would be too deep.
     #[inline]
     pub(super) fn push(&mut self, frame: Frame) -> bool {

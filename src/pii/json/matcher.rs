@@ -83,6 +83,8 @@ pub enum MatcherError {
 pub struct Matcher {
     pub(super) names: Names,
     pub(super) states: Vec<State>,
+    /// Of each state what the fast engine asks at every bracket.
+    pub(super) quick: Vec<Quick>,
     pub(super) table: Vec<StateId>,
     pub(super) width: usize,
     pub(super) start: StateId,
@@ -107,14 +109,38 @@ pub(super) struct State {
     pub(super) allowed: bool,
     /// Whether an allow-list reaches members, or elements, below.
     pub(super) leads_to: [bool; 2],
-    /// Whether a value here is of interest itself: see [`State::asks`].
-    pub(super) asks: bool,
     /// What the level below an object here asks for.
     pub(super) members: Level,
     /// What the level below an array here asks for.
     pub(super) elements: Level,
     /// States of elements at a listed index.
     pub(super) indices: Vec<(u32, StateId)>,
+}
+
+/// A state in short.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quick {
+    pub(super) member: StateId,
+    pub(super) element: StateId,
+    pub(super) plain: [bool; 2],
+    /// Names of members make a difference.
+    pub(super) names: bool,
+    /// A value here is of interest itself, not only as a way to others.
+    pub(super) asks: bool,
+}
+
+impl Quick {
+    /// The state of what no path names in an object, or of an array's elements where places make no difference.
+    #[inline]
+    pub(super) fn below(self, object: bool) -> StateId {
+        if object { self.member } else { self.element }
+    }
+
+    /// Whether the fast engine may leap anywhere in an object, or array, here.
+    #[inline]
+    pub(super) fn plain(self, object: bool) -> bool {
+        self.plain[usize::from(object)]
+    }
 }
 
 /// What the members or elements of one container ask of an engine.
@@ -182,6 +208,11 @@ impl Matcher {
         &self.states[usize::from(id)]
     }
 
+    #[inline]
+    pub(super) fn quick(&self, id: StateId) -> Quick {
+        self.quick[usize::from(id)]
+    }
+
     /// The state of a member, by its decoded name; `None` for a name that cannot be a listed one.
     #[inline]
     pub(super) fn member(&self, of: StateId, name: Option<&[u8]>) -> StateId {
@@ -220,10 +251,10 @@ impl State {
         self.allowed && !self.record && self.select.iter().all(Option::is_none)
     }
 
-    /// Whether a value here is of interest itself, not only as a way to others.
-    #[inline]
-    pub(super) fn asks(&self) -> bool {
-        self.asks
+    /// The rule that every string here is treated by, with nothing else to be asked.
+    pub(super) fn treats_text(&self) -> Option<usize> {
+        let choice = self.choice(Type::String).filter(|choice| !choice.drops)?;
+        (self.allowed && !self.record && !self.subject).then_some(choice.rule)
     }
 
     /// Whether no value here is kept.

@@ -20,11 +20,19 @@ pub(super) struct Endings {
     pub(super) bytes: [Halves; 3],
 }
 
-/// For each low and each high half of a byte, the bits of names that have it.
-#[derive(Debug, Clone, Copy, Default)]
+/// For each low and each high half of a byte, the bits of names that have it; and the same for its low six bits, for
+/// machines that look up in 64 places at once.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Halves {
     pub(super) low: [u8; 16],
     pub(super) high: [u8; 16],
+    pub(super) six: [u8; 64],
+}
+
+impl Default for Halves {
+    fn default() -> Self {
+        Self { low: [0; 16], high: [0; 16], six: [0; 64] }
+    }
 }
 
 impl Halves {
@@ -32,6 +40,7 @@ impl Halves {
         for byte in [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()] {
             self.low[usize::from(byte & 15)] |= bit;
             self.high[usize::from(byte >> 4)] |= bit;
+            self.six[usize::from(byte & 63)] |= bit;
         }
     }
 
@@ -86,7 +95,7 @@ impl Names {
         {
             return None;
         }
-        let found = self.find_folded(hash_of(name), |listed| name.eq_ignore_ascii_case(listed));
+        let found = self.find_folded(hash_of(name), |listed| is_same(name, listed));
         if found.is_some() || name.is_ascii() {
             return found;
         }
@@ -170,6 +179,31 @@ fn fold(name: &[u8]) -> impl Iterator<Item = u8> + '_ {
     })
 }
 
+/// Whether a name is a folded one, but for the case of ASCII letters: eight bytes at a time.
+#[inline]
+fn is_same(name: &[u8], folded: &[u8]) -> bool {
+    if name.len() != folded.len() {
+        return false;
+    }
+    let same = |(a, b): (&[u8; 8], &[u8; 8])| lower(u64::from_le_bytes(*a)) == u64::from_le_bytes(*b);
+    let ((words, rest), (folded_words, folded_rest)) = (name.as_chunks(), folded.as_chunks());
+    let ends = match (name.last_chunk(), folded.last_chunk()) {
+        (Some(end), Some(folded)) => same((end, folded)),
+        _ => rest.eq_ignore_ascii_case(folded_rest),
+    };
+    ends && words.iter().zip(folded_words).all(same)
+}
+
+/// Eight bytes, the ASCII letters among them made small.
+#[inline]
+const fn lower(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    let low = word & (ONES * 0x7F);
+    let (from_a, behind_z) = (low + ONES * (0x80 - 0x41), low + ONES * (0x80 - 0x5B));
+    let capital = (from_a ^ behind_z) & !word & (ONES * 0x80);
+    word | capital >> 2
+}
+
 /// Of the length and three bytes: names come from the operator, so nobody can choose them to collide.
 fn hash(length: usize, first: u8, middle: u8, last: u8) -> usize {
     let word = u64::from_le_bytes([first, middle, last, length.to_le_bytes()[0], 0, 0, 0, 0]);
@@ -203,6 +237,25 @@ mod tests {
         ] {
             let ids: Vec<_> = group.iter().map(|name| names.find(name.as_bytes())).collect();
             assert!(ids[0].is_some() && ids.iter().all(|id| *id == ids[0]), "{group:?}: {ids:?}");
+        }
+    }
+
+    #[test]
+    fn only_letters_are_made_small() {
+        for byte in 0..=u8::MAX {
+            let word = u64::from_le_bytes([byte, b'A', byte, b'z', 0x80, byte, b'Z', byte]);
+            let small = word.to_le_bytes().map(|byte| byte.to_ascii_lowercase());
+            assert_eq!(lower(word).to_le_bytes(), small, "{byte:#x}");
+        }
+        for (name, folded) in
+            [("customer_number", "customer_number"), ("CUSTOMER_Number", "customer_number"), ("ID", "id")]
+        {
+            assert!(is_same(name.as_bytes(), folded.as_bytes()));
+        }
+        for (name, folded) in
+            [("customer-number", "customer_number"), ("dustomer_number", "customer_number"), ("IE", "id")]
+        {
+            assert!(!is_same(name.as_bytes(), folded.as_bytes()));
         }
     }
 

@@ -116,6 +116,11 @@ impl Row for Eight {
     }
 
     #[inline(always)]
+    fn any(self) -> bool {
+        self.0.iter().fold(0, |all, word| all | word) != 0
+    }
+
+    #[inline(always)]
     fn on<const BY: u32>(self, before: &mut Self) -> Self {
         let previous = |at: usize| if at == 0 { before.0[7] } else { self.0[at - 1] };
         let moved = std::array::from_fn(|at| self.0[at] << BY | previous(at) >> (64 - BY));

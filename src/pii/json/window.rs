@@ -3,7 +3,7 @@
 use super::{bits::Classes, scalar};
 
 /// Bytes of a window, at most: 64 to a word, 8 words to a row.
-pub(super) const WINDOW: usize = 4096;
+pub(super) const WINDOW: usize = 6144;
 
 /// One bit for each byte of a window, by rows.
 pub(super) type Bits = [[u64; 8]; WINDOW / 512];
@@ -62,6 +62,15 @@ impl Scratch {
         }
     }
 
+    /// The last comma or bracket of a window of so many bytes.
+    pub(super) fn last_end(&self, length: usize) -> Option<usize> {
+        (0..length.div_ceil(64)).rev().find_map(|word| {
+            let (classes, at) = (&self.classes[word / 8], word % 8);
+            let ends = (classes.open[at] | classes.close[at] | classes.comma[at]) & !classes.inside[at];
+            (ends != 0).then(|| word * 64 + 63 - ends.leading_zeros() as usize)
+        })
+    }
+
     /// Whether, since the last bracket before the one here, there was something that this container cannot have.
     #[inline]
     pub(super) fn breaks(&self, bracket: usize, object: bool) -> bool {
@@ -77,6 +86,19 @@ impl Scratch {
             let before = if word == cut / 64 { u64::MAX >> (63 - cut % 64) } else { u64::MAX };
             seen[word / 8][word % 8] & after & before != 0
         })
+    }
+
+    /// Where the string ends that begins here, if one does and has no escapes.
+    pub(super) fn closing(&self, window: &[u8], start: usize) -> Option<usize> {
+        let mut word = start / 64;
+        let mut quotes = self.quotes[word / 8][word % 8] & u64::MAX.checked_shl(start as u32 % 64 + 1).unwrap_or(0);
+        while quotes == 0 {
+            word += 1;
+            quotes = *self.quotes.get(word / 8)?.get(word % 8)?;
+        }
+        let end = word * 64 + quotes.trailing_zeros() as usize;
+        let text = window.get(start..end)?;
+        (text[0] == b'"' && !text.contains(&b'\\')).then_some(end)
     }
 
     /// The text of the key whose closing quote stands at `end`.
@@ -95,16 +117,7 @@ impl Scratch {
 /// Judges an escape by what stands behind its backslash. What stands outside a string, a bit has judged.
 #[inline]
 pub(super) fn is_escape(window: &[u8], at: usize) -> bool {
-    const PLAIN: [bool; 256] = {
-        let mut plain = [false; 256];
-        let letters = b"\"\\/bfnrt";
-        let mut next = 0;
-        while next < letters.len() {
-            plain[letters[next] as usize] = true;
-            next += 1;
-        }
-        plain
-    };
+    const PLAIN: [bool; 256] = table(b"\"\\/bfnrt");
     let hex = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
     PLAIN[usize::from(window[at])] || window[at] == b'u' && window.get(at + 1..at + 5).is_some_and(hex)
 }
@@ -112,22 +125,35 @@ pub(super) fn is_escape(window: &[u8], at: usize) -> bool {
 /// Judges a word or number by any of its bytes.
 #[inline]
 pub(super) fn is_literal(window: &[u8], at: usize) -> bool {
-    let outside = |byte: Option<&u8>| byte.is_none_or(ends_scalar);
-    let begins = outside(at.checked_sub(1).map(|before| &window[before]));
-    match window[at..].first_chunk::<5>() {
-        Some([b't', b'r', b'u', b'e', next] | [b'n', b'u', b'l', b'l', next]) if begins && ends_scalar(next) => true,
-        Some(b"false") if begins && outside(window.get(at + 5)) => true,
-        _ => {
-            let start = window[..at].iter().rposition(ends_scalar).map_or(0, |end| end + 1);
-            let end = window[at..].iter().position(ends_scalar).map_or(window.len(), |end| at + end);
-            scalar::is_literal(&window[start..end])
+    // The words, without a branch on which it is: that is for the values to say, and so a surprise each time.
+    if let Some([before, word @ .., next, after]) =
+        at.checked_sub(1).and_then(|before| window.get(before..)).and_then(<[u8]>::first_chunk::<7>)
+    {
+        let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+        let [yes, none, no] = [b"true", b"null", b"fals"].map(|known| word == u32::from_le_bytes(*known));
+        if ends_scalar(before) & ((yes | none) & ends_scalar(next) | no & (*next == b'e') & ends_scalar(after)) {
+            return true;
         }
     }
+    let start = window[..at].iter().rposition(ends_scalar).map_or(0, |end| end + 1);
+    let end = window[at..].iter().position(ends_scalar).map_or(window.len(), |end| at + end);
+    scalar::is_literal(&window[start..end])
 }
 
 #[inline]
 fn ends_scalar(byte: &u8) -> bool {
-    matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',' | b':' | b'[' | b']' | b'{' | b'}' | b'"')
+    const ENDS: [bool; 256] = table(b" \n\r\t,:[]{}\"");
+    ENDS[usize::from(*byte)]
+}
+
+/// Which bytes are among these.
+const fn table(bytes: &[u8]) -> [bool; 256] {
+    let (mut table, mut next) = ([false; 256], 0);
+    while next < bytes.len() {
+        table[bytes[next] as usize] = true;
+        next += 1;
+    }
+    table
 }
 
 #[inline]

@@ -1,19 +1,41 @@
 //! A certificate authority, the gateway's certificate and a vendor's, made anew for each test.
 
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use sha2::{Digest as _, Sha256};
+
+use super::client::{Client, tcp};
 
 /// What a client needs.
 pub(crate) struct Certificates {
     authority: CertificateDer<'static>,
+    issuer: Arc<Issuer<'static, KeyPair>>,
     client: (CertificateDer<'static>, Vec<u8>),
+}
+
+/// The name that every gateway's certificate is for.
+pub(crate) fn gateway_name() -> ServerName<'static> {
+    ServerName::try_from("localhost").expect("a name")
+}
+
+/// A client over TLS, once the handshake is done.
+pub(crate) fn tls(address: SocketAddr, config: &Arc<ClientConfig>) -> std::io::Result<Client> {
+    let mut stream: TcpStream = tcp(address);
+    let mut session = ClientConnection::new(Arc::clone(config), gateway_name()).expect("a session");
+    while session.is_handshaking() {
+        session.complete_io(&mut stream)?;
+    }
+    Ok(Client::over(StreamOwned::new(session, stream)))
 }
 
 impl Certificates {
@@ -25,7 +47,11 @@ impl Certificates {
         fs::write(folder.join("gateway.pem"), gateway.pem()).expect("written");
         private(&folder.join("gateway.key"), &gateway_key.serialize_pem());
         fs::write(folder.join("ca.pem"), authority.pem()).expect("written");
-        Self { authority: authority.der().clone(), client: (client.der().clone(), client_key.serialize_der()) }
+        Self {
+            authority: authority.der().clone(),
+            issuer: Arc::new(issuer),
+            client: (client.der().clone(), client_key.serialize_der()),
+        }
     }
 
     /// A client that trusts the authority, in these versions, with these protocols.
@@ -54,8 +80,45 @@ impl Certificates {
 impl Certificates {
     /// A client of `there`'s gateway that shows a certificate of this authority.
     pub(crate) fn showing_to(&self, there: &Self, version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
-        let mixed = Self { authority: there.authority.clone(), client: self.client.clone() };
+        let mixed =
+            Self { authority: there.authority.clone(), issuer: Arc::clone(&self.issuer), client: self.client.clone() };
         mixed.client(&[version], &["http/1.1"], true)
+    }
+
+    /// The same authority with another client: one of this URI, or DNS name, and serial number.
+    pub(crate) fn for_client(&self, name: &str, serial: u64) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        let text = || name.try_into().expect("ascii");
+        params.subject_alt_names =
+            vec![if name.contains("://") { SanType::URI(text()) } else { SanType::DnsName(text()) }];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.serial_number = Some(SerialNumber::from(serial));
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("signed");
+        Self {
+            authority: self.authority.clone(),
+            issuer: Arc::clone(&self.issuer),
+            client: (certificate.der().clone(), key.serialize_der()),
+        }
+    }
+
+    /// A list of what the authority has revoked, as PEM.
+    pub(crate) fn revoking(&self, serials: &[u64]) -> String {
+        let entry = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(2090, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).expect("a list").pem().expect("text")
     }
 
     /// The thumbprint of the client's certificate, as a token names it (RFC 8705).
@@ -68,6 +131,7 @@ impl Certificates {
 fn authority() -> (rcgen::Certificate, Issuer<'static, KeyPair>) {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate().expect("a key");
     let certificate = params.self_signed(&key).expect("signed");
     (certificate, Issuer::new(params, key))

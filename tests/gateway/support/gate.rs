@@ -79,25 +79,22 @@ impl Gate {
 
     /// The value of a series in the metrics, as its family and labels; its labels may stand in any order.
     pub(crate) fn metric(&self, family: &str, labels: &[&str]) -> Option<u64> {
-        let text = self.admin("viewer", "GET", "/metrics", "").text();
-        let is_it = |line: &&str| {
-            let name = line.split(['{', ' ']).next();
-            name == Some(family) && labels.iter().all(|label| line.contains(label))
-        };
-        let value = text.lines().find(is_it)?.rsplit(' ').next()?;
-        value.parse::<f64>().ok().map(|value| value as u64)
+        self.sample(family, labels).map(|value| value as u64)
     }
 
     /// The value of a series, written as the metrics write it; zero where there is none.
     pub(crate) fn series(&self, series: &str) -> f64 {
-        let text = self.admin("viewer", "GET", "/metrics", "").text();
         let (family, labels) = series.split_once('{').unwrap_or((series, "}"));
         let labels: Vec<&str> = labels.trim_end_matches('}').split(',').collect();
+        self.sample(family, &labels).unwrap_or_default()
+    }
+
+    fn sample(&self, family: &str, labels: &[&str]) -> Option<f64> {
+        let text = self.admin("viewer", "GET", "/metrics", "").text();
         let is_it = |line: &&str| {
             line.split(['{', ' ']).next() == Some(family) && labels.iter().all(|label| line.contains(label))
         };
-        let value = text.lines().find(is_it).and_then(|line| line.rsplit(' ').next());
-        value.and_then(|value| value.parse().ok()).unwrap_or_default()
+        text.lines().find(is_it)?.rsplit(' ').next()?.parse().ok()
     }
 
     /// Requests of `acme` in flight.

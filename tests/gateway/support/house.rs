@@ -36,10 +36,13 @@ impl House {
         vendorgate::pii::keys::generate_key_file(&at("master.key")).expect("a key");
         let mut tokens = Vec::new();
         let mut operators = "operators:\n".to_owned();
-        for role in ["viewer", "operator", "admin", "privacy"] {
+        let second = ("second", "admin");
+        for (name, role) in
+            ["viewer", "operator", "admin", "privacy"].map(|role| (role, role)).into_iter().chain([second])
+        {
             let (token, hash) = admin::mint().expect("a token");
-            operators.push_str(&format!("  - {{ name: {role}, role: {role}, token_sha256: {hash} }}\n"));
-            tokens.push((role, token.expose().clone()));
+            operators.push_str(&format!("  - {{ name: {name}, role: {role}, token_sha256: {hash} }}\n"));
+            tokens.push((name, token.expose().clone()));
         }
         fs::write(at("operators.yaml"), operators).expect("written");
         let listeners = "  ingress: { bind: \"127.0.0.1:0\" }
@@ -99,10 +102,10 @@ impl House {
         self.path().join("vendorgate.yaml")
     }
 
-    /// The token of the operator with this role.
-    pub(crate) fn operator(&self, role: &str) -> &str {
-        let found = self.tokens.iter().find(|(name, _)| *name == role);
-        &found.expect("a role").1
+    /// The token of the operator of this name: each role's, and a `second` admin.
+    pub(crate) fn operator(&self, name: &str) -> &str {
+        let found = self.tokens.iter().find(|(known, _)| *known == name);
+        &found.expect("an operator").1
     }
 
     fn write_main(&self) {

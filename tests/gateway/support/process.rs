@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 
@@ -20,7 +21,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the program in a house and waits until it serves.
     pub(crate) fn start(house: &House) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_vendorgate"))
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_vendorgate")), house)
+    }
+
+    /// As [`Self::start`], by a command that becomes the program with the arguments that it is given.
+    pub(crate) fn start_by(mut command: Command, house: &House) -> Self {
+        let mut child = command
             .args(["run", "--config"])
             .arg(house.main())
             .stdout(Stdio::piped())
@@ -51,6 +57,12 @@ impl Process {
         Self { child, ingress, admin }
     }
 
+    /// A path as the process sees it.
+    pub(crate) fn within(&self, path: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        root.join(path.strip_prefix("/").expect("an absolute path"))
+    }
+
     /// Resident memory in bytes.
     pub(crate) fn memory(&self) -> u64 {
         let mut text = String::new();
@@ -64,6 +76,18 @@ impl Process {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.expect("kill runs").success());
+    }
+
+    /// Runs the program's own client against it, as an operator.
+    pub(crate) fn cli(&self, house: &House, operator: &str, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_vendorgate"))
+            .args(arguments)
+            .env("VENDORGATE_ADMIN", format!("http://{}", self.admin))
+            .env("VENDORGATE_TOKEN", house.operator(operator))
+            .output()
+            .expect("the program runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
     }
 
     /// Waits for the end.

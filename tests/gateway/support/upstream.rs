@@ -65,6 +65,13 @@ impl Asker {
         self.write([format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat())
     }
 
+    /// Some of what comes next; empty when whoever asked has gone.
+    pub(crate) fn read(&mut self) -> Vec<u8> {
+        let mut piece = [0; 4096];
+        let read = self.stream.read(&mut piece).unwrap_or(0);
+        piece[..read].to_vec()
+    }
+
     /// Waits until whoever asked has gone; true when by a reset.
     pub(crate) fn gone(&mut self) -> bool {
         let mut piece = [0; 1024];

@@ -99,9 +99,9 @@ impl Forge<'_> {
         row(&[("exp", json!(now - 31)), ("iat", json!(now - 600))], "token_expired");
         row(&[("exp", json!(0))], "token_expired");
         row(&[("exp", json!(1)), ("iat", json!(0))], "token_expired");
-        row(&[("nbf", json!(now + 31))], "token_expired");
-        row(&[("iat", json!(now + 31))], INVALID);
-        row(&[("iat", json!(now - 3601)), ("exp", json!(now - 10))], "token_age");
+        row(&[("nbf", json!(now + self.too_early))], "token_expired");
+        row(&[("iat", json!(now + self.too_early))], INVALID);
+        row(&[("iat", json!(now - 3601)), ("exp", json!(now - 1))], "token_age");
         row(&[("exp", json!(now + 3601))], "token_lifetime");
         row(&[("exp", json!(now + 31_536_000))], "token_lifetime");
         row(&[("iat", json!(now - 31_536_000)), ("exp", json!(now + 60))], "token_lifetime");

@@ -19,6 +19,8 @@ pub(crate) type Sign<'a> = &'a dyn Fn(&str, &str) -> String;
 /// `max_age` of an hour and a skew of 30 s at most. The key set also holds `eddsa`, which the contract does not list.
 pub(crate) struct Forge<'a> {
     pub(crate) now: u64,
+    /// How many seconds ahead are beyond the skew: more where the clock goes on while the table is worked through.
+    pub(crate) too_early: u64,
     pub(crate) issuer: &'a str,
     pub(crate) audience: &'a str,
     pub(crate) client: &'a str,

@@ -1,7 +1,9 @@
 //! The keys of one issuer as the gateway holds them now: swapped whole, never emptied, dead after a hard age.
 //!
-//! Readers take a snapshot and never wait. A stranger's unknown `kid` may ask for a fetch, at most once in a cool-down
-//! whatever the set holds, and only a bounded number of requests may wait for it; known keys are never delayed.
+//! Readers take a snapshot and never wait. Whoever comes with an unknown key is judged by keys that were looked up after
+//! it came, or, where the cool-down forbids that, by the newest there are; what it asked for is then looked up as soon as
+//! the cool-down ends. Strangers thus cause a few looks at once and one in each cool-down, whatever the set holds, and
+//! only a bounded number of requests wait; known keys are never delayed.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +12,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
-use crate::bounds::ISSUER_WAITERS_MAX;
+use crate::bounds::{IDENTITY_WAIT, ISSUER_WAITERS_MAX, KEYS_LOOKS_AT_ONCE};
 use crate::model::{Clock, Moment, UnixTime};
 
 use super::flaw::Flaw;
 use super::jwk::VerificationKey;
+use super::jwt::Header;
 use super::keyset::Keys;
+use super::looks::{Allowance, Looks};
 use super::marks::MarkLedger;
 use super::{Algorithm, FetchSettings, KeySource};
 
@@ -41,9 +45,9 @@ pub(super) struct KeyRing {
     status: Mutex<KeyStatus>,
     pub(super) wanted: Arc<Notify>,
     pub(super) started: AtomicBool,
-    fetching: AtomicBool,
-    last_asked_ns: AtomicU64,
-    finished: watch::Sender<u64>,
+    looks: Mutex<Looks>,
+    /// The number of the last look that ended, told after what it brought is in force.
+    ended: watch::Sender<u64>,
     waiters: AtomicUsize,
 }
 
@@ -105,6 +109,7 @@ pub struct KeyFacts {
 
 impl KeyRing {
     pub(super) fn new(id: RingId, clock: Clock, ledger: Arc<MarkLedger>) -> Self {
+        let allowance = Allowance::new(id.fetch.cooldown, KEYS_LOOKS_AT_ONCE);
         Self {
             id,
             clock,
@@ -115,19 +120,22 @@ impl KeyRing {
             status: Mutex::default(),
             wanted: Arc::new(Notify::new()),
             started: AtomicBool::new(false),
-            fetching: AtomicBool::new(true),
-            last_asked_ns: AtomicU64::new(0),
-            finished: watch::Sender::new(0),
+            looks: Mutex::new(Looks::new(allowance)),
+            ended: watch::Sender::new(0),
             waiters: AtomicUsize::new(0),
         }
     }
 
-    /// The keys that may be used now, and the generation to remember with what they verify.
-    pub(super) fn usable(&self, now: Moment) -> Result<(arc_swap::Guard<Arc<Keys>>, u64), Flaw> {
-        // Read first: if the keys are swapped in between, the yes is checked once more than needed.
-        let generation = self.generation.load(Ordering::Acquire);
+    /// Says which keys are in force. Read before [`Self::usable`]: if they are swapped in between, what was verified by
+    /// the newer ones is checked once more than needed.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The keys that may be used now.
+    pub(super) fn usable(&self, now: Moment) -> Result<arc_swap::Guard<Arc<Keys>>, Flaw> {
         self.check_age(now)?;
-        Ok((self.keys.load(), generation))
+        Ok(self.keys.load())
     }
 
     /// Whether a key that verified something at `generation` may still be relied on; says the present generation.
@@ -143,36 +151,35 @@ impl KeyRing {
         if alive { Ok(()) } else { Err(Flaw::NoKeys) }
     }
 
-    /// What a request with an unknown key may wait for, if anything: a fetch under way, or one that it may cause.
-    pub(super) fn want(self: &Arc<Self>, now: Moment) -> Option<KeyWait> {
+    /// What a request whose key is not among those of `judged` may wait for, if anything.
+    pub(super) fn want(self: &Arc<Self>, token: &Header, judged: u64, now: Moment) -> Option<KeyWait> {
         if matches!(self.id.source, KeySource::File(_) | KeySource::Introspection(_)) {
             return None;
         }
-        if !self.fetching.load(Ordering::Acquire) && !self.claim_fetch(now) {
-            return None;
-        }
-        KeyWait::new(self)
+        let sought = token.key_id.clone().map(|kid| (kid, token.algorithm));
+        let came = self.with_looks(|looks| {
+            // Without a look to wait for there may be keys, brought meanwhile, that this request was not judged by.
+            let worth =
+                looks.is_under_way() || looks.can_begin(now.monotonic_ns, IDENTITY_WAIT) || self.generation() != judged;
+            worth.then_some(looks.begun())
+        });
+        KeyWait::new(self, sought, came?)
     }
 
-    /// Takes the one fetch of this cool-down. Depends on time alone, so that neither an empty set nor a failed answer
-    /// opens it earlier.
-    fn claim_fetch(&self, now: Moment) -> bool {
-        let last = self.last_asked_ns.load(Ordering::Acquire);
-        let cooldown = self.id.fetch.cooldown.as_nanos() as u64;
-        let free = now.monotonic_ns.saturating_sub(last) >= cooldown;
-        let swap = |to| self.last_asked_ns.compare_exchange(last, to, Ordering::AcqRel, Ordering::Acquire).is_ok();
-        if !free || !swap(now.monotonic_ns) {
-            return false;
-        }
-        self.fetching.store(true, Ordering::Release);
-        self.wanted.notify_one();
-        true
+    /// Whether a key of this `kid` and algorithm may be used now.
+    fn has(&self, sought: Option<&Sought>, now: Moment) -> bool {
+        sought.is_some_and(|(kid, algorithm)| self.usable(now).is_ok_and(|keys| keys.find(kid, *algorithm).is_some()))
+    }
+
+    /// In how long somebody's look is due.
+    pub(super) fn due_in(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        self.with_looks(|looks| looks.due_in(now.monotonic_ns))
     }
 
     /// Called by the refresher when it starts to look at the source.
     pub(super) fn begin(&self) {
-        self.last_asked_ns.store(self.clock.now().monotonic_ns, Ordering::Release);
-        self.fetching.store(true, Ordering::Release);
+        self.with_looks(Looks::begin);
     }
 
     /// Puts keys in force that the source has just given.
@@ -204,8 +211,8 @@ impl KeyRing {
                 status.confirmed_at = Some(now.wall);
             }
         });
-        self.fetching.store(false, Ordering::Release);
-        self.finished.send_modify(|count| *count += 1);
+        let ended = self.with_looks(Looks::end);
+        self.ended.send_replace(ended);
     }
 
     pub(super) fn status(&self) -> KeyStatus {
@@ -216,9 +223,20 @@ impl KeyRing {
         act(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Wakes the refresher where a look becomes due by it.
+    fn with_looks<T>(&self, act: impl FnOnce(&mut Looks) -> T) -> T {
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = looks.is_due();
+        let done = act(&mut looks);
+        if looks.is_due() && !before {
+            self.wanted.notify_one();
+        }
+        done
+    }
+
     /// How many looks at the source have ended; changes wake whoever waits.
     pub(super) fn looks(&self) -> watch::Receiver<u64> {
-        self.finished.subscribe()
+        self.ended.subscribe()
     }
 }
 
@@ -235,28 +253,48 @@ impl Drop for KeyRing {
     }
 }
 
-/// A place among the few requests that may wait for a fetch under way.
+/// The key that a token names.
+type Sought = (Arc<str>, Algorithm);
+
+/// A place among the few requests that may wait for keys.
 #[derive(Debug)]
 pub(super) struct KeyWait {
     ring: Arc<KeyRing>,
-    finished: watch::Receiver<u64>,
+    sought: Option<Sought>,
+    /// How many looks had begun when the request came.
+    came: u64,
 }
 
 impl KeyWait {
-    fn new(ring: &Arc<KeyRing>) -> Option<Self> {
-        let finished = ring.finished.subscribe();
+    fn new(ring: &Arc<KeyRing>, sought: Option<Sought>, came: u64) -> Option<Self> {
         if ring.waiters.fetch_add(1, Ordering::AcqRel) >= ISSUER_WAITERS_MAX {
             ring.waiters.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
-        Some(Self { ring: Arc::clone(ring), finished })
+        Some(Self { ring: Arc::clone(ring), sought, came })
     }
 
-    /// Returns when the fetch has ended, however it did, or after the deadline.
-    pub(super) async fn settled(mut self, deadline: Duration) {
-        if self.ring.fetching.load(Ordering::Acquire) {
-            let _ = tokio::time::timeout(deadline, self.finished.changed()).await;
+    /// Returns when there is nothing more to wait for, or after the deadline.
+    pub(super) async fn settled(self, deadline: Duration) {
+        let _ = tokio::time::timeout(deadline, self.follow()).await;
+    }
+
+    /// Waits for look after look until the key is there, or one that began after the request came has ended. Asks only
+    /// here, so that whoever does not wait costs no look.
+    async fn follow(&self) {
+        let mut looks = self.ring.looks();
+        while let Some(look) = self.next() {
+            // The sender lives in the ring, which this value holds.
+            let _ = looks.wait_for(|ended| *ended >= look).await;
         }
+    }
+
+    fn next(&self) -> Option<u64> {
+        let now = self.ring.clock.now();
+        if self.ring.has(self.sought.as_ref(), now) {
+            return None;
+        }
+        self.ring.with_looks(|looks| looks.next_for(self.came, now.monotonic_ns, IDENTITY_WAIT))
     }
 }
 
@@ -267,61 +305,4 @@ impl Drop for KeyWait {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::SigningKey;
-    use super::super::marks::Forgetful;
-    use super::*;
-
-    fn ring(clock: &Clock) -> Arc<KeyRing> {
-        let source = KeySource::Url { url: "https://id.example.com/jwks".into(), refresh: Duration::from_secs(300) };
-        let id = RingId { issuer: "https://id.example.com".into(), source, fetch: FetchSettings::default() };
-        let ledger = MarkLedger::load(Arc::new(Forgetful)).expect("nothing to read");
-        Arc::new(KeyRing::new(id, clock.clone(), Arc::new(ledger)))
-    }
-
-    fn keys() -> Keys {
-        let jwk = SigningKey::generate(Algorithm::EdDSA, "k").expect("a key").public_jwk();
-        Keys::parse(format!(r#"{{"keys":[{jwk}]}}"#).as_bytes()).expect("a set")
-    }
-
-    #[test]
-    fn keys_live_until_the_hard_age_and_failures_do_not_shorten_or_lengthen_it() {
-        let clock = Clock::manual(UnixTime::from_secs(1_000_000));
-        let ring = ring(&clock);
-        assert_eq!(ring.usable(clock.now()).err(), Some(Flaw::NoKeys), "a cold start fails closed");
-        ring.install(keys());
-        let (first, generation) = ring.usable(clock.now()).expect("keys");
-        let key = first.iter().next().map(Arc::clone).expect("one");
-        clock.advance(Duration::from_secs(24 * 3600 - 1));
-        ring.finish(RefreshOutcome::Failed, Some("down".into()));
-        assert_eq!(ring.still_holds(&key, generation, clock.now()), Ok(generation));
-        clock.advance(Duration::from_secs(1));
-        assert_eq!(ring.still_holds(&key, generation, clock.now()), Err(Flaw::NoKeys));
-        ring.finish(RefreshOutcome::Unchanged, None);
-        assert_eq!(ring.still_holds(&key, generation, clock.now()), Ok(generation));
-        ring.install(keys());
-        assert_eq!(
-            ring.still_holds(&key, generation, clock.now()),
-            Err(Flaw::KeyUnknown),
-            "a withdrawn key ends what it signed"
-        );
-        assert_eq!(ring.status().outcomes, [2, 1, 1, 0]);
-    }
-
-    #[test]
-    fn strangers_cause_one_fetch_in_a_cool_down_whatever_the_set_holds() {
-        let clock = Clock::manual(UnixTime::from_secs(1_000_000));
-        let ring = ring(&clock);
-        ring.finish(RefreshOutcome::Failed, None);
-        ring.begin();
-        ring.finish(RefreshOutcome::Failed, None);
-        clock.advance(Duration::from_secs(29));
-        assert!((0..5000).all(|_| ring.want(clock.now()).is_none()), "an empty set does not open the cool-down");
-        clock.advance(Duration::from_secs(1));
-        let waits: Vec<_> = (0..5000).filter_map(|_| ring.want(clock.now())).collect();
-        assert_eq!(waits.len(), ISSUER_WAITERS_MAX, "waiting costs bounded memory");
-        ring.install(keys());
-        drop(waits);
-        assert!(ring.want(clock.now()).is_none(), "one fetch, one cool-down");
-    }
-}
+mod tests;

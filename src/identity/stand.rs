@@ -1,0 +1,125 @@
+//! What the tests of issuers stand on: a server on loopback that answers as a function says, and one vendor of it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use crate::model::{ClientId, Clock, Reason, VendorId};
+
+use super::{
+    Algorithm, Authority, Contract, Directory, FetchSettings, KeySource, Presented, Rejected, Rotation, Sender,
+    Settings, Verified,
+};
+
+pub(super) const AUDIENCE: &str = "https://api.test";
+pub(super) const CLIENT: &str = "c";
+
+/// Serves until the test ends; returns the address. The function sees each request with its body read.
+pub(super) async fn serve<A>(answer: impl Fn(Request<Vec<u8>>) -> A + Clone + Send + Sync + 'static) -> String
+where
+    A: Future<Output = Response<Full<Bytes>>> + Send,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let answer = answer.clone();
+            let service = service_fn(move |request| {
+                let answer = answer.clone();
+                async move { Ok::<_, Infallible>(answer(whole(request).await).await) }
+            });
+            tokio::spawn(async move {
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
+            });
+        }
+    });
+    address
+}
+
+async fn whole(request: Request<Incoming>) -> Request<Vec<u8>> {
+    let (head, mut body) = request.into_parts();
+    let mut bytes = Vec::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        bytes.extend(frame.into_data().unwrap_or_default());
+    }
+    Request::from_parts(head, bytes)
+}
+
+/// An answer of a status and a text.
+pub(super) fn plain(status: u16, body: String) -> Response<Full<Bytes>> {
+    Response::builder().status(status).body(Full::from(body)).expect("valid")
+}
+
+/// A request to `GET https://api.test/v1/orders` with these headers.
+pub(super) const fn presented(headers: &HeaderMap) -> Presented<'_> {
+    Presented {
+        headers,
+        method: &Method::GET,
+        scheme: "https",
+        authority: "api.test",
+        path: "/v1/orders",
+        query: None,
+        peer_certificate: None,
+    }
+}
+
+/// A contract that takes EdDSA tokens for the client `c` and has no rules on rotation.
+pub(super) fn settings(issuer: &str, keys: KeySource) -> Settings {
+    Settings {
+        issuer: issuer.into(),
+        audience: AUDIENCE.into(),
+        clients: vec![ClientId::new(CLIENT)],
+        keys,
+        algorithms: vec![Algorithm::EdDSA],
+        sender: Sender::None,
+        accept_plain_jwt: false,
+        clock_skew: Duration::from_secs(30),
+        rotation: Rotation::default(),
+        fetch: FetchSettings::default(),
+    }
+}
+
+/// A directory with the vendor `acme`, whose client is `c`.
+pub(super) struct Stand {
+    pub(super) clock: Clock,
+    pub(super) authority: Authority,
+    pub(super) directory: Directory,
+}
+
+impl Stand {
+    pub(super) fn new(issuer: &str, keys: KeySource, fetch: FetchSettings) -> Self {
+        let clock = Clock::system();
+        let authority = Authority::forgetful(clock.clone()).expect("randomness");
+        let settings = Settings { fetch, ..settings(issuer, keys) };
+        let vendor = VendorId::parse("acme").expect("an id");
+        let contract = Contract { index: 0, vendor, identity: settings.into() };
+        let directory = authority.directory(vec![contract]).expect("a directory");
+        directory.start(&tokio::runtime::Handle::current());
+        Self { clock, authority, directory }
+    }
+
+    pub(super) fn ask(&self, token: &str) -> Result<Arc<Verified>, Rejected> {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"));
+        self.directory.authenticate(&presented(&headers), self.clock.now())
+    }
+
+    /// As the gateway does: one wait at most, then the answer.
+    pub(super) async fn ask_patiently(&self, token: &str) -> Result<(), Reason> {
+        let mut answer = self.ask(token);
+        if let Err(Rejected { wait: Some(wait), .. }) = answer {
+            wait.settled(Duration::from_secs(5)).await;
+            answer = self.ask(token);
+        }
+        answer.map(|_| ()).map_err(|rejected| rejected.denial.reason)
+    }
+}

@@ -1,0 +1,49 @@
+//! Kills for a time to come, as operators order them, read them and take them back.
+
+use super::control::Helm;
+use super::words::{control_error, part};
+use crate::admin::{Actor, ControlError, Order, ScheduledKill, UnscheduleOrder};
+use crate::kill;
+use crate::model::{UnixTime, VendorId};
+
+impl Helm {
+    pub(super) async fn schedule_kill(
+        &self,
+        actor: &Actor,
+        vendor: Option<&VendorId>,
+        order: &Order,
+        at: UnixTime,
+    ) -> Result<ScheduledKill, ControlError> {
+        let order = self.order(actor, self.subject(vendor, order)?, order);
+        let row = self.gateway.switch.schedule(&order, at).await.map_err(control_error)?;
+        self.recorded().await;
+        Ok(told(row))
+    }
+
+    pub(super) async fn unschedule_kill(
+        &self,
+        actor: &Actor,
+        order: &UnscheduleOrder,
+    ) -> Result<ScheduledKill, ControlError> {
+        let row = self.gateway.switch.unschedule(order.id, &actor.name, &order.reason, self.now()).await;
+        let row = row.map_err(control_error)?;
+        self.recorded().await;
+        Ok(told(row))
+    }
+
+    pub(super) fn scheduled_kills(&self) -> Vec<ScheduledKill> {
+        self.gateway.switch.scheduled().into_iter().map(told).collect()
+    }
+
+    /// Those that will hit this vendor.
+    pub(super) fn scheduled_for(&self, vendor: &str) -> Vec<ScheduledKill> {
+        let mut rows = self.scheduled_kills();
+        rows.retain(|row| row.vendor == vendor || row.vendor == "*");
+        rows
+    }
+}
+
+fn told(row: kill::ScheduledKill) -> ScheduledKill {
+    let scope = part(&row.reach);
+    ScheduledKill { id: row.id, vendor: row.vendor, scope, at: row.at.into(), by: row.by, reason: row.reason }
+}
