@@ -31,7 +31,7 @@ pub(super) fn of_overrun(gateway: &Gateway, vendor: &Vendor, own: &InFlight, ove
 /// A request was refused for a spent budget. Who fetches one at a time never overruns in the middle of a body, and is not
 /// to be spared the kill that the contract asks for.
 pub(super) fn of_refusal(gateway: &Gateway, vendor: &Vendor, own: &InFlight, spent: &NotAdmitted) {
-    if let Some(overrun) = spent.overrun.as_ref().filter(|overrun| overrun.over == Over::Kill) {
+    if let Some(overrun) = spent.overrun.as_deref().filter(|overrun| overrun.over == Over::Kill) {
         of_overrun(gateway, vendor, own, overrun);
     }
 }

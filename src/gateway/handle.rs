@@ -276,6 +276,6 @@ impl From<Denial> for NotAdmitted {
 
 impl From<Box<meter::NotAdmitted>> for NotAdmitted {
     fn from(spent: Box<meter::NotAdmitted>) -> Self {
-        Self { denial: spent.denial, wait: None, rates: spent.decision.map(Box::new) }
+        Self { denial: spent.denial, wait: None, rates: spent.decision }
     }
 }

@@ -52,9 +52,9 @@ pub struct NotAdmitted {
     /// The reason, and when to try again where it passes by itself.
     pub denial: Denial,
     /// How the rates stand, where it was them; nothing was spent.
-    pub decision: Option<Decision>,
+    pub decision: Option<Box<Decision>>,
     /// The budget that is spent, where it was one: what its contract asks for follows from the attempt too.
-    pub overrun: Option<Overrun>,
+    pub overrun: Option<Box<Overrun>>,
 }
 
 /// Part of each limit that is left, from 0 to 1.
@@ -127,13 +127,15 @@ impl Ledger {
         counts_records: bool,
         now: Moment,
     ) -> Result<InFlight, NotAdmitted> {
-        self.ask(route, counts_records, now)
-            .map_err(|overrun| NotAdmitted { overrun: Some(overrun), ..NotAdmitted::from(overrun.denial()) })?;
+        self.ask(route, counts_records, now).map_err(|overrun| NotAdmitted {
+            overrun: Some(Box::new(overrun)),
+            ..NotAdmitted::from(overrun.denial())
+        })?;
         let slots = self.take_slots(route)?;
         let decision = self.rates.check(route, client, now);
         let Some((scope, wait)) = decision.refused else { return Ok(InFlight { decision, _slots: slots }) };
         let denial = Denial::new(Reason::RateLimited, rate_detail(scope)).retry_after(wait);
-        Err(NotAdmitted { decision: Some(decision), ..NotAdmitted::from(denial) })
+        Err(NotAdmitted { decision: Some(Box::new(decision)), ..NotAdmitted::from(denial) })
     }
 
     /// Whether every budget that a body on this route falls under has room for one more.
