@@ -1,5 +1,9 @@
 //! The program: from arguments to a verb, from its answer to an exit code.
 
+/// Gives back what a severed crowd of requests held in half the time of the system's, and serves each a little faster.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     vendorgate::cli::main(std::env::args_os())
 }
