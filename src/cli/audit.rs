@@ -71,6 +71,7 @@ pub(super) struct Verify {
 
 /// Checks a trail.
 pub(super) fn verify(args: &Verify, out: &mut dyn Write) -> Result<Exit, CliError> {
+    std::fs::metadata(&args.file).map_err(|error| CliError::unusable("FILE", error))?;
     let beside = || args.file.parent().unwrap_or(Path::new("")).join("../audit.key");
     let path = args.key.clone().unwrap_or_else(beside);
     let key = audit_key(&path).map_err(|error| CliError::unusable("--key", with_causes(&error)))?;

@@ -189,7 +189,7 @@ impl Switch {
             let _ = self.store.write(batch).await;
         }
         let event = Event::of(Act::Drill, subject, &report.by, reason, report.at, 0);
-        (self.witness)(&Event { severed: report.severed, outcome: serde_json::to_string(report).ok(), ..event });
+        (self.witness)(&Event { severed: report.severed, outcome: serde_json::to_value(report).ok(), ..event });
     }
 }
 

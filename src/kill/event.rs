@@ -78,7 +78,7 @@ pub struct Event {
     pub evidence: Vec<Evidence>,
     /// Figures of a drill, or the outcome of a hook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<String>,
+    pub outcome: Option<serde_json::Value>,
 }
 
 impl Event {

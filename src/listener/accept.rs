@@ -50,6 +50,7 @@ fn bind_one(address: SocketAddr) -> io::Result<StdListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     // Connections have it from their listener.
+    #[cfg(target_os = "linux")]
     socket.set_tcp_notsent_lowat(bounds::UNSENT_BYTES_MAX)?;
     socket.bind(&address.into())?;
     socket.listen(bounds::LISTEN_BACKLOG)?;

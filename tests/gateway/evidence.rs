@@ -61,6 +61,13 @@ fn verify(trail: &Path) -> Output {
 }
 
 #[test]
+fn a_trail_that_is_not_there_is_said_to_be_missing() {
+    let output = verify(Path::new("/nowhere/audit.jsonl"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("FILE") && !said(&output).contains("key"), "{}", said(&output));
+}
+
+#[test]
 fn every_admin_act_cut_and_denial_is_in_a_trail_that_proves_itself() {
     let crm = Upstream::json(&orders(8));
     let terms = format!("limits: {{ records: {{ budget: 5, window: 1h, over: refuse }} }}\n{TERMS}");

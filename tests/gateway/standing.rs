@@ -211,8 +211,8 @@ fn a_drill_cuts_what_is_live_and_a_shadow_does_not() {
     assert_eq!(again.head().status, 200, "it is back");
     let trail = gate.admin("viewer", "GET", "/v1/audit", "").json();
     let drills = trail["entries"].as_array().expect("entries").iter().filter(|entry| entry["act"] == "drill");
-    let why: Vec<_> = drills.map(|entry| entry["reason"].as_str().unwrap_or_default()).collect();
-    assert_eq!(why, ["drill", "quarterly"]);
+    let told = drills.map(|entry| (entry["reason"].as_str(), entry["detail"]["outcome"]["severed"].as_u64()));
+    assert_eq!(told.collect::<Vec<_>>(), [(Some("drill"), Some(5)), (Some("quarterly"), Some(5))], "{trail}");
 }
 
 #[test]

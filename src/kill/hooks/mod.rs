@@ -208,7 +208,7 @@ impl Hooks {
         if let Some(words) = words {
             let subject = Subject::parse(&event.vendor).unwrap_or(Subject::Everything);
             let told = Event::of(Act::Hook, &subject, GATEWAY, event.act.as_str(), now.wall, event.generation);
-            (self.witness)(&Event { outcome: Some(words), ..told });
+            (self.witness)(&Event { outcome: Some(words.into()), ..told });
         }
     }
 

@@ -45,7 +45,9 @@ impl Bench {
         let clock = Clock::manual(UnixTime::from_secs(1_800_000_000));
         let outcomes: Arc<Mutex<Vec<String>>> = Arc::default();
         let heard = Arc::clone(&outcomes);
-        let witness: Witness = Arc::new(move |event| heard.lock().unwrap().extend(event.outcome.clone()));
+        let witness: Witness = Arc::new(move |event| {
+            heard.lock().unwrap().extend(event.outcome.as_ref().and_then(|it| Some(it.as_str()?.to_owned())))
+        });
         let deliver: Arc<dyn Deliver> = Arc::clone(&other) as Arc<dyn Deliver>;
         let hooks = Arc::new(Hooks::load(store.clone(), deliver, clock.clone(), witness).unwrap());
         Self { hooks, other, clock, store, outcomes }
