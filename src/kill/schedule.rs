@@ -97,12 +97,8 @@ impl ScheduledKill {
     }
 
     fn event(&self, act: Act, subject: &Subject, by: &str, reason: &str, now: Moment) -> Event {
-        let outcome = Some(format!("order {} for {}", self.id, self.at));
-        Event {
-            reach: self.reach.clone(),
-            outcome: outcome.map(Into::into),
-            ..Event::of(act, subject, by, reason, now.wall, 0)
-        }
+        let outcome = Some(format!("order {} for {}", self.id, self.at).into());
+        Event { reach: self.reach.clone(), outcome, ..Event::of(act, subject, by, reason, now.wall, 0) }
     }
 
     fn subject(&self) -> Result<Subject, BadKey> {
