@@ -241,7 +241,7 @@ impl Exchange {
     }
 
     /// Counts and audits a denial, and lets a burst of them have its consequence.
-    fn note(&mut self, denial: &Denial) {
+    pub(super) fn note(&mut self, denial: &Denial) {
         self.reason = Some(denial.reason);
         let traffic = self.traffic();
         traffic.deny(denial.reason);

@@ -11,7 +11,7 @@ use super::snapshot::{Route, Vendor};
 use super::watch::Watched;
 use crate::http::RequestId;
 use crate::kill::InFlight;
-use crate::model::{ClientId, Direction};
+use crate::model::{ClientId, Denial, Direction};
 use crate::upstream::Lease;
 
 /// An answer's body: it holds the exchange, so that its end closes the books, and the upstream's connection.
@@ -45,10 +45,11 @@ impl AnswerOwner {
         }
     }
 
-    /// The other side of a WebSocket broke off, and takes this one with it.
-    pub(super) fn broke(&mut self, ending: &Ending) {
+    /// The request's body was cut while the answer is on its way; its own owner has audited that and let it have its
+    /// consequence.
+    pub(super) fn note(&mut self, denial: &Denial) {
         if let Some(exchange) = &mut self.exchange {
-            exchange.broke(ending);
+            exchange.note(denial);
         }
     }
 

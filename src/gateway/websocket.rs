@@ -94,7 +94,7 @@ async fn run(
         () = pass(&mut request, to_upstream) => {}
     }
     if let Some(ending @ Ending::Halted(_)) = fate.ending() {
-        answer.owner_mut().broke(&ending);
+        answer.owner_mut().note(&ending.denial(Direction::Egress));
     }
     // Closes the books, which say whether the caller's connection is to be reset; then that connection.
     drop(answer);
