@@ -47,61 +47,56 @@ impl JsonRewriter {
         self.machine.reset(self.matcher.start);
         self.carry = Carry::default();
     }
-}
 
-impl JsonRewriter {
-    /// Takes the next bytes; some of what is then in `out` may have to be settled.
-    fn take(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    /// Lets `act` work at a desk over `out`. What it leaves there to be done is settled before this returns, also when it stops.
+    fn at_desk(
+        &mut self,
+        watch: &mut dyn Watch,
+        out: &mut Vec<u8>,
+        act: impl FnOnce(&mut Machine, &mut Carry, &mut Desk<'_>) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
         let mut desk = Desk {
             engine: self.engine,
             matcher: &self.matcher,
             treat: &*self.treat,
             watch,
-            out,
+            out: &mut *out,
             batch: &mut self.batch,
         };
-        let (character, taken) = self.carry.complete(input);
-        let at = self.machine.at;
-        match character {
-            Some(Ok(character)) => Run::feed(&mut self.machine, &mut desk, character.as_slice())?,
-            Some(Err(())) => return Err(Stop::Malformed { what: NOT_UTF8, at }),
-            None => {}
-        }
-        if self.carry.is_open() {
-            return Ok(());
-        }
-        let rest = &input[taken..];
-        let checked = self.carry.check(rest);
-        Run::feed(&mut self.machine, &mut desk, &rest[..checked.good])?;
-        if checked.bad {
-            return Err(Stop::Malformed { what: NOT_UTF8, at: self.machine.at });
-        }
-        Ok(())
+        let done = act(&mut self.machine, &mut self.carry, &mut desk);
+        self.treat.settle(&mut self.batch, out);
+        done
     }
 }
 
 impl Rewriter for JsonRewriter {
     fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
-        let taken = self.take(input, watch, out);
-        self.treat.settle(&mut self.batch, out);
-        taken
+        self.at_desk(watch, out, |machine, carry, desk| {
+            let (character, taken) = carry.complete(input);
+            let at = machine.at;
+            match character {
+                Some(Ok(character)) => Run::feed(machine, desk, character.as_slice())?,
+                Some(Err(())) => return Err(Stop::Malformed { what: NOT_UTF8, at }),
+                None => {}
+            }
+            if carry.is_open() {
+                return Ok(());
+            }
+            let rest = &input[taken..];
+            let checked = carry.check(rest);
+            Run::feed(machine, desk, &rest[..checked.good])?;
+            if checked.bad { Err(Stop::Malformed { what: NOT_UTF8, at: machine.at }) } else { Ok(()) }
+        })
     }
 
     fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
-        if self.carry.is_open() {
-            return Err(Stop::Malformed { what: NOT_UTF8, at: self.machine.at });
-        }
-        let mut desk = Desk {
-            engine: self.engine,
-            matcher: &self.matcher,
-            treat: &*self.treat,
-            watch,
-            out,
-            batch: &mut self.batch,
-        };
-        let finished = Run::finish(&mut self.machine, &mut desk);
-        self.treat.settle(&mut self.batch, out);
-        finished
+        self.at_desk(watch, out, |machine, carry, desk| {
+            if carry.is_open() {
+                return Err(Stop::Malformed { what: NOT_UTF8, at: machine.at });
+            }
+            Run::finish(machine, desk)
+        })
     }
 }
+
 const NOT_UTF8: &str = "expected UTF-8";
