@@ -99,15 +99,10 @@ impl Gateway {
         drop(snapshot);
         match admitted {
             Ok(admitted) => forward(worker, admitted, head, body.into(), exchange).await,
-            Err(NotAdmitted { denial, rates, .. }) => {
-                exchange.over_rate(rates.as_deref().copied());
-                exchange.refuse(&denial)
-            }
+            Err(no) => no.answer(exchange),
         }
     }
-}
 
-impl Gateway {
     /// As [`Self::handle`], for a request that is known by the signature over its body: taken whole, then decided on.
     async fn handle_webhook(
         self: &Arc<Self>,
@@ -142,11 +137,15 @@ impl Gateway {
                 }
                 response
             }
-            Err(NotAdmitted { denial, rates, .. }) => {
-                exchange.over_rate(rates.map(|rates| *rates));
-                exchange.refuse(&denial)
-            }
+            Err(no) => no.answer(exchange),
         }
+    }
+}
+
+impl NotAdmitted {
+    fn answer(self, mut exchange: Box<Exchange>) -> Response<GatewayBody> {
+        exchange.over_rate(self.rates.map(|rates| *rates));
+        exchange.refuse(&self.denial)
     }
 }
 
