@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::io::ioctl_fionread;
 use vendorgate::model::Clock;
 
+use crate::support::h2_frames::{self, HEADERS, PREFACE, SETTINGS, WINDOW_UPDATE, frame};
 use crate::support::issuer::reader;
 use crate::support::{self, until};
 
@@ -16,12 +17,9 @@ use crate::support::{self, until};
 const H2_STREAMS: usize = 100;
 
 const DATA: u8 = 0;
-const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
 const ACK: u8 = 1;
 
 /// So many open answers.
@@ -183,26 +181,10 @@ impl Connection {
     }
 
     fn h2(address: SocketAddr, streams: usize, token: &str) -> Self {
-        let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        let mut bytes = PREFACE.to_vec();
         frame(&mut bytes, SETTINGS, 0, 0, &[]);
         frame(&mut bytes, WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes());
-        for at in 0..streams {
-            let mut block = Vec::new();
-            for (name, value) in [
-                (":method", "GET"),
-                (":scheme", "http"),
-                (":authority", "api.example.com"),
-                (":path", &path(at)),
-                ("authorization", &format!("Bearer {token}")),
-            ] {
-                // A literal without indexing, its name too (RFC 7541 section 6.2.2).
-                block.push(0);
-                literal(&mut block, name);
-                literal(&mut block, value);
-            }
-            let (end_stream, end_headers) = (1, 4);
-            frame(&mut bytes, HEADERS, end_stream | end_headers, 2 * at as u32 + 1, &block);
-        }
+        (0..streams).for_each(|at| h2_frames::get(&mut bytes, at as u32, &path(at), token));
         Self::to(address, true, streams, &bytes)
     }
 
@@ -272,28 +254,4 @@ impl Connection {
 fn path(at: usize) -> String {
     let kind = if at.is_multiple_of(2) { "plain" } else { "treated" };
     format!("/v1/{kind}/{}", at / 2 % super::UPSTREAMS)
-}
-
-fn frame(to: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-    to.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
-    to.extend_from_slice(&[kind, flags]);
-    to.extend_from_slice(&stream.to_be_bytes());
-    to.extend_from_slice(payload);
-}
-
-/// A text with its length as an integer of a 7-bit prefix (RFC 7541 sections 5.1 and 5.2).
-fn literal(to: &mut Vec<u8>, text: &str) {
-    let mut length = text.len();
-    if length < 127 {
-        to.push(length as u8);
-    } else {
-        to.push(127);
-        length -= 127;
-        while length >= 128 {
-            to.push((length % 128) as u8 | 128);
-            length /= 128;
-        }
-        to.push(length as u8);
-    }
-    to.extend_from_slice(text.as_bytes());
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::support::client::{request, tcp};
 use crate::support::gate::Gate;
 use crate::support::h2;
+use crate::support::h2_frames::{self, PREFACE, SETTINGS, WINDOW_UPDATE, frame};
 use crate::support::house::House;
 use crate::support::issuer::{reader, vendor};
 use crate::support::until;
@@ -118,49 +119,10 @@ fn who_shares_a_connection_with_a_killed_vendor_goes_on() {
 /// A client's whole side of a connection (RFC 9113) with so many requests, and windows that never close.
 fn wide_open(requests: u32, token: &str) -> Vec<u8> {
     const WIDE: u32 = (1 << 31) - 1;
-    let mut out = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    frame(&mut out, 0x4, 0, 0, &[&[0, 4][..], &WIDE.to_be_bytes()].concat());
-    frame(&mut out, 0x8, 0, 0, &(WIDE - 65_535).to_be_bytes());
-    for at in 0..requests {
-        let mut block = Vec::new();
-        let authorization = format!("Bearer {token}");
-        for (name, value) in [
-            (":method", "GET"),
-            (":scheme", "http"),
-            (":path", "/v1/orders"),
-            (":authority", "api.example.com"),
-            ("authorization", authorization.as_str()),
-        ] {
-            // RFC 7541 section 6.2.2: a literal without indexing, with a new name.
-            block.push(0);
-            text(&mut block, name);
-            text(&mut block, value);
-        }
-        frame(&mut out, 0x1, 0x4 | 0x1, 2 * at + 1, &block);
-    }
+    const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
+    let mut out = PREFACE.to_vec();
+    frame(&mut out, SETTINGS, 0, 0, &[&INITIAL_WINDOW_SIZE[..], &WIDE.to_be_bytes()].concat());
+    frame(&mut out, WINDOW_UPDATE, 0, 0, &(WIDE - 65_535).to_be_bytes());
+    (0..requests).for_each(|at| h2_frames::get(&mut out, at, "/v1/orders", token));
     out
-}
-
-fn frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-    out.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
-    out.extend_from_slice(&[kind, flags]);
-    out.extend_from_slice(&stream.to_be_bytes());
-    out.extend_from_slice(payload);
-}
-
-/// RFC 7541 section 5.2: a length with a prefix of seven bits, and the bytes as they are.
-fn text(out: &mut Vec<u8>, text: &str) {
-    let mut rest = text.len();
-    if rest < 127 {
-        out.push(rest as u8);
-    } else {
-        out.push(127);
-        rest -= 127;
-        while rest >= 128 {
-            out.push((rest % 128 + 128) as u8);
-            rest /= 128;
-        }
-        out.push(rest as u8);
-    }
-    out.extend_from_slice(text.as_bytes());
 }

@@ -6,6 +6,7 @@ pub(crate) mod certificates;
 pub(crate) mod client;
 pub(crate) mod gate;
 pub(crate) mod h2;
+pub(crate) mod h2_frames;
 pub(crate) mod house;
 pub(crate) mod issuer;
 pub(crate) mod process;
