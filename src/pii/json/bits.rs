@@ -12,6 +12,7 @@ use std::ops::{BitAnd, BitOr, Not};
 
 use super::{
     names::{Endings, Names},
+    skim::Tokens,
     window::{Entry, Places, Scanned, Scratch, WINDOW, is_escape, is_literal},
 };
 
@@ -41,6 +42,8 @@ pub(super) trait Lanes {
     type Row: Row;
     /// Sets one word of each class.
     fn classify(block: &[u8; 64], word: usize, classes: &mut Classes);
+    /// The bits of what strings and brackets are told by.
+    fn tokens(block: &[u8; 64]) -> Tokens;
     /// The bytes that may be the last of a listed name, going by themselves and the two before them.
     fn endings(blocks: [&[u8; 64]; 3], of: &Endings) -> u64;
     /// Each bit becomes the parity of the bits up to and with it.
@@ -61,10 +64,12 @@ pub(super) trait Row: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<
     fn plus(self, other: Self, carry: &mut u8) -> Self;
 }
 
-/// What one word hands on to the next while classes are set.
-struct Edge {
-    escaped: u64,
-    inside: u64,
+/// What one word hands on to the next: whether its first byte is escaped, as a bit, and whether it is inside a string,
+/// as all bits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Edge {
+    pub(super) escaped: u64,
+    pub(super) inside: u64,
 }
 
 /// What one row hands on to the next.
@@ -120,7 +125,7 @@ pub(super) fn scan<L: Lanes>(
 ) -> Option<Scanned> {
     let window = &window[..window.len().min(WINDOW)];
     // All classes first: a row that is read while its words are still being written would have to wait for them.
-    let mut edge = Edge { escaped: 0, inside: 0 };
+    let mut edge = Edge::default();
     for (row, classes) in scratch.classes.iter_mut().enumerate().take(window.len().div_ceil(512)) {
         for word in 0..8 {
             classify::<L>(window, row * 512 + word * 64, names, word, classes, &mut edge);
@@ -291,7 +296,7 @@ fn next<R: Row>(of: R, tokens: R, carry: &mut u8) -> R {
 
 /// The bytes that a backslash escapes: those behind an odd one of a run of backslashes.
 #[inline(always)]
-fn escaped(slash: u64, carry: &mut u64) -> u64 {
+pub(super) fn escaped(slash: u64, carry: &mut u64) -> u64 {
     const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
     // A backslash that is itself escaped begins nothing.
     let begins = slash & !*carry;

@@ -3,16 +3,21 @@
 //! Plain and portable: the reference that faster engines are held against, and what they fall back on. It decides
 //! what may leave, and never lets a byte of a selected value into the output before the value is complete.
 
-use crate::bounds::{KEY_BYTES_MAX, LEAD_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::bounds::{DOCUMENT_DEPTH_MAX, KEY_BYTES_MAX, LEAD_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::pii::{Batch, Stop, Treat, Watch};
 
 use super::{
     machine::{Frame, Machine, Mode, Role, Sink},
-    matcher::{DEAD, Matcher, Type},
+    matcher::{Matcher, Type},
     scalar::{self, Number},
     simd::Engine,
+    skim::{Skim, Skimmed},
     text::plain_bytes,
 };
+
+pub(super) fn too_deep() -> Stop {
+    Stop::Bound { bound: "the depth of the document", limit: DOCUMENT_DEPTH_MAX as u64 }
+}
 
 /// What an engine works with besides its state: the same for all chunks of a stream.
 pub(super) struct Desk<'a> {
@@ -82,6 +87,7 @@ impl<'a, 'd> Run<'a, 'd> {
             Mode::Word(word, read) => self.word(word, read),
             Mode::Escape(role) => self.escape(role),
             Mode::Hex(role, left) => self.hex(role, left),
+            Mode::Skim(skim) => self.skim(skim),
             Mode::Value | Mode::FirstElement | Mode::FirstKey | Mode::Key | Mode::Colon | Mode::After | Mode::End => {
                 self.between()
             }
@@ -142,7 +148,6 @@ impl<'a, 'd> Run<'a, 'd> {
 
     #[inline]
     fn comma(&mut self) -> Result<(), Stop> {
-        let muted = self.machine.mute.is_some();
         let Some(frame) = self.machine.frame_mut() else { return Err(self.malformed("expected nothing more")) };
         frame.index = frame.index.saturating_add(1);
         let Frame { state, object, holds, index, .. } = *frame;
@@ -150,7 +155,7 @@ impl<'a, 'd> Run<'a, 'd> {
             self.machine.mode = Mode::Key;
         } else {
             self.machine.mode = Mode::Value;
-            self.machine.value = if muted { DEAD } else { self.desk.matcher.element(state, index) };
+            self.machine.value = self.desk.matcher.element(state, index);
         }
         if holds {
             self.switch(Sink::Lead, self.pos);
@@ -170,7 +175,7 @@ impl<'a, 'd> Run<'a, 'd> {
         self.pos += 1;
         self.machine.mode = Mode::Text(Role::Key);
         self.machine.escaped = false;
-        self.machine.holds_token = waits || names && self.machine.mute.is_none();
+        self.machine.holds_token = waits || names;
         self.token = self.pos;
         self.text(Role::Key)
     }
@@ -233,6 +238,25 @@ impl<'a, 'd> Run<'a, 'd> {
         match self.input.get(self.pos) {
             Some(byte) if *byte > b' ' => self.begin_value(*byte),
             Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Reads on to the end of the container that is skimmed, or of the chunk.
+    fn skim(&mut self, mut skim: Skim) -> Result<(), Stop> {
+        let (read, why) = self.desk.engine.skim(&self.input[self.pos..], &mut skim);
+        self.pos += read;
+        self.machine.mode = Mode::Skim(skim);
+        match why {
+            Skimmed::All => Ok(()),
+            Skimmed::End => {
+                let object = self.input[self.pos] == b'}';
+                match self.machine.frame() {
+                    Some(frame) if frame.object == object => self.close(),
+                    _ => Err(self.malformed("expected a comma or the container's end")),
+                }
+            }
+            Skimmed::TooDeep => Err(too_deep()),
+            Skimmed::Wrong => Err(self.malformed("a character that cannot stand there")),
         }
     }
 

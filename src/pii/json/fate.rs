@@ -7,9 +7,9 @@ use crate::bounds::{KEY_BYTES_MAX, LEAD_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::pii::{Kind, Shape, Stop, Value};
 
 use super::{
-    engine::Run,
-    machine::{Fate, Frame, Leaps, Mode, Mute, Sink, Take},
-    matcher::{DEAD, Type},
+    engine::{Run, too_deep},
+    machine::{Fate, Frame, Mode, Sink, Take},
+    matcher::{DEAD, Level, Type},
     scalar, text,
 };
 
@@ -17,49 +17,47 @@ impl Run<'_, '_> {
     /// A container begins at the present byte.
     pub(super) fn open(&mut self, of: Type) -> Result<(), Stop> {
         let depth = self.machine.depth;
-        let mut state = self.machine.value;
-        if self.machine.mute.is_none() {
-            if self.desk.matcher.state(state).subject && self.machine.tree.is_none() {
-                self.machine.tree = Some(depth);
-                self.machine.tree_held.clear();
-                self.tree_from = self.pos;
-            }
-            let fate = self.decide(of)?;
-            if fate != Fate::Pass {
-                self.switch(Sink::Void, self.pos);
-                self.machine.mute = Some(Mute { depth, fate });
-            }
+        let state = self.machine.value;
+        if self.desk.matcher.state(state).subject && self.machine.tree.is_none() {
+            self.machine.tree = Some(depth);
+            self.machine.tree_held.clear();
+            self.tree_from = self.pos;
         }
-        let muted = self.machine.mute.is_some();
-        if muted {
-            state = DEAD;
-        }
+        let fate = self.decide(of)?;
         self.pos += 1;
-        self.enter(of, state, muted)
+        if fate == Fate::Pass {
+            return self.enter(of, state);
+        }
+        self.switch(Sink::Void, self.pos - 1);
+        self.machine.mute = Some(fate);
+        self.push(Frame { state: DEAD, object: of == Type::Object, ..Frame::default() })?;
+        self.machine.skim(0);
+        Ok(())
     }
 
     /// Goes into a container, whose opening bracket has been read.
     #[inline]
-    pub(super) fn enter(&mut self, of: Type, state: u16, muted: bool) -> Result<(), Stop> {
+    pub(super) fn enter(&mut self, of: Type, state: u16) -> Result<(), Stop> {
         let object = of == Type::Object;
         let place = self.desk.matcher.state(state);
-        let level = if object { place.members } else { place.elements };
-        let holds = level.holds && !muted;
-        let leaps = if muted { Leaps::Anywhere } else { level.leaps };
-        if !self.machine.push(Frame { state, object, any: false, holds, leaps, index: 0 }) {
-            let limit = crate::bounds::DOCUMENT_DEPTH_MAX as u64;
-            return Err(Stop::Bound { bound: "the depth of the document", limit });
-        }
+        let Level { holds, leaps, .. } = if object { place.members } else { place.elements };
+        self.push(Frame { state, object, any: false, holds, leaps, index: 0 })?;
         if holds {
             self.switch(Sink::Lead, self.pos);
         }
-        if object {
+        if state == DEAD && self.desk.matcher.skims() {
+            self.machine.skim(0);
+        } else if object {
             self.machine.mode = Mode::FirstKey;
         } else {
             self.machine.mode = Mode::FirstElement;
-            self.machine.value = if muted { DEAD } else { self.desk.matcher.element(state, 0) };
+            self.machine.value = self.desk.matcher.element(state, 0);
         }
         Ok(())
+    }
+
+    fn push(&mut self, frame: Frame) -> Result<(), Stop> {
+        if self.machine.push(frame) { Ok(()) } else { Err(too_deep()) }
     }
 
     /// The innermost container ends at the present byte.
@@ -79,11 +77,8 @@ impl Run<'_, '_> {
             self.desk.watch.subject(self.machine.tree_held.as_slice());
             self.machine.tree_held.clear();
         }
-        if let Some(mute) = self.machine.mute
-            && mute.depth == depth
-        {
-            self.machine.mute = None;
-            self.execute(mute.fate, Kind::Container, b"", b"")?;
+        if let Some(fate) = self.machine.mute.take() {
+            self.execute(fate, Kind::Container, b"", b"")?;
             self.switch(Sink::Out, self.pos);
         }
         self.after_value();
@@ -96,7 +91,7 @@ impl Run<'_, '_> {
         self.machine.take = None;
         self.machine.holds_token = false;
         let unasked = self.machine.sink == Sink::Out && !self.desk.matcher.quick(self.machine.value).asks;
-        if unasked || self.machine.mute.is_some() {
+        if unasked {
             return Ok(());
         }
         let fate = self.decide(of)?;
@@ -160,10 +155,6 @@ impl Run<'_, '_> {
     pub(super) fn end_key(&mut self, end: usize) -> Result<(), Stop> {
         self.machine.mode = Mode::Colon;
         let place = self.machine.place();
-        if self.machine.mute.is_some() {
-            self.machine.value = DEAD;
-            return Ok(());
-        }
         if !self.machine.holds_token {
             self.machine.value = self.desk.matcher.member(place, None);
             return Ok(());

@@ -11,13 +11,15 @@ use crate::pii::Stop;
 use super::{
     engine::Run,
     machine::{Frame, Leaps, Mode},
-    matcher::{DEAD, StateId, Type},
+    matcher::{StateId, Type},
     text,
     window::{Entry, Scanned, Scratch, WINDOW},
 };
 
 /// Shorter rests are not worth a scan.
 const WORTH: usize = 96;
+/// So far the outermost container is read by foot.
+const LEAD_IN: u64 = 64;
 
 thread_local! {
     /// Where things are in the window at hand. Threads, not streams, need one.
@@ -55,9 +57,14 @@ impl Run<'_, '_> {
             | Mode::Text(_)
             | Mode::Escape(_)
             | Mode::Hex(..)
+            | Mode::Skim(_)
             | Mode::Number(_)
             | Mode::Word(..) => return None,
         };
+        // The start of a document often leads to a list that is all the rest of it, and may be for a skim.
+        if self.machine.depth == 1 && self.machine.at + (self.pos as u64) < LEAD_IN {
+            return None;
+        }
         let can = match frame.leaps {
             Leaps::Never => false,
             Leaps::BehindKept => frame.any && entry == Entry::Value,
@@ -70,12 +77,9 @@ impl Run<'_, '_> {
     fn window(&mut self, entry: Entry, end: usize, scratch: &mut Scratch) -> Result<(), Stop> {
         let base = self.pos;
         let window = &self.input[base..end.min(base + WINDOW)];
-        // Below a place that no path reaches, and inside a container that is left out, keys make no difference.
-        let floor = self.machine.mute.map_or_else(|| self.machine.dead_from(), |mute| mute.depth + 1);
-        let names = Some(&self.desk.matcher.names).filter(|names| floor > self.machine.depth && names.len() > 0);
-        let floor = if floor > self.machine.depth { 0 } else { floor };
+        let names = Some(&self.desk.matcher.names).filter(|names| names.len() > 0);
         match self.desk.engine.scan(window, entry, names, scratch) {
-            Some(scanned) => Leap { base, window, safe: base, floor }.all(self, scanned, scratch),
+            Some(scanned) => Leap { base, window, safe: base }.all(self, scanned, scratch),
             None => self.read_to(base + window.len()),
         }
     }
@@ -99,8 +103,6 @@ struct Leap<'a> {
     /// Where in the chunk the state is whole, and all before has been judged: behind the last bracket, or where the
     /// byte engine stopped.
     safe: usize,
-    /// The least depth for which the scan looked for the right things.
-    floor: usize,
 }
 
 /// How a leap goes on after an event.
@@ -130,7 +132,7 @@ impl Leap<'_> {
             };
             match next {
                 Next::On => {}
-                Next::Walked if run.pos >= end || run.machine.depth < self.floor => return Ok(()),
+                Next::Walked if run.pos >= end => return Ok(()),
                 Next::Walked => {
                     self.safe = run.pos;
                     child = None;
@@ -141,7 +143,9 @@ impl Leap<'_> {
                 Next::Doubt => return self.doubt(run),
             }
         }
-        self.land(run, end, scratch)
+        self.land(run, end, scratch)?;
+        Self::skim(run);
+        Ok(())
     }
 
     /// Passes the events that ask for nothing, most of them: containers that only lead on or nowhere, and keys that
@@ -155,26 +159,23 @@ impl Leap<'_> {
         child: &mut Option<StateId>,
     ) -> usize {
         let (matcher, machine) = (run.desk.matcher, &mut *run.machine);
-        let muted = machine.mute.is_some();
-        let watched = machine.mute.map_or(0, |mute| mute.depth + 1).max(machine.tree.map_or(0, |depth| depth + 1));
-        let least = watched.max(self.floor).max(1);
+        let least = machine.tree.map_or(0, |depth| depth + 1).max(1);
         let mut safe = None;
         let passed = events.iter().position(|event| {
             let place = usize::from(*event);
             let Some(frame) = machine.frame() else { return true };
             let (byte, object) = (self.window[place], frame.object);
             if byte == b':' {
-                return object && !muted && matcher.quick(frame.state).names;
+                return object && matcher.quick(frame.state).names;
             }
             if scratch.breaks(place, object) {
                 return true;
             }
             if byte == b'{' || byte == b'[' {
-                let state =
-                    if muted { DEAD } else { child.unwrap_or_else(|| matcher.quick(frame.state).below(object)) };
+                let state = child.unwrap_or_else(|| matcher.quick(frame.state).below(object));
                 let of_object = byte == b'{';
                 let inner = Frame { state, object: of_object, leaps: Leaps::Anywhere, ..Frame::default() };
-                if !(muted || matcher.quick(state).plain(of_object)) || !machine.push(inner) {
+                if !matcher.quick(state).plain(of_object) || !machine.push(inner) {
                     return true;
                 }
                 *child = None;
@@ -204,8 +205,7 @@ impl Leap<'_> {
             _ => Mode::After,
         };
         if run.machine.mode == Mode::FirstElement {
-            let muted = run.machine.mute.is_some();
-            run.machine.value = if muted { DEAD } else { run.desk.matcher.element(run.machine.place(), 0) };
+            run.machine.value = run.desk.matcher.element(run.machine.place(), 0);
         }
     }
 
@@ -229,14 +229,23 @@ impl Leap<'_> {
         }
         run.pos = end;
         run.machine.mode = if object { Mode::Key } else { Mode::Value };
-        run.machine.value = if run.machine.mute.is_some() { DEAD } else { run.desk.matcher.element(state, 0) };
+        run.machine.value = run.desk.matcher.element(state, 0);
         Ok(())
     }
 
     /// Something is wrong behind the last safe place: the byte engine will say what.
     fn doubt(&self, run: &mut Run<'_, '_>) -> Result<(), Stop> {
         run.pos = self.safe;
+        Self::skim(run);
         run.read_to(self.base + self.window.len())
+    }
+
+    /// Has what is left of containers that no path reaches skimmed, as the byte engine does from their start.
+    fn skim(run: &mut Run<'_, '_>) {
+        let unreached = if run.entry().is_some() { run.machine.unreached() } else { 0 };
+        if unreached > 0 && run.desk.matcher.skims() {
+            run.machine.skim(unreached - 1);
+        }
     }
 
     /// The colon behind a key that may be a listed one.
@@ -305,15 +314,13 @@ impl Leap<'_> {
         if scratch.breaks(place, frame.object) {
             return Ok(Next::Doubt);
         }
-        let muted = run.machine.mute.is_some();
         let state = match child {
-            _ if muted => DEAD,
             Some(state) => state,
             None if frame.object => run.desk.matcher.member(frame.state, None),
             None => run.desk.matcher.element(frame.state, u32::MAX),
         };
         run.pos = self.base + place + 1;
-        run.enter(of, state, muted)?;
+        run.enter(of, state)?;
         self.safe = run.pos;
         self.go_on(run, end)
     }
@@ -340,12 +347,10 @@ impl Leap<'_> {
     /// Goes on after a bracket, by foot where the container asks for it.
     #[inline]
     fn go_on(&self, run: &mut Run<'_, '_>, end: usize) -> Result<Next, Stop> {
-        if run.entry().is_some() && run.machine.depth >= self.floor {
+        if run.entry().is_some() {
             return Ok(Next::On);
         }
-        if run.machine.depth >= self.floor {
-            run.walk(end)?;
-        }
+        run.walk(end)?;
         Ok(Next::Walked)
     }
 }

@@ -8,6 +8,7 @@ use super::{
     held::Held,
     matcher::{DEAD, StateId},
     scalar::Number,
+    skim::Skim,
 };
 
 /// The state of one document.
@@ -21,8 +22,8 @@ pub(super) struct Machine {
     pub(super) sink: Sink,
     /// A comma, a key and the space around them, until their value's fate is known.
     pub(super) lead: Vec<u8>,
-    /// The container that is being left out or replaced.
-    pub(super) mute: Option<Mute>,
+    /// What becomes of the container that is skimmed, if it does not pass.
+    pub(super) mute: Option<Fate>,
     /// What becomes of the open scalar; `None` when it passes as it is.
     pub(super) take: Option<Take>,
     /// The open token is held until it is complete.
@@ -47,7 +48,7 @@ pub(super) struct Frame {
     pub(super) object: bool,
     /// Something of it has been kept, so that the next one kept needs its comma.
     pub(super) any: bool,
-    /// Commas and keys wait here: [`super::matcher::Level::holds`], and nothing mutes.
+    /// Commas and keys wait here: [`super::matcher::Level::holds`].
     pub(super) holds: bool,
     /// Where a leap may begin in it.
     pub(super) leaps: Leaps,
@@ -92,6 +93,8 @@ pub(super) enum Mode {
     Hex(Role, u8),
     /// The rest of a number.
     Number(Number),
+    /// The rest of a container that no path reaches, or whose bytes go nowhere.
+    Skim(Skim),
     /// The rest of `true`, `false` or `null`: the word, and how much of it there was.
     Word(&'static [u8], usize),
 }
@@ -132,14 +135,6 @@ pub(super) enum Fate {
 pub(super) struct Take {
     pub(super) fate: Fate,
     pub(super) subject: bool,
-}
-
-/// A container whose bytes go nowhere.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Mute {
-    /// The depth at which it stands.
-    pub(super) depth: usize,
-    pub(super) fate: Fate,
 }
 
 impl Machine {
@@ -213,9 +208,14 @@ impl Machine {
         self.frame().map_or(DEAD, |frame| frame.state)
     }
 
-    /// The least depth from which on no path reaches further; more than the depth when one does.
-    pub(super) fn dead_from(&self) -> usize {
-        let reached = self.frames[..self.depth].iter().rposition(|frame| frame.state != DEAD);
-        reached.map_or(1, |last| last + 2)
+    /// Has the rest of the innermost container, and of `above` more around it, skimmed from between two tokens.
+    pub(super) fn skim(&mut self, above: usize) {
+        self.depth -= above;
+        self.mode = Mode::Skim(Skim::between(above, DOCUMENT_DEPTH_MAX - self.depth));
+    }
+
+    /// How many containers no path reaches: the innermost ones, one in the other.
+    pub(super) fn unreached(&self) -> usize {
+        self.frames[..self.depth].iter().rev().take_while(|frame| frame.state == DEAD).count()
     }
 }

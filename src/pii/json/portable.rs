@@ -5,6 +5,7 @@ use std::ops::{BitAnd, BitOr, Not};
 use super::{
     bits::{Classes, Lanes, Row},
     names::Endings,
+    skim::{self, Tokens},
     window::Places,
 };
 
@@ -35,6 +36,21 @@ impl Lanes for Portable {
         classes.zero[word] = equal(&text, b'0');
         classes.point[word] = equal(&text, b'.');
         classes.minus[word] = equal(&text, b'-');
+    }
+
+    #[inline(always)]
+    fn tokens(block: &[u8; 64]) -> Tokens {
+        let (text, _) = block.as_chunks::<8>();
+        let text: [u64; 8] = std::array::from_fn(|at| u64::from_le_bytes(text[at]));
+        let folded = text.map(|bytes| bytes | (ONES * 0x20));
+        let foreign = |(at, byte): (usize, &u8)| u64::from(!skim::is_outside(*byte)) << at;
+        Tokens {
+            quote: equal(&text, b'"'),
+            slash: equal(&text, b'\\'),
+            open: equal(&folded, b'{'),
+            close: equal(&folded, b'}'),
+            foreign: block.iter().enumerate().map(foreign).fold(0, BitOr::bitor),
+        }
     }
 
     #[inline(always)]

@@ -115,6 +115,37 @@ fn an_allow_list_keeps_the_way_to_what_it_keeps() {
 }
 
 #[test]
+fn what_no_path_reaches_is_held_to_its_tokens() {
+    for (paths, allows) in [(&["$.a"][..], false), (&["$.a", "$.b"], false), (&["$.a"], true)] {
+        let only: Vec<FieldPath> = paths.iter().map(|text| path(text)).collect();
+        let spec = if allows {
+            Spec { only: Some(&only), ..Spec::default() }
+        } else {
+            Spec { treat: targets(paths), ..Spec::default() }
+        };
+        // Where the container ends can be told: what follows is treated, or refused, as ever.
+        for unread in ["1,,2", "\"x\" 1", "[{\"]\"}]", "\"\u{1}\\q}\",{\"a\":3}", "-+.eE true", ""] {
+            for (open, close) in [('[', ']'), ('{', '}')] {
+                for rest in ["", ","] {
+                    let body = format!(r#"{{"b":{open}{unread}{close},"a":"x"{rest}}}"#);
+                    let outcome = every_split(&spec, body.as_bytes(), None);
+                    assert_eq!(outcome.stop.is_none(), rest.is_empty(), "{body}");
+                    let treated = outcome.out.contains(if allows { r#""a":"x""# } else { "<0:String:x>" });
+                    assert!(treated, "{body}: {}", outcome.out);
+                }
+            }
+        }
+        for unread in
+            ["[1/*]*/]", "['\"]']", "[1]]", "[}", "{]", "[\\\"]", "[é]", "[#]", "[\u{0}]", "[NaN]", "[{]", "[\"]"]
+        {
+            let body = format!(r#"{{"b":{unread},"a":"x"}}"#);
+            let outcome = every_split(&spec, body.as_bytes(), None);
+            assert!(outcome.stop.is_some(), "{body}: {}", outcome.out);
+        }
+    }
+}
+
+#[test]
 fn a_budget_ends_before_the_record_and_its_comma() {
     let records = path("$.c[*]");
     let spec = Spec { records: Some(&records), ..Spec::default() };

@@ -1,0 +1,148 @@
+//! The bits of a window by AVX2: 32 bytes at a time.
+
+use std::arch::x86_64::*;
+
+use crate::pii::json::{
+    bits::{Classes, Lanes, scan as by_words},
+    names::{Endings, Names},
+    portable::{Eight, flatten_by_count},
+    skim::{OUTSIDE, Skim, Skimmed, Tokens, by_blocks},
+    window::{Entry, Places, Scanned, Scratch},
+};
+
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
+pub(super) fn scan(window: &[u8], entry: Entry, names: Option<&Names>, scratch: &mut Scratch) -> Option<Scanned> {
+    by_words::<Avx2>(window, entry, names, scratch)
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
+pub(super) fn skim(text: &[u8], skim: &mut Skim) -> (usize, Skimmed) {
+    by_blocks::<Avx2>(text, skim)
+}
+
+pub(super) struct Avx2;
+
+impl Lanes for Avx2 {
+    type Row = Eight;
+
+    #[inline(always)]
+    fn classify(block: &[u8; 64], word: usize, classes: &mut Classes) {
+        // SAFETY: two unaligned loads of 32 bytes of an array of 64; only functions compiled for AVX2 get here.
+        unsafe {
+            let at = block.as_ptr().cast::<__m256i>();
+            let lanes = [_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))];
+            let bit = _mm256_set1_epi8(0x20);
+            let folded = [_mm256_or_si256(lanes[0], bit), _mm256_or_si256(lanes[1], bit)];
+            macro_rules! join {
+                ($lanes:expr, $lane:ident => $made:expr) => {{
+                    let low = {
+                        let $lane = $lanes[0];
+                        _mm256_movemask_epi8($made)
+                    } as u32;
+                    let high = {
+                        let $lane = $lanes[1];
+                        _mm256_movemask_epi8($made)
+                    } as u32;
+                    u64::from(high) << 32 | u64::from(low)
+                }};
+            }
+            macro_rules! equal {
+                ($byte:expr) => { join!(lanes, lane => _mm256_cmpeq_epi8(lane, _mm256_set1_epi8($byte as i8))) };
+            }
+            macro_rules! equal_folded {
+                ($byte:expr) => { join!(folded, lane => _mm256_cmpeq_epi8(lane, _mm256_set1_epi8($byte as i8))) };
+            }
+            macro_rules! up_to {
+                ($lane:expr, $most:expr) => {{
+                    let lane = $lane;
+                    _mm256_cmpeq_epi8(_mm256_min_epu8(lane, _mm256_set1_epi8($most)), lane)
+                }};
+            }
+            // For each low half of a byte the one space that has it, or a byte that nothing looked up can equal.
+            let spaces = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+                0x20, -1, -1, -1, -1, -1, -1, -1, -1, 0x09, 0x0A, -1, -1, 0x0D, -1, -1,
+            ));
+            set! { classes, word:
+                quote = equal!(b'"');
+                slash = equal!(b'\\');
+                open = equal_folded!(b'{');
+                close = equal_folded!(b'}');
+                comma = equal!(b',');
+                colon = equal!(b':');
+                space = join!(lanes, lane => _mm256_cmpeq_epi8(_mm256_shuffle_epi8(spaces, lane), lane));
+                control = join!(lanes, lane => up_to!(lane, 0x1F));
+                digit = join!(lanes, lane => up_to!(_mm256_sub_epi8(lane, _mm256_set1_epi8(0x30)), 9));
+                zero = equal!(b'0');
+                point = equal!(b'.');
+                minus = equal!(b'-');
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn tokens(block: &[u8; 64]) -> Tokens {
+        // SAFETY: two unaligned loads of 32 bytes of an array of 64, and of 16 bytes of arrays of 16; only functions
+        // compiled for AVX2 get here.
+        unsafe {
+            let at = block.as_ptr().cast::<__m256i>();
+            let lanes = [_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))];
+            let all = |byte: u8| _mm256_set1_epi8(byte as i8);
+            let table = |halves: &[u8; 16]| _mm256_broadcastsi128_si256(_mm_loadu_si128(halves.as_ptr().cast()));
+            let tables = [table(&OUTSIDE.low), table(&OUTSIDE.high)];
+            macro_rules! join {
+                ($lane:ident => $made:expr) => {{
+                    let [low, high] = lanes.map(|$lane| _mm256_movemask_epi8($made) as u32);
+                    u64::from(high) << 32 | u64::from(low)
+                }};
+            }
+            Tokens {
+                quote: join!(lane => _mm256_cmpeq_epi8(lane, all(b'"'))),
+                slash: join!(lane => _mm256_cmpeq_epi8(lane, all(b'\\'))),
+                open: join!(lane => _mm256_cmpeq_epi8(_mm256_or_si256(lane, all(0x20)), all(b'{'))),
+                close: join!(lane => _mm256_cmpeq_epi8(_mm256_or_si256(lane, all(0x20)), all(b'}'))),
+                foreign: join!(lane => {
+                    let high = _mm256_and_si256(_mm256_srli_epi16(lane, 4), all(15));
+                    let rows = _mm256_and_si256(_mm256_shuffle_epi8(tables[0], lane), _mm256_shuffle_epi8(tables[1], high));
+                    _mm256_cmpeq_epi8(rows, _mm256_setzero_si256())
+                }),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn endings(blocks: [&[u8; 64]; 3], of: &Endings) -> u64 {
+        // SAFETY: unaligned loads of 32 bytes within arrays of 64, and of 16 bytes of arrays of 16; only
+        // `scan_avx2` gets here.
+        unsafe {
+            let half = _mm256_set1_epi8(15);
+            let mut bits = 0;
+            for at in [0, 32] {
+                let (mut found, mut foreign) = (_mm256_set1_epi8(-1), _mm256_setzero_si256());
+                for (block, halves) in blocks.iter().zip(&of.bytes) {
+                    let table =
+                        |halves: &[u8; 16]| _mm256_broadcastsi128_si256(_mm_loadu_si128(halves.as_ptr().cast()));
+                    let bytes = _mm256_loadu_si256(block.as_ptr().add(at).cast());
+                    let low = _mm256_shuffle_epi8(table(&halves.low), _mm256_and_si256(bytes, half));
+                    let high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), half);
+                    let high = _mm256_shuffle_epi8(table(&halves.high), high);
+                    found = _mm256_and_si256(found, _mm256_and_si256(low, high));
+                    foreign = _mm256_or_si256(foreign, bytes);
+                }
+                let none = _mm256_movemask_epi8(_mm256_cmpeq_epi8(found, _mm256_setzero_si256()));
+                bits |= u64::from((!none | _mm256_movemask_epi8(foreign)) as u32) << at;
+            }
+            bits
+        }
+    }
+
+    #[inline(always)]
+    fn parity(bits: u64) -> u64 {
+        // SAFETY: no memory is touched; only functions compiled for AVX2 get here.
+        unsafe { _mm_cvtsi128_si64(_mm_clmulepi64_si128(_mm_set_epi64x(0, bits as i64), _mm_set1_epi8(-1), 0)) as u64 }
+    }
+
+    #[inline(always)]
+    fn flatten(bits: u64, base: u16, out: &mut Places, used: usize) -> usize {
+        flatten_by_count(bits, base, out, used)
+    }
+}

@@ -1,0 +1,127 @@
+//! Which instructions the fast engine uses: the one room with `unsafe` in it.
+//!
+//! Two things are unsafe here, and nothing else: calling a function that is compiled for an instruction set, which
+//! is done only through an [`Engine`], and an `Engine` for a set exists only once the processor has been asked; and
+//! reading or writing vectors through pointers, always of arrays whose length the type says. Nothing here judges
+//! what it reads.
+
+#![expect(unsafe_code, reason = "vector instructions: calls after detection, loads and stores within sized arrays")]
+
+#[cfg(target_arch = "x86_64")]
+/// Sets a word of each class, named with its bits.
+macro_rules! set {
+    ($classes:ident, $word:ident: $($class:ident = $bits:expr;)*) => { $($classes.$class[$word] = $bits;)* };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+use super::{
+    bits,
+    names::Names,
+    portable::Portable,
+    skim::{self, Skim, Skimmed},
+    window::{Entry, Scanned, Scratch},
+};
+
+/// How a [`super::JsonRewriter`] reads: byte by byte, or with this machine's vector instructions. All put out the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Engine(Kind);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Bytes,
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Engine {
+    /// The plain engine, on any machine.
+    pub const BYTES: Self = Self(Kind::Bytes);
+
+    /// The engines that this machine can run, the fastest last.
+    pub fn available() -> Vec<Self> {
+        let mut engines = vec![Self::BYTES, Self(Kind::Portable)];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if has_avx2() {
+                engines.push(Self(Kind::Avx2));
+            }
+            if has_avx512() {
+                engines.push(Self(Kind::Avx512));
+            }
+        }
+        engines
+    }
+
+    /// The fastest of them. Bits made eight bytes at a time are slower than the plain engine: they are the reference
+    /// for the bits that vectors make.
+    pub fn fastest() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        match (has_avx512(), has_avx2()) {
+            (true, _) => return Self(Kind::Avx512),
+            (false, true) => return Self(Kind::Avx2),
+            (false, false) => {}
+        }
+        Self::BYTES
+    }
+
+    /// Scans a window; never, with [`Engine::BYTES`].
+    pub(super) fn scan(
+        self,
+        window: &[u8],
+        entry: Entry,
+        names: Option<&Names>,
+        scratch: &mut Scratch,
+    ) -> Option<Scanned> {
+        match self.0 {
+            Kind::Bytes => None,
+            Kind::Portable => bits::scan::<Portable>(window, entry, names, scratch),
+            // SAFETY: this kind is made only where `has_avx2` said yes.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => unsafe { avx2::scan(window, entry, names, scratch) },
+            // SAFETY: this kind is made only where `has_avx512` said yes.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => unsafe { avx512::scan(window, entry, names, scratch) },
+        }
+    }
+
+    /// Skims what no path reaches: how much of it there was, and why it ended.
+    pub(super) fn skim(self, text: &[u8], skim: &mut Skim) -> (usize, Skimmed) {
+        match self.0 {
+            Kind::Bytes => skim::by_bytes(text, skim),
+            Kind::Portable => skim::by_blocks::<Portable>(text, skim),
+            // SAFETY: this kind is made only where `has_avx2` said yes.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => unsafe { avx2::skim(text, skim) },
+            // SAFETY: this kind is made only where `has_avx512` said yes.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => unsafe { avx512::skim(text, skim) },
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("lzcnt")
+        && is_x86_feature_detected!("popcnt")
+        && is_x86_feature_detected!("pclmulqdq")
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx512() -> bool {
+    has_avx2()
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512vbmi")
+        && is_x86_feature_detected!("avx512vbmi2")
+}
