@@ -262,7 +262,7 @@ impl Leap<'_> {
         let Frame { state, holds, .. } = *frame;
         let Some(quote) = self.window[..place].iter().rposition(|byte| *byte == b'"') else { return Ok(Next::Doubt) };
         let raw = scratch.key(self.window, quote);
-        let member = if raw.contains(&b'\\') {
+        let member = if scratch.has_escape(quote - raw.len(), quote) {
             let decoded = text::unescape(raw, &mut run.machine.text).ok().map(|()| run.machine.text.as_slice());
             run.desk.matcher.member(state, decoded)
         } else {

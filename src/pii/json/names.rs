@@ -49,17 +49,46 @@ impl Halves {
     }
 }
 
-const FILTER_BITS: u32 = 12;
-
 /// All listed names, folded.
 #[derive(Clone)]
 pub(super) struct Names {
-    names: Vec<Box<[u8]>>,
+    names: Vec<(Ends, Box<[u8]>)>,
     /// Open addressing by hash; `NameId::MAX` is free. At most half full.
     slots: Box<[NameId]>,
-    /// One bit for each hash of a name's last three bytes.
-    filter: Box<[u64; 1 << (FILTER_BITS - 6)]>,
     endings: Endings,
+}
+
+/// A name's length and its first and last bytes, letters small: all of it, if it is of 16 bytes at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    length: usize,
+    first: u64,
+    last: u64,
+}
+
+impl Ends {
+    #[inline]
+    fn of(name: &[u8]) -> Self {
+        let four = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+        let (first, last) = match (name.first_chunk(), name.last_chunk(), name) {
+            (Some(first), Some(last), _) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            (_, _, [a, b, c, ..]) => match (name.first_chunk(), name.last_chunk()) {
+                (Some(first), Some(last)) => (four(first), four(last)),
+                _ => (u64::from_le_bytes([*a, *b, *c, 0, 0, 0, 0, 0]), 0),
+            },
+            (_, _, [a, b]) => (u64::from_le_bytes([*a, *b, 0, 0, 0, 0, 0, 0]), 0),
+            (_, _, [a]) => (u64::from(*a), 0),
+            _ => (0, 0),
+        };
+        Self { length: name.len(), first: lower(first), last: lower(last) }
+    }
+
+    /// Names come from the operator, so nobody can choose them to collide.
+    #[inline]
+    fn hash(self) -> usize {
+        let word = self.first ^ self.last.rotate_left(24) ^ self.length as u64;
+        (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize
+    }
 }
 
 impl Names {
@@ -69,8 +98,8 @@ impl Names {
         folded.sort_unstable();
         folded.dedup();
         let slots = vec![NameId::MAX; (folded.len() * 2).next_power_of_two().max(2)].into();
-        let mut table =
-            Self { names: folded, slots, filter: Box::new([0; 1 << (FILTER_BITS - 6)]), endings: Endings::default() };
+        let names = folded.into_iter().map(|name| (Ends::of(&name), name)).collect();
+        let mut table = Self { names, slots, endings: Endings::default() };
         for id in 0..table.names.len() {
             table.insert(id);
         }
@@ -89,54 +118,38 @@ impl Names {
     }
 
     /// The number of a decoded name.
+    #[inline]
     pub(super) fn find(&self, name: &[u8]) -> Option<NameId> {
-        if let [.., a, b, c] = name
-            && !self.may_end_with([*a, *b, *c])
-        {
-            return None;
-        }
-        let found = self.find_folded(hash_of(name), |listed| is_same(name, listed));
-        if found.is_some() || name.is_ascii() {
-            return found;
-        }
-        let length = fold(name).count();
-        let at = |place: usize| fold(name).nth(place).unwrap_or_default();
-        let hash = hash(length, at(0), at(length / 2), at(length.wrapping_sub(1)));
-        self.find_folded(hash, |listed| fold(name).eq(listed.iter().copied()))
-    }
-
-    fn find_folded(&self, hash: usize, same: impl Fn(&[u8]) -> bool) -> Option<NameId> {
+        let ends = Ends::of(name);
         let mask = self.slots.len() - 1;
-        let mut at = hash & mask;
-        while let Some(listed) = self.names.get(usize::from(self.slots[at])) {
-            if same(listed) {
+        let mut at = ends.hash() & mask;
+        while let Some((listed, folded)) = self.names.get(usize::from(self.slots[at])) {
+            if *listed == ends && (name.len() <= 16 || name.eq_ignore_ascii_case(folded)) {
                 return Some(self.slots[at]);
             }
             at = (at + 1) & mask;
         }
-        None
+        if name.is_ascii() { None } else { self.find_foreign(name) }
     }
 
-    /// Whether a listed name of at least three bytes may end with these. Never wrongly says no.
-    #[inline]
-    fn may_end_with(&self, ending: [u8; 3]) -> bool {
-        let bit = ending_bit(ending);
-        ((ending[0] | ending[1] | ending[2]) >= 0x80) | (self.filter[bit >> 6] >> (bit & 63) & 1 == 1)
+    /// The number of a name with letters that fold to ASCII ones.
+    #[cold]
+    fn find_foreign(&self, name: &[u8]) -> Option<NameId> {
+        let same = |(_, listed): &(Ends, Box<[u8]>)| fold(name).eq(listed.iter().copied());
+        self.names.iter().position(same).and_then(|id| NameId::try_from(id).ok())
     }
 
     fn insert(&mut self, id: usize) {
+        let (ends, name) = &self.names[id];
         let mask = self.slots.len() - 1;
-        let mut at = hash_of(&self.names[id]) & mask;
+        let mut at = ends.hash() & mask;
         while self.slots[at] != NameId::MAX {
             at = (at + 1) & mask;
         }
         self.slots[at] = NameId::try_from(id).unwrap_or(NameId::MAX);
         let (bit, endings) = (1 << (id % 8), &mut self.endings.bytes);
-        match *self.names[id] {
-            [.., a, b, c] => {
-                [c, b, a].into_iter().zip(endings).for_each(|(byte, halves)| halves.set(byte, bit));
-                self.set([a, b, c]);
-            }
+        match **name {
+            [.., a, b, c] => [c, b, a].into_iter().zip(endings).for_each(|(byte, halves)| halves.set(byte, bit)),
             [a, b] => [b, a, b'"'].into_iter().zip(endings).for_each(|(byte, halves)| halves.set(byte, bit)),
             [a] => {
                 endings[0].set(a, bit);
@@ -150,18 +163,6 @@ impl Names {
             }
         }
     }
-
-    fn set(&mut self, ending: [u8; 3]) {
-        let bit = ending_bit(ending);
-        self.filter[bit >> 6] |= 1 << (bit & 63);
-    }
-}
-
-/// Blind to the case of letters, as the bit that tells them apart is set in all.
-#[inline]
-fn ending_bit([a, b, c]: [u8; 3]) -> usize {
-    let word = u32::from_le_bytes([a, b, c, 0]) | 0x0020_2020;
-    (word.wrapping_mul(0x9E37_79B1) >> (32 - FILTER_BITS)) as usize
 }
 
 /// The bytes of a name as they are compared: ASCII letters lower, U+017F as `s`, U+212A as `k`.
@@ -179,21 +180,6 @@ fn fold(name: &[u8]) -> impl Iterator<Item = u8> + '_ {
     })
 }
 
-/// Whether a name is a folded one, but for the case of ASCII letters: eight bytes at a time.
-#[inline]
-fn is_same(name: &[u8], folded: &[u8]) -> bool {
-    if name.len() != folded.len() {
-        return false;
-    }
-    let same = |(a, b): (&[u8; 8], &[u8; 8])| lower(u64::from_le_bytes(*a)) == u64::from_le_bytes(*b);
-    let ((words, rest), (folded_words, folded_rest)) = (name.as_chunks(), folded.as_chunks());
-    let ends = match (name.last_chunk(), folded.last_chunk()) {
-        (Some(end), Some(folded)) => same((end, folded)),
-        _ => rest.eq_ignore_ascii_case(folded_rest),
-    };
-    ends && words.iter().zip(folded_words).all(same)
-}
-
 /// Eight bytes, the ASCII letters among them made small.
 #[inline]
 const fn lower(word: u64) -> u64 {
@@ -202,18 +188,6 @@ const fn lower(word: u64) -> u64 {
     let (from_a, behind_z) = (low + ONES * (0x80 - 0x41), low + ONES * (0x80 - 0x5B));
     let capital = (from_a ^ behind_z) & !word & (ONES * 0x80);
     word | capital >> 2
-}
-
-/// Of the length and three bytes: names come from the operator, so nobody can choose them to collide.
-fn hash(length: usize, first: u8, middle: u8, last: u8) -> usize {
-    let word = u64::from_le_bytes([first, middle, last, length.to_le_bytes()[0], 0, 0, 0, 0]);
-    (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize
-}
-
-/// The same of an ASCII name, folded or not, or of any folded one.
-fn hash_of(name: &[u8]) -> usize {
-    let at = |place: usize| name.get(place).map_or(0, u8::to_ascii_lowercase);
-    hash(name.len(), at(0), at(name.len() / 2), at(name.len().wrapping_sub(1)))
 }
 
 #[cfg(test)]
@@ -247,15 +221,20 @@ mod tests {
             let small = word.to_le_bytes().map(|byte| byte.to_ascii_lowercase());
             assert_eq!(lower(word).to_le_bytes(), small, "{byte:#x}");
         }
-        for (name, folded) in
-            [("customer_number", "customer_number"), ("CUSTOMER_Number", "customer_number"), ("ID", "id")]
-        {
-            assert!(is_same(name.as_bytes(), folded.as_bytes()));
-        }
-        for (name, folded) in
-            [("customer-number", "customer_number"), ("dustomer_number", "customer_number"), ("IE", "id")]
-        {
-            assert!(!is_same(name.as_bytes(), folded.as_bytes()));
+    }
+
+    #[test]
+    fn names_of_every_length_are_told_apart() {
+        let long = "abcdefghijklmnopqrstuvwxyz";
+        let listed: Vec<&str> = (0..=long.len()).map(|length| &long[..length]).collect();
+        let names = Names::new(listed.iter().copied());
+        for name in listed {
+            assert!(names.find(name.as_bytes()).is_some() && names.find(name.to_uppercase().as_bytes()).is_some());
+            for at in 0..name.len() {
+                let mut other = name.as_bytes().to_vec();
+                other[at] = b'-';
+                assert_eq!(names.find(&other), None, "{name} but for place {at}");
+            }
         }
     }
 

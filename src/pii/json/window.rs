@@ -81,11 +81,7 @@ impl Scratch {
     /// The same for what stands between the last bracket and the cut.
     pub(super) fn breaks_between(&self, from: usize, cut: usize, object: bool) -> bool {
         let seen = if object { &self.unkeyed } else { &self.keyed };
-        (from / 64..=cut / 64).any(|word| {
-            let after = if word == from / 64 { u64::MAX << (from % 64) } else { u64::MAX };
-            let before = if word == cut / 64 { u64::MAX >> (63 - cut % 64) } else { u64::MAX };
-            seen[word / 8][word % 8] & after & before != 0
-        })
+        any(|word| seen[word / 8][word % 8], from, cut)
     }
 
     /// Where the string ends that begins here, if one does and has no escapes.
@@ -97,8 +93,13 @@ impl Scratch {
             quotes = *self.quotes.get(word / 8)?.get(word % 8)?;
         }
         let end = word * 64 + quotes.trailing_zeros() as usize;
-        let text = window.get(start..end)?;
-        (text[0] == b'"' && !text.contains(&b'\\')).then_some(end)
+        (window.get(start) == Some(&b'"') && !self.has_escape(start, end)).then_some(end)
+    }
+
+    /// Whether a backslash stands between two places.
+    #[inline]
+    pub(super) fn has_escape(&self, from: usize, to: usize) -> bool {
+        any(|word| self.classes[word / 8].slash[word % 8], from, to)
     }
 
     /// The text of the key whose closing quote stands at `end`.
@@ -154,6 +155,16 @@ const fn table(bytes: &[u8]) -> [bool; 256] {
         next += 1;
     }
     table
+}
+
+/// Whether one of the bits from one place to another, both included, is set.
+#[inline]
+fn any(words: impl Fn(usize) -> u64, from: usize, to: usize) -> bool {
+    (from / 64..=to / 64).any(|word| {
+        let after = if word == from / 64 { u64::MAX << (from % 64) } else { u64::MAX };
+        let before = if word == to / 64 { u64::MAX >> (63 - to % 64) } else { u64::MAX };
+        words(word) & after & before != 0
+    })
 }
 
 #[inline]
