@@ -84,7 +84,6 @@ struct Carry<R> {
     pointed: u8,
     follows_comma: u8,
     follows_colon: u8,
-    follows_open: u8,
     follows_key: u8,
     keyed: u8,
     unkeyed: u8,
@@ -104,9 +103,8 @@ impl<R: Row> Carry<R> {
             quote: none,
             ending: none,
             pointed: 0,
-            follows_comma: u8::from(entry == Entry::Comma),
-            follows_colon: 0,
-            follows_open: u8::from(entry == Entry::Open),
+            follows_comma: u8::from(entry != Entry::Value),
+            follows_colon: u8::from(entry == Entry::Comma),
             follows_key: 0,
             keyed: 0,
             unkeyed: 0,
@@ -235,10 +233,11 @@ fn grammar<R: Row>(row: usize, named: bool, carry: &mut Carry<R>, scratch: &mut 
     let starts = scalar & !scalar.on::<1>(&mut carry.scalar);
 
     let tokens = stops | text | starts;
-    let after_comma = next(comma, tokens, &mut carry.follows_comma);
-    let after_colon = next(colon, tokens, &mut carry.follows_colon);
-    let after_open = next(open, tokens, &mut carry.follows_open);
-    let element = after_comma | after_open;
+    // Three kinds of token by two sums: what follows each follows two of the pairs, or one.
+    let after_ends = next(comma | open, tokens, &mut carry.follows_comma);
+    let after_marks = next(comma | colon, tokens, &mut carry.follows_colon);
+    let (after_comma, after_colon) = (after_ends & after_marks, after_marks & !after_ends);
+    let element = after_ends;
     let after_key = next(text & element, tokens, &mut carry.follows_key);
     let broken = (text | starts | open) & !(element | after_colon)
         | comma & (element | after_colon)

@@ -81,6 +81,9 @@ fn read_hex(escape: &[u8]) -> Option<u32> {
 /// [`Stop::Untreatable`] when it is not UTF-8.
 pub(super) fn escape_from(out: &mut Vec<u8>, from: usize) -> Result<(), Stop> {
     let made = &out[from..];
+    if is_plain(made) {
+        return Ok(());
+    }
     if !made.is_ascii() && std::str::from_utf8(made).is_err() {
         return Err(Stop::Untreatable { what: "a treatment made a text that is not UTF-8" });
     }
@@ -100,6 +103,14 @@ pub(super) fn escape_from(out: &mut Vec<u8>, from: usize) -> Result<(), Stop> {
         out[write..write + length].copy_from_slice(&text[..length]);
     }
     Ok(())
+}
+
+/// Whether a text is ASCII with nothing to escape: 16 bytes at a time.
+fn is_plain(text: &[u8]) -> bool {
+    let is_plain = |byte: u8| (byte >= 0x20) & (byte < 0x80) & (byte != b'"') & (byte != b'\\');
+    let all = |bytes: &[u8; 16]| bytes.iter().fold(true, |all, byte| all & is_plain(*byte));
+    let (chunks, rest) = text.as_chunks::<16>();
+    chunks.iter().all(all) && text.last_chunk().map_or_else(|| rest.iter().all(|byte| is_plain(*byte)), all)
 }
 
 /// A byte as it stands in a string, and how many bytes that is.
