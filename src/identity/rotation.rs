@@ -26,11 +26,6 @@ pub fn check(claims: &Claims, key_born: Option<UnixTime>, rules: &Rotation, now:
     rules_hold(claims, key_born, rules, now).map_err(Denial::from)
 }
 
-/// How long a key may still sign; `None` when the contract sets no bound. Zero when it is too old.
-pub fn key_age_left(key_born: UnixTime, rules: &Rotation, now: UnixTime) -> Option<Duration> {
-    rules.max_key_age.map(|longest| longest.saturating_sub(now.since(key_born)))
-}
-
 #[inline]
 pub(super) fn dates(claims: &Claims, clock_skew: Duration, now: UnixTime) -> Result<(), Flaw> {
     if now >= claims.expires_at.plus(clock_skew) {
@@ -116,7 +111,5 @@ mod tests {
         assert_eq!(check(1000, 1601), Err(Flaw::Age));
         assert_eq!(check(86_900, 86_900), Ok(()));
         assert_eq!(check(86_901, 86_901), Err(Flaw::KeyTooOld));
-        assert_eq!(key_age_left(born, &rules, UnixTime::from_secs(86_800)), Some(Duration::from_secs(100)));
-        assert_eq!(key_age_left(born, &Rotation::default(), born), None);
     }
 }

@@ -4,7 +4,7 @@
 //! comes back borrowed, byte for byte. Refuses what two parsers could read in two ways. Never lets a treated text
 //! bring a delimiter, a line break or a dot segment into its place.
 
-use super::fields::{Decision, Fields, same_folded};
+use super::fields::{Fields, same_folded};
 use super::form::{Means, Pairs, decode_segment, push_percent};
 use super::{Kind, Place, Rules, Shape, Stop, Treat, Value, Watch};
 use std::borrow::Cow;
@@ -236,13 +236,6 @@ impl Scene<'_> {
         }
         self.watch.treated(rule);
         Ok(out)
-    }
-}
-
-impl Places {
-    /// Whether the query parameter with this decoded name is treated.
-    pub fn treats_query(&self, name: &str) -> bool {
-        self.query.decide(name) != Decision::Pass
     }
 }
 

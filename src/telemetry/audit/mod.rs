@@ -15,7 +15,6 @@ mod denials;
 mod entry;
 mod files;
 mod page;
-mod tail;
 mod verify;
 mod writer;
 
@@ -33,7 +32,6 @@ pub use chain::{AuditKey, Position};
 pub use denials::Denied;
 pub use entry::{Act, Entry};
 pub use page::{Page, page};
-pub use tail::{Tail, last_lines, lines_since};
 pub use verify::{BrokenChain, Summary, Why, verify, verify_files};
 pub use writer::Ack;
 

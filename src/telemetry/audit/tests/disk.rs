@@ -116,8 +116,8 @@ fn what_memory_cannot_hold_is_counted_in_the_trail() {
     faults.full.store(false, Ordering::SeqCst);
     drop(sender);
     thread.join().unwrap();
-    let mut lines = last_lines(&settings.path, 9).unwrap();
-    lines.extend(last_lines(&files::rotated(&settings.path).unwrap()[0], 9).unwrap());
+    let mut lines = lines(&settings.path);
+    lines.extend(self::lines(&files::rotated(&settings.path).unwrap()[0]));
     let told: Vec<_> = lines.iter().filter(|line| line.contains(r#""act":"lost""#)).collect();
     assert!(told.len() == 1 && told[0].contains(r#""detail":{"count":10}"#), "{told:?}");
     verify_files(&settings.path, &key()).unwrap();
@@ -159,38 +159,6 @@ fn a_flood_of_denials_is_counted_to_the_last_one() {
         *counts.entry((line["subject"].to_string(), line["reason"].to_string())).or_insert(0) += count;
     }
     assert_eq!(counts.into_values().collect::<Vec<_>>(), [25_000; 4]);
-}
-
-#[test]
-fn a_tail_follows_across_files() {
-    let folder = tempfile::tempdir().unwrap();
-    let settings = Settings { rotate_bytes: 1_000, ..settings(folder.path()) };
-    let audit = open(&settings);
-    record(&audit, 0..1);
-    let mut tail = Tail::open(&settings.path).unwrap();
-    let mut seen = Vec::new();
-    for number in 1..12 {
-        record(&audit, number..number + 1);
-        seen.extend(tail.next_lines().unwrap());
-    }
-    drop(audit);
-    seen.extend(tail.next_lines().unwrap());
-    let kills: Vec<_> = seen.iter().filter(|line| line.contains(r#""act":"kill""#)).collect();
-    assert_eq!(kills.len(), 11);
-    assert!(files::rotated(&settings.path).unwrap().len() > 1);
-    assert!(last_lines(&settings.path, 1).unwrap()[0].starts_with("{\"seq\":"));
-}
-
-#[test]
-fn lines_are_found_by_their_time() {
-    let (_folder, settings) = sample(5);
-    let since = |seconds: u64, limit| {
-        let found = lines_since(&settings.path, UnixTime::from_secs(1_800_000_000 + seconds), limit).unwrap();
-        found.iter().map(|line| line.split(',').next().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    assert_eq!(since(3, 9), ["{\"seq\":4", "{\"seq\":5"]);
-    assert_eq!(since(0, 1), ["{\"seq\":5"]);
-    assert!(since(5, 9).is_empty());
 }
 
 #[test]
