@@ -107,10 +107,10 @@ pub(super) fn escape_from(out: &mut Vec<u8>, from: usize) -> Result<(), Stop> {
 
 /// Whether a text is ASCII with nothing to escape: 16 bytes at a time.
 fn is_plain(text: &[u8]) -> bool {
-    let is_plain = |byte: u8| (byte >= 0x20) & (byte < 0x80) & (byte != b'"') & (byte != b'\\');
-    let all = |bytes: &[u8; 16]| bytes.iter().fold(true, |all, byte| all & is_plain(*byte));
+    let plain = |byte: &u8| (0x20..0x80).contains(byte) & (*byte != b'"') & (*byte != b'\\');
+    let all = |bytes: &[u8; 16]| bytes.iter().fold(true, |all, byte| all & plain(byte));
     let (chunks, rest) = text.as_chunks::<16>();
-    chunks.iter().all(all) && text.last_chunk().map_or_else(|| rest.iter().all(|byte| is_plain(*byte)), all)
+    chunks.iter().all(all) && text.last_chunk().map_or_else(|| rest.iter().all(plain), all)
 }
 
 /// A byte as it stands in a string, and how many bytes that is.
