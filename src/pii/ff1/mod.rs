@@ -44,13 +44,31 @@ pub(super) enum Way {
     Decrypt,
 }
 
-/// A string of up to [`SHORT_DIGITS_MAX`] digits, as a number, with its tweak.
+/// A string of up to [`SHORT_DIGITS_MAX`] digits, as two numbers, with its tweak.
 #[derive(Clone, Copy, Default, Zeroize)]
 pub(super) struct Short {
-    pub(super) number: u64,
     pub(super) digits: usize,
-    /// The tweak's bytes, the first one lowest.
-    pub(super) tweak: u128,
+    halves: [u64; 2],
+    /// The tweak's bytes, the first one lowest. In two words, as they are made: a load of both at once would wait until their
+    /// stores, and all before them, had left the processor.
+    pub(super) tweak: [u64; 2],
+}
+
+impl Short {
+    /// The last digits of a string, so many.
+    #[inline(always)]
+    pub(super) fn new(string: &Decimal, digits: usize, tweak: [u64; 2]) -> Self {
+        Self { digits, halves: string.halves(digits), tweak }
+    }
+
+    #[inline(always)]
+    pub(super) fn decimal(&self) -> Decimal {
+        Decimal::of_halves(self.halves, self.digits)
+    }
+
+    pub(super) fn starts_with_zero(&self) -> bool {
+        self.halves[0] < Modulus::of_digits(self.digits / 2 - 1).value
+    }
 }
 
 /// FF1 with AES-256.
@@ -107,7 +125,7 @@ impl<const N: usize> BlockCipherEncClosure for Lanes<'_, N> {
             Way::Decrypt => decrypt(backend, &mut rounds),
         }
         for (rounds, lane) in rounds.iter().zip(self.lanes) {
-            lane.number = rounds.halves[0] * rounds.moduli[1].value + rounds.halves[1];
+            lane.halves = rounds.halves;
         }
     }
 }
@@ -119,6 +137,8 @@ struct Rounds {
     first: [u64; 2],
     /// The lowest bit of the round's number, where it stands in the block's second word.
     round: u64,
+    /// What stands there in the first block; not in `first`, where there is 0, so that it is added once with the round.
+    digit: u8,
     moduli: [Modulus; 2],
     halves: [u64; 2],
 }
@@ -160,7 +180,8 @@ fn sums<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(
     let mut blocks = [Array([0; 16]); N];
     for (block, lane) in blocks.iter_mut().zip(lanes) {
         // Round and half are in the last eight bytes, as the halves are short: one word changes, by one short chain.
-        let last = lane.first[1] ^ (u64::from(round) * lane.round) ^ lane.halves[side].swap_bytes();
+        let first = lane.first[1] + u64::from(round ^ lane.digit) * lane.round;
+        let last = first ^ lane.halves[side].swap_bytes();
         block.0 = (u128::from(lane.first[0]) | u128::from(last) << 64).to_le_bytes();
     }
     encrypt_all(backend, &mut blocks);
@@ -172,15 +193,17 @@ fn sums<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(
 }
 
 impl Rounds {
-    const NONE: Self = Self { first: [0; 2], round: 0, moduli: [Modulus { value: 1, inverse: 0 }; 2], halves: [0; 2] };
+    const NONE: Self =
+        Self { first: [0; 2], round: 0, digit: 0, moduli: [Modulus { value: 1, inverse: 0 }; 2], halves: [0; 2] };
 
     #[inline(always)]
     fn start(first: &[[u8; 16]; LENGTHS], lane: &Short) -> Self {
-        let first = u128::from_le_bytes(first[lane.digits - DIGITS_MIN]) ^ lane.tweak;
+        let first = u128::from_le_bytes(first[lane.digits - DIGITS_MIN]);
+        let first = [first as u64 ^ lane.tweak[0], (first >> 64) as u64 ^ lane.tweak[1]];
         let moduli = [lane.digits / 2, lane.digits.div_ceil(2)].map(Modulus::of_digits);
-        let (left, right) = moduli[1].divide(lane.number);
-        let round = 1 << (56 - 8 * HALF_BYTES[lane.digits.div_ceil(2)]);
-        Self { first: [first as u64, (first >> 64) as u64], round, moduli, halves: [left, right] }
+        let shift = 56 - 8 * HALF_BYTES[lane.digits.div_ceil(2)];
+        let (digit, round) = ((first[1] >> shift) as u8, 1 << shift);
+        Self { first: [first[0], first[1] - u64::from(digit) * round], round, digit, moduli, halves: lane.halves }
     }
 }
 
@@ -223,17 +246,14 @@ impl Modulus {
     /// The remainder of a sum of any number and one below the modulus.
     #[inline(always)]
     fn add(self, any: u64, below: u64) -> u64 {
-        // Less than three times the modulus, whatever wraps around before: less than 2^63.
-        let rest = any.wrapping_add(below).wrapping_sub(self.quotient(any).wrapping_mul(self.value));
-        self.wrap(self.wrap(rest))
-    }
-
-    /// Quotient and remainder.
-    #[inline(always)]
-    fn divide(self, any: u64) -> (u64, u64) {
-        let quotient = self.quotient(any);
-        let rest = any.wrapping_sub(quotient.wrapping_mul(self.value));
-        (quotient + u64::from(rest >= self.value), self.wrap(rest))
+        // Less than three times the modulus, whatever wraps around before: less than 2^63, so what is taken from too little shows
+        // by its sign. Both differences are taken at once, since each step of the chain is waited for.
+        let sum = any.wrapping_add(below);
+        let product = self.quotient(any).wrapping_mul(self.value);
+        let rest = sum.wrapping_sub(product);
+        let [once, twice] = [rest.wrapping_sub(self.value), rest.wrapping_sub(self.value << 1)];
+        let rest = if (once as i64) < 0 { rest } else { once };
+        if (twice as i64) < 0 { rest } else { twice }
     }
 
     /// The quotient, or one less.
@@ -269,13 +289,13 @@ mod tests {
         if digits.len() > SHORT_DIGITS_MAX {
             return ff1.permute_long(way, tweak, digits);
         }
-        let mut lane = [short(digits, tweak)];
+        let mut lane = [short(digits, [tweak as u64, (tweak >> 64) as u64])];
         ff1.permute(way, &mut lane);
-        Decimal::of(lane[0].number).spell(digits);
+        lane[0].decimal().spell(digits);
     }
 
-    fn short(digits: &[u8], tweak: u128) -> Short {
-        Short { number: Decimal::read(digits).unwrap().number(), digits: digits.len(), tweak }
+    fn short(digits: &[u8], tweak: [u64; 2]) -> Short {
+        Short::new(&Decimal::read(digits).unwrap(), digits.len(), tweak)
     }
 
     fn check<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>>(
@@ -346,19 +366,18 @@ mod tests {
             way in prop::sample::select(vec![Way::Encrypt, Way::Decrypt]),
         ) {
             let ff1 = Ff1Aes256::new(&key(), 2);
-            let mut together = texts.each_ref().map(|text| short(text, 7));
+            let mut together = texts.each_ref().map(|text| short(text, [7, 0]));
             let mut alone = together;
             ff1.permute(way, &mut together);
             for (together, alone) in together.iter().zip(&mut alone) {
                 ff1.permute(way, std::array::from_mut(alone));
-                prop_assert_eq!(together.number, alone.number);
+                prop_assert_eq!(together.halves, alone.halves);
             }
         }
 
         #[test]
         fn a_modulus_divides_like_the_machine(any in any::<u64>(), below in any::<u64>(), digits in 3_usize..=18) {
             let modulus = Modulus::of_digits(digits);
-            prop_assert_eq!(modulus.divide(any), (any / modulus.value, any % modulus.value));
             let below = below % modulus.value;
             let total = (u128::from(any) + u128::from(below)) % u128::from(modulus.value);
             prop_assert_eq!(u128::from(modulus.add(any, below)), total);

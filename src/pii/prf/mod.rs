@@ -96,7 +96,9 @@ pub(super) fn block(text: &[u8]) -> Option<Block> {
         [] => [end, 0, 0, 0],
         [a] => [u128::from_le_bytes(a), end, 0, 0],
         [a, b] => [u128::from_le_bytes(a), u128::from_le_bytes(b), end, 0],
-        [a, b, c] if text.len() <= SHORT_BYTES => [u128::from_le_bytes(a), u128::from_le_bytes(b), u128::from_le_bytes(c), end],
+        [a, b, c] if text.len() <= SHORT_BYTES => {
+            [u128::from_le_bytes(a), u128::from_le_bytes(b), u128::from_le_bytes(c), end]
+        }
         _ => return None,
     };
     block[3] |= u128::from(((BLOCK + text.len()) as u64 * 8).swap_bytes()) << 64;

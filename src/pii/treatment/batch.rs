@@ -76,7 +76,8 @@ impl Treater {
             }
         }
         for group in &mut batch.formats {
-            if let (Some(Action::EncryptFormat(cipher)), lanes @ [_, ..]) = (self.actions.get(group.rule), group.take()) {
+            if let (Some(Action::EncryptFormat(cipher)), lanes @ [_, ..]) = (self.actions.get(group.rule), group.take())
+            {
                 cipher.encrypt_all(lanes, out);
             }
         }

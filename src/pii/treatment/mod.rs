@@ -96,11 +96,19 @@ pub struct Treater {
 
 /// A treatment with its keys found: `class` is a place in the vendor's classes.
 enum Action {
-    Tokenize { class: usize },
+    Tokenize {
+        class: usize,
+    },
     /// With the head of its hashes, and room behind it.
-    Hash { class: usize, room: [u8; HEAD_BYTES + HALF_CHARACTERS] },
+    Hash {
+        class: usize,
+        room: [u8; HEAD_BYTES + HALF_CHARACTERS],
+    },
     EncryptFormat(Box<FormatCipher>),
-    Mask { keep_first: usize, keep_last: usize },
+    Mask {
+        keep_first: usize,
+        keep_last: usize,
+    },
     Redact,
     Drop,
     Generalize(Generalize),

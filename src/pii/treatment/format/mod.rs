@@ -67,11 +67,10 @@ impl FormatCipher {
         let Some(mut hidden) = self.make_room(value.text, out) else {
             return self.apply_long(way, value, out);
         };
-        // Walking the cycle until the result is a number again keeps the map one to one; it starts on one, so it ends.
-        let smallest = if number && hidden.from == 0 { 10_u64.pow(hidden.short.digits as u32 - 1) } else { 0 };
         loop {
             self.ff1.permute(way, std::array::from_mut(&mut hidden.short));
-            if hidden.short.number >= smallest {
+            // Walking the cycle until the result is a number again keeps the map one to one; it starts on one, so it ends.
+            if !(number && hidden.from == 0 && hidden.short.starts_with_zero()) {
                 break;
             }
         }
@@ -106,7 +105,7 @@ impl FormatCipher {
 
     /// Appends a text of the value's shape, which [`FormatCipher::fill`] will fill; `None`, with nothing appended, when the
     /// value does not fit or is too long to be encrypted side by side with others.
-    #[inline]
+    #[inline(always)]
     pub(super) fn make_room(&self, text: &[u8], out: &mut Vec<u8>) -> Option<Hidden> {
         let (plus, rest) = match text {
             [b'+', rest @ ..] if self.format == Format::Phone => (true, rest),
@@ -172,7 +171,7 @@ impl FormatCipher {
         // Only a card keeps digits behind the hidden ones. As it keeps 0 or 4, its check digit is not one that Luhn's rule doubles.
         let (check, last) = digits[to..].split_first().map_or((0, &[][..]), |(check, last)| (check & 0xf, last));
         let tweak = first_bytes(digits, from) | bytes(last) << (8 * from);
-        let short = Short { number: decimal.number(), digits: hidden.len(), tweak };
+        let short = Short::new(&decimal, hidden.len(), [tweak, 0]);
         Some(Hidden { short, count, from, sum: decimal.luhn_sum() + u32::from(check) })
     }
 
@@ -194,12 +193,12 @@ impl FormatCipher {
 
     #[inline(always)]
     fn spell(&self, hidden: &Hidden, digits: &mut [u8]) {
-        let Hidden { short: Short { number, digits: length, tweak }, from, sum, .. } = *hidden;
-        let decimal = Decimal::of(number);
+        let Hidden { short, from, sum, .. } = *hidden;
+        let (decimal, tweak) = (short.decimal(), short.tweak[0]);
         if let (Some(first), 1..) = (digits.first_chunk_mut(), from) {
-            *first = (tweak as u64).to_le_bytes();
+            *first = tweak.to_le_bytes();
         }
-        let Some((hidden, rest)) = digits[from..].split_at_mut_checked(length) else { return };
+        let Some((hidden, rest)) = digits[from..].split_at_mut_checked(short.digits) else { return };
         decimal.spell(hidden);
         if let Some((check, last)) = rest.split_first_mut() {
             // A valid card stays valid, an invalid one invalid. What is added is more than any sum, and divides by ten.
@@ -210,19 +209,19 @@ impl FormatCipher {
     }
 }
 
-/// The first bytes of a text of at least eight, at most eight of them, the first one lowest.
+/// The first bytes of a text of at least eight, at most seven of them, the first one lowest.
 #[inline(always)]
-fn first_bytes(text: &[u8], count: usize) -> u128 {
+fn first_bytes(text: &[u8], count: usize) -> u64 {
     match text.first_chunk() {
-        Some(eight) if count > 0 => u128::from(u64::from_le_bytes(*eight)) & ((1 << (8 * count)) - 1),
+        Some(eight) if count > 0 => u64::from_le_bytes(*eight) & ((1 << (8 * count)) - 1),
         _ => 0,
     }
 }
 
 /// A few bytes, the first one lowest.
 #[inline(always)]
-fn bytes(text: &[u8]) -> u128 {
-    text.iter().rev().fold(0, |bytes, byte| bytes << 8 | u128::from(*byte))
+fn bytes(text: &[u8]) -> u64 {
+    text.iter().rev().fold(0, |bytes, byte| bytes << 8 | u64::from(*byte))
 }
 
 /// Collects the digits of a text; `None` when it has another byte than digits and separators, or too many digits.
