@@ -108,11 +108,11 @@ impl Decimal {
 /// The number of eight digits, the first lowest.
 #[inline(always)]
 const fn number_of(digits: u64) -> u64 {
-    const SECOND_PAIRS: u64 = 0x0000_00ff_0000_00ff;
+    const EVERY_FOURTH: u64 = 0x0000_00ff_0000_00ff;
     // Pairs, each in the byte of its first digit; then both fours, by a multiplication each.
     let pairs = digits * 10 + (digits >> 8);
-    let first = (pairs & SECOND_PAIRS).wrapping_mul(100 + (1_000_000 << 32));
-    let second = (pairs >> 16 & SECOND_PAIRS).wrapping_mul(1 + (10_000 << 32));
+    let first = (pairs & EVERY_FOURTH).wrapping_mul(100 + (1_000_000 << 32));
+    let second = (pairs >> 16 & EVERY_FOURTH).wrapping_mul(1 + (10_000 << 32));
     first.wrapping_add(second) >> 32
 }
 

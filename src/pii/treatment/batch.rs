@@ -76,9 +76,8 @@ impl Treater {
             }
         }
         for group in &mut batch.formats {
-            if let (Some(Action::EncryptFormat(cipher)), lanes @ [_, ..]) = (self.actions.get(group.rule), group.take())
-            {
-                cipher.encrypt_all(lanes, out);
+            if let Some(Action::EncryptFormat(cipher)) = self.actions.get(group.rule) {
+                cipher.encrypt_all(group.take(), out);
             }
         }
     }

@@ -60,7 +60,7 @@ impl FormatCipher {
     /// A number stays one: as many digits, the first never 0.
     pub(super) fn apply(&self, way: Way, value: Value<'_>, out: &mut Vec<u8>) -> Option<Shape> {
         let number = value.kind == Kind::Number;
-        if number && !self.stays_a_number(value.text) {
+        if number && !Self::stays_a_number(value.text) {
             return None;
         }
         let start = out.len();
@@ -79,7 +79,7 @@ impl FormatCipher {
     }
 
     /// Whether a number's lexeme is digits only, with more than one value besides those that begin with 0.
-    fn stays_a_number(&self, text: &[u8]) -> bool {
+    fn stays_a_number(text: &[u8]) -> bool {
         text.len() > DIGITS_MIN && text[0] != b'0' && text.iter().all(u8::is_ascii_digit)
     }
 
