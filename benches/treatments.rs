@@ -94,6 +94,7 @@ fn values(criterion: &mut Criterion) {
     measure_batched(criterion, "hash, e-mail, batched", &treater(Treatment::Hash), &emails);
     measure_batched(criterion, "tokenize, e-mail, in a chunk", &tokenize, &emails);
     measure(criterion, "hash, phone", &treater(Treatment::Hash), &phones);
+    measure_batched(criterion, "hash, phone, batched", &treater(Treatment::Hash), &phones);
     let card = Format::Card { keep_first: 0, keep_last: 0 };
     for (name, format, values) in [
         ("encrypt 16 digits", Format::Digits, &cards),

@@ -19,15 +19,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
-use super::letters::{base32, base32_value, encode, encoded_length};
+use super::letters::{STEP_BYTES, STEP_CHARACTERS, base32, base32_value, encode, encoded_length};
 use super::siv::{BLOCK, Header, Siv256};
 
 /// What every token begins with.
 pub const TOKEN_PREFIX: &[u8] = b"tok1_";
 /// Bytes before the payload.
 const HEAD_BYTES: usize = 19;
-/// Plaintext sealed per step: with the IV, a whole number of blocks and of base64 groups.
-const STEP_BYTES: usize = 240;
+/// Where the length stands.
+const LENGTH_AT: usize = HEAD_BYTES - 4;
+/// Bytes of a value that its token's first step holds, behind the IV.
+const FIRST_BYTES: usize = STEP_BYTES - BLOCK;
 
 /// Why a token was left as it is. The caller counts these; whoever sent the token must not learn which it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -150,9 +152,10 @@ pub(super) struct TokenKey {
     number: Spelling,
 }
 
-/// What is fixed for all tokens of one kind: the bytes before the length, and the authenticated header.
+/// What is fixed for all tokens of one kind: the head but for its length, with room for a short payload behind it, and the
+/// authenticated header.
 struct Spelling {
-    head: [u8; HEAD_BYTES - 4],
+    room: [u8; HEAD_BYTES + STEP_CHARACTERS],
     header: Header,
 }
 
@@ -162,7 +165,7 @@ impl TokenKey {
             let kid = version.to_string();
             let letter = [kind.letter()];
             let bound = [b"tok1|", vendor.as_bytes(), b"|", class.as_bytes(), b"|", kid.as_bytes(), b"|", &letter];
-            Spelling { head: head(kind, vendor, class, version), header: siv.header(&[&bound.concat()]) }
+            Spelling { room: room(kind, vendor, class, version), header: siv.header(&[&bound.concat()]) }
         };
         let (text, number) = (spelling(TokenKind::Text), spelling(TokenKind::Number));
         Self { siv, text, number }
@@ -178,27 +181,32 @@ impl TokenKey {
     /// Appends the token of a value. The value must be shorter than 512 KiB, which the engines' bound sees to.
     pub(super) fn seal(&self, kind: TokenKind, value: &[u8], out: &mut Vec<u8>) {
         let spelling = self.spelling(kind);
-        let iv = self.siv.iv(&spelling.header, value);
-        let length = encoded_length(BLOCK + value.len());
-        out.reserve(HEAD_BYTES + length);
-        out.extend_from_slice(&spelling.head);
-        out.extend_from_slice(&base32::<4>(length as u32));
-        let mut step = [0; STEP_BYTES];
-        step[..BLOCK].copy_from_slice(&iv);
-        let mut skip = BLOCK;
-        let mut next_block = 0;
-        let mut rest = value;
-        loop {
-            let (piece, after) = rest.split_at(rest.len().min(STEP_BYTES - skip));
-            let end = skip + piece.len();
-            step[skip..end].copy_from_slice(piece);
-            self.siv.apply_keystream(&iv, next_block, &mut step[skip..end]);
-            encode(&step[..end], out);
-            next_block += (STEP_BYTES - skip) / BLOCK;
-            (skip, rest) = (0, after);
-            if rest.is_empty() {
-                return;
-            }
+        let (start, length) = (out.len(), encoded_length(BLOCK + value.len()));
+        let begun = self.siv.begin(&spelling.header, value);
+        // The room is copied in one length, filled where it stands, and what a value does not need of it cut off.
+        out.extend_from_slice(&spelling.room);
+        if let Some(room) = out.last_chunk_mut::<{ HEAD_BYTES + STEP_CHARACTERS }>() {
+            room[LENGTH_AT..HEAD_BYTES].copy_from_slice(&base32::<4>(length as u32));
+            room[HEAD_BYTES..].copy_from_slice(&encode(begun));
+        }
+        if let Some(rest) = value.get(FIRST_BYTES + 1..).and(value.get(FIRST_BYTES..)) {
+            self.seal_rest(begun[0], rest, out);
+        }
+        out.truncate(start + HEAD_BYTES + length);
+    }
+
+    /// Appends what follows the first step, and up to a step more than that.
+    fn seal_rest(&self, iv: u128, rest: &[u8], out: &mut Vec<u8>) {
+        out.reserve(encoded_length(rest.len()) + STEP_CHARACTERS);
+        for (number, piece) in rest.chunks(STEP_BYTES).enumerate() {
+            let mut step = [0; STEP_BYTES];
+            let text = &mut step[..piece.len()];
+            text.copy_from_slice(piece);
+            let first_block = (FIRST_BYTES + number * STEP_BYTES) / BLOCK;
+            self.siv.apply_keystream(&iv.to_be_bytes(), first_block, text);
+            let mut blocks = [0; 3];
+            blocks.iter_mut().zip(step.as_chunks().0).for_each(|(block, bytes)| *block = u128::from_be_bytes(*bytes));
+            out.extend_from_slice(&encode(blocks));
         }
     }
 
@@ -223,13 +231,13 @@ impl TokenKey {
     }
 }
 
-fn head(kind: TokenKind, vendor: &str, class: &str, version: u16) -> [u8; HEAD_BYTES - 4] {
-    let mut head = [b'_'; HEAD_BYTES - 4];
-    head[..5].copy_from_slice(TOKEN_PREFIX);
-    head[5] = kind.letter();
-    head[6..10].copy_from_slice(&base32::<4>(vendor_tag(vendor)));
-    head[10..14].copy_from_slice(&base32::<4>(key_code(class, version)));
-    head
+fn room(kind: TokenKind, vendor: &str, class: &str, version: u16) -> [u8; HEAD_BYTES + STEP_CHARACTERS] {
+    let mut room = [b'_'; HEAD_BYTES + STEP_CHARACTERS];
+    room[..5].copy_from_slice(TOKEN_PREFIX);
+    room[5] = kind.letter();
+    room[6..10].copy_from_slice(&base32::<4>(vendor_tag(vendor)));
+    room[10..14].copy_from_slice(&base32::<4>(key_code(class, version)));
+    room
 }
 
 /// Finds tokens in texts; made once, as making it costs more than most searches.
@@ -262,6 +270,8 @@ pub fn tokens(text: &[u8]) -> impl Iterator<Item = (Range<usize>, Result<TokenKi
 
 #[cfg(test)]
 mod tests {
+    use aes_siv::KeyInit;
+    use aes_siv::siv::Aes256Siv;
     use proptest::prelude::*;
 
     use super::*;
@@ -310,6 +320,18 @@ mod tests {
                 (end + 9..end + 14, malformed)
             ]
         );
+    }
+
+    #[test]
+    fn every_length_is_spelled_as_the_general_crates_do() {
+        let (mut siv, value) = (Aes256Siv::new_from_slice(&[[7; 32], [8; 32]].concat()).unwrap(), [b'v'; 300]);
+        let (key, head) = (key("acme", "email", 1), "tok1_dbvaalzab_");
+        for value in (0..=value.len()).map(|length| &value[..length]) {
+            let payload = URL_SAFE_NO_PAD.encode(siv.encrypt([b"tok1|acme|email|1|d"], value).unwrap());
+            let length = base32::<4>(payload.len() as u32).map(char::from);
+            let expected = format!("{head}{}{payload}", String::from_iter(length));
+            assert_eq!(String::from_utf8(sealed(&key, TokenKind::Text, value)).unwrap(), expected);
+        }
     }
 
     proptest! {

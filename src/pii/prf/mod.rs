@@ -17,9 +17,10 @@ const INITIAL: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 /// Longest text, in bytes, that is hashed in one block with its padding.
-pub(super) const SHORT_BYTES: usize = BLOCK - 9;
-/// Bytes of a tag that hashes keep: 128 bits, so that no two of 2^50 values share one by chance.
-pub(super) const HALF_BYTES: usize = 16;
+const SHORT_BYTES: usize = BLOCK - 9;
+
+/// The last block of a message, with its padding: sixteen bytes a number, the first lowest.
+pub(super) type Block = [u128; 4];
 
 /// A keyed pseudo-random function: the states of HMAC after its two key blocks.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -40,24 +41,16 @@ impl Prf {
         Self { inner: absorb_key(&block, 0x36), outer: absorb_key(&block, 0x5c) }
     }
 
-    /// The first 128 bits of the tag of a text.
+    /// The first 128 bits of the tag of a text, highest first: so that no two of 2^50 values share one by chance.
     #[inline]
-    pub(super) fn half_tag(&self, text: &[u8]) -> [u8; HALF_BYTES] {
-        let short = (text.len() <= SHORT_BYTES).then(|| sha::tags(self, [block(text)])).flatten();
-        match short {
-            Some([tag]) => tag.to_le_bytes(),
-            None => self.tag(text)[..HALF_BYTES].try_into().unwrap_or_default(),
-        }
+    pub(super) fn half_tag(&self, text: &[u8]) -> u128 {
+        sha::tag(self, text).unwrap_or_else(|| first_half(self.tag(text)))
     }
 
     /// The first 128 bits of the tags of two short texts, which together take little longer than one.
     #[inline]
-    pub(super) fn half_tags(&self, texts: [&[u8]; 2]) -> [[u8; HALF_BYTES]; 2] {
-        let short = texts.iter().all(|text| text.len() <= SHORT_BYTES);
-        match short.then(|| sha::tags(self, texts.map(block))).flatten() {
-            Some(tags) => tags.map(u128::to_le_bytes),
-            None => texts.map(|text| self.half_tag(text)),
-        }
+    pub(super) fn half_tags(&self, blocks: [&Block; 2]) -> [u128; 2] {
+        sha::tags(self, blocks).unwrap_or_else(|| blocks.map(|block| first_half(self.tag_of_block(block))))
     }
 
     /// The tag of a text.
@@ -68,30 +61,53 @@ impl Prf {
             compress256(&mut state, blocks);
         }
         close(&mut state, rest, BLOCK + text.len());
+        self.tag_of_inner(&state)
+    }
+
+    /// The tag of a text that is one block with its padding.
+    fn tag_of_block(&self, block: &Block) -> [u8; 32] {
+        let mut bytes = [0; BLOCK];
+        bytes.as_chunks_mut().0.iter_mut().zip(block).for_each(|(part, number)| *part = number.to_le_bytes());
+        let mut state = self.inner;
+        compress256(&mut state, &[bytes]);
+        self.tag_of_inner(&state)
+    }
+
+    fn tag_of_inner(&self, inner: &[u32; 8]) -> [u8; 32] {
         let mut last = [0; BLOCK];
         let (digest, padding) = last.split_at_mut(32);
-        digest.copy_from_slice(&to_bytes(&state));
+        digest.copy_from_slice(&to_bytes(inner));
         padding[0] = 0x80;
         padding[24..].copy_from_slice(&(BLOCK as u64 * 8 + 32 * 8).to_be_bytes());
-        state = self.outer;
+        let mut state = self.outer;
         compress256(&mut state, &[last]);
         to_bytes(&state)
     }
 }
 
-/// A short text as the last block of a message that began with the key's.
+/// A short text as the last block of a message that began with the key's; `None` when it is too long for that.
+///
+/// Each length's blocks are put together on their own, so that all of a block is made in registers.
 #[inline(always)]
-fn block(text: &[u8]) -> sha::Block {
-    let mut block = [0; 4];
+pub(super) fn block(text: &[u8]) -> Option<Block> {
     let (whole, tail) = text.as_chunks::<16>();
-    for (part, bytes) in block.iter_mut().zip(whole) {
-        *part = u128::from_le_bytes(*bytes);
-    }
-    if let Some(part) = block.get_mut(whole.len()) {
-        *part = ended(text, tail);
-    }
+    let end = ended(text, tail);
+    let mut block = match *whole {
+        [] => [end, 0, 0, 0],
+        [a] => [u128::from_le_bytes(a), end, 0, 0],
+        [a, b] => [u128::from_le_bytes(a), u128::from_le_bytes(b), end, 0],
+        [a, b, c] if text.len() <= SHORT_BYTES => {
+            [u128::from_le_bytes(a), u128::from_le_bytes(b), u128::from_le_bytes(c), end]
+        }
+        _ => return None,
+    };
     block[3] |= u128::from(((BLOCK + text.len()) as u64 * 8).swap_bytes()) << 64;
-    block
+    Some(block)
+}
+
+fn first_half(tag: [u8; 32]) -> u128 {
+    let [first, _] = tag.as_chunks().0 else { return 0 };
+    u128::from_be_bytes(*first)
 }
 
 fn absorb_key(key: &[u8; BLOCK], pad: u8) -> [u32; 8] {
@@ -161,23 +177,36 @@ mod tests {
         );
     }
 
+    /// The tag's first half by the `hmac` crate.
+    fn theirs(key: &[u8], text: &[u8]) -> u128 {
+        let mut theirs = Hmac::<Sha256>::new_from_slice(key).unwrap();
+        theirs.update(text);
+        u128::from_be_bytes(theirs.finalize().into_bytes()[..16].try_into().unwrap())
+    }
+
     #[test]
-    fn two_texts_side_by_side_have_the_tags_of_each() {
-        let (prf, text) = (Prf::new(&[7; 32]), [b'x'; BLOCK + 1]);
-        for (one, other) in (0..=text.len()).flat_map(|one| [0, 15, 16, 55, 56].map(|other| (one, other))) {
-            let texts = [&text[..one], &text[..other]];
-            assert_eq!(prf.half_tags(texts), texts.map(|text| prf.half_tag(text)), "{one} and {other} bytes");
+    fn every_length_in_every_way_equals_the_hmac_crate() {
+        let (prf, text): (_, Vec<u8>) = (Prf::new(&[7; 32]), (1..=200).collect());
+        for length in 0..=text.len() {
+            let (text, expected) = (&text[..length], theirs(&[7; 32], &text[..length]));
+            assert_eq!(prf.half_tag(text), expected, "{length} bytes");
+            assert_eq!(first_half(prf.tag(text)), expected, "{length} bytes, as on any machine");
+            assert_eq!(block(text).is_some(), length <= SHORT_BYTES);
+            for (block, other) in block(text).into_iter().flat_map(|a| (0..=55).map(move |other| (a, other))) {
+                assert_eq!(first_half(prf.tag_of_block(&block)), expected, "{length} bytes, as a block on any machine");
+                let other = &text[..other.min(length)];
+                let pair = [&block, &super::block(other).unwrap()];
+                assert_eq!(prf.half_tags(pair), [expected, prf.half_tag(other)], "{length} and {} bytes", other.len());
+            }
         }
     }
 
     proptest! {
         #[test]
         fn equals_the_hmac_crate(key in prop::collection::vec(any::<u8>(), 0..100), text in prop::collection::vec(any::<u8>(), 0..300)) {
-            let mut theirs = Hmac::<Sha256>::new_from_slice(&key).unwrap();
-            theirs.update(&text);
-            let theirs = theirs.finalize().into_bytes();
-            prop_assert_eq!(&Prf::new(&key).tag(&text)[..], &theirs[..]);
-            prop_assert_eq!(&Prf::new(&key).half_tag(&text)[..], &theirs[..HALF_BYTES]);
+            let prf = Prf::new(&key);
+            prop_assert_eq!(first_half(prf.tag(&text)), theirs(&key, &text));
+            prop_assert_eq!(prf.half_tag(&text), theirs(&key, &text));
         }
     }
 }

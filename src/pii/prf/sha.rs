@@ -6,21 +6,36 @@
 
 #![expect(unsafe_code, reason = "calls to code for an instruction set, after its detection")]
 
-use super::Prf;
+use super::{Block, Prf};
 
-/// A block of a message, its first byte lowest.
-pub(super) type Block = [u128; 4];
+/// The first half of the tag of a short text; `None` where the text is longer or the machine has no such instructions.
+#[inline]
+pub(super) fn tag(prf: &Prf, text: &[u8]) -> Option<u128> {
+    #[cfg(target_arch = "x86_64")]
+    if is_here() {
+        // SAFETY: the machine has what the function is compiled for.
+        return unsafe { x86::tag(&prf.inner, &prf.outer, text) };
+    }
+    let _ = (prf, text);
+    None
+}
 
 /// The first halves of the tags of messages of one block each, or `None` where the machine has no such instructions.
 #[inline]
-pub(super) fn tags<const N: usize>(prf: &Prf, blocks: [Block; N]) -> Option<[u128; N]> {
+pub(super) fn tags<const N: usize>(prf: &Prf, blocks: [&Block; N]) -> Option<[u128; N]> {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.1") && is_x86_feature_detected!("ssse3") {
+    if is_here() {
         // SAFETY: the machine has what the function is compiled for.
         return Some(unsafe { x86::tags(&prf.inner, &prf.outer, blocks) });
     }
     let _ = (prf, blocks);
     None
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn is_here() -> bool {
+    is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.1") && is_x86_feature_detected!("ssse3")
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -46,9 +61,17 @@ mod x86 {
     type State = [__m128i; 2];
 
     #[target_feature(enable = "sha,sse4.1,ssse3")]
-    pub(super) fn tags<const N: usize>(inner: &[u32; 8], outer: &[u32; 8], blocks: [Block; N]) -> [u128; N] {
+    pub(super) fn tag(inner: &[u32; 8], outer: &[u32; 8], text: &[u8]) -> Option<u128> {
+        // Put together here, so that it never goes through memory, where loads would wait for stores half as wide.
+        let [tag] = tags(inner, outer, [&super::super::block(text)?]);
+        Some(tag)
+    }
+
+    #[inline]
+    #[target_feature(enable = "sha,sse4.1,ssse3")]
+    pub(super) fn tags<const N: usize>(inner: &[u32; 8], outer: &[u32; 8], blocks: [&Block; N]) -> [u128; N] {
         let mut words = [[_mm_setzero_si128(); 4]; N];
-        for (words, block) in words.iter_mut().zip(&blocks) {
+        for (words, block) in words.iter_mut().zip(blocks) {
             for (four, part) in words.iter_mut().zip(block) {
                 *four = swap(_mm_set_epi64x((part >> 64) as i64, *part as i64));
             }
@@ -62,8 +85,10 @@ mod x86 {
         let states = compress([load(outer); N], words);
         let mut tags = [0; N];
         for (tag, state) in tags.iter_mut().zip(states) {
-            let half = swap(in_order(state)[0]);
-            *tag = u128::from(_mm_extract_epi64(half, 0) as u64) | u128::from(_mm_extract_epi64(half, 1) as u64) << 64;
+            let first = in_order(state)[0];
+            // The words, the first one highest.
+            let [low, high] = [_mm_extract_epi64(first, 0) as u64, _mm_extract_epi64(first, 1) as u64];
+            *tag = u128::from(low.rotate_left(32)) << 64 | u128::from(high.rotate_left(32));
         }
         tags
     }

@@ -7,145 +7,142 @@
 use zeroize::Zeroize;
 
 use super::super::letters::encode_half;
-use super::super::prf::SHORT_BYTES;
+use super::super::prf::{Block, block};
 use super::super::rewriter::{Kind, Value};
-use super::{Action, Treater};
+use super::format::Hidden;
+use super::{Action, HEAD_BYTES, Treater};
 
 /// Values of one rule that wait at most.
 pub(super) const LANES: usize = 8;
-/// Longest text that waits, in bytes.
-pub(super) const TEXT_BYTES: usize = 64;
-/// Characters of a hash behind its head.
-const HASH_CHARACTERS: usize = 22;
+/// Longest text that waits for its digits to be encrypted, in bytes.
+const TEXT_BYTES: usize = 64;
 /// Rules whose values wait; those of more are treated one by one.
 const GROUPS_MAX: usize = 4;
 
 /// The waiting values of one stream: at most 3 KB.
 #[derive(Default)]
 pub struct Batch {
-    groups: Vec<Group>,
+    hashes: Vec<Group<Block>>,
+    formats: Vec<Group<Hidden>>,
 }
 
-/// The waiting values of one rule.
-pub(super) struct Group {
-    pub(super) rule: usize,
+/// The waiting values of one rule, in the form that their treatment takes.
+struct Group<T: Zeroize> {
+    rule: usize,
     count: usize,
-    lanes: [Lane; LANES],
+    lanes: [Lane<T>; LANES],
 }
 
 /// One waiting value.
 #[derive(Clone, Copy)]
-pub(super) struct Lane {
+pub(super) struct Lane<T> {
     /// Where its room in the output begins, and how long it is.
     at: usize,
     room: usize,
-    length: usize,
-    text: [u8; TEXT_BYTES],
+    pub(super) held: T,
 }
 
 impl Treater {
     /// Makes room for what a value becomes, and lets the value wait; `None`, with nothing changed, when it cannot.
+    #[inline]
     pub(super) fn hold(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>, batch: &mut Batch) -> Option<()> {
-        let start = out.len();
-        let (group, full) = match (self.actions.get(rule)?, value.kind) {
-            (Action::Hash { head, .. }, Kind::String | Kind::Number) if value.text.len() <= SHORT_BYTES => {
-                let group = batch.group(rule)?;
-                out.extend_from_slice(head);
-                out.extend_from_slice(&[b'-'; HASH_CHARACTERS]);
-                let full = group.hold(start, out.len() - start, value.text);
-                (group, full)
+        let (at, groups) = (out.len(), batch.hashes.len() + batch.formats.len());
+        match (self.actions.get(rule)?, value.kind) {
+            (Action::Hash { class, room }, Kind::String | Kind::Number) => {
+                let block = block(value.text)?;
+                let group = group(&mut batch.hashes, rule, groups)?;
+                out.extend_from_slice(room);
+                if group.hold(Lane { at, room: room.len(), held: block }) {
+                    self.hash_all(*class, group.take(), out);
+                }
             }
             (Action::EncryptFormat(cipher), Kind::String) if value.text.len() <= TEXT_BYTES => {
-                let group = batch.group(rule)?;
-                cipher.make_room(value.text, out)?;
-                let full = group.hold(start, out.len() - start, value.text);
-                (group, full)
+                let group = group(&mut batch.formats, rule, groups)?;
+                let held = cipher.make_room(value.text, out)?;
+                if group.hold(Lane { at, room: out.len() - at, held }) {
+                    cipher.encrypt_all(group.take(), out);
+                }
             }
             _ => return None,
-        };
-        if full {
-            self.settle_group(group, out);
         }
         Some(())
     }
 
-    pub(super) fn settle_group(&self, group: &mut Group, out: &mut [u8]) {
-        match self.actions.get(group.rule) {
-            Some(Action::Hash { class, head }) => {
-                let prf = &self.class(*class).hash;
-                for pair in group.take().chunks(2) {
-                    let texts = [pair[0].text(), pair[pair.len() - 1].text()];
-                    for (lane, tag) in pair.iter().zip(prf.half_tags(texts)) {
-                        if let Some(room) = lane.room(head.len(), out).first_chunk_mut() {
-                            *room = encode_half(&tag);
-                        }
-                    }
+    /// Puts what waits into its room.
+    pub(super) fn settle_all(&self, batch: &mut Batch, out: &mut [u8]) {
+        for group in &mut batch.hashes {
+            if let Some(Action::Hash { class, .. }) = self.actions.get(group.rule) {
+                self.hash_all(*class, group.take(), out);
+            }
+        }
+        for group in &mut batch.formats {
+            if let Some(Action::EncryptFormat(cipher)) = self.actions.get(group.rule) {
+                cipher.encrypt_all(group.take(), out);
+            }
+        }
+    }
+
+    fn hash_all(&self, class: usize, lanes: &[Lane<Block>], out: &mut [u8]) {
+        let prf = &self.class(class).hash;
+        for pair in lanes.chunks(2) {
+            let tags = prf.half_tags([&pair[0].held, &pair[pair.len() - 1].held]);
+            for (lane, tag) in pair.iter().zip(tags) {
+                if let Some(characters) = lane.room(out).get_mut(HEAD_BYTES..).and_then(<[u8]>::first_chunk_mut) {
+                    *characters = encode_half(tag);
                 }
             }
-            Some(Action::EncryptFormat(cipher)) => cipher.encrypt_all(group.take(), out),
-            _ => {}
         }
     }
 }
 
-impl Batch {
-    /// The group of a rule, unless there are too many.
-    pub(super) fn group(&mut self, rule: usize) -> Option<&mut Group> {
-        let found = self.groups.iter().position(|group| group.rule == rule);
-        let place = found.or_else(|| {
-            (self.groups.len() < GROUPS_MAX).then(|| {
-                self.groups.push(Group { rule, count: 0, lanes: [Lane::EMPTY; LANES] });
-                self.groups.len() - 1
-            })
-        });
-        self.groups.get_mut(place?)
-    }
-
-    pub(super) fn groups(&mut self) -> impl Iterator<Item = &mut Group> {
-        self.groups.iter_mut()
-    }
+/// The group of a rule, unless there are too many.
+#[inline]
+fn group<T: Zeroize + Copy + Default>(groups: &mut Vec<Group<T>>, rule: usize, all: usize) -> Option<&mut Group<T>> {
+    let place = match groups.iter().position(|group| group.rule == rule) {
+        Some(place) => place,
+        None if all < GROUPS_MAX => {
+            groups.push(Group { rule, count: 0, lanes: [Lane { at: 0, room: 0, held: T::default() }; LANES] });
+            groups.len() - 1
+        }
+        None => return None,
+    };
+    groups.get_mut(place)
 }
 
-impl Group {
-    /// Takes a value of at most [`TEXT_BYTES`], whose room is given; whether the group is now full.
-    pub(super) fn hold(&mut self, at: usize, room: usize, value: &[u8]) -> bool {
-        let lane = &mut self.lanes[self.count];
-        (lane.at, lane.room, lane.length) = (at, room, value.len());
-        lane.text[..value.len()].copy_from_slice(value);
+impl<T: Zeroize + Copy> Group<T> {
+    /// Takes a value whose room is given; whether the group is now full.
+    #[inline]
+    fn hold(&mut self, lane: Lane<T>) -> bool {
+        self.lanes[self.count] = lane;
         self.count += 1;
         self.count == LANES
     }
 
     /// The waiting values, which wait no longer.
-    pub(super) fn take(&mut self) -> &[Lane] {
+    #[inline]
+    fn take(&mut self) -> &[Lane<T>] {
         let count = std::mem::take(&mut self.count);
         &self.lanes[..count]
     }
 }
 
-impl Lane {
-    const EMPTY: Self = Self { at: 0, room: 0, length: 0, text: [0; TEXT_BYTES] };
-
-    /// The value.
-    pub(super) fn text(&self) -> &[u8] {
-        &self.text[..self.length]
-    }
-
-    /// Its room in the output, after a head that stands there already; empty if an engine has taken it back.
-    pub(super) fn room<'out>(&self, head: usize, out: &'out mut [u8]) -> &'out mut [u8] {
-        out.get_mut(self.at + head..self.at + self.room).unwrap_or_default()
+impl<T> Lane<T> {
+    /// Its room in the output; empty if an engine has taken it back.
+    #[inline]
+    pub(super) fn room<'out>(&self, out: &'out mut [u8]) -> &'out mut [u8] {
+        out.get_mut(self.at..self.at + self.room).unwrap_or_default()
     }
 }
 
-impl Drop for Group {
+impl<T: Zeroize> Drop for Group<T> {
     fn drop(&mut self) {
-        self.lanes.iter_mut().for_each(|lane| lane.text.zeroize());
+        self.lanes.iter_mut().for_each(|lane| lane.held.zeroize());
     }
 }
 
 impl std::fmt::Debug for Batch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Batch of {} rules", self.groups.len())
+        write!(f, "Batch of {} rules", self.hashes.len() + self.formats.len())
     }
 }
 

@@ -23,13 +23,16 @@ use zeroize::Zeroize;
 
 use super::ff1::Way;
 use super::keys::{ClassKeys, VendorKeys};
-use super::letters::{base32, encode_half};
+use super::letters::{HALF_CHARACTERS, base32, encode_half};
 use super::rewriter::{Kind, Shape, Stop, Treat, Value};
 use super::rule::{Format, Generalize, Rule, Treatment};
 use super::token::{TOKEN_PREFIX, TokenKind};
 use crate::bounds;
 pub use batch::Batch;
 use format::FormatCipher;
+
+/// Bytes of a hash before its tag: `h1`, the key's version and a line.
+const HEAD_BYTES: usize = 5;
 
 /// What stands in place of a value that is taken out.
 pub const REDACTED: &[u8] = b"[redacted]";
@@ -93,10 +96,19 @@ pub struct Treater {
 
 /// A treatment with its keys found: `class` is a place in the vendor's classes.
 enum Action {
-    Tokenize { class: usize },
-    Hash { class: usize, head: [u8; 5] },
+    Tokenize {
+        class: usize,
+    },
+    /// With the head of its hashes, and room behind it.
+    Hash {
+        class: usize,
+        room: [u8; HEAD_BYTES + HALF_CHARACTERS],
+    },
     EncryptFormat(Box<FormatCipher>),
-    Mask { keep_first: usize, keep_last: usize },
+    Mask {
+        keep_first: usize,
+        keep_last: usize,
+    },
     Redact,
     Drop,
     Generalize(Generalize),
@@ -139,9 +151,10 @@ impl Treater {
                 }
                 Some(Shape::Text)
             }
-            Action::Hash { class, head } => {
-                out.extend_from_slice(head);
-                out.extend_from_slice(&encode_half(&self.class(*class).hash.half_tag(value.text)));
+            Action::Hash { class, room } => {
+                let tag = self.class(*class).hash.half_tag(value.text);
+                out.extend_from_slice(room);
+                *out.last_chunk_mut()? = encode_half(tag);
                 Some(Shape::Text)
             }
             Action::EncryptFormat(cipher) => cipher.apply(Way::Encrypt, value, out),
@@ -206,7 +219,7 @@ impl Treat for Treater {
     }
 
     fn settle(&self, batch: &mut Batch, out: &mut [u8]) {
-        batch.groups().for_each(|group| self.settle_group(group, out));
+        self.settle_all(batch, out);
     }
 }
 
@@ -223,7 +236,9 @@ fn compile(rule: usize, settings: &Rule, keys: &VendorKeys) -> Result<Action, Tr
         Treatment::Hash => {
             let class = class()?;
             let [a, b] = base32(u32::from(keys.classes()[class].version.number()));
-            Action::Hash { class, head: [b'h', b'1', a, b, b'_'] }
+            let mut room = [b'-'; HEAD_BYTES + HALF_CHARACTERS];
+            room[..HEAD_BYTES].copy_from_slice(&[b'h', b'1', a, b, b'_']);
+            Action::Hash { class, room }
         }
         Treatment::EncryptFormat(format) => {
             check_format(rule, format)?;

@@ -4,17 +4,24 @@
 //! of S2V is computed once, at config load, which leaves one CMAC and one CTR pass per value, each inside a single
 //! dispatch to the machine's AES instructions. Never allocates; never returns a text that did not authenticate.
 
+mod cmac;
+
 use aes::Aes256Enc;
 use aes::cipher::array::Array;
 use aes::cipher::common::BlockSizeUser;
 use aes::cipher::consts::U16;
 use aes::cipher::inout::InOutBuf;
 use aes::cipher::{BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, KeyInit};
+use cmac::{Cmac, MacRun, double};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Bytes of a block, and of the synthetic IV that stands before a ciphertext.
 pub(super) const BLOCK: usize = 16;
+
+/// The bits of an IV that counter mode begins from (RFC 5297 section 2.5), its first byte highest. The highest of the last four
+/// bytes is not among them, so that no text's counter leaves these.
+const COUNTER_MASK: u128 = !(1 << 63 | 1 << 31);
 
 type Block = [u8; BLOCK];
 
@@ -55,14 +62,21 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Siv<C> {
         Header { sum: sum.swap_bytes(), doubled: double(sum).swap_bytes() }
     }
 
+    /// Begins to encrypt a text: its synthetic IV, and the ciphertext of its first 32 bytes, zero behind the text's end. Of
+    /// each block the first byte is highest.
+    #[inline]
+    pub(super) fn begin(&self, header: &Header, text: &[u8]) -> [u128; 3] {
+        let mut begun = [0; 3];
+        self.mac.cipher.encrypt_with_backend(Begin { siv: self, header, text, begun: &mut begun });
+        begun.map(u128::swap_bytes)
+    }
+
     /// The synthetic IV of a text: its authentication tag.
     #[inline]
-    pub(super) fn iv(&self, header: &Header, text: &[u8]) -> Block {
-        if text.len() >= BLOCK {
-            self.mac.run(header.sum, text)
-        } else {
-            self.mac.run(0, &(header.doubled ^ ended(text, text)).to_le_bytes())
-        }
+    fn iv(&self, header: &Header, text: &[u8]) -> Block {
+        let mut tag = 0;
+        self.mac.cipher.encrypt_with_backend(MacRun { mac: &self.mac, header: Some(header), text, tag: &mut tag });
+        tag.to_le_bytes()
     }
 
     /// Encrypts or decrypts in place: the part of a text that begins `first_block` blocks after its start.
@@ -84,88 +98,64 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Siv<C> {
     }
 }
 
-/// Where counter mode begins (RFC 5297 section 2.5).
+/// Where counter mode begins.
 #[inline(always)]
 const fn counter(iv: &Block) -> u128 {
-    u128::from_be_bytes(*iv) & !(1 << 63 | 1 << 31)
+    u128::from_be_bytes(*iv) & COUNTER_MASK
 }
 
-/// CMAC (RFC 4493) with its two subkeys, their first byte lowest.
-struct Cmac<C> {
-    cipher: C,
-    whole: u128,
-    padded: u128,
-}
-
-impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Cmac<C> {
-    fn new(cipher: C) -> Self {
-        let mut zero = Array([0; BLOCK]);
-        cipher.encrypt_block(&mut zero);
-        let whole = double(u128::from_be_bytes(zero.0));
-        Self { cipher, whole: whole.swap_bytes(), padded: double(whole).swap_bytes() }
-    }
-
-    #[inline]
-    fn tag(&self, text: &[u8]) -> Block {
-        self.run(0, text)
-    }
-
-    /// The tag of `text` with `end` xored onto its last 16 bytes; there must be that many unless it is 0.
-    #[inline]
-    fn run(&self, end: u128, text: &[u8]) -> Block {
-        let mut tag = [0; BLOCK];
-        let run = CmacRun { whole: self.whole, padded: self.padded, end, text, tag: &mut tag };
-        self.cipher.encrypt_with_backend(run);
-        tag
-    }
-}
-
-impl<C> Drop for Cmac<C> {
-    fn drop(&mut self) {
-        self.whole.zeroize();
-        self.padded.zeroize();
-    }
-}
-
-/// One CMAC, run inside the cipher's own dispatch so that round keys stay in registers.
-struct CmacRun<'a> {
-    whole: u128,
-    padded: u128,
-    end: u128,
+/// A text's IV and then the start of its ciphertext: the one cipher's dispatch inside the other's, so that the IV stays in
+/// a register between them.
+struct Begin<'a, C> {
+    siv: &'a Siv<C>,
+    header: &'a Header,
     text: &'a [u8],
-    tag: &'a mut Block,
+    /// First bytes lowest.
+    begun: &'a mut [u128; 3],
 }
 
-impl BlockSizeUser for CmacRun<'_> {
+impl<C> BlockSizeUser for Begin<'_, C> {
     type BlockSize = U16;
 }
 
-impl BlockCipherEncClosure for CmacRun<'_> {
+impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> BlockCipherEncClosure for Begin<'_, C> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
-        let tail_bytes = self.text.len() - self.text.len().saturating_sub(1) / BLOCK * BLOCK;
-        let (blocks, tail) = self.text.split_at(self.text.len() - tail_bytes);
-        let (last, before) = self.ends(tail.len());
-        let mut state = 0;
-        let mut blocks = blocks.as_chunks::<BLOCK>().0.iter().peekable();
-        while let Some(block) = blocks.next() {
-            let end = if blocks.peek().is_none() { before } else { 0 };
-            state = encrypt(backend, state ^ u128::from_le_bytes(*block) ^ end);
-        }
-        *self.tag = encrypt(backend, state ^ last ^ tail_of(self.text, tail)).to_le_bytes();
+        let iv = self.siv.mac.s2v(backend, self.header, self.text);
+        self.siv.ctr.encrypt_with_backend(FirstBlocks { iv, text: self.text, begun: self.begun });
     }
 }
 
-impl CmacRun<'_> {
-    /// What is xored onto the last block, which is filled so far, and onto the one before it.
+struct FirstBlocks<'a> {
+    iv: u128,
+    text: &'a [u8],
+    begun: &'a mut [u128; 3],
+}
+
+impl BlockSizeUser for FirstBlocks<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for FirstBlocks<'_> {
     #[inline(always)]
-    fn ends(&self, filled: usize) -> (u128, u128) {
-        if filled == BLOCK {
-            return (self.whole ^ self.end, 0);
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        let counter = self.iv & COUNTER_MASK.swap_bytes();
+        self.begun[0] = self.iv;
+        let (first, rest) = self.text.split_at(self.text.len().min(BLOCK));
+        self.begun[1] = (encrypt(backend, counter) ^ tail_of(first, first)) & mask(first.len());
+        if !rest.is_empty() {
+            let second = &rest[..rest.len().min(BLOCK)];
+            let counter = (counter.swap_bytes() + 1).swap_bytes();
+            let text = tail_of(&self.text[..BLOCK + second.len()], second);
+            self.begun[2] = (encrypt(backend, counter) ^ text) & mask(second.len());
         }
-        let bits = 8 * filled as u32;
-        (self.padded ^ 0x80 << bits ^ self.end.checked_shr(128 - bits).unwrap_or(0), self.end << bits)
     }
+}
+
+/// So many first bytes of a block.
+#[inline(always)]
+const fn mask(bytes: usize) -> u128 {
+    if bytes == 0 { 0 } else { u128::MAX >> (8 * (BLOCK - bytes)) }
 }
 
 /// Counter mode over a text in place; the counter is a 128-bit big-endian number.
@@ -215,11 +205,6 @@ pub(super) fn encrypt_all<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B
     backend.encrypt_tail_blocks(rest);
 }
 
-/// Doubling in GF(2^128) (RFC 5297 section 2.3), of a block whose first byte is highest.
-const fn double(value: u128) -> u128 {
-    (value << 1) ^ ((value >> 127) * 0x87)
-}
-
 /// The last bytes of a text, fewer than a block, and the bit that ends them.
 #[inline(always)]
 pub(super) fn ended(text: &[u8], tail: &[u8]) -> u128 {
@@ -262,6 +247,7 @@ mod tests {
         Siv::of(cipher(mac), cipher(ctr))
     }
 
+    /// The IV and the ciphertext, which [`Siv::begin`] begins as they go on.
     fn seal<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>>(
         siv: &Siv<C>,
         header: &Header,
@@ -270,7 +256,24 @@ mod tests {
         let iv = siv.iv(header, text);
         let mut sealed = [&iv[..], text].concat();
         siv.apply_keystream(&iv, 0, &mut sealed[BLOCK..]);
+        let mut begun = siv.begin(header, text).map(u128::to_be_bytes).concat();
+        let length = sealed.len().min(begun.len());
+        assert!(begun.drain(length..).all(|byte| byte == 0), "nothing stands behind a text's end");
+        assert_eq!(begun, sealed[..length]);
         sealed
+    }
+
+    fn check_against_the_aes_siv_crate(key: [u8; 32], ad: &[u8], text: &[u8]) {
+        let other = key.map(|b| b ^ 0x5a);
+        let siv = Siv256::new(&key, &other);
+        let theirs = Aes256Siv::new_from_slice(&[key, other].concat()).unwrap().encrypt([ad], text).unwrap();
+        assert_eq!(seal(&siv, &siv.header(&[ad]), text), theirs, "{} bytes", text.len());
+    }
+
+    #[test]
+    fn every_length_equals_the_aes_siv_crate() {
+        let text: Vec<u8> = (1..=200).collect();
+        (0..=text.len()).for_each(|length| check_against_the_aes_siv_crate([7; 32], b"a header", &text[..length]));
     }
 
     #[test]
@@ -298,11 +301,7 @@ mod tests {
     proptest! {
         #[test]
         fn equals_the_aes_siv_crate(key in any::<[u8; 32]>(), ad in any::<[u8; 20]>(), text in prop::collection::vec(any::<u8>(), 0..200)) {
-            let other = key.map(|b| b ^ 0x5a);
-            let siv = Siv256::new(&key, &other);
-            let sealed = seal(&siv, &siv.header(&[&ad]), &text);
-            let theirs = Aes256Siv::new_from_slice(&[key, other].concat()).unwrap().encrypt([&ad[..]], &text).unwrap();
-            prop_assert_eq!(sealed, theirs);
+            check_against_the_aes_siv_crate(key, &ad, &text);
         }
 
         #[test]
