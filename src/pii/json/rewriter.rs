@@ -105,6 +105,6 @@ impl Rewriter for JsonRewriter {
 }
 
 /// Bytes found to be UTF-8 at a time, so that they are still in the nearest cache when they are read again.
-const PIECE: usize = 16 * 1024;
+const PIECE: usize = 24 * 1024;
 
 const NOT_UTF8: &str = "expected UTF-8";
