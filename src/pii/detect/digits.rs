@@ -1,9 +1,8 @@
 //! What is made of digits: cards, IBANs, social security and phone numbers.
 //!
-//! Every group of digits is a candidate. Never takes a number for more than its check digits and shape say.
+//! Every group of digits that the sieve lets through is a candidate. Never takes a number for more than its check digits and shape say.
 
-use super::{Detector, Hit, Sort, before, byte};
-use crate::pii::run::run;
+use super::{Detector, Hit, Sort, before, byte, sieve};
 
 /// The first number that begins at `from` or later.
 pub(super) fn next(detector: &Detector, text: &[u8], from: usize) -> Option<Hit> {
@@ -11,42 +10,24 @@ pub(super) fn next(detector: &Detector, text: &[u8], from: usize) -> Option<Hit>
     if !wanted {
         return None;
     }
-    let mut at = from;
-    loop {
-        at += next_digit(text.get(at..)?)?;
-        let group = digits_at(text, at);
-        if !before(text, at).is_ascii_digit() && is_promising(text, at, group) {
-            let hit = at_group(detector, text, from, at);
+    (from..text.len()).step_by(sieve::PLACES).find_map(|at| {
+        let mut starts = sieve::starts(text, at);
+        while starts != 0 {
+            let group = at + starts.trailing_zeros() as usize - 1;
+            starts &= starts - 1;
+            let hit = at_group(detector, text, from, group);
             if hit.is_some() {
                 return hit;
             }
         }
-        at += group;
-    }
-}
-
-/// Whether this group of digits can begin anything: a long one, one that another group follows, one behind letters.
-fn is_promising(text: &[u8], at: usize, group: usize) -> bool {
-    let follows = || {
-        matches!(byte(text, at + group), b' ' | b'-' | b'.' | b'/' | b')')
-            && !byte(text, at + group + 1).is_ascii_alphabetic()
-    };
-    group >= 8
-        || matches!(before(text, at), b'+' | b'(')
-        || follows()
-        || (group >= 2 && before(text, at).is_ascii_alphabetic())
-}
-
-/// Bytes before the next digit.
-fn next_digit(text: &[u8]) -> Option<usize> {
-    let clear = run(text, |b| b.is_ascii_digit());
-    (clear < text.len()).then_some(clear)
+        None
+    })
 }
 
 type Judge = fn(&[u8], usize) -> Option<usize>;
 
 /// What begins with, or just before, the group of digits at `at`.
-fn at_group(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
+pub(super) fn at_group(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
     let attempts: [(usize, Sort, Judge); 5] = [
         (2, Sort::Iban, iban),
         (1, Sort::Phone, phone),

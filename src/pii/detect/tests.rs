@@ -173,7 +173,7 @@ proptest! {
         let text = text.as_bytes().get(cut..).unwrap_or_default();
         let detector = Detector::default();
         let (mut all, mut found) = (Vec::new(), Vec::new());
-        detector.report(Search::new(&detector, 0), text, |span| all.push(span));
+        detector.report(Search::of_families(&detector, 0, u8::MAX), text, |span| all.push(span));
         detector.scan(text, |span| found.push(span));
         prop_assert_eq!(found, all);
     }
