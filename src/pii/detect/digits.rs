@@ -24,10 +24,44 @@ pub(super) fn next(detector: &Detector, text: &[u8], from: usize) -> Option<Hit>
     })
 }
 
+/// Whether the group of digits at `at` is behind a head, or nine digits or more follow each other there, by groups or as long
+/// as a card's. A look at each byte, for what the sieve lets through because it sees no further.
+fn is_promising(text: &[u8], at: usize) -> bool {
+    let first = before(text, at);
+    if matches!(first, b'+' | b'(') || first.is_ascii_alphabetic() {
+        return true;
+    }
+    let (mut digits, mut glued, mut place) = (0, false, at);
+    while digits < CARD_DIGITS_MIN {
+        if byte(text, place).is_ascii_digit() {
+            digits += 1;
+        } else if byte(text, place + 1).is_ascii_digit() && matches!(byte(text, place), b' ' | b'-' | b'.' | b'/') {
+            glued = true;
+        } else {
+            return glued && digits >= GLUED_DIGITS_MIN;
+        }
+        place += 1;
+    }
+    glued || is_card_start(byte(text, at))
+}
+
+/// A social security number and the shortest phone number without a head have so many.
+const GLUED_DIGITS_MIN: usize = 9;
+const CARD_DIGITS_MIN: usize = 13;
+
+const fn is_card_start(digit: u8) -> bool {
+    matches!(digit, b'2'..=b'6')
+}
+
 type Judge = fn(&[u8], usize) -> Option<usize>;
 
 /// What begins with, or just before, the group of digits at `at`.
 pub(super) fn at_group(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
+    if is_promising(text, at) { judged(detector, text, from, at) } else { None }
+}
+
+/// The same, without a look first.
+pub(super) fn judged(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
     let attempts: [(usize, Sort, Judge); 5] = [
         (2, Sort::Iban, iban),
         (1, Sort::Phone, phone),
@@ -48,10 +82,10 @@ fn digits_at(text: &[u8], at: usize) -> usize {
 
 /// 13 to 19 digits, single spaces or hyphens between them, of an issuer's range and with a right check digit.
 fn card(text: &[u8], start: usize) -> Option<usize> {
-    const LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;
+    const LENGTHS: std::ops::RangeInclusive<usize> = CARD_DIGITS_MIN..=19;
     /// Cards are not printed in smaller groups; dates and social security numbers in a row are.
     const GROUP_DIGITS_MIN: usize = 3;
-    if before(text, start) == b'.' || before(text, start).is_ascii_digit() || !matches!(text[start], b'2'..=b'6') {
+    if before(text, start) == b'.' || before(text, start).is_ascii_digit() || !is_card_start(text[start]) {
         return None;
     }
     let (mut digits, mut ends) = ([0_u8; 19], [0; 20]);
