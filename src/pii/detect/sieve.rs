@@ -65,9 +65,9 @@ fn has_heads(window: &Window) -> bool {
     let mut found = 0;
     // Plain loops over bytes, and no function for a pair of them, are what compilers turn into vectors.
     for at in 0..64 {
-        let (third, second, first) = (window[at] as i8, window[at + 1] as i8, window[at + 2] as i8);
+        let (third, second, first) = (window[at] | 0x20, window[at + 1] as i8, window[at + 2] as i8);
         let (here, next) = (window[at + 3] & 0xF0 == 0x30, window[at + 4] & 0xF0 == 0x30);
-        let letters = (third <= 0x40) & (second > 0x40) & (first > 0x40);
+        let letters = (third.wrapping_sub(b'a') >= 26) & (second > 0x40) & (first > 0x40);
         let sign = window[at + 2] & 0xFC == 0x28;
         found |= u8::from(letters & here & next) | u8::from(sign & here);
     }
@@ -158,6 +158,8 @@ mod tests {
         let piece = prop_oneof![
             4 => "[0-9]{1,5}",
             4 => "[-. /:T,()+]",
+            1 => "[!-~]",
+            1 => "[^0-9A-Za-z](DE89370400440532013000|nl91abna0417164300)",
             1 => "[0-9]{6,20}",
             1 => prop::sample::select(vec![
                 "DE89370400440532013000", "GB29 NWBK 6016 1331 9268 19", "NO9386011117947", "4111 1111 1111 1111", "378282246310005",
