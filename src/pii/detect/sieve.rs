@@ -65,9 +65,9 @@ fn has_heads(window: &Window) -> bool {
     let mut found = 0;
     // Plain loops over bytes, and no function for a pair of them, are what compilers turn into vectors.
     for at in 0..64 {
-        let (third, second, first) = (window[at] | 0x20, window[at + 1] as i8, window[at + 2] as i8);
+        let (second, first) = (window[at + 1] as i8, window[at + 2] as i8);
         let (here, next) = (window[at + 3] & 0xF0 == 0x30, window[at + 4] & 0xF0 == 0x30);
-        let letters = (third.wrapping_sub(b'a') >= 26) & (second > 0x40) & (first > 0x40);
+        let letters = (second > 0x40) & (first > 0x40);
         let sign = window[at + 2] & 0xFC == 0x28;
         found |= u8::from(letters & here & next) | u8::from(sign & here);
     }

@@ -98,8 +98,13 @@ impl Suspects<'_> {
     fn is_number(&self, group: usize) -> bool {
         /// An IBAN's letters, and an escape of six bytes before them.
         const BEFORE: usize = 8;
-        self.text[group.saturating_sub(BEFORE)..group].contains(&b'\\')
-            || digits::at_group(self.detector, self.text, 0, group).is_some()
+        let is_escape = |found: bool, byte: &u8| found | (*byte == b'\\');
+        match self.text[..group].last_chunk::<BEFORE>() {
+            Some(before) if before.iter().fold(false, is_escape) => return true,
+            None if self.text[..group].iter().fold(false, is_escape) => return true,
+            Some(_) | None => {}
+        }
+        digits::at_group(self.detector, self.text, 0, group).is_some()
     }
 }
 
