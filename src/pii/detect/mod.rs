@@ -156,8 +156,9 @@ const SIGNS: [u8; 256] = {
     signs
 };
 
-/// A phone number has no fewer digits, nor has anything else that is made of them, but for IBANs.
-const DIGITS_MIN: usize = 8;
+/// Whatever is made of digits has no fewer, but for a phone number behind a `+` and for IBANs; a date has eight.
+const DIGITS_MIN: usize = 9;
+const SIGNED_DIGITS_MIN: usize = 8;
 const IBAN_BYTES_MIN: usize = 15;
 const IBAN_DIGITS_MIN: usize = 2;
 
@@ -216,7 +217,9 @@ fn signs_of(text: &[u8]) -> u8 {
         .iter()
         .map(|byte| SIGNS[usize::from(*byte)])
         .fold((0, 0), |(all, digits), signs| (all | signs, digits + usize::from(signs >> 7)));
-    let numbers = digits >= DIGITS_MIN || (digits >= IBAN_DIGITS_MIN && text.len() >= IBAN_BYTES_MIN);
+    let numbers = digits >= DIGITS_MIN
+        || (digits >= IBAN_DIGITS_MIN && text.len() >= IBAN_BYTES_MIN)
+        || (digits == SIGNED_DIGITS_MIN && text.contains(&b'+'));
     if numbers { signs } else { signs & 0x7F }
 }
 

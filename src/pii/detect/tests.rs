@@ -161,7 +161,7 @@ proptest! {
     fn what_is_looked_over_first_changes_no_find(
         parts in prop::collection::vec(
             prop::sample::select(vec![
-                "bob@x.org", "@", "123-45-6789", "+14155552671", "020 7946 0958", "4111 1111 1111 1111", "NO9386011117947",
+                "bob@x.org", "@", "123-45-6789", "+14155552671", "+12345678", "020 7946 0958", "4111 1111 1111 1111", "NO9386011117947",
                 "nl91abna0417164300", "AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE", "sk_live_a1B2c3D4e5F6g7H8i9J0k1L2",
                 "xoxb-123456789012-abcdef", "eyJhbGciOiJub25lIn0.e30.", "-----BEGIN PRIVATE KEY-----", " ", "-", "a", "1", "12", "é",
             ]),

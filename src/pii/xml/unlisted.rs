@@ -57,9 +57,13 @@ impl Unlisted {
             }
             self.aside.splice(head..end, self.made.drain(..));
         }
-        let done = if inside { hold(&mut self.raw, &self.aside) } else { Ok(desk.out.extend_from_slice(&self.aside)) };
+        if inside {
+            hold(&mut self.raw, &self.aside)?;
+        } else {
+            desk.out.extend_from_slice(&self.aside);
+        }
         self.aside.clear();
-        done
+        Ok(())
     }
 
     /// A tag ends the text that is open: it leaves.
@@ -83,13 +87,13 @@ impl Unlisted {
         treat: &dyn Treat,
         desk: &mut Desk<'_>,
     ) -> Result<(), Stop> {
-        match self.rule {
-            Some(rule) if judge(rule, decoded, treat, &mut self.made, desk)? => escape(&self.made, tag::escape, desk),
-            Some(_) | None => {
-                desk.out.extend_from_slice(raw.as_bytes());
-                Ok(())
-            }
+        if let Some(rule) = self.rule
+            && judge(rule, decoded, treat, &mut self.made, desk)?
+        {
+            return escape(&self.made, tag::escape, desk);
         }
+        desk.out.extend_from_slice(raw.as_bytes());
+        Ok(())
     }
 }
 
