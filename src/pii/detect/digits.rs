@@ -42,7 +42,8 @@ fn is_promising(text: &[u8], at: usize) -> bool {
         }
         place += 1;
     }
-    glued || is_card_start(byte(text, at))
+    // So many in one group: a card, or with another group behind them a national number.
+    glued || byte(text, at) == b'0' || is_card_start(byte(text, at))
 }
 
 /// A social security number and the shortest phone number without a head have so many.
@@ -62,7 +63,8 @@ pub(super) fn at_group(detector: &Detector, text: &[u8], from: usize, at: usize)
 
 /// The same, without a look first.
 pub(super) fn judged(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
-    let attempts: [(usize, Sort, Judge); 5] = [
+    let attempts: [(usize, Sort, Judge); 6] = [
+        (3, Sort::Phone, bracketed),
         (2, Sort::Iban, iban),
         (1, Sort::Phone, phone),
         (0, Sort::Card, card),
@@ -177,6 +179,11 @@ fn phone(text: &[u8], start: usize) -> Option<usize> {
         b'2'..=b'9' if begins_apart(text, start) => north_american(text, start),
         _ => None,
     }
+}
+
+/// A country's `1`, which no sieve would let through by itself, before an area code in brackets.
+fn bracketed(text: &[u8], start: usize) -> Option<usize> {
+    if text[start] == b'1' && byte(text, start + 2) == b'(' { phone(text, start) } else { None }
 }
 
 /// `+` and 8 to 15 digits (ITU-T E.164), with spaces, points, hyphens, slashes and brackets between them.
