@@ -95,13 +95,25 @@ fn formats(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What is in most documents, and nothing that is looked for.
+const ORDER: &str = r#"{"order_id":544895824128,"uuid":"5bc8fbbc-bde5-c099-4164-d8399f767c45","sku":"A6388057","title":"the old market Nn","quantity":N,
+  "price":53.73,"gift":false,"shipped":"2026-04-10","updated_ms":1705891807615,"lat":77.030414,"created":"2019-04-01T10:00:00Z","tags":["a\n","vip"]},
+"#;
+
 fn detectors(criterion: &mut Criterion) {
     let clean = body("", "The quick brown fox jumps over the lazy dog; in 2024 it did so 17 times, they say.\n", "");
     let finds =
         body("", "Write to janeN@example.com, or call +49 30 123456, before the quick brown fox jumps again.\n", "");
+    let orders = body("[", ORDER, "{}]");
     let guard = Arc::new(Guard::new(Detector::default(), Action::Mask));
+    let detector = Detector::default();
+    assert!(!detector.may_find(orders.as_bytes()), "a body without a suspect place");
     let mut out = Vec::with_capacity(2 * BODY_BYTES);
     let mut group = criterion.benchmark_group("detectors");
+    group.throughput(Throughput::Bytes(orders.len() as u64));
+    group.bench_function("may find, JSON of ids, dates and amounts", |bencher| {
+        bencher.iter(|| detector.may_find(black_box(orders.as_bytes())));
+    });
     group.throughput(Throughput::Bytes(clean.len() as u64));
     group.bench_function("memchr of an absent byte", |bencher| {
         bencher.iter(|| memchr::memchr(1, black_box(clean.as_bytes())));

@@ -30,7 +30,14 @@ pub const ALL: [Target; 13] = [
     ("csv", csv, &["id,email\r\n1,\"a\"\"b\"\r\n2,c\r\n"]),
     ("ndjson", ndjson, &["{\"email\":\"a\"}\n\n[{\"email\":1}]\n"]),
     ("multipart", multipart, &["--b\r\nContent-Disposition: form-data; name=\"email\"\r\n\r\nx\r\n--b--\r\n"]),
-    ("xml", xml, &["<?xml version=\"1.0\"?><a email='x'><email>y&amp;<![CDATA[z]]></email><!-- c --></a>"]),
+    (
+        "xml",
+        xml,
+        &[
+            "<?xml version=\"1.0\"?><a email='x'><email>y&amp;<![CDATA[z]]></email><!-- c --></a>",
+            "<a b='x@y.zz'>b&#64;<![CDATA[x.org]]></a>",
+        ],
+    ),
     ("text", text, &["mail bob@x.example or +49 151 2345678, 4111 1111 1111 1111, eyJhbGciOiJub25lIn0.e30.x"]),
     ("token", token, &["tok1_dabcdab12_aaabcd", "tok1_"]),
     ("path", path, &["$.a[*][\"b\"]..c[3].*"]),
@@ -76,17 +83,25 @@ pub fn multipart(data: &[u8]) {
     body("multipart/form-data; boundary=b", data);
 }
 
-/// XML.
+/// XML, by its paths and for the detectors.
 pub fn xml(data: &[u8]) {
     body("application/xml", data);
+    detected("application/xml", data);
 }
 
-/// Text, for the detectors.
+/// Text, for the detectors; what they find, its quick look must not miss.
 pub fn text(data: &[u8]) {
+    detected("text/plain", data);
+    let mut finds = false;
+    Detector::default().scan(data, |_| finds = true);
+    assert!(!finds || Detector::default().may_find(data), "a find without a suspect place");
+}
+
+fn detected(media: &str, data: &[u8]) {
     static PLAN: OnceLock<Plan> = OnceLock::new();
     let guard = || Guard::new(Detector::default(), Action::Mask);
     let rules = || Rules { detect: Some(guard()), ..Rules::default() };
-    pushed(PLAN.get_or_init(|| plan(&rules())), "text/plain", data);
+    pushed(PLAN.get_or_init(|| plan(&rules())), media, data);
 }
 
 /// Tokens: none that we did not make opens, alone or inside a text, and each that we made opens to what it was made of.

@@ -1,9 +1,8 @@
 //! What is made of digits: cards, IBANs, social security and phone numbers.
 //!
-//! Every group of digits is a candidate. Never takes a number for more than its check digits and shape say.
+//! Every group of digits that the sieve lets through is a candidate. Never takes a number for more than its check digits and shape say.
 
-use super::{Detector, Hit, Sort, before, byte};
-use crate::pii::run::run;
+use super::{Detector, Hit, Sort, before, byte, sieve};
 
 /// The first number that begins at `from` or later.
 pub(super) fn next(detector: &Detector, text: &[u8], from: usize) -> Option<Hit> {
@@ -11,43 +10,61 @@ pub(super) fn next(detector: &Detector, text: &[u8], from: usize) -> Option<Hit>
     if !wanted {
         return None;
     }
-    let mut at = from;
-    loop {
-        at += next_digit(text.get(at..)?)?;
-        let group = digits_at(text, at);
-        if !before(text, at).is_ascii_digit() && is_promising(text, at, group) {
-            let hit = at_group(detector, text, from, at);
+    (from..text.len()).step_by(sieve::PLACES).find_map(|at| {
+        let mut starts = sieve::starts(text, at);
+        while starts != 0 {
+            let group = at + starts.trailing_zeros() as usize - 1;
+            starts &= starts - 1;
+            let hit = at_group(detector, text, from, group);
             if hit.is_some() {
                 return hit;
             }
         }
-        at += group;
+        None
+    })
+}
+
+/// Whether the group of digits at `at` is behind a head, or nine digits or more follow each other there, by groups or as long
+/// as a card's. A look at each byte, for what the sieve lets through because it sees no further.
+fn is_promising(text: &[u8], at: usize) -> bool {
+    let first = before(text, at);
+    if matches!(first, b'+' | b'(') || first.is_ascii_alphabetic() {
+        return true;
     }
+    let (mut digits, mut glued, mut place) = (0, false, at);
+    while digits < CARD_DIGITS_MIN {
+        if byte(text, place).is_ascii_digit() {
+            digits += 1;
+        } else if byte(text, place + 1).is_ascii_digit() && matches!(byte(text, place), b' ' | b'-' | b'.' | b'/') {
+            glued = true;
+        } else {
+            return glued && digits >= GLUED_DIGITS_MIN;
+        }
+        place += 1;
+    }
+    // So many in one group: a card, or with another group behind them a national number.
+    glued || byte(text, at) == b'0' || is_card_start(byte(text, at))
 }
 
-/// Whether this group of digits can begin anything: a long one, one that another group follows, one behind letters.
-fn is_promising(text: &[u8], at: usize, group: usize) -> bool {
-    let follows = || {
-        matches!(byte(text, at + group), b' ' | b'-' | b'.' | b'/' | b')')
-            && !byte(text, at + group + 1).is_ascii_alphabetic()
-    };
-    group >= 8
-        || matches!(before(text, at), b'+' | b'(')
-        || follows()
-        || (group >= 2 && before(text, at).is_ascii_alphabetic())
-}
+/// A social security number and the shortest phone number without a head have so many.
+const GLUED_DIGITS_MIN: usize = 9;
+const CARD_DIGITS_MIN: usize = 13;
 
-/// Bytes before the next digit.
-fn next_digit(text: &[u8]) -> Option<usize> {
-    let clear = run(text, |b| b.is_ascii_digit());
-    (clear < text.len()).then_some(clear)
+const fn is_card_start(digit: u8) -> bool {
+    matches!(digit, b'2'..=b'6')
 }
 
 type Judge = fn(&[u8], usize) -> Option<usize>;
 
 /// What begins with, or just before, the group of digits at `at`.
-fn at_group(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
-    let attempts: [(usize, Sort, Judge); 5] = [
+pub(super) fn at_group(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
+    if is_promising(text, at) { judged(detector, text, from, at) } else { None }
+}
+
+/// The same, without a look first.
+pub(super) fn judged(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
+    let attempts: [(usize, Sort, Judge); 6] = [
+        (3, Sort::Phone, bracketed),
         (2, Sort::Iban, iban),
         (1, Sort::Phone, phone),
         (0, Sort::Card, card),
@@ -67,10 +84,10 @@ fn digits_at(text: &[u8], at: usize) -> usize {
 
 /// 13 to 19 digits, single spaces or hyphens between them, of an issuer's range and with a right check digit.
 fn card(text: &[u8], start: usize) -> Option<usize> {
-    const LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;
+    const LENGTHS: std::ops::RangeInclusive<usize> = CARD_DIGITS_MIN..=19;
     /// Cards are not printed in smaller groups; dates and social security numbers in a row are.
     const GROUP_DIGITS_MIN: usize = 3;
-    if before(text, start) == b'.' || before(text, start).is_ascii_digit() || !matches!(text[start], b'2'..=b'6') {
+    if before(text, start) == b'.' || before(text, start).is_ascii_digit() || !is_card_start(text[start]) {
         return None;
     }
     let (mut digits, mut ends) = ([0_u8; 19], [0; 20]);
@@ -162,6 +179,11 @@ fn phone(text: &[u8], start: usize) -> Option<usize> {
         b'2'..=b'9' if begins_apart(text, start) => north_american(text, start),
         _ => None,
     }
+}
+
+/// A country's `1`, which no sieve would let through by itself, before an area code in brackets.
+fn bracketed(text: &[u8], start: usize) -> Option<usize> {
+    if text[start] == b'1' && byte(text, start + 2) == b'(' { phone(text, start) } else { None }
 }
 
 /// `+` and 8 to 15 digits (ITU-T E.164), with spaces, points, hyphens, slashes and brackets between them.

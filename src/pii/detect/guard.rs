@@ -110,8 +110,9 @@ impl GuardStream {
     fn read(&mut self, limit: usize, watch: &mut dyn Watch, out: &mut Vec<u8>) {
         let Self { guard, held, from, rest } = self;
         cover_rest(guard, rest, held, from, out);
-        let mut search = Search::new(&guard.detector, *from);
+        let mut search = if rest.is_none() { Search::new(&guard.detector, held, *from) } else { None };
         while rest.is_none()
+            && let Some(search) = &mut search
             && let Some(hit) = search.next(held).filter(|hit| hit.span.start < limit)
         {
             watch.found(hit.span.sort);
@@ -160,6 +161,11 @@ impl Guard {
     /// What is done about a find.
     pub const fn action(&self) -> Action {
         self.action
+    }
+
+    /// What it finds with: to ask where a text is worth its look.
+    pub const fn detector(&self) -> &Detector {
+        &self.detector
     }
 
     /// Whether it looks for this sort.

@@ -8,8 +8,11 @@ mod digits;
 mod email;
 mod guard;
 mod secrets;
+mod sieve;
+mod suspects;
 
 pub use guard::{Action, Guard, GuardStream};
+pub use suspects::Suspects;
 
 /// What must be seen to judge whether something begins at a place. The longest local part, `@` and domain fit.
 pub(super) const LOOKAHEAD_BYTES: usize = 320;
@@ -82,7 +85,9 @@ impl Detector {
 
     /// Reports what is found, in order and without overlaps. The text should be UTF-8; other bytes are letters.
     pub fn scan(&self, text: &[u8], found: impl FnMut(Span)) {
-        self.report(Search::of_whole(self, text), text, found);
+        if let Some(search) = Search::new(self, text, 0) {
+            self.report(search, text, found);
+        }
     }
 
     fn report(&self, mut search: Search<'_>, text: &[u8], mut found: impl FnMut(Span)) {
@@ -133,7 +138,7 @@ enum Next {
 /// Finds the first thing of its own that begins at a place or later.
 type Family = fn(&Detector, &[u8], usize) -> Option<Hit>;
 
-/// Texts up to this length are looked over first: most strings of a document have a sign of nothing.
+/// Texts up to this length are looked over byte by byte first: most strings of a document have a sign of nothing.
 const SHORT_TEXT_BYTES: usize = 256;
 
 /// For each byte, a bit for each family, in their order, whose finds all have it; the last is set for digits.
@@ -151,35 +156,31 @@ const SIGNS: [u8; 256] = {
     signs
 };
 
-/// A phone number has no fewer digits, nor has anything else that is made of them, but for IBANs.
-const DIGITS_MIN: usize = 8;
+/// Whatever is made of digits has no fewer, but for a phone number behind a `+` and for IBANs; a date has eight.
+const DIGITS_MIN: usize = 9;
+const SIGNED_DIGITS_MIN: usize = 8;
 const IBAN_BYTES_MIN: usize = 15;
+const IBAN_DIGITS_MIN: usize = 2;
 
 const FAMILIES: [Family; 8] = {
     let [jwt, akia, asia, slack, underlined, pem] = secrets::FAMILIES;
     [pem, underlined, slack, akia, asia, jwt, email::next, digits::next]
 };
+const EMAIL: usize = 6;
+const DIGITS: usize = 7;
 
 impl<'d> Search<'d> {
-    /// Begins at `from`; the byte before is only looked at.
-    const fn new(detector: &'d Detector, from: usize) -> Self {
-        Self { detector, from, families: [Next::Unknown; FAMILIES.len()] }
+    /// Begins at `from`; the byte before is only looked at. `None` when there is no sign of anything.
+    fn new(detector: &'d Detector, text: &[u8], from: usize) -> Option<Self> {
+        let rest = text.get(from..)?;
+        let signs = if rest.len() <= SHORT_TEXT_BYTES { signs_of(rest) } else { signs_of_heads(rest) };
+        (signs != 0).then(|| Self::of_families(detector, from, signs))
     }
 
-    /// Begins at the start of a text that is all there is; in a short one, families that it has no sign of are left out.
-    fn of_whole(detector: &'d Detector, text: &[u8]) -> Self {
-        let mut search = Self::new(detector, 0);
-        if text.len() <= SHORT_TEXT_BYTES {
-            let (signs, digits) = text
-                .iter()
-                .map(|byte| SIGNS[usize::from(*byte)])
-                .fold((0, 0), |(all, digits), signs| (all | signs, digits + usize::from(signs >> 7)));
-            let numbers = digits >= DIGITS_MIN || text.len() >= IBAN_BYTES_MIN;
-            let signs = if numbers { signs } else { signs & 0x7F };
-            let hopeless = search.families.iter_mut().enumerate().filter(|(family, _)| signs >> family & 1 == 0);
-            hopeless.for_each(|(_, next)| *next = Next::Nothing);
-        }
-        search
+    /// Looks for these families only.
+    fn of_families(detector: &'d Detector, from: usize, signs: u8) -> Self {
+        let next = |family| if signs >> family & 1 == 0 { Next::Nothing } else { Next::Unknown };
+        Self { detector, from, families: std::array::from_fn(next) }
     }
 
     /// The next hit, after which the search goes on behind it.
@@ -207,6 +208,24 @@ impl<'d> Search<'d> {
     fn skip_to(&mut self, from: usize) {
         self.from = self.from.max(from);
     }
+}
+
+/// The families that a short text has a sign of. A byte costs about a cycle: most strings of a document end here.
+#[inline]
+fn signs_of(text: &[u8]) -> u8 {
+    let (signs, digits) = text
+        .iter()
+        .map(|byte| SIGNS[usize::from(*byte)])
+        .fold((0, 0), |(all, digits), signs| (all | signs, digits + usize::from(signs >> 7)));
+    let numbers = digits >= DIGITS_MIN
+        || (digits >= IBAN_DIGITS_MIN && text.len() >= IBAN_BYTES_MIN)
+        || (digits == SIGNED_DIGITS_MIN && text.contains(&b'+'));
+    if numbers { signs } else { signs & 0x7F }
+}
+
+/// The families that a long text may hold: secrets only where it has the head of one.
+fn signs_of_heads(text: &[u8]) -> u8 {
+    if secrets::next_head(text, 0).is_some() { u8::MAX } else { 1 << EMAIL | 1 << DIGITS }
 }
 
 /// The byte before a place; a space where there is none.

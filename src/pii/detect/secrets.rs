@@ -4,6 +4,7 @@
 //! belong to it, however many. Never needs a secret to be complete.
 
 use super::{Detector, Family, Hit, LOOKAHEAD_BYTES, Sort, Span, before};
+use aho_corasick::packed;
 use memchr::memmem::{self, Finder};
 use std::sync::LazyLock;
 
@@ -20,6 +21,21 @@ pub(super) const FAMILIES: [Family; 6] = [
 /// What each family looks for.
 static NEEDLES: LazyLock<[Finder<'static>; 6]> =
     LazyLock::new(|| ["eyJ", "AKIA", "ASIA", "xox", "_", "-----BEGIN "].map(|needle| Finder::new(needle.as_bytes())));
+
+/// All heads at once, by vectors where the machine has them.
+static HEADS: LazyLock<Option<packed::Searcher>> = LazyLock::new(|| {
+    let heads = || KEYS.iter().map(|(head, _, _)| *head).chain([&b"eyJ"[..], PEM_BEGIN]);
+    let plain = || packed::Config::new().only_rabin_karp(true).builder().extend(heads()).build();
+    packed::Searcher::new(heads()).or_else(plain)
+});
+
+/// Where the first head of a secret stands at `from` or later, be it one or not.
+pub(super) fn next_head(text: &[u8], from: usize) -> Option<usize> {
+    match &*HEADS {
+        Some(heads) => heads.find_in(text, (from..text.len()).into()).map(|head| head.start()),
+        None => (from < text.len()).then_some(from),
+    }
+}
 
 /// The first place of a family's needle that belongs to a secret.
 fn find(
@@ -93,6 +109,7 @@ impl Rest {
     }
 }
 
+const PEM_BEGIN: &[u8] = b"-----BEGIN ";
 const PEM_END: &[u8] = b"-----END";
 
 /// Takes one byte of a PEM block; true at its very last.
@@ -179,7 +196,7 @@ fn private_key(text: &[u8], at: usize) -> Option<Hit> {
     const HEAD_BYTES_MAX: usize = 64;
     let line = &text[at..text.len().min(at + HEAD_BYTES_MAX)];
     let end = memmem::find(line, b"PRIVATE KEY-----").or_else(|| memmem::find(line, b"PRIVATE KEY BLOCK-----"))?;
-    let label = &line[b"-----BEGIN ".len()..end];
+    let label = &line[PEM_BEGIN.len()..end];
     if !label.iter().all(|&b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' ') {
         return None;
     }

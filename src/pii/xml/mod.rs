@@ -6,6 +6,7 @@
 mod paths;
 mod tag;
 mod tree;
+mod unlisted;
 
 pub use paths::XmlPaths;
 
@@ -14,7 +15,7 @@ use super::utf8::{Utf8, not_utf8};
 use super::{Rewriter, Stop, Treat, Watch};
 use crate::bounds::XML_TAG_BYTES_MAX;
 use std::sync::Arc;
-use tag::Tag;
+use tag::{Mark, Tag};
 use tree::{Desk, Tree};
 
 /// The engine of XML documents.
@@ -23,6 +24,8 @@ pub struct Xml {
     state: State,
     /// The markup that is open, behind its `<` or `&`.
     markup: Vec<u8>,
+    /// Where a tag's attributes are in it: kept, so that no tag allocates.
+    marks: Vec<Mark>,
     utf8: Utf8,
     at: u64,
 }
@@ -64,7 +67,8 @@ impl Xml {
     /// An engine for one document.
     pub fn new(paths: Arc<XmlPaths>, treat: Arc<dyn Treat>) -> Self {
         let state = State::Text { brackets: 0 };
-        Self { tree: Tree::new(paths, treat), state, markup: Vec::new(), utf8: Utf8::default(), at: 0 }
+        let tree = Tree::new(paths, treat);
+        Self { tree, state, markup: Vec::new(), marks: Vec::new(), utf8: Utf8::default(), at: 0 }
     }
 
     /// Takes some bytes; returns how many.
@@ -89,16 +93,19 @@ impl Xml {
             },
             State::Comment { dashes: 0 } if byte != b'-' => {
                 let plain = run(input, |b| b == b'-' || is_control(b));
-                self.tree.aside(&input[..plain], desk);
+                self.tree.aside(&input[..plain], desk)?;
                 Ok(plain)
             }
             State::Comment { dashes } => self.comment(byte, dashes, desk),
             State::Target => self.target(byte, desk),
             State::Declaration => self.declaration(byte, desk),
             State::Instruction { question } => {
-                self.tree.aside(&[byte], desk);
-                let ended = question && byte == b'>';
-                self.state = if ended { TEXT } else { State::Instruction { question: byte == b'?' } };
+                self.tree.aside(&[byte], desk)?;
+                self.state = State::Instruction { question: byte == b'?' };
+                if question && byte == b'>' {
+                    self.state = TEXT;
+                    self.tree.end_aside(desk)?;
+                }
                 Ok(1)
             }
         }
@@ -153,7 +160,7 @@ impl Xml {
     fn bang(&mut self, byte: u8, desk: &mut Desk<'_>) -> Result<usize, Stop> {
         self.markup.push(byte);
         if self.markup == b"--" {
-            self.tree.aside(b"<!--", desk);
+            self.tree.aside(b"<!--", desk)?;
             self.state = State::Comment { dashes: 0 };
         } else if self.markup == CDATA {
             self.state = State::Cdata { brackets: 0 };
@@ -168,7 +175,7 @@ impl Xml {
         match (quote, byte) {
             (None, b'>') => {
                 let text = std::str::from_utf8(&self.markup).map_err(|_| not_utf8(desk.at))?;
-                let tag = Tag::parse(text).map_err(|what| desk.malformed(what))?;
+                let tag = Tag::parse(text, &mut self.marks).map_err(|what| desk.malformed(what))?;
                 self.state = TEXT;
                 self.tree.start(&tag, desk)?;
                 return Ok(1);
@@ -206,7 +213,10 @@ impl Xml {
             (_, b'-') => State::Comment { dashes: dashes + 1 },
             (_, _) => State::Comment { dashes: 0 },
         };
-        self.tree.aside(&[byte], desk);
+        self.tree.aside(&[byte], desk)?;
+        if self.state == TEXT {
+            self.tree.end_aside(desk)?;
+        }
         Ok(1)
     }
 
@@ -250,8 +260,8 @@ impl Xml {
         if self.markup.is_empty() {
             return Err(desk.malformed("an instruction without a target"));
         }
-        self.tree.aside(b"<?", desk);
-        self.tree.aside(&self.markup, desk);
+        self.tree.aside(b"<?", desk)?;
+        self.tree.aside(&self.markup, desk)?;
         self.state = State::Instruction { question: false };
         Ok(0)
     }
@@ -260,7 +270,7 @@ impl Xml {
         self.hold(&[byte], XML_TAG_BYTES_MAX)?;
         let Some(text) = self.markup.strip_suffix(b"?>") else { return Ok(1) };
         let text = std::str::from_utf8(text).map_err(|_| not_utf8(desk.at))?;
-        check_declaration(text, desk)?;
+        check_declaration(text, &mut self.marks, desk)?;
         desk.out.extend_from_slice(b"<?");
         desk.out.extend_from_slice(&self.markup);
         self.state = TEXT;
@@ -287,18 +297,18 @@ const fn is_control(b: u8) -> bool {
     b < b' ' && !matches!(b, b'\t' | b'\n' | b'\r')
 }
 
-fn check_declaration(text: &str, desk: &Desk<'_>) -> Result<(), Stop> {
-    let tag = Tag::parse(text).map_err(|what| desk.malformed(what))?;
-    for attribute in &tag.attributes {
+fn check_declaration(text: &str, marks: &mut Vec<Mark>, desk: &Desk<'_>) -> Result<(), Stop> {
+    let tag = Tag::parse(text, marks).map_err(|what| desk.malformed(what))?;
+    for attribute in tag.attributes() {
         match (attribute.name, attribute.value) {
-            ("version", "1.0") | ("standalone", _) => {}
+            ("version", "1.0") | ("standalone", "yes" | "no") => {}
             ("encoding", charset)
                 if charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("us-ascii") => {}
             ("encoding", _) => return Err(Stop::Opaque { what: "the charset of an XML document" }),
             (_, _) => return Err(desk.malformed("a declaration of another XML")),
         }
     }
-    let versioned = tag.attributes.first().is_some_and(|first| first.name == "version") && !tag.is_empty();
+    let versioned = tag.attributes().next().is_some_and(|first| first.name == "version") && !tag.is_empty();
     if versioned { Ok(()) } else { Err(desk.malformed("a declaration without its version")) }
 }
 

@@ -13,6 +13,8 @@ use crate::pii::{Place, Rules};
 pub struct XmlPaths {
     paths: Vec<Path>,
     pub(super) limits: bool,
+    /// The rule for every text that nothing else selects.
+    pub(super) rest: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -63,7 +65,7 @@ impl XmlPaths {
         rules.only.iter().flatten().for_each(|path| add(path, Role::Only));
         rules.records.iter().for_each(|path| add(path, Role::Record));
         rules.subject.iter().for_each(|path| add(path, Role::Subject));
-        Self { paths, limits: rules.only.is_some() }
+        Self { paths, limits: rules.only.is_some(), rest: rules.rest() }
     }
 
     /// Where each path stands at the document.

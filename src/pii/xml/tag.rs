@@ -7,10 +7,21 @@ use crate::bounds::XML_ATTRIBUTES_MAX;
 /// A start tag, as slices of its own text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Tag<'a> {
+    text: &'a str,
     pub(super) name: &'a str,
-    pub(super) attributes: Vec<Attribute<'a>>,
+    marks: &'a [Mark],
     /// What follows the last attribute: space, and a slash when the element is empty.
     pub(super) rest: &'a str,
+}
+
+/// Where an attribute is in its tag's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    lead_from: usize,
+    name_from: usize,
+    name_end: usize,
+    value_from: usize,
+    value_end: usize,
 }
 
 /// One attribute.
@@ -24,33 +35,52 @@ pub(super) struct Attribute<'a> {
 }
 
 impl<'a> Tag<'a> {
-    /// Reads what stands between `<` and `>`, or `<?` and `?>`. Errors say what is wrong.
-    pub(super) fn parse(text: &'a str) -> Result<Self, &'static str> {
+    /// Reads what stands between `<` and `>`, or `<?` and `?>`; `marks` is where it notes the attributes. Errors say what is
+    /// wrong.
+    pub(super) fn parse(text: &'a str, marks: &'a mut Vec<Mark>) -> Result<Self, &'static str> {
         let (name, mut rest) = take_name(text).ok_or("a tag without a name")?;
-        let mut attributes: Vec<Attribute<'a>> = Vec::new();
+        marks.clear();
         loop {
             let bare = rest.trim_start_matches(is_space);
             if matches!(bare, "" | "/") {
-                return Ok(Self { name, attributes, rest });
+                return Ok(Self { text, name, marks, rest });
             }
             if bare.len() == rest.len() {
                 return Err("attributes without a space between them");
             }
             let (attribute, after) = Attribute::parse(rest, bare)?;
-            if attributes.iter().any(|other| other.name == attribute.name) {
+            if marks.iter().any(|other| text[other.name_from..other.name_end] == *attribute.name) {
                 return Err("a repeated attribute");
             }
-            attributes.push(attribute);
-            if attributes.len() > XML_ATTRIBUTES_MAX {
+            if marks.len() == XML_ATTRIBUTES_MAX {
                 return Err("more attributes than an element can have");
             }
+            marks.push(attribute.mark(text.len() - rest.len(), text.len() - bare.len()));
             rest = after;
         }
+    }
+
+    /// Its attributes, in their order.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
+        let text = self.text;
+        self.marks.iter().map(move |mark| mark.of(text))
     }
 
     /// Whether the tag is that of an empty element.
     pub(super) fn is_empty(&self) -> bool {
         self.rest.ends_with('/')
+    }
+}
+
+impl Mark {
+    /// The attribute that it marks.
+    fn of(self, text: &str) -> Attribute<'_> {
+        Attribute {
+            lead: &text[self.lead_from..self.value_from - 1],
+            name: &text[self.name_from..self.name_end],
+            quote: char::from(text.as_bytes()[self.value_from - 1]),
+            value: &text[self.value_from..self.value_end],
+        }
     }
 }
 
@@ -66,6 +96,18 @@ impl<'a> Attribute<'a> {
         }
         let lead = &spaced[..spaced.len() - quoted.len()];
         Ok((Self { lead, name, quote, value }, after))
+    }
+
+    /// Where it is, given where its lead and its name are.
+    fn mark(&self, lead_from: usize, name_from: usize) -> Mark {
+        let value_from = lead_from + self.lead.len() + 1;
+        Mark {
+            lead_from,
+            name_from,
+            name_end: name_from + self.name.len(),
+            value_from,
+            value_end: value_from + self.value.len(),
+        }
     }
 
     /// Whether it belongs to XML itself: a namespace, or `xml:lang` and its like.
@@ -145,9 +187,19 @@ pub(super) const BAD_REFERENCE: &str = "a reference to something that is not pre
 
 /// Appends a text, escaped for content and for attributes; false when XML cannot hold it.
 pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) -> bool {
+    put_escaped(text, false, out)
+}
+
+/// The same for content only, where space stands for itself.
+pub(super) fn escape_content(text: &[u8], out: &mut Vec<u8>) -> bool {
+    put_escaped(text, true, out)
+}
+
+fn put_escaped(text: &[u8], is_content: bool, out: &mut Vec<u8>) -> bool {
     let Ok(text) = simdutf8::basic::from_utf8(text) else { return false };
     for c in text.chars() {
         match c {
+            '\t' | '\n' | '\r' | '"' | '\'' if is_content => out.push(c as u8),
             '&' => out.extend_from_slice(b"&amp;"),
             '<' => out.extend_from_slice(b"&lt;"),
             '>' => out.extend_from_slice(b"&gt;"),
@@ -170,11 +222,12 @@ mod tests {
 
     #[test]
     fn a_tag_is_its_name_its_attributes_and_the_rest() {
-        let tag = Tag::parse("p:a\n x = \"1>\"  y='\"' /").expect("a tag");
-        let parts: Vec<_> = tag.attributes.iter().map(|a| (a.lead, a.name, a.quote, a.value)).collect();
+        let mut marks = Vec::new();
+        let tag = Tag::parse("p:a\n x = \"1>\"  y='\"' /", &mut marks).expect("a tag");
+        let parts: Vec<_> = tag.attributes().map(|a| (a.lead, a.name, a.quote, a.value)).collect();
         assert_eq!(parts, [("\n x = ", "x", '"', "1>"), ("  y=", "y", '\'', "\"")]);
         assert_eq!((tag.name, tag.rest, tag.is_empty()), ("p:a", " /", true));
-        assert_eq!(Tag::parse("a").map(|tag| tag.is_empty()), Ok(false));
+        assert_eq!(Tag::parse("a", &mut Vec::new()).map(|tag| tag.is_empty()), Ok(false));
     }
 
     #[test]
@@ -198,12 +251,11 @@ mod tests {
             "a x=\"1\"/ ",
             "-a",
         ] {
-            assert!(Tag::parse(text).is_err(), "{text}");
+            assert!(Tag::parse(text, &mut Vec::new()).is_err(), "{text}");
         }
-        assert!(
-            Tag::parse(&format!("a{}", (0..=XML_ATTRIBUTES_MAX).map(|n| format!(" a{n}=\"\"")).collect::<String>()))
-                .is_err()
-        );
+        let attributes = |count| (0..count).map(|n| format!(" a{n}=\"\"")).collect::<String>();
+        assert!(Tag::parse(&format!("a{}", attributes(XML_ATTRIBUTES_MAX)), &mut Vec::new()).is_ok());
+        assert!(Tag::parse(&format!("a{}", attributes(XML_ATTRIBUTES_MAX + 1)), &mut Vec::new()).is_err());
     }
 
     #[test]
@@ -231,7 +283,7 @@ mod tests {
 
         #[test]
         fn noise_never_panics(text in "[a-c:=\"'/<>&;# \n\u{e9}]{0,30}") {
-            prop_assert!(Tag::parse(&text).is_err() || !text.is_empty());
+            prop_assert!(Tag::parse(&text, &mut Vec::new()).is_err() || !text.is_empty());
             prop_assert!(decode(&text, &mut Vec::new()).is_ok() || text.contains('&'));
         }
     }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::bounds::{DOCUMENT_DEPTH_MAX, VALUE_BYTES_MAX};
-use crate::pii::Rules;
 use crate::pii::trial::{self, Sealed, sealed};
+use crate::pii::{Action, Class, Detector, Guard, Place, Rule, Rules, Treatment};
 use proptest::prelude::*;
 
 fn xml(rules: &Rules, treat: Arc<dyn Treat>) -> impl Fn() -> Xml + use<> {
@@ -102,6 +102,101 @@ fn records_and_subjects_are_told() {
     assert_eq!((out.as_slice(), end), (&b"<list><c>1</c> "[..], Err(Stop::Cut)));
 }
 
+/// Under detectors that do this about what they find; `$..listed` is hashed, and numbered before them.
+fn detecting(action: Action) -> impl Fn() -> Box<dyn Rewriter> {
+    let guard = Some(Guard::new(Detector::default(), action));
+    let listed =
+        Rule { class: Class::of_name("email"), treatment: Treatment::Redact, ..trial::rule(field("$..listed")) };
+    let plan = trial::plan(&Rules { treat: vec![listed], detect: guard, ..Rules::default() });
+    move || plan.body(Some("application/xml"), None).expect("a known type")
+}
+
+fn field(path: &str) -> Place {
+    Place::Field(trial::path(path))
+}
+
+#[test]
+fn detectors_read_what_no_path_selects() {
+    for (body, masked, redacted) in [
+        ("<c>to b@x.org</c>", "<c>to *******</c>", "<c>to [redacted]</c>"),
+        ("<c>b&#64;x.org &amp; co&#x2E;</c>", "<c>******* &amp; co.</c>", "<c>[redacted] &amp; co.</c>"),
+        ("<c><![CDATA[<b@x.org>]]></c>", "<c>&lt;*******&gt;</c>", "<c>&lt;[redacted]&gt;</c>"),
+        ("<c>b@<!-- not here -->x.<![CDATA[or]]>g</c>", "<c>*******</c>", "<c>[redacted]</c>"),
+        ("<c>b@x.<?p i?>org\r\n &quot;'</c>", "<c>*******\r\n \"'</c>", "<c>[redacted]\r\n \"'</c>"),
+        (
+            "<c>b@<i/>x.org<i>b@x.org</i>b@x.org</c>",
+            "<c>b@<i/>x.org<i>*******</i>*******</c>",
+            "<c>b@<i/>x.org<i>[redacted]</i>[redacted]</c>",
+        ),
+        (
+            "<c a='b@x.org' b=\"1 &lt; b&#x40;x.org\"/>",
+            "<c a='*******' b=\"1 &lt; *******\"/>",
+            "<c a='[redacted]' b=\"1 &lt; [redacted]\"/>",
+        ),
+        (
+            "<c xmlns='urn:b@x.org' xml:lang='b@x.org'/>",
+            "<c xmlns='urn:*******' xml:lang='*******'/>",
+            "<c xmlns='urn:[redacted]' xml:lang='[redacted]'/>",
+        ),
+        (
+            "<!--b@x.org--><c><!-- b@x.org --></c><?p b@x.org?>",
+            "<!--*******--><c><!-- ******* --></c><?p *******?>",
+            "<!--[redacted]--><c><!-- [redacted] --></c><?p [redacted]?>",
+        ),
+        (
+            "<c><listed a='b@x.org'>b@x.org</listed>b@x.org</c>",
+            "<c><listed a='[redacted]'>[redacted]</listed>*******</c>",
+            "<c><listed a='[redacted]'>[redacted]</listed>[redacted]</c>",
+        ),
+    ] {
+        assert_eq!(trial::text(detecting(Action::Mask), body), masked);
+        assert_eq!(trial::text(detecting(Action::Redact), body), redacted);
+        let (out, seen, end) = trial::run(detecting(Action::Report), body.as_bytes());
+        let reported = if body.contains("listed") { masked.replace("*******", "b@x.org") } else { body.to_owned() };
+        assert_eq!((String::from_utf8(out), end), (Ok(reported), Ok(())));
+        assert!(seen.treated.contains(&1), "{body}");
+    }
+}
+
+#[test]
+fn what_detectors_find_nothing_in_passes_as_it_came() {
+    for body in [
+        "<?xml version=\"1.0\" standalone='yes'?>\r\n<c x='a &#64; b'>\n &#x41;<![CDATA[ ]] ]]><!-- a -->\t]] &amp;</c>\n<!-- b --><?p i?> ",
+        "<c><a>1</a> <a/>  2019-04-01T10:00:00Z <b y=\"\"></b></c>",
+    ] {
+        for action in [Action::Mask, Action::Redact, Action::Report] {
+            let (out, seen, end) = trial::run(detecting(action), body.as_bytes());
+            assert_eq!((String::from_utf8(out).as_deref(), end, seen.treated), (Ok(body), Ok(()), vec![]));
+        }
+    }
+}
+
+#[test]
+fn under_detectors_a_text_has_a_bound_and_no_piece_leaves_before_its_end() {
+    let long = "x".repeat(VALUE_BYTES_MAX + 1);
+    for body in
+        [format!("<c>{long}"), format!("<c><!--{long}"), format!("<?p {long}"), format!("<c>x<!-- -->{}", &long[8..])]
+    {
+        assert!(matches!(trial::stop(detecting(Action::Mask), body.as_bytes()), Stop::Bound { .. }));
+    }
+    let fits = format!("<c>{}<a/>{}</c>", &long[1..], &long[1..]);
+    assert_eq!(trial::text(detecting(Action::Mask), &fits), fits);
+    let body = "<!--canary-0123456789@x.org--><c a='canary-0123456789&#64;x.org' xmlns:a='canary-0123456789@x.org'>canary-0123456789<!-- \
+                canary-0123456789@x.org -->@x<![CDATA[.org]]><b><![CDATA[canary-0123456789@x.org]]></b></c><?p canary-0123456789@x.org?>";
+    trial::leaks_nothing(detecting(Action::Mask), body.as_bytes(), "canary-0123456789");
+    let body = "<?xml version='1.0' standalone='canary-0123456789@x.org'?><c/>";
+    trial::leaks_nothing(detecting(Action::Mask), body.as_bytes(), "canary-0123456789");
+}
+
+#[test]
+fn under_detectors_an_allow_list_lets_nothing_more_pass() {
+    let guard = Some(Guard::new(Detector::default(), Action::Mask));
+    let plan = trial::plan(&Rules { detect: guard, ..trial::only(&["$.c.id"]) });
+    let make = || plan.body(Some("text/xml"), None).expect("a known type");
+    let body = "<!-- b@x.org --><c a='b@x.org'>b@x.org<id k='b@x.org'>7 b@x.org<!-- b@x.org --></id><b>b@x.org</b></c>";
+    assert_eq!(trial::text(make, body), "<c><id k='*******'>7 *******</id></c>");
+}
+
 #[test]
 fn what_a_laxer_reader_would_see_otherwise_is_refused() {
     for body in [
@@ -138,6 +233,7 @@ fn what_a_laxer_reader_would_see_otherwise_is_refused() {
         "<?XML version='1.0'?><c/>",
         "<?xml version='1.1'?><c/>",
         "<?xml encoding='utf-8'?><c/>",
+        "<?xml version='1.0' standalone='maybe'?><c/>",
         "<c/><?xml version='1.0'?>",
         "<?",
         "<? x?><c/>",
@@ -202,6 +298,8 @@ proptest! {
         body in "(<c>|</c>|<email>|</email>|<c email='1'>|<!--|-->|<!\\[CDATA\\[|\\]\\]>|<\\?p|\\?>|&amp;|&#|[<>&;'\"=/ \u{e9}a\\]-]){0,25}",
         tail in prop::collection::vec(any::<u8>(), 0..3),
     ) {
+        let (out, _, end) = trial::run(detecting(Action::Mask), &[b"<c>", body.as_bytes(), &tail].concat());
+        prop_assert!(end.is_err() || !out.is_empty());
         for (start, rules) in [("", trial::rules(&["$..email"])), ("<c>", trial::only(&["$.c.email", "$.c.a"]))] {
             let make = xml(&rules, Sealed::shared());
             let (out, _, end) = trial::run(make, &[start.as_bytes(), body.as_bytes(), &tail].concat());

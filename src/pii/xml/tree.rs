@@ -5,6 +5,7 @@
 
 use super::paths::{Verdict, XmlPaths};
 use super::tag::{self, Attribute, Tag};
+use super::unlisted::Unlisted;
 use crate::bounds::{DOCUMENT_DEPTH_MAX, VALUE_BYTES_MAX};
 use crate::pii::{Kind, Shape, Stop, Treat, Value, Watch};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub(super) struct Tree {
     treated: Vec<u8>,
     /// An attribute's decoded value.
     decoded: Zeroizing<Vec<u8>>,
+    unlisted: Unlisted,
     rooted: bool,
 }
 
@@ -70,6 +72,7 @@ impl Desk<'_> {
 impl Tree {
     pub(super) fn new(paths: Arc<XmlPaths>, treat: Arc<dyn Treat>) -> Self {
         let live = paths.start();
+        let unlisted = Unlisted::new(paths.rest);
         Self {
             paths,
             treat,
@@ -82,6 +85,7 @@ impl Tree {
             contains: false,
             treated: Vec::new(),
             decoded: Zeroizing::default(),
+            unlisted,
             rooted: false,
         }
     }
@@ -93,6 +97,7 @@ impl Tree {
 
     /// An element begins, or is empty.
     pub(super) fn start(&mut self, tag: &Tag<'_>, desk: &mut Desk<'_>) -> Result<(), Stop> {
+        self.unlisted.release(&*self.treat, desk)?;
         if self.frames.is_empty() && std::mem::replace(&mut self.rooted, true) {
             return Err(desk.malformed("a second root element"));
         }
@@ -179,8 +184,8 @@ impl Tree {
     fn put_tag(&mut self, tag: &Tag<'_>, verdict: &Verdict, allowed: bool, desk: &mut Desk<'_>) -> Result<(), Stop> {
         desk.out.push(b'<');
         desk.out.extend_from_slice(tag.name.as_bytes());
-        for attribute in &tag.attributes {
-            self.put_attribute(attribute, verdict.rule, allowed, desk)?;
+        for attribute in tag.attributes() {
+            self.put_attribute(&attribute, verdict.rule, allowed, desk)?;
         }
         desk.out.extend_from_slice(tag.rest.as_bytes());
         desk.out.push(b'>');
@@ -217,7 +222,7 @@ impl Tree {
                 self.put_treated(rule, Value { kind: Kind::String, text: &decoded }, desk)?;
                 self.decoded = decoded;
             }
-            None => desk.out.extend_from_slice(attribute.value.as_bytes()),
+            None => self.unlisted.attribute(attribute.value, &self.decoded, &*self.treat, desk)?,
         }
         desk.out.push(attribute.quote as u8);
         Ok(())
@@ -238,6 +243,7 @@ impl Tree {
 
     /// An element ends; its tag is given without `</` and `>`.
     pub(super) fn end(&mut self, tag: &str, desk: &mut Desk<'_>) -> Result<(), Stop> {
+        self.unlisted.release(&*self.treat, desk)?;
         let name = tag.trim_end_matches(tag::is_space);
         let unlike = "an end tag unlike its start tag";
         let frame = self.frames.pop().ok_or_else(|| desk.malformed(unlike))?;
@@ -277,6 +283,7 @@ impl Tree {
                 desk.at += good as u64;
                 if good < raw.len() { Err(desk.malformed("text outside of the root element")) } else { Ok(()) }
             }
+            Some(Content::Pass) if self.unlisted.is_watched() => self.unlisted.hold(raw, decoded),
             Some(Content::Pass) => {
                 desk.out.extend_from_slice(raw);
                 Ok(())
@@ -291,15 +298,24 @@ impl Tree {
     }
 
     /// A piece of a comment or a processing instruction.
-    pub(super) fn aside(&self, raw: &[u8], desk: &mut Desk<'_>) {
+    pub(super) fn aside(&mut self, raw: &[u8], desk: &mut Desk<'_>) -> Result<(), Stop> {
         let passes = match self.frames.last().map(|frame| frame.content) {
             None => !self.paths.limits,
             Some(Content::Pass) => true,
             Some(Content::Shell | Content::Held(_) | Content::Void) => false,
         };
+        if passes && self.unlisted.is_watched() {
+            return self.unlisted.hold_aside(raw);
+        }
         if passes {
             desk.out.extend_from_slice(raw);
         }
+        Ok(())
+    }
+
+    /// The comment or processing instruction is whole.
+    pub(super) fn end_aside(&mut self, desk: &mut Desk<'_>) -> Result<(), Stop> {
+        self.unlisted.end_aside(!self.frames.is_empty(), &*self.treat, desk)
     }
 }
 

@@ -1,0 +1,124 @@
+//! What no path selects, under detectors: texts, attributes, comments and instructions.
+//!
+//! A text is all that stands between two tags, references and CDATA decoded and comments left aside, as readers see it. With
+//! a find it leaves escaped and without the comments that stood in it, else as it came; comments and instructions are looked
+//! at one by one. Never lets a byte of any leave before its end, and holds so much and no more.
+
+use super::tag;
+use super::tree::Desk;
+use crate::bounds::VALUE_BYTES_MAX;
+use crate::pii::{Kind, Shape, Stop, Treat, Value};
+use zeroize::Zeroizing;
+
+/// The text that is open, and what is done about it.
+pub(super) struct Unlisted {
+    rule: Option<usize>,
+    /// The text as it came, and decoded.
+    raw: Zeroizing<Vec<u8>>,
+    text: Zeroizing<Vec<u8>>,
+    /// The comment or instruction that is open.
+    aside: Zeroizing<Vec<u8>>,
+    made: Zeroizing<Vec<u8>>,
+}
+
+impl Unlisted {
+    /// For the rule of texts that nothing else selects, if there is one.
+    pub(super) fn new(rule: Option<usize>) -> Self {
+        let none = Zeroizing::default;
+        Self { rule, raw: none(), text: none(), aside: none(), made: none() }
+    }
+
+    /// Whether anything must be held at all.
+    pub(super) const fn is_watched(&self) -> bool {
+        self.rule.is_some()
+    }
+
+    /// Takes a piece of text, as it came and decoded.
+    pub(super) fn hold(&mut self, raw: &[u8], decoded: &[u8]) -> Result<(), Stop> {
+        hold(&mut self.raw, raw)?;
+        self.text.extend_from_slice(decoded);
+        Ok(())
+    }
+
+    /// Takes a piece of a comment or an instruction.
+    pub(super) fn hold_aside(&mut self, raw: &[u8]) -> Result<(), Stop> {
+        hold(&mut self.aside, raw)
+    }
+
+    /// A comment or an instruction is whole: it waits with the text that it stands in, or leaves.
+    pub(super) fn end_aside(&mut self, inside: bool, treat: &dyn Treat, desk: &mut Desk<'_>) -> Result<(), Stop> {
+        let (head, tail): (usize, usize) = if self.aside.starts_with(b"<!--") { (4, 3) } else { (2, 2) };
+        let end = self.aside.len().saturating_sub(tail);
+        if let (Some(rule), Some(text)) = (self.rule, self.aside.get(head..end))
+            && judge(rule, text, treat, &mut self.made, desk)?
+        {
+            if memchr::memmem::find(&self.made, b"--").is_some() && memchr::memmem::find(text, b"--").is_none() {
+                return Err(Stop::Untreatable { what: "a comment cannot hold the treated text" });
+            }
+            self.aside.splice(head..end, self.made.drain(..));
+        }
+        if inside {
+            hold(&mut self.raw, &self.aside)?;
+        } else {
+            desk.out.extend_from_slice(&self.aside);
+        }
+        self.aside.clear();
+        Ok(())
+    }
+
+    /// A tag ends the text that is open: it leaves.
+    pub(super) fn release(&mut self, treat: &dyn Treat, desk: &mut Desk<'_>) -> Result<(), Stop> {
+        let Some(rule) = self.rule.filter(|_| !self.raw.is_empty()) else { return Ok(()) };
+        if !self.text.is_empty() && judge(rule, &self.text, treat, &mut self.made, desk)? {
+            escape(&self.made, tag::escape_content, desk)?;
+        } else {
+            desk.out.extend_from_slice(&self.raw);
+        }
+        self.raw.clear();
+        self.text.clear();
+        Ok(())
+    }
+
+    /// Puts an attribute's value, as it came and decoded.
+    pub(super) fn attribute(
+        &mut self,
+        raw: &str,
+        decoded: &[u8],
+        treat: &dyn Treat,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), Stop> {
+        if let Some(rule) = self.rule
+            && judge(rule, decoded, treat, &mut self.made, desk)?
+        {
+            return escape(&self.made, tag::escape, desk);
+        }
+        desk.out.extend_from_slice(raw.as_bytes());
+        Ok(())
+    }
+}
+
+/// Whether `made` takes the text's place.
+fn judge(rule: usize, text: &[u8], treat: &dyn Treat, made: &mut Vec<u8>, desk: &mut Desk<'_>) -> Result<bool, Stop> {
+    made.clear();
+    let shape = treat.treat(rule, Value { kind: Kind::String, text }, made)?;
+    let (changed, counted) = match shape {
+        Shape::AsItCame { counted } => (false, counted),
+        Shape::Text | Shape::Literal => (true, true),
+    };
+    if counted {
+        desk.watch.treated(rule);
+    }
+    Ok(changed)
+}
+
+fn escape(text: &[u8], by: fn(&[u8], &mut Vec<u8>) -> bool, desk: &mut Desk<'_>) -> Result<(), Stop> {
+    if by(text, desk.out) { Ok(()) } else { Err(Stop::Untreatable { what: "XML cannot hold the treated text" }) }
+}
+
+fn hold(held: &mut Vec<u8>, piece: &[u8]) -> Result<(), Stop> {
+    if held.len() + piece.len() > VALUE_BYTES_MAX {
+        return Err(Stop::Bound { bound: "a text to be looked at", limit: VALUE_BYTES_MAX as u64 });
+    }
+    held.extend_from_slice(piece);
+    Ok(())
+}
