@@ -231,11 +231,19 @@ fn yaml_blocks(page: &str) -> Vec<String> {
     blocks
 }
 
-/// A whole file is loaded as one, beside the shipped files that it may name; a fragment of one is the reader's business.
+/// A whole file is loaded as one, beside copies of the shipped files that it may name; a fragment of one is the reader's
+/// business.
 fn check_block(page: &Path, block: &str) {
     let starts = |key: &str| block.lines().any(|line| line.starts_with(key));
-    let folder = if starts("vendor:") { "config/contracts" } else { "config" };
-    let path = Path::new(folder).join(format!(".docs-{}.yaml", std::process::id()));
+    let folder = tempfile::tempdir().expect("a folder");
+    for part in ["", "contracts", "keys"] {
+        fs::create_dir_all(folder.path().join(part)).expect("a folder");
+        let files = fs::read_dir(Path::new("config").join(part)).expect("a folder").map(|entry| entry.expect("entry"));
+        for file in files.filter(|file| file.path().is_file()) {
+            fs::copy(file.path(), folder.path().join(part).join(file.file_name())).expect("copied");
+        }
+    }
+    let path = folder.path().join(if starts("vendor:") { "contracts" } else { "" }).join("block.yaml");
     fs::write(&path, block).expect("written");
     let faults = match (starts("vendor:"), starts("listeners:"), starts("operators:")) {
         (true, _, _) => loader().load_contract(&path).err(),
@@ -243,7 +251,6 @@ fn check_block(page: &Path, block: &str) {
         (_, _, true) => loader().load_operators(&path).err(),
         (false, false, false) => None,
     };
-    fs::remove_file(&path).expect("removed");
     assert_eq!(faults, None, "{}:\n{block}", page.display());
 }
 
