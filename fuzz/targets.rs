@@ -89,12 +89,9 @@ pub fn xml(data: &[u8]) {
     detected("application/xml", data);
 }
 
-/// Text, for the detectors; what they find, its quick look must not miss.
+/// Text, for the detectors.
 pub fn text(data: &[u8]) {
     detected("text/plain", data);
-    let mut finds = false;
-    Detector::default().scan(data, |_| finds = true);
-    assert!(!finds || Detector::default().may_find(data), "a find without a suspect place");
 }
 
 fn detected(media: &str, data: &[u8]) {

@@ -87,7 +87,7 @@ mod utf8;
 mod xml;
 
 pub use csv::Csv;
-pub use detect::{Action, Detector, Guard, GuardStream, Sort, Span, Suspects};
+pub use detect::{Action, Detector, Guard, GuardStream, Sort, Span};
 pub use encoding::{Coding, Decoding};
 pub use fields::Fields;
 pub use form::Form;

@@ -67,9 +67,3 @@ const fn is_local(b: u8) -> bool {
 const fn is_label(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b >= 0x80 || b == b'-'
 }
-
-/// Whether an address may have its `@` here, also when what stands around it is escaped.
-pub(super) fn may_stand_at(text: &[u8], at: usize) -> bool {
-    let local = at.checked_sub(1).is_some_and(|before| is_local(text[before]));
-    local && text.get(at + 1).is_some_and(|&b| is_label(b) || b == b'\\')
-}

@@ -163,11 +163,6 @@ impl Guard {
         self.action
     }
 
-    /// What it finds with: to ask where a text is worth its look.
-    pub const fn detector(&self) -> &Detector {
-        &self.detector
-    }
-
     /// Whether it looks for this sort.
     pub const fn looks_for(&self, sort: Sort) -> bool {
         self.detector.looks_for(sort)

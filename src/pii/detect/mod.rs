@@ -9,10 +9,8 @@ mod email;
 mod guard;
 mod secrets;
 mod sieve;
-mod suspects;
 
 pub use guard::{Action, Guard, GuardStream};
-pub use suspects::Suspects;
 
 /// What must be seen to judge whether something begins at a place. The longest local part, `@` and domain fit.
 pub(super) const LOOKAHEAD_BYTES: usize = 320;

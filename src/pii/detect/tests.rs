@@ -79,6 +79,30 @@ fn numbers_are_found_by_their_check_digits() {
     }
 }
 
+/// The sieve reads a text by windows: what it must let through may stand anywhere in one, or on its edge.
+#[test]
+fn numbers_are_found_wherever_they_stand() {
+    for number in [
+        "phone<+49301234>, +4930123",
+        "phone<+49 30 123456>",
+        "phone<1 (415) 555-2671>",
+        "phone<06 12 34 56 78>",
+        "phone<030/1234567>",
+        "ssn<123-45-6789>",
+        "card<4111 1111 1111 1111>",
+        "iban<NO9386011117947>",
+        "iban<GB29 NWBK 6016 1331 9268 19>",
+    ] {
+        for before in 0..140 {
+            for (pad, after) in [("a", ""), ("1 ", " b"), ("ab 2024-01-15 ", ", 2026-02-03T10:30 and so on, 12 of 30")]
+            {
+                let pad: String = pad.chars().cycle().take(before).chain("; ".chars()).collect();
+                check(&format!("{pad}{number}{after}"));
+            }
+        }
+    }
+}
+
 #[test]
 fn phones_are_found_by_their_shape() {
     for text in [
