@@ -101,6 +101,8 @@ fn group<T: Zeroize + Copy + Default>(groups: &mut Vec<Group<T>>, rule: usize, a
     let place = match groups.iter().position(|group| group.rule == rule) {
         Some(place) => place,
         None if all < GROUPS_MAX => {
+            // Room for this one alone: a list that grows as it likes makes room for four.
+            groups.reserve_exact(1);
             groups.push(Group { rule, count: 0, lanes: [Lane { at: 0, room: 0, held: T::default() }; LANES] });
             groups.len() - 1
         }
