@@ -54,17 +54,14 @@ pub const ALL: [Target; 13] = [
 /// The proof of RFC 9449 section 7.1.
 const PROOF: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIjoiR0VUIiwiaHR1IjoiaHR0cHM6Ly9yZXNvdXJjZS5leGFtcGxlLm9yZy9wcm90ZWN0ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk1OUlpS0NBcWtzbVFFbyJ9.2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA";
 
-/// JSON documents: what comes out of a good one is JSON, and so is what came in, where rules reach all of it.
+/// JSON documents: whatever comes out whole is JSON, under rules that reach all of it and under such as reach little.
 pub fn json(data: &[u8]) {
     static FEW: OnceLock<Plan> = OnceLock::new();
-    let is_json = |text: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
-    if let Some(out) = body("application/json", data) {
-        assert!(is_json(&out), "treated JSON is JSON");
-    }
     let few =
         || Rules { treat: vec![rule("$.a.email", Treatment::Hash), rule("$.h", Treatment::Drop)], ..Rules::default() };
-    if let Some(out) = pushed(FEW.get_or_init(|| plan(&few())), "application/json", data) {
-        assert!(is_json(&out) || !is_json(data), "treated JSON is JSON, skimmed or not");
+    let few = FEW.get_or_init(|| plan(&few()));
+    for out in [body("application/json", data), pushed(few, "application/json", data)].into_iter().flatten() {
+        serde_json::from_slice::<serde::de::IgnoredAny>(&out).expect("treated JSON is JSON");
     }
 }
 

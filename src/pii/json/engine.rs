@@ -256,7 +256,6 @@ impl<'a, 'd> Run<'a, 'd> {
                 }
             }
             Skimmed::TooDeep => Err(too_deep()),
-            Skimmed::Wrong => Err(self.malformed("a character that cannot stand there")),
         }
     }
 

@@ -3,14 +3,16 @@
 //! A value's fate is decided at its first byte and executed after its last. Until the decision, its comma and key
 //! wait in the lead; until the execution, its own bytes go nowhere.
 
-use crate::bounds::{KEY_BYTES_MAX, LEAD_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::bounds::{DOCUMENT_DEPTH_MAX, KEY_BYTES_MAX, LEAD_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::pii::{Kind, Shape, Stop, Value};
 
 use super::{
     engine::{Run, too_deep},
     machine::{Fate, Frame, Mode, Sink, Take},
     matcher::{DEAD, Level, Type},
-    scalar, text,
+    scalar,
+    skim::Skim,
+    text,
 };
 
 impl Run<'_, '_> {
@@ -31,7 +33,7 @@ impl Run<'_, '_> {
         self.switch(Sink::Void, self.pos - 1);
         self.machine.mute = Some(fate);
         self.push(Frame { state: DEAD, object: of == Type::Object, ..Frame::default() })?;
-        self.machine.skim(0);
+        self.machine.mode = Mode::Skim(Skim::new(DOCUMENT_DEPTH_MAX - self.machine.depth));
         Ok(())
     }
 
@@ -45,9 +47,7 @@ impl Run<'_, '_> {
         if holds {
             self.switch(Sink::Lead, self.pos);
         }
-        if state == DEAD && self.desk.matcher.skims() {
-            self.machine.skim(0);
-        } else if object {
+        if object {
             self.machine.mode = Mode::FirstKey;
         } else {
             self.machine.mode = Mode::FirstElement;

@@ -18,8 +18,6 @@ use super::{
 
 /// Shorter rests are not worth a scan.
 const WORTH: usize = 96;
-/// So far the outermost container is read by foot.
-const LEAD_IN: u64 = 64;
 
 thread_local! {
     /// Where things are in the window at hand. Threads, not streams, need one.
@@ -61,10 +59,6 @@ impl Run<'_, '_> {
             | Mode::Number(_)
             | Mode::Word(..) => return None,
         };
-        // The start of a document often leads to a list that is all the rest of it, and may be for a skim.
-        if self.machine.depth == 1 && self.machine.at + (self.pos as u64) < LEAD_IN {
-            return None;
-        }
         let can = match frame.leaps {
             Leaps::Never => false,
             Leaps::BehindKept => frame.any && entry == Entry::Value,
@@ -77,9 +71,12 @@ impl Run<'_, '_> {
     fn window(&mut self, entry: Entry, end: usize, scratch: &mut Scratch) -> Result<(), Stop> {
         let base = self.pos;
         let window = &self.input[base..end.min(base + WINDOW)];
-        let names = Some(&self.desk.matcher.names).filter(|names| names.len() > 0);
+        // Below a place that no path reaches, keys make no difference.
+        let floor = self.machine.dead_from();
+        let names = Some(&self.desk.matcher.names).filter(|names| floor > self.machine.depth && names.len() > 0);
+        let floor = if floor > self.machine.depth { 0 } else { floor };
         match self.desk.engine.scan(window, entry, names, scratch) {
-            Some(scanned) => Leap { base, window, safe: base }.all(self, scanned, scratch),
+            Some(scanned) => Leap { base, window, safe: base, floor }.all(self, scanned, scratch),
             None => self.read_to(base + window.len()),
         }
     }
@@ -103,6 +100,8 @@ struct Leap<'a> {
     /// Where in the chunk the state is whole, and all before has been judged: behind the last bracket, or where the
     /// byte engine stopped.
     safe: usize,
+    /// The least depth for which the scan looked for the right things.
+    floor: usize,
 }
 
 /// How a leap goes on after an event.
@@ -132,7 +131,7 @@ impl Leap<'_> {
             };
             match next {
                 Next::On => {}
-                Next::Walked if run.pos >= end => return Ok(()),
+                Next::Walked if run.pos >= end || run.machine.depth < self.floor => return Ok(()),
                 Next::Walked => {
                     self.safe = run.pos;
                     child = None;
@@ -143,9 +142,7 @@ impl Leap<'_> {
                 Next::Doubt => return self.doubt(run),
             }
         }
-        self.land(run, end, scratch)?;
-        Self::skim(run);
-        Ok(())
+        self.land(run, end, scratch)
     }
 
     /// Passes the events that ask for nothing, most of them: containers that only lead on or nowhere, and keys that
@@ -159,7 +156,7 @@ impl Leap<'_> {
         child: &mut Option<StateId>,
     ) -> usize {
         let (matcher, machine) = (run.desk.matcher, &mut *run.machine);
-        let least = machine.tree.map_or(0, |depth| depth + 1).max(1);
+        let least = machine.tree.map_or(0, |depth| depth + 1).max(self.floor).max(1);
         let mut safe = None;
         let passed = events.iter().position(|event| {
             let place = usize::from(*event);
@@ -236,16 +233,7 @@ impl Leap<'_> {
     /// Something is wrong behind the last safe place: the byte engine will say what.
     fn doubt(&self, run: &mut Run<'_, '_>) -> Result<(), Stop> {
         run.pos = self.safe;
-        Self::skim(run);
         run.read_to(self.base + self.window.len())
-    }
-
-    /// Has what is left of containers that no path reaches skimmed, as the byte engine does from their start.
-    fn skim(run: &mut Run<'_, '_>) {
-        let unreached = if run.entry().is_some() { run.machine.unreached() } else { 0 };
-        if unreached > 0 && run.desk.matcher.skims() {
-            run.machine.skim(unreached - 1);
-        }
     }
 
     /// The colon behind a key that may be a listed one.
@@ -347,10 +335,12 @@ impl Leap<'_> {
     /// Goes on after a bracket, by foot where the container asks for it.
     #[inline]
     fn go_on(&self, run: &mut Run<'_, '_>, end: usize) -> Result<Next, Stop> {
-        if run.entry().is_some() {
+        if run.entry().is_some() && run.machine.depth >= self.floor {
             return Ok(Next::On);
         }
-        run.walk(end)?;
+        if run.machine.depth >= self.floor {
+            run.walk(end)?;
+        }
         Ok(Next::Walked)
     }
 }

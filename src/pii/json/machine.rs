@@ -22,7 +22,7 @@ pub(super) struct Machine {
     pub(super) sink: Sink,
     /// A comma, a key and the space around them, until their value's fate is known.
     pub(super) lead: Vec<u8>,
-    /// What becomes of the container that is skimmed, if it does not pass.
+    /// What becomes of the container that is skimmed.
     pub(super) mute: Option<Fate>,
     /// What becomes of the open scalar; `None` when it passes as it is.
     pub(super) take: Option<Take>,
@@ -93,7 +93,7 @@ pub(super) enum Mode {
     Hex(Role, u8),
     /// The rest of a number.
     Number(Number),
-    /// The rest of a container that no path reaches, or whose bytes go nowhere.
+    /// The rest of a container whose bytes go nowhere.
     Skim(Skim),
     /// The rest of `true`, `false` or `null`: the word, and how much of it there was.
     Word(&'static [u8], usize),
@@ -208,14 +208,9 @@ impl Machine {
         self.frame().map_or(DEAD, |frame| frame.state)
     }
 
-    /// Has the rest of the innermost container, and of `above` more around it, skimmed from between two tokens.
-    pub(super) fn skim(&mut self, above: usize) {
-        self.depth -= above;
-        self.mode = Mode::Skim(Skim::between(above, DOCUMENT_DEPTH_MAX - self.depth));
-    }
-
-    /// How many containers no path reaches: the innermost ones, one in the other.
-    pub(super) fn unreached(&self) -> usize {
-        self.frames[..self.depth].iter().rev().take_while(|frame| frame.state == DEAD).count()
+    /// The least depth from which on no path reaches further; more than the depth when one does.
+    pub(super) fn dead_from(&self) -> usize {
+        let reached = self.frames[..self.depth].iter().rposition(|frame| frame.state != DEAD);
+        reached.map_or(1, |last| last + 2)
     }
 }

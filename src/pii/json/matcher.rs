@@ -213,12 +213,6 @@ impl Matcher {
         self.quick[usize::from(id)]
     }
 
-    /// Whether containers that no path reaches are skimmed: nothing in them is asked for.
-    #[inline]
-    pub(super) fn skims(&self) -> bool {
-        !self.quick(DEAD).asks
-    }
-
     /// The state of a member, by its decoded name; `None` for a name that cannot be a listed one.
     #[inline]
     pub(super) fn member(&self, of: StateId, name: Option<&[u8]>) -> StateId {

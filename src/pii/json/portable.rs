@@ -5,7 +5,7 @@ use std::ops::{BitAnd, BitOr, Not};
 use super::{
     bits::{Classes, Lanes, Row},
     names::Endings,
-    skim::{self, Tokens},
+    skim::Tokens,
     window::Places,
 };
 
@@ -43,13 +43,11 @@ impl Lanes for Portable {
         let (text, _) = block.as_chunks::<8>();
         let text: [u64; 8] = std::array::from_fn(|at| u64::from_le_bytes(text[at]));
         let folded = text.map(|bytes| bytes | (ONES * 0x20));
-        let foreign = |(at, byte): (usize, &u8)| u64::from(!skim::is_outside(*byte)) << at;
         Tokens {
             quote: equal(&text, b'"'),
             slash: equal(&text, b'\\'),
             open: equal(&folded, b'{'),
             close: equal(&folded, b'}'),
-            foreign: block.iter().enumerate().map(foreign).fold(0, BitOr::bitor),
         }
     }
 

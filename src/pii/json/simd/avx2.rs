@@ -6,7 +6,7 @@ use crate::pii::json::{
     bits::{Classes, Lanes, scan as by_words},
     names::{Endings, Names},
     portable::{Eight, flatten_by_count},
-    skim::{OUTSIDE, Skim, Skimmed, Tokens, by_blocks},
+    skim::{Skim, Skimmed, Tokens, by_blocks},
     window::{Entry, Places, Scanned, Scratch},
 };
 
@@ -81,14 +81,11 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn tokens(block: &[u8; 64]) -> Tokens {
-        // SAFETY: two unaligned loads of 32 bytes of an array of 64, and of 16 bytes of arrays of 16; only functions
-        // compiled for AVX2 get here.
+        // SAFETY: two unaligned loads of 32 bytes of an array of 64; only functions compiled for AVX2 get here.
         unsafe {
             let at = block.as_ptr().cast::<__m256i>();
             let lanes = [_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))];
             let all = |byte: u8| _mm256_set1_epi8(byte as i8);
-            let table = |halves: &[u8; 16]| _mm256_broadcastsi128_si256(_mm_loadu_si128(halves.as_ptr().cast()));
-            let tables = [table(&OUTSIDE.low), table(&OUTSIDE.high)];
             macro_rules! join {
                 ($lane:ident => $made:expr) => {{
                     let [low, high] = lanes.map(|$lane| _mm256_movemask_epi8($made) as u32);
@@ -100,11 +97,6 @@ impl Lanes for Avx2 {
                 slash: join!(lane => _mm256_cmpeq_epi8(lane, all(b'\\'))),
                 open: join!(lane => _mm256_cmpeq_epi8(_mm256_or_si256(lane, all(0x20)), all(b'{'))),
                 close: join!(lane => _mm256_cmpeq_epi8(_mm256_or_si256(lane, all(0x20)), all(b'}'))),
-                foreign: join!(lane => {
-                    let high = _mm256_and_si256(_mm256_srli_epi16(lane, 4), all(15));
-                    let rows = _mm256_and_si256(_mm256_shuffle_epi8(tables[0], lane), _mm256_shuffle_epi8(tables[1], high));
-                    _mm256_cmpeq_epi8(rows, _mm256_setzero_si256())
-                }),
             }
         }
     }
@@ -112,7 +104,7 @@ impl Lanes for Avx2 {
     #[inline(always)]
     fn endings(blocks: [&[u8; 64]; 3], of: &Endings) -> u64 {
         // SAFETY: unaligned loads of 32 bytes within arrays of 64, and of 16 bytes of arrays of 16; only
-        // `scan_avx2` gets here.
+        // functions compiled for AVX2 get here.
         unsafe {
             let half = _mm256_set1_epi8(15);
             let mut bits = 0;

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use crate::pii::json::{
     bits::{Classes, Lanes, Row, scan as by_words},
     names::{Endings, Names},
-    skim::{OUTSIDE, Skim, Skimmed, Tokens, by_blocks},
+    skim::{Skim, Skimmed, Tokens, by_blocks},
     window::{Entry, Places, Scanned, Scratch},
 };
 
@@ -60,20 +60,15 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     fn tokens(block: &[u8; 64]) -> Tokens {
-        // SAFETY: unaligned loads of 64 bytes of an array of 64 and of 16 of arrays of 16; only functions compiled for
-        // AVX-512 get here.
+        // SAFETY: an unaligned load of 64 bytes of an array of 64; only functions compiled for AVX-512 get here.
         unsafe {
-            let table = |halves: &[u8; 16]| _mm512_broadcast_i32x4(_mm_loadu_si128(halves.as_ptr().cast()));
             let lane = _mm512_loadu_si512(block.as_ptr().cast());
             let folded = _mm512_or_si512(lane, _mm512_set1_epi8(0x20));
-            let high = _mm512_and_si512(_mm512_srli_epi16(lane, 4), _mm512_set1_epi8(15));
-            let low = _mm512_shuffle_epi8(table(&OUTSIDE.low), lane);
             Tokens {
                 quote: _mm512_cmpeq_epi8_mask(lane, _mm512_set1_epi8(b'"' as i8)),
                 slash: _mm512_cmpeq_epi8_mask(lane, _mm512_set1_epi8(b'\\' as i8)),
                 open: _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'{' as i8)),
                 close: _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'}' as i8)),
-                foreign: _mm512_testn_epi8_mask(low, _mm512_shuffle_epi8(table(&OUTSIDE.high), high)),
             }
         }
     }
