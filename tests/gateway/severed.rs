@@ -93,7 +93,14 @@ fn nothing_arrives_at_one_who_was_reading_over_http_2() {
 
 #[test]
 fn who_shares_a_connection_with_a_killed_vendor_goes_on() {
-    let (crm, _) = endless();
+    // At a pace that leaves nothing waiting: a connection whose severed streams cannot leave in time is reset whole.
+    let crm = Upstream::start(|_, asker| {
+        let _ = asker.write(CHUNKED);
+        while asker.chunk([b'x'; 1024]).is_ok() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        false
+    });
     let gate = Arc::new(Gate::start(House::of_acme(crm.address, TERMS).contract("zeta", TERMS)));
     h2::run(async {
         let mut session = h2::open(gate.ingress()).await;
