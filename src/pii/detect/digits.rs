@@ -57,7 +57,7 @@ const fn is_card_start(digit: u8) -> bool {
 type Judge = fn(&[u8], usize) -> Option<usize>;
 
 /// What begins with, or just before, the group of digits at `at`.
-pub(super) fn at_group(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
+fn at_group(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
     if is_promising(text, at) { judged(detector, text, from, at) } else { None }
 }
 

@@ -29,12 +29,9 @@ static HEADS: LazyLock<Option<packed::Searcher>> = LazyLock::new(|| {
     packed::Searcher::new(heads()).or_else(plain)
 });
 
-/// Where the first head of a secret stands at `from` or later, be it one or not.
-pub(super) fn next_head(text: &[u8], from: usize) -> Option<usize> {
-    match &*HEADS {
-        Some(heads) => heads.find_in(text, (from..text.len()).into()).map(|head| head.start()),
-        None => (from < text.len()).then_some(from),
-    }
+/// Whether the head of a secret stands anywhere, be it one or not.
+pub(super) fn has_head(text: &[u8]) -> bool {
+    HEADS.as_ref().is_none_or(|heads| heads.find(text).is_some())
 }
 
 /// The first place of a family's needle that belongs to a secret.

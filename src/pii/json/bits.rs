@@ -66,10 +66,21 @@ pub(super) trait Row: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<
 
 /// What one word hands on to the next: whether its first byte is escaped, as a bit, and whether it is inside a string,
 /// as all bits.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Edge {
     pub(super) escaped: u64,
     pub(super) inside: u64,
+}
+
+impl Edge {
+    /// Of a word's quotes and backslashes: the bytes that are escaped, and those inside strings.
+    #[inline(always)]
+    pub(super) fn strings<L: Lanes>(&mut self, quote: u64, slash: u64) -> [u64; 2] {
+        let escaped = escaped(slash, &mut self.escaped);
+        let inside = L::parity(quote & !escaped) ^ self.inside;
+        self.inside = 0_u64.wrapping_sub(inside >> 63);
+        [escaped, inside]
+    }
 }
 
 /// What one row hands on to the next.
@@ -180,11 +191,8 @@ fn classify<L: Lanes>(
     };
     let [Some(two), Some(one), Some(block)] = [0, 1, 2].map(|by| text[by..].first_chunk::<64>()) else { return };
     L::classify(block, at, classes);
-    classes.escaped[at] = escaped(classes.slash[at], &mut edge.escaped);
+    [classes.escaped[at], classes.inside[at]] = edge.strings::<L>(classes.quote[at], classes.slash[at]);
     classes.quote[at] &= !classes.escaped[at];
-    let inside = L::parity(classes.quote[at]) ^ edge.inside;
-    edge.inside = 0_u64.wrapping_sub(inside >> 63);
-    classes.inside[at] = inside;
     if let Some(names) = names {
         classes.ending[at] = L::endings([block, one, two], names.endings());
     }
@@ -295,7 +303,7 @@ fn next<R: Row>(of: R, tokens: R, carry: &mut u8) -> R {
 
 /// The bytes that a backslash escapes: those behind an odd one of a run of backslashes.
 #[inline(always)]
-pub(super) fn escaped(slash: u64, carry: &mut u64) -> u64 {
+fn escaped(slash: u64, carry: &mut u64) -> u64 {
     const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
     // A backslash that is itself escaped begins nothing.
     let begins = slash & !*carry;

@@ -15,6 +15,7 @@ use super::{
     text::plain_bytes,
 };
 
+/// More containers are open than may be.
 pub(super) fn too_deep() -> Stop {
     Stop::Bound { bound: "the depth of the document", limit: DOCUMENT_DEPTH_MAX as u64 }
 }

@@ -26,11 +26,12 @@ impl Run<'_, '_> {
             self.tree_from = self.pos;
         }
         let fate = self.decide(of)?;
-        self.pos += 1;
         if fate == Fate::Pass {
+            self.pos += 1;
             return self.enter(of, state);
         }
-        self.switch(Sink::Void, self.pos - 1);
+        self.switch(Sink::Void, self.pos);
+        self.pos += 1;
         self.machine.mute = Some(fate);
         self.push(Frame { state: DEAD, object: of == Type::Object, ..Frame::default() })?;
         self.machine.mode = Mode::Skim(Skim::new(DOCUMENT_DEPTH_MAX - self.machine.depth));

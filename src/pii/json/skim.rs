@@ -7,7 +7,7 @@
 //!
 //! The bytes are read one by one, or in blocks of 64 by what an instruction set makes of them: with the same end.
 
-use super::bits::{Lanes, escaped};
+use super::bits::{Edge, Lanes};
 
 /// Where a skim is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,9 +15,7 @@ pub(super) struct Skim {
     /// Containers open below the one that is skimmed, and how many may be.
     depth: u64,
     room: u64,
-    /// Whether the next byte is inside a string, as all bits, and whether it is escaped, as one.
-    inside: u64,
-    escaped: u64,
+    edge: Edge,
 }
 
 /// Why a skim ended.
@@ -46,7 +44,7 @@ const ROW: usize = 8;
 impl Skim {
     /// Behind the bracket that opens a container, in which so many more may be open.
     pub(super) fn new(room: usize) -> Self {
-        Self { depth: 0, room: room as u64, inside: 0, escaped: 0 }
+        Self { room: room as u64, ..Self::default() }
     }
 }
 
@@ -54,11 +52,11 @@ impl Skim {
 pub(super) fn by_bytes(text: &[u8], skim: &mut Skim) -> (usize, Skimmed) {
     let mut at = 0;
     while let Some(byte) = text.get(at) {
-        let escaped = std::mem::take(&mut skim.escaped) != 0;
+        let escaped = std::mem::take(&mut skim.edge.escaped) != 0;
         match byte {
-            b'"' if !escaped => skim.inside = !skim.inside,
-            b'\\' if !escaped => skim.escaped = 1,
-            _ if skim.inside != 0 => {
+            b'"' if !escaped => skim.edge.inside = !skim.edge.inside,
+            b'\\' if !escaped => skim.edge.escaped = 1,
+            _ if skim.edge.inside != 0 => {
                 at += memchr::memchr2(b'"', b'\\', &text[at + 1..]).unwrap_or(text.len() - at - 1);
             }
             b'{' | b'[' if skim.depth == skim.room => return (at, Skimmed::TooDeep),
@@ -100,11 +98,10 @@ impl Skim {
     /// Goes through so many bytes: where and why the skim ends there, if it does.
     #[inline(always)]
     fn walk<L: Lanes>(&mut self, row: &[Tokens], length: usize) -> Option<(usize, Skimmed)> {
-        let (mut skim, mut escape) = (*self, 0);
+        let (mut skim, mut escaped) = (*self, 0);
         for (number, tokens) in row.iter().enumerate() {
-            escape = escaped(tokens.slash, &mut skim.escaped);
-            let inside = L::parity(tokens.quote & !escape) ^ skim.inside;
-            skim.inside = 0_u64.wrapping_sub(inside >> 63);
+            let inside;
+            [escaped, inside] = skim.edge.strings::<L>(tokens.quote, tokens.slash);
             let (open, close) = (tokens.open & !inside, tokens.close & !inside);
             let (opened, closed) = (u64::from(open.count_ones()), u64::from(close.count_ones()));
             if closed <= skim.depth && skim.depth + opened <= skim.room {
@@ -119,7 +116,7 @@ impl Skim {
         *self = skim;
         if !length.is_multiple_of(64) {
             // What a last backslash escapes is yet to come.
-            self.escaped = escape >> (length % 64) & 1;
+            self.edge.escaped = escaped >> (length % 64) & 1;
         }
         None
     }

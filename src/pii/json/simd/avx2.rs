@@ -3,24 +3,31 @@
 use std::arch::x86_64::*;
 
 use crate::pii::json::{
-    bits::{Classes, Lanes, scan as by_words},
+    bits::{self, Classes, Lanes},
     names::{Endings, Names},
     portable::{Eight, flatten_by_count},
-    skim::{Skim, Skimmed, Tokens, by_blocks},
+    skim::{self, Skim, Skimmed, Tokens},
     window::{Entry, Places, Scanned, Scratch},
 };
 
-#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
-pub(super) fn scan(window: &[u8], entry: Entry, names: Option<&Names>, scratch: &mut Scratch) -> Option<Scanned> {
-    by_words::<Avx2>(window, entry, names, scratch)
-}
-
-#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
-pub(super) fn skim(text: &[u8], skim: &mut Skim) -> (usize, Skimmed) {
-    by_blocks::<Avx2>(text, skim)
-}
+entries! { "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq", Avx2 }
 
 pub(super) struct Avx2;
+
+/// The bits of two lanes, as one word.
+macro_rules! join {
+    ($lanes:expr, $lane:ident => $made:expr) => {{
+        let low = {
+            let $lane = $lanes[0];
+            _mm256_movemask_epi8($made)
+        } as u32;
+        let high = {
+            let $lane = $lanes[1];
+            _mm256_movemask_epi8($made)
+        } as u32;
+        u64::from(high) << 32 | u64::from(low)
+    }};
+}
 
 impl Lanes for Avx2 {
     type Row = Eight;
@@ -33,19 +40,6 @@ impl Lanes for Avx2 {
             let lanes = [_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))];
             let bit = _mm256_set1_epi8(0x20);
             let folded = [_mm256_or_si256(lanes[0], bit), _mm256_or_si256(lanes[1], bit)];
-            macro_rules! join {
-                ($lanes:expr, $lane:ident => $made:expr) => {{
-                    let low = {
-                        let $lane = $lanes[0];
-                        _mm256_movemask_epi8($made)
-                    } as u32;
-                    let high = {
-                        let $lane = $lanes[1];
-                        _mm256_movemask_epi8($made)
-                    } as u32;
-                    u64::from(high) << 32 | u64::from(low)
-                }};
-            }
             macro_rules! equal {
                 ($byte:expr) => { join!(lanes, lane => _mm256_cmpeq_epi8(lane, _mm256_set1_epi8($byte as i8))) };
             }
@@ -86,17 +80,11 @@ impl Lanes for Avx2 {
             let at = block.as_ptr().cast::<__m256i>();
             let lanes = [_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))];
             let all = |byte: u8| _mm256_set1_epi8(byte as i8);
-            macro_rules! join {
-                ($lane:ident => $made:expr) => {{
-                    let [low, high] = lanes.map(|$lane| _mm256_movemask_epi8($made) as u32);
-                    u64::from(high) << 32 | u64::from(low)
-                }};
-            }
             Tokens {
-                quote: join!(lane => _mm256_cmpeq_epi8(lane, all(b'"'))),
-                slash: join!(lane => _mm256_cmpeq_epi8(lane, all(b'\\'))),
-                open: join!(lane => _mm256_cmpeq_epi8(_mm256_or_si256(lane, all(0x20)), all(b'{'))),
-                close: join!(lane => _mm256_cmpeq_epi8(_mm256_or_si256(lane, all(0x20)), all(b'}'))),
+                quote: join!(lanes, lane => _mm256_cmpeq_epi8(lane, all(b'"'))),
+                slash: join!(lanes, lane => _mm256_cmpeq_epi8(lane, all(b'\\'))),
+                open: join!(lanes, lane => _mm256_cmpeq_epi8(_mm256_or_si256(lane, all(0x20)), all(b'{'))),
+                close: join!(lanes, lane => _mm256_cmpeq_epi8(_mm256_or_si256(lane, all(0x20)), all(b'}'))),
             }
         }
     }

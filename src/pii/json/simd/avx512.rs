@@ -3,23 +3,15 @@
 use std::arch::x86_64::*;
 
 use crate::pii::json::{
-    bits::{Classes, Lanes, Row, scan as by_words},
+    bits::{self, Classes, Lanes, Row},
     names::{Endings, Names},
-    skim::{Skim, Skimmed, Tokens, by_blocks},
+    skim::{self, Skim, Skimmed, Tokens},
     window::{Entry, Places, Scanned, Scratch},
 };
 
 use super::avx2::Avx2;
 
-#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq,avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
-pub(super) fn scan(window: &[u8], entry: Entry, names: Option<&Names>, scratch: &mut Scratch) -> Option<Scanned> {
-    by_words::<Avx512>(window, entry, names, scratch)
-}
-
-#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq,avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
-pub(super) fn skim(text: &[u8], skim: &mut Skim) -> (usize, Skimmed) {
-    by_blocks::<Avx512>(text, skim)
-}
+entries! { "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq,avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2", Avx512 }
 
 struct Avx512;
 

@@ -1,4 +1,4 @@
-//! Which instructions the fast engine uses: the one room with `unsafe` in it.
+//! Which instructions the fast engine uses: the one room of the JSON engine with `unsafe` in it.
 //!
 //! Two things are unsafe here, and nothing else: calling a function that is compiled for an instruction set, which
 //! is done only through an [`Engine`], and an `Engine` for a set exists only once the processor has been asked; and
@@ -11,6 +11,27 @@
 /// Sets a word of each class, named with its bits.
 macro_rules! set {
     ($classes:ident, $word:ident: $($class:ident = $bits:expr;)*) => { $($classes.$class[$word] = $bits;)* };
+}
+
+#[cfg(target_arch = "x86_64")]
+/// Both ways through a text, compiled for an instruction set.
+macro_rules! entries {
+    ($features:literal, $lanes:ty) => {
+        #[target_feature(enable = $features)]
+        pub(super) fn scan(
+            window: &[u8],
+            entry: Entry,
+            names: Option<&Names>,
+            scratch: &mut Scratch,
+        ) -> Option<Scanned> {
+            bits::scan::<$lanes>(window, entry, names, scratch)
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn skim(text: &[u8], skim: &mut Skim) -> (usize, Skimmed) {
+            skim::by_blocks::<$lanes>(text, skim)
+        }
+    };
 }
 
 #[cfg(target_arch = "x86_64")]
