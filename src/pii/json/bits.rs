@@ -40,7 +40,7 @@ pub(super) struct Classes {
 /// What an instruction set does for the scan.
 pub(super) trait Lanes {
     type Row: Row;
-    /// Sets one word of each class.
+    /// Sets one word of each class but those of [`Lanes::tokens`].
     fn classify(block: &[u8; 64], word: usize, classes: &mut Classes);
     /// The bits of what strings and brackets are told by.
     fn tokens(block: &[u8; 64]) -> Tokens;
@@ -190,6 +190,9 @@ fn classify<L: Lanes>(
         }
     };
     let [Some(two), Some(one), Some(block)] = [0, 1, 2].map(|by| text[by..].first_chunk::<64>()) else { return };
+    let tokens = L::tokens(block);
+    (classes.quote[at], classes.slash[at]) = (tokens.quote, tokens.slash);
+    (classes.open[at], classes.close[at]) = (tokens.open, tokens.close);
     L::classify(block, at, classes);
     [classes.escaped[at], classes.inside[at]] = edge.strings::<L>(classes.quote[at], classes.slash[at]);
     classes.quote[at] &= !classes.escaped[at];

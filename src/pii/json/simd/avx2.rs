@@ -38,13 +38,8 @@ impl Lanes for Avx2 {
         unsafe {
             let at = block.as_ptr().cast::<__m256i>();
             let lanes = [_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))];
-            let bit = _mm256_set1_epi8(0x20);
-            let folded = [_mm256_or_si256(lanes[0], bit), _mm256_or_si256(lanes[1], bit)];
             macro_rules! equal {
                 ($byte:expr) => { join!(lanes, lane => _mm256_cmpeq_epi8(lane, _mm256_set1_epi8($byte as i8))) };
-            }
-            macro_rules! equal_folded {
-                ($byte:expr) => { join!(folded, lane => _mm256_cmpeq_epi8(lane, _mm256_set1_epi8($byte as i8))) };
             }
             macro_rules! up_to {
                 ($lane:expr, $most:expr) => {{
@@ -57,10 +52,6 @@ impl Lanes for Avx2 {
                 0x20, -1, -1, -1, -1, -1, -1, -1, -1, 0x09, 0x0A, -1, -1, 0x0D, -1, -1,
             ));
             set! { classes, word:
-                quote = equal!(b'"');
-                slash = equal!(b'\\');
-                open = equal_folded!(b'{');
-                close = equal_folded!(b'}');
                 comma = equal!(b',');
                 colon = equal!(b':');
                 space = join!(lanes, lane => _mm256_cmpeq_epi8(_mm256_shuffle_epi8(spaces, lane), lane));

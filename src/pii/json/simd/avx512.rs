@@ -23,7 +23,6 @@ impl Lanes for Avx512 {
         // SAFETY: an unaligned load of 64 bytes of an array of 64; only functions compiled for AVX-512 get here.
         unsafe {
             let lane = _mm512_loadu_si512(block.as_ptr().cast());
-            let folded = _mm512_or_si512(lane, _mm512_set1_epi8(0x20));
             macro_rules! equal {
                 ($byte:expr) => {
                     _mm512_cmpeq_epi8_mask(lane, _mm512_set1_epi8($byte as i8))
@@ -34,10 +33,6 @@ impl Lanes for Avx512 {
             ));
             let digits = _mm512_sub_epi8(lane, _mm512_set1_epi8(0x30));
             set! { classes, word:
-                quote = equal!(b'"');
-                slash = equal!(b'\\');
-                open = _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'{' as i8));
-                close = _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'}' as i8));
                 comma = equal!(b',');
                 colon = equal!(b':');
                 space = _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(spaces, lane), lane);
