@@ -234,14 +234,14 @@ pub struct ReloadReport {
 }
 
 /// All vendors at a glance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VendorList {
     /// Sorted by id.
     pub vendors: Vec<VendorStatus>,
 }
 
 /// A vendor at a glance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VendorStatus {
     /// Its id.
     pub vendor: String,
@@ -291,6 +291,9 @@ pub struct VendorStatus {
     /// Seconds since the oldest signing key on offer was first seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_age_secs: Option<u64>,
+    /// Its limits in force, in each direction that has routes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<super::VendorLimit>,
     /// How asking its issuer goes, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<super::IssuerStatus>,

@@ -123,6 +123,7 @@ pub(crate) fn acme() -> VendorStatus {
         drill_overdue: None,
         token_age_secs: Some(90),
         key_age_secs: None,
+        limits: Vec::new(),
         issuer: None,
     }
 }

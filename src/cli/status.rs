@@ -6,8 +6,8 @@ use super::client::{Client, Reach};
 use super::error::{CliError, Exit};
 use super::layout::{Side, ago, bytes, count, list, span, table};
 use super::scheduled::{parts, rows};
-use crate::admin::{Approval, IssuerStatus, Standing, Traffic, VendorList, VendorStatus};
-use crate::model::{UnixTime, VendorId};
+use crate::admin::{Approval, IssuerStatus, Standing, Traffic, VendorLimit, VendorList, VendorStatus};
+use crate::model::{Direction, UnixTime, VendorId};
 
 /// Show every vendor at a glance, or one in full
 #[derive(Debug, Clone, clap::Args)]
@@ -98,6 +98,10 @@ fn full(status: &VendorStatus, now: UnixTime) -> String {
     ]);
     text.push('\n');
     text.push_str(&traffic(&status.traffic));
+    if !status.limits.is_empty() {
+        text.push('\n');
+        text.push_str(&limits(&status.limits));
+    }
     if !status.kills.is_empty() {
         text.push('\n');
         text.push_str(&kills(&status.kills, now));
@@ -141,6 +145,26 @@ fn traffic(traffic: &[Traffic]) -> String {
         ]
     };
     table(&HEAD, &traffic.iter().map(row).collect::<Vec<_>>())
+}
+
+fn limits(limits: &[VendorLimit]) -> String {
+    const HEAD: [(&str, Side); 5] = [
+        ("LIMIT", Side::Left),
+        ("DIRECTION", Side::Left),
+        ("IN FORCE", Side::Left),
+        ("LEFT", Side::Right),
+        ("FROM", Side::Left),
+    ];
+    let row = |limit: &VendorLimit| {
+        vec![
+            limit.limit.clone(),
+            limit.direction.map_or("both", Direction::as_str).to_owned(),
+            limit.value.clone(),
+            limit.remaining.map_or_else(none, |left| format!("{:.0} %", left * 100.0)),
+            limit.source.clone(),
+        ]
+    };
+    table(&HEAD, &limits.iter().map(row).collect::<Vec<_>>())
 }
 
 fn kills(kills: &[Standing], now: UnixTime) -> String {

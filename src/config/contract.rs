@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::Method;
 
 use crate::identity;
-use crate::meter::{AfterEnd, Calendar, Limits};
+use crate::meter::{AfterEnd, Calendar, Limits, VendorLimits};
 use crate::model::{Direction, ScopeSet, UnixTime, VendorId};
 use crate::pii::Rules;
 use crate::route::{Captures, Conflict, RouteIndex, RoutePattern, Table};
@@ -45,8 +45,8 @@ pub struct Contract {
     pub identity: Option<identity::Identity>,
     /// The most scopes this vendor can ever have.
     pub scopes: ScopeSet,
-    /// How much may pass. Every field is there: defaults are filled in.
-    pub limits: Limits,
+    /// How much may pass in each direction, as written; what is not written is the default of the product.
+    pub limits: VendorLimits,
     /// How many denials in how short a time cut the vendor off.
     pub trip: Option<Trip>,
     /// Longest time between two exercises of the kill switch.

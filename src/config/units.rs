@@ -47,6 +47,12 @@ pub(super) fn shown(duration: Duration) -> String {
     fits.map_or_else(String::new, |(unit, scale)| format!("{}{unit}", millis / scale))
 }
 
+/// A size in the largest unit that needs no fraction.
+pub(super) fn size_shown(bytes: u64) -> String {
+    let fits = SIZE_UNITS.iter().filter(|(_, scale)| bytes % scale == 0).max_by_key(|(_, scale)| *scale);
+    fits.map_or_else(String::new, |(unit, scale)| format!("{}{unit}", bytes / scale))
+}
+
 /// A size in bytes: a whole number and `B`, `KB`, `MB`, `GB` (thousands) or `KiB`, `MiB`, `GiB` (1024).
 pub(super) fn size(text: &str) -> Result<u64, UnitError> {
     let wrong = UnitError { wrong: "must be a whole number with B, KB, MB, GB, KiB, MiB or GiB", instead: "200MB" };

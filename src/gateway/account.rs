@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use super::snapshot::{Route, Treats, Vendor};
+use super::snapshot::{Route, Treats};
 use crate::exposure;
 use crate::meter::{ByteMeter, Overrun, RecordMeter};
 use crate::model::{Denial, Direction, Moment, Reason};
@@ -44,16 +44,10 @@ pub(super) enum Halt {
 
 impl Account {
     /// An account for one body: treated where the route says so, and on the budgets where it leaves the house.
-    pub(super) fn new(
-        vendor: &Vendor,
-        route: &Route,
-        treat: Option<(&Treats, Box<dyn Rewriter>)>,
-        leaves: bool,
-        now: Moment,
-    ) -> Self {
+    pub(super) fn new(route: &Route, treat: Option<(&Treats, Box<dyn Rewriter>)>, leaves: bool, now: Moment) -> Self {
         let exposure = leaves.then(|| route.exposure.clone());
         let meter = |treats: &Treats| {
-            let meter = vendor.ledger.record_meter(route.place, treats.treated.len(), now);
+            let meter = route.ledger.record_meter(route.place, treats.treated.len(), now);
             match exposure.clone().filter(|_| treats.names_subject) {
                 Some(exposure) => meter.telling(Box::new(move |subject| exposure.subject(subject))),
                 None => meter,
@@ -61,7 +55,7 @@ impl Account {
         };
         Self {
             treat: treat.map(|(treats, rewriter)| (rewriter, meter(treats))),
-            bytes: leaves.then(|| vendor.ledger.byte_meter(route.place)),
+            bytes: leaves.then(|| route.ledger.byte_meter(route.place)),
             tally: Tally::default(),
             exposure,
             exposed: Tally::default(),

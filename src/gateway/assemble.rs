@@ -14,7 +14,7 @@ use crate::config::{self, Config, Contract};
 use crate::exposure::{self, Profile};
 use crate::identity::{self, Authority, DirectoryError};
 use crate::kill::{DenialBurst, RouteTag, Switch};
-use crate::meter::{Ledger, RouteLimits};
+use crate::meter::{Ledgers, RouteLimits};
 use crate::model::{ClientId, Direction, FieldPath, Moment, Secret, SubjectKey, VendorId};
 use crate::pii::keys::{KeyError, SaltFolder};
 use crate::pii::{Class, KeyRing, Plan, PlanError, RevealCounts, Rules, VendorKeys};
@@ -136,21 +136,21 @@ impl Builder<'_> {
         let keys = Arc::new(self.keys.vendor_keys(id, &salt, classes(contract)));
         let shared = Shared { keys, reveals: before.map(|vendor| Arc::clone(&vendor.reveals)).unwrap_or_default() };
         let limits = route_limits(contract);
-        let ledger = Arc::new(match before {
-            Some(vendor) => vendor.ledger.renew(&contract.limits, &limits, subject_key, self.now),
-            None => Ledger::new(&contract.limits, &limits, subject_key),
-        });
+        let ledgers = match before {
+            Some(vendor) => vendor.ledgers.renew(&contract.limits, &limits, &subject_key, self.now),
+            None => Ledgers::new(&contract.limits, &limits, &subject_key),
+        };
         let metrics = self.rooms.metrics.vendor(id);
         metrics.contract_ends_at(contract.ends);
         let mut pools = Pools::default();
         let sides = [
-            self.side(Direction::Ingress, &ledger, &metrics, &shared, &mut pools)?,
-            self.side(Direction::Egress, &ledger, &metrics, &shared, &mut pools)?,
+            self.side(Direction::Ingress, &ledgers, &metrics, &shared, &mut pools)?,
+            self.side(Direction::Egress, &ledgers, &metrics, &shared, &mut pools)?,
         ];
         Ok(Vendor {
             contract: Arc::clone(contract),
             line: self.rooms.switch.line(id),
-            ledger,
+            ledgers,
             metrics,
             ourselves: ClientId::new("vendorgate"),
             keys: shared.keys,
@@ -164,12 +164,12 @@ impl Builder<'_> {
     fn side(
         &self,
         direction: Direction,
-        ledger: &Arc<Ledger>,
+        ledgers: &Ledgers,
         metrics: &VendorMetrics,
         shared: &Shared,
         pools: &mut Pools,
     ) -> Result<Side, AssembleError> {
-        let contract = self.contract;
+        let (contract, ledger) = (self.contract, ledgers.of(direction));
         let traffic = Arc::clone(metrics.traffic(direction));
         let routes = contract.routes(direction).as_slice().iter().map(|route| {
             let name = route.pattern.as_str();
@@ -178,6 +178,7 @@ impl Builder<'_> {
                 captures: route.pattern.capture_names().map(Into::into).collect(),
                 tag: RouteTag::of(name),
                 scopes: route.scopes.clone(),
+                ledger: Arc::clone(ledger),
                 place: ledger.place(direction, name).unwrap_or(usize::MAX),
                 upstream: self.upstream(route, pools)?,
                 upstream_name: route.upstream.id.as_str().into(),

@@ -13,13 +13,15 @@ use crate::meter::{NotAdmitted, Over, Overrun};
 use crate::model::{ClientId, Denial, Direction, Reason};
 use crate::telemetry::audit::{Act, Entry};
 
-/// A budget was spent in the middle of a body, which its own exchange cuts: `own` is spared by what ends the others.
-pub(super) fn of_overrun(gateway: &Gateway, vendor: &Vendor, own: &InFlight, overrun: &Overrun) {
+/// A budget was spent in the middle of a body, which its own exchange cuts: `own` is spared by what ends the others. Traffic
+/// in a direction that has a budget of its own is not severed for a budget of the other.
+pub(super) fn of_overrun(gateway: &Gateway, vendor: &Vendor, direction: Direction, own: &InFlight, overrun: &Overrun) {
     let denial = overrun.denial();
     match overrun.over {
         Over::Refuse => {}
         Over::Sever => {
-            let _ = vendor.line.cut(denial.reason.as_str(), gateway.clock.now().wall, own);
+            let severed = vendor.ledgers.concerned(direction);
+            let _ = vendor.line.cut(denial.reason.as_str(), severed, gateway.clock.now().wall, own);
         }
         Over::Kill => {
             let evidence = evidence(gateway, denial.reason.as_str(), denial.detail.into());
@@ -30,9 +32,15 @@ pub(super) fn of_overrun(gateway: &Gateway, vendor: &Vendor, own: &InFlight, ove
 
 /// A request was refused for a spent budget. Who fetches one at a time never overruns in the middle of a body, and is not
 /// to be spared the kill that the contract asks for.
-pub(super) fn of_refusal(gateway: &Gateway, vendor: &Vendor, own: &InFlight, spent: &NotAdmitted) {
+pub(super) fn of_refusal(
+    gateway: &Gateway,
+    vendor: &Vendor,
+    direction: Direction,
+    own: &InFlight,
+    spent: &NotAdmitted,
+) {
     if let Some(overrun) = spent.overrun.as_deref().filter(|overrun| overrun.over == Over::Kill) {
-        of_overrun(gateway, vendor, own, overrun);
+        of_overrun(gateway, vendor, direction, own, overrun);
     }
 }
 

@@ -137,7 +137,7 @@ impl Exchange {
         if self.direction() == Direction::Egress {
             return;
         }
-        let rates = vendor.ledger.rates();
+        let rates = vendor.ledgers.of(Direction::Ingress).rates();
         let field = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
         let policy = route.rate_policy.get_or_init(|| field(rate_limit_policy(rates.standings(stood))));
         headers.insert(RATE_LIMIT_POLICY, policy.clone());
@@ -236,7 +236,7 @@ impl Exchange {
     pub(super) fn follow(&self, ending: &Ending) {
         if let (Ending::Halted(Halt::Over(overrun)), Some(vendor), Some((own, _))) = (ending, &self.vendor, &self.held)
         {
-            consequence::of_overrun(&self.gateway, vendor, own, overrun);
+            consequence::of_overrun(&self.gateway, vendor, self.direction(), own, overrun);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::config::{Config, Contract, Route};
 use crate::http::{Target, screen};
 use crate::identity::{Authority, Directory, DirectoryError, Identity, Presented};
 use crate::kill::{RouteTag, Switch};
-use crate::meter::Ledger;
+use crate::meter::Ledgers;
 use crate::model::{Caller, ClientId, Denial, Direction, Moment, Reason, Secret, SubjectKey};
 use crate::policy::{Chain, Facts, Terms};
 
@@ -166,7 +166,7 @@ impl<'a> Explainer<'a> {
         let name = route.pattern.as_str();
         told.push(tell("route", place.clone(), Outcome::Yes(name.to_owned())));
         told.extend(self.policies(question, route, caller, &place));
-        told.push(tell("limits", "limits", Outcome::Note(limits(contract))));
+        told.push(tell("limits", "limits", Outcome::Note(limits(contract, direction, route))));
         told.push(tell("upstream", format!("{place}.upstream"), Outcome::Note(destination(route, target))));
         for (what, rules) in [("request", &route.request), ("response", &route.response)] {
             told.extend(treatment(rules).map(|said| tell(what, format!("{place}.{what}"), Outcome::Note(said))));
@@ -181,12 +181,12 @@ impl<'a> Explainer<'a> {
         place: &str,
     ) -> Vec<Explanation> {
         let Question { contract, direction, .. } = *question;
-        let ledger = Ledger::new(&contract.limits, &route_limits(contract), SubjectKey::new(Secret::new([0; 32])));
+        let ledgers = Ledgers::new(&contract.limits, &route_limits(contract), &SubjectKey::new(Secret::new([0; 32])));
         let terms = Terms {
             direction,
             calendar: contract.calendar(),
             ceiling: contract.scopes.clone(),
-            ledger: Arc::new(ledger),
+            ledger: Arc::clone(ledgers.of(direction)),
         };
         let ourselves = ClientId::new("vendorgate");
         let client = caller.map(|caller| &caller.client);
@@ -259,17 +259,11 @@ fn found(policy: &str, route: &Route, contract: &Contract) -> String {
     }
 }
 
-fn limits(contract: &Contract) -> String {
-    let limits = &contract.limits;
-    let rate = limits.requests_or_default();
-    format!(
-        "not asked, since they depend on what is used: {} requests in {}, {} at once, {} records, {} bytes",
-        rate.count,
-        humantime::format_duration(rate.per),
-        limits.concurrency_or_default(),
-        limits.records_or_default().budget,
-        limits.bytes_or_default().budget,
-    )
+/// The vendor's limits and the route's own, each with where it comes from.
+fn limits(contract: &Contract, direction: Direction, route: &Route) -> String {
+    let all = contract.limits_in_force(direction).into_iter().chain(route.limits_in_force());
+    let all: Vec<_> = all.map(|it| format!("{} {} ({})", it.limit, it.value, it.source.as_str())).collect();
+    format!("not asked, since they depend on what is used: {}", all.join("; "))
 }
 
 fn destination(route: &Route, target: &Target<'_>) -> String {

@@ -87,7 +87,7 @@ async fn outgoing(
     }
     let body = if has_body {
         let treat = treats.zip(rewriter);
-        let account = Account::new(vendor, route, treat, direction == Direction::Egress, exchange.started);
+        let account = Account::new(route, treat, direction == Direction::Egress, exchange.started);
         request_body(body, account, exchange, route).await?
     } else {
         if direction == Direction::Egress && treats.is_some_and(|treats| treats.plan.reads_head()) {
@@ -150,7 +150,7 @@ async fn incoming(
     exchange: Box<Exchange>,
 ) -> Response<GatewayBody> {
     let (mut head, body) = response.into_parts();
-    let Admitted { vendor, route, .. } = admitted;
+    let route = &admitted.route;
     let treats = route.response.as_ref();
     if !is_framed_once(&head.headers) {
         return exchange.refuse(&Denial::new(Reason::UpstreamUnreadable, "the answer's length is told in two ways"));
@@ -180,7 +180,7 @@ async fn incoming(
     }
     let leaves = exchange.direction() == Direction::Ingress;
     let (gateway, now) = (Arc::clone(&exchange.gateway), exchange.gateway.clock.now());
-    let account = Account::new(vendor, route, treats.zip(rewriter), leaves, now);
+    let account = Account::new(route, treats.zip(rewriter), leaves, now);
     let pairs = exchange.is_h2() && treats.is_some_and(|treats| treats.counts_records);
     let owner = AnswerOwner::new(exchange, lease, Arc::clone(route));
     let mut stream = Stream::new(body.into(), account, in_flight, gateway.clock.clone(), owner).in_pairs(pairs);

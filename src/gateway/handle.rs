@@ -218,7 +218,9 @@ fn pass(
         is_safe: head.method.is_safe() && !websocket,
         counts_records: route.leaving(direction).is_some_and(|treats| treats.counts_records),
     });
-    let permit = judged.inspect_err(|spent| consequence::of_refusal(&exchange.gateway, vendor, &in_flight, spent))?;
+    let permit = judged.inspect_err(|spent| {
+        consequence::of_refusal(&exchange.gateway, vendor, exchange.direction(), &in_flight, spent)
+    })?;
     exchange.admitted(in_flight, permit);
     Ok(Admitted {
         vendor: Arc::clone(vendor),

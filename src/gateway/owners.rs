@@ -156,7 +156,7 @@ impl Owner for RequestOwner {
             && *ending != Ending::Dropped
         {
             if let (Ending::Halted(Halt::Over(overrun)), Some(vendor)) = (ending, &self.vendor) {
-                consequence::of_overrun(&self.gateway, vendor, &self.own, overrun);
+                consequence::of_overrun(&self.gateway, vendor, self.direction, &self.own, overrun);
                 let (client, direction, route) = (self.client.as_ref(), self.direction, &*self.route.name);
                 let cut = Cut { vendor, client, direction, route, id: self.id };
                 consequence::audit_cut(&self.gateway, &cut, overrun, account.tally());

@@ -12,7 +12,7 @@ use crate::config::Contract;
 use crate::exposure;
 use crate::identity::Directory;
 use crate::kill::{DenialBurst, Line, RouteTag};
-use crate::meter::Ledger;
+use crate::meter::{Ledger, Ledgers};
 use crate::model::{ClientId, Direction, ScopeSet, VendorId};
 use crate::pii::{Plan, RevealCounts, VendorKeys};
 use crate::policy::Chain;
@@ -37,8 +37,8 @@ pub struct Vendor {
     pub contract: Arc<Contract>,
     /// Its line at the kill switch.
     pub line: Arc<Line>,
-    /// What it has used of its limits.
-    pub ledger: Arc<Ledger>,
+    /// What is used of its limits, in each direction.
+    pub ledgers: Ledgers,
     /// What is counted of it.
     pub metrics: Arc<VendorMetrics>,
     /// The client that our own services count as.
@@ -68,6 +68,9 @@ pub struct Route {
     pub(super) captures: Box<[Box<str>]>,
     pub(super) tag: RouteTag,
     pub(super) scopes: ScopeSet,
+    /// What is used of the limits that hold for it.
+    pub(super) ledger: Arc<Ledger>,
+    /// Its place in the ledger.
     pub(super) place: usize,
     pub(super) upstream: Arc<Upstream>,
     pub(super) upstream_name: Box<str>,

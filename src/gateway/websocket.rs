@@ -17,7 +17,7 @@ use super::bodies::{Ending, Owner, Stream};
 use super::exchange::Exchange;
 use super::handle::Admitted;
 use super::owners::{AnswerOwner, Fate, RequestOwner};
-use super::snapshot::{Route, Vendor};
+use super::snapshot::Route;
 use super::source::Source;
 use crate::bounds;
 use crate::http::{GatewayBody, name_websocket, names_websocket, prepare_response};
@@ -49,10 +49,10 @@ pub(super) fn go_on(
     exchange.say_rates(&mut head.headers);
     name_websocket(&mut head.headers);
     exchange.answers(head.status.as_u16());
-    let (vendor, route) = (Arc::clone(&admitted.vendor), Arc::clone(&admitted.route));
+    let route = Arc::clone(&admitted.route);
     tokio::spawn(async move {
         if let Some((caller, upstream)) = switched(caller, upstream).await {
-            run(caller, upstream, &vendor, route, lease, exchange, in_flight).await;
+            run(caller, upstream, route, lease, exchange, in_flight).await;
         }
     });
     Response::from_parts(head, GatewayBody::full(""))
@@ -69,7 +69,6 @@ async fn switched(caller: OnUpgrade, upstream: OnUpgrade) -> Option<(Side, Side)
 async fn run(
     caller: Side,
     upstream: Side,
-    vendor: &Vendor,
     route: Arc<Route>,
     lease: Lease,
     mut exchange: Box<Exchange>,
@@ -82,9 +81,9 @@ async fn run(
     let fate = Arc::new(Fate::default());
     exchange.takes(Arc::clone(&fate));
     let owner = RequestOwner::new(Arc::clone(&fate), Arc::clone(&route), in_flight.share(), &exchange);
-    let account = Account::new(vendor, &route, None, !inward, now);
+    let account = Account::new(&route, None, !inward, now);
     let mut request = Stream::new(Source::Socket(from_caller), account, in_flight.share(), clock.clone(), owner);
-    let account = Account::new(vendor, &route, None, inward, now);
+    let account = Account::new(&route, None, inward, now);
     let owner = AnswerOwner::new(exchange, lease, route);
     let mut answer = Stream::new(Source::Socket(from_upstream), account, in_flight.share(), clock, owner);
     tokio::select! {

@@ -84,15 +84,15 @@ impl Line {
         self.core.armed.load(Ordering::Acquire)
     }
 
-    /// Severs all that is in flight but `spared`, and kills nothing: what comes next is judged as ever. For a budget
+    /// Severs what is in flight in a direction, or in both (`None`), but `spared`, and kills nothing: what comes next is judged as ever. For a budget
     /// whose overrun severs, where the caller itself ends the request that it spares, at the record that was too many:
     /// severed like the others, that one would lose what was let through, charged and not yet written.
     ///
     /// Returns how many had not been severed before; [`InFlight::killed`] of each gives `why`, generation 0.
-    pub fn cut(&self, why: &str, now: UnixTime, spared: &InFlight) -> u64 {
+    pub fn cut(&self, why: &str, direction: Option<Direction>, now: UnixTime, spared: &InFlight) -> u64 {
         let cause = Kill {
             generation: 0,
-            reach: Reach::default(),
+            reach: Reach { direction, ..Reach::default() },
             everything: false,
             at: now,
             by: GATEWAY.to_owned(),

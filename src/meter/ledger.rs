@@ -1,6 +1,6 @@
-//! All limits of one vendor and what is used of them: the one thing that a permit, a body and a reload ask.
+//! All limits of one vendor in one direction and what is used of them: the one thing that a permit, a body and a reload ask.
 //!
-//! The vendor's budgets are shared by both directions and all routes; a route can have narrower ones of its own.
+//! The vendor's budgets are shared by all routes; a route can have narrower ones of its own.
 //! A reload makes a new ledger of the old one, and what is used goes along.
 //!
 //! Never gives a budget back because the config was read again, or the gateway started again.

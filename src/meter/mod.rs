@@ -1,6 +1,6 @@
 //! How much passed: counts requests, records and bytes, and says when a budget is spent.
 //!
-//! A vendor has one [`Ledger`]. Read in this order: `ledger` (what a request and a reload ask), `records` and `bytes` (what
+//! A vendor has one [`Ledger`] for each direction, in [`Ledgers`]. Read in this order: `ledger` (what a request and a reload ask), `records` and `bytes` (what
 //! a body asks), `window` and `rate` (how a budget and a rate are kept), `subjects`, `keep` (what survives a restart),
 //! `calendar`.
 //!
@@ -46,6 +46,7 @@ mod keep;
 #[cfg(test)]
 mod laws;
 mod ledger;
+mod ledgers;
 mod overrun;
 mod rate;
 mod records;
@@ -59,10 +60,11 @@ pub use concurrency::{Slot, Slots};
 pub use fields::{rate_limit, rate_limit_policy};
 pub use keep::{LedgerSnapshot, RouteSnapshot};
 pub use ledger::{InFlight, Ledger, NotAdmitted, Remaining};
+pub use ledgers::Ledgers;
 pub use overrun::{Measure, Overrun};
 pub use rate::{Decision, RateGate, RateSnapshot, Scope, Standing};
 pub use records::{OnSubject, RecordMeter};
-pub use settings::{Budget, Limits, Over, Rate, RouteLimits};
+pub use settings::{Budget, Limits, Over, Rate, RouteLimits, VendorLimits};
 pub use subjects::{Subjects, SubjectsSnapshot};
 pub use window::{Charge, Spent, Usage, Window, WindowSnapshot};
 

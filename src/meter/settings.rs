@@ -24,6 +24,27 @@ pub struct Limits {
     pub client_requests: Option<Rate>,
 }
 
+/// A vendor's limits in each direction.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VendorLimits {
+    /// How much the vendor may call us.
+    pub ingress: Limits,
+    /// How much we may call the vendor.
+    pub egress: Limits,
+    /// Whether both directions spend from one budget; `ingress` and `egress` are equal then.
+    pub shared: bool,
+}
+
+impl VendorLimits {
+    /// The limits of one direction.
+    pub const fn of(&self, direction: Direction) -> &Limits {
+        match direction {
+            Direction::Ingress => &self.ingress,
+            Direction::Egress => &self.egress,
+        }
+    }
+}
+
 /// One route's own limits, below those of its vendor.
 ///
 /// `None` there means that only the vendor's limit holds. `client_requests` is the vendor's alone and is not read here.
@@ -38,6 +59,19 @@ pub struct RouteLimits {
 }
 
 impl Limits {
+    /// These limits, and those of `base` where one is not set.
+    #[must_use]
+    pub fn or(self, base: Self) -> Self {
+        Self {
+            requests: self.requests.or(base.requests),
+            concurrency: self.concurrency.or(base.concurrency),
+            records: self.records.or(base.records),
+            bytes: self.bytes.or(base.bytes),
+            subjects: self.subjects.or(base.subjects),
+            client_requests: self.client_requests.or(base.client_requests),
+        }
+    }
+
     /// The vendor's request rate: as written, else the bound of the product.
     pub fn requests_or_default(&self) -> Rate {
         let default = bounds::REQUESTS_PER_SECOND_DEFAULT;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::gateway::Vendor;
 use crate::kill::{GATEWAY, Order, Origin, Reach, Subject, Switch};
 use crate::meter::LedgerSnapshot;
-use crate::model::{Moment, VendorId};
+use crate::model::{Direction, Moment, VendorId};
 use crate::store::{Ack, Batch, Row, Store, Table};
 
 impl Row for LedgerSnapshot {
@@ -16,9 +16,9 @@ impl Row for LedgerSnapshot {
     const VERSION: u8 = 1;
 }
 
-/// What was written last of each vendor, so that rest costs nothing.
+/// What was written last under each key, so that rest costs nothing.
 #[derive(Debug, Default)]
-pub(super) struct Kept(HashMap<VendorId, LedgerSnapshot>);
+pub(super) struct Kept(HashMap<String, LedgerSnapshot>);
 
 impl Kept {
     /// Hands what has changed to the store; none where nothing has.
@@ -30,13 +30,13 @@ impl Kept {
     ) -> Option<Ack> {
         let mut batch = Batch::new();
         for vendor in vendors {
-            let snapshot = vendor.ledger.snapshot(now);
-            // The time alone is no change.
-            let timeless = LedgerSnapshot { taken_ms: 0, ..snapshot.clone() };
-            if self.0.get(vendor.id()) != Some(&timeless)
-                && batch.put(vendor.id().as_str().as_bytes(), &snapshot).is_ok()
-            {
-                self.0.insert(vendor.id().clone(), timeless);
+            for (direction, snapshot) in vendor.ledgers.snapshots(now) {
+                let key = key(vendor.id(), direction);
+                // The time alone is no change.
+                let timeless = LedgerSnapshot { taken_ms: 0, ..snapshot.clone() };
+                if self.0.get(&key) != Some(&timeless) && batch.put(key.as_bytes(), &snapshot).is_ok() {
+                    self.0.insert(key, timeless);
+                }
             }
         }
         (!batch.is_empty()).then(|| store.write(batch))
@@ -50,9 +50,10 @@ impl Kept {
 
 /// Takes up what an earlier run had used of a vendor's limits.
 pub(super) fn take_up(vendor: &Vendor, store: &Store, switch: &Switch, now: Moment) {
-    match store.get::<LedgerSnapshot>(vendor.id().as_str().as_bytes()) {
-        Ok(Some(kept)) => vendor.ledger.restore(&kept, now),
-        Ok(None) => {}
+    let get = |direction| store.get::<LedgerSnapshot>(key(vendor.id(), direction).as_bytes());
+    let kept = get(Direction::Ingress).and_then(|ingress| Ok((ingress, get(Direction::Egress)?)));
+    match kept {
+        Ok((ingress, egress)) => vendor.ledgers.restore(ingress.as_ref(), egress.as_ref(), now),
         Err(error) => {
             tracing::error!(vendor = %vendor.id(), %error, "what the vendor has used of its limits cannot be read: it is killed");
             let order = Order {
@@ -67,5 +68,14 @@ pub(super) fn take_up(vendor: &Vendor, store: &Store, switch: &Switch, now: Mome
             // The line is there, so it is known, and nobody waits for its traffic: there is none yet.
             drop(switch.kill(order));
         }
+    }
+}
+
+/// The key of a ledger in the store: the vendor's id for the ingress ledger or the shared one, as it was before each
+/// direction had one; an id holds no `/`.
+fn key(vendor: &VendorId, direction: Direction) -> String {
+    match direction {
+        Direction::Ingress => vendor.to_string(),
+        Direction::Egress => format!("{vendor}/egress"),
     }
 }

@@ -221,12 +221,7 @@ impl Helm {
             security_contact: Some(contract.security_contact.clone()),
             state: words::vendor_state(contract, state, now),
             kills: kills.iter().map(words::standing).collect(),
-            approvals: standing
-                .map(|status| &status.approvals[..])
-                .unwrap_or_default()
-                .iter()
-                .map(words::approval)
-                .collect(),
+            approvals: standing.into_iter().flat_map(|status| &status.approvals).map(words::approval).collect(),
             scheduled: self.scheduled_for(contract.vendor.as_str()),
             persisted: standing.is_none_or(|status| status.persisted),
             starts: Some(contract.starts.into()),
@@ -238,6 +233,7 @@ impl Helm {
             drill_overdue: words::drill_overdue(contract, last_drill, now),
             token_age_secs: vendor.metrics.newest_token().map(|issued| now.since(issued).as_secs()),
             key_age_secs: vendor.metrics.oldest_key().map(|seen| now.since(seen).as_secs()),
+            limits: words::limits(vendor, self.now()),
             issuer: None,
         }
     }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use crate::admin::{
     Approval, Approvals, ControlError, DrillReport, Fleet, IssuerStatus, KillPreview, KillReport, LastDenial, Order,
-    Part, RestoreReport, Standing, VendorState,
+    Part, RestoreReport, Standing, VendorLimit, VendorState,
 };
 use crate::config::Contract;
 use crate::gateway::Vendor;
 use crate::identity::{Directory, IntrospectionOutcome, RefreshOutcome};
 use crate::kill::{self, Kill, KillError, Reach, State};
 use crate::meter::ContractState;
-use crate::model::{ClientId, Direction, UnixTime};
+use crate::model::{ClientId, Direction, Moment, UnixTime};
 
 pub(super) fn killed(answer: kill::Answer) -> KillReport {
     KillReport {
@@ -107,6 +107,31 @@ pub(super) fn last_denial(vendor: &Vendor) -> Option<LastDenial> {
         Some(LastDenial { reason: reason.as_str().to_owned(), at: at.into(), direction })
     };
     Direction::ALL.into_iter().filter_map(of).max_by_key(|denial| denial.at)
+}
+
+/// The limits in force of each direction that has routes; of a shared budget once.
+pub(super) fn limits(vendor: &Vendor, now: Moment) -> Vec<VendorLimit> {
+    let (contract, shared) = (&vendor.contract, vendor.ledgers.is_shared());
+    let used = Direction::ALL.into_iter().filter(|direction| !contract.routes(*direction).is_empty());
+    let of = |direction: Direction| {
+        let left = vendor.ledgers.of(direction).remaining(now);
+        let remaining = move |limit: &str| match limit {
+            "requests" => Some(left.requests),
+            "concurrency" => Some(left.concurrency),
+            "records" => Some(left.records),
+            "bytes" => Some(left.bytes),
+            "subjects" => left.subjects,
+            _ => None,
+        };
+        contract.limits_in_force(direction).into_iter().map(move |it| VendorLimit {
+            direction: (!shared).then_some(direction),
+            limit: it.limit.to_owned(),
+            value: it.value,
+            source: it.source.as_str().to_owned(),
+            remaining: remaining(it.limit),
+        })
+    };
+    used.take(if shared { 1 } else { Direction::ALL.len() }).flat_map(of).collect()
 }
 
 /// Whether a vendor's next drill is overdue, where its contract asks for any.

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use vendorgate::config::{Contract, Faults, Loaded, Loader, Severity};
 use vendorgate::identity::Identity;
-use vendorgate::meter::Over;
-use vendorgate::model::VendorId;
+use vendorgate::model::{Direction, VendorId};
 
 const EXPECTED: &str = "# => ";
 
@@ -142,18 +141,54 @@ fn values_come_from_the_environment() {
     };
     let contract = Loader { environment, ..loader() }.load_contract(&path).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(contract.vendor.as_str(), "acme-2");
-    assert_eq!(contract.limits.concurrency.map(u32::from), Some(7));
+    assert_eq!(contract.limits.ingress.concurrency.map(u32::from), Some(7));
     assert_eq!(contract.region, "${NAME}");
 }
 
 #[test]
 fn every_bound_has_a_finite_default() {
     let contract = contract(Path::new("tests/configs/good/acme.yaml"));
-    let limits = &contract.limits;
-    assert!(limits.requests.is_some() && limits.concurrency.is_some());
-    assert!(limits.records.is_some_and(|it| it.over == Over::Refuse) && limits.bytes.is_some());
+    for direction in Direction::ALL {
+        let limits = contract.limits_in_force(direction);
+        let shown: Vec<_> =
+            limits.iter().map(|it| format!("{} {} {}", it.limit, it.value, it.source.as_str())).collect();
+        let expected = [
+            "requests 100/s, burst 100 default",
+            "concurrency 100 default",
+            "records 12000 in 1m, over: refuse default",
+            "bytes 1GiB in 1m, over: refuse default",
+            "rotation.max_lifetime 1d default",
+        ];
+        let own = if direction == Direction::Ingress { 5 } else { 4 };
+        assert_eq!(shown, expected[..own], "{direction:?}");
+    }
     let Some(Identity::Token(identity)) = contract.identity else { panic!("a token's identity") };
     assert!(identity.rotation.max_lifetime.is_some() && !identity.accept_plain_jwt);
+}
+
+/// The places that say what the defaults are: each must have the figures of the product.
+#[test]
+fn every_default_limit_stands_in_docs_schema_and_example() {
+    let contract = contract(Path::new("tests/configs/good/acme.yaml"));
+    let schema = vendorgate::config::schema(vendorgate::config::Document::Contract).to_string();
+    let [docs, full] = ["docs/interface.md", "config/full.yaml"].map(|path| fs::read_to_string(path).expect(path));
+    for limit in contract.limits_in_force(Direction::Ingress) {
+        let figures: Vec<&str> = limit
+            .value
+            .split([',', ' '])
+            .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()) || *word == "refuse")
+            .collect();
+        let key = limit.limit.rsplit('.').next().expect("a key");
+        let row = |text: &str, key: &str| text.lines().find(|line| line.contains(key)).unwrap_or_default().to_owned();
+        let (in_docs, in_full) = (row(&docs, &format!("{key}` | ")), row(&full, &format!("{key}:")));
+        for figure in figures {
+            assert!(in_docs.contains(figure), "docs/interface.md, {key}: {figure}");
+            assert!(in_full.contains(figure), "config/full.yaml, {key}: {figure}");
+            if figure != "refuse" {
+                assert!(schema.contains(&format!("`{figure}`")) || schema.contains(figure), "schema, {key}: {figure}");
+            }
+        }
+    }
 }
 
 #[test]

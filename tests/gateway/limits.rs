@@ -74,3 +74,97 @@ fn a_slot_is_held_until_the_body_has_ended() {
     until("the slot is free", || gate.get("/v1/orders", &reader()).status == 200);
     drop(end);
 }
+
+/// A contract with one route each way, under `limits`.
+fn both_ways(vendor: &Upstream, limits: &str) -> String {
+    format!(
+        "limits: {limits}\n{ROUTES}egress:\n  upstream: {{ url: \"http://{}\", allow_networks: [\"127.0.0.0/8\"] }}\n  \
+         routes: [ {{ route: GET /v2/plain }} ]\n",
+        vendor.address
+    )
+}
+
+fn call_out(gate: &Gate) -> u16 {
+    Client::to(gate.egress()).send(request("GET", "/acme/v2/plain", "", "")).answer().status
+}
+
+#[test]
+fn a_vendor_that_has_used_up_its_limits_never_stops_our_own_calls_to_it() {
+    let (crm, api) = (Upstream::json("{}"), Upstream::json("{}"));
+    for limits in [
+        "{ requests: { rate: 1/h, burst: 2 } }",
+        "{ bytes: { budget: 4B, window: 1h, over: sever } }",
+        "{ requests: { rate: 9/s }, ingress: { requests: { rate: 1/h, burst: 2 } } }",
+        "{ client_requests: { rate: 1/h, burst: 2 } }",
+    ] {
+        let gate = Gate::of_acme(crm.address, &both_ways(&api, limits));
+        let inward: Vec<u16> = (0..3).map(|_| gate.get("/v1/orders", &reader()).status).collect();
+        assert_eq!(inward, [200, 200, 429], "{limits}");
+        assert_eq!(call_out(&gate), 200, "{limits}: outward has limits of its own");
+        assert_eq!(gate.get("/v1/orders", &reader()).status, 429, "{limits}");
+    }
+    let gate = Gate::of_acme(crm.address, &both_ways(&api, "{ requests: { rate: 1/h, burst: 2 }, shared: true }"));
+    let mixed = [gate.get("/v1/orders", &reader()).status, call_out(&gate), call_out(&gate)];
+    assert_eq!(mixed, [200, 200, 429], "one pot where the contract says so");
+    let gate = Gate::of_acme(crm.address, &both_ways(&api, "{ egress: { requests: { rate: 1/h, burst: 1 } } }"));
+    assert_eq!([call_out(&gate), call_out(&gate)], [200, 429]);
+    assert_eq!(gate.get("/v1/orders", &reader()).status, 200, "and the other way round");
+}
+
+#[test]
+fn an_overrun_that_severs_spares_the_other_direction() {
+    let crm = Upstream::json("{\"four\":4}");
+    let (end, ended) = mpsc::channel::<()>();
+    let ended = Arc::new(Mutex::new(ended));
+    let api = Upstream::start(move |_, asker| {
+        let _ = asker.write(CHUNKED);
+        let _ = asker.chunk("half");
+        let _ = ended.lock().expect("no panic").recv();
+        asker.chunk("whole").is_ok() && asker.chunk("").is_ok()
+    });
+    let gate = Gate::of_acme(crm.address, &both_ways(&api, "{ bytes: { budget: 100B, window: 1h, over: sever } }"));
+    let mut outward = Client::to(gate.egress());
+    outward.send(request("GET", "/acme/v2/plain", "", ""));
+    assert_eq!(outward.head().status, 200);
+    // The tenth answer of ten bytes fits, the next one does not, and severs.
+    let inward: Vec<u16> = (0..12).map(|_| gate.get("/v1/orders", &reader()).status).collect();
+    assert_eq!(inward.last(), Some(&429), "{inward:?}");
+    end.send(()).expect("the vendor waits");
+    let mut rest = Vec::new();
+    while !rest.ends_with(b"0\r\n\r\n") {
+        rest.extend(outward.more().expect("our own call goes on to its end"));
+    }
+    assert!(String::from_utf8_lossy(&rest).contains("whole"));
+}
+
+#[test]
+fn status_and_explain_show_each_limit_in_force_and_where_it_comes_from() {
+    let (crm, api) = (Upstream::json("{}"), Upstream::json("{}"));
+    let limits = "{ requests: { rate: 60/h, burst: 4 }, egress: { concurrency: 7 } }";
+    let gate = Gate::of_acme(crm.address, &both_ways(&api, limits));
+    assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
+    let socket = format!("unix:{}", gate.house.path().join("state/admin.sock").display());
+    let vendorgate = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vendorgate"));
+        let output = command.env_remove("VENDORGATE_TOKEN").args(arguments).output().expect("it runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let status = vendorgate(&["status", "acme", "--admin", &socket]);
+    let squeezed: Vec<String> =
+        status.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for expected in [
+        "requests ingress 60/h, burst 4 75 % contract",
+        "concurrency ingress 100 100 % default",
+        "records ingress 12000 in 1m, over: refuse 100 % default",
+        "rotation.max_lifetime ingress 1h - contract",
+        "requests egress 60/h, burst 4 100 % contract",
+        "concurrency egress 7 100 % contract",
+        "bytes egress 1GiB in 1m, over: refuse 100 % default",
+    ] {
+        assert!(squeezed.iter().any(|line| line == expected), "{expected}\n{status}");
+    }
+    let main = gate.house.main();
+    let explained =
+        vendorgate(&["explain", "--vendor", "acme", "--config", main.to_str().expect("a path"), "GET", "/v1/orders"]);
+    assert!(explained.contains("requests 60/h, burst 4 (contract); concurrency 100 (default)"), "{explained}");
+}

@@ -38,6 +38,7 @@ pub(in crate::config) fn contract(
         .map(|identity| identity::identity(&at.key("identity"), identity, surroundings.client_ca));
     let ingress = ingress(at, written, &scopes, surroundings);
     let egress = egress(at, written, vendor.as_ref());
+    limits::check_effect(&at.key("limits"), written.limits.as_ref(), &ingress, &egress);
     let is_draft = is_draft(&at.key("mode"), written.mode);
     let vendor = vendor?;
     Some(Contract {

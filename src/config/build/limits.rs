@@ -5,35 +5,100 @@ use std::time::Duration;
 
 use super::values;
 use crate::bounds::WINDOW_MAX;
+use crate::config::contract::Routes;
 use crate::config::file;
 use crate::config::file::contract as written;
 use crate::config::source::At;
 use crate::config::units;
-use crate::meter::{Budget, Limits, Over, Rate};
+use crate::meter::{Budget, Limits, Over, Rate, VendorLimits};
+use crate::pii::Rules;
 
-/// A vendor's limits: what is not written is filled in.
-pub(super) fn of_vendor(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
-    let limits = read(at, written);
-    Limits {
-        requests: Some(limits.requests_or_default()),
-        concurrency: Some(limits.concurrency_or_default()),
-        records: Some(limits.records_or_default()),
-        bytes: Some(limits.bytes_or_default()),
-        subjects: limits.subjects,
-        client_requests: limits.client_requests,
+/// A vendor's limits as they are written: the product's defaults stand for what is not.
+pub(super) fn of_vendor(at: &At<'_>, written: Option<&written::VendorLimits>) -> VendorLimits {
+    let Some(written) = written else { return VendorLimits::default() };
+    let shared = written.shared.unwrap_or_default();
+    let base = read(at, &common(written));
+    let own = |name: &str, written: &Option<written::Limits>| {
+        let at = at.key(name);
+        if shared && written.is_some() {
+            at.fault("cannot stand beside shared: true: both directions spend from one budget", "take one of them out");
+        }
+        written.as_ref().map(|written| read(&at, written)).unwrap_or_default()
+    };
+    let (ingress, egress) = (own("ingress", &written.ingress), own("egress", &written.egress));
+    if egress.client_requests.is_some() {
+        let wrong = "can never be reached: our own services count as one client of the vendor";
+        at.key("egress").key("client_requests").fault(wrong, "write requests there");
+    }
+    // Our own services are one client: their rate is `requests`.
+    let outward = Limits { client_requests: base.client_requests.filter(|_| shared), ..base.clone() };
+    VendorLimits { ingress: ingress.or(base), egress: egress.or(outward), shared }
+}
+
+/// Reports limits that no traffic can reach, because of what the routes are.
+pub(super) fn check_effect(at: &At<'_>, written: Option<&written::VendorLimits>, ingress: &Routes, egress: &Routes) {
+    let Some(written) = written else { return };
+    let both = [ingress, egress];
+    check_counted(at, &common(written), &both);
+    for (name, own, routes) in [("ingress", &written.ingress, ingress), ("egress", &written.egress, egress)] {
+        let Some(own) = own else { continue };
+        if routes.is_empty() {
+            at.key(name).fault(format!("has no effect: the contract has no {name} routes"), "take it out");
+        } else {
+            check_counted(&at.key(name), own, &[routes]);
+        }
+    }
+    if written.shared == Some(true) && both.iter().any(|routes| routes.is_empty()) {
+        at.key("shared").fault("has no effect: the contract has routes in one direction only", "take it out");
+    }
+}
+
+/// Records are counted where a route names them; subjects where it names both.
+fn check_counted(at: &At<'_>, written: &written::Limits, sides: &[&Routes]) {
+    let routes = || sides.iter().flat_map(|routes| routes.as_slice());
+    let counted = |rules: &Rules| rules.records.is_some();
+    let about = |rules: &Rules| rules.records.is_some() && rules.subject.is_some();
+    let any = |of: fn(&Rules) -> bool| routes().any(|route| of(&route.request) || of(&route.response));
+    if routes().next().is_none() {
+        // Another fault: a contract without routes, or with routes that could not be read.
+        return;
+    }
+    if written.records.is_some() && !any(counted) {
+        let instead =
+            "write records: at each route that hands out records, such as \"$.customers[*]\", or \"$\" for one";
+        at.key("records").fault("can never be reached: no route names records", instead);
+    }
+    if written.subjects.is_some() && !any(about) {
+        let instead = "write records: and subject: at each route that is about persons";
+        at.key("subjects").fault("can never be reached: no route names both records and subject", instead);
+    }
+}
+
+fn common(written: &written::VendorLimits) -> written::Limits {
+    written::Limits {
+        requests: written.requests.clone(),
+        concurrency: written.concurrency,
+        records: written.records.clone(),
+        bytes: written.bytes.clone(),
+        subjects: written.subjects.clone(),
+        client_requests: written.client_requests.clone(),
     }
 }
 
 /// A route's limits: only what is written.
 pub(super) fn of_route(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
-    if written.is_some_and(|limits| limits.client_requests.is_some()) {
-        at.key("client_requests").fault("belongs to the vendor's limits, not to a route's", "move it there");
+    let Some(written) = written else { return Limits::default() };
+    for (name, is_written) in
+        [("client_requests", written.client_requests.is_some()), ("subjects", written.subjects.is_some())]
+    {
+        if is_written {
+            at.key(name).fault("belongs to the vendor's limits, not to a route's", "move it there");
+        }
     }
     read(at, written)
 }
 
-fn read(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
-    let Some(written) = written else { return Limits::default() };
+fn read(at: &At<'_>, written: &written::Limits) -> Limits {
     let rate = |name: &str, it: &Option<_>| it.as_ref().and_then(|it| self::rate(&at.key(name), it));
     let count = |name: &str, it: &Option<_>| it.as_ref().and_then(|it| self::count(&at.key(name), it));
     Limits {

@@ -50,8 +50,7 @@ fn ingress_route(
         rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller(Direction::Ingress));
     let response = counted(at, written.records.as_deref(), written.subject.as_deref(), response);
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
-    check_counted(at, "records", limits.records.is_some(), written.records.is_some());
-    check_counted(at, "subject", limits.subjects.is_some(), written.subject.is_some());
+    check_counted(at, limits.records.is_some(), written.records.is_some());
     let websocket = websocket(at, written.websocket, [&request, &response]);
     Some(Route { pattern: pattern?, scopes: scopes?, upstream: upstream?, limits, websocket, request, response })
 }
@@ -64,8 +63,7 @@ fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Set
     let response =
         rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller(Direction::Egress));
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
-    check_counted(at, "records", limits.records.is_some(), written.records.is_some());
-    check_counted(at, "subject", limits.subjects.is_some(), written.subject.is_some());
+    check_counted(at, limits.records.is_some(), written.records.is_some());
     let websocket = websocket(at, written.websocket, [&request, &response]);
     let (upstream, scopes) = (Arc::clone(upstream), ScopeSet::default());
     Some(Route { pattern: pattern?, scopes, upstream, limits, websocket, request, response })
@@ -146,12 +144,10 @@ fn records_path(at: &At<'_>, text: &str) -> Option<FieldPath> {
     }
 }
 
-/// `name`: the key of the route that says what is counted.
-fn check_counted(at: &At<'_>, name: &str, limited: bool, counted: bool) {
+fn check_counted(at: &At<'_>, limited: bool, counted: bool) {
     if limited && !counted {
-        let limit = if name == "subject" { "subjects" } else { name };
-        let wrong = format!("can never be reached: the route names no {name}");
-        at.key("limits").key(limit).fault(wrong, format!("write {name}: \"$.customers[*]…\" beside limits"));
+        let wrong = "can never be reached: the route names no records";
+        at.key("limits").key("records").fault(wrong, "write records: \"$.customers[*]\" beside limits");
     }
 }
 

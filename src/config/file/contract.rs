@@ -46,8 +46,8 @@ pub(in crate::config) struct Contract {
     pub(in crate::config) identity: Option<Identity>,
     /// The most scopes this vendor can ever have.
     pub(in crate::config) scopes: Option<Vec<String>>,
-    /// How much may pass.
-    pub(in crate::config) limits: Option<Limits>,
+    /// How much may pass. Each direction has budgets of its own.
+    pub(in crate::config) limits: Option<VendorLimits>,
     /// How many denials in how short a time cut the vendor off.
     pub(in crate::config) trip: Option<Trip>,
     /// How often the kill switch is to be exercised.
@@ -112,8 +112,34 @@ pub(in crate::config) struct Restore {
     pub(in crate::config) approvals: Option<u32>,
 }
 
-/// How much may pass, of a vendor or beside that of one route.
+/// How much may pass of a vendor's traffic, by itself in each direction: a vendor that calls too often never stops our own
+/// calls to it.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct VendorLimits {
+    /// Requests per time (default `100/s`, burst `100`).
+    pub(in crate::config) requests: Option<Requests>,
+    /// Requests at once (default `100`).
+    #[schemars(range(min = 1, max = 100_000), example = 20)]
+    pub(in crate::config) concurrency: Option<u32>,
+    /// Records per window (default `12000` in `1m`).
+    pub(in crate::config) records: Option<Count>,
+    /// Body bytes per window (default `1GiB` in `1m`).
+    pub(in crate::config) bytes: Option<Bytes>,
+    /// Different subjects per window: the guard against slow enumeration (default: not limited).
+    pub(in crate::config) subjects: Option<Count>,
+    /// Requests per time of each client of the vendor by itself (default: the vendor's rate alone).
+    pub(in crate::config) client_requests: Option<Requests>,
+    /// What differs for calls of the vendor to us: a key here takes the place of the same key beside it.
+    pub(in crate::config) ingress: Option<Limits>,
+    /// What differs for our calls to the vendor: a key here takes the place of the same key beside it.
+    pub(in crate::config) egress: Option<Limits>,
+    /// Whether both directions spend from one budget (default false).
+    pub(in crate::config) shared: Option<bool>,
+}
+
+/// How much may pass, in one direction or on one route.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Limits {
     /// Requests per time.
@@ -132,7 +158,7 @@ pub(in crate::config) struct Limits {
 }
 
 /// Requests per time.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Requests {
     /// The lasting rate.
@@ -150,7 +176,7 @@ pub(in crate::config) struct Requests {
 pub(in crate::config) struct Rate(pub(in crate::config) String);
 
 /// Records, or subjects, per sliding window.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Count {
     /// How many.
@@ -164,7 +190,7 @@ pub(in crate::config) struct Count {
 }
 
 /// Body bytes per sliding window.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Bytes {
     /// How many.

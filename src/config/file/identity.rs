@@ -197,7 +197,7 @@ pub(in crate::config) enum TokenType {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Rotation {
-    /// Longest time from a token's issue to its expiry.
+    /// Longest time from a token's issue to its expiry (default `1d`).
     pub(in crate::config) max_lifetime: Option<Duration>,
     /// Longest time since a token's issue.
     pub(in crate::config) max_age: Option<Duration>,

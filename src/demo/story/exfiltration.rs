@@ -16,7 +16,7 @@ const WAIT_MAX: Duration = Duration::from_secs(6);
 
 pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
     let token = stage.token(ACME, "customers:read").await?;
-    let budget = stage.contract.limits.records.as_ref().map_or(0, |records| records.budget.get());
+    let budget = stage.contract.limits.ingress.records.as_ref().map_or(0, |records| records.budget.get());
     let before = records(stage).await?;
     let what = format!("GET {TARGET}");
     let reply = call(stage, page, Call::get(stage.ingress, TARGET).bearer(&token), &what, WHO).await?;

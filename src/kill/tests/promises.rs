@@ -301,8 +301,8 @@ fn a_cut_ends_what_is_in_flight_but_the_one_it_spares_and_lets_the_next_in() {
     let bench = Bench::new();
     let line = bench.line("acme");
     let (held, own) = ([enter(&line), enter(&line)], enter(&line));
-    assert_eq!(line.cut("records_exceeded", UnixTime::default(), &own.share()), 2);
-    assert_eq!(line.cut("records_exceeded", UnixTime::default(), &own), 0);
+    assert_eq!(line.cut("records_exceeded", None, UnixTime::default(), &own.share()), 2);
+    assert_eq!(line.cut("records_exceeded", None, UnixTime::default(), &own), 0);
     assert!(own.check().is_ok() && !own.is_severed());
     let cause = held[0].check().unwrap_err();
     assert_eq!((cause.generation(), cause.kill().reason.as_str()), (0, "records_exceeded"));

@@ -1,0 +1,148 @@
+//! The limits that hold for a vendor, in words: as its contract writes them, or the defaults of the product.
+//!
+//! `status` and `explain` show these, so that nobody has to know a default to understand a refusal.
+
+use super::contract::{Contract, Route};
+use super::units;
+use crate::bounds::TOKEN_LIFETIME_DEFAULT;
+use crate::identity::Identity;
+use crate::meter::{Budget, Limits, Over, Rate};
+use crate::model::Direction;
+
+/// One limit in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitInForce {
+    /// Its key in the contract, such as `records`.
+    pub limit: &'static str,
+    /// How much passes, such as `50000 in 10s, over: sever`.
+    pub value: String,
+    /// Where it comes from.
+    pub source: LimitSource,
+}
+
+/// Where a limit comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitSource {
+    /// The contract's `limits`.
+    Contract,
+    /// The route's own `limits`, beside the vendor's.
+    Route,
+    /// The product: the contract says nothing.
+    Default,
+}
+
+impl LimitSource {
+    /// Its word in answers: `contract`, `route` or `default`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Contract => "contract",
+            Self::Route => "route",
+            Self::Default => "default",
+        }
+    }
+}
+
+impl Contract {
+    /// The limits of a direction in force.
+    pub fn limits_in_force(&self, direction: Direction) -> Vec<LimitInForce> {
+        let limits = self.limits.of(direction);
+        let source = |written: bool| if written { LimitSource::Contract } else { LimitSource::Default };
+        let mut all = vec![
+            LimitInForce {
+                limit: "requests",
+                value: rate(limits.requests_or_default()),
+                source: source(limits.requests.is_some()),
+            },
+            LimitInForce {
+                limit: "concurrency",
+                value: limits.concurrency_or_default().to_string(),
+                source: source(limits.concurrency.is_some()),
+            },
+            LimitInForce {
+                limit: "records",
+                value: budget(limits.records_or_default()),
+                source: source(limits.records.is_some()),
+            },
+            LimitInForce {
+                limit: "bytes",
+                value: bytes(limits.bytes_or_default()),
+                source: source(limits.bytes.is_some()),
+            },
+        ];
+        all.extend(
+            written(limits, LimitSource::Contract).filter(|it| matches!(it.limit, "subjects" | "client_requests")),
+        );
+        all.extend(self.token_lifetime().filter(|_| direction == Direction::Ingress));
+        all
+    }
+
+    /// The longest lifetime of a token, where the vendor shows tokens.
+    fn token_lifetime(&self) -> Option<LimitInForce> {
+        let Identity::Token(settings) = self.identity.as_ref()? else { return None };
+        let longest = settings.rotation.max_lifetime?;
+        let source = if longest == TOKEN_LIFETIME_DEFAULT { LimitSource::Default } else { LimitSource::Contract };
+        Some(LimitInForce { limit: "rotation.max_lifetime", value: units::shown(longest), source })
+    }
+}
+
+impl Route {
+    /// The route's own limits in force, beside the vendor's.
+    pub fn limits_in_force(&self) -> impl Iterator<Item = LimitInForce> {
+        written(&self.limits, LimitSource::Route)
+    }
+}
+
+/// What is written of a contract's or a route's limits.
+fn written(limits: &Limits, source: LimitSource) -> impl Iterator<Item = LimitInForce> {
+    let all = [
+        ("requests", limits.requests.map(rate)),
+        ("concurrency", limits.concurrency.map(|count| count.to_string())),
+        ("records", limits.records.map(budget)),
+        ("bytes", limits.bytes.map(bytes)),
+        ("subjects", limits.subjects.map(budget)),
+        ("client_requests", limits.client_requests.map(rate)),
+    ];
+    all.into_iter().filter_map(move |(limit, value)| Some(LimitInForce { limit, value: value?, source }))
+}
+
+fn rate(rate: Rate) -> String {
+    let per = units::shown(rate.per);
+    let per = per.strip_prefix('1').filter(|unit| unit.bytes().all(|b| b.is_ascii_alphabetic())).unwrap_or(&per);
+    format!("{}/{per}, burst {}", rate.count, rate.burst)
+}
+
+fn budget(budget: Budget) -> String {
+    format!("{} in {}, over: {}", budget.budget, units::shown(budget.window), over(budget.over))
+}
+
+fn bytes(budget: Budget) -> String {
+    let size = units::size_shown(budget.budget.get());
+    format!("{size} in {}, over: {}", units::shown(budget.window), over(budget.over))
+}
+
+const fn over(over: Over) -> &'static str {
+    match over {
+        Over::Refuse => "refuse",
+        Over::Sever => "sever",
+        Over::Kill => "kill",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::{NonZeroU32, NonZeroU64};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_limit_is_shown_as_a_contract_writes_it() {
+        let (five, window) = (NonZeroU32::new(5).unwrap(), Duration::from_secs(90));
+        assert_eq!(rate(Rate { count: five, per: Duration::from_secs(60), burst: five }), "5/m, burst 5");
+        let of = |budget, over| Budget { budget: NonZeroU64::new(budget).unwrap(), window, over };
+        assert_eq!(budget(of(50_000, Over::Sever)), "50000 in 90s, over: sever");
+        assert_eq!(bytes(of(1 << 30, Over::Refuse)), "1GiB in 90s, over: refuse");
+        assert_eq!(bytes(of(200_000_000, Over::Kill)), "200MB in 90s, over: kill");
+        assert_eq!(bytes(of(1_500_001, Over::Kill)), "1500001B in 90s, over: kill");
+    }
+}
