@@ -294,6 +294,8 @@ pub const HOLD_BYTES_MAX: usize = 64 * 1024;
 pub const REQUESTS_AWAITED_MAX: usize = 16_384;
 /// When a request that was refused for load should come back.
 pub const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
+/// When a request whose upstream or issuer did not answer should come back: a restart takes seconds.
+pub const UPSTREAM_RETRY: Duration = Duration::from_secs(5);
 /// Time that the start waits for the issuers' keys: a slow issuer delays nothing but its own vendor's first requests.
 pub const ISSUER_WARM_UP: Duration = Duration::from_secs(3);
 /// Time that a request with a key or token seen for the first time waits for what is being fetched.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::snapshot::{Route, Treats};
 use crate::exposure;
 use crate::meter::{ByteMeter, Overrun, RecordMeter};
-use crate::model::{Denial, Direction, Moment, Reason};
+use crate::model::{Denial, Moment, Reason};
 use crate::pii::{Rewriter, Stop};
 
 /// One body's treatment and meters.
@@ -31,6 +31,15 @@ pub(super) struct Tally {
     pub(super) passed: u64,
     /// Records that left.
     pub(super) records: u64,
+}
+
+/// One of the two messages of an exchange: whoever sent it bears the faults of its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Message {
+    /// The caller's.
+    Request,
+    /// The upstream's.
+    Answer,
 }
 
 /// Why a body goes no further.
@@ -143,26 +152,46 @@ impl Account {
 
 impl Halt {
     /// The denial that the log, the audit and, where it still can, the caller are told.
-    pub(super) fn denial(&self, direction: Direction) -> Denial {
+    pub(super) fn denial(&self, message: Message) -> Denial {
         match self {
             Self::Over(overrun) => overrun.denial(),
-            Self::Stop(stop) => Denial::new(reason(stop, direction), stop.to_string()),
+            Self::Stop(stop) => Denial::new(reason(stop, message), stop.to_string()),
         }
     }
 }
 
-/// Inward the body is the upstream's answer, outward it is our own service's request: the fault is the sender's.
-fn reason(stop: &Stop, direction: Direction) -> Reason {
-    match (direction, stop) {
-        (Direction::Ingress, _) => Reason::UpstreamUnreadable,
-        (Direction::Egress, Stop::Opaque { .. }) => Reason::BodyOpaque,
-        (Direction::Egress, Stop::Bound { .. }) => Reason::BodyTooLarge,
-        (Direction::Egress, Stop::Malformed { .. } | Stop::Untreatable { .. } | Stop::Cut) => Reason::BodyMalformed,
+/// A request's fault is told by what is wrong with it; an answer's is the upstream's, whatever it is.
+const fn reason(stop: &Stop, message: Message) -> Reason {
+    match (message, stop) {
+        (Message::Answer, _) => Reason::UpstreamUnreadable,
+        (Message::Request, Stop::Opaque { .. }) => Reason::BodyOpaque,
+        (Message::Request, Stop::Bound { .. }) => Reason::BodyTooLarge,
+        (Message::Request, Stop::Malformed { .. } | Stop::Untreatable { .. } | Stop::Cut) => Reason::BodyMalformed,
     }
 }
 
 impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Account").field("changes", &self.changes()).field("tally", &self.tally).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_s_fault_is_its_sender_s() {
+        for (stop, of_request) in [
+            (Stop::Malformed { what: "", at: 0 }, Reason::BodyMalformed),
+            (Stop::Untreatable { what: "" }, Reason::BodyMalformed),
+            (Stop::Bound { bound: "", limit: 0 }, Reason::BodyTooLarge),
+            (Stop::Opaque { what: "" }, Reason::BodyOpaque),
+            (Stop::Cut, Reason::BodyMalformed),
+        ] {
+            let halt = Halt::Stop(stop);
+            assert_eq!(halt.denial(Message::Request).reason, of_request, "{halt:?}");
+            assert_eq!(halt.denial(Message::Answer).reason, Reason::UpstreamUnreadable, "{halt:?}");
+        }
     }
 }

@@ -13,12 +13,12 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
-use super::account::{Account, Halt};
+use super::account::{Account, Halt, Message};
 use super::source::Source;
 use crate::bounds;
 use crate::http::{BodyError, trailer_may_pass};
 use crate::kill::InFlight;
-use crate::model::{Clock, Denial, Direction, Reason};
+use crate::model::{Clock, Denial, Reason};
 
 /// Who is told how a body went, and holds what must live as long as it.
 pub(super) trait Owner: Send + Unpin {
@@ -41,25 +41,30 @@ pub(super) enum Ending {
     Aborted,
     /// The sender went silent.
     Stalled,
+    /// The sender sent too little in too long.
+    Slow,
     /// Whoever should read it has gone.
     Dropped,
 }
 
 impl Ending {
-    /// The denial that this was, seen from the caller: inward the answer broke, outward the request.
-    pub(super) fn denial(&self, direction: Direction) -> Denial {
-        match self {
-            Self::Severed => Denial::new(Reason::VendorKilled, "severed in flight"),
-            Self::Halted(halt) => halt.denial(direction),
-            Self::Aborted | Self::Dropped if direction == Direction::Egress => {
-                Denial::new(Reason::BodyMalformed, "the request's body broke off")
+    /// The denial that this was, by whose message broke.
+    pub(super) fn denial(&self, message: Message) -> Denial {
+        let (reason, detail) = match (self, message) {
+            (Self::Halted(halt), _) => return halt.denial(message),
+            (Self::Severed, _) => (Reason::VendorKilled, "severed in flight"),
+            (Self::Aborted | Self::Dropped, Message::Request) => {
+                (Reason::BodyMalformed, "the request's body broke off")
             }
-            Self::Aborted | Self::Dropped => Denial::new(Reason::UpstreamRefused, "the answer's body broke off"),
-            Self::Stalled if direction == Direction::Egress => {
-                Denial::new(Reason::BodyMalformed, "the request's body came to a halt")
+            (Self::Aborted | Self::Dropped, Message::Answer) => {
+                (Reason::UpstreamRefused, "the answer's body broke off")
             }
-            Self::Stalled => Denial::new(Reason::UpstreamTimeout, "the answer's body came to a halt"),
-        }
+            (Self::Stalled, Message::Request) => (Reason::BodyTimeout, "the request's body came to a halt"),
+            (Self::Stalled, Message::Answer) => (Reason::UpstreamTimeout, "the answer's body came to a halt"),
+            (Self::Slow, Message::Request) => (Reason::BodyTimeout, "the request's body came below its least pace"),
+            (Self::Slow, Message::Answer) => (Reason::UpstreamTimeout, "the answer's body came below its least pace"),
+        };
+        Denial::new(reason, detail)
     }
 
     const fn error(&self) -> BodyError {
@@ -68,7 +73,7 @@ impl Ending {
             Self::Halted(Halt::Over(_)) => BodyError::Cut,
             Self::Halted(Halt::Stop(_)) => BodyError::Unreadable,
             Self::Aborted | Self::Dropped => BodyError::Aborted,
-            Self::Stalled => BodyError::Stalled,
+            Self::Stalled | Self::Slow => BodyError::Stalled,
         }
     }
 }

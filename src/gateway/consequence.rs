@@ -92,6 +92,8 @@ pub(super) struct Cut<'a> {
 const fn is_callers_doing(reason: Reason) -> bool {
     match reason {
         Reason::VendorKilled
+        // A slow line is no attack.
+        | Reason::BodyTimeout
         | Reason::UpstreamRefused
         | Reason::UpstreamUnreadable
         | Reason::UpstreamTimeout

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ::http::header::{CONNECTION, HeaderMap, HeaderName};
 use ::http::{HeaderValue, Method, Response, StatusCode, Version};
 
-use super::account::{Halt, Tally};
+use super::account::{Halt, Message, Tally};
 use super::bodies::Ending;
 use super::consequence::{self, Cut};
 use super::handle::Gateway;
@@ -188,8 +188,10 @@ impl Exchange {
         let route = self.route.clone();
         let challenge = route.as_ref().map_or(Challenge::Plain, |route| scopes_of(denial, &route.scopes));
         let mut response = refuse(denial, self.direction(), challenge, self.id);
-        if denial.reason == Reason::RequestMalformed && !self.is_h2() {
-            // Where one request had two readings, what follows it on the connection has too.
+        let ends = matches!(denial.reason, Reason::RequestMalformed | Reason::BodyTimeout);
+        if ends && !self.is_h2() {
+            // Where one request had two readings, what follows it on the connection has too; and nobody waits for the rest
+            // of a body that did not come (RFC 9110 section 15.5.9).
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         self.say_rates(response.headers_mut());
@@ -200,7 +202,7 @@ impl Exchange {
     /// Says no because the answer broke off before any of it was sent.
     pub(super) fn refuse_broken(self: Box<Self>, ending: &Ending) -> Response<GatewayBody> {
         self.follow(ending);
-        self.refuse(&ending.denial(Direction::Ingress))
+        self.refuse(&ending.denial(Message::Answer))
     }
 
     /// The answer broke off in the middle; whoever sees it sees it broken off.
@@ -215,7 +217,7 @@ impl Exchange {
                 }
             }
             Ending::Halted(halt) => {
-                self.note(&ending.denial(Direction::Ingress));
+                self.note(&ending.denial(Message::Answer));
                 if let (Halt::Over(overrun), Some(vendor)) = (halt, &self.vendor) {
                     let cut = Cut {
                         vendor,
@@ -227,7 +229,11 @@ impl Exchange {
                     consequence::audit_cut(&self.gateway, &cut, overrun, self.answer);
                 }
             }
-            Ending::Aborted | Ending::Stalled => self.reason = Some(ending.denial(Direction::Ingress).reason),
+            Ending::Aborted | Ending::Stalled | Ending::Slow => match self.request_broke() {
+                // The upstream broke off what our side had broken before.
+                Some(request) => self.note(&request.denial(Message::Request)),
+                None => self.reason = Some(ending.denial(Message::Answer).reason),
+            },
             Ending::Dropped => {}
         }
     }

@@ -12,7 +12,7 @@ use ::http::{HeaderValue, Request, Response, StatusCode, request, response};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use super::account::{Account, Halt};
+use super::account::{Account, Halt, Message};
 use super::bodies::Stream;
 use super::exchange::Exchange;
 use super::handle::Admitted;
@@ -110,7 +110,6 @@ async fn request_body(
     exchange: &mut Exchange,
     route: &Arc<Route>,
 ) -> Result<GatewayBody, Denial> {
-    let direction = exchange.direction();
     let fate = Arc::new(Fate::default());
     let owner = RequestOwner::new(Arc::clone(&fate), Arc::clone(route), exchange.share_in_flight()?, exchange);
     let changes = account.changes();
@@ -118,7 +117,7 @@ async fn request_body(
     let mut stream = Stream::new(body, account, exchange.share_in_flight()?, exchange.gateway.clock.clone(), owner);
     if changes && let Some(ending) = poll_fn(|cx| Poll::Ready(stream.hold(cx))).await {
         exchange.follow(&ending);
-        return Err(ending.denial(direction));
+        return Err(ending.denial(Message::Request));
     }
     Ok(GatewayBody::stream(stream))
 }
@@ -139,7 +138,7 @@ async fn send(
     };
     exchange.waited(asked);
     // Where our side of the request broke, that is the reason, and the upstream's complaint its consequence.
-    outcome.map_err(|denial| exchange.request_broke().map_or(denial, |ending| ending.denial(exchange.direction())))
+    outcome.map_err(|denial| exchange.request_broke().map_or(denial, |ending| ending.denial(Message::Request)))
 }
 
 /// The answer as the caller gets it.
@@ -224,11 +223,11 @@ fn readable(head: &response::Parts) -> Result<(), Stop> {
 }
 
 fn unreadable_request(stop: &Stop) -> Denial {
-    Halt::Stop(stop.clone()).denial(Direction::Egress)
+    Halt::Stop(stop.clone()).denial(Message::Request)
 }
 
 fn unreadable_answer(stop: &Stop) -> Denial {
-    Halt::Stop(stop.clone()).denial(Direction::Ingress)
+    Halt::Stop(stop.clone()).denial(Message::Answer)
 }
 
 fn refused(error: &SendError) -> Denial {

@@ -79,7 +79,7 @@ pub(super) async fn verify(
     }
     let _room = Room::take().ok_or_else(|| Denial::new(Reason::Overloaded, "too many webhooks at once"))?;
     let spooled = tokio::time::timeout(WEBHOOK_BODY_DEADLINE, spool(body, &mut checks)).await;
-    let body = spooled.unwrap_or_else(|_| Err(Denial::new(Reason::BodyMalformed, "the body came too slowly")))?;
+    let body = spooled.unwrap_or_else(|_| Err(Denial::new(Reason::BodyTimeout, "the body came too slowly")))?;
     for check in checks {
         match check.finish(clock.now()) {
             Ok(taken) => return Ok(Message { body, delivery: Delivery(Some(taken)) }),

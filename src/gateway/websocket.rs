@@ -12,7 +12,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncWriteExt, WriteHalf, split};
 
-use super::account::Account;
+use super::account::{Account, Message};
 use super::bodies::{Ending, Owner, Stream};
 use super::exchange::Exchange;
 use super::handle::Admitted;
@@ -93,7 +93,7 @@ async fn run(
         () = pass(&mut request, to_upstream) => {}
     }
     if let Some(ending @ Ending::Halted(_)) = fate.ending() {
-        answer.owner_mut().note(&ending.denial(Direction::Egress));
+        answer.owner_mut().note(&ending.denial(Message::Request));
     }
     // Closes the books, which say whether the caller's connection is to be reset; then that connection.
     drop(answer);

@@ -6,8 +6,10 @@
 use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use ::http::{HeaderValue, Response, StatusCode};
 use bytes::Bytes;
+use std::time::Duration;
 
 use super::{GatewayBody, RequestId};
+use crate::bounds::{OVERLOAD_RETRY, UPSTREAM_RETRY};
 use crate::model::{Denial, Direction, Reason, ScopeSet};
 
 /// What a 401 or 403 says about credentials (RFC 6750 section 3).
@@ -29,7 +31,8 @@ pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, i
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(secs) = denial.retry_after_secs {
+    let retry = denial.retry_after_secs.map(u64::from).or_else(|| passes_after(denial.reason).map(|wait| wait.as_secs()));
+    if let Some(secs) = retry {
         headers.insert(RETRY_AFTER, HeaderValue::from(secs));
     }
     // An egress caller is one of our own services and presents no token that a challenge could speak of.
@@ -47,6 +50,41 @@ pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, i
 /// RFC 9449 section 7.1, with every algorithm that a proof may have: beside the other scheme, for whoever is to be bound
 /// by a certificate needs no proof.
 const DPOP_CHALLENGE: &str = r#"DPoP realm="vendorgate", error="invalid_token", algs="ES256 ES384 RS256 PS256 EdDSA""#;
+
+/// When trying again makes sense, where nobody knows better: each reason that passes by itself has a time.
+const fn passes_after(reason: Reason) -> Option<Duration> {
+    match reason {
+        Reason::RateLimited
+        | Reason::ConcurrencyExceeded
+        | Reason::RecordsExceeded
+        | Reason::BytesExceeded
+        | Reason::Overloaded => Some(OVERLOAD_RETRY),
+        Reason::UpstreamRefused | Reason::UpstreamTimeout | Reason::IssuerUnavailable => Some(UPSTREAM_RETRY),
+        Reason::RequestMalformed
+        | Reason::BodyMalformed
+        | Reason::BodyTooLarge
+        | Reason::BodyTimeout
+        | Reason::BodyOpaque
+        | Reason::TokenMissing
+        | Reason::TokenMalformed
+        | Reason::TokenInvalid
+        | Reason::TokenExpired
+        | Reason::TokenLifetime
+        | Reason::TokenAge
+        | Reason::TokenSuperseded
+        | Reason::TokenRevoked
+        | Reason::TokenUnbound
+        | Reason::KeyTooOld
+        | Reason::VendorUnknown
+        | Reason::VendorKilled
+        | Reason::ContractNotStarted
+        | Reason::ContractEnded
+        | Reason::RouteUnknown
+        | Reason::ScopeMissing
+        | Reason::DestinationUnknown
+        | Reason::UpstreamUnreadable => None,
+    }
+}
 
 struct Public {
     status: StatusCode,
@@ -123,7 +161,8 @@ fn public(reason: Reason) -> Public {
         Reason::RouteUnknown => (403, "Not granted", "The contract grants no such method and path."),
         Reason::ScopeMissing => (403, "Scope missing", "The access token lacks a scope that this route needs."),
         Reason::DestinationUnknown => (403, "Unknown destination", "No contract lists this vendor, route or host."),
-        Reason::BodyTooLarge => (413, "Body too large", "The body is larger than its bound."),
+        Reason::BodyTooLarge => (413, "Body too large", "The body, or a part of it, is larger than its bound."),
+        Reason::BodyTimeout => (408, "Body too slow", "The request's body stopped, or came too slowly. Send it again."),
         Reason::BodyOpaque => (
             415,
             "Body cannot be inspected",
@@ -165,6 +204,18 @@ mod tests {
             assert_eq!(json["type"], format!("urn:vendorgate:{}", reason.as_str()));
             assert_eq!(json["status"], public.status.as_u16());
             assert_eq!(json["request_id"], id.to_string());
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_passes_by_itself_says_when() {
+        for reason in Reason::ALL {
+            let response = refuse(&Denial::new(reason, ""), Direction::Egress, Challenge::Plain, RequestIds::next());
+            let status = response.status().as_u16();
+            let says = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
+            // An answer that cannot be read is what it is: the same comes again.
+            let passes = matches!(status, 429 | 502..=504) && reason != Reason::UpstreamUnreadable;
+            assert_eq!(says.is_some_and(|secs| secs > 0), passes, "{reason:?}");
         }
     }
 

@@ -47,6 +47,8 @@ pub enum Reason {
     DestinationUnknown,
     /// The body is larger than its bound.
     BodyTooLarge,
+    /// The request's body stopped, or came more slowly than its least pace.
+    BodyTimeout,
     /// A PII rule applies and the body cannot be inspected.
     BodyOpaque,
     /// Too many requests.
@@ -71,7 +73,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of [`Reason::index`].
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::RequestMalformed,
         Self::BodyMalformed,
         Self::TokenMissing,
@@ -92,6 +94,7 @@ impl Reason {
         Self::ScopeMissing,
         Self::DestinationUnknown,
         Self::BodyTooLarge,
+        Self::BodyTimeout,
         Self::BodyOpaque,
         Self::RateLimited,
         Self::ConcurrencyExceeded,
@@ -127,6 +130,7 @@ impl Reason {
             Self::ScopeMissing => "scope_missing",
             Self::DestinationUnknown => "destination_unknown",
             Self::BodyTooLarge => "body_too_large",
+            Self::BodyTimeout => "body_timeout",
             Self::BodyOpaque => "body_opaque",
             Self::RateLimited => "rate_limited",
             Self::ConcurrencyExceeded => "concurrency_exceeded",

@@ -30,6 +30,12 @@ impl Policy for InForce {
                 (Reason::ContractEnded, "after the contract's last day")
             }
         };
-        Verdict::Deny(Denial::new(reason, detail))
+        let denial = Denial::new(reason, detail);
+        // A draft has no day on which it begins by itself.
+        let waits = self.calendar.starts.filter(|_| state == ContractState::NotStarted && !self.calendar.is_draft);
+        Verdict::Deny(match waits {
+            Some(starts) => denial.retry_after(starts.since(facts.now.wall)),
+            None => denial,
+        })
     }
 }
