@@ -273,7 +273,7 @@ pub const EXPOSURE_FOLD_AFTER: Duration = Duration::from_secs(7 * 86_400);
 
 /// Time to connect to an upstream, unless the config says otherwise.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
-/// Time to the head of an upstream's answer, unless the config says otherwise.
+/// Time from a request's last byte to the head of its answer, unless the config says otherwise.
 pub const RESPONSE_DEADLINE: Duration = Duration::from_secs(30);
 /// Longest rest of an idle upstream connection: shorter than the keep-alive of common servers (60 to 75 s).
 pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(45);
@@ -283,7 +283,14 @@ pub const UPSTREAM_IDLE_CONNECTIONS_MAX: usize = 256;
 pub const UPSTREAM_CONNECTIONS_MAX: usize = 4096;
 /// Read buffer of an upstream connection: a head must fit, and bodies come in pieces of at most this.
 pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 128 * 1024;
-/// Longest silence of either side in the middle of a body.
+/// What must come of a body while its sender is waited for, unless the config says otherwise: a drip of a byte a second
+/// is a held slot and no transfer ...
+pub const BODY_PACE_BYTES: u64 = 100;
+/// ... in this time of waiting.
+pub const BODY_PACE_PER: Duration = Duration::from_secs(60);
+/// Most bytes that the config may ask for there: beyond, a good line is too slow.
+pub const BODY_PACE_BYTES_MAX: u64 = 1024 * 1024;
+/// Longest silence of either side in the middle of a body, unless the config says otherwise.
 pub const BODY_IDLE_DEADLINE: Duration = Duration::from_secs(60);
 /// What is held of a treated body before its head is sent, as far as it is at hand: most bodies are then checked whole.
 pub const HOLD_BYTES_MAX: usize = 64 * 1024;

@@ -72,6 +72,15 @@ pub(super) fn rate(text: &str) -> Result<PerTime, UnitError> {
     }
 }
 
+/// A pace: a size and `/s`, `/m` or `/h`, as bytes and the time in which they must come.
+pub(super) fn pace(text: &str) -> Result<(u64, Duration), UnitError> {
+    let wrong = UnitError { wrong: "must be a size and /s, /m or /h", instead: "100B/m" };
+    let (bytes, unit) = text.split_once('/').ok_or(wrong.clone())?;
+    let per = unit_of(unit, &DURATION_UNITS[1..4]).ok_or(wrong)?;
+    let bytes = size(bytes).map_err(|error| UnitError { instead: "100B/m", ..error })?;
+    Ok((bytes, Duration::from_millis(per)))
+}
+
 /// The first instant of a day in UTC, written `YYYY-MM-DD`, from 1970 to 9999.
 pub(super) fn date(text: &str) -> Result<UnixTime, UnitError> {
     let wrong = UnitError { wrong: "must be a day of the calendar as YYYY-MM-DD", instead: "2027-03-31" };

@@ -260,7 +260,7 @@ impl Builder<'_> {
             upstream: settings.id.as_str().to_owned(),
             source,
         })?;
-        let upstream = Arc::new(Upstream::new(connector, settings.response_deadline, self.rooms.workers));
+        let upstream = Arc::new(Upstream::new(connector, settings, self.rooms.workers));
         pools.0.insert(settings.id.as_str().to_owned(), Arc::clone(&upstream));
         Ok(upstream)
     }

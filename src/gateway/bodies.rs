@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
 use super::account::{Account, Halt, Message};
+use super::pace::Patience;
 use super::source::Source;
 use crate::bounds;
 use crate::http::{BodyError, trailer_may_pass};
@@ -89,6 +90,7 @@ pub(super) struct Stream<O: Owner> {
     held: BytesMut,
     trailers: Option<HeaderMap>,
     phase: Phase,
+    patience: Patience,
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether the last byte of each piece goes by itself; see [`Stream::in_pairs`].
     pairs: bool,
@@ -109,9 +111,16 @@ enum Phase {
 }
 
 impl<O: Owner> Stream<O> {
-    pub(super) fn new(source: Source, account: Account, in_flight: InFlight, clock: Clock, owner: O) -> Self {
+    pub(super) fn new(
+        (source, patience): (Source, Patience),
+        account: Account,
+        in_flight: InFlight,
+        clock: Clock,
+        owner: O,
+    ) -> Self {
         Self {
             source,
+            patience,
             account,
             in_flight,
             clock,
@@ -177,6 +186,9 @@ impl<O: Owner> Stream<O> {
         };
         self.timer = None;
         let now = self.clock.now();
+        if !self.patience.came(length(&frame), now) {
+            return Poll::Ready(Err(Ending::Slow));
+        }
         let (out, halt) = match frame {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => self.account.feed(data, now),
@@ -207,7 +219,9 @@ impl<O: Owner> Stream<O> {
         if self.in_flight.poll_severed(cx).is_ready() {
             return Poll::Ready(Err(Ending::Severed));
         }
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.source.idle_deadline())));
+        self.patience.wait(|| self.clock.now());
+        let idle = self.patience.idle;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(Ending::Stalled))
     }
@@ -253,6 +267,11 @@ impl<O: Owner> Stream<O> {
         }
         Some(trailers).filter(|trailers| !trailers.is_empty())
     }
+}
+
+/// Bytes of body that a frame brings.
+fn length<E>(frame: &Option<Result<Frame<Bytes>, E>>) -> usize {
+    frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len)
 }
 
 impl<O: Owner> Body for Stream<O> {

@@ -168,6 +168,16 @@ impl Exchange {
         self.request.as_ref()?.ending()
     }
 
+    /// Whether the request has no body, or nothing of it follows.
+    pub(super) fn request_is_over(&self) -> bool {
+        self.request.as_ref().is_none_or(|fate| fate.is_over())
+    }
+
+    /// What tells when the request's last byte was handed on; none where it has no body.
+    pub(super) fn request_fate(&self) -> Option<Arc<Fate>> {
+        self.request.clone()
+    }
+
     /// Another handle of the registration, for a body.
     ///
     /// # Errors
@@ -217,7 +227,13 @@ impl Exchange {
                 }
             }
             Ending::Halted(halt) => {
-                self.note(&ending.denial(Message::Answer));
+                let denial = ending.denial(Message::Answer);
+                self.note(&denial);
+                if let Halt::Stop(_) = halt {
+                    let (route, request_id) = (self.route_name(), self.id.to_string());
+                    let vendor = self.vendor.as_ref().map_or("-", |vendor| vendor.id().as_str());
+                    tracing::warn!(vendor, route, request_id, detail = %denial.detail, "an answer was broken off");
+                }
                 if let (Halt::Over(overrun), Some(vendor)) = (halt, &self.vendor) {
                     let cut = Cut {
                         vendor,

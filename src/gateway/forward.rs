@@ -17,6 +17,7 @@ use super::bodies::Stream;
 use super::exchange::Exchange;
 use super::handle::Admitted;
 use super::owners::{AnswerOwner, Fate, RequestOwner};
+use super::pace::Patience;
 use super::snapshot::{Route, Treats};
 use super::source::Source;
 use super::{target, websocket};
@@ -25,7 +26,7 @@ use crate::http::{
 };
 use crate::model::{Denial, Direction, Reason, with_causes};
 use crate::pii::{Rewriter, Stop};
-use crate::upstream::{ConnectorError, Lease, SendError};
+use crate::upstream::{ConnectorError, Lease, Outgoing, SendError};
 
 /// Sends an admitted request on and brings the head of the answer back; the answer's body closes the exchange.
 pub(super) async fn forward(
@@ -114,6 +115,7 @@ async fn request_body(
     let owner = RequestOwner::new(Arc::clone(&fate), Arc::clone(route), exchange.share_in_flight()?, exchange);
     let changes = account.changes();
     exchange.takes(Arc::clone(&fate));
+    let body = (body, Patience::new(route.upstream.body()));
     let mut stream = Stream::new(body, account, exchange.share_in_flight()?, exchange.gateway.clock.clone(), owner);
     if changes && let Some(ending) = poll_fn(|cx| Poll::Ready(stream.hold(cx))).await {
         exchange.follow(&ending);
@@ -131,9 +133,13 @@ async fn send(
 ) -> Result<(Response<Incoming>, Lease), Denial> {
     let asked = exchange.gateway.clock.now();
     let mut in_flight = exchange.share_in_flight()?;
+    let fate = exchange.request_fate();
+    let sending = fate.as_ref().map(|_| in_flight.share());
+    let sent = poll_fn(|cx| fate.as_ref().map_or(Poll::Ready(()), |fate| fate.poll_over(cx)));
+    let outgoing = Outgoing { request, sent, sending };
     let outcome = tokio::select! {
         biased;
-        outcome = admitted.route.upstream.send(worker, request, asked) => outcome.map_err(|error| refused(&error)),
+        outcome = admitted.route.upstream.send(worker, outgoing, asked) => outcome.map_err(|error| refused(&error)),
         () = in_flight.severed() => Err(Denial::new(Reason::VendorKilled, "severed while the upstream was awaited")),
     };
     exchange.waited(asked);
@@ -182,7 +188,8 @@ async fn incoming(
     let account = Account::new(route, treats.zip(rewriter), leaves, now);
     let pairs = exchange.is_h2() && treats.is_some_and(|treats| treats.counts_records);
     let owner = AnswerOwner::new(exchange, lease, Arc::clone(route));
-    let mut stream = Stream::new(body.into(), account, in_flight, gateway.clock.clone(), owner).in_pairs(pairs);
+    let body = (body.into(), patience(&head.headers, route));
+    let mut stream = Stream::new(body, account, in_flight, gateway.clock.clone(), owner).in_pairs(pairs);
     let broken = if changes { poll_fn(|cx| Poll::Ready(stream.hold(cx))).await } else { None };
     if let Some(ending) = &broken
         && !stream.leaves(ending)
@@ -196,6 +203,16 @@ async fn incoming(
         stream.owner_mut().streams(in_flight);
     }
     Response::from_parts(head, GatewayBody::stream(stream))
+}
+
+/// An event stream may be as slow as its events, but not silent.
+fn patience(headers: &HeaderMap, route: &Route) -> Patience {
+    let is_events = |value: &HeaderValue| {
+        let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+        essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    };
+    let body = route.upstream.body();
+    if headers.get(CONTENT_TYPE).is_some_and(is_events) { Patience::idle(body.idle) } else { Patience::new(body) }
 }
 
 /// The engine of a body; none where there is no body, or no rule that reads it.

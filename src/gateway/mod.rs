@@ -13,6 +13,7 @@ mod explain;
 mod forward;
 mod handle;
 mod owners;
+mod pace;
 mod peer;
 mod snapshot;
 mod source;

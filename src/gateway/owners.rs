@@ -1,6 +1,7 @@
 //! Who is told how a body went: the exchange for an answer, and a note to the exchange for a request.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use super::account::{Account, Halt, Tally};
 use super::bodies::{Ending, Owner};
@@ -45,6 +46,13 @@ impl AnswerOwner {
         }
     }
 
+    /// The connections, which have left HTTP, end by themselves.
+    pub(super) fn let_go(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.let_go();
+        }
+    }
+
     /// The request's body was cut while the answer is on its way; its own owner has audited that and let it have its
     /// consequence.
     pub(super) fn note(&mut self, denial: &Denial) {
@@ -72,7 +80,9 @@ impl Owner for AnswerOwner {
         let Some(exchange) = &mut self.exchange else { return };
         match how {
             Ok(()) => {
-                if let Some(lease) = self.lease.take() {
+                // An upstream that has answered before it had the whole request is sent no more of it.
+                if let Some(lease) = self.lease.take().filter(|_| exchange.request_is_over() || exchange.has_switched())
+                {
                     lease.release(exchange.gateway.clock.now());
                 }
             }
@@ -97,18 +107,55 @@ impl Owner for AnswerOwner {
 
 /// How a request's body fares, as the exchange can read it while the upstream's connection owns the body.
 #[derive(Debug, Default)]
-pub(super) struct Fate(Mutex<(Tally, Option<Ending>)>);
+pub(super) struct Fate(Mutex<Fared>);
+
+#[derive(Debug, Default)]
+struct Fared {
+    tally: Tally,
+    ending: Option<Ending>,
+    is_over: bool,
+    /// Who waits for that.
+    waker: Option<Waker>,
+}
 
 impl Fate {
     pub(super) fn tally(&self) -> Tally {
-        self.lock().0
+        self.lock().tally
     }
 
     pub(super) fn ending(&self) -> Option<Ending> {
-        self.lock().1.clone()
+        self.lock().ending.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, (Tally, Option<Ending>)> {
+    /// Whether nothing follows, for good or ill.
+    pub(super) fn is_over(&self) -> bool {
+        self.lock().is_over
+    }
+
+    /// Ready when nothing follows; one task asks.
+    pub(super) fn poll_over(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut fared = self.lock();
+        if fared.is_over {
+            return Poll::Ready(());
+        }
+        match &mut fared.waker {
+            Some(known) => known.clone_from(cx.waker()),
+            empty @ None => *empty = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    fn end(&self, ending: Option<Ending>) {
+        let mut fared = self.lock();
+        (fared.ending, fared.is_over) = (ending, true);
+        let waker = fared.waker.take();
+        drop(fared);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Fared> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -146,23 +193,21 @@ impl RequestOwner {
 impl Owner for RequestOwner {
     fn moved(&mut self, account: &mut Account) {
         account.report(&self.route, self.route.request.as_ref());
-        self.fate.lock().0 = account.tally();
+        self.fate.lock().tally = account.tally();
     }
 
     fn ended(&mut self, account: &mut Account, how: Result<(), &Ending>) {
         self.moved(account);
-        // A body that the upstream did not want to the end is no fault of the request.
-        if let Err(ending) = how
-            && *ending != Ending::Dropped
-        {
+        if let Err(ending) = how {
             if let (Ending::Halted(Halt::Over(overrun)), Some(vendor)) = (ending, &self.vendor) {
                 consequence::of_overrun(&self.gateway, vendor, self.direction, &self.own, overrun);
                 let (client, direction, route) = (self.client.as_ref(), self.direction, &*self.route.name);
                 let cut = Cut { vendor, client, direction, route, id: self.id };
                 consequence::audit_cut(&self.gateway, &cut, overrun, account.tally());
             }
-            self.fate.lock().1 = Some(ending.clone());
         }
+        // A body that the upstream did not want to the end is no fault of the request.
+        self.fate.end(how.err().filter(|ending| **ending != Ending::Dropped).cloned());
     }
 
     /// A cut request must not look whole, and nobody waits for its rest.

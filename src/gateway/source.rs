@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -32,14 +31,6 @@ impl Source {
     /// What was spooled, as a body.
     pub(super) fn spooled(body: Bytes) -> Self {
         Self::Spooled(Some(body).filter(|body| !body.is_empty()))
-    }
-
-    /// The longest silence in the middle of it.
-    pub(super) const fn idle_deadline(&self) -> Duration {
-        match self {
-            Self::Live(_) | Self::Spooled(_) => bounds::BODY_IDLE_DEADLINE,
-            Self::Socket(_) => bounds::WEBSOCKET_IDLE_DEADLINE,
-        }
     }
 }
 

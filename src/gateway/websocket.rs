@@ -17,6 +17,7 @@ use super::bodies::{Ending, Owner, Stream};
 use super::exchange::Exchange;
 use super::handle::Admitted;
 use super::owners::{AnswerOwner, Fate, RequestOwner};
+use super::pace::Patience;
 use super::snapshot::Route;
 use super::source::Source;
 use crate::bounds;
@@ -65,6 +66,10 @@ async fn switched(caller: OnUpgrade, upstream: OnUpgrade) -> Option<(Side, Side)
     Some((TokioIo::new(caller), TokioIo::new(upstream)))
 }
 
+const fn patience() -> Patience {
+    Patience::idle(bounds::WEBSOCKET_IDLE_DEADLINE)
+}
+
 /// Passes bytes both ways until either side ends, a budget is spent, or the vendor is cut off.
 async fn run(
     caller: Side,
@@ -82,15 +87,19 @@ async fn run(
     exchange.takes(Arc::clone(&fate));
     let owner = RequestOwner::new(Arc::clone(&fate), Arc::clone(&route), in_flight.share(), &exchange);
     let account = Account::new(&route, None, !inward, now);
-    let mut request = Stream::new(Source::Socket(from_caller), account, in_flight.share(), clock.clone(), owner);
+    let mut request =
+        Stream::new((Source::Socket(from_caller), patience()), account, in_flight.share(), clock.clone(), owner);
     let account = Account::new(&route, None, inward, now);
     let owner = AnswerOwner::new(exchange, lease, route);
-    let mut answer = Stream::new(Source::Socket(from_upstream), account, in_flight.share(), clock, owner);
-    tokio::select! {
+    let mut answer = Stream::new((Source::Socket(from_upstream), patience()), account, in_flight.share(), clock, owner);
+    let whole = tokio::select! {
         biased;
-        () = in_flight.severed() => {}
-        () = pass(&mut answer, to_caller) => {}
-        () = pass(&mut request, to_upstream) => {}
+        () = in_flight.severed() => false,
+        whole = pass(&mut answer, to_caller) => whole,
+        whole = pass(&mut request, to_upstream) => whole,
+    };
+    if whole {
+        answer.owner_mut().let_go();
     }
     if let Some(ending @ Ending::Halted(_)) = fate.ending() {
         answer.owner_mut().note(&ending.denial(Message::Request));
@@ -100,13 +109,19 @@ async fn run(
     drop(request);
 }
 
-async fn pass<O: Owner>(from: &mut Stream<O>, mut to: WriteHalf<Side>) {
-    while let Some(Ok(frame)) = from.frame().await {
-        let Ok(bytes) = frame.into_data() else { return };
+/// Whether one side has ended by itself, and the other was told.
+async fn pass<O: Owner>(from: &mut Stream<O>, mut to: WriteHalf<Side>) -> bool {
+    let mut whole = true;
+    while let Some(frame) = from.frame().await {
+        let Ok(Ok(bytes)) = frame.map(hyper::body::Frame::into_data) else {
+            whole = false;
+            break;
+        };
         if to.write_all(&bytes).await.is_err() || to.flush().await.is_err() {
-            return;
+            return false;
         }
     }
     // Where this fails the connection is closed all the same.
     let _ = to.shutdown().await;
+    whole
 }

@@ -31,7 +31,8 @@ pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, i
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let retry = denial.retry_after_secs.map(u64::from).or_else(|| passes_after(denial.reason).map(|wait| wait.as_secs()));
+    let retry =
+        denial.retry_after_secs.map(u64::from).or_else(|| passes_after(denial.reason).map(|wait| wait.as_secs()));
     if let Some(secs) = retry {
         headers.insert(RETRY_AFTER, HeaderValue::from(secs));
     }

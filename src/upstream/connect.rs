@@ -17,6 +17,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{BaseUrl, Networks, Scheme, Settings};
+use crate::bounds;
 
 /// Dials one upstream.
 #[derive(Debug)]
@@ -81,6 +82,10 @@ impl Connector {
     async fn dial(&self) -> Result<Connection, ConnectorError> {
         let stream = self.dial_tcp().await?;
         stream.set_nodelay(true).map_err(ConnectorError::Connect)?;
+        #[cfg(target_os = "linux")]
+        socket2::SockRef::from(&stream)
+            .set_tcp_notsent_lowat(bounds::UNSENT_BYTES_MAX)
+            .map_err(ConnectorError::Connect)?;
         match &self.tls {
             None => Ok(Connection::Plain(stream)),
             Some((config, name)) => {
@@ -126,6 +131,18 @@ pub enum Connection {
     Plain(TcpStream),
     /// Under TLS.
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Connection {
+    /// Has the close be a reset: what the kernel still holds is thrown away.
+    pub(super) fn reset_on_close(&self) {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        // Where this fails the connection is closed all the same, only less abruptly.
+        let _ = stream.set_zero_linger();
+    }
 }
 
 impl AsyncRead for Connection {

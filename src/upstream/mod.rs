@@ -6,7 +6,8 @@
 mod connect;
 mod pool;
 mod settings;
+mod wire;
 
 pub use connect::{Connection, Connector, ConnectorError};
-pub use pool::{Lease, SendError, Upstream};
-pub use settings::{BaseUrl, BaseUrlError, Networks, Scheme, Settings};
+pub use pool::{Lease, Outgoing, SendError, Upstream};
+pub use settings::{BaseUrl, BaseUrlError, BodyPatience, Networks, Pace, Scheme, Settings};

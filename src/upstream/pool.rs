@@ -1,10 +1,14 @@
 //! One vendor's connections to one upstream, a shard of them for each worker.
 //!
 //! Requests go out on the connection that was idle for the shortest time. A connection comes back when its answer's
-//! last byte has been read; an answer that was dropped half-way closes its connection, which resets the upstream's side.
+//! last byte has been read; one whose exchange was broken off half-way is reset, and what was not sent is thrown away.
 
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use ::http::{HeaderValue, Request, Response};
@@ -12,9 +16,11 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use super::{Connector, ConnectorError};
+use super::wire::{Control, Wire};
+use super::{BodyPatience, Connector, ConnectorError, Settings};
 use crate::bounds;
 use crate::http::GatewayBody;
+use crate::kill::InFlight;
 use crate::model::Moment;
 
 /// One vendor's connections to one upstream.
@@ -22,7 +28,9 @@ use crate::model::Moment;
 pub struct Upstream {
     connector: Connector,
     host: HeaderValue,
-    response_timeout: Duration,
+    connect_deadline: Duration,
+    response_deadline: Duration,
+    body: BodyPatience,
     shards: Box<[Shard]>,
     open: Arc<AtomicUsize>,
 }
@@ -40,7 +48,30 @@ struct Idle {
 #[derive(Debug)]
 struct Sender {
     requests: SendRequest<GatewayBody>,
+    control: Arc<Control>,
+    /// Whether an exchange is under way on it.
+    is_busy: bool,
     _open: Open,
+}
+
+/// What is let go in the middle of an exchange must not look whole.
+impl Drop for Sender {
+    fn drop(&mut self) {
+        if self.is_busy {
+            self.control.abort();
+        }
+    }
+}
+
+/// A request, and what is known of its way.
+#[derive(Debug)]
+pub struct Outgoing<S> {
+    /// The request.
+    pub request: Request<GatewayBody>,
+    /// Ready when its last byte was handed on: from then on the answer is waited for.
+    pub sent: S,
+    /// Its registration, where it has a body: a kill ends that between two bytes.
+    pub sending: Option<InFlight>,
 }
 
 /// Counts one open connection for as long as somebody could use it.
@@ -68,18 +99,20 @@ pub enum SendError {
     /// The answer's head cannot be read, or is one that nobody asked for.
     #[error("the upstream's answer cannot be read")]
     Unreadable,
-    /// The answer's head did not come in time.
+    /// The answer's head did not come in time, or the upstream stopped reading the request.
     #[error("the upstream did not answer in time")]
     Deadline,
 }
 
 impl Upstream {
     /// A pool with no connections yet.
-    pub fn new(connector: Connector, response_timeout: Duration, workers: usize) -> Self {
+    pub fn new(connector: Connector, settings: &Settings, workers: usize) -> Self {
         Self {
             host: HeaderValue::try_from(connector.base().authority()).unwrap_or(HeaderValue::from_static("")),
             connector,
-            response_timeout,
+            connect_deadline: settings.connect_deadline,
+            response_deadline: settings.response_deadline,
+            body: settings.body,
             shards: (0..workers.max(1)).map(|_| Shard::default()).collect(),
             open: Arc::default(),
         }
@@ -95,22 +128,35 @@ impl Upstream {
         self.connector.base().path()
     }
 
+    /// How slowly bodies may come, either way.
+    pub const fn body(&self) -> BodyPatience {
+        self.body
+    }
+
     /// Sends a request and waits for the head of its answer.
     ///
     /// A request that found its idle connection already closed goes out again on another, since not a byte of it was
     /// sent; any other failure is final.
     ///
     /// # Errors
-    /// [`SendError`], at the latest when the response timeout has passed.
-    pub async fn send(
+    /// [`SendError`], at the latest when the response timeout has passed since the request's end. The request's body has
+    /// its own patience, and so has whoever reads it.
+    pub async fn send<S: Future<Output = ()>>(
         self: &Arc<Self>,
         worker: usize,
-        request: Request<GatewayBody>,
+        outgoing: Outgoing<S>,
         now: Moment,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
-        let exchange = self.exchange(worker, request, now);
-        let (response, sender) =
-            tokio::time::timeout(self.response_timeout, exchange).await.map_err(|_| SendError::Deadline)??;
+        let Outgoing { request, sent, sending } = outgoing;
+        let late = async {
+            sent.await;
+            tokio::time::sleep(self.response_deadline).await;
+        };
+        let (response, sender) = tokio::select! {
+            biased;
+            outcome = self.exchange(worker, request, sending, now) => outcome?,
+            () = late => return Err(SendError::Deadline),
+        };
         Ok((response, Lease { sender, upstream: Arc::clone(self), worker }))
     }
 
@@ -118,6 +164,7 @@ impl Upstream {
         &self,
         worker: usize,
         mut request: Request<GatewayBody>,
+        sending: Option<InFlight>,
         now: Moment,
     ) -> Result<(Response<Incoming>, Sender), SendError> {
         loop {
@@ -126,12 +173,16 @@ impl Upstream {
                 // Boxed: a TLS handshake's state would otherwise be part of every request's.
                 None => (Box::pin(self.open()).await?, false),
             };
-            if sender.requests.ready().await.is_err() {
+            // One that comes from the pool may still be putting the last request away.
+            let ready = tokio::time::timeout(self.connect_deadline, sender.requests.ready()).await;
+            if !matches!(ready, Ok(Ok(()))) {
                 if reused {
                     continue;
                 }
                 return Err(SendError::Unreadable);
             }
+            sender.is_busy = true;
+            sender.control.begin(sending.as_ref().map(InFlight::share));
             match sender.requests.try_send_request(request).await {
                 Ok(response) => return Ok((response, sender)),
                 Err(mut failure) => match failure.take_message() {
@@ -175,24 +226,44 @@ impl Upstream {
             return Err(SendError::Full);
         }
         let stream = self.connector.connect().await.map_err(SendError::Connect)?;
+        let control = Arc::new(Control::default());
+        let wire = Wire::new(stream, Arc::clone(&control), self.body.idle);
         let (requests, connection) = http1::Builder::new()
             .max_buf_size(bounds::UPSTREAM_BUFFER_BYTES_MAX)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(wire))
             .await
             .map_err(SendError::Ended)?;
+        let theirs = Arc::clone(&control);
         tokio::spawn(async move {
+            let mut connection = pin!(connection.with_upgrades());
             // How a connection ended is told to whoever waits on it; there is nobody else to tell.
-            let _ = connection.with_upgrades().await;
+            poll_fn(|cx| match theirs.poll_aborted(cx) {
+                Poll::Ready(()) => Poll::Ready(()),
+                Poll::Pending => connection.as_mut().poll(cx).map(drop),
+            })
+            .await;
         });
-        Ok(Sender { requests, _open: open })
+        Ok(Sender { requests, control, is_busy: false, _open: open })
     }
 }
 
 fn ended(error: hyper::Error) -> SendError {
-    if error.is_parse() { SendError::Unreadable } else { SendError::Ended(error) }
+    if error.is_parse() {
+        SendError::Unreadable
+    } else if has_stalled(&error) {
+        SendError::Deadline
+    } else {
+        SendError::Ended(error)
+    }
 }
 
-/// A connection while its answer is being read. Dropping it closes the connection.
+/// Whether the upstream did not read what it was sent; see [`Wire`].
+fn has_stalled(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+}
+
+/// A connection while its answer is being read. Dropping it resets the connection.
 #[derive(Debug)]
 pub struct Lease {
     sender: Sender,
@@ -201,10 +272,18 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Gives the connection back for the next request: only after the answer's last byte.
-    pub fn release(self, now: Moment) {
+    /// Gives the connection back for the next request: only after the last byte of request and answer.
+    pub fn release(mut self, now: Moment) {
+        self.sender.is_busy = false;
+        self.sender.control.finish();
         if !self.sender.requests.is_closed() {
             self.upstream.give_back(self.worker, self.sender, now);
         }
+    }
+
+    /// Lets the connection end by itself, where it has left HTTP.
+    pub fn let_go(mut self) {
+        self.sender.is_busy = false;
+        self.sender.control.finish();
     }
 }

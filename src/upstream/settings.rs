@@ -18,8 +18,28 @@ pub struct Settings {
     pub connect_deadline: Duration,
     /// Time from the request's end to the head of the answer.
     pub response_deadline: Duration,
+    /// How slowly bodies may come, either way.
+    pub body: BodyPatience,
     /// What its name may resolve to.
     pub networks: Networks,
+}
+
+/// How slowly the body of a request or an answer may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyPatience {
+    /// Longest silence in the middle of it.
+    pub idle: Duration,
+    /// What must come while its sender is waited for. Event streams need not.
+    pub least: Pace,
+}
+
+/// So many bytes in so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How many.
+    pub bytes: u64,
+    /// In how long.
+    pub per: Duration,
 }
 
 /// The addresses that an upstream's name may resolve to.

@@ -1,11 +1,12 @@
 //! After a kill was answered not a byte leaves: not from a reader's slow connection, not over HTTP/2.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::blame::both_ways;
 use crate::support::client::{request, tcp};
 use crate::support::gate::Gate;
 use crate::support::h2;
@@ -121,6 +122,43 @@ fn who_shares_a_connection_with_a_killed_vendor_goes_on() {
         let refused = h2::ask(&mut session, "/v1/orders", &reader()).await.expect("the connection lives on");
         assert_eq!(refused.status(), 403);
     });
+}
+
+/// Sends a body without an end, until the other end has gone; and how many pieces were taken.
+fn upload(mut stream: TcpStream, head: String) -> Arc<AtomicUsize> {
+    let given = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&given);
+    std::thread::spawn(move || {
+        let piece = [&b"4000\r\n"[..], &[b'x'; 16 * 1024], b"\r\n"].concat();
+        let mut sent = stream.write_all(head.as_bytes());
+        while sent.is_ok() {
+            count.fetch_add(1, Ordering::Relaxed);
+            sent = stream.write_all(&piece);
+        }
+    });
+    given
+}
+
+/// The upstream, ours or the vendor's, reads nothing until the kill, and then all that its socket still gives.
+#[test]
+fn nothing_of_a_request_arrives_after_a_kill_was_answered() {
+    for way in 0..2 {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let upstream = Upstream::json("{}");
+        let terms = both_ways(&upstream, "", "").replace(&upstream.address.to_string(), &address.to_string());
+        let gate = Gate::of_acme(address, &terms);
+        let (to, head) = if way == 0 {
+            let token = vendor("acme").scope("orders:write").token();
+            (gate.ingress(), format!("POST /v1/orders HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n"))
+        } else {
+            (gate.egress(), "POST /acme/v1/orders HTTP/1.1\r\nHost: a\r\n".to_owned())
+        };
+        let given = upload(tcp(to), format!("{head}Transfer-Encoding: chunked\r\n\r\n"));
+        let (slow, _) = listener.accept().expect("a connection");
+        slow.set_read_timeout(Some(crate::support::PATIENCE)).expect("a timeout");
+        assert_eq!(after_a_kill(&gate, &given, slow), 0, "way {way}");
+    }
 }
 
 /// A client's whole side of a connection (RFC 9113) with so many requests, and windows that never close.

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::values;
-use crate::bounds::{CONNECT_DEADLINE, RESPONSE_DEADLINE, UPSTREAM_DEADLINE_MAX};
+use crate::bounds::{
+    BODY_IDLE_DEADLINE, BODY_PACE_BYTES, BODY_PACE_BYTES_MAX, BODY_PACE_PER, CONNECT_DEADLINE, RESPONSE_DEADLINE,
+    UPSTREAM_DEADLINE_MAX,
+};
 use crate::config::file;
 use crate::config::file::route::VendorUpstream;
 use crate::config::source::At;
+use crate::config::units;
 use crate::model::{UpstreamId, VendorId};
-use crate::upstream::{BaseUrl, BaseUrlError, Networks, Scheme, Settings};
+use crate::upstream::{BaseUrl, BaseUrlError, BodyPatience, Networks, Pace, Scheme, Settings};
 
 /// The internal APIs by name.
 pub(in crate::config) type Upstreams = BTreeMap<String, Arc<Settings>>;
@@ -25,7 +29,15 @@ pub(in crate::config) fn upstreams(at: &At<'_>, written: Option<&BTreeMap<String
             Ok(id) => {
                 let base = upstream.url.as_deref().and_then(|text| base_url(&at.key("url"), text));
                 let base = base.unwrap_or_else(unknown_base);
-                let deadlines = deadlines(&at, upstream.connect_timeout.as_ref(), upstream.response_timeout.as_ref());
+                let deadlines = deadlines(
+                    &at,
+                    &Written {
+                        connect: upstream.connect_timeout.as_ref(),
+                        response: upstream.response_timeout.as_ref(),
+                        idle: upstream.body_idle_timeout.as_ref(),
+                        pace: upstream.body_pace.as_ref(),
+                    },
+                );
                 upstreams.insert(name.clone(), Arc::new(settings(id, base, deadlines, Networks::Any)));
             }
         }
@@ -40,7 +52,15 @@ pub(super) fn vendor_upstream(at: &At<'_>, vendor: &VendorId, written: &VendorUp
     let base = written.url.as_deref().and_then(|text| base_url(&at.key("url"), text));
     base.iter().for_each(|base| check_reachable(&at.key("url"), base, &networks));
     let base = base.unwrap_or_else(unknown_base);
-    let deadlines = deadlines(at, written.connect_timeout.as_ref(), written.response_timeout.as_ref());
+    let deadlines = deadlines(
+        at,
+        &Written {
+            connect: written.connect_timeout.as_ref(),
+            response: written.response_timeout.as_ref(),
+            idle: written.body_idle_timeout.as_ref(),
+            pace: written.body_pace.as_ref(),
+        },
+    );
     // A vendor's id is an upstream's id: both have one alphabet.
     let id = UpstreamId::parse(vendor.as_str()).unwrap_or_else(|_| unknown_id());
     Arc::new(settings(id, base, deadlines, networks))
@@ -48,7 +68,7 @@ pub(super) fn vendor_upstream(at: &At<'_>, vendor: &VendorId, written: &VendorUp
 
 /// What stands for an upstream that could not be read, or is not looked for.
 pub(super) fn unknown() -> Arc<Settings> {
-    Arc::new(settings(unknown_id(), unknown_base(), (CONNECT_DEADLINE, RESPONSE_DEADLINE), Networks::Any))
+    Arc::new(settings(unknown_id(), unknown_base(), DEFAULTS, Networks::Any))
 }
 
 fn unknown_id() -> UpstreamId {
@@ -59,16 +79,53 @@ fn unknown_base() -> BaseUrl {
     BaseUrl::parse("http://upstream.invalid").expect("a constant URL")
 }
 
-fn settings(id: UpstreamId, base: BaseUrl, deadlines: (Duration, Duration), networks: Networks) -> Settings {
-    let (connect_deadline, response_deadline) = deadlines;
-    Settings { id, base, connect_deadline, response_deadline, networks }
+fn settings(id: UpstreamId, base: BaseUrl, deadlines: Deadlines, networks: Networks) -> Settings {
+    let Deadlines { connect, response, body } = deadlines;
+    Settings { id, base, connect_deadline: connect, response_deadline: response, body, networks }
 }
 
-fn deadlines(at: &At<'_>, connect: Option<&file::Duration>, response: Option<&file::Duration>) -> (Duration, Duration) {
-    let read = |name: &str, written, default| {
+/// How long an upstream, and whoever sends a body to or from it, may take.
+struct Deadlines {
+    connect: Duration,
+    response: Duration,
+    body: BodyPatience,
+}
+
+/// The same as it is written, for either kind of upstream.
+struct Written<'a> {
+    connect: Option<&'a file::Duration>,
+    response: Option<&'a file::Duration>,
+    idle: Option<&'a file::Duration>,
+    pace: Option<&'a file::Pace>,
+}
+
+const DEFAULTS: Deadlines = Deadlines {
+    connect: CONNECT_DEADLINE,
+    response: RESPONSE_DEADLINE,
+    body: BodyPatience { idle: BODY_IDLE_DEADLINE, least: Pace { bytes: BODY_PACE_BYTES, per: BODY_PACE_PER } },
+};
+
+fn deadlines(at: &At<'_>, written: &Written<'_>) -> Deadlines {
+    let read = |name: &str, written: Option<&file::Duration>, default| {
         values::duration(&at.key(name), written, UPSTREAM_DEADLINE_MAX).unwrap_or(default)
     };
-    (read("connect_timeout", connect, CONNECT_DEADLINE), read("response_timeout", response, RESPONSE_DEADLINE))
+    Deadlines {
+        connect: read("connect_timeout", written.connect, DEFAULTS.connect),
+        response: read("response_timeout", written.response, DEFAULTS.response),
+        body: BodyPatience {
+            idle: read("body_idle_timeout", written.idle, DEFAULTS.body.idle),
+            least: pace(&at.key("body_pace"), written.pace).unwrap_or(DEFAULTS.body.least),
+        },
+    }
+}
+
+fn pace(at: &At<'_>, written: Option<&file::Pace>) -> Option<Pace> {
+    match units::pace(&written?.0) {
+        Ok((bytes, per)) if bytes <= BODY_PACE_BYTES_MAX => return Some(Pace { bytes, per }),
+        Ok(_) => at.bad("must be at most 1MiB", "1MiB/s"),
+        Err(error) => at.bad(error.wrong, error.instead),
+    }
+    None
 }
 
 fn base_url(at: &At<'_>, text: &str) -> Option<BaseUrl> {

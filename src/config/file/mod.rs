@@ -135,8 +135,12 @@ pub(in crate::config) struct Upstream {
     pub(in crate::config) url: Option<String>,
     /// Time to connect (default 1s).
     pub(in crate::config) connect_timeout: Option<Duration>,
-    /// Time to the head of the answer (default 30s).
+    /// Time from the request's last byte to the head of the answer (default 30s).
     pub(in crate::config) response_timeout: Option<Duration>,
+    /// Longest silence in the middle of a body, either way (default 60s). An event stream needs a comment in that time.
+    pub(in crate::config) body_idle_timeout: Option<Duration>,
+    /// What must come of a body while its sender is waited for (default 100B/m). An event stream may be as slow as it likes.
+    pub(in crate::config) body_pace: Option<Pace>,
 }
 
 /// How the gateway stops.
@@ -188,6 +192,12 @@ pub(in crate::config) enum LogLevel {
 #[serde(transparent)]
 #[schemars(extend("pattern" = r"^([1-9][0-9]*(ms|s|m|h|d)|.*\$\{.*)$", "examples" = ["10s", "250ms", "5m", "90d"]))]
 pub(in crate::config) struct Duration(pub(in crate::config) String);
+
+/// A size and a time in which it must come: s, m or h.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("pattern" = r"^([1-9][0-9]*(B|KB|MB|KiB|MiB)/(s|m|h)|.*\$\{.*)$", "examples" = ["100B/m", "1KiB/s"]))]
+pub(in crate::config) struct Pace(pub(in crate::config) String);
 
 /// operators.yaml: people and machines by name.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

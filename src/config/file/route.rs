@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Duration;
 use super::contract::Limits;
+use super::{Duration, Pace};
 
 /// A call that the vendor may make.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -56,8 +56,12 @@ pub(in crate::config) struct VendorUpstream {
     pub(in crate::config) url: Option<String>,
     /// Time to connect (default 1s).
     pub(in crate::config) connect_timeout: Option<Duration>,
-    /// Time to the head of the answer (default 30s).
+    /// Time from the request's last byte to the head of the answer (default 30s).
     pub(in crate::config) response_timeout: Option<Duration>,
+    /// Longest silence in the middle of a body, either way (default 60s). An event stream needs a comment in that time.
+    pub(in crate::config) body_idle_timeout: Option<Duration>,
+    /// What must come of a body while its sender is waited for (default 100B/m). An event stream may be as slow as it likes.
+    pub(in crate::config) body_pace: Option<Pace>,
     /// Networks that its name may resolve to although they are not public.
     #[schemars(extend("examples" = [["10.2.0.0/16"]]))]
     pub(in crate::config) allow_networks: Option<Vec<String>>,
@@ -86,7 +90,8 @@ pub(in crate::config) struct EgressRoute {
     pub(in crate::config) response: Option<Side>,
 }
 
-/// What is asked of one side of an exchange.
+/// What is asked of one side of an exchange. A body that a rule reads is decoded to at most 1 GiB, and to 100 bytes for each of
+/// its own beyond the first MiB; values have at most 64 KiB, rows 256 KiB, documents 128 levels.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Side {
