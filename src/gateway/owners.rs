@@ -12,7 +12,7 @@ use super::snapshot::{Route, Vendor};
 use super::watch::Watched;
 use crate::http::RequestId;
 use crate::kill::InFlight;
-use crate::model::{ClientId, Denial, Direction};
+use crate::model::{ClientId, Denial, Direction, Moment};
 use crate::upstream::Lease;
 
 /// An answer's body: it holds the exchange, so that its end closes the books, and the upstream's connection.
@@ -43,6 +43,13 @@ impl AnswerOwner {
         if let Some(ending) = broken {
             exchange.broke(ending);
             self.lease = None;
+        }
+    }
+
+    /// Time spent waiting for the body before its head goes out.
+    pub(super) fn waited(&mut self, since: Moment) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.waited(since);
         }
     }
 

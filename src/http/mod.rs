@@ -16,6 +16,6 @@ pub use forwarded::{
     Forwarding, name_websocket, names_websocket, prepare_request, prepare_response, strip_validators, trailer_may_pass,
 };
 pub use hygiene::{Target, is_framed_once, screen};
-pub use refusal::{Challenge, refuse};
+pub use refusal::{Challenge, refuse, withheld};
 pub use request_id::{RequestId, RequestIds};
 pub use wire::Wire;

@@ -37,3 +37,4 @@ mod standing;
 mod transport;
 mod webhook;
 mod websocket;
+mod withheld;
