@@ -13,19 +13,16 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 use super::account::{Account, Halt, Message};
-use super::bodies::{Ending, Stream};
+use super::bodies::Stream;
 use super::exchange::Exchange;
 use super::handle::Admitted;
 use super::owners::{AnswerOwner, Fate, RequestOwner};
 use super::pace::Patience;
 use super::snapshot::{Route, Treats};
 use super::source::Source;
-use super::{target, websocket, withheld};
-use crate::bounds;
-use crate::http::{
-    Forwarding, GatewayBody, is_framed_once, name_websocket, prepare_request, prepare_response, strip_validators,
-};
-use crate::model::{Denial, Direction, Moment, Reason, with_causes};
+use super::{door, target, websocket};
+use crate::http::{GatewayBody, is_framed_once};
+use crate::model::{Denial, Direction, Reason, with_causes};
 use crate::pii::{Rewriter, Stop};
 use crate::upstream::{ConnectorError, Lease, Outgoing, SendError};
 
@@ -58,35 +55,13 @@ async fn outgoing(
     body: Source,
     exchange: &mut Exchange,
 ) -> Result<Request<GatewayBody>, Denial> {
-    let Admitted { vendor, route, .. } = admitted;
+    let route = &admitted.route;
     let direction = exchange.direction();
     let treats = route.request.as_ref();
     let has_body = !body.is_end_stream();
     let rewriter = engine(treats, has_body, &head.headers).map_err(|stop| unreadable_request(&stop))?;
     let target = target::outgoing(admitted, &head.uri, treats)?;
-    if let Some(treats) = treats.filter(|treats| treats.plan.reads_head()) {
-        target::treat_headers(treats, &mut head.headers, route).map_err(|stop| unreadable_request(&stop))?;
-    }
-    prepare_request(
-        &mut head.headers,
-        Forwarding {
-            direction,
-            host: route.upstream.host(),
-            peer: exchange.peer.forwarded_for(),
-            tls: exchange.peer.is_tls(),
-            request_id: exchange.id.to_header(),
-            vendor: &vendor.header,
-            client: admitted.client.as_ref().and_then(|client| HeaderValue::try_from(client.as_str()).ok()),
-            reads_answer: route.response.as_ref().is_some_and(|treats| treats.plan.reads_body()),
-        },
-    );
-    if admitted.websocket {
-        name_websocket(&mut head.headers);
-    }
-    if rewriter.is_some() {
-        strip_validators(&mut head.headers);
-        head.headers.remove(CONTENT_ENCODING);
-    }
+    door::request(admitted, exchange, &mut head, rewriter.is_some()).map_err(|stop| unreadable_request(&stop))?;
     let body = if has_body {
         let treat = treats.zip(rewriter);
         let account = Account::new(route, treat, direction == Direction::Egress, exchange.started);
@@ -161,33 +136,21 @@ async fn incoming(
     if !is_framed_once(&head.headers) {
         return exchange.refuse(&Denial::new(Reason::UpstreamUnreadable, "the answer's length is told in two ways"));
     }
-    let has_body = !body.is_end_stream();
-    let rewriter = readable(&head, has_body).and_then(|()| engine(treats, has_body, &head.headers));
+    let rewriter = match readable(&head).and_then(|()| engine(treats, !body.is_end_stream(), &head.headers)) {
+        Ok(rewriter) => rewriter,
+        Err(stop) if treats.is_some_and(|treats| treats.plan.reads_body()) => {
+            return exchange.refuse(&unreadable_answer(&stop));
+        }
+        Err(_) => None,
+    };
     let in_flight = match exchange.share_in_flight() {
         Ok(in_flight) => in_flight,
         Err(denial) => return exchange.refuse(&denial),
     };
-    if let Some(treats) = treats {
-        if treats.plan.reads_head()
-            && let Err(stop) = target::treat_headers(treats, &mut head.headers, route)
-        {
-            return exchange.refuse(&unreadable_answer(&stop));
-        }
-        withheld::treat_references(treats, &mut head.headers, route);
-    }
-    prepare_response(&mut head.headers, exchange.id.to_header());
-    exchange.say_rates(&mut head.headers);
-    let rewriter = match rewriter {
-        Ok(rewriter) => rewriter,
-        Err(stop) if treats.is_some_and(|treats| treats.plan.reads_body()) => {
-            return withheld::answer(exchange, head.status, &head.headers, &Ending::Halted(Halt::Stop(stop)));
-        }
-        Err(_) => None,
-    };
     let changes = rewriter.is_some();
-    if changes || treats.is_some_and(|treats| treats.plan.reads_body()) {
-        strip_validators(&mut head.headers);
-        head.headers.remove(CONTENT_ENCODING);
+    let reads = changes || treats.is_some_and(|treats| treats.plan.reads_body());
+    if let Err(stop) = door::answer(route, &exchange, &mut head, reads) {
+        return exchange.refuse(&unreadable_answer(&stop));
     }
     let leaves = exchange.direction() == Direction::Ingress;
     let (gateway, now) = (Arc::clone(&exchange.gateway), exchange.gateway.clock.now());
@@ -196,34 +159,19 @@ async fn incoming(
     let owner = AnswerOwner::new(exchange, lease, Arc::clone(route));
     let body = (body.into(), patience(&head.headers, route));
     let mut stream = Stream::new(body, account, in_flight, gateway.clock.clone(), owner).in_pairs(pairs);
-    let broken = if changes { held(&mut stream, head.status, now).await } else { None };
+    let broken = if changes { poll_fn(|cx| Poll::Ready(stream.hold(cx))).await } else { None };
     if let Some(ending) = &broken
         && !stream.leaves(ending)
         && let Some(exchange) = stream.owner_mut().give_up()
     {
         // Nothing has been sent: a refusal says more than an answer that breaks off.
-        return withheld::answer(exchange, head.status, &head.headers, ending);
+        return exchange.refuse_broken(ending);
     }
     stream.owner_mut().answers(head.status.as_u16(), broken.as_ref());
     if let Some(in_flight) = stream.flowing() {
         stream.owner_mut().streams(in_flight);
     }
     Response::from_parts(head, GatewayBody::stream(stream))
-}
-
-/// Takes in what is at hand of an answer. What stands without its body is waited for, but not for long: its head cannot
-/// be mended any more once it has left.
-async fn held(stream: &mut Stream<AnswerOwner>, status: StatusCode, since: Moment) -> Option<Ending> {
-    if !withheld::counts(status) {
-        return poll_fn(|cx| Poll::Ready(stream.hold(cx))).await;
-    }
-    let whole = poll_fn(|cx| {
-        let broken = stream.hold(cx);
-        if broken.is_none() && stream.waits() { Poll::Pending } else { Poll::Ready(broken) }
-    });
-    let broken = tokio::time::timeout(bounds::ERROR_BODY_WAIT, whole).await.ok().flatten();
-    stream.owner_mut().waited(since);
-    broken
 }
 
 /// An event stream may be as slow as its events, but not silent.
@@ -256,12 +204,8 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Stop> {
 }
 
 /// An answer that is a part of a document cannot be read as one.
-fn readable(head: &response::Parts, has_body: bool) -> Result<(), Stop> {
-    if has_body && head.status == StatusCode::PARTIAL_CONTENT {
-        Err(Stop::Opaque { what: "a part of a body" })
-    } else {
-        Ok(())
-    }
+fn readable(head: &response::Parts) -> Result<(), Stop> {
+    if head.status == StatusCode::PARTIAL_CONTENT { Err(Stop::Opaque { what: "a part of a body" }) } else { Ok(()) }
 }
 
 fn unreadable_request(stop: &Stop) -> Denial {
@@ -279,7 +223,7 @@ fn refused(error: &SendError) -> Denial {
         SendError::Connect(ConnectorError::ServerName | ConnectorError::Resolve(_) | ConnectorError::Connect(_))
         | SendError::Ended(_) => Reason::UpstreamRefused,
         SendError::Full => Reason::Overloaded,
-        SendError::Unreadable => Reason::UpstreamUnreadable,
+        SendError::Unreadable | SendError::Flawed(_) => Reason::UpstreamUnreadable,
     };
     Denial::new(reason, with_causes(error))
 }

@@ -7,6 +7,7 @@ mod account;
 mod assemble;
 mod bodies;
 mod consequence;
+mod door;
 mod egress;
 mod exchange;
 mod explain;
@@ -22,7 +23,6 @@ mod target;
 mod watch;
 mod webhook;
 mod websocket;
-mod withheld;
 
 pub use assemble::{AssembleError, Rooms, assemble};
 pub use explain::{Explainer, Explanation, Outcome, Question};

@@ -25,7 +25,8 @@ pub enum Challenge<'a> {
 ///
 /// Status codes are those of the reason, but that what is the vendor's fault going in can be the upstream's coming out.
 pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, id: RequestId) -> Response<GatewayBody> {
-    let public = public(denial.reason);
+    let mut public = public(denial.reason);
+    public.detail = denial.told.unwrap_or(public.detail);
     let mut response = Response::new(GatewayBody::full(body(denial.reason, &public, id)));
     *response.status_mut() = public.status;
     let headers = response.headers_mut();
@@ -45,19 +46,6 @@ pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, i
             headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(DPOP_CHALLENGE));
         }
     }
-    response
-}
-
-/// What stands in the place of an answer's body that must not pass; `because` says why, and quotes nothing of it.
-pub fn withheld(status: StatusCode, denial: &Denial, because: &str, id: RequestId) -> Response<GatewayBody> {
-    let detail = format!("The upstream answered {}. Its body is withheld: {because}.", status.as_u16());
-    let title = "Answer without its body";
-    let body = body(denial.reason, &Public { status, title, detail: &detail }, id);
-    let mut response = Response::new(GatewayBody::full(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -100,13 +88,13 @@ const fn passes_after(reason: Reason) -> Option<Duration> {
     }
 }
 
-struct Public<'a> {
+struct Public {
     status: StatusCode,
-    title: &'a str,
-    detail: &'a str,
+    title: &'static str,
+    detail: &'static str,
 }
 
-fn body(reason: Reason, public: &Public<'_>, id: RequestId) -> Bytes {
+fn body(reason: Reason, public: &Public, id: RequestId) -> Bytes {
     let reason = reason.as_str();
     let Public { status, title, detail } = public;
     let status = status.as_u16();
@@ -140,7 +128,7 @@ fn challenge_of(reason: Reason, status: StatusCode, challenge: Challenge<'_>) ->
 }
 
 /// What the caller is told. The words say what to do next, never which rule of ours an attacker should aim at.
-fn public(reason: Reason) -> Public<'static> {
+fn public(reason: Reason) -> Public {
     let (status, title, detail) = match reason {
         Reason::RequestMalformed => (
             400,
@@ -231,6 +219,22 @@ mod tests {
             let passes = matches!(status, 429 | 502..=504) && reason != Reason::UpstreamUnreadable;
             assert_eq!(says.is_some_and(|secs| secs > 0), passes, "{reason:?}");
         }
+    }
+
+    #[test]
+    fn a_cause_that_may_be_told_is() {
+        let denial = Denial::telling(Reason::RequestMalformed, "The path holds an encoded slash.");
+        let response = refuse(&denial, Direction::Ingress, Challenge::Plain, RequestIds::next());
+        assert_eq!(response.status(), 400);
+        let text = format!(
+            "{:?}",
+            body(
+                denial.reason,
+                &Public { status: response.status(), title: "", detail: denial.told.expect("told") },
+                RequestIds::next()
+            )
+        );
+        assert!(text.contains("The path holds an encoded slash."), "{text}");
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl Switch {
         Ok(self.sever(order, struck, ledger, None))
     }
 
-    pub(super) fn sever(
+    fn sever(
         &self,
         order: Order,
         struck: Struck,
