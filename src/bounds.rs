@@ -11,12 +11,6 @@ use std::time::Duration;
 pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Most header fields in a request: hyper's own default.
 pub const HEADERS_MAX: usize = 100;
-/// Longest line that begins a chunk: its size has 15 digits at most, and what else stands there is thrown away.
-pub const CHUNK_LINE_BYTES_MAX: usize = 4 * 1024;
-/// What is read and thrown away behind a refused head, so that the answer is not reset by what was sent before it.
-pub const REFUSED_DRAIN_BYTES_MAX: usize = 256 * 1024;
-/// Most interim answers (1xx) before an answer: a few hints and signs of life.
-pub const INTERIM_ANSWERS_MAX: usize = 8;
 /// Longest request target.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 
@@ -104,6 +98,10 @@ pub const KEY_SIGHTS_MAX: usize = 16 * 1024;
 pub const SUPERSEDED_STEPS_MAX: usize = 9;
 /// Most alternative names in a client certificate.
 pub const CERTIFICATE_NAMES_MAX: usize = 64;
+/// How long a leap of the wall clock must last before it ends what runs: streams, contracts, kills to come.
+pub const CLOCK_LEAP: Duration = Duration::from_secs(30);
+/// How long the wall clock must be looked at before anything is deleted by it: a wrong one is mended within hours.
+pub const CLOCK_SETTLES: Duration = Duration::from_secs(6 * 3600);
 /// How long a certificate's chain and revocation are taken as judged.
 pub const CERTIFICATE_RECHECK: Duration = Duration::from_secs(60);
 /// How far a webhook's timestamp may be from our clock, unless the config says otherwise.

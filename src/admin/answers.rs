@@ -209,17 +209,6 @@ pub struct DrillReport {
     pub state: VendorState,
 }
 
-/// The answer to a revocation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RevokeReport {
-    /// Whose tokens.
-    pub vendor: String,
-    /// Whether it is on disk.
-    pub persisted: bool,
-    /// Who else knows.
-    pub fleet: Fleet,
-}
-
 /// The answer to a reload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReloadReport {

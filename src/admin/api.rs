@@ -17,11 +17,12 @@ use super::control::{Actor, AuditFrom, Control, ControlError, Peer, Refused};
 use super::guard::{self, Hosts};
 use super::openapi;
 use super::operators::Operators;
-use super::orders::{DrillOrder, Nothing, Order, OrderError, RevokeOrder, parse_since};
+use super::orders::{DrillOrder, Nothing, Order, OrderError, parse_since};
 use super::problem::No;
 use super::query::Query;
 use super::reply::{self, Reply};
 use super::reveal::RevealOrder;
+use super::revoked::RevokeOrder;
 use super::scheduled::{ScheduledKills, UnscheduleOrder};
 use super::table::{Call, Endpoint, Found, GatewayCall, Probe, VendorCall, Verb, find};
 use crate::bounds::{ADMIN_BODY_BYTES_MAX, ADMIN_READ_DEADLINE};
@@ -163,6 +164,11 @@ impl Api {
                 let what = order.revocation().map_err(No::Order)?;
                 done(self.control.revoke(actor, vendor, &what, &order.reason).await)
             }
+            VendorCall::Lift => {
+                let order: RevokeOrder = parse(body)?;
+                let what = order.revocation().map_err(No::Order)?;
+                done(self.control.lift(actor, vendor, &what, &order.reason).await)
+            }
         }
     }
 
@@ -179,6 +185,7 @@ impl Api {
                 done(self.control.audit(from).await)
             }
             GatewayCall::KillAll => self.kill(actor, None, &order(body, Order::check_for_all)?).await,
+            GatewayCall::Revocations => Ok(reply::json(&self.control.revocations())),
             GatewayCall::Scheduled => Ok(reply::json(&ScheduledKills { scheduled: self.control.scheduled() })),
             GatewayCall::Unschedule => {
                 let order: UnscheduleOrder = parse(body)?;

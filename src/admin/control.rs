@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use super::answers::{
-    DrillReport, KillAllReport, KillPreview, KillReport, Readiness, ReloadReport, RestoreReport, RevokeReport,
-    VendorStatus,
+    DrillReport, KillAllReport, KillPreview, KillReport, Readiness, ReloadReport, RestoreReport, VendorStatus,
 };
-use super::orders::{DrillOrder, Order, Revocation};
+use super::orders::{DrillOrder, Order};
 use super::records::{AuditPage, ExposureReport};
 use super::reveal::{RevealOrder, RevealReport};
+use super::revoked::{LiftReport, Revocation, RevocationList, RevokeReport};
 use super::scheduled::{ScheduledKill, UnscheduleOrder};
 use crate::config::Role;
 use crate::model::{UnixTime, VendorId};
@@ -62,7 +62,7 @@ pub trait Control: Send + Sync + 'static {
     /// Kills, measures and restores.
     fn drill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a DrillOrder) -> Answer<'a, DrillReport>;
 
-    /// Refuses tokens from now on.
+    /// Takes a token, a client or a key back: refuses what is new, and severs what runs on it.
     fn revoke<'a>(
         &'a self,
         actor: &'a Actor,
@@ -70,6 +70,18 @@ pub trait Control: Send + Sync + 'static {
         what: &'a Revocation,
         reason: &'a str,
     ) -> Answer<'a, RevokeReport>;
+
+    /// Lets be used again what was taken back.
+    fn lift<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: &'a VendorId,
+        what: &'a Revocation,
+        reason: &'a str,
+    ) -> Answer<'a, LiftReport>;
+
+    /// What is taken back now.
+    fn revocations(&self) -> RevocationList;
 
     /// Turns one token back into its value, for whoever asks and for nobody else.
     fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> Answer<'a, RevealReport>;
@@ -173,6 +185,12 @@ pub enum ControlError {
     /// Two people are asked for, and this may be one of them twice.
     #[error("only named operators count where several must approve")]
     Unnamed,
+    /// Nothing of this name is revoked.
+    #[error("nothing of this name is revoked")]
+    NotRevoked,
+    /// An order that this vendor's identity gives no hold on would do nothing.
+    #[error("{0}")]
+    CannotAct(&'static str),
     /// No kill of this id is to come.
     #[error("no kill of this id is to come")]
     NotScheduled,

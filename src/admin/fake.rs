@@ -232,8 +232,36 @@ impl Control for Fake {
         what: &'a Revocation,
         reason: &'a str,
     ) -> Answer<'a, RevokeReport> {
-        let report = RevokeReport { vendor: vendor.to_string(), persisted: true, fleet: FLEET };
+        let report = RevokeReport {
+            vendor: vendor.to_string(),
+            revoked: what.into(),
+            seen: *what != Revocation::Client("nobody".to_owned()),
+            severed: 3,
+            sever_micros: 412,
+            lingering: 0,
+            persisted: true,
+            fleet: FLEET,
+        };
         self.act(actor, vendor.as_str(), format!("revoke {what:?} {reason:?}"), report)
+    }
+
+    fn lift<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: &'a VendorId,
+        what: &'a Revocation,
+        reason: &'a str,
+    ) -> Answer<'a, LiftReport> {
+        let report = LiftReport { vendor: vendor.to_string(), lifted: what.into(), persisted: true, fleet: FLEET };
+        self.act(actor, vendor.as_str(), format!("lift {what:?} {reason:?}"), report)
+    }
+
+    fn revocations(&self) -> RevocationList {
+        let revoked = (&Revocation::Client("acme-batch".to_owned())).into();
+        let (at, reason) = (UnixTime::from_secs(3_600).into(), "stolen".to_owned());
+        RevocationList {
+            revocations: vec![StandingRevocation { vendor: ACME.into(), revoked, at, until: None, reason }],
+        }
     }
 
     fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> Answer<'a, RevealReport> {

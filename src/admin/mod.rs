@@ -20,6 +20,7 @@ mod query;
 mod records;
 mod reply;
 mod reveal;
+mod revoked;
 mod scheduled;
 mod serve;
 mod table;
@@ -28,8 +29,7 @@ mod tests;
 
 pub use answers::{
     Approval, Approvals, Check, DrillReport, Fleet, KillAllReport, KillPreview, KillReport, LastDenial, Part,
-    Readiness, ReloadReport, RestoreReport, RevokeReport, Standing, Time, Traffic, VendorList, VendorState,
-    VendorStatus,
+    Readiness, ReloadReport, RestoreReport, Standing, Time, Traffic, VendorList, VendorState, VendorStatus,
 };
 pub use api::Api;
 pub use control::{Actor, Answer, AuditFrom, Control, ControlError, Peer, Refused};
@@ -37,9 +37,10 @@ pub use guard::Hosts;
 pub use issuer::IssuerStatus;
 pub use limit::VendorLimit;
 pub use operators::{Operators, mint};
-pub use orders::{DrillOrder, Nothing, Order, OrderError, Revocation, RevokeOrder, parse_since, parse_time};
+pub use orders::{DrillOrder, Nothing, Order, OrderError, parse_since, parse_time};
 pub use problem::Problem;
 pub use records::{Approximate, AuditEntry, AuditPage, ExposureReport, FieldExposure, RouteExposure};
 pub use reveal::{RevealOrder, RevealReport};
+pub use revoked::{LiftReport, Revocation, RevocationList, RevokeOrder, RevokeReport, StandingRevocation, Taken};
 pub use scheduled::{ScheduledKill, ScheduledKills, UnscheduleOrder};
 pub use serve::{serve, serve_connection, serve_tls, serve_unix};

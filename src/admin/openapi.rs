@@ -4,13 +4,13 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::answers::{
-    DrillReport, KillAllReport, KillPreview, KillReport, ReloadReport, RestoreReport, RevokeReport, VendorList,
-    VendorStatus,
+    DrillReport, KillAllReport, KillPreview, KillReport, ReloadReport, RestoreReport, VendorList, VendorStatus,
 };
-use super::orders::{DrillOrder, Nothing, Order, RevokeOrder};
+use super::orders::{DrillOrder, Nothing, Order};
 use super::problem::Problem;
 use super::records::{AuditPage, ExposureReport};
 use super::reveal::{RevealOrder, RevealReport};
+use super::revoked::{LiftReport, RevocationList, RevokeOrder, RevokeReport};
 use super::scheduled::{ScheduledKill, ScheduledKills, UnscheduleOrder};
 use super::table::{Call, Endpoint, GatewayCall, Probe, TABLE, VendorCall};
 
@@ -91,6 +91,7 @@ fn types(call: Call, schemas: &mut SchemaGenerator) -> (Option<Value>, Option<Va
         }
         Call::OnVendor(_, VendorCall::Drill) => (schema!(DrillOrder), schema!(DrillReport)),
         Call::OnVendor(_, VendorCall::Revoke) => (schema!(RevokeOrder), schema!(RevokeReport)),
+        Call::OnVendor(_, VendorCall::Lift) => (schema!(RevokeOrder), schema!(LiftReport)),
         Call::OnVendor(_, VendorCall::Restore) => (schema!(Order), schema!(RestoreReport)),
         Call::OnGateway(_, GatewayCall::Vendors) => (schema!(), schema!(VendorList)),
         Call::OnGateway(_, GatewayCall::Exposure) => (schema!(), schema!(ExposureReport)),
@@ -99,6 +100,7 @@ fn types(call: Call, schemas: &mut SchemaGenerator) -> (Option<Value>, Option<Va
             let answers = [schema!(KillAllReport), schema!(KillPreview), schema!(ScheduledKill)];
             (schema!(Order), Some(json!({ "anyOf": answers })))
         }
+        Call::OnGateway(_, GatewayCall::Revocations) => (schema!(), schema!(RevocationList)),
         Call::OnGateway(_, GatewayCall::Scheduled) => (schema!(), schema!(ScheduledKills)),
         Call::OnGateway(_, GatewayCall::Unschedule) => (schema!(UnscheduleOrder), schema!(ScheduledKill)),
         Call::OnGateway(_, GatewayCall::RestoreAll) => (schema!(Order), schema!(RestoreReport)),

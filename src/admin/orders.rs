@@ -50,34 +50,6 @@ pub struct DrillOrder {
     pub reason: Option<String>,
 }
 
-/// An order to refuse tokens from now on. Exactly one of `jti`, `client` and `issued_before` is given.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RevokeOrder {
-    /// The id of one token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jti: Option<String>,
-    /// All tokens of one client.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client: Option<String>,
-    /// All tokens issued before this time (RFC 3339).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issued_before: Option<String>,
-    /// Why, in words for the audit trail.
-    pub reason: String,
-}
-
-/// Which tokens a [`RevokeOrder`] names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Revocation {
-    /// One token, by its `jti`.
-    Token(String),
-    /// All tokens of a client.
-    Client(String),
-    /// All tokens issued before a time.
-    IssuedBefore(UnixTime),
-}
-
 /// An empty body, `{}`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -93,7 +65,7 @@ pub enum OrderError {
     #[error("{0:?} is empty: name one, or leave the key out")]
     Empty(&'static str),
     /// It must be clear what is revoked.
-    #[error("write exactly one of \"jti\", \"client\" and \"issued_before\"")]
+    #[error("write exactly one of \"jti\", \"client\", \"key\" and \"issued_before\"")]
     OneOf,
     /// Only a kill can be tried out or put off.
     #[error("\"dry_run\" and \"at\" are for kills: a restore is done or not")]
@@ -158,24 +130,6 @@ impl DrillOrder {
     /// [`OrderError::Reason`] when there is a reason and it is empty or too long.
     pub fn check(&self) -> Result<(), OrderError> {
         self.reason.as_deref().map_or(Ok(()), check_reason)
-    }
-}
-
-impl RevokeOrder {
-    /// What is revoked.
-    ///
-    /// # Errors
-    /// [`OrderError`] unless exactly one thing is named, readable and with a reason.
-    pub fn revocation(&self) -> Result<Revocation, OrderError> {
-        check_reason(&self.reason)?;
-        match (&self.jti, &self.client, &self.issued_before) {
-            (Some(jti), None, None) if jti.is_empty() => Err(OrderError::Empty("jti")),
-            (Some(jti), None, None) => Ok(Revocation::Token(jti.clone())),
-            (None, Some(client), None) if client.is_empty() => Err(OrderError::Empty("client")),
-            (None, Some(client), None) => Ok(Revocation::Client(client.clone())),
-            (None, None, Some(time)) => parse_time(time).map(Revocation::IssuedBefore).ok_or(OrderError::Time),
-            _ => Err(OrderError::OneOf),
-        }
     }
 }
 
@@ -245,23 +199,6 @@ mod tests {
         assert_eq!(Order::default().due(now), Ok(None));
         let both = Order { reason: "x".into(), at: Some("2h".into()), dry_run: true, ..Order::default() };
         assert_eq!(both.check(), Err(OrderError::DryRunLater));
-    }
-
-    #[test]
-    fn a_revocation_names_exactly_one_thing() {
-        for (json, said) in [
-            (r#"{"reason":"x","jti":"1"}"#, "ok"),
-            (r#"{"reason":"x","client":"c"}"#, "ok"),
-            (r#"{"reason":"x","issued_before":"2026-11-21T20:00:00Z"}"#, "ok"),
-            (r#"{"reason":"x","issued_before":"yesterday"}"#, "\"issued_before\" must be a time"),
-            (r#"{"reason":"x"}"#, "write exactly one"),
-            (r#"{"reason":"x","jti":"1","client":"c"}"#, "write exactly one"),
-            (r#"{"reason":"x","jti":""}"#, "\"jti\" is empty"),
-            (r#"{"jti":"1"}"#, "missing field `reason`"),
-        ] {
-            let found = check(json, |order: &RevokeOrder| order.revocation().map(drop));
-            assert!(found.starts_with(said), "{json}: {found}");
-        }
     }
 
     #[test]

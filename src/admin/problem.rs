@@ -164,6 +164,8 @@ const fn control_words(error: &ControlError) -> (StatusCode, &'static str, &'sta
         ControlError::NotKilled => (StatusCode::CONFLICT, "not_killed", "Nothing to restore"),
         ControlError::AlreadyKilled => (StatusCode::CONFLICT, "already_killed", "Cut off already"),
         ControlError::Unnamed => (StatusCode::FORBIDDEN, "operator_unnamed", "Who is asking?"),
+        ControlError::NotRevoked => (StatusCode::CONFLICT, "not_revoked", "Nothing to lift"),
+        ControlError::CannotAct(_) => (StatusCode::CONFLICT, "cannot_act", "Order would do nothing"),
         ControlError::NotScheduled => (StatusCode::NOT_FOUND, "not_scheduled", "No such kill to come"),
         ControlError::ScheduleFull => (StatusCode::CONFLICT, "schedule_full", "Too many kills to come"),
         ControlError::Faults(_) => (StatusCode::UNPROCESSABLE_ENTITY, "config_faulty", "Config not loaded"),
@@ -181,6 +183,8 @@ fn control_detail(error: &ControlError) -> String {
         ControlError::Unnamed => {
             "several people must approve this: send an operator's token, over the socket too".into()
         }
+        ControlError::NotRevoked => "GET /v1/revocations lists what is; name it as it stands there".into(),
+        ControlError::CannotAct(why) => (*why).into(),
         ControlError::NotScheduled => {
             "GET /v1/scheduled-kills lists those to come; restore what has been carried out".into()
         }

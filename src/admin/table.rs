@@ -27,6 +27,7 @@ pub(super) enum VendorCall {
     Kill,
     Drill,
     Revoke,
+    Lift,
     Restore,
 }
 
@@ -36,6 +37,7 @@ pub(super) enum GatewayCall {
     Exposure,
     Audit,
     KillAll,
+    Revocations,
     Scheduled,
     Unschedule,
     Reveal,
@@ -139,7 +141,11 @@ calls! {
     Post "POST" "/v1/vendors/{vendor}/drill" OnVendor(Operator, VendorCall::Drill), []
         "Kills, measures and restores";
     Post "POST" "/v1/vendors/{vendor}/revocations" OnVendor(Operator, VendorCall::Revoke), []
-        "Refuses tokens from now on";
+        "Takes a token, a client or a signing key back: refuses what is new, severs what runs on it";
+    Post "POST" "/v1/vendors/{vendor}/revocations/lift" OnVendor(Admin, VendorCall::Lift), []
+        "Lets be used again what was taken back";
+    Get "GET" "/v1/revocations" OnGateway(Viewer, GatewayCall::Revocations), []
+        "What is taken back, oldest first";
     Post "POST" "/v1/vendors/{vendor}/restore" OnVendor(Admin, VendorCall::Restore), []
         "Lets a vendor back, or a part of it";
     Post "POST" "/v1/restore" OnGateway(Admin, GatewayCall::RestoreAll), []

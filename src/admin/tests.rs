@@ -75,7 +75,9 @@ fn filled(name: &str) -> (String, &'static str) {
     let body = match name {
         "POST /v1/vendors/{vendor}/kill" | "POST /v1/vendors/{vendor}/restore" => r#"{"reason":"x"}"#,
         "POST /v1/kill" | "POST /v1/restore" => r#"{"reason":"x"}"#,
-        "POST /v1/vendors/{vendor}/revocations" => r#"{"reason":"x","jti":"1"}"#,
+        "POST /v1/vendors/{vendor}/revocations" | "POST /v1/vendors/{vendor}/revocations/lift" => {
+            r#"{"reason":"x","jti":"1"}"#
+        }
         "POST /v1/scheduled-kills/cancel" => r#"{"id":3,"reason":"x"}"#,
         "POST /v1/reveal" => r#"{"token":"tok1_x","reason":"x"}"#,
         "POST /v1/vendors/{vendor}/drill" | "POST /v1/reload" => "{}",

@@ -100,7 +100,13 @@ async fn other_orders_say_what_was_done() {
          acme is back as it was\n"
     );
     let (ended, said) = check!(listener, "operator-token", revoke::execute, "acme|--issued-before|1m|--reason|x", NOW);
-    assert_eq!((ended.unwrap(), said.as_str()), (Exit::Yes, "acme: revoked, kept on disk\n"));
+    assert_eq!(
+        (ended.unwrap(), said.as_str()),
+        (
+            Exit::Yes,
+            "acme: tokens issued before 1970-01-01T00:02:00.000Z revoked, 3 requests severed in 0.412 ms, kept on disk\n"
+        )
+    );
     assert!(
         listener.fake.last_act().contains("revoke IssuedBefore(UnixTime(120000)) \"x\""),
         "{}",

@@ -17,10 +17,9 @@ use super::account::{Account, Halt, Message};
 use super::pace::Patience;
 use super::source::Source;
 use crate::bounds;
-use crate::http::BodyError;
+use crate::http::{BodyError, trailer_may_pass};
 use crate::kill::InFlight;
 use crate::model::{Clock, Denial, Reason};
-use crate::pii::Stop;
 
 /// Who is told how a body went, and holds what must live as long as it.
 pub(super) trait Owner: Send + Unpin {
@@ -28,8 +27,6 @@ pub(super) trait Owner: Send + Unpin {
     fn moved(&mut self, account: &mut Account);
     /// The body has ended, well or not; nothing follows.
     fn ended(&mut self, account: &mut Account, how: Result<(), &Ending>);
-    /// What of these trailers the body's reader gets.
-    fn trailers(&self, fields: HeaderMap, changes: bool) -> Result<Option<HeaderMap>, Stop>;
     /// How often the reader's connection had handed to the kernel all that it had; none where nobody waits for that.
     fn flushes(&self) -> Option<u64>;
 }
@@ -37,8 +34,8 @@ pub(super) trait Owner: Send + Unpin {
 /// Why a body ended before its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// The kill switch was thrown.
-    Severed,
+    /// The kill switch was thrown, or what it stood on was taken away: for this reason.
+    Severed(Reason),
     /// The account allows no more.
     Halted(Halt),
     /// The sender broke off.
@@ -56,7 +53,7 @@ impl Ending {
     pub(super) fn denial(&self, message: Message) -> Denial {
         let (reason, detail) = match (self, message) {
             (Self::Halted(halt), _) => return halt.denial(message),
-            (Self::Severed, _) => (Reason::VendorKilled, "severed in flight"),
+            (Self::Severed(reason), _) => (*reason, "severed in flight"),
             (Self::Aborted | Self::Dropped, Message::Request) => {
                 (Reason::BodyMalformed, "the request's body broke off")
             }
@@ -73,7 +70,7 @@ impl Ending {
 
     const fn error(&self) -> BodyError {
         match self {
-            Self::Severed => BodyError::Severed,
+            Self::Severed(_) => BodyError::Severed,
             Self::Halted(Halt::Over(_)) => BodyError::Cut,
             Self::Halted(Halt::Stop(_)) => BodyError::Unreadable,
             Self::Aborted | Self::Dropped => BodyError::Aborted,
@@ -156,7 +153,7 @@ impl<O: Owner> Stream<O> {
                 Poll::Ready(Ok(None)) => {}
                 Poll::Ready(Err(ending)) => {
                     self.phase = Phase::Broken(ending.error());
-                    if ending == Ending::Severed {
+                    if matches!(ending, Ending::Severed(_)) {
                         self.held.clear();
                     }
                     return Some(ending);
@@ -196,11 +193,7 @@ impl<O: Owner> Stream<O> {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => self.account.feed(data, now),
                 Err(frame) => {
-                    let fields = frame.into_trailers().unwrap_or_default();
-                    match self.owner.trailers(fields, self.account.changes()) {
-                        Ok(trailers) => self.trailers = trailers,
-                        Err(stop) => return Poll::Ready(Err(Ending::Halted(Halt::Stop(stop)))),
-                    }
+                    self.trailers = frame.into_trailers().ok();
                     (Bytes::new(), None)
                 }
             },
@@ -224,7 +217,7 @@ impl<O: Owner> Stream<O> {
     /// Waits for the source, the kill switch and the deadline of a silent sender.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Ending>> {
         if self.in_flight.poll_severed(cx).is_ready() {
-            return Poll::Ready(Err(Ending::Severed));
+            return Poll::Ready(Err(self.severed()));
         }
         self.patience.wait(|| self.clock.now());
         let idle = self.patience.idle;
@@ -233,10 +226,14 @@ impl<O: Owner> Stream<O> {
         Poll::Ready(Err(Ending::Stalled))
     }
 
+    fn severed(&self) -> Ending {
+        Ending::Severed(self.in_flight.severed_for())
+    }
+
     fn end(&mut self, ending: &Ending) {
         self.phase = Phase::Broken(ending.error());
         self.timer = None;
-        if *ending == Ending::Severed {
+        if matches!(ending, Ending::Severed(_)) {
             self.held.clear();
         }
         self.owner.ended(&mut self.account, Err(ending));
@@ -264,6 +261,16 @@ impl<O: Owner> Stream<O> {
         }
         all
     }
+
+    fn take_trailers(&mut self) -> Option<HeaderMap> {
+        let mut trailers = self.trailers.take()?;
+        let changes = self.account.changes();
+        let stay: Vec<_> = trailers.keys().filter(|name| !trailer_may_pass(name, changes)).cloned().collect();
+        for name in stay {
+            trailers.remove(name);
+        }
+        Some(trailers).filter(|trailers| !trailers.is_empty())
+    }
 }
 
 /// Bytes of body that a frame brings.
@@ -279,7 +286,7 @@ impl<O: Owner> Body for Stream<O> {
         let this = &mut *self;
         loop {
             if this.in_flight.is_severed() && matches!(this.phase, Phase::Flowing | Phase::Ended) {
-                this.end(&Ending::Severed);
+                this.end(&this.severed());
             }
             if !this.held.is_empty() {
                 let held = this.held.split().freeze();
@@ -293,7 +300,7 @@ impl<O: Owner> Body for Stream<O> {
                 },
                 Phase::Ended => {
                     this.phase = Phase::Closed;
-                    return Poll::Ready(this.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+                    return Poll::Ready(this.take_trailers().map(|trailers| Ok(Frame::trailers(trailers))));
                 }
                 Phase::Broken(error) => {
                     ready!(this.poll_flushed(cx));
@@ -333,7 +340,10 @@ impl<O: Owner> Drop for Stream<O> {
                 self.owner.ended(&mut self.account, Ok(()));
             }
             // The connection was cut under a severed body that nobody read.
-            Phase::Flowing if self.in_flight.is_severed() => self.owner.ended(&mut self.account, Err(&Ending::Severed)),
+            Phase::Flowing if self.in_flight.is_severed() => {
+                let ending = self.severed();
+                self.owner.ended(&mut self.account, Err(&ending));
+            }
             Phase::Flowing => self.owner.ended(&mut self.account, Err(&Ending::Dropped)),
             Phase::Ended | Phase::Broken(_) | Phase::Closed => {}
         }

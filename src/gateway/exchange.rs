@@ -33,6 +33,8 @@ pub(super) struct Exchange {
     pub(super) peer: Arc<Peer>,
     pub(super) id: RequestId,
     pub(super) started: Moment,
+    /// What requests stand on, as it was when this one began.
+    ground: u64,
     method: Method,
     version: Version,
     vendor: Option<Arc<Vendor>>,
@@ -56,12 +58,15 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) fn begin(gateway: Arc<Gateway>, peer: Arc<Peer>, method: Method, version: Version) -> Box<Self> {
         let started = gateway.clock.now();
+        // Before anything is read that a change could make stale.
+        let ground = gateway.ground.count();
         peer.enter();
         Box::new(Self {
             gateway,
             peer,
             id: RequestIds::next(),
             started,
+            ground,
             method,
             version,
             vendor: None,
@@ -77,6 +82,11 @@ impl Exchange {
             request: None,
             answer: Tally::default(),
         })
+    }
+
+    /// Whether something that it may stand on has changed since it began.
+    pub(super) fn is_behind(&self) -> bool {
+        self.gateway.ground.count() != self.ground
     }
 
     /// The route that was found, by its name.
@@ -219,8 +229,8 @@ impl Exchange {
     pub(super) fn broke(&mut self, ending: &Ending) {
         self.follow(ending);
         match ending {
-            Ending::Severed => {
-                self.reason = Some(Reason::VendorKilled);
+            Ending::Severed(reason) => {
+                self.reason = Some(*reason);
                 if let (Some((in_flight, _)), false) = (&self.held, self.severed) {
                     self.severed = true;
                     self.peer.sever(in_flight);

@@ -20,8 +20,10 @@ use super::owners::{AnswerOwner, Fate, RequestOwner};
 use super::pace::Patience;
 use super::snapshot::{Route, Treats};
 use super::source::Source;
-use super::{door, target, websocket};
-use crate::http::{GatewayBody, is_framed_once};
+use super::{target, websocket};
+use crate::http::{
+    Forwarding, GatewayBody, is_framed_once, name_websocket, prepare_request, prepare_response, strip_validators,
+};
 use crate::model::{Denial, Direction, Reason, with_causes};
 use crate::pii::{Rewriter, Stop};
 use crate::upstream::{ConnectorError, Lease, Outgoing, SendError};
@@ -55,13 +57,35 @@ async fn outgoing(
     body: Source,
     exchange: &mut Exchange,
 ) -> Result<Request<GatewayBody>, Denial> {
-    let route = &admitted.route;
+    let Admitted { vendor, route, .. } = admitted;
     let direction = exchange.direction();
     let treats = route.request.as_ref();
     let has_body = !body.is_end_stream();
     let rewriter = engine(treats, has_body, &head.headers).map_err(|stop| unreadable_request(&stop))?;
     let target = target::outgoing(admitted, &head.uri, treats)?;
-    door::request(admitted, exchange, &mut head, rewriter.is_some()).map_err(|stop| unreadable_request(&stop))?;
+    if let Some(treats) = treats.filter(|treats| treats.plan.reads_head()) {
+        target::treat_headers(treats, &mut head.headers, route).map_err(|stop| unreadable_request(&stop))?;
+    }
+    prepare_request(
+        &mut head.headers,
+        Forwarding {
+            direction,
+            host: route.upstream.host(),
+            peer: exchange.peer.forwarded_for(),
+            tls: exchange.peer.is_tls(),
+            request_id: exchange.id.to_header(),
+            vendor: &vendor.header,
+            client: admitted.client.as_ref().and_then(|client| HeaderValue::try_from(client.as_str()).ok()),
+            reads_answer: route.response.as_ref().is_some_and(|treats| treats.plan.reads_body()),
+        },
+    );
+    if admitted.websocket {
+        name_websocket(&mut head.headers);
+    }
+    if rewriter.is_some() {
+        strip_validators(&mut head.headers);
+        head.headers.remove(CONTENT_ENCODING);
+    }
     let body = if has_body {
         let treat = treats.zip(rewriter);
         let account = Account::new(route, treat, direction == Direction::Egress, exchange.started);
@@ -116,7 +140,9 @@ async fn send(
     let outcome = tokio::select! {
         biased;
         outcome = admitted.route.upstream.send(worker, outgoing, asked) => outcome.map_err(|error| refused(&error)),
-        () = in_flight.severed() => Err(Denial::new(Reason::VendorKilled, "severed while the upstream was awaited")),
+        () = in_flight.severed() => {
+            Err(Denial::new(in_flight.severed_for(), "severed while the upstream was awaited"))
+        }
     };
     exchange.waited(asked);
     // Where our side of the request broke, that is the reason, and the upstream's complaint its consequence.
@@ -147,10 +173,17 @@ async fn incoming(
         Ok(in_flight) => in_flight,
         Err(denial) => return exchange.refuse(&denial),
     };
-    let changes = rewriter.is_some();
-    let reads = changes || treats.is_some_and(|treats| treats.plan.reads_body());
-    if let Err(stop) = door::answer(route, &exchange, &mut head, reads) {
+    if let Some(treats) = treats.filter(|treats| treats.plan.reads_head())
+        && let Err(stop) = target::treat_headers(treats, &mut head.headers, route)
+    {
         return exchange.refuse(&unreadable_answer(&stop));
+    }
+    prepare_response(&mut head.headers, exchange.id.to_header());
+    exchange.say_rates(&mut head.headers);
+    let changes = rewriter.is_some();
+    if changes || treats.is_some_and(|treats| treats.plan.reads_body()) {
+        strip_validators(&mut head.headers);
+        head.headers.remove(CONTENT_ENCODING);
     }
     let leaves = exchange.direction() == Direction::Ingress;
     let (gateway, now) = (Arc::clone(&exchange.gateway), exchange.gateway.clock.now());
@@ -223,7 +256,7 @@ fn refused(error: &SendError) -> Denial {
         SendError::Connect(ConnectorError::ServerName | ConnectorError::Resolve(_) | ConnectorError::Connect(_))
         | SendError::Ended(_) => Reason::UpstreamRefused,
         SendError::Full => Reason::Overloaded,
-        SendError::Unreadable | SendError::Flawed(_) => Reason::UpstreamUnreadable,
+        SendError::Unreadable => Reason::UpstreamUnreadable,
     };
     Denial::new(reason, with_causes(error))
 }

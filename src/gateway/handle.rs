@@ -14,6 +14,7 @@ use super::consequence;
 use super::egress;
 use super::exchange::Exchange;
 use super::forward::forward;
+use super::ground::Ground;
 use super::peer::Peer;
 use super::snapshot::{Route, Snapshot, Vendor};
 use super::source::Source;
@@ -21,7 +22,7 @@ use super::webhook;
 use crate::bounds;
 use crate::http::{GatewayBody, Target, names_websocket, screen};
 use crate::identity::{Presented, Rejected, Verified, Wait, Webhook};
-use crate::kill::Switch;
+use crate::kill::{Footing, Held, Switch};
 use crate::meter::{self, Decision};
 use crate::model::{Caller, ClientId, Clock, Denial, Direction, Reason};
 use crate::policy::Facts;
@@ -44,6 +45,8 @@ pub struct Gateway {
     pub switch: Arc<Switch>,
     /// The config in force.
     pub snapshot: ArcSwap<Snapshot>,
+    /// Counts the changes of what requests stand on.
+    pub ground: Ground,
 }
 
 /// What was decided about a request that may pass. Its permit and its registration are in the exchange.
@@ -57,10 +60,6 @@ pub(super) struct Admitted {
     /// Whether it may go on as a WebSocket, and asks for it.
     pub(super) websocket: bool,
 }
-
-/// What one of our own services is told, whose contract can be written otherwise.
-pub(super) const ENCODED_SLASH: &str =
-    "The path holds an encoded slash (%2F), and its route does not say allow_encoded_slash: true.";
 
 /// A no, and what may be waited for before the question is asked once more.
 struct NotAdmitted {
@@ -160,12 +159,13 @@ fn admit_webhook(
     message: &webhook::Message,
     exchange: &mut Exchange,
 ) -> Result<Admitted, NotAdmitted> {
-    let target = screen(head, Direction::Ingress)?;
+    let target = screen(head)?;
     let caller = message.delivery.caller();
     let vendor = caller.and_then(|caller| snapshot.vendor(caller.vendor.as_str()));
     let vendor = vendor.ok_or_else(|| Denial::new(Reason::VendorUnknown, "its contract has gone meanwhile"))?;
     let path = Some(&*target.path).filter(|path| *path != head.uri.path());
-    pass(vendor, caller, head, &target.path, path, exchange)
+    let footing = message.delivery.footing();
+    pass(vendor, (caller, footing.as_ref()), head, &target.path, path, exchange)
 }
 
 /// Decides. Synchronous: nothing can wait between the registration, the look at the kill switch and the permit.
@@ -173,7 +173,7 @@ fn admit(snapshot: &Snapshot, head: &request::Parts, exchange: &mut Exchange) ->
     if exchange.gateway.audit.must_stop() {
         return Err(Denial::new(Reason::Overloaded, "the audit trail cannot be written").into());
     }
-    let target = screen(head, exchange.direction())?;
+    let target = screen(head)?;
     match exchange.direction() {
         Direction::Ingress => {
             let verified = identify(snapshot, head, &target, exchange)?;
@@ -183,12 +183,14 @@ fn admit(snapshot: &Snapshot, head: &request::Parts, exchange: &mut Exchange) ->
                 vendor.metrics.token_issued_at(claims.issued_at);
             }
             let path = Some(&*target.path).filter(|path| *path != head.uri.path());
-            pass(vendor, Some(verified.caller()), head, &target.path, path, exchange)
+            let footing: Footing = verified;
+            let caller = footing.downcast_ref().map(Verified::caller);
+            pass(vendor, (caller, Some(&footing)), head, &target.path, path, exchange)
         }
         Direction::Egress => {
             let (name, path) = egress::split(&target.path)?;
             let vendor = snapshot.vendor(name).ok_or_else(|| unknown_destination("no contract for this vendor"))?;
-            pass(vendor, None, head, path, Some(path), exchange)
+            pass(vendor, (None, None), head, path, Some(path), exchange)
         }
     }
 }
@@ -196,7 +198,7 @@ fn admit(snapshot: &Snapshot, head: &request::Parts, exchange: &mut Exchange) ->
 /// From a known vendor to a permit: the route, the registration, the chain.
 fn pass(
     vendor: &Arc<Vendor>,
-    caller: Option<&Caller>,
+    (caller, footing): (Option<&Caller>, Option<&Footing>),
     head: &request::Parts,
     path: &str,
     rewritten: Option<&str>,
@@ -210,11 +212,13 @@ fn pass(
         Direction::Egress => unknown_destination("no egress route has this method and path"),
     })?;
     exchange.on_route(route);
-    if direction == Direction::Egress && !route.allow_encoded_slash && path.contains("%2F") {
-        return Err(Denial::telling(Reason::RequestMalformed, ENCODED_SLASH).into());
-    }
     let websocket = route.websocket && asks_websocket(head);
-    let in_flight = vendor.line.register(direction, route.tag, client);
+    let is_safe = head.method.is_safe() && !websocket;
+    let held = Held { direction, route: route.tag, client, footing, is_safe, is_websocket: websocket };
+    let in_flight = vendor.line.enter(&held);
+    if exchange.is_behind() {
+        exchange.gateway.judge_again(vendor.id(), &held)?;
+    }
     let judged = vendor.side(direction).chain.evaluate(&Facts {
         now: exchange.started,
         in_flight: &in_flight,
@@ -222,7 +226,7 @@ fn pass(
         client: client.unwrap_or(&vendor.ourselves),
         route: route.place,
         scopes: &route.scopes,
-        is_safe: head.method.is_safe() && !websocket,
+        is_safe,
         counts_records: route.leaving(direction).is_some_and(|treats| treats.counts_records),
     });
     let permit = judged.inspect_err(|spent| {

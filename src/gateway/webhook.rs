@@ -15,6 +15,7 @@ use super::snapshot::{Snapshot, Vendor};
 use crate::bounds::{WEBHOOK_BODY_BYTES_MAX, WEBHOOK_BODY_DEADLINE, WEBHOOK_SPOOLS_MAX};
 use crate::http::screen;
 use crate::identity::{Check, Taken, Webhook};
+use crate::kill::Footing;
 use crate::model::{Caller, Clock, Denial, Direction, Reason};
 
 /// A message that was verified, and its body.
@@ -30,6 +31,11 @@ impl Delivery {
     /// Who sent it.
     pub(super) fn caller(&self) -> Option<&Caller> {
         self.0.as_ref().map(|taken| &taken.caller)
+    }
+
+    /// What proves that.
+    pub(super) fn footing(&self) -> Option<Footing> {
+        self.0.as_ref().map(|taken| Arc::clone(&taken.signed) as Footing)
     }
 
     /// It has arrived, and may not come again.
@@ -52,7 +58,7 @@ pub(super) fn candidates(snapshot: &Snapshot, head: &request::Parts) -> Vec<(Arc
     if webhooks.is_empty() {
         return Vec::new();
     }
-    let Ok(target) = screen(head, Direction::Ingress) else { return Vec::new() };
+    let Ok(target) = screen(head) else { return Vec::new() };
     let presented = webhooks.iter().filter(|webhook| webhook.is_presented(&head.headers));
     let placed = presented.filter_map(|webhook| {
         let vendor = snapshot.vendors.get(webhook.vendor_index() as usize)?;

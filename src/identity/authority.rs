@@ -60,12 +60,12 @@ impl Authority {
     ) -> io::Result<Self> {
         let cache = TokenCache::new(cache_bytes_max).map_err(|_| io::Error::other("no randomness"))?;
         Ok(Self {
-            clock,
             cache: Arc::new(cache),
             marks: Arc::new(MarkLedger::load(marks)?),
-            revocations: Revocations::load(revocations)?,
+            revocations: Revocations::load(revocations, clock.clone())?,
             rings: Mutex::default(),
             introspectors: Mutex::default(),
+            clock,
             replays: Mutex::default(),
             stamps: Mutex::default(),
         })

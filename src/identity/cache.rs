@@ -94,6 +94,11 @@ impl TokenCache {
         self.entries.remove(fingerprint);
     }
 
+    /// Whether any remembered credential is such a one. Looks at all of them: not for the path of a request.
+    pub(super) fn holds(&self, is_it: impl Fn(&Verified) -> bool) -> bool {
+        self.entries.iter().any(|(_, verified)| is_it(&verified))
+    }
+
     pub(super) fn status(&self) -> CacheStatus {
         CacheStatus {
             hits: self.hits.0.load(Ordering::Relaxed),
@@ -116,6 +121,7 @@ pub(super) enum Kind {
     Token = 1,
     Certificate = 2,
     Proof = 3,
+    Secret = 4,
 }
 
 /// A counter alone on its cache line, so that counting does not slow the neighbours.

@@ -86,6 +86,12 @@ impl PeerCertificate {
         &self.thumbprint
     }
 
+    /// Bytes that remembering it costs.
+    pub(super) fn weight(&self) -> usize {
+        let names = self.names.len() * size_of::<SubjectAltName>();
+        size_of::<Self>() + names + self.chain.iter().map(|certificate| certificate.len()).sum::<usize>()
+    }
+
     /// The names that it was issued for.
     pub fn names(&self) -> &[SubjectAltName] {
         &self.names

@@ -21,7 +21,8 @@ pub(super) fn whose(payload: &Object) -> Result<(&str, &str), Flaw> {
     Ok((issuer, client(payload)?))
 }
 
-/// Reads the claims of a payload whose signature has been verified, or that an issuer has just sent.
+/// Reads the claims of a payload whose signature has been verified, or that an issuer has just sent. Which key that was,
+/// whoever verified it adds.
 pub(super) fn read(payload: &Object, audience: &str, key_id: Option<Arc<str>>) -> Result<Claims, Flaw> {
     check_audience(payload, audience)?;
     let confirmation = confirmation(payload)?;
@@ -33,6 +34,7 @@ pub(super) fn read(payload: &Object, audience: &str, key_id: Option<Arc<str>>) -
         token_id: payload.text("jti")?.map(Arc::from),
         scopes: scopes(payload)?,
         key_id,
+        key_thumbprint: None,
         certificate_thumbprint: confirmation.certificate,
         proof_key_thumbprint: confirmation.proof_key,
     })

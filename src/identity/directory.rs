@@ -99,6 +99,7 @@ pub struct Directory {
     by_id: HashMap<VendorId, u32>,
     by_issuer: HashMap<String, Issuer>,
     by_name: HashMap<SubjectAltName, Arc<CertificateVendor>>,
+    pub(super) certified: HashMap<VendorId, Arc<CertificateVendor>>,
     webhooks: Vec<Arc<Webhook>>,
     /// Longest prefix first.
     introspectors: Vec<Arc<Introspector>>,
@@ -125,7 +126,7 @@ pub(super) struct Vendor {
     pub(super) id: VendorId,
     pub(super) index: u32,
     pub(super) stamp: u64,
-    pub(super) settings: Settings,
+    pub(super) settings: Arc<Settings>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) revocations: Slot,
     pub(super) replays: Arc<Replays>,
@@ -171,7 +172,7 @@ impl Directory {
 
     /// How a vendor proves itself by tokens, where it does.
     pub fn settings(&self, vendor_index: u32) -> Option<&Settings> {
-        self.vendor(vendor_index).map(|vendor| &vendor.settings)
+        self.vendor(vendor_index).map(|vendor| &*vendor.settings)
     }
 
     #[inline]
@@ -216,6 +217,7 @@ pub(super) fn build(authority: &Authority, contracts: Vec<Contract>) -> Result<D
         by_id: HashMap::new(),
         by_issuer: HashMap::new(),
         by_name: HashMap::new(),
+        certified: HashMap::new(),
         webhooks: Vec::new(),
         introspectors: Vec::new(),
     };
@@ -260,6 +262,7 @@ impl Builder<'_> {
         let revocations = self.authority.revocations.slot(&id);
         let replays = self.authority.replays(&id);
         self.directory.by_id.insert(id.clone(), index);
+        let settings = Arc::new(settings);
         self.place(index, Arc::new(Vendor { id, index, stamp, settings, ring, revocations, replays }));
     }
 
@@ -282,7 +285,9 @@ impl Builder<'_> {
             self.faults.push(DirectoryError::ListsWithoutAuthority(id.clone()));
         }
         let name = settings.subject_alt_name.clone();
-        let vendor = Arc::new(CertificateVendor::open(id.clone(), index, stamp, settings));
+        let revocations = self.authority.revocations.slot(&id);
+        let vendor = Arc::new(CertificateVendor::open(id.clone(), index, stamp, settings, revocations));
+        self.directory.certified.insert(id.clone(), Arc::clone(&vendor));
         if let Some(first) = self.directory.by_name.insert(name, vendor) {
             self.faults.push(DirectoryError::NameTwice { first: first.id.clone(), second: id });
         }
@@ -293,7 +298,8 @@ impl Builder<'_> {
             self.faults.push(DirectoryError::Secrets(id.clone()));
         }
         let replays = self.authority.replays(&id);
-        let webhook = Webhook::open(id, index, settings, replays, Arc::clone(&self.authority.cache));
+        let revocations = self.authority.revocations.slot(&id);
+        let webhook = Webhook::open(id, index, settings, replays, revocations, Arc::clone(&self.authority.cache));
         self.directory.webhooks.push(Arc::new(webhook));
     }
 

@@ -13,6 +13,7 @@ use super::credentials::{Presented, Scheme};
 use super::directory::{Directory, Named, Vendor};
 use super::flaw::Flaw;
 use super::jwt::{self, Unverified};
+use super::verified::Verified;
 use super::{KeySource, Rotation, Sender, rotation};
 
 /// One rule, and what it said.
@@ -70,11 +71,16 @@ impl Directory {
         let vendor = named.and_then(|named| Ok((named, self.vendor(named.vendor).ok_or(Flaw::VendorUnknown)?)));
         explained.push(Step::new("identity.clients", words(&vendor, |(_, vendor)| format!("it is {}", vendor.id))))?;
         let (named, vendor) = vendor.ok()?;
-        let (step, key_born) = vendor.signature(named, &token, now);
+        let (step, verified) = vendor.signature(named, &token, now);
+        let key_born = verified.as_ref().and_then(Verified::key_born);
         explained.push(step)?;
         let claims = claims::read(&token.payload, &vendor.settings.audience, token.signed.header.key_id.clone());
         explained.push(Step::new("identity.audience", words(&claims, |_| vendor.settings.audience.clone())))?;
-        let claims = Arc::new(claims.ok()?);
+        let mut claims = claims.ok()?;
+        if let Some(signed) = verified.as_ref().and_then(Verified::claims) {
+            (claims.key_id, claims.key_thumbprint) = (signed.key_id.clone(), signed.key_thumbprint);
+        }
+        let claims = Arc::new(claims);
         let (id, client) = (vendor.id.clone(), claims.client.clone());
         explained.caller = Some(Caller { vendor: id, client, claims: Some(Arc::clone(&claims)) });
         for step in vendor.rules(named, &claims, key_born, presented, now) {
@@ -94,8 +100,8 @@ impl Explained {
 }
 
 impl Vendor {
-    /// The signature, and from when its key's age counts.
-    fn signature(&self, named: &Named, token: &Unverified<'_>, now: Moment) -> (Step, Option<UnixTime>) {
+    /// The signature, and what it proves.
+    fn signature(&self, named: &Named, token: &Unverified<'_>, now: Moment) -> (Step, Option<Verified>) {
         const RULE: &str = "identity.jwks";
         let asked = match &self.settings.keys {
             KeySource::File(_) => false,
@@ -107,7 +113,7 @@ impl Vendor {
         match self.verify(named, token, now) {
             Ok(verified) => {
                 let key = token.signed.header.key_id.as_deref().unwrap_or("without kid");
-                (Step::new(RULE, Ok(format!("signed by the issuer's key {key:?}"))), verified.key_born())
+                (Step::new(RULE, Ok(format!("signed by the issuer's key {key:?}"))), Some(verified))
             }
             Err(rejected) => (Step::new(RULE, Err(rejected.denial)), None),
         }

@@ -63,6 +63,8 @@ pub(super) enum Flaw {
     WebhookStale,
     WebhookReplayed,
     WebhookSignature,
+    TermsChanged,
+    KeyWithdrawn,
 }
 
 impl Flaw {
@@ -109,7 +111,7 @@ impl Flaw {
             Self::Age => (R::TokenAge, "issued longer ago than the contract's max_age"),
             Self::Superseded => (R::TokenSuperseded, "the client has used a newer token, and superseded_grace is over"),
             Self::KeyTooOld => (R::KeyTooOld, "the signing key is older than the contract's max_key_age"),
-            Self::Revoked => (R::TokenRevoked, "revoked by token, client or time of issue"),
+            Self::Revoked => (R::TokenRevoked, "revoked by token, client, key or time of issue"),
             Self::CertificateMissing => (R::TokenUnbound, "a certificate is needed and none was presented"),
             Self::CertificateNotBound => (R::TokenUnbound, "the certificate is not the one the token is bound to"),
             Self::CertificateExpired => (R::TokenExpired, "the client certificate is outside its dates"),
@@ -124,6 +126,8 @@ impl Flaw {
             Self::WebhookStale => (R::TokenExpired, "the webhook's timestamp is outside the tolerance"),
             Self::WebhookReplayed => (R::TokenInvalid, "the webhook's message was seen before"),
             Self::WebhookSignature => (R::TokenInvalid, "no live secret gives this webhook signature"),
+            Self::TermsChanged => (R::TokenInvalid, "the contract's identity section takes such a token no longer"),
+            Self::KeyWithdrawn => (R::TokenInvalid, "the issuer has withdrawn the key that signed"),
         }
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Takes the algorithm and key from the contract and its keys, never from the token. Read in this order: `authenticate`
 //! (the decision), `jwt`, `claims`, `jwk` and `keyset` (what a token is), `ring` and `refresh` (where keys come from),
-//! `rotation`, `marks` and `revocation` (what is judged anew each time), `dpop`, `judge`, `introspection` and `webhook`
+//! `rotation`, `marks` and `revocation` (what is judged anew each time), `recheck` (what is asked while something runs), `dpop`, `judge`, `introspection` and `webhook`
 //! (the other proofs).
 
 mod authenticate;
@@ -31,12 +31,14 @@ mod looks;
 mod marks;
 #[cfg(test)]
 mod published;
+mod recheck;
 mod refresh;
 mod replay;
 mod revocation;
 mod ring;
 mod roca;
 pub mod rotation;
+mod seen;
 mod settings;
 mod signing;
 #[cfg(test)]
@@ -60,12 +62,13 @@ pub use jwt::inspect_token;
 pub use keyset::{KeysetError, inspect_keys};
 pub use marks::{Forgetful, MarkRecord, Marks};
 pub use refresh::RefreshError;
-pub use revocation::{Revocation, RevocationStore, Revocations, Revoked, VendorRevocations, keep_until};
+pub use revocation::{DistrustedKey, Revocation, RevocationStore, Revocations, Revoked, VendorRevocations, keep_until};
 pub use ring::{KeyFacts, KeyStatus, RefreshOutcome};
+pub use seen::Name;
 pub use settings::{
     Algorithm, CertificateSettings, FetchSettings, Identity, IntrospectionSettings, KeySource, Rotation, Sender,
     Settings, WebhookScheme, WebhookSettings,
 };
 pub use signing::{SigningError, SigningKey};
 pub use verified::Verified;
-pub use webhook::{Check, Taken, Webhook, inspect_signature};
+pub use webhook::{Check, Signed, Taken, WEBHOOK_CLIENT, Webhook, inspect_signature};

@@ -37,6 +37,21 @@ pub(super) fn dates(claims: &Claims, clock_skew: Duration, now: UnixTime) -> Res
     if now.plus(clock_skew) < claims.issued_at { Err(Flaw::IssuedInFuture) } else { Ok(()) }
 }
 
+/// Judges what is in flight: by the same rules, but for the grace that the contract gives to what has begun.
+pub(super) fn may_go_on(
+    claims: &Claims,
+    key_born: Option<UnixTime>,
+    clock_skew: Duration,
+    rules: &Rotation,
+    now: UnixTime,
+) -> Result<(), Flaw> {
+    let then = now.minus(rules.expired_grace.unwrap_or_default());
+    if then >= claims.expires_at.plus(clock_skew) {
+        return Err(Flaw::Expired);
+    }
+    rules_hold(claims, key_born, rules, then)
+}
+
 #[inline]
 pub(super) fn rules_hold(
     claims: &Claims,
@@ -71,6 +86,7 @@ mod tests {
             token_id: None,
             scopes: ScopeSet::default(),
             key_id: None,
+            key_thumbprint: None,
             certificate_thumbprint: None,
             proof_key_thumbprint: None,
         }
@@ -96,6 +112,19 @@ mod tests {
         assert_eq!(check(4600, 1000), Ok(()));
         assert_eq!(check(4601, 4600), Err(Flaw::Lifetime));
         assert_eq!(check(31_537_000, 31_536_999), Err(Flaw::Lifetime));
+    }
+
+    #[test]
+    fn what_has_begun_ends_with_its_token_and_the_grace_for_it() {
+        let check = |grace, max_age: Option<u64>, now| {
+            let expired_grace = Some(Duration::from_secs(grace));
+            let rules = Rotation { expired_grace, max_age: max_age.map(Duration::from_secs), ..Rotation::default() };
+            may_go_on(&claims(1000, 2000), None, Duration::from_secs(30), &rules, UnixTime::from_secs(now))
+        };
+        assert_eq!((check(0, None, 2029), check(0, None, 2030)), (Ok(()), Err(Flaw::Expired)));
+        assert_eq!((check(60, None, 2089), check(60, None, 2090)), (Ok(()), Err(Flaw::Expired)));
+        assert_eq!((check(60, Some(500), 1560), check(60, Some(500), 1561)), (Ok(()), Err(Flaw::Age)));
+        assert_eq!(check(60, None, 900), Ok(()), "a clock that was set back ends nothing");
     }
 
     #[test]

@@ -217,4 +217,6 @@ pub struct Rotation {
     pub superseded_grace: Option<Duration>,
     /// Greatest age of the signing key, from its first sight.
     pub max_key_age: Option<Duration>,
+    /// How long what has begun may go on after its token is past `exp` or `max_age`; not at all where it is left out.
+    pub expired_grace: Option<Duration>,
 }

@@ -8,6 +8,7 @@ use crate::model::{Caller, Claims, UnixTime};
 
 use super::jwk::VerificationKey;
 use super::marks::ClientMark;
+use super::{PeerCertificate, Settings};
 
 /// A caller whose credentials were verified, and the vendor's place in the directory that said so.
 ///
@@ -17,6 +18,8 @@ pub struct Verified {
     pub(super) vendor_index: u32,
     /// Names the settings under which it was verified: a vendor whose settings changed has another stamp.
     pub(super) stamp: u64,
+    /// Those settings, for vendors that prove themselves by tokens: what a change of them means for what is in flight.
+    pub(super) terms: Option<Arc<Settings>>,
     pub(super) caller: Caller,
     pub(super) basis: Basis,
     /// The newest token of the client, where the contract asks.
@@ -30,8 +33,38 @@ pub(super) enum Basis {
     Key { key: Arc<VerificationKey>, generation: AtomicU64 },
     /// The issuer's word, until then.
     Word { until: UnixTime },
-    /// A certificate, judged by this generation of authorities and revocation lists, to be judged again then.
-    Certificate { generation: u64, until: UnixTime },
+    /// A certificate, and when which authorities and revocation lists judged it.
+    Certificate { certificate: Arc<PeerCertificate>, judged: Judged },
+}
+
+/// When a certificate was judged last, and by which generation of authorities and revocation lists.
+#[derive(Debug)]
+pub(super) struct Judged {
+    generation: AtomicU64,
+    until_ms: AtomicU64,
+}
+
+impl Judged {
+    /// Judged by this generation, to be judged again then.
+    pub(super) fn new(generation: u64, until: UnixTime) -> Self {
+        Self { generation: AtomicU64::new(generation), until_ms: AtomicU64::new(until.as_millis()) }
+    }
+
+    /// Whether the last judgement still holds.
+    pub(super) fn holds(&self, generation: u64, now: UnixTime) -> bool {
+        self.generation.load(Ordering::Relaxed) == generation && now.as_millis() < self.until_ms.load(Ordering::Relaxed)
+    }
+
+    /// Judged once more.
+    pub(super) fn renew(&self, generation: u64, until: UnixTime) {
+        self.generation.store(generation, Ordering::Relaxed);
+        self.until_ms.store(until.as_millis(), Ordering::Relaxed);
+    }
+
+    fn copied(&self) -> Self {
+        let until = UnixTime::from_millis(self.until_ms.load(Ordering::Relaxed));
+        Self::new(self.generation.load(Ordering::Relaxed), until)
+    }
 }
 
 impl Verified {
@@ -70,9 +103,12 @@ impl Verified {
                 Basis::Key { key: Arc::clone(key), generation: AtomicU64::new(generation.load(Ordering::Relaxed)) }
             }
             Basis::Word { until } => Basis::Word { until: *until },
-            Basis::Certificate { generation, until } => Basis::Certificate { generation: *generation, until: *until },
+            Basis::Certificate { certificate, judged } => {
+                Basis::Certificate { certificate: Arc::clone(certificate), judged: judged.copied() }
+            }
         };
-        Self { vendor_index, stamp: self.stamp, caller: self.caller.clone(), basis, mark: self.mark.clone() }
+        let (terms, caller, mark) = (self.terms.clone(), self.caller.clone(), self.mark.clone());
+        Self { vendor_index, stamp: self.stamp, terms, caller, basis, mark }
     }
 
     /// Bytes that remembering it costs: itself, its claims and their texts, and the cache's bookkeeping.
@@ -88,6 +124,10 @@ impl Verified {
                 + claims.key_id.as_ref().map_or(0, |id| id.len() + 32);
             size_of::<Claims>() + scopes + texts
         });
-        (size_of::<Self>() + BOOKKEEPING + claims) as u64
+        let certificate = match &self.basis {
+            Basis::Certificate { certificate, .. } => certificate.weight(),
+            Basis::Key { .. } | Basis::Word { .. } => 0,
+        };
+        (size_of::<Self>() + BOOKKEEPING + claims + certificate) as u64
     }
 }

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::order::Killed;
 use super::shard::Shard;
+use crate::model::Reason;
 
 /// One request in flight, or one part of it.
 #[must_use = "a request is in flight for as long as this is held"]
@@ -78,6 +79,11 @@ impl InFlight {
     /// The kill that covers or has cut this request.
     pub fn killed(&self) -> Option<Killed> {
         self.shard.verdict(self.index).map(Killed)
+    }
+
+    /// The reason for which it was severed: the kill switch, or the loss of what it stood on.
+    pub fn severed_for(&self) -> Reason {
+        self.shard.lost(self.index).unwrap_or(Reason::VendorKilled)
     }
 
     /// Whether this is a handle of the request in that place.

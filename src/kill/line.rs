@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use super::ground::{Held, Severed};
 use super::in_flight::InFlight;
 use super::latch::Latch;
 use super::order::{Kill, Origin, Reach, RouteTag};
 use super::shard::{Shard, Target, this_thread};
 use super::switch::GATEWAY;
 use crate::bounds::KILL_SHARDS;
-use crate::model::{ClientId, Direction, UnixTime, VendorId};
+use crate::model::{ClientId, Direction, Reason, UnixTime, VendorId};
 
 /// A vendor's place on the switch.
 pub struct Line {
@@ -57,7 +58,12 @@ impl Line {
 
     /// Enters a request, **before** [`InFlight::check`]. It stays in flight until the last handle is dropped.
     pub fn register(&self, direction: Direction, route: RouteTag, client: Option<&ClientId>) -> InFlight {
-        Shard::register(&self.shards[this_thread() % KILL_SHARDS], direction, route, client)
+        self.enter(&Held { direction, route, client, footing: None, is_safe: false, is_websocket: false })
+    }
+
+    /// As [`Self::register`], with what the request stands on, so that it can be asked again whether it still may.
+    pub fn enter(&self, held: &Held<'_>) -> InFlight {
+        Shard::register(&self.shards[this_thread() % KILL_SHARDS], held)
     }
 
     /// Requests in flight, by [`Direction::index`].
@@ -79,6 +85,28 @@ impl Line {
         self.severed_total.load(Ordering::Relaxed)
     }
 
+    /// Asks of each request in flight whether it still may, and severs those that may not.
+    ///
+    /// The judge is asked under the locks that requests register under: it must be quick, and never come back here.
+    pub fn sever_lost(
+        &self,
+        judge: &mut dyn FnMut(&Held<'_>) -> Result<(), Reason>,
+        now: UnixTime,
+        severed: &mut Severed,
+    ) {
+        let cause = |reason: Reason| Arc::new(cut(reason.as_str(), now));
+        let before = severed.count();
+        for shard in &self.shards {
+            shard.sever_lost(judge, &cause, &severed.latch, severed.lost.entry(self.vendor.clone()).or_default());
+        }
+        self.severed_total.fetch_add(severed.count() - before, Ordering::Relaxed);
+    }
+
+    /// Whether any request in flight is such a one.
+    pub fn holds(&self, mut is_it: impl FnMut(&Held<'_>) -> bool) -> bool {
+        self.shards.iter().any(|shard| shard.holds(&mut is_it))
+    }
+
     /// Whether anything stands against this vendor, in whole or in part.
     pub fn is_armed(&self) -> bool {
         self.core.armed.load(Ordering::Acquire)
@@ -90,17 +118,7 @@ impl Line {
     ///
     /// Returns how many had not been severed before; [`InFlight::killed`] of each gives `why`, generation 0.
     pub fn cut(&self, why: &str, direction: Option<Direction>, now: UnixTime, spared: &InFlight) -> u64 {
-        let cause = Kill {
-            generation: 0,
-            reach: Reach { direction, ..Reach::default() },
-            everything: false,
-            at: now,
-            by: GATEWAY.to_owned(),
-            reason: why.to_owned(),
-            origin: Origin::Cut,
-            evidence: Vec::new(),
-            more_evidence: 0,
-        };
+        let cause = Kill { reach: Reach { direction, ..Reach::default() }, ..cut(why, now) };
         // Nobody waits for them to leave.
         self.sever(&Arc::new(cause), &Latch::new(), Some(spared))
     }
@@ -120,6 +138,21 @@ impl Line {
         let severed = self.shards.iter().map(|shard| shard.sever(&standing, latch, spared)).sum();
         self.severed_total.fetch_add(severed, Ordering::Relaxed);
         severed
+    }
+}
+
+/// The cause of a cut after which nothing stands against the vendor.
+fn cut(why: &str, at: UnixTime) -> Kill {
+    Kill {
+        generation: 0,
+        reach: Reach::default(),
+        everything: false,
+        at,
+        by: GATEWAY.to_owned(),
+        reason: why.to_owned(),
+        origin: Origin::Cut,
+        evidence: Vec::new(),
+        more_evidence: 0,
     }
 }
 

@@ -4,15 +4,17 @@
 //! never reach the request that came after. Never wakes anyone under the lock.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use super::ground::{Footing, Held};
 use super::in_flight::{InFlight, Slot};
 use super::latch::Latch;
 use super::line::{Core, Standing};
 use super::order::{Kill, Reach, RouteTag};
-use crate::model::{ClientId, Direction};
+use crate::model::{ClientId, Direction, Reason};
 
 /// One part of a line's registry. Aligned so that two workers' locks share no cache line.
 #[repr(align(128))]
@@ -33,9 +35,15 @@ struct Place {
     route: RouteTag,
     /// Kept when the place is free: the next request is usually the same client's, and then nothing is counted up.
     client: Option<ClientId>,
+    /// Kept like the client.
+    footing: Option<Footing>,
+    is_safe: bool,
+    is_websocket: bool,
     slot: Arc<Slot>,
     /// The kill that severed it.
     cause: Option<Arc<Kill>>,
+    /// Why it was severed, where that was no kill but the loss of what it stood on.
+    lost: Option<Reason>,
     /// Who waits for it to leave.
     latches: Vec<Arc<Latch>>,
 }
@@ -71,21 +79,12 @@ impl Shard {
         Self { core, places: Mutex::default() }
     }
 
-    pub(super) fn register(
-        this: &Arc<Self>,
-        direction: Direction,
-        route: RouteTag,
-        client: Option<&ClientId>,
-    ) -> InFlight {
+    pub(super) fn register(this: &Arc<Self>, held: &Held<'_>) -> InFlight {
         let mut places = this.places();
         let index = places.take();
         let place = &mut places.all[index as usize];
         place.live = true;
-        place.direction = direction;
-        place.route = route;
-        if place.client.as_ref() != client {
-            place.client = client.cloned();
-        }
+        place.hold(held);
         let slot = Arc::clone(&place.slot);
         drop(places);
         InFlight::first(Arc::clone(this), slot, index)
@@ -98,6 +97,7 @@ impl Shard {
         place.live = false;
         place.slot.reset();
         place.cause = None;
+        place.lost = None;
         let latches = std::mem::take(&mut place.latches);
         places.free.push(index);
         drop(places);
@@ -135,6 +135,41 @@ impl Shard {
         severed
     }
 
+    /// Severs each request that the judge says no to. Adds to `lost` how many for which reason.
+    ///
+    /// The judge is asked under the lock that requests register under: it must be quick, and never come back here.
+    pub(super) fn sever_lost(
+        &self,
+        judge: &mut dyn FnMut(&Held<'_>) -> Result<(), Reason>,
+        cause: &dyn Fn(Reason) -> Arc<Kill>,
+        latch: &Arc<Latch>,
+        lost: &mut BTreeMap<Reason, u64>,
+    ) {
+        let (mut first, mut last): (Vec<Waker>, Vec<Waker>) = Default::default();
+        let mut places = self.places();
+        for place in places.all.iter_mut().filter(|place| place.live && place.cause.is_none()) {
+            let Err(reason) = judge(&place.held()) else { continue };
+            latch.count_up();
+            place.latches.push(Arc::clone(latch));
+            place.cause = Some(cause(reason));
+            place.lost = Some(reason);
+            *lost.entry(reason).or_default() += 1;
+            place.slot.sever(&mut first, &mut last);
+        }
+        drop(places);
+        first.into_iter().chain(last).for_each(Waker::wake);
+    }
+
+    /// Whether any request in flight is such a one.
+    pub(super) fn holds(&self, is_it: &mut dyn FnMut(&Held<'_>) -> bool) -> bool {
+        self.places().all.iter().any(|place| place.live && is_it(&place.held()))
+    }
+
+    /// Why the request in this place was severed, where that was no kill.
+    pub(super) fn lost(&self, index: u32) -> Option<Reason> {
+        self.places().all[index as usize].lost
+    }
+
     pub(super) fn count(&self, target: &Target) -> [usize; 2] {
         let mut counts = [0, 0];
         for place in self.places().all.iter().filter(|place| place.is_under(target)) {
@@ -165,9 +200,43 @@ impl Place {
             direction: Direction::Ingress,
             route: RouteTag::NONE,
             client: None,
+            footing: None,
+            is_safe: false,
+            is_websocket: false,
             slot: Arc::new(Slot::default()),
             cause: None,
+            lost: None,
             latches: Vec::new(),
+        }
+    }
+
+    /// Writes down what a request is. What the one before it held too is not counted up again.
+    fn hold(&mut self, held: &Held<'_>) {
+        self.direction = held.direction;
+        self.route = held.route;
+        self.is_safe = held.is_safe;
+        self.is_websocket = held.is_websocket;
+        if self.client.as_ref() != held.client {
+            self.client = held.client.cloned();
+        }
+        let same = match (&self.footing, held.footing) {
+            (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !same {
+            self.footing = held.footing.cloned();
+        }
+    }
+
+    fn held(&self) -> Held<'_> {
+        Held {
+            direction: self.direction,
+            route: self.route,
+            client: self.client.as_ref(),
+            footing: self.footing.as_ref(),
+            is_safe: self.is_safe,
+            is_websocket: self.is_websocket,
         }
     }
 

@@ -35,8 +35,10 @@ pub struct Claims {
     pub token_id: Option<Arc<str>>,
     /// `scope` or `scp`, exactly as granted; the contract's ceiling is applied by whoever asks.
     pub scopes: ScopeSet,
-    /// The `kid` of the key that signed, where it has one.
+    /// The `kid` of the key that signed, where it has one; also where the token does not name it.
     pub key_id: Option<Arc<str>>,
+    /// The thumbprint of the key that signed (RFC 7638); absent for tokens that the issuer vouches for itself.
+    pub key_thumbprint: Option<[u8; 32]>,
     /// `cnf.x5t#S256` (RFC 8705), where present.
     pub certificate_thumbprint: Option<[u8; 32]>,
     /// `cnf.jkt` (RFC 9449), where present.

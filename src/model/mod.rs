@@ -9,6 +9,7 @@ mod field_path;
 mod id;
 mod scope;
 mod secret;
+mod settled;
 mod subject;
 mod time;
 
@@ -19,5 +20,6 @@ pub use field_path::{FieldPath, FieldPathError, Step};
 pub use id::{Direction, IdError, UpstreamId, VendorId};
 pub use scope::{Scope, ScopeError, ScopeSet};
 pub use secret::Secret;
+pub use settled::Settled;
 pub use subject::{SubjectHash, SubjectKey};
 pub use time::{Clock, Moment, UnixTime};

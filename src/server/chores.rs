@@ -34,14 +34,18 @@ pub(super) fn start(helm: &Arc<Helm>, closing: &watch::Receiver<bool>) {
     tokio::spawn(Arc::clone(&helm.hooks).run());
 }
 
-/// Kills ordered for a time to come, and tokens that are revoked no longer.
+/// Kills ordered for a time to come, what runs and has lost what it stood on, and revocations that are over.
 async fn kill_what_is_due(helm: Arc<Helm>, mut closing: watch::Receiver<bool>) {
     let mut tick = every(Duration::from_secs(1));
     while wait(&mut tick, &mut closing).await {
-        for answer in helm.gateway.switch.kill_due(helm.now()).await {
+        let now = helm.now();
+        for answer in helm.gateway.switch.kill_due(helm.times.steady(now)).await {
             helm.gateway.metrics.severed_within(Duration::from_micros(answer.sever_micros));
         }
-        helm.rooms.authority.revocations().sweep(helm.now().wall);
+        helm.sever_what_ended();
+        if let Some(settled) = helm.times.settled(now) {
+            helm.rooms.authority.revocations().sweep(settled, now);
+        }
     }
 }
 
@@ -85,12 +89,15 @@ impl House {
             self.looked_ns = Some(now.monotonic_ns);
             self.look(helm, snapshot.vendors(), now.wall);
         }
-        if self.tidied.is_none_or(|tidied| exposed::hour(now.wall) > tidied) {
+        // What is deleted or folded cannot be had back, so no single reading of the wall clock decides on it.
+        if let Some(settled) = helm.times.settled(now)
+            && self.tidied.is_none_or(|tidied| exposed::hour(settled) > tidied)
+        {
             let from = self.tidied.map(|tidied| exposed::fold_from(tidied, FOLD_LOOK_BACK)).unwrap_or_default();
-            self.tidied = Some(exposed::hour(now.wall));
+            self.tidied = Some(exposed::hour(settled));
             let store = helm.store.clone();
             tokio::task::spawn_blocking(move || {
-                if let Err(error) = exposed::tidy(&store, from, now.wall) {
+                if let Err(error) = exposed::tidy(&store, from, settled) {
                     tracing::error!(%error, "old exposure cannot be made small");
                 }
             });

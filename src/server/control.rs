@@ -10,23 +10,23 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::evidence;
+use super::times::Times;
 use super::words::{self, control_error, days_between, reach};
 use crate::admin::{
     Actor, Answer, Api, AuditFrom, AuditPage, Check, Control, ControlError, DrillOrder, DrillReport, ExposureReport,
-    Fleet, KillAllReport, KillPreview, KillReport, Order, Readiness, Refused, ReloadReport, RestoreReport, RevealOrder,
-    RevealReport, Revocation, RevokeReport, ScheduledKill, Traffic, UnscheduleOrder, VendorStatus,
+    KillAllReport, KillPreview, KillReport, LiftReport, Order, Readiness, Refused, ReloadReport, RestoreReport,
+    RevealOrder, RevealReport, Revocation, RevocationList, RevokeReport, ScheduledKill, Traffic, UnscheduleOrder,
+    VendorStatus,
 };
 use crate::bounds;
 use crate::config::Config;
 use crate::gateway::{Gateway, Rooms, Vendor};
-use crate::identity::{self, Identity, Revoked, keep_until};
 use crate::kill::{self, Hooks, Origin, State, Subject};
 use crate::listener::Front;
-use crate::model::{ClientId, Direction, Moment, UnixTime, VendorId};
+use crate::model::{Direction, Moment, UnixTime, VendorId};
 use crate::store::Store;
 use crate::telemetry::audit::Act;
 
@@ -43,6 +43,8 @@ pub(super) struct Helm {
     pub(super) doors: Doors,
     /// The config in force. Locked for the length of a reload, so that one follows the other.
     pub(super) config: Mutex<Config>,
+    /// The wall clock as far as it may end what runs, and as far as it may delete what is kept.
+    pub(super) times: Times,
     /// The admin listener holds it, and it holds us.
     api: OnceLock<Weak<Api>>,
     draining: AtomicBool,
@@ -68,8 +70,8 @@ impl Helm {
     ) -> Self {
         let trail = config.audit.trail.path.clone();
         let config = Mutex::new(config);
-        let (api, draining) = (OnceLock::new(), AtomicBool::new(false));
-        Self { main, gateway, rooms, store, hooks, trail, doors, config, api, draining }
+        let (times, api, draining) = (Times::default(), OnceLock::new(), AtomicBool::new(false));
+        Self { main, gateway, rooms, store, hooks, trail, doors, config, times, api, draining }
     }
 
     /// Takes the admin calls, whose operators change with each reload.
@@ -115,7 +117,7 @@ impl Helm {
         Ok(Subject::Vendor(vendor.clone()))
     }
 
-    fn known(&self, vendor: &VendorId) -> Result<Arc<Vendor>, ControlError> {
+    pub(super) fn known(&self, vendor: &VendorId) -> Result<Arc<Vendor>, ControlError> {
         let snapshot = self.gateway.snapshot.load();
         snapshot.vendor(vendor.as_str()).cloned().ok_or(ControlError::VendorUnknown)
     }
@@ -342,31 +344,21 @@ impl Control for Helm {
         what: &'a Revocation,
         reason: &'a str,
     ) -> Answer<'a, RevokeReport> {
-        Box::pin(async move {
-            let known = self.known(vendor)?;
-            let now = self.now().wall;
-            let detail = match what {
-                Revocation::Token(id) => json!({ "jti": id }),
-                Revocation::Client(client) => json!({ "client": client }),
-                Revocation::IssuedBefore(time) => json!({ "issued_before": time.to_string() }),
-            };
-            let what = match what {
-                Revocation::Token(id) => Revoked::Token(id.as_str().into()),
-                Revocation::Client(client) => Revoked::Client(ClientId::new(client)),
-                Revocation::IssuedBefore(time) => Revoked::IssuedBefore(*time),
-            };
-            let settings = match &known.contract.identity {
-                Some(Identity::Token(settings)) => Some(settings),
-                Some(Identity::Certificate(_) | Identity::Webhook(_)) | None => None,
-            };
-            let until = settings.and_then(|settings| keep_until(&what, &settings.rotation, settings.clock_skew, now));
-            let revocation =
-                identity::Revocation { vendor: vendor.clone(), what, at: now, until, reason: reason.to_owned() };
-            // It holds from here on, on disk or not; the disk is waited for by the control thread, never a worker.
-            let persisted = self.rooms.authority.revocations().revoke(revocation).is_ok();
-            self.act(actor, Act::Revoke, vendor.as_str(), reason, detail).await;
-            Ok(RevokeReport { vendor: vendor.to_string(), persisted, fleet: Fleet { acked: 1, of: 1 } })
-        })
+        Box::pin(self.take_back(actor, vendor, what, reason))
+    }
+
+    fn lift<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: &'a VendorId,
+        what: &'a Revocation,
+        reason: &'a str,
+    ) -> Answer<'a, LiftReport> {
+        Box::pin(self.give_back(actor, vendor, what, reason))
+    }
+
+    fn revocations(&self) -> RevocationList {
+        self.taken_back()
     }
 
     fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> Answer<'a, RevealReport> {

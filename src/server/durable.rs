@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::{MarkRecord, Marks, Revocation, RevocationStore, Revoked};
+use crate::identity::{DistrustedKey, MarkRecord, Marks, Revocation, RevocationStore, Revoked};
 use crate::model::{ClientId, UnixTime, VendorId};
 use crate::store::{Batch, Row, Store, StoreError, Table};
 
@@ -55,6 +55,7 @@ enum What {
     Token(String),
     Client(String),
     IssuedBefore(u64),
+    Key(String, Vec<[u8; 32]>),
 }
 
 impl Row for RevocationRow {
@@ -116,6 +117,12 @@ impl RevocationStore for Durable {
         self.0.write_blocking(batch).map_err(io::Error::other)
     }
 
+    fn lift(&self, revocation: &Revocation) -> io::Result<()> {
+        let mut batch = Batch::new();
+        batch.delete(Table::REVOCATIONS, &revocation_key(revocation));
+        self.0.write_blocking(batch).map_err(io::Error::other)
+    }
+
     fn forget(&self, revocation: &Revocation) {
         let mut batch = Batch::new();
         batch.delete(Table::REVOCATIONS, &revocation_key(revocation));
@@ -131,6 +138,7 @@ impl RevocationRow {
                 Revoked::Token(id) => What::Token(id.as_ref().to_owned()),
                 Revoked::Client(client) => What::Client(client.as_str().to_owned()),
                 Revoked::IssuedBefore(time) => What::IssuedBefore(time.as_millis()),
+                Revoked::Key(key) => What::Key(key.name.as_ref().to_owned(), key.thumbprints.clone()),
             },
             at_ms: revocation.at.as_millis(),
             until_ms: revocation.until.map(UnixTime::as_millis),
@@ -145,6 +153,7 @@ impl RevocationRow {
                 What::Token(id) => Revoked::Token(Arc::from(id)),
                 What::Client(client) => Revoked::Client(ClientId::new(&client)),
                 What::IssuedBefore(millis) => Revoked::IssuedBefore(UnixTime::from_millis(millis)),
+                What::Key(name, thumbprints) => Revoked::Key(DistrustedKey { name: Arc::from(name), thumbprints }),
             },
             at: UnixTime::from_millis(self.at_ms),
             until: self.until_ms.map(UnixTime::from_millis),
@@ -173,6 +182,7 @@ fn revocation_key(revocation: &Revocation) -> Vec<u8> {
         Revoked::Token(id) => key(&[vendor, "token", id]),
         Revoked::Client(client) => key(&[vendor, "client", client.as_str()]),
         Revoked::IssuedBefore(time) => key(&[vendor, "issued_before", &time.as_millis().to_string()]),
+        Revoked::Key(name) => key(&[vendor, "key", &name.name]),
     }
 }
 
@@ -194,12 +204,17 @@ mod tests {
             Revoked::Token("jti-1".into()),
             Revoked::Client(ClientId::new("a")),
             Revoked::IssuedBefore(UnixTime::from_secs(9)),
+            Revoked::Key(DistrustedKey { name: "k1".into(), thumbprints: vec![[3; 32]] }),
         ] {
             let revocation =
                 Revocation { vendor: vendor.clone(), what, at, until: Some(at), reason: "leaked".to_owned() };
             RevocationStore::save(&durable, &revocation).unwrap();
             assert!(RevocationStore::load(&durable).unwrap().contains(&revocation));
-            durable.forget(&revocation);
+            if matches!(revocation.what, Revoked::Key(_)) {
+                RevocationStore::lift(&durable, &revocation).unwrap();
+            } else {
+                durable.forget(&revocation);
+            }
         }
         // A blocking write stands behind all that were queued before it.
         durable.0.write_blocking(Batch::new()).unwrap();

@@ -16,8 +16,10 @@ mod records;
 mod reload;
 mod remembered;
 mod revealed;
+mod revoked;
 mod scheduled;
 mod start;
+mod times;
 mod words;
 
 pub use deliver::HookError;

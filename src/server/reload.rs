@@ -1,7 +1,8 @@
 //! A new config in force, or nothing changed.
 //!
 //! Listeners, state folder and the master key's place are what a process starts with: a change there is said, and waits
-//! for a restart. Everything else is swapped at once; requests in flight end under the config that they began with.
+//! for a restart. Everything else is swapped at once; requests in flight are treated, counted and
+//! limited to their end by the config that they began with, and severed where the new one takes away what they stand on.
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use super::{budgets, deliver, evidence, notes};
 use crate::admin::{Actor, Operators, ReloadReport};
 use crate::config::{Config, Contract, Loader, MasterKeyPlace, Severity};
 use crate::gateway::assemble;
+use crate::kill::GATEWAY;
 use crate::listener;
 use crate::model::{VendorId, with_causes};
 use crate::telemetry::audit::{Act, Entry};
@@ -24,7 +26,7 @@ impl Helm {
     /// What is wrong, a line each; nothing has changed then.
     pub(super) async fn reload(&self, actor: Option<&Actor>) -> Result<ReloadReport, Vec<String>> {
         self.take_notes().await;
-        let outcome = self.try_reload().await;
+        let outcome = self.try_reload(actor.map_or(GATEWAY, |actor| &actor.name)).await;
         self.record(actor, &outcome).await;
         self.gateway.metrics.config_reloaded(outcome.is_ok());
         match &outcome {
@@ -59,7 +61,7 @@ impl Helm {
         self.recorded().await;
     }
 
-    async fn try_reload(&self) -> Result<ReloadReport, Vec<String>> {
+    async fn try_reload(&self, by: &str) -> Result<ReloadReport, Vec<String>> {
         let mut in_force = self.config.lock().await;
         let config = load(self.main.clone()).await?;
         let told = |error: &dyn std::error::Error| vec![with_causes(error)];
@@ -80,6 +82,8 @@ impl Helm {
         self.gateway.switch.queue_for_hooks(!config.hooks.is_empty());
         after.directory().start(&tokio::runtime::Handle::current());
         self.gateway.snapshot.store(Arc::new(after));
+        // What lost its contract, route, scope, client or key by this is severed; nobody waits for it to leave.
+        drop(self.sever_lost(by, "reload"));
         self.gateway.metrics.config_generation(report.generation);
         self.gateway.metrics.retain(
             |vendor| config.contract(vendor).is_some(),

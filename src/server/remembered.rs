@@ -75,5 +75,9 @@ impl RevocationStore for Reader {
         Ok(())
     }
 
+    fn lift(&self, _: &Revocation) -> io::Result<()> {
+        Ok(())
+    }
+
     fn forget(&self, _: &Revocation) {}
 }

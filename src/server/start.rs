@@ -19,7 +19,7 @@ use super::{budgets, chores, deliver, evidence};
 use crate::bounds;
 use crate::config::{Config, Listener, MasterKeyPlace};
 use crate::exposure;
-use crate::gateway::{AssembleError, Gateway, Rooms, assemble};
+use crate::gateway::{AssembleError, Gateway, Ground, Rooms, assemble};
 use crate::http::{FetchError, native_roots};
 use crate::identity::Authority;
 use crate::kill::{Event, Hooks, Switch, Witness, tell_all, tell_audit};
@@ -157,6 +157,7 @@ impl Server {
             audit,
             switch,
             snapshot: ArcSwap::from_pointee(snapshot),
+            ground: Ground::default(),
         });
         let (drain, draining) = watch::channel(false);
         let deadline = config.drain.deadline;

@@ -163,5 +163,6 @@ fn rotation(at: &At<'_>, written: Option<&written::Rotation>) -> Rotation {
         max_age: read("max_age", written.max_age.as_ref()),
         superseded_grace: read("superseded_grace", written.superseded_grace.as_ref()),
         max_key_age: read("max_key_age", written.max_key_age.as_ref()),
+        expired_grace: read("expired_grace", written.expired_grace.as_ref()),
     }
 }

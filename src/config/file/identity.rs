@@ -205,4 +205,7 @@ pub(in crate::config) struct Rotation {
     pub(in crate::config) superseded_grace: Option<Duration>,
     /// Greatest age of the signing key, from its first sight.
     pub(in crate::config) max_key_age: Option<Duration>,
+    /// How long an answer or a WebSocket may run on after its token is past its expiry or max_age; none by default: it is
+    /// severed then.
+    pub(in crate::config) expired_grace: Option<Duration>,
 }

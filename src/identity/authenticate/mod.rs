@@ -92,6 +92,7 @@ impl Directory {
         let vendor = self.by_certificate(certificate).ok_or_else(nobody)?;
         let fingerprint = self.cache.fingerprint(Kind::Certificate, certificate.thumbprint());
         let fingerprint = fingerprint.map_err(|flaw| Rejected::new(flaw, None))?;
+        vendor.check_barred().map_err(|flaw| Rejected::new(flaw, Some(vendor.index)))?;
         let known = self.cache.get(&fingerprint);
         if let Some(known) = known.filter(|known| vendor.recalls(known, certificate, now.wall)) {
             return Ok(known);
@@ -239,8 +240,9 @@ impl<'a> Request<'a> {
 impl Vendor {
     pub(super) fn verify(&self, named: &Named, token: &Unverified<'_>, now: Moment) -> Result<Verified, Rejected> {
         let (key, generation) = self.verify_signature(token, now)?;
-        let claims = claims::read(&token.payload, &self.settings.audience, token.signed.header.key_id.clone());
+        let claims = claims::read(&token.payload, &self.settings.audience, key.key_id.clone());
         let claims = claims.map_err(|flaw| Rejected::new(flaw, Some(self.index)))?;
+        let claims = Claims { key_thumbprint: Some(key.thumbprint), ..claims };
         Ok(self.verified(claims, Basis::Key { key, generation: AtomicU64::new(generation) }, named))
     }
 
@@ -277,7 +279,8 @@ impl Vendor {
     fn verified(&self, claims: Claims, basis: Basis, named: &Named) -> Verified {
         let client = claims.client.clone();
         let caller = Caller { vendor: self.id.clone(), client, claims: Some(Arc::new(claims)) };
-        Verified { vendor_index: self.index, stamp: self.stamp, caller, basis, mark: named.mark.clone() }
+        let (mark, terms) = (named.mark.clone(), Some(Arc::clone(&self.settings)));
+        Verified { vendor_index: self.index, stamp: self.stamp, terms, caller, basis, mark }
     }
 
     #[inline]
@@ -335,5 +338,7 @@ fn check_certificate(thumbprint: &[u8; 32], presented: &Presented<'_>, now: Mome
 
 #[cfg(test)]
 mod bonds;
+#[cfg(test)]
+mod rechecks;
 #[cfg(test)]
 mod tests;

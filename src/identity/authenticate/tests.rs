@@ -23,8 +23,8 @@ pub(super) struct World {
     pub(super) clock: Clock,
     pub(super) authority: Authority,
     files: tempfile::TempDir,
-    es256: SigningKey,
-    rs256: SigningKey,
+    pub(super) es256: SigningKey,
+    pub(super) rs256: SigningKey,
     eddsa: SigningKey,
     stranger: SigningKey,
 }
@@ -47,7 +47,7 @@ impl World {
         world
     }
 
-    fn jwks(&self) -> std::path::PathBuf {
+    pub(super) fn jwks(&self) -> std::path::PathBuf {
         self.files.path().join("jwks.json")
     }
 
@@ -100,7 +100,7 @@ impl World {
         self.token(&format!(r#""iat":{NOW},"exp":{},"jti":"t1","scope":"a b""#, NOW + 600))
     }
 
-    fn ask(&self, directory: &Directory, token: &str) -> Result<Arc<Verified>, Reason> {
+    pub(super) fn ask(&self, directory: &Directory, token: &str) -> Result<Arc<Verified>, Reason> {
         ask(directory, &[format!("Bearer {token}").into_bytes()], None, self.clock.now())
     }
 }

@@ -16,7 +16,8 @@ use crate::bounds::CERTIFICATE_RECHECK;
 use crate::model::{Caller, ClientId, Moment, UnixTime, VendorId};
 
 use super::flaw::Flaw;
-use super::verified::{Basis, Verified};
+use super::revocation::Slot;
+use super::verified::{Basis, Judged, Verified};
 use super::watched::Watched;
 use super::{CertificateSettings, PeerCertificate, SubjectAltName};
 
@@ -26,41 +27,69 @@ pub(super) struct CertificateVendor {
     pub(super) id: VendorId,
     pub(super) index: u32,
     pub(super) stamp: u64,
+    /// What the vendor's one client is called.
+    pub(super) client: ClientId,
+    revocations: Slot,
     name: SubjectAltName,
     /// Absent where the listener's own check of the chain is all that the contract asks.
     pub(super) authorities: Option<Arc<Watched<Arc<dyn ClientCertVerifier>>>>,
 }
 
 impl CertificateVendor {
-    pub(super) fn open(id: VendorId, index: u32, stamp: u64, settings: CertificateSettings) -> Self {
+    pub(super) fn open(id: VendorId, index: u32, stamp: u64, settings: CertificateSettings, revocations: Slot) -> Self {
         let authorities = settings.ca_file.map(|ca_file| {
             let files = std::iter::once(ca_file).chain(settings.crl_files).collect();
             Watched::open(files, Box::new(build))
         });
-        Self { id, index, stamp, name: settings.subject_alt_name, authorities }
+        let name = settings.subject_alt_name;
+        let client = match &name {
+            SubjectAltName::Dns(name) | SubjectAltName::Uri(name) | SubjectAltName::Email(name) => ClientId::new(name),
+        };
+        Self { id, index, stamp, client, revocations, name, authorities }
+    }
+
+    /// Whether a person has barred the vendor's client.
+    pub(super) fn check_barred(&self) -> Result<(), Flaw> {
+        self.revocations.load().bars(&self.client)
     }
 
     /// Judges a certificate that carries the vendor's name.
     pub(super) fn verify(&self, certificate: &PeerCertificate, now: Moment) -> Result<Verified, Flaw> {
         self.check_dates(certificate, now.wall)?;
         let generation = self.check_chain(certificate, now.wall)?;
-        let client = match &self.name {
-            SubjectAltName::Dns(name) | SubjectAltName::Uri(name) | SubjectAltName::Email(name) => ClientId::new(name),
-        };
+        let judged = Judged::new(generation, now.wall.plus(CERTIFICATE_RECHECK));
         Ok(Verified {
             vendor_index: self.index,
             stamp: self.stamp,
-            caller: Caller { vendor: self.id.clone(), client, claims: None },
-            basis: Basis::Certificate { generation, until: now.wall.plus(CERTIFICATE_RECHECK) },
+            terms: None,
+            caller: Caller { vendor: self.id.clone(), client: self.client.clone(), claims: None },
+            basis: Basis::Certificate { certificate: Arc::new(certificate.clone()), judged },
             mark: None,
         })
     }
 
+    /// Whether what was let in on a certificate may go on.
+    pub(super) fn still_stands(&self, known: &Verified, now: Moment) -> Result<(), Flaw> {
+        let Basis::Certificate { certificate, judged } = &known.basis else { return Err(Flaw::TermsChanged) };
+        self.check_barred()?;
+        self.check_dates(certificate, now.wall)?;
+        if known.stamp != self.stamp && !certificate.names().contains(&self.name) {
+            return Err(Flaw::TermsChanged);
+        }
+        if known.stamp != self.stamp || !judged.holds(self.generation(), now.wall) {
+            judged.renew(self.check_chain(certificate, now.wall)?, now.wall.plus(CERTIFICATE_RECHECK));
+        }
+        Ok(())
+    }
+
+    fn generation(&self) -> u64 {
+        self.authorities.as_ref().map_or(0, |authorities| authorities.generation())
+    }
+
     /// Whether a remembered yes still holds.
     pub(super) fn recalls(&self, known: &Verified, certificate: &PeerCertificate, now: UnixTime) -> bool {
-        let generation = self.authorities.as_ref().map_or(0, |authorities| authorities.generation());
         let fresh = match &known.basis {
-            Basis::Certificate { generation: then, until } => *then == generation && now < *until,
+            Basis::Certificate { judged, .. } => judged.holds(self.generation(), now),
             Basis::Key { .. } | Basis::Word { .. } => false,
         };
         fresh && known.stamp == self.stamp && known.vendor_index == self.index && certificate.is_in_force(now)

@@ -66,7 +66,7 @@ impl World {
             ca_file: Some(self.folder.path().join("ca.pem")),
             crl_files: if with_list { vec![self.folder.path().join("crl.pem")] } else { Vec::new() },
         };
-        CertificateVendor::open(VendorId::parse("acme").expect("an id"), 4, 9, settings)
+        CertificateVendor::open(VendorId::parse("acme").expect("an id"), 4, 9, settings, Slot::default())
     }
 
     fn publish(&self, list: &str) {

@@ -1,10 +1,11 @@
-//! Revoked tokens: by id, by client, or all that were issued before a time.
+//! What was taken back: tokens by id or by time of issue, clients and signing keys until a person lifts that.
 //!
 //! Effective with one swap of a snapshot that every request reads, then made durable; a revocation that could not be
-//! saved still holds, and whoever asked for it is told. An entry leaves by itself when no token that it covers can
-//! still be valid. Never forgets one earlier.
+//! saved still holds, and whoever asked for it is told. An entry that names tokens leaves by itself when none that it
+//! covers can still be valid; one that bars a client or distrusts a key never does. Never forgets one earlier, whatever
+//! the wall clock says: see [`Revocations::sweep`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::model::{Claims, ClientId, Denial, UnixTime, VendorId};
+use crate::model::{Claims, ClientId, Clock, Denial, Moment, UnixTime, VendorId};
 
 use super::Rotation;
 use super::flaw::Flaw;
@@ -22,10 +23,32 @@ use super::flaw::Flaw;
 pub enum Revoked {
     /// The token with this `jti`.
     Token(Arc<str>),
-    /// This client's tokens that were issued up to the moment of the revocation.
+    /// This client, however it proves itself: what it was given, and what it will be given.
     Client(ClientId),
     /// All of the vendor's tokens that were issued before this time.
     IssuedBefore(UnixTime),
+    /// All tokens that this key signed or will sign, also while the issuer publishes it.
+    Key(DistrustedKey),
+}
+
+/// A signing key that is trusted no longer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DistrustedKey {
+    /// Its `kid`, or its thumbprint, as the order named it.
+    pub name: Arc<str>,
+    /// The thumbprints (RFC 7638) that were known to go by that name, so that the key stays out under another one.
+    pub thumbprints: Vec<[u8; 32]>,
+}
+
+impl Revoked {
+    /// Whether both name the same thing.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Key(mine), Self::Key(theirs)) => mine.name == theirs.name,
+            (Self::Key(_), _) | (_, Self::Key(_)) => false,
+            (mine, theirs) => mine == theirs,
+        }
+    }
 }
 
 /// One revocation.
@@ -57,16 +80,23 @@ pub trait RevocationStore: Send + Sync + fmt::Debug {
     /// Whatever kept it from being durable.
     fn save(&self, revocation: &Revocation) -> io::Result<()>;
 
+    /// Forgets one that was lifted; returns when that survives a crash. Blocks, as [`Self::save`].
+    ///
+    /// # Errors
+    /// Whatever kept it from being durable: it may hold again after a restart.
+    fn lift(&self, revocation: &Revocation) -> io::Result<()>;
+
     /// Forgets one that no token can fall under any more; best effort.
     fn forget(&self, revocation: &Revocation);
 }
 
 /// When a revocation ordered now may be forgotten: after the longest life that the contract lets a token have. Never,
-/// where it sets no bound.
+/// where it sets no bound, and where tokens to come are meant too.
 pub fn keep_until(what: &Revoked, rules: &Rotation, clock_skew: Duration, now: UnixTime) -> Option<UnixTime> {
     let lives = [rules.max_lifetime, rules.max_age].into_iter().flatten().min()?;
     let from = match what {
-        Revoked::Token(_) | Revoked::Client(_) => now,
+        Revoked::Client(_) | Revoked::Key(_) => return None,
+        Revoked::Token(_) => now,
         Revoked::IssuedBefore(time) => now.max(*time),
     };
     // Twice the skew: the token may have been issued in our future, and expire in our past.
@@ -76,9 +106,11 @@ pub fn keep_until(what: &Revoked, rules: &Rotation, clock_skew: Duration, now: U
 /// One vendor's revocations, as requests read them.
 #[derive(Debug, Default)]
 pub struct VendorRevocations {
-    tokens: HashMap<Arc<str>, ()>,
-    clients: HashMap<ClientId, UnixTime>,
+    tokens: HashSet<Arc<str>>,
+    clients: HashSet<ClientId>,
     issued_before: UnixTime,
+    keys: HashSet<Arc<str>>,
+    thumbprints: HashSet<[u8; 32]>,
 }
 
 impl VendorRevocations {
@@ -86,12 +118,13 @@ impl VendorRevocations {
         let mut built = Self::default();
         for revocation in all {
             match &revocation.what {
-                Revoked::Token(id) => drop(built.tokens.insert(Arc::clone(id), ())),
-                Revoked::Client(client) => {
-                    let at = built.clients.entry(client.clone()).or_default();
-                    *at = (*at).max(revocation.at);
-                }
+                Revoked::Token(id) => drop(built.tokens.insert(Arc::clone(id))),
+                Revoked::Client(client) => drop(built.clients.insert(client.clone())),
                 Revoked::IssuedBefore(time) => built.issued_before = built.issued_before.max(*time),
+                Revoked::Key(key) => {
+                    built.keys.insert(Arc::clone(&key.name));
+                    built.thumbprints.extend(&key.thumbprints);
+                }
             }
         }
         built
@@ -107,11 +140,25 @@ impl VendorRevocations {
 
     #[inline]
     pub(super) fn covers(&self, claims: &Claims) -> Result<(), Flaw> {
-        let by_id = !self.tokens.is_empty() && claims.token_id.as_ref().is_some_and(|id| self.tokens.contains_key(id));
-        let by_client =
-            !self.clients.is_empty() && self.clients.get(&claims.client).is_some_and(|at| claims.issued_at <= *at);
-        let revoked = by_id || by_client || claims.issued_at < self.issued_before;
+        self.bars(&claims.client)?;
+        let by_id = !self.tokens.is_empty() && claims.token_id.as_ref().is_some_and(|id| self.tokens.contains(id));
+        let revoked = by_id || claims.issued_at < self.issued_before || self.distrusts(claims);
         if revoked { Err(Flaw::Revoked) } else { Ok(()) }
+    }
+
+    /// Whether a client is barred, whatever it proves itself by.
+    #[inline]
+    pub(super) fn bars(&self, client: &ClientId) -> Result<(), Flaw> {
+        let barred = !self.clients.is_empty() && self.clients.contains(client);
+        if barred { Err(Flaw::Revoked) } else { Ok(()) }
+    }
+
+    /// Whether the key that signed is distrusted, by its name or under another one.
+    #[inline]
+    fn distrusts(&self, claims: &Claims) -> bool {
+        !self.keys.is_empty()
+            && (claims.key_id.as_ref().is_some_and(|key| self.keys.contains(key))
+                || claims.key_thumbprint.is_some_and(|key| self.thumbprints.contains(&key)))
     }
 }
 
@@ -122,12 +169,38 @@ pub(super) type Slot = Arc<ArcSwap<VendorRevocations>>;
 #[derive(Debug)]
 pub struct Revocations {
     store: Arc<dyn RevocationStore>,
+    clock: Clock,
     state: Mutex<State>,
+}
+
+/// A revocation, and since when this process has held it, on the monotonic clock.
+#[derive(Debug)]
+struct Entry {
+    revocation: Revocation,
+    since_ns: u64,
+}
+
+impl Entry {
+    fn is_of(&self, vendor: &VendorId, what: &Revoked) -> bool {
+        self.revocation.vendor == *vendor && self.revocation.what.is_same(what)
+    }
+
+    fn told(&self) -> Revocation {
+        self.revocation.clone()
+    }
+
+    /// Whether its time is over by the wall and by the monotonic clock: no reading of the wall clock, then or now, makes
+    /// an entry shorter than it was meant to be.
+    fn is_over(&self, settled: UnixTime, now: Moment) -> bool {
+        let Some(until) = self.revocation.until else { return false };
+        let held = u128::from(now.monotonic_ns.saturating_sub(self.since_ns));
+        until <= settled && held >= until.since(self.revocation.at).as_nanos()
+    }
 }
 
 #[derive(Debug, Default)]
 struct State {
-    all: Vec<Revocation>,
+    all: Vec<Entry>,
     slots: HashMap<VendorId, Slot>,
 }
 
@@ -137,7 +210,8 @@ impl State {
     }
 
     fn publish(&mut self, vendor: &VendorId) {
-        let built = VendorRevocations::build(self.all.iter().filter(|revocation| revocation.vendor == *vendor));
+        let all = self.all.iter().map(|entry| &entry.revocation);
+        let built = VendorRevocations::build(all.filter(|revocation| revocation.vendor == *vendor));
         self.slot(vendor).store(Arc::new(built));
     }
 }
@@ -147,11 +221,13 @@ impl Revocations {
     ///
     /// # Errors
     /// As [`RevocationStore::load`].
-    pub fn load(store: Arc<dyn RevocationStore>) -> io::Result<Self> {
-        let mut state = State { all: store.load()?, slots: HashMap::new() };
-        let vendors: Vec<VendorId> = state.all.iter().map(|revocation| revocation.vendor.clone()).collect();
+    pub fn load(store: Arc<dyn RevocationStore>, clock: Clock) -> io::Result<Self> {
+        let since_ns = clock.now().monotonic_ns;
+        let all = store.load()?.into_iter().map(|revocation| Entry { revocation, since_ns }).collect();
+        let mut state = State { all, slots: HashMap::new() };
+        let vendors: HashSet<VendorId> = state.all.iter().map(|entry| entry.revocation.vendor.clone()).collect();
         vendors.iter().for_each(|vendor| state.publish(vendor));
-        Ok(Self { store, state: Mutex::new(state) })
+        Ok(Self { store, clock, state: Mutex::new(state) })
     }
 
     /// Puts a revocation in force at once, then saves it. Blocks while saving.
@@ -159,31 +235,67 @@ impl Revocations {
     /// # Errors
     /// When it could not be made durable: it holds all the same, until the process ends.
     pub fn revoke(&self, revocation: Revocation) -> io::Result<()> {
+        let revocation = self.put_in_force(revocation);
+        self.saving(revocation)()
+    }
+
+    /// Puts a revocation in force at once; it is not yet durable. Says what holds: the same ordered again holds for as long
+    /// as the longer of both.
+    pub fn put_in_force(&self, mut revocation: Revocation) -> Revocation {
+        let since_ns = self.clock.now().monotonic_ns;
         self.with(|state| {
-            if !state.all.contains(&revocation) {
-                state.all.push(revocation.clone());
+            for entry in state.all.extract_if(.., |entry| entry.is_of(&revocation.vendor, &revocation.what)) {
+                let longer = |theirs, mine| UnixTime::max(theirs, mine);
+                revocation.until = entry.revocation.until.zip(revocation.until).map(|(a, b)| longer(a, b));
             }
+            state.all.push(Entry { revocation: revocation.clone(), since_ns });
             state.publish(&revocation.vendor);
         });
-        self.store.save(&revocation)
+        revocation
+    }
+
+    /// What makes one durable that is in force. Blocks: for a thread that may.
+    ///
+    /// Where it fails, the revocation holds all the same, until the process ends.
+    pub fn saving(&self, revocation: Revocation) -> impl FnOnce() -> io::Result<()> + Send + use<> {
+        let store = Arc::clone(&self.store);
+        move || store.save(&revocation)
+    }
+
+    /// What lifts a revocation in the store, and says whether there is one. It comes first, so that what is open stays
+    /// open; [`Self::lifted`] follows. Blocks: for a thread that may.
+    ///
+    /// Where it fails, the revocation holds on.
+    pub fn lifting(&self, vendor: &VendorId, what: &Revoked) -> impl FnOnce() -> io::Result<bool> + Send + use<> {
+        let store = Arc::clone(&self.store);
+        let found = self.with(|state| state.all.iter().find(|entry| entry.is_of(vendor, what)).map(Entry::told));
+        move || found.map_or(Ok(false), |revocation| store.lift(&revocation).map(|()| true))
+    }
+
+    /// Lets pass again what was lifted in the store.
+    pub fn lifted(&self, vendor: &VendorId, what: &Revoked) {
+        self.with(|state| {
+            state.all.retain(|entry| !entry.is_of(vendor, what));
+            state.publish(vendor);
+        });
     }
 
     /// Every revocation in force, oldest first.
     pub fn list(&self) -> Vec<Revocation> {
-        self.with(|state| state.all.clone())
+        self.with(|state| state.all.iter().map(Entry::told).collect())
     }
 
     /// Forgets what no token can fall under any more; to be called now and then. Returns how many.
-    pub fn sweep(&self, now: UnixTime) -> usize {
+    ///
+    /// `settled` is a wall-clock time that has been confirmed for long, see [`crate::model::Settled`]. Beside it, an entry
+    /// must have been held for its whole length on the monotonic clock of this process.
+    pub fn sweep(&self, settled: UnixTime, now: Moment) -> usize {
         let over = self.with(|state| {
-            let all = std::mem::take(&mut state.all);
-            let (over, kept): (Vec<_>, Vec<_>) =
-                all.into_iter().partition(|one| one.until.is_some_and(|until| until <= now));
-            state.all = kept;
-            over.iter().for_each(|revocation| state.publish(&revocation.vendor));
+            let over: Vec<Entry> = state.all.extract_if(.., |entry| entry.is_over(settled, now)).collect();
+            over.iter().for_each(|entry| state.publish(&entry.revocation.vendor));
             over
         });
-        over.iter().for_each(|revocation| self.store.forget(revocation));
+        over.iter().for_each(|entry| self.store.forget(&entry.revocation));
         over.len()
     }
 
@@ -202,6 +314,10 @@ impl RevocationStore for super::Forgetful {
     }
 
     fn save(&self, _: &Revocation) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn lift(&self, _: &Revocation) -> io::Result<()> {
         Ok(())
     }
 

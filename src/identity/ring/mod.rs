@@ -146,6 +146,14 @@ impl KeyRing {
         if present == generation || self.keys.load().holds(key) { Ok(present) } else { Err(Flaw::KeyUnknown) }
     }
 
+    /// Whether the source still gives a key that verified something at `generation`; says the present generation. A source
+    /// that nobody has looked at yet has withdrawn nothing, and neither has one that gives no answer.
+    pub(super) fn still_gives(&self, key: &VerificationKey, generation: u64) -> Result<u64, Flaw> {
+        let present = self.generation.load(Ordering::Acquire);
+        let gives = present == generation || *self.ended.borrow() == 0 || self.keys.load().holds(key);
+        if gives { Ok(present) } else { Err(Flaw::KeyWithdrawn) }
+    }
+
     fn check_age(&self, now: Moment) -> Result<(), Flaw> {
         let alive = now.monotonic_ns < self.usable_until_ns.load(Ordering::Acquire);
         if alive { Ok(()) } else { Err(Flaw::NoKeys) }
@@ -213,6 +221,14 @@ impl KeyRing {
         });
         let ended = self.with_looks(Looks::end);
         self.ended.send_replace(ended);
+    }
+
+    /// The thumbprints of the keys that answer to a name: their `kid`, or the thumbprint itself.
+    pub(super) fn thumbprints(&self, name: &str) -> Vec<[u8; 32]> {
+        let named = super::seen::thumbprint(name);
+        let keys = self.keys.load();
+        let known = keys.iter().filter(|key| key.key_id.as_deref() == Some(name) || named == Some(key.thumbprint));
+        known.map(|key| key.thumbprint).collect()
     }
 
     pub(super) fn status(&self) -> KeyStatus {

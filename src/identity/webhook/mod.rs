@@ -21,6 +21,7 @@ use crate::model::{Caller, ClientId, Denial, Moment, Secret, UnixTime, VendorId}
 use super::cache::{Fingerprint, Kind, TokenCache};
 use super::flaw::Flaw;
 use super::replay::Replays;
+use super::revocation::Slot;
 use super::watched::Watched;
 use super::{WebhookScheme, WebhookSettings};
 
@@ -36,8 +37,12 @@ pub struct Webhook {
     settings: WebhookSettings,
     secrets: Arc<Watched<Secrets>>,
     replays: Arc<Replays>,
+    revocations: Slot,
     cache: Arc<TokenCache>,
 }
+
+/// What the one client of a vendor that signs its bodies is called.
+pub const WEBHOOK_CLIENT: &str = "webhook";
 
 impl Webhook {
     pub(super) fn open(
@@ -45,12 +50,13 @@ impl Webhook {
         index: u32,
         settings: WebhookSettings,
         replays: Arc<Replays>,
+        revocations: Slot,
         cache: Arc<TokenCache>,
     ) -> Self {
         let encoded = settings.scheme == WebhookScheme::StandardWebhooks;
         let files: Vec<PathBuf> = settings.secret_files.clone();
         let secrets = Watched::open(files, Box::new(move |contents| read_secrets(contents, encoded)));
-        Self { vendor, index, settings, secrets, replays, cache }
+        Self { vendor, index, settings, secrets, replays, revocations, cache }
     }
 
     /// The vendor's index, as the directory was given it.
@@ -93,10 +99,28 @@ impl Webhook {
         let keyed = |secret: &Secret<Vec<u8>>| {
             let mut mac = HmacSha256::new_from_slice(secret.expose()).map_err(|_| Flaw::WebhookSignature)?;
             mac.update(message.signed_before_body.as_bytes());
-            Ok(mac)
+            Ok((self.name(secret)?, mac))
         };
         let macs = secrets.iter().map(keyed).collect::<Result<Vec<_>, Flaw>>()?;
         Ok(Check { webhook: Arc::clone(self), macs, signatures: message.signatures, id: message.id })
+    }
+
+    /// Whose it is.
+    pub(super) const fn vendor(&self) -> &VendorId {
+        &self.vendor
+    }
+
+    /// Whether what was let in on a signature may go on: the secret is still live, and nobody has barred the client.
+    pub(super) fn still_stands(&self, signed: &Signed) -> Result<(), Flaw> {
+        self.revocations.load().bars(&ClientId::new(WEBHOOK_CLIENT))?;
+        let live = self.secrets.current().0;
+        let live = live.iter().flat_map(|secrets| secrets.iter()).any(|secret| self.name(secret) == Ok(signed.secret));
+        if live { Ok(()) } else { Err(Flaw::WebhookSignature) }
+    }
+
+    /// A secret's name, which says nothing about it.
+    fn name(&self, secret: &Secret<Vec<u8>>) -> Result<Fingerprint, Flaw> {
+        self.cache.fingerprint(Kind::Secret, secret.expose())
     }
 
     pub(super) fn watch(&self, runtime: &tokio::runtime::Handle) {
@@ -113,7 +137,8 @@ impl fmt::Debug for Webhook {
 /// A signature being checked while the body arrives.
 pub struct Check {
     webhook: Arc<Webhook>,
-    macs: Vec<HmacSha256>,
+    /// Each live secret's name, and what it makes of the body.
+    macs: Vec<(Fingerprint, HmacSha256)>,
     signatures: Vec<[u8; 32]>,
     id: Option<String>,
 }
@@ -127,7 +152,7 @@ impl fmt::Debug for Check {
 impl Check {
     /// Takes the next bytes of the raw body.
     pub fn update(&mut self, body: &[u8]) {
-        self.macs.iter_mut().for_each(|mac| mac.update(body));
+        self.macs.iter_mut().for_each(|(_, mac)| mac.update(body));
     }
 
     /// Says who the caller is, once the whole body was fed, and takes the message so that it cannot come again.
@@ -140,22 +165,31 @@ impl Check {
 
     fn end(self, now: Moment) -> Result<Taken, Flaw> {
         let mut matched = None;
-        for mac in self.macs {
+        for (secret, mac) in self.macs {
             let digest: [u8; 32] = mac.finalize().into_bytes().into();
             let fits = self.signatures.iter().fold(Choice::from(0), |fits, signature| fits | digest.ct_eq(signature));
-            matched = if bool::from(fits) { Some(digest) } else { matched };
+            matched = if bool::from(fits) { Some((secret, digest)) } else { matched };
         }
-        let digest = matched.ok_or(Flaw::WebhookSignature)?;
-        let Webhook { vendor, index, settings, replays, cache, .. } = &*self.webhook;
+        let (secret, digest) = matched.ok_or(Flaw::WebhookSignature)?;
+        let Webhook { vendor, index, settings, replays, revocations, cache, .. } = &*self.webhook;
+        let client = ClientId::new(WEBHOOK_CLIENT);
+        revocations.load().bars(&client)?;
         // Without an id the message is known by its signature, whichever place its secret has by now.
         let named = self.id.as_deref().map_or(&digest[..], str::as_bytes);
         let message = cache.fingerprint(Kind::Proof, named)?;
         if !replays.take(message, settings.tolerance * 2, now) {
             return Err(Flaw::WebhookReplayed);
         }
-        let caller = Caller { vendor: vendor.clone(), client: ClientId::new("webhook"), claims: None };
-        Ok(Taken { caller, vendor_index: *index, message, replays: Arc::clone(replays) })
+        let caller = Caller { vendor: vendor.clone(), client, claims: None };
+        let signed = Arc::new(Signed { secret });
+        Ok(Taken { caller, vendor_index: *index, signed, message, replays: Arc::clone(replays) })
     }
+}
+
+/// By which secret a message was signed. Says nothing about the secret.
+#[derive(Debug)]
+pub struct Signed {
+    secret: Fingerprint,
 }
 
 /// A message that was verified and taken.
@@ -165,6 +199,8 @@ pub struct Taken {
     pub caller: Caller,
     /// The vendor's index, as the directory was given it.
     pub vendor_index: u32,
+    /// By which of the secrets, for [`super::Directory::recheck_signed`].
+    pub signed: Arc<Signed>,
     message: Fingerprint,
     replays: Arc<Replays>,
 }

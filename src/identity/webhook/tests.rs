@@ -26,7 +26,7 @@ fn world(scheme: WebhookScheme, secrets: &[&str]) -> World {
     let settings = WebhookSettings { scheme, secret_files: secret_files.collect(), tolerance: WEBHOOK_TOLERANCE };
     let vendor = VendorId::parse("acme").expect("an id");
     let cache = Arc::new(TokenCache::new(1 << 20).expect("randomness"));
-    let webhook = Arc::new(Webhook::open(vendor, 5, settings, Arc::default(), cache));
+    let webhook = Arc::new(Webhook::open(vendor, 5, settings, Arc::default(), Slot::default(), cache));
     World { folder, webhook }
 }
 
@@ -37,7 +37,9 @@ impl World {
         let Webhook { vendor, index, settings, cache, .. } = &*self.webhook;
         let secret_files = secrets.iter().map(|at| self.folder.path().join(at.to_string())).collect();
         let settings = WebhookSettings { secret_files, ..settings.clone() };
-        Self { folder, webhook: Arc::new(Webhook::open(vendor.clone(), *index, settings, replays, Arc::clone(cache))) }
+        let (vendor, cache) = (vendor.clone(), Arc::clone(cache));
+        let webhook = Webhook::open(vendor, *index, settings, replays, Slot::default(), cache);
+        Self { folder, webhook: Arc::new(webhook) }
     }
 }
 

@@ -31,8 +31,10 @@ pub enum Act {
     Hook,
     /// A response was cut while it streamed.
     Cut,
-    /// Tokens were revoked.
+    /// A token, a client or a key was taken back.
     Revoke,
+    /// A revocation was lifted.
+    Lift,
     /// The config was loaded again, or was refused.
     Reload,
     /// A token was turned back into its value.
@@ -71,6 +73,7 @@ impl Act {
             Self::Hook => "hook",
             Self::Cut => "cut",
             Self::Revoke => "revoke",
+            Self::Lift => "lift",
             Self::Reload => "reload",
             Self::Reveal => "reveal",
             Self::Keys => "keys",

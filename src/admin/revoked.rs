@@ -1,0 +1,180 @@
+//! What is taken back from a vendor: the orders that do and undo it, and what is answered of them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::answers::{Fleet, Time};
+use super::orders::{OrderError, check_reason, parse_time};
+use crate::model::UnixTime;
+
+/// An order to take something back, or to lift that again. Exactly one of `jti`, `client`, `key` and `issued_before` is
+/// given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeOrder {
+    /// The token with this id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+    /// This client, with all that it was given and will be given, until that is lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// All tokens that this key signed or will sign, by its `kid` or its thumbprint (RFC 7638), until that is lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// All tokens issued before this time (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_before: Option<String>,
+    /// Why, in words for the audit trail.
+    pub reason: String,
+}
+
+/// What a [`RevokeOrder`] names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Revocation {
+    /// One token, by its `jti`.
+    Token(String),
+    /// A client.
+    Client(String),
+    /// A signing key.
+    Key(String),
+    /// All tokens issued before a time.
+    IssuedBefore(UnixTime),
+}
+
+impl RevokeOrder {
+    /// What is revoked.
+    ///
+    /// # Errors
+    /// [`OrderError`] unless exactly one thing is named, readable and with a reason.
+    pub fn revocation(&self) -> Result<Revocation, OrderError> {
+        check_reason(&self.reason)?;
+        let named = |key, text: &String| if text.is_empty() { Err(OrderError::Empty(key)) } else { Ok(text.clone()) };
+        match (&self.jti, &self.client, &self.key, &self.issued_before) {
+            (Some(jti), None, None, None) => named("jti", jti).map(Revocation::Token),
+            (None, Some(client), None, None) => named("client", client).map(Revocation::Client),
+            (None, None, Some(key), None) => named("key", key).map(Revocation::Key),
+            (None, None, None, Some(time)) => parse_time(time).map(Revocation::IssuedBefore).ok_or(OrderError::Time),
+            _ => Err(OrderError::OneOf),
+        }
+    }
+}
+
+/// What was taken back: one of its members.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Taken {
+    /// A token, by its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+    /// A client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// A signing key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// All tokens issued before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_before: Option<Time>,
+}
+
+impl From<&Revocation> for Taken {
+    fn from(what: &Revocation) -> Self {
+        match what {
+            Revocation::Token(id) => Self { jti: Some(id.clone()), ..Self::default() },
+            Revocation::Client(client) => Self { client: Some(client.clone()), ..Self::default() },
+            Revocation::Key(key) => Self { key: Some(key.clone()), ..Self::default() },
+            Revocation::IssuedBefore(time) => Self { issued_before: Some((*time).into()), ..Self::default() },
+        }
+    }
+}
+
+/// The answer to a revocation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RevokeReport {
+    /// Whose.
+    pub vendor: String,
+    /// What.
+    pub revoked: Taken,
+    /// Whether a client, token or key of that name has been seen. Where not, it is kept all the same; a token is known
+    /// only since the gateway started. Always true for a time.
+    pub seen: bool,
+    /// Requests cut.
+    pub severed: u64,
+    /// Microseconds from the order's arrival until the last of them had left.
+    pub sever_micros: u64,
+    /// Those that had not left when the deadline came: of these, bytes may still leave.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lingering: u64,
+    /// Whether it is on disk. If not, it holds until the gateway stops.
+    pub persisted: bool,
+    /// Who else knows.
+    pub fleet: Fleet,
+}
+
+/// The answer to a lift.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LiftReport {
+    /// Whose.
+    pub vendor: String,
+    /// What may be used again.
+    pub lifted: Taken,
+    /// Always true: what cannot be kept is not lifted.
+    pub persisted: bool,
+    /// Who else knows.
+    pub fleet: Fleet,
+}
+
+/// What is taken back now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RevocationList {
+    /// Oldest first.
+    pub revocations: Vec<StandingRevocation>,
+}
+
+/// One revocation that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StandingRevocation {
+    /// Whose.
+    pub vendor: String,
+    /// What.
+    pub revoked: Taken,
+    /// Since when.
+    pub at: Time,
+    /// When it may be forgotten, because no token that it names can be valid then; nothing where a person must lift it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+    /// Why.
+    pub reason: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revocation_names_exactly_one_thing() {
+        for (json, said) in [
+            (r#"{"reason":"x","jti":"1"}"#, "ok"),
+            (r#"{"reason":"x","client":"c"}"#, "ok"),
+            (r#"{"reason":"x","key":"k"}"#, "ok"),
+            (r#"{"reason":"x","issued_before":"2026-11-21T20:00:00Z"}"#, "ok"),
+            (r#"{"reason":"x","issued_before":"yesterday"}"#, "\"issued_before\" must be a time"),
+            (r#"{"reason":"x"}"#, "write exactly one"),
+            (r#"{"reason":"x","jti":"1","client":"c"}"#, "write exactly one"),
+            (r#"{"reason":"x","key":"1","client":"c"}"#, "write exactly one"),
+            (r#"{"reason":"x","jti":""}"#, "\"jti\" is empty"),
+            (r#"{"reason":"x","key":""}"#, "\"key\" is empty"),
+            (r#"{"jti":"1"}"#, "missing field `reason`"),
+        ] {
+            let found = match serde_json::from_str::<RevokeOrder>(json) {
+                Ok(order) => order.revocation().map_or_else(|error| error.to_string(), |_| "ok".to_owned()),
+                Err(error) => error.to_string(),
+            };
+            assert!(found.starts_with(said), "{json}: {found}");
+        }
+    }
+}

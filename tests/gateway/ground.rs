@@ -1,0 +1,260 @@
+//! Authority is asked again while something runs: a stream ends with what it stands on, and with nothing else.
+
+use std::time::Duration;
+
+use serde_json::json;
+use vendorgate::model::{Clock, UnixTime};
+
+use crate::support::client::{Client, Ending, request};
+use crate::support::gate::Gate;
+use crate::support::house::House;
+use crate::support::issuer::{keys, reader, vendor};
+use crate::support::until;
+use crate::support::upstream::{CHUNKED, Upstream, ok};
+
+const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+const TERMS: &str = "limits: { requests: { rate: 100000/s }, concurrency: 1000 }
+ingress:
+  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }
+  - { route: POST /v1/orders, scopes: [orders:read], upstream: crm }
+  - { route: GET /v1/live, scopes: [orders:read], upstream: crm, websocket: true }
+egress:
+  upstream: { url: \"http://CRM\", allow_networks: [\"127.0.0.0/8\"] }
+  routes: [{ route: GET /v1/theirs }]
+";
+
+fn terms(crm: &Upstream) -> String {
+    TERMS.replace("CRM", &crm.address.to_string())
+}
+
+/// Streams without an end, by HTTP or as a WebSocket; a short answer where that is asked for.
+fn endless() -> Upstream {
+    Upstream::start(|seen, asker| {
+        if seen.line().contains("short") {
+            return asker.write(ok("application/json", "{}")).is_ok();
+        }
+        if seen.field("upgrade").is_some() {
+            let mut piece = SWITCH.as_bytes().to_vec();
+            while asker.write(&piece).is_ok() {
+                std::thread::sleep(Duration::from_millis(2));
+                piece = vec![0x5a; 256];
+            }
+            return false;
+        }
+        let _ = asker.write(CHUNKED);
+        while asker.chunk([b'x'; 256]).is_ok() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        false
+    })
+}
+
+fn begin(mut client: Client, text: &str) -> Client {
+    let head = client.send(text).head();
+    assert!([200, 101].contains(&head.status), "{}", String::from_utf8_lossy(&head.raw));
+    assert!(!client.more().expect("it flows").is_empty());
+    client
+}
+
+/// One of each kind: an answer, the answer to a call that changes something, a WebSocket, a call of ours.
+fn each(gate: &Gate, name: &str, token: &str) -> [Client; 4] {
+    let upgrade = "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let socket = request("GET", "/v1/live", token, "").replace("\r\n\r\n", upgrade);
+    [
+        begin(Client::to(gate.ingress()), &request("GET", "/v1/orders", token, "")),
+        begin(Client::to(gate.ingress()), &request("POST", "/v1/orders", token, "")),
+        begin(Client::to(gate.ingress()), &socket),
+        begin(Client::to(gate.egress()), &request("GET", &format!("/{name}/v1/theirs"), "", "")),
+    ]
+}
+
+const ALL: [bool; 4] = [true; 4];
+const NONE: [bool; 4] = [false; 4];
+const INWARD: [bool; 4] = [true, true, true, false];
+
+/// What a stream does now: true where it is cut, false where it goes on for long.
+fn is_cut(client: &mut Client) -> bool {
+    let mut read = 0;
+    while read < 48 * 1024 {
+        match client.more() {
+            Ok(piece) => read += piece.len(),
+            Err(ending) => return ending != Ending::Whole,
+        }
+    }
+    false
+}
+
+fn reload(gate: &Gate) {
+    let answer = gate.admin("admin", "POST", "/v1/reload", "");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+fn day(offset: i64) -> String {
+    let now = Clock::system().now().wall.as_millis();
+    UnixTime::from_millis(now.saturating_add_signed(offset * 86_400_000)).to_string()[..10].to_owned()
+}
+
+/// Writes the contract again, changed.
+fn change(gate: &Gate, from: &str, to: &str) {
+    let path = gate.house.path().join("contracts/acme.yaml");
+    let text = std::fs::read_to_string(&path).expect("a contract");
+    assert!(text.contains(from), "{from}: {text}");
+    std::fs::write(&path, text.replacen(from, to, 1)).expect("written");
+}
+
+#[test]
+fn each_change_of_a_contract_ends_what_it_takes_the_ground_from() {
+    type Change = (&'static str, fn(&Gate), [bool; 4], &'static str);
+    let table: [Change; 12] = [
+        ("nothing", |_| {}, NONE, ""),
+        ("a limit", |gate| change(gate, "concurrency: 1000", "concurrency: 900"), NONE, ""),
+        (
+            "the contract",
+            |gate| std::fs::remove_file(gate.house.path().join("contracts/acme.yaml")).expect("gone"),
+            ALL,
+            "vendor_unknown",
+        ),
+        (
+            "a route",
+            |gate| change(gate, "  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n", ""),
+            [true, false, false, false],
+            "route_unknown",
+        ),
+        (
+            "our own route",
+            |gate| change(gate, "route: GET /v1/theirs", "route: GET /v1/other"),
+            [false, false, false, true],
+            "destination_unknown",
+        ),
+        ("the WebSocket", |gate| change(gate, ", websocket: true", ""), [false, false, true, false], "route_unknown"),
+        (
+            "a scope of a route",
+            |gate| change(gate, "GET /v1/orders, scopes: [orders:read]", "GET /v1/orders, scopes: [orders:write]"),
+            [true, false, false, false],
+            "scope_missing",
+        ),
+        (
+            "the client",
+            |gate| change(gate, "clients: [acme-client]", "clients: [acme-other]"),
+            INWARD,
+            "vendor_unknown",
+        ),
+        (
+            "the issuer",
+            |gate| change(gate, "issuer: https://id.example.com", "issuer: https://id2.example.com"),
+            INWARD,
+            "token_invalid",
+        ),
+        (
+            "the algorithm",
+            |gate| change(gate, "algorithms: [ES256, RS256]", "algorithms: [RS256]"),
+            INWARD,
+            "token_invalid",
+        ),
+        ("the last day", |gate| change(gate, "ends: 2099-12-31", &format!("ends: {}", day(-1))), ALL, "contract_ended"),
+        (
+            "the last day, and reading goes on",
+            |gate| change(gate, "ends: 2099-12-31", &format!("ends: {}\nafter_end: read_only\ngrace: 30d", day(-1))),
+            [false, true, true, false],
+            "contract_ended",
+        ),
+    ];
+    let crm = endless();
+    for (what, change, expected, reason) in table {
+        let gate = Gate::start(House::of_acme(crm.address, &terms(&crm)).contract("zeta", &terms(&crm)));
+        let mut streams = each(&gate, "acme", &reader());
+        let mut innocent = each(&gate, "zeta", &vendor("zeta").scope("orders:read").token());
+        change(&gate);
+        reload(&gate);
+        assert_eq!(streams.each_mut().map(is_cut), expected, "{what}");
+        assert_eq!(innocent.each_mut().map(is_cut), NONE, "{what}: another vendor");
+        if reason.is_empty() {
+            continue;
+        }
+        until("the log says why", || gate.log().matches(&format!(r#""reason":"{reason}""#)).count() >= 1);
+        let mut severed = 0;
+        until("it is in the trail", || {
+            let trail = gate.admin("viewer", "GET", "/v1/audit", "").json();
+            let entries = trail["entries"].as_array().cloned().unwrap_or_default();
+            let cuts = entries.iter().filter(|entry| entry["act"] == "cut" && entry["reason"] == reason);
+            severed = cuts.filter_map(|cut| cut["detail"]["severed"].as_u64()).sum();
+            severed > 0
+        });
+        assert_eq!(severed, expected.iter().filter(|cut| **cut).count() as u64, "{what}");
+    }
+}
+
+#[test]
+fn a_key_that_is_withdrawn_ends_what_it_signed() {
+    let crm = endless();
+    let gate = Gate::of_acme(crm.address, &terms(&crm));
+    let mut streams = each(&gate, "acme", &reader());
+    let other = keys().rs256.sign(&vendor("acme").scope("orders:read").claims()).expect("signed");
+    let mut others = each(&gate, "acme", &other);
+    let rest = format!(r#"{{"keys":[{}]}}"#, keys().rs256.public_jwk());
+    std::fs::write(gate.house.path().join("jwks.json"), rest).expect("written");
+    // Nobody says anything to the gateway: the file is read again by itself.
+    for stream in &mut streams[..3] {
+        until("it is cut", || is_cut(stream));
+    }
+    assert!(!is_cut(&mut streams[3]), "our own call has no token");
+    assert_eq!(others.each_mut().map(is_cut), NONE);
+    until("the log says why", || gate.log().matches(r#""reason":"token_invalid""#).count() >= 3);
+}
+
+#[test]
+fn nothing_outlives_its_token_but_by_the_grace_of_its_contract() {
+    let crm = endless();
+    let rotation = |grace: &str| format!("rotation: {{ max_lifetime: 1h{grace} }}\n  clock_skew: 1s");
+    let gate = Gate::start(House::of_acme(crm.address, &terms(&crm)).contract("zeta", &terms(&crm)));
+    change(&gate, "rotation: { max_lifetime: 1h, max_age: 1h }", &rotation(""));
+    let zeta = gate.house.path().join("contracts/zeta.yaml");
+    let text = std::fs::read_to_string(&zeta).expect("a contract");
+    let lenient = rotation(", expired_grace: 10m");
+    std::fs::write(&zeta, text.replace("rotation: { max_lifetime: 1h, max_age: 1h }", &lenient)).expect("written");
+    reload(&gate);
+    let now = Clock::system().now().wall.as_secs();
+    let short = |name: &str| vendor(name).scope("orders:read").claim("exp", json!(now + 2)).token();
+    let (mut mine, mut theirs) = (each(&gate, "acme", &short("acme")), each(&gate, "zeta", &short("zeta")));
+    let mut long = each(&gate, "acme", &reader());
+    for stream in &mut mine[..3] {
+        until("it is cut", || is_cut(stream));
+    }
+    assert_eq!(gate.get("/v1/orders?short", &short("zeta")).reason(), "token_expired", "nothing new begins");
+    assert_eq!((is_cut(&mut mine[3]), long.each_mut().map(is_cut)), (false, NONE));
+    assert_eq!(theirs.each_mut().map(is_cut), NONE, "the contract lets them end");
+    until("the log says why", || gate.log().matches(r#""reason":"token_expired""#).count() >= 3);
+}
+
+#[test]
+fn a_hundred_reloads_under_load_end_nothing_and_fail_nothing() {
+    let crm = endless();
+    let gate = Gate::start(House::of_acme(crm.address, &terms(&crm)).contract("zeta", &terms(&crm)));
+    let mut streams = each(&gate, "acme", &reader());
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let call = || {
+            let (token, mut client, mut answered) = (reader(), Client::to(gate.ingress()), 0);
+            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                let answer = client.get("/v1/orders?short", &token);
+                assert_eq!((answer.status, answer.ending), (200, Ending::Whole), "{}", answer.text());
+                answered += 1;
+            }
+            answered
+        };
+        let callers: Vec<_> = (0..3).map(|_| scope.spawn(call)).collect();
+        for round in 0..100 {
+            let concurrency = 900 + round % 2;
+            gate.house.write_contract(
+                "zeta",
+                &terms(&crm).replace("concurrency: 1000", &format!("concurrency: {concurrency}")),
+            );
+            reload(&gate);
+        }
+        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        let answered: usize = callers.into_iter().map(|caller| caller.join().expect("no fault")).sum();
+        assert!(answered > 0);
+    });
+    assert_eq!(streams.each_mut().map(is_cut), NONE);
+}
