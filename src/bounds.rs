@@ -11,6 +11,12 @@ use std::time::Duration;
 pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Most header fields in a request: hyper's own default.
 pub const HEADERS_MAX: usize = 100;
+/// Longest line that begins a chunk: its size has 15 digits at most, and what else stands there is thrown away.
+pub const CHUNK_LINE_BYTES_MAX: usize = 4 * 1024;
+/// What is read and thrown away behind a refused head, so that the answer is not reset by what was sent before it.
+pub const REFUSED_DRAIN_BYTES_MAX: usize = 256 * 1024;
+/// Most interim answers (1xx) before an answer: a few hints and signs of life.
+pub const INTERIM_ANSWERS_MAX: usize = 8;
 /// Longest request target.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 

@@ -81,6 +81,8 @@ pub struct Route {
     pub limits: Limits,
     /// Whether a request may go on as a WebSocket; then no rule reads a body.
     pub websocket: bool,
+    /// Whether a segment may hold a slash as `%2F`; only outward.
+    pub allow_encoded_slash: bool,
     /// What is asked of the request.
     pub request: Rules,
     /// What is asked of the response.

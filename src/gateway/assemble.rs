@@ -183,6 +183,7 @@ impl Builder<'_> {
                 upstream: self.upstream(route, pools)?,
                 upstream_name: route.upstream.id.as_str().into(),
                 websocket: route.websocket,
+                allow_encoded_slash: route.allow_encoded_slash,
                 request: self.treats(name, &route.request, direction == Direction::Egress, shared)?,
                 response: self.treats(name, &route.response, direction == Direction::Ingress, shared)?,
                 metrics: traffic.route(name),

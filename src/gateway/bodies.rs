@@ -17,9 +17,10 @@ use super::account::{Account, Halt, Message};
 use super::pace::Patience;
 use super::source::Source;
 use crate::bounds;
-use crate::http::{BodyError, trailer_may_pass};
+use crate::http::BodyError;
 use crate::kill::InFlight;
 use crate::model::{Clock, Denial, Reason};
+use crate::pii::Stop;
 
 /// Who is told how a body went, and holds what must live as long as it.
 pub(super) trait Owner: Send + Unpin {
@@ -27,6 +28,8 @@ pub(super) trait Owner: Send + Unpin {
     fn moved(&mut self, account: &mut Account);
     /// The body has ended, well or not; nothing follows.
     fn ended(&mut self, account: &mut Account, how: Result<(), &Ending>);
+    /// What of these trailers the body's reader gets.
+    fn trailers(&self, fields: HeaderMap, changes: bool) -> Result<Option<HeaderMap>, Stop>;
     /// How often the reader's connection had handed to the kernel all that it had; none where nobody waits for that.
     fn flushes(&self) -> Option<u64>;
 }
@@ -193,7 +196,11 @@ impl<O: Owner> Stream<O> {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => self.account.feed(data, now),
                 Err(frame) => {
-                    self.trailers = frame.into_trailers().ok();
+                    let fields = frame.into_trailers().unwrap_or_default();
+                    match self.owner.trailers(fields, self.account.changes()) {
+                        Ok(trailers) => self.trailers = trailers,
+                        Err(stop) => return Poll::Ready(Err(Ending::Halted(Halt::Stop(stop)))),
+                    }
                     (Bytes::new(), None)
                 }
             },
@@ -261,16 +268,6 @@ impl<O: Owner> Stream<O> {
         }
         all
     }
-
-    fn take_trailers(&mut self) -> Option<HeaderMap> {
-        let mut trailers = self.trailers.take()?;
-        let changes = self.account.changes();
-        let stay: Vec<_> = trailers.keys().filter(|name| !trailer_may_pass(name, changes)).cloned().collect();
-        for name in stay {
-            trailers.remove(name);
-        }
-        Some(trailers).filter(|trailers| !trailers.is_empty())
-    }
 }
 
 /// Bytes of body that a frame brings.
@@ -300,7 +297,7 @@ impl<O: Owner> Body for Stream<O> {
                 },
                 Phase::Ended => {
                     this.phase = Phase::Closed;
-                    return Poll::Ready(this.take_trailers().map(|trailers| Ok(Frame::trailers(trailers))));
+                    return Poll::Ready(this.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
                 }
                 Phase::Broken(error) => {
                     ready!(this.poll_flushed(cx));

@@ -8,6 +8,7 @@ use ::http::header::{AUTHORIZATION, HOST};
 use ::http::{HeaderValue, Method, Request, Uri};
 
 use super::assemble::{identities, route_limits};
+use super::handle::ENCODED_SLASH;
 use crate::config::{Config, Contract, Route};
 use crate::http::{Target, screen};
 use crate::identity::{Authority, Directory, DirectoryError, Identity, Presented};
@@ -81,7 +82,7 @@ impl<'a> Explainer<'a> {
             let denial = Denial::new(Reason::RequestMalformed, "the token cannot stand in a header");
             return vec![tell("request", "", Outcome::No(denial))];
         };
-        let target = match screen(&head) {
+        let target = match screen(&head, question.direction) {
             Ok(target) => target,
             Err(denial) => return vec![tell("request", "", Outcome::No(denial))],
         };
@@ -163,6 +164,10 @@ impl<'a> Explainer<'a> {
             return told.push(tell("route", place, Outcome::No(Denial::new(reason, what))));
         };
         let place = format!("{place}[{}]", index.get());
+        if direction == Direction::Egress && !route.allow_encoded_slash && target.encoded_slash {
+            let denial = Denial::telling(Reason::RequestMalformed, ENCODED_SLASH);
+            told.push(tell("route", format!("{place}.allow_encoded_slash"), Outcome::No(denial)));
+        }
         let name = route.pattern.as_str();
         told.push(tell("route", place.clone(), Outcome::Yes(name.to_owned())));
         told.extend(self.policies(question, route, caller, &place));

@@ -20,10 +20,8 @@ use super::owners::{AnswerOwner, Fate, RequestOwner};
 use super::pace::Patience;
 use super::snapshot::{Route, Treats};
 use super::source::Source;
-use super::{target, websocket};
-use crate::http::{
-    Forwarding, GatewayBody, is_framed_once, name_websocket, prepare_request, prepare_response, strip_validators,
-};
+use super::{door, target, websocket};
+use crate::http::{GatewayBody, is_framed_once};
 use crate::model::{Denial, Direction, Reason, with_causes};
 use crate::pii::{Rewriter, Stop};
 use crate::upstream::{ConnectorError, Lease, Outgoing, SendError};
@@ -57,35 +55,13 @@ async fn outgoing(
     body: Source,
     exchange: &mut Exchange,
 ) -> Result<Request<GatewayBody>, Denial> {
-    let Admitted { vendor, route, .. } = admitted;
+    let route = &admitted.route;
     let direction = exchange.direction();
     let treats = route.request.as_ref();
     let has_body = !body.is_end_stream();
     let rewriter = engine(treats, has_body, &head.headers).map_err(|stop| unreadable_request(&stop))?;
     let target = target::outgoing(admitted, &head.uri, treats)?;
-    if let Some(treats) = treats.filter(|treats| treats.plan.reads_head()) {
-        target::treat_headers(treats, &mut head.headers, route).map_err(|stop| unreadable_request(&stop))?;
-    }
-    prepare_request(
-        &mut head.headers,
-        Forwarding {
-            direction,
-            host: route.upstream.host(),
-            peer: exchange.peer.forwarded_for(),
-            tls: exchange.peer.is_tls(),
-            request_id: exchange.id.to_header(),
-            vendor: &vendor.header,
-            client: admitted.client.as_ref().and_then(|client| HeaderValue::try_from(client.as_str()).ok()),
-            reads_answer: route.response.as_ref().is_some_and(|treats| treats.plan.reads_body()),
-        },
-    );
-    if admitted.websocket {
-        name_websocket(&mut head.headers);
-    }
-    if rewriter.is_some() {
-        strip_validators(&mut head.headers);
-        head.headers.remove(CONTENT_ENCODING);
-    }
+    door::request(admitted, exchange, &mut head, rewriter.is_some()).map_err(|stop| unreadable_request(&stop))?;
     let body = if has_body {
         let treat = treats.zip(rewriter);
         let account = Account::new(route, treat, direction == Direction::Egress, exchange.started);
@@ -173,17 +149,10 @@ async fn incoming(
         Ok(in_flight) => in_flight,
         Err(denial) => return exchange.refuse(&denial),
     };
-    if let Some(treats) = treats.filter(|treats| treats.plan.reads_head())
-        && let Err(stop) = target::treat_headers(treats, &mut head.headers, route)
-    {
-        return exchange.refuse(&unreadable_answer(&stop));
-    }
-    prepare_response(&mut head.headers, exchange.id.to_header());
-    exchange.say_rates(&mut head.headers);
     let changes = rewriter.is_some();
-    if changes || treats.is_some_and(|treats| treats.plan.reads_body()) {
-        strip_validators(&mut head.headers);
-        head.headers.remove(CONTENT_ENCODING);
+    let reads = changes || treats.is_some_and(|treats| treats.plan.reads_body());
+    if let Err(stop) = door::answer(route, &exchange, &mut head, reads) {
+        return exchange.refuse(&unreadable_answer(&stop));
     }
     let leaves = exchange.direction() == Direction::Ingress;
     let (gateway, now) = (Arc::clone(&exchange.gateway), exchange.gateway.clock.now());
@@ -256,7 +225,7 @@ fn refused(error: &SendError) -> Denial {
         SendError::Connect(ConnectorError::ServerName | ConnectorError::Resolve(_) | ConnectorError::Connect(_))
         | SendError::Ended(_) => Reason::UpstreamRefused,
         SendError::Full => Reason::Overloaded,
-        SendError::Unreadable => Reason::UpstreamUnreadable,
+        SendError::Unreadable | SendError::Flawed(_) => Reason::UpstreamUnreadable,
     };
     Denial::new(reason, with_causes(error))
 }

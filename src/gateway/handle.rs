@@ -61,6 +61,10 @@ pub(super) struct Admitted {
     pub(super) websocket: bool,
 }
 
+/// What one of our own services is told, whose contract can be written otherwise.
+pub(super) const ENCODED_SLASH: &str =
+    "The path holds an encoded slash (%2F), and its route does not say allow_encoded_slash: true.";
+
 /// A no, and what may be waited for before the question is asked once more.
 struct NotAdmitted {
     denial: Denial,
@@ -159,7 +163,7 @@ fn admit_webhook(
     message: &webhook::Message,
     exchange: &mut Exchange,
 ) -> Result<Admitted, NotAdmitted> {
-    let target = screen(head)?;
+    let target = screen(head, Direction::Ingress)?;
     let caller = message.delivery.caller();
     let vendor = caller.and_then(|caller| snapshot.vendor(caller.vendor.as_str()));
     let vendor = vendor.ok_or_else(|| Denial::new(Reason::VendorUnknown, "its contract has gone meanwhile"))?;
@@ -173,7 +177,7 @@ fn admit(snapshot: &Snapshot, head: &request::Parts, exchange: &mut Exchange) ->
     if exchange.gateway.audit.must_stop() {
         return Err(Denial::new(Reason::Overloaded, "the audit trail cannot be written").into());
     }
-    let target = screen(head)?;
+    let target = screen(head, exchange.direction())?;
     match exchange.direction() {
         Direction::Ingress => {
             let verified = identify(snapshot, head, &target, exchange)?;
@@ -212,6 +216,9 @@ fn pass(
         Direction::Egress => unknown_destination("no egress route has this method and path"),
     })?;
     exchange.on_route(route);
+    if direction == Direction::Egress && !route.allow_encoded_slash && path.contains("%2F") {
+        return Err(Denial::telling(Reason::RequestMalformed, ENCODED_SLASH).into());
+    }
     let websocket = route.websocket && asks_websocket(head);
     let is_safe = head.method.is_safe() && !websocket;
     let held = Held { direction, route: route.tag, client, footing, is_safe, is_websocket: websocket };

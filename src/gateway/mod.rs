@@ -7,6 +7,7 @@ mod account;
 mod assemble;
 mod bodies;
 mod consequence;
+mod door;
 mod egress;
 mod exchange;
 mod explain;

@@ -3,9 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use ::http::HeaderMap;
+
 use super::account::{Account, Halt, Tally};
 use super::bodies::{Ending, Owner};
 use super::consequence::{self, Cut};
+use super::door;
 use super::exchange::Exchange;
 use super::handle::Gateway;
 use super::snapshot::{Route, Vendor};
@@ -13,6 +16,7 @@ use super::watch::Watched;
 use crate::http::RequestId;
 use crate::kill::InFlight;
 use crate::model::{ClientId, Denial, Direction};
+use crate::pii::Stop;
 use crate::upstream::Lease;
 
 /// An answer's body: it holds the exchange, so that its end closes the books, and the upstream's connection.
@@ -94,6 +98,10 @@ impl Owner for AnswerOwner {
                 exchange.broke(ending);
             }
         }
+    }
+
+    fn trailers(&self, fields: HeaderMap, changes: bool) -> Result<Option<HeaderMap>, Stop> {
+        door::trailers(self.route.response.as_ref(), &self.route, fields, changes)
     }
 
     fn flushes(&self) -> Option<u64> {
@@ -208,6 +216,10 @@ impl Owner for RequestOwner {
         }
         // A body that the upstream did not want to the end is no fault of the request.
         self.fate.end(how.err().filter(|ending| **ending != Ending::Dropped).cloned());
+    }
+
+    fn trailers(&self, fields: HeaderMap, changes: bool) -> Result<Option<HeaderMap>, Stop> {
+        door::trailers(self.route.request.as_ref(), &self.route, fields, changes)
     }
 
     /// A cut request must not look whole, and nobody waits for its rest.

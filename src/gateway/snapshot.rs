@@ -76,6 +76,8 @@ pub struct Route {
     pub(super) upstream_name: Box<str>,
     /// Whether a request may go on as a WebSocket.
     pub(super) websocket: bool,
+    /// Whether a segment of its path may hold a slash as `%2F`.
+    pub(super) allow_encoded_slash: bool,
     pub(super) request: Option<Treats>,
     pub(super) response: Option<Treats>,
     pub(super) metrics: Arc<RouteMetrics>,

@@ -6,6 +6,7 @@ use ::http::uri::{self, PathAndQuery};
 
 use super::handle::Admitted;
 use super::snapshot::{Route, Treats};
+use crate::http::is_canonical;
 use crate::model::{Denial, Reason};
 use crate::pii::{Cut, Stop, Watch};
 
@@ -43,6 +44,10 @@ fn written(admitted: &Admitted, base: &str, uri: &Uri, treats: Option<&Treats>) 
                 from = range.end;
             }
             target.push_str(&path[from..]);
+            // What a value was changed to may mean something in a path: it is looked at as a stranger's path is.
+            if !is_canonical(&target[base.len()..], admitted.route.allow_encoded_slash) {
+                return Err(unfit("a treated segment would make another path of it"));
+            }
             let query = uri.query().map(|query| scene.query(query)).transpose().map_err(unfit_value)?;
             push_query(query.as_deref(), &mut target);
         }

@@ -58,7 +58,7 @@ pub(super) fn candidates(snapshot: &Snapshot, head: &request::Parts) -> Vec<(Arc
     if webhooks.is_empty() {
         return Vec::new();
     }
-    let Ok(target) = screen(head) else { return Vec::new() };
+    let Ok(target) = screen(head, Direction::Ingress) else { return Vec::new() };
     let presented = webhooks.iter().filter(|webhook| webhook.is_presented(&head.headers));
     let placed = presented.filter_map(|webhook| {
         let vendor = snapshot.vendors.get(webhook.vendor_index() as usize)?;

@@ -12,8 +12,9 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncWriteExt, WriteHalf, split};
 
-use super::account::{Account, Message};
+use super::account::{Account, Halt, Message};
 use super::bodies::{Ending, Owner, Stream};
+use super::door;
 use super::exchange::Exchange;
 use super::handle::Admitted;
 use super::owners::{AnswerOwner, Fate, RequestOwner};
@@ -21,7 +22,7 @@ use super::pace::Patience;
 use super::snapshot::Route;
 use super::source::Source;
 use crate::bounds;
-use crate::http::{GatewayBody, name_websocket, names_websocket, prepare_response};
+use crate::http::{GatewayBody, name_websocket, names_websocket};
 use crate::kill::InFlight;
 use crate::model::{Denial, Direction, Reason};
 use crate::upstream::Lease;
@@ -46,8 +47,9 @@ pub(super) fn go_on(
         Ok(in_flight) => in_flight,
         Err(denial) => return exchange.refuse(&denial),
     };
-    prepare_response(&mut head.headers, exchange.id.to_header());
-    exchange.say_rates(&mut head.headers);
+    if let Err(stop) = door::answer(&admitted.route, &exchange, &mut head, false) {
+        return exchange.refuse(&Halt::Stop(stop).denial(Message::Answer));
+    }
     name_websocket(&mut head.headers);
     exchange.answers(head.status.as_u16());
     let route = Arc::clone(&admitted.route);

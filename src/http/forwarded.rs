@@ -1,14 +1,16 @@
 //! What is taken from and put on a message when it passes from one hop to the next.
 //!
 //! Hop-by-hop fields end here (RFC 9110 section 7.6.1). Every field that we set is first stripped of the other side's
-//! copies, in any spelling, and nothing that `Connection` nominates can remove ours.
+//! copies, in any spelling, and nothing that `Connection` nominates can remove ours, or what the reader in the end needs.
 
 use ::http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, ETAG, EXPECT, HOST, HeaderMap,
+    ACCEPT_ENCODING, ACCEPT_RANGES, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, ETAG, EXPECT, HOST, HeaderMap,
     HeaderName, HeaderValue, IF_RANGE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING,
     UPGRADE, VIA,
 };
+use ::http::{Uri, Version};
 
+use super::spelling;
 use crate::model::Direction;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -46,6 +48,10 @@ pub struct Forwarding<'a> {
     pub host: &'a HeaderValue,
     /// The peer's address, as text; made once a connection.
     pub peer: &'a HeaderValue,
+    /// The version that the request came in.
+    pub version: Version,
+    /// The request's target: HTTP/2 names its host there, in `:authority`.
+    pub target: &'a Uri,
     /// Whether the request came under TLS.
     pub tls: bool,
     /// The exchange's id.
@@ -63,7 +69,7 @@ pub fn prepare_request(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
     let original_host = headers.remove(HOST);
     let trailers_wanted = headers.get(TE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"));
     strip_hop_by_hop(headers);
-    strip_ours(headers);
+    strip(headers, spelling::is_withheld_from_request);
     headers.insert(HOST, forwarding.host.clone());
     if trailers_wanted {
         headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -79,7 +85,7 @@ pub fn prepare_request(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
     // The token and its proof were ours to judge; the internal API gets the facts, not what it could leak.
     headers.remove(AUTHORIZATION);
     headers.remove(DPOP);
-    headers.append(VIA, HeaderValue::from_static("1.1 vendorgate"));
+    headers.insert(VIA, via(forwarding.version));
     headers.insert(FORWARDED_FOR, forwarding.peer.clone());
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if forwarding.tls { "https" } else { "http" }));
     headers.insert(REQUEST_ID, forwarding.request_id);
@@ -87,8 +93,32 @@ pub fn prepare_request(headers: &mut HeaderMap, forwarding: Forwarding<'_>) {
     if let Some(client) = forwarding.client {
         headers.insert(CLIENT, client);
     }
-    if let Some(host) = original_host {
+    let named = || HeaderValue::try_from(forwarding.target.authority()?.as_str()).ok();
+    if let Some(host) = original_host.or_else(named) {
         headers.insert(FORWARDED_HOST, host);
+    }
+}
+
+/// The version that a message came in, and who passed it on (RFC 9110 section 7.6.3).
+fn via(version: Version) -> HeaderValue {
+    HeaderValue::from_static(match version {
+        Version::HTTP_10 => "1.0 vendorgate",
+        Version::HTTP_2 => "2.0 vendorgate",
+        _ => "1.1 vendorgate",
+    })
+}
+
+/// Puts the pieces of a `Cookie` field together, which HTTP/2 may send apart (RFC 9113 section 8.2.3).
+pub fn join_cookies(headers: &mut HeaderMap) {
+    let mut pieces = headers.get_all(COOKIE).iter();
+    if pieces.next().is_none() || pieces.next().is_none() {
+        return;
+    }
+    let pieces: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    match HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
+        Ok(whole) => drop(headers.insert(COOKIE, whole)),
+        // Pieces that are values make a value.
+        Err(_) => drop(headers.remove(COOKIE)),
     }
 }
 
@@ -109,6 +139,7 @@ pub fn name_websocket(headers: &mut HeaderMap) {
 /// Turns an answer's fields into those that the caller may see.
 pub fn prepare_response(headers: &mut HeaderMap, request_id: HeaderValue) {
     strip_hop_by_hop(headers);
+    strip(headers, spelling::is_withheld_from_answer);
     headers.insert(REQUEST_ID, request_id);
 }
 
@@ -131,7 +162,7 @@ pub fn trailer_may_pass(name: &HeaderName, body_changed: bool) -> bool {
 
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
-        for name in nominated(headers) {
+        for name in nominated(headers).iter().filter(|name| !spelling::is_end_to_end(name.as_str())) {
             headers.remove(name);
         }
     }
@@ -146,34 +177,12 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     values.flat_map(|text| text.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
 }
 
-/// Removes the other side's copies of every field that we set or that could pass for one.
-fn strip_ours(headers: &mut HeaderMap) {
-    let ours: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
-    for name in ours {
+/// Removes every field whose name is withheld.
+fn strip(headers: &mut HeaderMap, is_withheld: impl Fn(&str) -> bool) {
+    let withheld: Vec<HeaderName> = headers.keys().filter(|name| is_withheld(name.as_str())).cloned().collect();
+    for name in withheld {
         headers.remove(name);
     }
-}
-
-/// Compares with `_` as `-`: some servers fold the two.
-fn is_ours(name: &str) -> bool {
-    const PREFIXES: [&str; 4] = ["x-forwarded-", "x-vendorgate-", "x-original-", "x-rewrite-"];
-    const NAMES: [&str; 7] = [
-        "forwarded",
-        "x-real-ip",
-        "x-request-id",
-        "x-http-method-override",
-        "x-http-method",
-        "x-method-override",
-        "client-cert",
-    ];
-    let same = |a: &str| a.len() == name.len() && folded_eq(a, name);
-    let begins = |prefix: &&str| name.len() >= prefix.len() && folded_eq(prefix, &name[..prefix.len()]);
-    matches!(name.as_bytes().first(), Some(b'x' | b'f' | b'c'))
-        && (PREFIXES.iter().any(begins) || NAMES.iter().any(|a| same(a)))
-}
-
-fn folded_eq(a: &str, b: &str) -> bool {
-    a.bytes().zip(b.bytes()).all(|(a, b)| a == if b == b'_' { b'-' } else { b })
 }
 
 #[cfg(test)]
@@ -194,6 +203,8 @@ mod tests {
                 direction,
                 host: &host,
                 peer: &peer,
+                version: Version::HTTP_11,
+                target: &Uri::from_static("/v1/a"),
                 tls: true,
                 request_id: HeaderValue::from_static("id"),
                 vendor: &vendor,
@@ -247,6 +258,28 @@ mod tests {
         let seen =
             forwarded(Direction::Egress, &[("host", "127.0.0.1"), ("x-forwarded-for", "10.0.0.7"), ("accept", "*/*")]);
         assert_eq!(seen, ["accept: */*", "host: crm.internal"]);
+    }
+
+    #[test]
+    fn connection_takes_off_no_field_of_the_reader_in_the_end() {
+        let fields = [
+            ("connection", "content-type, cookie, content-encoding, te, x-keep"),
+            ("content-type", "application/json"),
+            ("content-encoding", "gzip"),
+            ("x-keep", "1"),
+        ];
+        let seen = forwarded(Direction::Egress, &fields);
+        assert_eq!(seen, ["content-encoding: gzip", "content-type: application/json", "host: crm.internal"]);
+    }
+
+    #[test]
+    fn the_pieces_of_a_cookie_become_one_field() {
+        let mut headers = HeaderMap::new();
+        for piece in ["a=b", "c=d; e=f", "g=h"] {
+            headers.append(COOKIE, HeaderValue::from_static(piece));
+        }
+        join_cookies(&mut headers);
+        assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=b; c=d; e=f; g=h"]);
     }
 
     #[test]

@@ -25,7 +25,8 @@ pub enum Challenge<'a> {
 ///
 /// Status codes are those of the reason, but that what is the vendor's fault going in can be the upstream's coming out.
 pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, id: RequestId) -> Response<GatewayBody> {
-    let public = public(denial.reason);
+    let mut public = public(denial.reason);
+    public.detail = denial.told.unwrap_or(public.detail);
     let mut response = Response::new(GatewayBody::full(body(denial.reason, &public, id)));
     *response.status_mut() = public.status;
     let headers = response.headers_mut();
@@ -218,6 +219,22 @@ mod tests {
             let passes = matches!(status, 429 | 502..=504) && reason != Reason::UpstreamUnreadable;
             assert_eq!(says.is_some_and(|secs| secs > 0), passes, "{reason:?}");
         }
+    }
+
+    #[test]
+    fn a_cause_that_may_be_told_is() {
+        let denial = Denial::telling(Reason::RequestMalformed, "The path holds an encoded slash.");
+        let response = refuse(&denial, Direction::Ingress, Challenge::Plain, RequestIds::next());
+        assert_eq!(response.status(), 400);
+        let text = format!(
+            "{:?}",
+            body(
+                denial.reason,
+                &Public { status: response.status(), title: "", detail: denial.told.expect("told") },
+                RequestIds::next()
+            )
+        );
+        assert!(text.contains("The path holds an encoded slash."), "{text}");
     }
 
     #[test]

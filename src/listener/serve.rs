@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -23,7 +23,7 @@ use super::guard::{Guard, Stream};
 use super::worker::{Drain, Front};
 use crate::bounds;
 use crate::gateway::{Peer, Stack};
-use crate::http::GatewayBody;
+use crate::http::{GatewayBody, Screened, Turns};
 use crate::identity::PeerCertificate;
 
 /// The first bytes of a client that speaks HTTP/2 with prior knowledge (RFC 9113 section 3.4), as far as it takes to know.
@@ -38,17 +38,22 @@ pub(super) async fn serve(accepted: Accepted, front: &Front, stack: Stack, drain
     };
     let Ok(Some((guard, peer, speaks_h2))) = opened else { return };
     let theirs = Arc::clone(&peer);
-    let service = service_fn(move |request| {
-        let (stack, peer) = (stack.clone(), Arc::clone(&theirs));
-        async move { Ok::<_, Infallible>(answer(stack, peer, request).await) }
-    });
-    let io = TokioIo::new(guard);
     if speaks_h2 {
-        let connection = h2().serve_connection(io, service);
+        let service = service_fn(move |request| {
+            let (stack, peer) = (stack.clone(), Arc::clone(&theirs));
+            async move { Ok::<_, Infallible>(stack.answer(peer, request).await) }
+        });
+        let connection = h2().serve_connection(TokioIo::new(guard), service);
         // A peer is told the last stream that counts, so nothing that it sends can be lost.
         let told = drain.wait();
         run(pin!(connection), &peer, told, http2::Connection::graceful_shutdown).await;
     } else {
+        let turns = Arc::new(Turns::default());
+        let io = TokioIo::new(Screened::requests(guard, Arc::clone(&turns)));
+        let service = service_fn(move |request| {
+            let (stack, peer, turns) = (stack.clone(), Arc::clone(&theirs), Arc::clone(&turns));
+            async move { Ok::<_, Infallible>(answer_h1(stack, peer, &turns, request).await) }
+        });
         let connection = h1().serve_connection(io, service).with_upgrades();
         // A request may be on its way on a connection that rests. It is answered, and the answer says `close`.
         let told = async {
@@ -60,10 +65,18 @@ pub(super) async fn serve(accepted: Accepted, front: &Front, stack: Stack, drain
     }
 }
 
-async fn answer(stack: Stack, peer: Arc<Peer>, request: Request<Incoming>) -> Response<GatewayBody> {
-    let is_h1 = request.version() < Version::HTTP_2;
+async fn answer_h1(
+    stack: Stack,
+    peer: Arc<Peer>,
+    turns: &Turns,
+    mut request: Request<Incoming>,
+) -> Response<GatewayBody> {
+    if let Some(flaw) = turns.begin() {
+        request.extensions_mut().insert(flaw);
+    }
     let mut response = stack.answer(Arc::clone(&peer), request).await;
-    if is_h1 && peer.is_leaving() {
+    turns.answered(response.status() == StatusCode::SWITCHING_PROTOCOLS);
+    if peer.is_leaving() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use ::http::{HeaderValue, Request, Response};
+use ::http::header::UPGRADE;
+use ::http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -19,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use super::wire::{Control, Wire};
 use super::{BodyPatience, Connector, ConnectorError, Settings};
 use crate::bounds;
-use crate::http::GatewayBody;
+use crate::http::{Asked, Expected, Flaw, GatewayBody, Screened};
 use crate::kill::InFlight;
 use crate::model::Moment;
 
@@ -51,6 +52,8 @@ struct Sender {
     control: Arc<Control>,
     /// Whether an exchange is under way on it.
     is_busy: bool,
+    /// What its answers are read by.
+    asked: Arc<Asked>,
     _open: Open,
 }
 
@@ -99,6 +102,9 @@ pub enum SendError {
     /// The answer's head cannot be read, or is one that nobody asked for.
     #[error("the upstream's answer cannot be read")]
     Unreadable,
+    /// The answer's bytes have more than one reading, or none.
+    #[error("the upstream's answer is not HTTP/1.1 to the letter")]
+    Flawed(#[source] Flaw),
     /// The answer's head did not come in time, or the upstream stopped reading the request.
     #[error("the upstream did not answer in time")]
     Deadline,
@@ -183,11 +189,12 @@ impl Upstream {
             }
             sender.is_busy = true;
             sender.control.begin(sending.as_ref().map(InFlight::share));
+            sender.asked.expect(expected(&request));
             match sender.requests.try_send_request(request).await {
                 Ok(response) => return Ok((response, sender)),
                 Err(mut failure) => match failure.take_message() {
                     Some(unsent) if reused => request = unsent,
-                    Some(_) | None => return Err(ended(failure.into_error())),
+                    Some(_) | None => return Err(sender.ended(failure.into_error())),
                 },
             }
         }
@@ -197,7 +204,7 @@ impl Upstream {
         let mut idle = self.shard(worker).lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(Idle { sender, since_ns }) = idle.pop() {
             let age_ns = now.monotonic_ns.saturating_sub(since_ns);
-            if !sender.requests.is_closed() && age_ns < bounds::UPSTREAM_IDLE_MAX.as_nanos() as u64 {
+            if sender.is_sound() && age_ns < bounds::UPSTREAM_IDLE_MAX.as_nanos() as u64 {
                 return Some(sender);
             }
         }
@@ -228,9 +235,10 @@ impl Upstream {
         let stream = self.connector.connect().await.map_err(SendError::Connect)?;
         let control = Arc::new(Control::default());
         let wire = Wire::new(stream, Arc::clone(&control), self.body.idle);
+        let asked = Arc::new(Asked::default());
         let (requests, connection) = http1::Builder::new()
             .max_buf_size(bounds::UPSTREAM_BUFFER_BYTES_MAX)
-            .handshake(TokioIo::new(wire))
+            .handshake(TokioIo::new(Screened::answers(wire, Arc::clone(&asked))))
             .await
             .map_err(SendError::Ended)?;
         let theirs = Arc::clone(&control);
@@ -243,17 +251,32 @@ impl Upstream {
             })
             .await;
         });
-        Ok(Sender { requests, control, is_busy: false, _open: open })
+        Ok(Sender { requests, control, is_busy: false, asked, _open: open })
     }
 }
 
-fn ended(error: hyper::Error) -> SendError {
-    if error.is_parse() {
-        SendError::Unreadable
-    } else if has_stalled(&error) {
-        SendError::Deadline
-    } else {
-        SendError::Ended(error)
+impl Sender {
+    /// Whether the connection can take another request.
+    fn is_sound(&self) -> bool {
+        !self.requests.is_closed() && self.asked.flaw().is_none()
+    }
+
+    fn ended(&self, error: hyper::Error) -> SendError {
+        match self.asked.flaw() {
+            Some(flaw) => SendError::Flawed(flaw),
+            None if error.is_parse() => SendError::Unreadable,
+            None if has_stalled(&error) => SendError::Deadline,
+            None => SendError::Ended(error),
+        }
+    }
+}
+
+/// What a request's answer will be like.
+fn expected(request: &Request<GatewayBody>) -> Expected {
+    match *request.method() {
+        Method::HEAD => Expected::AnswerToHead,
+        _ if request.headers().contains_key(UPGRADE) => Expected::Upgrade,
+        _ => Expected::Answer,
     }
 }
 
@@ -276,7 +299,7 @@ impl Lease {
     pub fn release(mut self, now: Moment) {
         self.sender.is_busy = false;
         self.sender.control.finish();
-        if !self.sender.requests.is_closed() {
+        if self.sender.is_sound() {
             self.upstream.give_back(self.worker, self.sender, now);
         }
     }

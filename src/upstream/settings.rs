@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::http::is_canonical;
 use crate::model::UpstreamId;
 
 /// One API to call, with its deadlines.
@@ -87,6 +88,9 @@ pub enum BaseUrlError {
     /// `#…`
     #[error("must not have a fragment")]
     Fragment,
+    /// Dot segments, an encoding that is not needed, or anything else that can be read as another path.
+    #[error("must have a path without dot segments, backslashes and needless percent-encoding")]
+    Path,
 }
 
 impl Networks {
@@ -124,6 +128,9 @@ impl BaseUrl {
             return Err(BaseUrlError::Query);
         }
         let port = port_of(authority, scheme).ok_or(BaseUrlError::Unreadable)?;
+        if !is_canonical(uri.path(), false) {
+            return Err(BaseUrlError::Path);
+        }
         let host = authority.host().to_ascii_lowercase();
         Ok(Self { scheme, host: host.into(), port, path: uri.path().trim_end_matches('/').into() })
     }
@@ -238,6 +245,9 @@ mod tests {
             ("http://host:0", BaseUrlError::Unreadable),
             ("http://host:99999", BaseUrlError::Unreadable),
             ("http://ho st", BaseUrlError::Unreadable),
+            ("http://host/a/../b", BaseUrlError::Path),
+            ("http://host/a%2fb", BaseUrlError::Path),
+            ("http://host/%61", BaseUrlError::Path),
         ] {
             assert_eq!(BaseUrl::parse(text), Err(wrong), "{text}");
         }

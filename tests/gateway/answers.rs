@@ -16,18 +16,49 @@ fn an_answer_that_cannot_be_read_is_502() {
     for (name, bytes) in [
         ("no HTTP", &b"hello\r\n\r\n"[..]),
         ("a bad status", b"HTTP/1.1 2000 OK\r\n\r\n"),
+        ("no status", b"HTTP/1.1 OK\r\n\r\n"),
+        ("a status out of range", b"HTTP/1.1 600 OK\r\nContent-Length: 0\r\n\r\n"),
         ("a bad version", b"HTTP/3.0 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("an empty line first", b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
         ("a bad field", b"HTTP/1.1 200 OK\r\nbad name: x\r\n\r\n"),
+        ("a space before a colon", b"HTTP/1.1 200 OK\r\nContent-Length : 0\r\n\r\n"),
+        ("a folded field", b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n"),
+        ("bare LF", b"HTTP/1.1 200 OK\nContent-Length: 0\n\n"),
+        ("one bare LF", b"HTTP/1.1 200 OK\r\nX: y\nContent-Length: 0\r\n\r\n"),
+        ("a bare CR", b"HTTP/1.1 200 OK\r\nX: a\rb\r\nContent-Length: 0\r\n\r\n"),
         ("a NUL", b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n"),
         ("two lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
+        ("two equal lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na"),
+        ("a list of lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\na"),
+        ("a signed length", b"HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\na"),
         ("length and coding", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        ("another coding", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+        ("a coding in HTTP/1.0", b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        ("a coding of nothing", b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         (
             "protocols switched unasked",
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
         ),
-        ("nothing at all", b""),
-        ("half a head", b"HTTP/1.1 200 OK\r\nContent-"),
+        ("two 100s", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 x\r\n\r\n"),
+        ("a length of a 100", b"HTTP/1.1 100 Continue\r\nContent-Length: 1\r\n\r\naHTTP/1.1 204 x\r\n\r\n"),
     ] {
+        let crm = Upstream::start(move |_, asker| {
+            let _ = asker.write(bytes);
+            // It stays: that nothing follows must not be what says that the answer is bad.
+            let _ = asker.gone();
+            false
+        });
+        let gate = Gate::of_acme(crm.address, TERMS);
+        let answer = gate.get("/v1/orders", &reader());
+        assert_eq!(
+            (answer.status, answer.reason().as_str()),
+            (502, "upstream_unreadable"),
+            "{name}: {}",
+            answer.text()
+        );
+        assert_eq!(crm.seen().len(), 1, "{name}: sent once");
+    }
+    for (name, bytes) in [("nothing at all", &b""[..]), ("half a head", b"HTTP/1.1 200 OK\r\nContent-")] {
         let crm = Upstream::start(move |_, asker| {
             let _ = asker.write(bytes);
             false
@@ -38,6 +69,17 @@ fn an_answer_that_cannot_be_read_is_502() {
         assert!(["upstream_unreadable", "upstream_refused"].contains(&answer.reason().as_str()), "{name}");
         assert_eq!(crm.seen().len(), 1, "{name}: sent once");
     }
+}
+
+#[test]
+fn an_endless_run_of_interim_answers_is_502() {
+    let crm = Upstream::start(|_, asker| {
+        while asker.write("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n").is_ok() {}
+        false
+    });
+    let gate = Gate::of_acme(crm.address, TERMS);
+    let answer = gate.get("/v1/orders", &reader());
+    assert_eq!((answer.status, answer.reason().as_str()), (502, "upstream_unreadable"));
 }
 
 #[test]
@@ -93,16 +135,42 @@ fn a_truncated_answer_is_never_whole() {
 
 #[test]
 fn what_follows_an_answer_is_nobodys() {
-    let crm = Upstream::start(|_, asker| {
-        let poison = ok("application/json", r#"{"of":"somebody else"}"#);
-        asker.write([ok("application/json", r#"{"of":"you"}"#), poison].concat()).is_ok()
+    let json = |of: &str| ok("application/json", format!(r#"{{"of":"{of}"}}"#));
+    let chunked = [CHUNKED.as_bytes(), b"c\r\n{\"of\":\"you\"}\r\n0\r\n\r\n"].concat();
+    for (name, first) in [("with a length", json("you")), ("chunked", chunked)] {
+        for (what, poison) in
+            [("an answer", json("somebody else")), ("a line end", b"\r\n".to_vec()), ("a byte", b"x".to_vec())]
+        {
+            let bytes = [first.clone(), poison].concat();
+            let crm = Upstream::start(move |_, asker| asker.write(&bytes).is_ok());
+            let gate = Gate::of_acme(crm.address, TERMS);
+            let mut client = Client::to(gate.ingress());
+            for _ in 0..10 {
+                let answer = client.get("/v1/orders", &reader());
+                assert_eq!((answer.status, answer.text().as_str()), (200, r#"{"of":"you"}"#), "{name}, then {what}");
+            }
+            crate::support::until("poisoned connections are closed", || crm.open() == 0);
+        }
+    }
+}
+
+#[test]
+fn what_comes_while_nothing_was_asked_closes_the_connection() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let tell = std::sync::Mutex::new(tell);
+    let crm = Upstream::start(move |_, asker| {
+        let _ = asker.write(ok("application/json", "{}"));
+        let _ = tell.lock().expect("no panic").send(());
+        // After its answer, and before the next request.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        asker.write(ok("application/json", "\"somebody else's\"")).is_ok()
     });
     let gate = Gate::of_acme(crm.address, TERMS);
     let mut client = Client::to(gate.ingress());
-    for _ in 0..10 {
-        let answer = client.get("/v1/orders", &reader());
-        assert!(answer.status == 502 || answer.text() == r#"{"of":"you"}"#, "{}", answer.text());
-    }
+    assert_eq!(client.get("/v1/orders", &reader()).text(), "{}");
+    told.recv().expect("it has answered");
+    crate::support::until("the connection is closed", || crm.open() == 0);
+    assert_eq!(client.get("/v1/orders", &reader()).text(), "{}");
 }
 
 #[test]

@@ -197,3 +197,47 @@ fn limits_hold_outward() {
     assert_eq!((plain(), plain()), (200, 429));
     assert_no_raw(&vendor);
 }
+
+#[test]
+fn slashes_and_tokens_of_our_own_calls_are_the_vendors_business() {
+    let vendor = vendors();
+    let terms = format!(
+        r#"limits: {{ {RATE} }}
+egress:
+  upstream: {{ url: "http://{}", allow_networks: ["127.0.0.0/8"] }}
+  routes:
+    - {{ route: "GET /api/v4/projects/{{id}}", allow_encoded_slash: true }}
+    - {{ route: "GET /api/v4/groups/{{id}}" }}
+    - route: "GET /api/v4/users/{{name}}"
+      allow_encoded_slash: true
+      request: {{ pii: [ {{ segment: name, as: hash }} ] }}
+"#,
+        vendor.address
+    );
+    let gate = Gate::of_acme(vendor.address, &terms);
+    let get = |path: &str| Client::to(gate.egress()).send(request("GET", path, "", "")).answer();
+    for (path, forwarded) in [
+        ("/acme/api/v4/projects/a%2Fb", "/api/v4/projects/a%2Fb"),
+        ("/acme/api/v4/projects/a%2fb?access_token=x", "/api/v4/projects/a%2Fb?access_token=x"),
+        ("/acme/api/v4/groups/a?private=1&access_token=x", "/api/v4/groups/a?private=1&access_token=x"),
+    ] {
+        assert_eq!(get(path).status, 200, "{path}");
+        assert_eq!(vendor.last().line(), format!("GET {forwarded} HTTP/1.1"));
+    }
+    assert_eq!(get("/acme/api/v4/users/a%2Fb").status, 200);
+    assert!(vendor.last().line().starts_with("GET /api/v4/users/h"), "{}", vendor.last().line());
+    let asked = vendor.seen().len();
+    for (path, told) in [
+        ("/acme/api/v4/groups/a%2Fb", "allow_encoded_slash"),
+        ("/acme/api/v4/projects/a%2F..%2Fb", "dot segments"),
+        ("/acme/api/v4/projects/a%252Fb", "twice"),
+        ("/acme/api/v4/projects/a%5Cb", "backslash"),
+        ("/acme/api/v4/projects/a;b/../c", "parameters"),
+        ("/acme/../acme/api", "no egress route"),
+    ] {
+        let refused = get(path);
+        assert!([400, 403].contains(&refused.status), "{path}");
+        assert!(refused.status == 403 || refused.text().contains(told), "{path}: {}", refused.text());
+    }
+    assert_eq!(vendor.seen().len(), asked);
+}

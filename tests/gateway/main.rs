@@ -22,6 +22,7 @@ mod explain;
 mod framing;
 mod ground;
 mod hooks;
+mod http2;
 mod identity;
 mod kill;
 mod life;

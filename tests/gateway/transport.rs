@@ -184,3 +184,79 @@ fn a_body_is_asked_for_only_after_a_yes() {
     let refused = client.any_answer();
     assert_eq!((refused.status, crm.seen().len()), (403, 1), "no 100 for what is refused");
 }
+
+#[test]
+fn header_rules_reach_every_head_and_every_trailer() {
+    const RULES: &str = "limits: { requests: { rate: 100000/s } }
+ingress:
+  - route: GET|HEAD|POST /v1/{name}
+    scopes: [orders:read]
+    upstream: crm
+    websocket: true
+    request: { pii: [ { header: x-customer, as: redact }, { header: server-timing, as: redact } ] }
+    response:
+      pii:
+        - { header: x-customer, as: redact }
+        - { header: server-timing, as: redact }
+        - { header: grpc-message, as: drop }
+        - { cookie: who, as: redact }
+";
+    const FIELDS: &str = "X-Customer: ann@example.com\r\nSet-Cookie: who=ann@example.com; Path=/\r\n";
+    let crm = Upstream::start(|seen, asker| {
+        let trailers = "Trailer: Server-Timing\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nServer-Timing: ann@example.com\r\nGrpc-Message: ann@example.com\r\n\r\n";
+        let answer = match seen.line().split([' ', '/']).nth(3).unwrap_or_default() {
+            "live" => {
+                format!("HTTP/1.1 101 ann@example.com\r\n{FIELDS}Upgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+            }
+            "trailers" => format!("HTTP/1.1 200 OK\r\n{FIELDS}{trailers}"),
+            "interim" => format!("HTTP/1.1 103 Hints\r\n{FIELDS}\r\nHTTP/1.1 204 ann@example.com\r\n{FIELDS}\r\n"),
+            "missing" => format!("HTTP/1.1 404 No ann@example.com here\r\n{FIELDS}Content-Length: 0\r\n\r\n"),
+            "moved" => format!("HTTP/1.1 302 Found\r\n{FIELDS}Content-Length: 0\r\n\r\n"),
+            "same" => format!("HTTP/1.1 304 ann@example.com\r\n{FIELDS}\r\n"),
+            "broken" => format!("HTTP/1.1 500 ann@example.com\r\n{FIELDS}Connection: close\r\n\r\n"),
+            _ => format!("HTTP/1.1 200 ann@example.com\r\n{FIELDS}Content-Length: 0\r\n\r\n"),
+        };
+        asker.write(answer).is_ok() && !seen.line().contains("broken")
+    });
+    let gate = Gate::of_acme(crm.address, RULES);
+    let customer = "\r\nX-Customer: ann@example.com\r\nTE: trailers\r\n";
+    for (name, status) in [
+        ("live", 101),
+        ("trailers", 200),
+        ("interim", 204),
+        ("missing", 404),
+        ("moved", 302),
+        ("same", 304),
+        ("broken", 500),
+        ("plain", 200),
+    ] {
+        let upgrade = if name == "live" { "Connection: upgrade\r\nUpgrade: websocket\r\n" } else { "" };
+        let text = request("GET", &format!("/v1/{name}"), &reader(), "").replacen(
+            "\r\n\r\n",
+            &format!("{customer}{upgrade}\r\n"),
+            1,
+        );
+        let answer = Client::to(gate.ingress()).send(text).any_answer();
+        assert_eq!(answer.status, status, "{name}");
+        assert!(!answer.holds("ann@"), "{name}: {}", String::from_utf8_lossy(&answer.raw));
+        assert!(answer.field("x-customer").is_some(), "{name}: it is redacted, not lost");
+        assert!(!String::from_utf8_lossy(&crm.last().raw).contains("ann@"), "{name}");
+    }
+    let head = request("POST", "/v1/a", &reader(), "").replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let body = "1\r\nx\r\n0\r\nServer-Timing: ann@example.com\r\n\r\n";
+    assert_eq!(Client::to(gate.ingress()).send(format!("{head}{body}")).answer().status, 200);
+    assert!(!String::from_utf8_lossy(&crm.last().raw).contains("ann@"), "a request's trailers");
+    h2::run(async {
+        let mut session = h2::open(gate.ingress()).await;
+        let answer = h2::ask(&mut session, "/v1/trailers", &reader()).await.expect("an answer");
+        assert!(answer.headers().values().all(|value| !value.as_bytes().starts_with(b"ann@")));
+        let mut body = answer.into_body();
+        let mut trailers = None;
+        while let Some(frame) = body.frame().await {
+            trailers = frame.expect("whole").into_trailers().ok().or(trailers);
+        }
+        let trailers = trailers.expect("trailers");
+        assert!(trailers.contains_key("server-timing") && !trailers.contains_key("grpc-message"), "{trailers:?}");
+        assert!(trailers["server-timing"] != "ann@example.com");
+    });
+}

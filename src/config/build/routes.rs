@@ -52,7 +52,8 @@ fn ingress_route(
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, limits.records.is_some(), written.records.is_some());
     let websocket = websocket(at, written.websocket, [&request, &response]);
-    Some(Route { pattern: pattern?, scopes: scopes?, upstream: upstream?, limits, websocket, request, response })
+    let (pattern, scopes, upstream) = (pattern?, scopes?, upstream?);
+    Some(Route { pattern, scopes, upstream, limits, websocket, allow_encoded_slash: false, request, response })
 }
 
 fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Settings>) -> Option<Route> {
@@ -66,7 +67,8 @@ fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Set
     check_counted(at, limits.records.is_some(), written.records.is_some());
     let websocket = websocket(at, written.websocket, [&request, &response]);
     let (upstream, scopes) = (Arc::clone(upstream), ScopeSet::default());
-    Some(Route { pattern: pattern?, scopes, upstream, limits, websocket, request, response })
+    let allow_encoded_slash = written.allow_encoded_slash.unwrap_or(false);
+    Some(Route { pattern: pattern?, scopes, upstream, limits, websocket, allow_encoded_slash, request, response })
 }
 
 /// What passes in a WebSocket is not read: a rule beside it would be gone around.

@@ -138,6 +138,7 @@ fn base_url(at: &At<'_>, text: &str) -> Option<BaseUrl> {
         Err(error @ (BaseUrlError::Query | BaseUrlError::Fragment)) => {
             at.bad(error.to_string(), "the URL up to there");
         }
+        Err(error @ BaseUrlError::Path) => at.bad(error.to_string(), "https://api.acme.example/v2"),
         Err(error @ (BaseUrlError::Scheme | BaseUrlError::Unreadable)) => {
             at.bad(error.to_string(), "http://127.0.0.1:9000");
         }

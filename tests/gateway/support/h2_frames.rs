@@ -1,9 +1,20 @@
 //! HTTP/2 frames by hand, for clients that do what a library would not let them: the client's half that these tests need.
 
-/// RFC 9113 section 6: the kinds of frames that a client begins with.
+use std::io::Read;
+
+/// RFC 9113 section 6: the kinds of frames.
+pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
+pub(crate) const CONTINUATION: u8 = 9;
+
+/// Their flags.
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
 
 /// Section 3.4: what a client's side begins with, before its settings.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -18,22 +29,73 @@ pub(crate) fn frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload
 
 /// Appends a `GET` with a token, the connection's request of this number from 0 on.
 pub(crate) fn get(out: &mut Vec<u8>, at: u32, path: &str, token: &str) {
-    const END_STREAM: u8 = 1;
-    const END_HEADERS: u8 = 4;
-    let mut block = Vec::new();
-    for (name, value) in [
+    let bearer = format!("Bearer {token}");
+    let fields = [
         (":method", "GET"),
         (":scheme", "http"),
         (":authority", "api.example.com"),
         (":path", path),
-        ("authorization", &format!("Bearer {token}")),
-    ] {
+        ("authorization", &bearer),
+    ];
+    frame(out, HEADERS, END_STREAM | END_HEADERS, 2 * at + 1, &block(&fields));
+}
+
+/// A block of fields as they are, good or not.
+pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
         // A literal without indexing, its name too (RFC 7541 section 6.2.2).
         block.push(0);
         literal(&mut block, name);
         literal(&mut block, value);
     }
-    frame(out, HEADERS, END_STREAM | END_HEADERS, 2 * at + 1, &block);
+    block
+}
+
+/// What became of one stream, or of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// An answer with this status, where it is one of RFC 7541's own; else 0.
+    Answer(u16),
+    /// RST_STREAM, with its code.
+    Reset(u32),
+    /// GOAWAY with a code other than 0, or the end.
+    Gone,
+}
+
+/// Reads frames until something becomes of a stream.
+pub(crate) fn outcome(from: &mut impl Read, stream: u32) -> Outcome {
+    loop {
+        let mut head = [0; 9];
+        if from.read_exact(&mut head).is_err() {
+            return Outcome::Gone;
+        }
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let mut payload = vec![0; length];
+        if from.read_exact(&mut payload).is_err() {
+            return Outcome::Gone;
+        }
+        let of = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        let code =
+            |at: usize| payload.get(at..at + 4).map_or(0, |code| u32::from_be_bytes(code.try_into().expect("4")));
+        match head[3] {
+            HEADERS if of == stream => return Outcome::Answer(status(&payload)),
+            RST_STREAM if of == stream => return Outcome::Reset(code(0)),
+            GOAWAY if code(4) != 0 => return Outcome::Gone,
+            _ => {}
+        }
+    }
+}
+
+/// The status of an answer's block (RFC 7541 appendix A), behind what changes the size of the table.
+fn status(block: &[u8]) -> u16 {
+    let first = block.iter().find(|byte| *byte & 0xe0 != 0x20 && **byte >= 0x80);
+    match first.map(|byte| byte & 0x7f) {
+        Some(8) => 200,
+        Some(12) => 400,
+        Some(13) => 404,
+        Some(_) | None => 0,
+    }
 }
 
 /// A text with its length as an integer of a 7-bit prefix (RFC 7541 sections 5.1 and 5.2).

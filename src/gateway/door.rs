@@ -1,0 +1,103 @@
+//! The one door for heads and trailers: whatever passes from one side to the other in one of them passes here.
+//!
+//! Requests, answers of every status, an agreement to leave HTTP, trailers both ways: all have their header rules applied,
+//! lose what ends at this hop and what is ours to say, and get ours. Interim answers (1xx) are not passed on, and a
+//! refusal holds nothing that came from a side. Never writes a line that only one of these would pass.
+
+use ::http::header::{CONTENT_ENCODING, HeaderMap};
+use ::http::{HeaderValue, request, response};
+use hyper::ext::ReasonPhrase;
+
+use super::exchange::Exchange;
+use super::handle::Admitted;
+use super::snapshot::{Route, Treats};
+use super::target;
+use crate::http::{
+    Forwarding, join_cookies, name_websocket, prepare_request, prepare_response, strip_validators, trailer_may_pass,
+};
+use crate::pii::Stop;
+
+/// Makes a request's head the one that the upstream gets; `changes` says whether its body may become another.
+///
+/// # Errors
+/// [`Stop`] when a field cannot be read or treated; nothing may then be forwarded.
+pub(super) fn request(
+    admitted: &Admitted,
+    exchange: &Exchange,
+    head: &mut request::Parts,
+    changes: bool,
+) -> Result<(), Stop> {
+    let Admitted { vendor, route, .. } = admitted;
+    join_cookies(&mut head.headers);
+    treat(route.request.as_ref(), &mut head.headers, route)?;
+    prepare_request(
+        &mut head.headers,
+        Forwarding {
+            direction: exchange.direction(),
+            host: route.upstream.host(),
+            peer: exchange.peer.forwarded_for(),
+            version: head.version,
+            target: &head.uri,
+            tls: exchange.peer.is_tls(),
+            request_id: exchange.id.to_header(),
+            vendor: &vendor.header,
+            client: admitted.client.as_ref().and_then(|client| HeaderValue::try_from(client.as_str()).ok()),
+            reads_answer: route.response.as_ref().is_some_and(|treats| treats.plan.reads_body()),
+        },
+    );
+    if admitted.websocket {
+        name_websocket(&mut head.headers);
+    }
+    if changes {
+        strip_validators(&mut head.headers);
+        head.headers.remove(CONTENT_ENCODING);
+    }
+    Ok(())
+}
+
+/// Makes an answer's head the one that the caller gets; `changes` says whether its body may become another.
+///
+/// # Errors
+/// As [`request`].
+pub(super) fn answer(
+    route: &Route,
+    exchange: &Exchange,
+    head: &mut response::Parts,
+    changes: bool,
+) -> Result<(), Stop> {
+    treat(route.response.as_ref(), &mut head.headers, route)?;
+    // Words that no rule reads, and that HTTP/2 has no place for: the caller gets those of the status.
+    head.extensions.remove::<ReasonPhrase>();
+    prepare_response(&mut head.headers, exchange.id.to_header());
+    exchange.say_rates(&mut head.headers);
+    if changes {
+        strip_validators(&mut head.headers);
+        head.headers.remove(CONTENT_ENCODING);
+    }
+    Ok(())
+}
+
+/// Makes the trailers of a body those that its reader gets; none where none may pass.
+///
+/// # Errors
+/// As [`request`].
+pub(super) fn trailers(
+    treats: Option<&Treats>,
+    route: &Route,
+    mut fields: HeaderMap,
+    changes: bool,
+) -> Result<Option<HeaderMap>, Stop> {
+    let stay: Vec<_> = fields.keys().filter(|name| !trailer_may_pass(name, changes)).cloned().collect();
+    for name in stay {
+        fields.remove(name);
+    }
+    treat(treats, &mut fields, route)?;
+    Ok(Some(fields).filter(|fields| !fields.is_empty()))
+}
+
+fn treat(treats: Option<&Treats>, headers: &mut HeaderMap, route: &Route) -> Result<(), Stop> {
+    match treats.filter(|treats| treats.plan.reads_head()) {
+        Some(treats) => target::treat_headers(treats, headers, route),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,170 @@
+//! The lines of a head: what each may look like, and what they say together about the body that follows.
+
+use super::Flaw;
+
+/// What the fields of a head say of the body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Fields {
+    pub(super) count: usize,
+    pub(super) length: Option<u64>,
+    pub(super) chunked: bool,
+    /// Whether the message would leave HTTP (RFC 9110 section 7.8).
+    pub(super) upgrade: bool,
+}
+
+/// What a status line says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Status {
+    pub(super) code: u16,
+    pub(super) version: Version,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    Http10,
+    Http11,
+}
+
+/// Finds the first byte of a line that may not stand in it; `\r` and `\n` are none of its bytes any more.
+pub(super) fn controls(line: &[u8]) -> Result<(), Flaw> {
+    const fn is_bad(byte: u8) -> bool {
+        (byte < b' ' && byte != b'\t') || byte == 0x7f
+    }
+    // Without a branch, so that it is done many bytes at a time.
+    if !line.iter().fold(false, |bad, byte| bad | is_bad(*byte)) {
+        return Ok(());
+    }
+    let first = line.iter().find(|byte| is_bad(**byte));
+    Err(if first == Some(&b'\r') { Flaw::BareCr } else { Flaw::Control })
+}
+
+/// Reads a request line (RFC 9112 section 3).
+pub(super) fn request_line(line: &[u8]) -> Result<Version, Flaw> {
+    let mut words = line.split(|byte| *byte == b' ');
+    let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(Flaw::RequestLine);
+    };
+    if method.is_empty() || target.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
+        return Err(Flaw::RequestLine);
+    }
+    request_target(method, target)?;
+    read_version(version).ok_or(Flaw::Version)
+}
+
+/// Whether a target has one of the forms of RFC 9112 section 3.2, of bytes that the parser takes for a URL's too.
+fn request_target(method: &[u8], target: &[u8]) -> Result<(), Flaw> {
+    let mut in_query = false;
+    for byte in target {
+        match byte {
+            b'?' => in_query = true,
+            b'#' | b'<' | b'>' | b'\t' | 0x80.. => return Err(Flaw::TargetBytes),
+            b'`' if !in_query => return Err(Flaw::TargetBytes),
+            b'"' if in_query => return Err(Flaw::TargetBytes),
+            _ => {}
+        }
+    }
+    let is_absolute = || target.windows(3).any(|bytes| bytes == b"://");
+    let has_form = target[0] == b'/' || target == b"*" || method == b"CONNECT" || is_absolute();
+    if has_form { Ok(()) } else { Err(Flaw::TargetForm) }
+}
+
+/// Reads a status line (RFC 9112 section 4). The space before a reason that is not there may be missing too.
+pub(super) fn status_line(line: &[u8]) -> Result<Status, Flaw> {
+    let (version, rest) = line.split_at_checked(8).ok_or(Flaw::StatusLine)?;
+    let version = read_version(version).ok_or(Flaw::StatusLine)?;
+    let [b' ', a @ b'1'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', reason @ ..] = rest else {
+        return Err(Flaw::StatusLine);
+    };
+    if !matches!(reason, [] | [b' ', ..]) {
+        return Err(Flaw::StatusLine);
+    }
+    let code = [a, b, c].iter().fold(0, |code, digit| code * 10 + u16::from(**digit - b'0'));
+    Ok(Status { code, version })
+}
+
+fn read_version(text: &[u8]) -> Option<Version> {
+    match text {
+        b"HTTP/1.1" => Some(Version::Http11),
+        b"HTTP/1.0" => Some(Version::Http10),
+        _ => None,
+    }
+}
+
+/// Reads a field line (RFC 9112 section 5), and what it says of the body.
+pub(super) fn field(line: &[u8], fields: &mut Fields, count_max: usize) -> Result<(), Flaw> {
+    let name = name(line)?;
+    fields.count += 1;
+    if fields.count > count_max {
+        return Err(Flaw::ManyFields);
+    }
+    let value = || line[name.len() + 1..].trim_ascii();
+    match name.len() {
+        14 if name.eq_ignore_ascii_case(b"content-length") => {
+            let length = length(value()).ok_or(Flaw::Length)?;
+            if fields.length.replace(length).is_some() {
+                return Err(Flaw::RepeatedLength);
+            }
+        }
+        17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+            if fields.chunked || !value().eq_ignore_ascii_case(b"chunked") {
+                return Err(Flaw::Coding);
+            }
+            fields.chunked = true;
+        }
+        7 if name.eq_ignore_ascii_case(b"upgrade") => fields.upgrade = true,
+        _ => {}
+    }
+    if fields.chunked && fields.length.is_some() { Err(Flaw::LengthAndCoding) } else { Ok(()) }
+}
+
+/// The name of a field line.
+pub(super) fn name(line: &[u8]) -> Result<&[u8], Flaw> {
+    if matches!(line.first(), Some(b' ' | b'\t')) {
+        return Err(Flaw::Fold);
+    }
+    let colon = memchr::memchr(b':', line).ok_or(Flaw::FieldName)?;
+    let name = &line[..colon];
+    if matches!(name.last(), Some(b' ' | b'\t')) {
+        return Err(Flaw::SpacedName);
+    }
+    if !name.is_empty() && name.iter().all(|byte| is_token(*byte)) { Ok(name) } else { Err(Flaw::FieldName) }
+}
+
+/// A plain number; 18 digits fit in 64 bits, and a zero in front of others means eight to some.
+fn length(text: &[u8]) -> Option<u64> {
+    let is_plain = matches!(text, [b'0'] | [b'1'..=b'9', ..]) && text.len() <= 18;
+    let digits = text.iter().map(|byte| byte.is_ascii_digit().then(|| u64::from(byte - b'0')));
+    digits.fold(is_plain.then_some(0), |length, digit| Some(length? * 10 + digit?))
+}
+
+/// The size of a chunk (RFC 9112 section 7.1); its extensions say nothing.
+pub(super) fn chunk_size(line: &[u8]) -> Result<u64, Flaw> {
+    let end = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
+    let (digits, extension) = line.split_at(end);
+    if digits.is_empty() || digits.len() > 15 || !matches!(extension, [] | [b';', ..]) {
+        return Err(Flaw::Chunk);
+    }
+    let digit = |byte: &u8| u64::from(char::from(*byte).to_digit(16).unwrap_or_default());
+    Ok(digits.iter().fold(0, |size, byte| size * 16 + digit(byte)))
+}
+
+/// A byte of a token (RFC 9110 section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    const TOKEN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            table[byte] = (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let marks = *b"!#$%&'*+-.^_`|~";
+        let mut at = 0;
+        while at < marks.len() {
+            table[marks[at] as usize] = true;
+            at += 1;
+        }
+        table
+    };
+    TOKEN[usize::from(byte)]
+}

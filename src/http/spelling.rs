@@ -1,0 +1,161 @@
+//! Which fields may not pass from one hop to the next, in whichever spelling a server might read them.
+//!
+//! CGI, WSGI, PHP and many servers read `X-Forwarded-For`, `X_Forwarded_For` and `X.Forwarded.For` as one name. A field
+//! that the gateway sets, reads or decides by passes in its own spelling only; another spelling of it never passes.
+
+/// What a front server tells a back one, what names another target or method, and what the gateway tells: a caller's
+/// copies of these never pass, so that nothing behind the gateway can act on them.
+const OURS: &[&str] = &[
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "client-cert",
+    "client-cert-chain",
+    "fastly-client-ip",
+    "forwarded",
+    "front-end-https",
+    "proxy",
+    "ssl-client-cert",
+    "true-client-ip",
+    "via",
+    "x-client-cert",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded",
+    "x-host",
+    "x-http-host-override",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-proxyuser-ip",
+    "x-real-ip",
+    "x-request-id",
+    "x-sendfile-type",
+    "x-url-scheme",
+];
+
+/// Families of such names.
+const OUR_FAMILIES: &[&str] =
+    &["x-accel-", "x-envoy-", "x-forwarded-", "x-original-", "x-rewrite-", "x-ssl-client-", "x-vendorgate-"];
+
+/// What the gateway reads to frame, treat and judge a message. These pass or end here by their own names.
+const READ: &[&str] = &[
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-disposition",
+    "content-encoding",
+    "content-length",
+    "content-location",
+    "content-range",
+    "content-type",
+    "cookie",
+    "dpop",
+    "expect",
+    "host",
+    "if-range",
+    "keep-alive",
+    "location",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "range",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Longest name that is compared as a whole; all of the lists above are shorter.
+const FOLDED_BYTES_MAX: usize = 40;
+
+/// Whether a request's field may not pass. Names are in lower case, as [`http::HeaderName`] keeps them.
+pub(super) fn is_withheld_from_request(name: &str) -> bool {
+    if is_plain(name) { is_ours(name) } else { folded(name, |name| is_ours(name) || is_read(name)) }
+}
+
+/// Whether an answer's field may not pass: what the gateway tells its own side, and odd spellings of what it reads.
+pub(super) fn is_withheld_from_answer(name: &str) -> bool {
+    let tells = |name: &str| name == "proxy" || name.starts_with("x-vendorgate-");
+    if is_plain(name) { tells(name) } else { folded(name, |name| tells(name) || is_read(name) || is_ours(name)) }
+}
+
+/// Whether a field is meant for whoever reads the message in the end, so that `Connection` cannot have it taken off
+/// (RFC 9110 section 7.6.1).
+pub(super) fn is_end_to_end(name: &str) -> bool {
+    const NAMES: [&str; 8] =
+        ["host", "authorization", "cookie", "set-cookie", "cache-control", "date", "location", "www-authenticate"];
+    name.starts_with("content-") || NAMES.contains(&name)
+}
+
+/// Whether a name is made of letters, digits and hyphens alone, as nearly all are.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+fn is_ours(name: &str) -> bool {
+    // Most names begin with another letter than any of these.
+    match name.as_bytes().first() {
+        Some(b'x') => OURS.contains(&name) || OUR_FAMILIES.iter().any(|family| name.starts_with(family)),
+        Some(b'c' | b'f' | b'p' | b's' | b't' | b'v') => OURS.contains(&name),
+        Some(_) | None => false,
+    }
+}
+
+fn is_read(name: &str) -> bool {
+    READ.contains(&name)
+}
+
+/// Asks about a name with each byte that is no letter or digit as a hyphen.
+fn folded(name: &str, ask: impl Fn(&str) -> bool) -> bool {
+    let mut bytes = [0; FOLDED_BYTES_MAX];
+    let length = name.len().min(FOLDED_BYTES_MAX);
+    for (to, from) in bytes.iter_mut().zip(name.bytes()) {
+        *to = if from.is_ascii_alphanumeric() { from } else { b'-' };
+    }
+    std::str::from_utf8(&bytes[..length]).is_ok_and(|name| ask(name.trim_matches('-')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes that may stand in a name and are no letter or digit (RFC 9110 section 5.6.2).
+    const SEPARATORS: &str = "!#$%&'*+-.^_`|~";
+
+    #[test]
+    fn every_spelling_of_what_is_ours_is_withheld() {
+        let families =
+            OUR_FAMILIES.iter().map(|family| format!("{family}anything-at-all-however-long-the-rest-of-it-is"));
+        for name in OURS.iter().map(|name| (*name).to_owned()).chain(families) {
+            assert!(is_withheld_from_request(&name), "{name}");
+            for separator in SEPARATORS.chars() {
+                let spelled = name.replace('-', &separator.to_string());
+                assert!(is_withheld_from_request(&spelled), "{spelled}");
+            }
+        }
+        assert!(is_withheld_from_request("x-vendorgate_client") && is_withheld_from_request("_proxy"));
+    }
+
+    #[test]
+    fn what_is_read_passes_in_its_own_spelling_only() {
+        for name in READ {
+            assert!(!is_withheld_from_request(name) && !is_withheld_from_answer(name), "{name}");
+            for separator in SEPARATORS.chars().filter(|separator| *separator != '-') {
+                let spelled = name.replace('-', &separator.to_string());
+                if spelled != *name {
+                    assert!(is_withheld_from_request(&spelled) && is_withheld_from_answer(&spelled), "{spelled}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_names_of_others_pass() {
+        for name in ["accept", "client_id", "x-api-key", "x-original", "proxy-status", "x_signature", "user-agent", "_"]
+        {
+            assert!(!is_withheld_from_request(name) && !is_withheld_from_answer(name), "{name}");
+        }
+        assert!(is_withheld_from_answer("x-vendorgate-client") && !is_withheld_from_answer("via"));
+    }
+}
