@@ -20,7 +20,7 @@ use crate::config::{Config, Faults, Loaded, Severity};
 pub(super) struct Check {
     #[command(flatten)]
     config: ConfigFile,
-    /// Take missing keys and certificates as faults, as `run` does
+    /// Take missing keys and certificates as faults, as `run` does, and exit 1 for every other warning too
     #[arg(long)]
     strict: bool,
     /// Answer in JSON
@@ -37,7 +37,8 @@ impl Check {
         } else {
             self.print(out, &loaded)?;
         }
-        Ok(Exit::of(loaded.is_ok()))
+        let good = loaded.is_ok_and(|loaded| !self.strict || loaded.warnings.as_slice().is_empty());
+        Ok(Exit::of(good))
     }
 
     fn print(&self, out: &mut dyn Write, loaded: &Result<Loaded, Faults>) -> std::io::Result<()> {

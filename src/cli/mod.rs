@@ -143,7 +143,7 @@ fn exit_code(outcome: Result<Exit, CliError>) -> ExitCode {
 
 /// How the program itself reads a config: with its own environment.
 fn loader(missing_secrets: Severity) -> Loader<'static> {
-    Loader { environment: &|name| std::env::var(name).ok(), missing_secrets }
+    Loader { environment: &|name| std::env::var(name).ok(), missing_secrets, now: Clock::system().now().wall }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::shape::sound;
 use super::source::{At, Report, Source};
 use super::tree::{self, Node, Place, Value};
 use crate::bounds::{CONFIG_FILE_BYTES_MAX, CONTRACTS_MAX};
+use crate::model::UnixTime;
 
 /// How to read a configuration.
 #[derive(Clone, Copy)]
@@ -23,6 +24,8 @@ pub struct Loader<'a> {
     pub environment: Environment<'a>,
     /// What a missing key or certificate is: a fault where the gateway is to run, a warning where there is no need of secrets.
     pub missing_secrets: Severity,
+    /// The time, by which a contract has ended or not.
+    pub now: UnixTime,
 }
 
 /// A configuration without faults.
@@ -58,7 +61,7 @@ impl Loader<'_> {
     pub fn load_contract(&self, path: &Path) -> Result<Contract, Faults> {
         let report = Report::new(self.missing_secrets);
         let contract = self.read_contract(path, &report).and_then(|file| {
-            let surroundings = Surroundings { upstreams: None, client_ca: None };
+            let surroundings = Surroundings { upstreams: None, client_ca: None, listeners: None, now: self.now };
             build::contract(&file.source.root(&report), &file.written, &surroundings)
         });
         finish(report, contract, path).map(|(contract, _)| contract)
@@ -118,7 +121,12 @@ impl Loader<'_> {
             .as_ref()
             .map(|listener| listener.tls.as_ref().is_some_and(|tls| tls.client != ClientCertificate::None));
         let files = self.read_contracts(&at, written.contracts.as_deref(), report);
-        let surroundings = Surroundings { upstreams: Some(&upstreams), client_ca };
+        let surroundings = Surroundings {
+            upstreams: Some(&upstreams),
+            client_ca,
+            listeners: Some([listeners.ingress.is_some(), listeners.egress.is_some()]),
+            now: self.now,
+        };
         let contracts = contracts(&files, report, &surroundings, keys.master.is_some());
         let operators = self.read_operators(&at, written.listeners.as_ref(), report);
         check_operators(&at, &listeners, operators.as_deref());

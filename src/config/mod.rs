@@ -11,9 +11,11 @@ mod load;
 mod nearest;
 mod places;
 mod schema;
+mod secrecy;
 mod settings;
 mod shape;
 mod source;
+mod suggest;
 mod tree;
 mod units;
 

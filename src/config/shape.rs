@@ -9,6 +9,7 @@ use super::later::not_yet;
 use super::nearest::nearest;
 use super::source::At;
 use super::tree::{Key, Node, Value};
+use super::{suggest, units};
 
 /// The tree as JSON without what was wrong in it.
 pub(super) fn sound(at: &At<'_>, schema: &Json) -> Json {
@@ -41,7 +42,7 @@ impl<'s> Pass<'s> {
 
     fn object(&self, at: &At<'_>, node: &Node, schema: &'s Json) -> Option<Json> {
         let Value::Map(entries) = &node.value else {
-            return wrong_type(at, node, "must be a mapping of keys to values", "");
+            return wrong_type(at, node, "must be a mapping of keys to values", None, "");
         };
         let mut object = Map::new();
         for (key, _) in entries {
@@ -90,13 +91,17 @@ impl<'s> Pass<'s> {
             Kind::List(_) | Kind::Text | Kind::Integer | Kind::Boolean => example(schema, resolved),
         };
         let what = if example.is_empty() { "…" } else { &example };
-        at.key(name).fault("is missing", format!("write {name}: {what}"));
+        at.key(name).fault("is missing", format!("add it: it looks like {name}: {what}"));
         at.key(name).excuse();
     }
 
     fn list(&self, at: &At<'_>, node: &Node, items: &'s Json) -> Option<Json> {
         let Value::List(list) = &node.value else {
-            return wrong_type(at, node, "must be a list", &format!("[{}]", node.shown()));
+            let only = match node.value {
+                Value::Map(_) => None,
+                _ => Some(format!("[{}]", at.written().unwrap_or_else(|| node.shown()))),
+            };
+            return wrong_type(at, node, "must be a list", only, "");
         };
         let read = |index| self.value(&at.item(index), items).unwrap_or_else(|| self.placeholder(items));
         Some((0..list.len()).map(read).collect())
@@ -148,14 +153,14 @@ fn word(at: &At<'_>, node: &Node, words: &[&str]) -> Option<Json> {
     let written = match &node.value {
         Value::Text(text) | Value::Filled { text, .. } => text,
         Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {
-            return wrong_type(at, node, &format!("must be {}", one_of(words)), words.first().unwrap_or(&""));
+            return wrong_type(at, node, &format!("must be {}", one_of(words)), None, "");
         }
     };
     if words.contains(&written.as_str()) {
         return Some(written.as_str().into());
     }
     let near = nearest(written, words.iter().copied());
-    at.bad(format!("must be {}", one_of(words)), near.or(words.first().copied()).unwrap_or_default());
+    at.bad_or(format!("must be {}", one_of(words)), near.map(str::to_owned), "");
     None
 }
 
@@ -170,12 +175,12 @@ fn one_of(words: &[&str]) -> String {
 fn text(at: &At<'_>, node: &Node, example: &str) -> Option<Json> {
     match &node.value {
         Value::Text(text) | Value::Filled { text, .. } => Some(text.as_str().into()),
-        Value::Boolean(_) | Value::Integer(_) | Value::Float(_) if example.is_empty() => {
-            wrong_type(at, node, "must be text", &format!("\"{}\"", node.shown()))
+        Value::Boolean(_) | Value::Integer(_) | Value::Float(_) => {
+            let written = at.written().unwrap_or_else(|| node.shown());
+            let meant = with_unit(&written, example).unwrap_or_else(|| format!("\"{written}\""));
+            wrong_type(at, node, "must be text", Some(meant), "")
         }
-        Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {
-            wrong_type(at, node, "must be text", example)
-        }
+        Value::Null | Value::List(_) | Value::Map(_) => wrong_type(at, node, "must be text", None, example),
     }
 }
 
@@ -187,14 +192,15 @@ fn integer(at: &At<'_>, node: &Node, schema: &Json, resolved: &Json) -> Option<J
     };
     let example = example(schema, resolved);
     let Some(value) = value else {
-        return wrong_type(at, node, "must be a whole number", &example);
+        let meant = suggest::integer(&at.written().unwrap_or_else(|| node.shown()));
+        return wrong_type(at, node, "must be a whole number", meant, &example);
     };
     let bound = |name: &str| schema[name].as_i64().or_else(|| resolved[name].as_i64());
     if let Some(least) = bound("minimum").filter(|least| value < *least) {
-        return wrong_type(at, node, &format!("must be at least {least}"), &example);
+        return wrong_type(at, node, &format!("must be at least {least}"), Some(least.to_string()), "");
     }
     if let Some(most) = bound("maximum").filter(|most| value > *most) {
-        return wrong_type(at, node, &format!("must be at most {most}"), &example);
+        return wrong_type(at, node, &format!("must be at most {most}"), Some(most.to_string()), "");
     }
     Some(value.into())
 }
@@ -209,15 +215,31 @@ fn boolean(at: &At<'_>, node: &Node) -> Option<Json> {
         | Value::Text(_)
         | Value::Filled { .. }
         | Value::List(_)
-        | Value::Map(_) => wrong_type(at, node, "must be true or false", "true"),
+        | Value::Map(_) => {
+            let meant = match node.shown().to_lowercase().as_str() {
+                "yes" | "on" | "y" | "1" | "true" => Some("true".to_owned()),
+                "no" | "off" | "n" | "0" | "false" => Some("false".to_owned()),
+                _ => None,
+            };
+            wrong_type(at, node, "must be true or false", meant, "")
+        }
     }
 }
 
-fn wrong_type(at: &At<'_>, node: &Node, wrong: &str, example: &str) -> Option<Json> {
+/// The value with the unit that its kind needs; the kind is read off an example.
+fn with_unit(written: &str, example: &str) -> Option<String> {
+    let of = |read: bool, suggest: fn(&str) -> Option<String>| if read { suggest(written) } else { None };
+    of(units::duration(example).is_ok(), suggest::duration)
+        .or_else(|| of(units::size(example).is_ok(), suggest::size))
+        .or_else(|| of(units::rate(example).is_ok(), suggest::rate))
+        .or_else(|| of(units::is_date(example), suggest::date))
+}
+
+fn wrong_type(at: &At<'_>, node: &Node, wrong: &str, meant: Option<String>, example: &str) -> Option<Json> {
     if node.value == Value::Null {
         at.fault("has no value", "write one, or take the key out");
     } else {
-        at.bad(wrong, example);
+        at.bad_or(wrong, meant, example);
     }
     None
 }

@@ -6,7 +6,9 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Severity};
-use super::tree::{Node, Place, Unreadable, Value, holds_password};
+use super::secrecy;
+use super::tree::{Node, Place, Unreadable, Value};
+use super::units::UnitError;
 
 /// All that was found wrong so far, in every file.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(super) struct Source {
     pub(super) folder: PathBuf,
     text: String,
     root: Node,
+    /// What must not be printed, and what is printed in its place.
+    hidden: Vec<(String, String)>,
     excused: RefCell<Vec<String>>,
 }
 
@@ -51,6 +55,7 @@ impl Report {
     /// Adds the fault of a file that is no YAML, with the line where it ceases to be.
     pub(super) fn unreadable(&self, file: &Path, found: Unreadable, instead: &str, line: &str) {
         let Unreadable { place, wrong } = found;
+        let is_shown = secrecy::is_line_shown(line);
         self.push(Fault {
             severity: Severity::Fault,
             file: file.display().to_string(),
@@ -59,7 +64,7 @@ impl Report {
             path: String::new(),
             wrong,
             instead: instead.to_owned(),
-            source: line.to_owned(),
+            source: if is_shown { line.to_owned() } else { String::new() },
         });
     }
 
@@ -81,7 +86,8 @@ impl Report {
 impl Source {
     pub(super) fn new(file: &Path, text: String, root: Node) -> Self {
         let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
-        Self { shown: file.display().to_string(), folder, text, root, excused: RefCell::default() }
+        let hidden = secrecy::hidden_texts(&root);
+        Self { shown: file.display().to_string(), folder, text, root, hidden, excused: RefCell::default() }
     }
 
     /// The cursor at the file's root.
@@ -140,10 +146,40 @@ impl<'a> At<'a> {
         self.bad_so(wrong, if write.is_empty() { String::new() } else { format!("write {write}") });
     }
 
+    /// Says that the value is wrong, and what was most likely meant by it; without a guess, what such a value looks like.
+    pub(super) fn bad_or(&self, wrong: impl AsRef<str>, meant: Option<String>, example: &str) {
+        // What the environment filled in is never shown, so no guess may be made of it either.
+        let filled = matches!(self.node.map(|node| &node.value), Some(Value::Filled { .. }));
+        let hidden = self.node.is_some_and(|node| secrecy::is_secret(&node.shown()));
+        match meant.filter(|_| !filled && !hidden) {
+            Some(meant) => self.bad(wrong, meant),
+            None if example.is_empty() => self.bad_so(wrong, ""),
+            None => self.bad_so(wrong, format!("it looks like {example}")),
+        }
+    }
+
+    /// As [`At::bad_or`], for a value with a unit.
+    pub(super) fn bad_unit(&self, error: UnitError) {
+        self.bad_or(error.wrong, error.meant, error.example);
+    }
+
     /// Says that the value is wrong, with the value as written, and what to do about it.
     pub(super) fn bad_so(&self, wrong: impl AsRef<str>, instead: impl Into<String>) {
-        let got = self.node.map(|node| format!(" (got {})", node.shown())).unwrap_or_default();
-        self.fault(format!("{}{got}", wrong.as_ref()), instead);
+        let got = self.node.map(|node| format!(" (got {})", self.written().unwrap_or_else(|| node.shown())));
+        self.fault(format!("{}{}", wrong.as_ref(), got.unwrap_or_default()), instead);
+    }
+
+    /// The text of a number or a boolean as it stands in the file: what YAML makes of `0123` is another one.
+    pub(super) fn written(&self) -> Option<String> {
+        match self.node?.value {
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => {}
+            Value::Null | Value::Text(_) | Value::Filled { .. } | Value::List(_) | Value::Map(_) => return None,
+        }
+        let line = self.source.text.lines().nth(usize::try_from(self.place.line.checked_sub(1)?).ok()?)?;
+        let column = usize::try_from(self.place.column.checked_sub(1)?).ok()?;
+        let rest: String = line.chars().skip(column).collect();
+        let text = rest.split([',', ']', '}', ' ', '\t']).next()?;
+        Some(text.to_owned()).filter(|text| !text.is_empty())
     }
 
     /// Says what is wrong and what to do about it.
@@ -176,16 +212,17 @@ impl<'a> At<'a> {
             return;
         }
         let line = usize::try_from(self.place.line.saturating_sub(1)).ok();
-        let source =
-            line.and_then(|line| self.source.text.lines().nth(line)).filter(|line| shown && may_be_shown(line));
+        let source = line
+            .and_then(|line| self.source.text.lines().nth(line))
+            .filter(|line| shown && secrecy::is_line_shown(line));
         self.report.push(Fault {
             severity,
             file: self.source.shown.clone(),
             line: self.place.line.max(1),
             column: self.place.column.max(1),
             path: self.path.clone(),
-            wrong,
-            instead,
+            wrong: secrecy::without(&self.source.hidden, &wrong),
+            instead: secrecy::without(&self.source.hidden, &instead),
             source: source.unwrap_or_default().to_owned(),
         });
     }
@@ -197,9 +234,4 @@ impl<'a> At<'a> {
         };
         self.source.excused.borrow().iter().any(below)
     }
-}
-
-/// A line may hold more than the fault is about: a password in a URL, or a token where its hash belongs.
-fn may_be_shown(line: &str) -> bool {
-    !holds_password(line) && !line.contains("token_sha256")
 }

@@ -7,6 +7,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
+use super::secrecy::{HIDDEN, is_secret};
+
 /// A place in a file: line and column in characters, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Place {
@@ -84,20 +86,12 @@ impl Node {
             Value::Boolean(value) => value.to_string(),
             Value::Integer(value) => value.to_string(),
             Value::Float(value) => value.to_string(),
-            Value::Text(text) | Value::Filled { written: text, .. } if holds_password(text) => {
-                "a URL not shown here".to_owned()
-            }
+            Value::Text(text) | Value::Filled { written: text, .. } if is_secret(text) => HIDDEN.to_owned(),
             Value::Text(text) | Value::Filled { written: text, .. } => shortened(text),
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a mapping".to_owned(),
         }
     }
-}
-
-/// Whether a text holds a URL with user information, which may be a password.
-pub(super) fn holds_password(text: &str) -> bool {
-    let authority = text.split("://").nth(1).and_then(|rest| rest.split(['/', '?', '#', '"', '\'']).next());
-    authority.is_some_and(|authority| authority.contains('@'))
 }
 
 fn shortened(text: &str) -> String {

@@ -4,13 +4,15 @@
 
 use std::time::Duration;
 
+use super::suggest;
 use crate::model::UnixTime;
 
-/// Why a text is not a value of its kind, and one that is.
+/// Why a text is not a value of its kind, and the one that it most likely means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct UnitError {
     pub(super) wrong: &'static str,
-    pub(super) instead: &'static str,
+    pub(super) meant: Option<String>,
+    pub(super) example: &'static str,
 }
 
 /// So many in so long.
@@ -34,10 +36,12 @@ const DAY_SECS: u64 = 86_400;
 
 /// A duration: a whole number and `ms`, `s`, `m`, `h` or `d`.
 pub(super) fn duration(text: &str) -> Result<Duration, UnitError> {
-    let wrong = UnitError { wrong: "must be a whole number with ms, s, m, h or d", instead: "10s" };
-    let millis = scaled(text, &DURATION_UNITS).ok_or(wrong)?;
-    let zero = UnitError { wrong: "must be longer than zero", instead: "10s" };
-    if millis == 0 { Err(zero) } else { Ok(Duration::from_millis(millis)) }
+    let error = |wrong| UnitError { wrong, meant: suggest::duration(text), example: "10s" };
+    match scaled(text, &DURATION_UNITS) {
+        Some(0) => Err(error("must be longer than zero")),
+        Some(millis) => Ok(Duration::from_millis(millis)),
+        None => Err(error("must be a whole number with ms, s, m, h or d")),
+    }
 }
 
 /// A duration in the largest unit that needs no fraction.
@@ -55,36 +59,51 @@ pub(super) fn size_shown(bytes: u64) -> String {
 
 /// A size in bytes: a whole number and `B`, `KB`, `MB`, `GB` (thousands) or `KiB`, `MiB`, `GiB` (1024).
 pub(super) fn size(text: &str) -> Result<u64, UnitError> {
-    let wrong = UnitError { wrong: "must be a whole number with B, KB, MB, GB, KiB, MiB or GiB", instead: "200MB" };
-    let bytes = scaled(text, &SIZE_UNITS).ok_or(wrong)?;
-    if bytes == 0 { Err(UnitError { wrong: "must be at least 1B", instead: "200MB" }) } else { Ok(bytes) }
+    let error = |wrong| UnitError { wrong, meant: suggest::size(text), example: "200MB" };
+    match scaled(text, &SIZE_UNITS) {
+        Some(0) => Err(error("must be at least 1B")),
+        Some(bytes) => Ok(bytes),
+        None => Err(error("must be a whole number with B, KB, MB, GB, KiB, MiB or GiB")),
+    }
 }
 
 /// A rate: a whole number and `/s`, `/m`, `/h` or `/d`.
 pub(super) fn rate(text: &str) -> Result<PerTime, UnitError> {
-    let wrong = UnitError { wrong: "must be a whole number with /s, /m, /h or /d", instead: "50/s" };
-    let (count, unit) = text.split_once('/').ok_or(wrong.clone())?;
-    let (count, per) = whole(count).zip(unit_of(unit, &DURATION_UNITS[1..])).ok_or(wrong)?;
+    let error = |wrong, meant| UnitError { wrong, meant, example: "50/s" };
+    let read = |(count, unit)| whole(count).zip(unit_of(unit, &DURATION_UNITS[1..]));
+    let Some((count, per)) = text.split_once('/').and_then(read) else {
+        return Err(error("must be a whole number with /s, /m, /h or /d", suggest::rate(text)));
+    };
     match u32::try_from(count) {
-        Ok(0) => Err(UnitError { wrong: "must be at least 1/s", instead: "50/s" }),
+        Ok(0) => Err(error("must be at least 1", text.split_once('/').map(|(_, unit)| format!("1/{unit}")))),
         Ok(count) => Ok(PerTime { count, per: Duration::from_millis(per) }),
-        Err(_) => Err(UnitError { wrong: "must be at most 4294967295", instead: "50/s" }),
+        Err(_) => {
+            Err(error("must be at most 4294967295", text.split_once('/').map(|(_, u)| format!("{}/{u}", u32::MAX))))
+        }
     }
 }
 
 /// A pace: a size and `/s`, `/m` or `/h`, as bytes and the time in which they must come.
 pub(super) fn pace(text: &str) -> Result<(u64, Duration), UnitError> {
-    let wrong = UnitError { wrong: "must be a size and /s, /m or /h", instead: "100B/m" };
+    let wrong = UnitError { wrong: "must be a size and /s, /m or /h", meant: None, example: "100B/m" };
     let (bytes, unit) = text.split_once('/').ok_or(wrong.clone())?;
     let per = unit_of(unit, &DURATION_UNITS[1..4]).ok_or(wrong)?;
-    let bytes = size(bytes).map_err(|error| UnitError { instead: "100B/m", ..error })?;
+    let bytes = size(bytes).map_err(|error| UnitError { meant: None, example: "100B/m", ..error })?;
     Ok((bytes, Duration::from_millis(per)))
 }
 
 /// The first instant of a day in UTC, written `YYYY-MM-DD`, from 1970 to 9999.
 pub(super) fn date(text: &str) -> Result<UnixTime, UnitError> {
-    let wrong = UnitError { wrong: "must be a day of the calendar as YYYY-MM-DD", instead: "2027-03-31" };
-    days_since_epoch(text).map(|days| UnixTime::from_secs(days * DAY_SECS)).ok_or(wrong)
+    days_since_epoch(text).map(|days| UnixTime::from_secs(days * DAY_SECS)).ok_or_else(|| UnitError {
+        wrong: "must be a day of the calendar as YYYY-MM-DD",
+        meant: suggest::date(text),
+        example: "2027-03-31",
+    })
+}
+
+/// Whether a text is a day of the calendar.
+pub(super) fn is_date(text: &str) -> bool {
+    days_since_epoch(text).is_some()
 }
 
 /// The first instant of the day after, so that a last day is used to its end.

@@ -13,7 +13,7 @@ use super::partner::Partner;
 use super::site::{Site, Sites, Socket};
 use crate::config::{Contract, Loader, Severity};
 use crate::identity::SigningError;
-use crate::model::{Clock, Secret};
+use crate::model::{Clock, Secret, UnixTime};
 use crate::server::{Options, Server};
 use crate::telemetry::ExchangeLog;
 
@@ -118,7 +118,7 @@ impl Stage {
 
 async fn start(folder: &Folder) -> Result<(Server, Arc<Contract>), DemoError> {
     let main = folder.main();
-    let loader = Loader { environment: &|_| None, missing_secrets: Severity::Fault };
+    let loader = Loader { environment: &|_| None, missing_secrets: Severity::Fault, now: UnixTime::default() };
     let config = loader.load(&main).map_err(DemoError::Config)?.config;
     let acme = config.contracts.iter().find(|contract| contract.vendor.as_str() == "acme-analytics");
     let contract = Arc::clone(acme.ok_or(DemoError::Listener)?);

@@ -16,7 +16,7 @@ use crate::config::{Config, Contract, Loader, MasterKeyPlace, Severity};
 use crate::gateway::assemble;
 use crate::kill::GATEWAY;
 use crate::listener;
-use crate::model::{VendorId, with_causes};
+use crate::model::{Clock, VendorId, with_causes};
 use crate::telemetry::audit::{Act, Entry};
 
 impl Helm {
@@ -134,7 +134,11 @@ impl Helm {
 /// Reads files on a thread that may block.
 async fn load(main: std::path::PathBuf) -> Result<Config, Vec<String>> {
     let read = move || {
-        let loader = Loader { environment: &|name| std::env::var(name).ok(), missing_secrets: Severity::Fault };
+        let loader = Loader {
+            environment: &|name| std::env::var(name).ok(),
+            missing_secrets: Severity::Fault,
+            now: Clock::system().now().wall,
+        };
         loader
             .load(&main)
             .map(|loaded| loaded.config)

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use vendorgate::config::{Contract, Faults, Loaded, Loader, Severity};
 use vendorgate::identity::Identity;
-use vendorgate::model::{Direction, VendorId};
+use vendorgate::model::{Direction, UnixTime, VendorId};
 
 const EXPECTED: &str = "# => ";
 
 fn loader() -> Loader<'static> {
     let environment = &|name: &str| (name == "MANY").then(|| "many-as-a-secret".to_owned());
-    Loader { environment, missing_secrets: Severity::Warning }
+    Loader { environment, missing_secrets: Severity::Warning, now: UnixTime::from_secs(1_795_000_000) }
 }
 
 fn yaml_files(folder: &str) -> Vec<PathBuf> {

@@ -2,7 +2,7 @@
 
 use vendorgate::config::{Loader, Severity};
 use vendorgate::identity::{Algorithm, SigningKey};
-use vendorgate::model::Clock;
+use vendorgate::model::{Clock, UnixTime};
 
 use crate::attacks::Forge;
 use crate::support::client::{Client, request};
@@ -38,7 +38,7 @@ fn a_token_without_the_routes_scopes_is_refused_with_a_challenge() {
 #[test]
 fn a_route_beyond_the_contracts_scopes_is_no_contract() {
     let house = House::of_acme(([127, 0, 0, 1], 1).into(), TERMS);
-    let loader = Loader { environment: &|_| None, missing_secrets: Severity::Fault };
+    let loader = Loader { environment: &|_| None, missing_secrets: Severity::Fault, now: UnixTime::default() };
     let faults = loader.load(&house.main()).expect_err("a route asks for more than the vendor can have");
     assert!(faults.to_string().contains("secrets:read"), "{faults}");
 }

@@ -5,8 +5,9 @@ use super::{identity, limits, routes, standing, upstreams, values};
 use crate::config::contract::{Contract, Routes};
 use crate::config::file::contract as written;
 use crate::config::source::At;
+use crate::config::suggest;
 use crate::config::units;
-use crate::model::{ScopeSet, UnixTime, VendorId};
+use crate::model::{Direction, ScopeSet, UnixTime, VendorId};
 
 /// What a contract is built against.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +16,10 @@ pub(in crate::config) struct Surroundings<'a> {
     pub(in crate::config) upstreams: Option<&'a Upstreams>,
     /// Whether the ingress listener asks for client certificates, where that is known.
     pub(in crate::config) client_ca: Option<bool>,
+    /// Whether there is a listener for each direction, where that is known.
+    pub(in crate::config) listeners: Option<[bool; Direction::ALL.len()]>,
+    /// The time, by which a contract has ended or not.
+    pub(in crate::config) now: UnixTime,
 }
 
 /// One contract; `None` when it lacks what has been reported as missing.
@@ -39,6 +44,12 @@ pub(in crate::config) fn contract(
     let ingress = ingress(at, written, &scopes, surroundings);
     let egress = egress(at, written, vendor.as_ref());
     limits::check_effect(&at.key("limits"), written.limits.as_ref(), &ingress, &egress);
+    check_served(at, [&ingress, &egress], surroundings);
+    if let Some(ends) = ends.filter(|ends| *ends <= surroundings.now) {
+        let days = surroundings.now.since(ends).as_secs() / 86_400;
+        let wrong = format!("the contract has ended {days} days ago: what `after_end` says is all that passes");
+        at.key("ends").warning(wrong, "write a later day once it is renewed, or remove the contract");
+    }
     let is_draft = is_draft(&at.key("mode"), written.mode);
     let vendor = vendor?;
     Some(Contract {
@@ -65,7 +76,7 @@ pub(in crate::config) fn contract(
 }
 
 fn vendor(at: &At<'_>, text: &str) -> Option<VendorId> {
-    VendorId::parse(text).map_err(|error| at.bad(error.to_string(), "acme-analytics")).ok()
+    VendorId::parse(text).map_err(|error| at.bad_or(error.to_string(), suggest::id(text), "acme-analytics")).ok()
 }
 
 /// Only binding contracts are built: one that asks to be observed would be bound in silence.
@@ -88,7 +99,7 @@ fn days(at: &At<'_>, written: &written::Contract) -> (Option<UnixTime>, Option<U
     let read = |name: &str, date: &Option<written::Date>| match units::date(&date.as_ref()?.0) {
         Ok(day) => Some(day),
         Err(error) => {
-            at.key(name).bad(error.wrong, error.instead);
+            at.key(name).bad_unit(error);
             None
         }
     };
@@ -96,9 +107,25 @@ fn days(at: &At<'_>, written: &written::Contract) -> (Option<UnixTime>, Option<U
     if let (Some(first), Some(last)) = (starts, ends)
         && last < first
     {
-        at.key("ends").bad("is before starts: the contract would never be in force", "a later day");
+        at.key("ends").bad_so(
+            "is before starts: the contract would never be in force",
+            "write a later day, or an earlier starts",
+        );
     }
     (starts, ends.map(units::end_of))
+}
+
+/// Routes that no listener serves.
+fn check_served(at: &At<'_>, routes: [&Routes; Direction::ALL.len()], surroundings: &Surroundings<'_>) {
+    for direction in Direction::ALL {
+        let served = surroundings.listeners.is_none_or(|listeners| listeners[direction.index()]);
+        if !served && !routes[direction.index()].is_empty() {
+            let name = direction.as_str();
+            let wrong = format!("no request can reach these routes: the main file has no listeners.{name}");
+            at.key(name)
+                .warning(wrong, format!("add listeners: {{ {name}: {{ bind: … }} }}, or run them in another gateway"));
+        }
+    }
 }
 
 fn ingress(at: &At<'_>, written: &written::Contract, scopes: &ScopeSet, surroundings: &Surroundings<'_>) -> Routes {

@@ -5,6 +5,7 @@ use crate::bounds::{AUDIT_ROTATE_BYTES, AUDIT_ROTATE_BYTES_MIN, HOOK_DEADLINE, H
 use crate::config::file::evidence as written;
 use crate::config::settings::{Audit, Hook, HookAction, Operator, State};
 use crate::config::source::At;
+use crate::config::suggest;
 use crate::config::units;
 use crate::http::FetchUrl;
 use crate::telemetry::audit::{OnFailure, Settings};
@@ -35,9 +36,9 @@ pub(in crate::config) fn audit(at: &At<'_>, written: Option<&written::Audit>, st
 fn rotate(at: &At<'_>, written: Option<&crate::config::file::contract::Size>) -> u64 {
     let Some(size) = written else { return AUDIT_ROTATE_BYTES };
     match units::size(&size.0) {
-        Ok(bytes) if bytes < AUDIT_ROTATE_BYTES_MIN => at.bad("must be at least 64KiB", "64MiB"),
+        Ok(bytes) if bytes < AUDIT_ROTATE_BYTES_MIN => at.bad("must be at least 64KiB", "64KiB"),
         Ok(bytes) => return bytes,
-        Err(error) => at.bad(error.wrong, error.instead),
+        Err(error) => at.bad_unit(error),
     }
     AUDIT_ROTATE_BYTES
 }
@@ -71,7 +72,7 @@ pub(in crate::config) fn hooks(at: &At<'_>, written: &[written::Hook]) -> Vec<Ho
 
 fn name(at: &At<'_>, text: &str) -> String {
     if !Operator::is_name(text) {
-        at.bad("must be 1 to 64 of letters, digits, '-', '_', '.' and '@'", "pager");
+        at.bad_or("must be 1 to 64 of letters, digits, '-', '_', '.' and '@'", suggest::name(text), "pager");
     }
     text.to_owned()
 }

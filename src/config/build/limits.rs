@@ -115,7 +115,7 @@ fn rate(at: &At<'_>, written: &written::Requests) -> Option<Rate> {
     let rate = match units::rate(&written.rate.as_ref()?.0) {
         Ok(rate) => rate,
         Err(error) => {
-            at.key("rate").bad(error.wrong, error.instead);
+            at.key("rate").bad_unit(error);
             return None;
         }
     };
@@ -135,7 +135,7 @@ fn bytes(at: &At<'_>, written: &written::Bytes) -> Option<Budget> {
     match units::size(&written.budget.as_ref()?.0) {
         Ok(budget) => Some(Budget { budget: NonZeroU64::new(budget)?, window: window?, over: over(written.over) }),
         Err(error) => {
-            at.key("budget").bad(error.wrong, error.instead);
+            at.key("budget").bad_unit(error);
             None
         }
     }

@@ -29,6 +29,7 @@ pub(in crate::config) fn listeners(at: &At<'_>, written: Option<&file::Listeners
             .map(|admin| listener(&at.key("admin"), admin.bind.as_deref(), admin.tls.as_ref(), None)),
     };
     check_distinct(at, &listeners);
+    check_admin(&at.key("admin").key("bind"), listeners.admin.as_ref());
     listeners
 }
 
@@ -39,11 +40,9 @@ fn listener(at: &At<'_>, bind: Option<&str>, tls: Option<&file::Tls>, http2: Opt
 
 fn bind_address(at: &At<'_>, text: &str) -> SocketAddr {
     text.parse().unwrap_or_else(|_| {
-        let port = text.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok()).unwrap_or("8443");
-        at.bad(
-            "must be an IP address and a port",
-            format!("\"127.0.0.1:{port}\", or \"0.0.0.0:{port}\" for all interfaces"),
-        );
+        let port = text.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
+        let meant = port.map(|port| format!("\"127.0.0.1:{port}\", or \"0.0.0.0:{port}\" for all interfaces"));
+        at.bad_or("must be an IP address and a port", meant, "\"127.0.0.1:8443\"");
         SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
     })
 }
@@ -68,6 +67,14 @@ fn tls(at: &At<'_>, written: &file::Tls) -> Tls {
     Tls { cert, key, client }
 }
 
+/// Operators' tokens are worth as much as the gateway itself.
+fn check_admin(at: &At<'_>, admin: Option<&Listener>) {
+    if admin.is_some_and(|admin| admin.tls.is_none() && !admin.bind.ip().is_loopback()) {
+        let wrong = "operators' tokens would pass in clear: whoever listens on the way could take the kill switch over";
+        at.warning(wrong, "write tls: { cert: …, key: … } beside it, or bind it to 127.0.0.1");
+    }
+}
+
 fn check_distinct(at: &At<'_>, listeners: &Listeners) {
     let named = [("ingress", &listeners.ingress), ("egress", &listeners.egress), ("admin", &listeners.admin)];
     for (i, (name, listener)) in named.iter().enumerate() {
@@ -76,7 +83,9 @@ fn check_distinct(at: &At<'_>, listeners: &Listeners) {
         };
         let taken = |other: &Option<Listener>| other.as_ref().is_some_and(|other| other.bind == bind);
         if let Some((earlier, _)) = named[..i].iter().find(|(_, other)| taken(other)) {
-            at.key(name).key("bind").bad(format!("is the address of listeners.{earlier} too"), "another port");
+            at.key(name)
+                .key("bind")
+                .bad_so(format!("is the address of listeners.{earlier} too"), "give one of them another port");
         }
     }
 }

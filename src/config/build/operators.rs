@@ -3,6 +3,7 @@
 use crate::config::file;
 use crate::config::settings::Operator;
 use crate::config::source::At;
+use crate::config::suggest;
 
 /// The operators of a file.
 pub(in crate::config) fn operators(at: &At<'_>, written: &file::Operators) -> Vec<Operator> {
@@ -12,7 +13,8 @@ pub(in crate::config) fn operators(at: &At<'_>, written: &file::Operators) -> Ve
         let at = at.item(i);
         let Some(operator) = self::operator(&at, operator) else { continue };
         if operators.iter().any(|earlier| earlier.name == operator.name) {
-            at.key("name").bad("stands twice: the audit trail could not tell them apart", "another name");
+            at.key("name")
+                .bad_so("stands twice: the audit trail could not tell them apart", "give one of them another name");
         }
         if operators.iter().any(|earlier| earlier.token_sha256 == operator.token_sha256) {
             at.key("token_sha256")
@@ -26,7 +28,11 @@ pub(in crate::config) fn operators(at: &At<'_>, written: &file::Operators) -> Ve
 fn operator(at: &At<'_>, written: &file::Operator) -> Option<Operator> {
     let name = written.name.clone()?;
     if !Operator::is_name(&name) {
-        at.key("name").bad("must be 1 to 64 of letters, digits, '-', '_', '.' and '@'", "alice");
+        at.key("name").bad_or(
+            "must be 1 to 64 of letters, digits, '-', '_', '.' and '@'",
+            suggest::name(&name),
+            "alice",
+        );
     }
     let token_sha256 = hash(&at.key("token_sha256"), written.token_sha256.as_deref()?)?;
     Some(Operator { name, role: written.role?, token_sha256 })

@@ -10,6 +10,7 @@ use crate::config::contract::{Route, Routes};
 use crate::config::file::route::{EgressRoute, IngressRoute};
 use crate::config::nearest::nearest;
 use crate::config::source::At;
+use crate::config::suggest;
 use crate::model::{Direction, FieldPath, ScopeSet, Step};
 use crate::pii::Rules;
 use crate::route::{Conflict, Overlap, RoutePattern};
@@ -82,7 +83,22 @@ fn websocket(at: &At<'_>, written: Option<bool>, rules: [&Rules; 2]) -> bool {
 }
 
 fn pattern(at: &At<'_>, text: &str) -> Option<RoutePattern> {
-    RoutePattern::parse(text).map_err(|error| at.bad(error.to_string(), "GET /v1/customers/{id}")).ok()
+    let foreign = |segment: &&str| suggest::segment(segment, false) != **segment && !segment.starts_with('{');
+    match RoutePattern::parse(text) {
+        Ok(pattern) => {
+            if let Some(segment) = text.split('/').find(foreign) {
+                let wrong = format!("'{segment}' would only match these very characters: a capture is {{name}} here");
+                at.bad_or(wrong, suggest::route(text), "");
+                return None;
+            }
+            Some(pattern)
+        }
+        Err(error) => {
+            let meant = suggest::route(text).filter(|meant| RoutePattern::parse(meant).is_ok());
+            at.bad_or(error.to_string(), meant, "GET /v1/customers/{id}");
+            None
+        }
+    }
 }
 
 fn route_scopes(at: &At<'_>, written: &[String], ceiling: Option<&ScopeSet>) -> ScopeSet {

@@ -6,6 +6,7 @@ use super::inward;
 use crate::config::file::route::{Coarser, Format as WrittenFormat, PiiRule, Side, Treatment as As, ValueType as Type};
 use crate::config::nearest::nearest;
 use crate::config::source::At;
+use crate::config::suggest;
 use crate::model::{Direction, FieldPath, Step};
 use crate::pii::{Class, Files, Format, Generalize, Place, Rule, Rules, Treatment, ValueType};
 use crate::route::RoutePattern;
@@ -67,7 +68,12 @@ pub(super) fn rules(at: &At<'_>, written: Option<&Side>, pattern: Option<&RouteP
 
 /// A path of the body.
 pub(super) fn field(at: &At<'_>, text: &str) -> Option<FieldPath> {
-    FieldPath::parse(text).map_err(|error| at.bad(error.to_string(), "$.customers[*].email")).ok()
+    FieldPath::parse(text)
+        .map_err(|error| {
+            let meant = suggest::field(text).filter(|meant| FieldPath::parse(meant).is_ok());
+            at.bad_or(error.to_string(), meant, "$.customers[*].email");
+        })
+        .ok()
 }
 
 /// Whether some value can be selected by one path or stand below what the other selects.
@@ -104,7 +110,8 @@ fn rule(at: &At<'_>, line: &PiiRule, pattern: Option<&RoutePattern>, towards: To
     }
     let (place, treatment) = (place?, treatment?);
     if matches!((&place, &treatment), (Place::Segment(_), Treatment::Drop)) {
-        at.key("as").bad("would leave a gap in the path", "tokenize");
+        at.key("as")
+            .bad_so("would leave a gap in the path", "write redact, or tokenize where the value must come back");
     }
     let class = class(at, line, &place)?;
     Some(Rule { place, treatment, class, only_type })
@@ -147,7 +154,7 @@ fn place(at: &At<'_>, line: &PiiRule, pattern: Option<&RoutePattern>, towards: T
 fn header(at: &At<'_>, text: &str) -> Option<Box<str>> {
     let name = text.to_ascii_lowercase();
     if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-        at.bad("must be the name of a header field", "x-customer-email");
+        at.bad_or("must be the name of a header field", suggest::header(text), "x-customer-email");
         return None;
     }
     if FRAMING_HEADERS.contains(&name.as_str()) {
@@ -169,7 +176,13 @@ fn segment(at: &At<'_>, text: &str, pattern: Option<&RoutePattern>, towards: Tow
     let pattern = pattern?;
     if !pattern.capture_names().any(|name| name == text) {
         let near = nearest(text, pattern.capture_names()).or_else(|| pattern.capture_names().next());
-        at.bad(format!("is no capture of {pattern}"), near.unwrap_or("a route with a {capture}"));
+        match near {
+            Some(near) => at.bad(format!("is no capture of {pattern}"), near),
+            None => at.bad_so(
+                format!("is no capture of {pattern}"),
+                format!("write {{{text}}} into the route where the value stands"),
+            ),
+        }
         return None;
     }
     Some(text.into())
@@ -280,7 +293,7 @@ fn generalize(at: &At<'_>, line: &PiiRule) -> Option<Generalize> {
         (Coarser::Prefix, Some(size)) => match u16::try_from(size) {
             Ok(size) => Some(Generalize::Prefix(size)),
             Err(_) => {
-                at.key("size").bad("of a prefix must be at most 65535", "3");
+                at.key("size").bad("of a prefix must be at most 65535", "65535");
                 None
             }
         },

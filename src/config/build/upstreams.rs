@@ -12,7 +12,7 @@ use crate::bounds::{
 use crate::config::file;
 use crate::config::file::route::VendorUpstream;
 use crate::config::source::At;
-use crate::config::units;
+use crate::config::{suggest, units};
 use crate::model::{UpstreamId, VendorId};
 use crate::upstream::{BaseUrl, BaseUrlError, BodyPatience, Networks, Pace, Scheme, Settings};
 
@@ -123,7 +123,7 @@ fn pace(at: &At<'_>, written: Option<&file::Pace>) -> Option<Pace> {
     match units::pace(&written?.0) {
         Ok((bytes, per)) if bytes <= BODY_PACE_BYTES_MAX => return Some(Pace { bytes, per }),
         Ok(_) => at.bad("must be at most 1MiB", "1MiB/s"),
-        Err(error) => at.bad(error.wrong, error.instead),
+        Err(error) => at.bad_unit(error),
     }
     None
 }
@@ -136,11 +136,11 @@ fn base_url(at: &At<'_>, text: &str) -> Option<BaseUrl> {
             at.fault_unshown(error.to_string(), "take it out of the URL, and change the password");
         }
         Err(error @ (BaseUrlError::Query | BaseUrlError::Fragment)) => {
-            at.bad(error.to_string(), "the URL up to there");
+            at.bad(error.to_string(), text.split(['?', '#']).next().unwrap_or_default());
         }
         Err(error @ BaseUrlError::Path) => at.bad(error.to_string(), "https://api.acme.example/v2"),
         Err(error @ (BaseUrlError::Scheme | BaseUrlError::Unreadable)) => {
-            at.bad(error.to_string(), "http://127.0.0.1:9000");
+            at.bad_or(error.to_string(), suggest::url(text), "http://127.0.0.1:9000");
         }
     }
     read.ok()
@@ -156,7 +156,8 @@ fn check_reachable(at: &At<'_>, base: &BaseUrl, networks: &Networks) {
         let net = if address.is_ipv4() { format!("{address}/32") } else { format!("{address}/128") };
         at.bad("is not a public address", format!("allow_networks: [\"{net}\"] beside it if it is meant"));
     } else if base.scheme() == Scheme::Http && !listed {
-        at.bad("would send data to the vendor in clear", "https://…, or allow_networks for a private network");
+        let instead = format!("https://{}, or allow_networks for a private network", base.authority());
+        at.bad("would send data to the vendor in clear", instead);
     }
 }
 
@@ -164,10 +165,15 @@ fn networks(at: &At<'_>, written: &[String]) -> Vec<ipnet::IpNet> {
     let mut networks = Vec::new();
     for (i, text) in written.iter().enumerate() {
         match text.parse::<ipnet::IpNet>() {
-            Ok(net) if net.prefix_len() == 0 => at.item(i).bad("would allow every address", "10.2.0.0/16"),
+            Ok(net) if net.prefix_len() == 0 => {
+                at.item(i).bad_so("would allow every address", "write the network that the vendor's API is in")
+            }
             Ok(net) if net.trunc() != net => at.item(i).bad("has bits beyond its prefix", net.trunc().to_string()),
             Ok(net) => networks.push(net),
-            Err(_) => at.item(i).bad("must be a network in CIDR form", "10.2.0.0/16"),
+            Err(_) => {
+                let one = text.trim().parse::<std::net::IpAddr>().ok().map(|ip| ipnet::IpNet::from(ip).to_string());
+                at.item(i).bad_or("must be a network in CIDR form", one, "10.2.0.0/16");
+            }
         }
     }
     networks

@@ -17,7 +17,7 @@ pub(super) fn duration(at: &At<'_>, written: Option<&file::Duration>, most: Dura
             None
         }
         Err(error) => {
-            at.bad(error.wrong, error.instead);
+            at.bad_unit(error);
             None
         }
     }
@@ -30,7 +30,7 @@ pub(super) fn line(at: &At<'_>, written: Option<&str>) -> String {
     if written.is_some() && text.trim().is_empty() {
         at.fault("must not be empty", "write a few words, or take the key out");
     } else if text.chars().any(char::is_control) || text.chars().count() > CHARS_MAX {
-        at.bad("must be one line of at most 200 characters", "");
+        at.bad_so("must be one line of at most 200 characters", "");
     }
     text.to_owned()
 }
@@ -40,9 +40,15 @@ pub(super) fn scopes(at: &At<'_>, written: &[String]) -> ScopeSet {
     let mut scopes = Vec::new();
     for (i, text) in written.iter().enumerate() {
         match Scope::parse(text) {
-            Ok(scope) if scopes.contains(&scope) => at.item(i).bad("stands twice in the list", ""),
+            Ok(scope) if scopes.contains(&scope) => {
+                at.item(i).bad_so("stands twice in the list", "take one of them out")
+            }
             Ok(scope) => scopes.push(scope),
-            Err(error) => at.item(i).bad(error.to_string(), "customers:read"),
+            Err(error) if text.contains([' ', ',']) => {
+                let split: Vec<&str> = text.split([' ', ',']).filter(|scope| !scope.is_empty()).collect();
+                at.item(i).bad(error.to_string(), split.join(", "));
+            }
+            Err(error) => at.item(i).bad_or(error.to_string(), None, "customers:read"),
         }
     }
     scopes.into_iter().collect()

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 use vendorgate::config::{Loader, Severity};
+use vendorgate::model::UnixTime;
 use vendorgate::server::{Addresses, Options, Server};
 use vendorgate::telemetry::ExchangeLog;
 use vendorgate::telemetry::log::Format;
@@ -38,7 +39,8 @@ impl Gate {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
-                let loader = Loader { environment: &|_| None, missing_secrets: Severity::Fault };
+                let loader =
+                    Loader { environment: &|_| None, missing_secrets: Severity::Fault, now: UnixTime::default() };
                 let config = loader.load(&main).unwrap_or_else(|faults| panic!("{faults}")).config;
                 let exchange_log = ExchangeLog::start(Format::Json, theirs).expect("a log");
                 let options = Options { main, workers: 2, exchange_log };

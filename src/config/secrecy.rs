@@ -1,0 +1,158 @@
+//! What a fault must not print: secrets that were written where a file's name belongs, and what the environment filled in.
+//!
+//! A config names files that hold secrets. People paste the secret itself all the same, and then read the fault in a build
+//! log that many others read. So every text of a fault passes here. A value that only looks like a secret is hidden too: that
+//! costs a person one look at the line, which the fault names.
+
+use super::tree::{Node, Value};
+use crate::pii::{Detector, Sort};
+
+/// What stands for a value that is not shown.
+pub(super) const HIDDEN: &str = "a value not shown here";
+
+/// Words in the name of a key that say that its value is a secret, unless the key names a file or an address.
+const NAMES: [&str; 9] =
+    ["secret", "passw", "passphrase", "token", "credential", "private", "api_key", "apikey", "master"];
+const NAMES_A_PLACE: [&str; 4] = ["_file", "_url", "_prefix", "_header"];
+/// Shortest text that is looked at: a shorter one stands in too many words to be taken out of them.
+const CHARS_MIN: usize = 6;
+/// Shortest text in the place of a secret's file that is taken for the secret.
+const PASTED_CHARS_MIN: usize = 8;
+
+/// Every text of a tree that must not be printed, with what is printed in its place.
+pub(super) fn hidden_texts(root: &Node) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    collect(root, "", &mut found);
+    // A text that holds another one is replaced first.
+    found.sort_by_key(|(text, _): &(String, String)| std::cmp::Reverse(text.len()));
+    found
+}
+
+/// A message without the hidden texts.
+pub(super) fn without(hidden: &[(String, String)], message: &str) -> String {
+    hidden.iter().fold(message.to_owned(), |message, (text, stand_in)| message.replace(text.as_str(), stand_in))
+}
+
+/// Whether a line of a file may be printed below a fault.
+pub(super) fn is_line_shown(line: &str) -> bool {
+    let mut keys = line.split(['{', ',', ' ', '\t', '-', '"', '\'']).filter_map(|word| word.strip_suffix(':'));
+    !keys.any(names_secret) && !words(line).any(is_secret) && !holds_password(line)
+}
+
+/// Whether a text is, or may be, a secret.
+pub(super) fn is_secret(text: &str) -> bool {
+    let mut found = false;
+    Detector::new([Sort::Key, Sort::Jwt]).scan(text.as_bytes(), |_| found = true);
+    found || holds_password(text) || text.starts_with("whsec_") || is_random(text)
+}
+
+fn collect(node: &Node, key: &str, found: &mut Vec<(String, String)>) {
+    match &node.value {
+        Value::Filled { text, written } if text.len() >= CHARS_MIN => found.push((text.clone(), written.clone())),
+        Value::Text(text) if text.len() >= CHARS_MIN && (names_secret(key) || is_secret(text)) && !is_path(text) => {
+            found.push((text.clone(), HIDDEN.to_owned()));
+        }
+        // What is no path there may be the secret itself; a short word is more likely a file's name.
+        Value::Text(text) if text.len() >= PASTED_CHARS_MIN && names_secret_file(key) && !is_path(text) => {
+            found.push((text.clone(), HIDDEN.to_owned()));
+        }
+        Value::List(items) => items.iter().for_each(|item| collect(item, key, found)),
+        Value::Map(entries) => entries.iter().for_each(|(key, value)| collect(value, &key.text, found)),
+        Value::Text(_)
+        | Value::Filled { .. }
+        | Value::Null
+        | Value::Boolean(_)
+        | Value::Integer(_)
+        | Value::Float(_) => {}
+    }
+}
+
+fn names_secret_file(key: &str) -> bool {
+    key.ends_with("secret_file") || key == "key"
+}
+
+fn names_secret(key: &str) -> bool {
+    let key = key.to_lowercase().replace('-', "_");
+    NAMES.iter().any(|name| key.contains(name)) && !NAMES_A_PLACE.iter().any(|end| key.ends_with(end))
+}
+
+/// A name of a file, or of an environment variable, as `keys.master` takes them.
+fn is_path(text: &str) -> bool {
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | ':' | '~'));
+    plain && (text.contains('/') || text.contains('.') || text.starts_with("env:")) && !words(text).any(is_secret)
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([' ', '\t', '"', '\'', ',', '{', '}', '[', ']', ':', '/'])
+}
+
+/// Whether a word has the look of random bytes in hexadecimal or base64: long, of several classes of characters, mixed.
+fn is_random(word: &str) -> bool {
+    const LENGTH_MIN: usize = 20;
+    let class = |c: char| match c {
+        'a'..='z' => 1,
+        'A'..='Z' => 2,
+        '0'..='9' => 3,
+        '+' | '/' | '=' | '_' | '-' => 4,
+        _ => 0,
+    };
+    let classes: Vec<u8> = word.chars().map(class).collect();
+    let hex = word.len() >= 32 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let turns = classes.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let letters_and_digits = classes.contains(&3) && (classes.contains(&1) || classes.contains(&2));
+    hex || (word.len() >= LENGTH_MIN && !classes.contains(&0) && letters_and_digits && turns * 4 >= classes.len())
+}
+
+/// Whether a text holds a URL with user information, which may be a password.
+fn holds_password(text: &str) -> bool {
+    let authority = text.split("://").nth(1).and_then(|rest| rest.split(['/', '?', '#', '"', '\'']).next());
+    authority.is_some_and(|authority| authority.contains('@'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tree::parse;
+
+    #[test]
+    fn what_looks_like_a_secret_is_hidden_and_what_names_a_file_is_not() {
+        for secret in [
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+            "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=",
+            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "https://ann:hunter2@id.example.com/jwks",
+            "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIn0.c2lnbmF0dXJl",
+            "AKIAIOSFODNN7EXAMPLE",
+        ] {
+            assert!(is_secret(secret), "{secret}");
+            assert!(!is_line_shown(&format!("  secret_file: {secret}")), "{secret}");
+        }
+        for plain in [
+            "secrets/acme-webhook",
+            "../keys/northbank.jwks.json",
+            "customers:read",
+            "https://id.example.com/realms/partners/protocol/openid-connect/certs",
+            "GET /v1/customers/{id}/payment-methods",
+            "northbank-payments-settlement-batch",
+            "/var/lib/vendorgate/keys/master.key",
+        ] {
+            assert!(!is_secret(plain) && is_line_shown(&format!("  url: {plain}")), "{plain}");
+        }
+    }
+
+    #[test]
+    fn a_secret_under_any_key_is_taken_out_of_every_message() {
+        let text = "keys: { master: correct horse }\nidentity:\n  webhook: { secret_file: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2La }\n\
+            credentials: { client_secret: hunter22, password: [tr0ub4dor] }\nowner: growth@example.com\n";
+        let hidden = hidden_texts(&parse(text).expect("yaml"));
+        let message = without(&hidden, text);
+        for secret in ["horse", "whsec", "hunter22", "tr0ub4dor"] {
+            assert!(!message.contains(secret), "{message}");
+        }
+        assert!(message.contains("growth@example.com"), "{message}");
+        for line in text.lines().filter(|line| !line.starts_with("owner") && *line != "identity:") {
+            assert!(!is_line_shown(line), "{line}");
+        }
+    }
+}
