@@ -92,6 +92,13 @@ pub(super) struct Endpoint {
     pub(super) says: &'static str,
 }
 
+impl Endpoint {
+    /// Whether the call needs no body: an empty one says the same as `{}`.
+    pub(super) const fn asks_nothing(&self) -> bool {
+        matches!(self.call, Call::OnGateway(_, GatewayCall::Reload))
+    }
+}
+
 macro_rules! calls {
     ($($verb:ident $method:literal $path:literal $call:expr, [$($parameter:expr),*] $says:literal;)+) => {
         /// The table, in the order of the API's description.

@@ -154,6 +154,7 @@ async fn what_is_wrong_is_refused_with_words_and_audited() {
         (request("POST", kill, &[&admin], "{"), 400, "body_malformed"),
         (request("POST", kill, &[&admin], &large), 413, "body_too_large"),
         (request("POST", kill, &[&admin], ""), 415, "body_opaque"),
+        (request("POST", "/v1/reload", &[&admin], "[]"), 400, "body_malformed"),
         (form, 415, "body_opaque"),
         (request("POST", kill, &[&admin, "Origin: http://evil.example"], good), 403, "cross_site"),
         (request("POST", kill, &[&admin, "Sec-Fetch-Site: cross-site"], good), 403, "cross_site"),
@@ -204,6 +205,17 @@ async fn a_faulty_config_is_answered_with_its_faults() {
     let reload = send(&listener, &request("POST", "/v1/reload", &[&bearer(Role::Admin)], "{}")).await;
     assert_eq!((reload.status, reload.reason().as_str()), (422, "config_faulty"));
     assert_eq!(reload.json()["faults"], json!(["contracts/acme.yaml:14:9 limits.requests.rate: must be at least 1/s"]));
+    listener.stop().await;
+}
+
+#[tokio::test]
+async fn a_reload_needs_no_body() {
+    let listener = Listener::start().await;
+    let reload = request("POST", "/v1/reload", &[&bearer(Role::Admin)], "");
+    assert_eq!(send(&listener, &reload).await.status, 200);
+    let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 0";
+    let reload = request("POST", "/v1/reload", &[&bearer(Role::Admin), form], "");
+    assert_eq!(send(&listener, &reload).await.status, 200, "what `curl -d ''` sends");
     listener.stop().await;
 }
 

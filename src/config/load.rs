@@ -306,9 +306,10 @@ fn contract_paths(at: &At<'_>, text: &str) -> Vec<PathBuf> {
             return Vec::new();
         }
     };
-    let mut paths: Vec<PathBuf> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_contract(path)).collect();
-    paths.sort();
+    let mut entries: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    entries.sort();
+    let (paths, others): (Vec<PathBuf>, Vec<PathBuf>) = entries.into_iter().partition(|path| is_contract(path));
+    others.iter().for_each(|path| say_left_out(at, path));
     if paths.is_empty() {
         at.warning(
             format!("{} holds no contract: every call will be refused", path.display()),
@@ -319,6 +320,38 @@ fn contract_paths(at: &At<'_>, text: &str) -> Vec<PathBuf> {
 }
 
 fn is_contract(path: &Path) -> bool {
-    let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-    !hidden && path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") && path.is_file()
+    !is_hidden(path) && ["yaml", "yml"].contains(&extension(path).as_str()) && path.is_file()
+}
+
+fn extension(path: &Path) -> String {
+    path.extension().map(|it| it.to_string_lossy().to_lowercase()).unwrap_or_default()
+}
+
+/// A dot at the front is how editors, version control and mounted volumes keep files of their own.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+/// Says that an entry of the contracts' folder is not read, where somebody may believe that it is.
+fn say_left_out(at: &At<'_>, path: &Path) {
+    let shown = path.display();
+    let readme = ["md", "txt"].contains(&extension(path).as_str()) || path.file_stem().is_some_and(|it| it == "README");
+    if is_hidden(path) || readme {
+        return;
+    }
+    if path.is_dir() {
+        let holds =
+            std::fs::read_dir(path).is_ok_and(|mut inner| inner.any(|it| it.is_ok_and(|it| !is_hidden(&it.path()))));
+        if holds {
+            at.warning(
+                format!("{shown} is a folder in the folder, and is not read"),
+                "move its contracts up, or remove it",
+            );
+        }
+    } else {
+        at.warning(
+            format!("{shown} is not read: a contract's file ends in .yaml or .yml"),
+            "rename it, or move it elsewhere",
+        );
+    }
 }

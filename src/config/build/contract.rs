@@ -47,7 +47,7 @@ pub(in crate::config) fn contract(
     check_served(at, [&ingress, &egress], surroundings);
     if let Some(ends) = ends.filter(|ends| *ends <= surroundings.now) {
         let days = surroundings.now.since(ends).as_secs() / 86_400;
-        let wrong = format!("the contract has ended {days} days ago: what `after_end` says is all that passes");
+        let wrong = format!("the contract ended {days} days ago: what `after_end` says is all that passes");
         at.key("ends").warning(wrong, "write a later day once it is renewed, or remove the contract");
     }
     let is_draft = is_draft(&at.key("mode"), written.mode);

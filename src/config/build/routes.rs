@@ -7,7 +7,7 @@ use super::rules::{Towards, field, related, rules};
 use super::{limits, upstreams, values};
 use crate::bounds::ROUTES_MAX;
 use crate::config::contract::{Route, Routes};
-use crate::config::file::route::{EgressRoute, IngressRoute};
+use crate::config::file::route::{EgressRoute, IngressRoute, Side};
 use crate::config::nearest::nearest;
 use crate::config::source::At;
 use crate::config::suggest;
@@ -50,6 +50,7 @@ fn ingress_route(
     let response =
         rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller(Direction::Ingress));
     let response = counted(at, written.records.as_deref(), written.subject.as_deref(), response);
+    check_shapes(&at.key("response"), written.response.as_ref(), response.records.as_ref());
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, limits.records.is_some(), written.records.is_some());
     let websocket = websocket(at, written.websocket, [&request, &response]);
@@ -62,6 +63,7 @@ fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Set
     let request =
         rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream(Direction::Egress));
     let request = counted(at, written.records.as_deref(), written.subject.as_deref(), request);
+    check_shapes(&at.key("request"), written.request.as_ref(), request.records.as_ref());
     let response =
         rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller(Direction::Egress));
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
@@ -143,6 +145,46 @@ fn counted(at: &At<'_>, records: Option<&str>, subject: Option<&str>, mut rules:
         at.key("records").bad_so("can count nothing: only drops them", "count elements that only keeps");
     }
     rules
+}
+
+/// Warns of fields that can stand in no body of the shape that `records` describes.
+fn check_shapes(at: &At<'_>, written: Option<&Side>, records: Option<&FieldPath>) {
+    let (Some(written), Some(records)) = (written, records) else { return };
+    let pii = written.pii.iter().flatten().enumerate();
+    let rules = pii.filter_map(|(i, rule)| Some((at.key("pii").item(i).key("field"), rule.field.as_deref()?)));
+    let listed = |name, list: &Option<Vec<String>>| {
+        let places = list.iter().flatten().enumerate();
+        places.map(|(i, text)| (at.key(name).item(i), text.as_str().to_owned())).collect::<Vec<_>>()
+    };
+    let others = listed("only", &written.only).into_iter().chain(listed("reveal", &written.reveal));
+    for (at, text) in rules.map(|(at, text)| (at, text.to_owned())).chain(others) {
+        let Ok(path) = FieldPath::parse(&text) else { continue };
+        if let Some(rest) = contradicts(records, &path) {
+            let wrong = format!("can select nothing in a body whose records are {records} (got {text})");
+            at.warning(wrong, format!("write {records}{rest}, or correct records"));
+        }
+    }
+}
+
+/// The steps of `path` from where it takes a container for another kind than `records` does: one names a single member where
+/// the other takes each for a record.
+fn contradicts(records: &FieldPath, path: &FieldPath) -> Option<String> {
+    let each = |step: &Step| matches!(step, Step::Elements | Step::Members);
+    let (counted, named) = records.steps().iter().zip(path.steps()).find(|(a, b)| a != b)?;
+    let contradicted = match (counted, named) {
+        (Step::Descendant(_), _) | (_, Step::Descendant(_)) => false,
+        (Step::Name(_), Step::Name(_)) | (Step::Index(_), Step::Index(_)) => false,
+        (counted, named) => !(each(counted) && each(named)),
+    };
+    let (records, path) = (records.to_string(), path.to_string());
+    let same = records.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
+    let rest = path.get(same..)?.trim_start_matches('.');
+    let rest = match named {
+        // One element of those that `records` takes one by one.
+        Step::Index(_) => rest.split_once(']')?.1.to_owned(),
+        Step::Name(_) | Step::Elements | Step::Members | Step::Descendant(_) => format!(".{rest}"),
+    };
+    contradicted.then_some(rest)
 }
 
 /// A subject without descendants must be at least as deep as its record.
