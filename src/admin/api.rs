@@ -270,6 +270,10 @@ where
 
 /// Reads an order. What is said about a fault names keys and places, and never repeats a value.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, No> {
+    // A list would be read too, its items taken for the members in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(No::BodyMalformed("must be a JSON object".into()));
+    }
     serde_json::from_slice(body).map_err(|error| No::BodyMalformed(error.to_string()))
 }
 
