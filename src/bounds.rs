@@ -149,6 +149,8 @@ pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 pub const KEY_BYTES_MAX: usize = 2 * 1024;
 /// Longest row of a table: it is held until it is known to have as many fields as the header.
 pub const ROW_BYTES_MAX: usize = 256 * 1024;
+/// Most columns that a contract may name for a table without a header.
+pub const TABLE_COLUMNS_MAX: usize = 4096;
 /// Longest header of a part of a form: a disposition, a type and little more.
 pub const PART_HEAD_BYTES_MAX: usize = 4 * 1024;
 /// Longest tag: its attributes are values too.

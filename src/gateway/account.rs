@@ -164,7 +164,7 @@ impl Halt {
 const fn reason(stop: &Stop, message: Message) -> Reason {
     match (message, stop) {
         (Message::Answer, _) => Reason::UpstreamUnreadable,
-        (Message::Request, Stop::Opaque { .. }) => Reason::BodyOpaque,
+        (Message::Request, Stop::Opaque { .. } | Stop::Column { .. }) => Reason::BodyOpaque,
         (Message::Request, Stop::Bound { .. }) => Reason::BodyTooLarge,
         (Message::Request, Stop::Malformed { .. } | Stop::Untreatable { .. } | Stop::Cut) => Reason::BodyMalformed,
     }

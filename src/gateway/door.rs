@@ -4,7 +4,7 @@
 //! lose what ends at this hop and what is ours to say, and get ours. Interim answers (1xx) are not passed on, and a
 //! refusal holds nothing that came from a side. Never writes a line that only one of these would pass.
 
-use ::http::header::{CONTENT_ENCODING, HeaderMap};
+use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use ::http::{HeaderValue, request, response};
 use hyper::ext::ReasonPhrase;
 
@@ -51,6 +51,7 @@ pub(super) fn request(
     if changes {
         strip_validators(&mut head.headers);
         head.headers.remove(CONTENT_ENCODING);
+        tell_charset(route.request.as_ref(), &mut head.headers);
     }
     Ok(())
 }
@@ -73,6 +74,7 @@ pub(super) fn answer(
     if changes {
         strip_validators(&mut head.headers);
         head.headers.remove(CONTENT_ENCODING);
+        tell_charset(route.response.as_ref(), &mut head.headers);
     }
     Ok(())
 }
@@ -93,6 +95,15 @@ pub(super) fn trailers(
     }
     treat(treats, &mut fields, route)?;
     Ok(Some(fields).filter(|fields| !fields.is_empty()))
+}
+
+/// A body that has been decoded from another charset leaves as UTF-8, and says so.
+fn tell_charset(treats: Option<&Treats>, headers: &mut HeaderMap) {
+    let told = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let new = treats.zip(told).and_then(|(treats, told)| treats.plan.content_type(told));
+    if let Some(value) = new.and_then(|new| HeaderValue::try_from(new).ok()) {
+        headers.insert(CONTENT_TYPE, value);
+    }
 }
 
 fn treat(treats: Option<&Treats>, headers: &mut HeaderMap, route: &Route) -> Result<(), Stop> {

@@ -27,6 +27,8 @@ pub struct Fields {
     subject: Option<Pattern>,
     /// The rule for what no other rule selects.
     rest: Option<usize>,
+    /// The names without which a table is not one that the rules were written for.
+    needed: Vec<Box<str>>,
     /// Whether records are counted at all.
     pub(super) counts: bool,
 }
@@ -81,8 +83,33 @@ impl Fields {
             only: rules.only.as_ref().map(|only| only.iter().map(&pattern).collect()),
             subject: rules.subject.as_ref().map(&pattern),
             rest: rules.rest(),
+            needed: needed(rules),
             counts: rules.records.is_some(),
         }
+    }
+
+    /// A name that a rule or the subject needs and that is none of these.
+    pub(super) fn lacking<'a, N: Iterator<Item = &'a str>>(&self, names: impl Fn() -> N) -> Option<&str> {
+        let lacks = |needed: &&Box<str>| !names().any(|name| same_folded(needed, trimmed(name)));
+        self.needed.iter().find(lacks).map(|name| &**name)
+    }
+
+    /// Whether some rule, list or subject has this very name.
+    pub(super) fn lists(&self, name: &str) -> bool {
+        let named = |pattern: &Pattern| *pattern != Pattern::Any && pattern.selects(name, same_folded);
+        self.treat.iter().any(|(pattern, _)| named(pattern))
+            || self.only.iter().flatten().any(named)
+            || self.subject.as_ref().is_some_and(named)
+    }
+
+    /// Whether any rule treats what it names.
+    pub(super) fn names_any(&self) -> bool {
+        !self.treat.is_empty()
+    }
+
+    /// Whether a rule treats every field, whatever its name.
+    pub(super) fn takes_all(&self) -> bool {
+        self.treat.iter().any(|(pattern, _)| *pattern == Pattern::Any)
     }
 
     /// What becomes of the value with this decoded name.
@@ -94,6 +121,16 @@ impl Fields {
         }
         let first = self.treat.iter().find(|(pattern, _)| pattern.selects(name, same_folded));
         first.map(|&(_, rule)| rule).or(self.rest).map_or(Decision::Pass, Decision::Treat)
+    }
+
+    /// The rule for what no other rule selects.
+    pub(super) const fn rest_rule(&self) -> Option<usize> {
+        self.rest
+    }
+
+    /// Whether only listed fields may pass.
+    pub(super) const fn limits(&self) -> bool {
+        self.only.is_some()
     }
 
     /// Whether this is the rule for what no other rule selects.
@@ -113,7 +150,7 @@ impl Pattern {
     fn selects(&self, name: &str, same: Same) -> bool {
         match self {
             Self::Any => true,
-            Self::Name(own) => same(own, name.trim_matches([' ', '\u{feff}'])),
+            Self::Name(own) => same(own, trimmed(name)),
             Self::Path(steps) => {
                 walk(steps, std::iter::once(name), same)
                     || (name.contains('[') && walk(steps, Segments { rest: name, dots: false }, same))
@@ -121,6 +158,21 @@ impl Pattern {
             }
         }
     }
+}
+
+/// A column's name without what stands around it by accident.
+fn trimmed(name: &str) -> &str {
+    name.trim_matches([' ', '\u{feff}'])
+}
+
+/// The last names of all rules that are not optional for tables, and of the subject.
+fn needed(rules: &Rules) -> Vec<Box<str>> {
+    let fields = rules.treat.iter().enumerate().filter(|(number, _)| !rules.reading.optional.contains(number));
+    let paths = fields.filter_map(|(_, rule)| match &rule.place {
+        Place::Field(path) => Some(path),
+        Place::Query(_) | Place::Header(_) | Place::Cookie(_) | Place::Segment(_) => None,
+    });
+    paths.chain(&rules.subject).filter_map(FieldPath::last_name).map(Into::into).collect()
 }
 
 /// Whether the steps lead to the name that these segments spell, or to something above it. All places that the

@@ -1,8 +1,9 @@
 //! Media types (RFC 9110, section 8.3.1): what a body claims to be.
 //!
-//! One strict reading: a `Content-Type` that two parsers could take for two things is refused, as is any charset but UTF-8.
+//! One strict reading: a `Content-Type` that two parsers could take for two things is refused.
 
 use super::Stop;
+use super::charset::Charset;
 
 /// Most parameters: more is no media type in use.
 const PARAMETERS_MAX: usize = 8;
@@ -16,10 +17,13 @@ pub(super) struct MediaType<'a> {
 }
 
 impl<'a> MediaType<'a> {
+    /// What a body without a content type says of itself.
+    pub(super) const NONE: MediaType<'static> = MediaType { kind: "", subtype: "", parameters: "" };
+
     /// Parses a header value.
     ///
     /// # Errors
-    /// [`Stop::Opaque`] when it is malformed, repeats a parameter or names a charset other than UTF-8.
+    /// [`Stop::Opaque`] when it is malformed or repeats a parameter.
     pub(super) fn parse(value: &'a str) -> Result<Self, Stop> {
         let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
         let (kind, subtype) = trim(essence).split_once('/').unwrap_or(("", ""));
@@ -27,11 +31,23 @@ impl<'a> MediaType<'a> {
         if !is_token(kind) || !is_token(subtype) || !media.has_good_parameters() {
             return Err(Stop::Opaque { what: "a body with a malformed content type" });
         }
-        match media.parameter("charset") {
-            None => Ok(media),
-            Some(charset) if charset.eq_ignore_ascii_case("utf-8") => Ok(media),
-            Some(_) => Err(Stop::Opaque { what: "a body in a charset other than UTF-8" }),
+        Ok(media)
+    }
+
+    /// The charset that it declares; UTF-8 where it declares none.
+    pub(super) fn charset(&self) -> Charset {
+        self.parameter("charset").map_or(Charset::Utf8, Charset::of)
+    }
+
+    /// The same type in UTF-8, as a header value.
+    pub(super) fn in_utf8(&self) -> String {
+        let mut text = format!("{}/{}", self.kind, self.subtype);
+        for piece in self.parameters.split(';').map(trim).filter(|piece| !piece.is_empty()) {
+            let charset = piece.split_once('=').is_some_and(|(name, _)| name.eq_ignore_ascii_case("charset"));
+            text.push_str("; ");
+            text.push_str(if charset { "charset=utf-8" } else { piece });
         }
+        text
     }
 
     /// Whether type and subtype are these, in any case.
@@ -107,8 +123,6 @@ mod tests {
             "application/json, text/plain",
             "application/json; charset",
             "application/json; charset =utf-8",
-            "application/json; charset=utf-16",
-            "application/json; charset=utf8",
             "application/json; charset=utf-8; CHARSET=latin1",
             "application/json; charset=\"utf-8",
             "application/json; charset=\"utf\\-8\"",
@@ -118,6 +132,16 @@ mod tests {
         ] {
             assert!(matches!(MediaType::parse(bad), Err(Stop::Opaque { .. })), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_charset_is_named_and_changed() {
+        let media = |text| MediaType::parse(text).unwrap();
+        assert_eq!(media("a/b").charset(), Charset::Utf8);
+        assert_eq!(media("a/b; Charset=\"UTF8\"").charset(), Charset::Utf8);
+        assert_eq!(media("a/b; charset=klingon").charset(), Charset::Unknown);
+        let latin = media("text/csv;header=present; Charset=\"latin1\" ;x=y");
+        assert_eq!(latin.in_utf8(), "text/csv; header=present; charset=utf-8; x=y");
     }
 
     #[test]

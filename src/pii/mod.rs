@@ -57,6 +57,8 @@
 //! [`keys::MasterKeySource`]. Engines are not `async` and hold no more than one open value: call them from any runtime.
 
 mod body;
+mod bom;
+mod charset;
 mod csv;
 mod detect;
 mod encoding;
@@ -71,6 +73,7 @@ mod media;
 mod multipart;
 mod plan;
 mod prf;
+mod reading;
 mod reveal;
 mod rewriter;
 mod rule;
@@ -86,19 +89,21 @@ mod url;
 mod utf8;
 mod xml;
 
-pub use csv::Csv;
+pub use body::BodyFormat;
+pub use csv::{Csv, Dialect};
 pub use detect::{Action, Detector, Guard, GuardStream, Sort, Span};
 pub use encoding::{Coding, Decoding};
 pub use fields::Fields;
 pub use form::Form;
 pub use keys::{KeyRing, VendorKeys, VendorSalt};
 pub use lines::{Documents, Framing, Lines, Restart};
-pub use multipart::{Files, Multipart};
+pub use multipart::Multipart;
 pub use plan::{Plan, PlanError, RuleName};
+pub use reading::{Files, Reading};
 pub use reveal::{RevealCounts, Revealer};
 pub use rewriter::{Cut, Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
 pub use rule::{Class, ClassError, Format, Generalize, Place, Rule, Rules, Treatment, ValueType};
-pub use sse::Events;
+pub use sse::{Events, Watched};
 pub use text::Text;
 pub use token::{TOKEN_PREFIX, TokenKind, Unopened, tokens};
 pub use treatment::{Batch, REDACTED, Treater, TreatmentError};

@@ -94,12 +94,18 @@ impl Plan {
             return Ok(Box::new(Untouched));
         }
         let coding = content_encoding.map_or(Ok(None), Coding::parse)?;
-        let media = MediaType::parse(content_type.ok_or(Stop::Opaque { what: "a body without a content type" })?)?;
+        let media = content_type.map_or(Ok(MediaType::NONE), MediaType::parse)?;
         let engine = self.engines.body(&media)?;
         Ok(match coding {
             Some(coding) => Box::new(Decoding::new(coding, engine)),
             None => engine,
         })
+    }
+
+    /// The content type of a body as it leaves, where that is another than the one it came with: it is in UTF-8 then.
+    pub fn content_type(&self, content_type: &str) -> Option<String> {
+        let media = MediaType::parse(content_type).ok().filter(|_| self.reads_body)?;
+        self.engines.media_type(&media)
     }
 
     /// Whether a URL, header or cookie can need treatment.

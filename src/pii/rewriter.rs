@@ -78,6 +78,14 @@ pub enum Stop {
         /// What cannot be read: a constant text.
         what: &'static str,
     },
+    /// A table lacks a column that a rule names, so that the rule would select nothing in it.
+    #[error(
+        "a table without the column '{name}', which a rule or subject names: give the table's columns, or make the rule optional"
+    )]
+    Column {
+        /// The column's name, as the contract has it.
+        name: Box<str>,
+    },
     /// A treatment could not be applied to the value.
     #[error("a value cannot be treated: {what}")]
     Untreatable {

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{Files, Guard};
+use super::{Fields, Files, Guard, Reading};
 use crate::model::FieldPath;
 
 /// One line of a contract's `pii:` list.
@@ -174,6 +174,8 @@ pub struct Rules {
     pub detect: Option<Guard>,
     /// Whether the files of a multipart form may pass, unread.
     pub files: Files,
+    /// How bodies are read, where their content types do not say enough.
+    pub reading: Reading,
     /// The elements that count as records.
     pub records: Option<FieldPath>,
     /// The field that identifies the person whom a record is about.
@@ -195,8 +197,19 @@ impl Rules {
     }
 
     /// Whether a rule asks for what only a body with named values has.
-    pub(super) fn needs_names(&self) -> bool {
+    pub fn needs_names(&self) -> bool {
         Self { detect: None, ..self.clone() }.reads_body()
+    }
+
+    /// Whether a value of a body is selected by its name, so that one without a name would go around the rules.
+    pub(super) fn selects_by_name(&self) -> bool {
+        let field = |rule: &Rule| matches!(rule.place, Place::Field(_));
+        self.only.is_some() || self.subject.is_some() || self.treat.iter().any(field)
+    }
+
+    /// The name of a column without which a table of these columns would leave a rule without effect.
+    pub fn column_lacking(&self, columns: &[Box<str>]) -> Option<String> {
+        Fields::flat(self).lacking(|| columns.iter().map(|name| &**name)).map(str::to_owned)
     }
 
     /// Whether the body must be read: without, it passes byte for byte.

@@ -14,6 +14,7 @@ mod limits;
 mod listeners;
 mod operators;
 mod proofs;
+mod reading;
 mod routes;
 mod rules;
 mod standing;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::contract::Surroundings;
 use super::rules::{Towards, field, related, rules};
-use super::{limits, upstreams, values};
+use super::{limits, reading, upstreams, values};
 use crate::bounds::ROUTES_MAX;
 use crate::config::contract::{Route, Routes};
 use crate::config::file::route::{EgressRoute, IngressRoute, Side};
@@ -53,6 +53,8 @@ fn ingress_route(
     check_shapes(&at.key("response"), written.response.as_ref(), response.records.as_ref());
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, limits.records.is_some(), written.records.is_some());
+    reading::check_read(&at.key("request"), written.request.as_ref(), &request);
+    reading::check_read(&at.key("response"), written.response.as_ref(), &response);
     let websocket = websocket(at, written.websocket, [&request, &response]);
     let (pattern, scopes, upstream) = (pattern?, scopes?, upstream?);
     Some(Route { pattern, scopes, upstream, limits, websocket, allow_encoded_slash: false, request, response })
@@ -68,6 +70,8 @@ fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Set
         rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller(Direction::Egress));
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, limits.records.is_some(), written.records.is_some());
+    reading::check_read(&at.key("request"), written.request.as_ref(), &request);
+    reading::check_read(&at.key("response"), written.response.as_ref(), &response);
     let websocket = websocket(at, written.websocket, [&request, &response]);
     let (upstream, scopes) = (Arc::clone(upstream), ScopeSet::default());
     let allow_encoded_slash = written.allow_encoded_slash.unwrap_or(false);

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use super::inward;
+use super::{inward, reading};
 use crate::config::file::route::{Coarser, Format as WrittenFormat, PiiRule, Side, Treatment as As, ValueType as Type};
 use crate::config::nearest::nearest;
 use crate::config::source::At;
@@ -52,6 +52,9 @@ pub(super) fn rules(at: &At<'_>, written: Option<&Side>, pattern: Option<&RouteP
         let at = at.item(i);
         if let Some(rule) = rule(&at, line, pattern, towards) {
             check_reached(&at, &rule, &rules);
+            if reading::is_optional(&at, line.optional, &rule.place) {
+                rules.reading.optional.push(rules.treat.len());
+            }
             rules.treat.push(rule);
         }
     }
@@ -63,6 +66,7 @@ pub(super) fn rules(at: &At<'_>, written: Option<&Side>, pattern: Option<&RouteP
             side.key("allow_files").fault("has no effect: no rule reads the body, so everything passes", "take it out");
         }
     }
+    reading::build(side, written, &mut rules);
     rules
 }
 

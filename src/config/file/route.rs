@@ -109,6 +109,41 @@ pub(in crate::config) struct Side {
     pub(in crate::config) detect: Option<Detect>,
     /// Whether the files of a multipart form pass, unread (default false: they are refused).
     pub(in crate::config) allow_files: Option<bool>,
+    /// The format that a body is read as, whatever its content type says or where it says none.
+    #[serde(rename = "as")]
+    pub(in crate::config) format: Option<BodyFormat>,
+    /// Whether a body in a declared charset other than UTF-8 is decoded and leaves as UTF-8 (default false: it is refused).
+    pub(in crate::config) decode_charsets: Option<bool>,
+    /// What stands between the fields of a CSV: one of , ; | or tab (default a comma).
+    #[schemars(example = &";")]
+    pub(in crate::config) delimiter: Option<String>,
+    /// The columns of tables that have no header: their first row is then data.
+    #[schemars(extend("examples" = [["id", "email", "country"]]))]
+    pub(in crate::config) columns: Option<Vec<String>>,
+}
+
+/// A format that a body is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum BodyFormat {
+    /// One JSON document.
+    Json,
+    /// A JSON document on each line.
+    Ndjson,
+    /// JSON text sequences.
+    JsonSeq,
+    /// Server-sent events.
+    Sse,
+    /// A form in one line.
+    Form,
+    /// Comma-separated values, or as the delimiter says.
+    Csv,
+    /// Tab-separated values.
+    Tsv,
+    /// XML.
+    Xml,
+    /// Text without names, for detectors alone.
+    Text,
 }
 
 /// Detectors, and what is done about their finds.
@@ -182,6 +217,8 @@ pub(in crate::config) struct PiiRule {
     /// The token class: equal values of one class give equal tokens (default the field's last name).
     #[schemars(example = &"email")]
     pub(in crate::config) class: Option<String>,
+    /// Whether a table may lack the field's column (default false: the table is refused).
+    pub(in crate::config) optional: Option<bool>,
     /// Only values of this type.
     #[serde(rename = "type")]
     pub(in crate::config) only_type: Option<ValueType>,

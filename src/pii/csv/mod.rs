@@ -4,19 +4,33 @@
 //! value would stand under its neighbour's name. What two dialects could read in two ways is refused: a quote within
 //! an unquoted field, a bare CR, a header that looks as if it had another delimiter.
 
+mod header;
+
 use super::fields::{Decision, Fields};
 use super::utf8::{Utf8, not_utf8};
 use super::{Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
 use crate::bounds::{ROW_BYTES_MAX, VALUE_BYTES_MAX};
+use header::{Column, Header};
 use std::sync::Arc;
 use zeroize::Zeroizing;
+
+/// What is known of a table before its first byte.
+#[derive(Debug, Clone, Copy)]
+pub struct Dialect<'a> {
+    /// What stands between two fields.
+    pub delimiter: u8,
+    /// The columns of a table without a header.
+    pub columns: Option<&'a [Box<str>]>,
+    /// Whether the table itself says that its first row is a header.
+    pub headed: bool,
+}
 
 /// The engine of tables. Each data row is a record.
 pub struct Csv {
     fields: Arc<Fields>,
     treat: Arc<dyn Treat>,
     delimiter: u8,
-    columns: Vec<Column>,
+    header: Header,
     row: Row,
     state: State,
     utf8: Utf8,
@@ -24,18 +38,12 @@ pub struct Csv {
     at: u64,
 }
 
-/// What the header row has decided.
-#[derive(Debug, Clone, Copy)]
-struct Column {
-    decision: Decision,
-    drops: bool,
-    subject: bool,
-}
-
 /// The open row.
 #[derive(Default)]
 struct Row {
     header: bool,
+    /// Whether it is the first row of a table that has no header.
+    first: bool,
     /// Fields that are complete, and how many of them leave.
     fields: usize,
     kept: usize,
@@ -64,19 +72,18 @@ enum State {
 }
 
 impl Csv {
-    /// An engine for one table of comma-separated values.
-    pub fn comma(fields: Arc<Fields>, treat: Arc<dyn Treat>) -> Self {
-        Self::new(b',', fields, treat)
-    }
-
-    /// An engine for one table of tab-separated values.
-    pub fn tab(fields: Arc<Fields>, treat: Arc<dyn Treat>) -> Self {
-        Self::new(b'\t', fields, treat)
-    }
-
-    fn new(delimiter: u8, fields: Arc<Fields>, treat: Arc<dyn Treat>) -> Self {
-        let row = Row { header: true, ..Row::default() };
-        Self { fields, treat, delimiter, columns: Vec::new(), row, state: State::Row, utf8: Utf8::default(), at: 0 }
+    /// An engine for one table.
+    ///
+    /// # Errors
+    /// [`Stop::Column`] when a rule needs a column that is not among the given ones.
+    pub fn new(dialect: Dialect<'_>, fields: Arc<Fields>, treat: Arc<dyn Treat>) -> Result<Self, Stop> {
+        let Dialect { delimiter, columns, headed } = dialect;
+        let header = match columns {
+            Some(names) => Header::given(names, &fields, &*treat)?,
+            None => Header::in_first_row(headed),
+        };
+        let row = Row { header: columns.is_none(), first: columns.is_some(), ..Row::default() };
+        Ok(Self { fields, treat, delimiter, header, row, state: State::Row, utf8: Utf8::default(), at: 0 })
     }
 
     fn read(&mut self, mut input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
@@ -172,12 +179,12 @@ impl Csv {
             (b'\n', State::EmptyReturn) => self.row.out.push(b'\n'),
             (b'\n', State::Return) => {
                 self.row.out.push(b'\n');
-                self.check_row()?;
+                self.check_row(watch)?;
             }
             (b'\n', _) => {
                 self.end_field(watch)?;
                 self.row.out.push(b'\n');
-                self.check_row()?;
+                self.check_row(watch)?;
             }
             (b'\r', _) => {
                 self.end_field(watch)?;
@@ -211,8 +218,12 @@ impl Csv {
         if column.subject && !self.row.header {
             watch.subject(&self.row.text);
         }
+        if self.row.first && self.header.contradicts(self.row.fields, &self.row.text) {
+            return Err(self.malformed("a first row that names the given columns in another order"));
+        }
         let rule = match column.decision {
-            Decision::Treat(rule) if !self.row.header => Some(rule),
+            // Detectors look at names too.
+            Decision::Treat(rule) if !self.row.header || self.fields.is_rest(rule) => Some(rule),
             Decision::Treat(_) | Decision::Pass | Decision::Drop => None,
         };
         if !column.drops {
@@ -270,28 +281,23 @@ impl Csv {
             return Err(self.malformed("a header with another delimiter than the declared one"));
         }
         let name = simdutf8::basic::from_utf8(&self.row.text).map_err(|_| not_utf8(self.at))?;
-        let decision = self.fields.decide(name);
-        let drops = match decision {
-            Decision::Drop => true,
-            Decision::Treat(rule) => self.treat.drops(rule),
-            Decision::Pass => false,
-        };
-        let column = Column { decision, drops, subject: self.fields.is_subject(name) };
-        self.columns.push(column);
-        Ok(column)
+        Ok(self.header.add(name, &self.fields, &*self.treat))
     }
 
     fn column(&self) -> Result<Column, Stop> {
-        let column = self.columns.get(self.row.fields).copied();
+        let column = self.header.columns.get(self.row.fields).copied();
         column.ok_or_else(|| self.malformed("a row with more fields than the header"))
     }
 
     /// A row may leave when it has all its fields.
-    fn check_row(&mut self) -> Result<(), Stop> {
-        if self.row.fields < self.columns.len() {
+    fn check_row(&mut self, watch: &mut dyn Watch) -> Result<(), Stop> {
+        if self.row.fields < self.header.columns.len() {
             return Err(self.malformed("a row with fewer fields than the header"));
         }
-        (self.row.header, self.row.fields, self.row.kept) = (false, 0, 0);
+        if self.row.header && self.header.judge(&self.fields, self.at)? && self.fields.counts {
+            watch.record()?;
+        }
+        (self.row.header, self.row.first, self.row.fields, self.row.kept) = (false, false, 0, 0);
         Ok(())
     }
 
@@ -302,7 +308,7 @@ impl Csv {
 
 impl std::fmt::Debug for Csv {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Csv").field("columns", &self.columns).field("at", &self.at).finish_non_exhaustive()
+        f.debug_struct("Csv").field("header", &self.header).field("at", &self.at).finish_non_exhaustive()
     }
 }
 
@@ -324,7 +330,7 @@ impl Rewriter for Csv {
             return Err(not_utf8(self.at));
         }
         self.end_field(watch)?;
-        self.check_row()?;
+        self.check_row(watch)?;
         out.append(&mut self.row.out);
         Ok(())
     }

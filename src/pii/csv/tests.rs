@@ -4,9 +4,11 @@ use super::*;
 use crate::pii::trial::{self, Sealed, Seen, sealed};
 use proptest::prelude::*;
 
+const COMMA: Dialect<'_> = Dialect { delimiter: b',', columns: None, headed: false };
+
 fn csv(rules: &crate::pii::Rules, treat: Arc<dyn Treat>) -> impl Fn() -> Csv + use<> {
     let fields = Arc::new(Fields::flat(rules));
-    move || Csv::comma(Arc::clone(&fields), Arc::clone(&treat))
+    move || Csv::new(COMMA, Arc::clone(&fields), Arc::clone(&treat)).expect("a table")
 }
 
 fn email() -> impl Fn() -> Csv + use<> {
@@ -21,7 +23,7 @@ fn seal(text: &str) -> String {
 fn columns_are_treated_under_their_header() {
     for (body, expected) in [
         ("id,email\n1,b@x\n", format!("id,email\n1,{}\n", seal("b@x"))),
-        ("id,\"E\"\"mail\"\r\n1,b@x\r\n", "id,\"E\"\"mail\"\r\n1,b@x\r\n".to_owned()),
+        ("\"E\"\"mail\",email\r\n1,b@x\r\n", format!("\"E\"\"mail\",email\r\n1,{}\r\n", seal("b@x"))),
         ("Email ,x\r\n\"b,\r\n\"\"x\",\"y\"\r\n", format!("Email ,x\r\n\"{}\",\"y\"\r\n", seal("b,\r\n\"x"))),
         ("\u{feff}email,x\na,b", format!("\u{feff}email,x\n{},b", seal("a"))),
         ("x,email,email\n,,\n", format!("x,email,email\n,{0},{0}\n", seal(""))),
@@ -34,7 +36,8 @@ fn columns_are_treated_under_their_header() {
         assert_eq!(trial::text(email(), body), expected);
     }
     let tab = Arc::new(Fields::flat(&trial::rules(&["$.email"])));
-    let tab = || Csv::tab(Arc::clone(&tab), Sealed::shared());
+    let dialect = Dialect { delimiter: b'\t', ..COMMA };
+    let tab = || Csv::new(dialect, Arc::clone(&tab), Sealed::shared()).expect("a table");
     assert_eq!(trial::text(tab, "id\temail\n1,2\tb@x\n"), format!("id\temail\n1,2\t{}\n", seal("b@x")));
 }
 
@@ -150,4 +153,111 @@ proptest! {
         let (out, seen, end) = trial::run(email(), &[body.as_bytes(), &tail].concat());
         prop_assert!(end.is_err() || seen.treated.is_empty() || out.contains(&b'~'));
     }
+}
+
+/// First rows that name no column of the rule, whatever they are.
+const NO_HEADERS: [&str; 16] = [
+    "Customers,\nid,email\n1,canary@x.example\n",
+    "Customers\nid,email\n1,canary@x.example\n",
+    "sep=,\nid,email\n1,canary@x.example\n",
+    "\"sep=,\"\nid\n",
+    "1,canary@x.example\n2,canary@x.example\n",
+    "1,canary@x.example",
+    "canary@x.example\n",
+    "id,E-Mail-Adresse\n1,canary@x.example\n",
+    "id,courriel\n1,canary@x.example\n",
+    "# export of today\nid,email\n1,canary@x.example\n",
+    "id,email_address\n1,canary@x.example\n",
+    "\"id,email\"\n\"1,canary@x.example\"\n",
+    "\"id;email\"\n\"1;canary@x.example\"\n",
+    "id,\"email\t\"\n1,canary@x.example\n",
+    "id,email\u{a0}\n1,canary@x.example\n",
+    ",\nid,email\n1,canary@x.example\n",
+];
+
+#[test]
+fn a_table_without_the_column_of_a_rule_is_refused() {
+    for body in NO_HEADERS {
+        let (out, _, end) = trial::run(email(), body.as_bytes());
+        assert_eq!((out, end), (Vec::new(), Err(Stop::Column { name: "email".into() })), "{body}");
+    }
+    let said = Stop::Column { name: "email".into() }.to_string();
+    assert!(said.contains("'email'") && said.contains("optional"), "{said}");
+}
+
+#[test]
+fn a_title_above_the_names_and_a_second_header_hide_nothing() {
+    for (body, expected) in [
+        ("id,email\nid,email\n1,b@x\n", format!("id,email\nid,{}\n1,{}\n", seal("email"), seal("b@x"))),
+        ("\"id\",\" Email \"\n1,b@x\n", format!("\"id\",\" Email \"\n1,{}\n", seal("b@x"))),
+    ] {
+        assert_eq!(trial::text(email(), body), expected);
+    }
+    // Where the rule's name stands in the first row beside somebody's data, the row is data.
+    let what = "a table whose first row has personal data in the place of names";
+    for body in ["email,canary@x.example\n", "1,email,+1 555 234 5678,canary@x.example\n"] {
+        assert!(matches!(trial::stop(email(), body.as_bytes()), Stop::Malformed { what: told, .. } if told == what));
+    }
+}
+
+#[test]
+fn a_rule_may_be_optional_and_a_subject_is_needed() {
+    let two = trial::rules(&["$[*].email", "$[*].ssn"]);
+    assert_eq!(trial::stop(csv(&two, Sealed::shared()), b"id,email\n1,a\n"), Stop::Column { name: "ssn".into() });
+    let reading = crate::pii::Reading { optional: vec![1], ..crate::pii::Reading::default() };
+    let optional = crate::pii::Rules { reading, ..two };
+    assert_eq!(
+        trial::text(csv(&optional, Sealed::shared()), "id,email\n1,a\n"),
+        format!("id,email\n1,{}\n", seal("a"))
+    );
+    let subject = crate::pii::Rules { subject: Some(trial::path("$[*].id")), ..crate::pii::Rules::default() };
+    assert_eq!(trial::stop(csv(&subject, Sealed::shared()), b"nr,email\n1,a\n"), Stop::Column { name: "id".into() });
+}
+
+#[test]
+fn a_contract_may_name_the_columns_of_a_table_without_a_header() {
+    let rules = crate::pii::Rules { records: Some(trial::path("$[*]")), ..trial::rules(&["$[*].email"]) };
+    let fields = Arc::new(Fields::flat(&rules));
+    let names: [Box<str>; 2] = ["id".into(), "email".into()];
+    let table = |delimiter| {
+        let (fields, names) = (Arc::clone(&fields), names.clone());
+        move || {
+            let dialect = Dialect { delimiter, columns: Some(&names), headed: false };
+            Csv::new(dialect, Arc::clone(&fields), Sealed::shared()).expect("a table")
+        }
+    };
+    for (delimiter, body) in [(b',', "1,b@x\n2,\"b@x\"\n"), (b';', "\r\n1;b@x\n2;b@x"), (b'\t', "1\tb@x\n2\tb@x\n")] {
+        let (out, seen, end) = trial::run(table(delimiter), body.as_bytes());
+        assert_eq!((String::from_utf8(out).unwrap(), end), (body.replace("b@x", &seal("b@x")), Ok(())));
+        assert_eq!((seen.records, seen.treated), (2, vec![0, 0]), "the first row is a record");
+    }
+    for body in ["email,id\n", "1\n", "1,2,3\n"] {
+        assert!(matches!(trial::stop(table(b','), body.as_bytes()), Stop::Malformed { .. }), "{body}");
+    }
+    let short = Dialect { columns: Some(&names[..1]), ..COMMA };
+    assert_eq!(Csv::new(short, fields, Sealed::shared()).err(), Some(Stop::Column { name: "email".into() }));
+}
+
+#[test]
+fn a_first_row_that_may_be_data_is_a_record() {
+    let rules = crate::pii::Rules { records: Some(trial::path("$[*]")), ..crate::pii::Rules::default() };
+    for (body, headed, records) in [
+        ("id,email\n1,a\n", false, 1),
+        ("1,email\n1,a\n", false, 2),
+        ("a@x.example,b\n", false, 1),
+        ("x,x\n", false, 1),
+        (",x\n", false, 1),
+        ("1,x\n2,y\n", true, 1),
+    ] {
+        let fields = Arc::new(Fields::flat(&rules));
+        let make = || Csv::new(Dialect { headed, ..COMMA }, Arc::clone(&fields), Sealed::shared()).expect("a table");
+        let (_, seen, end) = trial::run(make, body.as_bytes());
+        assert_eq!((seen.records, end), (records, Ok(())), "{body}");
+        let broke = trial::push(&mut make(), Seen { budget: Some(0), ..Seen::default() }, [body.as_bytes()]);
+        assert_eq!(broke.2, Err(Stop::Cut));
+    }
+    // A rule for every field cannot tell names from data.
+    let all = csv(&trial::rules(&["$[*]"]), Sealed::shared());
+    assert_eq!(trial::text(&all, "id,x\n1,a\n"), format!("id,x\n{},{}\n", seal("1"), seal("a")));
+    assert!(matches!(trial::stop(&all, b"1,Jane Doe\n"), Stop::Malformed { .. }));
 }

@@ -2,9 +2,11 @@
 //!
 //! Names are decoded before they are compared; selected values are decoded, treated and encoded again. All else
 //! passes byte for byte. What two parsers could read in two ways is refused: a bad percent, NUL, text that is not
-//! UTF-8, a raw `;`, a name encoded twice. Never lets a part of a selected value leave before it is complete.
+//! UTF-8, a raw `;`, a name encoded twice. So is a body that is no form but another format, which `likeness` tells.
+//! Never lets a part of a selected value leave before it is complete.
 
 mod code;
+mod likeness;
 
 pub(super) use code::{decode, decode_segment, encode, is_encoded_twice, push_percent};
 
@@ -27,7 +29,7 @@ pub struct Form {
 impl Form {
     /// An engine for one body.
     pub fn new(fields: Arc<Fields>, treat: Arc<dyn Treat>) -> Self {
-        Self { fields, treat, pairs: Pairs::default(), counted: false }
+        Self { fields, treat, pairs: Pairs { in_body: true, ..Pairs::default() }, counted: false }
     }
 }
 
@@ -71,6 +73,9 @@ pub(super) struct Pairs {
     at: u64,
     /// Whether a pair has left, so that the next one needs its `&`.
     begun: bool,
+    /// Whether this is a body, which may be of another format than a form; and whether its first pair is behind us.
+    in_body: bool,
+    paired: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -137,7 +142,12 @@ impl Pairs {
 
     /// A name is complete; with `valued` its value follows.
     fn end_name(&mut self, valued: bool, means: &mut Means<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
-        let name = decode(&self.raw, self.at - self.raw.len() as u64, &mut self.text)?;
+        let start = self.at - self.raw.len() as u64;
+        let name = decode(&self.raw, start, &mut self.text)?;
+        if self.in_body && (valued || !self.raw.is_empty()) {
+            let first = !std::mem::replace(&mut self.paired, true);
+            likeness::check_name(&self.raw, name, valued || !first, start)?;
+        }
         if is_encoded_twice(name) {
             return Err(Stop::Malformed { what: "a name that is encoded twice", at: self.at });
         }
@@ -164,7 +174,7 @@ impl Pairs {
             if std::mem::replace(&mut self.begun, true) {
                 out.push(b'&');
             }
-            out.extend_from_slice(&self.raw);
+            put_name(&self.raw, name, means, out)?;
             out.extend_from_slice(if valued { b"=" } else { b"" });
         }
         self.raw.clear();
@@ -188,7 +198,9 @@ impl Pairs {
         means: &mut Means<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Stop> {
-        let text = decode(&self.raw, self.at - self.raw.len() as u64, &mut self.text)?;
+        let start = self.at - self.raw.len() as u64;
+        likeness::check_value(&self.raw, start)?;
+        let text = decode(&self.raw, start, &mut self.text)?;
         if text.len() > VALUE_BYTES_MAX {
             return Err(Stop::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
         }
@@ -215,11 +227,30 @@ impl Pairs {
     }
 }
 
+/// Puts a name as it came, or what detectors make of it.
+fn put_name(raw: &[u8], name: &str, means: &mut Means<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+    let Some(rest) = means.fields.rest_rule() else {
+        out.extend_from_slice(raw);
+        return Ok(());
+    };
+    let mut made = Zeroizing::new(Vec::new());
+    let shape = means.treat.treat(rest, Value { kind: Kind::String, text: name.as_bytes() }, &mut made)?;
+    match shape {
+        Shape::Text | Shape::Literal => encode(&made, out),
+        Shape::AsItCame { .. } => out.extend_from_slice(raw),
+    }
+    if shape != (Shape::AsItCame { counted: false }) {
+        means.watch.treated(rest);
+    }
+    Ok(())
+}
+
 /// What can be wrong in a value that nobody decodes.
 #[derive(Clone, Copy, Default)]
 struct Check {
     utf8: Utf8,
     percent: Percent,
+    likeness: likeness::Likeness,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -258,7 +289,10 @@ impl Check {
                 self.percent = Percent::Open;
                 return Ok(());
             }
-            (Percent::None, byte) => byte,
+            (Percent::None, byte) => {
+                self.likeness.push(byte, here)?;
+                byte
+            }
             (Percent::Open, _) => {
                 self.percent = Percent::High(digit()? << 4);
                 return Ok(());
@@ -280,7 +314,7 @@ impl Check {
 
 /// Whether a byte means more than itself.
 const fn is_special(b: u8) -> bool {
-    matches!(b, b'&' | b'%' | b';' | 0 | 0x80..)
+    matches!(b, b'&' | b'%' | b';' | b'=' | 0..=b' ' | 0x7f..)
 }
 
 const fn semicolon(at: u64) -> Stop {

@@ -32,7 +32,7 @@ fn selected_values_are_treated_under_every_spelling_of_their_name() {
         ("email[]=bob@x.org&&=&x", format!("email[]={token}&&=&x")),
         ("email=b+c&b=b+c", format!("email={}&b=b+c", coded("b c"))),
         ("email=a=b", format!("email={}", coded("a=b"))),
-        ("email", "email".to_owned()),
+        ("a=1&email", "a=1&email".to_owned()),
         ("", String::new()),
         ("&", "&".to_owned()),
         ("gr%C3%B6%C3%9Fe=%e2%82%ac&x=\u{20ac}", "gr%C3%B6%C3%9Fe=%e2%82%ac&x=\u{20ac}".to_owned()),
@@ -68,6 +68,71 @@ fn what_can_be_read_in_two_ways_is_refused() {
     }
 }
 
+/// What is sent as a form and is none.
+const OTHER_FORMATS: [&str; 24] = [
+    r#"{"email":"canary@x.example"}"#,
+    r#" {"email":"canary@x.example"}"#,
+    r#"["canary@x.example"]"#,
+    r#"[1,2]"#,
+    r#"[["email","canary=x"]]"#,
+    r#""canary@x.example""#,
+    r#"{"url":"https://x/?a=b&c=d","email":"canary@x.example"}"#,
+    "%7B%22email%22%3A%22canary%40x.example%22%7D=",
+    "%5B%7B%22email%22%3A%22canary%40x.example%22%7D%5D",
+    "4111111111111111",
+    "canary-0123456789",
+    "<a email=\"canary@x.example\"/>",
+    "<?xml version=\"1.0\"?><email>canary@x.example</email>",
+    "\u{feff}a=1",
+    "id,email\n1,canary@x.example\n",
+    "id,a=b,canary@x.example",
+    "id\temail\n1\tcanary@x.example\n",
+    "x=1\nemail=canary@x.example\n",
+    "user=jane email=canary@x.example",
+    "email: canary@x.example",
+    "data: a=1\n\n",
+    "--b\r\nContent-Disposition: form-data; name=\"email\"\r\n\r\ncanary@x.example\r\n--b--",
+    "Dear Jane, a=b",
+    "mutation{f(email:1)}",
+];
+
+#[test]
+fn what_is_no_form_is_refused_and_says_so() {
+    for body in OTHER_FORMATS {
+        for rules in [trial::rules(&["$..email"]), trial::only(&["$.id"])] {
+            let (out, _, end) = trial::run(form(&rules, Sealed::shared()), body.as_bytes());
+            assert!(
+                matches!(&end, Err(Stop::Malformed { what, .. }) if what.contains("form") || what.contains(';')),
+                "{body}: {end:?}"
+            );
+            assert_eq!(memchr::memmem::find(&out, b"canary"), None, "{body}");
+        }
+    }
+    for body in [
+        "payload={\"text\":\"<b>a, b</b>\"}",
+        "name=Jane Doe&x=1",
+        "a.b-c_d~e!$'()*:@/?|^=1",
+        "sig=YWI==&u=http://x/?a=b",
+        "a=1&flag&b",
+        "&a=1",
+        "=&a",
+        "gr\u{f6}\u{df}e=\u{20ac}",
+        "a%20b=1",
+    ] {
+        assert_eq!(trial::text(email(), body), body);
+    }
+}
+
+#[test]
+fn detectors_look_at_names_too() {
+    let guard = crate::pii::Guard::new(crate::pii::Detector::default(), crate::pii::Action::Redact);
+    let plan = trial::plan(&crate::pii::Rules { detect: Some(guard), ..Default::default() });
+    let make = || plan.body(Some("application/x-www-form-urlencoded"), None).unwrap();
+    let (out, seen, end) = trial::run(make, b"a=1&b%40x.org=2&c@x.org&d=e@x.org");
+    let expected = "a=1&%5Bredacted%5D=2&%5Bredacted%5D&d=%5Bredacted%5D";
+    assert_eq!((String::from_utf8(out).unwrap().as_str(), seen.treated.len(), end), (expected, 3, Ok(())));
+}
+
 #[test]
 fn a_refused_treatment_lets_nothing_of_the_value_leave() {
     let (out, _, end) = trial::run(email(), b"a=1&email=untreatable&b=2");
@@ -81,7 +146,7 @@ fn dropped_pairs_take_their_ampersand_along() {
         ("a=2&email=1", "a=2"),
         ("a=2&email=1&b=3", "a=2&b=3"),
         ("email=1&email", ""),
-        ("a&email=1&&", "a&&"),
+        ("a=&email=1&&", "a=&&"),
     ] {
         assert_eq!(trial::text(form(&trial::rules(&["$..email"]), Sealed::dropping(0)), body), expected);
     }
@@ -145,8 +210,8 @@ proptest! {
     }
 
     #[test]
-    fn noise_never_panics_and_splits_never_matter(body in "[a-c=&%;+\\[\\]0-9\u{e9}]{0,40}", tail in prop::collection::vec(any::<u8>(), 0..4)) {
+    fn noise_never_panics_and_splits_never_matter(body in "a=[a-c=&%;+\\[\\]0-9\u{e9}]{0,40}", tail in prop::collection::vec(any::<u8>(), 0..4)) {
         let (_, _, end) = trial::run(email(), &[body.as_bytes(), &tail].concat());
-        prop_assert!(end.is_ok() || !tail.is_empty() || body.contains(['%', ';']));
+        prop_assert!(end.is_ok() || !tail.is_empty() || body.contains(['%', ';', '[']));
     }
 }

@@ -4,7 +4,7 @@
 //! paths, still holds when they come one by one: else a change of the content type would let everything pass.
 
 use super::super::json::{JsonRewriter, Matcher, MatcherError, Spec, Target};
-use super::super::{Events, Fields, Files, Guard, Multipart, Stop, Treat};
+use super::super::{Events, Fields, Files, Guard, Multipart, Stop, Treat, Watched};
 use super::{Framing, Lines};
 use crate::model::{FieldPath, Step};
 use std::sync::Arc;
@@ -13,8 +13,9 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Documents {
     matcher: Arc<Matcher>,
-    /// Whether records are counted.
+    /// Whether records are counted, and whether only listed fields may pass.
     counts: bool,
+    limits: bool,
 }
 
 impl Documents {
@@ -32,7 +33,7 @@ impl Documents {
         let records = spec.records.filter(|path| !selects_documents(path));
         let records = records.map(|path| within_document(path).unwrap_or(path.clone()));
         let subject = spec.subject.map(|path| within_document(path).unwrap_or(path.clone()));
-        let counts = spec.records.is_some();
+        let (counts, limits) = (spec.records.is_some(), spec.only.is_some());
         let spec = Spec {
             treat: spec.treat.iter().flat_map(target).collect(),
             only: only.as_deref(),
@@ -40,7 +41,7 @@ impl Documents {
             records: records.as_ref(),
             subject: subject.as_ref(),
         };
-        Ok(Self { matcher: Arc::new(Matcher::compile(&spec, treat)?), counts })
+        Ok(Self { matcher: Arc::new(Matcher::compile(&spec, treat)?), counts, limits })
     }
 
     /// Compiles what the JSON parts of a form are asked for: which parts may pass, and are counted, is told by their names.
@@ -70,9 +71,10 @@ impl Documents {
         Lines::new(self.document(treat), framing, self.counts)
     }
 
-    /// An engine for one event stream; with a guard, data that is not JSON is text for it.
-    pub fn events(&self, guard: Option<Arc<Guard>>, treat: Arc<dyn Treat>) -> Events<JsonRewriter> {
-        Events::new(self.document(treat), guard, self.counts)
+    /// An engine for one event stream; a guard looks at all that is not in a document, with `texts` at data that is none too.
+    pub fn events(&self, guard: Option<Arc<Guard>>, texts: bool, treat: Arc<dyn Treat>) -> Events<JsonRewriter> {
+        let watched = Watched { guard, texts, limits: self.limits, counts: self.counts };
+        Events::new(self.document(treat), watched)
     }
 
     fn document(&self, treat: Arc<dyn Treat>) -> JsonRewriter {
@@ -96,7 +98,7 @@ fn within_document(path: &FieldPath) -> Option<FieldPath> {
 pub(in crate::pii) fn shifted(stop: Stop, by: u64) -> Stop {
     match stop {
         Stop::Malformed { what, at } => Stop::Malformed { what, at: at + by },
-        Stop::Bound { .. } | Stop::Opaque { .. } | Stop::Untreatable { .. } | Stop::Cut => stop,
+        Stop::Bound { .. } | Stop::Opaque { .. } | Stop::Column { .. } | Stop::Untreatable { .. } | Stop::Cut => stop,
     }
 }
 

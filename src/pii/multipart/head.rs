@@ -3,6 +3,7 @@
 //! Read so strictly that no two parsers can see two names. Never trusts a part's own length.
 
 use crate::pii::Stop;
+use crate::pii::form::decode_segment;
 
 /// What a part says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,53 @@ pub(super) enum Content {
     File,
 }
 
+/// What a judge makes of a text of the header: another text in its place, or none.
+pub(super) type Judged = Result<Option<String>, Stop>;
+
 impl Head {
+    /// Leaves of the fields only what the part cannot do without: its name, that it is a file, its type and charset. A file's
+    /// own name goes, and every other field: they are not the value that a rule or a list names.
+    pub(super) fn bare(&mut self) {
+        let text = String::from_utf8_lossy(&self.lines).into_owned();
+        self.lines.clear();
+        for (name, value) in text.split("\r\n").filter_map(field) {
+            let line = match name.to_ascii_lowercase().as_str() {
+                "content-disposition" => {
+                    let file = named(value).is_some_and(|(_, file)| file);
+                    format!(
+                        "{name}: form-data; name=\"{}\"{}",
+                        self.name,
+                        if file { "; filename=\"file\"" } else { "" }
+                    )
+                }
+                "content-type" => {
+                    let essence = value.split(';').next().unwrap_or_default().trim();
+                    format!("{name}: {essence}{}", if self.content == Content::File { "" } else { "; charset=utf-8" })
+                }
+                _ => continue,
+            };
+            self.lines.extend_from_slice(line.as_bytes());
+            self.lines.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// Lets a judge look at every text of the fields: the name, a file's name in any of its codings, and all other values.
+    pub(super) fn judge(&mut self, mut judge: impl FnMut(&str) -> Judged) -> Result<(), Stop> {
+        let text = String::from_utf8_lossy(&self.lines).into_owned();
+        self.lines.clear();
+        for line in text.split_terminator("\r\n") {
+            let Some((name, value)) = field(line) else { continue };
+            let value =
+                match parameters(value, "form-data").filter(|_| name.eq_ignore_ascii_case("content-disposition")) {
+                    Some(parameters) => judge_disposition(value, &parameters, &mut judge)?,
+                    None => judge(value)?.unwrap_or_else(|| value.to_owned()),
+                };
+            let name = judge(name)?.map_or(name, |_| "X-Redacted");
+            self.lines.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        Ok(())
+    }
+
     /// Reads the fields, given without the empty line behind them.
     ///
     /// # Errors
@@ -74,6 +121,31 @@ fn is_token(text: &str) -> bool {
 fn check_encoding(value: &str) -> Result<(), Stop> {
     let plain = ["7bit", "8bit", "binary"].iter().any(|plain| value.eq_ignore_ascii_case(plain));
     if plain { Ok(()) } else { Err(Stop::Opaque { what: "the transfer encoding of a part" }) }
+}
+
+fn judge_disposition(
+    came: &str,
+    parameters: &[(&str, &str)],
+    judge: &mut impl FnMut(&str) -> Judged,
+) -> Result<String, Stop> {
+    let (mut made, mut changed) = (String::from("form-data"), false);
+    for &(key, value) in parameters {
+        // A coded value (RFC 8187) stands behind its charset and language.
+        let (plain, coded) = match key.strip_suffix('*') {
+            Some(plain) => (plain, value.splitn(3, '\'').last().unwrap_or(value)),
+            None => (key, value),
+        };
+        let mut text = Vec::new();
+        let decoded = decode_segment(coded.as_bytes(), &mut text).unwrap_or(coded);
+        let new = match judge(decoded)? {
+            None if decoded != value => judge(value)?,
+            new => new,
+        };
+        changed |= new.is_some();
+        let (key, value) = new.as_deref().map_or((key, value), |new| (plain, new));
+        made.push_str(&format!("; {key}=\"{value}\""));
+    }
+    Ok(if changed { made } else { came.to_owned() })
 }
 
 /// The name in a disposition, and whether it is a file's.

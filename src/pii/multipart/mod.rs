@@ -10,7 +10,7 @@ use super::fields::{Decision, Fields};
 use super::form::decode_segment;
 use super::lines::{Restart, shifted};
 use super::utf8::{Utf8, not_utf8};
-use super::{Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
+use super::{Files, Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
 use crate::bounds::{PART_HEAD_BYTES_MAX, VALUE_BYTES_MAX};
 use head::{Content, Head};
 use std::sync::Arc;
@@ -37,16 +37,6 @@ pub struct Multipart<E> {
     counted: bool,
     at: u64,
     start: u64,
-}
-
-/// What happens to files, which no engine reads.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Files {
-    /// The form is refused.
-    #[default]
-    Refuse,
-    /// They pass as they are.
-    Pass,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,9 +168,10 @@ impl<E: Restart> Multipart<E> {
             return Err(Stop::Bound { bound: "the header of a part", limit: PART_HEAD_BYTES_MAX as u64 });
         }
         if let Some(fields) = self.held.strip_suffix(b"\r\n\r\n") {
-            let head = Head::parse(fields, end)?;
+            let mut head = Head::parse(fields, end)?;
             let fate = self.decide(&head, watch)?;
             self.start = end;
+            self.strip(&mut head, fate, watch)?;
             self.begin_part(&head, fate, out);
         }
         Ok(line.len())
@@ -216,6 +207,30 @@ impl<E: Restart> Multipart<E> {
             (Decision::Pass, Content::Text) => Fate::Pass,
             (Decision::Pass, Content::File) if self.files == Files::Pass => Fate::File,
             (Decision::Pass, Content::File) => return Err(Stop::Opaque { what: "a file in a form" }),
+        })
+    }
+
+    /// Takes out of a header that leaves what no rule may let pass.
+    fn strip(&mut self, head: &mut Head, fate: Fate, watch: &mut dyn Watch) -> Result<(), Stop> {
+        let rest = self.fields.rest_rule();
+        let treated = match fate {
+            Fate::Held { rule, .. } => rule.is_some_and(|rule| Some(rule) != rest),
+            Fate::Whole(_) => true,
+            Fate::Skip => return Ok(()),
+            Fate::Pass | Fate::File | Fate::Json => false,
+        };
+        if treated || self.fields.limits() {
+            head.bare();
+        }
+        let Some(rule) = rest else { return Ok(()) };
+        let (treat, made) = (&*self.treat, &mut self.treated);
+        head.judge(|text| {
+            made.clear();
+            let shape = treat.treat(rule, Value { kind: Kind::String, text: text.as_bytes() }, made)?;
+            if shape != (Shape::AsItCame { counted: false }) {
+                watch.treated(rule);
+            }
+            Ok(if let Shape::AsItCame { .. } = shape { None } else { String::from_utf8(made.clone()).ok() })
         })
     }
 

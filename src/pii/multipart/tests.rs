@@ -30,7 +30,7 @@ fn fields_are_treated_by_name_and_json_by_path() {
     let seal = sealed(0, b"b@x");
     for (name, more, body, expected) in [
         ("email", "", "b@x", seal.as_str()),
-        ("customer[email]", "\r\nX: y", "b@x", &seal),
+        ("customer[email]", "", "b@x", &seal),
         ("e%6Dail", "", "b@x", &seal),
         ("Email", "\r\nContent-Type: text/plain; charset=utf-8", "b@x", &seal),
         ("x", "", "b@x", "b@x"),
@@ -39,11 +39,20 @@ fn fields_are_treated_by_name_and_json_by_path() {
         ("x", "", "-\u{e9}", "-\u{e9}"),
         ("x", "\r\nContent-Length: 3", "b@x", "b@x"),
         ("x", JSON, "{\"a\": {\"email\":\"b@x\"}}", &format!("{{\"a\": {{\"email\":\"{seal}\"}}}}")),
-        ("email", JSON, "{\"any\":\"b@x\"}", "[redacted]"),
-        ("email", FILE, "b@x", "[redacted]"),
     ] {
         let form = |text: &str| part("a", "", "1") + &part(name, more, text) + END;
         assert_eq!(trial::text(email(), &form(body)), form(expected));
+    }
+    for (more, bare) in [
+        (JSON, "\r\nContent-Type: application/json; charset=utf-8"),
+        (FILE, "; filename=\"file\"\r\nContent-Type: image/png"),
+        (
+            "; filename=\"b@x\"\r\nX: b@x\r\nContent-Type: image/png; name=\"b@x\"",
+            "; filename=\"file\"\r\nContent-Type: image/png",
+        ),
+    ] {
+        let body = part("email", more, "{\"any\":\"b@x\"}") + END;
+        assert_eq!(trial::text(email(), &body), part("email", bare, "[redacted]") + END, "what stands beside goes too");
     }
     let long = part("email", "\r\nContent-Length: 3", "b@x") + END;
     assert_eq!(trial::text(email(), &long), part("email", "", &seal) + END, "a length that no longer holds goes");
@@ -72,8 +81,37 @@ fn dropped_parts_take_their_boundary_along() {
     let only = make(&trial::only(&["$.a"]), Sealed::shared(), Files::Refuse);
     assert_eq!(trial::text(only, &format!("{a}{dropped}{b}{END}")), format!("{a}{END}"));
     let only = make(&trial::only(&["$.j"]), Sealed::shared(), Files::Refuse);
-    let json = part("j", JSON, "{\"a\":[1.0]}") + END;
-    assert_eq!(trial::text(only, &json), json, "what may pass passes whole");
+    let json = |more: &str| part("j", &format!("{more}{JSON}"), "{\"a\":[1.0]}") + END;
+    let bare = json("").replace("/json", "/json; charset=utf-8");
+    assert_eq!(
+        trial::text(only, &json("; x=\"canary\"\r\nX: canary")),
+        bare,
+        "what may pass passes whole, and nothing beside"
+    );
+}
+
+#[test]
+fn detectors_look_at_the_header_of_a_part() {
+    let guard = crate::pii::Guard::new(crate::pii::Detector::default(), crate::pii::Action::Redact);
+    let plan = trial::plan(&Rules { detect: Some(guard), files: Files::Pass, ..Rules::default() });
+    let make = || plan.body(Some("multipart/form-data; boundary=B"), None).unwrap();
+    for (name, more, to_name, to_more) in [
+        (
+            "a",
+            "; filename=\"b@x.org.png\"\r\nContent-Type: image/png",
+            "a",
+            "; filename=\"[redacted]\"\r\nContent-Type: image/png",
+        ),
+        ("b@x.org", "", "[redacted]", ""),
+        ("b%40x.org", "", "[redacted]", ""),
+        ("a", "; filename*=utf-8''b%40x.org", "a", "; filename=\"[redacted]\""),
+        ("a", "\r\nX: to b@x.org!", "a", "\r\nX: to [redacted]!"),
+        ("a", "; filename=x\r\nX: y", "a", "; filename=x\r\nX: y"),
+    ] {
+        let body = part(name, more, "b@x.org") + END;
+        let value = if more.contains("filename") { "b@x.org" } else { "[redacted]" };
+        assert_eq!(trial::text(make, &body), part(to_name, to_more, value) + END, "files pass unread");
+    }
 }
 
 #[test]

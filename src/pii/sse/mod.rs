@@ -1,19 +1,23 @@
 //! Server-sent events: `text/event-stream` (WHATWG HTML, section 9.2), with a JSON document as the data of each event.
 //!
-//! The data lines of an event are one document, as a client joins them; comments and the other fields pass. With a
-//! guard, data that is not JSON goes through its detectors; without, it is refused. A field that clients do not
-//! know is refused, since one that is laxer might read it. Never lets a data line around its engine.
+//! The data lines of an event are one document, as a client joins them; what becomes of comments and the other fields is
+//! said in `aside`. Data that is not JSON is refused, or, where detectors alone are asked, text for them. A field that clients
+//! do not know is refused, since one that is laxer might read it. Never lets a data line around its engine.
+
+mod aside;
 
 use super::lines::{Counting, Restart, shifted};
 use super::utf8::{Utf8, not_utf8};
 use super::{Guard, GuardStream, Rewriter, Stop, Watch};
 use crate::bounds::KEY_BYTES_MAX;
+use aside::Asides;
 use std::sync::Arc;
 
 /// The engine of event streams.
 pub struct Events<E> {
     engine: E,
     text: Option<GuardStream>,
+    asides: Asides,
     counting: Counting,
     state: State,
     /// The name of the open line's field, which is never longer than five bytes.
@@ -32,8 +36,9 @@ enum State {
     /// Behind `data:`, where one space may follow.
     Space,
     Data,
-    /// In a field that passes.
+    /// In a field that passes, and in one that does not.
     Pass,
+    Skip,
     /// Behind a CR: an LF belongs to the same line end.
     Return,
 }
@@ -67,17 +72,30 @@ enum Last {
     Out,
     Tail,
     Ending,
-    /// It stands between two data lines, and is written anew.
+    /// It stands between two data lines, and is written anew; or it does not leave.
     Nowhere,
+}
+
+/// What an event stream is read for, beside the documents in it.
+#[derive(Debug, Clone, Default)]
+pub struct Watched {
+    /// What looks at all that no document holds.
+    pub guard: Option<Arc<Guard>>,
+    /// Whether data that does not begin as an object, array or string does is text for the guard, and not refused.
+    pub texts: bool,
+    /// Whether only listed fields may pass: comments and the fields that are not data stay behind.
+    pub limits: bool,
+    /// Whether each event that has data is a record, or as many as are in it.
+    pub counts: bool,
 }
 
 /// What some services send as the data of their last event.
 const END_MARKER: &[u8] = b"[DONE]";
 
 impl<E: Restart> Events<E> {
-    /// An engine for one stream. With `counts`, each event that has data is a record, or as many as are in it.
-    /// With a guard, data that does not begin as an object, array or string does is text for it.
-    pub fn new(engine: E, guard: Option<Arc<Guard>>, counts: bool) -> Self {
+    /// An engine for one stream.
+    pub fn new(engine: E, watched: Watched) -> Self {
+        let Watched { guard, texts, limits, counts } = watched;
         let event = Event {
             open: Open::Nothing,
             start: 0,
@@ -87,9 +105,11 @@ impl<E: Restart> Events<E> {
             tail: Vec::new(),
             last: Last::Out,
         };
-        let text = guard.map(GuardStream::new);
+        let text = guard.clone().filter(|_| texts).map(GuardStream::new);
+        let asides = Asides::new(guard.map(GuardStream::new), limits);
         let (name, piece, utf8) = (Vec::new(), Vec::new(), Utf8::default());
-        Self { engine, text, counting: Counting::new(counts), state: State::Name, name, event, piece, utf8, at: 0 }
+        let (counting, state) = (Counting::new(counts), State::Name);
+        Self { engine, text, asides, counting, state, name, event, piece, utf8, at: 0 }
     }
 
     fn read(&mut self, mut input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
@@ -122,9 +142,11 @@ impl<E: Restart> Events<E> {
                 }
                 (State::Pass, _) => {
                     let line = &input[..memchr::memchr2(b'\r', b'\n', input).unwrap_or(input.len())];
-                    self.put(self.sideline(), line, out)?;
+                    self.asides.feed(line, watch);
+                    self.put_aside(out)?;
                     line.len()
                 }
+                (State::Skip, _) => memchr::memchr2(b'\r', b'\n', input).unwrap_or(input.len()),
             };
             self.at += used as u64;
             input = &input[used..];
@@ -143,9 +165,8 @@ impl<E: Restart> Events<E> {
         } else {
             self.check_name()?;
             self.name.push(b':');
-            let line = std::mem::take(&mut self.name);
-            self.put(self.sideline(), &line, out)?;
-            self.state = State::Pass;
+            self.put_name(out)?;
+            self.state = if self.asides.drops { State::Skip } else { State::Pass };
         }
         self.name.clear();
         Ok(1)
@@ -233,8 +254,7 @@ impl<E: Restart> Events<E> {
             }
             State::Name if self.name != b"data" => {
                 self.check_name()?;
-                let line = std::mem::take(&mut self.name);
-                self.put(self.sideline(), &line, out)?;
+                self.put_name(out)?;
                 self.sideline()
             }
             // A line of `data` alone is an empty line of data.
@@ -252,7 +272,12 @@ impl<E: Restart> Events<E> {
                 self.end_data(watch, out)?
             }
             State::Data => self.end_data(watch, out)?,
-            State::Pass | State::Return => self.sideline(),
+            State::Pass => {
+                self.asides.end(watch);
+                self.put_aside(out)?;
+                self.sideline()
+            }
+            State::Skip | State::Return => self.sideline(),
         };
         self.event.last = last;
         self.put(last, &[byte], out)
@@ -288,9 +313,25 @@ impl<E: Restart> Events<E> {
         Ok(())
     }
 
+    /// Puts the name of a field that is not data.
+    fn put_name(&mut self, out: &mut Vec<u8>) -> Result<(), Stop> {
+        let name = std::mem::take(&mut self.name);
+        self.put(self.sideline(), &name, out)
+    }
+
+    /// Puts what may leave of the open line.
+    fn put_aside(&mut self, out: &mut Vec<u8>) -> Result<(), Stop> {
+        let mut piece = std::mem::take(&mut self.asides.piece);
+        self.put(self.sideline(), &piece, out)?;
+        piece.clear();
+        self.asides.piece = piece;
+        Ok(())
+    }
+
     /// Where the lines go that are not data.
     const fn sideline(&self) -> Last {
         match self.event.open {
+            Open::Nothing | Open::Json | Open::Text if self.asides.drops => Last::Nowhere,
             Open::Nothing => Last::Out,
             Open::Json | Open::Text => Last::Tail,
         }
@@ -330,14 +371,17 @@ impl<E: Restart> Rewriter for Events<E> {
         match self.state {
             State::Name => {
                 self.check_name()?;
-                let line = std::mem::take(&mut self.name);
-                self.put(self.sideline(), &line, out)?;
+                self.put_name(out)?;
             }
             State::Space => self.begin_data(false, watch, out)?,
             State::Data => {
                 self.end_data(watch, out)?;
             }
-            State::Pass | State::Return => {}
+            State::Pass => {
+                self.asides.end(watch);
+                self.put_aside(out)?;
+            }
+            State::Skip | State::Return => {}
         }
         self.end_event(watch, out)
     }

@@ -12,7 +12,7 @@ fn events(guard: Option<Guard>) -> impl Fn() -> Events<JsonRewriter> + use<> {
     let rules = crate::pii::Rules { records: Some(trial::path("$")), ..trial::rules(&["$..email"]) };
     let documents = Documents::compile(&Spec::of(&rules), &*treat).unwrap();
     let guard = guard.map(Arc::new);
-    move || documents.events(guard.clone(), Arc::clone(&treat))
+    move || documents.events(guard.clone(), true, Arc::clone(&treat))
 }
 
 fn json() -> impl Fn() -> Events<JsonRewriter> + use<> {
@@ -75,6 +75,35 @@ fn what_is_no_json_is_refused_or_guarded() {
     let expected = "data: hello [redacted]\ndata: and 1\n\ndata: {\"email\":\"SEAL\"}\n\ndata: [redacted]\r\n\r\n";
     assert_eq!(trial::text(guard(), body), expected.replace("SEAL", &sealed(0, b"b@x")));
     assert!(matches!(trial::stop(guard(), b"data: {x\n\n"), Stop::Malformed { .. }));
+}
+
+#[test]
+fn where_a_rule_has_a_name_data_must_have_names() {
+    let rules = trial::rules(&["$..email"]);
+    let documents = Documents::compile(&Spec::of(&rules), &*Sealed::shared()).unwrap();
+    let guard = Arc::new(Guard::new(Detector::default(), Action::Redact));
+    let make = || documents.events(Some(Arc::clone(&guard)), false, Sealed::shared());
+    assert!(matches!(trial::stop(make, b"data: <email>b@x</email>\n\n"), Stop::Malformed { .. }));
+    assert_eq!(trial::text(make, "data: {\"a\":\"b\"}\n\n"), "data: {\"a\":\"b\"}\n\n");
+}
+
+#[test]
+fn what_is_not_data_is_looked_at_or_left_out() {
+    let guard = || events(Some(Guard::new(Detector::default(), Action::Redact)));
+    for line in [": b@x.org", "event: b@x.org", "id: b@x.org", "retry: b@x.org"] {
+        for (body, ends) in
+            [("LINE\ndata: 1\n\n", 1), ("data: 1\r\nLINE\r\n\r\n", 1), ("LINE", 1), ("data: 1\nLINE\nLINE\n\n", 2)]
+        {
+            let body = body.replace("LINE", line);
+            let (out, seen, end) = trial::run(guard(), body.as_bytes());
+            assert_eq!((String::from_utf8(out).unwrap(), end), (body.replace("b@x.org", "[redacted]"), Ok(())));
+            assert_eq!(seen.found.len(), ends);
+        }
+    }
+    let documents = Documents::compile(&Spec::of(&trial::only(&["$.id"])), &*Sealed::shared()).unwrap();
+    let only = || documents.events(None, false, Sealed::shared());
+    let body = ": x\r\nevent: x\r\nid: x\r\ndata: {\"id\":1,\"x\":2}\r\nretry: x\r\nid\r\n: x\r\n\r\n: x\n\ndata: [DONE]\n\nid: x";
+    assert_eq!(trial::text(only, body), "data: {\"id\":1}\r\n\r\n\ndata: [DONE]\n\n");
 }
 
 #[test]

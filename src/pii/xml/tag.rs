@@ -110,9 +110,14 @@ impl<'a> Attribute<'a> {
         }
     }
 
+    /// Whether it declares a namespace.
+    pub(super) fn is_namespace(&self) -> bool {
+        self.name == "xmlns" || self.name.starts_with("xmlns:")
+    }
+
     /// Whether it belongs to XML itself: a namespace, or `xml:lang` and its like.
     pub(super) fn is_of_xml(&self) -> bool {
-        self.name == "xmlns" || ["xmlns:", "xml:", "xsi:"].iter().any(|prefix| self.name.starts_with(prefix))
+        self.is_namespace() || ["xml:", "xsi:"].iter().any(|prefix| self.name.starts_with(prefix))
     }
 }
 

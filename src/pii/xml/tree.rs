@@ -208,7 +208,7 @@ impl Tree {
         if let Some(rule) = rule.filter(|_| drops) {
             desk.watch.treated(rule);
         }
-        if drops || !(allowed || verdict.allowed || attribute.name.starts_with("xmlns")) {
+        if drops || !(allowed || verdict.allowed || attribute.is_namespace()) {
             return Ok(());
         }
         if verdict.subject {

@@ -1,0 +1,100 @@
+//! An answer whose body must not pass, and whose head still says something: an error or a redirect.
+//!
+//! A 503 says when to come back and a 302 where to go, whatever is wrong with the page behind it. The status and a short
+//! list of fields pass, treated as in any answer; our problem document stands where the body was. A success without its
+//! body is none, and becomes a 502.
+
+use ::http::header::{
+    ALLOW, CONTENT_LOCATION, DATE, HeaderMap, HeaderName, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use ::http::{HeaderValue, Response, StatusCode};
+
+use super::account::{Halt, Message};
+use super::bodies::Ending;
+use super::exchange::Exchange;
+use super::snapshot::{Route, Treats};
+use super::target::Counts;
+use crate::http::{GatewayBody, withheld};
+use crate::pii::Stop;
+
+/// What passes without its body: what a client acts on, and nothing that describes the body.
+const FIELDS: [HeaderName; 14] = [
+    ALLOW,
+    DATE,
+    LOCATION,
+    RETRY_AFTER,
+    WWW_AUTHENTICATE,
+    HeaderName::from_static("ratelimit"),
+    HeaderName::from_static("ratelimit-policy"),
+    HeaderName::from_static("x-ratelimit-limit"),
+    HeaderName::from_static("x-ratelimit-remaining"),
+    HeaderName::from_static("x-ratelimit-reset"),
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("deprecation"),
+    HeaderName::from_static("sunset"),
+    HeaderName::from_static("accept-patch"),
+];
+
+/// The fields that hold references, whose parameters a rule may name.
+const REFERENCES: [HeaderName; 3] = [LOCATION, CONTENT_LOCATION, LINK];
+
+/// Whether an answer of this status counts without its body.
+pub(super) fn counts(status: StatusCode) -> bool {
+    status.is_redirection() || status.is_client_error() || status.is_server_error()
+}
+
+/// Why a body is withheld, in words for the caller; none where the ending is no fault of the body.
+const fn because(ending: &Ending) -> Option<&'static str> {
+    match ending {
+        Ending::Halted(Halt::Stop(stop)) => Some(match stop {
+            Stop::Opaque { .. } => "its content type, charset or coding cannot be inspected",
+            Stop::Malformed { .. } => "it is not what its content type says",
+            Stop::Bound { .. } => "it exceeds a bound of inspection",
+            Stop::Column { .. } => "it is a table without a column that the contract names",
+            Stop::Untreatable { .. } | Stop::Cut => "a value in it cannot be treated",
+        }),
+        Ending::Aborted => Some("it broke off"),
+        Ending::Stalled | Ending::Slow => Some("it did not come in time"),
+        Ending::Severed | Ending::Halted(Halt::Over(_)) | Ending::Dropped => None,
+    }
+}
+
+/// The answer without its body, where it counts so; else a refusal. `headers` are those that the caller may see.
+pub(super) fn answer(
+    exchange: Box<Exchange>,
+    status: StatusCode,
+    headers: &HeaderMap,
+    ending: &Ending,
+) -> Response<GatewayBody> {
+    let Some(because) = because(ending).filter(|_| counts(status)) else { return exchange.refuse_broken(ending) };
+    let denial = ending.denial(Message::Answer);
+    let mut response = withheld(status, &denial, because, exchange.id);
+    for name in FIELDS {
+        for value in headers.get_all(&name) {
+            response.headers_mut().append(&name, value.clone());
+        }
+    }
+    exchange.withholds(status, &denial);
+    response
+}
+
+/// Treats the references of an answer's head by the rules for its body: what a field must not say there, a parameter of
+/// that name must not say here. A field that cannot be read is left out.
+pub(super) fn treat_references(treats: &Treats, headers: &mut HeaderMap, route: &Route) {
+    for name in REFERENCES.iter().filter(|_| treats.plan.reads_references()) {
+        if !headers.contains_key(name) {
+            continue;
+        }
+        let values: Vec<HeaderValue> = headers.get_all(name).iter().cloned().collect();
+        headers.remove(name);
+        let mut counts = Counts::new(treats, route);
+        let mut scene = treats.plan.references(&mut counts);
+        for value in values {
+            if let Ok(Some(bytes)) = scene.header(name.as_str(), value.as_bytes())
+                && let Ok(treated) = HeaderValue::from_bytes(&bytes)
+            {
+                headers.append(name, treated);
+            }
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! What every format must do alike, as tables over formats, places and pairs of formats.
+
+use super::*;
+use crate::pii::Rules;
+use crate::pii::trial::{self, Sealed, Seen};
+use std::io::Write;
+
+const SECRET: &str = "canary-0123456789";
+
+/// Every format, with the secret in every place that the rule names.
+const BODIES: [(&str, &str); 12] = [
+    ("application/json; charset=utf-8", r#"[{"email":"SECRET","a":{"e\u006dail":["SECRET"]}}]"#),
+    ("application/problem+json", r#"{"email":{"any":"SECRET"}}"#),
+    ("application/x-www-form-urlencoded", "a=1&email=SECRET&c%5Be%6Dail%5D=SECRET&Email[]=SECRET"),
+    ("application/x-ndjson", "{\"email\":\"SECRET\"}\n\n{\"email\":\"SECRET\"}\n"),
+    ("application/json-seq", "\u{1e}{\"email\":\"SECRET\"}\n\u{1e}[{\"email\":\"SECRET\"}]\n"),
+    ("text/event-stream", ": x\ndata: {\"email\":\ndata: \"SECRET\"}\nid: 1\n\n"),
+    ("text/csv; header=present", "id,Email\r\n1,SECRET\r\n2,\"SECRET\"\r\n"),
+    ("text/tab-separated-values", "email\tid\nSECRET\t1\n"),
+    (
+        "multipart/form-data; boundary=\"b c\"",
+        "--b c\r\nContent-Disposition: form-data; name=\"email\"\r\n\r\nSECRET\r\n--b c\r\nContent-Disposition: form-data; \
+         name=\"j\"\r\nContent-Type: application/json\r\n\r\n{\"email\":\"SECRET\"}\r\n--b c--",
+    ),
+    ("application/xml", "<c email='SECRET'><email>SECRET</email><email><a>SECRET</a></email></c>"),
+    ("application/soap+xml", "<c><x:email>SEC<!-- SECRET -->RET</x:email></c>"),
+    ("text/xml", "<c><email><![CDATA[SECRET]]></email></c>"),
+];
+
+fn engines(rules: &Rules) -> Engines {
+    Engines::compile(rules, &Spec::of(rules), Sealed::shared()).expect("rules")
+}
+
+fn body(engines: &Engines, content_type: &str) -> Result<Box<dyn Rewriter>, Stop> {
+    engines.body(&MediaType::parse(content_type)?)
+}
+
+#[test]
+fn no_format_lets_a_piece_of_a_selected_value_leave() {
+    let engines = engines(&trial::rules(&["$..email"]));
+    for (content_type, text) in BODIES {
+        let text = text.replace("SECRET", SECRET).replace("SEC<!", "canary-0123<!").replace(">RET<", ">456789<");
+        let (out, seen, end) = trial::run(|| body(&engines, content_type).expect(content_type), text.as_bytes());
+        assert_eq!((end, seen.treated.is_empty()), (Ok(()), false), "{content_type}");
+        assert!(!out.is_empty());
+        trial::leaks_nothing(|| body(&engines, content_type).expect(content_type), text.as_bytes(), "canary-0123");
+    }
+}
+
+#[test]
+fn every_format_is_read_behind_a_coding_too() {
+    let engines = engines(&trial::rules(&["$..email"]));
+    for (content_type, text) in BODIES {
+        let text = text.replace("SECRET", SECRET);
+        let (plain, ..) = trial::run(|| body(&engines, content_type).expect(content_type), text.as_bytes());
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        let coded = gzip.write_all(text.as_bytes()).and_then(|()| gzip.finish()).expect("in memory");
+        let engine = body(&engines, content_type).expect(content_type);
+        let mut decoding = crate::pii::Decoding::new(crate::pii::Coding::Gzip, engine);
+        let (out, _, end) = trial::push(&mut decoding, Seen::default(), coded.chunks(5));
+        assert_eq!((out, end), (plain, Ok(())), "{content_type}");
+    }
+}
+
+#[test]
+fn every_format_lets_nothing_pass_that_no_list_has() {
+    let engines = engines(&trial::only(&["$..id"]));
+    for (content_type, text) in BODIES {
+        let text = text.replace("SECRET", SECRET);
+        let (out, _, end) = trial::run(|| body(&engines, content_type).expect(content_type), text.as_bytes());
+        assert_eq!(end, Ok(()), "{content_type}");
+        assert_eq!(memchr::memmem::find(&out, b"canary"), None, "{}", String::from_utf8_lossy(&out));
+    }
+}
+
+#[test]
+fn detectors_read_every_format_and_text_too() {
+    let mail = "canary-0123456789@example.com";
+    let guard = Guard::new(crate::pii::Detector::default(), crate::pii::Action::Redact);
+    let plan = trial::plan(&Rules { detect: Some(guard), ..Rules::default() });
+    let text = ("text/plain", "Dear SECRET,");
+    for (content_type, text) in BODIES.into_iter().chain([text, ("text/event-stream", "data: hi SECRET\n\n")]) {
+        let text = text.replace("SECRET", &format!("to {mail}!"));
+        let text = text.replace("=to ", "=to+");
+        let make = || plan.body(Some(content_type), None).expect(content_type);
+        let (out, seen, end) = trial::run(make, text.as_bytes());
+        assert_eq!(end, Ok(()), "{content_type}");
+        assert!(seen.treated.iter().all(|rule| *rule == 0) && !seen.treated.is_empty(), "{content_type}");
+        assert_eq!(memchr::memmem::find(&out, b"canary"), None, "{}", String::from_utf8_lossy(&out));
+        assert!(memchr::memmem::find(&out, b"redacted").is_some(), "{}", String::from_utf8_lossy(&out));
+    }
+}
+
+#[test]
+fn what_no_engine_reads_is_refused() {
+    let engines = engines(&trial::rules(&["$..email"]));
+    for content_type in [
+        "text/plain",
+        "application/octet-stream",
+        "multipart/form-data",
+        "multipart/mixed; boundary=b",
+        "multipart/byteranges; boundary=b",
+        "text/csv; header=absent",
+        "text/csv; charset=latin1",
+        "application/xmlx",
+    ] {
+        assert!(matches!(body(&engines, content_type), Err(Stop::Opaque { .. })), "{content_type}");
+    }
+    let long = format!("multipart/form-data; boundary={}", "b".repeat(71));
+    assert!(body(&engines, &long).is_err());
+}
+
+/// Bodies of all formats, some of them in more than one shape: what is really sent, whatever is said of it.
+fn real_bodies() -> Vec<String> {
+    let mut bodies: Vec<String> = BODIES.iter().map(|(_, text)| (*text).to_owned()).collect();
+    bodies.extend(
+        [
+            r#"{"email":"SECRET"}"#,
+            r#"{"url":"https://x/?a=b&c=d;e","email":"SECRET"}"#,
+            "{\n  \"id\": 1,\n  \"email\": \"SECRET\"\n}\n",
+            "\u{feff}{\"email\":\"SECRET\"}",
+            "{\"email\":\"SECRET\"}\n{\"email\":\"SECRET\"}\n",
+            "id=1&email=SECRET",
+            "email=SECRET\n",
+            "id,email\n1,SECRET\n",
+            "email\nSECRET\n",
+            "id;email\n1;SECRET\n",
+            "sep=;\nid;email\n1;SECRET\n",
+            "Customers\nid,email\n1,SECRET\n",
+            "id\temail\n1\tSECRET\n",
+            "id|email\n1|SECRET\n",
+            "data: {\"email\":\"SECRET\"}\n\n",
+            "data: <email>SECRET</email>\n\n",
+            "data: email=SECRET\n\n",
+            "<email>SECRET</email>",
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<c email=\"SECRET\"/>",
+            "email: SECRET\n",
+            "id=1 email=SECRET",
+            "user=1&to=x email=SECRET",
+            "{user(email: \"SECRET\") {id}}",
+        ]
+        .map(str::to_owned),
+    );
+    bodies
+}
+
+/// What is said of a body.
+const DECLARED: [&str; 12] = [
+    "application/json",
+    "application/vnd.api+json",
+    "application/x-www-form-urlencoded",
+    "application/x-ndjson",
+    "application/json-seq",
+    "text/event-stream",
+    "text/csv",
+    "text/tab-separated-values",
+    "multipart/form-data; boundary=b",
+    "multipart/form-data; boundary=\"b c\"",
+    "application/xml",
+    "text/plain",
+];
+
+#[test]
+fn a_body_of_one_format_declared_as_another_lets_no_treated_value_leave() {
+    let guard = || Guard::new(crate::pii::Detector::default(), crate::pii::Action::Redact);
+    let detect = |rules: Rules| Rules { detect: Some(guard()), ..rules };
+    let of_rules = |make: fn(&[&str]) -> Rules, path: &str| make(&[path]);
+    let plans: Vec<(&str, crate::pii::Plan)> = [
+        ("any depth", of_rules(trial::rules, "$..email")),
+        ("any depth, detectors", detect(of_rules(trial::rules, "$..email"))),
+        ("only", of_rules(trial::only, "$..id")),
+        ("only, detectors", detect(of_rules(trial::only, "$..id"))),
+        ("detectors", detect(Rules::default())),
+    ]
+    .map(|(name, rules)| (name, trial::plan(&rules)))
+    .into();
+    let optional = crate::pii::Reading { delimiter: Some(b';'), ..Default::default() };
+    let semicolons = trial::plan(&Rules { reading: optional, ..trial::rules(&["$..email"]) });
+    let plans = plans.iter().map(|(name, plan)| (*name, plan)).chain([("semicolons", &semicolons)]);
+    let mail = "canary-0123456789@example.com";
+    let mut passed = 0;
+    for (rules, plan) in plans {
+        for text in real_bodies() {
+            let text = text.replace("SECRET", mail);
+            for declared in DECLARED {
+                let Ok(mut engine) = plan.body(Some(declared), None) else { continue };
+                let (out, _, end) = trial::push(&mut engine, Seen::default(), text.as_bytes().chunks(5));
+                let left = memchr::memmem::find(&out, b"canary").is_some();
+                assert!(!left, "{rules}: {text:?} as {declared} left as {:?}", String::from_utf8_lossy(&out));
+                passed += usize::from(end.is_ok());
+            }
+        }
+    }
+    assert!(passed > 60, "most of what is what it says passes, treated: {passed}");
+}
+
+/// A secret in every place of every format that no rule can name.
+const PLACES: [(&str, &str); 29] = [
+    ("application/json", "{\"x\":\"SECRET\",\"id\":1}"),
+    ("application/json", "\"SECRET\""),
+    ("application/json", "[\"SECRET\",[\"SECRET\"]]"),
+    ("application/x-www-form-urlencoded", "id=1&SECRET=1"),
+    ("application/x-www-form-urlencoded", "id=1&SECRET"),
+    ("application/x-www-form-urlencoded", "id=1&x=SECRET"),
+    ("application/x-ndjson", "\"SECRET\"\n{\"id\":1}\n"),
+    ("application/json-seq", "\u{1e}[\"SECRET\"]\n"),
+    ("text/event-stream", ": SECRET\ndata: {\"id\":1}\n\n"),
+    ("text/event-stream", "data: {\"id\":1}\n: SECRET\n\n"),
+    ("text/event-stream", "event: SECRET\ndata: {\"id\":1}\n\n"),
+    ("text/event-stream", "id: SECRET\n\n"),
+    ("text/event-stream", "retry: SECRET\n\n"),
+    ("text/event-stream", "SECRET: 1\n\n"),
+    ("text/event-stream", "data: SECRET\n\n"),
+    ("text/event-stream", "data: \"SECRET\"\n\n"),
+    ("text/csv", "1,SECRET\n2,x\n"),
+    ("text/csv", "SECRET\n"),
+    ("text/csv", "id,SECRET\n2,x\n"),
+    ("text/tab-separated-values", "1\tSECRET\n"),
+    ("multipart/form-data; boundary=b", "SECRET\r\n--b--"),
+    ("multipart/form-data; boundary=b", "--b--\r\nSECRET"),
+    ("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"SECRET\"\r\n\r\n1\r\n--b--"),
+    (
+        "multipart/form-data; boundary=b",
+        "--b\r\nContent-Disposition: form-data; name=\"id\"; filename=\"SECRET\"\r\nX: SECRET\r\n\r\n1\r\n--b--",
+    ),
+    (
+        "multipart/form-data; boundary=b",
+        "--b\r\nContent-Disposition: form-data; name=\"id\"\r\nX: SECRET\r\nContent-Type: text/plain; x=\"SECRET\"\r\n\r\n1\r\n--b--",
+    ),
+    ("application/xml", "<!-- SECRET --><c><id>1</id><!-- SECRET --></c><!-- SECRET -->"),
+    ("application/xml", "<?p SECRET?><c a='SECRET' xmlnsa='SECRET'>SECRET<b>SECRET</b><id>1</id></c>"),
+    ("application/xml", "<!DOCTYPE c [<!ENTITY a 'SECRET'>]><c/>"),
+    ("text/plain", "SECRET"),
+];
+
+#[test]
+fn nothing_leaves_that_no_list_has_and_no_detector_has_seen_in_any_place_of_any_format() {
+    let guard = Guard::new(crate::pii::Detector::default(), crate::pii::Action::Mask);
+    let only = Rules { files: Files::Pass, ..trial::only(&["$..id"]) };
+    let rules = [only, Rules { detect: Some(guard), files: Files::Pass, ..Rules::default() }];
+    for plan in rules.map(|rules| trial::plan(&rules)) {
+        for (declared, text) in PLACES {
+            let text = text.replace("SECRET", "canary-0123456789@example.com");
+            let Ok(probe) = plan.body(Some(declared), None) else { continue };
+            drop(probe);
+            let (out, ..) = trial::run(|| plan.body(Some(declared), None).expect(declared), text.as_bytes());
+            assert_eq!(memchr::memmem::find(&out, b"canary"), None, "{text} left as {}", String::from_utf8_lossy(&out));
+        }
+    }
+}
+
+#[test]
+fn a_contract_may_name_the_format() {
+    let rules = |format| {
+        let reading = crate::pii::Reading { format: Some(format), ..Default::default() };
+        trial::plan(&Rules { reading, ..trial::rules(&["$..email"]) })
+    };
+    for (format, text) in [
+        (BodyFormat::Json, "{\"email\":\"SECRET\"}"),
+        (BodyFormat::Lines, "{\"email\":\"SECRET\"}\n{}\n"),
+        (BodyFormat::TextSequence, "\u{1e}{\"email\":\"SECRET\"}\n"),
+        (BodyFormat::Events, "data: {\"email\":\"SECRET\"}\n\n"),
+        (BodyFormat::Form, "email=SECRET"),
+        (BodyFormat::Comma, "id,email\n1,SECRET\n"),
+        (BodyFormat::Tab, "id\temail\n1\tSECRET\n"),
+        (BodyFormat::Xml, "<email>SECRET</email>"),
+    ] {
+        for declared in [None, Some("application/octet-stream"), Some("text/html"), Some("text/plain; charset=UTF8")] {
+            let text = text.replace("SECRET", SECRET);
+            let (out, seen, end) = trial::run(|| rules(format).body(declared, None).expect("a body"), text.as_bytes());
+            assert_eq!((end, seen.treated.len()), (Ok(()), 1), "{format:?} {declared:?}");
+            assert_eq!(memchr::memmem::find(&out, b"canary"), None);
+        }
+        assert!(rules(format).body(Some("text/plain; charset=latin1"), None).is_err());
+        assert!(rules(format).body(Some("json"), None).is_err());
+    }
+    assert!(matches!(rules(BodyFormat::Text).body(None, None), Err(Stop::Opaque { .. })));
+}
+
+#[test]
+fn known_names_of_types_and_of_utf8_are_read() {
+    let plan = trial::plan(&trial::rules(&["$..email"]));
+    for declared in [
+        "application/json; charset=utf8",
+        "application/json; charset=\"UTF-8\"",
+        "application/json; charset=unicode-1-1-utf-8",
+        "application/json; charset=us-ascii",
+        "application/json; odata.metadata=minimal; odata.streaming=true; IEEE754Compatible=false",
+        "application/x-amz-json-1.1",
+        "application/vnd.api+json; ext=\"https://jsonapi.org/ext/atomic\"",
+        "text/json",
+    ] {
+        let (out, seen, end) = trial::run(|| plan.body(Some(declared), None).expect(declared), b"{\"email\":\"b@x\"}");
+        assert_eq!((end, seen.treated.len(), out.len() > 20), (Ok(()), 1, true), "{declared}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_stays_before_a_table_and_nowhere_else() {
+    let plan = trial::plan(&trial::rules(&["$..email"]));
+    for (declared, text, stays) in [
+        ("application/json", "{\"x\":1}", false),
+        ("application/x-ndjson", "{\"x\":1}\n", false),
+        ("text/event-stream", "data: {\"x\":1}\n\n", false),
+        ("application/xml", "<?xml version=\"1.0\"?><c/>", false),
+        ("text/csv", "\"email\",x\n", true),
+        ("text/tab-separated-values", "email\tx\n", true),
+    ] {
+        let marked = format!("\u{feff}{text}");
+        let make = || plan.body(Some(declared), None).expect(declared);
+        assert_eq!(trial::text(make, &marked), if stays { &marked } else { text }, "{declared}");
+        if !stays {
+            assert!(
+                trial::run(make, format!("\u{feff}{marked}").as_bytes()).2.is_err(),
+                "{declared}: only one is skipped"
+            );
+        }
+        assert!(trial::run(make, &marked.as_bytes()[1..]).2.is_err(), "{declared}: a piece of one is none");
+    }
+    for declared in ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"] {
+        let make = || plan.body(Some(declared), None).expect(declared);
+        assert!(trial::run(make, "\u{feff}a=1".as_bytes()).2.is_err(), "{declared}");
+    }
+}
+
+#[test]
+fn declared_charsets_are_decoded_by_choice() {
+    let reading = crate::pii::Reading { decode_charsets: true, ..Default::default() };
+    let decodes = trial::plan(&Rules { reading, ..trial::rules(&["$..email"]) });
+    let strict = trial::plan(&trial::rules(&["$..email"]));
+    let wide: Vec<u8> = "{\"x\":\"\u{e9}\",\"email\":\"b@x\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (declared, body, told) in [
+        ("application/json; charset=utf-16le", wide.as_slice(), "application/json; charset=utf-8"),
+        ("application/json;Charset=Latin1", b"{\"x\":\"\xe9\",\"email\":\"b@x\"}", "application/json; charset=utf-8"),
+    ] {
+        assert!(matches!(strict.body(Some(declared), None), Err(Stop::Opaque { .. })));
+        assert_eq!(strict.content_type(declared), None);
+        assert_eq!(decodes.content_type(declared).as_deref(), Some(told));
+        let (out, seen, end) = trial::run(|| decodes.body(Some(declared), None).expect(declared), body);
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.starts_with("{\"x\":\"\u{e9}\",\"email\":\"") && !out.contains("b@x"), "{out}");
+        assert_eq!((seen.treated.len(), end), (1, Ok(())));
+    }
+    assert_eq!(decodes.content_type("application/json; charset=utf8"), None);
+    assert!(decodes.body(Some("application/json; charset=utf-7"), None).is_err());
+    assert!(decodes.body(Some("multipart/form-data; boundary=b; charset=latin1"), None).is_err());
+}

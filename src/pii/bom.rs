@@ -1,0 +1,63 @@
+//! A byte order mark before a body (U+FEFF in UTF-8), which some writers put there and some readers stumble over.
+//!
+//! Engines begin behind it. In front of a table it leaves as it came, since spreadsheets read a table without one in
+//! another charset; in front of JSON, XML and events it stays behind (RFC 8259, section 8.1). Never skips a second one.
+
+use super::{Rewriter, Stop, Watch};
+
+const MARK: &[u8; 3] = b"\xef\xbb\xbf";
+
+/// An engine that begins behind a byte order mark, where there is one.
+pub(super) struct Marked<E> {
+    engine: E,
+    keeps: bool,
+    /// How much of the mark has come; none when it is behind us.
+    seen: Option<usize>,
+}
+
+impl<E> Marked<E> {
+    /// With `keeps`, a mark leaves as it came.
+    pub(super) const fn new(engine: E, keeps: bool) -> Self {
+        Self { engine, keeps, seen: Some(0) }
+    }
+}
+
+impl<E: Rewriter> Marked<E> {
+    /// Reads on at the mark; returns what stands behind it.
+    fn skip<'a>(
+        &mut self,
+        mut seen: usize,
+        input: &'a [u8],
+        watch: &mut dyn Watch,
+        out: &mut Vec<u8>,
+    ) -> Result<&'a [u8], Stop> {
+        let alike = input.iter().zip(&MARK[seen..]).take_while(|(a, b)| a == b).count();
+        seen += alike;
+        self.seen = None;
+        if seen == MARK.len() {
+            out.extend_from_slice(if self.keeps { MARK } else { b"" });
+        } else if alike == input.len() {
+            self.seen = Some(seen);
+        } else {
+            self.engine.feed(&MARK[..seen], watch, out)?;
+        }
+        Ok(&input[alike..])
+    }
+}
+
+impl<E: Rewriter> Rewriter for Marked<E> {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        let rest = match self.seen {
+            None => input,
+            Some(seen) => self.skip(seen, input, watch, out)?,
+        };
+        if rest.is_empty() { Ok(()) } else { self.engine.feed(rest, watch, out) }
+    }
+
+    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        if let Some(seen @ 1..) = self.seen.take() {
+            self.engine.feed(&MARK[..seen], watch, out)?;
+        }
+        self.engine.finish(watch, out)
+    }
+}

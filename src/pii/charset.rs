@@ -1,0 +1,145 @@
+//! Charsets (RFC 9110, section 8.3.2): the names of UTF-8, and the decoding of declared others where a contract opts in.
+//!
+//! Engines read UTF-8. A body in another declared charset is decoded in front of its engine and leaves as UTF-8, with its
+//! content type changed to say so. A byte order mark decides over the declared name, as it does for browsers (WHATWG
+//! Encoding, section 6). Never guesses a charset, and never puts a replacement character where bytes make no sense.
+
+use encoding_rs::{Decoder, DecoderResult, Encoding};
+use zeroize::Zeroizing;
+
+use super::{Rewriter, Stop, Watch};
+
+/// Bytes that are decoded at once.
+const STRIDE_BYTES: usize = 8 * 1024;
+
+/// What a declared charset is to the engines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Charset {
+    /// UTF-8 or its subset, under any of their names.
+    Utf8,
+    /// One that must be decoded first.
+    Other(&'static Encoding),
+    /// One that nothing here decodes.
+    Unknown,
+}
+
+impl Charset {
+    /// The charset of this name, in any case (WHATWG Encoding, section 4.2; IANA for US-ASCII).
+    pub(super) fn of(name: &str) -> Self {
+        const ASCII: [&str; 2] = ["us-ascii", "ascii"];
+        if ASCII.iter().any(|ascii| name.eq_ignore_ascii_case(ascii)) {
+            return Self::Utf8;
+        }
+        match Encoding::for_label_no_replacement(name.as_bytes()) {
+            Some(encoding) if encoding == encoding_rs::UTF_8 => Self::Utf8,
+            // It has no meaning outside of browsers.
+            Some(encoding) if encoding == encoding_rs::X_USER_DEFINED => Self::Unknown,
+            Some(encoding) => Self::Other(encoding),
+            None => Self::Unknown,
+        }
+    }
+}
+
+/// An engine behind a decoder.
+pub(super) struct Recoded<E> {
+    decoder: Decoder,
+    engine: E,
+    text: Zeroizing<Vec<u8>>,
+}
+
+impl<E: Rewriter> Recoded<E> {
+    pub(super) fn new(encoding: &'static Encoding, engine: E) -> Self {
+        Self { decoder: encoding.new_decoder(), engine, text: Zeroizing::default() }
+    }
+
+    fn decode(&mut self, mut input: &[u8], last: bool, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        self.text.resize(STRIDE_BYTES, 0);
+        loop {
+            let (result, read, written) = self.decoder.decode_to_utf8_without_replacement(input, &mut self.text, last);
+            input = &input[read..];
+            if written > 0 {
+                self.engine.feed(&self.text[..written], watch, out)?;
+            }
+            match result {
+                DecoderResult::InputEmpty => return Ok(()),
+                DecoderResult::OutputFull => {}
+                // Where, depends on how the bytes came.
+                DecoderResult::Malformed(..) => {
+                    return Err(Stop::Opaque { what: "a body that is not text in its declared charset" });
+                }
+            }
+        }
+    }
+}
+
+impl<E: Rewriter> Rewriter for Recoded<E> {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        self.decode(input, false, watch, out)
+    }
+
+    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        self.decode(b"", true, watch, out)?;
+        self.engine.finish(watch, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pii::text::Text;
+    use crate::pii::{Action, Detector, Guard, trial};
+    use std::sync::Arc;
+
+    #[test]
+    fn charsets_have_the_names_that_are_in_use() {
+        for name in ["utf-8", "UTF8", "unicode-1-1-utf-8", "us-ascii", "x-unicode20utf8"] {
+            assert_eq!(Charset::of(name), Charset::Utf8, "{name}");
+        }
+        for (name, encoding) in [
+            ("ISO-8859-1", encoding_rs::WINDOWS_1252),
+            ("latin1", encoding_rs::WINDOWS_1252),
+            ("windows-1252", encoding_rs::WINDOWS_1252),
+            ("utf-16", encoding_rs::UTF_16LE),
+            ("utf-16be", encoding_rs::UTF_16BE),
+        ] {
+            assert_eq!(Charset::of(name), Charset::Other(encoding), "{name}");
+        }
+        for name in ["utf-7", "utf-32", "", "klingon", "hz-gb-2312", "x-user-defined"] {
+            assert_eq!(Charset::of(name), Charset::Unknown, "{name}");
+        }
+    }
+
+    fn decoded(encoding: &'static Encoding) -> impl Fn() -> Recoded<Text> {
+        let guard = Arc::new(Guard::new(Detector::default(), Action::Redact));
+        move || Recoded::new(encoding, Text::new(Arc::clone(&guard)))
+    }
+
+    #[test]
+    fn text_is_decoded_however_it_is_cut() {
+        let wide = |text: &str, big: bool| -> Vec<u8> {
+            let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+            text.encode_utf16().flat_map(bytes).collect()
+        };
+        let said = "Zo\u{eb} \u{1f600}: zoe@x.example";
+        for (encoding, body) in [
+            (encoding_rs::UTF_16LE, wide(said, false)),
+            (encoding_rs::UTF_16BE, wide(said, true)),
+            (encoding_rs::UTF_16LE, wide(&format!("\u{feff}{said}"), true)),
+        ] {
+            let (out, _, end) = trial::run(decoded(encoding), &body);
+            assert_eq!((String::from_utf8(out).unwrap(), end), ("Zo\u{eb} \u{1f600}: [redacted]".to_owned(), Ok(())));
+        }
+        let (out, ..) = trial::run(decoded(encoding_rs::WINDOWS_1252), b"caf\xe9 \x80 a@x.example");
+        assert_eq!(String::from_utf8(out).unwrap(), "caf\u{e9} \u{20ac} [redacted]");
+    }
+
+    #[test]
+    fn bytes_that_make_no_sense_are_refused() {
+        for body in [&b"a\0b"[..], b"\x00\xd8a\0", b"a"] {
+            let stop = trial::stop(decoded(encoding_rs::UTF_16LE), body);
+            assert!(matches!(stop, Stop::Opaque { .. }), "{body:?}");
+        }
+        let nul = trial::stop(decoded(encoding_rs::UTF_16LE), b"\0\0");
+        assert!(matches!(nul, Stop::Malformed { .. }), "{nul:?}");
+    }
+}
