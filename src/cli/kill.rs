@@ -67,7 +67,7 @@ pub(super) struct Part {
     /// Only this route, as the contract writes it
     #[arg(long, value_name = "'METHOD PATH'")]
     pub(super) route: Option<String>,
-    /// Only this client of the vendor
+    /// Only this client of the vendor; where its credentials leaked, revoke it instead
     #[arg(long, value_name = "ID")]
     pub(super) client: Option<String>,
 }

@@ -35,6 +35,8 @@ pub(super) struct Exchange {
     pub(super) started: Moment,
     /// What requests stand on, as it was when this one began.
     ground: u64,
+    /// Whether that was taken away while it was decided on.
+    lost_ground: bool,
     method: Method,
     version: Version,
     vendor: Option<Arc<Vendor>>,
@@ -67,6 +69,7 @@ impl Exchange {
             id: RequestIds::next(),
             started,
             ground,
+            lost_ground: false,
             method,
             version,
             vendor: None,
@@ -87,6 +90,11 @@ impl Exchange {
     /// Whether something that it may stand on has changed since it began.
     pub(super) fn is_behind(&self) -> bool {
         self.gateway.ground.count() != self.ground
+    }
+
+    /// What it would have stood on was taken away while it was decided on.
+    pub(super) fn loses_ground(&mut self) {
+        self.lost_ground = true;
     }
 
     /// The route that was found, by its name.
@@ -287,8 +295,10 @@ impl Exchange {
             detail: &denial.detail,
             at: self.started.wall,
         });
-        // Only what a proven client has done speaks against its vendor: a stranger's forgeries must not cut it off.
-        if let (Some(vendor), Some(_)) = (&self.vendor, &self.client) {
+        // Only what a proven client has done speaks against its vendor: a stranger's forgeries must not cut it off, and
+        // neither must what was taken back from under the feet of those who were in flight.
+        let severed = self.held.as_ref().is_some_and(|(in_flight, _)| in_flight.is_severed());
+        if let (Some(vendor), Some(_), false) = (&self.vendor, &self.client, severed || self.lost_ground) {
             consequence::of_denial(&self.gateway, vendor, denial);
         }
     }

@@ -224,7 +224,7 @@ fn pass(
     let held = Held { direction, route: route.tag, client, footing, is_safe, is_websocket: websocket };
     let in_flight = vendor.line.enter(&held);
     if exchange.is_behind() {
-        exchange.gateway.judge_again(vendor.id(), &held)?;
+        exchange.gateway.judge_again(vendor.id(), &held).inspect_err(|_| exchange.loses_ground())?;
     }
     let judged = vendor.side(direction).chain.evaluate(&Facts {
         now: exchange.started,

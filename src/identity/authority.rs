@@ -124,7 +124,7 @@ impl Authority {
     /// What a vendor has used that may be used once.
     pub(super) fn replays(&self, vendor: &VendorId) -> Arc<Replays> {
         let mut replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Arc::new(Replays::since(self.clock.now().wall));
+        let fresh = || Arc::new(Replays::since(self.clock.now().monotonic_ns));
         Arc::clone(replays.entry(vendor.clone()).or_insert_with(fresh))
     }
 

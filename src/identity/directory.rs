@@ -149,7 +149,7 @@ impl Directory {
     /// How asking a vendor's issuer about opaque tokens goes; `None` for vendors whose tokens are verified by keys.
     pub fn introspection_status(&self, vendor_index: u32) -> Option<IntrospectionStatus> {
         let id = &self.vendor(vendor_index)?.ring.id;
-        self.introspectors.iter().find(|one| one.id == *id).map(|one| one.status())
+        self.introspector_of(id).map(|one| one.status())
     }
 
     /// Waits until every issuer has been asked once, or the deadline; whatever came of it is in [`Self::key_status`].
@@ -202,6 +202,11 @@ impl Directory {
             token.starts_with(prefix.as_str()) && !(prefix.is_empty() && jwt::is_compact(token))
         };
         self.introspectors.iter().find(fits)
+    }
+
+    /// Whoever asks the issuer of these opaque tokens.
+    pub(super) fn introspector_of(&self, ring: &RingId) -> Option<&Arc<Introspector>> {
+        self.introspectors.iter().find(|one| one.id == *ring)
     }
 
     fn vendors(&self) -> impl Iterator<Item = &Arc<Vendor>> {

@@ -102,13 +102,14 @@ impl MarkLedger {
         Arc::clone(clients.entry((vendor.clone(), client.clone())).or_insert_with(fresh))
     }
 
-    /// When a key was first seen: now, unless it is known.
+    /// When a key was first seen: now, unless it is known. A sight that is still to come was noted by a clock that was
+    /// wrong, and would keep the key young for as long: it is noted again.
     pub(super) fn key_seen(&self, thumbprint: [u8; 32], now: UnixTime) -> UnixTime {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(seen) = keys.get(&thumbprint) {
+        if let Some(seen) = keys.get(&thumbprint).filter(|seen| **seen <= now) {
             return *seen;
         }
-        if keys.len() >= KEY_SIGHTS_MAX {
+        if !keys.contains_key(&thumbprint) && keys.len() >= KEY_SIGHTS_MAX {
             let oldest = keys.iter().min_by_key(|(_, seen)| **seen).map(|(key, _)| *key);
             oldest.and_then(|oldest| keys.remove(&oldest));
         }
@@ -259,6 +260,14 @@ mod tests {
         }
         let steps = mark.steps.lock().expect("not poisoned");
         assert!(steps.steps.len() <= SUPERSEDED_STEPS_MAX, "{}", steps.steps.len());
+    }
+
+    #[test]
+    fn a_key_seen_by_a_clock_that_was_ahead_does_not_stay_young() {
+        let ledger = ledger();
+        assert_eq!(ledger.key_seen([7; 32], secs(4_000_000_000)), secs(4_000_000_000));
+        assert_eq!(ledger.key_seen([7; 32], secs(1_800_000_000)), secs(1_800_000_000));
+        assert_eq!(ledger.key_seen([7; 32], secs(1_900_000_000)), secs(1_800_000_000));
     }
 
     #[derive(Debug, Default)]

@@ -2,8 +2,9 @@
 //!
 //! A long answer or a WebSocket outlives the moment at which it was admitted. This asks what a new request with the same
 //! proof would be asked, as far as it can be told without the token: contract, client, key, dates, revocation. Two things
-//! are left out on purpose: a newer token of the same client says nothing against what an older one began, and an opaque
-//! token is not asked about again, since it is not kept. Never fetches, never waits.
+//! are left out on purpose: a newer token of the same client says nothing against what an older one began, and nobody
+//! asks again about an opaque token, since it is not kept; but when a new request with it had the issuer say no, that ends
+//! what runs on it too. Never fetches, never waits.
 
 use std::sync::atomic::Ordering;
 
@@ -60,9 +61,18 @@ impl Vendor {
                 return Err(Flaw::VendorUnknown);
             }
         }
-        if let Basis::Key { key, generation } = &verified.basis {
-            let present = self.ring.still_gives(key, generation.load(Ordering::Relaxed))?;
-            generation.store(present, Ordering::Relaxed);
+        match &verified.basis {
+            Basis::Key { key, generation } => {
+                let present = self.ring.still_gives(key, generation.load(Ordering::Relaxed))?;
+                generation.store(present, Ordering::Relaxed);
+            }
+            Basis::Word { token, .. } => {
+                let no = directory.introspector_of(&self.ring.id).is_some_and(|issuer| issuer.says_no(token));
+                if no {
+                    return Err(Flaw::NotActive);
+                }
+            }
+            Basis::Certificate { .. } => return Err(Flaw::TermsChanged),
         }
         self.revocations.load().covers(claims)?;
         let Settings { clock_skew, rotation: rules, .. } = &*self.settings;

@@ -19,7 +19,8 @@ type Bucket = HashSet<Fingerprint, BuildHasherDefault<FirstBytes>>;
 /// What one vendor has used within a window.
 #[derive(Debug, Default)]
 pub(super) struct Replays {
-    began: UnixTime,
+    /// On the monotonic clock; none where nothing came before.
+    began_ns: Option<u64>,
     buckets: Mutex<Buckets>,
 }
 
@@ -31,15 +32,17 @@ struct Buckets {
 }
 
 impl Replays {
-    /// Remembers from now on.
-    pub(super) fn since(began: UnixTime) -> Self {
-        Self { began, buckets: Mutex::default() }
+    /// Remembers from now on, a time on the monotonic clock: a wall clock that is wrong at the start does no harm later.
+    pub(super) fn since(began_ns: u64) -> Self {
+        Self { began_ns: Some(began_ns), buckets: Mutex::default() }
     }
 
     /// Whether a thing of this date would be known if it had been used. Dates are often whole seconds, so the second in
     /// which the memory began counts as covered; so does what a fast clock dates ahead.
-    pub(super) const fn covers(&self, dated: UnixTime) -> bool {
-        dated.as_secs() >= self.began.as_secs()
+    pub(super) fn covers(&self, dated: UnixTime, now: Moment) -> bool {
+        let Some(began_ns) = self.began_ns else { return true };
+        let began = now.wall.minus(Duration::from_nanos(now.monotonic_ns.saturating_sub(began_ns)));
+        dated.as_secs() >= began.as_secs()
     }
 
     /// Takes a thing that could come again for `window` from now. False when it was taken before, or when no more can
@@ -96,6 +99,18 @@ mod tests {
             clock.advance(Duration::from_secs(1));
         }
         panic!("never forgotten");
+    }
+
+    #[test]
+    fn what_a_memory_covers_does_not_hang_on_the_clock_at_its_start() {
+        for wrong in [1, 4_000_000_000] {
+            let clock = Clock::manual(UnixTime::from_secs(wrong));
+            let replays = Replays::since(clock.now().monotonic_ns);
+            clock.advance(Duration::from_secs(10));
+            clock.set_wall(UnixTime::from_secs(1_800_000_010));
+            let covers = |secs| replays.covers(UnixTime::from_secs(secs), clock.now());
+            assert!(covers(1_800_000_000) && !covers(1_799_999_999), "began at {wrong}");
+        }
     }
 
     #[test]

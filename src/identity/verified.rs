@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::model::{Caller, Claims, UnixTime};
 
+use super::cache::Fingerprint;
 use super::jwk::VerificationKey;
 use super::marks::ClientMark;
 use super::{PeerCertificate, Settings};
@@ -31,8 +32,8 @@ pub struct Verified {
 pub(super) enum Basis {
     /// A signature by this key, which was in force at this generation of the keys.
     Key { key: Arc<VerificationKey>, generation: AtomicU64 },
-    /// The issuer's word, until then.
-    Word { until: UnixTime },
+    /// The issuer's word about the token at this place, until then.
+    Word { token: Fingerprint, until: UnixTime },
     /// A certificate, and when which authorities and revocation lists judged it.
     Certificate { certificate: Arc<PeerCertificate>, judged: Judged },
 }
@@ -102,7 +103,7 @@ impl Verified {
             Basis::Key { key, generation } => {
                 Basis::Key { key: Arc::clone(key), generation: AtomicU64::new(generation.load(Ordering::Relaxed)) }
             }
-            Basis::Word { until } => Basis::Word { until: *until },
+            Basis::Word { token, until } => Basis::Word { token: *token, until: *until },
             Basis::Certificate { certificate, judged } => {
                 Basis::Certificate { certificate: Arc::clone(certificate), judged: judged.copied() }
             }

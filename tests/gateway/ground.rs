@@ -258,3 +258,35 @@ fn a_hundred_reloads_under_load_end_nothing_and_fail_nothing() {
     });
     assert_eq!(streams.each_mut().map(is_cut), NONE);
 }
+
+/// Whoever waits for an upstream when its token is revoked is refused, and that is no burst of denials.
+#[test]
+fn what_is_taken_back_from_many_does_not_cut_their_vendor_off() {
+    let crm = Upstream::start(|seen, asker| {
+        if seen.line().contains("short") {
+            return asker.write(ok("application/json", "{}")).is_ok();
+        }
+        asker.gone();
+        false
+    });
+    let trip = format!("trip: {{ denials: 3, window: 1m }}\n{}", terms(&crm));
+    let gate = Gate::of_acme(crm.address, &trip);
+    let stolen = vendor("acme").scope("orders:read").claim("jti", "stolen".into()).token();
+    let mut waiting: Vec<Client> = (0..8)
+        .map(|_| {
+            let mut client = Client::to(gate.ingress());
+            client.send(request("GET", "/v1/orders", &stolen, ""));
+            client
+        })
+        .collect();
+    until("all wait for the upstream", || crm.seen().len() == 8);
+    let order = r#"{"jti":"stolen","reason":"seen in a log"}"#;
+    let done = gate.admin("operator", "POST", "/v1/vendors/acme/revocations", order).json();
+    assert_eq!((&done["severed"], &done["seen"]), (&json!(8), &json!(true)), "{done}");
+    for client in &mut waiting {
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.reason().as_str()), (401, "token_revoked"));
+    }
+    until("the upstream's side is cut too", || crm.open() == 0);
+    assert_eq!(gate.get("/v1/orders?short", &reader()).status, 200, "the vendor's other tokens pass");
+}

@@ -116,7 +116,7 @@ impl Directory {
                 let present = vendor.ring.still_holds(key, generation.load(Ordering::Relaxed), now);
                 present.map(|present| generation.store(present, Ordering::Relaxed)).is_ok()
             }
-            Basis::Word { until } => now.wall < *until,
+            Basis::Word { until, .. } => now.wall < *until,
             // Never found by a token: certificates have fingerprints of their own kind.
             Basis::Certificate { .. } => false,
         };
@@ -182,7 +182,7 @@ impl Directory {
         let vendor = vendor.ok_or_else(|| unknown(Flaw::VendorUnknown))?;
         let claims = claims::read(&payload, &vendor.settings.audience, None);
         let claims = claims.map_err(|flaw| Rejected::new(flaw, Some(vendor.index)))?;
-        let verified = vendor.verified(claims, Basis::Word { until }, named);
+        let verified = vendor.verified(claims, Basis::Word { token: *fingerprint, until }, named);
         self.remember(fingerprint, vendor, verified, request)
     }
 

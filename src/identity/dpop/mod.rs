@@ -105,7 +105,7 @@ fn without_port<'a>(authority: &'a str, scheme: &str) -> &'a str {
 fn check_time(payload: &Object, now: Moment, replays: &Replays) -> Result<(), Flaw> {
     let issued = claims::date(payload, "iat").ok().flatten().ok_or(Flaw::ProofMalformed)?;
     let near = now.wall.since(issued) <= DPOP_WINDOW && issued.since(now.wall) <= DPOP_WINDOW;
-    if near && replays.covers(issued) { Ok(()) } else { Err(Flaw::ProofStale) }
+    if near && replays.covers(issued, now) { Ok(()) } else { Err(Flaw::ProofStale) }
 }
 
 fn member<'a>(payload: &'a Object, name: &str) -> Result<&'a str, Flaw> {

@@ -176,6 +176,11 @@ impl Introspector {
         Some(kept.answer)
     }
 
+    /// Whether the issuer's last word about a token was no.
+    pub(super) fn says_no(&self, fingerprint: &Fingerprint) -> bool {
+        self.answers.peek(fingerprint).is_some_and(|kept| matches!(kept.answer, Answer::Inactive))
+    }
+
     fn count(&self, outcome: IntrospectionOutcome) {
         self.outcomes[outcome as usize].fetch_add(1, Ordering::Relaxed);
     }

@@ -91,7 +91,7 @@ impl Webhook {
         if let Some(sent_at) = message.sent_at {
             let tolerance = self.settings.tolerance;
             let near = now.wall.since(sent_at) <= tolerance && sent_at.since(now.wall) <= tolerance;
-            if !near || !self.replays.covers(sent_at) {
+            if !near || !self.replays.covers(sent_at, now) {
                 return Err(Flaw::WebhookStale);
             }
         }
