@@ -27,7 +27,8 @@ use super::scheduled::{ScheduledKills, UnscheduleOrder};
 use super::table::{Call, Endpoint, Found, GatewayCall, Probe, VendorCall, Verb, find};
 use crate::bounds::{ADMIN_BODY_BYTES_MAX, ADMIN_READ_DEADLINE};
 use crate::config::Role;
-use crate::model::{Clock, UnixTime, VendorId};
+use crate::http::Seat;
+use crate::model::{Clock, Moment, UnixTime, VendorId};
 use crate::telemetry::{Metrics, negotiate};
 
 /// The admin calls of one gateway.
@@ -80,6 +81,11 @@ impl Api {
         reply
     }
 
+    /// What its clock says.
+    pub(super) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
     /// The answer to a call that ended without one.
     pub(super) fn broken(&self, peer: Peer) -> Reply {
         self.refuse(&No::Broken, peer, &Trace::default())
@@ -123,6 +129,10 @@ impl Api {
     fn authorize(&self, head: &Parts, peer: Peer, needs: Role, trace: &mut Trace) -> Result<Actor, No> {
         match guard::authorize(&head.headers, peer, needs, &self.operators.load()) {
             Ok(actor) => {
+                // An operator's connection makes room for no stranger's.
+                if let Some(seat) = head.extensions.get::<Arc<Seat>>() {
+                    seat.prove();
+                }
                 trace.operator = Some(actor.name.clone());
                 Ok(actor)
             }

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::config::{Operator, Role};
+use crate::http::Slots;
 use crate::model::{Clock, Direction, UnixTime, VendorId};
 use crate::telemetry::Metrics;
 
@@ -317,7 +318,7 @@ impl Listener {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(serve(listener, Arc::clone(&api), async move { drop(stopped.await) }));
+        let task = tokio::spawn(serve(listener, Arc::clone(&api), Slots::new(128), async move { drop(stopped.await) }));
         Self { address, fake, api, stop, task }
     }
 

@@ -23,6 +23,7 @@ mod reveal;
 mod revoked;
 mod scheduled;
 mod serve;
+mod spare;
 mod table;
 #[cfg(test)]
 mod tests;

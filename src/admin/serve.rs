@@ -1,4 +1,7 @@
 //! The admin API on a socket: HTTP/1.1, bounded in connections, time and size.
+//!
+//! Whoever comes gets a slot: those who have shown no operator's token make room, the oldest first, and never an operator
+//! who waits for an answer. Descriptors are held in hand for when the process has none left.
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
@@ -13,24 +16,27 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::api::Api;
 use super::control::Peer;
 use super::reply::Reply;
+use super::spare::Spare;
 use crate::bounds::{
-    ADMIN_CLOSE_DEADLINE, ADMIN_CONNECTION_AGE_MAX, ADMIN_CONNECTIONS_MAX, ADMIN_READ_DEADLINE, HANDSHAKE_DEADLINE,
+    ADMIN_CLOSE_DEADLINE, ADMIN_CONNECTION_AGE_MAX, ADMIN_READ_DEADLINE, ADMIN_UNPROVEN_MAX, HANDSHAKE_DEADLINE,
     HEAD_BYTES_MAX,
 };
-use crate::http::Wire;
+use crate::http::{Group, Network, Seat, Slots, Wire, is_out_of_descriptors};
 
-/// After a failed accept, mostly for want of descriptors: trying at once would only spin.
+/// After a failed accept: trying at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// After one for want of a descriptor, while whoever makes room closes.
+const ROOM_PAUSE: Duration = Duration::from_millis(1);
 
 /// Serves the API until `shutdown` resolves; calls that have begun then run to their end.
-pub async fn serve(listener: TcpListener, api: Arc<Api>, shutdown: impl Future<Output = ()> + Send) {
-    accept_until(listener, api, shutdown).await;
+pub async fn serve(listener: TcpListener, api: Arc<Api>, slots: Arc<Slots>, shutdown: impl Future<Output = ()> + Send) {
+    accept_until(listener, api, slots, shutdown).await;
 }
 
 /// Serves the API under TLS; the configuration is looked at anew for each connection, so that certificates can change.
@@ -40,21 +46,34 @@ pub async fn serve_tls(
     listener: TcpListener,
     config: Arc<ArcSwap<ServerConfig>>,
     api: Arc<Api>,
+    slots: Arc<Slots>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
-    accept_until(TlsListener { listener, config }, api, shutdown).await;
+    accept_until(TlsListener { listener, config }, api, slots, shutdown).await;
 }
 
 /// Serves the API on a Unix socket, where the file's permissions say who may be an operator.
 ///
 /// Whoever binds it must let only its owner open it. A call with a token is judged by the token.
-pub async fn serve_unix(listener: UnixListener, api: Arc<Api>, shutdown: impl Future<Output = ()> + Send) {
-    accept_until(listener, api, shutdown).await;
+pub async fn serve_unix(
+    listener: UnixListener,
+    api: Arc<Api>,
+    slots: Arc<Slots>,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    accept_until(listener, api, slots, shutdown).await;
 }
 
 /// Serves one connection that someone else accepted, such as one under TLS, until its end or `shutdown`.
-pub async fn serve_connection(stream: Box<dyn Wire>, peer: Peer, api: Arc<Api>, shutdown: impl Future<Output = ()>) {
-    let service = service_fn(move |request| answer(Arc::clone(&api), request, peer));
+pub async fn serve_connection(
+    stream: Box<dyn Wire>,
+    peer: Peer,
+    seat: Arc<Seat>,
+    api: Arc<Api>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let theirs = Arc::clone(&seat);
+    let service = service_fn(move |request| answer(Arc::clone(&api), request, peer, Arc::clone(&theirs)));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(ADMIN_READ_DEADLINE)
@@ -63,6 +82,8 @@ pub async fn serve_connection(stream: Box<dyn Wire>, peer: Peer, api: Arc<Api>, 
     let mut connection = pin!(connection);
     tokio::select! {
         served = connection.as_mut() => return note(peer, served),
+        // Another needs the slot more: what it has not asked by now, it may ask again.
+        () = seat.shed() => return,
         () = shutdown => {}
         () = tokio::time::sleep(ADMIN_CONNECTION_AGE_MAX) => {}
     }
@@ -137,31 +158,50 @@ impl Accept for TlsListener {
     }
 }
 
-async fn accept_until(listener: impl Accept, api: Arc<Api>, shutdown: impl Future<Output = ()> + Send) {
-    let slots = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
+async fn accept_until(
+    listener: impl Accept,
+    api: Arc<Api>,
+    slots: Arc<Slots>,
+    shutdown: impl Future<Output = ()> + Send,
+) {
     let (stop, stopped) = watch::channel(());
+    let spare = Spare::hold();
     let mut shutdown = pin!(shutdown);
     loop {
-        let next = async {
-            // Nobody closes the semaphore, so a slot always comes.
-            let slot = Arc::clone(&slots).acquire_owned().await;
-            (slot, listener.next().await)
-        };
-        let (slot, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             () = shutdown.as_mut() => break,
-            next = next => next,
+            accepted = listener.next() => accepted,
         };
         match accepted {
             Ok((raw, peer)) => {
-                let (api, mut stopped) = (Arc::clone(&api), stopped.clone());
+                spare.refill();
+                let groups = group(peer);
+                let slot = tokio::select! {
+                    () = shutdown.as_mut() => break,
+                    slot = slots.enter(&groups) => slot,
+                };
+                let (api, mut stopped, spare) = (Arc::clone(&api), stopped.clone(), spare.clone());
                 let opening = listener.open(raw);
                 tokio::spawn(async move {
-                    if let Some(stream) = opening.await {
+                    let seat = Arc::clone(slot.seat());
+                    let opened = tokio::select! {
+                        opened = opening => opened,
+                        () = seat.shed() => None,
+                    };
+                    if let Some(stream) = opened {
                         let stop = async move { drop(stopped.changed().await) };
-                        serve_connection(stream, peer, api, stop).await;
+                        serve_connection(stream, peer, seat, api, stop).await;
                     }
+                    spare.refill();
                     drop(slot);
                 });
+            }
+            Err(error) if is_out_of_descriptors(&error) => {
+                // One who has shown no token goes; until then there may be one in hand.
+                slots.make_room();
+                if !spare.give_up_one() {
+                    tokio::time::sleep(ROOM_PAUSE).await;
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "the admin listener cannot accept");
@@ -170,16 +210,32 @@ async fn accept_until(listener: impl Accept, api: Arc<Api>, shutdown: impl Futur
         }
     }
     drop(stop);
-    // Every slot free means every connection has ended.
-    drop(slots.acquire_many(ADMIN_CONNECTIONS_MAX as u32).await);
+    slots.all_free().await;
+}
+
+/// Those of one network share a bound; whoever may open the Unix socket is the same person.
+fn group(peer: Peer) -> Vec<(Group, usize)> {
+    match peer {
+        Peer::Network(address) => vec![(Group::Sender(Network::of(address.ip())), ADMIN_UNPROVEN_MAX)],
+        Peer::Local { .. } => Vec::new(),
+    }
 }
 
 /// Runs a call as a task of its own: a caller who hangs up must not leave a kill half done.
-async fn answer(api: Arc<Api>, request: hyper::Request<Incoming>, peer: Peer) -> Result<Reply, Infallible> {
+async fn answer(
+    api: Arc<Api>,
+    mut request: hyper::Request<Incoming>,
+    peer: Peer,
+    seat: Arc<Seat>,
+) -> Result<Reply, Infallible> {
     let theirs = Arc::clone(&api);
+    seat.begin();
+    request.extensions_mut().insert(Arc::clone(&seat));
     let task = tokio::spawn(async move { theirs.handle(request, peer).await });
-    Ok(task.await.unwrap_or_else(|error| {
+    let reply = task.await.unwrap_or_else(|error| {
         tracing::error!(%error, "an admin call broke off");
         api.broken(peer)
-    }))
+    });
+    seat.end(api.now().monotonic_ns);
+    Ok(reply)
 }

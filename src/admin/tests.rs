@@ -236,7 +236,7 @@ async fn the_unix_socket_is_an_admin_unless_a_token_says_otherwise() {
     let (fake, api) = fake::api();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let unix = UnixListener::bind(&path).unwrap();
-    let task = tokio::spawn(serve_unix(unix, api, async move { drop(stopped.await) }));
+    let task = tokio::spawn(serve_unix(unix, api, crate::http::Slots::new(8), async move { drop(stopped.await) }));
     let viewer = bearer(Role::Viewer);
     for (headers, status) in [(&[][..], 200), (&[viewer.as_str()], 403), (&["Authorization: Bearer x"], 401)] {
         let text = request("POST", "/v1/vendors/acme/restore", headers, r#"{"reason":"x"}"#);

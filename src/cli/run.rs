@@ -2,6 +2,9 @@
 //!
 //! SIGTERM and SIGINT drain, a second one ends at once; SIGHUP loads the config again.
 
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -31,7 +34,7 @@ impl Run {
     pub(super) fn run(&self) -> Result<Exit, CliError> {
         let loaded = loader(Severity::Fault).load(&self.config.path).map_err(CliError::Config)?;
         eprint!("{}", loaded.warnings.with_snippets());
-        log::start(&loaded.config.log).map_err(CliError::Log)?;
+        let _events = log::start(&loaded.config.log).map_err(CliError::Log)?;
         block_on(serve(loaded.config, self.config.path.clone()))
     }
 }
@@ -41,7 +44,7 @@ async fn serve(config: Config, main: PathBuf) -> Result<Exit, CliError> {
     let mut hang_up = signal(SignalKind::hangup())?;
     // A line an exchange is information.
     let exchange_log = match config.log.level >= log::LevelFilter::INFO {
-        true => ExchangeLog::start(config.log.format, std::io::stdout()).map_err(CliError::Log)?,
+        true => ExchangeLog::start(config.log.format, lines_to(std::io::stdout())?).map_err(CliError::Log)?,
         false => ExchangeLog::off(),
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -60,6 +63,11 @@ async fn serve(config: Config, main: PathBuf) -> Result<Exit, CliError> {
         () = server.drain() => Ok(Exit::Yes),
         () = either(&mut terminate, &mut interrupt) => Ok(Exit::No),
     }
+}
+
+/// A handle of one's own: a writer that waits for its reader must not hold the lock that the end of the program takes.
+fn lines_to(stream: impl AsFd) -> io::Result<File> {
+    Ok(stream.as_fd().try_clone_to_owned()?.into())
 }
 
 async fn either(one: &mut Signal, other: &mut Signal) {

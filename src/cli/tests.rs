@@ -224,7 +224,8 @@ async fn tls_is_spoken_with_who_proves_the_name_and_no_one_else() {
             let (stream, address) = listener.accept().await.unwrap();
             if let Ok(stream) = acceptor.accept(stream).await {
                 let peer = crate::admin::Peer::Network(address);
-                crate::admin::serve_connection(Box::new(stream), peer, api.clone(), std::future::pending()).await;
+                let (seat, never) = (std::sync::Arc::default(), std::future::pending());
+                crate::admin::serve_connection(Box::new(stream), peer, seat, api.clone(), never).await;
             }
         }
     });

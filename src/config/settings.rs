@@ -3,6 +3,7 @@
 //! Whoever holds a [`Config`] holds one without faults. It is data: it opens no socket and no secret.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +70,12 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// Whether HTTP/2 is spoken beside HTTP/1.1.
     pub http2: bool,
+    /// Time for a whole request head.
+    pub head_timeout: Duration,
+    /// How long a known peer may rest between two requests.
+    pub idle_timeout: Duration,
+    /// Most connections of one network that have proven nothing yet.
+    pub unproven_per_address: NonZeroU32,
 }
 
 /// TLS of a listener.

@@ -20,7 +20,7 @@ use crate::pii::keys::{KeyError, SaltFolder};
 use crate::pii::{Class, KeyRing, Plan, PlanError, RevealCounts, Rules, VendorKeys};
 use crate::policy::{Chain, Terms};
 use crate::telemetry::{Metrics, Treated, VendorMetrics};
-use crate::upstream::{Connector, ConnectorError, Upstream};
+use crate::upstream::{Connector, ConnectorError, Sockets, Upstream};
 
 /// What outlives a config.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub struct Rooms {
     pub salts: SaltFolder,
     /// TLS towards upstreams.
     pub tls: Arc<ClientConfig>,
+    /// The sockets towards them.
+    pub sockets: Arc<Sockets>,
     /// Threads that serve.
     pub workers: usize,
 }
@@ -261,7 +263,8 @@ impl Builder<'_> {
             upstream: settings.id.as_str().to_owned(),
             source,
         })?;
-        let upstream = Arc::new(Upstream::new(connector, settings, self.rooms.workers));
+        let sockets = Arc::clone(&self.rooms.sockets);
+        let upstream = Arc::new(Upstream::new(connector, settings, self.rooms.workers, sockets));
         pools.0.insert(settings.id.as_str().to_owned(), Arc::clone(&upstream));
         Ok(upstream)
     }

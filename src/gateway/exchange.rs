@@ -140,6 +140,7 @@ impl Exchange {
 
     /// From here on the exchange is in flight.
     pub(super) fn admitted(&mut self, in_flight: InFlight, permit: Permit) {
+        self.peer.seat().prove();
         self.held = Some((in_flight, permit));
     }
 
@@ -360,7 +361,7 @@ impl Drop for Exchange {
             traffic.leave(took);
         }
         self.log(request, took);
-        self.peer.exit(self.severed);
+        self.peer.exit(self.severed, self.started.monotonic_ns.saturating_add(took.as_nanos() as u64));
     }
 }
 

@@ -20,7 +20,7 @@ use super::snapshot::{Route, Snapshot, Vendor};
 use super::source::Source;
 use super::webhook;
 use crate::bounds;
-use crate::http::{GatewayBody, Target, names_websocket, screen};
+use crate::http::{GatewayBody, Slots, Target, names_websocket, screen};
 use crate::identity::{Presented, Rejected, Verified, Wait, Webhook};
 use crate::kill::{Footing, Held, Switch};
 use crate::meter::{self, Decision};
@@ -43,6 +43,8 @@ pub struct Gateway {
     pub audit: Arc<Audit>,
     /// The kill switch.
     pub switch: Arc<Switch>,
+    /// Room for the bodies of webhooks.
+    pub spools: Arc<Slots>,
     /// The config in force.
     pub snapshot: ArcSwap<Snapshot>,
     /// Counts the changes of what requests stand on.
@@ -120,7 +122,10 @@ impl Gateway {
         mut exchange: Box<Exchange>,
     ) -> Response<GatewayBody> {
         let since = self.clock.now();
-        let verified = webhook::verify(&candidates, &head, body, &self.clock).await;
+        let verified = {
+            let sender = exchange.peer.address().ip();
+            webhook::verify(&candidates, &head, body, sender, &self.spools, &self.clock).await
+        };
         exchange.waited(since);
         let message = match verified {
             Ok(message) => message,

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use ::http::HeaderValue;
 
 use super::watch::{Watched, Watchlist};
+use crate::http::Seat;
 use crate::identity::PeerCertificate;
 use crate::kill::InFlight;
 use crate::model::Direction;
@@ -27,8 +28,9 @@ pub struct Peer {
     blocked: AtomicBool,
     leaving: AtomicBool,
     flushes: AtomicU64,
-    /// Its exchanges, and those of them that were severed in the middle of their answer.
-    open: AtomicUsize,
+    /// Its place among the connections, which knows how many exchanges it has under way.
+    seat: Arc<Seat>,
+    /// Exchanges that were severed in the middle of their answer.
     severed: AtomicUsize,
     /// What the kill switch waits for until the socket is closed.
     kept: Mutex<Vec<InFlight>>,
@@ -39,16 +41,27 @@ pub struct Peer {
 
 impl Peer {
     /// A peer in clear.
-    pub fn plain(address: SocketAddr, direction: Direction) -> Self {
-        Self::new(address, direction, false, None)
+    pub fn plain(address: SocketAddr, direction: Direction, seat: Arc<Seat>) -> Self {
+        Self::new(address, direction, seat, false, None)
     }
 
     /// A peer under TLS, with the certificate that it proved to hold.
-    pub fn tls(address: SocketAddr, direction: Direction, certificate: Option<PeerCertificate>) -> Self {
-        Self::new(address, direction, true, certificate)
+    pub fn tls(
+        address: SocketAddr,
+        direction: Direction,
+        seat: Arc<Seat>,
+        certificate: Option<PeerCertificate>,
+    ) -> Self {
+        Self::new(address, direction, seat, true, certificate)
     }
 
-    fn new(address: SocketAddr, direction: Direction, tls: bool, certificate: Option<PeerCertificate>) -> Self {
+    fn new(
+        address: SocketAddr,
+        direction: Direction,
+        seat: Arc<Seat>,
+        tls: bool,
+        certificate: Option<PeerCertificate>,
+    ) -> Self {
         let text = address.ip().to_canonical().to_string();
         let forwarded_for = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));
         Self {
@@ -61,7 +74,7 @@ impl Peer {
             blocked: AtomicBool::default(),
             leaving: AtomicBool::default(),
             flushes: AtomicU64::default(),
-            open: AtomicUsize::default(),
+            seat,
             severed: AtomicUsize::default(),
             kept: Mutex::default(),
             task: OnceLock::new(),
@@ -100,15 +113,20 @@ impl Peer {
         self.nudge();
     }
 
+    /// Its place among the connections.
+    pub const fn seat(&self) -> &Arc<Seat> {
+        &self.seat
+    }
+
     /// An exchange begins.
     pub(super) fn enter(&self) {
-        self.open.fetch_add(1, Ordering::Relaxed);
+        self.seat.begin();
     }
 
     /// An exchange was severed in the middle of its answer. Where the connection carries nothing else it is reset, and the
     /// exchange counts as in flight until the socket is closed; an HTTP/2 connection that does loses the stream alone.
     pub(super) fn sever(&self, in_flight: &InFlight) {
-        if self.severed.fetch_add(1, Ordering::Relaxed) + 1 == self.open.load(Ordering::Relaxed) {
+        if self.severed.fetch_add(1, Ordering::Relaxed) + 1 == self.seat.busy() {
             self.kept().push(in_flight.share());
             self.reset();
         }
@@ -125,8 +143,8 @@ impl Peer {
     }
 
     /// An exchange has ended.
-    pub(super) fn exit(&self, was_severed: bool) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+    pub(super) fn exit(&self, was_severed: bool, now_ns: u64) {
+        self.seat.end(now_ns);
         self.severed.fetch_sub(usize::from(was_severed), Ordering::Relaxed);
     }
 

@@ -1,10 +1,11 @@
 //! Callers that sign their bodies: the whole body is taken and verified before anything is decided or forwarded.
 //!
-//! Spools are bounded in size and number, since strangers can ask for them. A message that was not delivered is given
-//! back, so that the sender's next try is not a replay.
+//! Spools are bounded in size and number, since strangers can ask for them: where the bound of a sender, of a vendor or of
+//! all is reached, the oldest body that is still on its way makes room, so that those who hold on keep nobody out. A
+//! message that was not delivered is given back, so that the sender's next try is not a replay.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::http::request;
 use bytes::{Bytes, BytesMut};
@@ -12,8 +13,10 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::snapshot::{Snapshot, Vendor};
-use crate::bounds::{WEBHOOK_BODY_BYTES_MAX, WEBHOOK_BODY_DEADLINE, WEBHOOK_SPOOLS_MAX};
-use crate::http::screen;
+use crate::bounds::{
+    OVERLOAD_RETRY, WEBHOOK_BODY_BYTES_MAX, WEBHOOK_BODY_DEADLINE, WEBHOOK_SPOOLS_PER_SENDER, WEBHOOK_SPOOLS_PER_VENDOR,
+};
+use crate::http::{Group, Network, Slots, screen};
 use crate::identity::{Check, Taken, Webhook};
 use crate::kill::Footing;
 use crate::model::{Caller, Clock, Denial, Direction, Reason};
@@ -73,6 +76,8 @@ pub(super) async fn verify(
     candidates: &[(Arc<Webhook>, Arc<Vendor>)],
     head: &request::Parts,
     body: Incoming,
+    sender: IpAddr,
+    spools: &Arc<Slots>,
     clock: &Clock,
 ) -> Result<Message, Denial> {
     let mut why = None;
@@ -83,9 +88,20 @@ pub(super) async fn verify(
     if checks.is_empty() {
         return Err(why.unwrap_or_else(|| Denial::new(Reason::TokenMissing, "no signature")));
     }
-    let _room = Room::take().ok_or_else(|| Denial::new(Reason::Overloaded, "too many webhooks at once"))?;
-    let spooled = tokio::time::timeout(WEBHOOK_BODY_DEADLINE, spool(body, &mut checks)).await;
-    let body = spooled.unwrap_or_else(|_| Err(Denial::new(Reason::BodyTimeout, "the body came too slowly")))?;
+    let mut groups = vec![(Group::Sender(Network::of(sender)), WEBHOOK_SPOOLS_PER_SENDER)];
+    let vendor = |webhook: &Webhook| (Group::Vendor(webhook.vendor_index()), WEBHOOK_SPOOLS_PER_VENDOR);
+    groups.extend(candidates.iter().map(|(webhook, _)| vendor(webhook)));
+    let slot = spools.enter(&groups).await;
+    let body = tokio::select! {
+        spooled = tokio::time::timeout(WEBHOOK_BODY_DEADLINE, spool(body, &mut checks)) => {
+            spooled.unwrap_or_else(|_| Err(Denial::new(Reason::BodyTimeout, "the body came too slowly")))?
+        }
+        () = slot.seat().shed() => {
+            let made_room = Denial::new(Reason::Overloaded, "too many signed bodies at once, and this one was the oldest");
+            return Err(made_room.retry_after(OVERLOAD_RETRY));
+        }
+    };
+    drop(slot);
     for check in checks {
         match check.finish(clock.now()) {
             Ok(taken) => return Ok(Message { body, delivery: Delivery(Some(taken)) }),
@@ -109,22 +125,4 @@ async fn spool(mut body: Incoming, checks: &mut [Check]) -> Result<Bytes, Denial
         spooled.extend_from_slice(&data);
     }
     Ok(spooled.freeze())
-}
-
-/// One of the few bodies that may be held at once.
-struct Room;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-impl Room {
-    fn take() -> Option<Self> {
-        let more = |held| if held < WEBHOOK_SPOOLS_MAX { Some(held + 1) } else { None };
-        HELD.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok().map(|_| Self)
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        HELD.fetch_sub(1, Ordering::AcqRel);
-    }
 }

@@ -10,6 +10,7 @@ mod hygiene;
 mod path;
 mod refusal;
 mod request_id;
+mod slots;
 mod spelling;
 mod wire;
 
@@ -24,6 +25,7 @@ pub use hygiene::{Target, is_framed_once, screen};
 pub use path::is_canonical;
 pub use refusal::{Challenge, refuse};
 pub use request_id::{RequestId, RequestIds};
+pub use slots::{Group, Network, Seat, Slot, SlotCounts, Slots, is_out_of_descriptors};
 pub use wire::Wire;
 
 /// A request that can be read in more than one way, or in none; whoever sent it is told so in one sentence.

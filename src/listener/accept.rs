@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::mpsc;
 
 use crate::bounds;
+use crate::http::{Group, Network, Seat, Slot, Slots, is_out_of_descriptors};
 
 /// One address, bound once for each worker: the kernel spreads connections over the sockets.
 #[derive(Debug)]
@@ -61,55 +62,88 @@ fn bind_one(address: SocketAddr) -> io::Result<StdListener> {
 #[derive(Debug)]
 pub(super) struct Acceptor {
     listener: TcpListener,
-    slots: Arc<Semaphore>,
+    door: Door,
+}
+
+/// Where a connection gets its slot.
+#[derive(Debug, Clone)]
+pub(super) struct Door {
+    pub(super) slots: Arc<Slots>,
+    /// Most connections of one network that have proven nothing.
+    pub(super) unproven_max: usize,
+    /// Held by each connection of a worker: at the other end the worker learns when the last one has closed.
+    pub(super) alive: mpsc::Sender<()>,
 }
 
 impl Acceptor {
-    pub(super) fn new(socket: StdListener, slots: Arc<Semaphore>) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::from_std(socket)?, slots })
+    pub(super) fn new(socket: StdListener, door: Door) -> io::Result<Self> {
+        Ok(Self { listener: TcpListener::from_std(socket)?, door })
     }
 
-    /// The next connection. Waits for a slot first, so that the kernel's backlog, not our memory, holds a flood.
-    pub(super) async fn accept(&self) -> Option<Accepted> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+    /// The next connection, once it has a slot: until then those behind it wait in the kernel's backlog, so that it and
+    /// not our memory holds a flood.
+    pub(super) async fn accept(&self) -> Accepted {
         loop {
             match self.listener.accept().await {
-                Ok((stream, address)) => {
-                    // A peer that is gone already fails at its first read.
-                    let _ = stream.set_nodelay(true);
-                    return Some((stream, address, slot));
-                }
+                Ok((stream, address)) => return self.door.seat(stream, address).await,
                 // One connection's own failure; the next may be fine.
                 Err(error) if is_of_one_connection(&error) => {}
-                // Out of descriptors or memory: a pause, so that the loop does not spin while others finish.
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                // Out of descriptors or memory: a pause, so that the loop does not spin while others make room or finish.
+                Err(error) => {
+                    if is_out_of_descriptors(&error) {
+                        self.door.slots.make_room();
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
             }
         }
     }
-}
 
-/// A connection that was accepted, with its slot.
-pub(super) type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
-
-impl Acceptor {
     /// Closes the socket, and returns those who had connected by then: the kernel would reset them.
     ///
     /// Does not wait, so that next to nobody comes between the last look and the close.
-    pub(super) fn close(self) -> Vec<Accepted> {
+    pub(super) fn close(self) -> Vec<(TcpStream, SocketAddr)> {
         let Ok(socket) = self.listener.into_std() else { return Vec::new() };
-        let next = || {
-            let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-            let (stream, address) = socket.accept().ok()?;
-            Some((stream, address, slot))
-        };
-        let last: Vec<_> = std::iter::from_fn(next).collect();
+        let last: Vec<_> = std::iter::from_fn(|| socket.accept().ok()).take(bounds::LISTEN_BACKLOG as usize).collect();
         drop(socket);
         last.into_iter()
-            .filter_map(|(stream, address, slot)| {
+            .filter_map(|(stream, address)| {
                 stream.set_nonblocking(true).ok()?;
-                Some((TcpStream::from_std(stream).ok()?, address, slot))
+                Some((TcpStream::from_std(stream).ok()?, address))
             })
             .collect()
+    }
+}
+
+impl Door {
+    /// Waits for a slot.
+    pub(super) async fn seat(&self, stream: TcpStream, address: SocketAddr) -> Accepted {
+        // A peer that is gone already fails at its first read.
+        let _ = stream.set_nodelay(true);
+        let groups = [(Group::Sender(Network::of(address.ip())), self.unproven_max)];
+        let slot = self.slots.enter(&groups).await;
+        Accepted { stream, address, held: Held { slot, _alive: self.alive.clone() } }
+    }
+}
+
+/// A connection that was accepted, and what it holds.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) stream: TcpStream,
+    pub(super) address: SocketAddr,
+    pub(super) held: Held,
+}
+
+/// What a connection holds until it closes, also where it has left HTTP.
+#[derive(Debug)]
+pub(super) struct Held {
+    slot: Slot,
+    _alive: mpsc::Sender<()>,
+}
+
+impl Held {
+    pub(super) const fn seat(&self) -> &Arc<Seat> {
+        self.slot.seat()
     }
 }
 

@@ -1,4 +1,5 @@
-//! What stands between the kernel and hyper: the deadline of a peer that does not read, and the hard end of a severed one.
+//! What stands between the kernel and hyper: the deadline of a peer that does not read, the first byte of a head, and
+//! the hard end of a severed connection.
 //!
 //! A severed connection is reset, so that what the kernel still holds for a slow reader is thrown away with it.
 
@@ -10,23 +11,30 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
+use super::accept::Held;
+use super::patience::HeadBegun;
 use crate::bounds;
 use crate::gateway::Peer;
+
+/// Bytes that were read to learn the protocol, and are yet to be read as what they are.
+pub(super) type First = Vec<u8>;
 
 /// A peer's connection.
 #[derive(Debug)]
 pub(super) struct Guard {
     stream: Stream,
+    first: First,
+    /// Where the peer speaks HTTP/1.1: told of bytes that come while nothing is under way.
+    begun: Option<Arc<HeadBegun>>,
     peer: Arc<Peer>,
     stalled: Option<Pin<Box<Sleep>>>,
     /// After the stream: it is told when that is closed.
     _closed: Closed,
     /// A connection counts until it closes, also where it has left HTTP.
-    _slot: OwnedSemaphorePermit,
+    _held: Held,
 }
 
 #[derive(Debug)]
@@ -45,8 +53,14 @@ pub(super) enum Stream {
 }
 
 impl Guard {
-    pub(super) fn new(stream: Stream, peer: Arc<Peer>, slot: OwnedSemaphorePermit) -> Self {
-        Self { stream, _closed: Closed(Arc::clone(&peer)), peer, stalled: None, _slot: slot }
+    pub(super) fn new(stream: Stream, first: First, peer: Arc<Peer>, held: Held) -> Self {
+        let _closed = Closed(Arc::clone(&peer));
+        Self { stream, first, begun: None, _closed, peer, stalled: None, _held: held }
+    }
+
+    /// Has the first byte of each head told, on a connection where each byte between two requests is one of a head.
+    pub(super) fn tell_heads(&mut self) -> Arc<HeadBegun> {
+        Arc::clone(self.begun.get_or_insert_default())
     }
 
     /// Passes a write's outcome on, but for a peer that has taken nothing for too long.
@@ -78,10 +92,20 @@ impl Drop for Guard {
 
 impl AsyncRead for Guard {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        if !self.first.is_empty() {
+            let taken = self.first.len().min(buf.remaining());
+            buf.put_slice(&self.first[..taken]);
+            self.first.drain(..taken);
+        } else {
+            ready!(match &mut self.stream {
+                Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+                Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            })?;
         }
+        if let Some(begun) = &self.begun {
+            begun.set();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

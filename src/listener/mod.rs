@@ -4,10 +4,12 @@
 
 mod accept;
 mod guard;
+mod patience;
 mod serve;
 mod tls;
 mod worker;
 
 pub use accept::{Bound, bind};
+pub use patience::Patience;
 pub use tls::{TlsError, server_config};
 pub use worker::{Front, Worker, spawn};

@@ -5,7 +5,6 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
@@ -14,16 +13,18 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 
 use super::accept::Accepted;
-use super::guard::{Guard, Stream};
+use super::guard::{First, Guard, Stream};
+use super::patience::{Deadline, HeadBegun, Late};
 use super::worker::{Drain, Front};
 use crate::bounds;
 use crate::gateway::{Peer, Stack};
-use crate::http::{GatewayBody, Screened, Turns};
+use crate::http::{GatewayBody, Screened, Seat, Turns};
 use crate::identity::PeerCertificate;
 
 /// The first bytes of a client that speaks HTTP/2 with prior knowledge (RFC 9113 section 3.4), as far as it takes to know.
@@ -32,22 +33,32 @@ const PREFACE: &[u8] = b"PRI ";
 /// Serves one connection to its end. What ends it early is the peer's affair, so nothing is returned.
 pub(super) async fn serve(accepted: Accepted, front: &Front, stack: Stack, drain: Drain) {
     let tls = front.tls.as_ref().map(|tls| tls.load_full());
+    let seat = Arc::clone(accepted.held.seat());
+    let patience = if tls.is_some() { bounds::HANDSHAKE_DEADLINE } else { front.patience.head };
     let opened = tokio::select! {
-        opened = tokio::time::timeout(bounds::HANDSHAKE_DEADLINE, open(accepted, front, tls)) => opened,
+        opened = tokio::time::timeout(patience, open(accepted, front, tls)) => opened,
+        () = seat.shed() => return,
         () = drain.clone().over() => return,
     };
-    let Ok(Some((guard, peer, speaks_h2))) = opened else { return };
+    let (mut guard, peer, speaks_h2) = match opened {
+        Ok(Some(opened)) => opened,
+        Ok(None) => return,
+        Err(_) => return seat.late(),
+    };
     let theirs = Arc::clone(&peer);
     if speaks_h2 {
         let service = service_fn(move |request| {
             let (stack, peer) = (stack.clone(), Arc::clone(&theirs));
             async move { Ok::<_, Infallible>(stack.answer(peer, request).await) }
         });
+        // What is read between two requests may be a ping: only the rest as a whole has a deadline.
+        let waits = Waits { seat, begun: Arc::default(), deadline: Deadline::new(front.patience) };
         let connection = h2().serve_connection(TokioIo::new(guard), service);
         // A peer is told the last stream that counts, so nothing that it sends can be lost.
         let told = drain.wait();
-        run(pin!(connection), &peer, told, http2::Connection::graceful_shutdown).await;
+        run(pin!(connection), &peer, waits, told, http2::Connection::graceful_shutdown).await;
     } else {
+        let waits = Waits { seat, begun: guard.tell_heads(), deadline: Deadline::new(front.patience) };
         let turns = Arc::new(Turns::default());
         let io = TokioIo::new(Screened::requests(guard, Arc::clone(&turns)));
         let service = service_fn(move |request| {
@@ -61,8 +72,38 @@ pub(super) async fn serve(accepted: Accepted, front: &Front, stack: Stack, drain
             peer.leave();
             drain.over().await;
         };
-        run(pin!(connection), &peer, told, http1::UpgradeableConnection::graceful_shutdown).await;
+        run(pin!(connection), &peer, waits, told, http1::UpgradeableConnection::graceful_shutdown).await;
     }
+}
+
+/// What ends a connection that brings no request.
+struct Waits {
+    seat: Arc<Seat>,
+    begun: Arc<HeadBegun>,
+    deadline: Deadline,
+}
+
+impl Waits {
+    /// Ready when the connection is to end, and how: at once, or with a farewell to a known peer that has only rested.
+    fn poll(&mut self, shed: Pin<&mut impl Future<Output = ()>>, cx: &mut Context<'_>) -> Poll<End> {
+        if shed.poll(cx).is_ready() {
+            return Poll::Ready(End::AtOnce);
+        }
+        match ready!(self.deadline.poll(&self.seat, &self.begun, cx)) {
+            Late::Request => Poll::Ready(End::WithFarewell),
+            Late::Head => {
+                self.seat.late();
+                Poll::Ready(End::AtOnce)
+            }
+        }
+    }
+}
+
+/// How a connection that brings no request ends.
+#[derive(PartialEq, Eq)]
+enum End {
+    AtOnce,
+    WithFarewell,
 }
 
 async fn answer_h1(
@@ -87,10 +128,13 @@ async fn answer_h1(
 async fn run<C: Future>(
     mut connection: Pin<&mut C>,
     peer: &Peer,
+    mut waits: Waits,
     leaving: impl Future<Output = ()>,
     shut_down: impl Fn(Pin<&mut C>),
 ) {
     let mut leaving = pin!(leaving);
+    let seat = Arc::clone(&waits.seat);
+    let mut shed = pin!(seat.shed());
     let mut told = false;
     let mut stuck = Stuck::default();
     poll_fn(|cx| {
@@ -108,6 +152,16 @@ async fn run<C: Future>(
             return Poll::Ready(());
         }
         peer.rests(cx);
+        match waits.poll(shed.as_mut(), cx) {
+            Poll::Ready(End::WithFarewell) if !told => {
+                told = true;
+                shut_down(connection.as_mut());
+                waits.deadline.extend();
+                cx.waker().wake_by_ref();
+            }
+            Poll::Ready(_) => return Poll::Ready(()),
+            Poll::Pending => {}
+        }
         ready!(stuck.poll(peer.poll_severed(cx), cx));
         peer.reset();
         Poll::Ready(())
@@ -138,15 +192,17 @@ impl Stuck {
 
 /// Brings a connection to where HTTP begins: TLS where the front has it, and the protocol that the peer speaks.
 async fn open(
-    (stream, address, slot): Accepted,
+    Accepted { mut stream, address, held }: Accepted,
     front: &Front,
     tls: Option<Arc<ServerConfig>>,
 ) -> Option<(Guard, Arc<Peer>, bool)> {
+    let seat = Arc::clone(held.seat());
     match tls {
         None => {
-            let speaks_h2 = has_preface(&stream).await? && front.http2;
-            let peer = Arc::new(Peer::plain(address, front.direction));
-            Some((Guard::new(Stream::Plain(stream), Arc::clone(&peer), slot), peer, speaks_h2))
+            let first = read_first(&mut stream).await?;
+            let speaks_h2 = front.http2 && first == PREFACE;
+            let peer = Arc::new(Peer::plain(address, front.direction, seat));
+            Some((Guard::new(Stream::Plain(stream), first, Arc::clone(&peer), held), peer, speaks_h2))
         }
         Some(config) => {
             let stream = TlsAcceptor::from(config).accept(stream).await.ok()?;
@@ -154,33 +210,32 @@ async fn open(
             let speaks_h2 = session.alpn_protocol() == Some(b"h2");
             // A chain that cannot be read proves nothing; the handshake has already judged its signatures.
             let certificate = session.peer_certificates().and_then(|chain| PeerCertificate::read(chain).ok());
-            let peer = Arc::new(Peer::tls(address, front.direction, certificate));
-            Some((Guard::new(Stream::Tls(Box::new(stream)), Arc::clone(&peer), slot), peer, speaks_h2))
+            if certificate.is_some() {
+                seat.prove();
+            }
+            let peer = Arc::new(Peer::tls(address, front.direction, seat, certificate));
+            Some((Guard::new(Stream::Tls(Box::new(stream)), First::new(), Arc::clone(&peer), held), peer, speaks_h2))
         }
     }
 }
 
-/// Looks at the first bytes without taking them. `None` when the peer left.
-async fn has_preface(stream: &TcpStream) -> Option<bool> {
-    let mut first = [0; PREFACE.len()];
-    loop {
-        let seen = stream.peek(&mut first).await.ok().filter(|seen| *seen > 0)?;
-        if first[..seen] != PREFACE[..seen] {
-            return Some(false);
-        }
-        if seen == PREFACE.len() {
-            return Some(true);
-        }
-        // A piece of the preface: the rest is on its way, or the handshake deadline ends this.
-        tokio::time::sleep(Duration::from_millis(2)).await;
+/// Reads as much as tells HTTP/2 from HTTP/1.1. `None` when the peer left.
+async fn read_first(stream: &mut TcpStream) -> Option<First> {
+    let mut first = First::new();
+    while first.len() < PREFACE.len() && PREFACE.starts_with(&first) {
+        let mut byte = [0; PREFACE.len()];
+        let room = PREFACE.len() - first.len();
+        let read = stream.read(byte.get_mut(..room)?).await.ok().filter(|read| *read > 0)?;
+        first.extend_from_slice(byte.get(..read)?);
     }
+    Some(first)
 }
 
 fn h1() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds::HEAD_DEADLINE)
+        // A head's time is ours to keep: hyper's own would begin anew with each answer's last byte, proven or not.
+        .header_read_timeout(None)
         .max_buf_size(bounds::HEAD_BYTES_MAX)
         // A caller that closes has gone: its slot and its upstream's connection must not wait for what nobody reads.
         .half_close(false);

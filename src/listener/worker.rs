@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{mpsc, watch};
 
-use super::accept::Acceptor;
+use super::accept::{Acceptor, Door};
+use super::patience::Patience;
 use super::serve::serve;
 use crate::bounds;
 use crate::gateway::{Gateway, Stack};
+use crate::http::Slots;
 use crate::model::Direction;
 use crate::telemetry::claim_worker;
 
@@ -29,6 +31,10 @@ pub struct Front {
     pub http2: bool,
     /// TLS, swapped when its files change.
     pub tls: Option<ArcSwap<ServerConfig>>,
+    /// How long a connection may let its next request wait.
+    pub patience: Patience,
+    /// Most connections of one network that have proven nothing.
+    pub unproven_max: usize,
 }
 
 /// Tells connections to finish what they have begun and accept nothing more.
@@ -64,13 +70,15 @@ impl Worker {
 
 /// Starts a worker on its sockets.
 ///
-/// `drain` begins the end: no new connections, and at most `deadline` for those that are open.
+/// All workers share the `slots`. `drain` begins the end: no new connections, and at most `deadline` for those that are
+/// open.
 ///
 /// # Errors
 /// When the thread or its runtime cannot be made.
 pub fn spawn(
     index: usize,
     fronts: Vec<(Arc<Front>, StdListener)>,
+    slots: Arc<Slots>,
     gateway: Arc<Gateway>,
     drain: watch::Receiver<bool>,
     deadline: Duration,
@@ -80,7 +88,7 @@ pub fn spawn(
     let runtime = runtime.enable_all().global_queue_interval(1).build()?;
     let run = move || {
         let _claim = claim_worker();
-        runtime.block_on(run(index, fronts, gateway, Drain(drain), deadline));
+        runtime.block_on(run(index, fronts, slots, gateway, Drain(drain), deadline));
     };
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(run)?;
     Ok(Worker { thread })
@@ -89,17 +97,18 @@ pub fn spawn(
 async fn run(
     index: usize,
     fronts: Vec<(Arc<Front>, StdListener)>,
+    slots: Arc<Slots>,
     gateway: Arc<Gateway>,
     drain: Drain,
     deadline: Duration,
 ) {
-    let slots = Arc::new(Semaphore::new(bounds::CONNECTIONS_MAX));
+    let (alive, mut last) = mpsc::channel(1);
     let stack = Stack::new(gateway, index);
     let mut accepting = Vec::new();
     for (front, socket) in fronts {
-        let slots = Arc::clone(&slots);
-        match Acceptor::new(socket, slots) {
-            Ok(acceptor) => accepting.push(tokio::spawn(accept(acceptor, front, stack.clone(), drain.clone()))),
+        let door = Door { slots: Arc::clone(&slots), unproven_max: front.unproven_max, alive: alive.clone() };
+        match Acceptor::new(socket, door.clone()) {
+            Ok(acceptor) => accepting.push(tokio::spawn(accept(acceptor, door, front, stack.clone(), drain.clone()))),
             Err(error) => tracing::error!(%error, worker = index, "a socket cannot be used"),
         }
     }
@@ -109,26 +118,27 @@ async fn run(
         // One that panicked accepts nothing more, which is all that is waited for.
         let _ = task.await;
     }
-    // Every open connection holds a slot: all slots free means that the last one has ended.
-    let all = slots.acquire_many(bounds::CONNECTIONS_MAX as u32);
-    if tokio::time::timeout(deadline, all).await.is_err() {
+    // Every open connection holds the other end: once nobody does, the last one has ended.
+    drop(alive);
+    if tokio::time::timeout(deadline, last.recv()).await.is_err() {
         tracing::warn!(worker = index, "connections were still open at the drain's deadline");
     }
 }
 
-async fn accept(acceptor: Acceptor, front: Arc<Front>, stack: Stack, drain: Drain) {
-    let begin = |(stream, address, slot)| {
-        let (front, stack, drain) = (Arc::clone(&front), stack.clone(), drain.clone());
-        tokio::spawn(async move { serve((stream, address, slot), &front, stack, drain).await });
-    };
+async fn accept(acceptor: Acceptor, door: Door, front: Arc<Front>, stack: Stack, drain: Drain) {
     let accepting = async {
-        while let Some(accepted) = acceptor.accept().await {
-            begin(accepted);
+        loop {
+            let accepted = acceptor.accept().await;
+            let (front, stack, drain) = (Arc::clone(&front), stack.clone(), drain.clone());
+            tokio::spawn(async move { serve(accepted, &front, stack, drain).await });
         }
     };
     tokio::select! {
         () = accepting => {}
         () = drain.clone().over() => {}
     }
-    acceptor.close().into_iter().for_each(begin);
+    for (stream, address) in acceptor.close() {
+        let (door, front, stack, drain) = (door.clone(), Arc::clone(&front), stack.clone(), drain.clone());
+        tokio::spawn(async move { serve(door.seat(stream, address).await, &front, stack, drain).await });
+    }
 }

@@ -242,4 +242,27 @@ mod tests {
         drop((held, others));
         assert_eq!((ledger.in_flight(), admit(0).is_ok()), (0, true));
     }
+
+    #[test]
+    fn time_that_goes_by_is_no_spending_and_each_spending_is() {
+        let ledger = Ledger::new(&limits(), &routes(), key());
+        let mut ms = 5_000;
+        let spend: [&dyn Fn(Moment); 4] = [
+            &|now| assert!(admitted(&ledger, 1, "a", now).is_ok()),
+            &|now| assert!(admitted(&ledger, 0, "b", now).is_ok()),
+            &|now| assert_eq!(passed(&ledger, 1, 1, now), 1),
+            &|now| assert!(ledger.byte_meter(1).pass(1, now).is_ok()),
+        ];
+        for spend in spend {
+            let before = (ledger.snapshot(at(ms, 0)), at(ms, 0));
+            spend(at(ms, 0));
+            assert!(!ledger.snapshot(at(ms, 0)).is_aged(at(ms, 0), &before.0, before.1), "something was spent");
+            let kept = (ledger.snapshot(at(ms, 0)), at(ms, 0));
+            for step_ms in [0, 1, 999, 7_000, 61_000, 3_600_000] {
+                ms += step_ms;
+                let aged = ledger.snapshot(at(ms, 0));
+                assert!(aged.is_aged(at(ms, 0), &kept.0, kept.1), "{step_ms} ms more went by: {kept:?} {aged:?}");
+            }
+        }
+    }
 }

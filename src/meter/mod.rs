@@ -35,6 +35,7 @@
 //!
 //! Time is an argument. Never trusts a count that the traffic itself announces.
 
+mod aged;
 mod bytes;
 mod calendar;
 mod clients;

@@ -83,6 +83,9 @@ pub struct WindowSnapshot {
     pub taken_ms: u64,
     /// Grants that still count, as (how long before that time at the least, in nanoseconds; how many).
     pub grants: Vec<(u64, u64)>,
+    /// The length of a slot in nanoseconds, for whoever compares two snapshots of one run.
+    #[serde(skip)]
+    pub slot_ns: u64,
 }
 
 impl Window {
@@ -190,7 +193,8 @@ impl Window {
         let shifted_ns = now.monotonic_ns.saturating_add(self.slot_ns.saturating_mul(RING as u64));
         let age = |slot: u64| shifted_ns.saturating_sub((slot + 1).saturating_mul(self.slot_ns));
         let grants = self.grants(&starts).map(|(slot, count)| (age(slot), count));
-        WindowSnapshot { taken_ms: now.wall.as_millis(), grants: grants.filter(|(_, count)| *count > 0).collect() }
+        let grants = grants.filter(|(_, count)| *count > 0).collect();
+        WindowSnapshot { taken_ms: now.wall.as_millis(), grants, slot_ns: self.slot_ns }
     }
 
     /// Takes up the grants of an earlier run, or of a window of another length, on top of its own.

@@ -16,9 +16,9 @@ impl Row for LedgerSnapshot {
     const VERSION: u8 = 1;
 }
 
-/// What was written last under each key, so that rest costs nothing.
+/// What was written last under each key and when, so that rest costs nothing.
 #[derive(Debug, Default)]
-pub(super) struct Kept(HashMap<String, LedgerSnapshot>);
+pub(super) struct Kept(HashMap<String, (LedgerSnapshot, Moment)>);
 
 impl Kept {
     /// Hands what has changed to the store; none where nothing has.
@@ -32,10 +32,10 @@ impl Kept {
         for vendor in vendors {
             for (direction, snapshot) in vendor.ledgers.snapshots(now) {
                 let key = key(vendor.id(), direction);
-                // The time alone is no change.
-                let timeless = LedgerSnapshot { taken_ms: 0, ..snapshot.clone() };
-                if self.0.get(&key) != Some(&timeless) && batch.put(key.as_bytes(), &snapshot).is_ok() {
-                    self.0.insert(key, timeless);
+                // That time has gone by is no change: what was written says when it was taken.
+                let is_kept = self.0.get(&key).is_some_and(|(kept, at)| snapshot.is_aged(now, kept, *at));
+                if !is_kept && batch.put(key.as_bytes(), &snapshot).is_ok() {
+                    self.0.insert(key, (snapshot, now));
                 }
             }
         }

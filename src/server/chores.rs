@@ -20,7 +20,7 @@ use crate::kill::State;
 use crate::meter::ContractState;
 use crate::model::UnixTime;
 use crate::telemetry::audit::Act;
-use crate::telemetry::{CacheResult, Limit, Metrics, Store};
+use crate::telemetry::{CacheResult, Limit, Log, Metrics, Store, log};
 
 /// How often the calendar and the drills are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
@@ -170,6 +170,8 @@ impl Seen {
         metrics.token_cache(CacheResult::Miss, since(&self.misses, cache.misses));
         metrics.state_errors(Store::Audit, since(&self.audit_errors, helm.gateway.audit.health().errors));
         metrics.state_errors(Store::Embedded, since(&self.store_errors, helm.store.write_errors()));
+        metrics.log_dropped(Log::Events, log::events_dropped());
+        metrics.log_dropped(Log::Exchanges, helm.gateway.exchange_log.dropped());
         read_vendors(&helm);
     }
 }

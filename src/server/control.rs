@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use super::evidence;
@@ -48,6 +49,9 @@ pub(super) struct Helm {
     /// The admin listener holds it, and it holds us.
     api: OnceLock<Weak<Api>>,
     draining: AtomicBool,
+    pub(super) me: Weak<Self>,
+    /// Where what takes long is done, so that the admin listeners' threads go on answering.
+    pub(super) background: Handle,
 }
 
 /// Where TLS can be swapped.
@@ -67,11 +71,16 @@ impl Helm {
         store: Store,
         hooks: Arc<Hooks>,
         doors: Doors,
-    ) -> Self {
+    ) -> Arc<Self> {
         let trail = config.audit.trail.path.clone();
         let config = Mutex::new(config);
         let (times, api, draining) = (Times::default(), OnceLock::new(), AtomicBool::new(false));
-        Self { main, gateway, rooms, store, hooks, trail, doors, config, times, api, draining }
+        let background = Handle::current();
+        let of = |me: &Weak<Self>| {
+            let me = Weak::clone(me);
+            Self { main, gateway, rooms, store, hooks, trail, doors, config, times, api, draining, me, background }
+        };
+        Arc::new_cyclic(of)
     }
 
     /// Takes the admin calls, whose operators change with each reload.
@@ -366,7 +375,7 @@ impl Control for Helm {
     }
 
     fn reload<'a>(&'a self, actor: &'a Actor) -> Answer<'a, ReloadReport> {
-        Box::pin(async move { Helm::reload(self, Some(actor)).await.map_err(ControlError::Faults) })
+        Box::pin(self.reload_in_background(actor))
     }
 
     fn exposure<'a>(&'a self, vendor: &'a VendorId, since: Option<UnixTime>) -> Answer<'a, ExposureReport> {
@@ -378,11 +387,6 @@ impl Control for Helm {
     }
 
     fn refused(&self, refusal: &Refused<'_>) {
-        tracing::warn!(
-            peer = %refusal.peer, operator = refusal.operator, call = refusal.call, reason = refusal.reason,
-            request_id = refusal.request_id, "an admin call was refused"
-        );
-        // A stranger who asks in vain waits for no disk.
-        drop(self.gateway.audit.record(evidence::refusal(refusal)));
+        self.note_refusal(refusal);
     }
 }

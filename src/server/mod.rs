@@ -7,6 +7,7 @@ mod budgets;
 mod chores;
 mod control;
 mod deliver;
+mod descriptors;
 mod durable;
 mod evidence;
 mod exposed;

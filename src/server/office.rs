@@ -1,14 +1,18 @@
 //! Where operators come in: the admin listener, in clear or under TLS, and the Unix socket beside the state.
 //!
+//! Each has a thread and slots of its own: neither vendors' traffic nor the other's crowd can make it wait.
 //! The socket is the way in when tokens are lost or no listener is set: whoever may open it is an administrator, so it
 //! is its owner's alone from its first moment. Never stands on a data port.
 
 use std::fs::{self, DirBuilder, Permissions};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -18,10 +22,12 @@ use tokio::sync::watch;
 use super::control::Helm;
 use super::start::StartError;
 use crate::admin::{self, Api, Hosts};
+use crate::bounds::ADMIN_CONNECTIONS_MAX;
 use crate::config::Config;
+use crate::http::Slots;
 use crate::listener;
 use crate::model::Clock;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Crowd, Listeners, Metrics};
 
 /// The socket's name in the state folder.
 const SOCKET: &str = "admin.sock";
@@ -30,9 +36,9 @@ const ANTEROOM: &str = "admin.new";
 
 /// The admin sockets, bound and not yet served.
 pub(super) struct Office {
-    listener: Option<TcpListener>,
+    listener: Option<std::net::TcpListener>,
     tls: Option<Arc<ArcSwap<ServerConfig>>>,
-    socket: Option<(UnixListener, SocketFile)>,
+    socket: Option<(StdUnixListener, SocketFile)>,
 }
 
 impl Office {
@@ -51,6 +57,8 @@ impl Office {
         let tls = settings.tls.as_ref().map(|tls| listener::server_config(tls, false)).transpose();
         let tls = tls.map_err(|source| StartError::Tls { name: NAME, source })?;
         let bound = TcpListener::bind(settings.bind).await;
+        // The thread that serves it will take it up again.
+        let bound = bound.and_then(TcpListener::into_std);
         let bound = bound.map_err(|source| StartError::Bind { name: NAME, address: settings.bind, source })?;
         Ok(Self { listener: Some(bound), tls: tls.map(|tls| Arc::new(ArcSwap::new(tls))), socket })
     }
@@ -66,13 +74,16 @@ impl Office {
     }
 
     /// Serves in the background until told to close.
+    ///
+    /// # Errors
+    /// [`StartError::Worker`] when the machine gives no thread.
     pub(super) async fn serve(
         self,
         helm: &Arc<Helm>,
         metrics: &Metrics,
         clock: &Clock,
         closing: &watch::Receiver<bool>,
-    ) {
+    ) -> Result<Staff, StartError> {
         let hosts = self.address().map_or(Hosts::Listed(Vec::new()), |address| Hosts::for_bind(address.ip()));
         let api = Arc::new(Api::new(Arc::clone(helm) as _, metrics.clone(), clock.clone(), hosts));
         helm.lend(&api);
@@ -83,23 +94,72 @@ impl Office {
                 let _ = closing.wait_for(|closing| *closing).await;
             }
         };
-        match (self.listener, self.tls) {
-            (Some(listener), Some(tls)) => {
-                tokio::spawn(admin::serve_tls(listener, tls, Arc::clone(&api), closed()));
-            }
-            (Some(listener), None) => {
-                tokio::spawn(admin::serve(listener, Arc::clone(&api), closed()));
-            }
-            (None, _) => {}
+        let mut staff = Staff::default();
+        if let Some(listener) = self.listener {
+            let slots = staff.slots(metrics, Listeners::Admin);
+            let (tls, api, closed) = (self.tls, Arc::clone(&api), closed());
+            staff.hire("admin", async move {
+                // It was made non-blocking, which is all that can be wrong with it.
+                let Ok(listener) = TcpListener::from_std(listener) else { return };
+                match tls {
+                    Some(tls) => admin::serve_tls(listener, tls, api, slots, closed).await,
+                    None => admin::serve(listener, api, slots, closed).await,
+                }
+            })?;
         }
         if let Some((socket, file)) = self.socket {
+            let slots = staff.slots(metrics, Listeners::Socket);
             let closed = closed();
-            tokio::spawn(async move {
-                admin::serve_unix(socket, api, closed).await;
+            staff.hire("admin-socket", async move {
+                let Ok(socket) = UnixListener::from_std(socket) else { return };
+                admin::serve_unix(socket, api, slots, closed).await;
                 drop(file);
-            });
+            })?;
         }
+        Ok(staff)
     }
+}
+
+/// The threads that serve operators.
+#[derive(Debug, Default)]
+pub(super) struct Staff(Vec<JoinHandle<()>>);
+
+impl Staff {
+    /// Slots whose state is told at each scrape.
+    fn slots(&self, metrics: &Metrics, listeners: Listeners) -> Arc<Slots> {
+        let slots = Slots::new(ADMIN_CONNECTIONS_MAX);
+        told_at_scrapes(metrics, listeners, &slots);
+        slots
+    }
+
+    fn hire(&mut self, name: &str, work: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Worker)?;
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(work));
+        self.0.push(thread.map_err(StartError::Worker)?);
+        Ok(())
+    }
+
+    /// Waits for the end of what they have begun.
+    pub(super) fn join(self) {
+        // One that panicked has said so; there is nothing left to wait for.
+        self.0.into_iter().for_each(|thread| drop(thread.join()));
+    }
+}
+
+/// Has each scrape told how the connections of some listeners stand.
+pub(super) fn told_at_scrapes(metrics: &Metrics, listeners: Listeners, slots: &Arc<Slots>) {
+    let (told, slots) = (metrics.clone(), Arc::clone(slots));
+    metrics.before_scrape(move || {
+        let counts = slots.counts();
+        let crowd = Crowd {
+            open: counts.taken as u64,
+            most: counts.most as u64,
+            shed_full: counts.shed_full,
+            shed_sender: counts.shed_group,
+            late: counts.late,
+        };
+        told.crowd(listeners, crowd);
+    });
 }
 
 /// The socket's file, which goes with it.
@@ -109,14 +169,15 @@ impl SocketFile {
     /// Binds the socket in a folder that nobody else can enter, and moves it into place; an old one's file gives way.
     ///
     /// The state is locked by then, so no other gateway serves the old one.
-    fn bind(state: &Path) -> io::Result<(UnixListener, Self)> {
+    fn bind(state: &Path) -> io::Result<(StdUnixListener, Self)> {
         let (anteroom, place) = (state.join(ANTEROOM), state.join(SOCKET));
         if anteroom.exists() {
             fs::remove_dir_all(&anteroom)?;
         }
         DirBuilder::new().mode(0o700).create(&anteroom)?;
         let made = anteroom.join("s");
-        let listener = UnixListener::bind(&made)?;
+        let listener = StdUnixListener::bind(&made)?;
+        listener.set_nonblocking(true)?;
         fs::set_permissions(&made, Permissions::from_mode(0o600))?;
         fs::rename(&made, &place)?;
         fs::remove_dir(&anteroom)?;

@@ -1,8 +1,9 @@
-//! What was kept, for those who ask: exposure out of the store, the audit trail out of its files.
+//! What was kept, for those who ask: exposure out of the store, the audit trail out of its files; and what is kept of
+//! who asked in vain.
 
 use super::control::Helm;
-use super::exposed;
-use crate::admin::{AuditFrom, AuditPage, ControlError, ExposureReport};
+use super::{evidence, exposed};
+use crate::admin::{AuditFrom, AuditPage, ControlError, ExposureReport, Refused};
 use crate::model::{UnixTime, VendorId};
 use crate::telemetry::audit;
 
@@ -39,5 +40,17 @@ impl Helm {
         let audit::Page { lines, more } = page.map_err(|_| ControlError::State)?;
         let entries = lines.iter().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>();
         Ok(AuditPage { entries: entries.map_err(|_| ControlError::State)?, more })
+    }
+
+    /// Keeps that an admin call was refused: in the trail and the log, as far as it is listed there. A stranger who asks
+    /// in vain waits for no disk, and fills none.
+    pub(super) fn note_refusal(&self, refusal: &Refused<'_>) {
+        let audit = &self.gateway.audit;
+        if audit.admin_refused(refusal.reason, refusal.at, || evidence::refusal(refusal)) {
+            tracing::warn!(
+                peer = %refusal.peer, operator = refusal.operator, call = refusal.call, reason = refusal.reason,
+                request_id = refusal.request_id, "an admin call was refused"
+            );
+        }
     }
 }

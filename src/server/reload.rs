@@ -11,7 +11,7 @@ use serde_json::json;
 use super::control::Helm;
 use super::start::master_keys;
 use super::{budgets, deliver, evidence, notes};
-use crate::admin::{Actor, Operators, ReloadReport};
+use crate::admin::{Actor, ControlError, Operators, ReloadReport};
 use crate::config::{Config, Contract, Loader, MasterKeyPlace, Severity};
 use crate::gateway::assemble;
 use crate::kill::GATEWAY;
@@ -37,6 +37,14 @@ impl Helm {
             Err(faults) => tracing::error!(?faults, "the new config has faults, so nothing changed"),
         }
         outcome
+    }
+
+    /// As [`Self::reload`], for an operator: away from the thread that answers operators, since a large config takes its
+    /// time.
+    pub(super) async fn reload_in_background(&self, actor: &Actor) -> Result<ReloadReport, ControlError> {
+        let (me, actor) = (self.me.upgrade().ok_or(ControlError::State)?, actor.clone());
+        let reload = self.background.spawn(async move { me.reload(Some(&actor)).await });
+        reload.await.map_err(|_| ControlError::State)?.map_err(ControlError::Faults)
     }
 
     /// What was done to keys from a shell comes before the reload that puts it in force.

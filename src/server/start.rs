@@ -8,28 +8,29 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ClientConfig;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::control::{Doors, Helm};
 use super::deliver::{HookError, Postman};
 use super::durable::Durable;
 use super::evidence::EvidenceError;
-use super::office::Office;
-use super::{budgets, chores, deliver, evidence};
+use super::office::{Office, Staff, told_at_scrapes};
+use super::{budgets, chores, deliver, descriptors, evidence};
 use crate::bounds;
 use crate::config::{Config, Listener, MasterKeyPlace};
 use crate::exposure;
 use crate::gateway::{AssembleError, Gateway, Ground, Rooms, assemble};
-use crate::http::{FetchError, native_roots};
+use crate::http::{FetchError, Slots, native_roots};
 use crate::identity::Authority;
 use crate::kill::{Event, Hooks, Switch, Witness, tell_all, tell_audit};
-use crate::listener::{self, Front, TlsError, Worker};
+use crate::listener::{self, Front, Patience, TlsError, Worker};
 use crate::model::{Clock, Direction};
 use crate::pii::KeyRing;
 use crate::pii::keys::{KeyError, SaltFolder};
 use crate::store::{Store, StoreError};
 use crate::telemetry::audit::Audit;
-use crate::telemetry::{ExchangeLog, Metrics};
+use crate::telemetry::{ExchangeLog, Listeners, Metrics};
+use crate::upstream::Sockets;
 
 /// How to start, beside the config.
 #[derive(Debug)]
@@ -117,6 +118,7 @@ pub struct Server {
     addresses: Addresses,
     helm: Arc<Helm>,
     workers: Vec<Worker>,
+    staff: Staff,
     drain: watch::Sender<bool>,
     /// Ends the admin listener, which answers until the last worker has ended.
     closed: watch::Sender<bool>,
@@ -131,6 +133,9 @@ impl Server {
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         let clock = Clock::system();
         let metrics = Metrics::new(clock.clone()).map_err(StartError::Metrics)?;
+        let shares = descriptors::claim(options.workers);
+        let descriptors = Arc::new(Semaphore::new(shares.sockets));
+        let slots = Slots::sharing(shares.connections, Some(Arc::clone(&descriptors)));
         let State { store, switch, audit, hooks } = open_state(&config, &clock)?;
         let authority = open_authority(&store, &clock, &switch)?;
         let keys = master_keys(config.keys.master.as_ref())?;
@@ -141,6 +146,7 @@ impl Server {
             authority,
             salts: SaltFolder::new(config.state.path.join("salts")),
             tls: upstream_tls(),
+            sockets: Sockets::new(shares.upstreams, descriptors),
             workers: options.workers,
         };
         let snapshot = assemble(&config, &keys, &rooms, None, clock.now())?;
@@ -156,6 +162,7 @@ impl Server {
             exchange_log: options.exchange_log,
             audit,
             switch,
+            spools: Slots::new(bounds::WEBHOOK_SPOOLS_MAX),
             snapshot: ArcSwap::from_pointee(snapshot),
             ground: Ground::default(),
         });
@@ -166,15 +173,16 @@ impl Server {
         let mut addresses = bound.addresses;
         addresses.admin = office.address();
         let fronts = bound.fronts.clone();
-        let workers = bound.spawn(&gateway, &draining, deadline)?;
+        let workers = bound.spawn(&slots, &gateway, &draining, deadline)?;
         let doors = Doors { fronts, admin_tls: office.tls() };
-        let helm = Arc::new(Helm::new(options.main, config, gateway, rooms, store, hooks, doors));
+        let helm = Helm::new(options.main, config, gateway, rooms, store, hooks, doors);
         let (closed, closing) = watch::channel(false);
         helm.take_notes().await;
         chores::report_to(&metrics, &helm);
         chores::start(&helm, &closing);
-        office.serve(&helm, &metrics, &clock, &closing).await;
-        Ok(Self { addresses, helm, workers, drain, closed, deadline })
+        told_at_scrapes(&metrics, Listeners::Data, &slots);
+        let staff = office.serve(&helm, &metrics, &clock, &closing).await?;
+        Ok(Self { addresses, helm, workers, staff, drain, closed, deadline })
     }
 
     /// Where it listens.
@@ -201,6 +209,10 @@ impl Server {
         let _ = tokio::time::timeout(self.deadline + Duration::from_secs(5), joined).await;
         chores::settle(&self.helm).await;
         let _ = self.closed.send(true);
+        let staff = self.staff;
+        // They keep a deadline themselves; the margin is for their threads to end.
+        let joined = tokio::task::spawn_blocking(move || staff.join());
+        let _ = tokio::time::timeout(bounds::ADMIN_CLOSE_DEADLINE + Duration::from_secs(1), joined).await;
     }
 }
 
@@ -312,7 +324,13 @@ impl BoundAll {
         let name = direction.as_str();
         let tls = listener.tls.as_ref().map(|tls| listener::server_config(tls, listener.http2)).transpose();
         let tls = tls.map_err(|source| StartError::Tls { name, source })?;
-        let front = Arc::new(Front { direction, http2: listener.http2, tls: tls.map(ArcSwap::new) });
+        let front = Arc::new(Front {
+            direction,
+            http2: listener.http2,
+            tls: tls.map(ArcSwap::new),
+            patience: Patience { head: listener.head_timeout, idle: listener.idle_timeout },
+            unproven_max: listener.unproven_per_address.get() as usize,
+        });
         let bind_error = |source| StartError::Bind { name, address: listener.bind, source };
         let bound = listener::bind(listener.bind, self.sockets.len()).map_err(bind_error)?;
         let address = bound.address();
@@ -325,12 +343,15 @@ impl BoundAll {
 
     fn spawn(
         self,
+        slots: &Arc<Slots>,
         gateway: &Arc<Gateway>,
         draining: &watch::Receiver<bool>,
         deadline: Duration,
     ) -> Result<Vec<Worker>, StartError> {
         let sockets = self.sockets.into_iter().enumerate();
-        let spawn = |(index, fronts)| listener::spawn(index, fronts, Arc::clone(gateway), draining.clone(), deadline);
+        let spawn = |(index, fronts)| {
+            listener::spawn(index, fronts, Arc::clone(slots), Arc::clone(gateway), draining.clone(), deadline)
+        };
         sockets.map(spawn).collect::<io::Result<_>>().map_err(StartError::Worker)
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::model::{Direction, Reason, UnixTime};
 
+use super::event_log::is_printable;
 use super::log::Format;
 
 /// What is written about one exchange. Borrowed, and never kept.
@@ -192,7 +193,7 @@ fn push_quoted(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Text for a terminal: control characters, which could move its cursor, and spaces, which part the columns, become `_`.
+/// Text for a terminal: what could move its cursor or turn its direction, and spaces, which part the columns, become `_`.
 fn push_plain(text: &str, out: &mut Vec<u8>) {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         out.extend_from_slice(text.as_bytes());
@@ -200,7 +201,7 @@ fn push_plain(text: &str, out: &mut Vec<u8>) {
     }
     let mut utf8 = [0; 4];
     for symbol in text.chars() {
-        let safe = if symbol.is_control() || symbol == ' ' { '_' } else { symbol };
+        let safe = if symbol == ' ' || !is_printable(symbol) { '_' } else { symbol };
         out.extend_from_slice(safe.encode_utf8(&mut utf8).as_bytes());
     }
 }

@@ -96,6 +96,14 @@ families! {
         "Attempts to load a changed config";
     STATE_ERRORS = "vendorgate_state_errors_total" Counter ["store"]
         "Failed reads and writes of durable or shared state";
+    LOG_DROPPED = "vendorgate_log_dropped_total" Counter ["log"]
+        "Log lines lost because their reader was too slow, by log";
+    CONNECTIONS = "vendorgate_connections" Gauge ["listeners"]
+        "Open connections: of vendors and services, or of operators and probes";
+    CONNECTIONS_MAX = "vendorgate_connections_max" Gauge ["listeners"]
+        "Most connections that may be open";
+    CONNECTIONS_SHED = "vendorgate_connections_shed_total" Counter ["listeners", "why"]
+        "Connections ended to make room, or because their head was late";
     BUILD = "vendorgate_build_info" Gauge ["version", "commit"]
         "1, with the version and commit of this build as labels";
     PROCESS_CPU = "process_cpu_seconds_total" Counter []

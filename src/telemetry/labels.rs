@@ -87,3 +87,25 @@ impl Limit {
         }
     }
 }
+
+/// How a look-up in the verified-token cache ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheResult {
+    /// The token was known.
+    Hit,
+    /// Its signature had to be checked.
+    Miss,
+}
+
+/// A place of durable or shared state, as the label of `vendorgate_state_errors_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// The tables on this machine's disk.
+    Embedded,
+    /// The audit trail.
+    Audit,
+}
+
+impl Store {
+    pub(super) const ALL: [(Self, &str); 2] = [(Self::Embedded, "embedded"), (Self::Audit, "audit")];
+}

@@ -1,23 +1,28 @@
 //! Logging: events through `tracing` to standard error, one line per exchange to a writer of its own.
 //!
-//! Whoever handles traffic never waits for a log: lines go into a buffer per thread, which a thread of its own
-//! empties. When the reader of the log is slower than the traffic, lines are dropped, counted and said to be missing.
+//! Whoever handles traffic never waits for a log: events go into one bounded queue and exchanges' lines into a buffer per
+//! thread, which threads of their own empty. When the reader of a log is slower than what is said, lines are dropped,
+//! counted and said to be missing.
 //! Other crates are held to warnings whatever the level, since their debug output prints headers.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{JoinHandle, Thread};
 
 pub use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
+pub use super::event_log::EventLog;
+use super::event_log::{HumanFields, Queue, wait_for};
 use super::exchange_line::{ExchangeLine, Stamp};
 use super::handles::lock;
 use super::shard::{Shard, shards};
-use crate::bounds::{LOG_BUFFER_BYTES_MAX, LOG_CLOSE_DEADLINE, LOG_FLUSH_INTERVAL};
+use crate::bounds::{LOG_BUFFER_BYTES_MAX, LOG_FLUSH_INTERVAL};
 
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,18 +60,39 @@ pub enum LogError {
     Thread(#[source] io::Error),
 }
 
-/// Starts the log of events, for the whole process, on standard error.
+/// The queue of the process's events, for whoever counts what it lost.
+static EVENTS: OnceLock<Queue> = OnceLock::new();
+
+/// Starts the log of events, for the whole process, on standard error. Panics are events too: their own report would
+/// write to standard error, and so wait for its reader. Dropping what is returned ends the log.
 ///
 /// # Errors
-/// [`LogError::Started`] when it is called a second time.
-pub fn start(settings: &Settings) -> Result<(), LogError> {
+/// [`LogError::Started`] when it is called a second time, [`LogError::Thread`] when the machine gives no thread.
+pub fn start(settings: &Settings) -> Result<EventLog, LogError> {
+    // A handle of its own: a writer that waits for its reader must not hold the lock of whoever else writes there.
+    let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(LogError::Thread)?;
+    let (log, queue) = EventLog::start(File::from(stderr)).map_err(LogError::Thread)?;
     let registry = tracing_subscriber::registry().with(filter(settings.level));
-    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let layer = tracing_subscriber::fmt::layer().with_writer(queue.clone());
     match settings.format {
         Format::Json => registry.with(layer.json().flatten_event(true)).try_init(),
-        Format::Human => registry.with(layer.with_ansi(io::IsTerminal::is_terminal(&io::stderr()))).try_init(),
+        Format::Human => {
+            let is_terminal = io::IsTerminal::is_terminal(&io::stderr());
+            registry.with(layer.fmt_fields(HumanFields).with_ansi(is_terminal)).try_init()
+        }
     }
-    .map_err(LogError::Started)
+    .map_err(LogError::Started)?;
+    let _ = EVENTS.set(queue);
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        tracing::error!(thread = thread.name(), %panic, "a thread panicked");
+    }));
+    Ok(log)
+}
+
+/// Events of this process that were lost because the reader of standard error was too slow.
+pub fn events_dropped() -> u64 {
+    EVENTS.get().map_or(0, Queue::dropped)
 }
 
 /// What is written: of ourselves what was asked for, of other crates never more than warnings.
@@ -156,9 +182,7 @@ impl Drop for Owner {
         self.shared.ended.store(true, Ordering::Release);
         if let Some(writer) = self.writer.take() {
             writer.thread().unpark();
-            // A reader that hangs must not keep the process from ending: what it has not read by then is lost.
-            let step = LOG_CLOSE_DEADLINE / 200;
-            (0..200).take_while(|_| !writer.is_finished()).for_each(|_| std::thread::sleep(step));
+            wait_for(&writer);
         }
     }
 }

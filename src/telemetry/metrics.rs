@@ -17,7 +17,8 @@ use super::cells::{Buckets, Cells};
 use super::exposition::{self, Exposition};
 use super::families::{self, FAMILIES, Page};
 use super::handles::{TrafficMetrics, VendorMetrics, lock, nanos};
-use super::labels::{Limit, Treated};
+use super::labels::{CacheResult, Limit, Store, Treated};
+use super::pressure::{Crowd, Listeners, Log, Pressure};
 use super::process;
 use crate::model::{Clock, Direction, Reason, UnixTime, VendorId};
 
@@ -45,28 +46,6 @@ const OVERHEAD_BOUNDS: [u64; 13] = [
 const SEVER_BOUNDS: [u64; 9] =
     [100_000, 500_000, 1_000_000, 5_000_000, 10_000_000, 50_000_000, 100_000_000, 500_000_000, 1_000_000_000];
 
-/// How a look-up in the verified-token cache ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CacheResult {
-    /// The token was known.
-    Hit,
-    /// Its signature had to be checked.
-    Miss,
-}
-
-/// A place of durable or shared state, as the label of `vendorgate_state_errors_total`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Store {
-    /// The tables on this machine's disk.
-    Embedded,
-    /// The audit trail.
-    Audit,
-}
-
-impl Store {
-    const ALL: [(Self, &str); 2] = [(Self::Embedded, "embedded"), (Self::Audit, "audit")];
-}
-
 const CACHE: usize = 0;
 const OVERHEAD: [Buckets; 2] = [
     Buckets { first: 2, bounds: &OVERHEAD_BOUNDS },
@@ -90,6 +69,7 @@ struct Book {
     clock: Clock,
     cells: Cells,
     generation: AtomicU64,
+    pressure: Pressure,
     vendors: Mutex<BTreeMap<VendorId, Arc<VendorMetrics>>>,
     unknown: [Arc<TrafficMetrics>; Direction::ALL.len()],
     hooks: Mutex<Vec<Hook>>,
@@ -105,6 +85,7 @@ impl Metrics {
             clock,
             cells: Cells::new(NUMBERS),
             generation: AtomicU64::new(0),
+            pressure: Pressure::default(),
             vendors: Mutex::default(),
             unknown: std::array::from_fn(|_| Arc::new(TrafficMetrics::new())),
             hooks: Mutex::default(),
@@ -166,6 +147,16 @@ impl Metrics {
     /// Counts failed reads and writes of state.
     pub fn state_errors(&self, store: Store, errors: u64) {
         self.book.cells.mine().add(STATE + store as usize, errors);
+    }
+
+    /// Notes how many lines a log has lost so far.
+    pub fn log_dropped(&self, log: Log, total: u64) {
+        self.book.pressure.log_dropped(log, total);
+    }
+
+    /// Notes how the connections of some listeners stand.
+    pub fn crowd(&self, listeners: Listeners, crowd: Crowd) {
+        self.book.pressure.crowd(listeners, crowd);
     }
 
     /// Has `hook` called before each scrape, for what is cheaper to ask for than to keep up to date.
@@ -235,6 +226,7 @@ impl Book {
         for (store, word) in Store::ALL {
             page.counter(&families::STATE_ERRORS, &[word], count(STATE + store as usize));
         }
+        self.pressure.read(page);
         let commit = option_env!("VENDORGATE_COMMIT").unwrap_or("unknown");
         page.gauge(&families::BUILD, &[env!("CARGO_PKG_VERSION"), commit], 1.0);
     }

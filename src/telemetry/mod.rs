@@ -5,6 +5,7 @@
 
 pub mod audit;
 mod cells;
+mod event_log;
 mod exchange_line;
 mod exposition;
 mod families;
@@ -14,6 +15,7 @@ mod judges;
 mod labels;
 pub mod log;
 mod metrics;
+mod pressure;
 mod process;
 mod route_metrics;
 mod shard;
@@ -22,8 +24,9 @@ pub use exchange_line::ExchangeLine;
 pub use exposition::{Exposition, negotiate};
 pub use families::{FAMILIES, Family, FamilyKind};
 pub use handles::{TrafficMetrics, UNMATCHED, VendorMetrics};
-pub use labels::{Limit, Treated};
+pub use labels::{CacheResult, Limit, Store, Treated};
 pub use log::ExchangeLog;
-pub use metrics::{CacheResult, Metrics, Store, UNKNOWN_VENDOR};
+pub use metrics::{Metrics, UNKNOWN_VENDOR};
+pub use pressure::{Crowd, Listeners, Log};
 pub use route_metrics::RouteMetrics;
 pub use shard::{WorkerClaim, claim_worker};

@@ -6,8 +6,10 @@
 mod connect;
 mod pool;
 mod settings;
+mod sockets;
 mod wire;
 
 pub use connect::{Connection, Connector, ConnectorError};
 pub use pool::{Lease, Outgoing, SendError, Upstream};
 pub use settings::{BaseUrl, BaseUrlError, BodyPatience, Networks, Pace, Scheme, Settings};
+pub use sockets::Sockets;

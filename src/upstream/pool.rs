@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
+use super::sockets::{Socket, Sockets};
 use super::wire::{Control, Wire};
 use super::{BodyPatience, Connector, ConnectorError, Settings};
 use crate::bounds;
@@ -32,13 +33,21 @@ pub struct Upstream {
     connect_deadline: Duration,
     response_deadline: Duration,
     body: BodyPatience,
-    shards: Box<[Shard]>,
+    shards: Arc<[Shard]>,
+    sockets: Arc<Sockets>,
     open: Arc<AtomicUsize>,
 }
 
 /// The idle connections of one worker. Only that worker takes and gives, so the lock is never contended.
 #[derive(Debug, Default)]
-struct Shard(Mutex<Vec<Idle>>);
+pub(super) struct Shard(Mutex<Vec<Idle>>);
+
+impl Shard {
+    /// Closes the connections that rest.
+    pub(super) fn close_idle(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
 
 #[derive(Debug)]
 struct Idle {
@@ -79,7 +88,7 @@ pub struct Outgoing<S> {
 
 /// Counts one open connection for as long as somebody could use it.
 #[derive(Debug)]
-struct Open(Arc<AtomicUsize>);
+struct Open(Arc<AtomicUsize>, Option<Socket>);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -93,8 +102,8 @@ pub enum SendError {
     /// No connection could be made.
     #[error("no connection to the upstream")]
     Connect(#[source] ConnectorError),
-    /// This vendor has as many connections to this upstream as it may.
-    #[error("the vendor's connections to the upstream are used up")]
+    /// This vendor has as many connections to this upstream as it may, or the process has no socket left for one.
+    #[error("the connections to the upstream are used up")]
     Full,
     /// The upstream ended the exchange before it answered.
     #[error("the upstream ended the exchange")]
@@ -112,14 +121,17 @@ pub enum SendError {
 
 impl Upstream {
     /// A pool with no connections yet.
-    pub fn new(connector: Connector, settings: &Settings, workers: usize) -> Self {
+    pub fn new(connector: Connector, settings: &Settings, workers: usize, sockets: Arc<Sockets>) -> Self {
+        let shards: Arc<[Shard]> = (0..workers.max(1)).map(|_| Shard::default()).collect();
+        sockets.know(&shards);
         Self {
             host: HeaderValue::try_from(connector.base().authority()).unwrap_or(HeaderValue::from_static("")),
             connector,
             connect_deadline: settings.connect_deadline,
             response_deadline: settings.response_deadline,
             body: settings.body,
-            shards: (0..workers.max(1)).map(|_| Shard::default()).collect(),
+            shards,
+            sockets,
             open: Arc::default(),
         }
     }
@@ -228,10 +240,11 @@ impl Upstream {
 
     async fn open(&self) -> Result<Sender, SendError> {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
-        let open = Open(Arc::clone(&self.open));
+        let mut open = Open(Arc::clone(&self.open), None);
         if before >= bounds::UPSTREAM_CONNECTIONS_MAX {
             return Err(SendError::Full);
         }
+        open.1 = Some(self.sockets.take().ok_or(SendError::Full)?);
         let stream = self.connector.connect().await.map_err(SendError::Connect)?;
         let control = Arc::new(Control::default());
         let wire = Wire::new(stream, Arc::clone(&control), self.body.idle);

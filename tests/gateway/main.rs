@@ -35,6 +35,7 @@ mod pii_test;
 mod reveal;
 mod revocation;
 mod severed;
+mod siege;
 mod standing;
 mod thief;
 mod transport;

@@ -124,3 +124,25 @@ fn a_body_beyond_the_bound_is_refused_before_anything_is_forwarded() {
     assert_eq!((refused.status, refused.reason().as_str()), (413, "body_too_large"));
     assert_eq!(crm.seen().len(), 0);
 }
+
+#[test]
+fn half_sent_bodies_keep_nobody_out() {
+    let crm = Upstream::json("{\"ok\":true}");
+    let gate = gate(&crm);
+    let half = |vendor: &str| {
+        let presented = match vendor {
+            "acme" => standard(SECRET, "half", now(), BODY),
+            _ => format!("x-hub-signature-256: sha256={}\r\n", "0".repeat(64)),
+        };
+        let mut client = Client::to(gate.ingress());
+        client.send(format!(
+            "POST /v1/events HTTP/1.1\r\nHost: a\r\n{presented}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{"
+        ));
+        client
+    };
+    let crowd: Vec<Client> = (0..100).map(|_| half("acme")).chain((0..100).map(|_| half("hub"))).collect();
+    for id in ["m1", "m2", "m3"] {
+        assert_eq!(post(&gate, &standard(SECRET, id, now(), BODY), BODY).status, 200, "the vendor whose name they use");
+    }
+    drop(crowd);
+}

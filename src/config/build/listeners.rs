@@ -1,8 +1,10 @@
 //! `listeners:`
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 
-use super::files;
+use super::{files, values};
+use crate::bounds::{HEAD_DEADLINE, HEAD_DEADLINE_MAX, IDLE_DEADLINE, IDLE_DEADLINE_MAX, UNPROVEN_CONNECTIONS_MAX};
 use crate::config::file;
 use crate::config::settings::{ClientCertificate, Listener, Listeners, Tls};
 use crate::config::source::At;
@@ -16,26 +18,45 @@ pub(in crate::config) fn listeners(at: &At<'_>, written: Option<&file::Listeners
             "write ingress: { bind: \"127.0.0.1:8080\" }",
         );
     }
-    let plain = |name: &str, listener: &file::Listener| {
-        let at = at.key(name);
-        self::listener(&at, listener.bind.as_deref(), listener.tls.as_ref(), listener.http2)
-    };
+    let plain = |name: &str, listener: &file::Listener| self::listener(&at.key(name), listener);
     let listeners = Listeners {
         ingress: written.ingress.as_ref().map(|listener| plain("ingress", listener)),
         egress: written.egress.as_ref().map(|listener| plain("egress", listener)),
-        admin: written
-            .admin
-            .as_ref()
-            .map(|admin| listener(&at.key("admin"), admin.bind.as_deref(), admin.tls.as_ref(), None)),
+        admin: written.admin.as_ref().map(|admin| bound(&at.key("admin"), admin.bind.as_deref(), admin.tls.as_ref())),
     };
     check_distinct(at, &listeners);
     check_admin(&at.key("admin").key("bind"), listeners.admin.as_ref());
     listeners
 }
 
-fn listener(at: &At<'_>, bind: Option<&str>, tls: Option<&file::Tls>, http2: Option<bool>) -> Listener {
+fn listener(at: &At<'_>, written: &file::Listener) -> Listener {
+    let plain = bound(at, written.bind.as_deref(), written.tls.as_ref());
+    let span = |name: &str, written, most| values::duration(&at.key(name), written, most);
+    Listener {
+        http2: written.http2.unwrap_or(plain.http2),
+        head_timeout: span("head_timeout", written.head_timeout.as_ref(), HEAD_DEADLINE_MAX)
+            .unwrap_or(plain.head_timeout),
+        idle_timeout: span("idle_timeout", written.idle_timeout.as_ref(), IDLE_DEADLINE_MAX)
+            .unwrap_or(plain.idle_timeout),
+        unproven_per_address: written
+            .unproven_per_address
+            .and_then(NonZeroU32::new)
+            .unwrap_or(plain.unproven_per_address),
+        ..plain
+    }
+}
+
+/// A listener of which no more than the address and TLS is written.
+fn bound(at: &At<'_>, bind: Option<&str>, tls: Option<&file::Tls>) -> Listener {
     let bind = bind.map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), |text| bind_address(&at.key("bind"), text));
-    Listener { bind, tls: tls.map(|tls| self::tls(&at.key("tls"), tls)), http2: http2.unwrap_or(true) }
+    Listener {
+        bind,
+        tls: tls.map(|tls| self::tls(&at.key("tls"), tls)),
+        http2: true,
+        head_timeout: HEAD_DEADLINE,
+        idle_timeout: IDLE_DEADLINE,
+        unproven_per_address: UNPROVEN_CONNECTIONS_MAX,
+    }
 }
 
 fn bind_address(at: &At<'_>, text: &str) -> SocketAddr {

@@ -65,6 +65,15 @@ pub(in crate::config) struct Listener {
     pub(in crate::config) tls: Option<Tls>,
     /// Whether HTTP/2 is spoken beside HTTP/1.1 (default true).
     pub(in crate::config) http2: Option<bool>,
+    /// Time for a whole request head, and for the first request of a connection that has proven nothing yet (default 10s,
+    /// at most 5m).
+    pub(in crate::config) head_timeout: Option<Duration>,
+    /// How long a peer that has proven who it is may rest between two requests (default 75s, at most 1h).
+    pub(in crate::config) idle_timeout: Option<Duration>,
+    /// Most connections of one IPv4 address or IPv6 /64 that have proven nothing yet; one more ends the oldest of them
+    /// (default 1024).
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(in crate::config) unproven_per_address: Option<u32>,
 }
 
 /// The socket for operators and probes.

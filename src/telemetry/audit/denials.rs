@@ -1,15 +1,18 @@
 //! Counts denials, and lists only the first few of each kind in a second: a flood is one line with a number.
 //!
 //! Exact: each denial is either a line of its own or one of a number that becomes a line. Memory is bounded by the
-//! vendors of the config, never by what strangers send.
+//! vendors of the config, never by what strangers send; and a flood that lasts is soon told by its numbers alone, so that
+//! what a stranger can make the trail grow by in an hour is bounded too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::json;
 
 use super::entry::{Act, Entry};
-use crate::bounds::{AUDIT_DENIALS_EACH, AUDIT_DENIALS_WINDOW};
+use crate::bounds::{
+    AUDIT_DENIALS_EACH, AUDIT_DENIALS_LISTED_MAX, AUDIT_DENIALS_LONG_WINDOW, AUDIT_DENIALS_SPAN, AUDIT_DENIALS_WINDOW,
+};
 use crate::model::{ClientId, Direction, Reason, UnixTime, VendorId};
 
 /// A request that was refused.
@@ -40,6 +43,8 @@ struct Tallies {
     by_vendor: HashMap<VendorId, Kinds>,
     /// Where no contract is concerned.
     unknown: Kinds,
+    /// Calls of the admin listener, by the reason of their refusal: a closed list.
+    admin: BTreeMap<&'static str, Tally>,
 }
 
 /// One tally for each direction and reason.
@@ -51,7 +56,11 @@ const KINDS: usize = 2 * Reason::ALL.len();
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
     window: UnixTime,
+    /// Listed in this window.
     listed: u32,
+    /// The span for which those listed are counted, and how many they are.
+    span: UnixTime,
+    listed_in_span: u32,
     more: u64,
     first: UnixTime,
     last: UnixTime,
@@ -60,23 +69,22 @@ struct Tally {
 impl Denials {
     /// Counts a denial; the entry is to be listed where there is one, and counts with it.
     pub(super) fn note(&self, denied: &Denied<'_>) -> Option<Entry> {
-        self.with(denied, |tally| {
-            if denied.at.since(tally.window) >= AUDIT_DENIALS_WINDOW && tally.more == 0 {
-                *tally = Tally { window: denied.at, ..Tally::default() };
-            }
-            if tally.listed < AUDIT_DENIALS_EACH {
-                tally.listed += 1;
-                return true;
-            }
-            tally.add(denied.at);
-            false
-        })
-        .then(|| denied.entry())
+        self.with(denied, |tally| tally.note(denied.at)).then(|| denied.entry())
     }
 
     /// Counts a denial that could not be listed after all.
     pub(super) fn count(&self, denied: &Denied<'_>) {
         self.with(denied, |tally| tally.add(denied.at));
+    }
+
+    /// Counts an admin call that was refused; true where it is to be listed, and counts with that.
+    pub(super) fn note_admin(&self, reason: &'static str, at: UnixTime) -> bool {
+        self.lock().admin.entry(reason).or_default().note(at)
+    }
+
+    /// Counts one that could not be listed after all.
+    pub(super) fn count_admin(&self, reason: &'static str, at: UnixTime) {
+        self.lock().admin.entry(reason).or_default().add(at);
     }
 
     /// The numbers of windows that are over; all of them, when nothing more will come.
@@ -86,6 +94,10 @@ impl Denials {
         tallies.unknown.flush("-", now, all, &mut entries);
         for (vendor, kinds) in &mut tallies.by_vendor {
             kinds.flush(vendor.as_str(), now, all, &mut entries);
+        }
+        for (reason, tally) in &mut tallies.admin {
+            let counted = tally.take(now, all);
+            entries.extend(counted.map(|counted| counted.entry(Act::AdminRefusals, "-", "-", reason, now)));
         }
         entries
     }
@@ -99,7 +111,7 @@ impl Denials {
                 if !tallies.by_vendor.contains_key(vendor.as_str()) {
                     tallies.by_vendor.insert(vendor.clone(), Kinds::default());
                 }
-                let Tallies { by_vendor, unknown } = &mut *tallies;
+                let Tallies { by_vendor, unknown, .. } = &mut *tallies;
                 by_vendor.get_mut(vendor.as_str()).unwrap_or(unknown)
             }
         };
@@ -120,17 +132,46 @@ impl Default for Kinds {
 impl Kinds {
     fn flush(&mut self, vendor: &str, now: UnixTime, all: bool, entries: &mut Vec<Entry>) {
         for (index, tally) in self.0.iter_mut().enumerate() {
-            let is_over = now.since(tally.window) >= AUDIT_DENIALS_WINDOW;
-            if tally.more > 0 && (is_over || all) {
-                let (direction, reason) = (index / Reason::ALL.len(), index % Reason::ALL.len());
-                entries.push(tally.entry(vendor, Direction::ALL[direction], Reason::ALL[reason], now));
-                *tally = Tally::default();
-            }
+            let (direction, reason) = (index / Reason::ALL.len(), index % Reason::ALL.len());
+            let (direction, reason) = (Direction::ALL[direction].as_str(), Reason::ALL[reason].as_str());
+            let counted = tally.take(now, all);
+            entries.extend(counted.map(|counted| counted.entry(Act::Denials, vendor, direction, reason, now)));
         }
     }
 }
 
+/// Denials that are told by their number.
+struct Counted {
+    count: u64,
+    first: UnixTime,
+    last: UnixTime,
+}
+
 impl Tally {
+    /// Counts a denial; true where it is to be listed.
+    fn note(&mut self, at: UnixTime) -> bool {
+        if at.since(self.window) >= AUDIT_DENIALS_WINDOW && self.more == 0 {
+            self.window = at;
+            self.listed = 0;
+        }
+        if at.since(self.span) >= AUDIT_DENIALS_SPAN {
+            self.span = at;
+            self.listed_in_span = 0;
+        }
+        if self.listed < AUDIT_DENIALS_EACH && !self.lasts() {
+            self.listed += 1;
+            self.listed_in_span += 1;
+            return true;
+        }
+        self.add(at);
+        false
+    }
+
+    /// Whether so many were listed that only numbers are told for the rest of the span.
+    const fn lasts(&self) -> bool {
+        self.listed_in_span >= AUDIT_DENIALS_LISTED_MAX
+    }
+
     fn add(&mut self, at: UnixTime) {
         if self.more == 0 {
             self.first = at;
@@ -139,16 +180,29 @@ impl Tally {
         self.last = at;
     }
 
-    fn entry(&self, vendor: &str, direction: Direction, reason: Reason, now: UnixTime) -> Entry {
+    /// What has been counted, where its window is over, or nothing more will come.
+    fn take(&mut self, now: UnixTime, all: bool) -> Option<Counted> {
+        let window = if self.lasts() { AUDIT_DENIALS_LONG_WINDOW } else { AUDIT_DENIALS_WINDOW };
+        if self.more == 0 || (now.since(self.window) < window && !all) {
+            return None;
+        }
+        let counted = Counted { count: self.more, first: self.first, last: self.last };
+        *self = Self { window: now, span: self.span, listed_in_span: self.listed_in_span, ..Self::default() };
+        Some(counted)
+    }
+}
+
+impl Counted {
+    fn entry(&self, act: Act, vendor: &str, direction: &str, reason: &str, now: UnixTime) -> Entry {
         Entry {
             at: now,
             actor: vendor.to_owned(),
-            act: Act::Denials,
+            act,
             subject: vendor.to_owned(),
-            reason: reason.as_str().to_owned(),
+            reason: reason.to_owned(),
             detail: json!({
-                "direction": direction.as_str(),
-                "count": self.more,
+                "direction": direction,
+                "count": self.count,
                 "first": self.first.to_string(),
                 "last": self.last.to_string(),
             }),

@@ -43,6 +43,8 @@ pub enum Act {
     Keys,
     /// Someone without the right asked the admin listener.
     AdminRefused,
+    /// So many more such calls were refused for the same reason.
+    AdminRefusals,
     /// A request was refused.
     Denied,
     /// So many more requests were refused for the same reason.
@@ -78,6 +80,7 @@ impl Act {
             Self::Reveal => "reveal",
             Self::Keys => "keys",
             Self::AdminRefused => "admin_refused",
+            Self::AdminRefusals => "admin_refusals",
             Self::Denied => "denied",
             Self::Denials => "denials",
             Self::Lost => "lost",
@@ -87,9 +90,9 @@ impl Act {
         }
     }
 
-    /// Whether the line is on disk before anything goes on; denials may wait for the next second.
+    /// Whether the line is on disk before anything goes on; what a stranger can have written may wait for the next second.
     pub(super) const fn is_synced_at_once(self) -> bool {
-        !matches!(self, Self::Denied | Self::Denials)
+        !matches!(self, Self::Denied | Self::Denials | Self::AdminRefused | Self::AdminRefusals)
     }
 }
 

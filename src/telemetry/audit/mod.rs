@@ -38,7 +38,7 @@ pub use writer::Ack;
 use self::files::{Files, Opened};
 use self::writer::{Line, Message, Shared, Writer};
 use crate::bounds::AUDIT_QUEUE_MAX;
-use crate::model::Clock;
+use crate::model::{Clock, UnixTime};
 
 /// Where and how the trail is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,6 +156,19 @@ impl Audit {
         if queue.try_send(Message::Line(Line { entry, done: None })).is_err() {
             self.shared.denials.count(denied);
         }
+    }
+
+    /// Records an admin call that was refused, as [`Self::denied`] does: `entry` makes its line where it is listed. Says
+    /// whether it is.
+    pub fn admin_refused(&self, reason: &'static str, at: UnixTime, entry: impl FnOnce() -> Entry) -> bool {
+        if !self.shared.denials.note_admin(reason, at) {
+            return false;
+        }
+        let Some(queue) = &self.queue else { return true };
+        if queue.try_send(Message::Line(Line { entry: entry(), done: None })).is_err() {
+            self.shared.denials.count_admin(reason, at);
+        }
+        true
     }
 
     /// Whether traffic must be refused because the trail cannot be written. One atomic read.

@@ -2,8 +2,12 @@
 //!
 //! Units stand last in the name. A bound that an operator may change is a default here and a key in the config.
 
+mod crowds;
+
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
+
+pub use crowds::*;
 
 // http
 
@@ -19,42 +23,6 @@ pub const REFUSED_DRAIN_BYTES_MAX: usize = 256 * 1024;
 pub const INTERIM_ANSWERS_MAX: usize = 8;
 /// Longest request target.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
-
-// listener
-
-/// Time for a TLS handshake.
-pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
-/// Time for a request head, counted from the connection or the last answer: so it bounds idle connections too.
-pub const HEAD_DEADLINE: Duration = Duration::from_secs(75);
-/// Connections that the kernel holds for us while all slots are taken.
-pub const LISTEN_BACKLOG: i32 = 4096;
-/// Most open connections of one worker.
-pub const CONNECTIONS_MAX: usize = 16_384;
-/// Most requests at once on one HTTP/2 connection: the figure that RFC 9113 section 6.5.2 asks for as a minimum.
-pub const H2_STREAMS_MAX: u32 = 128;
-/// Most streams that a peer may reset before we have looked at them (CVE-2023-44487), or make us reset.
-pub const H2_RESET_STREAMS_MAX: usize = 32;
-/// Bytes of an answer that wait for one HTTP/2 peer's window.
-pub const H2_SEND_BYTES_MAX: usize = 256 * 1024;
-/// Receive window of one HTTP/2 stream.
-pub const H2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
-/// Receive window of one HTTP/2 connection.
-pub const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
-/// Rest after which an HTTP/2 peer is asked whether it is still there.
-pub const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
-/// Time for the answer to that.
-pub const H2_PING_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a drain still takes what comes, so that a request that crossed the news on the wire is answered.
-pub const DRAIN_GRACE: Duration = Duration::from_millis(300);
-/// How long a connection may hold severed answers of which none leaves before it is cut: a body is asked within
-/// microseconds, unless its reader does not read or the machine is short of processors. Shorter than
-/// [`SEVER_DEADLINE`], so that a kill's answer can tell.
-pub const SEVER_GRACE: Duration = Duration::from_millis(400);
-/// What the kernel holds of a connection that it has not sent: where one vendor of several on an HTTP/2 connection is
-/// severed, so much of its answers can still leave behind the kill's answer.
-pub const UNSENT_BYTES_MAX: u32 = 128 * 1024;
-/// Time for requests in flight to finish after SIGTERM, unless the config says otherwise.
-pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 
 // identity
 
@@ -128,6 +96,10 @@ pub const INTROSPECTION_RETRY: Duration = Duration::from_secs(1);
 pub const WEBHOOK_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Most webhook bodies held at once: with the bound on each, 64 MiB that strangers can make us hold.
 pub const WEBHOOK_SPOOLS_MAX: usize = 64;
+/// Most of them from one address: a provider sends more at once only where each is short.
+pub const WEBHOOK_SPOOLS_PER_SENDER: usize = 16;
+/// Most of them that claim to be for one vendor.
+pub const WEBHOOK_SPOOLS_PER_VENDOR: usize = 16;
 /// Time for a webhook's whole body.
 pub const WEBHOOK_BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// Longest id of a webhook message.
@@ -176,43 +148,6 @@ pub const STORE_QUEUE_MAX: usize = 64 * 1024;
 pub const STORE_GROUP_MAX: usize = 1024;
 /// Page cache of the state file: all of it, usually.
 pub const STORE_CACHE_BYTES: usize = 16 * 1024 * 1024;
-
-// telemetry
-
-/// Most workers with a share of each metric to themselves: the rest count together, so that memory per series stays small.
-pub const METRIC_SHARDS_MAX: usize = 64;
-/// Most distinct statuses counted apart per route, beyond those known beforehand; the rest are counted as `other`.
-pub const ROUTE_STATUSES_MAX: usize = 16;
-/// Most bytes of exchange lines that wait per thread: some seconds of a busy worker; more are dropped and counted.
-pub const LOG_BUFFER_BYTES_MAX: usize = 1024 * 1024;
-/// Longest time that an exchange line waits to be written.
-pub const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(100);
-/// Time for the last exchange lines to be written when the process ends.
-pub const LOG_CLOSE_DEADLINE: Duration = Duration::from_secs(1);
-/// Most audit lines that wait for their writer: some megabytes.
-pub const AUDIT_QUEUE_MAX: usize = 16 * 1024;
-/// Most audit lines that wait for a disk that refuses them; more are counted and lost.
-pub const AUDIT_PENDING_MAX: usize = 16 * 1024;
-/// Most audit lines in one write.
-pub const AUDIT_GROUP_MAX: usize = 1024;
-/// How long a denial's audit line waits for the disk: what a crash can lose of them.
-pub const AUDIT_SYNC_EVERY: Duration = Duration::from_secs(1);
-/// Denials of one vendor, direction and reason that are listed one by one in a window ...
-pub const AUDIT_DENIALS_EACH: u32 = 5;
-/// ... of this length; the others are counted.
-pub const AUDIT_DENIALS_WINDOW: Duration = Duration::from_secs(1);
-/// Longest text in an audit line; the rest is cut. A detail may have four times as much.
-pub const AUDIT_TEXT_BYTES_MAX: usize = 1024;
-/// Longest audit line that verification reads: four texts and a detail, each byte escaped in the worst way.
-pub const AUDIT_LINE_BYTES_MAX: usize = 64 * 1024;
-/// Length at which a new audit file is begun, unless the config says otherwise: some 150,000 lines.
-pub const AUDIT_ROTATE_BYTES: u64 = 64 * 1024 * 1024;
-/// Least that the config may say there: below, a flood of denials makes more files than anyone can keep.
-pub const AUDIT_ROTATE_BYTES_MIN: u64 = 64 * 1024;
-/// Most audit lines that one admin call reads through for its page: a bound on its memory, some megabytes.
-pub const AUDIT_READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// How far back the last lines of a trail are looked for.
-pub const AUDIT_TAIL_BYTES: u64 = 1024 * 1024;
 
 // kill
 
@@ -377,24 +312,3 @@ pub const CONTRACT_GRACE_MAX: Duration = Duration::from_secs(366 * 86_400);
 pub const WINDOW_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 /// Longest such time: service managers kill what does not stop.
 pub const DRAIN_DEADLINE_MAX: Duration = Duration::from_secs(3600);
-
-// admin
-
-/// Largest body of an admin call: an order of a few lines.
-pub const ADMIN_BODY_BYTES_MAX: usize = 16 * 1024;
-/// Time for an admin call's head, and again for its body.
-pub const ADMIN_READ_DEADLINE: Duration = Duration::from_secs(10);
-/// Most connections to the admin listener at once: people, probes and scrapers, with room for a forgotten tab.
-pub const ADMIN_CONNECTIONS_MAX: usize = 128;
-/// Longest life of an admin connection: clients reconnect, and forgotten or stalled ones give their slot back.
-pub const ADMIN_CONNECTION_AGE_MAX: Duration = Duration::from_secs(300);
-/// Time for the last answer on an admin connection that is to end: a drill may still be running.
-pub const ADMIN_CLOSE_DEADLINE: Duration = Duration::from_secs(10);
-/// Longest text of an operator's reason: a few sentences, kept for years.
-pub const REASON_BYTES_MAX: usize = 500;
-/// Most audit entries in one answer.
-pub const AUDIT_PAGE_MAX: usize = 1000;
-/// Largest answer that the command-line client reads.
-pub const CLIENT_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Time for the gateway's answer to the command-line client: a kill waits for what it severs.
-pub const CLIENT_DEADLINE: Duration = Duration::from_secs(30);

@@ -1,0 +1,66 @@
+//! The process's file descriptors: raised to what the system grants, and divided before anybody can use them up.
+//!
+//! Connections of vendors and services share most of them with sockets towards upstreams, neither of which can take all;
+//! the others are kept for operators, probes, files, issuers and hooks. So no crowd on a data listener can take the kill
+//! switch away.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::bounds::{CONNECTIONS_MAX, DESCRIPTORS_FEW, DESCRIPTORS_KEPT, DESCRIPTORS_MAX};
+
+/// Who may have how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shares {
+    /// Sockets of both kinds together.
+    pub(super) sockets: usize,
+    /// Open connections of the data listeners.
+    pub(super) connections: usize,
+    /// Sockets towards upstreams.
+    pub(super) upstreams: usize,
+}
+
+/// Raises the soft limit as far as the hard one lets it, says so, and divides what there is.
+pub(super) fn claim(workers: usize) -> Shares {
+    let before = getrlimit(Resource::Nofile);
+    let granted = before.maximum.unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX);
+    let soft = before.current.unwrap_or(granted);
+    let wanted = Rlimit { current: Some(granted), maximum: before.maximum };
+    let limit = if soft < granted && setrlimit(Resource::Nofile, wanted).is_ok() { granted } else { soft };
+    let shares = divide(limit, workers);
+    let Shares { connections, upstreams, .. } = shares;
+    tracing::info!(was = soft, now = limit, connections, upstreams, "file descriptors are divided");
+    if limit < DESCRIPTORS_FEW {
+        tracing::warn!(
+            limit,
+            connections,
+            "few file descriptors: raise the hard limit, such as by LimitNOFILE= or ulimit -Hn"
+        );
+    }
+    shares
+}
+
+/// What is not kept is for sockets, of which either side can have three quarters: a quarter is always the other's.
+fn divide(limit: u64, workers: usize) -> Shares {
+    let kept = DESCRIPTORS_KEPT.min(limit / 2);
+    let sockets = usize::try_from(limit - kept).unwrap_or(usize::MAX).max(2);
+    let most = (sockets - sockets / 4).min(sockets - 1);
+    Shares { sockets, connections: most.min(CONNECTIONS_MAX * workers.max(1)), upstreams: most }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever the system grants, something is kept, and neither side can take all of the rest.
+        #[test]
+        fn a_share_is_kept_and_none_takes_the_others_whole(limit in 8_u64..=DESCRIPTORS_MAX, workers in 1_usize..=128) {
+            let Shares { sockets, connections, upstreams } = divide(limit, workers);
+            prop_assert_eq!(limit - sockets as u64, DESCRIPTORS_KEPT.min(limit / 2));
+            for most in [connections, upstreams] {
+                prop_assert!((1..sockets).contains(&most));
+            }
+        }
+    }
+}
