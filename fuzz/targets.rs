@@ -2,6 +2,9 @@
 //!
 //! Shared by the fuzz targets beside it and by `tests/fuzz.rs`, which runs them in every test run.
 
+#[path = "wire.rs"]
+mod wire;
+
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderValue};
@@ -17,7 +20,7 @@ use vendorgate::pii::{
 pub type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
 
 /// All of them.
-pub const ALL: [Target; 13] = [
+pub const ALL: [Target; 15] = [
     (
         "json",
         json,
@@ -41,6 +44,25 @@ pub const ALL: [Target; 13] = [
     ("text", text, &["mail bob@x.example or +49 151 2345678, 4111 1111 1111 1111, eyJhbGciOiJub25lIn0.e30.x"]),
     ("token", token, &["tok1_dabcdab12_aaabcd", "tok1_"]),
     ("path", path, &["$.a[*][\"b\"]..c[3].*"]),
+    (
+        "requests",
+        requests,
+        &[
+            "GET /a HTTP/1.1\r\nHost: a\r\n\r\nPOST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGET /c HTTP/1.1\r\n\r\n",
+            "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\nX: y\r\n\r\nGET /c HTTP/1.1\r\nUpgrade: x\r\n\r\n",
+            "\r\nGET /a?b=%20 HTTP/1.0\r\nContent-Length: 0\r\nX : y\r\n z\r\n\r\n",
+        ],
+    ),
+    (
+        "answers",
+        answers,
+        &[
+            "\0HTTP/1.1 103 Hints\r\nLink: <a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            "\0HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n\r\n",
+            "\x02HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\nbytes",
+            "\x01HTTP/1.0 404\r\nContent-Length: 9\r\n\r\n",
+        ],
+    ),
     ("jwt", jwt, &["eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiJ4In0.AAAA"]),
     ("proof", proof, &[PROOF]),
     ("webhook", webhook, &["m1\n1614265330\nv1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE= v2,AA", "\n1\nsha256=00"]),
@@ -123,6 +145,16 @@ pub fn path(data: &[u8]) {
     if let Ok(path) = FieldPath::parse(text) {
         assert_eq!(FieldPath::parse(&path.to_string()).as_ref(), Ok(&path), "{path}");
     }
+}
+
+/// A caller's bytes, before they are parsed.
+pub fn requests(data: &[u8]) {
+    wire::requests(data);
+}
+
+/// An upstream's bytes, before they are parsed.
+pub fn answers(data: &[u8]) {
+    wire::answers(data);
 }
 
 /// Signed tokens.

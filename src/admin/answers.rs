@@ -159,6 +159,9 @@ pub struct RestoreReport {
     pub generation: u64,
     /// Kills that were lifted.
     pub lifted: u64,
+    /// What each of them had cut off; an empty one is the vendor whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<Part>,
     /// Whether the state is on disk.
     pub persisted: bool,
     /// How far the restore has come.

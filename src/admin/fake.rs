@@ -83,6 +83,7 @@ fn restored(vendor: &str) -> RestoreReport {
         state: VendorState::Live,
         generation: 8,
         lifted: 1,
+        scopes: vec![Part::default()],
         persisted: true,
         approvals: Approvals { given: 1, needed: 1 },
     }

@@ -239,6 +239,9 @@ pub const BODY_PACE_PER: Duration = Duration::from_secs(60);
 pub const BODY_PACE_BYTES_MAX: u64 = 1024 * 1024;
 /// Longest silence of either side in the middle of a body, unless the config says otherwise.
 pub const BODY_IDLE_DEADLINE: Duration = Duration::from_secs(60);
+/// How long the body of an error or a redirect under rules is waited for, so that it can still be withheld: few are longer
+/// than a page, and come with their heads.
+pub const ERROR_BODY_WAIT: Duration = Duration::from_secs(1);
 /// What is held of a treated body before its head is sent, as far as it is at hand: most bodies are then checked whole.
 pub const HOLD_BYTES_MAX: usize = 64 * 1024;
 

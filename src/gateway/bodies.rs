@@ -167,6 +167,11 @@ impl<O: Owner> Stream<O> {
         None
     }
 
+    /// Whether there is more to come, and room to hold it.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self.phase, Phase::Flowing) && self.held.len() < bounds::HOLD_BYTES_MAX
+    }
+
     /// Whether this ending leaves something that the reader is still to get: what a budget had room for.
     pub(super) fn leaves(&self, ending: &Ending) -> bool {
         matches!(ending, Ending::Halted(Halt::Over(_))) && !self.held.is_empty()

@@ -11,7 +11,7 @@ use hyper::ext::ReasonPhrase;
 use super::exchange::Exchange;
 use super::handle::Admitted;
 use super::snapshot::{Route, Treats};
-use super::target;
+use super::{target, withheld};
 use crate::http::{
     Forwarding, join_cookies, name_websocket, prepare_request, prepare_response, strip_validators, trailer_may_pass,
 };
@@ -67,6 +67,9 @@ pub(super) fn answer(
     changes: bool,
 ) -> Result<(), Stop> {
     treat(route.response.as_ref(), &mut head.headers, route)?;
+    if let Some(treats) = &route.response {
+        withheld::treat_references(treats, &mut head.headers, route);
+    }
     // Words that no rule reads, and that HTTP/2 has no place for: the caller gets those of the status.
     head.extensions.remove::<ReasonPhrase>();
     prepare_response(&mut head.headers, exchange.id.to_header());

@@ -234,6 +234,12 @@ impl Exchange {
         self.refuse(&ending.denial(Message::Answer))
     }
 
+    /// The answer goes out without its body.
+    pub(super) fn withholds(mut self: Box<Self>, status: StatusCode, denial: &Denial) {
+        self.note(denial);
+        self.answers(status.as_u16());
+    }
+
     /// The answer broke off in the middle; whoever sees it sees it broken off.
     pub(super) fn broke(&mut self, ending: &Ending) {
         self.follow(ending);

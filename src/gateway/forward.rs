@@ -13,16 +13,17 @@ use http_body::Body;
 use hyper::body::Incoming;
 
 use super::account::{Account, Halt, Message};
-use super::bodies::Stream;
+use super::bodies::{Ending, Stream};
 use super::exchange::Exchange;
 use super::handle::Admitted;
 use super::owners::{AnswerOwner, Fate, RequestOwner};
 use super::pace::Patience;
 use super::snapshot::{Route, Treats};
 use super::source::Source;
-use super::{door, target, websocket};
+use super::{door, target, websocket, withheld};
+use crate::bounds;
 use crate::http::{GatewayBody, is_framed_once};
-use crate::model::{Denial, Direction, Reason, with_causes};
+use crate::model::{Denial, Direction, Moment, Reason, with_causes};
 use crate::pii::{Rewriter, Stop};
 use crate::upstream::{ConnectorError, Lease, Outgoing, SendError};
 
@@ -138,22 +139,24 @@ async fn incoming(
     if !is_framed_once(&head.headers) {
         return exchange.refuse(&Denial::new(Reason::UpstreamUnreadable, "the answer's length is told in two ways"));
     }
-    let rewriter = match readable(&head).and_then(|()| engine(treats, !body.is_end_stream(), &head.headers)) {
-        Ok(rewriter) => rewriter,
-        Err(stop) if treats.is_some_and(|treats| treats.plan.reads_body()) => {
-            return exchange.refuse(&unreadable_answer(&stop));
-        }
-        Err(_) => None,
-    };
+    let has_body = !body.is_end_stream();
+    let rewriter = readable(&head, has_body).and_then(|()| engine(treats, has_body, &head.headers));
     let in_flight = match exchange.share_in_flight() {
         Ok(in_flight) => in_flight,
         Err(denial) => return exchange.refuse(&denial),
     };
-    let changes = rewriter.is_some();
-    let reads = changes || treats.is_some_and(|treats| treats.plan.reads_body());
+    let reads = treats.is_some_and(|treats| treats.plan.reads_body());
     if let Err(stop) = door::answer(route, &exchange, &mut head, reads) {
         return exchange.refuse(&unreadable_answer(&stop));
     }
+    let rewriter = match rewriter {
+        Ok(rewriter) => rewriter,
+        Err(stop) if reads => {
+            return withheld::answer(exchange, head.status, &head.headers, &Ending::Halted(Halt::Stop(stop)));
+        }
+        Err(_) => None,
+    };
+    let changes = rewriter.is_some();
     let leaves = exchange.direction() == Direction::Ingress;
     let (gateway, now) = (Arc::clone(&exchange.gateway), exchange.gateway.clock.now());
     let account = Account::new(route, treats.zip(rewriter), leaves, now);
@@ -161,19 +164,34 @@ async fn incoming(
     let owner = AnswerOwner::new(exchange, lease, Arc::clone(route));
     let body = (body.into(), patience(&head.headers, route));
     let mut stream = Stream::new(body, account, in_flight, gateway.clock.clone(), owner).in_pairs(pairs);
-    let broken = if changes { poll_fn(|cx| Poll::Ready(stream.hold(cx))).await } else { None };
+    let broken = if changes { held(&mut stream, head.status, now).await } else { None };
     if let Some(ending) = &broken
         && !stream.leaves(ending)
         && let Some(exchange) = stream.owner_mut().give_up()
     {
         // Nothing has been sent: a refusal says more than an answer that breaks off.
-        return exchange.refuse_broken(ending);
+        return withheld::answer(exchange, head.status, &head.headers, ending);
     }
     stream.owner_mut().answers(head.status.as_u16(), broken.as_ref());
     if let Some(in_flight) = stream.flowing() {
         stream.owner_mut().streams(in_flight);
     }
     Response::from_parts(head, GatewayBody::stream(stream))
+}
+
+/// Takes in what is at hand of an answer. What stands without its body is waited for, but not for long: its head cannot
+/// be mended any more once it has left.
+async fn held(stream: &mut Stream<AnswerOwner>, status: StatusCode, since: Moment) -> Option<Ending> {
+    if !withheld::counts(status) {
+        return poll_fn(|cx| Poll::Ready(stream.hold(cx))).await;
+    }
+    let whole = poll_fn(|cx| {
+        let broken = stream.hold(cx);
+        if broken.is_none() && stream.waits() { Poll::Pending } else { Poll::Ready(broken) }
+    });
+    let broken = tokio::time::timeout(bounds::ERROR_BODY_WAIT, whole).await.ok().flatten();
+    stream.owner_mut().waited(since);
+    broken
 }
 
 /// An event stream may be as slow as its events, but not silent.
@@ -206,8 +224,12 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Stop> {
 }
 
 /// An answer that is a part of a document cannot be read as one.
-fn readable(head: &response::Parts) -> Result<(), Stop> {
-    if head.status == StatusCode::PARTIAL_CONTENT { Err(Stop::Opaque { what: "a part of a body" }) } else { Ok(()) }
+fn readable(head: &response::Parts, has_body: bool) -> Result<(), Stop> {
+    if has_body && head.status == StatusCode::PARTIAL_CONTENT {
+        Err(Stop::Opaque { what: "a part of a body" })
+    } else {
+        Ok(())
+    }
 }
 
 fn unreadable_request(stop: &Stop) -> Denial {

@@ -24,6 +24,7 @@ mod target;
 mod watch;
 mod webhook;
 mod websocket;
+mod withheld;
 
 pub use assemble::{AssembleError, Rooms, assemble};
 pub use explain::{Explainer, Explanation, Outcome, Question};

@@ -15,7 +15,7 @@ use super::snapshot::{Route, Vendor};
 use super::watch::Watched;
 use crate::http::RequestId;
 use crate::kill::InFlight;
-use crate::model::{ClientId, Denial, Direction};
+use crate::model::{ClientId, Denial, Direction, Moment};
 use crate::pii::Stop;
 use crate::upstream::Lease;
 
@@ -47,6 +47,13 @@ impl AnswerOwner {
         if let Some(ending) = broken {
             exchange.broke(ending);
             self.lease = None;
+        }
+    }
+
+    /// Time spent waiting for the body before its head goes out.
+    pub(super) fn waited(&mut self, since: Moment) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.waited(since);
         }
     }
 

@@ -85,13 +85,13 @@ pub(super) fn treat_headers(treats: &Treats, headers: &mut HeaderMap, route: &Ro
 }
 
 /// Counts treated values straight into the route's metrics.
-struct Counts<'a> {
+pub(super) struct Counts<'a> {
     treats: &'a Treats,
     route: &'a Route,
 }
 
 impl<'a> Counts<'a> {
-    const fn new(treats: &'a Treats, route: &'a Route) -> Self {
+    pub(super) const fn new(treats: &'a Treats, route: &'a Route) -> Self {
         Self { treats, route }
     }
 }

@@ -55,7 +55,7 @@ const fn because(ending: &Ending) -> Option<&'static str> {
         }),
         Ending::Aborted => Some("it broke off"),
         Ending::Stalled | Ending::Slow => Some("it did not come in time"),
-        Ending::Severed | Ending::Halted(Halt::Over(_)) | Ending::Dropped => None,
+        Ending::Severed(_) | Ending::Halted(Halt::Over(_)) | Ending::Dropped => None,
     }
 }
 

@@ -23,7 +23,7 @@ pub use forwarded::{
 pub use framing::{Asked, Expected, Flaw, Screened, Turns};
 pub use hygiene::{Target, is_framed_once, screen};
 pub use path::is_canonical;
-pub use refusal::{Challenge, refuse};
+pub use refusal::{Challenge, refuse, withheld};
 pub use request_id::{RequestId, RequestIds};
 pub use slots::{Group, Network, Seat, Slot, SlotCounts, Slots, is_out_of_descriptors};
 pub use wire::Wire;

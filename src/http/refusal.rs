@@ -49,6 +49,19 @@ pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, i
     response
 }
 
+/// What stands in the place of an answer's body that must not pass; `because` says why, and quotes nothing of it.
+pub fn withheld(status: StatusCode, denial: &Denial, because: &str, id: RequestId) -> Response<GatewayBody> {
+    let detail = format!("The upstream answered {}. Its body is withheld: {because}.", status.as_u16());
+    let title = "Answer without its body";
+    let body = body(denial.reason, &Public { status, title, detail: &detail }, id);
+    let mut response = Response::new(GatewayBody::full(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// RFC 9449 section 7.1, with every algorithm that a proof may have: beside the other scheme, for whoever is to be bound
 /// by a certificate needs no proof.
 const DPOP_CHALLENGE: &str = r#"DPoP realm="vendorgate", error="invalid_token", algs="ES256 ES384 RS256 PS256 EdDSA""#;
@@ -88,13 +101,13 @@ const fn passes_after(reason: Reason) -> Option<Duration> {
     }
 }
 
-struct Public {
+struct Public<'a> {
     status: StatusCode,
-    title: &'static str,
-    detail: &'static str,
+    title: &'a str,
+    detail: &'a str,
 }
 
-fn body(reason: Reason, public: &Public, id: RequestId) -> Bytes {
+fn body(reason: Reason, public: &Public<'_>, id: RequestId) -> Bytes {
     let reason = reason.as_str();
     let Public { status, title, detail } = public;
     let status = status.as_u16();
@@ -128,7 +141,7 @@ fn challenge_of(reason: Reason, status: StatusCode, challenge: Challenge<'_>) ->
 }
 
 /// What the caller is told. The words say what to do next, never which rule of ours an attacker should aim at.
-fn public(reason: Reason) -> Public {
+fn public(reason: Reason) -> Public<'static> {
     let (status, title, detail) = match reason {
         Reason::RequestMalformed => (
             400,

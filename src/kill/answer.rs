@@ -100,6 +100,8 @@ pub struct Restored {
     pub generation: u64,
     /// Kills lifted.
     pub lifted: usize,
+    /// What each of them had cut off.
+    pub reaches: Vec<Reach>,
     /// Whether it survives a restart.
     pub persisted: bool,
     /// Approvals given so far, and needed.

@@ -2,7 +2,8 @@
 //!
 //! A drill on real traffic cuts it. A shadow drill cuts nothing of the vendor's: it severs as many stand-ins as the
 //! vendor has in flight, on a line of its own, and writes as a kill would. A crash in the middle of a real drill
-//! leaves the vendor killed, as any crash does.
+//! leaves the vendor killed, as any crash does. An order that falls into a drill is its own kill: it stands when the
+//! drill is over, and the drill says so.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -10,13 +11,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::answer::{KillError, State};
+use super::answer::{Approvals, KillError, State};
 use super::event::{Act, Event};
 use super::in_flight::InFlight;
 use super::latch::Latch;
+use super::ledger::Ledger;
 use super::line::Line;
 use super::order::{Kill, Order, Origin, Reach, RouteTag, Subject, rfc3339};
-use super::restore::RestoreOrder;
+use super::restore::{Lifting, RestoreOrder};
+use super::severing::Severing;
 use super::switch::{Switch, state};
 use crate::bounds::DRILL_STANDINS_MAX;
 use crate::model::{Direction, Moment, UnixTime, VendorId};
@@ -75,14 +78,8 @@ impl Switch {
         at: Moment,
     ) -> Result<DrillReport, KillError> {
         let subject = Subject::Vendor(vendor.clone());
-        {
-            let ledger = self.ledger();
-            self.require_known(&ledger, &subject)?;
-            if !ledger.entry(&subject).kills.is_empty() {
-                return Err(KillError::AlreadyKilled);
-            }
-        }
         let report = if shadow {
+            self.require_unkilled(&self.ledger(), &subject)?;
             self.drill_shadow(vendor, by, at).await
         } else {
             self.drill_real(vendor, by, reason, at).await?
@@ -104,27 +101,9 @@ impl Switch {
         reason: &str,
         at: Moment,
     ) -> Result<DrillReport, KillError> {
-        let subject = Subject::Vendor(vendor.clone());
-        let order = Order {
-            subject: subject.clone(),
-            reach: Reach::default(),
-            origin: Origin::Drill,
-            by: by.to_owned(),
-            reason: reason.to_owned(),
-            evidence: None,
-            at,
-        };
-        let (answer, timings) = self.kill(order)?.finish_timed().await;
-        let back = RestoreOrder {
-            subject: subject.clone(),
-            reach: Reach::default(),
-            by: by.to_owned(),
-            reason: "end of drill".to_owned(),
-            approvals: NonZeroU32::MIN,
-            at: self.clock.now(),
-        };
-        // Only the drill's own kill is lifted: one that came meanwhile stands.
-        let restored = self.lift_own(&back, answer.generation).await?;
+        let (answer, timings) = self.begin_drill(vendor, by, reason, at)?.finish_timed().await;
+        let (order, lifting) = self.end_drill(vendor, by, answer.generation);
+        let restored = self.finish_lift(&order, lifting, Approvals { given: 1, needed: 1 }).await?;
         Ok(DrillReport {
             vendor: answer.vendor,
             shadow: false,
@@ -137,6 +116,48 @@ impl Switch {
             persisted: answer.persisted,
             state: restored.state,
         })
+    }
+
+    /// Decides and kills under one lock, so that no kill can stand that the drill has not seen.
+    pub(super) fn begin_drill(
+        &self,
+        vendor: &VendorId,
+        by: &str,
+        reason: &str,
+        at: Moment,
+    ) -> Result<Severing, KillError> {
+        let order = Order {
+            subject: Subject::Vendor(vendor.clone()),
+            reach: Reach::default(),
+            origin: Origin::Drill,
+            by: by.to_owned(),
+            reason: reason.to_owned(),
+            evidence: None,
+            at,
+        };
+        let mut ledger = self.ledger();
+        self.require_unkilled(&ledger, &order.subject)?;
+        let struck = ledger.kill(&order);
+        Ok(self.sever(order, struck, ledger, None))
+    }
+
+    /// Begins to lift the drill's own kill: one that came meanwhile stands.
+    pub(super) fn end_drill(&self, vendor: &VendorId, by: &str, generation: u64) -> (RestoreOrder, Lifting) {
+        let order = RestoreOrder {
+            subject: Subject::Vendor(vendor.clone()),
+            reach: Reach::default(),
+            by: by.to_owned(),
+            reason: "end of drill".to_owned(),
+            approvals: NonZeroU32::MIN,
+            at: self.clock.now(),
+        };
+        let lifting = self.begin_lift(&mut self.ledger(), &order, &[generation], Origin::Drill);
+        (order, lifting)
+    }
+
+    fn require_unkilled(&self, ledger: &Ledger, subject: &Subject) -> Result<(), KillError> {
+        self.require_known(ledger, subject)?;
+        if ledger.entry(subject).kills.is_empty() { Ok(()) } else { Err(KillError::AlreadyKilled) }
     }
 
     async fn drill_shadow(&self, vendor: &VendorId, by: &str, at: Moment) -> DrillReport {

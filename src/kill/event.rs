@@ -70,6 +70,9 @@ pub struct Event {
     /// What made it happen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// The generations of the kills that a restore has lifted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lifted: Vec<u64>,
     /// Requests that it cut.
     #[serde(default)]
     pub severed: u64,
@@ -93,6 +96,7 @@ impl Event {
             generation: kill.generation,
             reach: order.reach.clone(),
             origin: Some(order.origin),
+            lifted: Vec::new(),
             severed,
             evidence: order.evidence.iter().cloned().collect(),
             outcome: None,
@@ -110,6 +114,7 @@ impl Event {
             generation,
             reach: Reach::default(),
             origin: None,
+            lifted: Vec::new(),
             severed: 0,
             evidence: Vec::new(),
             outcome: None,

@@ -1,14 +1,15 @@
 //! Which kills stand against whom: the state behind the switch, and the rows that it is kept in.
 //!
 //! Pure: no clock, no lock, no file. A kill of everything is a kill of each vendor known, so that they can be let
-//! back one by one, and of every vendor still to come. Generations only grow.
+//! back one by one, and of every vendor still to come. Generations only grow. A kill is known by its generation, never
+//! by what it covers: a restore lifts the kills that stood when it was decided, a drill lifts its own, and nothing else.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::order::{Evidence, Kill, Order, Reach, Subject, rfc3339};
+use super::order::{Evidence, Kill, Order, Origin, Reach, Subject, rfc3339};
 use crate::bounds::{APPROVAL_LIFETIME, KILL_EVIDENCE_MAX};
 use crate::model::{UnixTime, VendorId};
 use crate::store::{Batch, Row, RowError, Table};
@@ -27,7 +28,7 @@ pub(super) struct Ledger {
 pub(super) struct Entry {
     pub(super) kills: Vec<Arc<Kill>>,
     pub(super) approvals: Vec<Approval>,
-    /// Kills whose end is being written; a new order does not lean on them.
+    /// Kills whose end is being written, once for each restore that writes it; a new order does not lean on them.
     lifting: Vec<u64>,
 }
 
@@ -44,6 +45,9 @@ pub struct Approval {
     /// What would be restored: approvals of different reaches do not add up.
     #[serde(default)]
     pub reach: Reach,
+    /// The generations of the kills that it was given for; a kill that came later is not approved by it.
+    #[serde(default)]
+    pub kills: Vec<u64>,
 }
 
 /// An entry as it is stored, by the vendor's id or `*`.
@@ -72,7 +76,7 @@ pub(super) struct Struck {
 impl Ledger {
     /// Takes over what was stored.
     pub(super) fn load(rows: Vec<(Vec<u8>, KillsRow)>) -> Result<Self, BadKey> {
-        let mut ledger = Self::default();
+        let (mut ledger, mut written_at) = (Self::default(), BTreeMap::new());
         for (key, row) in rows {
             ledger.generation = ledger.generation.max(row.generation);
             let kills = row.kills.into_iter().map(Arc::new).collect();
@@ -80,10 +84,24 @@ impl Ledger {
             let text = std::str::from_utf8(&key).map_err(|_| BadKey)?;
             match Subject::parse(text).map_err(|_| BadKey)? {
                 Subject::Everything => ledger.everything = entry,
-                Subject::Vendor(vendor) => drop(ledger.vendors.insert(vendor, entry)),
+                Subject::Vendor(vendor) => {
+                    written_at.insert(vendor.clone(), row.generation);
+                    ledger.vendors.insert(vendor, entry);
+                }
             }
         }
+        ledger.catch_up(&written_at);
         Ok(ledger)
+    }
+
+    /// A row that was written before a kill of everything says nothing about that kill, so the kill stands.
+    fn catch_up(&mut self, written_at: &BTreeMap<VendorId, u64>) {
+        for (vendor, entry) in &mut self.vendors {
+            let generation = written_at.get(vendor).copied().unwrap_or_default();
+            let later = |kill: &&Arc<Kill>| kill.generation > generation && !entry.holds(kill.generation);
+            let missed: Vec<_> = self.everything.kills.iter().filter(later).cloned().collect();
+            entry.kills.extend(missed);
+        }
     }
 
     pub(super) fn knows(&self, vendor: &VendorId) -> bool {
@@ -102,36 +120,48 @@ impl Ledger {
         }
     }
 
-    /// Adds a kill, or evidence to the same one.
+    /// Adds a kill, or evidence to one that says the same and that no drill and no restore is about to end.
     pub(super) fn kill(&mut self, order: &Order) -> Struck {
         let evidence = order.evidence();
         let everything = order.subject == Subject::Everything;
         let next = self.generation + 1;
-        let lean_on = self.same_kill(order, everything);
+        let lean_on = self.lasting(order, everything);
         let struck = self.entry_mut(&order.subject).strike(order, everything, evidence, lean_on.unwrap_or(next));
         if struck.is_new {
             self.generation = next;
         }
         if everything {
-            for entry in self.vendors.values_mut().filter(|entry| !entry.holds(struck.kill.generation)) {
-                entry.kills.push(Arc::clone(&struck.kill));
-                entry.approvals.clear();
+            for entry in self.vendors.values_mut() {
+                if !entry.holds(struck.kill.generation) {
+                    entry.kills.push(Arc::clone(&struck.kill));
+                }
+                if order.is_said() {
+                    entry.approvals.clear();
+                }
             }
         }
         struck
     }
 
-    /// The kill that says the same already: not one whose end is being written, and of a kill of everything only one
-    /// that every vendor still stands under.
-    fn same_kill(&self, order: &Order, everything: bool) -> Option<u64> {
+    /// The kill that says the same already and will last: not a drill's, which ends by itself; not one whose end is
+    /// being written; and of a kill of everything only one that every vendor still stands under.
+    fn lasting(&self, order: &Order, everything: bool) -> Option<u64> {
         let entry = self.entry(&order.subject);
         let same = |kill: &&Arc<Kill>| {
-            kill.reach == order.reach
+            kill.reach.is_same(&order.reach)
                 && kill.everything == everything
+                && kill.origin != Origin::Drill
+                && order.origin != Origin::Drill
                 && !entry.lifting.contains(&kill.generation)
                 && (!everything || self.vendors.values().all(|vendor| vendor.holds(kill.generation)))
         };
         entry.kills.iter().find(same).map(|kill| kill.generation)
+    }
+
+    /// Those of these kills that stand.
+    pub(super) fn standing(&self, subject: &Subject, kills: &[u64]) -> Vec<Arc<Kill>> {
+        let entry = self.entry(subject);
+        entry.kills.iter().filter(|kill| kills.contains(&kill.generation)).cloned().collect()
     }
 
     /// The kills that a restore would lift.
@@ -140,15 +170,17 @@ impl Ledger {
         self.entry(subject).kills.iter().filter(covered).map(|kill| kill.generation).collect()
     }
 
-    /// Adds an approval, unless this person gave it already; returns how many count for this reach now.
+    /// Adds a person's approval in place of an earlier one of theirs; returns how many people have now approved the
+    /// end of every kill that it names.
     pub(super) fn approve(&mut self, subject: &Subject, approval: Approval) -> usize {
         let now = approval.at;
         let entry = self.entry_mut(subject);
+        let of_same = |known: &Approval| known.reach.is_same(&approval.reach);
         entry.approvals.retain(|known| now.since(known.at) < APPROVAL_LIFETIME);
-        if !entry.approvals.iter().any(|known| known.by == approval.by && known.reach == approval.reach) {
-            entry.approvals.push(approval.clone());
-        }
-        entry.approvals.iter().filter(|known| known.reach == approval.reach).count()
+        entry.approvals.retain(|known| known.by != approval.by || !of_same(known));
+        entry.approvals.push(approval.clone());
+        let counts = |known: &&Approval| of_same(known) && approval.kills.iter().all(|kill| known.kills.contains(kill));
+        entry.approvals.iter().filter(counts).count()
     }
 
     /// Says that these kills are about to end: from now on a new order makes a new kill.
@@ -161,7 +193,10 @@ impl Ledger {
     /// Ends them; or, where that could not be written, lets them stand.
     pub(super) fn end_lift(&mut self, subject: &Subject, kills: &[u64], written: bool) {
         self.each(subject, |entry| {
-            entry.lifting.retain(|lifting| !kills.contains(lifting));
+            for kill in kills {
+                let place = entry.lifting.iter().position(|lifting| lifting == kill);
+                place.map(|place| entry.lifting.swap_remove(place));
+            }
             let stood = entry.kills.len();
             entry.kills.retain(|kill| !written || !kills.contains(&kill.generation));
             if entry.kills.len() < stood {
@@ -173,7 +208,12 @@ impl Ledger {
     /// The rows of a subject as they shall be found after a restart.
     pub(super) fn write(&self, subject: &Subject, batch: &mut Batch) -> Result<(), RowError> {
         match subject {
-            Subject::Vendor(vendor) => self.write_entry(vendor.as_str(), self.entry(subject), batch),
+            // A vendor without an entry stands under what stands against everything, and has no row: one would hide it
+            // from the next kill of everything.
+            Subject::Vendor(vendor) => match self.vendors.get(vendor) {
+                Some(entry) => self.write_entry(vendor.as_str(), entry, batch),
+                None => self.write_entry(Subject::Everything.as_str(), &self.everything, batch),
+            },
             Subject::Everything => {
                 self.write_entry(subject.as_str(), &self.everything, batch)?;
                 self.vendors.iter().try_for_each(|(vendor, entry)| self.write_entry(vendor.as_str(), entry, batch))
@@ -191,7 +231,11 @@ impl Ledger {
     /// A vendor's own entry, which begins with what stands against everything.
     fn entry_mut(&mut self, subject: &Subject) -> &mut Entry {
         match subject {
-            Subject::Vendor(vendor) => self.vendors.entry(vendor.clone()).or_insert_with(|| self.everything.clone()),
+            Subject::Vendor(vendor) => {
+                // Whoever agreed to let everything back has said nothing about this vendor alone.
+                let fresh = || Entry { approvals: Vec::new(), ..self.everything.clone() };
+                self.vendors.entry(vendor.clone()).or_insert_with(fresh)
+            }
             Subject::Everything => &mut self.everything,
         }
     }
@@ -212,9 +256,13 @@ impl Entry {
     /// Adds evidence to the kill of this generation, or makes it.
     fn strike(&mut self, order: &Order, everything: bool, evidence: Evidence, generation: u64) -> Struck {
         if let Some(kill) = self.kills.iter_mut().find(|kill| kill.generation == generation) {
-            let changed = kill.evidence.len() < KILL_EVIDENCE_MAX;
+            let changed = order.is_said() || kill.evidence.len() < KILL_EVIDENCE_MAX;
             Arc::make_mut(kill).add(evidence);
-            return Struck { kill: Arc::clone(kill), is_new: false, changed };
+            let kill = Arc::clone(kill);
+            if order.is_said() {
+                self.approvals.clear();
+            }
+            return Struck { kill, is_new: false, changed };
         }
         let kill = Arc::new(Kill {
             generation,

@@ -43,12 +43,25 @@ impl RouteTag {
     pub const NONE: Self = Self(0);
 
     /// The tag of a route as its contract writes it, such as `GET /v1/customers/{id}`. Make it at load, not per request.
+    ///
+    /// Made of what the route matches: the names of its captures do not count, so a contract that renames `{id}` to
+    /// `{key}` names the same route.
     pub fn of(route: &str) -> Self {
-        let hash = blake3::hash(route.as_bytes());
+        let hash = blake3::hash(unnamed(route).as_bytes());
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&hash.as_bytes()[..8]);
         Self(u64::from_le_bytes(bytes).max(1))
     }
+}
+
+/// A route without the names of its captures: `GET /v1/customers/{}`.
+fn unnamed(route: &str) -> String {
+    let segment = |segment: &str| match segment.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
+        Some(inner) if inner.starts_with('*') => "{*}".to_owned(),
+        Some(_) => "{}".to_owned(),
+        None => segment.to_owned(),
+    };
+    route.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 
 /// How much of a vendor's traffic an order is about: all that every given part matches. The default is all of it.
@@ -75,8 +88,18 @@ impl Reach {
             mine.is_none() || mine == other
         }
         wider(self.direction.as_ref(), other.direction.as_ref())
-            && wider(self.route.as_ref(), other.route.as_ref())
+            && wider(self.tag().as_ref(), other.tag().as_ref())
             && wider(self.client.as_ref(), other.client.as_ref())
+    }
+
+    /// Whether both cover the same, however it is written.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.contains(other) && other.contains(self)
+    }
+
+    /// The tag of the route, where one is named.
+    pub(super) fn tag(&self) -> Option<RouteTag> {
+        self.route.as_deref().map(RouteTag::of)
     }
 }
 
@@ -181,6 +204,11 @@ pub struct Order {
 }
 
 impl Order {
+    /// Whether somebody said so, now or earlier, and the gateway did not see it by itself.
+    pub(super) fn is_said(&self) -> bool {
+        self.origin != Origin::Trip
+    }
+
     /// What this order adds to the evidence of its kill.
     pub(super) fn evidence(&self) -> Evidence {
         let said = || format!("{}: {}", self.by, self.reason);
@@ -290,6 +318,10 @@ mod tests {
             (r#"{"client":"c"}"#, r#"{"client":"c","direction":"egress"}"#, true),
             (r#"{"client":"c"}"#, r#"{"client":"d"}"#, false),
             (r#"{"route":"GET /a"}"#, r#"{"route":"GET /a"}"#, true),
+            (r#"{"route":"GET /a/{id}/b"}"#, r#"{"route":"GET /a/{key}/b"}"#, true),
+            (r#"{"route":"GET /a/{*id}"}"#, r#"{"route":"GET /a/{id}"}"#, false),
+            (r#"{"route":"GET /a/{id}"}"#, r#"{"route":"GET /a/id"}"#, false),
+            (r#"{"route":"GET /a/{id}"}"#, r#"{"route":"POST /a/{id}"}"#, false),
             (r#"{"direction":"egress"}"#, r#"{"direction":"ingress"}"#, false),
         ];
         for (wide, narrow, expected) in table {

@@ -1,14 +1,15 @@
 //! The way back: by a named person with a reason, where asked by two, and durable before anything is let in.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use super::answer::{Approvals, KillError, Restored};
 use super::event::{Act, Event};
-use super::ledger::Approval;
-use super::order::{Origin, Reach, Subject};
+use super::ledger::{Approval, Ledger};
+use super::order::{Kill, Origin, Reach, Subject};
 use super::switch::{Switch, stand, state};
 use crate::model::Moment;
-use crate::store::{Ack, StoreError};
+use crate::store::{Ack, RowError, StoreError};
 
 /// An order to restore.
 #[derive(Debug, Clone)]
@@ -27,10 +28,26 @@ pub struct RestoreOrder {
     pub at: Moment,
 }
 
+/// What a restore came to, decided under one lock.
+pub(super) enum Decided {
+    /// More people must agree; what this one said is being written.
+    Waiting(Approvals, Result<Ack, RowError>),
+    /// These kills end when that is on disk.
+    Lifting(Lifting),
+}
+
+/// Kills whose end is being written.
+pub(super) struct Lifting {
+    kills: Vec<Arc<Kill>>,
+    event: Event,
+    written: Result<Ack, RowError>,
+}
+
 impl Switch {
     /// Restores, or records this person's approval where more are needed.
     ///
-    /// The state is durable before anything is let in; a kill that arrives meanwhile stands.
+    /// Lifts the kills that stand when this is called, and no others. The state is durable before anything is let in; a
+    /// kill that arrives meanwhile stands.
     ///
     /// # Errors
     /// [`KillError`]; whatever it is, the vendor is as killed as it was.
@@ -38,68 +55,58 @@ impl Switch {
         if order.by.trim().is_empty() || order.reason.trim().is_empty() {
             return Err(KillError::Unexplained);
         }
-        let kills = self.liftable(&order)?;
-        let given = self.approve(&order).await?;
-        let approvals = Approvals { given, needed: order.approvals.get() };
-        if given < approvals.needed as usize {
-            return Ok(self.waiting(&order, approvals));
+        match self.decide(&order)? {
+            Decided::Waiting(approvals, written) => self.wait_for_others(&order, approvals, written).await,
+            Decided::Lifting(lifting) => {
+                let needed = order.approvals.get();
+                let approvals = Approvals { given: needed as usize, needed };
+                self.finish_lift(&order, lifting, approvals).await
+            }
         }
-        self.lift(&order, kills, approvals, Origin::Operator).await
     }
 
-    fn liftable(&self, order: &RestoreOrder) -> Result<Vec<u64>, KillError> {
-        let ledger = self.ledger();
+    pub(super) fn decide(&self, order: &RestoreOrder) -> Result<Decided, KillError> {
+        let mut ledger = self.ledger();
         self.require_known(&ledger, &order.subject)?;
         let kills = ledger.liftable(&order.subject, &order.reach);
-        if kills.is_empty() { Err(KillError::NotKilled) } else { Ok(kills) }
+        if kills.is_empty() {
+            return Err(KillError::NotKilled);
+        }
+        let needed = order.approvals.get();
+        let given = if needed == 1 { 1 } else { ledger.approve(&order.subject, order.approval(&kills)) };
+        if given < needed as usize {
+            let written = self.write(&ledger, &order.subject, None);
+            return Ok(Decided::Waiting(Approvals { given, needed }, written));
+        }
+        Ok(Decided::Lifting(self.begin_lift(&mut ledger, order, &kills, Origin::Operator)))
     }
 
-    async fn approve(&self, order: &RestoreOrder) -> Result<usize, KillError> {
-        if order.approvals.get() == 1 {
-            return Ok(1);
-        }
-        let (given, written) = {
-            let mut ledger = self.ledger();
-            let given = ledger.approve(&order.subject, order.approval());
-            (given, self.write(&ledger, &order.subject, None))
-        };
-        if given < order.approvals.get() as usize {
-            kept(written).await?;
-            (self.witness)(&order.event(Act::Approve, 0));
-        }
-        Ok(given)
+    /// Begins to lift those of these kills that stand.
+    pub(super) fn begin_lift(
+        &self,
+        ledger: &mut Ledger,
+        order: &RestoreOrder,
+        kills: &[u64],
+        origin: Origin,
+    ) -> Lifting {
+        let kills = ledger.standing(&order.subject, kills);
+        let lifted: Vec<u64> = kills.iter().map(|kill| kill.generation).collect();
+        let generation = ledger.begin_lift(&order.subject, &lifted);
+        let event = Event { origin: Some(origin), lifted, ..order.event(Act::Restore, generation) };
+        let written = self.write(ledger, &order.subject, Some(&event));
+        Lifting { kills, event, written }
     }
 
-    fn waiting(&self, order: &RestoreOrder, approvals: Approvals) -> Restored {
-        let ledger = self.ledger();
-        let entry = ledger.entry(&order.subject);
-        Restored {
-            vendor: order.subject.as_str().to_owned(),
-            state: state(&ledger, &order.subject),
-            generation: entry.kills.iter().map(|kill| kill.generation).max().unwrap_or_default(),
-            lifted: 0,
-            persisted: self.store.is_durable(),
-            approvals,
-        }
-    }
-
-    async fn lift(
+    pub(super) async fn finish_lift(
         &self,
         order: &RestoreOrder,
-        kills: Vec<u64>,
+        lifting: Lifting,
         approvals: Approvals,
-        origin: Origin,
     ) -> Result<Restored, KillError> {
-        let (event, written) = {
-            let mut ledger = self.ledger();
-            let generation = ledger.begin_lift(&order.subject, &kills);
-            let event = Event { origin: Some(origin), ..order.event(Act::Restore, generation) };
-            let written = self.write(&ledger, &order.subject, Some(&event));
-            (event, written)
-        };
+        let Lifting { kills, event, written } = lifting;
         let result = kept(written).await;
         let mut ledger = self.ledger();
-        ledger.end_lift(&order.subject, &kills, result.is_ok());
+        ledger.end_lift(&order.subject, &event.lifted, result.is_ok());
         if let Err(error) = result {
             drop(ledger);
             // What the disk holds is not certain now; it shall say that the vendor is killed.
@@ -109,26 +116,46 @@ impl Switch {
         stand(&self.lines_of(&order.subject), &ledger);
         let state = state(&ledger, &order.subject);
         drop(ledger);
-        (self.witness)(&event);
+        if !kills.is_empty() {
+            (self.witness)(&event);
+        }
         Ok(Restored {
             vendor: event.vendor,
             state,
             generation: event.generation,
             lifted: kills.len(),
+            reaches: kills.iter().map(|kill| kill.reach.clone()).collect(),
             persisted: self.store.is_durable(),
             approvals,
         })
     }
 
-    /// Lifts the kill that a drill made.
-    pub(super) async fn lift_own(&self, order: &RestoreOrder, generation: u64) -> Result<Restored, KillError> {
-        self.lift(order, vec![generation], Approvals { given: 1, needed: 1 }, Origin::Drill).await
+    async fn wait_for_others(
+        &self,
+        order: &RestoreOrder,
+        approvals: Approvals,
+        written: Result<Ack, RowError>,
+    ) -> Result<Restored, KillError> {
+        kept(written).await?;
+        (self.witness)(&order.event(Act::Approve, 0));
+        let ledger = self.ledger();
+        let entry = ledger.entry(&order.subject);
+        Ok(Restored {
+            vendor: order.subject.as_str().to_owned(),
+            state: state(&ledger, &order.subject),
+            generation: entry.kills.iter().map(|kill| kill.generation).max().unwrap_or_default(),
+            lifted: 0,
+            reaches: Vec::new(),
+            persisted: self.store.is_durable(),
+            approvals,
+        })
     }
 }
 
 impl RestoreOrder {
-    fn approval(&self) -> Approval {
-        Approval { by: self.by.clone(), reason: self.reason.clone(), at: self.at.wall, reach: self.reach.clone() }
+    fn approval(&self, kills: &[u64]) -> Approval {
+        let (by, reason, reach) = (self.by.clone(), self.reason.clone(), self.reach.clone());
+        Approval { by, reason, at: self.at.wall, reach, kills: kills.to_vec() }
     }
 
     fn event(&self, act: Act, generation: u64) -> Event {
@@ -137,7 +164,7 @@ impl RestoreOrder {
     }
 }
 
-async fn kept(written: Result<Ack, crate::store::RowError>) -> Result<(), KillError> {
+async fn kept(written: Result<Ack, RowError>) -> Result<(), KillError> {
     let result = match written {
         Ok(ack) => ack.await,
         Err(_) => Err(StoreError::Closed),

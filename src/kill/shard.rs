@@ -58,11 +58,7 @@ pub(super) struct Target {
 
 impl From<&Reach> for Target {
     fn from(reach: &Reach) -> Self {
-        Self {
-            direction: reach.direction,
-            route: reach.route.as_deref().map(RouteTag::of),
-            client: reach.client.clone(),
-        }
+        Self { direction: reach.direction, route: reach.tag(), client: reach.client.clone() }
     }
 }
 

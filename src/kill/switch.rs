@@ -119,7 +119,7 @@ impl Switch {
         Ok(self.sever(order, struck, ledger, None))
     }
 
-    fn sever(
+    pub(super) fn sever(
         &self,
         order: Order,
         struck: Struck,

@@ -41,6 +41,9 @@ impl Event {
         if let Some(origin) = self.origin {
             detail.insert("origin".to_owned(), json!(origin));
         }
+        if !self.lifted.is_empty() {
+            detail.insert("lifted".to_owned(), json!(self.lifted));
+        }
         if self.severed > 0 {
             detail.insert("severed".to_owned(), json!(self.severed));
         }

@@ -66,6 +66,28 @@ impl Fields {
         Self { treat: places.filter_map(by_name).collect(), ..Self::default() }
     }
 
+    /// The fields of a body, as the parameters of a URL that leads from one answer to the next: by their last names. What a
+    /// query's own rule selects is that rule's.
+    pub fn references(rules: &Rules) -> Self {
+        let own: Vec<&str> = rules
+            .treat
+            .iter()
+            .filter_map(|rule| if let Place::Query(name) = &rule.place { Some(&**name) } else { None })
+            .collect();
+        let nearest = |path: &FieldPath| {
+            let name = path.steps().iter().rev().find_map(|step| match step {
+                Step::Name(name) | Step::Descendant(name) => Some(name),
+                Step::Elements | Step::Members | Step::Index(_) => None,
+            });
+            name.map_or(Pattern::Any, |name| Pattern::Name(name.clone()))
+        };
+        let flat = Self::of(&Rules { reveal: Vec::new(), records: None, subject: None, ..rules.clone() }, nearest);
+        let treat =
+            flat.treat.into_iter().filter(|(pattern, _)| !own.iter().any(|name| pattern.selects(name, same_folded)));
+        let rest = flat.rest.map(|_| rules.treat.len() + rules.reveal.len());
+        Self { treat: treat.collect(), only: flat.only, rest, ..Self::default() }
+    }
+
     /// Whether nothing is selected, so that everything passes.
     pub fn is_empty(&self) -> bool {
         self.treat.is_empty() && self.rest.is_none() && self.only.is_none() && self.subject.is_none() && !self.counts

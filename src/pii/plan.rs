@@ -24,6 +24,7 @@ pub struct Plan {
     rules: Box<[RuleName]>,
     counts: Arc<RevealCounts>,
     places: Places,
+    references: Places,
     engines: Engines,
 }
 
@@ -76,6 +77,7 @@ impl Plan {
             rules: names(rules),
             counts,
             places: Places::new(rules),
+            references: Places::of_references(rules),
             engines: Engines::compile(rules, &json_spec(rules), treat)?,
         })
     }
@@ -116,6 +118,17 @@ impl Plan {
     /// What treats the query, path segments, headers and cookies of one message.
     pub fn scene<'a>(&'a self, watch: &'a mut dyn Watch) -> Scene<'a> {
         Scene { places: &self.places, treat: &*self.engines.treat, watch }
+    }
+
+    /// Whether the references of an answer's head can need treatment: see [`Plan::references`].
+    pub fn reads_references(&self) -> bool {
+        !self.references.is_empty()
+    }
+
+    /// What treats the URLs of `Location`, `Content-Location` and `Link` by the rules for a body: a parameter that has the
+    /// last name of a field is treated as that field.
+    pub fn references<'a>(&'a self, watch: &'a mut dyn Watch) -> Scene<'a> {
+        Scene { places: &self.references, treat: &*self.engines.treat, watch }
     }
 
     /// The names of all rules, by the number that [`Watch::treated`] is told: those that treat, those that reveal, the detectors.

@@ -69,6 +69,7 @@ pub(super) fn restored(restored: kill::Restored) -> RestoreReport {
         generation: restored.generation,
         persisted: restored.persisted,
         lifted: restored.lifted as u64,
+        scopes: restored.reaches.iter().map(part).collect(),
         approvals: Approvals {
             given: u32::try_from(restored.approvals.given).unwrap_or(u32::MAX),
             needed: restored.approvals.needed,

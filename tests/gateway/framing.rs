@@ -61,10 +61,10 @@ const HEADS: &[(&str, &str, &str)] = &[
 
 /// Whole request lines, and what the caller is told of them.
 const LINES: &[(&str, &str, &str)] = &[
-    ("HTTP/1.2", "GET /v1/a HTTP/1.2", "neither HTTP/1.1"),
-    ("HTTP/2.0 in words", "GET /v1/a HTTP/2.0", "neither HTTP/1.1"),
+    ("HTTP/1.2", "GET /v1/a HTTP/1.2", "neither 1.1"),
+    ("HTTP/2.0 in words", "GET /v1/a HTTP/2.0", "neither 1.1"),
     ("HTTP/0.9", "GET /v1/a", "request line"),
-    ("a lower-case version", "GET /v1/a http/1.1", "neither HTTP/1.1"),
+    ("a lower-case version", "GET /v1/a http/1.1", "neither 1.1"),
     ("a space in the target", "GET /v1/a b HTTP/1.1", "request line"),
     ("two spaces", "GET  /v1/a HTTP/1.1", "request line"),
     ("a tab", "GET\t/v1/a HTTP/1.1", "request line"),
@@ -187,6 +187,17 @@ fn a_broken_chunk_never_becomes_a_next_request() {
         assert!(!statuses(&answer).contains(&"200".to_owned()), "{chunk:?}: {}", String::from_utf8_lossy(&answer));
     }
     assert!(crm.seen().iter().all(|seen| !seen.head.contains("smuggled")));
+}
+
+#[test]
+fn each_request_of_a_connection_proves_itself() {
+    let (crm, gate) = gate();
+    let with = request("GET", "/v1/a", &reader(), "");
+    let without = request("GET", "/v1/b", "", "");
+    let last = without.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    let answer = exchange_raw(gate.ingress(), format!("{with}{without}{with}{last}").as_bytes());
+    assert_eq!(statuses(&answer), ["200", "401", "200", "401"]);
+    assert!(crm.seen().iter().all(|seen| seen.line().contains("/v1/a")));
 }
 
 #[test]

@@ -41,3 +41,4 @@ mod thief;
 mod transport;
 mod webhook;
 mod websocket;
+mod withheld;

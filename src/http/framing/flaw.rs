@@ -92,7 +92,7 @@ impl Flaw {
                 "The target holds a fragment (#), or bytes that a URL cannot hold. Send them percent-encoded."
             }
             Self::TargetForm => "The target has no path. Begin it with a slash.",
-            Self::Version => "The version is neither HTTP/1.1 nor HTTP/1.0.",
+            Self::Version => "The HTTP version is neither 1.1 nor 1.0.",
             Self::StatusLine => "The status line is not a version, a status from 100 to 599 and a reason.",
             Self::Fold => {
                 "A field line begins with a space, which continues the line before it. Send one line a field."

@@ -1,6 +1,7 @@
 //! The switch as a whole: its promises, its races, its model and its crashes.
 
 mod crash;
+mod drills;
 mod model;
 mod promises;
 mod race;
@@ -51,15 +52,18 @@ impl Bench {
     }
 
     async fn restore(&self, name: &str, reach: &str, by: &str, approvals: u32) -> Result<Restored, KillError> {
-        let order = RestoreOrder {
+        self.switch.restore(self.restore_order(name, reach, by, approvals)).await
+    }
+
+    fn restore_order(&self, name: &str, reach: &str, by: &str, approvals: u32) -> RestoreOrder {
+        RestoreOrder {
             subject: subject(name),
             reach: serde_json::from_str(reach).unwrap(),
             by: by.to_owned(),
             reason: "settled".to_owned(),
             approvals: NonZeroU32::new(approvals).unwrap(),
             at: self.switch.clock.now(),
-        };
-        self.switch.restore(order).await
+        }
     }
 
     fn acts(&self) -> Vec<Act> {

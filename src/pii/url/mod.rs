@@ -34,6 +34,12 @@ impl Places {
         places
     }
 
+    /// The rules for a body, as they stand for the parameters of a URL; without those for queries, which have places of
+    /// their own.
+    pub fn of_references(rules: &Rules) -> Self {
+        Self { query: Fields::references(rules), ..Self::default() }
+    }
+
     /// Whether no rule has such a place.
     pub fn is_empty(&self) -> bool {
         self.query.is_empty() && self.headers.is_empty() && self.cookies.is_empty() && self.segments.is_empty()
