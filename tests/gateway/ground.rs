@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use rustls::version::TLS13;
 use serde_json::json;
 use vendorgate::model::{Clock, UnixTime};
 
+use crate::support::certificates::{Certificates, tls};
 use crate::support::client::{Client, Ending, request};
 use crate::support::gate::Gate;
 use crate::support::house::House;
@@ -257,6 +259,50 @@ fn a_hundred_reloads_under_load_end_nothing_and_fail_nothing() {
         assert!(answered > 0);
     });
     assert_eq!(streams.each_mut().map(is_cut), NONE);
+}
+
+/// A vendor without tokens: its client is the name of its certificate.
+#[test]
+fn a_certificate_that_is_taken_back_ends_what_runs_on_it() {
+    let crm = endless();
+    let terms = |name: &str| {
+        let san = format!("subject_alt_name: \"spiffe://{name}.example/batch\", ca: ../ca.pem, crl: [../{name}.crl]");
+        format!("identity: {{ certificate: {{ {san} }} }}\n{}", terms(&crm))
+    };
+    let house = House::new(crm.address).contract("acme", &terms("acme")).contract("zeta", &terms("zeta"));
+    let certificates = Certificates::write(house.path());
+    let list = |name: &str, serials: &[u64]| {
+        std::fs::write(house.path().join(format!("{name}.crl")), certificates.revoking(serials)).expect("written");
+    };
+    list("acme", &[]);
+    list("zeta", &[]);
+    let tls_listeners = "  ingress: { bind: \"127.0.0.1:0\", tls: { cert: gateway.pem, key: gateway.key, client_ca: ca.pem } }\n  egress: { bind: \"127.0.0.1:0\" }\n  admin: { bind: \"127.0.0.1:0\", operators: operators.yaml }\n";
+    let list_path = house.path().join("zeta.crl");
+    let revoked = certificates.revoking(&[7]);
+    let gate = Gate::start(house.listeners(tls_listeners));
+    let connect = |name: &str, serial: u64| {
+        let own = certificates.for_client(&format!("spiffe://{name}.example/batch"), serial);
+        tls(gate.ingress(), &own.client(&[&TLS13], &["http/1.1"], true)).expect("a handshake")
+    };
+    let get = request("GET", "/v1/orders", "", "");
+    let (mut thief, mut innocent) = (begin(connect("acme", 6), &get), begin(connect("zeta", 7), &get));
+    let order = r#"{"client":"spiffe://acme.example/batch","reason":"their machine was stolen"}"#;
+    let done = gate.admin("operator", "POST", "/v1/vendors/acme/revocations", order).json();
+    assert_eq!((&done["severed"], &done["seen"]), (&json!(1), &json!(true)), "{done}");
+    assert!(is_cut(&mut thief) && !is_cut(&mut innocent));
+    assert_eq!(connect("acme", 6).get("/v1/orders", "").reason(), "token_revoked");
+    assert_eq!(
+        connect("acme", 8).get("/v1/orders", "").reason(),
+        "token_revoked",
+        "a new certificate is no way around"
+    );
+    for order in [r#"{"jti":"1","reason":"x"}"#, r#"{"key":"1","reason":"x"}"#] {
+        let refused = gate.admin("operator", "POST", "/v1/vendors/acme/revocations", order);
+        assert_eq!((refused.status, refused.json()["reason"].as_str()), (409, Some("cannot_act")), "{order}");
+    }
+    // Its authority revokes the other's: nobody says anything to the gateway.
+    std::fs::write(list_path, revoked).expect("written");
+    until("it is cut", || is_cut(&mut innocent));
 }
 
 /// Whoever waits for an upstream when its token is revoked is refused, and that is no burst of denials.

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use super::event::{Act, Event, Witness};
 use super::order::Subject;
 use super::switch::{GATEWAY, QueuedEvent};
-use crate::bounds::{HOOK_LIFETIME, HOOK_PAUSE_FIRST, HOOK_PAUSE_MAX};
+use crate::bounds::{CLOCK_SETTLES, HOOK_LIFETIME, HOOK_PAUSE_FIRST, HOOK_PAUSE_MAX};
 use crate::model::{Clock, Moment, Secret};
 use crate::store::{Batch, Row, Store, StoreError};
 
@@ -86,6 +86,8 @@ struct State {
 struct Lane {
     busy: bool,
     attempts: u32,
+    /// When the first of them began, on the monotonic clock.
+    began_ns: u64,
     /// Not before this, on the monotonic clock.
     next_ns: u64,
 }
@@ -185,7 +187,14 @@ impl Hooks {
     /// What comes of an attempt: done, again later, or given up.
     fn note(&self, hook: &Hook, event: &Event, number: u32, outcome: Result<String, String>) {
         let now = self.clock.now();
-        let is_late = now.wall.since(event.at) >= HOOK_LIFETIME;
+        let mut state = self.state();
+        let lane = state.lanes.entry(hook.name.clone()).or_default();
+        if number == 1 {
+            lane.began_ns = now.monotonic_ns;
+        }
+        // An event that is given up is gone, so no single reading of the wall clock decides on it.
+        let tried = Duration::from_nanos(now.monotonic_ns.saturating_sub(lane.began_ns));
+        let is_late = now.wall.since(event.at) >= HOOK_LIFETIME && tried >= CLOCK_SETTLES;
         let words = match &outcome {
             Ok(words) => Some(format!("{}: {words} at attempt {number}", hook.name)),
             Err(words) if is_late => Some(format!("{}: given up after {number} attempts: {words}", hook.name)),
@@ -193,8 +202,6 @@ impl Hooks {
             Err(words) if number == 1 => Some(format!("{}: {words}; trying again", hook.name)),
             Err(_) => None,
         };
-        let mut state = self.state();
-        let lane = state.lanes.entry(hook.name.clone()).or_default();
         lane.busy = false;
         if outcome.is_ok() || is_late {
             lane.attempts = 0;

@@ -151,6 +151,26 @@ fn a_hook_is_given_up_on_after_a_day() {
 }
 
 #[test]
+fn a_wall_clock_that_leaps_ahead_gives_no_event_up() {
+    run(async {
+        let bench = Bench::new(500);
+        bench.hooks.configure(vec![webhook("pager", "https://pager.example")]);
+        (bench.hooks.ear())(&killed(1));
+        bench.settle().await;
+        let right = bench.clock.now().wall;
+        bench.clock.set_wall(right.plus(HOOK_LIFETIME * 365));
+        bench.clock.advance(HOOK_PAUSE_MAX);
+        bench.settle().await;
+        assert_eq!((bench.got().len(), bench.hooks.queued()), (2, 1), "tried again, and kept");
+        bench.clock.set_wall(right);
+        bench.other.answers.store(200, Ordering::SeqCst);
+        bench.clock.advance(HOOK_PAUSE_MAX);
+        bench.settle().await;
+        assert_eq!(bench.outcomes().last().map(String::as_str), Some("pager: answered 200 at attempt 3"));
+    });
+}
+
+#[test]
 fn a_dead_hook_holds_up_no_other() {
     run(async {
         let bench = Bench::new(200);
