@@ -13,8 +13,8 @@ use http::request::Parts;
 use http::{Method, Request};
 use vendorgate::http::screen;
 use vendorgate::identity::{
-    Algorithm, Authority, Contract, Directory, FetchSettings, KeySource, Presented, Rotation, Sender, Settings,
-    SigningKey,
+    Algorithm, Authority, ClaimNames, Contract, Directory, FetchSettings, KeySource, Presented, Rotation, Sender,
+    Settings, SigningKey, TokenShape,
 };
 use vendorgate::kill::{Line, RouteTag, Switch};
 use vendorgate::meter::{Calendar, Ledger, Limits, Rate, RouteLimits};
@@ -107,14 +107,15 @@ fn directory(clock: &Clock, vendor: VendorId, key: &SigningKey) -> Directory {
     let hour = Some(Duration::from_secs(3600));
     let settings = Settings {
         issuer: "https://id.example.com".into(),
-        audience: "https://api.example.com".into(),
+        audience: Some("https://api.example.com".into()),
         clients: vec![ClientId::new("acme-batch")],
         keys: KeySource::File(path),
         algorithms: vec![Algorithm::ES256],
         sender: Sender::None,
-        accept_plain_jwt: true,
+        claims: ClaimNames::default(),
+        shape: TokenShape { accept_plain_jwt: true, ..TokenShape::default() },
         clock_skew: Duration::from_secs(30),
-        rotation: Rotation { max_lifetime: hour, max_age: hour, superseded_grace: hour, max_key_age: None },
+        rotation: Rotation { max_lifetime: hour, max_age: hour, superseded_grace: hour, ..Rotation::default() },
         fetch: FetchSettings::default(),
     };
     let authority = Authority::forgetful(clock.clone()).expect("randomness");

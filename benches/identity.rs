@@ -12,8 +12,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 use vendorgate::identity::{
-    Algorithm, Authority, Contract, Directory, FetchSettings, Forgetful, KeySource, Presented, Rotation, Sender,
-    Settings, SigningKey,
+    Algorithm, Authority, ClaimNames, Contract, Directory, FetchSettings, Forgetful, KeySource, Presented, Rotation,
+    Sender, Settings, SigningKey, TokenShape,
 };
 use vendorgate::model::{ClientId, Clock, UnixTime, VendorId};
 
@@ -38,18 +38,20 @@ fn bench(cache_bytes_max: u64) -> Bench {
     std::fs::write(&path, format!(r#"{{"keys":[{all}]}}"#)).expect("written");
     let settings = Settings {
         issuer: "https://id.example.com".into(),
-        audience: "https://api.example.com".into(),
+        audience: Some("https://api.example.com".into()),
         clients: vec![ClientId::new("acme-batch")],
         keys: KeySource::File(path),
         algorithms: Algorithm::ALL.to_vec(),
         sender: Sender::None,
-        accept_plain_jwt: false,
+        claims: ClaimNames::default(),
+        shape: TokenShape { accept_plain_jwt: false, ..TokenShape::default() },
         clock_skew: Duration::from_secs(30),
         rotation: Rotation {
             max_lifetime: Some(Duration::from_secs(3600)),
             max_age: Some(Duration::from_secs(3600)),
             superseded_grace: Some(Duration::from_secs(120)),
             max_key_age: Some(Duration::from_secs(90 * 86_400)),
+            ..Rotation::default()
         },
         fetch: FetchSettings::default(),
     };

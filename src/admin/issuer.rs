@@ -13,7 +13,7 @@ pub struct IssuerStatus {
     /// Signing keys in use; absent where the issuer is asked about each token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<usize>,
-    /// Keys of the last good answer that are malformed, weak or private, and so not used.
+    /// Keys of the last good answer that are malformed, weak or private, or share a `kid`, and so are not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unfit_keys: Option<usize>,
     /// When the keys in use were last confirmed.

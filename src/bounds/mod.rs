@@ -26,8 +26,17 @@ pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 
 // identity
 
-/// Largest token: more is an attack or a mistake (RFC 8725 gives no figure; peers use 4 to 16 KiB).
-pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// Largest token unless the contract says otherwise: more is usually a mistake (RFC 8725 gives no figure; peers use 4
+/// to 16 KiB).
+pub const TOKEN_BYTES_DEFAULT: usize = 8 * 1024;
+/// Largest token that a contract may ask for: it must fit into a request's head with other fields.
+pub const TOKEN_BYTES_MAX: usize = 24 * 1024;
+/// Most names from a payload down to a claim: issuers nest two or three.
+pub const CLAIM_PATH_STEPS_MAX: usize = 8;
+/// Most claims that a contract may name for one purpose.
+pub const CLAIM_NAMES_MAX: usize = 8;
+/// Subjects of one vendor whose newest token is remembered apart; those beyond share their client's.
+pub const SUPERSEDED_SUBJECTS_MAX: usize = 16 * 1024;
 /// Deepest nesting in a token, key set or issuer's answer: real ones use four levels.
 pub const IDENTITY_JSON_DEPTH_MAX: usize = 16;
 /// Most members of one object there: more than any issuer's metadata has, few enough to compare each with each.

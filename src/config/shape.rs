@@ -30,6 +30,7 @@ impl<'s> Pass<'s> {
             Kind::Words(words) => word(at, node, &words),
             Kind::Object => self.object(at, node, resolved),
             Kind::List(items) => self.list(at, node, items),
+            Kind::OneOrMore(items) => self.one_or_more(at, node, items),
             Kind::Text => text(at, node, &example(schema, resolved)),
             Kind::Integer => integer(at, node, schema, resolved),
             Kind::Boolean => boolean(at, node),
@@ -88,7 +89,9 @@ impl<'s> Pass<'s> {
             Kind::Words(words) => words.first().map(|word| (*word).to_owned()).unwrap_or_default(),
             Kind::Object => "{ … }".to_owned(),
             Kind::List(_) if schema["examples"].is_null() => "[ … ]".to_owned(),
-            Kind::List(_) | Kind::Text | Kind::Integer | Kind::Boolean => example(schema, resolved),
+            Kind::List(_) | Kind::OneOrMore(_) | Kind::Text | Kind::Integer | Kind::Boolean => {
+                example(schema, resolved)
+            }
         };
         let what = if example.is_empty() { "…" } else { &example };
         at.key(name).fault("is missing", format!("add it: it looks like {name}: {what}"));
@@ -107,12 +110,20 @@ impl<'s> Pass<'s> {
         Some((0..list.len()).map(read).collect())
     }
 
+    /// A list, or its only item.
+    fn one_or_more(&self, at: &At<'_>, node: &Node, items: &'s Json) -> Option<Json> {
+        match &node.value {
+            Value::List(_) => self.list(at, node, items),
+            _ => self.value(at, items).map(|only| Json::Array(vec![only])),
+        }
+    }
+
     /// Something of the right type in the place of a reported item, so that the others keep their places.
     fn placeholder(&self, schema: &Json) -> Json {
         match self.kind(self.resolve(schema)) {
             Kind::Words(words) => words.first().copied().unwrap_or_default().into(),
             Kind::Object => Json::Object(Map::new()),
-            Kind::List(_) => Json::Array(Vec::new()),
+            Kind::List(_) | Kind::OneOrMore(_) => Json::Array(Vec::new()),
             Kind::Text => "".into(),
             Kind::Integer => 1.into(),
             Kind::Boolean => false.into(),
@@ -130,6 +141,7 @@ impl<'s> Pass<'s> {
             choices.chain(schema["enum"].as_array().into_iter().flatten().filter_map(Json::as_str)).collect();
         match schema["type"].as_str() {
             _ if !words.is_empty() => Kind::Words(words),
+            None if schema["anyOf"].is_array() => Kind::OneOrMore(&schema["anyOf"][1]["items"]),
             Some("array") => Kind::List(&schema["items"]),
             Some("string") => Kind::Text,
             Some("integer") => Kind::Integer,
@@ -144,6 +156,8 @@ enum Kind<'a> {
     Words(Vec<&'a str>),
     Object,
     List(&'a Json),
+    /// A text, or a list of them.
+    OneOrMore(&'a Json),
     Text,
     Integer,
     Boolean,
@@ -152,6 +166,8 @@ enum Kind<'a> {
 fn word(at: &At<'_>, node: &Node, words: &[&str]) -> Option<Json> {
     let written = match &node.value {
         Value::Text(text) | Value::Filled { text, .. } => text,
+        // YAML before 1.2 reads a bare `off` as false.
+        Value::Boolean(false) if words.contains(&"off") => return Some("off".into()),
         Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {
             return wrong_type(at, node, &format!("must be {}", one_of(words)), None, "");
         }

@@ -188,8 +188,8 @@ fn admit(snapshot: &Snapshot, head: &request::Parts, exchange: &mut Exchange) ->
             let verified = identify(snapshot, head, &target, exchange)?;
             let vendor = snapshot.vendors.get(verified.vendor_index() as usize);
             let vendor = vendor.ok_or_else(|| Denial::new(Reason::VendorUnknown, "no contract at this place"))?;
-            if let Some(claims) = verified.claims() {
-                vendor.metrics.token_issued_at(claims.issued_at);
+            if let Some(issued_at) = verified.claims().and_then(|claims| claims.issued_at) {
+                vendor.metrics.token_issued_at(issued_at);
             }
             let path = Some(&*target.path).filter(|path| *path != head.uri.path());
             let footing: Footing = verified;

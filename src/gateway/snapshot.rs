@@ -113,7 +113,7 @@ impl Snapshot {
     /// Each vendor's usable signing keys, for those that prove themselves by signed tokens.
     pub fn issuers(&self) -> impl Iterator<Item = (&VendorId, usize)> {
         let vendors = self.vendors.iter().zip(0..);
-        vendors.filter_map(|(vendor, index)| Some((vendor.id(), self.directory.key_status(index)?.keys.len())))
+        vendors.filter_map(|(vendor, index)| Some((vendor.id(), self.directory.key_status(index)?.keys)))
     }
 
     /// All vendors, by name.

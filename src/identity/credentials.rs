@@ -8,8 +8,6 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 
-use crate::bounds::TOKEN_BYTES_MAX;
-
 use super::PeerCertificate;
 use super::flaw::Flaw;
 
@@ -56,8 +54,8 @@ pub(super) struct Credentials<'a> {
 
 impl<'a> Credentials<'a> {
     /// The token as text, if it is one: `b64token` of RFC 6750 section 2.1.
-    pub(super) fn text(&self) -> Result<&'a str, Flaw> {
-        if self.token.len() > TOKEN_BYTES_MAX {
+    pub(super) fn text(&self, bytes_max: usize) -> Result<&'a str, Flaw> {
+        if self.token.len() > bytes_max {
             return Err(Flaw::TooLong);
         }
         let good = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
@@ -107,6 +105,7 @@ fn names_a_token(query: &str) -> bool {
 mod tests {
     use super::super::stand::presented;
     use super::*;
+    use crate::bounds::TOKEN_BYTES_MAX;
 
     fn check(values: &[&[u8]], query: Option<&str>) -> Result<Option<(Scheme, String)>, Flaw> {
         let mut headers = HeaderMap::new();
@@ -114,7 +113,7 @@ mod tests {
             headers.append(AUTHORIZATION, http::HeaderValue::from_bytes(value).expect("a value"));
         }
         read(&Presented { query, ..presented(&headers) })?
-            .map(|one| one.text().map(|token| (one.scheme, token.to_owned())))
+            .map(|one| one.text(TOKEN_BYTES_MAX).map(|token| (one.scheme, token.to_owned())))
             .transpose()
     }
 

@@ -7,15 +7,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bounds::TOKEN_BYTES_DEFAULT;
 use crate::http::{FetchError, FetchUrl};
 use crate::model::{ClientId, VendorId};
 
 use super::authority::Authority;
 use super::cache::TokenCache;
+use super::flaw::Flaw;
 use super::introspection::{IntrospectionStatus, Introspector};
+use super::issuer::Issuer;
 use super::judge::CertificateVendor;
-use super::jwt;
-use super::marks::ClientMark;
+use super::jwt::{self, Unverified};
+use super::marks::{ClientMark, MarkLedger};
 use super::replay::Replays;
 use super::revocation::Slot;
 use super::ring::{KeyRing, KeyStatus, RingId};
@@ -94,6 +97,8 @@ pub enum DirectoryError {
 #[derive(Debug)]
 pub struct Directory {
     pub(super) cache: Arc<TokenCache>,
+    /// The longest token that any contract takes.
+    pub(super) token_bytes_max: usize,
     /// By the index that the caller gave.
     vendors: Vec<Option<Arc<Vendor>>>,
     by_id: HashMap<VendorId, u32>,
@@ -103,14 +108,6 @@ pub struct Directory {
     webhooks: Vec<Arc<Webhook>>,
     /// Longest prefix first.
     introspectors: Vec<Arc<Introspector>>,
-}
-
-/// An issuer's clients, by the text of a token.
-#[derive(Debug)]
-pub(super) struct Issuer {
-    /// A vendor whose keys are this issuer's.
-    pub(super) any_vendor: u32,
-    pub(super) clients: HashMap<Box<str>, Named>,
 }
 
 /// Where a client leads.
@@ -130,6 +127,7 @@ pub(super) struct Vendor {
     pub(super) ring: Arc<KeyRing>,
     pub(super) revocations: Slot,
     pub(super) replays: Arc<Replays>,
+    pub(super) marks: Arc<MarkLedger>,
 }
 
 impl Directory {
@@ -184,6 +182,18 @@ impl Directory {
         self.by_id.get(vendor).copied()
     }
 
+    /// The issuer that a token names. Read without trust: good only for finding whose keys to try.
+    ///
+    /// # Errors
+    /// When no contract has it; or, told first, when the token's header is such that it would be refused of any issuer.
+    pub(super) fn issuer_of(&self, token: &Unverified<'_>) -> Result<&Issuer, Flaw> {
+        let name = token.payload.text("iss")?.ok_or(Flaw::IssuerMissing)?;
+        match self.issuer(name) {
+            Some(issuer) => Ok(issuer),
+            None => token.signed.header.check_alone().and(Err(Flaw::VendorUnknown)),
+        }
+    }
+
     pub(super) fn issuer(&self, name: &str) -> Option<&Issuer> {
         self.by_issuer.get(name)
     }
@@ -218,6 +228,7 @@ impl Directory {
 pub(super) fn build(authority: &Authority, contracts: Vec<Contract>) -> Result<Directory, Vec<DirectoryError>> {
     let directory = Directory {
         cache: Arc::clone(&authority.cache),
+        token_bytes_max: TOKEN_BYTES_DEFAULT,
         vendors: Vec::new(),
         by_id: HashMap::new(),
         by_issuer: HashMap::new(),
@@ -267,8 +278,10 @@ impl Builder<'_> {
         let revocations = self.authority.revocations.slot(&id);
         let replays = self.authority.replays(&id);
         self.directory.by_id.insert(id.clone(), index);
+        let marks = Arc::clone(&self.authority.marks);
+        self.directory.token_bytes_max = self.directory.token_bytes_max.max(settings.shape.bytes_max);
         let settings = Arc::new(settings);
-        self.place(index, Arc::new(Vendor { id, index, stamp, settings, ring, revocations, replays }));
+        self.place(index, Arc::new(Vendor { id, index, stamp, settings, ring, revocations, replays, marks }));
     }
 
     /// Two issuers that could both be asked about one token would each learn the other's tokens.
@@ -331,9 +344,9 @@ impl Builder<'_> {
     fn name_clients(&mut self, index: u32, id: &VendorId, settings: &Settings) {
         for client in &settings.clients {
             let mark = settings.rotation.superseded_grace.map(|_| self.authority.marks.client(id, client));
-            let fresh = || Issuer { any_vendor: index, clients: HashMap::new() };
-            let issuer = self.directory.by_issuer.entry(settings.issuer.clone()).or_insert_with(fresh);
-            let before = issuer.clients.insert(client.as_str().into(), Named { vendor: index, mark });
+            let issuer = self.directory.by_issuer.entry(settings.issuer.clone()).or_insert_with(|| Issuer::of(index));
+            let clients = issuer.by_claims(&settings.claims.client);
+            let before = clients.insert(client.as_str().into(), Named { vendor: index, mark });
             if let Some(other) = before.filter(|before| before.vendor != index) {
                 self.clash(&settings.issuer, client, other.vendor, id);
             }

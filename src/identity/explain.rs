@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use crate::model::{Caller, Claims, Denial, Moment, UnixTime};
 
-use super::claims;
 use super::credentials::{Presented, Scheme};
 use super::directory::{Directory, Named, Vendor};
 use super::flaw::Flaw;
 use super::jwt::{self, Unverified};
+use super::marks::ClientMark;
 use super::verified::Verified;
 use super::{KeySource, Rotation, Sender, rotation};
 
@@ -64,18 +64,17 @@ impl Directory {
         let read = jwt::read(token);
         explained.push(Step::new("identity", describe(&read)))?;
         let token = read.ok()?;
-        let named = claims::whose(&token.payload).and_then(|(issuer, client)| {
-            let known = self.issuer(issuer).and_then(|issuer| issuer.clients.get(client));
-            known.ok_or(Flaw::VendorUnknown)
-        });
+        let found = self.issuer_of(&token).and_then(|issuer| issuer.find(&token.payload));
+        let named = found.and_then(|named| named.ok_or(Flaw::VendorUnknown));
         let vendor = named.and_then(|named| Ok((named, self.vendor(named.vendor).ok_or(Flaw::VendorUnknown)?)));
         explained.push(Step::new("identity.clients", words(&vendor, |(_, vendor)| format!("it is {}", vendor.id))))?;
         let (named, vendor) = vendor.ok()?;
         let (step, verified) = vendor.signature(named, &token, now);
         let key_born = verified.as_ref().and_then(Verified::key_born);
         explained.push(step)?;
-        let claims = claims::read(&token.payload, &vendor.settings.audience, token.signed.header.key_id.clone());
-        explained.push(Step::new("identity.audience", words(&claims, |_| vendor.settings.audience.clone())))?;
+        let claims = vendor.read(&token);
+        let audience = vendor.settings.audience.as_deref().unwrap_or("none is asked for");
+        explained.push(Step::new("identity.audience", words(&claims, |_| audience.to_owned())))?;
         let mut claims = claims.ok()?;
         if let Some(signed) = verified.as_ref().and_then(Verified::claims) {
             (claims.key_id, claims.key_thumbprint) = (signed.key_id.clone(), signed.key_thumbprint);
@@ -83,7 +82,8 @@ impl Directory {
         let claims = Arc::new(claims);
         let (id, client) = (vendor.id.clone(), claims.client.clone());
         explained.caller = Some(Caller { vendor: id, client, claims: Some(Arc::clone(&claims)) });
-        for step in vendor.rules(named, &claims, key_born, presented, now) {
+        let mark = vendor.mark(named, &token.payload, now);
+        for step in vendor.rules(mark.as_deref(), &claims, key_born, presented, now) {
             explained.push(step)?;
         }
         Some(())
@@ -122,23 +122,26 @@ impl Vendor {
     /// The rules that are judged anew on every request, in that order.
     fn rules(
         &self,
-        named: &Named,
+        mark: Option<&ClientMark>,
         claims: &Claims,
         key_born: Option<UnixTime>,
         presented: &Presented<'_>,
         now: Moment,
     ) -> Vec<Step> {
         let dates = rotation::check_dates(claims, self.settings.clock_skew, now.wall);
-        let dates = dates.map(|()| format!("issued {}, expires {}", claims.issued_at, claims.expires_at));
+        let said =
+            |date: Option<UnixTime>| date.map_or_else(|| "at no stated time".to_owned(), |date| date.to_string());
+        let dates = dates.map(|()| format!("issued {}, expires {}", said(claims.issued_at), said(claims.expires_at)));
         let mut steps = vec![Step::new("identity.clock_skew", dates)];
         steps.extend(self.ages(claims, key_born, now.wall));
         let revoked = self.revocations.load().check(claims).map(|()| "not revoked".to_owned());
         steps.push(Step::new("revocations", revoked));
         let holder = self.holder(claims, presented, now);
         steps.push(holder.unwrap_or_else(|flaw| Step::new("identity.sender", Err(flaw.into()))));
-        if let (Some(mark), Some(grace)) = (&named.mark, self.settings.rotation.superseded_grace) {
-            let newest = mark.look(claims.issued_at, grace, now.wall).map_err(Denial::from);
-            let newest = newest.map(|()| "no newer token of this client ended it".to_owned());
+        if let (Some(mark), Some(grace)) = (mark, self.settings.rotation.superseded_grace) {
+            let issued_at = claims.issued_at.ok_or(Flaw::IssueTimeMissing);
+            let newest = issued_at.and_then(|issued_at| mark.look(issued_at, grace, now.wall)).map_err(Denial::from);
+            let newest = newest.map(|()| "no newer token ended it".to_owned());
             steps.push(Step::new("identity.rotation.superseded_grace", newest));
         }
         steps
@@ -154,12 +157,15 @@ impl Vendor {
             Step::new(rule, rotation::check(claims, key_born, only, now).map(|()| found))
         };
         let mut steps = Vec::new();
-        if let Some(most) = rules.max_lifetime {
-            let found = within(claims.issued_at, claims.expires_at, most, "issued for");
+        if let (Some(most), Some(end)) = (rules.max_lifetime, claims.expires_at) {
+            let found = match claims.issued_at {
+                Some(issued) => within(issued, end, most, "issued for"),
+                None => within(now, end, most, "without iat, still good for"),
+            };
             steps.push(judged("identity.rotation.max_lifetime", &lifetime, found));
         }
-        if let Some(most) = rules.max_age {
-            let found = within(claims.issued_at, now, most, "old by");
+        if let (Some(most), Some(issued)) = (rules.max_age, claims.issued_at) {
+            let found = within(issued, now, most, "old by");
             steps.push(judged("identity.rotation.max_age", &age, found));
         }
         if let (Some(most), Some(born)) = (rules.max_key_age, key_born) {
@@ -195,11 +201,12 @@ fn within(from: UnixTime, to: UnixTime, most: std::time::Duration, what: &str) -
 fn describe(read: &Result<Unverified<'_>, Flaw>) -> Result<String, Denial> {
     words(read, |token| {
         let header = &token.signed.header;
-        let kind = match header.typ {
+        let kind = match &header.typ {
             jwt::Type::AccessToken => "at+jwt",
             jwt::Type::PlainJwt => "JWT",
             jwt::Type::Absent => "no type",
             jwt::Type::DpopProof => "dpop+jwt",
+            jwt::Type::Other(_) => "another type",
         };
         format!("{} token, {kind}", header.algorithm.as_str())
     })

@@ -4,9 +4,12 @@
 //! however it is spelt (escapes are resolved before names are compared), and so is anything after the document. Numbers
 //! are doubles, as RFC 8259 section 6 expects peers to read them. Never holds more than the bounded text it was given.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::bounds::{IDENTITY_JSON_DEPTH_MAX, IDENTITY_JSON_MEMBERS_MAX};
 
@@ -62,6 +65,12 @@ impl Object {
         self.0.iter().find(|(member, _)| member == name).map(|(_, value)| value)
     }
 
+    /// The same without members that are `null`: what a document means by a member that it might as well leave out.
+    pub(super) fn without_nulls(mut self) -> Self {
+        self.0.retain(|(_, value)| *value != Json::Null);
+        self
+    }
+
     /// All members.
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
@@ -95,6 +104,44 @@ impl Object {
             }
             Some(_) => Err(JsonError::WrongType),
         }
+    }
+}
+
+/// The members of these names out of a document of which nothing else is used, as they are written. What is not asked for
+/// may stand twice and be as deep and as many as it likes, so that it can never cost what is; a byte order mark is skipped.
+pub(super) fn pick<'a, const N: usize>(
+    document: &'a [u8],
+    names: [&'static str; N],
+) -> Result<[Option<&'a RawValue>; N], JsonError> {
+    let document = document.strip_prefix(BYTE_ORDER_MARK).unwrap_or(document);
+    let mut reader = serde_json::Deserializer::from_slice(document);
+    let picked = reader.deserialize_map(Picker(names)).map_err(classify)?;
+    reader.end().map_err(classify)?;
+    Ok(picked)
+}
+
+/// What some editors and servers put before UTF-8, and RFC 8259 section 8.1 lets a reader skip.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+struct Picker<const N: usize>([&'static str; N]);
+
+impl<'de, const N: usize> Visitor<'de> for Picker<N> {
+    type Value = [Option<&'de RawValue>; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut picked = [None; N];
+        while let Some(name) = members.next_key::<Cow<'de, str>>()? {
+            match self.0.iter().position(|wanted| *wanted == name) {
+                None => drop(members.next_value::<serde::de::IgnoredAny>()?),
+                Some(at) if picked[at].is_some() => return Err(A::Error::custom("a repeated member")),
+                Some(at) => picked[at] = Some(members.next_value()?),
+            }
+        }
+        Ok(picked)
     }
 }
 

@@ -7,8 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-    RSA_PSS_2048_8192_SHA256, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -74,7 +75,7 @@ impl fmt::Debug for VerificationKey {
     }
 }
 
-/// Reads a JWK: one key for each algorithm it serves, which is one, or two for an RSA key without `alg`.
+/// Reads a JWK: one key for each algorithm it serves, which is one, or six for an RSA key without `alg`.
 pub(super) fn read(jwk: &Object) -> Result<Vec<VerificationKey>, Unusable> {
     let material = Material::read(jwk)?;
     check_purpose(jwk)?;
@@ -110,11 +111,24 @@ struct Curve {
     name: &'static str,
     algorithm: Algorithm,
     coordinate_bytes: usize,
+    verification: &'static dyn VerificationAlgorithm,
 }
 
-const CURVES: [Curve; 2] = [
-    Curve { name: "P-256", algorithm: Algorithm::ES256, coordinate_bytes: 32 },
-    Curve { name: "P-384", algorithm: Algorithm::ES384, coordinate_bytes: 48 },
+/// RFC 7518 section 3.4: each curve has one algorithm.
+static CURVES: [Curve; 3] = [
+    Curve { name: "P-256", algorithm: Algorithm::ES256, coordinate_bytes: 32, verification: &ECDSA_P256_SHA256_FIXED },
+    Curve { name: "P-384", algorithm: Algorithm::ES384, coordinate_bytes: 48, verification: &ECDSA_P384_SHA384_FIXED },
+    Curve { name: "P-521", algorithm: Algorithm::ES512, coordinate_bytes: 66, verification: &ECDSA_P521_SHA512_FIXED },
+];
+
+/// What an RSA key may verify, each with its padding and digest.
+static RSA: [(Algorithm, &RsaParameters); 6] = [
+    (Algorithm::RS256, &RSA_PKCS1_2048_8192_SHA256),
+    (Algorithm::RS384, &RSA_PKCS1_2048_8192_SHA384),
+    (Algorithm::RS512, &RSA_PKCS1_2048_8192_SHA512),
+    (Algorithm::PS256, &RSA_PSS_2048_8192_SHA256),
+    (Algorithm::PS384, &RSA_PSS_2048_8192_SHA384),
+    (Algorithm::PS512, &RSA_PSS_2048_8192_SHA512),
 ];
 
 impl Material {
@@ -174,25 +188,25 @@ impl Material {
     /// What the key verifies; `alg` narrows it and must fit the kind.
     fn algorithms(&self, alg: Option<&str>) -> Result<Vec<Algorithm>, Unusable> {
         let fitting = match self {
-            Self::Rsa { .. } => vec![Algorithm::RS256, Algorithm::PS256],
+            Self::Rsa { .. } => RSA.iter().map(|(algorithm, _)| *algorithm).collect(),
             Self::Ec { curve, .. } => vec![curve.algorithm],
             Self::Ed25519 { .. } => vec![Algorithm::EdDSA],
         };
         let Some(alg) = alg else { return Ok(fitting) };
         // RFC 9864 names EdDSA on this curve `Ed25519`; the token still says `EdDSA`.
-        let named = if alg == "Ed25519" { Some(Algorithm::EdDSA) } else { Algorithm::parse(alg) };
-        let named = named.ok_or(Unusable::Foreign)?;
+        let named = if alg == "Ed25519" { Ok(Algorithm::EdDSA) } else { Algorithm::parse(alg) };
+        let named = named.map_err(|_| Unusable::Foreign)?;
         if fitting.contains(&named) { Ok(vec![named]) } else { Err(Unusable::Bad) }
     }
 
     fn public(&self, algorithm: Algorithm) -> Result<ParsedPublicKey, Unusable> {
         let parse = |how: &'static dyn VerificationAlgorithm, bytes: &[u8]| ParsedPublicKey::new(how, bytes);
         let parsed = match self {
-            Self::Rsa { n, e, .. } => RsaPublicKeyComponents { n, e }.to_parsed_public_key(rsa_parameters(algorithm)),
-            Self::Ec { curve: Curve { algorithm: Algorithm::ES384, .. }, point, .. } => {
-                parse(&ECDSA_P384_SHA384_FIXED, point)
+            Self::Rsa { n, e, .. } => {
+                let (_, how) = RSA.iter().find(|(named, _)| *named == algorithm).ok_or(Unusable::Bad)?;
+                RsaPublicKeyComponents { n, e }.to_parsed_public_key(how)
             }
-            Self::Ec { point, .. } => parse(&ECDSA_P256_SHA256_FIXED, point),
+            Self::Ec { curve, point, .. } => parse(curve.verification, point),
             Self::Ed25519 { x, .. } => parse(&ED25519, x),
         };
         parsed.map_err(|_| Unusable::Bad)
@@ -209,10 +223,6 @@ impl Material {
         };
         Sha256::digest(canonical).into()
     }
-}
-
-fn rsa_parameters(algorithm: Algorithm) -> &'static RsaParameters {
-    if algorithm == Algorithm::PS256 { &RSA_PSS_2048_8192_SHA256 } else { &RSA_PKCS1_2048_8192_SHA256 }
 }
 
 fn member(jwk: &Object, name: &str) -> Result<String, Unusable> {
@@ -262,13 +272,15 @@ mod tests {
 
     #[test]
     fn a_key_is_bound_to_its_algorithm() {
-        use Algorithm::{ES256, PS256, RS256};
+        use Algorithm::{ES256, PS256, PS384, PS512, RS256, RS384, RS512};
         assert_eq!(check(&format!("{{{EC}}}")), Ok(vec![ES256]));
         assert_eq!(check(&format!(r#"{{{EC},"alg":"ES256","use":"sig","key_ops":["verify"]}}"#)), Ok(vec![ES256]));
-        assert_eq!(check(&format!("{{{RSA}}}")), Ok(vec![RS256, PS256]));
+        assert_eq!(check(&format!("{{{RSA}}}")), Ok(vec![RS256, RS384, RS512, PS256, PS384, PS512]));
         assert_eq!(check(&format!(r#"{{{RSA},"alg":"PS256"}}"#)), Ok(vec![PS256]));
         for (more, want) in [
             (r#""alg":"ES384""#, Unusable::Bad),
+            (r#""alg":"ES512""#, Unusable::Bad),
+            (r#""alg":"ES256K""#, Unusable::Foreign),
             (r#""alg":"RS256""#, Unusable::Bad),
             (r#""alg":"ECDH-ES""#, Unusable::Foreign),
             (r#""alg":"HS256""#, Unusable::Foreign),
@@ -297,6 +309,7 @@ mod tests {
             (RSA_MEMBERS("AAEAAQ"), Unusable::Bad),
             (format!("{{{}}}", EC.replace("x_FEzRu9", "AAAAAAAA")), Unusable::Bad),
             (format!("{{{}}}", EC.replace("\"P-256\"", "\"P-384\"")), Unusable::Bad),
+            (format!("{{{}}}", EC.replace("\"P-256\"", "\"P-521\"")), Unusable::Bad),
         ];
         for (jwk, want) in cases {
             assert_eq!(check(&jwk), Err(want), "{jwk}");

@@ -1,9 +1,13 @@
 //! A set of verification keys from a JWKS document (RFC 7517 section 5): immutable, searched by `kid` and algorithm.
 //!
-//! Kinds that we do not verify are skipped; a document that has two readings, is over its bounds, or leaves no key is
-//! refused whole, so that it can never replace a good set.
+//! A key that cannot be used costs no other: kinds that we do not verify, keys that are malformed or have two readings, and
+//! keys that share one name are left out and counted. A document without a readable list of keys, with more than its
+//! bound, or of which no key is left is refused whole, so that it can never replace a good set.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+
+use serde_json::value::RawValue;
 
 use crate::bounds::{KEYS_MAX, KEYS_WITHOUT_ID_TRIED_MAX};
 
@@ -11,7 +15,7 @@ use crate::model::UnixTime;
 
 use super::Algorithm;
 use super::flaw::Flaw;
-use super::json::{Json, JsonError, Object};
+use super::json::{self, JsonError, Object};
 use super::jwk::{self, Unusable, VerificationKey};
 use super::jwt::Signed;
 
@@ -27,15 +31,14 @@ pub enum KeysetError {
     /// More keys than an issuer in its senses publishes.
     #[error("the key set has more than {KEYS_MAX} keys")]
     TooMany,
-    /// Two keys answer to one `kid` and `alg`.
-    #[error("the key set has two keys of one kid and alg")]
-    Repeated,
     /// Nothing to verify with is left; how many keys were unfit is said.
-    #[error("the key set holds no key that can verify: {foreign} of other kinds, {bad} malformed, weak or private")]
+    #[error(
+        "the key set holds no key that can verify: {foreign} of other kinds, {bad} malformed, weak, private or of one kid"
+    )]
     Empty {
         /// Keys of kinds that we do not verify.
         foreign: usize,
-        /// Keys of our kinds that are wrong.
+        /// Keys of our kinds that are wrong, or that share a `kid` and algorithm with another.
         bad: usize,
     },
 }
@@ -44,28 +47,31 @@ pub enum KeysetError {
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     keys: Vec<Arc<VerificationKey>>,
-    /// Keys of our kinds that were malformed, weak or private: worth a warning.
+    /// Keys of our kinds that were malformed, weak or private, or that share a `kid` with another: worth a warning.
     pub(super) bad: usize,
 }
 
 impl Keys {
     /// Reads a JWKS document.
     pub(super) fn parse(document: &[u8]) -> Result<Self, KeysetError> {
-        let object = Object::parse(document).map_err(KeysetError::Unreadable)?;
-        let Some(Json::List(list)) = object.get("keys") else { return Err(KeysetError::NoKeys) };
+        let [list] = json::pick(document, ["keys"]).map_err(KeysetError::Unreadable)?;
+        let list = list.ok_or(KeysetError::NoKeys)?;
+        let list: Vec<&RawValue> = serde_json::from_str(list.get()).map_err(|_| KeysetError::NoKeys)?;
         if list.len() > KEYS_MAX {
             return Err(KeysetError::TooMany);
         }
-        let (mut set, mut foreign) = (Self::default(), 0);
+        let (mut read, mut foreign, mut bad) = (Vec::new(), 0, 0);
         for item in list {
-            let Json::Object(jwk) = item else { return Err(KeysetError::NoKeys) };
-            match jwk::read(jwk) {
-                Ok(keys) => keys.into_iter().try_for_each(|key| set.add(key))?,
+            let jwk = Object::parse(item.get().as_bytes()).map(Object::without_nulls);
+            match jwk.map_err(Unusable::from).and_then(|jwk| jwk::read(&jwk)) {
+                Ok(keys) => read.push(keys),
                 Err(Unusable::Foreign) => foreign += 1,
-                Err(Unusable::Bad) => set.bad += 1,
+                Err(Unusable::Bad) => bad += 1,
             }
         }
-        if set.keys.is_empty() { Err(KeysetError::Empty { foreign, bad: set.bad }) } else { Ok(set) }
+        let (keys, shared) = without_shared_names(read);
+        let bad = bad + shared;
+        if keys.is_empty() { Err(KeysetError::Empty { foreign, bad }) } else { Ok(Self { keys, bad }) }
     }
 
     /// Gives each key its age: its first sight by us, or its certificate's date where that is earlier.
@@ -100,6 +106,12 @@ impl Keys {
         })
     }
 
+    /// How many keys there are: one that serves several algorithms is one.
+    pub(super) fn count(&self) -> usize {
+        let names: HashSet<_> = self.keys.iter().map(|key| (&key.key_id, key.thumbprint)).collect();
+        names.len()
+    }
+
     /// The keys.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<VerificationKey>> {
         self.keys.iter()
@@ -117,27 +129,36 @@ impl Keys {
         }
         Err(flaw)
     }
-
-    fn add(&mut self, key: VerificationKey) -> Result<(), KeysetError> {
-        let twin = |known: &Arc<VerificationKey>| known.key_id == key.key_id && known.algorithm == key.algorithm;
-        let twins = self.keys.iter().find(|known| twin(known));
-        match twins {
-            Some(twin) if twin.thumbprint == key.thumbprint => Ok(()),
-            Some(twin) if twin.key_id.is_some() => Err(KeysetError::Repeated),
-            _ => {
-                self.keys.push(Arc::new(key));
-                Ok(())
-            }
-        }
-    }
 }
 
-/// Reads a JWKS document for `check`: how many keys can verify, and how many are malformed, weak or private.
+/// Leaves out keys that share a `kid` and algorithm with a different one, since a token that names them has two readings; says
+/// how many. The same key written twice is one.
+fn without_shared_names(read: Vec<Vec<VerificationKey>>) -> (Vec<Arc<VerificationKey>>, usize) {
+    let twins = |one: &VerificationKey, other: &VerificationKey| {
+        one.algorithm == other.algorithm && one.key_id.is_some() && one.key_id == other.key_id
+    };
+    let all: Vec<&VerificationKey> = read.iter().flatten().collect();
+    let is_shared =
+        |key: &VerificationKey| all.iter().any(|other| twins(key, other) && key.thumbprint != other.thumbprint);
+    let shared: Vec<bool> = read.iter().map(|keys| keys.iter().any(is_shared)).collect();
+    let mut kept: Vec<Arc<VerificationKey>> = Vec::new();
+    for key in read.into_iter().zip(&shared).filter(|(_, shared)| !**shared).flat_map(|(keys, _)| keys) {
+        let known = |known: &Arc<VerificationKey>| {
+            known.thumbprint == key.thumbprint && known.algorithm == key.algorithm && known.key_id == key.key_id
+        };
+        if !kept.iter().any(known) {
+            kept.push(Arc::new(key));
+        }
+    }
+    (kept, shared.iter().filter(|shared| **shared).count())
+}
+
+/// Reads a JWKS document for `check`: how many keys can verify, and how many are malformed, weak, private or share a `kid`.
 ///
 /// # Errors
 /// [`KeysetError`] when the document would not be taken.
 pub fn inspect_keys(document: &[u8]) -> Result<(usize, usize), KeysetError> {
-    Keys::parse(document).map(|keys| (keys.keys.len(), keys.bad))
+    Keys::parse(document).map(|keys| (keys.count(), keys.bad))
 }
 
 #[cfg(test)]
@@ -168,12 +189,13 @@ mod tests {
         let two = SigningKey::generate(Algorithm::ES256, "k").expect("a key").public_jwk();
         let many = vec![one.as_str(); KEYS_MAX + 1];
         for (document, want) in [
-            (jwks(&[&one, &two]), KeysetError::Repeated),
+            (jwks(&[&one, &two]), KeysetError::Empty { foreign: 0, bad: 2 }),
             (jwks(&many), KeysetError::TooMany),
             (jwks(&[]), KeysetError::Empty { foreign: 0, bad: 0 }),
             (jwks(&[r#"{"kty":"oct","k":"AA"}"#]), KeysetError::Empty { foreign: 1, bad: 0 }),
             (jwks(&[&one.replace("P-256", "P-384")]), KeysetError::Empty { foreign: 0, bad: 1 }),
-            (jwks(&["1"]), KeysetError::NoKeys),
+            (jwks(&["1"]), KeysetError::Empty { foreign: 0, bad: 1 }),
+            (r#"{"keys":null}"#.to_owned(), KeysetError::NoKeys),
             ("{}".to_owned(), KeysetError::NoKeys),
             (r#"{"keys":{}}"#.to_owned(), KeysetError::NoKeys),
             ("<html>".to_owned(), KeysetError::Unreadable(JsonError::Malformed)),
@@ -182,6 +204,61 @@ mod tests {
             assert_eq!(Keys::parse(document.as_bytes()).err(), Some(want), "{document}");
         }
         assert_eq!(inspect_keys(jwks(&[&one, &one, r#"{"kty":"future"}"#]).as_bytes()), Ok((1, 0)));
+    }
+
+    /// A document of many keys is not refused for a key that nobody uses.
+    #[test]
+    fn a_key_that_cannot_be_used_costs_no_other() {
+        let make = |kid: &str| SigningKey::generate(Algorithm::ES256, kid).expect("a key");
+        let (good, one, two) = (make("good"), make("shared").public_jwk(), make("shared").public_jwk());
+        let rsa = SigningKey::generate(Algorithm::RS256, "r").expect("a key").public_jwk();
+        let bare = good.public_jwk();
+        let with = |member: &str| make("x").public_jwk().replacen('{', &format!("{{{member},"), 1);
+        let deep = format!(r#"{{"kty":"EC","x":{}1{}}}"#, "[".repeat(60), "]".repeat(60));
+        let others: Vec<(Vec<String>, usize)> = vec![
+            (vec![one.clone(), two.clone()], 2),
+            (vec![one.clone(), two.clone(), one.clone()], 3),
+            (vec![with(r#""kty":"EC""#)], 1),
+            (vec![with(r#""d":"AA""#)], 1),
+            (vec![with(r#""alg":7"#)], 1),
+            (vec![deep], 1),
+            (vec!["null".into(), "7".into(), "[]".into(), "{}".into()], 4),
+            (
+                vec![
+                    r#"{"kty":"AKP","alg":"ML-DSA-44","pub":"AA"}"#.into(),
+                    r#"{"kty":"EC","crv":"secp256k1"}"#.into(),
+                ],
+                0,
+            ),
+        ];
+        for (others, bad) in others {
+            for at in 0..=others.len() {
+                let mut all = others.clone();
+                all.insert(at, bare.clone());
+                let document = jwks(&all.iter().map(String::as_str).collect::<Vec<_>>());
+                let keys = Keys::parse(document.as_bytes()).expect(&document);
+                assert_eq!((keys.count(), keys.bad), (1, bad), "{document}");
+                let token = good.sign("{}").expect("a token");
+                assert!(keys.verify(&jwt::read(&token).expect("readable").signed).is_ok(), "{document}");
+            }
+        }
+        let list = jwks(&[&bare]);
+        let around = [
+            format!("\u{feff}{list}"),
+            list.replacen('{', r#"{"x":1,"x":2,"#, 1),
+            list.replacen('{', &format!(r#"{{"x":{}{},"#, "[".repeat(60), "]".repeat(60)), 1),
+            jwks(&[&bare
+                .replacen('{', r#"{"key_ops":null,"x5c":null,"use":null,"d":null,"#, 1)
+                .replace(r#","use":"sig""#, "")]),
+        ];
+        for document in around {
+            assert_eq!(inspect_keys(document.as_bytes()), Ok((1, 0)), "{document}");
+        }
+        assert_eq!(
+            inspect_keys(jwks(&[&rsa.replace(r#","alg":"RS256""#, "")]).as_bytes()),
+            Ok((1, 0)),
+            "one key of six uses"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::bounds::{KEY_SIGHTS_MAX, SUPERSEDED_STEPS_MAX};
+use crate::bounds::{KEY_SIGHTS_MAX, SUPERSEDED_STEPS_MAX, SUPERSEDED_SUBJECTS_MAX};
 use crate::model::{ClientId, UnixTime, VendorId};
 
 use super::flaw::Flaw;
@@ -70,7 +70,12 @@ pub(super) struct MarkLedger {
     store: Arc<dyn Marks>,
     clients: Mutex<HashMap<(VendorId, ClientId), Arc<ClientMark>>>,
     keys: Mutex<HashMap<[u8; 32], UnixTime>>,
+    /// Of this process alone: a subject is a person, and no trace of people is written.
+    subjects: Mutex<HashMap<VendorId, Subjects>>,
 }
+
+/// By the digest of client and subject.
+type Subjects = HashMap<blake3::Hash, Arc<ClientMark>>;
 
 impl MarkLedger {
     /// Starts from what the store remembers.
@@ -92,7 +97,7 @@ impl MarkLedger {
                 }
             }
         }
-        Ok(Self { store, clients: Mutex::new(clients), keys: Mutex::new(keys) })
+        Ok(Self { store, clients: Mutex::new(clients), keys: Mutex::new(keys), subjects: Mutex::default() })
     }
 
     /// The mark of a client that a contract names: there are as many marks as clients in contracts.
@@ -100,6 +105,31 @@ impl MarkLedger {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = || Arc::new(ClientMark::new(vendor, client, Arc::clone(&self.store), Steps::default()));
         Arc::clone(clients.entry((vendor.clone(), client.clone())).or_insert_with(fresh))
+    }
+
+    /// The mark of one subject of a client; `None` when no more can be told apart. What was not used since `dead` is forgotten
+    /// for room: tokens from then have expired.
+    pub(super) fn subject(
+        &self,
+        vendor: &VendorId,
+        client: &ClientId,
+        subject: &str,
+        dead: UnixTime,
+    ) -> Option<Arc<ClientMark>> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&(client.as_str().len() as u64).to_le_bytes());
+        hasher.update(client.as_str().as_bytes()).update(subject.as_bytes());
+        let mut subjects = self.subjects.lock().unwrap_or_else(PoisonError::into_inner);
+        let subjects = subjects.entry(vendor.clone()).or_default();
+        let key = hasher.finalize();
+        if subjects.len() >= SUPERSEDED_SUBJECTS_MAX && !subjects.contains_key(&key) {
+            subjects.retain(|_, mark| mark.newest_ms.load(Ordering::Acquire) >= dead.as_millis());
+            if subjects.len() >= SUPERSEDED_SUBJECTS_MAX {
+                return None;
+            }
+        }
+        let fresh = || Arc::new(ClientMark::new(vendor, client, Arc::new(Forgetful), Steps::default()));
+        Some(Arc::clone(subjects.entry(key).or_insert_with(fresh)))
     }
 
     /// When a key was first seen: now, unless it is known. A sight that is still to come was noted by a clock that was
@@ -147,6 +177,11 @@ impl ClientMark {
             newest_ms: AtomicU64::new(newest),
             steps: Mutex::new(steps),
         }
+    }
+
+    /// Whose it is.
+    pub(super) const fn client(&self) -> &ClientId {
+        &self.client
     }
 
     /// Judges a token that has passed every other rule, and remembers it when it is the newest.

@@ -10,6 +10,7 @@
 //! `rotation`, `marks` and `revocation` (what is judged anew each time), `recheck` (what is asked while something runs), `dpop`, `judge`, `introspection` and `webhook`
 //! (the other proofs).
 
+mod algorithm;
 mod authenticate;
 mod authority;
 mod cache;
@@ -22,6 +23,7 @@ mod explain;
 mod files;
 mod flaw;
 mod introspection;
+mod issuer;
 mod json;
 mod judge;
 mod jwk;
@@ -29,6 +31,7 @@ mod jwt;
 mod keyset;
 mod looks;
 mod marks;
+mod naming;
 #[cfg(test)]
 mod published;
 mod recheck;
@@ -47,6 +50,7 @@ mod verified;
 mod watched;
 mod webhook;
 
+pub use algorithm::{Algorithm, NoAlgorithm};
 pub use authenticate::{Rejected, Wait};
 pub use authority::Authority;
 pub use cache::CacheStatus;
@@ -61,13 +65,14 @@ pub use json::JsonError;
 pub use jwt::inspect_token;
 pub use keyset::{KeysetError, inspect_keys};
 pub use marks::{Forgetful, MarkRecord, Marks};
+pub use naming::{ClaimNames, ClaimPath, HeaderMember, TokenShape};
 pub use refresh::RefreshError;
 pub use revocation::{DistrustedKey, Revocation, RevocationStore, Revocations, Revoked, VendorRevocations, keep_until};
-pub use ring::{KeyFacts, KeyStatus, RefreshOutcome};
+pub use ring::{KeyStatus, RefreshOutcome};
 pub use seen::Name;
 pub use settings::{
-    Algorithm, CertificateSettings, FetchSettings, Identity, IntrospectionSettings, KeySource, Rotation, Sender,
-    Settings, WebhookScheme, WebhookSettings,
+    CertificateSettings, FetchSettings, Identity, IntrospectionSettings, KeySource, Rotation, Sender, Settings,
+    Superseded, WebhookScheme, WebhookSettings,
 };
 pub use signing::{SigningError, SigningKey};
 pub use verified::Verified;

@@ -46,8 +46,8 @@ impl Directory {
 
     /// Whether this vendor still has the client.
     fn names(&self, vendor: &Vendor, client: &str) -> bool {
-        let named = self.issuer(&vendor.settings.issuer).and_then(|issuer| issuer.clients.get(client));
-        named.is_some_and(|named| named.vendor == vendor.index)
+        let issuer = self.issuer(&vendor.settings.issuer);
+        issuer.is_some_and(|issuer| issuer.has(&vendor.settings.claims.client, client, vendor.index))
     }
 }
 
@@ -94,8 +94,9 @@ impl Vendor {
             Sender::Dpop => claims.proof_key_thumbprint.is_some(),
         };
         // Which type the token had is not kept: under the stricter rule it may be one that is not taken.
-        let kind = now.accept_plain_jwt || !before.accept_plain_jwt;
-        let takes = proof && bound && kind && now.issuer == before.issuer && now.audience == before.audience;
+        let kind = now.shape.takes_all_of(&before.shape) && now.claims == before.claims;
+        let dated = claims.issued_at.is_some() || !now.rotation.needs_issue_time();
+        let takes = proof && bound && kind && dated && now.issuer == before.issuer && now.audience == before.audience;
         if takes { Ok(()) } else { Err(Flaw::TermsChanged) }
     }
 }

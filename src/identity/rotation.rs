@@ -28,13 +28,17 @@ pub fn check(claims: &Claims, key_born: Option<UnixTime>, rules: &Rotation, now:
 
 #[inline]
 pub(super) fn dates(claims: &Claims, clock_skew: Duration, now: UnixTime) -> Result<(), Flaw> {
-    if now >= claims.expires_at.plus(clock_skew) {
+    if claims.expires_at.is_some_and(|end| now >= end.plus(clock_skew)) {
         return Err(Flaw::Expired);
     }
     if claims.not_before.is_some_and(|start| now.plus(clock_skew) < start) {
         return Err(Flaw::NotYetValid);
     }
-    if now.plus(clock_skew) < claims.issued_at { Err(Flaw::IssuedInFuture) } else { Ok(()) }
+    if claims.issued_at.is_some_and(|issued| now.plus(clock_skew) < issued) {
+        Err(Flaw::IssuedInFuture)
+    } else {
+        Ok(())
+    }
 }
 
 /// Judges what is in flight: by the same rules, but for the grace that the contract gives to what has begun.
@@ -46,7 +50,7 @@ pub(super) fn may_go_on(
     now: UnixTime,
 ) -> Result<(), Flaw> {
     let then = now.minus(rules.expired_grace.unwrap_or_default());
-    if then >= claims.expires_at.plus(clock_skew) {
+    if claims.expires_at.is_some_and(|end| then >= end.plus(clock_skew)) {
         return Err(Flaw::Expired);
     }
     rules_hold(claims, key_born, rules, then)
@@ -60,10 +64,12 @@ pub(super) fn rules_hold(
     now: UnixTime,
 ) -> Result<(), Flaw> {
     let exceeds = |span: Duration, bound: Option<Duration>| bound.is_some_and(|bound| span > bound);
-    if exceeds(claims.expires_at.since(claims.issued_at), rules.max_lifetime) {
+    // Where a token may lack `iat` no rule of the contract counts from it, and what remains is the least it was issued for.
+    let issued = claims.issued_at.unwrap_or(now);
+    if claims.expires_at.is_some_and(|end| exceeds(end.since(issued), rules.max_lifetime)) {
         return Err(Flaw::Lifetime);
     }
-    if exceeds(now.since(claims.issued_at), rules.max_age) {
+    if exceeds(now.since(issued), rules.max_age) {
         return Err(Flaw::Age);
     }
     if key_born.is_some_and(|born| exceeds(now.since(born), rules.max_key_age)) {
@@ -80,8 +86,8 @@ mod tests {
     fn claims(issued: u64, expires: u64) -> Claims {
         Claims {
             client: ClientId::new("c"),
-            issued_at: UnixTime::from_secs(issued),
-            expires_at: UnixTime::from_secs(expires),
+            issued_at: Some(UnixTime::from_secs(issued)),
+            expires_at: Some(UnixTime::from_secs(expires)),
             not_before: None,
             token_id: None,
             scopes: ScopeSet::default(),

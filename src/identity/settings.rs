@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::bounds;
 use crate::model::ClientId;
 
-use super::SubjectAltName;
+use super::claims::Wanted;
+use super::jwt::Type;
+use super::{Algorithm, ClaimNames, SubjectAltName, TokenShape};
 
 /// How a vendor proves who it is: a contract's `identity:` section, in one of its three forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +73,8 @@ pub enum WebhookScheme {
 pub struct Settings {
     /// Exact `iss`.
     pub issuer: String,
-    /// Exact member of `aud`.
-    pub audience: String,
+    /// Exact member of `aud`; `None` where the issuer's tokens have no audience, and their clients alone say whose they are.
+    pub audience: Option<String>,
     /// The clients that are this vendor.
     pub clients: Vec<ClientId>,
     /// Where the issuer's keys come from.
@@ -81,14 +83,34 @@ pub struct Settings {
     pub algorithms: Vec<Algorithm>,
     /// Whether the token must be bound to its sender.
     pub sender: Sender,
-    /// Whether `typ: JWT` (or none) passes beside `at+jwt` (RFC 9068).
-    pub accept_plain_jwt: bool,
+    /// Which claims say what, where the issuer uses names of its own.
+    pub claims: ClaimNames,
+    /// What a token may look like.
+    pub shape: TokenShape,
     /// Clock skew granted on `exp`, `nbf` and `iat`.
     pub clock_skew: Duration,
     /// Rotation rules.
     pub rotation: Rotation,
     /// How the issuer is asked, for its keys or about a token.
     pub fetch: FetchSettings,
+}
+
+impl Settings {
+    /// What a signed token must say. RFC 9068 section 2.2 asks for `iat`; elsewhere only rules that count from it do.
+    pub(super) fn wanted_of_token(&self, typ: &Type) -> Wanted<'_> {
+        let by_type = *typ == Type::AccessToken && !self.claims.issued_at_optional;
+        Wanted { issue_time: by_type || self.rotation.needs_issue_time(), expiry: true, ..self.wanted_of_answer() }
+    }
+
+    /// What an answer about an opaque token must say: RFC 7662 section 2.2 leaves all but `active` to the issuer.
+    pub(super) fn wanted_of_answer(&self) -> Wanted<'_> {
+        Wanted {
+            names: &self.claims,
+            audience: self.audience.as_deref(),
+            issue_time: self.rotation.needs_issue_time(),
+            expiry: !self.claims.expiry_optional,
+        }
+    }
 }
 
 /// Where the issuer's word comes from: its keys, or its answer about each token.
@@ -159,42 +181,6 @@ impl Default for FetchSettings {
     }
 }
 
-/// A JWS algorithm (RFC 7518, RFC 8037). Symmetric ones do not exist here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Algorithm {
-    /// ECDSA on P-256 with SHA-256.
-    ES256,
-    /// ECDSA on P-384 with SHA-384.
-    ES384,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    RS256,
-    /// RSASSA-PSS with SHA-256.
-    PS256,
-    /// Ed25519.
-    EdDSA,
-}
-
-impl Algorithm {
-    /// All that the product verifies.
-    pub const ALL: [Self; 5] = [Self::ES256, Self::ES384, Self::RS256, Self::PS256, Self::EdDSA];
-
-    /// The algorithm of this name, compared by case as RFC 7515 section 4.1.1 says.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
-    }
-
-    /// The name in a JWS header.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ES256 => "ES256",
-            Self::ES384 => "ES384",
-            Self::RS256 => "RS256",
-            Self::PS256 => "PS256",
-            Self::EdDSA => "EdDSA",
-        }
-    }
-}
-
 /// How a token must be bound to who sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sender {
@@ -206,17 +192,38 @@ pub enum Sender {
     Dpop,
 }
 
+/// Whose newer token ends an older one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Superseded {
+    /// The client's: replicas that each hold a token of their own end each other's.
+    #[default]
+    PerClient,
+    /// The client's for the same `sub`.
+    PerSubject,
+}
+
 /// A contract's `rotation:` section. `None` leaves a rule out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rotation {
-    /// Longest `exp - iat`.
+    /// Longest `exp - iat`; `exp - now` where a token without `iat` may pass.
     pub max_lifetime: Option<Duration>,
+    /// Whether the contract itself says so, so that a token must have `iat` for it.
+    pub max_lifetime_written: bool,
     /// Greatest `now - iat`.
     pub max_age: Option<Duration>,
-    /// How long a token passes after a newer one of the same client was used.
+    /// How long a token passes after a newer one was used.
     pub superseded_grace: Option<Duration>,
+    /// Whose newer one.
+    pub superseded: Superseded,
     /// Greatest age of the signing key, from its first sight.
     pub max_key_age: Option<Duration>,
     /// How long what has begun may go on after its token is past `exp` or `max_age`; not at all where it is left out.
     pub expired_grace: Option<Duration>,
+}
+
+impl Rotation {
+    /// Whether a rule of the contract counts from `iat`.
+    pub(super) const fn needs_issue_time(&self) -> bool {
+        self.max_lifetime_written || self.max_age.is_some() || self.superseded_grace.is_some()
+    }
 }

@@ -8,8 +8,9 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
-    RSA_PKCS1_SHA256, RSA_PSS_SHA256,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair,
+    Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384,
+    RSA_PSS_SHA512, RsaEncoding,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -37,7 +38,7 @@ pub struct SigningKey {
 enum Pair {
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
-    Rsa(RsaKeyPair),
+    Rsa(RsaKeyPair, &'static dyn RsaEncoding),
 }
 
 impl SigningKey {
@@ -49,8 +50,14 @@ impl SigningKey {
         let pair = match algorithm {
             Algorithm::ES256 => Pair::Ecdsa(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?),
             Algorithm::ES384 => Pair::Ecdsa(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING)?),
+            Algorithm::ES512 => Pair::Ecdsa(EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING)?),
             Algorithm::EdDSA => Pair::Ed25519(Ed25519KeyPair::generate()?),
-            Algorithm::RS256 | Algorithm::PS256 => Pair::Rsa(RsaKeyPair::generate(KeySize::Rsa2048)?),
+            Algorithm::RS256 => rsa(&RSA_PKCS1_SHA256)?,
+            Algorithm::RS384 => rsa(&RSA_PKCS1_SHA384)?,
+            Algorithm::RS512 => rsa(&RSA_PKCS1_SHA512)?,
+            Algorithm::PS256 => rsa(&RSA_PSS_SHA256)?,
+            Algorithm::PS384 => rsa(&RSA_PSS_SHA384)?,
+            Algorithm::PS512 => rsa(&RSA_PSS_SHA512)?,
         };
         Ok(Self { key_id: key_id.to_owned(), algorithm, pair })
     }
@@ -101,13 +108,27 @@ impl SigningKey {
         match &self.pair {
             Pair::Ecdsa(pair) => Ok(pair.sign(&random, message)?.as_ref().to_vec()),
             Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
-            Pair::Rsa(pair) => {
-                let padding: &dyn aws_lc_rs::signature::RsaEncoding =
-                    if self.algorithm == Algorithm::PS256 { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
+            Pair::Rsa(pair, padding) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(padding, &random, message, &mut signature)?;
+                pair.sign(*padding, &random, message, &mut signature)?;
                 Ok(signature)
             }
+        }
+    }
+
+    /// The curve's name in a JWK; every algorithm without one is not asked.
+    const fn curve(&self) -> &'static str {
+        match self.algorithm {
+            Algorithm::ES384 => "P-384",
+            Algorithm::ES512 => "P-521",
+            Algorithm::ES256
+            | Algorithm::RS256
+            | Algorithm::RS384
+            | Algorithm::RS512
+            | Algorithm::PS256
+            | Algorithm::PS384
+            | Algorithm::PS512
+            | Algorithm::EdDSA => "P-256",
         }
     }
 
@@ -115,15 +136,14 @@ impl SigningKey {
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         match &self.pair {
             Pair::Ecdsa(pair) => {
-                let (curve, point) =
-                    (if self.algorithm == Algorithm::ES384 { "P-384" } else { "P-256" }, pair.public_key().as_ref());
+                let (curve, point) = (self.curve(), pair.public_key().as_ref());
                 let (x, y) = point[1..].split_at((point.len() - 1) / 2);
                 format!(r#"{{"kty":"EC","crv":"{curve}","x":"{}","y":"{}","#, text(x), text(y))
             }
             Pair::Ed25519(pair) => {
                 format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{}","#, text(pair.public_key().as_ref()))
             }
-            Pair::Rsa(pair) => {
+            Pair::Rsa(pair, _) => {
                 let public = pair.public_key();
                 let (n, e) = (
                     public.modulus().big_endian_without_leading_zero(),
@@ -133,6 +153,10 @@ impl SigningKey {
             }
         }
     }
+}
+
+fn rsa(padding: &'static dyn RsaEncoding) -> Result<Pair, SigningError> {
+    Ok(Pair::Rsa(RsaKeyPair::generate(KeySize::Rsa2048)?, padding))
 }
 
 impl fmt::Debug for SigningKey {

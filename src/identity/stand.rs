@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 use crate::model::{ClientId, Clock, Reason, VendorId};
 
 use super::{
-    Algorithm, Authority, Contract, Directory, FetchSettings, KeySource, Presented, Rejected, Rotation, Sender,
-    Settings, Verified,
+    Algorithm, Authority, ClaimNames, Contract, Directory, FetchSettings, KeySource, Presented, Rejected, Rotation,
+    Sender, Settings, TokenShape, Verified,
 };
 
 pub(super) const AUDIENCE: &str = "https://api.test";
@@ -76,12 +76,13 @@ pub(super) const fn presented(headers: &HeaderMap) -> Presented<'_> {
 pub(super) fn settings(issuer: &str, keys: KeySource) -> Settings {
     Settings {
         issuer: issuer.into(),
-        audience: AUDIENCE.into(),
+        audience: Some(AUDIENCE.into()),
         clients: vec![ClientId::new(CLIENT)],
         keys,
         algorithms: vec![Algorithm::EdDSA],
         sender: Sender::None,
-        accept_plain_jwt: false,
+        claims: ClaimNames::default(),
+        shape: TokenShape::default(),
         clock_skew: Duration::from_secs(30),
         rotation: Rotation::default(),
         fetch: FetchSettings::default(),
@@ -97,9 +98,13 @@ pub(super) struct Stand {
 
 impl Stand {
     pub(super) fn new(issuer: &str, keys: KeySource, fetch: FetchSettings) -> Self {
+        Self::with(Settings { fetch, ..settings(issuer, keys) })
+    }
+
+    /// As [`Self::new`], under other settings.
+    pub(super) fn with(settings: Settings) -> Self {
         let clock = Clock::system();
         let authority = Authority::forgetful(clock.clone()).expect("randomness");
-        let settings = Settings { fetch, ..settings(issuer, keys) };
         let vendor = VendorId::parse("acme").expect("an id");
         let contract = Contract { index: 0, vendor, identity: settings.into() };
         let directory = authority.directory(vec![contract]).expect("a directory");

@@ -86,7 +86,7 @@ impl Verified {
 
     /// How old the token is; for metrics.
     pub fn token_age(&self, now: UnixTime) -> Option<Duration> {
-        self.claims().map(|claims| now.since(claims.issued_at))
+        self.claims()?.issued_at.map(|issued| now.since(issued))
     }
 
     /// From when the signing key's age counts.

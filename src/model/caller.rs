@@ -23,17 +23,17 @@ impl ClientId {
 /// The facts of a verified token that are judged again on each request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
-    /// `client_id`, else `azp`, else `sub`.
+    /// The claim that the contract names, or `client_id`, else `azp`, else `sub`.
     pub client: ClientId,
-    /// `iat`.
-    pub issued_at: UnixTime,
-    /// `exp`.
-    pub expires_at: UnixTime,
+    /// `iat`, where present: a rule that counts from it refuses a token without.
+    pub issued_at: Option<UnixTime>,
+    /// `exp`; absent only from an issuer's answer about an opaque token, where the contract takes that.
+    pub expires_at: Option<UnixTime>,
     /// `nbf`, where present.
     pub not_before: Option<UnixTime>,
     /// `jti`, where present.
     pub token_id: Option<Arc<str>>,
-    /// `scope` or `scp`, exactly as granted; the contract's ceiling is applied by whoever asks.
+    /// `scope`, `scp` or what the contract names, exactly as granted; the contract's ceiling is applied by whoever asks.
     pub scopes: ScopeSet,
     /// The `kid` of the key that signed, where it has one; also where the token does not name it.
     pub key_id: Option<Arc<str>>,

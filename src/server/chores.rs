@@ -202,7 +202,7 @@ fn read_vendors(helm: &Helm) {
             }
         }
         let Some(keys) = snapshot.directory().key_status(index) else { continue };
-        if let Some(oldest) = keys.keys.iter().map(|key| key.born).min() {
+        if let Some(oldest) = keys.oldest {
             vendor.metrics.oldest_key_first_seen(oldest);
         }
         let outcomes = |wanted: [RefreshOutcome; 2]| {

@@ -43,7 +43,7 @@ pub(super) fn issuer(directory: &Directory, index: u32) -> Option<IssuerStatus> 
     let keys = directory.key_status(index)?;
     let names = RefreshOutcome::ALL.map(|outcome| outcome.as_str().to_owned());
     Some(IssuerStatus {
-        keys: Some(keys.keys.len()),
+        keys: Some(keys.keys),
         unfit_keys: Some(keys.unfit),
         confirmed_at: keys.confirmed_at.map(Into::into),
         last_error: keys.last_error,

@@ -163,7 +163,7 @@ fn every_bound_has_a_finite_default() {
         assert_eq!(shown, expected[..own], "{direction:?}");
     }
     let Some(Identity::Token(identity)) = contract.identity else { panic!("a token's identity") };
-    assert!(identity.rotation.max_lifetime.is_some() && !identity.accept_plain_jwt);
+    assert!(identity.rotation.max_lifetime.is_some() && !identity.shape.accept_plain_jwt);
 }
 
 /// The places that say what the defaults are: each must have the figures of the product.

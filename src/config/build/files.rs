@@ -65,7 +65,10 @@ fn check_jwks(at: &At<'_>, path: &Path) {
     }
     match inspect_keys(&bytes) {
         Ok((_, 0)) => {}
-        Ok((_, bad)) => at.warning(format!("{shown} holds {bad} keys that are malformed or weak"), "take them out"),
+        Ok((_, bad)) => {
+            let wrong = format!("{shown} holds {bad} keys that are malformed, weak, or of one kid: they are left out");
+            at.warning(wrong, "take them out");
+        }
         Err(error) => at.fault(format!("{shown}: {error}"), "save the issuer's JWKS document there"),
     }
 }

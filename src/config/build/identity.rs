@@ -1,10 +1,10 @@
 //! A contract's `identity:`: which of the ways to prove oneself, and what tokens must be like.
 
-use super::{issuer, proofs, values};
+use super::{claims, issuer, proofs, values};
 use crate::bounds::{CLOCK_SKEW, CLOCK_SKEW_MAX, ROTATION_MAX, TOKEN_LIFETIME_DEFAULT};
 use crate::config::file::identity as written;
 use crate::config::source::At;
-use crate::identity::{Algorithm, Identity, Rotation, Sender, Settings};
+use crate::identity::{Identity, Rotation, Sender, Settings, Superseded};
 use crate::model::ClientId;
 
 /// `identity:`; `None` when it lacks what has been reported as missing.
@@ -34,6 +34,9 @@ fn alone(at: &At<'_>, written: &written::Identity, proof: &str) {
         ("clients", written.clients.is_some()),
         ("jwks", written.jwks.is_some()),
         ("introspection", written.introspection.is_some()),
+        ("claims", written.claims.is_some()),
+        ("ignore_header", written.ignore_header.is_some()),
+        ("token_bytes_max", written.token_bytes_max.is_some()),
         ("algorithms", written.algorithms.is_some()),
         ("sender", written.sender.is_some()),
         ("typ", written.typ.is_some()),
@@ -50,7 +53,6 @@ fn token(at: &At<'_>, written: &written::Identity, client_ca: Option<bool>) -> O
     let asks = written.introspection.is_some();
     let missing = [
         ("issuer", written.issuer.is_none(), "https://id.example.com"),
-        ("audience", written.audience.is_none(), "https://api.example.com"),
         ("clients", written.clients.is_none(), "[acme-batch]"),
         ("jwks", written.jwks.is_none() && !asks, "{ … }"),
     ];
@@ -58,14 +60,19 @@ fn token(at: &At<'_>, written: &written::Identity, client_ca: Option<bool>) -> O
         at.key(key).fault("is missing", format!("write {key}: {example}"));
     }
     let issuer = exact(&at.key("issuer"), written.issuer.as_deref());
-    let audience = exact(&at.key("audience"), written.audience.as_deref());
+    let audience = claims::audience(at, written);
+    exact(&at.key("audience"), written.audience.as_deref());
+    let names = claims::names(&at.key("claims"), written.claims.as_ref(), asks);
     let clients = written.clients.as_deref().map(|written| clients(&at.key("clients"), written)).unwrap_or_default();
     if asks && written.algorithms.is_some() {
         at.key("algorithms").fault("is about signed tokens, and introspection about opaque ones", "take it out");
     }
-    let algorithms = algorithms(&at.key("algorithms"), written.algorithms.as_deref());
+    let algorithms = claims::algorithms(&at.key("algorithms"), written.algorithms.as_deref());
     let sender = sender(&at.key("sender"), written.sender, client_ca);
-    let accept_plain_jwt = plain_jwt(&at.key("typ"), written.typ.as_deref());
+    let shape = claims::shape(at, written);
+    if audience.is_none() && !asks {
+        claims::check_told_apart(&at.key("audience"), &names, &shape);
+    }
     let clock_skew = values::duration(&at.key("clock_skew"), written.clock_skew.as_ref(), CLOCK_SKEW_MAX);
     let rotation = rotation(&at.key("rotation"), written.rotation.as_ref());
     let fetch = issuer::fetch(&at.key("fetch"), written.fetch.as_ref());
@@ -78,7 +85,8 @@ fn token(at: &At<'_>, written: &written::Identity, client_ca: Option<bool>) -> O
         keys,
         algorithms,
         sender,
-        accept_plain_jwt,
+        claims: names,
+        shape,
         clock_skew,
         rotation,
         fetch,
@@ -108,29 +116,6 @@ fn clients(at: &At<'_>, written: &[String]) -> Vec<ClientId> {
     written.iter().map(|client| ClientId::new(client)).collect()
 }
 
-fn algorithms(at: &At<'_>, written: Option<&[written::Algorithm]>) -> Vec<Algorithm> {
-    let Some(written) = written else { return vec![Algorithm::ES256] };
-    if written.is_empty() {
-        at.fault("must list at least one algorithm", "write [ES256]");
-    }
-    for (i, algorithm) in written.iter().enumerate() {
-        if written[..i].contains(algorithm) {
-            at.item(i).bad("stands twice in the list", "");
-        }
-    }
-    written.iter().copied().map(algorithm).collect()
-}
-
-fn algorithm(written: written::Algorithm) -> Algorithm {
-    match written {
-        written::Algorithm::ES256 => Algorithm::ES256,
-        written::Algorithm::ES384 => Algorithm::ES384,
-        written::Algorithm::RS256 => Algorithm::RS256,
-        written::Algorithm::PS256 => Algorithm::PS256,
-        written::Algorithm::EdDSA => Algorithm::EdDSA,
-    }
-}
-
 /// `client_ca`: whether the ingress listener asks for client certificates, where that is known.
 fn sender(at: &At<'_>, written: Option<written::Sender>, client_ca: Option<bool>) -> Sender {
     match written {
@@ -146,22 +131,27 @@ fn sender(at: &At<'_>, written: Option<written::Sender>, client_ca: Option<bool>
     }
 }
 
-fn plain_jwt(at: &At<'_>, written: Option<&[written::TokenType]>) -> bool {
-    let Some(written) = written else { return false };
-    if !written.contains(&written::TokenType::AccessToken) {
-        at.fault("must list at+jwt: RFC 9068 tokens always pass", "write [at+jwt, JWT], or take the key out");
-    }
-    written.contains(&written::TokenType::Jwt)
-}
-
 fn rotation(at: &At<'_>, written: Option<&written::Rotation>) -> Rotation {
     let default = Rotation { max_lifetime: Some(TOKEN_LIFETIME_DEFAULT), ..Rotation::default() };
     let Some(written) = written else { return default };
     let read = |name: &str, value| values::duration(&at.key(name), value, ROTATION_MAX);
+    let grace = read("superseded_grace", written.superseded_grace.as_ref());
+    let off = written.superseded == Some(written::Superseded::Off);
+    if off && grace.is_some() {
+        at.key("superseded").fault("leaves superseded_grace without effect", "take one of them out");
+    }
+    if written.superseded.is_some() && !off && written.superseded_grace.is_none() {
+        at.key("superseded").fault("has no effect without a grace", "write superseded_grace: 2m");
+    }
     Rotation {
         max_lifetime: read("max_lifetime", written.max_lifetime.as_ref()).or(default.max_lifetime),
+        max_lifetime_written: written.max_lifetime.is_some(),
         max_age: read("max_age", written.max_age.as_ref()),
-        superseded_grace: read("superseded_grace", written.superseded_grace.as_ref()),
+        superseded_grace: grace.filter(|_| !off),
+        superseded: match written.superseded {
+            Some(written::Superseded::PerSubject) => Superseded::PerSubject,
+            Some(written::Superseded::PerClient | written::Superseded::Off) | None => Superseded::PerClient,
+        },
         max_key_age: read("max_key_age", written.max_key_age.as_ref()),
         expired_grace: read("expired_grace", written.expired_grace.as_ref()),
     }

@@ -4,6 +4,7 @@
 //! What it makes is only used when nothing was reported.
 
 mod across;
+mod claims;
 mod contract;
 mod evidence;
 mod files;

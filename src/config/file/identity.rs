@@ -5,7 +5,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Duration;
+use std::collections::BTreeMap;
+
+use super::contract::Size;
+use super::{Duration, OneOrMore};
 
 /// How a vendor proves who it is: by access tokens of an issuer, or else by `certificate` or `webhook` alone.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -14,7 +17,7 @@ pub(in crate::config) struct Identity {
     /// Exact `iss`.
     #[schemars(example = "https://id.example.com")]
     pub(in crate::config) issuer: Option<String>,
-    /// Exact member of `aud`.
+    /// Exact member of `aud`; none where the issuer's tokens have no audience, and `clients` alone says whose they are.
     #[schemars(example = "https://api.example.com")]
     pub(in crate::config) audience: Option<String>,
     /// The clients that are this vendor.
@@ -24,12 +27,21 @@ pub(in crate::config) struct Identity {
     pub(in crate::config) jwks: Option<Jwks>,
     /// For opaque tokens, in the place of `jwks`: the issuer is asked about each (RFC 7662).
     pub(in crate::config) introspection: Option<Introspection>,
+    /// Which claims say what, where the issuer has names of its own.
+    pub(in crate::config) claims: Option<ClaimNames>,
     /// Signature algorithms that may be used (default ES256 alone).
     pub(in crate::config) algorithms: Option<Vec<Algorithm>>,
     /// Whether a token must be bound to its sender (default none).
     pub(in crate::config) sender: Option<Sender>,
-    /// Values of the token's `typ` that pass (default at+jwt alone); JWT is for issuers that do not follow RFC 9068.
-    pub(in crate::config) typ: Option<Vec<TokenType>>,
+    /// Values of the token's `typ` that pass (default at+jwt alone); JWT, which stands for none as well, is for issuers that
+    /// do not follow RFC 9068, and so is any other media type.
+    #[schemars(extend("examples" = [["at+jwt", "JWT"]]))]
+    pub(in crate::config) typ: Option<Vec<String>>,
+    /// Members of the token's header that are not looked at, because this issuer sends them: jku, x5u, x5c or cty. No key is
+    /// ever taken from them (default none: they refuse the token).
+    pub(in crate::config) ignore_header: Option<Vec<HeaderMember>>,
+    /// Longest token (default 8KiB, at most 24KiB).
+    pub(in crate::config) token_bytes_max: Option<Size>,
     /// Skew granted on times in a token (default 30s, at most 5m).
     pub(in crate::config) clock_skew: Option<Duration>,
     /// How young tokens and keys must be.
@@ -155,20 +167,59 @@ pub(in crate::config) enum Scheme {
     Hmac,
 }
 
-/// A JWS algorithm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(in crate::config) enum Algorithm {
-    /// ECDSA on P-256.
-    ES256,
-    /// ECDSA on P-384.
-    ES384,
-    /// RSA PKCS#1 v1.5.
-    RS256,
-    /// RSA-PSS.
-    PS256,
-    /// Ed25519.
-    EdDSA,
+/// Which claims say what. A claim is a name (`cid`, `https://example.com/roles`), a path to one (`realm_access.roles`), or
+/// a path whose names hold dots (`$["a.b"].roles`).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ClaimNames {
+    /// The claims that name the client, which must agree where several are there (default client_id and azp, else sub).
+    #[schemars(example = &"cid")]
+    pub(in crate::config) client: Option<OneOrMore>,
+    /// The claims that hold scopes or roles, as text or list; all that are there count (default scope or scp).
+    #[schemars(extend("examples" = [["scp", "roles"]]))]
+    pub(in crate::config) scopes: Option<OneOrMore>,
+    /// The claim that holds the audience (default aud); none is the same as `audience: none`.
+    #[schemars(example = &"aud")]
+    pub(in crate::config) audience: Option<String>,
+    /// Claims that must have this text, or hold it in a list.
+    pub(in crate::config) require: Option<BTreeMap<String, String>>,
+    /// Whether `iat` may be absent from a token of type at+jwt (default required). It may be from any other, and from
+    /// introspection answers, unless a rule of `rotation` counts from it.
+    pub(in crate::config) issued_at: Option<Presence>,
+    /// With introspection: whether `exp` may be absent from the answer, which is then kept for `active_for` (default
+    /// required).
+    pub(in crate::config) expiry: Option<Presence>,
 }
+
+/// Whether a claim must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Presence {
+    /// A token without it is refused.
+    Required,
+    /// A token without it is taken.
+    Optional,
+}
+
+/// A member of a token's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum HeaderMember {
+    /// The address of a key set.
+    Jku,
+    /// The address of a certificate.
+    X5u,
+    /// A certificate chain.
+    X5c,
+    /// What the payload is.
+    Cty,
+}
+
+/// A JWS algorithm: ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512 or EdDSA (Ed25519).
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("pattern" = r"^((ES|RS|PS)(256|384|512)|EdDSA|.*\$\{.*)$", "examples" = ["ES256", "RS256"]))]
+pub(in crate::config) struct Algorithm(pub(in crate::config) String);
 
 /// Whether a token must be bound to its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -182,17 +233,6 @@ pub(in crate::config) enum Sender {
     Dpop,
 }
 
-/// A value of a token's `typ`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(in crate::config) enum TokenType {
-    /// An access token of RFC 9068.
-    #[serde(rename = "at+jwt")]
-    AccessToken,
-    /// Any JWT, or no `typ`.
-    #[serde(rename = "JWT")]
-    Jwt,
-}
-
 /// How young tokens and keys must be.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -201,11 +241,26 @@ pub(in crate::config) struct Rotation {
     pub(in crate::config) max_lifetime: Option<Duration>,
     /// Longest time since a token's issue.
     pub(in crate::config) max_age: Option<Duration>,
-    /// How long a token passes after its client has used a newer one.
+    /// How long a token passes after a newer one was used.
     pub(in crate::config) superseded_grace: Option<Duration>,
+    /// Whose newer one: the client's (per_client, the default), or the client's for the same `sub` (per_subject); off is for
+    /// replicas that each hold a token of their own, and the same as no grace.
+    pub(in crate::config) superseded: Option<Superseded>,
     /// Greatest age of the signing key, from its first sight.
     pub(in crate::config) max_key_age: Option<Duration>,
     /// How long an answer or a WebSocket may run on after its token is past its expiry or max_age; none by default: it is
     /// severed then.
     pub(in crate::config) expired_grace: Option<Duration>,
+}
+
+/// Whose newer token ends an older one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Superseded {
+    /// The client's: a token that was stolen ends with the owner's next, and replicas must share one.
+    PerClient,
+    /// The client's for the same `sub`: users of one client do not end each other's.
+    PerSubject,
+    /// Nobody's: a stolen token passes until it expires.
+    Off,
 }

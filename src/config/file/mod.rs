@@ -196,6 +196,21 @@ pub(in crate::config) enum LogLevel {
     Trace,
 }
 
+/// A text, or a list of texts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub(in crate::config) struct OneOrMore(pub(in crate::config) Vec<String>);
+
+impl JsonSchema for OneOrMore {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OneOrMore".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
+    }
+}
+
 /// A whole number with a unit of time: ms, s, m, h or d.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]

@@ -4,6 +4,7 @@
 //! plain HTTP to this machine, unless the operator allows more. Never follows a redirect, never keeps a cookie, never
 //! carries traffic of vendors.
 
+use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::pin;
@@ -11,7 +12,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue, USER_AGENT};
+use flate2::read::MultiGzDecoder;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HOST, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -67,6 +69,9 @@ pub enum FetchError {
     /// The answer is larger than its bound.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
+    /// The answer is coded in a way that was not asked for and is not known, or wrongly.
+    #[error("the answer's content encoding cannot be undone")]
+    Encoding,
     /// The deadline passed first.
     #[error("no answer within {0:?}")]
     Deadline(Duration),
@@ -216,6 +221,7 @@ fn build(method: Method, url: &FetchUrl, headers: HeaderMap, body: Bytes) -> Res
     *request.uri_mut() = target.parse().map_err(|_| FetchError::Address)?;
     *request.headers_mut() = headers;
     request.headers_mut().insert(HOST, HeaderValue::from_str(host).map_err(|_| FetchError::Address)?);
+    request.headers_mut().entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
     request.headers_mut().entry(USER_AGENT).or_insert(HeaderValue::from_static("vendorgate"));
     Ok(request)
 }
@@ -250,7 +256,24 @@ async fn read(answer: http::Response<Incoming>, bound: usize) -> Result<Fetched,
             body.extend_from_slice(&data);
         }
     }
+    let body = plain(body, head.headers.get(CONTENT_ENCODING), bound)?;
     Ok(Fetched { status: head.status, headers: head.headers, body: body.into() })
+}
+
+/// Nobody is asked for a coded answer; some servers and caches give gzip all the same, not all of them saying so.
+fn plain(body: Vec<u8>, encoding: Option<&HeaderValue>, bound: usize) -> Result<Vec<u8>, FetchError> {
+    const GZIP: [u8; 2] = [0x1f, 0x8b];
+    match encoding.map_or(Ok(""), HeaderValue::to_str).map_err(|_| FetchError::Encoding)?.trim() {
+        "" | "identity" | "gzip" | "x-gzip" if body.starts_with(&GZIP) => {
+            let mut plain = Vec::new();
+            let reader = MultiGzDecoder::new(&body[..]);
+            reader.take(bound as u64 + 1).read_to_end(&mut plain).map_err(|_| FetchError::Encoding)?;
+            if plain.len() > bound { Err(FetchError::TooLarge(bound)) } else { Ok(plain) }
+        }
+        "" | "identity" => Ok(body),
+        _ if body.is_empty() => Ok(body),
+        _ => Err(FetchError::Encoding),
+    }
 }
 
 fn tls_config(options: &FetchOptions) -> Result<rustls::ClientConfig, FetchError> {

@@ -60,6 +60,25 @@ async fn an_answer_is_whole_or_none() {
 }
 
 #[test]
+fn gzip_that_nobody_asked_for_is_undone_within_the_bound() {
+    let gzip = |text: &[u8]| {
+        let mut coder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        coder.write_all(text).expect("memory");
+        coder.finish().expect("memory")
+    };
+    let value = |text: &'static str| Some(HeaderValue::from_static(text));
+    let check = |body: &[u8], encoding: Option<HeaderValue>| plain(body.to_vec(), encoding.as_ref(), 1000);
+    for encoding in [None, value("gzip"), value("x-gzip"), value("identity")] {
+        assert_eq!(check(&gzip(b"{}"), encoding).expect("read"), b"{}");
+    }
+    assert_eq!(check(b"{}", value("identity")).expect("read"), b"{}");
+    assert!(matches!(check(b"{}", value("br")), Err(FetchError::Encoding)));
+    assert!(matches!(check(b"{}", value("gzip")), Err(FetchError::Encoding)));
+    assert!(matches!(check(&gzip(b"{}")[..12], value("gzip")), Err(FetchError::Encoding)));
+    assert!(matches!(check(&gzip(&[b'x'; 1001]), value("gzip")), Err(FetchError::TooLarge(1000))));
+}
+
+#[test]
 fn only_encrypted_or_near_addresses_are_asked() {
     for good in ["https://id.example.com/jwks", "http://127.0.0.1:9/x", "http://[::1]/x", "http://localhost/x"] {
         assert!(FetchUrl::parse(good, false).is_ok(), "{good}");

@@ -8,18 +8,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::bounds::ROTATION_MAX;
 use crate::model::{Caller, Claims, Denial, Moment};
 
 use super::cache::{Fingerprint, Kind, TokenCache};
 use super::credentials::{self, Credentials, Presented, Scheme};
-use super::directory::{Directory, Issuer, Named, Vendor};
+use super::directory::{Directory, Named, Vendor};
 use super::flaw::Flaw;
 use super::introspection::{Introspector, TokenWait};
+use super::issuer::Issuer;
+use super::json::Object;
 use super::jwk::VerificationKey;
 use super::jwt::{self, Type, Unverified};
+use super::marks::ClientMark;
 use super::ring::KeyWait;
 use super::verified::{Basis, Verified};
-use super::{Sender, claims, dpop, rotation};
+use super::{Sender, Superseded, claims, dpop, rotation};
 
 /// A no, whose it is, and whether waiting may turn it into a yes.
 #[derive(Debug)]
@@ -136,14 +140,13 @@ impl Directory {
     #[cold]
     fn verify(&self, fingerprint: &Fingerprint, request: &Request<'_>) -> Result<Arc<Verified>, Rejected> {
         let unknown = |flaw| Rejected::new(flaw, None);
-        let text = request.credentials.text().map_err(unknown)?;
+        let text = request.credentials.text(self.token_bytes_max).map_err(unknown)?;
         if let Some(introspector) = self.introspector(text) {
             return self.introspect(introspector, text, fingerprint, request);
         }
         let token = jwt::read(text).map_err(unknown)?;
-        let (issuer, client) = claims::whose(&token.payload).map_err(unknown)?;
-        let issuer = self.issuer(issuer).ok_or_else(|| unknown(Flaw::VendorUnknown))?;
-        let Some(named) = issuer.clients.get(client) else {
+        let issuer = self.issuer_of(&token).map_err(unknown)?;
+        let Some(named) = issuer.find(&token.payload).map_err(unknown)? else {
             return Err(self.reject_stranger(issuer, &token, request.now));
         };
         let vendor = self.vendor(named.vendor).ok_or_else(|| unknown(Flaw::VendorUnknown))?;
@@ -175,14 +178,14 @@ impl Directory {
             return Err(Rejected { wait: wait.map(|wait| Wait(Waiting::Token(wait))), ..unknown(Flaw::IssuerSilent) });
         };
         let (payload, until) = answer.claims().map_err(unknown)?;
-        let client = claims::client(&payload).map_err(unknown)?;
-        let named = self.issuer(&introspector.id.issuer).and_then(|issuer| issuer.clients.get(client));
-        let named = named.ok_or_else(|| unknown(Flaw::VendorUnknown))?;
+        let issuer = self.issuer(&introspector.id.issuer).ok_or_else(|| unknown(Flaw::VendorUnknown))?;
+        let named = issuer.find(&payload).map_err(unknown)?.ok_or_else(|| unknown(Flaw::VendorUnknown))?;
         let vendor = self.vendor(named.vendor).filter(|vendor| vendor.ring.id == introspector.id);
         let vendor = vendor.ok_or_else(|| unknown(Flaw::VendorUnknown))?;
-        let claims = claims::read(&payload, &vendor.settings.audience, None);
+        let claims = claims::read(&payload, vendor.settings.wanted_of_answer(), None);
         let claims = claims.map_err(|flaw| Rejected::new(flaw, Some(vendor.index)))?;
-        let verified = vendor.verified(claims, Basis::Word { token: *fingerprint, until }, named);
+        let mark = vendor.mark(named, &payload, request.now);
+        let verified = vendor.verified(claims, Basis::Word { token: *fingerprint, until }, mark);
         self.remember(fingerprint, vendor, verified, request)
     }
 
@@ -240,10 +243,10 @@ impl<'a> Request<'a> {
 impl Vendor {
     pub(super) fn verify(&self, named: &Named, token: &Unverified<'_>, now: Moment) -> Result<Verified, Rejected> {
         let (key, generation) = self.verify_signature(token, now)?;
-        let claims = claims::read(&token.payload, &self.settings.audience, key.key_id.clone());
-        let claims = claims.map_err(|flaw| Rejected::new(flaw, Some(self.index)))?;
-        let claims = Claims { key_thumbprint: Some(key.thumbprint), ..claims };
-        Ok(self.verified(claims, Basis::Key { key, generation: AtomicU64::new(generation) }, named))
+        let claims = self.read(token).map_err(|flaw| Rejected::new(flaw, Some(self.index)))?;
+        let claims = Claims { key_id: key.key_id.clone(), key_thumbprint: Some(key.thumbprint), ..claims };
+        let mark = self.mark(named, &token.payload, now);
+        Ok(self.verified(claims, Basis::Key { key, generation: AtomicU64::new(generation) }, mark))
     }
 
     fn verify_signature(&self, token: &Unverified<'_>, now: Moment) -> Result<(Arc<VerificationKey>, u64), Rejected> {
@@ -255,12 +258,20 @@ impl Vendor {
 
     /// Whether the contract takes this kind of token at all.
     fn accepts(&self, token: &Unverified<'_>) -> Result<(), Flaw> {
-        match token.signed.header.typ {
-            Type::AccessToken => {}
-            Type::PlainJwt | Type::Absent if self.settings.accept_plain_jwt => {}
-            Type::PlainJwt | Type::Absent | Type::DpopProof => return Err(Flaw::TypeRefused),
+        let (header, shape) = (&token.signed.header, &self.settings.shape);
+        if token.bytes > shape.bytes_max {
+            return Err(Flaw::TooLong);
         }
-        let listed = self.settings.algorithms.contains(&token.signed.header.algorithm);
+        if let Some(member) = header.suspicious.iter().find(|member| !shape.ignored.contains(member)) {
+            return Err(member.flaw());
+        }
+        match &header.typ {
+            Type::AccessToken => {}
+            Type::PlainJwt | Type::Absent if shape.accept_plain_jwt => {}
+            Type::Other(other) if shape.other_types.iter().any(|listed| **listed == **other) => {}
+            Type::PlainJwt | Type::Absent | Type::DpopProof | Type::Other(_) => return Err(Flaw::TypeRefused),
+        }
+        let listed = self.settings.algorithms.contains(&header.algorithm);
         if listed { Ok(()) } else { Err(Flaw::AlgorithmNotInContract) }
     }
 
@@ -276,10 +287,28 @@ impl Vendor {
         Rejected { denial: flaw.into(), vendor_index: Some(self.index), wait }
     }
 
-    fn verified(&self, claims: Claims, basis: Basis, named: &Named) -> Verified {
+    /// What a token says, once it is known to be the issuer's.
+    pub(super) fn read(&self, token: &Unverified<'_>) -> Result<Claims, Flaw> {
+        let header = &token.signed.header;
+        claims::read(&token.payload, self.settings.wanted_of_token(&header.typ), header.key_id.clone())
+    }
+
+    /// Where the newest token is noted that may end this one, if the contract asks.
+    pub(super) fn mark(&self, named: &Named, payload: &Object, now: Moment) -> Option<Arc<ClientMark>> {
+        let mark = named.mark.as_ref()?;
+        let subject = match self.settings.rotation.superseded {
+            Superseded::PerClient => None,
+            Superseded::PerSubject => payload.text("sub").ok().flatten(),
+        };
+        let dead = now.wall.minus(self.settings.rotation.max_lifetime.unwrap_or(ROTATION_MAX));
+        let apart = subject.and_then(|subject| self.marks.subject(&self.id, mark.client(), subject, dead));
+        Some(apart.unwrap_or_else(|| Arc::clone(mark)))
+    }
+
+    fn verified(&self, claims: Claims, basis: Basis, mark: Option<Arc<ClientMark>>) -> Verified {
         let client = claims.client.clone();
         let caller = Caller { vendor: self.id.clone(), client, claims: Some(Arc::new(claims)) };
-        let (mark, terms) = (named.mark.clone(), Some(Arc::clone(&self.settings)));
+        let terms = Some(Arc::clone(&self.settings));
         Verified { vendor_index: self.index, stamp: self.stamp, terms, caller, basis, mark }
     }
 
@@ -292,7 +321,7 @@ impl Vendor {
         self.revocations.load().covers(claims)?;
         self.check_bond(claims, request, cache)?;
         match (&verified.mark, self.settings.rotation.superseded_grace) {
-            (Some(mark), Some(grace)) => mark.judge(claims.issued_at, grace, now),
+            (Some(mark), Some(grace)) => mark.judge(claims.issued_at.ok_or(Flaw::IssueTimeMissing)?, grace, now),
             (Some(_), None) | (None, Some(_) | None) => Ok(()),
         }
     }
@@ -338,6 +367,8 @@ fn check_certificate(thumbprint: &[u8; 32], presented: &Presented<'_>, now: Mome
 
 #[cfg(test)]
 mod bonds;
+#[cfg(test)]
+mod issuers;
 #[cfg(test)]
 mod rechecks;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What is in flight loses its ground with whatever would refuse a new request, and with nothing else.
 
+use super::super::TokenShape;
 use super::super::revocation::DistrustedKey;
 use super::super::{
     Algorithm, CertificateSettings, Contract, Identity, KeySource, Name, PeerCertificate, Revocation, Revoked,
@@ -40,11 +41,11 @@ fn a_changed_section_ends_what_it_would_not_take_any_more() {
         ("a longer skew", |old| Settings { clock_skew: Duration::from_secs(60), ..old }, Ok(())),
         ("the client", |old| Settings { clients: vec![ClientId::new("b")], ..old }, Err(Reason::VendorUnknown)),
         ("the issuer", |old| Settings { issuer: "https://b.test".into(), ..old }, Err(Reason::TokenInvalid)),
-        ("the audience", |old| Settings { audience: "https://b.test".into(), ..old }, Err(Reason::TokenInvalid)),
+        ("the audience", |old| Settings { audience: Some("https://b.test".into()), ..old }, Err(Reason::TokenInvalid)),
         ("the algorithm", |old| Settings { algorithms: vec![Algorithm::RS256], ..old }, Err(Reason::TokenInvalid)),
         ("the binding", |old| Settings { sender: Sender::Mtls, ..old }, Err(Reason::TokenInvalid)),
         ("the proof", |old| Settings { sender: Sender::Dpop, ..old }, Err(Reason::TokenInvalid)),
-        ("the type", |old| Settings { accept_plain_jwt: false, ..old }, Err(Reason::TokenInvalid)),
+        ("the type", |old| Settings { shape: TokenShape::default(), ..old }, Err(Reason::TokenInvalid)),
         (
             "the lifetime",
             |old| Settings {
@@ -74,7 +75,8 @@ fn a_changed_section_ends_what_it_would_not_take_any_more() {
     ];
     for (name, change, expected) in table {
         let world = World::new();
-        let plain = Settings { accept_plain_jwt: true, ..world.settings() };
+        let shape = TokenShape { accept_plain_jwt: true, ..TokenShape::default() };
+        let plain = Settings { shape, ..world.settings() };
         let verified = world.ask(&world.directory(0, plain.clone()), &token(&world)).expect("a yes");
         // At another place, as where a contract before it in the list has gone.
         assert_eq!(again(&world, &world.directory(2, change(plain)), &verified), expected, "{name}");

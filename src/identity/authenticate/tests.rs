@@ -96,6 +96,23 @@ impl World {
         self.es256.sign(&format!("{{{base},{members}}}")).expect("a token")
     }
 
+    pub(super) fn sign(&self, header: &str, payload: &str) -> String {
+        self.es256.sign_raw(header, payload).expect("a token")
+    }
+
+    /// As [`Self::sign`], with another key of the same name.
+    pub(super) fn sign_as_stranger(&self, header: &str, payload: &str) -> String {
+        self.stranger.sign_raw(header, payload).expect("a token")
+    }
+
+    /// A yes, or the no with its words for the log.
+    pub(super) fn explain_no(&self, directory: &Directory, token: &str) -> Result<Arc<Verified>, (Reason, String)> {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"));
+        let answer = directory.authenticate(&presented(&headers), self.clock.now());
+        answer.map_err(|rejected| (rejected.denial.reason, rejected.denial.detail.into_owned()))
+    }
+
     fn common_token(&self) -> String {
         self.token(&format!(r#""iat":{NOW},"exp":{},"jti":"t1","scope":"a b""#, NOW + 600))
     }
@@ -217,7 +234,7 @@ fn a_remembered_yes_ends_with_a_revocation_a_withdrawn_key_or_another_contract()
     let token = world.common_token();
     assert!(world.ask(&directory, &token).is_ok());
 
-    let stricter = Settings { audience: "https://other.test".into(), ..world.settings() };
+    let stricter = Settings { audience: Some("https://other.test".into()), ..world.settings() };
     let strict = world.directory(0, stricter);
     assert_eq!(world.ask(&strict, &token).err(), Some(Reason::TokenInvalid), "same place, another contract");
     assert!(world.ask(&directory, &token).is_ok(), "a request that began before the reload ends as it began");

@@ -32,7 +32,7 @@ use super::cache::Fingerprint;
 use super::claims;
 use super::files::{FileError, read_in_background};
 use super::flaw::Flaw;
-use super::json::{Json, JsonError, Object};
+use super::json::{BYTE_ORDER_MARK, Json, JsonError, Object};
 use super::looks::Allowance;
 use super::refresh::fetcher;
 use super::ring::RingId;
@@ -87,6 +87,8 @@ pub(super) enum Answer {
     Active(Arc<Object>, UnixTime),
     /// It is not.
     Inactive,
+    /// The answer is about a token of another issuer.
+    Foreign,
     /// The issuer did not say.
     Silent,
 }
@@ -208,7 +210,9 @@ impl Introspector {
                 let until = expires.min(now.wall.plus(self.settings.active_for));
                 (Answer::Active(claims, until), self.settings.active_for, bytes)
             }
-            Ok((answer @ (Answer::Inactive | Answer::Silent), _)) => (answer, self.settings.inactive_for, 0),
+            Ok((answer @ (Answer::Inactive | Answer::Foreign | Answer::Silent), _)) => {
+                (answer, self.settings.inactive_for, 0)
+            }
             Err(error) => {
                 *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(with_causes(&error));
                 (Answer::Silent, INTROSPECTION_RETRY, 0)
@@ -216,7 +220,7 @@ impl Introspector {
         };
         self.count(match &answer {
             Answer::Active(..) => IntrospectionOutcome::Active,
-            Answer::Inactive => IntrospectionOutcome::Inactive,
+            Answer::Inactive | Answer::Foreign => IntrospectionOutcome::Inactive,
             Answer::Silent => IntrospectionOutcome::Failed,
         });
         let until_ns = now.monotonic_ns.saturating_add(keep.as_nanos() as u64);
@@ -258,22 +262,25 @@ impl Introspector {
         Ok(value)
     }
 
-    /// An answer for another issuer, or without a readable `exp`, is a no.
+    /// An answer for another issuer is a no. Without a readable `exp` it is kept no longer than any other; whether that will do
+    /// is for the contract.
     fn read(&self, body: &[u8]) -> Result<Answer, AskError> {
         if body.len() > INTROSPECTION_BYTES_MAX {
             return Err(AskError::NoAnswer);
         }
-        let object = Object::parse(body)?;
+        // Strict as a token is: any member of it may be one that decides.
+        let object = Object::parse(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body))?;
         match object.get("active") {
             Some(Json::Bool(true)) => {}
             Some(Json::Bool(false)) => return Ok(Answer::Inactive),
             Some(_) | None => return Err(AskError::NoAnswer),
         }
-        let ours = object.text("iss")?.is_none_or(|issuer| issuer == self.id.issuer);
-        match claims::date(&object, "exp") {
-            Ok(Some(until)) if ours => Ok(Answer::Active(Arc::new(object), until)),
-            Ok(Some(_) | None) | Err(_) => Ok(Answer::Inactive),
+        if object.text("iss")?.is_some_and(|issuer| issuer != self.id.issuer) {
+            return Ok(Answer::Foreign);
         }
+        let longest = self.clock.now().wall.plus(self.settings.active_for);
+        let until = claims::date(&object, "exp").ok().flatten().unwrap_or(longest);
+        Ok(Answer::Active(Arc::new(object), until))
     }
 }
 
@@ -324,6 +331,7 @@ impl Answer {
         match self {
             Self::Active(claims, until) => Ok((claims, until)),
             Self::Inactive => Err(Flaw::NotActive),
+            Self::Foreign => Err(Flaw::IssuerOther),
             Self::Silent => Err(Flaw::IssuerSilent),
         }
     }

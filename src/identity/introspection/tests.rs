@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicUsize;
 use http::{Request, Response};
 use http_body_util::Full;
 
-use super::super::stand::{Stand, plain, serve};
-use super::super::{FetchSettings, KeySource};
+use super::super::stand::{Stand, plain, serve, settings};
+use super::super::{KeySource, Settings};
 use super::*;
 use crate::model::Reason;
 
@@ -50,6 +50,7 @@ fn verdict(token: &str) -> String {
         "slow" => format!(r#"{{{good},"exp":{}}}"#, now + 1),
         "evil" => format!(r#"{{{good},"exp":{},"iss":"https://evil.test"}}"#, now + 600),
         "noex" => format!("{{{good}}}"),
+        "bare" => r#"{"active":true,"client_id":"c"}"#.into(),
         "else" => format!(r#"{{{},"exp":{}}}"#, good.replace("\"c\"", "\"d\""), now + 600),
         "odd1" => r#"{"active":"true"}"#.into(),
         "odd2" => "<html>".into(),
@@ -63,6 +64,10 @@ struct Gateway {
 }
 
 fn gateway(url: &str) -> Gateway {
+    gateway_with(url, |_| {})
+}
+
+fn gateway_with(url: &str, change: impl FnOnce(&mut Settings)) -> Gateway {
     let folder = tempfile::tempdir().expect("a folder");
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "s3&cret\n").expect("written");
@@ -74,7 +79,9 @@ fn gateway(url: &str) -> Gateway {
         active_for: Duration::from_secs(60),
         inactive_for: Duration::from_secs(60),
     };
-    let stand = Stand::new("https://id.test", KeySource::Introspection(asked), FetchSettings::default());
+    let mut settings = settings("https://id.test", KeySource::Introspection(asked));
+    change(&mut settings);
+    let stand = Stand::with(settings);
     Gateway { _folder: folder, stand }
 }
 
@@ -121,9 +128,30 @@ async fn only_a_readable_yes_for_this_vendor_counts() {
     }
     assert_eq!(gateway.ask_patiently("good-token").await, Ok(()));
     let status = gateway.directory.introspection_status(0).expect("asked");
-    assert_eq!(status.outcomes[..3], [2, 2, 2], "another client's token is active, too: {status:?}");
+    assert_eq!(status.outcomes[..3], [3, 1, 2], "another client's token is active, too: {status:?}");
     assert_eq!(status.outcomes[3..], [6, 0], "each read by whoever asked");
     assert!(status.last_error.is_some_and(|error| !error.contains("odd")));
+}
+
+/// What RFC 7662 section 2.2 lets an issuer leave out is missed only where the contract does not say so.
+#[tokio::test]
+async fn an_answer_may_lack_what_its_contract_does_not_ask_for() {
+    let (endpoint, url) = Endpoint::start().await;
+    let lenient = gateway_with(&url, |settings| {
+        settings.audience = None;
+        settings.claims.expiry_optional = true;
+    });
+    for round in ["asked", "kept"] {
+        assert_eq!(lenient.ask_patiently("bare").await, Ok(()), "{round}");
+    }
+    assert_eq!(endpoint.asked.load(Ordering::SeqCst), 1);
+    for spare in ["audience", "expiry"] {
+        let strict = gateway_with(&url, |settings| {
+            settings.claims.expiry_optional = spare == "expiry";
+            settings.audience = settings.audience.take().filter(|_| spare == "expiry");
+        });
+        assert_eq!(strict.ask_patiently("bare").await, Err(Reason::TokenInvalid), "only {spare} is spared");
+    }
 }
 
 #[tokio::test]

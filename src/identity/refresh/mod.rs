@@ -12,13 +12,14 @@ use http::header::{
     AGE, CACHE_CONTROL, ETAG, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
 };
 use http::{HeaderMap, StatusCode};
+use serde_json::value::RawValue;
 
 use crate::bounds::{DISCOVERY_AGE, FILE_POLL, ISSUER_ANSWER_BYTES_MAX, KEYS_REFRESH_MIN, KEYS_RETRY_MIN};
 use crate::http::{FetchError, FetchOptions, FetchUrl, Fetcher};
 use crate::model::{UnixTime, with_causes};
 
 use super::files::{FileError, read_in_background};
-use super::json::{JsonError, Object};
+use super::json::{self, JsonError};
 use super::keyset::{Keys, KeysetError};
 use super::ring::{KeyRing, RefreshOutcome};
 use super::{FetchSettings, KeySource};
@@ -226,12 +227,15 @@ fn metadata_addresses(issuer: &FetchUrl) -> [String; 2] {
 }
 
 fn keys_address(document: &[u8], issuer: &str) -> Result<String, RefreshError> {
-    let metadata = Object::parse(document).map_err(RefreshError::Metadata)?;
-    if metadata.text("issuer").map_err(RefreshError::Metadata)? != Some(issuer) {
+    let [named, address] = json::pick(document, ["issuer", "jwks_uri"]).map_err(RefreshError::Metadata)?;
+    let text = |raw: Option<&RawValue>| {
+        let read = raw.map(|raw| serde_json::from_str::<String>(raw.get())).transpose();
+        read.map_err(|_| RefreshError::Metadata(JsonError::WrongType))
+    };
+    if text(named)?.as_deref() != Some(issuer) {
         return Err(RefreshError::OtherIssuer);
     }
-    let address = metadata.text("jwks_uri").map_err(RefreshError::Metadata)?;
-    address.map(str::to_owned).ok_or(RefreshError::NoKeysAddress)
+    text(address)?.ok_or(RefreshError::NoKeysAddress)
 }
 
 fn validators(answer: &HeaderMap) -> HeaderMap {

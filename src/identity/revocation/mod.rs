@@ -142,7 +142,9 @@ impl VendorRevocations {
     pub(super) fn covers(&self, claims: &Claims) -> Result<(), Flaw> {
         self.bars(&claims.client)?;
         let by_id = !self.tokens.is_empty() && claims.token_id.as_ref().is_some_and(|id| self.tokens.contains(id));
-        let revoked = by_id || claims.issued_at < self.issued_before || self.distrusts(claims);
+        // A token that does not say when it was issued may be older than any time that is named.
+        let issued_at = claims.issued_at.unwrap_or_default();
+        let revoked = by_id || issued_at < self.issued_before || self.distrusts(claims);
         if revoked { Err(Flaw::Revoked) } else { Ok(()) }
     }
 

@@ -18,8 +18,8 @@ fn revocation(what: Revoked, at: u64, until: Option<u64>) -> Revocation {
 fn claims(client: &str, id: Option<&str>, issued: u64) -> Claims {
     Claims {
         client: ClientId::new(client),
-        issued_at: secs(issued),
-        expires_at: secs(issued + 3600),
+        issued_at: Some(secs(issued)),
+        expires_at: Some(secs(issued + 3600)),
         not_before: None,
         token_id: id.map(Arc::from),
         scopes: ScopeSet::default(),

@@ -82,9 +82,11 @@ impl RefreshOutcome {
 /// The state of an issuer's keys, for `status` and metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyStatus {
-    /// The keys in use.
-    pub keys: Vec<KeyFacts>,
-    /// Keys of the last good answer that were malformed, weak or private.
+    /// How many keys are in use.
+    pub keys: usize,
+    /// From when the age of the oldest counts.
+    pub oldest: Option<UnixTime>,
+    /// Keys of the last good answer that were malformed, weak or private, or shared a `kid`: left out.
     pub unfit: usize,
     /// When the source last confirmed the keys.
     pub confirmed_at: Option<UnixTime>,
@@ -94,17 +96,6 @@ pub struct KeyStatus {
     pub last_error: Option<String>,
     /// How often each of [`RefreshOutcome::ALL`] happened.
     pub outcomes: [u64; RefreshOutcome::ALL.len()],
-}
-
-/// One key in use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyFacts {
-    /// Its `kid`.
-    pub key_id: Option<Arc<str>>,
-    /// What it verifies.
-    pub algorithm: Algorithm,
-    /// Its first sight, or its certificate's date where that is earlier.
-    pub born: UnixTime,
 }
 
 impl KeyRing {
@@ -194,12 +185,10 @@ impl KeyRing {
     pub(super) fn install(&self, mut keys: Keys) {
         let now = self.clock.now();
         keys.date(|thumbprint| self.ledger.key_seen(thumbprint, now.wall));
-        let facts =
-            keys.iter().map(|key| KeyFacts { key_id: key.key_id.clone(), algorithm: key.algorithm, born: key.born });
-        let (facts, unfit) = (facts.collect(), keys.bad);
+        let (count, unfit, oldest) = (keys.count(), keys.bad, keys.iter().map(|key| key.born).min());
         self.keys.store(Arc::new(keys));
         self.generation.store(next_generation(), Ordering::Release);
-        self.with_status(|status| (status.keys, status.unfit) = (facts, unfit));
+        self.with_status(|status| (status.keys, status.unfit, status.oldest) = (count, unfit, oldest));
         self.finish(RefreshOutcome::Replaced, None);
     }
 

@@ -1,0 +1,116 @@
+//! The signature algorithms that are verified here, and how the others are told apart.
+
+use super::flaw::Flaw;
+
+/// A JWS algorithm (RFC 7518 section 3, RFC 8037). Symmetric ones do not exist here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Algorithm {
+    /// ECDSA on P-256 with SHA-256.
+    ES256,
+    /// ECDSA on P-384 with SHA-384.
+    ES384,
+    /// ECDSA on P-521 with SHA-512.
+    ES512,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    RS256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    RS384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    RS512,
+    /// RSASSA-PSS with SHA-256.
+    PS256,
+    /// RSASSA-PSS with SHA-384.
+    PS384,
+    /// RSASSA-PSS with SHA-512.
+    PS512,
+    /// Ed25519.
+    EdDSA,
+}
+
+/// Why a name is not one of [`Algorithm::ALL`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoAlgorithm {
+    /// `none`: the token is not signed.
+    Unsigned,
+    /// A symmetric one: whoever can verify with it can sign.
+    Symmetric,
+    /// One that is not verified here.
+    Unsupported,
+}
+
+impl Algorithm {
+    /// All that the product verifies.
+    pub const ALL: [Self; 10] = [
+        Self::ES256,
+        Self::ES384,
+        Self::ES512,
+        Self::RS256,
+        Self::RS384,
+        Self::RS512,
+        Self::PS256,
+        Self::PS384,
+        Self::PS512,
+        Self::EdDSA,
+    ];
+
+    /// The algorithm of this name, compared by case as RFC 7515 section 4.1.1 says.
+    ///
+    /// # Errors
+    /// [`NoAlgorithm`] says what the name is instead.
+    pub fn parse(name: &str) -> Result<Self, NoAlgorithm> {
+        let known = Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name);
+        known.ok_or_else(|| match name {
+            _ if name.eq_ignore_ascii_case("none") => NoAlgorithm::Unsigned,
+            _ if name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("hs")) => NoAlgorithm::Symmetric,
+            _ => NoAlgorithm::Unsupported,
+        })
+    }
+
+    /// The name in a JWS header.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ES256 => "ES256",
+            Self::ES384 => "ES384",
+            Self::ES512 => "ES512",
+            Self::RS256 => "RS256",
+            Self::RS384 => "RS384",
+            Self::RS512 => "RS512",
+            Self::PS256 => "PS256",
+            Self::PS384 => "PS384",
+            Self::PS512 => "PS512",
+            Self::EdDSA => "EdDSA",
+        }
+    }
+}
+
+impl From<NoAlgorithm> for Flaw {
+    fn from(why: NoAlgorithm) -> Self {
+        match why {
+            NoAlgorithm::Unsigned => Self::AlgorithmNone,
+            NoAlgorithm::Symmetric => Self::AlgorithmSymmetric,
+            NoAlgorithm::Unsupported => Self::AlgorithmUnsupported,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_verified_is_called_what_it_is() {
+        for algorithm in Algorithm::ALL {
+            assert_eq!(Algorithm::parse(algorithm.as_str()), Ok(algorithm));
+        }
+        for (names, why) in [
+            (&["none", "None", "NONE"][..], NoAlgorithm::Unsigned),
+            (&["HS256", "HS384", "HS512", "hs256"], NoAlgorithm::Symmetric),
+            (
+                &["ES256K", "Ed448", "ML-DSA-44", "es256", "RS1", "ES256 ", "dir", "A128KW", ""],
+                NoAlgorithm::Unsupported,
+            ),
+        ] {
+            assert!(names.iter().all(|name| Algorithm::parse(name) == Err(why)), "{why:?}");
+        }
+    }
+}
