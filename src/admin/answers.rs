@@ -82,6 +82,20 @@ pub struct Part {
     pub client: Option<String>,
 }
 
+/// What of an order nobody has been seen by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unseen {
+    /// No contract has named the vendor, and it has no history.
+    Vendor,
+    /// The contract has nothing that goes this way, for this client.
+    Direction,
+    /// No line of the contract has been this route.
+    Route,
+    /// No client of the vendor by this name.
+    Client,
+}
+
 impl Part {
     /// Whether it is the vendor whole.
     pub const fn is_whole(&self) -> bool {
@@ -118,6 +132,9 @@ pub struct KillReport {
     /// What the order named, where that is not the vendor whole.
     #[serde(default, skip_serializing_if = "Part::is_whole")]
     pub scope: Part,
+    /// What of the order nobody has been seen by; it is kept all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<Unseen>,
     /// Exchanges that had not ended when the deadline came: for these, bytes may still leave.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lingering: u64,
@@ -136,6 +153,9 @@ pub struct KillPreview {
     pub ingress: u64,
     /// Calls to the vendor in flight that would be cut.
     pub egress: u64,
+    /// What of the order nobody has been seen by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<Unseen>,
     /// What the order named, where that is not the vendor whole.
     #[serde(default, skip_serializing_if = "Part::is_whole")]
     pub scope: Part,
@@ -223,6 +243,9 @@ pub struct ReloadReport {
     pub changed: Vec<String>,
     /// Vendors that are gone.
     pub removed: Vec<String>,
+    /// What would have let back what is cut off, and is cut off too: a vendor by another name, a route by another line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub still_cut_off: Vec<String>,
 }
 
 /// All vendors at a glance.
@@ -304,6 +327,9 @@ pub struct Standing {
     pub at: Time,
     /// The kill's own generation.
     pub generation: u64,
+    /// Whether no line of the contract matches it any more: it stands, and cuts off nothing for now.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unmatched: bool,
 }
 
 /// What passed in one direction since the process started.
@@ -344,31 +370,9 @@ pub struct LastDenial {
     pub direction: Direction,
 }
 
-/// Whether the gateway can do its work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Readiness {
-    /// Each thing that was looked at.
-    pub checks: Vec<Check>,
-}
-
-impl Readiness {
-    /// Whether all that is needed is well.
-    pub fn is_ready(&self) -> bool {
-        self.checks.iter().all(|check| check.well || !check.needed)
-    }
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Check {
-    /// Its name: `config`, `state`, `keys/acme`, `fleet`.
-    pub name: String,
-    /// Whether it is well.
-    pub well: bool,
-    /// Whether the gateway is unready without it.
-    pub needed: bool,
-    /// What is wrong, for anyone who can reach the listener: never a secret.
-    pub detail: String,
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]

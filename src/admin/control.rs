@@ -4,10 +4,9 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use super::answers::{
-    DrillReport, KillAllReport, KillPreview, KillReport, Readiness, ReloadReport, RestoreReport, VendorStatus,
-};
+use super::answers::{DrillReport, KillAllReport, KillPreview, KillReport, ReloadReport, RestoreReport, VendorStatus};
 use super::orders::{DrillOrder, Order};
+use super::readiness::Readiness;
 use super::records::{AuditPage, ExposureReport};
 use super::reveal::{RevealOrder, RevealReport};
 use super::revoked::{LiftReport, Revocation, RevocationList, RevokeReport};
@@ -29,7 +28,7 @@ pub trait Control: Send + Sync + 'static {
     /// Whether the gateway can do its work.
     fn readiness(&self) -> Readiness;
 
-    /// Cuts off a vendor, or a part of it.
+    /// Cuts off a vendor, or a part of it, also one whose contract is gone.
     fn kill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, KillReport>;
 
     /// Cuts off every vendor, or a part of each.
@@ -197,6 +196,12 @@ pub enum ControlError {
     /// So many kills are to come that one more is a mistake.
     #[error("too many kills are to come")]
     ScheduleFull,
+    /// So many of them are this operator's that one more would crowd the others out.
+    #[error("too many kills that this operator ordered are to come")]
+    ScheduleShare,
+    /// Several people are asked for, and this operator came or changed while the kill stood.
+    #[error("this operator was added or changed while the kill stood")]
+    OperatorNew,
     /// The new config has faults, so nothing changed.
     #[error("the config has faults, so nothing changed")]
     Faults(Vec<String>),

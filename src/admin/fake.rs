@@ -73,6 +73,7 @@ fn killed(vendor: &str) -> KillReport {
         persisted: true,
         fleet: FLEET,
         scope: Part::default(),
+        unseen: Vec::new(),
         lingering: 0,
     }
 }
@@ -91,7 +92,15 @@ fn restored(vendor: &str) -> RestoreReport {
 
 fn scheduled(vendor: &str, at: UnixTime) -> ScheduledKill {
     let (by, reason) = ("alice".to_owned(), "contract ends".to_owned());
-    ScheduledKill { id: 3, vendor: vendor.to_owned(), scope: Part::default(), at: Time(at), by, reason }
+    ScheduledKill {
+        id: 3,
+        vendor: vendor.to_owned(),
+        scope: Part::default(),
+        unseen: Vec::new(),
+        at: Time(at),
+        by,
+        reason,
+    }
 }
 
 fn time(secs: u64) -> Time {
@@ -202,7 +211,15 @@ impl Control for Fake {
     fn preview<'a>(&'a self, vendor: Option<&'a VendorId>, _order: &'a Order) -> Answer<'a, KillPreview> {
         let vendor = vendor.map_or("*", VendorId::as_str).to_owned();
         let (state, scope) = (VendorState::Live, Part::default());
-        Box::pin(ready(Ok(KillPreview { vendor, state, dry_run: true, ingress: 2, egress: 1, scope })))
+        Box::pin(ready(Ok(KillPreview {
+            vendor,
+            state,
+            dry_run: true,
+            ingress: 2,
+            egress: 1,
+            unseen: Vec::new(),
+            scope,
+        })))
     }
 
     fn restore_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, RestoreReport> {
@@ -279,7 +296,13 @@ impl Control for Fake {
             return Box::pin(ready(Err(ControlError::Faults(faults))));
         }
         let none = Vec::new;
-        let report = ReloadReport { generation: 2, added: none(), changed: vec![ACME.into()], removed: none() };
+        let report = ReloadReport {
+            generation: 2,
+            added: none(),
+            changed: vec![ACME.into()],
+            removed: none(),
+            still_cut_off: none(),
+        };
         self.act(actor, "*", "reload".into(), report)
     }
 

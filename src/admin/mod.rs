@@ -17,6 +17,7 @@ mod operators;
 mod orders;
 mod problem;
 mod query;
+mod readiness;
 mod records;
 mod reply;
 mod reveal;
@@ -29,8 +30,8 @@ mod table;
 mod tests;
 
 pub use answers::{
-    Approval, Approvals, Check, DrillReport, Fleet, KillAllReport, KillPreview, KillReport, LastDenial, Part,
-    Readiness, ReloadReport, RestoreReport, Standing, Time, Traffic, VendorList, VendorState, VendorStatus,
+    Approval, Approvals, DrillReport, Fleet, KillAllReport, KillPreview, KillReport, LastDenial, Part, ReloadReport,
+    RestoreReport, Standing, Time, Traffic, Unseen, VendorList, VendorState, VendorStatus,
 };
 pub use api::Api;
 pub use control::{Actor, Answer, AuditFrom, Control, ControlError, Peer, Refused};
@@ -40,6 +41,7 @@ pub use limit::VendorLimit;
 pub use operators::{Operators, mint};
 pub use orders::{DrillOrder, Nothing, Order, OrderError, parse_since, parse_time};
 pub use problem::Problem;
+pub use readiness::{Check, Readiness};
 pub use records::{Approximate, AuditEntry, AuditPage, ExposureReport, FieldExposure, RouteExposure};
 pub use reveal::{RevealOrder, RevealReport};
 pub use revoked::{LiftReport, Revocation, RevocationList, RevokeOrder, RevokeReport, StandingRevocation, Taken};

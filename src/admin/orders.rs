@@ -28,6 +28,9 @@ pub struct Order {
     /// Only say what a kill would cut, and cut nothing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dry_run: bool,
+    /// The names are right although nobody has been seen by them.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unseen: bool,
     /// Not now but then: a time (RFC 3339), or how long from now (`2h`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,

@@ -167,7 +167,10 @@ const fn control_words(error: &ControlError) -> (StatusCode, &'static str, &'sta
         ControlError::NotRevoked => (StatusCode::CONFLICT, "not_revoked", "Nothing to lift"),
         ControlError::CannotAct(_) => (StatusCode::CONFLICT, "cannot_act", "Order would do nothing"),
         ControlError::NotScheduled => (StatusCode::NOT_FOUND, "not_scheduled", "No such kill to come"),
-        ControlError::ScheduleFull => (StatusCode::CONFLICT, "schedule_full", "Too many kills to come"),
+        ControlError::ScheduleFull | ControlError::ScheduleShare => {
+            (StatusCode::CONFLICT, "schedule_full", "Too many kills to come")
+        }
+        ControlError::OperatorNew => (StatusCode::FORBIDDEN, "operator_new", "Came while the kill stood"),
         ControlError::Faults(_) => (StatusCode::UNPROCESSABLE_ENTITY, "config_faulty", "Config not loaded"),
         ControlError::State => (StatusCode::SERVICE_UNAVAILABLE, "state_unavailable", "State cannot be used"),
         ControlError::NotRevealed => (StatusCode::NOT_FOUND, "token_unopened", "Not a token that opens"),
@@ -176,8 +179,8 @@ const fn control_words(error: &ControlError) -> (StatusCode, &'static str, &'sta
 
 fn control_detail(error: &ControlError) -> String {
     match error {
-        ControlError::VendorUnknown => "GET /v1/vendors lists those with a contract".into(),
-        ControlError::RouteUnknown => "write the route as its contract does, such as 'GET /v1/customers/{id}'".into(),
+        ControlError::VendorUnknown => "GET /v1/vendors lists those with a contract; to cut off one that was never seen, add \"unseen\": true".into(),
+        ControlError::RouteUnknown => "write the route as its contract does, such as 'GET /v1/customers/{id}'; to cut off one that was never seen, add \"unseen\": true".into(),
         ControlError::NotKilled => "GET /v1/vendors/{vendor} lists what is cut off; name that part".into(),
         ControlError::AlreadyKilled => "drill a vendor that is not cut off, in whole or in part".into(),
         ControlError::Unnamed => {
@@ -189,6 +192,15 @@ fn control_detail(error: &ControlError) -> String {
             "GET /v1/scheduled-kills lists those to come; restore what has been carried out".into()
         }
         ControlError::ScheduleFull => "take some back, or cut off now".into(),
+        ControlError::ScheduleShare => format!(
+            "one operator may have {} to come: have some taken back, or cut off now",
+            crate::bounds::SCHEDULED_KILLS_EACH_MAX
+        ),
+        ControlError::OperatorNew => {
+            "an operator who was added, or whose token or role changed, while the kill stood counts after a day: ask one \
+             who was there before"
+                .into()
+        }
         ControlError::Faults(faults) => format!("nothing changed; mend {} fault(s) and reload", faults.len()),
         ControlError::State => "see the log and vendorgate_state_errors_total; the disk may be full".into(),
         ControlError::NotRevealed => "give one whole token; those of a shredded or unlisted vendor never open".into(),

@@ -5,8 +5,8 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde::Serialize;
 
-use super::answers::Readiness;
 use super::operators::hex;
+use super::readiness::Readiness;
 
 /// An answer, whole.
 pub(super) type Reply = Response<Full<Bytes>>;

@@ -98,6 +98,8 @@ pub const AUDIT_ROTATE_BYTES: u64 = 64 * 1024 * 1024;
 pub const AUDIT_ROTATE_BYTES_MIN: u64 = 64 * 1024;
 /// Most audit lines that one admin call reads through for its page: a bound on its memory, some megabytes.
 pub const AUDIT_READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// How much of a trail a start looks through for kills that the state has lost, newest first: some seconds.
+pub const AUDIT_RECALL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// How far back the last lines of a trail are looked for.
 pub const AUDIT_TAIL_BYTES: u64 = 1024 * 1024;
 

@@ -174,6 +174,15 @@ pub const PERSIST_DEADLINE: Duration = Duration::from_secs(5);
 pub const APPROVAL_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Most kills ordered for a time to come: a person reads this list.
 pub const SCHEDULED_KILLS_MAX: usize = 1000;
+/// Most of them by one operator, so that one cannot fill the list for all.
+pub const SCHEDULED_KILLS_EACH_MAX: usize = 100;
+/// How long an operator who came while a kill stood waits until a yes to its end counts: as long as a yes lasts, so
+/// that whoever can write the config cannot be a second person within the same incident.
+pub const APPROVER_SETTLES: Duration = APPROVAL_LIFETIME;
+/// Longest order that is left in the state folder, in bytes.
+pub const LEFT_ORDER_BYTES_MAX: u64 = 16 * 1024;
+/// Most orders left there that are read one by one; where there are more, everything is cut off.
+pub const LEFT_ORDERS_MAX: usize = 1000;
 /// Furthest ahead that a kill can be ordered: beyond, the year was mistyped.
 pub const SCHEDULE_AHEAD_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 60 * 60);
 /// How long a hook that failed is left alone, at first ...

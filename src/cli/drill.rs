@@ -53,7 +53,11 @@ fn words(report: &DrillReport) -> String {
         row("requests in flight ended", report.sever_micros, severed),
         row("kill on disk", report.persist_micros, disk.to_owned()),
     ];
-    let end = if is_back(report) { "back as it was" } else { "NOT BACK: restore it by hand" };
+    let end = if is_back(report) {
+        "back as it was"
+    } else {
+        "NOT BACK: another order cut it off meanwhile, and stands; 'vendorgate status' lists it"
+    };
     let steps = table(&[("AFTER THE ORDER", Side::Left), ("TIME", Side::Right), ("", Side::Left)], &rows);
     format!("{steps}{} is {end}\n", plain(&report.vendor))
 }

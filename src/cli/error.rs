@@ -105,6 +105,15 @@ pub(super) enum CliError {
         #[source]
         source: KeyError,
     },
+    /// An order cannot be left in a state folder.
+    #[error("{path}: the order cannot be left here", path = path.display())]
+    Left {
+        /// The state folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The body could not be treated.
     #[error("the body was refused")]
     Body(#[source] Stop),
@@ -127,7 +136,7 @@ impl CliError {
         ExitCode::from(match self {
             Self::Local(_) if self.is_closed_pipe() => 0,
             Self::Unreachable { .. } | Self::Silent { .. } | Self::Strange { .. } | Self::Refused(_) => 1,
-            Self::Local(_) | Self::Start(_) | Self::Demo(_) | Self::Body(_) => 1,
+            Self::Local(_) | Self::Start(_) | Self::Demo(_) | Self::Body(_) | Self::Left { .. } => 1,
             Self::Unusable { .. } | Self::Config(_) | Self::Log(_) => 2,
             Self::Keys { .. } | Self::Plan(_) | Self::Operators(_) => 2,
         })
@@ -162,6 +171,7 @@ impl CliError {
                 faults.chain([format!("request {}: the audit trail has more", problem.request_id)]).collect()
             }
             Self::Unusable { .. } | Self::Local(_) | Self::Config(_) | Self::Log(_) | Self::Start(_) => Vec::new(),
+            Self::Left { .. } => vec!["--state names the folder that state.path in the gateway's config names".into()],
             Self::Demo(_) | Self::Keys { .. } | Self::Body(_) | Self::Plan(_) | Self::Operators(_) => Vec::new(),
         }
     }

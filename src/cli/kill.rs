@@ -1,13 +1,16 @@
 //! `vendorgate kill`: cuts off a vendor, or a part of it: now, or at a time to come.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use super::client::{Client, Reach};
 use super::error::{CliError, Exit};
 use super::layout::{count, millis, plain};
-use super::scheduled;
-use crate::admin::{KillAllReport, KillPreview, KillReport, Order, OrderError};
-use crate::model::{Direction, UnixTime, VendorId};
+use super::scheduled::{self, parts};
+use crate::admin::{KillAllReport, KillPreview, KillReport, Order, OrderError, Part, Unseen};
+use crate::kill::{self, Subject};
+use crate::model::{ClientId, Direction, UnixTime, VendorId};
+use crate::server::{LeftOrder, leave_order};
 
 /// Cut off a vendor, or a part of it: new requests are refused, those in flight are severed
 #[derive(Debug, Clone, clap::Args)]
@@ -20,10 +23,14 @@ Examples:
   vendorgate kill acme-analytics --at 2026-12-31T18:00:00Z --reason 'notice given'
   vendorgate kill --list
   vendorgate kill --cancel 3 --reason 'they signed again'
+  vendorgate kill acme-analytics --offline --state /var/lib/vendorgate --reason 'the gateway hangs'
 
 Exits 0 when the vendor is cut off and the state is on disk, 1 otherwise; the vendor is cut off
 first and the disk comes second, so a full disk never lets anything pass. A kill to come is on
-disk before it is answered, and is carried out within about a second of its time.",
+disk before it is answered, and is carried out within about a second of its time. Exits 1 also
+when nobody has been seen by a name that the order has, unless --unseen: a client or a direction
+is kept all the same, a vendor or a route is not. With --offline the order is on disk and asks no
+gateway: one that is down comes up with it, one that runs follows it within about a second.",
 group = clap::ArgGroup::new("what").required(true).args(["vendor", "all", "list", "cancel"]))]
 pub(super) struct Args {
     /// The vendor's id
@@ -44,6 +51,18 @@ pub(super) struct Args {
     /// Not now but so long from now: 90m, 2h, 7d
     #[arg(long = "in", value_name = "SPAN", conflicts_with_all = ["at", "dry_run", "list", "cancel"])]
     pub(super) after: Option<String>,
+    /// The names are right although nobody has been seen by them
+    #[arg(long, conflicts_with_all = ["list", "cancel"])]
+    pub(super) unseen: bool,
+    /// For a gateway that is down or hangs: leave the order in its state folder
+    #[arg(long, requires = "state", conflicts_with_all = ["dry_run", "at", "after", "list", "cancel"])]
+    pub(super) offline: bool,
+    /// The gateway's state folder, for --offline
+    #[arg(long, value_name = "FOLDER", requires = "offline")]
+    pub(super) state: Option<PathBuf>,
+    /// Who, for the audit trail, with --offline
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown", hide_env_values = true)]
+    pub(super) by: String,
     /// List the kills to come
     #[arg(long)]
     pub(super) list: bool,
@@ -52,7 +71,7 @@ pub(super) struct Args {
     pub(super) cancel: Option<u64>,
     /// Which part; all of it when none is named
     #[command(flatten)]
-    pub(super) part: Part,
+    pub(super) part: PartArgs,
     /// Where the gateway is
     #[command(flatten)]
     pub(super) reach: Reach,
@@ -60,7 +79,7 @@ pub(super) struct Args {
 
 /// A part of a vendor's traffic: all that every given option matches.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(super) struct Part {
+pub(super) struct PartArgs {
     /// Only this direction: ingress or egress
     #[arg(long, value_parser = direction)]
     pub(super) direction: Option<Direction>,
@@ -72,7 +91,7 @@ pub(super) struct Part {
     pub(super) client: Option<String>,
 }
 
-impl Part {
+impl PartArgs {
     /// The order for this part, checked before it is sent.
     ///
     /// # Errors
@@ -85,6 +104,12 @@ impl Part {
             other => CliError::unusable("an option", other),
         })?;
         Ok(order)
+    }
+
+    /// The same in the words of answers.
+    pub(super) fn named(&self) -> Part {
+        let Self { direction, route, client } = self.clone();
+        Part { direction, route, client }
     }
 }
 
@@ -102,7 +127,7 @@ pub(super) async fn execute(
         return scheduled::cancel(id, args, client, out).await;
     }
     let at = args.at.clone().or_else(|| args.after.clone());
-    let order = Order { dry_run: args.dry_run, at, ..args.part.order(&args.reason)? };
+    let order = Order { dry_run: args.dry_run, unseen: args.unseen, at, ..args.part.order(&args.reason)? };
     if order.at.is_some() {
         return scheduled::order(args, client, &order, now, out).await;
     }
@@ -121,18 +146,73 @@ pub(super) async fn execute(
             all.vendors
         }
     };
-    Ok(Exit::of(reports.iter().all(|report| report.persisted)))
+    let kept = reports.iter().all(|report| report.persisted);
+    let seen = reports.is_empty() || reports.iter().any(|report| report.unseen.is_empty());
+    Ok(Exit::of(kept && (seen || args.unseen)))
+}
+
+/// Leaves the order in the state folder of a gateway that may be down or hang.
+pub(super) fn leave(args: &Args, now: UnixTime, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let state = args.state.as_deref().unwrap_or(Path::new(""));
+    let order = args.part.order(&args.reason)?;
+    let subject = args.vendor.clone().map_or(Subject::Everything, Subject::Vendor);
+    if subject == Subject::Everything {
+        order.check_for_all().map_err(|error| CliError::unusable("--all", error))?;
+    }
+    let whom = whom(subject.as_str());
+    let left = LeftOrder {
+        at_ms: now.as_millis(),
+        by: args.by.clone(),
+        reason: order.reason,
+        vendor: subject.as_str().to_owned(),
+        reach: kill::Reach {
+            direction: order.direction,
+            route: order.route.as_deref().map(Into::into),
+            client: order.client.as_deref().map(ClientId::new),
+        },
+    };
+    let path = leave_order(state, &left).map_err(|source| CliError::Left { path: state.to_owned(), source })?;
+    args.reach.print(
+        &left,
+        |_| {
+            format!(
+                "{whom} ({}) will be cut off when the gateway starts, or within a second if it runs: kept on disk in {}\n",
+                parts(&args.part.named()),
+                path.display()
+            )
+        },
+        out,
+    )?;
+    Ok(Exit::Yes)
 }
 
 async fn preview(args: &Args, client: &Client, order: &Order, out: &mut dyn Write) -> Result<Exit, CliError> {
     let preview: KillPreview = client.post(&target(args), order).await?;
     args.reach.print(&preview, previewed, out)?;
-    Ok(Exit::Yes)
+    Ok(Exit::of(preview.unseen.is_empty() || args.unseen))
 }
 
-fn previewed(KillPreview { vendor, ingress, egress, .. }: &KillPreview) -> String {
+fn previewed(KillPreview { vendor, ingress, egress, scope, unseen, .. }: &KillPreview) -> String {
     let (theirs, ours) = (count(*ingress), count(*egress));
-    format!("{}: {theirs} calls of theirs and {ours} of ours would be cut\n", whom(vendor))
+    let mut text = format!("{}: {theirs} calls of theirs and {ours} of ours would be cut\n", named(vendor, scope));
+    text.push_str(&unseen_words(unseen, "nothing would be cut"));
+    text
+}
+
+/// What of an order nobody has been seen by, a line each.
+pub(super) fn unseen_words(unseen: &[Unseen], then: &str) -> String {
+    let line = |unseen: &Unseen| match unseen {
+        Unseen::Vendor => format!("  no vendor by that name has been seen; {then}\n"),
+        Unseen::Direction => format!("  nothing of it goes that way; {then}\n"),
+        Unseen::Route => format!("  no route by that name has been seen; {then}\n"),
+        Unseen::Client => format!("  nobody by that name has been seen; {then}\n"),
+    };
+    unseen.iter().map(line).collect()
+}
+
+/// Whom an answer is about, and what of them.
+pub(super) fn named(vendor: &str, scope: &Part) -> String {
+    if scope.is_whole() { whom(vendor) } else { format!("{} ({})", whom(vendor), plain(&parts(scope))) }
 }
 
 /// The call that the order goes to.
@@ -151,7 +231,7 @@ pub(super) fn direction(text: &str) -> Result<Direction, &'static str> {
 }
 
 fn words(report: &KillReport) -> String {
-    let vendor = plain(&report.vendor);
+    let vendor = named(&report.vendor, &report.scope);
     let state = if report.scope.is_whole() { "is cut off" } else { "is cut off in part" };
     let plural = if report.severed == 1 { "" } else { "s" };
     let mut text = format!(
@@ -164,6 +244,7 @@ fn words(report: &KillReport) -> String {
     if !report.persisted {
         text.push_str("  it stands until the gateway stops: mend the disk, then kill again\n");
     }
+    text.push_str(&unseen_words(&report.unseen, "kept all the same"));
     if report.lingering > 0 {
         text.push_str(&format!(
             "  {} had not ended by the deadline: their bytes may still leave\n",

@@ -80,6 +80,7 @@ impl Verb {
             Self::Check(check) => check.run(out),
             Self::Explain(explain) => explain.run(out),
             Self::Pii(pii) => pii.run(out),
+            Self::Kill(args) if args.offline => kill::leave(args, now, out),
             Self::Kill(args) => ask(&args.reach, async |client| kill::execute(args, client, now, out).await),
             Self::Restore(args) => ask(&args.reach, async |client| restore::execute(args, client, out).await),
             Self::Drill(args) => ask(&args.reach, async |client| drill::execute(args, client, out).await),

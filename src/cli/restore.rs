@@ -4,8 +4,10 @@ use std::io::Write;
 
 use super::client::{Client, Reach};
 use super::error::{CliError, Exit};
-use super::kill::{Part, whom};
-use crate::admin::{RestoreReport, VendorState};
+use super::kill::{PartArgs, whom};
+use super::layout::plain;
+use super::scheduled::parts;
+use crate::admin::{Part, RestoreReport, VendorState};
 use crate::model::VendorId;
 
 /// Let a vendor back, or the part of it that a kill named
@@ -30,7 +32,7 @@ pub(super) struct Args {
     pub(super) reason: String,
     /// Which part; all of it when none is named
     #[command(flatten)]
-    pub(super) part: Part,
+    pub(super) part: PartArgs,
     /// Where the gateway is
     #[command(flatten)]
     pub(super) reach: Reach,
@@ -63,5 +65,8 @@ fn words(report: &RestoreReport) -> String {
         VendorState::Ended => "is no longer cut off, but its contract has ended",
     };
     let disk = if report.persisted { "" } else { "\n  NOT ON DISK: a restart will cut it off again" };
-    format!("{vendor} {state} (generation {}){disk}\n", report.generation)
+    let part = |scope: &&Part| !scope.is_whole();
+    let line = |scope: &Part| format!("\n  let back: {}", plain(&parts(scope)));
+    let lifted: String = report.scopes.iter().filter(part).map(line).collect();
+    format!("{vendor} {state} (generation {}){lifted}{disk}\n", report.generation)
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::client::Client;
 use super::error::{CliError, Exit};
-use super::kill::{Args, target, whom};
+use super::kill::{Args, named, target, unseen_words, whom};
 use super::layout::{Side, span, table};
 use crate::admin::{Order, Part, ScheduledKill, ScheduledKills, UnscheduleOrder};
 use crate::model::{Direction, UnixTime};
@@ -20,10 +20,12 @@ pub(super) async fn order(
     let kill: ScheduledKill = client.post(&target(args), order).await?;
     let words = |kill: &ScheduledKill| {
         let when = in_words(kill, now);
-        format!("{} will be cut off {when}: kill {}, kept on disk\n", whom(&kill.vendor), kill.id)
+        let vendor = named(&kill.vendor, &kill.scope);
+        let said = format!("{vendor} will be cut off {when}: kill {}, kept on disk\n", kill.id);
+        said + &unseen_words(&kill.unseen, "kept all the same")
     };
     args.reach.print(&kill, words, out)?;
-    Ok(Exit::Yes)
+    Ok(Exit::of(kill.unseen.is_empty() || args.unseen))
 }
 
 /// Lists the kills to come.
@@ -43,7 +45,8 @@ pub(super) async fn cancel(id: u64, args: &Args, client: &Client, out: &mut dyn 
     order.check().map_err(|error| CliError::unusable("--reason", error))?;
     let kill: ScheduledKill = client.post("/v1/scheduled-kills/cancel", &order).await?;
     let words = |kill: &ScheduledKill| {
-        format!("{} will not be cut off at {}: kill {} is taken back\n", whom(&kill.vendor), kill.at.0, kill.id)
+        let vendor = named(&kill.vendor, &kill.scope);
+        format!("{vendor} will not be cut off at {}: kill {} is taken back\n", kill.at.0, kill.id)
     };
     args.reach.print(&kill, words, out)?;
     Ok(Exit::Yes)

@@ -37,6 +37,13 @@ pub enum SubjectAltName {
 }
 
 impl SubjectAltName {
+    /// The name without its kind: what the client is called.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Dns(name) | Self::Uri(name) | Self::Email(name) => name,
+        }
+    }
+
     /// Reads a contract's `subject_alt_name`: with `://` a URI, with `@` an address, else a DNS name.
     pub fn parse(text: &str) -> Self {
         if text.contains("://") {

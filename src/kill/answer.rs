@@ -161,6 +161,9 @@ pub enum KillError {
     /// So many orders wait that one more is a mistake.
     #[error("too many kills are to come")]
     ScheduleFull,
+    /// So many of them are this person's that one more would crowd the others out.
+    #[error("too many kills that this operator ordered are to come")]
+    ScheduleShare,
     /// The change is not durable, so the vendor stays as it was: killed.
     #[error("the change cannot be kept, so the vendor stays killed")]
     NotPersisted(#[source] StoreError),

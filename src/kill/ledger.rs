@@ -104,6 +104,14 @@ impl Ledger {
         }
     }
 
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn pass(&mut self, generation: u64) {
+        self.generation = self.generation.max(generation);
+    }
+
     pub(super) fn knows(&self, vendor: &VendorId) -> bool {
         self.vendors.contains_key(vendor)
     }

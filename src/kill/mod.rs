@@ -16,6 +16,7 @@ mod latch;
 mod ledger;
 mod line;
 mod order;
+mod recall;
 mod restore;
 mod schedule;
 mod severing;

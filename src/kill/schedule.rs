@@ -10,7 +10,7 @@ use super::event::{Act, Event};
 use super::ledger::BadKey;
 use super::order::{Order, Origin, Reach, Subject, rfc3339};
 use super::switch::Switch;
-use crate::bounds::SCHEDULED_KILLS_MAX;
+use crate::bounds::{SCHEDULED_KILLS_EACH_MAX, SCHEDULED_KILLS_MAX};
 use crate::model::{Moment, UnixTime};
 use crate::store::{Batch, Row, RowError, Store, StoreError, Table};
 
@@ -68,6 +68,9 @@ impl Orders {
         if self.rows.len() >= SCHEDULED_KILLS_MAX {
             return Err(KillError::ScheduleFull);
         }
+        if self.rows.values().filter(|row| row.by == order.by).count() >= SCHEDULED_KILLS_EACH_MAX {
+            return Err(KillError::ScheduleShare);
+        }
         self.last += 1;
         let row = ScheduledKill {
             id: self.last,
@@ -111,7 +114,7 @@ impl Switch {
     /// passed happens at the next [`Switch::kill_due`].
     ///
     /// # Errors
-    /// [`KillError::UnknownVendor`], [`KillError::ScheduleFull`], or [`KillError::NotPersisted`], after which nothing
+    /// [`KillError::UnknownVendor`], [`KillError::ScheduleFull`], [`KillError::ScheduleShare`], or [`KillError::NotPersisted`], after which nothing
     /// is ordered.
     pub async fn schedule(&self, order: &Order, at: UnixTime) -> Result<ScheduledKill, KillError> {
         self.require_known(&self.ledger(), &order.subject)?;

@@ -187,7 +187,7 @@ impl Switch {
 
     /// Every vendor at a glance, by name: those with a line, and those against whom anything ever stood.
     pub fn status(&self) -> Vec<VendorStatus> {
-        let mut all = self.standing();
+        let mut all = self.at_a_glance();
         // The disk is asked when no lock is held that a kill wants.
         for status in &mut all {
             status.last_drill = DrillReport::last(&self.store, &status.vendor);
@@ -219,7 +219,7 @@ impl Switch {
         }
     }
 
-    fn standing(&self) -> Vec<VendorStatus> {
+    fn at_a_glance(&self) -> Vec<VendorStatus> {
         let ledger = self.ledger();
         let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
         let mut vendors: Vec<_> = lines.keys().chain(ledger.vendors()).collect();

@@ -89,6 +89,16 @@ impl RoutePattern {
         self.segments.iter().filter_map(Segment::name)
     }
 
+    /// Whether some request matches both patterns.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.methods.intersects(other.methods) && self.path_overlaps(other)
+    }
+
+    /// Whether every request that matches this pattern matches the other too.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.methods.within(other.methods) && self.path_within(other)
+    }
+
     pub(super) fn segments(&self) -> &[Segment] {
         &self.segments
     }

@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::budgets::Kept;
 use super::control::Helm;
-use super::{evidence, exposed, words};
+use super::{evidence, exposed, left, words};
 use crate::bounds::{EXPOSURE_ROLL_INTERVAL, LEDGER_STORE_INTERVAL, PERSIST_DEADLINE};
 use crate::gateway::Vendor;
 use crate::identity::{IntrospectionOutcome, RefreshOutcome};
@@ -37,8 +37,10 @@ pub(super) fn start(helm: &Arc<Helm>, closing: &watch::Receiver<bool>) {
 /// Kills ordered for a time to come, what runs and has lost what it stood on, and revocations that are over.
 async fn kill_what_is_due(helm: Arc<Helm>, mut closing: watch::Receiver<bool>) {
     let mut tick = every(Duration::from_secs(1));
+    let mut carried = left::Carried::default();
     while wait(&mut tick, &mut closing).await {
         let now = helm.now();
+        carry_out_what_was_left(&helm, &mut carried).await;
         for answer in helm.gateway.switch.kill_due(helm.times.steady(now)).await {
             helm.gateway.metrics.severed_within(Duration::from_micros(answer.sever_micros));
         }
@@ -46,6 +48,16 @@ async fn kill_what_is_due(helm: Arc<Helm>, mut closing: watch::Receiver<bool>) {
         if let Some(settled) = helm.times.settled(now) {
             helm.rooms.authority.revocations().sweep(settled, now);
         }
+    }
+}
+
+/// Orders that a shell has left in the state folder since the last round.
+async fn carry_out_what_was_left(helm: &Helm, carried: &mut left::Carried) {
+    let state = helm.state.clone();
+    // Only a panic ends it without an answer, and the next round looks again.
+    let found = tokio::task::spawn_blocking(move || left::look(&state)).await.unwrap_or_default();
+    for begun in carried.begin(&helm.gateway.switch, found, helm.now()) {
+        begun.finish().await;
     }
 }
 

@@ -2,11 +2,9 @@
 //!
 //! Translates between the admin listener's words and the rooms'; every act is told to the rooms under its actor's name.
 
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -14,18 +12,18 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use super::evidence;
+use super::seen::is_matched;
 use super::times::Times;
-use super::words::{self, control_error, days_between, reach};
+use super::words::{self, control_error, days_between};
 use crate::admin::{
-    Actor, Answer, Api, AuditFrom, AuditPage, Check, Control, ControlError, DrillOrder, DrillReport, ExposureReport,
-    KillAllReport, KillPreview, KillReport, LiftReport, Order, Readiness, Refused, ReloadReport, RestoreReport,
-    RevealOrder, RevealReport, Revocation, RevocationList, RevokeReport, ScheduledKill, Traffic, UnscheduleOrder,
-    VendorStatus,
+    Actor, Answer, Api, AuditFrom, AuditPage, Check, Control, DrillOrder, DrillReport, ExposureReport, KillAllReport,
+    KillPreview, KillReport, LiftReport, Order, Readiness, Refused, ReloadReport, RestoreReport, RevealOrder,
+    RevealReport, Revocation, RevocationList, RevokeReport, ScheduledKill, Traffic, UnscheduleOrder, VendorStatus,
 };
 use crate::bounds;
 use crate::config::Config;
 use crate::gateway::{Gateway, Rooms, Vendor};
-use crate::kill::{self, Hooks, Origin, State, Subject};
+use crate::kill::{self, Hooks, State};
 use crate::listener::Front;
 use crate::model::{Direction, Moment, UnixTime, VendorId};
 use crate::store::Store;
@@ -41,6 +39,8 @@ pub(super) struct Helm {
     pub(super) hooks: Arc<Hooks>,
     /// The file of the audit trail, which a reload does not move.
     pub(super) trail: PathBuf,
+    /// The state folder, which it does not move either.
+    pub(super) state: PathBuf,
     pub(super) doors: Doors,
     /// The config in force. Locked for the length of a reload, so that one follows the other.
     pub(super) config: Mutex<Config>,
@@ -72,13 +72,28 @@ impl Helm {
         hooks: Arc<Hooks>,
         doors: Doors,
     ) -> Arc<Self> {
-        let trail = config.audit.trail.path.clone();
+        let (trail, state) = (config.audit.trail.path.clone(), config.state.path.clone());
         let config = Mutex::new(config);
         let (times, api, draining) = (Times::default(), OnceLock::new(), AtomicBool::new(false));
         let background = Handle::current();
         let of = |me: &Weak<Self>| {
             let me = Weak::clone(me);
-            Self { main, gateway, rooms, store, hooks, trail, doors, config, times, api, draining, me, background }
+            Self {
+                main,
+                gateway,
+                rooms,
+                store,
+                hooks,
+                trail,
+                state,
+                doors,
+                config,
+                times,
+                api,
+                draining,
+                me,
+                background,
+            }
         };
         Arc::new_cyclic(of)
     }
@@ -100,65 +115,6 @@ impl Helm {
         self.gateway.clock.now()
     }
 
-    pub(super) fn order(&self, actor: &Actor, subject: Subject, order: &Order) -> kill::Order {
-        kill::Order {
-            subject,
-            reach: reach(order),
-            origin: Origin::Operator,
-            by: actor.name.clone(),
-            reason: order.reason.clone(),
-            evidence: None,
-            at: self.now(),
-        }
-    }
-
-    /// A route that the contract does not have would be a kill that kills nothing.
-    fn check_route(&self, vendor: &Vendor, order: &Order) -> Result<(), ControlError> {
-        let Some(wanted) = &order.route else { return Ok(()) };
-        let mut routes = Direction::ALL.into_iter().flat_map(|direction| vendor.contract.routes(direction).as_slice());
-        if routes.any(|route| route.pattern.as_str() == wanted) { Ok(()) } else { Err(ControlError::RouteUnknown) }
-    }
-
-    /// Whom an order is about, where that can be.
-    pub(super) fn subject(&self, vendor: Option<&VendorId>, order: &Order) -> Result<Subject, ControlError> {
-        let Some(vendor) = vendor else { return Ok(Subject::Everything) };
-        self.check_route(&*self.known(vendor)?, order)?;
-        Ok(Subject::Vendor(vendor.clone()))
-    }
-
-    pub(super) fn known(&self, vendor: &VendorId) -> Result<Arc<Vendor>, ControlError> {
-        let snapshot = self.gateway.snapshot.load();
-        snapshot.vendor(vendor.as_str()).cloned().ok_or(ControlError::VendorUnknown)
-    }
-
-    async fn kill_one(&self, actor: &Actor, vendor: &VendorId, order: &Order) -> Result<KillReport, ControlError> {
-        let known = self.known(vendor)?;
-        self.check_route(&known, order)?;
-        let order = self.order(actor, Subject::Vendor(vendor.clone()), order);
-        let answer = self.gateway.switch.kill(order).map_err(control_error)?.finish().await;
-        known.metrics.killed(true);
-        self.gateway.metrics.severed_within(Duration::from_micros(answer.sever_micros));
-        self.recorded().await;
-        Ok(words::killed(answer))
-    }
-
-    /// One order for all, which holds for the vendors of tomorrow's contracts too; told vendor by vendor.
-    async fn kill_every(&self, actor: &Actor, order: &Order) -> Result<KillAllReport, ControlError> {
-        let snapshot = self.gateway.snapshot.load_full();
-        let before: Vec<u64> = snapshot.vendors().iter().map(|vendor| vendor.line.severed_total()).collect();
-        let order = self.order(actor, Subject::Everything, order);
-        let answer = self.gateway.switch.kill(order).map_err(control_error)?.finish().await;
-        self.gateway.metrics.severed_within(Duration::from_micros(answer.sever_micros));
-        self.recorded().await;
-        let report = words::killed(answer);
-        let of = |(vendor, before): (&Arc<Vendor>, u64)| {
-            vendor.metrics.killed(true);
-            let severed = vendor.line.severed_total() - before;
-            KillReport { vendor: vendor.id().to_string(), severed, ..report.clone() }
-        };
-        Ok(KillAllReport { vendors: snapshot.vendors().iter().zip(before).map(of).collect() })
-    }
-
     /// Waits until the audit trail has what was just done. What was done stands in any case.
     pub(super) async fn recorded(&self) {
         let flushed = tokio::time::timeout(bounds::PERSIST_DEADLINE, self.gateway.audit.flush()).await;
@@ -173,53 +129,6 @@ impl Helm {
         self.recorded().await;
     }
 
-    async fn restore_one(
-        &self,
-        actor: &Actor,
-        vendor: &VendorId,
-        order: &Order,
-    ) -> Result<RestoreReport, ControlError> {
-        let known = self.known(vendor)?;
-        let approvals = known.contract.approvals;
-        let restored = self.lift(actor, Subject::Vendor(vendor.clone()), order, approvals).await?;
-        known.metrics.killed(restored.state != State::Live);
-        if let Some(burst) = known.burst() {
-            burst.reset();
-        }
-        Ok(words::restored(restored))
-    }
-
-    /// As many must agree as the most careful contract asks for.
-    async fn restore_every(&self, actor: &Actor, order: &Order) -> Result<RestoreReport, ControlError> {
-        let approvals = self.gateway.snapshot.load().vendors().iter().map(|vendor| vendor.contract.approvals).max();
-        let approvals = approvals.unwrap_or(NonZeroU32::MIN);
-        let restored = self.lift(actor, Subject::Everything, order, approvals).await?;
-        Ok(words::restored(restored))
-    }
-
-    async fn lift(
-        &self,
-        actor: &Actor,
-        subject: Subject,
-        order: &Order,
-        approvals: NonZeroU32,
-    ) -> Result<kill::Restored, ControlError> {
-        if approvals > NonZeroU32::MIN && !actor.is_named() {
-            return Err(ControlError::Unnamed);
-        }
-        let restore = kill::RestoreOrder {
-            subject,
-            reach: reach(order),
-            by: actor.name.clone(),
-            reason: order.reason.clone(),
-            approvals,
-            at: self.now(),
-        };
-        let restored = self.gateway.switch.restore(restore).await.map_err(control_error)?;
-        self.recorded().await;
-        Ok(restored)
-    }
-
     fn status_of(&self, vendor: &Vendor, standing: Option<&kill::VendorStatus>) -> VendorStatus {
         let contract = &vendor.contract;
         let now = self.now().wall;
@@ -231,7 +140,7 @@ impl Helm {
             owner: Some(contract.owner.clone()),
             security_contact: Some(contract.security_contact.clone()),
             state: words::vendor_state(contract, state, now),
-            kills: kills.iter().map(words::standing).collect(),
+            kills: kills.iter().map(|kill| words::standing(kill, is_matched(contract, kill))).collect(),
             approvals: standing.into_iter().flat_map(|status| &status.approvals).map(words::approval).collect(),
             scheduled: self.scheduled_for(contract.vendor.as_str()),
             persisted: standing.is_none_or(|status| status.persisted),
@@ -259,7 +168,12 @@ impl Control for Helm {
             let issuer = words::issuer(snapshot.directory(), index);
             VendorStatus { issuer, ..self.status_of(vendor, found) }
         };
-        snapshot.vendors().iter().zip(0..).map(of).collect()
+        let mut all: Vec<_> = snapshot.vendors().iter().zip(0..).map(of).collect();
+        let is_removed =
+            |status: &&kill::VendorStatus| !status.kills.is_empty() && snapshot.vendor(&status.vendor).is_none();
+        all.extend(standing.iter().filter(is_removed).map(|status| self.status_of_removed(status)));
+        all.sort_unstable_by(|a, b| a.vendor.cmp(&b.vendor));
+        all
     }
 
     fn vendor(&self, vendor: &VendorId) -> Option<VendorStatus> {
@@ -317,11 +231,7 @@ impl Control for Helm {
     }
 
     fn preview<'a>(&'a self, vendor: Option<&'a VendorId>, order: &'a Order) -> Answer<'a, KillPreview> {
-        Box::pin(async move {
-            let subject = self.subject(vendor, order)?;
-            let preview = self.gateway.switch.preview(&subject, reach(order)).map_err(control_error)?;
-            Ok(words::previewed(preview))
-        })
+        Box::pin(self.preview_kill(vendor, order))
     }
 
     fn restore_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, RestoreReport> {

@@ -10,13 +10,14 @@ use serde_json::json;
 
 use super::control::Helm;
 use super::start::master_keys;
-use super::{budgets, deliver, evidence, notes};
+use super::{approvers, budgets, deliver, evidence, matched, notes};
 use crate::admin::{Actor, ControlError, Operators, ReloadReport};
 use crate::config::{Config, Contract, Loader, MasterKeyPlace, Severity};
 use crate::gateway::assemble;
 use crate::kill::GATEWAY;
 use crate::listener;
 use crate::model::{Clock, VendorId, with_causes};
+use crate::store::StoreError;
 use crate::telemetry::audit::{Act, Entry};
 
 impl Helm {
@@ -80,6 +81,11 @@ impl Helm {
         let after = assemble(&config, &keys, &self.rooms, Some(&before), self.now()).map_err(|error| told(&error))?;
         let mut report = difference(&in_force, &config);
         report.generation = after.generation;
+        let failed = |error: StoreError| vec![with_causes(&error)];
+        approvers::note(&self.store, &config.operators, self.now().wall).map_err(failed)?;
+        // Before the first request can be let in by the new config.
+        report.still_cut_off =
+            matched::take_over(&config, &self.store, &self.gateway.switch, self.now()).map_err(failed)?;
         for (front, tls) in tls {
             front.store(tls);
         }
@@ -161,7 +167,13 @@ fn difference(before: &Config, after: &Config) -> ReloadReport {
     let added = after.contracts.iter().filter(|c| of(before, &c.vendor).is_none()).collect();
     let changed = after.contracts.iter().filter(|c| of(before, &c.vendor).is_some_and(|old| old != **c)).collect();
     let removed = before.contracts.iter().filter(|c| of(after, &c.vendor).is_none()).collect();
-    ReloadReport { generation: 0, added: names(added), changed: names(changed), removed: names(removed) }
+    ReloadReport {
+        generation: 0,
+        added: names(added),
+        changed: names(changed),
+        removed: names(removed),
+        still_cut_off: Vec::new(),
+    }
 }
 
 fn waits_for_restart(before: &Config, after: &Config) -> impl Iterator<Item = &'static str> {

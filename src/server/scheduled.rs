@@ -14,10 +14,11 @@ impl Helm {
         order: &Order,
         at: UnixTime,
     ) -> Result<ScheduledKill, ControlError> {
-        let order = self.order(actor, self.subject(vendor, order)?, order);
+        let (subject, unseen) = self.subject(vendor, order)?;
+        let order = self.order(actor, subject, order);
         let row = self.gateway.switch.schedule(&order, at).await.map_err(control_error)?;
         self.recorded().await;
-        Ok(told(row))
+        Ok(ScheduledKill { unseen, ..told(row) })
     }
 
     pub(super) async fn unschedule_kill(
@@ -44,6 +45,6 @@ impl Helm {
 }
 
 fn told(row: kill::ScheduledKill) -> ScheduledKill {
-    let scope = part(&row.reach);
-    ScheduledKill { id: row.id, vendor: row.vendor, scope, at: row.at.into(), by: row.by, reason: row.reason }
+    let (scope, unseen) = (part(&row.reach), Vec::new());
+    ScheduledKill { id: row.id, vendor: row.vendor, scope, unseen, at: row.at.into(), by: row.by, reason: row.reason }
 }

@@ -15,7 +15,7 @@ use super::deliver::{HookError, Postman};
 use super::durable::Durable;
 use super::evidence::EvidenceError;
 use super::office::{Office, Staff, told_at_scrapes};
-use super::{budgets, chores, deliver, descriptors, evidence};
+use super::{approvers, budgets, chores, deliver, descriptors, evidence, left, matched, recollect};
 use crate::bounds;
 use crate::config::{Config, Listener, MasterKeyPlace};
 use crate::exposure;
@@ -137,6 +137,15 @@ impl Server {
         let descriptors = Arc::new(Semaphore::new(shares.sockets));
         let slots = Slots::sharing(shares.connections, Some(Arc::clone(&descriptors)));
         let State { store, switch, audit, hooks } = open_state(&config, &clock)?;
+        let failed = |source| StartError::State { path: config.state.path.clone(), source };
+        // Whoever is cut off is so before anything is served: by a trail that knows more than the state, by an order that
+        // was left for a gateway that was down, and by another name.
+        recollect::compare(&config, &switch, clock.now())?;
+        for begun in left::Carried::default().begin(&switch, left::look(&config.state.path), clock.now()) {
+            begun.finish().await;
+        }
+        matched::take_over(&config, &store, &switch, clock.now()).map_err(failed)?;
+        approvers::note(&store, &config.operators, clock.now().wall).map_err(failed)?;
         let authority = open_authority(&store, &clock, &switch)?;
         let keys = master_keys(config.keys.master.as_ref())?;
         let rooms = Rooms {

@@ -23,6 +23,7 @@ pub(super) fn killed(answer: kill::Answer) -> KillReport {
         persisted: answer.persisted,
         fleet: fleet(answer.fleet),
         scope: part(&answer.reach),
+        unseen: Vec::new(),
         lingering: answer.lingering,
     }
 }
@@ -58,6 +59,7 @@ pub(super) fn previewed(preview: kill::Preview) -> KillPreview {
         dry_run: true,
         ingress: preview.ingress as u64,
         egress: preview.egress as u64,
+        unseen: Vec::new(),
         scope: part(&preview.reach),
     }
 }
@@ -170,10 +172,11 @@ pub(super) const fn fleet(fleet: kill::Fleet) -> Fleet {
     Fleet { acked: fleet.acked, of: fleet.of }
 }
 
-pub(super) fn standing(kill: &Kill) -> Standing {
+pub(super) fn standing(kill: &Kill, is_matched: bool) -> Standing {
     Standing {
         scope: part(&kill.reach),
         generation: kill.generation,
+        unmatched: !is_matched,
         reason: kill.reason.clone(),
         by: kill.by.clone(),
         at: kill.at.into(),
@@ -192,6 +195,7 @@ pub(super) fn control_error(error: KillError) -> ControlError {
         KillError::AlreadyKilled => ControlError::AlreadyKilled,
         KillError::NotScheduled => ControlError::NotScheduled,
         KillError::ScheduleFull => ControlError::ScheduleFull,
+        KillError::ScheduleShare => ControlError::ScheduleShare,
         KillError::NotPersisted(_) => ControlError::State,
     }
 }

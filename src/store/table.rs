@@ -30,8 +30,13 @@ impl Table {
     /// Exposure by vendor, route, field and hour.
     pub const EXPOSURE: Self = Self("exposure");
 
+    /// What each contract matched when it was last in force.
+    pub const CONTRACTS: Self = Self("contracts");
+    /// Since when each operator has been as it is.
+    pub const OPERATORS: Self = Self("operators");
+
     /// All of them, in no promised order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::KILLS,
         Self::SCHEDULED_KILLS,
         Self::DRILLS,
@@ -41,6 +46,8 @@ impl Table {
         Self::SIGNING_KEYS,
         Self::BUDGETS,
         Self::EXPOSURE,
+        Self::CONTRACTS,
+        Self::OPERATORS,
     ];
 
     /// The name in the file.

@@ -15,6 +15,7 @@ mod denials;
 mod entry;
 mod files;
 mod page;
+mod recall;
 mod verify;
 mod writer;
 
@@ -32,6 +33,7 @@ pub use chain::{AuditKey, Position};
 pub use denials::Denied;
 pub use entry::{Act, Entry};
 pub use page::{Page, page};
+pub use recall::{Recalled, recall};
 pub use verify::{BrokenChain, Summary, Why, verify, verify_files};
 pub use writer::Ack;
 

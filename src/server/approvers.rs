@@ -1,0 +1,103 @@
+//! Since when each operator has been as it is: whoever comes while a kill stands is no second person to end it.
+//!
+//! Kept in the state, not in the config: whoever can write operators into the config must not be two people thereby. An
+//! operator whose token or role changed is a new one. After a day it counts as anybody.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bounds::APPROVER_SETTLES;
+use crate::config::Operator;
+use crate::model::UnixTime;
+use crate::store::{Batch, Row, Store, StoreError, Table};
+
+/// Stands since operators are noted, also while there are none; no operator can be called so.
+const BEGUN: &[u8] = b"*";
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    since_ms: u64,
+    role: String,
+    token_sha256: [u8; 32],
+}
+
+impl Row for Known {
+    const TABLE: Table = Table::OPERATORS;
+    const VERSION: u8 = 1;
+}
+
+/// Notes who is an operator now. At the first start with this state everybody always was. May block.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub(super) fn note(store: &Store, operators: &[Operator], now: UnixTime) -> Result<(), StoreError> {
+    let before = store.range::<Known>(b"", None, usize::MAX)?;
+    let is_first = !before.iter().any(|(name, _)| name == BEGUN);
+    let since_ms = if is_first { 0 } else { now.as_millis() };
+    let mut batch = Batch::new();
+    if is_first {
+        let begun = Known { since_ms: now.as_millis(), role: String::new(), token_sha256: [0; 32] };
+        batch.put(BEGUN, &begun).unwrap_or_else(|error| tracing::error!(%error, "operators cannot be noted"));
+    }
+    for (name, _) in &before {
+        if name != BEGUN && !operators.iter().any(|operator| operator.name.as_bytes() == name) {
+            batch.delete(Table::OPERATORS, name);
+        }
+    }
+    for operator in operators {
+        let (role, token_sha256) = (operator.role.to_string(), operator.token_sha256);
+        let is_same = |known: &Known| known.role == role && known.token_sha256 == token_sha256;
+        let known = before.iter().find(|(name, _)| name == operator.name.as_bytes());
+        if known.is_none_or(|(_, known)| !is_same(known)) {
+            let put = batch.put(operator.name.as_bytes(), &Known { since_ms, role, token_sha256 });
+            put.unwrap_or_else(|error| tracing::error!(%error, "an operator cannot be noted"));
+        }
+    }
+    if !batch.is_empty() {
+        // Who is not noted yet does not count, so nothing waits for the disk.
+        drop(store.write(batch));
+    }
+    Ok(())
+}
+
+/// Whether this operator's yes counts for the end of kills that stand since a time.
+pub(super) fn counts(store: &Store, name: &str, standing_since: Option<UnixTime>, now: UnixTime) -> bool {
+    let Ok(Some(known)) = store.get::<Known>(name.as_bytes()) else { return false };
+    let since = UnixTime::from_millis(known.since_ms);
+    standing_since.is_none_or(|standing| since <= standing) || now.since(since) >= APPROVER_SETTLES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Role;
+
+    fn operator(name: &str, role: Role, token: u8) -> Operator {
+        Operator { name: name.to_owned(), role, token_sha256: [token; 32] }
+    }
+
+    #[test]
+    fn who_comes_or_changes_while_a_kill_stands_counts_after_a_day() {
+        let store = Store::in_memory().unwrap();
+        let at = UnixTime::from_secs;
+        let note = |operators: &[Operator], now| {
+            note(&store, operators, at(now)).unwrap();
+            // A write stands behind all that were queued before it.
+            store.write_blocking(Batch::new()).unwrap();
+        };
+        let counts = |name: &str, now| counts(&store, name, Some(at(1_000)), at(now));
+        let (ann, bob) = (operator("ann", Role::Admin, 1), operator("bob", Role::Viewer, 2));
+        note(&[ann.clone(), bob], 5_000);
+        assert!(counts("ann", 5_000) && counts("bob", 5_000), "those of the first start were always there");
+        assert!(!counts("eve", 5_000), "nobody");
+        note(&[ann.clone(), operator("bob", Role::Admin, 2), operator("eve", Role::Admin, 3)], 6_000);
+        assert!(counts("ann", 6_001) && !counts("bob", 6_001) && !counts("eve", 6_001));
+        note(&[ann.clone()], 7_000);
+        note(&[ann, operator("eve", Role::Admin, 3)], 8_000);
+        note(&[], 8_500);
+        note(&[operator("eve", Role::Admin, 4)], 9_000);
+        assert!(!counts("eve", 9_001), "nobody for a while is no first start");
+        let day = APPROVER_SETTLES.as_secs();
+        assert!(!counts("eve", 6_000 + day), "gone and come again is new");
+        assert!(counts("eve", 9_000 + day));
+    }
+}

@@ -1,0 +1,91 @@
+//! Whether what an order names is anything that this gateway has seen: a vendor, a way, a route, a client.
+//!
+//! An order that can do nothing for now is kept, since it may be about what is to come; and it says so, since it is more
+//! often a typing error.
+
+use super::control::Helm;
+use super::matched::Matched;
+use crate::admin::{Order, Unseen};
+use crate::config::Contract;
+use crate::identity::Name;
+use crate::kill::{Kill, Reach, RouteTag, Subject};
+use crate::model::{ClientId, Direction, VendorId};
+
+impl Helm {
+    /// What of an order about one vendor nobody has been seen by.
+    pub(super) fn unseen(&self, vendor: &VendorId, order: &Order) -> Vec<Unseen> {
+        let switch = &self.gateway.switch;
+        let known = self.known(vendor).ok();
+        let reach = super::words::reach(order);
+        let remembered = Matched::read(&self.store, vendor);
+        if known.is_none() && remembered.is_none() && !switch.knows(vendor) {
+            return vec![Unseen::Vendor];
+        }
+        // What runs has been seen, whatever the contract says by now.
+        if switch.line(vendor).count(&reach) != [0, 0] {
+            return Vec::new();
+        }
+        let cut_off = Reach { route: reach.route.clone(), ..Reach::default() };
+        let standing = switch.standing(&Subject::Vendor(vendor.clone()));
+        let is_cut_off = standing.iter().any(|kill| kill.reach.route.is_some() && cut_off.contains(&kill.reach));
+        let contract = known.as_ref().map(|known| &*known.contract);
+        let mut unseen = Vec::new();
+        if !has_way(contract, remembered.as_ref(), &reach) {
+            unseen.push(Unseen::Direction);
+        }
+        if !is_cut_off && !has_route(contract, remembered.as_ref(), &reach) {
+            unseen.push(Unseen::Route);
+        }
+        let has_seen = |client: &ClientId| {
+            self.gateway.has_seen(vendor, Name::Client(client.as_str()))
+                || remembered.as_ref().is_some_and(|remembered| remembered.has_client(client.as_str()))
+        };
+        if reach.client.as_ref().is_some_and(|client| !has_seen(client)) {
+            unseen.push(Unseen::Client);
+        }
+        unseen
+    }
+
+    /// What of an order about every vendor none of them has been seen by.
+    pub(super) fn unseen_by_all(&self, order: &Order) -> Vec<Unseen> {
+        let snapshot = self.gateway.snapshot.load();
+        let vendors = snapshot.vendors();
+        let all = vendors.iter().all(|vendor| !self.unseen(vendor.id(), order).is_empty());
+        if all && !vendors.is_empty() { vec![Unseen::Direction] } else { Vec::new() }
+    }
+}
+
+/// Whether anything can go the way that an order names, by the route that it names. Our own calls have no client.
+fn has_way(contract: Option<&Contract>, remembered: Option<&Matched>, reach: &Reach) -> bool {
+    let Some(direction) = reach.direction else { return true };
+    if direction == Direction::Egress && reach.client.is_some() {
+        return false;
+    }
+    match reach.route.as_deref().map(RouteTag::of) {
+        Some(tag) if has_route(contract, remembered, reach) => is_route(contract, remembered, direction, tag),
+        Some(_) | None => {
+            contract.is_some_and(|contract| !contract.routes(direction).is_empty())
+                || remembered.is_some_and(|remembered| !remembered.routes(direction).is_empty())
+        }
+    }
+}
+
+/// Whether the route that an order names was ever a line, of either direction.
+fn has_route(contract: Option<&Contract>, remembered: Option<&Matched>, reach: &Reach) -> bool {
+    let tag = reach.route.as_deref().map(RouteTag::of);
+    tag.is_none_or(|tag| Direction::ALL.into_iter().any(|direction| is_route(contract, remembered, direction, tag)))
+}
+
+fn is_route(contract: Option<&Contract>, remembered: Option<&Matched>, direction: Direction, tag: RouteTag) -> bool {
+    let is_it = |text: &str| RouteTag::of(text) == tag;
+    contract
+        .is_some_and(|contract| contract.routes(direction).as_slice().iter().any(|route| is_it(route.pattern.as_str())))
+        || remembered.is_some_and(|remembered| remembered.routes(direction).iter().any(|route| is_it(route)))
+}
+
+/// Whether a line of the contract is what a kill names, in the direction that it names.
+pub(super) fn is_matched(contract: &Contract, kill: &Kill) -> bool {
+    let Some(tag) = kill.reach.route.as_deref().map(RouteTag::of) else { return true };
+    let mut ways = Direction::ALL.into_iter().filter(|way| kill.reach.direction.is_none_or(|only| only == *way));
+    ways.any(|direction| is_route(Some(contract), None, direction, tag))
+}

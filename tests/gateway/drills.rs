@@ -1,0 +1,102 @@
+//! Orders that fall into a drill, over the admin API of a running gateway, and a crash in the middle of one.
+
+use serde_json::json;
+
+use crate::support::client::{self, Client, request};
+use crate::support::gate::Gate;
+use crate::support::house::House;
+use crate::support::issuer::reader;
+use crate::support::process::Process;
+use crate::support::upstream::{CHUNKED, Upstream};
+
+const ROUTES: &str = "ingress:
+  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }
+  - { route: GET /v1/flood, scopes: [orders:read], upstream: crm }
+";
+
+const WHY: &str = r#"{"reason":"tokens were stolen"}"#;
+
+/// One answer without an end, of which nobody reads much, beside short ones.
+fn flood() -> Upstream {
+    Upstream::start(|seen, asker| {
+        if !seen.line().contains("/v1/flood") {
+            return asker.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").is_ok();
+        }
+        let _ = asker.write(CHUNKED);
+        let line = "x".repeat(64 * 1024);
+        while asker.chunk(&line).is_ok() {}
+        false
+    })
+}
+
+fn begin(address: std::net::SocketAddr) -> Client {
+    let mut client = Client::to(address);
+    client.send(request("GET", "/v1/flood", &reader(), ""));
+    assert_eq!(client.head().status, 200);
+    client
+}
+
+#[test]
+fn a_kill_that_falls_into_a_drill_stands_after_it() {
+    let crm = flood();
+    let gate = Gate::of_acme(crm.address, ROUTES);
+    let mut met = 0;
+    for _ in 0..20 {
+        let readers: Vec<_> = (0..4).map(|_| begin(gate.ingress())).collect();
+        let drill = std::thread::scope(|scope| {
+            let drill = scope.spawn(|| gate.admin("operator", "POST", "/v1/vendors/acme/drill", "{}"));
+            while gate.get("/v1/orders", &reader()).status == 200 && !drill.is_finished() {}
+            let kill = gate.admin("operator", "POST", "/v1/vendors/acme/kill", WHY);
+            assert_eq!((kill.status, kill.json()["persisted"].as_bool()), (200, Some(true)), "{}", kill.text());
+            drill.join().expect("no panic")
+        });
+        drop(readers);
+        assert_eq!(
+            gate.get("/v1/orders", &reader()).reason(),
+            "vendor_killed",
+            "whenever the kill came: {}",
+            drill.text()
+        );
+        let status = gate.admin("viewer", "GET", "/v1/vendors/acme", "").json();
+        assert_eq!(status["kills"].as_array().map(Vec::len), Some(1), "the person's and no drill's: {status}");
+        met += u32::from(drill.status == 200 && drill.json()["state"] == "killed");
+        let restored = gate.admin("admin", "POST", "/v1/vendors/acme/restore", WHY).json();
+        assert_eq!((&restored["state"], &restored["scopes"]), (&json!("live"), &json!([{}])), "{restored}");
+        if met > 1 {
+            break;
+        }
+    }
+    assert!(met > 0, "no kill met a drill, so nothing was shown");
+}
+
+#[test]
+fn a_crash_in_a_drill_leaves_the_vendor_killed_and_a_person_lets_it_back() {
+    let crm = flood();
+    let house = House::of_acme(crm.address, ROUTES);
+    let mut process = Process::start(&house);
+    let refused = |process: &Process| client::get(process.ingress, "/v1/orders", &reader()).status == 403;
+    let readers: Vec<_> = (0..4).map(|_| begin(process.ingress)).collect();
+    let (admin, token) = (process.admin, house.operator("operator").to_owned());
+    let drill = std::thread::spawn(move || {
+        client::exchange_raw(admin, {
+            let head =
+                format!("POST /v1/vendors/acme/drill HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n");
+            (head + "Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+                .as_bytes()
+                .to_vec()
+                .leak()
+        })
+    });
+    while !refused(&process) && !drill.is_finished() {}
+    let during = !drill.is_finished();
+    let kill = process.admin(&house, "operator", "POST", "/v1/vendors/acme/kill", WHY);
+    process.signal("KILL");
+    process.ended();
+    drop((readers, drill));
+    assert!(kill.json()["persisted"].as_bool() == Some(true), "{}", kill.text());
+    let process = Process::start(&house);
+    assert!(refused(&process), "during the drill: {during}");
+    let restored = process.admin(&house, "admin", "POST", "/v1/vendors/acme/restore", WHY).json();
+    assert_eq!(restored["state"], "live", "{restored}");
+    assert!(!refused(&process));
+}
