@@ -12,7 +12,7 @@ use vendorgate::identity::{self, WebhookScheme};
 use vendorgate::model::{FieldPath, VendorId};
 use vendorgate::pii::keys::MasterKey;
 use vendorgate::pii::{
-    Action, Class, Cut, Detector, Format, Guard, KeyRing, Place, Plan, Revealer, Rule, Rules, Stop, Treatment,
+    Action, Class, Cut, Detector, Format, Guard, KeyRing, Place, Plan, Reading, Revealer, Rule, Rules, Stop, Treatment,
     VendorKeys, VendorSalt, Watch,
 };
 
@@ -20,7 +20,7 @@ use vendorgate::pii::{
 pub type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
 
 /// All of them.
-pub const ALL: [Target; 15] = [
+pub const ALL: [Target; 16] = [
     (
         "json",
         json,
@@ -30,7 +30,23 @@ pub const ALL: [Target; 15] = [
         ],
     ),
     ("form", form, &["a=1&email=a%40b&c[email]=d&x"]),
-    ("csv", csv, &["id,email\r\n1,\"a\"\"b\"\r\n2,c\r\n"]),
+    (
+        "csv",
+        csv,
+        &[
+            "id,email,x,y,h,n\r\n1,\"a\"\"b\",2,3,4,5\r\n2,c,,,,\r\n",
+            "sep=;\n\"email\";id\na@b.example;1\n",
+            "\u{feff}email,x\n,\n",
+        ],
+    ),
+    (
+        "graphql",
+        graphql,
+        &[
+            r#"{"query":"query Q($a:[I!]=[1]){user(id:$a,s:\"\"\"x\"\"\"){...f @skip(if:true) y:z}} fragment f on U{email a:b{c}}"}"#,
+            "{user{id:email}}#c\n",
+        ],
+    ),
     ("ndjson", ndjson, &["{\"email\":\"a\"}\n\n[{\"email\":1}]\n"]),
     ("multipart", multipart, &["--b\r\nContent-Disposition: form-data; name=\"email\"\r\n\r\nx\r\n--b--\r\n"]),
     (
@@ -92,9 +108,28 @@ pub fn form(data: &[u8]) {
     body("application/x-www-form-urlencoded", data);
 }
 
-/// Tables.
+/// Tables: whose header has the columns of all rules, or of which some may be missing, with names in them or given.
 pub fn csv(data: &[u8]) {
+    static LAX: OnceLock<Plan> = OnceLock::new();
+    static GIVEN: OnceLock<Plan> = OnceLock::new();
+    let reading = |reading| plan(&Rules { reading, ..rules() });
     body("text/csv", data);
+    let lax = || reading(Reading { optional: (0..5).collect(), delimiter: Some(b';'), ..Reading::default() });
+    pushed(LAX.get_or_init(lax), "text/csv", data);
+    let names = ["id", "email", "x", "y", "h", "n"].map(Box::from);
+    let given = || reading(Reading { columns: Some(names.into()), ..Reading::default() });
+    pushed(GIVEN.get_or_init(given), "text/csv", data);
+}
+
+/// Queries, in JSON and bare: what is let through leaves as it came.
+pub fn graphql(data: &[u8]) {
+    static PLAN: OnceLock<Plan> = OnceLock::new();
+    let judged = || plan(&Rules { graphql: Some(Box::new(rules())), ..Rules::default() });
+    for media in ["application/json", "application/graphql"] {
+        if let Some(out) = pushed(PLAN.get_or_init(judged), media, data) {
+            assert_eq!(out, data);
+        }
+    }
 }
 
 /// Sequences of JSON documents, and events that hold them.

@@ -130,6 +130,10 @@ pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 pub const KEY_BYTES_MAX: usize = 2 * 1024;
 /// Longest row of a table: it is held until it is known to have as many fields as the header.
 pub const ROW_BYTES_MAX: usize = 256 * 1024;
+/// Longest request with a GraphQL query: it is held until the query has been judged.
+pub const GRAPHQL_BYTES_MAX: usize = 1024 * 1024;
+/// Most tokens of a query, and most fields that it asks for, fragments counted wherever they are asked for.
+pub const GRAPHQL_NODES_MAX: usize = 20_000;
 /// Most columns that a contract may name for a table without a header.
 pub const TABLE_COLUMNS_MAX: usize = 4096;
 /// Longest header of a part of a form: a disposition, a type and little more.

@@ -165,6 +165,7 @@ const fn reason(stop: &Stop, message: Message) -> Reason {
     match (message, stop) {
         (Message::Answer, _) => Reason::UpstreamUnreadable,
         (Message::Request, Stop::Opaque { .. } | Stop::Column { .. }) => Reason::BodyOpaque,
+        (Message::Request, Stop::Query { .. }) => Reason::QueryForbidden,
         (Message::Request, Stop::Bound { .. }) => Reason::BodyTooLarge,
         (Message::Request, Stop::Malformed { .. } | Stop::Untreatable { .. } | Stop::Cut) => Reason::BodyMalformed,
     }
@@ -187,6 +188,8 @@ mod tests {
             (Stop::Untreatable { what: "" }, Reason::BodyMalformed),
             (Stop::Bound { bound: "", limit: 0 }, Reason::BodyTooLarge),
             (Stop::Opaque { what: "" }, Reason::BodyOpaque),
+            (Stop::Column { name: "".into() }, Reason::BodyOpaque),
+            (Stop::Query { what: "", at: 0 }, Reason::QueryForbidden),
             (Stop::Cut, Reason::BodyMalformed),
         ] {
             let halt = Halt::Stop(stop);

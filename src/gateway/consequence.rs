@@ -117,6 +117,7 @@ const fn is_callers_doing(reason: Reason) -> bool {
         | Reason::RouteUnknown
         | Reason::ScopeMissing
         | Reason::DestinationUnknown
+        | Reason::QueryForbidden
         | Reason::BodyTooLarge
         | Reason::BodyOpaque
         | Reason::RateLimited

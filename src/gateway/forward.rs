@@ -61,6 +61,9 @@ async fn outgoing(
     let treats = route.request.as_ref();
     let has_body = !body.is_end_stream();
     let rewriter = engine(treats, has_body, &head.headers).map_err(|stop| unreadable_request(&stop))?;
+    if let Some(treats) = treats {
+        treats.plan.check_query(head.uri.query(), has_body).map_err(|stop| unreadable_request(&stop))?;
+    }
     let target = target::outgoing(admitted, &head.uri, treats)?;
     door::request(admitted, exchange, &mut head, rewriter.is_some()).map_err(|stop| unreadable_request(&stop))?;
     let body = if has_body {

@@ -97,6 +97,7 @@ const fn passes_after(reason: Reason) -> Option<Duration> {
         | Reason::RouteUnknown
         | Reason::ScopeMissing
         | Reason::DestinationUnknown
+        | Reason::QueryForbidden
         | Reason::UpstreamUnreadable => None,
     }
 }
@@ -175,6 +176,11 @@ fn public(reason: Reason) -> Public<'static> {
         Reason::ContractEnded => (403, "Contract ended", "The contract is no longer in force. Write to your contact."),
         Reason::RouteUnknown => (403, "Not granted", "The contract grants no such method and path."),
         Reason::ScopeMissing => (403, "Scope missing", "The access token lacks a scope that this route needs."),
+        Reason::QueryForbidden => (
+            403,
+            "Query not allowed",
+            "Call each field by its own name: no alias or fragment may rename what the contract treats. Send the query itself, as JSON.",
+        ),
         Reason::DestinationUnknown => (403, "Unknown destination", "No contract lists this vendor, route or host."),
         Reason::BodyTooLarge => (413, "Body too large", "The body, or a part of it, is larger than its bound."),
         Reason::BodyTimeout => (408, "Body too slow", "The request's body stopped, or came too slowly. Send it again."),

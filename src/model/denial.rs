@@ -43,6 +43,8 @@ pub enum Reason {
     RouteUnknown,
     /// The token, or the contract's ceiling, lacks a scope that the route needs.
     ScopeMissing,
+    /// A GraphQL query goes around the rules of its answer, or cannot be judged.
+    QueryForbidden,
     /// An egress call named a host, vendor or route that no contract lists.
     DestinationUnknown,
     /// The body is larger than its bound.
@@ -73,7 +75,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of [`Reason::index`].
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::RequestMalformed,
         Self::BodyMalformed,
         Self::TokenMissing,
@@ -92,6 +94,7 @@ impl Reason {
         Self::ContractEnded,
         Self::RouteUnknown,
         Self::ScopeMissing,
+        Self::QueryForbidden,
         Self::DestinationUnknown,
         Self::BodyTooLarge,
         Self::BodyTimeout,
@@ -128,6 +131,7 @@ impl Reason {
             Self::ContractEnded => "contract_ended",
             Self::RouteUnknown => "route_unknown",
             Self::ScopeMissing => "scope_missing",
+            Self::QueryForbidden => "query_forbidden",
             Self::DestinationUnknown => "destination_unknown",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyTimeout => "body_timeout",

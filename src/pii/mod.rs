@@ -65,6 +65,7 @@ mod encoding;
 mod ff1;
 mod fields;
 mod form;
+mod graphql;
 pub mod json;
 pub mod keys;
 mod letters;

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use super::body::Engines;
 use super::detect::{Guard, Sort};
 use super::encoding::{Coding, Decoding};
+use super::form::decode;
+use super::graphql::{Checker, GraphqlBody, Packing};
 use super::json::{MatcherError, Spec, Target};
 use super::keys::VendorKeys;
 use super::media::MediaType;
@@ -21,6 +23,8 @@ use super::url::{Places, Scene};
 /// The compiled rules of one direction of one route.
 pub struct Plan {
     reads_body: bool,
+    treats_body: bool,
+    graphql: Option<Arc<Checker>>,
     rules: Box<[RuleName]>,
     counts: Arc<RevealCounts>,
     places: Places,
@@ -74,6 +78,8 @@ impl Plan {
         });
         Ok(Self {
             reads_body: rules.reads_body(),
+            treats_body: rules.treats_body(),
+            graphql: rules.graphql.as_ref().map(|answer| Arc::new(Checker::new(answer, rules))),
             rules: names(rules),
             counts,
             places: Places::new(rules),
@@ -97,11 +103,31 @@ impl Plan {
         }
         let coding = content_encoding.map_or(Ok(None), Coding::parse)?;
         let media = content_type.map_or(Ok(MediaType::NONE), MediaType::parse)?;
-        let engine = self.engines.body(&media)?;
+        let engine = if self.treats_body { self.engines.body(&media)? } else { Box::new(Untouched) };
+        let engine = match &self.graphql {
+            Some(checker) => Box::new(GraphqlBody::new(Arc::clone(checker), Packing::of(&media)?, engine)),
+            None => engine,
+        };
         Ok(match coding {
             Some(coding) => Box::new(Decoding::new(coding, engine)),
             None => engine,
         })
+    }
+
+    /// Judges a request's GraphQL query where it stands in the URL, given without its `?`; `has_body` where it can stand there too.
+    ///
+    /// # Errors
+    /// [`Stop`] when the query goes around the rules of its answer, cannot be judged, or is nowhere.
+    pub fn check_query(&self, query: Option<&str>, has_body: bool) -> Result<(), Stop> {
+        let Some(checker) = &self.graphql else { return Ok(()) };
+        let mut pairs = Vec::new();
+        for pair in query.unwrap_or_default().split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (mut decoded, mut told) = (Vec::new(), Vec::new());
+            let name = decode(name.as_bytes(), 0, &mut decoded)?.to_owned();
+            pairs.push((name, decode(value.as_bytes(), 0, &mut told)?.to_owned()));
+        }
+        checker.check_parameters(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())), !has_body)
     }
 
     /// The content type of a body as it leaves, where that is another than the one it came with: it is in UTF-8 then.

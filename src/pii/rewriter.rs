@@ -86,6 +86,14 @@ pub enum Stop {
         /// The column's name, as the contract has it.
         name: Box<str>,
     },
+    /// A GraphQL query that goes around the rules of its answer, or cannot be judged.
+    #[error("a GraphQL query {what} (at byte {at} of it)")]
+    Query {
+        /// What is wrong: a constant text, never a piece of the query.
+        what: &'static str,
+        /// Offset in the query.
+        at: u64,
+    },
     /// A treatment could not be applied to the value.
     #[error("a value cannot be treated: {what}")]
     Untreatable {

@@ -174,6 +174,8 @@ pub struct Rules {
     pub detect: Option<Guard>,
     /// Whether the files of a multipart form may pass, unread.
     pub files: Files,
+    /// With `Some`, bodies and URLs hold GraphQL queries, whose answers have these rules.
+    pub graphql: Option<Box<Rules>>,
     /// How bodies are read, where their content types do not say enough.
     pub reading: Reading,
     /// The elements that count as records.
@@ -214,6 +216,11 @@ impl Rules {
 
     /// Whether the body must be read: without, it passes byte for byte.
     pub fn reads_body(&self) -> bool {
+        self.graphql.is_some() || self.treats_body()
+    }
+
+    /// Whether its values must be read, and not only its query.
+    pub(super) fn treats_body(&self) -> bool {
         self.only.is_some()
             || self.records.is_some()
             || self.subject.is_some()

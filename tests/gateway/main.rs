@@ -21,6 +21,7 @@ mod egress;
 mod evidence;
 mod exfiltration;
 mod explain;
+mod formats;
 mod framing;
 mod ground;
 mod hooks;

@@ -8,6 +8,7 @@ mod claims;
 mod contract;
 mod evidence;
 mod files;
+mod graphql;
 mod identity;
 mod inward;
 mod issuer;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::contract::Surroundings;
 use super::rules::{Towards, field, related, rules};
-use super::{limits, reading, upstreams, values};
+use super::{graphql, limits, reading, upstreams, values};
 use crate::bounds::ROUTES_MAX;
 use crate::config::contract::{Route, Routes};
 use crate::config::file::route::{EgressRoute, IngressRoute, Side};
@@ -45,7 +45,7 @@ fn ingress_route(
     let pattern = written.route.as_deref().and_then(|text| pattern(&at.key("route"), text));
     let scopes = written.scopes.as_deref().map(|scopes| route_scopes(&at.key("scopes"), scopes, ceiling));
     let upstream = written.upstream.as_deref().map(|name| upstream_named(&at.key("upstream"), name, surroundings));
-    let request =
+    let mut request =
         rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream(Direction::Ingress));
     let response =
         rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller(Direction::Ingress));
@@ -53,6 +53,7 @@ fn ingress_route(
     check_shapes(&at.key("response"), written.response.as_ref(), response.records.as_ref());
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, limits.records.is_some(), written.records.is_some());
+    graphql::judged(at, written.graphql, written.route.as_deref(), &mut request, &response);
     reading::check_read(&at.key("request"), written.request.as_ref(), &request);
     reading::check_read(&at.key("response"), written.response.as_ref(), &response);
     let websocket = websocket(at, written.websocket, [&request, &response]);
@@ -64,12 +65,13 @@ fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Set
     let pattern = written.route.as_deref().and_then(|text| pattern(&at.key("route"), text));
     let request =
         rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream(Direction::Egress));
-    let request = counted(at, written.records.as_deref(), written.subject.as_deref(), request);
+    let mut request = counted(at, written.records.as_deref(), written.subject.as_deref(), request);
     check_shapes(&at.key("request"), written.request.as_ref(), request.records.as_ref());
     let response =
         rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller(Direction::Egress));
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, limits.records.is_some(), written.records.is_some());
+    graphql::judged(at, written.graphql, written.route.as_deref(), &mut request, &response);
     reading::check_read(&at.key("request"), written.request.as_ref(), &request);
     reading::check_read(&at.key("response"), written.response.as_ref(), &response);
     let websocket = websocket(at, written.websocket, [&request, &response]);

@@ -29,6 +29,8 @@ pub(in crate::config) struct IngressRoute {
     pub(in crate::config) subject: Option<String>,
     /// Whether it may go on as a WebSocket (default false). What passes then is not read, so no rule may read a body.
     pub(in crate::config) websocket: Option<bool>,
+    /// Whether its requests hold GraphQL queries, which are then judged by the answer's rules (default false).
+    pub(in crate::config) graphql: Option<bool>,
     /// What is asked of the request.
     pub(in crate::config) request: Option<Side>,
     /// What is asked of the response.
@@ -84,6 +86,8 @@ pub(in crate::config) struct EgressRoute {
     pub(in crate::config) subject: Option<String>,
     /// Whether it may go on as a WebSocket (default false). What passes then is not read, so no rule may read a body.
     pub(in crate::config) websocket: Option<bool>,
+    /// Whether its requests hold GraphQL queries, which are then judged by the answer's rules (default false).
+    pub(in crate::config) graphql: Option<bool>,
     /// Whether a segment may hold a slash as `%2F`, as in GET /api/v4/projects/group%2Fname (default false).
     pub(in crate::config) allow_encoded_slash: Option<bool>,
     /// What is asked of the request.

@@ -98,7 +98,12 @@ fn within_document(path: &FieldPath) -> Option<FieldPath> {
 pub(in crate::pii) fn shifted(stop: Stop, by: u64) -> Stop {
     match stop {
         Stop::Malformed { what, at } => Stop::Malformed { what, at: at + by },
-        Stop::Bound { .. } | Stop::Opaque { .. } | Stop::Column { .. } | Stop::Untreatable { .. } | Stop::Cut => stop,
+        Stop::Bound { .. }
+        | Stop::Opaque { .. }
+        | Stop::Column { .. }
+        | Stop::Query { .. }
+        | Stop::Untreatable { .. }
+        | Stop::Cut => stop,
     }
 }
 

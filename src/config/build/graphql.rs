@@ -1,0 +1,44 @@
+//! `graphql:` of a route: whether its requests hold queries, which name the fields of the answer.
+
+use crate::config::source::At;
+use crate::model::{FieldPath, Step};
+use crate::pii::{Place, Rules};
+
+/// Puts the answer's rules among the request's, so that queries are judged by them.
+pub(super) fn judged(at: &At<'_>, written: Option<bool>, route: Option<&str>, request: &mut Rules, answer: &Rules) {
+    match written {
+        Some(true) if !answer.reads_body() && !request.reads_body() => {
+            let wrong = "has no effect: no rule reads the answer or the request, so there is nothing to go around";
+            at.key("graphql").fault(wrong, "take it out, or write rules under response");
+        }
+        Some(true) => request.graphql = Some(Box::new(answer.clone())),
+        Some(false) => {}
+        None if answer.reads_body() && route.is_some_and(|route| looks_like_graphql(route, answer)) => {
+            at.key("route").warning(
+                "looks like GraphQL, where whoever writes the query can call a field by another name than its rule",
+                "write graphql: true beside it, or graphql: false if it is none",
+            )
+        }
+        None => {}
+    }
+}
+
+/// A path that ends as such routes do, or an answer under `data` to a POST.
+fn looks_like_graphql(route: &str, answer: &Rules) -> bool {
+    let (methods, path) = route.split_once(' ').unwrap_or(("", route));
+    let posts = methods.split(['|', ',']).any(|method| matches!(method.trim(), "POST" | "*"));
+    let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    last.contains("graphql") || last == "gql" || (posts && fields(answer).any(stands_in_data))
+}
+
+fn fields(rules: &Rules) -> impl Iterator<Item = &FieldPath> {
+    let treated = rules.treat.iter().filter_map(|rule| match &rule.place {
+        Place::Field(path) => Some(path),
+        Place::Query(_) | Place::Header(_) | Place::Cookie(_) | Place::Segment(_) => None,
+    });
+    treated.chain(rules.only.iter().flatten()).chain(&rules.records)
+}
+
+fn stands_in_data(path: &FieldPath) -> bool {
+    matches!(path.steps(), [Step::Name(first), Step::Name(_), ..] if &**first == "data")
+}

@@ -1,0 +1,261 @@
+//! The operations and fragments of a GraphQL document (GraphQL October 2021, section 2).
+//!
+//! Keeps what decides the names in an answer (fields, aliases, fragments) and which names literal values stand under. What
+//! may change an answer in a way that only its server knows, such as a directive other than `@include` and `@skip`, is an
+//! error. Never goes deeper, and never reads more, than its bounds.
+
+use std::collections::HashMap;
+
+use super::Fault;
+use super::lexer::{Kind, Lexer, Token};
+use crate::bounds::{DOCUMENT_DEPTH_MAX, GRAPHQL_NODES_MAX};
+
+/// A document that can be executed.
+#[derive(Debug, Default)]
+pub(super) struct Document<'a> {
+    pub(super) operations: Vec<Vec<Selection<'a>>>,
+    pub(super) fragments: HashMap<&'a str, Vec<Selection<'a>>>,
+    /// Each name, of an argument, an input field or a variable, under which a literal text or number stands.
+    pub(super) literals: Vec<(&'a str, usize)>,
+}
+
+/// What is asked for on one level.
+#[derive(Debug)]
+pub(super) enum Selection<'a> {
+    Field { alias: Option<&'a str>, name: &'a str, at: usize, below: Vec<Self> },
+    Spread { fragment: &'a str, at: usize },
+    Inline(Vec<Self>),
+}
+
+/// Reads a document.
+///
+/// # Errors
+/// Where it is none, or has something in it that cannot be judged.
+pub(super) fn parse(text: &str) -> Result<Document<'_>, Fault> {
+    let mut lexer = Lexer::new(text);
+    let token = lexer.next()?;
+    let mut parser = Parser { lexer, token, left: GRAPHQL_NODES_MAX, document: Document::default() };
+    while parser.token.kind != Kind::End {
+        parser.definition()?;
+    }
+    if parser.document.operations.is_empty() {
+        return Err(parser.fault("asks for nothing"));
+    }
+    Ok(parser.document)
+}
+
+struct Parser<'a> {
+    lexer: Lexer<'a>,
+    token: Token<'a>,
+    /// How many tokens more may come.
+    left: usize,
+    document: Document<'a>,
+}
+
+impl<'a> Parser<'a> {
+    fn definition(&mut self) -> Result<(), Fault> {
+        match (self.token.kind, self.token.text) {
+            (Kind::Sign(b'{'), _) => {}
+            (Kind::Name, "query" | "mutation" | "subscription") => {
+                self.step()?;
+                if self.token.kind == Kind::Name {
+                    self.step()?;
+                }
+                self.variables()?;
+                self.directives()?;
+            }
+            (Kind::Name, "fragment") => return self.fragment(),
+            _ => return Err(self.fault("has a definition that is no operation and no fragment")),
+        }
+        let selections = self.selections(0)?;
+        self.document.operations.push(selections);
+        Ok(())
+    }
+
+    fn fragment(&mut self) -> Result<(), Fault> {
+        self.step()?;
+        let name = self.name()?;
+        if name == "on" || self.token.text != "on" {
+            return Err(self.fault("has a fragment without a type"));
+        }
+        self.step()?;
+        self.name()?;
+        self.directives()?;
+        let selections = self.selections(0)?;
+        match self.document.fragments.insert(name, selections) {
+            None => Ok(()),
+            Some(_) => Err(self.fault("has two fragments of one name")),
+        }
+    }
+
+    fn selections(&mut self, depth: usize) -> Result<Vec<Selection<'a>>, Fault> {
+        if depth > DOCUMENT_DEPTH_MAX {
+            return Err(self.fault("is deeper than its bound"));
+        }
+        self.sign(b'{')?;
+        let mut selections = Vec::new();
+        while !self.take(b'}')? {
+            selections.push(self.selection(depth)?);
+        }
+        if selections.is_empty() { Err(self.fault("has an empty selection")) } else { Ok(selections) }
+    }
+
+    fn selection(&mut self, depth: usize) -> Result<Selection<'a>, Fault> {
+        let at = self.token.at;
+        if self.token.kind != Kind::Spread {
+            return self.field(depth, at);
+        }
+        self.step()?;
+        if self.token.kind == Kind::Name && self.token.text != "on" {
+            let fragment = self.name()?;
+            self.directives()?;
+            return Ok(Selection::Spread { fragment, at });
+        }
+        if self.token.kind == Kind::Name {
+            self.step()?;
+            self.name()?;
+        }
+        self.directives()?;
+        Ok(Selection::Inline(self.selections(depth + 1)?))
+    }
+
+    fn field(&mut self, depth: usize, at: usize) -> Result<Selection<'a>, Fault> {
+        let first = self.name()?;
+        let (alias, name) = if self.take(b':')? { (Some(first), self.name()?) } else { (None, first) };
+        self.arguments(depth)?;
+        self.directives()?;
+        let below = if self.token.kind == Kind::Sign(b'{') { self.selections(depth + 1)? } else { Vec::new() };
+        Ok(Selection::Field { alias, name, at, below })
+    }
+
+    fn arguments(&mut self, depth: usize) -> Result<(), Fault> {
+        if !self.take(b'(')? {
+            return Ok(());
+        }
+        loop {
+            self.argument(depth, b':')?;
+            if self.take(b')')? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// `name: value`
+    fn argument(&mut self, depth: usize, sign: u8) -> Result<(), Fault> {
+        let name = self.name()?;
+        self.sign(sign)?;
+        self.value(name, depth)
+    }
+
+    /// A value that stands under this name.
+    fn value(&mut self, name: &'a str, depth: usize) -> Result<(), Fault> {
+        if depth > DOCUMENT_DEPTH_MAX {
+            return Err(self.fault("is deeper than its bound"));
+        }
+        match self.token.kind {
+            Kind::Text | Kind::Number => {
+                self.document.literals.push((name, self.token.at));
+                self.step()
+            }
+            Kind::Name => self.step(),
+            Kind::Sign(b'$') => {
+                self.step()?;
+                self.name().map(drop)
+            }
+            Kind::Sign(b'[') => {
+                self.step()?;
+                while !self.take(b']')? {
+                    self.value(name, depth + 1)?;
+                }
+                Ok(())
+            }
+            Kind::Sign(b'{') => {
+                self.step()?;
+                let before = self.document.literals.len();
+                while !self.take(b'}')? {
+                    self.argument(depth + 1, b':')?;
+                }
+                // What stands in an object stands under the object's name too.
+                if let Some(&(_, at)) = self.document.literals.get(before) {
+                    self.document.literals.push((name, at));
+                }
+                Ok(())
+            }
+            Kind::Sign(_) | Kind::Spread | Kind::End => Err(self.fault("has no value where one should be")),
+        }
+    }
+
+    fn variables(&mut self) -> Result<(), Fault> {
+        if !self.take(b'(')? {
+            return Ok(());
+        }
+        loop {
+            self.sign(b'$')?;
+            let name = self.name()?;
+            self.sign(b':')?;
+            self.of_type(0)?;
+            if self.take(b'=')? {
+                self.value(name, 0)?;
+            }
+            self.directives()?;
+            if self.take(b')')? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn of_type(&mut self, depth: usize) -> Result<(), Fault> {
+        if depth > DOCUMENT_DEPTH_MAX {
+            return Err(self.fault("is deeper than its bound"));
+        }
+        if self.take(b'[')? {
+            self.of_type(depth + 1)?;
+            self.sign(b']')?;
+        } else {
+            self.name()?;
+        }
+        self.take(b'!').map(drop)
+    }
+
+    fn directives(&mut self) -> Result<(), Fault> {
+        while self.take(b'@')? {
+            if !matches!(self.token.text, "include" | "skip") {
+                return Err(self.fault("has a directive other than @include and @skip, which may change the answer"));
+            }
+            self.step()?;
+            self.arguments(0)?;
+        }
+        Ok(())
+    }
+
+    fn name(&mut self) -> Result<&'a str, Fault> {
+        let Token { kind: Kind::Name, text, .. } = self.token else {
+            return Err(self.fault("has no name where one should be"));
+        };
+        self.step()?;
+        Ok(text)
+    }
+
+    fn sign(&mut self, sign: u8) -> Result<(), Fault> {
+        if self.take(sign)? { Ok(()) } else { Err(self.fault("is not GraphQL")) }
+    }
+
+    /// Steps over this sign; false when the token is another one.
+    fn take(&mut self, sign: u8) -> Result<bool, Fault> {
+        let is = self.token.kind == Kind::Sign(sign);
+        if is {
+            self.step()?;
+        }
+        Ok(is)
+    }
+
+    fn step(&mut self) -> Result<(), Fault> {
+        self.left = self.left.checked_sub(1).ok_or_else(|| self.fault("is longer than its bound"))?;
+        self.token = self.lexer.next()?;
+        Ok(())
+    }
+
+    const fn fault(&self, what: &'static str) -> Fault {
+        Fault { what, at: self.token.at }
+    }
+}

@@ -1,0 +1,152 @@
+//! Where a query stands in a request (GraphQL over HTTP): in a JSON body, as `application/graphql`, or in the URL.
+//!
+//! A body is held whole until its query has been judged. Names that a laxer server might read for `query`, or by which it might
+//! find a query that nobody sees, are refused. Never decides by the first of two queries when a server could take the second.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use zeroize::Zeroizing;
+
+use super::Checker;
+use crate::bounds::GRAPHQL_BYTES_MAX;
+use crate::pii::charset::Charset;
+use crate::pii::media::MediaType;
+use crate::pii::{Rewriter, Stop, Watch};
+
+/// How a body holds its query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::pii) enum Packing {
+    /// A JSON object with it, or a list of them.
+    Json,
+    /// The body is the query.
+    Bare,
+}
+
+impl Packing {
+    /// How a body of this type holds it.
+    ///
+    /// # Errors
+    /// [`Stop::Query`] for types in which only some servers look for a query, [`Stop::Opaque`] for a charset.
+    pub(in crate::pii) fn of(media: &MediaType<'_>) -> Result<Self, Stop> {
+        if media.charset() != Charset::Utf8 {
+            return Err(Stop::Opaque { what: "a body in a charset other than UTF-8" });
+        }
+        if media.is("application", "graphql") {
+            Ok(Self::Bare)
+        } else if media.is("application", "json") || media.has_suffix("+json") {
+            Ok(Self::Json)
+        } else {
+            Err(refused("is in a body that is neither application/json nor application/graphql"))
+        }
+    }
+}
+
+/// An engine that hands a body on to another one when its query has been judged.
+pub(in crate::pii) struct GraphqlBody {
+    checker: Arc<Checker>,
+    packing: Packing,
+    held: Zeroizing<Vec<u8>>,
+    engine: Box<dyn Rewriter>,
+}
+
+impl GraphqlBody {
+    pub(in crate::pii) fn new(checker: Arc<Checker>, packing: Packing, engine: Box<dyn Rewriter>) -> Self {
+        Self { checker, packing, held: Zeroizing::default(), engine }
+    }
+}
+
+impl Rewriter for GraphqlBody {
+    fn feed(&mut self, input: &[u8], _watch: &mut dyn Watch, _out: &mut Vec<u8>) -> Result<(), Stop> {
+        if self.held.len() + input.len() > GRAPHQL_BYTES_MAX {
+            return Err(Stop::Bound { bound: "a GraphQL request", limit: GRAPHQL_BYTES_MAX as u64 });
+        }
+        self.held.extend_from_slice(input);
+        Ok(())
+    }
+
+    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        self.checker.check_body(self.packing, &self.held)?;
+        self.engine.feed(&self.held, watch, out)?;
+        self.engine.finish(watch, out)
+    }
+}
+
+/// One request in JSON. A second `query`, one in other case and all unknown names are errors of reading.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Envelope {
+    query: String,
+    #[serde(default, rename = "operationName")]
+    _operation: Option<IgnoredAny>,
+    #[serde(default, rename = "variables")]
+    _variables: Option<IgnoredAny>,
+    #[serde(default)]
+    extensions: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+const fn refused(what: &'static str) -> Stop {
+    Stop::Query { what, at: 0 }
+}
+
+const UNSEEN: &str = "is not in the request itself: what is persisted elsewhere cannot be judged";
+
+impl Checker {
+    fn check_body(&self, packing: Packing, body: &[u8]) -> Result<(), Stop> {
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        let text = std::str::from_utf8(body).map_err(|_| refused("is not UTF-8"))?;
+        if packing == Packing::Bare {
+            return self.check(text);
+        }
+        let unread = |_| refused("is not in a JSON object of query, operationName, variables and extensions alone");
+        if !text.trim_start().starts_with('[') {
+            return self.check_envelope(&serde_json::from_str(text).map_err(unread)?);
+        }
+        let list: Vec<Envelope> = serde_json::from_str(text).map_err(unread)?;
+        if list.len() != 1 && !self.holds_in_lists() {
+            return Err(refused("comes in a list, whose answers the rules would not reach: send each by itself"));
+        }
+        if list.is_empty() {
+            return Err(refused("comes in a list that is empty"));
+        }
+        list.iter().try_for_each(|envelope| self.check_envelope(envelope))
+    }
+
+    fn check_envelope(&self, envelope: &Envelope) -> Result<(), Stop> {
+        let mut extensions = envelope.extensions.iter().flatten().map(|(name, _)| name.to_ascii_lowercase());
+        if extensions.any(|name| name.contains("persisted")) {
+            return Err(refused(UNSEEN));
+        }
+        self.check(&envelope.query)
+    }
+
+    /// Judges the decoded parameters of a URL; with `alone`, no body has a query.
+    pub(in crate::pii) fn check_parameters<'a>(
+        &self,
+        pairs: impl Iterator<Item = (&'a str, &'a str)>,
+        alone: bool,
+    ) -> Result<(), Stop> {
+        const UNSEEN_NAMES: [&str; 9] =
+            ["extensions", "id", "documentid", "doc_id", "queryid", "query_id", "hash", "sha256hash", "persistedquery"];
+        let mut seen = false;
+        for (name, value) in pairs {
+            let folded = name.trim().to_ascii_lowercase();
+            let plain = folded.split(['[', '.']).next().unwrap_or_default();
+            if UNSEEN_NAMES.contains(&plain) {
+                return Err(refused(UNSEEN));
+            }
+            if plain == "query" && (name != "query" || std::mem::replace(&mut seen, true)) {
+                return Err(refused("is in the URL twice, or under a name that only some servers read"));
+            }
+            if name == "query" {
+                self.check(value)?;
+            }
+        }
+        if seen || !alone {
+            Ok(())
+        } else {
+            Err(refused("is missing: the URL has no query parameter, and there is no body"))
+        }
+    }
+}
