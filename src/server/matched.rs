@@ -69,7 +69,12 @@ impl Matched {
         let mut proofs: BTreeSet<String> = match &contract.identity {
             Some(Identity::Token(settings)) => {
                 let of = |client: &crate::model::ClientId| {
-                    format!("token\n{}\n{}\n{}", settings.issuer, settings.audience, client.as_str())
+                    format!(
+                        "token\n{}\n{}\n{}",
+                        settings.issuer,
+                        settings.audience.as_deref().unwrap_or_default(),
+                        client.as_str()
+                    )
                 };
                 settings.clients.iter().map(of).collect()
             }
