@@ -190,6 +190,10 @@ impl Api {
                 let vendor = vendor.map_err(|_| No::QueryMalformed("write ?vendor=ID"))?;
                 done(self.control.exposure(&vendor, self.since(query)?).await)
             }
+            GatewayCall::Why => {
+                let id = query.value("id").ok_or(No::QueryMalformed("write ?id=REQUEST_ID"))?;
+                self.control.why(id).map(|failed| reply::json(&failed)).ok_or(No::Control(ControlError::RequestUnknown))
+            }
             GatewayCall::Audit => {
                 let from = AuditFrom { since: self.since(query)?, after: query.after()?, limit: query.limit()? };
                 done(self.control.audit(from).await)

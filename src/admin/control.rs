@@ -13,6 +13,7 @@ use super::revoked::{LiftReport, Revocation, RevocationList, RevokeReport};
 use super::scheduled::{ScheduledKill, UnscheduleOrder};
 use crate::config::Role;
 use crate::model::{UnixTime, VendorId};
+use crate::telemetry::FailedRequest;
 
 /// An answer that may take a while: for a disk, for exchanges to end, for a fleet.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ControlError>> + Send + 'a>>;
@@ -90,6 +91,9 @@ pub trait Control: Send + Sync + 'static {
 
     /// What left to a vendor; all that is kept when no time is given.
     fn exposure<'a>(&'a self, vendor: &'a VendorId, since: Option<UnixTime>) -> Answer<'a, ExposureReport>;
+
+    /// The request of this id, if it was refused or broke off and is remembered.
+    fn why(&self, request_id: &str) -> Option<FailedRequest>;
 
     /// The audit trail, oldest first.
     fn audit<'a>(&'a self, from: AuditFrom) -> Answer<'a, AuditPage>;
@@ -190,6 +194,9 @@ pub enum ControlError {
     /// An order that this vendor's identity gives no hold on would do nothing.
     #[error("{0}")]
     CannotAct(&'static str),
+    /// No request of this id was refused or broke off of late.
+    #[error("no request of this id was refused or broke off of late")]
+    RequestUnknown,
     /// No kill of this id is to come.
     #[error("no kill of this id is to come")]
     NotScheduled,

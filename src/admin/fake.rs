@@ -15,6 +15,7 @@ use super::*;
 use crate::config::{Operator, Role};
 use crate::http::Slots;
 use crate::model::{Clock, Direction, UnixTime, VendorId};
+use crate::telemetry::FailedRequest;
 use crate::telemetry::Metrics;
 
 /// The vendor that the fake knows; every other is unknown.
@@ -312,6 +313,10 @@ impl Control for Fake {
         }
         let since = since.unwrap_or_default();
         Box::pin(ready(Ok(exposed(since))))
+    }
+
+    fn why(&self, _: &str) -> Option<FailedRequest> {
+        None
     }
 
     fn audit<'a>(&'a self, from: AuditFrom) -> Answer<'a, AuditPage> {

@@ -13,6 +13,7 @@ use super::reveal::{RevealOrder, RevealReport};
 use super::revoked::{LiftReport, RevocationList, RevokeOrder, RevokeReport};
 use super::scheduled::{ScheduledKill, ScheduledKills, UnscheduleOrder};
 use super::table::{Call, Endpoint, GatewayCall, Probe, TABLE, VendorCall};
+use crate::telemetry::FailedRequest;
 
 /// The whole description.
 pub(super) fn describe() -> Value {
@@ -95,6 +96,7 @@ fn types(call: Call, schemas: &mut SchemaGenerator) -> (Option<Value>, Option<Va
         Call::OnVendor(_, VendorCall::Restore) => (schema!(Order), schema!(RestoreReport)),
         Call::OnGateway(_, GatewayCall::Vendors) => (schema!(), schema!(VendorList)),
         Call::OnGateway(_, GatewayCall::Exposure) => (schema!(), schema!(ExposureReport)),
+        Call::OnGateway(_, GatewayCall::Why) => (schema!(), schema!(FailedRequest)),
         Call::OnGateway(_, GatewayCall::Audit) => (schema!(), schema!(AuditPage)),
         Call::OnGateway(_, GatewayCall::KillAll) => {
             let answers = [schema!(KillAllReport), schema!(KillPreview), schema!(ScheduledKill)];

@@ -160,6 +160,7 @@ impl No {
 const fn control_words(error: &ControlError) -> (StatusCode, &'static str, &'static str) {
     match error {
         ControlError::VendorUnknown => (StatusCode::NOT_FOUND, "vendor_unknown", "No such vendor"),
+        ControlError::RequestUnknown => (StatusCode::NOT_FOUND, "request_unknown", "No such request"),
         ControlError::RouteUnknown => (StatusCode::NOT_FOUND, "route_unknown", "No such route"),
         ControlError::NotKilled => (StatusCode::CONFLICT, "not_killed", "Nothing to restore"),
         ControlError::AlreadyKilled => (StatusCode::CONFLICT, "already_killed", "Cut off already"),
@@ -181,6 +182,7 @@ fn control_detail(error: &ControlError) -> String {
     match error {
         ControlError::VendorUnknown => "GET /v1/vendors lists those with a contract; to cut off one that was never seen, add \"unseen\": true".into(),
         ControlError::RouteUnknown => "write the route as its contract does, such as 'GET /v1/customers/{id}'; to cut off one that was never seen, add \"unseen\": true".into(),
+        ControlError::RequestUnknown => "No request of this id was refused or broke off of late: it went well, or was longer ago. The exchange lines and the audit trail have older ones under the same id".into(),
         ControlError::NotKilled => "GET /v1/vendors/{vendor} lists what is cut off; name that part".into(),
         ControlError::AlreadyKilled => "drill a vendor that is not cut off, in whole or in part".into(),
         ControlError::Unnamed => {

@@ -36,6 +36,7 @@ pub(super) enum GatewayCall {
     Vendors,
     Exposure,
     Audit,
+    Why,
     KillAll,
     Revocations,
     Scheduled,
@@ -119,6 +120,7 @@ const fn optional(name: &'static str, says: &'static str) -> Parameter {
 
 const VERBOSE: Parameter = optional("verbose", "List what was looked at");
 const VENDOR: Parameter = Parameter { name: "vendor", required: true, says: "The vendor's id" };
+const REQUEST: Parameter = Parameter { name: "id", required: true, says: "The request's id: 32 hexadecimal digits" };
 const SINCE: Parameter = optional("since", "A time (RFC 3339), or how long ago: 24h, 7d");
 const AFTER: Parameter = optional("after", "Only entries after this sequence number");
 const LIMIT: Parameter = optional("limit", "At most so many entries, up to 1000");
@@ -137,6 +139,8 @@ calls! {
     Get "GET" "/v1/exposure" OnGateway(Viewer, GatewayCall::Exposure), [VENDOR, SINCE] "What left to a vendor";
     Get "GET" "/v1/audit" OnGateway(Viewer, GatewayCall::Audit), [SINCE, AFTER, LIMIT]
         "The audit trail, oldest first";
+    Get "GET" "/v1/requests" OnGateway(Viewer, GatewayCall::Why), [REQUEST]
+        "Why a request was refused or broke off, while the gateway remembers it";
     Post "POST" "/v1/vendors/{vendor}/kill" OnVendor(Operator, VendorCall::Kill), []
         "Cuts off a vendor, or a part of it: now, or at a time to come";
     Post "POST" "/v1/kill" OnGateway(Operator, GatewayCall::KillAll), []

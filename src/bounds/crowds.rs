@@ -70,6 +70,12 @@ pub const LOG_BUFFER_BYTES_MAX: usize = 1024 * 1024;
 pub const LOG_FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 /// Time for the last exchange lines to be written when the process ends.
 pub const LOG_CLOSE_DEADLINE: Duration = Duration::from_secs(1);
+/// Refused or broken requests of proven clients that are kept for `vendorgate why`: some 3 MiB at the worst.
+pub const FAILURES_PROVEN_MAX: usize = 4096;
+/// The same of those that proved nothing: a flood of them pushes out only its own.
+pub const FAILURES_UNPROVEN_MAX: usize = 1024;
+/// Longest cause that is kept with them; the rest is cut.
+pub const FAILURE_CAUSE_BYTES_MAX: usize = 512;
 /// Most audit lines that wait for their writer: some megabytes.
 pub const AUDIT_QUEUE_MAX: usize = 16 * 1024;
 /// Most audit lines that wait for a disk that refuses them; more are counted and lost.

@@ -25,6 +25,7 @@ mod scheduled;
 mod schema;
 mod status;
 mod tls;
+mod why;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -61,6 +62,7 @@ enum Verb {
     Revoke(revoke::Args),
     Reveal(reveal::Args),
     Status(status::Args),
+    Why(why::Args),
     Exposure(exposure::Args),
     #[command(subcommand)]
     Audit(Audit),
@@ -87,6 +89,7 @@ impl Verb {
             Self::Reveal(args) => ask(&args.reach, async |client| reveal::execute(args, client, out).await),
             Self::Revoke(args) => ask(&args.reach, async |client| revoke::execute(args, client, now, out).await),
             Self::Status(args) => ask(&args.reach, async |client| status::execute(args, client, now, out).await),
+            Self::Why(args) => ask(&args.reach, async |client| why::execute(args, client, out).await),
             Self::Exposure(args) => ask(&args.reach, async |client| exposure::execute(args, client, now, out).await),
             Self::Audit(Audit::Verify(args)) => audit::verify(args, out),
             Self::Audit(Audit::Tail(args)) => {

@@ -2,7 +2,9 @@
 //!
 //! The one place that speaks: metrics, the log line, the audit of a denial. It says what happened and decides nothing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ::http::header::{CONNECTION, HeaderMap, HeaderName};
@@ -15,13 +17,14 @@ use super::handle::Gateway;
 use super::owners::Fate;
 use super::peer::Peer;
 use super::snapshot::{Route, Vendor};
+use super::unfinished;
 use crate::http::{Challenge, GatewayBody, RequestId, RequestIds, refuse};
 use crate::kill::InFlight;
 use crate::meter::{Decision, rate_limit, rate_limit_policy};
 use crate::model::{ClientId, Denial, Direction, Moment, Reason, ScopeSet};
 use crate::policy::Permit;
 use crate::telemetry::audit::Denied;
-use crate::telemetry::{ExchangeLine, RouteMetrics, TrafficMetrics};
+use crate::telemetry::{Ended, ExchangeLine, RouteMetrics, TrafficMetrics};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -48,6 +51,10 @@ pub(super) struct Exchange {
     over_rate: Option<Decision>,
     status: u16,
     reason: Option<Reason>,
+    /// How it ended, where the caller did not get the whole answer.
+    ended: Option<Ended>,
+    /// What exactly went wrong, where something did.
+    cause: Option<Cow<'static, str>>,
     /// Whether it was cut in the middle of its answer by the kill switch.
     severed: bool,
     awaited: Duration,
@@ -79,6 +86,8 @@ impl Exchange {
             over_rate: None,
             status: 0,
             reason: None,
+            ended: None,
+            cause: None,
             severed: false,
             awaited: Duration::ZERO,
             overhead: Duration::ZERO,
@@ -243,6 +252,9 @@ impl Exchange {
     /// The answer broke off in the middle; whoever sees it sees it broken off.
     pub(super) fn broke(&mut self, ending: &Ending) {
         self.follow(ending);
+        let ended = unfinished::ended(ending, self.gateway.stopping.load(Ordering::Relaxed));
+        self.ended = Some(ended);
+        self.cause = Some(unfinished::cause(ending, ended, self.status));
         match ending {
             Ending::Severed(reason) => {
                 self.reason = Some(*reason);
@@ -290,6 +302,7 @@ impl Exchange {
     /// Counts and audits a denial, and lets a burst of them have its consequence.
     pub(super) fn note(&mut self, denial: &Denial) {
         self.reason = Some(denial.reason);
+        self.cause = Some(denial.detail.clone());
         let traffic = self.traffic();
         traffic.deny(denial.reason);
         traffic.denied_last(denial.reason, self.started.wall);
@@ -327,27 +340,37 @@ impl Exchange {
     }
 
     fn log(&self, request: Tally, took: Duration) {
-        if !self.gateway.exchange_log.is_on() {
+        let failed = self.reason.is_some() || self.ended.is_some();
+        if !failed && !self.gateway.exchange_log.is_on() {
             return;
         }
         let id = self.id.to_hex();
-        self.gateway.exchange_log.write(&ExchangeLine {
+        let line = ExchangeLine {
             at: self.started.wall,
             request_id: std::str::from_utf8(&id).unwrap_or_default(),
             direction: self.direction(),
             vendor: self.vendor.as_ref().map(|vendor| vendor.id().as_str()),
             client: self.client.as_ref().map(ClientId::as_str),
+            peer: failed.then(|| self.peer.address()),
             method: self.method.as_str(),
             route: self.route.as_ref().map(|route| &*route.name),
             upstream: self.route.as_ref().map(|route| &*route.upstream_name),
             status: self.status,
             reason: self.reason,
+            ended: self.ended,
+            cause: self.cause.as_deref(),
             records: request.records + self.answer.records,
             bytes_in: request.taken,
             bytes_out: self.answer.passed,
             duration_us: micros(took),
             overhead_us: micros(self.overhead),
-        });
+        };
+        if failed {
+            self.gateway.failures.keep(&line);
+        }
+        if self.gateway.exchange_log.is_on() {
+            self.gateway.exchange_log.write(&line);
+        }
     }
 }
 
@@ -355,6 +378,9 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let took = self.elapsed();
+        if self.status == 0 && self.reason.is_none() {
+            self.broke(&Ending::Dropped);
+        }
         self.route_metrics().request(self.status);
         let request = self.request.as_ref().map(|fate| fate.tally()).unwrap_or_default();
         let leaving = match self.direction() {

@@ -4,6 +4,7 @@
 //! permit; what must wait is waited for before it. Never forwards without a permit.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use ::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use ::http::{Method, Request, Response, Version, request};
@@ -28,7 +29,7 @@ use crate::model::{Caller, ClientId, Clock, Denial, Direction, Reason};
 use crate::policy::Facts;
 use crate::route::Captures;
 use crate::telemetry::audit::Audit;
-use crate::telemetry::{ExchangeLog, Metrics};
+use crate::telemetry::{ExchangeLog, Failures, Metrics};
 
 /// What all workers share.
 #[derive(Debug)]
@@ -39,6 +40,10 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// One line an exchange.
     pub exchange_log: ExchangeLog,
+    /// The last exchanges that were refused or broke off.
+    pub failures: Failures,
+    /// Whether the drain's deadline has passed: whatever is dropped from here on was dropped by us.
+    pub stopping: AtomicBool,
     /// What was done and refused, for those who ask later.
     pub audit: Arc<Audit>,
     /// The kill switch.

@@ -21,6 +21,7 @@ mod snapshot;
 mod source;
 mod stack;
 mod target;
+mod unfinished;
 mod watch;
 mod webhook;
 mod websocket;

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -103,7 +104,7 @@ async fn run(
     deadline: Duration,
 ) {
     let (alive, mut last) = mpsc::channel(1);
-    let stack = Stack::new(gateway, index);
+    let stack = Stack::new(Arc::clone(&gateway), index);
     let mut accepting = Vec::new();
     for (front, socket) in fronts {
         let door = Door { slots: Arc::clone(&slots), unproven_max: front.unproven_max, alive: alive.clone() };
@@ -121,6 +122,7 @@ async fn run(
     // Every open connection holds the other end: once nobody does, the last one has ended.
     drop(alive);
     if tokio::time::timeout(deadline, last.recv()).await.is_err() {
+        gateway.stopping.store(true, Ordering::Relaxed);
         tracing::warn!(worker = index, "connections were still open at the drain's deadline");
     }
 }

@@ -27,6 +27,7 @@ use crate::kill::{self, Hooks, State};
 use crate::listener::Front;
 use crate::model::{Direction, Moment, UnixTime, VendorId};
 use crate::store::Store;
+use crate::telemetry::FailedRequest;
 use crate::telemetry::audit::Act;
 
 /// The controls of a running gateway.
@@ -290,6 +291,10 @@ impl Control for Helm {
 
     fn exposure<'a>(&'a self, vendor: &'a VendorId, since: Option<UnixTime>) -> Answer<'a, ExposureReport> {
         Box::pin(self.exposed(vendor, since))
+    }
+
+    fn why(&self, request_id: &str) -> Option<FailedRequest> {
+        self.gateway.failures.find(request_id)
     }
 
     fn audit<'a>(&'a self, from: AuditFrom) -> Answer<'a, AuditPage> {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ use crate::pii::KeyRing;
 use crate::pii::keys::{KeyError, SaltFolder};
 use crate::store::{Store, StoreError};
 use crate::telemetry::audit::Audit;
-use crate::telemetry::{ExchangeLog, Listeners, Metrics};
+use crate::telemetry::{ExchangeLog, Failures, Listeners, Metrics};
 use crate::upstream::Sockets;
 
 /// How to start, beside the config.
@@ -169,6 +170,8 @@ impl Server {
             clock: clock.clone(),
             metrics: metrics.clone(),
             exchange_log: options.exchange_log,
+            failures: Failures::default(),
+            stopping: AtomicBool::new(false),
             audit,
             switch,
             spools: Slots::new(bounds::WEBHOOK_SPOOLS_MAX),

@@ -3,6 +3,8 @@
 //! Written by hand into a buffer, since it is made for every request. It carries names out of the config and numbers;
 //! never a raw path, query, header, token or body, and never a method or text that a stranger made up.
 
+use std::net::SocketAddr;
+
 use crate::model::{Direction, Reason, UnixTime};
 
 use super::event_log::is_printable;
@@ -21,6 +23,8 @@ pub struct ExchangeLine<'a> {
     pub vendor: Option<&'a str>,
     /// The client within the vendor, once it was proven.
     pub client: Option<&'a str>,
+    /// The connection's other end: told where the exchange was refused or broke off.
+    pub peer: Option<SocketAddr>,
     /// The method as it was sent; one that HTTP does not know is written as `_OTHER`.
     pub method: &'a str,
     /// The path pattern of the matched route, never the path itself.
@@ -31,6 +35,10 @@ pub struct ExchangeLine<'a> {
     pub status: u16,
     /// Why it was refused or cut short.
     pub reason: Option<Reason>,
+    /// How it ended, where the caller did not get the whole answer.
+    pub ended: Option<Ended>,
+    /// What exactly went wrong, with the upstream's error where there was one.
+    pub cause: Option<&'a str>,
     /// Records that left.
     pub records: u64,
     /// Body bytes read from the caller.
@@ -41,6 +49,28 @@ pub struct ExchangeLine<'a> {
     pub duration_us: u64,
     /// Microseconds spent in the gateway itself.
     pub overhead_us: u64,
+}
+
+/// How an exchange ended before its answer's last byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The gateway cut it, or the upstream did.
+    BrokenOff,
+    /// The caller closed the connection, or its stream.
+    CallerLeft,
+    /// The gateway stopped: what was still on its way at the end of the drain.
+    GatewayStopped,
+}
+
+impl Ended {
+    /// Its word in lines and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BrokenOff => "broken_off",
+            Self::CallerLeft => "caller_left",
+            Self::GatewayStopped => "gateway_stopped",
+        }
+    }
 }
 
 /// The second of the last line, already written out: most lines of a busy gateway share it.
@@ -73,12 +103,18 @@ impl ExchangeLine<'_> {
             ("route", self.route),
             ("upstream", self.upstream),
             ("reason", self.reason.map(Reason::as_str)),
+            ("ended", self.ended.map(Ended::as_str)),
+            ("cause", self.cause),
         ];
         for (key, word) in words {
             if let Some(word) = word {
                 push_key(key, out);
                 push_quoted(word, out);
             }
+        }
+        if let Some(peer) = self.peer {
+            push_key("peer", out);
+            push_quoted(&peer.to_string(), out);
         }
         let numbers = [
             ("status", u64::from(self.status)),
@@ -104,7 +140,7 @@ impl ExchangeLine<'_> {
             self.direction.as_str(),
             known_method(self.method),
             self.route.unwrap_or("-"),
-            self.reason.map_or("ok", Reason::as_str),
+            self.reason.map(Reason::as_str).or(self.ended.map(Ended::as_str)).unwrap_or("ok"),
         ];
         for word in words {
             out.push(b' ');
@@ -127,6 +163,13 @@ impl ExchangeLine<'_> {
                 push_plain(word, out);
             }
         }
+        if let Some(peer) = self.peer {
+            out.extend_from_slice(format!(" peer={peer}").as_bytes());
+        }
+        if let Some(cause) = self.cause {
+            out.extend_from_slice(b" cause=");
+            push_quoted(cause, out);
+        }
     }
 }
 
@@ -146,7 +189,7 @@ impl Stamp {
     }
 }
 
-fn known_method(method: &str) -> &str {
+pub(super) fn known_method(method: &str) -> &str {
     const KNOWN: [&str; 9] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
     if KNOWN.contains(&method) { method } else { "_OTHER" }
 }
@@ -218,11 +261,14 @@ mod tests {
             direction: Direction::Ingress,
             vendor: Some("acme"),
             client: Some("acme-batch"),
+            peer: None,
             method: "GET",
             route: Some("/v1/customers/{id}"),
             upstream: Some("crm"),
             status: 200,
             reason: None,
+            ended: None,
+            cause: None,
             records: 12,
             bytes_in: 0,
             bytes_out: 18_446_744_073_709_551_615,
@@ -247,11 +293,14 @@ mod tests {
              \"bytes_out\":18446744073709551615,\"duration_us\":1203,\"overhead_us\":9}\n"
         );
         let denied = ExchangeLine { vendor: None, client: None, route: None, upstream: None, status: 403, ..line() };
-        let denied = ExchangeLine { reason: Some(Reason::VendorUnknown), method: "EVIL\u{1b}[2J", ..denied };
+        let peer = Some(SocketAddr::from(([10, 0, 0, 7], 4711)));
+        let cause = Some("no \"such\"\n vendor");
+        let denied =
+            ExchangeLine { reason: Some(Reason::VendorUnknown), method: "EVIL\u{1b}[2J", peer, cause, ..denied };
         assert_eq!(
             written(&denied, Format::Human),
             "1970-01-01T00:16:40.007Z 403 - ingress _OTHER - vendor_unknown records=12 in=0 \
-             out=18446744073709551615 us=1203 own_us=9 id=0af7\n"
+             out=18446744073709551615 us=1203 own_us=9 id=0af7 peer=10.0.0.7:4711 cause=\"no \\\"such\\\"\\u000a vendor\"\n"
         );
     }
 

@@ -8,6 +8,7 @@ mod cells;
 mod event_log;
 mod exchange_line;
 mod exposition;
+mod failures;
 mod families;
 mod handles;
 #[cfg(test)]
@@ -20,8 +21,9 @@ mod process;
 mod route_metrics;
 mod shard;
 
-pub use exchange_line::ExchangeLine;
+pub use exchange_line::{Ended, ExchangeLine};
 pub use exposition::{Exposition, negotiate};
+pub use failures::{FailedRequest, Failures};
 pub use families::{FAMILIES, Family, FamilyKind};
 pub use handles::{TrafficMetrics, UNMATCHED, VendorMetrics};
 pub use labels::{CacheResult, Limit, Store, Treated};

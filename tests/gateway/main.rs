@@ -45,3 +45,4 @@ mod transport;
 mod webhook;
 mod websocket;
 mod withheld;
+mod why;

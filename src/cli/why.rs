@@ -1,0 +1,58 @@
+//! `vendorgate why`: what became of one request.
+
+use std::io::Write;
+
+use super::client::{Client, Reach};
+use super::error::{CliError, Exit};
+use super::layout::list;
+use crate::telemetry::FailedRequest;
+
+/// Say why a request was refused or broke off, by the id in its answer
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Example:
+  vendorgate why 0af7651916cd43dd8448eb211c80319c
+
+The gateway keeps the last few thousand failures in memory; older ones, and those from before its last start, are in the
+exchange lines and in the audit trail under the same id.
+Exits 0 when the request is known, 1 otherwise.")]
+pub(super) struct Args {
+    /// The request's id: `request_id` of the problem document, `X-Request-Id` of the answer
+    #[arg(value_parser = request_id)]
+    pub(super) request_id: String,
+    /// Where the gateway is
+    #[command(flatten)]
+    pub(super) reach: Reach,
+}
+
+fn request_id(text: &str) -> Result<String, &'static str> {
+    let id = text.trim().to_ascii_lowercase();
+    let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_id { Ok(id) } else { Err("a request's id is 32 hexadecimal digits") }
+}
+
+pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let failed: FailedRequest = client.get(&format!("/v1/requests?id={}", args.request_id)).await?;
+    args.reach.print(&failed, told, out)?;
+    Ok(Exit::Yes)
+}
+
+fn told(failed: &FailedRequest) -> String {
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let status = if failed.status == 0 { "none was sent".to_owned() } else { failed.status.to_string() };
+    list(&[
+        ("request", failed.request_id.clone()),
+        ("time", failed.time.clone()),
+        ("cause", failed.cause.clone()),
+        ("reason", or_none(&failed.reason)),
+        ("status", status),
+        ("ended", failed.ended.clone().unwrap_or_else(|| "with its last byte".to_owned())),
+        ("vendor", or_none(&failed.vendor)),
+        ("client", or_none(&failed.client)),
+        ("peer", failed.peer.clone()),
+        ("direction", failed.direction.as_str().to_owned()),
+        ("route", format!("{} {}", failed.method, or_none(&failed.route))),
+        ("upstream", or_none(&failed.upstream)),
+        ("sent", format!("{} bytes in {} us", failed.bytes_out, failed.duration_us)),
+    ])
+}
