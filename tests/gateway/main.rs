@@ -44,5 +44,5 @@ mod thief;
 mod transport;
 mod webhook;
 mod websocket;
-mod withheld;
 mod why;
+mod withheld;
