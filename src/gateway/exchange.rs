@@ -21,7 +21,7 @@ use super::unfinished;
 use crate::http::{Challenge, GatewayBody, RequestId, RequestIds, refuse};
 use crate::kill::InFlight;
 use crate::meter::{Decision, rate_limit, rate_limit_policy};
-use crate::model::{ClientId, Denial, Direction, Moment, Reason, ScopeSet};
+use crate::model::{ClientId, Denial, Direction, Moment, Reason};
 use crate::policy::Permit;
 use crate::telemetry::audit::Denied;
 use crate::telemetry::{Ended, ExchangeLine, RouteMetrics, TrafficMetrics};
@@ -224,7 +224,7 @@ impl Exchange {
     pub(super) fn refuse(mut self: Box<Self>, denial: &Denial) -> Response<GatewayBody> {
         self.note(denial);
         let route = self.route.clone();
-        let challenge = route.as_ref().map_or(Challenge::Plain, |route| scopes_of(denial, &route.scopes));
+        let challenge = Challenge::of(denial, route.as_ref().map(|route| &route.scopes));
         let mut response = refuse(denial, self.direction(), challenge, self.id);
         let ends = matches!(denial.reason, Reason::RequestMalformed | Reason::BodyTimeout);
         if ends && !self.is_h2() {
@@ -340,8 +340,9 @@ impl Exchange {
     }
 
     fn log(&self, request: Tally, took: Duration) {
+        let log = &self.gateway.exchange_log;
         let failed = self.reason.is_some() || self.ended.is_some();
-        if !failed && !self.gateway.exchange_log.is_on() {
+        if !failed && !log.is_on() {
             return;
         }
         let id = self.id.to_hex();
@@ -362,14 +363,14 @@ impl Exchange {
             records: request.records + self.answer.records,
             bytes_in: request.taken,
             bytes_out: self.answer.passed,
-            duration_us: micros(took),
-            overhead_us: micros(self.overhead),
+            duration_us: unfinished::micros(took),
+            overhead_us: unfinished::micros(self.overhead),
         };
         if failed {
             self.gateway.failures.keep(&line);
         }
-        if self.gateway.exchange_log.is_on() {
-            self.gateway.exchange_log.write(&line);
+        if log.is_on() {
+            log.write(&line);
         }
     }
 }
@@ -395,12 +396,4 @@ impl Drop for Exchange {
         self.log(request, took);
         self.peer.exit(self.severed, self.started.monotonic_ns.saturating_add(took.as_nanos() as u64));
     }
-}
-
-fn scopes_of<'a>(denial: &Denial, scopes: &'a ScopeSet) -> Challenge<'a> {
-    if denial.reason == Reason::ScopeMissing { Challenge::Scopes(scopes) } else { Challenge::Plain }
-}
-
-fn micros(span: Duration) -> u64 {
-    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }

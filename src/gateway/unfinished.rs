@@ -1,6 +1,8 @@
-//! How an answer that did not end with its last byte is told in the exchange line and by `vendorgate why`.
+//! What the exchange line says beside figures: how an answer that did not end with its last byte is told, here and by
+//! `vendorgate why`.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::account::Message;
 use super::bodies::Ending;
@@ -23,4 +25,9 @@ pub(super) fn cause(ending: &Ending, ended: Ended, status: u16) -> Cow<'static, 
         (Ended::CallerLeft, 0) => "the caller closed the connection before it was answered".into(),
         (Ended::CallerLeft, _) => "the caller closed the connection before the end of the answer".into(),
     }
+}
+
+/// A span as lines have it.
+pub(super) fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }

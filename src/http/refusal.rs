@@ -21,6 +21,14 @@ pub enum Challenge<'a> {
     Scopes(&'a ScopeSet),
 }
 
+impl<'a> Challenge<'a> {
+    /// What a denial on a route challenges for: the route's scopes, where they are what was missing.
+    pub fn of(denial: &Denial, scopes: Option<&'a ScopeSet>) -> Self {
+        let missing = scopes.filter(|_| denial.reason == Reason::ScopeMissing);
+        missing.map_or(Self::Plain, Self::Scopes)
+    }
+}
+
 /// Makes the response of a denial.
 ///
 /// Status codes are those of the reason, but that what is the vendor's fault going in can be the upstream's coming out.
