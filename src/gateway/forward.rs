@@ -148,13 +148,16 @@ async fn incoming(
         Ok(in_flight) => in_flight,
         Err(denial) => return exchange.refuse(&denial),
     };
-    let reads = treats.is_some_and(|treats| treats.plan.reads_body());
+    let reads = treats.is_some_and(|treats| treats.plan.reads_body()) || rewriter.as_ref().is_ok_and(Option::is_some);
     if let Err(stop) = door::answer(route, &exchange, &mut head, reads) {
         return exchange.refuse(&unreadable_answer(&stop));
     }
+    if let Some(treats) = treats {
+        withheld::treat_references(treats, &mut head.headers, route);
+    }
     let rewriter = match rewriter {
         Ok(rewriter) => rewriter,
-        Err(stop) if reads => {
+        Err(stop) if treats.is_some_and(|treats| treats.plan.reads_body()) => {
             return withheld::answer(exchange, head.status, &head.headers, &Ending::Halted(Halt::Stop(stop)));
         }
         Err(_) => None,
