@@ -1,10 +1,12 @@
 //! What a body goes through on its way: treated, counted, cut at its budgets.
 //!
-//! Bytes in, bytes out, with the time as an argument; the waiting is in `bodies`. Whatever comes out may leave.
+//! Bytes in, bytes out, with the time as an argument; the waiting is in `bodies`. Whatever comes out may leave. It is charged
+//! at once, and counted when it has left: what stays, because the body was refused or broke off, costs nothing in the end.
 
 use bytes::Bytes;
 
 use super::snapshot::{Route, Treats};
+use super::target::HeadCounts;
 use crate::exposure;
 use crate::meter::{ByteMeter, Overrun, RecordMeter};
 use crate::model::{Denial, Moment, Reason};
@@ -17,6 +19,10 @@ pub(super) struct Account {
     tally: Tally,
     /// Where what leaves is counted; none where the body stays in the house.
     exposure: Option<exposure::Handle>,
+    /// Bytes that are charged and have not left yet.
+    kept: u64,
+    /// The rules that treated something in this message's head, which leaves before its body.
+    head: HeadCounts,
     /// The tally as the exposure has it.
     exposed: Tally,
     now: Moment,
@@ -67,9 +73,22 @@ impl Account {
             bytes: leaves.then(|| route.ledger.byte_meter(route.place)),
             tally: Tally::default(),
             exposure,
+            kept: 0,
+            head: HeadCounts::default(),
             exposed: Tally::default(),
             now,
         }
+    }
+
+    /// With what was treated in the message's head.
+    pub(super) fn with_head(mut self, head: HeadCounts) -> Self {
+        self.head = head;
+        self
+    }
+
+    /// What was treated in the message's head, for a head that leaves without this body.
+    pub(super) fn take_head(&mut self) -> HeadCounts {
+        std::mem::take(&mut self.head)
     }
 
     /// Whether the bytes that leave can differ from those that came.
@@ -117,14 +136,27 @@ impl Account {
             && !out.is_empty()
             && let Err(overrun) = bytes.pass(out.len(), now)
         {
+            if let Some((_, meter)) = &mut self.treat {
+                meter.forget();
+            }
             return (Bytes::new(), Some(Halt::Over(overrun)));
         }
-        self.tally.passed += out.len() as u64;
+        if let Some((_, meter)) = &mut self.treat {
+            meter.keep();
+        }
+        self.kept += out.len() as u64;
         (out, halt)
     }
 
-    /// Hands the counts since the last call to the route's metrics and, where the body leaves, to the exposure.
-    pub(super) fn report(&mut self, route: &Route, treats: Option<&Treats>) {
+    /// All that came out has left: its counts go to the route's metrics and, where the body leaves the house, to the exposure.
+    pub(super) fn left(&mut self, route: &Route, treats: Option<&Treats>) {
+        self.tally.passed += std::mem::take(&mut self.kept);
+        if let Some(bytes) = &mut self.bytes {
+            bytes.settle();
+        }
+        if let Some(treats) = treats {
+            self.head.left(treats, route);
+        }
         if let (Some((_, meter)), Some(treats)) = (&mut self.treat, treats) {
             let records = meter.drain(|rule, count| {
                 if let Some(treated) = treats.treated.get(rule) {

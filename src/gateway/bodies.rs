@@ -16,6 +16,7 @@ use tokio::time::Sleep;
 use super::account::{Account, Halt, Message};
 use super::pace::Patience;
 use super::source::Source;
+use super::target::HeadCounts;
 use crate::bounds;
 use crate::http::BodyError;
 use crate::kill::InFlight;
@@ -24,8 +25,10 @@ use crate::pii::Stop;
 
 /// Who is told how a body went, and holds what must live as long as it.
 pub(super) trait Owner: Send + Unpin {
-    /// A piece has been taken or has left.
-    fn moved(&mut self, account: &mut Account);
+    /// Something was taken of which nothing leaves.
+    fn took(&mut self, account: &Account);
+    /// All that came out of the account has left.
+    fn left(&mut self, account: &mut Account);
     /// The body has ended, well or not; nothing follows.
     fn ended(&mut self, account: &mut Account, how: Result<(), &Ending>);
     /// What of these trailers the body's reader gets.
@@ -99,6 +102,8 @@ pub(super) struct Stream<O: Owner> {
     pairs: bool,
     /// The connection's flushes when all that may leave of a cut body had been taken from it.
     cut_at: Option<u64>,
+    /// Whether the owner knows the ending.
+    told: bool,
 }
 
 #[derive(Debug)]
@@ -134,6 +139,7 @@ impl<O: Owner> Stream<O> {
             timer: None,
             pairs: false,
             cut_at: None,
+            told: false,
         }
     }
 
@@ -156,9 +162,11 @@ impl<O: Owner> Stream<O> {
                 Poll::Ready(Ok(None)) => {}
                 Poll::Ready(Err(ending)) => {
                     self.phase = Phase::Broken(ending.error());
+                    self.told = true;
                     if matches!(ending, Ending::Severed(_)) {
                         self.held.clear();
                     }
+                    self.owner.took(&self.account);
                     return Some(ending);
                 }
                 Poll::Pending => break,
@@ -180,6 +188,11 @@ impl<O: Owner> Stream<O> {
     /// Another handle of the registration, where there is more to come than is at hand.
     pub(super) fn flowing(&self) -> Option<InFlight> {
         matches!(self.phase, Phase::Flowing).then(|| self.in_flight.share())
+    }
+
+    /// What was treated in the message's head, for a head that leaves without this body.
+    pub(super) fn take_head(&mut self) -> HeadCounts {
+        self.account.take_head()
     }
 
     pub(super) const fn owner_mut(&mut self) -> &mut O {
@@ -215,13 +228,9 @@ impl<O: Owner> Stream<O> {
                 self.account.finish(now)
             }
         };
-        self.owner.moved(&mut self.account);
         if let Some(halt) = halt {
             self.held.extend_from_slice(&out);
             return Poll::Ready(Err(Ending::Halted(halt)));
-        }
-        if matches!(self.phase, Phase::Ended) {
-            self.owner.ended(&mut self.account, Ok(()));
         }
         Poll::Ready(Ok(Some(out).filter(|out| !out.is_empty())))
     }
@@ -248,7 +257,32 @@ impl<O: Owner> Stream<O> {
         if matches!(ending, Ending::Severed(_)) {
             self.held.clear();
         }
-        self.owner.ended(&mut self.account, Err(ending));
+        if !self.held.is_empty() {
+            self.leave();
+        }
+        self.tell(Err(ending));
+    }
+
+    /// What is at hand leaves: it is counted.
+    pub(super) fn leave(&mut self) {
+        self.owner.left(&mut self.account);
+    }
+
+    /// Tells the owner how it ended, once.
+    fn tell(&mut self, how: Result<(), &Ending>) {
+        if !std::mem::replace(&mut self.told, true) {
+            self.owner.ended(&mut self.account, how);
+        }
+    }
+
+    /// A frame for the reader, which has left with that.
+    fn give(&mut self, all: Bytes) -> Frame<Bytes> {
+        let piece = self.piece(all);
+        self.leave();
+        if matches!(self.phase, Phase::Ended) && self.held.is_empty() {
+            self.tell(Ok(()));
+        }
+        Frame::data(piece)
     }
 
     /// Before the error of a cut body, what was let through must have been written, or it would be thrown away with it.
@@ -292,15 +326,16 @@ impl<O: Owner> Body for Stream<O> {
             }
             if !this.held.is_empty() {
                 let held = this.held.split().freeze();
-                return Poll::Ready(Some(Ok(Frame::data(this.piece(held)))));
+                return Poll::Ready(Some(Ok(this.give(held))));
             }
             match this.phase {
                 Phase::Flowing => match ready!(this.poll_piece(cx)) {
-                    Ok(Some(piece)) => return Poll::Ready(Some(Ok(Frame::data(this.piece(piece))))),
+                    Ok(Some(piece)) => return Poll::Ready(Some(Ok(this.give(piece)))),
                     Ok(None) => {}
                     Err(ending) => this.end(&ending),
                 },
                 Phase::Ended => {
+                    this.tell(Ok(()));
                     this.phase = Phase::Closed;
                     return Poll::Ready(this.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
                 }
@@ -338,16 +373,15 @@ impl<O: Owner> Drop for Stream<O> {
     fn drop(&mut self) {
         match self.phase {
             // hyper drops a body that says it is at its end without asking for the end.
-            Phase::Flowing if !self.account.changes() && self.source.is_end_stream() => {
-                self.owner.ended(&mut self.account, Ok(()));
-            }
+            Phase::Flowing if !self.account.changes() && self.source.is_end_stream() => self.tell(Ok(())),
+            Phase::Ended if self.held.is_empty() => self.tell(Ok(())),
             // The connection was cut under a severed body that nobody read.
-            Phase::Flowing if self.in_flight.is_severed() => {
+            Phase::Flowing | Phase::Ended if self.in_flight.is_severed() => {
                 let ending = self.severed();
-                self.owner.ended(&mut self.account, Err(&ending));
+                self.tell(Err(&ending));
             }
-            Phase::Flowing => self.owner.ended(&mut self.account, Err(&Ending::Dropped)),
-            Phase::Ended | Phase::Broken(_) | Phase::Closed => {}
+            Phase::Flowing | Phase::Ended => self.tell(Err(&Ending::Dropped)),
+            Phase::Broken(_) | Phase::Closed => {}
         }
     }
 }

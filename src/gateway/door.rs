@@ -11,7 +11,8 @@ use hyper::ext::ReasonPhrase;
 use super::exchange::Exchange;
 use super::handle::Admitted;
 use super::snapshot::{Route, Treats};
-use super::{target, withheld};
+use super::target::{self, HeadCounts};
+use super::withheld;
 use crate::http::{
     Forwarding, join_cookies, name_websocket, prepare_request, prepare_response, strip_validators, trailer_may_pass,
 };
@@ -24,12 +25,12 @@ use crate::pii::Stop;
 pub(super) fn request(
     admitted: &Admitted,
     exchange: &Exchange,
-    head: &mut request::Parts,
+    (head, counts): (&mut request::Parts, &mut HeadCounts),
     changes: bool,
 ) -> Result<(), Stop> {
     let Admitted { vendor, route, .. } = admitted;
     join_cookies(&mut head.headers);
-    treat(route.request.as_ref(), &mut head.headers, route)?;
+    treat(route.request.as_ref(), &mut head.headers, counts)?;
     prepare_request(
         &mut head.headers,
         Forwarding {
@@ -63,12 +64,12 @@ pub(super) fn request(
 pub(super) fn answer(
     route: &Route,
     exchange: &Exchange,
-    head: &mut response::Parts,
+    (head, counts): (&mut response::Parts, &mut HeadCounts),
     changes: bool,
 ) -> Result<(), Stop> {
-    treat(route.response.as_ref(), &mut head.headers, route)?;
+    treat(route.response.as_ref(), &mut head.headers, counts)?;
     if let Some(treats) = &route.response {
-        withheld::treat_references(treats, &mut head.headers, route);
+        withheld::treat_references(treats, &mut head.headers, counts);
     }
     // Words that no rule reads, and that HTTP/2 has no place for: the caller gets those of the status.
     head.extensions.remove::<ReasonPhrase>();
@@ -96,7 +97,11 @@ pub(super) fn trailers(
     for name in stay {
         fields.remove(name);
     }
-    treat(treats, &mut fields, route)?;
+    let mut counts = HeadCounts::default();
+    treat(treats, &mut fields, &mut counts)?;
+    if let Some(treats) = treats {
+        counts.left(treats, route);
+    }
     Ok(Some(fields).filter(|fields| !fields.is_empty()))
 }
 
@@ -109,9 +114,9 @@ fn tell_charset(treats: Option<&Treats>, headers: &mut HeaderMap) {
     }
 }
 
-fn treat(treats: Option<&Treats>, headers: &mut HeaderMap, route: &Route) -> Result<(), Stop> {
+fn treat(treats: Option<&Treats>, headers: &mut HeaderMap, counts: &mut HeadCounts) -> Result<(), Stop> {
     match treats.filter(|treats| treats.plan.reads_head()) {
-        Some(treats) => target::treat_headers(treats, headers, route),
+        Some(treats) => target::treat_headers(treats, headers, counts),
         None => Ok(()),
     }
 }

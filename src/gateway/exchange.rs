@@ -17,6 +17,7 @@ use super::handle::Gateway;
 use super::owners::Fate;
 use super::peer::Peer;
 use super::snapshot::{Route, Vendor};
+use super::target::HeadCounts;
 use super::unfinished;
 use crate::http::{Challenge, GatewayBody, RequestId, RequestIds, refuse};
 use crate::kill::InFlight;
@@ -244,7 +245,10 @@ impl Exchange {
     }
 
     /// The answer goes out without its body.
-    pub(super) fn withholds(mut self: Box<Self>, status: StatusCode, denial: &Denial) {
+    pub(super) fn withholds(mut self: Box<Self>, status: StatusCode, denial: &Denial, head: &mut HeadCounts) {
+        if let Some((route, treats)) = self.route.as_ref().and_then(|route| Some((route, route.response.as_ref()?))) {
+            head.left(treats, route);
+        }
         self.note(denial);
         self.answers(status.as_u16());
     }

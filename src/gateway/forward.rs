@@ -20,6 +20,7 @@ use super::owners::{AnswerOwner, Fate, RequestOwner};
 use super::pace::Patience;
 use super::snapshot::{Route, Treats};
 use super::source::Source;
+use super::target::HeadCounts;
 use super::{door, target, websocket, withheld};
 use crate::bounds;
 use crate::http::{GatewayBody, is_framed_once};
@@ -37,7 +38,7 @@ pub(super) async fn forward(
 ) -> Response<GatewayBody> {
     let caller = head.extensions.remove().filter(|_| admitted.websocket);
     let outcome = match outgoing(&admitted, head, body, &mut exchange).await {
-        Ok(request) => send(worker, &admitted, request, &mut exchange).await,
+        Ok((request, head)) => send(worker, &admitted, request, head, &mut exchange).await,
         Err(denial) => Err(denial),
     };
     match outcome {
@@ -49,13 +50,13 @@ pub(super) async fn forward(
     }
 }
 
-/// The request as the upstream gets it.
+/// The request as the upstream gets it, and what was treated in its head where that goes without a body.
 async fn outgoing(
     admitted: &Admitted,
     mut head: request::Parts,
     body: Source,
     exchange: &mut Exchange,
-) -> Result<Request<GatewayBody>, Denial> {
+) -> Result<(Request<GatewayBody>, HeadCounts), Denial> {
     let route = &admitted.route;
     let direction = exchange.direction();
     let treats = route.request.as_ref();
@@ -64,24 +65,22 @@ async fn outgoing(
     if let Some(treats) = treats {
         treats.plan.check_query(head.uri.query(), has_body).map_err(|stop| unreadable_request(&stop))?;
     }
-    let target = target::outgoing(admitted, &head.uri, treats)?;
-    door::request(admitted, exchange, &mut head, rewriter.is_some()).map_err(|stop| unreadable_request(&stop))?;
+    let mut counts = HeadCounts::default();
+    let target = target::outgoing(admitted, &head.uri, treats, &mut counts)?;
+    door::request(admitted, exchange, (&mut head, &mut counts), rewriter.is_some())
+        .map_err(|stop| unreadable_request(&stop))?;
     let body = if has_body {
         let treat = treats.zip(rewriter);
         let account = Account::new(route, treat, direction == Direction::Egress, exchange.started);
-        request_body(body, account, exchange, route).await?
+        request_body(body, account.with_head(std::mem::take(&mut counts)), exchange, route).await?
     } else {
-        if direction == Direction::Egress && treats.is_some_and(|treats| treats.plan.reads_head()) {
-            // What was treated in its URL and headers leaves with them.
-            route.exposure.left(0, 0, exchange.started);
-        }
         GatewayBody::full("")
     };
     let mut request = Request::new(body);
     *request.method_mut() = head.method;
     *request.uri_mut() = target;
     *request.headers_mut() = head.headers;
-    Ok(request)
+    Ok((request, counts))
 }
 
 /// A request's body on its way: what is at hand is read before the upstream is asked, so that most bad ones never are.
@@ -109,8 +108,10 @@ async fn send(
     worker: usize,
     admitted: &Admitted,
     request: Request<GatewayBody>,
+    mut head: HeadCounts,
     exchange: &mut Exchange,
 ) -> Result<(Response<Incoming>, Lease), Denial> {
+    let mut is_out = true;
     let asked = exchange.gateway.clock.now();
     let mut in_flight = exchange.share_in_flight()?;
     let fate = exchange.request_fate();
@@ -119,12 +120,21 @@ async fn send(
     let outgoing = Outgoing { request, sent, sending };
     let outcome = tokio::select! {
         biased;
-        outcome = admitted.route.upstream.send(worker, outgoing, asked) => outcome.map_err(|error| refused(&error)),
+        outcome = admitted.route.upstream.send(worker, outgoing, asked) => outcome.map_err(|error| {
+            is_out = !matches!(error, SendError::Connect(_) | SendError::Full);
+            refused(&error)
+        }),
         () = in_flight.severed() => {
             Err(Denial::new(in_flight.severed_for(), "severed while the upstream was awaited"))
         }
     };
     exchange.waited(asked);
+    if let Some(treats) = admitted.route.request.as_ref().filter(|treats| is_out && treats.plan.reads_head()) {
+        head.left(treats, &admitted.route);
+        if treats.leaves {
+            admitted.route.exposure.left(0, 0, exchange.started);
+        }
+    }
     // Where our side of the request broke, that is the reason, and the upstream's complaint its consequence.
     outcome.map_err(|denial| exchange.request_broke().map_or(denial, |ending| ending.denial(Message::Request)))
 }
@@ -144,28 +154,27 @@ async fn incoming(
     }
     let has_body = !body.is_end_stream();
     let rewriter = readable(&head, has_body).and_then(|()| engine(treats, has_body, &head.headers));
+    let mut counts = HeadCounts::default();
     let in_flight = match exchange.share_in_flight() {
         Ok(in_flight) => in_flight,
         Err(denial) => return exchange.refuse(&denial),
     };
     let reads = treats.is_some_and(|treats| treats.plan.reads_body()) || rewriter.as_ref().is_ok_and(Option::is_some);
-    if let Err(stop) = door::answer(route, &exchange, &mut head, reads) {
+    if let Err(stop) = door::answer(route, &exchange, (&mut head, &mut counts), reads) {
         return exchange.refuse(&unreadable_answer(&stop));
-    }
-    if let Some(treats) = treats {
-        withheld::treat_references(treats, &mut head.headers, route);
     }
     let rewriter = match rewriter {
         Ok(rewriter) => rewriter,
         Err(stop) if treats.is_some_and(|treats| treats.plan.reads_body()) => {
-            return withheld::answer(exchange, head.status, &head.headers, &Ending::Halted(Halt::Stop(stop)));
+            let ending = Ending::Halted(Halt::Stop(stop));
+            return withheld::answer(exchange, head.status, (&head.headers, counts), &ending);
         }
         Err(_) => None,
     };
     let changes = rewriter.is_some();
     let leaves = exchange.direction() == Direction::Ingress;
     let (gateway, now) = (Arc::clone(&exchange.gateway), exchange.gateway.clock.now());
-    let account = Account::new(route, treats.zip(rewriter), leaves, now);
+    let account = Account::new(route, treats.zip(rewriter), leaves, now).with_head(counts);
     let pairs = exchange.is_h2() && treats.is_some_and(|treats| treats.counts_records);
     let owner = AnswerOwner::new(exchange, lease, Arc::clone(route));
     let body = (body.into(), patience(&head.headers, route));
@@ -176,7 +185,11 @@ async fn incoming(
         && let Some(exchange) = stream.owner_mut().give_up()
     {
         // Nothing has been sent: a refusal says more than an answer that breaks off.
-        return withheld::answer(exchange, head.status, &head.headers, ending);
+        return withheld::answer(exchange, head.status, (&head.headers, stream.take_head()), ending);
+    }
+    if broken.is_some() {
+        // What a budget had room for leaves now, and the record of the cut says so.
+        stream.leave();
     }
     stream.owner_mut().answers(head.status.as_u16(), broken.as_ref());
     if let Some(in_flight) = stream.flowing() {

@@ -79,15 +79,23 @@ impl AnswerOwner {
 }
 
 impl Owner for AnswerOwner {
-    fn moved(&mut self, account: &mut Account) {
-        account.report(&self.route, self.route.response.as_ref());
+    fn took(&mut self, account: &Account) {
         if let Some(exchange) = &mut self.exchange {
             exchange.gave(account.tally());
         }
     }
 
+    fn left(&mut self, account: &mut Account) {
+        account.left(&self.route, self.route.response.as_ref());
+        self.took(account);
+    }
+
     fn ended(&mut self, account: &mut Account, how: Result<(), &Ending>) {
-        self.moved(account);
+        if how.is_ok() {
+            self.left(account);
+        } else {
+            self.took(account);
+        }
         let Some(exchange) = &mut self.exchange else { return };
         match how {
             Ok(()) => {
@@ -206,13 +214,21 @@ impl RequestOwner {
 }
 
 impl Owner for RequestOwner {
-    fn moved(&mut self, account: &mut Account) {
-        account.report(&self.route, self.route.request.as_ref());
+    fn took(&mut self, account: &Account) {
         self.fate.lock().tally = account.tally();
     }
 
+    fn left(&mut self, account: &mut Account) {
+        account.left(&self.route, self.route.request.as_ref());
+        self.took(account);
+    }
+
     fn ended(&mut self, account: &mut Account, how: Result<(), &Ending>) {
-        self.moved(account);
+        if how.is_ok() {
+            self.left(account);
+        } else {
+            self.took(account);
+        }
         if let Err(ending) = how {
             if let (Ending::Halted(Halt::Over(overrun)), Some(vendor)) = (ending, &self.vendor) {
                 consequence::of_overrun(&self.gateway, vendor, self.direction, &self.own, overrun);

@@ -86,7 +86,7 @@ mod tests {
         assert!(!passes(1, 1_000, 0), "a byte a second");
         assert!(passes(2, 1_000, 0));
         assert!(passes(100, 59_000, 0), "in bursts");
-        assert!(!passes(99, 59_999, 0));
+        assert!(!passes(49, 59_999, 0));
         assert!(passes(1, 100, 60_000), "the reader rests, not the sender");
         let mut silent = Patience::idle(Duration::from_secs(60));
         silent.wait(|| at(0));

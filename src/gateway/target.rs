@@ -11,19 +11,30 @@ use crate::model::{Denial, Reason};
 use crate::pii::{Cut, Stop, Watch};
 
 /// The target of the request to the upstream: canonical path behind the upstream's own, query treated.
-pub(super) fn outgoing(admitted: &Admitted, uri: &Uri, treats: Option<&Treats>) -> Result<Uri, Denial> {
+pub(super) fn outgoing(
+    admitted: &Admitted,
+    uri: &Uri,
+    treats: Option<&Treats>,
+    counts: &mut HeadCounts,
+) -> Result<Uri, Denial> {
     let treats = treats.filter(|treats| treats.plan.reads_head());
     let base = admitted.route.upstream.base_path();
     let path_and_query = match (&admitted.path, uri.path_and_query()) {
         (None, Some(as_it_came)) if base.is_empty() && treats.is_none() => as_it_came.clone(),
-        _ => written(admitted, base, uri, treats)?,
+        _ => written(admitted, base, uri, treats, counts)?,
     };
     let mut parts = uri::Parts::default();
     parts.path_and_query = Some(path_and_query);
     Uri::from_parts(parts).map_err(|_| unfit("the target cannot be written"))
 }
 
-fn written(admitted: &Admitted, base: &str, uri: &Uri, treats: Option<&Treats>) -> Result<PathAndQuery, Denial> {
+fn written(
+    admitted: &Admitted,
+    base: &str,
+    uri: &Uri,
+    treats: Option<&Treats>,
+    counts: &mut HeadCounts,
+) -> Result<PathAndQuery, Denial> {
     let path = admitted.path.as_deref().unwrap_or_else(|| uri.path());
     let mut target = base.to_owned();
     match treats {
@@ -32,8 +43,7 @@ fn written(admitted: &Admitted, base: &str, uri: &Uri, treats: Option<&Treats>) 
             push_query(uri.query(), &mut target);
         }
         Some(treats) => {
-            let mut counts = Counts::new(treats, &admitted.route);
-            let mut scene = treats.plan.scene(&mut counts);
+            let mut scene = treats.plan.scene(counts);
             let unfit_value = |stop: Stop| Denial::new(Reason::RequestMalformed, stop.to_string());
             let names = admitted.route.captures.iter();
             let mut from = 0;
@@ -70,9 +80,8 @@ fn unfit(detail: &'static str) -> Denial {
 ///
 /// # Errors
 /// [`Stop`] when one cannot be read or treated; nothing may then be forwarded.
-pub(super) fn treat_headers(treats: &Treats, headers: &mut HeaderMap, route: &Route) -> Result<(), Stop> {
-    let mut counts = Counts::new(treats, route);
-    let mut scene = treats.plan.scene(&mut counts);
+pub(super) fn treat_headers(treats: &Treats, headers: &mut HeaderMap, counts: &mut HeadCounts) -> Result<(), Stop> {
+    let mut scene = treats.plan.scene(counts);
     let mut treated = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers.iter() {
         if let Some(bytes) = scene.header(name.as_str(), value.as_bytes())? {
@@ -84,31 +93,32 @@ pub(super) fn treat_headers(treats: &Treats, headers: &mut HeaderMap, route: &Ro
     Ok(())
 }
 
-/// Counts treated values straight into the route's metrics.
-pub(super) struct Counts<'a> {
-    treats: &'a Treats,
-    route: &'a Route,
-}
+/// The rules that treated something in a message's head: counted when that has left.
+#[derive(Debug, Default)]
+pub(super) struct HeadCounts(Vec<usize>);
 
-impl<'a> Counts<'a> {
-    pub(super) const fn new(treats: &'a Treats, route: &'a Route) -> Self {
-        Self { treats, route }
+impl HeadCounts {
+    /// The head has left.
+    pub(super) fn left(&mut self, treats: &Treats, route: &Route) {
+        for rule in self.0.drain(..) {
+            if let Some(treated) = treats.treated.get(rule) {
+                route.metrics.pii_values(*treated, 1);
+            }
+            // The body, or its end, says when it left.
+            if treats.leaves {
+                route.exposure.treated(rule, 1);
+            }
+        }
     }
 }
 
-impl Watch for Counts<'_> {
+impl Watch for HeadCounts {
     fn record(&mut self) -> Result<(), Cut> {
         Ok(())
     }
 
     fn treated(&mut self, rule: usize) {
-        if let Some(treated) = self.treats.treated.get(rule) {
-            self.route.metrics.pii_values(*treated, 1);
-        }
-        // The body, or its end, says when it left.
-        if self.treats.leaves {
-            self.route.exposure.treated(rule, 1);
-        }
+        self.0.push(rule);
     }
 
     fn subject(&mut self, _value: &[u8]) {}

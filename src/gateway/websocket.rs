@@ -21,6 +21,7 @@ use super::owners::{AnswerOwner, Fate, RequestOwner};
 use super::pace::Patience;
 use super::snapshot::Route;
 use super::source::Source;
+use super::target::HeadCounts;
 use crate::bounds;
 use crate::http::{GatewayBody, name_websocket, names_websocket};
 use crate::kill::InFlight;
@@ -47,8 +48,12 @@ pub(super) fn go_on(
         Ok(in_flight) => in_flight,
         Err(denial) => return exchange.refuse(&denial),
     };
-    if let Err(stop) = door::answer(&admitted.route, &exchange, &mut head, false) {
+    let mut counts = HeadCounts::default();
+    if let Err(stop) = door::answer(&admitted.route, &exchange, (&mut head, &mut counts), false) {
         return exchange.refuse(&Halt::Stop(stop).denial(Message::Answer));
+    }
+    if let Some(treats) = &admitted.route.response {
+        counts.left(treats, &admitted.route);
     }
     name_websocket(&mut head.headers);
     exchange.answers(head.status.as_u16());

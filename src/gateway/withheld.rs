@@ -12,8 +12,8 @@ use ::http::{HeaderValue, Response, StatusCode};
 use super::account::{Halt, Message};
 use super::bodies::Ending;
 use super::exchange::Exchange;
-use super::snapshot::{Route, Treats};
-use super::target::Counts;
+use super::snapshot::Treats;
+use super::target::HeadCounts;
 use crate::http::{GatewayBody, withheld};
 use crate::pii::Stop;
 
@@ -64,7 +64,7 @@ const fn because(ending: &Ending) -> Option<&'static str> {
 pub(super) fn answer(
     exchange: Box<Exchange>,
     status: StatusCode,
-    headers: &HeaderMap,
+    (headers, mut head): (&HeaderMap, HeadCounts),
     ending: &Ending,
 ) -> Response<GatewayBody> {
     let Some(because) = because(ending).filter(|_| counts(status)) else { return exchange.refuse_broken(ending) };
@@ -75,21 +75,20 @@ pub(super) fn answer(
             response.headers_mut().append(&name, value.clone());
         }
     }
-    exchange.withholds(status, &denial);
+    exchange.withholds(status, &denial, &mut head);
     response
 }
 
 /// Treats the references of an answer's head by the rules for its body: what a field must not say there, a parameter of
 /// that name must not say here. A field that cannot be read is left out.
-pub(super) fn treat_references(treats: &Treats, headers: &mut HeaderMap, route: &Route) {
+pub(super) fn treat_references(treats: &Treats, headers: &mut HeaderMap, counts: &mut HeadCounts) {
     for name in REFERENCES.iter().filter(|_| treats.plan.reads_references()) {
         if !headers.contains_key(name) {
             continue;
         }
         let values: Vec<HeaderValue> = headers.get_all(name).iter().cloned().collect();
         headers.remove(name);
-        let mut counts = Counts::new(treats, route);
-        let mut scene = treats.plan.references(&mut counts);
+        let mut scene = treats.plan.references(counts);
         for value in values {
             if let Ok(Some(bytes)) = scene.header(name.as_str(), value.as_bytes())
                 && let Ok(treated) = HeaderValue::from_bytes(&bytes)

@@ -1,24 +1,27 @@
 //! Counts body bytes as they pass, and cuts at the budget.
 //!
-//! Never sends a part of a chunk: one that would exceed the budget is not sent at all.
+//! Never sends a part of a chunk: one that would exceed the budget is not sent at all. What is charged and does not leave is
+//! given back.
 
-use super::gauge::Gauge;
+use super::gauge::{Gauge, Reserve};
 use super::overrun::Overrun;
 use crate::model::Moment;
 
 /// Counts the bytes of one body.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ByteMeter {
     gauge: Gauge,
+    /// Charged, and not handed on yet.
+    reserve: Reserve,
     overrun: Option<Overrun>,
 }
 
 impl ByteMeter {
-    pub(super) const fn new(gauge: Gauge) -> Self {
-        Self { gauge, overrun: None }
+    pub(super) fn new(gauge: Gauge) -> Self {
+        Self { gauge, reserve: Reserve::default(), overrun: None }
     }
 
-    /// Charges a chunk that is about to be sent.
+    /// Charges a chunk that is about to be sent; [`ByteMeter::settle`] once it was.
     ///
     /// # Errors
     /// [`Overrun`]: the chunk must not be sent, and the body ends as aborted; every later chunk meets the same.
@@ -27,12 +30,31 @@ impl ByteMeter {
             return Err(overrun);
         }
         match self.gauge.take(bytes as u64, now) {
-            Ok(_) => Ok(()),
+            Ok(grant) => {
+                self.reserve.add(grant, bytes as u64);
+                Ok(())
+            }
             Err(overrun) => {
                 self.overrun = Some(overrun);
                 Err(overrun)
             }
         }
+    }
+
+    /// What was charged has left.
+    pub fn settle(&mut self) {
+        self.reserve.settle();
+    }
+
+    /// What was charged since the last [`ByteMeter::settle`] stays, and costs nothing.
+    pub fn forget(&mut self) {
+        self.reserve.give_back(&self.gauge);
+    }
+}
+
+impl Drop for ByteMeter {
+    fn drop(&mut self) {
+        self.forget();
     }
 }
 
@@ -53,8 +75,14 @@ mod tests {
         assert!(meter.pass(60, now).is_ok());
         assert_eq!(meter.pass(41, now).map_err(|overrun| overrun.over), Err(Over::Sever));
         assert!(meter.pass(1, now).is_err(), "after a hole nothing may follow");
-        assert!(ByteMeter::new(gauge).pass(40, now).is_ok(), "another body may use what is left");
-        assert_eq!(vendor.window.peek(now), Usage { used: 100, budget: 100 });
-        assert_eq!(route.window.peek(now).used, 100);
+        let mut other = ByteMeter::new(gauge);
+        assert!(other.pass(40, now).is_ok(), "another body may use what is left");
+        assert_eq!(vendor.window.peek(now).used, 100);
+        drop(other);
+        assert_eq!((vendor.window.peek(now).used, route.window.peek(now).used), (60, 60), "it did not");
+        meter.settle();
+        drop(meter);
+        assert_eq!(vendor.window.peek(now), Usage { used: 60, budget: 100 });
+        assert_eq!(route.window.peek(now).used, 60);
     }
 }

@@ -26,11 +26,63 @@ pub(super) struct Gauge {
     pub(super) route: Option<Metered>,
 }
 
-/// A grant of both.
+/// A grant of both, of which so many are used.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Grant {
     vendor: Charge,
     route: Option<Charge>,
+}
+
+/// What was granted, and has not left yet: a list that stays short, since grants of one slot are one entry.
+#[derive(Debug, Default)]
+pub(super) struct Reserve(Vec<(Grant, u64)>);
+
+impl Reserve {
+    /// Adds so many of a grant.
+    pub(super) fn add(&mut self, grant: Grant, count: u64) {
+        if count == 0 {
+            return;
+        }
+        if let Some((last, counted)) = self.0.last_mut()
+            && last.join(grant)
+        {
+            *counted += count;
+        } else {
+            self.0.push((grant, count));
+        }
+    }
+
+    /// Moves another's grants here.
+    pub(super) fn take_over(&mut self, other: &mut Self) {
+        other.0.drain(..).for_each(|(grant, count)| self.add(grant, count));
+    }
+
+    /// It has left, and stays charged.
+    pub(super) fn settle(&mut self) {
+        self.0.clear();
+    }
+
+    /// It stays here, and costs nothing.
+    pub(super) fn give_back(&mut self, gauge: &Gauge) {
+        self.0.drain(..).for_each(|(grant, count)| gauge.give_back(grant, count));
+    }
+}
+
+impl Grant {
+    /// Adds another of the same slots; whether it was one.
+    fn join(&mut self, other: Self) -> bool {
+        let mut joined = *self;
+        let route = match (&mut joined.route, other.route) {
+            (Some(route), Some(other)) => route.join(other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let is_same = route && joined.vendor.join(other.vendor);
+        if is_same {
+            *self = joined;
+        }
+        is_same
+    }
 }
 
 impl Metered {

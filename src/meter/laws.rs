@@ -221,3 +221,103 @@ proptest! {
         }
     }
 }
+
+/// What a body does, of several under one vendor's limits.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Feeds so many records, about subjects from here on, and keeps what came of them.
+    Keep(usize, u64, u64),
+    /// The same, and what came of them stays.
+    Forget(usize, u64, u64),
+    /// What was kept has left.
+    Leave(usize),
+    /// The body ends, and another begins.
+    End(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => (0..3usize, 0..40u64, 0..60u64).prop_map(|(body, records, from)| Step::Keep(body, records, from)),
+        2 => (0..3usize, 0..40u64, 0..60u64).prop_map(|(body, records, from)| Step::Forget(body, records, from)),
+        4 => (0..3usize).prop_map(Step::Leave),
+        2 => (0..3usize).prop_map(Step::End),
+    ];
+    proptest::collection::vec(step, 1..120)
+}
+
+proptest! {
+    /// Three bodies under one budget against plain sums: what has not left costs nothing once its body is gone, what has
+    /// left stays charged, and both together never exceed the budget, in records, bytes and different subjects.
+    #[test]
+    fn what_stays_costs_nothing_and_what_left_is_charged(budget in 1..400u64, steps in steps()) {
+        use crate::pii::Watch as _;
+        let limit = |budget| {
+            Some(Budget { budget: NonZeroU64::new(budget).unwrap(), window: LENGTH, over: Over::Refuse })
+        };
+        let limits = Limits { records: limit(budget), bytes: limit(budget * 10), subjects: limit(1_000), ..Limits::default() };
+        let key = crate::model::SubjectKey::new(crate::model::Secret::new([7; 32]));
+        let ledger = Ledger::new(&limits, &[], key.clone());
+        let now = at(1);
+        let begin = || (ledger.record_meter(0, 1, now), ledger.byte_meter(0));
+        let mut bodies = [begin(), begin(), begin()];
+        // Records and bytes that are kept by each body, its subjects, and what has left of all.
+        let mut kept: [(u64, u64, Vec<u64>); 3] = Default::default();
+        let (mut left, mut bytes_left, mut subjects_left) = (0, 0, std::collections::BTreeSet::new());
+        let used = |ratio: f64, whole: u64| ((1.0 - ratio) * whole as f64).round() as u64;
+        for step in steps {
+            match step {
+                Step::Keep(body, records, from) | Step::Forget(body, records, from) => {
+                    let keeps = matches!(step, Step::Keep(..));
+                    let (meter, bytes) = &mut bodies[body];
+                    meter.begin(now);
+                    let mut about = Vec::new();
+                    let passed = (from..from + records).take_while(|subject| {
+                        let passes = meter.record().is_ok();
+                        if passes {
+                            meter.treated(0);
+                            meter.subject(&subject.to_le_bytes());
+                            about.push(*subject);
+                        }
+                        passes
+                    });
+                    let passed = passed.count() as u64;
+                    meter.settle();
+                    let fits = keeps && (passed == 0 || bytes.pass(passed as usize * 7, now).is_ok());
+                    if fits {
+                        meter.keep();
+                        kept[body].0 += passed;
+                        kept[body].1 += passed * 7;
+                        kept[body].2.extend(about);
+                    } else {
+                        meter.forget();
+                    }
+                }
+                Step::Leave(body) => {
+                    let mut treated = 0;
+                    let records = bodies[body].0.drain(|_, count| treated += count);
+                    bodies[body].1.settle();
+                    let (expected, bytes, about) = std::mem::take(&mut kept[body]);
+                    prop_assert_eq!((records, treated), (expected, expected));
+                    left += records;
+                    bytes_left += bytes;
+                    subjects_left.extend(about);
+                }
+                Step::End(body) => {
+                    bodies[body] = begin();
+                    kept[body] = Default::default();
+                }
+            }
+            let waiting: u64 = kept.iter().map(|(records, ..)| records).sum();
+            prop_assert!(left + waiting <= budget);
+            prop_assert_eq!(used(ledger.remaining(now).records, budget), left + waiting);
+        }
+        drop(bodies);
+        let remaining = ledger.remaining(now);
+        prop_assert_eq!(used(remaining.records, budget), left);
+        prop_assert_eq!(used(remaining.bytes, budget * 10), bytes_left);
+        let people = Subjects::new(limits.subjects.unwrap());
+        let see = |subject: u64| people.see(key.hash(&subject.to_le_bytes()), now).is_ok();
+        prop_assert!(subjects_left.into_iter().all(see));
+        prop_assert_eq!(used(remaining.subjects.unwrap(), 1_000), people.estimate(now));
+    }
+}

@@ -146,7 +146,10 @@ mod tests {
     fn spend(ledgers: &Ledgers, direction: Direction, bytes: usize) -> bool {
         let ledger = ledgers.of(direction);
         let (direction, route) = ROUTES[direction.index()];
-        ledger.byte_meter(ledger.place(direction, route).expect("a route")).pass(bytes, NOW).is_ok()
+        let mut meter = ledger.byte_meter(ledger.place(direction, route).expect("a route"));
+        let passes = meter.pass(bytes, NOW).is_ok();
+        meter.settle();
+        passes
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub use overrun::{Measure, Overrun};
 pub use rate::{Decision, RateGate, RateSnapshot, Scope, Standing};
 pub use records::{OnSubject, RecordMeter};
 pub use settings::{Budget, Limits, Over, Rate, RouteLimits, VendorLimits};
-pub use subjects::{Subjects, SubjectsSnapshot};
+pub use subjects::{Reserved, Subjects, SubjectsSnapshot};
 pub use window::{Charge, Spent, Usage, Window, WindowSnapshot};
 
 /// A span in nanoseconds; one too long to count, 584 years, is held at that.

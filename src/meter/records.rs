@@ -4,14 +4,16 @@
 //! gives back what one feed did not use, so that most records cost no atomic operation; near the budget it takes
 //! them one by one. The windows are exact across all bodies of a vendor together.
 //!
+//! What passes is charged at once and given back where it does not leave: reserved before, settled after.
+//!
 //! Never lets a record pass that was not granted. Where others spend the rest of a budget during one feed, this body
 //! may hold up to a handful that it then gives back: they count as used for that long.
 
 use std::sync::Arc;
 
-use super::gauge::{Gauge, Grant};
+use super::gauge::{Gauge, Grant, Reserve};
 use super::overrun::{Measure, Overrun};
-use super::subjects::Subjects;
+use super::subjects::{Reserved, Subjects};
 use crate::model::{Moment, SubjectHash, SubjectKey};
 use crate::pii::{Cut, Watch};
 
@@ -27,11 +29,22 @@ pub struct RecordMeter {
     now: Moment,
     /// Records granted and not yet passed; none between two feeds.
     held: u64,
-    grant: Option<Grant>,
-    records: u64,
-    treated: Box<[u64]>,
+    /// The grant that these are of, and how many that was.
+    grant: Option<(Grant, u64)>,
+    /// What this feed made, and what earlier ones made that has not left yet.
+    feed: Batch,
+    kept: Batch,
     on_subject: Option<OnSubject>,
     overrun: Option<Overrun>,
+}
+
+/// What passed and has not left yet: charged, so that no other body can have it too, and given back where it stays.
+#[derive(Debug)]
+struct Batch {
+    records: u64,
+    treated: Box<[u64]>,
+    reserve: Reserve,
+    subjects: Vec<(SubjectHash, Option<Reserved>)>,
 }
 
 /// What is told of each record's subject, such as the exposure ledger.
@@ -52,8 +65,8 @@ impl RecordMeter {
             now,
             held: 0,
             grant: None,
-            records: 0,
-            treated: vec![0; rules].into(),
+            feed: Batch::new(rules),
+            kept: Batch::new(rules),
             on_subject: None,
             overrun: None,
         }
@@ -72,12 +85,28 @@ impl RecordMeter {
         self.now = now;
     }
 
-    /// Ends a feed: gives back what was granted and did not pass.
+    /// Ends a feed: gives back what was granted and did not pass. Then [`RecordMeter::keep`] what it made, or
+    /// [`RecordMeter::forget`] it.
     pub fn settle(&mut self) {
-        if let Some(grant) = self.grant.take().filter(|_| self.held > 0) {
-            self.gauge.give_back(grant, self.held);
+        if let Some((grant, granted)) = self.grant.take() {
+            if self.held > 0 {
+                self.gauge.give_back(grant, self.held);
+            }
+            self.feed.reserve.add(grant, granted - self.held);
         }
         self.held = 0;
+    }
+
+    /// What the last feed made will leave.
+    pub fn keep(&mut self) {
+        self.settle();
+        self.kept.take_over(&mut self.feed);
+    }
+
+    /// What the last feed made stays here, and costs nothing.
+    pub fn forget(&mut self) {
+        self.settle();
+        self.feed.give_back(&self.gauge, self.guard.as_ref());
     }
 
     /// Why records were cut; set with the first [`Cut`], and what the contract then asks for.
@@ -85,16 +114,29 @@ impl RecordMeter {
         self.overrun
     }
 
-    /// The records and, rule by rule, the treated values since the last call.
+    /// All that was kept has left: its records and, rule by rule, its treated values since the last call.
     pub fn drain(&mut self, mut treated: impl FnMut(usize, u64)) -> u64 {
-        for (rule, count) in self.treated.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
+        self.keep();
+        let (kept, now) = (&mut self.kept, self.now);
+        for (rule, count) in kept.treated.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
             treated(rule, std::mem::take(count));
         }
-        std::mem::take(&mut self.records)
+        let subjects = self.guard.as_ref().and_then(|guard| guard.subjects.as_ref());
+        for (subject, reserved) in kept.subjects.drain(..) {
+            if let Some((subjects, reserved)) = subjects.zip(reserved) {
+                subjects.settle(reserved, now);
+            }
+            if let Some(told) = &mut self.on_subject {
+                told(subject);
+            }
+        }
+        kept.reserve.settle();
+        std::mem::take(&mut kept.records)
     }
 
     /// Takes more records, as many as is fair.
     fn refill(&mut self) -> Result<(), Cut> {
+        self.settle();
         if self.overrun.is_some() {
             return Err(Cut);
         }
@@ -105,7 +147,7 @@ impl RecordMeter {
         };
         match grant {
             Ok((grant, count)) => {
-                (self.grant, self.held) = (Some(grant), count);
+                (self.grant, self.held) = (Some((grant, count)), count);
                 Ok(())
             }
             Err(overrun) => self.cut(overrun),
@@ -124,12 +166,12 @@ impl Watch for RecordMeter {
             self.refill()?;
         }
         self.held -= 1;
-        self.records += 1;
+        self.feed.records += 1;
         Ok(())
     }
 
     fn treated(&mut self, rule: usize) {
-        if let Some(count) = self.treated.get_mut(rule) {
+        if let Some(count) = self.feed.treated.get_mut(rule) {
             *count += 1;
         }
     }
@@ -137,21 +179,55 @@ impl Watch for RecordMeter {
     /// A subject beyond the budget of different ones cuts before the next record: its own is already on its way.
     fn subject(&mut self, value: &[u8]) {
         let Some(guard) = &self.guard else { return };
-        let subject = guard.key.hash(value);
-        if let Some(told) = &mut self.on_subject {
-            told(subject);
+        if self.on_subject.is_none() && guard.subjects.is_none() {
+            return;
         }
-        let Some(subjects) = &guard.subjects else { return };
-        if let Err(spent) = subjects.see(subject, self.now) {
-            let overrun = Overrun::new(Measure::Subjects, false, subjects.over(), spent);
-            self.overrun.get_or_insert(overrun);
+        let subject = guard.key.hash(value);
+        let reserved = match guard.subjects.as_ref().map(|subjects| (subjects, subjects.reserve(subject, self.now))) {
+            None => None,
+            Some((_, Ok(reserved))) => Some(reserved),
+            Some((subjects, Err(spent))) => {
+                let overrun = Overrun::new(Measure::Subjects, false, subjects.over(), spent);
+                self.overrun.get_or_insert(overrun);
+                None
+            }
+        };
+        self.feed.subjects.push((subject, reserved));
+    }
+}
+
+impl Batch {
+    fn new(rules: usize) -> Self {
+        Self { records: 0, treated: vec![0; rules].into(), reserve: Reserve::default(), subjects: Vec::new() }
+    }
+
+    fn take_over(&mut self, feed: &mut Self) {
+        self.records += std::mem::take(&mut feed.records);
+        for (kept, made) in self.treated.iter_mut().zip(&mut feed.treated) {
+            *kept += std::mem::take(made);
+        }
+        self.reserve.take_over(&mut feed.reserve);
+        self.subjects.append(&mut feed.subjects);
+    }
+
+    fn give_back(&mut self, gauge: &Gauge, guard: Option<&Guard>) {
+        self.records = 0;
+        self.treated.fill(0);
+        self.reserve.give_back(gauge);
+        let subjects = guard.and_then(|guard| guard.subjects.as_ref());
+        for (_, reserved) in self.subjects.drain(..) {
+            if let Some((subjects, reserved)) = subjects.zip(reserved) {
+                subjects.forget(reserved);
+            }
         }
     }
 }
 
+/// What has not left by now never will.
 impl Drop for RecordMeter {
     fn drop(&mut self) {
-        self.settle();
+        self.forget();
+        self.kept.give_back(&self.gauge, self.guard.as_ref());
     }
 }
 
@@ -159,7 +235,7 @@ impl std::fmt::Debug for RecordMeter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RecordMeter")
             .field("gauge", &self.gauge)
-            .field("records", &self.records)
+            .field("kept", &self.kept)
             .field("overrun", &self.overrun)
             .finish_non_exhaustive()
     }
@@ -215,6 +291,8 @@ mod tests {
         assert_eq!(pass(&mut meter, 100, 10), 7);
         assert_eq!(meter.overrun().map(|overrun| (overrun.of_route, overrun.over)), Some((true, Over::Sever)));
         assert_eq!(vendor.window.peek(at(1)).used, 7);
+        drop(meter);
+        assert_eq!(vendor.window.peek(at(1)).used, 0, "nothing of it has left");
     }
 
     #[test]
@@ -226,8 +304,10 @@ mod tests {
         meter.settle();
         assert_eq!(vendor.window.peek(at(1)).used, 1);
         meter.record().unwrap();
+        meter.settle();
+        assert_eq!((vendor.window.peek(at(1)).used, meter.drain(|_, _| ())), (2, 2));
         drop(meter);
-        assert_eq!(vendor.window.peek(at(1)).used, 2);
+        assert_eq!(vendor.window.peek(at(1)).used, 2, "what has left stays charged");
         let near = metered(FAR - 1, Over::Refuse);
         let mut meter = RecordMeter::new(gauge(near.clone(), None), None, 0, at(0));
         meter.record().unwrap();
@@ -239,7 +319,9 @@ mod tests {
         let vendor = metered(50_000, Over::Sever);
         let run = || {
             let mut meter = RecordMeter::new(gauge(vendor.clone(), None), None, 0, at(0));
-            pass(&mut meter, 40_000, 77)
+            let passed = pass(&mut meter, 40_000, 77);
+            meter.drain(|_, _| ());
+            passed
         };
         let passed: u64 = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
@@ -269,10 +351,11 @@ mod tests {
             meter.overrun().map(|overrun| (overrun.measure, overrun.over)),
             Some((Measure::Subjects, Over::Kill))
         );
-        let hashes: std::collections::HashSet<_> = told.try_iter().collect();
-        assert_eq!(hashes.len(), 5);
+        assert_eq!(told.try_iter().count(), 0, "nothing has left yet");
         let mut treated = Vec::new();
         assert_eq!(meter.drain(|rule, count| treated.push((rule, count))), 5);
+        let hashes: std::collections::HashSet<_> = told.try_iter().collect();
+        assert_eq!(hashes.len(), 5);
         assert_eq!(treated, [(1, 7)]);
     }
 }

@@ -7,8 +7,9 @@
 //!
 //! Never keeps a subject, nor its hash: a place is 14 to 18 bits of a keyed hash.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Budget, Over, Spent, nanos};
@@ -36,6 +37,18 @@ pub struct Subjects {
     live: AtomicU32,
     head: AtomicU32,
     turn: Mutex<()>,
+    /// Places with room taken that nothing has left for yet, and how many records each.
+    held: Mutex<HashMap<usize, u32>>,
+}
+
+/// Room for the subject of a record that is on its way.
+#[derive(Debug, Clone, Copy)]
+#[must_use = "room that is neither settled nor forgotten stays taken"]
+pub struct Reserved {
+    /// None where the subject is not followed.
+    place: Option<usize>,
+    /// Whether its place was not live.
+    is_new: bool,
 }
 
 /// What survives a restart.
@@ -69,6 +82,7 @@ impl Subjects {
             live: AtomicU32::new(0),
             head: AtomicU32::new(0),
             turn: Mutex::new(()),
+            held: Mutex::default(),
         }
     }
 
@@ -82,33 +96,73 @@ impl Subjects {
         self.settings
     }
 
-    /// Counts a subject, unless it is a new one and the budget is spent.
-    ///
-    /// A new one whose place is live already is taken for known: what ends a scrape is the first refusal.
+    /// Counts a subject whose record has left at once.
     ///
     /// # Errors
     /// [`Spent`]; the subject was not counted then.
     pub fn see(&self, subject: SubjectHash, now: Moment) -> Result<(), Spent> {
+        self.reserve(subject, now).map(|reserved| self.settle(reserved, now))
+    }
+
+    /// Takes room for a subject whose record is on its way, unless it is a new one and the budget is spent. Then
+    /// [`Subjects::settle`] where it has left, or [`Subjects::forget`] where it has not.
+    ///
+    /// A new one whose place is live already is taken for known: what ends a scrape is the first refusal.
+    ///
+    /// # Errors
+    /// [`Spent`]; no room was taken then.
+    pub fn reserve(&self, subject: SubjectHash, now: Moment) -> Result<Reserved, Spent> {
         let head = self.turn_to(now);
         let bits = subject.bits();
         if bits & ((1 << self.sampled_bits) - 1) != 0 {
-            return if self.is_spent() { Err(self.spent(now)) } else { Ok(()) };
+            let nothing = Reserved { place: None, is_new: false };
+            return if self.is_spent() { Err(self.spent(now)) } else { Ok(nothing) };
         }
-        let place = &self.places[(((bits >> 32) * self.places.len() as u64) >> 32) as usize];
-        let last = place.load(Ordering::Relaxed);
-        if last == head {
-            return Ok(());
+        let place = (((bits >> 32) * self.places.len() as u64) >> 32) as usize;
+        if self.is_known(place, head) {
+            return Ok(Reserved { place: Some(place), is_new: false });
         }
-        if !is_live(last, head) {
-            let more = |live: u32| (live < self.full).then(|| live + 1);
-            self.live.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more).map_err(|_| self.spent(now))?;
+        let mut held = self.held();
+        if self.is_known(place, head) {
+            return Ok(Reserved { place: Some(place), is_new: false });
         }
-        let before = place.fetch_max(head, Ordering::AcqRel);
-        if !is_live(last, head) && is_live(before, head) {
-            // Another thread was first with the same place.
+        match held.get_mut(&place) {
+            Some(holders) => *holders += 1,
+            None => {
+                let more = |live: u32| (live < self.full).then(|| live + 1);
+                self.live.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more).map_err(|_| self.spent(now))?;
+                held.insert(place, 1);
+            }
+        }
+        Ok(Reserved { place: Some(place), is_new: true })
+    }
+
+    /// The record has left: its subject counts from now on.
+    pub fn settle(&self, reserved: Reserved, now: Moment) {
+        let Some(place) = reserved.place else { return };
+        let head = self.turn_to(now);
+        if !reserved.is_new && self.is_known(place, head) {
+            self.places[place].fetch_max(head, Ordering::AcqRel);
+            return;
+        }
+        let mut held = self.held();
+        let before = self.places[place].fetch_max(head, Ordering::AcqRel);
+        // Room was taken by whoever holds the place; nobody does where it has grown old meanwhile.
+        if held.remove(&place).is_none() && !is_live(before, head) {
+            self.live.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// The record has not left: its room is free again, unless somebody else needs it.
+    pub fn forget(&self, reserved: Reserved) {
+        let Some(place) = reserved.place.filter(|_| reserved.is_new) else { return };
+        let mut held = self.held();
+        let Some(holders) = held.get_mut(&place) else { return };
+        *holders -= 1;
+        if *holders == 0 {
+            held.remove(&place);
             self.live.fetch_sub(1, Ordering::AcqRel);
         }
-        Ok(())
     }
 
     /// Whether a new subject would still be let through.
@@ -160,6 +214,14 @@ impl Subjects {
         self.recount(head);
     }
 
+    fn is_known(&self, place: usize, head: u32) -> bool {
+        is_live(self.places[place].load(Ordering::Acquire), head)
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<usize, u32>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_spent(&self) -> bool {
         self.live.load(Ordering::Relaxed) >= self.full
     }
@@ -183,7 +245,8 @@ impl Subjects {
 
     /// Counts the live places anew, once a slot. One that is hit meanwhile may count twice, or not, until the next time.
     fn recount(&self, head: u32) {
-        let live = self.places.iter().filter(|place| is_live(place.load(Ordering::Relaxed), head)).count();
+        let held = self.held();
+        let live = held.len() + self.places.iter().filter(|place| is_live(place.load(Ordering::Relaxed), head)).count();
         self.live.store(u32::try_from(live).unwrap_or(u32::MAX), Ordering::Release);
     }
 

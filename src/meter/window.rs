@@ -67,6 +67,17 @@ pub struct Charge {
     count: u64,
 }
 
+impl Charge {
+    /// Adds another grant of the same window and slot; whether it was one.
+    pub(super) const fn join(&mut self, other: Self) -> bool {
+        let same = self.slot == other.slot && self.slot_ns == other.slot_ns;
+        if same {
+            self.count += other.count;
+        }
+        same
+    }
+}
+
 /// How much of a budget is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {

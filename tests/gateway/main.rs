@@ -12,6 +12,7 @@ mod bonds;
 mod bound;
 mod budgets;
 mod canary;
+mod charged;
 mod command_line;
 mod configs;
 mod deadlines;
