@@ -17,7 +17,6 @@ use super::handle::Gateway;
 use super::owners::Fate;
 use super::peer::Peer;
 use super::snapshot::{Route, Vendor};
-use super::target::HeadCounts;
 use super::unfinished;
 use crate::http::{Challenge, GatewayBody, RequestId, RequestIds, refuse};
 use crate::kill::InFlight;
@@ -229,8 +228,7 @@ impl Exchange {
         let mut response = refuse(denial, self.direction(), challenge, self.id);
         let ends = matches!(denial.reason, Reason::RequestMalformed | Reason::BodyTimeout);
         if ends && !self.is_h2() {
-            // Where one request had two readings, what follows it on the connection has too; and nobody waits for the rest
-            // of a body that did not come (RFC 9110 section 15.5.9).
+            // What follows a request of two readings has two as well; a body that did not come is not waited for.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         self.say_rates(response.headers_mut());
@@ -245,10 +243,7 @@ impl Exchange {
     }
 
     /// The answer goes out without its body.
-    pub(super) fn withholds(mut self: Box<Self>, status: StatusCode, denial: &Denial, head: &mut HeadCounts) {
-        if let Some((route, treats)) = self.route.as_ref().and_then(|route| Some((route, route.response.as_ref()?))) {
-            head.left(treats, route);
-        }
+    pub(super) fn withholds(mut self: Box<Self>, status: StatusCode, denial: &Denial) {
         self.note(denial);
         self.answers(status.as_u16());
     }
@@ -319,8 +314,7 @@ impl Exchange {
             detail: &denial.detail,
             at: self.started.wall,
         });
-        // Only what a proven client has done speaks against its vendor: a stranger's forgeries must not cut it off, and
-        // neither must what was taken back from under the feet of those who were in flight.
+        // A stranger's forgeries must not cut a vendor off, and neither must what was taken back under a request in flight.
         let severed = self.held.as_ref().is_some_and(|(in_flight, _)| in_flight.is_severed());
         if let (Some(vendor), Some(_), false) = (&self.vendor, &self.client, severed || self.lost_ground) {
             consequence::of_denial(&self.gateway, vendor, denial);

@@ -167,7 +167,7 @@ async fn incoming(
         Ok(rewriter) => rewriter,
         Err(stop) if treats.is_some_and(|treats| treats.plan.reads_body()) => {
             let ending = Ending::Halted(Halt::Stop(stop));
-            return withheld::answer(exchange, head.status, (&head.headers, counts), &ending);
+            return withheld::answer(exchange, route, head.status, (&head.headers, counts), &ending);
         }
         Err(_) => None,
     };
@@ -185,7 +185,7 @@ async fn incoming(
         && let Some(exchange) = stream.owner_mut().give_up()
     {
         // Nothing has been sent: a refusal says more than an answer that breaks off.
-        return withheld::answer(exchange, head.status, (&head.headers, stream.take_head()), ending);
+        return withheld::answer(exchange, route, head.status, (&head.headers, stream.take_head()), ending);
     }
     if broken.is_some() {
         // What a budget had room for leaves now, and the record of the cut says so.

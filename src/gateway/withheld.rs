@@ -4,6 +4,8 @@
 //! list of fields pass, treated as in any answer; our problem document stands where the body was. A success without its
 //! body is none, and becomes a 502.
 
+use std::sync::Arc;
+
 use ::http::header::{
     ALLOW, CONTENT_LOCATION, DATE, HeaderMap, HeaderName, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -12,7 +14,7 @@ use ::http::{HeaderValue, Response, StatusCode};
 use super::account::{Halt, Message};
 use super::bodies::Ending;
 use super::exchange::Exchange;
-use super::snapshot::Treats;
+use super::snapshot::{Route, Treats};
 use super::target::HeadCounts;
 use crate::http::{GatewayBody, withheld};
 use crate::pii::Stop;
@@ -63,6 +65,7 @@ const fn because(ending: &Ending) -> Option<&'static str> {
 /// The answer without its body, where it counts so; else a refusal. `headers` are those that the caller may see.
 pub(super) fn answer(
     exchange: Box<Exchange>,
+    route: &Arc<Route>,
     status: StatusCode,
     (headers, mut head): (&HeaderMap, HeadCounts),
     ending: &Ending,
@@ -75,7 +78,10 @@ pub(super) fn answer(
             response.headers_mut().append(&name, value.clone());
         }
     }
-    exchange.withholds(status, &denial, &mut head);
+    if let Some(treats) = &route.response {
+        head.left(treats, route);
+    }
+    exchange.withholds(status, &denial);
     response
 }
 
