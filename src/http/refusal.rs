@@ -6,11 +6,12 @@
 use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use ::http::{HeaderValue, Response, StatusCode};
 use bytes::Bytes;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::{GatewayBody, RequestId};
 use crate::bounds::{OVERLOAD_RETRY, UPSTREAM_RETRY};
-use crate::model::{Denial, Direction, Reason, ScopeSet};
+use crate::model::{Algorithm, Denial, Direction, Reason, ScopeSet};
 
 /// What a 401 or 403 says about credentials (RFC 6750 section 3).
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +52,7 @@ pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, i
     {
         headers.insert(WWW_AUTHENTICATE, value);
         if denial.reason == Reason::TokenUnbound {
-            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(DPOP_CHALLENGE));
+            headers.append(WWW_AUTHENTICATE, DPOP_CHALLENGE.clone());
         }
     }
     response
@@ -72,7 +73,12 @@ pub fn withheld(status: StatusCode, denial: &Denial, because: &str, id: RequestI
 
 /// RFC 9449 section 7.1, with every algorithm that a proof may have: beside the other scheme, for whoever is to be bound
 /// by a certificate needs no proof.
-const DPOP_CHALLENGE: &str = r#"DPoP realm="vendorgate", error="invalid_token", algs="ES256 ES384 RS256 PS256 EdDSA""#;
+static DPOP_CHALLENGE: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let algs = Algorithm::ALL.map(Algorithm::as_str).join(" ");
+    let challenge = format!(r#"DPoP realm="vendorgate", error="invalid_token", algs="{algs}""#);
+    // The names are ASCII, so they always fit into a header.
+    HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static(r#"DPoP realm="vendorgate""#))
+});
 
 /// When trying again makes sense, where nobody knows better: each reason that passes by itself has a time.
 const fn passes_after(reason: Reason) -> Option<Duration> {
@@ -278,8 +284,11 @@ mod tests {
         assert_eq!(expired.as_deref(), Some(r#"Bearer realm="vendorgate", error="invalid_token""#));
         let unbound =
             refuse(&Denial::new(Reason::TokenUnbound, ""), Direction::Ingress, Challenge::Plain, RequestIds::next());
-        let both: Vec<_> = unbound.headers().get_all(WWW_AUTHENTICATE).iter().collect();
-        assert_eq!(both, [r#"Bearer realm="vendorgate", error="invalid_token""#, DPOP_CHALLENGE]);
+        let both: Vec<_> =
+            unbound.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|it| it.to_str().ok()).collect();
+        let algs = "ES256 ES384 ES512 RS256 RS384 RS512 PS256 PS384 PS512 EdDSA";
+        let proof = format!(r#"DPoP realm="vendorgate", error="invalid_token", algs="{algs}""#);
+        assert_eq!(both, [r#"Bearer realm="vendorgate", error="invalid_token""#, &proof]);
         assert_eq!(of(Reason::RateLimited, Challenge::Plain), None);
     }
 }

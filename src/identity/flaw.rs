@@ -2,7 +2,7 @@
 //!
 //! The words are constants: nothing that a stranger sent can reach a log line through them.
 
-use crate::model::{Denial, Reason};
+use crate::model::{Denial, NoAlgorithm, Reason};
 
 use super::json::JsonError;
 
@@ -159,6 +159,16 @@ impl From<JsonError> for Flaw {
             JsonError::Malformed => Self::NotAnObject,
             JsonError::Ambiguous => Self::AmbiguousObject,
             JsonError::WrongType => Self::WrongClaimType,
+        }
+    }
+}
+
+impl From<NoAlgorithm> for Flaw {
+    fn from(why: NoAlgorithm) -> Self {
+        match why {
+            NoAlgorithm::Unsigned => Self::AlgorithmNone,
+            NoAlgorithm::Symmetric => Self::AlgorithmSymmetric,
+            NoAlgorithm::Unsupported => Self::AlgorithmUnsupported,
         }
     }
 }

@@ -10,7 +10,6 @@
 //! `rotation`, `marks` and `revocation` (what is judged anew each time), `recheck` (what is asked while something runs), `dpop`, `judge`, `introspection` and `webhook`
 //! (the other proofs).
 
-mod algorithm;
 mod authenticate;
 mod authority;
 mod cache;
@@ -50,7 +49,7 @@ mod verified;
 mod watched;
 mod webhook;
 
-pub use algorithm::{Algorithm, NoAlgorithm};
+pub use crate::model::{Algorithm, NoAlgorithm};
 pub use authenticate::{Rejected, Wait};
 pub use authority::Authority;
 pub use cache::CacheStatus;

@@ -2,6 +2,7 @@
 //!
 //! Knows no I/O and no other room. Nothing here may ever print a secret.
 
+mod algorithm;
 mod caller;
 mod causes;
 mod denial;
@@ -13,6 +14,7 @@ mod settled;
 mod subject;
 mod time;
 
+pub use algorithm::{Algorithm, NoAlgorithm};
 pub use caller::{Caller, Claims, ClientId};
 pub use causes::with_causes;
 pub use denial::{Denial, Reason};

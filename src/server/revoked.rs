@@ -123,15 +123,15 @@ impl Helm {
         drop(self.sever_lost(GATEWAY, "time or issuer"));
     }
 
-    /// Whether anybody or anything of the name that an order gives has been seen with this vendor.
-    pub(super) fn has_been_seen(&self, vendor: &VendorId, what: &Revocation) -> bool {
+    /// Whether what a revocation names has been seen with this vendor.
+    fn has_been_seen(&self, vendor: &VendorId, what: &Revocation) -> bool {
         let name = match what {
             Revocation::Token(id) => Name::Token(id),
             Revocation::Client(client) => Name::Client(client),
             Revocation::Key(key) => Name::Key(key),
             Revocation::IssuedBefore(_) => return true,
         };
-        self.gateway.has_seen(vendor, name)
+        self.has_seen(vendor, name)
     }
 
     /// The vendor, where a contract names it; none where one did before, and something of it is left.

@@ -9,7 +9,7 @@ use crate::admin::{Order, Unseen};
 use crate::config::Contract;
 use crate::identity::Name;
 use crate::kill::{Kill, Reach, RouteTag, Subject};
-use crate::model::{ClientId, Direction, VendorId};
+use crate::model::{Direction, VendorId};
 
 impl Helm {
     /// What of an order about one vendor nobody has been seen by.
@@ -36,14 +36,21 @@ impl Helm {
         if !is_cut_off && !has_route(contract, remembered.as_ref(), &reach) {
             unseen.push(Unseen::Route);
         }
-        let has_seen = |client: &ClientId| {
-            self.gateway.has_seen(vendor, Name::Client(client.as_str()))
-                || remembered.as_ref().is_some_and(|remembered| remembered.has_client(client.as_str()))
-        };
-        if reach.client.as_ref().is_some_and(|client| !has_seen(client)) {
+        if reach.client.as_ref().is_some_and(|client| !self.has_seen(vendor, Name::Client(client.as_str()))) {
             unseen.push(Unseen::Client);
         }
         unseen
+    }
+
+    /// Whether a vendor has been seen with such a name, by this process or by one before it: for orders of every kind.
+    pub(super) fn has_seen(&self, vendor: &VendorId, name: Name<'_>) -> bool {
+        let is_remembered =
+            |client| Matched::read(&self.store, vendor).is_some_and(|matched| matched.has_client(client));
+        self.gateway.has_seen(vendor, name)
+            || match name {
+                Name::Client(client) => is_remembered(client),
+                Name::Token(_) | Name::Key(_) => false,
+            }
     }
 
     /// What of an order about every vendor none of them has been seen by.

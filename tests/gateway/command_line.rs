@@ -40,10 +40,18 @@ fn the_master_key_may_come_from_the_environment() {
         contract.display()
     );
     std::fs::write(&main, written).expect("written");
+    // As the shell's $(cat master.key) gives it.
+    let key = folder.path().join("master.key");
+    let generated = vendorgate(&["keys", "generate", "--out", key.to_str().expect("a path")]);
+    assert!(generated.status.success(), "{}", text(&generated.stderr));
+    let of_file = std::fs::read_to_string(&key).expect("text");
+    let in_one_line = of_file.replace('\n', ";");
     for (value, said) in [
         (None, "keys.master: the environment variable VENDORGATE_TEST_KEY is not set"),
         (Some("c2VjcmV0"), "keys.master: VENDORGATE_TEST_KEY holds no usable key"),
         (Some("QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="), "1 contract"),
+        (Some(of_file.trim_end()), "1 contract"),
+        (Some(&in_one_line), "1 contract"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vendorgate"));
         command.args(["check", "--config"]).arg(&main).env_remove("VENDORGATE_TEST_KEY");
@@ -52,6 +60,29 @@ fn the_master_key_may_come_from_the_environment() {
         assert!(told.contains(said), "{value:?}: {told}");
         assert_eq!(told.contains("keys.master"), said.starts_with("keys.master"), "{told}");
         assert!(value.is_none_or(|value| !told.contains(value)), "{told}");
+    }
+}
+
+/// As an orchestrator mounts a secret: of a group that the process is in, and not to be written.
+#[cfg(unix)]
+#[test]
+fn the_master_key_may_be_read_by_a_group_of_the_process() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (main, key) = (folder.path().join("main.yaml"), folder.path().join("master.key"));
+    let contract = std::fs::canonicalize("tests/configs/good/acme.yaml").expect("a contract");
+    let written = format!(
+        "listeners: {{ ingress: {{ bind: \"127.0.0.1:8080\" }} }}\nstate: {{ path: state }}\n\
+         upstreams: {{ crm: {{ url: \"http://127.0.0.1:9000\" }} }}\ncontracts: {}\nkeys: {{ master: master.key }}\n",
+        contract.display()
+    );
+    std::fs::write(&main, written).expect("written");
+    let (main, key_text) = (main.to_str().expect("a path"), key.to_str().expect("a path"));
+    assert!(vendorgate(&["keys", "generate", "--out", key_text]).status.success());
+    for (mode, is_good) in [(0o440, true), (0o640, true), (0o400, true), (0o444, false), (0o660, false)] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).expect("a mode");
+        let told = text(&vendorgate(&["check", "--config", main]).stdout);
+        assert_eq!(told.contains("can be read by others"), !is_good, "{mode:o}: {told}");
     }
 }
 

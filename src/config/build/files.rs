@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use crate::config::source::At;
 use crate::identity::inspect_keys;
+use crate::pii::keys::is_open_to_others;
 
 /// Who else may be able to read a secret.
 #[derive(Clone, Copy)]
 pub(super) enum Readers {
-    /// Its owner alone.
+    /// Its owner, and whoever is in a group of this process: what opens every token.
     Owner,
     /// Its group too, as where an orchestrator mounts it.
     Group,
@@ -79,17 +80,20 @@ fn holds_private_key(document: &[u8]) -> bool {
     document.is_some_and(|document| document["keys"].as_array().into_iter().flatten().any(private))
 }
 
-#[cfg(unix)]
 fn is_open(found: &std::fs::Metadata, readers: Readers) -> bool {
+    match readers {
+        Readers::Owner => is_open_to_others(found),
+        Readers::Group => is_open_to_all(found),
+    }
+}
+
+#[cfg(unix)]
+fn is_open_to_all(found: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    let others = match readers {
-        Readers::Owner => 0o077,
-        Readers::Group => 0o007,
-    };
-    found.permissions().mode() & others != 0
+    found.permissions().mode() & 0o007 != 0
 }
 
 #[cfg(not(unix))]
-fn is_open(_: &std::fs::Metadata, _: Readers) -> bool {
+fn is_open_to_all(_: &std::fs::Metadata) -> bool {
     false
 }

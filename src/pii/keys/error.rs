@@ -19,8 +19,10 @@ pub enum KeyError {
     /// The text has not exactly one active version.
     #[error("the master keys must have exactly one active version, not {0}")]
     ActiveCount(usize),
-    /// Others than the owner may read or change the file.
-    #[error("{path} must have mode 0600, not {mode:04o}: whoever can read it can open every token")]
+    /// Others than the owner, and a group of this process, may read or change the file.
+    #[error(
+        "{path} must have mode 0600, or 0440 with a group of this process, not {mode:04o}: whoever can read it can open every token"
+    )]
     TooOpen {
         /// The key file.
         path: PathBuf,

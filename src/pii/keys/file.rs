@@ -1,4 +1,4 @@
-//! Key files on disk: made once, changed atomically, shut to everyone but their owner.
+//! Key files on disk: made once, changed atomically, shut to everyone but their owner, and a group of this process.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -46,7 +46,7 @@ fn rotate_into(path: &Path, beside: &Path) -> Result<KeyVersion, KeyError> {
     let version = ring.rotate()?;
     let write = || {
         let mut file = OpenOptions::new().write(true).open(beside)?;
-        keep_owner(path, &file)?;
+        keep_owner_and_mode(path, &file)?;
         file.write_all(ring.to_text().as_bytes())?;
         file.sync_all()?;
         fs::rename(beside, path)
@@ -56,28 +56,51 @@ fn rotate_into(path: &Path, beside: &Path) -> Result<KeyVersion, KeyError> {
     Ok(version)
 }
 
-/// Hands a file to the owner of another: an administrator who rotates must not lock the gateway out.
+/// Hands a file to the owner of another, with its mode: an administrator who rotates must not lock the gateway out, whether it
+/// reads the file as its owner or by its group.
 #[cfg(unix)]
-fn keep_owner(of: &Path, file: &File) -> io::Result<()> {
+fn keep_owner_and_mode(of: &Path, file: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, fchown};
     let (old, new) = (fs::metadata(of)?, file.metadata()?);
-    if (old.uid(), old.gid()) == (new.uid(), new.gid()) {
-        return Ok(());
+    if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+        fchown(file, Some(old.uid()), Some(old.gid()))?;
     }
-    fchown(file, Some(old.uid()), Some(old.gid()))
+    file.set_permissions(old.permissions())
 }
 
 #[cfg(not(unix))]
-fn keep_owner(_: &Path, _: &File) -> io::Result<()> {
+fn keep_owner_and_mode(_: &Path, _: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads a file that only its owner may read.
+/// Whether others may read or change a file of keys than its owner, and those of a group of this process, who may read it. So
+/// an orchestrator mounts a secret: mode 0440, of a group that the process is in.
+#[cfg(unix)]
+pub fn is_open_to_others(found: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    const GROUP_READS: u32 = 0o040;
+    let for_group = if is_of_ours(found.gid()) { GROUP_READS } else { 0 };
+    found.mode() & 0o077 & !for_group != 0
+}
+
+#[cfg(not(unix))]
+pub fn is_open_to_others(_: &fs::Metadata) -> bool {
+    false
+}
+
+/// Whether this process is in the group.
+#[cfg(unix)]
+fn is_of_ours(group: u32) -> bool {
+    use rustix::process::{getegid, getgroups};
+    getegid().as_raw() == group || getgroups().is_ok_and(|groups| groups.iter().any(|one| one.as_raw() == group))
+}
+
+/// Reads a file of keys, unless it is open to others.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyError> {
     let file = File::open(path).map_err(failed("open", path))?;
-    let mode = mode_of(&file).map_err(failed("look at", path))?;
-    if mode & 0o077 != 0 {
-        return Err(KeyError::TooOpen { path: path.to_owned(), mode });
+    let found = file.metadata().map_err(failed("look at", path))?;
+    if is_open_to_others(&found) {
+        return Err(KeyError::TooOpen { path: path.to_owned(), mode: mode_of(&found) });
     }
     // Room for all of it at once: growing would leave copies behind.
     let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES_MAX));
@@ -114,13 +137,13 @@ pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error
 }
 
 #[cfg(unix)]
-fn mode_of(file: &File) -> io::Result<u32> {
-    Ok(std::os::unix::fs::MetadataExt::mode(&file.metadata()?) & 0o7777)
+fn mode_of(found: &fs::Metadata) -> u32 {
+    std::os::unix::fs::MetadataExt::mode(found) & 0o7777
 }
 
 #[cfg(not(unix))]
-fn mode_of(_: &File) -> io::Result<u32> {
-    Ok(0o600)
+fn mode_of(_: &fs::Metadata) -> u32 {
+    0o600
 }
 
 #[cfg(test)]
@@ -187,10 +210,32 @@ mod tests {
         let path = folder.path().join("master.key");
         generate_key_file(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        for mode in [0o640, 0o604, 0o660] {
+        for mode in [0o604, 0o660, 0o420, 0o610, 0o444] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let told = FileSource::new(&path).load().unwrap_err().to_string();
             assert!(told.contains(&format!("not {mode:04o}")), "{told}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_group_of_this_process_may_read_a_file_and_any_other_may_not() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        generate_key_file(&path).unwrap();
+        for mode in [0o440, 0o640, 0o400] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            FileSource::new(&path).load().unwrap();
+            rotate_key_file(&path).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, mode, "whoever could read it still can");
+        }
+        // Only an administrator can give a file to a group that is not his.
+        if chown(&path, None, Some(65_533)).is_ok() {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
+            assert!(matches!(FileSource::new(&path).load(), Err(KeyError::TooOpen { .. })));
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+            FileSource::new(&path).load().unwrap();
         }
     }
 }

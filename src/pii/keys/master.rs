@@ -6,7 +6,8 @@
 //! 2 active QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=
 //! ```
 //! One line a version: its number (1 to 1023, never used twice), its state, and 32 bytes in base64. Exactly one version is
-//! `active` and writes; a `read` one still opens old tokens; a `revoked` one does neither. A file's mode must shut out everyone but its owner.
+//! `active` and writes; a `read` one still opens old tokens; a `revoked` one does neither. A file's mode must shut out everyone but its owner and,
+//! for reading, a group of this process.
 
 use std::fmt;
 
@@ -18,7 +19,7 @@ use super::KeyError;
 
 const VERSION_MAX: u16 = 1023;
 const PREAMBLE: &str = "# vendorgate master keys. Who holds this file can open every token: mode 0600, backed up, never committed.\n\
-     # version state key; 'active' writes, 'read' still opens old tokens, 'revoked' does neither.\n";
+     # version state key: 'active' writes, 'read' still opens old tokens, 'revoked' does neither.\n";
 
 /// Thirty-two random bytes from which every other key comes.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]

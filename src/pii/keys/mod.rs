@@ -12,7 +12,7 @@ mod source;
 mod vendor;
 
 pub use error::KeyError;
-pub use file::{generate_key_file, rotate_key_file};
+pub use file::{generate_key_file, is_open_to_others, rotate_key_file};
 pub use master::{KeyRing, KeyState, KeyVersion, MasterKey};
 pub use salt::{SaltFolder, VendorSalt};
 pub use source::{EnvironmentSource, FileSource, MasterKeySource};

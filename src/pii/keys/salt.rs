@@ -299,7 +299,7 @@ mod tests {
         for path in [salts.salt_of(&acme), salts.mark_of(&acme)] {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
-        fs::set_permissions(salts.salt_of(&acme), fs::Permissions::from_mode(0o640)).unwrap();
+        fs::set_permissions(salts.salt_of(&acme), fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(salts.open_or_create(&acme), Err(KeyError::TooOpen { .. })));
     }
 }

@@ -36,7 +36,8 @@ impl MasterKeySource for FileSource {
     }
 }
 
-/// An environment variable: the format of a key file with `;` or a new line between versions, or one key in base64 alone, which is version 1.
+/// An environment variable: the text of a key file as it is, the same in one line with `;` between versions, or one key in base64 alone,
+/// which is version 1.
 #[derive(Debug, Clone)]
 pub struct EnvironmentSource(String);
 
@@ -57,8 +58,21 @@ impl MasterKeySource for EnvironmentSource {
 fn from_variable(text: &str) -> Result<KeyRing, KeyError> {
     match parse_key(text.trim()) {
         Some(key) => Ok(KeyRing::of(key)),
-        None => KeyRing::parse(&Zeroizing::new(text.replace(';', "\n"))),
+        None => KeyRing::parse(&in_lines(text)),
     }
+}
+
+/// One line a version. A `;` in a comment ends nothing, but where the whole text is one line: there it ends the comment too.
+fn in_lines(text: &str) -> Zeroizing<String> {
+    let is_one_line = !text.trim().contains('\n');
+    // Room for all of it at once: growing would leave copies behind.
+    let mut lines = Zeroizing::new(String::with_capacity(text.len() + 1));
+    for line in text.lines() {
+        let is_comment = line.trim_start().starts_with('#') && !is_one_line;
+        lines.extend(line.chars().map(|c| if c == ';' && !is_comment { '\n' } else { c }));
+        lines.push('\n');
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -73,7 +87,25 @@ mod tests {
         let ring = from_variable(&format!("1 read {KEY}; 2 active {KEY}")).unwrap();
         assert_eq!((ring.active().number(), ring.versions().count()), (2, 2));
         assert!(from_variable("").is_err());
+        let in_one_line = from_variable(&format!("# keys;1 read {KEY};2 active {KEY}")).unwrap();
+        assert_eq!(in_one_line.versions().count(), 2);
         let missing = EnvironmentSource::new("VENDORGATE_NO_SUCH_VARIABLE").load();
         assert!(matches!(missing, Err(KeyError::NoVariable(_))));
+    }
+
+    /// As `$(cat FILE)` and `$(tr '\n' ';' < FILE)` put it there, and as an editor of another system leaves it.
+    #[test]
+    fn a_variable_holds_the_text_of_our_own_key_file() {
+        let mut ring = KeyRing::generate().unwrap();
+        ring.rotate().unwrap();
+        let text = ring.to_text();
+        for text in
+            [text.trim_end().to_owned(), text.replace('\n', ";"), text.replace('\n', "\r\n"), format!("\n{}\n", *text)]
+        {
+            let read = from_variable(&text).unwrap();
+            assert_eq!(*read.to_text(), *ring.to_text());
+        }
+        let commented = format!("{}# kept; by me\n", *text);
+        assert_eq!(from_variable(&commented).unwrap().versions().count(), 2);
     }
 }

@@ -1,7 +1,5 @@
 //! The signature algorithms that are verified here, and how the others are told apart.
 
-use super::flaw::Flaw;
-
 /// A JWS algorithm (RFC 7518 section 3, RFC 8037). Symmetric ones do not exist here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Algorithm {
@@ -79,16 +77,6 @@ impl Algorithm {
             Self::PS384 => "PS384",
             Self::PS512 => "PS512",
             Self::EdDSA => "EdDSA",
-        }
-    }
-}
-
-impl From<NoAlgorithm> for Flaw {
-    fn from(why: NoAlgorithm) -> Self {
-        match why {
-            NoAlgorithm::Unsigned => Self::AlgorithmNone,
-            NoAlgorithm::Symmetric => Self::AlgorithmSymmetric,
-            NoAlgorithm::Unsupported => Self::AlgorithmUnsupported,
         }
     }
 }
