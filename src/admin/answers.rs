@@ -309,6 +309,12 @@ pub struct VendorStatus {
     /// Its limits in force, in each direction that has routes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<super::VendorLimit>,
+    /// Its rules that have matched nothing, which may name fields that nobody sends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmatched_rules: Vec<super::UnmatchedRule>,
+    /// Its routes with bodies of a shape that their rules were not written for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unexpected_shapes: Vec<super::UnexpectedShape>,
     /// How asking its issuer goes, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<super::IssuerStatus>,

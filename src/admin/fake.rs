@@ -136,6 +136,19 @@ pub(crate) fn acme() -> VendorStatus {
         token_age_secs: Some(90),
         key_age_secs: None,
         limits: Vec::new(),
+        unmatched_rules: vec![UnmatchedRule {
+            direction: Direction::Ingress,
+            route: "GET /v1/customers".into(),
+            side: "response".into(),
+            rule: "$.customers[*].mail".into(),
+            treatment: "tokenize".into(),
+            requests: 1_234,
+        }],
+        unexpected_shapes: vec![UnexpectedShape {
+            direction: Direction::Ingress,
+            route: "GET /v1/customers".into(),
+            bodies: 3,
+        }],
         issuer: None,
     }
 }

@@ -9,6 +9,7 @@ mod api;
 mod control;
 #[cfg(test)]
 pub(crate) mod fake;
+mod fit;
 mod guard;
 mod issuer;
 mod limit;
@@ -35,6 +36,7 @@ pub use answers::{
 };
 pub use api::Api;
 pub use control::{Actor, Answer, AuditFrom, Control, ControlError, Peer, Refused};
+pub use fit::{UnexpectedShape, UnmatchedRule};
 pub use guard::Hosts;
 pub use issuer::IssuerStatus;
 pub use limit::VendorLimit;

@@ -11,7 +11,7 @@ use super::loader;
 use crate::config::{Contract, Route, Severity};
 use crate::model::{Direction, VendorId};
 use crate::pii::keys::{FileSource, MasterKeySource, SaltFolder};
-use crate::pii::{Cut, KeyRing, Plan, VendorSalt, Watch};
+use crate::pii::{Cut, KeyRing, OnShape, Plan, Stop, VendorSalt, Watch};
 
 /// Try out the rules for personal data
 #[derive(Debug, Subcommand)]
@@ -76,7 +76,9 @@ impl Test {
         };
         let keys = self.ring()?.vendor_keys(&contract.vendor, &self.salt(&contract.vendor)?, rules.classes());
         let plan = Plan::compile(rules, Arc::new(keys)).map_err(CliError::Plan)?;
-        let mut summary = Summary { records: 0, subjects: 0, treated: vec![0; plan.rules().len()] };
+        let on_shape = rules.on_shape;
+        let mut summary =
+            Summary { records: 0, subjects: 0, misshapen: false, on_shape, treated: vec![0; plan.rules().len()] };
         let outcome = treat(&plan, &self.content_type, &mut summary, out);
         summary.print(&plan, &mut std::io::stderr())?;
         outcome.map(|()| Exit::Yes)
@@ -134,6 +136,9 @@ fn treat(plan: &Plan, content_type: &str, watch: &mut Summary, out: &mut dyn Wri
 struct Summary {
     records: u64,
     subjects: u64,
+    /// Whether the body is not of the shape that the records describe, and what the contract says to that.
+    misshapen: bool,
+    on_shape: OnShape,
     treated: Vec<u64>,
 }
 
@@ -149,6 +154,12 @@ impl Watch for Summary {
         }
     }
 
+    fn misshapen(&mut self, why: Stop) -> Result<(), Stop> {
+        self.misshapen = true;
+        self.records = self.records.max(1);
+        if self.on_shape == OnShape::Refuse { Err(why) } else { Ok(()) }
+    }
+
     fn subject(&mut self, _value: &[u8]) {
         self.subjects += 1;
     }
@@ -157,6 +168,9 @@ impl Watch for Summary {
 impl Summary {
     fn print(&self, plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "{:>8}  records", self.records)?;
+        if self.misshapen {
+            writeln!(out, "          not of the shape that the records describe")?;
+        }
         if self.subjects > 0 {
             writeln!(out, "{:>8}  subjects named", self.subjects)?;
         }

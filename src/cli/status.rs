@@ -6,7 +6,9 @@ use super::client::{Client, Reach};
 use super::error::{CliError, Exit};
 use super::layout::{Side, ago, bytes, count, list, span, table};
 use super::scheduled::{parts, rows};
-use crate::admin::{Approval, IssuerStatus, Standing, Traffic, VendorLimit, VendorList, VendorStatus};
+use crate::admin::{
+    Approval, IssuerStatus, Standing, Traffic, UnexpectedShape, UnmatchedRule, VendorLimit, VendorList, VendorStatus,
+};
 use crate::model::{Direction, UnixTime, VendorId};
 
 /// Show every vendor at a glance, or one in full
@@ -102,6 +104,14 @@ fn full(status: &VendorStatus, now: UnixTime) -> String {
         text.push('\n');
         text.push_str(&limits(&status.limits));
     }
+    if !status.unexpected_shapes.is_empty() {
+        text.push('\n');
+        text.push_str(&shapes(&status.unexpected_shapes));
+    }
+    if !status.unmatched_rules.is_empty() {
+        text.push('\n');
+        text.push_str(&unmatched(&status.unmatched_rules));
+    }
     if !status.kills.is_empty() {
         text.push('\n');
         text.push_str(&kills(&status.kills, now));
@@ -165,6 +175,27 @@ fn limits(limits: &[VendorLimit]) -> String {
         ]
     };
     table(&HEAD, &limits.iter().map(row).collect::<Vec<_>>())
+}
+
+fn shapes(shapes: &[UnexpectedShape]) -> String {
+    const HEAD: [(&str, Side); 3] = [("UNEXPECTED SHAPE", Side::Left), ("ROUTE", Side::Left), ("BODIES", Side::Right)];
+    let row = |told: &UnexpectedShape| vec![told.direction.as_str().to_owned(), told.route.clone(), count(told.bodies)];
+    table(&HEAD, &shapes.iter().map(row).collect::<Vec<_>>())
+}
+
+fn unmatched(rules: &[UnmatchedRule]) -> String {
+    const HEAD: [(&str, Side); 5] = [
+        ("NEVER MATCHED", Side::Left),
+        ("AS", Side::Left),
+        ("ROUTE", Side::Left),
+        ("SIDE", Side::Left),
+        ("REQUESTS", Side::Right),
+    ];
+    let row = |never: &UnmatchedRule| {
+        let route = format!("{} {}", never.direction.as_str(), never.route);
+        vec![never.rule.clone(), never.treatment.clone(), route, never.side.clone(), count(never.requests)]
+    };
+    table(&HEAD, &rules.iter().map(row).collect::<Vec<_>>())
 }
 
 fn kills(kills: &[Standing], now: UnixTime) -> String {

@@ -10,7 +10,7 @@ use super::target::HeadCounts;
 use crate::exposure;
 use crate::meter::{ByteMeter, Overrun, RecordMeter};
 use crate::model::{Denial, Moment, Reason};
-use crate::pii::{Rewriter, Stop};
+use crate::pii::{OnShape, Rewriter, Stop};
 
 /// One body's treatment and meters.
 pub(super) struct Account {
@@ -37,6 +37,8 @@ pub(super) struct Tally {
     pub(super) passed: u64,
     /// Records that left.
     pub(super) records: u64,
+    /// Whether the body was not of the shape that its records' path describes.
+    pub(super) misshapen: bool,
 }
 
 /// One of the two messages of an exchange: whoever sent it bears the faults of its body.
@@ -62,7 +64,7 @@ impl Account {
     pub(super) fn new(route: &Route, treat: Option<(&Treats, Box<dyn Rewriter>)>, leaves: bool, now: Moment) -> Self {
         let exposure = leaves.then(|| route.exposure.clone());
         let meter = |treats: &Treats| {
-            let meter = route.ledger.record_meter(route.place, treats.treated.len(), now);
+            let meter = route.ledger.record_meter(route.place, treats.treated.len(), now).on_shape(treats.on_shape);
             match exposure.clone().filter(|_| treats.names_subject) {
                 Some(exposure) => meter.telling(Box::new(move |subject| exposure.subject(subject))),
                 None => meter,
@@ -91,6 +93,12 @@ impl Account {
         std::mem::take(&mut self.head)
     }
 
+    /// The same for the body of an answer that says no: it need not be of the shape of one that gives what was asked for.
+    pub(super) fn of_failure(mut self) -> Self {
+        self.treat = self.treat.map(|(rewriter, meter)| (rewriter, meter.on_shape(OnShape::Ignore)));
+        self
+    }
+
     /// Whether the bytes that leave can differ from those that came.
     pub(super) const fn changes(&self) -> bool {
         self.treat.is_some()
@@ -114,7 +122,10 @@ impl Account {
 
     /// Takes the end of the body.
     pub(super) fn finish(&mut self, now: Moment) -> (Bytes, Option<Halt>) {
-        let Some((rewriter, meter)) = &mut self.treat else { return (Bytes::new(), None) };
+        // What is empty is no document of any kind, and needs to be none.
+        let Some((rewriter, meter)) = self.treat.as_mut().filter(|_| self.tally.taken > 0) else {
+            return (Bytes::new(), None);
+        };
         let mut out = Vec::new();
         meter.begin(now);
         let outcome = rewriter.finish(meter, &mut out);
@@ -162,11 +173,16 @@ impl Account {
                 if let Some(treated) = treats.treated.get(rule) {
                     route.metrics.pii_values(*treated, count);
                 }
+                treats.matched.add(rule, count);
                 if let Some(exposure) = &self.exposure {
                     exposure.treated(rule, count);
                 }
             });
             self.tally.records += records;
+            if meter.take_misshapen() {
+                self.tally.misshapen = true;
+                route.metrics.shape_unexpected();
+            }
             if records > 0 {
                 route.metrics.records(records);
             }
@@ -195,6 +211,7 @@ impl Halt {
 /// A request's fault is told by what is wrong with it; an answer's is the upstream's, whatever it is.
 const fn reason(stop: &Stop, message: Message) -> Reason {
     match (message, stop) {
+        (_, Stop::Shape { .. }) => Reason::ShapeUnexpected,
         (Message::Answer, _) => Reason::UpstreamUnreadable,
         (Message::Request, Stop::Opaque { .. } | Stop::Column { .. }) => Reason::BodyOpaque,
         (Message::Request, Stop::Query { .. }) => Reason::QueryForbidden,

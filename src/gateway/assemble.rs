@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use ::http::HeaderValue;
 use rustls::ClientConfig;
 
+use super::matched::Matched;
 use super::snapshot::{Route, Side, Snapshot, Treats, Vendor};
 use crate::config::{self, Config, Contract};
 use crate::exposure::{self, Profile};
@@ -136,7 +137,8 @@ impl Builder<'_> {
         let salt = self.rooms.salts.open_or_create(id).map_err(|source| self.keys_error(source))?;
         let subject_key = SubjectKey::new(Secret::new(blake3::derive_key("vendorgate 2026 subject", salt.expose())));
         let keys = Arc::new(self.keys.vendor_keys(id, &salt, classes(contract)));
-        let shared = Shared { keys, reveals: before.map(|vendor| Arc::clone(&vendor.reveals)).unwrap_or_default() };
+        let reveals = before.map(|vendor| Arc::clone(&vendor.reveals)).unwrap_or_default();
+        let shared = Shared { keys, reveals, before };
         let limits = route_limits(contract);
         let ledgers = match before {
             Some(vendor) => vendor.ledgers.renew(&contract.limits, &limits, &subject_key, self.now),
@@ -168,13 +170,15 @@ impl Builder<'_> {
         direction: Direction,
         ledgers: &Ledgers,
         metrics: &VendorMetrics,
-        shared: &Shared,
+        shared: &Shared<'_>,
         pools: &mut Pools,
     ) -> Result<Side, AssembleError> {
         let (contract, ledger) = (self.contract, ledgers.of(direction));
         let traffic = Arc::clone(metrics.traffic(direction));
         let routes = contract.routes(direction).as_slice().iter().map(|route| {
             let name = route.pattern.as_str();
+            let before = shared.route_before(direction, name);
+            let (asked, answered) = (before.map(|route| &route.request), before.map(|route| &route.response));
             Ok(Arc::new(Route {
                 name: name.into(),
                 captures: route.pattern.capture_names().map(Into::into).collect(),
@@ -186,8 +190,8 @@ impl Builder<'_> {
                 upstream_name: route.upstream.id.as_str().into(),
                 websocket: route.websocket,
                 allow_encoded_slash: route.allow_encoded_slash,
-                request: self.treats(name, &route.request, direction == Direction::Egress, shared)?,
-                response: self.treats(name, &route.response, direction == Direction::Ingress, shared)?,
+                request: self.treats(name, &route.request, direction == Direction::Egress, shared, asked)?,
+                response: self.treats(name, &route.response, direction == Direction::Ingress, shared, answered)?,
                 metrics: traffic.route(name),
                 exposure: self.rooms.exposure.handle(self.profile(direction, route)),
                 rate_policy: OnceLock::new(),
@@ -235,7 +239,8 @@ impl Builder<'_> {
         route: &str,
         rules: &Rules,
         leaves: bool,
-        shared: &Shared,
+        shared: &Shared<'_>,
+        before: Option<&Option<Treats>>,
     ) -> Result<Option<Treats>, AssembleError> {
         let plan = Plan::compile_counting(rules, Arc::clone(&shared.keys), Arc::clone(&shared.reveals));
         let plan = plan.map_err(|source| AssembleError::Rules {
@@ -249,7 +254,9 @@ impl Builder<'_> {
         let treated =
             plan.rules().iter().map(|rule| Treated::named(rule.treatment).unwrap_or(Treated::Redact)).collect();
         let (counts_records, names_subject) = (rules.records.is_some(), rules.subject.is_some());
-        Ok(Some(Treats { plan, treated, counts_records, names_subject, leaves }))
+        let matched = Matched::of(&plan, before.and_then(Option::as_ref));
+        let on_shape = rules.on_shape;
+        Ok(Some(Treats { plan, treated, matched, on_shape, counts_records, names_subject, leaves }))
     }
 
     /// One pool for each upstream of the vendor, whichever routes lead to it.
@@ -275,9 +282,18 @@ impl Builder<'_> {
 }
 
 /// What all plans of a vendor share.
-struct Shared {
+struct Shared<'a> {
     keys: Arc<VendorKeys>,
     reveals: Arc<RevealCounts>,
+    /// The vendor as the config before had it.
+    before: Option<&'a Arc<Vendor>>,
+}
+
+impl Shared<'_> {
+    fn route_before(&self, direction: Direction, name: &str) -> Option<&Route> {
+        let routes = &self.before?.side(direction).routes;
+        routes.iter().find(|route| *route.name == *name).map(|route| &**route)
+    }
 }
 
 #[derive(Default)]

@@ -96,6 +96,7 @@ const fn is_callers_doing(reason: Reason) -> bool {
         | Reason::BodyTimeout
         | Reason::UpstreamRefused
         | Reason::UpstreamUnreadable
+        | Reason::ShapeUnexpected
         | Reason::UpstreamTimeout
         | Reason::IssuerUnavailable
         | Reason::Overloaded => false,

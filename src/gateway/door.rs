@@ -4,7 +4,7 @@
 //! lose what ends at this hop and what is ours to say, and get ours. Interim answers (1xx) are not passed on, and a
 //! refusal holds nothing that came from a side. Never writes a line that only one of these would pass.
 
-use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use ::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use ::http::{HeaderValue, request, response};
 use hyper::ext::ReasonPhrase;
 
@@ -16,7 +16,7 @@ use super::withheld;
 use crate::http::{
     Forwarding, join_cookies, name_websocket, prepare_request, prepare_response, strip_validators, trailer_may_pass,
 };
-use crate::pii::Stop;
+use crate::pii::{Plan, Stop};
 
 /// Makes a request's head the one that the upstream gets; `changes` says whether its body may become another.
 ///
@@ -46,6 +46,9 @@ pub(super) fn request(
             reads_answer: route.response.as_ref().is_some_and(|treats| treats.plan.reads_body()),
         },
     );
+    if let Some(treats) = &route.response {
+        narrow_accept(&mut head.headers, &treats.plan);
+    }
     if admitted.websocket {
         name_websocket(&mut head.headers);
     }
@@ -55,6 +58,15 @@ pub(super) fn request(
         tell_charset(route.request.as_ref(), &mut head.headers);
     }
     Ok(())
+}
+
+/// Asks the upstream for no form of the answer that the route's rules were not written for.
+fn narrow_accept(headers: &mut HeaderMap, plan: &Plan) {
+    let asked: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let narrowed = plan.narrow_accept(&asked.join(", "));
+    if let Some(value) = narrowed.and_then(|text| HeaderValue::try_from(text).ok()) {
+        headers.insert(ACCEPT, value);
+    }
 }
 
 /// Makes an answer's head the one that the caller gets; `changes` says whether its body may become another.

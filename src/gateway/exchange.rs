@@ -359,6 +359,7 @@ impl Exchange {
             ended: self.ended,
             cause: self.cause.as_deref(),
             records: request.records + self.answer.records,
+            shape_unexpected: request.misshapen || self.answer.misshapen,
             bytes_in: request.taken,
             bytes_out: self.answer.passed,
             duration_us: unfinished::micros(took),

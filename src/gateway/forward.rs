@@ -175,6 +175,7 @@ async fn incoming(
     let leaves = exchange.direction() == Direction::Ingress;
     let (gateway, now) = (Arc::clone(&exchange.gateway), exchange.gateway.clock.now());
     let account = Account::new(route, treats.zip(rewriter), leaves, now).with_head(counts);
+    let account = if head.status.is_success() { account } else { account.of_failure() };
     let pairs = exchange.is_h2() && treats.is_some_and(|treats| treats.counts_records);
     let owner = AnswerOwner::new(exchange, lease, Arc::clone(route));
     let body = (body.into(), patience(&head.headers, route));

@@ -8,13 +8,14 @@ use std::sync::{Arc, OnceLock};
 
 use ::http::{HeaderValue, Method};
 
+use super::matched::Matched;
 use crate::config::Contract;
 use crate::exposure;
 use crate::identity::Directory;
 use crate::kill::{DenialBurst, Line, RouteTag};
 use crate::meter::{Ledger, Ledgers};
 use crate::model::{ClientId, Direction, ScopeSet, VendorId};
-use crate::pii::{Plan, RevealCounts, VendorKeys};
+use crate::pii::{OnShape, Plan, RevealCounts, VendorKeys};
 use crate::policy::Chain;
 use crate::route::Captures;
 use crate::telemetry::{RouteMetrics, TrafficMetrics, Treated, VendorMetrics};
@@ -93,6 +94,10 @@ pub(super) struct Treats {
     pub(super) plan: Plan,
     /// The treatment of each rule, by its place in the list.
     pub(super) treated: Box<[Treated]>,
+    /// How often each rule has matched.
+    pub(super) matched: Matched,
+    /// What becomes of a body of another shape than its records' path describes.
+    pub(super) on_shape: OnShape,
     pub(super) counts_records: bool,
     pub(super) names_subject: bool,
     /// Whether what it treats leaves the house, and counts as exposed.

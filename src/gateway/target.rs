@@ -104,6 +104,7 @@ impl HeadCounts {
             if let Some(treated) = treats.treated.get(rule) {
                 route.metrics.pii_values(*treated, 1);
             }
+            treats.matched.add(rule, 1);
             // The body, or its end, says when it left.
             if treats.leaves {
                 route.exposure.treated(rule, 1);

@@ -34,7 +34,7 @@ impl<'a> Challenge<'a> {
 ///
 /// Status codes are those of the reason, but that what is the vendor's fault going in can be the upstream's coming out.
 pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, id: RequestId) -> Response<GatewayBody> {
-    let mut public = public(denial.reason);
+    let mut public = public(denial.reason, direction);
     public.detail = denial.told.unwrap_or(public.detail);
     let mut response = Response::new(GatewayBody::full(body(denial.reason, &public, id)));
     *response.status_mut() = public.status;
@@ -112,7 +112,8 @@ const fn passes_after(reason: Reason) -> Option<Duration> {
         | Reason::ScopeMissing
         | Reason::DestinationUnknown
         | Reason::QueryForbidden
-        | Reason::UpstreamUnreadable => None,
+        | Reason::UpstreamUnreadable
+        | Reason::ShapeUnexpected => None,
     }
 }
 
@@ -156,7 +157,7 @@ fn challenge_of(reason: Reason, status: StatusCode, challenge: Challenge<'_>) ->
 }
 
 /// What the caller is told. The words say what to do next, never which rule of ours an attacker should aim at.
-fn public(reason: Reason) -> Public<'static> {
+fn public(reason: Reason, direction: Direction) -> Public<'static> {
     let (status, title, detail) = match reason {
         Reason::RequestMalformed => (
             400,
@@ -215,6 +216,18 @@ fn public(reason: Reason) -> Public<'static> {
         Reason::UpstreamUnreadable => {
             (502, "Upstream answer refused", "The upstream's answer could not be read or could not be inspected.")
         }
+        Reason::ShapeUnexpected => match direction {
+            Direction::Ingress => (
+                502,
+                "Upstream answer of another shape",
+                "The upstream's answer is not of the shape that the contract describes.",
+            ),
+            Direction::Egress => (
+                422,
+                "Body of another shape",
+                "The body is not of the shape that the contract's records describe: send them where it says, or change it.",
+            ),
+        },
         Reason::IssuerUnavailable => {
             (503, "Issuer unavailable", "The keys to verify the access token are not available. Try again.")
         }
@@ -233,7 +246,7 @@ mod tests {
     fn every_reason_has_a_problem_document() {
         for reason in Reason::ALL {
             let id = RequestIds::next();
-            let public = public(reason);
+            let public = public(reason, Direction::Ingress);
             assert!(public.status.is_client_error() || public.status.is_server_error());
             let json: serde_json::Value = serde_json::from_slice(&body(reason, &public, id)).expect("valid JSON");
             assert_eq!(json["type"], format!("urn:vendorgate:{}", reason.as_str()));

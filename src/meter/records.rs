@@ -15,7 +15,7 @@ use super::gauge::{Gauge, Grant, Reserve};
 use super::overrun::{Measure, Overrun};
 use super::subjects::{Reserved, Subjects};
 use crate::model::{Moment, SubjectHash, SubjectKey};
-use crate::pii::{Cut, Watch};
+use crate::pii::{Cut, OnShape, Stop, Watch};
 
 /// Records that are taken at once when far from the budget.
 const HANDFUL: u64 = 32;
@@ -34,6 +34,12 @@ pub struct RecordMeter {
     /// What this feed made, and what earlier ones made that has not left yet.
     feed: Batch,
     kept: Batch,
+    /// Whether a record has passed; what becomes of a body of another shape, and whether it was one.
+    counted: bool,
+    /// The next record has been counted already.
+    covers: bool,
+    on_shape: OnShape,
+    misshapen: bool,
     on_subject: Option<OnSubject>,
     overrun: Option<Overrun>,
 }
@@ -67,6 +73,10 @@ impl RecordMeter {
             grant: None,
             feed: Batch::new(rules),
             kept: Batch::new(rules),
+            counted: false,
+            covers: false,
+            on_shape: OnShape::Refuse,
+            misshapen: false,
             on_subject: None,
             overrun: None,
         }
@@ -77,6 +87,18 @@ impl RecordMeter {
     pub fn telling(mut self, told: OnSubject) -> Self {
         self.on_subject = Some(told);
         self
+    }
+
+    /// What becomes of a body that is not of the shape that the path of its records describes.
+    #[must_use]
+    pub const fn on_shape(mut self, on_shape: OnShape) -> Self {
+        self.on_shape = on_shape;
+        self
+    }
+
+    /// Whether the body was found to be of another shape since the last call.
+    pub const fn take_misshapen(&mut self) -> bool {
+        std::mem::replace(&mut self.misshapen, false)
     }
 
     /// Begins a feed: what follows happens at `now`.
@@ -162,12 +184,31 @@ impl RecordMeter {
 
 impl Watch for RecordMeter {
     fn record(&mut self) -> Result<(), Cut> {
+        if std::mem::take(&mut self.covers) {
+            return Ok(());
+        }
         if self.held == 0 || self.overrun.is_some() {
             self.refill()?;
         }
         self.held -= 1;
         self.feed.records += 1;
+        self.counted = true;
         Ok(())
+    }
+
+    fn misshapen(&mut self, why: Stop) -> Result<(), Stop> {
+        self.misshapen |= self.on_shape != OnShape::Ignore;
+        match self.on_shape {
+            OnShape::Ignore => Ok(()),
+            OnShape::Refuse => Err(why),
+            // What no path counts is a record as a whole, or the first that it does count.
+            OnShape::Pass if self.counted => Ok(()),
+            OnShape::Pass => {
+                self.record()?;
+                self.covers = true;
+                Ok(())
+            }
+        }
     }
 
     fn treated(&mut self, rule: usize) {

@@ -65,6 +65,8 @@ pub enum Reason {
     UpstreamRefused,
     /// The upstream's answer cannot be read, or cannot be inspected under a PII rule.
     UpstreamUnreadable,
+    /// The body is read, and is not what the contract's `records` describes.
+    ShapeUnexpected,
     /// The issuer's keys are not available and none are held.
     IssuerUnavailable,
     /// The gateway itself is at a bound.
@@ -105,6 +107,7 @@ impl Reason {
         Self::BytesExceeded,
         Self::UpstreamRefused,
         Self::UpstreamUnreadable,
+        Self::ShapeUnexpected,
         Self::IssuerUnavailable,
         Self::Overloaded,
         Self::UpstreamTimeout,
@@ -142,6 +145,7 @@ impl Reason {
             Self::BytesExceeded => "bytes_exceeded",
             Self::UpstreamRefused => "upstream_refused",
             Self::UpstreamUnreadable => "upstream_unreadable",
+            Self::ShapeUnexpected => "shape_unexpected",
             Self::IssuerUnavailable => "issuer_unavailable",
             Self::Overloaded => "overloaded",
             Self::UpstreamTimeout => "upstream_timeout",

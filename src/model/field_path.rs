@@ -1,6 +1,10 @@
 //! Where a value stands in a document: the part of JSONPath (RFC 9535) that can be matched while streaming.
 //!
-//! `$`, then steps: `.name`, `["name"]`, `[*]`, `.*`, `[n]`, `..name`, `..["name"]`. A path never looks at values.
+//! `$`, then steps: `.name`, `["name"]`, `['name']`, `[*]` or `.*` (every member of an object and every element of an
+//! array alike, section 2.3.2), `[n]`, and each of them behind `..`, at any depth below. What JSONPath has besides is
+//! refused with its name: a negative index and a slice need the end of a list, a filter looks at values, and several
+//! selectors in one bracket are as many rules. Names may also begin with a digit and hold `-`. A path never looks at
+//! values.
 
 use std::fmt;
 
@@ -9,17 +13,52 @@ const STEPS_MAX: usize = 32;
 
 /// One step down from a container.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Step {
+pub struct Step {
+    /// Whether the selector looks at any depth below, as behind `..`, and not only at the container's own children.
+    pub descends: bool,
+    /// Which children it selects.
+    pub selector: Selector,
+}
+
+/// Which children of a container a step selects (RFC 9535 section 2.3).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Selector {
     /// The member of an object with this (decoded) name.
     Name(Box<str>),
-    /// Every element of an array.
-    Elements,
-    /// Every member of an object.
-    Members,
+    /// Every member of an object, every element of an array.
+    Wildcard,
     /// The element of an array at this place, from 0.
     Index(u32),
-    /// A member with this name, at any depth below.
-    Descendant(Box<str>),
+}
+
+impl Step {
+    /// The name that the step selects by, where it does.
+    pub fn name(&self) -> Option<&str> {
+        match &self.selector {
+            Selector::Name(name) => Some(name),
+            Selector::Wildcard | Selector::Index(_) => None,
+        }
+    }
+
+    /// Whether it selects all children of a container and nothing below them.
+    pub fn is_wildcard(&self) -> bool {
+        !self.descends && self.selector == Selector::Wildcard
+    }
+
+    /// Whether it leads from a list to one of its elements.
+    pub fn is_into_list(&self) -> bool {
+        !self.descends && self.crosses(false)
+    }
+
+    /// Whether it can select something that stands in an object, and in an array.
+    pub fn crosses(&self, object: bool) -> bool {
+        self.descends
+            || match self.selector {
+                Selector::Name(_) => object,
+                Selector::Wildcard => true,
+                Selector::Index(_) => !object,
+            }
+    }
 }
 
 /// A path into a document; `$` alone is the whole document.
@@ -35,10 +74,18 @@ pub enum FieldPathError {
     #[error("must begin with '$', such as $.customers[*].email")]
     NoRoot,
     /// A step cannot be read.
-    #[error("cannot read the step at character {at}; steps are .name, [\"name\"], [*], .*, [n] and ..name")]
+    #[error("cannot read the step at character {at}; steps are .name, [\"name\"], [*], .*, [n], and these behind '..'")]
     BadStep {
         /// Place in the text, from 1.
         at: usize,
+    },
+    /// A step that JSONPath has and a stream cannot be asked for.
+    #[error("has {what} (the step at character {at})")]
+    Unsupported {
+        /// Place in the text, from 1.
+        at: usize,
+        /// What it is, why not, and what to write instead.
+        what: &'static str,
     },
     /// There are more than 32 steps.
     #[error("has more than 32 steps")]
@@ -49,13 +96,16 @@ impl FieldPath {
     /// Parses a path.
     ///
     /// # Errors
-    /// [`FieldPathError`] names the place that cannot be read.
+    /// [`FieldPathError`] names the place that cannot be read, or that is not supported.
     pub fn parse(text: &str) -> Result<Self, FieldPathError> {
         let mut rest = text.strip_prefix('$').ok_or(FieldPathError::NoRoot)?;
         let mut steps = Vec::new();
         while !rest.is_empty() {
             let at = text.len() - rest.len() + 1;
-            let (step, after) = parse_step(rest).ok_or(FieldPathError::BadStep { at })?;
+            let (step, after) = parse_step(skip_space(rest)).map_err(|why| match why {
+                Unread::Bad => FieldPathError::BadStep { at },
+                Unread::Unsupported(what) => FieldPathError::Unsupported { at, what },
+            })?;
             steps.push(step);
             rest = after;
             if steps.len() > STEPS_MAX {
@@ -72,72 +122,128 @@ impl FieldPath {
 
     /// The name of the last step, where it has one.
     pub fn last_name(&self) -> Option<&str> {
-        match self.steps.last()? {
-            Step::Name(name) | Step::Descendant(name) => Some(name),
-            Step::Elements | Step::Members | Step::Index(_) => None,
-        }
+        self.steps.last()?.name()
+    }
+
+    /// The nearest name to the end: `$.emails[*]` selects what `emails` holds.
+    pub fn nearest_name(&self) -> Option<&str> {
+        self.steps.iter().rev().find_map(Step::name)
     }
 }
 
 impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("$")?;
-        for step in &self.steps {
-            match step {
-                Step::Name(name) if is_plain(name) => write!(f, ".{name}")?,
-                Step::Name(name) => write!(f, "[{}]", quoted(name))?,
-                Step::Elements => f.write_str("[*]")?,
-                Step::Members => f.write_str(".*")?,
-                Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Descendant(name) if is_plain(name) => write!(f, "..{name}")?,
-                Step::Descendant(name) => write!(f, "..[{}]", quoted(name))?,
+        for Step { descends, selector } in &self.steps {
+            f.write_str(if *descends { ".." } else { "" })?;
+            match selector {
+                Selector::Name(name) if !is_plain(name) => write!(f, "[{}]", quoted(name))?,
+                Selector::Name(name) if *descends => f.write_str(name)?,
+                Selector::Name(name) => write!(f, ".{name}")?,
+                Selector::Wildcard => f.write_str("[*]")?,
+                Selector::Index(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())
     }
 }
 
-fn parse_step(text: &str) -> Option<(Step, &str)> {
-    if let Some(rest) = text.strip_prefix("..") {
-        return match rest.strip_prefix('[') {
-            Some(inner) => parse_quoted(inner).map(|(name, after)| (Step::Descendant(name), after)),
-            None => parse_name(rest).map(|(name, after)| (Step::Descendant(name.into()), after)),
-        };
-    }
-    if let Some(rest) = text.strip_prefix(".*") {
-        return Some((Step::Members, rest));
-    }
-    if let Some(rest) = text.strip_prefix('.') {
-        return parse_name(rest).map(|(name, after)| (Step::Name(name.into()), after));
-    }
-    let inner = text.strip_prefix('[')?;
-    if let Some(rest) = inner.strip_prefix("*]") {
-        return Some((Step::Elements, rest));
-    }
-    if inner.starts_with(['"', '\'']) {
-        return parse_quoted(inner).map(|(name, after)| (Step::Name(name), after));
-    }
-    let (digits, rest) = inner.split_once(']')?;
-    let canonical = digits == "0" || !digits.starts_with('0');
-    let all_digits = digits.bytes().all(|b| b.is_ascii_digit());
-    (canonical && all_digits).then(|| digits.parse().ok()).flatten().map(|index| (Step::Index(index), rest))
+/// Why a step was not read.
+enum Unread {
+    Bad,
+    Unsupported(&'static str),
 }
 
-fn parse_name(text: &str) -> Option<(&str, &str)> {
-    let end = text.find(|c: char| !is_name_char(c)).unwrap_or(text.len());
-    (end > 0).then(|| text.split_at(end))
+const FROM_THE_END: &str =
+    "an index from the end of a list, which is not known while the list streams: write [*], or [n] from the start";
+const SLICE: &str = "a slice: write [*], or a rule for each [n]";
+const FILTER: &str = "a filter, and a path never looks at values: write [*]";
+const UNION: &str = "several selectors in one bracket: write a rule for each";
+const FAR: &str = "an index over 4294967295: write [*]";
+
+fn parse_step(text: &str) -> Result<(Step, &str), Unread> {
+    let (descends, rest) = match text.strip_prefix("..") {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let step = |selector, after| Ok((Step { descends, selector }, after));
+    if let Some(inner) = rest.strip_prefix('[') {
+        let (selector, after) = parse_bracket(skip_space(inner))?;
+        return step(selector, after);
+    }
+    let rest = if descends { rest } else { rest.strip_prefix('.').ok_or(Unread::Bad)? };
+    if let Some(after) = rest.strip_prefix('*') {
+        return step(Selector::Wildcard, after);
+    }
+    let end = rest.find(|c: char| !is_name_char(c)).unwrap_or(rest.len());
+    if end == 0 {
+        return Err(Unread::Bad);
+    }
+    step(Selector::Name(rest[..end].into()), &rest[end..])
 }
 
-/// Reads `"name"]` or `'name']`; a double-quoted name has JSON's escapes.
-fn parse_quoted(text: &str) -> Option<(Box<str>, &str)> {
-    if let Some(rest) = text.strip_prefix('\'') {
-        let (name, after) = rest.split_once("']")?;
-        return (!name.contains(['\'', '\\'])).then(|| (name.into(), after));
+/// What stands behind a `[`, up to behind its `]`.
+fn parse_bracket(inner: &str) -> Result<(Selector, &str), Unread> {
+    let (selector, rest) = match inner.as_bytes().first() {
+        Some(b'*') => (Selector::Wildcard, &inner[1..]),
+        Some(b'?') => return Err(Unread::Unsupported(FILTER)),
+        Some(b'"') => parse_quoted(inner, '"')?,
+        Some(b'\'') => parse_quoted(inner, '\'')?,
+        Some(b'-' | b':' | b'0'..=b'9') => parse_number(inner)?,
+        Some(_) | None => return Err(Unread::Bad),
+    };
+    match skip_space(rest).split_at_checked(1) {
+        Some(("]", after)) => Ok((selector, after)),
+        Some((",", _)) => Err(Unread::Unsupported(UNION)),
+        Some((":", _)) if matches!(selector, Selector::Index(_)) => Err(Unread::Unsupported(SLICE)),
+        Some(_) | None => Err(Unread::Bad),
     }
-    let mut names = serde_json::Deserializer::from_str(text).into_iter::<String>();
-    let name = names.next()?.ok()?;
-    let after = text[names.byte_offset()..].strip_prefix(']')?;
-    Some((name.into(), after))
+}
+
+fn parse_number(text: &str) -> Result<(Selector, &str), Unread> {
+    let (negative, unsigned) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let end = unsigned.find(|c: char| !c.is_ascii_digit()).unwrap_or(unsigned.len());
+    let (digits, rest) = unsigned.split_at(end);
+    if skip_space(rest).starts_with(':') {
+        return Err(Unread::Unsupported(SLICE));
+    }
+    if digits.is_empty() || (digits.starts_with('0') && (negative || digits.len() > 1)) {
+        return Err(Unread::Bad);
+    }
+    match digits.parse() {
+        Ok(_) if negative => Err(Unread::Unsupported(FROM_THE_END)),
+        Ok(index) => Ok((Selector::Index(index), rest)),
+        Err(_) => Err(Unread::Unsupported(FAR)),
+    }
+}
+
+/// Reads a name between quotes, with JSON's escapes and that of its own quote (RFC 9535 section 2.3.1).
+fn parse_quoted(text: &str, quote: char) -> Result<(Selector, &str), Unread> {
+    let mut json = String::from("\"");
+    let mut characters = text.char_indices().skip(1);
+    while let Some((at, c)) = characters.next() {
+        match c {
+            _ if c == quote => {
+                json.push('"');
+                let name: String = serde_json::from_str(&json).map_err(|_| Unread::Bad)?;
+                return Ok((Selector::Name(name.into()), &text[at + 1..]));
+            }
+            '\\' => match characters.next() {
+                Some((_, '\'')) if quote == '\'' => json.push('\''),
+                Some((_, '"')) if quote == '\'' => return Err(Unread::Bad),
+                Some((_, escaped)) => json.extend(['\\', escaped]),
+                None => return Err(Unread::Bad),
+            },
+            '"' => json.push_str("\\\""),
+            _ => json.push(c),
+        }
+    }
+    Err(Unread::Bad)
+}
+
+/// Blank space, which may stand between steps and within brackets.
+fn skip_space(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\n', '\r'])
 }
 
 fn is_name_char(c: char) -> bool {
@@ -158,21 +264,73 @@ mod tests {
 
     #[test]
     fn paths_print_as_they_parse() {
-        for text in ["$", "$.customers[*].email", "$..ssn", "$[\"a b\"][0].*", "$..[\"a\\\"b\"]", "$.größe", "$.a-b_c"]
-        {
+        for text in [
+            "$",
+            "$.customers[*].email",
+            "$..ssn",
+            "$[\"a b\"][0][*]",
+            "$..[\"a\\\"b\"]",
+            "$.größe",
+            "$.a-b_c",
+            "$..[*]",
+            "$.a..[3]",
+        ] {
             assert_eq!(FieldPath::parse(text).expect(text).to_string(), text);
         }
-        assert_eq!(FieldPath::parse("$['a b']").expect("single quotes").to_string(), "$[\"a b\"]");
+        for (text, printed) in [
+            ("$['a b']", "$[\"a b\"]"),
+            ("$['it\\'s \"x\"']", "$[\"it's \\\"x\\\"\"]"),
+            ("$[\"a\\u0062\"]", "$.ab"),
+            ("$.*.email", "$[*].email"),
+            ("$..*", "$..[*]"),
+            ("$..['a']", "$..a"),
+            ("$ .a [ 'b' ]\n[ * ]", "$.a.b[*]"),
+        ] {
+            assert_eq!(FieldPath::parse(text).expect(text).to_string(), printed);
+        }
     }
 
     #[test]
     fn a_bad_step_is_named_by_its_place() {
-        for (text, at) in
-            [("$.", 2), ("$.a[", 4), ("$.a[01]", 4), ("$.a b", 4), ("$[-1]", 2), ("$.a[?(@.b)]", 4), ("$...a", 2)]
-        {
+        for (text, at) in [
+            ("$.", 2),
+            ("$.a[", 4),
+            ("$.a[01]", 4),
+            ("$.a b", 4),
+            ("$[-0]", 2),
+            ("$...a", 2),
+            ("$.a ", 4),
+            ("$[a]", 2),
+            ("$[]", 2),
+            ("$['a\\\"']", 2),
+            ("$. a", 2),
+            ("$['a", 2),
+            ("$..", 2),
+            ("$.a]", 4),
+        ] {
             assert_eq!(FieldPath::parse(text), Err(FieldPathError::BadStep { at }), "{text}");
         }
         assert_eq!(FieldPath::parse("customers"), Err(FieldPathError::NoRoot));
         assert_eq!(FieldPath::parse(&format!("${}", ".a".repeat(33))), Err(FieldPathError::TooDeep));
+    }
+
+    #[test]
+    fn what_a_stream_cannot_be_asked_is_told_by_its_name() {
+        for (text, what) in [
+            ("$[-1]", FROM_THE_END),
+            ("$.a[1:3]", SLICE),
+            ("$.a[:]", SLICE),
+            ("$.a[-2:]", SLICE),
+            ("$.a[1 :3]", SLICE),
+            ("$.a[?(@.b)]", FILTER),
+            ("$.a[?@.b == 1]", FILTER),
+            ("$['a','b']", UNION),
+            ("$[0, 1]", UNION),
+            ("$[*,'a']", UNION),
+            ("$[4294967296]", FAR),
+        ] {
+            let at = text.find('[').expect("a bracket") + 1;
+            assert_eq!(FieldPath::parse(text), Err(FieldPathError::Unsupported { at, what }), "{text}");
+        }
     }
 }

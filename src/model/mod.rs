@@ -18,7 +18,7 @@ pub use algorithm::{Algorithm, NoAlgorithm};
 pub use caller::{Caller, Claims, ClientId};
 pub use causes::with_causes;
 pub use denial::{Denial, Reason};
-pub use field_path::{FieldPath, FieldPathError, Step};
+pub use field_path::{FieldPath, FieldPathError, Selector, Step};
 pub use id::{Direction, IdError, UpstreamId, VendorId};
 pub use scope::{Scope, ScopeError, ScopeSet};
 pub use secret::Secret;

@@ -6,7 +6,7 @@
 //! a rule that is narrowed to one selects them all. Never sees a value.
 
 use super::{Place, Rules};
-use crate::model::{FieldPath, Step};
+use crate::model::{FieldPath, Selector, Step};
 
 /// What becomes of a named value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) enum Decision {
 pub struct Fields {
     treat: Vec<(Pattern, usize)>,
     only: Option<Vec<Pattern>>,
-    subject: Option<Pattern>,
+    subject: Vec<Pattern>,
     /// The rule for what no other rule selects.
     rest: Option<usize>,
     /// The names without which a table is not one that the rules were written for.
@@ -45,21 +45,38 @@ enum Pattern {
 }
 
 impl Fields {
-    /// The fields of a body whose names spell a tree: a form or a multipart form.
+    /// The fields of a body whose names spell a tree: a form or a multipart form. Its names begin at the document, or
+    /// at an element of a list that a path goes through: which, they do not say, so a rule is read in both ways. An
+    /// allow-list begins at the document or at a record.
     pub fn tree(rules: &Rules) -> Self {
-        Self::of(rules, |path| Pattern::Path(path.steps().into()))
+        let records = rules.records.as_ref().map_or(&[][..], FieldPath::steps);
+        let whole = |path: &FieldPath| Pattern::Path(path.steps().into());
+        let element = |steps: &[Step]| (!steps.is_empty()).then(|| Pattern::Path(steps.into()));
+        let treat = |path: &FieldPath| {
+            let steps = path.steps();
+            let lists = (0..steps.len()).filter(|at| steps[*at].is_into_list());
+            [whole(path)].into_iter().chain(lists.filter_map(|at| element(&steps[at + 1..]))).collect()
+        };
+        let only = |path: &FieldPath| {
+            let within = path.steps().strip_prefix(records).filter(|_| !records.is_empty());
+            [whole(path)].into_iter().chain(within.and_then(element)).collect()
+        };
+        Self::of(rules, treat, only)
     }
 
-    /// The fields of a body whose names are flat, such as columns: a path selects by its last name, and one that
-    /// has none selects every field.
+    /// The fields of a body whose names are flat, such as columns: a path selects by its last name. A rule without one
+    /// selects every field; in an allow-list the nearest name above counts, and a path of no name at all is the whole.
     pub fn flat(rules: &Rules) -> Self {
-        Self::of(rules, |path| path.last_name().map_or(Pattern::Any, |name| Pattern::Name(name.into())))
+        let named = |name: Option<&str>| vec![name.map_or(Pattern::Any, |name| Pattern::Name(name.into()))];
+        Self::of(rules, |path| named(path.last_name()), |path| named(path.nearest_name()))
     }
 
     /// The parameters of a query.
     pub fn query(rules: &Rules) -> Self {
         let by_name = |(rule, place): (usize, &Place)| match place {
-            Place::Query(name) => Some((Pattern::Path([Step::Name(name.clone())].into()), rule)),
+            Place::Query(name) => {
+                Some((Pattern::Path([Step { descends: false, selector: Selector::Name(name.clone()) }].into()), rule))
+            }
             Place::Field(_) | Place::Header(_) | Place::Cookie(_) | Place::Segment(_) => None,
         };
         let places = rules.treat.iter().map(|rule| &rule.place).enumerate();
@@ -90,20 +107,25 @@ impl Fields {
 
     /// Whether nothing is selected, so that everything passes.
     pub fn is_empty(&self) -> bool {
-        self.treat.is_empty() && self.rest.is_none() && self.only.is_none() && self.subject.is_none() && !self.counts
+        self.treat.is_empty() && self.rest.is_none() && self.only.is_none() && self.subject.is_empty() && !self.counts
     }
 
-    fn of(rules: &Rules, pattern: impl Fn(&FieldPath) -> Pattern) -> Self {
+    fn of(
+        rules: &Rules,
+        treat: impl Fn(&FieldPath) -> Vec<Pattern>,
+        only: impl Fn(&FieldPath) -> Vec<Pattern>,
+    ) -> Self {
         let place = |(number, rule): (usize, &super::Rule)| match &rule.place {
-            Place::Field(path) => Some((pattern(path), number)),
+            Place::Field(path) => Some((treat(path), number)),
             Place::Query(_) | Place::Header(_) | Place::Cookie(_) | Place::Segment(_) => None,
         };
         // A revealed field is numbered after all that are treated.
-        let reveal = rules.reveal.iter().enumerate().map(|(at, path)| (pattern(path), rules.treat.len() + at));
+        let reveal = rules.reveal.iter().enumerate().map(|(at, path)| (treat(path), rules.treat.len() + at));
+        let numbered = rules.treat.iter().enumerate().filter_map(place).chain(reveal);
         Self {
-            treat: rules.treat.iter().enumerate().filter_map(place).chain(reveal).collect(),
-            only: rules.only.as_ref().map(|only| only.iter().map(&pattern).collect()),
-            subject: rules.subject.as_ref().map(&pattern),
+            treat: numbered.flat_map(|(patterns, rule)| patterns.into_iter().map(move |one| (one, rule))).collect(),
+            only: rules.only.as_ref().map(|list| list.iter().flat_map(&only).collect()),
+            subject: rules.subject.as_ref().map(&treat).unwrap_or_default(),
             rest: rules.rest(),
             needed: needed(rules),
             counts: rules.records.is_some(),
@@ -121,7 +143,7 @@ impl Fields {
         let named = |pattern: &Pattern| *pattern != Pattern::Any && pattern.selects(name, same_folded);
         self.treat.iter().any(|(pattern, _)| named(pattern))
             || self.only.iter().flatten().any(named)
-            || self.subject.as_ref().is_some_and(named)
+            || self.subject.iter().any(named)
     }
 
     /// Whether any rule treats what it names.
@@ -162,7 +184,7 @@ impl Fields {
 
     /// Whether the value with this decoded name tells whom the record is about.
     pub(super) fn is_subject(&self, name: &str) -> bool {
-        self.subject.as_ref().is_some_and(|pattern| pattern.selects(name, same_folded))
+        self.subject.iter().any(|pattern| pattern.selects(name, same_folded))
     }
 }
 
@@ -208,14 +230,12 @@ fn walk<'a>(steps: &[Step], segments: impl Iterator<Item = &'a str>, same: Same)
         }
         let mut next = 0;
         for (at, step) in steps.iter().enumerate().filter(|(at, _)| live >> at & 1 == 1) {
-            let (stays, goes) = match step {
-                Step::Name(name) => (false, same(name, segment)),
-                Step::Descendant(name) => (true, same(name, segment)),
-                Step::Elements => (false, segment.bytes().all(|b| b.is_ascii_digit())),
-                Step::Members => (false, true),
-                Step::Index(index) => (false, segment.parse() == Ok(*index)),
+            let goes = match &step.selector {
+                Selector::Name(name) => same(name, segment),
+                Selector::Wildcard => true,
+                Selector::Index(index) => segment.parse() == Ok(*index),
             };
-            next |= u64::from(stays) << at | u64::from(goes) << (at + 1);
+            next |= u64::from(step.descends) << at | u64::from(goes) << (at + 1);
         }
         live = skip_elements(steps, next);
     }
@@ -225,7 +245,7 @@ fn walk<'a>(steps: &[Step], segments: impl Iterator<Item = &'a str>, same: Same)
 /// A list may be written without any mark, so the step into its elements can also be left out.
 fn skip_elements(steps: &[Step], mut live: u64) -> u64 {
     for (at, step) in steps.iter().enumerate() {
-        if matches!(step, Step::Elements) && live >> at & 1 == 1 {
+        if step.is_wildcard() && live >> at & 1 == 1 {
             live |= 1 << (at + 1);
         }
     }
@@ -303,6 +323,12 @@ mod tests {
             ("$.kind", "\u{212a}ind", true),
             ("$.ssn", "\u{17f}sn", true),
             ("$.*.email", "x[email]", true),
+            ("$.customers[*].email", "email", true),
+            ("$.customers[*].email", "customers[c1][email]", true),
+            ("$.customers[*].address.email", "address[email]", true),
+            ("$.customers[*].address.email", "email", false),
+            ("$.customers[*]", "email", false),
+            ("$.orders[0].email", "email", true),
         ] {
             let fields = Fields::tree(&trial::rules(&[path]));
             let decision = if selects { Decision::Treat(0) } else { Decision::Pass };
@@ -330,6 +356,23 @@ mod tests {
         {
             assert_eq!(fields.decide(name), decision, "{name}");
         }
+    }
+
+    #[test]
+    fn an_allow_list_begins_at_the_document_or_at_a_record() {
+        let records = Some(trial::path("$.customers[*]"));
+        let rules = Rules { records, ..trial::only(&["$.customers[*].id", "$.orders[*].total"]) };
+        let (tree, flat) = (Fields::tree(&rules), Fields::flat(&trial::only(&["$.tags[*]"])));
+        for (name, decision) in [
+            ("id", Decision::Pass),
+            ("customers[0][id]", Decision::Pass),
+            ("total", Decision::Drop),
+            ("orders[0][total]", Decision::Pass),
+            ("email", Decision::Drop),
+        ] {
+            assert_eq!(tree.decide(name), decision, "{name}");
+        }
+        assert_eq!((flat.decide("tags"), flat.decide("email")), (Decision::Pass, Decision::Drop));
     }
 
     #[test]

@@ -56,6 +56,7 @@
 //! [`Plan::scene`]; one value alone through a [`Treater`] or [`VendorKeys::tokenize`]; a key service implements
 //! [`keys::MasterKeySource`]. Engines are not `async` and hold no more than one open value: call them from any runtime.
 
+mod accept;
 mod body;
 mod bom;
 mod charset;
@@ -68,6 +69,8 @@ mod form;
 mod graphql;
 pub mod json;
 pub mod keys;
+#[cfg(test)]
+mod lengths;
 mod letters;
 mod lines;
 mod media;
@@ -103,10 +106,10 @@ pub use plan::{Plan, PlanError, RuleName};
 pub use reading::{Files, Reading};
 pub use reveal::{RevealCounts, Revealer};
 pub use rewriter::{Cut, Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
-pub use rule::{Class, ClassError, Format, Generalize, Place, Rule, Rules, Treatment, ValueType};
+pub use rule::{Class, ClassError, Format, Generalize, OnShape, Place, Rule, Rules, Treatment, ValueType};
 pub use sse::{Events, Watched};
 pub use text::Text;
 pub use token::{TOKEN_PREFIX, TokenKind, Unopened, tokens};
-pub use treatment::{Batch, REDACTED, Treater, TreatmentError};
+pub use treatment::{Batch, Pieces, REDACTED, Treater, TreatmentError};
 pub use url::{Places, Scene};
 pub use xml::{Xml, XmlPaths};

@@ -6,8 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::accept::Asked;
 use super::body::Engines;
-use super::detect::{Guard, Sort};
+use super::detect::{Guard, Sort, whole_number};
 use super::encoding::{Coding, Decoding};
 use super::form::decode;
 use super::graphql::{Checker, GraphqlBody, Packing};
@@ -15,9 +16,9 @@ use super::json::{MatcherError, Spec, Target};
 use super::keys::VendorKeys;
 use super::media::MediaType;
 use super::reveal::{RevealCounts, Revealer};
-use super::rewriter::{Cut, Rewriter, Shape, Stop, Treat, Value, Watch};
+use super::rewriter::{Cut, Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
 use super::rule::{Rules, ValueType};
-use super::treatment::{Batch, Treater, TreatmentError};
+use super::treatment::{Batch, Pieces, Treater, TreatmentError};
 use super::url::{Places, Scene};
 
 /// The compiled rules of one direction of one route.
@@ -30,6 +31,7 @@ pub struct Plan {
     places: Places,
     references: Places,
     engines: Engines,
+    asked: Asked,
 }
 
 /// What a rule is called in metrics and in the exposure report.
@@ -84,6 +86,7 @@ impl Plan {
             counts,
             places: Places::new(rules),
             references: Places::of_references(rules),
+            asked: Asked::of(rules),
             engines: Engines::compile(rules, &json_spec(rules), treat)?,
         })
     }
@@ -134,6 +137,11 @@ impl Plan {
     pub fn content_type(&self, content_type: &str) -> Option<String> {
         let media = MediaType::parse(content_type).ok().filter(|_| self.reads_body)?;
         self.engines.media_type(&media)
+    }
+
+    /// An `Accept` field narrowed to what these rules, of the answer, read; `None` to leave it as it came.
+    pub fn narrow_accept(&self, accept: &str) -> Option<String> {
+        if self.reads_body { self.asked.narrow(accept, &self.engines) } else { None }
     }
 
     /// Whether a URL, header or cookie can need treatment.
@@ -189,10 +197,23 @@ impl Treat for Both {
 
     fn treat(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>) -> Result<Shape, Stop> {
         match &self.rest {
-            Some((rest, guard)) if *rest == rule => Ok(detect(guard, value.text, out)),
+            Some((rest, guard)) if *rest == rule => Ok(detect(guard, value, out)),
             Some(_) | None if rule < self.first_reveal => self.treater.treat(rule, value, out),
             Some(_) | None => self.revealer.treat(rule, value, out),
         }
+    }
+
+    fn pieces(&self, rule: usize) -> Option<Pieces> {
+        if rule < self.first_reveal { self.treater.pieces(rule) } else { None }
+    }
+
+    fn finish(&self, rule: usize, pieces: Pieces, out: &mut Vec<u8>) {
+        self.treater.finish(rule, pieces, out);
+    }
+
+    /// What is no token is left as it came, and what detectors find is ASCII.
+    fn takes_any_bytes(&self, rule: usize) -> bool {
+        rule >= self.first_reveal
     }
 
     fn defer(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>, batch: &mut Batch) -> Result<Shape, Stop> {
@@ -209,8 +230,19 @@ impl Treat for Both {
 }
 
 /// What a guard makes of a text that no rule selects.
-fn detect(guard: &Guard, text: &[u8], out: &mut Vec<u8>) -> Shape {
+fn detect(guard: &Guard, value: Value<'_>, out: &mut Vec<u8>) -> Shape {
     let mut any = Any(false);
+    let plain;
+    let text = match value.kind {
+        Kind::Number => match whole_number(value.text) {
+            Some(digits) => {
+                plain = digits;
+                plain.as_bytes()
+            }
+            None => return Shape::AsItCame { counted: false },
+        },
+        Kind::String | Kind::Boolean | Kind::Null | Kind::Container => value.text,
+    };
     if guard.apply(text, &mut any, out) { Shape::Text } else { Shape::AsItCame { counted: any.0 } }
 }
 
@@ -325,6 +357,29 @@ mod tests {
                 .body(Some("text/plain"), None)
                 .is_err()
         );
+    }
+
+    #[test]
+    fn detectors_read_numbers_however_they_are_written() {
+        let card = Guard::new(crate::pii::Detector::new([Sort::Card]), crate::pii::Action::Redact);
+        let plan = plan(&Rules { detect: Some(card), ..Rules::default() });
+        for (body, expected) in [
+            ("[4111111111111111]", "[\"[redacted]\"]"),
+            ("{\"a\":4111111111111111 , \"b\":1}", "{\"a\":\"[redacted]\" , \"b\":1}"),
+            (
+                "[4.111111111111111e15,4111111111111111.0,4111111111111111e0]",
+                "[\"[redacted]\",\"[redacted]\",\"[redacted]\"]",
+            ),
+            (
+                "[41111111111111110e-1,-4111111111111111,4111111111111111.00E+0]",
+                "[\"[redacted]\",\"[redacted]\",\"[redacted]\"]",
+            ),
+            ("[4111111111111112,1.5,1e400,0,-0.0,1E-7,12345678,4111111111111111.5]", ""),
+            ("4111111111111111", "\"[redacted]\""),
+        ] {
+            let expected = if expected.is_empty() { body } else { expected };
+            assert_eq!(run(&plan, "application/json", body).0, expected, "{body}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Any split of the input gives the same output. An engine knows no I/O, no async and no clock, and
 //! whatever it has put into `out` may leave, also when it then stops.
 
-use super::treatment::Batch;
+use super::treatment::{Batch, Pieces};
 
 /// A streaming treatment of one body.
 pub trait Rewriter: Send {
@@ -45,6 +45,14 @@ pub trait Watch {
     /// A detector has found something in a text that no rule selects.
     fn found(&mut self, _sort: super::Sort) {}
 
+    /// The body is not of the shape that the path of the records describes; told once a document. By default that ends it.
+    ///
+    /// # Errors
+    /// `why` when such a body may not pass; [`Stop::Cut`] when it passes as a record and there is no room for one.
+    fn misshapen(&mut self, why: Stop) -> Result<(), Stop> {
+        Err(why)
+    }
+
     /// The decoded, raw text of the field that identifies a record's subject. To be hashed with a key at once, never kept.
     fn subject(&mut self, value: &[u8]);
 }
@@ -60,6 +68,14 @@ pub enum Stop {
     #[error("{what} at byte {at}")]
     Malformed {
         /// What is wrong: a constant text, never a piece of the body.
+        what: &'static str,
+        /// Offset from the start of the body.
+        at: u64,
+    },
+    /// The body is read, and is not what the path of the records describes.
+    #[error("{what} at byte {at}: not the shape that the contract describes")]
+    Shape {
+        /// What is there: a constant text.
         what: &'static str,
         /// Offset from the start of the body.
         at: u64,
@@ -122,7 +138,21 @@ pub trait Treat: Send + Sync {
     /// [`Stop::Untreatable`]; the raw value must then not leave.
     fn treat(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>) -> Result<Shape, Stop>;
 
-    /// The same, but the bytes may be other ones until [`Treat::settle`]: as many, and none that an engine must escape. An
+    /// Where a rule keeps nothing of a value: its treatment of one that comes piece by piece, with the same result as
+    /// [`Treat::treat`] of the whole. `None` where the value must be at hand whole, and so is bounded.
+    fn pieces(&self, _rule: usize) -> Option<Pieces> {
+        None
+    }
+
+    /// Appends the rest of what a value in pieces becomes.
+    fn finish(&self, _rule: usize, _pieces: Pieces, _out: &mut Vec<u8>) {}
+
+    /// Whether the rule may be given a text that is not UTF-8, as half of a surrogate pair is not.
+    fn takes_any_bytes(&self, _rule: usize) -> bool {
+        false
+    }
+
+    /// As [`Treat::treat`], but the bytes may be other ones until [`Treat::settle`]: as many, and none that an engine must escape. An
     /// engine that calls this must settle before it returns, also when it then stops, and must not move what is in `out`.
     ///
     /// # Errors

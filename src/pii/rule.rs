@@ -182,6 +182,20 @@ pub struct Rules {
     pub records: Option<FieldPath>,
     /// The field that identifies the person whom a record is about.
     pub subject: Option<FieldPath>,
+    /// What becomes of a body that is not of the shape that the path of the records describes: a meter is told of it.
+    pub on_shape: OnShape,
+}
+
+/// What becomes of a body that is not of the shape that the path of its records describes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnShape {
+    /// It is refused, or broken off.
+    #[default]
+    Refuse,
+    /// It passes, as one record at least.
+    Pass,
+    /// It need not be of that shape: an answer that says no.
+    Ignore,
 }
 
 impl Rules {

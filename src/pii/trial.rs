@@ -20,6 +20,13 @@ pub(super) fn rules(fields: &[&str]) -> Rules {
     Rules { treat: fields.iter().map(|field| rule(Place::Field(path(field)))).collect(), ..Rules::default() }
 }
 
+/// The same, with a class that [`plan`] has keys for.
+pub(super) fn rules_of(class: &str, fields: &[&str]) -> Rules {
+    let mut rules = rules(fields);
+    rules.treat.iter_mut().for_each(|rule| rule.class = super::Class::of_name(class));
+    rules
+}
+
 /// Rules that let only these fields pass.
 pub(super) fn only(fields: &[&str]) -> Rules {
     Rules { only: Some(fields.iter().map(|field| path(field)).collect()), ..Rules::default() }
@@ -88,6 +95,8 @@ pub(super) struct Seen {
     pub(super) treated: Vec<usize>,
     pub(super) subjects: Vec<String>,
     pub(super) found: Vec<super::Sort>,
+    /// How often it was told of another shape, which it lets pass.
+    pub(super) misshapen: usize,
 }
 
 impl Watch for Seen {
@@ -105,6 +114,11 @@ impl Watch for Seen {
 
     fn found(&mut self, sort: super::Sort) {
         self.found.push(sort);
+    }
+
+    fn misshapen(&mut self, _why: Stop) -> Result<(), Stop> {
+        self.misshapen += 1;
+        Ok(())
     }
 
     fn subject(&mut self, value: &[u8]) {

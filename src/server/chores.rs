@@ -201,6 +201,7 @@ fn read_vendors(helm: &Helm) {
     }
     for (vendor, index) in snapshot.vendors().iter().zip(0..) {
         let left = vendor.ledgers.remaining(helm.now());
+        vendor.count_unmatched_rules();
         vendor.metrics.limit_remaining(Limit::Requests, left.requests);
         vendor.metrics.limit_remaining(Limit::Concurrency, left.concurrency);
         vendor.metrics.limit_remaining(Limit::Records, left.records);

@@ -155,6 +155,8 @@ impl Helm {
             token_age_secs: vendor.metrics.newest_token().map(|issued| now.since(issued).as_secs()),
             key_age_secs: vendor.metrics.oldest_key().map(|seen| now.since(seen).as_secs()),
             limits: words::limits(vendor, self.now()),
+            unmatched_rules: words::unmatched_rules(vendor),
+            unexpected_shapes: words::unexpected_shapes(vendor),
             issuer: None,
         }
     }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::admin::{
     Approval, Approvals, ControlError, DrillReport, Fleet, IssuerStatus, KillPreview, KillReport, LastDenial, Order,
-    Part, RestoreReport, Standing, VendorLimit, VendorState,
+    Part, RestoreReport, Standing, UnexpectedShape, UnmatchedRule, VendorLimit, VendorState,
 };
 use crate::config::Contract;
-use crate::gateway::Vendor;
+use crate::gateway::{Unmatched, Vendor};
 use crate::identity::{Directory, IntrospectionOutcome, RefreshOutcome};
 use crate::kill::{self, Kill, KillError, Reach, State};
 use crate::meter::ContractState;
@@ -186,6 +186,26 @@ pub(super) fn standing(kill: &Kill, is_matched: bool) -> Standing {
 pub(super) fn approval(given: &kill::Approval) -> Approval {
     let (by, reason) = (given.by.clone(), given.reason.clone());
     Approval { scope: part(&given.reach), by, reason, at: given.at.into() }
+}
+
+/// The rules of a vendor that have matched nothing.
+pub(super) fn unmatched_rules(vendor: &Vendor) -> Vec<UnmatchedRule> {
+    let rule = |never: Unmatched<'_>| UnmatchedRule {
+        direction: never.direction,
+        route: never.route.name.to_string(),
+        side: never.side.to_owned(),
+        rule: never.rule.place.to_string(),
+        treatment: never.rule.treatment.to_owned(),
+        requests: never.requests(),
+    };
+    vendor.unmatched_rules().map(rule).collect()
+}
+
+/// The routes of a vendor whose bodies were not always of the shape that their records describe.
+pub(super) fn unexpected_shapes(vendor: &Vendor) -> Vec<UnexpectedShape> {
+    let told = vendor.unexpected_shapes();
+    told.map(|(direction, route, bodies)| UnexpectedShape { direction, route: route.name.to_string(), bodies })
+        .collect()
 }
 
 pub(super) fn control_error(error: KillError) -> ControlError {

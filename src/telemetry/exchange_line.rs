@@ -41,6 +41,8 @@ pub struct ExchangeLine<'a> {
     pub cause: Option<&'a str>,
     /// Records that left.
     pub records: u64,
+    /// Whether a body of it was not of the shape that the contract's records describe.
+    pub shape_unexpected: bool,
     /// Body bytes read from the caller.
     pub bytes_in: u64,
     /// Body bytes sent to the caller.
@@ -127,6 +129,9 @@ impl ExchangeLine<'_> {
         for (key, number) in numbers {
             push_key(key, out);
             push_number(number, out);
+        }
+        if self.shape_unexpected {
+            out.extend_from_slice(b",\"shape_unexpected\":true");
         }
         out.push(b'}');
     }
@@ -256,6 +261,7 @@ mod tests {
 
     fn line<'a>() -> ExchangeLine<'a> {
         ExchangeLine {
+            shape_unexpected: false,
             at: UnixTime::from_millis(1_000_007),
             request_id: "0af7",
             direction: Direction::Ingress,

@@ -66,6 +66,10 @@ families! {
         "Body bytes that left: answers on ingress, requests on egress";
     PII_VALUES = "vendorgate_pii_values_total" Counter ["vendor", "direction", "route", "treatment"]
         "Values treated on their way, by treatment";
+    SHAPES = "vendorgate_shape_unexpected_total" Counter ["vendor", "direction", "route"]
+        "Bodies that were not of the shape that the contract's records describe, refused or let by";
+    UNMATCHED = "vendorgate_pii_rules_unmatched" Gauge ["vendor", "direction", "route"]
+        "Rules of the route that have matched nothing since the process started";
     REVEALS = "vendorgate_reveals_total" Counter ["vendor", "result"]
         "Tokens met where a rule reveals them: opened, or left as they were and why";
     KILLED = "vendorgate_killed" Gauge ["vendor"]

@@ -248,7 +248,7 @@ impl TrafficMetrics {
     pub fn totals(&self) -> (u64, u64) {
         let (mut requests, mut records) = (0, 0);
         self.each_route(|_, route| {
-            requests += route.requests().iter().map(|(_, count)| count).sum::<u64>();
+            requests += route.requests_sum();
             records += route.records_sum();
         });
         (requests, records)

@@ -262,6 +262,7 @@ mod tests {
 
     fn line(records: u64) -> ExchangeLine<'static> {
         ExchangeLine {
+            shape_unexpected: false,
             at: UnixTime::from_secs(1),
             request_id: "id",
             direction: Direction::Egress,

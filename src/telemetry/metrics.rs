@@ -17,7 +17,7 @@ use super::cells::{Buckets, Cells};
 use super::exposition::{self, Exposition};
 use super::families::{self, FAMILIES, Page};
 use super::handles::{TrafficMetrics, VendorMetrics, lock, nanos};
-use super::labels::{CacheResult, Limit, Store, Treated};
+use super::labels::{CacheResult, Limit, Store};
 use super::pressure::{Crowd, Listeners, Log, Pressure};
 use super::process;
 use crate::model::{Clock, Direction, Reason, UnixTime, VendorId};
@@ -282,24 +282,12 @@ fn read_traffic(page: &mut Page, vendor: &str, direction: Direction, traffic: &T
     page.gauge(&families::IN_FLIGHT, &[vendor, way], traffic.in_flight() as f64);
     page.counter(&families::BYTES, &[vendor, way], traffic.bytes_sum() as f64);
     page.histogram(&families::DURATION, &[vendor, way], &traffic.duration());
-    traffic.each_route(|route, metrics| {
-        for (status, count) in metrics.requests() {
-            let status = status.map_or_else(|| "other".to_owned(), |status| status.to_string());
-            page.counter(&families::REQUESTS, &[vendor, way, route, &status], count as f64);
-        }
-        page.counter(&families::RECORDS, &[vendor, way, route], metrics.records_sum() as f64);
-        for treated in Treated::ALL {
-            let values = metrics.pii_values_sum(treated);
-            if values > 0 {
-                let labels = [vendor, way, route, treated.as_str()];
-                page.counter(&families::PII_VALUES, &labels, values as f64);
-            }
-        }
-    });
+    traffic.each_route(|route, metrics| metrics.read(page, vendor, way, route));
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::labels::Treated;
     use super::*;
 
     /// A gateway in which everything that can be counted was counted.

@@ -1,11 +1,12 @@
-//! What the gateway counts per route: exchanges by status, records, treated values.
+//! What the gateway counts per route: exchanges by status, records, treated values, bodies and rules that did not fit.
 //!
 //! An upstream chooses its statuses, so how many of them are told apart is bounded.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::cells::Cells;
+use super::families::{self, Page};
 use super::handles::lock;
 use super::labels::Treated;
 use crate::bounds::ROUTE_STATUSES_MAX;
@@ -13,7 +14,8 @@ use crate::bounds::ROUTE_STATUSES_MAX;
 /// Statuses that have a place of their own in every route: ours, and those that APIs answer with.
 const KNOWN: [u16; 15] = [200, 201, 204, 304, 400, 401, 403, 404, 413, 415, 429, 500, 502, 503, 504];
 const RECORDS: usize = Treated::ALL.len();
-const OTHER: usize = RECORDS + 1;
+const MISSHAPEN: usize = RECORDS + 1;
+const OTHER: usize = MISSHAPEN + 1;
 const STATUSES: usize = OTHER + 1;
 /// Marks a status that came when all places were taken.
 const NO_PLACE: u8 = u8::MAX;
@@ -29,6 +31,8 @@ pub struct RouteMetrics {
     places: Box<[AtomicU8; 500]>,
     /// The status at each place, in the order of arrival.
     taken: Mutex<Vec<u16>>,
+    /// Rules that have never matched, as last told.
+    unmatched: AtomicU64,
 }
 
 impl Default for RouteMetrics {
@@ -37,6 +41,7 @@ impl Default for RouteMetrics {
             cells: Cells::new(STATUSES + PLACES),
             places: Box::new([const { AtomicU8::new(0) }; 500]),
             taken: Mutex::default(),
+            unmatched: AtomicU64::new(0),
         };
         for status in KNOWN {
             metrics.place(status);
@@ -58,6 +63,16 @@ impl RouteMetrics {
         self.cells.mine().add(RECORDS, records);
     }
 
+    /// Counts a body that was not of the shape that the contract's records describe.
+    pub fn shape_unexpected(&self) {
+        self.cells.mine().add(MISSHAPEN, 1);
+    }
+
+    /// Notes how many of the route's rules have never matched.
+    pub fn unmatched_rules(&self, rules: u64) {
+        self.unmatched.store(rules, Ordering::Relaxed);
+    }
+
     /// Counts values that were treated.
     #[inline]
     pub fn pii_values(&self, treated: Treated, values: u64) {
@@ -67,6 +82,34 @@ impl RouteMetrics {
     /// Records that left.
     pub fn records_sum(&self) -> u64 {
         self.cells.sum(RECORDS)
+    }
+
+    /// Bodies that were not of the shape that the contract's records describe.
+    pub fn shape_unexpected_sum(&self) -> u64 {
+        self.cells.sum(MISSHAPEN)
+    }
+
+    /// Exchanges that ended.
+    pub fn requests_sum(&self) -> u64 {
+        self.requests().iter().map(|(_, count)| count).sum()
+    }
+
+    /// Puts all of it on the page of a scrape.
+    pub(super) fn read(&self, page: &mut Page, vendor: &str, way: &str, route: &str) {
+        for (status, count) in self.requests() {
+            let status = status.map_or_else(|| "other".to_owned(), |status| status.to_string());
+            page.counter(&families::REQUESTS, &[vendor, way, route, &status], count as f64);
+        }
+        let labels = [vendor, way, route];
+        page.counter(&families::RECORDS, &labels, self.records_sum() as f64);
+        page.counter(&families::SHAPES, &labels, self.shape_unexpected_sum() as f64);
+        page.gauge(&families::UNMATCHED, &labels, self.unmatched.load(Ordering::Relaxed) as f64);
+        for treated in Treated::ALL {
+            let values = self.pii_values_sum(treated);
+            if values > 0 {
+                page.counter(&families::PII_VALUES, &[vendor, way, route, treated.as_str()], values as f64);
+            }
+        }
     }
 
     /// Values that were treated so.

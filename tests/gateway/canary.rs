@@ -153,7 +153,7 @@ const PLACES: [&str; 3] = ["X-Customer: MARK", "Set-Cookie: who=MARK; Path=/", "
 
 fn terms(theirs: &Upstream) -> String {
     format!(
-        "limits: {{ requests: {{ rate: 100000/s }}, records: {{ budget: 1000000, window: 1m }} }}
+        "limits: {{ requests: {{ rate: 100000/s }} }}
 ingress:
   - route: GET /v1/orders
     scopes: [orders:read]

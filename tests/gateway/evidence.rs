@@ -154,7 +154,7 @@ egress:
 
 #[test]
 fn a_flood_of_denials_is_counted_and_not_listed() {
-    let crm = Upstream::json("{}");
+    let crm = Upstream::json("{\"orders\":[]}");
     let gate = Gate::of_acme(crm.address, TERMS);
     let mut client = client::Client::to(gate.ingress());
     let token = vendor("acme").token();
@@ -172,7 +172,7 @@ fn a_flood_of_denials_is_counted_and_not_listed() {
 
 #[test]
 fn a_gateway_that_must_record_refuses_what_it_cannot_record() {
-    let crm = Upstream::json("{}");
+    let crm = Upstream::json("{\"orders\":[]}");
     let house = House::of_acme(crm.address, TERMS);
     let serving = Gate::start(House::of_acme(crm.address, TERMS).with("audit: { rotate: 64KiB }\n"));
     let strict = Gate::start(house.with("audit: { path: trail/audit.jsonl, on_failure: stop }\n"));
@@ -204,7 +204,7 @@ fn on_a_small_disk(folder: &Path, kib: u32) -> Option<Command> {
 
 #[test]
 fn a_full_disk_stops_or_is_told_as_the_config_says_and_heals() {
-    let crm = Upstream::json("{}");
+    let crm = Upstream::json("{\"orders\":[]}");
     for (on_failure, while_full) in [("stop", 503), ("keep_serving", 200)] {
         let house = House::of_acme(crm.address, TERMS);
         let folder = house.path().join("trail");
@@ -328,7 +328,7 @@ fn a_crash_loses_no_more_than_is_stated() {
 
 #[test]
 fn answers_say_how_the_rates_stand() {
-    let crm = Upstream::json("{}");
+    let crm = Upstream::json("{\"orders\":[]}");
     let gate = Gate::of_acme(crm.address, &format!("limits: {{ requests: {{ rate: 1/h, burst: 2 }} }}\n{TERMS}"));
     let first = gate.get("/v1/orders", &reader());
     assert_eq!(first.status, 200);

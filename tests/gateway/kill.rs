@@ -139,7 +139,7 @@ fn a_request_body_on_its_way_is_severed_too() {
 
 #[test]
 fn a_kill_can_be_of_one_direction_route_or_client_and_is_undone_by_name() {
-    let crm = Upstream::json("{}");
+    let crm = Upstream::json("{\"orders\":[]}");
     let gate = Gate::of_acme(crm.address, TERMS);
     let part = r#"{"reason":"one route","route":"GET /v1/orders"}"#;
     assert_eq!(gate.admin("operator", "POST", "/v1/vendors/acme/kill", part).status, 200);
@@ -152,7 +152,7 @@ fn a_kill_can_be_of_one_direction_route_or_client_and_is_undone_by_name() {
 
 #[test]
 fn only_operators_kill_and_only_admins_restore() {
-    let crm = Upstream::json("{}");
+    let crm = Upstream::json("{\"orders\":[]}");
     let gate = Gate::of_acme(crm.address, TERMS);
     let kill = "/v1/vendors/acme/kill";
     assert_eq!(gate.admin("viewer", "POST", kill, KILL).status, 403);
@@ -171,7 +171,7 @@ fn only_operators_kill_and_only_admins_restore() {
 
 #[test]
 fn a_killed_vendor_stays_killed_after_kill_9() {
-    let crm = Upstream::json("{}");
+    let crm = Upstream::json("{\"orders\":[]}");
     let house = House::of_acme(crm.address, TERMS);
     let get = |process: &Process| crate::support::client::get(process.ingress, "/v1/plain", &reader());
     let mut process = Process::start(&house);
@@ -195,7 +195,7 @@ fn a_killed_vendor_stays_killed_after_kill_9() {
 
 #[test]
 fn state_that_cannot_be_read_kills_everyone_until_a_person_decides() {
-    let crm = Upstream::json("{}");
+    let crm = Upstream::json("{\"orders\":[]}");
     let house = House::of_acme(crm.address, TERMS);
     drop(Process::start(&house));
     let database = house.path().join("state/state.redb");

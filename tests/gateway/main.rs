@@ -39,6 +39,7 @@ mod pii_test;
 mod reveal;
 mod revocation;
 mod severed;
+mod shapes;
 mod siege;
 mod standing;
 mod thief;

@@ -7,12 +7,12 @@ use super::rules::{Towards, field, related, rules};
 use super::{graphql, limits, reading, upstreams, values};
 use crate::bounds::ROUTES_MAX;
 use crate::config::contract::{Route, Routes};
-use crate::config::file::route::{EgressRoute, IngressRoute, Side};
+use crate::config::file::route::{EgressRoute, IngressRoute, OnShape as WrittenOnShape, Side};
 use crate::config::nearest::nearest;
 use crate::config::source::At;
 use crate::config::suggest;
-use crate::model::{Direction, FieldPath, ScopeSet, Step};
-use crate::pii::Rules;
+use crate::model::{Direction, FieldPath, ScopeSet, Selector};
+use crate::pii::{OnShape, Rules};
 use crate::route::{Conflict, Overlap, RoutePattern};
 use crate::upstream;
 
@@ -49,7 +49,7 @@ fn ingress_route(
         rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream(Direction::Ingress));
     let response =
         rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller(Direction::Ingress));
-    let response = counted(at, written.records.as_deref(), written.subject.as_deref(), response);
+    let response = counted(at, written.records.as_deref(), written.subject.as_deref(), written.on_shape, response);
     check_shapes(&at.key("response"), written.response.as_ref(), response.records.as_ref());
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, limits.records.is_some(), written.records.is_some());
@@ -65,7 +65,7 @@ fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Set
     let pattern = written.route.as_deref().and_then(|text| pattern(&at.key("route"), text));
     let request =
         rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream(Direction::Egress));
-    let mut request = counted(at, written.records.as_deref(), written.subject.as_deref(), request);
+    let mut request = counted(at, written.records.as_deref(), written.subject.as_deref(), written.on_shape, request);
     check_shapes(&at.key("request"), written.request.as_ref(), request.records.as_ref());
     let response =
         rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller(Direction::Egress));
@@ -137,9 +137,23 @@ fn upstream_named(at: &At<'_>, name: &str, surroundings: &Surroundings<'_>) -> A
 }
 
 /// Puts the route's `records` and `subject` among the rules of the body that they are about.
-fn counted(at: &At<'_>, records: Option<&str>, subject: Option<&str>, mut rules: Rules) -> Rules {
+fn counted(
+    at: &At<'_>,
+    records: Option<&str>,
+    subject: Option<&str>,
+    on_shape: Option<WrittenOnShape>,
+    mut rules: Rules,
+) -> Rules {
     rules.records = records.and_then(|text| records_path(&at.key("records"), text));
     rules.subject = subject.and_then(|text| field(&at.key("subject"), text));
+    rules.on_shape = match on_shape {
+        None | Some(WrittenOnShape::Refuse) => OnShape::Refuse,
+        Some(WrittenOnShape::Pass) => OnShape::Pass,
+    };
+    if on_shape.is_some() && records.is_none() {
+        let wrong = "has no effect: the route names no records, so no shape is asked for";
+        at.key("on_shape").fault(wrong, "take it out, or write records: \"$.customers[*]\" beside it");
+    }
     if let (Some(records), Some(subject)) = (&rules.records, &rules.subject)
         && !(related(records, subject) && reaches(records, subject))
     {
@@ -175,35 +189,37 @@ fn check_shapes(at: &At<'_>, written: Option<&Side>, records: Option<&FieldPath>
 /// The steps of `path` from where it takes a container for another kind than `records` does: one names a single member where
 /// the other takes each for a record.
 fn contradicts(records: &FieldPath, path: &FieldPath) -> Option<String> {
-    let each = |step: &Step| matches!(step, Step::Elements | Step::Members);
     let (counted, named) = records.steps().iter().zip(path.steps()).find(|(a, b)| a != b)?;
-    let contradicted = match (counted, named) {
-        (Step::Descendant(_), _) | (_, Step::Descendant(_)) => false,
-        (Step::Name(_), Step::Name(_)) | (Step::Index(_), Step::Index(_)) => false,
-        (counted, named) => !(each(counted) && each(named)),
-    };
+    let same_kind = matches!(
+        (&counted.selector, &named.selector),
+        (Selector::Name(_), Selector::Name(_))
+            | (Selector::Index(_), Selector::Index(_))
+            | (Selector::Wildcard, Selector::Wildcard)
+    );
+    let contradicted = !(counted.descends || named.descends || same_kind);
     let (records, path) = (records.to_string(), path.to_string());
     let same = records.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
     let rest = path.get(same..)?.trim_start_matches('.');
-    let rest = match named {
+    let rest = match named.selector {
         // One element of those that `records` takes one by one.
-        Step::Index(_) => rest.split_once(']')?.1.to_owned(),
-        Step::Name(_) | Step::Elements | Step::Members | Step::Descendant(_) => format!(".{rest}"),
+        Selector::Index(_) => rest.split_once(']')?.1.to_owned(),
+        Selector::Name(_) | Selector::Wildcard => format!(".{rest}"),
     };
     contradicted.then_some(rest)
 }
 
 /// A subject without descendants must be at least as deep as its record.
 fn reaches(records: &FieldPath, subject: &FieldPath) -> bool {
-    let anywhere = |path: &FieldPath| path.steps().iter().any(|step| matches!(step, Step::Descendant(_)));
+    let anywhere = |path: &FieldPath| path.steps().iter().any(|step| step.descends);
     anywhere(records) || anywhere(subject) || subject.steps().len() >= records.steps().len()
 }
 
 fn records_path(at: &At<'_>, text: &str) -> Option<FieldPath> {
     let path = field(at, text)?;
     match path.steps().last() {
-        None | Some(Step::Elements | Step::Members) => Some(path),
-        Some(Step::Name(_) | Step::Index(_) | Step::Descendant(_)) => {
+        None => Some(path),
+        Some(step) if step.selector == Selector::Wildcard => Some(path),
+        Some(_) => {
             at.bad("must end in [*], .* or be $: records are elements, not a field", format!("{path}[*]"));
             None
         }

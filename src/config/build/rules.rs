@@ -7,7 +7,7 @@ use crate::config::file::route::{Coarser, Format as WrittenFormat, PiiRule, Side
 use crate::config::nearest::nearest;
 use crate::config::source::At;
 use crate::config::suggest;
-use crate::model::{Direction, FieldPath, Step};
+use crate::model::{Direction, FieldPath, Selector};
 use crate::pii::{Class, Files, Format, Generalize, Place, Rule, Rules, Treatment, ValueType};
 use crate::route::RoutePattern;
 
@@ -83,15 +83,15 @@ pub(super) fn field(at: &At<'_>, text: &str) -> Option<FieldPath> {
 /// Whether some value can be selected by one path or stand below what the other selects.
 pub(super) fn related(left: &FieldPath, right: &FieldPath) -> bool {
     for (left, right) in left.steps().iter().zip(right.steps()) {
-        match (left, right) {
-            // A descendant may stand at any depth: nothing can be excluded from here on.
-            (Step::Descendant(_), _) | (_, Step::Descendant(_)) => return true,
-            (Step::Name(left), Step::Name(right)) if left != right => return false,
-            (Step::Index(left), Step::Index(right)) if left != right => return false,
-            (Step::Name(_) | Step::Members, Step::Elements | Step::Index(_)) => return false,
-            (Step::Elements | Step::Index(_), Step::Name(_) | Step::Members) => return false,
-            (Step::Name(_) | Step::Members, Step::Name(_) | Step::Members) => {}
-            (Step::Elements | Step::Index(_), Step::Elements | Step::Index(_)) => {}
+        // What descends may stand at any depth: nothing can be excluded from here on.
+        if left.descends || right.descends {
+            return true;
+        }
+        match (&left.selector, &right.selector) {
+            (Selector::Name(left), Selector::Name(right)) if left != right => return false,
+            (Selector::Index(left), Selector::Index(right)) if left != right => return false,
+            (Selector::Name(_), Selector::Index(_)) | (Selector::Index(_), Selector::Name(_)) => return false,
+            (Selector::Name(_) | Selector::Index(_) | Selector::Wildcard, _) => {}
         }
     }
     true
@@ -206,17 +206,9 @@ fn class(at: &At<'_>, line: &PiiRule, place: &Place) -> Option<Class> {
 
 fn class_of(place: &Place) -> Class {
     match place {
-        Place::Field(path) => Class::of_name(path.last_name().or_else(|| last_named(path)).unwrap_or_default()),
+        Place::Field(path) => Class::of_name(path.nearest_name().unwrap_or_default()),
         Place::Query(name) | Place::Header(name) | Place::Cookie(name) | Place::Segment(name) => Class::of_name(name),
     }
-}
-
-/// The nearest name above: `$.emails[*]` holds values of the class `emails`.
-fn last_named(path: &FieldPath) -> Option<&str> {
-    path.steps().iter().rev().find_map(|step| match step {
-        Step::Name(name) | Step::Descendant(name) => Some(&**name),
-        Step::Elements | Step::Members | Step::Index(_) => None,
-    })
 }
 
 fn treatment(at: &At<'_>, line: &PiiRule) -> Option<Treatment> {

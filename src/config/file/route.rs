@@ -24,6 +24,8 @@ pub(in crate::config) struct IngressRoute {
     /// The elements of the response that count as records.
     #[schemars(example = "$.customers[*]")]
     pub(in crate::config) records: Option<String>,
+    /// What becomes of a success answer that is not of the shape that records describe: refuse (default) or pass.
+    pub(in crate::config) on_shape: Option<OnShape>,
     /// The field that identifies the person whom a record is about.
     #[schemars(example = "$.customers[*].id")]
     pub(in crate::config) subject: Option<String>,
@@ -81,6 +83,8 @@ pub(in crate::config) struct EgressRoute {
     /// The elements of the request that count as records.
     #[schemars(example = "$.events[*]")]
     pub(in crate::config) records: Option<String>,
+    /// What becomes of a body that is not of the shape that records describe: refuse (default) or pass.
+    pub(in crate::config) on_shape: Option<OnShape>,
     /// The field that identifies the person whom a record is about.
     #[schemars(example = "$.events[*].user")]
     pub(in crate::config) subject: Option<String>,
@@ -150,6 +154,16 @@ pub(in crate::config) enum BodyFormat {
     Text,
 }
 
+/// What becomes of a body of another shape than its records describe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum OnShape {
+    /// It is refused, or broken off where some of it has left.
+    Refuse,
+    /// It passes, is counted as one record and told in the log, the metrics and the status.
+    Pass,
+}
+
 /// Detectors, and what is done about their finds.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -199,7 +213,7 @@ pub(in crate::config) enum Action {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct PiiRule {
-    /// A field of the body: JSONPath with .name, ["name"], [*], [n] and ..name.
+    /// A field of the body: JSONPath with .name, ["name"], [*], [n], and each behind ..
     #[schemars(example = "$.customers[*].email")]
     pub(in crate::config) field: Option<String>,
     /// A query parameter.

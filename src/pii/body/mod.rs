@@ -94,6 +94,15 @@ impl BodyFormat {
     }
 }
 
+/// What a body is to the paths of rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// The document that they begin at.
+    Document,
+    /// Rows, fields or text.
+    Rows,
+}
+
 /// What engines are made of, compiled once.
 pub(super) struct Engines {
     json: Arc<Matcher>,
@@ -117,7 +126,7 @@ impl Engines {
         Ok(Self {
             json: Arc::new(Matcher::compile(spec, &*treat)?),
             documents: Documents::compile(spec, &*treat)?,
-            parts: Documents::of_parts(spec, &*treat)?,
+            parts: Documents::of_fields(spec, &*treat)?,
             tree: Arc::new(Fields::tree(rules)),
             flat: Arc::new(Fields::flat(rules)),
             xml: Arc::new(XmlPaths::new(rules)),
@@ -126,6 +135,20 @@ impl Engines {
             rest: Rest::of(rules),
             treat,
         })
+    }
+
+    /// Whether an engine reads bodies of this type, and what they are.
+    pub(super) fn reads(&self, media: &MediaType<'_>) -> Option<Reads> {
+        match self.reading.format.or_else(|| BodyFormat::of(media)) {
+            Some(BodyFormat::Json | BodyFormat::Xml) => Some(Reads::Document),
+            Some(_) => Some(Reads::Rows),
+            None => self.rest.as_ref().filter(|rest| rest.reads_text && media.is_of("text")).map(|_| Reads::Rows),
+        }
+    }
+
+    /// The types that are read, but for those that only end alike.
+    pub(super) fn types(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        TYPES.iter().map(|(kind, subtype, _)| (*kind, *subtype)).filter(|(kind, _)| *kind != "*")
     }
 
     /// A fresh engine for one body of this type.
@@ -272,6 +295,10 @@ impl Watch for Finds<'_> {
 
     fn found(&mut self, _sort: Sort) {
         self.watch.treated(self.rule);
+    }
+
+    fn misshapen(&mut self, why: Stop) -> Result<(), Stop> {
+        self.watch.misshapen(why)
     }
 
     fn subject(&mut self, value: &[u8]) {

@@ -8,7 +8,7 @@ mod header;
 
 use super::fields::{Decision, Fields};
 use super::utf8::{Utf8, not_utf8};
-use super::{Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
+use super::{Kind, Pieces, Rewriter, Shape, Stop, Treat, Value, Watch};
 use crate::bounds::{ROW_BYTES_MAX, VALUE_BYTES_MAX};
 use header::{Column, Header};
 use std::sync::Arc;
@@ -52,6 +52,10 @@ struct Row {
     /// The open field as it came, and decoded.
     raw: Zeroizing<Vec<u8>>,
     text: Zeroizing<Vec<u8>>,
+    /// The open field, where nothing of it is kept.
+    pieces: Option<Pieces>,
+    /// Whether nothing of it leaves or is looked at.
+    skips: bool,
     quoted: bool,
     treated: Vec<u8>,
 }
@@ -126,6 +130,13 @@ impl Csv {
 
     fn begin_field(&mut self, byte: u8) -> Result<usize, Stop> {
         self.row.quoted = byte == b'"';
+        let whole = self.row.header || self.row.first;
+        let column = self.header.columns.get(self.row.fields).filter(|column| !whole && !column.subject);
+        self.row.skips = column.is_some_and(|column| column.drops);
+        self.row.pieces = column.filter(|column| !column.drops).and_then(|column| match column.decision {
+            Decision::Treat(rule) => self.treat.pieces(rule),
+            Decision::Pass | Decision::Drop => None,
+        });
         self.state = if self.row.quoted { State::Quoted } else { State::Plain };
         if self.row.quoted {
             self.row.raw.push(b'"');
@@ -205,9 +216,14 @@ impl Csv {
 
     /// Keeps a piece of the open field.
     fn keep(&mut self, raw: &[u8], text: &[u8]) -> Result<(), Stop> {
-        if self.row.out.len() + self.row.raw.len() + raw.len() > ROW_BYTES_MAX {
-            return Err(Stop::Bound { bound: "a row", limit: ROW_BYTES_MAX as u64 });
+        if self.row.skips {
+            return Ok(());
         }
+        if let Some(pieces) = &mut self.row.pieces {
+            pieces.push(text);
+            return check_row_bytes(self.row.out.len() + pieces.ready());
+        }
+        check_row_bytes(self.row.out.len() + self.row.raw.len() + raw.len())?;
         self.row.raw.extend_from_slice(raw);
         self.row.text.extend_from_slice(text);
         Ok(())
@@ -256,6 +272,13 @@ impl Csv {
             return Err(Stop::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
         }
         row.treated.clear();
+        if let Some(mut pieces) = row.pieces.take() {
+            pieces.drain(&mut row.treated);
+            self.treat.finish(rule, pieces, &mut row.treated);
+            let quote: &[u8] = if row.quoted { b"\"" } else { b"" };
+            [quote, &row.treated, quote].iter().for_each(|part| row.out.extend_from_slice(part));
+            return Ok(true);
+        }
         let shape = self.treat.treat(rule, Value { kind: Kind::String, text: &row.text }, &mut row.treated)?;
         if let Shape::AsItCame { counted } = shape {
             row.out.append(&mut row.raw);
@@ -304,6 +327,10 @@ impl Csv {
     const fn malformed(&self, what: &'static str) -> Stop {
         Stop::Malformed { what, at: self.at }
     }
+}
+
+fn check_row_bytes(length: usize) -> Result<(), Stop> {
+    if length > ROW_BYTES_MAX { Err(Stop::Bound { bound: "a row", limit: ROW_BYTES_MAX as u64 }) } else { Ok(()) }
 }
 
 impl std::fmt::Debug for Csv {

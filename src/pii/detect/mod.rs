@@ -7,10 +7,12 @@
 mod digits;
 mod email;
 mod guard;
+mod number;
 mod secrets;
 mod sieve;
 
 pub use guard::{Action, Guard, GuardStream};
+pub(super) use number::whole_number;
 
 /// What must be seen to judge whether something begins at a place. The longest local part, `@` and domain fit.
 pub(super) const LOOKAHEAD_BYTES: usize = 320;

@@ -13,7 +13,7 @@ pub(super) use code::{decode, decode_segment, encode, is_encoded_twice, push_per
 use super::fields::{Decision, Fields};
 use super::run::run;
 use super::utf8::{Utf8, not_utf8};
-use super::{Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
+use super::{Kind, Pieces, Rewriter, Shape, Stop, Treat, Value, Watch};
 use crate::bounds::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -68,6 +68,8 @@ pub(super) struct Pairs {
     raw: Zeroizing<Vec<u8>>,
     /// A decoded or a treated text; kept for its capacity.
     text: Zeroizing<Vec<u8>>,
+    /// The open value, where nothing of it is kept.
+    pieces: Option<Pieces>,
     check: Check,
     /// Offset of the next byte.
     at: u64,
@@ -87,6 +89,8 @@ enum State {
     Pass,
     /// In a value that is left out.
     Skip,
+    /// In a value that is treated piece by piece.
+    Pieces { rule: usize },
     /// In a value that must be complete first.
     Held { rule: Option<usize>, subject: bool },
 }
@@ -99,6 +103,7 @@ impl Pairs {
                 State::Held { .. } => self.hold(input, memchr::memchr(b'&', input), 3 * VALUE_BYTES_MAX, "a value")?,
                 State::Pass => self.pass(input, Some(out))?,
                 State::Skip => self.pass(input, None)?,
+                State::Pieces { .. } => self.piece(input, out)?,
             };
             self.at += used as u64;
             let Some(&delimiter) = input.get(used) else { break };
@@ -140,6 +145,20 @@ impl Pairs {
         verdict.map(|()| used)
     }
 
+    /// Treats a piece of a value; returns the length before the delimiter.
+    fn piece(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Stop> {
+        let used = memchr::memchr(b'&', input).unwrap_or(input.len());
+        self.text.clear();
+        for (at, byte) in input[..used].iter().enumerate() {
+            let decoded = self.check.push(*byte, self.at + at as u64)?;
+            self.text.extend(decoded.map(|decoded| if *byte == b'+' { b' ' } else { decoded }));
+        }
+        if let Some(pieces) = &mut self.pieces {
+            pieces.pass(&self.text, out);
+        }
+        Ok(used)
+    }
+
     /// A name is complete; with `valued` its value follows.
     fn end_name(&mut self, valued: bool, means: &mut Means<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
         let start = self.at - self.raw.len() as u64;
@@ -164,7 +183,12 @@ impl Pairs {
         {
             means.watch.treated(rule);
         }
+        self.pieces = match decision {
+            Decision::Treat(rule) if leaves && valued && !subject => means.treat.pieces(rule),
+            Decision::Treat(_) | Decision::Pass | Decision::Drop => None,
+        };
         self.state = match decision {
+            Decision::Treat(rule) if self.pieces.is_some() => State::Pieces { rule },
             Decision::Treat(rule) if leaves => State::Held { rule: Some(rule), subject },
             Decision::Pass if subject => State::Held { rule: None, subject },
             Decision::Pass => State::Pass,
@@ -185,6 +209,15 @@ impl Pairs {
         match self.state {
             State::Name => self.end_name(false, means, out)?,
             State::Pass | State::Skip => std::mem::take(&mut self.check).end(self.at)?,
+            State::Pieces { rule } => {
+                std::mem::take(&mut self.check).end(self.at)?;
+                if let Some(pieces) = self.pieces.take() {
+                    self.text.clear();
+                    means.treat.finish(rule, pieces, &mut self.text);
+                    encode(&self.text, out);
+                    means.watch.treated(rule);
+                }
+            }
             State::Held { rule, subject } => self.end_held(rule, subject, means, out)?,
         }
         self.state = State::Name;
@@ -281,13 +314,14 @@ impl Check {
         (at, Ok(()))
     }
 
-    fn push(&mut self, byte: u8, here: u64) -> Result<(), Stop> {
+    /// Takes the next byte; returns the decoded one that it completes.
+    fn push(&mut self, byte: u8, here: u64) -> Result<Option<u8>, Stop> {
         let digit = || code::hex(byte).ok_or(bad_percent(here));
         let decoded = match (self.percent, byte) {
             (Percent::None, b';') => return Err(semicolon(here)),
             (Percent::None, b'%') => {
                 self.percent = Percent::Open;
-                return Ok(());
+                return Ok(None);
             }
             (Percent::None, byte) => {
                 self.likeness.push(byte, here)?;
@@ -295,12 +329,12 @@ impl Check {
             }
             (Percent::Open, _) => {
                 self.percent = Percent::High(digit()? << 4);
-                return Ok(());
+                return Ok(None);
             }
             (Percent::High(high), _) => high | digit()?,
         };
         self.percent = Percent::None;
-        if self.utf8.push(decoded) { Ok(()) } else { Err(not_utf8(here)) }
+        if self.utf8.push(decoded) { Ok(Some(decoded)) } else { Err(not_utf8(here)) }
     }
 
     fn end(self, at: u64) -> Result<(), Stop> {

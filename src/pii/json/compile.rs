@@ -4,16 +4,18 @@
 
 use std::collections::HashMap;
 
-use crate::model::{FieldPath, Step};
-use crate::pii::{Treat, ValueType};
+use crate::model::{FieldPath, Selector, Step};
+use crate::pii::Treat;
 
 use super::{
+    aims::{Aim, Purpose, aims},
     machine::Leaps,
     matcher::{
-        Choice, ELEMENT, FIRST_NAME, Level, Matcher, MatcherError, OTHER_MEMBER, Quick, Spec, State, StateId, Target,
+        Choice, ELEMENT, FIRST_NAME, Level, Matcher, MatcherError, OTHER_MEMBER, Quick, Root, Spec, State, StateId,
         Type,
     },
     names::{NAME_BYTES_MAX, NameId, Names},
+    shape::{Fit, Shape},
 };
 
 /// Largest table, in entries of two bytes: only paths with many `..` steps each could need more.
@@ -25,13 +27,20 @@ impl Matcher {
     /// # Errors
     /// [`MatcherError`] when a name is too long or the table would be too large.
     pub fn compile(spec: &Spec<'_>, treat: &dyn Treat) -> Result<Self, MatcherError> {
-        let aims = gather(spec, treat)?;
-        let names = Names::new(aims.iter().flat_map(|aim| aim.path.steps()).filter_map(step_name));
+        let aims = aims(spec, treat);
+        let too_long = |aim: &&Aim<'_>| aim.steps.iter().filter_map(Step::name).any(|name| name.len() > NAME_BYTES_MAX);
+        if let Some(aim) = aims.iter().find(too_long) {
+            return Err(MatcherError::NameTooLong { path: aim.path.to_string().into() });
+        }
+        let names = Names::new(aims.iter().flat_map(|aim| aim.steps).filter_map(Step::name));
         let rest = spec.rest.map(|rule| Choice { rule, drops: false });
         let (only, ids, sets) = (spec.only.is_some(), HashMap::new(), vec![]);
-        let mut build = Build { aims: &aims, only, rest, names: &names, ids, sets };
+        let records = spec.records.filter(|_| spec.root == Root::Document);
+        let mut build = Build { aims: &aims, only, rest, names: &names, records, ids, sets };
         build.id_of(vec![]);
-        let start = build.id_of((0..aims.len()).map(|aim| (aim, 0)).collect());
+        let all: Set = (0..aims.len()).map(|aim| (aim, 0)).collect();
+        let row = spec.records.filter(|_| spec.root == Root::Row).map(|_| Fit::of_record(&aims, &all, 0));
+        let start = build.id_of(all);
         let (mut states, mut table) = (Vec::new(), Vec::new());
         let width = FIRST_NAME + names.len();
         while let Some(set) = build.sets.get(states.len()).cloned() {
@@ -41,7 +50,7 @@ impl Matcher {
             states.push(build.state(&set));
             table.extend(build.row(&set));
         }
-        let mut matcher = Self { names, states, quick: Vec::new(), table, width, start };
+        let mut matcher = Self { names, states, quick: Vec::new(), table, width, start, shape: Shape::of(spec), row };
         matcher.describe_levels();
         Ok(matcher)
     }
@@ -84,45 +93,6 @@ impl Matcher {
     }
 }
 
-/// One path and what it is for.
-struct Aim<'a> {
-    path: &'a FieldPath,
-    purpose: Purpose,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    Treat { choice: Choice, only_type: Option<ValueType> },
-    Allow,
-    Record,
-    Subject,
-}
-
-fn gather<'a>(spec: &'a Spec<'_>, treat: &dyn Treat) -> Result<Vec<Aim<'a>>, MatcherError> {
-    let choice = |target: &Target| Choice { rule: target.rule, drops: treat.drops(target.rule) };
-    let mut aims: Vec<Aim<'a>> = Vec::new();
-    aims.extend(spec.treat.iter().map(|target| Aim {
-        path: &target.path,
-        purpose: Purpose::Treat { choice: choice(target), only_type: target.only_type },
-    }));
-    aims.extend(spec.only.into_iter().flatten().map(|path| Aim { path, purpose: Purpose::Allow }));
-    aims.extend(spec.records.map(|path| Aim { path, purpose: Purpose::Record }));
-    aims.extend(spec.subject.map(|path| Aim { path, purpose: Purpose::Subject }));
-    let too_long =
-        |aim: &&Aim<'_>| aim.path.steps().iter().filter_map(step_name).any(|name| name.len() > NAME_BYTES_MAX);
-    match aims.iter().find(too_long) {
-        Some(aim) => Err(MatcherError::NameTooLong { path: aim.path.to_string().into() }),
-        None => Ok(aims),
-    }
-}
-
-fn step_name(step: &Step) -> Option<&str> {
-    match step {
-        Step::Name(name) | Step::Descendant(name) => Some(name),
-        Step::Elements | Step::Members | Step::Index(_) => None,
-    }
-}
-
 /// How far each path has been followed: (aim, steps done), sorted.
 type Set = Vec<(usize, usize)>;
 
@@ -132,6 +102,7 @@ struct Build<'a> {
     only: bool,
     rest: Option<Choice>,
     names: &'a Names,
+    records: Option<&'a FieldPath>,
     ids: HashMap<Set, StateId>,
     sets: Vec<Set>,
 }
@@ -163,66 +134,62 @@ impl Build<'_> {
     fn follow(&self, set: &Set, edge: Edge) -> Set {
         let mut next = Set::new();
         for (aim, done) in set {
-            let Some(step) = self.aims[*aim].path.steps().get(*done) else {
-                if self.aims[*aim].purpose == Purpose::Allow {
+            let aim_of = &self.aims[*aim];
+            let Some(step) = aim_of.steps.get(*done) else {
+                if aim_of.purpose == Purpose::Allow {
                     next.push((*aim, *done));
                 }
                 continue;
             };
-            if matches!(step, Step::Descendant(_)) {
+            if step.descends {
                 next.push((*aim, *done));
             }
-            if self.crosses(step, edge) {
+            if aim_of.crosses(*done, matches!(edge, Edge::Member(_))) && self.selects(step, edge) {
                 next.push((*aim, *done + 1));
             }
         }
         next
     }
 
-    fn crosses(&self, step: &Step, edge: Edge) -> bool {
-        match (step, edge) {
-            (Step::Name(name) | Step::Descendant(name), Edge::Member(id)) => {
-                id.is_some() && self.names.find(name.as_bytes()) == id
-            }
-            (Step::Members, Edge::Member(_)) | (Step::Elements, Edge::Element(_)) => true,
-            (Step::Index(wanted), Edge::Element(index)) => index == Some(*wanted),
-            (Step::Name(_) | Step::Descendant(_) | Step::Members, Edge::Element(_))
-            | (Step::Elements | Step::Index(_), Edge::Member(_)) => false,
+    fn selects(&self, step: &Step, edge: Edge) -> bool {
+        match (&step.selector, edge) {
+            (Selector::Name(name), Edge::Member(id)) => id.is_some() && self.names.find(name.as_bytes()) == id,
+            (Selector::Index(wanted), Edge::Element(index)) => index == Some(*wanted),
+            (Selector::Wildcard, _) => true,
+            (Selector::Name(_), Edge::Element(_)) | (Selector::Index(_), Edge::Member(_)) => false,
         }
     }
 
     fn state(&mut self, set: &Set) -> State {
         let ended: Vec<Purpose> = set
             .iter()
-            .filter(|(aim, done)| self.aims[*aim].path.steps().len() == *done)
+            .filter(|(aim, done)| self.aims[*aim].steps.len() == *done)
             .map(|(aim, _)| self.aims[*aim].purpose)
             .collect();
+        let chosen = Type::ALL.map(|of| ended.iter().find_map(|purpose| choose(*purpose, of)));
+        let fit = Fit::of(self.aims, set, self.records);
         State {
-            select: Type::ALL.map(|of| {
-                let chosen = ended.iter().find_map(|purpose| choose(*purpose, of));
-                chosen.or(self.rest.filter(|_| of == Type::String))
-            }),
+            select: Type::ALL.map(|of| chosen[of as usize].or(self.rest.filter(|_| of.holds_text()))),
             record: ended.contains(&Purpose::Record),
             subject: ended.contains(&Purpose::Subject),
             allowed: !self.only || ended.contains(&Purpose::Allow),
-            leads_to: [
-                self.leads(set, |step| !matches!(step, Step::Elements | Step::Index(_))),
-                self.leads(set, |step| matches!(step, Step::Elements | Step::Index(_) | Step::Descendant(_))),
-            ],
+            leads_to: [self.leads(set, true), self.leads(set, false)],
+            reach: fit.reach,
+            fits: Type::ALL.map(|of| of.fits(fit) || chosen[of as usize].is_some()),
             indices: self.indices(set),
             ..State::default()
         }
     }
 
-    fn leads(&self, set: &Set, crosses: impl Fn(&Step) -> bool) -> bool {
-        let allow = set.iter().filter(|(aim, _)| self.aims[*aim].purpose == Purpose::Allow);
-        allow.filter_map(|(aim, done)| self.aims[*aim].path.steps().get(*done)).any(crosses)
+    fn leads(&self, set: &Set, object: bool) -> bool {
+        let mut allow = set.iter().filter(|(aim, _)| self.aims[*aim].purpose == Purpose::Allow);
+        allow.any(|(aim, done)| self.aims[*aim].crosses(*done, object))
     }
 
     fn indices(&mut self, set: &Set) -> Vec<(u32, StateId)> {
-        let steps = set.iter().filter_map(|(aim, done)| self.aims[*aim].path.steps().get(*done));
+        let steps = set.iter().filter_map(|(aim, done)| self.aims[*aim].steps.get(*done));
         let mut listed: Vec<u32> =
-            steps.filter_map(|step| if let Step::Index(at) = step { Some(*at) } else { None }).collect();
+            steps.filter_map(|step| if let Selector::Index(at) = step.selector { Some(at) } else { None }).collect();
         listed.sort_unstable();
         listed.dedup();
         listed.into_iter().map(|at| (at, self.id_of(self.follow(set, Edge::Element(Some(at)))))).collect()

@@ -65,10 +65,11 @@ impl<'a, 'd> Run<'a, 'd> {
     pub(super) fn finish(machine: &'a mut Machine, desk: &'a mut Desk<'d>) -> Result<(), Stop> {
         let mut run = Self { machine, desk, input: &[], pos: 0, from: 0, token: 0, tree_from: 0 };
         match run.machine.mode {
-            Mode::End => Ok(()),
-            Mode::Number(number) if run.machine.depth == 0 && number.may_end() => run.end_scalar(0),
-            _ => Err(run.malformed("the document is not complete")),
+            Mode::End => {}
+            Mode::Number(number) if run.machine.depth == 0 && number.may_end() => run.end_scalar(0)?,
+            _ => return Err(run.malformed("the document is not complete")),
         }
+        run.end_document()
     }
 
     /// Reads up to a place in the chunk, or to the end of the token there.
@@ -104,8 +105,8 @@ impl<'a, 'd> Run<'a, 'd> {
             let length = self.machine.held.len() + part.len();
             if is_key && length > KEY_BYTES_MAX {
                 self.give_up_key()?;
-            } else if length > VALUE_BYTES_MAX {
-                return Err(Stop::Bound { bound: "a value to be treated", limit: VALUE_BYTES_MAX as u64 });
+            } else if self.machine.pieces.is_some() || length > VALUE_BYTES_MAX {
+                self.treat_piece(part, false)?;
             } else {
                 self.machine.held.push(part);
             }

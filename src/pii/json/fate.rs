@@ -9,7 +9,7 @@ use crate::pii::{Kind, Shape, Stop, Value};
 use super::{
     engine::{Run, too_deep},
     machine::{Fate, Frame, Mode, Sink, Take},
-    matcher::{DEAD, Level, Type},
+    matcher::{DEAD, Level, State, Type},
     scalar,
     skim::Skim,
     text,
@@ -91,7 +91,9 @@ impl Run<'_, '_> {
     pub(super) fn begin_scalar(&mut self, of: Type) -> Result<(), Stop> {
         self.machine.take = None;
         self.machine.holds_token = false;
-        let unasked = self.machine.sink == Sink::Out && !self.desk.matcher.quick(self.machine.value).asks;
+        let unasked = self.machine.sink == Sink::Out
+            && self.machine.depth > 0
+            && !self.desk.matcher.quick(self.machine.value).asks;
         if unasked {
             return Ok(());
         }
@@ -110,11 +112,15 @@ impl Run<'_, '_> {
 
     /// Decides at a value's first byte, and lets its comma and key go their way.
     fn decide(&mut self, of: Type) -> Result<Fate, Stop> {
-        let state = self.desk.matcher.state(self.machine.value);
+        let matcher = self.desk.matcher;
+        let state = matcher.state(self.machine.value);
         let choice = state.choice(of);
         let root = self.machine.depth == 0;
         let shell = root && matches!(of, Type::Object | Type::Array);
         let dropping = choice.filter(|choice| choice.drops);
+        if state.is_on_way() || (root && matcher.row.is_some()) {
+            self.judge_shape(state, of)?;
+        }
         if dropping.is_some() || !(state.keeps(of) || shell) {
             let rule = dropping.map(|choice| choice.rule);
             self.discard_lead()?;
@@ -126,6 +132,43 @@ impl Run<'_, '_> {
         }
         self.release_lead();
         Ok(choice.filter(|_| of != Type::Null).map_or(Fate::Pass, |choice| Fate::Treat(choice.rule)))
+    }
+
+    /// A value begins that is on the way to the records, is one, or is a row: notes it, and tells when it does not fit.
+    fn judge_shape(&mut self, state: &State, of: Type) -> Result<(), Stop> {
+        let root = self.machine.depth == 0;
+        let choice = state.choice(of);
+        let vanishes = choice.is_some_and(|choice| choice.drops) || !(root || state.keeps(of));
+        let fits = vanishes || state.fits[of as usize];
+        if state.reach > 0 && fits {
+            match vanishes || choice.is_some() {
+                true => self.machine.progress.see_all(),
+                false => self.machine.progress.see(state.reach, of == Type::Null),
+            }
+        }
+        let row = self.desk.matcher.row.filter(|_| root && choice.is_none());
+        if fits && row.is_none_or(|row| of.fits(row)) {
+            return Ok(());
+        }
+        self.tell_shape("a value of another kind than the rules were written for")
+    }
+
+    /// The document has ended.
+    ///
+    /// # Errors
+    /// What the watch says of a document in which the records' container was nowhere.
+    pub(super) fn end_document(&mut self) -> Result<(), Stop> {
+        if self.desk.matcher.shape.is_met(self.machine.progress) {
+            return Ok(());
+        }
+        self.tell_shape("no container where the records stand")
+    }
+
+    fn tell_shape(&mut self, what: &'static str) -> Result<(), Stop> {
+        if std::mem::replace(&mut self.machine.progress.told, true) {
+            return Ok(());
+        }
+        self.desk.watch.misshapen(Stop::Shape { what, at: self.machine.at + self.pos as u64 })
     }
 
     fn discard_lead(&mut self) -> Result<(), Stop> {
@@ -216,8 +259,8 @@ impl Run<'_, '_> {
             _ => Kind::Boolean,
         };
         let part = if self.machine.holds_token { &self.input[self.token..end] } else { b"" };
-        if self.machine.held.len() + part.len() > VALUE_BYTES_MAX {
-            return Err(Stop::Bound { bound: "a value to be treated", limit: VALUE_BYTES_MAX as u64 });
+        if self.machine.pieces.is_some() || self.machine.held.len() + part.len() > VALUE_BYTES_MAX {
+            return self.end_pieces(take, part);
         }
         self.machine.holds_token = false;
         let mut held = std::mem::take(&mut self.machine.held);
@@ -249,14 +292,14 @@ impl Run<'_, '_> {
         let mut decoded = std::mem::take(&mut self.machine.text);
         let done = match text::unescape(raw, &mut decoded) {
             Ok(()) => self.report_scalar(take, kind, raw, decoded.as_slice()),
-            Err(text::LoneSurrogate) => Err(self.malformed("half a surrogate pair in a value to be treated")),
+            Err(text::LoneSurrogate) => self.report_half_pair(take, kind, raw, decoded.as_slice()),
         };
         decoded.clear();
         self.machine.text = decoded;
         done
     }
 
-    fn report_scalar(&mut self, take: Take, kind: Kind, raw: &[u8], decoded: &[u8]) -> Result<(), Stop> {
+    pub(super) fn report_scalar(&mut self, take: Take, kind: Kind, raw: &[u8], decoded: &[u8]) -> Result<(), Stop> {
         if take.subject {
             self.desk.watch.subject(decoded);
         }
@@ -300,7 +343,14 @@ impl Run<'_, '_> {
                 out.push(b'"');
                 Ok(counted)
             }
-            Shape::AsItCame { .. } => Err(Stop::Untreatable { what: "only a string can be left as it came" }),
+            Shape::AsItCame { counted } if value.kind == Kind::Number => {
+                out.truncate(start);
+                out.extend_from_slice(raw);
+                Ok(counted)
+            }
+            Shape::AsItCame { .. } => {
+                Err(Stop::Untreatable { what: "only a string or a number can be left as it came" })
+            }
             Shape::Literal if scalar::is_literal(&out[start + 1..]) => {
                 out.remove(start);
                 Ok(true)

@@ -3,11 +3,13 @@
 //! About two kilobytes, whatever the size of the document; what an open token holds comes on top, within its bound.
 
 use crate::bounds::DOCUMENT_DEPTH_MAX;
+use crate::pii::Pieces;
 
 use super::{
     held::Held,
     matcher::{DEAD, StateId},
     scalar::Number,
+    shape::Progress,
     skim::Skim,
 };
 
@@ -30,6 +32,8 @@ pub(super) struct Machine {
     pub(super) holds_token: bool,
     /// What earlier chunks had of the held token.
     pub(super) held: Held,
+    /// The open value, when it is treated piece by piece.
+    pub(super) pieces: Option<Pieces>,
     /// The open string has an escape.
     pub(super) escaped: bool,
     /// Decoded text, of use only while one value is treated.
@@ -37,6 +41,8 @@ pub(super) struct Machine {
     /// The container that identifies a subject, by its depth, and what earlier chunks had of it.
     pub(super) tree: Option<usize>,
     pub(super) tree_held: Held,
+    /// How far along the way to the records.
+    pub(super) progress: Progress,
     /// Bytes of the document before the present input.
     pub(super) at: u64,
 }
@@ -137,6 +143,16 @@ pub(super) struct Take {
     pub(super) subject: bool,
 }
 
+impl Take {
+    /// The rule, where nothing but its treatment needs the value.
+    pub(super) fn rule_alone(self) -> Option<usize> {
+        match self.fate {
+            Fate::Treat(rule) if !self.subject => Some(rule),
+            Fate::Treat(_) | Fate::Pass | Fate::Drop(_) | Fate::Null(_) => None,
+        }
+    }
+}
+
 impl Machine {
     /// Before the first byte of a document.
     pub(super) fn new(start: StateId) -> Self {
@@ -151,10 +167,12 @@ impl Machine {
             take: None,
             holds_token: false,
             held: Held::default(),
+            pieces: None,
             escaped: false,
             text: Held::default(),
             tree: None,
             tree_held: Held::default(),
+            progress: Progress::default(),
             at: 0,
         }
     }
@@ -170,9 +188,11 @@ impl Machine {
         self.take = None;
         self.holds_token = false;
         self.held.clear();
+        self.pieces = None;
         self.text.clear();
         self.tree = None;
         self.tree_held.clear();
+        self.progress = Progress::default();
         self.at = 0;
     }
 

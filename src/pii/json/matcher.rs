@@ -8,6 +8,7 @@ use crate::pii::{Place, Rule, Rules, ValueType};
 
 use super::machine::Leaps;
 use super::names::{NAME_BYTES_MAX, Names};
+use super::shape::{Fit, Shape};
 
 /// The number of a state; a state is a place in a document as far as the paths can tell places apart.
 pub(super) type StateId = u16;
@@ -45,6 +46,20 @@ pub struct Spec<'a> {
     /// The values that identify the subjects of records. A container does so as a whole, by its text as it stands
     /// (the first [`crate::bounds::VALUE_BYTES_MAX`] bytes), and what is in it is no subject of its own.
     pub subject: Option<&'a FieldPath>,
+    /// What is read: the document that the paths begin at, or a piece of it.
+    pub root: Root,
+}
+
+/// What the root of a JSON text is to the paths.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Root {
+    /// The document that they begin at.
+    #[default]
+    Document,
+    /// One row of a sequence: that document, an element of a list that they go through, or such a list.
+    Row,
+    /// The value of a form's field: what stands at the end of any steps.
+    Field,
 }
 
 impl<'a> Spec<'a> {
@@ -61,6 +76,7 @@ impl<'a> Spec<'a> {
             rest: rules.rest(),
             records: rules.records.as_ref(),
             subject: rules.subject.as_ref(),
+            root: Root::Document,
         }
     }
 }
@@ -88,6 +104,9 @@ pub struct Matcher {
     pub(super) table: Vec<StateId>,
     pub(super) width: usize,
     pub(super) start: StateId,
+    pub(super) shape: Shape,
+    /// What a row may be, where rows are read and are records.
+    pub(super) row: Option<Fit>,
 }
 
 impl std::fmt::Debug for Matcher {
@@ -105,6 +124,10 @@ pub(super) struct State {
     pub(super) record: bool,
     /// The values at this place identify a subject.
     pub(super) subject: bool,
+    /// Where on the way to the records this is, from 1; 0 when it is not on it.
+    pub(super) reach: u8,
+    /// Whether a value of each kind fits here, by the rules' idea of the document.
+    pub(super) fits: [bool; 6],
     /// Whether the value may pass whole. Always, without an allow-list.
     pub(super) allowed: bool,
     /// Whether an allow-list reaches members, or elements, below.
@@ -190,6 +213,21 @@ impl Type {
         })
     }
 
+    /// Whether detectors read values of this type.
+    pub(super) const fn holds_text(self) -> bool {
+        matches!(self, Self::String | Self::Number)
+    }
+
+    /// Whether a value of this type fits a place.
+    pub(super) const fn fits(self, fit: Fit) -> bool {
+        match self {
+            Self::Object => fit.object,
+            Self::Array => fit.array,
+            Self::Null => true,
+            Self::String | Self::Number | Self::Boolean => fit.scalar,
+        }
+    }
+
     pub(super) const fn is(self, wanted: ValueType) -> bool {
         matches!(
             (self, wanted),
@@ -248,13 +286,18 @@ impl State {
 
     /// Whether a value here passes for sure, with nothing to be asked first.
     pub(super) fn surely_passes(&self) -> bool {
-        self.allowed && !self.record && self.select.iter().all(Option::is_none)
+        self.allowed && !self.record && !self.is_on_way() && self.select.iter().all(Option::is_none)
     }
 
     /// The rule that every string here is treated by, with nothing else to be asked.
     pub(super) fn treats_text(&self) -> Option<usize> {
         let choice = self.choice(Type::String).filter(|choice| !choice.drops)?;
-        (self.allowed && !self.record && !self.subject).then_some(choice.rule)
+        (self.allowed && !self.record && !self.subject && !self.is_on_way()).then_some(choice.rule)
+    }
+
+    /// Whether a value here is on the way to the records.
+    pub(super) fn is_on_way(&self) -> bool {
+        self.reach > 0 || self.fits.contains(&false)
     }
 
     /// Whether no value here is kept.

@@ -13,18 +13,21 @@
 //!
 //! Never holds more than one open token and its key, and never lets a piece of a selected value leave.
 
+mod aims;
 mod bits;
 mod compile;
 mod engine;
 mod fate;
 mod held;
 mod leap;
+mod long;
 mod machine;
 mod matcher;
 mod names;
 mod portable;
 mod rewriter;
 mod scalar;
+mod shape;
 mod simd;
 mod skim;
 mod text;
@@ -34,6 +37,6 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use matcher::{Matcher, MatcherError, Spec, Target};
+pub use matcher::{Matcher, MatcherError, Root, Spec, Target};
 pub use rewriter::JsonRewriter;
 pub use simd::Engine;

@@ -31,18 +31,59 @@ pub(super) fn plain_bytes(text: &[u8]) -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LoneSurrogate;
 
-/// Replaces `text` by the decoded form of `raw`: what stands between a string's quotes, escapes well formed.
+/// Replaces `text` by the decoded form of `raw`: what stands between a string's quotes, escapes well formed. Half of a
+/// surrogate pair, if there is one, has the three bytes there that UTF-8 would give it.
 pub(super) fn unescape(raw: &[u8], text: &mut Held) -> Result<(), LoneSurrogate> {
     text.clear();
+    let mut lone = false;
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {
         text.push(&rest[..at]);
-        let (taken, c) = read_escape(&rest[at..]).ok_or(LoneSurrogate)?;
-        text.push(c.encode_utf8(&mut [0; 4]).as_bytes());
-        rest = &rest[at + taken..];
+        let taken = match read_escape(&rest[at..]) {
+            Some((taken, c)) => {
+                text.push(c.encode_utf8(&mut [0; 4]).as_bytes());
+                taken
+            }
+            None => {
+                lone = true;
+                push_half(read_hex(&rest[at..]).unwrap_or_default(), text);
+                6
+            }
+        };
+        rest = rest.get(at + taken..).unwrap_or_default();
     }
     text.push(rest);
-    Ok(())
+    if lone { Err(LoneSurrogate) } else { Ok(()) }
+}
+
+/// How many bytes of a piece of a string can be decoded before more of it is seen: up to an escape, or a half of a pair,
+/// that is not complete.
+pub(super) fn whole_escapes(raw: &[u8]) -> usize {
+    let mut from = 0;
+    while let Some(at) = memchr::memchr(b'\\', &raw[from..]).map(|at| from + at) {
+        let rest = &raw[at..];
+        let half = rest.get(1) == Some(&b'u') && read_hex(rest).is_some_and(|code| (0xD800..0xDC00).contains(&code));
+        let pair =
+            half && rest.get(6).is_none_or(|next| *next == b'\\') && rest.get(7).is_none_or(|next| *next == b'u');
+        let length = match rest.get(1) {
+            Some(b'u') if pair => 12,
+            Some(b'u') => 6,
+            Some(_) | None => 2,
+        };
+        if rest.len() < length {
+            return at;
+        }
+        from = at + if length == 12 { 6 } else { length };
+        if length == 12 && read_unicode(rest).is_some_and(|(taken, _)| taken == 12) {
+            from = at + 12;
+        }
+    }
+    raw.len()
+}
+
+fn push_half(code: u32, text: &mut Held) {
+    let [a, b, c] = [0xE0 | code >> 12, 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F].map(|byte| byte as u8);
+    text.push(&[a, b, c]);
 }
 
 /// The length of the escape that `raw` begins with, a pair counting as one, and its character.
@@ -140,7 +181,21 @@ mod tests {
     fn decode(raw: &str) -> Option<String> {
         let mut text = Held::default();
         unescape(raw.as_bytes(), &mut text).ok()?;
+        let cut = (0..raw.len()).filter(|at| raw.is_char_boundary(*at)).find(|at| !same_in_pieces(raw.as_bytes(), *at));
+        assert_eq!(cut, None, "{raw}");
         Some(String::from_utf8(text.as_slice().to_vec()).expect("utf-8"))
+    }
+
+    /// Whether a string that is cut in two there is decoded as it is whole.
+    fn same_in_pieces(raw: &[u8], at: usize) -> bool {
+        let (mut whole, mut part, mut made) = (Held::default(), Held::default(), Vec::new());
+        let _ = unescape(raw, &mut whole);
+        let ready = whole_escapes(&raw[..at]);
+        for piece in [&raw[..ready], &raw[ready..]] {
+            let _ = unescape(piece, &mut part);
+            made.extend_from_slice(part.as_slice());
+        }
+        made == whole.as_slice()
     }
 
     #[test]
@@ -176,6 +231,7 @@ mod tests {
             [r"\ud83d", r"\ud83dx", r"\ude00", r"\ud83d\u0041", r"\ude00\ud83d", r"\ud83d\n", r"\ud83d\ud83d\ude00"]
         {
             assert_eq!(decode(raw), None, "{raw}");
+            assert!((0..raw.len()).all(|at| same_in_pieces(raw.as_bytes(), at)), "{raw}");
         }
     }
 

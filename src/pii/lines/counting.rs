@@ -3,7 +3,7 @@
 //! A path that was written for another shape of document counts nothing in this one; the document still counts. Never
 //! counts the first record within a document a second time.
 
-use crate::pii::{Cut, Sort, Watch};
+use crate::pii::{Cut, Sort, Stop, Watch};
 
 /// Counts documents, and what is in them.
 #[derive(Debug)]
@@ -50,6 +50,11 @@ impl Watch for Within<'_> {
 
     fn found(&mut self, sort: Sort) {
         self.watch.found(sort);
+    }
+
+    /// A row is a record already.
+    fn misshapen(&mut self, why: Stop) -> Result<(), Stop> {
+        self.watch.misshapen(why)
     }
 
     fn subject(&mut self, value: &[u8]) {

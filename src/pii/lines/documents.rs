@@ -1,12 +1,12 @@
 //! What the rules say about each document of a sequence.
 //!
-//! A path begins at the document. A contract that was written for one array of documents, with `$[*]` before its
-//! paths, still holds when they come one by one: else a change of the content type would let everything pass.
+//! A path begins at the document. A contract that was written for a list, at the root or below names, still holds when
+//! its elements come one by one, or as lists: else a change of the content type would let everything pass. With
+//! `records`, a row that is nothing the rules can look into is told as a document of another shape.
 
-use super::super::json::{JsonRewriter, Matcher, MatcherError, Spec, Target};
+use super::super::json::{JsonRewriter, Matcher, MatcherError, Root, Spec};
 use super::super::{Events, Fields, Files, Guard, Multipart, Stop, Treat, Watched};
 use super::{Framing, Lines};
-use crate::model::{FieldPath, Step};
 use std::sync::Arc;
 
 /// The rules of a sequence of JSON documents, compiled once and shared.
@@ -24,35 +24,22 @@ impl Documents {
     /// # Errors
     /// [`MatcherError`] as for one document.
     pub fn compile(spec: &Spec<'_>, treat: &dyn Treat) -> Result<Self, MatcherError> {
-        let both = |path: &FieldPath| [path.clone()].into_iter().chain(within_document(path)).collect::<Vec<_>>();
-        let target = |target: &Target| {
-            both(&target.path).into_iter().map(|path| Target { path, ..target.clone() }).collect::<Vec<_>>()
-        };
-        let only: Option<Vec<FieldPath>> = spec.only.map(|only| only.iter().flat_map(both).collect());
-        // The documents themselves are counted in any case.
-        let records = spec.records.filter(|path| !selects_documents(path));
-        let records = records.map(|path| within_document(path).unwrap_or(path.clone()));
-        let subject = spec.subject.map(|path| within_document(path).unwrap_or(path.clone()));
+        let spec = Spec { root: Root::Row, ..spec.clone() };
         let (counts, limits) = (spec.records.is_some(), spec.only.is_some());
-        let spec = Spec {
-            treat: spec.treat.iter().flat_map(target).collect(),
-            only: only.as_deref(),
-            rest: spec.rest,
-            records: records.as_ref(),
-            subject: subject.as_ref(),
-        };
         Ok(Self { matcher: Arc::new(Matcher::compile(&spec, treat)?), counts, limits })
     }
 
-    /// Compiles what the JSON parts of a form are asked for: which parts may pass, and are counted, is told by their names.
+    /// Compiles what the JSON values of a form's fields are asked for: which of them may pass is told by their names.
     ///
     /// # Errors
     /// [`MatcherError`] as for one document.
-    pub fn of_parts(spec: &Spec<'_>, treat: &dyn Treat) -> Result<Self, MatcherError> {
-        Self::compile(&Spec { only: None, records: None, ..spec.clone() }, treat)
+    pub fn of_fields(spec: &Spec<'_>, treat: &dyn Treat) -> Result<Self, MatcherError> {
+        let spec = Spec { only: None, root: Root::Field, ..spec.clone() };
+        let counts = spec.records.is_some();
+        Ok(Self { matcher: Arc::new(Matcher::compile(&spec, treat)?), counts, limits: false })
     }
 
-    /// An engine for one form in parts; of documents that are compiled [for parts](Self::of_parts).
+    /// An engine for one form in parts; of documents that are compiled [for fields](Self::of_fields).
     ///
     /// # Errors
     /// [`Stop::Malformed`] when the boundary is none.
@@ -82,22 +69,11 @@ impl Documents {
     }
 }
 
-/// Whether a path selects the documents of a sequence themselves: `$`, or `$[*]` in a contract that was written for
-/// an array.
-fn selects_documents(path: &FieldPath) -> bool {
-    path.steps().iter().all(|step| matches!(step, Step::Elements))
-}
-
-/// The path as it reads inside of a document, when a contract for an array of documents has written `$[*]` before it.
-fn within_document(path: &FieldPath) -> Option<FieldPath> {
-    let text = path.to_string();
-    FieldPath::parse(&format!("${}", text.strip_prefix("$[*]")?)).ok()
-}
-
 /// An inner engine's offset, counted from the start of the body.
 pub(in crate::pii) fn shifted(stop: Stop, by: u64) -> Stop {
     match stop {
         Stop::Malformed { what, at } => Stop::Malformed { what, at: at + by },
+        Stop::Shape { what, at } => Stop::Shape { what, at: at + by },
         Stop::Bound { .. }
         | Stop::Opaque { .. }
         | Stop::Column { .. }
@@ -122,21 +98,6 @@ mod tests {
 
     fn rules(path: &str, records: &str) -> Rules {
         Rules { records: Some(trial::path(records)), ..trial::rules(&[path]) }
-    }
-
-    #[test]
-    fn paths_of_an_array_are_read_within_its_documents() {
-        for (path, documents, within) in [
-            ("$", true, None),
-            ("$[*]", true, Some("$")),
-            ("$[*].email", false, Some("$.email")),
-            ("$.a[*].email", false, None),
-            ("$..email", false, None),
-        ] {
-            let parsed = trial::path(path);
-            assert_eq!(selects_documents(&parsed), documents, "{path}");
-            assert_eq!(within_document(&parsed).map(|path| path.to_string()).as_deref(), within, "{path}");
-        }
     }
 
     #[test]

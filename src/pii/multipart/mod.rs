@@ -5,18 +5,20 @@
 //! body, one that goes on. Never lets a treated text bring a boundary of its own.
 
 mod head;
+mod state;
 
 use super::fields::{Decision, Fields};
 use super::form::decode_segment;
-use super::lines::{Restart, shifted};
+use super::lines::{Counting, Restart, shifted};
 use super::utf8::{Utf8, not_utf8};
-use super::{Files, Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
+use super::{Files, Kind, Pieces, Rewriter, Shape, Stop, Treat, Value, Watch};
 use crate::bounds::{PART_HEAD_BYTES_MAX, VALUE_BYTES_MAX};
 use head::{Content, Head};
+use state::{Fate, State};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// The engine of forms in parts. A form is one record.
+/// The engine of forms in parts. A form is one record, or as many as are in its JSON parts.
 pub struct Multipart<E> {
     json: E,
     fields: Arc<Fields>,
@@ -30,42 +32,16 @@ pub struct Multipart<E> {
     returned: bool,
     /// The head, or the value that is held.
     held: Zeroizing<Vec<u8>>,
+    /// The value, where nothing of it is kept.
+    pieces: Option<Pieces>,
     treated: Vec<u8>,
     utf8: Utf8,
+    counting: Counting,
     /// Whether a part has left, and whether the form has been counted.
     begun: bool,
     counted: bool,
     at: u64,
     start: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Before the first boundary.
-    Start,
-    /// Behind a boundary: a line end, or two hyphens.
-    Boundary,
-    Head,
-    /// Right behind a head, where a boundary would be read in two ways.
-    Begin(Fate),
-    Body(Fate),
-    /// Behind the last boundary.
-    End,
-}
-
-/// What becomes of a part's body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Pass,
-    File,
-    Skip,
-    Json,
-    Held {
-        rule: Option<usize>,
-        subject: bool,
-    },
-    /// Redacted whole.
-    Whole(usize),
 }
 
 impl<E: Restart> Multipart<E> {
@@ -84,6 +60,7 @@ impl<E: Restart> Multipart<E> {
         if !(1..=70).contains(&boundary.len()) || !boundary.bytes().all(good) || boundary.ends_with(' ') {
             return Err(Stop::Malformed { what: "a boundary that is none", at: 0 });
         }
+        let counting = Counting::new(fields.counts);
         Ok(Self {
             json,
             fields,
@@ -94,8 +71,10 @@ impl<E: Restart> Multipart<E> {
             matched: 1,
             returned: false,
             held: Zeroizing::default(),
+            pieces: None,
             treated: Vec::new(),
             utf8: Utf8::default(),
+            counting,
             begun: false,
             counted: false,
             at: 0,
@@ -237,6 +216,8 @@ impl<E: Restart> Multipart<E> {
     fn begin_part(&mut self, head: &Head, fate: Fate, out: &mut Vec<u8>) {
         self.held.clear();
         self.utf8 = Utf8::default();
+        let alone = if let Fate::Held { rule, subject: false } = fate { rule } else { None };
+        self.pieces = alone.and_then(|rule| self.treat.pieces(rule));
         self.json.restart();
         // The line end of the head may be taken for that of a boundary.
         (self.state, self.matched) = (State::Begin(fate), 1);
@@ -293,20 +274,23 @@ impl<E: Restart> Multipart<E> {
     fn content(&mut self, piece: &[u8], fate: Fate, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
         match fate {
             Fate::Skip | Fate::Whole(_) => Ok(()),
-            Fate::Json => self.json.feed(piece, watch, out).map_err(|stop| shifted(stop, self.start)),
+            Fate::Json => {
+                self.json.feed(piece, &mut self.counting.within(watch), out).map_err(|stop| shifted(stop, self.start))
+            }
             Fate::File => {
                 out.extend_from_slice(piece);
                 Ok(())
             }
-            Fate::Pass | Fate::Held { .. } => self.text(piece, if fate == Fate::Pass { Some(out) } else { None }),
+            Fate::Pass | Fate::Held { .. } => self.text(piece, fate == Fate::Pass, out),
         }
     }
 
     /// A piece of a text that passes, or is held.
-    fn text(&mut self, piece: &[u8], out: Option<&mut Vec<u8>>) -> Result<(), Stop> {
+    fn text(&mut self, piece: &[u8], passes: bool, out: &mut Vec<u8>) -> Result<(), Stop> {
         let good = self.utf8.push_all(piece);
-        match out {
-            Some(out) => out.extend_from_slice(&piece[..good]),
+        match &mut self.pieces {
+            Some(pieces) => pieces.pass(&piece[..good], out),
+            None if passes => out.extend_from_slice(&piece[..good]),
             None if self.held.len() + good > VALUE_BYTES_MAX => {
                 return Err(Stop::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
             }
@@ -321,9 +305,16 @@ impl<E: Restart> Multipart<E> {
         }
         match fate {
             Fate::Pass | Fate::File | Fate::Skip => Ok(()),
-            Fate::Json => self.json.finish(watch, out).map_err(|stop| shifted(stop, self.start)),
+            Fate::Json => {
+                self.json.finish(&mut self.counting.within(watch), out).map_err(|stop| shifted(stop, self.start))
+            }
             Fate::Whole(rule) => self.put_treated(rule, Kind::Container, watch, out),
             Fate::Held { rule, subject } => {
+                if let (Some(rule), Some(pieces)) = (rule, self.pieces.take()) {
+                    self.treat.finish(rule, pieces, out);
+                    watch.treated(rule);
+                    return Ok(());
+                }
                 if subject {
                     watch.subject(&self.held);
                 }
@@ -369,9 +360,9 @@ impl<E> std::fmt::Debug for Multipart<E> {
 
 impl<E: Restart> Rewriter for Multipart<E> {
     fn feed(&mut self, mut input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
-        if self.fields.counts && !self.counted && !input.is_empty() {
+        if !self.counted && !input.is_empty() {
             self.counted = true;
-            watch.record()?;
+            self.counting.document(watch)?;
         }
         while !input.is_empty() {
             let used = self.step(input, watch, out)?;

@@ -8,7 +8,7 @@ use crate::pii::trial::{self, Sealed, sealed};
 use proptest::prelude::*;
 
 fn make(rules: &Rules, treat: Arc<dyn Treat>, files: Files) -> impl Fn() -> Multipart<JsonRewriter> + use<> {
-    let documents = Documents::of_parts(&Spec::of(rules), &*treat).unwrap();
+    let documents = Documents::of_fields(&Spec::of(rules), &*treat).unwrap();
     let fields = Arc::new(Fields::tree(rules));
     move || documents.parts("B", Arc::clone(&fields), Arc::clone(&treat), files).unwrap()
 }
@@ -153,7 +153,7 @@ fn boundaries_that_only_some_parsers_see_are_refused() {
 #[test]
 fn a_boundary_must_be_one() {
     let treat = Sealed::shared();
-    let documents = Documents::of_parts(&Spec::default(), &*treat).unwrap();
+    let documents = Documents::of_fields(&Spec::default(), &*treat).unwrap();
     for (boundary, good) in
         [("", false), ("a b", true), ("a ", false), ("a\r", false), (&"x".repeat(70), true), (&"x".repeat(71), false)]
     {

@@ -53,6 +53,18 @@ impl Prf {
         sha::tags(self, blocks).unwrap_or_else(|| blocks.map(|block| first_half(self.tag_of_block(block))))
     }
 
+    /// Begins a text that comes in pieces.
+    pub(super) fn begin(&self) -> Sum {
+        Sum { state: self.inner, open: [0; BLOCK], length: 0 }
+    }
+
+    /// The first 128 bits of the tag of what was pushed.
+    pub(super) fn end(&self, sum: Sum) -> u128 {
+        let mut state = sum.state;
+        close(&mut state, &sum.open[..sum.length % BLOCK], BLOCK + sum.length);
+        first_half(self.tag_of_inner(&state))
+    }
+
     /// The tag of a text.
     fn tag(&self, text: &[u8]) -> [u8; 32] {
         let mut state = self.inner;
@@ -82,6 +94,31 @@ impl Prf {
         let mut state = self.outer;
         compress256(&mut state, &[last]);
         to_bytes(&state)
+    }
+}
+
+/// A text that is being absorbed.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub(super) struct Sum {
+    state: [u32; 8],
+    /// The last bytes, as many as make no block.
+    open: [u8; BLOCK],
+    length: usize,
+}
+
+impl Sum {
+    /// Absorbs the next bytes.
+    pub(super) fn push(&mut self, mut text: &[u8]) {
+        while !text.is_empty() {
+            let at = self.length % BLOCK;
+            let taken = text.len().min(BLOCK - at);
+            self.open[at..at + taken].copy_from_slice(&text[..taken]);
+            self.length += taken;
+            text = &text[taken..];
+            if at + taken == BLOCK {
+                compress256(&mut self.state, &[self.open]);
+            }
+        }
     }
 }
 
@@ -151,6 +188,16 @@ mod tests {
         let tag = Prf::new(key).tag(text);
         let hex: String = tag.iter().map(|b| format!("{b:02x}")).collect();
         assert!(hex.starts_with(starts), "{hex} does not start with {starts}");
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_have_the_tag_of_the_whole(text in prop::collection::vec(any::<u8>(), 0..300), size in 1..150_usize) {
+            let prf = Prf::new(b"Jefe");
+            let mut sum = prf.begin();
+            text.chunks(size).for_each(|piece| sum.push(piece));
+            prop_assert_eq!(prf.end(sum), prf.half_tag(&text));
+        }
     }
 
     #[test]

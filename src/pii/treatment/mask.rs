@@ -42,10 +42,10 @@ fn clusters(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// ZERO WIDTH JOINER: what follows belongs to what stands before.
-const JOINER: char = '\u{200d}';
+pub(super) const JOINER: char = '\u{200d}';
 
 /// Combining marks, variation selectors, skin tones and tags: the blocks of Unicode that hold nothing else.
-const fn extends(c: char) -> bool {
+pub(super) const fn extends(c: char) -> bool {
     matches!(c,
         '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}'
         | '\u{fe20}'..='\u{fe2f}' | '\u{200c}' | JOINER | '\u{fe00}'..='\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}'

@@ -330,9 +330,13 @@ impl Rewriter for Xml {
         if good == input.len() { Ok(()) } else { Err(not_utf8(self.at)) }
     }
 
-    fn finish(&mut self, _watch: &mut dyn Watch, _out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn finish(&mut self, watch: &mut dyn Watch, _out: &mut Vec<u8>) -> Result<(), Stop> {
         let whole = self.utf8.is_whole() && matches!(self.state, State::Text { .. }) && self.tree.is_complete();
-        if whole { Ok(()) } else { Err(Stop::Malformed { what: "a document that is not complete", at: self.at }) }
+        if whole {
+            self.tree.end_document(watch, self.at)
+        } else {
+            Err(Stop::Malformed { what: "a document that is not complete", at: self.at })
+        }
     }
 }
 

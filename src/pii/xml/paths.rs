@@ -1,10 +1,11 @@
 //! Paths as they read in XML.
 //!
 //! `$` is the document, so the first name is that of the root element. `.name` is a child element or an attribute,
-//! `["@name"]` an attribute only, `[*]` and `.*` any child, `[n]` the child at this place, `..name` either at any depth.
+//! `["@name"]` an attribute only, `[*]` and `.*` any child or attribute, `[n]` the child at this place, `..` either at any
+//! depth.
 //! Names are local: prefixes are not compared. Rules compare them without regard to case, an allow-list exactly.
 
-use crate::model::{FieldPath, Step};
+use crate::model::{FieldPath, Selector, Step};
 use crate::pii::fields::same_folded;
 use crate::pii::{Place, Rules};
 
@@ -40,6 +41,8 @@ pub(super) struct Verdict {
     pub(super) allowed: bool,
     pub(super) leads: bool,
     pub(super) record: bool,
+    /// The way to the records has come to its first list.
+    pub(super) list: bool,
     pub(super) subject: bool,
 }
 
@@ -73,6 +76,11 @@ impl XmlPaths {
         self.paths.iter().map(|path| path.skip(1)).collect()
     }
 
+    /// Whether the path of the records leads to a list, without which a document is of another shape.
+    pub(super) fn leads_to_list(&self) -> bool {
+        self.paths.iter().any(|path| path.role == Role::Record && path.list().is_some())
+    }
+
     /// How many words [`Self::element`] appends.
     pub(super) fn width(&self) -> usize {
         self.paths.len()
@@ -100,23 +108,25 @@ impl XmlPaths {
     }
 }
 
+/// Any child.
+const ANY: Step = Step { descends: false, selector: Selector::Wildcard };
+
 /// The steps of a path; the document itself is whatever element is its root.
 fn steps(path: &FieldPath) -> Box<[Step]> {
-    if path.steps().is_empty() { [Step::Members].into() } else { path.steps().into() }
+    if path.steps().is_empty() { [ANY].into() } else { path.steps().into() }
 }
 
 impl Path {
     fn step(&self, live: u64, child: Child<'_>) -> u64 {
         let mut next = 0;
         for (at, step) in self.steps.iter().enumerate().filter(|(at, _)| live >> at & 1 == 1) {
-            let (stays, goes) = match (step, child) {
-                (Step::Name(listed), child) => (false, self.names(listed, child)),
-                (Step::Descendant(listed), child) => (true, self.names(listed, child)),
-                (Step::Members, _) | (Step::Elements, Child::Element { .. }) => (false, true),
-                (Step::Index(wanted), Child::Element { index, .. }) => (false, *wanted == index),
-                (Step::Elements | Step::Index(_), Child::Attribute { .. }) => (false, false),
+            let goes = match (&step.selector, child) {
+                (Selector::Name(listed), child) => self.names(listed, child),
+                (Selector::Wildcard, _) => true,
+                (Selector::Index(wanted), Child::Element { index, .. }) => *wanted == index,
+                (Selector::Index(_), Child::Attribute { .. }) => false,
             };
-            next |= u64::from(stays) << at | u64::from(goes) << (at + 1);
+            next |= u64::from(step.descends) << at | u64::from(goes) << (at + 1);
         }
         self.skip(next)
     }
@@ -130,10 +140,15 @@ impl Path {
         }
     }
 
+    /// How many steps lead to its first list, where that is none of the document itself.
+    fn list(&self) -> Option<usize> {
+        self.steps.iter().position(|step| step.selector == Selector::Wildcard).filter(|at| *at > 0)
+    }
+
     /// A rule also holds where a list is written without an element around each of its items.
     fn skip(&self, mut live: u64) -> u64 {
         if matches!(self.role, Role::Treat(_)) {
-            for (at, _) in self.steps.iter().enumerate().filter(|(_, step)| matches!(step, Step::Elements)) {
+            for (at, _) in self.steps.iter().enumerate().filter(|(_, step)| step.is_wildcard()) {
                 live |= (live >> at & 1) << (at + 1);
             }
         }
@@ -151,7 +166,10 @@ impl Verdict {
                 self.allowed |= here;
                 self.leads |= live != 0;
             }
-            Role::Record => self.record |= here,
+            Role::Record => {
+                self.record |= here;
+                self.list |= path.list().is_some_and(|at| live >> at & 1 == 1);
+            }
             Role::Subject => self.subject |= here,
         }
     }
@@ -194,6 +212,8 @@ mod tests {
             ("$.list[*].email", &["list", "item", "email"], true),
             ("$.list[*].email", &["list", "email"], true),
             ("$.list[*].email", &["list", "item", "@email"], true),
+            ("$.list[*]", &["list", "@x"], true),
+            ("$..*", &["list", "item", "@x"], true),
             ("$.list[0].email", &["list", "item", "email"], true),
             ("$.list[1].email", &["list", "item", "email"], false),
             ("$.list.*", &["list", "x"], true),

@@ -84,6 +84,30 @@ fn only_what_is_listed_may_pass() {
 }
 
 #[test]
+fn a_document_without_the_list_of_its_records_is_told() {
+    let told = |records: &str, body: &str| {
+        let rules = Rules { records: Some(trial::path(records)), ..trial::rules(&["$..email"]) };
+        let (_, seen, end) = trial::run(xml(&rules, Sealed::shared()), body.as_bytes());
+        assert_eq!(end, Ok(()), "{body}");
+        seen.misshapen
+    };
+    for (records, body, misshapen) in [
+        ("$.list[*]", "<list><a/></list>", 0),
+        ("$.list[*]", "<list/>", 0),
+        ("$.list[*]", "<data><list><a/></list></data>", 1),
+        ("$.list[*]", "<email>a</email>", 1),
+        ("$.pages.page[*]", "<pages><page/></pages>", 0),
+        ("$.pages[*].rows[*]", "<pages/>", 0),
+        ("$..list[*]", "<data><list/></data>", 0),
+        ("$..list[*]", "<data/>", 1),
+        ("$[*]", "<any/>", 0),
+        ("$", "<any/>", 0),
+    ] {
+        assert_eq!(told(records, body), misshapen, "{records} {body}");
+    }
+}
+
+#[test]
 fn records_and_subjects_are_told() {
     let rules = Rules {
         records: Some(trial::path("$.list[*]")),

@@ -7,7 +7,7 @@ use super::paths::{Verdict, XmlPaths};
 use super::tag::{self, Attribute, Tag};
 use super::unlisted::Unlisted;
 use crate::bounds::{DOCUMENT_DEPTH_MAX, VALUE_BYTES_MAX};
-use crate::pii::{Kind, Shape, Stop, Treat, Value, Watch};
+use crate::pii::{Kind, Pieces, Shape, Stop, Treat, Value, Watch};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -22,6 +22,8 @@ pub(super) struct Tree {
     live: Vec<u64>,
     /// The decoded text of the element that is held.
     value: Zeroizing<Vec<u8>>,
+    /// That text, where nothing of it is kept.
+    pieces: Option<Pieces>,
     /// The decoded text of the element that tells the subject, and its depth.
     told: Zeroizing<Vec<u8>>,
     told_at: Option<usize>,
@@ -32,6 +34,8 @@ pub(super) struct Tree {
     decoded: Zeroizing<Vec<u8>>,
     unlisted: Unlisted,
     rooted: bool,
+    /// Whether the list of the records was there, or none is asked for.
+    listed: bool,
 }
 
 /// An open element.
@@ -73,6 +77,7 @@ impl Tree {
     pub(super) fn new(paths: Arc<XmlPaths>, treat: Arc<dyn Treat>) -> Self {
         let live = paths.start();
         let unlisted = Unlisted::new(paths.rest);
+        let listed = !paths.leads_to_list();
         Self {
             paths,
             treat,
@@ -80,6 +85,7 @@ impl Tree {
             names: Vec::new(),
             live,
             value: Zeroizing::default(),
+            pieces: None,
             told: Zeroizing::default(),
             told_at: None,
             contains: false,
@@ -87,12 +93,19 @@ impl Tree {
             decoded: Zeroizing::default(),
             unlisted,
             rooted: false,
+            listed,
         }
     }
 
     /// Whether a whole document has been read.
     pub(super) fn is_complete(&self) -> bool {
         self.rooted && self.frames.is_empty()
+    }
+
+    /// The document has ended.
+    pub(super) fn end_document(&self, watch: &mut dyn Watch, at: u64) -> Result<(), Stop> {
+        let what = "no container where the records stand";
+        if self.listed { Ok(()) } else { watch.misshapen(Stop::Shape { what, at }) }
     }
 
     /// An element begins, or is empty.
@@ -126,6 +139,7 @@ impl Tree {
         }
         let verdict = self.paths.element(&mut self.live, tag::local(tag.name), index);
         let allowed = above || verdict.allowed;
+        self.listed |= verdict.list;
         let drops = verdict.rule.is_some_and(|rule| self.treat.drops(rule));
         let root = self.frames.is_empty();
         if drops && root {
@@ -157,9 +171,10 @@ impl Tree {
             self.told_at = Some(self.frames.len());
             self.told.clear();
         }
-        if verdict.rule.is_some() {
+        if let Some(rule) = verdict.rule {
             self.contains = false;
             self.value.clear();
+            self.pieces = self.treat.pieces(rule);
         }
         Ok(())
     }
@@ -241,6 +256,13 @@ impl Tree {
         Ok(())
     }
 
+    /// The result of a text of which nothing is kept needs no escape.
+    fn put_pieces(&self, rule: usize, mut pieces: Pieces, desk: &mut Desk<'_>) {
+        pieces.drain(desk.out);
+        self.treat.finish(rule, pieces, desk.out);
+        desk.watch.treated(rule);
+    }
+
     /// An element ends; its tag is given without `</` and `>`.
     pub(super) fn end(&mut self, tag: &str, desk: &mut Desk<'_>) -> Result<(), Stop> {
         self.unlisted.release(&*self.treat, desk)?;
@@ -258,7 +280,10 @@ impl Tree {
         if let Content::Held(rule) = frame.content {
             let value = std::mem::take(&mut self.value);
             let kind = if self.contains { Kind::Container } else { Kind::String };
-            self.put_treated(rule, Value { kind, text: &value }, desk)?;
+            match self.pieces.take().filter(|_| !self.contains) {
+                Some(pieces) => self.put_pieces(rule, pieces, desk),
+                None => self.put_treated(rule, Value { kind, text: &value }, desk)?,
+            }
             self.value = value;
         }
         if frame.leaves {
@@ -292,7 +317,16 @@ impl Tree {
                 desk.out.extend(raw.iter().filter(space));
                 Ok(())
             }
-            Some(Content::Held(_)) if !self.contains => hold(&mut self.value, decoded),
+            Some(Content::Held(_)) if !self.contains => match &mut self.pieces {
+                Some(pieces) => {
+                    pieces.push(decoded);
+                    if pieces.ready() > VALUE_BYTES_MAX {
+                        pieces.drain(desk.out);
+                    }
+                    Ok(())
+                }
+                None => hold(&mut self.value, decoded),
+            },
             Some(Content::Shell | Content::Held(_) | Content::Void) => Ok(()),
         }
     }

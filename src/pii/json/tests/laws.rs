@@ -5,7 +5,7 @@ use proptest::{prelude::*, sample::Index};
 use crate::pii::Stop;
 
 use super::{
-    super::{Engine, Spec, Target},
+    super::{Engine, Root, Spec, Target},
     Outcome, path,
     reference::{Rules, Tree, Writer, rules, tree},
     rewriter, run, with,
@@ -19,6 +19,7 @@ impl Rules {
             rest: None,
             records: self.records.as_ref(),
             subject: self.subject.as_ref(),
+            root: Root::Document,
         }
     }
 }
@@ -80,7 +81,7 @@ proptest! {
         let judged = serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok() && std::str::from_utf8(&body).is_ok();
         let Outcome { stop, out, .. } = whole;
         if judged {
-            let lone = Stop::Malformed { what: "half a surrogate pair in a value to be treated", at: 0 };
+            let lone = Stop::Malformed { what: "half a surrogate pair in a value of which some is kept", at: 0 };
             let fine = match stop {
                 None => true,
                 Some(Stop::Malformed { what, .. }) => matches!(&lone, Stop::Malformed { what: w, .. } if *w == what),

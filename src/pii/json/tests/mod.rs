@@ -1,6 +1,7 @@
 //! What the tests share: a treatment and a watch that can be looked at, and runs under any split.
 
 mod cases;
+mod jsonpath;
 mod laws;
 mod reference;
 mod suite;
@@ -45,6 +46,7 @@ pub(super) struct Log {
     pub(super) records: usize,
     pub(super) treated: Vec<usize>,
     pub(super) subjects: Vec<String>,
+    pub(super) misshapen: bool,
 }
 
 impl Watch for Log {
@@ -58,6 +60,11 @@ impl Watch for Log {
 
     fn treated(&mut self, rule: usize) {
         self.treated.push(rule);
+    }
+
+    fn misshapen(&mut self, why: Stop) -> Result<(), Stop> {
+        assert!(!std::mem::replace(&mut self.misshapen, true), "told twice: {why}");
+        Ok(())
     }
 
     fn subject(&mut self, value: &[u8]) {

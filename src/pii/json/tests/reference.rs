@@ -6,7 +6,7 @@
 use proptest::{prelude::*, sample::Index};
 
 use crate::bounds::VALUE_BYTES_MAX;
-use crate::model::{FieldPath, Step};
+use crate::model::{FieldPath, Selector, Step};
 use crate::pii::{Kind, Shape, Treat, Value, ValueType, json::Target};
 
 use super::{Log, Show};
@@ -55,7 +55,9 @@ pub(super) fn field_path() -> impl Strategy<Value = FieldPath> {
         2 => listed().prop_map(|name| format!("..[{name}]")),
         3 => Just("[*]".to_owned()),
         1 => Just(".*".to_owned()),
+        1 => Just("..*".to_owned()),
         1 => (0..4_u32).prop_map(|index| format!("[{index}]")),
+        1 => (0..3_u32).prop_map(|index| format!("..[{index}]")),
     ];
     prop::collection::vec(step, 0..4).prop_map(|steps| super::path(&format!("${}", steps.concat())))
 }
@@ -99,6 +101,8 @@ pub(super) struct Writer<'a> {
     pub(super) expected: String,
     pub(super) log: Log,
     way: Vec<Edge>,
+    /// The deepest place on the records' path that a value, and a null, stood at; from 1.
+    reached: [usize; 2],
     /// Within a container that identifies a subject as a whole.
     in_subject: bool,
 }
@@ -113,12 +117,14 @@ impl<'a> Writer<'a> {
             expected: String::new(),
             log: Log::default(),
             way: vec![],
+            reached: [0; 2],
             in_subject: false,
         };
         let space = writer.space();
         writer.input.push_str(&space);
         let (raw, made) = writer.value(tree, true);
         writer.input.push_str(&raw);
+        writer.log.misshapen |= writer.way_is_lost();
         writer.expected = format!("{space}{}", made.unwrap_or_else(|| "null".to_owned()));
         writer
     }
@@ -139,6 +145,9 @@ impl<'a> Writer<'a> {
         let stays = !drops && (self.is_kept(tree) || (self.way.is_empty() && raw_scalar.is_none()));
         if counted && stays && self.rules.records.as_ref().is_some_and(|path| self.stands_at(path)) {
             self.log.records += 1;
+        }
+        if counted {
+            self.follow_way(tree, choice.is_some(), drops || !(self.way.is_empty() || self.is_kept(tree)));
         }
         let replaced = !stays || (choice.is_some() && !matches!(tree, Tree::Word("null")));
         let treated_before = self.log.treated.len();
@@ -196,6 +205,44 @@ impl<'a> Writer<'a> {
             made.push_str(&space);
         }
         (format!("{raw}{close}"), format!("{made}{close}"))
+    }
+
+    /// Whether a value is what the records' path says, and how far the path has come with it.
+    fn follow_way(&mut self, tree: &Tree, treated: bool, vanishes: bool) {
+        let Some(records) = self.rules.records.as_ref().map(FieldPath::steps) else { return };
+        let places = (0..records.len()).filter(|at| is_live(records, *at, &self.way));
+        let below = self.rules.treat.iter().map(|target| &target.path).chain(&self.rules.subject);
+        let next: Option<Vec<&Step>> = if follows(records, &self.way) {
+            let open = below.flat_map(|path| {
+                let steps = path.steps();
+                (0..steps.len()).filter(|at| is_live(steps, *at, &self.way)).map(move |at| (at, &steps[at]))
+            });
+            let open: Vec<_> = open.filter(|(at, step)| !step.descends || *at >= records.len()).collect();
+            (!open.is_empty()).then(|| open.into_iter().map(|(_, step)| step).collect())
+        } else {
+            let open: Vec<_> = places.clone().map(|at| &records[at]).collect();
+            (!open.is_empty() && records.iter().all(|step| !step.descends)).then_some(open)
+        };
+        let fits = next.is_none_or(|next| match tree {
+            Tree::Word("null") => true,
+            Tree::Object(_) => next.iter().any(|step| step.crosses(true)),
+            Tree::Array(_) => next.iter().any(|step| step.crosses(false)),
+            _ => false,
+        });
+        let fits = fits || treated || vanishes;
+        self.log.misshapen |= !fits;
+        let Some(place) = places.max().filter(|_| fits) else { return };
+        let null = matches!(tree, Tree::Word("null")) && !treated && !vanishes;
+        let deepest = if treated || vanishes { records.len() } else { place + 1 };
+        self.reached[usize::from(null)] = self.reached[usize::from(null)].max(deepest);
+    }
+
+    /// Whether the records' container was nowhere, and nothing on the way to it was empty or null.
+    fn way_is_lost(&self) -> bool {
+        let (Some(records), [reached, nulls]) = (&self.rules.records, self.reached) else { return false };
+        let steps = records.steps();
+        let empty = reached > 0 && reached <= steps.len() && steps[reached - 1].is_wildcard();
+        reached < steps.len() && !empty && nulls <= reached
     }
 
     fn tell_subject(&mut self, tree: &Tree, raw: &str) {
@@ -275,35 +322,39 @@ fn show(rule: usize, tree: &Tree) -> String {
 
 /// Whether a path selects the end of a way.
 fn follows(steps: &[Step], way: &[Edge]) -> bool {
-    let (Some((step, steps)), Some((edge, rest))) = (steps.split_first(), way.split_first()) else {
+    let (Some((step, steps_left)), Some((edge, rest))) = (steps.split_first(), way.split_first()) else {
         return steps.is_empty() && way.is_empty();
     };
-    match (step, edge) {
-        (Step::Name(name), Edge::Member(at)) => same(name, at) && follows(steps, rest),
-        (Step::Descendant(name), Edge::Member(at)) if same(name, at) && follows(steps, rest) => true,
-        (Step::Descendant(_), _) => follows_again(step, steps, rest),
-        (Step::Elements, Edge::Element(_)) | (Step::Members, Edge::Member(_)) => follows(steps, rest),
-        (Step::Index(index), Edge::Element(at)) => index == at && follows(steps, rest),
-        _ => false,
-    }
+    (selects(step, edge) && follows(steps_left, rest)) || (step.descends && follows(steps, rest))
 }
 
-fn follows_again(step: &Step, steps: &[Step], rest: &[Edge]) -> bool {
-    let again: Vec<Step> = std::iter::once(step).chain(steps).cloned().collect();
-    follows(&again, rest)
+/// Whether so many steps lead to the end of a way, or above it when the next one looks at any depth.
+fn is_live(steps: &[Step], done: usize, way: &[Edge]) -> bool {
+    let ends = if steps[done].descends { 0..=way.len() } else { way.len()..=way.len() };
+    ends.into_iter().any(|end| follows(&steps[..done], &way[..end]))
+}
+
+fn selects(step: &Step, edge: &Edge) -> bool {
+    match (&step.selector, edge) {
+        (Selector::Name(name), Edge::Member(at)) => same(name, at),
+        (Selector::Index(index), Edge::Element(at)) => index == at,
+        (Selector::Wildcard, _) => true,
+        _ => false,
+    }
 }
 
 /// Whether a path goes on below the end of a way, into a member (or an element).
 fn leads(steps: &[Step], way: &[Edge], member: bool) -> bool {
     let Some((step, rest)) = steps.split_first() else { return false };
     let Some((edge, below)) = way.split_first() else {
-        return matches!(
-            (step, member),
-            (Step::Descendant(_), _) | (Step::Name(_) | Step::Members, true) | (Step::Elements | Step::Index(_), false)
-        );
+        let kind = match step.selector {
+            Selector::Name(_) => member,
+            Selector::Index(_) => !member,
+            Selector::Wildcard => true,
+        };
+        return kind || step.descends;
     };
-    let crossed = follows(std::slice::from_ref(step), std::slice::from_ref(edge));
-    (crossed && leads(rest, below, member)) || (matches!(step, Step::Descendant(_)) && leads(steps, below, member))
+    (selects(step, edge) && leads(rest, below, member)) || (step.descends && leads(steps, below, member))
 }
 
 fn same(listed: &str, name: &str) -> bool {

@@ -1,0 +1,130 @@
+//! What the path of the records says about a document's shape, and whether a document has it.
+//!
+//! The path leads through containers to the one that holds the records. A value on that way of another kind, a record
+//! that no rule can look into although rules go on below it, and a document in which the way ends before that
+//! container is not what the rules were written for: its values would pass untreated and uncounted. An empty list, an
+//! empty object and `null` anywhere on the way are no records, and fine. Behind a `..` the way may lead anywhere, so
+//! there only a container of records that is nowhere is told.
+
+use super::aims::{Aim, Purpose};
+use super::matcher::{Root, Spec};
+use crate::model::{FieldPath, Step};
+
+/// How far along the records' path a document has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Containers of the way that have been seen: the deepest, from 1.
+    reach: u8,
+    /// The same of `null`s in their place.
+    nulls: u8,
+    /// Whether the watch has been told of this document.
+    pub(super) told: bool,
+}
+
+impl Progress {
+    /// A value on the way stands here; `reach` is its place, from 1.
+    pub(super) fn see(&mut self, reach: u8, null: bool) {
+        let deepest = if null { &mut self.nulls } else { &mut self.reach };
+        *deepest = (*deepest).max(reach);
+    }
+
+    /// A value on the way is treated or left out as a whole, with all that would be below.
+    pub(super) fn see_all(&mut self) {
+        self.reach = u8::MAX;
+    }
+}
+
+/// The way to the records.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shape(Option<Box<[Step]>>);
+
+impl Shape {
+    /// What a spec asks for: nothing of a row, which may be a record.
+    pub(super) fn of(spec: &Spec<'_>) -> Self {
+        Self(spec.records.filter(|_| spec.root == Root::Document).map(|path| path.steps().into()))
+    }
+
+    /// Whether a document that has come so far, and has ended, has the shape.
+    pub(super) fn is_met(&self, progress: Progress) -> bool {
+        let Some(steps) = &self.0 else { return true };
+        let reach = usize::from(progress.reach);
+        let ends_here = || reach > 0 && steps.get(reach - 1).is_some_and(Step::is_wildcard);
+        reach >= steps.len() || ends_here() || usize::from(progress.nulls) > reach
+    }
+}
+
+/// Of a place in a document: its place on the way to the records, from 1, or 0; and whether a value that is an object,
+/// an array or a scalar fits there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fit {
+    pub(super) reach: u8,
+    pub(super) object: bool,
+    pub(super) array: bool,
+    pub(super) scalar: bool,
+}
+
+impl Fit {
+    const ANY: Self = Self { reach: 0, object: true, array: true, scalar: true };
+
+    /// What fits where these aims have come so far.
+    pub(super) fn of(aims: &[Aim<'_>], set: &[(usize, usize)], records: Option<&FieldPath>) -> Self {
+        let Some(path) = records else { return Self::ANY };
+        let way = || set.iter().filter(|(aim, _)| aims[*aim].purpose == Purpose::Record);
+        let open = || way().filter(|(aim, done)| *done < aims[*aim].steps.len());
+        let reach = open().map(|(_, done)| u8::try_from(*done + 1).unwrap_or(u8::MAX)).max().unwrap_or(0);
+        if way().count() > open().count() {
+            return Self { reach, ..Self::of_record(aims, set, path.steps().len()) };
+        }
+        if reach == 0 || path.steps().iter().any(|step| step.descends) {
+            return Self { reach, ..Self::ANY };
+        }
+        let into = |object| open().any(|(aim, done)| aims[*aim].crosses(*done, object));
+        Self { reach, object: into(true), array: into(false), scalar: false }
+    }
+
+    /// What a row, or a record, may be: something that the rules which go on below it lead into.
+    pub(super) fn of_record(aims: &[Aim<'_>], set: &[(usize, usize)], depth: usize) -> Self {
+        let below = |aim: &Aim<'_>, done: usize| {
+            let asks = matches!(aim.purpose, Purpose::Treat { .. } | Purpose::Subject);
+            asks && aim.steps.get(done).is_some_and(|step| !step.descends || done >= depth)
+        };
+        let below = || set.iter().map(|(aim, done)| (&aims[*aim], *done)).filter(|(aim, done)| below(aim, *done));
+        if below().next().is_none() {
+            return Self::ANY;
+        }
+        let into = |object| below().any(|(aim, done)| aim.crosses(done, object));
+        Self { reach: 0, object: into(true), array: into(false), scalar: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{path, targets};
+    use super::*;
+
+    fn met(records: &str, reach: u8, nulls: u8) -> bool {
+        let path = path(records);
+        let spec = Spec { treat: targets(&[]), records: Some(&path), ..Spec::default() };
+        Shape::of(&spec).is_met(Progress { reach, nulls, told: false })
+    }
+
+    #[test]
+    fn a_way_may_end_in_an_empty_container_or_a_null_and_nowhere_else() {
+        for (records, reach, nulls, is_met) in [
+            ("$", 0, 0, true),
+            ("$[*]", 1, 0, true),
+            ("$.a[*]", 1, 0, false),
+            ("$.a[*]", 1, 2, true),
+            ("$.a[*]", 0, 1, true),
+            ("$.a[*]", 2, 0, true),
+            ("$.a[*].b[*]", 2, 0, true),
+            ("$.a[*].b[*]", 3, 0, false),
+            ("$.a[*].b[*]", 3, 3, false),
+            ("$.a[*].b[*]", 3, 4, true),
+            ("$..a[*]", 1, 0, false),
+            ("$..a[*]", 2, 0, true),
+        ] {
+            assert_eq!(met(records, reach, nulls), is_met, "{records} {reach} {nulls}");
+        }
+    }
+}

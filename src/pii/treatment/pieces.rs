@@ -1,0 +1,118 @@
+//! Treatments that keep nothing of a value, over values that come piece by piece: at any length, in constant memory.
+//!
+//! What is redacted needs nothing of the value, what is masked whole needs its number of characters, what is hashed its
+//! bytes one after the other. The result is that of the whole text. Half of a surrogate pair, which some JSON holds and
+//! UTF-8 does not, is one character, and hashed as the three bytes that UTF-8 would give it (WTF-8). Keeps no byte of a
+//! value but those of a character, or of a block of the hash, that is not complete.
+
+use zeroize::Zeroize;
+
+use super::super::prf::Sum;
+use super::mask::{JOINER, extends};
+
+/// A value that is being treated piece by piece.
+pub struct Pieces(pub(super) How);
+
+pub(super) enum How {
+    Redact,
+    Mask(Characters),
+    Hash(Box<Sum>),
+}
+
+impl Pieces {
+    /// Takes the next piece of the decoded text, cut anywhere.
+    pub fn push(&mut self, text: &[u8]) {
+        match &mut self.0 {
+            How::Redact => {}
+            How::Mask(characters) => text.iter().for_each(|byte| characters.push(*byte)),
+            How::Hash(sum) => sum.push(text),
+        }
+    }
+
+    /// Takes the next piece and appends what is known of the result.
+    pub fn pass(&mut self, text: &[u8], out: &mut Vec<u8>) {
+        self.push(text);
+        self.drain(out);
+    }
+
+    /// Bytes that [`Pieces::drain`] would append.
+    pub fn ready(&self) -> usize {
+        if let How::Mask(characters) = &self.0 { characters.count } else { 0 }
+    }
+
+    /// Appends what is known of the result already, so that it needs not be kept.
+    pub fn drain(&mut self, out: &mut Vec<u8>) {
+        if let How::Mask(characters) = &mut self.0 {
+            out.resize(out.len() + std::mem::take(&mut characters.count), b'*');
+        }
+    }
+}
+
+impl std::fmt::Debug for Pieces {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pieces")
+    }
+}
+
+/// Counts what a reader sees as one character.
+#[derive(Default)]
+pub(super) struct Characters {
+    /// Characters that have begun since the last [`Pieces::drain`].
+    count: usize,
+    /// The bytes of a code point that is not complete.
+    open: u32,
+    missing: u8,
+    /// Whether there has been a code point, and whether the last one joins the next to itself.
+    any: bool,
+    joins: bool,
+}
+
+impl Characters {
+    fn push(&mut self, byte: u8) {
+        match byte {
+            0x80..=0xbf => {
+                self.open = self.open << 6 | u32::from(byte & 0x3f);
+                self.missing = self.missing.saturating_sub(1);
+            }
+            0xf0.. => (self.open, self.missing) = (u32::from(byte & 0x07), 3),
+            0xe0.. => (self.open, self.missing) = (u32::from(byte & 0x0f), 2),
+            0xc0.. => (self.open, self.missing) = (u32::from(byte & 0x1f), 1),
+            _ => (self.open, self.missing) = (u32::from(byte), 0),
+        }
+        if self.missing == 0 {
+            let point = char::from_u32(std::mem::take(&mut self.open));
+            let joined = std::mem::replace(&mut self.joins, point == Some(JOINER));
+            let begins = !self.any || !(joined || point.is_some_and(extends));
+            self.any = true;
+            self.count += usize::from(begins);
+        }
+    }
+}
+
+impl Drop for Characters {
+    fn drop(&mut self) {
+        self.open.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::mask;
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_mask_of_pieces_is_that_of_the_whole(text in "[a\u{301}\u{200d}\u{1f469}\u{1f3fd}é😀 ]{0,30}", size in 1..7_usize) {
+            let mut whole = Vec::new();
+            mask::apply(text.as_bytes(), 0, 0, &mut whole).expect("UTF-8");
+            let (mut pieces, mut out) = (Pieces(How::Mask(Characters::default())), Vec::new());
+            for piece in text.as_bytes().chunks(size) {
+                pieces.push(piece);
+                pieces.drain(&mut out);
+            }
+            prop_assert_eq!(out, whole);
+        }
+    }
+}
