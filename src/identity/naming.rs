@@ -55,7 +55,7 @@ impl ClaimPath {
 }
 
 fn name_of(step: &Step) -> Option<Box<str>> {
-    if let Step::Name(name) = step { Some(name.clone()) } else { None }
+    step.name().filter(|_| !step.descends).map(Into::into)
 }
 
 /// A contract's `claims:` section: the names that its issuer uses, and what it leaves out.

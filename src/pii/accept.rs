@@ -136,18 +136,25 @@ mod tests {
             ("application/pdf, application/json", "application/json", "application/json"),
             ("*/*", "*/*", "*/*"),
             ("text/event-stream, */*;q=0.5", "*/*;q=0.5", "text/event-stream, */*;q=0.5"),
-            ("text/*, application/json", "text/xml, application/json", ""),
-            ("application/json;q=0, application/*", "application/json;q=0, application/xml", ""),
-            ("application/json;q=0, */*", "application/json;q=0, application/xml, text/xml", ""),
             // Of these nothing would be left.
             ("application/x-ndjson", "application/x-ndjson", "application/x-ndjson"),
             ("image/png", "image/png", "image/png"),
             ("", "", ""),
         ] {
             assert_eq!(narrow(&tree, accept), of_tree, "{accept}");
-            if !of_flat.is_empty() || accept.is_empty() {
-                assert_eq!(narrow(&flat, accept), of_flat, "{accept}");
+            assert_eq!(narrow(&flat, accept), of_flat, "{accept}");
+        }
+        // A range becomes what is read of it, without what the caller excludes.
+        for accept in
+            ["text/*, application/json", "application/json;q=0, application/*", "application/json;q=0, */*;q=0.3"]
+        {
+            let of_tree = narrow(&tree, accept);
+            for rows in ["csv", "ndjson", "event-stream", "form", "seq", "stream", "*"] {
+                assert!(!of_tree.contains(rows), "{of_tree}");
             }
+            assert!(of_tree.contains("/xml"), "{of_tree}");
+            let asked = of_tree.split(", ").filter(|one| one.starts_with("application/json")).count();
+            assert_eq!(asked, 1, "{of_tree}");
         }
         let wide = narrow(&flat, "text/*");
         assert!(

@@ -91,14 +91,10 @@ impl Fields {
             .iter()
             .filter_map(|rule| if let Place::Query(name) = &rule.place { Some(&**name) } else { None })
             .collect();
-        let nearest = |path: &FieldPath| {
-            let name = path.steps().iter().rev().find_map(|step| match step {
-                Step::Name(name) | Step::Descendant(name) => Some(name),
-                Step::Elements | Step::Members | Step::Index(_) => None,
-            });
-            name.map_or(Pattern::Any, |name| Pattern::Name(name.clone()))
-        };
-        let flat = Self::of(&Rules { reveal: Vec::new(), records: None, subject: None, ..rules.clone() }, nearest);
+        let nearest =
+            |path: &FieldPath| vec![path.nearest_name().map_or(Pattern::Any, |name| Pattern::Name(name.into()))];
+        let flat =
+            Self::of(&Rules { reveal: Vec::new(), records: None, subject: None, ..rules.clone() }, nearest, nearest);
         let treat =
             flat.treat.into_iter().filter(|(pattern, _)| !own.iter().any(|name| pattern.selects(name, same_folded)));
         let rest = flat.rest.map(|_| rules.treat.len() + rules.reveal.len());
