@@ -54,6 +54,7 @@ const fn because(ending: &Ending) -> Option<&'static str> {
             Stop::Bound { .. } => "it exceeds a bound of inspection",
             Stop::Column { .. } => "it is a table without a column that the contract names",
             Stop::Query { .. } => "a query in it cannot be judged",
+            Stop::Shape { .. } => "it is not of the shape that the contract describes",
             Stop::Untreatable { .. } | Stop::Cut => "a value in it cannot be treated",
         }),
         Ending::Aborted => Some("it broke off"),

@@ -178,6 +178,8 @@ impl Helm {
             drill_overdue: None,
             token_age_secs: None,
             key_age_secs: None,
+            unmatched_rules: Vec::new(),
+            unexpected_shapes: Vec::new(),
             issuer: None,
         }
     }
