@@ -203,11 +203,7 @@ impl Watch for RecordMeter {
             OnShape::Refuse => Err(why),
             // What no path counts is a record as a whole, or the first that it does count.
             OnShape::Pass if self.counted => Ok(()),
-            OnShape::Pass => {
-                self.record()?;
-                self.covers = true;
-                Ok(())
-            }
+            OnShape::Pass => Ok(self.record().map(|()| self.covers = true)?),
         }
     }
 

@@ -77,7 +77,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of [`Reason::index`].
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::RequestMalformed,
         Self::BodyMalformed,
         Self::TokenMissing,

@@ -129,6 +129,7 @@ mod tests {
             status: 401,
             reason: Some(Reason::TokenMissing),
             ended: None,
+            shape_unexpected: false,
             cause: Some("no token"),
             records: 0,
             bytes_in: 0,

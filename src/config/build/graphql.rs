@@ -40,5 +40,6 @@ fn fields(rules: &Rules) -> impl Iterator<Item = &FieldPath> {
 }
 
 fn stands_in_data(path: &FieldPath) -> bool {
-    matches!(path.steps(), [Step::Name(first), Step::Name(_), ..] if &**first == "data")
+    let plain = |step: &Step| step.name().filter(|_| !step.descends).map(str::to_owned);
+    matches!(path.steps(), [first, second, ..] if plain(first).as_deref() == Some("data") && plain(second).is_some())
 }

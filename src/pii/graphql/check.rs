@@ -7,7 +7,7 @@
 use super::document::{self, Document, Selection};
 use super::{Fault, Stop};
 use crate::bounds::{DOCUMENT_DEPTH_MAX, GRAPHQL_NODES_MAX};
-use crate::model::{FieldPath, Step};
+use crate::model::{FieldPath, Selector, Step};
 use crate::pii::fields::same_folded;
 use crate::pii::{Place, Rules};
 
@@ -80,7 +80,7 @@ impl Checker {
 
     /// Whether the rules hold for each answer of a list of answers as they do for one.
     pub(in crate::pii) fn holds_in_lists(&self) -> bool {
-        let anywhere = |path: &Path| matches!(path.steps.first(), Some(Step::Descendant(_) | Step::Elements));
+        let anywhere = |path: &Path| path.steps.first().is_some_and(|step| step.descends || step.is_wildcard());
         self.paths.iter().all(|path| path.role == Role::Only || anywhere(path))
     }
 
@@ -177,13 +177,12 @@ impl Path {
         let same = |listed: &str| if exact { listed == name } else { same_folded(listed, name) };
         let mut next = 0;
         for (at, step) in self.steps.iter().enumerate().filter(|(at, _)| live >> at & 1 == 1) {
-            let (stays, goes) = match step {
-                Step::Name(listed) => (false, same(listed)),
-                Step::Descendant(listed) => (true, same(listed)),
-                Step::Members | Step::Elements => (false, true),
-                Step::Index(_) => (false, false),
+            let goes = match &step.selector {
+                Selector::Name(listed) => same(listed),
+                Selector::Wildcard => true,
+                Selector::Index(_) => false,
             };
-            next |= u64::from(stays) << at | u64::from(goes) << (at + 1);
+            next |= u64::from(step.descends) << at | u64::from(goes) << (at + 1);
         }
         self.skip(next)
     }
@@ -191,7 +190,7 @@ impl Path {
     /// A list leaves no mark in a query.
     fn skip(&self, mut live: u64) -> u64 {
         for (at, step) in self.steps.iter().enumerate() {
-            if matches!(step, Step::Elements | Step::Index(_)) && live >> at & 1 == 1 {
+            if step.name().is_none() && live >> at & 1 == 1 {
                 live |= 1 << (at + 1);
             }
         }
