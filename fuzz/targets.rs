@@ -8,7 +8,7 @@ mod wire;
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderValue};
-use vendorgate::identity::{self, WebhookScheme};
+use vendorgate::identity::{self, Encoding, Preset, Recipe, Template, TimeFormat};
 use vendorgate::model::{FieldPath, VendorId};
 use vendorgate::pii::keys::MasterKey;
 use vendorgate::pii::{
@@ -81,7 +81,11 @@ pub const ALL: [Target; 16] = [
     ),
     ("jwt", jwt, &["eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiJ4In0.AAAA"]),
     ("proof", proof, &[PROOF]),
-    ("webhook", webhook, &["m1\n1614265330\nv1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE= v2,AA", "\n1\nsha256=00"]),
+    (
+        "webhook",
+        webhook,
+        &["m1\n1614265330\nv1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE= v2,AA", "\n1\nt=2021-02-25T15:02:10Z,v1=00"],
+    ),
     (
         "jwks",
         jwks,
@@ -212,13 +216,14 @@ pub fn webhook(data: &[u8]) {
             headers.append(name, value);
         }
     }
-    let hmac = WebhookScheme::Hmac {
-        header: "webhook-signature".into(),
-        prefix: "sha256=".into(),
-        timestamp_header: Some("webhook-timestamp".into()),
-    };
-    for scheme in [WebhookScheme::StandardWebhooks, hmac] {
-        identity::inspect_signature(&scheme, &headers);
+    let part = |prefix: &str| identity::Place::part("webhook-signature", ',', prefix);
+    let listed = Recipe::hmac(part("v1="), Encoding::HexOrBase64, Template::parse("{timestamp}.{body}").expect("good"));
+    let listed = Recipe { timestamp: Some((part("t="), TimeFormat::Iso8601)), ..listed };
+    for recipe in [Preset::StandardWebhooks.recipe().0, listed] {
+        identity::inspect_signature(&recipe, &headers);
+    }
+    if let Ok(text) = std::str::from_utf8(data) {
+        Template::parse(text).ok();
     }
 }
 

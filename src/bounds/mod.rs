@@ -115,6 +115,16 @@ pub const WEBHOOK_BODY_DEADLINE: Duration = Duration::from_secs(30);
 pub const WEBHOOK_ID_BYTES_MAX: usize = 256;
 /// Most signatures that one webhook message may carry: two secrets at the sender, and room.
 pub const WEBHOOK_SIGNATURES_MAX: usize = 8;
+/// Most parts of a header that holds a webhook's time and signatures.
+pub const WEBHOOK_PARTS_MAX: usize = 32;
+/// Most parts of what a contract says that a webhook's sender signs.
+pub const WEBHOOK_TEMPLATE_PARTS_MAX: usize = 32;
+/// Most fields of a form whose fields are signed one by one; they are sorted before anything is known of their sender.
+pub const WEBHOOK_FORM_FIELDS_MAX: usize = 1024;
+/// Longest text that a handshake of a webhook's sender may ask us to repeat.
+pub const WEBHOOK_CHALLENGE_BYTES_MAX: usize = 1024;
+/// Below this length a webhook's secret can be guessed from one message: `check` warns.
+pub const WEBHOOK_SECRET_BYTES_ADVISED: usize = 16;
 /// Largest file of a secret.
 pub const SECRET_BYTES_MAX: usize = 4 * 1024;
 /// Most bytes of verified tokens that are remembered.

@@ -15,6 +15,7 @@ use super::consequence;
 use super::egress;
 use super::exchange::Exchange;
 use super::forward::forward;
+use super::greet;
 use super::ground::Ground;
 use super::peer::Peer;
 use super::snapshot::{Route, Snapshot, Vendor};
@@ -104,7 +105,7 @@ impl Gateway {
         if let Err(NotAdmitted { denial: Denial { reason: Reason::TokenMissing, .. }, .. }) = &admitted
             && exchange.direction() == Direction::Ingress
         {
-            let candidates = webhook::candidates(&snapshot, &head);
+            let candidates = webhook::candidates(&snapshot, &head, peer.is_tls());
             if !candidates.is_empty() {
                 drop(snapshot);
                 return Box::pin(self.handle_webhook(worker, candidates, head, body, exchange)).await;
@@ -128,12 +129,18 @@ impl Gateway {
     ) -> Response<GatewayBody> {
         let since = self.clock.now();
         let verified = {
-            let sender = exchange.peer.address().ip();
-            webhook::verify(&candidates, &head, body, sender, &self.spools, &self.clock).await
+            let (sender, sent) = (exchange.peer.address().ip(), webhook::sent(&head, exchange.peer.is_tls()));
+            webhook::verify(&candidates, &sent, body, sender, &self.spools, &self.clock).await
         };
         exchange.waited(since);
         let message = match verified {
-            Ok(message) => message,
+            Ok(webhook::Verified::Message(message)) => message,
+            Ok(webhook::Verified::Handshake(vendor, greeting)) => {
+                return match greet::may_greet(&vendor, &head, &mut exchange) {
+                    Ok(()) => exchange.reply(greet::greeting(greeting)),
+                    Err(denial) => exchange.refuse(&denial),
+                };
+            }
             Err(denial) => {
                 if let [(_, only)] = &candidates[..] {
                     exchange.of_vendor(only, None);
@@ -147,6 +154,7 @@ impl Gateway {
             admit_webhook(&snapshot, &head, &message, &mut exchange)
         };
         match admitted {
+            Ok(_) if message.delivery.is_known() => exchange.reply(greet::known()),
             Ok(admitted) => {
                 let response = forward(worker, admitted, head, Source::spooled(message.body), exchange).await;
                 if response.status().is_success() {

@@ -12,6 +12,7 @@ mod egress;
 mod exchange;
 mod explain;
 mod forward;
+mod greet;
 mod ground;
 mod handle;
 mod matched;

@@ -1,13 +1,15 @@
 //! Callers that sign their bodies: the whole body is taken and verified before anything is decided or forwarded.
 //!
+//! A message that was delivered is answered when it comes again, and a handshake is answered here; neither is forwarded.
 //! Spools are bounded in size and number, since strangers can ask for them: where the bound of a sender, of a vendor or of
 //! all is reached, the oldest body that is still on its way makes room, so that those who hold on keep nobody out. A
-//! message that was not delivered is given back, so that the sender's next try is not a replay.
+//! message that was not delivered is given back, so that the sender's next try is delivered.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ::http::request;
+use ::http::header::HOST;
+use ::http::{Method, request};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -17,9 +19,16 @@ use crate::bounds::{
     OVERLOAD_RETRY, WEBHOOK_BODY_BYTES_MAX, WEBHOOK_BODY_DEADLINE, WEBHOOK_SPOOLS_PER_SENDER, WEBHOOK_SPOOLS_PER_VENDOR,
 };
 use crate::http::{Group, Network, Slots, screen};
-use crate::identity::{Check, Taken, Webhook};
+use crate::identity::{Check, Greeting, Outcome, Sent, Taken, Webhook};
 use crate::kill::Footing;
 use crate::model::{Caller, Clock, Denial, Direction, Reason};
+
+/// What came of a request that is known by its signature.
+pub(super) enum Verified {
+    Message(Message),
+    /// A handshake of a vendor, to be answered here.
+    Handshake(Arc<Vendor>, Greeting),
+}
 
 /// A message that was verified, and its body.
 pub(super) struct Message {
@@ -41,9 +50,16 @@ impl Delivery {
         self.0.as_ref().map(|taken| Arc::clone(&taken.signed) as Footing)
     }
 
-    /// It has arrived, and may not come again.
+    /// Whether it was delivered before.
+    pub(super) fn is_known(&self) -> bool {
+        self.0.as_ref().is_some_and(|taken| taken.is_known)
+    }
+
+    /// It has arrived: when it comes again it is known.
     pub(super) fn delivered(mut self) {
-        self.0 = None;
+        if let Some(taken) = self.0.take() {
+            taken.delivered();
+        }
     }
 }
 
@@ -55,17 +71,35 @@ impl Drop for Delivery {
     }
 }
 
-/// The vendors that a request may be a webhook of: it carries their signature, on a route of theirs.
-pub(super) fn candidates(snapshot: &Snapshot, head: &request::Parts) -> Vec<(Arc<Webhook>, Arc<Vendor>)> {
+/// The message as its sender may have signed it. `is_tls`: whether it came over TLS.
+pub(super) fn sent(head: &request::Parts, is_tls: bool) -> Sent<'_> {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    Sent {
+        method: &head.method,
+        scheme: if is_tls { "https" } else { "http" },
+        authority: head.uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default(),
+        target: head.uri.path_and_query().map_or("/", |target| target.as_str()),
+        headers: &head.headers,
+    }
+}
+
+/// The vendors that a request may be a webhook of: it carries their signature or is like their handshake, on a route of
+/// theirs. A handshake may have another method than the messages that follow.
+pub(super) fn candidates(snapshot: &Snapshot, head: &request::Parts, is_tls: bool) -> Vec<(Arc<Webhook>, Arc<Vendor>)> {
     let webhooks = snapshot.directory.webhooks();
     if webhooks.is_empty() {
         return Vec::new();
     }
     let Ok(target) = screen(head, Direction::Ingress) else { return Vec::new() };
-    let presented = webhooks.iter().filter(|webhook| webhook.is_presented(&head.headers));
-    let placed = presented.filter_map(|webhook| {
+    let sent = sent(head, is_tls);
+    let placed = webhooks.iter().filter_map(|webhook| {
+        let method = match webhook.is_presented(&head.headers) {
+            true => &head.method,
+            false if webhook.may_greet(&sent) => &Method::POST,
+            false => return None,
+        };
         let vendor = snapshot.vendors.get(webhook.vendor_index() as usize)?;
-        vendor.find(Direction::Ingress, &head.method, &target.path)?;
+        vendor.find(Direction::Ingress, method, &target.path)?;
         Some((Arc::clone(webhook), Arc::clone(vendor)))
     });
     placed.collect()
@@ -74,45 +108,67 @@ pub(super) fn candidates(snapshot: &Snapshot, head: &request::Parts) -> Vec<(Arc
 /// Takes the body and finds out whose it is.
 pub(super) async fn verify(
     candidates: &[(Arc<Webhook>, Arc<Vendor>)],
-    head: &request::Parts,
+    sent: &Sent<'_>,
     body: Incoming,
     sender: IpAddr,
     spools: &Arc<Slots>,
     clock: &Clock,
-) -> Result<Message, Denial> {
+) -> Result<Verified, Denial> {
     let mut why = None;
     let mut begin = |webhook: &Arc<Webhook>| {
-        webhook.begin(&head.headers, clock.now()).map_err(|denial| why.get_or_insert(denial).clone()).ok()
+        webhook.begin(sent.headers, clock.now()).map_err(|denial| why.get_or_insert(denial).clone()).ok()
     };
-    let mut checks: Vec<Check> = candidates.iter().filter_map(|(webhook, _)| begin(webhook)).collect();
-    if checks.is_empty() {
+    let checks: Vec<Check> = candidates.iter().filter_map(|(webhook, _)| begin(webhook)).collect();
+    let greeters: Vec<_> = candidates.iter().filter(|(webhook, _)| webhook.may_greet(sent)).collect();
+    if checks.is_empty() && greeters.is_empty() {
         return Err(why.unwrap_or_else(|| Denial::new(Reason::TokenMissing, "no signature")));
     }
+    let body = take(candidates, body, sender, spools).await?;
+    for check in checks {
+        let index = check.vendor_index();
+        match check.finish(sent, &body, clock.now()) {
+            Ok(Outcome::Message(taken)) => {
+                return Ok(Verified::Message(Message { body, delivery: Delivery(Some(taken)) }));
+            }
+            Ok(Outcome::Greeting(greeting)) => {
+                let whose = candidates.iter().find(|(webhook, _)| webhook.vendor_index() == index);
+                let (_, vendor) =
+                    whose.ok_or_else(|| Denial::new(Reason::VendorUnknown, "no contract at this place"))?;
+                return Ok(Verified::Handshake(Arc::clone(vendor), greeting));
+            }
+            Err(denial) => why = why.or(Some(denial)),
+        }
+    }
+    let greeted = greeters.into_iter().find_map(|(webhook, vendor)| Some((vendor, webhook.greet(sent, &body)?)));
+    if let Some((vendor, greeting)) = greeted {
+        return Ok(Verified::Handshake(Arc::clone(vendor), greeting));
+    }
+    Err(why.unwrap_or_else(|| Denial::new(Reason::TokenMissing, "no signature, and no handshake of this vendor")))
+}
+
+/// The whole body, where there is room for it.
+async fn take(
+    candidates: &[(Arc<Webhook>, Arc<Vendor>)],
+    body: Incoming,
+    sender: IpAddr,
+    spools: &Arc<Slots>,
+) -> Result<Bytes, Denial> {
     let mut groups = vec![(Group::Sender(Network::of(sender)), WEBHOOK_SPOOLS_PER_SENDER)];
     let vendor = |webhook: &Webhook| (Group::Vendor(webhook.vendor_index()), WEBHOOK_SPOOLS_PER_VENDOR);
     groups.extend(candidates.iter().map(|(webhook, _)| vendor(webhook)));
     let slot = spools.enter(&groups).await;
-    let body = tokio::select! {
-        spooled = tokio::time::timeout(WEBHOOK_BODY_DEADLINE, spool(body, &mut checks)) => {
-            spooled.unwrap_or_else(|_| Err(Denial::new(Reason::BodyTimeout, "the body came too slowly")))?
+    tokio::select! {
+        spooled = tokio::time::timeout(WEBHOOK_BODY_DEADLINE, spool(body)) => {
+            spooled.unwrap_or_else(|_| Err(Denial::new(Reason::BodyTimeout, "the body came too slowly")))
         }
         () = slot.seat().shed() => {
             let made_room = Denial::new(Reason::Overloaded, "too many signed bodies at once, and this one was the oldest");
-            return Err(made_room.retry_after(OVERLOAD_RETRY));
-        }
-    };
-    drop(slot);
-    for check in checks {
-        match check.finish(clock.now()) {
-            Ok(taken) => return Ok(Message { body, delivery: Delivery(Some(taken)) }),
-            Err(denial) => why = why.or(Some(denial)),
+            Err(made_room.retry_after(OVERLOAD_RETRY))
         }
     }
-    Err(why.unwrap_or_else(|| Denial::new(Reason::TokenInvalid, "no signature holds")))
 }
 
-/// The whole body, each piece shown to the checks as it comes.
-async fn spool(mut body: Incoming, checks: &mut [Check]) -> Result<Bytes, Denial> {
+async fn spool(mut body: Incoming) -> Result<Bytes, Denial> {
     let mut spooled = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Denial::new(Reason::BodyMalformed, "the request's body broke off"))?;
@@ -121,7 +177,6 @@ async fn spool(mut body: Incoming, checks: &mut [Check]) -> Result<Bytes, Denial
         if spooled.len() + data.len() > WEBHOOK_BODY_BYTES_MAX {
             return Err(Denial::new(Reason::BodyTooLarge, "a signed body is larger than the bound"));
         }
-        checks.iter_mut().for_each(|check| check.update(&data));
         spooled.extend_from_slice(&data);
     }
     Ok(spooled.freeze())

@@ -71,8 +71,11 @@ pub use ring::{KeyStatus, RefreshOutcome};
 pub use seen::Name;
 pub use settings::{
     CertificateSettings, FetchSettings, Identity, IntrospectionSettings, KeySource, Rotation, Sender, Settings,
-    Superseded, WebhookScheme, WebhookSettings,
+    Superseded,
 };
 pub use signing::{SigningError, SigningKey};
 pub use verified::Verified;
-pub use webhook::{Check, Signed, Taken, WEBHOOK_CLIENT, Webhook, inspect_signature};
+pub use webhook::{
+    Check, Encoding, Greeting, Handshake, Outcome, Part, Place, Preset, Proof, Recipe, SecretEncoding, Sent, Signed,
+    Taken, Template, TimeFormat, WEBHOOK_CLIENT, Webhook, WebhookSettings, inspect_secret, inspect_signature,
+};

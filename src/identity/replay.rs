@@ -1,10 +1,10 @@
 //! Remembers what may be used once: proofs of possession and webhook messages.
 //!
-//! Two buckets that each cover the longest time in which a thing could come again; when the newer one is full the thing
-//! is refused, not forgotten, so a flood hurts only the vendor that sends it. Not durable: what is dated before the memory
+//! Each for exactly the time in which it could come again. Two buckets that each cover that time; when the newer one is full
+//! the thing is refused, not forgotten, so a flood hurts only the vendor that sends it. Not durable: what is dated before the memory
 //! began could have been used before a restart, so it is refused; see [`Replays::covers`].
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::model::{Moment, UnixTime};
 
 use super::cache::{Fingerprint, FirstBytes};
 
-type Bucket = HashSet<Fingerprint, BuildHasherDefault<FirstBytes>>;
+type Bucket = HashMap<Fingerprint, Entry, BuildHasherDefault<FirstBytes>>;
 
 /// What one vendor has used within a window.
 #[derive(Debug, Default)]
@@ -31,6 +31,26 @@ struct Buckets {
     newer_since_ns: u64,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    taken_ns: u64,
+    /// Whether what it was taken for has been done.
+    settled: bool,
+}
+
+/// How a thing stands that somebody wants to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It is taken now.
+    First,
+    /// It was taken before, and what it was taken for is not done yet.
+    UnderWay,
+    /// It was used before.
+    Settled,
+    /// No more can be remembered.
+    Full,
+}
+
 impl Replays {
     /// Remembers from now on, a time on the monotonic clock: a wall clock that is wrong at the start does no harm later.
     pub(super) fn since(began_ns: u64) -> Self {
@@ -45,23 +65,59 @@ impl Replays {
         dated.as_secs() >= began.as_secs()
     }
 
-    /// Takes a thing that could come again for `window` from now. False when it was taken before, or when no more can
-    /// be remembered.
-    pub(super) fn take(&self, thing: Fingerprint, window: Duration, now: Moment) -> bool {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.turn(window, now);
-        let known = buckets.older.contains(&thing) || buckets.newer.contains(&thing);
-        !known && buckets.newer.len() < REPLAYS_MAX && buckets.newer.insert(thing)
+    /// Takes a thing that could come again for `window` from now, known by any of its `names`.
+    pub(super) fn take(&self, names: &[Fingerprint], window: Duration, now: Moment) -> Use {
+        self.with(|buckets| {
+            buckets.turn(window, now);
+            let known =
+                names.iter().filter_map(|name| buckets.find(name, window, now)).max_by_key(|entry| entry.settled);
+            match known {
+                Some(Entry { settled: true, .. }) => Use::Settled,
+                Some(Entry { settled: false, .. }) => Use::UnderWay,
+                None if buckets.newer.len() + names.len() > REPLAYS_MAX => Use::Full,
+                None => {
+                    let taken = Entry { taken_ns: now.monotonic_ns, settled: false };
+                    buckets.newer.extend(names.iter().map(|name| (*name, taken)));
+                    Use::First
+                }
+            }
+        })
+    }
+
+    /// What a thing was taken for is done.
+    pub(super) fn settle(&self, names: &[Fingerprint]) {
+        self.with(|Buckets { newer, older, .. }| {
+            for name in names {
+                if let Some(entry) = newer.get_mut(name).or_else(|| older.get_mut(name)) {
+                    entry.settled = true;
+                }
+            }
+        });
     }
 
     /// Gives a thing back that was taken but had no effect, so that it may come again.
-    pub(super) fn give_back(&self, thing: &Fingerprint) {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = buckets.newer.remove(thing) || buckets.older.remove(thing);
+    pub(super) fn give_back(&self, names: &[Fingerprint]) {
+        self.with(|Buckets { newer, older, .. }| {
+            for name in names {
+                if newer.remove(name).is_none() {
+                    older.remove(name);
+                }
+            }
+        });
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Buckets) -> T) -> T {
+        act(&mut self.buckets.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Buckets {
+    /// A thing that was taken within the window, its last instant included.
+    fn find(&self, name: &Fingerprint, window: Duration, now: Moment) -> Option<Entry> {
+        let entry = self.newer.get(name).or_else(|| self.older.get(name)).copied()?;
+        (u128::from(now.monotonic_ns.saturating_sub(entry.taken_ns)) <= window.as_nanos()).then_some(entry)
+    }
+
     fn turn(&mut self, window: Duration, now: Moment) {
         let age = now.monotonic_ns.saturating_sub(self.newer_since_ns);
         let window = window.as_nanos() as u64;
@@ -82,23 +138,42 @@ mod tests {
     use crate::model::{Clock, UnixTime};
 
     #[test]
-    fn a_thing_is_taken_once_in_its_window() {
+    fn a_thing_is_known_in_its_window_and_not_a_second_longer() {
         let clock = Clock::manual(UnixTime::from_secs(1));
         let window = Duration::from_secs(100);
-        let replays = Replays::default();
-        let take = |thing: u8| replays.take([thing; 16], window, clock.now());
-        clock.advance(Duration::from_secs(1000));
-        for second in 0..400 {
-            assert!(take(200), "unseen at {second}");
-            replays.give_back(&[200; 16]);
-            let fresh = take(1);
-            assert!(fresh == (second == 0) || second >= 100 && fresh, "{second}");
-            if fresh && second > 0 {
-                return;
+        // The buckets turn at other times than a thing's own.
+        for start in [0, 1, 30, 99, 100, 101] {
+            let replays = Replays::default();
+            let take = |thing: u8| replays.take(&[[thing; 16]], window, clock.now());
+            assert_eq!(take(9), Use::First);
+            clock.advance(Duration::from_secs(start));
+            for second in 0..=100 {
+                assert_eq!(take(200), Use::First, "unseen at {second}");
+                replays.give_back(&[[200; 16]]);
+                let seen = if second <= 50 { Use::UnderWay } else { Use::Settled };
+                assert_eq!(take(1), if second == 0 { Use::First } else { seen }, "from {start}, {second}");
+                if second == 50 {
+                    replays.settle(&[[1; 16]]);
+                }
+                clock.advance(Duration::from_secs(1));
             }
-            clock.advance(Duration::from_secs(1));
+            assert_eq!(take(1), Use::First, "forgotten when it cannot come again");
         }
-        panic!("never forgotten");
+    }
+
+    #[test]
+    fn a_thing_of_two_names_is_known_by_either() {
+        let (clock, replays) = (Clock::manual(UnixTime::from_secs(1)), Replays::default());
+        let take = |names: &[u8]| {
+            let names: Vec<Fingerprint> = names.iter().map(|name| [*name; 16]).collect();
+            replays.take(&names, Duration::from_secs(9), clock.now())
+        };
+        assert_eq!(take(&[1, 2]), Use::First);
+        for names in [&[1, 3][..], &[3, 2], &[2], &[1]] {
+            assert_eq!(take(names), Use::UnderWay, "{names:?}");
+        }
+        replays.settle(&[[1; 16], [2; 16]]);
+        assert_eq!((take(&[2, 3]), take(&[3])), (Use::Settled, Use::First), "a known thing takes no other name");
     }
 
     #[test]
@@ -123,8 +198,9 @@ mod tests {
             thing
         };
         let window = Duration::from_secs(100);
-        assert!((0..REPLAYS_MAX).all(|at| replays.take(thing(at), window, clock.now())));
-        assert!(!replays.take(thing(REPLAYS_MAX), window, clock.now()));
-        assert!((0..REPLAYS_MAX).all(|at| !replays.take(thing(at), window, clock.now())));
+        let take = |at: usize| replays.take(&[thing(at)], window, clock.now());
+        assert!((0..REPLAYS_MAX).all(|at| take(at) == Use::First));
+        assert_eq!(take(REPLAYS_MAX), Use::Full);
+        assert!((0..REPLAYS_MAX).all(|at| take(at) == Use::UnderWay));
     }
 }

@@ -8,7 +8,7 @@ use crate::model::ClientId;
 
 use super::claims::Wanted;
 use super::jwt::Type;
-use super::{Algorithm, ClaimNames, SubjectAltName, TokenShape};
+use super::{Algorithm, ClaimNames, SubjectAltName, TokenShape, WebhookSettings};
 
 /// How a vendor proves who it is: a contract's `identity:` section, in one of its three forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,34 +38,6 @@ pub struct CertificateSettings {
     /// PEM files of revocation lists, read again when they change; needs `ca_file`. A list that is missing or past its
     /// next update refuses every certificate.
     pub crl_files: Vec<PathBuf>,
-}
-
-/// `identity: { webhook: … }`: a vendor that calls back with a signature over the raw body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WebhookSettings {
-    /// How the signature is made and sent.
-    pub scheme: WebhookScheme,
-    /// Files of the live secrets, one or two, so that one can be replaced without losing a message.
-    pub secret_files: Vec<PathBuf>,
-    /// How far the sender's timestamp may be from our clock, and for how long a message is remembered.
-    pub tolerance: Duration,
-}
-
-/// How a webhook is signed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WebhookScheme {
-    /// `webhook-id`, `webhook-timestamp` and `webhook-signature`, as the Standard Webhooks specification 1.0 says.
-    StandardWebhooks,
-    /// HMAC-SHA-256 over the raw body, in hexadecimal or base64, in a header of the sender's choice.
-    Hmac {
-        /// The header that carries the signature, in lower case.
-        header: String,
-        /// What stands before the signature, such as `sha256=`; may be empty.
-        prefix: String,
-        /// The header that carries the time of sending, in Unix seconds, where there is one. It is then signed too:
-        /// the HMAC is over the time, a dot, and the body.
-        timestamp_header: Option<String>,
-    },
 }
 
 /// How a vendor proves itself by an issuer's tokens.

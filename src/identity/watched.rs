@@ -1,7 +1,7 @@
 //! Something built from files that an operator may replace at any time: secrets, authorities, revocation lists.
 //!
 //! Looked at in the background; a file that is torn or gone leaves what was built before, which is worth no more than
-//! its own dates. Never read while a request is judged.
+//! its own dates, and is told of in the log once a change. Never read while a request is judged.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -25,8 +25,15 @@ pub(super) struct Watched<T> {
     current: ArcSwapOption<T>,
     generation: AtomicU64,
     digest: Mutex<Option<blake3::Hash>>,
-    error: Mutex<Option<String>>,
+    error: Mutex<Option<Refused>>,
     started: AtomicBool,
+}
+
+/// Why the last look built nothing, and of which contents, where they could be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Refused {
+    why: String,
+    digest: Option<blake3::Hash>,
 }
 
 impl<T: Send + Sync + 'static> Watched<T> {
@@ -59,7 +66,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
 
     /// Why the last look built nothing, if it did not.
     pub(super) fn last_error(&self) -> Option<String> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|refused| refused.why.clone())
     }
 
     /// Starts to look now and then, once.
@@ -69,21 +76,41 @@ impl<T: Send + Sync + 'static> Watched<T> {
         }
     }
 
-    /// Reads the files and, when they have changed, builds anew. Blocks.
-    pub(super) fn look(&self) {
-        let error = self.rebuild().err();
-        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    /// Reads the files and, when they have changed, builds anew. Says whether there was something to tell. Blocks.
+    pub(super) fn look(&self) -> bool {
+        let refused = self.rebuild().err();
+        let mut before = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = *before != refused;
+        if is_news {
+            self.tell(refused.as_ref());
+            *before = refused;
+        }
+        is_news
     }
 
-    fn rebuild(&self) -> Result<(), String> {
+    /// The error holds no content; the files' names are the config's own.
+    fn tell(&self, refused: Option<&Refused>) {
+        let files = self.files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        let keeps = self.current.load().is_some();
+        match refused {
+            Some(Refused { why, .. }) if keeps => {
+                tracing::warn!(files, why, "files cannot be used: what they held before stays")
+            }
+            Some(Refused { why, .. }) => tracing::warn!(files, why, "files cannot be used"),
+            None => tracing::info!(files, "files can be used again"),
+        }
+    }
+
+    fn rebuild(&self) -> Result<(), Refused> {
         let read = self.files.iter().map(|path| read_bounded(path, ISSUER_ANSWER_BYTES_MAX));
-        let contents: Vec<Vec<u8>> = read.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        let unread = |error: super::FileError| Refused { why: error.to_string(), digest: None };
+        let contents: Vec<Vec<u8>> = read.collect::<Result<_, _>>().map_err(unread)?;
         let digest = digest(&contents);
         let mut known = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
         if *known == Some(digest) {
             return Ok(());
         }
-        let built = (self.build)(&contents)?;
+        let built = (self.build)(&contents).map_err(|why| Refused { why, digest: Some(digest) })?;
         self.current.store(Some(Arc::new(built)));
         self.generation.store(next_generation(), Ordering::Release);
         *known = Some(digest);
@@ -124,15 +151,22 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("secret");
         let build = |contents: &[Vec<u8>]| match &contents[0][..] {
-            b"" => Err("empty".to_owned()),
+            b"" | b"!" | b"!!" => Err("no good".to_owned()),
             other => Ok(other.to_vec()),
         };
         let watched = Watched::open(vec![path.clone()], Box::new(build));
         assert!(watched.current().0.is_none() && watched.last_error().is_some());
         let mut generations = Vec::new();
-        for (content, want, error) in [("a", "a", false), ("a", "a", false), ("", "a", true), ("b", "b", false)] {
+        for (content, want, error, is_news) in [
+            ("a", "a", false, true),
+            ("a", "a", false, false),
+            ("!", "a", true, true),
+            ("!", "a", true, false),
+            ("!!", "a", true, true),
+            ("b", "b", false, true),
+        ] {
             std::fs::write(&path, content).expect("written");
-            watched.look();
+            assert_eq!(watched.look(), is_news, "told once a change: {content}");
             let (current, generation) = watched.current();
             assert_eq!(
                 (current.as_deref().map(Vec::as_slice), watched.last_error().is_some()),
@@ -140,7 +174,7 @@ mod tests {
             );
             generations.push(generation);
         }
-        assert!(generations[0] == generations[2] && generations[2] < generations[3], "{generations:?}");
+        assert!(generations[0] == generations[4] && generations[4] < generations[5], "{generations:?}");
         std::fs::remove_file(&path).expect("removed");
         watched.look();
         assert!(watched.current().0.is_some() && watched.last_error().is_some());

@@ -107,6 +107,47 @@ fn missing_secrets_keep_the_gateway_from_running() {
     assert_eq!(paths, ["identity.webhook.secret_file", &tls[0], &tls[1], &tls[2], "keys.master"]);
 }
 
+/// A secret is judged by what its file holds, and nothing of it is said.
+#[cfg(unix)]
+#[test]
+fn the_content_of_a_webhooks_secret_is_judged_before_it_is_used() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("folder");
+    let (path, secret) = (folder.path().join("acme.yaml"), folder.path().join("secret"));
+    let main = folder.path().join("main.yaml");
+    let listeners = "listeners: { ingress: { bind: \"127.0.0.1:0\" } }\nstate: { path: state }\n";
+    let upstreams = "upstreams: { crm: { url: \"http://127.0.0.1:9000\" } }\ncontracts: acme.yaml\n";
+    fs::write(&main, format!("{listeners}{upstreams}")).expect("written");
+    let head = "vendor: acme\nowner: a@example.com\nsecurity_contact: b@acme.example\nstarts: 2026-01-01\nends: 2027-03-31\n\
+                scopes: [a:b]\ningress:\n  - { route: POST /v1/events, scopes: [], upstream: crm }\n";
+    for (webhook, content, severity, said) in [
+        ("preset: github", "a secret of thirty-two bytes, yes", None, ""),
+        ("preset: github", "correcthorse", Some(Severity::Warning), "holds a secret of 12 bytes"),
+        ("preset: github", "\n", Some(Severity::Fault), "the file holds no secret"),
+        ("scheme: standard-webhooks", "correcthorsebatterystaple", Some(Severity::Fault), "does not start with whsec_"),
+        ("scheme: standard-webhooks", "whsec_correct!horse", Some(Severity::Fault), "not base64 after whsec_"),
+        ("preset: svix", "whsec_Y29ycmVjdA==", Some(Severity::Warning), "holds a secret of 7 bytes"),
+        ("preset: svix", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", None, ""),
+        ("preset: stripe", "whsec_as Stripe shows it", None, ""),
+        ("preset: stripe, secret_encoding: hex", "correcthorse", Some(Severity::Fault), "not hexadecimal"),
+    ] {
+        fs::write(&secret, content).expect("written");
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("mode");
+        fs::write(&path, format!("{head}identity: {{ webhook: {{ {webhook}, secret_file: secret }} }}\n"))
+            .expect("written");
+        let (faults, loads) = match loader().load(&main) {
+            Ok(loaded) => (loaded.warnings, true),
+            Err(faults) => (faults, false),
+        };
+        let found: Vec<_> =
+            faults.as_slice().iter().filter(|fault| fault.path == "identity.webhook.secret_file").collect();
+        assert_eq!(found.first().map(|fault| fault.severity), severity, "{webhook} {content}: {faults}");
+        assert_eq!(loads, severity != Some(Severity::Fault), "{webhook} {content}");
+        let text = faults.to_string();
+        assert!(text.contains(said) && !text.contains("correct"), "{text}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_key_that_others_can_read_is_a_fault_everywhere() {

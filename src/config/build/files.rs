@@ -1,10 +1,12 @@
 //! Files that a config names: whether they are there, and not open to everyone.
 //!
-//! Reads no secret. A secret that is missing is a fault where the gateway is to run, and a warning where its config is only
+//! Reads a secret only to say whether it can be used, and says nothing of what it holds. A secret that is missing is a fault where the gateway is to run, and a warning where its config is only
 //! being checked, such as in a pipeline that has no business holding keys.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use crate::bounds::SECRET_BYTES_MAX;
 use crate::config::source::At;
 use crate::identity::inspect_keys;
 use crate::pii::keys::is_open_to_others;
@@ -30,6 +32,23 @@ pub(super) fn secret(at: &At<'_>, text: &str, readers: Readers, instead: impl Fn
         Err(error) => at.missing_secret(format!("cannot read {}: {error}", path.display()), instead(&path)),
     }
     path
+}
+
+/// Looks at what a file of a secret holds, where it can be read: `judge` gives the fault that keeps it from being used, or a
+/// warning, both without any of it.
+pub(super) fn secret_content(at: &At<'_>, path: &Path, judge: impl Fn(&[u8]) -> Result<Option<String>, String>) {
+    let Ok(file) = std::fs::File::open(path) else { return };
+    let mut content = Vec::new();
+    if file.take(SECRET_BYTES_MAX as u64 + 1).read_to_end(&mut content).is_err() {
+        return;
+    }
+    let shown = path.display();
+    match judge(&content) {
+        _ if content.len() > SECRET_BYTES_MAX => at.fault(format!("{shown} is larger than any secret"), ""),
+        Ok(None) => {}
+        Ok(Some(doubt)) => at.warning(format!("{shown} {doubt}"), "ask the vendor for a longer one"),
+        Err(wrong) => at.fault(format!("{shown}: {wrong}"), "put the secret there as the vendor shows it"),
+    }
 }
 
 /// A file that need not be secret, but is kept beside those that are.

@@ -1,6 +1,6 @@
 //! A contract's `identity:`: which of the ways to prove oneself, and what tokens must be like.
 
-use super::{claims, issuer, proofs, values};
+use super::{claims, issuer, proofs, values, webhook};
 use crate::bounds::{CLOCK_SKEW, CLOCK_SKEW_MAX, ROTATION_MAX, TOKEN_LIFETIME_DEFAULT};
 use crate::config::file::identity as written;
 use crate::config::source::At;
@@ -17,7 +17,7 @@ pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Opti
         }
         (None, Some(webhook)) => {
             alone(at, written, "webhook");
-            proofs::webhook(&at.key("webhook"), webhook).map(Identity::Webhook)
+            webhook::webhook(&at.key("webhook"), webhook).map(Identity::Webhook)
         }
         (Some(_), Some(_)) => {
             at.key("webhook").fault("stands beside certificate: a vendor proves itself in one way", "take one out");

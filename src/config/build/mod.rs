@@ -22,6 +22,7 @@ mod rules;
 mod standing;
 mod upstreams;
 mod values;
+mod webhook;
 
 pub(super) use across::check_vendors;
 pub(super) use contract::{Surroundings, contract};

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 use super::contract::Size;
+use super::webhook::Webhook;
 use super::{Duration, OneOrMore};
 
 /// How a vendor proves who it is: by access tokens of an issuer, or else by `certificate` or `webhook` alone.
@@ -50,7 +51,7 @@ pub(in crate::config) struct Identity {
     pub(in crate::config) fetch: Option<Fetch>,
     /// Without tokens: the client certificate of the connection says who it is.
     pub(in crate::config) certificate: Option<Certificate>,
-    /// Without tokens: a signature over each body says who sent it.
+    /// Without tokens: a signature over each message says who sent it.
     pub(in crate::config) webhook: Option<Webhook>,
 }
 
@@ -128,43 +129,6 @@ pub(in crate::config) struct Certificate {
     /// PEM files of revocation lists, read again when they change; one that is missing or overdue refuses all.
     #[schemars(extend("examples" = [["tls/acme.crl"]]))]
     pub(in crate::config) crl: Option<Vec<String>>,
-}
-
-/// A vendor known by signatures over its bodies.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Webhook {
-    /// How a body is signed.
-    #[schemars(required)]
-    pub(in crate::config) scheme: Option<Scheme>,
-    /// File of the secret.
-    #[schemars(required, example = "secrets/acme-webhook")]
-    pub(in crate::config) secret_file: Option<String>,
-    /// File of a second live secret, while one is being replaced.
-    #[schemars(example = "secrets/acme-webhook-next")]
-    pub(in crate::config) next_secret_file: Option<String>,
-    /// For hmac: the header of the signature.
-    #[schemars(example = "x-acme-signature")]
-    pub(in crate::config) header: Option<String>,
-    /// For hmac: what stands before the signature (default nothing).
-    #[schemars(example = "sha256=")]
-    pub(in crate::config) prefix: Option<String>,
-    /// For hmac: the header of the time of sending in Unix seconds, which is then signed too.
-    #[schemars(example = "x-acme-timestamp")]
-    pub(in crate::config) timestamp_header: Option<String>,
-    /// How far the time of sending may be from ours, and for how long a message is remembered (default 5m).
-    pub(in crate::config) tolerance: Option<Duration>,
-}
-
-/// How a webhook is signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(in crate::config) enum Scheme {
-    /// The Standard Webhooks specification 1.0.
-    #[serde(rename = "standard-webhooks")]
-    StandardWebhooks,
-    /// HMAC-SHA-256 in a header of the sender's choice, hexadecimal or base64.
-    #[serde(rename = "hmac")]
-    Hmac,
 }
 
 /// Which claims say what. A claim is a name (`cid`, `https://example.com/roles`), a path to one (`realm_access.roles`), or

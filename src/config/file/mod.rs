@@ -7,6 +7,7 @@ pub(in crate::config) mod contract;
 pub(in crate::config) mod evidence;
 pub(in crate::config) mod identity;
 pub(in crate::config) mod route;
+pub(in crate::config) mod webhook;
 
 use std::collections::BTreeMap;
 

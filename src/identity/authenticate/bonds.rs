@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::stand::presented;
 use super::super::{
-    Algorithm, CertificateSettings, Contract, Identity, PeerCertificate, Settings, SigningKey, SubjectAltName,
-    WebhookScheme, WebhookSettings,
+    Algorithm, CertificateSettings, Contract, Identity, PeerCertificate, Preset, Settings, SigningKey, SubjectAltName,
+    WebhookSettings,
 };
 use super::tests::{NOW, World};
 use super::*;
@@ -149,9 +149,10 @@ fn contradictions_are_faults() {
     let plain = Settings { keys: far, ..world.settings() };
     assert_eq!(check(vec![token(plain)]), "acme: the issuer's address cannot be asked");
     let webhook = WebhookSettings {
-        scheme: WebhookScheme::StandardWebhooks,
+        recipe: Preset::StandardWebhooks.recipe().0,
         secret_files: Vec::new(),
         tolerance: Duration::from_secs(300),
+        handshakes: Vec::new(),
     };
     let silent = Contract { identity: Identity::Webhook(webhook), ..by_certificate(0, "acme", "a.test") };
     assert_eq!(check(vec![silent]), "acme: identity.webhook.secret_files must name one or two files");

@@ -15,7 +15,7 @@ use super::flaw::Flaw;
 use super::json::Object;
 use super::jwk;
 use super::jwt::{self, Signed, Type, decode_digest};
-use super::replay::Replays;
+use super::replay::{Replays, Use};
 
 /// What a proof must be about.
 pub(super) struct Expected<'a> {
@@ -39,7 +39,10 @@ pub(super) fn check(expected: &Expected<'_>, replays: &Replays, cache: &TokenCac
     }
     let thing = cache.fingerprint(Kind::Proof, &[&expected.key_thumbprint[..], id.as_bytes()].concat())?;
     // A proof dated at the far end of the window could come again for twice the window.
-    if replays.take(thing, DPOP_WINDOW * 2, expected.now) { Ok(()) } else { Err(Flaw::ProofReplayed) }
+    match replays.take(&[thing], DPOP_WINDOW * 2, expected.now) {
+        Use::First => Ok(()),
+        Use::UnderWay | Use::Settled | Use::Full => Err(Flaw::ProofReplayed),
+    }
 }
 
 /// Whether a text reads as a proof that the key inside it signed for `GET https://a/`; whose key that is, and whether the

@@ -1,34 +1,39 @@
-//! Vendors that call back without OAuth: a signature over the raw body, with a secret that both sides know.
+//! Vendors that call back without OAuth: a signature over what they send, with a secret that both sides know.
 //!
-//! The body is fed as it arrives, so whoever spools it need not hold it here; nothing may be forwarded before
-//! [`Check::finish`] said yes. Compared in constant time, under one or two live secrets; a message that was taken is
-//! refused when it comes again within the tolerance. Never parses the body.
+//! The whole body is there before anything is decided, and nothing may be forwarded before [`Check::finish`] said yes. Compared
+//! in constant time, under one or two live secrets. A message that was delivered is known when it comes again within twice the
+//! tolerance, and is not delivered a second time. Parses a body only where its sender signs its fields, or in a handshake.
+
+mod handshake;
+mod recipe;
+mod secrets;
+mod signature;
+mod template;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use aws_lc_rs::hmac;
 use http::HeaderMap;
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
-use crate::bounds::{WEBHOOK_ID_BYTES_MAX, WEBHOOK_SIGNATURES_MAX};
-use crate::model::{Caller, ClientId, Denial, Moment, Secret, UnixTime, VendorId};
+use crate::model::{Caller, ClientId, Denial, Moment, Secret, VendorId};
 
 use super::cache::{Fingerprint, Kind, TokenCache};
 use super::flaw::Flaw;
-use super::replay::Replays;
+use super::replay::{Replays, Use};
 use super::revocation::Slot;
 use super::watched::Watched;
-use super::{WebhookScheme, WebhookSettings};
+use secrets::Secrets;
+use signature::Message;
+use template::Rendered;
 
-type HmacSha256 = Hmac<Sha256>;
-
-/// The secrets that are live now.
-type Secrets = Vec<Secret<Vec<u8>>>;
+pub use handshake::Greeting;
+pub use recipe::{Encoding, Handshake, Place, Preset, Proof, Recipe, SecretEncoding, TimeFormat, WebhookSettings};
+pub use secrets::inspect_secret;
+pub use template::{Part, Sent, Template};
 
 /// A vendor that is known by its signatures.
 pub struct Webhook {
@@ -53,9 +58,9 @@ impl Webhook {
         revocations: Slot,
         cache: Arc<TokenCache>,
     ) -> Self {
-        let encoded = settings.scheme == WebhookScheme::StandardWebhooks;
+        let encoding = settings.recipe.secret;
         let files: Vec<PathBuf> = settings.secret_files.clone();
-        let secrets = Watched::open(files, Box::new(move |contents| read_secrets(contents, encoded)));
+        let secrets = Watched::open(files, Box::new(move |contents| secrets::read(contents, encoding)));
         Self { vendor, index, settings, secrets, replays, revocations, cache }
     }
 
@@ -64,20 +69,33 @@ impl Webhook {
         self.index
     }
 
-    /// Whether a request carries this scheme's signature at all; says nothing about its worth.
+    /// Whether a request carries this sender's signature at all; says nothing about its worth.
     pub fn is_presented(&self, headers: &HeaderMap) -> bool {
-        match &self.settings.scheme {
-            WebhookScheme::StandardWebhooks => headers.contains_key("webhook-signature"),
-            WebhookScheme::Hmac { header, .. } => headers.contains_key(header.as_str()),
-        }
+        headers.contains_key(self.settings.recipe.signature.header.as_str())
     }
 
-    /// Why the secrets' files could not be read at the last look, if they could not.
+    /// Whether a request can be a handshake of this sender, as far as its head says.
+    pub fn may_greet(&self, sent: &Sent<'_>) -> bool {
+        self.settings.handshakes.iter().any(|handshake| !handshake.is_signed() && handshake.fits(sent))
+    }
+
+    /// What to answer to an unsigned handshake; `None` where the message is none, or the client is barred.
+    pub fn greet(&self, sent: &Sent<'_>, body: &[u8]) -> Option<Greeting> {
+        self.revocations.load().bars(&ClientId::new(WEBHOOK_CLIENT)).ok()?;
+        self.answer(sent, body, None)
+    }
+
+    fn answer(&self, sent: &Sent<'_>, body: &[u8], secret: Option<&Secret<Vec<u8>>>) -> Option<Greeting> {
+        let fitting = self.settings.handshakes.iter().filter(|handshake| handshake.fits(sent));
+        fitting.filter_map(|handshake| handshake.answer(sent, body, secret)).next()
+    }
+
+    /// Why the secrets' files could not be used at the last look, if they could not.
     pub fn last_error(&self) -> Option<String> {
         self.secrets.last_error()
     }
 
-    /// Reads the signature headers and starts to check; the raw body follows by [`Check::update`].
+    /// Reads the signature headers; the whole body follows by [`Check::finish`].
     ///
     /// # Errors
     /// A denial when a header is missing, repeated or malformed, when the message is too old or too new, or when no
@@ -87,7 +105,7 @@ impl Webhook {
     }
 
     fn start(self: &Arc<Self>, headers: &HeaderMap, now: Moment) -> Result<Check, Flaw> {
-        let message = Message::read(&self.settings.scheme, headers)?;
+        let message = Message::read(&self.settings.recipe, headers)?;
         if let Some(sent_at) = message.sent_at {
             let tolerance = self.settings.tolerance;
             let near = now.wall.since(sent_at) <= tolerance && sent_at.since(now.wall) <= tolerance;
@@ -95,14 +113,8 @@ impl Webhook {
                 return Err(Flaw::WebhookStale);
             }
         }
-        let secrets = self.secrets.current().0.ok_or(Flaw::WebhookSignature)?;
-        let keyed = |secret: &Secret<Vec<u8>>| {
-            let mut mac = HmacSha256::new_from_slice(secret.expose()).map_err(|_| Flaw::WebhookSignature)?;
-            mac.update(message.signed_before_body.as_bytes());
-            Ok((self.name(secret)?, mac))
-        };
-        let macs = secrets.iter().map(keyed).collect::<Result<Vec<_>, Flaw>>()?;
-        Ok(Check { webhook: Arc::clone(self), macs, signatures: message.signatures, id: message.id })
+        let secrets = self.secrets.current().0.ok_or(Flaw::WebhookNoSecret)?;
+        Ok(Check { webhook: Arc::clone(self), secrets, message })
     }
 
     /// Whose it is.
@@ -134,13 +146,11 @@ impl fmt::Debug for Webhook {
     }
 }
 
-/// A signature being checked while the body arrives.
+/// A message whose headers were read, and whose body is awaited.
 pub struct Check {
     webhook: Arc<Webhook>,
-    /// Each live secret's name, and what it makes of the body.
-    macs: Vec<(Fingerprint, HmacSha256)>,
-    signatures: Vec<[u8; 32]>,
-    id: Option<String>,
+    secrets: Arc<Secrets>,
+    message: Message,
 }
 
 impl fmt::Debug for Check {
@@ -149,40 +159,107 @@ impl fmt::Debug for Check {
     }
 }
 
+/// What a verified message is.
+#[derive(Debug)]
+pub enum Outcome {
+    /// One to be delivered, unless it was.
+    Message(Taken),
+    /// A handshake, to be answered here.
+    Greeting(Greeting),
+}
+
 impl Check {
-    /// Takes the next bytes of the raw body.
-    pub fn update(&mut self, body: &[u8]) {
-        self.macs.iter_mut().for_each(|(_, mac)| mac.update(body));
+    /// The vendor's index, as the directory was given it.
+    pub fn vendor_index(&self) -> u32 {
+        self.webhook.index
     }
 
-    /// Says who the caller is, once the whole body was fed, and takes the message so that it cannot come again.
+    /// Says who the caller is, and takes the message so that it is delivered once.
     ///
     /// # Errors
-    /// A denial when no live secret gives a signature that was sent, or when the message was taken before.
-    pub fn finish(self, now: Moment) -> Result<Taken, Denial> {
-        self.end(now).map_err(Denial::from)
+    /// A denial when no live secret gives a signature that was sent, when the client is barred, or while the same message is
+    /// under way.
+    pub fn finish(self, sent: &Sent<'_>, body: &[u8], now: Moment) -> Result<Outcome, Denial> {
+        self.end(sent, body, now).map_err(Denial::from)
     }
 
-    fn end(self, now: Moment) -> Result<Taken, Flaw> {
-        let mut matched = None;
-        for (secret, mac) in self.macs {
-            let digest: [u8; 32] = mac.finalize().into_bytes().into();
-            let fits = self.signatures.iter().fold(Choice::from(0), |fits, signature| fits | digest.ct_eq(signature));
-            matched = if bool::from(fits) { Some((secret, digest)) } else { matched };
-        }
-        let (secret, digest) = matched.ok_or(Flaw::WebhookSignature)?;
+    fn end(self, sent: &Sent<'_>, body: &[u8], now: Moment) -> Result<Outcome, Flaw> {
+        let (secret, tag) = self.matching(sent, body)?;
         let Webhook { vendor, index, settings, replays, revocations, cache, .. } = &*self.webhook;
         let client = ClientId::new(WEBHOOK_CLIENT);
         revocations.load().bars(&client)?;
-        // Without an id the message is known by its signature, whichever place its secret has by now.
-        let named = self.id.as_deref().map_or(&digest[..], str::as_bytes);
-        let message = cache.fingerprint(Kind::Proof, named)?;
-        if !replays.take(message, settings.tolerance * 2, now) {
-            return Err(Flaw::WebhookReplayed);
+        if let Some(greeting) = self.webhook.answer(sent, body, Some(secret)) {
+            return Ok(Outcome::Greeting(greeting));
         }
+        let names = self.names(&tag, body);
+        let named = names.iter().map(|name| cache.fingerprint(Kind::Proof, name));
+        let message = named.collect::<Result<Vec<_>, Flaw>>()?;
+        let is_known = match replays.take(&message, settings.tolerance * 2, now) {
+            Use::First => false,
+            Use::Settled => true,
+            Use::UnderWay => return Err(Flaw::WebhookUnderWay),
+            Use::Full => return Err(Flaw::WebhookFull),
+        };
         let caller = Caller { vendor: vendor.clone(), client, claims: None };
-        let signed = Arc::new(Signed { secret });
-        Ok(Taken { caller, vendor_index: *index, signed, message, replays: Arc::clone(replays) })
+        let signed = Arc::new(Signed { secret: self.webhook.name(secret)? });
+        let replays = Arc::clone(replays);
+        Ok(Outcome::Message(Taken { caller, vendor_index: *index, signed, is_known, message, replays }))
+    }
+
+    /// The secret that gives one of the signatures which were sent, and that signature.
+    fn matching(&self, sent: &Sent<'_>, body: &[u8]) -> Result<(&Secret<Vec<u8>>, Vec<u8>), Flaw> {
+        let recipe = &self.webhook.settings.recipe;
+        let id = self.message.id.as_deref().unwrap_or_default();
+        let timestamp = &self.message.timestamp;
+        let signed = recipe.signed.render(&Rendered { sent, body, timestamp, id, url: recipe.url.as_deref() })?;
+        let signed: Vec<&[u8]> = signed.iter().map(|piece| &**piece).collect();
+        let mut matched = None;
+        for secret in self.secrets.iter() {
+            let tag = Tag::of(recipe.proof, secret.expose(), &signed);
+            let is_sent = |fits, signature: &Vec<u8>| fits | tag.as_slice().ct_eq(signature);
+            let fits = self.message.signatures.iter().fold(Choice::from(0), is_sent);
+            matched = if bool::from(fits) { Some((secret, tag)) } else { matched };
+        }
+        matched.ok_or(Flaw::WebhookSignature)
+    }
+
+    /// By what a message is known when it comes again: where one of these is known, it is.
+    fn names(&self, tag: &[u8], body: &[u8]) -> Vec<Vec<u8>> {
+        let recipe = &self.webhook.settings.recipe;
+        let digest = || Sha256::digest(body);
+        // Without an id the message is known by its signature, whichever place its secret has by now.
+        let by_signature = || [b"s", tag].concat();
+        match (self.message.id.as_deref().map(str::as_bytes), recipe.proof) {
+            (Some(id), _) if recipe.signed.has(&Part::Id) => vec![[b"i", id].concat()],
+            // An id that is not signed names a message only together with what it says: else one message could be sent again
+            // in the name of another, and that one be taken for known. Where the time is signed, a copy under another id is
+            // one all the same.
+            (Some(id), _) => {
+                let by_id = [b"b", id, &digest()].concat();
+                let dated = recipe.timestamp.as_ref().map(|_| by_signature());
+                std::iter::once(by_id).chain(dated).collect()
+            }
+            (None, Proof::Token) => vec![[b"d", &digest()[..]].concat()],
+            (None, Proof::HmacSha1 | Proof::HmacSha256 | Proof::HmacSha512) => vec![by_signature()],
+        }
+    }
+}
+
+/// What a sender would have to send under a secret.
+struct Tag;
+
+impl Tag {
+    /// The bytes of a signature over the pieces, or the secret itself where that is what is sent.
+    fn of(proof: Proof, secret: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
+        let algorithm = match proof {
+            Proof::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+            Proof::HmacSha256 => hmac::HMAC_SHA256,
+            Proof::HmacSha512 => hmac::HMAC_SHA512,
+            Proof::Token => return secret.to_vec(),
+        };
+        let mut mac = hmac::Context::with_key(&hmac::Key::new(algorithm, secret));
+        pieces.iter().for_each(|piece| mac.update(piece));
+        mac.sign().as_ref().to_vec()
     }
 }
 
@@ -201,120 +278,30 @@ pub struct Taken {
     pub vendor_index: u32,
     /// By which of the secrets, for [`super::Directory::recheck_signed`].
     pub signed: Arc<Signed>,
-    message: Fingerprint,
+    /// Whether it was delivered before: to be answered, and not to be delivered again.
+    pub is_known: bool,
+    message: Vec<Fingerprint>,
     replays: Arc<Replays>,
 }
 
 impl Taken {
-    /// Gives the message back because it could not be delivered, so that the sender's next try is not a replay.
+    /// It has arrived: when it comes again it is known.
+    pub fn delivered(self) {
+        self.replays.settle(&self.message);
+    }
+
+    /// Gives the message back because it could not be delivered, so that the sender's next try is delivered. One that was
+    /// delivered before stays known.
     pub fn give_back(self) {
-        self.replays.give_back(&self.message);
-    }
-}
-
-/// Whether headers read as a signature of this scheme; its worth is not looked at.
-pub fn inspect_signature(scheme: &WebhookScheme, headers: &HeaderMap) -> bool {
-    Message::read(scheme, headers).is_ok()
-}
-
-/// What the headers say.
-struct Message {
-    id: Option<String>,
-    sent_at: Option<UnixTime>,
-    signed_before_body: String,
-    signatures: Vec<[u8; 32]>,
-}
-
-impl Message {
-    fn read(scheme: &WebhookScheme, headers: &HeaderMap) -> Result<Self, Flaw> {
-        match scheme {
-            WebhookScheme::StandardWebhooks => Self::read_standard(headers),
-            WebhookScheme::Hmac { header, prefix, timestamp_header } => {
-                Self::read_hmac(headers, header, prefix, timestamp_header.as_deref())
-            }
+        if !self.is_known {
+            self.replays.give_back(&self.message);
         }
     }
-
-    /// Standard Webhooks 1.0: `id.timestamp.body`, and a list of `v1,` signatures; other versions are not ours.
-    fn read_standard(headers: &HeaderMap) -> Result<Self, Flaw> {
-        let id = single(headers, "webhook-id")?;
-        let timestamp = single(headers, "webhook-timestamp")?;
-        if id.is_empty() || id.len() > WEBHOOK_ID_BYTES_MAX || id.contains('.') {
-            return Err(Flaw::SignatureHeaders);
-        }
-        let listed = single(headers, "webhook-signature")?.split(' ').filter_map(|one| one.strip_prefix("v1,"));
-        let signatures: Vec<[u8; 32]> = listed.take(WEBHOOK_SIGNATURES_MAX).filter_map(digest_of).collect();
-        if signatures.is_empty() {
-            return Err(Flaw::SignatureHeaders);
-        }
-        Ok(Self {
-            id: Some(id.to_owned()),
-            sent_at: Some(seconds(timestamp)?),
-            signed_before_body: format!("{id}.{timestamp}."),
-            signatures,
-        })
-    }
-
-    fn read_hmac(
-        headers: &HeaderMap,
-        header: &str,
-        prefix: &str,
-        timestamp_header: Option<&str>,
-    ) -> Result<Self, Flaw> {
-        let text = single(headers, header)?.strip_prefix(prefix).ok_or(Flaw::SignatureHeaders)?;
-        let signatures = vec![digest_of(text).ok_or(Flaw::SignatureHeaders)?];
-        let timestamp = timestamp_header.map(|name| single(headers, name)).transpose()?;
-        Ok(Self {
-            id: None,
-            sent_at: timestamp.map(seconds).transpose()?,
-            signed_before_body: timestamp.map(|text| format!("{text}.")).unwrap_or_default(),
-            signatures,
-        })
-    }
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Flaw> {
-    let mut values = headers.get_all(name).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(Flaw::SignatureHeaders) };
-    value.to_str().map_err(|_| Flaw::SignatureHeaders)
-}
-
-fn seconds(text: &str) -> Result<UnixTime, Flaw> {
-    let plain = !text.is_empty() && text.len() <= 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-    let secs = if plain { text.parse().ok() } else { None };
-    secs.map(UnixTime::from_secs).ok_or(Flaw::SignatureHeaders)
-}
-
-/// A SHA-256 digest in hexadecimal or base64, which differ in length.
-fn digest_of(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 {
-        return STANDARD.decode(text).ok()?.try_into().ok();
-    }
-    let mut digest = [0; 32];
-    for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let digit = |at: usize| char::from(pair[at]).to_digit(16);
-        *byte = (digit(0)? * 16 + digit(1)?) as u8;
-    }
-    Some(digest)
-}
-
-/// A Standard Webhooks secret is base64 after `whsec_`; any other is the file's bytes less the line's end.
-fn read_secrets(contents: &[Vec<u8>], encoded: bool) -> Result<Secrets, String> {
-    /// What Standard Webhooks asks for at least, and what HMAC-SHA-256 deserves.
-    const SECRET_BYTES_MIN: usize = 24;
-    let read = |content: &Vec<u8>| {
-        let text = content.trim_ascii_end();
-        let secret = match (encoded, text.strip_prefix(b"whsec_")) {
-            (true, Some(rest)) => STANDARD.decode(rest).map_err(|_| "a secret is not base64 after whsec_")?,
-            (true, None) => return Err("a secret does not start with whsec_".to_owned()),
-            (false, _) => text.to_vec(),
-        };
-        if secret.len() < SECRET_BYTES_MIN {
-            return Err(format!("a secret has less than {SECRET_BYTES_MIN} bytes"));
-        }
-        Ok(Secret::new(secret))
-    };
-    if contents.is_empty() { Err("no secret".to_owned()) } else { contents.iter().map(read).collect() }
+/// Whether headers read as a signature of this sender; its worth is not looked at.
+pub fn inspect_signature(recipe: &Recipe, headers: &HeaderMap) -> bool {
+    Message::read(recipe, headers).is_ok()
 }
 
 #[cfg(test)]

@@ -1,0 +1,149 @@
+//! `webhook:` of a contract's identity, as it is written in YAML: how a sender signs what it sends.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Duration, OneOrMore};
+
+/// A vendor known by signatures over what it sends: by `preset`, or by `scheme` and what belongs to it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Webhook {
+    /// A vendor whose way to sign is known.
+    pub(in crate::config) preset: Option<Preset>,
+    /// How a message is signed.
+    pub(in crate::config) scheme: Option<Scheme>,
+    /// File of the secret.
+    #[schemars(required, example = "secrets/acme-webhook")]
+    pub(in crate::config) secret_file: Option<String>,
+    /// File of a second live secret, while one is being replaced.
+    #[schemars(example = "secrets/acme-webhook-next")]
+    pub(in crate::config) next_secret_file: Option<String>,
+    /// How the file holds the secret (default as the preset has it; whsec for standard-webhooks, else raw).
+    pub(in crate::config) secret_encoding: Option<SecretEncoding>,
+    /// For hmac and token: the header of the signature.
+    #[schemars(example = "x-acme-signature")]
+    pub(in crate::config) header: Option<String>,
+    /// For hmac and token: what stands before the signature (default nothing).
+    #[schemars(example = "sha256=")]
+    pub(in crate::config) prefix: Option<String>,
+    /// For hmac: what stands between the parts of the header, where it has several (one character).
+    #[schemars(example = ",")]
+    pub(in crate::config) separator: Option<String>,
+    /// For hmac: what is signed (default `{timestamp}.{body}` where there is a timestamp, else `{body}`). The parts are
+    /// {timestamp} {id} {body} {method} {url} {decoded_url} {path} {form} and {header:NAME}.
+    #[schemars(example = "v0:{timestamp}:{body}")]
+    pub(in crate::config) signed: Option<String>,
+    /// For hmac: the digest (default sha256); sha1 is for senders that have nothing better.
+    pub(in crate::config) digest: Option<Digest>,
+    /// For hmac: how the signature is written (default hexadecimal or base64, told apart by length).
+    pub(in crate::config) encoding: Option<Encoding>,
+    /// For hmac: the header of the time of sending, which must then be signed too; it may be the signature's own.
+    #[schemars(example = "x-acme-timestamp")]
+    pub(in crate::config) timestamp_header: Option<String>,
+    /// For hmac: what stands before the time (default nothing).
+    #[schemars(example = "t=")]
+    pub(in crate::config) timestamp_prefix: Option<String>,
+    /// For hmac: how the time is written (default seconds).
+    pub(in crate::config) timestamp_format: Option<TimeFormat>,
+    /// The header of the message's id: a message that comes again with the same is answered, and not delivered again.
+    #[schemars(example = "x-acme-delivery")]
+    pub(in crate::config) id_header: Option<String>,
+    /// Scheme and host (and what a proxy before us took off the path) by which the sender knows us, where addresses are
+    /// signed and ours differ (default as the request says).
+    #[schemars(example = "https://hooks.example.com")]
+    pub(in crate::config) url: Option<String>,
+    /// First messages that are answered here and go no further: slack, zoom, ms_graph, dropbox (default as the preset has it).
+    #[schemars(extend("examples" = [["ms_graph"]]))]
+    pub(in crate::config) handshake: Option<OneOrMore>,
+    /// How far the time of sending may be from ours (default 5m, at most 1h); a message is remembered for twice as long.
+    pub(in crate::config) tolerance: Option<Duration>,
+}
+
+/// How a webhook is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(in crate::config) enum Scheme {
+    /// The Standard Webhooks specification 1.0.
+    #[serde(rename = "standard-webhooks")]
+    StandardWebhooks,
+    /// An HMAC in a header of the sender's choice.
+    #[serde(rename = "hmac")]
+    Hmac,
+    /// The secret itself in a header of the sender's choice: nothing is signed.
+    #[serde(rename = "token")]
+    Token,
+}
+
+/// A vendor whose way to sign is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum Preset {
+    StandardWebhooks,
+    Svix,
+    Stripe,
+    Github,
+    Gitlab,
+    Slack,
+    Shopify,
+    Zoom,
+    Pagerduty,
+    Square,
+    Paddle,
+    Hubspot,
+    Twilio,
+    Dropbox,
+    Calendly,
+    Typeform,
+    Linear,
+    Intercom,
+}
+
+/// The digest of an HMAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Digest {
+    /// SHA-1.
+    Sha1,
+    /// SHA-256.
+    Sha256,
+    /// SHA-512.
+    Sha512,
+}
+
+/// How a signature is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Encoding {
+    /// Hexadecimal.
+    Hex,
+    /// Base64.
+    Base64,
+    /// Base64url.
+    Base64url,
+}
+
+/// How a time is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum TimeFormat {
+    /// Seconds since 1970.
+    Seconds,
+    /// Milliseconds since 1970.
+    Millis,
+    /// RFC 3339, in UTC.
+    Iso8601,
+}
+
+/// How a file holds a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum SecretEncoding {
+    /// As it is, less the end of the line.
+    Raw,
+    /// In base64.
+    Base64,
+    /// In hexadecimal.
+    Hex,
+    /// In base64 after `whsec_`.
+    Whsec,
+}

@@ -1,0 +1,56 @@
+//! Answers that the gateway gives a webhook's sender by itself: to a handshake, and to a message that was delivered before.
+
+use std::sync::Arc;
+
+use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use ::http::{HeaderValue, Method, Response, request};
+
+use super::exchange::Exchange;
+use super::snapshot::Vendor;
+use crate::http::{GatewayBody, screen};
+use crate::identity::{Greeting, WEBHOOK_CLIENT};
+use crate::kill::Held;
+use crate::model::{Caller, ClientId, Denial, Direction, Reason};
+use crate::policy::Facts;
+
+/// The plain 200 of a message that its sender may forget.
+pub(super) fn known() -> Response<GatewayBody> {
+    Response::new(GatewayBody::full(""))
+}
+
+/// The answer to a handshake: as its sender wants it, and nothing that a browser would run.
+pub(super) fn greeting(greeting: Greeting) -> Response<GatewayBody> {
+    let mut response = Response::new(GatewayBody::full(greeting.body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(greeting.content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Whether a vendor's handshake may be answered: it is on a route of the vendor, and every rule that spends nothing says yes,
+/// the kill switch among them. Spends nothing of the vendor's limits, for whoever sends it has proven nothing.
+pub(super) fn may_greet(vendor: &Arc<Vendor>, head: &request::Parts, exchange: &mut Exchange) -> Result<(), Denial> {
+    let direction = Direction::Ingress;
+    exchange.of_vendor(vendor, None);
+    let path = screen(head, direction)?.path;
+    let found = vendor.find(direction, &head.method, &path).or_else(|| vendor.find(direction, &Method::POST, &path));
+    let (route, _) = found.ok_or_else(|| Denial::new(Reason::RouteUnknown, "no route has this method and path"))?;
+    exchange.on_route(route);
+    let caller = Caller { vendor: vendor.id().clone(), client: ClientId::new(WEBHOOK_CLIENT), claims: None };
+    let client = Some(&caller.client);
+    let held = Held { direction, route: route.tag, client, footing: None, is_safe: true, is_websocket: false };
+    let in_flight = vendor.line.enter(&held);
+    let facts = Facts {
+        now: exchange.started,
+        in_flight: &in_flight,
+        caller: Some(&caller),
+        client: &caller.client,
+        route: route.place,
+        scopes: &route.scopes,
+        is_safe: true,
+        counts_records: false,
+    };
+    let denial = vendor.side(direction).chain.explain(&facts).into_iter().find_map(|step| step.denial);
+    denial.map_or(Ok(()), Err)
+}

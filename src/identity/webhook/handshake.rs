@@ -1,0 +1,84 @@
+//! First messages by which a sender finds out that an address is its customer's. They are forwarded to nobody: what is asked
+//! for is answered here, and only in the form that this sender has.
+//!
+//! Signs nothing for a stranger, and never echoes anything but a bounded text of printable ASCII, as plain text or as a JSON string.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+use crate::bounds::WEBHOOK_CHALLENGE_BYTES_MAX;
+use crate::model::Secret;
+
+use super::super::json::{Json, Object};
+use super::recipe::Handshake;
+use super::template::Sent;
+use super::{Proof, Tag};
+
+/// What to answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    /// `text/plain` or `application/json`.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: String,
+}
+
+impl Handshake {
+    /// Whether it is answered only where the message is signed.
+    pub(super) const fn is_signed(self) -> bool {
+        match self {
+            Self::Zoom => true,
+            Self::Slack | Self::MsGraph | Self::Dropbox => false,
+        }
+    }
+
+    /// Whether a request can be this handshake, before its body is there.
+    pub(super) fn fits(self, sent: &Sent<'_>) -> bool {
+        match self {
+            Self::Slack | Self::Zoom => sent.method == Method::POST,
+            Self::MsGraph => sent.method == Method::POST && parameter(sent, "validationToken").is_some(),
+            Self::Dropbox => sent.method == Method::GET && parameter(sent, "challenge").is_some(),
+        }
+    }
+
+    /// The answer, where the message is this handshake and nothing else. `secret`: the one that signed it, if it is signed.
+    pub(super) fn answer(self, sent: &Sent<'_>, body: &[u8], secret: Option<&Secret<Vec<u8>>>) -> Option<Greeting> {
+        match self {
+            Self::Slack => {
+                let object = Object::parse(body).ok()?;
+                let is_one = object.text("type") == Ok(Some("url_verification"));
+                plain(object.text("challenge").ok()??.to_owned()).filter(|_| is_one)
+            }
+            Self::Zoom => zoom(&Object::parse(body).ok()?, secret?),
+            Self::MsGraph => plain(parameter(sent, "validationToken")?).filter(|_| body.is_empty()),
+            Self::Dropbox => plain(parameter(sent, "challenge")?),
+        }
+    }
+}
+
+fn zoom(object: &Object, secret: &Secret<Vec<u8>>) -> Option<Greeting> {
+    let Some(Json::Object(payload)) = object.get("payload") else { return None };
+    let is_one = object.text("event") == Ok(Some("endpoint.url_validation"));
+    let token = payload.text("plainToken").ok()?.filter(|token| is_one && is_plain(token))?;
+    let mac = Tag::of(Proof::HmacSha256, secret.expose(), &[token.as_bytes()]);
+    let encrypted: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+    let body = serde_json::json!({ "plainToken": token, "encryptedToken": encrypted }).to_string();
+    Some(Greeting { content_type: "application/json", body })
+}
+
+fn plain(text: String) -> Option<Greeting> {
+    is_plain(&text).then_some(Greeting { content_type: "text/plain; charset=utf-8", body: text })
+}
+
+fn is_plain(text: &str) -> bool {
+    let graphic = |byte: u8| byte == b' ' || byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>');
+    !text.is_empty() && text.len() <= WEBHOOK_CHALLENGE_BYTES_MAX && text.bytes().all(graphic)
+}
+
+/// The value of a query's parameter that stands once.
+fn parameter(sent: &Sent<'_>, name: &str) -> Option<String> {
+    let (_, query) = sent.target.split_once('?')?;
+    let mut values = query.split('&').filter_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name));
+    let (Some((_, value)), None) = (values.next(), values.next()) else { return None };
+    percent_decode_str(&value.replace('+', " ")).decode_utf8().ok().map(|text| text.into_owned())
+}

@@ -1,0 +1,257 @@
+//! What a sender signs, how, and where its parts stand in a message: what a contract's `webhook:` says, and what is known of
+//! vendors that many have.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::template::{Part, Template};
+
+/// `identity: { webhook: … }`: a vendor that calls back with a signature over what it sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookSettings {
+    /// How a message is signed.
+    pub recipe: Recipe,
+    /// Files of the live secrets, one or two, so that one can be replaced without losing a message.
+    pub secret_files: Vec<PathBuf>,
+    /// How far the sender's timestamp may be from our clock. A message is remembered for twice as long, which is the whole
+    /// time in which its timestamp passes.
+    pub tolerance: Duration,
+    /// Which first messages of the sender are answered here.
+    pub handshakes: Vec<Handshake>,
+}
+
+/// How a message is signed, and where to look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// Where the signatures stand.
+    pub signature: Place,
+    /// What they are.
+    pub proof: Proof,
+    /// How their bytes are written.
+    pub encoding: Encoding,
+    /// Where the time of sending stands, where the sender says it, and how it is written.
+    pub timestamp: Option<(Place, TimeFormat)>,
+    /// The header of the message's id, in lower case.
+    pub id_header: Option<String>,
+    /// What is signed.
+    pub signed: Template,
+    /// Scheme, host and path prefix by which the sender knows us, where a request does not show them.
+    pub url: Option<String>,
+    /// How the file of a secret holds it.
+    pub secret: SecretEncoding,
+}
+
+/// A part of a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The header, in lower case.
+    pub header: String,
+    /// What stands between the header's parts, where it has several.
+    pub separator: Option<char>,
+    /// What stands before the value: it tells the parts of one header apart; may be empty.
+    pub prefix: String,
+}
+
+/// What stands in the place of a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// HMAC-SHA-1 (RFC 2104), which only old senders use: not broken as a MAC, and no choice for anything new.
+    HmacSha1,
+    /// HMAC-SHA-256.
+    HmacSha256,
+    /// HMAC-SHA-512.
+    HmacSha512,
+    /// The secret itself: whoever reads one message can send any other.
+    Token,
+}
+
+/// How a signature is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// Hexadecimal or base64, which differ in length.
+    HexOrBase64,
+    /// Hexadecimal.
+    Hex,
+    /// Base64 with padding.
+    Base64,
+    /// Base64url, with or without padding.
+    Base64Url,
+}
+
+/// How a time is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeFormat {
+    /// Seconds since 1970.
+    Seconds,
+    /// Milliseconds since 1970.
+    Millis,
+    /// RFC 3339.
+    Iso8601,
+}
+
+/// How the file of a secret holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretEncoding {
+    /// As it is, less the end of the line.
+    Raw,
+    /// In base64.
+    Base64,
+    /// In hexadecimal.
+    Hex,
+    /// In base64 after `whsec_`, as Standard Webhooks has it.
+    Whsec,
+}
+
+/// A first message by which a sender finds out that an address is its customer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handshake {
+    /// Slack: a POST of `{"type":"url_verification","challenge":…}`, answered with the challenge.
+    Slack,
+    /// Zoom: a signed POST of `{"event":"endpoint.url_validation",…}`, answered with the token and its HMAC. Only where it is
+    /// signed: else strangers could have any text signed here with the vendor's secret.
+    Zoom,
+    /// Microsoft Graph: a POST with `?validationToken=…`, answered with the token.
+    MsGraph,
+    /// Dropbox: a GET with `?challenge=…`, answered with the challenge.
+    Dropbox,
+}
+
+/// A vendor whose recipe is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is a vendor's name")]
+pub enum Preset {
+    StandardWebhooks,
+    Svix,
+    Stripe,
+    Github,
+    Gitlab,
+    Slack,
+    Shopify,
+    Zoom,
+    Pagerduty,
+    Square,
+    Paddle,
+    Hubspot,
+    Twilio,
+    Dropbox,
+    Calendly,
+    Typeform,
+    Linear,
+    Intercom,
+}
+
+impl Preset {
+    /// How this vendor signs, by its own documentation, and the handshakes that it begins with.
+    pub fn recipe(self) -> (Recipe, Vec<Handshake>) {
+        use Encoding::{Base64, Hex};
+        use Part::{Body, Id, Text, Timestamp};
+        let body = || Template(vec![Body]);
+        let timed = |dot: &str| Template(vec![Timestamp, Text(dot.into()), Body]);
+        let plain = |header: &str, prefix: &str, encoding| Recipe::hmac(Place::whole(header, prefix), encoding, body());
+        let parts = |header: &str, separator, time: &str, signature: &str, dot: &str| {
+            let place = |prefix: &str| Place::part(header, separator, prefix);
+            Recipe::hmac(place(signature), Hex, timed(dot)).at(place(time), TimeFormat::Seconds)
+        };
+        let listed = |names: [&str; 3]| {
+            let signed = Template(vec![Id, Text(".".into()), Timestamp, Text(".".into()), Body]);
+            let recipe = Recipe::hmac(Place::part(names[2], ' ', "v1,"), Base64, signed);
+            let recipe = recipe.at(Place::whole(names[1], ""), TimeFormat::Seconds);
+            Recipe { id_header: Some(names[0].to_owned()), secret: SecretEncoding::Whsec, ..recipe }
+        };
+        let versioned = |signature: &str, time: &str| {
+            let signed = Template(vec![Text("v0:".into()), Timestamp, Text(":".into()), Body]);
+            Recipe::hmac(Place::whole(signature, "v0="), Hex, signed).at(Place::whole(time, ""), TimeFormat::Seconds)
+        };
+        let recipe = match self {
+            Self::StandardWebhooks => listed(["webhook-id", "webhook-timestamp", "webhook-signature"]),
+            Self::Svix => listed(["svix-id", "svix-timestamp", "svix-signature"]),
+            Self::Stripe => parts("stripe-signature", ',', "t=", "v1=", "."),
+            Self::Calendly => parts("calendly-webhook-signature", ',', "t=", "v1=", "."),
+            Self::Paddle => parts("paddle-signature", ';', "ts=", "h1=", ":"),
+            Self::Github => plain("x-hub-signature-256", "sha256=", Hex).with_id("x-github-delivery"),
+            Self::Gitlab => {
+                let token = plain("x-gitlab-token", "", Hex).with_id("idempotency-key");
+                Recipe { proof: Proof::Token, ..token }
+            }
+            Self::Slack => versioned("x-slack-signature", "x-slack-request-timestamp"),
+            Self::Zoom => versioned("x-zm-signature", "x-zm-request-timestamp"),
+            Self::Shopify => plain("x-shopify-hmac-sha256", "", Base64).with_id("x-shopify-event-id"),
+            Self::Pagerduty => Recipe::hmac(Place::part("x-pagerduty-signature", ',', "v1="), Hex, body()),
+            Self::Square => {
+                let signed = Template(vec![Part::Url, Body]);
+                Recipe::hmac(Place::whole("x-square-hmacsha256-signature", ""), Base64, signed)
+            }
+            Self::Hubspot => {
+                let signed = Template(vec![Part::Method, Part::DecodedUrl, Body, Timestamp]);
+                let recipe = Recipe::hmac(Place::whole("x-hubspot-signature-v3", ""), Base64, signed);
+                recipe.at(Place::whole("x-hubspot-request-timestamp", ""), TimeFormat::Millis)
+            }
+            Self::Twilio => {
+                let signed = Template(vec![Part::Url, Part::Form]);
+                let recipe = Recipe::hmac(Place::whole("x-twilio-signature", ""), Base64, signed);
+                Recipe { proof: Proof::HmacSha1, ..recipe.with_id("i-twilio-idempotency-token") }
+            }
+            Self::Dropbox => plain("x-dropbox-signature", "", Hex),
+            Self::Typeform => plain("typeform-signature", "sha256=", Base64),
+            Self::Linear => plain("linear-signature", "", Hex).with_id("linear-delivery"),
+            Self::Intercom => Recipe { proof: Proof::HmacSha1, ..plain("x-hub-signature", "sha1=", Hex) },
+        };
+        let handshakes = match self {
+            Self::Slack => vec![Handshake::Slack],
+            Self::Zoom => vec![Handshake::Zoom],
+            Self::Dropbox => vec![Handshake::Dropbox],
+            Self::StandardWebhooks
+            | Self::Svix
+            | Self::Stripe
+            | Self::Github
+            | Self::Gitlab
+            | Self::Shopify
+            | Self::Pagerduty
+            | Self::Square
+            | Self::Paddle
+            | Self::Hubspot
+            | Self::Twilio
+            | Self::Calendly
+            | Self::Typeform
+            | Self::Linear
+            | Self::Intercom => Vec::new(),
+        };
+        (recipe, handshakes)
+    }
+}
+
+impl Recipe {
+    /// HMAC-SHA-256 over a template, without time and id.
+    pub fn hmac(signature: Place, encoding: Encoding, signed: Template) -> Self {
+        Self {
+            signature,
+            proof: Proof::HmacSha256,
+            encoding,
+            timestamp: None,
+            id_header: None,
+            signed,
+            url: None,
+            secret: SecretEncoding::Raw,
+        }
+    }
+
+    fn at(self, place: Place, format: TimeFormat) -> Self {
+        Self { timestamp: Some((place, format)), ..self }
+    }
+
+    fn with_id(self, header: &str) -> Self {
+        Self { id_header: Some(header.to_owned()), ..self }
+    }
+}
+
+impl Place {
+    /// The only value of a header, after a prefix.
+    pub fn whole(header: &str, prefix: &str) -> Self {
+        Self { header: header.to_owned(), separator: None, prefix: prefix.to_owned() }
+    }
+
+    /// One of the parts of a header.
+    pub fn part(header: &str, separator: char, prefix: &str) -> Self {
+        Self { separator: Some(separator), ..Self::whole(header, prefix) }
+    }
+}
