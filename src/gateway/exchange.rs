@@ -236,13 +236,6 @@ impl Exchange {
         response
     }
 
-    /// Answers by itself: a yes that no upstream was asked for.
-    pub(super) fn reply(mut self: Box<Self>, mut response: Response<GatewayBody>) -> Response<GatewayBody> {
-        self.say_rates(response.headers_mut());
-        self.answers(response.status().as_u16());
-        response
-    }
-
     /// Says no because the answer broke off before any of it was sent.
     pub(super) fn refuse_broken(self: Box<Self>, ending: &Ending) -> Response<GatewayBody> {
         self.follow(ending);

@@ -28,6 +28,13 @@ pub(super) fn greeting(greeting: Greeting) -> Response<GatewayBody> {
     response
 }
 
+/// Ends an exchange with an answer that no upstream was asked for.
+pub(super) fn reply(mut exchange: Box<Exchange>, mut response: Response<GatewayBody>) -> Response<GatewayBody> {
+    exchange.say_rates(response.headers_mut());
+    exchange.answers(response.status().as_u16());
+    response
+}
+
 /// Whether a vendor's handshake may be answered: it is on a route of the vendor, and every rule that spends nothing says yes,
 /// the kill switch among them. Spends nothing of the vendor's limits, for whoever sends it has proven nothing.
 pub(super) fn may_greet(vendor: &Arc<Vendor>, head: &request::Parts, exchange: &mut Exchange) -> Result<(), Denial> {

@@ -137,7 +137,7 @@ impl Gateway {
             Ok(webhook::Verified::Message(message)) => message,
             Ok(webhook::Verified::Handshake(vendor, greeting)) => {
                 return match greet::may_greet(&vendor, &head, &mut exchange) {
-                    Ok(()) => exchange.reply(greet::greeting(greeting)),
+                    Ok(()) => greet::reply(exchange, greet::greeting(greeting)),
                     Err(denial) => exchange.refuse(&denial),
                 };
             }
@@ -154,7 +154,7 @@ impl Gateway {
             admit_webhook(&snapshot, &head, &message, &mut exchange)
         };
         match admitted {
-            Ok(_) if message.delivery.is_known() => exchange.reply(greet::known()),
+            Ok(_) if message.delivery.is_known() => greet::reply(exchange, greet::known()),
             Ok(admitted) => {
                 let response = forward(worker, admitted, head, Source::spooled(message.body), exchange).await;
                 if response.status().is_success() {
