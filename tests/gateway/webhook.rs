@@ -254,3 +254,25 @@ fn a_handshake_is_answered_here_and_spends_nothing() {
     assert_eq!(get("/v1/events?challenge=abc").reason(), "vendor_killed");
     assert_eq!(crm.seen().len(), 3, "no handshake was forwarded");
 }
+
+#[test]
+fn a_subscription_is_answered_to_whoever_shows_the_agreed_token() {
+    let crm = Upstream::json("{}");
+    let house = House::new(crm.address);
+    for (name, text) in [("app.secret", SECRET), ("verify", b"agreed-on\n".as_slice())] {
+        let path = house.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
+    }
+    let webhook = "preset: meta, secret_file: ../app.secret, verify_token_file: ../verify";
+    let gate = Gate::start(house.contract("acme", &format!("identity: {{ webhook: {{ {webhook} }} }}\n{ROUTES}")));
+    let ask = |token: &str| {
+        let target = format!("/v1/events?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token={token}");
+        Client::to(gate.ingress()).send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).answer()
+    };
+    assert_eq!((ask("agreed-on").status, ask("agreed-on").text()), (200, "1158201444".to_owned()));
+    assert_eq!(ask("guessed").reason(), "token_missing");
+    let signed = format!("x-hub-signature-256: sha256={}\r\n", hex(&mac(SECRET, BODY.as_bytes())));
+    assert_eq!(post(&gate, &signed, BODY).status, 200);
+    assert_eq!(crm.seen().len(), 1);
+}

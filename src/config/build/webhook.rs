@@ -1,5 +1,7 @@
 //! `webhook:` of a contract's identity: a known vendor's way to sign, or one that is spelt out.
 
+use std::path::PathBuf;
+
 use http::HeaderName;
 
 use super::files;
@@ -27,8 +29,13 @@ pub(super) fn webhook(at: &At<'_>, written: &written::Webhook) -> Option<Webhook
     }
     let handshakes = match &written.handshake {
         Some(listed) => handshakes(&at.key("handshake"), listed),
+        // Who has subscribed already needs no handshake any more.
+        None if written.verify_token_file.is_none() => {
+            known.into_iter().filter(|one| *one != Handshake::Meta).collect()
+        }
         None => known,
     };
+    let verify_token_file = verify_token_file(at, written, &handshakes);
     let tolerance = values::duration(&at.key("tolerance"), written.tolerance.as_ref(), WEBHOOK_TOLERANCE_MAX);
     let secret = written.secret_file.as_ref()?;
     let mut secret_files = vec![secret_file(&at.key("secret_file"), secret, recipe.secret)];
@@ -38,7 +45,25 @@ pub(super) fn webhook(at: &At<'_>, written: &written::Webhook) -> Option<Webhook
         }
         secret_files.push(secret_file(&at.key("next_secret_file"), next, recipe.secret));
     }
-    Some(WebhookSettings { recipe, secret_files, tolerance: tolerance.unwrap_or(WEBHOOK_TOLERANCE), handshakes })
+    let tolerance = tolerance.unwrap_or(WEBHOOK_TOLERANCE);
+    Some(WebhookSettings { recipe, secret_files, tolerance, verify_token_file, handshakes })
+}
+
+/// Meta shows a token that its customer has made up; the secret of its signatures is no such token, for it would be in a URL.
+fn verify_token_file(at: &At<'_>, written: &written::Webhook, handshakes: &[Handshake]) -> Option<PathBuf> {
+    let (at, wanted) = (at.key("verify_token_file"), handshakes.contains(&Handshake::Meta));
+    match &written.verify_token_file {
+        Some(_) if !wanted => {
+            at.fault("has no effect without the handshake meta", "take it out, or write handshake: meta");
+            None
+        }
+        Some(text) => Some(secret_file(&at, text, SecretEncoding::Raw)),
+        None if wanted => {
+            at.fault("is missing: the handshake meta shows it", "write verify_token_file: secrets/meta-verify-token");
+            None
+        }
+        None => None,
+    }
 }
 
 /// Keys that spell a recipe out, and whether they are written.
@@ -181,16 +206,17 @@ fn separator(at: &At<'_>, text: &str) -> Option<char> {
 }
 
 fn handshakes(at: &At<'_>, OneOrMore(listed): &OneOrMore) -> Vec<Handshake> {
-    const KNOWN: [(&str, Handshake); 4] = [
+    const KNOWN: [(&str, Handshake); 5] = [
         ("slack", Handshake::Slack),
         ("zoom", Handshake::Zoom),
         ("ms_graph", Handshake::MsGraph),
+        ("meta", Handshake::Meta),
         ("dropbox", Handshake::Dropbox),
     ];
     let find = |text: &String| {
         let known = KNOWN.iter().find(|(name, _)| name == text).map(|(_, handshake)| *handshake);
         if known.is_none() {
-            at.fault(format!("{text} is no handshake"), "write slack, zoom, ms_graph or dropbox");
+            at.fault(format!("{text} is no handshake"), "write slack, zoom, ms_graph, meta or dropbox");
         }
         known
     };
@@ -218,7 +244,7 @@ fn header(at: &At<'_>, text: &str) -> Option<String> {
     }
 }
 
-fn secret_file(at: &At<'_>, text: &str, encoding: SecretEncoding) -> std::path::PathBuf {
+fn secret_file(at: &At<'_>, text: &str, encoding: SecretEncoding) -> PathBuf {
     let instead = |path: &std::path::Path| format!("put the secret that the vendor gave into {}", path.display());
     let path = files::secret(at, text, files::Readers::Group, instead);
     files::secret_content(at, &path, |content| inspect_secret(content, encoding));
@@ -258,6 +284,7 @@ const fn preset_of(written: written::Preset) -> Preset {
         written::Preset::Paddle => Preset::Paddle,
         written::Preset::Hubspot => Preset::Hubspot,
         written::Preset::Twilio => Preset::Twilio,
+        written::Preset::Meta => Preset::Meta,
         written::Preset::Dropbox => Preset::Dropbox,
         written::Preset::Calendly => Preset::Calendly,
         written::Preset::Typeform => Preset::Typeform,

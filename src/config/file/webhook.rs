@@ -53,9 +53,13 @@ pub(in crate::config) struct Webhook {
     /// signed and ours differ (default as the request says).
     #[schemars(example = "https://hooks.example.com")]
     pub(in crate::config) url: Option<String>,
-    /// First messages that are answered here and go no further: slack, zoom, ms_graph, dropbox (default as the preset has it).
+    /// First messages that are answered here and go no further: slack, zoom, ms_graph, meta, dropbox (default as the
+    /// preset has it).
     #[schemars(extend("examples" = [["ms_graph"]]))]
     pub(in crate::config) handshake: Option<OneOrMore>,
+    /// For the handshake meta: file of the verify token that Meta is told.
+    #[schemars(example = "secrets/meta-verify-token")]
+    pub(in crate::config) verify_token_file: Option<String>,
     /// How far the time of sending may be from ours (default 5m, at most 1h); a message is remembered for twice as long.
     pub(in crate::config) tolerance: Option<Duration>,
 }
@@ -91,6 +95,7 @@ pub(in crate::config) enum Preset {
     Paddle,
     Hubspot,
     Twilio,
+    Meta,
     Dropbox,
     Calendly,
     Typeform,

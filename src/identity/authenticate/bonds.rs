@@ -152,6 +152,7 @@ fn contradictions_are_faults() {
         recipe: Preset::StandardWebhooks.recipe().0,
         secret_files: Vec::new(),
         tolerance: Duration::from_secs(300),
+        verify_token_file: None,
         handshakes: Vec::new(),
     };
     let silent = Contract { identity: Identity::Webhook(webhook), ..by_certificate(0, "acme", "a.test") };

@@ -5,6 +5,7 @@
 
 use http::Method;
 use percent_encoding::percent_decode_str;
+use subtle::ConstantTimeEq as _;
 
 use crate::bounds::WEBHOOK_CHALLENGE_BYTES_MAX;
 use crate::model::Secret;
@@ -23,12 +24,21 @@ pub struct Greeting {
     pub body: String,
 }
 
+/// What both sides know.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Shared<'a> {
+    /// The secret that signed the message, if it is signed.
+    pub(super) signer: Option<&'a Secret<Vec<u8>>>,
+    /// The token that was agreed on for a handshake.
+    pub(super) verify: Option<&'a Secret<Vec<u8>>>,
+}
+
 impl Handshake {
     /// Whether it is answered only where the message is signed.
     pub(super) const fn is_signed(self) -> bool {
         match self {
             Self::Zoom => true,
-            Self::Slack | Self::MsGraph | Self::Dropbox => false,
+            Self::Slack | Self::MsGraph | Self::Meta | Self::Dropbox => false,
         }
     }
 
@@ -37,20 +47,27 @@ impl Handshake {
         match self {
             Self::Slack | Self::Zoom => sent.method == Method::POST,
             Self::MsGraph => sent.method == Method::POST && parameter(sent, "validationToken").is_some(),
+            Self::Meta => sent.method == Method::GET && parameter(sent, "hub.challenge").is_some(),
             Self::Dropbox => sent.method == Method::GET && parameter(sent, "challenge").is_some(),
         }
     }
 
-    /// The answer, where the message is this handshake and nothing else. `secret`: the one that signed it, if it is signed.
-    pub(super) fn answer(self, sent: &Sent<'_>, body: &[u8], secret: Option<&Secret<Vec<u8>>>) -> Option<Greeting> {
+    /// The answer, where the message is this handshake and nothing else.
+    pub(super) fn answer(self, sent: &Sent<'_>, body: &[u8], shared: Shared<'_>) -> Option<Greeting> {
         match self {
             Self::Slack => {
                 let object = Object::parse(body).ok()?;
                 let is_one = object.text("type") == Ok(Some("url_verification"));
                 plain(object.text("challenge").ok()??.to_owned()).filter(|_| is_one)
             }
-            Self::Zoom => zoom(&Object::parse(body).ok()?, secret?),
+            Self::Zoom => zoom(&Object::parse(body).ok()?, shared.signer?),
             Self::MsGraph => plain(parameter(sent, "validationToken")?).filter(|_| body.is_empty()),
+            Self::Meta => {
+                let token = parameter(sent, "hub.verify_token")?;
+                let is_known = shared.verify.is_some_and(|known| bool::from(known.expose().ct_eq(token.as_bytes())));
+                let is_one = parameter(sent, "hub.mode")? == "subscribe" && is_known;
+                plain(parameter(sent, "hub.challenge")?).filter(|_| is_one)
+            }
             Self::Dropbox => plain(parameter(sent, "challenge")?),
         }
     }

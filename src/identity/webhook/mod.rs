@@ -26,6 +26,7 @@ use super::flaw::Flaw;
 use super::replay::{Replays, Use};
 use super::revocation::Slot;
 use super::watched::Watched;
+use handshake::Shared;
 use secrets::Secrets;
 use signature::Message;
 use template::Rendered;
@@ -41,6 +42,7 @@ pub struct Webhook {
     index: u32,
     settings: WebhookSettings,
     secrets: Arc<Watched<Secrets>>,
+    verify: Option<Arc<Watched<Secrets>>>,
     replays: Arc<Replays>,
     revocations: Slot,
     cache: Arc<TokenCache>,
@@ -61,7 +63,9 @@ impl Webhook {
         let encoding = settings.recipe.secret;
         let files: Vec<PathBuf> = settings.secret_files.clone();
         let secrets = Watched::open(files, Box::new(move |contents| secrets::read(contents, encoding)));
-        Self { vendor, index, settings, secrets, replays, revocations, cache }
+        let raw = |contents: &[Vec<u8>]| secrets::read(contents, SecretEncoding::Raw);
+        let verify = settings.verify_token_file.clone().map(|file| Watched::open(vec![file], Box::new(raw)));
+        Self { vendor, index, settings, secrets, verify, replays, revocations, cache }
     }
 
     /// The vendor's index, as the directory was given it.
@@ -85,9 +89,11 @@ impl Webhook {
         self.answer(sent, body, None)
     }
 
-    fn answer(&self, sent: &Sent<'_>, body: &[u8], secret: Option<&Secret<Vec<u8>>>) -> Option<Greeting> {
+    fn answer(&self, sent: &Sent<'_>, body: &[u8], signer: Option<&Secret<Vec<u8>>>) -> Option<Greeting> {
+        let agreed = self.verify.as_ref().and_then(|file| file.current().0);
+        let shared = Shared { signer, verify: agreed.as_deref().and_then(|secrets| secrets.first()) };
         let fitting = self.settings.handshakes.iter().filter(|handshake| handshake.fits(sent));
-        fitting.filter_map(|handshake| handshake.answer(sent, body, secret)).next()
+        fitting.filter_map(|handshake| handshake.answer(sent, body, shared)).next()
     }
 
     /// Why the secrets' files could not be used at the last look, if they could not.
@@ -137,6 +143,7 @@ impl Webhook {
 
     pub(super) fn watch(&self, runtime: &tokio::runtime::Handle) {
         self.secrets.start(runtime);
+        self.verify.iter().for_each(|file| file.start(runtime));
     }
 }
 

@@ -16,6 +16,8 @@ pub struct WebhookSettings {
     /// How far the sender's timestamp may be from our clock. A message is remembered for twice as long, which is the whole
     /// time in which its timestamp passes.
     pub tolerance: Duration,
+    /// File of the token that the sender shows in a handshake of Meta's kind, which no other handshake needs.
+    pub verify_token_file: Option<PathBuf>,
     /// Which first messages of the sender are answered here.
     pub handshakes: Vec<Handshake>,
 }
@@ -112,6 +114,9 @@ pub enum Handshake {
     Zoom,
     /// Microsoft Graph: a POST with `?validationToken=…`, answered with the token.
     MsGraph,
+    /// Meta: a GET with `?hub.mode=subscribe&hub.challenge=…&hub.verify_token=…`, answered with the challenge where the
+    /// token is the one that was agreed on.
+    Meta,
     /// Dropbox: a GET with `?challenge=…`, answered with the challenge.
     Dropbox,
 }
@@ -133,6 +138,7 @@ pub enum Preset {
     Paddle,
     Hubspot,
     Twilio,
+    Meta,
     Dropbox,
     Calendly,
     Typeform,
@@ -169,6 +175,7 @@ impl Preset {
             Self::Calendly => parts("calendly-webhook-signature", ',', "t=", "v1=", "."),
             Self::Paddle => parts("paddle-signature", ';', "ts=", "h1=", ":"),
             Self::Github => plain("x-hub-signature-256", "sha256=", Hex).with_id("x-github-delivery"),
+            Self::Meta => plain("x-hub-signature-256", "sha256=", Hex),
             Self::Gitlab => {
                 let token = plain("x-gitlab-token", "", Hex).with_id("idempotency-key");
                 Recipe { proof: Proof::Token, ..token }
@@ -199,6 +206,7 @@ impl Preset {
         let handshakes = match self {
             Self::Slack => vec![Handshake::Slack],
             Self::Zoom => vec![Handshake::Zoom],
+            Self::Meta => vec![Handshake::Meta],
             Self::Dropbox => vec![Handshake::Dropbox],
             Self::StandardWebhooks
             | Self::Svix

@@ -4,12 +4,13 @@ use super::*;
 
 /// All handshakes at once, so that each is seen to leave the others' messages alone. `signed`: as under the vendor's secret.
 fn ask(method: &Method, target: &str, body: &str, signed: bool) -> Option<String> {
-    let all = [Handshake::Slack, Handshake::Zoom, Handshake::MsGraph, Handshake::Dropbox];
-    let secret = Secret::new(b"verify-me".to_vec());
+    let all = [Handshake::Slack, Handshake::Zoom, Handshake::MsGraph, Handshake::Meta, Handshake::Dropbox];
+    let (secret, token) = (Secret::new(b"verify-me".to_vec()), Secret::new(b"agreed-on".to_vec()));
+    let shared = Shared { signer: Some(&secret).filter(|_| signed), verify: Some(&token) };
     let headers = HeaderMap::new();
     let sent = Sent { method, scheme: "https", authority: "a", target, headers: &headers };
     let fitting = all.into_iter().filter(|handshake| handshake.fits(&sent));
-    let mut answers = fitting.filter_map(|one| one.answer(&sent, body.as_bytes(), Some(&secret).filter(|_| signed)));
+    let mut answers = fitting.filter_map(|one| one.answer(&sent, body.as_bytes(), shared));
     answers.next().map(|greeting| greeting.body)
 }
 
@@ -26,7 +27,14 @@ fn a_handshake_is_answered_in_its_own_form_and_in_no_other() {
     assert_eq!(ask(&Method::POST, "/e", ZOOM, false), None, "nothing is signed for a stranger");
     assert_eq!(ask(&Method::POST, "/e?validationToken=Validation%3A+a", "", false), Some("Validation: a".into()));
     assert_eq!(ask(&Method::GET, "/e?challenge=abc", "", false), Some("abc".into()));
+    let meta = "/e?hub.mode=subscribe&hub.challenge=115&hub.verify_token=";
+    assert_eq!(ask(&Method::GET, &format!("{meta}agreed-on"), "", false), Some("115".into()));
     for (method, target, body) in [
+        (Method::GET, format!("{meta}agreed-o"), ""),
+        (Method::GET, format!("{meta}verify-me"), ""),
+        (Method::GET, "/e?hub.mode=subscribe&hub.challenge=115".into(), ""),
+        (Method::GET, "/e?hub.challenge=115&hub.verify_token=agreed-on".into(), ""),
+        (Method::POST, format!("{meta}agreed-on"), ""),
         (Method::GET, "/e?challenge=<script>".into(), ""),
         (Method::GET, "/e?challenge=%3Cscript%3E".into(), ""),
         (Method::GET, "/e?challenge=a&challenge=b".into(), ""),

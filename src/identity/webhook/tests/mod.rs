@@ -34,6 +34,7 @@ fn world(recipe: Recipe, secrets: &[&str]) -> World {
         recipe,
         secret_files: secret_files.collect(),
         tolerance: WEBHOOK_TOLERANCE,
+        verify_token_file: None,
         handshakes: Vec::new(),
     };
     let vendor = VendorId::parse("acme").expect("an id");

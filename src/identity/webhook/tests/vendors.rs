@@ -81,6 +81,7 @@ fn every_preset_signs_as_its_vendor_documents_it() {
                 ("x-hubspot-request-timestamp", millis),
             ],
         ),
+        (Preset::Meta, vec![("x-hub-signature-256", format!("sha256={}", hex_of(&sha256(body))))]),
         (Preset::Dropbox, vec![("x-dropbox-signature", hex_of(&sha256(body)))]),
         (Preset::Typeform, vec![("typeform-signature", format!("sha256={}", base64(body)))]),
         (Preset::Linear, vec![("linear-signature", hex_of(&sha256(body)))]),
