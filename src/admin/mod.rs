@@ -44,7 +44,9 @@ pub use operators::{Operators, mint};
 pub use orders::{DrillOrder, Nothing, Order, OrderError, parse_since, parse_time};
 pub use problem::Problem;
 pub use readiness::{Check, Readiness};
-pub use records::{Approximate, AuditEntry, AuditPage, ExposureReport, FieldExposure, RouteExposure};
+pub use records::{
+    Approximate, AuditEntry, AuditPage, ClearExposure, ExposureReport, FieldExposure, PathExposure, RouteExposure,
+};
 pub use reveal::{RevealOrder, RevealReport};
 pub use revoked::{LiftReport, Revocation, RevocationList, RevokeOrder, RevokeReport, StandingRevocation, Taken};
 pub use scheduled::{ScheduledKill, ScheduledKills, UnscheduleOrder};

@@ -20,6 +20,9 @@ pub struct ExposureReport {
     /// The last time.
     #[serde(default)]
     pub last: Option<String>,
+    /// Values that detectors found and, under `as: report`, let pass as they were.
+    #[serde(default)]
+    pub left_raw: u64,
     /// Records that left.
     pub records: u64,
     /// Body bytes that left.
@@ -67,6 +70,33 @@ pub struct RouteExposure {
     /// The fields that could leave in clear; absent for every field that no rule names.
     #[serde(default)]
     pub clear: Option<Vec<String>>,
+    /// What was seen to leave in clear, in the bodies that were looked at; absent where none left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_clear: Option<ClearExposure>,
+}
+
+/// What was seen to leave in clear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClearExposure {
+    /// Bodies that left.
+    pub bodies: u64,
+    /// How many of them were looked at; the counts are of these.
+    pub looked_at: u64,
+    /// Path by path.
+    pub paths: Vec<PathExposure>,
+    /// Values of further paths, of which there were too many to tell apart.
+    pub others: u64,
+}
+
+/// Values that left in clear at one path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PathExposure {
+    /// The path, `[*]` for all places in a list and `.*` for all names of a map.
+    pub path: String,
+    /// How many values.
+    pub values: u64,
+    /// Whether the contract lists it under `clear`.
+    pub listed: bool,
 }
 
 /// What left of one field.

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::error::{CliError, Exit};
+use super::layout::plain;
 use super::loader;
+use crate::bounds::{CLEAR_TRIAL_NAMES_MAX, CLEAR_TRIAL_PLACES_MAX};
 use crate::config::{Contract, Route, Severity};
 use crate::model::{Direction, VendorId};
 use crate::pii::keys::{FileSource, MasterKeySource, SaltFolder};
-use crate::pii::{Cut, KeyRing, OnShape, Plan, Stop, VendorSalt, Watch};
+use crate::pii::{ClearList, ClearPaths, Cut, KeyRing, OnShape, Plan, Stop, VendorSalt, Watch, Witness};
 
 /// Try out the rules for personal data
 #[derive(Debug, Subcommand)]
@@ -24,11 +26,12 @@ pub(super) enum Pii {
 
 /// Treat a body from standard input by the rules of one route, and print what would leave
 ///
-/// A summary of fields goes to standard error. Without a key file a random key is used: the tokens are real and end with
-/// this command. Exits 1 when the gateway would refuse the body.
+/// A summary goes to standard error: values by rule, and every field that leaves in clear. Without a key file a random key is
+/// used: the tokens are real and end with this command. Exits 1 when the gateway would refuse the body and, with --strict, when
+/// a field leaves in clear that the side's clear: does not list. Looks at the body; URL and headers are not read here.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  vendorgate pii test --contract config/contracts/acme-analytics.yaml --route 'GET /v1/customers' < body.json"
+    after_help = "Example:\n  vendorgate pii test --contract config/contracts/acme-analytics.yaml --route 'GET /v1/customers' < body.json\n  vendorgate pii test --strict --contract config/contracts/acme-analytics.yaml --route 'POST /v2/events' < event.json"
 )]
 pub(super) struct Test {
     /// The contract
@@ -43,6 +46,9 @@ pub(super) struct Test {
     /// The body's content type
     #[arg(long, default_value = "application/json", value_name = "TYPE")]
     content_type: String,
+    /// Exit 1 while a field leaves in clear that is neither treated nor listed under clear:
+    #[arg(long)]
+    strict: bool,
     /// The master key, for the very tokens that the gateway makes
     #[arg(long, value_name = "FILE", requires = "state")]
     master: Option<PathBuf>,
@@ -76,12 +82,26 @@ impl Test {
         };
         let keys = self.ring()?.vendor_keys(&contract.vendor, &self.salt(&contract.vendor)?, rules.classes());
         let plan = Plan::compile(rules, Arc::new(keys)).map_err(CliError::Plan)?;
-        let on_shape = rules.on_shape;
-        let mut summary =
-            Summary { records: 0, subjects: 0, misshapen: false, on_shape, treated: vec![0; plan.rules().len()] };
+        let mut summary = Summary {
+            records: 0,
+            subjects: 0,
+            misshapen: false,
+            on_shape: rules.on_shape,
+            treated: vec![0; plan.rules().len()],
+            clear: ClearPaths::new(CLEAR_TRIAL_NAMES_MAX, CLEAR_TRIAL_PLACES_MAX),
+        };
         let outcome = treat(&plan, &self.content_type, &mut summary, out);
-        summary.print(&plan, &mut std::io::stderr())?;
-        outcome.map(|()| Exit::Yes)
+        let mut errors = std::io::stderr();
+        summary.print(&plan, &mut errors)?;
+        let listed = summary.print_clear(&ClearList::of(rules), &mut errors)?;
+        outcome?;
+        if self.strict && !listed {
+            writeln!(
+                errors,
+                "a field leaves in clear that is neither treated nor listed: treat it under pii, or list it under clear"
+            )?;
+        }
+        Ok(Exit::of(listed || !self.strict))
     }
 
     fn route_of<'c>(&self, contract: &'c Contract) -> Result<(Direction, &'c Route), CliError> {
@@ -116,9 +136,16 @@ impl Test {
 
 fn treat(plan: &Plan, content_type: &str, watch: &mut Summary, out: &mut dyn Write) -> Result<(), CliError> {
     let mut engine = plan.body(Some(content_type), None).map_err(CliError::Body)?;
+    let mut witness = (!plan.reads_body()).then(|| Witness::new(Some(content_type), None));
     let (mut input, mut treated) = (vec![0; 64 * 1024], Vec::new());
     loop {
         let read = std::io::stdin().read(&mut input)?;
+        let tell = &mut |path: &str| watch.clear.add(path, 1);
+        match &mut witness {
+            Some(witness) if read == 0 => witness.finish(tell),
+            Some(witness) => witness.feed(&input[..read], tell),
+            None => {}
+        }
         let outcome = match read {
             0 => engine.finish(watch, &mut treated),
             _ => engine.feed(&input[..read], watch, &mut treated),
@@ -140,6 +167,7 @@ struct Summary {
     misshapen: bool,
     on_shape: OnShape,
     treated: Vec<u64>,
+    clear: ClearPaths,
 }
 
 impl Watch for Summary {
@@ -163,6 +191,14 @@ impl Watch for Summary {
     fn subject(&mut self, _value: &[u8]) {
         self.subjects += 1;
     }
+
+    fn asks_clear(&self) -> bool {
+        true
+    }
+
+    fn clear(&mut self, path: &str) {
+        self.clear.add(path, 1);
+    }
 }
 
 impl Summary {
@@ -175,12 +211,30 @@ impl Summary {
             writeln!(out, "{:>8}  subjects named", self.subjects)?;
         }
         for (rule, count) in plan.rules().iter().zip(&self.treated) {
-            writeln!(out, "{count:>8}  {}  {}", rule.treatment, rule.place)?;
+            writeln!(out, "{count:>8}  {}  {}", rule.treatment.as_str(), rule.place)?;
         }
         for (result, count) in plan.reveal_counts().results().filter(|(_, count)| *count > 0) {
             let left = if result == "opened" { "" } else { "left: " };
             writeln!(out, "{count:>8}  tokens {left}{}", result.replace('_', " "))?;
         }
         Ok(())
+    }
+    /// Prints every field that leaves in clear; whether all are listed.
+    fn print_clear(&self, listed: &ClearList, out: &mut dyn Write) -> std::io::Result<bool> {
+        let mut all = self.clear.others() == 0;
+        for (path, values) in self.clear.list() {
+            let is_listed = listed.covers(&path);
+            all &= is_listed;
+            let mark = if is_listed { "listed" } else { "NOT LISTED under clear" };
+            writeln!(out, "{values:>8}  in clear  {}  {mark}", plain(&path))?;
+        }
+        if self.clear.others() > 0 {
+            writeln!(
+                out,
+                "{:>8}  in clear  at other paths, too many to name  NOT LISTED under clear",
+                self.clear.others()
+            )?;
+        }
+        Ok(all)
     }
 }

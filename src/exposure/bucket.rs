@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Distinct;
+use super::{Distinct, InClear};
 use crate::model::{Direction, UnixTime};
 
 /// Milliseconds in an hour.
@@ -35,6 +35,9 @@ pub struct Bucket {
     pub fields: Vec<FieldCount>,
     /// The fields that can leave in clear, where the contract lists them; without, all that no rule names can.
     pub clear: Option<Vec<String>>,
+    /// What was seen to leave in clear; `None` also where an earlier version counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_clear: Option<InClear>,
     /// The first time that something left, in milliseconds since the epoch.
     pub first_ms: u64,
     /// The last time.
@@ -80,6 +83,7 @@ impl Bucket {
             bytes: 0,
             fields: Vec::new(),
             clear: None,
+            in_clear: None,
             first_ms: u64::MAX,
             last_ms: 0,
             subjects: Seen::Nobody,
@@ -123,18 +127,19 @@ impl Seen {
     }
 }
 
-/// Joins the sketches of each route's day into its first bucket of that day, which makes old data small.
+/// Joins the sketches and the paths in clear of each route's day into its first bucket of that day, which makes old data small.
 ///
 /// Give it whole days that are over; the counts stay by the hour. Answers with the places of the buckets that changed.
 pub fn fold_day(buckets: &mut [Bucket]) -> Vec<usize> {
     let mut days: BTreeMap<(String, String, String, u64), Vec<usize>> = BTreeMap::new();
-    for (place, bucket) in buckets.iter().enumerate().filter(|(_, bucket)| bucket.subjects.sketch().is_some()) {
+    let large = |bucket: &Bucket| bucket.subjects.sketch().is_some() || bucket.in_clear.is_some();
+    for (place, bucket) in buckets.iter().enumerate().filter(|(_, bucket)| large(bucket)) {
         let route = (bucket.vendor.clone(), bucket.direction.clone(), bucket.route.clone(), day_of(bucket.hour));
         days.entry(route).or_default().push(place);
     }
     let mut changed = Vec::new();
     for places in days.into_values() {
-        let folded = places.len() == 1 && matches!(buckets[places[0]].subjects, Seen::InDay(_));
+        let folded = places.len() == 1 && !matches!(buckets[places[0]].subjects, Seen::InHour(_));
         if !folded {
             fold(buckets, &places);
             changed.extend(places);
@@ -145,14 +150,17 @@ pub fn fold_day(buckets: &mut [Bucket]) -> Vec<usize> {
 }
 
 fn fold(buckets: &mut [Bucket], places: &[usize]) {
-    let mut day = Distinct::default();
+    let mut day: Option<Distinct> = None;
+    let mut in_clear = Vec::new();
     for place in places {
         if let Some(sketch) = std::mem::take(&mut buckets[*place].subjects).sketch() {
-            day.merge(sketch);
+            day.get_or_insert_default().merge(sketch);
         }
+        in_clear.extend(buckets[*place].in_clear.take());
     }
     if let Some(first) = places.iter().copied().min_by_key(|place| (buckets[*place].hour, buckets[*place].run)) {
-        buckets[first].subjects = Seen::InDay(day);
+        buckets[first].subjects = day.map_or(Seen::Nobody, Seen::InDay);
+        buckets[first].in_clear = InClear::joined(in_clear).map(|day| InClear { whole_day: true, ..day });
     }
 }
 

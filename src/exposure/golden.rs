@@ -64,6 +64,65 @@ fn json_reads_as_agreed() {
 }
 
 #[test]
+fn what_left_raw_is_the_first_line_and_a_later_version_s_word_still_prints() {
+    let mut raw = bucket(Direction::Ingress, "GET /v1/customers", DAY_START, 10);
+    raw.add_field("$.email", "tokenize", 9);
+    raw.add_field("detect", "report", 1_203);
+    raw.add_field("detect", "mask", 2);
+    raw.add_field("$.age", "blurred", 4);
+    let report =
+        Report::of(&VendorId::parse("acme-analytics").unwrap(), UnixTime::from_secs(0), UnixTime::from_secs(1), [raw]);
+    assert_eq!((report.left_raw, report.routes[0].treated[0].treatment.as_str()), (1_203, "report"));
+    let text = report.to_text();
+    assert!(text.lines().nth(2).unwrap().contains("LEFT RAW            1,203 values"), "{text}");
+    assert!(text.contains("detect   report    1,203  THE VALUE ITSELF"), "{text}");
+    assert!(text.contains("detect   mask          2  its length"), "{text}");
+    assert!(
+        text.contains("$.age    blurred       4  a value treated in a way that this version does not know"),
+        "{text}"
+    );
+    let page = report.to_markdown();
+    assert!(page.contains("| --- | --- |\n| LEFT RAW | 1,203 values"), "{page}");
+}
+
+#[test]
+fn a_bucket_of_an_earlier_version_opens() {
+    let text = r#"{"vendor":"acme-analytics","direction":"ingress","route":"GET /a","hour":498720,"run":7,"records":3,"bytes":9,
+        "fields":[{"field":"$.email","treatment":"tokenize","values":3}],"clear":null,"first_ms":1795392061000,
+        "last_ms":1795392061000,"subjects":"nobody"}"#;
+    let old: Bucket = serde_json::from_str(text).unwrap();
+    assert_eq!((old.records, &old.in_clear), (3, &None));
+    let written: serde_json::Value = serde_json::to_value(&old).unwrap();
+    assert_eq!(written, serde_json::from_str::<serde_json::Value>(text).unwrap(), "and is written as it was");
+}
+
+#[test]
+fn paths_in_clear_add_up_over_hours_and_joined_days() {
+    let seen = |hour: u64, path: &str, listed: bool| {
+        let paths = vec![ClearCount { path: path.to_owned(), values: 3, listed }];
+        let in_clear = Some(InClear { bodies: 10, looked_at: 5, paths, ..InClear::default() });
+        Bucket { in_clear, ..bucket(Direction::Ingress, "GET /a", hour, 1) }
+    };
+    let hours =
+        vec![seen(DAY_START, "$.id", true), seen(DAY_START + 1, "$.id", false), seen(DAY_START + 2, "$.name", true)];
+    let report = |buckets: Vec<Bucket>, since: u64| {
+        let since = UnixTime::from_millis(since * HOUR_MS);
+        Report::of(&VendorId::parse("acme-analytics").unwrap(), since, since, buckets).routes.remove(0).in_clear
+    };
+    let line = |path: &str, values, listed| ClearCount { path: path.to_owned(), values, listed };
+    let whole = report(hours.clone(), DAY_START).unwrap();
+    assert_eq!((whole.bodies, whole.looked_at), (30, 15));
+    assert_eq!(whole.paths, [line("$.id", 6, false), line("$.name", 3, true)]);
+    assert_eq!(report(hours.clone(), DAY_START + 2).unwrap().paths, [line("$.name", 3, true)]);
+    let mut joined = hours;
+    assert_eq!(fold_day(&mut joined), [0, 1, 2]);
+    assert!(fold_day(&mut joined).is_empty(), "what is joined stays as it is");
+    assert_eq!(joined.iter().filter(|bucket| bucket.in_clear.is_some()).count(), 1);
+    assert_eq!(report(joined.clone(), DAY_START), Some(whole.clone()));
+    assert_eq!(report(joined, DAY_START + 2), Some(whole), "joined, those of the day");
+}
+
+#[test]
 fn nothing_left_is_said_so() {
     let nobody = VendorId::parse("nobody").unwrap();
     let report = Report::of(&nobody, UnixTime::from_secs(0), UnixTime::from_secs(60), [customers(3, 0..9)]);

@@ -11,9 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bucket::hour_of;
+use super::clear::{self, InClear};
 use super::distinct::LiveDistinct;
 use super::{Bucket, Distinct};
+use crate::bounds::{CLEAR_BODIES, CLEAR_EVERY};
 use crate::model::{Direction, Moment, SubjectHash, UnixTime, VendorId};
+use crate::pii::{ClearList, ClearPaths, RuleName};
 
 /// What left through this gateway since it started.
 #[derive(Debug)]
@@ -31,10 +34,12 @@ pub struct Profile {
     pub direction: Direction,
     /// The route as the contract writes it.
     pub route: Arc<str>,
-    /// Of each treatment rule, in its order: where the value stands, and the word of its treatment.
-    pub rules: Vec<(Arc<str>, &'static str)>,
+    /// The rules of the plan that treats what leaves, by whose numbers values are counted.
+    pub rules: Vec<RuleName>,
     /// The fields that can leave in clear, where the contract lists the only ones; `None` is all that no rule names.
     pub clear: Option<Vec<Arc<str>>>,
+    /// The fields that the contract lists as those that may leave in clear.
+    pub listed: ClearList,
 }
 
 /// Where the bodies of one route count: cheap to clone, safe to share.
@@ -60,6 +65,11 @@ struct Cells {
     first_ms: AtomicU64,
     last_ms: AtomicU64,
     subjects: LiveDistinct,
+    /// Bodies since the last roll, and those of them that were looked at; and all of the hour, to know whose turn it is.
+    bodies: AtomicU64,
+    looked_at: AtomicU64,
+    turn: AtomicU64,
+    in_clear: Mutex<ClearPaths>,
 }
 
 impl Ledger {
@@ -107,6 +117,7 @@ impl Ledger {
         // Never back, also if the clock is: an hour that was written would be written over with less.
         if hour > bucket.hour {
             *bucket = fresh();
+            cells.turn.store(0, Ordering::Relaxed);
         }
         cells.drain_into(bucket, first_ms, last_ms);
         Some(bucket.clone())
@@ -121,11 +132,30 @@ impl Handle {
         self.touch(now);
     }
 
-    /// Counts values that a rule treated; `rule` is its place in the profile. Call [`Handle::left`] after it.
+    /// Counts values that a rule treated. Call [`Handle::left`] after it.
+    ///
+    /// # Panics
+    /// When the profile has no rule of this number: it must be that of the plan which counts.
     pub fn treated(&self, rule: usize, values: u64) {
-        if let Some(cell) = self.0.values.get(rule) {
-            cell.fetch_add(values, Ordering::Relaxed);
-        }
+        self.0.values[rule].fetch_add(values, Ordering::Relaxed);
+    }
+
+    /// Whether the next body is looked at for what leaves in clear: the first [`CLEAR_BODIES`] of each hour are, and each
+    /// [`CLEAR_EVERY`]th after them.
+    pub fn is_looked_at(&self) -> bool {
+        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
+        turn < CLEAR_BODIES || turn.is_multiple_of(CLEAR_EVERY)
+    }
+
+    /// Counts a body that has left, and whether it was looked at. Call [`Handle::left`] after it.
+    pub fn body_left(&self, looked_at: bool) {
+        self.0.bodies.fetch_add(1, Ordering::Relaxed);
+        self.0.looked_at.fetch_add(u64::from(looked_at), Ordering::Relaxed);
+    }
+
+    /// Takes the paths of what has left in clear of a body that is looked at. Call [`Handle::left`] after it.
+    pub fn in_clear(&self, paths: &mut ClearPaths) {
+        self.0.in_clear.lock().unwrap_or_else(PoisonError::into_inner).absorb(paths);
     }
 
     /// Counts the subject of a record. Call [`Handle::left`] after it.
@@ -152,6 +182,10 @@ impl Cells {
             first_ms: AtomicU64::new(u64::MAX),
             last_ms: AtomicU64::new(0),
             subjects: LiveDistinct::default(),
+            bodies: AtomicU64::new(0),
+            looked_at: AtomicU64::new(0),
+            turn: AtomicU64::new(0),
+            in_clear: Mutex::new(clear::paths()),
         }
     }
 
@@ -170,12 +204,16 @@ impl Cells {
         bucket.first_ms = bucket.first_ms.min(first_ms);
         bucket.last_ms = bucket.last_ms.max(last_ms);
         bucket.clear = self.profile.clear.as_ref().map(|fields| fields.iter().map(ToString::to_string).collect());
-        for ((field, treatment), cell) in self.profile.rules.iter().zip(&self.values) {
+        for (rule, cell) in self.profile.rules.iter().zip(&self.values) {
             let values = drain(cell);
             if values > 0 {
-                bucket.add_field(field, treatment, values);
+                bucket.add_field(&rule.place, rule.treatment.as_str(), values);
             }
         }
+        let paths =
+            std::mem::replace(&mut *self.in_clear.lock().unwrap_or_else(PoisonError::into_inner), clear::paths());
+        let in_clear = InClear::of(&paths, &self.profile.listed, drain(&self.bodies), drain(&self.looked_at));
+        bucket.in_clear = InClear::joined(bucket.in_clear.take().into_iter().chain(in_clear));
         let mut seen = Distinct::default();
         self.subjects.drain_into(&mut seen);
         if !seen.is_empty() {
@@ -187,7 +225,9 @@ impl Cells {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::SubjectHash;
+    use crate::exposure::ClearCount;
+    use crate::model::{FieldPath, SubjectHash};
+    use crate::pii::{Rules, TreatmentKind};
 
     const HOUR_MS: u64 = 3_600_000;
 
@@ -200,8 +240,12 @@ mod tests {
             vendor: VendorId::parse("acme").unwrap(),
             direction: Direction::Ingress,
             route: "GET /v1/customers".into(),
-            rules: rules.iter().map(|field| (Arc::from(*field), "tokenize")).collect(),
+            rules: rules
+                .iter()
+                .map(|field| RuleName { place: (*field).into(), treatment: TreatmentKind::Tokenize })
+                .collect(),
             clear: None,
+            listed: ClearList::of(&Rules { clear: vec![FieldPath::parse("$.id").unwrap()], ..Rules::default() }),
         }
     }
 
@@ -261,6 +305,35 @@ mod tests {
         drop(after);
         assert_eq!(stored(&mut store, ledger.roll(at(3 * HOUR_MS))).len(), 2);
         assert!(ledger.books.lock().unwrap().open.is_empty());
+    }
+
+    #[test]
+    fn the_first_bodies_of_an_hour_are_looked_at_and_then_some() {
+        let ledger = Ledger::new(UnixTime::from_millis(1));
+        let handle = ledger.handle(profile(&[]));
+        let hour = |bodies: u64, ms| {
+            for _ in 0..bodies {
+                let looked_at = handle.is_looked_at();
+                if looked_at {
+                    let mut seen = clear::paths();
+                    ["$.id", "$.name"].iter().for_each(|path| seen.add(path, 1));
+                    handle.in_clear(&mut seen);
+                    assert!(seen.is_empty());
+                }
+                handle.body_left(looked_at);
+            }
+            handle.left(bodies, bodies, at(ms));
+            ledger.roll(at(ms)).remove(0).in_clear.unwrap_or_default()
+        };
+        let first = hour(CLEAR_BODIES, 10);
+        assert_eq!((first.bodies, first.looked_at), (CLEAR_BODIES, CLEAR_BODIES));
+        let whole = hour(3 * CLEAR_EVERY, 20);
+        let looked_at = CLEAR_BODIES + 3;
+        assert_eq!((whole.bodies, whole.looked_at), (CLEAR_BODIES + 3 * CLEAR_EVERY, looked_at));
+        let line = |path: &str, listed| ClearCount { path: path.to_owned(), values: looked_at, listed };
+        assert_eq!(whole.paths, [line("$.id", true), line("$.name", false)]);
+        assert_eq!(hour(0, HOUR_MS).looked_at, 0, "the next hour's bucket has its own");
+        assert_eq!(hour(7, HOUR_MS + 1).looked_at, 7);
     }
 
     #[test]

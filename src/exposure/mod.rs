@@ -4,6 +4,7 @@
 //! [`Report`] reads them back. Never holds a value, a subject or a subject's hash.
 
 mod bucket;
+mod clear;
 mod distinct;
 #[cfg(test)]
 mod golden;
@@ -12,6 +13,7 @@ mod render;
 mod report;
 
 pub use bucket::{Bucket, FieldCount, Seen, fold_day};
+pub use clear::{ClearCount, InClear};
 pub use distinct::{Distinct, DistinctError, STANDARD_ERROR};
 pub use ledger::{Handle, Ledger, Profile};
 pub use report::{Approximate, FieldLine, Report, RouteLine};

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Approximate, FieldLine, Report, RouteLine};
+use super::{Approximate, ClearCount, FieldLine, InClear, Report, RouteLine};
 
 impl Report {
     /// The report as text for a terminal.
@@ -57,15 +57,18 @@ impl Report {
         out
     }
 
-    fn totals(&self) -> [(&'static str, String); 5] {
+    fn totals(&self) -> Vec<(&'static str, String)> {
         let time = |time: &Option<String>| time.as_deref().map(to_the_second).unwrap_or_default();
-        [
+        let raw = (self.left_raw > 0)
+            .then(|| ("LEFT RAW", format!("{} values that detectors found and let pass", grouped(self.left_raw))));
+        let rest = [
             ("records", grouped(self.records)),
             ("different subjects", self.subjects.map_or_else(|| "not counted".to_owned(), spelled)),
             ("body bytes", grouped(self.bytes)),
             ("first", time(&self.first)),
             ("last", time(&self.last)),
-        ]
+        ];
+        raw.into_iter().chain(rest).collect()
     }
 
     fn caveats(&self) -> Vec<&'static str> {
@@ -74,12 +77,18 @@ impl Report {
             caveats.push("Different subjects are an estimate with a standard error of 1.63 %; the range holds in 95 of 100 cases.");
             caveats.push("In days whose hours have been joined, subjects of the whole first day are among them.");
         }
+        if self.routes.iter().any(|route| route.in_clear.is_some()) {
+            caveats.push(LOOKED_AT);
+        }
         if self.subjects_incomplete {
             caveats.push("Some routes name no subject: the people whom their records are about are in no number here.");
         }
         caveats
     }
 }
+
+/// Kept in step with [`crate::bounds::CLEAR_BODIES`] and [`crate::bounds::CLEAR_EVERY`] by a test.
+const LOOKED_AT: &str = "Paths in clear are those of the bodies that were looked at: of each route the first 100 of an hour, then every 256th; counts are of these.";
 
 /// Kept in step with [`crate::bounds::EXPOSURE_RETENTION`] by a test.
 const RETENTION: &str =
@@ -118,6 +127,41 @@ fn text_route(out: &mut String, route: &RouteLine) {
         Some(fields) => line(out, format_args!("  in clear: {}", fields.join(", "))),
         None => line(out, format_args!("  in clear: {ALL_OTHERS}")),
     }
+    if let Some(in_clear) = &route.in_clear {
+        text_clear(out, in_clear);
+    }
+}
+
+fn text_clear(out: &mut String, in_clear: &InClear) {
+    line(out, format_args!("  seen in clear, in {}:", looked_at(in_clear)));
+    let width = in_clear.paths.iter().map(|line| line.path.chars().count()).max().unwrap_or(0);
+    let values_width = in_clear.paths.iter().map(|line| grouped(line.values).len()).max().unwrap_or(0);
+    for ClearCount { path, values, listed } in &in_clear.paths {
+        let (values, mark) = (grouped(*values), if *listed { "listed under clear" } else { "NOT LISTED under clear" });
+        line(out, format_args!("    {path:<width$}  {values:>values_width$}  {mark}"));
+    }
+    if in_clear.paths.is_empty() {
+        line(out, format_args!("    nothing"));
+    }
+    if in_clear.others > 0 {
+        line(out, format_args!("    other paths  {}", grouped(in_clear.others)));
+    }
+}
+
+fn looked_at(in_clear: &InClear) -> String {
+    format!("{} of {} bodies", grouped(in_clear.looked_at), grouped(in_clear.bodies))
+}
+
+fn markdown_clear(out: &mut String, in_clear: &InClear) {
+    line(out, format_args!("\nSeen in clear, in {}:\n", looked_at(in_clear)));
+    out.push_str("| path | values | listed under `clear` |\n| --- | ---: | --- |\n");
+    for ClearCount { path, values, listed } in &in_clear.paths {
+        let mark = if *listed { "yes" } else { "**no**" };
+        line(out, format_args!("| `{}` | {} | {mark} |", code(path), grouped(*values)));
+    }
+    if in_clear.others > 0 {
+        line(out, format_args!("| other paths | {} | **no** |", grouped(in_clear.others)));
+    }
 }
 
 fn markdown_route(out: &mut String, route: &RouteLine) {
@@ -135,6 +179,9 @@ fn markdown_route(out: &mut String, route: &RouteLine) {
     }
     if route.clear.is_none() {
         line(out, format_args!("| {ALL_OTHERS} | none | **in clear** | not counted |"));
+    }
+    if let Some(in_clear) = &route.in_clear {
+        markdown_clear(out, in_clear);
     }
 }
 
@@ -191,6 +238,12 @@ mod tests {
     fn the_note_names_the_retention() {
         let days = bounds::EXPOSURE_RETENTION.as_secs() / 86_400;
         assert!(RETENTION.contains(&format!(" {days} days")));
+    }
+
+    #[test]
+    fn the_note_names_how_many_bodies_are_looked_at() {
+        let (first, then) = (bounds::CLEAR_BODIES, bounds::CLEAR_EVERY);
+        assert!(LOOKED_AT.contains(&format!(" first {first} of an hour, then every {then}th")));
     }
 
     #[test]

@@ -7,8 +7,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bucket::{day_of, hour_of};
-use super::{Bucket, Distinct, STANDARD_ERROR, Seen};
+use super::clear::ClearSum;
+use super::{Bucket, Distinct, InClear, STANDARD_ERROR, Seen};
 use crate::model::{UnixTime, VendorId};
+use crate::pii::{DETECT, TreatmentKind};
 
 /// What left to one vendor.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -23,6 +25,9 @@ pub struct Report {
     pub first: Option<String>,
     /// The last time.
     pub last: Option<String>,
+    /// Values that detectors found and, under `as: report`, let pass as they were.
+    #[serde(default)]
+    pub left_raw: u64,
     /// Records that left.
     pub records: u64,
     /// Body bytes that left.
@@ -63,10 +68,13 @@ pub struct RouteLine {
     pub first: String,
     /// The last time.
     pub last: String,
-    /// Treated fields, in the order of their names.
+    /// Treated fields, those that left raw first, then in the order of their names.
     pub treated: Vec<FieldLine>,
     /// The fields that could leave in clear; `None` is every field that no rule names.
     pub clear: Option<Vec<String>>,
+    /// What was seen to leave in clear, in the bodies that were looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_clear: Option<InClear>,
 }
 
 /// What left of one field.
@@ -80,6 +88,13 @@ pub struct FieldLine {
     pub left_as: Cow<'static, str>,
     /// How many values.
     pub values: u64,
+}
+
+impl FieldLine {
+    /// Whether the values left as they were.
+    pub(super) fn is_raw(&self) -> bool {
+        TreatmentKind::named(&self.treatment) == Some(TreatmentKind::Report)
+    }
 }
 
 impl Report {
@@ -107,6 +122,12 @@ impl Report {
             until: now.to_string(),
             first: (!lines.is_empty()).then(|| time(whole.first_ms)),
             last: (!lines.is_empty()).then(|| time(whole.last_ms)),
+            left_raw: lines
+                .iter()
+                .flat_map(|line| &line.treated)
+                .filter(|line| line.is_raw())
+                .map(|line| line.values)
+                .sum(),
             records: whole.records,
             bytes: whole.bytes,
             subjects: whole.seen.as_ref().map(approximate),
@@ -135,6 +156,7 @@ struct Sum {
     fields: BTreeMap<(String, String), u64>,
     clear: BTreeSet<String>,
     all_clear: bool,
+    in_clear: Option<ClearSum>,
 }
 
 impl Sum {
@@ -146,6 +168,9 @@ impl Sum {
             Seen::InDay(sketch) => Some(sketch),
         };
         self.see(counts);
+        if let Some(in_clear) = bucket.in_clear.as_ref().filter(|in_clear| within || in_clear.whole_day) {
+            self.in_clear.get_or_insert_default().add(in_clear);
+        }
         if !within {
             return;
         }
@@ -183,11 +208,13 @@ impl Sum {
 
     fn line(self, direction: String, route: String) -> RouteLine {
         let field = |((field, treatment), values): ((String, String), u64)| FieldLine {
-            left_as: left_as(&treatment).into(),
+            left_as: left_as(&field, &treatment).into(),
             field,
             treatment,
             values,
         };
+        let mut treated: Vec<_> = self.fields.into_iter().map(field).collect();
+        treated.sort_by_key(|line| !line.is_raw());
         RouteLine {
             direction,
             route,
@@ -196,8 +223,9 @@ impl Sum {
             subjects: self.seen.as_ref().map(approximate),
             first: time(self.first_ms),
             last: time(self.last_ms),
-            treated: self.fields.into_iter().map(field).collect(),
+            treated,
             clear: (!self.all_clear).then(|| self.clear.into_iter().collect()),
+            in_clear: self.in_clear.map(ClearSum::done),
         }
     }
 }
@@ -213,13 +241,18 @@ fn time(ms: u64) -> String {
 }
 
 /// What a treated value is to whoever has it. The words come from stored buckets: one of a later version is unknown.
-fn left_as(treatment: &str) -> &'static str {
-    match treatment {
-        "tokenize" | "encrypt_format" => "a pseudonym that only our keys turn back",
-        "hash" => "a pseudonym that nothing turns back",
-        "mask" => "a part of the value",
-        "generalize" => "a coarser value",
-        "redact" | "drop" => "nothing",
-        _ => "a value treated in a way that this version does not know",
+fn left_as(field: &str, treatment: &str) -> &'static str {
+    let Some(kind) = TreatmentKind::named(treatment) else {
+        return "a value treated in a way that this version does not know";
+    };
+    match kind {
+        TreatmentKind::Tokenize | TreatmentKind::EncryptFormat => "a pseudonym that only our keys turn back",
+        TreatmentKind::Hash => "a pseudonym that nothing turns back",
+        TreatmentKind::Mask if field == DETECT => "its length",
+        TreatmentKind::Mask => "a part of the value",
+        TreatmentKind::Generalize => "a coarser value",
+        TreatmentKind::Redact | TreatmentKind::Drop => "nothing",
+        TreatmentKind::Reveal => "the value itself, which a token stood for",
+        TreatmentKind::Report => "THE VALUE ITSELF, found by a detector and let pass",
     }
 }

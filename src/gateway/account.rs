@@ -5,12 +5,13 @@
 
 use bytes::Bytes;
 
+use super::looks::Looks;
 use super::snapshot::{Route, Treats};
 use super::target::HeadCounts;
 use crate::exposure;
 use crate::meter::{ByteMeter, Overrun, RecordMeter};
 use crate::model::{Denial, Moment, Reason};
-use crate::pii::{OnShape, Rewriter, Stop};
+use crate::pii::{OnShape, Rewriter, Stop, Watch, Witness};
 
 /// One body's treatment and meters.
 pub(super) struct Account {
@@ -25,6 +26,10 @@ pub(super) struct Account {
     head: HeadCounts,
     /// The tally as the exposure has it.
     exposed: Tally,
+    /// Looks at what leaves in clear, where it is this body's turn.
+    looks: Option<Box<Looks>>,
+    /// Whether it is, until the body has been counted.
+    turn: Option<bool>,
     now: Moment,
 }
 
@@ -78,6 +83,8 @@ impl Account {
             kept: 0,
             head: HeadCounts::default(),
             exposed: Tally::default(),
+            looks: None,
+            turn: None,
             now,
         }
     }
@@ -99,6 +106,17 @@ impl Account {
         self
     }
 
+    /// Lets what leaves in clear be told, where the body leaves the house and it is its turn. Without a treatment it is read
+    /// beside its way, by these header values.
+    pub(super) fn looked_at(mut self, content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
+        self.turn = self.exposure.as_ref().map(exposure::Handle::is_looked_at);
+        if self.turn == Some(true) {
+            let witness = self.treat.is_none().then(|| Witness::new(content_type, content_encoding));
+            self.looks = Some(Box::new(Looks::new(witness)));
+        }
+        self
+    }
+
     /// Whether the bytes that leave can differ from those that came.
     pub(super) const fn changes(&self) -> bool {
         self.treat.is_some()
@@ -112,25 +130,44 @@ impl Account {
     pub(super) fn feed(&mut self, input: Bytes, now: Moment) -> (Bytes, Option<Halt>) {
         self.tally.taken += input.len() as u64;
         self.now = now;
-        let Some((rewriter, meter)) = &mut self.treat else { return self.charge(input, None, now) };
+        if self.treat.is_none() {
+            self.looks.iter_mut().for_each(|looks| looks.beside(|witness, tell| witness.feed(&input, tell)));
+            return self.charge(input, None, now);
+        }
         let mut out = Vec::with_capacity(input.len() + input.len() / 4 + 64);
-        meter.begin(now);
-        let outcome = rewriter.feed(&input, meter, &mut out);
-        meter.settle();
+        let outcome = self.treat(|rewriter, watch| rewriter.feed(&input, watch, &mut out), now);
         self.after(outcome, out, now)
     }
 
     /// Takes the end of the body.
     pub(super) fn finish(&mut self, now: Moment) -> (Bytes, Option<Halt>) {
+        if self.treat.is_none() {
+            self.looks.iter_mut().for_each(|looks| looks.beside(Witness::finish));
+            return self.charge(Bytes::new(), None, now);
+        }
         // What is empty is no document of any kind, and needs to be none.
-        let Some((rewriter, meter)) = self.treat.as_mut().filter(|_| self.tally.taken > 0) else {
+        if self.tally.taken == 0 {
             return (Bytes::new(), None);
-        };
+        }
         let mut out = Vec::new();
-        meter.begin(now);
-        let outcome = rewriter.finish(meter, &mut out);
-        meter.settle();
+        let outcome = self.treat(|rewriter, watch| rewriter.finish(watch, &mut out), now);
         self.after(outcome, out, now)
+    }
+
+    /// Lets the engine work, on the body's meter and, where it is looked at, on what leaves in clear.
+    fn treat(
+        &mut self,
+        act: impl FnOnce(&mut dyn Rewriter, &mut dyn Watch) -> Result<(), Stop>,
+        now: Moment,
+    ) -> Result<(), Stop> {
+        let Some((rewriter, meter)) = &mut self.treat else { return Ok(()) };
+        meter.begin(now);
+        let outcome = match &mut self.looks {
+            Some(looks) => act(&mut **rewriter, &mut looks.within(meter)),
+            None => act(&mut **rewriter, meter),
+        };
+        meter.settle();
+        outcome
     }
 
     fn after(&mut self, outcome: Result<(), Stop>, out: Vec<u8>, now: Moment) -> (Bytes, Option<Halt>) {
@@ -150,11 +187,13 @@ impl Account {
             if let Some((_, meter)) = &mut self.treat {
                 meter.forget();
             }
+            self.looks.iter_mut().for_each(|looks| looks.forget());
             return (Bytes::new(), Some(Halt::Over(overrun)));
         }
         if let Some((_, meter)) = &mut self.treat {
             meter.keep();
         }
+        self.looks.iter_mut().for_each(|looks| looks.keep());
         self.kept += out.len() as u64;
         (out, halt)
     }
@@ -169,15 +208,7 @@ impl Account {
             self.head.left(treats, route);
         }
         if let (Some((_, meter)), Some(treats)) = (&mut self.treat, treats) {
-            let records = meter.drain(|rule, count| {
-                if let Some(treated) = treats.treated.get(rule) {
-                    route.metrics.pii_values(*treated, count);
-                }
-                treats.matched.add(rule, count);
-                if let Some(exposure) = &self.exposure {
-                    exposure.treated(rule, count);
-                }
-            });
+            let records = meter.drain(|rule, count| treats.count(route, rule, count));
             self.tally.records += records;
             if meter.take_misshapen() {
                 self.tally.misshapen = true;
@@ -191,7 +222,16 @@ impl Account {
     }
 
     fn expose(&mut self) {
-        let Some(exposure) = self.exposure.as_ref().filter(|_| self.tally != self.exposed) else { return };
+        let Some(exposure) = &self.exposure else { return };
+        let seen = self.looks.as_mut().is_some_and(|looks| looks.left(exposure));
+        if self.tally == self.exposed && !seen {
+            return;
+        }
+        if self.tally.passed > 0
+            && let Some(looked_at) = self.turn.take()
+        {
+            exposure.body_left(looked_at);
+        }
         let (records, bytes) = (self.tally.records - self.exposed.records, self.tally.passed - self.exposed.passed);
         exposure.left(records, bytes, self.now);
         self.exposed = self.tally;

@@ -18,7 +18,7 @@ use crate::kill::{DenialBurst, RouteTag, Switch};
 use crate::meter::{Ledgers, RouteLimits};
 use crate::model::{ClientId, Direction, FieldPath, Moment, Secret, SubjectKey, VendorId};
 use crate::pii::keys::{KeyError, SaltFolder};
-use crate::pii::{Class, KeyRing, Plan, PlanError, RevealCounts, Rules, VendorKeys};
+use crate::pii::{Class, ClearList, KeyRing, Plan, PlanError, RevealCounts, Rules, TreatmentKind, VendorKeys};
 use crate::policy::{Chain, Terms};
 use crate::telemetry::{Metrics, Treated, VendorMetrics};
 use crate::upstream::{Connector, ConnectorError, Sockets, Upstream};
@@ -179,6 +179,13 @@ impl Builder<'_> {
             let name = route.pattern.as_str();
             let before = shared.route_before(direction, name);
             let (asked, answered) = (before.map(|route| &route.request), before.map(|route| &route.response));
+            let request = self.treats(name, &route.request, direction == Direction::Egress, shared, asked)?;
+            let response = self.treats(name, &route.response, direction == Direction::Ingress, shared, answered)?;
+            let (rules, leaving) = match direction {
+                Direction::Ingress => (&route.response, &response),
+                Direction::Egress => (&route.request, &request),
+            };
+            let profile = self.profile(direction, name, rules, leaving.as_ref());
             Ok(Arc::new(Route {
                 name: name.into(),
                 captures: route.pattern.capture_names().map(Into::into).collect(),
@@ -190,10 +197,10 @@ impl Builder<'_> {
                 upstream_name: route.upstream.id.as_str().into(),
                 websocket: route.websocket,
                 allow_encoded_slash: route.allow_encoded_slash,
-                request: self.treats(name, &route.request, direction == Direction::Egress, shared, asked)?,
-                response: self.treats(name, &route.response, direction == Direction::Ingress, shared, answered)?,
+                request,
+                response,
                 metrics: traffic.route(name),
-                exposure: self.rooms.exposure.handle(self.profile(direction, route)),
+                exposure: self.rooms.exposure.handle(profile),
                 rate_policy: OnceLock::new(),
             }))
         });
@@ -214,12 +221,8 @@ impl Builder<'_> {
         Some(same.unwrap_or_else(|| Arc::new(DenialBurst::new(trip.denials, trip.window))))
     }
 
-    /// What can leave on a route, in the order of its rules.
-    fn profile(&self, direction: Direction, route: &config::Route) -> Profile {
-        let rules = match direction {
-            Direction::Ingress => &route.response,
-            Direction::Egress => &route.request,
-        };
+    /// What can leave on a route: the rules of the plan that treats it, in its order.
+    fn profile(&self, direction: Direction, route: &str, rules: &Rules, leaving: Option<&Treats>) -> Profile {
         let named: Vec<_> = rules.treat.iter().map(|rule| rule.place.to_string()).collect();
         let clear = |only: &Vec<FieldPath>| {
             let in_clear = only.iter().map(ToString::to_string).filter(|field| !named.contains(field));
@@ -228,9 +231,10 @@ impl Builder<'_> {
         Profile {
             vendor: self.contract.vendor.clone(),
             direction,
-            route: route.pattern.as_str().into(),
+            route: route.into(),
+            rules: leaving.map(|treats| treats.plan.rules().to_vec()).unwrap_or_default(),
             clear: rules.only.as_ref().map(clear),
-            rules: named.iter().map(String::as_str).map(Arc::from).zip(words(rules)).collect(),
+            listed: ClearList::of(rules),
         }
     }
 
@@ -251,8 +255,7 @@ impl Builder<'_> {
         if !plan.reads_body() && !plan.reads_head() {
             return Ok(None);
         }
-        let treated =
-            plan.rules().iter().map(|rule| Treated::named(rule.treatment).unwrap_or(Treated::Redact)).collect();
+        let treated = plan.rules().iter().map(|rule| label(rule.treatment)).collect();
         let (counts_records, names_subject) = (rules.records.is_some(), rules.subject.is_some());
         let matched = Matched::of(&plan, before.and_then(Option::as_ref));
         let on_shape = rules.on_shape;
@@ -310,8 +313,19 @@ pub(super) fn route_limits(contract: &Contract) -> Vec<RouteLimits> {
     of(Direction::Ingress).chain(of(Direction::Egress)).collect()
 }
 
-fn words(rules: &Rules) -> impl Iterator<Item = &'static str> {
-    rules.treat.iter().map(|rule| rule.treatment.as_str())
+/// The label of a treatment in the metrics.
+const fn label(treatment: TreatmentKind) -> Treated {
+    match treatment {
+        TreatmentKind::Tokenize => Treated::Tokenize,
+        TreatmentKind::Hash => Treated::Hash,
+        TreatmentKind::EncryptFormat => Treated::EncryptFormat,
+        TreatmentKind::Mask => Treated::Mask,
+        TreatmentKind::Redact => Treated::Redact,
+        TreatmentKind::Drop => Treated::Drop,
+        TreatmentKind::Generalize => Treated::Generalize,
+        TreatmentKind::Reveal => Treated::Reveal,
+        TreatmentKind::Report => Treated::Report,
+    }
 }
 
 fn classes(contract: &Contract) -> Vec<Class> {

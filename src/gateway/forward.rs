@@ -72,6 +72,7 @@ async fn outgoing(
     let body = if has_body {
         let treat = treats.zip(rewriter);
         let account = Account::new(route, treat, direction == Direction::Egress, exchange.started);
+        let account = looked_at(account, &head.headers);
         request_body(body, account.with_head(std::mem::take(&mut counts)), exchange, route).await?
     } else {
         GatewayBody::full("")
@@ -176,6 +177,7 @@ async fn incoming(
     let (gateway, now) = (Arc::clone(&exchange.gateway), exchange.gateway.clock.now());
     let account = Account::new(route, treats.zip(rewriter), leaves, now).with_head(counts);
     let account = if head.status.is_success() { account } else { account.of_failure() };
+    let account = if has_body { looked_at(account, &head.headers) } else { account };
     let pairs = exchange.is_h2() && treats.is_some_and(|treats| treats.counts_records);
     let owner = AnswerOwner::new(exchange, lease, Arc::clone(route));
     let body = (body.into(), patience(&head.headers, route));
@@ -230,6 +232,12 @@ fn engine(treats: Option<&Treats>, has_body: bool, headers: &HeaderMap) -> Resul
         None => Ok(None),
         Some(treats) => treats.plan.body(single(headers, CONTENT_TYPE)?, single(headers, CONTENT_ENCODING)?).map(Some),
     }
+}
+
+/// What leaves in clear is told of the body, by what its headers say that it is.
+fn looked_at(account: Account, headers: &HeaderMap) -> Account {
+    let said = |name| single(headers, name).ok().flatten();
+    account.looked_at(said(CONTENT_TYPE), said(CONTENT_ENCODING))
 }
 
 /// A header of which two would describe the body in two ways.

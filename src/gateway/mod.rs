@@ -15,6 +15,7 @@ mod forward;
 mod greet;
 mod ground;
 mod handle;
+mod looks;
 mod matched;
 mod owners;
 mod pace;

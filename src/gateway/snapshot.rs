@@ -104,6 +104,18 @@ pub(super) struct Treats {
     pub(super) leaves: bool,
 }
 
+impl Treats {
+    /// Counts values that a rule of the plan has treated: in the route's metrics and, where they leave, in the exposure. Both
+    /// have the plan's own list of rules.
+    pub(super) fn count(&self, route: &Route, rule: usize, values: u64) {
+        route.metrics.pii_values(self.treated[rule], values);
+        self.matched.add(rule, values);
+        if self.leaves {
+            route.exposure.treated(rule, values);
+        }
+    }
+}
+
 impl Snapshot {
     /// The vendor of this name.
     pub fn vendor(&self, id: &str) -> Option<&Arc<Vendor>> {

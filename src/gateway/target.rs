@@ -101,14 +101,8 @@ impl HeadCounts {
     /// The head has left.
     pub(super) fn left(&mut self, treats: &Treats, route: &Route) {
         for rule in self.0.drain(..) {
-            if let Some(treated) = treats.treated.get(rule) {
-                route.metrics.pii_values(*treated, 1);
-            }
-            treats.matched.add(rule, 1);
             // The body, or its end, says when it left.
-            if treats.leaves {
-                route.exposure.treated(rule, 1);
-            }
+            treats.count(route, rule, 1);
         }
     }
 }

@@ -5,7 +5,7 @@
 //! ends above a name selects all below it; names that only let pass are compared exactly. These values have no types, so
 //! a rule that is narrowed to one selects them all. Never sees a value.
 
-use super::{Place, Rules};
+use super::{Place, Rules, clear};
 use crate::model::{FieldPath, Selector, Step};
 
 /// What becomes of a named value.
@@ -182,6 +182,11 @@ impl Fields {
     pub(super) fn is_subject(&self, name: &str) -> bool {
         self.subject.iter().any(|pattern| pattern.selects(name, same_folded))
     }
+}
+
+/// The path that a field's name spells, as it is told of what leaves in clear.
+pub(super) fn told(name: &str) -> String {
+    clear::of_segments(Segments { rest: name, dots: true })
 }
 
 type Same = fn(&str, &str) -> bool;

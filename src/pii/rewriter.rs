@@ -55,6 +55,14 @@ pub trait Watch {
 
     /// The decoded, raw text of the field that identifies a record's subject. To be hashed with a key at once, never kept.
     fn subject(&mut self, value: &[u8]);
+
+    /// Whether it wants to hear what leaves in clear: asked at any time, and the same answer for a whole body.
+    fn asks_clear(&self) -> bool {
+        false
+    }
+
+    /// A value that nothing has treated leaves, from this place: see [`super::ClearPaths`]. Told only where it was asked for.
+    fn clear(&mut self, _path: &str) {}
 }
 
 /// The budget is spent: the next record must not leave.

@@ -146,18 +146,80 @@ pub enum Generalize {
     Bucket(std::num::NonZeroU64),
 }
 
-impl Treatment {
-    /// The word used in config, metrics and the exposure report.
-    pub const fn as_str(&self) -> &'static str {
+/// What a rule makes of a value, without its settings: the one list behind config, metrics and the exposure report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TreatmentKind {
+    /// [`Treatment::Tokenize`].
+    Tokenize,
+    /// [`Treatment::Hash`].
+    Hash,
+    /// [`Treatment::EncryptFormat`].
+    EncryptFormat,
+    /// [`Treatment::Mask`], or a detector that masks its finds.
+    Mask,
+    /// [`Treatment::Redact`], or a detector that redacts its finds.
+    Redact,
+    /// [`Treatment::Drop`].
+    Drop,
+    /// [`Treatment::Generalize`].
+    Generalize,
+    /// A token becomes the value again.
+    Reveal,
+    /// A detector counts its finds and lets them pass.
+    Report,
+}
+
+impl TreatmentKind {
+    const ALL: [Self; 9] = [
+        Self::Tokenize,
+        Self::Hash,
+        Self::EncryptFormat,
+        Self::Mask,
+        Self::Redact,
+        Self::Drop,
+        Self::Generalize,
+        Self::Reveal,
+        Self::Report,
+    ];
+
+    /// The word used in config, metrics and the exposure report; stored, so it never changes.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Tokenize => "tokenize",
             Self::Hash => "hash",
-            Self::EncryptFormat(_) => "encrypt_format",
-            Self::Mask { .. } => "mask",
+            Self::EncryptFormat => "encrypt_format",
+            Self::Mask => "mask",
             Self::Redact => "redact",
             Self::Drop => "drop",
-            Self::Generalize(_) => "generalize",
+            Self::Generalize => "generalize",
+            Self::Reveal => "reveal",
+            Self::Report => "report",
         }
+    }
+
+    /// The kind of this word; `None` for a word of a later version.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+impl Treatment {
+    /// Which it is, without its settings.
+    pub const fn kind(&self) -> TreatmentKind {
+        match self {
+            Self::Tokenize => TreatmentKind::Tokenize,
+            Self::Hash => TreatmentKind::Hash,
+            Self::EncryptFormat(_) => TreatmentKind::EncryptFormat,
+            Self::Mask { .. } => TreatmentKind::Mask,
+            Self::Redact => TreatmentKind::Redact,
+            Self::Drop => TreatmentKind::Drop,
+            Self::Generalize(_) => TreatmentKind::Generalize,
+        }
+    }
+
+    /// The word used in config, metrics and the exposure report.
+    pub const fn as_str(&self) -> &'static str {
+        self.kind().as_str()
     }
 }
 
@@ -168,6 +230,8 @@ pub struct Rules {
     pub treat: Vec<Rule>,
     /// With `Some`, the only fields that may pass; every other one is dropped, the structure kept valid.
     pub only: Option<Vec<FieldPath>>,
+    /// Fields that may leave in clear, as a person has judged; see [`super::covers`]. Decides nothing about a body.
+    pub clear: Vec<FieldPath>,
     /// Fields whose tokens of this vendor become values again.
     pub reveal: Vec<FieldPath>,
     /// What looks at every text of a body that no other rule selects. Names are not looked at.

@@ -37,6 +37,9 @@ impl Rewriter for Text {
             return Err(not_utf8(self.at));
         }
         self.stream.finish(watch, out);
+        if self.at > 0 && watch.asks_clear() {
+            watch.clear("$");
+        }
         Ok(())
     }
 }

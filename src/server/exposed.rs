@@ -90,6 +90,7 @@ mod tests {
     use super::*;
     use crate::exposure::Profile;
     use crate::model::{Clock, Direction, SubjectHash};
+    use crate::pii::{ClearList, RuleName, TreatmentKind};
 
     #[test]
     fn what_left_is_reported_after_it_was_made_small_and_forgotten_in_the_end() {
@@ -100,8 +101,9 @@ mod tests {
             vendor: vendor.clone(),
             direction: Direction::Ingress,
             route: "GET /a".into(),
-            rules: vec![("$.email".into(), "tokenize")],
+            rules: vec![RuleName { place: "$.email".into(), treatment: TreatmentKind::Tokenize }],
             clear: None,
+            listed: ClearList::default(),
         };
         let handle = ledger.handle(profile);
         for hour in 0..30_u64 {

@@ -195,7 +195,7 @@ pub(super) fn unmatched_rules(vendor: &Vendor) -> Vec<UnmatchedRule> {
         route: never.route.name.to_string(),
         side: never.side.to_owned(),
         rule: never.rule.place.to_string(),
-        treatment: never.rule.treatment.to_owned(),
+        treatment: never.rule.treatment.as_str().to_owned(),
         requests: never.requests(),
     };
     vendor.unmatched_rules().map(rule).collect()

@@ -53,11 +53,6 @@ impl Treated {
             Self::Report => "report",
         }
     }
-
-    /// The treatment that the config calls so.
-    pub fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|treated| treated.as_str() == word)
-    }
 }
 
 /// A limit of a contract, as the label of `vendorgate_limit_remaining_ratio`.

@@ -42,7 +42,7 @@ fn acts(entries: &[Value]) -> Vec<(String, String, String)> {
 }
 
 /// Runs the program against an admin listener, or without one.
-fn program(gate: Option<&Gate>, arguments: &[&str]) -> Output {
+pub(crate) fn program(gate: Option<&Gate>, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vendorgate"));
     command.args(arguments).env_remove("VENDORGATE_CONFIG");
     if let Some(gate) = gate {
@@ -52,7 +52,7 @@ fn program(gate: Option<&Gate>, arguments: &[&str]) -> Output {
     command.output().expect("the program runs")
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 

@@ -22,6 +22,7 @@ mod egress;
 mod evidence;
 mod exfiltration;
 mod explain;
+mod exposure;
 mod formats;
 mod framing;
 mod ground;

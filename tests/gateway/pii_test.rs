@@ -101,3 +101,64 @@ fn it_explains_itself_and_reveals_nothing_without_the_keys() {
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), token));
     assert!(text(&output.stderr).contains("1  tokens left: malformed"), "{}", text(&output.stderr));
 }
+
+/// A contract whose one route gives answers under these rules.
+fn tried(side: &str, arguments: &[&str], body: &str) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let contract = folder.path().join("acme.yaml");
+    let text =
+        CONTRACT.replace(r#"{ pii: [ { field: "$..email", as: tokenize }, { field: "$..ssn", as: redact } ] }"#, side);
+    assert_ne!(text, CONTRACT);
+    // What no rule reads passes byte for byte, also where nothing counts its records.
+    let text = if side == "{}" { text.replace("      records: \"$.events[*]\"\n", "") } else { text };
+    std::fs::write(&contract, text).expect("written");
+    let path = contract.to_str().expect("text");
+    let mut all = vec!["pii", "test", "--contract", path, "--route", "POST /v2/events"];
+    all.extend(arguments);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vendorgate"))
+        .args(all)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    child.stdin.take().expect("piped").write_all(body.as_bytes()).expect("read");
+    let output = child.wait_with_output().expect("it ends");
+    (output.status.code(), self::text(&output.stderr))
+}
+
+#[test]
+fn strict_asks_that_what_leaves_in_clear_is_listed() {
+    let body = r#"{"events":[{"id":1,"email":"a@b.example","shipTo":{"city":"Oslo","zip":"1"}},{"id":2,"shipTo":{"city":"Rome"}}]}"#;
+    let pii = r#"pii: [ { field: "$..email", as: tokenize } ]"#;
+    let only = r#"only: ["$.events[*].id", "$.events[*].shipTo"]"#;
+    for (side, strict, unlisted) in [
+        (format!("{{ {pii} }}"), 1, vec!["$.events[*].id", "$.events[*].shipTo.city", "$.events[*].shipTo.zip"]),
+        (
+            format!("{{ {pii}, clear: [\"$.events[*].id\"] }}"),
+            1,
+            vec!["$.events[*].shipTo.city", "$.events[*].shipTo.zip"],
+        ),
+        (format!("{{ {pii}, clear: [\"$.events[*].id\", \"$.events[*].shipTo\"] }}"), 0, vec![]),
+        (format!("{{ {only} }}"), 1, vec!["$.events[*].id", "$.events[*].shipTo.city", "$.events[*].shipTo.zip"]),
+        (format!("{{ {only}, clear: [\"$.events[*].id\", \"$.events[*].shipTo.*\"] }}"), 0, vec![]),
+        ("{ clear: [\"$.events\"] }".to_owned(), 0, vec![]),
+        (
+            "{ clear: [\"$.events[*].id\", \"$.events[*].email\"] }".to_owned(),
+            1,
+            vec!["$.events[*].shipTo.city", "$.events[*].shipTo.zip"],
+        ),
+        (format!("{{ {pii}, detect: {{ as: report }}, clear: [\"$..shipTo\", \"$..id\"] }}"), 0, vec![]),
+    ] {
+        let (code, told) = tried(&side, &["--strict"], body);
+        assert_eq!(code, Some(strict), "{side}: {told}");
+        let named: Vec<_> = told.lines().filter(|line| line.contains("NOT LISTED")).collect();
+        assert_eq!(named.len(), unlisted.len(), "{told}");
+        assert!(unlisted.iter().all(|path| named.iter().any(|line| line.contains(&format!("  {path}  ")))), "{told}");
+        assert_eq!(tried(&side, &[], body).0, Some(0), "without --strict it only says so");
+    }
+    let (_, told) = tried(&format!("{{ {pii} }}"), &[], body);
+    assert!(told.contains("       2  in clear  $.events[*].shipTo.city  NOT LISTED"), "{told}");
+    let (code, told) = tried("{}", &["--strict", "--content-type", "image/png"], "png");
+    assert!(code == Some(1) && told.contains("in clear  $  NOT LISTED"), "{told}");
+}

@@ -5,6 +5,7 @@
 
 mod across;
 mod claims;
+mod clear;
 mod contract;
 mod evidence;
 mod files;

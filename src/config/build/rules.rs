@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use super::{inward, reading};
+use super::{clear, inward, reading};
 use crate::config::file::route::{Coarser, Format as WrittenFormat, PiiRule, Side, Treatment as As, ValueType as Type};
 use crate::config::nearest::nearest;
 use crate::config::source::At;
@@ -58,6 +58,7 @@ pub(super) fn rules(at: &At<'_>, written: Option<&Side>, pattern: Option<&RouteP
             rules.treat.push(rule);
         }
     }
+    rules.clear = clear::build(&side.key("clear"), written.clear.as_deref(), &rules, towards);
     rules.reveal = inward::reveal(&side.key("reveal"), written.reveal.as_deref(), &rules, towards);
     rules.detect = written.detect.as_ref().and_then(|detect| inward::detect(&side.key("detect"), detect));
     if written.allow_files == Some(true) {

@@ -110,6 +110,10 @@ pub(in crate::config) struct Side {
     /// The only fields that pass; everything else is dropped.
     #[schemars(extend("examples" = [["$.id", "$.country"]]))]
     pub(in crate::config) only: Option<Vec<String>>,
+    /// Fields that may leave in clear, each with all below it: `pii test --strict` and the exposure report tell every other one
+    /// that does. It treats nothing and lets nothing pass.
+    #[schemars(extend("examples" = [["$.id", "$.orders[*].shipTo"]]), length(max = 1_000))]
+    pub(in crate::config) clear: Option<Vec<String>>,
     /// Fields whose tokens become values again, on the way in: requests of ingress, responses of egress.
     #[schemars(extend("examples" = [["$.accepted[*].email"]]))]
     pub(in crate::config) reveal: Option<Vec<String>>,

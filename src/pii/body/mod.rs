@@ -304,6 +304,14 @@ impl Watch for Finds<'_> {
     fn subject(&mut self, value: &[u8]) {
         self.watch.subject(value);
     }
+
+    fn asks_clear(&self) -> bool {
+        self.watch.asks_clear()
+    }
+
+    fn clear(&mut self, path: &str) {
+        self.watch.clear(path);
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use crate::pii::clear::push_name;
 use crate::pii::detect::Detector;
 use crate::pii::fields::{Decision, Fields, same_folded};
 use crate::pii::{Stop, Treat};
@@ -26,6 +27,8 @@ pub(super) struct Column {
 pub(super) struct Header {
     names: Vec<Box<str>>,
     pub(super) columns: Vec<Column>,
+    /// The path of each column's values, as it is told of what leaves in clear.
+    pub(super) paths: Vec<String>,
     /// The table itself says that its first row has names.
     declared: bool,
     /// Something in the first row is personal data by its shape.
@@ -61,6 +64,9 @@ impl Header {
         let column = Column { decision, drops, subject: fields.is_subject(name) };
         self.personal = self.personal || is_personal(name);
         self.names.push(name.into());
+        let mut path = "$[*]".to_owned();
+        push_name(&mut path, name.trim_matches([' ', '\u{feff}']));
+        self.paths.push(path);
         self.columns.push(column);
         column
     }

@@ -58,6 +58,8 @@ struct Row {
     skips: bool,
     quoted: bool,
     treated: Vec<u8>,
+    /// Whether somebody asks what leaves in clear.
+    asked: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,13 +249,16 @@ impl Csv {
                 self.row.out.push(self.delimiter);
             }
             self.row.kept += 1;
-            let counts = match rule {
+            let (counts, untouched) = match rule {
                 Some(rule) => self.treat_field(rule)?,
                 None => {
                     self.row.out.append(&mut self.row.raw);
-                    false
+                    (false, true)
                 }
             };
+            if self.row.asked && untouched && !self.row.header && !self.row.text.is_empty() {
+                watch.clear(&self.header.paths[self.row.fields]);
+            }
             if let Some(rule) = rule.filter(|_| counts) {
                 watch.treated(rule);
             }
@@ -266,7 +271,8 @@ impl Csv {
         Ok(())
     }
 
-    fn treat_field(&mut self, rule: usize) -> Result<bool, Stop> {
+    /// Whether the field counts as treated, and whether it leaves as it came.
+    fn treat_field(&mut self, rule: usize) -> Result<(bool, bool), Stop> {
         let row = &mut self.row;
         if row.text.len() > VALUE_BYTES_MAX {
             return Err(Stop::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
@@ -277,24 +283,24 @@ impl Csv {
             self.treat.finish(rule, pieces, &mut row.treated);
             let quote: &[u8] = if row.quoted { b"\"" } else { b"" };
             [quote, &row.treated, quote].iter().for_each(|part| row.out.extend_from_slice(part));
-            return Ok(true);
+            return Ok((true, false));
         }
         let shape = self.treat.treat(rule, Value { kind: Kind::String, text: &row.text }, &mut row.treated)?;
         if let Shape::AsItCame { counted } = shape {
             row.out.append(&mut row.raw);
-            return Ok(counted);
+            return Ok((counted, true));
         }
         let special = |b: &u8| *b == self.delimiter || matches!(b, b'"' | b'\r' | b'\n');
         if !row.quoted && !row.treated.iter().any(special) {
             row.out.extend_from_slice(&row.treated);
-            return Ok(true);
+            return Ok((true, false));
         }
         row.out.push(b'"');
         for &byte in &row.treated {
             row.out.extend_from_slice(if byte == b'"' { b"\"\"" } else { std::slice::from_ref(&byte) });
         }
         row.out.push(b'"');
-        Ok(true)
+        Ok((true, false))
     }
 
     /// A name of the header is complete.
@@ -342,6 +348,7 @@ impl std::fmt::Debug for Csv {
 impl Rewriter for Csv {
     fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
         let good = self.utf8.push_all(input);
+        self.row.asked = watch.asks_clear();
         self.read(&input[..good], watch, out)?;
         if good == input.len() { Ok(()) } else { Err(not_utf8(self.at)) }
     }

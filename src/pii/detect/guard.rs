@@ -3,7 +3,7 @@
 //! Never holds more of a stream than is needed to judge it, and never lets the start of a find leave.
 
 use super::{Detector, LOOKAHEAD_BYTES, Search, Sort, secrets::Rest};
-use crate::pii::Watch;
+use crate::pii::{TreatmentKind, Watch};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -147,12 +147,12 @@ fn cover_rest(guard: &Guard, rest: &mut Option<Rest>, held: &[u8], from: &mut us
 }
 
 impl Action {
-    /// The word used in config and metrics.
-    pub const fn as_str(self) -> &'static str {
+    /// What it makes of a find.
+    pub const fn kind(self) -> TreatmentKind {
         match self {
-            Self::Mask => "mask",
-            Self::Redact => "redact",
-            Self::Report => "report",
+            Self::Mask => TreatmentKind::Mask,
+            Self::Redact => TreatmentKind::Redact,
+            Self::Report => TreatmentKind::Report,
         }
     }
 }

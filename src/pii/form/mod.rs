@@ -10,7 +10,8 @@ mod likeness;
 
 pub(super) use code::{decode, decode_segment, encode, is_encoded_twice, push_percent};
 
-use super::fields::{Decision, Fields};
+use super::clear::OpenField;
+use super::fields::{Decision, Fields, told};
 use super::run::run;
 use super::utf8::{Utf8, not_utf8};
 use super::{Kind, Pieces, Rewriter, Shape, Stop, Treat, Value, Watch};
@@ -78,6 +79,8 @@ pub(super) struct Pairs {
     /// Whether this is a body, which may be of another format than a form; and whether its first pair is behind us.
     in_body: bool,
     paired: bool,
+    /// Where the open value stands, if somebody asks what leaves in clear.
+    open: OpenField,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -139,6 +142,7 @@ impl Pairs {
     /// Checks a value, and lets it pass or not; returns the length before the delimiter.
     fn pass(&mut self, input: &[u8], out: Option<&mut Vec<u8>>) -> Result<usize, Stop> {
         let (used, verdict) = self.check.read(input, self.at);
+        self.open.fill(used > 0);
         if let Some(out) = out {
             out.extend_from_slice(&input[..used]);
         }
@@ -178,6 +182,7 @@ impl Pairs {
             Decision::Drop => false,
             Decision::Treat(rule) => !means.treat.drops(rule),
         };
+        self.open = OpenField::begin(self.in_body && means.watch.asks_clear(), || told(name));
         if let Decision::Treat(rule) = decision
             && !leaves
         {
@@ -208,7 +213,11 @@ impl Pairs {
     fn end_pair(&mut self, means: &mut Means<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
         match self.state {
             State::Name => self.end_name(false, means, out)?,
-            State::Pass | State::Skip => std::mem::take(&mut self.check).end(self.at)?,
+            State::Pass => {
+                std::mem::take(&mut self.check).end(self.at)?;
+                self.open.tell(means.watch);
+            }
+            State::Skip => std::mem::take(&mut self.check).end(self.at)?,
             State::Pieces { rule } => {
                 std::mem::take(&mut self.check).end(self.at)?;
                 if let Some(pieces) = self.pieces.take() {
@@ -240,15 +249,22 @@ impl Pairs {
         if subject {
             means.watch.subject(text.as_bytes());
         }
+        self.open.fill(!self.raw.is_empty());
         match rule {
-            None => out.extend_from_slice(&self.raw),
+            None => {
+                out.extend_from_slice(&self.raw);
+                self.open.tell(means.watch);
+            }
             Some(rule) => {
                 let came = self.raw.len();
                 let value = Value { kind: Kind::String, text: text.as_bytes() };
                 let shape = means.treat.treat(rule, value, &mut self.raw)?;
                 match shape {
                     Shape::Text | Shape::Literal => encode(&self.raw[came..], out),
-                    Shape::AsItCame { .. } => out.extend_from_slice(&self.raw[..came]),
+                    Shape::AsItCame { .. } => {
+                        out.extend_from_slice(&self.raw[..came]);
+                        self.open.tell(means.watch);
+                    }
                 }
                 if shape != (Shape::AsItCame { counted: false }) {
                     means.watch.treated(rule);

@@ -4,6 +4,7 @@
 //! what may leave, and never lets a byte of a selected value into the output before the value is complete.
 
 use crate::bounds::{DOCUMENT_DEPTH_MAX, KEY_BYTES_MAX, LEAD_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::pii::clear::Trail;
 use crate::pii::{Batch, Stop, Treat, Watch};
 
 use super::{
@@ -52,7 +53,12 @@ impl<'a, 'd> Run<'a, 'd> {
     /// As [`crate::pii::Rewriter::feed`].
     pub(super) fn feed(machine: &'a mut Machine, desk: &'a mut Desk<'d>, input: &'a [u8]) -> Result<(), Stop> {
         let mut run = Self { machine, desk, input, pos: 0, from: 0, token: 0, tree_from: 0 };
-        let read = if run.desk.engine == Engine::BYTES { run.read_to(input.len()) } else { run.leap_to(input.len()) };
+        if run.machine.trail.is_none() && run.desk.watch.asks_clear() {
+            run.machine.trail = Some(Trail::default());
+        }
+        // Where paths are asked for no name may be leapt over.
+        let each = run.desk.engine == Engine::BYTES || run.machine.trail.is_some();
+        let read = if each { run.read_to(input.len()) } else { run.leap_to(input.len()) };
         let settled = run.settle();
         run.machine.at += run.pos as u64;
         settled.and(read)
@@ -177,7 +183,7 @@ impl<'a, 'd> Run<'a, 'd> {
         self.pos += 1;
         self.machine.mode = Mode::Text(Role::Key);
         self.machine.escaped = false;
-        self.machine.holds_token = waits || names;
+        self.machine.holds_token = waits || names || self.machine.trail.is_some();
         self.token = self.pos;
         self.text(Role::Key)
     }

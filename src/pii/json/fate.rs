@@ -4,12 +4,13 @@
 //! wait in the lead; until the execution, its own bytes go nowhere.
 
 use crate::bounds::{DOCUMENT_DEPTH_MAX, KEY_BYTES_MAX, LEAD_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::pii::clear::Trail;
 use crate::pii::{Kind, Shape, Stop, Value};
 
 use super::{
     engine::{Run, too_deep},
     machine::{Fate, Frame, Mode, Sink, Take},
-    matcher::{DEAD, Level, State, Type},
+    matcher::{DEAD, Level, Type},
     scalar,
     skim::Skim,
     text,
@@ -58,6 +59,9 @@ impl Run<'_, '_> {
     }
 
     fn push(&mut self, frame: Frame) -> Result<(), Stop> {
+        if let Some(trail) = &mut self.machine.trail {
+            trail.open(frame.object);
+        }
         if self.machine.push(frame) { Ok(()) } else { Err(too_deep()) }
     }
 
@@ -71,6 +75,7 @@ impl Run<'_, '_> {
         }
         self.pos += 1;
         self.machine.depth -= 1;
+        self.machine.trail.iter_mut().for_each(Trail::close);
         let depth = self.machine.depth;
         if self.machine.tree == Some(depth) {
             self.hold_tree(self.pos);
@@ -134,43 +139,6 @@ impl Run<'_, '_> {
         Ok(choice.filter(|_| of != Type::Null).map_or(Fate::Pass, |choice| Fate::Treat(choice.rule)))
     }
 
-    /// A value begins that is on the way to the records, is one, or is a row: notes it, and tells when it does not fit.
-    fn judge_shape(&mut self, state: &State, of: Type) -> Result<(), Stop> {
-        let root = self.machine.depth == 0;
-        let choice = state.choice(of);
-        let vanishes = choice.is_some_and(|choice| choice.drops) || !(root || state.keeps(of));
-        let fits = vanishes || state.fits[of as usize];
-        if state.reach > 0 && fits {
-            match vanishes || choice.is_some() {
-                true => self.machine.progress.see_all(),
-                false => self.machine.progress.see(state.reach, of == Type::Null),
-            }
-        }
-        let row = self.desk.matcher.row.filter(|_| root && choice.is_none());
-        if fits && row.is_none_or(|row| of.fits(row)) {
-            return Ok(());
-        }
-        self.tell_shape("a value of another kind than the rules were written for")
-    }
-
-    /// The document has ended.
-    ///
-    /// # Errors
-    /// What the watch says of a document in which the records' container was nowhere.
-    pub(super) fn end_document(&mut self) -> Result<(), Stop> {
-        if self.desk.matcher.shape.is_met(self.machine.progress) {
-            return Ok(());
-        }
-        self.tell_shape("no container where the records stand")
-    }
-
-    fn tell_shape(&mut self, what: &'static str) -> Result<(), Stop> {
-        if std::mem::replace(&mut self.machine.progress.told, true) {
-            return Ok(());
-        }
-        self.desk.watch.misshapen(Stop::Shape { what, at: self.machine.at + self.pos as u64 })
-    }
-
     fn discard_lead(&mut self) -> Result<(), Stop> {
         if self.machine.sink == Sink::Lead {
             self.check_lead(LEAD_BYTES_MAX)?;
@@ -210,6 +178,7 @@ impl Run<'_, '_> {
         if self.machine.held.len() == 0 && !self.machine.escaped {
             self.machine.value = self.desk.matcher.member(place, Some(part));
             self.machine.holds_token = false;
+            self.machine.trail.iter_mut().for_each(|trail| trail.name(Some(part)));
             return Ok(());
         }
         let mut held = std::mem::take(&mut self.machine.held);
@@ -221,6 +190,7 @@ impl Run<'_, '_> {
         };
         self.machine.value = self.desk.matcher.member(place, name);
         self.machine.holds_token = false;
+        self.machine.trail.iter_mut().for_each(|trail| trail.name(name));
         held.clear();
         self.machine.held = held;
         Ok(())
@@ -230,6 +200,7 @@ impl Run<'_, '_> {
     pub(super) fn give_up_key(&mut self) -> Result<(), Stop> {
         self.machine.value = self.desk.matcher.member(self.machine.place(), None);
         self.machine.holds_token = false;
+        self.machine.trail.iter_mut().for_each(|trail| trail.name(None));
         self.machine.held.clear();
         let state = self.desk.matcher.state(self.machine.value);
         if state.surely_passes() || self.machine.sink != Sink::Lead {
@@ -249,6 +220,9 @@ impl Run<'_, '_> {
     #[inline]
     pub(super) fn end_scalar(&mut self, end: usize) -> Result<(), Stop> {
         let Some(take) = self.machine.take.take() else {
+            if !matches!(self.machine.mode, Mode::Word(b"null", _)) {
+                self.tell_clear();
+            }
             self.after_value();
             return Ok(());
         };
@@ -312,6 +286,9 @@ impl Run<'_, '_> {
             Fate::Pass => {
                 let quote: &[u8] = if kind == Kind::String { b"\"" } else { b"" };
                 [quote, raw, quote].iter().for_each(|part| self.desk.out.extend_from_slice(part));
+                if kind != Kind::Null {
+                    self.tell_clear();
+                }
                 None
             }
             Fate::Treat(rule) => self.write_treated(rule, Value { kind, text: decoded }, raw)?.then_some(rule),
@@ -327,8 +304,16 @@ impl Run<'_, '_> {
         Ok(())
     }
 
+    /// The value at the present place leaves as it came. One that is null tells nothing.
+    fn tell_clear(&mut self) {
+        if let Some(trail) = &self.machine.trail {
+            self.desk.watch.clear(trail.path());
+        }
+    }
+
     /// Writes what a treatment makes of a value; whether it counts as treated.
     fn write_treated(&mut self, rule: usize, value: Value<'_>, raw: &[u8]) -> Result<bool, Stop> {
+        let mut untouched = false;
         let out = &mut *self.desk.out;
         let start = out.len();
         out.push(b'"');
@@ -341,11 +326,13 @@ impl Run<'_, '_> {
             Shape::AsItCame { counted } if value.kind == Kind::String => {
                 out.extend_from_slice(raw);
                 out.push(b'"');
+                untouched = true;
                 Ok(counted)
             }
             Shape::AsItCame { counted } if value.kind == Kind::Number => {
                 out.truncate(start);
                 out.extend_from_slice(raw);
+                untouched = true;
                 Ok(counted)
             }
             Shape::AsItCame { .. } => {
@@ -359,6 +346,9 @@ impl Run<'_, '_> {
         });
         if written.is_err() {
             out.truncate(start);
+        }
+        if untouched {
+            self.tell_clear();
         }
         written
     }

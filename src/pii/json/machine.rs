@@ -4,6 +4,7 @@
 
 use crate::bounds::DOCUMENT_DEPTH_MAX;
 use crate::pii::Pieces;
+use crate::pii::clear::Trail;
 
 use super::{
     held::Held,
@@ -43,6 +44,8 @@ pub(super) struct Machine {
     pub(super) tree_held: Held,
     /// How far along the way to the records.
     pub(super) progress: Progress,
+    /// Where the present value stands, where somebody asks what leaves in clear.
+    pub(super) trail: Option<Trail>,
     /// Bytes of the document before the present input.
     pub(super) at: u64,
 }
@@ -173,6 +176,7 @@ impl Machine {
             tree: None,
             tree_held: Held::default(),
             progress: Progress::default(),
+            trail: None,
             at: 0,
         }
     }
@@ -193,6 +197,7 @@ impl Machine {
         self.tree = None;
         self.tree_held.clear();
         self.progress = Progress::default();
+        self.trail.iter_mut().for_each(Trail::reset);
         self.at = 0;
     }
 

@@ -7,8 +7,10 @@
 //! there only a container of records that is nowhere is told.
 
 use super::aims::{Aim, Purpose};
-use super::matcher::{Root, Spec};
+use super::engine::Run;
+use super::matcher::{Root, Spec, State, Type};
 use crate::model::{FieldPath, Step};
+use crate::pii::Stop;
 
 /// How far along the records' path a document has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -94,6 +96,45 @@ impl Fit {
         }
         let into = |object| below().any(|(aim, done)| aim.crosses(done, object));
         Self { reach: 0, object: into(true), array: into(false), scalar: false }
+    }
+}
+
+impl Run<'_, '_> {
+    /// A value begins that is on the way to the records, is one, or is a row: notes it, and tells when it does not fit.
+    pub(super) fn judge_shape(&mut self, state: &State, of: Type) -> Result<(), Stop> {
+        let root = self.machine.depth == 0;
+        let choice = state.choice(of);
+        let vanishes = choice.is_some_and(|choice| choice.drops) || !(root || state.keeps(of));
+        let fits = vanishes || state.fits[of as usize];
+        if state.reach > 0 && fits {
+            match vanishes || choice.is_some() {
+                true => self.machine.progress.see_all(),
+                false => self.machine.progress.see(state.reach, of == Type::Null),
+            }
+        }
+        let row = self.desk.matcher.row.filter(|_| root && choice.is_none());
+        if fits && row.is_none_or(|row| of.fits(row)) {
+            return Ok(());
+        }
+        self.tell_shape("a value of another kind than the rules were written for")
+    }
+
+    /// The document has ended.
+    ///
+    /// # Errors
+    /// What the watch says of a document in which the records' container was nowhere.
+    pub(super) fn end_document(&mut self) -> Result<(), Stop> {
+        if self.desk.matcher.shape.is_met(self.machine.progress) {
+            return Ok(());
+        }
+        self.tell_shape("no container where the records stand")
+    }
+
+    fn tell_shape(&mut self, what: &'static str) -> Result<(), Stop> {
+        if std::mem::replace(&mut self.machine.progress.told, true) {
+            return Ok(());
+        }
+        self.desk.watch.misshapen(Stop::Shape { what, at: self.machine.at + self.pos as u64 })
     }
 }
 

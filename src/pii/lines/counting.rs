@@ -60,4 +60,13 @@ impl Watch for Within<'_> {
     fn subject(&mut self, value: &[u8]) {
         self.watch.subject(value);
     }
+
+    fn asks_clear(&self) -> bool {
+        self.watch.asks_clear()
+    }
+
+    fn clear(&mut self, path: &str) {
+        // A row is one of a list of documents.
+        self.watch.clear(&path.replacen('$', "$[*]", 1));
+    }
 }

@@ -7,13 +7,13 @@
 mod head;
 mod state;
 
-use super::fields::{Decision, Fields};
-use super::form::decode_segment;
+use super::clear::OpenField;
+use super::fields::{Fields, told};
 use super::lines::{Counting, Restart, shifted};
 use super::utf8::{Utf8, not_utf8};
 use super::{Files, Kind, Pieces, Rewriter, Shape, Stop, Treat, Value, Watch};
 use crate::bounds::{PART_HEAD_BYTES_MAX, VALUE_BYTES_MAX};
-use head::{Content, Head};
+use head::Head;
 use state::{Fate, State};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -42,6 +42,8 @@ pub struct Multipart<E> {
     counted: bool,
     at: u64,
     start: u64,
+    /// Where the open part stands, if somebody asks what leaves in clear.
+    open: OpenField,
 }
 
 impl<E: Restart> Multipart<E> {
@@ -79,6 +81,7 @@ impl<E: Restart> Multipart<E> {
             counted: false,
             at: 0,
             start: 0,
+            open: OpenField::default(),
         })
     }
 
@@ -148,45 +151,13 @@ impl<E: Restart> Multipart<E> {
         }
         if let Some(fields) = self.held.strip_suffix(b"\r\n\r\n") {
             let mut head = Head::parse(fields, end)?;
-            let fate = self.decide(&head, watch)?;
+            let fate = Fate::of(&head, &self.fields, &*self.treat, self.files, watch)?;
             self.start = end;
+            self.open = OpenField::begin(watch.asks_clear(), || told(&head.name));
             self.strip(&mut head, fate, watch)?;
             self.begin_part(&head, fate, out);
         }
         Ok(line.len())
-    }
-
-    fn decide(&self, head: &Head, watch: &mut dyn Watch) -> Result<Fate, Stop> {
-        let mut decoded = Vec::new();
-        let plain = decode_segment(head.name.as_bytes(), &mut decoded).unwrap_or(&head.name);
-        let decision = match self.fields.decide(&head.name) {
-            Decision::Pass => self.fields.decide(plain),
-            Decision::Treat(rule) if self.fields.is_rest(rule) => self.fields.decide(plain),
-            decided @ (Decision::Treat(_) | Decision::Drop) => decided,
-        };
-        let decision = match (decision, head.content) {
-            // JSON is looked into, and a file that may pass is not looked at.
-            (Decision::Treat(rule), Content::Json | Content::File) if self.fields.is_rest(rule) => Decision::Pass,
-            (decision, _) => decision,
-        };
-        Ok(match (decision, head.content) {
-            (Decision::Drop, _) => Fate::Skip,
-            (Decision::Treat(rule), _) if self.treat.drops(rule) => {
-                watch.treated(rule);
-                Fate::Skip
-            }
-            (Decision::Treat(rule), Content::Text) => {
-                Fate::Held { rule: Some(rule), subject: self.fields.is_subject(plain) }
-            }
-            (Decision::Treat(rule), Content::Json | Content::File) => Fate::Whole(rule),
-            (Decision::Pass, Content::Json) => Fate::Json,
-            (Decision::Pass, Content::Text) if self.fields.is_subject(plain) => {
-                Fate::Held { rule: None, subject: true }
-            }
-            (Decision::Pass, Content::Text) => Fate::Pass,
-            (Decision::Pass, Content::File) if self.files == Files::Pass => Fate::File,
-            (Decision::Pass, Content::File) => return Err(Stop::Opaque { what: "a file in a form" }),
-        })
     }
 
     /// Takes out of a header that leaves what no rule may let pass.
@@ -272,6 +243,7 @@ impl<E: Restart> Multipart<E> {
     }
 
     fn content(&mut self, piece: &[u8], fate: Fate, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        self.open.fill(!piece.is_empty());
         match fate {
             Fate::Skip | Fate::Whole(_) => Ok(()),
             Fate::Json => {
@@ -304,7 +276,11 @@ impl<E: Restart> Multipart<E> {
             return Err(not_utf8(self.start));
         }
         match fate {
-            Fate::Pass | Fate::File | Fate::Skip => Ok(()),
+            Fate::Pass | Fate::File => {
+                self.open.tell(watch);
+                Ok(())
+            }
+            Fate::Skip => Ok(()),
             Fate::Json => {
                 self.json.finish(&mut self.counting.within(watch), out).map_err(|stop| shifted(stop, self.start))
             }
@@ -322,6 +298,7 @@ impl<E: Restart> Multipart<E> {
                     Some(rule) => self.put_treated(rule, Kind::String, watch, out),
                     None => {
                         out.extend_from_slice(&self.held);
+                        self.open.tell(watch);
                         Ok(())
                     }
                 }
@@ -334,6 +311,7 @@ impl<E: Restart> Multipart<E> {
         let shape = self.treat.treat(rule, Value { kind, text: &self.held }, &mut self.treated)?;
         if let Shape::AsItCame { counted } = shape {
             out.extend_from_slice(&self.held);
+            self.open.tell(watch);
             if counted {
                 watch.treated(rule);
             }

@@ -17,7 +17,7 @@ use super::keys::VendorKeys;
 use super::media::MediaType;
 use super::reveal::{RevealCounts, Revealer};
 use super::rewriter::{Cut, Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
-use super::rule::{Rules, ValueType};
+use super::rule::{Rules, TreatmentKind, ValueType};
 use super::treatment::{Batch, Pieces, Treater, TreatmentError};
 use super::url::{Places, Scene};
 
@@ -39,9 +39,12 @@ pub struct Plan {
 pub struct RuleName {
     /// Where it looks, such as `$.customers[*].email` or `query:email`; `detect` for the detectors.
     pub place: Box<str>,
-    /// What it does: [`super::Treatment::as_str`], `reveal` or `report`.
-    pub treatment: &'static str,
+    /// What it does.
+    pub treatment: TreatmentKind,
 }
+
+/// What the detectors of a plan are called in the place of a path.
+pub const DETECT: &str = "detect";
 
 /// Why rules cannot become a plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -290,9 +293,9 @@ fn json_spec(rules: &Rules) -> Spec<'_> {
 }
 
 fn names(rules: &Rules) -> Box<[RuleName]> {
-    let treat = rules.treat.iter().map(|rule| (rule.place.to_string(), rule.treatment.as_str()));
-    let reveal = rules.reveal.iter().map(|path| (path.to_string(), "reveal"));
-    let detect = rules.detect.iter().map(|guard| ("detect".to_owned(), guard.action().as_str()));
+    let treat = rules.treat.iter().map(|rule| (rule.place.to_string(), rule.treatment.kind()));
+    let reveal = rules.reveal.iter().map(|path| (path.to_string(), TreatmentKind::Reveal));
+    let detect = rules.detect.iter().map(|guard| (DETECT.to_owned(), guard.action().kind()));
     treat.chain(reveal).chain(detect).map(|(place, treatment)| RuleName { place: place.into(), treatment }).collect()
 }
 

@@ -116,7 +116,8 @@ fn without_rules_for_bodies_they_pass() {
 #[test]
 fn rules_have_names() {
     let rules = Rules { reveal: vec![path("$.id")], ..treats() };
-    let named: Vec<_> = plan(&rules).rules().iter().map(|rule| format!("{} {}", rule.treatment, rule.place)).collect();
+    let named: Vec<_> =
+        plan(&rules).rules().iter().map(|rule| format!("{} {}", rule.treatment.as_str(), rule.place)).collect();
     let expected = ["tokenize $..email", "drop $..ssn", "generalize $..age", "tokenize query:email", "reveal $.id"];
     assert_eq!(named, expected);
 }

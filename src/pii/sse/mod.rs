@@ -300,7 +300,12 @@ impl<E: Restart> Events<E> {
     fn end_event(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
         match (self.event.open, &mut self.text) {
             (Open::Nothing, _) => return Ok(()),
-            (Open::Text, Some(text)) => text.finish(watch, &mut self.piece),
+            (Open::Text, Some(text)) => {
+                text.finish(watch, &mut self.piece);
+                if watch.asks_clear() {
+                    watch.clear("$");
+                }
+            }
             (Open::Json | Open::Text, _) => {
                 let ended = self.engine.finish(&mut self.counting.within(watch), &mut self.piece);
                 ended.map_err(|stop| shifted(stop, self.event.start))?;

@@ -7,6 +7,7 @@ use super::paths::{Verdict, XmlPaths};
 use super::tag::{self, Attribute, Tag};
 use super::unlisted::Unlisted;
 use crate::bounds::{DOCUMENT_DEPTH_MAX, VALUE_BYTES_MAX};
+use crate::pii::clear;
 use crate::pii::{Kind, Pieces, Shape, Stop, Treat, Value, Watch};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -46,6 +47,8 @@ struct Frame {
     allowed: bool,
     /// Whether its tags leave.
     leaves: bool,
+    /// Whether text in it has left as it came.
+    told: bool,
 }
 
 /// What becomes of an element's content.
@@ -110,7 +113,7 @@ impl Tree {
 
     /// An element begins, or is empty.
     pub(super) fn start(&mut self, tag: &Tag<'_>, desk: &mut Desk<'_>) -> Result<(), Stop> {
-        self.unlisted.release(&*self.treat, desk)?;
+        self.release(desk)?;
         if self.frames.is_empty() && std::mem::replace(&mut self.rooted, true) {
             return Err(desk.malformed("a second root element"));
         }
@@ -183,7 +186,7 @@ impl Tree {
         if tag.is_empty() {
             return;
         }
-        self.frames.push(Frame { name_from: self.names.len(), content, children: 0, allowed, leaves });
+        self.frames.push(Frame { name_from: self.names.len(), content, children: 0, allowed, leaves, told: false });
         self.names.extend_from_slice(tag.name.as_bytes());
     }
 
@@ -200,7 +203,7 @@ impl Tree {
         desk.out.push(b'<');
         desk.out.extend_from_slice(tag.name.as_bytes());
         for attribute in tag.attributes() {
-            self.put_attribute(&attribute, verdict.rule, allowed, desk)?;
+            self.put_attribute(tag.name, &attribute, verdict.rule, allowed, desk)?;
         }
         desk.out.extend_from_slice(tag.rest.as_bytes());
         desk.out.push(b'>');
@@ -210,6 +213,7 @@ impl Tree {
     /// An attribute of an element that a rule has selected is a piece of it, unless it belongs to XML itself.
     fn put_attribute(
         &mut self,
+        within: &str,
         attribute: &Attribute<'_>,
         element: Option<usize>,
         allowed: bool,
@@ -237,9 +241,36 @@ impl Tree {
                 self.put_treated(rule, Value { kind: Kind::String, text: &decoded }, desk)?;
                 self.decoded = decoded;
             }
-            None => self.unlisted.attribute(attribute.value, &self.decoded, &*self.treat, desk)?,
+            None => {
+                let changed = self.unlisted.attribute(attribute.value, &self.decoded, &*self.treat, desk)?;
+                if !changed && !attribute.is_of_xml() && !attribute.value.is_empty() && desk.watch.asks_clear() {
+                    let mut path = self.path(Some(within));
+                    clear::push_name(&mut path, &format!("@{}", tag::local(attribute.name)));
+                    desk.watch.clear(&path);
+                }
+            }
         }
         desk.out.push(attribute.quote as u8);
+        Ok(())
+    }
+
+    /// The path of the innermost element, or of one within it.
+    fn path(&self, within: Option<&str>) -> String {
+        let mut path = "$".to_owned();
+        let ends = self.frames.iter().skip(1).map(|frame| frame.name_from).chain([self.names.len()]);
+        let open = self.frames.iter().zip(ends).map(|(frame, end)| &self.names[frame.name_from..end]);
+        for name in open.filter_map(|name| std::str::from_utf8(name).ok()).chain(within) {
+            clear::push_name(&mut path, tag::local(name));
+        }
+        path
+    }
+
+    /// Lets the text that is open leave.
+    fn release(&mut self, desk: &mut Desk<'_>) -> Result<(), Stop> {
+        let changed = self.unlisted.release(&*self.treat, desk)?;
+        if let Some(frame) = self.frames.last_mut().filter(|_| changed) {
+            frame.told = false;
+        }
         Ok(())
     }
 
@@ -265,7 +296,10 @@ impl Tree {
 
     /// An element ends; its tag is given without `</` and `>`.
     pub(super) fn end(&mut self, tag: &str, desk: &mut Desk<'_>) -> Result<(), Stop> {
-        self.unlisted.release(&*self.treat, desk)?;
+        self.release(desk)?;
+        if self.frames.last().is_some_and(|frame| frame.told) && desk.watch.asks_clear() {
+            desk.watch.clear(&self.path(None));
+        }
         let name = tag.trim_end_matches(tag::is_space);
         let unlike = "an end tag unlike its start tag";
         let frame = self.frames.pop().ok_or_else(|| desk.malformed(unlike))?;
@@ -300,6 +334,9 @@ impl Tree {
         let space = |b: &&u8| tag::is_space(char::from(**b));
         if self.told_at == Some(self.frames.len()) {
             hold(&mut self.told, decoded)?;
+        }
+        if let Some(frame) = self.frames.last_mut().filter(|frame| frame.content == Content::Pass) {
+            frame.told = frame.told || !decoded.iter().all(|b| space(&b));
         }
         match self.frames.last().map(|frame| frame.content) {
             None => {

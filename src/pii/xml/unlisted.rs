@@ -66,34 +66,35 @@ impl Unlisted {
         Ok(())
     }
 
-    /// A tag ends the text that is open: it leaves.
-    pub(super) fn release(&mut self, treat: &dyn Treat, desk: &mut Desk<'_>) -> Result<(), Stop> {
-        let Some(rule) = self.rule.filter(|_| !self.raw.is_empty()) else { return Ok(()) };
-        if !self.text.is_empty() && judge(rule, &self.text, treat, &mut self.made, desk)? {
+    /// A tag ends the text that is open: it leaves. Whether it was changed.
+    pub(super) fn release(&mut self, treat: &dyn Treat, desk: &mut Desk<'_>) -> Result<bool, Stop> {
+        let Some(rule) = self.rule.filter(|_| !self.raw.is_empty()) else { return Ok(false) };
+        let changed = !self.text.is_empty() && judge(rule, &self.text, treat, &mut self.made, desk)?;
+        if changed {
             escape(&self.made, tag::escape_content, desk)?;
         } else {
             desk.out.extend_from_slice(&self.raw);
         }
         self.raw.clear();
         self.text.clear();
-        Ok(())
+        Ok(changed)
     }
 
-    /// Puts an attribute's value, as it came and decoded.
+    /// Puts an attribute's value, as it came and decoded. Whether it was changed.
     pub(super) fn attribute(
         &mut self,
         raw: &str,
         decoded: &[u8],
         treat: &dyn Treat,
         desk: &mut Desk<'_>,
-    ) -> Result<(), Stop> {
+    ) -> Result<bool, Stop> {
         if let Some(rule) = self.rule
             && judge(rule, decoded, treat, &mut self.made, desk)?
         {
-            return escape(&self.made, tag::escape, desk);
+            return escape(&self.made, tag::escape, desk).map(|()| true);
         }
         desk.out.extend_from_slice(raw.as_bytes());
-        Ok(())
+        Ok(false)
     }
 }
 
