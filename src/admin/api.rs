@@ -27,7 +27,7 @@ use super::scheduled::{ScheduledKills, UnscheduleOrder};
 use super::table::{Call, Endpoint, Found, GatewayCall, Probe, VendorCall, Verb, find};
 use crate::bounds::{ADMIN_BODY_BYTES_MAX, ADMIN_READ_DEADLINE};
 use crate::config::Role;
-use crate::http::Seat;
+use crate::http::{Flaw, Seat};
 use crate::model::{Clock, Moment, UnixTime, VendorId};
 use crate::telemetry::{Metrics, negotiate};
 
@@ -89,6 +89,11 @@ impl Api {
     /// The answer to a call that ended without one.
     pub(super) fn broken(&self, peer: Peer) -> Reply {
         self.refuse(&No::Broken, peer, &Trace::default())
+    }
+
+    /// The answer to bytes that can be read in more than one way.
+    pub(super) fn malformed(&self, peer: Peer, flaw: Flaw) -> Reply {
+        self.refuse(&No::HeadMalformed(flaw), peer, &Trace::default())
     }
 
     async fn answer<B>(&self, head: &Parts, body: B, peer: Peer, trace: &mut Trace) -> Result<Reply, No>

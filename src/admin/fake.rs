@@ -336,7 +336,7 @@ impl Control for Fake {
         let first = from.after.map_or(1, |after| after + 1);
         let entries: Vec<_> = (first..=4).map(audited).take(from.limit).collect();
         let more = entries.last().is_some_and(|last| last.seq < 4);
-        Box::pin(ready(Ok(AuditPage { entries, more })))
+        Box::pin(ready(Ok(AuditPage { entries, seen: None, unreadable: 0, more })))
     }
 
     fn refused(&self, refusal: &Refused<'_>) {

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::control::ControlError;
 use super::orders::OrderError;
 use crate::config::Role;
+use crate::http::Flaw;
+use crate::model::escape_unprintable;
 
 /// A refusal as the caller reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -35,6 +37,8 @@ pub struct Problem {
 /// A no to an admin call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum No {
+    /// Bytes that can be read in more than one way.
+    HeadMalformed(Flaw),
     HostUnknown,
     CrossSite,
     CallUnknown,
@@ -78,8 +82,8 @@ impl No {
             faults: self.faults().to_vec(),
         };
         // Numbers and text always make JSON.
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
-        let mut response = Response::new(Full::new(Bytes::from(body)));
+        let body = serde_json::to_string(&problem).unwrap_or_default();
+        let mut response = Response::new(Full::new(Bytes::from(escape_unprintable(&body).into_owned())));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -89,7 +93,7 @@ impl No {
         if let Self::MethodWrong { allow } = self {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
-        if matches!(self, Self::BodyTooLarge | Self::BodySlow) {
+        if matches!(self, Self::HeadMalformed(_) | Self::BodyTooLarge | Self::BodySlow) {
             // What is left of the body must not be read as a next request.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -102,6 +106,7 @@ impl No {
 
     const fn words(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
+            Self::HeadMalformed(_) => (StatusCode::BAD_REQUEST, "head_malformed", "Request cannot be read"),
             Self::HostUnknown => (StatusCode::MISDIRECTED_REQUEST, "host_unknown", "Not a name of this gateway"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "cross_site", "Asked by a page of another site"),
             Self::CallUnknown => (StatusCode::NOT_FOUND, "call_unknown", "No such call"),
@@ -124,6 +129,7 @@ impl No {
 
     fn detail(&self) -> String {
         match self {
+            Self::HeadMalformed(flaw) => flaw.sentence().into(),
             Self::HostUnknown => "use the gateway's address, 'localhost', or a name listed for this listener".into(),
             Self::CrossSite => "use the dashboard, the command line, or a client that is not a web page".into(),
             Self::CallUnknown => "GET /openapi.json lists every call".into(),
@@ -150,7 +156,8 @@ impl No {
             Self::TokenMalformed => Some("Bearer realm=\"vendorgate-admin\", error=\"invalid_request\""),
             Self::TokenWrong => Some("Bearer realm=\"vendorgate-admin\", error=\"invalid_token\""),
             Self::RoleTooLow { .. } => Some("Bearer realm=\"vendorgate-admin\", error=\"insufficient_scope\""),
-            Self::HostUnknown | Self::CrossSite | Self::CallUnknown | Self::MethodWrong { .. } => None,
+            Self::HeadMalformed(_) | Self::HostUnknown | Self::CrossSite => None,
+            Self::CallUnknown | Self::MethodWrong { .. } => None,
             Self::ContentType | Self::BodyTooLarge | Self::BodySlow | Self::BodyMalformed(_) => None,
             Self::QueryMalformed(_) | Self::Order(_) | Self::Control(_) | Self::Broken => None,
         }

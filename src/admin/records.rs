@@ -112,11 +112,17 @@ pub struct FieldExposure {
     pub values: u64,
 }
 
-/// Part of the audit trail, oldest first.
+/// Part of the audit trail, in the order of its lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditPage {
     /// The entries.
     pub entries: Vec<AuditEntry>,
+    /// The number of the last line that was looked at: what comes next stands after it.
+    #[serde(default)]
+    pub seen: Option<u64>,
+    /// Lines met on the way that are none that a gateway writes: `audit verify` says which.
+    #[serde(default)]
+    pub unreadable: u64,
     /// Whether there are more after the last of these.
     pub more: bool,
 }

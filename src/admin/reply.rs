@@ -7,15 +7,16 @@ use serde::Serialize;
 
 use super::operators::hex;
 use super::readiness::Readiness;
+use crate::model::escape_unprintable;
 
 /// An answer, whole.
 pub(super) type Reply = Response<Full<Bytes>>;
 
 pub(super) fn json(answer: &impl Serialize) -> Reply {
     // Our own answers hold text keys and finite numbers only, so they always make JSON.
-    let mut body = serde_json::to_vec(answer).unwrap_or_default();
-    body.push(b'\n');
-    with_type(StatusCode::OK, "application/json", Bytes::from(body))
+    let body = serde_json::to_string(answer).unwrap_or_default() + "\n";
+    // People read it in a terminal too.
+    with_type(StatusCode::OK, "application/json", Bytes::from(escape_unprintable(&body).into_owned()))
 }
 
 pub(super) fn text(status: StatusCode, content_type: &'static str, body: String) -> Reply {

@@ -27,7 +27,7 @@ use crate::bounds::{
     ADMIN_CLOSE_DEADLINE, ADMIN_CONNECTION_AGE_MAX, ADMIN_READ_DEADLINE, ADMIN_UNPROVEN_MAX, HANDSHAKE_DEADLINE,
     HEAD_BYTES_MAX,
 };
-use crate::http::{Group, Network, Seat, Slots, Wire, is_out_of_descriptors};
+use crate::http::{Group, Network, Screened, Seat, Slots, Turns, Wire, is_out_of_descriptors};
 
 /// After a failed accept: trying at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -73,7 +73,20 @@ pub async fn serve_connection(
     shutdown: impl Future<Output = ()>,
 ) {
     let theirs = Arc::clone(&seat);
-    let service = service_fn(move |request| answer(Arc::clone(&api), request, peer, Arc::clone(&theirs)));
+    let turns = Arc::new(Turns::default());
+    let stream = Screened::requests(stream, Arc::clone(&turns));
+    let service = service_fn(move |request| {
+        let (api, theirs, turns) = (Arc::clone(&api), Arc::clone(&theirs), Arc::clone(&turns));
+        async move {
+            let flaw = turns.begin();
+            let reply = match flaw {
+                Some(flaw) => Ok(api.malformed(peer, flaw)),
+                None => answer(api, request, peer, theirs).await,
+            };
+            turns.answered(false);
+            reply
+        }
+    });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(ADMIN_READ_DEADLINE)

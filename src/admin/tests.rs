@@ -130,6 +130,31 @@ async fn a_kill_answers_what_is_promised() {
 }
 
 #[tokio::test]
+async fn bytes_with_two_readings_are_no_call() {
+    let listener = Listener::start().await;
+    let (admin, kill) = (bearer(Role::Admin), "/v1/vendors/acme/kill");
+    let json = "Content-Type: application/json";
+    for (fields, body) in [
+        ("Content-Length: 14\r\nContent-Length: 14", r#"{"reason":"x"}"#),
+        ("Content-Length: 14\r\nTransfer-Encoding: chunked", "e\r\n{\"reason\":\"x\"}\r\n0\r\n\r\n"),
+        ("X: a\r\n b\r\nContent-Length: 14", r#"{"reason":"x"}"#),
+        ("X: a\nContent-Length: 14", r#"{"reason":"x"}"#),
+        ("Content-Length : 14", r#"{"reason":"x"}"#),
+    ] {
+        let text = format!("POST {kill} HTTP/1.1\r\nHost: localhost\r\n{admin}\r\n{json}\r\n{fields}\r\n\r\n{body}");
+        let answered = send(&listener, &text).await;
+        assert_eq!(
+            (answered.status, answered.reason()),
+            (400, "head_malformed".to_owned()),
+            "{fields}: {}",
+            answered.body
+        );
+        assert_eq!(listener.fake.last_refusal(), "- - head_malformed", "{fields}");
+    }
+    listener.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_refused_with_words_and_audited() {
     let listener = Listener::start().await;
     let (viewer, admin) = (bearer(Role::Viewer), bearer(Role::Admin));

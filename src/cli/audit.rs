@@ -12,7 +12,7 @@ use super::layout::plain;
 use crate::admin::{AuditEntry, AuditPage};
 use crate::model::{UnixTime, with_causes};
 use crate::server::audit_key;
-use crate::telemetry::audit::{Summary, verify_files};
+use crate::telemetry::audit::{Summary, head_path, verify_files};
 
 /// How often the trail is asked for what is new.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
@@ -55,8 +55,11 @@ pub(super) enum Audit {
 Examples:
   vendorgate audit verify /var/lib/vendorgate/audit/audit.jsonl
   vendorgate audit verify copy/audit.jsonl --key vault/audit.key --json
+  vendorgate audit verify archive/audit.jsonl.000000004711 --key vault/audit.key
+  vendorgate audit verify /var/lib/vendorgate/audit/audit.jsonl --from 4712
 
-Reads the file, those put aside beside it and the sealed head, and needs no running gateway.
+Reads the file, those put aside beside it and the sealed head, and needs no running gateway. A file that was put aside is
+checked with the older ones beside it; its name ends with the number of its last line.
 Exits 0 when the trail is whole, 1 when it is not: the first line that is wrong is named.")]
 pub(super) struct Verify {
     /// The trail: the file that is written, or was written last
@@ -64,6 +67,9 @@ pub(super) struct Verify {
     /// The key of its hash chain [default: audit.key in the folder above the file's]
     #[arg(long, value_name = "FILE")]
     pub(super) key: Option<PathBuf>,
+    /// The first line that must be here, where older files were put away on purpose
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) from: u64,
     /// Answer in JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -71,11 +77,14 @@ pub(super) struct Verify {
 
 /// Checks a trail.
 pub(super) fn verify(args: &Verify, out: &mut dyn Write) -> Result<Exit, CliError> {
-    std::fs::metadata(&args.file).map_err(|error| CliError::unusable("FILE", error))?;
+    // Where the head is there without its file, the trail was cut off as a whole.
+    let known =
+        std::fs::metadata(&args.file).or_else(|error| std::fs::metadata(head_path(&args.file)).map_err(|_| error));
+    known.map_err(|error| CliError::unusable("FILE", error))?;
     let beside = || args.file.parent().unwrap_or(Path::new("")).join("../audit.key");
     let path = args.key.clone().unwrap_or_else(beside);
     let key = audit_key(&path).map_err(|error| CliError::unusable("--key", with_causes(&error)))?;
-    let checked = verify_files(&args.file, &key);
+    let checked = verify_files(&args.file, &key, args.from);
     if args.json {
         let said = match &checked {
             Ok(whole) => json!({
@@ -114,19 +123,28 @@ pub(super) async fn execute(
     out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
     let from = time("--since", &args.since, now)?;
-    let mut after: Option<u64> = None;
+    let (mut since, mut after) = (format!("&since={from}"), String::new());
     loop {
-        let and_after = after.map_or_else(String::new, |after| format!("&after={after}"));
-        let page: AuditPage = client.get(&format!("/v1/audit?limit=1000&since={from}{and_after}")).await?;
+        let page: AuditPage = client.get(&format!("/v1/audit?limit=1000{since}{after}")).await?;
         for entry in &page.entries {
             writeln!(out, "{}", line(entry, args.reach.json)?)?;
         }
+        if page.unreadable > 0 && !args.reach.json {
+            let count = page.unreadable;
+            writeln!(out, "damaged lines left out here: {count}; `vendorgate audit verify FILE` says what is wrong")?;
+        }
         out.flush()?;
-        after = page.entries.last().map(|entry| entry.seq).or(after);
+        if let Some(seen) = page.seen.or(page.entries.last().map(|entry| entry.seq)) {
+            after = format!("&after={seen}");
+        }
         match (page.more, args.once) {
             (true, _) => {}
             (false, true) => return Ok(Exit::Yes),
-            (false, false) => tokio::time::sleep(FOLLOW_INTERVAL).await,
+            (false, false) => {
+                // What is written from here on is new, whatever a clock that was set back makes of its date.
+                since.clear();
+                tokio::time::sleep(FOLLOW_INTERVAL).await;
+            }
         }
     }
 }

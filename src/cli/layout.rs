@@ -1,11 +1,12 @@
 //! How answers look on a terminal: columns, figures and times for people.
 //!
-//! Text that came from elsewhere is stripped of control characters, which could move the cursor or hide a line.
+//! Text that came from elsewhere is stripped of what could move the cursor, hide a line or turn its direction.
 
 use std::fmt::Write as _;
+use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::model::UnixTime;
+use crate::model::{UnixTime, escape_unprintable, is_printable};
 
 /// Which side of its column a cell keeps to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +47,29 @@ pub(super) fn list(items: &[(&str, String)]) -> String {
     })
 }
 
-/// Text without control characters.
+/// Text of which nothing acts on a terminal.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|symbol| if symbol.is_control() { '\u{fffd}' } else { symbol }).collect()
+    text.chars().map(|symbol| if is_printable(symbol) { symbol } else { '\u{fffd}' }).collect()
+}
+
+/// An output on which nothing acts that strangers chose, whoever prints it and in which form: what is not printable is
+/// escaped as JSON does it. Not for verbs that print bodies or colours.
+pub(super) struct Screen<'out>(pub(super) &'out mut dyn Write);
+
+impl Write for Screen<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Half a symbol at the end is left to the caller, who comes again with the rest.
+        let whole = match std::str::from_utf8(bytes) {
+            Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => &bytes[..error.valid_up_to()],
+            Ok(_) | Err(_) => bytes,
+        };
+        self.0.write_all(escape_unprintable(&String::from_utf8_lossy(whole)).as_bytes())?;
+        Ok(whole.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// 1234567 as `1,234,567`.
@@ -125,6 +146,9 @@ mod tests {
              ä\u{fffd}[2J          7\n\
              long-name  1,000\n"
         );
+        let mut out = Vec::new();
+        Screen(&mut out).write_all("{\"a\": \"\u{9b}2J\u{202e}ä\u{2028}\"}\n".as_bytes()).expect("memory");
+        assert_eq!(String::from_utf8_lossy(&out), "{\"a\": \"\\u009b2J\\u202eä\\u2028\"}\n");
         assert_eq!(list(&[("a", "1".into()), ("bcd", "x\ny".into())]), "a    1\nbcd  x\u{fffd}y\n");
     }
 }

@@ -37,8 +37,9 @@ use clap::{Args, Parser, Subcommand};
 use self::audit::Audit;
 use self::client::ask;
 use self::error::{CliError, Exit};
+use self::layout::Screen;
 use crate::config::{Loader, Severity};
-use crate::model::Clock;
+use crate::model::{Clock, escape_unprintable};
 
 /// The gateway between a company and its vendors.
 #[derive(Debug, Parser)]
@@ -74,6 +75,11 @@ enum Verb {
 }
 
 impl Verb {
+    /// Whether it prints bodies as they are, or colours; everything else tells names that strangers chose.
+    const fn prints_raw(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Demo(_) | Self::Pii(_))
+    }
+
     fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         let now = Clock::system().now().wall;
         match self {
@@ -129,7 +135,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     // Not locked: the exchange log of `run` writes there from a thread of its own.
     let mut out = io::stdout();
-    exit_code(line.verb.run(&mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?)))
+    let ended = if line.verb.prints_raw() { line.verb.run(&mut out) } else { line.verb.run(&mut Screen(&mut out)) };
+    exit_code(ended.and_then(|exit| Ok(out.flush().map(|()| exit)?)))
 }
 
 /// Tells what went wrong, and the shell how it ended.
@@ -137,7 +144,7 @@ fn exit_code(outcome: Result<Exit, CliError>) -> ExitCode {
     outcome.map_or_else(
         |error| {
             if !error.is_closed_pipe() {
-                eprint!("{}", error.report());
+                eprint!("{}", escape_unprintable(&error.report()));
             }
             error.exit_code()
         },

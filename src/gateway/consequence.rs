@@ -11,7 +11,7 @@ use crate::http::RequestId;
 use crate::kill::{Evidence, GATEWAY, InFlight};
 use crate::meter::{NotAdmitted, Over, Overrun};
 use crate::model::{ClientId, Denial, Direction, Reason};
-use crate::telemetry::audit::{Act, Entry};
+use crate::telemetry::audit::{Act, CutOff, Entry};
 
 /// A budget was spent in the middle of a body, which its own exchange cuts: `own` is spared by what ends the others. Traffic
 /// in a direction that has a budget of its own is not severed for a budget of the other.
@@ -55,12 +55,12 @@ pub(super) fn of_denial(gateway: &Gateway, vendor: &Vendor, denial: &Denial) {
     }
 }
 
-/// Records that a body was cut while it streamed. Past the first cut the next requests are refused before they
-/// stream, so there are no more of these lines than there were requests in flight.
+/// Records that a body was cut while it streamed: as a line or, where a vendor has its bodies cut over and over, as one
+/// of a number. The stream waits for no disk.
 pub(super) fn audit_cut(gateway: &Gateway, cut: &Cut<'_>, overrun: &Overrun, sent: Tally) {
-    let denial = overrun.denial();
-    let entry = Entry {
-        at: gateway.clock.now().wall,
+    let (denial, at) = (overrun.denial(), gateway.clock.now().wall);
+    let entry = || Entry {
+        at,
         actor: cut.client.map_or(GATEWAY, ClientId::as_str).to_owned(),
         act: Act::Cut,
         subject: cut.vendor.id().as_str().to_owned(),
@@ -74,8 +74,8 @@ pub(super) fn audit_cut(gateway: &Gateway, cut: &Cut<'_>, overrun: &Overrun, sen
             "bytes_sent": sent.passed,
         }),
     };
-    // The stream waits for no disk.
-    drop(gateway.audit.record(entry));
+    let counted = CutOff { vendor: cut.vendor.id(), direction: cut.direction, reason: denial.reason, at };
+    gateway.audit.cut_off(&counted, entry);
 }
 
 /// Whose body was cut.

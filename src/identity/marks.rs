@@ -50,6 +50,9 @@ pub trait Marks: Send + Sync + fmt::Debug {
 
     /// Queues a record to be written soon; never blocks, as it is called while a request is judged.
     fn save(&self, record: MarkRecord);
+
+    /// Queues the removal of a key's record, as [`Self::save`] does.
+    fn forget_key(&self, thumbprint: [u8; 32]);
 }
 
 /// Remembers nothing beyond the process: for tests, `explain` and the demo.
@@ -62,6 +65,8 @@ impl Marks for Forgetful {
     }
 
     fn save(&self, _: MarkRecord) {}
+
+    fn forget_key(&self, _: [u8; 32]) {}
 }
 
 /// All marks of the process.
@@ -139,9 +144,14 @@ impl MarkLedger {
         if let Some(seen) = keys.get(&thumbprint).filter(|seen| **seen <= now) {
             return *seen;
         }
-        if !keys.contains_key(&thumbprint) && keys.len() >= KEY_SIGHTS_MAX {
-            let oldest = keys.iter().min_by_key(|(_, seen)| **seen).map(|(key, _)| *key);
-            oldest.and_then(|oldest| keys.remove(&oldest));
+        if !keys.contains_key(&thumbprint) {
+            // More than one where the store kept more than that.
+            while keys.len() >= KEY_SIGHTS_MAX
+                && let Some(oldest) = keys.iter().min_by_key(|(_, seen)| **seen).map(|(key, _)| *key)
+            {
+                keys.remove(&oldest);
+                self.store.forget_key(oldest);
+            }
         }
         keys.insert(thumbprint, now);
         self.store.save(MarkRecord::Key { thumbprint, first_seen: now });
@@ -316,6 +326,12 @@ mod tests {
         fn save(&self, record: MarkRecord) {
             self.0.lock().expect("not poisoned").push(record);
         }
+
+        fn forget_key(&self, forgotten: [u8; 32]) {
+            let is_other =
+                |record: &MarkRecord| !matches!(record, MarkRecord::Key { thumbprint, .. } if *thumbprint == forgotten);
+            self.0.lock().expect("not poisoned").retain(is_other);
+        }
     }
 
     #[test]
@@ -330,6 +346,21 @@ mod tests {
         assert_eq!(mark(&after).judge(secs(100), GRACE, secs(1620)), Err(Flaw::Superseded));
         assert_eq!(mark(&after).judge(secs(200), GRACE, secs(9000)), Ok(()));
         assert_eq!(after.key_seen([7; 32], secs(9)), secs(5));
+    }
+
+    #[test]
+    fn what_is_forgotten_for_room_is_forgotten_on_disk_too() {
+        let store = Arc::new(Recorder::default());
+        let key = |number: usize| *blake3::hash(&number.to_le_bytes()).as_bytes();
+        // A store that an older version let grow.
+        for number in 0..KEY_SIGHTS_MAX + 10 {
+            store.save(MarkRecord::Key { thumbprint: key(number), first_seen: secs(number as u64) });
+        }
+        let ledger = MarkLedger::load(Arc::clone(&store) as Arc<dyn Marks>).expect("readable");
+        let newest = KEY_SIGHTS_MAX + 10;
+        ledger.key_seen(key(newest), secs(newest as u64));
+        assert_eq!(store.0.lock().expect("not poisoned").len(), KEY_SIGHTS_MAX);
+        assert_eq!(ledger.key_seen(key(newest - 1), secs(1 << 40)), secs(newest as u64 - 1), "the newest are kept");
     }
 
     proptest::proptest! {

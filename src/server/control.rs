@@ -28,7 +28,7 @@ use crate::listener::Front;
 use crate::model::{Direction, Moment, UnixTime, VendorId};
 use crate::store::Store;
 use crate::telemetry::FailedRequest;
-use crate::telemetry::audit::Act;
+use crate::telemetry::audit::{Act, Reader};
 
 /// The controls of a running gateway.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(super) struct Helm {
     pub(super) store: Store,
     pub(super) hooks: Arc<Hooks>,
     /// The file of the audit trail, which a reload does not move.
-    pub(super) trail: PathBuf,
+    pub(super) trail: Arc<Reader>,
     /// The state folder, which it does not move either.
     pub(super) state: PathBuf,
     pub(super) doors: Doors,
@@ -73,7 +73,8 @@ impl Helm {
         hooks: Arc<Hooks>,
         doors: Doors,
     ) -> Arc<Self> {
-        let (trail, state) = (config.audit.trail.path.clone(), config.state.path.clone());
+        let trail = Arc::new(Reader::new(config.audit.trail.path.clone()));
+        let state = config.state.path.clone();
         let config = Mutex::new(config);
         let (times, api, draining) = (Times::default(), OnceLock::new(), AtomicBool::new(false));
         let background = Handle::current();

@@ -104,6 +104,12 @@ impl Marks for Durable {
             drop(self.0.write(batch));
         }
     }
+
+    fn forget_key(&self, thumbprint: [u8; 32]) {
+        let mut batch = Batch::new();
+        batch.delete(KeyRow::TABLE, &thumbprint);
+        drop(self.0.write(batch));
+    }
 }
 
 impl RevocationStore for Durable {

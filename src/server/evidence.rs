@@ -109,7 +109,7 @@ mod tests {
         let settings = config::Audit { trail, key: folder.path().join("audit.key") };
         drop(open(&settings, &Clock::system()).unwrap());
         drop(open(&settings, &Clock::system()).unwrap());
-        let summary = verify_files(&path, &audit_key(&settings.key).unwrap()).unwrap();
+        let summary = verify_files(&path, &audit_key(&settings.key).unwrap(), 1).unwrap();
         assert_eq!(summary.lines, 2);
         fs::set_permissions(&settings.key, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(audit_key(&settings.key).is_err(), "others can read it");

@@ -132,7 +132,7 @@ mod tests {
         {
             assert_eq!(text.matches(words).count(), times, "{words} in {text}");
         }
-        assert_eq!(verify_files(&trail, &AuditKey::new([7; 32])).unwrap().lines, 4);
+        assert_eq!(verify_files(&trail, &AuditKey::new([7; 32]), 1).unwrap().lines, 4);
     }
 
     #[tokio::test]

@@ -1,11 +1,13 @@
 //! What was kept, for those who ask: exposure out of the store, the audit trail out of its files; and what is kept of
 //! who asked in vain.
 
+use std::sync::Arc;
+
 use super::control::Helm;
 use super::{evidence, exposed};
-use crate::admin::{AuditFrom, AuditPage, ControlError, ExposureReport, Refused};
+use crate::admin::{AuditEntry, AuditFrom, AuditPage, ControlError, ExposureReport, Refused};
 use crate::model::{UnixTime, VendorId};
-use crate::telemetry::audit;
+use crate::telemetry::audit::Page;
 
 impl Helm {
     /// What left to a vendor, to this very moment.
@@ -34,12 +36,14 @@ impl Helm {
 
     /// Some lines of the trail. The newest denials may take a second to be among them.
     pub(super) async fn audited(&self, from: AuditFrom) -> Result<AuditPage, ControlError> {
-        let path = self.trail.clone();
-        let read = move || audit::page(&path, from.since, from.after, from.limit);
+        let trail = Arc::clone(&self.trail);
+        let read = move || trail.page(from.since, from.after, from.limit);
         let page = tokio::task::spawn_blocking(read).await.map_err(|_| ControlError::State)?;
-        let audit::Page { lines, more } = page.map_err(|_| ControlError::State)?;
-        let entries = lines.iter().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>();
-        Ok(AuditPage { entries: entries.map_err(|_| ControlError::State)?, more })
+        let Page { lines, seen, mut unreadable, more } = page.map_err(|_| ControlError::State)?;
+        // One damaged line takes no other away.
+        let entries: Vec<AuditEntry> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        unreadable += (lines.len() - entries.len()) as u64;
+        Ok(AuditPage { entries, seen: Some(seen), unreadable, more })
     }
 
     /// Keeps that an admin call was refused: in the trail and the log, as far as it is listed there. A stranger who asks

@@ -64,6 +64,8 @@ impl Marks for Reader {
     }
 
     fn save(&self, _: MarkRecord) {}
+
+    fn forget_key(&self, _: [u8; 32]) {}
 }
 
 impl RevocationStore for Reader {

@@ -4,6 +4,7 @@
 //! and said to be missing. In the human form every value is one word or one quoted text, so that nothing that a stranger
 //! chose can look like a line, a field or a terminal's command.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +17,9 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 
 use super::handles::lock;
+use super::log::Format;
 use crate::bounds::{LOG_BUFFER_BYTES_MAX, LOG_CLOSE_DEADLINE, LOG_FLUSH_INTERVAL};
+use crate::model::{escape_unprintable, is_printable};
 
 /// Where events go; cloning shares it.
 #[derive(Debug, Clone)]
@@ -24,6 +27,7 @@ pub(super) struct Queue(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
+    format: Format,
     lines: Mutex<Vec<u8>>,
     dropped: AtomicU64,
     ended: AtomicBool,
@@ -39,8 +43,8 @@ pub struct EventLog {
 
 impl EventLog {
     /// Starts the thread that writes to `sink`.
-    pub(super) fn start(sink: impl Write + Send + 'static) -> io::Result<(Self, Queue)> {
-        let queue = Queue(Arc::default());
+    pub(super) fn start(format: Format, sink: impl Write + Send + 'static) -> io::Result<(Self, Queue)> {
+        let queue = Queue(Arc::new(Shared { format, ..Shared::default() }));
         let theirs = Arc::clone(&queue.0);
         let writer =
             std::thread::Builder::new().name("event-log".into()).spawn(move || theirs.write_until_ended(sink))?;
@@ -88,12 +92,18 @@ pub(super) struct Line<'a> {
 
 impl Write for Line<'_> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = match self.shared.format {
+            Format::Json => escape_unprintable(&text),
+            // Its fields are escaped one by one; between them may stand colours.
+            Format::Human => Cow::Borrowed(&*text),
+        };
         let mut lines = lock(&self.shared.lines);
         let was_empty = lines.is_empty();
-        if lines.len() + event.len() > LOG_BUFFER_BYTES_MAX {
+        if lines.len() + line.len() > LOG_BUFFER_BYTES_MAX {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         } else {
-            lines.extend_from_slice(event);
+            lines.extend_from_slice(line.as_bytes());
         }
         drop(lines);
         if was_empty && let Some(writer) = self.shared.writer.get() {
@@ -181,11 +191,6 @@ impl Visit for HumanVisitor<'_> {
     }
 }
 
-/// Whether a symbol stands for itself on a terminal: no control, no mark of direction, no blank but a space.
-pub(super) fn is_printable(symbol: char) -> bool {
-    matches!(symbol, ' '..='~') || (!symbol.is_ascii() && symbol.escape_debug().len() == 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,7 +220,7 @@ mod tests {
     fn a_reader_that_stalls_costs_lines_and_stops_nobody() {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let (hold, leave) = mpsc::channel();
-        let (log, queue) = EventLog::start(Stalled { leave, kept: Arc::clone(&kept) }).unwrap();
+        let (log, queue) = EventLog::start(Format::Json, Stalled { leave, kept: Arc::clone(&kept) }).unwrap();
         let layer = tracing_subscriber::fmt::layer().with_writer(queue.clone()).with_ansi(false);
         let events = LOG_BUFFER_BYTES_MAX as u64 / 50;
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
@@ -232,7 +237,7 @@ mod tests {
     fn human(value: &str) -> String {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let (_, leave) = mpsc::channel();
-        let (log, queue) = EventLog::start(Stalled { leave, kept: Arc::clone(&kept) }).unwrap();
+        let (log, queue) = EventLog::start(Format::Json, Stalled { leave, kept: Arc::clone(&kept) }).unwrap();
         let layer = tracing_subscriber::fmt::layer().with_writer(queue).fmt_fields(HumanFields).with_ansi(false);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer.without_time()), || {
             tracing::warn!(shown = %value, debugged = ?value, text = value, last = 1, "said {value}");

@@ -71,7 +71,7 @@ static EVENTS: OnceLock<Queue> = OnceLock::new();
 pub fn start(settings: &Settings) -> Result<EventLog, LogError> {
     // A handle of its own: a writer that waits for its reader must not hold the lock of whoever else writes there.
     let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(LogError::Thread)?;
-    let (log, queue) = EventLog::start(File::from(stderr)).map_err(LogError::Thread)?;
+    let (log, queue) = EventLog::start(settings.format, File::from(stderr)).map_err(LogError::Thread)?;
     let registry = tracing_subscriber::registry().with(filter(settings.level));
     let layer = tracing_subscriber::fmt::layer().with_writer(queue.clone());
     match settings.format {

@@ -25,7 +25,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::Wire;
+use super::{Asked, Expected, Screened, Wire};
 
 /// How an errand is run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -228,7 +228,10 @@ fn build(method: Method, url: &FetchUrl, headers: HeaderMap, body: Bytes) -> Res
 
 /// Drives the connection beside the exchange, in this very task: when the caller gives up, both are gone.
 async fn send(io: Box<dyn Wire>, request: Request<Full<Bytes>>, bound: usize) -> Result<Fetched, FetchError> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(FetchError::Http)?;
+    let asked = Arc::new(Asked::default());
+    asked.expect(Expected::Answer);
+    let io = TokioIo::new(Screened::answers(io, asked));
+    let (mut sender, connection) = http1::handshake(io).await.map_err(FetchError::Http)?;
     let mut connection = pin!(connection);
     let mut exchange = pin!(async move {
         let answer = sender.send_request(request).await.map_err(FetchError::Http)?;

@@ -43,6 +43,22 @@ async fn check(answer: &'static [u8], options: FetchOptions) -> Result<(u16, Str
 }
 
 #[tokio::test]
+async fn an_answer_with_two_readings_is_none() {
+    let answers: [&[u8]; 6] = [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\ncontent-length: 2\n\nhi",
+        b"HTTP/1.1 200 OK\r\nx: a\r\n b\r\ncontent-length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\ncontent-length : 2\r\n\r\nhi",
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\nhi",
+    ];
+    for answer in answers {
+        let got = check(answer, options()).await;
+        assert!(matches!(got, Err(FetchError::Http(_))), "{got:?}: {}", String::from_utf8_lossy(answer));
+    }
+}
+
+#[tokio::test]
 async fn an_answer_is_whole_or_none() {
     let good = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
     assert_eq!(check(good, options()).await.expect("an answer"), (200, "hi".into()));

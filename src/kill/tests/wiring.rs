@@ -47,7 +47,7 @@ fn every_act_is_in_the_audit_trail() {
         let evidence = Evidence { at: UnixTime::default(), kind: "denial_burst".to_owned(), detail: "100".to_owned() };
         bench.switch.trip(&vendor("acme"), evidence, None, bench.switch.clock.now());
     });
-    verify_files(&path, &AuditKey::new([1; 32])).unwrap();
+    verify_files(&path, &AuditKey::new([1; 32]), 1).unwrap();
     let lines: Vec<serde_json::Value> =
         std::fs::read_to_string(&path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let acts: Vec<_> =

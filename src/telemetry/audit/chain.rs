@@ -13,7 +13,7 @@ use sha2::Sha256;
 
 use super::entry::Entry;
 use crate::bounds::AUDIT_TEXT_BYTES_MAX;
-use crate::model::Secret;
+use crate::model::{Secret, escape_unprintable};
 
 const MAC_KEY: &[u8] = b",\"mac\":\"";
 const PREV_KEY: &[u8] = b",\"prev\":\"";
@@ -168,9 +168,9 @@ fn text(name: &str, value: &str, out: &mut Vec<u8>) {
     while !value.is_char_boundary(end) {
         end -= 1;
     }
-    let _ = write!(out, ",\"{name}\":");
     // A text always has a JSON form.
-    let _ = serde_json::to_writer(out, &value[..end]);
+    let json = serde_json::to_string(&value[..end]).unwrap_or_default();
+    let _ = write!(out, ",\"{name}\":{}", escape_unprintable(&json));
 }
 
 /// A detail that is too long is replaced by its length, so that a line stays a line.
@@ -180,7 +180,7 @@ fn detail(entry: &Entry, out: &mut Vec<u8>) {
     }
     let json = entry.detail.to_string();
     if json.len() <= 4 * AUDIT_TEXT_BYTES_MAX {
-        let _ = write!(out, ",\"detail\":{json}");
+        let _ = write!(out, ",\"detail\":{}", escape_unprintable(&json));
     } else {
         let _ = write!(out, ",\"detail\":{{\"omitted_bytes\":{}}}", json.len());
     }

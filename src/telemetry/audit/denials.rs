@@ -1,6 +1,6 @@
-//! Counts denials, and lists only the first few of each kind in a second: a flood is one line with a number.
+//! Counts denials and cuts, and lists only the first few of each kind in a second: a flood is one line with a number.
 //!
-//! Exact: each denial is either a line of its own or one of a number that becomes a line. Memory is bounded by the
+//! Exact: each is either a line of its own or one of a number that becomes a line. Memory is bounded by the
 //! vendors of the config, never by what strangers send; and a flood that lasts is soon told by its numbers alone, so that
 //! what a stranger can make the trail grow by in an hour is bounded too.
 
@@ -47,11 +47,31 @@ struct Tallies {
     admin: BTreeMap<&'static str, Tally>,
 }
 
-/// One tally for each direction and reason.
+/// What a vendor can have written: one tally for each direction and reason.
 #[derive(Debug)]
-struct Kinds(Box<[Tally; KINDS]>);
+struct Kinds {
+    denied: Box<[Tally; KINDS]>,
+    cut: Box<[Tally; KINDS]>,
+}
 
 const KINDS: usize = 2 * Reason::ALL.len();
+
+fn kind(direction: Direction, reason: Reason) -> usize {
+    direction.index() * Reason::ALL.len() + reason.index()
+}
+
+/// A body that was cut while it streamed, as it is counted.
+#[derive(Debug, Clone, Copy)]
+pub struct CutOff<'a> {
+    /// Whose contract cut it.
+    pub vendor: &'a VendorId,
+    /// Which way it went.
+    pub direction: Direction,
+    /// The stable reason.
+    pub reason: Reason,
+    /// When.
+    pub at: UnixTime,
+}
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
@@ -69,12 +89,22 @@ struct Tally {
 impl Denials {
     /// Counts a denial; the entry is to be listed where there is one, and counts with it.
     pub(super) fn note(&self, denied: &Denied<'_>) -> Option<Entry> {
-        self.with(denied, |tally| tally.note(denied.at)).then(|| denied.entry())
+        self.denied(denied, |tally| tally.note(denied.at)).then(|| denied.entry())
     }
 
     /// Counts a denial that could not be listed after all.
     pub(super) fn count(&self, denied: &Denied<'_>) {
-        self.with(denied, |tally| tally.add(denied.at));
+        self.denied(denied, |tally| tally.add(denied.at));
+    }
+
+    /// Counts a cut; true where it is to be listed, and counts with that.
+    pub(super) fn note_cut(&self, cut: &CutOff<'_>) -> bool {
+        self.cut(cut, |tally| tally.note(cut.at))
+    }
+
+    /// Counts one that could not be listed after all.
+    pub(super) fn count_cut(&self, cut: &CutOff<'_>) {
+        self.cut(cut, |tally| tally.add(cut.at));
     }
 
     /// Counts an admin call that was refused; true where it is to be listed, and counts with that.
@@ -102,20 +132,14 @@ impl Denials {
         entries
     }
 
-    fn with<T>(&self, denied: &Denied<'_>, work: impl FnOnce(&mut Tally) -> T) -> T {
+    fn denied<T>(&self, denied: &Denied<'_>, work: impl FnOnce(&mut Tally) -> T) -> T {
         let mut tallies = self.lock();
-        let index = denied.direction.index() * Reason::ALL.len() + denied.reason.index();
-        let kinds = match denied.vendor {
-            None => &mut tallies.unknown,
-            Some(vendor) => {
-                if !tallies.by_vendor.contains_key(vendor.as_str()) {
-                    tallies.by_vendor.insert(vendor.clone(), Kinds::default());
-                }
-                let Tallies { by_vendor, unknown, .. } = &mut *tallies;
-                by_vendor.get_mut(vendor.as_str()).unwrap_or(unknown)
-            }
-        };
-        work(&mut kinds.0[index])
+        work(&mut tallies.of(denied.vendor).denied[kind(denied.direction, denied.reason)])
+    }
+
+    fn cut<T>(&self, cut: &CutOff<'_>, work: impl FnOnce(&mut Tally) -> T) -> T {
+        let mut tallies = self.lock();
+        work(&mut tallies.of(Some(cut.vendor)).cut[kind(cut.direction, cut.reason)])
     }
 
     fn lock(&self) -> MutexGuard<'_, Tallies> {
@@ -123,19 +147,36 @@ impl Denials {
     }
 }
 
+impl Tallies {
+    fn of(&mut self, vendor: Option<&VendorId>) -> &mut Kinds {
+        match vendor {
+            None => &mut self.unknown,
+            Some(vendor) => {
+                if !self.by_vendor.contains_key(vendor.as_str()) {
+                    self.by_vendor.insert(vendor.clone(), Kinds::default());
+                }
+                self.by_vendor.get_mut(vendor.as_str()).unwrap_or(&mut self.unknown)
+            }
+        }
+    }
+}
+
 impl Default for Kinds {
     fn default() -> Self {
-        Self(Box::new([Tally::default(); KINDS]))
+        let none = || Box::new([Tally::default(); KINDS]);
+        Self { denied: none(), cut: none() }
     }
 }
 
 impl Kinds {
     fn flush(&mut self, vendor: &str, now: UnixTime, all: bool, entries: &mut Vec<Entry>) {
-        for (index, tally) in self.0.iter_mut().enumerate() {
-            let (direction, reason) = (index / Reason::ALL.len(), index % Reason::ALL.len());
-            let (direction, reason) = (Direction::ALL[direction].as_str(), Reason::ALL[reason].as_str());
-            let counted = tally.take(now, all);
-            entries.extend(counted.map(|counted| counted.entry(Act::Denials, vendor, direction, reason, now)));
+        for (act, tallies) in [(Act::Denials, &mut self.denied), (Act::Cuts, &mut self.cut)] {
+            for (index, tally) in tallies.iter_mut().enumerate() {
+                let (direction, reason) = (index / Reason::ALL.len(), index % Reason::ALL.len());
+                let (direction, reason) = (Direction::ALL[direction].as_str(), Reason::ALL[reason].as_str());
+                let counted = tally.take(now, all);
+                entries.extend(counted.map(|counted| counted.entry(act, vendor, direction, reason, now)));
+            }
         }
     }
 }
@@ -183,11 +224,13 @@ impl Tally {
     /// What has been counted, where its window is over, or nothing more will come.
     fn take(&mut self, now: UnixTime, all: bool) -> Option<Counted> {
         let window = if self.lasts() { AUDIT_DENIALS_LONG_WINDOW } else { AUDIT_DENIALS_WINDOW };
-        if self.more == 0 || (now.since(self.window) < window && !all) {
+        // A clock that was set back ends a window too, or its number would wait until the clock is there again.
+        let is_over = all || now.since(self.window) >= window || now < self.window;
+        if self.more == 0 || !is_over {
             return None;
         }
         let counted = Counted { count: self.more, first: self.first, last: self.last };
-        *self = Self { window: now, span: self.span, listed_in_span: self.listed_in_span, ..Self::default() };
+        *self = Self { window: now, span: self.span.min(now), listed_in_span: self.listed_in_span, ..Self::default() };
         Some(counted)
     }
 }

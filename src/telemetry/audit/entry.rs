@@ -31,6 +31,8 @@ pub enum Act {
     Hook,
     /// A response was cut while it streamed.
     Cut,
+    /// So many more responses were cut for the same reason.
+    Cuts,
     /// A token, a client or a key was taken back.
     Revoke,
     /// A revocation was lifted.
@@ -74,6 +76,7 @@ impl Act {
             Self::Drill => "drill",
             Self::Hook => "hook",
             Self::Cut => "cut",
+            Self::Cuts => "cuts",
             Self::Revoke => "revoke",
             Self::Lift => "lift",
             Self::Reload => "reload",
@@ -92,7 +95,10 @@ impl Act {
 
     /// Whether the line is on disk before anything goes on; what a stranger can have written may wait for the next second.
     pub(super) const fn is_synced_at_once(self) -> bool {
-        !matches!(self, Self::Denied | Self::Denials | Self::AdminRefused | Self::AdminRefusals)
+        !matches!(
+            self,
+            Self::Denied | Self::Denials | Self::Cut | Self::Cuts | Self::AdminRefused | Self::AdminRefusals
+        )
     }
 }
 

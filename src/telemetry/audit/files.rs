@@ -117,15 +117,22 @@ impl Files {
         if self.len == 0 { Ok(()) } else { self.append(b"\n") }
     }
 
-    /// Where a broken trail goes on: after its head, so that what is missing stays missing.
+    /// Where a broken trail goes on: after its head, so that what is missing stays missing, and after every line that can
+    /// be read, so that no number is given twice.
     fn last_resort(&self, key: &AuditKey, sealed: Option<Position>) -> io::Result<Position> {
-        if let Some(position) = sealed {
-            return Ok(position);
+        let mut last = sealed.unwrap_or(Position::START);
+        for path in rotated(&self.path)?.last().into_iter().chain([&self.path]) {
+            let content = fs::read(path)?;
+            let links = content.split(|byte| *byte == b'\n').filter_map(|line| super::chain::read(line, key));
+            for link in links.filter(|link| link.position.seq > last.seq).collect::<Vec<_>>() {
+                last = link.position;
+            }
         }
-        let content = fs::read(&self.path)?;
-        let lines = content.split(|byte| *byte == b'\n');
-        let mut links = lines.filter_map(|line| super::chain::read(line, key));
-        Ok(links.next_back().map_or(Position::START, |link| link.position))
+        if sealed.is_none() {
+            // How many lines stood behind this one nobody can say: one is left out, so that the break is seen for good.
+            last.seq += 1;
+        }
+        Ok(last)
     }
 }
 
@@ -196,7 +203,8 @@ pub(super) fn rotated(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-pub(super) fn head_path(path: &Path) -> PathBuf {
+/// Where the sealed head of a trail is.
+pub fn head_path(path: &Path) -> PathBuf {
     with_suffix(path, ".head")
 }
 

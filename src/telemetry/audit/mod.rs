@@ -30,9 +30,10 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 pub use chain::{AuditKey, Position};
-pub use denials::Denied;
+pub use denials::{CutOff, Denied};
 pub use entry::{Act, Entry};
-pub use page::{Page, page};
+pub use files::head_path;
+pub use page::{Page, Reader};
 pub use recall::{Recalled, recall};
 pub use verify::{BrokenChain, Summary, Why, verify, verify_files};
 pub use writer::Ack;
@@ -157,6 +158,17 @@ impl Audit {
         let Some(queue) = &self.queue else { return };
         if queue.try_send(Message::Line(Line { entry, done: None })).is_err() {
             self.shared.denials.count(denied);
+        }
+    }
+
+    /// Records a cut, as [`Self::denied`] does: `entry` makes its line where it is listed.
+    pub fn cut_off(&self, cut: &CutOff<'_>, entry: impl FnOnce() -> Entry) {
+        if !self.shared.denials.note_cut(cut) {
+            return;
+        }
+        let Some(queue) = &self.queue else { return };
+        if queue.try_send(Message::Line(Line { entry: entry(), done: None })).is_err() {
+            self.shared.denials.count_cut(cut);
         }
     }
 

@@ -1,133 +1,232 @@
-//! Reads a trail page by page, oldest first, across its files.
+//! Reads a trail page by page, in the order of its numbers, across its files.
 //!
-//! Lines stand in the order of their numbers, so a page is found by halving and not by reading what came before. Reads only:
-//! whether the lines are true is for [`verify`](super::verify()) to say.
+//! A number is found by halving, since lines stand in the order of their numbers. A time is not: a line is dated by what
+//! it tells of, such as the start of a request that was refused minutes later, and clocks are set back. So every line that
+//! a time may apply to is looked at. Reads only: whether lines are true is for [`verify`](super::verify()) to say.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::files::rotated;
-use crate::bounds::AUDIT_READ_BYTES_MAX;
+use crate::bounds::{AUDIT_LINE_BYTES_MAX, AUDIT_READ_BYTES_MAX};
 use crate::model::UnixTime;
 
 /// Some lines of a trail.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
-    /// Oldest first, without their line feeds.
+    /// In the order of their numbers, without their line feeds.
     pub lines: Vec<String>,
+    /// The number of the last line that was looked at: the next page begins behind it.
+    pub seen: u64,
+    /// Lines that were met and are none that a gateway writes.
+    pub unreadable: u64,
     /// Whether there are more after the last of these.
     pub more: bool,
 }
 
-/// The first `limit` lines that were written at or after `since` and stand behind number `after`, where given.
-///
-/// # Errors
-/// Those of reading the files.
-pub fn page(path: &Path, since: Option<UnixTime>, after: Option<u64>, limit: usize) -> io::Result<Page> {
-    let since = since.map(|since| since.to_string()).unwrap_or_default();
-    let is_before = |line: &str| {
-        let (number, time) = place(line);
-        number <= after.unwrap_or(0) || time < since.as_str()
-    };
-    let mut page = Page { lines: Vec::new(), more: false };
-    let mut bytes = 0;
-    let mut files = rotated(path)?;
-    files.push(path.to_owned());
-    for file in files {
-        let mut file = match File::open(&file) {
-            // Renamed while we read: the lines are in a file of the next call.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            opened => opened?,
-        };
-        let start = first_that_is_not(&mut file, is_before)?;
-        file.seek(SeekFrom::Start(start))?;
-        let mut reader = BufReader::new(file);
-        while let Some(line) = whole_line(&mut reader)? {
-            if is_before(&line) {
-                continue;
-            }
-            bytes += line.len() as u64;
-            if page.lines.len() == limit || bytes > AUDIT_READ_BYTES_MAX {
-                page.more = true;
-                return Ok(page);
-            }
-            page.lines.push(line);
-        }
-    }
-    Ok(page)
+/// A trail to read from.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    /// The latest time in each file that was put aside and read to its end: such a file does not change, and need not be
+    /// read again for a later time. One entry for each file there is.
+    latest: Mutex<HashMap<PathBuf, Latest>>,
 }
 
-/// Where the first line begins that is not before what is looked for.
-fn first_that_is_not(file: &mut File, is_before: impl Fn(&str) -> bool) -> io::Result<u64> {
+#[derive(Debug)]
+struct Latest {
+    bytes: u64,
+    time: String,
+}
+
+/// Which lines are asked for.
+struct Asked {
+    /// As lines write it, so that times compare as texts; empty for any.
+    since: String,
+    after: Option<u64>,
+    limit: usize,
+}
+
+impl Reader {
+    /// A reader of the trail whose newest lines are in this file.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, latest: Mutex::default() }
+    }
+
+    /// The first `limit` lines that are dated at or after `since` and stand behind number `after`, where given.
+    ///
+    /// # Errors
+    /// Those of reading the files.
+    pub fn page(&self, since: Option<UnixTime>, after: Option<u64>, limit: usize) -> io::Result<Page> {
+        let asked = Asked { since: since.map(|since| since.to_string()).unwrap_or_default(), after, limit };
+        let mut page = Page { seen: after.unwrap_or(0), ..Page::default() };
+        // Opened before the others are listed: put aside in between, it is met among them, and no line is passed over.
+        let mut written = opened(&self.path)?;
+        let mut bytes = 0;
+        let aside = rotated(&self.path)?;
+        for path in &aside {
+            let Some(file) = opened(path)? else { continue };
+            if let Some(open) = &written
+                && is_same(open, &file)?
+            {
+                written = None;
+            }
+            if self.is_older(path, &file, &asked.since)? {
+                continue;
+            }
+            let read = page.fill(&file, &asked, &mut bytes)?;
+            if page.more {
+                return Ok(page);
+            }
+            self.note(path, read);
+        }
+        self.lock().retain(|path, _| aside.contains(path));
+        if let Some(file) = written {
+            page.fill(&file, &asked, &mut bytes)?;
+        }
+        Ok(page)
+    }
+
+    /// Whether a file is known to hold no line of this time or a later one.
+    fn is_older(&self, path: &Path, file: &File, since: &str) -> io::Result<bool> {
+        let bytes = file.metadata()?.len();
+        Ok(self.lock().get(path).is_some_and(|latest| latest.bytes == bytes && latest.time.as_str() < since))
+    }
+
+    fn note(&self, path: &Path, read: Option<Latest>) {
+        if let Some(latest) = read {
+            self.lock().insert(path.to_owned(), latest);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, Latest>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Page {
+    /// Adds lines of one file; returns the latest time in it where all of it was read.
+    fn fill(&mut self, file: &File, asked: &Asked, bytes: &mut u64) -> io::Result<Option<Latest>> {
+        let start = asked.after.map_or(Ok(0), |after| first_behind(file, after))?;
+        let mut lines = Lines::at(file, start)?;
+        let mut latest = String::new();
+        while let Some(line) = lines.next()? {
+            let Some((number, time)) = line.as_deref().and_then(place) else {
+                self.unreadable += 1;
+                continue;
+            };
+            if time > latest.as_str() {
+                time.clone_into(&mut latest);
+            }
+            if asked.after.is_none_or(|after| number > after) && time >= asked.since.as_str() {
+                let line = line.as_deref().unwrap_or_default();
+                *bytes += line.len() as u64;
+                if self.lines.len() == asked.limit || *bytes > AUDIT_READ_BYTES_MAX {
+                    self.more = true;
+                    return Ok(None);
+                }
+                self.lines.push(String::from_utf8_lossy(line).into_owned());
+            }
+            self.seen = self.seen.max(number);
+        }
+        Ok((start == 0).then_some(Latest { bytes: lines.end, time: latest }))
+    }
+}
+
+/// Where to begin so that every line is met whose number is above this one.
+fn first_behind(file: &File, after: u64) -> io::Result<u64> {
     let (mut low, mut high) = (0, file.metadata()?.len());
     while low < high {
         let middle = low + (high - low) / 2;
-        let (start, line) = line_from(file, middle)?;
-        match line {
-            Some(line) if start < high && is_before(&line) => low = start + line.len() as u64 + 1,
+        match readable_from(file, middle)? {
+            Some(found) if found.start < high && found.number <= after => low = found.end,
             Some(_) | None => high = middle,
         }
     }
     Ok(low)
 }
 
-/// The first whole line that begins at or after a place.
-fn line_from(file: &mut File, place: u64) -> io::Result<(u64, Option<String>)> {
-    file.seek(SeekFrom::Start(place.saturating_sub(1)))?;
-    let mut reader = BufReader::new(file.take(AUDIT_READ_BYTES_MAX));
-    let mut start = place;
+/// A line of a file, by its number and its bytes.
+struct Found {
+    number: u64,
+    start: u64,
+    end: u64,
+}
+
+/// The first line that can be read and begins at or after a place.
+fn readable_from(file: &File, place: u64) -> io::Result<Option<Found>> {
+    let mut lines = Lines::at(file, place.saturating_sub(1))?;
     if place > 0 {
-        let mut rest = Vec::new();
-        start = place - 1 + reader.read_until(b'\n', &mut rest)? as u64;
+        lines.skip()?;
     }
-    Ok((start, whole_line(&mut reader)?))
-}
-
-/// The next line without its line feed; none at the end, and none for one that is still being written.
-fn whole_line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
-    let mut line = Vec::new();
-    reader.read_until(b'\n', &mut line)?;
-    Ok(line.strip_suffix(b"\n").map(|line| String::from_utf8_lossy(line).into_owned()))
-}
-
-/// A line's number and time; the lowest for what is no line.
-fn place(line: &str) -> (u64, &str) {
-    let number = line.strip_prefix("{\"seq\":").and_then(|rest| rest.split(',').next()?.parse().ok());
-    let time = line.split_once(",\"time\":\"").and_then(|(_, rest)| rest.split('"').next());
-    (number.unwrap_or(0), time.unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn numbers(page: &Page) -> Vec<u64> {
-        page.lines.iter().map(|line| place(line).0).collect()
-    }
-
-    #[test]
-    fn pages_follow_each_other_across_files_and_begin_anywhere() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("audit.jsonl");
-        let line = |n: u64| {
-            format!("{{\"seq\":{n},\"time\":\"{}\",\"x\":\"{}\"}}\n", UnixTime::from_secs(n), "y".repeat(n as usize))
-        };
-        let lines = |from: u64, to: u64| (from..=to).map(line).collect::<String>();
-        std::fs::write(folder.path().join("audit.jsonl.000000000040"), lines(1, 40)).unwrap();
-        std::fs::write(&path, lines(41, 100) + "{\"seq\":101,\"half").unwrap();
-        let put_aside = rotated(&path).unwrap().len();
-        let first = if put_aside == 1 { 1 } else { 41 };
-        for after in 0..=101 {
-            let page = page(&path, None, Some(after), 7).unwrap();
-            let begin = (after + 1).max(first);
-            assert_eq!(numbers(&page).first().copied().unwrap_or(101), begin.min(101), "after {after}");
-            assert_eq!(page.more, begin + 7 <= 100, "after {after}");
+    loop {
+        let start = lines.end;
+        match lines.next()? {
+            None => return Ok(None),
+            Some(line) => {
+                if let Some((number, _)) = line.as_deref().and_then(self::place) {
+                    return Ok(Some(Found { number, start, end: lines.end }));
+                }
+            }
         }
-        for since in [41, 60, 100] {
-            let page = page(&path, Some(UnixTime::from_secs(since)), None, 1000).unwrap();
-            assert_eq!(numbers(&page).first(), Some(&since));
-        }
-        assert_eq!(put_aside, 1, "the name is one that the writer gives");
     }
+}
+
+/// The lines of a file, in bounded memory whatever stands in it.
+struct Lines<'file> {
+    reader: BufReader<&'file File>,
+    end: u64,
+}
+
+impl<'file> Lines<'file> {
+    fn at(mut file: &'file File, start: u64) -> io::Result<Self> {
+        file.seek(SeekFrom::Start(start))?;
+        Ok(Self { reader: BufReader::new(file), end: start })
+    }
+
+    /// Passes what is left of a line.
+    fn skip(&mut self) -> io::Result<()> {
+        self.end += self.reader.skip_until(b'\n')? as u64;
+        Ok(())
+    }
+
+    /// The next line without its line feed, or nothing in place of one that is too long; none at the end, and none for one
+    /// that is still being written.
+    fn next(&mut self) -> io::Result<Option<Option<Vec<u8>>>> {
+        let mut line = Vec::new();
+        let read = (&mut self.reader).take(AUDIT_LINE_BYTES_MAX as u64).read_until(b'\n', &mut line)?;
+        self.end += read as u64;
+        if line.pop() == Some(b'\n') {
+            return Ok(Some(Some(line)));
+        }
+        if read < AUDIT_LINE_BYTES_MAX {
+            return Ok(None);
+        }
+        self.skip()?;
+        Ok(Some(None))
+    }
+}
+
+/// A line's number and time; none for what is no line.
+fn place(line: &[u8]) -> Option<(u64, &str)> {
+    let line = std::str::from_utf8(line).ok()?;
+    let (number, rest) = line.strip_prefix("{\"seq\":")?.split_once(",\"time\":\"")?;
+    Some((number.parse().ok()?, rest.split_once('"')?.0))
+}
+
+fn opened(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        // Put away, or aside, since it was listed.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+fn is_same(one: &File, other: &File) -> io::Result<bool> {
+    let (one, other) = (one.metadata()?, other.metadata()?);
+    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
 }

@@ -40,7 +40,18 @@ pub enum Why {
         /// The last that is missing.
         to: u64,
     },
-    /// A line stands after one that was written later, or twice.
+    /// The trail does not begin where it should.
+    #[error(
+        "missing from the front: lines {from} to {to} of the chain are gone; if they were put away on purpose, check what \
+         is here with --from {}", to + 1
+    )]
+    FrontMissing {
+        /// The first that is missing.
+        from: u64,
+        /// The last that is missing.
+        to: u64,
+    },
+    /// A line stands after one that was written later.
     #[error("reordered: this is line {seq} of the chain, and line {expected} belongs here")]
     Reordered {
         /// Its number in the chain.
@@ -48,6 +59,25 @@ pub enum Why {
         /// The number that belongs here.
         expected: u64,
     },
+    /// A line stands here that has stood before.
+    #[error("repeated: line {seq} of the chain stands here again, and line {expected} belongs here")]
+    Repeated {
+        /// Its number in the chain.
+        seq: u64,
+        /// The number that belongs here.
+        expected: u64,
+    },
+    /// A file that was put aside has the name of another.
+    #[error("misnamed: by the file's name its last line is number {named}, and it is {last}: were files swapped?")]
+    Misnamed {
+        /// The number in the name.
+        named: u64,
+        /// The number of its last line.
+        last: u64,
+    },
+    /// A file that was put aside ends without the line that ends a file.
+    #[error("unfinished: the file was put aside, and its last line does not say so: lines may have been cut off")]
+    Unfinished,
     /// The right number from another trail, or from one that was cut and written on.
     #[error("replaced: the line does not follow the one before it")]
     Replaced,
@@ -105,31 +135,72 @@ pub fn verify(
     Ok(walk.summary())
 }
 
-/// Checks a trail with all its files: those that were put aside, the one that is written, and the sealed head.
+/// Checks a trail with all its files: those that were put aside, the one that is written, and the sealed head. Of a file
+/// that was put aside, itself and the older ones beside it: such a file proves its own end.
+///
+/// Line `from` and all after it must be here; 1 for the whole trail.
 ///
 /// # Errors
 /// [`BrokenChain`] for the first line that is wrong, or for the head.
-pub fn verify_files(path: &Path, key: &AuditKey) -> Result<Summary, BrokenChain> {
+pub fn verify_files(path: &Path, key: &AuditKey, from: u64) -> Result<Summary, BrokenChain> {
     let broken = |file: &Path, line, why| BrokenChain { file: Some(file.to_owned()), line, why };
-    let head_path = head_path(path);
-    let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => Why::HeadMissing,
-        kind => Why::Unreadable(kind),
+    let unreadable = |error: io::Error| broken(path, 0, Why::Unreadable(error.kind()));
+    let (mut files, head) = match put_aside(path) {
+        Some((trail, last)) => {
+            let mut files = rotated(&trail).map_err(unreadable)?;
+            files.retain(|file| put_aside(file).is_some_and(|(_, number)| number <= last));
+            (files, None)
+        }
+        None => (rotated(path).map_err(unreadable)?, Some(sealed_head(path, key)?)),
     };
-    let head = std::fs::read(&head_path).map_err(|error| broken(&head_path, 0, unreadable(error)))?;
-    let head = read_head(&head, key).ok_or_else(|| broken(&head_path, 0, Why::HeadChanged))?;
-    let mut files = rotated(path).map_err(|error| broken(path, 0, Why::Unreadable(error.kind())))?;
-    files.push(path.to_owned());
+    if head.is_some() {
+        files.push(path.to_owned());
+    }
     let mut total: Option<Summary> = None;
     for file in &files {
-        let reader = File::open(file).map_err(|error| broken(file, 0, Why::Unreadable(error.kind())))?;
-        let before = total.as_ref().map(|summary| summary.position);
-        let mut walk = Walk::new(before, Some(head));
-        walk.is_last = file == path;
-        walk.read(BufReader::new(reader), key).map_err(|why| broken(file, walk.line, why))?;
-        total = Some(Summary::join(total, walk.summary()));
+        let mut walk = Walk::new(total.as_ref().map(|summary| summary.position), head);
+        walk.named = if head.is_some() && file == path { None } else { put_aside(file).map(|(_, last)| last) };
+        walk.begun = total.as_ref().map_or(0, |summary| summary.first);
+        walk.read(open(file)?, key).map_err(|why| broken(file, walk.line, why))?;
+        let summary = walk.summary();
+        if total.is_none() && summary.first > from {
+            return Err(broken(file, 1, Why::FrontMissing { from, to: summary.first - 1 }));
+        }
+        total = Some(Summary::join(total, summary));
     }
-    total.ok_or_else(|| broken(path, 0, Why::HeadMissing))
+    match total {
+        Some(total) if total.position.seq + 1 < from => {
+            Err(broken(path, 0, Why::Truncated { from: total.position.seq + 1, to: from - 1 }))
+        }
+        Some(total) => Ok(total),
+        None => Err(broken(path, 0, Why::Unreadable(io::ErrorKind::NotFound))),
+    }
+}
+
+/// The trail that a file belongs to which was put aside, and the number of its last line, by its name.
+fn put_aside(path: &Path) -> Option<(PathBuf, u64)> {
+    let (trail, last) = path.file_name()?.to_str()?.rsplit_once('.')?;
+    let is_number = last.len() == 12 && last.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| Some((path.with_file_name(trail), last.parse().ok()?)))?
+}
+
+fn sealed_head(path: &Path, key: &AuditKey) -> Result<Position, BrokenChain> {
+    let path = head_path(path);
+    let broken = |why| BrokenChain { file: Some(path.clone()), line: 0, why };
+    let head = std::fs::read(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => broken(Why::HeadMissing),
+        kind => broken(Why::Unreadable(kind)),
+    })?;
+    read_head(&head, key).ok_or_else(|| broken(Why::HeadChanged))
+}
+
+/// A file that is gone is read as one that was cut off before its first line.
+fn open(path: &Path) -> Result<Box<dyn BufRead>, BrokenChain> {
+    match File::open(path) {
+        Ok(file) => Ok(Box::new(BufReader::new(file))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Box::new(io::empty())),
+        Err(error) => Err(BrokenChain { file: Some(path.to_owned()), line: 0, why: Why::Unreadable(error.kind()) }),
+    }
 }
 
 impl Summary {
@@ -147,8 +218,10 @@ struct Walk {
     /// Where the chain stands; none before a first line that need not be number 1.
     last: Option<Position>,
     head: Option<Position>,
-    /// Whether the file is the one that the head is about, or one before it.
-    is_last: bool,
+    /// The number of the file's last line by its name: the file was put aside. None for the one that the head is about.
+    named: Option<u64>,
+    /// The number of the first line of the files before this; 0 where this is the first.
+    begun: u64,
     line: u64,
     first: u64,
     from: String,
@@ -159,7 +232,7 @@ struct Walk {
 impl Walk {
     fn new(before: Option<Position>, head: Option<Position>) -> Self {
         let (from, to) = (String::new(), String::new());
-        Self { last: before, head, is_last: true, line: 0, first: 0, from, to, sealed: false }
+        Self { last: before, head, named: None, begun: 0, line: 0, first: 0, from, to, sealed: false }
     }
 
     fn read(&mut self, mut reader: impl BufRead, key: &AuditKey) -> Result<(), Why> {
@@ -188,7 +261,9 @@ impl Walk {
             return Err(Why::Missing { from: expected, to: seq - 1 });
         }
         if seq < expected || self.sealed {
-            return Err(Why::Reordered { seq, expected });
+            let begun = if self.begun > 0 { self.begun } else { self.first };
+            let has_stood = seq < expected && begun > 0 && seq >= begun;
+            return Err(if has_stood { Why::Repeated { seq, expected } } else { Why::Reordered { seq, expected } });
         }
         if link.prev != last.mac || self.head.is_some_and(|head| head.seq == seq && head.mac != mac) {
             return Err(Why::Replaced);
@@ -215,16 +290,13 @@ impl Walk {
     }
 
     fn end(&self) -> Result<(), Why> {
-        let last = self.last.unwrap_or(Position::START);
-        match self.head {
-            Some(head) if self.is_last && head.seq > last.seq => {
-                Err(Why::Truncated { from: last.seq + 1, to: head.seq })
-            }
-            // A file that was put aside ends with a line that says so.
-            Some(head) if !self.is_last && !self.sealed => {
-                Err(Why::Truncated { from: last.seq + 1, to: head.seq.max(last.seq + 1) })
-            }
-            Some(_) | None => Ok(()),
+        let last = self.last.unwrap_or(Position::START).seq;
+        match (self.named, self.head) {
+            (Some(named), _) if last < named => Err(Why::Truncated { from: last + 1, to: named }),
+            (Some(named), _) if last > named => Err(Why::Misnamed { named, last }),
+            (Some(_), _) if !self.sealed => Err(Why::Unfinished),
+            (None, Some(head)) if head.seq > last => Err(Why::Truncated { from: last + 1, to: head.seq }),
+            (Some(_), _) | (None, Some(_) | None) => Ok(()),
         }
     }
 

@@ -13,18 +13,170 @@ fn rotation_carries_the_chain() {
     record(&open(&settings), 20..40);
     let files = files::rotated(&settings.path).unwrap();
     assert!(files.len() > 3, "{files:?}");
-    let summary = verify_files(&settings.path, &key()).unwrap();
+    let summary = verify_files(&settings.path, &key(), 1).unwrap();
     assert_eq!((summary.first, summary.position.seq), (1, summary.lines));
     let alone = |file: &Path| verify(fs::read(file).unwrap().as_slice(), &key(), None, None);
     assert!(alone(&files[2]).unwrap().end_proven, "a finished file proves its own end");
     rewrite(&files[2], |all| drop(all.pop()));
     assert!(!alone(&files[2]).unwrap().end_proven);
-    assert!(matches!(verify_files(&settings.path, &key()).unwrap_err().why, Why::Truncated { .. }));
+    assert!(matches!(verify_files(&settings.path, &key(), 1).unwrap_err().why, Why::Truncated { .. }));
     fs::remove_file(&files[2]).unwrap();
-    assert!(matches!(verify_files(&settings.path, &key()).unwrap_err().why, Why::Missing { .. }));
-    fs::remove_file(&files[0]).unwrap();
-    fs::remove_file(&files[1]).unwrap();
-    assert!(verify_files(&settings.path, &key()).unwrap().first > 1, "old files may be put away from the front");
+    assert!(matches!(verify_files(&settings.path, &key(), 1).unwrap_err().why, Why::Missing { .. }));
+}
+
+/// A trail of several files: those put aside, the one that is written, and the number of the last line in each.
+fn in_files() -> (tempfile::TempDir, Settings, Vec<PathBuf>, Vec<u64>) {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { rotate_bytes: 1_000, ..settings(folder.path()) };
+    record(&open(&settings), 0..20);
+    let mut files = files::rotated(&settings.path).unwrap();
+    files.push(settings.path.clone());
+    let last = |file: &PathBuf| {
+        let line: serde_json::Value = serde_json::from_str(lines(file).last().unwrap()).unwrap();
+        line["seq"].as_u64().unwrap()
+    };
+    let lasts = files.iter().map(last).collect();
+    (folder, settings, files, lasts)
+}
+
+#[test]
+fn what_was_done_to_the_files_of_a_trail_is_named() {
+    type Change = fn(&[PathBuf], &[u64]);
+    type Right = fn(&[u64]) -> Why;
+    let table: [(&str, Change, Right); 12] = [
+        (
+            "the first is gone",
+            |files, _| fs::remove_file(&files[0]).unwrap(),
+            |last| Why::FrontMissing { from: 1, to: last[0] },
+        ),
+        (
+            "the first two are gone",
+            |files, _| files[..2].iter().for_each(|file| fs::remove_file(file).unwrap()),
+            |last| Why::FrontMissing { from: 1, to: last[1] },
+        ),
+        (
+            "one in the middle is gone",
+            |files, _| fs::remove_file(&files[1]).unwrap(),
+            |last| Why::Missing { from: last[0] + 1, to: last[1] },
+        ),
+        (
+            "the written one is gone",
+            |files, _| fs::remove_file(files.last().unwrap()).unwrap(),
+            |last| Why::Truncated { from: last[last.len() - 2] + 1, to: last[last.len() - 1] },
+        ),
+        (
+            "the written one is empty",
+            |files, _| fs::write(files.last().unwrap(), "").unwrap(),
+            |last| Why::Truncated { from: last[last.len() - 2] + 1, to: last[last.len() - 1] },
+        ),
+        (
+            "the written one is cut in a line",
+            |files, _| {
+                let bytes = fs::read(files.last().unwrap()).unwrap();
+                fs::write(files.last().unwrap(), &bytes[..bytes.len() - 9]).unwrap();
+            },
+            |_| Why::HalfLine,
+        ),
+        (
+            "one is empty",
+            |files, _| fs::write(&files[1], "").unwrap(),
+            |last| Why::Truncated { from: last[0] + 1, to: last[1] },
+        ),
+        (
+            "one lacks its last line",
+            |files, _| rewrite(&files[1], |all| drop(all.pop())),
+            |last| Why::Truncated { from: last[1], to: last[1] },
+        ),
+        (
+            "one lacks its last line and is named so",
+            |files, last| {
+                rewrite(&files[1], |all| drop(all.pop()));
+                fs::rename(&files[1], files[1].with_extension(format!("{:012}", last[1] - 1))).unwrap();
+            },
+            |_| Why::Unfinished,
+        ),
+        (
+            "two are swapped",
+            |files, _| {
+                let (one, other) = (fs::read(&files[0]).unwrap(), fs::read(&files[1]).unwrap());
+                fs::write(&files[0], other).unwrap();
+                fs::write(&files[1], one).unwrap();
+            },
+            |last| Why::Misnamed { named: last[0], last: last[1] },
+        ),
+        (
+            "one stands there twice",
+            |files, last| {
+                drop(fs::copy(&files[0], files[0].with_extension(format!("{:012}", last[0] + 1))).unwrap());
+            },
+            |last| Why::Repeated { seq: 1, expected: last[0] + 1 },
+        ),
+        (
+            "the head is gone",
+            |files, _| fs::remove_file(head_path(files.last().unwrap())).unwrap(),
+            |_| Why::HeadMissing,
+        ),
+    ];
+    for (name, change, right) in table {
+        let (_folder, settings, files, lasts) = in_files();
+        assert!(lasts.len() > 4, "{lasts:?}");
+        verify_files(&settings.path, &key(), 1).unwrap();
+        change(&files, &lasts);
+        assert_eq!(verify_files(&settings.path, &key(), 1).unwrap_err().why, right(&lasts), "{name}");
+    }
+}
+
+#[test]
+fn old_files_are_put_away_on_purpose_by_saying_from_where() {
+    let (folder, settings, files, lasts) = in_files();
+    let archive = folder.path().join("archive");
+    fs::create_dir(&archive).unwrap();
+    let away = |file: &PathBuf| archive.join(file.file_name().unwrap());
+    files[..2].iter().for_each(|file| fs::rename(file, away(file)).unwrap());
+    let why = |from: u64| verify_files(&settings.path, &key(), from).unwrap_err().why;
+    assert_eq!(why(1), Why::FrontMissing { from: 1, to: lasts[1] });
+    assert!(why(1).to_string().contains(&format!("--from {}", lasts[1] + 1)));
+    assert_eq!(why(lasts[1]), Why::FrontMissing { from: lasts[1], to: lasts[1] });
+    let kept = verify_files(&settings.path, &key(), lasts[1] + 1).unwrap();
+    assert_eq!((kept.first, kept.position.seq), (lasts[1] + 1, *lasts.last().unwrap()));
+    verify_files(&settings.path, &key(), lasts[1] + 3).unwrap();
+    let end = *lasts.last().unwrap();
+    verify_files(&settings.path, &key(), end + 1).unwrap();
+    assert_eq!(why(end + 3), Why::Truncated { from: end + 1, to: end + 2 });
+
+    let put_away = verify_files(&away(&files[1]), &key(), 1).unwrap();
+    assert_eq!((put_away.first, put_away.position.seq, put_away.end_proven), (1, lasts[1], true));
+    assert_eq!(verify_files(&away(&files[0]), &key(), 1).unwrap().position.seq, lasts[0]);
+    fs::remove_file(away(&files[0])).unwrap();
+    assert_eq!(verify_files(&away(&files[1]), &key(), 1).unwrap_err().why, Why::FrontMissing { from: 1, to: lasts[0] });
+    fs::rename(away(&files[1]), away(&files[0])).unwrap();
+    let misnamed = Why::Misnamed { named: lasts[0], last: lasts[1] };
+    assert_eq!(verify_files(&away(&files[0]), &key(), lasts[0] + 1).unwrap_err().why, misnamed);
+}
+
+#[test]
+fn no_number_is_given_twice_after_a_break() {
+    for change in ["no head", "no head and no file", "an older head"] {
+        let (_folder, settings, files, lasts) = in_files();
+        let (head, end) = (head_path(&settings.path), *lasts.last().unwrap());
+        match change {
+            "no head" => fs::remove_file(&head).unwrap(),
+            "no head and no file" => {
+                fs::remove_file(&head).unwrap();
+                fs::remove_file(&settings.path).unwrap();
+            }
+            _ => {
+                let (_older, other) = sample(1);
+                fs::copy(head_path(&other.path), &head).unwrap();
+            }
+        }
+        record(&open(&settings), 20..21);
+        let last: serde_json::Value = serde_json::from_str(lines(&settings.path).last().unwrap()).unwrap();
+        let known = if change == "no head and no file" { lasts[files.len() - 2] } else { end };
+        assert!(last["seq"].as_u64().unwrap() > known, "{change}: {last}");
+        // After a crash the head is behind, and nothing is broken by that.
+        assert_eq!(verify_files(&settings.path, &key(), 1).is_ok(), change == "an older head", "{change}");
+    }
 }
 
 #[test]
@@ -43,7 +195,7 @@ fn a_change_of_files_that_fails_or_is_cut_short_is_taken_up_again() {
         }
         drop(audit);
         record(&open(&settings), 8..10);
-        let summary = verify_files(&settings.path, &key()).unwrap();
+        let summary = verify_files(&settings.path, &key(), 1).unwrap();
         assert!(!files::rotated(&settings.path).unwrap().is_empty(), "{summary:?}");
     }
 }
@@ -55,7 +207,7 @@ fn a_half_line_after_a_crash_is_cut_off_and_said() {
     bytes.extend_from_slice(b"{\"seq\":4,\"time\":\"20");
     fs::write(&settings.path, bytes).unwrap();
     record(&open(&settings), 3..4);
-    assert_eq!(verify_files(&settings.path, &key()).unwrap().lines, 5);
+    assert_eq!(verify_files(&settings.path, &key(), 1).unwrap().lines, 5);
     assert!(lines(&settings.path)[3].contains(r#""act":"resumed""#));
 }
 
@@ -66,7 +218,7 @@ fn a_trail_cut_while_the_gateway_was_down_stays_broken() {
         rewrite(&settings.path, |all| all.truncate(keep));
         record(&open(&settings), 4..6);
         record(&open(&settings), 6..7);
-        let broken = verify_files(&settings.path, &key()).unwrap_err();
+        let broken = verify_files(&settings.path, &key(), 1).unwrap_err();
         assert!(matches!(broken.why, Why::Missing { to: 4, .. } | Why::Changed), "{keep}: {broken}");
         assert!(lines(&settings.path).iter().any(|line| line.contains("cut off the end")));
     }
@@ -92,7 +244,7 @@ fn a_full_disk_keeps_the_lines_and_stops_only_where_asked() {
         record(&audit, 5..6);
         assert!(!audit.must_stop() && !audit.health().failing);
         drop(audit);
-        let summary = verify_files(&settings.path, &key()).unwrap();
+        let summary = verify_files(&settings.path, &key(), 1).unwrap();
         assert_eq!(summary.lines, 6, "what waited is there, in order");
     }
 }
@@ -120,11 +272,11 @@ fn what_memory_cannot_hold_is_counted_in_the_trail() {
     lines.extend(self::lines(&files::rotated(&settings.path).unwrap()[0]));
     let told: Vec<_> = lines.iter().filter(|line| line.contains(r#""act":"lost""#)).collect();
     assert!(told.len() == 1 && told[0].contains(r#""detail":{"count":10}"#), "{told:?}");
-    verify_files(&settings.path, &key()).unwrap();
+    verify_files(&settings.path, &key(), 1).unwrap();
 }
 
 #[test]
-fn a_flood_of_denials_is_counted_to_the_last_one() {
+fn a_flood_of_denials_and_cuts_is_counted_to_the_last_one() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path());
     let audit = open(&settings);
@@ -145,20 +297,33 @@ fn a_flood_of_denials_is_counted_to_the_last_one() {
                         detail: "d",
                         at,
                     });
+                    let (direction, reason) = (Direction::Ingress, Reason::RecordsExceeded);
+                    audit.cut_off(&CutOff { vendor, direction, reason, at }, || Entry {
+                        act: Act::Cut,
+                        subject: vendor.to_string(),
+                        reason: reason.as_str().to_owned(),
+                        at,
+                        ..entry(0)
+                    });
                 }
             });
         }
     });
     drop(audit);
-    let summary = verify_files(&settings.path, &key()).unwrap();
-    assert!(summary.lines < 200, "{} lines", summary.lines);
+    let summary = verify_files(&settings.path, &key(), 1).unwrap();
+    assert!(summary.lines < 300, "{} lines", summary.lines);
     let mut counts = std::collections::BTreeMap::new();
     for line in lines(&settings.path) {
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let count = if line["act"] == "denied" { 1 } else { line["detail"]["count"].as_u64().unwrap() };
+        let count = if ["denied", "cut"].contains(&line["act"].as_str().unwrap()) {
+            1
+        } else {
+            line["detail"]["count"].as_u64().unwrap()
+        };
         *counts.entry((line["subject"].to_string(), line["reason"].to_string())).or_insert(0) += count;
     }
-    assert_eq!(counts.into_values().collect::<Vec<_>>(), [25_000; 4]);
+    let right = [25_000, 50_000, 25_000].repeat(2);
+    assert_eq!(counts.values().copied().collect::<Vec<_>>(), right, "{counts:?}");
 }
 
 #[test]
@@ -170,7 +335,7 @@ fn a_flush_waits_for_all_that_was_said_before() {
     wait(audit.flush()).unwrap();
     (0..5).for_each(|number| drop(audit.record(Entry { act: Act::Denied, ..entry(number) })));
     wait(audit.flush()).unwrap();
-    assert_eq!((audit.position().seq, verify_files(&settings.path, &key()).unwrap().lines), (5, 5));
+    assert_eq!((audit.position().seq, verify_files(&settings.path, &key(), 1).unwrap().lines), (5, 5));
     faults.full.store(true, Ordering::SeqCst);
     drop(audit.record(entry(5)));
     assert!(wait(audit.flush()).is_err());

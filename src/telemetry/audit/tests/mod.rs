@@ -1,6 +1,7 @@
 //! The trail against hands that change it, a disk that fills up, crashes, and floods.
 
 mod disk;
+mod pages;
 mod tamper;
 
 use std::fs;

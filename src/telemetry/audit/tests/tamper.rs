@@ -12,7 +12,7 @@ fn a_line_reads_as_it_is_described() {
     assert_eq!((&second["act"], &second["subject"]), (&json!("kill"), &json!("vendor-1")));
     assert_eq!(second["detail"], json!({ "severed": 1 }));
     assert_eq!(second["prev"], first["mac"]);
-    let summary = verify_files(&settings.path, &key()).unwrap();
+    let summary = verify_files(&settings.path, &key(), 1).unwrap();
     assert_eq!((summary.lines, summary.first, summary.end_proven), (2, 1, true));
     assert_eq!(summary.position.hex(), second["mac"]);
 }
@@ -36,7 +36,7 @@ const OPENSSL: &str = "99293340ec242df3f9d3a5b5af975eba9c1fec5054e02f581f987780f
 fn every_single_byte_corruption_is_found() {
     let (_folder, settings) = sample(5);
     let whole = fs::read(&settings.path).unwrap();
-    let head = verify_files(&settings.path, &key()).unwrap().position;
+    let head = verify_files(&settings.path, &key(), 1).unwrap().position;
     let mut tried = 0;
     for at in 0..whole.len() {
         for flip in [0x01, 0x20, 0x80, whole[at] ^ b'\n', whole[at]] {
@@ -58,7 +58,7 @@ fn every_single_byte_corruption_is_found() {
 fn every_cut_is_found() {
     let (_folder, settings) = sample(5);
     let whole = fs::read(&settings.path).unwrap();
-    let head = verify_files(&settings.path, &key()).unwrap().position;
+    let head = verify_files(&settings.path, &key(), 1).unwrap().position;
     for cut in 0..whole.len() {
         assert!(verify(&whole[..cut], &key(), None, Some(head)).is_err(), "cut at {cut}");
         assert!(cut == 0 || verify(&whole[cut..], &key(), None, Some(head)).is_err(), "begun at {cut}");
@@ -74,13 +74,13 @@ fn what_was_done_to_a_trail_is_named() {
         ("two missing", |all| drop(all.drain(1..3)), 2, Why::Missing { from: 2, to: 3 }),
         ("the first missing", |all| drop(all.remove(0)), 1, Why::Missing { from: 1, to: 1 }),
         ("swapped", |all| all.swap(2, 3), 3, Why::Missing { from: 3, to: 3 }),
-        ("repeated", |all| all.insert(2, all[1].clone()), 3, Why::Reordered { seq: 2, expected: 3 }),
+        ("repeated", |all| all.insert(2, all[1].clone()), 3, Why::Repeated { seq: 2, expected: 3 }),
         ("cut off", |all| all.truncate(3), 4, Why::Truncated { from: 4, to: 5 }),
     ];
     for (name, change, line, why) in table {
         let (_folder, settings) = sample(5);
         rewrite(&settings.path, change);
-        let broken = verify_files(&settings.path, &key()).unwrap_err();
+        let broken = verify_files(&settings.path, &key(), 1).unwrap_err();
         assert_eq!((broken.line, broken.why), (line, why), "{name}");
     }
 }
@@ -94,12 +94,12 @@ fn neither_another_key_nor_another_trail_passes() {
         (10..13).for_each(|number| wait(audit.record(entry(number))).unwrap());
     }
     rewrite(&settings.path, |all| all[1] = lines(&others.path)[1].clone());
-    assert_eq!(verify_files(&settings.path, &key()).unwrap_err().why, Why::Replaced);
+    assert_eq!(verify_files(&settings.path, &key(), 1).unwrap_err().why, Why::Replaced);
     let foreign = AuditKey::new([8; 32]);
-    assert_eq!(verify_files(&others.path, &foreign).unwrap_err().why, Why::HeadChanged);
+    assert_eq!(verify_files(&others.path, &foreign, 1).unwrap_err().why, Why::HeadChanged);
     fs::copy(others.path.with_extension("jsonl.head"), settings.path.with_extension("jsonl.head")).unwrap();
     fs::remove_file(others.path.with_extension("jsonl.head")).unwrap();
-    assert_eq!(verify_files(&others.path, &key()).unwrap_err().why, Why::HeadMissing);
+    assert_eq!(verify_files(&others.path, &key(), 1).unwrap_err().why, Why::HeadMissing);
 }
 
 #[test]
@@ -115,5 +115,5 @@ fn long_texts_are_cut_and_a_line_stays_a_line() {
     };
     wait(audit.record(long)).unwrap();
     assert!(lines(&settings.path)[0].len() < crate::bounds::AUDIT_LINE_BYTES_MAX);
-    assert_eq!(verify_files(&settings.path, &key()).unwrap().lines, 1);
+    assert_eq!(verify_files(&settings.path, &key(), 1).unwrap().lines, 1);
 }
