@@ -173,7 +173,7 @@ fn audited(seq: u64) -> AuditEntry {
         act: "kill".into(),
         subject: ACME.into(),
         reason: "leak\u{1b}[2J".into(),
-        detail: serde_json::json!({ "severed": 3 }),
+        detail: serde_json::json!({ "severed": 3, "said": "\u{9b}2J\u{202e}\u{2028}" }),
         prev: "00".repeat(32),
         mac: "ab".repeat(32),
     }
@@ -328,8 +328,12 @@ impl Control for Fake {
         Box::pin(ready(Ok(exposed(since))))
     }
 
-    fn why(&self, _: &str) -> Option<FailedRequest> {
-        None
+    fn why(&self, request_id: &str) -> Option<FailedRequest> {
+        serde_json::from_value(serde_json::json!({
+            "request_id": request_id, "time": "2027-01-15T08:00:00.000Z", "direction": "ingress", "peer": "192.0.2.7:4711",
+            "method": "GET", "status": 502, "cause": "said \u{9b}2J\u{202e}", "bytes_out": 0, "duration_us": 9,
+        }))
+        .ok()
     }
 
     fn audit<'a>(&'a self, from: AuditFrom) -> Answer<'a, AuditPage> {

@@ -83,7 +83,12 @@ fn filled(name: &str) -> (String, &'static str) {
         "POST /v1/vendors/{vendor}/drill" | "POST /v1/reload" => "{}",
         _ => "",
     };
-    (if name == "GET /v1/exposure" { format!("{target}?vendor=acme&since=1h") } else { target }, body)
+    let query = match name {
+        "GET /v1/exposure" => "?vendor=acme&since=1h",
+        "GET /v1/requests" => "?id=0af7651916cd43dd8448eb211c80319c",
+        _ => "",
+    };
+    (target + query, body)
 }
 
 #[tokio::test]

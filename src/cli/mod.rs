@@ -179,7 +179,12 @@ mod tests {
             }
         }
         words.retain(|word| !word.is_empty());
-        words.into_iter().map(|word| if word == "VENDOR" { "acme".to_owned() } else { word }).collect()
+        let named = |word: String| match word.as_str() {
+            "VENDOR" => "acme".to_owned(),
+            "REQUEST_ID" => "0af7651916cd43dd8448eb211c80319c".to_owned(),
+            _ => word,
+        };
+        words.into_iter().map(named).collect()
     }
 
     /// Calls of the program in a page, on lines of their own and within a sentence.

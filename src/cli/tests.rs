@@ -4,9 +4,10 @@ use clap::Command;
 
 use super::client::Client;
 use super::error::{CliError, Exit};
-use super::{audit, drill, exposure, health, kill, restore, reveal, revoke, status};
+use super::layout::Screen;
+use super::{audit, drill, exposure, health, kill, restore, reveal, revoke, status, why};
 use crate::admin::fake::Listener;
-use crate::model::UnixTime;
+use crate::model::{UnixTime, is_printable};
 
 const NOW: UnixTime = UnixTime::from_secs(180);
 
@@ -26,7 +27,7 @@ macro_rules! check {
     ($listener:expr, $token:literal, $execute:expr, $words:expr $(, $now:expr)?) => {{
         let mut out = Vec::new();
         let args = args($words).unwrap();
-        let ended = $execute(&args, &client(&$listener, $token), $($now,)? &mut out).await;
+        let ended = $execute(&args, &client(&$listener, $token), $($now,)? &mut Screen(&mut out)).await;
         (ended, String::from_utf8(out).unwrap())
     }};
 }
@@ -166,9 +167,24 @@ async fn the_trail_is_read_to_its_end_and_nothing_moves_the_cursor() {
     let listener = Listener::start().await;
     let (ended, said) = check!(listener, "viewer-token", audit::execute, "--once", NOW);
     assert_eq!((ended.unwrap(), said.lines().count()), (Exit::Yes, 4));
-    assert_eq!(said.lines().next(), Some("1970-01-01T00:00:01.000Z #1 kill acme by alice: leak\u{fffd}[2J severed=3"));
+    assert_eq!(
+        said.lines().next(),
+        Some(
+            "1970-01-01T00:00:01.000Z #1 kill acme by alice: leak\u{fffd}[2J severed=3 said=\"\u{fffd}2J\u{fffd}\u{fffd}\""
+        )
+    );
     let (_, said) = check!(listener, "viewer-token", audit::execute, "--once|--json", NOW);
-    assert!(said.lines().all(|line| serde_json::from_str::<crate::admin::AuditEntry>(line).is_ok()), "{said}");
+    let entry = |line| serde_json::from_str::<crate::admin::AuditEntry>(line).unwrap();
+    assert!(said.lines().all(|line| entry(line).detail["said"] == "\u{9b}2J\u{202e}\u{2028}"), "{said}");
+    assert!(said.chars().all(|symbol| is_printable(symbol) || symbol == '\n'), "{said:?}");
+    for form in ["", "|--json"] {
+        let words = format!("0af7651916cd43dd8448eb211c80319c{form}");
+        let (_, said) = check!(listener, "viewer-token", why::execute, &words);
+        assert!(
+            said.contains("said ") && said.chars().all(|symbol| is_printable(symbol) || symbol == '\n'),
+            "{said:?}"
+        );
+    }
     listener.stop().await;
 }
 

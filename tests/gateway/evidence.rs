@@ -113,6 +113,14 @@ fn every_admin_act_cut_and_denial_is_in_a_trail_that_proves_itself() {
     let broken = verify(&path);
     assert_eq!(broken.status.code(), Some(1));
     assert!(said(&broken).contains("line 5: changed"), "{}", said(&broken));
+    // Names act on no terminal, in neither form.
+    let odd = gate.house.path().join("state/audit\u{9b}2J\u{202e}\u{2028}");
+    std::fs::rename(gate.house.path().join("state/audit"), &odd).expect("renamed");
+    let path = odd.join("audit.jsonl");
+    for form in [&["--json"][..], &[]] {
+        let broken = program(None, &[&["audit", "verify", path.to_str().expect("text")], form].concat());
+        assert!(said(&broken).contains("changed") && !said(&broken).contains(['\u{9b}', '\u{202e}', '\u{2028}']));
+    }
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn what_was_done_to_the_files_of_a_trail_is_named() {
         (
             "one stands there twice",
             |files, last| {
-                drop(fs::copy(&files[0], files[0].with_extension(format!("{:012}", last[0] + 1))).unwrap());
+                let _ = fs::copy(&files[0], files[0].with_extension(format!("{:012}", last[0] + 1))).unwrap();
             },
             |last| Why::Repeated { seq: 1, expected: last[0] + 1 },
         ),
