@@ -33,7 +33,7 @@ pub(super) enum Decided {
     /// More people must agree; what this one said is being written.
     Waiting(Approvals, Result<Ack, RowError>),
     /// These kills end when that is on disk.
-    Lifting(Lifting),
+    Lifting(Box<Lifting>),
 }
 
 /// Kills whose end is being written.
@@ -60,7 +60,7 @@ impl Switch {
             Decided::Lifting(lifting) => {
                 let needed = order.approvals.get();
                 let approvals = Approvals { given: needed as usize, needed };
-                self.finish_lift(&order, lifting, approvals).await
+                self.finish_lift(&order, *lifting, approvals).await
             }
         }
     }
@@ -78,7 +78,7 @@ impl Switch {
             let written = self.write(&ledger, &order.subject, None);
             return Ok(Decided::Waiting(Approvals { given, needed }, written));
         }
-        Ok(Decided::Lifting(self.begin_lift(&mut ledger, order, &kills, Origin::Operator)))
+        Ok(Decided::Lifting(Box::new(self.begin_lift(&mut ledger, order, &kills, Origin::Operator))))
     }
 
     /// Begins to lift those of these kills that stand.

@@ -91,7 +91,7 @@ mod tests {
         assert!(!counts("eve", 5_000), "nobody");
         note(&[ann.clone(), operator("bob", Role::Admin, 2), operator("eve", Role::Admin, 3)], 6_000);
         assert!(counts("ann", 6_001) && !counts("bob", 6_001) && !counts("eve", 6_001));
-        note(&[ann.clone()], 7_000);
+        note(std::slice::from_ref(&ann), 7_000);
         note(&[ann, operator("eve", Role::Admin, 3)], 8_000);
         note(&[], 8_500);
         note(&[operator("eve", Role::Admin, 4)], 9_000);

@@ -169,7 +169,7 @@ fn apply(bench: &mut Bench, model: &mut Model, step: Step) {
             let order = bench.restore_order(name(vendor), &serde_json::to_string(&reach).unwrap(), "bob", 1);
             let named = model.named(vendor, &reach);
             match bench.switch.decide(&order) {
-                Ok(Decided::Lifting(lifting)) => model.restores.push((order, lifting, named)),
+                Ok(Decided::Lifting(lifting)) => model.restores.push((order, *lifting, named)),
                 Ok(Decided::Waiting(..)) => panic!("one is enough"),
                 Err(error) => assert!(matches!(error, KillError::NotKilled) && named.is_empty(), "{error} {named:?}"),
             }
