@@ -63,7 +63,11 @@ fn bodies() -> Vec<(&'static str, &'static str, String)> {
         ("text/event-stream", "", record("data: ", "\n\n")),
         ("application/x-www-form-urlencoded", "a=b", PAIRS.to_owned()),
         ("text/csv", "email,name,phone,card,ssn,gone,rest\r\n", ROW.to_owned()),
-        ("text/tab-separated-values", "email\tname\r\n", "ann@example.com\tZoë\r\n".to_owned()),
+        (
+            "text/tab-separated-values",
+            "email\tname\tphone\tcard\tssn\tgone\r\n",
+            "ann@example.com\tZoë\t\t\t\t\r\n".to_owned(),
+        ),
         ("application/xml", "<list>", ELEMENT.to_owned()),
     ]
 }

@@ -53,7 +53,7 @@ pub(super) fn shown(duration: Duration) -> String {
 
 /// A size in the largest unit that needs no fraction.
 pub(super) fn size_shown(bytes: u64) -> String {
-    let fits = SIZE_UNITS.iter().filter(|(_, scale)| bytes % scale == 0).max_by_key(|(_, scale)| *scale);
+    let fits = SIZE_UNITS.iter().filter(|(_, scale)| bytes.is_multiple_of(*scale)).max_by_key(|(_, scale)| *scale);
     fits.map_or_else(String::new, |(unit, scale)| format!("{}{unit}", bytes / scale))
 }
 

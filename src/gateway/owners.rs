@@ -229,13 +229,11 @@ impl Owner for RequestOwner {
         } else {
             self.took(account);
         }
-        if let Err(ending) = how {
-            if let (Ending::Halted(Halt::Over(overrun)), Some(vendor)) = (ending, &self.vendor) {
-                consequence::of_overrun(&self.gateway, vendor, self.direction, &self.own, overrun);
-                let (client, direction, route) = (self.client.as_ref(), self.direction, &*self.route.name);
-                let cut = Cut { vendor, client, direction, route, id: self.id };
-                consequence::audit_cut(&self.gateway, &cut, overrun, account.tally());
-            }
+        if let (Err(Ending::Halted(Halt::Over(overrun))), Some(vendor)) = (how, &self.vendor) {
+            consequence::of_overrun(&self.gateway, vendor, self.direction, &self.own, overrun);
+            let (client, direction, route) = (self.client.as_ref(), self.direction, &*self.route.name);
+            let cut = Cut { vendor, client, direction, route, id: self.id };
+            consequence::audit_cut(&self.gateway, &cut, overrun, account.tally());
         }
         // A body that the upstream did not want to the end is no fault of the request.
         self.fate.end(how.err().filter(|ending| **ending != Ending::Dropped).cloned());

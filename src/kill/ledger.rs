@@ -161,7 +161,7 @@ impl Ledger {
                 && kill.origin != Origin::Drill
                 && order.origin != Origin::Drill
                 && !entry.lifting.contains(&kill.generation)
-                && (!everything || self.vendors.values().all(|vendor| vendor.holds(kill.generation)))
+                && (!everything || self.vendors.values().all(|vendor| vendor.keeps(kill.generation)))
         };
         entry.kills.iter().find(same).map(|kill| kill.generation)
     }
@@ -259,6 +259,11 @@ impl Ledger {
 impl Entry {
     fn holds(&self, generation: u64) -> bool {
         self.kills.iter().any(|kill| kill.generation == generation)
+    }
+
+    /// Whether the kill stands here and no restore is about to end it.
+    fn keeps(&self, generation: u64) -> bool {
+        self.holds(generation) && !self.lifting.contains(&generation)
     }
 
     /// Adds evidence to the kill of this generation, or makes it.

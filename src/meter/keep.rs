@@ -255,7 +255,11 @@ mod tests {
             &|now| assert!(admitted(&ledger, 1, "a", now).is_ok()),
             &|now| assert!(admitted(&ledger, 0, "b", now).is_ok()),
             &|now| assert_eq!(passed(&ledger, 1, 1, now), 1),
-            &|now| assert!(ledger.byte_meter(1).pass(1, now).is_ok()),
+            &|now| {
+                let mut bytes = ledger.byte_meter(1);
+                assert!(bytes.pass(1, now).is_ok());
+                bytes.settle();
+            },
         ];
         for spend in spend {
             let before = (ledger.snapshot(at(ms, 0)), at(ms, 0));

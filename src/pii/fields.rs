@@ -130,8 +130,8 @@ impl Fields {
 
     /// A name that a rule or the subject needs and that is none of these.
     pub(super) fn lacking<'a, N: Iterator<Item = &'a str>>(&self, names: impl Fn() -> N) -> Option<&str> {
-        let lacks = |needed: &&Box<str>| !names().any(|name| same_folded(needed, trimmed(name)));
-        self.needed.iter().find(lacks).map(|name| &**name)
+        let lacks = |needed: &&str| !names().any(|name| same_folded(needed, trimmed(name)));
+        self.needed.iter().map(|needed| &**needed).find(lacks)
     }
 
     /// Whether some rule, list or subject has this very name.

@@ -51,11 +51,14 @@ fn fields<'a>(token: &'a str, without: &[&str], with: &[(&'a str, &'a str)]) -> 
     good.into_iter().filter(|(name, _)| !without.contains(name)).chain(with.iter().copied()).collect()
 }
 
+/// What is wrong, the fields that are left out, and those that are put in.
+type Row = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
+
 #[test]
 fn what_rfc_9113_forbids_never_reaches_http_1() {
     let (crm, gate) = gate();
     let bearer = format!("Bearer {}", reader());
-    let rows: &[(&str, &[&str], &[(&str, &str)])] = &[
+    let rows: &[Row] = &[
         ("connection", &[], &[("connection", "close")]),
         ("keep-alive", &[], &[("keep-alive", "5")]),
         ("proxy-connection", &[], &[("proxy-connection", "close")]),

@@ -30,7 +30,8 @@ fn echo() -> Upstream {
         let query = line.split('?').nth(1).and_then(|rest| rest.split(' ').next()).expect("a query");
         let text = percent_encoding::percent_decode_str(query).decode_utf8().expect("text").into_owned();
         let mut parts = text.splitn(3, '|');
-        let (status, media, body) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+        let mut part = || parts.next().expect("status, media type and body");
+        let (status, media, body) = (part(), part(), part());
         let head = String::from_utf8(ok(media, body)).expect("text");
         asker.write(head.replacen("200 OK", status, 1)).is_ok()
     })

@@ -91,9 +91,9 @@ impl Header {
     pub(super) fn contradicts(&self, column: usize, text: &[u8]) -> bool {
         let Ok(text) = std::str::from_utf8(text) else { return false };
         let text = text.trim();
-        let other = |(at, name): (usize, &Box<str>)| at != column && same_folded(name.trim(), text);
+        let other = |at: usize, name: &str| at != column && same_folded(name.trim(), text);
         self.names.get(column).is_some_and(|own| !same_folded(own.trim(), text))
-            && self.names.iter().enumerate().any(other)
+            && self.names.iter().enumerate().any(|(at, name)| other(at, name))
     }
 
     fn check_needed(&self, fields: &Fields) -> Result<(), Stop> {

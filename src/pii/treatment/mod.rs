@@ -221,7 +221,7 @@ impl Treat for Treater {
         Some(Pieces(match self.actions.get(rule)? {
             Action::Redact => How::Redact,
             Action::Mask { keep_first: 0, keep_last: 0 } => How::Mask(pieces::Characters::default()),
-            Action::Hash { class, .. } => How::Hash(Box::new(self.class(*class).hash.begin())),
+            Action::Hash { class, .. } => How::Hash(self.class(*class).hash.begin()),
             Action::Mask { .. }
             | Action::Tokenize { .. }
             | Action::EncryptFormat(_)

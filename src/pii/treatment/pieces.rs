@@ -16,7 +16,7 @@ pub struct Pieces(pub(super) How);
 pub(super) enum How {
     Redact,
     Mask(Characters),
-    Hash(Box<Sum>),
+    Hash(Sum),
 }
 
 impl Pieces {
