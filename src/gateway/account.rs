@@ -3,6 +3,8 @@
 //! Bytes in, bytes out, with the time as an argument; the waiting is in `bodies`. Whatever comes out may leave. It is charged
 //! at once, and counted when it has left: what stays, because the body was refused or broke off, costs nothing in the end.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::looks::Looks;
@@ -12,6 +14,7 @@ use crate::exposure;
 use crate::meter::{ByteMeter, Overrun, RecordMeter};
 use crate::model::{Denial, Moment, Reason};
 use crate::pii::{OnShape, Rewriter, Stop, Watch, Witness};
+use crate::telemetry::RouteMetrics;
 
 /// One body's treatment and meters.
 pub(super) struct Account {
@@ -20,6 +23,8 @@ pub(super) struct Account {
     tally: Tally,
     /// Where what leaves is counted; none where the body stays in the house.
     exposure: Option<exposure::Handle>,
+    /// The route's metrics, where the body is treated.
+    metrics: Option<Arc<RouteMetrics>>,
     /// Bytes that are charged and have not left yet.
     kept: u64,
     /// The rules that treated something in this message's head, which leaves before its body.
@@ -76,6 +81,7 @@ impl Account {
             }
         };
         Self {
+            metrics: treat.is_some().then(|| Arc::clone(&route.metrics)),
             treat: treat.map(|(treats, rewriter)| (rewriter, meter(treats))),
             bytes: leaves.then(|| route.ledger.byte_meter(route.place)),
             tally: Tally::default(),
@@ -175,6 +181,13 @@ impl Account {
             Some(overrun) if stop == Stop::Cut => Halt::Over(overrun),
             Some(_) | None => Halt::Stop(stop),
         });
+        // A body of another shape counts as one whether it is refused, and nothing of it leaves, or passes.
+        if let Some((_, meter)) = &mut self.treat
+            && meter.take_misshapen()
+        {
+            self.tally.misshapen = true;
+            self.metrics.iter().for_each(|metrics| metrics.shape_unexpected());
+        }
         self.charge(out.into(), halt, now)
     }
 
@@ -210,10 +223,6 @@ impl Account {
         if let (Some((_, meter)), Some(treats)) = (&mut self.treat, treats) {
             let records = meter.drain(|rule, count| treats.count(route, rule, count));
             self.tally.records += records;
-            if meter.take_misshapen() {
-                self.tally.misshapen = true;
-                route.metrics.shape_unexpected();
-            }
             if records > 0 {
                 route.metrics.records(records);
             }

@@ -66,9 +66,9 @@ fn unreadable() -> Vec<(&'static str, &'static str, Vec<u8>, u16, &'static str)>
         ("half a gzip", gz, cut, 400, "body_malformed"),
         ("too deep", JSON, "[".repeat(1_000).into_bytes(), 413, "body_too_large"),
         (
-            "too long a value",
-            "Content-Type: text/csv\r\n",
-            format!("email\n{}\n", "x".repeat(1 << 19)).into_bytes(),
+            "too long a tag",
+            "Content-Type: text/xml\r\n",
+            format!("<a b='{}'/>", "x".repeat(1 << 19)).into_bytes(),
             413,
             "body_too_large",
         ),

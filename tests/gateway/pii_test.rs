@@ -51,7 +51,7 @@ fn every_content_type_is_tried_as_the_gateway_would() {
         ("text/event-stream", "data: {\"email\":\"zq7kv9@x.example\",\"ssn\":\"zq7kv9\"}\n\n"),
         ("text/csv", "email,ssn\r\nzq7kv9@x.example,zq7kv9\r\n"),
         ("text/tab-separated-values", "email\tssn\nzq7kv9@x.example\tzq7kv9\n"),
-        ("application/xml", "<e><email>zq7kv9@x.example</email><ssn>zq7kv9</ssn></e>"),
+        ("application/xml", "<events><e><email>zq7kv9@x.example</email><ssn>zq7kv9</ssn></e></events>"),
         (
             "multipart/form-data; boundary=bb",
             "--bb\r\nContent-Disposition: form-data; name=\"email\"\r\n\r\nzq7kv9@x.example\r\n--bb\r\n\

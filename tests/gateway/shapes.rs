@@ -103,7 +103,7 @@ fn what_has_the_shape_passes_and_so_does_an_answer_that_says_no() {
         ("200 OK", JSON, ""),
         ("200 OK", "application/x-ndjson", "{\"email\":\"a@x.example\"}\n[{\"email\":\"a@x.example\"},{}]\n"),
         ("200 OK", "text/event-stream", "data: {\"email\":\"a@x.example\"}\n\n"),
-        ("200 OK", "text/csv", "id,email\r\n1,a@x.example\r\n"),
+        ("200 OK", "text/csv", "id,email,fax\r\n1,a@x.example,7\r\n"),
         ("200 OK", "application/x-www-form-urlencoded", "id=1&email=a%40x.example"),
         ("200 OK", "multipart/form-data; boundary=b", PARTS),
         ("404 Not Found", JSON, r#"{"error":"no such customer"}"#),

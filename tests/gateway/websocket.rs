@@ -213,8 +213,11 @@ egress:
     let refused = Client::to(gate.egress()).send(ask("/acme/live", "")).answer();
     assert_eq!((refused.status, refused.reason().as_str()), (429, "bytes_exceeded"));
     until("nothing is in flight", || gate.in_flight() == 0);
-    let trail = gate.admin("viewer", "GET", "/v1/audit", "").json();
-    let cuts = trail["entries"].as_array().expect("entries").iter().filter(|entry| entry["act"] == "cut");
-    let sent: Vec<_> = cuts.map(|cut| cut["detail"]["bytes_sent"].as_u64()).collect();
-    assert_eq!(sent, [Some(10_000)], "one cut, by what left: {trail}");
+    let sent = || -> Vec<Option<u64>> {
+        let trail = gate.admin("viewer", "GET", "/v1/audit", "").json();
+        let cuts = trail["entries"].as_array().expect("entries").iter().filter(|entry| entry["act"] == "cut");
+        cuts.map(|cut| cut["detail"]["bytes_sent"].as_u64()).collect()
+    };
+    until("the cut is audited", || !sent().is_empty());
+    assert_eq!(sent(), [Some(10_000)], "one cut, by what left");
 }

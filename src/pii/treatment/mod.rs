@@ -236,7 +236,7 @@ impl Treat for Treater {
             (How::Hash(sum), Some(Action::Hash { class, room })) => {
                 out.extend_from_slice(room);
                 let from = out.len() - HALF_CHARACTERS;
-                out[from..].copy_from_slice(&encode_half(self.class(*class).hash.end(*sum)));
+                out[from..].copy_from_slice(&encode_half(self.class(*class).hash.end(sum)));
             }
             (How::Mask(_), _) => {}
             (How::Redact | How::Hash(_), _) => out.extend_from_slice(REDACTED),
