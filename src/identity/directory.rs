@@ -258,7 +258,7 @@ impl Builder<'_> {
         match contract.identity {
             Identity::Token(settings) => self.add_token(index, id, stamp, *settings),
             Identity::Certificate(settings) => self.add_certificate(index, id, stamp, settings),
-            Identity::Webhook(settings) => self.add_webhook(index, id, settings),
+            Identity::Webhook(settings) => self.add_webhook(index, id, *settings),
         }
     }
 

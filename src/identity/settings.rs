@@ -18,7 +18,7 @@ pub enum Identity {
     /// By the client certificate of its connections alone.
     Certificate(CertificateSettings),
     /// By signatures over the bodies that it sends.
-    Webhook(WebhookSettings),
+    Webhook(Box<WebhookSettings>),
 }
 
 impl From<Settings> for Identity {

@@ -176,13 +176,17 @@ fn two_heartbeats_are_two_deliveries_where_anything_signed_differs() {
     let plain = "scheme: hmac, header: x-sign";
     let parts =
         "scheme: hmac, header: x-sign, separator: \",\", prefix: v1=, timestamp_header: x-sign, timestamp_prefix: t=";
-    let cases: [(&str, &dyn Fn(u64) -> String, usize); 3] =
-        [(plain, &undated, 1), (parts, &dated, 2), (&format!("{plain}, id_header: x-id"), &by_id, 2)];
-    for (webhook, signed, deliveries) in cases {
+    let at = now();
+    let thrice = |signed: &dyn Fn(u64) -> String| [at, at + 1, at].map(signed);
+    for (webhook, messages, deliveries) in [
+        (plain, thrice(&undated), 1),
+        (parts, thrice(&dated), 2),
+        (&format!("{plain}, id_header: x-id"), thrice(&by_id), 2),
+    ] {
         let crm = Upstream::json("{}");
-        let (gate, at) = (of_acme(&crm, webhook), now());
-        for at in [at, at + 1, at] {
-            assert_eq!(post(&gate, &signed(at), HEARTBEAT).status, 200, "{webhook}");
+        let gate = of_acme(&crm, webhook);
+        for message in messages {
+            assert_eq!(post(&gate, &message, HEARTBEAT).status, 200, "{webhook}");
         }
         assert_eq!(crm.seen().len(), deliveries, "{webhook}");
     }
@@ -221,7 +225,7 @@ fn vendors_are_known_by_their_presets() {
         let other = if signs { 401 } else { 200 };
         assert_eq!(post(&gate, &good, r#"{"parcel":8}"#).status, other, "{webhook}: another body");
         assert_eq!(post(&gate, &good, BODY).status, 200, "{webhook}");
-        let wrong = good.replace(|c: char| c == '1' || c == 'a', "b");
+        let wrong = good.replace(['1', 'a'], "b");
         assert_eq!(post(&gate, &wrong, BODY).status, 401, "{webhook}: another signature");
         assert_eq!(crm.seen().len(), if signs { 1 } else { 2 }, "{webhook}");
     }

@@ -17,7 +17,7 @@ pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Opti
         }
         (None, Some(webhook)) => {
             alone(at, written, "webhook");
-            webhook::webhook(&at.key("webhook"), webhook).map(Identity::Webhook)
+            webhook::webhook(&at.key("webhook"), webhook).map(|settings| Identity::Webhook(settings.into()))
         }
         (Some(_), Some(_)) => {
             at.key("webhook").fault("stands beside certificate: a vendor proves itself in one way", "take one out");

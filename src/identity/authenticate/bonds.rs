@@ -155,6 +155,6 @@ fn contradictions_are_faults() {
         verify_token_file: None,
         handshakes: Vec::new(),
     };
-    let silent = Contract { identity: Identity::Webhook(webhook), ..by_certificate(0, "acme", "a.test") };
+    let silent = Contract { identity: Identity::Webhook(webhook.into()), ..by_certificate(0, "acme", "a.test") };
     assert_eq!(check(vec![silent]), "acme: identity.webhook.secret_files must name one or two files");
 }
