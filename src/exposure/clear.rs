@@ -55,7 +55,8 @@ impl InClear {
         };
         let paths: Vec<_> = all.list().into_iter().map(count).collect();
         let others = all.others();
-        (bodies > 0 || !paths.is_empty()).then(|| Self { bodies, looked_at, paths, others, whole_day: false })
+        let any = bodies > 0 || !paths.is_empty();
+        any.then_some(Self { bodies, looked_at, paths, others, whole_day: false })
     }
 
     /// Several as one, within the bounds of one hour; `None` of none.
