@@ -318,6 +318,9 @@ pub struct VendorStatus {
     /// How asking its issuer goes, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<super::IssuerStatus>,
+    /// Its files that cannot be used as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<super::FileFault>,
 }
 
 /// A kill that stands.

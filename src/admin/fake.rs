@@ -150,6 +150,7 @@ pub(crate) fn acme() -> VendorStatus {
             bodies: 3,
         }],
         issuer: None,
+        files: Vec::new(),
     }
 }
 

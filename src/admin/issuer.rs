@@ -1,4 +1,4 @@
-//! A vendor's issuer in its status.
+//! A vendor's issuer and files in its status.
 
 use std::collections::BTreeMap;
 
@@ -25,4 +25,13 @@ pub struct IssuerStatus {
     /// How often each outcome came since the start: replaced, unchanged, failed or broken for keys; active, inactive,
     /// failed, kept or shed for tokens.
     pub outcomes: BTreeMap<String, u64>,
+}
+
+/// A file of a vendor that cannot be used as it is; what it held before stays in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileFault {
+    /// What it is for: `authorities`, `webhook_secrets`, `verify_token`, `introspection_secret` or `jwks`.
+    pub file: String,
+    /// Why it cannot be used: names the path, and holds nothing of the content.
+    pub error: String,
 }

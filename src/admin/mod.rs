@@ -38,7 +38,7 @@ pub use api::Api;
 pub use control::{Actor, Answer, AuditFrom, Control, ControlError, Peer, Refused};
 pub use fit::{UnexpectedShape, UnmatchedRule};
 pub use guard::Hosts;
-pub use issuer::IssuerStatus;
+pub use issuer::{FileFault, IssuerStatus};
 pub use limit::VendorLimit;
 pub use operators::{Operators, mint};
 pub use orders::{DrillOrder, Nothing, Order, OrderError, parse_since, parse_time};

@@ -20,7 +20,7 @@ impl Readiness {
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
-    /// Its name: `config`, `state`, `keys/acme`, `fleet`.
+    /// Its name: `config`, `state`, `keys/acme`, `files/acme`, `fleet`.
     pub name: String,
     /// Whether it is well.
     pub well: bool,

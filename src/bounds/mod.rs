@@ -71,6 +71,9 @@ pub const KEYS_REFRESH_MIN: Duration = Duration::from_secs(30);
 pub const KEYS_RETRY_MIN: Duration = Duration::from_secs(1);
 /// How often a key, secret or revocation list file is looked at.
 pub const FILE_POLL: Duration = Duration::from_secs(2);
+/// A change in whether an issuer answers about tokens is told at most this often: strangers choose the tokens, and so perhaps
+/// how it answers.
+pub const OUTAGE_TOLD_INTERVAL: Duration = Duration::from_secs(10);
 /// How long an address learnt from an issuer's metadata is used.
 pub const DISCOVERY_AGE: Duration = Duration::from_secs(3600);
 /// Most requests that wait for one issuer at once: the rest are refused at once, so that waiting costs bounded memory.

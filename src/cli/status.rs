@@ -98,6 +98,9 @@ fn full(status: &VendorStatus, now: UnixTime) -> String {
         ("last denial", denial(status, now)),
         ("last drill", drill(status, now)),
     ]);
+    for fault in &status.files {
+        text.push_str(&format!("\nwarning: {} cannot be used as it is: {}\n", fault.file, fault.error));
+    }
     text.push('\n');
     text.push_str(&traffic(&status.traffic));
     if !status.limits.is_empty() {

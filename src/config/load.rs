@@ -10,7 +10,7 @@ use super::environment::{Environment, fill_tree, report_unset};
 use super::fault::{Faults, Severity};
 use super::file;
 use super::schema::{Document, schema};
-use super::settings::{ClientCertificate, Config, Listeners, Operator};
+use super::settings::{ClientCertificate, Config, Listener, Listeners, Operator};
 use super::shape::sound;
 use super::source::{At, Report, Source};
 use super::tree::{self, Node, Place, Value};
@@ -116,10 +116,7 @@ impl Loader<'_> {
         let listeners = build::listeners(&at.key("listeners"), written.listeners.as_ref());
         let upstreams = build::upstreams(&at.key("upstreams"), written.upstreams.as_ref());
         let keys = build::keys(&at.key("keys"), written.keys.as_ref());
-        let client_ca = listeners
-            .ingress
-            .as_ref()
-            .map(|listener| listener.tls.as_ref().is_some_and(|tls| tls.client != ClientCertificate::None));
+        let client_ca = listeners.ingress.as_ref().and_then(client_authorities);
         let files = self.read_contracts(&at, written.contracts.as_deref(), report);
         let surroundings = Surroundings {
             upstreams: Some(&upstreams),
@@ -259,6 +256,14 @@ fn contracts(
     let mut contracts: Vec<_> = placed.into_iter().map(|(_, contract)| std::sync::Arc::new(contract)).collect();
     contracts.sort_by(|left, right| left.vendor.cmp(&right.vendor));
     contracts
+}
+
+/// Of how many authorities a listener takes client certificates; `None` where their file cannot be read.
+fn client_authorities(listener: &Listener) -> Option<usize> {
+    match listener.tls.as_ref().map(|tls| &tls.client) {
+        None | Some(ClientCertificate::None) => Some(0),
+        Some(ClientCertificate::Optional { ca } | ClientCertificate::Required { ca }) => build::count_authorities(ca),
+    }
 }
 
 /// An admin listener that nobody may use would make the kill switch unreachable by network.

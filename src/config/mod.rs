@@ -19,6 +19,7 @@ mod suggest;
 mod tree;
 mod units;
 
+pub use build::read_hook_secret;
 pub use contract::{Contract, Route, Routes, Trip};
 pub use environment::Environment;
 pub use fault::{Fault, Faults, Severity};

@@ -8,6 +8,7 @@ mod forwarded;
 mod framing;
 mod hygiene;
 mod path;
+pub mod pem;
 mod refusal;
 mod request_id;
 mod slots;

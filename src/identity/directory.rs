@@ -136,6 +136,7 @@ impl Directory {
         self.vendors().for_each(|vendor| refresh::start(&vendor.ring, runtime));
         self.by_name.values().filter_map(|vendor| vendor.authorities.as_ref()).for_each(|files| files.start(runtime));
         self.webhooks.iter().for_each(|webhook| webhook.watch(runtime));
+        self.introspectors.iter().filter_map(|one| one.secret.as_ref()).for_each(|secret| secret.start(runtime));
     }
 
     /// Vendors that are known by signatures over their bodies: for a request that presents no token and no certificate,

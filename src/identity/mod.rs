@@ -19,8 +19,10 @@ mod credentials;
 mod directory;
 mod dpop;
 mod explain;
+mod file_status;
 mod files;
 mod flaw;
+mod inspect;
 mod introspection;
 mod issuer;
 mod json;
@@ -31,6 +33,7 @@ mod keyset;
 mod looks;
 mod marks;
 mod naming;
+mod outage;
 #[cfg(test)]
 mod published;
 mod recheck;
@@ -58,7 +61,9 @@ pub use credentials::Presented;
 pub use directory::{Contract, Directory, DirectoryError};
 pub use dpop::inspect_proof;
 pub use explain::{Explained, Step};
+pub use file_status::FileStatus;
 pub use files::FileError;
+pub use inspect::{inspect_authorities, inspect_client_secret};
 pub use introspection::{IntrospectionOutcome, IntrospectionStatus};
 pub use json::JsonError;
 pub use jwt::inspect_token;
@@ -75,6 +80,7 @@ pub use settings::{
 };
 pub use signing::{SigningError, SigningKey};
 pub use verified::Verified;
+pub use watched::FileKind;
 pub use webhook::{
     Check, Encoding, Greeting, Handshake, Outcome, Part, Place, Preset, Proof, Recipe, SecretEncoding, Sent, Signed,
     Taken, Template, TimeFormat, WEBHOOK_CLIENT, Webhook, WebhookSettings, inspect_secret, inspect_signature,

@@ -11,25 +11,66 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use arc_swap::ArcSwapOption;
 
 use crate::bounds::{FILE_POLL, ISSUER_ANSWER_BYTES_MAX};
+use crate::model::with_causes;
 
 use super::files::read_bounded;
 use super::ring::next_generation;
 
-/// Makes the thing out of the files' contents, in their order; its error is for the log and holds no content.
-type Build<T> = Box<dyn Fn(&[Vec<u8>]) -> Result<T, String> + Send + Sync>;
+/// What a vendor's file is for, in logs, metrics, `status` and `/readyz`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FileKind {
+    /// The authorities that may issue its certificate, and their revocation lists.
+    Authorities,
+    /// The secrets by which it signs its bodies.
+    WebhookSecrets,
+    /// The token by which it shows, before it sends anything, that it is meant to.
+    VerifyToken,
+    /// The secret by which its issuer knows us.
+    IntrospectionSecret,
+    /// The signing keys of its issuer.
+    Keys,
+}
+
+impl FileKind {
+    /// The word in metric labels and `status`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Authorities => "authorities",
+            Self::WebhookSecrets => "webhook_secrets",
+            Self::VerifyToken => "verify_token",
+            Self::IntrospectionSecret => "introspection_secret",
+            Self::Keys => "jwks",
+        }
+    }
+}
+
+/// What was made out of files, and what of them was left out, if anything; or why nothing was. Neither holds content.
+pub(super) type Built<T> = Result<(T, Option<String>), String>;
+
+/// Makes the thing out of the files' contents, in their order.
+type Build<T> = Box<dyn Fn(&[Vec<u8>]) -> Built<T> + Send + Sync>;
 
 /// The thing, and the files it was built from.
 pub(super) struct Watched<T> {
+    kind: FileKind,
+    /// The vendor or issuer, for the log.
+    of: String,
     files: Vec<PathBuf>,
     build: Build<T>,
     current: ArcSwapOption<T>,
     generation: AtomicU64,
-    digest: Mutex<Option<blake3::Hash>>,
+    read: Mutex<Option<Read>>,
     error: Mutex<Option<Refused>>,
     started: AtomicBool,
 }
 
-/// Why the last look built nothing, and of which contents, where they could be read.
+/// What the thing in force was built from.
+struct Read {
+    digest: blake3::Hash,
+    left_out: Option<String>,
+}
+
+/// Why the last look built nothing, or not of all, and of which contents, where they could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Refused {
     why: String,
@@ -38,13 +79,15 @@ struct Refused {
 
 impl<T: Send + Sync + 'static> Watched<T> {
     /// Reads the files at once.
-    pub(super) fn open(files: Vec<PathBuf>, build: Build<T>) -> Arc<Self> {
+    pub(super) fn open(kind: FileKind, of: &str, files: Vec<PathBuf>, build: Build<T>) -> Arc<Self> {
         let watched = Self {
+            kind,
+            of: of.to_owned(),
             files,
             build,
             current: ArcSwapOption::empty(),
             generation: AtomicU64::new(0),
-            digest: Mutex::default(),
+            read: Mutex::default(),
             error: Mutex::default(),
             started: AtomicBool::new(false),
         };
@@ -64,7 +107,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Why the last look built nothing, if it did not.
+    /// Why the last look built nothing, or not of all that the files hold.
     pub(super) fn last_error(&self) -> Option<String> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|refused| refused.why.clone())
     }
@@ -78,7 +121,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
 
     /// Reads the files and, when they have changed, builds anew. Says whether there was something to tell. Blocks.
     pub(super) fn look(&self) -> bool {
-        let refused = self.rebuild().err();
+        let refused = self.rebuild().unwrap_or_else(Some);
         let mut before = self.error.lock().unwrap_or_else(PoisonError::into_inner);
         let is_news = *before != refused;
         if is_news {
@@ -90,31 +133,34 @@ impl<T: Send + Sync + 'static> Watched<T> {
 
     /// The error holds no content; the files' names are the config's own.
     fn tell(&self, refused: Option<&Refused>) {
+        let (file, of) = (self.kind.as_str(), self.of.as_str());
         let files = self.files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
         let keeps = self.current.load().is_some();
         match refused {
             Some(Refused { why, .. }) if keeps => {
-                tracing::warn!(files, why, "files cannot be used: what they held before stays")
+                tracing::warn!(file, of, files, why, "files cannot be used as they are: what is in force stays")
             }
-            Some(Refused { why, .. }) => tracing::warn!(files, why, "files cannot be used"),
-            None => tracing::info!(files, "files can be used again"),
+            Some(Refused { why, .. }) => tracing::warn!(file, of, files, why, "files cannot be used"),
+            None => tracing::info!(file, of, files, "files can be used again"),
         }
     }
 
-    fn rebuild(&self) -> Result<(), Refused> {
+    /// Says what was left out of what is in force now.
+    fn rebuild(&self) -> Result<Option<Refused>, Refused> {
         let read = self.files.iter().map(|path| read_bounded(path, ISSUER_ANSWER_BYTES_MAX));
-        let unread = |error: super::FileError| Refused { why: error.to_string(), digest: None };
+        let unread = |error: super::FileError| Refused { why: with_causes(&error), digest: None };
         let contents: Vec<Vec<u8>> = read.collect::<Result<_, _>>().map_err(unread)?;
         let digest = digest(&contents);
-        let mut known = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
-        if *known == Some(digest) {
-            return Ok(());
+        let of_these = |why| Refused { why, digest: Some(digest) };
+        let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_ref().filter(|known| known.digest == digest) {
+            return Ok(known.left_out.clone().map(of_these));
         }
-        let built = (self.build)(&contents).map_err(|why| Refused { why, digest: Some(digest) })?;
+        let (built, left_out) = (self.build)(&contents).map_err(of_these)?;
         self.current.store(Some(Arc::new(built)));
         self.generation.store(next_generation(), Ordering::Release);
-        *known = Some(digest);
-        Ok(())
+        *known = Some(Read { digest, left_out: left_out.clone() });
+        Ok(left_out.map(of_these))
     }
 }
 
@@ -152,9 +198,9 @@ mod tests {
         let path = folder.path().join("secret");
         let build = |contents: &[Vec<u8>]| match &contents[0][..] {
             b"" | b"!" | b"!!" => Err("no good".to_owned()),
-            other => Ok(other.to_vec()),
+            other => Ok((other.to_vec(), other.starts_with(b"half").then(|| "the rest".to_owned()))),
         };
-        let watched = Watched::open(vec![path.clone()], Box::new(build));
+        let watched = Watched::open(FileKind::WebhookSecrets, "acme", vec![path.clone()], Box::new(build));
         assert!(watched.current().0.is_none() && watched.last_error().is_some());
         let mut generations = Vec::new();
         for (content, want, error, is_news) in [
@@ -164,6 +210,8 @@ mod tests {
             ("!", "a", true, false),
             ("!!", "a", true, true),
             ("b", "b", false, true),
+            ("half", "half", true, true),
+            ("half", "half", true, false),
         ] {
             std::fs::write(&path, content).expect("written");
             assert_eq!(watched.look(), is_news, "told once a change: {content}");

@@ -6,28 +6,34 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::pem::{Error as PemError, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
 
 use crate::config::{ClientCertificate, Tls};
+use crate::http::pem::{self, PemFlaw};
 
 /// Why a TLS listener cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read, or is not PEM of the right kind.
-    #[error("{path}: {what}", path = path.display())]
-    File {
+    /// A file cannot be read.
+    #[error("cannot read {path}", path = path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file does not hold what is needed.
+    #[error("{path} {flaw}", path = path.display())]
+    Content {
         /// Which file.
         path: PathBuf,
         /// What is wrong with it.
-        what: &'static str,
-        /// The reader's own words.
-        #[source]
-        source: io::Error,
+        flaw: PemFlaw,
     },
     /// The key does not belong to the certificate, or rustls refuses one of the two.
     #[error("certificate and key do not make a TLS identity")]
@@ -42,9 +48,8 @@ pub enum TlsError {
 /// # Errors
 /// [`TlsError`] names the file.
 pub fn server_config(files: &Tls, http2: bool) -> Result<Arc<ServerConfig>, TlsError> {
-    let certs = certificates(&files.cert)?;
-    let key =
-        PrivateKeyDer::from_pem_file(&files.key).map_err(|error| file_error(&files.key, "no private key", error))?;
+    let certs = read(&files.cert, pem::chain)?;
+    let key = read(&files.key, pem::key)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -66,11 +71,12 @@ fn client_verifier(
     provider: Arc<CryptoProvider>,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
     let (ClientCertificate::Optional { ca } | ClientCertificate::Required { ca }) = client else { return Ok(None) };
-    let mut roots = RootCertStore::empty();
-    for cert in certificates(ca)? {
-        roots.add(cert).map_err(TlsError::Identity)?;
+    let authorities = read(ca, pem::authorities)?;
+    if authorities.left_out > 0 {
+        let (file, count) = (ca.display().to_string(), authorities.left_out);
+        tracing::warn!(file, count, "certificates of client authorities cannot be read: they are left out");
     }
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities.roots), provider);
     let builder = match client {
         ClientCertificate::Optional { .. } => builder.allow_unauthenticated(),
         ClientCertificate::None | ClientCertificate::Required { .. } => builder,
@@ -78,16 +84,9 @@ fn client_verifier(
     builder.build().map(Some).map_err(TlsError::ClientAuthorities)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let error = |error| file_error(path, "no certificates", error);
-    let certs = CertificateDer::pem_file_iter(path).map_err(error)?.collect::<Result<Vec<_>, _>>().map_err(error)?;
-    if certs.is_empty() { Err(error(PemError::NoItemsFound)) } else { Ok(certs) }
-}
-
-fn file_error(path: &Path, what: &'static str, error: PemError) -> TlsError {
-    let source = match error {
-        PemError::Io(error) => error,
-        other => io::Error::new(io::ErrorKind::InvalidData, other.to_string()),
-    };
-    TlsError::File { path: path.to_owned(), what, source }
+fn read<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Result<T, PemFlaw>) -> Result<T, TlsError> {
+    let content = std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })?;
+    // Gone with its last use: it may be a private key.
+    let content = Zeroizing::new(content);
+    parse(&content).map_err(|flaw| TlsError::Content { path: path.to_owned(), flaw })
 }

@@ -209,6 +209,8 @@ fn read_vendors(helm: &Helm) {
         for (result, total) in vendor.reveals().results() {
             vendor.metrics.reveals(result, total);
         }
+        let files = snapshot.directory().files(vendor.id());
+        vendor.metrics.files_unreadable(files.iter().map(|one| (one.file.as_str(), one.error.is_some())));
         if let Some(asked) = snapshot.directory().introspection_status(index) {
             for (outcome, times) in IntrospectionOutcome::ALL.into_iter().zip(asked.outcomes) {
                 vendor.metrics.introspections(outcome.as_str(), times);

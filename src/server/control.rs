@@ -159,6 +159,7 @@ impl Helm {
             unmatched_rules: words::unmatched_rules(vendor),
             unexpected_shapes: words::unexpected_shapes(vendor),
             issuer: None,
+            files: Vec::new(),
         }
     }
 }
@@ -170,7 +171,8 @@ impl Control for Helm {
         let of = |(vendor, index): (&Arc<Vendor>, u32)| {
             let found = standing.iter().find(|status| status.vendor == vendor.id().as_str());
             let issuer = words::issuer(snapshot.directory(), index);
-            VendorStatus { issuer, ..self.status_of(vendor, found) }
+            let files = words::file_faults(snapshot.directory(), vendor.id());
+            VendorStatus { issuer, files, ..self.status_of(vendor, found) }
         };
         let mut all: Vec<_> = snapshot.vendors().iter().zip(0..).map(of).collect();
         let is_removed =
@@ -198,7 +200,11 @@ impl Control for Helm {
             check("serving", !draining, "draining"),
             check("state", !undecided, "state could not be read: every vendor is killed until a person restores it"),
         ];
-        checks.extend(self.gateway.snapshot.load().issuers().map(|(vendor, keys)| Check {
+        let snapshot = self.gateway.snapshot.load();
+        checks.extend(
+            snapshot.vendors().iter().filter_map(|vendor| words::file_check(snapshot.directory(), vendor.id())),
+        );
+        checks.extend(snapshot.issuers().map(|(vendor, keys)| Check {
             name: format!("keys/{vendor}"),
             well: keys > 0,
             // One issuer's outage is one vendor's matter.

@@ -8,8 +8,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 use crate::bounds::{HOOK_ANSWER_BYTES_MAX, HOOK_DEADLINE_MAX};
 use crate::config::{self, HookAction};
@@ -85,20 +84,9 @@ fn hook(written: &config::Hook) -> Result<Hook, HookError> {
     })
 }
 
-/// A file's text without spaces around it, or what its base64 stands for behind `whsec_`.
 fn read_secret(path: &Path) -> Result<Secret<Vec<u8>>, HookError> {
     let failed = |source| HookError { path: path.to_owned(), source };
-    let text = fs::read_to_string(path).map_err(failed)?;
-    let text = text.trim();
-    let bytes = match text.strip_prefix("whsec_") {
-        Some(encoded) => {
-            let bad = |_| failed(io::Error::new(io::ErrorKind::InvalidData, "whsec_ is not followed by base64"));
-            STANDARD.decode(encoded).map_err(bad)?
-        }
-        None => text.as_bytes().to_vec(),
-    };
-    if bytes.is_empty() {
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "it is empty")));
-    }
-    Ok(Secret::new(bytes))
+    let content = Zeroizing::new(fs::read(path).map_err(failed)?);
+    config::read_hook_secret(&content)
+        .map_err(|wrong| failed(io::Error::new(io::ErrorKind::InvalidData, format!("it {wrong}"))))
 }

@@ -181,6 +181,7 @@ impl Helm {
             unmatched_rules: Vec::new(),
             unexpected_shapes: Vec::new(),
             issuer: None,
+            files: Vec::new(),
         }
     }
 }

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use crate::admin::{
-    Approval, Approvals, ControlError, DrillReport, Fleet, IssuerStatus, KillPreview, KillReport, LastDenial, Order,
-    Part, RestoreReport, Standing, UnexpectedShape, UnmatchedRule, VendorLimit, VendorState,
+    Approval, Approvals, Check, ControlError, DrillReport, FileFault, Fleet, IssuerStatus, KillPreview, KillReport,
+    LastDenial, Order, Part, RestoreReport, Standing, UnexpectedShape, UnmatchedRule, VendorLimit, VendorState,
 };
 use crate::config::Contract;
 use crate::gateway::{Unmatched, Vendor};
-use crate::identity::{Directory, IntrospectionOutcome, RefreshOutcome};
+use crate::identity::{Directory, FileStatus, IntrospectionOutcome, RefreshOutcome};
 use crate::kill::{self, Kill, KillError, Reach, State};
 use crate::meter::ContractState;
-use crate::model::{ClientId, Direction, Moment, UnixTime};
+use crate::model::{ClientId, Direction, Moment, UnixTime, VendorId};
 
 pub(super) fn killed(answer: kill::Answer) -> KillReport {
     KillReport {
@@ -49,6 +49,25 @@ pub(super) fn issuer(directory: &Directory, index: u32) -> Option<IssuerStatus> 
         confirmed_at: keys.confirmed_at.map(Into::into),
         last_error: keys.last_error,
         outcomes: names.into_iter().zip(keys.outcomes).collect(),
+    })
+}
+
+/// The files of a vendor that cannot be used as they are.
+pub(super) fn file_faults(directory: &Directory, vendor: &VendorId) -> Vec<FileFault> {
+    let fault = |one: FileStatus| Some(FileFault { file: one.file.as_str().to_owned(), error: one.error? });
+    directory.files(vendor).into_iter().filter_map(fault).collect()
+}
+
+/// Whether the files of a vendor that has any can be used; where they lie is not for everyone.
+pub(super) fn file_check(directory: &Directory, vendor: &VendorId) -> Option<Check> {
+    let files = directory.files(vendor);
+    let bad: Vec<_> = files.iter().filter(|one| one.error.is_some()).map(|one| one.file.as_str()).collect();
+    (!files.is_empty()).then(|| Check {
+        name: format!("files/{vendor}"),
+        well: bad.is_empty(),
+        // What was read before stays in force, and one vendor's files are one vendor's matter.
+        needed: false,
+        detail: if bad.is_empty() { String::new() } else { format!("cannot be used as they are: {}", bad.join(", ")) },
     })
 }
 

@@ -84,6 +84,8 @@ families! {
         "Time since the oldest signing key still offered was first seen";
     JWKS_REFRESH = "vendorgate_jwks_refresh_total" Counter ["vendor", "result"]
         "Fetches of the vendor's signing keys";
+    FILE_UNREADABLE = "vendorgate_file_unreadable" Gauge ["vendor", "file"]
+        "1 while a file of the vendor cannot be used as it is: what it held before stays in force";
     INTROSPECTION = "vendorgate_introspection_total" Counter ["vendor", "result"]
         "Opaque tokens of the vendor, by what its issuer was asked and said";
     CONTRACT_END = "vendorgate_contract_end_timestamp_seconds" Gauge ["vendor"]

@@ -42,6 +42,7 @@ pub struct VendorMetrics {
     pub(super) refreshes: [AtomicU64; 2],
     pub(super) reveals: Mutex<BTreeMap<&'static str, u64>>,
     pub(super) introspections: Mutex<BTreeMap<&'static str, u64>>,
+    pub(super) files: Mutex<BTreeMap<&'static str, bool>>,
     traffic: [OnceLock<Arc<TrafficMetrics>>; Direction::ALL.len()],
 }
 
@@ -59,6 +60,7 @@ impl VendorMetrics {
             refreshes: Default::default(),
             reveals: Mutex::default(),
             introspections: Mutex::default(),
+            files: Mutex::default(),
             traffic: Default::default(),
         }
     }
@@ -135,6 +137,11 @@ impl VendorMetrics {
     /// Notes how often asking the issuer about the vendor's opaque tokens came to a result.
     pub fn introspections(&self, result: &'static str, times: u64) {
         lock(&self.introspections).insert(result, times);
+    }
+
+    /// Notes of each file of the vendor that is looked at, by what it is for, whether it cannot be used.
+    pub fn files_unreadable(&self, files: impl IntoIterator<Item = (&'static str, bool)>) {
+        *lock(&self.files) = files.into_iter().collect();
     }
 
     pub(super) fn retain_routes(&self, keep: impl Fn(Direction, &str) -> bool) {

@@ -253,6 +253,9 @@ fn read_vendor(page: &mut Page, metrics: &VendorMetrics, now: UnixTime) {
     for (result, times) in lock(&metrics.introspections).iter() {
         page.counter(&families::INTROSPECTION, &[vendor, result], *times as f64);
     }
+    for (file, unreadable) in lock(&metrics.files).iter() {
+        page.gauge(&families::FILE_UNREADABLE, &[vendor, file], f64::from(u8::from(*unreadable)));
+    }
     if let Some(overdue) = metrics.is_drill_overdue() {
         page.gauge(&families::DRILL_OVERDUE, &[vendor], f64::from(u8::from(overdue)));
     }
@@ -313,6 +316,7 @@ pub(super) mod tests {
         vendor.contract_ends_at(UnixTime::from_secs(5_000));
         vendor.reveals("forged", 3);
         vendor.introspections("active", 3);
+        vendor.files_unreadable([("jwks", true)]);
         Limit::ALL.into_iter().for_each(|limit| vendor.limit_remaining(limit, 7.0));
         metrics.token_cache(CacheResult::Miss, 1);
         metrics.state_errors(Store::Audit, 1);

@@ -161,7 +161,7 @@ fn a_key_that_others_can_read_is_a_fault_everywhere() {
         contract.display()
     );
     fs::write(&main, text).expect("written");
-    fs::write(&key, "key").expect("written");
+    vendorgate::pii::keys::generate_key_file(&key).expect("a key");
     // The group of the file is one of ours, as where an orchestrator mounts it.
     for (mode, good) in [(0o600, true), (0o400, true), (0o440, true), (0o640, true), (0o660, false), (0o644, false)] {
         fs::set_permissions(&key, fs::Permissions::from_mode(mode)).expect("mode");

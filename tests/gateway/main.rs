@@ -23,6 +23,7 @@ mod evidence;
 mod exfiltration;
 mod explain;
 mod exposure;
+mod files;
 mod formats;
 mod framing;
 mod ground;

@@ -14,8 +14,8 @@ use crate::model::{Direction, ScopeSet, UnixTime, VendorId};
 pub(in crate::config) struct Surroundings<'a> {
     /// The internal APIs; `None` when a contract is looked at by itself.
     pub(in crate::config) upstreams: Option<&'a Upstreams>,
-    /// Whether the ingress listener asks for client certificates, where that is known.
-    pub(in crate::config) client_ca: Option<bool>,
+    /// Of how many authorities the ingress listener takes client certificates, where that is known: none, if it asks for none.
+    pub(in crate::config) client_ca: Option<usize>,
     /// Whether there is a listener for each direction, where that is known.
     pub(in crate::config) listeners: Option<[bool; Direction::ALL.len()]>,
     /// The time, by which a contract has ended or not.

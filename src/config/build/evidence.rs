@@ -1,5 +1,8 @@
 //! `audit:` and `hooks:`
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{files, values};
 use crate::bounds::{AUDIT_ROTATE_BYTES, AUDIT_ROTATE_BYTES_MIN, HOOK_DEADLINE, HOOK_DEADLINE_MAX, HOOKS_MAX};
 use crate::config::file::evidence as written;
@@ -8,6 +11,7 @@ use crate::config::source::At;
 use crate::config::suggest;
 use crate::config::units;
 use crate::http::FetchUrl;
+use crate::model::Secret;
 use crate::telemetry::audit::{OnFailure, Settings};
 
 /// `audit:`
@@ -106,6 +110,23 @@ fn webhook(at: &At<'_>, written: &written::Webhook) -> Option<HookAction> {
         at.key("url").fault_unshown(error.to_string(), "write https://pager.example.com/vendorgate");
     }
     let make = |path: &std::path::Path| format!("write a random key to {}", path.display());
-    let secret = files::secret(&at.key("secret_file"), secret, files::Readers::Group, make);
+    let secret_at = at.key("secret_file");
+    let secret = files::secret(&secret_at, secret, files::Readers::Group, make);
+    if let Some(Err(wrong)) = files::content(&secret_at, &secret).map(|content| read_hook_secret(&content)) {
+        files::unusable(&secret_at, &secret, wrong, "write a random key there");
+    }
     Some(HookAction::Webhook { url: url.clone(), secret })
+}
+
+/// The secret that a hook's file holds: its text without spaces around it, or what its base64 stands for behind `whsec_`.
+///
+/// # Errors
+/// What is wrong with the file, in words that stand behind its name.
+pub fn read_hook_secret(content: &[u8]) -> Result<Secret<Vec<u8>>, &'static str> {
+    let text = std::str::from_utf8(content).map_err(|_| "is not text")?.trim();
+    let bytes = match text.strip_prefix("whsec_") {
+        Some(encoded) => STANDARD.decode(encoded).map_err(|_| "has no base64 after whsec_")?,
+        None => text.as_bytes().to_vec(),
+    };
+    if bytes.is_empty() { Err("is empty") } else { Ok(Secret::new(bytes)) }
 }

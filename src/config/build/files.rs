@@ -1,13 +1,15 @@
-//! Files that a config names: whether they are there, and not open to everyone.
+//! Files that a config names: whether they are there, not open to everyone, and hold what is needed.
 //!
-//! Reads a secret only to say whether it can be used, and says nothing of what it holds. A secret that is missing is a fault where the gateway is to run, and a warning where its config is only
+//! Judged by the code that reads them later. Never tells what a file holds. A secret that is missing is a fault where the gateway is to run, and a warning where its config is only
 //! being checked, such as in a pipeline that has no business holding keys.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::bounds::SECRET_BYTES_MAX;
+use zeroize::Zeroizing;
+
+use crate::bounds::{CONFIG_FILE_BYTES_MAX, SECRET_BYTES_MAX};
 use crate::config::source::At;
+use crate::http::pem::{self, Authorities, PemFlaw};
 use crate::identity::inspect_keys;
 use crate::pii::keys::is_open_to_others;
 
@@ -37,11 +39,7 @@ pub(super) fn secret(at: &At<'_>, text: &str, readers: Readers, instead: impl Fn
 /// Looks at what a file of a secret holds, where it can be read: `judge` gives the fault that keeps it from being used, or a
 /// warning, both without any of it.
 pub(super) fn secret_content(at: &At<'_>, path: &Path, judge: impl Fn(&[u8]) -> Result<Option<String>, String>) {
-    let Ok(file) = std::fs::File::open(path) else { return };
-    let mut content = Vec::new();
-    if file.take(SECRET_BYTES_MAX as u64 + 1).read_to_end(&mut content).is_err() {
-        return;
-    }
+    let Some(content) = content(at, path) else { return };
     let shown = path.display();
     match judge(&content) {
         _ if content.len() > SECRET_BYTES_MAX => at.fault(format!("{shown} is larger than any secret"), ""),
@@ -60,6 +58,85 @@ pub(super) fn beside_secrets(at: &At<'_>, text: &str) -> PathBuf {
         Err(error) => at.missing_secret(format!("cannot read {}: {error}", path.display()), "put a PEM file there"),
     }
     path
+}
+
+/// What a file holds, where it is there; `None` when it is not, or cannot be read, which is reported.
+pub(super) fn content(at: &At<'_>, path: &Path) -> Option<Zeroizing<Vec<u8>>> {
+    let found = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    if found.len() > CONFIG_FILE_BYTES_MAX {
+        at.fault(format!("{} is larger than {CONFIG_FILE_BYTES_MAX} bytes", path.display()), "");
+        return None;
+    }
+    match std::fs::read(path) {
+        Ok(content) => Some(Zeroizing::new(content)),
+        Err(error) => {
+            at.missing_secret(format!("cannot read {}: {error}", path.display()), "let the gateway's user read it");
+            None
+        }
+    }
+}
+
+/// Says what is wrong with what a file holds.
+pub(super) fn unusable(at: &At<'_>, path: &Path, wrong: impl std::fmt::Display, instead: &str) {
+    at.fault(format!("{} {wrong}", path.display()), instead);
+}
+
+/// A bundle of authorities. One that cannot be read is left out, and told.
+pub(super) fn authorities(at: &At<'_>, text: &str) -> PathBuf {
+    let path = beside_secrets(at, text);
+    let Some(content) = content(at, &path) else { return path };
+    match pem::authorities(&content) {
+        Ok(Authorities { left_out: 0, .. }) => {}
+        Ok(Authorities { left_out, .. }) => {
+            let wrong = format!(
+                "{} holds {left_out} certificates that cannot be read: they are left out, and what they issued is refused",
+                path.display()
+            );
+            at.warning(wrong, "put them in anew, or take them out");
+        }
+        Err(flaw) => unusable(at, &path, flaw, "put the authorities' certificates there, in PEM"),
+    }
+    path
+}
+
+/// How many authorities a bundle holds, where it can be read.
+pub(in crate::config) fn count_authorities(path: &Path) -> Option<usize> {
+    Some(pem::authorities(&bundle(path)?).ok()?.count())
+}
+
+/// What a bundle of authorities holds, where it can be read and used: what is wrong with it is reported in its own place.
+pub(super) fn bundle(path: &Path) -> Option<Vec<u8>> {
+    let found = std::fs::metadata(path).ok()?;
+    let fits = found.is_file() && found.len() <= CONFIG_FILE_BYTES_MAX;
+    let content = fits.then(|| std::fs::read(path).ok()).flatten()?;
+    pem::authorities(&content).is_ok().then_some(content)
+}
+
+/// A chain of certificates, and the key that belongs to its first.
+pub(super) fn identity(cert_at: &At<'_>, cert: &str, key_at: &At<'_>, key: &str) -> (PathBuf, PathBuf) {
+    let place_key = |_: &Path| "put the private key of the certificate there, readable by the gateway alone".to_owned();
+    let cert = beside_secrets(cert_at, cert);
+    let key = secret(key_at, key, Readers::Group, place_key);
+    let chain = content(cert_at, &cert).map(|content| pem::chain(&content));
+    let private = content(key_at, &key).map(|content| pem::key(&content));
+    let (mut for_cert, mut for_key) = (None, None);
+    match (chain, private) {
+        (Some(Ok(chain)), Some(Ok(private))) => match pem::check_identity(chain, private) {
+            Ok(()) => {}
+            Err(flaw @ (PemFlaw::Key | PemFlaw::OtherKey)) => for_key = Some(flaw),
+            Err(flaw) => for_cert = Some(flaw),
+        },
+        (chain, private) => {
+            (for_cert, for_key) = (chain.and_then(Result::err), private.and_then(Result::err));
+        }
+    }
+    if let Some(flaw) = for_cert {
+        unusable(cert_at, &cert, flaw, "put the certificate and its chain there, in PEM");
+    }
+    if let Some(flaw) = for_key {
+        unusable(key_at, &key, flaw, "put the private key of the certificate there, in PEM");
+    }
+    (cert, key)
 }
 
 /// A JWKS file: public, so it must be there, and hold usable public keys only.

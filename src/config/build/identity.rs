@@ -8,7 +8,7 @@ use crate::identity::{Identity, Rotation, Sender, Settings, Superseded};
 use crate::model::ClientId;
 
 /// `identity:`; `None` when it lacks what has been reported as missing.
-pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Option<bool>) -> Option<Identity> {
+pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Option<usize>) -> Option<Identity> {
     match (&written.certificate, &written.webhook) {
         (None, None) => token(at, written, client_ca).map(Identity::from),
         (Some(certificate), None) => {
@@ -49,7 +49,7 @@ fn alone(at: &At<'_>, written: &written::Identity, proof: &str) {
     }
 }
 
-fn token(at: &At<'_>, written: &written::Identity, client_ca: Option<bool>) -> Option<Settings> {
+fn token(at: &At<'_>, written: &written::Identity, client_ca: Option<usize>) -> Option<Settings> {
     let asks = written.introspection.is_some();
     let missing = [
         ("issuer", written.issuer.is_none(), "https://id.example.com"),
@@ -116,13 +116,13 @@ fn clients(at: &At<'_>, written: &[String]) -> Vec<ClientId> {
     written.iter().map(|client| ClientId::new(client)).collect()
 }
 
-/// `client_ca`: whether the ingress listener asks for client certificates, where that is known.
-fn sender(at: &At<'_>, written: Option<written::Sender>, client_ca: Option<bool>) -> Sender {
+/// `client_ca`: how many authorities the ingress listener takes client certificates of, where that is known.
+fn sender(at: &At<'_>, written: Option<written::Sender>, client_ca: Option<usize>) -> Sender {
     match written {
         None | Some(written::Sender::None) => Sender::None,
         Some(written::Sender::Dpop) => Sender::Dpop,
         Some(written::Sender::Mtls) => {
-            if client_ca == Some(false) {
+            if client_ca == Some(0) {
                 let instead = "give it a tls.client_ca, or write sender: none";
                 at.fault("can never hold: listeners.ingress asks for no client certificate", instead);
             }

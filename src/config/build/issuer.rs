@@ -11,7 +11,7 @@ use crate::bounds::{
 use crate::config::file::identity as written;
 use crate::config::source::At;
 use crate::config::units;
-use crate::identity::{FetchSettings, IntrospectionSettings, KeySource};
+use crate::identity::{FetchSettings, IntrospectionSettings, KeySource, inspect_client_secret};
 use crate::upstream::{BaseUrl, Scheme};
 
 /// `jwks:` or `introspection:`, of which there must be one.
@@ -39,11 +39,12 @@ pub(super) fn fetch(at: &At<'_>, written: Option<&written::Fetch>) -> FetchSetti
     let default = FetchSettings::default();
     let Some(written) = written else { return default };
     let span = |name: &str, value, most| values::duration(&at.key(name), value, most);
-    let file = |name: &str, text: &Option<String>| text.as_ref().map(|text| files::beside_secrets(&at.key(name), text));
-    let client_certificate = match (file("cert", &written.cert), &written.key) {
-        (Some(cert), Some(key)) => Some((cert, secret(&at.key("key"), key))),
+    let client_certificate = match (&written.cert, &written.key) {
+        (Some(cert), Some(key)) => Some(files::identity(&at.key("cert"), cert, &at.key("key"), key)),
         (None, None) => None,
-        (Some(_), None) | (None, Some(_)) => {
+        (cert, key) => {
+            cert.as_ref().map(|text| files::beside_secrets(&at.key("cert"), text));
+            key.as_ref().map(|text| secret(&at.key("key"), text));
             at.fault("must have both cert and key, or neither", "add the other");
             None
         }
@@ -52,7 +53,7 @@ pub(super) fn fetch(at: &At<'_>, written: Option<&written::Fetch>) -> FetchSetti
         hard_age: span("hard_age", written.hard_age.as_ref(), KEYS_HARD_AGE_MAX).unwrap_or(default.hard_age),
         cooldown: span("cooldown", written.cooldown.as_ref(), KEYS_COOLDOWN_MAX).unwrap_or(default.cooldown),
         deadline: span("deadline", written.deadline.as_ref(), ISSUER_DEADLINE_MAX).unwrap_or(default.deadline),
-        ca_file: file("ca", &written.ca),
+        ca_file: written.ca.as_ref().map(|text| files::authorities(&at.key("ca"), text)),
         client_certificate,
         allow_plain_http: written.allow_plain_http.unwrap_or_default(),
     }
@@ -84,7 +85,12 @@ fn introspection(at: &At<'_>, written: &written::Introspection, fetch: &FetchSet
 }
 
 fn secret(at: &At<'_>, text: &str) -> PathBuf {
-    files::secret(at, text, files::Readers::Group, |path| format!("put it into {}", path.display()))
+    let path = files::secret(at, text, files::Readers::Group, |path| format!("put it into {}", path.display()));
+    let content = files::content(at, &path).map(|content| content.to_vec());
+    if let Some(Err(wrong)) = content.map(inspect_client_secret) {
+        files::unusable(at, &path, wrong, "put the secret that the issuer gave there");
+    }
+    path
 }
 
 fn keys(at: &At<'_>, written: &written::Jwks, issuer: &str, fetch: &FetchSettings) -> Option<KeySource> {

@@ -69,12 +69,9 @@ fn bind_address(at: &At<'_>, text: &str) -> SocketAddr {
 }
 
 fn tls(at: &At<'_>, written: &file::Tls) -> Tls {
-    let place_key =
-        |_: &std::path::Path| "put the private key of the certificate there, readable by the gateway alone".to_owned();
-    let cert = files::beside_secrets(&at.key("cert"), written.cert.as_deref().unwrap_or_default());
-    let key =
-        files::secret(&at.key("key"), written.key.as_deref().unwrap_or_default(), files::Readers::Group, place_key);
-    let ca = written.client_ca.as_deref().map(|text| files::beside_secrets(&at.key("client_ca"), text));
+    let [cert, key] = [&written.cert, &written.key].map(|text| text.as_deref().unwrap_or_default());
+    let (cert, key) = files::identity(&at.key("cert"), cert, &at.key("key"), key);
+    let ca = written.client_ca.as_deref().map(|text| files::authorities(&at.key("client_ca"), text));
     let client = match (ca, written.client_auth) {
         (Some(ca), Some(file::ClientAuth::Required)) => ClientCertificate::Required { ca },
         (Some(ca), Some(file::ClientAuth::Optional) | None) => ClientCertificate::Optional { ca },

@@ -27,15 +27,20 @@ mod webhook;
 
 pub(super) use across::check_vendors;
 pub(super) use contract::{Surroundings, contract};
+pub use evidence::read_hook_secret;
 pub(super) use evidence::{audit, hooks};
+pub(super) use files::count_authorities;
 pub(super) use listeners::listeners;
 pub(super) use operators::operators;
 pub(super) use upstreams::upstreams;
+
+use std::path::PathBuf;
 
 use super::file;
 use super::settings::{Drain, Keys, MasterKeyPlace, State};
 use super::source::At;
 use crate::bounds::{DRAIN_DEADLINE, DRAIN_DEADLINE_MAX};
+use crate::model::with_causes;
 use crate::pii::keys::KeyError;
 use crate::telemetry::log;
 
@@ -62,9 +67,29 @@ pub(super) fn keys(at: &At<'_>, written: Option<&file::Keys>) -> Keys {
     Keys {
         master: master.map(|text| match text.strip_prefix("env:") {
             Some(name) => master_variable(&at, name),
-            None => MasterKeyPlace::File(files::secret(&at, text, files::Readers::Owner, generate)),
+            None => master_file(&at, files::secret(&at, text, files::Readers::Owner, generate)),
         }),
     }
+}
+
+/// A file that is missing, or open to others, has been reported.
+fn master_file(at: &At<'_>, path: PathBuf) -> MasterKeyPlace {
+    let (is_file, shown) = (path.is_file(), path.display().to_string());
+    let place = MasterKeyPlace::File(path);
+    if !is_file {
+        return place;
+    }
+    match place.source().load() {
+        Err(error @ (KeyError::Line { .. } | KeyError::ActiveCount(_))) => {
+            at.fault(
+                format!("{shown} holds no usable key: {error}"),
+                "put the file that `vendorgate keys generate` made there",
+            );
+        }
+        Err(error @ KeyError::File { .. }) => at.missing_secret(with_causes(&error), "let the gateway's user read it"),
+        Ok(_) | Err(_) => {}
+    }
+    place
 }
 
 /// A variable's name is told, never its value.

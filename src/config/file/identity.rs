@@ -123,7 +123,7 @@ pub(in crate::config) struct Certificate {
     /// The name that it was issued for: a DNS name, a URI, or an e-mail address.
     #[schemars(required, example = "spiffe://acme.example/batch")]
     pub(in crate::config) subject_alt_name: Option<String>,
-    /// PEM file of the authorities that may issue it (default any that the listener trusts).
+    /// PEM file of the authorities that may issue it (default the one that the listener trusts; needed where it trusts several).
     #[schemars(example = "tls/acme-ca.pem")]
     pub(in crate::config) ca: Option<String>,
     /// PEM files of revocation lists, read again when they change; one that is missing or overdue refuses all.

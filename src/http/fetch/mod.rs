@@ -6,7 +6,7 @@
 
 use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,11 +20,12 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::RootCertStore;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use zeroize::Zeroizing;
 
+use super::pem::{self, PemFlaw};
 use super::{Asked, Expected, Screened, Wire};
 
 /// How an errand is run.
@@ -55,7 +56,15 @@ pub enum FetchError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: rustls_pki_types::pem::Error,
+        source: std::io::Error,
+    },
+    /// A certificate or key file does not hold what is needed.
+    #[error("{path} {flaw}")]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        flaw: PemFlaw,
     },
     /// Certificates and keys do not make a TLS client.
     #[error("cannot set up TLS")]
@@ -286,8 +295,7 @@ fn tls_config(options: &FetchOptions) -> Result<rustls::ClientConfig, FetchError
         .map_err(FetchError::Tls)?
         .with_root_certificates(roots(options)?);
     let Some((chain, key)) = &options.client_certificate else { return Ok(builder.with_no_client_auth()) };
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|source| FetchError::File { path: key.clone(), source })?;
-    builder.with_client_auth_cert(read_certificates(chain)?, private).map_err(FetchError::Tls)
+    builder.with_client_auth_cert(read_pem(chain, pem::chain)?, read_pem(key, pem::key)?).map_err(FetchError::Tls)
 }
 
 /// The machine's authorities; those that cannot be read are left out, so that fewer are trusted.
@@ -305,17 +313,16 @@ pub fn native_roots() -> RootCertStore {
 fn roots(options: &FetchOptions) -> Result<RootCertStore, FetchError> {
     let mut store = native_roots();
     if let Some(path) = &options.ca_file {
-        for certificate in read_certificates(path)? {
-            store.add(certificate).map_err(FetchError::Tls)?;
-        }
+        store.extend(read_pem(path, pem::authorities)?.roots.roots);
     }
     Ok(store)
 }
 
-fn read_certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, FetchError> {
-    CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|source| FetchError::File { path: path.clone(), source })
+fn read_pem<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Result<T, PemFlaw>) -> Result<T, FetchError> {
+    let content = std::fs::read(path).map_err(|source| FetchError::File { path: path.to_owned(), source })?;
+    // Gone with its last use: it may be a private key.
+    let content = Zeroizing::new(content);
+    parse(&content).map_err(|flaw| FetchError::Content { path: path.to_owned(), flaw })
 }
 
 #[cfg(test)]

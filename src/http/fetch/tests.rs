@@ -132,17 +132,14 @@ async fn tls_needs_a_known_authority_and_can_present_a_certificate() {
 /// A server that asks its clients for the same self-signed certificate that it shows.
 async fn serve_tls(ca: &PathBuf, key: &PathBuf) -> u16 {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(read_certificates(ca).expect("certificates"));
+    roots.extend(read_pem(ca, pem::authorities).expect("certificates").roots.roots);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let clients = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_client_cert_verifier(clients.build().expect("a verifier"))
-        .with_single_cert(
-            read_certificates(ca).expect("certificates"),
-            PrivateKeyDer::from_pem_file(key).expect("a key"),
-        )
+        .with_single_cert(read_pem(ca, pem::chain).expect("certificates"), read_pem(key, pem::key).expect("a key"))
         .expect("a config");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();

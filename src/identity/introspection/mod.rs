@@ -22,20 +22,22 @@ use tokio::sync::{OnceCell, watch};
 
 use crate::bounds::{
     INTROSPECTION_BYTES_MAX, INTROSPECTION_CACHE_BYTES_MAX, INTROSPECTION_RETRY, INTROSPECTIONS_PER_SECOND_MAX,
-    ISSUER_WAITERS_MAX, SECRET_BYTES_MAX,
+    ISSUER_WAITERS_MAX, OUTAGE_TOLD_INTERVAL, SECRET_BYTES_MAX,
 };
 use crate::http::{FetchError, FetchUrl, Fetcher};
 use crate::model::{Clock, Moment, Secret, UnixTime, with_causes};
 
-use super::IntrospectionSettings;
 use super::cache::Fingerprint;
 use super::claims;
 use super::files::{FileError, read_in_background};
 use super::flaw::Flaw;
 use super::json::{BYTE_ORDER_MARK, Json, JsonError, Object};
 use super::looks::Allowance;
+use super::outage::{News, Outage};
 use super::refresh::fetcher;
 use super::ring::RingId;
+use super::watched::Watched;
+use super::{FileKind, IntrospectionSettings};
 
 /// `application/x-www-form-urlencoded`, as RFC 6749 appendix B has it; escaping more than needed is harmless.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
@@ -104,6 +106,9 @@ pub(super) struct Introspector {
     allowance: Mutex<Allowance>,
     outcomes: [AtomicU64; IntrospectionOutcome::ALL.len()],
     last_error: Mutex<Option<String>>,
+    outage: Outage,
+    /// Whether the secret can be used, where there is one: looked at also while nobody asks.
+    pub(super) secret: Option<Arc<Watched<()>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -134,6 +139,8 @@ enum AskError {
     File(#[from] FileError),
     #[error("the client's id or secret cannot stand in a header")]
     Credentials,
+    #[error("the client's secret {0}")]
+    Secret(&'static str),
     #[error("the issuer answered with status {0}")]
     Status(u16),
     #[error("the issuer's answer is not readable")]
@@ -144,6 +151,10 @@ enum AskError {
 
 impl Introspector {
     pub(super) fn new(id: RingId, settings: IntrospectionSettings, clock: Clock) -> Self {
+        let secret = settings.secret_file.clone().map(|path| {
+            let build = |contents: &[Vec<u8>]| Ok((read_secret(contents.concat()).map(drop)?, None));
+            Watched::open(FileKind::IntrospectionSecret, &id.issuer, vec![path], Box::new(build))
+        });
         let items = (INTROSPECTION_CACHE_BYTES_MAX / 1024) as usize;
         Self {
             id,
@@ -158,6 +169,8 @@ impl Introspector {
             )),
             outcomes: Default::default(),
             last_error: Mutex::default(),
+            outage: Outage::new(OUTAGE_TOLD_INTERVAL),
+            secret,
         }
     }
 
@@ -205,6 +218,7 @@ impl Introspector {
     async fn learn(&self, fingerprint: Fingerprint, token: &Secret<String>) {
         let outcome = Box::pin(self.ask(token)).await;
         let now = self.clock.now();
+        self.note(outcome.as_ref().err().map(|error| with_causes(error)), now);
         let (answer, keep, bytes) = match outcome {
             Ok((Answer::Active(claims, expires), bytes)) => {
                 let until = expires.min(now.wall.plus(self.settings.active_for));
@@ -213,10 +227,7 @@ impl Introspector {
             Ok((answer @ (Answer::Inactive | Answer::Foreign | Answer::Silent), _)) => {
                 (answer, self.settings.inactive_for, 0)
             }
-            Err(error) => {
-                *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(with_causes(&error));
-                (Answer::Silent, INTROSPECTION_RETRY, 0)
-            }
+            Err(_) => (Answer::Silent, INTROSPECTION_RETRY, 0),
         };
         self.count(match &answer {
             Answer::Active(..) => IntrospectionOutcome::Active,
@@ -225,6 +236,19 @@ impl Introspector {
         });
         let until_ns = now.monotonic_ns.saturating_add(keep.as_nanos() as u64);
         self.answers.insert(fingerprint, Kept { answer, until_ns, bytes: bytes as u64 });
+    }
+
+    /// Keeps and tells how a question went.
+    fn note(&self, error: Option<String>, now: Moment) {
+        let issuer = self.id.issuer.as_str();
+        match self.outage.note(error.as_deref(), now.monotonic_ns) {
+            Some(News::Fails(error)) => {
+                tracing::warn!(issuer, error, "an issuer does not say what its tokens are worth")
+            }
+            Some(News::Well) => tracing::info!(issuer, "an issuer says again what its tokens are worth"),
+            None => {}
+        }
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
     }
 
     async fn ask(&self, token: &Secret<String>) -> Result<(Answer, usize), AskError> {
@@ -254,7 +278,7 @@ impl Introspector {
         encode: impl Fn(&str) -> String,
     ) -> Result<HeaderValue, AskError> {
         let secret = read_in_background(path, SECRET_BYTES_MAX).await?;
-        let secret = Secret::new(String::from_utf8(secret).map_err(|_| AskError::Credentials)?);
+        let secret = read_secret(secret).map_err(AskError::Secret)?;
         let pair = Secret::new(format!("{}:{}", encode(&self.settings.client_id), encode(secret.expose().trim_end())));
         let text = Secret::new(format!("Basic {}", STANDARD.encode(pair.expose())));
         let mut value = HeaderValue::from_str(text.expose()).map_err(|_| AskError::Credentials)?;
@@ -282,6 +306,12 @@ impl Introspector {
         let until = claims::date(&object, "exp").ok().flatten().unwrap_or(longest);
         Ok(Answer::Active(Arc::new(object), until))
     }
+}
+
+/// A secret is text; the end of its line is not of it.
+pub(super) fn read_secret(content: Vec<u8>) -> Result<Secret<String>, &'static str> {
+    let text = Secret::new(String::from_utf8(content).map_err(|_| "is not text")?);
+    if text.expose().trim_end().is_empty() { Err("is empty") } else { Ok(text) }
 }
 
 impl fmt::Debug for Introspector {

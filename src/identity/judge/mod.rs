@@ -6,20 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 
 use crate::bounds::CERTIFICATE_RECHECK;
+use crate::http::pem;
 use crate::model::{Caller, ClientId, Moment, UnixTime, VendorId};
 
 use super::flaw::Flaw;
 use super::revocation::Slot;
 use super::verified::{Basis, Judged, Verified};
-use super::watched::Watched;
-use super::{CertificateSettings, PeerCertificate, SubjectAltName};
+use super::watched::{Built, Watched};
+use super::{CertificateSettings, FileKind, PeerCertificate, SubjectAltName};
 
 /// A vendor that is known by its certificate.
 #[derive(Debug)]
@@ -39,7 +37,7 @@ impl CertificateVendor {
     pub(super) fn open(id: VendorId, index: u32, stamp: u64, settings: CertificateSettings, revocations: Slot) -> Self {
         let authorities = settings.ca_file.map(|ca_file| {
             let files = std::iter::once(ca_file).chain(settings.crl_files).collect();
-            Watched::open(files, Box::new(build))
+            Watched::open(FileKind::Authorities, id.as_str(), files, Box::new(build))
         });
         let name = settings.subject_alt_name;
         let client = match &name {
@@ -126,26 +124,22 @@ fn classify(error: &rustls::Error) -> Flaw {
 }
 
 /// The first content holds authorities, the others revocation lists.
-fn build(contents: &[Vec<u8>]) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    let (authorities, lists) = contents.split_first().ok_or("no file of authorities")?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(authorities) {
-        let certificate = certificate.map_err(|_| "the authorities are not PEM")?;
-        roots.add(certificate).map_err(|error| error.to_string())?;
-    }
-    let mut revoked = Vec::new();
-    for list in lists.iter().flat_map(|list| CertificateRevocationListDer::pem_slice_iter(list)) {
-        revoked.push(list.map_err(|_| "a revocation list is not PEM")?);
-    }
-    if revoked.len() < lists.len() {
-        return Err("a file holds no revocation list".to_owned());
-    }
+pub(super) fn build(contents: &[Vec<u8>]) -> Built<Arc<dyn ClientCertVerifier>> {
+    let (bundle, lists) = contents.split_first().ok_or("no file of authorities")?;
+    let authorities = pem::authorities(bundle).map_err(|flaw| format!("the file of authorities {flaw}"))?;
+    let lists: Result<Vec<_>, _> = lists.iter().map(|list| pem::revocation_lists(list)).collect();
+    let revoked = lists.map_err(|flaw| format!("a file of revocation lists {flaw}"))?.concat();
+    let left_out = match authorities.left_out {
+        0 => None,
+        count => Some(format!("{count} of the authorities' certificates cannot be read: they are left out")),
+    };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities.roots), provider)
         .with_crls(revoked)
         .only_check_end_entity_revocation()
         .enforce_revocation_expiration();
-    builder.build().map_err(|error| error.to_string())
+    let verifier = builder.build().map_err(|error| format!("a file of revocation lists cannot be used: {error}"))?;
+    Ok((verifier, left_out))
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use super::jwt::Header;
 use super::keyset::Keys;
 use super::looks::{Allowance, Looks};
 use super::marks::MarkLedger;
+use super::outage::{News, Outage};
 use super::{Algorithm, FetchSettings, KeySource};
 
 /// What makes two contracts share one ring: the same source, asked in the same way, for the same issuer.
@@ -43,6 +44,7 @@ pub(super) struct KeyRing {
     usable_until_ns: AtomicU64,
     ledger: Arc<MarkLedger>,
     status: Mutex<KeyStatus>,
+    outage: Outage,
     pub(super) wanted: Arc<Notify>,
     pub(super) started: AtomicBool,
     looks: Mutex<Looks>,
@@ -109,6 +111,7 @@ impl KeyRing {
             usable_until_ns: AtomicU64::new(0),
             ledger,
             status: Mutex::default(),
+            outage: Outage::new(Duration::ZERO),
             wanted: Arc::new(Notify::new()),
             started: AtomicBool::new(false),
             looks: Mutex::new(Looks::new(allowance)),
@@ -200,6 +203,7 @@ impl KeyRing {
             let until = now.monotonic_ns.saturating_add(self.id.fetch.hard_age.as_nanos() as u64);
             self.usable_until_ns.store(until, Ordering::Release);
         }
+        self.tell(error.as_deref(), now);
         self.with_status(|status| {
             status.looked_at = Some(now.wall);
             status.outcomes[outcome as usize] += 1;
@@ -210,6 +214,21 @@ impl KeyRing {
         });
         let ended = self.with_looks(Looks::end);
         self.ended.send_replace(ended);
+    }
+
+    fn tell(&self, error: Option<&str>, now: Moment) {
+        let issuer = self.id.issuer.as_str();
+        match self.outage.note(error, now.monotonic_ns) {
+            Some(News::Fails(error)) => {
+                tracing::warn!(
+                    issuer,
+                    error,
+                    "an issuer's keys cannot be read: those held stay in force until they are too old"
+                );
+            }
+            Some(News::Well) => tracing::info!(issuer, "an issuer's keys can be read again"),
+            None => {}
+        }
     }
 
     /// The thumbprints of the keys that answer to a name: their `kid`, or the thumbprint itself.

@@ -21,6 +21,7 @@ use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::model::{Caller, ClientId, Denial, Moment, Secret, VendorId};
 
+use super::FileKind;
 use super::cache::{Fingerprint, Kind, TokenCache};
 use super::flaw::Flaw;
 use super::replay::{Replays, Use};
@@ -62,9 +63,16 @@ impl Webhook {
     ) -> Self {
         let encoding = settings.recipe.secret;
         let files: Vec<PathBuf> = settings.secret_files.clone();
-        let secrets = Watched::open(files, Box::new(move |contents| secrets::read(contents, encoding)));
-        let raw = |contents: &[Vec<u8>]| secrets::read(contents, SecretEncoding::Raw);
-        let verify = settings.verify_token_file.clone().map(|file| Watched::open(vec![file], Box::new(raw)));
+        let secrets = Watched::open(
+            FileKind::WebhookSecrets,
+            vendor.as_str(),
+            files,
+            Box::new(move |contents| Ok((secrets::read(contents, encoding)?, None))),
+        );
+        let raw = |contents: &[Vec<u8>]| Ok((secrets::read(contents, SecretEncoding::Raw)?, None));
+        let verify = settings.verify_token_file.clone();
+        let verify =
+            verify.map(|file| Watched::open(FileKind::VerifyToken, vendor.as_str(), vec![file], Box::new(raw)));
         Self { vendor, index, settings, secrets, verify, replays, revocations, cache }
     }
 
@@ -99,6 +107,11 @@ impl Webhook {
     /// Why the secrets' files could not be used at the last look, if they could not.
     pub fn last_error(&self) -> Option<String> {
         self.secrets.last_error()
+    }
+
+    /// Why the file of the verify token could not be used at the last look, if it could not; `None` without such a file.
+    pub(super) fn verify_error(&self) -> Option<Option<String>> {
+        self.verify.as_ref().map(|verify| verify.last_error())
     }
 
     /// Reads the signature headers; the whole body follows by [`Check::finish`].

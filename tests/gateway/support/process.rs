@@ -16,6 +16,7 @@ pub(crate) struct Process {
     child: Child,
     pub(crate) ingress: SocketAddr,
     pub(crate) admin: SocketAddr,
+    events: mpsc::Receiver<String>,
 }
 
 impl Process {
@@ -37,10 +38,12 @@ impl Process {
         let mut lines = child.stdout.take().expect("piped");
         std::thread::spawn(move || drop(std::io::copy(&mut lines, &mut std::io::sink())));
         let (tell, told) = mpsc::channel();
+        let (keep, kept) = mpsc::channel();
         let events = BufReader::new(child.stderr.take().expect("piped"));
         std::thread::spawn(move || {
             for line in events.lines().map_while(Result::ok) {
-                let _ = tell.send(line);
+                let _ = tell.send(line.clone());
+                let _ = keep.send(line);
             }
         });
         let mut said = Vec::new();
@@ -54,7 +57,17 @@ impl Process {
             found.unwrap_or_else(|| panic!("no {name}: {said:#?}"))
         };
         let (ingress, admin) = (address("ingress"), address("admin"));
-        Self { child, ingress, admin }
+        Self { child, ingress, admin, events: kept }
+    }
+
+    /// What it has said in its log since the start, or the last call, up to a line that is waited for.
+    pub(crate) fn until_said(&self, what: &str, is_it: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut said: Vec<String> = Vec::new();
+        while !said.last().is_some_and(|line| is_it(line)) {
+            let line = self.events.recv_timeout(PATIENCE);
+            said.push(line.unwrap_or_else(|_| panic!("not said: {what}: {said:#?}")));
+        }
+        said
     }
 
     /// A path as the process sees it.

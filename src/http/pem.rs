@@ -1,0 +1,173 @@
+//! PEM files (RFC 7468): certificates, the key of one, authorities, revocation lists.
+//!
+//! One place that judges what such a file holds: for `check`, for a start, and for a file that is replaced while the
+//! gateway runs. Never tells anything of the content.
+
+use std::collections::HashSet;
+
+use rustls::RootCertStore;
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+
+/// Why the content of a PEM file cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PemFlaw {
+    /// No section of this kind.
+    #[error("holds no certificate in PEM")]
+    NoCertificate,
+    /// A certificate of a chain, which is of no use without it.
+    #[error("holds a certificate that cannot be read")]
+    Certificate,
+    /// None, or not one that can be used.
+    #[error("holds no private key in PEM that can be used")]
+    Key,
+    /// The two files belong to different pairs.
+    #[error("is not the key of the certificate")]
+    OtherKey,
+    /// Certificates, and none of them is one of an authority.
+    #[error("holds no certificate that can be an authority")]
+    NoAuthority,
+    /// No section of this kind.
+    #[error("holds no revocation list in PEM")]
+    NoList,
+    /// A list that is not read in full may have lost the entry that counts.
+    #[error("holds a revocation list that cannot be read")]
+    List,
+}
+
+/// Authorities that are trusted.
+#[derive(Debug)]
+pub struct Authorities {
+    /// Those that can be read.
+    pub roots: RootCertStore,
+    /// How many certificates cannot be read: nothing that they issued is trusted.
+    pub left_out: usize,
+}
+
+impl Authorities {
+    /// How many there are that are not the same name with the same key.
+    pub fn count(&self) -> usize {
+        let named = self.roots.roots.iter().map(|root| (&root.subject, &root.subject_public_key_info));
+        named.collect::<HashSet<_>>().len()
+    }
+}
+
+/// The authorities of a bundle. One that cannot be read is left out, since the others are of other parties.
+///
+/// # Errors
+/// When none is left.
+pub fn authorities(content: &[u8]) -> Result<Authorities, PemFlaw> {
+    let (mut roots, mut left_out) = (RootCertStore::empty(), 0);
+    for certificate in CertificateDer::pem_slice_iter(content) {
+        let added = certificate.is_ok_and(|certificate| roots.add(certificate).is_ok());
+        left_out += usize::from(!added);
+    }
+    match (roots.is_empty(), left_out) {
+        (false, _) => Ok(Authorities { roots, left_out }),
+        (true, 0) => Err(PemFlaw::NoCertificate),
+        (true, _) => Err(PemFlaw::NoAuthority),
+    }
+}
+
+/// A chain of certificates, the party's own first.
+///
+/// # Errors
+/// When there is none, or one cannot be read.
+pub fn chain(content: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemFlaw> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(content).collect();
+    match chain {
+        Ok(chain) if chain.is_empty() => Err(PemFlaw::NoCertificate),
+        Ok(chain) => Ok(chain),
+        Err(_) => Err(PemFlaw::Certificate),
+    }
+}
+
+/// The private key of a file.
+///
+/// # Errors
+/// When there is none.
+pub fn key(content: &[u8]) -> Result<PrivateKeyDer<'static>, PemFlaw> {
+    PrivateKeyDer::from_pem_slice(content).map_err(|_| PemFlaw::Key)
+}
+
+/// Whether a chain and a key make the identity of a TLS peer.
+///
+/// # Errors
+/// When one of them cannot be used, or the key is another one's.
+pub fn check_identity(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<(), PemFlaw> {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let private = provider.key_provider.load_private_key(key).map_err(|_| PemFlaw::Key)?;
+    match CertifiedKey::new(chain, private).keys_match() {
+        // A kind of key that does not tell its other half.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(()),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(PemFlaw::OtherKey),
+        Err(_) => Err(PemFlaw::Certificate),
+    }
+}
+
+/// The revocation lists of a file.
+///
+/// # Errors
+/// When there is none, or one is not PEM.
+pub fn revocation_lists(content: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, PemFlaw> {
+    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(content).collect();
+    match lists {
+        Ok(lists) if lists.is_empty() => Err(PemFlaw::NoList),
+        Ok(lists) => Ok(lists),
+        Err(_) => Err(PemFlaw::List),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
+    use super::*;
+
+    fn authority(name: &str) -> (String, String) {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = KeyPair::generate().expect("a key");
+        (params.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
+    }
+
+    /// A section of PEM whose text is base64, and whose bytes are nothing.
+    const NOTHING: &str = "-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n";
+    const NO_BASE64: &str = "-----BEGIN CERTIFICATE-----\n%%%%\n-----END CERTIFICATE-----\n";
+    const TORN: &str = "-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n";
+
+    #[test]
+    fn one_unreadable_authority_leaves_the_others_in_force() {
+        let ((one, key), (other, _)) = (authority("one"), authority("other"));
+        let check = |bundle: &[&str]| {
+            authorities(bundle.concat().as_bytes()).map(|read| (read.roots.len(), read.count(), read.left_out))
+        };
+        assert_eq!(check(&[&one]), Ok((1, 1, 0)));
+        assert_eq!(check(&[&one, &one]).map(|(_, count, out)| (count, out)), Ok((1, 0)), "the same twice");
+        assert_eq!(check(&[&one, "said by hand\n", &other]), Ok((2, 2, 0)));
+        for broken in [NOTHING, NO_BASE64] {
+            assert_eq!(check(&[broken, &one, &other]), Ok((2, 2, 1)));
+            assert_eq!(check(&[&one, broken, &other]), Ok((2, 2, 1)), "{broken}");
+            assert_eq!(check(&[broken]), Err(PemFlaw::NoAuthority));
+        }
+        assert_eq!(check(&[&one, TORN]), Ok((1, 1, 1)));
+        for none in ["", "correcthorse", &key] {
+            assert_eq!(check(&[none]), Err(PemFlaw::NoCertificate));
+        }
+    }
+
+    #[test]
+    fn a_chain_and_its_key_are_judged_whole() {
+        let ((one, key_one), (_, key_other)) = (authority("one"), authority("other"));
+        let check = |cert: &str, private: &str| check_identity(chain(cert.as_bytes())?, key(private.as_bytes())?);
+        assert_eq!(check(&one, &key_one), Ok(()));
+        assert_eq!(check(&one, &key_other), Err(PemFlaw::OtherKey));
+        assert_eq!(check(&one, &one), Err(PemFlaw::Key));
+        assert_eq!(check(&key_one, &key_one), Err(PemFlaw::NoCertificate));
+        assert_eq!(check(&format!("{one}{NO_BASE64}"), &key_one), Err(PemFlaw::Certificate));
+        assert_eq!(check(NOTHING, &key_one), Err(PemFlaw::Certificate));
+        assert_eq!(revocation_lists(one.as_bytes()), Err(PemFlaw::NoList));
+    }
+}
