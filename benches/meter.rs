@@ -13,7 +13,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use vendorgate::exposure::{Bucket, Profile, Report};
 use vendorgate::meter::{Budget, Ledger, Limits, Over, Rate, RateGate, RouteLimits, Window};
 use vendorgate::model::{ClientId, Direction, Moment, Secret, SubjectKey, UnixTime, VendorId};
-use vendorgate::pii::Watch;
+use vendorgate::pii::{ClearList, RuleName, TreatmentKind, Watch};
 
 /// CPU time of this thread, as the scheduler counts it.
 struct CpuTime;
@@ -163,8 +163,12 @@ fn exposure(c: &mut Criterion<CpuTime>) {
         vendor: vendor.clone(),
         direction: Direction::Ingress,
         route: "GET /v1/customers".into(),
-        rules: vec![("$..email".into(), "tokenize"), ("$..ssn".into(), "redact")],
+        rules: vec![
+            RuleName { place: "$..email".into(), treatment: TreatmentKind::Tokenize },
+            RuleName { place: "$..ssn".into(), treatment: TreatmentKind::Redact },
+        ],
         clear: None,
+        listed: ClearList::default(),
     };
     let ledger = vendorgate::exposure::Ledger::new(UnixTime::from_secs(1));
     let (handle, mut i) = (ledger.handle(profile), 0u64);

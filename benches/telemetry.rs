@@ -110,6 +110,7 @@ fn line() -> ExchangeLine<'static> {
         status: 200,
         reason: None,
         ended: None,
+        shape_unexpected: false,
         cause: None,
         records: 12,
         bytes_in: 0,

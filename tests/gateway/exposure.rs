@@ -56,7 +56,7 @@ fn finds_of_detectors_and_paths_in_clear_are_in_the_report() {
         assert_eq!((&route["in_clear"]["bodies"], &route["in_clear"]["looked_at"]), (&json!(2), &json!(2)), "{route}");
         let paths = line(&route["in_clear"], "paths");
         let told = |line: &&Value| (line["path"].clone(), line["values"].clone(), line["listed"].clone());
-        paths.iter().map(|line| told(line)).collect::<Vec<_>>()
+        paths.iter().map(told).collect::<Vec<_>>()
     };
     let told = |path: &str, values: u64, listed: bool| (json!(path), json!(values), json!(listed));
     let all = [told("$.byId.*.city", 4, false), told("$.id", 2, false), told("$.notes[*]", 4, false)];

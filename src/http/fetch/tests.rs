@@ -130,7 +130,7 @@ async fn tls_needs_a_known_authority_and_can_present_a_certificate() {
 }
 
 /// A server that asks its clients for the same self-signed certificate that it shows.
-async fn serve_tls(ca: &PathBuf, key: &PathBuf) -> u16 {
+async fn serve_tls(ca: &Path, key: &Path) -> u16 {
     let mut roots = RootCertStore::empty();
     roots.extend(read_pem(ca, pem::authorities).expect("certificates").roots.roots);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
