@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use vendorgate::exposure::{Bucket, Ledger, Profile, Report, fold_day};
 use vendorgate::model::{Clock, Direction, SubjectHash, UnixTime, VendorId};
+use vendorgate::pii::{ClearList, RuleName, TreatmentKind};
 use vendorgate::store::{Batch, Store};
 
 const ROUTES: usize = 10;
@@ -62,7 +63,11 @@ fn fill(path: &std::path::Path, days: usize, people: u64) -> UnixTime {
         vendor: VendorId::parse("acme").expect("an id"),
         direction: Direction::Ingress,
         route: format!("GET /v{at}/customers").into(),
-        rules: vec![("$.email".into(), "tokenize"), ("$.ssn".into(), "redact")],
+        rules: vec![
+            RuleName { place: "$.email".into(), treatment: TreatmentKind::Tokenize },
+            RuleName { place: "$.ssn".into(), treatment: TreatmentKind::Redact },
+        ],
+        listed: ClearList::default(),
         clear: None,
     };
     let handles: Vec<_> = (0..ROUTES).map(|at| ledger.handle(profile(at))).collect();
