@@ -64,7 +64,7 @@ impl Gate {
     }
 
     fn admit(&self) -> bool {
-        let target = screen(&self.head).expect("clean");
+        let target = screen(&self.head, Direction::Ingress).expect("clean");
         let presented = Presented {
             headers: &self.head.headers,
             method: &self.head.method,

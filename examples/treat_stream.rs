@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut summary = Summary { treated: vec![0; plan.rules().len()] };
     treat(&plan, content_type.as_deref().unwrap_or("application/json"), &mut summary)?;
     for (rule, count) in plan.rules().iter().zip(&summary.treated) {
-        eprintln!("{count:8} {} {}", rule.treatment, rule.place);
+        eprintln!("{count:8} {} {}", rule.treatment.as_str(), rule.place);
     }
     eprintln!("{:8} tokens opened", plan.reveal_counts().opened());
     Ok(())
