@@ -1,27 +1,47 @@
 //! Numbers of JSON, as detectors read them: a card's number stays one without quotes, with an exponent or a fraction of 0.
 
+/// Most digits of anything that detectors know, and fewest.
+const DIGITS_MAX: usize = 40;
+const DIGITS_MIN: usize = 8;
+
+/// The digits of a whole number, held in place: every number of a body that detectors look at passes here.
+#[derive(Debug)]
+pub(in crate::pii) struct WholeNumber {
+    digits: [u8; DIGITS_MAX],
+    count: usize,
+}
+
+impl WholeNumber {
+    pub(in crate::pii) fn as_bytes(&self) -> &[u8] {
+        &self.digits[..self.count]
+    }
+}
+
 /// The digits of a number that is a whole one, however it is written: of those alone a number of a card, or of anything
 /// else that detectors know, can be made. `None` for one that is too short or too long for any of them.
-pub(in crate::pii) fn whole_number(lexeme: &[u8]) -> Option<String> {
-    const DIGITS: std::ops::RangeInclusive<usize> = 8..=40;
+pub(in crate::pii) fn whole_number(lexeme: &[u8]) -> Option<WholeNumber> {
     let text = std::str::from_utf8(lexeme).ok()?.trim_start_matches('-');
-    if text.len() < *DIGITS.start() && !text.contains(['e', 'E']) {
+    if text.len() < DIGITS_MIN && !text.contains(['e', 'E']) {
         return None;
     }
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let fraction = fraction.trim_end_matches('0');
     let exponent: i32 = exponent.parse().ok().filter(|exponent| (-80..=80).contains(exponent))?;
-    let digits = [whole, fraction].concat();
     let zeros = exponent - i32::try_from(fraction.len()).ok()?;
-    let all = if zeros >= 0 {
-        digits + &"0".repeat(zeros.unsigned_abs() as usize)
-    } else {
-        let (kept, cut) = digits.split_at_checked(digits.len().checked_sub(zeros.unsigned_abs() as usize)?)?;
-        cut.bytes().all(|digit| digit == b'0').then(|| kept.to_owned())?
-    };
-    let all = all.trim_start_matches('0');
-    DIGITS.contains(&all.len()).then(|| all.to_owned())
+    let written = || whole.bytes().chain(fraction.bytes());
+    let cut = if zeros < 0 { zeros.unsigned_abs() as usize } else { 0 };
+    let kept = (whole.len() + fraction.len()).checked_sub(cut)?;
+    if written().skip(kept).any(|digit| digit != b'0') {
+        return None;
+    }
+    let behind = std::iter::repeat_n(b'0', usize::try_from(zeros).unwrap_or(0));
+    let mut number = WholeNumber { digits: [0; DIGITS_MAX], count: 0 };
+    for digit in written().take(kept).chain(behind).skip_while(|digit| *digit == b'0') {
+        *number.digits.get_mut(number.count)? = digit;
+        number.count += 1;
+    }
+    (number.count >= DIGITS_MIN).then_some(number)
 }
 
 #[cfg(test)]
@@ -47,7 +67,8 @@ mod tests {
             ("1e-30", None),
             ("1234567", None),
         ] {
-            assert_eq!(whole_number(lexeme.as_bytes()).as_deref(), digits, "{lexeme}");
+            let found = whole_number(lexeme.as_bytes());
+            assert_eq!(found.as_ref().map(WholeNumber::as_bytes), digits.map(str::as_bytes), "{lexeme}");
         }
     }
 }
