@@ -230,7 +230,7 @@ pub struct Rules {
     pub treat: Vec<Rule>,
     /// With `Some`, the only fields that may pass; every other one is dropped, the structure kept valid.
     pub only: Option<Vec<FieldPath>>,
-    /// Fields that may leave in clear, as a person has judged; see [`super::covers`]. Decides nothing about a body.
+    /// Fields that may leave in clear, as a person has judged; see [`super::ClearList`]. Decides nothing about a body.
     pub clear: Vec<FieldPath>,
     /// Fields whose tokens of this vendor become values again.
     pub reveal: Vec<FieldPath>,

@@ -22,8 +22,8 @@ use super::rule::Rules;
 use super::text::Text;
 use super::xml::{Xml, XmlPaths};
 
-/// A body format that an engine reads. A new one is a variant, its media types in [`BodyFormat::of`] and its line in
-/// [`Engines::engine`].
+/// A body format that an engine reads. A new one is a variant, its media types in `BodyFormat::of` and its line in
+/// `Engines::engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyFormat {
     /// One JSON document (RFC 8259).
