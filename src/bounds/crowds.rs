@@ -50,7 +50,7 @@ pub const H2_PING_DEADLINE: Duration = Duration::from_secs(10);
 pub const DRAIN_GRACE: Duration = Duration::from_millis(300);
 /// How long a connection may hold severed answers of which none leaves before it is cut: a body is asked within
 /// microseconds, unless its reader does not read or the machine is short of processors. Shorter than
-/// [`SEVER_DEADLINE`], so that a kill's answer can tell.
+/// [`super::SEVER_DEADLINE`], so that a kill's answer can tell.
 pub const SEVER_GRACE: Duration = Duration::from_millis(400);
 /// What the kernel holds of a connection that it has not sent: where one vendor of several on an HTTP/2 connection is
 /// severed, so much of its answers can still leave behind the kill's answer.
