@@ -174,7 +174,7 @@ fn a_leaked_webhook_secret() {
     write("hub.secret", SECRETS[1]);
     let terms = |name: &str| {
         format!(
-            "identity: {{ webhook: {{ scheme: standard-webhooks, secret_file: ../{name}.secret }} }}\nscopes: [events:write]\n\
+            "limits: {{ requests: {{ rate: 100000/s }} }}\nidentity: {{ webhook: {{ scheme: standard-webhooks, secret_file: ../{name}.secret }} }}\nscopes: [events:write]\n\
              ingress:\n  - {{ route: POST /v1/events, scopes: [events:write], upstream: crm }}\n"
         )
     };
