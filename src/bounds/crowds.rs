@@ -117,6 +117,10 @@ pub const ADMIN_BODY_BYTES_MAX: usize = 16 * 1024;
 pub const ADMIN_READ_DEADLINE: Duration = Duration::from_secs(10);
 /// Most connections to the admin listener at once: people, probes and scrapers, with room for a forgotten tab.
 pub const ADMIN_CONNECTIONS_MAX: usize = 128;
+/// Least that stays of these where file descriptors are few.
+pub const ADMIN_CONNECTIONS_MIN: usize = 4;
+/// Descriptors that the process needs beside connections: files, listening sockets, those of its threads.
+pub const DESCRIPTORS_OF_THE_PROCESS: u64 = 48;
 /// Most connections of one address there that have shown no operator's token: probes and scrapers come and go.
 pub const ADMIN_UNPROVEN_MAX: usize = 32;
 /// Longest life of an admin connection: clients reconnect, and forgotten or stalled ones give their slot back.

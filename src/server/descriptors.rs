@@ -6,7 +6,10 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::bounds::{CONNECTIONS_MAX, DESCRIPTORS_FEW, DESCRIPTORS_KEPT, DESCRIPTORS_MAX};
+use crate::bounds::{
+    ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MIN, CONNECTIONS_MAX, DESCRIPTORS_FEW, DESCRIPTORS_KEPT, DESCRIPTORS_MAX,
+    DESCRIPTORS_OF_THE_PROCESS,
+};
 
 /// Who may have how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub(super) struct Shares {
     pub(super) connections: usize,
     /// Sockets towards upstreams.
     pub(super) upstreams: usize,
+    /// Open connections of the admin listener, and again of the socket: out of what is kept, as files and threads are.
+    pub(super) operators: usize,
 }
 
 /// Raises the soft limit as far as the hard one lets it, says so, and divides what there is.
@@ -44,7 +49,9 @@ fn divide(limit: u64, workers: usize) -> Shares {
     let kept = DESCRIPTORS_KEPT.min(limit / 2);
     let sockets = usize::try_from(limit - kept).unwrap_or(usize::MAX).max(2);
     let most = (sockets - sockets / 4).min(sockets - 1);
-    Shares { sockets, connections: most.min(CONNECTIONS_MAX * workers.max(1)), upstreams: most }
+    let operators = usize::try_from(kept.saturating_sub(DESCRIPTORS_OF_THE_PROCESS) / 2).unwrap_or(usize::MAX);
+    let operators = operators.clamp(ADMIN_CONNECTIONS_MIN, ADMIN_CONNECTIONS_MAX);
+    Shares { sockets, connections: most.min(CONNECTIONS_MAX * workers.max(1)), upstreams: most, operators }
 }
 
 #[cfg(test)]
@@ -56,7 +63,8 @@ mod tests {
         /// Whatever the system grants, something is kept, and neither side can take all of the rest.
         #[test]
         fn a_share_is_kept_and_none_takes_the_others_whole(limit in 8_u64..=DESCRIPTORS_MAX, workers in 1_usize..=128) {
-            let Shares { sockets, connections, upstreams } = divide(limit, workers);
+            let Shares { sockets, connections, upstreams, operators } = divide(limit, workers);
+            prop_assert!((ADMIN_CONNECTIONS_MIN..=ADMIN_CONNECTIONS_MAX).contains(&operators));
             prop_assert_eq!(limit - sockets as u64, DESCRIPTORS_KEPT.min(limit / 2));
             for most in [connections, upstreams] {
                 prop_assert!((1..sockets).contains(&most));

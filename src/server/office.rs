@@ -22,7 +22,6 @@ use tokio::sync::watch;
 use super::control::Helm;
 use super::start::StartError;
 use crate::admin::{self, Api, Hosts};
-use crate::bounds::ADMIN_CONNECTIONS_MAX;
 use crate::config::Config;
 use crate::http::Slots;
 use crate::listener;
@@ -73,7 +72,7 @@ impl Office {
         self.tls.clone()
     }
 
-    /// Serves in the background until told to close.
+    /// Serves in the background until told to close; either listener has so many connections at once.
     ///
     /// # Errors
     /// [`StartError::Worker`] when the machine gives no thread.
@@ -83,6 +82,7 @@ impl Office {
         metrics: &Metrics,
         clock: &Clock,
         closing: &watch::Receiver<bool>,
+        connections: usize,
     ) -> Result<Staff, StartError> {
         let hosts = self.address().map_or(Hosts::Listed(Vec::new()), |address| Hosts::for_bind(address.ip()));
         let api = Arc::new(Api::new(Arc::clone(helm) as _, metrics.clone(), clock.clone(), hosts));
@@ -96,7 +96,7 @@ impl Office {
         };
         let mut staff = Staff::default();
         if let Some(listener) = self.listener {
-            let slots = staff.slots(metrics, Listeners::Admin);
+            let slots = slots_of(metrics, Listeners::Admin, connections);
             let (tls, api, closed) = (self.tls, Arc::clone(&api), closed());
             staff.hire("admin", async move {
                 // It was made non-blocking, which is all that can be wrong with it.
@@ -108,7 +108,7 @@ impl Office {
             })?;
         }
         if let Some((socket, file)) = self.socket {
-            let slots = staff.slots(metrics, Listeners::Socket);
+            let slots = slots_of(metrics, Listeners::Socket, connections);
             let closed = closed();
             staff.hire("admin-socket", async move {
                 let Ok(socket) = UnixListener::from_std(socket) else { return };
@@ -125,13 +125,6 @@ impl Office {
 pub(super) struct Staff(Vec<JoinHandle<()>>);
 
 impl Staff {
-    /// Slots whose state is told at each scrape.
-    fn slots(&self, metrics: &Metrics, listeners: Listeners) -> Arc<Slots> {
-        let slots = Slots::new(ADMIN_CONNECTIONS_MAX);
-        told_at_scrapes(metrics, listeners, &slots);
-        slots
-    }
-
     fn hire(&mut self, name: &str, work: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Worker)?;
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(work));
@@ -144,6 +137,13 @@ impl Staff {
         // One that panicked has said so; there is nothing left to wait for.
         self.0.into_iter().for_each(|thread| drop(thread.join()));
     }
+}
+
+/// Slots for so many connections, whose state is told at each scrape.
+fn slots_of(metrics: &Metrics, listeners: Listeners, connections: usize) -> Arc<Slots> {
+    let slots = Slots::new(connections);
+    told_at_scrapes(metrics, listeners, &slots);
+    slots
 }
 
 /// Has each scrape told how the connections of some listeners stand.

@@ -193,7 +193,7 @@ impl Server {
         chores::report_to(&metrics, &helm);
         chores::start(&helm, &closing);
         told_at_scrapes(&metrics, Listeners::Data, &slots);
-        let staff = office.serve(&helm, &metrics, &clock, &closing).await?;
+        let staff = office.serve(&helm, &metrics, &clock, &closing, shares.operators).await?;
         Ok(Self { addresses, helm, workers, staff, drain, closed, deadline })
     }
 
