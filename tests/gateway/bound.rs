@@ -17,7 +17,7 @@ const WHY: &str = r#"{"reason":"ticket 4711"}"#;
 
 fn routes(lines: &[&str]) -> String {
     let line = |route: &&str| format!("  - {{ route: \"{route}\", scopes: [orders:read], upstream: crm }}\n");
-    format!("ingress:\n{}", lines.iter().map(line).collect::<String>())
+    format!("limits: {{ requests: {{ rate: 100000/s }} }}\ningress:\n{}", lines.iter().map(line).collect::<String>())
 }
 
 fn kill(gate: &Gate, order: &str) -> serde_json::Value {
