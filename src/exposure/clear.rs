@@ -110,7 +110,7 @@ impl ClearSum {
     }
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
 const fn is_false(flag: &bool) -> bool {
     !*flag
 }

@@ -1,6 +1,6 @@
 //! `clear:` of a route: the fields of which a person has judged that they may leave in clear.
 
-use super::rules::{Towards, field, related};
+use super::rules::{Towards, fields, related};
 use crate::bounds::CLEAR_LISTED_MAX;
 use crate::config::source::At;
 use crate::model::{FieldPath, Selector, Step};
@@ -24,17 +24,7 @@ pub(super) fn build(at: &At<'_>, written: Option<&[String]>, earlier: &Rules, to
         );
         return Vec::new();
     }
-    let mut fields: Vec<FieldPath> = Vec::new();
-    for (i, text) in written.iter().enumerate() {
-        let at = at.item(i);
-        let Some(path) = field(&at, text) else { continue };
-        if fields.contains(&path) {
-            at.fault("is listed twice", "take one of them out");
-        }
-        check(&at, &path, earlier);
-        fields.push(path);
-    }
-    fields
+    fields(at, written, |at, path| check(at, path, earlier))
 }
 
 fn check(at: &At<'_>, path: &FieldPath, earlier: &Rules) {

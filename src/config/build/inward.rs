@@ -1,6 +1,6 @@
 //! `reveal:` and `detect:` of a route: tokens that become values again, and what looks at all other texts.
 
-use super::rules::{Towards, field, related};
+use super::rules::{Towards, fields, related};
 use crate::config::file::route::{Action as WrittenAction, Detect, Sort as WrittenSort};
 use crate::config::source::At;
 use crate::model::FieldPath;
@@ -20,17 +20,7 @@ pub(super) fn reveal(at: &At<'_>, written: Option<&[String]>, earlier: &Rules, t
     if written.is_empty() {
         at.fault("must list at least one field", "write [\"$.accepted[*].email\"]");
     }
-    let mut fields: Vec<FieldPath> = Vec::new();
-    for (i, text) in written.iter().enumerate() {
-        let at = at.item(i);
-        let Some(path) = field(&at, text) else { continue };
-        if fields.contains(&path) {
-            at.fault("is listed twice", "take one of them out");
-        }
-        check_reached(&at, &path, earlier);
-        fields.push(path);
-    }
-    fields
+    fields(at, written, |at, path| check_reached(at, path, earlier))
 }
 
 fn check_reached(at: &At<'_>, path: &FieldPath, earlier: &Rules) {

@@ -81,6 +81,21 @@ pub(super) fn field(at: &At<'_>, text: &str) -> Option<FieldPath> {
         .ok()
 }
 
+/// A list of paths of the body, none of them twice; `check` looks at each.
+pub(super) fn fields(at: &At<'_>, written: &[String], check: impl Fn(&At<'_>, &FieldPath)) -> Vec<FieldPath> {
+    let mut fields: Vec<FieldPath> = Vec::new();
+    for (i, text) in written.iter().enumerate() {
+        let at = at.item(i);
+        let Some(path) = field(&at, text) else { continue };
+        if fields.contains(&path) {
+            at.fault("is listed twice", "take one of them out");
+        }
+        check(&at, &path);
+        fields.push(path);
+    }
+    fields
+}
+
 /// Whether some value can be selected by one path or stand below what the other selects.
 pub(super) fn related(left: &FieldPath, right: &FieldPath) -> bool {
     for (left, right) in left.steps().iter().zip(right.steps()) {
