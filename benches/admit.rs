@@ -13,14 +13,14 @@ use http::request::Parts;
 use http::{Method, Request};
 use vendorgate::http::screen;
 use vendorgate::identity::{
-    Algorithm, Authority, ClaimNames, Contract, Directory, FetchSettings, KeySource, Presented, Rotation, Sender,
-    Settings, SigningKey, TokenShape,
+    Algorithm, ClaimNames, Directory, FetchSettings, IdentityContract, IdentityState, KeySource, PresentedRequest,
+    RotationRules, SenderBinding, SigningKey, TokenSettings, TokenShape,
 };
-use vendorgate::kill::{Line, RouteTag, Switch};
-use vendorgate::meter::{Calendar, Ledger, Limits, Rate, RouteLimits};
+use vendorgate::kill::{KillSwitch, RouteTag, VendorGate};
+use vendorgate::meter::{Calendar, Limits, RequestRate, RouteLimits, UsageLedger};
 use vendorgate::model::{ClientId, Clock, Direction, Moment, ScopeSet, Secret, SubjectKey, VendorId};
-use vendorgate::policy::{Chain, Facts, Terms};
-use vendorgate::route::{RoutePattern, Table};
+use vendorgate::policy::{ContractTerms, PolicyChain, RequestFacts};
+use vendorgate::route::{RoutePattern, RouteTable};
 use vendorgate::store::Store;
 
 const ROUTE: &str = "GET /v1/customers/{id}";
@@ -28,10 +28,10 @@ const ROUTE: &str = "GET /v1/customers/{id}";
 /// All that one admission reads.
 struct Gate {
     directory: Directory,
-    table: Table,
-    line: Arc<Line>,
+    table: RouteTable,
+    line: Arc<VendorGate>,
     tag: RouteTag,
-    chain: Chain,
+    chain: PolicyChain,
     scopes: ScopeSet,
     head: Parts,
     now: Moment,
@@ -49,12 +49,12 @@ impl Gate {
             .header("authorization", format!("Bearer {token}"))
             .header("accept", "application/json")
             .header("user-agent", "acme-batch/3.1");
-        let switch = Switch::start(Store::in_memory(), clock.clone(), Arc::new(|_| ()));
+        let switch = KillSwitch::start(Store::in_memory(), clock.clone(), Arc::new(|_| ()));
         let switch = switch.expect("an empty store");
         Self {
             directory: directory(&clock, vendor.clone(), &key),
-            table: Table::new([&RoutePattern::parse(ROUTE).expect("a pattern")]).expect("one route"),
-            line: switch.line(&vendor),
+            table: RouteTable::new([&RoutePattern::parse(ROUTE).expect("a pattern")]).expect("one route"),
+            line: switch.gate(&vendor),
             tag: RouteTag::of(ROUTE),
             chain: chain(),
             scopes: ScopeSet::parse("customers:read").expect("a scope"),
@@ -65,7 +65,7 @@ impl Gate {
 
     fn admit(&self) -> bool {
         let target = screen(&self.head, Direction::Ingress).expect("clean");
-        let presented = Presented {
+        let presented = PresentedRequest {
             headers: &self.head.headers,
             method: &self.head.method,
             scheme: "https",
@@ -78,12 +78,12 @@ impl Gate {
         let (route, _) = self.table.find(&Method::GET, &target.path).expect("a route");
         let caller = verified.caller();
         let in_flight = self.line.register(Direction::Ingress, self.tag, Some(&caller.client));
-        let facts = Facts {
+        let facts = RequestFacts {
             now: self.now,
             in_flight: &in_flight,
             caller: Some(caller),
             client: &caller.client,
-            route: route.get(),
+            ledger_index: route.get(),
             is_safe: true,
             counts_records: true,
             scopes: &self.scopes,
@@ -105,33 +105,38 @@ fn directory(clock: &Clock, vendor: VendorId, key: &SigningKey) -> Directory {
     let path = folder.path().join("jwks.json");
     std::fs::write(&path, format!(r#"{{"keys":[{}]}}"#, key.public_jwk())).expect("written");
     let hour = Some(Duration::from_secs(3600));
-    let settings = Settings {
+    let settings = TokenSettings {
         issuer: "https://id.example.com".into(),
         audience: Some("https://api.example.com".into()),
         clients: vec![ClientId::new("acme-batch")],
         keys: KeySource::File(path),
         algorithms: vec![Algorithm::ES256],
-        sender: Sender::None,
+        sender: SenderBinding::None,
         claims: ClaimNames::default(),
         shape: TokenShape { accept_plain_jwt: true, ..TokenShape::default() },
         clock_skew: Duration::from_secs(30),
-        rotation: Rotation { max_lifetime: hour, max_age: hour, superseded_grace: hour, ..Rotation::default() },
+        rotation: RotationRules {
+            max_lifetime: hour,
+            max_age: hour,
+            superseded_grace: hour,
+            ..RotationRules::default()
+        },
         fetch: FetchSettings::default(),
     };
-    let authority = Authority::forgetful(clock.clone()).expect("randomness");
-    authority.directory(vec![Contract { index: 0, vendor, identity: settings.into() }]).expect("one vendor")
+    let authority = IdentityState::in_memory(clock.clone()).expect("randomness");
+    authority.directory(vec![IdentityContract { index: 0, vendor, identity: settings.into() }]).expect("one vendor")
 }
 
-fn chain() -> Chain {
+fn chain() -> PolicyChain {
     let many = NonZeroU32::new(1_000_000).expect("not zero");
     let limits = Limits {
-        requests: Some(Rate { count: many, per: Duration::from_millis(1), burst: many }),
+        requests: Some(RequestRate { count: many, per: Duration::from_millis(1), burst: many }),
         concurrency: Some(many),
         ..Limits::default()
     };
     let routes = [RouteLimits { direction: Direction::Ingress, route: ROUTE.into(), limits: Limits::default() }];
     let key = SubjectKey::new(Secret::new([7; 32]));
-    Chain::new(&Terms {
+    PolicyChain::new(&ContractTerms {
         direction: Direction::Ingress,
         calendar: Calendar {
             is_draft: false,
@@ -141,7 +146,7 @@ fn chain() -> Chain {
             after_end: Default::default(),
         },
         ceiling: ScopeSet::parse("customers:read orders:read").expect("scopes"),
-        ledger: Arc::new(Ledger::new(&limits, &routes, key)),
+        ledger: Arc::new(UsageLedger::new(&limits, &routes, key)),
     })
 }
 

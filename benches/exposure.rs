@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use vendorgate::exposure::{Bucket, Ledger, Profile, Report, fold_day};
+use vendorgate::exposure::{ExposureBucket, ExposureCounters, ExposureProfile, VendorExposure, fold_day};
 use vendorgate::model::{Clock, Direction, SubjectHash, UnixTime, VendorId};
 use vendorgate::pii::{ClearList, RuleName, TreatmentKind};
-use vendorgate::store::{Batch, Store};
+use vendorgate::store::{Store, WriteBatch};
 
 const ROUTES: usize = 10;
 const HOUR: Duration = Duration::from_secs(3600);
@@ -47,25 +47,25 @@ fn cpu_ns() -> u64 {
     told.and_then(|told| told.split(' ').next()?.parse().ok()).unwrap_or_default()
 }
 
-fn report(store: &Store, now: UnixTime) -> Report {
+fn report(store: &Store, now: UnixTime) -> VendorExposure {
     let vendor = VendorId::parse("acme").expect("an id");
-    let (from, to) = Bucket::keys("acme", BEGIN);
-    let rows = store.range::<Bucket>(from.as_bytes(), Some(to.as_bytes()), usize::MAX).expect("readable");
-    Report::of(&vendor, BEGIN, now, rows.into_iter().map(|(_, bucket)| bucket))
+    let (from, to) = ExposureBucket::keys("acme", BEGIN);
+    let rows = store.range::<ExposureBucket>(from.as_bytes(), Some(to.as_bytes()), usize::MAX).expect("readable");
+    VendorExposure::of(&vendor, BEGIN, now, rows.into_iter().map(|(_, bucket)| bucket))
 }
 
 /// Fills a store by the ledger itself, an hour at a time; days older than a week are joined.
 fn fill(path: &std::path::Path, days: usize, people: u64) -> UnixTime {
     let store = Store::open(path).expect("a store");
     let clock = Clock::manual(BEGIN);
-    let ledger = Ledger::new(clock.now().wall);
-    let profile = |at: usize| Profile {
+    let ledger = ExposureCounters::new(clock.now().wall);
+    let profile = |at: usize| ExposureProfile {
         vendor: VendorId::parse("acme").expect("an id"),
         direction: Direction::Ingress,
         route: format!("GET /v{at}/customers").into(),
         rules: vec![
-            RuleName { place: "$.email".into(), treatment: TreatmentKind::Tokenize },
-            RuleName { place: "$.ssn".into(), treatment: TreatmentKind::Redact },
+            RuleName { location: "$.email".into(), treatment: TreatmentKind::Tokenize },
+            RuleName { location: "$.ssn".into(), treatment: TreatmentKind::Redact },
         ],
         listed: ClearList::default(),
         clear: None,
@@ -76,9 +76,9 @@ fn fill(path: &std::path::Path, days: usize, people: u64) -> UnixTime {
         for hour in 0..24_u64 {
             for handle in &handles {
                 let first = (day as u64 * 24 + hour) * people / 2;
-                (first..first + people).for_each(|person| handle.subject(SubjectHash::from_bits(spread(person))));
-                handle.treated(0, people);
-                handle.left(people, people * 100, clock.now());
+                (first..first + people).for_each(|person| handle.add_subject(SubjectHash::from_bits(spread(person))));
+                handle.add_treated(0, people);
+                handle.add_left(people, people * 100, clock.now());
             }
             buckets.extend(ledger.roll(clock.now()));
             clock.advance(HOUR);
@@ -86,7 +86,7 @@ fn fill(path: &std::path::Path, days: usize, people: u64) -> UnixTime {
         if day + 7 < days {
             drop(fold_day(&mut buckets));
         }
-        let mut batch = Batch::new();
+        let mut batch = WriteBatch::new();
         buckets.iter().for_each(|bucket| batch.put(bucket.key().as_bytes(), bucket).expect("a row"));
         store.write_blocking(batch).expect("written");
     }

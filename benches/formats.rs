@@ -9,8 +9,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use vendorgate::model::{FieldPath, VendorId};
 use vendorgate::pii::keys::MasterKey;
 use vendorgate::pii::{
-    Action, Class, Coding, Cut, Decoding, Detector, Guard, KeyRing, Place, Plan, Rewriter, Rule, Rules, Text,
-    Treatment, VendorSalt, Watch,
+    ContentCoding, DecodingRewriter, DetectAction, DetectRule, Detector, MasterKeys, Plan, RecordBudgetSpent,
+    RewriteObserver, Rewriter, Rule, Rules, TextRewriter, TokenClass, Treatment, ValueLocation, VendorSalt,
 };
 
 const BODY_BYTES: usize = 256 * 1024;
@@ -18,21 +18,26 @@ const CHUNK_BYTES: usize = 16 * 1024;
 
 struct Unwatched;
 
-impl Watch for Unwatched {
-    fn record(&mut self) -> Result<(), Cut> {
+impl RewriteObserver for Unwatched {
+    fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
         Ok(())
     }
 
-    fn treated(&mut self, _rule: usize) {}
+    fn on_treated(&mut self, _rule: usize) {}
 
-    fn subject(&mut self, _value: &[u8]) {}
+    fn on_subject(&mut self, _value: &[u8]) {}
 }
 
 fn plan() -> Plan {
-    let class = Class::of_name("email");
+    let class = TokenClass::from_name("email");
     let path = FieldPath::parse("$..email").expect("a path");
-    let rule = Rule { place: Place::Field(path), treatment: Treatment::Hash, class: class.clone(), only_type: None };
-    let ring = KeyRing::of(MasterKey::from_bytes([42; 32]));
+    let rule = Rule {
+        location: ValueLocation::Field(path),
+        treatment: Treatment::Hash,
+        class: class.clone(),
+        only_type: None,
+    };
+    let ring = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
     let vendor = VendorId::parse("acme").expect("a vendor");
     let keys = ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [class]);
     Plan::compile(&Rules { treat: vec![rule], ..Rules::default() }, Arc::new(keys)).expect("a plan")
@@ -87,7 +92,7 @@ fn formats(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(*content_type, |bencher| {
             bencher.iter(|| {
-                let engine = plan.body(Some(content_type), None).expect("an engine");
+                let engine = plan.body_rewriter(Some(content_type), None).expect("an engine");
                 assert!(push(engine, black_box(body.as_bytes()), &mut out));
             });
         });
@@ -105,7 +110,7 @@ fn detectors(criterion: &mut Criterion) {
     let finds =
         body("", "Write to janeN@example.com, or call +49 30 123456, before the quick brown fox jumps again.\n", "");
     let orders = body("[", ORDER, "{}]");
-    let guard = Arc::new(Guard::new(Detector::default(), Action::Mask));
+    let guard = Arc::new(DetectRule::new(Detector::default(), DetectAction::Mask));
     let mut out = Vec::with_capacity(2 * BODY_BYTES);
     let mut group = criterion.benchmark_group("detectors");
     group.throughput(Throughput::Bytes(clean.len() as u64));
@@ -117,7 +122,7 @@ fn detectors(criterion: &mut Criterion) {
             bencher.iter(|| Detector::default().scan(black_box(text.as_bytes()), |span| _ = black_box(span)));
         });
         group.bench_function(format!("stream, {name}"), |bencher| {
-            bencher.iter(|| assert!(push(Text::new(Arc::clone(&guard)), black_box(text.as_bytes()), &mut out)));
+            bencher.iter(|| assert!(push(TextRewriter::new(Arc::clone(&guard)), black_box(text.as_bytes()), &mut out)));
         });
     }
     group.finish();
@@ -129,13 +134,13 @@ fn codings(criterion: &mut Criterion) {
     let text = body("", "{\"id\":N,\"email\":\"janeN@example.com\",\"country\":\"DE\"}\n", "");
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     let coded = gzip.write_all(text.as_bytes()).and_then(|()| gzip.finish()).expect("in memory");
-    let guard = Arc::new(Guard::new(Detector::new([]), Action::Mask));
+    let guard = Arc::new(DetectRule::new(Detector::new([]), DetectAction::Mask));
     let mut out = Vec::with_capacity(2 * BODY_BYTES);
     let mut group = criterion.benchmark_group("codings");
     group.throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function("gzip", |bencher| {
         bencher.iter(|| {
-            let engine = Decoding::new(Coding::Gzip, Text::new(Arc::clone(&guard)));
+            let engine = DecodingRewriter::new(ContentCoding::Gzip, TextRewriter::new(Arc::clone(&guard)));
             assert!(push(engine, black_box(&coded), &mut out));
         });
     });

@@ -12,8 +12,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 use vendorgate::identity::{
-    Algorithm, Authority, ClaimNames, Contract, Directory, FetchSettings, Forgetful, KeySource, Presented, Rotation,
-    Sender, Settings, SigningKey, TokenShape,
+    Algorithm, ClaimNames, Directory, FetchSettings, IdentityContract, IdentityState, KeySource, NullIdentityStore,
+    PresentedRequest, RotationRules, SenderBinding, SigningKey, TokenSettings, TokenShape,
 };
 use vendorgate::model::{ClientId, Clock, UnixTime, VendorId};
 
@@ -21,42 +21,43 @@ const NOW: u64 = 1_800_000_000;
 
 struct Bench {
     clock: Clock,
-    authority: Authority,
+    authority: IdentityState,
     directory: Directory,
     keys: Vec<SigningKey>,
 }
 
 fn bench(cache_bytes_max: u64) -> Bench {
     let clock = Clock::manual(UnixTime::from_secs(NOW));
-    let store = Arc::new(Forgetful);
-    let authority = Authority::with_cache(clock.clone(), store.clone(), store, cache_bytes_max).expect("randomness");
+    let store = Arc::new(NullIdentityStore);
+    let authority =
+        IdentityState::with_cache(clock.clone(), store.clone(), store, cache_bytes_max).expect("randomness");
     let make = |algorithm: Algorithm| SigningKey::generate(algorithm, algorithm.as_str()).expect("a key");
     let keys: Vec<SigningKey> = Algorithm::ALL.into_iter().map(make).collect();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("jwks.json");
     let all = keys.iter().map(SigningKey::public_jwk).collect::<Vec<_>>().join(",");
     std::fs::write(&path, format!(r#"{{"keys":[{all}]}}"#)).expect("written");
-    let settings = Settings {
+    let settings = TokenSettings {
         issuer: "https://id.example.com".into(),
         audience: Some("https://api.example.com".into()),
         clients: vec![ClientId::new("acme-batch")],
         keys: KeySource::File(path),
         algorithms: Algorithm::ALL.to_vec(),
-        sender: Sender::None,
+        sender: SenderBinding::None,
         claims: ClaimNames::default(),
         shape: TokenShape { accept_plain_jwt: false, ..TokenShape::default() },
         clock_skew: Duration::from_secs(30),
-        rotation: Rotation {
+        rotation: RotationRules {
             max_lifetime: Some(Duration::from_secs(3600)),
             max_age: Some(Duration::from_secs(3600)),
             superseded_grace: Some(Duration::from_secs(120)),
             max_key_age: Some(Duration::from_secs(90 * 86_400)),
-            ..Rotation::default()
+            ..RotationRules::default()
         },
         fetch: FetchSettings::default(),
     };
     let vendor = VendorId::parse("acme-analytics").expect("an id");
-    let contract = Contract { index: 0, vendor, identity: settings.into() };
+    let contract = IdentityContract { index: 0, vendor, identity: settings.into() };
     let directory = authority.directory(vec![contract]).expect("a directory");
     Bench { clock, authority, directory, keys }
 }
@@ -71,7 +72,7 @@ impl Bench {
     }
 
     fn accepts(&self, headers: &HeaderMap) -> bool {
-        let presented = Presented {
+        let presented = PresentedRequest {
             headers,
             method: &Method::GET,
             scheme: "https",

@@ -11,9 +11,10 @@ use sonic_rs::{JsonValueMutTrait as _, JsonValueTrait as _};
 use vendorgate::{
     model::{FieldPath, VendorId},
     pii::{
-        Action, Class, Cut, Detector, Guard, KeyRing, Kind, Place, Plan, Rewriter, Rule, Rules, Shape, Stop, Treat,
-        Treater, Treatment, Value, VendorKeys, VendorSalt, Watch,
-        json::{Engine, JsonRewriter, Matcher, Spec, Target},
+        DetectAction, DetectRule, Detector, MasterKeys, Plan, RecordBudgetSpent, Replacement, RewriteError,
+        RewriteObserver, Rewriter, Rule, Rules, SelectedValue, TokenClass, Transform, Transformer, Treatment,
+        ValueKind, ValueLocation, VendorKeys, VendorSalt,
+        json::{JsonEngine, JsonRewriter, Matcher, MatcherSpec, TreatedPath},
         keys::MasterKey,
     },
 };
@@ -99,7 +100,7 @@ fn contenders<'a>() -> Vec<Contender<'a>> {
         ("17 paths at any depth", engine(&ANYWHERE, Job::Absent)),
     ];
     let names = ["scan: the byte engine", "scan: portable words", "scan: AVX2", "scan: AVX-512"];
-    for (name, engine) in names.into_iter().zip(Engine::available()) {
+    for (name, engine) in names.into_iter().zip(JsonEngine::available()) {
         contenders.push((name, with_engine(&five, Job::Absent, engine)));
     }
     contenders
@@ -142,26 +143,26 @@ enum Job {
 }
 
 fn engine<'a>(paths: &[&str], job: Job) -> Work<'a> {
-    with_engine(paths, job, Engine::fastest())
+    with_engine(paths, job, JsonEngine::fastest())
 }
 
-fn with_engine<'a>(paths: &[&str], job: Job, engine: Engine) -> Work<'a> {
+fn with_engine<'a>(paths: &[&str], job: Job, engine: JsonEngine) -> Work<'a> {
     let absent = |text: &&str| if job == Job::Absent { format!("{text}_") } else { (*text).to_owned() };
     let paths: Vec<String> = paths.iter().map(absent).collect();
     run(&paths, job == Job::Absent, Arc::new(Mask { drops: job == Job::Drop }), engine)
 }
 
-fn with_treat<'a>(paths: &[&str], treat: Arc<dyn Treat>) -> Work<'a> {
+fn with_treat<'a>(paths: &[&str], treat: Arc<dyn Transform>) -> Work<'a> {
     let paths: Vec<String> = paths.iter().map(|text| (*text).to_owned()).collect();
-    run(&paths, false, treat, Engine::fastest())
+    run(&paths, false, treat, JsonEngine::fastest())
 }
 
-fn run<'a>(paths: &[String], counts: bool, treat: Arc<dyn Treat>, engine: Engine) -> Work<'a> {
+fn run<'a>(paths: &[String], counts: bool, treat: Arc<dyn Transform>, engine: JsonEngine) -> Work<'a> {
     let path = |text: &String| FieldPath::parse(text).expect("a path");
-    let target = |(rule, text)| Target { path: path(text), rule, only_type: None };
+    let target = |(rule, text)| TreatedPath { path: path(text), rule, only_type: None };
     let records = FieldPath::parse("$.customers[*]").expect("a path");
     let treated = paths.iter().enumerate().map(target).collect();
-    let spec = Spec { treat: treated, records: counts.then_some(&records), ..Spec::default() };
+    let spec = MatcherSpec { treat: treated, records: counts.then_some(&records), ..MatcherSpec::default() };
     let mut json =
         JsonRewriter::with_engine(Arc::new(Matcher::compile(&spec, &*treat).expect("a matcher")), treat, engine);
     let mut out = Vec::with_capacity(4 * CHUNK);
@@ -177,26 +178,28 @@ fn run<'a>(paths: &[String], counts: bool, treat: Arc<dyn Treat>, engine: Engine
     })
 }
 
-fn keys(class: &Class) -> Arc<VendorKeys> {
+fn keys(class: &TokenClass) -> Arc<VendorKeys> {
     let vendor = VendorId::parse("acme").expect("a vendor");
-    let ring = KeyRing::of(MasterKey::from_bytes([42; 32]));
+    let ring = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
     Arc::new(ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [class.clone()]))
 }
 
 /// AES-256-SIV tokens for five fields.
-fn tokens() -> Treater {
-    let class = Class::of_name("value");
+fn tokens() -> Transformer {
+    let class = TokenClass::from_name("value");
     let keys = keys(&class);
-    let rule = Rule { place: Place::Query("value".into()), treatment: Treatment::Tokenize, class, only_type: None };
-    Treater::compile(&vec![rule; FIVE.len()], keys).expect("a treatment")
+    let rule =
+        Rule { location: ValueLocation::Query("value".into()), treatment: Treatment::Tokenize, class, only_type: None };
+    Transformer::compile(&vec![rule; FIVE.len()], keys).expect("a treatment")
 }
 
 fn detectors<'a>() -> Work<'a> {
-    let detect = Some(Guard::new(Detector::default(), Action::Report));
-    let plan = Plan::compile(&Rules { detect, ..Rules::default() }, keys(&Class::of_name("value"))).expect("rules");
+    let detect = Some(DetectRule::new(Detector::default(), DetectAction::Report));
+    let plan =
+        Plan::compile(&Rules { detect, ..Rules::default() }, keys(&TokenClass::from_name("value"))).expect("rules");
     let (mut out, mut seen) = (Vec::with_capacity(4 * CHUNK), Seen::default());
     Box::new(move |body| {
-        let mut json = plan.body(Some("application/json"), None).expect("a known type");
+        let mut json = plan.body_rewriter(Some("application/json"), None).expect("a known type");
         for chunk in body.chunks(CHUNK) {
             out.clear();
             json.feed(chunk, &mut seen, &mut out).expect("a good body");
@@ -210,16 +213,16 @@ struct Mask {
     drops: bool,
 }
 
-impl Treat for Mask {
-    fn drops(&self, _: usize) -> bool {
+impl Transform for Mask {
+    fn drops_member(&self, _: usize) -> bool {
         self.drops
     }
 
-    fn treat(&self, _: usize, value: Value<'_>, out: &mut Vec<u8>) -> Result<Shape, Stop> {
+    fn transform(&self, _: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Result<Replacement, RewriteError> {
         let kept = value.text.len().saturating_sub(4);
         out.resize(out.len() + kept, b'*');
         out.extend(value.text[kept..].iter().filter(|byte| byte.is_ascii()));
-        Ok(Shape::Text)
+        Ok(Replacement::Text)
     }
 }
 
@@ -229,20 +232,20 @@ struct Seen {
     treated: usize,
 }
 
-impl Watch for Seen {
-    fn record(&mut self) -> Result<(), Cut> {
+impl RewriteObserver for Seen {
+    fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
         self.records += 1;
         Ok(())
     }
 
-    fn treated(&mut self, _: usize) {
+    fn on_treated(&mut self, _: usize) {
         self.treated += 1;
     }
 
-    fn subject(&mut self, _: &[u8]) {}
+    fn on_subject(&mut self, _: &[u8]) {}
 }
 
-fn change_with_sonic(body: &[u8], treat: &dyn Treat) -> usize {
+fn change_with_sonic(body: &[u8], treat: &dyn Transform) -> usize {
     let mut document: sonic_rs::Value = sonic_rs::from_slice(body).expect("a good body");
     let customers = document.get_mut("customers").and_then(|list| list.as_array_mut()).expect("customers");
     let mut made = Vec::new();
@@ -251,7 +254,9 @@ fn change_with_sonic(body: &[u8], treat: &dyn Treat) -> usize {
             && let Some(text) = value.as_str()
         {
             made.clear();
-            treat.treat(0, Value { kind: Kind::String, text: text.as_bytes() }, &mut made).expect("a treated value");
+            treat
+                .transform(0, SelectedValue { kind: ValueKind::String, text: text.as_bytes() }, &mut made)
+                .expect("a treated value");
             *value = sonic_rs::Value::from(std::str::from_utf8(&made).expect("text"));
         }
     };

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use tokio::runtime::{Builder, Runtime};
-use vendorgate::kill::{InFlight, Line, Order, Origin, Reach, RouteTag, Subject, Switch};
+use vendorgate::kill::{InFlight, KillOrder, KillOrigin, KillSelector, KillSwitch, KillTarget, RouteTag, VendorGate};
 use vendorgate::model::{ClientId, Clock, Direction, VendorId};
 use vendorgate::store::Store;
 
@@ -46,7 +46,7 @@ fn request(criterion: &mut Criterion) {
     group.bench_function("while another client is killed", |bench| {
         let (switch, line) = switch();
         let client = ClientId::new("acme-batch");
-        let reach = Reach { client: Some(ClientId::new("acme-other")), ..Reach::default() };
+        let reach = KillSelector { client: Some(ClientId::new("acme-other")), ..KillSelector::default() };
         drop(switch.kill(order(&switch, "acme", reach)).expect("acme has a line"));
         bench.iter_custom(|rounds| cpu_time(|| (0..rounds).for_each(|_| pass(&line, &client))));
     });
@@ -72,7 +72,7 @@ fn sever(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn pass(line: &Line, client: &ClientId) {
+fn pass(line: &VendorGate, client: &ClientId) {
     let in_flight = line.register(Direction::Ingress, black_box(RouteTag::NONE), Some(client));
     assert!(in_flight.check().is_ok());
     drop(black_box(in_flight));
@@ -98,7 +98,7 @@ fn sever_once(streams: usize, round: u64) -> Duration {
             scope.spawn(|| runtime().block_on(hold_streams(&line, streams / WORKERS, &waiting)));
         }
         waiting.wait();
-        let order = order(&switch, "acme", Reach::default());
+        let order = order(&switch, "acme", KillSelector::default());
         runtime().block_on(switch.kill(order).expect("acme has a line").finish())
     });
     assert_eq!((answer.severed, answer.lingering), (streams as u64, 0), "round {round}");
@@ -106,7 +106,7 @@ fn sever_once(streams: usize, round: u64) -> Duration {
 }
 
 /// One worker: so many tasks, each asleep until its stream is severed.
-async fn hold_streams(line: &Line, streams: usize, waiting: &Barrier) {
+async fn hold_streams(line: &VendorGate, streams: usize, waiting: &Barrier) {
     let tasks: Vec<_> = (0..streams)
         .map(|_| {
             let mut in_flight: InFlight = line.register(Direction::Ingress, RouteTag::NONE, None);
@@ -127,21 +127,21 @@ fn runtime() -> Runtime {
 }
 
 /// A switch in memory and its clock, which orders are dated by.
-struct Timed(Switch, Clock);
+struct Timed(KillSwitch, Clock);
 
 impl std::ops::Deref for Timed {
-    type Target = Switch;
+    type Target = KillSwitch;
 
-    fn deref(&self) -> &Switch {
+    fn deref(&self) -> &KillSwitch {
         &self.0
     }
 }
 
-fn switch() -> (Timed, Arc<Line>) {
+fn switch() -> (Timed, Arc<VendorGate>) {
     let clock = Clock::system();
     let store = Store::in_memory().expect("a store in memory");
-    let switch = Switch::load(store, clock.clone(), Arc::new(|_| {})).expect("an empty store");
-    let line = switch.line(&VendorId::parse("acme").expect("an id"));
+    let switch = KillSwitch::load(store, clock.clone(), Arc::new(|_| {})).expect("an empty store");
+    let line = switch.gate(&VendorId::parse("acme").expect("an id"));
     (Timed(switch, clock), line)
 }
 
@@ -149,11 +149,11 @@ fn clock_of(switch: &Timed) -> vendorgate::model::Moment {
     switch.1.now()
 }
 
-fn order(switch: &Timed, vendor: &str, reach: Reach) -> Order {
-    Order {
-        subject: Subject::Vendor(VendorId::parse(vendor).expect("an id")),
-        reach,
-        origin: Origin::Operator,
+fn order(switch: &Timed, vendor: &str, reach: KillSelector) -> KillOrder {
+    KillOrder {
+        target: KillTarget::Vendor(VendorId::parse(vendor).expect("an id")),
+        selector: reach,
+        origin: KillOrigin::Operator,
         by: "alice".to_owned(),
         reason: "bench".to_owned(),
         evidence: None,

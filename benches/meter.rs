@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use vendorgate::exposure::{Bucket, Profile, Report};
-use vendorgate::meter::{Budget, Ledger, Limits, Over, Rate, RateGate, RouteLimits, Window};
+use vendorgate::exposure::{ExposureBucket, ExposureProfile, VendorExposure};
+use vendorgate::meter::{
+    Budget, Limits, OverrunAction, RequestLimiter, RequestRate, RouteLimits, SlidingWindow, UsageLedger,
+};
 use vendorgate::model::{ClientId, Direction, Moment, Secret, SubjectKey, UnixTime, VendorId};
-use vendorgate::pii::{ClearList, RuleName, TreatmentKind, Watch};
+use vendorgate::pii::{ClearList, RewriteObserver, RuleName, TreatmentKind};
 
 /// CPU time of this thread, as the scheduler counts it.
 struct CpuTime;
@@ -56,13 +58,13 @@ impl Measurement for CpuTime {
     }
 }
 
-fn rate(count: u32, burst: u32) -> Rate {
+fn rate(count: u32, burst: u32) -> RequestRate {
     let count = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
-    Rate { count, per: Duration::from_secs(1), burst: NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN) }
+    RequestRate { count, per: Duration::from_secs(1), burst: NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN) }
 }
 
 fn budget(budget: u64, window: Duration) -> Budget {
-    Budget { budget: NonZeroU64::new(budget).unwrap_or(NonZeroU64::MIN), window, over: Over::Sever }
+    Budget { budget: NonZeroU64::new(budget).unwrap_or(NonZeroU64::MIN), window, over: OverrunAction::Sever }
 }
 
 fn at(ns: u64) -> Moment {
@@ -76,7 +78,7 @@ fn rates(c: &mut Criterion<CpuTime>) {
         for (scopes, routes, of_client) in
             [("vendor", vec![], None), ("vendor, route, client", vec![Some(vendor)], Some(vendor))]
         {
-            let gate = RateGate::new(vendor, &routes, of_client);
+            let gate = RequestLimiter::new(vendor, &routes, of_client);
             let mut ns = 0;
             group.bench_function(BenchmarkId::new(name, scopes), |b| {
                 b.iter(|| {
@@ -91,8 +93,8 @@ fn rates(c: &mut Criterion<CpuTime>) {
 
 fn windows(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("window take");
-    let far = Window::new(NonZeroU64::MAX, Duration::from_secs(10));
-    let spent = Window::new(NonZeroU64::MIN, Duration::from_secs(3_600));
+    let far = SlidingWindow::new(NonZeroU64::MAX, Duration::from_secs(10));
+    let spent = SlidingWindow::new(NonZeroU64::MIN, Duration::from_secs(3_600));
     group.bench_function("far, 1 thread", |b| b.iter(|| far.take(black_box(1), at(1))));
     let taken = spent.take(1, at(1));
     group.bench_function("spent, 1 thread", |b| b.iter(|| (taken, spent.take(black_box(1), at(1)))));
@@ -111,13 +113,13 @@ fn windows(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
-fn ledger(subjects: bool) -> Ledger {
+fn ledger(subjects: bool) -> UsageLedger {
     let wide = Some(budget(u64::MAX / 2, Duration::from_secs(10)));
     let guard = subjects.then(|| budget(1_000_000, Duration::from_secs(3_600)));
     let limits = Limits { records: wide, bytes: wide, subjects: guard, ..Limits::default() };
     let own = Limits { records: wide, ..Limits::default() };
     let route = RouteLimits { direction: Direction::Ingress, route: "GET /v1/customers".into(), limits: own };
-    Ledger::new(&limits, &[route], SubjectKey::new(Secret::new([1; 32])))
+    UsageLedger::new(&limits, &[route], SubjectKey::new(Secret::new([1; 32])))
 }
 
 fn records(c: &mut Criterion<CpuTime>) {
@@ -133,10 +135,10 @@ fn records(c: &mut Criterion<CpuTime>) {
                 ns += 100_000;
                 meter.begin(at(ns));
                 for i in 0..FEED {
-                    let _ = black_box(meter.record());
-                    (0..3).for_each(|rule| meter.treated(rule));
+                    let _ = black_box(meter.on_record());
+                    (0..3).for_each(|rule| meter.on_treated(rule));
                     if subjects {
-                        meter.subject(&(i * 7_919 % 9_973).to_le_bytes());
+                        meter.on_subject(&(i * 7_919 % 9_973).to_le_bytes());
                     }
                 }
                 meter.settle();
@@ -159,48 +161,48 @@ fn requests(c: &mut Criterion<CpuTime>) {
 fn exposure(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("exposure");
     let (Ok(vendor), key) = (VendorId::parse("acme"), SubjectKey::new(Secret::new([1; 32]))) else { return };
-    let profile = Profile {
+    let profile = ExposureProfile {
         vendor: vendor.clone(),
         direction: Direction::Ingress,
         route: "GET /v1/customers".into(),
         rules: vec![
-            RuleName { place: "$..email".into(), treatment: TreatmentKind::Tokenize },
-            RuleName { place: "$..ssn".into(), treatment: TreatmentKind::Redact },
+            RuleName { location: "$..email".into(), treatment: TreatmentKind::Tokenize },
+            RuleName { location: "$..ssn".into(), treatment: TreatmentKind::Redact },
         ],
         clear: None,
         listed: ClearList::default(),
     };
-    let ledger = vendorgate::exposure::Ledger::new(UnixTime::from_secs(1));
+    let ledger = vendorgate::exposure::ExposureCounters::new(UnixTime::from_secs(1));
     let (handle, mut i) = (ledger.handle(profile), 0u64);
     group.bench_function("a chunk's records, bytes and 2 fields", |b| {
         b.iter(|| {
-            handle.treated(0, 100);
-            handle.treated(1, 100);
-            handle.left(black_box(100), 20_000, at(1));
+            handle.add_treated(0, 100);
+            handle.add_treated(1, 100);
+            handle.add_left(black_box(100), 20_000, at(1));
         });
     });
     let subjects: Vec<_> = (0..10_000u64).map(|i| key.hash(&i.to_le_bytes())).collect();
     group.bench_function("a subject", |b| {
         b.iter(|| {
             i += 1;
-            handle.subject(subjects[(i % 10_000) as usize]);
+            handle.add_subject(subjects[(i % 10_000) as usize]);
         });
     });
     let hour = |hour: u64| {
-        subjects.iter().take(80).for_each(|subject| handle.subject(*subject));
-        handle.treated(0, hour);
+        subjects.iter().take(80).for_each(|subject| handle.add_subject(*subject));
+        handle.add_treated(0, hour);
         let now = at(hour * 3_600_000_000_000);
-        handle.left(hour, hour, now);
+        handle.add_left(hour, hour, now);
         ledger.roll(now)
     };
-    let mut year: Vec<Bucket> = (1..=365 * 24).flat_map(hour).collect();
+    let mut year: Vec<ExposureBucket> = (1..=365 * 24).flat_map(hour).collect();
     let recent = year.len() - 7 * 24;
     vendorgate::exposure::fold_day(&mut year[..recent]);
     let texts: Vec<_> = year.iter().filter_map(|bucket| serde_json::to_string(bucket).ok()).collect();
     group.bench_function("a report of a year of one route, from the stored text", |b| {
         b.iter(|| {
-            let buckets = texts.iter().filter_map(|text| serde_json::from_str::<Bucket>(text).ok());
-            Report::of(&vendor, UnixTime::from_secs(0), UnixTime::from_secs(1), buckets).to_markdown()
+            let buckets = texts.iter().filter_map(|text| serde_json::from_str::<ExposureBucket>(text).ok());
+            VendorExposure::of(&vendor, UnixTime::from_secs(0), UnixTime::from_secs(1), buckets).to_markdown()
         });
     });
     group.finish();

@@ -11,8 +11,10 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge};
 use tracing_subscriber::prelude::*;
 use vendorgate::model::{Clock, Direction, UnixTime, VendorId};
-use vendorgate::telemetry::log::Format;
-use vendorgate::telemetry::{CacheResult, ExchangeLine, ExchangeLog, Exposition, Metrics, Treated, claim_worker};
+use vendorgate::telemetry::log::LogFormat;
+use vendorgate::telemetry::{
+    CacheResult, ExchangeLine, ExchangeLog, ExpositionFormat, Metrics, TreatmentLabel, claim_worker,
+};
 
 const TOOK: Duration = Duration::from_micros(740);
 const OWN: Duration = Duration::from_micros(9);
@@ -51,7 +53,7 @@ fn exchange(criterion: &mut Criterion) {
         vendor.token_issued_at(issued);
         route.request(black_box(200));
         route.records(black_box(12));
-        route.pii_values(Treated::Tokenize, black_box(24));
+        route.pii_values(TreatmentLabel::Tokenize, black_box(24));
         traffic.bytes(black_box(4_096));
         traffic.leave(black_box(TOOK));
         metrics.overhead(Direction::Ingress, black_box(OWN));
@@ -122,7 +124,7 @@ fn line() -> ExchangeLine<'static> {
 
 /// One line per exchange, by our own writer and by `tracing`.
 fn log(criterion: &mut Criterion) {
-    for (name, format) in [("log/json", Format::Json), ("log/human", Format::Human)] {
+    for (name, format) in [("log/json", LogFormat::Json), ("log/human", LogFormat::Human)] {
         let log = ExchangeLog::start(format, io::sink()).expect("a thread");
         criterion.bench_function(name, |bench| bench.iter(|| log.write(black_box(&line()))));
         // A dropped line is cheap: with many of them, the figure is that of dropping.
@@ -164,7 +166,7 @@ fn scrape(criterion: &mut Criterion) {
         (0..4).for_each(|route| traffic.traffic(Direction::Ingress).route(&format!("GET /v1/{route}")).request(200));
     }
     for (name, format) in
-        [("scrape/prometheus", Exposition::Prometheus), ("scrape/openmetrics", Exposition::OpenMetrics)]
+        [("scrape/prometheus", ExpositionFormat::Prometheus), ("scrape/openmetrics", ExpositionFormat::OpenMetrics)]
     {
         criterion.bench_function(name, |bench| bench.iter(|| metrics.render(format).len()));
     }

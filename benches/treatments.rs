@@ -16,25 +16,30 @@ use sha2::Sha256;
 use vendorgate::model::VendorId;
 use vendorgate::pii::keys::MasterKey;
 use vendorgate::pii::{
-    Batch, Class, Format, KeyRing, Kind, Place, RevealCounts, Revealer, Rule, Treat, Treater, Treatment, Value,
-    VendorKeys, VendorSalt,
+    DeferredBatch, DigitFormat, MasterKeys, RevealCounts, Revealer, Rule, SelectedValue, TokenClass, Transform,
+    Transformer, Treatment, ValueKind, ValueLocation, VendorKeys, VendorSalt,
 };
 
 const VALUES: usize = 1024;
 const BATCH: u32 = 64;
 
 fn keys() -> Arc<VendorKeys> {
-    let ring = KeyRing::of(MasterKey::from_bytes([42; 32]));
+    let ring = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
     let vendor = VendorId::parse("acme").expect("a vendor");
-    Arc::new(ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [Class::of_name("value")]))
+    Arc::new(ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [TokenClass::from_name("value")]))
 }
 
-fn treater(treatment: Treatment) -> Treater {
-    let rule = Rule { place: Place::Query("value".into()), treatment, class: Class::of_name("value"), only_type: None };
-    Treater::compile(&[rule], keys()).expect("a treatment")
+fn treater(treatment: Treatment) -> Transformer {
+    let rule = Rule {
+        location: ValueLocation::Query("value".into()),
+        treatment,
+        class: TokenClass::from_name("value"),
+        only_type: None,
+    };
+    Transformer::compile(&[rule], keys()).expect("a treatment")
 }
 
-fn measure(criterion: &mut Criterion, name: &str, treat: &dyn Treat, values: &[String]) {
+fn measure(criterion: &mut Criterion, name: &str, treat: &dyn Transform, values: &[String]) {
     let mut out = Vec::with_capacity(256);
     let mut next = (0..values.len()).cycle();
     criterion.bench_function(name, |bencher| {
@@ -42,7 +47,8 @@ fn measure(criterion: &mut Criterion, name: &str, treat: &dyn Treat, values: &[S
             quiet(iterations, || {
                 out.clear();
                 let text = values[next.next().unwrap_or(0)].as_bytes();
-                let treated = treat.treat(0, Value { kind: Kind::String, text: black_box(text) }, &mut out);
+                let treated =
+                    treat.transform(0, SelectedValue { kind: ValueKind::String, text: black_box(text) }, &mut out);
                 assert!(black_box(treated).is_ok());
             })
         });
@@ -50,8 +56,8 @@ fn measure(criterion: &mut Criterion, name: &str, treat: &dyn Treat, values: &[S
 }
 
 /// As an engine treats what it finds in one chunk: values wait for others of their kind.
-fn measure_batched(criterion: &mut Criterion, name: &str, treat: &dyn Treat, values: &[String]) {
-    let (mut out, mut held) = (Vec::with_capacity(64 * 1024), Batch::default());
+fn measure_batched(criterion: &mut Criterion, name: &str, treat: &dyn Transform, values: &[String]) {
+    let (mut out, mut held) = (Vec::with_capacity(64 * 1024), DeferredBatch::default());
     let mut next = (0..values.len()).cycle();
     criterion.bench_function(name, |bencher| {
         bencher.iter_custom(|iterations| {
@@ -59,10 +65,10 @@ fn measure_batched(criterion: &mut Criterion, name: &str, treat: &dyn Treat, val
                 out.clear();
                 for _ in 0..BATCH {
                     let text = values[next.next().unwrap_or(0)].as_bytes();
-                    let value = Value { kind: Kind::String, text: black_box(text) };
+                    let value = SelectedValue { kind: ValueKind::String, text: black_box(text) };
                     assert!(black_box(treat.defer(0, value, &mut out, &mut held)).is_ok());
                 }
-                treat.settle(&mut held, &mut out);
+                treat.complete_deferred(&mut held, &mut out);
                 black_box(&mut out);
             };
             quiet(iterations, chunk) / BATCH
@@ -95,11 +101,11 @@ fn values(criterion: &mut Criterion) {
     measure_batched(criterion, "tokenize, e-mail, in a chunk", &tokenize, &emails);
     measure(criterion, "hash, phone", &treater(Treatment::Hash), &phones);
     measure_batched(criterion, "hash, phone, batched", &treater(Treatment::Hash), &phones);
-    let card = Format::Card { keep_first: 0, keep_last: 0 };
+    let card = DigitFormat::Card { keep_first: 0, keep_last: 0 };
     for (name, format, values) in [
-        ("encrypt 16 digits", Format::Digits, &cards),
+        ("encrypt 16 digits", DigitFormat::Digits, &cards),
         ("encrypt a card", card, &cards),
-        ("encrypt a phone", Format::Phone, &phones),
+        ("encrypt a phone", DigitFormat::Phone, &phones),
     ] {
         let treater = treater(Treatment::EncryptFormat(format));
         measure(criterion, name, &treater, values);
@@ -108,7 +114,7 @@ fn values(criterion: &mut Criterion) {
     measure(criterion, "mask, last 4", &treater(Treatment::Mask { keep_first: 0, keep_last: 4 }), &cards);
     let sealed = |value: &String| {
         let mut out = Vec::new();
-        keys().tokenize(&Class::of_name("value"), value.as_bytes(), &mut out).expect("the class has a key");
+        keys().tokenize(&TokenClass::from_name("value"), value.as_bytes(), &mut out).expect("the class has a key");
         String::from_utf8(out).expect("tokens are text")
     };
     let tokens: Vec<_> = emails.iter().map(sealed).collect();

@@ -13,8 +13,10 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use vendorgate::model::{FieldPath, VendorId};
-use vendorgate::pii::keys::{EnvironmentSource, KeyError, MasterKeySource};
-use vendorgate::pii::{Class, Cut, KeyRing, Place, Plan, Rule, Rules, Treatment, VendorSalt, Watch};
+use vendorgate::pii::keys::{EnvironmentKeySource, KeyError, MasterKeySource};
+use vendorgate::pii::{
+    MasterKeys, Plan, RecordBudgetSpent, RewriteObserver, Rule, Rules, TokenClass, Treatment, ValueLocation, VendorSalt,
+};
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -29,14 +31,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let keys = master_keys()?.vendor_keys(
         &vendor,
         &VendorSalt::from_bytes(*b"a salt for this one example only"),
-        rules.classes(),
+        rules.token_classes(),
     );
     let plan = Plan::compile(&rules, Arc::new(keys))?;
 
     let mut summary = Summary { treated: vec![0; plan.rules().len()] };
     treat(&plan, content_type.as_deref().unwrap_or("application/json"), &mut summary)?;
     for (rule, count) in plan.rules().iter().zip(&summary.treated) {
-        eprintln!("{count:8} {} {}", rule.treatment.as_str(), rule.place);
+        eprintln!("{count:8} {} {}", rule.treatment.as_str(), rule.location);
     }
     eprintln!("{:8} tokens opened", plan.reveal_counts().opened());
     Ok(())
@@ -44,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Pushes the input through an engine in chunks. On an error, what has left is a truncated document: never a raw value.
 fn treat(plan: &Plan, content_type: &str, watch: &mut Summary) -> Result<(), Box<dyn Error>> {
-    let mut engine = plan.body(Some(content_type), None)?;
+    let mut engine = plan.body_rewriter(Some(content_type), None)?;
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     let (mut chunk, mut out) = (vec![0; CHUNK_BYTES], Vec::new());
     loop {
@@ -78,15 +80,15 @@ fn parse_rules(arguments: &[String]) -> Result<Rules, Box<dyn Error>> {
             }
             _ => return Err(format!("no treatment is called {word}").into()),
         };
-        let class = Class::of_name(path.last_name().unwrap_or_default());
-        rules.treat.push(Rule { place: Place::Field(path), treatment, class, only_type: None });
+        let class = TokenClass::from_name(path.last_name().unwrap_or_default());
+        rules.treat.push(Rule { location: ValueLocation::Field(path), treatment, class, only_type: None });
     }
     Ok(rules)
 }
 
-fn master_keys() -> Result<KeyRing, KeyError> {
-    match EnvironmentSource::new("VENDORGATE_MASTER_KEY").load() {
-        Err(KeyError::NoVariable(_)) => KeyRing::generate(),
+fn master_keys() -> Result<MasterKeys, KeyError> {
+    match EnvironmentKeySource::new("VENDORGATE_MASTER_KEY").load() {
+        Err(KeyError::NoVariable(_)) => MasterKeys::generate(),
         loaded => loaded,
     }
 }
@@ -96,14 +98,14 @@ struct Summary {
     treated: Vec<u64>,
 }
 
-impl Watch for Summary {
-    fn record(&mut self) -> Result<(), Cut> {
+impl RewriteObserver for Summary {
+    fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
         Ok(())
     }
 
-    fn treated(&mut self, rule: usize) {
+    fn on_treated(&mut self, rule: usize) {
         self.treated[rule] += 1;
     }
 
-    fn subject(&mut self, _value: &[u8]) {}
+    fn on_subject(&mut self, _value: &[u8]) {}
 }

@@ -8,12 +8,12 @@ mod wire;
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderValue};
-use vendorgate::identity::{self, Encoding, Preset, Recipe, Template, TimeFormat};
+use vendorgate::identity::{self, SignatureEncoding, SignatureTemplate, TimestampFormat, WebhookPreset, WebhookRecipe};
 use vendorgate::model::{FieldPath, VendorId};
 use vendorgate::pii::keys::MasterKey;
 use vendorgate::pii::{
-    Action, Class, Cut, Detector, Format, Guard, KeyRing, Place, Plan, Reading, Revealer, Rule, Rules, Stop, Treatment,
-    VendorKeys, VendorSalt, Watch,
+    BodySettings, DetectAction, DetectRule, Detector, DigitFormat, MasterKeys, Plan, RecordBudgetSpent, Revealer,
+    RewriteError, RewriteObserver, Rule, Rules, TokenClass, Treatment, ValueLocation, VendorKeys, VendorSalt,
 };
 
 /// A target: its name, what it does, and inputs to begin with.
@@ -116,12 +116,13 @@ pub fn form(data: &[u8]) {
 pub fn csv(data: &[u8]) {
     static LAX: OnceLock<Plan> = OnceLock::new();
     static GIVEN: OnceLock<Plan> = OnceLock::new();
-    let reading = |reading| plan(&Rules { reading, ..rules() });
+    let reading = |reading| plan(&Rules { body_settings: reading, ..rules() });
     body("text/csv", data);
-    let lax = || reading(Reading { optional: (0..5).collect(), delimiter: Some(b';'), ..Reading::default() });
+    let lax =
+        || reading(BodySettings { optional_rules: (0..5).collect(), delimiter: Some(b';'), ..BodySettings::default() });
     pushed(LAX.get_or_init(lax), "text/csv", data);
     let names = ["id", "email", "x", "y", "h", "n"].map(Box::from);
-    let given = || reading(Reading { columns: Some(names.into()), ..Reading::default() });
+    let given = || reading(BodySettings { columns: Some(names.into()), ..BodySettings::default() });
     pushed(GIVEN.get_or_init(given), "text/csv", data);
 }
 
@@ -161,7 +162,7 @@ pub fn text(data: &[u8]) {
 
 fn detected(media: &str, data: &[u8]) {
     static PLAN: OnceLock<Plan> = OnceLock::new();
-    let guard = || Guard::new(Detector::default(), Action::Mask);
+    let guard = || DetectRule::new(Detector::default(), DetectAction::Mask);
     let rules = || Rules { detect: Some(guard()), ..Rules::default() };
     pushed(PLAN.get_or_init(|| plan(&rules())), media, data);
 }
@@ -173,7 +174,7 @@ pub fn token(data: &[u8]) {
     let revealer = Revealer::new(Arc::clone(&keys), Arc::default());
     assert!(!revealer.reveal(data, &mut out) && out == data, "a text without a token of ours is left as it is");
     let mut token = Vec::new();
-    keys.tokenize(&Class::of_name("email"), data, &mut token).expect("the class has a key");
+    keys.tokenize(&TokenClass::from_name("email"), data, &mut token).expect("the class has a key");
     out.clear();
     assert!(revealer.reveal(&token, &mut out) && out == data, "a token reveals what it was made of");
 }
@@ -216,14 +217,18 @@ pub fn webhook(data: &[u8]) {
             headers.append(name, value);
         }
     }
-    let part = |prefix: &str| identity::Place::part("webhook-signature", ',', prefix);
-    let listed = Recipe::hmac(part("v1="), Encoding::HexOrBase64, Template::parse("{timestamp}.{body}").expect("good"));
-    let listed = Recipe { timestamp: Some((part("t="), TimeFormat::Iso8601)), ..listed };
-    for recipe in [Preset::StandardWebhooks.recipe().0, listed] {
+    let part = |prefix: &str| identity::HeaderPart::part("webhook-signature", ',', prefix);
+    let listed = WebhookRecipe::hmac(
+        part("v1="),
+        SignatureEncoding::HexOrBase64,
+        SignatureTemplate::parse("{timestamp}.{body}").expect("good"),
+    );
+    let listed = WebhookRecipe { timestamp: Some((part("t="), TimestampFormat::Iso8601)), ..listed };
+    for recipe in [WebhookPreset::StandardWebhooks.recipe().0, listed] {
         identity::inspect_signature(&recipe, &headers);
     }
     if let Ok(text) = std::str::from_utf8(data) {
-        Template::parse(text).ok();
+        SignatureTemplate::parse(text).ok();
     }
 }
 
@@ -247,7 +252,12 @@ fn pushed(plan: &Plan, media: &str, data: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// How much of a text has left when it turns out to be none depends on how much was looked at together; what, does not.
-fn agree(media: &str, cut: &(Vec<u8>, Result<(), Stop>), whole: &(Vec<u8>, Result<(), Stop>), how: &str) {
+fn agree(
+    media: &str,
+    cut: &(Vec<u8>, Result<(), RewriteError>),
+    whole: &(Vec<u8>, Result<(), RewriteError>),
+    how: &str,
+) {
     assert_eq!(cut.1, whole.1, "{how}");
     if media == "text/plain" && whole.1.is_err() {
         assert!(cut.0.starts_with(&whole.0) || whole.0.starts_with(&cut.0), "{how}");
@@ -256,8 +266,12 @@ fn agree(media: &str, cut: &(Vec<u8>, Result<(), Stop>), whole: &(Vec<u8>, Resul
     }
 }
 
-fn run<'a>(plan: &Plan, media: &str, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Result<(), Stop>) {
-    let mut engine = plan.body(Some(media), None).expect("a known type");
+fn run<'a>(
+    plan: &Plan,
+    media: &str,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> (Vec<u8>, Result<(), RewriteError>) {
+    let mut engine = plan.body_rewriter(Some(media), None).expect("a known type");
     let mut out = Vec::new();
     for piece in pieces {
         if let Err(stop) = engine.feed(piece, &mut Deaf, &mut out) {
@@ -269,8 +283,8 @@ fn run<'a>(plan: &Plan, media: &str, pieces: impl IntoIterator<Item = &'a [u8]>)
 }
 
 fn rule(path: &str, treatment: Treatment) -> Rule {
-    let place = Place::Field(FieldPath::parse(path).expect("a path"));
-    Rule { place, treatment, class: Class::of_name("email"), only_type: None }
+    let place = ValueLocation::Field(FieldPath::parse(path).expect("a path"));
+    Rule { location: place, treatment, class: TokenClass::from_name("email"), only_type: None }
 }
 
 fn rules() -> Rules {
@@ -279,7 +293,7 @@ fn rules() -> Rules {
         rule("$..x", Treatment::Drop),
         rule("$.y[*]", Treatment::Redact),
         rule("$..h", Treatment::Hash),
-        rule("$..n", Treatment::EncryptFormat(Format::Digits)),
+        rule("$..n", Treatment::EncryptFormat(DigitFormat::Digits)),
     ];
     let records = FieldPath::parse("$.x[*]").ok();
     Rules { treat, records, ..Rules::default() }
@@ -292,21 +306,21 @@ fn plan(rules: &Rules) -> Plan {
 fn keys() -> Arc<VendorKeys> {
     static KEYS: OnceLock<Arc<VendorKeys>> = OnceLock::new();
     let make = || {
-        let ring = KeyRing::of(MasterKey::from_bytes([42; 32]));
+        let ring = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
         let vendor = VendorId::parse("acme").expect("an id");
-        Arc::new(ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [Class::of_name("email")]))
+        Arc::new(ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [TokenClass::from_name("email")]))
     };
     Arc::clone(KEYS.get_or_init(make))
 }
 
 struct Deaf;
 
-impl Watch for Deaf {
-    fn record(&mut self) -> Result<(), Cut> {
+impl RewriteObserver for Deaf {
+    fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
         Ok(())
     }
 
-    fn treated(&mut self, _rule: usize) {}
+    fn on_treated(&mut self, _rule: usize) {}
 
-    fn subject(&mut self, _value: &[u8]) {}
+    fn on_subject(&mut self, _value: &[u8]) {}
 }

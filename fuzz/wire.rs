@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use vendorgate::http::{Asked, Expected, Flaw, Screened, Turns};
+use vendorgate::http::{ExpectedResponse, FramingError, PendingResponse, RequestSequence, ScreenedStream};
 
 /// A caller's requests: cut, and read by hyper behind the screen.
 pub fn requests(data: &[u8]) {
@@ -29,7 +29,12 @@ pub fn requests(data: &[u8]) {
 /// An upstream's answers, to a request of the kind that the first byte chooses.
 pub fn answers(data: &[u8]) {
     let (kind, data) = data.split_first().unwrap_or((&0, data));
-    let kinds = [Expected::Answer, Expected::AnswerToHead, Expected::Upgrade, Expected::Nothing];
+    let kinds = [
+        ExpectedResponse::Response,
+        ExpectedResponse::HeadResponse,
+        ExpectedResponse::Upgrade,
+        ExpectedResponse::Nothing,
+    ];
     let expected = kinds[usize::from(*kind) % kinds.len()];
     let whole = through_answers(expected, data, usize::MAX);
     for piece in [data.len() / 2, data.len() / 3, 1] {
@@ -37,18 +42,18 @@ pub fn answers(data: &[u8]) {
     }
 }
 
-fn through_requests(data: &[u8], piece: usize) -> (Vec<u8>, Option<Flaw>, bool) {
-    let turns = Arc::new(Turns::default());
-    (0..data.len()).for_each(|_| turns.answered(false));
-    let (out, failed) = drain(Screened::requests(Pieces::of(data, piece), Arc::clone(&turns)));
-    (out, (0..=data.len()).find_map(|_| turns.begin()), failed)
+fn through_requests(data: &[u8], piece: usize) -> (Vec<u8>, Option<FramingError>, bool) {
+    let turns = Arc::new(RequestSequence::default());
+    (0..data.len()).for_each(|_| turns.response_sent(false));
+    let (out, failed) = drain(ScreenedStream::requests(Pieces::of(data, piece), Arc::clone(&turns)));
+    (out, (0..=data.len()).find_map(|_| turns.next_request()), failed)
 }
 
-fn through_answers(expected: Expected, data: &[u8], piece: usize) -> (Vec<u8>, Option<Flaw>, bool) {
-    let asked = Arc::new(Asked::default());
+fn through_answers(expected: ExpectedResponse, data: &[u8], piece: usize) -> (Vec<u8>, Option<FramingError>, bool) {
+    let asked = Arc::new(PendingResponse::default());
     asked.expect(expected);
-    let (out, failed) = drain(Screened::answers(Pieces::of(data, piece), Arc::clone(&asked)));
-    (out, asked.flaw(), failed)
+    let (out, failed) = drain(ScreenedStream::answers(Pieces::of(data, piece), Arc::clone(&asked)));
+    (out, asked.error(), failed)
 }
 
 fn drain(mut screened: impl AsyncRead + Unpin) -> (Vec<u8>, bool) {
@@ -89,18 +94,18 @@ impl AsyncRead for Pieces {
 /// odds about where a message begins, it would be another's.
 async fn served(data: &[u8]) {
     let (mut ours, theirs) = tokio::io::duplex(1 << 20);
-    let turns = Arc::new(Turns::default());
-    let screened = Screened::requests(theirs, Arc::clone(&turns));
+    let turns = Arc::new(RequestSequence::default());
+    let screened = ScreenedStream::requests(theirs, Arc::clone(&turns));
     let service = service_fn(move |request: Request<Incoming>| {
         let turns = Arc::clone(&turns);
         async move {
-            let flaw = turns.begin();
+            let flaw = turns.next_request();
             let stands_for_one =
                 request.method() == "-" && request.headers().get("host").is_some_and(|it| it == "refused");
             assert!(stands_for_one || flaw.is_none(), "{flaw:?} of another request: {request:?}");
             let mut body = request.into_body();
             while let Some(Ok(_)) = body.frame().await {}
-            turns.answered(false);
+            turns.response_sent(false);
             Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
         }
     });

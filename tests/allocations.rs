@@ -11,8 +11,8 @@ use std::sync::Arc;
 use vendorgate::model::{FieldPath, VendorId};
 use vendorgate::pii::keys::MasterKey;
 use vendorgate::pii::{
-    Action, Class, Cut, Detector, Format, Guard, KeyRing, Place, Plan, Rewriter, Rule, Rules, Treatment, VendorSalt,
-    Watch,
+    DetectAction, DetectRule, Detector, DigitFormat, MasterKeys, Plan, RecordBudgetSpent, RewriteObserver, Rewriter,
+    Rule, Rules, TokenClass, Treatment, ValueLocation, VendorSalt,
 };
 
 thread_local! {
@@ -74,15 +74,15 @@ fn bodies() -> Vec<(&'static str, &'static str, String)> {
 
 fn treating() -> Plan {
     let rule = |path: &str, treatment| Rule {
-        place: Place::Field(FieldPath::parse(path).expect("a path")),
+        location: ValueLocation::Field(FieldPath::parse(path).expect("a path")),
         treatment,
-        class: Class::of_name("value"),
+        class: TokenClass::from_name("value"),
         only_type: None,
     };
     let treat = vec![
         rule("$..email", Treatment::Tokenize),
         rule("$..name", Treatment::Hash),
-        rule("$..phone", Treatment::EncryptFormat(Format::Phone)),
+        rule("$..phone", Treatment::EncryptFormat(DigitFormat::Phone)),
         rule("$..card", Treatment::Mask { keep_first: 0, keep_last: 4 }),
         rule("$..ssn", Treatment::Redact),
         rule("$..gone", Treatment::Drop),
@@ -91,29 +91,29 @@ fn treating() -> Plan {
 }
 
 fn detecting() -> Plan {
-    plan(Rules { detect: Some(Guard::new(Detector::default(), Action::Mask)), ..Rules::default() })
+    plan(Rules { detect: Some(DetectRule::new(Detector::default(), DetectAction::Mask)), ..Rules::default() })
 }
 
 fn plan(rules: Rules) -> Plan {
     let vendor = VendorId::parse("acme").expect("an id");
-    let ring = KeyRing::of(MasterKey::from_bytes([42; 32]));
-    let keys = ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [Class::of_name("value")]);
+    let ring = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
+    let keys = ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [TokenClass::from_name("value")]);
     Plan::compile(&rules, Arc::new(keys)).expect("rules")
 }
 
 #[derive(Default)]
 struct Seen(usize);
 
-impl Watch for Seen {
-    fn record(&mut self) -> Result<(), Cut> {
+impl RewriteObserver for Seen {
+    fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
         Ok(())
     }
 
-    fn treated(&mut self, _: usize) {
+    fn on_treated(&mut self, _: usize) {
         self.0 += 1;
     }
 
-    fn subject(&mut self, _: &[u8]) {}
+    fn on_subject(&mut self, _: &[u8]) {}
 }
 
 /// What a stream cost: allocations in its second half, and the bytes it keeps.
@@ -122,7 +122,7 @@ fn stream(plan: &Plan, media: &str, start: &str, unit: &str, chunk: usize) -> (u
     let mut out = Vec::with_capacity(16 * chunk + 4096);
     let mut seen = Seen::default();
     let before = LIVE_BYTES.get();
-    let mut engine = plan.body(Some(media), None).expect("a known type");
+    let mut engine = plan.body_rewriter(Some(media), None).expect("a known type");
     let mut feed = |engine: &mut Box<dyn Rewriter>, text: &[u8]| {
         for piece in text.chunks(chunk) {
             out.clear();

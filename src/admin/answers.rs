@@ -14,15 +14,15 @@ use crate::telemetry::TrafficMetrics;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String", extend("format" = "date-time"))]
-pub struct Time(pub UnixTime);
+pub struct Rfc3339Time(pub UnixTime);
 
-impl From<Time> for String {
-    fn from(time: Time) -> Self {
+impl From<Rfc3339Time> for String {
+    fn from(time: Rfc3339Time) -> Self {
         time.0.to_string()
     }
 }
 
-impl TryFrom<String> for Time {
+impl TryFrom<String> for Rfc3339Time {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
@@ -30,7 +30,7 @@ impl TryFrom<String> for Time {
     }
 }
 
-impl From<UnixTime> for Time {
+impl From<UnixTime> for Rfc3339Time {
     fn from(time: UnixTime) -> Self {
         Self(time)
     }
@@ -70,7 +70,7 @@ impl VendorState {
 
 /// A part of a vendor's traffic: all that every given member matches, and all of it when none is given.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Part {
+pub struct PartAnswer {
     /// Only this direction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
@@ -96,7 +96,7 @@ pub enum Unseen {
     Client,
 }
 
-impl Part {
+impl PartAnswer {
     /// Whether it is the vendor whole.
     pub const fn is_whole(&self) -> bool {
         self.direction.is_none() && self.route.is_none() && self.client.is_none()
@@ -105,7 +105,7 @@ impl Part {
 
 /// How many gateways have heard, this one included, and how many this one knows: itself, since they share no state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Fleet {
+pub struct FleetAnswer {
     /// Gateways that have confirmed.
     pub acked: u32,
     /// Gateways that are known.
@@ -128,10 +128,10 @@ pub struct KillReport {
     /// Whether the kill is on disk. When not, it stands until the process ends.
     pub persisted: bool,
     /// Who else knows.
-    pub fleet: Fleet,
+    pub fleet: FleetAnswer,
     /// What the order named, where that is not the vendor whole.
-    #[serde(default, skip_serializing_if = "Part::is_whole")]
-    pub scope: Part,
+    #[serde(default, skip_serializing_if = "PartAnswer::is_whole")]
+    pub scope: PartAnswer,
     /// What of the order nobody has been seen by; it is kept all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<Unseen>,
@@ -157,8 +157,8 @@ pub struct KillPreview {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<Unseen>,
     /// What the order named, where that is not the vendor whole.
-    #[serde(default, skip_serializing_if = "Part::is_whole")]
-    pub scope: Part,
+    #[serde(default, skip_serializing_if = "PartAnswer::is_whole")]
+    pub scope: PartAnswer,
 }
 
 /// The answer to a kill of every vendor.
@@ -181,30 +181,30 @@ pub struct RestoreReport {
     pub lifted: u64,
     /// What each of them had cut off; an empty one is the vendor whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub scopes: Vec<Part>,
+    pub scopes: Vec<PartAnswer>,
     /// Whether the state is on disk.
     pub persisted: bool,
     /// How far the restore has come.
-    pub approvals: Approvals,
+    pub approvals: ApprovalsAnswer,
 }
 
 /// One person's yes to a restore that needs more; it lapses after a day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Approval {
+pub struct ApprovalAnswer {
     /// What would be restored.
-    #[serde(default, skip_serializing_if = "Part::is_whole")]
-    pub scope: Part,
+    #[serde(default, skip_serializing_if = "PartAnswer::is_whole")]
+    pub scope: PartAnswer,
     /// Who.
     pub by: String,
     /// Why.
     pub reason: String,
     /// When.
-    pub at: Time,
+    pub at: Rfc3339Time,
 }
 
 /// How far a restore has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Approvals {
+pub struct ApprovalsAnswer {
     /// Different people who have agreed.
     pub given: u32,
     /// How many must.
@@ -271,10 +271,10 @@ pub struct VendorStatus {
     /// Whether it may pass.
     pub state: VendorState,
     /// What is killed, and why.
-    pub kills: Vec<Standing>,
+    pub kills: Vec<KillStatus>,
     /// Who has agreed to restore it, while more must.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub approvals: Vec<Approval>,
+    pub approvals: Vec<ApprovalAnswer>,
     /// Kills to come, the next one first; those of every vendor too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scheduled: Vec<ScheduledKill>,
@@ -282,10 +282,10 @@ pub struct VendorStatus {
     pub persisted: bool,
     /// When the contract starts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub starts: Option<Time>,
+    pub starts: Option<Rfc3339Time>,
     /// When the contract's last day is over.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ends: Option<Time>,
+    pub ends: Option<Rfc3339Time>,
     /// Whole days until then; negative after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days_left: Option<i64>,
@@ -296,7 +296,7 @@ pub struct VendorStatus {
     pub last_denial: Option<LastDenial>,
     /// When the kill switch was last exercised on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_drill: Option<Time>,
+    pub last_drill: Option<Rfc3339Time>,
     /// Whether the next exercise is overdue, where the contract asks for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill_overdue: Option<bool>,
@@ -325,15 +325,15 @@ pub struct VendorStatus {
 
 /// A kill that stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Standing {
+pub struct KillStatus {
     /// What is killed.
-    pub scope: Part,
+    pub scope: PartAnswer,
     /// Why.
     pub reason: String,
     /// Who.
     pub by: String,
     /// When.
-    pub at: Time,
+    pub at: Rfc3339Time,
     /// The kill's own generation.
     pub generation: u64,
     /// Whether no line of the contract matches it any more: it stands, and cuts off nothing for now.
@@ -374,7 +374,7 @@ pub struct LastDenial {
     /// The stable reason.
     pub reason: String,
     /// When.
-    pub at: Time,
+    pub at: Rfc3339Time,
     /// Which way the request went.
     pub direction: Direction,
 }

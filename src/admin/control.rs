@@ -5,21 +5,21 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use super::answers::{DrillReport, KillAllReport, KillPreview, KillReport, ReloadReport, RestoreReport, VendorStatus};
-use super::orders::{DrillOrder, Order};
+use super::orders::{DrillOrder, OperatorOrder};
 use super::readiness::Readiness;
-use super::records::{AuditPage, ExposureReport};
+use super::records::{AuditPage, ExposureAnswer};
 use super::reveal::{RevealOrder, RevealReport};
-use super::revoked::{LiftReport, Revocation, RevocationList, RevokeReport};
+use super::revoked::{LiftReport, Revocable, RevocationList, RevokeReport};
 use super::scheduled::{ScheduledKill, UnscheduleOrder};
-use crate::config::Role;
+use crate::config::OperatorRole;
 use crate::model::{UnixTime, VendorId};
 use crate::telemetry::FailedRequest;
 
 /// An answer that may take a while: for a disk, for exchanges to end, for a fleet.
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ControlError>> + Send + 'a>>;
+pub type ControlFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, ControlError>> + Send + 'a>>;
 
 /// What operators can have done. Whoever implements it audits every act under the actor's name.
-pub trait Control: Send + Sync + 'static {
+pub trait AdminControl: Send + Sync + 'static {
     /// All vendors, sorted by id.
     fn vendors(&self) -> Vec<VendorStatus>;
 
@@ -30,81 +30,96 @@ pub trait Control: Send + Sync + 'static {
     fn readiness(&self) -> Readiness;
 
     /// Cuts off a vendor, or a part of it, also one whose contract is gone.
-    fn kill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, KillReport>;
+    fn kill<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: &'a VendorId,
+        order: &'a OperatorOrder,
+    ) -> ControlFuture<'a, KillReport>;
 
     /// Cuts off every vendor, or a part of each.
-    fn kill_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, KillAllReport>;
+    fn kill_all<'a>(&'a self, actor: &'a Actor, order: &'a OperatorOrder) -> ControlFuture<'a, KillAllReport>;
 
     /// Cuts off a vendor, or all, or a part of them, at a time to come.
     fn schedule<'a>(
         &'a self,
         actor: &'a Actor,
         vendor: Option<&'a VendorId>,
-        order: &'a Order,
+        order: &'a OperatorOrder,
         at: UnixTime,
-    ) -> Answer<'a, ScheduledKill>;
+    ) -> ControlFuture<'a, ScheduledKill>;
 
     /// Kills to come, the next one first.
     fn scheduled(&self) -> Vec<ScheduledKill>;
 
     /// Takes a kill to come back.
-    fn unschedule<'a>(&'a self, actor: &'a Actor, order: &'a UnscheduleOrder) -> Answer<'a, ScheduledKill>;
+    fn unschedule<'a>(&'a self, actor: &'a Actor, order: &'a UnscheduleOrder) -> ControlFuture<'a, ScheduledKill>;
 
     /// What a kill of a vendor, or of all, would cut now.
-    fn preview<'a>(&'a self, vendor: Option<&'a VendorId>, order: &'a Order) -> Answer<'a, KillPreview>;
+    fn preview<'a>(&'a self, vendor: Option<&'a VendorId>, order: &'a OperatorOrder) -> ControlFuture<'a, KillPreview>;
 
     /// Lifts what was cut off by an order for every vendor.
-    fn restore_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, RestoreReport>;
+    fn restore_all<'a>(&'a self, actor: &'a Actor, order: &'a OperatorOrder) -> ControlFuture<'a, RestoreReport>;
 
     /// Lets a vendor back, or a part of it.
-    fn restore<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, RestoreReport>;
+    fn restore<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: &'a VendorId,
+        order: &'a OperatorOrder,
+    ) -> ControlFuture<'a, RestoreReport>;
 
     /// Kills, measures and restores.
-    fn drill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a DrillOrder) -> Answer<'a, DrillReport>;
+    fn drill<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: &'a VendorId,
+        order: &'a DrillOrder,
+    ) -> ControlFuture<'a, DrillReport>;
 
     /// Takes a token, a client or a key back: refuses what is new, and severs what runs on it.
     fn revoke<'a>(
         &'a self,
         actor: &'a Actor,
         vendor: &'a VendorId,
-        what: &'a Revocation,
+        what: &'a Revocable,
         reason: &'a str,
-    ) -> Answer<'a, RevokeReport>;
+    ) -> ControlFuture<'a, RevokeReport>;
 
     /// Lets be used again what was taken back.
     fn lift<'a>(
         &'a self,
         actor: &'a Actor,
         vendor: &'a VendorId,
-        what: &'a Revocation,
+        what: &'a Revocable,
         reason: &'a str,
-    ) -> Answer<'a, LiftReport>;
+    ) -> ControlFuture<'a, LiftReport>;
 
     /// What is taken back now.
     fn revocations(&self) -> RevocationList;
 
     /// Turns one token back into its value, for whoever asks and for nobody else.
-    fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> Answer<'a, RevealReport>;
+    fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> ControlFuture<'a, RevealReport>;
 
     /// Loads the config again, wholly or not at all.
-    fn reload<'a>(&'a self, actor: &'a Actor) -> Answer<'a, ReloadReport>;
+    fn reload<'a>(&'a self, actor: &'a Actor) -> ControlFuture<'a, ReloadReport>;
 
     /// What left to a vendor; all that is kept when no time is given.
-    fn exposure<'a>(&'a self, vendor: &'a VendorId, since: Option<UnixTime>) -> Answer<'a, ExposureReport>;
+    fn exposure<'a>(&'a self, vendor: &'a VendorId, since: Option<UnixTime>) -> ControlFuture<'a, ExposureAnswer>;
 
     /// The request of this id, if it was refused or broke off and is remembered.
     fn why(&self, request_id: &str) -> Option<FailedRequest>;
 
     /// The audit trail, oldest first.
-    fn audit<'a>(&'a self, from: AuditFrom) -> Answer<'a, AuditPage>;
+    fn audit<'a>(&'a self, from: AuditQuery) -> ControlFuture<'a, AuditPage>;
 
     /// Audits a call that was refused.
-    fn refused(&self, refusal: &Refused<'_>);
+    fn refused(&self, refusal: &RefusedCall<'_>);
 }
 
 /// Where to begin in the audit trail: every given member holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AuditFrom {
+pub struct AuditQuery {
     /// Not before this time.
     pub since: Option<UnixTime>,
     /// Only what comes after this place in the chain.
@@ -119,9 +134,9 @@ pub struct Actor {
     /// The operator's name; `uid:N` for whoever may open the Unix socket.
     pub name: String,
     /// What they may do.
-    pub role: Role,
+    pub role: OperatorRole,
     /// Where they are.
-    pub peer: Peer,
+    pub peer: AdminPeer,
 }
 
 impl Actor {
@@ -133,7 +148,7 @@ impl Actor {
 
 /// The other end of an admin connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peer {
+pub enum AdminPeer {
     /// Somewhere in the network.
     Network(SocketAddr),
     /// On this machine, with the rights to open the socket: the file's permissions are the proof.
@@ -143,7 +158,7 @@ pub enum Peer {
     },
 }
 
-impl std::fmt::Display for Peer {
+impl std::fmt::Display for AdminPeer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Network(address) => address.fmt(f),
@@ -155,11 +170,11 @@ impl std::fmt::Display for Peer {
 
 /// A call that was refused.
 #[derive(Debug, Clone, Copy)]
-pub struct Refused<'a> {
+pub struct RefusedCall<'a> {
     /// When.
     pub at: UnixTime,
     /// From where.
-    pub peer: Peer,
+    pub peer: AdminPeer,
     /// The operator, where the token was right.
     pub operator: Option<&'a str>,
     /// The call as the table writes it, such as `POST /v1/vendors/{vendor}/kill`; `None` for none of the table.

@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::config::{Operator, Role};
-use crate::http::Slots;
+use crate::config::{Operator, OperatorRole};
+use crate::http::SlotPool;
 use crate::model::{Clock, Direction, UnixTime, VendorId};
 use crate::telemetry::FailedRequest;
 use crate::telemetry::Metrics;
@@ -23,7 +23,7 @@ pub(crate) const ACME: &str = "acme";
 
 /// What was asked of it, as words.
 #[derive(Debug, Default)]
-pub(crate) struct Fake {
+pub(crate) struct FakeControl {
     pub(crate) acts: Mutex<Vec<String>>,
     pub(crate) refusals: Mutex<Vec<String>>,
     /// Orders that have arrived.
@@ -36,8 +36,8 @@ pub(crate) struct Fake {
     pub(crate) faulty: Mutex<bool>,
 }
 
-impl Fake {
-    fn act<T: Send + 'static>(&self, actor: &Actor, vendor: &str, what: String, answer: T) -> Answer<'_, T> {
+impl FakeControl {
+    fn act<T: Send + 'static>(&self, actor: &Actor, vendor: &str, what: String, answer: T) -> ControlFuture<'_, T> {
         let (act, known) = (format!("{} {vendor} {what}", actor.name), vendor == ACME || vendor == "*");
         Box::pin(async move {
             self.begun.fetch_add(1, Ordering::SeqCst);
@@ -56,9 +56,9 @@ impl Fake {
     }
 }
 
-const FLEET: Fleet = Fleet { acked: 1, of: 1 };
+const FLEET: FleetAnswer = FleetAnswer { acked: 1, of: 1 };
 
-fn words(order: &Order) -> String {
+fn words(order: &OperatorOrder) -> String {
     let direction = order.direction.map_or("-", Direction::as_str);
     let (route, client) = (order.route.as_deref().unwrap_or("-"), order.client.as_deref().unwrap_or("-"));
     format!("{direction} {route} {client} {:?}", order.reason)
@@ -73,7 +73,7 @@ fn killed(vendor: &str) -> KillReport {
         sever_micros: 412,
         persisted: true,
         fleet: FLEET,
-        scope: Part::default(),
+        scope: PartAnswer::default(),
         unseen: Vec::new(),
         lingering: 0,
     }
@@ -85,9 +85,9 @@ fn restored(vendor: &str) -> RestoreReport {
         state: VendorState::Live,
         generation: 8,
         lifted: 1,
-        scopes: vec![Part::default()],
+        scopes: vec![PartAnswer::default()],
         persisted: true,
-        approvals: Approvals { given: 1, needed: 1 },
+        approvals: ApprovalsAnswer { given: 1, needed: 1 },
     }
 }
 
@@ -96,16 +96,16 @@ fn scheduled(vendor: &str, at: UnixTime) -> ScheduledKill {
     ScheduledKill {
         id: 3,
         vendor: vendor.to_owned(),
-        scope: Part::default(),
+        scope: PartAnswer::default(),
         unseen: Vec::new(),
-        at: Time(at),
+        at: Rfc3339Time(at),
         by,
         reason,
     }
 }
 
-fn time(secs: u64) -> Time {
-    Time(UnixTime::from_secs(secs))
+fn time(secs: u64) -> Rfc3339Time {
+    Rfc3339Time(UnixTime::from_secs(secs))
 }
 
 pub(crate) fn acme() -> VendorStatus {
@@ -116,7 +116,12 @@ pub(crate) fn acme() -> VendorStatus {
         security_contact: None,
         state: VendorState::Live,
         kills: Vec::new(),
-        approvals: vec![Approval { scope: Part::default(), by: "bob".into(), reason: "clean".into(), at: time(60) }],
+        approvals: vec![ApprovalAnswer {
+            scope: PartAnswer::default(),
+            by: "bob".into(),
+            reason: "clean".into(),
+            at: time(60),
+        }],
         scheduled: vec![scheduled(ACME, UnixTime::from_secs(7_200))],
         persisted: true,
         starts: Some(time(0)),
@@ -154,7 +159,7 @@ pub(crate) fn acme() -> VendorStatus {
     }
 }
 
-fn exposed(since: UnixTime) -> ExposureReport {
+fn exposed(since: UnixTime) -> ExposureAnswer {
     let text = r#"{"vendor":"acme","since":"SINCE","until":"1970-01-01T00:16:40.000Z","first":null,"last":null,
         "records":1200,"bytes":4096,"subjects":{"about":1100,"at_least":1080,"at_most":1120},"subjects_incomplete":true,
         "routes":[{"direction":"ingress","route":"GET /v1/customers","records":1200,"bytes":4096,
@@ -180,7 +185,7 @@ fn audited(seq: u64) -> AuditEntry {
     }
 }
 
-impl Control for Fake {
+impl AdminControl for FakeControl {
     fn vendors(&self) -> Vec<VendorStatus> {
         vec![acme()]
     }
@@ -190,16 +195,22 @@ impl Control for Fake {
     }
 
     fn readiness(&self) -> Readiness {
-        let check = |name: &str, well, needed| Check { name: name.into(), well, needed, detail: "as it is".into() };
+        let check =
+            |name: &str, well, needed| ReadinessCheck { name: name.into(), well, needed, detail: "as it is".into() };
         let state = !*self.unready.lock().unwrap();
         Readiness { checks: vec![check("state", state, true), check("fleet", false, false)] }
     }
 
-    fn kill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, KillReport> {
+    fn kill<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: &'a VendorId,
+        order: &'a OperatorOrder,
+    ) -> ControlFuture<'a, KillReport> {
         self.act(actor, vendor.as_str(), format!("kill {}", words(order)), killed(vendor.as_str()))
     }
 
-    fn kill_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, KillAllReport> {
+    fn kill_all<'a>(&'a self, actor: &'a Actor, order: &'a OperatorOrder) -> ControlFuture<'a, KillAllReport> {
         self.act(actor, "*", format!("kill {}", words(order)), KillAllReport { vendors: vec![killed(ACME)] })
     }
 
@@ -207,9 +218,9 @@ impl Control for Fake {
         &'a self,
         actor: &'a Actor,
         vendor: Option<&'a VendorId>,
-        order: &'a Order,
+        order: &'a OperatorOrder,
         at: UnixTime,
-    ) -> Answer<'a, ScheduledKill> {
+    ) -> ControlFuture<'a, ScheduledKill> {
         let vendor = vendor.map_or("*", VendorId::as_str);
         self.act(actor, vendor, format!("kill at {at} {}", words(order)), scheduled(vendor, at))
     }
@@ -218,14 +229,18 @@ impl Control for Fake {
         vec![scheduled(ACME, UnixTime::from_secs(7_200))]
     }
 
-    fn unschedule<'a>(&'a self, actor: &'a Actor, order: &'a UnscheduleOrder) -> Answer<'a, ScheduledKill> {
+    fn unschedule<'a>(&'a self, actor: &'a Actor, order: &'a UnscheduleOrder) -> ControlFuture<'a, ScheduledKill> {
         let row = scheduled(ACME, UnixTime::from_secs(7_200));
         self.act(actor, ACME, format!("cancel {} {:?}", order.id, order.reason), row)
     }
 
-    fn preview<'a>(&'a self, vendor: Option<&'a VendorId>, _order: &'a Order) -> Answer<'a, KillPreview> {
+    fn preview<'a>(
+        &'a self,
+        vendor: Option<&'a VendorId>,
+        _order: &'a OperatorOrder,
+    ) -> ControlFuture<'a, KillPreview> {
         let vendor = vendor.map_or("*", VendorId::as_str).to_owned();
-        let (state, scope) = (VendorState::Live, Part::default());
+        let (state, scope) = (VendorState::Live, PartAnswer::default());
         Box::pin(ready(Ok(KillPreview {
             vendor,
             state,
@@ -237,15 +252,25 @@ impl Control for Fake {
         })))
     }
 
-    fn restore_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, RestoreReport> {
+    fn restore_all<'a>(&'a self, actor: &'a Actor, order: &'a OperatorOrder) -> ControlFuture<'a, RestoreReport> {
         self.act(actor, "*", format!("restore {}", words(order)), restored("*"))
     }
 
-    fn restore<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, RestoreReport> {
+    fn restore<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: &'a VendorId,
+        order: &'a OperatorOrder,
+    ) -> ControlFuture<'a, RestoreReport> {
         self.act(actor, vendor.as_str(), format!("restore {}", words(order)), restored(vendor.as_str()))
     }
 
-    fn drill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a DrillOrder) -> Answer<'a, DrillReport> {
+    fn drill<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: &'a VendorId,
+        order: &'a DrillOrder,
+    ) -> ControlFuture<'a, DrillReport> {
         let report = DrillReport {
             vendor: vendor.to_string(),
             shadow: order.shadow,
@@ -263,13 +288,13 @@ impl Control for Fake {
         &'a self,
         actor: &'a Actor,
         vendor: &'a VendorId,
-        what: &'a Revocation,
+        what: &'a Revocable,
         reason: &'a str,
-    ) -> Answer<'a, RevokeReport> {
+    ) -> ControlFuture<'a, RevokeReport> {
         let report = RevokeReport {
             vendor: vendor.to_string(),
             revoked: what.into(),
-            seen: *what != Revocation::Client("nobody".to_owned()),
+            seen: *what != Revocable::Client("nobody".to_owned()),
             severed: 3,
             sever_micros: 412,
             lingering: 0,
@@ -283,29 +308,27 @@ impl Control for Fake {
         &'a self,
         actor: &'a Actor,
         vendor: &'a VendorId,
-        what: &'a Revocation,
+        what: &'a Revocable,
         reason: &'a str,
-    ) -> Answer<'a, LiftReport> {
+    ) -> ControlFuture<'a, LiftReport> {
         let report = LiftReport { vendor: vendor.to_string(), lifted: what.into(), persisted: true, fleet: FLEET };
         self.act(actor, vendor.as_str(), format!("lift {what:?} {reason:?}"), report)
     }
 
     fn revocations(&self) -> RevocationList {
-        let revoked = (&Revocation::Client("acme-batch".to_owned())).into();
+        let revoked = (&Revocable::Client("acme-batch".to_owned())).into();
         let (at, reason) = (UnixTime::from_secs(3_600).into(), "stolen".to_owned());
-        RevocationList {
-            revocations: vec![StandingRevocation { vendor: ACME.into(), revoked, at, until: None, reason }],
-        }
+        RevocationList { revocations: vec![ActiveRevocation { vendor: ACME.into(), revoked, at, until: None, reason }] }
     }
 
-    fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> Answer<'a, RevealReport> {
+    fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> ControlFuture<'a, RevealReport> {
         let report = RevealReport { vendor: ACME.into(), value: "bob@example.com".into() };
         let vendor = if order.token.starts_with("tok1_") { ACME } else { "none" };
         let answer = self.act(actor, vendor, format!("reveal {:?}", order.reason), report);
         Box::pin(async move { answer.await.map_err(|_| ControlError::NotRevealed) })
     }
 
-    fn reload<'a>(&'a self, actor: &'a Actor) -> Answer<'a, ReloadReport> {
+    fn reload<'a>(&'a self, actor: &'a Actor) -> ControlFuture<'a, ReloadReport> {
         if *self.faulty.lock().unwrap() {
             let faults = vec!["contracts/acme.yaml:14:9 limits.requests.rate: must be at least 1/s".to_owned()];
             return Box::pin(ready(Err(ControlError::Faults(faults))));
@@ -321,7 +344,7 @@ impl Control for Fake {
         self.act(actor, "*", "reload".into(), report)
     }
 
-    fn exposure<'a>(&'a self, vendor: &'a VendorId, since: Option<UnixTime>) -> Answer<'a, ExposureReport> {
+    fn exposure<'a>(&'a self, vendor: &'a VendorId, since: Option<UnixTime>) -> ControlFuture<'a, ExposureAnswer> {
         if vendor.as_str() != ACME {
             return Box::pin(ready(Err(ControlError::VendorUnknown)));
         }
@@ -337,35 +360,36 @@ impl Control for Fake {
         .ok()
     }
 
-    fn audit<'a>(&'a self, from: AuditFrom) -> Answer<'a, AuditPage> {
+    fn audit<'a>(&'a self, from: AuditQuery) -> ControlFuture<'a, AuditPage> {
         let first = from.after.map_or(1, |after| after + 1);
         let entries: Vec<_> = (first..=4).map(audited).take(from.limit).collect();
         let more = entries.last().is_some_and(|last| last.seq < 4);
         Box::pin(ready(Ok(AuditPage { entries, seen: None, unreadable: 0, more })))
     }
 
-    fn refused(&self, refusal: &Refused<'_>) {
+    fn refused(&self, refusal: &RefusedCall<'_>) {
         let (operator, call) = (refusal.operator.unwrap_or("-"), refusal.call.unwrap_or("-"));
         self.refusals.lock().unwrap().push(format!("{operator} {call} {}", refusal.reason));
     }
 }
 
 /// An admin listener on a port of its own, with an operator per role whose token is `ROLE-token`.
-pub(crate) struct Listener {
+pub(crate) struct FakeListener {
     pub(crate) address: SocketAddr,
-    pub(crate) fake: Arc<Fake>,
-    pub(crate) api: Arc<Api>,
+    pub(crate) fake: Arc<FakeControl>,
+    pub(crate) api: Arc<AdminApi>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
-impl Listener {
+impl FakeListener {
     pub(crate) async fn start() -> Self {
         let (fake, api) = api();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(serve(listener, Arc::clone(&api), Slots::new(128), async move { drop(stopped.await) }));
+        let task =
+            tokio::spawn(serve(listener, Arc::clone(&api), SlotPool::new(128), async move { drop(stopped.await) }));
         Self { address, fake, api, stop, task }
     }
 
@@ -377,16 +401,16 @@ impl Listener {
 }
 
 /// Admin calls on a fake.
-pub(crate) fn api() -> (Arc<Fake>, Arc<Api>) {
-    let fake = Arc::new(Fake::default());
+pub(crate) fn api() -> (Arc<FakeControl>, Arc<AdminApi>) {
+    let fake = Arc::new(FakeControl::default());
     let clock = Clock::manual(UnixTime::from_secs(1_000_000));
-    let control: Arc<dyn Control> = Arc::clone(&fake) as _;
-    let api = Api::new(control, Metrics::new(clock.clone()).unwrap(), clock, Hosts::Listed(Vec::new()));
-    let named = |role: Role| Operator {
+    let control: Arc<dyn AdminControl> = Arc::clone(&fake) as _;
+    let api = AdminApi::new(control, Metrics::new(clock.clone()).unwrap(), clock, AllowedHosts::Listed(Vec::new()));
+    let named = |role: OperatorRole| Operator {
         name: role.to_string(),
         role,
         token_sha256: Sha256::digest(format!("{role}-token").as_bytes()).into(),
     };
-    api.set_operators(Operators::new(Role::ALL.map(named).into()));
+    api.set_operators(OperatorDirectory::new(OperatorRole::ALL.map(named).into()));
     (fake, Arc::new(api))
 }

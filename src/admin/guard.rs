@@ -8,23 +8,23 @@ use std::net::IpAddr;
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
 
-use super::control::{Actor, Peer};
-use super::operators::Operators;
-use super::problem::No;
-use crate::config::Role;
+use super::control::{Actor, AdminPeer};
+use super::operators::OperatorDirectory;
+use super::problem::AdminError;
+use crate::config::OperatorRole;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Which `Host` values are taken for this listener: a page whose name was pointed at our address has another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hosts {
+pub enum AllowedHosts {
     /// An IP address, `localhost`, or one of these names: right for a listener on loopback.
     Listed(Vec<String>),
     /// Any: right for a listener that the network reaches by names we cannot know.
     Any,
 }
 
-impl Hosts {
+impl AllowedHosts {
     /// The rule for a listener on this address that lists no names.
     pub const fn for_bind(address: IpAddr) -> Self {
         if address.is_loopback() { Self::Listed(Vec::new()) } else { Self::Any }
@@ -45,22 +45,22 @@ impl Hosts {
 }
 
 /// Refuses what a page of another site, or one with a borrowed name, made a browser send.
-pub(super) fn check_origin(head: &Parts, hosts: &Hosts) -> Result<(), No> {
-    let host = only(&head.headers, &header::HOST).map_err(|_| No::HostUnknown)?;
+pub(super) fn check_origin(head: &Parts, hosts: &AllowedHosts) -> Result<(), AdminError> {
+    let host = single_value(&head.headers, &header::HOST).map_err(|_| AdminError::HostUnknown)?;
     // Every browser names a host; health checks of old load balancers do not.
     if host.is_some_and(|host| !hosts.permit(host)) {
-        return Err(No::HostUnknown);
+        return Err(AdminError::HostUnknown);
     }
-    if let Some(site) = only(&head.headers, &SEC_FETCH_SITE).map_err(|_| No::CrossSite)?
+    if let Some(site) = single_value(&head.headers, &SEC_FETCH_SITE).map_err(|_| AdminError::CrossSite)?
         && !matches!(site, "same-origin" | "none")
     {
-        return Err(No::CrossSite);
+        return Err(AdminError::CrossSite);
     }
-    match only(&head.headers, &header::ORIGIN).map_err(|_| No::CrossSite)? {
+    match single_value(&head.headers, &header::ORIGIN).map_err(|_| AdminError::CrossSite)? {
         None => Ok(()),
         Some(origin) => {
             let ours = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-            if ours.is_some() && ours == host { Ok(()) } else { Err(No::CrossSite) }
+            if ours.is_some() && ours == host { Ok(()) } else { Err(AdminError::CrossSite) }
         }
     }
 }
@@ -68,49 +68,50 @@ pub(super) fn check_origin(head: &Parts, hosts: &Hosts) -> Result<(), No> {
 /// Who makes the call, when their role permits it; else why not, and their name where it is known.
 pub(super) fn authorize(
     headers: &HeaderMap,
-    peer: Peer,
-    needs: Role,
-    operators: &Operators,
-) -> Result<Actor, (No, Option<String>)> {
+    peer: AdminPeer,
+    needs: OperatorRole,
+    operators: &OperatorDirectory,
+) -> Result<Actor, (AdminError, Option<String>)> {
     let actor = identify(headers, peer, operators).map_err(|no| (no, None))?;
     if actor.role.permits(needs) {
         Ok(actor)
     } else {
-        Err((No::RoleTooLow { has: actor.role, needs }, Some(actor.name)))
+        Err((AdminError::RoleTooLow { has: actor.role, needs }, Some(actor.name)))
     }
 }
 
-fn identify(headers: &HeaderMap, peer: Peer, operators: &Operators) -> Result<Actor, No> {
-    let Some(credentials) = only(headers, &header::AUTHORIZATION).map_err(|_| No::TokenMalformed)? else {
+fn identify(headers: &HeaderMap, peer: AdminPeer, operators: &OperatorDirectory) -> Result<Actor, AdminError> {
+    let Some(credentials) = single_value(headers, &header::AUTHORIZATION).map_err(|_| AdminError::TokenMalformed)?
+    else {
         return match peer {
-            Peer::Local { .. } => Ok(Actor { name: peer.to_string(), role: Role::Admin, peer }),
-            Peer::Network(_) => Err(No::TokenMissing),
+            AdminPeer::Local { .. } => Ok(Actor { name: peer.to_string(), role: OperatorRole::Admin, peer }),
+            AdminPeer::Network(_) => Err(AdminError::TokenMissing),
         };
     };
-    let (scheme, token) = credentials.split_once(' ').ok_or(No::TokenMalformed)?;
+    let (scheme, token) = credentials.split_once(' ').ok_or(AdminError::TokenMalformed)?;
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.contains(' ') {
-        return Err(No::TokenMalformed);
+        return Err(AdminError::TokenMalformed);
     }
-    let operator = operators.find(token).ok_or(No::TokenWrong)?;
+    let operator = operators.find(token).ok_or(AdminError::TokenWrong)?;
     Ok(Actor { name: operator.name.clone(), role: operator.role, peer })
 }
 
 /// Whether the body is said to be JSON.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    let Ok(Some(media)) = only(headers, &header::CONTENT_TYPE) else { return false };
+    let Ok(Some(media)) = single_value(headers, &header::CONTENT_TYPE) else { return false };
     let essence = media.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
 }
 
 /// More than one value, or one that is not text.
-struct Ambiguous;
+struct AmbiguousHeader;
 
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Ambiguous> {
+fn single_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, AmbiguousHeader> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(Some).map_err(|_| Ambiguous),
-        (Some(_), Some(_)) => Err(Ambiguous),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| AmbiguousHeader),
+        (Some(_), Some(_)) => Err(AmbiguousHeader),
     }
 }
 
@@ -133,34 +134,34 @@ mod tests {
 
     #[test]
     fn pages_of_other_sites_are_refused() {
-        let strict = Hosts::Listed(vec!["gate.example".into()]);
-        let ok: Result<(), No> = Ok(());
+        let strict = AllowedHosts::Listed(vec!["gate.example".into()]);
+        let ok: Result<(), AdminError> = Ok(());
         for (headers, expected) in [
             (&[("host", "127.0.0.1:9901")][..], ok.clone()),
             (&[("host", "[::1]:9901")], ok.clone()),
             (&[("host", "LOCALHOST")], ok.clone()),
             (&[("host", "gate.example:9901")], ok.clone()),
-            (&[("host", "evil.example:9901")], Err(No::HostUnknown)),
-            (&[("host", "localhost.evil.example")], Err(No::HostUnknown)),
-            (&[("host", "127.0.0.1.evil.example")], Err(No::HostUnknown)),
-            (&[("host", "localhost"), ("host", "localhost")], Err(No::HostUnknown)),
+            (&[("host", "evil.example:9901")], Err(AdminError::HostUnknown)),
+            (&[("host", "localhost.evil.example")], Err(AdminError::HostUnknown)),
+            (&[("host", "127.0.0.1.evil.example")], Err(AdminError::HostUnknown)),
+            (&[("host", "localhost"), ("host", "localhost")], Err(AdminError::HostUnknown)),
             (&[], ok.clone()),
-            (&[("origin", "http://localhost")], Err(No::CrossSite)),
-            (&[("origin", "null")], Err(No::CrossSite)),
+            (&[("origin", "http://localhost")], Err(AdminError::CrossSite)),
+            (&[("origin", "null")], Err(AdminError::CrossSite)),
             (&[("host", "localhost:1"), ("origin", "http://localhost:1")], ok.clone()),
-            (&[("host", "localhost:1"), ("origin", "http://localhost:2")], Err(No::CrossSite)),
-            (&[("host", "localhost:1"), ("origin", "null")], Err(No::CrossSite)),
-            (&[("host", "localhost:1"), ("origin", "http://evil.example")], Err(No::CrossSite)),
+            (&[("host", "localhost:1"), ("origin", "http://localhost:2")], Err(AdminError::CrossSite)),
+            (&[("host", "localhost:1"), ("origin", "null")], Err(AdminError::CrossSite)),
+            (&[("host", "localhost:1"), ("origin", "http://evil.example")], Err(AdminError::CrossSite)),
             (&[("host", "localhost"), ("sec-fetch-site", "same-origin")], ok.clone()),
             (&[("host", "localhost"), ("sec-fetch-site", "none")], ok),
-            (&[("host", "localhost"), ("sec-fetch-site", "same-site")], Err(No::CrossSite)),
-            (&[("host", "localhost"), ("sec-fetch-site", "cross-site")], Err(No::CrossSite)),
+            (&[("host", "localhost"), ("sec-fetch-site", "same-site")], Err(AdminError::CrossSite)),
+            (&[("host", "localhost"), ("sec-fetch-site", "cross-site")], Err(AdminError::CrossSite)),
         ] {
             assert_eq!(check_origin(&head(headers), &strict), expected, "{headers:?}");
         }
-        assert_eq!(check_origin(&head(&[("host", "gateway.svc:9901")]), &Hosts::Any), Ok(()));
-        assert_eq!(Hosts::for_bind([127, 0, 0, 1].into()), Hosts::Listed(Vec::new()));
-        assert_eq!(Hosts::for_bind([0, 0, 0, 0].into()), Hosts::Any);
+        assert_eq!(check_origin(&head(&[("host", "gateway.svc:9901")]), &AllowedHosts::Any), Ok(()));
+        assert_eq!(AllowedHosts::for_bind([127, 0, 0, 1].into()), AllowedHosts::Listed(Vec::new()));
+        assert_eq!(AllowedHosts::for_bind([0, 0, 0, 0].into()), AllowedHosts::Any);
     }
 
     #[test]

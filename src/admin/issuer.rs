@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Time;
+use super::Rfc3339Time;
 
 /// How asking a vendor's issuer goes: for its keys, or about each token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,7 +18,7 @@ pub struct IssuerStatus {
     pub unfit_keys: Option<usize>,
     /// When the keys in use were last confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub confirmed_at: Option<Time>,
+    pub confirmed_at: Option<Rfc3339Time>,
     /// Why the last question failed, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,

@@ -1,6 +1,6 @@
 //! The admin listener: probes, metrics, and the calls of operators.
 //!
-//! One table of calls drives dispatch, roles and the API's description; what the calls do is behind [`Control`]. Every
+//! One table of calls drives dispatch, roles and the API's description; what the calls do is behind [`AdminControl`]. Every
 //! call outside the probes and metrics proves who makes it, every refusal is audited, and nothing that a web page of
 //! another site can send is followed. Never serves a vendor, and never answers on a data port.
 
@@ -25,29 +25,31 @@ mod reveal;
 mod revoked;
 mod scheduled;
 mod serve;
-mod spare;
+mod spare_descriptors;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use answers::{
-    Approval, Approvals, DrillReport, Fleet, KillAllReport, KillPreview, KillReport, LastDenial, Part, ReloadReport,
-    RestoreReport, Standing, Time, Traffic, Unseen, VendorList, VendorState, VendorStatus,
+    ApprovalAnswer, ApprovalsAnswer, DrillReport, FleetAnswer, KillAllReport, KillPreview, KillReport, KillStatus,
+    LastDenial, PartAnswer, ReloadReport, RestoreReport, Rfc3339Time, Traffic, Unseen, VendorList, VendorState,
+    VendorStatus,
 };
-pub use api::Api;
-pub use control::{Actor, Answer, AuditFrom, Control, ControlError, Peer, Refused};
+pub use api::AdminApi;
+pub use control::{Actor, AdminControl, AdminPeer, AuditQuery, ControlError, ControlFuture, RefusedCall};
 pub use fit::{UnexpectedShape, UnmatchedRule};
-pub use guard::Hosts;
+pub use guard::AllowedHosts;
 pub use issuer::{FileFault, IssuerStatus};
 pub use limit::VendorLimit;
-pub use operators::{Operators, mint};
-pub use orders::{DrillOrder, Nothing, Order, OrderError, parse_since, parse_time};
+pub use operators::{OperatorDirectory, mint};
+pub use orders::{DrillOrder, EmptyBody, OperatorOrder, OrderError, parse_since, parse_time};
 pub use problem::Problem;
-pub use readiness::{Check, Readiness};
+pub use readiness::{Readiness, ReadinessCheck};
 pub use records::{
-    Approximate, AuditEntry, AuditPage, ClearExposure, ExposureReport, FieldExposure, PathExposure, RouteExposure,
+    ApproximateAnswer, AuditEntry, AuditPage, ClearExposureAnswer, ExposureAnswer, FieldExposureAnswer,
+    PathExposureAnswer, RouteExposureAnswer,
 };
 pub use reveal::{RevealOrder, RevealReport};
-pub use revoked::{LiftReport, Revocation, RevocationList, RevokeOrder, RevokeReport, StandingRevocation, Taken};
+pub use revoked::{ActiveRevocation, LiftReport, Revocable, RevocationList, RevokeOrder, RevokeReport, RevokedItem};
 pub use scheduled::{ScheduledKill, ScheduledKills, UnscheduleOrder};
 pub use serve::{serve, serve_connection, serve_tls, serve_unix};

@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 use super::answers::{
     DrillReport, KillAllReport, KillPreview, KillReport, ReloadReport, RestoreReport, VendorList, VendorStatus,
 };
-use super::orders::{DrillOrder, Nothing, Order};
+use super::orders::{DrillOrder, EmptyBody, OperatorOrder};
 use super::problem::Problem;
-use super::records::{AuditPage, ExposureReport};
+use super::records::{AuditPage, ExposureAnswer};
 use super::reveal::{RevealOrder, RevealReport};
 use super::revoked::{LiftReport, RevocationList, RevokeOrder, RevokeReport};
 use super::scheduled::{ScheduledKill, ScheduledKills, UnscheduleOrder};
-use super::table::{Call, Endpoint, GatewayCall, Probe, TABLE, VendorCall};
+use super::table::{AdminCall, Endpoint, GatewayCall, ProbeCall, TABLE, VendorCall};
 use crate::telemetry::FailedRequest;
 
 /// The whole description.
@@ -57,7 +57,7 @@ fn operation(endpoint: &Endpoint, schemas: &mut SchemaGenerator) -> Value {
         "content": { "application/problem+json": { "schema": problem } },
     });
     let mut operation = json!({
-        "summary": endpoint.says,
+        "summary": endpoint.description,
         "operationId": identifier(endpoint),
         "parameters": parameters(endpoint),
         "responses": responses,
@@ -73,7 +73,7 @@ fn operation(endpoint: &Endpoint, schemas: &mut SchemaGenerator) -> Value {
 }
 
 /// The schemas of what a call takes and of what it answers, where these are JSON.
-fn types(call: Call, schemas: &mut SchemaGenerator) -> (Option<Value>, Option<Value>) {
+fn types(call: AdminCall, schemas: &mut SchemaGenerator) -> (Option<Value>, Option<Value>) {
     macro_rules! schema {
         () => {
             None
@@ -83,31 +83,31 @@ fn types(call: Call, schemas: &mut SchemaGenerator) -> (Option<Value>, Option<Va
         };
     }
     match call {
-        Call::Open(Probe::Live | Probe::Ready | Probe::Metrics) => (schema!(), schema!()),
-        Call::Open(Probe::OpenApi) => (schema!(), Some(json!({ "type": "object" }))),
-        Call::OnVendor(_, VendorCall::Status) => (schema!(), schema!(VendorStatus)),
-        Call::OnVendor(_, VendorCall::Kill) => {
+        AdminCall::Open(ProbeCall::Live | ProbeCall::Ready | ProbeCall::Metrics) => (schema!(), schema!()),
+        AdminCall::Open(ProbeCall::OpenApi) => (schema!(), Some(json!({ "type": "object" }))),
+        AdminCall::OnVendor(_, VendorCall::Status) => (schema!(), schema!(VendorStatus)),
+        AdminCall::OnVendor(_, VendorCall::Kill) => {
             let answers = [schema!(KillReport), schema!(KillPreview), schema!(ScheduledKill)];
-            (schema!(Order), Some(json!({ "anyOf": answers })))
+            (schema!(OperatorOrder), Some(json!({ "anyOf": answers })))
         }
-        Call::OnVendor(_, VendorCall::Drill) => (schema!(DrillOrder), schema!(DrillReport)),
-        Call::OnVendor(_, VendorCall::Revoke) => (schema!(RevokeOrder), schema!(RevokeReport)),
-        Call::OnVendor(_, VendorCall::Lift) => (schema!(RevokeOrder), schema!(LiftReport)),
-        Call::OnVendor(_, VendorCall::Restore) => (schema!(Order), schema!(RestoreReport)),
-        Call::OnGateway(_, GatewayCall::Vendors) => (schema!(), schema!(VendorList)),
-        Call::OnGateway(_, GatewayCall::Exposure) => (schema!(), schema!(ExposureReport)),
-        Call::OnGateway(_, GatewayCall::Why) => (schema!(), schema!(FailedRequest)),
-        Call::OnGateway(_, GatewayCall::Audit) => (schema!(), schema!(AuditPage)),
-        Call::OnGateway(_, GatewayCall::KillAll) => {
+        AdminCall::OnVendor(_, VendorCall::Drill) => (schema!(DrillOrder), schema!(DrillReport)),
+        AdminCall::OnVendor(_, VendorCall::Revoke) => (schema!(RevokeOrder), schema!(RevokeReport)),
+        AdminCall::OnVendor(_, VendorCall::Lift) => (schema!(RevokeOrder), schema!(LiftReport)),
+        AdminCall::OnVendor(_, VendorCall::Restore) => (schema!(OperatorOrder), schema!(RestoreReport)),
+        AdminCall::OnGateway(_, GatewayCall::Vendors) => (schema!(), schema!(VendorList)),
+        AdminCall::OnGateway(_, GatewayCall::Exposure) => (schema!(), schema!(ExposureAnswer)),
+        AdminCall::OnGateway(_, GatewayCall::Why) => (schema!(), schema!(FailedRequest)),
+        AdminCall::OnGateway(_, GatewayCall::Audit) => (schema!(), schema!(AuditPage)),
+        AdminCall::OnGateway(_, GatewayCall::KillAll) => {
             let answers = [schema!(KillAllReport), schema!(KillPreview), schema!(ScheduledKill)];
-            (schema!(Order), Some(json!({ "anyOf": answers })))
+            (schema!(OperatorOrder), Some(json!({ "anyOf": answers })))
         }
-        Call::OnGateway(_, GatewayCall::Revocations) => (schema!(), schema!(RevocationList)),
-        Call::OnGateway(_, GatewayCall::Scheduled) => (schema!(), schema!(ScheduledKills)),
-        Call::OnGateway(_, GatewayCall::Unschedule) => (schema!(UnscheduleOrder), schema!(ScheduledKill)),
-        Call::OnGateway(_, GatewayCall::RestoreAll) => (schema!(Order), schema!(RestoreReport)),
-        Call::OnGateway(_, GatewayCall::Reveal) => (schema!(RevealOrder), schema!(RevealReport)),
-        Call::OnGateway(_, GatewayCall::Reload) => (schema!(Nothing), schema!(ReloadReport)),
+        AdminCall::OnGateway(_, GatewayCall::Revocations) => (schema!(), schema!(RevocationList)),
+        AdminCall::OnGateway(_, GatewayCall::Scheduled) => (schema!(), schema!(ScheduledKills)),
+        AdminCall::OnGateway(_, GatewayCall::Unschedule) => (schema!(UnscheduleOrder), schema!(ScheduledKill)),
+        AdminCall::OnGateway(_, GatewayCall::RestoreAll) => (schema!(OperatorOrder), schema!(RestoreReport)),
+        AdminCall::OnGateway(_, GatewayCall::Reveal) => (schema!(RevealOrder), schema!(RevealReport)),
+        AdminCall::OnGateway(_, GatewayCall::Reload) => (schema!(EmptyBody), schema!(ReloadReport)),
     }
 }
 
@@ -118,7 +118,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
     });
     let query = endpoint.parameters.iter().map(|parameter| {
         json!({ "name": parameter.name, "in": "query", "required": parameter.required,
-                "schema": { "type": "string" }, "description": parameter.says })
+                "schema": { "type": "string" }, "description": parameter.description })
     });
     vendor.into_iter().chain(query).collect()
 }
@@ -140,7 +140,7 @@ mod tests {
         let api = describe();
         for endpoint in TABLE {
             let operation = &api["paths"][endpoint.path][endpoint.verb.as_str().to_ascii_lowercase()];
-            assert_eq!(operation["summary"], endpoint.says, "{}", endpoint.name);
+            assert_eq!(operation["summary"], endpoint.description, "{}", endpoint.name);
             assert_eq!(operation["security"] == json!([]), endpoint.call.role().is_none(), "{}", endpoint.name);
         }
         let text = api.to_string();
@@ -150,6 +150,6 @@ mod tests {
         for name in references {
             assert!(api["components"]["schemas"].get(name).is_some(), "{name}");
         }
-        assert_eq!(api["components"]["schemas"]["Order"]["additionalProperties"], json!(false));
+        assert_eq!(api["components"]["schemas"]["OperatorOrder"]["additionalProperties"], json!(false));
     }
 }

@@ -15,9 +15,9 @@ use crate::model::Secret;
 
 /// All operators of a gateway.
 #[derive(Debug, Clone, Default)]
-pub struct Operators(Vec<Operator>);
+pub struct OperatorDirectory(Vec<Operator>);
 
-impl Operators {
+impl OperatorDirectory {
     /// Takes the operators of the config, whose names and hashes are distinct.
     pub const fn new(operators: Vec<Operator>) -> Self {
         Self(operators)
@@ -62,24 +62,24 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Role;
+    use crate::config::OperatorRole;
 
     #[test]
     fn only_the_whole_token_finds_its_operator() {
         let (token, hash) = mint().unwrap();
         let named = |name: &str, token: &str| Operator {
             name: name.into(),
-            role: Role::Viewer,
+            role: OperatorRole::Viewer,
             token_sha256: Sha256::digest(token.as_bytes()).into(),
         };
-        let operators = Operators::new(vec![named("a", "x"), named("b", token.expose()), named("c", "z")]);
+        let operators = OperatorDirectory::new(vec![named("a", "x"), named("b", token.expose()), named("c", "z")]);
         assert_eq!(operators.find(token.expose()).map(|found| found.name.as_str()), Some("b"));
         assert_eq!(hex(&operators.0[1].token_sha256), hash);
         let short = &token.expose()[..token.expose().len() - 1];
         for wrong in ["", short, &hash, "X", "x "] {
             assert_eq!(operators.find(wrong), None, "{wrong}");
         }
-        assert!(Operators::default().find("").is_none());
+        assert!(OperatorDirectory::default().find("").is_none());
         assert_ne!(mint().unwrap().1, hash);
     }
 }

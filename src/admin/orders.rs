@@ -13,7 +13,7 @@ use crate::model::{Direction, UnixTime};
 /// A restore names the part that a kill named.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Order {
+pub struct OperatorOrder {
     /// Why, in words for the audit trail.
     pub reason: String,
     /// Only this direction.
@@ -56,7 +56,7 @@ pub struct DrillOrder {
 /// An empty body, `{}`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Nothing {}
+pub struct EmptyBody {}
 
 /// Why an order that can be read cannot be followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,7 +89,7 @@ pub enum OrderError {
     Time,
 }
 
-impl Order {
+impl OperatorOrder {
     /// Checks what JSON cannot say.
     ///
     /// # Errors
@@ -176,7 +176,7 @@ mod tests {
             (r#"{"reason":"x","direction":"up"}"#, "unknown variant `up`, expected `ingress` or `egress`"),
             (r#"{"reason":"x","reason":"y"}"#, "duplicate field `reason`"),
         ] {
-            let found = check(json, Order::check);
+            let found = check(json, OperatorOrder::check);
             assert!(found.starts_with(said), "{json}: {found}");
         }
     }
@@ -195,12 +195,13 @@ mod tests {
             ("soon", None),
             ("", None),
         ] {
-            let order = Order { at: Some(at.to_owned()), ..Order::default() };
+            let order = OperatorOrder { at: Some(at.to_owned()), ..OperatorOrder::default() };
             let due = secs.map(|secs| Some(UnixTime::from_secs(secs))).ok_or(OrderError::At);
             assert_eq!(order.due(now), due, "{at}");
         }
-        assert_eq!(Order::default().due(now), Ok(None));
-        let both = Order { reason: "x".into(), at: Some("2h".into()), dry_run: true, ..Order::default() };
+        assert_eq!(OperatorOrder::default().due(now), Ok(None));
+        let both =
+            OperatorOrder { reason: "x".into(), at: Some("2h".into()), dry_run: true, ..OperatorOrder::default() };
         assert_eq!(both.check(), Err(OrderError::DryRunLater));
     }
 

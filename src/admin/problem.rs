@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::control::ControlError;
 use super::orders::OrderError;
-use crate::config::Role;
-use crate::http::Flaw;
+use crate::config::OperatorRole;
+use crate::http::FramingError;
 use crate::model::escape_unprintable;
 
 /// A refusal as the caller reads it.
@@ -36,9 +36,9 @@ pub struct Problem {
 
 /// A no to an admin call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum No {
+pub(super) enum AdminError {
     /// Bytes that can be read in more than one way.
-    HeadMalformed(Flaw),
+    HeadMalformed(FramingError),
     HostUnknown,
     CrossSite,
     CallUnknown,
@@ -49,8 +49,8 @@ pub(super) enum No {
     TokenMalformed,
     TokenWrong,
     RoleTooLow {
-        has: Role,
-        needs: Role,
+        has: OperatorRole,
+        needs: OperatorRole,
     },
     ContentType,
     BodyTooLarge,
@@ -63,15 +63,15 @@ pub(super) enum No {
     Broken,
 }
 
-impl No {
+impl AdminError {
     /// The stable reason.
     pub(super) const fn reason(&self) -> &'static str {
-        self.words().1
+        self.status_reason_title().1
     }
 
     /// The response; consumes nothing, since the audit reads it too.
     pub(super) fn response(&self, request_id: &str) -> Response<Full<Bytes>> {
-        let (status, reason, title) = self.words();
+        let (status, reason, title) = self.status_reason_title();
         let problem = Problem {
             kind: format!("urn:vendorgate:{reason}"),
             title: title.to_owned(),
@@ -104,7 +104,7 @@ impl No {
         if let Self::Control(ControlError::Faults(faults)) = self { faults } else { &[] }
     }
 
-    const fn words(&self) -> (StatusCode, &'static str, &'static str) {
+    const fn status_reason_title(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::HeadMalformed(_) => (StatusCode::BAD_REQUEST, "head_malformed", "Request cannot be read"),
             Self::HostUnknown => (StatusCode::MISDIRECTED_REQUEST, "host_unknown", "Not a name of this gateway"),

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::problem::No;
+use super::problem::AdminError;
 use super::table::Endpoint;
 use crate::bounds::AUDIT_PAGE_MAX;
 
@@ -11,20 +11,22 @@ const AUDIT_PAGE: usize = 100;
 
 /// Parameters, decoded.
 #[derive(Debug, Default)]
-pub(super) struct Query(Vec<(String, String)>);
+pub(super) struct AdminQuery(Vec<(String, String)>);
 
-impl Query {
+impl AdminQuery {
     /// Reads a query against the parameters of a call.
-    pub(super) fn read(query: Option<&str>, endpoint: &Endpoint) -> Result<Self, No> {
+    pub(super) fn read(query: Option<&str>, endpoint: &Endpoint) -> Result<Self, AdminError> {
         let mut found = Self::default();
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decode(name)?, decode(value)?);
             if !endpoint.parameters.iter().any(|parameter| parameter.name == name) {
-                return Err(No::QueryMalformed("a parameter is unknown; GET /openapi.json lists those of each call"));
+                return Err(AdminError::QueryMalformed(
+                    "a parameter is unknown; GET /openapi.json lists those of each call",
+                ));
             }
             if found.value(&name).is_some() {
-                return Err(No::QueryMalformed("a parameter is given twice"));
+                return Err(AdminError::QueryMalformed("a parameter is given twice"));
             }
             found.0.push((name, value));
         }
@@ -35,22 +37,22 @@ impl Query {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn after(&self) -> Result<Option<u64>, No> {
+    pub(super) fn after(&self) -> Result<Option<u64>, AdminError> {
         let after = self.value("after").map(str::parse).transpose();
-        after.map_err(|_| No::QueryMalformed("write after as the sequence number of an entry"))
+        after.map_err(|_| AdminError::QueryMalformed("write after as the sequence number of an entry"))
     }
 
-    pub(super) fn limit(&self) -> Result<usize, No> {
+    pub(super) fn limit(&self) -> Result<usize, AdminError> {
         let limit = self.value("limit").map_or(Ok(AUDIT_PAGE), str::parse);
         match limit {
             Ok(limit) if (1..=AUDIT_PAGE_MAX).contains(&limit) => Ok(limit),
-            Ok(_) | Err(_) => Err(No::QueryMalformed("write limit as a number from 1 to 1000")),
+            Ok(_) | Err(_) => Err(AdminError::QueryMalformed("write limit as a number from 1 to 1000")),
         }
     }
 }
 
-fn decode(text: &str) -> Result<String, No> {
+fn decode(text: &str) -> Result<String, AdminError> {
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded.map(std::borrow::Cow::into_owned).map_err(|_| No::QueryMalformed("a parameter is not UTF-8"))
+    decoded.map(std::borrow::Cow::into_owned).map_err(|_| AdminError::QueryMalformed("a parameter is not UTF-8"))
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Readiness {
     /// Each thing that was looked at.
-    pub checks: Vec<Check>,
+    pub checks: Vec<ReadinessCheck>,
 }
 
 impl Readiness {
@@ -19,7 +19,7 @@ impl Readiness {
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Check {
+pub struct ReadinessCheck {
     /// Its name: `config`, `state`, `keys/acme`, `files/acme`, `fleet`.
     pub name: String,
     /// Whether it is well.

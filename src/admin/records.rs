@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What left to a vendor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ExposureReport {
+pub struct ExposureAnswer {
     /// To whom.
     pub vendor: String,
     /// From when: the hour of the time that was asked for.
@@ -29,16 +29,16 @@ pub struct ExposureReport {
     pub bytes: u64,
     /// Different people they were about, over all routes that name them.
     #[serde(default)]
-    pub subjects: Option<Approximate>,
+    pub subjects: Option<ApproximateAnswer>,
     /// Whether records left on routes that name no people, who are in no number here.
     pub subjects_incomplete: bool,
     /// Route by route, the most records first.
-    pub routes: Vec<RouteExposure>,
+    pub routes: Vec<RouteExposureAnswer>,
 }
 
 /// A number, and the range in which it lies in 95 of 100 cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Approximate {
+pub struct ApproximateAnswer {
     /// The best guess.
     pub about: u64,
     /// The lower end of the range.
@@ -49,7 +49,7 @@ pub struct Approximate {
 
 /// What left through one route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RouteExposure {
+pub struct RouteExposureAnswer {
     /// `ingress` or `egress`.
     pub direction: String,
     /// The route, as the contract writes it.
@@ -60,37 +60,37 @@ pub struct RouteExposure {
     pub bytes: u64,
     /// Different people they were about, where the route names them.
     #[serde(default)]
-    pub subjects: Option<Approximate>,
+    pub subjects: Option<ApproximateAnswer>,
     /// The first time that something left.
     pub first: String,
     /// The last time.
     pub last: String,
     /// Treated fields, by name.
-    pub treated: Vec<FieldExposure>,
+    pub treated: Vec<FieldExposureAnswer>,
     /// The fields that could leave in clear; absent for every field that no rule names.
     #[serde(default)]
     pub clear: Option<Vec<String>>,
     /// What was seen to leave in clear, in the bodies that were looked at; absent where none left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub in_clear: Option<ClearExposure>,
+    pub in_clear: Option<ClearExposureAnswer>,
 }
 
 /// What was seen to leave in clear.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ClearExposure {
+pub struct ClearExposureAnswer {
     /// Bodies that left.
     pub bodies: u64,
     /// How many of them were looked at; the counts are of these.
     pub looked_at: u64,
     /// Path by path.
-    pub paths: Vec<PathExposure>,
+    pub paths: Vec<PathExposureAnswer>,
     /// Values of further paths, of which there were too many to tell apart.
     pub others: u64,
 }
 
 /// Values that left in clear at one path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PathExposure {
+pub struct PathExposureAnswer {
     /// The path, `[*]` for all places in a list and `.*` for all names of a map.
     pub path: String,
     /// How many values.
@@ -101,7 +101,7 @@ pub struct PathExposure {
 
 /// What left of one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct FieldExposure {
+pub struct FieldExposureAnswer {
     /// Where it stood, as the contract writes it.
     pub field: String,
     /// How it was treated.

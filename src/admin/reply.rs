@@ -10,21 +10,21 @@ use super::readiness::Readiness;
 use crate::model::escape_unprintable;
 
 /// An answer, whole.
-pub(super) type Reply = Response<Full<Bytes>>;
+pub(super) type AdminReply = Response<Full<Bytes>>;
 
-pub(super) fn json(answer: &impl Serialize) -> Reply {
+pub(super) fn json(answer: &impl Serialize) -> AdminReply {
     // Our own answers hold text keys and finite numbers only, so they always make JSON.
     let body = serde_json::to_string(answer).unwrap_or_default() + "\n";
     // People read it in a terminal too.
     with_type(StatusCode::OK, "application/json", Bytes::from(escape_unprintable(&body).into_owned()))
 }
 
-pub(super) fn text(status: StatusCode, content_type: &'static str, body: String) -> Reply {
+pub(super) fn text(status: StatusCode, content_type: &'static str, body: String) -> AdminReply {
     with_type(status, content_type, Bytes::from(body))
 }
 
 /// The form of Kubernetes' own probes: a word, or one line per check.
-pub(super) fn ready(readiness: &Readiness, verbose: bool) -> Reply {
+pub(super) fn ready(readiness: &Readiness, verbose: bool) -> AdminReply {
     let (status, word) =
         if readiness.is_ready() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
     let mut body = String::new();
@@ -42,7 +42,7 @@ pub(super) fn ready(readiness: &Readiness, verbose: bool) -> Reply {
 }
 
 /// What holds for every answer: no cache keeps it, no browser guesses its type or runs it.
-pub(super) fn harden(reply: &mut Reply) {
+pub(super) fn add_security_headers(reply: &mut AdminReply) {
     const HEADERS: [(HeaderName, &str); 4] = [
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -62,7 +62,7 @@ pub(super) fn request_id() -> String {
     hex(&bytes)
 }
 
-fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {
+fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> AdminReply {
     let mut reply = Response::new(Full::new(body));
     *reply.status_mut() = status;
     reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Fleet, Time};
+use super::answers::{FleetAnswer, Rfc3339Time};
 use super::orders::{OrderError, check_reason, parse_time};
 use crate::model::UnixTime;
 
@@ -30,7 +30,7 @@ pub struct RevokeOrder {
 
 /// What a [`RevokeOrder`] names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Revocation {
+pub enum Revocable {
     /// One token, by its `jti`.
     Token(String),
     /// A client.
@@ -46,14 +46,14 @@ impl RevokeOrder {
     ///
     /// # Errors
     /// [`OrderError`] unless exactly one thing is named, readable and with a reason.
-    pub fn revocation(&self) -> Result<Revocation, OrderError> {
+    pub fn revocation(&self) -> Result<Revocable, OrderError> {
         check_reason(&self.reason)?;
         let named = |key, text: &String| if text.is_empty() { Err(OrderError::Empty(key)) } else { Ok(text.clone()) };
         match (&self.jti, &self.client, &self.key, &self.issued_before) {
-            (Some(jti), None, None, None) => named("jti", jti).map(Revocation::Token),
-            (None, Some(client), None, None) => named("client", client).map(Revocation::Client),
-            (None, None, Some(key), None) => named("key", key).map(Revocation::Key),
-            (None, None, None, Some(time)) => parse_time(time).map(Revocation::IssuedBefore).ok_or(OrderError::Time),
+            (Some(jti), None, None, None) => named("jti", jti).map(Revocable::Token),
+            (None, Some(client), None, None) => named("client", client).map(Revocable::Client),
+            (None, None, Some(key), None) => named("key", key).map(Revocable::Key),
+            (None, None, None, Some(time)) => parse_time(time).map(Revocable::IssuedBefore).ok_or(OrderError::Time),
             _ => Err(OrderError::OneOf),
         }
     }
@@ -61,7 +61,7 @@ impl RevokeOrder {
 
 /// What was taken back: one of its members.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Taken {
+pub struct RevokedItem {
     /// A token, by its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
@@ -73,16 +73,16 @@ pub struct Taken {
     pub key: Option<String>,
     /// All tokens issued before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issued_before: Option<Time>,
+    pub issued_before: Option<Rfc3339Time>,
 }
 
-impl From<&Revocation> for Taken {
-    fn from(what: &Revocation) -> Self {
+impl From<&Revocable> for RevokedItem {
+    fn from(what: &Revocable) -> Self {
         match what {
-            Revocation::Token(id) => Self { jti: Some(id.clone()), ..Self::default() },
-            Revocation::Client(client) => Self { client: Some(client.clone()), ..Self::default() },
-            Revocation::Key(key) => Self { key: Some(key.clone()), ..Self::default() },
-            Revocation::IssuedBefore(time) => Self { issued_before: Some((*time).into()), ..Self::default() },
+            Revocable::Token(id) => Self { jti: Some(id.clone()), ..Self::default() },
+            Revocable::Client(client) => Self { client: Some(client.clone()), ..Self::default() },
+            Revocable::Key(key) => Self { key: Some(key.clone()), ..Self::default() },
+            Revocable::IssuedBefore(time) => Self { issued_before: Some((*time).into()), ..Self::default() },
         }
     }
 }
@@ -93,7 +93,7 @@ pub struct RevokeReport {
     /// Whose.
     pub vendor: String,
     /// What.
-    pub revoked: Taken,
+    pub revoked: RevokedItem,
     /// Whether a client, token or key of that name has been seen. Where not, it is kept all the same; a token is known
     /// only since the gateway started. Always true for a time.
     pub seen: bool,
@@ -107,7 +107,7 @@ pub struct RevokeReport {
     /// Whether it is on disk. If not, it holds until the gateway stops.
     pub persisted: bool,
     /// Who else knows.
-    pub fleet: Fleet,
+    pub fleet: FleetAnswer,
 }
 
 /// The answer to a lift.
@@ -116,32 +116,32 @@ pub struct LiftReport {
     /// Whose.
     pub vendor: String,
     /// What may be used again.
-    pub lifted: Taken,
+    pub lifted: RevokedItem,
     /// Always true: what cannot be kept is not lifted.
     pub persisted: bool,
     /// Who else knows.
-    pub fleet: Fleet,
+    pub fleet: FleetAnswer,
 }
 
 /// What is taken back now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RevocationList {
     /// Oldest first.
-    pub revocations: Vec<StandingRevocation>,
+    pub revocations: Vec<ActiveRevocation>,
 }
 
 /// One revocation that holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct StandingRevocation {
+pub struct ActiveRevocation {
     /// Whose.
     pub vendor: String,
     /// What.
-    pub revoked: Taken,
+    pub revoked: RevokedItem,
     /// Since when.
-    pub at: Time,
+    pub at: Rfc3339Time,
     /// When it may be forgotten, because no token that it names can be valid then; nothing where a person must lift it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Time>,
+    pub until: Option<Rfc3339Time>,
     /// Why.
     pub reason: String,
 }

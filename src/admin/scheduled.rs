@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Part, Time, Unseen};
+use super::answers::{PartAnswer, Rfc3339Time, Unseen};
 use super::orders::{OrderError, check_reason};
 
 /// A kill to come. It is on disk before it is answered.
@@ -14,13 +14,13 @@ pub struct ScheduledKill {
     /// Who will be cut off; `*` is every vendor.
     pub vendor: String,
     /// What of it, where that is not the vendor whole.
-    #[serde(default, skip_serializing_if = "Part::is_whole")]
-    pub scope: Part,
+    #[serde(default, skip_serializing_if = "PartAnswer::is_whole")]
+    pub scope: PartAnswer,
     /// What of the order nobody had been seen by when it was given; it is kept all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<Unseen>,
     /// When, to about a second.
-    pub at: Time,
+    pub at: Rfc3339Time,
     /// Who ordered it.
     pub by: String,
     /// Why.

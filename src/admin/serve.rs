@@ -19,15 +19,17 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use super::api::Api;
-use super::control::Peer;
-use super::reply::Reply;
-use super::spare::Spare;
+use super::api::AdminApi;
+use super::control::AdminPeer;
+use super::reply::AdminReply;
+use super::spare_descriptors::SpareDescriptors;
 use crate::bounds::{
     ADMIN_CLOSE_DEADLINE, ADMIN_CONNECTION_AGE_MAX, ADMIN_READ_DEADLINE, ADMIN_UNPROVEN_MAX, HANDSHAKE_DEADLINE,
     HEAD_BYTES_MAX,
 };
-use crate::http::{Group, Network, Screened, Seat, Slots, Turns, Wire, is_out_of_descriptors};
+use crate::http::{
+    ByteStream, PeerNetwork, RequestSequence, ScreenedStream, SlotGroup, SlotHolder, SlotPool, is_out_of_descriptors,
+};
 
 /// After a failed accept: trying at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -35,7 +37,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
 
 /// Serves the API until `shutdown` resolves; calls that have begun then run to their end.
-pub async fn serve(listener: TcpListener, api: Arc<Api>, slots: Arc<Slots>, shutdown: impl Future<Output = ()> + Send) {
+pub async fn serve(
+    listener: TcpListener,
+    api: Arc<AdminApi>,
+    slots: Arc<SlotPool>,
+    shutdown: impl Future<Output = ()> + Send,
+) {
     accept_until(listener, api, slots, shutdown).await;
 }
 
@@ -45,8 +52,8 @@ pub async fn serve(listener: TcpListener, api: Arc<Api>, slots: Arc<Slots>, shut
 pub async fn serve_tls(
     listener: TcpListener,
     config: Arc<ArcSwap<ServerConfig>>,
-    api: Arc<Api>,
-    slots: Arc<Slots>,
+    api: Arc<AdminApi>,
+    slots: Arc<SlotPool>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
     accept_until(TlsListener { listener, config }, api, slots, shutdown).await;
@@ -57,8 +64,8 @@ pub async fn serve_tls(
 /// Whoever binds it must let only its owner open it. A call with a token is judged by the token.
 pub async fn serve_unix(
     listener: UnixListener,
-    api: Arc<Api>,
-    slots: Arc<Slots>,
+    api: Arc<AdminApi>,
+    slots: Arc<SlotPool>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
     accept_until(listener, api, slots, shutdown).await;
@@ -66,24 +73,24 @@ pub async fn serve_unix(
 
 /// Serves one connection that someone else accepted, such as one under TLS, until its end or `shutdown`.
 pub async fn serve_connection(
-    stream: Box<dyn Wire>,
-    peer: Peer,
-    seat: Arc<Seat>,
-    api: Arc<Api>,
+    stream: Box<dyn ByteStream>,
+    peer: AdminPeer,
+    seat: Arc<SlotHolder>,
+    api: Arc<AdminApi>,
     shutdown: impl Future<Output = ()>,
 ) {
     let theirs = Arc::clone(&seat);
-    let turns = Arc::new(Turns::default());
-    let stream = Screened::requests(stream, Arc::clone(&turns));
+    let turns = Arc::new(RequestSequence::default());
+    let stream = ScreenedStream::requests(stream, Arc::clone(&turns));
     let service = service_fn(move |request| {
         let (api, theirs, turns) = (Arc::clone(&api), Arc::clone(&theirs), Arc::clone(&turns));
         async move {
-            let flaw = turns.begin();
+            let flaw = turns.next_request();
             let reply = match flaw {
                 Some(flaw) => Ok(api.malformed(peer, flaw)),
                 None => answer(api, request, peer, theirs).await,
             };
-            turns.answered(false);
+            turns.response_sent(false);
             reply
         }
     });
@@ -96,7 +103,7 @@ pub async fn serve_connection(
     tokio::select! {
         served = connection.as_mut() => return note(peer, served),
         // Another needs the slot more: what it has not asked by now, it may ask again.
-        () = seat.shed() => return,
+        () = seat.shed_requested() => return,
         () = shutdown => {}
         () = tokio::time::sleep(ADMIN_CONNECTION_AGE_MAX) => {}
     }
@@ -107,48 +114,48 @@ pub async fn serve_connection(
     }
 }
 
-fn note(peer: Peer, served: hyper::Result<()>) {
+fn note(peer: AdminPeer, served: hyper::Result<()>) {
     if let Err(error) = served {
         tracing::debug!(%peer, %error, "admin connection ended early");
     }
 }
 
 /// A bound socket of either family.
-trait Accept: Send + Sync {
+trait AdminSocket: Send + Sync {
     type Raw: Send + 'static;
 
     /// The next connection, and who is at its other end.
-    fn next(&self) -> impl Future<Output = io::Result<(Self::Raw, Peer)>> + Send;
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Raw, AdminPeer)>> + Send;
 
     /// Brings a connection to where HTTP begins, in a task of its own; none where it does not come so far.
-    fn open(&self, raw: Self::Raw) -> impl Future<Output = Option<Box<dyn Wire>>> + Send + 'static;
+    fn open(&self, raw: Self::Raw) -> impl Future<Output = Option<Box<dyn ByteStream>>> + Send + 'static;
 }
 
-impl Accept for TcpListener {
+impl AdminSocket for TcpListener {
     type Raw = TcpStream;
 
-    async fn next(&self) -> io::Result<(TcpStream, Peer)> {
+    async fn next(&self) -> io::Result<(TcpStream, AdminPeer)> {
         let (stream, address) = self.accept().await?;
         stream.set_nodelay(true)?;
-        Ok((stream, Peer::Network(address)))
+        Ok((stream, AdminPeer::Network(address)))
     }
 
-    fn open(&self, raw: TcpStream) -> impl Future<Output = Option<Box<dyn Wire>>> + Send + 'static {
-        ready(Some(Box::new(raw) as Box<dyn Wire>))
+    fn open(&self, raw: TcpStream) -> impl Future<Output = Option<Box<dyn ByteStream>>> + Send + 'static {
+        ready(Some(Box::new(raw) as Box<dyn ByteStream>))
     }
 }
 
-impl Accept for UnixListener {
+impl AdminSocket for UnixListener {
     type Raw = UnixStream;
 
-    async fn next(&self) -> io::Result<(UnixStream, Peer)> {
+    async fn next(&self) -> io::Result<(UnixStream, AdminPeer)> {
         let (stream, _) = self.accept().await?;
         let uid = stream.peer_cred().ok().map(|peer| peer.uid());
-        Ok((stream, Peer::Local { uid }))
+        Ok((stream, AdminPeer::Local { uid }))
     }
 
-    fn open(&self, raw: UnixStream) -> impl Future<Output = Option<Box<dyn Wire>>> + Send + 'static {
-        ready(Some(Box::new(raw) as Box<dyn Wire>))
+    fn open(&self, raw: UnixStream) -> impl Future<Output = Option<Box<dyn ByteStream>>> + Send + 'static {
+        ready(Some(Box::new(raw) as Box<dyn ByteStream>))
     }
 }
 
@@ -158,27 +165,29 @@ struct TlsListener {
     config: Arc<ArcSwap<ServerConfig>>,
 }
 
-impl Accept for TlsListener {
+impl AdminSocket for TlsListener {
     type Raw = TcpStream;
 
-    async fn next(&self) -> io::Result<(TcpStream, Peer)> {
+    async fn next(&self) -> io::Result<(TcpStream, AdminPeer)> {
         self.listener.next().await
     }
 
-    fn open(&self, raw: TcpStream) -> impl Future<Output = Option<Box<dyn Wire>>> + Send + 'static {
+    fn open(&self, raw: TcpStream) -> impl Future<Output = Option<Box<dyn ByteStream>>> + Send + 'static {
         let handshake = TlsAcceptor::from(self.config.load_full()).accept(raw);
-        async move { Some(Box::new(tokio::time::timeout(HANDSHAKE_DEADLINE, handshake).await.ok()?.ok()?) as Box<dyn Wire>) }
+        async move {
+            Some(Box::new(tokio::time::timeout(HANDSHAKE_DEADLINE, handshake).await.ok()?.ok()?) as Box<dyn ByteStream>)
+        }
     }
 }
 
 async fn accept_until(
-    listener: impl Accept,
-    api: Arc<Api>,
-    slots: Arc<Slots>,
+    listener: impl AdminSocket,
+    api: Arc<AdminApi>,
+    slots: Arc<SlotPool>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let (stop, stopped) = watch::channel(());
-    let spare = Spare::hold();
+    let spare = SpareDescriptors::take();
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -191,15 +200,15 @@ async fn accept_until(
                 let groups = group(peer);
                 let slot = tokio::select! {
                     () = shutdown.as_mut() => break,
-                    slot = slots.enter(&groups) => slot,
+                    slot = slots.acquire(&groups) => slot,
                 };
                 let (api, mut stopped, spare) = (Arc::clone(&api), stopped.clone(), spare.clone());
                 let opening = listener.open(raw);
                 tokio::spawn(async move {
-                    let seat = Arc::clone(slot.seat());
+                    let seat = Arc::clone(slot.holder());
                     let opened = tokio::select! {
                         opened = opening => opened,
-                        () = seat.shed() => None,
+                        () = seat.shed_requested() => None,
                     };
                     if let Some(stream) = opened {
                         let stop = async move { drop(stopped.changed().await) };
@@ -211,8 +220,8 @@ async fn accept_until(
             }
             Err(error) if is_out_of_descriptors(&error) => {
                 // One who has shown no token goes; until then there may be one in hand.
-                slots.make_room();
-                if !spare.give_up_one() {
+                slots.shed_one();
+                if !spare.release_one() {
                     tokio::time::sleep(ROOM_PAUSE).await;
                 }
             }
@@ -223,32 +232,32 @@ async fn accept_until(
         }
     }
     drop(stop);
-    slots.all_free().await;
+    slots.wait_until_empty().await;
 }
 
 /// Those of one network share a bound; whoever may open the Unix socket is the same person.
-fn group(peer: Peer) -> Vec<(Group, usize)> {
+fn group(peer: AdminPeer) -> Vec<(SlotGroup, usize)> {
     match peer {
-        Peer::Network(address) => vec![(Group::Sender(Network::of(address.ip())), ADMIN_UNPROVEN_MAX)],
-        Peer::Local { .. } => Vec::new(),
+        AdminPeer::Network(address) => vec![(SlotGroup::Sender(PeerNetwork::of(address.ip())), ADMIN_UNPROVEN_MAX)],
+        AdminPeer::Local { .. } => Vec::new(),
     }
 }
 
 /// Runs a call as a task of its own: a caller who hangs up must not leave a kill half done.
 async fn answer(
-    api: Arc<Api>,
+    api: Arc<AdminApi>,
     mut request: hyper::Request<Incoming>,
-    peer: Peer,
-    seat: Arc<Seat>,
-) -> Result<Reply, Infallible> {
+    peer: AdminPeer,
+    seat: Arc<SlotHolder>,
+) -> Result<AdminReply, Infallible> {
     let theirs = Arc::clone(&api);
-    seat.begin();
+    seat.begin_work();
     request.extensions_mut().insert(Arc::clone(&seat));
     let task = tokio::spawn(async move { theirs.handle(request, peer).await });
     let reply = task.await.unwrap_or_else(|error| {
         tracing::error!(%error, "an admin call broke off");
-        api.broken(peer)
+        api.internal_error(peer)
     });
-    seat.end(api.now().monotonic_ns);
+    seat.end_work(api.now().monotonic_ns);
     Ok(reply)
 }

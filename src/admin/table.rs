@@ -1,20 +1,20 @@
 //! Every call of the admin listener, in one table: what dispatch, roles and the API's description are made of.
 
-use crate::config::Role;
+use crate::config::OperatorRole;
 
 /// What a call does, and who may make it; each has one arm in dispatch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Call {
+pub(super) enum AdminCall {
     /// For whoever reaches the listener.
-    Open(Probe),
+    Open(ProbeCall),
     /// About the vendor in the path, for operators whose role permits this one.
-    OnVendor(Role, VendorCall),
+    OnVendor(OperatorRole, VendorCall),
     /// About the gateway, for operators whose role permits this one.
-    OnGateway(Role, GatewayCall),
+    OnGateway(OperatorRole, GatewayCall),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Probe {
+pub(super) enum ProbeCall {
     Live,
     Ready,
     Metrics,
@@ -46,9 +46,9 @@ pub(super) enum GatewayCall {
     Reload,
 }
 
-impl Call {
+impl AdminCall {
     /// The role that the caller's must permit; `None` for calls that are open.
-    pub(super) const fn role(self) -> Option<Role> {
+    pub(super) const fn role(self) -> Option<OperatorRole> {
         match self {
             Self::Open(_) => None,
             Self::OnVendor(role, _) | Self::OnGateway(role, _) => Some(role),
@@ -58,12 +58,12 @@ impl Call {
 
 /// A method of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(super) enum AdminMethod {
     Get,
     Post,
 }
 
-impl Verb {
+impl AdminMethod {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -74,29 +74,29 @@ impl Verb {
 
 /// A query parameter.
 #[derive(Debug)]
-pub(super) struct Parameter {
+pub(super) struct QueryParameter {
     pub(super) name: &'static str,
     pub(super) required: bool,
-    pub(super) says: &'static str,
+    pub(super) description: &'static str,
 }
 
 /// One line of the table.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    pub(super) verb: Verb,
+    pub(super) verb: AdminMethod,
     /// The path; `{vendor}` is one segment.
     pub(super) path: &'static str,
     /// Method and path, as the audit trail shows them.
     pub(super) name: &'static str,
-    pub(super) call: Call,
-    pub(super) parameters: &'static [Parameter],
-    pub(super) says: &'static str,
+    pub(super) call: AdminCall,
+    pub(super) parameters: &'static [QueryParameter],
+    pub(super) description: &'static str,
 }
 
 impl Endpoint {
     /// Whether the call needs no body: an empty one says the same as `{}`.
-    pub(super) const fn asks_nothing(&self) -> bool {
-        matches!(self.call, Call::OnGateway(_, GatewayCall::Reload))
+    pub(super) const fn needs_no_body(&self) -> bool {
+        matches!(self.call, AdminCall::OnGateway(_, GatewayCall::Reload))
     }
 }
 
@@ -104,36 +104,37 @@ macro_rules! calls {
     ($($verb:ident $method:literal $path:literal $call:expr, [$($parameter:expr),*] $says:literal;)+) => {
         /// The table, in the order of the API's description.
         pub(super) const TABLE: &[Endpoint] = &[$(Endpoint {
-            verb: Verb::$verb,
+            verb: AdminMethod::$verb,
             path: $path,
             name: concat!($method, " ", $path),
             call: $call,
             parameters: &[$($parameter),*],
-            says: $says,
+            description: $says,
         }),+];
     };
 }
 
-const fn optional(name: &'static str, says: &'static str) -> Parameter {
-    Parameter { name, required: false, says }
+const fn optional(name: &'static str, says: &'static str) -> QueryParameter {
+    QueryParameter { name, required: false, description: says }
 }
 
-const VERBOSE: Parameter = optional("verbose", "List what was looked at");
-const VENDOR: Parameter = Parameter { name: "vendor", required: true, says: "The vendor's id" };
-const REQUEST: Parameter = Parameter { name: "id", required: true, says: "The request's id: 32 hexadecimal digits" };
-const SINCE: Parameter = optional("since", "A time (RFC 3339), or how long ago: 24h, 7d");
-const AFTER: Parameter = optional("after", "Only entries after this sequence number");
-const LIMIT: Parameter = optional("limit", "At most so many entries, up to 1000");
+const VERBOSE: QueryParameter = optional("verbose", "List what was looked at");
+const VENDOR: QueryParameter = QueryParameter { name: "vendor", required: true, description: "The vendor's id" };
+const REQUEST: QueryParameter =
+    QueryParameter { name: "id", required: true, description: "The request's id: 32 hexadecimal digits" };
+const SINCE: QueryParameter = optional("since", "A time (RFC 3339), or how long ago: 24h, 7d");
+const AFTER: QueryParameter = optional("after", "Only entries after this sequence number");
+const LIMIT: QueryParameter = optional("limit", "At most so many entries, up to 1000");
 
-use Call::{OnGateway, OnVendor, Open};
-use Role::{Admin, Operator, Privacy, Viewer};
+use AdminCall::{OnGateway, OnVendor, Open};
+use OperatorRole::{Admin, Operator, Privacy, Viewer};
 
 calls! {
-    Get "GET" "/healthz" Open(Probe::Live), [] "Whether the process lives; the same as /livez";
-    Get "GET" "/livez" Open(Probe::Live), [] "Whether the process lives";
-    Get "GET" "/readyz" Open(Probe::Ready), [VERBOSE] "Whether the gateway can do its work";
-    Get "GET" "/metrics" Open(Probe::Metrics), [] "Metrics, as Prometheus text or OpenMetrics";
-    Get "GET" "/openapi.json" Open(Probe::OpenApi), [] "This description";
+    Get "GET" "/healthz" Open(ProbeCall::Live), [] "Whether the process lives; the same as /livez";
+    Get "GET" "/livez" Open(ProbeCall::Live), [] "Whether the process lives";
+    Get "GET" "/readyz" Open(ProbeCall::Ready), [VERBOSE] "Whether the gateway can do its work";
+    Get "GET" "/metrics" Open(ProbeCall::Metrics), [] "Metrics, as Prometheus text or OpenMetrics";
+    Get "GET" "/openapi.json" Open(ProbeCall::OpenApi), [] "This description";
     Get "GET" "/v1/vendors" OnGateway(Viewer, GatewayCall::Vendors), [] "Every vendor at a glance";
     Get "GET" "/v1/vendors/{vendor}" OnVendor(Viewer, VendorCall::Status), [] "One vendor at a glance";
     Get "GET" "/v1/exposure" OnGateway(Viewer, GatewayCall::Exposure), [VENDOR, SINCE] "What left to a vendor";
@@ -169,7 +170,7 @@ calls! {
 
 /// What a path and method lead to.
 #[derive(Debug)]
-pub(super) enum Found<'a> {
+pub(super) enum CallMatch<'a> {
     /// A call, and what stands for `{vendor}` in its path; nothing where its path has none.
     Call(&'static Endpoint, &'a str),
     /// A path of the table, by another method than it takes.
@@ -179,15 +180,15 @@ pub(super) enum Found<'a> {
 }
 
 /// Looks a request up; HEAD is GET without the body. Paths are compared as they are sent: no case folding, no decoding, no trailing slash.
-pub(super) fn find<'a>(method: &str, path: &'a str) -> Found<'a> {
+pub(super) fn match_call<'a>(method: &str, path: &'a str) -> CallMatch<'a> {
     let method = if method == "HEAD" { "GET" } else { method };
-    let mut other = Found::Nothing;
+    let mut other = CallMatch::Nothing;
     for endpoint in TABLE {
         let Some(vendor) = captured(endpoint.path, path) else { continue };
         if endpoint.verb.as_str() == method {
-            return Found::Call(endpoint, vendor);
+            return CallMatch::Call(endpoint, vendor);
         }
-        other = Found::OtherMethod(endpoint.verb.as_str());
+        other = CallMatch::OtherMethod(endpoint.verb.as_str());
     }
     other
 }
@@ -212,17 +213,17 @@ mod tests {
             assert_eq!(endpoint.name, format!("{} {}", endpoint.verb.as_str(), endpoint.path));
             assert_eq!(endpoint.path.contains("{vendor}"), matches!(endpoint.call, OnVendor(..)), "{}", endpoint.name);
             assert!(
-                matches!(find(endpoint.verb.as_str(), endpoint.path), Found::Call(found, _) if found.name == endpoint.name)
+                matches!(match_call(endpoint.verb.as_str(), endpoint.path), CallMatch::Call(found, _) if found.name == endpoint.name)
             );
         }
     }
 
     #[test]
     fn only_what_is_in_the_table_is_found() {
-        let found = |method, path| match find(method, path) {
-            Found::Call(endpoint, vendor) => format!("{} {vendor}", endpoint.name),
-            Found::OtherMethod(allow) => allow.to_owned(),
-            Found::Nothing => "nothing".to_owned(),
+        let found = |method, path| match match_call(method, path) {
+            CallMatch::Call(endpoint, vendor) => format!("{} {vendor}", endpoint.name),
+            CallMatch::OtherMethod(allow) => allow.to_owned(),
+            CallMatch::Nothing => "nothing".to_owned(),
         };
         for (method, path, expected) in [
             ("GET", "/v1/vendors/acme", "GET /v1/vendors/{vendor} acme"),

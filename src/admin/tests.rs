@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 
-use super::fake::{self, Listener};
+use super::fake::{self, FakeListener};
 use super::table::TABLE;
 use super::*;
-use crate::config::Role;
+use crate::config::OperatorRole;
 
 struct Answered {
     status: u16,
@@ -43,7 +43,7 @@ async fn exchange(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite 
     Answered { status, head: format!("{}\r\n", head.to_ascii_lowercase()), body: body.to_owned() }
 }
 
-async fn send(listener: &Listener, request: &str) -> Answered {
+async fn send(listener: &FakeListener, request: &str) -> Answered {
     exchange(TcpStream::connect(listener.address).await.unwrap(), request).await
 }
 
@@ -65,7 +65,7 @@ async fn until(condition: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(5), met).await.expect("the condition is met");
 }
 
-fn bearer(role: Role) -> String {
+fn bearer(role: OperatorRole) -> String {
     format!("Authorization: Bearer {role}-token")
 }
 
@@ -93,13 +93,13 @@ fn filled(name: &str) -> (String, &'static str) {
 
 #[tokio::test]
 async fn every_call_answers_those_who_may_and_no_others() {
-    let listener = Listener::start().await;
+    let listener = FakeListener::start().await;
     for endpoint in TABLE {
         let (target, body) = filled(endpoint.name);
         let open = endpoint.call.role().is_none();
         let nobody = send(&listener, &request(endpoint.verb.as_str(), &target, &[], body)).await;
         assert_eq!(nobody.status, if open { 200 } else { 401 }, "{}", endpoint.name);
-        for role in Role::ALL {
+        for role in OperatorRole::ALL {
             let may = endpoint.call.role().is_none_or(|needs| role.permits(needs));
             let answered = send(&listener, &request(endpoint.verb.as_str(), &target, &[&bearer(role)], body)).await;
             assert_eq!(answered.status, if may { 200 } else { 403 }, "{} as {role}: {}", endpoint.name, answered.body);
@@ -117,9 +117,10 @@ async fn every_call_answers_those_who_may_and_no_others() {
 
 #[tokio::test]
 async fn a_kill_answers_what_is_promised() {
-    let listener = Listener::start().await;
+    let listener = FakeListener::start().await;
     let body = r#"{"reason":"leak","direction":"egress","route":"GET /a","client":"c"}"#;
-    let kill = send(&listener, &request("POST", "/v1/vendors/acme/kill", &[&bearer(Role::Operator)], body)).await;
+    let kill =
+        send(&listener, &request("POST", "/v1/vendors/acme/kill", &[&bearer(OperatorRole::Operator)], body)).await;
     assert_eq!(
         kill.body,
         "{\"vendor\":\"acme\",\"state\":\"killed\",\"generation\":7,\"severed\":3,\"sever_micros\":412,\
@@ -136,8 +137,8 @@ async fn a_kill_answers_what_is_promised() {
 
 #[tokio::test]
 async fn bytes_with_two_readings_are_no_call() {
-    let listener = Listener::start().await;
-    let (admin, kill) = (bearer(Role::Admin), "/v1/vendors/acme/kill");
+    let listener = FakeListener::start().await;
+    let (admin, kill) = (bearer(OperatorRole::Admin), "/v1/vendors/acme/kill");
     let json = "Content-Type: application/json";
     for (fields, body) in [
         ("Content-Length: 14\r\nContent-Length: 14", r#"{"reason":"x"}"#),
@@ -161,8 +162,8 @@ async fn bytes_with_two_readings_are_no_call() {
 
 #[tokio::test]
 async fn what_is_wrong_is_refused_with_words_and_audited() {
-    let listener = Listener::start().await;
-    let (viewer, admin) = (bearer(Role::Viewer), bearer(Role::Admin));
+    let listener = FakeListener::start().await;
+    let (viewer, admin) = (bearer(OperatorRole::Viewer), bearer(OperatorRole::Admin));
     let (kill, good) = ("/v1/vendors/acme/kill", r#"{"reason":"x"}"#);
     let large = format!(r#"{{"reason":"{}"}}"#, "x".repeat(20_000));
     let form = format!(
@@ -214,7 +215,7 @@ async fn what_is_wrong_is_refused_with_words_and_audited() {
 
 #[tokio::test]
 async fn probes_answer_machines_and_people() {
-    let listener = Listener::start().await;
+    let listener = FakeListener::start().await;
     let ready = send(&listener, &request("GET", "/readyz", &[], "")).await;
     assert_eq!((ready.status, ready.body.as_str()), (200, "ok\n"));
     *listener.fake.unready.lock().unwrap() = true;
@@ -230,9 +231,9 @@ async fn probes_answer_machines_and_people() {
 
 #[tokio::test]
 async fn a_faulty_config_is_answered_with_its_faults() {
-    let listener = Listener::start().await;
+    let listener = FakeListener::start().await;
     *listener.fake.faulty.lock().unwrap() = true;
-    let reload = send(&listener, &request("POST", "/v1/reload", &[&bearer(Role::Admin)], "{}")).await;
+    let reload = send(&listener, &request("POST", "/v1/reload", &[&bearer(OperatorRole::Admin)], "{}")).await;
     assert_eq!((reload.status, reload.reason().as_str()), (422, "config_faulty"));
     assert_eq!(reload.json()["faults"], json!(["contracts/acme.yaml:14:9 limits.requests.rate: must be at least 1/s"]));
     listener.stop().await;
@@ -240,21 +241,21 @@ async fn a_faulty_config_is_answered_with_its_faults() {
 
 #[tokio::test]
 async fn a_reload_needs_no_body() {
-    let listener = Listener::start().await;
-    let reload = request("POST", "/v1/reload", &[&bearer(Role::Admin)], "");
+    let listener = FakeListener::start().await;
+    let reload = request("POST", "/v1/reload", &[&bearer(OperatorRole::Admin)], "");
     assert_eq!(send(&listener, &reload).await.status, 200);
     let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 0";
-    let reload = request("POST", "/v1/reload", &[&bearer(Role::Admin), form], "");
+    let reload = request("POST", "/v1/reload", &[&bearer(OperatorRole::Admin), form], "");
     assert_eq!(send(&listener, &reload).await.status, 200, "what `curl -d ''` sends");
     listener.stop().await;
 }
 
 #[tokio::test]
 async fn operators_change_without_a_restart() {
-    let listener = Listener::start().await;
-    let ask = request("GET", "/v1/vendors", &[&bearer(Role::Viewer)], "");
+    let listener = FakeListener::start().await;
+    let ask = request("GET", "/v1/vendors", &[&bearer(OperatorRole::Viewer)], "");
     assert_eq!(send(&listener, &ask).await.status, 200);
-    listener.api.set_operators(Operators::default());
+    listener.api.set_operators(OperatorDirectory::default());
     assert_eq!(send(&listener, &ask).await.status, 401);
     listener.stop().await;
 }
@@ -266,8 +267,8 @@ async fn the_unix_socket_is_an_admin_unless_a_token_says_otherwise() {
     let (fake, api) = fake::api();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let unix = UnixListener::bind(&path).unwrap();
-    let task = tokio::spawn(serve_unix(unix, api, crate::http::Slots::new(8), async move { drop(stopped.await) }));
-    let viewer = bearer(Role::Viewer);
+    let task = tokio::spawn(serve_unix(unix, api, crate::http::SlotPool::new(8), async move { drop(stopped.await) }));
+    let viewer = bearer(OperatorRole::Viewer);
     for (headers, status) in [(&[][..], 200), (&[viewer.as_str()], 403), (&["Authorization: Bearer x"], 401)] {
         let text = request("POST", "/v1/vendors/acme/restore", headers, r#"{"reason":"x"}"#);
         assert_eq!(exchange(UnixStream::connect(&path).await.unwrap(), &text).await.status, status, "{headers:?}");
@@ -280,11 +281,11 @@ async fn the_unix_socket_is_an_admin_unless_a_token_says_otherwise() {
 
 #[tokio::test]
 async fn a_shutdown_ends_idle_connections_and_lets_calls_finish() {
-    let listener = Listener::start().await;
+    let listener = FakeListener::start().await;
     let idle = TcpStream::connect(listener.address).await.unwrap();
     let fake = Arc::clone(&listener.fake);
     let held = fake.gate.write().await;
-    let text = request("POST", "/v1/kill", &[&bearer(Role::Operator)], r#"{"reason":"x"}"#);
+    let text = request("POST", "/v1/kill", &[&bearer(OperatorRole::Operator)], r#"{"reason":"x"}"#);
     let mut busy = TcpStream::connect(listener.address).await.unwrap();
     busy.write_all(text.as_bytes()).await.unwrap();
     until(|| fake.begun.load(Ordering::SeqCst) == 1).await;
@@ -298,9 +299,9 @@ async fn a_shutdown_ends_idle_connections_and_lets_calls_finish() {
 
 #[tokio::test]
 async fn a_caller_who_hangs_up_does_not_undo_a_kill() {
-    let listener = Listener::start().await;
+    let listener = FakeListener::start().await;
     let held = listener.fake.gate.write().await;
-    let text = request("POST", "/v1/kill", &[&bearer(Role::Operator)], r#"{"reason":"x"}"#);
+    let text = request("POST", "/v1/kill", &[&bearer(OperatorRole::Operator)], r#"{"reason":"x"}"#);
     let mut caller = TcpStream::connect(listener.address).await.unwrap();
     caller.write_all(text.as_bytes()).await.unwrap();
     until(|| listener.fake.begun.load(Ordering::SeqCst) == 1).await;

@@ -27,9 +27,9 @@ pub const UNPROVEN_CONNECTIONS_MAX: NonZeroU32 = NonZeroU32::new(1024).unwrap();
 /// could have inherited would take seconds.
 pub const DESCRIPTORS_MAX: u64 = 1 << 20;
 /// Fewer than these are told at the start: four thousand connections, and their upstreams'.
-pub const DESCRIPTORS_FEW: u64 = 8192;
+pub const DESCRIPTORS_ADVISED_MIN: u64 = 8192;
 /// File descriptors kept for what is no data connection: operators, probes, files, issuers, hooks.
-pub const DESCRIPTORS_KEPT: u64 = 512;
+pub const DESCRIPTORS_RESERVED: u64 = 512;
 /// File descriptors that the admin listeners hold in hand, to accept an operator when there is none left.
 pub const DESCRIPTORS_SPARE: usize = 8;
 /// Most requests at once on one HTTP/2 connection: the figure that RFC 9113 section 6.5.2 asks for as a minimum.

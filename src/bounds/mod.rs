@@ -64,7 +64,7 @@ pub const KEYS_HARD_AGE: Duration = Duration::from_secs(24 * 3600);
 pub const KEYS_COOLDOWN: Duration = Duration::from_secs(30);
 /// Fetches that unknown `kid`s may cause at once before the cool-down holds: two rotations in a row, each met by a fetch
 /// that began too early.
-pub const KEYS_LOOKS_AT_ONCE: u32 = 4;
+pub const KEYS_FETCH_BURST: u32 = 4;
 /// Shortest time between two scheduled fetches, whatever an issuer's `Cache-Control` says.
 pub const KEYS_REFRESH_MIN: Duration = Duration::from_secs(30);
 /// First pause after a failed fetch while no keys are held; doubles up to the cool-down.
@@ -73,7 +73,7 @@ pub const KEYS_RETRY_MIN: Duration = Duration::from_secs(1);
 pub const FILE_POLL: Duration = Duration::from_secs(2);
 /// A change in whether an issuer answers about tokens is told at most this often: strangers choose the tokens, and so perhaps
 /// how it answers.
-pub const OUTAGE_TOLD_INTERVAL: Duration = Duration::from_secs(10);
+pub const OUTAGE_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// How long an address learnt from an issuer's metadata is used.
 pub const DISCOVERY_AGE: Duration = Duration::from_secs(3600);
 /// Most requests that wait for one issuer at once: the rest are refused at once, so that waiting costs bounded memory.
@@ -85,9 +85,9 @@ pub const SUPERSEDED_STEPS_MAX: usize = 9;
 /// Most alternative names in a client certificate.
 pub const CERTIFICATE_NAMES_MAX: usize = 64;
 /// How long a leap of the wall clock must last before it ends what runs: streams, contracts, kills to come.
-pub const CLOCK_LEAP: Duration = Duration::from_secs(30);
+pub const CLOCK_JUMP: Duration = Duration::from_secs(30);
 /// How long the wall clock must be looked at before anything is deleted by it: a wrong one is mended within hours.
-pub const CLOCK_SETTLES: Duration = Duration::from_secs(6 * 3600);
+pub const CLOCK_CONFIRMATION: Duration = Duration::from_secs(6 * 3600);
 /// How long a certificate's chain and revocation are taken as judged.
 pub const CERTIFICATE_RECHECK: Duration = Duration::from_secs(60);
 /// How far a webhook's timestamp may be from our clock, unless the config says otherwise.
@@ -156,7 +156,7 @@ pub const XML_TAG_BYTES_MAX: usize = 64 * 1024;
 /// Most attributes of one element: they are compared with each other.
 pub const XML_ATTRIBUTES_MAX: usize = 128;
 /// Longest comma, key and space around them that wait for their value's fate; more space than this is no document.
-pub const LEAD_BYTES_MAX: usize = KEY_BYTES_MAX + 2 * 1024;
+pub const PENDING_SEPARATOR_BYTES_MAX: usize = KEY_BYTES_MAX + 2 * 1024;
 /// Bytes that a decoded body may have whatever its ratio: small bodies of spaces and zeros compress very well.
 pub const DECODED_BYTES_FREE: u64 = 1024 * 1024;
 /// Decoded bytes for each coded one, beyond the free ones: text stays under 20, a bomb reaches 1,000 and more.
@@ -195,7 +195,7 @@ pub const SCHEDULED_KILLS_MAX: usize = 1000;
 pub const SCHEDULED_KILLS_EACH_MAX: usize = 100;
 /// How long an operator who came while a kill stood waits until a yes to its end counts: as long as a yes lasts, so
 /// that whoever can write the config cannot be a second person within the same incident.
-pub const APPROVER_SETTLES: Duration = APPROVAL_LIFETIME;
+pub const APPROVER_WAIT: Duration = APPROVAL_LIFETIME;
 /// Longest order that is left in the state folder, in bytes.
 pub const LEFT_ORDER_BYTES_MAX: u64 = 16 * 1024;
 /// Most orders left there that are read one by one; where there are more, everything is cut off.

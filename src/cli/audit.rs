@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::client::{Client, Reach, time};
+use super::client::{AdminClient, ConnectionArgs, parse_time};
 use super::error::{CliError, Exit};
-use super::layout::plain;
+use super::layout::printable;
 use crate::admin::{AuditEntry, AuditPage};
 use crate::model::{UnixTime, with_causes};
 use crate::server::audit_key;
-use crate::telemetry::audit::{Summary, head_path, verify_files};
+use crate::telemetry::audit::{TrailSummary, head_path, verify_files};
 
 /// How often the trail is asked for what is new.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ Examples:
   vendorgate audit tail --since 24h --once --json > audit.jsonl
 
 Follows until it is interrupted; exits 1 when the gateway goes away.")]
-pub(super) struct Tail {
+pub(super) struct AuditTailArgs {
     /// From this time on (RFC 3339), or so long ago: 24h, 7d
     #[arg(long, value_name = "TIME", default_value = "1h")]
     pub(super) since: String,
@@ -34,7 +34,7 @@ pub(super) struct Tail {
     pub(super) once: bool,
     /// Where the gateway is; with --json, one entry a line
     #[command(flatten)]
-    pub(super) reach: Reach,
+    pub(super) connection: ConnectionArgs,
 }
 
 /// Read and check the audit trail
@@ -42,11 +42,11 @@ pub(super) struct Tail {
 #[command(
     after_help = "Examples:\n  vendorgate audit tail --since 24h\n  vendorgate audit verify /var/lib/vendorgate/audit/audit.jsonl"
 )]
-pub(super) enum Audit {
+pub(super) enum AuditCommand {
     /// Follow the audit trail of a running gateway
-    Tail(Tail),
+    Tail(AuditTailArgs),
     /// Check that every line of a trail is there, in its place and unchanged
-    Verify(Verify),
+    Verify(AuditVerifyArgs),
 }
 
 /// Check that every line of a trail is there, in its place and unchanged
@@ -61,7 +61,7 @@ Examples:
 Reads the file, those put aside beside it and the sealed head, and needs no running gateway. A file that was put aside is
 checked with the older ones beside it; its name ends with the number of its last line.
 Exits 0 when the trail is whole, 1 when it is not: the first line that is wrong is named.")]
-pub(super) struct Verify {
+pub(super) struct AuditVerifyArgs {
     /// The trail: the file that is written, or was written last
     pub(super) file: PathBuf,
     /// The key of its hash chain [default: audit.key in the folder above the file's]
@@ -76,14 +76,14 @@ pub(super) struct Verify {
 }
 
 /// Checks a trail.
-pub(super) fn verify(args: &Verify, out: &mut dyn Write) -> Result<Exit, CliError> {
+pub(super) fn verify(args: &AuditVerifyArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
     // Where the head is there without its file, the trail was cut off as a whole.
     let known =
         std::fs::metadata(&args.file).or_else(|error| std::fs::metadata(head_path(&args.file)).map_err(|_| error));
-    known.map_err(|error| CliError::unusable("FILE", error))?;
+    known.map_err(|error| CliError::invalid_argument("FILE", error))?;
     let beside = || args.file.parent().unwrap_or(Path::new("")).join("../audit.key");
     let path = args.key.clone().unwrap_or_else(beside);
-    let key = audit_key(&path).map_err(|error| CliError::unusable("--key", with_causes(&error)))?;
+    let key = audit_key(&path).map_err(|error| CliError::invalid_argument("--key", with_causes(&error)))?;
     let checked = verify_files(&args.file, &key, args.from);
     if args.json {
         let said = match &checked {
@@ -99,7 +99,7 @@ pub(super) fn verify(args: &Verify, out: &mut dyn Write) -> Result<Exit, CliErro
         return Ok(Exit::of(checked.is_ok()));
     }
     match checked {
-        Ok(Summary { lines, first, position, from, to, .. }) => {
+        Ok(TrailSummary { lines, first, position, from, to, .. }) => {
             let last = position.seq;
             writeln!(out, "whole: {lines} lines, number {first} to {last}, from {from} to {to}")?;
             writeln!(
@@ -110,26 +110,26 @@ pub(super) fn verify(args: &Verify, out: &mut dyn Write) -> Result<Exit, CliErro
             Ok(Exit::Yes)
         }
         Err(broken) => {
-            writeln!(out, "BROKEN: {}", plain(&broken.to_string()))?;
+            writeln!(out, "BROKEN: {}", printable(&broken.to_string()))?;
             Ok(Exit::No)
         }
     }
 }
 
 pub(super) async fn execute(
-    args: &Tail,
-    client: &Client,
+    args: &AuditTailArgs,
+    client: &AdminClient,
     now: UnixTime,
     out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
-    let from = time("--since", &args.since, now)?;
+    let from = parse_time("--since", &args.since, now)?;
     let (mut since, mut after) = (format!("&since={from}"), String::new());
     loop {
         let page: AuditPage = client.get(&format!("/v1/audit?limit=1000{since}{after}")).await?;
         for entry in &page.entries {
-            writeln!(out, "{}", line(entry, args.reach.json)?)?;
+            writeln!(out, "{}", entry_text(entry, args.connection.json)?)?;
         }
-        if page.unreadable > 0 && !args.reach.json {
+        if page.unreadable > 0 && !args.connection.json {
             let count = page.unreadable;
             writeln!(out, "damaged lines left out here: {count}; `vendorgate audit verify FILE` says what is wrong")?;
         }
@@ -149,7 +149,7 @@ pub(super) async fn execute(
     }
 }
 
-fn line(entry: &AuditEntry, json: bool) -> Result<String, CliError> {
+fn entry_text(entry: &AuditEntry, json: bool) -> Result<String, CliError> {
     if json {
         return Ok(serde_json::to_string(entry).map_err(std::io::Error::from)?);
     }
@@ -164,5 +164,5 @@ fn line(entry: &AuditEntry, json: bool) -> Result<String, CliError> {
         }
     };
     let AuditEntry { seq, time, actor, act, subject, reason, .. } = entry;
-    Ok(plain(&format!("{time} #{seq} {act} {subject} by {actor}: {reason}{detail}")))
+    Ok(printable(&format!("{time} #{seq} {act} {subject} by {actor}: {reason}{detail}")))
 }

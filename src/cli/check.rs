@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::error::{CliError, Exit};
 use super::{ConfigFile, loader};
-use crate::config::{Config, Faults, Loaded, Severity};
+use crate::config::{ConfigFaults, FaultSeverity, GatewaySettings, LoadedConfig};
 
 /// Validate the config and every contract, and say all that is wrong at once
 ///
@@ -17,7 +17,7 @@ use crate::config::{Config, Faults, Loaded, Severity};
 #[command(
     after_help = "Example:\n  vendorgate check --config config/vendorgate.yaml\n  vendorgate check --config config/vendorgate.yaml --strict --json"
 )]
-pub(super) struct Check {
+pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigFile,
     /// Take missing keys and certificates as faults, as `run` does, and exit 1 for every other warning too
@@ -28,9 +28,9 @@ pub(super) struct Check {
     json: bool,
 }
 
-impl Check {
+impl CheckArgs {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
-        let missing_secrets = if self.strict { Severity::Fault } else { Severity::Warning };
+        let missing_secrets = if self.strict { FaultSeverity::Fault } else { FaultSeverity::Warning };
         let loaded = loader(missing_secrets).load(&self.config.path);
         if self.json {
             self.print_json(out, &loaded)?;
@@ -41,7 +41,7 @@ impl Check {
         Ok(Exit::of(good))
     }
 
-    fn print(&self, out: &mut dyn Write, loaded: &Result<Loaded, Faults>) -> std::io::Result<()> {
+    fn print(&self, out: &mut dyn Write, loaded: &Result<LoadedConfig, ConfigFaults>) -> std::io::Result<()> {
         let path = self.config.path.display();
         match loaded {
             Ok(loaded) => {
@@ -51,13 +51,13 @@ impl Check {
             }
             Err(faults) => {
                 write!(out, "{}", faults.with_snippets())?;
-                let fatal = faults.as_slice().iter().filter(|fault| fault.severity == Severity::Fault).count();
+                let fatal = faults.as_slice().iter().filter(|fault| fault.severity == FaultSeverity::Fault).count();
                 writeln!(out, "{path}: {}", plural(fatal, "fault"))
             }
         }
     }
 
-    fn print_json(&self, out: &mut dyn Write, loaded: &Result<Loaded, Faults>) -> std::io::Result<()> {
+    fn print_json(&self, out: &mut dyn Write, loaded: &Result<LoadedConfig, ConfigFaults>) -> std::io::Result<()> {
         let answer = match loaded {
             Ok(loaded) => {
                 let (contracts, routes) = counts(&loaded.config);
@@ -69,7 +69,7 @@ impl Check {
     }
 }
 
-fn counts(config: &Config) -> (usize, usize) {
+fn counts(config: &GatewaySettings) -> (usize, usize) {
     let routes =
         config.contracts.iter().map(|contract| contract.ingress.as_slice().len() + contract.egress.as_slice().len());
     (config.contracts.len(), routes.sum())

@@ -21,7 +21,7 @@ use super::error::{CliError, Exit};
 use super::tls;
 use crate::admin::{Problem, parse_since};
 use crate::bounds::{CLIENT_ANSWER_BYTES_MAX, CLIENT_DEADLINE, CONNECT_DEADLINE};
-use crate::http::{Wire, native_roots};
+use crate::http::{ByteStream, native_roots};
 use crate::model::{Secret, UnixTime};
 
 /// Where a gateway keeps its socket unless its config names another state folder.
@@ -33,7 +33,7 @@ const TOKEN_VARIABLE: &str = "VENDORGATE_TOKEN";
 
 /// How to find the gateway, for every verb that talks to one.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(super) struct Reach {
+pub(super) struct ConnectionArgs {
     /// Admin listener: http://HOST:PORT, https://HOST:PORT or unix:/PATH; the operator's token is in VENDORGATE_TOKEN [default: the socket beside the state folder, else port 9901 here]
     #[arg(long, env = "VENDORGATE_ADMIN", value_name = "URL")]
     pub(super) admin: Option<String>,
@@ -42,14 +42,14 @@ pub(super) struct Reach {
     pub(super) json: bool,
 }
 
-impl Reach {
+impl ConnectionArgs {
     /// The client that the arguments and the environment describe.
-    pub(super) fn client(&self) -> Result<Client, CliError> {
+    pub(super) fn client(&self) -> Result<AdminClient, CliError> {
         let token = match std::env::var(TOKEN_VARIABLE) {
             Ok(token) => Some(token),
             Err(std::env::VarError::NotPresent) => None,
             Err(std::env::VarError::NotUnicode(_)) => {
-                return Err(CliError::unusable(TOKEN_VARIABLE, "it is not text"));
+                return Err(CliError::invalid_argument(TOKEN_VARIABLE, "it is not text"));
             }
         };
         let address = match &self.admin {
@@ -57,7 +57,7 @@ impl Reach {
             None if Path::new(DEFAULT_SOCKET).exists() => &format!("unix:{DEFAULT_SOCKET}"),
             None => DEFAULT_URL,
         };
-        Client::new(address, token.as_deref())
+        AdminClient::new(address, token.as_deref())
     }
 
     /// Prints an answer: as JSON where that was asked for, else in words.
@@ -77,40 +77,40 @@ impl Reach {
 
 /// A gateway's admin API, as seen from a shell.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct AdminClient {
     text: String,
-    address: Address,
+    address: AdminAddress,
     token: Option<Secret<String>>,
     /// Whom to trust instead of the machine's authorities.
     roots: Option<RootCertStore>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Address {
+enum AdminAddress {
     Network { host: String, port: u16, tls: bool },
     Socket(PathBuf),
 }
 
-impl Client {
+impl AdminClient {
     /// A client for one address, with an operator's token where one is needed.
     ///
     /// # Errors
     /// [`CliError::Unusable`] when the address is none, the token cannot stand in a header, or it would cross the
     /// network in clear.
     pub(super) fn new(address: &str, token: Option<&str>) -> Result<Self, CliError> {
-        let parsed = parse(address).map_err(|why| CliError::unusable("--admin", why))?;
+        let parsed = parse(address).map_err(|why| CliError::invalid_argument("--admin", why))?;
         let token = token.map(str::trim).filter(|token| !token.is_empty());
         if token.is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Err(CliError::unusable(TOKEN_VARIABLE, "a token has no spaces and only ASCII characters"));
+            return Err(CliError::invalid_argument(TOKEN_VARIABLE, "a token has no spaces and only ASCII characters"));
         }
-        if let (Address::Network { host, tls: false, .. }, Some(_)) = (&parsed, token)
+        if let (AdminAddress::Network { host, tls: false, .. }, Some(_)) = (&parsed, token)
             && !is_here(host)
         {
             let why = format!(
                 "a token would cross the network in clear; write https://, or tunnel to the gateway's machine: \
                  'ssh -L 9901:127.0.0.1:9901 {host}', and leave --admin out"
             );
-            return Err(CliError::unusable("--admin", why));
+            return Err(CliError::invalid_argument("--admin", why));
         }
         let token = token.map(|token| Secret::new(token.to_owned()));
         Ok(Self { text: address.to_owned(), address: parsed, token, roots: None })
@@ -135,7 +135,7 @@ impl Client {
     /// Orders, and reads the answer.
     ///
     /// # Errors
-    /// As for [`Client::get`].
+    /// As for [`AdminClient::get`].
     pub(super) async fn post<T: DeserializeOwned>(&self, target: &str, order: &impl Serialize) -> Result<T, CliError> {
         let body = serde_json::to_vec(order).map_err(io::Error::from)?;
         self.call(Method::POST, target, Some(body)).await
@@ -157,7 +157,7 @@ impl Client {
         body: Option<Vec<u8>>,
     ) -> Result<T, CliError> {
         let (status, body) = self.within_deadline(self.exchange(method, target, body)).await?;
-        let strange = || CliError::Strange { address: self.text.clone(), status: status.as_u16() };
+        let strange = || CliError::UnexpectedResponse { address: self.text.clone(), status: status.as_u16() };
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|_| strange());
         }
@@ -177,16 +177,16 @@ impl Client {
         body: Option<Vec<u8>>,
     ) -> Result<(StatusCode, Bytes), CliError> {
         let host = match &self.address {
-            Address::Network { host, port, .. } if host.contains(':') => format!("[{host}]:{port}"),
-            Address::Network { host, port, .. } => format!("{host}:{port}"),
-            Address::Socket(_) => "localhost".to_owned(),
+            AdminAddress::Network { host, port, .. } if host.contains(':') => format!("[{host}]:{port}"),
+            AdminAddress::Network { host, port, .. } => format!("{host}:{port}"),
+            AdminAddress::Socket(_) => "localhost".to_owned(),
         };
         self.send(self.connect().await?, self.request(method, target, &host, body)?).await
     }
 
-    async fn connect(&self) -> Result<Box<dyn Wire>, CliError> {
+    async fn connect(&self) -> Result<Box<dyn ByteStream>, CliError> {
         match &self.address {
-            Address::Network { host, port, tls } => {
+            AdminAddress::Network { host, port, tls } => {
                 let stream = self.connected(TcpStream::connect((host.as_str(), *port))).await?;
                 if !tls {
                     return Ok(Box::new(stream));
@@ -194,7 +194,7 @@ impl Client {
                 let roots = self.roots.clone().unwrap_or_else(native_roots);
                 Ok(Box::new(self.connected(tls::secure(stream, host, roots)).await?))
             }
-            Address::Socket(path) => Ok(Box::new(self.connected(UnixStream::connect(path)).await?)),
+            AdminAddress::Socket(path) => Ok(Box::new(self.connected(UnixStream::connect(path)).await?)),
         }
     }
 
@@ -219,12 +219,12 @@ impl Client {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let body = Full::new(Bytes::from(body.unwrap_or_default()));
-        request.body(body).map_err(|error| CliError::unusable("the call", error))
+        request.body(body).map_err(|error| CliError::invalid_argument("the call", error))
     }
 
     async fn send(
         &self,
-        stream: Box<dyn Wire>,
+        stream: Box<dyn ByteStream>,
         request: Request<Full<Bytes>>,
     ) -> Result<(StatusCode, Bytes), CliError> {
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
@@ -240,20 +240,23 @@ impl Client {
     }
 
     fn silent(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
-        CliError::Silent { address: self.text.clone(), source: source.into() }
+        CliError::NoResponse { address: self.text.clone(), source: source.into() }
     }
 }
 
 /// Has a verb's conversation with the gateway that its arguments name.
-pub(super) fn ask(reach: &Reach, talk: impl AsyncFnOnce(&Client) -> Result<Exit, CliError>) -> Result<Exit, CliError> {
+pub(super) fn with_client(
+    reach: &ConnectionArgs,
+    talk: impl AsyncFnOnce(&AdminClient) -> Result<Exit, CliError>,
+) -> Result<Exit, CliError> {
     let client = reach.client()?;
     block_on(talk(&client))
 }
 
 /// A time out of an argument: a date and time, or how long ago.
-pub(super) fn time(what: &'static str, text: &str, now: UnixTime) -> Result<UnixTime, CliError> {
+pub(super) fn parse_time(what: &'static str, text: &str, now: UnixTime) -> Result<UnixTime, CliError> {
     let advice = "write a time such as 2026-11-21T20:00:00Z, or how long ago, such as 24h";
-    parse_since(text, now).ok_or_else(|| CliError::unusable(what, advice))
+    parse_since(text, now).ok_or_else(|| CliError::invalid_argument(what, advice))
 }
 
 /// Waits for the end of what a verb does.
@@ -264,11 +267,11 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Re
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-fn parse(address: &str) -> Result<Address, String> {
+fn parse(address: &str) -> Result<AdminAddress, String> {
     const EXAMPLE: &str = "write http://127.0.0.1:9901 or unix:/var/lib/vendorgate/admin.sock";
     if let Some(path) = address.strip_prefix("unix:") {
         let path = path.strip_prefix("//").unwrap_or(path);
-        return if path.is_empty() { Err(EXAMPLE.into()) } else { Ok(Address::Socket(path.into())) };
+        return if path.is_empty() { Err(EXAMPLE.into()) } else { Ok(AdminAddress::Socket(path.into())) };
     }
     let (rest, tls) = match (address.strip_prefix("http://"), address.strip_prefix("https://")) {
         (Some(rest), _) => (rest, false),
@@ -281,7 +284,7 @@ fn parse(address: &str) -> Result<Address, String> {
         return Err(EXAMPLE.into());
     }
     let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
-    Ok(Address::Network { host: host.to_owned(), port, tls })
+    Ok(AdminAddress::Network { host: host.to_owned(), port, tls })
 }
 
 fn is_here(host: &str) -> bool {
@@ -294,15 +297,15 @@ mod tests {
 
     #[test]
     fn addresses_are_read_and_others_refused() {
-        let network = |host: &str, port| Ok(Address::Network { host: host.into(), port, tls: false });
+        let network = |host: &str, port| Ok(AdminAddress::Network { host: host.into(), port, tls: false });
         for (text, expected) in [
             ("http://127.0.0.1:9901", network("127.0.0.1", 9901)),
             ("http://127.0.0.1:9901/", network("127.0.0.1", 9901)),
             ("http://[::1]:1", network("::1", 1)),
             ("http://gate", network("gate", 80)),
-            ("https://gate", Ok(Address::Network { host: "gate".into(), port: 443, tls: true })),
-            ("unix:/run/a.sock", Ok(Address::Socket("/run/a.sock".into()))),
-            ("unix:///run/a.sock", Ok(Address::Socket("/run/a.sock".into()))),
+            ("https://gate", Ok(AdminAddress::Network { host: "gate".into(), port: 443, tls: true })),
+            ("unix:/run/a.sock", Ok(AdminAddress::Socket("/run/a.sock".into()))),
+            ("unix:///run/a.sock", Ok(AdminAddress::Socket("/run/a.sock".into()))),
         ] {
             assert_eq!(parse(text), expected, "{text}");
         }
@@ -322,11 +325,11 @@ mod tests {
             ("http://10.0.0.1:1", false),
             ("http://localhost.evil:1", false),
         ] {
-            assert_eq!(Client::new(address, Some("t0ken")).is_ok(), fine, "{address}");
-            assert!(Client::new(address, None).is_ok(), "{address}");
+            assert_eq!(AdminClient::new(address, Some("t0ken")).is_ok(), fine, "{address}");
+            assert!(AdminClient::new(address, None).is_ok(), "{address}");
         }
-        assert!(Client::new("unix:/a", Some("two words")).is_err());
-        let client = Client::new("unix:/a", Some("t0ken\n")).expect("a trailing line feed is forgiven");
+        assert!(AdminClient::new("unix:/a", Some("two words")).is_err());
+        let client = AdminClient::new("unix:/a", Some("t0ken\n")).expect("a trailing line feed is forgiven");
         assert!(!format!("{client:?}").contains("t0ken"));
     }
 }

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::client::block_on;
 use super::error::{CliError, Exit};
-use crate::demo::{self, Options};
+use crate::demo::{self, DemoOptions};
 
 /// Play the whole product on this machine, with nothing to install or write
 ///
@@ -18,17 +18,17 @@ use crate::demo::{self, Options};
 #[command(
     after_help = "Example:\n  vendorgate demo            # plays, then keeps running until Ctrl-C\n  vendorgate demo --once     # plays and ends: 0 when all went as told, else 1"
 )]
-pub(super) struct Demo {
+pub(super) struct DemoArgs {
     /// End after the story
     #[arg(long)]
     once: bool,
 }
 
-impl Demo {
+impl DemoArgs {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
         let program = std::env::args().next().unwrap_or_else(|| "vendorgate".to_owned());
-        let options = Options { once: self.once, colour, program };
+        let options = DemoOptions { once: self.once, colour, program };
         block_on(async {
             let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
             let stop = async {

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use super::client::{Client, Reach};
+use super::client::{AdminClient, ConnectionArgs};
 use super::error::{CliError, Exit};
-use super::layout::{Side, count, millis, plain, table};
+use super::layout::{Align, millis, printable, table, thousands};
 use crate::admin::{DrillOrder, DrillReport, VendorState};
 use crate::model::VendorId;
 
@@ -16,7 +16,7 @@ Examples:
   vendorgate drill acme-analytics --shadow
 
 Exits 0 when the kill reached the disk and the vendor is back as it was, 1 otherwise.")]
-pub(super) struct Args {
+pub(super) struct DrillArgs {
     /// The vendor's id
     #[arg(value_parser = VendorId::parse)]
     pub(super) vendor: VendorId,
@@ -28,36 +28,36 @@ pub(super) struct Args {
     pub(super) reason: Option<String>,
     /// Where the gateway is
     #[command(flatten)]
-    pub(super) reach: Reach,
+    pub(super) connection: ConnectionArgs,
 }
 
-pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
+pub(super) async fn execute(args: &DrillArgs, client: &AdminClient, out: &mut dyn Write) -> Result<Exit, CliError> {
     let order = DrillOrder { shadow: args.shadow, reason: args.reason.clone() };
-    order.check().map_err(|error| CliError::unusable("--reason", error))?;
+    order.check().map_err(|error| CliError::invalid_argument("--reason", error))?;
     let report: DrillReport = client.post(&format!("/v1/vendors/{}/drill", args.vendor), &order).await?;
-    args.reach.print(&report, words, out)?;
-    Ok(Exit::of(is_back(&report) && report.persisted))
+    args.connection.print(&report, report_text, out)?;
+    Ok(Exit::of(is_restored(&report) && report.persisted))
 }
 
-fn is_back(report: &DrillReport) -> bool {
+fn is_restored(report: &DrillReport) -> bool {
     report.state != VendorState::Killed && report.state != VendorState::PartlyKilled
 }
 
-fn words(report: &DrillReport) -> String {
+fn report_text(report: &DrillReport) -> String {
     let row = |step: &str, micros: u64, note: String| vec![step.to_owned(), millis(micros), note];
     let what = if report.shadow { " stand-ins" } else { "" };
-    let severed = format!("{}{what} severed", count(report.severed));
+    let severed = format!("{}{what} severed", thousands(report.severed));
     let disk = if report.persisted { "" } else { "NOT ON DISK" };
     let rows = [
         row("new requests refused", report.refuse_micros, String::new()),
         row("requests in flight ended", report.sever_micros, severed),
         row("kill on disk", report.persist_micros, disk.to_owned()),
     ];
-    let end = if is_back(report) {
+    let end = if is_restored(report) {
         "back as it was"
     } else {
         "NOT BACK: another order cut it off meanwhile, and stands; 'vendorgate status' lists it"
     };
-    let steps = table(&[("AFTER THE ORDER", Side::Left), ("TIME", Side::Right), ("", Side::Left)], &rows);
-    format!("{steps}{} is {end}\n", plain(&report.vendor))
+    let steps = table(&[("AFTER THE ORDER", Align::Left), ("TIME", Align::Right), ("", Align::Left)], &rows);
+    format!("{steps}{} is {end}\n", printable(&report.vendor))
 }

@@ -9,10 +9,10 @@ use std::process::ExitCode;
 
 use super::operators::OperatorsError;
 use crate::admin::Problem;
-use crate::config::Faults;
+use crate::config::ConfigFaults;
 use crate::demo::DemoError;
 use crate::pii::keys::KeyError;
-use crate::pii::{PlanError, Stop};
+use crate::pii::{PlanError, RewriteError};
 use crate::server::StartError;
 use crate::telemetry::log::LogError;
 
@@ -46,7 +46,7 @@ impl From<Exit> for ExitCode {
 pub(super) enum CliError {
     /// An argument or variable cannot be used.
     #[error("{what} cannot be used: {why}")]
-    Unusable {
+    InvalidArgument {
         /// The argument or variable.
         what: &'static str,
         /// What to write instead.
@@ -63,7 +63,7 @@ pub(super) enum CliError {
     },
     /// The gateway was reached and did not answer in time, or broke off.
     #[error("the gateway at {address} gave no answer")]
-    Silent {
+    NoResponse {
         /// Where it was asked.
         address: String,
         /// What went wrong on the way.
@@ -72,7 +72,7 @@ pub(super) enum CliError {
     },
     /// What answered is no admin listener of a gateway of this version.
     #[error("what answers at {address} is no admin listener that this program understands (status {status})")]
-    Strange {
+    UnexpectedResponse {
         /// Where it was asked.
         address: String,
         /// Its status.
@@ -83,10 +83,10 @@ pub(super) enum CliError {
     Refused(Box<Problem>),
     /// The answer could not be printed, or the machine gave no runtime.
     #[error("cannot go on")]
-    Local(#[from] io::Error),
+    Io(#[from] io::Error),
     /// The config cannot be used; printed with its lines.
     #[error("the config cannot be used")]
-    Config(#[source] Faults),
+    Config(#[source] ConfigFaults),
     /// The log cannot be started.
     #[error("the log cannot be started")]
     Log(#[source] LogError),
@@ -107,7 +107,7 @@ pub(super) enum CliError {
     },
     /// An order cannot be left in a state folder.
     #[error("{path}: the order cannot be left here", path = path.display())]
-    Left {
+    OfflineOrder {
         /// The state folder.
         path: PathBuf,
         /// Why.
@@ -116,7 +116,7 @@ pub(super) enum CliError {
     },
     /// The body could not be treated.
     #[error("the body was refused")]
-    Body(#[source] Stop),
+    Body(#[source] RewriteError),
     /// The rules of a contract cannot be compiled.
     #[error("the rules cannot be compiled")]
     Plan(#[source] PlanError),
@@ -127,24 +127,26 @@ pub(super) enum CliError {
 
 impl CliError {
     /// An argument that cannot be used, and what to write instead.
-    pub(super) fn unusable(what: &'static str, why: impl ToString) -> Self {
-        Self::Unusable { what, why: why.to_string() }
+    pub(super) fn invalid_argument(what: &'static str, why: impl ToString) -> Self {
+        Self::InvalidArgument { what, why: why.to_string() }
     }
 
     /// What the shell is told: 2 for unusable arguments, files and config, else 1.
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Local(_) if self.is_closed_pipe() => 0,
-            Self::Unreachable { .. } | Self::Silent { .. } | Self::Strange { .. } | Self::Refused(_) => 1,
-            Self::Local(_) | Self::Start(_) | Self::Demo(_) | Self::Body(_) | Self::Left { .. } => 1,
-            Self::Unusable { .. } | Self::Config(_) | Self::Log(_) => 2,
+            Self::Io(_) if self.is_closed_pipe() => 0,
+            Self::Unreachable { .. } | Self::NoResponse { .. } | Self::UnexpectedResponse { .. } | Self::Refused(_) => {
+                1
+            }
+            Self::Io(_) | Self::Start(_) | Self::Demo(_) | Self::Body(_) | Self::OfflineOrder { .. } => 1,
+            Self::InvalidArgument { .. } | Self::Config(_) | Self::Log(_) => 2,
             Self::Keys { .. } | Self::Plan(_) | Self::Operators(_) => 2,
         })
     }
 
     /// Whether the reader of the output has gone: it has read enough, and nothing is wrong.
     pub(super) fn is_closed_pipe(&self) -> bool {
-        matches!(self, Self::Local(error) if error.kind() == io::ErrorKind::BrokenPipe)
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
     /// The whole story for standard error: what went wrong, from what, and what to do.
@@ -162,16 +164,18 @@ impl CliError {
     fn advice(&self) -> Vec<String> {
         match self {
             Self::Unreachable { source, address } => unreachable_advice(source.kind(), address),
-            Self::Silent { .. } => vec!["is the gateway busy, or the address that of another program?".into()],
-            Self::Strange { .. } => {
+            Self::NoResponse { .. } => vec!["is the gateway busy, or the address that of another program?".into()],
+            Self::UnexpectedResponse { .. } => {
                 vec!["name the admin listener, not a data port: --admin URL or VENDORGATE_ADMIN".into()]
             }
             Self::Refused(problem) => {
                 let faults = problem.faults.iter().cloned();
                 faults.chain([format!("request {}: the audit trail has more", problem.request_id)]).collect()
             }
-            Self::Unusable { .. } | Self::Local(_) | Self::Config(_) | Self::Log(_) | Self::Start(_) => Vec::new(),
-            Self::Left { .. } => vec!["--state names the folder that state.path in the gateway's config names".into()],
+            Self::InvalidArgument { .. } | Self::Io(_) | Self::Config(_) | Self::Log(_) | Self::Start(_) => Vec::new(),
+            Self::OfflineOrder { .. } => {
+                vec!["--state names the folder that state.path in the gateway's config names".into()]
+            }
             Self::Demo(_) | Self::Keys { .. } | Self::Body(_) | Self::Plan(_) | Self::Operators(_) => Vec::new(),
         }
     }

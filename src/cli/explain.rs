@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 
 use super::client::block_on;
 use super::error::{CliError, Exit};
-use super::kill::direction;
-use super::layout::plain;
+use super::kill::parse_direction;
+use super::layout::printable;
 use super::{ConfigFile, loader};
 use crate::bounds;
-use crate::config::{Contract, Places, Severity};
-use crate::gateway::{Explainer, Explanation, Outcome, Question};
+use crate::config::{Contract, ContractSourceMap, FaultSeverity};
+use crate::gateway::{ExplainOutcome, ExplainQuery, Explainer, Explanation};
 use crate::model::{Clock, Denial, Direction, VendorId};
-use crate::server::Remembered;
+use crate::server::StoredState;
 
 /// Say what would happen to a request and why, rule by rule, sending nothing
 ///
@@ -29,7 +29,7 @@ use crate::server::Remembered;
 #[command(
     after_help = "Example:\n  vendorgate explain --vendor acme-analytics --token token.jwt GET '/v1/customers?page=2'\n  vendorgate explain --vendor acme-analytics --token - --fetch-keys GET /v1/customers < token.jwt\n  vendorgate explain --vendor acme-analytics --direction egress POST /v2/events"
 )]
-pub(super) struct Explain {
+pub(super) struct ExplainArgs {
     #[command(flatten)]
     config: ConfigFile,
     /// Whose contract
@@ -39,7 +39,7 @@ pub(super) struct Explain {
     #[arg(long, value_name = "FILE")]
     token: Option<PathBuf>,
     /// ingress or egress; by default ingress where the contract has routes inward
-    #[arg(long, value_parser = direction)]
+    #[arg(long, value_parser = parse_direction)]
     direction: Option<Direction>,
     /// Ask the issuer for its keys, as the gateway does in the background
     #[arg(long)]
@@ -57,37 +57,38 @@ pub(super) struct Explain {
 
 /// What the rules come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict<'a> {
+enum ExplainVerdict<'a> {
     Allowed,
     Denied(&'a Denial),
     /// A rule could not be judged from here.
     Open,
 }
 
-impl Explain {
+impl ExplainArgs {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
-        let config = loader(Severity::Warning).load(&self.config.path).map_err(CliError::Config)?.config;
+        let config = loader(FaultSeverity::Warning).load(&self.config.path).map_err(CliError::Config)?.config;
         let Some(contract) = config.contract(&self.vendor) else {
             let known: Vec<&str> = config.contracts.iter().map(|contract| contract.vendor.as_str()).collect();
             writeln!(out, "{}: no contract is this vendor's; there are {}", self.vendor, known.join(", "))?;
             return Ok(Exit::No);
         };
         let clock = Clock::system();
-        let remembered = Remembered::look(&config, &clock).map_err(CliError::Start)?;
+        let remembered = StoredState::read(&config, &clock).map_err(CliError::Start)?;
         let explainer = Explainer::new(&config, &remembered.authority, &remembered.switch);
-        let explainer = explainer.map_err(|faults| CliError::unusable("the config", first(&faults)))?;
+        let explainer = explainer.map_err(|faults| CliError::invalid_argument("the config", first_error(&faults)))?;
         if self.fetch_keys {
             fetch_keys(&explainer)?;
         }
-        let told = explainer.explain(&Question {
+        let told = explainer.explain(&ExplainQuery {
             contract,
             direction: self.direction(contract),
-            method: &Method::from_bytes(self.method.as_bytes()).map_err(|_| no_such("METHOD", &self.method, "GET"))?,
-            target: &self.target.parse::<Uri>().map_err(|_| no_such("PATH", &self.target, "/v1/customers"))?,
+            method: &Method::from_bytes(self.method.as_bytes())
+                .map_err(|_| invalid_value("METHOD", &self.method, "GET"))?,
+            target: &self.target.parse::<Uri>().map_err(|_| invalid_value("PATH", &self.target, "/v1/customers"))?,
             token: self.token()?.as_deref(),
             now: clock.now(),
         });
-        self.print(contract, &told, remembered.unread, out)
+        self.print(contract, &told, remembered.unread_reason, out)
     }
 
     fn direction(&self, contract: &Contract) -> Direction {
@@ -107,7 +108,7 @@ impl Explain {
         } else {
             std::fs::File::open(path).and_then(|file| file.take(longest).read_to_string(&mut text))
         };
-        read.map_err(|error| CliError::unusable("--token", format_args!("{}: {error}", path.display())))?;
+        read.map_err(|error| CliError::invalid_argument("--token", format_args!("{}: {error}", path.display())))?;
         let token = text.trim();
         // As people copy it out of a request.
         Ok(Some(token.strip_prefix("Bearer ").unwrap_or(token).to_owned()))
@@ -120,15 +121,15 @@ impl Explain {
         unread: Option<&str>,
         out: &mut dyn Write,
     ) -> Result<Exit, CliError> {
-        let places = loader(Severity::Warning).places(&self.config.path, contract.vendor.as_str());
-        let line = |rule: &str| line_of(places.as_ref(), rule);
+        let places = loader(FaultSeverity::Warning).source_map(&self.config.path, contract.vendor.as_str());
+        let line = |rule: &str| rule_line(places.as_ref(), rule);
         let verdict = verdict(told);
         if self.json {
             let steps: Vec<Value> = told.iter().map(|one| step_json(one, line(&one.rule))).collect();
             let object = json!({
                 "vendor": contract.vendor.as_str(), "method": self.method, "path": self.target,
-                "direction": self.direction(contract).as_str(), "answer": word(verdict),
-                "reason": reason(verdict), "steps": steps, "unread": unread,
+                "direction": self.direction(contract).as_str(), "answer": verdict_word(verdict),
+                "reason": verdict_reason(verdict), "steps": steps, "unread": unread,
             });
             writeln!(out, "{object}")?;
         } else {
@@ -138,9 +139,9 @@ impl Explain {
             if let Some(why) = unread {
                 writeln!(out, "  ?  {why}")?;
             }
-            writeln!(out, "\n{}: {}", contract.vendor, sentence(verdict))?;
+            writeln!(out, "\n{}: {}", contract.vendor, verdict_sentence(verdict))?;
         }
-        Ok(Exit::of(verdict == Verdict::Allowed))
+        Ok(Exit::of(verdict == ExplainVerdict::Allowed))
     }
 }
 
@@ -154,72 +155,72 @@ fn fetch_keys(explainer: &Explainer<'_>) -> Result<(), CliError> {
 }
 
 /// The first no decides; without one, whatever is open does.
-fn verdict(told: &[Explanation]) -> Verdict<'_> {
+fn verdict(told: &[Explanation]) -> ExplainVerdict<'_> {
     let denial = told.iter().find_map(|one| match &one.outcome {
-        Outcome::No(denial) => Some(denial),
-        Outcome::Yes(_) | Outcome::Open(_) | Outcome::Note(_) => None,
+        ExplainOutcome::Denied(denial) => Some(denial),
+        ExplainOutcome::Allowed(_) | ExplainOutcome::Unknown(_) | ExplainOutcome::Note(_) => None,
     });
-    let open = told.iter().any(|one| matches!(one.outcome, Outcome::Open(_)));
+    let open = told.iter().any(|one| matches!(one.outcome, ExplainOutcome::Unknown(_)));
     match denial {
-        Some(denial) => Verdict::Denied(denial),
-        None if open => Verdict::Open,
-        None => Verdict::Allowed,
+        Some(denial) => ExplainVerdict::Denied(denial),
+        None if open => ExplainVerdict::Open,
+        None => ExplainVerdict::Allowed,
     }
 }
 
-const fn word(verdict: Verdict<'_>) -> &'static str {
+const fn verdict_word(verdict: ExplainVerdict<'_>) -> &'static str {
     match verdict {
-        Verdict::Allowed => "allowed",
-        Verdict::Denied(_) => "denied",
-        Verdict::Open => "open",
+        ExplainVerdict::Allowed => "allowed",
+        ExplainVerdict::Denied(_) => "denied",
+        ExplainVerdict::Open => "open",
     }
 }
 
-const fn reason(verdict: Verdict<'_>) -> Option<&'static str> {
+const fn verdict_reason(verdict: ExplainVerdict<'_>) -> Option<&'static str> {
     match verdict {
-        Verdict::Denied(denial) => Some(denial.reason.as_str()),
-        Verdict::Allowed | Verdict::Open => None,
+        ExplainVerdict::Denied(denial) => Some(denial.reason.as_str()),
+        ExplainVerdict::Allowed | ExplainVerdict::Open => None,
     }
 }
 
-fn sentence(verdict: Verdict<'_>) -> String {
+fn verdict_sentence(verdict: ExplainVerdict<'_>) -> String {
     match verdict {
-        Verdict::Allowed => "allowed, within its limits".to_owned(),
-        Verdict::Denied(denial) => format!("denied, {}: {}", denial.reason.as_str(), denial.detail),
-        Verdict::Open => "open: what is marked ? can only be judged with a request".to_owned(),
+        ExplainVerdict::Allowed => "allowed, within its limits".to_owned(),
+        ExplainVerdict::Denied(denial) => format!("denied, {}: {}", denial.reason.as_str(), denial.detail),
+        ExplainVerdict::Open => "open: what is marked ? can only be judged with a request".to_owned(),
     }
 }
 
 fn step_line(one: &Explanation, line: Option<String>) -> String {
     let (mark, said) = match &one.outcome {
-        Outcome::Yes(said) => ("ok", said.clone()),
-        Outcome::No(denial) => ("NO", format!("{}: {}", denial.reason.as_str(), denial.detail)),
-        Outcome::Open(why) => ("? ", why.clone()),
-        Outcome::Note(said) => ("  ", said.clone()),
+        ExplainOutcome::Allowed(said) => ("ok", said.clone()),
+        ExplainOutcome::Denied(denial) => ("NO", format!("{}: {}", denial.reason.as_str(), denial.detail)),
+        ExplainOutcome::Unknown(why) => ("? ", why.clone()),
+        ExplainOutcome::Note(said) => ("  ", said.clone()),
     };
     let place = line.map(|line| format!("  [{line} {}]", one.rule)).unwrap_or_default();
-    plain(&format!("  {mark} {:<9} {said}{place}", one.step))
+    printable(&format!("  {mark} {:<9} {said}{place}", one.step))
 }
 
 fn step_json(one: &Explanation, line: Option<String>) -> Value {
     let (outcome, said, reason) = match &one.outcome {
-        Outcome::Yes(said) => ("yes", said.as_str(), None),
-        Outcome::No(denial) => ("no", &*denial.detail, Some(denial.reason.as_str())),
-        Outcome::Open(why) => ("open", why.as_str(), None),
-        Outcome::Note(said) => ("note", said.as_str(), None),
+        ExplainOutcome::Allowed(said) => ("yes", said.as_str(), None),
+        ExplainOutcome::Denied(denial) => ("no", &*denial.detail, Some(denial.reason.as_str())),
+        ExplainOutcome::Unknown(why) => ("open", why.as_str(), None),
+        ExplainOutcome::Note(said) => ("note", said.as_str(), None),
     };
     json!({ "step": one.step, "outcome": outcome, "says": said, "reason": reason, "rule": one.rule, "at": line })
 }
 
 /// Where a rule stands; none for what no contract decides.
-fn line_of(places: Option<&Places>, rule: &str) -> Option<String> {
+fn rule_line(places: Option<&ContractSourceMap>, rule: &str) -> Option<String> {
     if rule.is_empty() || rule == "revocations" { None } else { places.map(|places| places.line_of(rule)) }
 }
 
-fn no_such(what: &'static str, text: &str, example: &str) -> CliError {
-    CliError::unusable(what, format_args!("'{}' is none; write one such as {example}", plain(text)))
+fn invalid_value(what: &'static str, text: &str, example: &str) -> CliError {
+    CliError::invalid_argument(what, format_args!("'{}' is none; write one such as {example}", printable(text)))
 }
 
-fn first(faults: &[crate::identity::DirectoryError]) -> String {
+fn first_error(faults: &[crate::identity::DirectoryError]) -> String {
     faults.first().map(ToString::to_string).unwrap_or_default()
 }

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use super::client::{Client, Reach, time};
+use super::client::{AdminClient, ConnectionArgs, parse_time};
 use super::error::{CliError, Exit};
-use super::layout::plain;
-use crate::admin::ExposureReport;
-use crate::exposure::Report;
+use super::layout::printable;
+use crate::admin::ExposureAnswer;
+use crate::exposure::VendorExposure;
 use crate::model::{UnixTime, VendorId};
 
 /// Show what left to a vendor: records, people, fields and how they were treated
@@ -17,7 +17,7 @@ Examples:
   vendorgate exposure acme-analytics --since 30d --md > acme.md   # what GDPR Article 33 asks for
 
 Exits 0 when the gateway answered, 1 when it did not or the vendor is unknown.")]
-pub(super) struct Args {
+pub(super) struct ExposureArgs {
     /// The vendor's id
     #[arg(value_parser = VendorId::parse)]
     pub(super) vendor: VendorId,
@@ -29,34 +29,34 @@ pub(super) struct Args {
     pub(super) md: bool,
     /// Where the gateway is
     #[command(flatten)]
-    pub(super) reach: Reach,
+    pub(super) connection: ConnectionArgs,
 }
 
 pub(super) async fn execute(
-    args: &Args,
-    client: &Client,
+    args: &ExposureArgs,
+    client: &AdminClient,
     now: UnixTime,
     out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
-    let since = args.since.as_deref().map(|since| time("--since", since, now)).transpose()?;
+    let since = args.since.as_deref().map(|since| parse_time("--since", since, now)).transpose()?;
     let and_since = since.map_or_else(String::new, |since| format!("&since={since}"));
-    let answer: ExposureReport = client.get(&format!("/v1/exposure?vendor={}{and_since}", args.vendor)).await?;
+    let answer: ExposureAnswer = client.get(&format!("/v1/exposure?vendor={}{and_since}", args.vendor)).await?;
     let report = readable(&answer)?;
     let page = if args.md { report.to_markdown() } else { report.to_text() };
-    args.reach.print(&answer, |_| page.split_inclusive('\n').map(tame).collect(), out)?;
+    args.connection.print(&answer, |_| page.split_inclusive('\n').map(printable_line).collect(), out)?;
     Ok(Exit::Yes)
 }
 
 /// The answer in the form that knows how to be read by people.
-fn readable(report: &ExposureReport) -> Result<Report, CliError> {
+fn readable(report: &ExposureAnswer) -> Result<VendorExposure, CliError> {
     let json = serde_json::to_value(report).map_err(std::io::Error::from)?;
     Ok(serde_json::from_value(json).map_err(std::io::Error::from)?)
 }
 
 /// A line without what would move a terminal's cursor.
-fn tame(line: &str) -> String {
+fn printable_line(line: &str) -> String {
     match line.strip_suffix('\n') {
-        Some(text) => plain(text) + "\n",
-        None => plain(line),
+        Some(text) => printable(text) + "\n",
+        None => printable(line),
     }
 }

@@ -4,9 +4,9 @@ use std::io::Write;
 
 use serde_json::json;
 
-use super::client::{Client, Reach};
+use super::client::{AdminClient, ConnectionArgs};
 use super::error::{CliError, Exit};
-use super::layout::plain;
+use super::layout::printable;
 
 /// Ask whether the gateway can do its work; needs no token
 #[derive(Debug, Clone, clap::Args)]
@@ -16,19 +16,19 @@ Examples:
   vendorgate health --live --admin http://127.0.0.1:9901
 
 Exits 0 when the gateway is ready (with --live: when it answers at all), 1 otherwise.")]
-pub(super) struct Args {
+pub(super) struct HealthArgs {
     /// Only ask whether the process lives
     #[arg(long)]
     pub(super) live: bool,
     /// Where the gateway is
     #[command(flatten)]
-    pub(super) reach: Reach,
+    pub(super) connection: ConnectionArgs,
 }
 
-pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
+pub(super) async fn execute(args: &HealthArgs, client: &AdminClient, out: &mut dyn Write) -> Result<Exit, CliError> {
     let (status, text) = client.probe(if args.live { "/livez" } else { "/readyz?verbose" }).await?;
     let lines: Vec<&str> = text.lines().collect();
-    let words = |_: &_| lines.iter().map(|line| plain(line) + "\n").collect();
-    args.reach.print(&json!({ "well": status.is_success(), "said": lines }), words, out)?;
+    let words = |_: &_| lines.iter().map(|line| printable(line) + "\n").collect();
+    args.connection.print(&json!({ "well": status.is_success(), "said": lines }), words, out)?;
     Ok(Exit::of(status.is_success()))
 }

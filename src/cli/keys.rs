@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::error::{CliError, Exit};
 use crate::model::{Clock, VendorId};
 use crate::pii::keys::{KeyError, KeyVersion, SaltFolder, generate_key_file, rotate_key_file};
-use crate::server::{KeyNote, leave_note};
+use crate::server::{PendingAuditRecord, leave_audit_record};
 
 /// Make and rotate the master key, and end one vendor's tokens
 ///
@@ -18,16 +18,16 @@ use crate::server::{KeyNote, leave_note};
 #[command(
     after_help = "Example:\n  vendorgate keys generate --out keys/master.key\n  vendorgate keys rotate --file keys/master.key --reason 'yearly'\n  vendorgate keys shred acme-analytics --state /var/lib/vendorgate --reason 'contract ended'"
 )]
-pub(super) enum Keys {
-    Generate(Generate),
-    Rotate(Rotate),
-    Shred(Shred),
+pub(super) enum KeysCommand {
+    Generate(KeysGenerateArgs),
+    Rotate(KeysRotateArgs),
+    Shred(KeysShredArgs),
 }
 
 /// Write a new master key, version 1, to a file that must not exist
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vendorgate keys generate --out keys/master.key")]
-pub(super) struct Generate {
+pub(super) struct KeysGenerateArgs {
     /// Where to write it
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -42,17 +42,17 @@ pub(super) struct Generate {
 #[command(
     after_help = "Example:\n  vendorgate keys rotate --file keys/master.key --reason 'yearly' && kill -HUP $(pidof vendorgate)"
 )]
-pub(super) struct Rotate {
+pub(super) struct KeysRotateArgs {
     /// The master key's file
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
-    cause: Cause,
+    actor: KeysActorArgs,
 }
 
 /// Who does it and why, for the audit trail.
 #[derive(Debug, Args)]
-struct Cause {
+struct KeysActorArgs {
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -61,19 +61,19 @@ struct Cause {
     by: String,
 }
 
-impl Cause {
-    fn note(&self, place: &Path, done: &str, subject: &str) -> Result<(), CliError> {
+impl KeysActorArgs {
+    fn record(&self, place: &Path, done: &str, subject: &str) -> Result<(), CliError> {
         if self.reason.trim().is_empty() {
-            return Err(CliError::unusable("--reason", "is empty: say why, for the audit trail"));
+            return Err(CliError::invalid_argument("--reason", "is empty: say why, for the audit trail"));
         }
-        let note = KeyNote {
+        let note = PendingAuditRecord {
             at_ms: Clock::system().now().wall.as_millis(),
             actor: self.by.clone(),
             done: done.to_owned(),
             subject: subject.to_owned(),
             reason: self.reason.clone(),
         };
-        leave_note(place, &note).map_err(|source| {
+        leave_audit_record(place, &note).map_err(|source| {
             let (action, path) = ("leave a note for the audit trail beside", place.to_owned());
             CliError::Keys { path: path.clone(), source: KeyError::File { action, path, source } }
         })
@@ -89,40 +89,40 @@ impl Cause {
 #[command(
     after_help = "Example:\n  vendorgate keys shred acme-analytics --state /var/lib/vendorgate --reason 'contract ended' && kill -HUP $(pidof vendorgate)\n\nExits 1 when the vendor has no salt, or a name that was typed is not the vendor's."
 )]
-pub(super) struct Shred {
+pub(super) struct KeysShredArgs {
     /// The vendor's id
     vendor: String,
     /// The gateway's state folder
     #[arg(long, value_name = "FOLDER")]
     state: PathBuf,
     #[command(flatten)]
-    cause: Cause,
+    actor: KeysActorArgs,
     /// Do not ask
     #[arg(long)]
     yes: bool,
 }
 
-impl Shred {
+impl KeysShredArgs {
     fn run(&self, typed: &mut dyn BufRead, out: &mut dyn Write) -> Result<Exit, CliError> {
-        let vendor = VendorId::parse(&self.vendor).map_err(|error| CliError::unusable("VENDOR", error))?;
-        if !self.yes && !self.is_meant(typed)? {
+        let vendor = VendorId::parse(&self.vendor).map_err(|error| CliError::invalid_argument("VENDOR", error))?;
+        if !self.yes && !self.is_confirmed(typed)? {
             writeln!(out, "{vendor}: nothing was destroyed")?;
             return Ok(Exit::No);
         }
         let folder = self.state.join("salts");
         let (salts, failed) = (SaltFolder::new(&folder), |source| CliError::Keys { path: folder.clone(), source });
-        if matches!(salts.open(&vendor), Err(KeyError::NoSalt { .. })) && !salts.is_doomed(&vendor) {
+        if matches!(salts.open(&vendor), Err(KeyError::NoSalt { .. })) && !salts.is_half_shredded(&vendor) {
             writeln!(out, "{vendor}: no salt in {}", folder.display())?;
             return Ok(Exit::No);
         }
-        self.cause.note(&folder, "shred", vendor.as_str())?;
+        self.actor.record(&folder, "shred", vendor.as_str())?;
         salts.shred(&vendor).map_err(failed)?;
         writeln!(out, "{vendor}: its tokens can never be revealed again; reload the gateway")?;
         Ok(Exit::Yes)
     }
 
     /// Whether the vendor's name is typed twice.
-    fn is_meant(&self, typed: &mut dyn BufRead) -> Result<bool, CliError> {
+    fn is_confirmed(&self, typed: &mut dyn BufRead) -> Result<bool, CliError> {
         for question in ["Type the vendor's id to destroy what opens its tokens: ", "Once more: "] {
             eprint!("{question}");
             let mut line = String::new();
@@ -135,16 +135,16 @@ impl Shred {
     }
 }
 
-impl Keys {
+impl KeysCommand {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         match self {
-            Self::Generate(Generate { out: path }) => {
+            Self::Generate(KeysGenerateArgs { out: path }) => {
                 generate_key_file(path).map_err(|source| CliError::Keys { path: path.clone(), source })?;
                 writeln!(out, "{}: a new master key, version {}", path.display(), KeyVersion::FIRST.number())?;
             }
             Self::Shred(shred) => return shred.run(&mut io::stdin().lock(), out),
-            Self::Rotate(Rotate { file, cause }) => {
-                cause.note(file, "rotate", "master")?;
+            Self::Rotate(KeysRotateArgs { file, actor: cause }) => {
+                cause.record(file, "rotate", "master")?;
                 let rotated = rotate_key_file(file).map_err(|source| CliError::Keys { path: file.clone(), source })?;
                 writeln!(
                     out,
@@ -169,8 +169,8 @@ mod tests {
         let salts = SaltFolder::new(folder.path().join("salts"));
         let salt = salts.open_or_create(&vendor).unwrap();
         let shred = |vendor: &str, yes, typed: &str| {
-            let cause = Cause { reason: "ticket 4711".into(), by: "carol".into() };
-            let shred = Shred { vendor: vendor.into(), state: folder.path().to_owned(), cause, yes };
+            let cause = KeysActorArgs { reason: "ticket 4711".into(), by: "carol".into() };
+            let shred = KeysShredArgs { vendor: vendor.into(), state: folder.path().to_owned(), actor: cause, yes };
             let mut out = Vec::new();
             let answer = shred.run(&mut typed.as_bytes(), &mut out);
             (answer.ok(), String::from_utf8(out).unwrap())

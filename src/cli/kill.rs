@@ -3,14 +3,14 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::client::{Client, Reach};
+use super::client::{AdminClient, ConnectionArgs};
 use super::error::{CliError, Exit};
-use super::layout::{count, millis, plain};
-use super::scheduled::{self, parts};
-use crate::admin::{KillAllReport, KillPreview, KillReport, Order, OrderError, Part, Unseen};
-use crate::kill::{self, Subject};
+use super::layout::{millis, printable, thousands};
+use super::scheduled::{self, selector_text};
+use crate::admin::{KillAllReport, KillPreview, KillReport, OperatorOrder, OrderError, PartAnswer, Unseen};
+use crate::kill::{self, KillTarget};
 use crate::model::{ClientId, Direction, UnixTime, VendorId};
-use crate::server::{LeftOrder, leave_order};
+use crate::server::{OfflineKill, leave_offline_kill};
 
 /// Cut off a vendor, or a part of it: new requests are refused, those in flight are severed
 #[derive(Debug, Clone, clap::Args)]
@@ -32,7 +32,7 @@ when nobody has been seen by a name that the order has, unless --unseen: a clien
 is kept all the same, a vendor or a route is not. With --offline the order is on disk and asks no
 gateway: one that is down comes up with it, one that runs follows it within about a second.",
 group = clap::ArgGroup::new("what").required(true).args(["vendor", "all", "list", "cancel"]))]
-pub(super) struct Args {
+pub(super) struct KillArgs {
     /// The vendor's id
     #[arg(value_parser = VendorId::parse)]
     pub(super) vendor: Option<VendorId>,
@@ -71,17 +71,17 @@ pub(super) struct Args {
     pub(super) cancel: Option<u64>,
     /// Which part; all of it when none is named
     #[command(flatten)]
-    pub(super) part: PartArgs,
+    pub(super) selector: SelectorArgs,
     /// Where the gateway is
     #[command(flatten)]
-    pub(super) reach: Reach,
+    pub(super) connection: ConnectionArgs,
 }
 
 /// A part of a vendor's traffic: all that every given option matches.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(super) struct PartArgs {
+pub(super) struct SelectorArgs {
     /// Only this direction: ingress or egress
-    #[arg(long, value_parser = direction)]
+    #[arg(long, value_parser = parse_direction)]
     pub(super) direction: Option<Direction>,
     /// Only this route, as the contract writes it
     #[arg(long, value_name = "'METHOD PATH'")]
@@ -91,32 +91,32 @@ pub(super) struct PartArgs {
     pub(super) client: Option<String>,
 }
 
-impl PartArgs {
+impl SelectorArgs {
     /// The order for this part, checked before it is sent.
     ///
     /// # Errors
     /// [`CliError::Unusable`] when there is no reason, or an option is empty.
-    pub(super) fn order(&self, reason: &str) -> Result<Order, CliError> {
+    pub(super) fn order(&self, reason: &str) -> Result<OperatorOrder, CliError> {
         let Self { direction, route, client } = self.clone();
-        let order = Order { reason: reason.to_owned(), direction, route, client, ..Order::default() };
+        let order = OperatorOrder { reason: reason.to_owned(), direction, route, client, ..OperatorOrder::default() };
         order.check().map_err(|error| match error {
-            OrderError::Reason => CliError::unusable("--reason", error),
-            other => CliError::unusable("an option", other),
+            OrderError::Reason => CliError::invalid_argument("--reason", error),
+            other => CliError::invalid_argument("an option", other),
         })?;
         Ok(order)
     }
 
     /// The same in the words of answers.
-    pub(super) fn named(&self) -> Part {
+    pub(super) fn to_selector(&self) -> PartAnswer {
         let Self { direction, route, client } = self.clone();
-        Part { direction, route, client }
+        PartAnswer { direction, route, client }
     }
 }
 
 /// Runs the verb, and prints its answer to `out`.
 pub(super) async fn execute(
-    args: &Args,
-    client: &Client,
+    args: &KillArgs,
+    client: &AdminClient,
     now: UnixTime,
     out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
@@ -127,22 +127,22 @@ pub(super) async fn execute(
         return scheduled::cancel(id, args, client, out).await;
     }
     let at = args.at.clone().or_else(|| args.after.clone());
-    let order = Order { dry_run: args.dry_run, unseen: args.unseen, at, ..args.part.order(&args.reason)? };
+    let order = OperatorOrder { dry_run: args.dry_run, unseen: args.unseen, at, ..args.selector.order(&args.reason)? };
     if order.at.is_some() {
-        return scheduled::order(args, client, &order, now, out).await;
+        return scheduled::schedule(args, client, &order, now, out).await;
     }
     if args.dry_run {
         return preview(args, client, &order, out).await;
     }
     let reports = match &args.vendor {
         Some(_) => {
-            let report: KillReport = client.post(&target(args), &order).await?;
-            args.reach.print(&report, words, out)?;
+            let report: KillReport = client.post(&endpoint(args), &order).await?;
+            args.connection.print(&report, report_text, out)?;
             vec![report]
         }
         None => {
-            let all: KillAllReport = client.post(&target(args), &order).await?;
-            args.reach.print(&all, |all| all.vendors.iter().map(words).collect(), out)?;
+            let all: KillAllReport = client.post(&endpoint(args), &order).await?;
+            args.connection.print(&all, |all| all.vendors.iter().map(report_text).collect(), out)?;
             all.vendors
         }
     };
@@ -152,32 +152,33 @@ pub(super) async fn execute(
 }
 
 /// Leaves the order in the state folder of a gateway that may be down or hang.
-pub(super) fn leave(args: &Args, now: UnixTime, out: &mut dyn Write) -> Result<Exit, CliError> {
+pub(super) fn leave_offline_order(args: &KillArgs, now: UnixTime, out: &mut dyn Write) -> Result<Exit, CliError> {
     let state = args.state.as_deref().unwrap_or(Path::new(""));
-    let order = args.part.order(&args.reason)?;
-    let subject = args.vendor.clone().map_or(Subject::Everything, Subject::Vendor);
-    if subject == Subject::Everything {
-        order.check_for_all().map_err(|error| CliError::unusable("--all", error))?;
+    let order = args.selector.order(&args.reason)?;
+    let subject = args.vendor.clone().map_or(KillTarget::Everything, KillTarget::Vendor);
+    if subject == KillTarget::Everything {
+        order.check_for_all().map_err(|error| CliError::invalid_argument("--all", error))?;
     }
-    let whom = whom(subject.as_str());
-    let left = LeftOrder {
+    let whom = vendor_text(subject.as_str());
+    let left = OfflineKill {
         at_ms: now.as_millis(),
         by: args.by.clone(),
         reason: order.reason,
         vendor: subject.as_str().to_owned(),
-        reach: kill::Reach {
+        reach: kill::KillSelector {
             direction: order.direction,
             route: order.route.as_deref().map(Into::into),
             client: order.client.as_deref().map(ClientId::new),
         },
     };
-    let path = leave_order(state, &left).map_err(|source| CliError::Left { path: state.to_owned(), source })?;
-    args.reach.print(
+    let path =
+        leave_offline_kill(state, &left).map_err(|source| CliError::OfflineOrder { path: state.to_owned(), source })?;
+    args.connection.print(
         &left,
         |_| {
             format!(
                 "{whom} ({}) will be cut off when the gateway starts, or within a second if it runs: kept on disk in {}\n",
-                parts(&args.part.named()),
+                selector_text(&args.selector.to_selector()),
                 path.display()
             )
         },
@@ -186,21 +187,27 @@ pub(super) fn leave(args: &Args, now: UnixTime, out: &mut dyn Write) -> Result<E
     Ok(Exit::Yes)
 }
 
-async fn preview(args: &Args, client: &Client, order: &Order, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let preview: KillPreview = client.post(&target(args), order).await?;
-    args.reach.print(&preview, previewed, out)?;
+async fn preview(
+    args: &KillArgs,
+    client: &AdminClient,
+    order: &OperatorOrder,
+    out: &mut dyn Write,
+) -> Result<Exit, CliError> {
+    let preview: KillPreview = client.post(&endpoint(args), order).await?;
+    args.connection.print(&preview, preview_text, out)?;
     Ok(Exit::of(preview.unseen.is_empty() || args.unseen))
 }
 
-fn previewed(KillPreview { vendor, ingress, egress, scope, unseen, .. }: &KillPreview) -> String {
-    let (theirs, ours) = (count(*ingress), count(*egress));
-    let mut text = format!("{}: {theirs} calls of theirs and {ours} of ours would be cut\n", named(vendor, scope));
-    text.push_str(&unseen_words(unseen, "nothing would be cut"));
+fn preview_text(KillPreview { vendor, ingress, egress, scope, unseen, .. }: &KillPreview) -> String {
+    let (theirs, ours) = (thousands(*ingress), thousands(*egress));
+    let mut text =
+        format!("{}: {theirs} calls of theirs and {ours} of ours would be cut\n", selected_text(vendor, scope));
+    text.push_str(&unseen_text(unseen, "nothing would be cut"));
     text
 }
 
 /// What of an order nobody has been seen by, a line each.
-pub(super) fn unseen_words(unseen: &[Unseen], then: &str) -> String {
+pub(super) fn unseen_text(unseen: &[Unseen], then: &str) -> String {
     let line = |unseen: &Unseen| match unseen {
         Unseen::Vendor => format!("  no vendor by that name has been seen; {then}\n"),
         Unseen::Direction => format!("  nothing of it goes that way; {then}\n"),
@@ -211,32 +218,36 @@ pub(super) fn unseen_words(unseen: &[Unseen], then: &str) -> String {
 }
 
 /// Whom an answer is about, and what of them.
-pub(super) fn named(vendor: &str, scope: &Part) -> String {
-    if scope.is_whole() { whom(vendor) } else { format!("{} ({})", whom(vendor), plain(&parts(scope))) }
+pub(super) fn selected_text(vendor: &str, scope: &PartAnswer) -> String {
+    if scope.is_whole() {
+        vendor_text(vendor)
+    } else {
+        format!("{} ({})", vendor_text(vendor), printable(&selector_text(scope)))
+    }
 }
 
 /// The call that the order goes to.
-pub(super) fn target(args: &Args) -> String {
+pub(super) fn endpoint(args: &KillArgs) -> String {
     args.vendor.as_ref().map_or_else(|| "/v1/kill".to_owned(), |vendor| format!("/v1/vendors/{vendor}/kill"))
 }
 
 /// Whom an answer is about.
-pub(super) fn whom(vendor: &str) -> String {
-    if vendor == "*" { "every vendor".to_owned() } else { plain(vendor) }
+pub(super) fn vendor_text(vendor: &str) -> String {
+    if vendor == "*" { "every vendor".to_owned() } else { printable(vendor) }
 }
 
 /// A direction out of an argument.
-pub(super) fn direction(text: &str) -> Result<Direction, &'static str> {
+pub(super) fn parse_direction(text: &str) -> Result<Direction, &'static str> {
     Direction::ALL.into_iter().find(|known| known.as_str() == text).ok_or("write ingress or egress")
 }
 
-fn words(report: &KillReport) -> String {
-    let vendor = named(&report.vendor, &report.scope);
+fn report_text(report: &KillReport) -> String {
+    let vendor = selected_text(&report.vendor, &report.scope);
     let state = if report.scope.is_whole() { "is cut off" } else { "is cut off in part" };
     let plural = if report.severed == 1 { "" } else { "s" };
     let mut text = format!(
         "{vendor} {state}: {} request{plural} severed in {}, {}, generation {}\n",
-        count(report.severed),
+        thousands(report.severed),
         millis(report.sever_micros),
         if report.persisted { "kept on disk" } else { "NOT ON DISK" },
         report.generation,
@@ -244,11 +255,11 @@ fn words(report: &KillReport) -> String {
     if !report.persisted {
         text.push_str("  it stands until the gateway stops: mend the disk, then kill again\n");
     }
-    text.push_str(&unseen_words(&report.unseen, "kept all the same"));
+    text.push_str(&unseen_text(&report.unseen, "kept all the same"));
     if report.lingering > 0 {
         text.push_str(&format!(
             "  {} had not ended by the deadline: their bytes may still leave\n",
-            count(report.lingering)
+            thousands(report.lingering)
         ));
     }
     if report.fleet.acked < report.fleet.of {

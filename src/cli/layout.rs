@@ -10,14 +10,14 @@ use crate::model::{UnixTime, escape_unprintable, is_printable};
 
 /// Which side of its column a cell keeps to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum Align {
     Left,
     Right,
 }
 
 /// Lays rows out under a head; the last column is never padded.
-pub(super) fn table(head: &[(&str, Side)], rows: &[Vec<String>]) -> String {
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
+pub(super) fn table(head: &[(&str, Align)], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let width = |column: usize, title: &str| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain([title.len()]).max().unwrap_or_default()
@@ -29,8 +29,8 @@ pub(super) fn table(head: &[(&str, Side)], rows: &[Vec<String>]) -> String {
         let mut line = String::new();
         for ((cell, (_, side)), width) in row.iter().zip(head).zip(&widths) {
             match side {
-                Side::Left => push(&mut line, format_args!("{cell:<width$}  ")),
-                Side::Right => push(&mut line, format_args!("{cell:>width$}  ")),
+                Align::Left => push(&mut line, format_args!("{cell:<width$}  ")),
+                Align::Right => push(&mut line, format_args!("{cell:>width$}  ")),
             }
         }
         push(&mut text, format_args!("{}\n", line.trim_end()));
@@ -39,24 +39,24 @@ pub(super) fn table(head: &[(&str, Side)], rows: &[Vec<String>]) -> String {
 }
 
 /// Lays named values out, one a line.
-pub(super) fn list(items: &[(&str, String)]) -> String {
+pub(super) fn key_values(items: &[(&str, String)]) -> String {
     let width = items.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     items.iter().fold(String::new(), |mut text, (name, value)| {
-        push(&mut text, format_args!("{name:<width$}  {}\n", plain(value)));
+        push(&mut text, format_args!("{name:<width$}  {}\n", printable(value)));
         text
     })
 }
 
 /// Text of which nothing acts on a terminal.
-pub(super) fn plain(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|symbol| if is_printable(symbol) { symbol } else { '\u{fffd}' }).collect()
 }
 
 /// An output on which nothing acts that strangers chose, whoever prints it and in which form: what is not printable is
 /// escaped as JSON does it. Not for verbs that print bodies or colours.
-pub(super) struct Screen<'out>(pub(super) &'out mut dyn Write);
+pub(super) struct PrintableWriter<'out>(pub(super) &'out mut dyn Write);
 
-impl Write for Screen<'_> {
+impl Write for PrintableWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // Half a symbol at the end is left to the caller, who comes again with the rest.
         let whole = match std::str::from_utf8(bytes) {
@@ -73,7 +73,7 @@ impl Write for Screen<'_> {
 }
 
 /// 1234567 as `1,234,567`.
-pub(super) fn count(number: u64) -> String {
+pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -102,7 +102,7 @@ pub(super) fn millis(micros: u64) -> String {
 }
 
 /// A span in its two largest units.
-pub(super) fn span(secs: u64) -> String {
+pub(super) fn duration(secs: u64) -> String {
     let parts: Vec<String> = humantime::format_duration(Duration::from_secs(secs))
         .to_string()
         .split(' ')
@@ -114,7 +114,7 @@ pub(super) fn span(secs: u64) -> String {
 
 /// How long ago a time was.
 pub(super) fn ago(then: UnixTime, now: UnixTime) -> String {
-    format!("{} ago", span(now.since(then).as_secs()))
+    format!("{} ago", duration(now.since(then).as_secs()))
 }
 
 /// Writing to a `String` cannot fail.
@@ -129,26 +129,26 @@ mod tests {
 
     #[test]
     fn figures_read_well() {
-        let counts = [0, 999, 1_000, 1_234_567, 50_000].map(count);
+        let counts = [0, 999, 1_000, 1_234_567, 50_000].map(thousands);
         assert_eq!(counts, ["0", "999", "1,000", "1,234,567", "50,000"]);
         let sizes = [0, 999, 1_000, 3_200_000, u64::MAX].map(bytes);
         assert_eq!(sizes, ["0 B", "999 B", "1.0 kB", "3.2 MB", "18446744.1 TB"]);
         assert_eq!([412, 4_100, 0].map(millis), ["0.412 ms", "4.100 ms", "0.000 ms"]);
-        assert_eq!([0, 90, 3_661].map(span), ["0s", "1m 30s", "1h 1m"]);
+        assert_eq!([0, 90, 3_661].map(duration), ["0s", "1m 30s", "1h 1m"]);
     }
 
     #[test]
     fn columns_align_and_nothing_moves_the_cursor() {
         let rows = [vec!["ä\u{1b}[2J".to_owned(), "7".to_owned()], vec!["long-name".to_owned(), "1,000".to_owned()]];
         assert_eq!(
-            table(&[("VENDOR", Side::Left), ("N", Side::Right)], &rows),
+            table(&[("VENDOR", Align::Left), ("N", Align::Right)], &rows),
             "VENDOR         N\n\
              ä\u{fffd}[2J          7\n\
              long-name  1,000\n"
         );
         let mut out = Vec::new();
-        Screen(&mut out).write_all("{\"a\": \"\u{9b}2J\u{202e}ä\u{2028}\"}\n".as_bytes()).expect("memory");
+        PrintableWriter(&mut out).write_all("{\"a\": \"\u{9b}2J\u{202e}ä\u{2028}\"}\n".as_bytes()).expect("memory");
         assert_eq!(String::from_utf8_lossy(&out), "{\"a\": \"\\u009b2J\\u202eä\\u2028\"}\n");
-        assert_eq!(list(&[("a", "1".into()), ("bcd", "x\ny".into())]), "a    1\nbcd  x\u{fffd}y\n");
+        assert_eq!(key_values(&[("a", "1".into()), ("bcd", "x\ny".into())]), "a    1\nbcd  x\u{fffd}y\n");
     }
 }

@@ -34,11 +34,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use self::audit::Audit;
-use self::client::ask;
+use self::audit::AuditCommand;
+use self::client::with_client;
 use self::error::{CliError, Exit};
-use self::layout::Screen;
-use crate::config::{Loader, Severity};
+use self::layout::PrintableWriter;
+use crate::config::{ConfigLoader, FaultSeverity};
 use crate::model::{Clock, escape_unprintable};
 
 /// The gateway between a company and its vendors.
@@ -46,35 +46,35 @@ use crate::model::{Clock, escape_unprintable};
 #[command(name = "vendorgate", version, max_term_width = 100, arg_required_else_help = true)]
 struct CommandLine {
     #[command(subcommand)]
-    verb: Verb,
+    command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
-    Run(run::Run),
-    Demo(demo::Demo),
-    Check(check::Check),
-    Explain(explain::Explain),
+enum CliCommand {
+    Run(run::RunArgs),
+    Demo(demo::DemoArgs),
+    Check(check::CheckArgs),
+    Explain(explain::ExplainArgs),
     #[command(subcommand)]
-    Pii(pii::Pii),
-    Kill(kill::Args),
-    Restore(restore::Args),
-    Drill(drill::Args),
-    Revoke(revoke::Args),
-    Reveal(reveal::Args),
-    Status(status::Args),
-    Why(why::Args),
-    Exposure(exposure::Args),
+    Pii(pii::PiiCommand),
+    Kill(kill::KillArgs),
+    Restore(restore::RestoreArgs),
+    Drill(drill::DrillArgs),
+    Revoke(revoke::RevokeArgs),
+    Reveal(reveal::RevealArgs),
+    Status(status::StatusArgs),
+    Why(why::WhyArgs),
+    Exposure(exposure::ExposureArgs),
     #[command(subcommand)]
-    Audit(Audit),
-    Health(health::Args),
+    Audit(AuditCommand),
+    Health(health::HealthArgs),
     #[command(subcommand)]
-    Keys(keys::Keys),
-    Operators(operators::Operators),
-    Schema(schema::Schema),
+    Keys(keys::KeysCommand),
+    Operators(operators::OperatorsArgs),
+    Schema(schema::SchemaArgs),
 }
 
-impl Verb {
+impl CliCommand {
     /// Whether it prints bodies as they are, or colours; everything else tells names that strangers chose.
     const fn prints_raw(&self) -> bool {
         matches!(self, Self::Run(_) | Self::Demo(_) | Self::Pii(_))
@@ -88,20 +88,34 @@ impl Verb {
             Self::Check(check) => check.run(out),
             Self::Explain(explain) => explain.run(out),
             Self::Pii(pii) => pii.run(out),
-            Self::Kill(args) if args.offline => kill::leave(args, now, out),
-            Self::Kill(args) => ask(&args.reach, async |client| kill::execute(args, client, now, out).await),
-            Self::Restore(args) => ask(&args.reach, async |client| restore::execute(args, client, out).await),
-            Self::Drill(args) => ask(&args.reach, async |client| drill::execute(args, client, out).await),
-            Self::Reveal(args) => ask(&args.reach, async |client| reveal::execute(args, client, out).await),
-            Self::Revoke(args) => ask(&args.reach, async |client| revoke::execute(args, client, now, out).await),
-            Self::Status(args) => ask(&args.reach, async |client| status::execute(args, client, now, out).await),
-            Self::Why(args) => ask(&args.reach, async |client| why::execute(args, client, out).await),
-            Self::Exposure(args) => ask(&args.reach, async |client| exposure::execute(args, client, now, out).await),
-            Self::Audit(Audit::Verify(args)) => audit::verify(args, out),
-            Self::Audit(Audit::Tail(args)) => {
-                ask(&args.reach, async |client| audit::execute(args, client, now, out).await)
+            Self::Kill(args) if args.offline => kill::leave_offline_order(args, now, out),
+            Self::Kill(args) => {
+                with_client(&args.connection, async |client| kill::execute(args, client, now, out).await)
             }
-            Self::Health(args) => ask(&args.reach, async |client| health::execute(args, client, out).await),
+            Self::Restore(args) => {
+                with_client(&args.connection, async |client| restore::execute(args, client, out).await)
+            }
+            Self::Drill(args) => with_client(&args.connection, async |client| drill::execute(args, client, out).await),
+            Self::Reveal(args) => {
+                with_client(&args.connection, async |client| reveal::execute(args, client, out).await)
+            }
+            Self::Revoke(args) => {
+                with_client(&args.connection, async |client| revoke::execute(args, client, now, out).await)
+            }
+            Self::Status(args) => {
+                with_client(&args.connection, async |client| status::execute(args, client, now, out).await)
+            }
+            Self::Why(args) => with_client(&args.connection, async |client| why::execute(args, client, out).await),
+            Self::Exposure(args) => {
+                with_client(&args.connection, async |client| exposure::execute(args, client, now, out).await)
+            }
+            Self::Audit(AuditCommand::Verify(args)) => audit::verify(args, out),
+            Self::Audit(AuditCommand::Tail(args)) => {
+                with_client(&args.connection, async |client| audit::execute(args, client, now, out).await)
+            }
+            Self::Health(args) => {
+                with_client(&args.connection, async |client| health::execute(args, client, out).await)
+            }
             Self::Keys(keys) => keys.run(out),
             Self::Operators(operators) => operators.run(out),
             Self::Schema(schema) => schema.run(out),
@@ -135,7 +149,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     // Not locked: the exchange log of `run` writes there from a thread of its own.
     let mut out = io::stdout();
-    let ended = if line.verb.prints_raw() { line.verb.run(&mut out) } else { line.verb.run(&mut Screen(&mut out)) };
+    let ended = if line.command.prints_raw() {
+        line.command.run(&mut out)
+    } else {
+        line.command.run(&mut PrintableWriter(&mut out))
+    };
     exit_code(ended.and_then(|exit| Ok(out.flush().map(|()| exit)?)))
 }
 
@@ -153,8 +171,8 @@ fn exit_code(outcome: Result<Exit, CliError>) -> ExitCode {
 }
 
 /// How the program itself reads a config: with its own environment.
-fn loader(missing_secrets: Severity) -> Loader<'static> {
-    Loader { environment: &|name| std::env::var(name).ok(), missing_secrets, now: Clock::system().now().wall }
+fn loader(missing_secrets: FaultSeverity) -> ConfigLoader<'static> {
+    ConfigLoader { environment: &|name| std::env::var(name).ok(), missing_secrets, now: Clock::system().now().wall }
 }
 
 #[cfg(test)]
@@ -224,7 +242,7 @@ mod tests {
     #[test]
     fn a_closed_pipe_is_whoever_has_read_enough() {
         assert_eq!(exit_code(Ok(Exit::No)), ExitCode::from(1));
-        assert_eq!(exit_code(Err(CliError::Local(io::Error::other("disk full")))), ExitCode::from(1));
-        assert_eq!(exit_code(Err(CliError::Local(io::ErrorKind::BrokenPipe.into()))), ExitCode::SUCCESS);
+        assert_eq!(exit_code(Err(CliError::Io(io::Error::other("disk full")))), ExitCode::from(1));
+        assert_eq!(exit_code(Err(CliError::Io(io::ErrorKind::BrokenPipe.into()))), ExitCode::SUCCESS);
     }
 }

@@ -12,19 +12,19 @@ use sha2::{Digest, Sha256};
 use super::error::{CliError, Exit};
 use super::{ConfigFile, loader};
 use crate::admin::mint;
-use crate::config::{Operator, Role, Severity};
+use crate::config::{FaultSeverity, Operator, OperatorRole};
 
 /// Manage who may use the admin listener
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vendorgate operators add alice --role operator")]
-pub(super) struct Operators {
+pub(super) struct OperatorsArgs {
     #[command(subcommand)]
-    action: Action,
+    action: OperatorsAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
-    Add(Add),
+enum OperatorsAction {
+    Add(OperatorsAddArgs),
 }
 
 /// Add an operator: print a new token once, and add its hash to the operators' file
@@ -32,12 +32,12 @@ enum Action {
 #[command(
     after_help = "Example:\n  vendorgate operators add alice --role operator\n  vendorgate operators add grafana --role viewer --file config/operators.yaml"
 )]
-struct Add {
+struct OperatorsAddArgs {
     /// The name that the audit trail will show
     name: String,
     /// viewer reads; operator also kills; admin also restores; privacy reveals
     #[arg(long, value_parser = role, value_name = "viewer|operator|admin|privacy")]
-    role: Role,
+    role: OperatorRole,
     #[command(flatten)]
     config: ConfigFile,
     /// The operators' file, instead of the one that the main file names
@@ -56,7 +56,7 @@ pub(super) enum OperatorsError {
     Taken(String),
     /// Adding a line would change what the file says.
     #[error("{path} is not written as one line an operator; add this line yourself: {line}", path = .path.display())]
-    Form {
+    UnknownLayout {
         /// The file.
         path: PathBuf,
         /// What to add.
@@ -75,17 +75,17 @@ pub(super) enum OperatorsError {
     },
 }
 
-impl Operators {
+impl OperatorsArgs {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         match &self.action {
-            Action::Add(add) => add.run(out),
+            OperatorsAction::Add(add) => add.run(out),
         }
     }
 }
 
-impl Add {
+impl OperatorsAddArgs {
     fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
-        let loader = loader(Severity::Warning);
+        let loader = loader(FaultSeverity::Warning);
         let file = match &self.file {
             Some(file) => file.clone(),
             None => loader.operators_file(&self.config.path).map_err(CliError::Config)?,
@@ -113,8 +113,9 @@ impl Add {
     }
 }
 
-fn role(text: &str) -> Result<Role, String> {
-    Role::parse(text).ok_or_else(|| format!("must be one of {}", Role::ALL.map(Role::as_str).join(", ")))
+fn role(text: &str) -> Result<OperatorRole, String> {
+    OperatorRole::parse(text)
+        .ok_or_else(|| format!("must be one of {}", OperatorRole::ALL.map(OperatorRole::as_str).join(", ")))
 }
 
 fn line_of(operator: &Operator, hash: &str) -> String {
@@ -130,15 +131,15 @@ fn append(file: &Path, line: &str, as_meant: impl Fn(&Path) -> bool) -> Result<(
         Err(error) => return Err(failed(error)),
     };
     let candidate = file.with_extension("yaml.new");
-    write_like(&candidate, file, &extended(&before, line)).map_err(failed)?;
+    write_like(&candidate, file, &with_line(&before, line)).map_err(failed)?;
     if !as_meant(&candidate) {
         fs::remove_file(&candidate).map_err(failed)?;
-        return Err(OperatorsError::Form { path: file.to_path_buf(), line: line.to_owned() });
+        return Err(OperatorsError::UnknownLayout { path: file.to_path_buf(), line: line.to_owned() });
     }
     fs::rename(&candidate, file).map_err(failed)
 }
 
-fn extended(before: &str, line: &str) -> String {
+fn with_line(before: &str, line: &str) -> String {
     let is_item = |line: &&str| line.trim_start().starts_with("- ");
     let indent = before.lines().rfind(is_item).map_or("  ", |item| &item[..item.len() - item.trim_start().len()]);
     let end = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
@@ -159,9 +160,9 @@ fn write_like(path: &Path, model: &Path, text: &str) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn add(file: &Path, name: &str, role: Role) -> Result<String, CliError> {
+    fn add(file: &Path, name: &str, role: OperatorRole) -> Result<String, CliError> {
         let config = ConfigFile { path: "unused".into() };
-        let add = Add { name: name.to_owned(), role, config, file: Some(file.to_path_buf()) };
+        let add = OperatorsAddArgs { name: name.to_owned(), role, config, file: Some(file.to_path_buf()) };
         let mut out = Vec::new();
         add.run(&mut out)?;
         Ok(String::from_utf8(out).expect("text").trim().to_owned())
@@ -171,11 +172,11 @@ mod tests {
     fn an_added_operator_is_read_back_by_the_hash_of_its_token() {
         let folder = tempfile::tempdir().expect("folder");
         let file = folder.path().join("operators.yaml");
-        let tokens = [add(&file, "alice", Role::Operator), add(&file, "bob@example.com", Role::Admin)]
+        let tokens = [add(&file, "alice", OperatorRole::Operator), add(&file, "bob@example.com", OperatorRole::Admin)]
             .map(|it| it.expect("added"));
-        let read = loader(Severity::Fault).load_operators(&file).expect("good");
+        let read = loader(FaultSeverity::Fault).load_operators(&file).expect("good");
         let names: Vec<_> = read.iter().map(|operator| (operator.name.as_str(), operator.role)).collect();
-        assert_eq!(names, [("alice", Role::Operator), ("bob@example.com", Role::Admin)]);
+        assert_eq!(names, [("alice", OperatorRole::Operator), ("bob@example.com", OperatorRole::Admin)]);
         for (token, operator) in tokens.iter().zip(&read) {
             assert_eq!(<[u8; 32]>::from(Sha256::digest(token.as_bytes())), operator.token_sha256);
             assert!(!fs::read_to_string(&file).expect("file").contains(token.as_str()));
@@ -189,7 +190,10 @@ mod tests {
         let file = folder.path().join("operators.yaml");
         let text = "operators: []\n";
         fs::write(&file, text).expect("written");
-        assert!(matches!(add(&file, "alice", Role::Viewer), Err(CliError::Operators(OperatorsError::Form { .. }))));
+        assert!(matches!(
+            add(&file, "alice", OperatorRole::Viewer),
+            Err(CliError::Operators(OperatorsError::UnknownLayout { .. }))
+        ));
         assert_eq!(fs::read_to_string(&file).expect("file"), text);
         assert_eq!(fs::read_dir(folder.path()).expect("folder").count(), 1);
     }
@@ -198,14 +202,14 @@ mod tests {
     fn names_are_checked_and_taken_once() {
         let folder = tempfile::tempdir().expect("folder");
         let file = folder.path().join("operators.yaml");
-        assert!(matches!(add(&file, "a b", Role::Viewer), Err(CliError::Operators(OperatorsError::Name))));
-        add(&file, "alice", Role::Viewer).expect("added");
-        assert!(matches!(add(&file, "alice", Role::Admin), Err(CliError::Operators(OperatorsError::Taken(_)))));
+        assert!(matches!(add(&file, "a b", OperatorRole::Viewer), Err(CliError::Operators(OperatorsError::Name))));
+        add(&file, "alice", OperatorRole::Viewer).expect("added");
+        assert!(matches!(add(&file, "alice", OperatorRole::Admin), Err(CliError::Operators(OperatorsError::Taken(_)))));
     }
 
     #[test]
     fn a_line_is_added_in_the_form_of_the_others() {
-        assert_eq!(extended("operators:\n- a\n", "- b"), "operators:\n- a\n- b\n");
-        assert_eq!(extended("operators:\n    - a", "- b"), "operators:\n    - a\n    - b\n");
+        assert_eq!(with_line("operators:\n- a\n", "- b"), "operators:\n- a\n- b\n");
+        assert_eq!(with_line("operators:\n    - a", "- b"), "operators:\n    - a\n    - b\n");
     }
 }

@@ -7,21 +7,24 @@ use std::sync::Arc;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::error::{CliError, Exit};
-use super::layout::plain;
+use super::layout::printable;
 use super::loader;
 use crate::bounds::{CLEAR_TRIAL_NAMES_MAX, CLEAR_TRIAL_PLACES_MAX};
-use crate::config::{Contract, Route, Severity};
+use crate::config::{Contract, ContractRoute, FaultSeverity};
 use crate::model::{Direction, VendorId};
-use crate::pii::keys::{FileSource, MasterKeySource, SaltFolder};
-use crate::pii::{ClearList, ClearPaths, Cut, KeyRing, OnShape, Plan, Stop, VendorSalt, Watch, Witness};
+use crate::pii::keys::{KeyFileSource, MasterKeySource, SaltFolder};
+use crate::pii::{
+    ClearList, ClearPathCounts, ClearScanner, MasterKeys, OnUnexpectedShape, Plan, RecordBudgetSpent, RewriteError,
+    RewriteObserver, VendorSalt,
+};
 
 /// Try out the rules for personal data
 #[derive(Debug, Subcommand)]
 #[command(
     after_help = "Example:\n  vendorgate pii test --contract config/contracts/acme-analytics.yaml --route 'GET /v1/customers' < body.json"
 )]
-pub(super) enum Pii {
-    Test(Test),
+pub(super) enum PiiCommand {
+    Test(PiiTestArgs),
 }
 
 /// Treat a body from standard input by the rules of one route, and print what would leave
@@ -33,7 +36,7 @@ pub(super) enum Pii {
 #[command(
     after_help = "Example:\n  vendorgate pii test --contract config/contracts/acme-analytics.yaml --route 'GET /v1/customers' < body.json\n  vendorgate pii test --strict --contract config/contracts/acme-analytics.yaml --route 'POST /v2/events' < event.json"
 )]
-pub(super) struct Test {
+pub(super) struct PiiTestArgs {
     /// The contract
     #[arg(long, value_name = "FILE")]
     contract: PathBuf,
@@ -42,7 +45,7 @@ pub(super) struct Test {
     route: String,
     /// Which body of the route; by default the one that leaves: the answer inward, the request outward
     #[arg(long, value_enum)]
-    body: Option<Which>,
+    body: Option<BodySide>,
     /// The body's content type
     #[arg(long, default_value = "application/json", value_name = "TYPE")]
     content_type: String,
@@ -58,12 +61,12 @@ pub(super) struct Test {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Which {
+enum BodySide {
     Request,
     Response,
 }
 
-impl Pii {
+impl PiiCommand {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         match self {
             Self::Test(test) => test.run(out),
@@ -71,26 +74,27 @@ impl Pii {
     }
 }
 
-impl Test {
+impl PiiTestArgs {
     fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
-        let contract = loader(Severity::Warning).load_contract(&self.contract).map_err(CliError::Config)?;
+        let contract = loader(FaultSeverity::Warning).load_contract(&self.contract).map_err(CliError::Config)?;
         let (direction, route) = self.route_of(&contract)?;
-        let leaving = if direction == Direction::Ingress { Which::Response } else { Which::Request };
+        let leaving = if direction == Direction::Ingress { BodySide::Response } else { BodySide::Request };
         let rules = match self.body.unwrap_or(leaving) {
-            Which::Request => &route.request,
-            Which::Response => &route.response,
+            BodySide::Request => &route.request,
+            BodySide::Response => &route.response,
         };
-        let keys = self.ring()?.vendor_keys(&contract.vendor, &self.salt(&contract.vendor)?, rules.classes());
+        let keys =
+            self.load_keys()?.vendor_keys(&contract.vendor, &self.load_salt(&contract.vendor)?, rules.token_classes());
         let plan = Plan::compile(rules, Arc::new(keys)).map_err(CliError::Plan)?;
-        let mut summary = Summary {
+        let mut summary = PiiTestSummary {
             records: 0,
             subjects: 0,
             misshapen: false,
-            on_shape: rules.on_shape,
+            on_shape: rules.on_unexpected_shape,
             treated: vec![0; plan.rules().len()],
-            clear: ClearPaths::new(CLEAR_TRIAL_NAMES_MAX, CLEAR_TRIAL_PLACES_MAX),
+            clear: ClearPathCounts::new(CLEAR_TRIAL_NAMES_MAX, CLEAR_TRIAL_PLACES_MAX),
         };
-        let outcome = treat(&plan, &self.content_type, &mut summary, out);
+        let outcome = rewrite_stdin(&plan, &self.content_type, &mut summary, out);
         let mut errors = std::io::stderr();
         summary.print(&plan, &mut errors)?;
         let listed = summary.print_clear(&ClearList::of(rules), &mut errors)?;
@@ -104,7 +108,7 @@ impl Test {
         Ok(Exit::of(listed || !self.strict))
     }
 
-    fn route_of<'c>(&self, contract: &'c Contract) -> Result<(Direction, &'c Route), CliError> {
+    fn route_of<'c>(&self, contract: &'c Contract) -> Result<(Direction, &'c ContractRoute), CliError> {
         let all = Direction::ALL
             .into_iter()
             .flat_map(|direction| contract.routes(direction).as_slice().iter().map(move |route| (direction, route)));
@@ -114,18 +118,18 @@ impl Test {
             None => {
                 let names: Vec<_> = known.iter().map(|(_, route)| route.pattern.as_str()).collect();
                 let why = format!("the contract has no route '{}'; it has {}", self.route, names.join(", "));
-                Err(CliError::unusable("--route", why))
+                Err(CliError::invalid_argument("--route", why))
             }
         }
     }
 
-    fn ring(&self) -> Result<KeyRing, CliError> {
+    fn load_keys(&self) -> Result<MasterKeys, CliError> {
         let path = self.master.clone().unwrap_or_default();
-        let ring = if self.master.is_some() { FileSource::new(&path).load() } else { KeyRing::generate() };
+        let ring = if self.master.is_some() { KeyFileSource::new(&path).load() } else { MasterKeys::generate() };
         ring.map_err(|source| CliError::Keys { path, source })
     }
 
-    fn salt(&self, vendor: &VendorId) -> Result<VendorSalt, CliError> {
+    fn load_salt(&self, vendor: &VendorId) -> Result<VendorSalt, CliError> {
         let salt = match &self.state {
             Some(state) => SaltFolder::new(state.join("salts")).open(vendor),
             None => VendorSalt::generate(),
@@ -134,9 +138,14 @@ impl Test {
     }
 }
 
-fn treat(plan: &Plan, content_type: &str, watch: &mut Summary, out: &mut dyn Write) -> Result<(), CliError> {
-    let mut engine = plan.body(Some(content_type), None).map_err(CliError::Body)?;
-    let mut witness = (!plan.reads_body()).then(|| Witness::new(Some(content_type), None));
+fn rewrite_stdin(
+    plan: &Plan,
+    content_type: &str,
+    watch: &mut PiiTestSummary,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let mut engine = plan.body_rewriter(Some(content_type), None).map_err(CliError::Body)?;
+    let mut witness = (!plan.reads_body()).then(|| ClearScanner::new(Some(content_type), None));
     let (mut input, mut treated) = (vec![0; 64 * 1024], Vec::new());
     loop {
         let read = std::io::stdin().read(&mut input)?;
@@ -160,48 +169,48 @@ fn treat(plan: &Plan, content_type: &str, watch: &mut Summary, out: &mut dyn Wri
 }
 
 /// What passed, for the person at the terminal.
-struct Summary {
+struct PiiTestSummary {
     records: u64,
     subjects: u64,
     /// Whether the body is not of the shape that the records describe, and what the contract says to that.
     misshapen: bool,
-    on_shape: OnShape,
+    on_shape: OnUnexpectedShape,
     treated: Vec<u64>,
-    clear: ClearPaths,
+    clear: ClearPathCounts,
 }
 
-impl Watch for Summary {
-    fn record(&mut self) -> Result<(), Cut> {
+impl RewriteObserver for PiiTestSummary {
+    fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
         self.records += 1;
         Ok(())
     }
 
-    fn treated(&mut self, rule: usize) {
+    fn on_treated(&mut self, rule: usize) {
         if let Some(count) = self.treated.get_mut(rule) {
             *count += 1;
         }
     }
 
-    fn misshapen(&mut self, why: Stop) -> Result<(), Stop> {
+    fn on_unexpected_shape(&mut self, why: RewriteError) -> Result<(), RewriteError> {
         self.misshapen = true;
         self.records = self.records.max(1);
-        if self.on_shape == OnShape::Refuse { Err(why) } else { Ok(()) }
+        if self.on_shape == OnUnexpectedShape::Refuse { Err(why) } else { Ok(()) }
     }
 
-    fn subject(&mut self, _value: &[u8]) {
+    fn on_subject(&mut self, _value: &[u8]) {
         self.subjects += 1;
     }
 
-    fn asks_clear(&self) -> bool {
+    fn wants_clear_paths(&self) -> bool {
         true
     }
 
-    fn clear(&mut self, path: &str) {
+    fn on_clear_path(&mut self, path: &str) {
         self.clear.add(path, 1);
     }
 }
 
-impl Summary {
+impl PiiTestSummary {
     fn print(&self, plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "{:>8}  records", self.records)?;
         if self.misshapen {
@@ -211,7 +220,7 @@ impl Summary {
             writeln!(out, "{:>8}  subjects named", self.subjects)?;
         }
         for (rule, count) in plan.rules().iter().zip(&self.treated) {
-            writeln!(out, "{count:>8}  {}  {}", rule.treatment.as_str(), rule.place)?;
+            writeln!(out, "{count:>8}  {}  {}", rule.treatment.as_str(), rule.location)?;
         }
         for (result, count) in plan.reveal_counts().results().filter(|(_, count)| *count > 0) {
             let left = if result == "opened" { "" } else { "left: " };
@@ -223,10 +232,10 @@ impl Summary {
     fn print_clear(&self, listed: &ClearList, out: &mut dyn Write) -> std::io::Result<bool> {
         let mut all = self.clear.others() == 0;
         for (path, values) in self.clear.list() {
-            let is_listed = listed.covers(&path);
+            let is_listed = listed.allows(&path);
             all &= is_listed;
             let mark = if is_listed { "listed" } else { "NOT LISTED under clear" };
-            writeln!(out, "{values:>8}  in clear  {}  {mark}", plain(&path))?;
+            writeln!(out, "{values:>8}  in clear  {}  {mark}", printable(&path))?;
         }
         if self.clear.others() > 0 {
             writeln!(

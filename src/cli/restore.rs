@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
-use super::client::{Client, Reach};
+use super::client::{AdminClient, ConnectionArgs};
 use super::error::{CliError, Exit};
-use super::kill::{PartArgs, whom};
-use super::layout::plain;
-use super::scheduled::parts;
-use crate::admin::{Part, RestoreReport, VendorState};
+use super::kill::{SelectorArgs, vendor_text};
+use super::layout::printable;
+use super::scheduled::selector_text;
+use crate::admin::{PartAnswer, RestoreReport, VendorState};
 use crate::model::VendorId;
 
 /// Let a vendor back, or the part of it that a kill named
@@ -19,7 +19,7 @@ Examples:
   vendorgate restore --all --reason 'our issuer is clean'
 
 Exits 0 when the vendor is back, 1 while another person must approve or the state is not on disk.")]
-pub(super) struct Args {
+pub(super) struct RestoreArgs {
     /// The vendor's id
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     #[arg(value_parser = VendorId::parse)]
@@ -32,26 +32,26 @@ pub(super) struct Args {
     pub(super) reason: String,
     /// Which part; all of it when none is named
     #[command(flatten)]
-    pub(super) part: PartArgs,
+    pub(super) selector: SelectorArgs,
     /// Where the gateway is
     #[command(flatten)]
-    pub(super) reach: Reach,
+    pub(super) connection: ConnectionArgs,
 }
 
-pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let order = args.part.order(&args.reason)?;
+pub(super) async fn execute(args: &RestoreArgs, client: &AdminClient, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let order = args.selector.order(&args.reason)?;
     let target = match &args.vendor {
         Some(vendor) => format!("/v1/vendors/{vendor}/restore"),
         None => "/v1/restore".to_owned(),
     };
     let report: RestoreReport = client.post(&target, &order).await?;
-    args.reach.print(&report, words, out)?;
+    args.connection.print(&report, report_text, out)?;
     let approved = report.approvals.given >= report.approvals.needed;
     Ok(Exit::of(approved && report.persisted))
 }
 
-fn words(report: &RestoreReport) -> String {
-    let vendor = whom(&report.vendor);
+fn report_text(report: &RestoreReport) -> String {
+    let vendor = vendor_text(&report.vendor);
     let missing = report.approvals.needed.saturating_sub(report.approvals.given);
     if missing > 0 {
         return format!("{vendor} stays cut off: {missing} more must approve, each with the same restore\n");
@@ -65,8 +65,8 @@ fn words(report: &RestoreReport) -> String {
         VendorState::Ended => "is no longer cut off, but its contract has ended",
     };
     let disk = if report.persisted { "" } else { "\n  NOT ON DISK: a restart will cut it off again" };
-    let part = |scope: &&Part| !scope.is_whole();
-    let line = |scope: &Part| format!("\n  let back: {}", plain(&parts(scope)));
+    let part = |scope: &&PartAnswer| !scope.is_whole();
+    let line = |scope: &PartAnswer| format!("\n  let back: {}", printable(&selector_text(scope)));
     let lifted: String = report.scopes.iter().filter(part).map(line).collect();
     format!("{vendor} {state} (generation {}){lifted}{disk}\n", report.generation)
 }

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use super::client::{Client, Reach};
+use super::client::{AdminClient, ConnectionArgs};
 use super::error::{CliError, Exit};
-use super::layout::plain;
+use super::layout::printable;
 use crate::admin::{RevealOrder, RevealReport};
 
 /// Turn one token back into its value
@@ -15,7 +15,7 @@ Example:
 
 Needs the role 'privacy'. Who asked, why and whose token it was is in the audit trail; the value is not.
 Exits 0 when the token was opened, 1 otherwise.")]
-pub(super) struct Args {
+pub(super) struct RevealArgs {
     /// The token, whole
     pub(super) token: String,
     /// Why, for the audit trail
@@ -23,13 +23,13 @@ pub(super) struct Args {
     pub(super) reason: String,
     /// Where the gateway is
     #[command(flatten)]
-    pub(super) reach: Reach,
+    pub(super) connection: ConnectionArgs,
 }
 
-pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
+pub(super) async fn execute(args: &RevealArgs, client: &AdminClient, out: &mut dyn Write) -> Result<Exit, CliError> {
     let order = RevealOrder { token: args.token.clone(), reason: args.reason.clone() };
-    order.check().map_err(|error| CliError::unusable("the order", error))?;
+    order.check().map_err(|error| CliError::invalid_argument("the order", error))?;
     let report: RevealReport = client.post("/v1/reveal", &order).await?;
-    args.reach.print(&report, |report| plain(&report.value) + "\n", out)?;
+    args.connection.print(&report, |report| printable(&report.value) + "\n", out)?;
     Ok(Exit::Yes)
 }

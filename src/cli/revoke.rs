@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use super::client::{Client, Reach, time};
+use super::client::{AdminClient, ConnectionArgs, parse_time};
 use super::error::{CliError, Exit};
-use super::layout::{Side, count, millis, plain, table};
-use crate::admin::{LiftReport, RevocationList, RevokeOrder, RevokeReport, Taken};
+use super::layout::{Align, millis, printable, table, thousands};
+use crate::admin::{LiftReport, RevocationList, RevokeOrder, RevokeReport, RevokedItem};
 use crate::model::{UnixTime, VendorId};
 
 /// Take back a token, a client or a signing key: what is new is refused, what runs on it is severed
@@ -32,7 +32,7 @@ in wrong hands; kill when a vendor or its machine does wrong. Both stand until a
 Exits 0 when the order is in force and on disk. Exits 1 where it is not on disk, and where nobody by that
 name has been seen, unless --unseen: it is kept all the same. Exits 2 where the order would do nothing."
 )]
-pub(super) struct Args {
+pub(super) struct RevokeArgs {
     /// The vendor's id
     #[arg(value_parser = VendorId::parse)]
     pub(super) vendor: VendorId,
@@ -62,12 +62,12 @@ pub(super) struct Args {
     pub(super) reason: String,
     /// Where the gateway is
     #[command(flatten)]
-    pub(super) reach: Reach,
+    pub(super) connection: ConnectionArgs,
 }
 
 pub(super) async fn execute(
-    args: &Args,
-    client: &Client,
+    args: &RevokeArgs,
+    client: &AdminClient,
     now: UnixTime,
     out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
@@ -78,28 +78,28 @@ pub(super) async fn execute(
     let call = format!("/v1/vendors/{}/revocations", args.vendor);
     if args.lift {
         let report: LiftReport = client.post(&format!("{call}/lift"), &order).await?;
-        args.reach.print(&report, lifted, out)?;
+        args.connection.print(&report, lift_text, out)?;
         return Ok(Exit::of(report.persisted));
     }
     let report: RevokeReport = client.post(&call, &order).await?;
-    args.reach.print(&report, words, out)?;
+    args.connection.print(&report, report_text, out)?;
     Ok(Exit::of(report.persisted && (report.seen || args.unseen)))
 }
 
-async fn list(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
+async fn list(args: &RevokeArgs, client: &AdminClient, out: &mut dyn Write) -> Result<Exit, CliError> {
     let mut all: RevocationList = client.get("/v1/revocations").await?;
     all.revocations.retain(|one| one.vendor == args.vendor.as_str());
-    args.reach.print(&all, rows, out)?;
+    args.connection.print(&all, rows, out)?;
     Ok(Exit::Yes)
 }
 
-fn words(report: &RevokeReport) -> String {
+fn report_text(report: &RevokeReport) -> String {
     let plural = if report.severed == 1 { "" } else { "s" };
     let mut text = format!(
         "{}: {} revoked, {} request{plural} severed in {}, {}\n",
-        plain(&report.vendor),
-        what(&report.revoked),
-        count(report.severed),
+        printable(&report.vendor),
+        revoked_text(&report.revoked),
+        thousands(report.severed),
         millis(report.sever_micros),
         if report.persisted { "kept on disk" } else { "NOT ON DISK: it holds until the gateway stops" },
     );
@@ -107,7 +107,7 @@ fn words(report: &RevokeReport) -> String {
         text.push_str("  nobody by that name has been seen; kept all the same\n");
     }
     if report.lingering > 0 {
-        let lingering = count(report.lingering);
+        let lingering = thousands(report.lingering);
         text.push_str(&format!("  {lingering} had not ended by the deadline: their bytes may still leave\n"));
     }
     if report.revoked.client.is_some() || report.revoked.key.is_some() {
@@ -116,17 +116,17 @@ fn words(report: &RevokeReport) -> String {
     text
 }
 
-fn lifted(report: &LiftReport) -> String {
+fn lift_text(report: &LiftReport) -> String {
     let disk = if report.persisted { "kept on disk" } else { "NOT ON DISK" };
-    format!("{}: {} may be used again, {disk}\n", plain(&report.vendor), what(&report.lifted))
+    format!("{}: {} may be used again, {disk}\n", printable(&report.vendor), revoked_text(&report.lifted))
 }
 
 fn rows(all: &RevocationList) -> String {
-    const HEAD: [(&str, Side); 4] =
-        [("REVOKED", Side::Left), ("SINCE", Side::Left), ("UNTIL", Side::Left), ("REASON", Side::Left)];
-    let row = |one: &crate::admin::StandingRevocation| {
+    const HEAD: [(&str, Align); 4] =
+        [("REVOKED", Align::Left), ("SINCE", Align::Left), ("UNTIL", Align::Left), ("REASON", Align::Left)];
+    let row = |one: &crate::admin::ActiveRevocation| {
         let until = one.until.as_ref().map_or_else(|| "lifted".to_owned(), |until| until.0.to_string());
-        vec![what(&one.revoked), one.at.0.to_string(), until, plain(&one.reason)]
+        vec![revoked_text(&one.revoked), one.at.0.to_string(), until, printable(&one.reason)]
     };
     match &all.revocations[..] {
         [] => "nothing is revoked\n".to_owned(),
@@ -134,15 +134,15 @@ fn rows(all: &RevocationList) -> String {
     }
 }
 
-fn what(taken: &Taken) -> String {
+fn revoked_text(taken: &RevokedItem) -> String {
     let named = [("token", &taken.jti), ("client", &taken.client), ("key", &taken.key)];
-    let named = named.into_iter().find_map(|(kind, name)| Some(format!("{kind} {}", plain(name.as_ref()?))));
+    let named = named.into_iter().find_map(|(kind, name)| Some(format!("{kind} {}", printable(name.as_ref()?))));
     let dated = || taken.issued_before.as_ref().map(|time| format!("tokens issued before {}", time.0));
     named.or_else(dated).unwrap_or_default()
 }
 
-fn order(args: &Args, now: UnixTime) -> Result<RevokeOrder, CliError> {
-    let time = |text: &String| time("--issued-before", text, now).map(|time| time.to_string());
+fn order(args: &RevokeArgs, now: UnixTime) -> Result<RevokeOrder, CliError> {
+    let time = |text: &String| parse_time("--issued-before", text, now).map(|time| time.to_string());
     let order = RevokeOrder {
         jti: args.jti.clone(),
         client: args.client.clone(),
@@ -151,6 +151,6 @@ fn order(args: &Args, now: UnixTime) -> Result<RevokeOrder, CliError> {
         reason: args.reason.clone(),
     };
     let checked = order.revocation();
-    checked.map_err(|error| CliError::unusable("the order", error))?;
+    checked.map_err(|error| CliError::invalid_argument("the order", error))?;
     Ok(order)
 }

@@ -13,8 +13,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::client::block_on;
 use super::error::{CliError, Exit};
 use super::{ConfigFile, loader};
-use crate::config::{Config, Severity};
-use crate::server::{Addresses, Options, Server};
+use crate::config::{FaultSeverity, GatewaySettings};
+use crate::server::{ListenAddresses, Server, ServerOptions};
 use crate::telemetry::{ExchangeLog, log};
 
 /// Run the gateway; the main job
@@ -25,31 +25,31 @@ use crate::telemetry::{ExchangeLog, log};
 #[command(
     after_help = "Example:\n  vendorgate run --config config/vendorgate.yaml\n  kill -HUP $(pidof vendorgate)     # load the config again\n  kill -TERM $(pidof vendorgate)    # finish what is in flight, then end"
 )]
-pub(super) struct Run {
+pub(super) struct RunArgs {
     #[command(flatten)]
     config: ConfigFile,
 }
 
-impl Run {
+impl RunArgs {
     pub(super) fn run(&self) -> Result<Exit, CliError> {
-        let loaded = loader(Severity::Fault).load(&self.config.path).map_err(CliError::Config)?;
+        let loaded = loader(FaultSeverity::Fault).load(&self.config.path).map_err(CliError::Config)?;
         eprint!("{}", loaded.warnings.with_snippets());
         let _events = log::start(&loaded.config.log).map_err(CliError::Log)?;
         block_on(serve(loaded.config, self.config.path.clone()))
     }
 }
 
-async fn serve(config: Config, main: PathBuf) -> Result<Exit, CliError> {
+async fn serve(config: GatewaySettings, main: PathBuf) -> Result<Exit, CliError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hang_up = signal(SignalKind::hangup())?;
     // A line an exchange is information.
     let exchange_log = match config.log.level >= log::LevelFilter::INFO {
-        true => ExchangeLog::start(config.log.format, lines_to(std::io::stdout())?).map_err(CliError::Log)?,
+        true => ExchangeLog::start(config.log.format, duplicate_handle(std::io::stdout())?).map_err(CliError::Log)?,
         false => ExchangeLog::off(),
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let server = Server::start(config, Options { main, workers, exchange_log }).await.map_err(CliError::Start)?;
-    say_where(server.addresses(), workers);
+    let server = Server::start(config, ServerOptions { main, workers, exchange_log }).await.map_err(CliError::Start)?;
+    log_addresses(server.addresses(), workers);
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
@@ -61,23 +61,23 @@ async fn serve(config: Config, main: PathBuf) -> Result<Exit, CliError> {
     tracing::info!("draining: what is in flight may finish; a second signal ends at once");
     tokio::select! {
         () = server.drain() => Ok(Exit::Yes),
-        () = either(&mut terminate, &mut interrupt) => Ok(Exit::No),
+        () = wait_for_either(&mut terminate, &mut interrupt) => Ok(Exit::No),
     }
 }
 
 /// A handle of one's own: a writer that waits for its reader must not hold the lock that the end of the program takes.
-fn lines_to(stream: impl AsFd) -> io::Result<File> {
+fn duplicate_handle(stream: impl AsFd) -> io::Result<File> {
     Ok(stream.as_fd().try_clone_to_owned()?.into())
 }
 
-async fn either(one: &mut Signal, other: &mut Signal) {
+async fn wait_for_either(one: &mut Signal, other: &mut Signal) {
     tokio::select! {
         _ = one.recv() => {}
         _ = other.recv() => {}
     }
 }
 
-fn say_where(addresses: Addresses, workers: usize) {
+fn log_addresses(addresses: ListenAddresses, workers: usize) {
     for (name, address) in [("ingress", addresses.ingress), ("egress", addresses.egress), ("admin", addresses.admin)] {
         if let Some(address) = address {
             tracing::info!(listener = name, %address, "listening");

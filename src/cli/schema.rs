@@ -5,21 +5,21 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 
 use super::error::{CliError, Exit};
-use crate::config::{Document, schema};
+use crate::config::{ConfigFileKind, schema};
 
 /// Print the JSON Schema of a kind of file, for editors
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  vendorgate schema contract > contract.schema.json\n\nThen, as the first line of a contract:\n  # yaml-language-server: $schema=../contract.schema.json"
 )]
-pub(super) struct Schema {
+pub(super) struct SchemaArgs {
     /// Which file
     #[arg(value_enum, default_value = "config")]
-    file: Kind,
+    file: SchemaFile,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Kind {
+enum SchemaFile {
     /// The main file
     Config,
     /// One vendor's contract
@@ -28,12 +28,12 @@ enum Kind {
     Operators,
 }
 
-impl Schema {
+impl SchemaArgs {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         let document = match self.file {
-            Kind::Config => Document::Config,
-            Kind::Contract => Document::Contract,
-            Kind::Operators => Document::Operators,
+            SchemaFile::Config => ConfigFileKind::Config,
+            SchemaFile::Contract => ConfigFileKind::Contract,
+            SchemaFile::Operators => ConfigFileKind::Operators,
         };
         writeln!(out, "{:#}", schema(document))?;
         Ok(Exit::Yes)

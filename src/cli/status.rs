@@ -2,12 +2,13 @@
 
 use std::io::Write;
 
-use super::client::{Client, Reach};
+use super::client::{AdminClient, ConnectionArgs};
 use super::error::{CliError, Exit};
-use super::layout::{Side, ago, bytes, count, list, span, table};
-use super::scheduled::{parts, rows};
+use super::layout::{Align, ago, bytes, duration, key_values, table, thousands};
+use super::scheduled::{rows, selector_text};
 use crate::admin::{
-    Approval, IssuerStatus, Standing, Traffic, UnexpectedShape, UnmatchedRule, VendorLimit, VendorList, VendorStatus,
+    ApprovalAnswer, IssuerStatus, KillStatus, Traffic, UnexpectedShape, UnmatchedRule, VendorLimit, VendorList,
+    VendorStatus,
 };
 use crate::model::{Direction, UnixTime, VendorId};
 
@@ -20,46 +21,46 @@ Examples:
   vendorgate status --json | jq '.vendors[] | select(.state != \"live\")'
 
 Exits 0 when the gateway answered, 1 when it did not or the vendor is unknown.")]
-pub(super) struct Args {
+pub(super) struct StatusArgs {
     /// The vendor's id; all of them when left out
     #[arg(value_parser = VendorId::parse)]
     pub(super) vendor: Option<VendorId>,
     /// Where the gateway is
     #[command(flatten)]
-    pub(super) reach: Reach,
+    pub(super) connection: ConnectionArgs,
 }
 
 pub(super) async fn execute(
-    args: &Args,
-    client: &Client,
+    args: &StatusArgs,
+    client: &AdminClient,
     now: UnixTime,
     out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
     match &args.vendor {
         Some(vendor) => {
             let status: VendorStatus = client.get(&format!("/v1/vendors/{vendor}")).await?;
-            args.reach.print(&status, |status| full(status, now), out)?;
+            args.connection.print(&status, |status| vendor_details(status, now), out)?;
         }
         None => {
             let all: VendorList = client.get("/v1/vendors").await?;
-            args.reach.print(&all, |all| glance(all, now), out)?;
+            args.connection.print(&all, |all| overview_text(all, now), out)?;
         }
     }
     Ok(Exit::Yes)
 }
 
-fn glance(all: &VendorList, now: UnixTime) -> String {
-    const HEAD: [(&str, Side); 10] = [
-        ("VENDOR", Side::Left),
-        ("STATE", Side::Left),
-        ("DAYS LEFT", Side::Right),
-        ("REQUESTS", Side::Right),
-        ("DENIED", Side::Right),
-        ("IN FLIGHT", Side::Right),
-        ("RECORDS", Side::Right),
-        ("SENT", Side::Right),
-        ("TOKEN AGE", Side::Right),
-        ("LAST DENIAL", Side::Left),
+fn overview_text(all: &VendorList, now: UnixTime) -> String {
+    const HEAD: [(&str, Align); 10] = [
+        ("VENDOR", Align::Left),
+        ("STATE", Align::Left),
+        ("DAYS LEFT", Align::Right),
+        ("REQUESTS", Align::Right),
+        ("DENIED", Align::Right),
+        ("IN FLIGHT", Align::Right),
+        ("RECORDS", Align::Right),
+        ("SENT", Align::Right),
+        ("TOKEN AGE", Align::Right),
+        ("LAST DENIAL", Align::Left),
     ];
     if all.vendors.is_empty() {
         return "no vendor has a contract: write one into the folder that 'contracts' names, then reload\n".into();
@@ -70,21 +71,21 @@ fn glance(all: &VendorList, now: UnixTime) -> String {
             status.vendor.clone(),
             status.state.as_str().to_owned(),
             status.days_left.map_or_else(none, |days| days.to_string()),
-            count(sum(|traffic| traffic.requests)),
-            count(sum(|traffic| traffic.denials)),
-            count(sum(|traffic| traffic.in_flight)),
-            count(sum(|traffic| traffic.records)),
+            thousands(sum(|traffic| traffic.requests)),
+            thousands(sum(|traffic| traffic.denials)),
+            thousands(sum(|traffic| traffic.in_flight)),
+            thousands(sum(|traffic| traffic.records)),
             bytes(sum(|traffic| traffic.bytes)),
-            status.token_age_secs.map_or_else(none, span),
+            status.token_age_secs.map_or_else(none, duration),
             denial(status, now),
         ]
     };
     table(&HEAD, &all.vendors.iter().map(row).collect::<Vec<_>>())
 }
 
-fn full(status: &VendorStatus, now: UnixTime) -> String {
-    let day = |time: &Option<crate::admin::Time>| time.map_or_else(none, |time| time.0.to_string());
-    let mut text = list(&[
+fn vendor_details(status: &VendorStatus, now: UnixTime) -> String {
+    let day = |time: &Option<crate::admin::Rfc3339Time>| time.map_or_else(none, |time| time.0.to_string());
+    let mut text = key_values(&[
         ("vendor", format!("{} ({})", status.vendor, status.name)),
         ("state", status.state.as_str().to_owned()),
         ("owner", status.owner.clone().unwrap_or_else(none)),
@@ -92,8 +93,8 @@ fn full(status: &VendorStatus, now: UnixTime) -> String {
         ("starts", day(&status.starts)),
         ("ends", day(&status.ends)),
         ("days left", status.days_left.map_or_else(none, |days| days.to_string())),
-        ("newest token", status.token_age_secs.map_or_else(none, |age| format!("{} old", span(age)))),
-        ("oldest key", status.key_age_secs.map_or_else(none, |age| format!("{} old", span(age)))),
+        ("newest token", status.token_age_secs.map_or_else(none, |age| format!("{} old", duration(age)))),
+        ("oldest key", status.key_age_secs.map_or_else(none, |age| format!("{} old", duration(age)))),
         ("issuer", status.issuer.as_ref().map_or_else(none, issuer)),
         ("last denial", denial(status, now)),
         ("last drill", drill(status, now)),
@@ -138,22 +139,22 @@ fn issuer(issuer: &IssuerStatus) -> String {
 }
 
 fn traffic(traffic: &[Traffic]) -> String {
-    const HEAD: [(&str, Side); 6] = [
-        ("DIRECTION", Side::Left),
-        ("REQUESTS", Side::Right),
-        ("DENIED", Side::Right),
-        ("IN FLIGHT", Side::Right),
-        ("RECORDS", Side::Right),
-        ("SENT", Side::Right),
+    const HEAD: [(&str, Align); 6] = [
+        ("DIRECTION", Align::Left),
+        ("REQUESTS", Align::Right),
+        ("DENIED", Align::Right),
+        ("IN FLIGHT", Align::Right),
+        ("RECORDS", Align::Right),
+        ("SENT", Align::Right),
     ];
     let row = |way: &Traffic| {
         let direction = way.direction.as_str().to_owned();
         vec![
             direction,
-            count(way.requests),
-            count(way.denials),
-            count(way.in_flight),
-            count(way.records),
+            thousands(way.requests),
+            thousands(way.denials),
+            thousands(way.in_flight),
+            thousands(way.records),
             bytes(way.bytes),
         ]
     };
@@ -161,12 +162,12 @@ fn traffic(traffic: &[Traffic]) -> String {
 }
 
 fn limits(limits: &[VendorLimit]) -> String {
-    const HEAD: [(&str, Side); 5] = [
-        ("LIMIT", Side::Left),
-        ("DIRECTION", Side::Left),
-        ("IN FORCE", Side::Left),
-        ("LEFT", Side::Right),
-        ("FROM", Side::Left),
+    const HEAD: [(&str, Align); 5] = [
+        ("LIMIT", Align::Left),
+        ("DIRECTION", Align::Left),
+        ("IN FORCE", Align::Left),
+        ("LEFT", Align::Right),
+        ("FROM", Align::Left),
     ];
     let row = |limit: &VendorLimit| {
         vec![
@@ -181,38 +182,42 @@ fn limits(limits: &[VendorLimit]) -> String {
 }
 
 fn shapes(shapes: &[UnexpectedShape]) -> String {
-    const HEAD: [(&str, Side); 3] = [("UNEXPECTED SHAPE", Side::Left), ("ROUTE", Side::Left), ("BODIES", Side::Right)];
-    let row = |told: &UnexpectedShape| vec![told.direction.as_str().to_owned(), told.route.clone(), count(told.bodies)];
+    const HEAD: [(&str, Align); 3] =
+        [("UNEXPECTED SHAPE", Align::Left), ("ROUTE", Align::Left), ("BODIES", Align::Right)];
+    let row =
+        |told: &UnexpectedShape| vec![told.direction.as_str().to_owned(), told.route.clone(), thousands(told.bodies)];
     table(&HEAD, &shapes.iter().map(row).collect::<Vec<_>>())
 }
 
 fn unmatched(rules: &[UnmatchedRule]) -> String {
-    const HEAD: [(&str, Side); 5] = [
-        ("NEVER MATCHED", Side::Left),
-        ("AS", Side::Left),
-        ("ROUTE", Side::Left),
-        ("SIDE", Side::Left),
-        ("REQUESTS", Side::Right),
+    const HEAD: [(&str, Align); 5] = [
+        ("NEVER MATCHED", Align::Left),
+        ("AS", Align::Left),
+        ("ROUTE", Align::Left),
+        ("SIDE", Align::Left),
+        ("REQUESTS", Align::Right),
     ];
     let row = |never: &UnmatchedRule| {
         let route = format!("{} {}", never.direction.as_str(), never.route);
-        vec![never.rule.clone(), never.treatment.clone(), route, never.side.clone(), count(never.requests)]
+        vec![never.rule.clone(), never.treatment.clone(), route, never.side.clone(), thousands(never.requests)]
     };
     table(&HEAD, &rules.iter().map(row).collect::<Vec<_>>())
 }
 
-fn kills(kills: &[Standing], now: UnixTime) -> String {
-    const HEAD: [(&str, Side); 4] =
-        [("CUT OFF", Side::Left), ("SINCE", Side::Left), ("BY", Side::Left), ("REASON", Side::Left)];
-    let row = |kill: &Standing| vec![parts(&kill.scope), ago(kill.at.0, now), kill.by.clone(), kill.reason.clone()];
+fn kills(kills: &[KillStatus], now: UnixTime) -> String {
+    const HEAD: [(&str, Align); 4] =
+        [("CUT OFF", Align::Left), ("SINCE", Align::Left), ("BY", Align::Left), ("REASON", Align::Left)];
+    let row =
+        |kill: &KillStatus| vec![selector_text(&kill.scope), ago(kill.at.0, now), kill.by.clone(), kill.reason.clone()];
     table(&HEAD, &kills.iter().map(row).collect::<Vec<_>>())
 }
 
-fn approvals(given: &[Approval], now: UnixTime) -> String {
-    const HEAD: [(&str, Side); 4] =
-        [("RESTORE APPROVED", Side::Left), ("WHEN", Side::Left), ("BY", Side::Left), ("REASON", Side::Left)];
-    let row =
-        |given: &Approval| vec![parts(&given.scope), ago(given.at.0, now), given.by.clone(), given.reason.clone()];
+fn approvals(given: &[ApprovalAnswer], now: UnixTime) -> String {
+    const HEAD: [(&str, Align); 4] =
+        [("RESTORE APPROVED", Align::Left), ("WHEN", Align::Left), ("BY", Align::Left), ("REASON", Align::Left)];
+    let row = |given: &ApprovalAnswer| {
+        vec![selector_text(&given.scope), ago(given.at.0, now), given.by.clone(), given.reason.clone()]
+    };
     table(&HEAD, &given.iter().map(row).collect::<Vec<_>>())
 }
 

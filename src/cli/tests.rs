@@ -2,11 +2,11 @@
 
 use clap::Command;
 
-use super::client::Client;
+use super::client::AdminClient;
 use super::error::{CliError, Exit};
-use super::layout::Screen;
+use super::layout::PrintableWriter;
 use super::{audit, drill, exposure, health, kill, restore, reveal, revoke, status, why};
-use crate::admin::fake::Listener;
+use crate::admin::fake::FakeListener;
 use crate::model::{UnixTime, is_printable};
 
 const NOW: UnixTime = UnixTime::from_secs(180);
@@ -19,15 +19,15 @@ fn args<A: clap::Args>(words: &str) -> Result<A, clap::Error> {
         .and_then(|found| A::from_arg_matches(&found))
 }
 
-fn client(listener: &Listener, token: &str) -> Client {
-    Client::new(&format!("http://{}", listener.address), Some(token)).unwrap()
+fn client(listener: &FakeListener, token: &str) -> AdminClient {
+    AdminClient::new(&format!("http://{}", listener.address), Some(token)).unwrap()
 }
 
 macro_rules! check {
     ($listener:expr, $token:literal, $execute:expr, $words:expr $(, $now:expr)?) => {{
         let mut out = Vec::new();
         let args = args($words).unwrap();
-        let ended = $execute(&args, &client(&$listener, $token), $($now,)? &mut Screen(&mut out)).await;
+        let ended = $execute(&args, &client(&$listener, $token), $($now,)? &mut PrintableWriter(&mut out)).await;
         (ended, String::from_utf8(out).unwrap())
     }};
 }
@@ -41,7 +41,7 @@ fn refused(ended: Result<Exit, CliError>) -> String {
 
 #[tokio::test]
 async fn a_kill_says_what_was_done_and_how_fast() {
-    let listener = Listener::start().await;
+    let listener = FakeListener::start().await;
     let (ended, said) =
         check!(listener, "operator-token", kill::execute, "acme|--reason|key leaked|--direction|egress", NOW);
     assert_eq!(ended.unwrap(), Exit::Yes);
@@ -58,7 +58,7 @@ async fn a_kill_says_what_was_done_and_how_fast() {
 
 #[tokio::test]
 async fn a_kill_is_ordered_for_later_listed_and_taken_back() {
-    let listener = Listener::start().await;
+    let listener = FakeListener::start().await;
     let (ended, said) = check!(listener, "operator-token", kill::execute, "acme|--in|2h|--reason|x", NOW);
     assert_eq!(ended.unwrap(), Exit::Yes);
     // The time is the gateway's own.
@@ -78,14 +78,14 @@ async fn a_kill_is_ordered_for_later_listed_and_taken_back() {
     let (ended, _) = check!(listener, "operator-token", kill::execute, "acme|--in|0s|--reason|x", NOW);
     assert!(refused(ended).contains("a time to come"));
     for bad in ["acme|--list", "--cancel|3", "acme|--at|2h|--in|2h|--reason|x", "acme|--in|2h|--dry-run|--reason|x"] {
-        assert!(args::<kill::Args>(bad).is_err(), "{bad}");
+        assert!(args::<kill::KillArgs>(bad).is_err(), "{bad}");
     }
     listener.stop().await;
 }
 
 #[tokio::test]
 async fn other_orders_say_what_was_done() {
-    let listener = Listener::start().await;
+    let listener = FakeListener::start().await;
     let (ended, said) = check!(listener, "admin-token", restore::execute, "acme|--reason|new key");
     assert_eq!((ended.unwrap(), said.as_str()), (Exit::Yes, "acme is back (generation 8)\n"));
     let (_, said) = check!(listener, "admin-token", restore::execute, "--all|--reason|clean again");
@@ -118,7 +118,7 @@ async fn other_orders_say_what_was_done() {
 
 #[tokio::test]
 async fn status_shows_all_at_a_glance_and_one_in_full() {
-    let listener = Listener::start().await;
+    let listener = FakeListener::start().await;
     let (_, said) = check!(listener, "viewer-token", status::execute, "", NOW);
     assert_eq!(
         said,
@@ -142,7 +142,7 @@ async fn status_shows_all_at_a_glance_and_one_in_full() {
 
 #[tokio::test]
 async fn exposure_is_text_markdown_or_json() {
-    let listener = Listener::start().await;
+    let listener = FakeListener::start().await;
     let (_, said) = check!(listener, "viewer-token", exposure::execute, "acme|--since|1m", NOW);
     for line in [
         "What left to acme, 1970-01-01T00:02:00Z to 1970-01-01T00:16:40Z",
@@ -158,13 +158,13 @@ async fn exposure_is_text_markdown_or_json() {
         "{said}"
     );
     let (_, said) = check!(listener, "viewer-token", exposure::execute, "acme|--json", NOW);
-    assert!(serde_json::from_str::<crate::admin::ExposureReport>(&said).is_ok(), "{said}");
+    assert!(serde_json::from_str::<crate::admin::ExposureAnswer>(&said).is_ok(), "{said}");
     listener.stop().await;
 }
 
 #[tokio::test]
 async fn the_trail_is_read_to_its_end_and_nothing_moves_the_cursor() {
-    let listener = Listener::start().await;
+    let listener = FakeListener::start().await;
     let (ended, said) = check!(listener, "viewer-token", audit::execute, "--once", NOW);
     assert_eq!((ended.unwrap(), said.lines().count()), (Exit::Yes, 4));
     assert_eq!(
@@ -190,7 +190,7 @@ async fn the_trail_is_read_to_its_end_and_nothing_moves_the_cursor() {
 
 #[tokio::test]
 async fn health_is_an_exit_code() {
-    let listener = Listener::start().await;
+    let listener = FakeListener::start().await;
     let (ended, said) = check!(listener, "no-token", health::execute, "");
     assert_eq!((ended.unwrap(), said.lines().last()), (Exit::Yes, Some("ok")));
     *listener.fake.unready.lock().unwrap() = true;
@@ -204,7 +204,7 @@ async fn health_is_an_exit_code() {
 
 #[tokio::test]
 async fn a_refusal_says_what_to_do() {
-    let listener = Listener::start().await;
+    let listener = FakeListener::start().await;
     let (ended, _) = check!(listener, "viewer-token", kill::execute, "acme|--reason|x", NOW);
     let report = refused(ended);
     assert!(report.contains("this call needs the role 'operator', and yours is 'viewer'\n  request "), "{report}");
@@ -212,7 +212,7 @@ async fn a_refusal_says_what_to_do() {
     assert!(refused(ended).contains("no operator holds this token"));
     let address = listener.address;
     listener.stop().await;
-    let gone = Client::new(&format!("http://{address}"), None).unwrap();
+    let gone = AdminClient::new(&format!("http://{address}"), None).unwrap();
     let error = gone.probe("/livez").await.unwrap_err();
     assert!(error.report().contains("is it running?"), "{}", error.report());
 }
@@ -239,7 +239,7 @@ async fn tls_is_spoken_with_who_proves_the_name_and_no_one_else() {
         for _ in 0..3 {
             let (stream, address) = listener.accept().await.unwrap();
             if let Ok(stream) = acceptor.accept(stream).await {
-                let peer = crate::admin::Peer::Network(address);
+                let peer = crate::admin::AdminPeer::Network(address);
                 let (seat, never) = (std::sync::Arc::default(), std::future::pending());
                 crate::admin::serve_connection(Box::new(stream), peer, seat, api.clone(), never).await;
             }
@@ -248,7 +248,7 @@ async fn tls_is_spoken_with_who_proves_the_name_and_no_one_else() {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(certificate).unwrap();
     for (host, trusted, fine) in [("localhost", true, true), ("localhost", false, false), ("127.0.0.1", true, false)] {
-        let client = Client::new(&format!("https://{host}:{port}"), Some("viewer-token")).unwrap();
+        let client = AdminClient::new(&format!("https://{host}:{port}"), Some("viewer-token")).unwrap();
         let client = client.trusting(if trusted { roots.clone() } else { rustls::RootCertStore::empty() });
         let answered = client.get::<crate::admin::VendorList>("/v1/vendors").await;
         assert_eq!(answered.is_ok(), fine, "{host} {trusted}: {answered:?}");
@@ -262,7 +262,7 @@ async fn tls_is_spoken_with_who_proves_the_name_and_no_one_else() {
 #[tokio::test]
 async fn what_is_no_gateway_is_told_apart() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()), None).unwrap();
+    let client = AdminClient::new(&format!("http://{}", listener.local_addr().unwrap()), None).unwrap();
     let server = tokio::spawn(async move {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         for answer in ["HTTP/1.1 404 Not Found\r\ncontent-length: 5\r\n\r\nnginx", "SSH-2.0-x\r\n\r\n"] {
@@ -275,7 +275,7 @@ async fn what_is_no_gateway_is_told_apart() {
     let error = client.get::<crate::admin::VendorList>("/v1/vendors").await.unwrap_err();
     assert!(error.to_string().ends_with("(status 404)"), "{error}");
     let error = client.get::<crate::admin::VendorList>("/v1/vendors").await.unwrap_err();
-    assert!(matches!(error, CliError::Silent { .. }), "{error}");
+    assert!(matches!(error, CliError::NoResponse { .. }), "{error}");
     server.await.unwrap();
 }
 
@@ -285,31 +285,31 @@ fn every_verb_has_help_with_an_example_and_refuses_what_it_cannot_use() {
         A::augment_args(Command::new("verb")).render_long_help().to_string()
     }
     let helps = [
-        help::<kill::Args>(),
-        help::<restore::Args>(),
-        help::<drill::Args>(),
-        help::<reveal::Args>(),
-        help::<revoke::Args>(),
-        help::<status::Args>(),
-        help::<exposure::Args>(),
-        help::<audit::Tail>(),
-        help::<health::Args>(),
+        help::<kill::KillArgs>(),
+        help::<restore::RestoreArgs>(),
+        help::<drill::DrillArgs>(),
+        help::<reveal::RevealArgs>(),
+        help::<revoke::RevokeArgs>(),
+        help::<status::StatusArgs>(),
+        help::<exposure::ExposureArgs>(),
+        help::<audit::AuditTailArgs>(),
+        help::<health::HealthArgs>(),
     ];
     for text in helps {
         assert!(text.contains("Example") && text.contains("  vendorgate ") && text.contains("--admin <URL>"), "{text}");
     }
     for bad in ["", "acme", "--reason|x", "acme|--all|--reason|x", "acme|--reason|x|--direction|up"] {
-        assert!(args::<kill::Args>(bad).is_err(), "{bad}");
+        assert!(args::<kill::KillArgs>(bad).is_err(), "{bad}");
     }
     for bad in ["acme|--reason|x", "acme|--jti|1|--client|c|--reason|x", "acme|--jti|1"] {
-        assert!(args::<revoke::Args>(bad).is_err(), "{bad}");
+        assert!(args::<revoke::RevokeArgs>(bad).is_err(), "{bad}");
     }
-    assert!(args::<exposure::Args>("acme|--md|--json").is_err());
+    assert!(args::<exposure::ExposureArgs>("acme|--md|--json").is_err());
 }
 
 #[tokio::test]
 async fn a_token_is_revealed_to_whoever_may_and_the_reason_is_told() {
-    let listener = Listener::start().await;
+    let listener = FakeListener::start().await;
     let (ended, said) = check!(listener, "privacy-token", reveal::execute, "tok1_x|--reason|ticket 7");
     assert_eq!((ended.unwrap(), said.as_str()), (Exit::Yes, "bob@example.com\n"));
     assert_eq!(listener.fake.last_act(), "privacy acme reveal \"ticket 7\"");

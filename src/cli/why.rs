@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use super::client::{Client, Reach};
+use super::client::{AdminClient, ConnectionArgs};
 use super::error::{CliError, Exit};
-use super::layout::list;
+use super::layout::key_values;
 use crate::telemetry::FailedRequest;
 
 /// Say why a request was refused or broke off, by the id in its answer
@@ -16,31 +16,31 @@ Example:
 The gateway keeps the last few thousand failures in memory; older ones, and those from before its last start, are in the
 exchange lines and in the audit trail under the same id.
 Exits 0 when the request is known, 1 otherwise.")]
-pub(super) struct Args {
+pub(super) struct WhyArgs {
     /// The request's id: `request_id` of the problem document, `X-Request-Id` of the answer
-    #[arg(value_parser = request_id)]
+    #[arg(value_parser = parse_request_id)]
     pub(super) request_id: String,
     /// Where the gateway is
     #[command(flatten)]
-    pub(super) reach: Reach,
+    pub(super) connection: ConnectionArgs,
 }
 
-fn request_id(text: &str) -> Result<String, &'static str> {
+fn parse_request_id(text: &str) -> Result<String, &'static str> {
     let id = text.trim().to_ascii_lowercase();
     let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_id { Ok(id) } else { Err("a request's id is 32 hexadecimal digits") }
 }
 
-pub(super) async fn execute(args: &Args, client: &Client, out: &mut dyn Write) -> Result<Exit, CliError> {
+pub(super) async fn execute(args: &WhyArgs, client: &AdminClient, out: &mut dyn Write) -> Result<Exit, CliError> {
     let failed: FailedRequest = client.get(&format!("/v1/requests?id={}", args.request_id)).await?;
-    args.reach.print(&failed, told, out)?;
+    args.connection.print(&failed, report_text, out)?;
     Ok(Exit::Yes)
 }
 
-fn told(failed: &FailedRequest) -> String {
+fn report_text(failed: &FailedRequest) -> String {
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let status = if failed.status == 0 { "none was sent".to_owned() } else { failed.status.to_string() };
-    list(&[
+    key_values(&[
         ("request", failed.request_id.clone()),
         ("time", failed.time.clone()),
         ("cause", failed.cause.clone()),

@@ -13,7 +13,7 @@ use crate::identity;
 use crate::meter::{AfterEnd, Calendar, Limits, VendorLimits};
 use crate::model::{Direction, ScopeSet, UnixTime, VendorId};
 use crate::pii::Rules;
-use crate::route::{Captures, Conflict, RouteIndex, RoutePattern, Table};
+use crate::route::{Captures, RouteConflict, RouteIndex, RoutePattern, RouteTable};
 use crate::upstream;
 
 /// One vendor's contract.
@@ -42,26 +42,26 @@ pub struct Contract {
     /// How long before the end warnings begin.
     pub warn_before: Duration,
     /// How the vendor proves who it is. Always there when there are ingress routes.
-    pub identity: Option<identity::Identity>,
+    pub identity: Option<identity::IdentitySettings>,
     /// The most scopes this vendor can ever have.
     pub scopes: ScopeSet,
     /// How much may pass in each direction, as written; what is not written is the default of the product.
     pub limits: VendorLimits,
     /// How many denials in how short a time cut the vendor off.
-    pub trip: Option<Trip>,
+    pub trip: Option<TripSettings>,
     /// Longest time between two exercises of the kill switch.
     pub drill_every: Option<Duration>,
     /// How many different people must agree to a restore.
     pub approvals: NonZeroU32,
     /// What the vendor may call.
-    pub ingress: Routes,
+    pub ingress: ContractRoutes,
     /// What we may send it: every route's upstream is the vendor's own API.
-    pub egress: Routes,
+    pub egress: ContractRoutes,
 }
 
 /// So many denials in so short a time cut the vendor off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trip {
+pub struct TripSettings {
     /// How many.
     pub denials: NonZeroU32,
     /// In how long.
@@ -70,13 +70,13 @@ pub struct Trip {
 
 /// One route, of either direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
+pub struct ContractRoute {
     /// Methods and path; its text is the route's name everywhere.
     pub pattern: RoutePattern,
     /// What a token must hold; empty outward, where we are the caller.
     pub scopes: ScopeSet,
     /// Where requests go.
-    pub upstream: Arc<upstream::Settings>,
+    pub upstream: Arc<upstream::UpstreamSettings>,
     /// Limits of this route beside the vendor's; `None` in a field adds none.
     pub limits: Limits,
     /// Whether a request may go on as a WebSocket; then no rule reads a body.
@@ -91,14 +91,14 @@ pub struct Route {
 
 /// The routes of one direction, ready to be looked up in. Equal by its list.
 #[derive(Clone, Default)]
-pub struct Routes {
-    list: Arc<[Route]>,
-    table: Arc<Table>,
+pub struct ContractRoutes {
+    list: Arc<[ContractRoute]>,
+    table: Arc<RouteTable>,
 }
 
 impl Contract {
     /// The routes of a direction.
-    pub const fn routes(&self, direction: Direction) -> &Routes {
+    pub const fn routes(&self, direction: Direction) -> &ContractRoutes {
         match direction {
             Direction::Ingress => &self.ingress,
             Direction::Egress => &self.egress,
@@ -118,24 +118,24 @@ impl Contract {
     }
 }
 
-impl Routes {
+impl ContractRoutes {
     /// Builds the look-up table of a list.
     ///
     /// # Errors
     /// Every pair of routes between which a request could not choose.
-    pub fn new(list: Vec<Route>) -> Result<Self, Vec<Conflict>> {
-        let table = Table::new(list.iter().map(|route| &route.pattern))?;
+    pub fn new(list: Vec<ContractRoute>) -> Result<Self, Vec<RouteConflict>> {
+        let table = RouteTable::new(list.iter().map(|route| &route.pattern))?;
         Ok(Self { list: list.into(), table: Arc::new(table) })
     }
 
     /// The route of a request, by its canonical path without query.
-    pub fn find(&self, method: &Method, path: &str) -> Option<(RouteIndex, &Route, Captures)> {
+    pub fn find(&self, method: &Method, path: &str) -> Option<(RouteIndex, &ContractRoute, Captures)> {
         let (index, captures) = self.table.find(method, path)?;
         Some((index, self.list.get(index.get())?, captures))
     }
 
     /// All routes, in the order of the contract.
-    pub fn as_slice(&self) -> &[Route] {
+    pub fn as_slice(&self) -> &[ContractRoute] {
         &self.list
     }
 
@@ -150,15 +150,15 @@ impl Routes {
     }
 }
 
-impl PartialEq for Routes {
+impl PartialEq for ContractRoutes {
     fn eq(&self, other: &Self) -> bool {
         self.list == other.list
     }
 }
 
-impl Eq for Routes {}
+impl Eq for ContractRoutes {}
 
-impl fmt::Debug for Routes {
+impl fmt::Debug for ContractRoutes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.list.iter()).finish()
     }

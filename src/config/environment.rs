@@ -2,8 +2,8 @@
 //!
 //! `$${` stands for `${`. A variable that is not set is a fault, never an empty text. What was filled in is never shown.
 
-use super::source::At;
-use super::tree::{Node, Value};
+use super::source::Cursor;
+use super::tree::{YamlNode, YamlValue};
 
 /// Where variables come from: the process, or a test.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -12,7 +12,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 ///
 /// # Errors
 /// The name that is not set, or the text after `${` that is no name.
-pub(super) fn fill(text: &str, environment: Environment<'_>) -> Result<Option<String>, String> {
+pub(super) fn interpolate(text: &str, environment: Environment<'_>) -> Result<Option<String>, String> {
     if !text.contains("${") {
         return Ok(None);
     }
@@ -37,34 +37,47 @@ pub(super) fn fill(text: &str, environment: Environment<'_>) -> Result<Option<St
 }
 
 /// Fills in every text of a tree. What cannot be filled in is left, for [`report_unset`] to name.
-pub(super) fn fill_tree(node: &mut Node, environment: Environment<'_>) {
+pub(super) fn interpolate_tree(node: &mut YamlNode, environment: Environment<'_>) {
     match &mut node.value {
-        Value::Text(written) => {
-            if let Ok(Some(text)) = fill(written, environment) {
-                node.value = Value::Filled { text, written: std::mem::take(written) };
+        YamlValue::Text(written) => {
+            if let Ok(Some(text)) = interpolate(written, environment) {
+                node.value = YamlValue::FromEnvironment { text, written: std::mem::take(written) };
             }
         }
-        Value::List(items) => items.iter_mut().for_each(|item| fill_tree(item, environment)),
-        Value::Map(entries) => entries.iter_mut().for_each(|(_, value)| fill_tree(value, environment)),
-        Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Float(_) | Value::Filled { .. } => {}
+        YamlValue::List(items) => items.iter_mut().for_each(|item| interpolate_tree(item, environment)),
+        YamlValue::Map(entries) => entries.iter_mut().for_each(|(_, value)| interpolate_tree(value, environment)),
+        YamlValue::Null
+        | YamlValue::Boolean(_)
+        | YamlValue::Integer(_)
+        | YamlValue::Float(_)
+        | YamlValue::FromEnvironment { .. } => {}
     }
 }
 
 /// Names every variable that is not set, and excuses its place.
-pub(super) fn report_unset(at: &At<'_>, environment: Environment<'_>) {
+pub(super) fn report_unset(at: &Cursor<'_>, environment: Environment<'_>) {
     match at.node().map(|node| &node.value) {
-        Some(Value::Text(written)) => {
-            if let Err(name) = fill(written, environment) {
-                say_unset(at, &name);
+        Some(YamlValue::Text(written)) => {
+            if let Err(name) = interpolate(written, environment) {
+                report_unset_name(at, &name);
             }
         }
-        Some(Value::List(items)) => (0..items.len()).for_each(|index| report_unset(&at.item(index), environment)),
-        Some(Value::Map(entries)) => entries.iter().for_each(|(key, _)| report_unset(&at.key(&key.text), environment)),
-        Some(Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Float(_) | Value::Filled { .. }) | None => {}
+        Some(YamlValue::List(items)) => (0..items.len()).for_each(|index| report_unset(&at.item(index), environment)),
+        Some(YamlValue::Map(entries)) => {
+            entries.iter().for_each(|(key, _)| report_unset(&at.key(&key.text), environment))
+        }
+        Some(
+            YamlValue::Null
+            | YamlValue::Boolean(_)
+            | YamlValue::Integer(_)
+            | YamlValue::Float(_)
+            | YamlValue::FromEnvironment { .. },
+        )
+        | None => {}
     }
 }
 
-fn say_unset(at: &At<'_>, name: &str) {
+fn report_unset_name(at: &Cursor<'_>, name: &str) {
     if is_name(name) {
         at.fault(format!("the environment variable {name} is not set"), "set it, or write the value here");
     } else {
@@ -73,7 +86,7 @@ fn say_unset(at: &At<'_>, name: &str) {
             "write ${NAME}, or $${ for the characters themselves",
         );
     }
-    at.excuse();
+    at.suppress();
 }
 
 fn is_name(text: &str) -> bool {
@@ -98,7 +111,7 @@ mod tests {
             ("${a b}", Err("${a b}")),
         ] {
             let expected = expected.map(|text| text.map(str::to_owned)).map_err(str::to_owned);
-            assert_eq!(fill(text, &environment), expected, "{text}");
+            assert_eq!(interpolate(text, &environment), expected, "{text}");
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// Whether a mistake keeps the gateway from running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum FaultSeverity {
     /// It does.
     Fault,
     /// It does not here, but may where the gateway is to run.
@@ -17,9 +17,9 @@ pub enum Severity {
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct ConfigFault {
     /// Whether it keeps the gateway from running.
-    pub severity: Severity,
+    pub severity: FaultSeverity,
     /// The file, as the operator would name it from where the program was started.
     pub file: String,
     /// Line, from 1.
@@ -38,9 +38,9 @@ pub struct Fault {
 
 /// All mistakes of a configuration, by file and place; never empty where it is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Faults(Vec<Fault>);
+pub struct ConfigFaults(Vec<ConfigFault>);
 
-impl Fault {
+impl ConfigFault {
     /// The line of the file with a caret under the place.
     pub fn snippet(&self) -> Option<String> {
         const SHOWN_CHARS_MAX: usize = 160;
@@ -54,7 +54,7 @@ impl Fault {
 
     fn to_json(&self) -> Value {
         json!({
-            "severity": match self.severity { Severity::Fault => "fault", Severity::Warning => "warning" },
+            "severity": match self.severity { FaultSeverity::Fault => "fault", FaultSeverity::Warning => "warning" },
             "file": self.file, "line": self.line, "column": self.column, "path": self.path,
             "wrong": self.wrong, "instead": self.instead,
         })
@@ -62,7 +62,7 @@ impl Fault {
 }
 
 /// `contracts/acme.yaml:14:9 limits.requests.rate: must be at least 1/s (got 0/s); write 50/s`
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)?;
         if !self.path.is_empty() {
@@ -73,34 +73,34 @@ impl fmt::Display for Fault {
     }
 }
 
-impl Faults {
+impl ConfigFaults {
     /// Puts mistakes in the order of their places.
-    pub(super) fn new(mut faults: Vec<Fault>) -> Self {
+    pub(super) fn new(mut faults: Vec<ConfigFault>) -> Self {
         faults.sort_by(|a, b| (&a.file, a.line, a.column, &a.path).cmp(&(&b.file, b.line, b.column, &b.path)));
         faults.dedup();
         Self(faults)
     }
 
     /// All of them.
-    pub fn as_slice(&self) -> &[Fault] {
+    pub fn as_slice(&self) -> &[ConfigFault] {
         &self.0
     }
 
     /// Whether one keeps the gateway from running.
     pub fn any_fatal(&self) -> bool {
-        self.0.iter().any(|fault| fault.severity == Severity::Fault)
+        self.0.iter().any(|fault| fault.severity == FaultSeverity::Fault)
     }
 
-    /// The form for scripts: an array of objects with the members of [`Fault`].
+    /// The form for scripts: an array of objects with the members of [`ConfigFault`].
     pub fn to_json(&self) -> Value {
-        self.0.iter().map(Fault::to_json).collect()
+        self.0.iter().map(ConfigFault::to_json).collect()
     }
 
     /// The form for people: each fault with its line of the file.
     pub fn with_snippets(&self) -> String {
         let mut text = String::new();
         for fault in &self.0 {
-            let mark = if fault.severity == Severity::Warning { "warning: " } else { "" };
+            let mark = if fault.severity == FaultSeverity::Warning { "warning: " } else { "" };
             text.push_str(&format!("{mark}{fault}\n"));
             text.extend(fault.snippet().map(|snippet| format!("{snippet}\n")));
         }
@@ -109,7 +109,7 @@ impl Faults {
 }
 
 /// One line each.
-impl fmt::Display for Faults {
+impl fmt::Display for ConfigFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, fault) in self.0.iter().enumerate() {
             write!(f, "{}{fault}", if i > 0 { "\n" } else { "" })?;
@@ -118,15 +118,15 @@ impl fmt::Display for Faults {
     }
 }
 
-impl std::error::Error for Faults {}
+impl std::error::Error for ConfigFaults {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fault(line: u64, column: u64) -> Fault {
-        Fault {
-            severity: Severity::Fault,
+    fn fault(line: u64, column: u64) -> ConfigFault {
+        ConfigFault {
+            severity: FaultSeverity::Fault,
             file: "contracts/acme.yaml".into(),
             line,
             column,
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn faults_stand_in_the_order_of_the_file_once_each() {
-        let faults = Faults::new(vec![fault(9, 1), fault(2, 5), fault(9, 1), fault(2, 3)]);
+        let faults = ConfigFaults::new(vec![fault(9, 1), fault(2, 5), fault(9, 1), fault(2, 3)]);
         let places: Vec<_> = faults.as_slice().iter().map(|fault| (fault.line, fault.column)).collect();
         assert_eq!(places, [(2, 3), (2, 5), (9, 1)]);
     }

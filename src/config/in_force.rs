@@ -2,11 +2,11 @@
 //!
 //! `status` and `explain` show these, so that nobody has to know a default to understand a refusal.
 
-use super::contract::{Contract, Route};
+use super::contract::{Contract, ContractRoute};
 use super::units;
 use crate::bounds::TOKEN_LIFETIME_DEFAULT;
-use crate::identity::Identity;
-use crate::meter::{Budget, Limits, Over, Rate};
+use crate::identity::IdentitySettings;
+use crate::meter::{Budget, Limits, OverrunAction, RequestRate};
 use crate::model::Direction;
 
 /// One limit in force.
@@ -78,14 +78,14 @@ impl Contract {
 
     /// The longest lifetime of a token, where the vendor shows tokens.
     fn token_lifetime(&self) -> Option<LimitInForce> {
-        let Identity::Token(settings) = self.identity.as_ref()? else { return None };
+        let IdentitySettings::Token(settings) = self.identity.as_ref()? else { return None };
         let longest = settings.rotation.max_lifetime?;
         let source = if longest == TOKEN_LIFETIME_DEFAULT { LimitSource::Default } else { LimitSource::Contract };
-        Some(LimitInForce { limit: "rotation.max_lifetime", value: units::shown(longest), source })
+        Some(LimitInForce { limit: "rotation.max_lifetime", value: units::format_duration(longest), source })
     }
 }
 
-impl Route {
+impl ContractRoute {
     /// The route's own limits in force, beside the vendor's.
     pub fn limits_in_force(&self) -> impl Iterator<Item = LimitInForce> {
         written(&self.limits, LimitSource::Route)
@@ -105,26 +105,26 @@ fn written(limits: &Limits, source: LimitSource) -> impl Iterator<Item = LimitIn
     all.into_iter().filter_map(move |(limit, value)| Some(LimitInForce { limit, value: value?, source }))
 }
 
-fn rate(rate: Rate) -> String {
-    let per = units::shown(rate.per);
+fn rate(rate: RequestRate) -> String {
+    let per = units::format_duration(rate.per);
     let per = per.strip_prefix('1').filter(|unit| unit.bytes().all(|b| b.is_ascii_alphabetic())).unwrap_or(&per);
     format!("{}/{per}, burst {}", rate.count, rate.burst)
 }
 
 fn budget(budget: Budget) -> String {
-    format!("{} in {}, over: {}", budget.budget, units::shown(budget.window), over(budget.over))
+    format!("{} in {}, over: {}", budget.budget, units::format_duration(budget.window), over(budget.over))
 }
 
 fn bytes(budget: Budget) -> String {
-    let size = units::size_shown(budget.budget.get());
-    format!("{size} in {}, over: {}", units::shown(budget.window), over(budget.over))
+    let size = units::format_size(budget.budget.get());
+    format!("{size} in {}, over: {}", units::format_duration(budget.window), over(budget.over))
 }
 
-const fn over(over: Over) -> &'static str {
+const fn over(over: OverrunAction) -> &'static str {
     match over {
-        Over::Refuse => "refuse",
-        Over::Sever => "sever",
-        Over::Kill => "kill",
+        OverrunAction::Refuse => "refuse",
+        OverrunAction::Sever => "sever",
+        OverrunAction::Kill => "kill",
     }
 }
 
@@ -138,11 +138,11 @@ mod tests {
     #[test]
     fn a_limit_is_shown_as_a_contract_writes_it() {
         let (five, window) = (NonZeroU32::new(5).unwrap(), Duration::from_secs(90));
-        assert_eq!(rate(Rate { count: five, per: Duration::from_secs(60), burst: five }), "5/m, burst 5");
+        assert_eq!(rate(RequestRate { count: five, per: Duration::from_secs(60), burst: five }), "5/m, burst 5");
         let of = |budget, over| Budget { budget: NonZeroU64::new(budget).unwrap(), window, over };
-        assert_eq!(budget(of(50_000, Over::Sever)), "50000 in 90s, over: sever");
-        assert_eq!(bytes(of(1 << 30, Over::Refuse)), "1GiB in 90s, over: refuse");
-        assert_eq!(bytes(of(200_000_000, Over::Kill)), "200MB in 90s, over: kill");
-        assert_eq!(bytes(of(1_500_001, Over::Kill)), "1500001B in 90s, over: kill");
+        assert_eq!(budget(of(50_000, OverrunAction::Sever)), "50000 in 90s, over: sever");
+        assert_eq!(bytes(of(1 << 30, OverrunAction::Refuse)), "1GiB in 90s, over: refuse");
+        assert_eq!(bytes(of(200_000_000, OverrunAction::Kill)), "200MB in 90s, over: kill");
+        assert_eq!(bytes(of(1_500_001, OverrunAction::Kill)), "1500001B in 90s, over: kill");
     }
 }

@@ -4,64 +4,64 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::build::{self, Surroundings};
+use super::build::{self, ContractContext};
 use super::contract::Contract;
-use super::environment::{Environment, fill_tree, report_unset};
-use super::fault::{Faults, Severity};
+use super::environment::{Environment, interpolate_tree, report_unset};
+use super::fault::{ConfigFaults, FaultSeverity};
 use super::file;
-use super::schema::{Document, schema};
-use super::settings::{ClientCertificate, Config, Listener, Listeners, Operator};
-use super::shape::sound;
-use super::source::{At, Report, Source};
-use super::tree::{self, Node, Place, Value};
+use super::schema::{ConfigFileKind, schema};
+use super::settings::{ClientCertificateSettings, GatewaySettings, ListenerSettings, ListenersSettings, Operator};
+use super::source::{Cursor, FaultReport, SourceFile};
+use super::tree::{self, SourcePosition, YamlNode, YamlValue};
+use super::validate::validate;
 use crate::bounds::{CONFIG_FILE_BYTES_MAX, CONTRACTS_MAX};
 use crate::model::UnixTime;
 
 /// How to read a configuration.
 #[derive(Clone, Copy)]
-pub struct Loader<'a> {
+pub struct ConfigLoader<'a> {
     /// Where `${NAME}` comes from.
     pub environment: Environment<'a>,
     /// What a missing key or certificate is: a fault where the gateway is to run, a warning where there is no need of secrets.
-    pub missing_secrets: Severity,
+    pub missing_secrets: FaultSeverity,
     /// The time, by which a contract has ended or not.
     pub now: UnixTime,
 }
 
 /// A configuration without faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loaded {
+pub struct LoadedConfig {
     /// What to run on.
-    pub config: Config,
+    pub config: GatewaySettings,
     /// What may be wrong where the gateway is to run.
-    pub warnings: Faults,
+    pub warnings: ConfigFaults,
 }
 
 /// A contract as it was read, with its place for faults.
 struct ContractFile {
-    source: Source,
-    written: file::contract::Contract,
+    source: SourceFile,
+    written: file::contract::ContractConfig,
 }
 
-impl Loader<'_> {
+impl ConfigLoader<'_> {
     /// Reads the main file and all that it names.
     ///
     /// # Errors
     /// Every fault of every file at once, and the warnings among them.
-    pub fn load(&self, main: &Path) -> Result<Loaded, Faults> {
-        let report = Report::new(self.missing_secrets);
+    pub fn load(&self, main: &Path) -> Result<LoadedConfig, ConfigFaults> {
+        let report = FaultReport::new(self.missing_secrets);
         let config = self.read_main(main, &report);
-        finish(report, config, main).map(|(config, warnings)| Loaded { config, warnings })
+        finish(report, config, main).map(|(config, warnings)| LoadedConfig { config, warnings })
     }
 
     /// Reads one contract by itself: the upstreams that it names are not looked for.
     ///
     /// # Errors
     /// Every fault of the file at once.
-    pub fn load_contract(&self, path: &Path) -> Result<Contract, Faults> {
-        let report = Report::new(self.missing_secrets);
+    pub fn load_contract(&self, path: &Path) -> Result<Contract, ConfigFaults> {
+        let report = FaultReport::new(self.missing_secrets);
         let contract = self.read_contract(path, &report).and_then(|file| {
-            let surroundings = Surroundings { upstreams: None, client_ca: None, listeners: None, now: self.now };
+            let surroundings = ContractContext { upstreams: None, client_ca: None, listeners: None, now: self.now };
             build::contract(&file.source.root(&report), &file.written, &surroundings)
         });
         finish(report, contract, path).map(|(contract, _)| contract)
@@ -71,9 +71,9 @@ impl Loader<'_> {
     ///
     /// # Errors
     /// Every fault of the file at once.
-    pub fn load_operators(&self, path: &Path) -> Result<Vec<Operator>, Faults> {
-        let report = Report::new(self.missing_secrets);
-        let read = self.read::<file::Operators>(path, Document::Operators, &report);
+    pub fn load_operators(&self, path: &Path) -> Result<Vec<Operator>, ConfigFaults> {
+        let report = FaultReport::new(self.missing_secrets);
+        let read = self.read::<file::OperatorsConfig>(path, ConfigFileKind::Operators, &report);
         let operators = read.map(|(source, written)| build::operators(&source.root(&report), &written));
         finish(report, operators, path).map(|(operators, _)| operators)
     }
@@ -82,43 +82,46 @@ impl Loader<'_> {
     ///
     /// # Errors
     /// The faults of the main file's shape, or that it names none.
-    pub fn operators_file(&self, main: &Path) -> Result<PathBuf, Faults> {
-        let report = Report::new(self.missing_secrets);
-        let named = self.read::<file::Main>(main, Document::Config, &report).and_then(|(source, written)| {
-            let at = source.root(&report).key("listeners").key("admin").key("operators");
-            let named = written.listeners?.admin.and_then(|admin| admin.operators);
-            if named.is_none() {
-                at.fault("is missing: no file of operators is named", "write operators: operators.yaml");
-            }
-            named.map(|text| at.file_path(&text))
-        });
+    pub fn operators_file(&self, main: &Path) -> Result<PathBuf, ConfigFaults> {
+        let report = FaultReport::new(self.missing_secrets);
+        let named =
+            self.read::<file::MainConfig>(main, ConfigFileKind::Config, &report).and_then(|(source, written)| {
+                let at = source.root(&report).key("listeners").key("admin").key("operators");
+                let named = written.listeners?.admin.and_then(|admin| admin.operators);
+                if named.is_none() {
+                    at.fault("is missing: no file of operators is named", "write operators: operators.yaml");
+                }
+                named.map(|text| at.file_path(&text))
+            });
         finish(report, named, main).map(|(path, _)| path)
     }
 
     /// The trees of the contracts that a main file names, as far as they can be read; nothing is reported.
-    pub(super) fn contract_trees(&self, main: &Path) -> Vec<(String, Node)> {
-        let report = Report::new(self.missing_secrets);
-        let Some(written) = self.read::<file::Main>(main, Document::Config, &report) else { return Vec::new() };
+    pub(super) fn contract_trees(&self, main: &Path) -> Vec<(String, YamlNode)> {
+        let report = FaultReport::new(self.missing_secrets);
+        let Some(written) = self.read::<file::MainConfig>(main, ConfigFileKind::Config, &report) else {
+            return Vec::new();
+        };
         let (source, written) = written;
         let Some(text) = written.contracts else { return Vec::new() };
         let paths = contract_paths(&source.root(&report).key("contracts"), &text);
         let tree = |path: &PathBuf| {
             let mut root = tree::parse(&text_of(path, &report, "")?).ok()?;
-            fill_tree(&mut root, self.environment);
+            interpolate_tree(&mut root, self.environment);
             Some((path.display().to_string(), root))
         };
         paths.iter().take(CONTRACTS_MAX).filter_map(tree).collect()
     }
 
-    fn read_main(&self, path: &Path, report: &Report) -> Option<Config> {
-        let (source, written) = self.read::<file::Main>(path, Document::Config, report)?;
+    fn read_main(&self, path: &Path, report: &FaultReport) -> Option<GatewaySettings> {
+        let (source, written) = self.read::<file::MainConfig>(path, ConfigFileKind::Config, report)?;
         let at = source.root(report);
         let listeners = build::listeners(&at.key("listeners"), written.listeners.as_ref());
         let upstreams = build::upstreams(&at.key("upstreams"), written.upstreams.as_ref());
         let keys = build::keys(&at.key("keys"), written.keys.as_ref());
         let client_ca = listeners.ingress.as_ref().and_then(client_authorities);
         let files = self.read_contracts(&at, written.contracts.as_deref(), report);
-        let surroundings = Surroundings {
+        let surroundings = ContractContext {
             upstreams: Some(&upstreams),
             client_ca,
             listeners: Some([listeners.ingress.is_some(), listeners.egress.is_some()]),
@@ -128,7 +131,7 @@ impl Loader<'_> {
         let operators = self.read_operators(&at, written.listeners.as_ref(), report);
         check_operators(&at, &listeners, operators.as_deref());
         let state = build::state(&at.key("state"), written.state.as_ref());
-        Some(Config {
+        Some(GatewaySettings {
             audit: build::audit(&at.key("audit"), written.audit.as_ref(), &state),
             hooks: build::hooks(&at.key("hooks"), written.hooks.as_deref().unwrap_or_default()),
             state,
@@ -145,9 +148,9 @@ impl Loader<'_> {
     /// The operators that the main file names: none when it names no file, `None` when the file cannot be read.
     fn read_operators(
         &self,
-        at: &At<'_>,
-        listeners: Option<&file::Listeners>,
-        report: &Report,
+        at: &Cursor<'_>,
+        listeners: Option<&file::ListenersConfig>,
+        report: &FaultReport,
     ) -> Option<Vec<Operator>> {
         let admin = listeners.and_then(|listeners| listeners.admin.as_ref());
         let Some(text) = admin.and_then(|admin| admin.operators.as_deref()) else { return Some(Vec::new()) };
@@ -158,11 +161,11 @@ impl Loader<'_> {
             at.fault(format!("no such file: {}", path.display()), instead);
             return None;
         }
-        let (source, written) = self.read::<file::Operators>(&path, Document::Operators, report)?;
+        let (source, written) = self.read::<file::OperatorsConfig>(&path, ConfigFileKind::Operators, report)?;
         Some(build::operators(&source.root(report), &written))
     }
 
-    fn read_contracts(&self, at: &At<'_>, text: Option<&str>, report: &Report) -> Vec<ContractFile> {
+    fn read_contracts(&self, at: &Cursor<'_>, text: Option<&str>, report: &FaultReport) -> Vec<ContractFile> {
         let Some(text) = text else { return Vec::new() };
         let at = at.key("contracts");
         let paths = contract_paths(&at, text);
@@ -172,34 +175,42 @@ impl Loader<'_> {
         paths.iter().take(CONTRACTS_MAX).filter_map(|path| self.read_contract(path, report)).collect()
     }
 
-    fn read_contract(&self, path: &Path, report: &Report) -> Option<ContractFile> {
-        let (source, written) = self.read(path, Document::Contract, report)?;
+    fn read_contract(&self, path: &Path, report: &FaultReport) -> Option<ContractFile> {
+        let (source, written) = self.read(path, ConfigFileKind::Contract, report)?;
         Some(ContractFile { source, written })
     }
 
     /// One file, without what was wrong in its shape; `None` when it cannot be read at all. All is reported.
-    fn read<T: DeserializeOwned>(&self, path: &Path, document: Document, report: &Report) -> Option<(Source, T)> {
-        let text =
-            text_of(path, report, if document == Document::Config { "name the file with --config FILE" } else { "" })?;
+    fn read<T: DeserializeOwned>(
+        &self,
+        path: &Path,
+        document: ConfigFileKind,
+        report: &FaultReport,
+    ) -> Option<(SourceFile, T)> {
+        let text = text_of(
+            path,
+            report,
+            if document == ConfigFileKind::Config { "name the file with --config FILE" } else { "" },
+        )?;
         let mut root = match tree::parse(&text) {
             Ok(root) => root,
             Err(unreadable) => {
-                let line = line_at(&text, unreadable.place);
+                let line = line_at(&text, unreadable.position);
                 // By mistake, a line of the operators' file may hold a token.
-                let shown = if document == Document::Operators { "" } else { line };
+                let shown = if document == ConfigFileKind::Operators { "" } else { line };
                 report.unreadable(path, unreadable, hint(line), shown);
                 return None;
             }
         };
-        if root.value == Value::Null {
+        if root.value == YamlValue::Null {
             report.file_fault(path, "is empty", "see `vendorgate schema` for what it can hold");
             return None;
         }
-        fill_tree(&mut root, self.environment);
-        let source = Source::new(path, text, root);
+        interpolate_tree(&mut root, self.environment);
+        let source = SourceFile::new(path, text, root);
         let at = source.root(report);
         report_unset(&at, self.environment);
-        let shaped = sound(&at, &schema(document));
+        let shaped = validate(&at, &schema(document));
         match serde_json::from_value(shaped) {
             Ok(written) => Some((source, written)),
             Err(error) => {
@@ -210,7 +221,7 @@ impl Loader<'_> {
     }
 }
 
-impl std::fmt::Debug for Loader<'_> {
+impl std::fmt::Debug for ConfigLoader<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Loader").field("missing_secrets", &self.missing_secrets).finish_non_exhaustive()
     }
@@ -222,17 +233,17 @@ fn hint(line: &str) -> &'static str {
     if unquoted { "inside { } and [ ] write \"${NAME}\" in quotes" } else { "" }
 }
 
-fn line_at(text: &str, place: Place) -> &str {
+fn line_at(text: &str, place: SourcePosition) -> &str {
     let line = usize::try_from(place.line).ok().and_then(|line| text.lines().nth(line.saturating_sub(1)));
     line.unwrap_or_default()
 }
 
 /// What was made is only handed out when nothing was wrong with it.
-fn finish<T>(report: Report, made: Option<T>, path: &Path) -> Result<(T, Faults), Faults> {
+fn finish<T>(report: FaultReport, made: Option<T>, path: &Path) -> Result<(T, ConfigFaults), ConfigFaults> {
     if made.is_none() && report.fatal_count() == 0 {
         report.file_fault(path, "cannot be used", "report this: a fault was found and not named");
     }
-    let faults = Faults::new(report.into_faults());
+    let faults = ConfigFaults::new(report.into_faults());
     match made {
         Some(made) if !faults.any_fatal() => Ok((made, faults)),
         Some(_) | None => Err(faults),
@@ -241,11 +252,11 @@ fn finish<T>(report: Report, made: Option<T>, path: &Path) -> Result<(T, Faults)
 
 fn contracts(
     files: &[ContractFile],
-    report: &Report,
-    surroundings: &Surroundings<'_>,
+    report: &FaultReport,
+    surroundings: &ContractContext<'_>,
     has_master_key: bool,
 ) -> Vec<std::sync::Arc<Contract>> {
-    let mut placed: Vec<(At<'_>, Contract)> = Vec::new();
+    let mut placed: Vec<(Cursor<'_>, Contract)> = Vec::new();
     for file in files {
         let at = file.source.root(report);
         if let Some(contract) = build::contract(&at, &file.written, surroundings) {
@@ -259,22 +270,24 @@ fn contracts(
 }
 
 /// Of how many authorities a listener takes client certificates; `None` where their file cannot be read.
-fn client_authorities(listener: &Listener) -> Option<usize> {
+fn client_authorities(listener: &ListenerSettings) -> Option<usize> {
     match listener.tls.as_ref().map(|tls| &tls.client) {
-        None | Some(ClientCertificate::None) => Some(0),
-        Some(ClientCertificate::Optional { ca } | ClientCertificate::Required { ca }) => build::count_authorities(ca),
+        None | Some(ClientCertificateSettings::None) => Some(0),
+        Some(ClientCertificateSettings::Optional { ca } | ClientCertificateSettings::Required { ca }) => {
+            build::count_authorities(ca)
+        }
     }
 }
 
 /// An admin listener that nobody may use would make the kill switch unreachable by network.
-fn check_operators(at: &At<'_>, listeners: &Listeners, operators: Option<&[Operator]>) {
+fn check_operators(at: &Cursor<'_>, listeners: &ListenersSettings, operators: Option<&[Operator]>) {
     if listeners.admin.is_some() && operators.is_some_and(<[_]>::is_empty) {
         let wrong = "names no operator: only probes, metrics and the Unix socket will work";
         at.key("listeners").key("admin").warning(wrong, "run `vendorgate operators add NAME --role operator`");
     }
 }
 
-fn text_of(path: &Path, report: &Report, instead: &str) -> Option<String> {
+fn text_of(path: &Path, report: &FaultReport, instead: &str) -> Option<String> {
     match std::fs::metadata(path) {
         Ok(found) if found.len() > CONFIG_FILE_BYTES_MAX => {
             report.file_fault(path, format!("is larger than {CONFIG_FILE_BYTES_MAX} bytes"), "split it");
@@ -296,7 +309,7 @@ fn text_of(path: &Path, report: &Report, instead: &str) -> Option<String> {
 }
 
 /// The contract files of a folder in the order of their names, or the one file that is named.
-fn contract_paths(at: &At<'_>, text: &str) -> Vec<PathBuf> {
+fn contract_paths(at: &Cursor<'_>, text: &str) -> Vec<PathBuf> {
     let path = at.file_path(text);
     if path.is_file() {
         return vec![path];
@@ -314,7 +327,7 @@ fn contract_paths(at: &At<'_>, text: &str) -> Vec<PathBuf> {
     let mut entries: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     entries.sort();
     let (paths, others): (Vec<PathBuf>, Vec<PathBuf>) = entries.into_iter().partition(|path| is_contract(path));
-    others.iter().for_each(|path| say_left_out(at, path));
+    others.iter().for_each(|path| warn_of_unread_file(at, path));
     if paths.is_empty() {
         at.warning(
             format!("{} holds no contract: every call will be refused", path.display()),
@@ -338,7 +351,7 @@ fn is_hidden(path: &Path) -> bool {
 }
 
 /// Says that an entry of the contracts' folder is not read, where somebody may believe that it is.
-fn say_left_out(at: &At<'_>, path: &Path) {
+fn warn_of_unread_file(at: &Cursor<'_>, path: &Path) {
     let shown = path.display();
     let readme = ["md", "txt"].contains(&extension(path).as_str()) || path.file_stem().is_some_and(|it| it == "README");
     if is_hidden(path) || readme {

@@ -6,28 +6,29 @@ mod environment;
 mod fault;
 mod file;
 mod in_force;
-mod later;
 mod load;
 mod nearest;
-mod places;
+mod planned;
 mod schema;
 mod secrecy;
 mod settings;
-mod shape;
 mod source;
+mod source_map;
 mod suggest;
 mod tree;
 mod units;
+mod validate;
 
 pub use build::read_hook_secret;
-pub use contract::{Contract, Route, Routes, Trip};
+pub use contract::{Contract, ContractRoute, ContractRoutes, TripSettings};
 pub use environment::Environment;
-pub use fault::{Fault, Faults, Severity};
+pub use fault::{ConfigFault, ConfigFaults, FaultSeverity};
 pub use in_force::{LimitInForce, LimitSource};
-pub use load::{Loaded, Loader};
-pub use places::Places;
-pub use schema::{Document, schema};
+pub use load::{ConfigLoader, LoadedConfig};
+pub use schema::{ConfigFileKind, schema};
 pub use settings::{
-    Audit, ClientCertificate, Config, Drain, Hook, HookAction, Keys, Listener, Listeners, MasterKeyPlace, Operator,
-    Role, State, Tls,
+    AuditSettings, ClientCertificateSettings, DrainSettings, GatewaySettings, HookActionSettings, HookSettings,
+    KeysSettings, ListenerSettings, ListenersSettings, MasterKeyLocation, Operator, OperatorRole, StateSettings,
+    TlsSettings,
 };
+pub use source_map::ContractSourceMap;

@@ -10,7 +10,7 @@ use super::file;
 
 /// A kind of YAML file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Document {
+pub enum ConfigFileKind {
     /// `vendorgate.yaml`.
     Config,
     /// One vendor's contract.
@@ -20,11 +20,11 @@ pub enum Document {
 }
 
 /// The schema of a kind of file.
-pub fn schema(document: Document) -> Value {
+pub fn schema(document: ConfigFileKind) -> Value {
     match document {
-        Document::Config => generate::<file::Main>("vendorgate config"),
-        Document::Contract => generate::<file::contract::Contract>("vendorgate contract"),
-        Document::Operators => generate::<file::Operators>("vendorgate operators"),
+        ConfigFileKind::Config => generate::<file::MainConfig>("vendorgate config"),
+        ConfigFileKind::Contract => generate::<file::contract::ContractConfig>("vendorgate contract"),
+        ConfigFileKind::Operators => generate::<file::OperatorsConfig>("vendorgate operators"),
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn every_schema_refuses_unknown_keys_and_null() {
-        for document in [Document::Config, Document::Contract, Document::Operators] {
+        for document in [ConfigFileKind::Config, ConfigFileKind::Contract, ConfigFileKind::Operators] {
             let text = schema(document).to_string();
             assert!(!text.contains("\"null\""), "{document:?}: {text}");
             let objects = text.matches("\"properties\":").count();
@@ -73,9 +73,9 @@ mod tests {
 
     #[test]
     fn what_must_be_there_is_required() {
-        let contract = schema(Document::Contract);
+        let contract = schema(ConfigFileKind::Contract);
         assert_eq!(contract["required"], serde_json::json!(["vendor", "owner", "security_contact", "starts", "ends"]));
-        assert_eq!(contract["$defs"]["PiiRule"]["required"], serde_json::json!(["as"]));
+        assert_eq!(contract["$defs"]["PiiRuleConfig"]["required"], serde_json::json!(["as"]));
     }
 
     /// An editor and the program must agree on what a value looks like, but for what only arithmetic can tell.
@@ -112,15 +112,15 @@ mod tests {
             let pattern = schema["pattern"].as_str().expect("a pattern");
             regex_automata::meta::Regex::new(pattern).expect(pattern)
         };
-        let duration = regex(generate::<file::Duration>(""));
-        let rate = regex(generate::<file::contract::Rate>(""));
-        let size = regex(generate::<file::contract::Size>(""));
-        let date = regex(generate::<file::contract::Date>(""));
+        let duration = regex(generate::<file::DurationText>(""));
+        let rate = regex(generate::<file::contract::RateText>(""));
+        let size = regex(generate::<file::contract::SizeText>(""));
+        let date = regex(generate::<file::contract::DateText>(""));
         for text in texts {
-            assert_eq!(duration.is_match(text), units::duration(text).is_ok(), "duration {text}");
-            assert_eq!(rate.is_match(text), units::rate(text).is_ok(), "rate {text}");
-            assert_eq!(size.is_match(text), units::size(text).is_ok(), "size {text}");
-            assert_eq!(date.is_match(text), units::date(text).is_ok(), "date {text}");
+            assert_eq!(duration.is_match(text), units::parse_duration(text).is_ok(), "duration {text}");
+            assert_eq!(rate.is_match(text), units::parse_rate(text).is_ok(), "rate {text}");
+            assert_eq!(size.is_match(text), units::parse_size(text).is_ok(), "size {text}");
+            assert_eq!(date.is_match(text), units::parse_date(text).is_ok(), "date {text}");
         }
         for regex in [duration, rate, size, date] {
             assert!(regex.is_match("${NAME}"));

@@ -4,8 +4,8 @@
 //! log that many others read. So every text of a fault passes here. A value that only looks like a secret is hidden too: that
 //! costs a person one look at the line, which the fault names.
 
-use super::tree::{Node, Value};
-use crate::pii::{Detector, Sort};
+use super::tree::{YamlNode, YamlValue};
+use crate::pii::{Detector, PiiKind};
 
 /// What stands for a value that is not shown.
 pub(super) const HIDDEN: &str = "a value not shown here";
@@ -20,7 +20,7 @@ const CHARS_MIN: usize = 6;
 const PASTED_CHARS_MIN: usize = 8;
 
 /// Every text of a tree that must not be printed, with what is printed in its place.
-pub(super) fn hidden_texts(root: &Node) -> Vec<(String, String)> {
+pub(super) fn hidden_texts(root: &YamlNode) -> Vec<(String, String)> {
     let mut found = Vec::new();
     collect(root, "", &mut found);
     // A text that holds another one is replaced first.
@@ -29,7 +29,7 @@ pub(super) fn hidden_texts(root: &Node) -> Vec<(String, String)> {
 }
 
 /// A message without the hidden texts.
-pub(super) fn without(hidden: &[(String, String)], message: &str) -> String {
+pub(super) fn redact(hidden: &[(String, String)], message: &str) -> String {
     hidden.iter().fold(message.to_owned(), |message, (text, stand_in)| message.replace(text.as_str(), stand_in))
 }
 
@@ -42,28 +42,32 @@ pub(super) fn is_line_shown(line: &str) -> bool {
 /// Whether a text is, or may be, a secret.
 pub(super) fn is_secret(text: &str) -> bool {
     let mut found = false;
-    Detector::new([Sort::Key, Sort::Jwt]).scan(text.as_bytes(), |_| found = true);
+    Detector::new([PiiKind::Key, PiiKind::Jwt]).scan(text.as_bytes(), |_| found = true);
     found || holds_password(text) || text.starts_with("whsec_") || is_random(text)
 }
 
-fn collect(node: &Node, key: &str, found: &mut Vec<(String, String)>) {
+fn collect(node: &YamlNode, key: &str, found: &mut Vec<(String, String)>) {
     match &node.value {
-        Value::Filled { text, written } if text.len() >= CHARS_MIN => found.push((text.clone(), written.clone())),
-        Value::Text(text) if text.len() >= CHARS_MIN && (names_secret(key) || is_secret(text)) && !is_path(text) => {
+        YamlValue::FromEnvironment { text, written } if text.len() >= CHARS_MIN => {
+            found.push((text.clone(), written.clone()))
+        }
+        YamlValue::Text(text)
+            if text.len() >= CHARS_MIN && (names_secret(key) || is_secret(text)) && !is_path(text) =>
+        {
             found.push((text.clone(), HIDDEN.to_owned()));
         }
         // What is no path there may be the secret itself; a short word is more likely a file's name.
-        Value::Text(text) if text.len() >= PASTED_CHARS_MIN && names_secret_file(key) && !is_path(text) => {
+        YamlValue::Text(text) if text.len() >= PASTED_CHARS_MIN && names_secret_file(key) && !is_path(text) => {
             found.push((text.clone(), HIDDEN.to_owned()));
         }
-        Value::List(items) => items.iter().for_each(|item| collect(item, key, found)),
-        Value::Map(entries) => entries.iter().for_each(|(key, value)| collect(value, &key.text, found)),
-        Value::Text(_)
-        | Value::Filled { .. }
-        | Value::Null
-        | Value::Boolean(_)
-        | Value::Integer(_)
-        | Value::Float(_) => {}
+        YamlValue::List(items) => items.iter().for_each(|item| collect(item, key, found)),
+        YamlValue::Map(entries) => entries.iter().for_each(|(key, value)| collect(value, &key.text, found)),
+        YamlValue::Text(_)
+        | YamlValue::FromEnvironment { .. }
+        | YamlValue::Null
+        | YamlValue::Boolean(_)
+        | YamlValue::Integer(_)
+        | YamlValue::Float(_) => {}
     }
 }
 
@@ -146,7 +150,7 @@ mod tests {
         let text = "keys: { master: correct horse }\nidentity:\n  webhook: { secret_file: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2La }\n\
             credentials: { client_secret: hunter22, password: [tr0ub4dor] }\nowner: growth@example.com\n";
         let hidden = hidden_texts(&parse(text).expect("yaml"));
-        let message = without(&hidden, text);
+        let message = redact(&hidden, text);
         for secret in ["horse", "whsec", "hunter22", "tr0ub4dor"] {
             assert!(!message.contains(secret), "{message}");
         }

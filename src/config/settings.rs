@@ -1,6 +1,6 @@
 //! What the program runs on: the checked form of the main file.
 //!
-//! Whoever holds a [`Config`] holds one without faults. It is data: it opens no socket and no secret.
+//! Whoever holds a [`GatewaySettings`] holds one without faults. It is data: it opens no socket and no secret.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -13,36 +13,36 @@ use serde::Deserialize;
 
 use super::Contract;
 use crate::model::VendorId;
-use crate::pii::keys::{EnvironmentSource, FileSource, MasterKeySource};
+use crate::pii::keys::{EnvironmentKeySource, KeyFileSource, MasterKeySource};
 use crate::telemetry::{audit, log};
 use crate::upstream;
 
 /// A whole configuration, contracts and operators included.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+pub struct GatewaySettings {
     /// Where the gateway listens.
-    pub listeners: Listeners,
+    pub listeners: ListenersSettings,
     /// Where durable state is kept.
-    pub state: State,
+    pub state: StateSettings,
     /// Where key material is.
-    pub keys: Keys,
+    pub keys: KeysSettings,
     /// The internal APIs, in the order of the file.
-    pub upstreams: Vec<Arc<upstream::Settings>>,
+    pub upstreams: Vec<Arc<upstream::UpstreamSettings>>,
     /// One per vendor, sorted by vendor. Shared, so that a reload can tell by equality which vendors changed.
     pub contracts: Vec<Arc<Contract>>,
     /// Who may use the admin listener.
     pub operators: Vec<Operator>,
     /// How the audit trail is kept.
-    pub audit: Audit,
+    pub audit: AuditSettings,
     /// Who is told of a kill or a restore, in the order of the file.
-    pub hooks: Vec<Hook>,
+    pub hooks: Vec<HookSettings>,
     /// How the gateway stops.
-    pub drain: Drain,
+    pub drain: DrainSettings,
     /// How it speaks.
-    pub log: log::Settings,
+    pub log: log::LogSettings,
 }
 
-impl Config {
+impl GatewaySettings {
     /// The contract of a vendor.
     pub fn contract(&self, vendor: &VendorId) -> Option<&Arc<Contract>> {
         let place = self.contracts.binary_search_by(|contract| contract.vendor.cmp(vendor)).ok()?;
@@ -52,22 +52,22 @@ impl Config {
 
 /// Bound sockets by direction. At least one of `ingress` and `egress` is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listeners {
+pub struct ListenersSettings {
     /// Where vendors call.
-    pub ingress: Option<Listener>,
+    pub ingress: Option<ListenerSettings>,
     /// Where our services call vendors.
-    pub egress: Option<Listener>,
+    pub egress: Option<ListenerSettings>,
     /// Where operators and probes call.
-    pub admin: Option<Listener>,
+    pub admin: Option<ListenerSettings>,
 }
 
 /// One socket to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listener {
+pub struct ListenerSettings {
     /// The address; port 0 asks the system for a free one.
     pub bind: SocketAddr,
     /// Its certificate; absent in clear.
-    pub tls: Option<Tls>,
+    pub tls: Option<TlsSettings>,
     /// Whether HTTP/2 is spoken beside HTTP/1.1.
     pub http2: bool,
     /// Time for a whole request head.
@@ -80,18 +80,18 @@ pub struct Listener {
 
 /// TLS of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tls {
+pub struct TlsSettings {
     /// The certificate chain, PEM.
     pub cert: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
     /// Whether a peer must show a certificate, and who may have signed it.
-    pub client: ClientCertificate,
+    pub client: ClientCertificateSettings,
 }
 
 /// What a listener asks of its peers' certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ClientCertificate {
+pub enum ClientCertificateSettings {
     /// None is asked for.
     None,
     /// One is asked for; a peer without passes the handshake, a peer with a bad one does not.
@@ -108,49 +108,49 @@ pub enum ClientCertificate {
 
 /// Where durable state is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
+pub struct StateSettings {
     /// A folder of the gateway's own; the admin Unix socket stands in it.
     pub path: PathBuf,
 }
 
 /// Where key material is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Keys {
+pub struct KeysSettings {
     /// The master key. Always there when a contract tokenizes, hashes, encrypts, reveals or counts subjects.
-    pub master: Option<MasterKeyPlace>,
+    pub master: Option<MasterKeyLocation>,
 }
 
 /// Where the master key comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MasterKeyPlace {
+pub enum MasterKeyLocation {
     /// A key file.
     File(PathBuf),
     /// An environment variable, by its name.
     Environment(String),
 }
 
-impl MasterKeyPlace {
+impl MasterKeyLocation {
     /// What fetches it, at start and at each reload.
     pub fn source(&self) -> Box<dyn MasterKeySource> {
         match self {
-            Self::File(path) => Box::new(FileSource::new(path)),
-            Self::Environment(name) => Box::new(EnvironmentSource::new(name)),
+            Self::File(path) => Box::new(KeyFileSource::new(path)),
+            Self::Environment(name) => Box::new(EnvironmentKeySource::new(name)),
         }
     }
 }
 
 /// How the audit trail is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Audit {
+pub struct AuditSettings {
     /// The file, and what happens when it is full or cannot be written.
-    pub trail: audit::Settings,
+    pub trail: audit::AuditTrailSettings,
     /// The file of the hash chain's key; made when there is none.
     pub key: PathBuf,
 }
 
 /// Someone who is told of a kill or a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hook {
+pub struct HookSettings {
     /// Unique among the hooks.
     pub name: String,
     /// Told of kills.
@@ -158,14 +158,14 @@ pub struct Hook {
     /// Told of restores.
     pub on_restore: bool,
     /// How.
-    pub action: HookAction,
+    pub action: HookActionSettings,
     /// How long one attempt may take.
     pub deadline: Duration,
 }
 
 /// How someone is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HookAction {
+pub enum HookActionSettings {
     /// By a signed POST.
     Webhook {
         /// Where.
@@ -188,7 +188,7 @@ pub struct Operator {
     /// The name that the audit trail shows.
     pub name: String,
     /// What it may do.
-    pub role: Role,
+    pub role: OperatorRole,
     /// SHA-256 of its token, so that the file holds no secret.
     pub token_sha256: [u8; 32],
 }
@@ -204,7 +204,7 @@ impl Operator {
 /// What an operator may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
+pub enum OperatorRole {
     /// Reads.
     Viewer,
     /// Also kills, drills and revokes.
@@ -215,7 +215,7 @@ pub enum Role {
     Privacy,
 }
 
-impl Role {
+impl OperatorRole {
     /// All roles.
     pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Admin, Self::Privacy];
 
@@ -245,7 +245,7 @@ impl Role {
     }
 }
 
-impl std::fmt::Display for Role {
+impl std::fmt::Display for OperatorRole {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
     }
@@ -253,7 +253,7 @@ impl std::fmt::Display for Role {
 
 /// How the gateway stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drain {
+pub struct DrainSettings {
     /// Time that in-flight requests get to end.
     pub deadline: Duration,
 }
@@ -264,10 +264,10 @@ mod tests {
 
     #[test]
     fn privacy_stands_apart_from_the_ladder() {
-        let may = |role: Role| Role::ALL.map(|needed| role.permits(needed));
-        assert_eq!(may(Role::Viewer), [true, false, false, false]);
-        assert_eq!(may(Role::Operator), [true, true, false, false]);
-        assert_eq!(may(Role::Admin), [true, true, true, false]);
-        assert_eq!(may(Role::Privacy), [true, false, false, true]);
+        let may = |role: OperatorRole| OperatorRole::ALL.map(|needed| role.permits(needed));
+        assert_eq!(may(OperatorRole::Viewer), [true, false, false, false]);
+        assert_eq!(may(OperatorRole::Operator), [true, true, false, false]);
+        assert_eq!(may(OperatorRole::Admin), [true, true, true, false]);
+        assert_eq!(may(OperatorRole::Privacy), [true, false, false, true]);
     }
 }

@@ -39,12 +39,12 @@ pub(super) fn duration(text: &str) -> Option<String> {
     let lower = plain(text);
     let lower = lower.strip_prefix("pt").or(lower.strip_prefix('p')).unwrap_or(&lower);
     let millis = sum(lower, &TIMES, 1e3)?;
-    Some(units::shown(Duration::from_millis(millis)))
+    Some(units::format_duration(Duration::from_millis(millis)))
 }
 
 /// A size: `200 mb` is `200MB`, `1.5 GiB` is `1536MiB`, `4096` is `4096B`.
 pub(super) fn size(text: &str) -> Option<String> {
-    sum(&plain(text), &SIZES, 1.0).map(units::size_shown)
+    sum(&plain(text), &SIZES, 1.0).map(units::format_size)
 }
 
 /// A rate: `50/sec`, `50 per second`, `50 rps` and `50` are `50/s`, `0.5/s` is `30/m`, `50/10s` is `5/s`.

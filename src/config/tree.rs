@@ -11,21 +11,21 @@ use super::secrecy::{HIDDEN, is_secret};
 
 /// A place in a file: line and column in characters, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Place {
+pub(super) struct SourcePosition {
     pub(super) line: u64,
     pub(super) column: u64,
 }
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) value: Value,
+pub(super) struct YamlNode {
+    pub(super) position: SourcePosition,
+    pub(super) value: YamlValue,
 }
 
 /// A value of YAML's core schema.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(super) enum YamlValue {
     Null,
     Boolean(bool),
     Integer(i64),
@@ -33,63 +33,65 @@ pub(super) enum Value {
     Float(f64),
     Text(String),
     /// A text out of which `${NAME}` has been filled in: `written` may be shown, `text` never.
-    Filled {
+    FromEnvironment {
         text: String,
         written: String,
     },
-    List(Vec<Node>),
-    Map(Vec<(Key, Node)>),
+    List(Vec<YamlNode>),
+    Map(Vec<(YamlKey, YamlNode)>),
 }
 
 /// A key of a mapping and where it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Key {
-    pub(super) place: Place,
+pub(super) struct YamlKey {
+    pub(super) position: SourcePosition,
     pub(super) text: String,
 }
 
 /// A document that cannot be read at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unreadable {
-    pub(super) place: Place,
+pub(super) struct YamlError {
+    pub(super) position: SourcePosition,
     pub(super) wrong: String,
 }
 
 /// Reads one document.
-pub(super) fn parse(text: &str) -> Result<Node, Unreadable> {
+pub(super) fn parse(text: &str) -> Result<YamlNode, YamlError> {
     let options = serde_yaml::options! { with_snippet: false };
     serde_yaml::from_str_with_options(text, options).map_err(|error| {
-        let place = error.location().map(place_of).unwrap_or(Place { line: 1, column: 1 });
-        Unreadable { place, wrong: first_line(&error.to_string(), place) }
+        let place = error.location().map(position_of).unwrap_or(SourcePosition { line: 1, column: 1 });
+        YamlError { position: place, wrong: first_line(&error.to_string(), place) }
     })
 }
 
-impl Node {
+impl YamlNode {
     /// The value under a key of a mapping.
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
         match &self.value {
-            Value::Map(entries) => entries.iter().find(|(name, _)| name.text == key).map(|(_, node)| node),
-            Value::Null
-            | Value::Boolean(_)
-            | Value::Integer(_)
-            | Value::Float(_)
-            | Value::Text(_)
-            | Value::Filled { .. }
-            | Value::List(_) => None,
+            YamlValue::Map(entries) => entries.iter().find(|(name, _)| name.text == key).map(|(_, node)| node),
+            YamlValue::Null
+            | YamlValue::Boolean(_)
+            | YamlValue::Integer(_)
+            | YamlValue::Float(_)
+            | YamlValue::Text(_)
+            | YamlValue::FromEnvironment { .. }
+            | YamlValue::List(_) => None,
         }
     }
 
     /// The value as it may be shown to an operator: short, and without what the environment filled in.
     pub(super) fn shown(&self) -> String {
         match &self.value {
-            Value::Null => "nothing".to_owned(),
-            Value::Boolean(value) => value.to_string(),
-            Value::Integer(value) => value.to_string(),
-            Value::Float(value) => value.to_string(),
-            Value::Text(text) | Value::Filled { written: text, .. } if is_secret(text) => HIDDEN.to_owned(),
-            Value::Text(text) | Value::Filled { written: text, .. } => shortened(text),
-            Value::List(_) => "a list".to_owned(),
-            Value::Map(_) => "a mapping".to_owned(),
+            YamlValue::Null => "nothing".to_owned(),
+            YamlValue::Boolean(value) => value.to_string(),
+            YamlValue::Integer(value) => value.to_string(),
+            YamlValue::Float(value) => value.to_string(),
+            YamlValue::Text(text) | YamlValue::FromEnvironment { written: text, .. } if is_secret(text) => {
+                HIDDEN.to_owned()
+            }
+            YamlValue::Text(text) | YamlValue::FromEnvironment { written: text, .. } => shortened(text),
+            YamlValue::List(_) => "a list".to_owned(),
+            YamlValue::Map(_) => "a mapping".to_owned(),
         }
     }
 }
@@ -103,12 +105,12 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn place_of(location: serde_yaml::Location) -> Place {
-    Place { line: location.line().max(1), column: location.column().max(1) }
+fn position_of(location: serde_yaml::Location) -> SourcePosition {
+    SourcePosition { line: location.line().max(1), column: location.column().max(1) }
 }
 
 /// The crate's message without the place, which a fault prints in its own way, and without advice to programmers.
-fn first_line(message: &str, place: Place) -> String {
+fn first_line(message: &str, place: SourcePosition) -> String {
     let line = message.lines().next().unwrap_or_default();
     let line = line.split(", set DuplicateKeyPolicy").next().unwrap_or(line);
     let line = line.split("; use from_str").next().unwrap_or(line);
@@ -117,74 +119,74 @@ fn first_line(message: &str, place: Place) -> String {
     line.trim_start_matches("error: ").trim_start_matches(&*prefix).replace(&suffix, "").trim().to_owned()
 }
 
-impl<'de> Deserialize<'de> for Node {
+impl<'de> Deserialize<'de> for YamlNode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self { place: place_of(spanned.referenced), value: spanned.value })
+        let spanned = Spanned::<YamlValue>::deserialize(deserializer)?;
+        Ok(Self { position: position_of(spanned.referenced), value: spanned.value })
     }
 }
 
-impl<'de> Deserialize<'de> for Value {
+impl<'de> Deserialize<'de> for YamlValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
+        deserializer.deserialize_any(YamlValueVisitor)
     }
 }
 
-struct ValueVisitor;
+struct YamlValueVisitor;
 
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
+impl<'de> Visitor<'de> for YamlValueVisitor {
+    type Value = YamlValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<YamlValue, E> {
+        Ok(YamlValue::Null)
     }
 
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_none<E>(self) -> Result<YamlValue, E> {
+        Ok(YamlValue::Null)
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        Value::deserialize(deserializer)
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<YamlValue, D::Error> {
+        YamlValue::deserialize(deserializer)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Boolean(value))
+    fn visit_bool<E>(self, value: bool) -> Result<YamlValue, E> {
+        Ok(YamlValue::Boolean(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Integer(value))
+    fn visit_i64<E>(self, value: i64) -> Result<YamlValue, E> {
+        Ok(YamlValue::Integer(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(i64::try_from(value).map_or(Value::Float(value as f64), Value::Integer))
+    fn visit_u64<E>(self, value: u64) -> Result<YamlValue, E> {
+        Ok(i64::try_from(value).map_or(YamlValue::Float(value as f64), YamlValue::Integer))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Float(value))
+    fn visit_f64<E>(self, value: f64) -> Result<YamlValue, E> {
+        Ok(YamlValue::Float(value))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<YamlValue, E> {
+        Ok(YamlValue::Text(text.to_owned()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<YamlValue, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element()? {
             list.push(item);
         }
-        Ok(Value::List(list))
+        Ok(YamlValue::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<YamlValue, A::Error> {
         let mut map = Vec::new();
-        while let Some((key, node)) = entries.next_entry::<Spanned<String>, Node>()? {
-            map.push((Key { place: place_of(key.referenced), text: key.value }, node));
+        while let Some((key, node)) = entries.next_entry::<Spanned<String>, YamlNode>()? {
+            map.push((YamlKey { position: position_of(key.referenced), text: key.value }, node));
         }
-        Ok(Value::Map(map))
+        Ok(YamlValue::Map(map))
     }
 }
 
@@ -195,16 +197,16 @@ mod tests {
     #[test]
     fn every_value_knows_its_place() {
         let tree = parse("a: 1\nb:\n  - { c: ü, d: x }\n  - 2026-01-01\ne:\nf: 50/s\ng: \"7\"\n").expect("yaml");
-        let at = |node: &Node| (node.place.line, node.place.column);
+        let at = |node: &YamlNode| (node.position.line, node.position.column);
         assert_eq!(at(tree.get("a").expect("a")), (1, 4));
-        let Value::List(items) = &tree.get("b").expect("b").value else { panic!("a list") };
+        let YamlValue::List(items) = &tree.get("b").expect("b").value else { panic!("a list") };
         assert_eq!(at(items[0].get("d").expect("d")), (3, 16));
-        assert_eq!(items[1].value, Value::Text("2026-01-01".into()));
-        assert_eq!(tree.get("e").expect("e").value, Value::Null);
-        assert_eq!(tree.get("f").expect("f").value, Value::Text("50/s".into()));
-        assert_eq!(tree.get("g").expect("g").value, Value::Text("7".into()));
-        let Value::Map(entries) = &tree.value else { panic!("a map") };
-        assert_eq!((entries[2].0.place.line, entries[2].0.place.column), (5, 1));
+        assert_eq!(items[1].value, YamlValue::Text("2026-01-01".into()));
+        assert_eq!(tree.get("e").expect("e").value, YamlValue::Null);
+        assert_eq!(tree.get("f").expect("f").value, YamlValue::Text("50/s".into()));
+        assert_eq!(tree.get("g").expect("g").value, YamlValue::Text("7".into()));
+        let YamlValue::Map(entries) = &tree.value else { panic!("a map") };
+        assert_eq!((entries[2].0.position.line, entries[2].0.position.column), (5, 1));
     }
 
     #[test]
@@ -216,7 +218,7 @@ mod tests {
             ("a: 1\n---\nb: 2\n", 3, "multiple YAML documents detected"),
         ] {
             let unreadable = parse(text).expect_err(text);
-            assert_eq!(unreadable.place.line, line, "{text:?}: {unreadable:?}");
+            assert_eq!(unreadable.position.line, line, "{text:?}: {unreadable:?}");
             assert!(unreadable.wrong.contains(wrong), "{unreadable:?}");
             let foreign = ["line ", "DuplicateKeyPolicy", "from_str"];
             assert!(!foreign.iter().any(|word| unreadable.wrong.contains(word)), "{unreadable:?}");

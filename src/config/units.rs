@@ -17,7 +17,7 @@ pub(super) struct UnitError {
 
 /// So many in so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PerTime {
+pub(super) struct RateValue {
     pub(super) count: u32,
     pub(super) per: Duration,
 }
@@ -35,7 +35,7 @@ const SIZE_UNITS: [(&str, u64); 7] = [
 const DAY_SECS: u64 = 86_400;
 
 /// A duration: a whole number and `ms`, `s`, `m`, `h` or `d`.
-pub(super) fn duration(text: &str) -> Result<Duration, UnitError> {
+pub(super) fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let error = |wrong| UnitError { wrong, meant: suggest::duration(text), example: "10s" };
     match scaled(text, &DURATION_UNITS) {
         Some(0) => Err(error("must be longer than zero")),
@@ -45,20 +45,20 @@ pub(super) fn duration(text: &str) -> Result<Duration, UnitError> {
 }
 
 /// A duration in the largest unit that needs no fraction.
-pub(super) fn shown(duration: Duration) -> String {
+pub(super) fn format_duration(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let fits = DURATION_UNITS.iter().rev().find(|(_, scale)| millis % scale == 0);
     fits.map_or_else(String::new, |(unit, scale)| format!("{}{unit}", millis / scale))
 }
 
 /// A size in the largest unit that needs no fraction.
-pub(super) fn size_shown(bytes: u64) -> String {
+pub(super) fn format_size(bytes: u64) -> String {
     let fits = SIZE_UNITS.iter().filter(|(_, scale)| bytes.is_multiple_of(*scale)).max_by_key(|(_, scale)| *scale);
     fits.map_or_else(String::new, |(unit, scale)| format!("{}{unit}", bytes / scale))
 }
 
 /// A size in bytes: a whole number and `B`, `KB`, `MB`, `GB` (thousands) or `KiB`, `MiB`, `GiB` (1024).
-pub(super) fn size(text: &str) -> Result<u64, UnitError> {
+pub(super) fn parse_size(text: &str) -> Result<u64, UnitError> {
     let error = |wrong| UnitError { wrong, meant: suggest::size(text), example: "200MB" };
     match scaled(text, &SIZE_UNITS) {
         Some(0) => Err(error("must be at least 1B")),
@@ -68,7 +68,7 @@ pub(super) fn size(text: &str) -> Result<u64, UnitError> {
 }
 
 /// A rate: a whole number and `/s`, `/m`, `/h` or `/d`.
-pub(super) fn rate(text: &str) -> Result<PerTime, UnitError> {
+pub(super) fn parse_rate(text: &str) -> Result<RateValue, UnitError> {
     let error = |wrong, meant| UnitError { wrong, meant, example: "50/s" };
     let read = |(count, unit)| whole(count).zip(unit_of(unit, &DURATION_UNITS[1..]));
     let Some((count, per)) = text.split_once('/').and_then(read) else {
@@ -76,7 +76,7 @@ pub(super) fn rate(text: &str) -> Result<PerTime, UnitError> {
     };
     match u32::try_from(count) {
         Ok(0) => Err(error("must be at least 1", text.split_once('/').map(|(_, unit)| format!("1/{unit}")))),
-        Ok(count) => Ok(PerTime { count, per: Duration::from_millis(per) }),
+        Ok(count) => Ok(RateValue { count, per: Duration::from_millis(per) }),
         Err(_) => {
             Err(error("must be at most 4294967295", text.split_once('/').map(|(_, u)| format!("{}/{u}", u32::MAX))))
         }
@@ -84,16 +84,16 @@ pub(super) fn rate(text: &str) -> Result<PerTime, UnitError> {
 }
 
 /// A pace: a size and `/s`, `/m` or `/h`, as bytes and the time in which they must come.
-pub(super) fn pace(text: &str) -> Result<(u64, Duration), UnitError> {
+pub(super) fn parse_pace(text: &str) -> Result<(u64, Duration), UnitError> {
     let wrong = UnitError { wrong: "must be a size and /s, /m or /h", meant: None, example: "100B/m" };
     let (bytes, unit) = text.split_once('/').ok_or(wrong.clone())?;
     let per = unit_of(unit, &DURATION_UNITS[1..4]).ok_or(wrong)?;
-    let bytes = size(bytes).map_err(|error| UnitError { meant: None, example: "100B/m", ..error })?;
+    let bytes = parse_size(bytes).map_err(|error| UnitError { meant: None, example: "100B/m", ..error })?;
     Ok((bytes, Duration::from_millis(per)))
 }
 
 /// The first instant of a day in UTC, written `YYYY-MM-DD`, from 1970 to 9999.
-pub(super) fn date(text: &str) -> Result<UnixTime, UnitError> {
+pub(super) fn parse_date(text: &str) -> Result<UnixTime, UnitError> {
     days_since_epoch(text).map(|days| UnixTime::from_secs(days * DAY_SECS)).ok_or_else(|| UnitError {
         wrong: "must be a day of the calendar as YYYY-MM-DD",
         meant: suggest::date(text),
@@ -107,7 +107,7 @@ pub(super) fn is_date(text: &str) -> bool {
 }
 
 /// The first instant of the day after, so that a last day is used to its end.
-pub(super) fn end_of(day: UnixTime) -> UnixTime {
+pub(super) fn next_day(day: UnixTime) -> UnixTime {
     day.plus(Duration::from_secs(DAY_SECS))
 }
 
@@ -158,38 +158,38 @@ mod tests {
         for (text, millis) in
             [("250ms", 250), ("10s", 10_000), ("5m", 300_000), ("1h", 3_600_000), ("90d", 7_776_000_000)]
         {
-            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for bad in
             ["", "10", "s", "-1s", "1.5s", "1 s", "1S", "1w", "0s", "0ms", "99999999999999999999s", "9999999999999999d"]
         {
-            assert!(duration(bad).is_err(), "{bad}");
+            assert!(parse_duration(bad).is_err(), "{bad}");
         }
         for text in ["250ms", "90s", "31d", "7h"] {
-            assert_eq!(shown(duration(text).expect(text)), text);
+            assert_eq!(format_duration(parse_duration(text).expect(text)), text);
         }
     }
 
     #[test]
     fn sizes() {
         for (text, bytes) in [("64KiB", 65_536), ("200MB", 200_000_000), ("1B", 1), ("2GiB", 2_147_483_648)] {
-            assert_eq!(size(text), Ok(bytes), "{text}");
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
         for bad in ["", "64", "64kb", "64 KiB", "0MB", "1TB", "-1B"] {
-            assert!(size(bad).is_err(), "{bad}");
+            assert!(parse_size(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn rates() {
-        let of = |count, secs| Ok(PerTime { count, per: Duration::from_secs(secs) });
+        let of = |count, secs| Ok(RateValue { count, per: Duration::from_secs(secs) });
         for (text, expected) in
             [("50/s", of(50, 1)), ("3000/m", of(3_000, 60)), ("1/h", of(1, 3_600)), ("9/d", of(9, 86_400))]
         {
-            assert_eq!(rate(text), expected, "{text}");
+            assert_eq!(parse_rate(text), expected, "{text}");
         }
         for bad in ["", "50", "50/", "/s", "0/s", "50/ms", "50/10s", "4294967296/s", "50/s/s", "+5/s"] {
-            assert!(rate(bad).is_err(), "{bad}");
+            assert!(parse_rate(bad).is_err(), "{bad}");
         }
     }
 
@@ -201,7 +201,7 @@ mod tests {
             ("2026-12-31", "2026-12-31T00:00:00.000Z"),
             ("2027-03-01", "2027-03-01T00:00:00.000Z"),
         ] {
-            assert_eq!(date(text).expect(text).to_string(), printed);
+            assert_eq!(parse_date(text).expect(text).to_string(), printed);
         }
         for bad in [
             "",
@@ -214,8 +214,8 @@ mod tests {
             "2026-01-01T00:00:00Z",
             "2026-00-10",
         ] {
-            assert!(date(bad).is_err(), "{bad}");
+            assert!(parse_date(bad).is_err(), "{bad}");
         }
-        assert_eq!(end_of(date("2026-12-31").expect("day")), date("2027-01-01").expect("day"));
+        assert_eq!(next_day(parse_date("2026-12-31").expect("day")), parse_date("2027-01-01").expect("day"));
     }
 }

@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// One call.
 #[derive(Debug, Clone)]
-pub(super) struct Call<'a> {
+pub(super) struct DemoRequest<'a> {
     to: SocketAddr,
     method: Method,
     target: &'a str,
@@ -32,7 +32,7 @@ pub(super) struct Call<'a> {
 
 /// Why a call got no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CallError {
+pub(super) enum DemoRequestError {
     /// No connection.
     #[error("cannot connect to {0}")]
     Connect(SocketAddr, #[source] std::io::Error),
@@ -49,7 +49,7 @@ pub(super) enum CallError {
 
 /// An answer whose body is still coming.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct StreamingReply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     body: Incoming,
@@ -57,7 +57,7 @@ pub(super) struct Opened {
 
 /// An answer that has ended, well or not.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(super) struct DemoReply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
@@ -66,7 +66,7 @@ pub(super) struct Reply {
     pub(super) took: Duration,
 }
 
-impl<'a> Call<'a> {
+impl<'a> DemoRequest<'a> {
     pub(super) const fn get(to: SocketAddr, target: &'a str) -> Self {
         Self { to, method: Method::GET, target, bearer: None, body: None, http2: false }
     }
@@ -89,14 +89,14 @@ impl<'a> Call<'a> {
     }
 
     /// Sends it, and waits for the head of the answer.
-    pub(super) async fn open(self) -> Result<Opened, CallError> {
+    pub(super) async fn open(self) -> Result<StreamingReply, DemoRequestError> {
         let opened = tokio::time::timeout(DEADLINE, self.send()).await;
-        let (head, body) = opened.map_err(|_| CallError::Deadline)??.into_parts();
-        Ok(Opened { status: head.status, headers: head.headers, body })
+        let (head, body) = opened.map_err(|_| DemoRequestError::Deadline)??.into_parts();
+        Ok(StreamingReply { status: head.status, headers: head.headers, body })
     }
 
     /// Sends it, and waits for all of the answer.
-    pub(super) async fn finish(self, clock: &Clock) -> Result<Reply, CallError> {
+    pub(super) async fn finish(self, clock: &Clock) -> Result<DemoReply, DemoRequestError> {
         let since = clock.now();
         let mut opened = self.open().await?;
         let mut body = Vec::new();
@@ -108,11 +108,11 @@ impl<'a> Call<'a> {
             }
         };
         let took = Duration::from_nanos(clock.now().monotonic_ns.saturating_sub(since.monotonic_ns));
-        Ok(Reply { status: opened.status, headers: opened.headers, body, whole, took })
+        Ok(DemoReply { status: opened.status, headers: opened.headers, body, whole, took })
     }
 
-    async fn send(self) -> Result<http::Response<Incoming>, CallError> {
-        let stream = TcpStream::connect(self.to).await.map_err(|error| CallError::Connect(self.to, error))?;
+    async fn send(self) -> Result<http::Response<Incoming>, DemoRequestError> {
+        let stream = TcpStream::connect(self.to).await.map_err(|error| DemoRequestError::Connect(self.to, error))?;
         let io = TokioIo::new(stream);
         let request = self.request()?;
         if self.http2 {
@@ -145,12 +145,12 @@ impl<'a> Call<'a> {
     }
 }
 
-impl Opened {
+impl StreamingReply {
     /// The next piece of the body; an error when it breaks off, or when nothing comes in time.
-    pub(super) async fn next(&mut self) -> Option<Result<Bytes, CallError>> {
+    pub(super) async fn next(&mut self) -> Option<Result<Bytes, DemoRequestError>> {
         loop {
             match tokio::time::timeout(DEADLINE, self.body.frame()).await {
-                Err(_) => return Some(Err(CallError::Deadline)),
+                Err(_) => return Some(Err(DemoRequestError::Deadline)),
                 Ok(None) => return None,
                 Ok(Some(Err(error))) => return Some(Err(error.into())),
                 Ok(Some(Ok(frame))) => {
@@ -163,7 +163,7 @@ impl Opened {
     }
 }
 
-impl Reply {
+impl DemoReply {
     /// The body as JSON, null where it is none.
     pub(super) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()

@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::people::{CUSTOMERS, customer, number};
-use super::site::{Answer, Answering, Site, answer, field, json};
+use super::site::{Site, SiteResponse, SiteResponseFuture, field, json, json_stream};
 
 /// Records of a list where the caller names no number.
 const LIMIT_DEFAULT: u64 = 100;
@@ -36,34 +36,36 @@ impl Crm {
         self.requests.load(Ordering::Relaxed)
     }
 
-    fn find(request: &Request<Incoming>) -> Answer {
+    fn find(request: &Request<Incoming>) -> SiteResponse {
         if request.method() != Method::GET {
-            return nothing();
+            return not_found();
         }
         let query = request.uri().query().unwrap_or_default();
         match request.uri().path() {
             "/v1/customers" => {
                 let after = field(query, "after").and_then(|id| number(&id)).unwrap_or_default();
                 let limit = field(query, "limit").and_then(|limit| limit.parse().ok()).unwrap_or(LIMIT_DEFAULT);
-                answer(StatusCode::OK, List::new(after, limit, None).boxed())
+                json_stream(StatusCode::OK, CustomerList::new(after, limit, None).boxed())
             }
-            "/v1/exports/customers" => answer(StatusCode::OK, List::new(0, CUSTOMERS, Some(TRICKLE)).boxed()),
+            "/v1/exports/customers" => {
+                json_stream(StatusCode::OK, CustomerList::new(0, CUSTOMERS, Some(TRICKLE)).boxed())
+            }
             path => match path.strip_prefix("/v1/customers/").and_then(number) {
                 Some(number) => json(StatusCode::OK, record(number)),
-                None => nothing(),
+                None => not_found(),
             },
         }
     }
 }
 
 impl Site for Crm {
-    fn answer(&self, request: Request<Incoming>) -> Answering<'_> {
+    fn answer(&self, request: Request<Incoming>) -> SiteResponseFuture<'_> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move { Self::find(&request) })
     }
 }
 
-fn nothing() -> Answer {
+fn not_found() -> SiteResponse {
     json(StatusCode::NOT_FOUND, r#"{"error":"no such thing"}"#)
 }
 
@@ -73,34 +75,34 @@ fn record(number: u64) -> Vec<u8> {
 }
 
 /// A list of customers, a record a chunk.
-struct List {
+struct CustomerList {
     next: u64,
     last: u64,
-    phase: Phase,
+    phase: ListPhase,
     pace: Option<Duration>,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(PartialEq)]
-enum Phase {
+enum ListPhase {
     Head,
     Records,
     Done,
 }
 
-impl List {
+impl CustomerList {
     fn new(after: u64, limit: u64, pace: Option<Duration>) -> Self {
         let last = after.saturating_add(limit).min(CUSTOMERS);
-        Self { next: after + 1, last, phase: Phase::Head, pace, pause: None }
+        Self { next: after + 1, last, phase: ListPhase::Head, pace, pause: None }
     }
 
     fn piece(&mut self) -> Option<Vec<u8>> {
         match self.phase {
-            Phase::Head => {
-                self.phase = Phase::Records;
+            ListPhase::Head => {
+                self.phase = ListPhase::Records;
                 Some(br#"{"customers":["#.to_vec())
             }
-            Phase::Records if self.next <= self.last => {
+            ListPhase::Records if self.next <= self.last => {
                 let mut piece = record(self.next);
                 self.next += 1;
                 if self.next <= self.last {
@@ -108,16 +110,16 @@ impl List {
                 }
                 Some(piece)
             }
-            Phase::Records => {
-                self.phase = Phase::Done;
+            ListPhase::Records => {
+                self.phase = ListPhase::Done;
                 Some(b"]}".to_vec())
             }
-            Phase::Done => None,
+            ListPhase::Done => None,
         }
     }
 }
 
-impl Body for List {
+impl Body for CustomerList {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -135,7 +137,7 @@ impl Body for List {
 mod tests {
     use super::*;
 
-    fn whole(mut list: List) -> serde_json::Value {
+    fn whole(mut list: CustomerList) -> serde_json::Value {
         let pieces: Vec<u8> = std::iter::from_fn(|| list.piece()).flatten().collect();
         serde_json::from_slice(&pieces).expect("JSON")
     }
@@ -145,11 +147,11 @@ mod tests {
         for (after, limit, first, count) in
             [(0, 3, "cus_000001", 3), (10, 1, "cus_000011", 1), (CUSTOMERS - 2, 9, "cus_049999", 2)]
         {
-            let list = whole(List::new(after, limit, None));
+            let list = whole(CustomerList::new(after, limit, None));
             let customers = list["customers"].as_array().expect("a list");
             assert_eq!((customers.len(), customers[0]["id"].as_str()), (count, Some(first)));
         }
-        assert_eq!(whole(List::new(0, 0, None)).to_string(), r#"{"customers":[]}"#);
-        assert_eq!(whole(List::new(CUSTOMERS, u64::MAX, None)).to_string(), r#"{"customers":[]}"#);
+        assert_eq!(whole(CustomerList::new(0, 0, None)).to_string(), r#"{"customers":[]}"#);
+        assert_eq!(whole(CustomerList::new(CUSTOMERS, u64::MAX, None)).to_string(), r#"{"customers":[]}"#);
     }
 }

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::page::Page;
-use crate::pii::{Place, Rule, Rules};
+use super::page::DemoPage;
+use crate::pii::{Rule, Rules, ValueLocation};
 
 /// Shows a record before and after, a field a line. Gives how many fields were changed or left out.
-pub(super) fn show(page: &mut Page<'_>, rules: &Rules, root: &str, raw: &Value, treated: &Value) -> usize {
+pub(super) fn show(page: &mut DemoPage<'_>, rules: &Rules, root: &str, raw: &Value, treated: &Value) -> usize {
     let (before, after) = (leaves(raw), leaves(treated));
     let mut changed = 0;
     for (name, value) in &before {
@@ -69,7 +69,7 @@ fn word(rules: &Rules, path: &str) -> &'static str {
 }
 
 fn selects(rule: &Rule, path: &str) -> bool {
-    let Place::Field(field) = &rule.place else { return false };
+    let ValueLocation::Field(field) = &rule.location else { return false };
     let field = field.to_string();
     match field.strip_prefix("$..") {
         Some(name) => path.strip_suffix(name).is_some_and(|rest| rest.ends_with('.')),

@@ -25,11 +25,11 @@ const FILES: [(&str, &str); 4] = [
 
 /// A private folder, removed when dropped.
 #[derive(Debug)]
-pub(super) struct Folder(PathBuf);
+pub(super) struct DemoFolder(PathBuf);
 
 /// The tokens of the two operators.
 #[derive(Debug)]
-pub(super) struct Badges {
+pub(super) struct OperatorTokens {
     /// May kill.
     pub(super) operator: Secret<String>,
     /// May also restore.
@@ -38,13 +38,13 @@ pub(super) struct Badges {
 
 /// Where the sample services are, as the config names them.
 #[derive(Debug)]
-pub(super) struct Neighbours<'a> {
+pub(super) struct ServiceAddresses<'a> {
     pub(super) crm: &'a str,
     pub(super) partner: &'a str,
     pub(super) issuer: &'a str,
 }
 
-impl Folder {
+impl DemoFolder {
     /// Makes the folder, for this user only.
     pub(super) fn create() -> Result<Self, DemoError> {
         let mut random = [0_u8; 8];
@@ -67,7 +67,11 @@ impl Folder {
     }
 
     /// Writes everything that a gateway needs.
-    pub(super) fn furnish(&self, neighbours: &Neighbours<'_>, clock: &Clock) -> Result<Badges, DemoError> {
+    pub(super) fn write_files(
+        &self,
+        neighbours: &ServiceAddresses<'_>,
+        clock: &Clock,
+    ) -> Result<OperatorTokens, DemoError> {
         let (operator, operator_hash) = mint().map_err(|_| DemoError::Random)?;
         let (admin, admin_hash) = mint().map_err(|_| DemoError::Random)?;
         let today = clock.now().wall;
@@ -88,7 +92,7 @@ impl Folder {
             fs::write(self.0.join(name), text).map_err(self.failed(name))?;
         }
         generate_key_file(&self.0.join("master.key")).map_err(DemoError::Key)?;
-        Ok(Badges { operator, admin })
+        Ok(OperatorTokens { operator, admin })
     }
 
     fn failed(&self, name: &str) -> impl FnOnce(io::Error) -> DemoError {
@@ -97,7 +101,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for DemoFolder {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
             eprintln!("{} could not be removed: {error}", self.0.display());

@@ -11,7 +11,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
-use super::site::{Answer, Answering, Site, field, json};
+use super::site::{Site, SiteResponse, SiteResponseFuture, field, json};
 use crate::identity::{Algorithm, SigningError, SigningKey};
 use crate::model::{Clock, Secret};
 
@@ -24,7 +24,7 @@ const FORM_BYTES_MAX: usize = 4096;
 
 /// The issuer.
 #[derive(Debug)]
-pub(super) struct Issuer {
+pub(super) struct DemoIssuer {
     url: String,
     key: SigningKey,
     clock: Clock,
@@ -35,7 +35,7 @@ pub(super) struct Issuer {
 
 /// What a token says.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Grant<'a> {
+pub(super) struct DemoGrant<'a> {
     pub(super) client: &'a str,
     pub(super) scope: &'a str,
     /// How long ago it was issued.
@@ -43,7 +43,7 @@ pub(super) struct Grant<'a> {
     pub(super) lifetime: Duration,
 }
 
-impl Issuer {
+impl DemoIssuer {
     pub(super) fn new(url: String, secret: Secret<String>) -> Result<Self, SigningError> {
         let key = SigningKey::generate(Algorithm::ES256, "demo-1")?;
         Ok(Self { url, key, clock: Clock::system(), secret, tokens: AtomicU64::new(0) })
@@ -58,7 +58,7 @@ impl Issuer {
     }
 
     /// Signs an access token (RFC 9068).
-    pub(super) fn sign(&self, grant: Grant<'_>) -> Result<String, SigningError> {
+    pub(super) fn sign(&self, grant: DemoGrant<'_>) -> Result<String, SigningError> {
         let issued = self.clock.now().wall.minus(grant.age);
         let number = self.tokens.fetch_add(1, Ordering::Relaxed);
         let claims = serde_json::json!({
@@ -74,7 +74,7 @@ impl Issuer {
         self.key.sign(&claims.to_string())
     }
 
-    async fn route(&self, request: Request<Incoming>) -> Answer {
+    async fn route(&self, request: Request<Incoming>) -> SiteResponse {
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/jwks") => json(StatusCode::OK, format!(r#"{{"keys":[{}]}}"#, self.key.public_jwk())),
             (&Method::GET, "/.well-known/oauth-authorization-server") => json(StatusCode::OK, self.metadata()),
@@ -98,7 +98,7 @@ impl Issuer {
         .to_string()
     }
 
-    async fn token(&self, body: Incoming) -> Answer {
+    async fn token(&self, body: Incoming) -> SiteResponse {
         let Ok(form) = read(body).await else { return oauth_error(StatusCode::BAD_REQUEST, "invalid_request") };
         let form = String::from_utf8_lossy(&form);
         let field = |name| field(&form, name).unwrap_or_default();
@@ -109,7 +109,7 @@ impl Issuer {
             return oauth_error(StatusCode::UNAUTHORIZED, "invalid_client");
         }
         let (client, scope) = (field("client_id"), field("scope"));
-        let grant = Grant { client: &client, scope: &scope, age: Duration::ZERO, lifetime: LIFETIME };
+        let grant = DemoGrant { client: &client, scope: &scope, age: Duration::ZERO, lifetime: LIFETIME };
         match self.sign(grant) {
             Ok(token) => {
                 let expires_in = LIFETIME.as_secs();
@@ -123,13 +123,13 @@ impl Issuer {
     }
 }
 
-impl Site for Issuer {
-    fn answer(&self, request: Request<Incoming>) -> Answering<'_> {
+impl Site for DemoIssuer {
+    fn answer(&self, request: Request<Incoming>) -> SiteResponseFuture<'_> {
         Box::pin(self.route(request))
     }
 }
 
-fn oauth_error(status: StatusCode, error: &str) -> Answer {
+fn oauth_error(status: StatusCode, error: &str) -> SiteResponse {
     json(status, format!(r#"{{"error":"{error}"}}"#))
 }
 

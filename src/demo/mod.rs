@@ -4,6 +4,7 @@
 //! sockets. Listens on loopback only, and leaves nothing behind.
 
 mod client;
+mod countries;
 mod crm;
 mod diff;
 mod folder;
@@ -11,7 +12,6 @@ mod issuer;
 mod page;
 mod partner;
 mod people;
-mod places;
 mod site;
 mod stage;
 mod story;
@@ -20,9 +20,9 @@ use std::future::Future;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use self::page::Page;
-use self::stage::Stage;
-use crate::config::Faults;
+use self::page::DemoPage;
+use self::stage::DemoStage;
+use crate::config::ConfigFaults;
 use crate::model::Clock;
 use crate::pii::keys::KeyError;
 use crate::server::StartError;
@@ -47,7 +47,7 @@ pub enum DemoError {
     Key(#[source] KeyError),
     /// The demo's own config has faults, which a test excludes.
     #[error("the demo's config has faults")]
-    Config(#[source] Faults),
+    Config(#[source] ConfigFaults),
     /// A listener or contract of the demo's own config is not there, which a test excludes.
     #[error("the demo's config lacks a listener or a contract")]
     Listener,
@@ -61,7 +61,7 @@ pub enum DemoError {
 
 /// How to play.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct DemoOptions {
     /// Ends after the story, instead of waiting for `stop`.
     pub once: bool,
     /// Whether the output is a terminal that wants colour.
@@ -76,15 +76,19 @@ pub struct Options {
 ///
 /// # Errors
 /// [`DemoError`] when it cannot be played at all.
-pub async fn play(options: Options, out: &mut dyn Write, stop: impl Future<Output = ()>) -> Result<bool, DemoError> {
+pub async fn play(
+    options: DemoOptions,
+    out: &mut dyn Write,
+    stop: impl Future<Output = ()>,
+) -> Result<bool, DemoError> {
     let clock = Clock::system();
     let since = clock.now();
-    let stage = Stage::set().await?;
-    let mut page = Page::new(out, options.colour);
+    let stage = DemoStage::start().await?;
+    let mut page = DemoPage::new(out, options.colour);
     let story = async {
         story::play(&stage, &mut page).await;
         let took = clock.now().monotonic_ns.saturating_sub(since.monotonic_ns);
-        let as_told = page.close(std::time::Duration::from_nanos(took));
+        let as_told = page.finish(std::time::Duration::from_nanos(took));
         if !options.once {
             story::invite(&stage, &mut page, &options.program).await;
             std::future::pending::<()>().await;
@@ -96,7 +100,7 @@ pub async fn play(options: Options, out: &mut dyn Write, stop: impl Future<Outpu
         // Whoever ends it early has seen what was wanted.
         () = stop => !options.once,
     };
-    stage.strike().await;
+    stage.stop().await;
     page.written()?;
     Ok(as_told)
 }

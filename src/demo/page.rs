@@ -14,19 +14,19 @@ const NAME_COLUMN: usize = 24;
 const VALUE_COLUMNS: usize = 54;
 
 /// The page that the story is written on.
-pub(super) struct Page<'a> {
+pub(super) struct DemoPage<'a> {
     out: &'a mut dyn Write,
     colour: bool,
     step: u32,
     checks: u32,
-    differed: Vec<String>,
+    failures: Vec<String>,
     /// The first failure to write; told at the end.
-    broken: Option<io::Error>,
+    write_error: Option<io::Error>,
 }
 
 /// What a line is about, and so its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ink {
+pub(super) enum Colour {
     Plain,
     Bold,
     Dim,
@@ -36,7 +36,7 @@ pub(super) enum Ink {
     Cyan,
 }
 
-impl Ink {
+impl Colour {
     const fn code(self) -> &'static str {
         match self {
             Self::Plain => "",
@@ -50,14 +50,14 @@ impl Ink {
     }
 }
 
-impl<'a> Page<'a> {
+impl<'a> DemoPage<'a> {
     pub(super) fn new(out: &'a mut dyn Write, colour: bool) -> Self {
-        Self { out, colour, step: 0, checks: 0, differed: Vec::new(), broken: None }
+        Self { out, colour, step: 0, checks: 0, failures: Vec::new(), write_error: None }
     }
 
     /// A line in one colour.
-    pub(super) fn line(&mut self, ink: Ink, text: impl Display) {
-        let text = self.inked(ink, &text.to_string());
+    pub(super) fn line(&mut self, ink: Colour, text: impl Display) {
+        let text = self.coloured(ink, &text.to_string());
         self.write(&text);
     }
 
@@ -70,7 +70,7 @@ impl<'a> Page<'a> {
         self.step += 1;
         let head = format!("{}  {title} ", self.step);
         let rule = "─".repeat(COLUMNS.saturating_sub(head.chars().count()));
-        let line = format!("{}{}", self.inked(Ink::Bold, &head), self.inked(Ink::Dim, &rule));
+        let line = format!("{}{}", self.coloured(Colour::Bold, &head), self.coloured(Colour::Dim, &rule));
         self.gap();
         self.write(&line);
     }
@@ -78,42 +78,47 @@ impl<'a> Page<'a> {
     /// A call on its way: what is asked, and who asks.
     pub(super) fn call(&mut self, what: &str, who: &str) {
         let room = COLUMNS.saturating_sub(who.chars().count() + 7);
-        let line =
-            format!("   {} {:<room$} {}", self.inked(Ink::Cyan, "→"), shortened(what, room), self.inked(Ink::Dim, who));
+        let line = format!(
+            "   {} {:<room$} {}",
+            self.coloured(Colour::Cyan, "→"),
+            ellipsized(what, room),
+            self.coloured(Colour::Dim, who)
+        );
         self.write(&line);
     }
 
     /// What came back: green where it was let through, yellow where it was not.
     pub(super) fn answer(&mut self, status: u16, told: &str) {
-        let ink = if status < 400 { Ink::Green } else { Ink::Yellow };
-        let line = format!("   {} {}  {told}", self.inked(ink, "←"), self.inked(ink, &status.to_string()));
+        let ink = if status < 400 { Colour::Green } else { Colour::Yellow };
+        let line = format!("   {} {}  {told}", self.coloured(ink, "←"), self.coloured(ink, &status.to_string()));
         self.write(&line);
     }
 
     /// A remark.
     pub(super) fn remark(&mut self, text: impl Display) {
-        let line = self.inked(Ink::Dim, &format!("     {text}"));
+        let line = self.coloured(Colour::Dim, &format!("     {text}"));
         self.write(&line);
     }
 
     /// A value that left as it was.
     pub(super) fn same(&mut self, name: &str, value: &str) {
-        let line = self.inked(Ink::Dim, &format!("       {name:<NAME_COLUMN$}{}", shortened(value, VALUE_COLUMNS)));
+        let line =
+            self.coloured(Colour::Dim, &format!("       {name:<NAME_COLUMN$}{}", ellipsized(value, VALUE_COLUMNS)));
         self.write(&line);
     }
 
     /// A value that stayed inside.
     pub(super) fn minus(&mut self, name: &str, value: &str, treatment: &str) {
-        let value = padded(&shortened(value, VALUE_COLUMNS), VALUE_COLUMNS);
-        let line = self.inked(Ink::Red, &format!("     - {name:<NAME_COLUMN$}{value}"));
-        let label = self.inked(Ink::Dim, treatment);
+        let value = padded(&ellipsized(value, VALUE_COLUMNS), VALUE_COLUMNS);
+        let line = self.coloured(Colour::Red, &format!("     - {name:<NAME_COLUMN$}{value}"));
+        let label = self.coloured(Colour::Dim, treatment);
         self.write(format!("{line} {label}").trim_end());
     }
 
     /// What left in its place.
     pub(super) fn plus(&mut self, name: &str, value: &str) {
-        let value = shortened(value, VALUE_COLUMNS);
-        let line = self.inked(Ink::Green, &format!("     + {name:<NAME_COLUMN$}{value}"));
+        let value = ellipsized(value, VALUE_COLUMNS);
+        let line = self.coloured(Colour::Green, &format!("     + {name:<NAME_COLUMN$}{value}"));
         self.write(&line);
     }
 
@@ -121,62 +126,62 @@ impl<'a> Page<'a> {
     pub(super) fn check(&mut self, told: &str, holds: bool, got: impl Display) {
         self.checks += 1;
         if holds {
-            let line = format!("   {} {told}", self.inked(Ink::Green, "✓"));
+            let line = format!("   {} {told}", self.coloured(Colour::Green, "✓"));
             self.write(&line);
             return;
         }
-        let line = format!("   {} {told}: {got}", self.inked(Ink::Red, "✗"));
+        let line = format!("   {} {told}: {got}", self.coloured(Colour::Red, "✗"));
         self.write(&line);
-        self.differed.push(format!("step {}: {told}: {got}", self.step));
+        self.failures.push(format!("step {}: {told}: {got}", self.step));
     }
 
     /// A step could not be played to its end.
-    pub(super) fn broke_off(&mut self, error: &dyn std::error::Error) {
+    pub(super) fn step_failed(&mut self, error: &dyn std::error::Error) {
         self.check("the step was played to its end", false, crate::model::with_causes(error));
     }
 
     /// Closes the story: whether all went as told.
-    pub(super) fn close(&mut self, took: std::time::Duration) -> bool {
+    pub(super) fn finish(&mut self, took: std::time::Duration) -> bool {
         self.gap();
-        let differed = std::mem::take(&mut self.differed);
+        let differed = std::mem::take(&mut self.failures);
         let (steps, checks) = (self.step, self.checks);
         let figures = format!("{steps} steps, {checks} checks, {:.1} s", took.as_secs_f64());
         if differed.is_empty() {
-            self.line(Ink::Green, format!("All went as told: {figures}."));
+            self.line(Colour::Green, format!("All went as told: {figures}."));
             return true;
         }
-        self.line(Ink::Red, format!("{} of it did not go as told: {figures}.", differed.len()));
+        self.line(Colour::Red, format!("{} of it did not go as told: {figures}.", differed.len()));
         for what in &differed {
-            self.line(Ink::Red, format!("  ✗ {what}"));
+            self.line(Colour::Red, format!("  ✗ {what}"));
         }
         false
     }
 
     /// Whether all of it could be written.
     pub(super) fn written(self) -> io::Result<()> {
-        self.broken.map_or(Ok(()), Err)
+        self.write_error.map_or(Ok(()), Err)
     }
 
-    pub(super) fn inked(&self, ink: Ink, text: &str) -> String {
-        if self.colour && ink != Ink::Plain { format!("\x1b[{}m{text}\x1b[0m", ink.code()) } else { text.to_owned() }
+    pub(super) fn coloured(&self, ink: Colour, text: &str) -> String {
+        if self.colour && ink != Colour::Plain { format!("\x1b[{}m{text}\x1b[0m", ink.code()) } else { text.to_owned() }
     }
 
     fn write(&mut self, line: &str) {
         let written = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
         if let Err(error) = written {
-            self.broken.get_or_insert(error);
+            self.write_error.get_or_insert(error);
         }
     }
 }
 
-impl std::fmt::Debug for Page<'_> {
+impl std::fmt::Debug for DemoPage<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Page").field("step", &self.step).field("differed", &self.differed).finish_non_exhaustive()
+        f.debug_struct("Page").field("step", &self.step).field("differed", &self.failures).finish_non_exhaustive()
     }
 }
 
 /// Cuts the middle out of a text that is too wide.
-fn shortened(text: &str, columns: usize) -> String {
+fn ellipsized(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
@@ -242,9 +247,9 @@ pub(super) fn bytes(number: usize) -> String {
 mod tests {
     use super::*;
 
-    fn page(colour: bool, write: impl FnOnce(&mut Page<'_>)) -> String {
+    fn page(colour: bool, write: impl FnOnce(&mut DemoPage<'_>)) -> String {
         let mut out = Vec::new();
-        write(&mut Page::new(&mut out, colour));
+        write(&mut DemoPage::new(&mut out, colour));
         String::from_utf8(out).expect("text")
     }
 
@@ -253,16 +258,16 @@ mod tests {
         let text = page(false, |page| {
             page.step("One");
             page.check("two is two", true, 2);
-            assert!(page.close(std::time::Duration::ZERO));
+            assert!(page.finish(std::time::Duration::ZERO));
             page.check("two is three", false, 2);
-            assert!(!page.close(std::time::Duration::ZERO));
+            assert!(!page.finish(std::time::Duration::ZERO));
         });
         assert!(text.contains("✓ two is two\n") && text.ends_with("✗ step 1: two is three: 2\n"), "{text}");
     }
 
     #[test]
     fn colour_comes_only_where_it_is_wanted() {
-        let write = |page: &mut Page<'_>| {
+        let write = |page: &mut DemoPage<'_>| {
             page.minus("name", "Zoë", "hash");
             page.answer(403, "no");
         };
@@ -280,7 +285,7 @@ mod tests {
             page.call(&"y".repeat(300), "acme-batch");
         });
         assert!(text.lines().all(|line| width(line) <= COLUMNS), "{text}");
-        assert_eq!((width("प्रिया"), width("渡辺 健太"), shortened("abc", 3)), (5, 9, "abc".to_owned()));
+        assert_eq!((width("प्रिया"), width("渡辺 健太"), ellipsized("abc", 3)), (5, 9, "abc".to_owned()));
     }
 
     #[test]

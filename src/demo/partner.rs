@@ -6,7 +6,7 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
-use super::site::{Answer, Answering, Site, json};
+use super::site::{Site, SiteResponse, SiteResponseFuture, json};
 
 /// What it takes in one request.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -14,12 +14,12 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The vendor's API.
 #[derive(Debug, Default)]
 pub(super) struct Partner {
-    received: Mutex<Vec<Received>>,
+    received: Mutex<Vec<ReceivedRequest>>,
 }
 
 /// A request, as it reached the vendor.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Received {
+pub(super) struct ReceivedRequest {
     /// Request line and header fields, a line each.
     pub(super) head: String,
     pub(super) body: Vec<u8>,
@@ -27,11 +27,11 @@ pub(super) struct Received {
 
 impl Partner {
     /// All that has reached it.
-    pub(super) fn received(&self) -> Vec<Received> {
+    pub(super) fn received(&self) -> Vec<ReceivedRequest> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn take(&self, request: Request<Incoming>) -> Answer {
+    async fn record_request(&self, request: Request<Incoming>) -> SiteResponse {
         let (head, body) = request.into_parts();
         let fields =
             head.headers.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
@@ -41,14 +41,14 @@ impl Partner {
         let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
             return json(StatusCode::BAD_REQUEST, "{}");
         };
-        let received = Received { head, body: body.to_bytes().into() };
+        let received = ReceivedRequest { head, body: body.to_bytes().into() };
         self.received.lock().unwrap_or_else(PoisonError::into_inner).push(received);
         json(StatusCode::ACCEPTED, r#"{"accepted":true}"#)
     }
 }
 
 impl Site for Partner {
-    fn answer(&self, request: Request<Incoming>) -> Answering<'_> {
-        Box::pin(self.take(request))
+    fn answer(&self, request: Request<Incoming>) -> SiteResponseFuture<'_> {
+        Box::pin(self.record_request(request))
     }
 }

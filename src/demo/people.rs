@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::places::{PLACES, Place};
+use super::countries::{COUNTRIES, Country};
 
 /// How many customers the CRM has.
 pub(super) const CUSTOMERS: u64 = 50_000;
@@ -20,8 +20,8 @@ pub(super) struct Customer {
     pub(super) birthday: String,
     pub(super) ssn: String,
     pub(super) country: &'static str,
-    pub(super) address: Address,
-    pub(super) cards: Vec<Card>,
+    pub(super) address: PostalAddress,
+    pub(super) cards: Vec<PaymentCard>,
     pub(super) segment: &'static str,
     pub(super) orders: u64,
     pub(super) note: String,
@@ -29,7 +29,7 @@ pub(super) struct Customer {
 
 /// Where a customer lives.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Address {
+pub(super) struct PostalAddress {
     pub(super) street: String,
     pub(super) city: &'static str,
     pub(super) zip: String,
@@ -37,7 +37,7 @@ pub(super) struct Address {
 
 /// A card that a customer pays with.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Card {
+pub(super) struct PaymentCard {
     pub(super) brand: &'static str,
     pub(super) number: String,
     pub(super) expires: String,
@@ -45,8 +45,8 @@ pub(super) struct Card {
 
 /// The customer of a number from 1 to [`CUSTOMERS`].
 pub(super) fn customer(number: u64) -> Customer {
-    let mut dice = Dice(number);
-    let place = dice.pick(PLACES);
+    let mut dice = SeededRandom(number);
+    let place = dice.pick(COUNTRIES);
     let (given, given_ascii) = dice.pick(place.given);
     let (family, family_ascii) = dice.pick(place.family);
     let (city, zip) = dice.pick(place.cities);
@@ -59,7 +59,7 @@ pub(super) fn customer(number: u64) -> Customer {
         birthday: format!("{}-{:02}-{:02}", dice.among(1938, 2006), dice.among(1, 12), dice.among(1, 28)),
         ssn: format!("{}-{:02}-{:04}", dice.among(900, 999), dice.among(10, 99), dice.among(1000, 9999)),
         country: place.country,
-        address: Address {
+        address: PostalAddress {
             street: format!("{} {}", dice.pick(place.streets), dice.among(1, 180)),
             city,
             zip: format!("{zip}{:03}", dice.among(0, 999)),
@@ -90,16 +90,16 @@ pub(super) fn number(id: &str) -> Option<u64> {
     (1..=CUSTOMERS).contains(&number).then_some(number)
 }
 
-fn phone(place: Place, dice: &mut Dice) -> String {
+fn phone(place: Country, dice: &mut SeededRandom) -> String {
     let (area, first, last) = (dice.among(150, 799), dice.among(100, 999), dice.among(1000, 9999));
     format!("+{} {area} {first} {last}", place.dial)
 }
 
-fn card(dice: &mut Dice) -> Card {
+fn card(dice: &mut SeededRandom) -> PaymentCard {
     let (brand, range) = dice.pick(&[("visa", "400000"), ("mastercard", "555555"), ("visa", "411111")]);
     let digits = format!("{range}{:09}", dice.among(0, 999_999_999));
     let check = luhn_digit(&digits);
-    Card {
+    PaymentCard {
         brand,
         number: format!("{digits}{check}"),
         expires: format!("20{}-{:02}", dice.among(27, 31), dice.among(1, 12)),
@@ -115,9 +115,9 @@ fn luhn_digit(digits: &str) -> u32 {
 }
 
 /// Chance that always falls the same way (SplitMix64).
-struct Dice(u64);
+struct SeededRandom(u64);
 
-impl Dice {
+impl SeededRandom {
     fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut value = self.0;

@@ -23,21 +23,21 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 /// What a sample service answers.
-pub(super) type Answer = Response<BoxBody<Bytes, Infallible>>;
+pub(super) type SiteResponse = Response<BoxBody<Bytes, Infallible>>;
 /// An answer that may take a while.
-pub(super) type Answering<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+pub(super) type SiteResponseFuture<'a> = Pin<Box<dyn Future<Output = SiteResponse> + Send + 'a>>;
 
 /// A sample service.
 pub(super) trait Site: Send + Sync + 'static {
     /// Answers one request.
-    fn answer(&self, request: Request<Incoming>) -> Answering<'_>;
+    fn answer(&self, request: Request<Incoming>) -> SiteResponseFuture<'_>;
 }
 
 /// A socket on loopback and a port that was free.
 #[derive(Debug)]
-pub(super) struct Socket(StdListener);
+pub(super) struct LoopbackSocket(StdListener);
 
-impl Socket {
+impl LoopbackSocket {
     pub(super) fn bind() -> io::Result<Self> {
         let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
@@ -51,13 +51,13 @@ impl Socket {
 
 /// The thread that serves; it ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Sites {
+pub(super) struct SiteThread {
     _stop: oneshot::Sender<Infallible>,
 }
 
-impl Sites {
+impl SiteThread {
     /// Serves each site on its socket.
-    pub(super) fn serve(sites: Vec<(Socket, Arc<dyn Site>)>) -> io::Result<Self> {
+    pub(super) fn serve(sites: Vec<(LoopbackSocket, Arc<dyn Site>)>) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
@@ -93,12 +93,12 @@ async fn accept(listener: TcpListener, site: Arc<dyn Site>) {
 }
 
 /// An answer in JSON.
-pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    answer(status, Full::new(body.into()).boxed())
+pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> SiteResponse {
+    json_stream(status, Full::new(body.into()).boxed())
 }
 
 /// An answer in JSON whose body streams.
-pub(super) fn answer(status: StatusCode, body: BoxBody<Bytes, Infallible>) -> Answer {
+pub(super) fn json_stream(status: StatusCode, body: BoxBody<Bytes, Infallible>) -> SiteResponse {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

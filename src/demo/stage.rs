@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::DemoError;
-use super::client::{Call, CallError, Reply};
+use super::client::{DemoReply, DemoRequest, DemoRequestError};
 use super::crm::Crm;
-use super::folder::{Badges, Folder, Neighbours};
-use super::issuer::{Grant, Issuer};
+use super::folder::{DemoFolder, OperatorTokens, ServiceAddresses};
+use super::issuer::{DemoGrant, DemoIssuer};
 use super::partner::Partner;
-use super::site::{Site, Sites, Socket};
-use crate::config::{Contract, Loader, Severity};
+use super::site::{LoopbackSocket, Site, SiteThread};
+use crate::config::{ConfigLoader, Contract, FaultSeverity};
 use crate::identity::SigningError;
 use crate::model::{Clock, Secret, UnixTime};
-use crate::server::{Options, Server};
+use crate::server::{Server, ServerOptions};
 use crate::telemetry::ExchangeLog;
 
 /// The sample vendor's client at the issuer.
@@ -24,7 +24,7 @@ pub(super) const SWIFT: &str = "swift-hub";
 
 /// The stage, set.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct DemoStage {
     pub(super) clock: Clock,
     /// Where the internal API is: only for a look at what it really holds.
     pub(super) crm_at: SocketAddr,
@@ -36,36 +36,37 @@ pub(super) struct Stage {
     pub(super) egress: SocketAddr,
     pub(super) admin: SocketAddr,
     pub(super) crm: Arc<Crm>,
-    pub(super) issuer: Arc<Issuer>,
+    pub(super) issuer: Arc<DemoIssuer>,
     pub(super) partner: Arc<Partner>,
-    pub(super) badges: Badges,
+    pub(super) tokens: OperatorTokens,
     /// The contract that the story is about, as the gateway reads it.
     pub(super) contract: Arc<Contract>,
-    pub(super) folder: Folder,
+    pub(super) folder: DemoFolder,
     server: Server,
-    _sites: Sites,
+    _sites: SiteThread,
 }
 
-impl Stage {
+impl DemoStage {
     /// Starts everything.
-    pub(super) async fn set() -> Result<Self, DemoError> {
+    pub(super) async fn start() -> Result<Self, DemoError> {
         let clock = Clock::system();
-        let [crm_socket, issuer_socket, partner_socket] = [Socket::bind()?, Socket::bind()?, Socket::bind()?];
+        let [crm_socket, issuer_socket, partner_socket] =
+            [LoopbackSocket::bind()?, LoopbackSocket::bind()?, LoopbackSocket::bind()?];
         let (crm_at, issuer_at) = (crm_socket.address()?, issuer_socket.address()?);
         let partner_at = partner_socket.address()?;
         let (crm, partner) = (Arc::new(Crm::default()), Arc::new(Partner::default()));
-        let issuer = Issuer::new(format!("http://{issuer_at}"), secret()?).map_err(|_| DemoError::Random)?;
+        let issuer = DemoIssuer::new(format!("http://{issuer_at}"), secret()?).map_err(|_| DemoError::Random)?;
         let issuer = Arc::new(issuer);
-        let sites: Vec<(Socket, Arc<dyn Site>)> = vec![
+        let sites: Vec<(LoopbackSocket, Arc<dyn Site>)> = vec![
             (crm_socket, Arc::clone(&crm) as _),
             (issuer_socket, Arc::clone(&issuer) as _),
             (partner_socket, Arc::clone(&partner) as _),
         ];
-        let sites = Sites::serve(sites)?;
-        let folder = Folder::create()?;
+        let sites = SiteThread::serve(sites)?;
+        let folder = DemoFolder::create()?;
         let (crm_name, partner_name) = (crm_at.to_string(), partner_at.to_string());
-        let neighbours = Neighbours { crm: &crm_name, partner: &partner_name, issuer: issuer.url() };
-        let badges = folder.furnish(&neighbours, &clock)?;
+        let neighbours = ServiceAddresses { crm: &crm_name, partner: &partner_name, issuer: issuer.url() };
+        let badges = folder.write_files(&neighbours, &clock)?;
         let (server, contract) = start(&folder).await?;
         let addresses = server.addresses();
         let missing = || DemoError::Listener;
@@ -80,7 +81,7 @@ impl Stage {
             crm,
             issuer,
             partner,
-            badges,
+            tokens: badges,
             contract,
             folder,
             server,
@@ -89,41 +90,47 @@ impl Stage {
     }
 
     /// Stops the gateway as a signal would, and removes every file.
-    pub(super) async fn strike(self) {
+    pub(super) async fn stop(self) {
         let Self { server, folder, .. } = self;
         server.drain().await;
         drop(folder);
     }
 
     /// Fetches a token from the issuer, as any OAuth client does.
-    pub(super) async fn token(&self, client: &str, scope: &str) -> Result<String, CallError> {
+    pub(super) async fn token(&self, client: &str, scope: &str) -> Result<String, DemoRequestError> {
         let secret = self.issuer.secret().expose();
         let form = format!("grant_type=client_credentials&client_id={client}&client_secret={secret}&scope={scope}");
-        let call = Call::post(self.issuer_at, "/token", "application/x-www-form-urlencoded", form);
+        let call = DemoRequest::post(self.issuer_at, "/token", "application/x-www-form-urlencoded", form);
         let reply = call.finish(&self.clock).await?;
         Ok(reply.json()["access_token"].as_str().unwrap_or_default().to_owned())
     }
 
     /// A token of another age or lifetime than `/token` gives.
-    pub(super) fn odd_token(&self, age: Duration, lifetime: Duration) -> Result<String, SigningError> {
-        self.issuer.sign(Grant { client: ACME, scope: "customers:read", age, lifetime })
+    pub(super) fn token_with_age(&self, age: Duration, lifetime: Duration) -> Result<String, SigningError> {
+        self.issuer.sign(DemoGrant { client: ACME, scope: "customers:read", age, lifetime })
     }
 
     /// Tells the gateway something as an operator.
-    pub(super) async fn order(&self, badge: &Secret<String>, target: &str, reason: &str) -> Result<Reply, CallError> {
+    pub(super) async fn order(
+        &self,
+        badge: &Secret<String>,
+        target: &str,
+        reason: &str,
+    ) -> Result<DemoReply, DemoRequestError> {
         let body = serde_json::json!({ "reason": reason }).to_string();
-        Call::post(self.admin, target, "application/json", body).bearer(badge.expose()).finish(&self.clock).await
+        DemoRequest::post(self.admin, target, "application/json", body).bearer(badge.expose()).finish(&self.clock).await
     }
 }
 
-async fn start(folder: &Folder) -> Result<(Server, Arc<Contract>), DemoError> {
+async fn start(folder: &DemoFolder) -> Result<(Server, Arc<Contract>), DemoError> {
     let main = folder.main();
-    let loader = Loader { environment: &|_| None, missing_secrets: Severity::Fault, now: UnixTime::default() };
+    let loader =
+        ConfigLoader { environment: &|_| None, missing_secrets: FaultSeverity::Fault, now: UnixTime::default() };
     let config = loader.load(&main).map_err(DemoError::Config)?.config;
     let acme = config.contracts.iter().find(|contract| contract.vendor.as_str() == "acme-analytics");
     let contract = Arc::clone(acme.ok_or(DemoError::Listener)?);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let options = Options { main, workers, exchange_log: ExchangeLog::off() };
+    let options = ServerOptions { main, workers, exchange_log: ExchangeLog::off() };
     let server = Server::start(config, options).await.map_err(DemoError::Start)?;
     Ok((server, contract))
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Distinct, InClear};
+use super::{DistinctSketch, InClear};
 use crate::model::{Direction, UnixTime};
 
 /// Milliseconds in an hour.
@@ -16,7 +16,7 @@ const DAY_HOURS: u64 = 24;
 
 /// What left on one route in one hour.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Bucket {
+pub struct ExposureBucket {
     /// The vendor's id.
     pub vendor: String,
     /// `ingress` or `egress`.
@@ -43,7 +43,7 @@ pub struct Bucket {
     /// The last time.
     pub last_ms: u64,
     /// The different subjects, where the route names one.
-    pub subjects: Seen,
+    pub subjects: SubjectSketch,
 }
 
 /// Values of one field that were treated in one way.
@@ -60,17 +60,17 @@ pub struct FieldCount {
 /// Different subjects, and of how long.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Seen {
+pub enum SubjectSketch {
     /// None were counted, or they are in another bucket of the day.
     #[default]
     Nobody,
     /// Those of this bucket's hour.
-    InHour(Distinct),
+    InHour(DistinctSketch),
     /// Those of the whole day, all its hours and runs joined.
-    InDay(Distinct),
+    InDay(DistinctSketch),
 }
 
-impl Bucket {
+impl ExposureBucket {
     /// A bucket in which nothing has left yet.
     pub fn new(vendor: &str, direction: Direction, route: &str, hour: u64, run: u64) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Bucket {
             in_clear: None,
             first_ms: u64::MAX,
             last_ms: 0,
-            subjects: Seen::Nobody,
+            subjects: SubjectSketch::Nobody,
         }
     }
 
@@ -109,9 +109,9 @@ impl Bucket {
     }
 }
 
-impl Seen {
+impl SubjectSketch {
     /// The sketch, of an hour or a day.
-    pub const fn sketch(&self) -> Option<&Distinct> {
+    pub const fn sketch(&self) -> Option<&DistinctSketch> {
         match self {
             Self::Nobody => None,
             Self::InHour(sketch) | Self::InDay(sketch) => Some(sketch),
@@ -119,7 +119,7 @@ impl Seen {
     }
 
     /// Joins more subjects of the bucket's hour. A day's sketch covers its hours, and becomes one of them.
-    pub(super) fn join(&mut self, mut seen: Distinct) {
+    pub(super) fn join(&mut self, mut seen: DistinctSketch) {
         if let Some(kept) = self.sketch() {
             seen.merge(kept);
         }
@@ -130,16 +130,16 @@ impl Seen {
 /// Joins the sketches and the paths in clear of each route's day into its first bucket of that day, which makes old data small.
 ///
 /// Give it whole days that are over; the counts stay by the hour. Answers with the places of the buckets that changed.
-pub fn fold_day(buckets: &mut [Bucket]) -> Vec<usize> {
+pub fn fold_day(buckets: &mut [ExposureBucket]) -> Vec<usize> {
     let mut days: BTreeMap<(String, String, String, u64), Vec<usize>> = BTreeMap::new();
-    let large = |bucket: &Bucket| bucket.subjects.sketch().is_some() || bucket.in_clear.is_some();
+    let large = |bucket: &ExposureBucket| bucket.subjects.sketch().is_some() || bucket.in_clear.is_some();
     for (place, bucket) in buckets.iter().enumerate().filter(|(_, bucket)| large(bucket)) {
         let route = (bucket.vendor.clone(), bucket.direction.clone(), bucket.route.clone(), day_of(bucket.hour));
         days.entry(route).or_default().push(place);
     }
     let mut changed = Vec::new();
     for places in days.into_values() {
-        let folded = places.len() == 1 && !matches!(buckets[places[0]].subjects, Seen::InHour(_));
+        let folded = places.len() == 1 && !matches!(buckets[places[0]].subjects, SubjectSketch::InHour(_));
         if !folded {
             fold(buckets, &places);
             changed.extend(places);
@@ -149,8 +149,8 @@ pub fn fold_day(buckets: &mut [Bucket]) -> Vec<usize> {
     changed
 }
 
-fn fold(buckets: &mut [Bucket], places: &[usize]) {
-    let mut day: Option<Distinct> = None;
+fn fold(buckets: &mut [ExposureBucket], places: &[usize]) {
+    let mut day: Option<DistinctSketch> = None;
     let mut in_clear = Vec::new();
     for place in places {
         if let Some(sketch) = std::mem::take(&mut buckets[*place].subjects).sketch() {
@@ -159,7 +159,7 @@ fn fold(buckets: &mut [Bucket], places: &[usize]) {
         in_clear.extend(buckets[*place].in_clear.take());
     }
     if let Some(first) = places.iter().copied().min_by_key(|place| (buckets[*place].hour, buckets[*place].run)) {
-        buckets[first].subjects = day.map_or(Seen::Nobody, Seen::InDay);
+        buckets[first].subjects = day.map_or(SubjectSketch::Nobody, SubjectSketch::InDay);
         buckets[first].in_clear = InClear::joined(in_clear).map(|day| InClear { whole_day: true, ..day });
     }
 }
@@ -179,10 +179,11 @@ mod tests {
     use super::*;
     use crate::model::SubjectHash;
 
-    fn bucket(route: &str, hour: u64, run: u64, subjects: std::ops::Range<u64>) -> Bucket {
-        let mut seen = Distinct::default();
+    fn bucket(route: &str, hour: u64, run: u64, subjects: std::ops::Range<u64>) -> ExposureBucket {
+        let mut seen = DistinctSketch::default();
         subjects.for_each(|i| seen.add(SubjectHash::from_bits(i << 52 | 1)));
-        let mut bucket = Bucket { records: 1, ..Bucket::new("acme", Direction::Ingress, route, hour, run) };
+        let mut bucket =
+            ExposureBucket { records: 1, ..ExposureBucket::new("acme", Direction::Ingress, route, hour, run) };
         bucket.subjects.join(seen);
         bucket
     }
@@ -194,23 +195,25 @@ mod tests {
             bucket("GET /a", 48, 2, 0..6),
             bucket("GET /a", 72, 1, 0..3),
             bucket("GET /b", 50, 1, 0..2),
-            Bucket::new("acme", Direction::Ingress, "GET /b", 51, 1),
+            ExposureBucket::new("acme", Direction::Ingress, "GET /b", 51, 1),
         ];
         assert_eq!(fold_day(&mut buckets), [0, 1, 2, 3]);
-        assert_eq!(buckets[0].subjects, Seen::Nobody);
-        let Seen::InDay(joined) = &buckets[1].subjects else { panic!("the first hour of the day holds all") };
+        assert_eq!(buckets[0].subjects, SubjectSketch::Nobody);
+        let SubjectSketch::InDay(joined) = &buckets[1].subjects else { panic!("the first hour of the day holds all") };
         assert_eq!(joined.estimate(), 9);
         assert!(fold_day(&mut buckets).is_empty(), "what is joined stays as it is");
         buckets.push(bucket("GET /a", 60, 3, 20..22));
         assert_eq!(fold_day(&mut buckets), [1, 5]);
-        assert_eq!(buckets[1].subjects.sketch().map(Distinct::estimate), Some(11));
+        assert_eq!(buckets[1].subjects.sketch().map(DistinctSketch::estimate), Some(11));
         assert_eq!(buckets.iter().map(|bucket| bucket.records).sum::<u64>(), 5);
     }
 
     #[test]
     fn keys_stand_by_vendor_and_time() {
-        let key = |vendor: &str, hour| Bucket { hour, ..Bucket::new(vendor, Direction::Egress, "POST /x", 0, 7) }.key();
-        let (from, to) = Bucket::keys("acme", UnixTime::from_millis(50 * HOUR_MS));
+        let key = |vendor: &str, hour| {
+            ExposureBucket { hour, ..ExposureBucket::new(vendor, Direction::Egress, "POST /x", 0, 7) }.key()
+        };
+        let (from, to) = ExposureBucket::keys("acme", UnixTime::from_millis(50 * HOUR_MS));
         for (key, inside) in [
             (key("acme", 47), false),
             (key("acme", 48), true),
@@ -230,6 +233,6 @@ mod tests {
         assert_eq!(bucket.fields.len(), 1);
         let text = serde_json::to_string(&bucket).unwrap();
         assert!(text.len() < 400, "{text}");
-        assert_eq!(serde_json::from_str::<Bucket>(&text).unwrap(), bucket);
+        assert_eq!(serde_json::from_str::<ExposureBucket>(&text).unwrap(), bucket);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::bounds::{CLEAR_NAMES_MAX, CLEAR_PLACES_MAX, CLEAR_TRIAL_NAMES_MAX, CLEAR_TRIAL_PLACES_MAX};
-use crate::pii::{ClearList, ClearPaths};
+use crate::pii::{ClearList, ClearPathCounts};
 
 /// What was seen to leave in clear, in those bodies that were looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -37,20 +37,20 @@ pub struct ClearCount {
 #[derive(Debug)]
 pub(super) struct ClearSum {
     sum: InClear,
-    paths: ClearPaths,
+    paths: ClearPathCounts,
     listed: BTreeMap<String, bool>,
 }
 
 /// No paths yet, within the bounds of one hour.
-pub(super) fn paths() -> ClearPaths {
-    ClearPaths::new(CLEAR_NAMES_MAX, CLEAR_PLACES_MAX)
+pub(super) fn paths() -> ClearPathCounts {
+    ClearPathCounts::new(CLEAR_NAMES_MAX, CLEAR_PLACES_MAX)
 }
 
 impl InClear {
     /// These paths, with those marked that are listed; `None` where no body left.
-    pub(super) fn of(all: &ClearPaths, listed: &ClearList, bodies: u64, looked_at: u64) -> Option<Self> {
+    pub(super) fn of(all: &ClearPathCounts, listed: &ClearList, bodies: u64, looked_at: u64) -> Option<Self> {
         let count = |(path, values): (String, u64)| {
-            let listed = listed.covers(&path);
+            let listed = listed.allows(&path);
             ClearCount { path, values, listed }
         };
         let paths: Vec<_> = all.list().into_iter().map(count).collect();
@@ -74,12 +74,12 @@ impl InClear {
 /// Within bounds for a report of all hours.
 impl Default for ClearSum {
     fn default() -> Self {
-        Self::new(ClearPaths::new(CLEAR_TRIAL_NAMES_MAX, CLEAR_TRIAL_PLACES_MAX))
+        Self::new(ClearPathCounts::new(CLEAR_TRIAL_NAMES_MAX, CLEAR_TRIAL_PLACES_MAX))
     }
 }
 
 impl ClearSum {
-    fn new(paths: ClearPaths) -> Self {
+    fn new(paths: ClearPathCounts) -> Self {
         Self { sum: InClear::default(), paths, listed: BTreeMap::new() }
     }
 

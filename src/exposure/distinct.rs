@@ -26,23 +26,23 @@ pub const STANDARD_ERROR: f64 = 0.01625;
 
 /// A count of different subjects that can be merged with others of the same vendor.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Distinct(Box<[u8]>);
+pub struct DistinctSketch(Box<[u8]>);
 
 /// A count that many threads add to.
-pub(super) struct LiveDistinct(Box<[AtomicU8]>);
+pub(super) struct LiveSketch(Box<[AtomicU8]>);
 
 /// Why a text is not a count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a sketch of distinct subjects")]
-pub struct DistinctError;
+pub struct SketchError;
 
-impl Default for Distinct {
+impl Default for DistinctSketch {
     fn default() -> Self {
         Self(vec![0; REGISTERS].into())
     }
 }
 
-impl Distinct {
+impl DistinctSketch {
     /// Counts a subject.
     pub fn add(&mut self, subject: SubjectHash) {
         let (register, rank) = place(subject);
@@ -84,7 +84,7 @@ impl Distinct {
         used.flat_map(|(register, rank)| [(register >> 8) as u8, register as u8, *rank]).collect()
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, DistinctError> {
+    fn from_bytes(bytes: &[u8]) -> Result<Self, SketchError> {
         let mut sketch = Self::default();
         if bytes.len() == REGISTERS {
             sketch.0.copy_from_slice(bytes);
@@ -92,20 +92,20 @@ impl Distinct {
         }
         let (pairs, rest) = bytes.as_chunks::<3>();
         for [high, low, rank] in pairs {
-            let register = sketch.0.get_mut(usize::from(*high) << 8 | usize::from(*low)).ok_or(DistinctError)?;
+            let register = sketch.0.get_mut(usize::from(*high) << 8 | usize::from(*low)).ok_or(SketchError)?;
             *register = (*register).max(*rank);
         }
-        if rest.is_empty() { Ok(sketch) } else { Err(DistinctError) }
+        if rest.is_empty() { Ok(sketch) } else { Err(SketchError) }
     }
 }
 
-impl Default for LiveDistinct {
+impl Default for LiveSketch {
     fn default() -> Self {
         Self((0..REGISTERS).map(|_| AtomicU8::new(0)).collect())
     }
 }
 
-impl LiveDistinct {
+impl LiveSketch {
     /// Counts a subject: for most, one read.
     pub(super) fn add(&self, subject: SubjectHash) {
         let (register, rank) = place(subject);
@@ -115,7 +115,7 @@ impl LiveDistinct {
     }
 
     /// Moves all that was counted over.
-    pub(super) fn drain_into(&self, sketch: &mut Distinct) {
+    pub(super) fn drain_into(&self, sketch: &mut DistinctSketch) {
         for (live, kept) in self.0.iter().zip(&mut sketch.0) {
             if live.load(Ordering::Relaxed) > 0 {
                 *kept = (*kept).max(live.swap(0, Ordering::Relaxed));
@@ -124,29 +124,29 @@ impl LiveDistinct {
     }
 }
 
-impl std::fmt::Debug for Distinct {
+impl std::fmt::Debug for DistinctSketch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "about {}", self.estimate())
     }
 }
 
-impl std::fmt::Debug for LiveDistinct {
+impl std::fmt::Debug for LiveSketch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("LiveDistinct")
     }
 }
 
 /// As base64 text.
-impl serde::Serialize for Distinct {
+impl serde::Serialize for DistinctSketch {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&BASE64.encode(self.to_bytes()))
     }
 }
 
-impl<'de> serde::Deserialize<'de> for Distinct {
+impl<'de> serde::Deserialize<'de> for DistinctSketch {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        let bytes = BASE64.decode(text.as_bytes()).map_err(|_| serde::de::Error::custom(DistinctError))?;
+        let bytes = BASE64.decode(text.as_bytes()).map_err(|_| serde::de::Error::custom(SketchError))?;
         Self::from_bytes(&bytes).map_err(serde::de::Error::custom)
     }
 }
@@ -195,9 +195,9 @@ mod tests {
     use super::*;
     use crate::model::{Secret, SubjectKey};
 
-    fn of(key: u8, subjects: std::ops::Range<u64>) -> Distinct {
+    fn of(key: u8, subjects: std::ops::Range<u64>) -> DistinctSketch {
         let key = SubjectKey::new(Secret::new([key; 32]));
-        let mut sketch = Distinct::default();
+        let mut sketch = DistinctSketch::default();
         subjects.for_each(|i| sketch.add(key.hash(&i.to_le_bytes())));
         sketch
     }
@@ -231,18 +231,18 @@ mod tests {
         for count in [0, 5, 1_000, 100_000] {
             let sketch = of(3, 0..count);
             let text = serde_json::to_string(&sketch).unwrap();
-            assert_eq!(serde_json::from_str::<Distinct>(&text).unwrap(), sketch);
+            assert_eq!(serde_json::from_str::<DistinctSketch>(&text).unwrap(), sketch);
             assert!(text.len() < 16 + 4 * usize::try_from(count).unwrap().min(1_400), "{} for {count}", text.len());
         }
         for bad in ["\"AAA*\"", "\"AAAA/A\"", "\"//8B\"", "7"] {
-            assert!(serde_json::from_str::<Distinct>(bad).is_err(), "{bad}");
+            assert!(serde_json::from_str::<DistinctSketch>(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_live_count_drains_to_the_same_sketch() {
-        let (live, key) = (LiveDistinct::default(), SubjectKey::new(Secret::new([9; 32])));
-        let mut drained = Distinct::default();
+        let (live, key) = (LiveSketch::default(), SubjectKey::new(Secret::new([9; 32])));
+        let mut drained = DistinctSketch::default();
         for i in 0..5_000u64 {
             live.add(key.hash(&i.to_le_bytes()));
             if i % 1_500 == 0 {

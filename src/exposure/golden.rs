@@ -7,41 +7,41 @@ const HOUR_MS: u64 = 3_600_000;
 /// 2026-11-23T00:00:00Z in hours.
 const DAY_START: u64 = 498_720;
 
-fn seen(subjects: std::ops::Range<u64>) -> Distinct {
+fn seen(subjects: std::ops::Range<u64>) -> DistinctSketch {
     let key = SubjectKey::new(Secret::new([1; 32]));
-    let mut sketch = Distinct::default();
+    let mut sketch = DistinctSketch::default();
     subjects.for_each(|i| sketch.add(key.hash(&i.to_le_bytes())));
     sketch
 }
 
-fn bucket(direction: Direction, route: &str, hour: u64, records: u64) -> Bucket {
-    Bucket {
+fn bucket(direction: Direction, route: &str, hour: u64, records: u64) -> ExposureBucket {
+    ExposureBucket {
         records,
         bytes: records * 211,
         first_ms: hour * HOUR_MS + 61_000,
         last_ms: hour * HOUR_MS + 1_999_500,
-        ..Bucket::new("acme-analytics", direction, route, hour, 7)
+        ..ExposureBucket::new("acme-analytics", direction, route, hour, 7)
     }
 }
 
-fn customers(hour: u64, subjects: std::ops::Range<u64>) -> Bucket {
+fn customers(hour: u64, subjects: std::ops::Range<u64>) -> ExposureBucket {
     let mut bucket = bucket(Direction::Ingress, "GET /v1/customers", hour, 25_000);
     bucket.add_field("$.customers[*].email", "tokenize", 25_000);
     bucket.add_field("$.customers[*].phone", "mask", 24_100);
     bucket.add_field("$..ssn", "redact", 901);
-    bucket.subjects = Seen::InHour(seen(subjects));
+    bucket.subjects = SubjectSketch::InHour(seen(subjects));
     bucket
 }
 
-fn sample() -> Report {
+fn sample() -> VendorExposure {
     let mut events = bucket(Direction::Egress, "POST /v2/events", DAY_START + 1, 12);
     events.clear = Some(vec!["$.event".to_owned(), "$.at".to_owned()]);
     events.add_field("$..email", "hash", 12);
-    let other = Bucket { vendor: "other".to_owned(), ..customers(DAY_START + 1, 0..10) };
+    let other = ExposureBucket { vendor: "other".to_owned(), ..customers(DAY_START + 1, 0..10) };
     let early = customers(DAY_START - 1, 50_000..60_000);
     let buckets = [early, other, events, customers(DAY_START, 0..8_000), customers(DAY_START + 5, 4_000..12_000)];
     let at = |hour: u64| UnixTime::from_millis(hour * HOUR_MS + 1_800_000);
-    Report::of(&VendorId::parse("acme-analytics").unwrap(), at(DAY_START), at(DAY_START + 20), buckets)
+    VendorExposure::of(&VendorId::parse("acme-analytics").unwrap(), at(DAY_START), at(DAY_START + 20), buckets)
 }
 
 fn check(name: &str, actual: &str, expected: &str) {
@@ -70,8 +70,12 @@ fn what_left_raw_is_the_first_line_and_a_later_version_s_word_still_prints() {
     raw.add_field("detect", "report", 1_203);
     raw.add_field("detect", "mask", 2);
     raw.add_field("$.age", "blurred", 4);
-    let report =
-        Report::of(&VendorId::parse("acme-analytics").unwrap(), UnixTime::from_secs(0), UnixTime::from_secs(1), [raw]);
+    let report = VendorExposure::of(
+        &VendorId::parse("acme-analytics").unwrap(),
+        UnixTime::from_secs(0),
+        UnixTime::from_secs(1),
+        [raw],
+    );
     assert_eq!((report.left_raw, report.routes[0].treated[0].treatment.as_str()), (1_203, "report"));
     let text = report.to_text();
     assert!(text.lines().nth(2).unwrap().contains("LEFT RAW            1,203 values"), "{text}");
@@ -90,7 +94,7 @@ fn a_bucket_of_an_earlier_version_opens() {
     let text = r#"{"vendor":"acme-analytics","direction":"ingress","route":"GET /a","hour":498720,"run":7,"records":3,"bytes":9,
         "fields":[{"field":"$.email","treatment":"tokenize","values":3}],"clear":null,"first_ms":1795392061000,
         "last_ms":1795392061000,"subjects":"nobody"}"#;
-    let old: Bucket = serde_json::from_str(text).unwrap();
+    let old: ExposureBucket = serde_json::from_str(text).unwrap();
     assert_eq!((old.records, &old.in_clear), (3, &None));
     let written: serde_json::Value = serde_json::to_value(&old).unwrap();
     assert_eq!(written, serde_json::from_str::<serde_json::Value>(text).unwrap(), "and is written as it was");
@@ -101,13 +105,13 @@ fn paths_in_clear_add_up_over_hours_and_joined_days() {
     let seen = |hour: u64, path: &str, listed: bool| {
         let paths = vec![ClearCount { path: path.to_owned(), values: 3, listed }];
         let in_clear = Some(InClear { bodies: 10, looked_at: 5, paths, ..InClear::default() });
-        Bucket { in_clear, ..bucket(Direction::Ingress, "GET /a", hour, 1) }
+        ExposureBucket { in_clear, ..bucket(Direction::Ingress, "GET /a", hour, 1) }
     };
     let hours =
         vec![seen(DAY_START, "$.id", true), seen(DAY_START + 1, "$.id", false), seen(DAY_START + 2, "$.name", true)];
-    let report = |buckets: Vec<Bucket>, since: u64| {
+    let report = |buckets: Vec<ExposureBucket>, since: u64| {
         let since = UnixTime::from_millis(since * HOUR_MS);
-        Report::of(&VendorId::parse("acme-analytics").unwrap(), since, since, buckets).routes.remove(0).in_clear
+        VendorExposure::of(&VendorId::parse("acme-analytics").unwrap(), since, since, buckets).routes.remove(0).in_clear
     };
     let line = |path: &str, values, listed| ClearCount { path: path.to_owned(), values, listed };
     let whole = report(hours.clone(), DAY_START).unwrap();
@@ -125,7 +129,7 @@ fn paths_in_clear_add_up_over_hours_and_joined_days() {
 #[test]
 fn nothing_left_is_said_so() {
     let nobody = VendorId::parse("nobody").unwrap();
-    let report = Report::of(&nobody, UnixTime::from_secs(0), UnixTime::from_secs(60), [customers(3, 0..9)]);
+    let report = VendorExposure::of(&nobody, UnixTime::from_secs(0), UnixTime::from_secs(60), [customers(3, 0..9)]);
     assert!(report.to_text().contains("Nothing left."));
     assert!(report.to_markdown().contains("Nothing left in this period."));
     assert_eq!((report.first, report.subjects), (None, None));
@@ -135,8 +139,12 @@ fn nothing_left_is_said_so() {
 fn a_name_cannot_break_out_of_its_table() {
     let mut evil = bucket(Direction::Ingress, "GET /a|b`c\n# d", DAY_START, 1);
     evil.add_field("$[\"x`|\n| y\"]", "hash", 1);
-    let report =
-        Report::of(&VendorId::parse("acme-analytics").unwrap(), UnixTime::from_secs(0), UnixTime::from_secs(1), [evil]);
+    let report = VendorExposure::of(
+        &VendorId::parse("acme-analytics").unwrap(),
+        UnixTime::from_secs(0),
+        UnixTime::from_secs(1),
+        [evil],
+    );
     let markdown = report.to_markdown();
     assert!(markdown.contains("### ingress `GET /a\\|bc# d`"), "{markdown}");
     assert!(markdown.contains("| `$[\"x\\|\\| y\"]` | hash |"), "{markdown}");
@@ -144,9 +152,9 @@ fn a_name_cannot_break_out_of_its_table() {
 
 #[test]
 fn joined_days_count_whole_and_separate_hours_exactly() {
-    let report = |buckets: Vec<Bucket>, since_hour: u64| {
+    let report = |buckets: Vec<ExposureBucket>, since_hour: u64| {
         let since = UnixTime::from_millis(since_hour * HOUR_MS);
-        let report = Report::of(&VendorId::parse("acme-analytics").unwrap(), since, since, buckets);
+        let report = VendorExposure::of(&VendorId::parse("acme-analytics").unwrap(), since, since, buckets);
         (report.records, report.subjects.map_or(0, |subjects| subjects.about.div_ceil(100)))
     };
     let day = vec![customers(DAY_START, 0..1_000), customers(DAY_START + 9, 1_000..1_900)];
@@ -162,7 +170,7 @@ fn joined_days_count_whole_and_separate_hours_exactly() {
 fn a_year_is_small_and_takes_one_pass() {
     let one_day = |day: u64| {
         let hours = (0..24u64).map(move |hour| customers(DAY_START - day * 24 - hour, hour * 40..hour * 40 + 80));
-        let mut buckets: Vec<Bucket> = hours.collect();
+        let mut buckets: Vec<ExposureBucket> = hours.collect();
         if day > 7 {
             fold_day(&mut buckets);
         }
@@ -176,7 +184,7 @@ fn a_year_is_small_and_takes_one_pass() {
         read += 1;
         serde_json::from_str(text).unwrap()
     });
-    let report = Report::of(
+    let report = VendorExposure::of(
         &VendorId::parse("acme-analytics").unwrap(),
         UnixTime::from_secs(0),
         UnixTime::from_secs(1),

@@ -4,9 +4,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Approximate, ClearCount, FieldLine, InClear, Report, RouteLine};
+use super::{Approximate, ClearCount, FieldTotals, InClear, RouteTotals, VendorExposure};
 
-impl Report {
+impl VendorExposure {
     /// The report as text for a terminal.
     pub fn to_text(&self) -> String {
         let mut out = format!(
@@ -104,19 +104,20 @@ const LEFT_TO_SAY: &str = "
 - Measures taken or proposed (Article 33(3)(d)); the treatments above, a kill and a cut are such measures.
 ";
 
-fn text_route(out: &mut String, route: &RouteLine) {
+fn text_route(out: &mut String, route: &RouteTotals) {
     line(out, format_args!("\n{} {}", route.direction, route.route));
     line(
         out,
         format_args!("  {} records, {} bytes, {}", grouped(route.records), grouped(route.bytes), subjects_of(route)),
     );
     line(out, format_args!("  {} to {}", to_the_second(&route.first), to_the_second(&route.last)));
-    let width =
-        |of: fn(&FieldLine) -> &String| route.treated.iter().map(|field| of(field).chars().count()).max().unwrap_or(0);
+    let width = |of: fn(&FieldTotals) -> &String| {
+        route.treated.iter().map(|field| of(field).chars().count()).max().unwrap_or(0)
+    };
     let (field_width, treatment_width) = (width(|field| &field.field), width(|field| &field.treatment));
     let values_width = route.treated.iter().map(|field| grouped(field.values).len()).max().unwrap_or(0);
     for field in &route.treated {
-        let (values, FieldLine { field, treatment, left_as, .. }) = (grouped(field.values), field);
+        let (values, FieldTotals { field, treatment, left_as, .. }) = (grouped(field.values), field);
         line(
             out,
             format_args!("  {field:<field_width$}  {treatment:<treatment_width$}  {values:>values_width$}  {left_as}"),
@@ -164,7 +165,7 @@ fn markdown_clear(out: &mut String, in_clear: &InClear) {
     }
 }
 
-fn markdown_route(out: &mut String, route: &RouteLine) {
+fn markdown_route(out: &mut String, route: &RouteTotals) {
     line(out, format_args!("\n### {} `{}`\n", route.direction, code(&route.route)));
     let (records, bytes) = (grouped(route.records), grouped(route.bytes));
     line(out, format_args!("{records} records, {bytes} bytes, {}.", subjects_of(route)));
@@ -187,7 +188,7 @@ fn markdown_route(out: &mut String, route: &RouteLine) {
 
 const ALL_OTHERS: &str = "every field that no rule names";
 
-fn subjects_of(route: &RouteLine) -> String {
+fn subjects_of(route: &RouteTotals) -> String {
     route.subjects.map_or_else(
         || "subjects not counted".to_owned(),
         |subjects| format!("{} different subjects", spelled(subjects)),

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bucket::{day_of, hour_of};
 use super::clear::ClearSum;
-use super::{Bucket, Distinct, InClear, STANDARD_ERROR, Seen};
+use super::{DistinctSketch, ExposureBucket, InClear, STANDARD_ERROR, SubjectSketch};
 use crate::model::{UnixTime, VendorId};
 use crate::pii::{DETECT, TreatmentKind};
 
 /// What left to one vendor.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Report {
+pub struct VendorExposure {
     /// The vendor's id.
     pub vendor: String,
     /// From when on: the hour of the time that was asked for.
@@ -37,7 +37,7 @@ pub struct Report {
     /// Whether records left on routes that name no subject, whose people are in no number here.
     pub subjects_incomplete: bool,
     /// Route by route, the most records first.
-    pub routes: Vec<RouteLine>,
+    pub routes: Vec<RouteTotals>,
 }
 
 /// A number and the range in which it lies in 95 of 100 cases.
@@ -53,7 +53,7 @@ pub struct Approximate {
 
 /// What left on one route.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct RouteLine {
+pub struct RouteTotals {
     /// `ingress` or `egress`.
     pub direction: String,
     /// The route as the contract writes it.
@@ -69,7 +69,7 @@ pub struct RouteLine {
     /// The last time.
     pub last: String,
     /// Treated fields, those that left raw first, then in the order of their names.
-    pub treated: Vec<FieldLine>,
+    pub treated: Vec<FieldTotals>,
     /// The fields that could leave in clear; `None` is every field that no rule names.
     pub clear: Option<Vec<String>>,
     /// What was seen to leave in clear, in the bodies that were looked at.
@@ -79,7 +79,7 @@ pub struct RouteLine {
 
 /// What left of one field.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct FieldLine {
+pub struct FieldTotals {
     /// Where the value stood.
     pub field: String,
     /// How it was treated.
@@ -90,18 +90,23 @@ pub struct FieldLine {
     pub values: u64,
 }
 
-impl FieldLine {
+impl FieldTotals {
     /// Whether the values left as they were.
     pub(super) fn is_raw(&self) -> bool {
-        TreatmentKind::named(&self.treatment) == Some(TreatmentKind::Report)
+        TreatmentKind::from_word(&self.treatment) == Some(TreatmentKind::Report)
     }
 }
 
-impl Report {
+impl VendorExposure {
     /// Adds up a vendor's buckets; those of others and those before `since` are left out, so a range that is too wide does
-    /// no harm. [`Bucket::keys`] names the range to read.
-    pub fn of(vendor: &VendorId, since: UnixTime, now: UnixTime, buckets: impl IntoIterator<Item = Bucket>) -> Self {
-        let mut routes: BTreeMap<(String, String), Sum> = BTreeMap::new();
+    /// no harm. [`ExposureBucket::keys`] names the range to read.
+    pub fn of(
+        vendor: &VendorId,
+        since: UnixTime,
+        now: UnixTime,
+        buckets: impl IntoIterator<Item = ExposureBucket>,
+    ) -> Self {
+        let mut routes: BTreeMap<(String, String), ExposureSum> = BTreeMap::new();
         for bucket in buckets.into_iter().filter(|bucket| bucket.vendor == vendor.as_str()) {
             if day_of(bucket.hour) >= day_of(hour_of(since)) {
                 let name = (bucket.direction.clone(), bucket.route.clone());
@@ -109,7 +114,7 @@ impl Report {
             }
         }
         routes.retain(|_, sum| !sum.is_empty());
-        let whole = routes.values().fold(Sum::default(), Sum::with);
+        let whole = routes.values().fold(ExposureSum::default(), ExposureSum::with);
         let mut lines: Vec<_> =
             routes.into_iter().map(|((direction, route), sum)| sum.line(direction, route)).collect();
         lines.sort_by(|a, b| {
@@ -147,25 +152,25 @@ impl Report {
 
 /// What was added up of one route, or of all.
 #[derive(Debug, Default)]
-struct Sum {
+struct ExposureSum {
     records: u64,
     bytes: u64,
     first_ms: u64,
     last_ms: u64,
-    seen: Option<Distinct>,
+    seen: Option<DistinctSketch>,
     fields: BTreeMap<(String, String), u64>,
     clear: BTreeSet<String>,
     all_clear: bool,
     in_clear: Option<ClearSum>,
 }
 
-impl Sum {
-    fn add(&mut self, bucket: Bucket, since_hour: u64) {
+impl ExposureSum {
+    fn add(&mut self, bucket: ExposureBucket, since_hour: u64) {
         let within = bucket.hour >= since_hour;
         let counts = match &bucket.subjects {
-            Seen::Nobody => None,
-            Seen::InHour(sketch) => within.then_some(sketch),
-            Seen::InDay(sketch) => Some(sketch),
+            SubjectSketch::Nobody => None,
+            SubjectSketch::InHour(sketch) => within.then_some(sketch),
+            SubjectSketch::InDay(sketch) => Some(sketch),
         };
         self.see(counts);
         if let Some(in_clear) = bucket.in_clear.as_ref().filter(|in_clear| within || in_clear.whole_day) {
@@ -189,7 +194,7 @@ impl Sum {
         self
     }
 
-    fn see(&mut self, sketch: Option<&Distinct>) {
+    fn see(&mut self, sketch: Option<&DistinctSketch>) {
         if let Some(sketch) = sketch {
             self.seen.get_or_insert_default().merge(sketch);
         }
@@ -206,8 +211,8 @@ impl Sum {
         self.last_ms == 0
     }
 
-    fn line(self, direction: String, route: String) -> RouteLine {
-        let field = |((field, treatment), values): ((String, String), u64)| FieldLine {
+    fn line(self, direction: String, route: String) -> RouteTotals {
+        let field = |((field, treatment), values): ((String, String), u64)| FieldTotals {
             left_as: left_as(&field, &treatment).into(),
             field,
             treatment,
@@ -215,7 +220,7 @@ impl Sum {
         };
         let mut treated: Vec<_> = self.fields.into_iter().map(field).collect();
         treated.sort_by_key(|line| !line.is_raw());
-        RouteLine {
+        RouteTotals {
             direction,
             route,
             records: self.records,
@@ -230,7 +235,7 @@ impl Sum {
     }
 }
 
-fn approximate(sketch: &Distinct) -> Approximate {
+fn approximate(sketch: &DistinctSketch) -> Approximate {
     let about = sketch.estimate();
     let error = (about as f64 * 2.0 * STANDARD_ERROR) as u64;
     Approximate { about, at_least: about - error, at_most: about + error }
@@ -242,7 +247,7 @@ fn time(ms: u64) -> String {
 
 /// What a treated value is to whoever has it. The words come from stored buckets: one of a later version is unknown.
 fn left_as(field: &str, treatment: &str) -> &'static str {
-    let Some(kind) = TreatmentKind::named(treatment) else {
+    let Some(kind) = TreatmentKind::from_word(treatment) else {
         return "a value treated in a way that this version does not know";
     };
     match kind {

@@ -9,37 +9,37 @@ use std::sync::{Arc, OnceLock};
 use ::http::HeaderValue;
 use rustls::ClientConfig;
 
-use super::matched::Matched;
-use super::snapshot::{Route, Side, Snapshot, Treats, Vendor};
-use crate::config::{self, Config, Contract};
-use crate::exposure::{self, Profile};
-use crate::identity::{self, Authority, DirectoryError};
-use crate::kill::{DenialBurst, RouteTag, Switch};
-use crate::meter::{Ledgers, RouteLimits};
+use super::rule_matches::RuleMatchCounts;
+use super::snapshot::{DirectionRuntime, MessageRules, RouteRuntime, Snapshot, VendorRuntime};
+use crate::config::{self, Contract, GatewaySettings};
+use crate::exposure::{self, ExposureProfile};
+use crate::identity::{self, DirectoryError, IdentityState};
+use crate::kill::{DenialBurst, KillSwitch, RouteTag};
+use crate::meter::{RouteLimits, VendorLedgers};
 use crate::model::{ClientId, Direction, FieldPath, Moment, Secret, SubjectKey, VendorId};
 use crate::pii::keys::{KeyError, SaltFolder};
-use crate::pii::{Class, ClearList, KeyRing, Plan, PlanError, RevealCounts, Rules, TreatmentKind, VendorKeys};
-use crate::policy::{Chain, Terms};
-use crate::telemetry::{Metrics, Treated, VendorMetrics};
-use crate::upstream::{Connector, ConnectorError, Sockets, Upstream};
+use crate::pii::{ClearList, MasterKeys, Plan, PlanError, RevealCounts, Rules, TokenClass, TreatmentKind, VendorKeys};
+use crate::policy::{ContractTerms, PolicyChain};
+use crate::telemetry::{Metrics, TreatmentLabel, VendorMetrics};
+use crate::upstream::{ConnectError, SocketBudget, UpstreamConnector, UpstreamPool};
 
 /// What outlives a config.
 #[derive(Debug)]
-pub struct Rooms {
+pub struct GatewayServices {
     /// The kill switch.
-    pub switch: Arc<Switch>,
+    pub switch: Arc<KillSwitch>,
     /// What is counted.
     pub metrics: Metrics,
     /// What left, to whom.
-    pub exposure: Arc<exposure::Ledger>,
+    pub exposure: Arc<exposure::ExposureCounters>,
     /// Issuers' keys, verified tokens, revocations.
-    pub authority: Authority,
+    pub authority: IdentityState,
     /// Each vendor's salt.
     pub salts: SaltFolder,
     /// TLS towards upstreams.
     pub tls: Arc<ClientConfig>,
     /// The sockets towards them.
-    pub sockets: Arc<Sockets>,
+    pub sockets: Arc<SocketBudget>,
     /// Threads that serve.
     pub workers: usize,
 }
@@ -79,7 +79,7 @@ pub enum AssembleError {
         upstream: String,
         /// Why.
         #[source]
-        source: ConnectorError,
+        source: ConnectError,
     },
 }
 
@@ -88,19 +88,19 @@ pub enum AssembleError {
 /// # Errors
 /// [`AssembleError`]; nothing has changed then.
 pub fn assemble(
-    config: &Config,
-    keys: &KeyRing,
-    rooms: &Rooms,
+    config: &GatewaySettings,
+    keys: &MasterKeys,
+    rooms: &GatewayServices,
     previous: Option<&Snapshot>,
     now: Moment,
 ) -> Result<Snapshot, AssembleError> {
-    let directory = rooms.authority.directory(identities(config)).map_err(first)?;
-    let vendors: Box<[Arc<Vendor>]> = config
+    let directory = rooms.authority.directory(identities(config)).map_err(first_error)?;
+    let vendors: Box<[Arc<VendorRuntime>]> = config
         .contracts
         .iter()
         .map(|contract| {
             let before = previous.and_then(|snapshot| snapshot.vendor(contract.vendor.as_str()));
-            Builder { contract, keys, rooms, now }.vendor(before).map(Arc::new)
+            VendorBuilder { contract, keys, rooms, now }.vendor(before).map(Arc::new)
         })
         .collect::<Result<_, _>>()?;
     let by_id = vendors.iter().zip(0..).map(|(vendor, index)| (vendor.id().clone(), index)).collect();
@@ -108,71 +108,71 @@ pub fn assemble(
     Ok(Snapshot { generation, directory, vendors, by_id })
 }
 
-pub(super) fn identities(config: &Config) -> Vec<identity::Contract> {
+pub(super) fn identities(config: &GatewaySettings) -> Vec<identity::IdentityContract> {
     let contracts = config.contracts.iter().zip(0..);
     contracts
         .filter_map(|(contract, index)| {
             let identity = contract.identity.clone()?;
-            Some(identity::Contract { index, vendor: contract.vendor.clone(), identity })
+            Some(identity::IdentityContract { index, vendor: contract.vendor.clone(), identity })
         })
         .collect()
 }
 
-fn first(mut errors: Vec<DirectoryError>) -> AssembleError {
+fn first_error(mut errors: Vec<DirectoryError>) -> AssembleError {
     AssembleError::Identity(errors.swap_remove(0))
 }
 
 /// Makes one vendor of one contract.
-struct Builder<'a> {
+struct VendorBuilder<'a> {
     contract: &'a Arc<Contract>,
-    keys: &'a KeyRing,
-    rooms: &'a Rooms,
+    keys: &'a MasterKeys,
+    rooms: &'a GatewayServices,
     now: Moment,
 }
 
-impl Builder<'_> {
-    fn vendor(&self, before: Option<&Arc<Vendor>>) -> Result<Vendor, AssembleError> {
+impl VendorBuilder<'_> {
+    fn vendor(&self, before: Option<&Arc<VendorRuntime>>) -> Result<VendorRuntime, AssembleError> {
         let contract = self.contract;
         let id = &contract.vendor;
         let salt = self.rooms.salts.open_or_create(id).map_err(|source| self.keys_error(source))?;
         let subject_key = SubjectKey::new(Secret::new(blake3::derive_key("vendorgate 2026 subject", salt.expose())));
         let keys = Arc::new(self.keys.vendor_keys(id, &salt, classes(contract)));
         let reveals = before.map(|vendor| Arc::clone(&vendor.reveals)).unwrap_or_default();
-        let shared = Shared { keys, reveals, before };
+        let shared = PlanContext { keys, reveals, before };
         let limits = route_limits(contract);
         let ledgers = match before {
             Some(vendor) => vendor.ledgers.renew(&contract.limits, &limits, &subject_key, self.now),
-            None => Ledgers::new(&contract.limits, &limits, &subject_key),
+            None => VendorLedgers::new(&contract.limits, &limits, &subject_key),
         };
         let metrics = self.rooms.metrics.vendor(id);
         metrics.contract_ends_at(contract.ends);
-        let mut pools = Pools::default();
+        let mut pools = UpstreamPools::default();
         let sides = [
             self.side(Direction::Ingress, &ledgers, &metrics, &shared, &mut pools)?,
             self.side(Direction::Egress, &ledgers, &metrics, &shared, &mut pools)?,
         ];
-        Ok(Vendor {
+        Ok(VendorRuntime {
             contract: Arc::clone(contract),
-            line: self.rooms.switch.line(id),
+            kill_gate: self.rooms.switch.gate(id),
             ledgers,
             metrics,
-            ourselves: ClientId::new("vendorgate"),
+            own_client: ClientId::new("vendorgate"),
             keys: shared.keys,
             reveals: shared.reveals,
             header: HeaderValue::try_from(id.as_str()).unwrap_or(HeaderValue::from_static("")),
             burst: self.burst(before),
-            sides,
+            directions: sides,
         })
     }
 
     fn side(
         &self,
         direction: Direction,
-        ledgers: &Ledgers,
+        ledgers: &VendorLedgers,
         metrics: &VendorMetrics,
-        shared: &Shared<'_>,
-        pools: &mut Pools,
-    ) -> Result<Side, AssembleError> {
+        shared: &PlanContext<'_>,
+        pools: &mut UpstreamPools,
+    ) -> Result<DirectionRuntime, AssembleError> {
         let (contract, ledger) = (self.contract, ledgers.of(direction));
         let traffic = Arc::clone(metrics.traffic(direction));
         let routes = contract.routes(direction).as_slice().iter().map(|route| {
@@ -186,13 +186,13 @@ impl Builder<'_> {
                 Direction::Egress => (&route.request, &request),
             };
             let profile = self.profile(direction, name, rules, leaving.as_ref());
-            Ok(Arc::new(Route {
+            Ok(Arc::new(RouteRuntime {
                 name: name.into(),
                 captures: route.pattern.capture_names().map(Into::into).collect(),
                 tag: RouteTag::of(name),
                 scopes: route.scopes.clone(),
                 ledger: Arc::clone(ledger),
-                place: ledger.place(direction, name).unwrap_or(usize::MAX),
+                ledger_index: ledger.place(direction, name).unwrap_or(usize::MAX),
                 upstream: self.upstream(route, pools)?,
                 upstream_name: route.upstream.id.as_str().into(),
                 websocket: route.websocket,
@@ -205,30 +205,36 @@ impl Builder<'_> {
             }))
         });
         let routes = routes.collect::<Result<_, _>>()?;
-        let terms = Terms {
+        let terms = ContractTerms {
             direction,
             calendar: contract.calendar(),
             ceiling: contract.scopes.clone(),
             ledger: Arc::clone(ledger),
         };
-        Ok(Side { chain: Chain::new(&terms), routes, traffic })
+        Ok(DirectionRuntime { chain: PolicyChain::new(&terms), routes, traffic })
     }
 
     /// The count of denials goes along while the rule is the same.
-    fn burst(&self, before: Option<&Arc<Vendor>>) -> Option<Arc<DenialBurst>> {
+    fn burst(&self, before: Option<&Arc<VendorRuntime>>) -> Option<Arc<DenialBurst>> {
         let trip = self.contract.trip?;
         let same = before.filter(|vendor| vendor.contract.trip == Some(trip)).and_then(|vendor| vendor.burst.clone());
         Some(same.unwrap_or_else(|| Arc::new(DenialBurst::new(trip.denials, trip.window))))
     }
 
     /// What can leave on a route: the rules of the plan that treats it, in its order.
-    fn profile(&self, direction: Direction, route: &str, rules: &Rules, leaving: Option<&Treats>) -> Profile {
-        let named: Vec<_> = rules.treat.iter().map(|rule| rule.place.to_string()).collect();
+    fn profile(
+        &self,
+        direction: Direction,
+        route: &str,
+        rules: &Rules,
+        leaving: Option<&MessageRules>,
+    ) -> ExposureProfile {
+        let named: Vec<_> = rules.treat.iter().map(|rule| rule.location.to_string()).collect();
         let clear = |only: &Vec<FieldPath>| {
             let in_clear = only.iter().map(ToString::to_string).filter(|field| !named.contains(field));
             in_clear.map(Arc::from).collect()
         };
-        Profile {
+        ExposureProfile {
             vendor: self.contract.vendor.clone(),
             direction,
             route: route.into(),
@@ -243,10 +249,10 @@ impl Builder<'_> {
         route: &str,
         rules: &Rules,
         leaves: bool,
-        shared: &Shared<'_>,
-        before: Option<&Option<Treats>>,
-    ) -> Result<Option<Treats>, AssembleError> {
-        let plan = Plan::compile_counting(rules, Arc::clone(&shared.keys), Arc::clone(&shared.reveals));
+        shared: &PlanContext<'_>,
+        before: Option<&Option<MessageRules>>,
+    ) -> Result<Option<MessageRules>, AssembleError> {
+        let plan = Plan::compile_with_counts(rules, Arc::clone(&shared.keys), Arc::clone(&shared.reveals));
         let plan = plan.map_err(|source| AssembleError::Rules {
             vendor: self.contract.vendor.clone(),
             route: route.to_owned(),
@@ -257,24 +263,37 @@ impl Builder<'_> {
         }
         let treated = plan.rules().iter().map(|rule| label(rule.treatment)).collect();
         let (counts_records, names_subject) = (rules.records.is_some(), rules.subject.is_some());
-        let matched = Matched::of(&plan, before.and_then(Option::as_ref));
-        let on_shape = rules.on_shape;
-        Ok(Some(Treats { plan, treated, matched, on_shape, counts_records, names_subject, leaves }))
+        let matched = RuleMatchCounts::of(&plan, before.and_then(Option::as_ref));
+        let on_shape = rules.on_unexpected_shape;
+        Ok(Some(MessageRules {
+            plan,
+            labels: treated,
+            matched,
+            on_shape,
+            counts_records,
+            names_subject,
+            counts_as_exposure: leaves,
+        }))
     }
 
     /// One pool for each upstream of the vendor, whichever routes lead to it.
-    fn upstream(&self, route: &config::Route, pools: &mut Pools) -> Result<Arc<Upstream>, AssembleError> {
+    fn upstream(
+        &self,
+        route: &config::ContractRoute,
+        pools: &mut UpstreamPools,
+    ) -> Result<Arc<UpstreamPool>, AssembleError> {
         let settings = &route.upstream;
         if let Some(upstream) = pools.0.get(settings.id.as_str()) {
             return Ok(Arc::clone(upstream));
         }
-        let connector = Connector::new(settings, &self.rooms.tls).map_err(|source| AssembleError::Upstream {
-            vendor: self.contract.vendor.clone(),
-            upstream: settings.id.as_str().to_owned(),
-            source,
-        })?;
+        let connector =
+            UpstreamConnector::new(settings, &self.rooms.tls).map_err(|source| AssembleError::Upstream {
+                vendor: self.contract.vendor.clone(),
+                upstream: settings.id.as_str().to_owned(),
+                source,
+            })?;
         let sockets = Arc::clone(&self.rooms.sockets);
-        let upstream = Arc::new(Upstream::new(connector, settings, self.rooms.workers, sockets));
+        let upstream = Arc::new(UpstreamPool::new(connector, settings, self.rooms.workers, sockets));
         pools.0.insert(settings.id.as_str().to_owned(), Arc::clone(&upstream));
         Ok(upstream)
     }
@@ -285,22 +304,22 @@ impl Builder<'_> {
 }
 
 /// What all plans of a vendor share.
-struct Shared<'a> {
+struct PlanContext<'a> {
     keys: Arc<VendorKeys>,
     reveals: Arc<RevealCounts>,
     /// The vendor as the config before had it.
-    before: Option<&'a Arc<Vendor>>,
+    before: Option<&'a Arc<VendorRuntime>>,
 }
 
-impl Shared<'_> {
-    fn route_before(&self, direction: Direction, name: &str) -> Option<&Route> {
-        let routes = &self.before?.side(direction).routes;
+impl PlanContext<'_> {
+    fn route_before(&self, direction: Direction, name: &str) -> Option<&RouteRuntime> {
+        let routes = &self.before?.direction(direction).routes;
         routes.iter().find(|route| *route.name == *name).map(|route| &**route)
     }
 }
 
 #[derive(Default)]
-struct Pools(HashMap<String, Arc<Upstream>>);
+struct UpstreamPools(HashMap<String, Arc<UpstreamPool>>);
 
 pub(super) fn route_limits(contract: &Contract) -> Vec<RouteLimits> {
     let of = |direction| {
@@ -314,21 +333,21 @@ pub(super) fn route_limits(contract: &Contract) -> Vec<RouteLimits> {
 }
 
 /// The label of a treatment in the metrics.
-const fn label(treatment: TreatmentKind) -> Treated {
+const fn label(treatment: TreatmentKind) -> TreatmentLabel {
     match treatment {
-        TreatmentKind::Tokenize => Treated::Tokenize,
-        TreatmentKind::Hash => Treated::Hash,
-        TreatmentKind::EncryptFormat => Treated::EncryptFormat,
-        TreatmentKind::Mask => Treated::Mask,
-        TreatmentKind::Redact => Treated::Redact,
-        TreatmentKind::Drop => Treated::Drop,
-        TreatmentKind::Generalize => Treated::Generalize,
-        TreatmentKind::Reveal => Treated::Reveal,
-        TreatmentKind::Report => Treated::Report,
+        TreatmentKind::Tokenize => TreatmentLabel::Tokenize,
+        TreatmentKind::Hash => TreatmentLabel::Hash,
+        TreatmentKind::EncryptFormat => TreatmentLabel::EncryptFormat,
+        TreatmentKind::Mask => TreatmentLabel::Mask,
+        TreatmentKind::Redact => TreatmentLabel::Redact,
+        TreatmentKind::Drop => TreatmentLabel::Drop,
+        TreatmentKind::Generalize => TreatmentLabel::Generalize,
+        TreatmentKind::Reveal => TreatmentLabel::Reveal,
+        TreatmentKind::Report => TreatmentLabel::Report,
     }
 }
 
-fn classes(contract: &Contract) -> Vec<Class> {
+fn classes(contract: &Contract) -> Vec<TokenClass> {
     let routes = Direction::ALL.into_iter().flat_map(|direction| contract.routes(direction).as_slice());
-    routes.flat_map(|route| route.request.classes().chain(route.response.classes())).collect()
+    routes.flat_map(|route| route.request.token_classes().chain(route.response.token_classes())).collect()
 }

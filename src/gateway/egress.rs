@@ -8,7 +8,7 @@ use crate::model::{Denial, Reason};
 ///
 /// # Errors
 /// [`Reason::DestinationUnknown`] when the path names no vendor.
-pub(super) fn split(path: &str) -> Result<(&str, &str), Denial> {
+pub(super) fn split_vendor(path: &str) -> Result<(&str, &str), Denial> {
     let rest = path.strip_prefix('/').unwrap_or(path);
     let end = rest.find('/').unwrap_or(rest.len());
     let (vendor, path) = rest.split_at(end);
@@ -24,11 +24,11 @@ mod tests {
 
     #[test]
     fn the_first_segment_is_the_vendor() {
-        assert_eq!(split("/acme/v2/events"), Ok(("acme", "/v2/events")));
-        assert_eq!(split("/acme"), Ok(("acme", "/")));
-        assert_eq!(split("/acme/"), Ok(("acme", "/")));
+        assert_eq!(split_vendor("/acme/v2/events"), Ok(("acme", "/v2/events")));
+        assert_eq!(split_vendor("/acme"), Ok(("acme", "/")));
+        assert_eq!(split_vendor("/acme/"), Ok(("acme", "/")));
         for path in ["/", "//acme/v2"] {
-            assert_eq!(split(path).map_err(|denial| denial.reason), Err(Reason::DestinationUnknown), "{path}");
+            assert_eq!(split_vendor(path).map_err(|denial| denial.reason), Err(Reason::DestinationUnknown), "{path}");
         }
     }
 }

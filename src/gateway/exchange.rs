@@ -10,21 +10,21 @@ use std::time::Duration;
 use ::http::header::{CONNECTION, HeaderMap, HeaderName};
 use ::http::{HeaderValue, Method, Response, StatusCode, Version};
 
-use super::account::{Halt, Message, Tally};
-use super::bodies::Ending;
-use super::consequence::{self, Cut};
+use super::body_pipeline::{AbortReason, BodyCounters, HttpMessage};
+use super::body_stream::BodyEnd;
+use super::consequence::{self, BodyCut};
 use super::handle::Gateway;
-use super::owners::Fate;
+use super::observers::RequestBodyOutcome;
 use super::peer::Peer;
-use super::snapshot::{Route, Vendor};
+use super::snapshot::{RouteRuntime, VendorRuntime};
 use super::unfinished;
 use crate::http::{Challenge, GatewayBody, RequestId, RequestIds, refuse};
 use crate::kill::InFlight;
-use crate::meter::{Decision, rate_limit, rate_limit_policy};
+use crate::meter::{RateDecision, rate_limit, rate_limit_policy};
 use crate::model::{ClientId, Denial, Direction, Moment, Reason};
 use crate::policy::Permit;
-use crate::telemetry::audit::Denied;
-use crate::telemetry::{Ended, ExchangeLine, RouteMetrics, TrafficMetrics};
+use crate::telemetry::audit::DeniedRequest;
+use crate::telemetry::{EarlyEnd, ExchangeLine, RouteMetrics, TrafficMetrics};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -42,17 +42,17 @@ pub(super) struct Exchange {
     lost_ground: bool,
     method: Method,
     version: Version,
-    vendor: Option<Arc<Vendor>>,
-    route: Option<Arc<Route>>,
+    vendor: Option<Arc<VendorRuntime>>,
+    route: Option<Arc<RouteRuntime>>,
     client: Option<ClientId>,
     /// In flight, and holding its slots, until the exchange is dropped.
     held: Option<(InFlight, Permit)>,
     /// How the request rates stood when they refused it.
-    over_rate: Option<Decision>,
+    over_rate: Option<RateDecision>,
     status: u16,
     reason: Option<Reason>,
     /// How it ended, where the caller did not get the whole answer.
-    ended: Option<Ended>,
+    ended: Option<EarlyEnd>,
     /// What exactly went wrong, where something did.
     cause: Option<Cow<'static, str>>,
     /// Whether it was cut in the middle of its answer by the kill switch.
@@ -60,16 +60,16 @@ pub(super) struct Exchange {
     awaited: Duration,
     overhead: Duration,
     /// How the request's body fared, where it has one.
-    request: Option<Arc<Fate>>,
-    answer: Tally,
+    request: Option<Arc<RequestBodyOutcome>>,
+    answer: BodyCounters,
 }
 
 impl Exchange {
     pub(super) fn begin(gateway: Arc<Gateway>, peer: Arc<Peer>, method: Method, version: Version) -> Box<Self> {
         let started = gateway.clock.now();
         // Before anything is read that a change could make stale.
-        let ground = gateway.ground.count();
-        peer.enter();
+        let ground = gateway.authority_epoch.current();
+        peer.begin_exchange();
         Box::new(Self {
             gateway,
             peer,
@@ -92,13 +92,13 @@ impl Exchange {
             awaited: Duration::ZERO,
             overhead: Duration::ZERO,
             request: None,
-            answer: Tally::default(),
+            answer: BodyCounters::default(),
         })
     }
 
     /// Whether something that it may stand on has changed since it began.
     pub(super) fn is_behind(&self) -> bool {
-        self.gateway.ground.count() != self.ground
+        self.gateway.authority_epoch.current() != self.ground
     }
 
     /// What it would have stood on was taken away while it was decided on.
@@ -112,7 +112,7 @@ impl Exchange {
     }
 
     /// Whose it is, where that is known.
-    pub(super) const fn vendor(&self) -> Option<&Arc<Vendor>> {
+    pub(super) const fn vendor(&self) -> Option<&Arc<VendorRuntime>> {
         self.vendor.as_ref()
     }
 
@@ -136,25 +136,25 @@ impl Exchange {
     }
 
     /// From here on the exchange counts as this vendor's.
-    pub(super) fn of_vendor(&mut self, vendor: &Arc<Vendor>, client: Option<&ClientId>) {
-        vendor.side(self.direction()).traffic.enter();
+    pub(super) fn of_vendor(&mut self, vendor: &Arc<VendorRuntime>, client: Option<&ClientId>) {
+        vendor.direction(self.direction()).traffic.enter();
         self.vendor = Some(Arc::clone(vendor));
         self.client = client.cloned();
     }
 
     /// From here on the exchange counts as this route's.
-    pub(super) fn on_route(&mut self, route: &Arc<Route>) {
+    pub(super) fn on_route(&mut self, route: &Arc<RouteRuntime>) {
         self.route = Some(Arc::clone(route));
     }
 
     /// From here on the exchange is in flight.
     pub(super) fn admitted(&mut self, in_flight: InFlight, permit: Permit) {
-        self.peer.seat().prove();
+        self.peer.seat().mark_proven();
         self.held = Some((in_flight, permit));
     }
 
     /// The request rates refused it.
-    pub(super) fn over_rate(&mut self, rates: Option<Decision>) {
+    pub(super) fn over_rate(&mut self, rates: Option<RateDecision>) {
         self.over_rate = rates;
     }
 
@@ -167,9 +167,9 @@ impl Exchange {
         }
         let rates = vendor.ledgers.of(Direction::Ingress).rates();
         let field = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
-        let policy = route.rate_policy.get_or_init(|| field(rate_limit_policy(rates.standings(stood))));
+        let policy = route.rate_policy.get_or_init(|| field(rate_limit_policy(rates.statuses(stood))));
         headers.insert(RATE_LIMIT_POLICY, policy.clone());
-        headers.insert(RATE_LIMIT, field(rate_limit(rates.standings(stood))));
+        headers.insert(RATE_LIMIT, field(rate_limit(rates.statuses(stood))));
     }
 
     /// Time spent waiting for others, which is not the gateway's own.
@@ -187,22 +187,22 @@ impl Exchange {
     }
 
     /// The request has a body; how it fares is told here.
-    pub(super) fn takes(&mut self, fate: Arc<Fate>) {
+    pub(super) fn takes(&mut self, fate: Arc<RequestBodyOutcome>) {
         self.request = Some(fate);
     }
 
     /// Why the request's body broke off, if it did.
-    pub(super) fn request_broke(&self) -> Option<Ending> {
+    pub(super) fn request_broke(&self) -> Option<BodyEnd> {
         self.request.as_ref()?.ending()
     }
 
     /// Whether the request has no body, or nothing of it follows.
     pub(super) fn request_is_over(&self) -> bool {
-        self.request.as_ref().is_none_or(|fate| fate.is_over())
+        self.request.as_ref().is_none_or(|fate| fate.is_done())
     }
 
     /// What tells when the request's last byte was handed on; none where it has no body.
-    pub(super) fn request_fate(&self) -> Option<Arc<Fate>> {
+    pub(super) fn request_fate(&self) -> Option<Arc<RequestBodyOutcome>> {
         self.request.clone()
     }
 
@@ -216,7 +216,7 @@ impl Exchange {
     }
 
     /// The answer's body has moved.
-    pub(super) fn gave(&mut self, answer: Tally) {
+    pub(super) fn gave(&mut self, answer: BodyCounters) {
         self.answer = answer;
     }
 
@@ -237,9 +237,9 @@ impl Exchange {
     }
 
     /// Says no because the answer broke off before any of it was sent.
-    pub(super) fn refuse_broken(self: Box<Self>, ending: &Ending) -> Response<GatewayBody> {
+    pub(super) fn refuse_broken(self: Box<Self>, ending: &BodyEnd) -> Response<GatewayBody> {
         self.follow(ending);
-        self.refuse(&ending.denial(Message::Answer))
+        self.refuse(&ending.denial(HttpMessage::Response))
     }
 
     /// The answer goes out without its body.
@@ -249,52 +249,53 @@ impl Exchange {
     }
 
     /// The answer broke off in the middle; whoever sees it sees it broken off.
-    pub(super) fn broke(&mut self, ending: &Ending) {
+    pub(super) fn broke(&mut self, ending: &BodyEnd) {
         self.follow(ending);
         let ended = unfinished::ended(ending, self.gateway.stopping.load(Ordering::Relaxed));
         self.ended = Some(ended);
         self.cause = Some(unfinished::cause(ending, ended, self.status));
         match ending {
-            Ending::Severed(reason) => {
+            BodyEnd::Severed(reason) => {
                 self.reason = Some(*reason);
                 if let (Some((in_flight, _)), false) = (&self.held, self.severed) {
                     self.severed = true;
-                    self.peer.sever(in_flight);
+                    self.peer.sever_exchange(in_flight);
                 }
             }
-            Ending::Halted(halt) => {
-                let denial = ending.denial(Message::Answer);
+            BodyEnd::Stopped(halt) => {
+                let denial = ending.denial(HttpMessage::Response);
                 self.note(&denial);
-                if let Halt::Stop(_) = halt {
+                if let AbortReason::Untreatable(_) = halt {
                     let (route, request_id) = (self.route_name(), self.id.to_string());
                     let vendor = self.vendor.as_ref().map_or("-", |vendor| vendor.id().as_str());
                     tracing::warn!(vendor, route, request_id, detail = %denial.detail, "an answer was broken off");
                 }
-                if let (Halt::Over(overrun), Some(vendor)) = (halt, &self.vendor) {
-                    let cut = Cut {
+                if let (AbortReason::BudgetSpent(overrun), Some(vendor)) = (halt, &self.vendor) {
+                    let cut = BodyCut {
                         vendor,
                         client: self.client.as_ref(),
                         direction: self.direction(),
                         route: self.route_name(),
                         id: self.id,
                     };
-                    consequence::audit_cut(&self.gateway, &cut, overrun, self.answer);
+                    consequence::audit_body_cut(&self.gateway, &cut, overrun, self.answer);
                 }
             }
-            Ending::Aborted | Ending::Stalled | Ending::Slow => match self.request_broke() {
+            BodyEnd::SenderGone | BodyEnd::Stalled | BodyEnd::Slow => match self.request_broke() {
                 // The upstream broke off what our side had broken before.
-                Some(request) => self.note(&request.denial(Message::Request)),
-                None => self.reason = Some(ending.denial(Message::Answer).reason),
+                Some(request) => self.note(&request.denial(HttpMessage::Request)),
+                None => self.reason = Some(ending.denial(HttpMessage::Response).reason),
             },
-            Ending::Dropped => {}
+            BodyEnd::ReaderGone => {}
         }
     }
 
     /// Lets an overrun have the consequence that the contract gives it.
-    pub(super) fn follow(&self, ending: &Ending) {
-        if let (Ending::Halted(Halt::Over(overrun)), Some(vendor), Some((own, _))) = (ending, &self.vendor, &self.held)
+    pub(super) fn follow(&self, ending: &BodyEnd) {
+        if let (BodyEnd::Stopped(AbortReason::BudgetSpent(overrun)), Some(vendor), Some((own, _))) =
+            (ending, &self.vendor, &self.held)
         {
-            consequence::of_overrun(&self.gateway, vendor, self.direction(), own, overrun);
+            consequence::on_overrun(&self.gateway, vendor, self.direction(), own, overrun);
         }
     }
 
@@ -305,7 +306,7 @@ impl Exchange {
         let traffic = self.traffic();
         traffic.deny(denial.reason);
         traffic.denied_last(denial.reason, self.started.wall);
-        self.gateway.audit.denied(&Denied {
+        self.gateway.audit.denied(&DeniedRequest {
             vendor: self.vendor.as_ref().map(|vendor| vendor.id()),
             direction: self.direction(),
             reason: denial.reason,
@@ -317,7 +318,7 @@ impl Exchange {
         // A stranger's forgeries must not cut a vendor off, and neither must what was taken back under a request in flight.
         let severed = self.held.as_ref().is_some_and(|(in_flight, _)| in_flight.is_severed());
         if let (Some(vendor), Some(_), false) = (&self.vendor, &self.client, severed || self.lost_ground) {
-            consequence::of_denial(&self.gateway, vendor, denial);
+            consequence::on_denial(&self.gateway, vendor, denial);
         }
     }
 
@@ -328,7 +329,7 @@ impl Exchange {
 
     fn traffic(&self) -> &TrafficMetrics {
         match &self.vendor {
-            Some(vendor) => &vendor.side(self.peer.direction()).traffic,
+            Some(vendor) => &vendor.direction(self.peer.direction()).traffic,
             None => self.gateway.metrics.unknown_vendor(self.peer.direction()),
         }
     }
@@ -337,7 +338,7 @@ impl Exchange {
         self.route.as_ref().map_or_else(|| self.traffic().unmatched().as_ref(), |route| &route.metrics)
     }
 
-    fn log(&self, request: Tally, took: Duration) {
+    fn log(&self, request: BodyCounters, took: Duration) {
         let log = &self.gateway.exchange_log;
         let failed = self.reason.is_some() || self.ended.is_some();
         if !failed && !log.is_on() {
@@ -359,9 +360,9 @@ impl Exchange {
             ended: self.ended,
             cause: self.cause.as_deref(),
             records: request.records + self.answer.records,
-            shape_unexpected: request.misshapen || self.answer.misshapen,
-            bytes_in: request.taken,
-            bytes_out: self.answer.passed,
+            shape_unexpected: request.shape_unexpected || self.answer.shape_unexpected,
+            bytes_in: request.bytes_in,
+            bytes_out: self.answer.bytes_out,
             duration_us: unfinished::micros(took),
             overhead_us: unfinished::micros(self.overhead),
         };
@@ -379,13 +380,13 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let took = self.elapsed();
         if self.status == 0 && self.reason.is_none() {
-            self.broke(&Ending::Dropped);
+            self.broke(&BodyEnd::ReaderGone);
         }
         self.route_metrics().request(self.status);
         let request = self.request.as_ref().map(|fate| fate.tally()).unwrap_or_default();
         let leaving = match self.direction() {
-            Direction::Ingress => self.answer.passed,
-            Direction::Egress => request.passed,
+            Direction::Ingress => self.answer.bytes_out,
+            Direction::Egress => request.bytes_out,
         };
         let traffic = self.traffic();
         traffic.bytes(leaving);
@@ -393,6 +394,6 @@ impl Drop for Exchange {
             traffic.leave(took);
         }
         self.log(request, took);
-        self.peer.exit(self.severed, self.started.monotonic_ns.saturating_add(took.as_nanos() as u64));
+        self.peer.end_exchange(self.severed, self.started.monotonic_ns.saturating_add(took.as_nanos() as u64));
     }
 }

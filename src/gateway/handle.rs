@@ -11,26 +11,26 @@ use ::http::{Method, Request, Response, Version, request};
 use arc_swap::ArcSwap;
 use hyper::body::Incoming;
 
+use super::body_source::BodySource;
 use super::consequence;
 use super::egress;
 use super::exchange::Exchange;
 use super::forward::forward;
-use super::greet;
-use super::ground::Ground;
 use super::peer::Peer;
-use super::snapshot::{Route, Snapshot, Vendor};
-use super::source::Source;
+use super::recheck::AuthorityEpoch;
+use super::snapshot::{RouteRuntime, Snapshot, VendorRuntime};
 use super::webhook;
+use super::webhook_reply;
 use crate::bounds;
-use crate::http::{GatewayBody, Slots, Target, names_websocket, screen};
-use crate::identity::{Presented, Rejected, Verified, Wait, Webhook};
-use crate::kill::{Footing, Held, Switch};
-use crate::meter::{self, Decision};
+use crate::http::{GatewayBody, RequestTarget, SlotPool, is_websocket_upgrade, screen};
+use crate::identity::{AuthWait, PresentedRequest, Rejected, VerifiedCaller, WebhookVerifier};
+use crate::kill::{AdmissionProof, KillSwitch, RegisteredRequest};
+use crate::meter::{self, RateDecision};
 use crate::model::{Caller, ClientId, Clock, Denial, Direction, Reason};
-use crate::policy::Facts;
+use crate::policy::RequestFacts;
 use crate::route::Captures;
-use crate::telemetry::audit::Audit;
-use crate::telemetry::{ExchangeLog, Failures, Metrics};
+use crate::telemetry::audit::AuditTrail;
+use crate::telemetry::{ExchangeLog, Metrics, RecentFailures};
 
 /// What all workers share.
 #[derive(Debug)]
@@ -42,25 +42,25 @@ pub struct Gateway {
     /// One line an exchange.
     pub exchange_log: ExchangeLog,
     /// The last exchanges that were refused or broke off.
-    pub failures: Failures,
+    pub failures: RecentFailures,
     /// Whether the drain's deadline has passed: whatever is dropped from here on was dropped by us.
     pub stopping: AtomicBool,
     /// What was done and refused, for those who ask later.
-    pub audit: Arc<Audit>,
+    pub audit: Arc<AuditTrail>,
     /// The kill switch.
-    pub switch: Arc<Switch>,
+    pub switch: Arc<KillSwitch>,
     /// Room for the bodies of webhooks.
-    pub spools: Arc<Slots>,
+    pub spools: Arc<SlotPool>,
     /// The config in force.
     pub snapshot: ArcSwap<Snapshot>,
     /// Counts the changes of what requests stand on.
-    pub ground: Ground,
+    pub authority_epoch: AuthorityEpoch,
 }
 
 /// What was decided about a request that may pass. Its permit and its registration are in the exchange.
 pub(super) struct Admitted {
-    pub(super) vendor: Arc<Vendor>,
-    pub(super) route: Arc<Route>,
+    pub(super) vendor: Arc<VendorRuntime>,
+    pub(super) route: Arc<RouteRuntime>,
     pub(super) client: Option<ClientId>,
     /// The path on the upstream's side, without the upstream's own; `None` where it is the request's, as it came.
     pub(super) path: Option<String>,
@@ -74,11 +74,11 @@ pub(super) const ENCODED_SLASH: &str =
     "The path holds an encoded slash (%2F), and its route does not say allow_encoded_slash: true.";
 
 /// A no, and what may be waited for before the question is asked once more.
-struct NotAdmitted {
+struct AdmissionDenied {
     denial: Denial,
-    wait: Option<Wait>,
+    wait: Option<AuthWait>,
     /// How the request rates stand, where it was them.
-    rates: Option<Box<Decision>>,
+    rates: Option<Box<RateDecision>>,
 }
 
 impl Gateway {
@@ -93,7 +93,7 @@ impl Gateway {
         let mut exchange = Exchange::begin(Arc::clone(self), Arc::clone(peer), head.method.clone(), head.version);
         let snapshot = self.snapshot.load();
         let admitted = match admit(&snapshot, &head, &mut exchange) {
-            Err(NotAdmitted { wait: Some(wait), .. }) => {
+            Err(AdmissionDenied { wait: Some(wait), .. }) => {
                 // Seen for the first time: a key or an answer is being fetched. One wait, bounded, then a decision.
                 let since = self.clock.now();
                 Box::pin(wait.settled(bounds::IDENTITY_WAIT)).await;
@@ -102,7 +102,7 @@ impl Gateway {
             }
             decided => decided,
         };
-        if let Err(NotAdmitted { denial: Denial { reason: Reason::TokenMissing, .. }, .. }) = &admitted
+        if let Err(AdmissionDenied { denial: Denial { reason: Reason::TokenMissing, .. }, .. }) = &admitted
             && exchange.direction() == Direction::Ingress
         {
             let candidates = webhook::candidates(&snapshot, &head, peer.is_tls());
@@ -122,22 +122,22 @@ impl Gateway {
     async fn handle_webhook(
         self: &Arc<Self>,
         worker: usize,
-        candidates: Vec<(Arc<Webhook>, Arc<Vendor>)>,
+        candidates: Vec<(Arc<WebhookVerifier>, Arc<VendorRuntime>)>,
         head: request::Parts,
         body: Incoming,
         mut exchange: Box<Exchange>,
     ) -> Response<GatewayBody> {
         let since = self.clock.now();
         let verified = {
-            let (sender, sent) = (exchange.peer.address().ip(), webhook::sent(&head, exchange.peer.is_tls()));
+            let (sender, sent) = (exchange.peer.address().ip(), webhook::signed_parts(&head, exchange.peer.is_tls()));
             webhook::verify(&candidates, &sent, body, sender, &self.spools, &self.clock).await
         };
         exchange.waited(since);
         let message = match verified {
-            Ok(webhook::Verified::Message(message)) => message,
-            Ok(webhook::Verified::Handshake(vendor, greeting)) => {
-                return match greet::may_greet(&vendor, &head, &mut exchange) {
-                    Ok(()) => greet::reply(exchange, greet::greeting(greeting)),
+            Ok(webhook::VerifiedWebhook::Message(message)) => message,
+            Ok(webhook::VerifiedWebhook::Handshake(vendor, greeting)) => {
+                return match webhook_reply::check_handshake(&vendor, &head, &mut exchange) {
+                    Ok(()) => webhook_reply::reply(exchange, webhook_reply::handshake_answer(greeting)),
                     Err(denial) => exchange.refuse(&denial),
                 };
             }
@@ -154,9 +154,9 @@ impl Gateway {
             admit_webhook(&snapshot, &head, &message, &mut exchange)
         };
         match admitted {
-            Ok(_) if message.delivery.is_known() => greet::reply(exchange, greet::known()),
+            Ok(_) if message.delivery.is_known() => webhook_reply::reply(exchange, webhook_reply::already_delivered()),
             Ok(admitted) => {
-                let response = forward(worker, admitted, head, Source::spooled(message.body), exchange).await;
+                let response = forward(worker, admitted, head, BodySource::spooled(message.body), exchange).await;
                 if response.status().is_success() {
                     message.delivery.delivered();
                 }
@@ -167,7 +167,7 @@ impl Gateway {
     }
 }
 
-impl NotAdmitted {
+impl AdmissionDenied {
     fn answer(self, mut exchange: Box<Exchange>) -> Response<GatewayBody> {
         exchange.over_rate(self.rates.map(|rates| *rates));
         exchange.refuse(&self.denial)
@@ -178,20 +178,20 @@ impl NotAdmitted {
 fn admit_webhook(
     snapshot: &Snapshot,
     head: &request::Parts,
-    message: &webhook::Message,
+    message: &webhook::VerifiedMessage,
     exchange: &mut Exchange,
-) -> Result<Admitted, NotAdmitted> {
+) -> Result<Admitted, AdmissionDenied> {
     let target = screen(head, Direction::Ingress)?;
     let caller = message.delivery.caller();
     let vendor = caller.and_then(|caller| snapshot.vendor(caller.vendor.as_str()));
     let vendor = vendor.ok_or_else(|| Denial::new(Reason::VendorUnknown, "its contract has gone meanwhile"))?;
     let path = Some(&*target.path).filter(|path| *path != head.uri.path());
     let footing = message.delivery.footing();
-    pass(vendor, (caller, footing.as_ref()), head, &target.path, path, exchange)
+    authorize(vendor, (caller, footing.as_ref()), head, &target.path, path, exchange)
 }
 
 /// Decides. Synchronous: nothing can wait between the registration, the look at the kill switch and the permit.
-fn admit(snapshot: &Snapshot, head: &request::Parts, exchange: &mut Exchange) -> Result<Admitted, NotAdmitted> {
+fn admit(snapshot: &Snapshot, head: &request::Parts, exchange: &mut Exchange) -> Result<Admitted, AdmissionDenied> {
     if exchange.gateway.audit.must_stop() {
         return Err(Denial::new(Reason::Overloaded, "the audit trail cannot be written").into());
     }
@@ -205,27 +205,27 @@ fn admit(snapshot: &Snapshot, head: &request::Parts, exchange: &mut Exchange) ->
                 vendor.metrics.token_issued_at(issued_at);
             }
             let path = Some(&*target.path).filter(|path| *path != head.uri.path());
-            let footing: Footing = verified;
-            let caller = footing.downcast_ref().map(Verified::caller);
-            pass(vendor, (caller, Some(&footing)), head, &target.path, path, exchange)
+            let footing: AdmissionProof = verified;
+            let caller = footing.downcast_ref().map(VerifiedCaller::caller);
+            authorize(vendor, (caller, Some(&footing)), head, &target.path, path, exchange)
         }
         Direction::Egress => {
-            let (name, path) = egress::split(&target.path)?;
+            let (name, path) = egress::split_vendor(&target.path)?;
             let vendor = snapshot.vendor(name).ok_or_else(|| unknown_destination("no contract for this vendor"))?;
-            pass(vendor, (None, None), head, path, Some(path), exchange)
+            authorize(vendor, (None, None), head, path, Some(path), exchange)
         }
     }
 }
 
 /// From a known vendor to a permit: the route, the registration, the chain.
-fn pass(
-    vendor: &Arc<Vendor>,
-    (caller, footing): (Option<&Caller>, Option<&Footing>),
+fn authorize(
+    vendor: &Arc<VendorRuntime>,
+    (caller, footing): (Option<&Caller>, Option<&AdmissionProof>),
     head: &request::Parts,
     path: &str,
     rewritten: Option<&str>,
     exchange: &mut Exchange,
-) -> Result<Admitted, NotAdmitted> {
+) -> Result<Admitted, AdmissionDenied> {
     let direction = exchange.direction();
     let client = caller.map(|caller| &caller.client);
     exchange.of_vendor(vendor, client);
@@ -235,27 +235,28 @@ fn pass(
     })?;
     exchange.on_route(route);
     if direction == Direction::Egress && !route.allow_encoded_slash && path.contains("%2F") {
-        return Err(Denial::telling(Reason::RequestMalformed, ENCODED_SLASH).into());
+        return Err(Denial::with_public_text(Reason::RequestMalformed, ENCODED_SLASH).into());
     }
     let websocket = route.websocket && asks_websocket(head);
     let is_safe = head.method.is_safe() && !websocket;
-    let held = Held { direction, route: route.tag, client, footing, is_safe, is_websocket: websocket };
-    let in_flight = vendor.line.enter(&held);
+    let held =
+        RegisteredRequest { direction, route: route.tag, client, proof: footing, is_safe, is_websocket: websocket };
+    let in_flight = vendor.kill_gate.register_request(&held);
     if exchange.is_behind() {
-        exchange.gateway.judge_again(vendor.id(), &held).inspect_err(|_| exchange.loses_ground())?;
+        exchange.gateway.recheck(vendor.id(), &held).inspect_err(|_| exchange.loses_ground())?;
     }
-    let judged = vendor.side(direction).chain.evaluate(&Facts {
+    let judged = vendor.direction(direction).chain.evaluate(&RequestFacts {
         now: exchange.started,
         in_flight: &in_flight,
         caller,
-        client: client.unwrap_or(&vendor.ourselves),
-        route: route.place,
+        client: client.unwrap_or(&vendor.own_client),
+        ledger_index: route.ledger_index,
         scopes: &route.scopes,
         is_safe,
         counts_records: route.leaving(direction).is_some_and(|treats| treats.counts_records),
     });
     let permit = judged.inspect_err(|spent| {
-        consequence::of_refusal(&exchange.gateway, vendor, exchange.direction(), &in_flight, spent)
+        consequence::on_budget_refusal(&exchange.gateway, vendor, exchange.direction(), &in_flight, spent)
     })?;
     exchange.admitted(in_flight, permit);
     Ok(Admitted {
@@ -271,17 +272,17 @@ fn pass(
 /// Whether a request asks to go on as a WebSocket, as RFC 6455 section 4.1 has it.
 fn asks_websocket(head: &request::Parts) -> bool {
     let has_body = head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
-    head.method == Method::GET && head.version == Version::HTTP_11 && !has_body && names_websocket(&head.headers)
+    head.method == Method::GET && head.version == Version::HTTP_11 && !has_body && is_websocket_upgrade(&head.headers)
 }
 
 fn identify(
     snapshot: &Snapshot,
     head: &request::Parts,
-    target: &Target<'_>,
+    target: &RequestTarget<'_>,
     exchange: &mut Exchange,
-) -> Result<Arc<Verified>, NotAdmitted> {
+) -> Result<Arc<VerifiedCaller>, AdmissionDenied> {
     let host = head.headers.get(::http::header::HOST).and_then(|host| host.to_str().ok());
-    let presented = Presented {
+    let presented = PresentedRequest {
         headers: &head.headers,
         method: &head.method,
         scheme: if exchange.peer.is_tls() { "https" } else { "http" },
@@ -297,7 +298,7 @@ fn identify(
         {
             exchange.of_vendor(vendor, None);
         }
-        NotAdmitted { denial, wait, rates: None }
+        AdmissionDenied { denial, wait, rates: None }
     })
 }
 
@@ -305,14 +306,14 @@ fn unknown_destination(detail: &'static str) -> Denial {
     Denial::new(Reason::DestinationUnknown, detail)
 }
 
-impl From<Denial> for NotAdmitted {
+impl From<Denial> for AdmissionDenied {
     fn from(denial: Denial) -> Self {
         Self { denial, wait: None, rates: None }
     }
 }
 
-impl From<Box<meter::NotAdmitted>> for NotAdmitted {
-    fn from(spent: Box<meter::NotAdmitted>) -> Self {
+impl From<Box<meter::LimitExceeded>> for AdmissionDenied {
+    fn from(spent: Box<meter::LimitExceeded>) -> Self {
         Self { denial: spent.denial, wait: None, rates: spent.decision }
     }
 }

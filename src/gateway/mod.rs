@@ -3,38 +3,38 @@
 //! Half of the work is a synchronous `admit` that ends in a permit; the other half is an async `forward` that consumes
 //! it. Always answers. Never forwards what was not admitted, and never lets a byte leave that was not accounted for.
 
-mod account;
 mod assemble;
-mod bodies;
+mod body_pipeline;
+mod body_rate;
+mod body_source;
+mod body_stream;
+mod clear_sample;
 mod consequence;
-mod door;
 mod egress;
 mod exchange;
 mod explain;
 mod forward;
-mod greet;
-mod ground;
 mod handle;
-mod looks;
-mod matched;
-mod owners;
-mod pace;
+mod headers;
+mod observers;
 mod peer;
+mod recheck;
+mod rule_matches;
 mod snapshot;
-mod source;
 mod stack;
+mod streamed;
 mod target;
 mod unfinished;
-mod watch;
 mod webhook;
+mod webhook_reply;
 mod websocket;
 mod withheld;
 
-pub use assemble::{AssembleError, Rooms, assemble};
-pub use explain::{Explainer, Explanation, Outcome, Question};
-pub use ground::Ground;
+pub use assemble::{AssembleError, GatewayServices, assemble};
+pub use explain::{ExplainOutcome, ExplainQuery, Explainer, Explanation};
 pub use handle::Gateway;
-pub use matched::Unmatched;
 pub use peer::Peer;
-pub use snapshot::{Route, Snapshot, Vendor};
-pub use stack::Stack;
+pub use recheck::AuthorityEpoch;
+pub use rule_matches::RuleNeverMatched;
+pub use snapshot::{RouteRuntime, Snapshot, VendorRuntime};
+pub use stack::ServiceStack;

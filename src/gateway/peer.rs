@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 
 use ::http::HeaderValue;
 
-use super::watch::{Watched, Watchlist};
-use crate::http::Seat;
+use super::streamed::{StreamedResponse, StreamedResponses};
+use crate::http::SlotHolder;
 use crate::identity::PeerCertificate;
 use crate::kill::InFlight;
 use crate::model::Direction;
@@ -26,22 +26,22 @@ pub struct Peer {
     reset: AtomicBool,
     /// Whether the last write waits for the other end to read.
     blocked: AtomicBool,
-    leaving: AtomicBool,
+    draining: AtomicBool,
     flushes: AtomicU64,
     /// Its place among the connections, which knows how many exchanges it has under way.
-    seat: Arc<Seat>,
+    seat: Arc<SlotHolder>,
     /// Exchanges that were severed in the middle of their answer.
     severed: AtomicUsize,
     /// What the kill switch waits for until the socket is closed.
-    kept: Mutex<Vec<InFlight>>,
+    unclosed: Mutex<Vec<InFlight>>,
     /// Wakes the task that drives the connection.
     task: OnceLock<Waker>,
-    watchlist: Arc<Watchlist>,
+    watchlist: Arc<StreamedResponses>,
 }
 
 impl Peer {
     /// A peer in clear.
-    pub fn plain(address: SocketAddr, direction: Direction, seat: Arc<Seat>) -> Self {
+    pub fn plain(address: SocketAddr, direction: Direction, seat: Arc<SlotHolder>) -> Self {
         Self::new(address, direction, seat, false, None)
     }
 
@@ -49,7 +49,7 @@ impl Peer {
     pub fn tls(
         address: SocketAddr,
         direction: Direction,
-        seat: Arc<Seat>,
+        seat: Arc<SlotHolder>,
         certificate: Option<PeerCertificate>,
     ) -> Self {
         Self::new(address, direction, seat, true, certificate)
@@ -58,7 +58,7 @@ impl Peer {
     fn new(
         address: SocketAddr,
         direction: Direction,
-        seat: Arc<Seat>,
+        seat: Arc<SlotHolder>,
         tls: bool,
         certificate: Option<PeerCertificate>,
     ) -> Self {
@@ -72,11 +72,11 @@ impl Peer {
             certificate,
             reset: AtomicBool::default(),
             blocked: AtomicBool::default(),
-            leaving: AtomicBool::default(),
+            draining: AtomicBool::default(),
             flushes: AtomicU64::default(),
             seat,
             severed: AtomicUsize::default(),
-            kept: Mutex::default(),
+            unclosed: Mutex::default(),
             task: OnceLock::new(),
             watchlist: Arc::default(),
         }
@@ -110,41 +110,41 @@ impl Peer {
     /// Asks for the connection to end at once by a reset, so that the kernel throws away what it still holds.
     pub fn reset(&self) {
         self.reset.store(true, Ordering::Release);
-        self.nudge();
+        self.wake();
     }
 
     /// Its place among the connections.
-    pub const fn seat(&self) -> &Arc<Seat> {
+    pub const fn seat(&self) -> &Arc<SlotHolder> {
         &self.seat
     }
 
     /// An exchange begins.
-    pub(super) fn enter(&self) {
-        self.seat.begin();
+    pub(super) fn begin_exchange(&self) {
+        self.seat.begin_work();
     }
 
     /// An exchange was severed in the middle of its answer. Where the connection carries nothing else it is reset, and the
     /// exchange counts as in flight until the socket is closed; an HTTP/2 connection that does loses the stream alone.
-    pub(super) fn sever(&self, in_flight: &InFlight) {
+    pub(super) fn sever_exchange(&self, in_flight: &InFlight) {
         if self.severed.fetch_add(1, Ordering::Relaxed) + 1 == self.seat.busy() {
-            self.kept().push(in_flight.share());
+            self.unclosed().push(in_flight.share());
             self.reset();
         }
     }
 
     /// Told by the connection when its socket is closed.
-    pub fn closed(&self) {
-        let kept = std::mem::take(&mut *self.kept());
+    pub fn on_closed(&self) {
+        let kept = std::mem::take(&mut *self.unclosed());
         drop(kept);
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<InFlight>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unclosed(&self) -> MutexGuard<'_, Vec<InFlight>> {
+        self.unclosed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An exchange has ended.
-    pub(super) fn exit(&self, was_severed: bool, now_ns: u64) {
-        self.seat.end(now_ns);
+    pub(super) fn end_exchange(&self, was_severed: bool, now_ns: u64) {
+        self.seat.end_work(now_ns);
         self.severed.fetch_sub(usize::from(was_severed), Ordering::Relaxed);
     }
 
@@ -159,7 +159,7 @@ impl Peer {
     }
 
     /// Told by the connection each time it has done all that it can for now.
-    pub fn rests(&self, cx: &Context<'_>) {
+    pub fn on_poll_done(&self, cx: &Context<'_>) {
         self.task.get_or_init(|| cx.waker().clone());
         if !self.blocked.load(Ordering::Relaxed) {
             self.flushes.fetch_add(1, Ordering::Release);
@@ -167,25 +167,25 @@ impl Peer {
     }
 
     /// Has the connection look once more at what it can write, so that whoever waits for a flush learns of one.
-    pub(super) fn nudge(&self) {
+    pub(super) fn wake(&self) {
         if let Some(task) = self.task.get() {
             task.wake_by_ref();
         }
     }
 
     /// Lets the connection close after its next answer.
-    pub fn leave(&self) {
-        self.leaving.store(true, Ordering::Relaxed);
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
     }
 
     /// Whether the next answer is the connection's last.
-    pub fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Relaxed)
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Looks after a streamed answer: one whose reader does not read is never asked whether it was severed.
-    pub(super) fn watch(&self, in_flight: InFlight) -> Watched {
-        Watchlist::add(&self.watchlist, in_flight)
+    pub(super) fn watch_response(&self, in_flight: InFlight) -> StreamedResponse {
+        StreamedResponses::add(&self.watchlist, in_flight)
     }
 
     /// How many answers that were severed have not left, where any has not; else this task is woken when one is severed.
@@ -194,7 +194,7 @@ impl Peer {
     }
 
     /// How often all that was written had been handed to the kernel by then.
-    pub fn flushes(&self) -> u64 {
+    pub fn flush_count(&self) -> u64 {
         self.flushes.load(Ordering::Acquire)
     }
 }

@@ -8,18 +8,18 @@ use std::sync::{Arc, OnceLock};
 
 use ::http::{HeaderValue, Method};
 
-use super::matched::Matched;
+use super::rule_matches::RuleMatchCounts;
 use crate::config::Contract;
 use crate::exposure;
 use crate::identity::Directory;
-use crate::kill::{DenialBurst, Line, RouteTag};
-use crate::meter::{Ledger, Ledgers};
+use crate::kill::{DenialBurst, RouteTag, VendorGate};
+use crate::meter::{UsageLedger, VendorLedgers};
 use crate::model::{ClientId, Direction, ScopeSet, VendorId};
-use crate::pii::{OnShape, Plan, RevealCounts, VendorKeys};
-use crate::policy::Chain;
+use crate::pii::{OnUnexpectedShape, Plan, RevealCounts, VendorKeys};
+use crate::policy::PolicyChain;
 use crate::route::Captures;
-use crate::telemetry::{RouteMetrics, TrafficMetrics, Treated, VendorMetrics};
-use crate::upstream::Upstream;
+use crate::telemetry::{RouteMetrics, TrafficMetrics, TreatmentLabel, VendorMetrics};
+use crate::upstream::UpstreamPool;
 
 /// Every vendor, as one config has them.
 #[derive(Debug)]
@@ -27,42 +27,42 @@ pub struct Snapshot {
     /// Counts the configs that were put in force.
     pub generation: u64,
     pub(super) directory: Directory,
-    pub(super) vendors: Box<[Arc<Vendor>]>,
+    pub(super) vendors: Box<[Arc<VendorRuntime>]>,
     pub(super) by_id: HashMap<VendorId, u32>,
 }
 
 /// One vendor, ready to be decided on.
 #[derive(Debug)]
-pub struct Vendor {
+pub struct VendorRuntime {
     /// Its contract.
     pub contract: Arc<Contract>,
     /// Its line at the kill switch.
-    pub line: Arc<Line>,
+    pub kill_gate: Arc<VendorGate>,
     /// What is used of its limits, in each direction.
-    pub ledgers: Ledgers,
+    pub ledgers: VendorLedgers,
     /// What is counted of it.
     pub metrics: Arc<VendorMetrics>,
     /// The client that our own services count as.
-    pub(super) ourselves: ClientId,
+    pub(super) own_client: ClientId,
     pub(super) keys: Arc<VendorKeys>,
     /// What became of its tokens, where rules reveal them.
     pub(super) reveals: Arc<RevealCounts>,
     pub(super) header: HeaderValue,
     pub(super) burst: Option<Arc<DenialBurst>>,
-    pub(super) sides: [Side; Direction::ALL.len()],
+    pub(super) directions: [DirectionRuntime; Direction::ALL.len()],
 }
 
 /// One vendor in one direction.
 #[derive(Debug)]
-pub(super) struct Side {
-    pub(super) chain: Chain,
-    pub(super) routes: Box<[Arc<Route>]>,
+pub(super) struct DirectionRuntime {
+    pub(super) chain: PolicyChain,
+    pub(super) routes: Box<[Arc<RouteRuntime>]>,
     pub(super) traffic: Arc<TrafficMetrics>,
 }
 
 /// One route, ready to be forwarded on.
 #[derive(Debug)]
-pub struct Route {
+pub struct RouteRuntime {
     /// As the contract writes it.
     pub name: Box<str>,
     /// The names of its captures, in the order of the path.
@@ -70,55 +70,55 @@ pub struct Route {
     pub(super) tag: RouteTag,
     pub(super) scopes: ScopeSet,
     /// What is used of the limits that hold for it.
-    pub(super) ledger: Arc<Ledger>,
+    pub(super) ledger: Arc<UsageLedger>,
     /// Its place in the ledger.
-    pub(super) place: usize,
-    pub(super) upstream: Arc<Upstream>,
+    pub(super) ledger_index: usize,
+    pub(super) upstream: Arc<UpstreamPool>,
     pub(super) upstream_name: Box<str>,
     /// Whether a request may go on as a WebSocket.
     pub(super) websocket: bool,
     /// Whether a segment of its path may hold a slash as `%2F`.
     pub(super) allow_encoded_slash: bool,
-    pub(super) request: Option<Treats>,
-    pub(super) response: Option<Treats>,
+    pub(super) request: Option<MessageRules>,
+    pub(super) response: Option<MessageRules>,
     pub(super) metrics: Arc<RouteMetrics>,
     /// What left through it.
-    pub(super) exposure: exposure::Handle,
+    pub(super) exposure: exposure::RouteCounters,
     /// What its rates are, for the callers; written with the first answer.
     pub(super) rate_policy: OnceLock<HeaderValue>,
 }
 
 /// What is asked of one body of a route.
 #[derive(Debug)]
-pub(super) struct Treats {
+pub(super) struct MessageRules {
     pub(super) plan: Plan,
     /// The treatment of each rule, by its place in the list.
-    pub(super) treated: Box<[Treated]>,
+    pub(super) labels: Box<[TreatmentLabel]>,
     /// How often each rule has matched.
-    pub(super) matched: Matched,
+    pub(super) matched: RuleMatchCounts,
     /// What becomes of a body of another shape than its records' path describes.
-    pub(super) on_shape: OnShape,
+    pub(super) on_shape: OnUnexpectedShape,
     pub(super) counts_records: bool,
     pub(super) names_subject: bool,
     /// Whether what it treats leaves the house, and counts as exposed.
-    pub(super) leaves: bool,
+    pub(super) counts_as_exposure: bool,
 }
 
-impl Treats {
+impl MessageRules {
     /// Counts values that a rule of the plan has treated: in the route's metrics and, where they leave, in the exposure. Both
     /// have the plan's own list of rules.
-    pub(super) fn count(&self, route: &Route, rule: usize, values: u64) {
-        route.metrics.pii_values(self.treated[rule], values);
+    pub(super) fn count(&self, route: &RouteRuntime, rule: usize, values: u64) {
+        route.metrics.pii_values(self.labels[rule], values);
         self.matched.add(rule, values);
-        if self.leaves {
-            route.exposure.treated(rule, values);
+        if self.counts_as_exposure {
+            route.exposure.add_treated(rule, values);
         }
     }
 }
 
 impl Snapshot {
     /// The vendor of this name.
-    pub fn vendor(&self, id: &str) -> Option<&Arc<Vendor>> {
+    pub fn vendor(&self, id: &str) -> Option<&Arc<VendorRuntime>> {
         self.vendors.get(*self.by_id.get(id)? as usize)
     }
 
@@ -134,12 +134,12 @@ impl Snapshot {
     }
 
     /// All vendors, by name.
-    pub fn vendors(&self) -> &[Arc<Vendor>] {
+    pub fn vendors(&self) -> &[Arc<VendorRuntime>] {
         &self.vendors
     }
 }
 
-impl Vendor {
+impl VendorRuntime {
     /// Its id.
     pub fn id(&self) -> &VendorId {
         &self.contract.vendor
@@ -162,20 +162,25 @@ impl Vendor {
         self.burst.as_deref()
     }
 
-    pub(super) fn side(&self, direction: Direction) -> &Side {
-        &self.sides[direction.index()]
+    pub(super) fn direction(&self, direction: Direction) -> &DirectionRuntime {
+        &self.directions[direction.index()]
     }
 
     /// The route of a request, and where its captures stand in the path.
-    pub(super) fn find(&self, direction: Direction, method: &Method, path: &str) -> Option<(&Arc<Route>, Captures)> {
+    pub(super) fn find(
+        &self,
+        direction: Direction,
+        method: &Method,
+        path: &str,
+    ) -> Option<(&Arc<RouteRuntime>, Captures)> {
         let (index, _, captures) = self.contract.routes(direction).find(method, path)?;
-        Some((self.side(direction).routes.get(index.get())?, captures))
+        Some((self.direction(direction).routes.get(index.get())?, captures))
     }
 }
 
-impl Route {
+impl RouteRuntime {
     /// What is asked of the body that leaves in this direction: the answer inward, the request outward.
-    pub(super) fn leaving(&self, direction: Direction) -> Option<&Treats> {
+    pub(super) fn leaving(&self, direction: Direction) -> Option<&MessageRules> {
         match direction {
             Direction::Ingress => self.response.as_ref(),
             Direction::Egress => self.request.as_ref(),

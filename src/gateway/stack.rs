@@ -24,19 +24,19 @@ use crate::http::{Challenge, GatewayBody, RequestIds, refuse};
 use crate::model::{Denial, Direction, Reason};
 
 /// A request and the peer that sent it.
-type Arrival = (Arc<Peer>, Request<Incoming>);
+type PeerRequest = (Arc<Peer>, Request<Incoming>);
 
 /// The stack of one worker; each connection clones it.
 #[derive(Debug, Clone)]
-pub struct Stack(LoadShed<ConcurrencyLimit<Handle>>);
+pub struct ServiceStack(LoadShed<ConcurrencyLimit<GatewayService>>);
 
-impl Stack {
+impl ServiceStack {
     /// The stack of a worker.
     pub fn new(gateway: Arc<Gateway>, worker: usize) -> Self {
         let layers = ServiceBuilder::new()
             .layer(LoadShedLayer::new())
             .layer(GlobalConcurrencyLimitLayer::new(bounds::REQUESTS_AWAITED_MAX));
-        Self(layers.service(Handle { gateway, worker }))
+        Self(layers.service(GatewayService { gateway, worker }))
     }
 
     /// Answers one request, always.
@@ -50,7 +50,8 @@ impl Stack {
 }
 
 fn overloaded(direction: Direction, error: &BoxError) -> Response<GatewayBody> {
-    let detail = if error.is::<Panicked>() { "a request ended in a panic" } else { "too many requests are waiting" };
+    let detail =
+        if error.is::<HandlerPanicked>() { "a request ended in a panic" } else { "too many requests are waiting" };
     tracing::error!(detail, "a request was refused without a decision");
     let denial = Denial::new(Reason::Overloaded, detail).retry_after(bounds::OVERLOAD_RETRY);
     refuse(&denial, direction, Challenge::Plain, RequestIds::next())
@@ -58,7 +59,7 @@ fn overloaded(direction: Direction, error: &BoxError) -> Response<GatewayBody> {
 
 /// The gateway as a tower service.
 #[derive(Debug, Clone)]
-struct Handle {
+struct GatewayService {
     gateway: Arc<Gateway>,
     worker: usize,
 }
@@ -66,18 +67,18 @@ struct Handle {
 /// The gateway panicked over this request.
 #[derive(Debug, thiserror::Error)]
 #[error("the request panicked")]
-struct Panicked;
+struct HandlerPanicked;
 
-impl Service<Arrival> for Handle {
+impl Service<PeerRequest> for GatewayService {
     type Response = Response<GatewayBody>;
-    type Error = Panicked;
+    type Error = HandlerPanicked;
     type Future = CatchPanic<Pin<Box<dyn Future<Output = Response<GatewayBody>> + Send>>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Panicked>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), HandlerPanicked>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, (peer, request): Arrival) -> Self::Future {
+    fn call(&mut self, (peer, request): PeerRequest) -> Self::Future {
         let (gateway, worker) = (Arc::clone(&self.gateway), self.worker);
         CatchPanic(Box::pin(async move { gateway.handle(worker, &peer, request).await }))
     }
@@ -87,13 +88,13 @@ impl Service<Arrival> for Handle {
 struct CatchPanic<F>(F);
 
 impl<F: Future + Unpin> Future for CatchPanic<F> {
-    type Output = Result<F::Output, Panicked>;
+    type Output = Result<F::Output, HandlerPanicked>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // After a panic the future is dropped and never polled again, so no broken state is seen.
         match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(cx))) {
             Ok(poll) => poll.map(Ok),
-            Err(_) => Poll::Ready(Err(Panicked)),
+            Err(_) => Poll::Ready(Err(HandlerPanicked)),
         }
     }
 }

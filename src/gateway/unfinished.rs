@@ -4,26 +4,28 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::account::Message;
-use super::bodies::Ending;
-use crate::telemetry::Ended;
+use super::body_pipeline::HttpMessage;
+use super::body_stream::BodyEnd;
+use crate::telemetry::EarlyEnd;
 
 /// Who ended it; `stopping` once the drain's deadline has passed.
-pub(super) const fn ended(ending: &Ending, stopping: bool) -> Ended {
+pub(super) const fn ended(ending: &BodyEnd, stopping: bool) -> EarlyEnd {
     match ending {
-        Ending::Dropped if stopping => Ended::GatewayStopped,
-        Ending::Dropped => Ended::CallerLeft,
-        Ending::Severed(_) | Ending::Halted(_) | Ending::Aborted | Ending::Stalled | Ending::Slow => Ended::BrokenOff,
+        BodyEnd::ReaderGone if stopping => EarlyEnd::GatewayStopped,
+        BodyEnd::ReaderGone => EarlyEnd::CallerLeft,
+        BodyEnd::Severed(_) | BodyEnd::Stopped(_) | BodyEnd::SenderGone | BodyEnd::Stalled | BodyEnd::Slow => {
+            EarlyEnd::BrokenOff
+        }
     }
 }
 
 /// What happened, where `status` had been sent or, with 0, nothing yet.
-pub(super) fn cause(ending: &Ending, ended: Ended, status: u16) -> Cow<'static, str> {
+pub(super) fn cause(ending: &BodyEnd, ended: EarlyEnd, status: u16) -> Cow<'static, str> {
     match (ended, status) {
-        (Ended::BrokenOff, _) => ending.denial(Message::Answer).detail,
-        (Ended::GatewayStopped, _) => "the drain's deadline passed before the end of the answer".into(),
-        (Ended::CallerLeft, 0) => "the caller closed the connection before it was answered".into(),
-        (Ended::CallerLeft, _) => "the caller closed the connection before the end of the answer".into(),
+        (EarlyEnd::BrokenOff, _) => ending.denial(HttpMessage::Response).detail,
+        (EarlyEnd::GatewayStopped, _) => "the drain's deadline passed before the end of the answer".into(),
+        (EarlyEnd::CallerLeft, 0) => "the caller closed the connection before it was answered".into(),
+        (EarlyEnd::CallerLeft, _) => "the caller closed the connection before the end of the answer".into(),
     }
 }
 

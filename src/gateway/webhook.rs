@@ -14,56 +14,58 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use super::snapshot::{Snapshot, Vendor};
+use super::snapshot::{Snapshot, VendorRuntime};
 use crate::bounds::{
     OVERLOAD_RETRY, WEBHOOK_BODY_BYTES_MAX, WEBHOOK_BODY_DEADLINE, WEBHOOK_SPOOLS_PER_SENDER, WEBHOOK_SPOOLS_PER_VENDOR,
 };
-use crate::http::{Group, Network, Slots, screen};
-use crate::identity::{Check, Greeting, Outcome, Sent, Taken, Webhook};
-use crate::kill::Footing;
+use crate::http::{PeerNetwork, SlotGroup, SlotPool, screen};
+use crate::identity::{
+    AcceptedWebhook, HandshakeReply, PendingWebhook, WebhookOutcome, WebhookRequest, WebhookVerifier,
+};
+use crate::kill::AdmissionProof;
 use crate::model::{Caller, Clock, Denial, Direction, Reason};
 
 /// What came of a request that is known by its signature.
-pub(super) enum Verified {
-    Message(Message),
+pub(super) enum VerifiedWebhook {
+    Message(VerifiedMessage),
     /// A handshake of a vendor, to be answered here.
-    Handshake(Arc<Vendor>, Greeting),
+    Handshake(Arc<VendorRuntime>, HandshakeReply),
 }
 
 /// A message that was verified, and its body.
-pub(super) struct Message {
+pub(super) struct VerifiedMessage {
     pub(super) body: Bytes,
-    pub(super) delivery: Delivery,
+    pub(super) delivery: InboundDelivery,
 }
 
 /// A message on its way: unless it was delivered it may come again.
-pub(super) struct Delivery(Option<Taken>);
+pub(super) struct InboundDelivery(Option<AcceptedWebhook>);
 
-impl Delivery {
+impl InboundDelivery {
     /// Who sent it.
     pub(super) fn caller(&self) -> Option<&Caller> {
         self.0.as_ref().map(|taken| &taken.caller)
     }
 
     /// What proves that.
-    pub(super) fn footing(&self) -> Option<Footing> {
-        self.0.as_ref().map(|taken| Arc::clone(&taken.signed) as Footing)
+    pub(super) fn footing(&self) -> Option<AdmissionProof> {
+        self.0.as_ref().map(|taken| Arc::clone(&taken.signed) as AdmissionProof)
     }
 
     /// Whether it was delivered before.
     pub(super) fn is_known(&self) -> bool {
-        self.0.as_ref().is_some_and(|taken| taken.is_known)
+        self.0.as_ref().is_some_and(|taken| taken.was_delivered)
     }
 
     /// It has arrived: when it comes again it is known.
     pub(super) fn delivered(mut self) {
         if let Some(taken) = self.0.take() {
-            taken.delivered();
+            taken.mark_delivered();
         }
     }
 }
 
-impl Drop for Delivery {
+impl Drop for InboundDelivery {
     fn drop(&mut self) {
         if let Some(taken) = self.0.take() {
             taken.give_back();
@@ -72,9 +74,9 @@ impl Drop for Delivery {
 }
 
 /// The message as its sender may have signed it. `is_tls`: whether it came over TLS.
-pub(super) fn sent(head: &request::Parts, is_tls: bool) -> Sent<'_> {
+pub(super) fn signed_parts(head: &request::Parts, is_tls: bool) -> WebhookRequest<'_> {
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-    Sent {
+    WebhookRequest {
         method: &head.method,
         scheme: if is_tls { "https" } else { "http" },
         authority: head.uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default(),
@@ -85,17 +87,21 @@ pub(super) fn sent(head: &request::Parts, is_tls: bool) -> Sent<'_> {
 
 /// The vendors that a request may be a webhook of: it carries their signature or is like their handshake, on a route of
 /// theirs. A handshake may have another method than the messages that follow.
-pub(super) fn candidates(snapshot: &Snapshot, head: &request::Parts, is_tls: bool) -> Vec<(Arc<Webhook>, Arc<Vendor>)> {
+pub(super) fn candidates(
+    snapshot: &Snapshot,
+    head: &request::Parts,
+    is_tls: bool,
+) -> Vec<(Arc<WebhookVerifier>, Arc<VendorRuntime>)> {
     let webhooks = snapshot.directory.webhooks();
     if webhooks.is_empty() {
         return Vec::new();
     }
     let Ok(target) = screen(head, Direction::Ingress) else { return Vec::new() };
-    let sent = sent(head, is_tls);
+    let sent = signed_parts(head, is_tls);
     let placed = webhooks.iter().filter_map(|webhook| {
         let method = match webhook.is_presented(&head.headers) {
             true => &head.method,
-            false if webhook.may_greet(&sent) => &Method::POST,
+            false if webhook.may_be_handshake(&sent) => &Method::POST,
             false => return None,
         };
         let vendor = snapshot.vendors.get(webhook.vendor_index() as usize)?;
@@ -107,61 +113,62 @@ pub(super) fn candidates(snapshot: &Snapshot, head: &request::Parts, is_tls: boo
 
 /// Takes the body and finds out whose it is.
 pub(super) async fn verify(
-    candidates: &[(Arc<Webhook>, Arc<Vendor>)],
-    sent: &Sent<'_>,
+    candidates: &[(Arc<WebhookVerifier>, Arc<VendorRuntime>)],
+    sent: &WebhookRequest<'_>,
     body: Incoming,
     sender: IpAddr,
-    spools: &Arc<Slots>,
+    spools: &Arc<SlotPool>,
     clock: &Clock,
-) -> Result<Verified, Denial> {
+) -> Result<VerifiedWebhook, Denial> {
     let mut why = None;
-    let mut begin = |webhook: &Arc<Webhook>| {
+    let mut begin = |webhook: &Arc<WebhookVerifier>| {
         webhook.begin(sent.headers, clock.now()).map_err(|denial| why.get_or_insert(denial).clone()).ok()
     };
-    let checks: Vec<Check> = candidates.iter().filter_map(|(webhook, _)| begin(webhook)).collect();
-    let greeters: Vec<_> = candidates.iter().filter(|(webhook, _)| webhook.may_greet(sent)).collect();
+    let checks: Vec<PendingWebhook> = candidates.iter().filter_map(|(webhook, _)| begin(webhook)).collect();
+    let greeters: Vec<_> = candidates.iter().filter(|(webhook, _)| webhook.may_be_handshake(sent)).collect();
     if checks.is_empty() && greeters.is_empty() {
         return Err(why.unwrap_or_else(|| Denial::new(Reason::TokenMissing, "no signature")));
     }
-    let body = take(candidates, body, sender, spools).await?;
+    let body = receive_body(candidates, body, sender, spools).await?;
     for check in checks {
         let index = check.vendor_index();
         match check.finish(sent, &body, clock.now()) {
-            Ok(Outcome::Message(taken)) => {
-                return Ok(Verified::Message(Message { body, delivery: Delivery(Some(taken)) }));
+            Ok(WebhookOutcome::Message(taken)) => {
+                return Ok(VerifiedWebhook::Message(VerifiedMessage { body, delivery: InboundDelivery(Some(taken)) }));
             }
-            Ok(Outcome::Greeting(greeting)) => {
+            Ok(WebhookOutcome::Greeting(greeting)) => {
                 let whose = candidates.iter().find(|(webhook, _)| webhook.vendor_index() == index);
                 let (_, vendor) =
                     whose.ok_or_else(|| Denial::new(Reason::VendorUnknown, "no contract at this place"))?;
-                return Ok(Verified::Handshake(Arc::clone(vendor), greeting));
+                return Ok(VerifiedWebhook::Handshake(Arc::clone(vendor), greeting));
             }
             Err(denial) => why = why.or(Some(denial)),
         }
     }
-    let greeted = greeters.into_iter().find_map(|(webhook, vendor)| Some((vendor, webhook.greet(sent, &body)?)));
+    let greeted =
+        greeters.into_iter().find_map(|(webhook, vendor)| Some((vendor, webhook.answer_handshake(sent, &body)?)));
     if let Some((vendor, greeting)) = greeted {
-        return Ok(Verified::Handshake(Arc::clone(vendor), greeting));
+        return Ok(VerifiedWebhook::Handshake(Arc::clone(vendor), greeting));
     }
     Err(why.unwrap_or_else(|| Denial::new(Reason::TokenMissing, "no signature, and no handshake of this vendor")))
 }
 
 /// The whole body, where there is room for it.
-async fn take(
-    candidates: &[(Arc<Webhook>, Arc<Vendor>)],
+async fn receive_body(
+    candidates: &[(Arc<WebhookVerifier>, Arc<VendorRuntime>)],
     body: Incoming,
     sender: IpAddr,
-    spools: &Arc<Slots>,
+    spools: &Arc<SlotPool>,
 ) -> Result<Bytes, Denial> {
-    let mut groups = vec![(Group::Sender(Network::of(sender)), WEBHOOK_SPOOLS_PER_SENDER)];
-    let vendor = |webhook: &Webhook| (Group::Vendor(webhook.vendor_index()), WEBHOOK_SPOOLS_PER_VENDOR);
+    let mut groups = vec![(SlotGroup::Sender(PeerNetwork::of(sender)), WEBHOOK_SPOOLS_PER_SENDER)];
+    let vendor = |webhook: &WebhookVerifier| (SlotGroup::Vendor(webhook.vendor_index()), WEBHOOK_SPOOLS_PER_VENDOR);
     groups.extend(candidates.iter().map(|(webhook, _)| vendor(webhook)));
-    let slot = spools.enter(&groups).await;
+    let slot = spools.acquire(&groups).await;
     tokio::select! {
         spooled = tokio::time::timeout(WEBHOOK_BODY_DEADLINE, spool(body)) => {
             spooled.unwrap_or_else(|_| Err(Denial::new(Reason::BodyTimeout, "the body came too slowly")))
         }
-        () = slot.seat().shed() => {
+        () = slot.holder().shed_requested() => {
             let made_room = Denial::new(Reason::Overloaded, "too many signed bodies at once, and this one was the oldest");
             Err(made_room.retry_after(OVERLOAD_RETRY))
         }

@@ -12,36 +12,36 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncWriteExt, WriteHalf, split};
 
-use super::account::{Account, Halt, Message};
-use super::bodies::{Ending, Owner, Stream};
-use super::door;
+use super::body_pipeline::{AbortReason, BodyPipeline, HttpMessage};
+use super::body_rate::BodyRateMonitor;
+use super::body_source::BodySource;
+use super::body_stream::{BodyEnd, BodyObserver, BodyStream};
 use super::exchange::Exchange;
 use super::handle::Admitted;
-use super::owners::{AnswerOwner, Fate, RequestOwner};
-use super::pace::Patience;
-use super::snapshot::Route;
-use super::source::Source;
+use super::headers;
+use super::observers::{RequestBodyOutcome, RequestObserver, ResponseObserver};
+use super::snapshot::RouteRuntime;
 use super::target::HeadCounts;
 use crate::bounds;
-use crate::http::{GatewayBody, name_websocket, names_websocket};
+use crate::http::{GatewayBody, is_websocket_upgrade, set_websocket_upgrade};
 use crate::kill::InFlight;
 use crate::model::{Denial, Direction, Reason};
-use crate::upstream::Lease;
+use crate::upstream::UpstreamLease;
 
 /// One side's connection, in its own bytes.
-type Side = TokioIo<Upgraded>;
+type SocketIo = TokioIo<Upgraded>;
 
 /// Passes the upstream's agreement on, and its WebSocket behind it.
-pub(super) fn go_on(
+pub(super) fn switch_protocols(
     admitted: &Admitted,
     caller: Option<OnUpgrade>,
     mut response: Response<Incoming>,
-    lease: Lease,
+    lease: UpstreamLease,
     mut exchange: Box<Exchange>,
 ) -> Response<GatewayBody> {
     let upstream = hyper::upgrade::on(&mut response);
     let (mut head, _) = response.into_parts();
-    let (Some(caller), true) = (caller, names_websocket(&head.headers)) else {
+    let (Some(caller), true) = (caller, is_websocket_upgrade(&head.headers)) else {
         return exchange.refuse(&Denial::new(Reason::UpstreamUnreadable, "the upstream left HTTP unasked"));
     };
     let in_flight = match exchange.share_in_flight() {
@@ -49,13 +49,13 @@ pub(super) fn go_on(
         Err(denial) => return exchange.refuse(&denial),
     };
     let mut counts = HeadCounts::default();
-    if let Err(stop) = door::answer(&admitted.route, &exchange, (&mut head, &mut counts), false) {
-        return exchange.refuse(&Halt::Stop(stop).denial(Message::Answer));
+    if let Err(stop) = headers::rewrite_response(&admitted.route, &exchange, (&mut head, &mut counts), false) {
+        return exchange.refuse(&AbortReason::Untreatable(stop).denial(HttpMessage::Response));
     }
     if let Some(treats) = &admitted.route.response {
-        counts.left(treats, &admitted.route);
+        counts.record_sent(treats, &admitted.route);
     }
-    name_websocket(&mut head.headers);
+    set_websocket_upgrade(&mut head.headers);
     exchange.answers(head.status.as_u16());
     let route = Arc::clone(&admitted.route);
     tokio::spawn(async move {
@@ -67,22 +67,22 @@ pub(super) fn go_on(
 }
 
 /// Both sides, once both have left HTTP; none where one did not.
-async fn switched(caller: OnUpgrade, upstream: OnUpgrade) -> Option<(Side, Side)> {
+async fn switched(caller: OnUpgrade, upstream: OnUpgrade) -> Option<(SocketIo, SocketIo)> {
     let both = async { tokio::try_join!(caller, upstream) };
     let (caller, upstream) = tokio::time::timeout(bounds::WEBSOCKET_SWITCH_DEADLINE, both).await.ok()?.ok()?;
     Some((TokioIo::new(caller), TokioIo::new(upstream)))
 }
 
-const fn patience() -> Patience {
-    Patience::idle(bounds::WEBSOCKET_IDLE_DEADLINE)
+const fn patience() -> BodyRateMonitor {
+    BodyRateMonitor::idle(bounds::WEBSOCKET_IDLE_DEADLINE)
 }
 
 /// Passes bytes both ways until either side ends, a budget is spent, or the vendor is cut off.
 async fn run(
-    caller: Side,
-    upstream: Side,
-    route: Arc<Route>,
-    lease: Lease,
+    caller: SocketIo,
+    upstream: SocketIo,
+    route: Arc<RouteRuntime>,
+    lease: UpstreamLease,
     mut exchange: Box<Exchange>,
     mut in_flight: InFlight,
 ) {
@@ -90,15 +90,21 @@ async fn run(
     let (from_upstream, to_upstream) = split(upstream);
     let clock = exchange.gateway.clock.clone();
     let (now, inward) = (clock.now(), exchange.direction() == Direction::Ingress);
-    let fate = Arc::new(Fate::default());
+    let fate = Arc::new(RequestBodyOutcome::default());
     exchange.takes(Arc::clone(&fate));
-    let owner = RequestOwner::new(Arc::clone(&fate), Arc::clone(&route), in_flight.share(), &exchange);
-    let account = Account::new(&route, None, !inward, now);
-    let mut request =
-        Stream::new((Source::Socket(from_caller), patience()), account, in_flight.share(), clock.clone(), owner);
-    let account = Account::new(&route, None, inward, now);
-    let owner = AnswerOwner::new(exchange, lease, route);
-    let mut answer = Stream::new((Source::Socket(from_upstream), patience()), account, in_flight.share(), clock, owner);
+    let owner = RequestObserver::new(Arc::clone(&fate), Arc::clone(&route), in_flight.share(), &exchange);
+    let account = BodyPipeline::new(&route, None, !inward, now);
+    let mut request = BodyStream::new(
+        (BodySource::Socket(from_caller), patience()),
+        account,
+        in_flight.share(),
+        clock.clone(),
+        owner,
+    );
+    let account = BodyPipeline::new(&route, None, inward, now);
+    let owner = ResponseObserver::new(exchange, lease, route);
+    let mut answer =
+        BodyStream::new((BodySource::Socket(from_upstream), patience()), account, in_flight.share(), clock, owner);
     let whole = tokio::select! {
         biased;
         () = in_flight.severed() => false,
@@ -106,10 +112,10 @@ async fn run(
         whole = pass(&mut request, to_upstream) => whole,
     };
     if whole {
-        answer.owner_mut().let_go();
+        answer.observer_mut().detach();
     }
-    if let Some(ending @ Ending::Halted(_)) = fate.ending() {
-        answer.owner_mut().note(&ending.denial(Message::Request));
+    if let Some(ending @ BodyEnd::Stopped(_)) = fate.ending() {
+        answer.observer_mut().note(&ending.denial(HttpMessage::Request));
     }
     // Closes the books, which say whether the caller's connection is to be reset; then that connection.
     drop(answer);
@@ -117,7 +123,7 @@ async fn run(
 }
 
 /// Whether one side has ended by itself, and the other was told.
-async fn pass<O: Owner>(from: &mut Stream<O>, mut to: WriteHalf<Side>) -> bool {
+async fn pass<O: BodyObserver>(from: &mut BodyStream<O>, mut to: WriteHalf<SocketIo>) -> bool {
     let mut whole = true;
     while let Some(frame) = from.frame().await {
         let Ok(Ok(bytes)) = frame.map(hyper::body::Frame::into_data) else {

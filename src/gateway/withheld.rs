@@ -11,13 +11,13 @@ use ::http::header::{
 };
 use ::http::{HeaderValue, Response, StatusCode};
 
-use super::account::{Halt, Message};
-use super::bodies::Ending;
+use super::body_pipeline::{AbortReason, HttpMessage};
+use super::body_stream::BodyEnd;
 use super::exchange::Exchange;
-use super::snapshot::{Route, Treats};
+use super::snapshot::{MessageRules, RouteRuntime};
 use super::target::HeadCounts;
-use crate::http::{GatewayBody, withheld};
-use crate::pii::Stop;
+use crate::http::{GatewayBody, withhold_body};
+use crate::pii::RewriteError;
 
 /// What passes without its body: what a client acts on, and nothing that describes the body.
 const FIELDS: [HeaderName; 14] = [
@@ -41,46 +41,48 @@ const FIELDS: [HeaderName; 14] = [
 const REFERENCES: [HeaderName; 3] = [LOCATION, CONTENT_LOCATION, LINK];
 
 /// Whether an answer of this status counts without its body.
-pub(super) fn counts(status: StatusCode) -> bool {
+pub(super) fn has_meaning_alone(status: StatusCode) -> bool {
     status.is_redirection() || status.is_client_error() || status.is_server_error()
 }
 
 /// Why a body is withheld, in words for the caller; none where the ending is no fault of the body.
-const fn because(ending: &Ending) -> Option<&'static str> {
+const fn why_withheld(ending: &BodyEnd) -> Option<&'static str> {
     match ending {
-        Ending::Halted(Halt::Stop(stop)) => Some(match stop {
-            Stop::Opaque { .. } => "its content type, charset or coding cannot be inspected",
-            Stop::Malformed { .. } => "it is not what its content type says",
-            Stop::Bound { .. } => "it exceeds a bound of inspection",
-            Stop::Column { .. } => "it is a table without a column that the contract names",
-            Stop::Query { .. } => "a query in it cannot be judged",
-            Stop::Shape { .. } => "it is not of the shape that the contract describes",
-            Stop::Untreatable { .. } | Stop::Cut => "a value in it cannot be treated",
+        BodyEnd::Stopped(AbortReason::Untreatable(stop)) => Some(match stop {
+            RewriteError::Opaque { .. } => "its content type, charset or coding cannot be inspected",
+            RewriteError::Malformed { .. } => "it is not what its content type says",
+            RewriteError::Bound { .. } => "it exceeds a bound of inspection",
+            RewriteError::MissingColumn { .. } => "it is a table without a column that the contract names",
+            RewriteError::GraphqlQuery { .. } => "a query in it cannot be judged",
+            RewriteError::UnexpectedShape { .. } => "it is not of the shape that the contract describes",
+            RewriteError::Untreatable { .. } | RewriteError::RecordBudgetSpent => "a value in it cannot be treated",
         }),
-        Ending::Aborted => Some("it broke off"),
-        Ending::Stalled | Ending::Slow => Some("it did not come in time"),
-        Ending::Severed(_) | Ending::Halted(Halt::Over(_)) | Ending::Dropped => None,
+        BodyEnd::SenderGone => Some("it broke off"),
+        BodyEnd::Stalled | BodyEnd::Slow => Some("it did not come in time"),
+        BodyEnd::Severed(_) | BodyEnd::Stopped(AbortReason::BudgetSpent(_)) | BodyEnd::ReaderGone => None,
     }
 }
 
 /// The answer without its body, where it counts so; else a refusal. `headers` are those that the caller may see.
-pub(super) fn answer(
+pub(super) fn respond(
     exchange: Box<Exchange>,
-    route: &Arc<Route>,
+    route: &Arc<RouteRuntime>,
     status: StatusCode,
     (headers, mut head): (&HeaderMap, HeadCounts),
-    ending: &Ending,
+    ending: &BodyEnd,
 ) -> Response<GatewayBody> {
-    let Some(because) = because(ending).filter(|_| counts(status)) else { return exchange.refuse_broken(ending) };
-    let denial = ending.denial(Message::Answer);
-    let mut response = withheld(status, &denial, because, exchange.id);
+    let Some(because) = why_withheld(ending).filter(|_| has_meaning_alone(status)) else {
+        return exchange.refuse_broken(ending);
+    };
+    let denial = ending.denial(HttpMessage::Response);
+    let mut response = withhold_body(status, &denial, because, exchange.id);
     for name in FIELDS {
         for value in headers.get_all(&name) {
             response.headers_mut().append(&name, value.clone());
         }
     }
     if let Some(treats) = &route.response {
-        head.left(treats, route);
+        head.record_sent(treats, route);
     }
     exchange.withholds(status, &denial);
     response
@@ -88,14 +90,14 @@ pub(super) fn answer(
 
 /// Treats the references of an answer's head by the rules for its body: what a field must not say there, a parameter of
 /// that name must not say here. A field that cannot be read is left out.
-pub(super) fn treat_references(treats: &Treats, headers: &mut HeaderMap, counts: &mut HeadCounts) {
+pub(super) fn treat_references(treats: &MessageRules, headers: &mut HeaderMap, counts: &mut HeadCounts) {
     for name in REFERENCES.iter().filter(|_| treats.plan.reads_references()) {
         if !headers.contains_key(name) {
             continue;
         }
         let values: Vec<HeaderValue> = headers.get_all(name).iter().cloned().collect();
         headers.remove(name);
-        let mut scene = treats.plan.references(counts);
+        let mut scene = treats.plan.reference_rewriter(counts);
         for value in values {
             if let Ok(Some(bytes)) = scene.header(name.as_str(), value.as_bytes())
                 && let Ok(treated) = HeaderValue::from_bytes(&bytes)

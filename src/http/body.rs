@@ -15,7 +15,7 @@ pub enum BodyError {
     Severed,
     /// A budget was spent.
     #[error("cut at its budget")]
-    Cut,
+    BudgetSpent,
     /// What streams cannot be read, or cannot be treated.
     #[error("the body cannot be read to its end")]
     Unreadable,
@@ -28,9 +28,9 @@ pub enum BodyError {
 }
 
 /// The body of a message.
-pub struct GatewayBody(Inner);
+pub struct GatewayBody(GatewayBodyKind);
 
-enum Inner {
+enum GatewayBodyKind {
     Full(Option<Bytes>),
     Stream(Pin<Box<dyn Body<Data = Bytes, Error = BodyError> + Send>>),
 }
@@ -38,20 +38,20 @@ enum Inner {
 impl GatewayBody {
     /// Bytes in hand.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
-        Self(Inner::Full(Some(bytes.into()).filter(|bytes| !bytes.is_empty())))
+        Self(GatewayBodyKind::Full(Some(bytes.into()).filter(|bytes| !bytes.is_empty())))
     }
 
     /// A stream.
     pub fn stream(body: impl Body<Data = Bytes, Error = BodyError> + Send + 'static) -> Self {
-        Self(Inner::Stream(Box::pin(body)))
+        Self(GatewayBodyKind::Stream(Box::pin(body)))
     }
 }
 
 impl fmt::Debug for GatewayBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
-            Inner::Full(_) => "full body",
-            Inner::Stream(_) => "streamed body",
+            GatewayBodyKind::Full(_) => "full body",
+            GatewayBodyKind::Stream(_) => "streamed body",
         })
     }
 }
@@ -62,22 +62,22 @@ impl Body for GatewayBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.0 {
-            Inner::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Inner::Stream(body) => body.as_mut().poll_frame(cx),
+            GatewayBodyKind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            GatewayBodyKind::Stream(body) => body.as_mut().poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Inner::Full(bytes) => bytes.is_none(),
-            Inner::Stream(body) => body.is_end_stream(),
+            GatewayBodyKind::Full(bytes) => bytes.is_none(),
+            GatewayBodyKind::Stream(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Inner::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Inner::Stream(body) => body.size_hint(),
+            GatewayBodyKind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            GatewayBodyKind::Stream(body) => body.size_hint(),
         }
     }
 }

@@ -9,14 +9,14 @@ use std::borrow::Cow;
 use ::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use ::http::{Method, Uri, Version, request};
 
-use super::path::{self, Canonical};
-use super::{Flaw, malformed};
+use super::path::{self, CanonicalPath};
+use super::{FramingError, malformed};
 use crate::bounds;
 use crate::model::{Denial, Direction};
 
 /// The target of a request, in canonical form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target<'a> {
+pub struct RequestTarget<'a> {
     /// The path: normalised percent-encoding, no dot segments.
     pub path: Cow<'a, str>,
     /// The query as it came, without `?`.
@@ -31,8 +31,8 @@ pub struct Target<'a> {
 /// # Errors
 /// [`crate::model::Reason::RequestMalformed`] for anything with two readings (RFC 9110 sections 4.2.4, 7.2; RFC 9112
 /// section 3; RFC 9113 section 8), each cause in its own words.
-pub fn screen(head: &request::Parts, direction: Direction) -> Result<Target<'_>, Denial> {
-    if let Some(flaw) = head.extensions.get::<Flaw>() {
+pub fn screen(head: &request::Parts, direction: Direction) -> Result<RequestTarget<'_>, Denial> {
+    if let Some(flaw) = head.extensions.get::<FramingError>() {
         return Err(malformed(flaw.sentence()));
     }
     screen_method(&head.method)?;
@@ -60,10 +60,10 @@ const SINGLE: [(HeaderName, &str); 3] = [
 
 fn screen_headers(headers: &HeaderMap) -> Result<(), Denial> {
     if headers.len() > bounds::HEADERS_MAX {
-        return Err(malformed(Flaw::ManyFields.sentence()));
+        return Err(malformed(FramingError::ManyFields.sentence()));
     }
     if !is_framed_once(headers) {
-        return Err(malformed(Flaw::Coding.sentence()));
+        return Err(malformed(FramingError::Coding.sentence()));
     }
     for (name, repeated) in &SINGLE {
         let mut values = headers.get_all(name).iter();
@@ -132,7 +132,7 @@ fn valid_host(host: &[u8]) -> Result<(), Denial> {
     }
 }
 
-fn screen_target(uri: &Uri, direction: Direction) -> Result<Target<'_>, Denial> {
+fn screen_target(uri: &Uri, direction: Direction) -> Result<RequestTarget<'_>, Denial> {
     let path = uri.path();
     if path.len() + uri.query().map_or(0, str::len) > bounds::TARGET_BYTES_MAX {
         return Err(malformed("The target is longer than 8 KiB."));
@@ -143,11 +143,11 @@ fn screen_target(uri: &Uri, direction: Direction) -> Result<Target<'_>, Denial> 
     if let Some(query) = uri.query() {
         screen_query(query, direction)?;
     }
-    let Canonical { path, encoded_slash } = path::canonical(path)?;
+    let CanonicalPath { path, encoded_slash } = path::canonicalize(path)?;
     if encoded_slash && direction == Direction::Ingress {
         return Err(malformed("The path holds an encoded slash (%2F), which some servers read as a slash."));
     }
-    Ok(Target { path, query: uri.query(), encoded_slash })
+    Ok(RequestTarget { path, query: uri.query(), encoded_slash })
 }
 
 fn screen_query(query: &str, direction: Direction) -> Result<(), Denial> {
@@ -179,7 +179,7 @@ mod tests {
         for uri in ["/v1/a%2fb", "/v1?a=b&access_token=x"] {
             let (parts, ()) =
                 request::Request::builder().uri(uri).header("host", "a").body(()).expect("valid").into_parts();
-            assert!(screen(&parts, Direction::Ingress).is_err_and(|denial| denial.told.is_some()), "{uri}");
+            assert!(screen(&parts, Direction::Ingress).is_err_and(|denial| denial.public_text.is_some()), "{uri}");
             assert_eq!(screen(&parts, Direction::Egress).expect(uri).encoded_slash, uri.contains("%2f"));
         }
     }

@@ -3,8 +3,9 @@
 //! Knows no vendor and no policy. Never lets a header that we set be chosen by the other side.
 
 mod body;
+mod byte_stream;
 mod fetch;
-mod forwarded;
+mod forwarding;
 mod framing;
 mod hygiene;
 mod path;
@@ -13,23 +14,22 @@ mod refusal;
 mod request_id;
 mod slots;
 mod spelling;
-mod wire;
 
 pub use body::{BodyError, GatewayBody};
-pub use fetch::{FetchError, FetchOptions, FetchUrl, Fetched, Fetcher, native_roots};
-pub use forwarded::{
-    Forwarding, join_cookies, name_websocket, names_websocket, prepare_request, prepare_response, strip_validators,
-    trailer_may_pass,
+pub use byte_stream::ByteStream;
+pub use fetch::{ClientError, ClientOptions, ClientResponse, HttpClient, Url, native_roots};
+pub use forwarding::{
+    ForwardingContext, is_trailer_allowed, is_websocket_upgrade, join_cookies, prepare_request, prepare_response,
+    set_websocket_upgrade, strip_validators,
 };
-pub use framing::{Asked, Expected, Flaw, Screened, Turns};
-pub use hygiene::{Target, is_framed_once, screen};
+pub use framing::{ExpectedResponse, FramingError, PendingResponse, RequestSequence, ScreenedStream};
+pub use hygiene::{RequestTarget, is_framed_once, screen};
 pub use path::is_canonical;
-pub use refusal::{Challenge, refuse, withheld};
+pub use refusal::{Challenge, refuse, withhold_body};
 pub use request_id::{RequestId, RequestIds};
-pub use slots::{Group, Network, Seat, Slot, SlotCounts, Slots, is_out_of_descriptors};
-pub use wire::Wire;
+pub use slots::{PeerNetwork, PooledSlot, SlotGroup, SlotHolder, SlotPool, SlotPoolCounts, is_out_of_descriptors};
 
 /// A request that can be read in more than one way, or in none; whoever sent it is told so in one sentence.
 const fn malformed(sentence: &'static str) -> crate::model::Denial {
-    crate::model::Denial::telling(crate::model::Reason::RequestMalformed, sentence)
+    crate::model::Denial::with_public_text(crate::model::Reason::RequestMalformed, sentence)
 }

@@ -11,7 +11,7 @@ use crate::model::Denial;
 
 /// A path in its one form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Canonical<'a> {
+pub(super) struct CanonicalPath<'a> {
     pub(super) path: Cow<'a, str>,
     /// Whether a segment holds a slash as `%2F`.
     pub(super) encoded_slash: bool,
@@ -21,34 +21,34 @@ pub(super) struct Canonical<'a> {
 ///
 /// # Errors
 /// A path with two readings, each cause in its own words. An encoded slash is for the caller of this to judge.
-pub(super) fn canonical(path: &str) -> Result<Canonical<'_>, Denial> {
+pub(super) fn canonicalize(path: &str) -> Result<CanonicalPath<'_>, Denial> {
     let bytes = path.as_bytes();
     if bytes.iter().all(|b| is_path_byte(*b)) && !has_dot_segment(bytes) {
-        return Ok(Canonical { path: Cow::Borrowed(path), encoded_slash: false });
+        return Ok(CanonicalPath { path: Cow::Borrowed(path), encoded_slash: false });
     }
-    let once = normal(path)?;
+    let once = normalize(path)?;
     // What was decoded may spell something encoded: then the next reader would read another path.
-    if normal(&once)? != once {
-        return Err(double_encoding());
+    if normalize(&once)? != once {
+        return Err(double_encoding_denial());
     }
     let encoded_slash = once.contains("%2F");
     if encoded_slash && has_dot_segment(once.replace("%2F", "/").as_bytes()) {
         return Err(malformed("The path has dot segments behind an encoded slash (%2F)."));
     }
-    Ok(Canonical { path: Cow::Owned(once), encoded_slash })
+    Ok(CanonicalPath { path: Cow::Owned(once), encoded_slash })
 }
 
 /// Whether a path is in its one form, so that it may be sent as it is; with slashes as `%2F` only where they may be.
 pub fn is_canonical(path: &str, encoded_slash: bool) -> bool {
-    let is_same = |found: Canonical<'_>| found.path == path && (encoded_slash || !found.encoded_slash);
-    path.starts_with('/') && canonical(path).is_ok_and(is_same)
+    let is_same = |found: CanonicalPath<'_>| found.path == path && (encoded_slash || !found.encoded_slash);
+    path.starts_with('/') && canonicalize(path).is_ok_and(is_same)
 }
 
-fn normal(path: &str) -> Result<String, Denial> {
-    remove_dot_segments(&normalise_percent(path.as_bytes())?)
+fn normalize(path: &str) -> Result<String, Denial> {
+    remove_dot_segments(&normalize_percent(path.as_bytes())?)
 }
 
-fn double_encoding() -> Denial {
+fn double_encoding_denial() -> Denial {
     malformed("The path is percent-encoded twice (% followed by two hexadecimal digits, once decoded). Encode it once.")
 }
 
@@ -66,7 +66,7 @@ fn has_dot_segment(path: &[u8]) -> bool {
     path.split(|b| *b == b'/').any(|segment| segment == b"." || segment == b"..")
 }
 
-fn normalise_percent(path: &[u8]) -> Result<String, Denial> {
+fn normalize_percent(path: &[u8]) -> Result<String, Denial> {
     let mut out = String::with_capacity(path.len());
     let mut rest = path;
     let mut encoded = Vec::new();
@@ -88,7 +88,7 @@ fn normalise_percent(path: &[u8]) -> Result<String, Denial> {
                 out.push(char::from(*b));
                 tail
             }
-            b => return Err(raw(*b)),
+            b => return Err(raw_byte_denial(*b)),
         };
         if !rest.starts_with(b"%") {
             // Each run of encoded bytes must be whole, shortest-form UTF-8.
@@ -101,7 +101,7 @@ fn normalise_percent(path: &[u8]) -> Result<String, Denial> {
     Ok(out)
 }
 
-fn raw(byte: u8) -> Denial {
+fn raw_byte_denial(byte: u8) -> Denial {
     malformed(match byte {
         b'\\' => "The path holds a backslash, which some servers read as a slash. Leave it out.",
         0x80.. => "The path holds raw bytes that are not ASCII. Send them percent-encoded, as UTF-8.",
@@ -123,7 +123,7 @@ fn screen_decoded(byte: u8, tail: &[u8]) -> Result<(), Denial> {
     match byte {
         b'\\' => Err(malformed("The path holds an encoded backslash (%5C), which some servers read as a slash.")),
         0..=0x1f | 0x7f => Err(malformed("The path holds an encoded control character.")),
-        b'%' if tail.iter().take(2).filter(|b| b.is_ascii_hexdigit()).count() == 2 => Err(double_encoding()),
+        b'%' if tail.iter().take(2).filter(|b| b.is_ascii_hexdigit()).count() == 2 => Err(double_encoding_denial()),
         _ => Ok(()),
     }
 }
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     fn path(text: &str) -> Option<String> {
-        canonical(text).ok().map(|canonical| canonical.path.into_owned())
+        canonicalize(text).ok().map(|canonical| canonical.path.into_owned())
     }
 
     #[test]
@@ -188,8 +188,8 @@ mod tests {
             assert_eq!(once, form, "{raw}");
             assert_eq!(path(&once).as_deref(), Some(form), "the form is stable: {raw}");
         }
-        assert!(canonical("/a%2fb").is_ok_and(|found| found.encoded_slash));
-        assert!(canonical("/a%20b").is_ok_and(|found| !found.encoded_slash));
+        assert!(canonicalize("/a%2fb").is_ok_and(|found| found.encoded_slash));
+        assert!(canonicalize("/a%20b").is_ok_and(|found| !found.encoded_slash));
     }
 
     #[test]
@@ -207,8 +207,8 @@ mod tests {
             ("not ASCII", &["/é", "/\u{ff0e}\u{ff0e}/"]),
         ] {
             for raw in raws {
-                let denial = canonical(raw).expect_err(raw);
-                assert!(denial.told.is_some_and(|told| told.contains(name)), "{raw}: {denial:?}");
+                let denial = canonicalize(raw).expect_err(raw);
+                assert!(denial.public_text.is_some_and(|told| told.contains(name)), "{raw}: {denial:?}");
             }
         }
     }
@@ -219,9 +219,9 @@ mod tests {
             pieces in proptest::collection::vec("[/%.;a25eEfFcC0\\\\ é~-]|%25|%2[eEfF5]|%32|%65|\\.\\.|//", 0..24)
         ) {
             let raw = format!("/{}", pieces.concat());
-            if let Ok(found) = canonical(&raw) {
+            if let Ok(found) = canonicalize(&raw) {
                 let path = found.path.into_owned();
-                let again = canonical(&path).expect("what is forwarded is not refused when it is sent as such");
+                let again = canonicalize(&path).expect("what is forwarded is not refused when it is sent as such");
                 prop_assert_eq!(&*again.path, &path, "{}", raw);
                 prop_assert_eq!(again.encoded_slash, found.encoded_slash);
                 // Whoever decodes it once more finds no dot segment, no slash that was not told, no control character.

@@ -12,7 +12,7 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyD
 
 /// Why the content of a PEM file cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PemFlaw {
+pub enum PemError {
     /// No section of this kind.
     #[error("holds no certificate in PEM")]
     NoCertificate,
@@ -24,7 +24,7 @@ pub enum PemFlaw {
     Key,
     /// The two files belong to different pairs.
     #[error("is not the key of the certificate")]
-    OtherKey,
+    KeyMismatch,
     /// Certificates, and none of them is one of an authority.
     #[error("holds no certificate that can be an authority")]
     NoAuthority,
@@ -38,16 +38,16 @@ pub enum PemFlaw {
 
 /// Authorities that are trusted.
 #[derive(Debug)]
-pub struct Authorities {
+pub struct CertificateAuthorities {
     /// Those that can be read.
     pub roots: RootCertStore,
     /// How many certificates cannot be read: nothing that they issued is trusted.
-    pub left_out: usize,
+    pub unreadable: usize,
 }
 
-impl Authorities {
+impl CertificateAuthorities {
     /// How many there are that are not the same name with the same key.
-    pub fn count(&self) -> usize {
+    pub fn distinct_count(&self) -> usize {
         let named = self.roots.roots.iter().map(|root| (&root.subject, &root.subject_public_key_info));
         named.collect::<HashSet<_>>().len()
     }
@@ -57,16 +57,16 @@ impl Authorities {
 ///
 /// # Errors
 /// When none is left.
-pub fn authorities(content: &[u8]) -> Result<Authorities, PemFlaw> {
+pub fn certificate_authorities(content: &[u8]) -> Result<CertificateAuthorities, PemError> {
     let (mut roots, mut left_out) = (RootCertStore::empty(), 0);
     for certificate in CertificateDer::pem_slice_iter(content) {
         let added = certificate.is_ok_and(|certificate| roots.add(certificate).is_ok());
         left_out += usize::from(!added);
     }
     match (roots.is_empty(), left_out) {
-        (false, _) => Ok(Authorities { roots, left_out }),
-        (true, 0) => Err(PemFlaw::NoCertificate),
-        (true, _) => Err(PemFlaw::NoAuthority),
+        (false, _) => Ok(CertificateAuthorities { roots, unreadable: left_out }),
+        (true, 0) => Err(PemError::NoCertificate),
+        (true, _) => Err(PemError::NoAuthority),
     }
 }
 
@@ -74,12 +74,12 @@ pub fn authorities(content: &[u8]) -> Result<Authorities, PemFlaw> {
 ///
 /// # Errors
 /// When there is none, or one cannot be read.
-pub fn chain(content: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemFlaw> {
+pub fn certificate_chain(content: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(content).collect();
     match chain {
-        Ok(chain) if chain.is_empty() => Err(PemFlaw::NoCertificate),
+        Ok(chain) if chain.is_empty() => Err(PemError::NoCertificate),
         Ok(chain) => Ok(chain),
-        Err(_) => Err(PemFlaw::Certificate),
+        Err(_) => Err(PemError::Certificate),
     }
 }
 
@@ -87,22 +87,22 @@ pub fn chain(content: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemFlaw> {
 ///
 /// # Errors
 /// When there is none.
-pub fn key(content: &[u8]) -> Result<PrivateKeyDer<'static>, PemFlaw> {
-    PrivateKeyDer::from_pem_slice(content).map_err(|_| PemFlaw::Key)
+pub fn private_key(content: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
+    PrivateKeyDer::from_pem_slice(content).map_err(|_| PemError::Key)
 }
 
 /// Whether a chain and a key make the identity of a TLS peer.
 ///
 /// # Errors
 /// When one of them cannot be used, or the key is another one's.
-pub fn check_identity(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<(), PemFlaw> {
+pub fn check_identity(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<(), PemError> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let private = provider.key_provider.load_private_key(key).map_err(|_| PemFlaw::Key)?;
+    let private = provider.key_provider.load_private_key(key).map_err(|_| PemError::Key)?;
     match CertifiedKey::new(chain, private).keys_match() {
         // A kind of key that does not tell its other half.
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(()),
-        Err(rustls::Error::InconsistentKeys(_)) => Err(PemFlaw::OtherKey),
-        Err(_) => Err(PemFlaw::Certificate),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(PemError::KeyMismatch),
+        Err(_) => Err(PemError::Certificate),
     }
 }
 
@@ -110,12 +110,12 @@ pub fn check_identity(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'s
 ///
 /// # Errors
 /// When there is none, or one is not PEM.
-pub fn revocation_lists(content: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, PemFlaw> {
+pub fn revocation_lists(content: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, PemError> {
     let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(content).collect();
     match lists {
-        Ok(lists) if lists.is_empty() => Err(PemFlaw::NoList),
+        Ok(lists) if lists.is_empty() => Err(PemError::NoList),
         Ok(lists) => Ok(lists),
-        Err(_) => Err(PemFlaw::List),
+        Err(_) => Err(PemError::List),
     }
 }
 
@@ -142,7 +142,8 @@ mod tests {
     fn one_unreadable_authority_leaves_the_others_in_force() {
         let ((one, key), (other, _)) = (authority("one"), authority("other"));
         let check = |bundle: &[&str]| {
-            authorities(bundle.concat().as_bytes()).map(|read| (read.roots.len(), read.count(), read.left_out))
+            certificate_authorities(bundle.concat().as_bytes())
+                .map(|read| (read.roots.len(), read.distinct_count(), read.unreadable))
         };
         assert_eq!(check(&[&one]), Ok((1, 1, 0)));
         assert_eq!(check(&[&one, &one]).map(|(_, count, out)| (count, out)), Ok((1, 0)), "the same twice");
@@ -150,24 +151,26 @@ mod tests {
         for broken in [NOTHING, NO_BASE64] {
             assert_eq!(check(&[broken, &one, &other]), Ok((2, 2, 1)));
             assert_eq!(check(&[&one, broken, &other]), Ok((2, 2, 1)), "{broken}");
-            assert_eq!(check(&[broken]), Err(PemFlaw::NoAuthority));
+            assert_eq!(check(&[broken]), Err(PemError::NoAuthority));
         }
         assert_eq!(check(&[&one, TORN]), Ok((1, 1, 1)));
         for none in ["", "correcthorse", &key] {
-            assert_eq!(check(&[none]), Err(PemFlaw::NoCertificate));
+            assert_eq!(check(&[none]), Err(PemError::NoCertificate));
         }
     }
 
     #[test]
     fn a_chain_and_its_key_are_judged_whole() {
         let ((one, key_one), (_, key_other)) = (authority("one"), authority("other"));
-        let check = |cert: &str, private: &str| check_identity(chain(cert.as_bytes())?, key(private.as_bytes())?);
+        let check = |cert: &str, private: &str| {
+            check_identity(certificate_chain(cert.as_bytes())?, private_key(private.as_bytes())?)
+        };
         assert_eq!(check(&one, &key_one), Ok(()));
-        assert_eq!(check(&one, &key_other), Err(PemFlaw::OtherKey));
-        assert_eq!(check(&one, &one), Err(PemFlaw::Key));
-        assert_eq!(check(&key_one, &key_one), Err(PemFlaw::NoCertificate));
-        assert_eq!(check(&format!("{one}{NO_BASE64}"), &key_one), Err(PemFlaw::Certificate));
-        assert_eq!(check(NOTHING, &key_one), Err(PemFlaw::Certificate));
-        assert_eq!(revocation_lists(one.as_bytes()), Err(PemFlaw::NoList));
+        assert_eq!(check(&one, &key_other), Err(PemError::KeyMismatch));
+        assert_eq!(check(&one, &one), Err(PemError::Key));
+        assert_eq!(check(&key_one, &key_one), Err(PemError::NoCertificate));
+        assert_eq!(check(&format!("{one}{NO_BASE64}"), &key_one), Err(PemError::Certificate));
+        assert_eq!(check(NOTHING, &key_one), Err(PemError::Certificate));
+        assert_eq!(revocation_lists(one.as_bytes()), Err(PemError::NoList));
     }
 }

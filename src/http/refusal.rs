@@ -34,15 +34,15 @@ impl<'a> Challenge<'a> {
 ///
 /// Status codes are those of the reason, but that what is the vendor's fault going in can be the upstream's coming out.
 pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, id: RequestId) -> Response<GatewayBody> {
-    let mut public = public(denial.reason, direction);
-    public.detail = denial.told.unwrap_or(public.detail);
-    let mut response = Response::new(GatewayBody::full(body(denial.reason, &public, id)));
+    let mut public = problem_text(denial.reason, direction);
+    public.detail = denial.public_text.unwrap_or(public.detail);
+    let mut response = Response::new(GatewayBody::full(problem_json(denial.reason, &public, id)));
     *response.status_mut() = public.status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let retry =
-        denial.retry_after_secs.map(u64::from).or_else(|| passes_after(denial.reason).map(|wait| wait.as_secs()));
+        denial.retry_after_secs.map(u64::from).or_else(|| retry_after(denial.reason).map(|wait| wait.as_secs()));
     if let Some(secs) = retry {
         headers.insert(RETRY_AFTER, HeaderValue::from(secs));
     }
@@ -59,10 +59,10 @@ pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, i
 }
 
 /// What stands in the place of an answer's body that must not pass; `because` says why, and quotes nothing of it.
-pub fn withheld(status: StatusCode, denial: &Denial, because: &str, id: RequestId) -> Response<GatewayBody> {
+pub fn withhold_body(status: StatusCode, denial: &Denial, because: &str, id: RequestId) -> Response<GatewayBody> {
     let detail = format!("The upstream answered {}. Its body is withheld: {because}.", status.as_u16());
     let title = "Answer without its body";
-    let body = body(denial.reason, &Public { status, title, detail: &detail }, id);
+    let body = problem_json(denial.reason, &ProblemText { status, title, detail: &detail }, id);
     let mut response = Response::new(GatewayBody::full(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -81,7 +81,7 @@ static DPOP_CHALLENGE: LazyLock<HeaderValue> = LazyLock::new(|| {
 });
 
 /// When trying again makes sense, where nobody knows better: each reason that passes by itself has a time.
-const fn passes_after(reason: Reason) -> Option<Duration> {
+const fn retry_after(reason: Reason) -> Option<Duration> {
     match reason {
         Reason::RateLimited
         | Reason::ConcurrencyExceeded
@@ -117,15 +117,15 @@ const fn passes_after(reason: Reason) -> Option<Duration> {
     }
 }
 
-struct Public<'a> {
+struct ProblemText<'a> {
     status: StatusCode,
     title: &'a str,
     detail: &'a str,
 }
 
-fn body(reason: Reason, public: &Public<'_>, id: RequestId) -> Bytes {
+fn problem_json(reason: Reason, public: &ProblemText<'_>, id: RequestId) -> Bytes {
     let reason = reason.as_str();
-    let Public { status, title, detail } = public;
+    let ProblemText { status, title, detail } = public;
     let status = status.as_u16();
     format!(
         r#"{{"type":"urn:vendorgate:{reason}","title":"{title}","status":{status},"detail":"{detail}","reason":"{reason}","request_id":"{id}"}}"#
@@ -157,7 +157,7 @@ fn challenge_of(reason: Reason, status: StatusCode, challenge: Challenge<'_>) ->
 }
 
 /// What the caller is told. The words say what to do next, never which rule of ours an attacker should aim at.
-fn public(reason: Reason, direction: Direction) -> Public<'static> {
+fn problem_text(reason: Reason, direction: Direction) -> ProblemText<'static> {
     let (status, title, detail) = match reason {
         Reason::RequestMalformed => (
             400,
@@ -234,7 +234,7 @@ fn public(reason: Reason, direction: Direction) -> Public<'static> {
         Reason::Overloaded => (503, "Overloaded", "The gateway is at a bound. Try again."),
         Reason::UpstreamTimeout => (504, "Upstream timeout", "The upstream did not answer in time."),
     };
-    Public { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), title, detail }
+    ProblemText { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), title, detail }
 }
 
 #[cfg(test)]
@@ -246,9 +246,10 @@ mod tests {
     fn every_reason_has_a_problem_document() {
         for reason in Reason::ALL {
             let id = RequestIds::next();
-            let public = public(reason, Direction::Ingress);
+            let public = problem_text(reason, Direction::Ingress);
             assert!(public.status.is_client_error() || public.status.is_server_error());
-            let json: serde_json::Value = serde_json::from_slice(&body(reason, &public, id)).expect("valid JSON");
+            let json: serde_json::Value =
+                serde_json::from_slice(&problem_json(reason, &public, id)).expect("valid JSON");
             assert_eq!(json["type"], format!("urn:vendorgate:{}", reason.as_str()));
             assert_eq!(json["status"], public.status.as_u16());
             assert_eq!(json["request_id"], id.to_string());
@@ -269,14 +270,14 @@ mod tests {
 
     #[test]
     fn a_cause_that_may_be_told_is() {
-        let denial = Denial::telling(Reason::RequestMalformed, "The path holds an encoded slash.");
+        let denial = Denial::with_public_text(Reason::RequestMalformed, "The path holds an encoded slash.");
         let response = refuse(&denial, Direction::Ingress, Challenge::Plain, RequestIds::next());
         assert_eq!(response.status(), 400);
         let text = format!(
             "{:?}",
-            body(
+            problem_json(
                 denial.reason,
-                &Public { status: response.status(), title: "", detail: denial.told.expect("told") },
+                &ProblemText { status: response.status(), title: "", detail: denial.public_text.expect("told") },
                 RequestIds::next()
             )
         );

@@ -15,14 +15,14 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Where a sender comes from: its IPv4 address, or the /64 of its IPv6 address, which one machine can have whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Network {
+pub enum PeerNetwork {
     /// An IPv4 address.
     V4([u8; 4]),
     /// The first 64 bits of an IPv6 address.
     V6([u8; 8]),
 }
 
-impl Network {
+impl PeerNetwork {
     /// The network of an address; an IPv4 address in IPv6's clothes is the former.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
@@ -42,87 +42,87 @@ pub fn is_out_of_descriptors(error: &io::Error) -> bool {
 
 /// Those who share a bound of their own beside the common one, as long as they have proven nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Group {
+pub enum SlotGroup {
     /// Everyone of one network.
-    Sender(Network),
+    Sender(PeerNetwork),
     /// Everyone who claims to be this vendor, by its place in the config.
     Vendor(u32),
 }
 
 /// How many slots there are, how many are taken, and how often somebody had to make room.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SlotCounts {
+pub struct SlotPoolCounts {
     /// Taken.
     pub taken: usize,
     /// All.
-    pub most: usize,
+    pub capacity: usize,
     /// Made room because all were taken.
     pub shed_full: u64,
     /// Made room because their group had too many.
     pub shed_group: u64,
-    /// Gave up their slot because their request was late: see [`Seat::late`].
+    /// Gave up their slot because their request was late: see [`SlotHolder::count_late`].
     pub late: u64,
 }
 
 /// A number of slots.
 #[derive(Debug)]
-pub struct Slots {
+pub struct SlotPool {
     free: Arc<Semaphore>,
     /// What is shared with others who have slots of their own: one more of these is taken with each slot.
     shared: Option<Arc<Semaphore>>,
-    most: usize,
-    table: Mutex<Table>,
+    capacity: usize,
+    table: Mutex<SlotTable>,
     shed_full: AtomicU64,
     shed_group: AtomicU64,
     late: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct Table {
+struct SlotTable {
     next: u64,
     /// By age.
-    unproven: BTreeMap<u64, (Arc<Seat>, Vec<Group>)>,
-    proven: BTreeMap<u64, Arc<Seat>>,
+    unproven: BTreeMap<u64, (Arc<SlotHolder>, Vec<SlotGroup>)>,
+    proven: BTreeMap<u64, Arc<SlotHolder>>,
     /// Of those who have proven nothing.
-    groups: HashMap<Group, BTreeSet<u64>>,
+    groups: HashMap<SlotGroup, BTreeSet<u64>>,
 }
 
 /// A slot that was taken; dropping it gives it back.
 #[derive(Debug)]
-pub struct Slot {
-    seat: Arc<Seat>,
-    slots: Arc<Slots>,
+pub struct PooledSlot {
+    seat: Arc<SlotHolder>,
+    slots: Arc<SlotPool>,
     _taken: [Option<OwnedSemaphorePermit>; 2],
 }
 
 /// Who has a slot, as far as it matters for who makes room.
 #[derive(Debug, Default)]
-pub struct Seat {
+pub struct SlotHolder {
     id: u64,
-    slots: Option<Arc<Slots>>,
+    slots: Option<Arc<SlotPool>>,
     proven: AtomicBool,
     /// What it has under way.
     busy: AtomicUsize,
     /// How often something ended; with `busy`, whether anything has changed.
-    turns: AtomicU64,
+    completed: AtomicU64,
     /// When something ended last, in nanoseconds of the monotonic clock.
-    rested_ns: AtomicU64,
+    idle_since_ns: AtomicU64,
     shed: Notify,
 }
 
-impl Slots {
+impl SlotPool {
     /// So many slots, at least one.
     pub fn new(most: usize) -> Arc<Self> {
-        Self::sharing(most, None)
+        Self::with_shared(most, None)
     }
 
     /// So many slots, each of which also takes one of what others take from too.
-    pub fn sharing(most: usize, shared: Option<Arc<Semaphore>>) -> Arc<Self> {
+    pub fn with_shared(most: usize, shared: Option<Arc<Semaphore>>) -> Arc<Self> {
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self {
             free: Arc::new(Semaphore::new(most)),
             shared,
-            most,
+            capacity: most,
             table: Mutex::default(),
             shed_full: AtomicU64::new(0),
             shed_group: AtomicU64::new(0),
@@ -132,33 +132,33 @@ impl Slots {
 
     /// Takes a slot, for one who belongs to these groups, each with its bound. Has somebody make room where it must, and
     /// waits until that one has gone; where everybody is proven and busy, for whoever ends first.
-    pub async fn enter(self: &Arc<Self>, groups: &[(Group, usize)]) -> Slot {
+    pub async fn acquire(self: &Arc<Self>, groups: &[(SlotGroup, usize)]) -> PooledSlot {
         for &(group, bound) in groups {
-            self.make_room_in(group, bound);
+            self.shed_in_group(group, bound);
         }
-        let slot = self.take(&self.free).await;
+        let slot = self.acquire_from(&self.free).await;
         let shared = match &self.shared {
-            Some(shared) => self.take(shared).await,
+            Some(shared) => self.acquire_from(shared).await,
             None => None,
         };
-        self.seat(groups, [slot, shared])
+        self.register(groups, [slot, shared])
     }
 
     /// Has somebody make room where there is none, and waits for whoever gives one back.
-    async fn take(&self, free: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    async fn acquire_from(&self, free: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
         if let Ok(taken) = Arc::clone(free).try_acquire_owned() {
             return Some(taken);
         }
-        self.make_room();
+        self.shed_one();
         // Nobody closes them.
         Arc::clone(free).acquire_owned().await.ok()
     }
 
     /// How they stand.
-    pub fn counts(&self) -> SlotCounts {
-        SlotCounts {
-            taken: self.most - self.free.available_permits().min(self.most),
-            most: self.most,
+    pub fn counts(&self) -> SlotPoolCounts {
+        SlotPoolCounts {
+            taken: self.capacity - self.free.available_permits().min(self.capacity),
+            capacity: self.capacity,
             shed_full: self.shed_full.load(Ordering::Relaxed),
             shed_group: self.shed_group.load(Ordering::Relaxed),
             late: self.late.load(Ordering::Relaxed),
@@ -166,25 +166,29 @@ impl Slots {
     }
 
     /// Waits until nobody has one.
-    pub async fn all_free(&self) {
-        let most = u32::try_from(self.most).unwrap_or(u32::MAX);
+    pub async fn wait_until_empty(&self) {
+        let most = u32::try_from(self.capacity).unwrap_or(u32::MAX);
         drop(self.free.acquire_many(most).await);
     }
 
-    fn seat(self: &Arc<Self>, groups: &[(Group, usize)], taken: [Option<OwnedSemaphorePermit>; 2]) -> Slot {
+    fn register(
+        self: &Arc<Self>,
+        groups: &[(SlotGroup, usize)],
+        taken: [Option<OwnedSemaphorePermit>; 2],
+    ) -> PooledSlot {
         let mut table = self.table();
         table.next += 1;
         let id = table.next;
-        let seat = Arc::new(Seat { id, slots: Some(Arc::clone(self)), ..Seat::default() });
-        let groups: Vec<Group> = groups.iter().map(|(group, _)| *group).collect();
+        let seat = Arc::new(SlotHolder { id, slots: Some(Arc::clone(self)), ..SlotHolder::default() });
+        let groups: Vec<SlotGroup> = groups.iter().map(|(group, _)| *group).collect();
         for group in &groups {
             table.groups.entry(*group).or_default().insert(id);
         }
         table.unproven.insert(id, (Arc::clone(&seat), groups));
-        Slot { seat, slots: Arc::clone(self), _taken: taken }
+        PooledSlot { seat, slots: Arc::clone(self), _taken: taken }
     }
 
-    fn make_room_in(&self, group: Group, bound: usize) {
+    fn shed_in_group(&self, group: SlotGroup, bound: usize) {
         let mut table = self.table();
         while let Some(members) = table.groups.get(&group)
             && members.len() >= bound.max(1)
@@ -198,12 +202,12 @@ impl Slots {
     }
 
     /// Has somebody make room, where that is to be had: for want of a slot, or of what else a slot holds.
-    pub fn make_room(&self) {
+    pub fn shed_one(&self) {
         let mut table = self.table();
         let oldest = table.unproven.first_key_value().map(|(id, _)| *id);
         let seat = match oldest {
             Some(oldest) => table.remove_unproven(oldest),
-            None => table.longest_resting().and_then(|id| table.proven.remove(&id)),
+            None => table.longest_idle().and_then(|id| table.proven.remove(&id)),
         };
         if let Some(seat) = seat {
             seat.shed.notify_one();
@@ -211,13 +215,13 @@ impl Slots {
         }
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, SlotTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Table {
-    fn remove_unproven(&mut self, id: u64) -> Option<Arc<Seat>> {
+impl SlotTable {
+    fn remove_unproven(&mut self, id: u64) -> Option<Arc<SlotHolder>> {
         let (seat, groups) = self.unproven.remove(&id)?;
         for group in groups {
             if let Some(members) = self.groups.get_mut(&group) {
@@ -230,20 +234,20 @@ impl Table {
         Some(seat)
     }
 
-    fn longest_resting(&self) -> Option<u64> {
+    fn longest_idle(&self) -> Option<u64> {
         let resting = self.proven.iter().filter(|(_, seat)| seat.busy.load(Ordering::Relaxed) == 0);
-        resting.min_by_key(|(_, seat)| seat.rested_ns.load(Ordering::Relaxed)).map(|(id, _)| *id)
+        resting.min_by_key(|(_, seat)| seat.idle_since_ns.load(Ordering::Relaxed)).map(|(id, _)| *id)
     }
 }
 
-impl Slot {
+impl PooledSlot {
     /// Who has it.
-    pub const fn seat(&self) -> &Arc<Seat> {
+    pub const fn holder(&self) -> &Arc<SlotHolder> {
         &self.seat
     }
 }
 
-impl Drop for Slot {
+impl Drop for PooledSlot {
     fn drop(&mut self) {
         let mut table = self.slots.table();
         if table.remove_unproven(self.seat.id).is_none() {
@@ -252,9 +256,9 @@ impl Drop for Slot {
     }
 }
 
-impl Seat {
+impl SlotHolder {
     /// It has proven who it is: from now on it makes room only while it rests, and after all who have proven nothing.
-    pub fn prove(&self) {
+    pub fn mark_proven(&self) {
         if self.proven.load(Ordering::Relaxed) || self.proven.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -271,14 +275,14 @@ impl Seat {
     }
 
     /// Something begins.
-    pub fn begin(&self) {
+    pub fn begin_work(&self) {
         self.busy.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Something has ended, at this time of the monotonic clock.
-    pub fn end(&self, now_ns: u64) {
-        self.rested_ns.store(now_ns, Ordering::Relaxed);
-        self.turns.fetch_add(1, Ordering::Relaxed);
+    pub fn end_work(&self, now_ns: u64) {
+        self.idle_since_ns.store(now_ns, Ordering::Relaxed);
+        self.completed.fetch_add(1, Ordering::Relaxed);
         self.busy.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -288,19 +292,19 @@ impl Seat {
     }
 
     /// How often something has ended.
-    pub fn turns(&self) -> u64 {
-        self.turns.load(Ordering::Relaxed)
+    pub fn completed(&self) -> u64 {
+        self.completed.load(Ordering::Relaxed)
     }
 
     /// Counts that its request came too late.
-    pub fn late(&self) {
+    pub fn count_late(&self) {
         if let Some(slots) = &self.slots {
             slots.late.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Returns when it is to make room. For one waiter.
-    pub async fn shed(&self) {
+    pub async fn shed_requested(&self) {
         self.shed.notified().await;
     }
 }
@@ -310,53 +314,53 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn sender(last: u8) -> [(Group, usize); 1] {
-        [(Group::Sender(Network::V4([10, 0, 0, last])), 2)]
+    fn sender(last: u8) -> [(SlotGroup, usize); 1] {
+        [(SlotGroup::Sender(PeerNetwork::V4([10, 0, 0, last])), 2)]
     }
 
-    async fn is_shed(slot: &Slot) -> bool {
-        tokio::time::timeout(Duration::from_millis(1), slot.seat().shed()).await.is_ok()
+    async fn is_shed(slot: &PooledSlot) -> bool {
+        tokio::time::timeout(Duration::from_millis(1), slot.holder().shed_requested()).await.is_ok()
     }
 
     #[tokio::test]
     async fn the_oldest_of_a_crowded_sender_makes_room_for_it() {
-        let slots = Slots::new(10);
-        let (first, second) = (slots.enter(&sender(1)).await, slots.enter(&sender(1)).await);
-        let other = slots.enter(&sender(2)).await;
-        let third = slots.enter(&sender(1)).await;
+        let slots = SlotPool::new(10);
+        let (first, second) = (slots.acquire(&sender(1)).await, slots.acquire(&sender(1)).await);
+        let other = slots.acquire(&sender(2)).await;
+        let third = slots.acquire(&sender(1)).await;
         assert!(is_shed(&first).await);
         for stays in [&second, &other, &third] {
             assert!(!is_shed(stays).await);
         }
-        second.seat().prove();
-        let _fourth = slots.enter(&sender(1)).await;
+        second.holder().mark_proven();
+        let _fourth = slots.acquire(&sender(1)).await;
         assert!(!is_shed(&third).await, "who has proven something no longer counts");
         assert_eq!((slots.counts().taken, slots.counts().shed_group), (5, 1));
     }
 
     #[tokio::test]
     async fn who_has_proven_nothing_makes_room_first_and_the_busy_never() {
-        let slots = Slots::new(3);
+        let slots = SlotPool::new(3);
         let (busy, resting, stranger) =
-            (slots.enter(&sender(1)).await, slots.enter(&sender(2)).await, slots.enter(&sender(3)).await);
-        busy.seat().prove();
-        busy.seat().begin();
-        resting.seat().prove();
+            (slots.acquire(&sender(1)).await, slots.acquire(&sender(2)).await, slots.acquire(&sender(3)).await);
+        busy.holder().mark_proven();
+        busy.holder().begin_work();
+        resting.holder().mark_proven();
         let newcomer = tokio::spawn({
             let slots = Arc::clone(&slots);
-            async move { slots.enter(&sender(4)).await }
+            async move { slots.acquire(&sender(4)).await }
         });
-        stranger.seat().shed().await;
+        stranger.holder().shed_requested().await;
         assert!(!newcomer.is_finished(), "it waits until the other has gone");
         drop(stranger);
         let newcomer = newcomer.await.unwrap();
-        newcomer.seat().prove();
-        newcomer.seat().begin();
+        newcomer.holder().mark_proven();
+        newcomer.holder().begin_work();
         let next = tokio::spawn({
             let slots = Arc::clone(&slots);
-            async move { slots.enter(&sender(5)).await }
+            async move { slots.acquire(&sender(5)).await }
         });
-        resting.seat().shed().await;
+        resting.holder().shed_requested().await;
         drop(resting);
         let _next = next.await.unwrap();
         assert!(!is_shed(&busy).await && !is_shed(&newcomer).await);
@@ -365,21 +369,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_table_of_nobody_is_empty() {
-        let slots = Slots::new(4);
+        let slots = SlotPool::new(4);
         for round in 0..100 {
-            let slot = slots.enter(&sender(round % 3)).await;
+            let slot = slots.acquire(&sender(round % 3)).await;
             if round % 2 == 0 {
-                slot.seat().prove();
+                slot.holder().mark_proven();
             }
         }
-        slots.all_free().await;
+        slots.wait_until_empty().await;
         let table = slots.table();
         assert!(table.unproven.is_empty() && table.proven.is_empty() && table.groups.is_empty());
     }
 
     #[test]
     fn a_machine_with_a_whole_64_is_one_sender() {
-        let of = |text: &str| Network::of(text.parse().expect("an address"));
+        let of = |text: &str| PeerNetwork::of(text.parse().expect("an address"));
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
         assert_ne!(of("2001:db8:0:1::1"), of("2001:db8::1"));
         assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));

@@ -5,7 +5,7 @@
 
 /// What a front server tells a back one, what names another target or method, and what the gateway tells: a caller's
 /// copies of these never pass, so that nothing behind the gateway can act on them.
-const OURS: &[&str] = &[
+const RESERVED_NAMES: &[&str] = &[
     "cf-connecting-ip",
     "cf-connecting-ipv6",
     "client-cert",
@@ -34,11 +34,11 @@ const OURS: &[&str] = &[
 ];
 
 /// Families of such names.
-const OUR_FAMILIES: &[&str] =
+const RESERVED_PREFIXES: &[&str] =
     &["x-accel-", "x-envoy-", "x-forwarded-", "x-original-", "x-rewrite-", "x-ssl-client-", "x-vendorgate-"];
 
 /// What the gateway reads to frame, treat and judge a message. These pass or end here by their own names.
-const READ: &[&str] = &[
+const INTERPRETED_NAMES: &[&str] = &[
     "accept-encoding",
     "authorization",
     "connection",
@@ -71,13 +71,21 @@ const FOLDED_BYTES_MAX: usize = 40;
 
 /// Whether a request's field may not pass. Names are in lower case, as [`http::HeaderName`] keeps them.
 pub(super) fn is_withheld_from_request(name: &str) -> bool {
-    if is_plain(name) { is_ours(name) } else { folded(name, |name| is_ours(name) || is_read(name)) }
+    if is_plain(name) {
+        is_reserved(name)
+    } else {
+        matches_folded(name, |name| is_reserved(name) || is_interpreted(name))
+    }
 }
 
 /// Whether an answer's field may not pass: what the gateway tells its own side, and odd spellings of what it reads.
 pub(super) fn is_withheld_from_answer(name: &str) -> bool {
     let tells = |name: &str| name == "proxy" || name.starts_with("x-vendorgate-");
-    if is_plain(name) { tells(name) } else { folded(name, |name| tells(name) || is_read(name) || is_ours(name)) }
+    if is_plain(name) {
+        tells(name)
+    } else {
+        matches_folded(name, |name| tells(name) || is_interpreted(name) || is_reserved(name))
+    }
 }
 
 /// Whether a field is meant for whoever reads the message in the end, so that `Connection` cannot have it taken off
@@ -93,21 +101,21 @@ fn is_plain(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-fn is_ours(name: &str) -> bool {
+fn is_reserved(name: &str) -> bool {
     // Most names begin with another letter than any of these.
     match name.as_bytes().first() {
-        Some(b'x') => OURS.contains(&name) || OUR_FAMILIES.iter().any(|family| name.starts_with(family)),
-        Some(b'c' | b'f' | b'p' | b's' | b't' | b'v') => OURS.contains(&name),
+        Some(b'x') => RESERVED_NAMES.contains(&name) || RESERVED_PREFIXES.iter().any(|family| name.starts_with(family)),
+        Some(b'c' | b'f' | b'p' | b's' | b't' | b'v') => RESERVED_NAMES.contains(&name),
         Some(_) | None => false,
     }
 }
 
-fn is_read(name: &str) -> bool {
-    READ.contains(&name)
+fn is_interpreted(name: &str) -> bool {
+    INTERPRETED_NAMES.contains(&name)
 }
 
 /// Asks about a name with each byte that is no letter or digit as a hyphen.
-fn folded(name: &str, ask: impl Fn(&str) -> bool) -> bool {
+fn matches_folded(name: &str, ask: impl Fn(&str) -> bool) -> bool {
     let mut bytes = [0; FOLDED_BYTES_MAX];
     let length = name.len().min(FOLDED_BYTES_MAX);
     for (to, from) in bytes.iter_mut().zip(name.bytes()) {
@@ -126,8 +134,8 @@ mod tests {
     #[test]
     fn every_spelling_of_what_is_ours_is_withheld() {
         let families =
-            OUR_FAMILIES.iter().map(|family| format!("{family}anything-at-all-however-long-the-rest-of-it-is"));
-        for name in OURS.iter().map(|name| (*name).to_owned()).chain(families) {
+            RESERVED_PREFIXES.iter().map(|family| format!("{family}anything-at-all-however-long-the-rest-of-it-is"));
+        for name in RESERVED_NAMES.iter().map(|name| (*name).to_owned()).chain(families) {
             assert!(is_withheld_from_request(&name), "{name}");
             for separator in SEPARATORS.chars() {
                 let spelled = name.replace('-', &separator.to_string());
@@ -139,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_is_read_passes_in_its_own_spelling_only() {
-        for name in READ {
+        for name in INTERPRETED_NAMES {
             assert!(!is_withheld_from_request(name) && !is_withheld_from_answer(name), "{name}");
             for separator in SEPARATORS.chars().filter(|separator| *separator != '-') {
                 let spelled = name.replace('-', &separator.to_string());

@@ -11,40 +11,44 @@ use crate::bounds::TOKEN_CACHE_BYTES_MAX;
 use crate::model::{Clock, VendorId};
 
 use super::cache::{CacheStatus, TokenCache};
-use super::directory::{self, Contract, Directory, DirectoryError};
+use super::directory::{self, Directory, DirectoryError, IdentityContract};
 use super::introspection::Introspector;
-use super::marks::{MarkLedger, Marks};
-use super::replay::Replays;
+use super::marks::{RotationHistory, RotationStore};
+use super::replay::ReplayCache;
 use super::revocation::{RevocationStore, Revocations};
-use super::ring::{KeyRing, RingId};
-use super::{Forgetful, Identity, IntrospectionSettings};
+use super::ring::{IssuerKeys, IssuerKeysId};
+use super::{IdentitySettings, IntrospectionSettings, NullIdentityStore};
 
 /// The long-lived half of identity: one for each process.
 #[derive(Debug)]
-pub struct Authority {
+pub struct IdentityState {
     pub(super) clock: Clock,
     pub(super) cache: Arc<TokenCache>,
-    pub(super) marks: Arc<MarkLedger>,
+    pub(super) marks: Arc<RotationHistory>,
     pub(super) revocations: Revocations,
-    rings: Mutex<Vec<Weak<KeyRing>>>,
+    rings: Mutex<Vec<Weak<IssuerKeys>>>,
     introspectors: Mutex<Vec<Weak<Introspector>>>,
     /// By vendor, so that a reload does not let a used proof be used again.
-    replays: Mutex<HashMap<VendorId, Arc<Replays>>>,
-    stamps: Mutex<Stamps>,
+    replays: Mutex<HashMap<VendorId, Arc<ReplayCache>>>,
+    stamps: Mutex<SettingsVersions>,
 }
 
 #[derive(Debug, Default)]
-struct Stamps {
+struct SettingsVersions {
     last: u64,
-    known: HashMap<VendorId, (Identity, u64)>,
+    known: HashMap<VendorId, (IdentitySettings, u64)>,
 }
 
-impl Authority {
+impl IdentityState {
     /// Opens with what the stores remember.
     ///
     /// # Errors
     /// When a store cannot be read: no vendor may then be let in. Or when the machine has no randomness.
-    pub fn open(clock: Clock, marks: Arc<dyn Marks>, revocations: Arc<dyn RevocationStore>) -> io::Result<Self> {
+    pub fn open(
+        clock: Clock,
+        marks: Arc<dyn RotationStore>,
+        revocations: Arc<dyn RevocationStore>,
+    ) -> io::Result<Self> {
         Self::with_cache(clock, marks, revocations, TOKEN_CACHE_BYTES_MAX)
     }
 
@@ -54,14 +58,14 @@ impl Authority {
     /// As [`Self::open`].
     pub fn with_cache(
         clock: Clock,
-        marks: Arc<dyn Marks>,
+        marks: Arc<dyn RotationStore>,
         revocations: Arc<dyn RevocationStore>,
         cache_bytes_max: u64,
     ) -> io::Result<Self> {
         let cache = TokenCache::new(cache_bytes_max).map_err(|_| io::Error::other("no randomness"))?;
         Ok(Self {
             cache: Arc::new(cache),
-            marks: Arc::new(MarkLedger::load(marks)?),
+            marks: Arc::new(RotationHistory::load(marks)?),
             revocations: Revocations::load(revocations, clock.clone())?,
             rings: Mutex::default(),
             introspectors: Mutex::default(),
@@ -75,15 +79,15 @@ impl Authority {
     ///
     /// # Errors
     /// When the machine has no randomness.
-    pub fn forgetful(clock: Clock) -> io::Result<Self> {
-        Self::open(clock, Arc::new(Forgetful), Arc::new(Forgetful))
+    pub fn in_memory(clock: Clock) -> io::Result<Self> {
+        Self::open(clock, Arc::new(NullIdentityStore), Arc::new(NullIdentityStore))
     }
 
     /// Builds the directory of a config. Reads key files at once; asks no issuer: see [`Directory::start`].
     ///
     /// # Errors
     /// Every contradiction between the contracts' identity sections.
-    pub fn directory(&self, contracts: Vec<Contract>) -> Result<Directory, Vec<DirectoryError>> {
+    pub fn directory(&self, contracts: Vec<IdentityContract>) -> Result<Directory, Vec<DirectoryError>> {
         directory::build(self, contracts)
     }
 
@@ -98,19 +102,19 @@ impl Authority {
     }
 
     /// The ring of this source: the one in use, or a new one.
-    pub(super) fn ring(&self, id: RingId) -> Arc<KeyRing> {
+    pub(super) fn issuer_keys(&self, id: IssuerKeysId) -> Arc<IssuerKeys> {
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
         rings.retain(|ring| ring.strong_count() > 0);
         if let Some(ring) = rings.iter().filter_map(Weak::upgrade).find(|ring| ring.id == id) {
             return ring;
         }
-        let ring = Arc::new(KeyRing::new(id, self.clock.clone(), Arc::clone(&self.marks)));
+        let ring = Arc::new(IssuerKeys::new(id, self.clock.clone(), Arc::clone(&self.marks)));
         rings.push(Arc::downgrade(&ring));
         ring
     }
 
     /// Whoever asks this issuer about opaque tokens: the one in use, or a new one.
-    pub(super) fn introspector(&self, id: &RingId, settings: &IntrospectionSettings) -> Arc<Introspector> {
+    pub(super) fn introspector(&self, id: &IssuerKeysId, settings: &IntrospectionSettings) -> Arc<Introspector> {
         let mut introspectors = self.introspectors.lock().unwrap_or_else(PoisonError::into_inner);
         introspectors.retain(|one| one.strong_count() > 0);
         if let Some(one) = introspectors.iter().filter_map(Weak::upgrade).find(|one| one.id == *id) {
@@ -122,14 +126,14 @@ impl Authority {
     }
 
     /// What a vendor has used that may be used once.
-    pub(super) fn replays(&self, vendor: &VendorId) -> Arc<Replays> {
+    pub(super) fn replays(&self, vendor: &VendorId) -> Arc<ReplayCache> {
         let mut replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Arc::new(Replays::since(self.clock.now().monotonic_ns));
+        let fresh = || Arc::new(ReplayCache::since(self.clock.now().monotonic_ns));
         Arc::clone(replays.entry(vendor.clone()).or_insert_with(fresh))
     }
 
     /// The stamp of a vendor's settings: the same as before if and only if they are.
-    pub(super) fn stamp(&self, vendor: &VendorId, identity: &Identity) -> u64 {
+    pub(super) fn settings_version(&self, vendor: &VendorId, identity: &IdentitySettings) -> u64 {
         let mut stamps = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, stamp)) = stamps.known.get(vendor)
             && known == identity

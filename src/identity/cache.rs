@@ -17,8 +17,8 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 use zeroize::Zeroizing;
 
-use super::flaw::Flaw;
-use super::verified::Verified;
+use super::flaw::AuthError;
+use super::verified::VerifiedCaller;
 
 /// What an entry costs at least: a common token's claims and the cache's own bookkeeping, to size its tables.
 const ENTRY_BYTES_TYPICAL: u64 = 1024;
@@ -29,9 +29,9 @@ pub(super) type Fingerprint = [u8; 16];
 /// Verified credentials by fingerprint.
 pub(super) struct TokenCache {
     key: LessSafeKey,
-    entries: Cache<Fingerprint, Arc<Verified>, Bytes, BuildHasherDefault<FirstBytes>>,
-    hits: Padded,
-    misses: Padded,
+    entries: Cache<Fingerprint, Arc<VerifiedCaller>, VerifiedWeight, BuildHasherDefault<FingerprintHasher>>,
+    hits: PaddedCounter,
+    misses: PaddedCounter,
 }
 
 /// How often the cache helped, and what it holds.
@@ -59,11 +59,17 @@ impl TokenCache {
         let items = usize::try_from(bytes_max / ENTRY_BYTES_TYPICAL).unwrap_or(usize::MAX).max(1);
         let entries = match OptionsBuilder::new().estimated_items_capacity(items).weight_capacity(bytes_max).build() {
             Ok(options) => {
-                Cache::with_options(options, Bytes, BuildHasherDefault::default(), DefaultLifecycle::default())
+                Cache::with_options(options, VerifiedWeight, BuildHasherDefault::default(), DefaultLifecycle::default())
             }
-            Err(_) => Cache::with(items, bytes_max, Bytes, BuildHasherDefault::default(), DefaultLifecycle::default()),
+            Err(_) => Cache::with(
+                items,
+                bytes_max,
+                VerifiedWeight,
+                BuildHasherDefault::default(),
+                DefaultLifecycle::default(),
+            ),
         };
-        Ok(Self { key, entries, hits: Padded::default(), misses: Padded::default() })
+        Ok(Self { key, entries, hits: PaddedCounter::default(), misses: PaddedCounter::default() })
     }
 
     /// Where a credential stands; `kind` keeps credentials of different kinds apart.
@@ -71,22 +77,22 @@ impl TokenCache {
     /// # Errors
     /// When the library refuses, which it does not for texts of a token's length: a no, never a shared place.
     #[inline]
-    pub(super) fn fingerprint(&self, kind: Kind, credential: &[u8]) -> Result<Fingerprint, Flaw> {
+    pub(super) fn fingerprint(&self, kind: FingerprintKind, credential: &[u8]) -> Result<Fingerprint, AuthError> {
         let nonce = Nonce::assume_unique_for_key([kind as u8; NONCE_LEN]);
         let tag = self.key.seal_in_place_separate_tag(nonce, Aad::from(credential), &mut []);
-        let tag = tag.map_err(|_| Flaw::TooLong)?;
-        tag.as_ref().try_into().map_err(|_| Flaw::TooLong)
+        let tag = tag.map_err(|_| AuthError::TooLong)?;
+        tag.as_ref().try_into().map_err(|_| AuthError::TooLong)
     }
 
     #[inline]
-    pub(super) fn get(&self, fingerprint: &Fingerprint) -> Option<Arc<Verified>> {
+    pub(super) fn get(&self, fingerprint: &Fingerprint) -> Option<Arc<VerifiedCaller>> {
         let found = self.entries.get(fingerprint);
         let counter = if found.is_some() { &self.hits } else { &self.misses };
         counter.0.fetch_add(1, Ordering::Relaxed);
         found
     }
 
-    pub(super) fn insert(&self, fingerprint: Fingerprint, verified: Arc<Verified>) {
+    pub(super) fn insert(&self, fingerprint: Fingerprint, verified: Arc<VerifiedCaller>) {
         self.entries.insert(fingerprint, verified);
     }
 
@@ -95,7 +101,7 @@ impl TokenCache {
     }
 
     /// Whether any remembered credential is such a one. Looks at all of them: not for the path of a request.
-    pub(super) fn holds(&self, is_it: impl Fn(&Verified) -> bool) -> bool {
+    pub(super) fn holds(&self, is_it: impl Fn(&VerifiedCaller) -> bool) -> bool {
         self.entries.iter().any(|(_, verified)| is_it(&verified))
     }
 
@@ -117,7 +123,7 @@ impl std::fmt::Debug for TokenCache {
 
 /// What a fingerprint was taken of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FingerprintKind {
     Token = 1,
     Certificate = 2,
     Proof = 3,
@@ -127,22 +133,22 @@ pub(super) enum Kind {
 /// A counter alone on its cache line, so that counting does not slow the neighbours.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-struct Padded(AtomicU64);
+struct PaddedCounter(AtomicU64);
 
 #[derive(Debug, Clone)]
-struct Bytes;
+struct VerifiedWeight;
 
-impl Weighter<Fingerprint, Arc<Verified>> for Bytes {
-    fn weight(&self, _: &Fingerprint, verified: &Arc<Verified>) -> u64 {
+impl Weighter<Fingerprint, Arc<VerifiedCaller>> for VerifiedWeight {
+    fn weight(&self, _: &Fingerprint, verified: &Arc<VerifiedCaller>) -> u64 {
         verified.weight()
     }
 }
 
 /// A fingerprint is already evenly spread under a secret key: its first bytes are a hash.
 #[derive(Debug, Default)]
-pub(super) struct FirstBytes(u64);
+pub(super) struct FingerprintHasher(u64);
 
-impl Hasher for FirstBytes {
+impl Hasher for FingerprintHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -165,13 +171,16 @@ mod tests {
     #[test]
     fn a_place_is_one_texts_alone_and_differs_with_the_kind_and_the_process() {
         let cache = TokenCache::new(1 << 20).expect("randomness");
-        let place = |text: &[u8]| cache.fingerprint(Kind::Token, text).expect("short");
+        let place = |text: &[u8]| cache.fingerprint(FingerprintKind::Token, text).expect("short");
         let long = vec![b'a'; crate::bounds::TOKEN_BYTES_MAX];
         let texts: Vec<&[u8]> = (0..long.len()).step_by(7).map(|end| &long[..end]).collect();
         let places: std::collections::BTreeSet<_> = texts.iter().map(|text| place(text)).collect();
         assert_eq!(places.len(), texts.len(), "a text and its extension differ");
         assert_eq!(place(b"abc"), place(b"abc"));
-        assert_ne!(Ok(place(b"abc")), cache.fingerprint(Kind::Certificate, b"abc"));
-        assert_ne!(Ok(place(b"abc")), TokenCache::new(1).expect("randomness").fingerprint(Kind::Token, b"abc"));
+        assert_ne!(Ok(place(b"abc")), cache.fingerprint(FingerprintKind::Certificate, b"abc"));
+        assert_ne!(
+            Ok(place(b"abc")),
+            TokenCache::new(1).expect("randomness").fingerprint(FingerprintKind::Token, b"abc")
+        );
     }
 }

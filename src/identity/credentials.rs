@@ -9,11 +9,11 @@ use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 
 use super::PeerCertificate;
-use super::flaw::Flaw;
+use super::flaw::AuthError;
 
 /// What a request presents, as the gateway has already read and cleaned it.
 #[derive(Clone, Copy)]
-pub struct Presented<'a> {
+pub struct PresentedRequest<'a> {
     /// Its header fields.
     pub headers: &'a HeaderMap,
     /// Its method, which a DPoP proof names.
@@ -31,7 +31,7 @@ pub struct Presented<'a> {
 }
 
 /// Headers hold the token, and a path may hold a person's name: neither is printed.
-impl fmt::Debug for Presented<'_> {
+impl fmt::Debug for PresentedRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Presented").field("method", self.method).finish_non_exhaustive()
     }
@@ -39,7 +39,7 @@ impl fmt::Debug for Presented<'_> {
 
 /// How a token claims to be presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scheme {
+pub(super) enum AuthScheme {
     Bearer,
     Dpop,
 }
@@ -47,44 +47,44 @@ pub(super) enum Scheme {
 /// A token as it was presented.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Credentials<'a> {
-    pub(super) scheme: Scheme,
+    pub(super) scheme: AuthScheme,
     /// Not looked at: a token that is remembered was looked at before.
     pub(super) token: &'a [u8],
 }
 
 impl<'a> Credentials<'a> {
     /// The token as text, if it is one: `b64token` of RFC 6750 section 2.1.
-    pub(super) fn text(&self, bytes_max: usize) -> Result<&'a str, Flaw> {
+    pub(super) fn text(&self, bytes_max: usize) -> Result<&'a str, AuthError> {
         if self.token.len() > bytes_max {
-            return Err(Flaw::TooLong);
+            return Err(AuthError::TooLong);
         }
         let good = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
         let padding = self.token.iter().rev().take_while(|byte| **byte == b'=').count();
         let body = &self.token[..self.token.len() - padding];
         if body.is_empty() || !body.iter().all(good) {
-            return Err(Flaw::NotATokenText);
+            return Err(AuthError::NotATokenText);
         }
-        std::str::from_utf8(self.token).map_err(|_| Flaw::NotATokenText)
+        std::str::from_utf8(self.token).map_err(|_| AuthError::NotATokenText)
     }
 }
 
 /// The request's token; `None` when it presents none.
-pub(super) fn read<'a>(presented: &Presented<'a>) -> Result<Option<Credentials<'a>>, Flaw> {
+pub(super) fn read<'a>(presented: &PresentedRequest<'a>) -> Result<Option<Credentials<'a>>, AuthError> {
     if presented.query.is_some_and(names_a_token) {
-        return Err(Flaw::TokenInUrl);
+        return Err(AuthError::TokenInUrl);
     }
     let mut values = presented.headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Flaw::SeveralAuthorizations);
+        return Err(AuthError::SeveralAuthorizations);
     }
     let text = value.as_bytes();
     let at = memchr::memchr(b' ', text).unwrap_or(text.len());
     let (scheme, rest) = text.split_at(at);
     let scheme = if scheme.eq_ignore_ascii_case(b"Bearer") {
-        Scheme::Bearer
+        AuthScheme::Bearer
     } else if scheme.eq_ignore_ascii_case(b"DPoP") {
-        Scheme::Dpop
+        AuthScheme::Dpop
     } else {
         return Ok(None);
     };
@@ -107,41 +107,44 @@ mod tests {
     use super::*;
     use crate::bounds::TOKEN_BYTES_MAX;
 
-    fn check(values: &[&[u8]], query: Option<&str>) -> Result<Option<(Scheme, String)>, Flaw> {
+    fn check(values: &[&[u8]], query: Option<&str>) -> Result<Option<(AuthScheme, String)>, AuthError> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(AUTHORIZATION, http::HeaderValue::from_bytes(value).expect("a value"));
         }
-        read(&Presented { query, ..presented(&headers) })?
+        read(&PresentedRequest { query, ..presented(&headers) })?
             .map(|one| one.text(TOKEN_BYTES_MAX).map(|token| (one.scheme, token.to_owned())))
             .transpose()
     }
 
     #[test]
     fn one_header_one_token() {
-        let bearer = |token: &str| Ok(Some((Scheme::Bearer, token.to_owned())));
+        let bearer = |token: &str| Ok(Some((AuthScheme::Bearer, token.to_owned())));
         assert_eq!(check(&[b"Bearer a.b-c_d~e+f/g=="], None), bearer("a.b-c_d~e+f/g=="));
         assert_eq!(check(&[b"bEARER   abc"], None), bearer("abc"));
-        assert_eq!(check(&[b"DPoP abc"], None), Ok(Some((Scheme::Dpop, "abc".into()))));
+        assert_eq!(check(&[b"DPoP abc"], None), Ok(Some((AuthScheme::Dpop, "abc".into()))));
         assert_eq!(check(&[], None), Ok(None));
         assert_eq!(check(&[b"Basic abc"], None), Ok(None));
         assert_eq!(check(&[b"Bearerabc"], None), Ok(None));
         assert_eq!(check(&[b"Bearer\ta"], None), Ok(None));
         for (values, flaw) in [
-            (&[b"Bearer a".as_slice(), b"Bearer a"][..], Flaw::SeveralAuthorizations),
-            (&[b"Basic a", b"Bearer a"], Flaw::SeveralAuthorizations),
-            (&[b"Bearer"], Flaw::NotATokenText),
-            (&[b"Bearer "], Flaw::NotATokenText),
-            (&[b"Bearer ==="], Flaw::NotATokenText),
-            (&[b"Bearer a b"], Flaw::NotATokenText),
-            (&[b"Bearer a "], Flaw::NotATokenText),
-            (&[b"Bearer a,Bearer b"], Flaw::NotATokenText),
-            (&[b"Bearer a=b"], Flaw::NotATokenText),
-            (&[b"Bearer \xc3\xa4"], Flaw::NotATokenText),
+            (&[b"Bearer a".as_slice(), b"Bearer a"][..], AuthError::SeveralAuthorizations),
+            (&[b"Basic a", b"Bearer a"], AuthError::SeveralAuthorizations),
+            (&[b"Bearer"], AuthError::NotATokenText),
+            (&[b"Bearer "], AuthError::NotATokenText),
+            (&[b"Bearer ==="], AuthError::NotATokenText),
+            (&[b"Bearer a b"], AuthError::NotATokenText),
+            (&[b"Bearer a "], AuthError::NotATokenText),
+            (&[b"Bearer a,Bearer b"], AuthError::NotATokenText),
+            (&[b"Bearer a=b"], AuthError::NotATokenText),
+            (&[b"Bearer \xc3\xa4"], AuthError::NotATokenText),
         ] {
             assert_eq!(check(values, None), Err(flaw), "{values:?}");
         }
-        assert_eq!(check(&[&[b"Bearer ".as_slice(), &[b'a'; TOKEN_BYTES_MAX + 1]].concat()], None), Err(Flaw::TooLong));
+        assert_eq!(
+            check(&[&[b"Bearer ".as_slice(), &[b'a'; TOKEN_BYTES_MAX + 1]].concat()], None),
+            Err(AuthError::TooLong)
+        );
     }
 
     #[test]
@@ -154,7 +157,7 @@ mod tests {
             "%61ccess_token=x",
             "a;access_token=x",
         ] {
-            assert_eq!(check(&[b"Bearer a"], Some(query)), Err(Flaw::TokenInUrl), "{query}");
+            assert_eq!(check(&[b"Bearer a"], Some(query)), Err(AuthError::TokenInUrl), "{query}");
         }
         assert!(check(&[b"Bearer a"], Some("page=access_token&my_access_token=1")).is_ok());
     }

@@ -8,35 +8,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bounds::TOKEN_BYTES_DEFAULT;
-use crate::http::{FetchError, FetchUrl};
+use crate::http::{ClientError, Url};
 use crate::model::{ClientId, VendorId};
 
-use super::authority::Authority;
+use super::authority::IdentityState;
 use super::cache::TokenCache;
-use super::flaw::Flaw;
+use super::flaw::AuthError;
 use super::introspection::{IntrospectionStatus, Introspector};
-use super::issuer::Issuer;
+use super::issuer::IssuerClients;
 use super::judge::CertificateVendor;
-use super::jwt::{self, Unverified};
-use super::marks::{ClientMark, MarkLedger};
-use super::replay::Replays;
-use super::revocation::Slot;
-use super::ring::{KeyRing, KeyStatus, RingId};
-use super::webhook::Webhook;
+use super::jwt::{self, UnverifiedToken};
+use super::marks::{NewestToken, RotationHistory};
+use super::replay::ReplayCache;
+use super::revocation::RevocationSlot;
+use super::ring::{IssuerKeys, IssuerKeysId, KeyStatus};
+use super::webhook::WebhookVerifier;
 use super::{
-    CertificateSettings, Identity, IntrospectionSettings, KeySource, PeerCertificate, Settings, SubjectAltName,
-    WebhookSettings, refresh,
+    CertificateSettings, IdentitySettings, IntrospectionSettings, KeySource, PeerCertificate, SubjectAltName,
+    TokenSettings, WebhookSettings, refresh,
 };
 
 /// One contract's identity section, with the place that its vendor has in the config.
 #[derive(Debug, Clone)]
-pub struct Contract {
+pub struct IdentityContract {
     /// The vendor's place: small and dense, chosen by the caller.
     pub index: u32,
     /// The vendor.
     pub vendor: VendorId,
     /// How it proves itself.
-    pub identity: Identity,
+    pub identity: IdentitySettings,
 }
 
 /// A contradiction between identity sections.
@@ -67,7 +67,7 @@ pub enum DirectoryError {
         vendor: VendorId,
         /// Why.
         #[source]
-        source: FetchError,
+        source: ClientError,
     },
     /// Two issuers would be asked about the same opaque tokens.
     #[error("{vendor}: another issuer is asked about tokens that start with {prefix:?} already")]
@@ -100,54 +100,54 @@ pub struct Directory {
     /// The longest token that any contract takes.
     pub(super) token_bytes_max: usize,
     /// By the index that the caller gave.
-    vendors: Vec<Option<Arc<Vendor>>>,
+    vendors: Vec<Option<Arc<TokenVendor>>>,
     by_id: HashMap<VendorId, u32>,
-    by_issuer: HashMap<String, Issuer>,
+    by_issuer: HashMap<String, IssuerClients>,
     by_name: HashMap<SubjectAltName, Arc<CertificateVendor>>,
     pub(super) certified: HashMap<VendorId, Arc<CertificateVendor>>,
-    webhooks: Vec<Arc<Webhook>>,
+    webhooks: Vec<Arc<WebhookVerifier>>,
     /// Longest prefix first.
     introspectors: Vec<Arc<Introspector>>,
 }
 
 /// Where a client leads.
 #[derive(Debug, Clone)]
-pub(super) struct Named {
+pub(super) struct ClientEntry {
     pub(super) vendor: u32,
-    pub(super) mark: Option<Arc<ClientMark>>,
+    pub(super) newest_token: Option<Arc<NewestToken>>,
 }
 
 /// A vendor that proves itself by tokens.
 #[derive(Debug)]
-pub(super) struct Vendor {
+pub(super) struct TokenVendor {
     pub(super) id: VendorId,
     pub(super) index: u32,
-    pub(super) stamp: u64,
-    pub(super) settings: Arc<Settings>,
-    pub(super) ring: Arc<KeyRing>,
-    pub(super) revocations: Slot,
-    pub(super) replays: Arc<Replays>,
-    pub(super) marks: Arc<MarkLedger>,
+    pub(super) settings_version: u64,
+    pub(super) settings: Arc<TokenSettings>,
+    pub(super) issuer_keys: Arc<IssuerKeys>,
+    pub(super) revocations: RevocationSlot,
+    pub(super) replays: Arc<ReplayCache>,
+    pub(super) history: Arc<RotationHistory>,
 }
 
 impl Directory {
     /// Starts the background tasks that keep keys fresh; those that already run for the config before go on.
     pub fn start(&self, runtime: &tokio::runtime::Handle) {
-        self.vendors().for_each(|vendor| refresh::start(&vendor.ring, runtime));
+        self.vendors().for_each(|vendor| refresh::start(&vendor.issuer_keys, runtime));
         self.by_name.values().filter_map(|vendor| vendor.authorities.as_ref()).for_each(|files| files.start(runtime));
-        self.webhooks.iter().for_each(|webhook| webhook.watch(runtime));
+        self.webhooks.iter().for_each(|webhook| webhook.start_watching(runtime));
         self.introspectors.iter().filter_map(|one| one.secret.as_ref()).for_each(|secret| secret.start(runtime));
     }
 
     /// Vendors that are known by signatures over their bodies: for a request that presents no token and no certificate,
     /// the gateway asks those whose routes match.
-    pub fn webhooks(&self) -> &[Arc<Webhook>] {
+    pub fn webhooks(&self) -> &[Arc<WebhookVerifier>] {
         &self.webhooks
     }
 
     /// How asking a vendor's issuer about opaque tokens goes; `None` for vendors whose tokens are verified by keys.
     pub fn introspection_status(&self, vendor_index: u32) -> Option<IntrospectionStatus> {
-        let id = &self.vendor(vendor_index)?.ring.id;
+        let id = &self.vendor(vendor_index)?.issuer_keys.id;
         self.introspector_of(id).map(|one| one.status())
     }
 
@@ -155,7 +155,7 @@ impl Directory {
     pub async fn warm(&self, deadline: Duration) {
         let asked = async {
             for vendor in self.vendors().filter(|vendor| !matches!(vendor.settings.keys, KeySource::Introspection(_))) {
-                let mut looks = vendor.ring.looks();
+                let mut looks = vendor.issuer_keys.ended_refreshes();
                 // The sender lives in the ring, which this directory holds.
                 let _ = looks.wait_for(|count| *count > 0).await;
             }
@@ -165,17 +165,17 @@ impl Directory {
 
     /// The state of a vendor's issuer; `None` for vendors whose tokens are not verified by keys.
     pub fn key_status(&self, vendor_index: u32) -> Option<KeyStatus> {
-        let by_keys = |vendor: &&Arc<Vendor>| !matches!(vendor.settings.keys, KeySource::Introspection(_));
-        self.vendor(vendor_index).filter(by_keys).map(|vendor| vendor.ring.status())
+        let by_keys = |vendor: &&Arc<TokenVendor>| !matches!(vendor.settings.keys, KeySource::Introspection(_));
+        self.vendor(vendor_index).filter(by_keys).map(|vendor| vendor.issuer_keys.status())
     }
 
     /// How a vendor proves itself by tokens, where it does.
-    pub fn settings(&self, vendor_index: u32) -> Option<&Settings> {
+    pub fn settings(&self, vendor_index: u32) -> Option<&TokenSettings> {
         self.vendor(vendor_index).map(|vendor| &*vendor.settings)
     }
 
     #[inline]
-    pub(super) fn vendor(&self, index: u32) -> Option<&Arc<Vendor>> {
+    pub(super) fn vendor(&self, index: u32) -> Option<&Arc<TokenVendor>> {
         self.vendors.get(index as usize)?.as_ref()
     }
 
@@ -187,15 +187,15 @@ impl Directory {
     ///
     /// # Errors
     /// When no contract has it; or, told first, when the token's header is such that it would be refused of any issuer.
-    pub(super) fn issuer_of(&self, token: &Unverified<'_>) -> Result<&Issuer, Flaw> {
-        let name = token.payload.text("iss")?.ok_or(Flaw::IssuerMissing)?;
+    pub(super) fn issuer_of(&self, token: &UnverifiedToken<'_>) -> Result<&IssuerClients, AuthError> {
+        let name = token.payload.text("iss")?.ok_or(AuthError::IssuerMissing)?;
         match self.issuer(name) {
             Some(issuer) => Ok(issuer),
-            None => token.signed.header.check_alone().and(Err(Flaw::VendorUnknown)),
+            None => token.signed.header.check_alone().and(Err(AuthError::VendorUnknown)),
         }
     }
 
-    pub(super) fn issuer(&self, name: &str) -> Option<&Issuer> {
+    pub(super) fn issuer(&self, name: &str) -> Option<&IssuerClients> {
         self.by_issuer.get(name)
     }
 
@@ -216,17 +216,20 @@ impl Directory {
     }
 
     /// Whoever asks the issuer of these opaque tokens.
-    pub(super) fn introspector_of(&self, ring: &RingId) -> Option<&Arc<Introspector>> {
+    pub(super) fn introspector_of(&self, ring: &IssuerKeysId) -> Option<&Arc<Introspector>> {
         self.introspectors.iter().find(|one| one.id == *ring)
     }
 
-    fn vendors(&self) -> impl Iterator<Item = &Arc<Vendor>> {
+    fn vendors(&self) -> impl Iterator<Item = &Arc<TokenVendor>> {
         self.vendors.iter().flatten()
     }
 }
 
 /// Builds a directory, or says everything that is wrong with the sections.
-pub(super) fn build(authority: &Authority, contracts: Vec<Contract>) -> Result<Directory, Vec<DirectoryError>> {
+pub(super) fn build(
+    authority: &IdentityState,
+    contracts: Vec<IdentityContract>,
+) -> Result<Directory, Vec<DirectoryError>> {
     let directory = Directory {
         cache: Arc::clone(&authority.cache),
         token_bytes_max: TOKEN_BYTES_DEFAULT,
@@ -238,7 +241,7 @@ pub(super) fn build(authority: &Authority, contracts: Vec<Contract>) -> Result<D
         webhooks: Vec::new(),
         introspectors: Vec::new(),
     };
-    let mut builder = Builder { authority, directory, faults: Vec::new() };
+    let mut builder = DirectoryBuilder { authority, directory, faults: Vec::new() };
     for contract in contracts {
         builder.add(contract);
     }
@@ -246,27 +249,27 @@ pub(super) fn build(authority: &Authority, contracts: Vec<Contract>) -> Result<D
     if builder.faults.is_empty() { Ok(builder.directory) } else { Err(builder.faults) }
 }
 
-struct Builder<'a> {
-    authority: &'a Authority,
+struct DirectoryBuilder<'a> {
+    authority: &'a IdentityState,
     directory: Directory,
     faults: Vec<DirectoryError>,
 }
 
-impl Builder<'_> {
-    fn add(&mut self, contract: Contract) {
-        let stamp = self.authority.stamp(&contract.vendor, &contract.identity);
+impl DirectoryBuilder<'_> {
+    fn add(&mut self, contract: IdentityContract) {
+        let stamp = self.authority.settings_version(&contract.vendor, &contract.identity);
         let (index, id) = (contract.index, contract.vendor);
         match contract.identity {
-            Identity::Token(settings) => self.add_token(index, id, stamp, *settings),
-            Identity::Certificate(settings) => self.add_certificate(index, id, stamp, settings),
-            Identity::Webhook(settings) => self.add_webhook(index, id, *settings),
+            IdentitySettings::Token(settings) => self.add_token(index, id, stamp, *settings),
+            IdentitySettings::Certificate(settings) => self.add_certificate(index, id, stamp, settings),
+            IdentitySettings::Webhook(settings) => self.add_webhook(index, id, *settings),
         }
     }
 
-    fn add_token(&mut self, index: u32, id: VendorId, stamp: u64, settings: Settings) {
+    fn add_token(&mut self, index: u32, id: VendorId, stamp: u64, settings: TokenSettings) {
         self.check(&id, &settings);
         self.name_clients(index, &id, &settings);
-        let ring = self.authority.ring(RingId {
+        let ring = self.authority.issuer_keys(IssuerKeysId {
             issuer: settings.issuer.clone(),
             source: settings.keys.clone(),
             fetch: settings.fetch.clone(),
@@ -282,11 +285,23 @@ impl Builder<'_> {
         let marks = Arc::clone(&self.authority.marks);
         self.directory.token_bytes_max = self.directory.token_bytes_max.max(settings.shape.bytes_max);
         let settings = Arc::new(settings);
-        self.place(index, Arc::new(Vendor { id, index, stamp, settings, ring, revocations, replays, marks }));
+        self.place(
+            index,
+            Arc::new(TokenVendor {
+                id,
+                index,
+                settings_version: stamp,
+                settings,
+                issuer_keys: ring,
+                revocations,
+                replays,
+                history: marks,
+            }),
+        );
     }
 
     /// Two issuers that could both be asked about one token would each learn the other's tokens.
-    fn add_introspector(&mut self, id: &VendorId, ring: &RingId, settings: &IntrospectionSettings) {
+    fn add_introspector(&mut self, id: &VendorId, ring: &IssuerKeysId, settings: &IntrospectionSettings) {
         let known = &mut self.directory.introspectors;
         if known.iter().any(|one| one.id == *ring) {
             return;
@@ -318,11 +333,12 @@ impl Builder<'_> {
         }
         let replays = self.authority.replays(&id);
         let revocations = self.authority.revocations.slot(&id);
-        let webhook = Webhook::open(id, index, settings, replays, revocations, Arc::clone(&self.authority.cache));
+        let webhook =
+            WebhookVerifier::open(id, index, settings, replays, revocations, Arc::clone(&self.authority.cache));
         self.directory.webhooks.push(Arc::new(webhook));
     }
 
-    fn check(&mut self, id: &VendorId, settings: &Settings) {
+    fn check(&mut self, id: &VendorId, settings: &TokenSettings) {
         if settings.clients.is_empty() {
             self.faults.push(DirectoryError::NoClients(id.clone()));
         }
@@ -336,18 +352,19 @@ impl Builder<'_> {
             KeySource::Discovery { .. } => Some(&settings.issuer),
             KeySource::Introspection(asked) => Some(&asked.url),
         };
-        let checked = address.map(|url| FetchUrl::parse(url, settings.fetch.allow_plain_http));
+        let checked = address.map(|url| Url::parse(url, settings.fetch.allow_plain_http));
         if let Some(Err(source)) = checked {
             self.faults.push(DirectoryError::Address { vendor: id.clone(), source });
         }
     }
 
-    fn name_clients(&mut self, index: u32, id: &VendorId, settings: &Settings) {
+    fn name_clients(&mut self, index: u32, id: &VendorId, settings: &TokenSettings) {
         for client in &settings.clients {
             let mark = settings.rotation.superseded_grace.map(|_| self.authority.marks.client(id, client));
-            let issuer = self.directory.by_issuer.entry(settings.issuer.clone()).or_insert_with(|| Issuer::of(index));
+            let issuer =
+                self.directory.by_issuer.entry(settings.issuer.clone()).or_insert_with(|| IssuerClients::of(index));
             let clients = issuer.by_claims(&settings.claims.client);
-            let before = clients.insert(client.as_str().into(), Named { vendor: index, mark });
+            let before = clients.insert(client.as_str().into(), ClientEntry { vendor: index, newest_token: mark });
             if let Some(other) = before.filter(|before| before.vendor != index) {
                 self.clash(&settings.issuer, client, other.vendor, id);
             }
@@ -364,7 +381,7 @@ impl Builder<'_> {
         });
     }
 
-    fn place(&mut self, index: u32, vendor: Arc<Vendor>) {
+    fn place(&mut self, index: u32, vendor: Arc<TokenVendor>) {
         let index = index as usize;
         if self.directory.vendors.len() <= index {
             self.directory.vendors.resize(index + 1, None);
@@ -374,8 +391,8 @@ impl Builder<'_> {
 }
 
 /// A ring that another config already uses has its keys.
-fn read_once(ring: &KeyRing, path: &Path) {
-    if ring.status().looked_at.is_none() {
+fn read_once(ring: &IssuerKeys, path: &Path) {
+    if ring.status().tried_at.is_none() {
         refresh::read_file_now(ring, path);
     }
 }

@@ -31,9 +31,11 @@ impl Directory {
         .collect();
         let by_token = self.index_of(vendor).and_then(|index| self.vendor(index));
         files.extend(by_token.and_then(|vendor| match &vendor.settings.keys {
-            KeySource::File(_) => Some(FileStatus { file: FileKind::Keys, error: vendor.ring.status().last_error }),
+            KeySource::File(_) => {
+                Some(FileStatus { file: FileKind::Keys, error: vendor.issuer_keys.status().last_error })
+            }
             KeySource::Introspection(_) => {
-                let secret = self.introspector_of(&vendor.ring.id)?.secret.as_ref()?;
+                let secret = self.introspector_of(&vendor.issuer_keys.id)?.secret.as_ref()?;
                 Some(FileStatus { file: FileKind::IntrospectionSecret, error: secret.last_error() })
             }
             KeySource::Url { .. } | KeySource::Discovery { .. } => None,

@@ -2,13 +2,13 @@
 //!
 //! The words are constants: nothing that a stranger sent can reach a log line through them.
 
-use crate::model::{Denial, NoAlgorithm, Reason};
+use crate::model::{AlgorithmError, Denial, Reason};
 
 use super::json::JsonError;
 
 /// What is wrong with the credentials of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Flaw {
+pub(super) enum AuthError {
     NoCredentials,
     SeveralAuthorizations,
     TokenInUrl,
@@ -75,7 +75,7 @@ pub(super) enum Flaw {
     KeyWithdrawn,
 }
 
-impl Flaw {
+impl AuthError {
     /// The public reason and the words for the log.
     pub(super) const fn parts(self) -> (Reason, &'static str) {
         use Reason as R;
@@ -150,14 +150,14 @@ impl Flaw {
     }
 }
 
-impl From<Flaw> for Denial {
-    fn from(flaw: Flaw) -> Self {
+impl From<AuthError> for Denial {
+    fn from(flaw: AuthError) -> Self {
         let (reason, words) = flaw.parts();
         Self::new(reason, words)
     }
 }
 
-impl From<JsonError> for Flaw {
+impl From<JsonError> for AuthError {
     fn from(error: JsonError) -> Self {
         match error {
             JsonError::Malformed => Self::NotAnObject,
@@ -167,12 +167,12 @@ impl From<JsonError> for Flaw {
     }
 }
 
-impl From<NoAlgorithm> for Flaw {
-    fn from(why: NoAlgorithm) -> Self {
+impl From<AlgorithmError> for AuthError {
+    fn from(why: AlgorithmError) -> Self {
         match why {
-            NoAlgorithm::Unsigned => Self::AlgorithmNone,
-            NoAlgorithm::Symmetric => Self::AlgorithmSymmetric,
-            NoAlgorithm::Unsupported => Self::AlgorithmUnsupported,
+            AlgorithmError::Unsigned => Self::AlgorithmNone,
+            AlgorithmError::Symmetric => Self::AlgorithmSymmetric,
+            AlgorithmError::Unsupported => Self::AlgorithmUnsupported,
         }
     }
 }

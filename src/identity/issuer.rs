@@ -6,27 +6,27 @@ use std::collections::HashMap;
 
 use super::ClaimPath;
 use super::claims;
-use super::directory::Named;
-use super::flaw::Flaw;
+use super::directory::ClientEntry;
+use super::flaw::AuthError;
 use super::json::Object;
 
 /// An issuer's clients, by the text of a token.
 #[derive(Debug)]
-pub(super) struct Issuer {
+pub(super) struct IssuerClients {
     /// A vendor whose keys are this issuer's.
     pub(super) any_vendor: u32,
     /// Apart for each set of claims in which contracts look for the client.
-    clients: Vec<Clients>,
+    clients: Vec<ClientsByClaims>,
 }
 
 /// The clients of the contracts that find theirs in the same claims.
 #[derive(Debug)]
-struct Clients {
+struct ClientsByClaims {
     claims: Vec<ClaimPath>,
-    named: HashMap<Box<str>, Named>,
+    named: HashMap<Box<str>, ClientEntry>,
 }
 
-impl Issuer {
+impl IssuerClients {
     pub(super) const fn of(any_vendor: u32) -> Self {
         Self { any_vendor, clients: Vec::new() }
     }
@@ -35,8 +35,8 @@ impl Issuer {
     ///
     /// # Errors
     /// When no claim can be read as a client, or when two contracts claim the token for different vendors.
-    pub(super) fn find(&self, payload: &Object) -> Result<Option<&Named>, Flaw> {
-        let (mut found, mut flaw) = (None::<&Named>, None);
+    pub(super) fn find(&self, payload: &Object) -> Result<Option<&ClientEntry>, AuthError> {
+        let (mut found, mut flaw) = (None::<&ClientEntry>, None);
         let mut is_read = false;
         for clients in &self.clients {
             match claims::client(payload, &clients.claims) {
@@ -44,7 +44,7 @@ impl Issuer {
                     is_read = true;
                     let named = clients.named.get(client);
                     if found.zip(named).is_some_and(|(one, other)| one.vendor != other.vendor) {
-                        return Err(Flaw::ClientAmbiguous);
+                        return Err(AuthError::ClientAmbiguous);
                     }
                     found = found.or(named);
                 }
@@ -64,9 +64,9 @@ impl Issuer {
     }
 
     /// Those whose client stands in these claims.
-    pub(super) fn by_claims(&mut self, claims: &[ClaimPath]) -> &mut HashMap<Box<str>, Named> {
+    pub(super) fn by_claims(&mut self, claims: &[ClaimPath]) -> &mut HashMap<Box<str>, ClientEntry> {
         let at = self.clients.iter().position(|clients| clients.claims == claims).unwrap_or_else(|| {
-            self.clients.push(Clients { claims: claims.to_vec(), named: HashMap::new() });
+            self.clients.push(ClientsByClaims { claims: claims.to_vec(), named: HashMap::new() });
             self.clients.len() - 1
         });
         &mut self.clients[at].named

@@ -52,7 +52,7 @@ impl Object {
     /// Parses exactly one object, with white space around it at most.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
-        let value = Depth(IDENTITY_JSON_DEPTH_MAX).deserialize(&mut reader).map_err(classify)?;
+        let value = DepthLimit(IDENTITY_JSON_DEPTH_MAX).deserialize(&mut reader).map_err(classify)?;
         reader.end().map_err(classify)?;
         match value {
             Json::Object(object) => Ok(object),
@@ -115,7 +115,7 @@ pub(super) fn pick<'a, const N: usize>(
 ) -> Result<[Option<&'a RawValue>; N], JsonError> {
     let document = document.strip_prefix(BYTE_ORDER_MARK).unwrap_or(document);
     let mut reader = serde_json::Deserializer::from_slice(document);
-    let picked = reader.deserialize_map(Picker(names)).map_err(classify)?;
+    let picked = reader.deserialize_map(MemberPicker(names)).map_err(classify)?;
     reader.end().map_err(classify)?;
     Ok(picked)
 }
@@ -123,9 +123,9 @@ pub(super) fn pick<'a, const N: usize>(
 /// What some editors and servers put before UTF-8, and RFC 8259 section 8.1 lets a reader skip.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-struct Picker<const N: usize>([&'static str; N]);
+struct MemberPicker<const N: usize>([&'static str; N]);
 
-impl<'de, const N: usize> Visitor<'de> for Picker<N> {
+impl<'de, const N: usize> Visitor<'de> for MemberPicker<N> {
     type Value = [Option<&'de RawValue>; N];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -158,15 +158,15 @@ fn classify(error: serde_json::Error) -> JsonError {
 
 /// How many levels may still open.
 #[derive(Clone, Copy)]
-struct Depth(usize);
+struct DepthLimit(usize);
 
-impl Depth {
+impl DepthLimit {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
         self.0.checked_sub(1).map(Self).ok_or_else(|| E::custom("nested too deeply"))
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Depth {
+impl<'de> DeserializeSeed<'de> for DepthLimit {
     type Value = Json;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
@@ -174,7 +174,7 @@ impl<'de> DeserializeSeed<'de> for Depth {
     }
 }
 
-impl<'de> Visitor<'de> for Depth {
+impl<'de> Visitor<'de> for DepthLimit {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,28 +19,28 @@ use crate::bounds::{KEY_ID_BYTES_MAX, RSA_BITS_MAX, RSA_BITS_MIN};
 use crate::model::UnixTime;
 
 use super::Algorithm;
-use super::flaw::Flaw;
+use super::flaw::AuthError;
 use super::json::{Json, JsonError, Object};
 use super::jwt::decode;
 use super::roca;
 
 /// Why a JWK is not a verification key of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unusable {
+pub(super) enum UnusableKey {
     /// Of a kind, curve or algorithm that we do not verify, or not for signatures. Skipped, as RFC 7517 section 5 asks.
     Foreign,
     /// A key of our kinds that is wrong: malformed, too short, or with its private half published.
     Bad,
 }
 
-impl From<JsonError> for Unusable {
+impl From<JsonError> for UnusableKey {
     fn from(_: JsonError) -> Self {
         Self::Bad
     }
 }
 
-impl From<Flaw> for Unusable {
-    fn from(_: Flaw) -> Self {
+impl From<AuthError> for UnusableKey {
+    fn from(_: AuthError) -> Self {
         Self::Bad
     }
 }
@@ -54,15 +54,15 @@ pub(super) struct VerificationKey {
     /// `notBefore` of the first certificate in `x5c`, where present.
     pub(super) certified_at: Option<UnixTime>,
     /// From when its age counts; unset until the set is put in force.
-    pub(super) born: UnixTime,
+    pub(super) in_use_since: UnixTime,
     public: ParsedPublicKey,
 }
 
 impl VerificationKey {
     /// Whether `signature` over `message` is this key's. ECDSA signatures must have the fixed length of RFC 7518
     /// section 3.4; DER is never one.
-    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Flaw> {
-        self.public.verify_sig(message, signature).map_err(|_| Flaw::SignatureWrong)
+    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), AuthError> {
+        self.public.verify_sig(message, signature).map_err(|_| AuthError::SignatureWrong)
     }
 }
 
@@ -76,12 +76,12 @@ impl fmt::Debug for VerificationKey {
 }
 
 /// Reads a JWK: one key for each algorithm it serves, which is one, or six for an RSA key without `alg`.
-pub(super) fn read(jwk: &Object) -> Result<Vec<VerificationKey>, Unusable> {
-    let material = Material::read(jwk)?;
+pub(super) fn read(jwk: &Object) -> Result<Vec<VerificationKey>, UnusableKey> {
+    let material = JwkMaterial::read(jwk)?;
     check_purpose(jwk)?;
     let key_id = jwk.text("kid")?.map(Arc::<str>::from);
     if key_id.as_ref().is_some_and(|kid| kid.len() > KEY_ID_BYTES_MAX) {
-        return Err(Unusable::Bad);
+        return Err(UnusableKey::Bad);
     }
     let thumbprint = material.thumbprint();
     let certified_at = certified_at(jwk)?;
@@ -93,7 +93,7 @@ pub(super) fn read(jwk: &Object) -> Result<Vec<VerificationKey>, Unusable> {
             algorithm,
             thumbprint,
             certified_at,
-            born: UnixTime::default(),
+            in_use_since: UnixTime::default(),
             public,
         })
     };
@@ -101,7 +101,7 @@ pub(super) fn read(jwk: &Object) -> Result<Vec<VerificationKey>, Unusable> {
 }
 
 /// The public numbers of a key, in canonical lengths.
-enum Material {
+enum JwkMaterial {
     Rsa { n: Vec<u8>, e: Vec<u8>, names: [String; 2] },
     Ec { curve: &'static Curve, point: Vec<u8>, names: [String; 2] },
     Ed25519 { x: Vec<u8>, name: String },
@@ -131,21 +131,21 @@ static RSA: [(Algorithm, &RsaParameters); 6] = [
     (Algorithm::PS512, &RSA_PSS_2048_8192_SHA512),
 ];
 
-impl Material {
-    fn read(jwk: &Object) -> Result<Self, Unusable> {
+impl JwkMaterial {
+    fn read(jwk: &Object) -> Result<Self, UnusableKey> {
         // `d` is the private half of every asymmetric kind (RFC 7518 section 6): such a key is not secret any more.
         if jwk.get("d").is_some() {
-            return Err(Unusable::Bad);
+            return Err(UnusableKey::Bad);
         }
-        match jwk.text("kty")?.ok_or(Unusable::Bad)? {
+        match jwk.text("kty")?.ok_or(UnusableKey::Bad)? {
             "RSA" => Self::read_rsa(jwk),
             "EC" => Self::read_ec(jwk),
             "OKP" => Self::read_okp(jwk),
-            _ => Err(Unusable::Foreign),
+            _ => Err(UnusableKey::Foreign),
         }
     }
 
-    fn read_rsa(jwk: &Object) -> Result<Self, Unusable> {
+    fn read_rsa(jwk: &Object) -> Result<Self, UnusableKey> {
         let names = [member(jwk, "n")?, member(jwk, "e")?];
         let (n, e) = (decode(&names[0])?, decode(&names[1])?);
         let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
@@ -157,36 +157,36 @@ impl Material {
         if good_modulus && good_exponent && !roca::is_marked(&n) {
             Ok(Self::Rsa { n, e, names })
         } else {
-            Err(Unusable::Bad)
+            Err(UnusableKey::Bad)
         }
     }
 
-    fn read_ec(jwk: &Object) -> Result<Self, Unusable> {
-        let name = jwk.text("crv")?.ok_or(Unusable::Bad)?;
-        let curve = CURVES.iter().find(|curve| curve.name == name).ok_or(Unusable::Foreign)?;
+    fn read_ec(jwk: &Object) -> Result<Self, UnusableKey> {
+        let name = jwk.text("crv")?.ok_or(UnusableKey::Bad)?;
+        let curve = CURVES.iter().find(|curve| curve.name == name).ok_or(UnusableKey::Foreign)?;
         let names = [member(jwk, "x")?, member(jwk, "y")?];
         let mut point = vec![4];
         for coordinate in &names {
             let bytes = decode(coordinate)?;
             if bytes.len() != curve.coordinate_bytes {
-                return Err(Unusable::Bad);
+                return Err(UnusableKey::Bad);
             }
             point.extend(bytes);
         }
         Ok(Self::Ec { curve, point, names })
     }
 
-    fn read_okp(jwk: &Object) -> Result<Self, Unusable> {
-        if jwk.text("crv")?.ok_or(Unusable::Bad)? != "Ed25519" {
-            return Err(Unusable::Foreign);
+    fn read_okp(jwk: &Object) -> Result<Self, UnusableKey> {
+        if jwk.text("crv")?.ok_or(UnusableKey::Bad)? != "Ed25519" {
+            return Err(UnusableKey::Foreign);
         }
         let name = member(jwk, "x")?;
         let x = decode(&name)?;
-        if x.len() == 32 { Ok(Self::Ed25519 { x, name }) } else { Err(Unusable::Bad) }
+        if x.len() == 32 { Ok(Self::Ed25519 { x, name }) } else { Err(UnusableKey::Bad) }
     }
 
     /// What the key verifies; `alg` narrows it and must fit the kind.
-    fn algorithms(&self, alg: Option<&str>) -> Result<Vec<Algorithm>, Unusable> {
+    fn algorithms(&self, alg: Option<&str>) -> Result<Vec<Algorithm>, UnusableKey> {
         let fitting = match self {
             Self::Rsa { .. } => RSA.iter().map(|(algorithm, _)| *algorithm).collect(),
             Self::Ec { curve, .. } => vec![curve.algorithm],
@@ -195,21 +195,21 @@ impl Material {
         let Some(alg) = alg else { return Ok(fitting) };
         // RFC 9864 names EdDSA on this curve `Ed25519`; the token still says `EdDSA`.
         let named = if alg == "Ed25519" { Ok(Algorithm::EdDSA) } else { Algorithm::parse(alg) };
-        let named = named.map_err(|_| Unusable::Foreign)?;
-        if fitting.contains(&named) { Ok(vec![named]) } else { Err(Unusable::Bad) }
+        let named = named.map_err(|_| UnusableKey::Foreign)?;
+        if fitting.contains(&named) { Ok(vec![named]) } else { Err(UnusableKey::Bad) }
     }
 
-    fn public(&self, algorithm: Algorithm) -> Result<ParsedPublicKey, Unusable> {
+    fn public(&self, algorithm: Algorithm) -> Result<ParsedPublicKey, UnusableKey> {
         let parse = |how: &'static dyn VerificationAlgorithm, bytes: &[u8]| ParsedPublicKey::new(how, bytes);
         let parsed = match self {
             Self::Rsa { n, e, .. } => {
-                let (_, how) = RSA.iter().find(|(named, _)| *named == algorithm).ok_or(Unusable::Bad)?;
+                let (_, how) = RSA.iter().find(|(named, _)| *named == algorithm).ok_or(UnusableKey::Bad)?;
                 RsaPublicKeyComponents { n, e }.to_parsed_public_key(how)
             }
             Self::Ec { curve, point, .. } => parse(curve.verification, point),
             Self::Ed25519 { x, .. } => parse(&ED25519, x),
         };
-        parsed.map_err(|_| Unusable::Bad)
+        parsed.map_err(|_| UnusableKey::Bad)
     }
 
     /// RFC 7638 section 3: the required members only, in order, without white space.
@@ -225,33 +225,33 @@ impl Material {
     }
 }
 
-fn member(jwk: &Object, name: &str) -> Result<String, Unusable> {
-    jwk.text(name)?.map(str::to_owned).ok_or(Unusable::Bad)
+fn member(jwk: &Object, name: &str) -> Result<String, UnusableKey> {
+    jwk.text(name)?.map(str::to_owned).ok_or(UnusableKey::Bad)
 }
 
 /// `use` and `key_ops` (RFC 7517 sections 4.2 and 4.3), where present, must be for verifying signatures.
-fn check_purpose(jwk: &Object) -> Result<(), Unusable> {
+fn check_purpose(jwk: &Object) -> Result<(), UnusableKey> {
     if jwk.text("use")?.is_some_and(|purpose| purpose != "sig") {
-        return Err(Unusable::Foreign);
+        return Err(UnusableKey::Foreign);
     }
     let Some(operations) = jwk.texts("key_ops")? else { return Ok(()) };
     let distinct: std::collections::BTreeSet<_> = operations.iter().collect();
     match (distinct.len() == operations.len(), operations.contains(&"verify")) {
-        (false, _) => Err(Unusable::Bad),
-        (true, false) => Err(Unusable::Foreign),
+        (false, _) => Err(UnusableKey::Bad),
+        (true, false) => Err(UnusableKey::Foreign),
         (true, true) => Ok(()),
     }
 }
 
 /// When the key was certified: a date that the issuer states, older than our first sight of it.
-fn certified_at(jwk: &Object) -> Result<Option<UnixTime>, Unusable> {
+fn certified_at(jwk: &Object) -> Result<Option<UnixTime>, UnusableKey> {
     let first = match jwk.get("x5c") {
         None => return Ok(None),
-        Some(Json::List(chain)) => chain.first().and_then(Json::as_text).ok_or(Unusable::Bad)?,
-        Some(_) => return Err(Unusable::Bad),
+        Some(Json::List(chain)) => chain.first().and_then(Json::as_text).ok_or(UnusableKey::Bad)?,
+        Some(_) => return Err(UnusableKey::Bad),
     };
-    let der = STANDARD.decode(first).map_err(|_| Unusable::Bad)?;
-    let (_, certificate) = x509_parser::parse_x509_certificate(&der).map_err(|_| Unusable::Bad)?;
+    let der = STANDARD.decode(first).map_err(|_| UnusableKey::Bad)?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&der).map_err(|_| UnusableKey::Bad)?;
     let secs = certificate.validity().not_before.timestamp();
     Ok(u64::try_from(secs).ok().map(UnixTime::from_secs))
 }
@@ -260,7 +260,7 @@ fn certified_at(jwk: &Object) -> Result<Option<UnixTime>, Unusable> {
 mod tests {
     use super::*;
 
-    fn check(jwk: &str) -> Result<Vec<Algorithm>, Unusable> {
+    fn check(jwk: &str) -> Result<Vec<Algorithm>, UnusableKey> {
         let jwk = Object::parse(jwk.as_bytes()).expect("an object");
         read(&jwk).map(|keys| keys.into_iter().map(|key| key.algorithm).collect())
     }
@@ -278,17 +278,17 @@ mod tests {
         assert_eq!(check(&format!("{{{RSA}}}")), Ok(vec![RS256, RS384, RS512, PS256, PS384, PS512]));
         assert_eq!(check(&format!(r#"{{{RSA},"alg":"PS256"}}"#)), Ok(vec![PS256]));
         for (more, want) in [
-            (r#""alg":"ES384""#, Unusable::Bad),
-            (r#""alg":"ES512""#, Unusable::Bad),
-            (r#""alg":"ES256K""#, Unusable::Foreign),
-            (r#""alg":"RS256""#, Unusable::Bad),
-            (r#""alg":"ECDH-ES""#, Unusable::Foreign),
-            (r#""alg":"HS256""#, Unusable::Foreign),
-            (r#""use":"enc""#, Unusable::Foreign),
-            (r#""key_ops":["sign"]"#, Unusable::Foreign),
-            (r#""key_ops":["verify","verify"]"#, Unusable::Bad),
-            (r#""d":"AA""#, Unusable::Bad),
-            (r#""kid":1"#, Unusable::Bad),
+            (r#""alg":"ES384""#, UnusableKey::Bad),
+            (r#""alg":"ES512""#, UnusableKey::Bad),
+            (r#""alg":"ES256K""#, UnusableKey::Foreign),
+            (r#""alg":"RS256""#, UnusableKey::Bad),
+            (r#""alg":"ECDH-ES""#, UnusableKey::Foreign),
+            (r#""alg":"HS256""#, UnusableKey::Foreign),
+            (r#""use":"enc""#, UnusableKey::Foreign),
+            (r#""key_ops":["sign"]"#, UnusableKey::Foreign),
+            (r#""key_ops":["verify","verify"]"#, UnusableKey::Bad),
+            (r#""d":"AA""#, UnusableKey::Bad),
+            (r#""kid":1"#, UnusableKey::Bad),
         ] {
             assert_eq!(check(&format!("{{{EC},{more}}}")), Err(want), "{more}");
         }
@@ -298,18 +298,18 @@ mod tests {
     fn weak_foreign_and_malformed_keys_are_no_keys() {
         let short = "A".repeat(342).replacen('A', "0", 1);
         let cases = [
-            (r#"{"kty":"oct","k":"AAAA"}"#.to_owned(), Unusable::Foreign),
-            (r#"{"kty":"EC","crv":"secp256k1","x":"","y":""}"#.to_owned(), Unusable::Foreign),
-            (r#"{"kty":"OKP","crv":"X25519","x":"AA"}"#.to_owned(), Unusable::Foreign),
-            (r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#.to_owned(), Unusable::Bad),
-            (r#"{"crv":"P-256"}"#.to_owned(), Unusable::Bad),
-            (format!(r#"{{"kty":"RSA","n":"{}","e":"AQAB"}}"#, &short[..171]), Unusable::Bad),
-            (RSA_MEMBERS("AQ"), Unusable::Bad),
-            (RSA_MEMBERS("Ag"), Unusable::Bad),
-            (RSA_MEMBERS("AAEAAQ"), Unusable::Bad),
-            (format!("{{{}}}", EC.replace("x_FEzRu9", "AAAAAAAA")), Unusable::Bad),
-            (format!("{{{}}}", EC.replace("\"P-256\"", "\"P-384\"")), Unusable::Bad),
-            (format!("{{{}}}", EC.replace("\"P-256\"", "\"P-521\"")), Unusable::Bad),
+            (r#"{"kty":"oct","k":"AAAA"}"#.to_owned(), UnusableKey::Foreign),
+            (r#"{"kty":"EC","crv":"secp256k1","x":"","y":""}"#.to_owned(), UnusableKey::Foreign),
+            (r#"{"kty":"OKP","crv":"X25519","x":"AA"}"#.to_owned(), UnusableKey::Foreign),
+            (r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#.to_owned(), UnusableKey::Bad),
+            (r#"{"crv":"P-256"}"#.to_owned(), UnusableKey::Bad),
+            (format!(r#"{{"kty":"RSA","n":"{}","e":"AQAB"}}"#, &short[..171]), UnusableKey::Bad),
+            (RSA_MEMBERS("AQ"), UnusableKey::Bad),
+            (RSA_MEMBERS("Ag"), UnusableKey::Bad),
+            (RSA_MEMBERS("AAEAAQ"), UnusableKey::Bad),
+            (format!("{{{}}}", EC.replace("x_FEzRu9", "AAAAAAAA")), UnusableKey::Bad),
+            (format!("{{{}}}", EC.replace("\"P-256\"", "\"P-384\"")), UnusableKey::Bad),
+            (format!("{{{}}}", EC.replace("\"P-256\"", "\"P-521\"")), UnusableKey::Bad),
         ];
         for (jwk, want) in cases {
             assert_eq!(check(&jwk), Err(want), "{jwk}");

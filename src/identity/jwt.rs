@@ -12,13 +12,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::bounds::{KEY_ID_BYTES_MAX, TOKEN_BYTES_MAX};
 
-use super::flaw::Flaw;
+use super::flaw::AuthError;
 use super::json::Object;
 use super::{Algorithm, HeaderMember};
 
 /// What `typ` says that the token is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Type {
+pub(super) enum TokenType {
     /// `at+jwt` (RFC 9068 section 2.1).
     AccessToken,
     /// `JWT`, which could be an ID token as well.
@@ -33,9 +33,9 @@ pub(super) enum Type {
 
 /// A token's protected header, with only what may be there.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Header {
+pub(super) struct TokenHeader {
     pub(super) algorithm: Algorithm,
-    pub(super) typ: Type,
+    pub(super) typ: TokenType,
     pub(super) key_id: Option<Arc<str>>,
     /// The key of a DPoP proof; always absent in an access token.
     pub(super) jwk: Option<Object>,
@@ -43,21 +43,21 @@ pub(super) struct Header {
     pub(super) suspicious: Vec<HeaderMember>,
 }
 
-impl Header {
+impl TokenHeader {
     /// What is wrong with it where no contract says otherwise.
-    pub(super) fn check_alone(&self) -> Result<(), Flaw> {
+    pub(super) fn check_alone(&self) -> Result<(), AuthError> {
         match (self.suspicious.first(), &self.typ) {
             (Some(member), _) => Err(member.flaw()),
-            (None, Type::Other(_)) => Err(Flaw::TypeRefused),
-            (None, Type::AccessToken | Type::PlainJwt | Type::Absent | Type::DpopProof) => Ok(()),
+            (None, TokenType::Other(_)) => Err(AuthError::TypeRefused),
+            (None, TokenType::AccessToken | TokenType::PlainJwt | TokenType::Absent | TokenType::DpopProof) => Ok(()),
         }
     }
 }
 
 /// A token's header and signature, decoded but not verified.
 #[derive(Debug)]
-pub(super) struct Signed<'a> {
-    pub(super) header: Header,
+pub(super) struct UnverifiedSignature<'a> {
+    pub(super) header: TokenHeader,
     /// What the signature covers: the first two parts and the dot between them.
     pub(super) message: &'a [u8],
     pub(super) signature: Vec<u8>,
@@ -65,8 +65,8 @@ pub(super) struct Signed<'a> {
 
 /// A whole token, decoded but not verified.
 #[derive(Debug)]
-pub(super) struct Unverified<'a> {
-    pub(super) signed: Signed<'a>,
+pub(super) struct UnverifiedToken<'a> {
+    pub(super) signed: UnverifiedSignature<'a>,
     pub(super) payload: Object,
     /// The whole token's length.
     pub(super) bytes: usize,
@@ -83,37 +83,37 @@ pub fn inspect_token(token: &str) -> bool {
 }
 
 /// Reads an access token.
-pub(super) fn read(token: &str) -> Result<Unverified<'_>, Flaw> {
+pub(super) fn read(token: &str) -> Result<UnverifiedToken<'_>, AuthError> {
     let read = read_whole(token)?;
-    if read.signed.header.jwk.is_some() { Err(Flaw::EmbeddedKey) } else { Ok(read) }
+    if read.signed.header.jwk.is_some() { Err(AuthError::EmbeddedKey) } else { Ok(read) }
 }
 
 /// Reads a DPoP proof, whose header must carry the public key (RFC 9449 section 4.2).
-pub(super) fn read_proof(token: &str) -> Result<Unverified<'_>, Flaw> {
+pub(super) fn read_proof(token: &str) -> Result<UnverifiedToken<'_>, AuthError> {
     let read = read_whole(token)?;
     read.signed.header.check_alone().map(|()| read)
 }
 
-fn read_whole(token: &str) -> Result<Unverified<'_>, Flaw> {
+fn read_whole(token: &str) -> Result<UnverifiedToken<'_>, AuthError> {
     let parts = split(token)?;
     let signed = parts.signed()?;
     let payload = decode(parts.payload).and_then(|payload| Ok(Object::parse(&payload)?));
     // A payload that is no object is told as what the header calls it, where that is refused anyway.
     let payload = payload.map_err(|flaw| signed.header.check_alone().err().unwrap_or(flaw))?;
-    Ok(Unverified { signed, payload, bytes: token.len() })
+    Ok(UnverifiedToken { signed, payload, bytes: token.len() })
 }
 
 /// Reads all but the payload, which a JWS need not have in JSON.
 #[cfg(test)]
-pub(super) fn read_signed(token: &str) -> Result<Signed<'_>, Flaw> {
+pub(super) fn read_signed(token: &str) -> Result<UnverifiedSignature<'_>, AuthError> {
     let parts = split(token)?;
     decode(parts.payload)?;
     parts.signed()
 }
 
 /// Decodes canonical base64url without padding: one text for each byte string (RFC 7515 section 2).
-pub(super) fn decode(part: &str) -> Result<Vec<u8>, Flaw> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| Flaw::NotCanonicalBase64)
+pub(super) fn decode(part: &str) -> Result<Vec<u8>, AuthError> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| AuthError::NotCanonicalBase64)
 }
 
 /// Decodes a SHA-256 digest in base64url, the form of every thumbprint here.
@@ -121,78 +121,80 @@ pub(super) fn decode_digest(text: &str) -> Option<[u8; 32]> {
     decode(text).ok()?.try_into().ok()
 }
 
-struct Parts<'a> {
+struct TokenParts<'a> {
     header: &'a str,
     payload: &'a str,
     signature: &'a str,
     message: &'a [u8],
 }
 
-fn split(token: &str) -> Result<Parts<'_>, Flaw> {
+fn split(token: &str) -> Result<TokenParts<'_>, AuthError> {
     if token.len() > TOKEN_BYTES_MAX {
-        return Err(Flaw::TooLong);
+        return Err(AuthError::TooLong);
     }
     let mut parts = token.split('.');
     let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
-        return Err(Flaw::NotThreeParts);
+        return Err(AuthError::NotThreeParts);
     };
     if header.is_empty() || payload.is_empty() || signature.is_empty() {
-        return Err(Flaw::NotThreeParts);
+        return Err(AuthError::NotThreeParts);
     }
     let message = &token.as_bytes()[..header.len() + 1 + payload.len()];
-    Ok(Parts { header, payload, signature, message })
+    Ok(TokenParts { header, payload, signature, message })
 }
 
-impl<'a> Parts<'a> {
-    fn signed(&self) -> Result<Signed<'a>, Flaw> {
+impl<'a> TokenParts<'a> {
+    fn signed(&self) -> Result<UnverifiedSignature<'a>, AuthError> {
         let header = check_header(&Object::parse(&decode(self.header)?)?)?;
-        Ok(Signed { header, message: self.message, signature: decode(self.signature)? })
+        Ok(UnverifiedSignature { header, message: self.message, signature: decode(self.signature)? })
     }
 }
 
-fn check_header(header: &Object) -> Result<Header, Flaw> {
+fn check_header(header: &Object) -> Result<TokenHeader, AuthError> {
     let present = |names: &[&str]| names.iter().any(|name| header.get(name).is_some());
     if present(&["crit", "b64"]) {
-        return Err(Flaw::CriticalExtension);
+        return Err(AuthError::CriticalExtension);
     }
     if present(&["enc", "zip", "epk", "p2c"]) {
-        return Err(Flaw::NestedOrEncrypted);
+        return Err(AuthError::NestedOrEncrypted);
     }
-    let algorithm = Algorithm::parse(header.text("alg")?.ok_or(Flaw::AlgorithmMissing)?)?;
+    let algorithm = Algorithm::parse(header.text("alg")?.ok_or(AuthError::AlgorithmMissing)?)?;
     let suspicious = HeaderMember::ALL.into_iter().filter(|member| header.get(member.as_str()).is_some()).collect();
     let (typ, key_id, jwk) = (read_type(header.text("typ")?), read_key_id(header)?, read_jwk(header)?);
-    Ok(Header { algorithm, typ, key_id, jwk, suspicious })
+    Ok(TokenHeader { algorithm, typ, key_id, jwk, suspicious })
 }
 
 /// Media types are compared without case, and `application/` may be left out (RFC 7515 section 4.1.9).
-fn read_type(typ: Option<&str>) -> Type {
-    let Some(typ) = typ else { return Type::Absent };
+fn read_type(typ: Option<&str>) -> TokenType {
+    let Some(typ) = typ else { return TokenType::Absent };
     let short = match typ.get(..12) {
         Some(prefix) if prefix.eq_ignore_ascii_case("application/") => &typ[12..],
         _ => typ,
     };
     match short.to_ascii_lowercase().as_str() {
-        "at+jwt" => Type::AccessToken,
-        "jwt" => Type::PlainJwt,
-        "dpop+jwt" => Type::DpopProof,
-        other => Type::Other(other.into()),
+        "at+jwt" => TokenType::AccessToken,
+        "jwt" => TokenType::PlainJwt,
+        "dpop+jwt" => TokenType::DpopProof,
+        other => TokenType::Other(other.into()),
     }
 }
 
-fn read_key_id(header: &Object) -> Result<Option<Arc<str>>, Flaw> {
+fn read_key_id(header: &Object) -> Result<Option<Arc<str>>, AuthError> {
     match header.text("kid")? {
-        Some(kid) if kid.len() > KEY_ID_BYTES_MAX => Err(Flaw::KeyIdTooLong),
+        Some(kid) if kid.len() > KEY_ID_BYTES_MAX => Err(AuthError::KeyIdTooLong),
         kid => Ok(kid.map(Arc::from)),
     }
 }
 
-fn read_jwk(header: &Object) -> Result<Option<Object>, Flaw> {
+fn read_jwk(header: &Object) -> Result<Option<Object>, AuthError> {
     use super::json::Json;
     match header.get("jwk") {
         None => Ok(None),
         Some(Json::Object(jwk)) => Ok(Some(jwk.clone())),
-        Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::List(_)) => Err(Flaw::WrongClaimType),
+        Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::List(_)) => {
+            Err(AuthError::WrongClaimType)
+        }
     }
 }
 
@@ -204,7 +206,7 @@ mod tests {
         format!("{}.{}.AA", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload))
     }
 
-    fn check(header: &str) -> Result<Header, Flaw> {
+    fn check(header: &str) -> Result<TokenHeader, AuthError> {
         let header = read(&compact(header, "{}"))?.signed.header;
         header.check_alone().map(|()| header)
     }
@@ -215,35 +217,35 @@ mod tests {
             check(r#"{"alg":"ES256","typ":"application/AT+jwt","kid":"k1","x5t":"abc","extra":[1]}"#).expect("good");
         assert_eq!(
             (header.algorithm, header.typ, header.key_id.as_deref()),
-            (Algorithm::ES256, Type::AccessToken, Some("k1"))
+            (Algorithm::ES256, TokenType::AccessToken, Some("k1"))
         );
-        assert_eq!(check(r#"{"alg":"EdDSA"}"#).map(|h| h.typ), Ok(Type::Absent));
-        assert_eq!(check(r#"{"alg":"EdDSA","typ":"jwt"}"#).map(|h| h.typ), Ok(Type::PlainJwt));
+        assert_eq!(check(r#"{"alg":"EdDSA"}"#).map(|h| h.typ), Ok(TokenType::Absent));
+        assert_eq!(check(r#"{"alg":"EdDSA","typ":"jwt"}"#).map(|h| h.typ), Ok(TokenType::PlainJwt));
     }
 
     #[test]
     fn a_header_may_not_choose_keys_or_rules() {
         let cases = [
-            (r#"{"alg":"none"}"#, Flaw::AlgorithmNone),
-            (r#"{"alg":"HS256"}"#, Flaw::AlgorithmSymmetric),
-            (r#"{"alg":"es256"}"#, Flaw::AlgorithmUnsupported),
-            (r#"{"alg":"ES256K"}"#, Flaw::AlgorithmUnsupported),
-            (r#"{"alg":["ES256"]}"#, Flaw::WrongClaimType),
-            ("{}", Flaw::AlgorithmMissing),
-            (r#"{"alg":"ES256","crit":["exp"]}"#, Flaw::CriticalExtension),
-            (r#"{"alg":"ES256","crit":[]}"#, Flaw::CriticalExtension),
-            (r#"{"alg":"ES256","b64":true}"#, Flaw::CriticalExtension),
-            (r#"{"alg":"ES256","jwk":{}}"#, Flaw::EmbeddedKey),
-            (r#"{"alg":"ES256","jku":"https://a"}"#, Flaw::EmbeddedKey),
-            (r#"{"alg":"ES256","\u006aku":"https://a"}"#, Flaw::EmbeddedKey),
-            (r#"{"alg":"ES256","x5u":null}"#, Flaw::EmbeddedKey),
-            (r#"{"alg":"ES256","x5c":[]}"#, Flaw::EmbeddedKey),
-            (r#"{"alg":"ES256","cty":"JWT"}"#, Flaw::NestedOrEncrypted),
-            (r#"{"alg":"ES256","typ":"secevent+jwt"}"#, Flaw::TypeRefused),
-            (r#"{"alg":"ES256","typ":"at+jwt "}"#, Flaw::TypeRefused),
-            (r#"{"alg":"ES256","kid":7}"#, Flaw::WrongClaimType),
-            (r#"{"alg":"ES256","alg":"ES256"}"#, Flaw::AmbiguousObject),
-            (r#"{"alg":"ES256","\u0061lg":"RS256"}"#, Flaw::AmbiguousObject),
+            (r#"{"alg":"none"}"#, AuthError::AlgorithmNone),
+            (r#"{"alg":"HS256"}"#, AuthError::AlgorithmSymmetric),
+            (r#"{"alg":"es256"}"#, AuthError::AlgorithmUnsupported),
+            (r#"{"alg":"ES256K"}"#, AuthError::AlgorithmUnsupported),
+            (r#"{"alg":["ES256"]}"#, AuthError::WrongClaimType),
+            ("{}", AuthError::AlgorithmMissing),
+            (r#"{"alg":"ES256","crit":["exp"]}"#, AuthError::CriticalExtension),
+            (r#"{"alg":"ES256","crit":[]}"#, AuthError::CriticalExtension),
+            (r#"{"alg":"ES256","b64":true}"#, AuthError::CriticalExtension),
+            (r#"{"alg":"ES256","jwk":{}}"#, AuthError::EmbeddedKey),
+            (r#"{"alg":"ES256","jku":"https://a"}"#, AuthError::EmbeddedKey),
+            (r#"{"alg":"ES256","\u006aku":"https://a"}"#, AuthError::EmbeddedKey),
+            (r#"{"alg":"ES256","x5u":null}"#, AuthError::EmbeddedKey),
+            (r#"{"alg":"ES256","x5c":[]}"#, AuthError::EmbeddedKey),
+            (r#"{"alg":"ES256","cty":"JWT"}"#, AuthError::NestedOrEncrypted),
+            (r#"{"alg":"ES256","typ":"secevent+jwt"}"#, AuthError::TypeRefused),
+            (r#"{"alg":"ES256","typ":"at+jwt "}"#, AuthError::TypeRefused),
+            (r#"{"alg":"ES256","kid":7}"#, AuthError::WrongClaimType),
+            (r#"{"alg":"ES256","alg":"ES256"}"#, AuthError::AmbiguousObject),
+            (r#"{"alg":"ES256","\u0061lg":"RS256"}"#, AuthError::AmbiguousObject),
         ];
         for (header, flaw) in cases {
             assert_eq!(check(header).err(), Some(flaw), "{header}");
@@ -257,19 +259,19 @@ mod tests {
         let (head, rest) = good.split_once('.').expect("parts");
         // `{}` is `e30`; the two spare bits of its last letter must be zero, so `e31` is the same bytes written wrongly.
         let cases = [
-            (format!("{head}.e31.AA"), Flaw::NotCanonicalBase64),
-            (format!("{head}.e30=.AA"), Flaw::NotCanonicalBase64),
-            (format!("{head}.e30.AB"), Flaw::NotCanonicalBase64),
-            (format!("{head}.e30.A+"), Flaw::NotCanonicalBase64),
-            (format!("{head}.e30.A"), Flaw::NotCanonicalBase64),
-            (format!("{head}. e30.AA"), Flaw::NotCanonicalBase64),
-            (format!("{head}.e30."), Flaw::NotThreeParts),
-            (format!("{head}.e30"), Flaw::NotThreeParts),
-            (format!("{head}..AA"), Flaw::NotThreeParts),
-            (format!(".{rest}"), Flaw::NotThreeParts),
-            (format!("{good}."), Flaw::NotThreeParts),
-            (format!("{good}.AA.AA"), Flaw::NotThreeParts),
-            (format!("{head}.e30.{}", "A".repeat(TOKEN_BYTES_MAX)), Flaw::TooLong),
+            (format!("{head}.e31.AA"), AuthError::NotCanonicalBase64),
+            (format!("{head}.e30=.AA"), AuthError::NotCanonicalBase64),
+            (format!("{head}.e30.AB"), AuthError::NotCanonicalBase64),
+            (format!("{head}.e30.A+"), AuthError::NotCanonicalBase64),
+            (format!("{head}.e30.A"), AuthError::NotCanonicalBase64),
+            (format!("{head}. e30.AA"), AuthError::NotCanonicalBase64),
+            (format!("{head}.e30."), AuthError::NotThreeParts),
+            (format!("{head}.e30"), AuthError::NotThreeParts),
+            (format!("{head}..AA"), AuthError::NotThreeParts),
+            (format!(".{rest}"), AuthError::NotThreeParts),
+            (format!("{good}."), AuthError::NotThreeParts),
+            (format!("{good}.AA.AA"), AuthError::NotThreeParts),
+            (format!("{head}.e30.{}", "A".repeat(TOKEN_BYTES_MAX)), AuthError::TooLong),
         ];
         for (token, flaw) in cases {
             assert_eq!(read(&token).err(), Some(flaw), "{token}");

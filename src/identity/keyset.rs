@@ -14,10 +14,10 @@ use crate::bounds::{KEYS_MAX, KEYS_WITHOUT_ID_TRIED_MAX};
 use crate::model::UnixTime;
 
 use super::Algorithm;
-use super::flaw::Flaw;
+use super::flaw::AuthError;
 use super::json::{self, JsonError, Object};
-use super::jwk::{self, Unusable, VerificationKey};
-use super::jwt::Signed;
+use super::jwk::{self, UnusableKey, VerificationKey};
+use super::jwt::UnverifiedSignature;
 
 /// Why a JWKS document is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,13 +45,13 @@ pub enum KeysetError {
 
 /// An immutable set of keys, all of one issuer.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
+pub(super) struct KeySet {
     keys: Vec<Arc<VerificationKey>>,
     /// Keys of our kinds that were malformed, weak or private, or that share a `kid` with another: worth a warning.
-    pub(super) bad: usize,
+    pub(super) unusable: usize,
 }
 
-impl Keys {
+impl KeySet {
     /// Reads a JWKS document.
     pub(super) fn parse(document: &[u8]) -> Result<Self, KeysetError> {
         let [list] = json::pick(document, ["keys"]).map_err(KeysetError::Unreadable)?;
@@ -63,30 +63,30 @@ impl Keys {
         let (mut read, mut foreign, mut bad) = (Vec::new(), 0, 0);
         for item in list {
             let jwk = Object::parse(item.get().as_bytes()).map(Object::without_nulls);
-            match jwk.map_err(Unusable::from).and_then(|jwk| jwk::read(&jwk)) {
+            match jwk.map_err(UnusableKey::from).and_then(|jwk| jwk::read(&jwk)) {
                 Ok(keys) => read.push(keys),
-                Err(Unusable::Foreign) => foreign += 1,
-                Err(Unusable::Bad) => bad += 1,
+                Err(UnusableKey::Foreign) => foreign += 1,
+                Err(UnusableKey::Bad) => bad += 1,
             }
         }
         let (keys, shared) = without_shared_names(read);
         let bad = bad + shared;
-        if keys.is_empty() { Err(KeysetError::Empty { foreign, bad }) } else { Ok(Self { keys, bad }) }
+        if keys.is_empty() { Err(KeysetError::Empty { foreign, bad }) } else { Ok(Self { keys, unusable: bad }) }
     }
 
     /// Gives each key its age: its first sight by us, or its certificate's date where that is earlier.
-    pub(super) fn date(&mut self, mut first_seen: impl FnMut([u8; 32]) -> UnixTime) {
+    pub(super) fn set_ages(&mut self, mut first_seen: impl FnMut([u8; 32]) -> UnixTime) {
         for key in self.keys.iter_mut().filter_map(Arc::get_mut) {
             let seen = first_seen(key.thumbprint);
-            key.born = key.certified_at.map_or(seen, |certified| certified.min(seen));
+            key.in_use_since = key.certified_at.map_or(seen, |certified| certified.min(seen));
         }
     }
 
     /// The key that signed this token.
-    pub(super) fn verify(&self, token: &Signed<'_>) -> Result<Arc<VerificationKey>, Flaw> {
+    pub(super) fn verify(&self, token: &UnverifiedSignature<'_>) -> Result<Arc<VerificationKey>, AuthError> {
         match &token.header.key_id {
             Some(kid) => {
-                let key = self.find(kid, token.header.algorithm).ok_or(Flaw::KeyUnknown)?;
+                let key = self.find(kid, token.header.algorithm).ok_or(AuthError::KeyUnknown)?;
                 key.verify(token.message, &token.signature)?;
                 Ok(Arc::clone(key))
             }
@@ -118,9 +118,9 @@ impl Keys {
     }
 
     /// A token without `kid` may try a few keys of its algorithm; more would be work that a stranger can order.
-    fn verify_without_id(&self, token: &Signed<'_>) -> Result<Arc<VerificationKey>, Flaw> {
+    fn verify_without_id(&self, token: &UnverifiedSignature<'_>) -> Result<Arc<VerificationKey>, AuthError> {
         let fitting = self.keys.iter().filter(|key| key.algorithm == token.header.algorithm);
-        let mut flaw = Flaw::KeyUnknown;
+        let mut flaw = AuthError::KeyUnknown;
         for key in fitting.take(KEYS_WITHOUT_ID_TRIED_MAX) {
             match key.verify(token.message, &token.signature) {
                 Ok(()) => return Ok(Arc::clone(key)),
@@ -158,7 +158,7 @@ fn without_shared_names(read: Vec<Vec<VerificationKey>>) -> (Vec<Arc<Verificatio
 /// # Errors
 /// [`KeysetError`] when the document would not be taken.
 pub fn inspect_keys(document: &[u8]) -> Result<(usize, usize), KeysetError> {
-    Keys::parse(document).map(|keys| (keys.count(), keys.bad))
+    KeySet::parse(document).map(|keys| (keys.count(), keys.unusable))
 }
 
 #[cfg(test)]
@@ -175,11 +175,14 @@ mod tests {
     fn every_algorithm_signs_and_verifies() {
         for algorithm in Algorithm::ALL {
             let key = SigningKey::generate(algorithm, "k").expect("a key");
-            let keys = Keys::parse(jwks(&[&key.public_jwk()]).as_bytes()).expect("a set");
+            let keys = KeySet::parse(jwks(&[&key.public_jwk()]).as_bytes()).expect("a set");
             let token = key.sign("{}").expect("a token");
             assert!(keys.verify(&jwt::read(&token).expect("readable").signed).is_ok(), "{algorithm:?}");
             let other = SigningKey::generate(algorithm, "k").expect("a key").sign("{}").expect("a token");
-            assert_eq!(keys.verify(&jwt::read(&other).expect("readable").signed).err(), Some(Flaw::SignatureWrong));
+            assert_eq!(
+                keys.verify(&jwt::read(&other).expect("readable").signed).err(),
+                Some(AuthError::SignatureWrong)
+            );
         }
     }
 
@@ -201,7 +204,7 @@ mod tests {
             ("<html>".to_owned(), KeysetError::Unreadable(JsonError::Malformed)),
             (r#"{"keys":[],"keys":[]}"#.to_owned(), KeysetError::Unreadable(JsonError::Ambiguous)),
         ] {
-            assert_eq!(Keys::parse(document.as_bytes()).err(), Some(want), "{document}");
+            assert_eq!(KeySet::parse(document.as_bytes()).err(), Some(want), "{document}");
         }
         assert_eq!(inspect_keys(jwks(&[&one, &one, r#"{"kty":"future"}"#]).as_bytes()), Ok((1, 0)));
     }
@@ -236,8 +239,8 @@ mod tests {
                 let mut all = others.clone();
                 all.insert(at, bare.clone());
                 let document = jwks(&all.iter().map(String::as_str).collect::<Vec<_>>());
-                let keys = Keys::parse(document.as_bytes()).expect(&document);
-                assert_eq!((keys.count(), keys.bad), (1, bad), "{document}");
+                let keys = KeySet::parse(document.as_bytes()).expect(&document);
+                assert_eq!((keys.count(), keys.unusable), (1, bad), "{document}");
                 let token = good.sign("{}").expect("a token");
                 assert!(keys.verify(&jwt::read(&token).expect("readable").signed).is_ok(), "{document}");
             }
@@ -268,13 +271,13 @@ mod tests {
         let documents: Vec<String> =
             pairs.iter().map(|key| key.public_jwk().replace(r#""kid":"unused","#, "")).collect();
         let keys =
-            Keys::parse(jwks(&documents.iter().map(String::as_str).collect::<Vec<_>>()).as_bytes()).expect("a set");
+            KeySet::parse(jwks(&documents.iter().map(String::as_str).collect::<Vec<_>>()).as_bytes()).expect("a set");
         let check = |key: &SigningKey| {
             let token = key.sign_raw(r#"{"alg":"EdDSA"}"#, "{}").expect("a token");
             keys.verify(&jwt::read(&token).expect("readable").signed).map(|_| ())
         };
         assert_eq!(check(&pairs[0]), Ok(()));
-        assert_eq!(check(&pairs[KEYS_WITHOUT_ID_TRIED_MAX]), Err(Flaw::SignatureWrong));
+        assert_eq!(check(&pairs[KEYS_WITHOUT_ID_TRIED_MAX]), Err(AuthError::SignatureWrong));
     }
 
     #[test]
@@ -287,16 +290,16 @@ mod tests {
         let key = SigningKey::generate(Algorithm::ES256, "k").expect("a key").public_jwk();
         let certified = key.replacen('{', &format!(r#"{{"x5c":["{x5c}"],"#), 1);
         let born = |jwk: &str, seen: u64| {
-            let mut keys = Keys::parse(jwks(&[jwk]).as_bytes()).expect("a set");
-            keys.date(|_| UnixTime::from_secs(seen));
-            keys.keys[0].born.as_secs()
+            let mut keys = KeySet::parse(jwks(&[jwk]).as_bytes()).expect("a set");
+            keys.set_ages(|_| UnixTime::from_secs(seen));
+            keys.keys[0].in_use_since.as_secs()
         };
         let new_year_2020 = 1_577_836_800;
         assert_eq!(born(&certified, 1_800_000_000), new_year_2020);
         assert_eq!(born(&certified, 1_500_000_000), 1_500_000_000, "a later certificate makes no key younger");
         assert_eq!(born(&key, 1_800_000_000), 1_800_000_000);
         for bad in [r#"{"x5c":[],"#, r#"{"x5c":["AA"],"#, r#"{"x5c":"AA","#, r#"{"x5c":[7],"#] {
-            assert!(Keys::parse(jwks(&[&key.replacen('{', bad, 1)]).as_bytes()).is_err(), "{bad}");
+            assert!(KeySet::parse(jwks(&[&key.replacen('{', bad, 1)]).as_bytes()).is_err(), "{bad}");
         }
     }
 
@@ -307,8 +310,8 @@ mod tests {
             kty in "RSA|EC|OKP|oct", crv in "P-256|P-384|Ed25519|", x in "[A-Za-z0-9_-]{0,90}", y in "[A-Za-z0-9_=-]{0,90}",
         ) {
             let jwk = format!(r#"{{"kty":"{kty}","crv":"{crv}","x":"{x}","y":"{y}","n":"{x}{y}","e":"{y}"}}"#);
-            let _ = Keys::parse(jwks(&[&jwk]).as_bytes());
-            let _ = Keys::parse(&jwk.as_bytes()[..jwk.len() / 2]);
+            let _ = KeySet::parse(jwks(&[&jwk]).as_bytes());
+            let _ = KeySet::parse(&jwk.as_bytes()[..jwk.len() / 2]);
         }
     }
 }

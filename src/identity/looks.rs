@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// How often strangers may make us ask an issuer: so many times at once, then once in each span.
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub(super) struct FetchQuota {
     span_ns: u64,
     /// How far `full_ns` may lie ahead while a place is free.
     lead_ns: u64,
@@ -15,7 +15,7 @@ pub(super) struct Allowance {
     full_ns: u64,
 }
 
-impl Allowance {
+impl FetchQuota {
     pub(super) const fn new(span: Duration, at_once: u32) -> Self {
         let span_ns = span.as_nanos() as u64;
         Self { span_ns, lead_ns: span_ns.saturating_mul(at_once.saturating_sub(1) as u64), full_ns: 0 }
@@ -45,17 +45,17 @@ impl Allowance {
 
 /// The looks at one key source, one at a time.
 #[derive(Debug)]
-pub(super) struct Looks {
+pub(super) struct RefreshSchedule {
     begun: u64,
     ended: u64,
     /// When the look after those begun is due because somebody asked for it.
     due_ns: Option<u64>,
-    allowance: Allowance,
+    allowance: FetchQuota,
 }
 
-impl Looks {
+impl RefreshSchedule {
     /// The first look is asked for from the start.
-    pub(super) const fn new(allowance: Allowance) -> Self {
+    pub(super) const fn new(allowance: FetchQuota) -> Self {
         Self { begun: 0, ended: 0, due_ns: Some(0), allowance }
     }
 
@@ -129,18 +129,18 @@ mod tests {
 
     #[test]
     fn a_few_at_once_then_one_in_each_span() {
-        let mut allowance = Allowance::new(Duration::from_nanos(30), 4);
+        let mut allowance = FetchQuota::new(Duration::from_nanos(30), 4);
         let taken: Vec<u64> = (0..6).map(|_| allowance.take(1000)).collect();
         assert_eq!(taken, [1000, 1000, 1000, 1000, 1030, 1060]);
         assert!(!allowance.take_now(1089) && allowance.take_now(1090) && !allowance.take_now(1090));
         assert_eq!((0..5).filter(|_| allowance.take_now(9000)).count(), 4, "never more than that at once");
-        let mut free = Allowance::new(Duration::ZERO, 1);
+        let mut free = FetchQuota::new(Duration::ZERO, 1);
         assert!((0..100).all(|_| free.take_now(5)), "no span, no bound");
     }
 
     #[test]
     fn a_look_that_began_before_somebody_came_is_not_the_last_word() {
-        let mut looks = Looks::new(Allowance::new(Duration::from_nanos(30), 2));
+        let mut looks = RefreshSchedule::new(FetchQuota::new(Duration::from_nanos(30), 2));
         assert_eq!((looks.next_for(0, 0, PATIENCE), looks.due_in(0)), (Some(1), Some(Duration::ZERO)));
         looks.begin();
         assert_eq!((looks.is_under_way(), looks.due_in(0)), (true, None));
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_within_the_cool_down_comes_at_its_end_whoever_else_asks() {
-        let mut looks = Looks::new(Allowance::new(Duration::from_nanos(30), 1));
+        let mut looks = RefreshSchedule::new(FetchQuota::new(Duration::from_nanos(30), 1));
         looks.begin();
         looks.end();
         assert!(looks.can_begin(100, PATIENCE) && looks.due_in(100).is_none(), "to be able is not to ask");

@@ -13,11 +13,11 @@ use std::time::Duration;
 use crate::bounds::{KEY_SIGHTS_MAX, SUPERSEDED_STEPS_MAX, SUPERSEDED_SUBJECTS_MAX};
 use crate::model::{ClientId, UnixTime, VendorId};
 
-use super::flaw::Flaw;
+use super::flaw::AuthError;
 
 /// One durable fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MarkRecord {
+pub enum RotationRecord {
     /// The newest token that a client has used.
     Client {
         /// Whose client.
@@ -41,15 +41,15 @@ pub enum MarkRecord {
 }
 
 /// Makes marks durable; implemented by the store.
-pub trait Marks: Send + Sync + fmt::Debug {
+pub trait RotationStore: Send + Sync + fmt::Debug {
     /// All records saved so far; of two about one thing, the later one holds.
     ///
     /// # Errors
     /// Whatever keeps the store from being read: the caller must then let no vendor in.
-    fn load(&self) -> io::Result<Vec<MarkRecord>>;
+    fn load(&self) -> io::Result<Vec<RotationRecord>>;
 
     /// Queues a record to be written soon; never blocks, as it is called while a request is judged.
-    fn save(&self, record: MarkRecord);
+    fn save(&self, record: RotationRecord);
 
     /// Queues the removal of a key's record, as [`Self::save`] does.
     fn forget_key(&self, thumbprint: [u8; 32]);
@@ -57,46 +57,46 @@ pub trait Marks: Send + Sync + fmt::Debug {
 
 /// Remembers nothing beyond the process: for tests, `explain` and the demo.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Forgetful;
+pub struct NullIdentityStore;
 
-impl Marks for Forgetful {
-    fn load(&self) -> io::Result<Vec<MarkRecord>> {
+impl RotationStore for NullIdentityStore {
+    fn load(&self) -> io::Result<Vec<RotationRecord>> {
         Ok(Vec::new())
     }
 
-    fn save(&self, _: MarkRecord) {}
+    fn save(&self, _: RotationRecord) {}
 
     fn forget_key(&self, _: [u8; 32]) {}
 }
 
 /// All marks of the process.
 #[derive(Debug)]
-pub(super) struct MarkLedger {
-    store: Arc<dyn Marks>,
-    clients: Mutex<HashMap<(VendorId, ClientId), Arc<ClientMark>>>,
+pub(super) struct RotationHistory {
+    store: Arc<dyn RotationStore>,
+    clients: Mutex<HashMap<(VendorId, ClientId), Arc<NewestToken>>>,
     keys: Mutex<HashMap<[u8; 32], UnixTime>>,
     /// Of this process alone: a subject is a person, and no trace of people is written.
-    subjects: Mutex<HashMap<VendorId, Subjects>>,
+    subjects: Mutex<HashMap<VendorId, NewestBySubject>>,
 }
 
 /// By the digest of client and subject.
-type Subjects = HashMap<blake3::Hash, Arc<ClientMark>>;
+type NewestBySubject = HashMap<blake3::Hash, Arc<NewestToken>>;
 
-impl MarkLedger {
+impl RotationHistory {
     /// Starts from what the store remembers.
-    pub(super) fn load(store: Arc<dyn Marks>) -> io::Result<Self> {
+    pub(super) fn load(store: Arc<dyn RotationStore>) -> io::Result<Self> {
         let (mut clients, mut keys) = (HashMap::new(), HashMap::new());
         for record in store.load()? {
             match record {
-                MarkRecord::Key { thumbprint, first_seen } => {
+                RotationRecord::Key { thumbprint, first_seen } => {
                     keys.insert(thumbprint, first_seen);
                 }
-                MarkRecord::Client { vendor, client, newest, since, floor } => {
-                    let mark = ClientMark::new(
+                RotationRecord::Client { vendor, client, newest, since, floor } => {
+                    let mark = NewestToken::new(
                         &vendor,
                         &client,
                         Arc::clone(&store),
-                        Steps { floor, steps: vec![(newest, since)] },
+                        TokenSuccession { floor, steps: vec![(newest, since)] },
                     );
                     clients.insert((vendor, client), Arc::new(mark));
                 }
@@ -106,9 +106,9 @@ impl MarkLedger {
     }
 
     /// The mark of a client that a contract names: there are as many marks as clients in contracts.
-    pub(super) fn client(&self, vendor: &VendorId, client: &ClientId) -> Arc<ClientMark> {
+    pub(super) fn client(&self, vendor: &VendorId, client: &ClientId) -> Arc<NewestToken> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Arc::new(ClientMark::new(vendor, client, Arc::clone(&self.store), Steps::default()));
+        let fresh = || Arc::new(NewestToken::new(vendor, client, Arc::clone(&self.store), TokenSuccession::default()));
         Arc::clone(clients.entry((vendor.clone(), client.clone())).or_insert_with(fresh))
     }
 
@@ -120,7 +120,7 @@ impl MarkLedger {
         client: &ClientId,
         subject: &str,
         dead: UnixTime,
-    ) -> Option<Arc<ClientMark>> {
+    ) -> Option<Arc<NewestToken>> {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&(client.as_str().len() as u64).to_le_bytes());
         hasher.update(client.as_str().as_bytes()).update(subject.as_bytes());
@@ -133,13 +133,14 @@ impl MarkLedger {
                 return None;
             }
         }
-        let fresh = || Arc::new(ClientMark::new(vendor, client, Arc::new(Forgetful), Steps::default()));
+        let fresh =
+            || Arc::new(NewestToken::new(vendor, client, Arc::new(NullIdentityStore), TokenSuccession::default()));
         Some(Arc::clone(subjects.entry(key).or_insert_with(fresh)))
     }
 
     /// When a key was first seen: now, unless it is known. A sight that is still to come was noted by a clock that was
     /// wrong, and would keep the key young for as long: it is noted again.
-    pub(super) fn key_seen(&self, thumbprint: [u8; 32], now: UnixTime) -> UnixTime {
+    pub(super) fn key_first_seen(&self, thumbprint: [u8; 32], now: UnixTime) -> UnixTime {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(seen) = keys.get(&thumbprint).filter(|seen| **seen <= now) {
             return *seen;
@@ -154,31 +155,31 @@ impl MarkLedger {
             }
         }
         keys.insert(thumbprint, now);
-        self.store.save(MarkRecord::Key { thumbprint, first_seen: now });
+        self.store.save(RotationRecord::Key { thumbprint, first_seen: now });
         now
     }
 }
 
 /// The newest token that one client has used, and how long its older ones still pass.
 #[derive(Debug)]
-pub(super) struct ClientMark {
+pub(super) struct NewestToken {
     vendor: VendorId,
     client: ClientId,
-    store: Arc<dyn Marks>,
+    store: Arc<dyn RotationStore>,
     /// `iat` of the newest token in milliseconds, read without a lock: most requests carry exactly that token.
     newest_ms: AtomicU64,
-    steps: Mutex<Steps>,
+    steps: Mutex<TokenSuccession>,
 }
 
 /// For each time the client moved on: the `iat` it moved to, and when. Ascending in both.
 #[derive(Debug, Default)]
-struct Steps {
+struct TokenSuccession {
     floor: UnixTime,
     steps: Vec<(UnixTime, UnixTime)>,
 }
 
-impl ClientMark {
-    fn new(vendor: &VendorId, client: &ClientId, store: Arc<dyn Marks>, steps: Steps) -> Self {
+impl NewestToken {
+    fn new(vendor: &VendorId, client: &ClientId, store: Arc<dyn RotationStore>, steps: TokenSuccession) -> Self {
         let newest = steps.steps.last().map_or(0, |(issued, _)| issued.as_millis());
         Self {
             vendor: vendor.clone(),
@@ -195,14 +196,14 @@ impl ClientMark {
     }
 
     /// Judges a token that has passed every other rule, and remembers it when it is the newest.
-    pub(super) fn judge(&self, issued_at: UnixTime, grace: Duration, now: UnixTime) -> Result<(), Flaw> {
+    pub(super) fn check(&self, issued_at: UnixTime, grace: Duration, now: UnixTime) -> Result<(), AuthError> {
         if issued_at.as_millis() == self.newest_ms.load(Ordering::Acquire) {
             return Ok(());
         }
         let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = steps.steps.last().map_or(UnixTime::default(), |(issued, _)| *issued);
         if issued_at < newest {
-            return steps.judge_older(issued_at, grace, now);
+            return steps.check_older(issued_at, grace, now);
         }
         if issued_at > newest {
             steps.advance(issued_at, grace, now);
@@ -213,13 +214,18 @@ impl ClientMark {
     }
 
     /// As [`Self::judge`], remembering nothing: for people who ask why.
-    pub(super) fn look(&self, issued_at: UnixTime, grace: Duration, now: UnixTime) -> Result<(), Flaw> {
-        self.steps.lock().unwrap_or_else(PoisonError::into_inner).judge_older(issued_at, grace, now)
+    pub(super) fn check_unrecorded(
+        &self,
+        issued_at: UnixTime,
+        grace: Duration,
+        now: UnixTime,
+    ) -> Result<(), AuthError> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner).check_older(issued_at, grace, now)
     }
 
-    fn record(&self, steps: &Steps) -> MarkRecord {
+    fn record(&self, steps: &TokenSuccession) -> RotationRecord {
         let (newest, since) = steps.steps.last().copied().unwrap_or_default();
-        MarkRecord::Client {
+        RotationRecord::Client {
             vendor: self.vendor.clone(),
             client: self.client.clone(),
             newest,
@@ -229,12 +235,12 @@ impl ClientMark {
     }
 }
 
-impl Steps {
+impl TokenSuccession {
     /// An older token passes until the grace after the first step beyond it.
-    fn judge_older(&self, issued_at: UnixTime, grace: Duration, now: UnixTime) -> Result<(), Flaw> {
+    fn check_older(&self, issued_at: UnixTime, grace: Duration, now: UnixTime) -> Result<(), AuthError> {
         let superseded = self.steps.iter().find(|(issued, _)| *issued > issued_at);
         let passes = issued_at >= self.floor && superseded.is_none_or(|(_, since)| now < since.plus(grace));
-        if passes { Ok(()) } else { Err(Flaw::Superseded) }
+        if passes { Ok(()) } else { Err(AuthError::Superseded) }
     }
 
     /// Moves on to a newer token. Steps within an eighth of the grace count as one, at the time of the first: a client
@@ -268,18 +274,18 @@ mod tests {
         UnixTime::from_secs(secs)
     }
 
-    fn ledger() -> MarkLedger {
-        MarkLedger::load(Arc::new(Forgetful)).expect("nothing to read")
+    fn ledger() -> RotationHistory {
+        RotationHistory::load(Arc::new(NullIdentityStore)).expect("nothing to read")
     }
 
-    fn mark(ledger: &MarkLedger) -> Arc<ClientMark> {
+    fn mark(ledger: &RotationHistory) -> Arc<NewestToken> {
         ledger.client(&VendorId::parse("acme").expect("an id"), &ClientId::new("c"))
     }
 
     #[test]
     fn an_older_token_passes_for_the_grace_and_never_again() {
         let mark = mark(&ledger());
-        let check = |issued, now| mark.judge(secs(issued), GRACE, secs(now)).is_ok();
+        let check = |issued, now| mark.check(secs(issued), GRACE, secs(now)).is_ok();
         assert!(check(100, 1000));
         assert!(check(200, 2000), "the client moves on");
         assert!(check(100, 2119));
@@ -294,12 +300,12 @@ mod tests {
     #[test]
     fn a_fresh_token_for_each_call_is_no_way_around() {
         let mark = mark(&ledger());
-        assert!(mark.judge(secs(1), GRACE, secs(1000)).is_ok());
+        assert!(mark.check(secs(1), GRACE, secs(1000)).is_ok());
         for step in 1..1000_u64 {
-            assert!(mark.judge(secs(1 + step), GRACE, secs(1000 + step)).is_ok());
-            let behind = mark.judge(secs(step.saturating_sub(60)), GRACE, secs(1000 + step));
+            assert!(mark.check(secs(1 + step), GRACE, secs(1000 + step)).is_ok());
+            let behind = mark.check(secs(step.saturating_sub(60)), GRACE, secs(1000 + step));
             assert!(step < 61 || behind.is_ok(), "a token superseded a minute ago passes at {step}");
-            let first = mark.judge(secs(1), GRACE, secs(1000 + step));
+            let first = mark.check(secs(1), GRACE, secs(1000 + step));
             assert!(first.is_ok() || step >= 105, "not long before its grace: {step}");
             assert!(first.is_err() || step < 121, "never after it: {step}");
         }
@@ -310,26 +316,25 @@ mod tests {
     #[test]
     fn a_key_seen_by_a_clock_that_was_ahead_does_not_stay_young() {
         let ledger = ledger();
-        assert_eq!(ledger.key_seen([7; 32], secs(4_000_000_000)), secs(4_000_000_000));
-        assert_eq!(ledger.key_seen([7; 32], secs(1_800_000_000)), secs(1_800_000_000));
-        assert_eq!(ledger.key_seen([7; 32], secs(1_900_000_000)), secs(1_800_000_000));
+        assert_eq!(ledger.key_first_seen([7; 32], secs(4_000_000_000)), secs(4_000_000_000));
+        assert_eq!(ledger.key_first_seen([7; 32], secs(1_800_000_000)), secs(1_800_000_000));
+        assert_eq!(ledger.key_first_seen([7; 32], secs(1_900_000_000)), secs(1_800_000_000));
     }
 
     #[derive(Debug, Default)]
-    struct Recorder(Mutex<Vec<MarkRecord>>);
+    struct Recorder(Mutex<Vec<RotationRecord>>);
 
-    impl Marks for Recorder {
-        fn load(&self) -> io::Result<Vec<MarkRecord>> {
+    impl RotationStore for Recorder {
+        fn load(&self) -> io::Result<Vec<RotationRecord>> {
             Ok(self.0.lock().expect("not poisoned").clone())
         }
 
-        fn save(&self, record: MarkRecord) {
+        fn save(&self, record: RotationRecord) {
             self.0.lock().expect("not poisoned").push(record);
         }
 
         fn forget_key(&self, forgotten: [u8; 32]) {
-            let is_other =
-                |record: &MarkRecord| !matches!(record, MarkRecord::Key { thumbprint, .. } if *thumbprint == forgotten);
+            let is_other = |record: &RotationRecord| !matches!(record, RotationRecord::Key { thumbprint, .. } if *thumbprint == forgotten);
             self.0.lock().expect("not poisoned").retain(is_other);
         }
     }
@@ -337,15 +342,15 @@ mod tests {
     #[test]
     fn marks_survive_a_restart() {
         let store = Arc::new(Recorder::default());
-        let before = MarkLedger::load(Arc::clone(&store) as Arc<dyn Marks>).expect("empty");
-        mark(&before).judge(secs(100), GRACE, secs(1000)).expect("first");
-        mark(&before).judge(secs(200), GRACE, secs(1000 + 500)).expect("newer");
-        assert_eq!(before.key_seen([7; 32], secs(5)), secs(5));
-        let after = MarkLedger::load(store).expect("readable");
-        assert_eq!(mark(&after).judge(secs(100), GRACE, secs(1619)), Ok(()));
-        assert_eq!(mark(&after).judge(secs(100), GRACE, secs(1620)), Err(Flaw::Superseded));
-        assert_eq!(mark(&after).judge(secs(200), GRACE, secs(9000)), Ok(()));
-        assert_eq!(after.key_seen([7; 32], secs(9)), secs(5));
+        let before = RotationHistory::load(Arc::clone(&store) as Arc<dyn RotationStore>).expect("empty");
+        mark(&before).check(secs(100), GRACE, secs(1000)).expect("first");
+        mark(&before).check(secs(200), GRACE, secs(1000 + 500)).expect("newer");
+        assert_eq!(before.key_first_seen([7; 32], secs(5)), secs(5));
+        let after = RotationHistory::load(store).expect("readable");
+        assert_eq!(mark(&after).check(secs(100), GRACE, secs(1619)), Ok(()));
+        assert_eq!(mark(&after).check(secs(100), GRACE, secs(1620)), Err(AuthError::Superseded));
+        assert_eq!(mark(&after).check(secs(200), GRACE, secs(9000)), Ok(()));
+        assert_eq!(after.key_first_seen([7; 32], secs(9)), secs(5));
     }
 
     #[test]
@@ -354,13 +359,17 @@ mod tests {
         let key = |number: usize| *blake3::hash(&number.to_le_bytes()).as_bytes();
         // A store that an older version let grow.
         for number in 0..KEY_SIGHTS_MAX + 10 {
-            store.save(MarkRecord::Key { thumbprint: key(number), first_seen: secs(number as u64) });
+            store.save(RotationRecord::Key { thumbprint: key(number), first_seen: secs(number as u64) });
         }
-        let ledger = MarkLedger::load(Arc::clone(&store) as Arc<dyn Marks>).expect("readable");
+        let ledger = RotationHistory::load(Arc::clone(&store) as Arc<dyn RotationStore>).expect("readable");
         let newest = KEY_SIGHTS_MAX + 10;
-        ledger.key_seen(key(newest), secs(newest as u64));
+        ledger.key_first_seen(key(newest), secs(newest as u64));
         assert_eq!(store.0.lock().expect("not poisoned").len(), KEY_SIGHTS_MAX);
-        assert_eq!(ledger.key_seen(key(newest - 1), secs(1 << 40)), secs(newest as u64 - 1), "the newest are kept");
+        assert_eq!(
+            ledger.key_first_seen(key(newest - 1), secs(1 << 40)),
+            secs(newest as u64 - 1),
+            "the newest are kept"
+        );
     }
 
     proptest::proptest! {
@@ -373,7 +382,7 @@ mod tests {
             for (pause, issued) in history {
                 now += pause;
                 let newer_since = used.iter().filter(|(other, _)| *other > issued).map(|(_, at)| *at).min();
-                let passes = mark.judge(secs(issued), GRACE, secs(now)).is_ok();
+                let passes = mark.check(secs(issued), GRACE, secs(now)).is_ok();
                 let age = newer_since.map(|since| now - since);
                 proptest::prop_assert!(!passes || age.is_none_or(|age| age < 120), "{issued} passed at {now}: {used:?}");
                 proptest::prop_assert!(passes || age.is_some_and(|age| age >= 105), "{issued} refused at {now}: {used:?}");

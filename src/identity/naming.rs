@@ -4,9 +4,9 @@
 //! say where its client or scopes stand.
 
 use crate::bounds::{CLAIM_PATH_STEPS_MAX, TOKEN_BYTES_DEFAULT};
-use crate::model::{FieldPath, Step};
+use crate::model::{FieldPath, PathStep};
 
-use super::flaw::Flaw;
+use super::flaw::AuthError;
 use super::json::{Json, JsonError, Object};
 
 /// Where a claim stands: a name, or the names from the payload down to it.
@@ -31,21 +31,21 @@ impl ClaimPath {
     }
 
     /// The claim; `None` where it, or an object above it, is absent.
-    pub(super) fn find<'a>(&self, payload: &'a Object) -> Result<Option<&'a Json>, Flaw> {
+    pub(super) fn find<'a>(&self, payload: &'a Object) -> Result<Option<&'a Json>, AuthError> {
         let Some((last, above)) = self.0.split_last() else { return Ok(None) };
         let mut object = payload;
         for name in above {
             match object.get(name) {
                 None => return Ok(None),
                 Some(Json::Object(inner)) => object = inner,
-                Some(_) => return Err(Flaw::WrongClaimType),
+                Some(_) => return Err(AuthError::WrongClaimType),
             }
         }
         Ok(object.get(last))
     }
 
     /// The claim, which must be a string where it is present.
-    pub(super) fn text<'a>(&self, payload: &'a Object) -> Result<Option<&'a str>, Flaw> {
+    pub(super) fn text<'a>(&self, payload: &'a Object) -> Result<Option<&'a str>, AuthError> {
         match self.find(payload)? {
             None => Ok(None),
             Some(Json::Text(text)) => Ok(Some(text)),
@@ -54,7 +54,7 @@ impl ClaimPath {
     }
 }
 
-fn name_of(step: &Step) -> Option<Box<str>> {
+fn name_of(step: &PathStep) -> Option<Box<str>> {
     step.name().filter(|_| !step.descends).map(Into::into)
 }
 
@@ -132,10 +132,10 @@ impl HeaderMember {
         }
     }
 
-    pub(super) const fn flaw(self) -> Flaw {
+    pub(super) const fn flaw(self) -> AuthError {
         match self {
-            Self::Jku | Self::X5u | Self::X5c => Flaw::EmbeddedKey,
-            Self::Cty => Flaw::NestedOrEncrypted,
+            Self::Jku | Self::X5u | Self::X5c => AuthError::EmbeddedKey,
+            Self::Cty => AuthError::NestedOrEncrypted,
         }
     }
 }
@@ -155,7 +155,7 @@ mod tests {
         for absent in ["CID", "d.e", "realm_access.role", "x.y", "https://x.test/a"] {
             assert_eq!(find(absent), Ok(false), "{absent}");
         }
-        assert_eq!(find("h.x"), Err(Flaw::WrongClaimType));
+        assert_eq!(find("h.x"), Err(AuthError::WrongClaimType));
         for bad in ["", ".", "a..b", "a.", "$", "$.a[*]", "$..a", "a\n", "a.b.c.d.e.f.g.h.i"] {
             assert_eq!(ClaimPath::parse(bad), None, "{bad}");
         }

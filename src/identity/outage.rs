@@ -7,41 +7,41 @@ use std::time::Duration;
 
 /// Something that is tried again and again, and what was told of it last.
 #[derive(Debug)]
-pub(super) struct Outage {
-    pace: Duration,
-    told: Mutex<Told>,
+pub(super) struct OutageLog {
+    interval: Duration,
+    last_report: Mutex<LastReport>,
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct LastReport {
     error: Option<String>,
     at_ns: Option<u64>,
 }
 
 /// What is worth a line in the log.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum OutageChange {
     /// It fails, or fails in another way than before.
-    Fails(String),
+    Failing(String),
     /// It is well again.
-    Well,
+    Recovered,
 }
 
-impl Outage {
+impl OutageLog {
     /// Tells every change, but one that comes within `pace` of the last.
-    pub(super) fn new(pace: Duration) -> Self {
-        Self { pace, told: Mutex::default() }
+    pub(super) fn new(interval: Duration) -> Self {
+        Self { interval, last_report: Mutex::default() }
     }
 
     /// Notes how a try went, at a monotonic time; says whether that is news.
-    pub(super) fn note(&self, error: Option<&str>, now_ns: u64) -> Option<News> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_early = told.at_ns.is_some_and(|at| u128::from(now_ns.saturating_sub(at)) < self.pace.as_nanos());
+    pub(super) fn record(&self, error: Option<&str>, now_ns: u64) -> Option<OutageChange> {
+        let mut told = self.last_report.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_early = told.at_ns.is_some_and(|at| u128::from(now_ns.saturating_sub(at)) < self.interval.as_nanos());
         if told.error.as_deref() == error || is_early {
             return None;
         }
-        *told = Told { error: error.map(str::to_owned), at_ns: Some(now_ns) };
-        Some(error.map_or(News::Well, |error| News::Fails(error.to_owned())))
+        *told = LastReport { error: error.map(str::to_owned), at_ns: Some(now_ns) };
+        Some(error.map_or(OutageChange::Recovered, |error| OutageChange::Failing(error.to_owned())))
     }
 }
 
@@ -51,26 +51,26 @@ mod tests {
 
     #[test]
     fn each_change_is_told_once() {
-        let outage = Outage::new(Duration::ZERO);
-        let fails = |error: &str| Some(News::Fails(error.to_owned()));
+        let outage = OutageLog::new(Duration::ZERO);
+        let fails = |error: &str| Some(OutageChange::Failing(error.to_owned()));
         for (error, told) in [
             (None, None),
             (Some("a"), fails("a")),
             (Some("a"), None),
             (Some("b"), fails("b")),
-            (None, Some(News::Well)),
+            (None, Some(OutageChange::Recovered)),
             (None, None),
             (Some("b"), fails("b")),
         ] {
-            assert_eq!(outage.note(error, 0), told);
+            assert_eq!(outage.record(error, 0), told);
         }
     }
 
     #[test]
     fn what_comes_and_goes_is_told_at_a_pace() {
-        let outage = Outage::new(Duration::from_nanos(10));
+        let outage = OutageLog::new(Duration::from_nanos(10));
         let told: Vec<u64> =
-            (0..40).filter(|now| outage.note(Some("a").filter(|_| now % 2 == 0), *now).is_some()).collect();
+            (0..40).filter(|now| outage.record(Some("a").filter(|_| now % 2 == 0), *now).is_some()).collect();
         assert_eq!(told, [0, 11, 22, 33]);
     }
 }

@@ -1,18 +1,18 @@
 //! Published examples as tests: RFC 7515, 7519, 8037, 8705 and 9068, and Wycheproof's files from outside the tree; the
 //! proof of RFC 9449 is beside `dpop`, the example of Standard Webhooks beside `webhook`.
 
-use super::claims::{self, Wanted};
-use super::flaw::Flaw;
+use super::claims::{self, RequiredClaims};
+use super::flaw::AuthError;
 use super::json::{Json, Object};
 use super::jwk;
 use super::jwt;
-use super::keyset::Keys;
+use super::keyset::KeySet;
 use super::{Algorithm, ClaimNames};
 
 const PAYLOAD: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
 
-fn check(jwk: &str, token: &str) -> Result<Algorithm, Flaw> {
-    let keys = Keys::parse(format!(r#"{{"keys":[{jwk}]}}"#).as_bytes()).expect("a set");
+fn check(jwk: &str, token: &str) -> Result<Algorithm, AuthError> {
+    let keys = KeySet::parse(format!(r#"{{"keys":[{jwk}]}}"#).as_bytes()).expect("a set");
     keys.verify(&jwt::read_signed(token)?).map(|key| key.algorithm)
 }
 
@@ -34,11 +34,11 @@ fn rfc_7515_appendix_a3_es256_and_a1_a5_of_algorithms_that_are_not_ours() {
     assert_eq!(check(jwk, &format!("eyJhbGciOiJFUzI1NiJ9.{PAYLOAD}.{signature}")), Ok(Algorithm::ES256));
     let hs256 = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9";
     let mac = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-    assert_eq!(check(jwk, &format!("{hs256}.{PAYLOAD}.{mac}")), Err(Flaw::AlgorithmSymmetric));
-    assert_eq!(check(jwk, &format!("eyJhbGciOiJFUzUxMiJ9.{PAYLOAD}.{signature}")), Err(Flaw::KeyUnknown));
+    assert_eq!(check(jwk, &format!("{hs256}.{PAYLOAD}.{mac}")), Err(AuthError::AlgorithmSymmetric));
+    assert_eq!(check(jwk, &format!("eyJhbGciOiJFUzUxMiJ9.{PAYLOAD}.{signature}")), Err(AuthError::KeyUnknown));
     // RFC 7519 section 6.1 is the same unsecured token.
-    assert_eq!(check(jwk, &format!("eyJhbGciOiJub25lIn0.{PAYLOAD}.")), Err(Flaw::NotThreeParts));
-    assert_eq!(check(jwk, &format!("eyJhbGciOiJub25lIn0.{PAYLOAD}.{mac}")), Err(Flaw::AlgorithmNone));
+    assert_eq!(check(jwk, &format!("eyJhbGciOiJub25lIn0.{PAYLOAD}.")), Err(AuthError::NotThreeParts));
+    assert_eq!(check(jwk, &format!("eyJhbGciOiJub25lIn0.{PAYLOAD}.{mac}")), Err(AuthError::AlgorithmNone));
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn rfc_7515_appendix_a4_es512() {
     let signature = "AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZZqwqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgzDO7iKvU8vcnwNrmxYbSW9ERBXukOXolLzeO_Jn";
     let token = |payload: &str| format!("eyJhbGciOiJFUzUxMiJ9.{payload}.{signature}");
     assert_eq!(check(jwk, &token("UGF5bG9hZA")), Ok(Algorithm::ES512));
-    assert_eq!(check(jwk, &token("UGF5bG9hZQ")), Err(Flaw::SignatureWrong));
+    assert_eq!(check(jwk, &token("UGF5bG9hZQ")), Err(AuthError::SignatureWrong));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn rfc_9068_section_3_and_rfc_8705_section_3_1() {
     let token = r#"{"iss":"https://authorization-server.example.com/","sub":"5ba552d67","aud":"https://rs.example.com/","exp":1639528912,"iat":1618354090,"jti":"dbe39bf3a3ba4238a513f51d6e1691c4","client_id":"s6BhdRkqt3","scope":"openid profile reademail"}"#;
     let payload = Object::parse(token.as_bytes()).expect("json");
     let names = ClaimNames::default();
-    let wanted = |audience| Wanted { names: &names, audience: Some(audience), issue_time: true, expiry: true };
+    let wanted = |audience| RequiredClaims { names: &names, audience: Some(audience), issue_time: true, expiry: true };
     let read = claims::read(&payload, wanted("https://rs.example.com/"), None).expect("claims");
     assert_eq!((read.client.as_str(), read.scopes.to_string().as_str()), ("s6BhdRkqt3", "openid profile reademail"));
     let lifetime = read.expires_at.zip(read.issued_at).map(|(expires, issued)| expires.since(issued).as_secs());
@@ -73,7 +73,7 @@ fn rfc_9068_section_3_and_rfc_8705_section_3_1() {
     let bound = r#"{"iss":"https://server.example.com","sub":"ty.webb@example.com","aud":"x","iat":1493722000,"exp":1493726400,"nbf":1493722800,"cnf":{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}}"#;
     let payload = Object::parse(bound.as_bytes()).expect("json");
     // The RFC's own example has spare bits in its last letter (`2`): not canonical, so refused like any other.
-    assert_eq!(claims::read(&payload, wanted("x"), None).err(), Some(Flaw::ConfirmationMalformed));
+    assert_eq!(claims::read(&payload, wanted("x"), None).err(), Some(AuthError::ConfirmationMalformed));
     let payload = Object::parse(bound.replace("dN-dg2", "dN-dg0").as_bytes()).expect("json");
     assert!(claims::read(&payload, wanted("x"), None).expect("claims").certificate_thumbprint.is_some());
 }
@@ -131,7 +131,7 @@ fn wycheproof_json_web_key() {
         let set = members.get("public").or(members.get("private")).expect("keys");
         let text = to_text(set);
         let document = if text.contains("\"keys\"") { text } else { format!(r#"{{"keys":[{text}]}}"#) };
-        let keys = Keys::parse(document.as_bytes());
+        let keys = KeySet::parse(document.as_bytes());
         let Some(Json::List(tests)) = members.get("tests") else { panic!("no tests") };
         for test in tests.iter().filter_map(|test| if let Json::Object(test) = test { Some(test) } else { None }) {
             let text = |name| test.text(name).expect("text").unwrap_or_default();

@@ -10,93 +10,104 @@ use std::sync::atomic::Ordering;
 
 use crate::model::{Denial, Moment, VendorId};
 
-use super::directory::{Directory, Vendor};
-use super::flaw::Flaw;
-use super::verified::{Basis, Verified};
-use super::{KeySource, Sender, Settings, Signed, rotation};
+use super::directory::{Directory, TokenVendor};
+use super::flaw::AuthError;
+use super::verified::{VerifiedBy, VerifiedCaller};
+use super::{KeySource, SecretFingerprint, SenderBinding, TokenSettings, rotation};
 
 impl Directory {
     /// Whether what was let in on a token or a certificate may go on.
     ///
     /// # Errors
     /// The denial that it has lost its ground for.
-    pub fn recheck(&self, verified: &Verified, now: Moment) -> Result<(), Denial> {
-        self.still_stands(verified, now).map_err(Denial::from)
+    pub fn recheck(&self, verified: &VerifiedCaller, now: Moment) -> Result<(), Denial> {
+        self.check_still_valid(verified, now).map_err(Denial::from)
     }
 
     /// Whether what was let in on a vendor's signature may go on.
     ///
     /// # Errors
     /// The denial that it has lost its ground for.
-    pub fn recheck_signed(&self, vendor: &VendorId, signed: &Signed) -> Result<(), Denial> {
+    pub fn recheck_signed(&self, vendor: &VendorId, signed: &SecretFingerprint) -> Result<(), Denial> {
         let webhook = self.webhooks().iter().find(|webhook| webhook.vendor() == vendor);
-        webhook.ok_or(Flaw::TermsChanged).and_then(|webhook| webhook.still_stands(signed)).map_err(Denial::from)
+        webhook
+            .ok_or(AuthError::TermsChanged)
+            .and_then(|webhook| webhook.check_still_valid(signed))
+            .map_err(Denial::from)
     }
 
-    fn still_stands(&self, verified: &Verified, now: Moment) -> Result<(), Flaw> {
+    fn check_still_valid(&self, verified: &VerifiedCaller, now: Moment) -> Result<(), AuthError> {
         let id = &verified.caller.vendor;
-        match &verified.basis {
-            Basis::Certificate { .. } => self.certified.get(id).ok_or(Flaw::TermsChanged)?.still_stands(verified, now),
-            Basis::Key { .. } | Basis::Word { .. } => {
+        match &verified.verified_by {
+            VerifiedBy::Certificate { .. } => {
+                self.certified.get(id).ok_or(AuthError::TermsChanged)?.check_still_valid(verified, now)
+            }
+            VerifiedBy::Key { .. } | VerifiedBy::Introspection { .. } => {
                 let vendor = self.index_of(id).and_then(|index| self.vendor(index));
-                vendor.ok_or(Flaw::TermsChanged)?.still_stands(verified, self, now)
+                vendor.ok_or(AuthError::TermsChanged)?.check_still_valid(verified, self, now)
             }
         }
     }
 
     /// Whether this vendor still has the client.
-    fn names(&self, vendor: &Vendor, client: &str) -> bool {
+    fn names(&self, vendor: &TokenVendor, client: &str) -> bool {
         let issuer = self.issuer(&vendor.settings.issuer);
         issuer.is_some_and(|issuer| issuer.has(&vendor.settings.claims.client, client, vendor.index))
     }
 }
 
-impl Vendor {
-    fn still_stands(&self, verified: &Verified, directory: &Directory, now: Moment) -> Result<(), Flaw> {
-        let claims = verified.claims().ok_or(Flaw::TermsChanged)?;
-        if self.stamp != verified.stamp {
-            let before = verified.terms.as_deref().ok_or(Flaw::TermsChanged)?;
-            self.still_takes(before, verified)?;
+impl TokenVendor {
+    fn check_still_valid(
+        &self,
+        verified: &VerifiedCaller,
+        directory: &Directory,
+        now: Moment,
+    ) -> Result<(), AuthError> {
+        let claims = verified.claims().ok_or(AuthError::TermsChanged)?;
+        if self.settings_version != verified.settings_version {
+            let before = verified.settings.as_deref().ok_or(AuthError::TermsChanged)?;
+            self.check_settings_still_accept(before, verified)?;
             if !directory.names(self, claims.client.as_str()) {
-                return Err(Flaw::VendorUnknown);
+                return Err(AuthError::VendorUnknown);
             }
         }
-        match &verified.basis {
-            Basis::Key { key, generation } => {
-                let present = self.ring.still_gives(key, generation.load(Ordering::Relaxed))?;
+        match &verified.verified_by {
+            VerifiedBy::Key { key, generation } => {
+                let present = self.issuer_keys.check_published(key, generation.load(Ordering::Relaxed))?;
                 generation.store(present, Ordering::Relaxed);
             }
-            Basis::Word { token, .. } => {
-                let no = directory.introspector_of(&self.ring.id).is_some_and(|issuer| issuer.says_no(token));
+            VerifiedBy::Introspection { token, .. } => {
+                let no =
+                    directory.introspector_of(&self.issuer_keys.id).is_some_and(|issuer| issuer.is_inactive(token));
                 if no {
-                    return Err(Flaw::NotActive);
+                    return Err(AuthError::NotActive);
                 }
             }
-            Basis::Certificate { .. } => return Err(Flaw::TermsChanged),
+            VerifiedBy::Certificate { .. } => return Err(AuthError::TermsChanged),
         }
-        self.revocations.load().covers(claims)?;
-        let Settings { clock_skew, rotation: rules, .. } = &*self.settings;
-        rotation::may_go_on(claims, verified.key_born(), *clock_skew, rules, now.wall)
+        self.revocations.load().check_claims(claims)?;
+        let TokenSettings { clock_skew, rotation: rules, .. } = &*self.settings;
+        rotation::check_in_flight(claims, verified.key_in_use_since(), *clock_skew, rules, now.wall)
     }
 
     /// Whether the changed section would take the token: what it says, and what it was taken for under the old section.
-    fn still_takes(&self, before: &Settings, verified: &Verified) -> Result<(), Flaw> {
-        let (now, claims) = (&*self.settings, verified.claims().ok_or(Flaw::TermsChanged)?);
+    fn check_settings_still_accept(&self, before: &TokenSettings, verified: &VerifiedCaller) -> Result<(), AuthError> {
+        let (now, claims) = (&*self.settings, verified.claims().ok_or(AuthError::TermsChanged)?);
         let asked = matches!(now.keys, KeySource::Introspection(_));
-        let proof = match &verified.basis {
-            Basis::Key { key, .. } => !asked && now.algorithms.contains(&key.algorithm),
-            Basis::Word { .. } => asked && now.keys == before.keys,
-            Basis::Certificate { .. } => false,
+        let proof = match &verified.verified_by {
+            VerifiedBy::Key { key, .. } => !asked && now.algorithms.contains(&key.algorithm),
+            VerifiedBy::Introspection { .. } => asked && now.keys == before.keys,
+            VerifiedBy::Certificate { .. } => false,
         };
         let bound = match now.sender {
-            Sender::None => true,
-            Sender::Mtls => claims.certificate_thumbprint.is_some(),
-            Sender::Dpop => claims.proof_key_thumbprint.is_some(),
+            SenderBinding::None => true,
+            SenderBinding::Mtls => claims.certificate_thumbprint.is_some(),
+            SenderBinding::Dpop => claims.proof_key_thumbprint.is_some(),
         };
         // Which type the token had is not kept: under the stricter rule it may be one that is not taken.
         let kind = now.shape.takes_all_of(&before.shape) && now.claims == before.claims;
         let dated = claims.issued_at.is_some() || !now.rotation.needs_issue_time();
         let takes = proof && bound && kind && dated && now.issuer == before.issuer && now.audience == before.audience;
-        if takes { Ok(()) } else { Err(Flaw::TermsChanged) }
+        if takes { Ok(()) } else { Err(AuthError::TermsChanged) }
     }
 }

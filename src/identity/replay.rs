@@ -2,7 +2,7 @@
 //!
 //! Each for exactly the time in which it could come again. Two buckets that each cover that time; when the newer one is full
 //! the thing is refused, not forgotten, so a flood hurts only the vendor that sends it. Not durable: what is dated before the memory
-//! began could have been used before a restart, so it is refused; see [`Replays::covers`].
+//! began could have been used before a restart, so it is refused; see [`ReplayCache::covers`].
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -12,27 +12,27 @@ use std::time::Duration;
 use crate::bounds::REPLAYS_MAX;
 use crate::model::{Moment, UnixTime};
 
-use super::cache::{Fingerprint, FirstBytes};
+use super::cache::{Fingerprint, FingerprintHasher};
 
-type Bucket = HashMap<Fingerprint, Entry, BuildHasherDefault<FirstBytes>>;
+type ReplayBucket = HashMap<Fingerprint, ReplayEntry, BuildHasherDefault<FingerprintHasher>>;
 
 /// What one vendor has used within a window.
 #[derive(Debug, Default)]
-pub(super) struct Replays {
+pub(super) struct ReplayCache {
     /// On the monotonic clock; none where nothing came before.
     began_ns: Option<u64>,
-    buckets: Mutex<Buckets>,
+    buckets: Mutex<ReplayBuckets>,
 }
 
 #[derive(Debug, Default)]
-struct Buckets {
-    newer: Bucket,
-    older: Bucket,
+struct ReplayBuckets {
+    newer: ReplayBucket,
+    older: ReplayBucket,
     newer_since_ns: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct ReplayEntry {
     taken_ns: u64,
     /// Whether what it was taken for has been done.
     settled: bool,
@@ -40,7 +40,7 @@ struct Entry {
 
 /// How a thing stands that somebody wants to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Use {
+pub(super) enum ReplayOutcome {
     /// It is taken now.
     First,
     /// It was taken before, and what it was taken for is not done yet.
@@ -51,7 +51,7 @@ pub(super) enum Use {
     Full,
 }
 
-impl Replays {
+impl ReplayCache {
     /// Remembers from now on, a time on the monotonic clock: a wall clock that is wrong at the start does no harm later.
     pub(super) fn since(began_ns: u64) -> Self {
         Self { began_ns: Some(began_ns), buckets: Mutex::default() }
@@ -66,19 +66,19 @@ impl Replays {
     }
 
     /// Takes a thing that could come again for `window` from now, known by any of its `names`.
-    pub(super) fn take(&self, names: &[Fingerprint], window: Duration, now: Moment) -> Use {
+    pub(super) fn take(&self, names: &[Fingerprint], window: Duration, now: Moment) -> ReplayOutcome {
         self.with(|buckets| {
             buckets.turn(window, now);
             let known =
                 names.iter().filter_map(|name| buckets.find(name, window, now)).max_by_key(|entry| entry.settled);
             match known {
-                Some(Entry { settled: true, .. }) => Use::Settled,
-                Some(Entry { settled: false, .. }) => Use::UnderWay,
-                None if buckets.newer.len() + names.len() > REPLAYS_MAX => Use::Full,
+                Some(ReplayEntry { settled: true, .. }) => ReplayOutcome::Settled,
+                Some(ReplayEntry { settled: false, .. }) => ReplayOutcome::UnderWay,
+                None if buckets.newer.len() + names.len() > REPLAYS_MAX => ReplayOutcome::Full,
                 None => {
-                    let taken = Entry { taken_ns: now.monotonic_ns, settled: false };
+                    let taken = ReplayEntry { taken_ns: now.monotonic_ns, settled: false };
                     buckets.newer.extend(names.iter().map(|name| (*name, taken)));
-                    Use::First
+                    ReplayOutcome::First
                 }
             }
         })
@@ -86,7 +86,7 @@ impl Replays {
 
     /// What a thing was taken for is done.
     pub(super) fn settle(&self, names: &[Fingerprint]) {
-        self.with(|Buckets { newer, older, .. }| {
+        self.with(|ReplayBuckets { newer, older, .. }| {
             for name in names {
                 if let Some(entry) = newer.get_mut(name).or_else(|| older.get_mut(name)) {
                     entry.settled = true;
@@ -97,7 +97,7 @@ impl Replays {
 
     /// Gives a thing back that was taken but had no effect, so that it may come again.
     pub(super) fn give_back(&self, names: &[Fingerprint]) {
-        self.with(|Buckets { newer, older, .. }| {
+        self.with(|ReplayBuckets { newer, older, .. }| {
             for name in names {
                 if newer.remove(name).is_none() {
                     older.remove(name);
@@ -106,14 +106,14 @@ impl Replays {
         });
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Buckets) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut ReplayBuckets) -> T) -> T {
         act(&mut self.buckets.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Buckets {
+impl ReplayBuckets {
     /// A thing that was taken within the window, its last instant included.
-    fn find(&self, name: &Fingerprint, window: Duration, now: Moment) -> Option<Entry> {
+    fn find(&self, name: &Fingerprint, window: Duration, now: Moment) -> Option<ReplayEntry> {
         let entry = self.newer.get(name).or_else(|| self.older.get(name)).copied()?;
         (u128::from(now.monotonic_ns.saturating_sub(entry.taken_ns)) <= window.as_nanos()).then_some(entry)
     }
@@ -143,44 +143,48 @@ mod tests {
         let window = Duration::from_secs(100);
         // The buckets turn at other times than a thing's own.
         for start in [0, 1, 30, 99, 100, 101] {
-            let replays = Replays::default();
+            let replays = ReplayCache::default();
             let take = |thing: u8| replays.take(&[[thing; 16]], window, clock.now());
-            assert_eq!(take(9), Use::First);
+            assert_eq!(take(9), ReplayOutcome::First);
             clock.advance(Duration::from_secs(start));
             for second in 0..=100 {
-                assert_eq!(take(200), Use::First, "unseen at {second}");
+                assert_eq!(take(200), ReplayOutcome::First, "unseen at {second}");
                 replays.give_back(&[[200; 16]]);
-                let seen = if second <= 50 { Use::UnderWay } else { Use::Settled };
-                assert_eq!(take(1), if second == 0 { Use::First } else { seen }, "from {start}, {second}");
+                let seen = if second <= 50 { ReplayOutcome::UnderWay } else { ReplayOutcome::Settled };
+                assert_eq!(take(1), if second == 0 { ReplayOutcome::First } else { seen }, "from {start}, {second}");
                 if second == 50 {
                     replays.settle(&[[1; 16]]);
                 }
                 clock.advance(Duration::from_secs(1));
             }
-            assert_eq!(take(1), Use::First, "forgotten when it cannot come again");
+            assert_eq!(take(1), ReplayOutcome::First, "forgotten when it cannot come again");
         }
     }
 
     #[test]
     fn a_thing_of_two_names_is_known_by_either() {
-        let (clock, replays) = (Clock::manual(UnixTime::from_secs(1)), Replays::default());
+        let (clock, replays) = (Clock::manual(UnixTime::from_secs(1)), ReplayCache::default());
         let take = |names: &[u8]| {
             let names: Vec<Fingerprint> = names.iter().map(|name| [*name; 16]).collect();
             replays.take(&names, Duration::from_secs(9), clock.now())
         };
-        assert_eq!(take(&[1, 2]), Use::First);
+        assert_eq!(take(&[1, 2]), ReplayOutcome::First);
         for names in [&[1, 3][..], &[3, 2], &[2], &[1]] {
-            assert_eq!(take(names), Use::UnderWay, "{names:?}");
+            assert_eq!(take(names), ReplayOutcome::UnderWay, "{names:?}");
         }
         replays.settle(&[[1; 16], [2; 16]]);
-        assert_eq!((take(&[2, 3]), take(&[3])), (Use::Settled, Use::First), "a known thing takes no other name");
+        assert_eq!(
+            (take(&[2, 3]), take(&[3])),
+            (ReplayOutcome::Settled, ReplayOutcome::First),
+            "a known thing takes no other name"
+        );
     }
 
     #[test]
     fn what_a_memory_covers_does_not_hang_on_the_clock_at_its_start() {
         for wrong in [1, 4_000_000_000] {
             let clock = Clock::manual(UnixTime::from_secs(wrong));
-            let replays = Replays::since(clock.now().monotonic_ns);
+            let replays = ReplayCache::since(clock.now().monotonic_ns);
             clock.advance(Duration::from_secs(10));
             clock.set_wall(UnixTime::from_secs(1_800_000_010));
             let covers = |secs| replays.covers(UnixTime::from_secs(secs), clock.now());
@@ -191,7 +195,7 @@ mod tests {
     #[test]
     fn a_full_bucket_refuses_and_forgets_nothing() {
         let clock = Clock::manual(UnixTime::from_secs(1));
-        let replays = Replays::default();
+        let replays = ReplayCache::default();
         let thing = |at: usize| {
             let mut thing = [0; 16];
             thing[..8].copy_from_slice(&(at as u64).to_le_bytes());
@@ -199,8 +203,8 @@ mod tests {
         };
         let window = Duration::from_secs(100);
         let take = |at: usize| replays.take(&[thing(at)], window, clock.now());
-        assert!((0..REPLAYS_MAX).all(|at| take(at) == Use::First));
-        assert_eq!(take(REPLAYS_MAX), Use::Full);
-        assert!((0..REPLAYS_MAX).all(|at| take(at) == Use::UnderWay));
+        assert!((0..REPLAYS_MAX).all(|at| take(at) == ReplayOutcome::First));
+        assert_eq!(take(REPLAYS_MAX), ReplayOutcome::Full);
+        assert!((0..REPLAYS_MAX).all(|at| take(at) == ReplayOutcome::UnderWay));
     }
 }

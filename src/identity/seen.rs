@@ -11,11 +11,11 @@ use crate::model::{Claims, ClientId, VendorId};
 use super::WEBHOOK_CLIENT;
 use super::directory::Directory;
 use super::revocation::DistrustedKey;
-use super::verified::Verified;
+use super::verified::VerifiedCaller;
 
 /// What an order names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Name<'a> {
+pub enum CredentialName<'a> {
     /// A client.
     Client(&'a str),
     /// A token, by its `jti`.
@@ -28,43 +28,46 @@ impl Directory {
     /// Whether a vendor's contract names it, or one of its credentials that are remembered carries it.
     ///
     /// Tokens are remembered since the process started, and not all of them: a bounded memory forgets the least used.
-    pub fn has_seen(&self, vendor: &VendorId, name: Name<'_>) -> bool {
-        self.says(vendor, name) || self.cache.holds(|known| known.caller().vendor == *vendor && known.is_named(name))
+    pub fn has_seen(&self, vendor: &VendorId, name: CredentialName<'_>) -> bool {
+        self.is_declared(vendor, name)
+            || self.cache.holds(|known| known.caller().vendor == *vendor && known.is_named(name))
     }
 
     /// The keys that an order to distrust one is about, as far as they are known now.
     pub fn distrusted(&self, vendor: &VendorId, name: &str) -> DistrustedKey {
-        let keys =
-            self.index_of(vendor).and_then(|index| self.vendor(index)).map(|vendor| vendor.ring.thumbprints(name));
+        let keys = self
+            .index_of(vendor)
+            .and_then(|index| self.vendor(index))
+            .map(|vendor| vendor.issuer_keys.thumbprints(name));
         let mut thumbprints = keys.unwrap_or_default();
         thumbprints.extend(thumbprint(name));
         DistrustedKey { name: name.into(), thumbprints }
     }
 
     /// Whether contract or issuer name it.
-    fn says(&self, vendor: &VendorId, name: Name<'_>) -> bool {
+    fn is_declared(&self, vendor: &VendorId, name: CredentialName<'_>) -> bool {
         let by_token = self.index_of(vendor).and_then(|index| self.vendor(index));
         match name {
-            Name::Client(client) => {
+            CredentialName::Client(client) => {
                 let listed = by_token.is_some_and(|vendor| vendor.settings.clients.contains(&ClientId::new(client)));
                 let certified = self.certified.get(vendor).is_some_and(|known| known.client.as_str() == client);
                 let signs = client == WEBHOOK_CLIENT && self.webhooks().iter().any(|known| known.vendor() == vendor);
                 listed || certified || signs
             }
-            Name::Token(_) => false,
-            Name::Key(key) => by_token.is_some_and(|vendor| !vendor.ring.thumbprints(key).is_empty()),
+            CredentialName::Token(_) => false,
+            CredentialName::Key(key) => by_token.is_some_and(|vendor| !vendor.issuer_keys.thumbprints(key).is_empty()),
         }
     }
 }
 
-impl Verified {
+impl VerifiedCaller {
     /// Whether its credentials carry the name.
-    pub fn is_named(&self, name: Name<'_>) -> bool {
+    pub fn is_named(&self, name: CredentialName<'_>) -> bool {
         let claimed = |is_it: &dyn Fn(&Claims) -> bool| self.claims().is_some_and(is_it);
         match name {
-            Name::Client(client) => self.caller().client.as_str() == client,
-            Name::Token(id) => claimed(&|claims| claims.token_id.as_deref() == Some(id)),
-            Name::Key(key) => claimed(&|claims| {
+            CredentialName::Client(client) => self.caller().client.as_str() == client,
+            CredentialName::Token(id) => claimed(&|claims| claims.token_id.as_deref() == Some(id)),
+            CredentialName::Key(key) => claimed(&|claims| {
                 claims.key_id.as_deref() == Some(key)
                     || thumbprint(key).is_some_and(|key| claims.key_thumbprint == Some(key))
             }),

@@ -6,23 +6,23 @@ use std::time::Duration;
 use crate::bounds;
 use crate::model::ClientId;
 
-use super::claims::Wanted;
-use super::jwt::Type;
+use super::claims::RequiredClaims;
+use super::jwt::TokenType;
 use super::{Algorithm, ClaimNames, SubjectAltName, TokenShape, WebhookSettings};
 
 /// How a vendor proves who it is: a contract's `identity:` section, in one of its three forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Identity {
+pub enum IdentitySettings {
     /// By tokens of an issuer.
-    Token(Box<Settings>),
+    Token(Box<TokenSettings>),
     /// By the client certificate of its connections alone.
     Certificate(CertificateSettings),
     /// By signatures over the bodies that it sends.
     Webhook(Box<WebhookSettings>),
 }
 
-impl From<Settings> for Identity {
-    fn from(settings: Settings) -> Self {
+impl From<TokenSettings> for IdentitySettings {
+    fn from(settings: TokenSettings) -> Self {
         Self::Token(Box::new(settings))
     }
 }
@@ -42,7 +42,7 @@ pub struct CertificateSettings {
 
 /// How a vendor proves itself by an issuer's tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct TokenSettings {
     /// Exact `iss`.
     pub issuer: String,
     /// Exact member of `aud`; `None` where the issuer's tokens have no audience, and their clients alone say whose they are.
@@ -54,7 +54,7 @@ pub struct Settings {
     /// Signature algorithms that may be used; never empty.
     pub algorithms: Vec<Algorithm>,
     /// Whether the token must be bound to its sender.
-    pub sender: Sender,
+    pub sender: SenderBinding,
     /// Which claims say what, where the issuer uses names of its own.
     pub claims: ClaimNames,
     /// What a token may look like.
@@ -62,21 +62,25 @@ pub struct Settings {
     /// Clock skew granted on `exp`, `nbf` and `iat`.
     pub clock_skew: Duration,
     /// Rotation rules.
-    pub rotation: Rotation,
+    pub rotation: RotationRules,
     /// How the issuer is asked, for its keys or about a token.
     pub fetch: FetchSettings,
 }
 
-impl Settings {
+impl TokenSettings {
     /// What a signed token must say. RFC 9068 section 2.2 asks for `iat`; elsewhere only rules that count from it do.
-    pub(super) fn wanted_of_token(&self, typ: &Type) -> Wanted<'_> {
-        let by_type = *typ == Type::AccessToken && !self.claims.issued_at_optional;
-        Wanted { issue_time: by_type || self.rotation.needs_issue_time(), expiry: true, ..self.wanted_of_answer() }
+    pub(super) fn wanted_of_token(&self, typ: &TokenType) -> RequiredClaims<'_> {
+        let by_type = *typ == TokenType::AccessToken && !self.claims.issued_at_optional;
+        RequiredClaims {
+            issue_time: by_type || self.rotation.needs_issue_time(),
+            expiry: true,
+            ..self.wanted_of_answer()
+        }
     }
 
     /// What an answer about an opaque token must say: RFC 7662 section 2.2 leaves all but `active` to the issuer.
-    pub(super) fn wanted_of_answer(&self) -> Wanted<'_> {
-        Wanted {
+    pub(super) fn wanted_of_answer(&self) -> RequiredClaims<'_> {
+        RequiredClaims {
             names: &self.claims,
             audience: self.audience.as_deref(),
             issue_time: self.rotation.needs_issue_time(),
@@ -155,7 +159,7 @@ impl Default for FetchSettings {
 
 /// How a token must be bound to who sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sender {
+pub enum SenderBinding {
     /// A bearer token: whoever holds it. A token that names its holder (`cnf`) is held to it all the same.
     None,
     /// `cnf.x5t#S256` must be the thumbprint of the connection's client certificate (RFC 8705).
@@ -166,7 +170,7 @@ pub enum Sender {
 
 /// Whose newer token ends an older one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Superseded {
+pub enum SupersededBy {
     /// The client's: replicas that each hold a token of their own end each other's.
     #[default]
     PerClient,
@@ -176,7 +180,7 @@ pub enum Superseded {
 
 /// A contract's `rotation:` section. `None` leaves a rule out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Rotation {
+pub struct RotationRules {
     /// Longest `exp - iat`; `exp - now` where a token without `iat` may pass.
     pub max_lifetime: Option<Duration>,
     /// Whether the contract itself says so, so that a token must have `iat` for it.
@@ -186,14 +190,14 @@ pub struct Rotation {
     /// How long a token passes after a newer one was used.
     pub superseded_grace: Option<Duration>,
     /// Whose newer one.
-    pub superseded: Superseded,
+    pub superseded: SupersededBy,
     /// Greatest age of the signing key, from its first sight.
     pub max_key_age: Option<Duration>,
     /// How long what has begun may go on after its token is past `exp` or `max_age`; not at all where it is left out.
     pub expired_grace: Option<Duration>,
 }
 
-impl Rotation {
+impl RotationRules {
     /// Whether a rule of the contract counts from `iat`.
     pub(super) const fn needs_issue_time(&self) -> bool {
         self.max_lifetime_written || self.max_age.is_some() || self.superseded_grace.is_some()

@@ -32,10 +32,10 @@ impl From<Unspecified> for SigningError {
 pub struct SigningKey {
     key_id: String,
     algorithm: Algorithm,
-    pair: Pair,
+    pair: SigningPair,
 }
 
-enum Pair {
+enum SigningPair {
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
     Rsa(RsaKeyPair, &'static dyn RsaEncoding),
@@ -48,10 +48,10 @@ impl SigningKey {
     /// [`SigningError`] when the machine has no randomness.
     pub fn generate(algorithm: Algorithm, key_id: &str) -> Result<Self, SigningError> {
         let pair = match algorithm {
-            Algorithm::ES256 => Pair::Ecdsa(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?),
-            Algorithm::ES384 => Pair::Ecdsa(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING)?),
-            Algorithm::ES512 => Pair::Ecdsa(EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING)?),
-            Algorithm::EdDSA => Pair::Ed25519(Ed25519KeyPair::generate()?),
+            Algorithm::ES256 => SigningPair::Ecdsa(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?),
+            Algorithm::ES384 => SigningPair::Ecdsa(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING)?),
+            Algorithm::ES512 => SigningPair::Ecdsa(EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING)?),
+            Algorithm::EdDSA => SigningPair::Ed25519(Ed25519KeyPair::generate()?),
             Algorithm::RS256 => rsa(&RSA_PKCS1_SHA256)?,
             Algorithm::RS384 => rsa(&RSA_PKCS1_SHA384)?,
             Algorithm::RS512 => rsa(&RSA_PKCS1_SHA512)?,
@@ -106,9 +106,9 @@ impl SigningKey {
     pub fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
         let random = SystemRandom::new();
         match &self.pair {
-            Pair::Ecdsa(pair) => Ok(pair.sign(&random, message)?.as_ref().to_vec()),
-            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
-            Pair::Rsa(pair, padding) => {
+            SigningPair::Ecdsa(pair) => Ok(pair.sign(&random, message)?.as_ref().to_vec()),
+            SigningPair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            SigningPair::Rsa(pair, padding) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(*padding, &random, message, &mut signature)?;
                 Ok(signature)
@@ -135,15 +135,15 @@ impl SigningKey {
     fn public_members(&self) -> String {
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         match &self.pair {
-            Pair::Ecdsa(pair) => {
+            SigningPair::Ecdsa(pair) => {
                 let (curve, point) = (self.curve(), pair.public_key().as_ref());
                 let (x, y) = point[1..].split_at((point.len() - 1) / 2);
                 format!(r#"{{"kty":"EC","crv":"{curve}","x":"{}","y":"{}","#, text(x), text(y))
             }
-            Pair::Ed25519(pair) => {
+            SigningPair::Ed25519(pair) => {
                 format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{}","#, text(pair.public_key().as_ref()))
             }
-            Pair::Rsa(pair, _) => {
+            SigningPair::Rsa(pair, _) => {
                 let public = pair.public_key();
                 let (n, e) = (
                     public.modulus().big_endian_without_leading_zero(),
@@ -155,8 +155,8 @@ impl SigningKey {
     }
 }
 
-fn rsa(padding: &'static dyn RsaEncoding) -> Result<Pair, SigningError> {
-    Ok(Pair::Rsa(RsaKeyPair::generate(KeySize::Rsa2048)?, padding))
+fn rsa(padding: &'static dyn RsaEncoding) -> Result<SigningPair, SigningError> {
+    Ok(SigningPair::Rsa(RsaKeyPair::generate(KeySize::Rsa2048)?, padding))
 }
 
 impl fmt::Debug for SigningKey {

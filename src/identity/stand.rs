@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 use crate::model::{ClientId, Clock, Reason, VendorId};
 
 use super::{
-    Algorithm, Authority, ClaimNames, Contract, Directory, FetchSettings, KeySource, Presented, Rejected, Rotation,
-    Sender, Settings, TokenShape, Verified,
+    Algorithm, ClaimNames, Directory, FetchSettings, IdentityContract, IdentityState, KeySource, PresentedRequest,
+    Rejected, RotationRules, SenderBinding, TokenSettings, TokenShape, VerifiedCaller,
 };
 
 pub(super) const AUDIENCE: &str = "https://api.test";
@@ -60,8 +60,8 @@ pub(super) fn plain(status: u16, body: String) -> Response<Full<Bytes>> {
 }
 
 /// A request to `GET https://api.test/v1/orders` with these headers.
-pub(super) const fn presented(headers: &HeaderMap) -> Presented<'_> {
-    Presented {
+pub(super) const fn presented(headers: &HeaderMap) -> PresentedRequest<'_> {
+    PresentedRequest {
         headers,
         method: &Method::GET,
         scheme: "https",
@@ -73,46 +73,46 @@ pub(super) const fn presented(headers: &HeaderMap) -> Presented<'_> {
 }
 
 /// A contract that takes EdDSA tokens for the client `c` and has no rules on rotation.
-pub(super) fn settings(issuer: &str, keys: KeySource) -> Settings {
-    Settings {
+pub(super) fn settings(issuer: &str, keys: KeySource) -> TokenSettings {
+    TokenSettings {
         issuer: issuer.into(),
         audience: Some(AUDIENCE.into()),
         clients: vec![ClientId::new(CLIENT)],
         keys,
         algorithms: vec![Algorithm::EdDSA],
-        sender: Sender::None,
+        sender: SenderBinding::None,
         claims: ClaimNames::default(),
         shape: TokenShape::default(),
         clock_skew: Duration::from_secs(30),
-        rotation: Rotation::default(),
+        rotation: RotationRules::default(),
         fetch: FetchSettings::default(),
     }
 }
 
 /// A directory with the vendor `acme`, whose client is `c`.
-pub(super) struct Stand {
+pub(super) struct IssuerFixture {
     pub(super) clock: Clock,
-    pub(super) authority: Authority,
+    pub(super) authority: IdentityState,
     pub(super) directory: Directory,
 }
 
-impl Stand {
+impl IssuerFixture {
     pub(super) fn new(issuer: &str, keys: KeySource, fetch: FetchSettings) -> Self {
-        Self::with(Settings { fetch, ..settings(issuer, keys) })
+        Self::with(TokenSettings { fetch, ..settings(issuer, keys) })
     }
 
     /// As [`Self::new`], under other settings.
-    pub(super) fn with(settings: Settings) -> Self {
+    pub(super) fn with(settings: TokenSettings) -> Self {
         let clock = Clock::system();
-        let authority = Authority::forgetful(clock.clone()).expect("randomness");
+        let authority = IdentityState::in_memory(clock.clone()).expect("randomness");
         let vendor = VendorId::parse("acme").expect("an id");
-        let contract = Contract { index: 0, vendor, identity: settings.into() };
+        let contract = IdentityContract { index: 0, vendor, identity: settings.into() };
         let directory = authority.directory(vec![contract]).expect("a directory");
         directory.start(&tokio::runtime::Handle::current());
         Self { clock, authority, directory }
     }
 
-    pub(super) fn ask(&self, token: &str) -> Result<Arc<Verified>, Rejected> {
+    pub(super) fn ask(&self, token: &str) -> Result<Arc<VerifiedCaller>, Rejected> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"));
         self.directory.authenticate(&presented(&headers), self.clock.now())

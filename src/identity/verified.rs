@@ -8,44 +8,44 @@ use crate::model::{Caller, Claims, UnixTime};
 
 use super::cache::Fingerprint;
 use super::jwk::VerificationKey;
-use super::marks::ClientMark;
-use super::{PeerCertificate, Settings};
+use super::marks::NewestToken;
+use super::{PeerCertificate, TokenSettings};
 
 /// A caller whose credentials were verified, and the vendor's place in the directory that said so.
 ///
 /// Good for the request it was returned for; the next request is judged anew.
 #[derive(Debug)]
-pub struct Verified {
+pub struct VerifiedCaller {
     pub(super) vendor_index: u32,
     /// Names the settings under which it was verified: a vendor whose settings changed has another stamp.
-    pub(super) stamp: u64,
+    pub(super) settings_version: u64,
     /// Those settings, for vendors that prove themselves by tokens: what a change of them means for what is in flight.
-    pub(super) terms: Option<Arc<Settings>>,
+    pub(super) settings: Option<Arc<TokenSettings>>,
     pub(super) caller: Caller,
-    pub(super) basis: Basis,
+    pub(super) verified_by: VerifiedBy,
     /// The newest token of the client, where the contract asks.
-    pub(super) mark: Option<Arc<ClientMark>>,
+    pub(super) newest_token: Option<Arc<NewestToken>>,
 }
 
 /// What a yes rests on.
 #[derive(Debug)]
-pub(super) enum Basis {
+pub(super) enum VerifiedBy {
     /// A signature by this key, which was in force at this generation of the keys.
     Key { key: Arc<VerificationKey>, generation: AtomicU64 },
     /// The issuer's word about the token at this place, until then.
-    Word { token: Fingerprint, until: UnixTime },
+    Introspection { token: Fingerprint, until: UnixTime },
     /// A certificate, and when which authorities and revocation lists judged it.
-    Certificate { certificate: Arc<PeerCertificate>, judged: Judged },
+    Certificate { certificate: Arc<PeerCertificate>, judged: CertificateCheck },
 }
 
 /// When a certificate was judged last, and by which generation of authorities and revocation lists.
 #[derive(Debug)]
-pub(super) struct Judged {
+pub(super) struct CertificateCheck {
     generation: AtomicU64,
     until_ms: AtomicU64,
 }
 
-impl Judged {
+impl CertificateCheck {
     /// Judged by this generation, to be judged again then.
     pub(super) fn new(generation: u64, until: UnixTime) -> Self {
         Self { generation: AtomicU64::new(generation), until_ms: AtomicU64::new(until.as_millis()) }
@@ -68,7 +68,7 @@ impl Judged {
     }
 }
 
-impl Verified {
+impl VerifiedCaller {
     /// The vendor's index, as the directory was given it.
     pub const fn vendor_index(&self) -> u32 {
         self.vendor_index
@@ -90,26 +90,33 @@ impl Verified {
     }
 
     /// From when the signing key's age counts.
-    pub fn key_born(&self) -> Option<UnixTime> {
-        match &self.basis {
-            Basis::Key { key, .. } => Some(key.born),
-            Basis::Word { .. } | Basis::Certificate { .. } => None,
+    pub fn key_in_use_since(&self) -> Option<UnixTime> {
+        match &self.verified_by {
+            VerifiedBy::Key { key, .. } => Some(key.in_use_since),
+            VerifiedBy::Introspection { .. } | VerifiedBy::Certificate { .. } => None,
         }
     }
 
     /// The same yes for a directory in which the vendor has another place.
     pub(super) fn moved_to(&self, vendor_index: u32) -> Self {
-        let basis = match &self.basis {
-            Basis::Key { key, generation } => {
-                Basis::Key { key: Arc::clone(key), generation: AtomicU64::new(generation.load(Ordering::Relaxed)) }
+        let basis = match &self.verified_by {
+            VerifiedBy::Key { key, generation } => {
+                VerifiedBy::Key { key: Arc::clone(key), generation: AtomicU64::new(generation.load(Ordering::Relaxed)) }
             }
-            Basis::Word { token, until } => Basis::Word { token: *token, until: *until },
-            Basis::Certificate { certificate, judged } => {
-                Basis::Certificate { certificate: Arc::clone(certificate), judged: judged.copied() }
+            VerifiedBy::Introspection { token, until } => VerifiedBy::Introspection { token: *token, until: *until },
+            VerifiedBy::Certificate { certificate, judged } => {
+                VerifiedBy::Certificate { certificate: Arc::clone(certificate), judged: judged.copied() }
             }
         };
-        let (terms, caller, mark) = (self.terms.clone(), self.caller.clone(), self.mark.clone());
-        Self { vendor_index, stamp: self.stamp, terms, caller, basis, mark }
+        let (terms, caller, mark) = (self.settings.clone(), self.caller.clone(), self.newest_token.clone());
+        Self {
+            vendor_index,
+            settings_version: self.settings_version,
+            settings: terms,
+            caller,
+            verified_by: basis,
+            newest_token: mark,
+        }
     }
 
     /// Bytes that remembering it costs: itself, its claims and their texts, and the cache's bookkeeping.
@@ -125,9 +132,9 @@ impl Verified {
                 + claims.key_id.as_ref().map_or(0, |id| id.len() + 32);
             size_of::<Claims>() + scopes + texts
         });
-        let certificate = match &self.basis {
-            Basis::Certificate { certificate, .. } => certificate.weight(),
-            Basis::Key { .. } | Basis::Word { .. } => 0,
+        let certificate = match &self.verified_by {
+            VerifiedBy::Certificate { certificate, .. } => certificate.weight(),
+            VerifiedBy::Key { .. } | VerifiedBy::Introspection { .. } => 0,
         };
         (size_of::<Self>() + BOOKKEEPING + claims + certificate) as u64
     }

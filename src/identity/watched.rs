@@ -45,44 +45,44 @@ impl FileKind {
 }
 
 /// What was made out of files, and what of them was left out, if anything; or why nothing was. Neither holds content.
-pub(super) type Built<T> = Result<(T, Option<String>), String>;
+pub(super) type BuildResult<T> = Result<(T, Option<String>), String>;
 
 /// Makes the thing out of the files' contents, in their order.
-type Build<T> = Box<dyn Fn(&[Vec<u8>]) -> Built<T> + Send + Sync>;
+type BuildFn<T> = Box<dyn Fn(&[Vec<u8>]) -> BuildResult<T> + Send + Sync>;
 
 /// The thing, and the files it was built from.
-pub(super) struct Watched<T> {
+pub(super) struct WatchedFiles<T> {
     kind: FileKind,
     /// The vendor or issuer, for the log.
-    of: String,
+    owner: String,
     files: Vec<PathBuf>,
-    build: Build<T>,
+    build: BuildFn<T>,
     current: ArcSwapOption<T>,
     generation: AtomicU64,
-    read: Mutex<Option<Read>>,
-    error: Mutex<Option<Refused>>,
+    read: Mutex<Option<BuiltFrom>>,
+    error: Mutex<Option<FileProblem>>,
     started: AtomicBool,
 }
 
 /// What the thing in force was built from.
-struct Read {
+struct BuiltFrom {
     digest: blake3::Hash,
     left_out: Option<String>,
 }
 
 /// Why the last look built nothing, or not of all, and of which contents, where they could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Refused {
-    why: String,
+struct FileProblem {
+    message: String,
     digest: Option<blake3::Hash>,
 }
 
-impl<T: Send + Sync + 'static> Watched<T> {
+impl<T: Send + Sync + 'static> WatchedFiles<T> {
     /// Reads the files at once.
-    pub(super) fn open(kind: FileKind, of: &str, files: Vec<PathBuf>, build: Build<T>) -> Arc<Self> {
+    pub(super) fn open(kind: FileKind, of: &str, files: Vec<PathBuf>, build: BuildFn<T>) -> Arc<Self> {
         let watched = Self {
             kind,
-            of: of.to_owned(),
+            owner: of.to_owned(),
             files,
             build,
             current: ArcSwapOption::empty(),
@@ -91,7 +91,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
             error: Mutex::default(),
             started: AtomicBool::new(false),
         };
-        watched.look();
+        watched.reload_if_changed();
         Arc::new(watched)
     }
 
@@ -109,7 +109,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
 
     /// Why the last look built nothing, or not of all that the files hold.
     pub(super) fn last_error(&self) -> Option<String> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|refused| refused.why.clone())
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|refused| refused.message.clone())
     }
 
     /// Starts to look now and then, once.
@@ -120,38 +120,38 @@ impl<T: Send + Sync + 'static> Watched<T> {
     }
 
     /// Reads the files and, when they have changed, builds anew. Says whether there was something to tell. Blocks.
-    pub(super) fn look(&self) -> bool {
+    pub(super) fn reload_if_changed(&self) -> bool {
         let refused = self.rebuild().unwrap_or_else(Some);
         let mut before = self.error.lock().unwrap_or_else(PoisonError::into_inner);
         let is_news = *before != refused;
         if is_news {
-            self.tell(refused.as_ref());
+            self.log_change(refused.as_ref());
             *before = refused;
         }
         is_news
     }
 
     /// The error holds no content; the files' names are the config's own.
-    fn tell(&self, refused: Option<&Refused>) {
-        let (file, of) = (self.kind.as_str(), self.of.as_str());
+    fn log_change(&self, refused: Option<&FileProblem>) {
+        let (file, of) = (self.kind.as_str(), self.owner.as_str());
         let files = self.files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
         let keeps = self.current.load().is_some();
         match refused {
-            Some(Refused { why, .. }) if keeps => {
+            Some(FileProblem { message: why, .. }) if keeps => {
                 tracing::warn!(file, of, files, why, "files cannot be used as they are: what is in force stays")
             }
-            Some(Refused { why, .. }) => tracing::warn!(file, of, files, why, "files cannot be used"),
+            Some(FileProblem { message: why, .. }) => tracing::warn!(file, of, files, why, "files cannot be used"),
             None => tracing::info!(file, of, files, "files can be used again"),
         }
     }
 
     /// Says what was left out of what is in force now.
-    fn rebuild(&self) -> Result<Option<Refused>, Refused> {
+    fn rebuild(&self) -> Result<Option<FileProblem>, FileProblem> {
         let read = self.files.iter().map(|path| read_bounded(path, ISSUER_ANSWER_BYTES_MAX));
-        let unread = |error: super::FileError| Refused { why: with_causes(&error), digest: None };
+        let unread = |error: super::FileError| FileProblem { message: with_causes(&error), digest: None };
         let contents: Vec<Vec<u8>> = read.collect::<Result<_, _>>().map_err(unread)?;
         let digest = digest(&contents);
-        let of_these = |why| Refused { why, digest: Some(digest) };
+        let of_these = |why| FileProblem { message: why, digest: Some(digest) };
         let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.as_ref().filter(|known| known.digest == digest) {
             return Ok(known.left_out.clone().map(of_these));
@@ -159,12 +159,12 @@ impl<T: Send + Sync + 'static> Watched<T> {
         let (built, left_out) = (self.build)(&contents).map_err(of_these)?;
         self.current.store(Some(Arc::new(built)));
         self.generation.store(next_generation(), Ordering::Release);
-        *known = Some(Read { digest, left_out: left_out.clone() });
+        *known = Some(BuiltFrom { digest, left_out: left_out.clone() });
         Ok(left_out.map(of_these))
     }
 }
 
-impl<T> fmt::Debug for Watched<T> {
+impl<T> fmt::Debug for WatchedFiles<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watched").field("files", &self.files).finish_non_exhaustive()
     }
@@ -179,12 +179,12 @@ fn digest(contents: &[Vec<u8>]) -> blake3::Hash {
     hasher.finalize()
 }
 
-async fn run<T: Send + Sync + 'static>(watched: Weak<Watched<T>>) {
+async fn run<T: Send + Sync + 'static>(watched: Weak<WatchedFiles<T>>) {
     loop {
         tokio::time::sleep(FILE_POLL).await;
         let Some(held) = watched.upgrade() else { return };
         // A look that was cut short by the end of the program is of no interest.
-        let _ = tokio::task::spawn_blocking(move || held.look()).await;
+        let _ = tokio::task::spawn_blocking(move || held.reload_if_changed()).await;
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
             b"" | b"!" | b"!!" => Err("no good".to_owned()),
             other => Ok((other.to_vec(), other.starts_with(b"half").then(|| "the rest".to_owned()))),
         };
-        let watched = Watched::open(FileKind::WebhookSecrets, "acme", vec![path.clone()], Box::new(build));
+        let watched = WatchedFiles::open(FileKind::WebhookSecrets, "acme", vec![path.clone()], Box::new(build));
         assert!(watched.current().0.is_none() && watched.last_error().is_some());
         let mut generations = Vec::new();
         for (content, want, error, is_news) in [
@@ -214,7 +214,7 @@ mod tests {
             ("half", "half", true, false),
         ] {
             std::fs::write(&path, content).expect("written");
-            assert_eq!(watched.look(), is_news, "told once a change: {content}");
+            assert_eq!(watched.reload_if_changed(), is_news, "told once a change: {content}");
             let (current, generation) = watched.current();
             assert_eq!(
                 (current.as_deref().map(Vec::as_slice), watched.last_error().is_some()),
@@ -224,7 +224,7 @@ mod tests {
         }
         assert!(generations[0] == generations[4] && generations[4] < generations[5], "{generations:?}");
         std::fs::remove_file(&path).expect("removed");
-        watched.look();
+        watched.reload_if_changed();
         assert!(watched.current().0.is_some() && watched.last_error().is_some());
     }
 }

@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::drill::DrillReport;
-use super::ledger::{Approval, BadKey};
-use super::order::{Kill, Reach};
+use super::drill::DrillRecord;
+use super::order::{Kill, KillSelector};
+use super::table::{KillKeyError, RestoreApproval};
 use crate::store::StoreError;
 
 /// How a vendor stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum KillState {
     /// Nothing stands against it.
     Live,
     /// A direction, route or client of it is killed.
@@ -19,7 +19,7 @@ pub enum State {
     Killed,
 }
 
-impl State {
+impl KillState {
     pub(super) fn of<'a>(kills: impl Iterator<Item = &'a Kill>) -> Self {
         let mut state = Self::Live;
         for kill in kills {
@@ -48,11 +48,11 @@ impl Fleet {
 
 /// The answer to a kill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Answer {
+pub struct KillAnswer {
     /// The vendor, or `*`.
     pub vendor: String,
     /// How what the order names stands now: always killed.
-    pub state: State,
+    pub state: KillState,
     /// The kill's generation; the same again when the same is killed twice.
     pub generation: u64,
     /// Requests cut by this order.
@@ -64,8 +64,8 @@ pub struct Answer {
     /// Who else knows.
     pub fleet: Fleet,
     /// What the order named of the vendor, where that is not all.
-    #[serde(skip_serializing_if = "Reach::is_whole")]
-    pub reach: Reach,
+    #[serde(skip_serializing_if = "KillSelector::is_whole")]
+    pub reach: KillSelector,
     /// Requests told to leave that had not when the deadline came: for these, bytes may still leave.
     #[serde(skip_serializing_if = "is_zero")]
     pub lingering: u64,
@@ -73,11 +73,11 @@ pub struct Answer {
 
 /// The answer to a kill that was only asked about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Preview {
+pub struct PreviewAnswer {
     /// The vendor, or `*`.
     pub vendor: String,
     /// How it stands.
-    pub state: State,
+    pub state: KillState,
     /// Always true.
     pub dry_run: bool,
     /// Requests that would be cut, calls of the vendor.
@@ -85,32 +85,32 @@ pub struct Preview {
     /// Requests that would be cut, calls to the vendor.
     pub egress: usize,
     /// What the order named of the vendor, where that is not all.
-    #[serde(skip_serializing_if = "Reach::is_whole")]
-    pub reach: Reach,
+    #[serde(skip_serializing_if = "KillSelector::is_whole")]
+    pub reach: KillSelector,
 }
 
 /// The answer to a restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Restored {
+pub struct RestoreAnswer {
     /// The vendor, or `*`.
     pub vendor: String,
     /// How it stands now: killed still, where an approval is missing or another kill stands.
-    pub state: State,
+    pub state: KillState,
     /// The generation of this change.
     pub generation: u64,
     /// Kills lifted.
     pub lifted: usize,
     /// What each of them had cut off.
-    pub reaches: Vec<Reach>,
+    pub reaches: Vec<KillSelector>,
     /// Whether it survives a restart.
     pub persisted: bool,
     /// Approvals given so far, and needed.
-    pub approvals: Approvals,
+    pub approvals: ApprovalProgress,
 }
 
 /// How far a restore has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Approvals {
+pub struct ApprovalProgress {
     /// Different people who have agreed.
     pub given: usize,
     /// How many must.
@@ -119,15 +119,15 @@ pub struct Approvals {
 
 /// One vendor at a glance.
 #[derive(Debug, Clone, Serialize)]
-pub struct VendorStatus {
+pub struct VendorKillStatus {
     /// The vendor.
     pub vendor: String,
     /// How it stands.
-    pub state: State,
+    pub state: KillState,
     /// What stands against it.
     pub kills: Vec<Kill>,
     /// Who has agreed to restore it, while more must.
-    pub approvals: Vec<Approval>,
+    pub approvals: Vec<RestoreApproval>,
     /// Calls of the vendor in flight.
     pub ingress_in_flight: usize,
     /// Calls to the vendor in flight.
@@ -137,7 +137,7 @@ pub struct VendorStatus {
     /// False while a change of it is not on disk.
     pub persisted: bool,
     /// The last exercise.
-    pub last_drill: Option<DrillReport>,
+    pub last_drill: Option<DrillRecord>,
 }
 
 /// Why a kill, a restore or a drill did not happen.
@@ -171,13 +171,13 @@ pub enum KillError {
 
 /// Why the switch cannot start from what is stored: start with every vendor killed instead.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum LoadError {
+pub enum KillLoadError {
     /// The store cannot be read.
     #[error("the kills cannot be read")]
     Store(#[from] StoreError),
     /// A row is not about a vendor.
     #[error("the kills are not what was written")]
-    Key(#[from] BadKey),
+    Key(#[from] KillKeyError),
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -191,15 +191,15 @@ mod tests {
 
     #[test]
     fn an_answer_has_the_shape_that_is_promised() {
-        let answer = Answer {
+        let answer = KillAnswer {
             vendor: "acme".to_owned(),
-            state: State::Killed,
+            state: KillState::Killed,
             generation: 7,
             severed: 3,
             sever_micros: 412,
             persisted: true,
             fleet: Fleet::ALONE,
-            reach: Reach::default(),
+            reach: KillSelector::default(),
             lingering: 0,
         };
         assert_eq!(

@@ -32,7 +32,7 @@ impl DenialBurst {
     }
 
     /// Counts a denial; true when it completes a burst, and for each one after it while the burst lasts.
-    pub fn note(&self, now: Moment) -> bool {
+    pub fn record(&self, now: Moment) -> bool {
         if self.ring.is_empty() {
             return true;
         }
@@ -65,16 +65,16 @@ mod tests {
     #[test]
     fn the_last_of_a_burst_trips_and_none_before() {
         let rule = rule(3, 100);
-        let seen: Vec<_> = [0, 50, 100, 250, 340, 351].map(|ms| rule.note(at(ms))).into();
+        let seen: Vec<_> = [0, 50, 100, 250, 340, 351].map(|ms| rule.record(at(ms))).into();
         assert_eq!(seen, [false, false, true, false, false, false]);
-        assert!(rule.note(at(352)) && rule.note(at(353)));
+        assert!(rule.record(at(352)) && rule.record(at(353)));
         rule.reset();
-        assert!(!rule.note(at(354)) && !rule.note(at(354)) && rule.note(at(354)));
+        assert!(!rule.record(at(354)) && !rule.record(at(354)) && rule.record(at(354)));
     }
 
     #[test]
     fn one_denial_can_be_a_burst() {
-        assert!(rule(1, 1).note(at(0)));
+        assert!(rule(1, 1).record(at(0)));
     }
 
     proptest! {
@@ -87,7 +87,7 @@ mod tests {
                 now += gap;
                 times.push(now);
                 let recent = times.iter().filter(|time| now - **time <= window).count();
-                prop_assert_eq!(rule.note(at(now)), recent >= denials as usize);
+                prop_assert_eq!(rule.record(at(now)), recent >= denials as usize);
             }
         }
     }

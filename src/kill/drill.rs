@@ -11,23 +11,23 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::answer::{Approvals, KillError, State};
-use super::event::{Act, Event};
+use super::answer::{ApprovalProgress, KillError, KillState};
+use super::event::{KillEvent, KillEventKind};
+use super::gate::VendorGate;
 use super::in_flight::InFlight;
-use super::latch::Latch;
-use super::ledger::Ledger;
-use super::line::Line;
-use super::order::{Kill, Order, Origin, Reach, RouteTag, Subject, rfc3339};
-use super::restore::{Lifting, RestoreOrder};
-use super::severing::Severing;
-use super::switch::{Switch, state};
+use super::latch::CountdownLatch;
+use super::order::{Kill, KillOrder, KillOrigin, KillSelector, KillTarget, RouteTag, rfc3339};
+use super::pending::PendingKill;
+use super::restore::{PendingRestore, RestoreOrder};
+use super::switch::{KillSwitch, state};
+use super::table::KillTable;
 use crate::bounds::DRILL_STANDINS_MAX;
 use crate::model::{Direction, Moment, UnixTime, VendorId};
-use crate::store::{Batch, Row, Store, Table};
+use crate::store::{Store, StoreRow, StoreTable, WriteBatch};
 
 /// What a drill found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DrillReport {
+pub struct DrillRecord {
     /// The vendor.
     pub vendor: String,
     /// Whether nothing was cut.
@@ -48,22 +48,22 @@ pub struct DrillReport {
     /// Whether the kill was durable.
     pub persisted: bool,
     /// How the vendor stands after it.
-    pub state: State,
+    pub state: KillState,
 }
 
-impl Row for DrillReport {
-    const TABLE: Table = Table::DRILLS;
+impl StoreRow for DrillRecord {
+    const TABLE: StoreTable = StoreTable::DRILLS;
     const VERSION: u8 = 1;
 }
 
-impl DrillReport {
+impl DrillRecord {
     /// The vendor's last drill; none where there was none, or it cannot be read.
     pub(super) fn last(store: &Store, vendor: &str) -> Option<Self> {
         store.get(vendor.as_bytes()).ok().flatten()
     }
 }
 
-impl Switch {
+impl KillSwitch {
     /// Drills. Hooks are not told; the audit trail is.
     ///
     /// # Errors
@@ -76,10 +76,10 @@ impl Switch {
         by: &str,
         reason: &str,
         at: Moment,
-    ) -> Result<DrillReport, KillError> {
-        let subject = Subject::Vendor(vendor.clone());
+    ) -> Result<DrillRecord, KillError> {
+        let subject = KillTarget::Vendor(vendor.clone());
         let report = if shadow {
-            self.require_unkilled(&self.ledger(), &subject)?;
+            self.require_unkilled(&self.table(), &subject)?;
             self.drill_shadow(vendor, by, at).await
         } else {
             self.drill_real(vendor, by, reason, at).await?
@@ -90,7 +90,7 @@ impl Switch {
 
     /// Whether the last drill of a vendor is longer ago than `every`, or there was none since `since`.
     pub fn is_drill_overdue(&self, vendor: &VendorId, every: Duration, since: UnixTime, now: UnixTime) -> bool {
-        let last = DrillReport::last(&self.store, vendor.as_str()).map_or(since, |report| report.at);
+        let last = DrillRecord::last(&self.store, vendor.as_str()).map_or(since, |report| report.at);
         now.since(last) > every
     }
 
@@ -100,11 +100,11 @@ impl Switch {
         by: &str,
         reason: &str,
         at: Moment,
-    ) -> Result<DrillReport, KillError> {
+    ) -> Result<DrillRecord, KillError> {
         let (answer, timings) = self.begin_drill(vendor, by, reason, at)?.finish_timed().await;
         let (order, lifting) = self.end_drill(vendor, by, answer.generation);
-        let restored = self.finish_lift(&order, lifting, Approvals { given: 1, needed: 1 }).await?;
-        Ok(DrillReport {
+        let restored = self.finish_restore(&order, lifting, ApprovalProgress { given: 1, needed: 1 }).await?;
+        Ok(DrillRecord {
             vendor: answer.vendor,
             shadow: false,
             at: at.wall,
@@ -125,50 +125,50 @@ impl Switch {
         by: &str,
         reason: &str,
         at: Moment,
-    ) -> Result<Severing, KillError> {
-        let order = Order {
-            subject: Subject::Vendor(vendor.clone()),
-            reach: Reach::default(),
-            origin: Origin::Drill,
+    ) -> Result<PendingKill, KillError> {
+        let order = KillOrder {
+            target: KillTarget::Vendor(vendor.clone()),
+            selector: KillSelector::default(),
+            origin: KillOrigin::Drill,
             by: by.to_owned(),
             reason: reason.to_owned(),
             evidence: None,
             at,
         };
-        let mut ledger = self.ledger();
-        self.require_unkilled(&ledger, &order.subject)?;
+        let mut ledger = self.table();
+        self.require_unkilled(&ledger, &order.target)?;
         let struck = ledger.kill(&order);
         Ok(self.sever(order, struck, ledger, None))
     }
 
     /// Begins to lift the drill's own kill: one that came meanwhile stands.
-    pub(super) fn end_drill(&self, vendor: &VendorId, by: &str, generation: u64) -> (RestoreOrder, Lifting) {
+    pub(super) fn end_drill(&self, vendor: &VendorId, by: &str, generation: u64) -> (RestoreOrder, PendingRestore) {
         let order = RestoreOrder {
-            subject: Subject::Vendor(vendor.clone()),
-            reach: Reach::default(),
+            target: KillTarget::Vendor(vendor.clone()),
+            selector: KillSelector::default(),
             by: by.to_owned(),
             reason: "end of drill".to_owned(),
             approvals: NonZeroU32::MIN,
             at: self.clock.now(),
         };
-        let lifting = self.begin_lift(&mut self.ledger(), &order, &[generation], Origin::Drill);
+        let lifting = self.begin_restore(&mut self.table(), &order, &[generation], KillOrigin::Drill);
         (order, lifting)
     }
 
-    fn require_unkilled(&self, ledger: &Ledger, subject: &Subject) -> Result<(), KillError> {
+    fn require_unkilled(&self, ledger: &KillTable, subject: &KillTarget) -> Result<(), KillError> {
         self.require_known(ledger, subject)?;
         if ledger.entry(subject).kills.is_empty() { Ok(()) } else { Err(KillError::AlreadyKilled) }
     }
 
-    async fn drill_shadow(&self, vendor: &VendorId, by: &str, at: Moment) -> DrillReport {
-        let line = Line::new(vendor.clone());
-        let live: usize = self.line(vendor).in_flight().into_iter().sum();
+    async fn drill_shadow(&self, vendor: &VendorId, by: &str, at: Moment) -> DrillRecord {
+        let line = VendorGate::new(vendor.clone());
+        let live: usize = self.gate(vendor).in_flight().into_iter().sum();
         let standins = spawn_standins(&line, live.clamp(1, DRILL_STANDINS_MAX)).await;
         let start = self.clock.now();
         let kill = Arc::new(shadow_kill(by, at));
-        line.stand(std::iter::once(Arc::clone(&kill)));
+        line.set_active(std::iter::once(Arc::clone(&kill)));
         let refused = self.clock.now();
-        let latch = Latch::new();
+        let latch = CountdownLatch::new();
         let severed = line.sever(&kill, &latch, None);
         latch.count_down();
         latch.wait().await;
@@ -180,7 +180,7 @@ impl Switch {
             let _ = standin.await;
         }
         let micros = |until: Moment| until.monotonic_ns.saturating_sub(start.monotonic_ns) / 1000;
-        DrillReport {
+        DrillRecord {
             vendor: vendor.as_str().to_owned(),
             shadow: true,
             at: at.wall,
@@ -190,32 +190,32 @@ impl Switch {
             persist_micros: micros(kept),
             severed,
             persisted,
-            state: state(&self.ledger(), &Subject::Vendor(vendor.clone())),
+            state: state(&self.table(), &KillTarget::Vendor(vendor.clone())),
         }
     }
 
     /// Writes the vendor's rows as they are: what a kill would cost the disk, without changing anything.
     async fn write_probe(&self, vendor: &VendorId) -> bool {
-        let written = self.write(&self.ledger(), &Subject::Vendor(vendor.clone()), None);
+        let written = self.write(&self.table(), &KillTarget::Vendor(vendor.clone()), None);
         match written {
             Ok(ack) => ack.await.is_ok(),
             Err(_) => false,
         }
     }
 
-    async fn remember(&self, subject: &Subject, vendor: &VendorId, reason: &str, report: &DrillReport) {
-        let mut batch = Batch::new();
+    async fn remember(&self, subject: &KillTarget, vendor: &VendorId, reason: &str, report: &DrillRecord) {
+        let mut batch = WriteBatch::new();
         if batch.put(vendor.as_str().as_bytes(), report).is_ok() {
             // A drill that is forgotten is drilled again.
             let _ = self.store.write(batch).await;
         }
-        let event = Event::of(Act::Drill, subject, &report.by, reason, report.at, 0);
-        (self.witness)(&Event { severed: report.severed, outcome: serde_json::to_value(report).ok(), ..event });
+        let event = KillEvent::of(KillEventKind::Drill, subject, &report.by, reason, report.at, 0);
+        (self.listener)(&KillEvent { severed: report.severed, outcome: serde_json::to_value(report).ok(), ..event });
     }
 }
 
 /// Tasks that hold a place on the line until they are severed, all of them waiting when this returns.
-async fn spawn_standins(line: &Line, count: usize) -> Vec<tokio::task::JoinHandle<()>> {
+async fn spawn_standins(line: &VendorGate, count: usize) -> Vec<tokio::task::JoinHandle<()>> {
     let tasks: Vec<_> =
         (0..count).map(|_| tokio::spawn(standin(line.register(Direction::Ingress, RouteTag::NONE, None)))).collect();
     tokio::task::yield_now().await;
@@ -229,12 +229,12 @@ async fn standin(mut in_flight: InFlight) {
 fn shadow_kill(by: &str, at: Moment) -> Kill {
     Kill {
         generation: 0,
-        reach: Reach::default(),
+        reach: KillSelector::default(),
         everything: false,
         at: at.wall,
         by: by.to_owned(),
         reason: "shadow drill".to_owned(),
-        origin: Origin::Drill,
+        origin: KillOrigin::Drill,
         evidence: Vec::new(),
         more_evidence: 0,
     }

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::order::{Evidence, Kill, Order, Origin, Reach, Subject, rfc3339};
+use super::order::{Evidence, Kill, KillOrder, KillOrigin, KillSelector, KillTarget, rfc3339};
 use crate::model::UnixTime;
 
 /// Hears of every event, on the thread where it happens: it must not wait.
-pub type Witness = Arc<dyn Fn(&Event) + Send + Sync>;
+pub type EventListener = Arc<dyn Fn(&KillEvent) + Send + Sync>;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Act {
+pub enum KillEventKind {
     /// A kill that did not stand before.
     Kill,
     /// The same kill again.
@@ -32,7 +32,7 @@ pub enum Act {
     Hook,
 }
 
-impl Act {
+impl KillEventKind {
     /// The word for it in the audit trail.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -50,9 +50,9 @@ impl Act {
 
 /// One thing that happened at the switch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
+pub struct KillEvent {
     /// What.
-    pub act: Act,
+    pub act: KillEventKind,
     /// The vendor, or `*`.
     pub vendor: String,
     /// Who.
@@ -65,11 +65,11 @@ pub struct Event {
     /// The generation that it made, or belongs to.
     pub generation: u64,
     /// How much of the vendor.
-    #[serde(default, skip_serializing_if = "Reach::is_whole")]
-    pub reach: Reach,
+    #[serde(default, skip_serializing_if = "KillSelector::is_whole")]
+    pub reach: KillSelector,
     /// What made it happen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<Origin>,
+    pub origin: Option<KillOrigin>,
     /// The generations of the kills that a restore has lifted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lifted: Vec<u64>,
@@ -84,17 +84,17 @@ pub struct Event {
     pub outcome: Option<serde_json::Value>,
 }
 
-impl Event {
+impl KillEvent {
     /// What an order came to: who and why are those of the order, also where the same kill stood already.
-    pub(super) fn kill(order: &Order, kill: &Kill, is_new: bool, severed: u64) -> Self {
+    pub(super) fn kill(order: &KillOrder, kill: &Kill, is_new: bool, severed: u64) -> Self {
         Self {
-            act: if is_new { Act::Kill } else { Act::KillAgain },
-            vendor: order.subject.as_str().to_owned(),
+            act: if is_new { KillEventKind::Kill } else { KillEventKind::KillAgain },
+            vendor: order.target.as_str().to_owned(),
             by: order.by.clone(),
             reason: order.reason.clone(),
             at: order.at.wall,
             generation: kill.generation,
-            reach: order.reach.clone(),
+            reach: order.selector.clone(),
             origin: Some(order.origin),
             lifted: Vec::new(),
             severed,
@@ -104,7 +104,14 @@ impl Event {
     }
 
     /// An event by a person, with nothing severed.
-    pub(super) fn of(act: Act, subject: &Subject, by: &str, reason: &str, at: UnixTime, generation: u64) -> Self {
+    pub(super) fn of(
+        act: KillEventKind,
+        subject: &KillTarget,
+        by: &str,
+        reason: &str,
+        at: UnixTime,
+        generation: u64,
+    ) -> Self {
         Self {
             act,
             vendor: subject.as_str().to_owned(),
@@ -112,7 +119,7 @@ impl Event {
             reason: reason.to_owned(),
             at,
             generation,
-            reach: Reach::default(),
+            reach: KillSelector::default(),
             origin: None,
             lifted: Vec::new(),
             severed: 0,
@@ -123,6 +130,6 @@ impl Event {
 
     /// Whether hooks are told of it: of kills and restores that are meant, not of an exercise.
     pub fn is_for_hooks(&self) -> bool {
-        matches!(self.act, Act::Kill | Act::Restore) && self.origin != Some(Origin::Drill)
+        matches!(self.act, KillEventKind::Kill | KillEventKind::Restore) && self.origin != Some(KillOrigin::Drill)
     }
 }

@@ -12,14 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::order::Killed;
-use super::shard::Shard;
+use super::shard::RegistryShard;
 use crate::model::Reason;
 
 /// One request in flight, or one part of it.
 #[must_use = "a request is in flight for as long as this is held"]
 pub struct InFlight {
-    shard: Arc<Shard>,
-    slot: Arc<Slot>,
+    shard: Arc<RegistryShard>,
+    slot: Arc<SeverSignal>,
     index: u32,
     /// Where this handle's waker stands.
     lane: u32,
@@ -27,7 +27,7 @@ pub struct InFlight {
 
 /// What a request's handles share with the switch; used again by the next request in the same place.
 #[derive(Default)]
-pub(super) struct Slot {
+pub(super) struct SeverSignal {
     severed: AtomicBool,
     holders: AtomicU32,
     lanes: AtomicU32,
@@ -37,7 +37,7 @@ pub(super) struct Slot {
 }
 
 impl InFlight {
-    pub(super) fn first(shard: Arc<Shard>, slot: Arc<Slot>, index: u32) -> Self {
+    pub(super) fn first(shard: Arc<RegistryShard>, slot: Arc<SeverSignal>, index: u32) -> Self {
         slot.holders.store(1, Ordering::Relaxed);
         slot.lanes.store(1, Ordering::Relaxed);
         Self { shard, slot, index, lane: 0 }
@@ -49,7 +49,7 @@ impl InFlight {
     /// [`Killed`] where a kill covers it, or has severed it already.
     #[inline]
     pub fn check(&self) -> Result<(), Killed> {
-        if !self.shard.core.is_armed() && !self.is_severed() {
+        if !self.shard.active.is_armed() && !self.is_severed() {
             return Ok(());
         }
         self.killed().map_or(Ok(()), Err)
@@ -82,12 +82,12 @@ impl InFlight {
     }
 
     /// The reason for which it was severed: the kill switch, or the loss of what it stood on.
-    pub fn severed_for(&self) -> Reason {
+    pub fn sever_reason(&self) -> Reason {
         self.shard.lost(self.index).unwrap_or(Reason::VendorKilled)
     }
 
     /// Whether this is a handle of the request in that place.
-    pub(super) fn is_of(&self, slot: &Arc<Slot>) -> bool {
+    pub(super) fn is_of(&self, slot: &Arc<SeverSignal>) -> bool {
         Arc::ptr_eq(&self.slot, slot)
     }
 
@@ -114,7 +114,7 @@ impl fmt::Debug for InFlight {
     }
 }
 
-impl Slot {
+impl SeverSignal {
     /// Raises the signal and hands out who must be woken: those who end the request, and in the end who took a handle
     /// last, such as the connection that carries it away. Only under the shard's lock, while the place is live.
     pub(super) fn sever(&self, first: &mut Vec<Waker>, last: &mut Vec<Waker>) {

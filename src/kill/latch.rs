@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 /// Counts what has been told to leave and is still here. Made with one count for whoever is still adding.
-pub(super) struct Latch {
+pub(super) struct CountdownLatch {
     remaining: AtomicUsize,
     open: Notify,
 }
 
-impl Latch {
+impl CountdownLatch {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self { remaining: AtomicUsize::new(1), open: Notify::new() })
     }

@@ -8,14 +8,14 @@ use crate::model::{ClientId, Direction, IdError, Moment, UnixTime, VendorId};
 
 /// Who an order is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
+pub enum KillTarget {
     /// One vendor.
     Vendor(VendorId),
     /// Every vendor, those of tomorrow's contracts too.
     Everything,
 }
 
-impl Subject {
+impl KillTarget {
     /// A vendor's id, or `*`.
     ///
     /// # Errors
@@ -66,8 +66,8 @@ fn unnamed(route: &str) -> String {
 
 /// How much of a vendor's traffic an order is about: all that every given part matches. The default is all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "ReachText", into = "ReachText")]
-pub struct Reach {
+#[serde(try_from = "KillSelectorText", into = "KillSelectorText")]
+pub struct KillSelector {
     /// Only this way.
     pub direction: Option<Direction>,
     /// Only this route, as the contract writes it.
@@ -76,7 +76,7 @@ pub struct Reach {
     pub client: Option<ClientId>,
 }
 
-impl Reach {
+impl KillSelector {
     /// Whether this is the vendor whole.
     pub fn is_whole(&self) -> bool {
         self.direction.is_none() && self.route.is_none() && self.client.is_none()
@@ -106,7 +106,7 @@ impl Reach {
 /// A reach as JSON has it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ReachText {
+struct KillSelectorText {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     direction: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,8 +115,8 @@ struct ReachText {
     client: Option<String>,
 }
 
-impl From<Reach> for ReachText {
-    fn from(reach: Reach) -> Self {
+impl From<KillSelector> for KillSelectorText {
+    fn from(reach: KillSelector) -> Self {
         Self {
             direction: reach.direction.map(|direction| direction.as_str().to_owned()),
             route: reach.route,
@@ -125,12 +125,12 @@ impl From<Reach> for ReachText {
     }
 }
 
-impl TryFrom<ReachText> for Reach {
-    type Error = UnknownDirection;
+impl TryFrom<KillSelectorText> for KillSelector {
+    type Error = DirectionError;
 
-    fn try_from(text: ReachText) -> Result<Self, UnknownDirection> {
+    fn try_from(text: KillSelectorText) -> Result<Self, DirectionError> {
         let named = |name: String| Direction::ALL.into_iter().find(|known| known.as_str() == name);
-        let direction = text.direction.map(|name| named(name).ok_or(UnknownDirection)).transpose()?;
+        let direction = text.direction.map(|name| named(name).ok_or(DirectionError)).transpose()?;
         Ok(Self { direction, route: text.route, client: text.client.as_deref().map(ClientId::new) })
     }
 }
@@ -138,12 +138,12 @@ impl TryFrom<ReachText> for Reach {
 /// A direction that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("direction must be 'ingress' or 'egress'")]
-pub struct UnknownDirection;
+pub struct DirectionError;
 
 /// What made a kill happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Origin {
+pub enum KillOrigin {
     /// A person or machine with a name said so.
     Operator,
     /// The gateway itself, on evidence.
@@ -158,9 +158,9 @@ pub enum Origin {
     Cut,
 }
 
-impl Origin {
+impl KillOrigin {
     /// The word for it in evidence and audit.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Operator => "operator",
             Self::Trip => "trip",
@@ -178,7 +178,7 @@ pub struct Evidence {
     /// When.
     #[serde(with = "rfc3339")]
     pub at: UnixTime,
-    /// What, in a word that is stable: `records_exceeded`, `denial_burst`, or an [`Origin`]'s.
+    /// What, in a word that is stable: `records_exceeded`, `denial_burst`, or an [`KillOrigin`]'s.
     pub kind: String,
     /// Figures and names for a person. Never a secret or a personal value.
     pub detail: String,
@@ -186,13 +186,13 @@ pub struct Evidence {
 
 /// An order to kill.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct KillOrder {
     /// Whom.
-    pub subject: Subject,
+    pub target: KillTarget,
     /// How much of the vendor.
-    pub reach: Reach,
+    pub selector: KillSelector,
     /// What made it happen.
-    pub origin: Origin,
+    pub origin: KillOrigin,
     /// The operator's name, or the gateway's.
     pub by: String,
     /// Why, in that person's words.
@@ -203,16 +203,16 @@ pub struct Order {
     pub at: Moment,
 }
 
-impl Order {
+impl KillOrder {
     /// Whether somebody said so, now or earlier, and the gateway did not see it by itself.
-    pub(super) fn is_said(&self) -> bool {
-        self.origin != Origin::Trip
+    pub(super) fn is_ordered(&self) -> bool {
+        self.origin != KillOrigin::Trip
     }
 
     /// What this order adds to the evidence of its kill.
     pub(super) fn evidence(&self) -> Evidence {
         let said = || format!("{}: {}", self.by, self.reason);
-        let words = || Evidence { at: self.at.wall, kind: self.origin.word().to_owned(), detail: said() };
+        let words = || Evidence { at: self.at.wall, kind: self.origin.as_str().to_owned(), detail: said() };
         self.evidence.clone().unwrap_or_else(words)
     }
 }
@@ -224,7 +224,7 @@ pub struct Kill {
     pub generation: u64,
     /// How much of the vendor.
     #[serde(default)]
-    pub reach: Reach,
+    pub reach: KillSelector,
     /// Whether it came with an order for every vendor.
     #[serde(default)]
     pub everything: bool,
@@ -236,7 +236,7 @@ pub struct Kill {
     /// Why.
     pub reason: String,
     /// What made it happen.
-    pub origin: Origin,
+    pub origin: KillOrigin,
     /// What was seen, oldest first, within a bound.
     #[serde(default)]
     pub evidence: Vec<Evidence>,
@@ -287,7 +287,7 @@ pub(super) mod rfc3339 {
 mod tests {
     use super::*;
 
-    fn reach(json: &str) -> Reach {
+    fn reach(json: &str) -> KillSelector {
         serde_json::from_str(json).unwrap()
     }
 
@@ -297,7 +297,7 @@ mod tests {
             assert_eq!(serde_json::to_string(&reach(json)).unwrap(), json);
         }
         for bad in [r#"{"direction":"up"}"#, r#"{"vendor":"acme"}"#, "[1]"] {
-            assert!(serde_json::from_str::<Reach>(bad).is_err(), "{bad}");
+            assert!(serde_json::from_str::<KillSelector>(bad).is_err(), "{bad}");
         }
     }
 

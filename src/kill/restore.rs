@@ -3,21 +3,21 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::answer::{Approvals, KillError, Restored};
-use super::event::{Act, Event};
-use super::ledger::{Approval, Ledger};
-use super::order::{Kill, Origin, Reach, Subject};
-use super::switch::{Switch, stand, state};
+use super::answer::{ApprovalProgress, KillError, RestoreAnswer};
+use super::event::{KillEvent, KillEventKind};
+use super::order::{Kill, KillOrigin, KillSelector, KillTarget};
+use super::switch::{KillSwitch, apply_kills, state};
+use super::table::{KillTable, RestoreApproval};
 use crate::model::Moment;
-use crate::store::{Ack, RowError, StoreError};
+use crate::store::{RowError, StoreError, WriteAck};
 
 /// An order to restore.
 #[derive(Debug, Clone)]
 pub struct RestoreOrder {
     /// Whom. Everything means: what was killed by an order for everything; a vendor killed by itself stays killed.
-    pub subject: Subject,
+    pub target: KillTarget,
     /// Lifts every kill that this covers; whole lifts all.
-    pub reach: Reach,
+    pub selector: KillSelector,
     /// The operator's name.
     pub by: String,
     /// Why.
@@ -29,21 +29,21 @@ pub struct RestoreOrder {
 }
 
 /// What a restore came to, decided under one lock.
-pub(super) enum Decided {
+pub(super) enum RestoreDecision {
     /// More people must agree; what this one said is being written.
-    Waiting(Approvals, Result<Ack, RowError>),
+    Waiting(ApprovalProgress, Result<WriteAck, RowError>),
     /// These kills end when that is on disk.
-    Lifting(Box<Lifting>),
+    Lifting(Box<PendingRestore>),
 }
 
 /// Kills whose end is being written.
-pub(super) struct Lifting {
+pub(super) struct PendingRestore {
     kills: Vec<Arc<Kill>>,
-    event: Event,
-    written: Result<Ack, RowError>,
+    event: KillEvent,
+    written: Result<WriteAck, RowError>,
 }
 
-impl Switch {
+impl KillSwitch {
     /// Restores, or records this person's approval where more are needed.
     ///
     /// Lifts the kills that stand when this is called, and no others. The state is durable before anything is let in; a
@@ -51,75 +51,75 @@ impl Switch {
     ///
     /// # Errors
     /// [`KillError`]; whatever it is, the vendor is as killed as it was.
-    pub async fn restore(&self, order: RestoreOrder) -> Result<Restored, KillError> {
+    pub async fn restore(&self, order: RestoreOrder) -> Result<RestoreAnswer, KillError> {
         if order.by.trim().is_empty() || order.reason.trim().is_empty() {
             return Err(KillError::Unexplained);
         }
         match self.decide(&order)? {
-            Decided::Waiting(approvals, written) => self.wait_for_others(&order, approvals, written).await,
-            Decided::Lifting(lifting) => {
+            RestoreDecision::Waiting(approvals, written) => self.wait_for_others(&order, approvals, written).await,
+            RestoreDecision::Lifting(lifting) => {
                 let needed = order.approvals.get();
-                let approvals = Approvals { given: needed as usize, needed };
-                self.finish_lift(&order, *lifting, approvals).await
+                let approvals = ApprovalProgress { given: needed as usize, needed };
+                self.finish_restore(&order, *lifting, approvals).await
             }
         }
     }
 
-    pub(super) fn decide(&self, order: &RestoreOrder) -> Result<Decided, KillError> {
-        let mut ledger = self.ledger();
-        self.require_known(&ledger, &order.subject)?;
-        let kills = ledger.liftable(&order.subject, &order.reach);
+    pub(super) fn decide(&self, order: &RestoreOrder) -> Result<RestoreDecision, KillError> {
+        let mut ledger = self.table();
+        self.require_known(&ledger, &order.target)?;
+        let kills = ledger.restorable(&order.target, &order.selector);
         if kills.is_empty() {
             return Err(KillError::NotKilled);
         }
         let needed = order.approvals.get();
-        let given = if needed == 1 { 1 } else { ledger.approve(&order.subject, order.approval(&kills)) };
+        let given = if needed == 1 { 1 } else { ledger.approve(&order.target, order.approval(&kills)) };
         if given < needed as usize {
-            let written = self.write(&ledger, &order.subject, None);
-            return Ok(Decided::Waiting(Approvals { given, needed }, written));
+            let written = self.write(&ledger, &order.target, None);
+            return Ok(RestoreDecision::Waiting(ApprovalProgress { given, needed }, written));
         }
-        Ok(Decided::Lifting(Box::new(self.begin_lift(&mut ledger, order, &kills, Origin::Operator))))
+        Ok(RestoreDecision::Lifting(Box::new(self.begin_restore(&mut ledger, order, &kills, KillOrigin::Operator))))
     }
 
     /// Begins to lift those of these kills that stand.
-    pub(super) fn begin_lift(
+    pub(super) fn begin_restore(
         &self,
-        ledger: &mut Ledger,
+        ledger: &mut KillTable,
         order: &RestoreOrder,
         kills: &[u64],
-        origin: Origin,
-    ) -> Lifting {
-        let kills = ledger.standing(&order.subject, kills);
+        origin: KillOrigin,
+    ) -> PendingRestore {
+        let kills = ledger.active(&order.target, kills);
         let lifted: Vec<u64> = kills.iter().map(|kill| kill.generation).collect();
-        let generation = ledger.begin_lift(&order.subject, &lifted);
-        let event = Event { origin: Some(origin), lifted, ..order.event(Act::Restore, generation) };
-        let written = self.write(ledger, &order.subject, Some(&event));
-        Lifting { kills, event, written }
+        let generation = ledger.begin_restore(&order.target, &lifted);
+        let event = KillEvent { origin: Some(origin), lifted, ..order.event(KillEventKind::Restore, generation) };
+        let written = self.write(ledger, &order.target, Some(&event));
+        PendingRestore { kills, event, written }
     }
 
-    pub(super) async fn finish_lift(
+    pub(super) async fn finish_restore(
         &self,
         order: &RestoreOrder,
-        lifting: Lifting,
-        approvals: Approvals,
-    ) -> Result<Restored, KillError> {
-        let Lifting { kills, event, written } = lifting;
-        let result = kept(written).await;
-        let mut ledger = self.ledger();
-        ledger.end_lift(&order.subject, &event.lifted, result.is_ok());
+        lifting: PendingRestore,
+        approvals: ApprovalProgress,
+    ) -> Result<RestoreAnswer, KillError> {
+        let PendingRestore { kills, event, written } = lifting;
+        let result = persisted(written).await;
+        let mut ledger = self.table();
+        ledger.end_restore(&order.target, &event.lifted, result.is_ok());
         if let Err(error) = result {
             drop(ledger);
             // What the disk holds is not certain now; it shall say that the vendor is killed.
-            self.unwritten.failed(order.subject.clone());
+            self.unconfirmed.failed(order.target.clone());
             return Err(error);
         }
-        stand(&self.lines_of(&order.subject), &ledger);
-        let state = state(&ledger, &order.subject);
+        apply_kills(&self.gates_of(&order.target), &ledger);
+        let state = state(&ledger, &order.target);
         drop(ledger);
         if !kills.is_empty() {
-            (self.witness)(&event);
+            (self.listener)(&event);
         }
-        Ok(Restored {
+        Ok(RestoreAnswer {
             vendor: event.vendor,
             state,
             generation: event.generation,
@@ -133,16 +133,16 @@ impl Switch {
     async fn wait_for_others(
         &self,
         order: &RestoreOrder,
-        approvals: Approvals,
-        written: Result<Ack, RowError>,
-    ) -> Result<Restored, KillError> {
-        kept(written).await?;
-        (self.witness)(&order.event(Act::Approve, 0));
-        let ledger = self.ledger();
-        let entry = ledger.entry(&order.subject);
-        Ok(Restored {
-            vendor: order.subject.as_str().to_owned(),
-            state: state(&ledger, &order.subject),
+        approvals: ApprovalProgress,
+        written: Result<WriteAck, RowError>,
+    ) -> Result<RestoreAnswer, KillError> {
+        persisted(written).await?;
+        (self.listener)(&order.event(KillEventKind::Approve, 0));
+        let ledger = self.table();
+        let entry = ledger.entry(&order.target);
+        Ok(RestoreAnswer {
+            vendor: order.target.as_str().to_owned(),
+            state: state(&ledger, &order.target),
             generation: entry.kills.iter().map(|kill| kill.generation).max().unwrap_or_default(),
             lifted: 0,
             reaches: Vec::new(),
@@ -153,18 +153,18 @@ impl Switch {
 }
 
 impl RestoreOrder {
-    fn approval(&self, kills: &[u64]) -> Approval {
-        let (by, reason, reach) = (self.by.clone(), self.reason.clone(), self.reach.clone());
-        Approval { by, reason, at: self.at.wall, reach, kills: kills.to_vec() }
+    fn approval(&self, kills: &[u64]) -> RestoreApproval {
+        let (by, reason, reach) = (self.by.clone(), self.reason.clone(), self.selector.clone());
+        RestoreApproval { by, reason, at: self.at.wall, reach, kills: kills.to_vec() }
     }
 
-    fn event(&self, act: Act, generation: u64) -> Event {
-        let event = Event::of(act, &self.subject, &self.by, &self.reason, self.at.wall, generation);
-        Event { reach: self.reach.clone(), ..event }
+    fn event(&self, act: KillEventKind, generation: u64) -> KillEvent {
+        let event = KillEvent::of(act, &self.target, &self.by, &self.reason, self.at.wall, generation);
+        KillEvent { reach: self.selector.clone(), ..event }
     }
 }
 
-async fn kept(written: Result<Ack, RowError>) -> Result<(), KillError> {
+async fn persisted(written: Result<WriteAck, RowError>) -> Result<(), KillError> {
     let result = match written {
         Ok(ack) => ack.await,
         Err(_) => Err(StoreError::Closed),

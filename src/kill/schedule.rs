@@ -5,26 +5,26 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::answer::{Answer, KillError, LoadError};
-use super::event::{Act, Event};
-use super::ledger::BadKey;
-use super::order::{Order, Origin, Reach, Subject, rfc3339};
-use super::switch::Switch;
+use super::answer::{KillAnswer, KillError, KillLoadError};
+use super::event::{KillEvent, KillEventKind};
+use super::order::{KillOrder, KillOrigin, KillSelector, KillTarget, rfc3339};
+use super::switch::KillSwitch;
+use super::table::KillKeyError;
 use crate::bounds::{SCHEDULED_KILLS_EACH_MAX, SCHEDULED_KILLS_MAX};
 use crate::model::{Moment, UnixTime};
-use crate::store::{Batch, Row, RowError, Store, StoreError, Table};
+use crate::store::{RowError, Store, StoreError, StoreRow, StoreTable, WriteBatch};
 
 /// A kill to come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ScheduledKill {
+pub struct ScheduledKillRow {
     /// Names it when it is taken back.
     pub id: u64,
     /// The vendor, or `*`.
     pub vendor: String,
     /// How much of the vendor.
-    #[serde(default, skip_serializing_if = "Reach::is_whole")]
-    pub reach: Reach,
+    #[serde(default, skip_serializing_if = "KillSelector::is_whole")]
+    pub reach: KillSelector,
     /// When.
     #[serde(with = "rfc3339")]
     pub at: UnixTime,
@@ -34,37 +34,37 @@ pub struct ScheduledKill {
     pub reason: String,
 }
 
-impl Row for ScheduledKill {
-    const TABLE: Table = Table::SCHEDULED_KILLS;
+impl StoreRow for ScheduledKillRow {
+    const TABLE: StoreTable = StoreTable::SCHEDULED_KILLS;
     const VERSION: u8 = 1;
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Schedule(Mutex<Orders>);
+pub(super) struct KillSchedule(Mutex<ScheduledOrders>);
 
 #[derive(Debug, Default)]
-struct Orders {
-    rows: BTreeMap<u64, ScheduledKill>,
+struct ScheduledOrders {
+    rows: BTreeMap<u64, ScheduledKillRow>,
     /// The newest id: none is given out twice, lest a late cancel hit another order.
     last: u64,
 }
 
-impl Schedule {
-    pub(super) fn load(store: &Store) -> Result<Self, LoadError> {
-        let rows = store.range::<ScheduledKill>(b"", None, usize::MAX)?;
+impl KillSchedule {
+    pub(super) fn load(store: &Store) -> Result<Self, KillLoadError> {
+        let rows = store.range::<ScheduledKillRow>(b"", None, usize::MAX)?;
         rows.iter().try_for_each(|(_, row)| row.subject().map(drop))?;
         let rows: BTreeMap<_, _> = rows.into_iter().map(|(_, row)| (row.id, row)).collect();
         let last = rows.keys().next_back().copied().unwrap_or_default();
-        Ok(Self(Mutex::new(Orders { rows, last })))
+        Ok(Self(Mutex::new(ScheduledOrders { rows, last })))
     }
 
-    fn orders(&self) -> MutexGuard<'_, Orders> {
+    fn orders(&self) -> MutexGuard<'_, ScheduledOrders> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Orders {
-    fn add(&mut self, order: &Order, at: UnixTime) -> Result<ScheduledKill, KillError> {
+impl ScheduledOrders {
+    fn add(&mut self, order: &KillOrder, at: UnixTime) -> Result<ScheduledKillRow, KillError> {
         if self.rows.len() >= SCHEDULED_KILLS_MAX {
             return Err(KillError::ScheduleFull);
         }
@@ -72,10 +72,10 @@ impl Orders {
             return Err(KillError::ScheduleShare);
         }
         self.last += 1;
-        let row = ScheduledKill {
+        let row = ScheduledKillRow {
             id: self.last,
-            vendor: order.subject.as_str().to_owned(),
-            reach: order.reach.clone(),
+            vendor: order.target.as_str().to_owned(),
+            reach: order.selector.clone(),
             at,
             by: order.by.clone(),
             reason: order.reason.clone(),
@@ -85,13 +85,13 @@ impl Orders {
     }
 }
 
-impl ScheduledKill {
+impl ScheduledKillRow {
     /// The kill that it has become. One of a vendor whose contract is gone finds nobody, and waits for it to come back.
-    fn order(&self, now: Moment) -> Option<Order> {
-        Some(Order {
-            subject: self.subject().ok()?,
-            reach: self.reach.clone(),
-            origin: Origin::Schedule,
+    fn order(&self, now: Moment) -> Option<KillOrder> {
+        Some(KillOrder {
+            target: self.subject().ok()?,
+            selector: self.reach.clone(),
+            origin: KillOrigin::Schedule,
             by: self.by.clone(),
             reason: self.reason.clone(),
             evidence: None,
@@ -99,33 +99,33 @@ impl ScheduledKill {
         })
     }
 
-    fn event(&self, act: Act, subject: &Subject, by: &str, reason: &str, now: Moment) -> Event {
+    fn event(&self, act: KillEventKind, subject: &KillTarget, by: &str, reason: &str, now: Moment) -> KillEvent {
         let outcome = Some(format!("order {} for {}", self.id, self.at).into());
-        Event { reach: self.reach.clone(), outcome, ..Event::of(act, subject, by, reason, now.wall, 0) }
+        KillEvent { reach: self.reach.clone(), outcome, ..KillEvent::of(act, subject, by, reason, now.wall, 0) }
     }
 
-    fn subject(&self) -> Result<Subject, BadKey> {
-        Subject::parse(&self.vendor).map_err(|_| BadKey)
+    fn subject(&self) -> Result<KillTarget, KillKeyError> {
+        KillTarget::parse(&self.vendor).map_err(|_| KillKeyError)
     }
 }
 
-impl Switch {
+impl KillSwitch {
     /// Orders a kill for a time to come; the order survives a restart before this returns. One for a time that has
-    /// passed happens at the next [`Switch::kill_due`].
+    /// passed happens at the next [`KillSwitch::kill_due`].
     ///
     /// # Errors
     /// [`KillError::UnknownVendor`], [`KillError::ScheduleFull`], [`KillError::ScheduleShare`], or [`KillError::NotPersisted`], after which nothing
     /// is ordered.
-    pub async fn schedule(&self, order: &Order, at: UnixTime) -> Result<ScheduledKill, KillError> {
-        self.require_known(&self.ledger(), &order.subject)?;
+    pub async fn schedule(&self, order: &KillOrder, at: UnixTime) -> Result<ScheduledKillRow, KillError> {
+        self.require_known(&self.table(), &order.target)?;
         let row = self.schedule.orders().add(order, at)?;
-        let mut batch = Batch::new();
+        let mut batch = WriteBatch::new();
         let written = batch.put(&row.id.to_be_bytes(), &row);
-        if let Err(error) = self.kept(written, batch).await {
+        if let Err(error) = self.write_row(written, batch).await {
             self.schedule.orders().rows.remove(&row.id);
             return Err(error);
         }
-        (self.witness)(&row.event(Act::Schedule, &order.subject, &order.by, &order.reason, order.at));
+        (self.listener)(&row.event(KillEventKind::Schedule, &order.target, &order.by, &order.reason, order.at));
         Ok(row)
     }
 
@@ -133,19 +133,25 @@ impl Switch {
     ///
     /// # Errors
     /// [`KillError::NotScheduled`] where there is none, [`KillError::NotPersisted`] where it stands all the same.
-    pub async fn unschedule(&self, id: u64, by: &str, reason: &str, now: Moment) -> Result<ScheduledKill, KillError> {
+    pub async fn unschedule(
+        &self,
+        id: u64,
+        by: &str,
+        reason: &str,
+        now: Moment,
+    ) -> Result<ScheduledKillRow, KillError> {
         let row = self.schedule.orders().rows.get(&id).cloned().ok_or(KillError::NotScheduled)?;
-        let mut batch = Batch::new();
-        batch.delete(ScheduledKill::TABLE, &id.to_be_bytes());
-        self.kept(Ok(()), batch).await?;
+        let mut batch = WriteBatch::new();
+        batch.delete(ScheduledKillRow::TABLE, &id.to_be_bytes());
+        self.write_row(Ok(()), batch).await?;
         self.schedule.orders().rows.remove(&id);
         let subject = row.subject().map_err(|_| KillError::UnknownVendor)?;
-        (self.witness)(&row.event(Act::Unschedule, &subject, by, reason, now));
+        (self.listener)(&row.event(KillEventKind::Unschedule, &subject, by, reason, now));
         Ok(row)
     }
 
     /// The orders that wait, the next one first.
-    pub fn scheduled(&self) -> Vec<ScheduledKill> {
+    pub fn scheduled(&self) -> Vec<ScheduledKillRow> {
         let mut rows: Vec<_> = self.schedule.orders().rows.values().cloned().collect();
         rows.sort_by_key(|row| (row.at, row.id));
         rows
@@ -153,7 +159,7 @@ impl Switch {
 
     /// Carries out what is due; call it every second or so. An order is forgotten only after its kill is in force,
     /// so that a crash between the two repeats it and never loses it.
-    pub async fn kill_due(&self, now: Moment) -> Vec<Answer> {
+    pub async fn kill_due(&self, now: Moment) -> Vec<KillAnswer> {
         let due = self.scheduled().into_iter().take_while(|row| row.at <= now.wall);
         // All of them are in force before the disk is waited for.
         let begun: Vec<_> = due.filter_map(|row| Some((row.id, self.kill(row.order(now)?).ok()?))).collect();
@@ -169,14 +175,14 @@ impl Switch {
     }
 
     async fn forget(&self, id: u64) {
-        let mut batch = Batch::new();
-        batch.delete(ScheduledKill::TABLE, &id.to_be_bytes());
+        let mut batch = WriteBatch::new();
+        batch.delete(ScheduledKillRow::TABLE, &id.to_be_bytes());
         // Kept or not, this process will not do it twice.
         let _ = self.store.write(batch).await;
         self.schedule.orders().rows.remove(&id);
     }
 
-    async fn kept(&self, put: Result<(), RowError>, batch: Batch) -> Result<(), KillError> {
+    async fn write_row(&self, put: Result<(), RowError>, batch: WriteBatch) -> Result<(), KillError> {
         let result = match put {
             Ok(()) => self.store.write(batch).await,
             Err(_) => Err(StoreError::Closed),

@@ -9,60 +9,60 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use super::ground::{Footing, Held};
-use super::in_flight::{InFlight, Slot};
-use super::latch::Latch;
-use super::line::{Core, Standing};
-use super::order::{Kill, Reach, RouteTag};
+use super::gate::{ActiveKill, ActiveKills};
+use super::in_flight::{InFlight, SeverSignal};
+use super::latch::CountdownLatch;
+use super::order::{Kill, KillSelector, RouteTag};
+use super::recheck::{AdmissionProof, RegisteredRequest};
 use crate::model::{ClientId, Direction, Reason};
 
 /// One part of a line's registry. Aligned so that two workers' locks share no cache line.
 #[repr(align(128))]
-pub(super) struct Shard {
-    pub(super) core: Arc<Core>,
-    places: Mutex<Places>,
+pub(super) struct RegistryShard {
+    pub(super) active: Arc<ActiveKills>,
+    entries: Mutex<ShardEntries>,
 }
 
 #[derive(Default)]
-struct Places {
-    all: Vec<Place>,
+struct ShardEntries {
+    all: Vec<ShardEntry>,
     free: Vec<u32>,
 }
 
-struct Place {
+struct ShardEntry {
     live: bool,
     direction: Direction,
     route: RouteTag,
     /// Kept when the place is free: the next request is usually the same client's, and then nothing is counted up.
     client: Option<ClientId>,
     /// Kept like the client.
-    footing: Option<Footing>,
+    proof: Option<AdmissionProof>,
     is_safe: bool,
     is_websocket: bool,
-    slot: Arc<Slot>,
+    slot: Arc<SeverSignal>,
     /// The kill that severed it.
     cause: Option<Arc<Kill>>,
     /// Why it was severed, where that was no kill but the loss of what it stood on.
     lost: Option<Reason>,
     /// Who waits for it to leave.
-    latches: Vec<Arc<Latch>>,
+    latches: Vec<Arc<CountdownLatch>>,
 }
 
 /// A reach in the form in which traffic is compared with it.
 #[derive(Clone)]
-pub(super) struct Target {
+pub(super) struct CompiledSelector {
     direction: Option<Direction>,
     route: Option<RouteTag>,
     client: Option<ClientId>,
 }
 
-impl From<&Reach> for Target {
-    fn from(reach: &Reach) -> Self {
+impl From<&KillSelector> for CompiledSelector {
+    fn from(reach: &KillSelector) -> Self {
         Self { direction: reach.direction, route: reach.tag(), client: reach.client.clone() }
     }
 }
 
-impl Target {
+impl CompiledSelector {
     pub(super) fn covers(&self, direction: Direction, route: RouteTag, client: Option<&ClientId>) -> bool {
         self.direction.is_none_or(|only| only == direction)
             && self.route.is_none_or(|only| only == route)
@@ -70,17 +70,17 @@ impl Target {
     }
 }
 
-impl Shard {
-    pub(super) fn new(core: Arc<Core>) -> Self {
-        Self { core, places: Mutex::default() }
+impl RegistryShard {
+    pub(super) fn new(active: Arc<ActiveKills>) -> Self {
+        Self { active, entries: Mutex::default() }
     }
 
-    pub(super) fn register(this: &Arc<Self>, held: &Held<'_>) -> InFlight {
-        let mut places = this.places();
+    pub(super) fn register(this: &Arc<Self>, held: &RegisteredRequest<'_>) -> InFlight {
+        let mut places = this.entries();
         let index = places.take();
         let place = &mut places.all[index as usize];
         place.live = true;
-        place.hold(held);
+        place.fill(held);
         let slot = Arc::clone(&place.slot);
         drop(places);
         InFlight::first(Arc::clone(this), slot, index)
@@ -88,7 +88,7 @@ impl Shard {
 
     /// Takes a place back from the last handle of a request.
     pub(super) fn release(&self, index: u32) {
-        let mut places = self.places();
+        let mut places = self.entries();
         let place = &mut places.all[index as usize];
         place.live = false;
         place.slot.reset();
@@ -104,19 +104,19 @@ impl Shard {
 
     /// The kill that covers the request in this place, by which it was severed or under which it now stands.
     pub(super) fn verdict(&self, index: u32) -> Option<Arc<Kill>> {
-        let places = self.places();
+        let places = self.entries();
         let place = &places.all[index as usize];
-        let standing = || self.core.standing(place.direction, place.route, place.client.as_ref());
+        let standing = || self.active.covering(place.direction, place.route, place.client.as_ref());
         place.cause.clone().or_else(standing)
     }
 
     /// Severs what the kill covers, but for one request where one is spared; returns how many had not been severed before.
-    pub(super) fn sever(&self, standing: &Standing, latch: &Arc<Latch>, spared: Option<&InFlight>) -> u64 {
+    pub(super) fn sever(&self, standing: &ActiveKill, latch: &Arc<CountdownLatch>, spared: Option<&InFlight>) -> u64 {
         let (mut first, mut last): (Vec<Waker>, Vec<Waker>) = Default::default();
         let mut severed = 0;
-        let mut places = self.places();
-        let is_spared = |place: &Place| spared.is_some_and(|spared| spared.is_of(&place.slot));
-        for place in places.all.iter_mut().filter(|place| place.is_under(&standing.target) && !is_spared(place)) {
+        let mut places = self.entries();
+        let is_spared = |place: &ShardEntry| spared.is_some_and(|spared| spared.is_of(&place.slot));
+        for place in places.all.iter_mut().filter(|place| place.matches(&standing.target) && !is_spared(place)) {
             latch.count_up();
             place.latches.push(Arc::clone(latch));
             if place.cause.is_none() {
@@ -134,17 +134,17 @@ impl Shard {
     /// Severs each request that the judge says no to. Adds to `lost` how many for which reason.
     ///
     /// The judge is asked under the lock that requests register under: it must be quick, and never come back here.
-    pub(super) fn sever_lost(
+    pub(super) fn recheck(
         &self,
-        judge: &mut dyn FnMut(&Held<'_>) -> Result<(), Reason>,
+        judge: &mut dyn FnMut(&RegisteredRequest<'_>) -> Result<(), Reason>,
         cause: &dyn Fn(Reason) -> Arc<Kill>,
-        latch: &Arc<Latch>,
+        latch: &Arc<CountdownLatch>,
         lost: &mut BTreeMap<Reason, u64>,
     ) {
         let (mut first, mut last): (Vec<Waker>, Vec<Waker>) = Default::default();
-        let mut places = self.places();
+        let mut places = self.entries();
         for place in places.all.iter_mut().filter(|place| place.live && place.cause.is_none()) {
-            let Err(reason) = judge(&place.held()) else { continue };
+            let Err(reason) = judge(&place.request()) else { continue };
             latch.count_up();
             place.latches.push(Arc::clone(latch));
             place.cause = Some(cause(reason));
@@ -157,49 +157,49 @@ impl Shard {
     }
 
     /// Whether any request in flight is such a one.
-    pub(super) fn holds(&self, is_it: &mut dyn FnMut(&Held<'_>) -> bool) -> bool {
-        self.places().all.iter().any(|place| place.live && is_it(&place.held()))
+    pub(super) fn holds(&self, is_it: &mut dyn FnMut(&RegisteredRequest<'_>) -> bool) -> bool {
+        self.entries().all.iter().any(|place| place.live && is_it(&place.request()))
     }
 
     /// Why the request in this place was severed, where that was no kill.
     pub(super) fn lost(&self, index: u32) -> Option<Reason> {
-        self.places().all[index as usize].lost
+        self.entries().all[index as usize].lost
     }
 
-    pub(super) fn count(&self, target: &Target) -> [usize; 2] {
+    pub(super) fn count(&self, target: &CompiledSelector) -> [usize; 2] {
         let mut counts = [0, 0];
-        for place in self.places().all.iter().filter(|place| place.is_under(target)) {
+        for place in self.entries().all.iter().filter(|place| place.matches(target)) {
             counts[place.direction.index()] += 1;
         }
         counts
     }
 
     /// Nothing under this lock panics half-way, so what a panic elsewhere left is whole.
-    fn places(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, ShardEntries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Places {
+impl ShardEntries {
     fn take(&mut self) -> u32 {
         self.free.pop().unwrap_or_else(|| {
-            self.all.push(Place::new());
+            self.all.push(ShardEntry::new());
             (self.all.len() - 1) as u32
         })
     }
 }
 
-impl Place {
+impl ShardEntry {
     fn new() -> Self {
         Self {
             live: false,
             direction: Direction::Ingress,
             route: RouteTag::NONE,
             client: None,
-            footing: None,
+            proof: None,
             is_safe: false,
             is_websocket: false,
-            slot: Arc::new(Slot::default()),
+            slot: Arc::new(SeverSignal::default()),
             cause: None,
             lost: None,
             latches: Vec::new(),
@@ -207,7 +207,7 @@ impl Place {
     }
 
     /// Writes down what a request is. What the one before it held too is not counted up again.
-    fn hold(&mut self, held: &Held<'_>) {
+    fn fill(&mut self, held: &RegisteredRequest<'_>) {
         self.direction = held.direction;
         self.route = held.route;
         self.is_safe = held.is_safe;
@@ -215,34 +215,34 @@ impl Place {
         if self.client.as_ref() != held.client {
             self.client = held.client.cloned();
         }
-        let same = match (&self.footing, held.footing) {
+        let same = match (&self.proof, held.proof) {
             (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
         if !same {
-            self.footing = held.footing.cloned();
+            self.proof = held.proof.cloned();
         }
     }
 
-    fn held(&self) -> Held<'_> {
-        Held {
+    fn request(&self) -> RegisteredRequest<'_> {
+        RegisteredRequest {
             direction: self.direction,
             route: self.route,
             client: self.client.as_ref(),
-            footing: self.footing.as_ref(),
+            proof: self.proof.as_ref(),
             is_safe: self.is_safe,
             is_websocket: self.is_websocket,
         }
     }
 
-    fn is_under(&self, target: &Target) -> bool {
+    fn matches(&self, target: &CompiledSelector) -> bool {
         self.live && target.covers(self.direction, self.route, self.client.as_ref())
     }
 }
 
 /// A small number of this thread's own, given out in turn.
-pub(super) fn this_thread() -> usize {
+pub(super) fn thread_index() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
         static MINE: Cell<usize> = const { Cell::new(usize::MAX) };

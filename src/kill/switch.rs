@@ -1,7 +1,7 @@
 //! The switch: a table of what stands against whom, and the hand that severs.
 //!
 //! An order first refuses what is new, then severs what is in flight, then hands the state to the disk; the caller
-//! waits for both in [`Severing::finish`]. Nothing that can fail or wait stands before the severing: a full disk, a
+//! waits for both in [`PendingKill::finish`]. Nothing that can fail or wait stands before the severing: a full disk, a
 //! hook or a dead fleet never delays it. A restore goes the other way: durable first, then open. Never reads the
 //! traffic, and decides nothing but whether a kill stands.
 
@@ -10,46 +10,46 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use super::answer::{KillError, LoadError, Preview, State, VendorStatus};
-use super::drill::DrillReport;
-use super::event::{Event, Witness};
+use super::answer::{KillError, KillLoadError, KillState, PreviewAnswer, VendorKillStatus};
+use super::drill::DrillRecord;
+use super::event::{EventListener, KillEvent};
+use super::gate::VendorGate;
 use super::in_flight::InFlight;
-use super::latch::Latch;
-use super::ledger::{KillsRow, Ledger, Struck};
-use super::line::Line;
-use super::order::{Evidence, Order, Origin, Reach, Subject};
-use super::schedule::Schedule;
-use super::severing::Severing;
-use super::unwritten::Unwritten;
+use super::latch::CountdownLatch;
+use super::order::{Evidence, KillOrder, KillOrigin, KillSelector, KillTarget};
+use super::pending::PendingKill;
+use super::schedule::KillSchedule;
+use super::table::{AppliedKill, KillTable, KillsRow};
+use super::unconfirmed::UnconfirmedWrites;
 use crate::model::{Clock, Moment, VendorId};
-use crate::store::{Ack, Batch, Row, RowError, Store, StoreError, Table};
+use crate::store::{RowError, Store, StoreError, StoreRow, StoreTable, WriteAck, WriteBatch};
 
 /// Who the gateway is when it acts by itself.
-pub const GATEWAY: &str = "vendorgate";
+pub const GATEWAY_ACTOR: &str = "vendorgate";
 
 /// The kill switch of this gateway. Shared by everything, behind one `Arc`.
-pub struct Switch {
+pub struct KillSwitch {
     pub(super) clock: Clock,
     pub(super) store: Store,
-    pub(super) witness: Witness,
-    pub(super) schedule: Schedule,
-    pub(super) unwritten: Arc<Unwritten>,
+    pub(super) listener: EventListener,
+    pub(super) schedule: KillSchedule,
+    pub(super) unconfirmed: Arc<UnconfirmedWrites>,
     /// Locked before `lines`, never after.
-    ledger: Mutex<Ledger>,
-    lines: RwLock<BTreeMap<VendorId, Arc<Line>>>,
+    table: Mutex<KillTable>,
+    gates: RwLock<BTreeMap<VendorId, Arc<VendorGate>>>,
     /// Whether events are queued for hooks.
     outbox: AtomicBool,
 }
 
-impl Switch {
+impl KillSwitch {
     /// The switch as it was left: every stored kill stands before this returns.
     ///
     /// # Errors
-    /// [`LoadError`] when the kills cannot be read; the caller then takes [`Switch::all_killed`].
-    pub fn load(store: Store, clock: Clock, witness: Witness) -> Result<Self, LoadError> {
+    /// [`KillLoadError`] when the kills cannot be read; the caller then takes [`KillSwitch::all_killed`].
+    pub fn load(store: Store, clock: Clock, witness: EventListener) -> Result<Self, KillLoadError> {
         let rows = store.range::<KillsRow>(b"", None, usize::MAX)?;
-        let ledger = Ledger::load(rows)?;
-        let schedule = Schedule::load(&store)?;
+        let ledger = KillTable::load(rows)?;
+        let schedule = KillSchedule::load(&store)?;
         Ok(Self::with(store, clock, witness, ledger, schedule))
     }
 
@@ -59,7 +59,7 @@ impl Switch {
     ///
     /// # Errors
     /// [`StoreError`] where the process must not start at all: another one holds the state, or memory fails too.
-    pub fn start(opened: Result<Store, StoreError>, clock: Clock, witness: Witness) -> Result<Self, StoreError> {
+    pub fn start(opened: Result<Store, StoreError>, clock: Clock, witness: EventListener) -> Result<Self, StoreError> {
         let why = match opened {
             Ok(store) => match Self::load(store, clock.clone(), Arc::clone(&witness)) {
                 Ok(switch) => return Ok(switch),
@@ -77,13 +77,13 @@ impl Switch {
     }
 
     /// A switch with everything killed, for when state cannot be read. A person restores what they decide to.
-    pub fn all_killed(store: Store, clock: Clock, witness: Witness, why: &str) -> Self {
-        let switch = Self::with(store, clock, witness, Ledger::default(), Schedule::default());
-        let order = Order {
-            subject: Subject::Everything,
-            reach: Reach::default(),
-            origin: Origin::StateUnreadable,
-            by: GATEWAY.to_owned(),
+    pub fn all_killed(store: Store, clock: Clock, witness: EventListener, why: &str) -> Self {
+        let switch = Self::with(store, clock, witness, KillTable::default(), KillSchedule::default());
+        let order = KillOrder {
+            target: KillTarget::Everything,
+            selector: KillSelector::default(),
+            origin: KillOrigin::StateUnreadable,
+            by: GATEWAY_ACTOR.to_owned(),
             reason: why.to_owned(),
             evidence: None,
             at: switch.clock.now(),
@@ -94,13 +94,13 @@ impl Switch {
     }
 
     /// A vendor's line, made when it is first asked for. Take it at load, not per request.
-    pub fn line(&self, vendor: &VendorId) -> Arc<Line> {
+    pub fn gate(&self, vendor: &VendorId) -> Arc<VendorGate> {
         // The ledger first, so that no kill falls between the reading of it and the line's first appearance.
-        let ledger = self.ledger();
-        let mut lines = self.lines.write().unwrap_or_else(PoisonError::into_inner);
+        let ledger = self.table();
+        let mut lines = self.gates.write().unwrap_or_else(PoisonError::into_inner);
         let line = lines.entry(vendor.clone()).or_insert_with(|| {
-            let line = Line::new(vendor.clone());
-            line.stand(ledger.entry(&Subject::Vendor(vendor.clone())).kills.iter().cloned());
+            let line = VendorGate::new(vendor.clone());
+            line.set_active(ledger.entry(&KillTarget::Vendor(vendor.clone())).kills.iter().cloned());
             Arc::new(line)
         });
         Arc::clone(line)
@@ -112,31 +112,31 @@ impl Switch {
     ///
     /// # Errors
     /// [`KillError::UnknownVendor`].
-    pub fn kill(&self, order: Order) -> Result<Severing, KillError> {
-        let mut ledger = self.ledger();
-        self.require_known(&ledger, &order.subject)?;
+    pub fn kill(&self, order: KillOrder) -> Result<PendingKill, KillError> {
+        let mut ledger = self.table();
+        self.require_known(&ledger, &order.target)?;
         let struck = ledger.kill(&order);
         Ok(self.sever(order, struck, ledger, None))
     }
 
     pub(super) fn sever(
         &self,
-        order: Order,
-        struck: Struck,
-        ledger: MutexGuard<'_, Ledger>,
+        order: KillOrder,
+        struck: AppliedKill,
+        ledger: MutexGuard<'_, KillTable>,
         spared: Option<&InFlight>,
-    ) -> Severing {
-        let lines = self.lines_of(&order.subject);
-        stand(&lines, &ledger);
+    ) -> PendingKill {
+        let lines = self.gates_of(&order.target);
+        apply_kills(&lines, &ledger);
         let refused = self.clock.now();
-        let latch = Latch::new();
+        let latch = CountdownLatch::new();
         let severed = lines.iter().map(|line| line.sever(&struck.kill, &latch, spared)).sum();
         latch.count_down();
-        let event = Event::kill(&order, &struck.kill, struck.is_new, severed);
-        let ack = self.keep(&ledger, &struck, &order.subject, &event);
+        let event = KillEvent::kill(&order, &struck.kill, struck.is_new, severed);
+        let ack = self.persist(&ledger, &struck, &order.target, &event);
         drop(ledger);
-        (self.witness)(&event);
-        Severing::new(self, order, struck.kill, severed, latch, ack, refused)
+        (self.listener)(&event);
+        PendingKill::new(self, order, struck.kill, severed, latch, ack, refused)
     }
 
     /// Kills by the gateway's own hand, on evidence. Never waits and never fails: made for the middle of a body. Of a
@@ -144,18 +144,18 @@ impl Switch {
     ///
     /// `spared` is the request whose own meter has ended it, and that shall still get what its budget had room for.
     pub fn trip(&self, vendor: &VendorId, evidence: Evidence, spared: Option<&InFlight>, now: Moment) {
-        let order = Order {
-            subject: Subject::Vendor(vendor.clone()),
-            reach: Reach::default(),
-            origin: Origin::Trip,
-            by: GATEWAY.to_owned(),
+        let order = KillOrder {
+            target: KillTarget::Vendor(vendor.clone()),
+            selector: KillSelector::default(),
+            origin: KillOrigin::Trip,
+            by: GATEWAY_ACTOR.to_owned(),
             reason: evidence.kind.clone(),
             evidence: Some(evidence),
             at: now,
         };
-        let mut ledger = self.ledger();
+        let mut ledger = self.table();
         // A vendor without a line has nothing to trip on.
-        if self.require_known(&ledger, &order.subject).is_err() {
+        if self.require_known(&ledger, &order.target).is_err() {
             return;
         }
         let struck = ledger.kill(&order);
@@ -163,7 +163,7 @@ impl Switch {
             // What was severed leaves by itself, and the write is looked after.
             drop(self.sever(order, struck, ledger, spared));
         } else if struck.changed {
-            self.add_evidence(&order.subject, &ledger);
+            self.add_evidence(&order.target, &ledger);
         }
     }
 
@@ -171,11 +171,11 @@ impl Switch {
     ///
     /// # Errors
     /// [`KillError::UnknownVendor`].
-    pub fn preview(&self, subject: &Subject, reach: Reach) -> Result<Preview, KillError> {
-        let ledger = self.ledger();
+    pub fn preview(&self, subject: &KillTarget, reach: KillSelector) -> Result<PreviewAnswer, KillError> {
+        let ledger = self.table();
         self.require_known(&ledger, subject)?;
-        let counts = self.lines_of(subject).iter().map(|line| line.count(&reach)).fold([0, 0], add);
-        Ok(Preview {
+        let counts = self.gates_of(subject).iter().map(|line| line.count(&reach)).fold([0, 0], add);
+        Ok(PreviewAnswer {
             vendor: subject.as_str().to_owned(),
             state: state(&ledger, subject),
             dry_run: true,
@@ -186,19 +186,19 @@ impl Switch {
     }
 
     /// Every vendor at a glance, by name: those with a line, and those against whom anything ever stood.
-    pub fn status(&self) -> Vec<VendorStatus> {
-        let mut all = self.at_a_glance();
+    pub fn status(&self) -> Vec<VendorKillStatus> {
+        let mut all = self.status_without_drills();
         // The disk is asked when no lock is held that a kill wants.
         for status in &mut all {
-            status.last_drill = DrillReport::last(&self.store, &status.vendor);
+            status.last_drill = DrillRecord::last(&self.store, &status.vendor);
         }
         all
     }
 
     /// Whether everything is killed because state could not be read and nobody has decided yet: not ready.
     pub fn is_undecided(&self) -> bool {
-        let ledger = self.ledger();
-        ledger.entry(&Subject::Everything).kills.iter().any(|kill| kill.origin == Origin::StateUnreadable)
+        let ledger = self.table();
+        ledger.entry(&KillTarget::Everything).kills.iter().any(|kill| kill.origin == KillOrigin::StateUnreadable)
     }
 
     /// From now on, kills and restores are queued for hooks, in the same write as the change itself.
@@ -206,51 +206,56 @@ impl Switch {
         self.outbox.store(wanted, Ordering::Relaxed);
     }
 
-    fn with(store: Store, clock: Clock, witness: Witness, ledger: Ledger, schedule: Schedule) -> Self {
+    fn with(store: Store, clock: Clock, listener: EventListener, ledger: KillTable, schedule: KillSchedule) -> Self {
         Self {
             clock,
             store,
-            witness,
+            listener,
             schedule,
-            unwritten: Arc::default(),
-            ledger: Mutex::new(ledger),
-            lines: RwLock::default(),
+            unconfirmed: Arc::default(),
+            table: Mutex::new(ledger),
+            gates: RwLock::default(),
             outbox: AtomicBool::new(false),
         }
     }
 
-    fn at_a_glance(&self) -> Vec<VendorStatus> {
-        let ledger = self.ledger();
-        let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
+    fn status_without_drills(&self) -> Vec<VendorKillStatus> {
+        let ledger = self.table();
+        let lines = self.gates.read().unwrap_or_else(PoisonError::into_inner);
         let mut vendors: Vec<_> = lines.keys().chain(ledger.vendors()).collect();
         vendors.sort_unstable();
         vendors.dedup();
         vendors.into_iter().map(|vendor| self.status_of(&ledger, lines.get(vendor), vendor)).collect()
     }
 
-    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn table(&self) -> MutexGuard<'_, KillTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn lines_of(&self, subject: &Subject) -> Vec<Arc<Line>> {
-        let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn gates_of(&self, subject: &KillTarget) -> Vec<Arc<VendorGate>> {
+        let lines = self.gates.read().unwrap_or_else(PoisonError::into_inner);
         match subject {
-            Subject::Vendor(vendor) => lines.get(vendor).cloned().into_iter().collect(),
-            Subject::Everything => lines.values().cloned().collect(),
+            KillTarget::Vendor(vendor) => lines.get(vendor).cloned().into_iter().collect(),
+            KillTarget::Everything => lines.values().cloned().collect(),
         }
     }
 
-    pub(super) fn require_known(&self, ledger: &Ledger, subject: &Subject) -> Result<(), KillError> {
+    pub(super) fn require_known(&self, ledger: &KillTable, subject: &KillTarget) -> Result<(), KillError> {
         let known = match subject {
-            Subject::Vendor(vendor) => ledger.knows(vendor) || !self.lines_of(subject).is_empty(),
-            Subject::Everything => true,
+            KillTarget::Vendor(vendor) => ledger.knows(vendor) || !self.gates_of(subject).is_empty(),
+            KillTarget::Everything => true,
         };
         if known { Ok(()) } else { Err(KillError::UnknownVendor) }
     }
 
     /// Writes a subject's rows, and its event where hooks want it.
-    pub(super) fn write(&self, ledger: &Ledger, subject: &Subject, event: Option<&Event>) -> Result<Ack, RowError> {
-        let mut batch = Batch::new();
+    pub(super) fn write(
+        &self,
+        ledger: &KillTable,
+        subject: &KillTarget,
+        event: Option<&KillEvent>,
+    ) -> Result<WriteAck, RowError> {
+        let mut batch = WriteBatch::new();
         ledger.write(subject, &mut batch)?;
         if let Some(event) = event.filter(|event| event.is_for_hooks() && self.outbox.load(Ordering::Relaxed)) {
             batch.put(&event.generation.to_be_bytes(), &QueuedEvent { event: event.clone(), done: Vec::new() })?;
@@ -258,26 +263,32 @@ impl Switch {
         Ok(self.store.write(batch))
     }
 
-    fn keep(&self, ledger: &Ledger, struck: &Struck, subject: &Subject, event: &Event) -> Option<Ack> {
+    fn persist(
+        &self,
+        ledger: &KillTable,
+        struck: &AppliedKill,
+        subject: &KillTarget,
+        event: &KillEvent,
+    ) -> Option<WriteAck> {
         let ack = struck.changed.then(|| self.write(ledger, subject, Some(event)))?;
         if ack.is_err() {
-            self.unwritten.failed(subject.clone());
+            self.unconfirmed.failed(subject.clone());
         }
         ack.ok()
     }
 
-    fn add_evidence(&self, subject: &Subject, ledger: &Ledger) {
+    fn add_evidence(&self, subject: &KillTarget, ledger: &KillTable) {
         match self.write(ledger, subject, None) {
-            Ok(ack) => self.unwritten.pending(subject.clone(), ack),
-            Err(_) => self.unwritten.failed(subject.clone()),
+            Ok(ack) => self.unconfirmed.pending(subject.clone(), ack),
+            Err(_) => self.unconfirmed.failed(subject.clone()),
         }
     }
 
-    fn status_of(&self, ledger: &Ledger, line: Option<&Arc<Line>>, vendor: &VendorId) -> VendorStatus {
-        let subject = Subject::Vendor(vendor.clone());
+    fn status_of(&self, ledger: &KillTable, line: Option<&Arc<VendorGate>>, vendor: &VendorId) -> VendorKillStatus {
+        let subject = KillTarget::Vendor(vendor.clone());
         let entry = ledger.entry(&subject);
         let in_flight = line.map_or([0, 0], |line| line.in_flight());
-        VendorStatus {
+        VendorKillStatus {
             vendor: vendor.as_str().to_owned(),
             state: state(ledger, &subject),
             kills: entry.kills.iter().map(|kill| (**kill).clone()).collect(),
@@ -285,7 +296,7 @@ impl Switch {
             ingress_in_flight: in_flight[0],
             egress_in_flight: in_flight[1],
             severed_total: line.map_or(0, |line| line.severed_total()),
-            persisted: self.store.is_durable() && !self.unwritten.holds(&subject),
+            persisted: self.store.is_durable() && !self.unconfirmed.holds(&subject),
             last_drill: None,
         }
     }
@@ -295,31 +306,31 @@ impl Switch {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct QueuedEvent {
     /// What they are told.
-    pub event: Event,
+    pub event: KillEvent,
     /// The hooks that have been told, or given up on.
     pub done: Vec<String>,
 }
 
-impl Row for QueuedEvent {
-    const TABLE: Table = Table::HOOK_QUEUE;
+impl StoreRow for QueuedEvent {
+    const TABLE: StoreTable = StoreTable::HOOK_QUEUE;
     const VERSION: u8 = 1;
 }
 
-impl fmt::Debug for Switch {
+impl fmt::Debug for KillSwitch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Switch").field("store", &self.store).finish_non_exhaustive()
     }
 }
 
 /// Makes the lines refuse what the ledger says.
-pub(super) fn stand(lines: &[Arc<Line>], ledger: &Ledger) {
+pub(super) fn apply_kills(lines: &[Arc<VendorGate>], ledger: &KillTable) {
     for line in lines {
-        line.stand(ledger.entry(&Subject::Vendor(line.vendor().clone())).kills.iter().cloned());
+        line.set_active(ledger.entry(&KillTarget::Vendor(line.vendor().clone())).kills.iter().cloned());
     }
 }
 
-pub(super) fn state(ledger: &Ledger, subject: &Subject) -> State {
-    State::of(ledger.entry(subject).kills.iter().map(|kill| &**kill))
+pub(super) fn state(ledger: &KillTable, subject: &KillTarget) -> KillState {
+    KillState::of(ledger.entry(subject).kills.iter().map(|kill| &**kill))
 }
 
 const fn add(sum: [usize; 2], part: [usize; 2]) -> [usize; 2] {

@@ -10,16 +10,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::bounds;
-use crate::http::{Group, Network, Seat, Slot, Slots, is_out_of_descriptors};
+use crate::http::{PeerNetwork, PooledSlot, SlotGroup, SlotHolder, SlotPool, is_out_of_descriptors};
 
 /// One address, bound once for each worker: the kernel spreads connections over the sockets.
 #[derive(Debug)]
-pub struct Bound {
+pub struct BoundSockets {
     address: SocketAddr,
     sockets: Vec<StdListener>,
 }
 
-impl Bound {
+impl BoundSockets {
     /// The address, with the port that the kernel chose where port 0 was asked for.
     pub const fn address(&self) -> SocketAddr {
         self.address
@@ -35,14 +35,14 @@ impl Bound {
 ///
 /// # Errors
 /// What the kernel said to the first socket that it refused.
-pub fn bind(address: SocketAddr, workers: usize) -> io::Result<Bound> {
+pub fn bind(address: SocketAddr, workers: usize) -> io::Result<BoundSockets> {
     let first = bind_one(address)?;
     let address = first.local_addr()?;
     let mut sockets = vec![first];
     while sockets.len() < workers {
         sockets.push(bind_one(address)?);
     }
-    Ok(Bound { address, sockets })
+    Ok(BoundSockets { address, sockets })
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<StdListener> {
@@ -62,13 +62,13 @@ fn bind_one(address: SocketAddr) -> io::Result<StdListener> {
 #[derive(Debug)]
 pub(super) struct Acceptor {
     listener: TcpListener,
-    door: Door,
+    door: SlotAssigner,
 }
 
 /// Where a connection gets its slot.
 #[derive(Debug, Clone)]
-pub(super) struct Door {
-    pub(super) slots: Arc<Slots>,
+pub(super) struct SlotAssigner {
+    pub(super) slots: Arc<SlotPool>,
     /// Most connections of one network that have proven nothing.
     pub(super) unproven_max: usize,
     /// Held by each connection of a worker: at the other end the worker learns when the last one has closed.
@@ -76,22 +76,22 @@ pub(super) struct Door {
 }
 
 impl Acceptor {
-    pub(super) fn new(socket: StdListener, door: Door) -> io::Result<Self> {
+    pub(super) fn new(socket: StdListener, door: SlotAssigner) -> io::Result<Self> {
         Ok(Self { listener: TcpListener::from_std(socket)?, door })
     }
 
     /// The next connection, once it has a slot: until then those behind it wait in the kernel's backlog, so that it and
     /// not our memory holds a flood.
-    pub(super) async fn accept(&self) -> Accepted {
+    pub(super) async fn accept(&self) -> AcceptedConnection {
         loop {
             match self.listener.accept().await {
-                Ok((stream, address)) => return self.door.seat(stream, address).await,
+                Ok((stream, address)) => return self.door.assign_slot(stream, address).await,
                 // One connection's own failure; the next may be fine.
                 Err(error) if is_of_one_connection(&error) => {}
                 // Out of descriptors or memory: a pause, so that the loop does not spin while others make room or finish.
                 Err(error) => {
                     if is_out_of_descriptors(&error) {
-                        self.door.slots.make_room();
+                        self.door.slots.shed_one();
                     }
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -115,35 +115,35 @@ impl Acceptor {
     }
 }
 
-impl Door {
+impl SlotAssigner {
     /// Waits for a slot.
-    pub(super) async fn seat(&self, stream: TcpStream, address: SocketAddr) -> Accepted {
+    pub(super) async fn assign_slot(&self, stream: TcpStream, address: SocketAddr) -> AcceptedConnection {
         // A peer that is gone already fails at its first read.
         let _ = stream.set_nodelay(true);
-        let groups = [(Group::Sender(Network::of(address.ip())), self.unproven_max)];
-        let slot = self.slots.enter(&groups).await;
-        Accepted { stream, address, held: Held { slot, _alive: self.alive.clone() } }
+        let groups = [(SlotGroup::Sender(PeerNetwork::of(address.ip())), self.unproven_max)];
+        let slot = self.slots.acquire(&groups).await;
+        AcceptedConnection { stream, address, held: ConnectionSlot { slot, _alive: self.alive.clone() } }
     }
 }
 
 /// A connection that was accepted, and what it holds.
 #[derive(Debug)]
-pub(super) struct Accepted {
+pub(super) struct AcceptedConnection {
     pub(super) stream: TcpStream,
     pub(super) address: SocketAddr,
-    pub(super) held: Held,
+    pub(super) held: ConnectionSlot,
 }
 
 /// What a connection holds until it closes, also where it has left HTTP.
 #[derive(Debug)]
-pub(super) struct Held {
-    slot: Slot,
+pub(super) struct ConnectionSlot {
+    slot: PooledSlot,
     _alive: mpsc::Sender<()>,
 }
 
-impl Held {
-    pub(super) const fn seat(&self) -> &Arc<Seat> {
-        self.slot.seat()
+impl ConnectionSlot {
+    pub(super) const fn holder(&self) -> &Arc<SlotHolder> {
+        self.slot.holder()
     }
 }
 

@@ -3,13 +3,13 @@
 //! Decides nothing about a request. Never lets one peer's slowness cost another more than its own slot.
 
 mod accept;
-mod guard;
-mod patience;
+mod guarded_stream;
 mod serve;
+mod timeouts;
 mod tls;
 mod worker;
 
-pub use accept::{Bound, bind};
-pub use patience::Patience;
+pub use accept::{BoundSockets, bind};
+pub use timeouts::ConnectionTimeouts;
 pub use tls::{TlsError, server_config};
-pub use worker::{Front, Worker, spawn};
+pub use worker::{ListenerState, Worker, spawn};

@@ -18,32 +18,37 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 
-use super::accept::Accepted;
-use super::guard::{First, Guard, Stream};
-use super::patience::{Deadline, HeadBegun, Late};
-use super::worker::{Drain, Front};
+use super::accept::AcceptedConnection;
+use super::guarded_stream::{GuardedStream, ProtocolBytes, ServerStream};
+use super::timeouts::{ConnectionDeadline, HeadBegun, Overdue};
+use super::worker::{DrainSignal, ListenerState};
 use crate::bounds;
-use crate::gateway::{Peer, Stack};
-use crate::http::{GatewayBody, Screened, Seat, Turns};
+use crate::gateway::{Peer, ServiceStack};
+use crate::http::{GatewayBody, RequestSequence, ScreenedStream, SlotHolder};
 use crate::identity::PeerCertificate;
 
 /// The first bytes of a client that speaks HTTP/2 with prior knowledge (RFC 9113 section 3.4), as far as it takes to know.
 const PREFACE: &[u8] = b"PRI ";
 
 /// Serves one connection to its end. What ends it early is the peer's affair, so nothing is returned.
-pub(super) async fn serve(accepted: Accepted, front: &Front, stack: Stack, drain: Drain) {
+pub(super) async fn serve(
+    accepted: AcceptedConnection,
+    front: &ListenerState,
+    stack: ServiceStack,
+    drain: DrainSignal,
+) {
     let tls = front.tls.as_ref().map(|tls| tls.load_full());
-    let seat = Arc::clone(accepted.held.seat());
+    let seat = Arc::clone(accepted.held.holder());
     let patience = if tls.is_some() { bounds::HANDSHAKE_DEADLINE } else { front.patience.head };
     let opened = tokio::select! {
         opened = tokio::time::timeout(patience, open(accepted, front, tls)) => opened,
-        () = seat.shed() => return,
-        () = drain.clone().over() => return,
+        () = seat.shed_requested() => return,
+        () = drain.clone().grace_over() => return,
     };
     let (mut guard, peer, speaks_h2) = match opened {
         Ok(Some(opened)) => opened,
         Ok(None) => return,
-        Err(_) => return seat.late(),
+        Err(_) => return seat.count_late(),
     };
     let theirs = Arc::clone(&peer);
     if speaks_h2 {
@@ -52,15 +57,16 @@ pub(super) async fn serve(accepted: Accepted, front: &Front, stack: Stack, drain
             async move { Ok::<_, Infallible>(stack.answer(peer, request).await) }
         });
         // What is read between two requests may be a ping: only the rest as a whole has a deadline.
-        let waits = Waits { seat, begun: Arc::default(), deadline: Deadline::new(front.patience) };
+        let waits = ConnectionLimits { seat, begun: Arc::default(), deadline: ConnectionDeadline::new(front.patience) };
         let connection = h2().serve_connection(TokioIo::new(guard), service);
         // A peer is told the last stream that counts, so nothing that it sends can be lost.
-        let told = drain.wait();
+        let told = drain.begun();
         run(pin!(connection), &peer, waits, told, http2::Connection::graceful_shutdown).await;
     } else {
-        let waits = Waits { seat, begun: guard.tell_heads(), deadline: Deadline::new(front.patience) };
-        let turns = Arc::new(Turns::default());
-        let io = TokioIo::new(Screened::requests(guard, Arc::clone(&turns)));
+        let waits =
+            ConnectionLimits { seat, begun: guard.watch_heads(), deadline: ConnectionDeadline::new(front.patience) };
+        let turns = Arc::new(RequestSequence::default());
+        let io = TokioIo::new(ScreenedStream::requests(guard, Arc::clone(&turns)));
         let service = service_fn(move |request| {
             let (stack, peer, turns) = (stack.clone(), Arc::clone(&theirs), Arc::clone(&turns));
             async move { Ok::<_, Infallible>(answer_h1(stack, peer, &turns, request).await) }
@@ -68,32 +74,32 @@ pub(super) async fn serve(accepted: Accepted, front: &Front, stack: Stack, drain
         let connection = h1().serve_connection(io, service).with_upgrades();
         // A request may be on its way on a connection that rests. It is answered, and the answer says `close`.
         let told = async {
-            drain.clone().wait().await;
-            peer.leave();
-            drain.over().await;
+            drain.clone().begun().await;
+            peer.start_draining();
+            drain.grace_over().await;
         };
         run(pin!(connection), &peer, waits, told, http1::UpgradeableConnection::graceful_shutdown).await;
     }
 }
 
 /// What ends a connection that brings no request.
-struct Waits {
-    seat: Arc<Seat>,
+struct ConnectionLimits {
+    seat: Arc<SlotHolder>,
     begun: Arc<HeadBegun>,
-    deadline: Deadline,
+    deadline: ConnectionDeadline,
 }
 
-impl Waits {
+impl ConnectionLimits {
     /// Ready when the connection is to end, and how: at once, or with a farewell to a known peer that has only rested.
-    fn poll(&mut self, shed: Pin<&mut impl Future<Output = ()>>, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll(&mut self, shed: Pin<&mut impl Future<Output = ()>>, cx: &mut Context<'_>) -> Poll<ConnectionEnd> {
         if shed.poll(cx).is_ready() {
-            return Poll::Ready(End::AtOnce);
+            return Poll::Ready(ConnectionEnd::AtOnce);
         }
         match ready!(self.deadline.poll(&self.seat, &self.begun, cx)) {
-            Late::Request => Poll::Ready(End::WithFarewell),
-            Late::Head => {
-                self.seat.late();
-                Poll::Ready(End::AtOnce)
+            Overdue::Request => Poll::Ready(ConnectionEnd::WithFarewell),
+            Overdue::Head => {
+                self.seat.count_late();
+                Poll::Ready(ConnectionEnd::AtOnce)
             }
         }
     }
@@ -101,23 +107,23 @@ impl Waits {
 
 /// How a connection that brings no request ends.
 #[derive(PartialEq, Eq)]
-enum End {
+enum ConnectionEnd {
     AtOnce,
     WithFarewell,
 }
 
 async fn answer_h1(
-    stack: Stack,
+    stack: ServiceStack,
     peer: Arc<Peer>,
-    turns: &Turns,
+    turns: &RequestSequence,
     mut request: Request<Incoming>,
 ) -> Response<GatewayBody> {
-    if let Some(flaw) = turns.begin() {
+    if let Some(flaw) = turns.next_request() {
         request.extensions_mut().insert(flaw);
     }
     let mut response = stack.answer(Arc::clone(&peer), request).await;
-    turns.answered(response.status() == StatusCode::SWITCHING_PROTOCOLS);
-    if peer.is_leaving() {
+    turns.response_sent(response.status() == StatusCode::SWITCHING_PROTOCOLS);
+    if peer.is_draining() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -128,15 +134,15 @@ async fn answer_h1(
 async fn run<C: Future>(
     mut connection: Pin<&mut C>,
     peer: &Peer,
-    mut waits: Waits,
+    mut waits: ConnectionLimits,
     leaving: impl Future<Output = ()>,
     shut_down: impl Fn(Pin<&mut C>),
 ) {
     let mut leaving = pin!(leaving);
     let seat = Arc::clone(&waits.seat);
-    let mut shed = pin!(seat.shed());
+    let mut shed = pin!(seat.shed_requested());
     let mut told = false;
-    let mut stuck = Stuck::default();
+    let mut stuck = UnreadSevered::default();
     poll_fn(|cx| {
         if connection.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
@@ -151,9 +157,9 @@ async fn run<C: Future>(
         if peer.is_reset() {
             return Poll::Ready(());
         }
-        peer.rests(cx);
+        peer.on_poll_done(cx);
         match waits.poll(shed.as_mut(), cx) {
-            Poll::Ready(End::WithFarewell) if !told => {
+            Poll::Ready(ConnectionEnd::WithFarewell) if !told => {
                 told = true;
                 shut_down(connection.as_mut());
                 waits.deadline.extend();
@@ -171,12 +177,12 @@ async fn run<C: Future>(
 
 /// Ready when some severed answers have not left for [`bounds::SEVER_GRACE`], and none of them has in that time.
 #[derive(Default)]
-struct Stuck {
+struct UnreadSevered {
     severed: usize,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Stuck {
+impl UnreadSevered {
     fn poll(&mut self, severed: Poll<usize>, cx: &mut Context<'_>) -> Poll<()> {
         let Poll::Ready(severed) = severed else {
             self.timer = None;
@@ -192,17 +198,17 @@ impl Stuck {
 
 /// Brings a connection to where HTTP begins: TLS where the front has it, and the protocol that the peer speaks.
 async fn open(
-    Accepted { mut stream, address, held }: Accepted,
-    front: &Front,
+    AcceptedConnection { mut stream, address, held }: AcceptedConnection,
+    front: &ListenerState,
     tls: Option<Arc<ServerConfig>>,
-) -> Option<(Guard, Arc<Peer>, bool)> {
-    let seat = Arc::clone(held.seat());
+) -> Option<(GuardedStream, Arc<Peer>, bool)> {
+    let seat = Arc::clone(held.holder());
     match tls {
         None => {
             let first = read_first(&mut stream).await?;
             let speaks_h2 = front.http2 && first == PREFACE;
             let peer = Arc::new(Peer::plain(address, front.direction, seat));
-            Some((Guard::new(Stream::Plain(stream), first, Arc::clone(&peer), held), peer, speaks_h2))
+            Some((GuardedStream::new(ServerStream::Plain(stream), first, Arc::clone(&peer), held), peer, speaks_h2))
         }
         Some(config) => {
             let stream = TlsAcceptor::from(config).accept(stream).await.ok()?;
@@ -211,17 +217,21 @@ async fn open(
             // A chain that cannot be read proves nothing; the handshake has already judged its signatures.
             let certificate = session.peer_certificates().and_then(|chain| PeerCertificate::read(chain).ok());
             if certificate.is_some() {
-                seat.prove();
+                seat.mark_proven();
             }
             let peer = Arc::new(Peer::tls(address, front.direction, seat, certificate));
-            Some((Guard::new(Stream::Tls(Box::new(stream)), First::new(), Arc::clone(&peer), held), peer, speaks_h2))
+            Some((
+                GuardedStream::new(ServerStream::Tls(Box::new(stream)), ProtocolBytes::new(), Arc::clone(&peer), held),
+                peer,
+                speaks_h2,
+            ))
         }
     }
 }
 
 /// Reads as much as tells HTTP/2 from HTTP/1.1. `None` when the peer left.
-async fn read_first(stream: &mut TcpStream) -> Option<First> {
-    let mut first = First::new();
+async fn read_first(stream: &mut TcpStream) -> Option<ProtocolBytes> {
+    let mut first = ProtocolBytes::new();
     while first.len() < PREFACE.len() && PREFACE.starts_with(&first) {
         let mut byte = [0; PREFACE.len()];
         let room = PREFACE.len() - first.len();

@@ -12,8 +12,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use zeroize::Zeroizing;
 
-use crate::config::{ClientCertificate, Tls};
-use crate::http::pem::{self, PemFlaw};
+use crate::config::{ClientCertificateSettings, TlsSettings};
+use crate::http::pem::{self, PemError};
 
 /// Why a TLS listener cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum TlsError {
         /// Which file.
         path: PathBuf,
         /// What is wrong with it.
-        flaw: PemFlaw,
+        flaw: PemError,
     },
     /// The key does not belong to the certificate, or rustls refuses one of the two.
     #[error("certificate and key do not make a TLS identity")]
@@ -47,9 +47,9 @@ pub enum TlsError {
 ///
 /// # Errors
 /// [`TlsError`] names the file.
-pub fn server_config(files: &Tls, http2: bool) -> Result<Arc<ServerConfig>, TlsError> {
-    let certs = read(&files.cert, pem::chain)?;
-    let key = read(&files.key, pem::key)?;
+pub fn server_config(files: &TlsSettings, http2: bool) -> Result<Arc<ServerConfig>, TlsError> {
+    let certs = read(&files.cert, pem::certificate_chain)?;
+    let key = read(&files.key, pem::private_key)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -67,24 +67,26 @@ pub fn server_config(files: &Tls, http2: bool) -> Result<Arc<ServerConfig>, TlsE
 }
 
 fn client_verifier(
-    client: &ClientCertificate,
+    client: &ClientCertificateSettings,
     provider: Arc<CryptoProvider>,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
-    let (ClientCertificate::Optional { ca } | ClientCertificate::Required { ca }) = client else { return Ok(None) };
-    let authorities = read(ca, pem::authorities)?;
-    if authorities.left_out > 0 {
-        let (file, count) = (ca.display().to_string(), authorities.left_out);
+    let (ClientCertificateSettings::Optional { ca } | ClientCertificateSettings::Required { ca }) = client else {
+        return Ok(None);
+    };
+    let authorities = read(ca, pem::certificate_authorities)?;
+    if authorities.unreadable > 0 {
+        let (file, count) = (ca.display().to_string(), authorities.unreadable);
         tracing::warn!(file, count, "certificates of client authorities cannot be read: they are left out");
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities.roots), provider);
     let builder = match client {
-        ClientCertificate::Optional { .. } => builder.allow_unauthenticated(),
-        ClientCertificate::None | ClientCertificate::Required { .. } => builder,
+        ClientCertificateSettings::Optional { .. } => builder.allow_unauthenticated(),
+        ClientCertificateSettings::None | ClientCertificateSettings::Required { .. } => builder,
     };
     builder.build().map(Some).map_err(TlsError::ClientAuthorities)
 }
 
-fn read<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Result<T, PemFlaw>) -> Result<T, TlsError> {
+fn read<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Result<T, PemError>) -> Result<T, TlsError> {
     let content = std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })?;
     // Gone with its last use: it may be a private key.
     let content = Zeroizing::new(content);

@@ -14,18 +14,18 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio::sync::{mpsc, watch};
 
-use super::accept::{Acceptor, Door};
-use super::patience::Patience;
+use super::accept::{Acceptor, SlotAssigner};
 use super::serve::serve;
+use super::timeouts::ConnectionTimeouts;
 use crate::bounds;
-use crate::gateway::{Gateway, Stack};
-use crate::http::Slots;
+use crate::gateway::{Gateway, ServiceStack};
+use crate::http::SlotPool;
 use crate::model::Direction;
 use crate::telemetry::claim_worker;
 
 /// What all sockets of one listener have in common.
 #[derive(Debug)]
-pub struct Front {
+pub struct ListenerState {
     /// Which way calls through it go.
     pub direction: Direction,
     /// Whether HTTP/2 is spoken beside HTTP/1.1. Under TLS the handshake says the same.
@@ -33,24 +33,24 @@ pub struct Front {
     /// TLS, swapped when its files change.
     pub tls: Option<ArcSwap<ServerConfig>>,
     /// How long a connection may let its next request wait.
-    pub patience: Patience,
+    pub patience: ConnectionTimeouts,
     /// Most connections of one network that have proven nothing.
     pub unproven_max: usize,
 }
 
 /// Tells connections to finish what they have begun and accept nothing more.
 #[derive(Debug, Clone)]
-pub(super) struct Drain(watch::Receiver<bool>);
+pub(super) struct DrainSignal(watch::Receiver<bool>);
 
-impl Drain {
+impl DrainSignal {
     /// Returns when the drain begins, or when nobody is left who could begin it.
-    pub(super) async fn wait(mut self) {
+    pub(super) async fn begun(mut self) {
         let _ = self.0.wait_for(|draining| *draining).await;
     }
 
     /// Returns when what was on its way as the drain began has arrived.
-    pub(super) async fn over(self) {
-        self.wait().await;
+    pub(super) async fn grace_over(self) {
+        self.begun().await;
         tokio::time::sleep(bounds::DRAIN_GRACE).await;
     }
 }
@@ -78,8 +78,8 @@ impl Worker {
 /// When the thread or its runtime cannot be made.
 pub fn spawn(
     index: usize,
-    fronts: Vec<(Arc<Front>, StdListener)>,
-    slots: Arc<Slots>,
+    fronts: Vec<(Arc<ListenerState>, StdListener)>,
+    slots: Arc<SlotPool>,
     gateway: Arc<Gateway>,
     drain: watch::Receiver<bool>,
     deadline: Duration,
@@ -89,7 +89,7 @@ pub fn spawn(
     let runtime = runtime.enable_all().global_queue_interval(1).build()?;
     let run = move || {
         let _claim = claim_worker();
-        runtime.block_on(run(index, fronts, slots, gateway, Drain(drain), deadline));
+        runtime.block_on(run(index, fronts, slots, gateway, DrainSignal(drain), deadline));
     };
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(run)?;
     Ok(Worker { thread })
@@ -97,24 +97,24 @@ pub fn spawn(
 
 async fn run(
     index: usize,
-    fronts: Vec<(Arc<Front>, StdListener)>,
-    slots: Arc<Slots>,
+    fronts: Vec<(Arc<ListenerState>, StdListener)>,
+    slots: Arc<SlotPool>,
     gateway: Arc<Gateway>,
-    drain: Drain,
+    drain: DrainSignal,
     deadline: Duration,
 ) {
     let (alive, mut last) = mpsc::channel(1);
-    let stack = Stack::new(Arc::clone(&gateway), index);
+    let stack = ServiceStack::new(Arc::clone(&gateway), index);
     let mut accepting = Vec::new();
     for (front, socket) in fronts {
-        let door = Door { slots: Arc::clone(&slots), unproven_max: front.unproven_max, alive: alive.clone() };
+        let door = SlotAssigner { slots: Arc::clone(&slots), unproven_max: front.unproven_max, alive: alive.clone() };
         match Acceptor::new(socket, door.clone()) {
             Ok(acceptor) => accepting.push(tokio::spawn(accept(acceptor, door, front, stack.clone(), drain.clone()))),
             Err(error) => tracing::error!(%error, worker = index, "a socket cannot be used"),
         }
     }
     // They end when the drain's grace is over: until then new connections are taken, of whoever has not yet heard.
-    drain.clone().wait().await;
+    drain.clone().begun().await;
     for task in accepting {
         // One that panicked accepts nothing more, which is all that is waited for.
         let _ = task.await;
@@ -127,7 +127,13 @@ async fn run(
     }
 }
 
-async fn accept(acceptor: Acceptor, door: Door, front: Arc<Front>, stack: Stack, drain: Drain) {
+async fn accept(
+    acceptor: Acceptor,
+    door: SlotAssigner,
+    front: Arc<ListenerState>,
+    stack: ServiceStack,
+    drain: DrainSignal,
+) {
     let accepting = async {
         loop {
             let accepted = acceptor.accept().await;
@@ -137,10 +143,10 @@ async fn accept(acceptor: Acceptor, door: Door, front: Arc<Front>, stack: Stack,
     };
     tokio::select! {
         () = accepting => {}
-        () = drain.clone().over() => {}
+        () = drain.clone().grace_over() => {}
     }
     for (stream, address) in acceptor.close() {
         let (door, front, stack, drain) = (door.clone(), Arc::clone(&front), stack.clone(), drain.clone());
-        tokio::spawn(async move { serve(door.seat(stream, address).await, &front, stack, drain).await });
+        tokio::spawn(async move { serve(door.assign_slot(stream, address).await, &front, stack, drain).await });
     }
 }

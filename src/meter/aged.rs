@@ -2,13 +2,13 @@
 //!
 //! What was kept says when it was taken, and whoever takes it up counts the time since. In doubt the answer is no.
 
-use super::{LedgerSnapshot, RouteSnapshot, SubjectsSnapshot, WindowSnapshot};
+use super::{LedgerSnapshot, RouteUsageSnapshot, SubjectsSnapshot, WindowSnapshot};
 use crate::model::Moment;
 
 impl LedgerSnapshot {
     /// Whether this one, taken `now`, is what time has made of an earlier one, taken `then`.
     pub fn is_aged(&self, now: Moment, earlier: &Self, then: Moment) -> bool {
-        let time = Time { now_ns: now.monotonic_ns, then_ns: then.monotonic_ns };
+        let time = SnapshotTimes { now_ns: now.monotonic_ns, then_ns: then.monotonic_ns };
         let subjects = match (&self.subjects, &earlier.subjects) {
             (Some(subjects), Some(earlier)) => time.aged_subjects(subjects, earlier),
             (None, None) => true,
@@ -28,13 +28,13 @@ impl LedgerSnapshot {
 }
 
 #[derive(Clone, Copy)]
-struct Time {
+struct SnapshotTimes {
     now_ns: u64,
     then_ns: u64,
 }
 
-impl Time {
-    fn aged_route(self, route: &RouteSnapshot, earlier: &RouteSnapshot) -> bool {
+impl SnapshotTimes {
+    fn aged_route(self, route: &RouteUsageSnapshot, earlier: &RouteUsageSnapshot) -> bool {
         let window = |own: &Option<WindowSnapshot>, earlier: &Option<WindowSnapshot>| match (own, earlier) {
             (Some(own), Some(earlier)) => self.aged_window(own, earlier),
             (None, None) => true,

@@ -3,22 +3,22 @@
 //! Never sends a part of a chunk: one that would exceed the budget is not sent at all. What is charged and does not leave is
 //! given back.
 
-use super::gauge::{Gauge, Reserve};
+use super::budget_pair::{BudgetPair, GrantReserve};
 use super::overrun::Overrun;
 use crate::model::Moment;
 
 /// Counts the bytes of one body.
 #[derive(Debug)]
 pub struct ByteMeter {
-    gauge: Gauge,
+    gauge: BudgetPair,
     /// Charged, and not handed on yet.
-    reserve: Reserve,
+    reserve: GrantReserve,
     overrun: Option<Overrun>,
 }
 
 impl ByteMeter {
-    pub(super) fn new(gauge: Gauge) -> Self {
-        Self { gauge, reserve: Reserve::default(), overrun: None }
+    pub(super) fn new(gauge: BudgetPair) -> Self {
+        Self { gauge, reserve: GrantReserve::default(), overrun: None }
     }
 
     /// Charges a chunk that is about to be sent; [`ByteMeter::settle`] once it was.
@@ -61,19 +61,19 @@ impl Drop for ByteMeter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::meter::gauge::metered;
+    use crate::meter::budget_pair::metered;
     use crate::meter::overrun::Measure;
-    use crate::meter::{Over, Usage};
+    use crate::meter::{OverrunAction, WindowUsage};
     use crate::model::UnixTime;
 
     #[test]
     fn a_chunk_that_would_exceed_is_not_sent_and_ends_the_body() {
         let now = Moment { wall: UnixTime::from_secs(1), monotonic_ns: 1 };
-        let (vendor, route) = (metered(100, Over::Sever), metered(1_000, Over::Refuse));
-        let gauge = Gauge { measure: Measure::Bytes, vendor: vendor.clone(), route: Some(route.clone()) };
+        let (vendor, route) = (metered(100, OverrunAction::Sever), metered(1_000, OverrunAction::Refuse));
+        let gauge = BudgetPair { measure: Measure::Bytes, vendor: vendor.clone(), route: Some(route.clone()) };
         let mut meter = ByteMeter::new(gauge.clone());
         assert!(meter.pass(60, now).is_ok());
-        assert_eq!(meter.pass(41, now).map_err(|overrun| overrun.over), Err(Over::Sever));
+        assert_eq!(meter.pass(41, now).map_err(|overrun| overrun.over), Err(OverrunAction::Sever));
         assert!(meter.pass(1, now).is_err(), "after a hole nothing may follow");
         let mut other = ByteMeter::new(gauge);
         assert!(other.pass(40, now).is_ok(), "another body may use what is left");
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!((vendor.window.peek(now).used, route.window.peek(now).used), (60, 60), "it did not");
         meter.settle();
         drop(meter);
-        assert_eq!(vendor.window.peek(now), Usage { used: 60, budget: 100 });
+        assert_eq!(vendor.window.peek(now), WindowUsage { used: 60, budget: 100 });
         assert_eq!(route.window.peek(now).used, 60);
     }
 }

@@ -11,14 +11,14 @@ use crate::model::{ClientId, Moment};
 
 /// The clients that owe, as many as there is room for, and one account for all others.
 #[derive(Debug, Default)]
-pub(super) struct Clients {
+pub(super) struct ClientDebts {
     by_key: HashMap<u64, (ClientId, u64), Ready>,
     others: u64,
     /// Before this time a sweep would find nobody who owes nothing.
     sweep_from: u64,
 }
 
-impl Clients {
+impl ClientDebts {
     /// When the client is out of debt.
     pub(super) fn arrival(&self, key: u64) -> u64 {
         // A newcomer may have spent among the others: it starts with their debt, which mostly is none.

@@ -8,27 +8,27 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The slots of one vendor or route.
 #[derive(Debug)]
-pub struct Slots {
+pub struct ConcurrencySlots {
     limit: AtomicU32,
     taken: AtomicU32,
 }
 
 /// A slot, free again when this is dropped: keep it with the body, not with the request.
 #[derive(Debug)]
-pub struct Slot(Arc<Slots>);
+pub struct ConcurrencySlot(Arc<ConcurrencySlots>);
 
-impl Slots {
+impl ConcurrencySlots {
     /// Slots that are all free.
     pub fn new(limit: NonZeroU32) -> Arc<Self> {
         Arc::new(Self { limit: AtomicU32::new(limit.get()), taken: AtomicU32::new(0) })
     }
 
     /// Takes a slot, if there is one.
-    pub fn take(self: &Arc<Self>) -> Option<Slot> {
+    pub fn take(self: &Arc<Self>) -> Option<ConcurrencySlot> {
         let limit = self.limit.load(Ordering::Relaxed);
         let more = |taken: u32| (taken < limit).then(|| taken + 1);
         self.taken.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more).ok()?;
-        Some(Slot(Arc::clone(self)))
+        Some(ConcurrencySlot(Arc::clone(self)))
     }
 
     /// Changes the limit. Where more are taken than that, none is free until enough have ended.
@@ -48,7 +48,7 @@ impl Slots {
     }
 }
 
-impl Drop for Slot {
+impl Drop for ConcurrencySlot {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, Ordering::AcqRel);
     }
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_slot_is_held_until_it_is_dropped() {
-        let slots = Slots::new(NonZeroU32::new(2).unwrap());
+        let slots = ConcurrencySlots::new(NonZeroU32::new(2).unwrap());
         let (first, second) = (slots.take().unwrap(), slots.take().unwrap());
         assert!(slots.take().is_none());
         drop(first);
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn threads_never_hold_more_than_the_limit_together() {
-        let slots = Slots::new(NonZeroU32::new(3).unwrap());
+        let slots = ConcurrencySlots::new(NonZeroU32::new(3).unwrap());
         let (held, most) = (AtomicU32::new(0), AtomicU32::new(0));
         std::thread::scope(|scope| {
             for _ in 0..4 {

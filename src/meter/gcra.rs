@@ -18,8 +18,8 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 
-use super::rate::{Scope, Standing};
-use super::{Rate, nanos};
+use super::rate::{RateLevel, RateStatus};
+use super::{RequestRate, nanos};
 use crate::model::Moment;
 
 /// Longest debt, about 146 years: keeps governor's sums, which are not checked, far from the end of `u64`.
@@ -34,7 +34,7 @@ pub(super) struct Gcra {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ask {
+pub(super) struct RateCheck {
     /// Nanoseconds until the rate owes nothing, as it stands.
     pub(super) debt: u64,
     /// The same once the request has been charged; equal where it does not pass.
@@ -44,7 +44,7 @@ pub(super) struct Ask {
 }
 
 impl Gcra {
-    pub(super) fn new(rate: Rate) -> Self {
+    pub(super) fn new(rate: RequestRate) -> Self {
         let interval_ns = (nanos(rate.per) / u64::from(rate.count.get())).clamp(1, DEBT_NS_MAX / 2);
         let burst = u64::from(rate.burst.get()).min(DEBT_NS_MAX / interval_ns).max(1);
         let limit = u32::try_from(burst).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
@@ -54,12 +54,12 @@ impl Gcra {
     }
 
     /// What a request would meet, without charging it.
-    pub(super) fn ask(&self, arrival: u64, now: Moment) -> Ask {
+    pub(super) fn ask(&self, arrival: u64, now: Moment) -> RateCheck {
         let before = arrival.saturating_sub(now.monotonic_ns).min(DEBT_NS_MAX);
         let debt = Debt { before, after: Cell::new(before) };
         let refusal = self.governor.check_key(&debt).err();
         let wait = refusal.map(|not_until| not_until.wait_time_from(Nanos::default()));
-        Ask { debt: before, charged: debt.after.get(), wait }
+        RateCheck { debt: before, charged: debt.after.get(), wait }
     }
 
     /// Part of the burst that is left with such a debt, from 0 to 1.
@@ -69,12 +69,12 @@ impl Gcra {
     }
 
     /// Where a rate with such a debt stands.
-    pub(super) fn standing(&self, scope: Scope, debt: u64) -> Standing {
+    pub(super) fn standing(&self, scope: RateLevel, debt: u64) -> RateStatus {
         let whole = self.interval_ns.saturating_mul(self.burst);
         let window_secs = whole.div_ceil(1_000_000_000).max(1);
         let quota = (window_secs.saturating_mul(1_000_000_000) / self.interval_ns).max(self.burst);
         let remaining = whole.saturating_sub(debt) / self.interval_ns;
-        Standing { scope, quota, window_secs, remaining, reset_secs: debt.div_ceil(1_000_000_000) }
+        RateStatus { level: scope, quota, window_secs, remaining, reset_secs: debt.div_ceil(1_000_000_000) }
     }
 }
 

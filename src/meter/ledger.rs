@@ -8,58 +8,58 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::gauge::{self, Gauge, Metered};
+use super::budget_pair::{self, BudgetPair, BudgetWindow};
 use super::overrun::{Measure, Overrun};
-use super::rate::{Decision, RateGate, Scope};
-use super::records::Guard;
-use super::subjects::Subjects;
-use super::{Budget, ByteMeter, Limits, RecordMeter, RouteLimits, Slot, Slots};
+use super::rate::{RateDecision, RateLevel, RequestLimiter};
+use super::records::SubjectGuard;
+use super::subjects::SubjectCounter;
+use super::{Budget, ByteMeter, ConcurrencySlot, ConcurrencySlots, Limits, RecordMeter, RouteLimits};
 use crate::model::{ClientId, Denial, Direction, Moment, Reason, SubjectKey};
 
 /// The limits of one vendor. Routes are asked by their place in the list that made it.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct UsageLedger {
     pub(super) limits: Limits,
-    pub(super) rates: Arc<RateGate>,
-    slots: Arc<Slots>,
-    pub(super) records: Metered,
-    pub(super) bytes: Metered,
-    pub(super) subjects: Option<Arc<Subjects>>,
+    pub(super) rates: Arc<RequestLimiter>,
+    slots: Arc<ConcurrencySlots>,
+    pub(super) records: BudgetWindow,
+    pub(super) bytes: BudgetWindow,
+    pub(super) subjects: Option<Arc<SubjectCounter>>,
     key: SubjectKey,
-    pub(super) routes: Box<[Route]>,
+    pub(super) routes: Box<[RouteUsage]>,
 }
 
 /// One route's own limits.
 #[derive(Debug)]
-pub(super) struct Route {
+pub(super) struct RouteUsage {
     pub(super) settings: RouteLimits,
-    slots: Option<Arc<Slots>>,
-    pub(super) records: Option<Metered>,
-    pub(super) bytes: Option<Metered>,
+    slots: Option<Arc<ConcurrencySlots>>,
+    pub(super) records: Option<BudgetWindow>,
+    pub(super) bytes: Option<BudgetWindow>,
 }
 
 /// What an admitted request holds: keep it with the body until its last byte.
 #[derive(Debug)]
-pub struct InFlight {
+pub struct MeterPermit {
     /// How the rates stood right after this request.
-    pub decision: Decision,
-    _slots: (Slot, Option<Slot>),
+    pub decision: RateDecision,
+    _slots: (ConcurrencySlot, Option<ConcurrencySlot>),
 }
 
 /// Why a request was not admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotAdmitted {
+pub struct LimitExceeded {
     /// The reason, and when to try again where it passes by itself.
     pub denial: Denial,
     /// How the rates stand, where it was them; nothing was spent.
-    pub decision: Option<Box<Decision>>,
+    pub decision: Option<Box<RateDecision>>,
     /// The budget that is spent, where it was one: what its contract asks for follows from the attempt too.
     pub overrun: Option<Box<Overrun>>,
 }
 
 /// Part of each limit that is left, from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Remaining {
+pub struct RemainingLimits {
     /// The burst of requests.
     pub requests: f64,
     /// Requests in flight.
@@ -72,18 +72,18 @@ pub struct Remaining {
     pub subjects: Option<f64>,
 }
 
-impl Ledger {
+impl UsageLedger {
     /// A ledger of which nothing is used. `key` hashes the subjects of this vendor.
     pub fn new(limits: &Limits, routes: &[RouteLimits], key: SubjectKey) -> Self {
         Self {
             limits: limits.clone(),
             rates: Arc::new(rates(limits, routes)),
-            slots: Slots::new(limits.concurrency_or_default()),
-            records: Metered::new(limits.records_or_default()),
-            bytes: Metered::new(limits.bytes_or_default()),
-            subjects: limits.subjects.map(|budget| Arc::new(Subjects::new(budget))),
+            slots: ConcurrencySlots::new(limits.concurrency_or_default()),
+            records: BudgetWindow::new(limits.records_or_default()),
+            bytes: BudgetWindow::new(limits.bytes_or_default()),
+            subjects: limits.subjects.map(|budget| Arc::new(SubjectCounter::new(budget))),
             key,
-            routes: routes.iter().map(Route::new).collect(),
+            routes: routes.iter().map(RouteUsage::new).collect(),
         }
     }
 
@@ -95,7 +95,7 @@ impl Ledger {
         self.slots.set_limit(limits.concurrency_or_default());
         let renew = |route: &RouteLimits| match self.place(route.direction, &route.route) {
             Some(place) => self.routes[place].renew(route, now),
-            None => Route::new(route),
+            None => RouteUsage::new(route),
         };
         Self {
             limits: limits.clone(),
@@ -119,23 +119,23 @@ impl Ledger {
     /// records: others are let through while the record budget is spent.
     ///
     /// # Errors
-    /// [`NotAdmitted`] with the first limit that is spent.
+    /// [`LimitExceeded`] with the first limit that is spent.
     pub fn admit(
         &self,
         route: usize,
         client: &ClientId,
         counts_records: bool,
         now: Moment,
-    ) -> Result<InFlight, NotAdmitted> {
-        self.ask(route, counts_records, now).map_err(|overrun| NotAdmitted {
+    ) -> Result<MeterPermit, LimitExceeded> {
+        self.ask(route, counts_records, now).map_err(|overrun| LimitExceeded {
             overrun: Some(Box::new(overrun)),
-            ..NotAdmitted::from(overrun.denial())
+            ..LimitExceeded::from(overrun.denial())
         })?;
         let slots = self.take_slots(route)?;
         let decision = self.rates.check(route, client, now);
-        let Some((scope, wait)) = decision.refused else { return Ok(InFlight { decision, _slots: slots }) };
+        let Some((scope, wait)) = decision.refused else { return Ok(MeterPermit { decision, _slots: slots }) };
         let denial = Denial::new(Reason::RateLimited, rate_detail(scope)).retry_after(wait);
-        Err(NotAdmitted { decision: Some(Box::new(decision)), ..NotAdmitted::from(denial) })
+        Err(LimitExceeded { decision: Some(Box::new(decision)), ..LimitExceeded::from(denial) })
     }
 
     /// Whether every budget that a body on this route falls under has room for one more.
@@ -143,31 +143,31 @@ impl Ledger {
     /// # Errors
     /// The first [`Overrun`].
     pub fn ask(&self, route: usize, counts_records: bool, now: Moment) -> Result<(), Overrun> {
-        gauge::ask(Measure::Bytes, &self.bytes, self.of_route(route, |r| r.bytes.as_ref()), now)?;
+        budget_pair::ask(Measure::Bytes, &self.bytes, self.of_route(route, |r| r.bytes.as_ref()), now)?;
         if !counts_records {
             return Ok(());
         }
-        gauge::ask(Measure::Records, &self.records, self.of_route(route, |r| r.records.as_ref()), now)?;
+        budget_pair::ask(Measure::Records, &self.records, self.of_route(route, |r| r.records.as_ref()), now)?;
         let Some(subjects) = &self.subjects else { return Ok(()) };
         subjects.ask(now).map_err(|spent| Overrun::new(Measure::Subjects, false, subjects.over(), spent))
     }
 
     /// A meter for the records of one body, in either direction. `rules` is the number of its treatment rules.
     pub fn record_meter(&self, route: usize, rules: usize, now: Moment) -> RecordMeter {
-        let guard = Guard { key: self.key.clone(), subjects: self.subjects.clone() };
+        let guard = SubjectGuard { key: self.key.clone(), subjects: self.subjects.clone() };
         let of_route = self.of_route(route, |r| r.records.as_ref()).cloned();
-        let gauge = Gauge { measure: Measure::Records, vendor: self.records.clone(), route: of_route };
+        let gauge = BudgetPair { measure: Measure::Records, vendor: self.records.clone(), route: of_route };
         RecordMeter::new(gauge, Some(guard), rules, now)
     }
 
     /// A meter for the bytes of one body, in either direction.
     pub fn byte_meter(&self, route: usize) -> ByteMeter {
         let of_route = self.of_route(route, |r| r.bytes.as_ref()).cloned();
-        ByteMeter::new(Gauge { measure: Measure::Bytes, vendor: self.bytes.clone(), route: of_route })
+        ByteMeter::new(BudgetPair { measure: Measure::Bytes, vendor: self.bytes.clone(), route: of_route })
     }
 
     /// The vendor's rates, for the rate limit fields.
-    pub fn rates(&self) -> &RateGate {
+    pub fn rates(&self) -> &RequestLimiter {
         &self.rates
     }
 
@@ -177,8 +177,8 @@ impl Ledger {
     }
 
     /// What is left of the vendor's limits, for the metrics.
-    pub fn remaining(&self, now: Moment) -> Remaining {
-        Remaining {
+    pub fn remaining(&self, now: Moment) -> RemainingLimits {
+        RemainingLimits {
             requests: self.rates.remaining_ratio(now),
             concurrency: self.slots.remaining_ratio(),
             records: self.records.window.remaining_ratio(now),
@@ -187,7 +187,7 @@ impl Ledger {
         }
     }
 
-    fn take_slots(&self, route: usize) -> Result<(Slot, Option<Slot>), Denial> {
+    fn take_slots(&self, route: usize) -> Result<(ConcurrencySlot, Option<ConcurrencySlot>), Denial> {
         let full = |detail: &'static str| move || Denial::new(Reason::ConcurrencyExceeded, detail);
         let vendor = self.slots.take().ok_or_else(full("the vendor's requests in flight are at their limit"))?;
         let slots = self.of_route(route, |r| r.slots.as_ref());
@@ -196,11 +196,11 @@ impl Ledger {
         Ok((vendor, route))
     }
 
-    fn of_route<T>(&self, route: usize, limit: impl FnOnce(&Route) -> Option<&T>) -> Option<&T> {
+    fn of_route<T>(&self, route: usize, limit: impl FnOnce(&RouteUsage) -> Option<&T>) -> Option<&T> {
         self.routes.get(route).and_then(limit)
     }
 
-    fn renew_rates(&self, limits: &Limits, routes: &[RouteLimits], now: Moment) -> Arc<RateGate> {
+    fn renew_rates(&self, limits: &Limits, routes: &[RouteLimits], now: Moment) -> Arc<RequestLimiter> {
         let name = |r: &RouteLimits| (r.direction, Arc::clone(&r.route), r.limits.requests);
         let unchanged = limits.requests == self.limits.requests
             && limits.client_requests == self.limits.client_requests
@@ -217,19 +217,19 @@ impl Ledger {
     }
 }
 
-impl From<Denial> for NotAdmitted {
+impl From<Denial> for LimitExceeded {
     fn from(denial: Denial) -> Self {
         Self { denial, decision: None, overrun: None }
     }
 }
 
-impl Route {
+impl RouteUsage {
     fn new(settings: &RouteLimits) -> Self {
         Self {
             settings: settings.clone(),
-            slots: settings.limits.concurrency.map(Slots::new),
-            records: settings.limits.records.map(Metered::new),
-            bytes: settings.limits.bytes.map(Metered::new),
+            slots: settings.limits.concurrency.map(ConcurrencySlots::new),
+            records: settings.limits.records.map(BudgetWindow::new),
+            bytes: settings.limits.bytes.map(BudgetWindow::new),
         }
     }
 
@@ -239,7 +239,7 @@ impl Route {
                 slots.set_limit(limit);
                 Arc::clone(slots)
             }
-            None => Slots::new(limit),
+            None => ConcurrencySlots::new(limit),
         });
         Self {
             settings: settings.clone(),
@@ -250,31 +250,31 @@ impl Route {
     }
 }
 
-fn renew_budget(old: Option<&Metered>, budget: Option<Budget>, now: Moment) -> Option<Metered> {
-    budget.map(|budget| old.map_or_else(|| Metered::new(budget), |old| old.renew(budget, now)))
+fn renew_budget(old: Option<&BudgetWindow>, budget: Option<Budget>, now: Moment) -> Option<BudgetWindow> {
+    budget.map(|budget| old.map_or_else(|| BudgetWindow::new(budget), |old| old.renew(budget, now)))
 }
 
-fn renew_subjects(old: Option<&Arc<Subjects>>, budget: Budget, now: Moment) -> Arc<Subjects> {
+fn renew_subjects(old: Option<&Arc<SubjectCounter>>, budget: Budget, now: Moment) -> Arc<SubjectCounter> {
     match old {
         Some(old) if old.settings() == budget => Arc::clone(old),
         Some(old) => {
-            let renewed = Subjects::new(budget);
+            let renewed = SubjectCounter::new(budget);
             renewed.restore(&old.snapshot(now), now);
             Arc::new(renewed)
         }
-        None => Arc::new(Subjects::new(budget)),
+        None => Arc::new(SubjectCounter::new(budget)),
     }
 }
 
-fn rates(limits: &Limits, routes: &[RouteLimits]) -> RateGate {
+fn rates(limits: &Limits, routes: &[RouteLimits]) -> RequestLimiter {
     let of_routes: Vec<_> = routes.iter().map(|route| route.limits.requests).collect();
-    RateGate::new(limits.requests_or_default(), &of_routes, limits.client_requests)
+    RequestLimiter::new(limits.requests_or_default(), &of_routes, limits.client_requests)
 }
 
-const fn rate_detail(scope: Scope) -> &'static str {
+const fn rate_detail(scope: RateLevel) -> &'static str {
     match scope {
-        Scope::Vendor => "the vendor's request rate is exceeded",
-        Scope::Route => "the route's request rate is exceeded",
-        Scope::Client => "the client's request rate is exceeded",
+        RateLevel::Vendor => "the vendor's request rate is exceeded",
+        RateLevel::Route => "the route's request rate is exceeded",
+        RateLevel::Client => "the client's request rate is exceeded",
     }
 }

@@ -7,21 +7,22 @@
 
 use std::sync::Arc;
 
-use super::{Ledger, LedgerSnapshot, Remaining, RouteLimits, VendorLimits};
+use super::{LedgerSnapshot, RemainingLimits, RouteLimits, UsageLedger, VendorLimits};
 use crate::model::{Direction, Moment, SubjectKey};
 
 /// The ledgers of one vendor, by direction.
 #[derive(Debug, Clone)]
-pub struct Ledgers {
-    ingress: Arc<Ledger>,
-    egress: Arc<Ledger>,
+pub struct VendorLedgers {
+    ingress: Arc<UsageLedger>,
+    egress: Arc<UsageLedger>,
 }
 
-impl Ledgers {
+impl VendorLedgers {
     /// Ledgers of which nothing is used. `key` hashes the subjects of this vendor.
     pub fn new(limits: &VendorLimits, routes: &[RouteLimits], key: &SubjectKey) -> Self {
-        let ledger =
-            |direction| Arc::new(Ledger::new(limits.of(direction), &routes_of(limits, routes, direction), key.clone()));
+        let ledger = |direction| {
+            Arc::new(UsageLedger::new(limits.of(direction), &routes_of(limits, routes, direction), key.clone()))
+        };
         Self::made(limits, ledger)
     }
 
@@ -33,7 +34,7 @@ impl Ledgers {
             let (limit, routes) = (limits.of(direction), routes_of(limits, routes, direction));
             if was_shared && !is_shared && direction == Direction::Egress {
                 // The old ledger goes on as the ingress one; its use counts here as well.
-                let ledger = Ledger::new(limit, &routes, key.clone());
+                let ledger = UsageLedger::new(limit, &routes, key.clone());
                 ledger.restore(&self.of(direction).snapshot(now), now);
                 return Arc::new(ledger);
             }
@@ -46,14 +47,14 @@ impl Ledgers {
         Self::made(limits, ledger)
     }
 
-    fn made(limits: &VendorLimits, ledger: impl Fn(Direction) -> Arc<Ledger>) -> Self {
+    fn made(limits: &VendorLimits, ledger: impl Fn(Direction) -> Arc<UsageLedger>) -> Self {
         let ingress = ledger(Direction::Ingress);
         let egress = if limits.shared { Arc::clone(&ingress) } else { ledger(Direction::Egress) };
         Self { ingress, egress }
     }
 
     /// The ledger of one direction.
-    pub const fn of(&self, direction: Direction) -> &Arc<Ledger> {
+    pub const fn of(&self, direction: Direction) -> &Arc<UsageLedger> {
         match direction {
             Direction::Ingress => &self.ingress,
             Direction::Egress => &self.egress,
@@ -66,12 +67,12 @@ impl Ledgers {
     }
 
     /// The direction whose traffic an overrun in `direction` is about: both (`None`) where they share one ledger.
-    pub fn concerned(&self, direction: Direction) -> Option<Direction> {
+    pub fn affected_direction(&self, direction: Direction) -> Option<Direction> {
         if self.is_shared() { None } else { Some(direction) }
     }
 
     /// What is left of each limit: the lesser of the two directions.
-    pub fn remaining(&self, now: Moment) -> Remaining {
+    pub fn remaining(&self, now: Moment) -> RemainingLimits {
         let (mut left, egress) = (self.ingress.remaining(now), self.egress.remaining(now));
         left.requests = left.requests.min(egress.requests);
         left.concurrency = left.concurrency.min(egress.concurrency);
@@ -84,7 +85,7 @@ impl Ledgers {
         left
     }
 
-    /// What must be kept for [`Ledgers::restore`]: the ledger of each direction, or the shared one as ingress alone.
+    /// What must be kept for [`VendorLedgers::restore`]: the ledger of each direction, or the shared one as ingress alone.
     pub fn snapshots(&self, now: Moment) -> impl Iterator<Item = (Direction, LedgerSnapshot)> {
         let egress = (!self.is_shared()).then(|| self.egress.snapshot(now));
         let ingress = (Direction::Ingress, self.ingress.snapshot(now));
@@ -113,15 +114,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::meter::{Budget, Limits, Over};
+    use crate::meter::{Budget, Limits, OverrunAction};
     use crate::model::{ClientId, Reason, Secret, UnixTime};
 
     const NOW: Moment = Moment { wall: UnixTime::from_millis(1_000_000), monotonic_ns: 1_000_000_000 };
     const ROUTES: [(Direction, &str); 2] = [(Direction::Ingress, "GET /a"), (Direction::Egress, "POST /b")];
 
     fn limits(shared: bool) -> VendorLimits {
-        let budget =
-            Budget { budget: NonZeroU64::new(1_000).unwrap(), window: Duration::from_secs(60), over: Over::Refuse };
+        let budget = Budget {
+            budget: NonZeroU64::new(1_000).unwrap(),
+            window: Duration::from_secs(60),
+            over: OverrunAction::Refuse,
+        };
         let limits = Limits { bytes: Some(budget), concurrency: NonZeroU32::new(2), ..Limits::default() };
         VendorLimits { ingress: limits.clone(), egress: limits, shared }
     }
@@ -139,11 +143,11 @@ mod tests {
         SubjectKey::new(Secret::new([1; 32]))
     }
 
-    fn ledgers(shared: bool) -> Ledgers {
-        Ledgers::new(&limits(shared), &routes(), &key())
+    fn ledgers(shared: bool) -> VendorLedgers {
+        VendorLedgers::new(&limits(shared), &routes(), &key())
     }
 
-    fn spend(ledgers: &Ledgers, direction: Direction, bytes: usize) -> bool {
+    fn spend(ledgers: &VendorLedgers, direction: Direction, bytes: usize) -> bool {
         let ledger = ledgers.of(direction);
         let (direction, route) = ROUTES[direction.index()];
         let mut meter = ledger.byte_meter(ledger.place(direction, route).expect("a route"));
@@ -178,7 +182,7 @@ mod tests {
         let ledgers = ledgers(true);
         assert!(spend(&ledgers, Direction::Ingress, 600) && spend(&ledgers, Direction::Egress, 400));
         assert!(!spend(&ledgers, Direction::Ingress, 1) && !spend(&ledgers, Direction::Egress, 1));
-        assert_eq!(ledgers.concerned(Direction::Ingress), None);
+        assert_eq!(ledgers.affected_direction(Direction::Ingress), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How much passed: counts requests, records and bytes, and says when a budget is spent.
 //!
-//! A vendor has one [`Ledger`] for each direction, in [`Ledgers`]. Read in this order: `ledger` (what a request and a reload ask), `records` and `bytes` (what
+//! A vendor has one [`UsageLedger`] for each direction, in [`VendorLedgers`]. Read in this order: `ledger` (what a request and a reload ask), `records` and `bytes` (what
 //! a body asks), `window` and `rate` (how a budget and a rate are kept), `subjects`, `keep` (what survives a restart),
 //! `calendar`.
 //!
@@ -36,38 +36,38 @@
 //! Time is an argument. Never trusts a count that the traffic itself announces.
 
 mod aged;
+mod budget_pair;
 mod bytes;
 mod calendar;
 mod clients;
 mod concurrency;
-mod fields;
-mod gauge;
 mod gcra;
-mod keep;
-#[cfg(test)]
-mod laws;
+mod headers;
 mod ledger;
 mod ledgers;
+#[cfg(test)]
+mod model_tests;
 mod overrun;
 mod rate;
 mod records;
 mod settings;
+mod snapshot;
 mod subjects;
 mod window;
 
 pub use bytes::ByteMeter;
 pub use calendar::{AfterEnd, Calendar, ContractState};
-pub use concurrency::{Slot, Slots};
-pub use fields::{rate_limit, rate_limit_policy};
-pub use keep::{LedgerSnapshot, RouteSnapshot};
-pub use ledger::{InFlight, Ledger, NotAdmitted, Remaining};
-pub use ledgers::Ledgers;
+pub use concurrency::{ConcurrencySlot, ConcurrencySlots};
+pub use headers::{rate_limit, rate_limit_policy};
+pub use ledger::{LimitExceeded, MeterPermit, RemainingLimits, UsageLedger};
+pub use ledgers::VendorLedgers;
 pub use overrun::{Measure, Overrun};
-pub use rate::{Decision, RateGate, RateSnapshot, Scope, Standing};
+pub use rate::{RateDecision, RateLevel, RateSnapshot, RateStatus, RequestLimiter};
 pub use records::{OnSubject, RecordMeter};
-pub use settings::{Budget, Limits, Over, Rate, RouteLimits, VendorLimits};
-pub use subjects::{Reserved, Subjects, SubjectsSnapshot};
-pub use window::{Charge, Spent, Usage, Window, WindowSnapshot};
+pub use settings::{Budget, Limits, OverrunAction, RequestRate, RouteLimits, VendorLimits};
+pub use snapshot::{LedgerSnapshot, RouteUsageSnapshot};
+pub use subjects::{SubjectCounter, SubjectReservation, SubjectsSnapshot};
+pub use window::{SlidingWindow, WindowCharge, WindowSnapshot, WindowSpent, WindowUsage};
 
 /// A span in nanoseconds; one too long to count, 584 years, is held at that.
 fn nanos(span: std::time::Duration) -> u64 {

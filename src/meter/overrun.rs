@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Over, Spent};
+use super::{OverrunAction, WindowSpent};
 use crate::model::{Denial, Reason};
 
 /// Which budget was spent.
@@ -35,13 +35,13 @@ pub struct Overrun {
     /// Whether it is the route's own, or the vendor's.
     pub of_route: bool,
     /// What the contract asks for.
-    pub over: Over,
+    pub over: OverrunAction,
     /// When there is room again.
     pub retry_after: Duration,
 }
 
 impl Overrun {
-    pub(super) const fn new(measure: Measure, of_route: bool, over: Over, spent: Spent) -> Self {
+    pub(super) const fn new(measure: Measure, of_route: bool, over: OverrunAction, spent: WindowSpent) -> Self {
         Self { measure, of_route, over, retry_after: spent.retry_after }
     }
 

@@ -9,14 +9,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::clients::Clients;
-use super::gcra::{Ask, Gcra};
-use super::{Rate, nanos};
+use super::clients::ClientDebts;
+use super::gcra::{Gcra, RateCheck};
+use super::{RequestRate, nanos};
 use crate::model::{ClientId, Moment};
 
 /// Whose rate it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
+pub enum RateLevel {
     /// All requests of the vendor.
     Vendor,
     /// Those on one route.
@@ -25,7 +25,7 @@ pub enum Scope {
     Client,
 }
 
-impl Scope {
+impl RateLevel {
     /// The name of its policy in the rate limit fields.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -38,19 +38,19 @@ impl Scope {
 
 /// All request rates of one vendor.
 #[derive(Debug)]
-pub struct RateGate {
+pub struct RequestLimiter {
     vendor: Gcra,
     routes: Box<[Option<Gcra>]>,
     client: Option<Gcra>,
     hasher: RandomState,
-    arrivals: Mutex<Arrivals>,
+    arrivals: Mutex<LevelArrivals>,
 }
 
 /// Where each rate of a request stands after a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct RateStatus {
     /// Whose rate.
-    pub scope: Scope,
+    pub level: RateLevel,
     /// Requests that the policy grants in `window_secs`: the draft's `q`.
     pub quota: u64,
     /// The draft's `w`.
@@ -63,9 +63,9 @@ pub struct Standing {
 
 /// A decision about one request, and what is needed to tell the caller where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decision {
+pub struct RateDecision {
     /// `None` where the request passes; else the scope that holds it back longest, and for how long.
-    pub refused: Option<(Scope, Duration)>,
+    pub refused: Option<(RateLevel, Duration)>,
     debts: [Option<u64>; 3],
     route: usize,
 }
@@ -81,22 +81,22 @@ pub struct RateSnapshot {
     pub clients_ns: Vec<(String, u64)>,
 }
 
-impl RateGate {
+impl RequestLimiter {
     /// A gate with full bursts. `routes` are asked by their place in this list.
-    pub fn new(vendor: Rate, routes: &[Option<Rate>], client: Option<Rate>) -> Self {
+    pub fn new(vendor: RequestRate, routes: &[Option<RequestRate>], client: Option<RequestRate>) -> Self {
         Self {
             vendor: Gcra::new(vendor),
             routes: routes.iter().map(|rate| rate.map(Gcra::new)).collect(),
             client: client.map(Gcra::new),
             hasher: RandomState::new(),
-            arrivals: Mutex::new(Arrivals { routes: vec![0; routes.len()], ..Arrivals::default() }),
+            arrivals: Mutex::new(LevelArrivals { routes: vec![0; routes.len()], ..LevelArrivals::default() }),
         }
     }
 
     /// Decides about one request, and spends from every rate that it falls under, if none refuses.
     ///
     /// A place that is not in the list of routes falls under the vendor's and the client's rate alone.
-    pub fn check(&self, route: usize, client: &ClientId, now: Moment) -> Decision {
+    pub fn check(&self, route: usize, client: &ClientId, now: Moment) -> RateDecision {
         let key = self.client.as_ref().map(|_| self.hasher.hash_one(client.as_str()));
         let mut arrivals = self.lock();
         let route_gcra = self.routes.get(route).and_then(Option::as_ref);
@@ -110,14 +110,18 @@ impl RateGate {
         if refused.is_none() {
             arrivals.spend(&asked, route, key.zip(Some(client)), now);
         }
-        let stands = |ask: Ask| if refused.is_none() { ask.charged } else { ask.debt };
-        Decision { refused, debts: asked.map(|ask| ask.map(stands)), route }
+        let stands = |ask: RateCheck| if refused.is_none() { ask.charged } else { ask.debt };
+        RateDecision { refused, debts: asked.map(|ask| ask.map(stands)), route }
     }
 
     /// Where each rate stood right after the decision.
-    pub fn standings(&self, decision: &Decision) -> impl Iterator<Item = Standing> {
+    pub fn statuses(&self, decision: &RateDecision) -> impl Iterator<Item = RateStatus> {
         let route = self.routes.get(decision.route).and_then(Option::as_ref);
-        let rates = [(Scope::Vendor, Some(&self.vendor)), (Scope::Route, route), (Scope::Client, self.client.as_ref())];
+        let rates = [
+            (RateLevel::Vendor, Some(&self.vendor)),
+            (RateLevel::Route, route),
+            (RateLevel::Client, self.client.as_ref()),
+        ];
         let debts = decision.debts;
         rates.into_iter().zip(debts).filter_map(|((scope, gcra), debt)| Some(gcra?.standing(scope, debt?)))
     }
@@ -128,7 +132,7 @@ impl RateGate {
         self.vendor.remaining_ratio(arrival.saturating_sub(now.monotonic_ns))
     }
 
-    /// What must be kept for [`RateGate::restore`].
+    /// What must be kept for [`RequestLimiter::restore`].
     pub fn snapshot(&self, now: Moment) -> RateSnapshot {
         let arrivals = self.lock();
         let owed = |arrival: &u64| arrival.saturating_sub(now.monotonic_ns);
@@ -159,27 +163,27 @@ impl RateGate {
         self.lock().clients.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arrivals> {
+    fn lock(&self) -> MutexGuard<'_, LevelArrivals> {
         self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn longest_wait(asked: &[Option<Ask>; 3]) -> Option<(Scope, Duration)> {
-    let scopes = [Scope::Vendor, Scope::Route, Scope::Client].into_iter();
+fn longest_wait(asked: &[Option<RateCheck>; 3]) -> Option<(RateLevel, Duration)> {
+    let scopes = [RateLevel::Vendor, RateLevel::Route, RateLevel::Client].into_iter();
     scopes.zip(asked).filter_map(|(scope, ask)| Some((scope, ask.as_ref()?.wait?))).max_by_key(|(_, wait)| *wait)
 }
 
 /// When each rate is out of debt, on the monotonic clock.
 #[derive(Debug, Default)]
-struct Arrivals {
+struct LevelArrivals {
     vendor: u64,
     routes: Vec<u64>,
-    clients: Clients,
+    clients: ClientDebts,
 }
 
-impl Arrivals {
-    fn spend(&mut self, asked: &[Option<Ask>; 3], route: usize, client: Option<(u64, &ClientId)>, now: Moment) {
-        let arrival = |ask: &Option<Ask>| ask.as_ref().map(|ask| now.monotonic_ns.saturating_add(ask.charged));
+impl LevelArrivals {
+    fn spend(&mut self, asked: &[Option<RateCheck>; 3], route: usize, client: Option<(u64, &ClientId)>, now: Moment) {
+        let arrival = |ask: &Option<RateCheck>| ask.as_ref().map(|ask| now.monotonic_ns.saturating_add(ask.charged));
         let [vendor, of_route, of_client] = asked;
         self.vendor = arrival(vendor).unwrap_or(self.vendor);
         if let (Some(place), Some(arrival)) = (self.routes.get_mut(route), arrival(of_route)) {
@@ -199,22 +203,22 @@ mod tests {
     use crate::bounds;
     use crate::model::UnixTime;
 
-    fn rate(count: u32, per_ms: u64, burst: u32) -> Rate {
+    fn rate(count: u32, per_ms: u64, burst: u32) -> RequestRate {
         let count = NonZeroU32::new(count).unwrap();
-        Rate { count, per: Duration::from_millis(per_ms), burst: NonZeroU32::new(burst).unwrap() }
+        RequestRate { count, per: Duration::from_millis(per_ms), burst: NonZeroU32::new(burst).unwrap() }
     }
 
     fn at(ns: u64) -> Moment {
         Moment { wall: UnixTime::from_millis(ns / 1_000_000), monotonic_ns: ns }
     }
 
-    fn passes(gate: &RateGate, route: usize, client: &str, ns: u64) -> bool {
+    fn passes(gate: &RequestLimiter, route: usize, client: &str, ns: u64) -> bool {
         gate.check(route, &ClientId::new(client), at(ns)).refused.is_none()
     }
 
     #[test]
     fn a_full_table_forgets_nobody_who_is_over() {
-        let gate = RateGate::new(rate(1_000_000, 1, 1_000_000), &[], Some(rate(1, 1_000, 1)));
+        let gate = RequestLimiter::new(rate(1_000_000, 1, 1_000_000), &[], Some(rate(1, 1_000, 1)));
         for i in 0..bounds::RATED_CLIENTS_MAX {
             assert!(passes(&gate, 0, &format!("client {i}"), 0));
         }
@@ -229,7 +233,7 @@ mod tests {
 
     #[test]
     fn threads_together_never_pass_more_than_the_burst() {
-        let gate = RateGate::new(rate(1, 1_000_000, 500), &[Some(rate(1, 1_000_000, 300)), None], None);
+        let gate = RequestLimiter::new(rate(1, 1_000_000, 500), &[Some(rate(1, 1_000_000, 300)), None], None);
         let passed: [usize; 2] = std::thread::scope(|scope| {
             let run = |route| {
                 scope.spawn({
@@ -248,7 +252,7 @@ mod tests {
     fn absurd_rates_neither_panic_nor_open_up() {
         let cases = [(u32::MAX, 1, u32::MAX, 1_000), (1, u64::MAX / 2, u32::MAX, 2), (1, u64::MAX, 1, 1)];
         for (count, per, burst, expected) in cases {
-            let gate = RateGate::new(rate(count, per, burst), &[], None);
+            let gate = RequestLimiter::new(rate(count, per, burst), &[], None);
             assert_eq!((0..1_000).filter(|_| passes(&gate, 9, "a", 0)).count(), expected, "{count}/{per}");
         }
     }

@@ -11,11 +11,11 @@
 
 use std::sync::Arc;
 
-use super::gauge::{Gauge, Grant, Reserve};
+use super::budget_pair::{BudgetGrant, BudgetPair, GrantReserve};
 use super::overrun::{Measure, Overrun};
-use super::subjects::{Reserved, Subjects};
+use super::subjects::{SubjectCounter, SubjectReservation};
 use crate::model::{Moment, SubjectHash, SubjectKey};
-use crate::pii::{Cut, OnShape, Stop, Watch};
+use crate::pii::{OnUnexpectedShape, RecordBudgetSpent, RewriteError, RewriteObserver};
 
 /// Records that are taken at once when far from the budget.
 const HANDFUL: u64 = 32;
@@ -24,21 +24,21 @@ const FAR: u64 = 64 * HANDFUL;
 
 /// Watches one body.
 pub struct RecordMeter {
-    gauge: Gauge,
-    guard: Option<Guard>,
+    gauge: BudgetPair,
+    guard: Option<SubjectGuard>,
     now: Moment,
     /// Records granted and not yet passed; none between two feeds.
     held: u64,
     /// The grant that these are of, and how many that was.
-    grant: Option<(Grant, u64)>,
+    grant: Option<(BudgetGrant, u64)>,
     /// What this feed made, and what earlier ones made that has not left yet.
-    feed: Batch,
-    kept: Batch,
+    feed: RecordBatch,
+    kept: RecordBatch,
     /// Whether a record has passed; what becomes of a body of another shape, and whether it was one.
     counted: bool,
     /// The next record has been counted already.
     covers: bool,
-    on_shape: OnShape,
+    on_shape: OnUnexpectedShape,
     misshapen: bool,
     on_subject: Option<OnSubject>,
     overrun: Option<Overrun>,
@@ -46,11 +46,11 @@ pub struct RecordMeter {
 
 /// What passed and has not left yet: charged, so that no other body can have it too, and given back where it stays.
 #[derive(Debug)]
-struct Batch {
+struct RecordBatch {
     records: u64,
     treated: Box<[u64]>,
-    reserve: Reserve,
-    subjects: Vec<(SubjectHash, Option<Reserved>)>,
+    reserve: GrantReserve,
+    subjects: Vec<(SubjectHash, Option<SubjectReservation>)>,
 }
 
 /// What is told of each record's subject, such as the exposure ledger.
@@ -58,24 +58,24 @@ pub type OnSubject = Box<dyn FnMut(SubjectHash) + Send>;
 
 /// The subjects of a vendor: how their identifiers are hashed, and how many different ones may pass.
 #[derive(Debug, Clone)]
-pub(super) struct Guard {
+pub(super) struct SubjectGuard {
     pub(super) key: SubjectKey,
-    pub(super) subjects: Option<Arc<Subjects>>,
+    pub(super) subjects: Option<Arc<SubjectCounter>>,
 }
 
 impl RecordMeter {
-    pub(super) fn new(gauge: Gauge, guard: Option<Guard>, rules: usize, now: Moment) -> Self {
+    pub(super) fn new(gauge: BudgetPair, guard: Option<SubjectGuard>, rules: usize, now: Moment) -> Self {
         Self {
             gauge,
             guard,
             now,
             held: 0,
             grant: None,
-            feed: Batch::new(rules),
-            kept: Batch::new(rules),
+            feed: RecordBatch::new(rules),
+            kept: RecordBatch::new(rules),
             counted: false,
             covers: false,
-            on_shape: OnShape::Refuse,
+            on_shape: OnUnexpectedShape::Refuse,
             misshapen: false,
             on_subject: None,
             overrun: None,
@@ -84,14 +84,14 @@ impl RecordMeter {
 
     /// Has each subject's hash told to `told`.
     #[must_use]
-    pub fn telling(mut self, told: OnSubject) -> Self {
-        self.on_subject = Some(told);
+    pub fn with_subject_listener(mut self, on_subject: OnSubject) -> Self {
+        self.on_subject = Some(on_subject);
         self
     }
 
     /// What becomes of a body that is not of the shape that the path of its records describes.
     #[must_use]
-    pub const fn on_shape(mut self, on_shape: OnShape) -> Self {
+    pub const fn on_shape(mut self, on_shape: OnUnexpectedShape) -> Self {
         self.on_shape = on_shape;
         self
     }
@@ -131,7 +131,7 @@ impl RecordMeter {
         self.feed.give_back(&self.gauge, self.guard.as_ref());
     }
 
-    /// Why records were cut; set with the first [`Cut`], and what the contract then asks for.
+    /// Why records were cut; set with the first [`RecordBudgetSpent`], and what the contract then asks for.
     pub const fn overrun(&self) -> Option<Overrun> {
         self.overrun
     }
@@ -157,10 +157,10 @@ impl RecordMeter {
     }
 
     /// Takes more records, as many as is fair.
-    fn refill(&mut self) -> Result<(), Cut> {
+    fn refill(&mut self) -> Result<(), RecordBudgetSpent> {
         self.settle();
         if self.overrun.is_some() {
-            return Err(Cut);
+            return Err(RecordBudgetSpent);
         }
         let handful = if self.gauge.remaining(self.now) >= FAR { HANDFUL } else { 1 };
         let grant = match self.gauge.take(handful, self.now) {
@@ -176,14 +176,14 @@ impl RecordMeter {
         }
     }
 
-    fn cut(&mut self, overrun: Overrun) -> Result<(), Cut> {
+    fn cut(&mut self, overrun: Overrun) -> Result<(), RecordBudgetSpent> {
         self.overrun.get_or_insert(overrun);
-        Err(Cut)
+        Err(RecordBudgetSpent)
     }
 }
 
-impl Watch for RecordMeter {
-    fn record(&mut self) -> Result<(), Cut> {
+impl RewriteObserver for RecordMeter {
+    fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
         if std::mem::take(&mut self.covers) {
             return Ok(());
         }
@@ -196,25 +196,25 @@ impl Watch for RecordMeter {
         Ok(())
     }
 
-    fn misshapen(&mut self, why: Stop) -> Result<(), Stop> {
-        self.misshapen |= self.on_shape != OnShape::Ignore;
+    fn on_unexpected_shape(&mut self, why: RewriteError) -> Result<(), RewriteError> {
+        self.misshapen |= self.on_shape != OnUnexpectedShape::Ignore;
         match self.on_shape {
-            OnShape::Ignore => Ok(()),
-            OnShape::Refuse => Err(why),
+            OnUnexpectedShape::Ignore => Ok(()),
+            OnUnexpectedShape::Refuse => Err(why),
             // What no path counts is a record as a whole, or the first that it does count.
-            OnShape::Pass if self.counted => Ok(()),
-            OnShape::Pass => Ok(self.record().map(|()| self.covers = true)?),
+            OnUnexpectedShape::Pass if self.counted => Ok(()),
+            OnUnexpectedShape::Pass => Ok(self.on_record().map(|()| self.covers = true)?),
         }
     }
 
-    fn treated(&mut self, rule: usize) {
+    fn on_treated(&mut self, rule: usize) {
         if let Some(count) = self.feed.treated.get_mut(rule) {
             *count += 1;
         }
     }
 
     /// A subject beyond the budget of different ones cuts before the next record: its own is already on its way.
-    fn subject(&mut self, value: &[u8]) {
+    fn on_subject(&mut self, value: &[u8]) {
         let Some(guard) = &self.guard else { return };
         if self.on_subject.is_none() && guard.subjects.is_none() {
             return;
@@ -233,9 +233,9 @@ impl Watch for RecordMeter {
     }
 }
 
-impl Batch {
+impl RecordBatch {
     fn new(rules: usize) -> Self {
-        Self { records: 0, treated: vec![0; rules].into(), reserve: Reserve::default(), subjects: Vec::new() }
+        Self { records: 0, treated: vec![0; rules].into(), reserve: GrantReserve::default(), subjects: Vec::new() }
     }
 
     fn take_over(&mut self, feed: &mut Self) {
@@ -247,7 +247,7 @@ impl Batch {
         self.subjects.append(&mut feed.subjects);
     }
 
-    fn give_back(&mut self, gauge: &Gauge, guard: Option<&Guard>) {
+    fn give_back(&mut self, gauge: &BudgetPair, guard: Option<&SubjectGuard>) {
         self.records = 0;
         self.treated.fill(0);
         self.reserve.give_back(gauge);
@@ -284,12 +284,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::meter::gauge::{Metered, metered};
-    use crate::meter::{Budget, Over};
+    use crate::meter::budget_pair::{BudgetWindow, metered};
+    use crate::meter::{Budget, OverrunAction};
     use crate::model::{Secret, UnixTime};
 
-    fn gauge(vendor: Metered, route: Option<Metered>) -> Gauge {
-        Gauge { measure: Measure::Records, vendor, route }
+    fn gauge(vendor: BudgetWindow, route: Option<BudgetWindow>) -> BudgetPair {
+        BudgetPair { measure: Measure::Records, vendor, route }
     }
 
     fn at(ms: u64) -> Moment {
@@ -302,7 +302,7 @@ mod tests {
             if i.is_multiple_of(feed) {
                 meter.begin(at(1 + i / 1_000));
             }
-            meter.record().is_ok()
+            meter.on_record().is_ok()
         };
         (0..wanted).filter(passed).count() as u64
     }
@@ -310,11 +310,14 @@ mod tests {
     #[test]
     fn record_n_plus_1_never_passes_whatever_the_feeds() {
         for feed in [1, 3, 31, 32, 33, 1_000, 100_000] {
-            let (vendor, route) = (metered(50_000, Over::Kill), metered(60_000, Over::Refuse));
+            let (vendor, route) = (metered(50_000, OverrunAction::Kill), metered(60_000, OverrunAction::Refuse));
             let mut meter = RecordMeter::new(gauge(vendor.clone(), Some(route.clone())), None, 0, at(0));
             assert_eq!(pass(&mut meter, 70_000, feed), 50_000);
             let overrun = meter.overrun().unwrap();
-            assert_eq!((overrun.over, overrun.of_route, overrun.measure), (Over::Kill, false, Measure::Records));
+            assert_eq!(
+                (overrun.over, overrun.of_route, overrun.measure),
+                (OverrunAction::Kill, false, Measure::Records)
+            );
             assert_eq!(meter.drain(|_, _| ()), 50_000);
             drop(meter);
             assert_eq!(route.window.peek(at(71)).used, 50_000, "what was refused costs nothing anywhere");
@@ -323,10 +326,10 @@ mod tests {
 
     #[test]
     fn a_route_cuts_before_its_vendor() {
-        let (vendor, route) = (metered(50_000, Over::Kill), metered(7, Over::Sever));
+        let (vendor, route) = (metered(50_000, OverrunAction::Kill), metered(7, OverrunAction::Sever));
         let mut meter = RecordMeter::new(gauge(vendor.clone(), Some(route)), None, 0, at(0));
         assert_eq!(pass(&mut meter, 100, 10), 7);
-        assert_eq!(meter.overrun().map(|overrun| (overrun.of_route, overrun.over)), Some((true, Over::Sever)));
+        assert_eq!(meter.overrun().map(|overrun| (overrun.of_route, overrun.over)), Some((true, OverrunAction::Sever)));
         assert_eq!(vendor.window.peek(at(1)).used, 7);
         drop(meter);
         assert_eq!(vendor.window.peek(at(1)).used, 0, "nothing of it has left");
@@ -334,26 +337,26 @@ mod tests {
 
     #[test]
     fn what_is_not_used_goes_back_at_the_end_of_a_feed_and_on_drop() {
-        let vendor = metered(50_000, Over::Refuse);
+        let vendor = metered(50_000, OverrunAction::Refuse);
         let mut meter = RecordMeter::new(gauge(vendor.clone(), None), None, 0, at(0));
-        meter.record().unwrap();
+        meter.on_record().unwrap();
         assert_eq!(vendor.window.peek(at(1)).used, HANDFUL);
         meter.settle();
         assert_eq!(vendor.window.peek(at(1)).used, 1);
-        meter.record().unwrap();
+        meter.on_record().unwrap();
         meter.settle();
         assert_eq!((vendor.window.peek(at(1)).used, meter.drain(|_, _| ())), (2, 2));
         drop(meter);
         assert_eq!(vendor.window.peek(at(1)).used, 2, "what has left stays charged");
-        let near = metered(FAR - 1, Over::Refuse);
+        let near = metered(FAR - 1, OverrunAction::Refuse);
         let mut meter = RecordMeter::new(gauge(near.clone(), None), None, 0, at(0));
-        meter.record().unwrap();
+        meter.on_record().unwrap();
         assert_eq!(near.window.peek(at(1)).used, 1, "near the budget nothing is taken ahead");
     }
 
     #[test]
     fn concurrent_bodies_get_exactly_the_budget_together() {
-        let vendor = metered(50_000, Over::Sever);
+        let vendor = metered(50_000, OverrunAction::Sever);
         let run = || {
             let mut meter = RecordMeter::new(gauge(vendor.clone(), None), None, 0, at(0));
             let passed = pass(&mut meter, 40_000, 77);
@@ -369,24 +372,29 @@ mod tests {
 
     #[test]
     fn subjects_are_told_hashed_and_cut_before_the_next_record() {
-        let budget =
-            Budget { budget: NonZeroU64::new(3).unwrap(), window: Duration::from_secs(3600), over: Over::Kill };
-        let guard =
-            Guard { key: SubjectKey::new(Secret::new([1; 32])), subjects: Some(Arc::new(Subjects::new(budget))) };
+        let budget = Budget {
+            budget: NonZeroU64::new(3).unwrap(),
+            window: Duration::from_secs(3600),
+            over: OverrunAction::Kill,
+        };
+        let guard = SubjectGuard {
+            key: SubjectKey::new(Secret::new([1; 32])),
+            subjects: Some(Arc::new(SubjectCounter::new(budget))),
+        };
         let (send, told) = std::sync::mpsc::channel();
-        let mut meter = RecordMeter::new(gauge(metered(1_000_000, Over::Refuse), None), Some(guard), 2, at(0))
-            .telling(Box::new(move |subject| send.send(subject).unwrap()));
+        let mut meter = RecordMeter::new(gauge(metered(1_000_000, OverrunAction::Refuse), None), Some(guard), 2, at(0))
+            .with_subject_listener(Box::new(move |subject| send.send(subject).unwrap()));
         let mut passed = 0;
         for name in ["a", "b", "a", "c", "d", "e", "a"] {
-            passed += u64::from(meter.record().is_ok());
-            meter.subject(name.as_bytes());
-            meter.treated(1);
-            meter.treated(9);
+            passed += u64::from(meter.on_record().is_ok());
+            meter.on_subject(name.as_bytes());
+            meter.on_treated(1);
+            meter.on_treated(9);
         }
         assert_eq!(passed, 5, "the fourth subject's record passes, the one after it does not");
         assert_eq!(
             meter.overrun().map(|overrun| (overrun.measure, overrun.over)),
-            Some((Measure::Subjects, Over::Kill))
+            Some((Measure::Subjects, OverrunAction::Kill))
         );
         assert_eq!(told.try_iter().count(), 0, "nothing has left yet");
         let mut treated = Vec::new();

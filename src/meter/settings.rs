@@ -11,7 +11,7 @@ use crate::model::Direction;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Limits {
     /// Requests per time.
-    pub requests: Option<Rate>,
+    pub requests: Option<RequestRate>,
     /// Requests in flight at once, held until the body's last byte.
     pub concurrency: Option<NonZeroU32>,
     /// Records per window.
@@ -21,7 +21,7 @@ pub struct Limits {
     /// Different subjects per window: the guard against slow enumeration. `None` counts none.
     pub subjects: Option<Budget>,
     /// Requests per time of each client of the vendor on its own. `None` leaves the vendor's rate as the only one.
-    pub client_requests: Option<Rate>,
+    pub client_requests: Option<RequestRate>,
 }
 
 /// A vendor's limits in each direction.
@@ -73,9 +73,9 @@ impl Limits {
     }
 
     /// The vendor's request rate: as written, else the bound of the product.
-    pub fn requests_or_default(&self) -> Rate {
+    pub fn requests_or_default(&self) -> RequestRate {
         let default = bounds::REQUESTS_PER_SECOND_DEFAULT;
-        self.requests.unwrap_or(Rate { count: default, per: Duration::from_secs(1), burst: default })
+        self.requests.unwrap_or(RequestRate { count: default, per: Duration::from_secs(1), burst: default })
     }
 
     /// The vendor's requests in flight: as written, else the bound of the product.
@@ -96,7 +96,7 @@ impl Limits {
 
 /// A request rate, enforced by GCRA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
+pub struct RequestRate {
     /// Requests that the rate grants ...
     pub count: NonZeroU32,
     /// ... in this span.
@@ -113,12 +113,12 @@ pub struct Budget {
     /// In how long.
     pub window: Duration,
     /// What an overrun does.
-    pub over: Over,
+    pub over: OverrunAction,
 }
 
 /// What an overrun of a budget does, from the mildest to the hardest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Over {
+pub enum OverrunAction {
     /// What is in flight is cut at the budget, new requests are refused until the window has room.
     Refuse,
     /// All that the vendor has in flight is severed; new requests are refused until the window has room.
@@ -128,5 +128,5 @@ pub enum Over {
 }
 
 const fn default_budget(budget: NonZeroU64) -> Budget {
-    Budget { budget, window: bounds::BUDGET_WINDOW_DEFAULT, over: Over::Refuse }
+    Budget { budget, window: bounds::BUDGET_WINDOW_DEFAULT, over: OverrunAction::Refuse }
 }

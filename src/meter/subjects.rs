@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Budget, Over, Spent, nanos};
+use super::{Budget, OverrunAction, WindowSpent, nanos};
 use crate::bounds;
 use crate::model::{Moment, SubjectHash, UnixTime};
 
@@ -25,7 +25,7 @@ const EMPTY: u8 = u8::MAX;
 
 /// A budget of different subjects.
 #[derive(Debug)]
-pub struct Subjects {
+pub struct SubjectCounter {
     settings: Budget,
     slot_ns: u64,
     /// Only one subject of 2^`sampled_bits` is followed: none is left out up to half a million.
@@ -44,7 +44,7 @@ pub struct Subjects {
 /// Room for the subject of a record that is on its way.
 #[derive(Debug, Clone, Copy)]
 #[must_use = "room that is neither settled nor forgotten stays taken"]
-pub struct Reserved {
+pub struct SubjectReservation {
     /// None where the subject is not followed.
     place: Option<usize>,
     /// Whether its place was not live.
@@ -63,7 +63,7 @@ pub struct SubjectsSnapshot {
     pub ages: Vec<u8>,
 }
 
-impl Subjects {
+impl SubjectCounter {
     /// A guard that has seen nobody.
     pub fn new(settings: Budget) -> Self {
         let budget = settings.budget.get();
@@ -87,7 +87,7 @@ impl Subjects {
     }
 
     /// What an overrun does.
-    pub const fn over(&self) -> Over {
+    pub const fn over(&self) -> OverrunAction {
         self.settings.over
     }
 
@@ -99,32 +99,32 @@ impl Subjects {
     /// Counts a subject whose record has left at once.
     ///
     /// # Errors
-    /// [`Spent`]; the subject was not counted then.
-    pub fn see(&self, subject: SubjectHash, now: Moment) -> Result<(), Spent> {
+    /// [`WindowSpent`]; the subject was not counted then.
+    pub fn see(&self, subject: SubjectHash, now: Moment) -> Result<(), WindowSpent> {
         self.reserve(subject, now).map(|reserved| self.settle(reserved, now))
     }
 
     /// Takes room for a subject whose record is on its way, unless it is a new one and the budget is spent. Then
-    /// [`Subjects::settle`] where it has left, or [`Subjects::forget`] where it has not.
+    /// [`SubjectCounter::settle`] where it has left, or [`SubjectCounter::forget`] where it has not.
     ///
     /// A new one whose place is live already is taken for known: what ends a scrape is the first refusal.
     ///
     /// # Errors
-    /// [`Spent`]; no room was taken then.
-    pub fn reserve(&self, subject: SubjectHash, now: Moment) -> Result<Reserved, Spent> {
-        let head = self.turn_to(now);
+    /// [`WindowSpent`]; no room was taken then.
+    pub fn reserve(&self, subject: SubjectHash, now: Moment) -> Result<SubjectReservation, WindowSpent> {
+        let head = self.advance_to(now);
         let bits = subject.bits();
         if bits & ((1 << self.sampled_bits) - 1) != 0 {
-            let nothing = Reserved { place: None, is_new: false };
+            let nothing = SubjectReservation { place: None, is_new: false };
             return if self.is_spent() { Err(self.spent(now)) } else { Ok(nothing) };
         }
         let place = (((bits >> 32) * self.places.len() as u64) >> 32) as usize;
         if self.is_known(place, head) {
-            return Ok(Reserved { place: Some(place), is_new: false });
+            return Ok(SubjectReservation { place: Some(place), is_new: false });
         }
         let mut held = self.held();
         if self.is_known(place, head) {
-            return Ok(Reserved { place: Some(place), is_new: false });
+            return Ok(SubjectReservation { place: Some(place), is_new: false });
         }
         match held.get_mut(&place) {
             Some(holders) => *holders += 1,
@@ -134,13 +134,13 @@ impl Subjects {
                 held.insert(place, 1);
             }
         }
-        Ok(Reserved { place: Some(place), is_new: true })
+        Ok(SubjectReservation { place: Some(place), is_new: true })
     }
 
     /// The record has left: its subject counts from now on.
-    pub fn settle(&self, reserved: Reserved, now: Moment) {
+    pub fn settle(&self, reserved: SubjectReservation, now: Moment) {
         let Some(place) = reserved.place else { return };
-        let head = self.turn_to(now);
+        let head = self.advance_to(now);
         if !reserved.is_new && self.is_known(place, head) {
             self.places[place].fetch_max(head, Ordering::AcqRel);
             return;
@@ -154,7 +154,7 @@ impl Subjects {
     }
 
     /// The record has not left: its room is free again, unless somebody else needs it.
-    pub fn forget(&self, reserved: Reserved) {
+    pub fn forget(&self, reserved: SubjectReservation) {
         let Some(place) = reserved.place.filter(|_| reserved.is_new) else { return };
         let mut held = self.held();
         let Some(holders) = held.get_mut(&place) else { return };
@@ -168,15 +168,15 @@ impl Subjects {
     /// Whether a new subject would still be let through.
     ///
     /// # Errors
-    /// [`Spent`] when not.
-    pub fn ask(&self, now: Moment) -> Result<(), Spent> {
-        self.turn_to(now);
+    /// [`WindowSpent`] when not.
+    pub fn ask(&self, now: Moment) -> Result<(), WindowSpent> {
+        self.advance_to(now);
         if self.is_spent() { Err(self.spent(now)) } else { Ok(()) }
     }
 
     /// About how many different subjects passed in the window.
     pub fn estimate(&self, now: Moment) -> u64 {
-        self.turn_to(now);
+        self.advance_to(now);
         let places = self.places.len() as f64;
         let free = places - f64::from(self.live.load(Ordering::Relaxed));
         let sampled = places * (places / free.max(0.5)).ln();
@@ -188,9 +188,9 @@ impl Subjects {
         (1.0 - self.estimate(now) as f64 / self.settings.budget.get() as f64).clamp(0.0, 1.0)
     }
 
-    /// What must be kept for [`Subjects::restore`].
+    /// What must be kept for [`SubjectCounter::restore`].
     pub fn snapshot(&self, now: Moment) -> SubjectsSnapshot {
-        let head = self.turn_to(now);
+        let head = self.advance_to(now);
         let age = |place: &AtomicU32| {
             let last = place.load(Ordering::Relaxed);
             if is_live(last, head) { u8::try_from(head.saturating_sub(last)).unwrap_or(EMPTY) } else { EMPTY }
@@ -202,7 +202,7 @@ impl Subjects {
     /// Takes up what an earlier run had seen. Of another number of places, each is put where its subjects would be now.
     pub fn restore(&self, snapshot: &SubjectsSnapshot, now: Moment) {
         let away = nanos(now.wall.since(UnixTime::from_millis(snapshot.taken_ms))).saturating_sub(1_000_000);
-        let head = self.turn_to(now);
+        let head = self.advance_to(now);
         for (index, age) in snapshot.ages.iter().enumerate().filter(|(_, age)| **age != EMPTY) {
             let ago_ns = u64::from(*age).saturating_mul(snapshot.slot_ns).saturating_add(away);
             let slots_ago = u32::try_from(ago_ns / self.slot_ns).unwrap_or(u32::MAX);
@@ -226,15 +226,15 @@ impl Subjects {
         self.live.load(Ordering::Relaxed) >= self.full
     }
 
-    fn turn_to(&self, now: Moment) -> u32 {
+    fn advance_to(&self, now: Moment) -> u32 {
         // Numbered a window ahead of the clock, so that restored places have room before its zero, and 0 is never.
         let slot = u32::try_from(now.monotonic_ns / self.slot_ns).unwrap_or(u32::MAX).saturating_add(SLOTS + 2);
         let head = self.head.load(Ordering::Acquire);
-        if slot <= head { head } else { self.turn_slowly(slot) }
+        if slot <= head { head } else { self.advance_slowly(slot) }
     }
 
     #[cold]
-    fn turn_slowly(&self, slot: u32) -> u32 {
+    fn advance_slowly(&self, slot: u32) -> u32 {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let head = self.head.fetch_max(slot, Ordering::AcqRel);
         if head < slot {
@@ -251,12 +251,12 @@ impl Subjects {
     }
 
     #[cold]
-    fn spent(&self, now: Moment) -> Spent {
+    fn spent(&self, now: Moment) -> WindowSpent {
         let head = self.head.load(Ordering::Acquire);
         let lasts = self.places.iter().map(|place| place.load(Ordering::Relaxed)).filter(|last| is_live(*last, head));
         let frees = lasts.min().unwrap_or(head) + SLOTS + 1;
         let at_ns = u64::from(frees - (SLOTS + 2)).saturating_mul(self.slot_ns);
-        Spent { retry_after: Duration::from_nanos(at_ns.saturating_sub(now.monotonic_ns).max(1)) }
+        WindowSpent { retry_after: Duration::from_nanos(at_ns.saturating_sub(now.monotonic_ns).max(1)) }
     }
 }
 
@@ -291,9 +291,9 @@ mod tests {
 
     const HOUR_NS: u64 = 3_600_000_000_000;
 
-    fn guard(budget: u64) -> Subjects {
+    fn guard(budget: u64) -> SubjectCounter {
         let budget = NonZeroU64::new(budget).unwrap();
-        Subjects::new(Budget { budget, window: Duration::from_secs(3600), over: Over::Kill })
+        SubjectCounter::new(Budget { budget, window: Duration::from_secs(3600), over: OverrunAction::Kill })
     }
 
     fn at(ns: u64) -> Moment {
@@ -305,7 +305,7 @@ mod tests {
     }
 
     /// How many of `subjects`, one a microsecond from `ns` on, are let through before the first that is not.
-    fn passed(guard: &Subjects, subjects: std::ops::Range<u64>, ns: u64) -> u64 {
+    fn passed(guard: &SubjectCounter, subjects: std::ops::Range<u64>, ns: u64) -> u64 {
         subjects.take_while(|i| guard.see(subject(*i), at(ns + i * 1_000)).is_ok()).count() as u64
     }
 

@@ -28,7 +28,7 @@ const RESTORED_MAX: u64 = u64::MAX >> 8;
 
 /// A budget in a sliding window, shared by everything that spends from it.
 #[derive(Debug)]
-pub struct Window {
+pub struct SlidingWindow {
     length: Duration,
     slot_ns: u64,
     budget: AtomicU64,
@@ -36,38 +36,38 @@ pub struct Window {
     head: AtomicU64,
     /// The running total at the start of the oldest slot that counts.
     floor: AtomicU64,
-    granted: Granted,
-    starts: Mutex<Starts>,
+    granted: PaddedTotal,
+    starts: Mutex<SlotStarts>,
     /// Where to spend instead, once a reload has changed the window's length.
-    successor: OnceLock<Arc<Window>>,
+    successor: OnceLock<Arc<SlidingWindow>>,
 }
 
 /// The running total of all grants, on a cache line of its own: all threads write it.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-struct Granted(AtomicU64);
+struct PaddedTotal(AtomicU64);
 
 /// The running total at the start of each slot that counts; slot `s` stands at `s % RING`.
 #[derive(Debug)]
-struct Starts([u64; RING]);
+struct SlotStarts([u64; RING]);
 
 /// The budget is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spent {
+pub struct WindowSpent {
     /// When as much as was asked for can pass again, if nothing else is granted until then.
     pub retry_after: Duration,
 }
 
 /// The proof of a grant, by which it can be taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Charge {
+pub struct WindowCharge {
     slot: u64,
     /// Tells windows of different lengths apart: one never takes back what another granted.
     slot_ns: u64,
     count: u64,
 }
 
-impl Charge {
+impl WindowCharge {
     /// Adds another grant of the same window and slot; whether it was one.
     pub(super) const fn join(&mut self, other: Self) -> bool {
         let same = self.slot == other.slot && self.slot_ns == other.slot_ns;
@@ -80,7 +80,7 @@ impl Charge {
 
 /// How much of a budget is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Usage {
+pub struct WindowUsage {
     /// What counts as used now.
     pub used: u64,
     /// The whole budget.
@@ -99,7 +99,7 @@ pub struct WindowSnapshot {
     pub slot_ns: u64,
 }
 
-impl Window {
+impl SlidingWindow {
     /// An unspent window. A length of zero counts as the shortest there is.
     pub fn new(budget: NonZeroU64, length: Duration) -> Self {
         Self {
@@ -108,8 +108,8 @@ impl Window {
             budget: AtomicU64::new(budget.get()),
             head: AtomicU64::new(0),
             floor: AtomicU64::new(0),
-            granted: Granted::default(),
-            starts: Mutex::new(Starts([0; RING])),
+            granted: PaddedTotal::default(),
+            starts: Mutex::new(SlotStarts([0; RING])),
             successor: OnceLock::new(),
         }
     }
@@ -127,12 +127,12 @@ impl Window {
     /// Grants `count`, all or nothing.
     ///
     /// # Errors
-    /// [`Spent`] when less is left; nothing is charged then.
-    pub fn take(&self, count: u64, now: Moment) -> Result<Charge, Spent> {
+    /// [`WindowSpent`] when less is left; nothing is charged then.
+    pub fn take(&self, count: u64, now: Moment) -> Result<WindowCharge, WindowSpent> {
         if let Some(successor) = self.successor.get() {
             return successor.take(count, now);
         }
-        let slot = self.turn_to(now);
+        let slot = self.advance_to(now);
         let budget = self.budget.load(Ordering::Relaxed);
         let mut granted = self.granted.0.load(Ordering::Acquire);
         loop {
@@ -143,14 +143,14 @@ impl Window {
             }
             let next = granted.wrapping_add(count);
             match self.granted.0.compare_exchange_weak(granted, next, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(Charge { slot, slot_ns: self.slot_ns, count }),
+                Ok(_) => return Ok(WindowCharge { slot, slot_ns: self.slot_ns, count }),
                 Err(present) => granted = present,
             }
         }
     }
 
     /// Takes back `count` of a grant that was not used in the end; what no longer counts needs no taking back.
-    pub fn give_back(&self, charge: Charge, count: u64) {
+    pub fn give_back(&self, charge: WindowCharge, count: u64) {
         if let Some(successor) = self.successor.get() {
             return successor.give_back(charge, count);
         }
@@ -170,21 +170,21 @@ impl Window {
     }
 
     /// How much is used, without spending.
-    pub fn peek(&self, now: Moment) -> Usage {
+    pub fn peek(&self, now: Moment) -> WindowUsage {
         if let Some(successor) = self.successor.get() {
             return successor.peek(now);
         }
-        self.turn_to(now);
+        self.advance_to(now);
         let floor = self.floor.load(Ordering::Acquire);
         let used = self.granted.0.load(Ordering::Acquire).saturating_sub(floor);
-        Usage { used, budget: self.budget.load(Ordering::Relaxed) }
+        WindowUsage { used, budget: self.budget.load(Ordering::Relaxed) }
     }
 
     /// Whether `count` would be granted now.
     ///
     /// # Errors
-    /// [`Spent`] as [`Window::take`] would answer.
-    pub fn ask(&self, count: u64, now: Moment) -> Result<(), Spent> {
+    /// [`WindowSpent`] as [`SlidingWindow::take`] would answer.
+    pub fn ask(&self, count: u64, now: Moment) -> Result<(), WindowSpent> {
         if self.peek(now).remaining() >= count { Ok(()) } else { Err(self.spent(count, now)) }
     }
 
@@ -194,12 +194,12 @@ impl Window {
         usage.remaining() as f64 / usage.budget as f64
     }
 
-    /// What must be kept for [`Window::restore`]. Ages are rounded down, so a restart brings nothing back early.
+    /// What must be kept for [`SlidingWindow::restore`]. Ages are rounded down, so a restart brings nothing back early.
     pub fn snapshot(&self, now: Moment) -> WindowSnapshot {
         if let Some(successor) = self.successor.get() {
             return successor.snapshot(now);
         }
-        self.turn_to(now);
+        self.advance_to(now);
         let starts = self.lock();
         let shifted_ns = now.monotonic_ns.saturating_add(self.slot_ns.saturating_mul(RING as u64));
         let age = |slot: u64| shifted_ns.saturating_sub((slot + 1).saturating_mul(self.slot_ns));
@@ -214,7 +214,7 @@ impl Window {
     pub fn restore(&self, snapshot: &WindowSnapshot, now: Moment) {
         // Both readings are rounded down to a millisecond, so the difference can be one too long.
         let away = nanos(now.wall.since(UnixTime::from_millis(snapshot.taken_ms))).saturating_sub(1_000_000);
-        self.turn_to(now);
+        self.advance_to(now);
         let mut starts = self.lock();
         let head = self.head.load(Ordering::Acquire);
         for (age_ns, count) in snapshot.grants.iter().take(RING) {
@@ -228,22 +228,22 @@ impl Window {
     }
 
     /// Hands over to a window of another length: what is used counts there, and all who hold this one spend there.
-    pub fn succeed(&self, successor: &Arc<Self>, now: Moment) {
+    pub fn hand_over_to(&self, successor: &Arc<Self>, now: Moment) {
         successor.restore(&self.snapshot(now), now);
         // A second call finds the place taken: the first successor stays, and hands on in its turn.
         let _ = self.successor.set(Arc::clone(successor));
     }
 
     /// Moves on to the slot of `now`, or stays where another thread already is; answers with the slot.
-    fn turn_to(&self, now: Moment) -> u64 {
+    fn advance_to(&self, now: Moment) -> u64 {
         // Numbered a ring ahead of the clock, so that restored grants have room before its zero.
         let slot = now.monotonic_ns / self.slot_ns + RING as u64;
         let head = self.head.load(Ordering::Acquire);
-        if slot <= head { head } else { self.turn_slowly(slot) }
+        if slot <= head { head } else { self.advance_slowly(slot) }
     }
 
     #[cold]
-    fn turn_slowly(&self, slot: u64) -> u64 {
+    fn advance_slowly(&self, slot: u64) -> u64 {
         let mut starts = self.lock();
         let head = self.head.load(Ordering::Acquire);
         if slot <= head {
@@ -260,7 +260,7 @@ impl Window {
     }
 
     /// Every slot that counts, the oldest first, and what was granted in it.
-    fn grants(&self, starts: &Starts) -> impl Iterator<Item = (u64, u64)> {
+    fn grants(&self, starts: &SlotStarts) -> impl Iterator<Item = (u64, u64)> {
         let head = self.head.load(Ordering::Acquire);
         let granted = self.granted.0.load(Ordering::Acquire);
         let starts = starts.0;
@@ -271,7 +271,7 @@ impl Window {
     }
 
     #[cold]
-    fn spent(&self, count: u64, now: Moment) -> Spent {
+    fn spent(&self, count: u64, now: Moment) -> WindowSpent {
         let starts = self.lock();
         let budget = self.budget.load(Ordering::Relaxed);
         let mut used = self.granted.0.load(Ordering::Acquire).saturating_sub(self.floor.load(Ordering::Acquire));
@@ -279,18 +279,18 @@ impl Window {
             used = used.saturating_sub(*granted);
             count <= budget.saturating_sub(used)
         });
-        let Some((slot, _)) = frees else { return Spent { retry_after: self.length } };
+        let Some((slot, _)) = frees else { return WindowSpent { retry_after: self.length } };
         // A slot stops counting a whole ring after it began, and slots are numbered a ring ahead of the clock.
         let at_ns = slot.saturating_mul(self.slot_ns);
-        Spent { retry_after: Duration::from_nanos(at_ns.saturating_sub(now.monotonic_ns).max(1)) }
+        WindowSpent { retry_after: Duration::from_nanos(at_ns.saturating_sub(now.monotonic_ns).max(1)) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Starts> {
+    fn lock(&self) -> MutexGuard<'_, SlotStarts> {
         self.starts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Usage {
+impl WindowUsage {
     /// What is left of the budget; none where a reload has made it smaller than what is used.
     pub const fn remaining(self) -> u64 {
         self.budget.saturating_sub(self.used)
@@ -311,8 +311,8 @@ mod tests {
         Moment { wall: UnixTime::from_millis(1_000_000 + ns / 1_000_000), monotonic_ns: ns }
     }
 
-    fn window(budget: u64) -> Window {
-        Window::new(NonZeroU64::new(budget).unwrap(), LENGTH)
+    fn window(budget: u64) -> SlidingWindow {
+        SlidingWindow::new(NonZeroU64::new(budget).unwrap(), LENGTH)
     }
 
     #[test]
@@ -329,7 +329,7 @@ mod tests {
             window.take(6, at(5_000_000_000)).unwrap();
             assert_eq!(window.peek(at(now.monotonic_ns + wait)).remaining(), room_for_it, "{count}");
         }
-        assert_eq!(window.ask(11, at(16_000_000_000)), Err(Spent { retry_after: LENGTH }));
+        assert_eq!(window.ask(11, at(16_000_000_000)), Err(WindowSpent { retry_after: LENGTH }));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub enum Algorithm {
 
 /// Why a name is not one of [`Algorithm::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoAlgorithm {
+pub enum AlgorithmError {
     /// `none`: the token is not signed.
     Unsigned,
     /// A symmetric one: whoever can verify with it can sign.
@@ -54,13 +54,13 @@ impl Algorithm {
     /// The algorithm of this name, compared by case as RFC 7515 section 4.1.1 says.
     ///
     /// # Errors
-    /// [`NoAlgorithm`] says what the name is instead.
-    pub fn parse(name: &str) -> Result<Self, NoAlgorithm> {
+    /// [`AlgorithmError`] says what the name is instead.
+    pub fn parse(name: &str) -> Result<Self, AlgorithmError> {
         let known = Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name);
         known.ok_or_else(|| match name {
-            _ if name.eq_ignore_ascii_case("none") => NoAlgorithm::Unsigned,
-            _ if name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("hs")) => NoAlgorithm::Symmetric,
-            _ => NoAlgorithm::Unsupported,
+            _ if name.eq_ignore_ascii_case("none") => AlgorithmError::Unsigned,
+            _ if name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("hs")) => AlgorithmError::Symmetric,
+            _ => AlgorithmError::Unsupported,
         })
     }
 
@@ -91,11 +91,11 @@ mod tests {
             assert_eq!(Algorithm::parse(algorithm.as_str()), Ok(algorithm));
         }
         for (names, why) in [
-            (&["none", "None", "NONE"][..], NoAlgorithm::Unsigned),
-            (&["HS256", "HS384", "HS512", "hs256"], NoAlgorithm::Symmetric),
+            (&["none", "None", "NONE"][..], AlgorithmError::Unsigned),
+            (&["HS256", "HS384", "HS512", "hs256"], AlgorithmError::Symmetric),
             (
                 &["ES256K", "Ed448", "ML-DSA-44", "es256", "RS1", "ES256 ", "dir", "A128KW", ""],
-                NoAlgorithm::Unsupported,
+                AlgorithmError::Unsupported,
             ),
         ] {
             assert!(names.iter().all(|name| Algorithm::parse(name) == Err(why)), "{why:?}");

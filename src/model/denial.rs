@@ -168,7 +168,7 @@ pub struct Denial {
     /// What exactly was wrong, for our own people. Never a secret or a personal value.
     pub detail: Cow<'static, str>,
     /// What the caller is told instead of the reason's own text: a sentence about its own request, and nothing of ours.
-    pub told: Option<&'static str>,
+    pub public_text: Option<&'static str>,
     /// When trying again makes sense, in whole seconds, for reasons that pass by themselves.
     pub retry_after_secs: Option<u32>,
 }
@@ -176,12 +176,12 @@ pub struct Denial {
 impl Denial {
     /// A denial with words for the log.
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: detail.into(), told: None, retry_after_secs: None }
+        Self { reason, detail: detail.into(), public_text: None, retry_after_secs: None }
     }
 
     /// A denial whose cause the caller may know, in one sentence for it and for the log.
-    pub const fn telling(reason: Reason, sentence: &'static str) -> Self {
-        Self { reason, detail: Cow::Borrowed(sentence), told: Some(sentence), retry_after_secs: None }
+    pub const fn with_public_text(reason: Reason, sentence: &'static str) -> Self {
+        Self { reason, detail: Cow::Borrowed(sentence), public_text: Some(sentence), retry_after_secs: None }
     }
 
     /// Says when to try again, rounded up to a second.

@@ -13,16 +13,16 @@ const STEPS_MAX: usize = 32;
 
 /// One step down from a container.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Step {
+pub struct PathStep {
     /// Whether the selector looks at any depth below, as behind `..`, and not only at the container's own children.
     pub descends: bool,
     /// Which children it selects.
-    pub selector: Selector,
+    pub selector: PathSelector,
 }
 
 /// Which children of a container a step selects (RFC 9535 section 2.3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Selector {
+pub enum PathSelector {
     /// The member of an object with this (decoded) name.
     Name(Box<str>),
     /// Every member of an object, every element of an array.
@@ -31,18 +31,18 @@ pub enum Selector {
     Index(u32),
 }
 
-impl Step {
+impl PathStep {
     /// The name that the step selects by, where it does.
     pub fn name(&self) -> Option<&str> {
         match &self.selector {
-            Selector::Name(name) => Some(name),
-            Selector::Wildcard | Selector::Index(_) => None,
+            PathSelector::Name(name) => Some(name),
+            PathSelector::Wildcard | PathSelector::Index(_) => None,
         }
     }
 
     /// Whether it selects all children of a container and nothing below them.
     pub fn is_wildcard(&self) -> bool {
-        !self.descends && self.selector == Selector::Wildcard
+        !self.descends && self.selector == PathSelector::Wildcard
     }
 
     /// Whether it leads from a list to one of its elements.
@@ -54,9 +54,9 @@ impl Step {
     pub fn crosses(&self, object: bool) -> bool {
         self.descends
             || match self.selector {
-                Selector::Name(_) => object,
-                Selector::Wildcard => true,
-                Selector::Index(_) => !object,
+                PathSelector::Name(_) => object,
+                PathSelector::Wildcard => true,
+                PathSelector::Index(_) => !object,
             }
     }
 }
@@ -64,7 +64,7 @@ impl Step {
 /// A path into a document; `$` alone is the whole document.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FieldPath {
-    steps: Box<[Step]>,
+    steps: Box<[PathStep]>,
 }
 
 /// Why a text is not a field path.
@@ -103,8 +103,8 @@ impl FieldPath {
         while !rest.is_empty() {
             let at = text.len() - rest.len() + 1;
             let (step, after) = parse_step(skip_space(rest)).map_err(|why| match why {
-                Unread::Bad => FieldPathError::BadStep { at },
-                Unread::Unsupported(what) => FieldPathError::Unsupported { at, what },
+                StepError::Bad => FieldPathError::BadStep { at },
+                StepError::Unsupported(what) => FieldPathError::Unsupported { at, what },
             })?;
             steps.push(step);
             rest = after;
@@ -116,7 +116,7 @@ impl FieldPath {
     }
 
     /// The steps from the root down; none for `$`.
-    pub fn steps(&self) -> &[Step] {
+    pub fn steps(&self) -> &[PathStep] {
         &self.steps
     }
 
@@ -127,21 +127,21 @@ impl FieldPath {
 
     /// The nearest name to the end: `$.emails[*]` selects what `emails` holds.
     pub fn nearest_name(&self) -> Option<&str> {
-        self.steps.iter().rev().find_map(Step::name)
+        self.steps.iter().rev().find_map(PathStep::name)
     }
 }
 
 impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("$")?;
-        for Step { descends, selector } in &self.steps {
+        for PathStep { descends, selector } in &self.steps {
             f.write_str(if *descends { ".." } else { "" })?;
             match selector {
-                Selector::Name(name) if !is_plain(name) => write!(f, "[{}]", quoted(name))?,
-                Selector::Name(name) if *descends => f.write_str(name)?,
-                Selector::Name(name) => write!(f, ".{name}")?,
-                Selector::Wildcard => f.write_str("[*]")?,
-                Selector::Index(index) => write!(f, "[{index}]")?,
+                PathSelector::Name(name) if !is_plain(name) => write!(f, "[{}]", quoted(name))?,
+                PathSelector::Name(name) if *descends => f.write_str(name)?,
+                PathSelector::Name(name) => write!(f, ".{name}")?,
+                PathSelector::Wildcard => f.write_str("[*]")?,
+                PathSelector::Index(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())
@@ -149,7 +149,7 @@ impl fmt::Display for FieldPath {
 }
 
 /// Why a step was not read.
-enum Unread {
+enum StepError {
     Bad,
     Unsupported(&'static str),
 }
@@ -161,84 +161,84 @@ const FILTER: &str = "a filter, and a path never looks at values: write [*]";
 const UNION: &str = "several selectors in one bracket: write a rule for each";
 const FAR: &str = "an index over 4294967295: write [*]";
 
-fn parse_step(text: &str) -> Result<(Step, &str), Unread> {
+fn parse_step(text: &str) -> Result<(PathStep, &str), StepError> {
     let (descends, rest) = match text.strip_prefix("..") {
         Some(rest) => (true, rest),
         None => (false, text),
     };
-    let step = |selector, after| Ok((Step { descends, selector }, after));
+    let step = |selector, after| Ok((PathStep { descends, selector }, after));
     if let Some(inner) = rest.strip_prefix('[') {
         let (selector, after) = parse_bracket(skip_space(inner))?;
         return step(selector, after);
     }
-    let rest = if descends { rest } else { rest.strip_prefix('.').ok_or(Unread::Bad)? };
+    let rest = if descends { rest } else { rest.strip_prefix('.').ok_or(StepError::Bad)? };
     if let Some(after) = rest.strip_prefix('*') {
-        return step(Selector::Wildcard, after);
+        return step(PathSelector::Wildcard, after);
     }
     let end = rest.find(|c: char| !is_name_char(c)).unwrap_or(rest.len());
     if end == 0 {
-        return Err(Unread::Bad);
+        return Err(StepError::Bad);
     }
-    step(Selector::Name(rest[..end].into()), &rest[end..])
+    step(PathSelector::Name(rest[..end].into()), &rest[end..])
 }
 
 /// What stands behind a `[`, up to behind its `]`.
-fn parse_bracket(inner: &str) -> Result<(Selector, &str), Unread> {
+fn parse_bracket(inner: &str) -> Result<(PathSelector, &str), StepError> {
     let (selector, rest) = match inner.as_bytes().first() {
-        Some(b'*') => (Selector::Wildcard, &inner[1..]),
-        Some(b'?') => return Err(Unread::Unsupported(FILTER)),
+        Some(b'*') => (PathSelector::Wildcard, &inner[1..]),
+        Some(b'?') => return Err(StepError::Unsupported(FILTER)),
         Some(b'"') => parse_quoted(inner, '"')?,
         Some(b'\'') => parse_quoted(inner, '\'')?,
         Some(b'-' | b':' | b'0'..=b'9') => parse_number(inner)?,
-        Some(_) | None => return Err(Unread::Bad),
+        Some(_) | None => return Err(StepError::Bad),
     };
     match skip_space(rest).split_at_checked(1) {
         Some(("]", after)) => Ok((selector, after)),
-        Some((",", _)) => Err(Unread::Unsupported(UNION)),
-        Some((":", _)) if matches!(selector, Selector::Index(_)) => Err(Unread::Unsupported(SLICE)),
-        Some(_) | None => Err(Unread::Bad),
+        Some((",", _)) => Err(StepError::Unsupported(UNION)),
+        Some((":", _)) if matches!(selector, PathSelector::Index(_)) => Err(StepError::Unsupported(SLICE)),
+        Some(_) | None => Err(StepError::Bad),
     }
 }
 
-fn parse_number(text: &str) -> Result<(Selector, &str), Unread> {
+fn parse_number(text: &str) -> Result<(PathSelector, &str), StepError> {
     let (negative, unsigned) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let end = unsigned.find(|c: char| !c.is_ascii_digit()).unwrap_or(unsigned.len());
     let (digits, rest) = unsigned.split_at(end);
     if skip_space(rest).starts_with(':') {
-        return Err(Unread::Unsupported(SLICE));
+        return Err(StepError::Unsupported(SLICE));
     }
     if digits.is_empty() || (digits.starts_with('0') && (negative || digits.len() > 1)) {
-        return Err(Unread::Bad);
+        return Err(StepError::Bad);
     }
     match digits.parse() {
-        Ok(_) if negative => Err(Unread::Unsupported(FROM_THE_END)),
-        Ok(index) => Ok((Selector::Index(index), rest)),
-        Err(_) => Err(Unread::Unsupported(FAR)),
+        Ok(_) if negative => Err(StepError::Unsupported(FROM_THE_END)),
+        Ok(index) => Ok((PathSelector::Index(index), rest)),
+        Err(_) => Err(StepError::Unsupported(FAR)),
     }
 }
 
 /// Reads a name between quotes, with JSON's escapes and that of its own quote (RFC 9535 section 2.3.1).
-fn parse_quoted(text: &str, quote: char) -> Result<(Selector, &str), Unread> {
+fn parse_quoted(text: &str, quote: char) -> Result<(PathSelector, &str), StepError> {
     let mut json = String::from("\"");
     let mut characters = text.char_indices().skip(1);
     while let Some((at, c)) = characters.next() {
         match c {
             _ if c == quote => {
                 json.push('"');
-                let name: String = serde_json::from_str(&json).map_err(|_| Unread::Bad)?;
-                return Ok((Selector::Name(name.into()), &text[at + 1..]));
+                let name: String = serde_json::from_str(&json).map_err(|_| StepError::Bad)?;
+                return Ok((PathSelector::Name(name.into()), &text[at + 1..]));
             }
             '\\' => match characters.next() {
                 Some((_, '\'')) if quote == '\'' => json.push('\''),
-                Some((_, '"')) if quote == '\'' => return Err(Unread::Bad),
+                Some((_, '"')) if quote == '\'' => return Err(StepError::Bad),
                 Some((_, escaped)) => json.extend(['\\', escaped]),
-                None => return Err(Unread::Bad),
+                None => return Err(StepError::Bad),
             },
             '"' => json.push_str("\\\""),
             _ => json.push(c),
         }
     }
-    Err(Unread::Bad)
+    Err(StepError::Bad)
 }
 
 /// Blank space, which may stand between steps and within brackets.

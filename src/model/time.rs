@@ -73,10 +73,10 @@ pub struct Moment {
 
 /// Where moments come from: the machine, or a test.
 #[derive(Debug, Clone)]
-pub struct Clock(Source);
+pub struct Clock(ClockSource);
 
 #[derive(Debug, Clone)]
-enum Source {
+enum ClockSource {
     System { origin: Instant },
     Manual { wall_ms: Arc<AtomicU64>, monotonic_ns: Arc<AtomicU64> },
 }
@@ -85,12 +85,12 @@ impl Clock {
     /// The machine's clocks.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     pub fn system() -> Self {
-        Self(Source::System { origin: Instant::now() })
+        Self(ClockSource::System { origin: Instant::now() })
     }
 
     /// A clock that stands still at `wall` until it is advanced.
     pub fn manual(wall: UnixTime) -> Self {
-        Self(Source::Manual {
+        Self(ClockSource::Manual {
             wall_ms: Arc::new(AtomicU64::new(wall.as_millis())),
             monotonic_ns: Arc::new(AtomicU64::new(0)),
         })
@@ -100,10 +100,10 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     pub fn now(&self) -> Moment {
         match &self.0 {
-            Source::System { origin } => {
+            ClockSource::System { origin } => {
                 Moment { wall: SystemTime::now().into(), monotonic_ns: origin.elapsed().as_nanos() as u64 }
             }
-            Source::Manual { wall_ms, monotonic_ns } => Moment {
+            ClockSource::Manual { wall_ms, monotonic_ns } => Moment {
                 wall: UnixTime(wall_ms.load(Ordering::Relaxed)),
                 monotonic_ns: monotonic_ns.load(Ordering::Relaxed),
             },
@@ -112,14 +112,14 @@ impl Clock {
 
     /// Sets a manual clock's wall, as an administrator would; the machine's clock is left alone.
     pub fn set_wall(&self, wall: UnixTime) {
-        if let Source::Manual { wall_ms, .. } = &self.0 {
+        if let ClockSource::Manual { wall_ms, .. } = &self.0 {
             wall_ms.store(wall.as_millis(), Ordering::Relaxed);
         }
     }
 
     /// Moves a manual clock on; the machine's clock is left alone.
     pub fn advance(&self, span: Duration) {
-        if let Source::Manual { wall_ms, monotonic_ns } = &self.0 {
+        if let ClockSource::Manual { wall_ms, monotonic_ns } = &self.0 {
             wall_ms.fetch_add(span.as_millis() as u64, Ordering::Relaxed);
             monotonic_ns.fetch_add(span.as_nanos() as u64, Ordering::Relaxed);
         }

@@ -5,31 +5,34 @@
 //! with them where it could only be there to steer around what is left. Never asks for more than the caller did, and
 //! leaves a field of which nothing would remain: what then comes is judged as any other answer.
 
-use super::body::{Engines, Reads};
+use super::body::{BodyStructure, Engines};
 use super::media::MediaType;
-use super::{Place, Rules};
+use super::{Rules, ValueLocation};
 use crate::model::FieldPath;
 
 /// What the rules of one answer were written for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
+pub(super) struct AcceptFilter {
     /// Documents alone: a path names what stands around a list.
-    documents: bool,
+    documents_only: bool,
 }
 
-impl Asked {
+impl AcceptFilter {
     pub(super) fn of(rules: &Rules) -> Self {
-        let fields = rules.treat.iter().filter_map(|rule| match &rule.place {
-            Place::Field(path) => Some(path),
-            Place::Query(_) | Place::Header(_) | Place::Cookie(_) | Place::Segment(_) => None,
+        let fields = rules.treat.iter().filter_map(|rule| match &rule.location {
+            ValueLocation::Field(path) => Some(path),
+            ValueLocation::Query(_)
+            | ValueLocation::Header(_)
+            | ValueLocation::Cookie(_)
+            | ValueLocation::Segment(_) => None,
         });
         let mut paths = fields.chain(rules.only.iter().flatten()).chain(&rules.reveal).chain(&rules.records);
-        Self { documents: paths.any(names_around_a_list) }
+        Self { documents_only: paths.any(names_around_a_list) }
     }
 
     /// The field as the upstream may have it; `None` to leave it as it came.
     pub(super) fn narrow(self, accept: &str, engines: &Engines) -> Option<String> {
-        let ranges: Vec<Range<'_>> = split(accept).map(Range::parse).collect();
+        let ranges: Vec<MediaRange<'_>> = split(accept).map(MediaRange::parse).collect();
         let steers = ranges.iter().any(|range| range.is_excluded);
         let mut kept: Vec<String> = Vec::new();
         for range in &ranges {
@@ -37,7 +40,7 @@ impl Asked {
                 _ if range.is_excluded => kept.push(range.text.to_owned()),
                 ("*", "*") if !steers => kept.push(range.text.to_owned()),
                 (kind, "*") => {
-                    let types = engines.types().filter(|(of, _)| kind == "*" || kind.eq_ignore_ascii_case(of));
+                    let types = engines.media_types().filter(|(of, _)| kind == "*" || kind.eq_ignore_ascii_case(of));
                     let asked = types.map(|(kind, subtype)| format!("{kind}/{subtype}"));
                     let free = asked.filter(|essence| !ranges.iter().any(|other| other.is(essence)));
                     let mine = free.filter(|essence| self.reads(essence, engines));
@@ -47,15 +50,15 @@ impl Asked {
                 _ => {}
             }
         }
-        let asks = kept.iter().any(|text| !Range::parse(text).is_excluded);
+        let asks = kept.iter().any(|text| !MediaRange::parse(text).is_excluded);
         (asks && kept.len() + kept.iter().map(String::len).sum::<usize>() < ACCEPT_BYTES_MAX).then(|| kept.join(", "))
     }
 
     fn reads(self, text: &str, engines: &Engines) -> bool {
         let Ok(media) = MediaType::parse(text) else { return false };
-        match engines.reads(&media) {
-            Some(Reads::Document) => true,
-            Some(Reads::Rows) => !self.documents,
+        match engines.structure_of(&media) {
+            Some(BodyStructure::Document) => true,
+            Some(BodyStructure::Rows) => !self.documents_only,
             None => false,
         }
     }
@@ -71,7 +74,7 @@ fn names_around_a_list(path: &FieldPath) -> bool {
 }
 
 /// One media range of the field.
-struct Range<'a> {
+struct MediaRange<'a> {
     text: &'a str,
     kind: &'a str,
     subtype: &'a str,
@@ -81,7 +84,7 @@ struct Range<'a> {
     is_excluded: bool,
 }
 
-impl<'a> Range<'a> {
+impl<'a> MediaRange<'a> {
     fn parse(text: &'a str) -> Self {
         let essence = text.split(';').next().unwrap_or_default();
         let parameters = &text[essence.len()..];
@@ -113,17 +116,17 @@ fn split(list: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trial;
+    use super::super::testing;
     use super::*;
 
     fn narrow(rules: &Rules, accept: &str) -> String {
-        trial::plan(rules).narrow_accept(accept).unwrap_or_else(|| accept.to_owned())
+        testing::plan(rules).narrow_accept(accept).unwrap_or_else(|| accept.to_owned())
     }
 
     #[test]
     fn what_rules_do_not_read_is_not_asked_for() {
-        let tree = trial::rules_of("email", &["$.customers[*].email"]);
-        let flat = trial::rules_of("email", &["$[*].email"]);
+        let tree = testing::rules_with_class("email", &["$.customers[*].email"]);
+        let flat = testing::rules_with_class("email", &["$[*].email"]);
         for (accept, of_tree, of_flat) in [
             ("application/json", "application/json", "application/json"),
             ("application/vnd.acme+json;q=0.9", "application/vnd.acme+json;q=0.9", "application/vnd.acme+json;q=0.9"),
@@ -161,6 +164,6 @@ mod tests {
             wide.contains("text/csv") && wide.contains("text/event-stream") && !wide.contains("application"),
             "{wide}"
         );
-        assert!(trial::plan(&Rules::default()).narrow_accept("image/png, text/csv").is_none(), "no rule reads it");
+        assert!(testing::plan(&Rules::default()).narrow_accept("image/png, text/csv").is_none(), "no rule reads it");
     }
 }

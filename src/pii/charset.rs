@@ -7,7 +7,7 @@
 use encoding_rs::{Decoder, DecoderResult, Encoding};
 use zeroize::Zeroizing;
 
-use super::{Rewriter, Stop, Watch};
+use super::{RewriteError, RewriteObserver, Rewriter};
 
 /// Bytes that are decoded at once.
 const STRIDE_BYTES: usize = 8 * 1024;
@@ -41,18 +41,24 @@ impl Charset {
 }
 
 /// An engine behind a decoder.
-pub(super) struct Recoded<E> {
+pub(super) struct Transcoder<E> {
     decoder: Decoder,
     engine: E,
     text: Zeroizing<Vec<u8>>,
 }
 
-impl<E: Rewriter> Recoded<E> {
+impl<E: Rewriter> Transcoder<E> {
     pub(super) fn new(encoding: &'static Encoding, engine: E) -> Self {
         Self { decoder: encoding.new_decoder(), engine, text: Zeroizing::default() }
     }
 
-    fn decode(&mut self, mut input: &[u8], last: bool, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn decode(
+        &mut self,
+        mut input: &[u8],
+        last: bool,
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         self.text.resize(STRIDE_BYTES, 0);
         loop {
             let (result, read, written) = self.decoder.decode_to_utf8_without_replacement(input, &mut self.text, last);
@@ -65,19 +71,19 @@ impl<E: Rewriter> Recoded<E> {
                 DecoderResult::OutputFull => {}
                 // Where, depends on how the bytes came.
                 DecoderResult::Malformed(..) => {
-                    return Err(Stop::Opaque { what: "a body that is not text in its declared charset" });
+                    return Err(RewriteError::Opaque { what: "a body that is not text in its declared charset" });
                 }
             }
         }
     }
 }
 
-impl<E: Rewriter> Rewriter for Recoded<E> {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+impl<E: Rewriter> Rewriter for Transcoder<E> {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         self.decode(input, false, watch, out)
     }
 
-    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         self.decode(b"", true, watch, out)?;
         self.engine.finish(watch, out)
     }
@@ -86,8 +92,8 @@ impl<E: Rewriter> Rewriter for Recoded<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pii::text::Text;
-    use crate::pii::{Action, Detector, Guard, trial};
+    use crate::pii::text::TextRewriter;
+    use crate::pii::{DetectAction, DetectRule, Detector, testing};
     use std::sync::Arc;
 
     #[test]
@@ -109,9 +115,9 @@ mod tests {
         }
     }
 
-    fn decoded(encoding: &'static Encoding) -> impl Fn() -> Recoded<Text> {
-        let guard = Arc::new(Guard::new(Detector::default(), Action::Redact));
-        move || Recoded::new(encoding, Text::new(Arc::clone(&guard)))
+    fn decoded(encoding: &'static Encoding) -> impl Fn() -> Transcoder<TextRewriter> {
+        let guard = Arc::new(DetectRule::new(Detector::default(), DetectAction::Redact));
+        move || Transcoder::new(encoding, TextRewriter::new(Arc::clone(&guard)))
     }
 
     #[test]
@@ -126,20 +132,20 @@ mod tests {
             (encoding_rs::UTF_16BE, wide(said, true)),
             (encoding_rs::UTF_16LE, wide(&format!("\u{feff}{said}"), true)),
         ] {
-            let (out, _, end) = trial::run(decoded(encoding), &body);
+            let (out, _, end) = testing::feed_at_every_split(decoded(encoding), &body);
             assert_eq!((String::from_utf8(out).unwrap(), end), ("Zo\u{eb} \u{1f600}: [redacted]".to_owned(), Ok(())));
         }
-        let (out, ..) = trial::run(decoded(encoding_rs::WINDOWS_1252), b"caf\xe9 \x80 a@x.example");
+        let (out, ..) = testing::feed_at_every_split(decoded(encoding_rs::WINDOWS_1252), b"caf\xe9 \x80 a@x.example");
         assert_eq!(String::from_utf8(out).unwrap(), "caf\u{e9} \u{20ac} [redacted]");
     }
 
     #[test]
     fn bytes_that_make_no_sense_are_refused() {
         for body in [&b"a\0b"[..], b"\x00\xd8a\0", b"a"] {
-            let stop = trial::stop(decoded(encoding_rs::UTF_16LE), body);
-            assert!(matches!(stop, Stop::Opaque { .. }), "{body:?}");
+            let stop = testing::error_of(decoded(encoding_rs::UTF_16LE), body);
+            assert!(matches!(stop, RewriteError::Opaque { .. }), "{body:?}");
         }
-        let nul = trial::stop(decoded(encoding_rs::UTF_16LE), b"\0\0");
-        assert!(matches!(nul, Stop::Malformed { .. }), "{nul:?}");
+        let nul = testing::error_of(decoded(encoding_rs::UTF_16LE), b"\0\0");
+        assert!(matches!(nul, RewriteError::Malformed { .. }), "{nul:?}");
     }
 }

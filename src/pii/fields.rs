@@ -5,12 +5,12 @@
 //! ends above a name selects all below it; names that only let pass are compared exactly. These values have no types, so
 //! a rule that is narrowed to one selects them all. Never sees a value.
 
-use super::{Place, Rules, clear};
-use crate::model::{FieldPath, Selector, Step};
+use super::{Rules, ValueLocation, clear};
+use crate::model::{FieldPath, PathSelector, PathStep};
 
 /// What becomes of a named value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(super) enum FieldDecision {
     /// It passes as it is.
     Pass,
     /// The rule of this number treats it.
@@ -21,37 +21,37 @@ pub(super) enum Decision {
 
 /// The rules of one direction, seen by a format with named values.
 #[derive(Debug, Clone, Default)]
-pub struct Fields {
-    treat: Vec<(Pattern, usize)>,
-    only: Option<Vec<Pattern>>,
-    subject: Vec<Pattern>,
+pub struct FieldRules {
+    treat: Vec<(FieldPattern, usize)>,
+    only: Option<Vec<FieldPattern>>,
+    subject: Vec<FieldPattern>,
     /// The rule for what no other rule selects.
-    rest: Option<usize>,
+    fallback: Option<usize>,
     /// The names without which a table is not one that the rules were written for.
     needed: Vec<Box<str>>,
     /// Whether records are counted at all.
-    pub(super) counts: bool,
+    pub(super) counts_records: bool,
 }
 
 /// What a name is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Pattern {
+enum FieldPattern {
     /// A path along the tree that a name spells.
-    Path(Box<[Step]>),
+    Path(Box<[PathStep]>),
     /// The name itself.
     Name(Box<str>),
     /// Any name.
     Any,
 }
 
-impl Fields {
+impl FieldRules {
     /// The fields of a body whose names spell a tree: a form or a multipart form. Its names begin at the document, or
     /// at an element of a list that a path goes through: which, they do not say, so a rule is read in both ways. An
     /// allow-list begins at the document or at a record.
     pub fn tree(rules: &Rules) -> Self {
         let records = rules.records.as_ref().map_or(&[][..], FieldPath::steps);
-        let whole = |path: &FieldPath| Pattern::Path(path.steps().into());
-        let element = |steps: &[Step]| (!steps.is_empty()).then(|| Pattern::Path(steps.into()));
+        let whole = |path: &FieldPath| FieldPattern::Path(path.steps().into());
+        let element = |steps: &[PathStep]| (!steps.is_empty()).then(|| FieldPattern::Path(steps.into()));
         let treat = |path: &FieldPath| {
             let steps = path.steps();
             let lists = (0..steps.len()).filter(|at| steps[*at].is_into_list());
@@ -67,19 +67,23 @@ impl Fields {
     /// The fields of a body whose names are flat, such as columns: a path selects by its last name. A rule without one
     /// selects every field; in an allow-list the nearest name above counts, and a path of no name at all is the whole.
     pub fn flat(rules: &Rules) -> Self {
-        let named = |name: Option<&str>| vec![name.map_or(Pattern::Any, |name| Pattern::Name(name.into()))];
+        let named = |name: Option<&str>| vec![name.map_or(FieldPattern::Any, |name| FieldPattern::Name(name.into()))];
         Self::of(rules, |path| named(path.last_name()), |path| named(path.nearest_name()))
     }
 
     /// The parameters of a query.
     pub fn query(rules: &Rules) -> Self {
-        let by_name = |(rule, place): (usize, &Place)| match place {
-            Place::Query(name) => {
-                Some((Pattern::Path([Step { descends: false, selector: Selector::Name(name.clone()) }].into()), rule))
-            }
-            Place::Field(_) | Place::Header(_) | Place::Cookie(_) | Place::Segment(_) => None,
+        let by_name = |(rule, place): (usize, &ValueLocation)| match place {
+            ValueLocation::Query(name) => Some((
+                FieldPattern::Path([PathStep { descends: false, selector: PathSelector::Name(name.clone()) }].into()),
+                rule,
+            )),
+            ValueLocation::Field(_)
+            | ValueLocation::Header(_)
+            | ValueLocation::Cookie(_)
+            | ValueLocation::Segment(_) => None,
         };
-        let places = rules.treat.iter().map(|rule| &rule.place).enumerate();
+        let places = rules.treat.iter().map(|rule| &rule.location).enumerate();
         Self { treat: places.filter_map(by_name).collect(), ..Self::default() }
     }
 
@@ -89,31 +93,41 @@ impl Fields {
         let own: Vec<&str> = rules
             .treat
             .iter()
-            .filter_map(|rule| if let Place::Query(name) = &rule.place { Some(&**name) } else { None })
+            .filter_map(|rule| if let ValueLocation::Query(name) = &rule.location { Some(&**name) } else { None })
             .collect();
-        let nearest =
-            |path: &FieldPath| vec![path.nearest_name().map_or(Pattern::Any, |name| Pattern::Name(name.into()))];
+        let nearest = |path: &FieldPath| {
+            vec![path.nearest_name().map_or(FieldPattern::Any, |name| FieldPattern::Name(name.into()))]
+        };
         let flat =
             Self::of(&Rules { reveal: Vec::new(), records: None, subject: None, ..rules.clone() }, nearest, nearest);
-        let treat =
-            flat.treat.into_iter().filter(|(pattern, _)| !own.iter().any(|name| pattern.selects(name, same_folded)));
-        let rest = flat.rest.map(|_| rules.treat.len() + rules.reveal.len());
-        Self { treat: treat.collect(), only: flat.only, rest, ..Self::default() }
+        let treat = flat
+            .treat
+            .into_iter()
+            .filter(|(pattern, _)| !own.iter().any(|name| pattern.selects(name, equals_ignoring_case)));
+        let fallback = flat.fallback.map(|_| rules.treat.len() + rules.reveal.len());
+        Self { treat: treat.collect(), only: flat.only, fallback, ..Self::default() }
     }
 
     /// Whether nothing is selected, so that everything passes.
     pub fn is_empty(&self) -> bool {
-        self.treat.is_empty() && self.rest.is_none() && self.only.is_none() && self.subject.is_empty() && !self.counts
+        self.treat.is_empty()
+            && self.fallback.is_none()
+            && self.only.is_none()
+            && self.subject.is_empty()
+            && !self.counts_records
     }
 
     fn of(
         rules: &Rules,
-        treat: impl Fn(&FieldPath) -> Vec<Pattern>,
-        only: impl Fn(&FieldPath) -> Vec<Pattern>,
+        treat: impl Fn(&FieldPath) -> Vec<FieldPattern>,
+        only: impl Fn(&FieldPath) -> Vec<FieldPattern>,
     ) -> Self {
-        let place = |(number, rule): (usize, &super::Rule)| match &rule.place {
-            Place::Field(path) => Some((treat(path), number)),
-            Place::Query(_) | Place::Header(_) | Place::Cookie(_) | Place::Segment(_) => None,
+        let place = |(number, rule): (usize, &super::Rule)| match &rule.location {
+            ValueLocation::Field(path) => Some((treat(path), number)),
+            ValueLocation::Query(_)
+            | ValueLocation::Header(_)
+            | ValueLocation::Cookie(_)
+            | ValueLocation::Segment(_) => None,
         };
         // A revealed field is numbered after all that are treated.
         let reveal = rules.reveal.iter().enumerate().map(|(at, path)| (treat(path), rules.treat.len() + at));
@@ -122,109 +136,113 @@ impl Fields {
             treat: numbered.flat_map(|(patterns, rule)| patterns.into_iter().map(move |one| (one, rule))).collect(),
             only: rules.only.as_ref().map(|list| list.iter().flat_map(&only).collect()),
             subject: rules.subject.as_ref().map(&treat).unwrap_or_default(),
-            rest: rules.rest(),
+            fallback: rules.detect_rule(),
             needed: needed(rules),
-            counts: rules.records.is_some(),
+            counts_records: rules.records.is_some(),
         }
     }
 
     /// A name that a rule or the subject needs and that is none of these.
-    pub(super) fn lacking<'a, N: Iterator<Item = &'a str>>(&self, names: impl Fn() -> N) -> Option<&str> {
-        let lacks = |needed: &&str| !names().any(|name| same_folded(needed, trimmed(name)));
+    pub(super) fn missing_name<'a, N: Iterator<Item = &'a str>>(&self, names: impl Fn() -> N) -> Option<&str> {
+        let lacks = |needed: &&str| !names().any(|name| equals_ignoring_case(needed, trim_name(name)));
         self.needed.iter().map(|needed| &**needed).find(lacks)
     }
 
     /// Whether some rule, list or subject has this very name.
-    pub(super) fn lists(&self, name: &str) -> bool {
-        let named = |pattern: &Pattern| *pattern != Pattern::Any && pattern.selects(name, same_folded);
+    pub(super) fn has_name(&self, name: &str) -> bool {
+        let named =
+            |pattern: &FieldPattern| *pattern != FieldPattern::Any && pattern.selects(name, equals_ignoring_case);
         self.treat.iter().any(|(pattern, _)| named(pattern))
             || self.only.iter().flatten().any(named)
             || self.subject.iter().any(named)
     }
 
     /// Whether any rule treats what it names.
-    pub(super) fn names_any(&self) -> bool {
+    pub(super) fn treats_any(&self) -> bool {
         !self.treat.is_empty()
     }
 
     /// Whether a rule treats every field, whatever its name.
-    pub(super) fn takes_all(&self) -> bool {
-        self.treat.iter().any(|(pattern, _)| *pattern == Pattern::Any)
+    pub(super) fn treats_every_name(&self) -> bool {
+        self.treat.iter().any(|(pattern, _)| *pattern == FieldPattern::Any)
     }
 
     /// What becomes of the value with this decoded name.
-    pub(super) fn decide(&self, name: &str) -> Decision {
+    pub(super) fn decide(&self, name: &str) -> FieldDecision {
         if let Some(only) = &self.only
-            && !only.iter().any(|pattern| pattern.selects(name, same_exactly))
+            && !only.iter().any(|pattern| pattern.selects(name, equals_exactly))
         {
-            return Decision::Drop;
+            return FieldDecision::Drop;
         }
-        let first = self.treat.iter().find(|(pattern, _)| pattern.selects(name, same_folded));
-        first.map(|&(_, rule)| rule).or(self.rest).map_or(Decision::Pass, Decision::Treat)
+        let first = self.treat.iter().find(|(pattern, _)| pattern.selects(name, equals_ignoring_case));
+        first.map(|&(_, rule)| rule).or(self.fallback).map_or(FieldDecision::Pass, FieldDecision::Treat)
     }
 
     /// The rule for what no other rule selects.
-    pub(super) const fn rest_rule(&self) -> Option<usize> {
-        self.rest
+    pub(super) const fn fallback_rule(&self) -> Option<usize> {
+        self.fallback
     }
 
     /// Whether only listed fields may pass.
-    pub(super) const fn limits(&self) -> bool {
+    pub(super) const fn has_allow_list(&self) -> bool {
         self.only.is_some()
     }
 
     /// Whether this is the rule for what no other rule selects.
-    pub(super) fn is_rest(&self, rule: usize) -> bool {
-        self.rest == Some(rule)
+    pub(super) fn is_fallback(&self, rule: usize) -> bool {
+        self.fallback == Some(rule)
     }
 
     /// Whether the value with this decoded name tells whom the record is about.
     pub(super) fn is_subject(&self, name: &str) -> bool {
-        self.subject.iter().any(|pattern| pattern.selects(name, same_folded))
+        self.subject.iter().any(|pattern| pattern.selects(name, equals_ignoring_case))
     }
 }
 
 /// The path that a field's name spells, as it is told of what leaves in clear.
-pub(super) fn told(name: &str) -> String {
-    clear::of_segments(Segments { rest: name, dots: true })
+pub(super) fn clear_path(name: &str) -> String {
+    clear::path_from_segments(NameSegments { rest: name, dots: true })
 }
 
-type Same = fn(&str, &str) -> bool;
+type NameComparison = fn(&str, &str) -> bool;
 
-impl Pattern {
-    fn selects(&self, name: &str, same: Same) -> bool {
+impl FieldPattern {
+    fn selects(&self, name: &str, same: NameComparison) -> bool {
         match self {
             Self::Any => true,
-            Self::Name(own) => same(own, trimmed(name)),
+            Self::Name(own) => same(own, trim_name(name)),
             Self::Path(steps) => {
                 walk(steps, std::iter::once(name), same)
-                    || (name.contains('[') && walk(steps, Segments { rest: name, dots: false }, same))
-                    || (name.contains('.') && walk(steps, Segments { rest: name, dots: true }, same))
+                    || (name.contains('[') && walk(steps, NameSegments { rest: name, dots: false }, same))
+                    || (name.contains('.') && walk(steps, NameSegments { rest: name, dots: true }, same))
             }
         }
     }
 }
 
 /// A column's name without what stands around it by accident.
-fn trimmed(name: &str) -> &str {
+fn trim_name(name: &str) -> &str {
     name.trim_matches([' ', '\u{feff}'])
 }
 
 /// The last names of all rules that are not optional for tables, and of the subject.
 fn needed(rules: &Rules) -> Vec<Box<str>> {
-    let fields = rules.treat.iter().enumerate().filter(|(number, _)| !rules.reading.optional.contains(number));
-    let paths = fields.filter_map(|(_, rule)| match &rule.place {
-        Place::Field(path) => Some(path),
-        Place::Query(_) | Place::Header(_) | Place::Cookie(_) | Place::Segment(_) => None,
+    let fields =
+        rules.treat.iter().enumerate().filter(|(number, _)| !rules.body_settings.optional_rules.contains(number));
+    let paths = fields.filter_map(|(_, rule)| match &rule.location {
+        ValueLocation::Field(path) => Some(path),
+        ValueLocation::Query(_) | ValueLocation::Header(_) | ValueLocation::Cookie(_) | ValueLocation::Segment(_) => {
+            None
+        }
     });
     paths.chain(&rules.subject).filter_map(FieldPath::last_name).map(Into::into).collect()
 }
 
 /// Whether the steps lead to the name that these segments spell, or to something above it. All places that the
 /// walk may have reached are held as bits: no name, however nested, costs more than its length.
-fn walk<'a>(steps: &[Step], segments: impl Iterator<Item = &'a str>, same: Same) -> bool {
+fn walk<'a>(steps: &[PathStep], segments: impl Iterator<Item = &'a str>, same: NameComparison) -> bool {
     let end = 1_u64 << steps.len();
-    let mut live = skip_elements(steps, 1);
+    let mut live = skip_list_steps(steps, 1);
     for segment in segments {
         if live & end != 0 {
             return true;
@@ -232,19 +250,19 @@ fn walk<'a>(steps: &[Step], segments: impl Iterator<Item = &'a str>, same: Same)
         let mut next = 0;
         for (at, step) in steps.iter().enumerate().filter(|(at, _)| live >> at & 1 == 1) {
             let goes = match &step.selector {
-                Selector::Name(name) => same(name, segment),
-                Selector::Wildcard => true,
-                Selector::Index(index) => segment.parse() == Ok(*index),
+                PathSelector::Name(name) => same(name, segment),
+                PathSelector::Wildcard => true,
+                PathSelector::Index(index) => segment.parse() == Ok(*index),
             };
             next |= u64::from(step.descends) << at | u64::from(goes) << (at + 1);
         }
-        live = skip_elements(steps, next);
+        live = skip_list_steps(steps, next);
     }
     live & end != 0
 }
 
 /// A list may be written without any mark, so the step into its elements can also be left out.
-fn skip_elements(steps: &[Step], mut live: u64) -> u64 {
+fn skip_list_steps(steps: &[PathStep], mut live: u64) -> u64 {
     for (at, step) in steps.iter().enumerate() {
         if step.is_wildcard() && live >> at & 1 == 1 {
             live |= 1 << (at + 1);
@@ -254,12 +272,12 @@ fn skip_elements(steps: &[Step], mut live: u64) -> u64 {
 }
 
 /// The segments of `a[b][]` and, with `dots`, of `a.b` too.
-struct Segments<'a> {
+struct NameSegments<'a> {
     rest: &'a str,
     dots: bool,
 }
 
-impl<'a> Iterator for Segments<'a> {
+impl<'a> Iterator for NameSegments<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
@@ -278,12 +296,12 @@ impl<'a> Iterator for Segments<'a> {
     }
 }
 
-fn same_exactly(listed: &str, name: &str) -> bool {
+fn equals_exactly(listed: &str, name: &str) -> bool {
     listed == name
 }
 
 /// Equal when case is folded, also by the two letters that fold into ASCII from outside of it.
-pub(super) fn same_folded(listed: &str, name: &str) -> bool {
+pub(super) fn equals_ignoring_case(listed: &str, name: &str) -> bool {
     listed.eq_ignore_ascii_case(name) || (!(listed.is_ascii() && name.is_ascii()) && folded(listed).eq(folded(name)))
 }
 
@@ -294,7 +312,7 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pii::trial;
+    use crate::pii::testing;
 
     #[test]
     fn a_path_follows_the_tree_that_a_name_spells() {
@@ -331,8 +349,8 @@ mod tests {
             ("$.customers[*]", "email", false),
             ("$.orders[0].email", "email", true),
         ] {
-            let fields = Fields::tree(&trial::rules(&[path]));
-            let decision = if selects { Decision::Treat(0) } else { Decision::Pass };
+            let fields = FieldRules::tree(&testing::rules(&[path]));
+            let decision = if selects { FieldDecision::Treat(0) } else { FieldDecision::Pass };
             assert_eq!(fields.decide(name), decision, "{path} {name}");
         }
     }
@@ -340,45 +358,48 @@ mod tests {
     #[test]
     fn columns_are_selected_by_the_last_name_of_a_path() {
         for path in ["$.email", "$[*].email", "$..email", "$.customers[*].email", "$", "$[*]"] {
-            let fields = Fields::flat(&trial::rules(&[path]));
+            let fields = FieldRules::flat(&testing::rules(&[path]));
             assert_eq!(
                 fields.decide(" E-mail"),
-                if path.ends_with("email") { Decision::Pass } else { Decision::Treat(0) }
+                if path.ends_with("email") { FieldDecision::Pass } else { FieldDecision::Treat(0) }
             );
-            assert_eq!(fields.decide("\u{feff}Email "), Decision::Treat(0), "{path}");
+            assert_eq!(fields.decide("\u{feff}Email "), FieldDecision::Treat(0), "{path}");
         }
     }
 
     #[test]
     fn only_what_is_listed_exactly_may_pass() {
-        let fields = Fields::tree(&trial::only(&["$.id", "$.address"]));
-        for (name, decision) in
-            [("id", Decision::Pass), ("ID", Decision::Drop), ("address[zip]", Decision::Pass), ("x", Decision::Drop)]
-        {
+        let fields = FieldRules::tree(&testing::allow_list(&["$.id", "$.address"]));
+        for (name, decision) in [
+            ("id", FieldDecision::Pass),
+            ("ID", FieldDecision::Drop),
+            ("address[zip]", FieldDecision::Pass),
+            ("x", FieldDecision::Drop),
+        ] {
             assert_eq!(fields.decide(name), decision, "{name}");
         }
     }
 
     #[test]
     fn an_allow_list_begins_at_the_document_or_at_a_record() {
-        let records = Some(trial::path("$.customers[*]"));
-        let rules = Rules { records, ..trial::only(&["$.customers[*].id", "$.orders[*].total"]) };
-        let (tree, flat) = (Fields::tree(&rules), Fields::flat(&trial::only(&["$.tags[*]"])));
+        let records = Some(testing::path("$.customers[*]"));
+        let rules = Rules { records, ..testing::allow_list(&["$.customers[*].id", "$.orders[*].total"]) };
+        let (tree, flat) = (FieldRules::tree(&rules), FieldRules::flat(&testing::allow_list(&["$.tags[*]"])));
         for (name, decision) in [
-            ("id", Decision::Pass),
-            ("customers[0][id]", Decision::Pass),
-            ("total", Decision::Drop),
-            ("orders[0][total]", Decision::Pass),
-            ("email", Decision::Drop),
+            ("id", FieldDecision::Pass),
+            ("customers[0][id]", FieldDecision::Pass),
+            ("total", FieldDecision::Drop),
+            ("orders[0][total]", FieldDecision::Pass),
+            ("email", FieldDecision::Drop),
         ] {
             assert_eq!(tree.decide(name), decision, "{name}");
         }
-        assert_eq!((flat.decide("tags"), flat.decide("email")), (Decision::Pass, Decision::Drop));
+        assert_eq!((flat.decide("tags"), flat.decide("email")), (FieldDecision::Pass, FieldDecision::Drop));
     }
 
     #[test]
     fn a_name_of_many_segments_costs_its_length() {
-        let fields = Fields::tree(&trial::rules(&["$..a..a..a..a..a..a..a..a..b"]));
-        assert_eq!(fields.decide(&"a.".repeat(1000)), Decision::Pass);
+        let fields = FieldRules::tree(&testing::rules(&["$..a..a..a..a..a..a..a..a..b"]));
+        assert_eq!(fields.decide(&"a.".repeat(1000)), FieldDecision::Pass);
     }
 }

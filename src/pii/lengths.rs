@@ -1,7 +1,7 @@
 //! One law for every format: what keeps nothing of a value takes one of any length, and makes of it the same everywhere.
 
-use super::trial::{self, Seen, path, plan};
-use super::{Class, Place, Plan, Rule, Rules, Stop, Treatment};
+use super::testing::{self, RecordingObserver, path, plan};
+use super::{Plan, RewriteError, Rule, Rules, TokenClass, Treatment, ValueLocation};
 use crate::bounds::{ROW_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// Every format, with the value where `$..email` selects it.
@@ -25,16 +25,16 @@ const LENGTHS: [usize; 8] =
     [0, 1, 63, 64, 65, VALUE_BYTES_MAX, VALUE_BYTES_MAX + 1, 3 * VALUE_BYTES_MAX + VALUE_BYTES_MAX / 2];
 
 fn of(treatment: Treatment) -> Plan {
-    let place = Place::Field(path("$..email"));
+    let location = ValueLocation::Field(path("$..email"));
     plan(&Rules {
-        treat: vec![Rule { place, treatment, class: Class::of_name("email"), only_type: None }],
+        treat: vec![Rule { location, treatment, class: TokenClass::from_name("email"), only_type: None }],
         ..Rules::default()
     })
 }
 
-fn sent(plan: &Plan, media: &str, body: &str, chunk: usize) -> Result<String, Stop> {
-    let mut engine = plan.body(Some(media), None)?;
-    let (out, _, end) = trial::push(&mut *engine, Seen::default(), body.as_bytes().chunks(chunk));
+fn sent(plan: &Plan, media: &str, body: &str, chunk: usize) -> Result<String, RewriteError> {
+    let mut engine = plan.body_rewriter(Some(media), None)?;
+    let (out, _, end) = testing::feed_chunks(&mut *engine, RecordingObserver::default(), body.as_bytes().chunks(chunk));
     end.map(|()| String::from_utf8(out).expect("text"))
 }
 
@@ -93,13 +93,13 @@ fn what_keeps_a_part_or_leads_back_has_a_bound() {
         let plan = of(treatment);
         for (media, body) in FORMATS {
             let outcome = sent(&plan, media, &body.replace("VALUE", &long), 10_000);
-            assert!(matches!(outcome, Err(Stop::Bound { .. })), "{media}");
+            assert!(matches!(outcome, Err(RewriteError::Bound { .. })), "{media}");
         }
     }
     // A row waits until it is whole, and so do the stars in it.
     let stars = of(Treatment::Mask { keep_first: 0, keep_last: 0 });
     let row = format!("email\r\n{}\r\n", "v".repeat(ROW_BYTES_MAX + 1));
-    assert!(matches!(sent(&stars, "text/csv", &row, 10_000), Err(Stop::Bound { .. })));
+    assert!(matches!(sent(&stars, "text/csv", &row, 10_000), Err(RewriteError::Bound { .. })));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn numbers_of_any_length_and_half_pairs_are_no_reason_to_refuse() {
     assert_ne!(long(r"\ud83d"), long(r"\ude00"));
     assert!(sent(&of(Treatment::Tokenize), "application/json", r#"{"email":"Zo\ud83d"}"#, 3).is_err());
     // What no rule treats passes as it came, also under detectors.
-    let guard = Some(super::Guard::new(super::Detector::default(), super::Action::Redact));
+    let guard = Some(super::DetectRule::new(super::Detector::default(), super::DetectAction::Redact));
     let detects = plan(&Rules { detect: guard, ..Rules::default() });
     let body = r#"{"a":"Zo\ud83d","b":"\ud83d a@x.example"}"#;
     assert!(sent(&detects, "application/json", body, 3).is_err(), "a find beside half a pair cannot be written");

@@ -2,7 +2,7 @@
 //!
 //! One strict reading: a `Content-Type` that two parsers could take for two things is refused.
 
-use super::Stop;
+use super::RewriteError;
 use super::charset::Charset;
 
 /// Most parameters: more is no media type in use.
@@ -23,13 +23,13 @@ impl<'a> MediaType<'a> {
     /// Parses a header value.
     ///
     /// # Errors
-    /// [`Stop::Opaque`] when it is malformed or repeats a parameter.
-    pub(super) fn parse(value: &'a str) -> Result<Self, Stop> {
+    /// [`RewriteError::Opaque`] when it is malformed or repeats a parameter.
+    pub(super) fn parse(value: &'a str) -> Result<Self, RewriteError> {
         let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
         let (kind, subtype) = trim(essence).split_once('/').unwrap_or(("", ""));
         let media = Self { kind, subtype, parameters };
         if !is_token(kind) || !is_token(subtype) || !media.has_good_parameters() {
-            return Err(Stop::Opaque { what: "a body with a malformed content type" });
+            return Err(RewriteError::Opaque { what: "a body with a malformed content type" });
         }
         Ok(media)
     }
@@ -40,7 +40,7 @@ impl<'a> MediaType<'a> {
     }
 
     /// The same type in UTF-8, as a header value.
-    pub(super) fn in_utf8(&self) -> String {
+    pub(super) fn with_utf8_charset(&self) -> String {
         let mut text = format!("{}/{}", self.kind, self.subtype);
         for piece in self.parameters.split(';').map(trim).filter(|piece| !piece.is_empty()) {
             let charset = piece.split_once('=').is_some_and(|(name, _)| name.eq_ignore_ascii_case("charset"));
@@ -56,7 +56,7 @@ impl<'a> MediaType<'a> {
     }
 
     /// Whether it is of this type, whatever the subtype.
-    pub(super) fn is_of(&self, kind: &str) -> bool {
+    pub(super) fn has_type(&self, kind: &str) -> bool {
         self.kind.eq_ignore_ascii_case(kind)
     }
 
@@ -130,7 +130,7 @@ mod tests {
             "application/jsön",
             "a/b;a=1;b=1;c=1;d=1;e=1;f=1;g=1;h=1;i=1",
         ] {
-            assert!(matches!(MediaType::parse(bad), Err(Stop::Opaque { .. })), "{bad}");
+            assert!(matches!(MediaType::parse(bad), Err(RewriteError::Opaque { .. })), "{bad}");
         }
     }
 
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(media("a/b; Charset=\"UTF8\"").charset(), Charset::Utf8);
         assert_eq!(media("a/b; charset=klingon").charset(), Charset::Unknown);
         let latin = media("text/csv;header=present; Charset=\"latin1\" ;x=y");
-        assert_eq!(latin.in_utf8(), "text/csv; header=present; charset=utf-8; x=y");
+        assert_eq!(latin.with_utf8_charset(), "text/csv; header=present; charset=utf-8; x=y");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! # Without the gateway
 //! Four steps: [`Rules`] say what to do, [`VendorKeys`] do it for one recipient, a [`Plan`] is both compiled, once, and shared
-//! between threads; [`Plan::body`] makes a fresh [`Rewriter`] for each body, into which bytes are pushed as they come.
+//! between threads; [`Plan::body_rewriter`] makes a fresh [`Rewriter`] for each body, into which bytes are pushed as they come.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -53,14 +53,17 @@
 //! ```
 //!
 //! `examples/treat_stream.rs` treats standard input by rules from its arguments. URLs, headers and cookies go through
-//! [`Plan::scene`]; one value alone through a [`Treater`] or [`VendorKeys::tokenize`]; a key service implements
+//! [`Plan::head_rewriter`]; one value alone through a [`Transformer`] or [`VendorKeys::tokenize`]; a key service implements
 //! [`keys::MasterKeySource`]. Engines are not `async` and hold no more than one open value: call them from any runtime.
 
 mod accept;
+mod alphabets;
 mod body;
+mod body_settings;
 mod bom;
 mod charset;
 mod clear;
+mod clear_scanner;
 mod csv;
 mod detect;
 mod encoding;
@@ -72,50 +75,50 @@ pub mod json;
 pub mod keys;
 #[cfg(test)]
 mod lengths;
-mod letters;
 mod lines;
 mod media;
 mod multipart;
 mod plan;
 mod prf;
-mod reading;
 mod reveal;
 mod rewriter;
 mod rule;
-mod run;
 mod siv;
+mod skip;
 mod sse;
+#[cfg(test)]
+mod testing;
 mod text;
 mod token;
 mod treatment;
-#[cfg(test)]
-mod trial;
 mod url;
 mod utf8;
-mod witness;
 mod xml;
 
 pub use body::BodyFormat;
-pub use clear::{ClearList, ClearPaths};
-pub use csv::{Csv, Dialect};
-pub use detect::{Action, Detector, Guard, GuardStream, Sort, Span};
-pub use encoding::{Coding, Decoding};
-pub use fields::Fields;
-pub use form::Form;
-pub use keys::{KeyRing, VendorKeys, VendorSalt};
-pub use lines::{Documents, Framing, Lines, Restart};
-pub use multipart::Multipart;
+pub use body_settings::{BodySettings, FileHandling};
+pub use clear::{ClearList, ClearPathCounts};
+pub use clear_scanner::ClearScanner;
+pub use csv::{CsvDialect, CsvRewriter};
+pub use detect::{DetectAction, DetectRule, DetectStream, Detector, PiiKind, PiiSpan};
+pub use encoding::{ContentCoding, DecodingRewriter};
+pub use fields::FieldRules;
+pub use form::FormRewriter;
+pub use keys::{MasterKeys, VendorKeys, VendorSalt};
+pub use lines::{DocumentRules, Restart, SequenceFraming, SequenceRewriter};
+pub use multipart::MultipartRewriter;
 pub use plan::{DETECT, Plan, PlanError, RuleName};
-pub use reading::{Files, Reading};
 pub use reveal::{RevealCounts, Revealer};
-pub use rewriter::{Cut, Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
-pub use rule::{
-    Class, ClassError, Format, Generalize, OnShape, Place, Rule, Rules, Treatment, TreatmentKind, ValueType,
+pub use rewriter::{
+    RecordBudgetSpent, Replacement, RewriteError, RewriteObserver, Rewriter, SelectedValue, Transform, ValueKind,
 };
-pub use sse::{Events, Watched};
-pub use text::Text;
-pub use token::{TOKEN_PREFIX, TokenKind, Unopened, tokens};
-pub use treatment::{Batch, Pieces, REDACTED, Treater, TreatmentError};
-pub use url::{Places, Scene};
-pub use witness::Witness;
-pub use xml::{Xml, XmlPaths};
+pub use rule::{
+    DigitFormat, Generalization, OnUnexpectedShape, Rule, Rules, TokenClass, TokenClassError, Treatment, TreatmentKind,
+    ValueLocation, ValueType,
+};
+pub use sse::{EventStreamRewriter, EventStreamRules};
+pub use text::TextRewriter;
+pub use token::{TOKEN_PREFIX, TokenError, TokenKind, find_tokens};
+pub use treatment::{DeferredBatch, PieceTransform, REDACTED, Transformer, TreatmentError};
+pub use url::{HeadRewriter, HeadRules};
+pub use xml::{XmlPaths, XmlRewriter};

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::keys::VendorKeys;
-use super::rewriter::{Kind, Shape, Stop, Treat, Value};
-use super::token::{Parsed, TOKEN_PREFIX, TokenFinder, TokenKind, Unopened};
+use super::rewriter::{Replacement, RewriteError, SelectedValue, Transform, ValueKind};
+use super::token::{ParsedToken, TOKEN_PREFIX, TokenError, TokenFinder, TokenKind};
 
 /// How many tokens were opened, and how many were left for which reason. Shared by all streams of a vendor.
 #[derive(Debug, Default)]
 pub struct RevealCounts {
     opened: AtomicU64,
-    unopened: [AtomicU64; Unopened::ALL.len()],
+    unopened: [AtomicU64; TokenError::ALL.len()],
 }
 
 impl RevealCounts {
@@ -23,18 +23,18 @@ impl RevealCounts {
         self.opened.load(Ordering::Relaxed)
     }
 
-    /// Tokens left as they were, for this reason. Anything but zero of [`Unopened::Forged`] is worth an alert.
-    pub fn unopened(&self, reason: Unopened) -> u64 {
+    /// Tokens left as they were, for this reason. Anything but zero of [`TokenError::Forged`] is worth an alert.
+    pub fn unopened(&self, reason: TokenError) -> u64 {
         self.unopened[reason.index()].load(Ordering::Relaxed)
     }
 
     /// Every end that a token can meet, by the word used in metrics, and how many have met it.
     pub fn results(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let unopened = Unopened::ALL.into_iter().map(|reason| (reason.as_str(), self.unopened(reason)));
+        let unopened = TokenError::ALL.into_iter().map(|reason| (reason.as_str(), self.unopened(reason)));
         std::iter::once(("opened", self.opened())).chain(unopened)
     }
 
-    fn count(&self, result: Result<TokenKind, Unopened>) {
+    fn count(&self, result: Result<TokenKind, TokenError>) {
         let counter = match result {
             Ok(_) => &self.opened,
             Err(reason) => &self.unopened[reason.index()],
@@ -69,12 +69,12 @@ impl Revealer {
         while let Some(at) = self.finder.find(rest) {
             let (before, token) = rest.split_at(at);
             out.extend_from_slice(before);
-            let parsed = Parsed::at_start(token);
+            let parsed = ParsedToken::at_start(token);
             let result = parsed.and_then(|parsed| self.keys.open_parsed(&parsed, out));
             self.counts.count(result);
             // A well-formed token is passed over whole even when it does not open: looking for others inside it would let a
             // sender nest them and have each byte decrypted many times.
-            let taken = parsed.as_ref().map_or(TOKEN_PREFIX.len(), Parsed::length);
+            let taken = parsed.as_ref().map_or(TOKEN_PREFIX.len(), ParsedToken::length);
             if result.is_err() {
                 out.extend_from_slice(&token[..taken]);
             }
@@ -87,27 +87,32 @@ impl Revealer {
 
     /// Whether the text is one token of a number and nothing else.
     fn is_number(text: &[u8]) -> bool {
-        Parsed::at_start(text).is_ok_and(|token| token.kind == TokenKind::Number && token.length() == text.len())
+        ParsedToken::at_start(text).is_ok_and(|token| token.kind == TokenKind::Number && token.length() == text.len())
     }
 }
 
-impl Treat for Revealer {
-    fn drops(&self, _rule: usize) -> bool {
+impl Transform for Revealer {
+    fn drops_member(&self, _rule: usize) -> bool {
         false
     }
 
     /// A string's tokens are revealed; a string that is one token of a number becomes that number again. All else stays.
-    fn treat(&self, _rule: usize, value: Value<'_>, out: &mut Vec<u8>) -> Result<Shape, Stop> {
+    fn transform(
+        &self,
+        _rule: usize,
+        value: SelectedValue<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Replacement, RewriteError> {
         match value.kind {
-            Kind::String => {
+            ValueKind::String => {
                 let revealed = self.reveal(value.text, out);
-                Ok(if revealed && Self::is_number(value.text) { Shape::Literal } else { Shape::Text })
+                Ok(if revealed && Self::is_number(value.text) { Replacement::Literal } else { Replacement::Text })
             }
-            Kind::Number | Kind::Boolean | Kind::Null => {
+            ValueKind::Number | ValueKind::Boolean | ValueKind::Null => {
                 out.extend_from_slice(value.text);
-                Ok(Shape::Literal)
+                Ok(Replacement::Literal)
             }
-            Kind::Container => Err(Stop::Untreatable { what: "an object or array has no token" }),
+            ValueKind::Container => Err(RewriteError::Untreatable { what: "an object or array has no token" }),
         }
     }
 }
@@ -118,13 +123,13 @@ mod tests {
 
     use super::*;
     use crate::model::VendorId;
-    use crate::pii::keys::{KeyRing, MasterKey, VendorSalt};
-    use crate::pii::rule::Class;
+    use crate::pii::keys::{MasterKey, MasterKeys, VendorSalt};
+    use crate::pii::rule::TokenClass;
 
     fn keys(vendor: &str) -> Arc<VendorKeys> {
-        let ring = KeyRing::of(MasterKey::from_bytes([42; 32]));
+        let ring = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
         let vendor = VendorId::parse(vendor).unwrap();
-        Arc::new(ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [Class::of_name("email")]))
+        Arc::new(ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [TokenClass::from_name("email")]))
     }
 
     fn token(vendor: &str, kind: TokenKind, value: &str) -> String {
@@ -134,23 +139,24 @@ mod tests {
     }
 
     /// Treats a string; answers with what came out, and the counts: opened, malformed, foreign, unknown key, forged.
-    fn check(text: &str) -> (Shape, String, [u64; 5]) {
+    fn check(text: &str) -> (Replacement, String, [u64; 5]) {
         let revealer = Revealer::new(keys("acme"), Arc::default());
         let mut out = Vec::new();
-        let shape = revealer.treat(0, Value { kind: Kind::String, text: text.as_bytes() }, &mut out).unwrap();
+        let shape =
+            revealer.transform(0, SelectedValue { kind: ValueKind::String, text: text.as_bytes() }, &mut out).unwrap();
         let counts = revealer.counts();
-        let [malformed, foreign, unknown, forged] = Unopened::ALL.map(|reason| counts.unopened(reason));
+        let [malformed, foreign, unknown, forged] = TokenError::ALL.map(|reason| counts.unopened(reason));
         (shape, String::from_utf8(out).unwrap(), [counts.opened(), malformed, foreign, unknown, forged])
     }
 
     #[test]
     fn tokens_become_values_wherever_they_stand() {
         let (text, number) = (token("acme", TokenKind::Text, "a@b.example"), token("acme", TokenKind::Number, "42"));
-        assert_eq!(check(&text), (Shape::Text, "a@b.example".into(), [1, 0, 0, 0, 0]));
-        assert_eq!(check(&number), (Shape::Literal, "42".into(), [1, 0, 0, 0, 0]));
+        assert_eq!(check(&text), (Replacement::Text, "a@b.example".into(), [1, 0, 0, 0, 0]));
+        assert_eq!(check(&number), (Replacement::Literal, "42".into(), [1, 0, 0, 0, 0]));
         let both = format!("to {text}{number}, thanks");
-        assert_eq!(check(&both), (Shape::Text, "to a@b.example42, thanks".into(), [2, 0, 0, 0, 0]));
-        assert_eq!(check("no token"), (Shape::Text, "no token".into(), [0; 5]));
+        assert_eq!(check(&both), (Replacement::Text, "to a@b.example42, thanks".into(), [2, 0, 0, 0, 0]));
+        assert_eq!(check("no token"), (Replacement::Text, "no token".into(), [0; 5]));
     }
 
     #[test]
@@ -166,7 +172,7 @@ mod tests {
             ("tok1_tok1_".to_owned(), [0, 2, 0, 0, 0]),
             (genuine.replacen("ab_", "ac_", 1), [0, 0, 0, 1, 0]),
         ] {
-            assert_eq!(check(&text), (Shape::Text, text.clone(), counts));
+            assert_eq!(check(&text), (Replacement::Text, text.clone(), counts));
         }
     }
 

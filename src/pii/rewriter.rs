@@ -3,75 +3,75 @@
 //! Any split of the input gives the same output. An engine knows no I/O, no async and no clock, and
 //! whatever it has put into `out` may leave, also when it then stops.
 
-use super::treatment::{Batch, Pieces};
+use super::treatment::{DeferredBatch, PieceTransform};
 
 /// A streaming treatment of one body.
 pub trait Rewriter: Send {
     /// Takes the next bytes, appends to `out` what may leave.
     ///
     /// # Errors
-    /// [`Stop`] ends the body: the bytes already in `out` may leave, nothing after them, and the exchange must
+    /// [`RewriteError`] ends the body: the bytes already in `out` may leave, nothing after them, and the exchange must
     /// look aborted. No further call may follow.
-    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop>;
+    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError>;
 
     /// Takes the end of the body, appends the rest.
     ///
     /// # Errors
-    /// [`Stop`] when the body is not complete.
-    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop>;
+    /// [`RewriteError`] when the body is not complete.
+    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError>;
 }
 
 impl<R: Rewriter + ?Sized> Rewriter for Box<R> {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         (**self).feed(input, watch, out)
     }
 
-    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         (**self).finish(watch, out)
     }
 }
 
 /// Told what passes, while it passes.
-pub trait Watch {
+pub trait RewriteObserver {
     /// A record is about to leave; an error keeps its first byte and all that follow from leaving.
     ///
     /// # Errors
-    /// [`Cut`] when the budget is spent.
-    fn record(&mut self) -> Result<(), Cut>;
+    /// [`RecordBudgetSpent`] when the budget is spent.
+    fn on_record(&mut self) -> Result<(), RecordBudgetSpent>;
 
     /// The value that a rule selected has been treated; `rule` is its place in [`super::Rules::treat`].
-    fn treated(&mut self, rule: usize);
+    fn on_treated(&mut self, rule: usize);
 
     /// A detector has found something in a text that no rule selects.
-    fn found(&mut self, _sort: super::Sort) {}
+    fn on_found(&mut self, _sort: super::PiiKind) {}
 
     /// The body is not of the shape that the path of the records describes; told once a document. By default that ends it.
     ///
     /// # Errors
-    /// `why` when such a body may not pass; [`Stop::Cut`] when it passes as a record and there is no room for one.
-    fn misshapen(&mut self, why: Stop) -> Result<(), Stop> {
+    /// `why` when such a body may not pass; [`RewriteError::RecordBudgetSpent`] when it passes as a record and there is no room for one.
+    fn on_unexpected_shape(&mut self, why: RewriteError) -> Result<(), RewriteError> {
         Err(why)
     }
 
     /// The decoded, raw text of the field that identifies a record's subject. To be hashed with a key at once, never kept.
-    fn subject(&mut self, value: &[u8]);
+    fn on_subject(&mut self, value: &[u8]);
 
     /// Whether it wants to hear what leaves in clear: asked at any time, and the same answer for a whole body.
-    fn asks_clear(&self) -> bool {
+    fn wants_clear_paths(&self) -> bool {
         false
     }
 
-    /// A value that nothing has treated leaves, from this place: see [`super::ClearPaths`]. Told only where it was asked for.
-    fn clear(&mut self, _path: &str) {}
+    /// A value that nothing has treated leaves, from this place: see [`super::ClearPathCounts`]. Told only where it was asked for.
+    fn on_clear_path(&mut self, _path: &str) {}
 }
 
 /// The budget is spent: the next record must not leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cut;
+pub struct RecordBudgetSpent;
 
 /// Why an engine will not go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Stop {
+pub enum RewriteError {
     /// The body is not what it claims to be.
     #[error("{what} at byte {at}")]
     Malformed {
@@ -82,7 +82,7 @@ pub enum Stop {
     },
     /// The body is read, and is not what the path of the records describes.
     #[error("{what} at byte {at}: not the shape that the contract describes")]
-    Shape {
+    UnexpectedShape {
         /// What is there: a constant text.
         what: &'static str,
         /// Offset from the start of the body.
@@ -106,13 +106,13 @@ pub enum Stop {
     #[error(
         "a table without the column '{name}', which a rule or subject names: give the table's columns, or make the rule optional"
     )]
-    Column {
+    MissingColumn {
         /// The column's name, as the contract has it.
         name: Box<str>,
     },
     /// A GraphQL query that goes around the rules of its answer, or cannot be judged.
     #[error("a GraphQL query {what} (at byte {at} of it)")]
-    Query {
+    GraphqlQuery {
         /// What is wrong: a constant text, never a piece of the query.
         what: &'static str,
         /// Offset in the query.
@@ -126,63 +126,69 @@ pub enum Stop {
     },
     /// The record budget is spent.
     #[error("the record budget is spent")]
-    Cut,
+    RecordBudgetSpent,
 }
 
-impl From<Cut> for Stop {
-    fn from(_: Cut) -> Self {
-        Self::Cut
+impl From<RecordBudgetSpent> for RewriteError {
+    fn from(_: RecordBudgetSpent) -> Self {
+        Self::RecordBudgetSpent
     }
 }
 
 /// What applies treatments to the values that an engine has selected and decoded.
-pub trait Treat: Send + Sync {
+pub trait Transform: Send + Sync {
     /// Whether the rule leaves its member out, so that the engine can leave out the key and comma too.
-    fn drops(&self, rule: usize) -> bool;
+    fn drops_member(&self, rule: usize) -> bool;
 
     /// Appends to `out` the text that takes the value's place: unquoted and unescaped, which is the engine's business.
     ///
     /// # Errors
-    /// [`Stop::Untreatable`]; the raw value must then not leave.
-    fn treat(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>) -> Result<Shape, Stop>;
+    /// [`RewriteError::Untreatable`]; the raw value must then not leave.
+    fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Result<Replacement, RewriteError>;
 
     /// Where a rule keeps nothing of a value: its treatment of one that comes piece by piece, with the same result as
-    /// [`Treat::treat`] of the whole. `None` where the value must be at hand whole, and so is bounded.
-    fn pieces(&self, _rule: usize) -> Option<Pieces> {
+    /// [`Transform::transform`] of the whole. `None` where the value must be at hand whole, and so is bounded.
+    fn begin_pieces(&self, _rule: usize) -> Option<PieceTransform> {
         None
     }
 
     /// Appends the rest of what a value in pieces becomes.
-    fn finish(&self, _rule: usize, _pieces: Pieces, _out: &mut Vec<u8>) {}
+    fn finish_pieces(&self, _rule: usize, _pieces: PieceTransform, _out: &mut Vec<u8>) {}
 
     /// Whether the rule may be given a text that is not UTF-8, as half of a surrogate pair is not.
-    fn takes_any_bytes(&self, _rule: usize) -> bool {
+    fn accepts_any_bytes(&self, _rule: usize) -> bool {
         false
     }
 
-    /// As [`Treat::treat`], but the bytes may be other ones until [`Treat::settle`]: as many, and none that an engine must escape. An
+    /// As [`Transform::transform`], but the bytes may be other ones until [`Transform::complete_deferred`]: as many, and none that an engine must escape. An
     /// engine that calls this must settle before it returns, also when it then stops, and must not move what is in `out`.
     ///
     /// # Errors
-    /// As [`Treat::treat`].
-    fn defer(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>, _batch: &mut Batch) -> Result<Shape, Stop> {
-        self.treat(rule, value, out)
+    /// As [`Transform::transform`].
+    fn defer(
+        &self,
+        rule: usize,
+        value: SelectedValue<'_>,
+        out: &mut Vec<u8>,
+        _batch: &mut DeferredBatch,
+    ) -> Result<Replacement, RewriteError> {
+        self.transform(rule, value, out)
     }
 
-    /// Puts into `out` what [`Treat::defer`] has left to be done.
-    fn settle(&self, _batch: &mut Batch, _out: &mut [u8]) {}
+    /// Puts into `out` what [`Transform::defer`] has left to be done.
+    fn complete_deferred(&self, _batch: &mut DeferredBatch, _out: &mut [u8]) {}
 }
 
 /// A selected value. Has no useful `Debug`: its text is what must not be printed.
 #[derive(Clone, Copy)]
-pub struct Value<'a> {
+pub struct SelectedValue<'a> {
     /// What it is in its document.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// The decoded text of a string; the lexeme of a number, boolean or null; empty for a container.
     pub text: &'a [u8],
 }
 
-impl std::fmt::Debug for Value<'_> {
+impl std::fmt::Debug for SelectedValue<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?} of {} bytes", self.kind, self.text.len())
     }
@@ -190,7 +196,7 @@ impl std::fmt::Debug for Value<'_> {
 
 /// What a value is in its document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// Text, quoted where the format quotes.
     String,
     /// A number's lexeme.
@@ -205,13 +211,13 @@ pub enum Kind {
 
 /// How the engine writes what a treatment produced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub enum Replacement {
     /// As a string, quoted and escaped.
     Text,
     /// As a bare literal: a number or `null`.
     Literal,
     /// As it came, byte for byte: nothing has been appended.
-    AsItCame {
+    Unchanged {
         /// Whether the value counts as treated all the same.
         counted: bool,
     },

@@ -4,25 +4,25 @@
 
 use std::fmt;
 
-use super::{Fields, Files, Guard, Reading};
+use super::{BodySettings, DetectRule, FieldRules, FileHandling};
 use crate::model::FieldPath;
 
 /// One line of a contract's `pii:` list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// Where the value stands.
-    pub place: Place,
+    pub location: ValueLocation,
     /// What happens to it.
     pub treatment: Treatment,
     /// The token domain within the vendor: equal values of one class give equal tokens. By default the field's last name.
-    pub class: Class,
+    pub class: TokenClass,
     /// Only values of this JSON type are selected; `None` selects all.
     pub only_type: Option<ValueType>,
 }
 
 /// Where in a message a rule looks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum ValueLocation {
     /// A field of the body.
     Field(FieldPath),
     /// A query parameter, by its decoded name.
@@ -36,7 +36,7 @@ pub enum Place {
 }
 
 /// As config writes it: `$.customers[*].email`, `query:email`, `header:x-user`, `cookie:session`, `segment:id`.
-impl fmt::Display for Place {
+impl fmt::Display for ValueLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Field(path) => path.fmt(f),
@@ -65,25 +65,29 @@ pub enum ValueType {
 
 /// A token class: 1 to 32 of `a-z`, `0-9`, `_` and `-`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Class(Box<str>);
+pub struct TokenClass(Box<str>);
 
 /// Why a text is not a token class.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 32 of a-z, 0-9, '_' and '-'")]
-pub struct ClassError;
+pub struct TokenClassError;
 
-impl Class {
+impl TokenClass {
     /// Parses a class name.
     ///
     /// # Errors
-    /// [`ClassError`] when empty, longer than 32 bytes or of other characters.
-    pub fn parse(text: &str) -> Result<Self, ClassError> {
+    /// [`TokenClassError`] when empty, longer than 32 bytes or of other characters.
+    pub fn parse(text: &str) -> Result<Self, TokenClassError> {
         let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
-        if (1..=32).contains(&text.len()) && text.bytes().all(good) { Ok(Self(text.into())) } else { Err(ClassError) }
+        if (1..=32).contains(&text.len()) && text.bytes().all(good) {
+            Ok(Self(text.into()))
+        } else {
+            Err(TokenClassError)
+        }
     }
 
     /// The class of a field that names none: its last name, folded into the alphabet of classes.
-    pub fn of_name(name: &str) -> Self {
+    pub fn from_name(name: &str) -> Self {
         let fold = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
         let folded: String = name.chars().map(fold).take(32).collect();
         Self(if folded.is_empty() { "value".into() } else { folded.into() })
@@ -103,7 +107,7 @@ pub enum Treatment {
     /// HMAC-SHA-256 per vendor and class: joins work, nothing comes back.
     Hash,
     /// FF1 over the digits, everything else kept in place.
-    EncryptFormat(Format),
+    EncryptFormat(DigitFormat),
     /// Characters replaced by `*`, but for those kept at the ends.
     Mask {
         /// Characters kept at the start.
@@ -116,12 +120,12 @@ pub enum Treatment {
     /// The member, element or parameter is left out.
     Drop,
     /// A coarser value.
-    Generalize(Generalize),
+    Generalize(Generalization),
 }
 
 /// What a format-preserving value must still look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum DigitFormat {
     /// All digits are encrypted.
     Digits,
     /// A payment card: the Luhn check digit stays valid (or invalid), the ends can be kept.
@@ -137,7 +141,7 @@ pub enum Format {
 
 /// How a value is made coarser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Generalize {
+pub enum Generalization {
     /// A date to its year.
     Year,
     /// A postcode, or any text, to its first characters.
@@ -198,7 +202,7 @@ impl TreatmentKind {
     }
 
     /// The kind of this word; `None` for a word of a later version.
-    pub fn named(word: &str) -> Option<Self> {
+    pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
@@ -235,24 +239,24 @@ pub struct Rules {
     /// Fields whose tokens of this vendor become values again.
     pub reveal: Vec<FieldPath>,
     /// What looks at every text of a body that no other rule selects. Names are not looked at.
-    pub detect: Option<Guard>,
+    pub detect: Option<DetectRule>,
     /// Whether the files of a multipart form may pass, unread.
-    pub files: Files,
+    pub files: FileHandling,
     /// With `Some`, bodies and URLs hold GraphQL queries, whose answers have these rules.
     pub graphql: Option<Box<Rules>>,
     /// How bodies are read, where their content types do not say enough.
-    pub reading: Reading,
+    pub body_settings: BodySettings,
     /// The elements that count as records.
     pub records: Option<FieldPath>,
     /// The field that identifies the person whom a record is about.
     pub subject: Option<FieldPath>,
     /// What becomes of a body that is not of the shape that the path of the records describes: a meter is told of it.
-    pub on_shape: OnShape,
+    pub on_unexpected_shape: OnUnexpectedShape,
 }
 
 /// What becomes of a body that is not of the shape that the path of its records describes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OnShape {
+pub enum OnUnexpectedShape {
     /// It is refused, or broken off.
     #[default]
     Refuse,
@@ -266,13 +270,13 @@ impl Rules {
     /// The classes that a vendor's keys must be made for, repeats included: those of all rules, and the names of revealed fields.
     ///
     /// A token is revealed by the class it was made with, so a vendor's keys need the classes of all its routes, both ways.
-    pub fn classes(&self) -> impl Iterator<Item = Class> {
-        let revealed = self.reveal.iter().filter_map(FieldPath::last_name).map(Class::of_name);
+    pub fn token_classes(&self) -> impl Iterator<Item = TokenClass> {
+        let revealed = self.reveal.iter().filter_map(FieldPath::last_name).map(TokenClass::from_name);
         self.treat.iter().map(|rule| rule.class.clone()).chain(revealed)
     }
 
     /// The number of the rule that [`Rules::detect`] is: behind those that treat and those that reveal.
-    pub fn rest(&self) -> Option<usize> {
+    pub fn detect_rule(&self) -> Option<usize> {
         self.detect.as_ref().map(|_| self.treat.len() + self.reveal.len())
     }
 
@@ -283,13 +287,13 @@ impl Rules {
 
     /// Whether a value of a body is selected by its name, so that one without a name would go around the rules.
     pub(super) fn selects_by_name(&self) -> bool {
-        let field = |rule: &Rule| matches!(rule.place, Place::Field(_));
+        let field = |rule: &Rule| matches!(rule.location, ValueLocation::Field(_));
         self.only.is_some() || self.subject.is_some() || self.treat.iter().any(field)
     }
 
     /// The name of a column without which a table of these columns would leave a rule without effect.
-    pub fn column_lacking(&self, columns: &[Box<str>]) -> Option<String> {
-        Fields::flat(self).lacking(|| columns.iter().map(|name| &**name)).map(str::to_owned)
+    pub fn missing_column(&self, columns: &[Box<str>]) -> Option<String> {
+        FieldRules::flat(self).missing_name(|| columns.iter().map(|name| &**name)).map(str::to_owned)
     }
 
     /// Whether the body must be read: without, it passes byte for byte.
@@ -304,7 +308,7 @@ impl Rules {
             || self.subject.is_some()
             || self.detect.is_some()
             || !self.reveal.is_empty()
-            || self.treat.iter().any(|rule| matches!(rule.place, Place::Field(_)))
+            || self.treat.iter().any(|rule| matches!(rule.location, ValueLocation::Field(_)))
     }
 }
 
@@ -314,9 +318,9 @@ mod tests {
 
     #[test]
     fn a_class_comes_from_any_name() {
-        assert_eq!(Class::of_name("E-Mail Größe").as_str(), "e_mail_gr__e");
-        assert_eq!(Class::of_name("").as_str(), "value");
-        assert!(Class::parse("e-mail_2").is_ok());
-        assert_eq!(Class::parse("Email"), Err(ClassError));
+        assert_eq!(TokenClass::from_name("E-Mail Größe").as_str(), "e_mail_gr__e");
+        assert_eq!(TokenClass::from_name("").as_str(), "value");
+        assert!(TokenClass::parse("e-mail_2").is_ok());
+        assert_eq!(TokenClass::parse("Email"), Err(TokenClassError));
     }
 }

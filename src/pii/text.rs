@@ -2,27 +2,27 @@
 //!
 //! Never lets the start of a find leave before its end is judged, and refuses what is not UTF-8.
 
-use super::utf8::{Utf8, not_utf8};
-use super::{Guard, GuardStream, Rewriter, Stop, Watch};
+use super::utf8::{Utf8Validator, not_utf8};
+use super::{DetectRule, DetectStream, RewriteError, RewriteObserver, Rewriter};
 use std::sync::Arc;
 
 /// The engine of plain text.
 #[derive(Debug)]
-pub struct Text {
-    stream: GuardStream,
-    utf8: Utf8,
+pub struct TextRewriter {
+    stream: DetectStream,
+    utf8: Utf8Validator,
     at: u64,
 }
 
-impl Text {
+impl TextRewriter {
     /// An engine for one text.
-    pub fn new(guard: Arc<Guard>) -> Self {
-        Self { stream: GuardStream::new(guard), utf8: Utf8::default(), at: 0 }
+    pub fn new(guard: Arc<DetectRule>) -> Self {
+        Self { stream: DetectStream::new(guard), utf8: Utf8Validator::default(), at: 0 }
     }
 }
 
-impl Rewriter for Text {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+impl Rewriter for TextRewriter {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         let good = self.utf8.push_all(input);
         self.at += good as u64;
         if good < input.len() {
@@ -32,13 +32,13 @@ impl Rewriter for Text {
         Ok(())
     }
 
-    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         if !self.utf8.is_whole() {
             return Err(not_utf8(self.at));
         }
         self.stream.finish(watch, out);
-        if self.at > 0 && watch.asks_clear() {
-            watch.clear("$");
+        if self.at > 0 && watch.wants_clear_paths() {
+            watch.on_clear_path("$");
         }
         Ok(())
     }
@@ -47,22 +47,22 @@ impl Rewriter for Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pii::{Action, Detector, Sort, trial};
+    use crate::pii::{DetectAction, Detector, PiiKind, testing};
     use proptest::prelude::*;
 
-    fn text(action: Action) -> impl Fn() -> Text + use<> {
-        let guard = Arc::new(Guard::new(Detector::default(), action));
-        move || Text::new(Arc::clone(&guard))
+    fn text(action: DetectAction) -> impl Fn() -> TextRewriter + use<> {
+        let guard = Arc::new(DetectRule::new(Detector::default(), action));
+        move || TextRewriter::new(Arc::clone(&guard))
     }
 
     #[test]
     fn finds_are_masked_redacted_or_reported() {
         let body = "Dear bob@x.org, call +1 555 234 5678.";
-        assert_eq!(trial::text(text(Action::Mask), body), "Dear *********, call ***************.");
-        assert_eq!(trial::text(text(Action::Redact), body), "Dear [redacted], call [redacted].");
-        let (out, seen, _) = trial::run(text(Action::Report), body.as_bytes());
-        assert_eq!((out.as_slice(), seen.found), (body.as_bytes(), vec![Sort::Email, Sort::Phone]));
-        assert_eq!(trial::text(text(Action::Mask), ""), "");
+        assert_eq!(testing::output_text(text(DetectAction::Mask), body), "Dear *********, call ***************.");
+        assert_eq!(testing::output_text(text(DetectAction::Redact), body), "Dear [redacted], call [redacted].");
+        let (out, seen, _) = testing::feed_at_every_split(text(DetectAction::Report), body.as_bytes());
+        assert_eq!((out.as_slice(), seen.found), (body.as_bytes(), vec![PiiKind::Email, PiiKind::Phone]));
+        assert_eq!(testing::output_text(text(DetectAction::Mask), ""), "");
     }
 
     #[test]
@@ -74,7 +74,11 @@ mod tests {
             let expected = format!("{} {} tail", "word ".repeat(5000), "*".repeat(secret.len()));
             for size in [1, 333, 8192, body.len()] {
                 let chunks = body.as_bytes().chunks(size);
-                let (out, seen, end) = trial::push(&mut text(Action::Mask)(), trial::Seen::default(), chunks);
+                let (out, seen, end) = testing::feed_chunks(
+                    &mut text(DetectAction::Mask)(),
+                    testing::RecordingObserver::default(),
+                    chunks,
+                );
                 assert_eq!((String::from_utf8(out).as_deref(), end), (Ok(expected.as_str()), Ok(())));
                 assert_eq!(seen.found.len(), 1);
             }
@@ -84,7 +88,7 @@ mod tests {
     #[test]
     fn other_charsets_are_refused() {
         for body in [&b"caf\xe9"[..], b"a\0b", b"\xff\xfeh\0i\0", b"\xe2\x82"] {
-            assert!(matches!(trial::stop(text(Action::Mask), body), Stop::Malformed { .. }));
+            assert!(matches!(testing::error_of(text(DetectAction::Mask), body), RewriteError::Malformed { .. }));
         }
     }
 
@@ -92,9 +96,9 @@ mod tests {
     fn no_piece_of_a_find_leaves_a_truncated_text() {
         let body = b"some words, then canary-0123456789@example.com and more";
         for end in 0..=body.len() {
-            let mut engine = text(Action::Mask)();
+            let mut engine = text(DetectAction::Mask)();
             let mut out = Vec::new();
-            let mut seen = trial::Seen::default();
+            let mut seen = testing::RecordingObserver::default();
             assert_eq!(engine.feed(&body[..end], &mut seen, &mut out), Ok(()));
             assert_eq!(
                 memchr::memmem::find(&out, b"canary"),
@@ -114,8 +118,8 @@ mod tests {
             sizes in prop::collection::vec(1_usize..900, 1..6),
         ) {
             let body = parts.join(&glue);
-            let guard = Guard::new(Detector::default(), Action::Mask);
-            let (mut whole, mut seen) = (Vec::new(), trial::Seen::default());
+            let guard = DetectRule::new(Detector::default(), DetectAction::Mask);
+            let (mut whole, mut seen) = (Vec::new(), testing::RecordingObserver::default());
             if !guard.apply(body.as_bytes(), &mut seen, &mut whole) {
                 whole.extend_from_slice(body.as_bytes());
             }
@@ -125,7 +129,7 @@ mod tests {
                 rest = after;
                 (!chunk.is_empty()).then_some(chunk)
             });
-            let (out, found, end) = trial::push(&mut text(Action::Mask)(), trial::Seen::default(), chunks);
+            let (out, found, end) = testing::feed_chunks(&mut text(DetectAction::Mask)(), testing::RecordingObserver::default(), chunks);
             prop_assert_eq!(end, Ok(()));
             prop_assert_eq!(String::from_utf8(out), String::from_utf8(whole));
             prop_assert_eq!(found.found, seen.found);

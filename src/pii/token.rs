@@ -19,8 +19,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
-use super::letters::{STEP_BYTES, STEP_CHARACTERS, base32, base32_value, encode, encoded_length};
-use super::siv::{BLOCK, Header, Siv256};
+use super::alphabets::{STEP_BYTES, STEP_CHARACTERS, base32, base32_value, base64_length, encode_48_bytes};
+use super::siv::{BLOCK_BYTES, Siv256, SivHeader};
 
 /// What every token begins with.
 pub const TOKEN_PREFIX: &[u8] = b"tok1_";
@@ -29,11 +29,11 @@ const HEAD_BYTES: usize = 19;
 /// Where the length stands.
 const LENGTH_AT: usize = HEAD_BYTES - 4;
 /// Bytes of a value that its token's first step holds, behind the IV.
-const FIRST_BYTES: usize = STEP_BYTES - BLOCK;
+const FIRST_BYTES: usize = STEP_BYTES - BLOCK_BYTES;
 
 /// Why a token was left as it is. The caller counts these; whoever sent the token must not learn which it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Unopened {
+pub enum TokenError {
     /// It begins like a token and is not one: cut short, or not in its one spelling.
     #[error("not a token")]
     Malformed,
@@ -48,8 +48,8 @@ pub enum Unopened {
     Forged,
 }
 
-impl Unopened {
-    /// Every reason, in the order of [`Unopened::index`].
+impl TokenError {
+    /// Every reason, in the order of [`TokenError::index`].
     pub const ALL: [Self; 4] = [Self::Malformed, Self::Foreign, Self::UnknownKey, Self::Forged];
 
     /// The word used in metrics.
@@ -96,18 +96,18 @@ impl TokenKind {
 
 /// A token's fields, well formed but not yet opened.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Parsed<'a> {
+pub(super) struct ParsedToken<'a> {
     pub(super) kind: TokenKind,
-    pub(super) vendor: u32,
+    pub(super) vendor_tag: u32,
     /// Class and key version: what the key is found by.
-    pub(super) code: u32,
+    pub(super) key_code: u32,
     /// The payload, whose spelling has not been checked.
     pub(super) payload: &'a [u8],
 }
 
-impl<'a> Parsed<'a> {
+impl<'a> ParsedToken<'a> {
     /// Reads the token at the start of `text`; what follows it is not looked at.
-    pub(super) fn at_start(text: &'a [u8]) -> Result<Self, Unopened> {
+    pub(super) fn at_start(text: &'a [u8]) -> Result<Self, TokenError> {
         let parsed = (|| {
             let head = text.get(..HEAD_BYTES)?;
             if !head.starts_with(TOKEN_PREFIX) || head[14] != b'_' {
@@ -116,12 +116,12 @@ impl<'a> Parsed<'a> {
             let length = base32_value(&head[15..])? as usize;
             Some(Self {
                 kind: TokenKind::of_letter(head[5])?,
-                vendor: base32_value(&head[6..10])?,
-                code: base32_value(&head[10..14])?,
+                vendor_tag: base32_value(&head[6..10])?,
+                key_code: base32_value(&head[10..14])?,
                 payload: text[HEAD_BYTES..].get(..length)?,
             })
         })();
-        parsed.filter(|token| token.payload.len() >= encoded_length(BLOCK)).ok_or(Unopened::Malformed)
+        parsed.filter(|token| token.payload.len() >= base64_length(BLOCK_BYTES)).ok_or(TokenError::Malformed)
     }
 
     /// Bytes of the whole token.
@@ -148,15 +148,15 @@ fn digest_bits(domain: &[u8], name: &str) -> u32 {
 /// The key of one vendor, class and version: seals values into tokens and opens them.
 pub(super) struct TokenKey {
     siv: Siv256,
-    text: Spelling,
-    number: Spelling,
+    text: TokenTemplate,
+    number: TokenTemplate,
 }
 
 /// What is fixed for all tokens of one kind: the head but for its length, with room for a short payload behind it, and the
 /// authenticated header.
-struct Spelling {
-    room: [u8; HEAD_BYTES + STEP_CHARACTERS],
-    header: Header,
+struct TokenTemplate {
+    bytes: [u8; HEAD_BYTES + STEP_CHARACTERS],
+    header: SivHeader,
 }
 
 impl TokenKey {
@@ -165,13 +165,16 @@ impl TokenKey {
             let kid = version.to_string();
             let letter = [kind.letter()];
             let bound = [b"tok1|", vendor.as_bytes(), b"|", class.as_bytes(), b"|", kid.as_bytes(), b"|", &letter];
-            Spelling { room: room(kind, vendor, class, version), header: siv.header(&[&bound.concat()]) }
+            TokenTemplate {
+                bytes: template_bytes(kind, vendor, class, version),
+                header: siv.header(&[&bound.concat()]),
+            }
         };
         let (text, number) = (spelling(TokenKind::Text), spelling(TokenKind::Number));
         Self { siv, text, number }
     }
 
-    const fn spelling(&self, kind: TokenKind) -> &Spelling {
+    const fn template(&self, kind: TokenKind) -> &TokenTemplate {
         match kind {
             TokenKind::Text => &self.text,
             TokenKind::Number => &self.number,
@@ -180,14 +183,14 @@ impl TokenKey {
 
     /// Appends the token of a value. The value must be shorter than 512 KiB, which the engines' bound sees to.
     pub(super) fn seal(&self, kind: TokenKind, value: &[u8], out: &mut Vec<u8>) {
-        let spelling = self.spelling(kind);
-        let (start, length) = (out.len(), encoded_length(BLOCK + value.len()));
-        let begun = self.siv.begin(&spelling.header, value);
+        let spelling = self.template(kind);
+        let (start, length) = (out.len(), base64_length(BLOCK_BYTES + value.len()));
+        let begun = self.siv.encrypt_start(&spelling.header, value);
         // The room is copied in one length, filled where it stands, and what a value does not need of it cut off.
-        out.extend_from_slice(&spelling.room);
+        out.extend_from_slice(&spelling.bytes);
         if let Some(room) = out.last_chunk_mut::<{ HEAD_BYTES + STEP_CHARACTERS }>() {
             room[LENGTH_AT..HEAD_BYTES].copy_from_slice(&base32::<4>(length as u32));
-            room[HEAD_BYTES..].copy_from_slice(&encode(begun));
+            room[HEAD_BYTES..].copy_from_slice(&encode_48_bytes(begun));
         }
         if let Some(rest) = value.get(FIRST_BYTES + 1..).and(value.get(FIRST_BYTES..)) {
             self.seal_rest(begun[0], rest, out);
@@ -197,41 +200,41 @@ impl TokenKey {
 
     /// Appends what follows the first step, and up to a step more than that.
     fn seal_rest(&self, iv: u128, rest: &[u8], out: &mut Vec<u8>) {
-        out.reserve(encoded_length(rest.len()) + STEP_CHARACTERS);
+        out.reserve(base64_length(rest.len()) + STEP_CHARACTERS);
         for (number, piece) in rest.chunks(STEP_BYTES).enumerate() {
             let mut step = [0; STEP_BYTES];
             let text = &mut step[..piece.len()];
             text.copy_from_slice(piece);
-            let first_block = (FIRST_BYTES + number * STEP_BYTES) / BLOCK;
+            let first_block = (FIRST_BYTES + number * STEP_BYTES) / BLOCK_BYTES;
             self.siv.apply_keystream(&iv.to_be_bytes(), first_block, text);
             let mut blocks = [0; 3];
             blocks.iter_mut().zip(step.as_chunks().0).for_each(|(block, bytes)| *block = u128::from_be_bytes(*bytes));
-            out.extend_from_slice(&encode(blocks));
+            out.extend_from_slice(&encode_48_bytes(blocks));
         }
     }
 
     /// Appends the value of a token; leaves `out` as it was when the token does not open.
-    pub(super) fn open(&self, kind: TokenKind, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Unopened> {
+    pub(super) fn open(&self, kind: TokenKind, payload: &[u8], out: &mut Vec<u8>) -> Result<(), TokenError> {
         let start = out.len();
         out.resize(start + payload.len().div_ceil(4) * 3, 0);
         let decoded = URL_SAFE_NO_PAD.decode_slice(payload, &mut out[start..]).unwrap_or(0);
-        let Some((iv, text)) = out[start..start + decoded].split_first_chunk_mut::<BLOCK>() else {
+        let Some((iv, text)) = out[start..start + decoded].split_first_chunk_mut::<BLOCK_BYTES>() else {
             out.truncate(start);
-            return Err(Unopened::Malformed);
+            return Err(TokenError::Malformed);
         };
-        if !self.siv.open(&self.spelling(kind).header, iv, text) {
+        if !self.siv.open(&self.template(kind).header, iv, text) {
             out.truncate(start);
-            return Err(Unopened::Forged);
+            return Err(TokenError::Forged);
         }
         let length = text.len();
-        out.copy_within(start + BLOCK..start + BLOCK + length, start);
+        out.copy_within(start + BLOCK_BYTES..start + BLOCK_BYTES + length, start);
         out[start + length..].zeroize();
         out.truncate(start + length);
         Ok(())
     }
 }
 
-fn room(kind: TokenKind, vendor: &str, class: &str, version: u16) -> [u8; HEAD_BYTES + STEP_CHARACTERS] {
+fn template_bytes(kind: TokenKind, vendor: &str, class: &str, version: u16) -> [u8; HEAD_BYTES + STEP_CHARACTERS] {
     let mut room = [b'_'; HEAD_BYTES + STEP_CHARACTERS];
     room[..5].copy_from_slice(TOKEN_PREFIX);
     room[5] = kind.letter();
@@ -257,13 +260,13 @@ impl TokenFinder {
 }
 
 /// The tokens in a text, in order: where each stands, and what is wrong with those that are none.
-pub fn tokens(text: &[u8]) -> impl Iterator<Item = (Range<usize>, Result<TokenKind, Unopened>)> {
+pub fn find_tokens(text: &[u8]) -> impl Iterator<Item = (Range<usize>, Result<TokenKind, TokenError>)> {
     let finder = TokenFinder::new();
     let mut from = 0;
     std::iter::from_fn(move || {
         let at = from + finder.find(&text[from..])?;
-        let parsed = Parsed::at_start(&text[at..]);
-        from = at + parsed.as_ref().map_or(TOKEN_PREFIX.len(), Parsed::length);
+        let parsed = ParsedToken::at_start(&text[at..]);
+        from = at + parsed.as_ref().map_or(TOKEN_PREFIX.len(), ParsedToken::length);
         Some((at..from, parsed.map(|token| token.kind)))
     })
 }
@@ -286,10 +289,10 @@ mod tests {
         out
     }
 
-    fn opened(key: &TokenKey, token: &[u8]) -> Result<Vec<u8>, Unopened> {
-        let parsed = Parsed::at_start(token)?;
+    fn opened(key: &TokenKey, token: &[u8]) -> Result<Vec<u8>, TokenError> {
+        let parsed = ParsedToken::at_start(token)?;
         if parsed.length() != token.len() {
-            return Err(Unopened::Malformed);
+            return Err(TokenError::Malformed);
         }
         let mut out = b"before".to_vec();
         let result = key.open(parsed.kind, parsed.payload, &mut out);
@@ -308,9 +311,9 @@ mod tests {
     fn tokens_are_found_inside_text() {
         let token = sealed(&key("acme", "email", 1), TokenKind::Text, b"x");
         let text = [b"Dear tok1_ ", &token[..], b"x, tok1_d", &token[..20]].concat();
-        let found: Vec<_> = tokens(&text).collect();
+        let found: Vec<_> = find_tokens(&text).collect();
         let end = 11 + token.len();
-        let malformed = Err(Unopened::Malformed);
+        let malformed = Err(TokenError::Malformed);
         assert_eq!(
             found,
             [
@@ -350,11 +353,11 @@ mod tests {
         fn no_other_vendor_class_version_or_kind_opens_it(value in ".{0,40}") {
             let token = sealed(&key("acme", "email", 1), TokenKind::Text, value.as_bytes());
             for other in [key("acme2", "email", 1), key("acme", "name", 1), key("acme", "email", 2)] {
-                prop_assert_eq!(opened(&other, &token), Err(Unopened::Forged));
+                prop_assert_eq!(opened(&other, &token), Err(TokenError::Forged));
             }
-            let parsed = Parsed::at_start(&token).unwrap();
+            let parsed = ParsedToken::at_start(&token).unwrap();
             let result = key("acme", "email", 1).open(TokenKind::Number, parsed.payload, &mut Vec::new());
-            prop_assert_eq!(result, Err(Unopened::Forged));
+            prop_assert_eq!(result, Err(TokenError::Forged));
         }
     }
 }

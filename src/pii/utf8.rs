@@ -2,34 +2,34 @@
 //!
 //! Holds at most the three first bytes of a character. Never passes a surrogate, an overlong form or NUL.
 
-use super::Stop;
+use super::RewriteError;
 
 /// A validator of UTF-8 without NUL.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Utf8 {
+pub(super) struct Utf8Validator {
     /// Bytes that the open character still needs.
-    need: u8,
+    missing: u8,
     /// The range of the next one of them.
     low: u8,
     high: u8,
 }
 
-impl Utf8 {
+impl Utf8Validator {
     /// Takes one more byte; false when the text is not UTF-8.
     #[inline]
     pub(super) fn push(&mut self, byte: u8) -> bool {
-        if self.need == 0 {
+        if self.missing == 0 {
             return self.open(byte);
         }
         let good = (self.low..=self.high).contains(&byte);
-        (self.need, self.low, self.high) = (self.need - 1, 0x80, 0xbf);
+        (self.missing, self.low, self.high) = (self.missing - 1, 0x80, 0xbf);
         good
     }
 
     /// Takes more bytes; returns how many of them are good.
     pub(super) fn push_all(&mut self, bytes: &[u8]) -> usize {
         let mut at = 0;
-        while self.need > 0 && at < bytes.len() {
+        while self.missing > 0 && at < bytes.len() {
             if !self.push(bytes[at]) {
                 return at;
             }
@@ -51,11 +51,11 @@ impl Utf8 {
 
     /// Whether no character is open.
     pub(super) const fn is_whole(&self) -> bool {
-        self.need == 0
+        self.missing == 0
     }
 
     const fn open(&mut self, byte: u8) -> bool {
-        (self.need, self.low, self.high) = match byte {
+        (self.missing, self.low, self.high) = match byte {
             0x01..=0x7f => return true,
             0xc2..=0xdf => (1, 0x80, 0xbf),
             0xe0 => (2, 0xa0, 0xbf),
@@ -71,8 +71,8 @@ impl Utf8 {
 }
 
 /// What to say of a body that is not UTF-8.
-pub(super) const fn not_utf8(at: u64) -> Stop {
-    Stop::Malformed { what: "not UTF-8 text", at }
+pub(super) const fn not_utf8(at: u64) -> RewriteError {
+    RewriteError::Malformed { what: "not UTF-8 text", at }
 }
 
 #[cfg(test)]
@@ -90,7 +90,7 @@ mod tests {
             for second in 0..=255_u8 {
                 for tail in [&[][..], &[0x80], &[0xbf, 0x80], b"a"] {
                     let bytes = [&[first, second], tail].concat();
-                    let mut utf8 = Utf8::default();
+                    let mut utf8 = Utf8Validator::default();
                     let good = bytes.iter().all(|&b| utf8.push(b)) && utf8.is_whole();
                     assert_eq!(good, reference(&bytes), "{bytes:x?}");
                 }
@@ -103,7 +103,7 @@ mod tests {
         fn a_split_changes_no_judgement(text in ".{0,40}", noise in prop::collection::vec(any::<u8>(), 0..3), at in 0_usize..160) {
             let bytes = [text.as_bytes(), &noise].concat();
             let (left, right) = bytes.split_at(at.min(bytes.len()));
-            let mut utf8 = Utf8::default();
+            let mut utf8 = Utf8Validator::default();
             let good = utf8.push_all(left) == left.len() && utf8.push_all(right) == right.len() && utf8.is_whole();
             prop_assert_eq!(good, reference(&bytes));
         }

@@ -2,26 +2,26 @@
 //!
 //! Days are UTC: from 00:00 of the first to 24:00 of the last. Never looks at the caller.
 
-use super::{Facts, Kind, Policy, Stage, Verdict};
+use super::{Policy, PolicyKind, PolicyStage, PolicyVerdict, RequestFacts};
 use crate::meter::{Calendar, ContractState};
 use crate::model::{Denial, Reason};
 
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "contract",
-    stage: Stage::Screen,
-    build: |terms| Some(Box::new(InForce { calendar: terms.calendar.clone() })),
+    stage: PolicyStage::Screen,
+    build: |terms| Some(Box::new(ContractInForce { calendar: terms.calendar.clone() })),
 };
 
 #[derive(Debug)]
-struct InForce {
+struct ContractInForce {
     calendar: Calendar,
 }
 
-impl Policy for InForce {
-    fn check(&self, facts: &Facts<'_>) -> Verdict {
+impl Policy for ContractInForce {
+    fn check(&self, facts: &RequestFacts<'_>) -> PolicyVerdict {
         let state = self.calendar.state(facts.now.wall);
         if state.allows(facts.is_safe) {
-            return Verdict::Allow;
+            return PolicyVerdict::Allow;
         }
         let (reason, detail) = match state {
             ContractState::NotStarted => (Reason::ContractNotStarted, "before the contract's first day"),
@@ -33,7 +33,7 @@ impl Policy for InForce {
         let denial = Denial::new(reason, detail);
         // A draft has no day on which it begins by itself.
         let waits = self.calendar.starts.filter(|_| state == ContractState::NotStarted && !self.calendar.is_draft);
-        Verdict::Deny(match waits {
+        PolicyVerdict::Deny(match waits {
             Some(starts) => denial.retry_after(starts.since(facts.now.wall)),
             None => denial,
         })

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::kill::InFlight;
-use crate::meter::{Calendar, Ledger};
+use crate::meter::{Calendar, UsageLedger};
 use crate::model::{Caller, ClientId, Direction, Moment, ScopeSet};
 
 /// One request, borrowed: all that a rule may see.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub struct RequestFacts<'a> {
     /// When it came.
     pub now: Moment,
     /// Its registration with the kill switch.
@@ -18,7 +18,7 @@ pub struct Facts<'a> {
     /// The client whose rate it falls under.
     pub client: &'a ClientId,
     /// The route's place in the ledger.
-    pub route: usize,
+    pub ledger_index: usize,
     /// Whether its method changes nothing (RFC 9110 section 9.2.1).
     pub is_safe: bool,
     /// Whether the route's bodies count records.
@@ -29,7 +29,7 @@ pub struct Facts<'a> {
 
 /// What a contract says, as far as rules are made of it.
 #[derive(Debug, Clone)]
-pub struct Terms {
+pub struct ContractTerms {
     /// Which way the chain judges.
     pub direction: Direction,
     /// The contract's dates, and what happens around them.
@@ -37,5 +37,5 @@ pub struct Terms {
     /// The most scopes that the vendor can have.
     pub ceiling: ScopeSet,
     /// What has been spent.
-    pub ledger: Arc<Ledger>,
+    pub ledger: Arc<UsageLedger>,
 }

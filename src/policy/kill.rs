@@ -2,19 +2,20 @@
 //!
 //! The request has registered before this is asked, so a kill that comes in between severs it.
 
-use super::{Facts, Kind, Policy, Stage, Verdict};
+use super::{Policy, PolicyKind, PolicyStage, PolicyVerdict, RequestFacts};
 use crate::model::{Denial, Reason};
 
-pub(super) const KIND: Kind = Kind { name: "kill", stage: Stage::Screen, build: |_| Some(Box::new(KillSwitch)) };
+pub(super) const KIND: PolicyKind =
+    PolicyKind { name: "kill", stage: PolicyStage::Screen, build: |_| Some(Box::new(RefuseKilled)) };
 
 #[derive(Debug)]
-struct KillSwitch;
+struct RefuseKilled;
 
-impl Policy for KillSwitch {
-    fn check(&self, facts: &Facts<'_>) -> Verdict {
+impl Policy for RefuseKilled {
+    fn check(&self, facts: &RequestFacts<'_>) -> PolicyVerdict {
         match facts.in_flight.check() {
-            Ok(()) => Verdict::Allow,
-            Err(_) => Verdict::Deny(Denial::new(Reason::VendorKilled, "a kill covers this request")),
+            Ok(()) => PolicyVerdict::Allow,
+            Err(_) => PolicyVerdict::Deny(Denial::new(Reason::VendorKilled, "a kill covers this request")),
         }
     }
 }

@@ -4,25 +4,25 @@
 
 use std::sync::Arc;
 
-use super::{Facts, Kind, Policy, Stage, Verdict};
-use crate::meter::Ledger;
+use super::{Policy, PolicyKind, PolicyStage, PolicyVerdict, RequestFacts};
+use crate::meter::UsageLedger;
 
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "limits",
-    stage: Stage::Spend,
+    stage: PolicyStage::Spend,
     build: |terms| Some(Box::new(WithinLimits { ledger: Arc::clone(&terms.ledger) })),
 };
 
 #[derive(Debug)]
 struct WithinLimits {
-    ledger: Arc<Ledger>,
+    ledger: Arc<UsageLedger>,
 }
 
 impl Policy for WithinLimits {
-    fn check(&self, facts: &Facts<'_>) -> Verdict {
-        match self.ledger.admit(facts.route, facts.client, facts.counts_records, facts.now) {
-            Ok(held) => Verdict::Hold(held),
-            Err(refused) => Verdict::Spent(Box::new(refused)),
+    fn check(&self, facts: &RequestFacts<'_>) -> PolicyVerdict {
+        match self.ledger.admit(facts.ledger_index, facts.client, facts.counts_records, facts.now) {
+            Ok(held) => PolicyVerdict::Hold(held),
+            Err(refused) => PolicyVerdict::OverLimit(Box::new(refused)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The rules of admission: pure and synchronous, a value each, in one chain.
 //!
-//! To add a rule: one file, its `mod` line and its line in [`CATALOG`]. A rule sees [`Facts`] and nothing else: no body,
+//! To add a rule: one file, its `mod` line and its line in [`CATALOG`]. A rule sees [`RequestFacts`] and nothing else: no body,
 //! no await, no I/O, no clock, no log. State lives only in ledgers that other rooms own.
 
 mod chain;
@@ -13,36 +13,36 @@ mod verdict;
 
 use std::fmt;
 
-pub use chain::{Chain, Permit, Step};
-pub use facts::{Facts, Terms};
-pub use verdict::Verdict;
+pub use chain::{Permit, PolicyChain, PolicyStep};
+pub use facts::{ContractTerms, RequestFacts};
+pub use verdict::PolicyVerdict;
 
 /// All rules, in the order in which the chain asks them within one stage.
 ///
 /// What costs nothing and denies for good comes first; what spends comes last, so that a denied request spends nothing.
 /// A token's dates, rotation and revocation were judged when the caller was identified, which is before any of these.
-pub const CATALOG: &[Kind] = &[kill::KIND, contract::KIND, scope::KIND, limits::KIND];
+pub const CATALOG: &[PolicyKind] = &[kill::KIND, contract::KIND, scope::KIND, limits::KIND];
 
 /// A rule of admission.
 pub trait Policy: Send + Sync + fmt::Debug {
     /// Judges one request.
-    fn check(&self, facts: &Facts<'_>) -> Verdict;
+    fn check(&self, facts: &RequestFacts<'_>) -> PolicyVerdict;
 }
 
 /// A kind of rule: its name, its place, and how a contract's terms make one.
 #[derive(Debug)]
-pub struct Kind {
+pub struct PolicyKind {
     /// The name in `explain`.
     pub name: &'static str,
     /// When it is asked.
-    pub stage: Stage,
+    pub stage: PolicyStage,
     /// Makes the rule; `None` where the terms give it nothing to do.
-    pub build: fn(&Terms) -> Option<Box<dyn Policy>>,
+    pub build: fn(&ContractTerms) -> Option<Box<dyn Policy>>,
 }
 
 /// When a rule is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub enum PolicyStage {
     /// Whether the vendor may call at all.
     Screen,
     /// Whether this caller may call this route.

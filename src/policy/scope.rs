@@ -2,12 +2,12 @@
 //!
 //! Scopes are compared by exact string. Never looks at the body or the clock.
 
-use super::{Facts, Kind, Policy, Stage, Verdict};
+use super::{Policy, PolicyKind, PolicyStage, PolicyVerdict, RequestFacts};
 use crate::model::{Caller, Denial, Direction, Reason, ScopeSet};
 
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "scope",
-    stage: Stage::Authorize,
+    stage: PolicyStage::Authorize,
     build: |terms| match terms.direction {
         Direction::Ingress => Some(Box::new(RequireScope { ceiling: terms.ceiling.clone() })),
         // Our own services call without a token of the vendor's.
@@ -21,7 +21,7 @@ struct RequireScope {
 }
 
 impl Policy for RequireScope {
-    fn check(&self, facts: &Facts<'_>) -> Verdict {
+    fn check(&self, facts: &RequestFacts<'_>) -> PolicyVerdict {
         let granted = |scope| match facts.caller {
             None => false,
             // Known by certificate or signature: there is no issuer, so the contract alone grants.
@@ -30,8 +30,8 @@ impl Policy for RequireScope {
         };
         let holds = |scope| self.ceiling.contains(scope) && granted(scope);
         match facts.scopes.iter().find(|scope| !holds(scope)) {
-            None => Verdict::Allow,
-            Some(scope) => Verdict::Deny(Denial::new(Reason::ScopeMissing, format!("'{scope}' is not granted"))),
+            None => PolicyVerdict::Allow,
+            Some(scope) => PolicyVerdict::Deny(Denial::new(Reason::ScopeMissing, format!("'{scope}' is not granted"))),
         }
     }
 }

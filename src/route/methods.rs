@@ -16,12 +16,12 @@ const HEAD: usize = 1;
 
 /// A set of request methods; never empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Methods(u8);
+pub struct MethodSet(u8);
 
-impl Methods {
+impl MethodSet {
     /// `*`: every method but `CONNECT` and `TRACE`.
     pub const ANY: Self = Self(u8::MAX);
-    /// How many [`Methods::slot`]s there are.
+    /// How many [`MethodSet::slot`]s there are.
     pub(super) const SLOTS: usize = OTHER + 1;
 
     /// Parses `*`, a method, or several separated by `|`. `None` for an unknown or repeated one.
@@ -76,7 +76,7 @@ impl Methods {
 }
 
 /// As in a contract: `HEAD` is left out where `GET` brings it.
-impl fmt::Display for Methods {
+impl fmt::Display for MethodSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Self::ANY {
             return f.write_str("*");
@@ -97,21 +97,21 @@ mod tests {
     #[test]
     fn sets_print_as_they_parse() {
         for text in ["*", "GET", "HEAD", "POST", "GET|POST", "PUT|PATCH|DELETE", "OPTIONS"] {
-            assert_eq!(Methods::parse(text).expect(text).to_string(), text);
+            assert_eq!(MethodSet::parse(text).expect(text).to_string(), text);
         }
-        assert_eq!(Methods::parse("GET|HEAD"), Methods::parse("GET"));
+        assert_eq!(MethodSet::parse("GET|HEAD"), MethodSet::parse("GET"));
         for bad in ["", "get", "GET|", "|GET", "GET|GET", "CONNECT", "TRACE", "*|GET", "GET,POST", "GET POST", "FOO"] {
-            assert_eq!(Methods::parse(bad), None, "{bad}");
+            assert_eq!(MethodSet::parse(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn get_brings_head_and_nothing_brings_connect_or_trace() {
-        let get = Methods::parse("GET").expect("set");
+        let get = MethodSet::parse("GET").expect("set");
         assert!(get.contains(&Method::HEAD) && !get.contains(&Method::POST));
-        assert!(!Methods::parse("HEAD").expect("set").contains(&Method::GET));
+        assert!(!MethodSet::parse("HEAD").expect("set").contains(&Method::GET));
         let purge = Method::from_bytes(b"PURGE").expect("method");
-        assert!(Methods::ANY.contains(&purge) && !get.contains(&purge));
-        assert!(!Methods::ANY.contains(&Method::CONNECT) && !Methods::ANY.contains(&Method::TRACE));
+        assert!(MethodSet::ANY.contains(&purge) && !get.contains(&purge));
+        assert!(!MethodSet::ANY.contains(&Method::CONNECT) && !MethodSet::ANY.contains(&Method::TRACE));
     }
 }

@@ -7,6 +7,6 @@ mod methods;
 mod pattern;
 mod table;
 
-pub use methods::Methods;
-pub use pattern::{PatternError, RoutePattern};
-pub use table::{Captures, Conflict, Overlap, RouteIndex, Table};
+pub use methods::MethodSet;
+pub use pattern::{RoutePattern, RoutePatternError};
+pub use table::{Captures, RouteConflict, RouteIndex, RouteOverlap, RouteTable};

@@ -5,20 +5,20 @@
 
 use std::fmt;
 
-use super::Methods;
+use super::MethodSet;
 use crate::bounds::ROUTE_CAPTURES_MAX;
 
 /// Methods and a path pattern.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RoutePattern {
-    methods: Methods,
-    segments: Box<[Segment]>,
+    methods: MethodSet,
+    segments: Box<[PatternSegment]>,
     text: Box<str>,
 }
 
 /// One piece of a path between slashes; a literal is empty only as the end of a path with a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Segment {
+pub(super) enum PatternSegment {
     Literal(Box<str>),
     Capture(Box<str>),
     Tail(Box<str>),
@@ -26,7 +26,7 @@ pub(super) enum Segment {
 
 /// Why a text is not a route.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PatternError {
+pub enum RoutePatternError {
     /// Not one method, one space, one path.
     #[error("must be methods and a path, such as GET /v1/customers/{{id}}")]
     Shape,
@@ -65,17 +65,17 @@ impl RoutePattern {
     /// Parses a route.
     ///
     /// # Errors
-    /// [`PatternError`] says what cannot be read.
-    pub fn parse(text: &str) -> Result<Self, PatternError> {
-        let (methods, path) = text.split_once(' ').ok_or(PatternError::Shape)?;
-        let methods = Methods::parse(methods).ok_or_else(|| PatternError::Method(methods.to_owned()))?;
+    /// [`RoutePatternError`] says what cannot be read.
+    pub fn parse(text: &str) -> Result<Self, RoutePatternError> {
+        let (methods, path) = text.split_once(' ').ok_or(RoutePatternError::Shape)?;
+        let methods = MethodSet::parse(methods).ok_or_else(|| RoutePatternError::Method(methods.to_owned()))?;
         let segments = parse_path(path)?;
         let text = format!("{methods} {path}").into();
         Ok(Self { methods, segments, text })
     }
 
     /// The methods, `HEAD` included where `GET` is.
-    pub const fn methods(&self) -> Methods {
+    pub const fn methods(&self) -> MethodSet {
         self.methods
     }
 
@@ -86,7 +86,7 @@ impl RoutePattern {
 
     /// The names of the captures, in the order of [`super::Captures`].
     pub fn capture_names(&self) -> impl Iterator<Item = &str> {
-        self.segments.iter().filter_map(Segment::name)
+        self.segments.iter().filter_map(PatternSegment::name)
     }
 
     /// Whether some request matches both patterns.
@@ -99,12 +99,12 @@ impl RoutePattern {
         self.methods.within(other.methods) && self.path_within(other)
     }
 
-    pub(super) fn segments(&self) -> &[Segment] {
+    pub(super) fn segments(&self) -> &[PatternSegment] {
         &self.segments
     }
 
     pub(super) fn has_tail(&self) -> bool {
-        matches!(self.segments.last(), Some(Segment::Tail(_)))
+        matches!(self.segments.last(), Some(PatternSegment::Tail(_)))
     }
 
     /// Whether some path matches both patterns.
@@ -112,14 +112,16 @@ impl RoutePattern {
         let (mut left, mut right) = (self.segments.iter(), other.segments.iter());
         loop {
             match (left.next(), right.next()) {
-                (Some(Segment::Literal(a)), Some(Segment::Literal(b))) if a != b => return false,
-                (Some(Segment::Literal(end)), Some(Segment::Capture(_) | Segment::Tail(_)))
-                | (Some(Segment::Capture(_) | Segment::Tail(_)), Some(Segment::Literal(end)))
+                (Some(PatternSegment::Literal(a)), Some(PatternSegment::Literal(b))) if a != b => return false,
+                (Some(PatternSegment::Literal(end)), Some(PatternSegment::Capture(_) | PatternSegment::Tail(_)))
+                | (Some(PatternSegment::Capture(_) | PatternSegment::Tail(_)), Some(PatternSegment::Literal(end)))
                     if end.is_empty() =>
                 {
                     return false;
                 }
-                (Some(Segment::Tail(_)), Some(_)) | (Some(_), Some(Segment::Tail(_))) | (None, None) => return true,
+                (Some(PatternSegment::Tail(_)), Some(_)) | (Some(_), Some(PatternSegment::Tail(_))) | (None, None) => {
+                    return true;
+                }
                 (Some(_), Some(_)) => {}
                 (None, Some(_)) | (Some(_), None) => return false,
             }
@@ -131,19 +133,21 @@ impl RoutePattern {
         let (mut inner, mut outer) = (self.segments.iter(), other.segments.iter());
         loop {
             match (inner.next(), outer.next()) {
-                (Some(Segment::Literal(end)), Some(Segment::Capture(_) | Segment::Tail(_))) if end.is_empty() => {
+                (Some(PatternSegment::Literal(end)), Some(PatternSegment::Capture(_) | PatternSegment::Tail(_)))
+                    if end.is_empty() =>
+                {
                     return false;
                 }
-                (Some(_), Some(Segment::Tail(_))) | (None, None) => return true,
-                (Some(Segment::Literal(a)), Some(Segment::Literal(b))) if a == b => {}
-                (Some(Segment::Literal(_) | Segment::Capture(_)), Some(Segment::Capture(_))) => {}
+                (Some(_), Some(PatternSegment::Tail(_))) | (None, None) => return true,
+                (Some(PatternSegment::Literal(a)), Some(PatternSegment::Literal(b))) if a == b => {}
+                (Some(PatternSegment::Literal(_) | PatternSegment::Capture(_)), Some(PatternSegment::Capture(_))) => {}
                 (Some(_), Some(_)) | (None, Some(_)) | (Some(_), None) => return false,
             }
         }
     }
 }
 
-impl Segment {
+impl PatternSegment {
     fn name(&self) -> Option<&str> {
         match self {
             Self::Literal(_) => None,
@@ -151,18 +155,18 @@ impl Segment {
         }
     }
 
-    fn parse(text: &str) -> Result<Self, PatternError> {
+    fn parse(text: &str) -> Result<Self, RoutePatternError> {
         if text.is_empty() {
-            return Err(PatternError::EmptySegment);
+            return Err(RoutePatternError::EmptySegment);
         }
         if text == "." || text == ".." {
-            return Err(PatternError::DotSegment);
+            return Err(RoutePatternError::DotSegment);
         }
         if text.contains(['{', '}']) {
-            return Self::parse_capture(text).ok_or_else(|| PatternError::Capture(text.to_owned()));
+            return Self::parse_capture(text).ok_or_else(|| RoutePatternError::Capture(text.to_owned()));
         }
         match text.chars().find(|c| !is_literal_char(*c)) {
-            Some(c) => Err(PatternError::Character(c)),
+            Some(c) => Err(RoutePatternError::Character(c)),
             None => Ok(Self::Literal(text.into())),
         }
     }
@@ -187,30 +191,30 @@ impl fmt::Debug for RoutePattern {
     }
 }
 
-fn parse_path(path: &str) -> Result<Box<[Segment]>, PatternError> {
-    let inner = path.strip_prefix('/').ok_or(PatternError::NoSlash)?;
+fn parse_path(path: &str) -> Result<Box<[PatternSegment]>, RoutePatternError> {
+    let inner = path.strip_prefix('/').ok_or(RoutePatternError::NoSlash)?;
     if inner.is_empty() {
         return Ok(Box::default());
     }
     let (inner, slash) = inner.strip_suffix('/').map_or((inner, false), |inner| (inner, true));
-    let mut segments = inner.split('/').map(Segment::parse).collect::<Result<Vec<_>, _>>()?;
-    segments.extend(slash.then(|| Segment::Literal("".into())));
+    let mut segments = inner.split('/').map(PatternSegment::parse).collect::<Result<Vec<_>, _>>()?;
+    segments.extend(slash.then(|| PatternSegment::Literal("".into())));
     check_captures(&segments)?;
     Ok(segments.into())
 }
 
-fn check_captures(segments: &[Segment]) -> Result<(), PatternError> {
+fn check_captures(segments: &[PatternSegment]) -> Result<(), RoutePatternError> {
     for (i, segment) in segments.iter().enumerate() {
         let Some(name) = segment.name() else { continue };
         if segments[..i].iter().any(|earlier| earlier.name() == Some(name)) {
-            return Err(PatternError::RepeatedName(name.to_owned()));
+            return Err(RoutePatternError::RepeatedName(name.to_owned()));
         }
-        if matches!(segment, Segment::Tail(_)) && i + 1 < segments.len() {
-            return Err(PatternError::TailNotLast(name.to_owned()));
+        if matches!(segment, PatternSegment::Tail(_)) && i + 1 < segments.len() {
+            return Err(RoutePatternError::TailNotLast(name.to_owned()));
         }
     }
     let captures = segments.iter().filter(|segment| segment.name().is_some()).count();
-    if captures > ROUTE_CAPTURES_MAX { Err(PatternError::TooManyCaptures) } else { Ok(()) }
+    if captures > ROUTE_CAPTURES_MAX { Err(RoutePatternError::TooManyCaptures) } else { Ok(()) }
 }
 
 /// `pchar` of RFC 3986 without `%`, and without `*`, which here would look like a wildcard.
@@ -241,24 +245,24 @@ mod tests {
     #[test]
     fn a_route_that_could_mean_two_things_is_refused() {
         for (text, wrong) in [
-            ("/v1", PatternError::Shape),
-            ("FETCH /v1", PatternError::Method("FETCH".into())),
-            ("GET v1", PatternError::NoSlash),
-            ("GET  /v1", PatternError::NoSlash),
-            ("GET /v1//a", PatternError::EmptySegment),
-            ("GET //", PatternError::EmptySegment),
-            ("GET /v1//", PatternError::EmptySegment),
-            ("GET /v1/../a", PatternError::DotSegment),
-            ("GET /v1/a%2fb", PatternError::Character('%')),
-            ("GET /v1?x=1", PatternError::Character('?')),
-            ("GET /v1/*", PatternError::Character('*')),
-            ("GET /v1/ä", PatternError::Character('ä')),
-            ("GET /v1/{id}.json", PatternError::Capture("{id}.json".into())),
-            ("GET /v1/{}", PatternError::Capture("{}".into())),
-            ("GET /v1/{a-b}", PatternError::Capture("{a-b}".into())),
-            ("GET /v1/{a}/{a}", PatternError::RepeatedName("a".into())),
-            ("GET /v1/{*a}/b", PatternError::TailNotLast("a".into())),
-            ("GET /{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}", PatternError::TooManyCaptures),
+            ("/v1", RoutePatternError::Shape),
+            ("FETCH /v1", RoutePatternError::Method("FETCH".into())),
+            ("GET v1", RoutePatternError::NoSlash),
+            ("GET  /v1", RoutePatternError::NoSlash),
+            ("GET /v1//a", RoutePatternError::EmptySegment),
+            ("GET //", RoutePatternError::EmptySegment),
+            ("GET /v1//", RoutePatternError::EmptySegment),
+            ("GET /v1/../a", RoutePatternError::DotSegment),
+            ("GET /v1/a%2fb", RoutePatternError::Character('%')),
+            ("GET /v1?x=1", RoutePatternError::Character('?')),
+            ("GET /v1/*", RoutePatternError::Character('*')),
+            ("GET /v1/ä", RoutePatternError::Character('ä')),
+            ("GET /v1/{id}.json", RoutePatternError::Capture("{id}.json".into())),
+            ("GET /v1/{}", RoutePatternError::Capture("{}".into())),
+            ("GET /v1/{a-b}", RoutePatternError::Capture("{a-b}".into())),
+            ("GET /v1/{a}/{a}", RoutePatternError::RepeatedName("a".into())),
+            ("GET /v1/{*a}/b", RoutePatternError::TailNotLast("a".into())),
+            ("GET /{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}", RoutePatternError::TooManyCaptures),
         ] {
             assert_eq!(RoutePattern::parse(text), Err(wrong), "{text}");
         }

@@ -6,8 +6,8 @@
 use http::Method;
 use matchit::Router;
 
-use super::pattern::Segment;
-use super::{Methods, RoutePattern};
+use super::pattern::PatternSegment;
+use super::{MethodSet, RoutePattern};
 use crate::bounds::{ROUTE_CAPTURES_MAX, ROUTES_MAX};
 
 /// The place of a route in its contract's list, from 0.
@@ -23,18 +23,18 @@ pub struct Captures {
 
 /// Two routes between which a request could not choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conflict {
+pub struct RouteConflict {
     /// The route listed first.
     pub first: RouteIndex,
     /// The route listed later.
     pub second: RouteIndex,
     /// How they collide.
-    pub overlap: Overlap,
+    pub overlap: RouteOverlap,
 }
 
 /// How two routes collide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overlap {
+pub enum RouteOverlap {
     /// They match the same requests.
     Same,
     /// Some requests match both, and neither is the more specific one.
@@ -43,14 +43,14 @@ pub enum Overlap {
 
 /// Finds the route of a request.
 #[derive(Debug, Default)]
-pub struct Table {
-    by_method: [Slot; Methods::SLOTS],
+pub struct RouteTable {
+    by_method: [MethodRoutes; MethodSet::SLOTS],
     patterns: Box<[RoutePattern]>,
 }
 
 /// The routes that one method can reach.
 #[derive(Debug, Default)]
-struct Slot {
+struct MethodRoutes {
     /// Patterns without a tail.
     exact: Router<RouteIndex>,
     /// Patterns with one, the most specific first. They are few, so a scan is no loss.
@@ -89,25 +89,25 @@ impl Captures {
     }
 }
 
-impl Table {
+impl RouteTable {
     /// Builds the table; a route's index is its place in the iteration.
     ///
     /// # Errors
     /// Every pair of routes that collide. Routes beyond [`ROUTES_MAX`] are never looked at: the config refuses them.
-    pub fn new<'a>(patterns: impl IntoIterator<Item = &'a RoutePattern>) -> Result<Self, Vec<Conflict>> {
+    pub fn new<'a>(patterns: impl IntoIterator<Item = &'a RoutePattern>) -> Result<Self, Vec<RouteConflict>> {
         let patterns: Box<[RoutePattern]> = patterns.into_iter().take(ROUTES_MAX).cloned().collect();
         let conflicts = conflicts(&patterns);
         if !conflicts.is_empty() {
             return Err(conflicts);
         }
-        let by_method = std::array::from_fn(|slot| Slot::new(&patterns, slot));
+        let by_method = std::array::from_fn(|slot| MethodRoutes::new(&patterns, slot));
         Ok(Self { by_method, patterns })
     }
 
     /// The route of a request, by its canonical path without query. `None` when no route has this method and path:
     /// a path that only other methods have is not told apart.
     pub fn find(&self, method: &Method, path: &str) -> Option<(RouteIndex, Captures)> {
-        let slot = &self.by_method[Methods::slot(method)?];
+        let slot = &self.by_method[MethodSet::slot(method)?];
         if let Ok(found) = slot.exact.at(path) {
             return Some((*found.value, captures_of(path, &found.params)?));
         }
@@ -123,7 +123,7 @@ impl Table {
     }
 }
 
-impl Slot {
+impl MethodRoutes {
     fn new(patterns: &[RoutePattern], slot: usize) -> Self {
         let mut reachable: Vec<(RouteIndex, &RoutePattern)> =
             indexed(patterns).filter(|(_, pattern)| pattern.methods().has(slot)).collect();
@@ -151,30 +151,30 @@ fn indexed(patterns: &[RoutePattern]) -> impl Iterator<Item = (RouteIndex, &Rout
     (0u16..).map(RouteIndex).zip(patterns)
 }
 
-fn conflicts(patterns: &[RoutePattern]) -> Vec<Conflict> {
+fn conflicts(patterns: &[RoutePattern]) -> Vec<RouteConflict> {
     let mut found = Vec::new();
     for (second, later) in indexed(patterns) {
         for (first, earlier) in indexed(&patterns[..second.get()]) {
             if let Some(overlap) = overlap(earlier, later) {
-                found.push(Conflict { first, second, overlap });
+                found.push(RouteConflict { first, second, overlap });
             }
         }
     }
     found
 }
 
-fn overlap(left: &RoutePattern, right: &RoutePattern) -> Option<Overlap> {
+fn overlap(left: &RoutePattern, right: &RoutePattern) -> Option<RouteOverlap> {
     if !left.methods().intersects(right.methods()) || !left.path_overlaps(right) {
         return None;
     }
     match (left.path_within(right), right.path_within(left)) {
-        (true, true) if left.methods() == right.methods() => Some(Overlap::Same),
+        (true, true) if left.methods() == right.methods() => Some(RouteOverlap::Same),
         (true, true) => {
             let nested = left.methods().within(right.methods()) || right.methods().within(left.methods());
-            (!nested).then_some(Overlap::Ambiguous)
+            (!nested).then_some(RouteOverlap::Ambiguous)
         }
         (true, false) | (false, true) => None,
-        (false, false) => Some(Overlap::Ambiguous),
+        (false, false) => Some(RouteOverlap::Ambiguous),
     }
 }
 
@@ -183,9 +183,9 @@ fn shape(pattern: &RoutePattern) -> String {
     let mut text = String::new();
     for (place, segment) in pattern.segments().iter().enumerate() {
         match segment {
-            Segment::Literal(literal) => text.extend(["/", literal]),
-            Segment::Capture(_) => text.push_str(&format!("/{{c{place}}}")),
-            Segment::Tail(_) => text.push_str("/{*tail}"),
+            PatternSegment::Literal(literal) => text.extend(["/", literal]),
+            PatternSegment::Capture(_) => text.push_str(&format!("/{{c{place}}}")),
+            PatternSegment::Tail(_) => text.push_str("/{*tail}"),
         }
     }
     if text.is_empty() { "/".to_owned() } else { text }
@@ -193,7 +193,7 @@ fn shape(pattern: &RoutePattern) -> String {
 
 /// Orders patterns with tails so that one within another comes first: the longer, then the one with more literals.
 fn specificity(pattern: &RoutePattern) -> (usize, usize) {
-    let literals = pattern.segments().iter().filter(|segment| matches!(segment, Segment::Literal(_))).count();
+    let literals = pattern.segments().iter().filter(|segment| matches!(segment, PatternSegment::Literal(_))).count();
     (pattern.segments().len(), literals)
 }
 
@@ -214,14 +214,14 @@ fn match_tail(pattern: &RoutePattern, path: &str) -> Option<Captures> {
         let length = rest.find('/').unwrap_or(rest.len());
         let start = at + 1;
         match segment {
-            Segment::Literal(literal) if rest[..length] == **literal => {}
-            Segment::Literal(_) => return None,
-            Segment::Capture(_) if length > 0 => captures.push(start, start + length)?,
-            Segment::Tail(_) if !rest.is_empty() => {
+            PatternSegment::Literal(literal) if rest[..length] == **literal => {}
+            PatternSegment::Literal(_) => return None,
+            PatternSegment::Capture(_) if length > 0 => captures.push(start, start + length)?,
+            PatternSegment::Tail(_) if !rest.is_empty() => {
                 captures.push(start, path.len())?;
                 return Some(captures);
             }
-            Segment::Capture(_) | Segment::Tail(_) => return None,
+            PatternSegment::Capture(_) | PatternSegment::Tail(_) => return None,
         }
         at = start + length;
     }
@@ -234,9 +234,9 @@ mod tests {
 
     use super::*;
 
-    fn table(routes: &[&str]) -> Result<Table, Vec<Conflict>> {
+    fn table(routes: &[&str]) -> Result<RouteTable, Vec<RouteConflict>> {
         let patterns: Vec<_> = routes.iter().map(|text| RoutePattern::parse(text).expect(text)).collect();
-        Table::new(&patterns)
+        RouteTable::new(&patterns)
     }
 
     /// The route of `request` among `routes` and what its captures hold.
@@ -297,11 +297,11 @@ mod tests {
     #[test]
     fn routes_that_leave_a_doubt_are_named() {
         for (left, right, expected) in [
-            ("GET /a", "GET /a", Some(Overlap::Same)),
-            ("GET /a/{x}", "GET|HEAD /a/{y}", Some(Overlap::Same)),
-            ("GET|POST /a", "POST|PUT /a", Some(Overlap::Ambiguous)),
-            ("GET /{a}/x", "GET /y/{b}", Some(Overlap::Ambiguous)),
-            ("* /{a}/x", "GET /y/{*b}", Some(Overlap::Ambiguous)),
+            ("GET /a", "GET /a", Some(RouteOverlap::Same)),
+            ("GET /a/{x}", "GET|HEAD /a/{y}", Some(RouteOverlap::Same)),
+            ("GET|POST /a", "POST|PUT /a", Some(RouteOverlap::Ambiguous)),
+            ("GET /{a}/x", "GET /y/{b}", Some(RouteOverlap::Ambiguous)),
+            ("* /{a}/x", "GET /y/{*b}", Some(RouteOverlap::Ambiguous)),
             ("GET /{a}/x", "POST /y/{b}", None),
             ("GET /a", "* /a", None),
             ("GET /a/{x}", "GET /a/{*x}", None),
@@ -327,9 +327,9 @@ mod tests {
         for segment in pattern.segments() {
             let part = parts.next();
             let fits = match segment {
-                Segment::Literal(literal) => part == Some(literal),
-                Segment::Capture(_) => part.is_some_and(|part| !part.is_empty()),
-                Segment::Tail(_) => return part.is_some_and(|part| !part.is_empty() || parts.next().is_some()),
+                PatternSegment::Literal(literal) => part == Some(literal),
+                PatternSegment::Capture(_) => part.is_some_and(|part| !part.is_empty()),
+                PatternSegment::Tail(_) => return part.is_some_and(|part| !part.is_empty() || parts.next().is_some()),
             };
             if !fits {
                 return false;
@@ -363,7 +363,7 @@ mod tests {
                     patterns.push(pattern);
                 }
             }
-            let table = Table::new(&patterns).expect("no conflict");
+            let table = RouteTable::new(&patterns).expect("no conflict");
             let found = table.find(&method, &path);
             prop_assert_eq!(found.map(|(index, _)| index.get()), reference(&patterns, &method, &path));
             if let Some((index, captures)) = found {

@@ -5,23 +5,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bounds::APPROVER_SETTLES;
+use crate::bounds::APPROVER_WAIT;
 use crate::config::Operator;
 use crate::model::UnixTime;
-use crate::store::{Batch, Row, Store, StoreError, Table};
+use crate::store::{Store, StoreError, StoreRow, StoreTable, WriteBatch};
 
 /// Stands since operators are noted, also while there are none; no operator can be called so.
-const BEGUN: &[u8] = b"*";
+const FIRST_START: &[u8] = b"*";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
+struct KnownOperator {
     since_ms: u64,
     role: String,
     token_sha256: [u8; 32],
 }
 
-impl Row for Known {
-    const TABLE: Table = Table::OPERATORS;
+impl StoreRow for KnownOperator {
+    const TABLE: StoreTable = StoreTable::OPERATORS;
     const VERSION: u8 = 1;
 }
 
@@ -29,26 +29,26 @@ impl Row for Known {
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be read.
-pub(super) fn note(store: &Store, operators: &[Operator], now: UnixTime) -> Result<(), StoreError> {
-    let before = store.range::<Known>(b"", None, usize::MAX)?;
-    let is_first = !before.iter().any(|(name, _)| name == BEGUN);
+pub(super) fn record(store: &Store, operators: &[Operator], now: UnixTime) -> Result<(), StoreError> {
+    let before = store.range::<KnownOperator>(b"", None, usize::MAX)?;
+    let is_first = !before.iter().any(|(name, _)| name == FIRST_START);
     let since_ms = if is_first { 0 } else { now.as_millis() };
-    let mut batch = Batch::new();
+    let mut batch = WriteBatch::new();
     if is_first {
-        let begun = Known { since_ms: now.as_millis(), role: String::new(), token_sha256: [0; 32] };
-        batch.put(BEGUN, &begun).unwrap_or_else(|error| tracing::error!(%error, "operators cannot be noted"));
+        let begun = KnownOperator { since_ms: now.as_millis(), role: String::new(), token_sha256: [0; 32] };
+        batch.put(FIRST_START, &begun).unwrap_or_else(|error| tracing::error!(%error, "operators cannot be noted"));
     }
     for (name, _) in &before {
-        if name != BEGUN && !operators.iter().any(|operator| operator.name.as_bytes() == name) {
-            batch.delete(Table::OPERATORS, name);
+        if name != FIRST_START && !operators.iter().any(|operator| operator.name.as_bytes() == name) {
+            batch.delete(StoreTable::OPERATORS, name);
         }
     }
     for operator in operators {
         let (role, token_sha256) = (operator.role.to_string(), operator.token_sha256);
-        let is_same = |known: &Known| known.role == role && known.token_sha256 == token_sha256;
+        let is_same = |known: &KnownOperator| known.role == role && known.token_sha256 == token_sha256;
         let known = before.iter().find(|(name, _)| name == operator.name.as_bytes());
         if known.is_none_or(|(_, known)| !is_same(known)) {
-            let put = batch.put(operator.name.as_bytes(), &Known { since_ms, role, token_sha256 });
+            let put = batch.put(operator.name.as_bytes(), &KnownOperator { since_ms, role, token_sha256 });
             put.unwrap_or_else(|error| tracing::error!(%error, "an operator cannot be noted"));
         }
     }
@@ -61,17 +61,17 @@ pub(super) fn note(store: &Store, operators: &[Operator], now: UnixTime) -> Resu
 
 /// Whether this operator's yes counts for the end of kills that stand since a time.
 pub(super) fn counts(store: &Store, name: &str, standing_since: Option<UnixTime>, now: UnixTime) -> bool {
-    let Ok(Some(known)) = store.get::<Known>(name.as_bytes()) else { return false };
+    let Ok(Some(known)) = store.get::<KnownOperator>(name.as_bytes()) else { return false };
     let since = UnixTime::from_millis(known.since_ms);
-    standing_since.is_none_or(|standing| since <= standing) || now.since(since) >= APPROVER_SETTLES
+    standing_since.is_none_or(|standing| since <= standing) || now.since(since) >= APPROVER_WAIT
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Role;
+    use crate::config::OperatorRole;
 
-    fn operator(name: &str, role: Role, token: u8) -> Operator {
+    fn operator(name: &str, role: OperatorRole, token: u8) -> Operator {
         Operator { name: name.to_owned(), role, token_sha256: [token; 32] }
     }
 
@@ -80,23 +80,23 @@ mod tests {
         let store = Store::in_memory().unwrap();
         let at = UnixTime::from_secs;
         let note = |operators: &[Operator], now| {
-            note(&store, operators, at(now)).unwrap();
+            record(&store, operators, at(now)).unwrap();
             // A write stands behind all that were queued before it.
-            store.write_blocking(Batch::new()).unwrap();
+            store.write_blocking(WriteBatch::new()).unwrap();
         };
         let counts = |name: &str, now| counts(&store, name, Some(at(1_000)), at(now));
-        let (ann, bob) = (operator("ann", Role::Admin, 1), operator("bob", Role::Viewer, 2));
+        let (ann, bob) = (operator("ann", OperatorRole::Admin, 1), operator("bob", OperatorRole::Viewer, 2));
         note(&[ann.clone(), bob], 5_000);
         assert!(counts("ann", 5_000) && counts("bob", 5_000), "those of the first start were always there");
         assert!(!counts("eve", 5_000), "nobody");
-        note(&[ann.clone(), operator("bob", Role::Admin, 2), operator("eve", Role::Admin, 3)], 6_000);
+        note(&[ann.clone(), operator("bob", OperatorRole::Admin, 2), operator("eve", OperatorRole::Admin, 3)], 6_000);
         assert!(counts("ann", 6_001) && !counts("bob", 6_001) && !counts("eve", 6_001));
         note(std::slice::from_ref(&ann), 7_000);
-        note(&[ann, operator("eve", Role::Admin, 3)], 8_000);
+        note(&[ann, operator("eve", OperatorRole::Admin, 3)], 8_000);
         note(&[], 8_500);
-        note(&[operator("eve", Role::Admin, 4)], 9_000);
+        note(&[operator("eve", OperatorRole::Admin, 4)], 9_000);
         assert!(!counts("eve", 9_001), "nobody for a while is no first start");
-        let day = APPROVER_SETTLES.as_secs();
+        let day = APPROVER_WAIT.as_secs();
         assert!(!counts("eve", 6_000 + day), "gone and come again is new");
         assert!(counts("eve", 9_000 + day));
     }

@@ -5,30 +5,30 @@
 
 use std::collections::HashMap;
 
-use crate::gateway::Vendor;
-use crate::kill::{GATEWAY, Order, Origin, Reach, Subject, Switch};
+use crate::gateway::VendorRuntime;
+use crate::kill::{GATEWAY_ACTOR, KillOrder, KillOrigin, KillSelector, KillSwitch, KillTarget};
 use crate::meter::LedgerSnapshot;
 use crate::model::{Direction, Moment, VendorId};
-use crate::store::{Ack, Batch, Row, Store, Table};
+use crate::store::{Store, StoreRow, StoreTable, WriteAck, WriteBatch};
 
-impl Row for LedgerSnapshot {
-    const TABLE: Table = Table::BUDGETS;
+impl StoreRow for LedgerSnapshot {
+    const TABLE: StoreTable = StoreTable::BUDGETS;
     const VERSION: u8 = 1;
 }
 
 /// What was written last under each key and when, so that rest costs nothing.
 #[derive(Debug, Default)]
-pub(super) struct Kept(HashMap<String, (LedgerSnapshot, Moment)>);
+pub(super) struct SavedBudgets(HashMap<String, (LedgerSnapshot, Moment)>);
 
-impl Kept {
+impl SavedBudgets {
     /// Hands what has changed to the store; none where nothing has.
-    pub(super) fn keep<'a>(
+    pub(super) fn save<'a>(
         &mut self,
-        vendors: impl Iterator<Item = &'a std::sync::Arc<Vendor>>,
+        vendors: impl Iterator<Item = &'a std::sync::Arc<VendorRuntime>>,
         store: &Store,
         now: Moment,
-    ) -> Option<Ack> {
-        let mut batch = Batch::new();
+    ) -> Option<WriteAck> {
+        let mut batch = WriteBatch::new();
         for vendor in vendors {
             for (direction, snapshot) in vendor.ledgers.snapshots(now) {
                 let key = key(vendor.id(), direction);
@@ -49,18 +49,18 @@ impl Kept {
 }
 
 /// Takes up what an earlier run had used of a vendor's limits.
-pub(super) fn take_up(vendor: &Vendor, store: &Store, switch: &Switch, now: Moment) {
+pub(super) fn restore(vendor: &VendorRuntime, store: &Store, switch: &KillSwitch, now: Moment) {
     let get = |direction| store.get::<LedgerSnapshot>(key(vendor.id(), direction).as_bytes());
     let kept = get(Direction::Ingress).and_then(|ingress| Ok((ingress, get(Direction::Egress)?)));
     match kept {
         Ok((ingress, egress)) => vendor.ledgers.restore(ingress.as_ref(), egress.as_ref(), now),
         Err(error) => {
             tracing::error!(vendor = %vendor.id(), %error, "what the vendor has used of its limits cannot be read: it is killed");
-            let order = Order {
-                subject: Subject::Vendor(vendor.id().clone()),
-                reach: Reach::default(),
-                origin: Origin::StateUnreadable,
-                by: GATEWAY.to_owned(),
+            let order = KillOrder {
+                target: KillTarget::Vendor(vendor.id().clone()),
+                selector: KillSelector::default(),
+                origin: KillOrigin::StateUnreadable,
+                by: GATEWAY_ACTOR.to_owned(),
                 reason: "what it has used of its limits cannot be read".to_owned(),
                 evidence: None,
                 at: now,

@@ -11,44 +11,45 @@ use rustls::ServerConfig;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
-use super::evidence;
+use super::audit_trail;
+use super::clocks::ConfirmedClocks;
 use super::seen::is_matched;
-use super::times::Times;
 use super::words::{self, control_error, days_between};
 use crate::admin::{
-    Actor, Answer, Api, AuditFrom, AuditPage, Check, Control, DrillOrder, DrillReport, ExposureReport, KillAllReport,
-    KillPreview, KillReport, LiftReport, Order, Readiness, Refused, ReloadReport, RestoreReport, RevealOrder,
-    RevealReport, Revocation, RevocationList, RevokeReport, ScheduledKill, Traffic, UnscheduleOrder, VendorStatus,
+    Actor, AdminApi, AdminControl, AuditPage, AuditQuery, ControlFuture, DrillOrder, DrillReport, ExposureAnswer,
+    KillAllReport, KillPreview, KillReport, LiftReport, OperatorOrder, Readiness, ReadinessCheck, RefusedCall,
+    ReloadReport, RestoreReport, RevealOrder, RevealReport, Revocable, RevocationList, RevokeReport, ScheduledKill,
+    Traffic, UnscheduleOrder, VendorStatus,
 };
 use crate::bounds;
-use crate::config::Config;
-use crate::gateway::{Gateway, Rooms, Vendor};
-use crate::kill::{self, Hooks, State};
-use crate::listener::Front;
+use crate::config::GatewaySettings;
+use crate::gateway::{Gateway, GatewayServices, VendorRuntime};
+use crate::kill::{self, HookDispatcher, KillState};
+use crate::listener::ListenerState;
 use crate::model::{Direction, Moment, UnixTime, VendorId};
 use crate::store::Store;
 use crate::telemetry::FailedRequest;
-use crate::telemetry::audit::{Act, Reader};
+use crate::telemetry::audit::{AuditAct, TrailReader};
 
 /// The controls of a running gateway.
 #[derive(Debug)]
-pub(super) struct Helm {
+pub(super) struct GatewayControl {
     pub(super) main: PathBuf,
     pub(super) gateway: Arc<Gateway>,
-    pub(super) rooms: Rooms,
+    pub(super) rooms: GatewayServices,
     pub(super) store: Store,
-    pub(super) hooks: Arc<Hooks>,
+    pub(super) hooks: Arc<HookDispatcher>,
     /// The file of the audit trail, which a reload does not move.
-    pub(super) trail: Arc<Reader>,
+    pub(super) audit_reader: Arc<TrailReader>,
     /// The state folder, which it does not move either.
     pub(super) state: PathBuf,
-    pub(super) doors: Doors,
+    pub(super) tls: TlsHandles,
     /// The config in force. Locked for the length of a reload, so that one follows the other.
-    pub(super) config: Mutex<Config>,
+    pub(super) config: Mutex<GatewaySettings>,
     /// The wall clock as far as it may end what runs, and as far as it may delete what is kept.
-    pub(super) times: Times,
+    pub(super) clocks: ConfirmedClocks,
     /// The admin listener holds it, and it holds us.
-    api: OnceLock<Weak<Api>>,
+    api: OnceLock<Weak<AdminApi>>,
     draining: AtomicBool,
     pub(super) me: Weak<Self>,
     /// Where what takes long is done, so that the admin listeners' threads go on answering.
@@ -57,26 +58,26 @@ pub(super) struct Helm {
 
 /// Where TLS can be swapped.
 #[derive(Debug)]
-pub(super) struct Doors {
-    pub(super) fronts: Vec<Arc<Front>>,
+pub(super) struct TlsHandles {
+    pub(super) fronts: Vec<Arc<ListenerState>>,
     /// The admin listener's.
     pub(super) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
 }
 
-impl Helm {
+impl GatewayControl {
     pub(super) fn new(
         main: PathBuf,
-        config: Config,
+        config: GatewaySettings,
         gateway: Arc<Gateway>,
-        rooms: Rooms,
+        rooms: GatewayServices,
         store: Store,
-        hooks: Arc<Hooks>,
-        doors: Doors,
+        hooks: Arc<HookDispatcher>,
+        doors: TlsHandles,
     ) -> Arc<Self> {
-        let trail = Arc::new(Reader::new(config.audit.trail.path.clone()));
+        let trail = Arc::new(TrailReader::new(config.audit.trail.path.clone()));
         let state = config.state.path.clone();
         let config = Mutex::new(config);
-        let (times, api, draining) = (Times::default(), OnceLock::new(), AtomicBool::new(false));
+        let (times, api, draining) = (ConfirmedClocks::default(), OnceLock::new(), AtomicBool::new(false));
         let background = Handle::current();
         let of = |me: &Weak<Self>| {
             let me = Weak::clone(me);
@@ -86,11 +87,11 @@ impl Helm {
                 rooms,
                 store,
                 hooks,
-                trail,
+                audit_reader: trail,
                 state,
-                doors,
+                tls: doors,
                 config,
-                times,
+                clocks: times,
                 api,
                 draining,
                 me,
@@ -101,11 +102,11 @@ impl Helm {
     }
 
     /// Takes the admin calls, whose operators change with each reload.
-    pub(super) fn lend(&self, api: &Arc<Api>) {
+    pub(super) fn set_api(&self, api: &Arc<AdminApi>) {
         let _ = self.api.set(Arc::downgrade(api));
     }
 
-    pub(super) fn api(&self) -> Option<Arc<Api>> {
+    pub(super) fn api(&self) -> Option<Arc<AdminApi>> {
         self.api.get()?.upgrade()
     }
 
@@ -125,16 +126,23 @@ impl Helm {
         }
     }
 
-    pub(super) async fn act(&self, actor: &Actor, act: Act, subject: &str, reason: &str, detail: serde_json::Value) {
-        let entry = evidence::by_actor(actor, act, subject, reason, detail, self.now().wall);
+    pub(super) async fn act(
+        &self,
+        actor: &Actor,
+        act: AuditAct,
+        subject: &str,
+        reason: &str,
+        detail: serde_json::Value,
+    ) {
+        let entry = audit_trail::by_actor(actor, act, subject, reason, detail, self.now().wall);
         drop(self.gateway.audit.record(entry));
         self.recorded().await;
     }
 
-    fn status_of(&self, vendor: &Vendor, standing: Option<&kill::VendorStatus>) -> VendorStatus {
+    fn status_of(&self, vendor: &VendorRuntime, standing: Option<&kill::VendorKillStatus>) -> VendorStatus {
         let contract = &vendor.contract;
         let now = self.now().wall;
-        let (kills, state) = standing.map_or((&[][..], State::Live), |status| (&status.kills, status.state));
+        let (kills, state) = standing.map_or((&[][..], KillState::Live), |status| (&status.kills, status.state));
         let last_drill = standing.and_then(|status| status.last_drill.as_ref()).map(|drill| drill.at);
         VendorStatus {
             vendor: contract.vendor.to_string(),
@@ -164,11 +172,11 @@ impl Helm {
     }
 }
 
-impl Control for Helm {
+impl AdminControl for GatewayControl {
     fn vendors(&self) -> Vec<VendorStatus> {
         let standing = self.gateway.switch.status();
         let snapshot = self.gateway.snapshot.load();
-        let of = |(vendor, index): (&Arc<Vendor>, u32)| {
+        let of = |(vendor, index): (&Arc<VendorRuntime>, u32)| {
             let found = standing.iter().find(|status| status.vendor == vendor.id().as_str());
             let issuer = words::issuer(snapshot.directory(), index);
             let files = words::file_faults(snapshot.directory(), vendor.id());
@@ -176,7 +184,7 @@ impl Control for Helm {
         };
         let mut all: Vec<_> = snapshot.vendors().iter().zip(0..).map(of).collect();
         let is_removed =
-            |status: &&kill::VendorStatus| !status.kills.is_empty() && snapshot.vendor(&status.vendor).is_none();
+            |status: &&kill::VendorKillStatus| !status.kills.is_empty() && snapshot.vendor(&status.vendor).is_none();
         all.extend(standing.iter().filter(is_removed).map(|status| self.status_of_removed(status)));
         all.sort_unstable_by(|a, b| a.vendor.cmp(&b.vendor));
         all
@@ -187,7 +195,7 @@ impl Control for Helm {
     }
 
     fn readiness(&self) -> Readiness {
-        let check = |name: &str, well: bool, detail: &str| Check {
+        let check = |name: &str, well: bool, detail: &str| ReadinessCheck {
             name: name.to_owned(),
             well,
             needed: true,
@@ -204,7 +212,7 @@ impl Control for Helm {
         checks.extend(
             snapshot.vendors().iter().filter_map(|vendor| words::file_check(snapshot.directory(), vendor.id())),
         );
-        checks.extend(snapshot.issuers().map(|(vendor, keys)| Check {
+        checks.extend(snapshot.issuers().map(|(vendor, keys)| ReadinessCheck {
             name: format!("keys/{vendor}"),
             well: keys > 0,
             // One issuer's outage is one vendor's matter.
@@ -214,11 +222,16 @@ impl Control for Helm {
         Readiness { checks }
     }
 
-    fn kill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, KillReport> {
+    fn kill<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: &'a VendorId,
+        order: &'a OperatorOrder,
+    ) -> ControlFuture<'a, KillReport> {
         Box::pin(self.kill_one(actor, vendor, order))
     }
 
-    fn kill_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, KillAllReport> {
+    fn kill_all<'a>(&'a self, actor: &'a Actor, order: &'a OperatorOrder) -> ControlFuture<'a, KillAllReport> {
         Box::pin(self.kill_every(actor, order))
     }
 
@@ -226,9 +239,9 @@ impl Control for Helm {
         &'a self,
         actor: &'a Actor,
         vendor: Option<&'a VendorId>,
-        order: &'a Order,
+        order: &'a OperatorOrder,
         at: UnixTime,
-    ) -> Answer<'a, ScheduledKill> {
+    ) -> ControlFuture<'a, ScheduledKill> {
         Box::pin(self.schedule_kill(actor, vendor, order, at))
     }
 
@@ -236,23 +249,33 @@ impl Control for Helm {
         self.scheduled_kills()
     }
 
-    fn unschedule<'a>(&'a self, actor: &'a Actor, order: &'a UnscheduleOrder) -> Answer<'a, ScheduledKill> {
+    fn unschedule<'a>(&'a self, actor: &'a Actor, order: &'a UnscheduleOrder) -> ControlFuture<'a, ScheduledKill> {
         Box::pin(self.unschedule_kill(actor, order))
     }
 
-    fn preview<'a>(&'a self, vendor: Option<&'a VendorId>, order: &'a Order) -> Answer<'a, KillPreview> {
+    fn preview<'a>(&'a self, vendor: Option<&'a VendorId>, order: &'a OperatorOrder) -> ControlFuture<'a, KillPreview> {
         Box::pin(self.preview_kill(vendor, order))
     }
 
-    fn restore_all<'a>(&'a self, actor: &'a Actor, order: &'a Order) -> Answer<'a, RestoreReport> {
+    fn restore_all<'a>(&'a self, actor: &'a Actor, order: &'a OperatorOrder) -> ControlFuture<'a, RestoreReport> {
         Box::pin(self.restore_every(actor, order))
     }
 
-    fn restore<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a Order) -> Answer<'a, RestoreReport> {
+    fn restore<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: &'a VendorId,
+        order: &'a OperatorOrder,
+    ) -> ControlFuture<'a, RestoreReport> {
         Box::pin(self.restore_one(actor, vendor, order))
     }
 
-    fn drill<'a>(&'a self, actor: &'a Actor, vendor: &'a VendorId, order: &'a DrillOrder) -> Answer<'a, DrillReport> {
+    fn drill<'a>(
+        &'a self,
+        actor: &'a Actor,
+        vendor: &'a VendorId,
+        order: &'a DrillOrder,
+    ) -> ControlFuture<'a, DrillReport> {
         Box::pin(async move {
             let known = self.known(vendor)?;
             let reason = order.reason.as_deref().unwrap_or("drill");
@@ -270,9 +293,9 @@ impl Control for Helm {
         &'a self,
         actor: &'a Actor,
         vendor: &'a VendorId,
-        what: &'a Revocation,
+        what: &'a Revocable,
         reason: &'a str,
-    ) -> Answer<'a, RevokeReport> {
+    ) -> ControlFuture<'a, RevokeReport> {
         Box::pin(self.take_back(actor, vendor, what, reason))
     }
 
@@ -280,9 +303,9 @@ impl Control for Helm {
         &'a self,
         actor: &'a Actor,
         vendor: &'a VendorId,
-        what: &'a Revocation,
+        what: &'a Revocable,
         reason: &'a str,
-    ) -> Answer<'a, LiftReport> {
+    ) -> ControlFuture<'a, LiftReport> {
         Box::pin(self.give_back(actor, vendor, what, reason))
     }
 
@@ -290,15 +313,15 @@ impl Control for Helm {
         self.taken_back()
     }
 
-    fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> Answer<'a, RevealReport> {
+    fn reveal<'a>(&'a self, actor: &'a Actor, order: &'a RevealOrder) -> ControlFuture<'a, RevealReport> {
         Box::pin(self.revealed(actor, order))
     }
 
-    fn reload<'a>(&'a self, actor: &'a Actor) -> Answer<'a, ReloadReport> {
+    fn reload<'a>(&'a self, actor: &'a Actor) -> ControlFuture<'a, ReloadReport> {
         Box::pin(self.reload_in_background(actor))
     }
 
-    fn exposure<'a>(&'a self, vendor: &'a VendorId, since: Option<UnixTime>) -> Answer<'a, ExposureReport> {
+    fn exposure<'a>(&'a self, vendor: &'a VendorId, since: Option<UnixTime>) -> ControlFuture<'a, ExposureAnswer> {
         Box::pin(self.exposed(vendor, since))
     }
 
@@ -306,11 +329,11 @@ impl Control for Helm {
         self.gateway.failures.find(request_id)
     }
 
-    fn audit<'a>(&'a self, from: AuditFrom) -> Answer<'a, AuditPage> {
+    fn audit<'a>(&'a self, from: AuditQuery) -> ControlFuture<'a, AuditPage> {
         Box::pin(self.audited(from))
     }
 
-    fn refused(&self, refusal: &Refused<'_>) {
+    fn refused(&self, refusal: &RefusedCall<'_>) {
         self.note_refusal(refusal);
     }
 }

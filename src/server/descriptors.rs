@@ -7,13 +7,13 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::bounds::{
-    ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MIN, CONNECTIONS_MAX, DESCRIPTORS_FEW, DESCRIPTORS_KEPT, DESCRIPTORS_MAX,
-    DESCRIPTORS_OF_THE_PROCESS,
+    ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MIN, CONNECTIONS_MAX, DESCRIPTORS_ADVISED_MIN, DESCRIPTORS_MAX,
+    DESCRIPTORS_OF_THE_PROCESS, DESCRIPTORS_RESERVED,
 };
 
 /// Who may have how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shares {
+pub(super) struct DescriptorShares {
     /// Sockets of both kinds together.
     pub(super) sockets: usize,
     /// Open connections of the data listeners.
@@ -25,16 +25,16 @@ pub(super) struct Shares {
 }
 
 /// Raises the soft limit as far as the hard one lets it, says so, and divides what there is.
-pub(super) fn claim(workers: usize) -> Shares {
+pub(super) fn claim(workers: usize) -> DescriptorShares {
     let before = getrlimit(Resource::Nofile);
     let granted = before.maximum.unwrap_or(DESCRIPTORS_MAX).min(DESCRIPTORS_MAX);
     let soft = before.current.unwrap_or(granted);
     let wanted = Rlimit { current: Some(granted), maximum: before.maximum };
     let limit = if soft < granted && setrlimit(Resource::Nofile, wanted).is_ok() { granted } else { soft };
     let shares = divide(limit, workers);
-    let Shares { connections, upstreams, .. } = shares;
+    let DescriptorShares { connections, upstreams, .. } = shares;
     tracing::info!(was = soft, now = limit, connections, upstreams, "file descriptors are divided");
-    if limit < DESCRIPTORS_FEW {
+    if limit < DESCRIPTORS_ADVISED_MIN {
         tracing::warn!(
             limit,
             connections,
@@ -45,13 +45,13 @@ pub(super) fn claim(workers: usize) -> Shares {
 }
 
 /// What is not kept is for sockets, of which either side can have three quarters: a quarter is always the other's.
-fn divide(limit: u64, workers: usize) -> Shares {
-    let kept = DESCRIPTORS_KEPT.min(limit / 2);
+fn divide(limit: u64, workers: usize) -> DescriptorShares {
+    let kept = DESCRIPTORS_RESERVED.min(limit / 2);
     let sockets = usize::try_from(limit - kept).unwrap_or(usize::MAX).max(2);
     let most = (sockets - sockets / 4).min(sockets - 1);
     let operators = usize::try_from(kept.saturating_sub(DESCRIPTORS_OF_THE_PROCESS) / 2).unwrap_or(usize::MAX);
     let operators = operators.clamp(ADMIN_CONNECTIONS_MIN, ADMIN_CONNECTIONS_MAX);
-    Shares { sockets, connections: most.min(CONNECTIONS_MAX * workers.max(1)), upstreams: most, operators }
+    DescriptorShares { sockets, connections: most.min(CONNECTIONS_MAX * workers.max(1)), upstreams: most, operators }
 }
 
 #[cfg(test)]
@@ -63,9 +63,9 @@ mod tests {
         /// Whatever the system grants, something is kept, and neither side can take all of the rest.
         #[test]
         fn a_share_is_kept_and_none_takes_the_others_whole(limit in 8_u64..=DESCRIPTORS_MAX, workers in 1_usize..=128) {
-            let Shares { sockets, connections, upstreams, operators } = divide(limit, workers);
+            let DescriptorShares { sockets, connections, upstreams, operators } = divide(limit, workers);
             prop_assert!((ADMIN_CONNECTIONS_MIN..=ADMIN_CONNECTIONS_MAX).contains(&operators));
-            prop_assert_eq!(limit - sockets as u64, DESCRIPTORS_KEPT.min(limit / 2));
+            prop_assert_eq!(limit - sockets as u64, DESCRIPTORS_RESERVED.min(limit / 2));
             for most in [connections, upstreams] {
                 prop_assert!((1..sockets).contains(&most));
             }

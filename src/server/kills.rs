@@ -5,21 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::approvers;
-use super::control::Helm;
+use super::control::GatewayControl;
 use super::words::{self, control_error, reach};
 use crate::admin::{
-    Actor, ControlError, KillAllReport, KillPreview, KillReport, Order, RestoreReport, Unseen, VendorStatus,
+    Actor, ControlError, KillAllReport, KillPreview, KillReport, OperatorOrder, RestoreReport, Unseen, VendorStatus,
 };
-use crate::gateway::Vendor;
-use crate::kill::{self, Origin, State, Subject};
+use crate::gateway::VendorRuntime;
+use crate::kill::{self, KillOrigin, KillState, KillTarget};
 use crate::model::VendorId;
 
-impl Helm {
-    pub(super) fn order(&self, actor: &Actor, subject: Subject, order: &Order) -> kill::Order {
-        kill::Order {
-            subject,
-            reach: reach(order),
-            origin: Origin::Operator,
+impl GatewayControl {
+    pub(super) fn order(&self, actor: &Actor, subject: KillTarget, order: &OperatorOrder) -> kill::KillOrder {
+        kill::KillOrder {
+            target: subject,
+            selector: reach(order),
+            origin: KillOrigin::Operator,
             by: actor.name.clone(),
             reason: order.reason.clone(),
             evidence: None,
@@ -27,19 +27,19 @@ impl Helm {
         }
     }
 
-    pub(super) fn known(&self, vendor: &VendorId) -> Result<Arc<Vendor>, ControlError> {
+    pub(super) fn known(&self, vendor: &VendorId) -> Result<Arc<VendorRuntime>, ControlError> {
         let snapshot = self.gateway.snapshot.load();
         snapshot.vendor(vendor.as_str()).cloned().ok_or(ControlError::VendorUnknown)
     }
 
     /// Whom an order is about, and what of it nobody has been seen by. A vendor or a route that was never seen is more
     /// likely mistyped, so the order must say that it is meant.
-    pub(super) fn subject(
+    pub(super) fn target(
         &self,
         vendor: Option<&VendorId>,
-        order: &Order,
-    ) -> Result<(Subject, Vec<Unseen>), ControlError> {
-        let Some(vendor) = vendor else { return Ok((Subject::Everything, self.unseen_by_all(order))) };
+        order: &OperatorOrder,
+    ) -> Result<(KillTarget, Vec<Unseen>), ControlError> {
+        let Some(vendor) = vendor else { return Ok((KillTarget::Everything, self.unseen_by_all(order))) };
         let unseen = self.unseen(vendor, order);
         if !order.unseen && unseen.contains(&Unseen::Vendor) {
             return Err(ControlError::VendorUnknown);
@@ -48,17 +48,17 @@ impl Helm {
             return Err(ControlError::RouteUnknown);
         }
         // From here on the switch knows it, whatever becomes of its contract.
-        self.gateway.switch.line(vendor);
-        Ok((Subject::Vendor(vendor.clone()), unseen))
+        self.gateway.switch.gate(vendor);
+        Ok((KillTarget::Vendor(vendor.clone()), unseen))
     }
 
     pub(super) async fn kill_one(
         &self,
         actor: &Actor,
         vendor: &VendorId,
-        order: &Order,
+        order: &OperatorOrder,
     ) -> Result<KillReport, ControlError> {
-        let (subject, unseen) = self.subject(Some(vendor), order)?;
+        let (subject, unseen) = self.target(Some(vendor), order)?;
         let answer = self.gateway.switch.kill(self.order(actor, subject, order)).map_err(control_error)?.finish().await;
         if let Ok(known) = self.known(vendor) {
             known.metrics.killed(true);
@@ -69,17 +69,17 @@ impl Helm {
     }
 
     /// One order for all, which holds for the vendors of tomorrow's contracts too; told vendor by vendor.
-    pub(super) async fn kill_every(&self, actor: &Actor, order: &Order) -> Result<KillAllReport, ControlError> {
+    pub(super) async fn kill_every(&self, actor: &Actor, order: &OperatorOrder) -> Result<KillAllReport, ControlError> {
         let snapshot = self.gateway.snapshot.load_full();
-        let before: Vec<u64> = snapshot.vendors().iter().map(|vendor| vendor.line.severed_total()).collect();
-        let given = self.order(actor, Subject::Everything, order);
+        let before: Vec<u64> = snapshot.vendors().iter().map(|vendor| vendor.kill_gate.severed_total()).collect();
+        let given = self.order(actor, KillTarget::Everything, order);
         let answer = self.gateway.switch.kill(given).map_err(control_error)?.finish().await;
         self.gateway.metrics.severed_within(Duration::from_micros(answer.sever_micros));
         self.recorded().await;
         let report = words::killed(answer);
-        let of = |(vendor, before): (&Arc<Vendor>, u64)| {
+        let of = |(vendor, before): (&Arc<VendorRuntime>, u64)| {
             vendor.metrics.killed(true);
-            let severed = vendor.line.severed_total() - before;
+            let severed = vendor.kill_gate.severed_total() - before;
             let unseen = self.unseen(vendor.id(), order);
             KillReport { vendor: vendor.id().to_string(), severed, unseen, ..report.clone() }
         };
@@ -89,9 +89,9 @@ impl Helm {
     pub(super) async fn preview_kill(
         &self,
         vendor: Option<&VendorId>,
-        order: &Order,
+        order: &OperatorOrder,
     ) -> Result<KillPreview, ControlError> {
-        let (subject, unseen) = self.subject(vendor, order)?;
+        let (subject, unseen) = self.target(vendor, order)?;
         let preview = self.gateway.switch.preview(&subject, reach(order)).map_err(control_error)?;
         Ok(KillPreview { unseen, ..words::previewed(preview) })
     }
@@ -101,16 +101,16 @@ impl Helm {
         &self,
         actor: &Actor,
         vendor: &VendorId,
-        order: &Order,
+        order: &OperatorOrder,
     ) -> Result<RestoreReport, ControlError> {
         let known = self.known(vendor).ok();
         if known.is_none() && !self.gateway.switch.knows(vendor) {
             return Err(ControlError::VendorUnknown);
         }
         let approvals = self.approvals_for(vendor, known.as_deref());
-        let restored = self.lift(actor, Subject::Vendor(vendor.clone()), order, approvals).await?;
+        let restored = self.lift(actor, KillTarget::Vendor(vendor.clone()), order, approvals).await?;
         if let Some(known) = known {
-            known.metrics.killed(restored.state != State::Live);
+            known.metrics.killed(restored.state != KillState::Live);
             if let Some(burst) = known.burst() {
                 burst.reset();
             }
@@ -119,45 +119,49 @@ impl Helm {
     }
 
     /// As many must agree as the most careful contract asks for.
-    pub(super) async fn restore_every(&self, actor: &Actor, order: &Order) -> Result<RestoreReport, ControlError> {
+    pub(super) async fn restore_every(
+        &self,
+        actor: &Actor,
+        order: &OperatorOrder,
+    ) -> Result<RestoreReport, ControlError> {
         let snapshot = self.gateway.snapshot.load_full();
-        let of = |vendor: &Arc<Vendor>| self.approvals_for(vendor.id(), Some(vendor));
+        let of = |vendor: &Arc<VendorRuntime>| self.approvals_for(vendor.id(), Some(vendor));
         let approvals = snapshot.vendors().iter().map(of).max().unwrap_or(NonZeroU32::MIN);
-        let restored = self.lift(actor, Subject::Everything, order, approvals).await?;
+        let restored = self.lift(actor, KillTarget::Everything, order, approvals).await?;
         Ok(words::restored(restored))
     }
 
     /// How many must agree: what the contract says, or what one said that was in force while the kill stood, where that
     /// is more.
-    fn approvals_for(&self, vendor: &VendorId, known: Option<&Vendor>) -> NonZeroU32 {
+    fn approvals_for(&self, vendor: &VendorId, known: Option<&VendorRuntime>) -> NonZeroU32 {
         let now = known.map_or(NonZeroU32::MIN, |known| known.contract.approvals);
-        super::matched::approvals(&self.store, vendor).map_or(now, |before| before.max(now))
+        super::carry_over::approvals(&self.store, vendor).map_or(now, |before| before.max(now))
     }
 
     async fn lift(
         &self,
         actor: &Actor,
-        subject: Subject,
-        order: &Order,
+        subject: KillTarget,
+        order: &OperatorOrder,
         approvals: NonZeroU32,
-    ) -> Result<kill::Restored, ControlError> {
+    ) -> Result<kill::RestoreAnswer, ControlError> {
         if approvals > NonZeroU32::MIN && !actor.is_named() {
             return Err(ControlError::Unnamed);
         }
         let (reach, now) = (reach(order), self.now());
-        let since = self.gateway.switch.since(&subject, &reach);
+        let since = self.gateway.switch.killed_since(&subject, &reach);
         if approvals > NonZeroU32::MIN && !approvers::counts(&self.store, &actor.name, since, now.wall) {
             return Err(ControlError::OperatorNew);
         }
         let (by, reason) = (actor.name.clone(), order.reason.clone());
-        let restore = kill::RestoreOrder { subject, reach, by, reason, approvals, at: now };
+        let restore = kill::RestoreOrder { target: subject, selector: reach, by, reason, approvals, at: now };
         let restored = self.gateway.switch.restore(restore).await.map_err(control_error)?;
         self.recorded().await;
         Ok(restored)
     }
 
     /// How a vendor stands that is cut off and has no contract any more.
-    pub(super) fn status_of_removed(&self, standing: &kill::VendorStatus) -> VendorStatus {
+    pub(super) fn status_of_removed(&self, standing: &kill::VendorKillStatus) -> VendorStatus {
         VendorStatus {
             vendor: standing.vendor.clone(),
             name: format!("{} (no contract)", standing.vendor),

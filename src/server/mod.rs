@@ -3,35 +3,35 @@
 //! The control plane (admin listener, refreshers, signals) lives on the thread that starts it; traffic lives on the
 //! workers. Starts whole or not at all, and never serves before it knows what is killed.
 
+mod admin_listeners;
 mod approvers;
+mod audit_trail;
 mod budgets;
-mod chores;
+mod carry_over;
+mod clocks;
 mod control;
-mod deliver;
 mod descriptors;
-mod durable;
-mod evidence;
-mod exposed;
+mod exposure_store;
+mod identity_store;
 mod kills;
-mod left;
-mod matched;
-mod notes;
-mod office;
-mod recollect;
+mod maintenance;
+mod offline_kills;
+mod pending_audit;
+mod reconcile;
 mod records;
 mod reload;
-mod remembered;
 mod revealed;
 mod revoked;
 mod scheduled;
 mod seen;
 mod start;
-mod times;
+mod stored_state;
+mod webhook_sender;
 mod words;
 
-pub use deliver::HookError;
-pub use evidence::{EvidenceError, audit_key};
-pub use left::{LeftOrder, leave_order};
-pub use notes::{KeyNote, leave_note};
-pub use remembered::Remembered;
-pub use start::{Addresses, Options, Server, StartError};
+pub use audit_trail::{AuditOpenError, audit_key};
+pub use offline_kills::{OfflineKill, leave_offline_kill};
+pub use pending_audit::{PendingAuditRecord, leave_audit_record};
+pub use start::{ListenAddresses, Server, ServerOptions, StartError};
+pub use stored_state::StoredState;
+pub use webhook_sender::HookError;

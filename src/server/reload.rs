@@ -8,26 +8,26 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::control::Helm;
+use super::control::GatewayControl;
 use super::start::master_keys;
-use super::{approvers, budgets, deliver, evidence, matched, notes};
-use crate::admin::{Actor, ControlError, Operators, ReloadReport};
-use crate::config::{Config, Contract, Loader, MasterKeyPlace, Severity};
+use super::{approvers, audit_trail, budgets, carry_over, pending_audit, webhook_sender};
+use crate::admin::{Actor, ControlError, OperatorDirectory, ReloadReport};
+use crate::config::{ConfigLoader, Contract, FaultSeverity, GatewaySettings, MasterKeyLocation};
 use crate::gateway::assemble;
-use crate::kill::GATEWAY;
+use crate::kill::GATEWAY_ACTOR;
 use crate::listener;
 use crate::model::{Clock, VendorId, with_causes};
 use crate::store::StoreError;
-use crate::telemetry::audit::{Act, Entry};
+use crate::telemetry::audit::{AuditAct, AuditRecord};
 
-impl Helm {
+impl GatewayControl {
     /// Reads the files again and swaps what they say.
     ///
     /// # Errors
     /// What is wrong, a line each; nothing has changed then.
     pub(super) async fn reload(&self, actor: Option<&Actor>) -> Result<ReloadReport, Vec<String>> {
-        self.take_notes().await;
-        let outcome = self.try_reload(actor.map_or(GATEWAY, |actor| &actor.name)).await;
+        self.import_pending_audit().await;
+        let outcome = self.try_reload(actor.map_or(GATEWAY_ACTOR, |actor| &actor.name)).await;
         self.record(actor, &outcome).await;
         self.gateway.metrics.config_reloaded(outcome.is_ok());
         match &outcome {
@@ -49,12 +49,12 @@ impl Helm {
     }
 
     /// What was done to keys from a shell comes before the reload that puts it in force.
-    pub(super) async fn take_notes(&self) {
+    pub(super) async fn import_pending_audit(&self) {
         let master = self.config.lock().await.keys.master.clone();
-        if let Some(MasterKeyPlace::File(path)) = &master {
-            notes::take(path, &self.gateway.audit).await;
+        if let Some(MasterKeyLocation::File(path)) = &master {
+            pending_audit::import(path, &self.gateway.audit).await;
         }
-        notes::take(self.rooms.salts.path(), &self.gateway.audit).await;
+        pending_audit::import(self.rooms.salts.path(), &self.gateway.audit).await;
     }
 
     /// Who has asked, none for a signal, and what came of it.
@@ -64,8 +64,11 @@ impl Helm {
             Err(faults) => json!({ "faults": faults.len(), "first": faults.first() }),
         };
         let (by, reason) = (actor.map_or("signal", |actor| &actor.name), if outcome.is_ok() { "" } else { "refused" });
-        let entry =
-            Entry { actor: by.to_owned(), detail, ..evidence::by_gateway(Act::Reload, reason, self.now().wall) };
+        let entry = AuditRecord {
+            actor: by.to_owned(),
+            detail,
+            ..audit_trail::by_gateway(AuditAct::Reload, reason, self.now().wall)
+        };
         drop(self.gateway.audit.record(entry));
         self.recorded().await;
     }
@@ -75,22 +78,22 @@ impl Helm {
         let config = load(self.main.clone()).await?;
         let told = |error: &dyn std::error::Error| vec![with_causes(error)];
         let keys = master_keys(config.keys.master.as_ref()).map_err(|error| told(&error))?;
-        let hooks = deliver::hooks(&config.hooks).map_err(|error| told(&error))?;
+        let hooks = webhook_sender::hooks(&config.hooks).map_err(|error| told(&error))?;
         let tls = self.new_tls(&config)?;
         let before = self.gateway.snapshot.load_full();
         let after = assemble(&config, &keys, &self.rooms, Some(&before), self.now()).map_err(|error| told(&error))?;
         let mut report = difference(&in_force, &config);
         report.generation = after.generation;
         let failed = |error: StoreError| vec![with_causes(&error)];
-        approvers::note(&self.store, &config.operators, self.now().wall).map_err(failed)?;
+        approvers::record(&self.store, &config.operators, self.now().wall).map_err(failed)?;
         // Before the first request can be let in by the new config.
         report.still_cut_off =
-            matched::take_over(&config, &self.store, &self.gateway.switch, self.now()).map_err(failed)?;
+            carry_over::carry_over(&config, &self.store, &self.gateway.switch, self.now()).map_err(failed)?;
         for (front, tls) in tls {
             front.store(tls);
         }
         for vendor in after.vendors().iter().filter(|vendor| before.vendor(vendor.id().as_str()).is_none()) {
-            budgets::take_up(vendor, &self.store, &self.gateway.switch, self.now());
+            budgets::restore(vendor, &self.store, &self.gateway.switch, self.now());
         }
         self.hooks.configure(hooks);
         self.gateway.switch.queue_for_hooks(!config.hooks.is_empty());
@@ -103,7 +106,7 @@ impl Helm {
             |vendor| config.contract(vendor).is_some(),
             |vendor, direction, route| config.contract(vendor).is_some_and(|found| found.routes(direction).has(route)),
         );
-        self.lend_operators(&config);
+        self.set_operators(&config);
         for key in waits_for_restart(&in_force, &config) {
             tracing::warn!(key, "this change waits for a restart");
         }
@@ -112,9 +115,9 @@ impl Helm {
     }
 
     /// Puts the operators of a config in force.
-    pub(super) fn lend_operators(&self, config: &Config) {
+    pub(super) fn set_operators(&self, config: &GatewaySettings) {
         if let Some(api) = self.api() {
-            api.set_operators(Operators::new(config.operators.clone()));
+            api.set_operators(OperatorDirectory::new(config.operators.clone()));
         }
     }
 
@@ -122,10 +125,10 @@ impl Helm {
     #[expect(clippy::type_complexity, reason = "a place and what is put there, used once")]
     fn new_tls(
         &self,
-        config: &Config,
+        config: &GatewaySettings,
     ) -> Result<Vec<(&arc_swap::ArcSwap<rustls::ServerConfig>, Arc<rustls::ServerConfig>)>, Vec<String>> {
         let mut all = Vec::new();
-        for front in &self.doors.fronts {
+        for front in &self.tls.fronts {
             let listener = match front.direction {
                 crate::model::Direction::Ingress => config.listeners.ingress.as_ref(),
                 crate::model::Direction::Egress => config.listeners.egress.as_ref(),
@@ -138,7 +141,7 @@ impl Helm {
             }
         }
         let admin = config.listeners.admin.as_ref().and_then(|listener| listener.tls.as_ref());
-        if let (Some(place), Some(tls)) = (&self.doors.admin_tls, admin) {
+        if let (Some(place), Some(tls)) = (&self.tls.admin_tls, admin) {
             all.push((place, listener::server_config(tls, false).map_err(|error| vec![with_causes(&error)])?));
         }
         Ok(all)
@@ -146,11 +149,11 @@ impl Helm {
 }
 
 /// Reads files on a thread that may block.
-async fn load(main: std::path::PathBuf) -> Result<Config, Vec<String>> {
+async fn load(main: std::path::PathBuf) -> Result<GatewaySettings, Vec<String>> {
     let read = move || {
-        let loader = Loader {
+        let loader = ConfigLoader {
             environment: &|name| std::env::var(name).ok(),
-            missing_secrets: Severity::Fault,
+            missing_secrets: FaultSeverity::Fault,
             now: Clock::system().now().wall,
         };
         loader
@@ -161,9 +164,9 @@ async fn load(main: std::path::PathBuf) -> Result<Config, Vec<String>> {
     tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Err(vec!["reading the config panicked".to_owned()]))
 }
 
-fn difference(before: &Config, after: &Config) -> ReloadReport {
+fn difference(before: &GatewaySettings, after: &GatewaySettings) -> ReloadReport {
     let names = |contracts: Vec<&Arc<Contract>>| contracts.iter().map(|c| c.vendor.to_string()).collect::<Vec<_>>();
-    let of = |config: &Config, vendor: &VendorId| config.contract(vendor).cloned();
+    let of = |config: &GatewaySettings, vendor: &VendorId| config.contract(vendor).cloned();
     let added = after.contracts.iter().filter(|c| of(before, &c.vendor).is_none()).collect();
     let changed = after.contracts.iter().filter(|c| of(before, &c.vendor).is_some_and(|old| old != **c)).collect();
     let removed = before.contracts.iter().filter(|c| of(after, &c.vendor).is_none()).collect();
@@ -176,7 +179,7 @@ fn difference(before: &Config, after: &Config) -> ReloadReport {
     }
 }
 
-fn waits_for_restart(before: &Config, after: &Config) -> impl Iterator<Item = &'static str> {
+fn waits_for_restart(before: &GatewaySettings, after: &GatewaySettings) -> impl Iterator<Item = &'static str> {
     let changed = [
         ("listeners", before.listeners != after.listeners),
         ("state", before.state != after.state),

@@ -5,17 +5,17 @@
 
 use serde_json::json;
 
-use super::control::Helm;
+use super::control::GatewayControl;
 use crate::admin::{Actor, ControlError, RevealOrder, RevealReport};
-use crate::telemetry::audit::Act;
+use crate::telemetry::audit::AuditAct;
 
-impl Helm {
+impl GatewayControl {
     pub(super) async fn revealed(&self, actor: &Actor, order: &RevealOrder) -> Result<RevealReport, ControlError> {
         let vendors = self.gateway.snapshot.load_full();
         let opened = vendors.vendors().iter().find_map(|vendor| Some((vendor, vendor.reveal(&order.token)?)));
         let subject = opened.as_ref().map_or("-", |(vendor, _)| vendor.id().as_str());
         let detail = json!({ "opened": opened.is_some() });
-        self.act(actor, Act::Reveal, subject, &order.reason, detail).await;
+        self.act(actor, AuditAct::Reveal, subject, &order.reason, detail).await;
         let (vendor, value) = opened.ok_or(ControlError::NotRevealed)?;
         Ok(RevealReport { vendor: vendor.id().to_string(), value })
     }

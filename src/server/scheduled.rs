@@ -1,20 +1,20 @@
 //! Kills for a time to come, as operators order them, read them and take them back.
 
-use super::control::Helm;
+use super::control::GatewayControl;
 use super::words::{control_error, part};
-use crate::admin::{Actor, ControlError, Order, ScheduledKill, UnscheduleOrder};
+use crate::admin::{Actor, ControlError, OperatorOrder, ScheduledKill, UnscheduleOrder};
 use crate::kill;
 use crate::model::{UnixTime, VendorId};
 
-impl Helm {
+impl GatewayControl {
     pub(super) async fn schedule_kill(
         &self,
         actor: &Actor,
         vendor: Option<&VendorId>,
-        order: &Order,
+        order: &OperatorOrder,
         at: UnixTime,
     ) -> Result<ScheduledKill, ControlError> {
-        let (subject, unseen) = self.subject(vendor, order)?;
+        let (subject, unseen) = self.target(vendor, order)?;
         let order = self.order(actor, subject, order);
         let row = self.gateway.switch.schedule(&order, at).await.map_err(control_error)?;
         self.recorded().await;
@@ -44,7 +44,7 @@ impl Helm {
     }
 }
 
-fn told(row: kill::ScheduledKill) -> ScheduledKill {
+fn told(row: kill::ScheduledKillRow) -> ScheduledKill {
     let (scope, unseen) = (part(&row.reach), Vec::new());
     ScheduledKill { id: row.id, vendor: row.vendor, scope, unseen, at: row.at.into(), by: row.by, reason: row.reason }
 }

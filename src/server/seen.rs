@@ -3,58 +3,58 @@
 //! An order that can do nothing for now is kept, since it may be about what is to come; and it says so, since it is more
 //! often a typing error.
 
-use super::control::Helm;
-use super::matched::Matched;
-use crate::admin::{Order, Unseen};
+use super::carry_over::ContractMatch;
+use super::control::GatewayControl;
+use crate::admin::{OperatorOrder, Unseen};
 use crate::config::Contract;
-use crate::identity::Name;
-use crate::kill::{Kill, Reach, RouteTag, Subject};
+use crate::identity::CredentialName;
+use crate::kill::{Kill, KillSelector, KillTarget, RouteTag};
 use crate::model::{Direction, VendorId};
 
-impl Helm {
+impl GatewayControl {
     /// What of an order about one vendor nobody has been seen by.
-    pub(super) fn unseen(&self, vendor: &VendorId, order: &Order) -> Vec<Unseen> {
+    pub(super) fn unseen(&self, vendor: &VendorId, order: &OperatorOrder) -> Vec<Unseen> {
         let switch = &self.gateway.switch;
         let known = self.known(vendor).ok();
         let reach = super::words::reach(order);
-        let remembered = Matched::read(&self.store, vendor);
+        let remembered = ContractMatch::read(&self.store, vendor);
         if known.is_none() && remembered.is_none() && !switch.knows(vendor) {
             return vec![Unseen::Vendor];
         }
         // What runs has been seen, whatever the contract says by now.
-        if switch.line(vendor).count(&reach) != [0, 0] {
+        if switch.gate(vendor).count(&reach) != [0, 0] {
             return Vec::new();
         }
-        let cut_off = Reach { route: reach.route.clone(), ..Reach::default() };
-        let standing = switch.standing(&Subject::Vendor(vendor.clone()));
+        let cut_off = KillSelector { route: reach.route.clone(), ..KillSelector::default() };
+        let standing = switch.active_kills(&KillTarget::Vendor(vendor.clone()));
         let is_cut_off = standing.iter().any(|kill| kill.reach.route.is_some() && cut_off.contains(&kill.reach));
         let contract = known.as_ref().map(|known| &*known.contract);
         let mut unseen = Vec::new();
-        if !has_way(contract, remembered.as_ref(), &reach) {
+        if !has_direction(contract, remembered.as_ref(), &reach) {
             unseen.push(Unseen::Direction);
         }
         if !is_cut_off && !has_route(contract, remembered.as_ref(), &reach) {
             unseen.push(Unseen::Route);
         }
-        if reach.client.as_ref().is_some_and(|client| !self.has_seen(vendor, Name::Client(client.as_str()))) {
+        if reach.client.as_ref().is_some_and(|client| !self.has_seen(vendor, CredentialName::Client(client.as_str()))) {
             unseen.push(Unseen::Client);
         }
         unseen
     }
 
     /// Whether a vendor has been seen with such a name, by this process or by one before it: for orders of every kind.
-    pub(super) fn has_seen(&self, vendor: &VendorId, name: Name<'_>) -> bool {
+    pub(super) fn has_seen(&self, vendor: &VendorId, name: CredentialName<'_>) -> bool {
         let is_remembered =
-            |client| Matched::read(&self.store, vendor).is_some_and(|matched| matched.has_client(client));
+            |client| ContractMatch::read(&self.store, vendor).is_some_and(|matched| matched.has_client(client));
         self.gateway.has_seen(vendor, name)
             || match name {
-                Name::Client(client) => is_remembered(client),
-                Name::Token(_) | Name::Key(_) => false,
+                CredentialName::Client(client) => is_remembered(client),
+                CredentialName::Token(_) | CredentialName::Key(_) => false,
             }
     }
 
     /// What of an order about every vendor none of them has been seen by.
-    pub(super) fn unseen_by_all(&self, order: &Order) -> Vec<Unseen> {
+    pub(super) fn unseen_by_all(&self, order: &OperatorOrder) -> Vec<Unseen> {
         let snapshot = self.gateway.snapshot.load();
         let vendors = snapshot.vendors();
         let all = vendors.iter().all(|vendor| !self.unseen(vendor.id(), order).is_empty());
@@ -63,7 +63,7 @@ impl Helm {
 }
 
 /// Whether anything can go the way that an order names, by the route that it names. Our own calls have no client.
-fn has_way(contract: Option<&Contract>, remembered: Option<&Matched>, reach: &Reach) -> bool {
+fn has_direction(contract: Option<&Contract>, remembered: Option<&ContractMatch>, reach: &KillSelector) -> bool {
     let Some(direction) = reach.direction else { return true };
     if direction == Direction::Egress && reach.client.is_some() {
         return false;
@@ -78,12 +78,17 @@ fn has_way(contract: Option<&Contract>, remembered: Option<&Matched>, reach: &Re
 }
 
 /// Whether the route that an order names was ever a line, of either direction.
-fn has_route(contract: Option<&Contract>, remembered: Option<&Matched>, reach: &Reach) -> bool {
+fn has_route(contract: Option<&Contract>, remembered: Option<&ContractMatch>, reach: &KillSelector) -> bool {
     let tag = reach.route.as_deref().map(RouteTag::of);
     tag.is_none_or(|tag| Direction::ALL.into_iter().any(|direction| is_route(contract, remembered, direction, tag)))
 }
 
-fn is_route(contract: Option<&Contract>, remembered: Option<&Matched>, direction: Direction, tag: RouteTag) -> bool {
+fn is_route(
+    contract: Option<&Contract>,
+    remembered: Option<&ContractMatch>,
+    direction: Direction,
+    tag: RouteTag,
+) -> bool {
     let is_it = |text: &str| RouteTag::of(text) == tag;
     contract
         .is_some_and(|contract| contract.routes(direction).as_slice().iter().any(|route| is_it(route.pattern.as_str())))

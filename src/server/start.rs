@@ -11,31 +11,33 @@ use arc_swap::ArcSwap;
 use rustls::ClientConfig;
 use tokio::sync::{Semaphore, watch};
 
-use super::control::{Doors, Helm};
-use super::deliver::{HookError, Postman};
-use super::durable::Durable;
-use super::evidence::EvidenceError;
-use super::office::{Office, Staff, told_at_scrapes};
-use super::{approvers, budgets, chores, deliver, descriptors, evidence, left, matched, recollect};
+use super::admin_listeners::{AdminListeners, AdminThreads, report_slots};
+use super::audit_trail::AuditOpenError;
+use super::control::{GatewayControl, TlsHandles};
+use super::identity_store::IdentityStore;
+use super::webhook_sender::{HookError, WebhookSender};
+use super::{
+    approvers, audit_trail, budgets, carry_over, descriptors, maintenance, offline_kills, reconcile, webhook_sender,
+};
 use crate::bounds;
-use crate::config::{Config, Listener, MasterKeyPlace};
+use crate::config::{GatewaySettings, ListenerSettings, MasterKeyLocation};
 use crate::exposure;
-use crate::gateway::{AssembleError, Gateway, Ground, Rooms, assemble};
-use crate::http::{FetchError, Slots, native_roots};
-use crate::identity::Authority;
-use crate::kill::{Event, Hooks, Switch, Witness, tell_all, tell_audit};
-use crate::listener::{self, Front, Patience, TlsError, Worker};
+use crate::gateway::{AssembleError, AuthorityEpoch, Gateway, GatewayServices, assemble};
+use crate::http::{ClientError, SlotPool, native_roots};
+use crate::identity::IdentityState;
+use crate::kill::{EventListener, HookDispatcher, KillEvent, KillSwitch, audit_listener, notify_all};
+use crate::listener::{self, ConnectionTimeouts, ListenerState, TlsError, Worker};
 use crate::model::{Clock, Direction};
-use crate::pii::KeyRing;
+use crate::pii::MasterKeys;
 use crate::pii::keys::{KeyError, SaltFolder};
 use crate::store::{Store, StoreError};
-use crate::telemetry::audit::Audit;
-use crate::telemetry::{ExchangeLog, Failures, Listeners, Metrics};
-use crate::upstream::Sockets;
+use crate::telemetry::audit::AuditTrail;
+use crate::telemetry::{ExchangeLog, ListenerGroup, Metrics, RecentFailures};
+use crate::upstream::SocketBudget;
 
 /// How to start, beside the config.
 #[derive(Debug)]
-pub struct Options {
+pub struct ServerOptions {
     /// The main file, for reloads.
     pub main: PathBuf,
     /// Threads that serve: one for each core, unless a test wants another number.
@@ -46,7 +48,7 @@ pub struct Options {
 
 /// Where a running gateway listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Addresses {
+pub struct ListenAddresses {
     /// Where vendors call.
     pub ingress: Option<SocketAddr>,
     /// Where our services call vendors.
@@ -78,13 +80,13 @@ pub enum StartError {
     Assemble(#[from] AssembleError),
     /// The audit trail cannot be kept.
     #[error("the audit trail cannot be kept")]
-    Audit(#[from] EvidenceError),
+    Audit(#[from] AuditOpenError),
     /// A hook's secret cannot be read.
     #[error("a hook cannot be told")]
     Hook(#[from] HookError),
     /// The client that sends webhooks cannot be made.
     #[error("webhooks cannot be sent")]
-    Webhooks(#[source] FetchError),
+    Webhooks(#[source] ClientError),
     /// A listener's TLS cannot be made.
     #[error("the {name} listener has no TLS")]
     Tls {
@@ -116,10 +118,10 @@ pub enum StartError {
 /// A running gateway. Dropping it without [`Server::drain`] leaves its workers to the end of the process.
 #[derive(Debug)]
 pub struct Server {
-    addresses: Addresses,
-    helm: Arc<Helm>,
+    addresses: ListenAddresses,
+    control: Arc<GatewayControl>,
     workers: Vec<Worker>,
-    staff: Staff,
+    admin_threads: AdminThreads,
     drain: watch::Sender<bool>,
     /// Ends the admin listener, which answers until the last worker has ended.
     closed: watch::Sender<bool>,
@@ -131,37 +133,41 @@ impl Server {
     ///
     /// # Errors
     /// [`StartError`]; nothing is left running then.
-    pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
+    pub async fn start(config: GatewaySettings, options: ServerOptions) -> Result<Self, StartError> {
         let clock = Clock::system();
         let metrics = Metrics::new(clock.clone()).map_err(StartError::Metrics)?;
         let shares = descriptors::claim(options.workers);
         let descriptors = Arc::new(Semaphore::new(shares.sockets));
-        let slots = Slots::sharing(shares.connections, Some(Arc::clone(&descriptors)));
-        let State { store, switch, audit, hooks } = open_state(&config, &clock)?;
+        let slots = SlotPool::with_shared(shares.connections, Some(Arc::clone(&descriptors)));
+        let PersistentState { store, switch, audit, hooks } = open_state(&config, &clock)?;
         let failed = |source| StartError::State { path: config.state.path.clone(), source };
         // Whoever is cut off is so before anything is served: by a trail that knows more than the state, by an order that
         // was left for a gateway that was down, and by another name.
-        recollect::compare(&config, &switch, clock.now())?;
-        for begun in left::Carried::default().begin(&switch, left::look(&config.state.path), clock.now()) {
+        reconcile::reconcile(&config, &switch, clock.now())?;
+        for begun in offline_kills::HandledFiles::default().begin(
+            &switch,
+            offline_kills::read_all(&config.state.path),
+            clock.now(),
+        ) {
             begun.finish().await;
         }
-        matched::take_over(&config, &store, &switch, clock.now()).map_err(failed)?;
-        approvers::note(&store, &config.operators, clock.now().wall).map_err(failed)?;
+        carry_over::carry_over(&config, &store, &switch, clock.now()).map_err(failed)?;
+        approvers::record(&store, &config.operators, clock.now().wall).map_err(failed)?;
         let authority = open_authority(&store, &clock, &switch)?;
         let keys = master_keys(config.keys.master.as_ref())?;
-        let rooms = Rooms {
+        let rooms = GatewayServices {
             switch: Arc::clone(&switch),
             metrics: metrics.clone(),
-            exposure: Arc::new(exposure::Ledger::new(clock.now().wall)),
+            exposure: Arc::new(exposure::ExposureCounters::new(clock.now().wall)),
             authority,
             salts: SaltFolder::new(config.state.path.join("salts")),
             tls: upstream_tls(),
-            sockets: Sockets::new(shares.upstreams, descriptors),
+            sockets: SocketBudget::new(shares.upstreams, descriptors),
             workers: options.workers,
         };
         let snapshot = assemble(&config, &keys, &rooms, None, clock.now())?;
         for vendor in snapshot.vendors() {
-            budgets::take_up(vendor, &store, &switch, clock.now());
+            budgets::restore(vendor, &store, &switch, clock.now());
         }
         metrics.config_generation(snapshot.generation);
         snapshot.directory().start(&tokio::runtime::Handle::current());
@@ -170,35 +176,35 @@ impl Server {
             clock: clock.clone(),
             metrics: metrics.clone(),
             exchange_log: options.exchange_log,
-            failures: Failures::default(),
+            failures: RecentFailures::default(),
             stopping: AtomicBool::new(false),
             audit,
             switch,
-            spools: Slots::new(bounds::WEBHOOK_SPOOLS_MAX),
+            spools: SlotPool::new(bounds::WEBHOOK_SPOOLS_MAX),
             snapshot: ArcSwap::from_pointee(snapshot),
-            ground: Ground::default(),
+            authority_epoch: AuthorityEpoch::default(),
         });
         let (drain, draining) = watch::channel(false);
         let deadline = config.drain.deadline;
         let bound = bind_all(&config, options.workers)?;
-        let office = Office::open(&config).await?;
+        let office = AdminListeners::open(&config).await?;
         let mut addresses = bound.addresses;
         addresses.admin = office.address();
         let fronts = bound.fronts.clone();
         let workers = bound.spawn(&slots, &gateway, &draining, deadline)?;
-        let doors = Doors { fronts, admin_tls: office.tls() };
-        let helm = Helm::new(options.main, config, gateway, rooms, store, hooks, doors);
+        let doors = TlsHandles { fronts, admin_tls: office.tls() };
+        let helm = GatewayControl::new(options.main, config, gateway, rooms, store, hooks, doors);
         let (closed, closing) = watch::channel(false);
-        helm.take_notes().await;
-        chores::report_to(&metrics, &helm);
-        chores::start(&helm, &closing);
-        told_at_scrapes(&metrics, Listeners::Data, &slots);
+        helm.import_pending_audit().await;
+        maintenance::report_to(&metrics, &helm);
+        maintenance::start(&helm, &closing);
+        report_slots(&metrics, ListenerGroup::Data, &slots);
         let staff = office.serve(&helm, &metrics, &clock, &closing, shares.operators).await?;
-        Ok(Self { addresses, helm, workers, staff, drain, closed, deadline })
+        Ok(Self { addresses, control: helm, workers, admin_threads: staff, drain, closed, deadline })
     }
 
     /// Where it listens.
-    pub const fn addresses(&self) -> Addresses {
+    pub const fn addresses(&self) -> ListenAddresses {
         self.addresses
     }
 
@@ -207,21 +213,21 @@ impl Server {
     /// # Errors
     /// What is wrong with the new config, a line each.
     pub async fn reload(&self) -> Result<(), Vec<String>> {
-        self.helm.reload(None).await.map(|_| ())
+        self.control.reload(None).await.map(|_| ())
     }
 
     /// Accepts nothing more, lets what is in flight finish within the deadline, and ends the workers.
     pub async fn drain(self) {
-        self.helm.set_draining();
+        self.control.set_draining();
         // Whoever asks whether we are ready hears no from now on.
         let _ = self.drain.send(true);
         let workers = self.workers;
         let joined = tokio::task::spawn_blocking(move || workers.into_iter().for_each(Worker::join));
         // The workers keep the deadline themselves; the margin is for their threads to end.
         let _ = tokio::time::timeout(self.deadline + Duration::from_secs(5), joined).await;
-        chores::settle(&self.helm).await;
+        maintenance::write_last(&self.control).await;
         let _ = self.closed.send(true);
-        let staff = self.staff;
+        let staff = self.admin_threads;
         // They keep a deadline themselves; the margin is for their threads to end.
         let joined = tokio::task::spawn_blocking(move || staff.join());
         let _ = tokio::time::timeout(bounds::ADMIN_CLOSE_DEADLINE + Duration::from_secs(1), joined).await;
@@ -229,15 +235,15 @@ impl Server {
 }
 
 /// What lasts longer than the process.
-struct State {
+struct PersistentState {
     store: Store,
-    switch: Arc<Switch>,
-    audit: Arc<Audit>,
-    hooks: Arc<Hooks>,
+    switch: Arc<KillSwitch>,
+    audit: Arc<AuditTrail>,
+    hooks: Arc<HookDispatcher>,
 }
 
 /// The store, the trail and the switch. State that is there and cannot be read kills every vendor until a person decides.
-fn open_state(config: &Config, clock: &Clock) -> Result<State, StartError> {
+fn open_state(config: &GatewaySettings, clock: &Clock) -> Result<PersistentState, StartError> {
     let path = &config.state.path;
     let failed = |source| StartError::State { path: path.clone(), source };
     let opened = match Store::open(path) {
@@ -245,25 +251,26 @@ fn open_state(config: &Config, clock: &Clock) -> Result<State, StartError> {
         Err(error) if !error.is_unreadable() => return Err(failed(error)),
         opened => opened,
     };
-    let audit = Arc::new(evidence::open(&config.audit, clock)?);
-    let told_later: Arc<OnceLock<Witness>> = Arc::default();
-    let witnesses = vec![Arc::new(log) as Witness, tell_audit(Arc::clone(&audit)), later(&told_later)];
-    let switch = Switch::start(opened, clock.clone(), tell_all(witnesses)).map_err(failed)?;
+    let audit = Arc::new(audit_trail::open(&config.audit, clock)?);
+    let told_later: Arc<OnceLock<EventListener>> = Arc::default();
+    let witnesses = vec![Arc::new(log) as EventListener, audit_listener(Arc::clone(&audit)), later(&told_later)];
+    let switch = KillSwitch::start(opened, clock.clone(), notify_all(witnesses)).map_err(failed)?;
     if switch.is_undecided() {
         tracing::error!(path = %path.display(), "state cannot be read: every vendor is killed until a person restores it");
     }
     let store = switch.store().clone();
-    let postman = Arc::new(Postman::new().map_err(StartError::Webhooks)?);
-    let hooks = Hooks::load(store.clone(), postman, clock.clone(), tell_audit(Arc::clone(&audit))).map_err(failed)?;
+    let postman = Arc::new(WebhookSender::new().map_err(StartError::Webhooks)?);
+    let hooks = HookDispatcher::load(store.clone(), postman, clock.clone(), audit_listener(Arc::clone(&audit)))
+        .map_err(failed)?;
     let hooks = Arc::new(hooks);
-    let _ = told_later.set(hooks.ear());
-    hooks.configure(deliver::hooks(&config.hooks)?);
+    let _ = told_later.set(hooks.listener());
+    hooks.configure(webhook_sender::hooks(&config.hooks)?);
     switch.queue_for_hooks(!config.hooks.is_empty());
-    Ok(State { store, switch: Arc::new(switch), audit, hooks })
+    Ok(PersistentState { store, switch: Arc::new(switch), audit, hooks })
 }
 
 /// Says every kill and restore in the log.
-fn log(event: &Event) {
+fn log(event: &KillEvent) {
     tracing::warn!(
         act = event.act.as_str(), vendor = %event.vendor, by = %event.by, reason = %event.reason,
         generation = event.generation, severed = event.severed, "kill switch"
@@ -271,7 +278,7 @@ fn log(event: &Event) {
 }
 
 /// A witness that is there only after the switch: hooks are kept in the store that the switch has chosen.
-fn later(witness: &Arc<OnceLock<Witness>>) -> Witness {
+fn later(witness: &Arc<OnceLock<EventListener>>) -> EventListener {
     let witness = Arc::clone(witness);
     Arc::new(move |event| {
         if let Some(witness) = witness.get() {
@@ -281,21 +288,21 @@ fn later(witness: &Arc<OnceLock<Witness>>) -> Witness {
 }
 
 /// Identity with its memory; without one where every vendor is killed anyway.
-fn open_authority(store: &Store, clock: &Clock, switch: &Switch) -> Result<Authority, StartError> {
+fn open_authority(store: &Store, clock: &Clock, switch: &KillSwitch) -> Result<IdentityState, StartError> {
     let opened = if switch.is_undecided() {
-        Authority::forgetful(clock.clone())
+        IdentityState::in_memory(clock.clone())
     } else {
-        let durable = Arc::new(Durable(store.clone()));
-        Authority::open(clock.clone(), Arc::clone(&durable) as _, durable)
+        let durable = Arc::new(IdentityStore(store.clone()));
+        IdentityState::open(clock.clone(), Arc::clone(&durable) as _, durable)
     };
     opened.map_err(StartError::Identity)
 }
 
 /// The master keys; random ones where no contract needs any, since the config demands some from those that do.
-pub(super) fn master_keys(place: Option<&MasterKeyPlace>) -> Result<KeyRing, StartError> {
+pub(super) fn master_keys(place: Option<&MasterKeyLocation>) -> Result<MasterKeys, StartError> {
     match place {
         Some(place) => place.source().load().map_err(StartError::Keys),
-        None => KeyRing::generate().map_err(StartError::Keys),
+        None => MasterKeys::generate().map_err(StartError::Keys),
     }
 }
 
@@ -312,15 +319,15 @@ fn upstream_tls() -> Arc<ClientConfig> {
 }
 
 /// Everything bound, nothing served yet.
-struct BoundAll {
-    addresses: Addresses,
-    fronts: Vec<Arc<Front>>,
-    sockets: Vec<Vec<(Arc<Front>, std::net::TcpListener)>>,
+struct BoundListeners {
+    addresses: ListenAddresses,
+    fronts: Vec<Arc<ListenerState>>,
+    sockets: Vec<Vec<(Arc<ListenerState>, std::net::TcpListener)>>,
 }
 
-fn bind_all(config: &Config, workers: usize) -> Result<BoundAll, StartError> {
-    let mut all = BoundAll {
-        addresses: Addresses::default(),
+fn bind_all(config: &GatewaySettings, workers: usize) -> Result<BoundListeners, StartError> {
+    let mut all = BoundListeners {
+        addresses: ListenAddresses::default(),
         fronts: Vec::new(),
         sockets: (0..workers).map(|_| Vec::new()).collect(),
     };
@@ -330,17 +337,21 @@ fn bind_all(config: &Config, workers: usize) -> Result<BoundAll, StartError> {
     Ok(all)
 }
 
-impl BoundAll {
-    fn bind(&mut self, direction: Direction, listener: Option<&Listener>) -> Result<Option<SocketAddr>, StartError> {
+impl BoundListeners {
+    fn bind(
+        &mut self,
+        direction: Direction,
+        listener: Option<&ListenerSettings>,
+    ) -> Result<Option<SocketAddr>, StartError> {
         let Some(listener) = listener else { return Ok(None) };
         let name = direction.as_str();
         let tls = listener.tls.as_ref().map(|tls| listener::server_config(tls, listener.http2)).transpose();
         let tls = tls.map_err(|source| StartError::Tls { name, source })?;
-        let front = Arc::new(Front {
+        let front = Arc::new(ListenerState {
             direction,
             http2: listener.http2,
             tls: tls.map(ArcSwap::new),
-            patience: Patience { head: listener.head_timeout, idle: listener.idle_timeout },
+            patience: ConnectionTimeouts { head: listener.head_timeout, idle: listener.idle_timeout },
             unproven_max: listener.unproven_per_address.get() as usize,
         });
         let bind_error = |source| StartError::Bind { name, address: listener.bind, source };
@@ -355,7 +366,7 @@ impl BoundAll {
 
     fn spawn(
         self,
-        slots: &Arc<Slots>,
+        slots: &Arc<SlotPool>,
         gateway: &Arc<Gateway>,
         draining: &watch::Receiver<bool>,
         deadline: Duration,

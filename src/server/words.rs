@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use crate::admin::{
-    Approval, Approvals, Check, ControlError, DrillReport, FileFault, Fleet, IssuerStatus, KillPreview, KillReport,
-    LastDenial, Order, Part, RestoreReport, Standing, UnexpectedShape, UnmatchedRule, VendorLimit, VendorState,
+    ApprovalAnswer, ApprovalsAnswer, ControlError, DrillReport, FileFault, FleetAnswer, IssuerStatus, KillPreview,
+    KillReport, KillStatus, LastDenial, OperatorOrder, PartAnswer, ReadinessCheck, RestoreReport, UnexpectedShape,
+    UnmatchedRule, VendorLimit, VendorState,
 };
 use crate::config::Contract;
-use crate::gateway::{Unmatched, Vendor};
+use crate::gateway::{RuleNeverMatched, VendorRuntime};
 use crate::identity::{Directory, FileStatus, IntrospectionOutcome, RefreshOutcome};
-use crate::kill::{self, Kill, KillError, Reach, State};
+use crate::kill::{self, Kill, KillError, KillSelector, KillState};
 use crate::meter::ContractState;
 use crate::model::{ClientId, Direction, Moment, UnixTime, VendorId};
 
-pub(super) fn killed(answer: kill::Answer) -> KillReport {
+pub(super) fn killed(answer: kill::KillAnswer) -> KillReport {
     KillReport {
         vendor: answer.vendor,
         state: state_of(answer.state),
@@ -59,10 +60,10 @@ pub(super) fn file_faults(directory: &Directory, vendor: &VendorId) -> Vec<FileF
 }
 
 /// Whether the files of a vendor that has any can be used; where they lie is not for everyone.
-pub(super) fn file_check(directory: &Directory, vendor: &VendorId) -> Option<Check> {
+pub(super) fn file_check(directory: &Directory, vendor: &VendorId) -> Option<ReadinessCheck> {
     let files = directory.files(vendor);
     let bad: Vec<_> = files.iter().filter(|one| one.error.is_some()).map(|one| one.file.as_str()).collect();
-    (!files.is_empty()).then(|| Check {
+    (!files.is_empty()).then(|| ReadinessCheck {
         name: format!("files/{vendor}"),
         well: bad.is_empty(),
         // What was read before stays in force, and one vendor's files are one vendor's matter.
@@ -71,7 +72,7 @@ pub(super) fn file_check(directory: &Directory, vendor: &VendorId) -> Option<Che
     })
 }
 
-pub(super) fn previewed(preview: kill::Preview) -> KillPreview {
+pub(super) fn previewed(preview: kill::PreviewAnswer) -> KillPreview {
     KillPreview {
         vendor: preview.vendor,
         state: state_of(preview.state),
@@ -83,7 +84,7 @@ pub(super) fn previewed(preview: kill::Preview) -> KillPreview {
     }
 }
 
-pub(super) fn restored(restored: kill::Restored) -> RestoreReport {
+pub(super) fn restored(restored: kill::RestoreAnswer) -> RestoreReport {
     RestoreReport {
         vendor: restored.vendor,
         state: state_of(restored.state),
@@ -91,14 +92,14 @@ pub(super) fn restored(restored: kill::Restored) -> RestoreReport {
         persisted: restored.persisted,
         lifted: restored.lifted as u64,
         scopes: restored.reaches.iter().map(part).collect(),
-        approvals: Approvals {
+        approvals: ApprovalsAnswer {
             given: u32::try_from(restored.approvals.given).unwrap_or(u32::MAX),
             needed: restored.approvals.needed,
         },
     }
 }
 
-pub(super) fn drilled(report: kill::DrillReport) -> DrillReport {
+pub(super) fn drilled(report: kill::DrillRecord) -> DrillReport {
     DrillReport {
         vendor: report.vendor,
         shadow: report.shadow,
@@ -112,18 +113,18 @@ pub(super) fn drilled(report: kill::DrillReport) -> DrillReport {
 }
 
 /// How a vendor stands: what is killed before what its contract says.
-pub(super) fn vendor_state(contract: &Contract, state: State, now: UnixTime) -> VendorState {
+pub(super) fn vendor_state(contract: &Contract, state: KillState, now: UnixTime) -> VendorState {
     match (state, contract.calendar().state(now)) {
-        (State::PartlyKilled | State::Killed, _) => state_of(state),
-        (State::Live, ContractState::NotStarted) => VendorState::NotStarted,
-        (State::Live, ContractState::ReadOnly) => VendorState::ReadOnly,
-        (State::Live, ContractState::Ended) => VendorState::Ended,
-        (State::Live, ContractState::InForce { .. } | ContractState::Ending { .. }) => VendorState::Live,
+        (KillState::PartlyKilled | KillState::Killed, _) => state_of(state),
+        (KillState::Live, ContractState::NotStarted) => VendorState::NotStarted,
+        (KillState::Live, ContractState::ReadOnly) => VendorState::ReadOnly,
+        (KillState::Live, ContractState::Ended) => VendorState::Ended,
+        (KillState::Live, ContractState::InForce { .. } | ContractState::Ending { .. }) => VendorState::Live,
     }
 }
 
 /// The later of both directions' last denials.
-pub(super) fn last_denial(vendor: &Vendor) -> Option<LastDenial> {
+pub(super) fn last_denial(vendor: &VendorRuntime) -> Option<LastDenial> {
     let of = |direction| {
         let (reason, at) = vendor.metrics.traffic(direction).last_denial()?;
         Some(LastDenial { reason: reason.as_str().to_owned(), at: at.into(), direction })
@@ -132,7 +133,7 @@ pub(super) fn last_denial(vendor: &Vendor) -> Option<LastDenial> {
 }
 
 /// The limits in force of each direction that has routes; of a shared budget once.
-pub(super) fn limits(vendor: &Vendor, now: Moment) -> Vec<VendorLimit> {
+pub(super) fn limits(vendor: &VendorRuntime, now: Moment) -> Vec<VendorLimit> {
     let (contract, shared) = (&vendor.contract, vendor.ledgers.is_shared());
     let used = Direction::ALL.into_iter().filter(|direction| !contract.routes(*direction).is_empty());
     let of = |direction: Direction| {
@@ -162,37 +163,37 @@ pub(super) fn drill_overdue(contract: &Contract, last: Option<UnixTime>, now: Un
     Some(now.since(last.unwrap_or(contract.starts)) > every)
 }
 
-pub(super) const fn state_of(state: State) -> VendorState {
+pub(super) const fn state_of(state: KillState) -> VendorState {
     match state {
-        State::Live => VendorState::Live,
-        State::PartlyKilled => VendorState::PartlyKilled,
-        State::Killed => VendorState::Killed,
+        KillState::Live => VendorState::Live,
+        KillState::PartlyKilled => VendorState::PartlyKilled,
+        KillState::Killed => VendorState::Killed,
     }
 }
 
 /// The part of a vendor that an order names.
-pub(super) fn reach(order: &Order) -> Reach {
-    Reach {
+pub(super) fn reach(order: &OperatorOrder) -> KillSelector {
+    KillSelector {
         direction: order.direction,
         route: order.route.as_deref().map(Into::into),
         client: order.client.as_deref().map(ClientId::new),
     }
 }
 
-pub(super) fn part(reach: &Reach) -> Part {
-    Part {
+pub(super) fn part(reach: &KillSelector) -> PartAnswer {
+    PartAnswer {
         direction: reach.direction,
         route: reach.route.as_deref().map(str::to_owned),
         client: reach.client.as_ref().map(|client| client.as_str().to_owned()),
     }
 }
 
-pub(super) const fn fleet(fleet: kill::Fleet) -> Fleet {
-    Fleet { acked: fleet.acked, of: fleet.of }
+pub(super) const fn fleet(fleet: kill::Fleet) -> FleetAnswer {
+    FleetAnswer { acked: fleet.acked, of: fleet.of }
 }
 
-pub(super) fn standing(kill: &Kill, is_matched: bool) -> Standing {
-    Standing {
+pub(super) fn standing(kill: &Kill, is_matched: bool) -> KillStatus {
+    KillStatus {
         scope: part(&kill.reach),
         generation: kill.generation,
         unmatched: !is_matched,
@@ -202,18 +203,18 @@ pub(super) fn standing(kill: &Kill, is_matched: bool) -> Standing {
     }
 }
 
-pub(super) fn approval(given: &kill::Approval) -> Approval {
+pub(super) fn approval(given: &kill::RestoreApproval) -> ApprovalAnswer {
     let (by, reason) = (given.by.clone(), given.reason.clone());
-    Approval { scope: part(&given.reach), by, reason, at: given.at.into() }
+    ApprovalAnswer { scope: part(&given.reach), by, reason, at: given.at.into() }
 }
 
 /// The rules of a vendor that have matched nothing.
-pub(super) fn unmatched_rules(vendor: &Vendor) -> Vec<UnmatchedRule> {
-    let rule = |never: Unmatched<'_>| UnmatchedRule {
+pub(super) fn unmatched_rules(vendor: &VendorRuntime) -> Vec<UnmatchedRule> {
+    let rule = |never: RuleNeverMatched<'_>| UnmatchedRule {
         direction: never.direction,
         route: never.route.name.to_string(),
         side: never.side.to_owned(),
-        rule: never.rule.place.to_string(),
+        rule: never.rule.location.to_string(),
         treatment: never.rule.treatment.as_str().to_owned(),
         requests: never.requests(),
     };
@@ -221,7 +222,7 @@ pub(super) fn unmatched_rules(vendor: &Vendor) -> Vec<UnmatchedRule> {
 }
 
 /// The routes of a vendor whose bodies were not always of the shape that their records describe.
-pub(super) fn unexpected_shapes(vendor: &Vendor) -> Vec<UnexpectedShape> {
+pub(super) fn unexpected_shapes(vendor: &VendorRuntime) -> Vec<UnexpectedShape> {
     let told = vendor.unexpected_shapes();
     told.map(|(direction, route, bodies)| UnexpectedShape { direction, route: route.name.to_string(), bodies })
         .collect()

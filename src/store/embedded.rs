@@ -15,9 +15,9 @@ use redb::backends::InMemoryBackend;
 use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageBackend, TableError};
 
 use super::error::StoreError;
-use super::folder::{Folder, Found};
-use super::table::{Batch, Row, Table, decode};
-use super::writer::{self, Ack, Job, definition};
+use super::folder::{FolderContent, StateFolder};
+use super::table::{StoreRow, StoreTable, WriteBatch, decode};
+use super::writer::{self, WriteAck, WriteJob, definition};
 use crate::bounds::{STORE_CACHE_BYTES, STORE_QUEUE_MAX};
 
 /// The schema of the file: the set of tables and how keys are built.
@@ -26,22 +26,22 @@ const META: &str = "meta";
 const SCHEMA_KEY: &[u8] = b"schema";
 
 /// Opens the database, at the start and again after an engine error.
-pub type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
+pub type DatabaseOpener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
 
 /// A key and its value.
-pub type Entry = (Vec<u8>, Vec<u8>);
+pub type KeyAndValue = (Vec<u8>, Vec<u8>);
 
 /// The durable tables. A handle: clones share one file and one writer.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<StoreInner>);
 
-struct Inner {
-    disk: Arc<Disk>,
-    jobs: Option<SyncSender<Job>>,
+struct StoreInner {
+    disk: Arc<ReopeningDatabase>,
+    jobs: Option<SyncSender<WriteJob>>,
     writer: Option<JoinHandle<()>>,
     durable: bool,
     /// Held for as long as any handle lives.
-    _folder: Option<Folder>,
+    _folder: Option<StateFolder>,
 }
 
 impl Store {
@@ -50,13 +50,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; where [`StoreError::is_unreadable`], the caller starts with every vendor killed.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let folder = Folder::lock(path)?;
-        if folder.look()? == Found::Nothing {
+        let folder = StateFolder::lock(path)?;
+        if folder.inspect()? == FolderContent::Nothing {
             initialize(&folder)?;
         }
         let file = folder.database();
         let target = file.clone();
-        let disk = Disk::open(Box::new(move || engine().open(&target)), &file)?;
+        let disk = ReopeningDatabase::open(Box::new(move || engine().open(&target)), &file)?;
         disk.with(check_schema)?;
         folder.mark()?;
         Self::start(disk, true, Some(folder))
@@ -64,7 +64,7 @@ impl Store {
 
     /// Whether a folder holds state, whole or not; looks without touching it.
     pub fn is_in(path: &Path) -> bool {
-        Folder::is_state(path)
+        StateFolder::is_state(path)
     }
 
     /// State that dies with the process: for tests, and for a demo that writes nothing.
@@ -73,15 +73,15 @@ impl Store {
     /// [`StoreError`] when no thread can be started.
     pub fn in_memory() -> Result<Self, StoreError> {
         let memory = Arc::new(InMemoryBackend::new());
-        Self::with_opener(Box::new(move || engine().create_with_backend(Memory(Arc::clone(&memory)))))
+        Self::with_opener(Box::new(move || engine().create_with_backend(LastingMemory(Arc::clone(&memory)))))
     }
 
     /// State on a backend of the caller's, which counts as not durable. Tests inject faults here.
     ///
     /// # Errors
     /// [`StoreError`] when the backend cannot be opened.
-    pub fn with_opener(opener: Opener) -> Result<Self, StoreError> {
-        Self::start(Disk::open(opener, Path::new("memory"))?, false, None)
+    pub fn with_opener(opener: DatabaseOpener) -> Result<Self, StoreError> {
+        Self::start(ReopeningDatabase::open(opener, Path::new("memory"))?, false, None)
     }
 
     /// Whether what is acknowledged survives the process.
@@ -90,21 +90,21 @@ impl Store {
     }
 
     /// Hands a batch to the writer. It is applied whole or not at all, in the order of the calls.
-    pub fn write(&self, batch: Batch) -> Ack {
+    pub fn write(&self, batch: WriteBatch) -> WriteAck {
         let (done, ack) = tokio::sync::oneshot::channel();
-        let Some(jobs) = &self.0.jobs else { return Ack::failed(StoreError::Closed) };
-        match jobs.try_send(Job { batch, done }) {
-            Ok(()) => Ack(ack),
-            Err(TrySendError::Full(_)) => Ack::failed(StoreError::Busy),
-            Err(TrySendError::Disconnected(_)) => Ack::failed(StoreError::Closed),
+        let Some(jobs) = &self.0.jobs else { return WriteAck::failed(StoreError::Closed) };
+        match jobs.try_send(WriteJob { batch, done }) {
+            Ok(()) => WriteAck(ack),
+            Err(TrySendError::Full(_)) => WriteAck::failed(StoreError::Busy),
+            Err(TrySendError::Disconnected(_)) => WriteAck::failed(StoreError::Closed),
         }
     }
 
-    /// Writes and waits on this thread: see [`Ack::wait`].
+    /// Writes and waits on this thread: see [`WriteAck::wait`].
     ///
     /// # Errors
     /// [`StoreError`] when the batch is not durable.
-    pub fn write_blocking(&self, batch: Batch) -> Result<(), StoreError> {
+    pub fn write_blocking(&self, batch: WriteBatch) -> Result<(), StoreError> {
         self.write(batch).wait()
     }
 
@@ -117,7 +117,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the file or the row cannot be read.
-    pub fn get<R: Row>(&self, key: &[u8]) -> Result<Option<R>, StoreError> {
+    pub fn get<R: StoreRow>(&self, key: &[u8]) -> Result<Option<R>, StoreError> {
         self.get_bytes(R::TABLE, key)?.map(|bytes| row(&bytes)).transpose()
     }
 
@@ -125,7 +125,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be read.
-    pub fn get_bytes(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    pub fn get_bytes(&self, table: StoreTable, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(table) = self.0.disk.with(|database| open_table(&read(database)?, table))? else { return Ok(None) };
         let value = table.get(key).map_err(StoreError::read)?;
         Ok(value.map(|value| value.value().to_vec()))
@@ -136,7 +136,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file or a row cannot be read: one bad row fails the whole, since a table of kills
     /// with one missing is worse than none.
-    pub fn range<R: Row>(&self, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<(Vec<u8>, R)>, StoreError> {
+    pub fn range<R: StoreRow>(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, R)>, StoreError> {
         let found = self.range_bytes(R::TABLE, from, to, limit)?;
         found.into_iter().map(|(key, bytes)| Ok((key, row(&bytes)?))).collect()
     }
@@ -147,11 +152,11 @@ impl Store {
     /// [`StoreError`] when the file cannot be read.
     pub fn range_bytes(
         &self,
-        table: Table,
+        table: StoreTable,
         from: &[u8],
         to: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<Entry>, StoreError> {
+    ) -> Result<Vec<KeyAndValue>, StoreError> {
         let Some(table) = self.0.disk.with(|database| open_table(&read(database)?, table))? else {
             return Ok(Vec::new());
         };
@@ -167,7 +172,7 @@ impl Store {
         copied.collect()
     }
 
-    fn start(disk: Disk, durable: bool, folder: Option<Folder>) -> Result<Self, StoreError> {
+    fn start(disk: ReopeningDatabase, durable: bool, folder: Option<StateFolder>) -> Result<Self, StoreError> {
         let disk = Arc::new(disk);
         let (jobs, queue) = sync_channel(STORE_QUEUE_MAX);
         let theirs = Arc::clone(&disk);
@@ -175,7 +180,7 @@ impl Store {
             .name("store".to_owned())
             .spawn(move || writer::run(&queue, &theirs))
             .map_err(|error| StoreError::read(redb::Error::Io(error)))?;
-        Ok(Self(Arc::new(Inner { disk, jobs: Some(jobs), writer: Some(writer), durable, _folder: folder })))
+        Ok(Self(Arc::new(StoreInner { disk, jobs: Some(jobs), writer: Some(writer), durable, _folder: folder })))
     }
 }
 
@@ -186,7 +191,7 @@ impl fmt::Debug for Store {
 }
 
 /// Lets the writer finish what it was given, so that the file is closed when the last handle is gone.
-impl Drop for Inner {
+impl Drop for StoreInner {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(writer) = self.writer.take() {
@@ -197,14 +202,14 @@ impl Drop for Inner {
 }
 
 /// The open database, which an engine error closes until it can be opened again.
-pub(super) struct Disk {
+pub(super) struct ReopeningDatabase {
     database: RwLock<Option<Database>>,
     errors: AtomicU64,
-    opener: Opener,
+    opener: DatabaseOpener,
 }
 
-impl Disk {
-    fn open(opener: Opener, path: &Path) -> Result<Self, StoreError> {
+impl ReopeningDatabase {
+    fn open(opener: DatabaseOpener, path: &Path) -> Result<Self, StoreError> {
         // The engine is meant to return errors, and in debug builds asserts on what it believes impossible.
         let opened = catch_unwind(AssertUnwindSafe(&opener));
         let torn = |source| StoreError::Torn { path: path.to_owned(), source };
@@ -243,9 +248,9 @@ impl Disk {
 
 /// Memory that outlives the database on top of it, so that it can be opened again.
 #[derive(Debug)]
-struct Memory(Arc<InMemoryBackend>);
+struct LastingMemory(Arc<InMemoryBackend>);
 
-impl StorageBackend for Memory {
+impl StorageBackend for LastingMemory {
     fn len(&self) -> std::io::Result<u64> {
         self.0.len()
     }
@@ -273,7 +278,7 @@ fn engine() -> redb::Builder {
     engine
 }
 
-fn initialize(folder: &Folder) -> Result<(), StoreError> {
+fn initialize(folder: &StateFolder) -> Result<(), StoreError> {
     let path = folder.begin()?;
     let database = engine().create(&path).map_err(StoreError::write)?;
     write_schema(&database).map_err(StoreError::write)?;
@@ -289,7 +294,7 @@ fn write_schema(database: &Database) -> Result<(), redb::Error> {
 }
 
 fn check_schema(database: &Database) -> Result<(), StoreError> {
-    let found = match open_table(&read(database)?, Table(META))? {
+    let found = match open_table(&read(database)?, StoreTable(META))? {
         Some(table) => table.get(SCHEMA_KEY).map_err(StoreError::read)?.map(|value| value.value().to_vec()),
         None => None,
     };
@@ -304,7 +309,7 @@ fn read(database: &Database) -> Result<ReadTransaction, StoreError> {
 type OpenTable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 /// A table that nobody has written to is an empty one.
-fn open_table(transaction: &ReadTransaction, table: Table) -> Result<Option<OpenTable>, StoreError> {
+fn open_table(transaction: &ReadTransaction, table: StoreTable) -> Result<Option<OpenTable>, StoreError> {
     match transaction.open_table(definition(table.name())) {
         Ok(table) => Ok(Some(table)),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
@@ -312,6 +317,6 @@ fn open_table(transaction: &ReadTransaction, table: Table) -> Result<Option<Open
     }
 }
 
-fn row<R: Row>(bytes: &[u8]) -> Result<R, StoreError> {
+fn row<R: StoreRow>(bytes: &[u8]) -> Result<R, StoreError> {
     decode(bytes).map_err(|error| StoreError::Row { table: R::TABLE.name(), source: Arc::new(error) })
 }

@@ -18,21 +18,21 @@ const LOCK: &str = "lock";
 
 /// A locked state folder. The lock ends with this value, or with the process, however that ends.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(super) struct StateFolder {
     path: PathBuf,
     _lock: File,
 }
 
 /// What stands in a folder.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum FolderContent {
     /// Nothing was ever here.
     Nothing,
     /// A database, whole or not.
     Database,
 }
 
-impl Folder {
+impl StateFolder {
     /// Locks the folder; makes it first where there is none. One that is there keeps the rights that its owner gave
     /// it, who need not be us: a mounted volume belongs to its orchestrator.
     pub(super) fn lock(path: &Path) -> Result<Self, StoreError> {
@@ -56,13 +56,13 @@ impl Folder {
     }
 
     /// Looks at what is there.
-    pub(super) fn look(&self) -> Result<Found, StoreError> {
+    pub(super) fn inspect(&self) -> Result<FolderContent, StoreError> {
         let file = self.exists(DATABASE)?;
         let marker = self.exists(MARKER)?;
         match (file, marker) {
-            (true, _) => Ok(Found::Database),
+            (true, _) => Ok(FolderContent::Database),
             (false, true) => Err(StoreError::Missing { path: self.database() }),
-            (false, false) => Ok(Found::Nothing),
+            (false, false) => Ok(FolderContent::Nothing),
         }
     }
 

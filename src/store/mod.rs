@@ -1,8 +1,8 @@
 //! What must survive a restart: the durable tables.
 //!
-//! One folder, one redb file, one writer thread. A write is durable when its [`Ack`] resolves and not before, so
+//! One folder, one redb file, one writer thread. A write is durable when its [`WriteAck`] resolves and not before, so
 //! whoever answers a person waits for it; whoever must not wait drops it. Rows are typed and versioned by the rooms
-//! that own them ([`Row`]), or opaque bytes. Never guesses: what cannot be read is an error, and the caller then
+//! that own them ([`StoreRow`]), or opaque bytes. Never guesses: what cannot be read is an error, and the caller then
 //! starts with every vendor killed.
 
 mod embedded;
@@ -16,7 +16,7 @@ pub(crate) mod faulty;
 #[cfg(test)]
 mod tests;
 
-pub use embedded::{Entry, Opener, Store};
+pub use embedded::{DatabaseOpener, KeyAndValue, Store};
 pub use error::StoreError;
-pub use table::{Batch, Row, RowError, Table, decode, encode};
-pub use writer::Ack;
+pub use table::{RowError, StoreRow, StoreTable, WriteBatch, decode, encode};
+pub use writer::WriteAck;

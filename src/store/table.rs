@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 
 /// A named table of byte keys. The list is closed so that two rooms can never share one by accident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Table(pub(super) &'static str);
+pub struct StoreTable(pub(super) &'static str);
 
-impl Table {
+impl StoreTable {
     /// Kills by vendor, with who, why and the evidence.
     pub const KILLS: Self = Self("kills");
     /// Kills to come, by time.
@@ -57,9 +57,9 @@ impl Table {
 }
 
 /// A typed row: it knows its table and the version it is written in.
-pub trait Row: Serialize + DeserializeOwned {
+pub trait StoreRow: Serialize + DeserializeOwned {
     /// Where rows of this type live.
-    const TABLE: Table;
+    const TABLE: StoreTable;
     /// What this program writes; raised when the shape changes.
     const VERSION: u8;
 
@@ -95,7 +95,7 @@ pub enum RowError {
 ///
 /// # Errors
 /// [`RowError::Json`] where the type has no JSON form, such as a map with keys that are no text.
-pub fn encode<R: Row>(row: &R) -> Result<Vec<u8>, RowError> {
+pub fn encode<R: StoreRow>(row: &R) -> Result<Vec<u8>, RowError> {
     let mut bytes = vec![R::VERSION];
     serde_json::to_writer(&mut bytes, row)?;
     Ok(bytes)
@@ -105,24 +105,24 @@ pub fn encode<R: Row>(row: &R) -> Result<Vec<u8>, RowError> {
 ///
 /// # Errors
 /// [`RowError`] when they are not one.
-pub fn decode<R: Row>(bytes: &[u8]) -> Result<R, RowError> {
+pub fn decode<R: StoreRow>(bytes: &[u8]) -> Result<R, RowError> {
     let (version, json) = bytes.split_first().ok_or(RowError::Empty)?;
     if *version == R::VERSION { Ok(serde_json::from_slice(json)?) } else { R::upgrade(*version, json) }
 }
 
 /// Changes that happen together or not at all, across any tables.
 #[derive(Debug, Default, Clone)]
-pub struct Batch {
-    pub(super) changes: Vec<Change>,
+pub struct WriteBatch {
+    pub(super) changes: Vec<RowChange>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Change {
-    Put { table: Table, key: Vec<u8>, value: Vec<u8> },
-    Delete { table: Table, key: Vec<u8> },
+pub(super) enum RowChange {
+    Put { table: StoreTable, key: Vec<u8>, value: Vec<u8> },
+    Delete { table: StoreTable, key: Vec<u8> },
 }
 
-impl Batch {
+impl WriteBatch {
     /// No changes yet.
     pub fn new() -> Self {
         Self::default()
@@ -132,20 +132,20 @@ impl Batch {
     ///
     /// # Errors
     /// [`RowError::Json`] as [`encode`] has it.
-    pub fn put<R: Row>(&mut self, key: &[u8], row: &R) -> Result<(), RowError> {
+    pub fn put<R: StoreRow>(&mut self, key: &[u8], row: &R) -> Result<(), RowError> {
         let value = encode(row)?;
         self.put_bytes(R::TABLE, key, value);
         Ok(())
     }
 
     /// Sets opaque bytes, for owners with an encoding of their own.
-    pub fn put_bytes(&mut self, table: Table, key: &[u8], value: Vec<u8>) {
-        self.changes.push(Change::Put { table, key: key.to_vec(), value });
+    pub fn put_bytes(&mut self, table: StoreTable, key: &[u8], value: Vec<u8>) {
+        self.changes.push(RowChange::Put { table, key: key.to_vec(), value });
     }
 
     /// Removes a key; one that is not there is no error.
-    pub fn delete(&mut self, table: Table, key: &[u8]) {
-        self.changes.push(Change::Delete { table, key: key.to_vec() });
+    pub fn delete(&mut self, table: StoreTable, key: &[u8]) {
+        self.changes.push(RowChange::Delete { table, key: key.to_vec() });
     }
 
     /// Whether there is nothing to do.
@@ -163,8 +163,8 @@ mod tests {
         newest: u64,
     }
 
-    impl Row for Mark {
-        const TABLE: Table = Table::ROTATION_MARKS;
+    impl StoreRow for Mark {
+        const TABLE: StoreTable = StoreTable::ROTATION_MARKS;
         const VERSION: u8 = 2;
 
         fn upgrade(version: u8, json: &[u8]) -> Result<Self, RowError> {
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn table_names_are_unique() {
-        let names: std::collections::BTreeSet<_> = Table::ALL.iter().map(|t| t.name()).collect();
-        assert_eq!(names.len(), Table::ALL.len());
+        let names: std::collections::BTreeSet<_> = StoreTable::ALL.iter().map(|t| t.name()).collect();
+        assert_eq!(names.len(), StoreTable::ALL.len());
     }
 }

@@ -15,8 +15,8 @@ struct Kill {
     reason: String,
 }
 
-impl Row for Kill {
-    const TABLE: Table = Table::KILLS;
+impl StoreRow for Kill {
+    const TABLE: StoreTable = StoreTable::KILLS;
     const VERSION: u8 = 1;
 }
 
@@ -24,8 +24,8 @@ fn kill(reason: &str) -> Kill {
     Kill { reason: reason.to_owned() }
 }
 
-fn put(key: &[u8], reason: &str) -> Batch {
-    let mut batch = Batch::new();
+fn put(key: &[u8], reason: &str) -> WriteBatch {
+    let mut batch = WriteBatch::new();
     batch.put(key, &kill(reason)).unwrap();
     batch
 }
@@ -40,8 +40,8 @@ fn rows_survive_closing_and_come_back_in_order() {
             store.write_blocking(put(key.as_bytes(), reason)).unwrap();
         }
         let mut batch = put(b"d", "4");
-        batch.delete(Table::KILLS, b"a");
-        batch.put_bytes(Table::EXPOSURE, b"x", vec![1, 2]);
+        batch.delete(StoreTable::KILLS, b"a");
+        batch.put_bytes(StoreTable::EXPOSURE, b"x", vec![1, 2]);
         store.write_blocking(batch).unwrap();
     }
     let store = Store::open(folder.path()).unwrap();
@@ -50,7 +50,7 @@ fn rows_survive_closing_and_come_back_in_order() {
     assert_eq!(all, [("b", "2"), ("c", "3"), ("d", "4")].map(|(k, r)| (k.as_bytes().to_vec(), r.to_owned())));
     assert_eq!(store.range::<Kill>(b"b", Some(b"d"), 1).unwrap().len(), 1);
     assert_eq!(store.range::<Kill>(b"d", Some(b"b"), 9).unwrap(), []);
-    assert_eq!(store.get_bytes(Table::EXPOSURE, b"x").unwrap(), Some(vec![1, 2]));
+    assert_eq!(store.get_bytes(StoreTable::EXPOSURE, b"x").unwrap(), Some(vec![1, 2]));
     assert!(store.is_durable());
 }
 
@@ -125,8 +125,8 @@ fn another_schema_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     drop(Store::open(folder.path()).unwrap());
     let database = redb::Database::open(folder.path().join("state.redb")).unwrap();
-    let mut batch = Batch::new();
-    batch.put_bytes(Table("meta"), b"schema", b"99".to_vec());
+    let mut batch = WriteBatch::new();
+    batch.put_bytes(StoreTable("meta"), b"schema", b"99".to_vec());
     writer::commit(&database, [&batch].into_iter()).unwrap();
     drop(database);
     let error = Store::open(folder.path()).unwrap_err();

@@ -2,7 +2,7 @@
 //!
 //! A synced commit costs milliseconds whether it holds one row or a hundred, so the thread takes everything that has
 //! arrived since the last one. After an engine error it opens the file again before the next group, so that a disk
-//! that was full heals by itself. Never holds a request up: whoever writes gets an [`Ack`] at once.
+//! that was full heals by itself. Never holds a request up: whoever writes gets an [`WriteAck`] at once.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -14,29 +14,29 @@ use std::thread::Thread;
 use redb::{Database, TableDefinition, WriteTransaction};
 use tokio::sync::oneshot;
 
-use super::embedded::Disk;
+use super::embedded::ReopeningDatabase;
 use super::error::StoreError;
-use super::table::{Batch, Change};
+use super::table::{RowChange, WriteBatch};
 use crate::bounds::STORE_GROUP_MAX;
 
 /// A batch and whoever waits for it.
-pub(super) struct Job {
-    pub(super) batch: Batch,
+pub(super) struct WriteJob {
+    pub(super) batch: WriteBatch,
     pub(super) done: oneshot::Sender<Result<(), StoreError>>,
 }
 
 /// Resolves when the batch is durable, or has failed. Dropping it cancels nothing.
 #[derive(Debug)]
 #[must_use = "a write is durable only when its ack resolves; drop it on purpose where that does not matter"]
-pub struct Ack(pub(super) oneshot::Receiver<Result<(), StoreError>>);
+pub struct WriteAck(pub(super) oneshot::Receiver<Result<(), StoreError>>);
 
-impl Ack {
+impl WriteAck {
     /// Waits on this thread. For threads that serve nobody: start-up, tests and command-line verbs.
     ///
     /// # Errors
     /// As the future has them.
     pub fn wait(self) -> Result<(), StoreError> {
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let waker = Waker::from(Arc::new(ThreadWaker(std::thread::current())));
         let mut ack = pin!(self);
         loop {
             match ack.as_mut().poll(&mut Context::from_waker(&waker)) {
@@ -54,7 +54,7 @@ impl Ack {
     }
 }
 
-impl Future for Ack {
+impl Future for WriteAck {
     type Output = Result<(), StoreError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -62,16 +62,16 @@ impl Future for Ack {
     }
 }
 
-struct Unpark(Thread);
+struct ThreadWaker(Thread);
 
-impl Wake for Unpark {
+impl Wake for ThreadWaker {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
     }
 }
 
 /// Writes until every sender is gone.
-pub(super) fn run(jobs: &Receiver<Job>, disk: &Disk) {
+pub(super) fn run(jobs: &Receiver<WriteJob>, disk: &ReopeningDatabase) {
     let mut group = Vec::new();
     while let Ok(first) = jobs.recv() {
         group.push(first);
@@ -87,7 +87,7 @@ pub(super) fn run(jobs: &Receiver<Job>, disk: &Disk) {
     }
 }
 
-fn write_group(disk: &Disk, group: &[Job]) -> Result<(), StoreError> {
+fn write_group(disk: &ReopeningDatabase, group: &[WriteJob]) -> Result<(), StoreError> {
     let result = disk.with(|database| commit(database, group.iter().map(|job| &job.batch)).map_err(StoreError::write));
     if result.is_err() {
         disk.close();
@@ -96,7 +96,10 @@ fn write_group(disk: &Disk, group: &[Job]) -> Result<(), StoreError> {
 }
 
 /// One transaction with every change of the batches, synced.
-pub(super) fn commit<'a>(database: &Database, batches: impl Iterator<Item = &'a Batch>) -> Result<(), redb::Error> {
+pub(super) fn commit<'a>(
+    database: &Database,
+    batches: impl Iterator<Item = &'a WriteBatch>,
+) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     for change in batches.flat_map(|batch| &batch.changes) {
         apply(&transaction, change)?;
@@ -105,12 +108,12 @@ pub(super) fn commit<'a>(database: &Database, batches: impl Iterator<Item = &'a 
     Ok(())
 }
 
-fn apply(transaction: &WriteTransaction, change: &Change) -> Result<(), redb::Error> {
+fn apply(transaction: &WriteTransaction, change: &RowChange) -> Result<(), redb::Error> {
     match change {
-        Change::Put { table, key, value } => {
+        RowChange::Put { table, key, value } => {
             transaction.open_table(definition(table.0))?.insert(key.as_slice(), value.as_slice())?;
         }
-        Change::Delete { table, key } => {
+        RowChange::Delete { table, key } => {
             transaction.open_table(definition(table.0))?.remove(key.as_slice())?;
         }
     }

@@ -7,42 +7,42 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::shard::{Shard, shards};
+use super::shard::{MetricShard, shards};
 
 /// Numbers per line: two cache lines of 64 bytes, since processors fetch lines in pairs.
 const LINE: usize = 16;
 
 #[repr(align(128))]
 #[derive(Default)]
-struct Line([AtomicU64; LINE]);
+struct CellLine([AtomicU64; LINE]);
 
 /// A fixed set of numbers, kept once per shard.
-pub(super) struct Cells {
-    lines: Box<[Line]>,
+pub(super) struct ShardedCells {
+    lines: Box<[CellLine]>,
     /// Lines of one shard.
     stride: usize,
 }
 
 /// This thread's share of some cells.
 #[derive(Clone, Copy)]
-pub(super) struct Mine<'a> {
-    lines: &'a [Line],
-    shard: Shard,
+pub(super) struct ShardCells<'a> {
+    lines: &'a [CellLine],
+    shard: MetricShard,
 }
 
-impl Cells {
+impl ShardedCells {
     /// Makes `count` numbers, all zero.
     pub(super) fn new(count: usize) -> Self {
         let stride = count.div_ceil(LINE).max(1);
-        Self { lines: (0..stride * shards()).map(|_| Line::default()).collect(), stride }
+        Self { lines: (0..stride * shards()).map(|_| CellLine::default()).collect(), stride }
     }
 
     /// This thread's share, to add to.
     #[inline]
-    pub(super) fn mine(&self) -> Mine<'_> {
-        let shard = Shard::mine();
+    pub(super) fn of_this_thread(&self) -> ShardCells<'_> {
+        let shard = MetricShard::of_this_thread();
         let first = shard.index() * self.stride;
-        Mine { lines: self.lines.get(first..first + self.stride).unwrap_or_default(), shard }
+        ShardCells { lines: self.lines.get(first..first + self.stride).unwrap_or_default(), shard }
     }
 
     /// The sum of all threads' shares.
@@ -52,7 +52,7 @@ impl Cells {
     }
 }
 
-impl Mine<'_> {
+impl ShardCells<'_> {
     /// Adds to the number at `slot`; out of range adds nothing.
     #[inline]
     pub(super) fn add(self, slot: usize, amount: u64) {
@@ -73,19 +73,19 @@ impl Mine<'_> {
 }
 
 #[inline]
-fn cell(lines: &[Line], slot: usize) -> Option<&AtomicU64> {
+fn cell(lines: &[CellLine], slot: usize) -> Option<&AtomicU64> {
     lines.get(slot / LINE)?.0.get(slot % LINE)
 }
 
-impl fmt::Debug for Cells {
+impl fmt::Debug for ShardedCells {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cells").field("numbers", &(self.stride * LINE)).finish_non_exhaustive()
     }
 }
 
-/// A histogram of durations inside some [`Cells`]: one number per bucket, one for all longer ones, one for the sum.
+/// A histogram of durations inside some [`ShardedCells`]: one number per bucket, one for all longer ones, one for the sum.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Buckets {
+pub(super) struct HistogramCells {
     /// The first of the numbers that belong to it.
     pub(super) first: usize,
     /// Upper bounds in nanoseconds, inclusive and rising.
@@ -94,7 +94,7 @@ pub(super) struct Buckets {
 
 /// What a histogram holds at one instant.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Reading {
+pub(super) struct HistogramReading {
     /// Observations up to and including each bound.
     pub(super) cumulative: Vec<(f64, u64)>,
     /// All observations.
@@ -103,7 +103,7 @@ pub(super) struct Reading {
     pub(super) sum_secs: f64,
 }
 
-impl Buckets {
+impl HistogramCells {
     /// How many numbers a histogram of these bounds takes.
     pub(super) const fn slots(bounds: &[u64]) -> usize {
         bounds.len() + 2
@@ -111,14 +111,14 @@ impl Buckets {
 
     /// Counts one duration.
     #[inline]
-    pub(super) fn observe(self, mine: Mine<'_>, nanos: u64) {
+    pub(super) fn observe(self, mine: ShardCells<'_>, nanos: u64) {
         let bucket = self.bounds.iter().position(|bound| nanos <= *bound).unwrap_or(self.bounds.len());
         mine.add(self.first + bucket, 1);
         mine.add(self.first + self.bounds.len() + 1, nanos);
     }
 
     /// The histogram as exporters want it.
-    pub(super) fn read(self, cells: &Cells) -> Reading {
+    pub(super) fn read(self, cells: &ShardedCells) -> HistogramReading {
         let mut count = 0;
         let mut cumulative = Vec::with_capacity(self.bounds.len());
         for (bucket, bound) in self.bounds.iter().enumerate() {
@@ -126,7 +126,7 @@ impl Buckets {
             cumulative.push((seconds(*bound), count));
         }
         count += cells.sum(self.first + self.bounds.len());
-        Reading { cumulative, count, sum_secs: seconds(cells.sum(self.first + self.bounds.len() + 1)) }
+        HistogramReading { cumulative, count, sum_secs: seconds(cells.sum(self.first + self.bounds.len() + 1)) }
     }
 }
 
@@ -141,10 +141,10 @@ mod tests {
 
     #[test]
     fn threads_lose_nothing_and_a_gauge_may_rise_and_fall_on_different_threads() {
-        let cells = Cells::new(20);
+        let cells = ShardedCells::new(20);
         std::thread::scope(|scope| {
             for worker in [true, false, true, false, true, false, true, false] {
-                let add = || (0..1_000).for_each(|_| cells.mine().add(17, 2));
+                let add = || (0..1_000).for_each(|_| cells.of_this_thread().add(17, 2));
                 scope.spawn(move || {
                     let claim = worker.then(crate::telemetry::claim_worker);
                     add();
@@ -153,17 +153,17 @@ mod tests {
             }
         });
         std::thread::scope(|scope| {
-            scope.spawn(|| (0..15_990).for_each(|_| cells.mine().subtract(17, 1)));
+            scope.spawn(|| (0..15_990).for_each(|_| cells.of_this_thread().subtract(17, 1)));
         });
         assert_eq!((cells.sum(17), cells.sum(16), cells.sum(10_000)), (10, 0, 0));
     }
 
     #[test]
     fn a_bound_belongs_to_its_own_bucket() {
-        let buckets = Buckets { first: 3, bounds: &[1_000, 5_000_000] };
-        let cells = Cells::new(3 + Buckets::slots(buckets.bounds));
+        let buckets = HistogramCells { first: 3, bounds: &[1_000, 5_000_000] };
+        let cells = ShardedCells::new(3 + HistogramCells::slots(buckets.bounds));
         for nanos in [0, 1_000, 1_001, 5_000_000, 5_000_001, u64::from(u32::MAX)] {
-            buckets.observe(cells.mine(), nanos);
+            buckets.observe(cells.of_this_thread(), nanos);
         }
         let reading = buckets.read(&cells);
         assert_eq!(reading.cumulative, [(0.000_001, 2), (0.005, 4)]);

@@ -16,18 +16,18 @@ use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 
-use super::handles::lock;
-use super::log::Format;
+use super::log::LogFormat;
+use super::vendor_metrics::lock;
 use crate::bounds::{LOG_BUFFER_BYTES_MAX, LOG_CLOSE_DEADLINE, LOG_FLUSH_INTERVAL};
 use crate::model::{escape_unprintable, is_printable};
 
 /// Where events go; cloning shares it.
 #[derive(Debug, Clone)]
-pub(super) struct Queue(Arc<Shared>);
+pub(super) struct EventQueue(Arc<EventLogShared>);
 
 #[derive(Debug, Default)]
-struct Shared {
-    format: Format,
+struct EventLogShared {
+    format: LogFormat,
     lines: Mutex<Vec<u8>>,
     dropped: AtomicU64,
     ended: AtomicBool,
@@ -37,14 +37,14 @@ struct Shared {
 /// Ends the log of events: dropping it writes what is left, within a bound.
 #[derive(Debug)]
 pub struct EventLog {
-    queue: Queue,
+    queue: EventQueue,
     writer: Option<JoinHandle<()>>,
 }
 
 impl EventLog {
     /// Starts the thread that writes to `sink`.
-    pub(super) fn start(format: Format, sink: impl Write + Send + 'static) -> io::Result<(Self, Queue)> {
-        let queue = Queue(Arc::new(Shared { format, ..Shared::default() }));
+    pub(super) fn start(format: LogFormat, sink: impl Write + Send + 'static) -> io::Result<(Self, EventQueue)> {
+        let queue = EventQueue(Arc::new(EventLogShared { format, ..EventLogShared::default() }));
         let theirs = Arc::clone(&queue.0);
         let writer =
             std::thread::Builder::new().name("event-log".into()).spawn(move || theirs.write_until_ended(sink))?;
@@ -69,34 +69,34 @@ pub(super) fn wait_for(writer: &JoinHandle<()>) {
     (0..200).take_while(|_| !writer.is_finished()).for_each(|_| std::thread::sleep(step));
 }
 
-impl Queue {
+impl EventQueue {
     /// Events that were lost because their reader was too slow.
     pub(super) fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
     }
 }
 
-impl<'a> MakeWriter<'a> for Queue {
-    type Writer = Line<'a>;
+impl<'a> MakeWriter<'a> for EventQueue {
+    type Writer = EventWriter<'a>;
 
-    fn make_writer(&'a self) -> Line<'a> {
-        Line { shared: &self.0 }
+    fn make_writer(&'a self) -> EventWriter<'a> {
+        EventWriter { shared: &self.0 }
     }
 }
 
 /// Takes one event, which the formatter hands over as a whole.
 #[derive(Debug)]
-pub(super) struct Line<'a> {
-    shared: &'a Shared,
+pub(super) struct EventWriter<'a> {
+    shared: &'a EventLogShared,
 }
 
-impl Write for Line<'_> {
+impl Write for EventWriter<'_> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         let line = match self.shared.format {
-            Format::Json => escape_unprintable(&text),
+            LogFormat::Json => escape_unprintable(&text),
             // Its fields are escaped one by one; between them may stand colours.
-            Format::Human => Cow::Borrowed(&*text),
+            LogFormat::Human => Cow::Borrowed(&*text),
         };
         let mut lines = lock(&self.shared.lines);
         let was_empty = lines.is_empty();
@@ -117,7 +117,7 @@ impl Write for Line<'_> {
     }
 }
 
-impl Shared {
+impl EventLogShared {
     fn write_until_ended(&self, mut sink: impl Write) {
         let (mut batch, mut reported) = (Vec::new(), 0);
         loop {
@@ -220,7 +220,7 @@ mod tests {
     fn a_reader_that_stalls_costs_lines_and_stops_nobody() {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let (hold, leave) = mpsc::channel();
-        let (log, queue) = EventLog::start(Format::Json, Stalled { leave, kept: Arc::clone(&kept) }).unwrap();
+        let (log, queue) = EventLog::start(LogFormat::Json, Stalled { leave, kept: Arc::clone(&kept) }).unwrap();
         let layer = tracing_subscriber::fmt::layer().with_writer(queue.clone()).with_ansi(false);
         let events = LOG_BUFFER_BYTES_MAX as u64 / 50;
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
@@ -237,7 +237,7 @@ mod tests {
     fn human(value: &str) -> String {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let (_, leave) = mpsc::channel();
-        let (log, queue) = EventLog::start(Format::Json, Stalled { leave, kept: Arc::clone(&kept) }).unwrap();
+        let (log, queue) = EventLog::start(LogFormat::Json, Stalled { leave, kept: Arc::clone(&kept) }).unwrap();
         let layer = tracing_subscriber::fmt::layer().with_writer(queue).fmt_fields(HumanFields).with_ansi(false);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer.without_time()), || {
             tracing::warn!(shown = %value, debugged = ?value, text = value, last = 1, "said {value}");

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use crate::model::{Direction, Reason, UnixTime, is_printable, push_escape};
 
-use super::log::Format;
+use super::log::LogFormat;
 
 /// What is written about one exchange. Borrowed, and never kept.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ pub struct ExchangeLine<'a> {
     /// Why it was refused or cut short.
     pub reason: Option<Reason>,
     /// How it ended, where the caller did not get the whole answer.
-    pub ended: Option<Ended>,
+    pub ended: Option<EarlyEnd>,
     /// What exactly went wrong, with the upstream's error where there was one.
     pub cause: Option<&'a str>,
     /// Records that left.
@@ -54,7 +54,7 @@ pub struct ExchangeLine<'a> {
 
 /// How an exchange ended before its answer's last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum EarlyEnd {
     /// The gateway cut it, or the upstream did.
     BrokenOff,
     /// The caller closed the connection, or its stream.
@@ -63,7 +63,7 @@ pub enum Ended {
     GatewayStopped,
 }
 
-impl Ended {
+impl EarlyEnd {
     /// Its word in lines and answers.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -76,22 +76,22 @@ impl Ended {
 
 /// The second of the last line, already written out: most lines of a busy gateway share it.
 #[derive(Debug, Default)]
-pub(super) struct Stamp {
+pub(super) struct TimestampCache {
     second: u64,
     text: String,
 }
 
 impl ExchangeLine<'_> {
     /// Appends the line and its line feed.
-    pub(super) fn write(&self, format: Format, stamp: &mut Stamp, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, format: LogFormat, stamp: &mut TimestampCache, out: &mut Vec<u8>) {
         match format {
-            Format::Json => self.json(stamp, out),
-            Format::Human => self.human(stamp, out),
+            LogFormat::Json => self.json(stamp, out),
+            LogFormat::Human => self.human(stamp, out),
         }
         out.push(b'\n');
     }
 
-    fn json(&self, stamp: &mut Stamp, out: &mut Vec<u8>) {
+    fn json(&self, stamp: &mut TimestampCache, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"time\":\"");
         stamp.push(self.at, out);
         out.extend_from_slice(b"\",\"target\":\"exchange\"");
@@ -104,7 +104,7 @@ impl ExchangeLine<'_> {
             ("route", self.route),
             ("upstream", self.upstream),
             ("reason", self.reason.map(Reason::as_str)),
-            ("ended", self.ended.map(Ended::as_str)),
+            ("ended", self.ended.map(EarlyEnd::as_str)),
             ("cause", self.cause),
         ];
         for (key, word) in words {
@@ -135,7 +135,7 @@ impl ExchangeLine<'_> {
         out.push(b'}');
     }
 
-    fn human(&self, stamp: &mut Stamp, out: &mut Vec<u8>) {
+    fn human(&self, stamp: &mut TimestampCache, out: &mut Vec<u8>) {
         stamp.push(self.at, out);
         out.push(b' ');
         push_number(u64::from(self.status), out);
@@ -144,7 +144,7 @@ impl ExchangeLine<'_> {
             self.direction.as_str(),
             known_method(self.method),
             self.route.unwrap_or("-"),
-            self.reason.map(Reason::as_str).or(self.ended.map(Ended::as_str)).unwrap_or("ok"),
+            self.reason.map(Reason::as_str).or(self.ended.map(EarlyEnd::as_str)).unwrap_or("ok"),
         ];
         for word in words {
             out.push(b' ');
@@ -177,7 +177,7 @@ impl ExchangeLine<'_> {
     }
 }
 
-impl Stamp {
+impl TimestampCache {
     /// RFC 3339 in UTC with milliseconds.
     fn push(&mut self, at: UnixTime, out: &mut Vec<u8>) {
         if self.text.is_empty() || self.second != at.as_secs() {
@@ -280,16 +280,16 @@ mod tests {
         }
     }
 
-    fn written(line: &ExchangeLine<'_>, format: Format) -> String {
+    fn written(line: &ExchangeLine<'_>, format: LogFormat) -> String {
         let mut out = Vec::new();
-        line.write(format, &mut Stamp::default(), &mut out);
+        line.write(format, &mut TimestampCache::default(), &mut out);
         String::from_utf8(out).expect("UTF-8")
     }
 
     #[test]
     fn a_line_reads_as_written() {
         assert_eq!(
-            written(&line(), Format::Json),
+            written(&line(), LogFormat::Json),
             "{\"time\":\"1970-01-01T00:16:40.007Z\",\"target\":\"exchange\",\"request_id\":\"0af7\",\
              \"direction\":\"ingress\",\"vendor\":\"acme\",\"client\":\"acme-batch\",\"method\":\"GET\",\
              \"route\":\"/v1/customers/{id}\",\"upstream\":\"crm\",\"status\":200,\"records\":12,\"bytes_in\":0,\
@@ -301,7 +301,7 @@ mod tests {
         let denied =
             ExchangeLine { reason: Some(Reason::VendorUnknown), method: "EVIL\u{1b}[2J", peer, cause, ..denied };
         assert_eq!(
-            written(&denied, Format::Human),
+            written(&denied, LogFormat::Human),
             "1970-01-01T00:16:40.007Z 403 - ingress _OTHER - vendor_unknown records=12 in=0 \
              out=18446744073709551615 us=1203 own_us=9 id=0af7 peer=10.0.0.7:4711 cause=\"no \\\"such\\\"\\u000a vendor\"\n"
         );
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn the_kept_second_is_not_stale() {
-        let (mut stamp, mut out) = (Stamp::default(), Vec::new());
+        let (mut stamp, mut out) = (TimestampCache::default(), Vec::new());
         for millis in [0, 999, 1_000, 61_001, 0] {
             stamp.push(UnixTime::from_millis(millis), &mut out);
         }
@@ -323,12 +323,12 @@ mod tests {
         #[test]
         fn any_text_stays_one_json_line(name in any::<String>(), id in "\\PC*", number in any::<u64>()) {
             let wild = ExchangeLine { client: Some(&name), request_id: &id, records: number, ..line() };
-            let json = written(&wild, Format::Json);
+            let json = written(&wild, LogFormat::Json);
             prop_assert!(json.ends_with('\n') && json.chars().filter(|symbol| !is_printable(*symbol)).count() == 1);
             let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
             prop_assert_eq!(value["client"].as_str(), Some(name.as_str()));
             prop_assert_eq!(value["records"].as_u64(), Some(number));
-            let human = written(&wild, Format::Human);
+            let human = written(&wild, LogFormat::Human);
             prop_assert!(human.ends_with('\n') && human.chars().filter(|symbol| !is_printable(*symbol)).count() == 1);
         }
     }

@@ -7,14 +7,14 @@ use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
 /// A text format for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exposition {
+pub enum ExpositionFormat {
     /// Prometheus' text format 0.0.4.
     Prometheus,
     /// OpenMetrics 1.0.
     OpenMetrics,
 }
 
-impl Exposition {
+impl ExpositionFormat {
     /// The `Content-Type` of an answer in this format.
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -25,7 +25,7 @@ impl Exposition {
 }
 
 /// The format that an `Accept` header prefers: Prometheus' own unless OpenMetrics 1.0 is wanted at least as much.
-pub fn negotiate(accept: &str) -> Exposition {
+pub fn negotiate(accept: &str) -> ExpositionFormat {
     let (mut open, mut text) = (0.0_f32, 0.0_f32);
     for range in accept.split(',') {
         let mut parts = range.split(';').map(str::trim);
@@ -40,20 +40,20 @@ pub fn negotiate(accept: &str) -> Exposition {
             _ => {}
         }
     }
-    if open > 0.0 && open >= text { Exposition::OpenMetrics } else { Exposition::Prometheus }
+    if open > 0.0 && open >= text { ExpositionFormat::OpenMetrics } else { ExpositionFormat::Prometheus }
 }
 
 /// Writes families in the given format.
-pub(super) fn encode(format: Exposition, families: &[MetricFamily]) -> String {
+pub(super) fn encode(format: ExpositionFormat, families: &[MetricFamily]) -> String {
     match format {
-        Exposition::Prometheus => {
+        ExpositionFormat::Prometheus => {
             let mut out = String::new();
             // Encoding into memory fails only on a family without a name or samples, which the registry leaves out.
             let complete = TextEncoder::new().encode_utf8(families, &mut out).is_ok();
             debug_assert!(complete);
             out
         }
-        Exposition::OpenMetrics => open_metrics(families),
+        ExpositionFormat::OpenMetrics => open_metrics(families),
     }
 }
 
@@ -130,21 +130,21 @@ fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::families::{BUILD, Page, REQUESTS, SEVER};
+    use crate::telemetry::families::{BUILD, REQUESTS, SEVER, ScrapePage};
 
     #[test]
     fn a_scraper_gets_what_it_asks_for() {
         let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;\
                           q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
         for (accept, format) in [
-            ("", Exposition::Prometheus),
-            ("*/*", Exposition::Prometheus),
-            ("text/plain", Exposition::Prometheus),
-            ("text/html, nonsense;;q=", Exposition::Prometheus),
-            ("application/openmetrics-text; version=1.0.0", Exposition::OpenMetrics),
-            ("application/openmetrics-text; version=9.0.0", Exposition::Prometheus),
-            ("application/openmetrics-text;q=0.1, text/plain;q=0.9", Exposition::Prometheus),
-            (prometheus, Exposition::OpenMetrics),
+            ("", ExpositionFormat::Prometheus),
+            ("*/*", ExpositionFormat::Prometheus),
+            ("text/plain", ExpositionFormat::Prometheus),
+            ("text/html, nonsense;;q=", ExpositionFormat::Prometheus),
+            ("application/openmetrics-text; version=1.0.0", ExpositionFormat::OpenMetrics),
+            ("application/openmetrics-text; version=9.0.0", ExpositionFormat::Prometheus),
+            ("application/openmetrics-text;q=0.1, text/plain;q=0.9", ExpositionFormat::Prometheus),
+            (prometheus, ExpositionFormat::OpenMetrics),
         ] {
             assert_eq!(negotiate(accept), format, "{accept}");
         }
@@ -152,17 +152,17 @@ mod tests {
 
     #[test]
     fn both_formats_escape_and_open_metrics_moves_the_suffix() {
-        let mut page = Page::default();
+        let mut page = ScrapePage::default();
         page.counter(&REQUESTS, &["a", "ingress", "GET \"\\\n", "200"], 3.0);
         let families = page.into_families();
         assert_eq!(
-            encode(Exposition::Prometheus, &families),
+            encode(ExpositionFormat::Prometheus, &families),
             "# HELP vendorgate_requests_total Exchanges that ended, by the status sent to the caller\n\
              # TYPE vendorgate_requests_total counter\n\
              vendorgate_requests_total{vendor=\"a\",direction=\"ingress\",route=\"GET \\\"\\\\\\n\",status=\"200\"} 3\n"
         );
         assert_eq!(
-            encode(Exposition::OpenMetrics, &families),
+            encode(ExpositionFormat::OpenMetrics, &families),
             "# TYPE vendorgate_requests counter\n\
              # HELP vendorgate_requests Exchanges that ended, by the status sent to the caller\n\
              vendorgate_requests_total{vendor=\"a\",direction=\"ingress\",route=\"GET \\\"\\\\\\n\",status=\"200\"} 3\n\
@@ -172,12 +172,15 @@ mod tests {
 
     #[test]
     fn a_histogram_ends_with_infinity_count_and_sum() {
-        let mut page = Page::default();
-        let reading =
-            crate::telemetry::cells::Reading { cumulative: vec![(0.5, 1), (1.0, 2)], count: 3, sum_secs: 4.25 };
+        let mut page = ScrapePage::default();
+        let reading = crate::telemetry::cells::HistogramReading {
+            cumulative: vec![(0.5, 1), (1.0, 2)],
+            count: 3,
+            sum_secs: 4.25,
+        };
         page.histogram(&SEVER, &[], &reading);
         page.gauge(&BUILD, &["1", "c"], 1.0);
-        let text = encode(Exposition::OpenMetrics, &page.into_families());
+        let text = encode(ExpositionFormat::OpenMetrics, &page.into_families());
         let samples: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(
             samples,

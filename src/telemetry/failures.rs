@@ -57,12 +57,12 @@ pub struct FailedRequest {
 
 /// The last failures.
 #[derive(Debug, Default)]
-pub struct Failures {
+pub struct RecentFailures {
     proven: Mutex<VecDeque<FailedRequest>>,
     unproven: Mutex<VecDeque<FailedRequest>>,
 }
 
-impl Failures {
+impl RecentFailures {
     /// Keeps a failure; the oldest goes where there is no room.
     pub fn keep(&self, line: &ExchangeLine<'_>) {
         let (ring, most) = match line.client {
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn strangers_push_out_strangers_alone() {
-        let failures = Failures::default();
+        let failures = RecentFailures::default();
         failures.keep(&line("ours", Some("acme-batch")));
         failures.keep(&line("first", None));
         for number in 0..FAILURES_UNPROVEN_MAX {
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_long_cause_is_cut_between_letters() {
-        let failures = Failures::default();
+        let failures = RecentFailures::default();
         let cause = "é".repeat(FAILURE_CAUSE_BYTES_MAX);
         failures.keep(&ExchangeLine { cause: Some(&cause), ..line("long", None) });
         let kept = failures.find("long").expect("kept").cause;

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use prometheus::core::Desc;
 use prometheus::proto::{self, MetricFamily, MetricType};
 
-use super::cells::Reading;
+use super::cells::HistogramReading;
 
 /// A metric family: a promise to whoever writes alerts and dashboards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Family {
+pub struct FamilyDefinition {
     /// Its name, with unit and, for counters, `_total`.
     pub name: &'static str,
     /// What it says, in one sentence without a full stop.
@@ -36,16 +36,21 @@ pub enum FamilyKind {
 
 use FamilyKind::{Counter, Gauge, Histogram};
 
-const fn family(name: &'static str, kind: FamilyKind, labels: &'static [&'static str], help: &'static str) -> Family {
-    Family { name, help, kind, labels }
+const fn family(
+    name: &'static str,
+    kind: FamilyKind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> FamilyDefinition {
+    FamilyDefinition { name, help, kind, labels }
 }
 
 /// One constant per family, and a list of them all.
 macro_rules! families {
     ($($constant:ident = $name:literal $kind:ident $labels:tt $help:literal;)+) => {
-        $(pub(super) const $constant: Family = family($name, $kind, &$labels, $help);)+
+        $(pub(super) const $constant: FamilyDefinition = family($name, $kind, &$labels, $help);)+
         /// Every family that the gateway can expose.
-        pub const FAMILIES: &[Family] = &[$($constant),+];
+        pub const FAMILIES: &[FamilyDefinition] = &[$($constant),+];
     };
 }
 
@@ -130,22 +135,22 @@ families! {
 
 /// The samples of one scrape, by family.
 #[derive(Debug, Default)]
-pub(super) struct Page(BTreeMap<&'static str, MetricFamily>);
+pub(super) struct ScrapePage(BTreeMap<&'static str, MetricFamily>);
 
-impl Page {
-    pub(super) fn counter(&mut self, family: &Family, labels: &[&str], value: f64) {
+impl ScrapePage {
+    pub(super) fn counter(&mut self, family: &FamilyDefinition, labels: &[&str], value: f64) {
         let mut counter = proto::Counter::default();
         counter.set_value(value);
         self.push(family, labels, |metric| metric.set_counter(counter));
     }
 
-    pub(super) fn gauge(&mut self, family: &Family, labels: &[&str], value: f64) {
+    pub(super) fn gauge(&mut self, family: &FamilyDefinition, labels: &[&str], value: f64) {
         let mut gauge = proto::Gauge::default();
         gauge.set_value(value);
         self.push(family, labels, |metric| metric.set_gauge(gauge));
     }
 
-    pub(super) fn histogram(&mut self, family: &Family, labels: &[&str], reading: &Reading) {
+    pub(super) fn histogram(&mut self, family: &FamilyDefinition, labels: &[&str], reading: &HistogramReading) {
         let mut histogram = proto::Histogram::default();
         histogram.set_sample_count(reading.count);
         histogram.set_sample_sum(reading.sum_secs);
@@ -157,7 +162,7 @@ impl Page {
         self.0.into_values().collect()
     }
 
-    fn push(&mut self, family: &Family, labels: &[&str], fill: impl FnOnce(&mut proto::Metric)) {
+    fn push(&mut self, family: &FamilyDefinition, labels: &[&str], fill: impl FnOnce(&mut proto::Metric)) {
         debug_assert_eq!(family.labels.len(), labels.len(), "{}", family.name);
         let pairs = family.labels.iter().zip(labels).map(|(name, value)| pair(name, value)).collect();
         let mut metric = proto::Metric::from_label(pairs);
@@ -166,7 +171,7 @@ impl Page {
     }
 }
 
-impl Family {
+impl FamilyDefinition {
     /// What the registry knows a family by.
     pub(super) fn describe(&self) -> prometheus::Result<Desc> {
         let labels = self.labels.iter().map(|&label| label.to_owned()).collect();
@@ -174,7 +179,7 @@ impl Family {
     }
 }
 
-fn empty(family: &Family) -> MetricFamily {
+fn empty(family: &FamilyDefinition) -> MetricFamily {
     let mut empty = MetricFamily::default();
     empty.set_name(family.name.to_owned());
     empty.set_help(family.help.to_owned());
@@ -240,7 +245,7 @@ mod tests {
         }
     }
 
-    fn written(family: &Family) -> String {
+    fn written(family: &FamilyDefinition) -> String {
         match family.labels {
             [] => family.name.to_owned(),
             labels => format!("{}{{{}}}", family.name, labels.join(",")),

@@ -4,7 +4,7 @@
 
 /// What happened to a personal value, as the label of `vendorgate_pii_values_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Treated {
+pub enum TreatmentLabel {
     /// A reversible token took its place.
     Tokenize,
     /// A keyed hash took its place.
@@ -25,7 +25,7 @@ pub enum Treated {
     Report,
 }
 
-impl Treated {
+impl TreatmentLabel {
     /// Every treatment, in the order of its number.
     pub const ALL: [Self; 9] = [
         Self::Tokenize,
@@ -57,7 +57,7 @@ impl Treated {
 
 /// A limit of a contract, as the label of `vendorgate_limit_remaining_ratio`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Limit {
+pub enum LimitLabel {
     /// Requests per time.
     Requests,
     /// Requests in flight.
@@ -68,7 +68,7 @@ pub enum Limit {
     Bytes,
 }
 
-impl Limit {
+impl LimitLabel {
     /// Every limit, in the order of its number.
     pub const ALL: [Self; 4] = [Self::Requests, Self::Concurrency, Self::Records, Self::Bytes];
 
@@ -94,13 +94,13 @@ pub enum CacheResult {
 
 /// A place of durable or shared state, as the label of `vendorgate_state_errors_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Store {
+pub enum StoreLabel {
     /// The tables on this machine's disk.
     Embedded,
     /// The audit trail.
     Audit,
 }
 
-impl Store {
+impl StoreLabel {
     pub(super) const ALL: [(Self, &str); 2] = [(Self::Embedded, "embedded"), (Self::Audit, "audit")];
 }

@@ -18,15 +18,15 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
 pub use super::event_log::EventLog;
-use super::event_log::{HumanFields, Queue, wait_for};
-use super::exchange_line::{ExchangeLine, Stamp};
-use super::handles::lock;
-use super::shard::{Shard, shards};
+use super::event_log::{EventQueue, HumanFields, wait_for};
+use super::exchange_line::{ExchangeLine, TimestampCache};
+use super::shard::{MetricShard, shards};
+use super::vendor_metrics::lock;
 use crate::bounds::{LOG_BUFFER_BYTES_MAX, LOG_FLUSH_INTERVAL};
 
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
+pub enum LogFormat {
     /// One JSON object a line, for machines.
     #[default]
     Json,
@@ -36,16 +36,16 @@ pub enum Format {
 
 /// What is logged. Lines of exchanges are apart: [`ExchangeLog::start`] them, or leave them [`ExchangeLog::off`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub struct LogSettings {
     /// How it looks.
-    pub format: Format,
+    pub format: LogFormat,
     /// The least severe of our own events that are written.
     pub level: LevelFilter,
 }
 
-impl Default for Settings {
+impl Default for LogSettings {
     fn default() -> Self {
-        Self { format: Format::Json, level: LevelFilter::INFO }
+        Self { format: LogFormat::Json, level: LevelFilter::INFO }
     }
 }
 
@@ -61,22 +61,22 @@ pub enum LogError {
 }
 
 /// The queue of the process's events, for whoever counts what it lost.
-static EVENTS: OnceLock<Queue> = OnceLock::new();
+static EVENTS: OnceLock<EventQueue> = OnceLock::new();
 
 /// Starts the log of events, for the whole process, on standard error. Panics are events too: their own report would
 /// write to standard error, and so wait for its reader. Dropping what is returned ends the log.
 ///
 /// # Errors
 /// [`LogError::Started`] when it is called a second time, [`LogError::Thread`] when the machine gives no thread.
-pub fn start(settings: &Settings) -> Result<EventLog, LogError> {
+pub fn start(settings: &LogSettings) -> Result<EventLog, LogError> {
     // A handle of its own: a writer that waits for its reader must not hold the lock of whoever else writes there.
     let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(LogError::Thread)?;
     let (log, queue) = EventLog::start(settings.format, File::from(stderr)).map_err(LogError::Thread)?;
     let registry = tracing_subscriber::registry().with(filter(settings.level));
     let layer = tracing_subscriber::fmt::layer().with_writer(queue.clone());
     match settings.format {
-        Format::Json => registry.with(layer.json().flatten_event(true)).try_init(),
-        Format::Human => {
+        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+        LogFormat::Human => {
             let is_terminal = io::IsTerminal::is_terminal(&io::stderr());
             registry.with(layer.fmt_fields(HumanFields).with_ansi(is_terminal)).try_init()
         }
@@ -92,7 +92,7 @@ pub fn start(settings: &Settings) -> Result<EventLog, LogError> {
 
 /// Events of this process that were lost because the reader of standard error was too slow.
 pub fn events_dropped() -> u64 {
-    EVENTS.get().map_or(0, Queue::dropped)
+    EVENTS.get().map_or(0, EventQueue::dropped)
 }
 
 /// What is written: of ourselves what was asked for, of other crates never more than warnings.
@@ -103,26 +103,26 @@ fn filter(level: LevelFilter) -> Targets {
 /// The log of exchanges; cloning shares it. What was written reaches the writer within a tenth of a second, and when
 /// the last clone is dropped.
 #[derive(Clone)]
-pub struct ExchangeLog(Option<Arc<Owner>>);
+pub struct ExchangeLog(Option<Arc<ExchangeLogWriter>>);
 
 /// Ends the writing thread once nobody can add a line any more.
-struct Owner {
-    shared: Arc<Shared>,
+struct ExchangeLogWriter {
+    shared: Arc<ExchangeLogShared>,
     writer: Option<JoinHandle<()>>,
 }
 
-struct Shared {
-    format: Format,
-    buffers: Box<[Mutex<Buffer>]>,
+struct ExchangeLogShared {
+    format: LogFormat,
+    buffers: Box<[Mutex<LineBuffer>]>,
     dropped: AtomicU64,
     ended: AtomicBool,
 }
 
 #[derive(Default)]
 #[repr(align(128))]
-struct Buffer {
+struct LineBuffer {
     bytes: Vec<u8>,
-    stamp: Stamp,
+    stamp: TimestampCache,
 }
 
 impl ExchangeLog {
@@ -135,13 +135,14 @@ impl ExchangeLog {
     ///
     /// # Errors
     /// [`LogError::Thread`] when the machine gives no thread.
-    pub fn start(format: Format, sink: impl Write + Send + 'static) -> Result<Self, LogError> {
+    pub fn start(format: LogFormat, sink: impl Write + Send + 'static) -> Result<Self, LogError> {
         let buffers = (0..shards()).map(|_| Mutex::default()).collect();
-        let shared = Arc::new(Shared { format, buffers, dropped: AtomicU64::new(0), ended: AtomicBool::new(false) });
+        let shared =
+            Arc::new(ExchangeLogShared { format, buffers, dropped: AtomicU64::new(0), ended: AtomicBool::new(false) });
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("exchange-log".into());
         let writer = thread.spawn(move || theirs.write_until_ended(sink)).map_err(LogError::Thread)?;
-        Ok(Self(Some(Arc::new(Owner { shared, writer: Some(writer) }))))
+        Ok(Self(Some(Arc::new(ExchangeLogWriter { shared, writer: Some(writer) }))))
     }
 
     /// Whether lines are kept: without, there is no need to make one.
@@ -152,7 +153,7 @@ impl ExchangeLog {
     /// Adds a line. Never waits for the writer, and allocates nothing once its buffer has grown.
     pub fn write(&self, line: &ExchangeLine<'_>) {
         let Some(owner) = &self.0 else { return };
-        if owner.shared.push(line) == Fill::Half
+        if owner.shared.push(line) == BufferFill::Half
             && let Some(writer) = owner.thread()
         {
             writer.unpark();
@@ -171,13 +172,13 @@ impl fmt::Debug for ExchangeLog {
     }
 }
 
-impl Owner {
+impl ExchangeLogWriter {
     fn thread(&self) -> Option<&Thread> {
         self.writer.as_ref().map(JoinHandle::thread)
     }
 }
 
-impl Drop for Owner {
+impl Drop for ExchangeLogWriter {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Release);
         if let Some(writer) = self.writer.take() {
@@ -189,24 +190,24 @@ impl Drop for Owner {
 
 /// How full a buffer is after a line.
 #[derive(PartialEq, Eq)]
-enum Fill {
+enum BufferFill {
     Little,
     Half,
 }
 
-impl Shared {
-    fn push(&self, line: &ExchangeLine<'_>) -> Fill {
-        let Some(buffer) = self.buffers.get(Shard::mine().index()) else { return Fill::Little };
+impl ExchangeLogShared {
+    fn push(&self, line: &ExchangeLine<'_>) -> BufferFill {
+        let Some(buffer) = self.buffers.get(MetricShard::of_this_thread().index()) else { return BufferFill::Little };
         let mut buffer = lock(buffer);
         let before = buffer.bytes.len();
         if before >= LOG_BUFFER_BYTES_MAX {
             self.dropped.fetch_add(1, Ordering::Relaxed);
-            return Fill::Little;
+            return BufferFill::Little;
         }
-        let Buffer { bytes, stamp } = &mut *buffer;
+        let LineBuffer { bytes, stamp } = &mut *buffer;
         line.write(self.format, stamp, bytes);
         let half = LOG_BUFFER_BYTES_MAX / 2;
-        if before < half && bytes.len() >= half { Fill::Half } else { Fill::Little }
+        if before < half && bytes.len() >= half { BufferFill::Half } else { BufferFill::Little }
     }
 
     fn write_until_ended(&self, mut sink: impl Write) {
@@ -288,7 +289,7 @@ mod tests {
     fn all_lines_of_all_threads_are_written_by_the_end() {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let (_, leave) = mpsc::channel();
-        let log = ExchangeLog::start(Format::Json, Slow { leave, kept: Arc::clone(&kept) }).unwrap();
+        let log = ExchangeLog::start(LogFormat::Json, Slow { leave, kept: Arc::clone(&kept) }).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| (0..100).for_each(|records| log.write(&line(records))));
@@ -303,7 +304,7 @@ mod tests {
     fn a_reader_that_hangs_costs_lines_and_neither_time_nor_memory() {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let (hold, leave) = mpsc::channel();
-        let log = ExchangeLog::start(Format::Json, Slow { leave, kept: Arc::clone(&kept) }).unwrap();
+        let log = ExchangeLog::start(LogFormat::Json, Slow { leave, kept: Arc::clone(&kept) }).unwrap();
         let lines = 4 * LOG_BUFFER_BYTES_MAX as u64 / 100;
         (0..lines).for_each(|records| log.write(&line(records)));
         let dropped = log.dropped();

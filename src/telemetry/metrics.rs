@@ -13,13 +13,13 @@ use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
-use super::cells::{Buckets, Cells};
-use super::exposition::{self, Exposition};
-use super::families::{self, FAMILIES, Page};
-use super::handles::{TrafficMetrics, VendorMetrics, lock, nanos};
-use super::labels::{CacheResult, Limit, Store};
-use super::pressure::{Crowd, Listeners, Log, Pressure};
+use super::cells::{HistogramCells, ShardedCells};
+use super::exposition::{self, ExpositionFormat};
+use super::families::{self, FAMILIES, ScrapePage};
+use super::labels::{CacheResult, LimitLabel, StoreLabel};
+use super::load_metrics::{ConnectionCounts, ListenerGroup, LoadMetrics, LogLabel};
 use super::process;
+use super::vendor_metrics::{TrafficMetrics, VendorMetrics, lock, nanos};
 use crate::model::{Clock, Direction, Reason, UnixTime, VendorId};
 
 /// The vendor label of requests from nobody known: no config can name a vendor so.
@@ -47,32 +47,33 @@ const SEVER_BOUNDS: [u64; 9] =
     [100_000, 500_000, 1_000_000, 5_000_000, 10_000_000, 50_000_000, 100_000_000, 500_000_000, 1_000_000_000];
 
 const CACHE: usize = 0;
-const OVERHEAD: [Buckets; 2] = [
-    Buckets { first: 2, bounds: &OVERHEAD_BOUNDS },
-    Buckets { first: 2 + Buckets::slots(&OVERHEAD_BOUNDS), bounds: &OVERHEAD_BOUNDS },
+const OVERHEAD: [HistogramCells; 2] = [
+    HistogramCells { first: 2, bounds: &OVERHEAD_BOUNDS },
+    HistogramCells { first: 2 + HistogramCells::slots(&OVERHEAD_BOUNDS), bounds: &OVERHEAD_BOUNDS },
 ];
-const SEVER: Buckets = Buckets { first: OVERHEAD[1].first + Buckets::slots(&OVERHEAD_BOUNDS), bounds: &SEVER_BOUNDS };
-const RELOAD: usize = SEVER.first + Buckets::slots(&SEVER_BOUNDS);
+const SEVER: HistogramCells =
+    HistogramCells { first: OVERHEAD[1].first + HistogramCells::slots(&OVERHEAD_BOUNDS), bounds: &SEVER_BOUNDS };
+const RELOAD: usize = SEVER.first + HistogramCells::slots(&SEVER_BOUNDS);
 const STATE: usize = RELOAD + 2;
-const NUMBERS: usize = STATE + Store::ALL.len();
+const NUMBERS: usize = STATE + StoreLabel::ALL.len();
 
 /// All metrics of one gateway; cloning shares them.
 #[derive(Clone)]
 pub struct Metrics {
-    book: Arc<Book>,
+    book: Arc<MetricValues>,
     registry: Registry,
 }
 
-type Hook = Box<dyn Fn() + Send + Sync>;
+type ScrapeHook = Box<dyn Fn() + Send + Sync>;
 
-struct Book {
+struct MetricValues {
     clock: Clock,
-    cells: Cells,
+    cells: ShardedCells,
     generation: AtomicU64,
-    pressure: Pressure,
+    pressure: LoadMetrics,
     vendors: Mutex<BTreeMap<VendorId, Arc<VendorMetrics>>>,
     unknown: [Arc<TrafficMetrics>; Direction::ALL.len()],
-    hooks: Mutex<Vec<Hook>>,
+    hooks: Mutex<Vec<ScrapeHook>>,
 }
 
 impl Metrics {
@@ -81,18 +82,18 @@ impl Metrics {
     /// # Errors
     /// When a family's description is refused, which a test of the table excludes.
     pub fn new(clock: Clock) -> prometheus::Result<Self> {
-        let book = Arc::new(Book {
+        let book = Arc::new(MetricValues {
             clock,
-            cells: Cells::new(NUMBERS),
+            cells: ShardedCells::new(NUMBERS),
             generation: AtomicU64::new(0),
-            pressure: Pressure::default(),
+            pressure: LoadMetrics::default(),
             vendors: Mutex::default(),
             unknown: std::array::from_fn(|_| Arc::new(TrafficMetrics::new())),
             hooks: Mutex::default(),
         });
         let registry = Registry::new();
-        let descriptions = FAMILIES.iter().map(families::Family::describe).collect::<Result<_, _>>()?;
-        registry.register(Box::new(Reader { book: Arc::clone(&book), descriptions }))?;
+        let descriptions = FAMILIES.iter().map(families::FamilyDefinition::describe).collect::<Result<_, _>>()?;
+        registry.register(Box::new(MetricsCollector { book: Arc::clone(&book), descriptions }))?;
         Ok(Self { book, registry })
     }
 
@@ -121,17 +122,17 @@ impl Metrics {
     /// Notes time spent in the gateway itself, for one exchange.
     #[inline]
     pub fn overhead(&self, direction: Direction, spent: Duration) {
-        OVERHEAD[direction.index()].observe(self.book.cells.mine(), nanos(spent));
+        OVERHEAD[direction.index()].observe(self.book.cells.of_this_thread(), nanos(spent));
     }
 
     /// Notes how long a kill took to end what it severed.
     pub fn severed_within(&self, span: Duration) {
-        SEVER.observe(self.book.cells.mine(), nanos(span));
+        SEVER.observe(self.book.cells.of_this_thread(), nanos(span));
     }
 
     /// Counts look-ups of verified tokens.
     pub fn token_cache(&self, result: CacheResult, lookups: u64) {
-        self.book.cells.mine().add(CACHE + result as usize, lookups);
+        self.book.cells.of_this_thread().add(CACHE + result as usize, lookups);
     }
 
     /// Notes the number of the config in force.
@@ -141,22 +142,22 @@ impl Metrics {
 
     /// Counts an attempt to load a changed config.
     pub fn config_reloaded(&self, succeeded: bool) {
-        self.book.cells.mine().add(RELOAD + usize::from(!succeeded), 1);
+        self.book.cells.of_this_thread().add(RELOAD + usize::from(!succeeded), 1);
     }
 
     /// Counts failed reads and writes of state.
-    pub fn state_errors(&self, store: Store, errors: u64) {
-        self.book.cells.mine().add(STATE + store as usize, errors);
+    pub fn state_errors(&self, store: StoreLabel, errors: u64) {
+        self.book.cells.of_this_thread().add(STATE + store as usize, errors);
     }
 
     /// Notes how many lines a log has lost so far.
-    pub fn log_dropped(&self, log: Log, total: u64) {
+    pub fn log_dropped(&self, log: LogLabel, total: u64) {
         self.book.pressure.log_dropped(log, total);
     }
 
     /// Notes how the connections of some listeners stand.
-    pub fn crowd(&self, listeners: Listeners, crowd: Crowd) {
-        self.book.pressure.crowd(listeners, crowd);
+    pub fn connections(&self, listeners: ListenerGroup, crowd: ConnectionCounts) {
+        self.book.pressure.connections(listeners, crowd);
     }
 
     /// Has `hook` called before each scrape, for what is cheaper to ask for than to keep up to date.
@@ -167,7 +168,7 @@ impl Metrics {
     }
 
     /// Everything, in the format that a scraper asked for.
-    pub fn render(&self, format: Exposition) -> String {
+    pub fn render(&self, format: ExpositionFormat) -> String {
         for hook in lock(&self.book.hooks).iter() {
             hook();
         }
@@ -182,18 +183,18 @@ impl fmt::Debug for Metrics {
 }
 
 /// The book as the registry sees it.
-struct Reader {
-    book: Arc<Book>,
+struct MetricsCollector {
+    book: Arc<MetricValues>,
     descriptions: Vec<Desc>,
 }
 
-impl Collector for Reader {
+impl Collector for MetricsCollector {
     fn desc(&self) -> Vec<&Desc> {
         self.descriptions.iter().collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let mut page = Page::default();
+        let mut page = ScrapePage::default();
         self.book.read_own(&mut page);
         let now = self.book.clock.now().wall;
         let vendors: Vec<_> = lock(&self.book.vendors).values().cloned().collect();
@@ -208,8 +209,8 @@ impl Collector for Reader {
     }
 }
 
-impl Book {
-    fn read_own(&self, page: &mut Page) {
+impl MetricValues {
+    fn read_own(&self, page: &mut ScrapePage) {
         let count = |slot| self.cells.sum(slot) as f64;
         for (result, word) in [(CacheResult::Hit, "hit"), (CacheResult::Miss, "miss")] {
             page.counter(&families::TOKEN_CACHE, &[word], count(CACHE + result as usize));
@@ -223,7 +224,7 @@ impl Book {
         for (offset, result) in RESULTS.into_iter().enumerate() {
             page.counter(&families::RELOAD, &[result], count(RELOAD + offset));
         }
-        for (store, word) in Store::ALL {
+        for (store, word) in StoreLabel::ALL {
             page.counter(&families::STATE_ERRORS, &[word], count(STATE + store as usize));
         }
         self.pressure.read(page);
@@ -235,7 +236,7 @@ impl Book {
 /// How an attempt ended, in the order in which attempts are counted.
 const RESULTS: [&str; 2] = ["success", "failure"];
 
-fn read_vendor(page: &mut Page, metrics: &VendorMetrics, now: UnixTime) {
+fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
     let vendor = metrics.vendor.as_str();
     let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
     page.gauge(&families::KILLED, &[vendor], f64::from(u8::from(metrics.killed.load(Ordering::Relaxed))));
@@ -263,7 +264,7 @@ fn read_vendor(page: &mut Page, metrics: &VendorMetrics, now: UnixTime) {
     if end > 0 {
         page.gauge(&families::CONTRACT_END, &[vendor], end as f64);
     }
-    for (limit, ratio) in Limit::ALL.into_iter().zip(&metrics.limits) {
+    for (limit, ratio) in LimitLabel::ALL.into_iter().zip(&metrics.limits) {
         let ratio = f64::from_bits(load(ratio));
         if !ratio.is_nan() {
             page.gauge(&families::LIMIT_REMAINING, &[vendor, limit.as_str()], ratio);
@@ -277,7 +278,7 @@ fn read_vendor(page: &mut Page, metrics: &VendorMetrics, now: UnixTime) {
     }
 }
 
-fn read_traffic(page: &mut Page, vendor: &str, direction: Direction, traffic: &TrafficMetrics) {
+fn read_traffic(page: &mut ScrapePage, vendor: &str, direction: Direction, traffic: &TrafficMetrics) {
     let way = direction.as_str();
     for reason in Reason::ALL {
         page.counter(&families::DENIALS, &[vendor, way, reason.as_str()], traffic.denials(reason) as f64);
@@ -290,7 +291,7 @@ fn read_traffic(page: &mut Page, vendor: &str, direction: Direction, traffic: &T
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::labels::Treated;
+    use super::super::labels::TreatmentLabel;
     use super::*;
 
     /// A gateway in which everything that can be counted was counted.
@@ -305,7 +306,7 @@ pub(super) mod tests {
             let route = traffic.route("GET /v1/customers/{id}");
             route.request(200);
             route.request(1);
-            Treated::ALL.into_iter().for_each(|treated| route.pii_values(treated, 2));
+            TreatmentLabel::ALL.into_iter().for_each(|treated| route.pii_values(treated, 2));
             metrics.overhead(direction, Duration::from_micros(7));
         }
         vendor.killed(true);
@@ -317,9 +318,9 @@ pub(super) mod tests {
         vendor.reveals("forged", 3);
         vendor.introspections("active", 3);
         vendor.files_unreadable([("jwks", true)]);
-        Limit::ALL.into_iter().for_each(|limit| vendor.limit_remaining(limit, 7.0));
+        LimitLabel::ALL.into_iter().for_each(|limit| vendor.limit_remaining(limit, 7.0));
         metrics.token_cache(CacheResult::Miss, 1);
-        metrics.state_errors(Store::Audit, 1);
+        metrics.state_errors(StoreLabel::Audit, 1);
         metrics.config_reloaded(false);
         metrics.severed_within(Duration::from_micros(300));
         (metrics, clock)
@@ -327,7 +328,7 @@ pub(super) mod tests {
 
     #[test]
     fn every_family_of_the_table_is_exposed_and_none_beside_it() {
-        let text = busy().0.render(Exposition::Prometheus);
+        let text = busy().0.render(ExpositionFormat::Prometheus);
         let mut exposed: Vec<_> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         let mut promised: Vec<_> = FAMILIES.iter().map(|family| family.name).collect();
@@ -340,7 +341,7 @@ pub(super) mod tests {
     fn samples_say_what_was_counted() {
         let (metrics, clock) = busy();
         clock.advance(Duration::from_secs(30));
-        let text = metrics.render(Exposition::Prometheus);
+        let text = metrics.render(ExpositionFormat::Prometheus);
         for line in [
             "vendorgate_requests_total{vendor=\"acme\",direction=\"egress\",route=\"GET /v1/customers/{id}\",status=\"200\"} 1",
             "vendorgate_requests_total{vendor=\"acme\",direction=\"ingress\",route=\"GET /v1/customers/{id}\",status=\"other\"} 1",
@@ -363,19 +364,19 @@ pub(super) mod tests {
     fn what_left_the_config_leaves_the_metrics() {
         let (metrics, _) = busy();
         metrics.retain(|_| true, |_, direction, _| direction == Direction::Egress);
-        let text = metrics.render(Exposition::OpenMetrics);
+        let text = metrics.render(ExpositionFormat::OpenMetrics);
         let is_shown = |way| text.contains(&format!("{{vendor=\"acme\",direction=\"{way}\",route=\"GET /v1"));
         assert!(is_shown("egress") && !is_shown("ingress"), "{text}");
         metrics.retain(|vendor| vendor.as_str() != "acme", |_, _, _| true);
-        assert!(!metrics.render(Exposition::OpenMetrics).contains("\"acme\""));
+        assert!(!metrics.render(ExpositionFormat::OpenMetrics).contains("\"acme\""));
     }
 
     #[test]
     fn hooks_run_before_each_scrape() {
         let (metrics, _) = busy();
         let vendor = metrics.vendor(&VendorId::parse("acme").unwrap());
-        metrics.before_scrape(move || vendor.limit_remaining(Limit::Bytes, 0.25));
-        let text = metrics.render(Exposition::Prometheus);
+        metrics.before_scrape(move || vendor.limit_remaining(LimitLabel::Bytes, 0.25));
+        let text = metrics.render(ExpositionFormat::Prometheus);
         assert!(text.contains("vendorgate_limit_remaining_ratio{vendor=\"acme\",limit=\"bytes\"} 0.25\n"));
     }
 }

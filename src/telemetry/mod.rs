@@ -10,25 +10,25 @@ mod exchange_line;
 mod exposition;
 mod failures;
 mod families;
-mod handles;
-#[cfg(test)]
-mod judges;
 mod labels;
+mod load_metrics;
 pub mod log;
 mod metrics;
-mod pressure;
 mod process;
+#[cfg(test)]
+mod reference_parsers;
 mod route_metrics;
 mod shard;
+mod vendor_metrics;
 
-pub use exchange_line::{Ended, ExchangeLine};
-pub use exposition::{Exposition, negotiate};
-pub use failures::{FailedRequest, Failures};
-pub use families::{FAMILIES, Family, FamilyKind};
-pub use handles::{TrafficMetrics, UNMATCHED, VendorMetrics};
-pub use labels::{CacheResult, Limit, Store, Treated};
+pub use exchange_line::{EarlyEnd, ExchangeLine};
+pub use exposition::{ExpositionFormat, negotiate};
+pub use failures::{FailedRequest, RecentFailures};
+pub use families::{FAMILIES, FamilyDefinition, FamilyKind};
+pub use labels::{CacheResult, LimitLabel, StoreLabel, TreatmentLabel};
+pub use load_metrics::{ConnectionCounts, ListenerGroup, LogLabel};
 pub use log::ExchangeLog;
 pub use metrics::{Metrics, UNKNOWN_VENDOR};
-pub use pressure::{Crowd, Listeners, Log};
 pub use route_metrics::RouteMetrics;
-pub use shard::{WorkerClaim, claim_worker};
+pub use shard::{ShardClaim, claim_worker};
+pub use vendor_metrics::{TrafficMetrics, UNMATCHED_ROUTE, VendorMetrics};

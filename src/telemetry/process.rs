@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use super::families::{self, Page};
+use super::families::{self, ScrapePage};
 
 /// Linux reports times to programs in hundredths of a second on every machine that it runs on.
 const TICKS_PER_SEC: f64 = 100.0;
 
 /// Adds the `process_*` families.
-pub(super) fn read(page: &mut Page) {
+pub(super) fn read(page: &mut ScrapePage) {
     let gauges = [
         (&families::PROCESS_RESIDENT, status("VmRSS:").map(|kib| kib * 1024.0)),
         (&families::PROCESS_VIRTUAL, status("VmSize:").map(|kib| kib * 1024.0)),

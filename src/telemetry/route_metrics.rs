@@ -5,17 +5,17 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use super::cells::Cells;
-use super::families::{self, Page};
-use super::handles::lock;
-use super::labels::Treated;
+use super::cells::ShardedCells;
+use super::families::{self, ScrapePage};
+use super::labels::TreatmentLabel;
+use super::vendor_metrics::lock;
 use crate::bounds::ROUTE_STATUSES_MAX;
 
 /// Statuses that have a place of their own in every route: ours, and those that APIs answer with.
 const KNOWN: [u16; 15] = [200, 201, 204, 304, 400, 401, 403, 404, 413, 415, 429, 500, 502, 503, 504];
-const RECORDS: usize = Treated::ALL.len();
-const MISSHAPEN: usize = RECORDS + 1;
-const OTHER: usize = MISSHAPEN + 1;
+const RECORDS: usize = TreatmentLabel::ALL.len();
+const SHAPE_UNEXPECTED: usize = RECORDS + 1;
+const OTHER: usize = SHAPE_UNEXPECTED + 1;
 const STATUSES: usize = OTHER + 1;
 /// Marks a status that came when all places were taken.
 const NO_PLACE: u8 = u8::MAX;
@@ -26,7 +26,7 @@ const PLACES: usize = KNOWN.len() + ROUTE_STATUSES_MAX;
 /// An upstream chooses its statuses, so their number is bounded: those known beforehand, as many again as
 /// [`ROUTE_STATUSES_MAX`], and `other`.
 pub struct RouteMetrics {
-    cells: Cells,
+    cells: ShardedCells,
     /// By status less 100: 0 for one not seen yet, [`NO_PLACE`], else its place plus 1.
     places: Box<[AtomicU8; 500]>,
     /// The status at each place, in the order of arrival.
@@ -38,7 +38,7 @@ pub struct RouteMetrics {
 impl Default for RouteMetrics {
     fn default() -> Self {
         let metrics = Self {
-            cells: Cells::new(STATUSES + PLACES),
+            cells: ShardedCells::new(STATUSES + PLACES),
             places: Box::new([const { AtomicU8::new(0) }; 500]),
             taken: Mutex::default(),
             unmatched: AtomicU64::new(0),
@@ -54,18 +54,18 @@ impl RouteMetrics {
     /// Counts an exchange by the status that its caller was sent.
     #[inline]
     pub fn request(&self, status: u16) {
-        self.cells.mine().add(self.slot(status), 1);
+        self.cells.of_this_thread().add(self.slot(status), 1);
     }
 
     /// Counts records that left.
     #[inline]
     pub fn records(&self, records: u64) {
-        self.cells.mine().add(RECORDS, records);
+        self.cells.of_this_thread().add(RECORDS, records);
     }
 
     /// Counts a body that was not of the shape that the contract's records describe.
     pub fn shape_unexpected(&self) {
-        self.cells.mine().add(MISSHAPEN, 1);
+        self.cells.of_this_thread().add(SHAPE_UNEXPECTED, 1);
     }
 
     /// Notes how many of the route's rules have never matched.
@@ -75,8 +75,8 @@ impl RouteMetrics {
 
     /// Counts values that were treated.
     #[inline]
-    pub fn pii_values(&self, treated: Treated, values: u64) {
-        self.cells.mine().add(treated as usize, values);
+    pub fn pii_values(&self, treated: TreatmentLabel, values: u64) {
+        self.cells.of_this_thread().add(treated as usize, values);
     }
 
     /// Records that left.
@@ -86,7 +86,7 @@ impl RouteMetrics {
 
     /// Bodies that were not of the shape that the contract's records describe.
     pub fn shape_unexpected_sum(&self) -> u64 {
-        self.cells.sum(MISSHAPEN)
+        self.cells.sum(SHAPE_UNEXPECTED)
     }
 
     /// Exchanges that ended.
@@ -95,7 +95,7 @@ impl RouteMetrics {
     }
 
     /// Puts all of it on the page of a scrape.
-    pub(super) fn read(&self, page: &mut Page, vendor: &str, way: &str, route: &str) {
+    pub(super) fn read(&self, page: &mut ScrapePage, vendor: &str, way: &str, route: &str) {
         for (status, count) in self.requests() {
             let status = status.map_or_else(|| "other".to_owned(), |status| status.to_string());
             page.counter(&families::REQUESTS, &[vendor, way, route, &status], count as f64);
@@ -104,7 +104,7 @@ impl RouteMetrics {
         page.counter(&families::RECORDS, &labels, self.records_sum() as f64);
         page.counter(&families::SHAPES, &labels, self.shape_unexpected_sum() as f64);
         page.gauge(&families::UNMATCHED, &labels, self.unmatched.load(Ordering::Relaxed) as f64);
-        for treated in Treated::ALL {
+        for treated in TreatmentLabel::ALL {
             let values = self.pii_values_sum(treated);
             if values > 0 {
                 page.counter(&families::PII_VALUES, &[vendor, way, route, treated.as_str()], values as f64);
@@ -113,7 +113,7 @@ impl RouteMetrics {
     }
 
     /// Values that were treated so.
-    pub fn pii_values_sum(&self, treated: Treated) -> u64 {
+    pub fn pii_values_sum(&self, treated: TreatmentLabel) -> u64 {
         self.cells.sum(treated as usize)
     }
 
@@ -179,9 +179,9 @@ mod tests {
         route.request(200);
         route.request(418);
         route.records(7);
-        route.pii_values(Treated::Reveal, 3);
+        route.pii_values(TreatmentLabel::Reveal, 3);
         assert_eq!(route.requests(), [(Some(200), 1), (Some(418), 1)]);
-        assert_eq!((route.records_sum(), route.pii_values_sum(Treated::Reveal)), (7, 3));
-        assert_eq!(route.pii_values_sum(Treated::Drop), 0);
+        assert_eq!((route.records_sum(), route.pii_values_sum(TreatmentLabel::Reveal)), (7, 3));
+        assert_eq!(route.pii_values_sum(TreatmentLabel::Drop), 0);
     }
 }

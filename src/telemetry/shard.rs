@@ -18,12 +18,12 @@ const SHARED: usize = 0;
 
 /// A thread's share.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shard(usize);
+pub(super) struct MetricShard(usize);
 
-impl Shard {
+impl MetricShard {
     /// The share of the thread that asks.
     #[inline]
-    pub(super) fn mine() -> Self {
+    pub(super) fn of_this_thread() -> Self {
         Self(MINE.get())
     }
 
@@ -52,7 +52,7 @@ pub(super) fn shards() -> usize {
 /// A worker's claim to a share of its own; dropped on the thread that made it, which it cannot leave.
 #[derive(Debug)]
 #[must_use = "the share is given back when the claim is dropped"]
-pub struct WorkerClaim {
+pub struct ShardClaim {
     index: usize,
     stays: PhantomData<*const ()>,
 }
@@ -61,16 +61,16 @@ pub struct WorkerClaim {
 ///
 /// Each worker calls it once and keeps the claim for as long as it runs. Threads beyond the number of cores go on
 /// sharing, which costs them time and nothing else.
-pub fn claim_worker() -> WorkerClaim {
+pub fn claim_worker() -> ShardClaim {
     let mut free = free();
     let index = if MINE.get() == SHARED { free.pop().unwrap_or(SHARED) } else { SHARED };
     if index != SHARED {
         MINE.set(index);
     }
-    WorkerClaim { index, stays: PhantomData }
+    ShardClaim { index, stays: PhantomData }
 }
 
-impl Drop for WorkerClaim {
+impl Drop for ShardClaim {
     fn drop(&mut self) {
         if self.index != SHARED {
             MINE.set(SHARED);
@@ -101,12 +101,12 @@ mod tests {
                 scope.spawn(|| {
                     let claim = claim_worker();
                     let second = claim_worker();
-                    assert!(second.index == SHARED && Shard::mine().index() == claim.index);
+                    assert!(second.index == SHARED && MetricShard::of_this_thread().index() == claim.index);
                     all.wait();
                     claimed.lock().unwrap().push(claim.index);
                     all.wait();
                     drop((second, claim));
-                    assert!(!Shard::mine().is_exclusive());
+                    assert!(!MetricShard::of_this_thread().is_exclusive());
                 });
             }
         });

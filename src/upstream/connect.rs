@@ -16,21 +16,21 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{BaseUrl, Networks, Scheme, Settings};
+use super::{AllowedNetworks, BaseUrl, UpstreamSettings, UrlScheme};
 use crate::bounds;
 
 /// Dials one upstream.
 #[derive(Debug)]
-pub struct Connector {
+pub struct UpstreamConnector {
     base: BaseUrl,
     deadline: Duration,
-    networks: Networks,
+    networks: AllowedNetworks,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
 /// Why there is no connection. None of these names an address to the caller.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectorError {
+pub enum ConnectError {
     /// The host of a TLS origin is not a name that a certificate can carry.
     #[error("the host is not a valid TLS server name")]
     ServerName,
@@ -48,18 +48,18 @@ pub enum ConnectorError {
     Deadline,
 }
 
-impl Connector {
+impl UpstreamConnector {
     /// A connector to an upstream.
     ///
     /// # Errors
-    /// [`ConnectorError::ServerName`] when a TLS upstream's host cannot stand in a certificate.
-    pub fn new(settings: &Settings, tls: &Arc<ClientConfig>) -> Result<Self, ConnectorError> {
+    /// [`ConnectError::ServerName`] when a TLS upstream's host cannot stand in a certificate.
+    pub fn new(settings: &UpstreamSettings, tls: &Arc<ClientConfig>) -> Result<Self, ConnectError> {
         let base = settings.base.clone();
         let tls = match base.scheme() {
-            Scheme::Http => None,
-            Scheme::Https => {
+            UrlScheme::Http => None,
+            UrlScheme::Https => {
                 let host = bare_host(&base).to_owned();
-                let name = ServerName::try_from(host).map_err(|_| ConnectorError::ServerName)?;
+                let name = ServerName::try_from(host).map_err(|_| ConnectError::ServerName)?;
                 Some((Arc::clone(tls), name))
             }
         };
@@ -74,48 +74,48 @@ impl Connector {
     /// Opens a connection.
     ///
     /// # Errors
-    /// [`ConnectorError`], at the latest when the deadline passes.
-    pub async fn connect(&self) -> Result<Connection, ConnectorError> {
-        tokio::time::timeout(self.deadline, self.dial()).await.map_err(|_| ConnectorError::Deadline)?
+    /// [`ConnectError`], at the latest when the deadline passes.
+    pub async fn connect(&self) -> Result<UpstreamStream, ConnectError> {
+        tokio::time::timeout(self.deadline, self.dial()).await.map_err(|_| ConnectError::Deadline)?
     }
 
-    async fn dial(&self) -> Result<Connection, ConnectorError> {
+    async fn dial(&self) -> Result<UpstreamStream, ConnectError> {
         let stream = self.dial_tcp().await?;
-        stream.set_nodelay(true).map_err(ConnectorError::Connect)?;
+        stream.set_nodelay(true).map_err(ConnectError::Connect)?;
         #[cfg(target_os = "linux")]
         socket2::SockRef::from(&stream)
             .set_tcp_notsent_lowat(bounds::UNSENT_BYTES_MAX)
-            .map_err(ConnectorError::Connect)?;
+            .map_err(ConnectError::Connect)?;
         match &self.tls {
-            None => Ok(Connection::Plain(stream)),
+            None => Ok(UpstreamStream::Plain(stream)),
             Some((config, name)) => {
                 let connector = TlsConnector::from(Arc::clone(config));
-                let stream = connector.connect(name.clone(), stream).await.map_err(ConnectorError::Connect)?;
-                Ok(Connection::Tls(Box::new(stream)))
+                let stream = connector.connect(name.clone(), stream).await.map_err(ConnectError::Connect)?;
+                Ok(UpstreamStream::Tls(Box::new(stream)))
             }
         }
     }
 
-    async fn dial_tcp(&self) -> Result<TcpStream, ConnectorError> {
-        let mut last = ConnectorError::Forbidden;
+    async fn dial_tcp(&self) -> Result<TcpStream, ConnectError> {
+        let mut last = ConnectError::Forbidden;
         for address in self.addresses().await? {
-            if !self.networks.permit(address.ip()) {
+            if !self.networks.allows(address.ip()) {
                 continue;
             }
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
-                Err(error) => last = ConnectorError::Connect(error),
+                Err(error) => last = ConnectError::Connect(error),
             }
         }
         Err(last)
     }
 
-    async fn addresses(&self) -> Result<Vec<SocketAddr>, ConnectorError> {
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, ConnectError> {
         let port = self.base.port();
         if let Some(address) = self.base.address() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
-        Ok(tokio::net::lookup_host((bare_host(&self.base), port)).await.map_err(ConnectorError::Resolve)?.collect())
+        Ok(tokio::net::lookup_host((bare_host(&self.base), port)).await.map_err(ConnectError::Resolve)?.collect())
     }
 }
 
@@ -126,14 +126,14 @@ fn bare_host(base: &BaseUrl) -> &str {
 
 /// An open connection to an upstream.
 #[derive(Debug)]
-pub enum Connection {
+pub enum UpstreamStream {
     /// In clear.
     Plain(TcpStream),
     /// Under TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Connection {
+impl UpstreamStream {
     /// Has the close be a reset: what the kernel still holds is thrown away.
     pub(super) fn reset_on_close(&self) {
         let stream = match self {
@@ -145,7 +145,7 @@ impl Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for UpstreamStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -154,7 +154,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for UpstreamStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),

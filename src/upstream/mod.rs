@@ -4,12 +4,12 @@
 //! sends a request twice that could have arrived once, and never dials an address that was not checked.
 
 mod connect;
+mod guarded_stream;
 mod pool;
 mod settings;
 mod sockets;
-mod wire;
 
-pub use connect::{Connection, Connector, ConnectorError};
-pub use pool::{Lease, Outgoing, SendError, Upstream};
-pub use settings::{BaseUrl, BaseUrlError, BodyPatience, Networks, Pace, Scheme, Settings};
-pub use sockets::Sockets;
+pub use connect::{ConnectError, UpstreamConnector, UpstreamStream};
+pub use pool::{SendError, UpstreamLease, UpstreamPool, UpstreamRequest};
+pub use settings::{AllowedNetworks, BaseUrl, BaseUrlError, BodyLimits, MinRate, UpstreamSettings, UrlScheme};
+pub use sockets::SocketBudget;

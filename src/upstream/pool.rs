@@ -17,32 +17,32 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use super::sockets::{Socket, Sockets};
-use super::wire::{Control, Wire};
-use super::{BodyPatience, Connector, ConnectorError, Settings};
+use super::guarded_stream::{ConnectionControl, GuardedUpstream};
+use super::sockets::{SocketBudget, SocketPermit};
+use super::{BodyLimits, ConnectError, UpstreamConnector, UpstreamSettings};
 use crate::bounds;
-use crate::http::{Asked, Expected, Flaw, GatewayBody, Screened};
+use crate::http::{ExpectedResponse, FramingError, GatewayBody, PendingResponse, ScreenedStream};
 use crate::kill::InFlight;
 use crate::model::Moment;
 
 /// One vendor's connections to one upstream.
 #[derive(Debug)]
-pub struct Upstream {
-    connector: Connector,
+pub struct UpstreamPool {
+    connector: UpstreamConnector,
     host: HeaderValue,
     connect_deadline: Duration,
     response_deadline: Duration,
-    body: BodyPatience,
-    shards: Arc<[Shard]>,
-    sockets: Arc<Sockets>,
+    body: BodyLimits,
+    shards: Arc<[PoolShard]>,
+    sockets: Arc<SocketBudget>,
     open: Arc<AtomicUsize>,
 }
 
 /// The idle connections of one worker. Only that worker takes and gives, so the lock is never contended.
 #[derive(Debug, Default)]
-pub(super) struct Shard(Mutex<Vec<Idle>>);
+pub(super) struct PoolShard(Mutex<Vec<IdleConnection>>);
 
-impl Shard {
+impl PoolShard {
     /// Closes the connections that rest.
     pub(super) fn close_idle(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -50,24 +50,24 @@ impl Shard {
 }
 
 #[derive(Debug)]
-struct Idle {
-    sender: Sender,
+struct IdleConnection {
+    sender: PooledConnection,
     since_ns: u64,
 }
 
 #[derive(Debug)]
-struct Sender {
+struct PooledConnection {
     requests: SendRequest<GatewayBody>,
-    control: Arc<Control>,
+    control: Arc<ConnectionControl>,
     /// Whether an exchange is under way on it.
     is_busy: bool,
     /// What its answers are read by.
-    asked: Arc<Asked>,
-    _open: Open,
+    asked: Arc<PendingResponse>,
+    _open: OpenConnection,
 }
 
 /// What is let go in the middle of an exchange must not look whole.
-impl Drop for Sender {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if self.is_busy {
             self.control.abort();
@@ -77,7 +77,7 @@ impl Drop for Sender {
 
 /// A request, and what is known of its way.
 #[derive(Debug)]
-pub struct Outgoing<S> {
+pub struct UpstreamRequest<S> {
     /// The request.
     pub request: Request<GatewayBody>,
     /// Ready when its last byte was handed on: from then on the answer is waited for.
@@ -88,9 +88,9 @@ pub struct Outgoing<S> {
 
 /// Counts one open connection for as long as somebody could use it.
 #[derive(Debug)]
-struct Open(Arc<AtomicUsize>, Option<Socket>);
+struct OpenConnection(Arc<AtomicUsize>, Option<SocketPermit>);
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -101,7 +101,7 @@ impl Drop for Open {
 pub enum SendError {
     /// No connection could be made.
     #[error("no connection to the upstream")]
-    Connect(#[source] ConnectorError),
+    Connect(#[source] ConnectError),
     /// This vendor has as many connections to this upstream as it may, or the process has no socket left for one.
     #[error("the connections to the upstream are used up")]
     Full,
@@ -113,17 +113,22 @@ pub enum SendError {
     Unreadable,
     /// The answer's bytes have more than one reading, or none.
     #[error("the upstream's answer is not HTTP/1.1 to the letter")]
-    Flawed(#[source] Flaw),
+    Flawed(#[source] FramingError),
     /// The answer's head did not come in time, or the upstream stopped reading the request.
     #[error("the upstream did not answer in time")]
     Deadline,
 }
 
-impl Upstream {
+impl UpstreamPool {
     /// A pool with no connections yet.
-    pub fn new(connector: Connector, settings: &Settings, workers: usize, sockets: Arc<Sockets>) -> Self {
-        let shards: Arc<[Shard]> = (0..workers.max(1)).map(|_| Shard::default()).collect();
-        sockets.know(&shards);
+    pub fn new(
+        connector: UpstreamConnector,
+        settings: &UpstreamSettings,
+        workers: usize,
+        sockets: Arc<SocketBudget>,
+    ) -> Self {
+        let shards: Arc<[PoolShard]> = (0..workers.max(1)).map(|_| PoolShard::default()).collect();
+        sockets.add_pool(&shards);
         Self {
             host: HeaderValue::try_from(connector.base().authority()).unwrap_or(HeaderValue::from_static("")),
             connector,
@@ -147,7 +152,7 @@ impl Upstream {
     }
 
     /// How slowly bodies may come, either way.
-    pub const fn body(&self) -> BodyPatience {
+    pub const fn body_limits(&self) -> BodyLimits {
         self.body
     }
 
@@ -162,10 +167,10 @@ impl Upstream {
     pub async fn send<S: Future<Output = ()>>(
         self: &Arc<Self>,
         worker: usize,
-        outgoing: Outgoing<S>,
+        outgoing: UpstreamRequest<S>,
         now: Moment,
-    ) -> Result<(Response<Incoming>, Lease), SendError> {
-        let Outgoing { request, sent, sending } = outgoing;
+    ) -> Result<(Response<Incoming>, UpstreamLease), SendError> {
+        let UpstreamRequest { request, sent, sending } = outgoing;
         let late = async {
             sent.await;
             tokio::time::sleep(self.response_deadline).await;
@@ -175,7 +180,7 @@ impl Upstream {
             outcome = self.exchange(worker, request, sending, now) => outcome?,
             () = late => return Err(SendError::Deadline),
         };
-        Ok((response, Lease { sender, upstream: Arc::clone(self), worker }))
+        Ok((response, UpstreamLease { sender, upstream: Arc::clone(self), worker }))
     }
 
     async fn exchange(
@@ -184,9 +189,9 @@ impl Upstream {
         mut request: Request<GatewayBody>,
         sending: Option<InFlight>,
         now: Moment,
-    ) -> Result<(Response<Incoming>, Sender), SendError> {
+    ) -> Result<(Response<Incoming>, PooledConnection), SendError> {
         loop {
-            let (mut sender, reused) = match self.take_idle(worker, now) {
+            let (mut sender, reused) = match self.pop_idle(worker, now) {
                 Some(sender) => (sender, true),
                 // Boxed: a TLS handshake's state would otherwise be part of every request's.
                 None => (Box::pin(self.open()).await?, false),
@@ -212,46 +217,46 @@ impl Upstream {
         }
     }
 
-    fn take_idle(&self, worker: usize, now: Moment) -> Option<Sender> {
+    fn pop_idle(&self, worker: usize, now: Moment) -> Option<PooledConnection> {
         let mut idle = self.shard(worker).lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(Idle { sender, since_ns }) = idle.pop() {
+        while let Some(IdleConnection { sender, since_ns }) = idle.pop() {
             let age_ns = now.monotonic_ns.saturating_sub(since_ns);
-            if sender.is_sound() && age_ns < bounds::UPSTREAM_IDLE_MAX.as_nanos() as u64 {
+            if sender.is_reusable() && age_ns < bounds::UPSTREAM_IDLE_MAX.as_nanos() as u64 {
                 return Some(sender);
             }
         }
         None
     }
 
-    fn give_back(&self, worker: usize, sender: Sender, now: Moment) {
+    fn give_back(&self, worker: usize, sender: PooledConnection, now: Moment) {
         let mut idle = self.shard(worker).lock().unwrap_or_else(PoisonError::into_inner);
         let oldest_ns = now.monotonic_ns.saturating_sub(bounds::UPSTREAM_IDLE_MAX.as_nanos() as u64);
         if idle.first().is_some_and(|oldest| oldest.since_ns < oldest_ns) {
             idle.retain(|entry| entry.since_ns >= oldest_ns);
         }
         if idle.len() < bounds::UPSTREAM_IDLE_CONNECTIONS_MAX {
-            idle.push(Idle { sender, since_ns: now.monotonic_ns });
+            idle.push(IdleConnection { sender, since_ns: now.monotonic_ns });
         }
     }
 
-    fn shard(&self, worker: usize) -> &Mutex<Vec<Idle>> {
+    fn shard(&self, worker: usize) -> &Mutex<Vec<IdleConnection>> {
         &self.shards[worker % self.shards.len()].0
     }
 
-    async fn open(&self) -> Result<Sender, SendError> {
+    async fn open(&self) -> Result<PooledConnection, SendError> {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
-        let mut open = Open(Arc::clone(&self.open), None);
+        let mut open = OpenConnection(Arc::clone(&self.open), None);
         if before >= bounds::UPSTREAM_CONNECTIONS_MAX {
             return Err(SendError::Full);
         }
         open.1 = Some(self.sockets.take().ok_or(SendError::Full)?);
         let stream = self.connector.connect().await.map_err(SendError::Connect)?;
-        let control = Arc::new(Control::default());
-        let wire = Wire::new(stream, Arc::clone(&control), self.body.idle);
-        let asked = Arc::new(Asked::default());
+        let control = Arc::new(ConnectionControl::default());
+        let wire = GuardedUpstream::new(stream, Arc::clone(&control), self.body.idle);
+        let asked = Arc::new(PendingResponse::default());
         let (requests, connection) = http1::Builder::new()
             .max_buf_size(bounds::UPSTREAM_BUFFER_BYTES_MAX)
-            .handshake(TokioIo::new(Screened::answers(wire, Arc::clone(&asked))))
+            .handshake(TokioIo::new(ScreenedStream::answers(wire, Arc::clone(&asked))))
             .await
             .map_err(SendError::Ended)?;
         let theirs = Arc::clone(&control);
@@ -264,18 +269,18 @@ impl Upstream {
             })
             .await;
         });
-        Ok(Sender { requests, control, is_busy: false, asked, _open: open })
+        Ok(PooledConnection { requests, control, is_busy: false, asked, _open: open })
     }
 }
 
-impl Sender {
+impl PooledConnection {
     /// Whether the connection can take another request.
-    fn is_sound(&self) -> bool {
-        !self.requests.is_closed() && self.asked.flaw().is_none()
+    fn is_reusable(&self) -> bool {
+        !self.requests.is_closed() && self.asked.error().is_none()
     }
 
     fn ended(&self, error: hyper::Error) -> SendError {
-        match self.asked.flaw() {
+        match self.asked.error() {
             Some(flaw) => SendError::Flawed(flaw),
             None if error.is_parse() => SendError::Unreadable,
             None if has_stalled(&error) => SendError::Deadline,
@@ -285,15 +290,15 @@ impl Sender {
 }
 
 /// What a request's answer will be like.
-fn expected(request: &Request<GatewayBody>) -> Expected {
+fn expected(request: &Request<GatewayBody>) -> ExpectedResponse {
     match *request.method() {
-        Method::HEAD => Expected::AnswerToHead,
-        _ if request.headers().contains_key(UPGRADE) => Expected::Upgrade,
-        _ => Expected::Answer,
+        Method::HEAD => ExpectedResponse::HeadResponse,
+        _ if request.headers().contains_key(UPGRADE) => ExpectedResponse::Upgrade,
+        _ => ExpectedResponse::Response,
     }
 }
 
-/// Whether the upstream did not read what it was sent; see [`Wire`].
+/// Whether the upstream did not read what it was sent; see [`GuardedUpstream`].
 fn has_stalled(error: &hyper::Error) -> bool {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
     source.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
@@ -301,24 +306,24 @@ fn has_stalled(error: &hyper::Error) -> bool {
 
 /// A connection while its answer is being read. Dropping it resets the connection.
 #[derive(Debug)]
-pub struct Lease {
-    sender: Sender,
-    upstream: Arc<Upstream>,
+pub struct UpstreamLease {
+    sender: PooledConnection,
+    upstream: Arc<UpstreamPool>,
     worker: usize,
 }
 
-impl Lease {
+impl UpstreamLease {
     /// Gives the connection back for the next request: only after the last byte of request and answer.
     pub fn release(mut self, now: Moment) {
         self.sender.is_busy = false;
         self.sender.control.finish();
-        if self.sender.is_sound() {
+        if self.sender.is_reusable() {
             self.upstream.give_back(self.worker, self.sender, now);
         }
     }
 
     /// Lets the connection end by itself, where it has left HTTP.
-    pub fn let_go(mut self) {
+    pub fn detach(mut self) {
         self.sender.is_busy = false;
         self.sender.control.finish();
     }

@@ -10,7 +10,7 @@ use crate::model::UpstreamId;
 
 /// One API to call, with its deadlines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct UpstreamSettings {
     /// The name in `upstreams:`; the vendor's id for a contract's own `egress.upstream`.
     pub id: UpstreamId,
     /// Where it is.
@@ -20,23 +20,23 @@ pub struct Settings {
     /// Time from the request's end to the head of the answer.
     pub response_deadline: Duration,
     /// How slowly bodies may come, either way.
-    pub body: BodyPatience,
+    pub body: BodyLimits,
     /// What its name may resolve to.
-    pub networks: Networks,
+    pub networks: AllowedNetworks,
 }
 
 /// How slowly the body of a request or an answer may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BodyPatience {
+pub struct BodyLimits {
     /// Longest silence in the middle of it.
     pub idle: Duration,
     /// What must come while its sender is waited for. Event streams need not.
-    pub least: Pace,
+    pub min_rate: MinRate,
 }
 
 /// So many bytes in so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct MinRate {
     /// How many.
     pub bytes: u64,
     /// In how long.
@@ -45,7 +45,7 @@ pub struct Pace {
 
 /// The addresses that an upstream's name may resolve to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Networks {
+pub enum AllowedNetworks {
     /// Any: an internal API that the operator has named.
     Any,
     /// Public addresses, and those listed: a vendor's API, whose DNS is the vendor's.
@@ -54,7 +54,7 @@ pub enum Networks {
 
 /// The scheme of a URL that the gateway calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Scheme {
+pub enum UrlScheme {
     /// In clear.
     Http,
     /// Under TLS.
@@ -64,7 +64,7 @@ pub enum Scheme {
 /// A scheme, a host, a port and the path that stands before every request's path. Never user information.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BaseUrl {
-    scheme: Scheme,
+    scheme: UrlScheme,
     host: Box<str>,
     port: u16,
     path: Box<str>,
@@ -93,9 +93,9 @@ pub enum BaseUrlError {
     Path,
 }
 
-impl Networks {
+impl AllowedNetworks {
     /// Whether a connection to this address may be made.
-    pub fn permit(&self, address: std::net::IpAddr) -> bool {
+    pub fn allows(&self, address: std::net::IpAddr) -> bool {
         let address = address.to_canonical();
         match self {
             Self::Any => true,
@@ -115,8 +115,8 @@ impl BaseUrl {
         }
         let uri: http::Uri = text.parse().map_err(|_| BaseUrlError::Unreadable)?;
         let scheme = match uri.scheme_str() {
-            Some("http") => Scheme::Http,
-            Some("https") => Scheme::Https,
+            Some("http") => UrlScheme::Http,
+            Some("https") => UrlScheme::Https,
             Some(_) => return Err(BaseUrlError::Scheme),
             None => return Err(BaseUrlError::Unreadable),
         };
@@ -136,7 +136,7 @@ impl BaseUrl {
     }
 
     /// The scheme.
-    pub const fn scheme(&self) -> Scheme {
+    pub const fn scheme(&self) -> UrlScheme {
         self.scheme
     }
 
@@ -175,7 +175,7 @@ impl BaseUrl {
     }
 }
 
-impl Scheme {
+impl UrlScheme {
     /// The name in a URL.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -199,7 +199,7 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-fn port_of(authority: &http::uri::Authority, scheme: Scheme) -> Option<u16> {
+fn port_of(authority: &http::uri::Authority, scheme: UrlScheme) -> Option<u16> {
     let after_host = authority.as_str().strip_prefix(authority.host())?;
     match after_host.strip_prefix(':') {
         None => Some(scheme.default_port()),
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn private_addresses_must_be_listed() {
-        let vendor = Networks::PublicAnd(Box::new(["10.2.0.0/16".parse().expect("net")]));
+        let vendor = AllowedNetworks::PublicAnd(Box::new(["10.2.0.0/16".parse().expect("net")]));
         for (address, permitted) in [
             ("93.184.216.34", true),
             ("10.2.3.4", true),
@@ -285,8 +285,8 @@ mod tests {
             ("2002:7f00:1::", false),
             ("2606:4700::1111", true),
         ] {
-            assert_eq!(vendor.permit(address.parse().expect(address)), permitted, "{address}");
+            assert_eq!(vendor.allows(address.parse().expect(address)), permitted, "{address}");
         }
-        assert!(Networks::Any.permit("127.0.0.1".parse().expect("address")));
+        assert!(AllowedNetworks::Any.allows("127.0.0.1".parse().expect("address")));
     }
 }

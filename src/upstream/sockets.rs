@@ -7,25 +7,25 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::pool::Shard;
+use super::pool::PoolShard;
 
 /// Leave for one socket, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(super) struct SocketPermit {
     _own: OwnedSemaphorePermit,
     _shared: OwnedSemaphorePermit,
 }
 
 /// A number of sockets.
 #[derive(Debug)]
-pub struct Sockets {
+pub struct SocketBudget {
     free: Arc<Semaphore>,
     /// Descriptors, for sockets on either side.
     shared: Arc<Semaphore>,
-    pools: Mutex<Vec<Weak<[Shard]>>>,
+    pools: Mutex<Vec<Weak<[PoolShard]>>>,
 }
 
-impl Sockets {
+impl SocketBudget {
     /// So many sockets, at least one, each of which also takes one of what is shared.
     pub fn new(most: usize, shared: Arc<Semaphore>) -> Arc<Self> {
         let free = Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
@@ -33,19 +33,19 @@ impl Sockets {
     }
 
     /// Has a pool's resting connections among those that make room.
-    pub(super) fn know(&self, shards: &Arc<[Shard]>) {
+    pub(super) fn add_pool(&self, shards: &Arc<[PoolShard]>) {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|pool| pool.strong_count() > 0);
         pools.push(Arc::downgrade(shards));
     }
 
     /// Takes a socket; none where all are in use.
-    pub(super) fn take(&self) -> Option<Socket> {
+    pub(super) fn take(&self) -> Option<SocketPermit> {
         let permit = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().ok();
-        let free = || Some(Socket { _own: permit(&self.free)?, _shared: permit(&self.shared)? });
+        let free = || Some(SocketPermit { _own: permit(&self.free)?, _shared: permit(&self.shared)? });
         free().or_else(|| {
             let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-            pools.iter().filter_map(Weak::upgrade).for_each(|pool| pool.iter().for_each(Shard::close_idle));
+            pools.iter().filter_map(Weak::upgrade).for_each(|pool| pool.iter().for_each(PoolShard::close_idle));
             free()
         })
     }

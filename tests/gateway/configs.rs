@@ -7,15 +7,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use vendorgate::config::{Contract, Faults, Loaded, Loader, Severity};
-use vendorgate::identity::Identity;
+use vendorgate::config::{ConfigFaults, ConfigLoader, Contract, FaultSeverity, LoadedConfig};
+use vendorgate::identity::IdentitySettings;
 use vendorgate::model::{Direction, UnixTime, VendorId};
 
 const EXPECTED: &str = "# => ";
 
-fn loader() -> Loader<'static> {
+fn loader() -> ConfigLoader<'static> {
     let environment = &|name: &str| (name == "MANY").then(|| "many-as-a-secret".to_owned());
-    Loader { environment, missing_secrets: Severity::Warning, now: UnixTime::from_secs(1_795_000_000) }
+    ConfigLoader { environment, missing_secrets: FaultSeverity::Warning, now: UnixTime::from_secs(1_795_000_000) }
 }
 
 fn yaml_files(folder: &str) -> Vec<PathBuf> {
@@ -75,7 +75,7 @@ fn no_fault_shows_what_must_stay_unseen() {
 fn every_shipped_config_is_good() {
     for name in ["minimal", "vendorgate", "full"] {
         let loaded = load(&format!("config/{name}.yaml")).unwrap_or_else(|faults| panic!("{faults}"));
-        let secrets = |fault: &&vendorgate::config::Fault| fault.wrong.starts_with("cannot read config/");
+        let secrets = |fault: &&vendorgate::config::ConfigFault| fault.wrong.starts_with("cannot read config/");
         assert_eq!(
             loaded.warnings.as_slice().iter().filter(secrets).count(),
             loaded.warnings.as_slice().len(),
@@ -92,7 +92,7 @@ fn every_shipped_config_is_good() {
 #[test]
 fn what_is_promised_loads_but_for_what_is_promised_for_later() {
     let faults = load("tests/configs/promised/config/vendorgate.yaml").expect_err("a key is for later");
-    let fatal = faults.as_slice().iter().filter(|fault| fault.severity == Severity::Fault);
+    let fatal = faults.as_slice().iter().filter(|fault| fault.severity == FaultSeverity::Fault);
     let said: Vec<_> =
         fatal.map(|fault| (fault.path.as_str(), fault.wrong.split(':').next().unwrap_or_default())).collect();
     assert_eq!(said, [("egress.credentials", "not yet")]);
@@ -100,7 +100,7 @@ fn what_is_promised_loads_but_for_what_is_promised_for_later() {
 
 #[test]
 fn missing_secrets_keep_the_gateway_from_running() {
-    let strict = Loader { missing_secrets: Severity::Fault, ..loader() };
+    let strict = ConfigLoader { missing_secrets: FaultSeverity::Fault, ..loader() };
     let faults = strict.load(Path::new("config/vendorgate.yaml")).expect_err("no keys are shipped");
     let paths: Vec<_> = faults.as_slice().iter().map(|fault| fault.path.as_str()).collect();
     let tls = ["cert", "key", "client_ca"].map(|name| format!("listeners.ingress.tls.{name}"));
@@ -122,14 +122,19 @@ fn the_content_of_a_webhooks_secret_is_judged_before_it_is_used() {
                 scopes: [a:b]\ningress:\n  - { route: POST /v1/events, scopes: [], upstream: crm }\n";
     for (webhook, content, severity, said) in [
         ("preset: github", "a secret of thirty-two bytes, yes", None, ""),
-        ("preset: github", "correcthorse", Some(Severity::Warning), "holds a secret of 12 bytes"),
-        ("preset: github", "\n", Some(Severity::Fault), "the file holds no secret"),
-        ("scheme: standard-webhooks", "correcthorsebatterystaple", Some(Severity::Fault), "does not start with whsec_"),
-        ("scheme: standard-webhooks", "whsec_correct!horse", Some(Severity::Fault), "not base64 after whsec_"),
-        ("preset: svix", "whsec_Y29ycmVjdA==", Some(Severity::Warning), "holds a secret of 7 bytes"),
+        ("preset: github", "correcthorse", Some(FaultSeverity::Warning), "holds a secret of 12 bytes"),
+        ("preset: github", "\n", Some(FaultSeverity::Fault), "the file holds no secret"),
+        (
+            "scheme: standard-webhooks",
+            "correcthorsebatterystaple",
+            Some(FaultSeverity::Fault),
+            "does not start with whsec_",
+        ),
+        ("scheme: standard-webhooks", "whsec_correct!horse", Some(FaultSeverity::Fault), "not base64 after whsec_"),
+        ("preset: svix", "whsec_Y29ycmVjdA==", Some(FaultSeverity::Warning), "holds a secret of 7 bytes"),
         ("preset: svix", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", None, ""),
         ("preset: stripe", "whsec_as Stripe shows it", None, ""),
-        ("preset: stripe, secret_encoding: hex", "correcthorse", Some(Severity::Fault), "not hexadecimal"),
+        ("preset: stripe, secret_encoding: hex", "correcthorse", Some(FaultSeverity::Fault), "not hexadecimal"),
     ] {
         fs::write(&secret, content).expect("written");
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("mode");
@@ -142,7 +147,7 @@ fn the_content_of_a_webhooks_secret_is_judged_before_it_is_used() {
         let found: Vec<_> =
             faults.as_slice().iter().filter(|fault| fault.path == "identity.webhook.secret_file").collect();
         assert_eq!(found.first().map(|fault| fault.severity), severity, "{webhook} {content}: {faults}");
-        assert_eq!(loads, severity != Some(Severity::Fault), "{webhook} {content}");
+        assert_eq!(loads, severity != Some(FaultSeverity::Fault), "{webhook} {content}");
         let text = faults.to_string();
         assert!(text.contains(said) && !text.contains("correct"), "{text}");
     }
@@ -181,7 +186,8 @@ fn values_come_from_the_environment() {
         "COUNT" => Some("7".to_owned()),
         _ => None,
     };
-    let contract = Loader { environment, ..loader() }.load_contract(&path).unwrap_or_else(|faults| panic!("{faults}"));
+    let contract =
+        ConfigLoader { environment, ..loader() }.load_contract(&path).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(contract.vendor.as_str(), "acme-2");
     assert_eq!(contract.limits.ingress.concurrency.map(u32::from), Some(7));
     assert_eq!(contract.region, "${NAME}");
@@ -204,7 +210,7 @@ fn every_bound_has_a_finite_default() {
         let own = if direction == Direction::Ingress { 5 } else { 4 };
         assert_eq!(shown, expected[..own], "{direction:?}");
     }
-    let Some(Identity::Token(identity)) = contract.identity else { panic!("a token's identity") };
+    let Some(IdentitySettings::Token(identity)) = contract.identity else { panic!("a token's identity") };
     assert!(identity.rotation.max_lifetime.is_some() && !identity.shape.accept_plain_jwt);
 }
 
@@ -212,7 +218,7 @@ fn every_bound_has_a_finite_default() {
 #[test]
 fn every_default_limit_stands_in_docs_schema_and_example() {
     let contract = contract(Path::new("tests/configs/good/acme.yaml"));
-    let schema = vendorgate::config::schema(vendorgate::config::Document::Contract).to_string();
+    let schema = vendorgate::config::schema(vendorgate::config::ConfigFileKind::Contract).to_string();
     let [docs, full] = ["docs/interface.md", "config/full.yaml"].map(|path| fs::read_to_string(path).expect(path));
     for limit in contract.limits_in_force(Direction::Ingress) {
         let figures: Vec<&str> = limit
@@ -331,7 +337,7 @@ fn check_block(page: &Path, block: &str) {
     assert_eq!(faults, None, "{}:\n{block}", page.display());
 }
 
-fn load(path: &str) -> Result<Loaded, Faults> {
+fn load(path: &str) -> Result<LoadedConfig, ConfigFaults> {
     loader().load(Path::new(path))
 }
 

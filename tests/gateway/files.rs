@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustls::version::TLS13;
-use vendorgate::config::{Faults, Loader, Severity};
+use vendorgate::config::{ConfigFaults, ConfigLoader, FaultSeverity};
 use vendorgate::model::UnixTime;
 
 use crate::support::certificates::{Certificates, tls};
@@ -32,8 +32,9 @@ fn write(folder: &Path, name: &str, content: &str) {
 }
 
 /// Every fault and warning, where there is any.
-fn judged(house: &House) -> Option<Faults> {
-    let loader = Loader { environment: &|_| None, missing_secrets: Severity::Fault, now: UnixTime::default() };
+fn judged(house: &House) -> Option<ConfigFaults> {
+    let loader =
+        ConfigLoader { environment: &|_| None, missing_secrets: FaultSeverity::Fault, now: UnixTime::default() };
     match loader.load(&house.main()) {
         Ok(loaded) if loaded.warnings.as_slice().is_empty() => None,
         Ok(loaded) => Some(loaded.warnings),
@@ -114,7 +115,7 @@ fn check_judges_what_every_file_holds_and_never_shows_it() {
         let told = format!("{}{}", faults.with_snippets(), faults.to_json());
         let found: Vec<_> = faults.as_slice().iter().filter(|fault| fault.path == path).collect();
         let is_told = found.len() == 1 && found[0].wrong.contains(said) && found[0].wrong.contains(file);
-        assert!(is_told && found[0].severity == Severity::Fault, "{file} {content:.20}: {faults}");
+        assert!(is_told && found[0].severity == FaultSeverity::Fault, "{file} {content:.20}: {faults}");
         assert_eq!(faults.as_slice().len(), 1, "{file} {content:.20}: {faults}");
         assert!(!told.contains("horse"), "{told}");
         write(house.path(), file, &good);
@@ -131,7 +132,8 @@ fn an_authority_that_cannot_be_read_is_left_out_and_told() {
     write(house.path(), "ca.pem", &format!("{good}{broken}"));
     let warnings = judged(&house).expect("warnings");
     let told: Vec<_> = warnings.as_slice().iter().map(|fault| (fault.severity, fault.path.as_str())).collect();
-    let warned = ["identity.certificate.ca", "listeners.ingress.tls.client_ca"].map(|path| (Severity::Warning, path));
+    let warned =
+        ["identity.certificate.ca", "listeners.ingress.tls.client_ca"].map(|path| (FaultSeverity::Warning, path));
     assert_eq!(told, warned, "{warnings}");
     let gate = Gate::start(house);
     let config = certificates.client(&[&TLS13], &["http/1.1"], true);
@@ -157,7 +159,7 @@ fn no_vendor_is_taken_for_another_whose_name_its_own_authority_writes() {
         house.contract("acme", &contract("acme", "")).contract("rival", &contract("rival", ", ca: ../rival.pem"));
     let faults = judged(&house).expect("a fault");
     let told: Vec<_> = faults.as_slice().iter().map(|fault| (fault.severity, fault.path.as_str())).collect();
-    assert_eq!(told, [(Severity::Fault, "identity.certificate.ca")], "{faults}");
+    assert_eq!(told, [(FaultSeverity::Fault, "identity.certificate.ca")], "{faults}");
     assert!(faults.to_string().contains("trusts 2 authorities"), "{faults}");
 
     let house = house.contract("acme", &contract("acme", ", ca: ../ca.pem"));

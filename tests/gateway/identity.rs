@@ -1,6 +1,6 @@
 //! Who gets in: tokens, scopes, routes, dates. Every refusal through a real listener, with its reason and challenge.
 
-use vendorgate::config::{Loader, Severity};
+use vendorgate::config::{ConfigLoader, FaultSeverity};
 use vendorgate::identity::{Algorithm, SigningKey};
 use vendorgate::model::{Clock, UnixTime};
 
@@ -38,7 +38,8 @@ fn a_token_without_the_routes_scopes_is_refused_with_a_challenge() {
 #[test]
 fn a_route_beyond_the_contracts_scopes_is_no_contract() {
     let house = House::of_acme(([127, 0, 0, 1], 1).into(), TERMS);
-    let loader = Loader { environment: &|_| None, missing_secrets: Severity::Fault, now: UnixTime::default() };
+    let loader =
+        ConfigLoader { environment: &|_| None, missing_secrets: FaultSeverity::Fault, now: UnixTime::default() };
     let faults = loader.load(&house.main()).expect_err("a route asks for more than the vendor can have");
     assert!(faults.to_string().contains("secrets:read"), "{faults}");
 }

@@ -3,22 +3,22 @@
 use crate::bounds::{CLAIM_NAMES_MAX, CLAIM_PATH_STEPS_MAX, TOKEN_BYTES_DEFAULT, TOKEN_BYTES_MAX};
 use crate::config::file::OneOrMore;
 use crate::config::file::identity as written;
-use crate::config::source::At;
+use crate::config::source::Cursor;
 use crate::config::units;
-use crate::identity::{Algorithm, ClaimNames, ClaimPath, HeaderMember, NoAlgorithm, TokenShape};
+use crate::identity::{Algorithm, AlgorithmError, ClaimNames, ClaimPath, HeaderMember, TokenShape};
 
 /// What stands for an audience that nobody names.
-pub(super) const NONE: &str = "none";
+pub(super) const NO_AUDIENCE: &str = "none";
 
 /// `claims:`. `asks`: whether the issuer is asked about each token.
-pub(super) fn names(at: &At<'_>, written: Option<&written::ClaimNames>, asks: bool) -> ClaimNames {
+pub(super) fn names(at: &Cursor<'_>, written: Option<&written::ClaimNamesConfig>, asks: bool) -> ClaimNames {
     let Some(written) = written else { return ClaimNames::default() };
-    let optional = |presence: Option<written::Presence>| presence == Some(written::Presence::Optional);
+    let optional = |presence: Option<written::ClaimPresence>| presence == Some(written::ClaimPresence::Optional);
     if optional(written.expiry) && !asks {
         let wrong = "must be required: a signed token without exp would never end";
         at.key("expiry").fault(wrong, "take it out, or ask the issuer about each token with introspection");
     }
-    let audience = written.audience.as_deref().filter(|name| *name != NONE);
+    let audience = written.audience.as_deref().filter(|name| *name != NO_AUDIENCE);
     let required = written.require.iter().flatten();
     ClaimNames {
         client: list(&at.key("client"), written.client.as_ref()),
@@ -31,22 +31,22 @@ pub(super) fn names(at: &At<'_>, written: Option<&written::ClaimNames>, asks: bo
 }
 
 /// `audience:`; `None` where tokens have none. `clients`: whether the contract lists any.
-pub(super) fn audience(at: &At<'_>, written: &written::Identity) -> Option<String> {
+pub(super) fn audience(at: &Cursor<'_>, written: &written::IdentityConfig) -> Option<String> {
     let named = written.claims.as_ref().and_then(|claims| claims.audience.as_deref());
-    let (own, none) = (written.audience.as_deref(), named == Some(NONE));
+    let (own, none) = (written.audience.as_deref(), named == Some(NO_AUDIENCE));
     match own {
-        Some(text) if none && text != NONE => {
+        Some(text) if none && text != NO_AUDIENCE => {
             let wrong = "is never looked at: claims.audience says that tokens have none";
             at.key("audience").fault(wrong, "take one of them out");
         }
         None if !none => at.key("audience").fault("is missing", "write audience: https://api.example.com"),
         Some(_) | None => {}
     }
-    own.filter(|text| *text != NONE).map(str::to_owned)
+    own.filter(|text| *text != NO_AUDIENCE).map(str::to_owned)
 }
 
 /// Without an audience an ID token of the same client would pass for an access token, unless something tells them apart.
-pub(super) fn check_told_apart(at: &At<'_>, names: &ClaimNames, shape: &TokenShape) {
+pub(super) fn check_id_tokens_excluded(at: &Cursor<'_>, names: &ClaimNames, shape: &TokenShape) {
     if names.required.is_empty() && shape.accept_plain_jwt {
         let wrong =
             "lets ID tokens of the same client pass as well: no audience is asked for, and typ: JWT tells nothing";
@@ -57,23 +57,23 @@ pub(super) fn check_told_apart(at: &At<'_>, names: &ClaimNames, shape: &TokenSha
     }
 }
 
-fn list(at: &At<'_>, written: Option<&OneOrMore>) -> Vec<ClaimPath> {
+fn list(at: &Cursor<'_>, written: Option<&OneOrMore>) -> Vec<ClaimPath> {
     let Some(OneOrMore(written)) = written else { return Vec::new() };
     if written.is_empty() || written.len() > CLAIM_NAMES_MAX {
         at.fault(format!("must name 1 to {CLAIM_NAMES_MAX} claims"), "write [scp, roles]");
     }
-    let single = !matches!(at.node().map(|node| &node.value), Some(crate::config::tree::Value::List(_)));
+    let single = !matches!(at.node().map(|node| &node.value), Some(crate::config::tree::YamlValue::List(_)));
     let place = |i| if single { at.clone() } else { at.item(i) };
     if let Some(i) = (1..written.len()).find(|i| written[..*i].contains(&written[*i])) {
-        place(i).bad_so("stands twice in the list", "take one of them out");
+        place(i).invalid_with_remedy("stands twice in the list", "take one of them out");
     }
     written.iter().enumerate().filter_map(|(i, text)| path(&place(i), text)).collect()
 }
 
-fn path(at: &At<'_>, text: &str) -> Option<ClaimPath> {
+fn path(at: &Cursor<'_>, text: &str) -> Option<ClaimPath> {
     let path = ClaimPath::parse(text);
     if path.is_none() {
-        at.bad_so(
+        at.invalid_with_remedy(
             format!("must be a claim, or a path of at most {CLAIM_PATH_STEPS_MAX} names to one"),
             "write such as realm_access.roles",
         );
@@ -81,7 +81,7 @@ fn path(at: &At<'_>, text: &str) -> Option<ClaimPath> {
     path
 }
 
-fn required_claim(at: &At<'_>, name: &str, text: &str) -> Option<(ClaimPath, String)> {
+fn required_claim(at: &Cursor<'_>, name: &str, text: &str) -> Option<(ClaimPath, String)> {
     let at = at.key(name);
     if text.is_empty() {
         at.fault("must not be empty", "write the text that the claim must have");
@@ -95,14 +95,14 @@ fn required_claim(at: &At<'_>, name: &str, text: &str) -> Option<(ClaimPath, Str
 }
 
 /// `typ:`, `ignore_header:` and `token_bytes_max:`
-pub(super) fn shape(at: &At<'_>, written: &written::Identity) -> TokenShape {
+pub(super) fn shape(at: &Cursor<'_>, written: &written::IdentityConfig) -> TokenShape {
     let (accept_plain_jwt, other_types) = types(&at.key("typ"), written.typ.as_deref());
     let ignored = written.ignore_header.as_deref().unwrap_or_default();
-    let member = |member: &written::HeaderMember| match member {
-        written::HeaderMember::Jku => HeaderMember::Jku,
-        written::HeaderMember::X5u => HeaderMember::X5u,
-        written::HeaderMember::X5c => HeaderMember::X5c,
-        written::HeaderMember::Cty => HeaderMember::Cty,
+    let member = |member: &written::HeaderMemberConfig| match member {
+        written::HeaderMemberConfig::Jku => HeaderMember::Jku,
+        written::HeaderMemberConfig::X5u => HeaderMember::X5u,
+        written::HeaderMemberConfig::X5c => HeaderMember::X5c,
+        written::HeaderMemberConfig::Cty => HeaderMember::Cty,
     };
     let bytes_max = written.token_bytes_max.as_ref().and_then(|size| token_bytes(&at.key("token_bytes_max"), &size.0));
     TokenShape {
@@ -113,25 +113,25 @@ pub(super) fn shape(at: &At<'_>, written: &written::Identity) -> TokenShape {
     }
 }
 
-fn token_bytes(at: &At<'_>, text: &str) -> Option<usize> {
-    match units::size(text) {
+fn token_bytes(at: &Cursor<'_>, text: &str) -> Option<usize> {
+    match units::parse_size(text) {
         Ok(bytes) if (256..=TOKEN_BYTES_MAX as u64).contains(&bytes) => usize::try_from(bytes).ok(),
         Ok(bytes) => {
-            at.bad(
+            at.invalid(
                 "must be 256B to 24KiB: a token stands in a request's head",
                 if bytes < 256 { "8KiB" } else { "24KiB" },
             );
             None
         }
         Err(error) => {
-            at.bad_unit(error);
+            at.invalid_unit(error);
             None
         }
     }
 }
 
 /// Whether plain JWTs pass, and which other types.
-fn types(at: &At<'_>, written: Option<&[String]>) -> (bool, Vec<String>) {
+fn types(at: &Cursor<'_>, written: Option<&[String]>) -> (bool, Vec<String>) {
     /// Tokens for something else, which must never pass for an access token.
     const FOREIGN: [&str; 6] =
         ["dpop+jwt", "logout+jwt", "secevent+jwt", "oauth-authz-req+jwt", "token-introspection+jwt", "kb+jwt"];
@@ -144,9 +144,12 @@ fn types(at: &At<'_>, written: Option<&[String]>) -> (bool, Vec<String>) {
         match short {
             "at+jwt" => access = true,
             "jwt" => plain = true,
-            _ if !graphic => at.item(i).bad_so("must be a media type", "write such as at+jwt"),
+            _ if !graphic => at.item(i).invalid_with_remedy("must be a media type", "write such as at+jwt"),
             other if FOREIGN.contains(&other) => {
-                at.item(i).bad_so("is the type of a token for something else, never of an access token", "take it out");
+                at.item(i).invalid_with_remedy(
+                    "is the type of a token for something else, never of an access token",
+                    "take it out",
+                );
             }
             other => others.push(other.to_owned()),
         }
@@ -158,16 +161,16 @@ fn types(at: &At<'_>, written: Option<&[String]>) -> (bool, Vec<String>) {
 }
 
 /// `algorithms:`
-pub(super) fn algorithms(at: &At<'_>, written: Option<&[written::Algorithm]>) -> Vec<Algorithm> {
+pub(super) fn algorithms(at: &Cursor<'_>, written: Option<&[written::AlgorithmName]>) -> Vec<Algorithm> {
     let Some(written) = written else { return vec![Algorithm::ES256] };
     if written.is_empty() {
         at.fault("must list at least one algorithm", "write [ES256]");
     }
     let mut algorithms = Vec::new();
-    for (i, written::Algorithm(name)) in written.iter().enumerate() {
+    for (i, written::AlgorithmName(name)) in written.iter().enumerate() {
         match Algorithm::parse(name) {
             Ok(known) if algorithms.contains(&known) => {
-                at.item(i).bad_so("stands twice in the list", "take one of them out")
+                at.item(i).invalid_with_remedy("stands twice in the list", "take one of them out")
             }
             Ok(known) => algorithms.push(known),
             Err(why) => no_algorithm(&at.item(i), name, why),
@@ -177,21 +180,25 @@ pub(super) fn algorithms(at: &At<'_>, written: Option<&[written::Algorithm]>) ->
 }
 
 /// What cannot be done is called that: another algorithm in its place would refuse every token.
-fn no_algorithm(at: &At<'_>, name: &str, why: NoAlgorithm) {
+fn no_algorithm(at: &Cursor<'_>, name: &str, why: AlgorithmError) {
     if name.is_empty() {
         return;
     }
     let all = Algorithm::ALL.map(Algorithm::as_str).join(", ");
     let slip = Algorithm::ALL.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(name));
     match (why, slip) {
-        (_, Some(known)) => at.bad("is not the algorithm's name: case matters", known.as_str()),
-        (NoAlgorithm::Unsigned, None) => at.bad_so("means that tokens are not signed: never taken", "take it out"),
-        (NoAlgorithm::Symmetric, None) => {
-            at.bad_so(
+        (_, Some(known)) => at.invalid("is not the algorithm's name: case matters", known.as_str()),
+        (AlgorithmError::Unsigned, None) => {
+            at.invalid_with_remedy("means that tokens are not signed: never taken", "take it out")
+        }
+        (AlgorithmError::Symmetric, None) => {
+            at.invalid_with_remedy(
                 "is symmetric: whoever can verify with it can sign, so it is never taken",
                 "have the issuer sign with ES256 or RS256",
             );
         }
-        (NoAlgorithm::Unsupported, None) => at.bad_so("is not supported", format!("supported are {all}")),
+        (AlgorithmError::Unsupported, None) => {
+            at.invalid_with_remedy("is not supported", format!("supported are {all}"))
+        }
     }
 }

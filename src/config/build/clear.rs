@@ -1,18 +1,18 @@
 //! `clear:` of a route: the fields of which a person has judged that they may leave in clear.
 
-use super::rules::{Towards, fields, related};
+use super::rules::{RuleSide, fields, related};
 use crate::bounds::CLEAR_LISTED_MAX;
-use crate::config::source::At;
-use crate::model::{FieldPath, Selector, Step};
-use crate::pii::{Place, Rules};
+use crate::config::source::Cursor;
+use crate::model::{FieldPath, PathSelector, PathStep};
+use crate::pii::{Rules, ValueLocation};
 
 /// The listed fields. `earlier` are the rules of the same side.
-pub(super) fn build(at: &At<'_>, written: Option<&[String]>, earlier: &Rules, towards: Towards) -> Vec<FieldPath> {
+pub(super) fn build(at: &Cursor<'_>, written: Option<&[String]>, earlier: &Rules, towards: RuleSide) -> Vec<FieldPath> {
     let Some(written) = written else { return Vec::new() };
     if towards.is_inward() {
         let instead = match towards {
-            Towards::Upstream(_) => "move it to response: that is what leaves",
-            Towards::Caller(_) => "move it to request: that is what leaves",
+            RuleSide::Request(_) => "move it to response: that is what leaves",
+            RuleSide::Response(_) => "move it to request: that is what leaves",
         };
         at.fault("has no effect: this side comes into the house", instead);
         return Vec::new();
@@ -27,29 +27,34 @@ pub(super) fn build(at: &At<'_>, written: Option<&[String]>, earlier: &Rules, to
     fields(at, written, |at, path| check(at, path, earlier))
 }
 
-fn check(at: &At<'_>, path: &FieldPath, earlier: &Rules) {
-    if path.steps().iter().any(|step| matches!(step.selector, Selector::Index(_))) {
-        at.bad_so("can cover nothing: places in lists are not told apart", "write [*] in the place of the number");
+fn check(at: &Cursor<'_>, path: &FieldPath, earlier: &Rules) {
+    if path.steps().iter().any(|step| matches!(step.selector, PathSelector::Index(_))) {
+        at.invalid_with_remedy(
+            "can cover nothing: places in lists are not told apart",
+            "write [*] in the place of the number",
+        );
     }
-    let treats = |rule: &&crate::pii::Rule| match &rule.place {
-        Place::Field(treated) => rule.only_type.is_none() && covers_all(treated, path),
-        Place::Query(_) | Place::Header(_) | Place::Cookie(_) | Place::Segment(_) => false,
+    let treats = |rule: &&crate::pii::Rule| match &rule.location {
+        ValueLocation::Field(treated) => rule.only_type.is_none() && covers_all(treated, path),
+        ValueLocation::Query(_) | ValueLocation::Header(_) | ValueLocation::Cookie(_) | ValueLocation::Segment(_) => {
+            false
+        }
     };
     if let Some(rule) = earlier.treat.iter().find(treats) {
-        let wrong = format!("never leaves in clear: pii treats {} ({})", rule.place, rule.treatment.as_str());
-        at.bad_so(wrong, "take one of them out");
+        let wrong = format!("never leaves in clear: pii treats {} ({})", rule.location, rule.treatment.as_str());
+        at.invalid_with_remedy(wrong, "take one of them out");
     }
     if let Some(only) = &earlier.only
         && !only.iter().any(|kept| related(kept, path))
     {
-        at.bad_so("never leaves: only drops it", "add the field to only, or take it out here");
+        at.invalid_with_remedy("never leaves: only drops it", "add the field to only, or take it out here");
     }
 }
 
 /// Whether all that one path selects is selected by another, or stands below what that selects: said only where it is sure.
 fn covers_all(above: &FieldPath, path: &FieldPath) -> bool {
     let (above, path) = (above.steps(), path.steps());
-    let same = |(above, step): (&Step, &Step)| (above.is_wildcard() && !step.descends) || above == step;
+    let same = |(above, step): (&PathStep, &PathStep)| (above.is_wildcard() && !step.descends) || above == step;
     let below = above.len() <= path.len() && above.iter().zip(path).all(same);
     let anywhere = match above {
         [step] if step.descends => path.iter().any(|own| own.name().is_some() && own.selector == step.selector),

@@ -1,17 +1,17 @@
 //! One contract file.
 
 use super::upstreams::Upstreams;
-use super::{identity, limits, routes, standing, upstreams, values};
-use crate::config::contract::{Contract, Routes};
+use super::{identity, lifecycle, limits, routes, upstreams, values};
+use crate::config::contract::{Contract, ContractRoutes};
 use crate::config::file::contract as written;
-use crate::config::source::At;
+use crate::config::source::Cursor;
 use crate::config::suggest;
 use crate::config::units;
 use crate::model::{Direction, ScopeSet, UnixTime, VendorId};
 
 /// What a contract is built against.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::config) struct Surroundings<'a> {
+pub(in crate::config) struct ContractContext<'a> {
     /// The internal APIs; `None` when a contract is looked at by itself.
     pub(in crate::config) upstreams: Option<&'a Upstreams>,
     /// Of how many authorities the ingress listener takes client certificates, where that is known: none, if it asks for none.
@@ -24,9 +24,9 @@ pub(in crate::config) struct Surroundings<'a> {
 
 /// One contract; `None` when it lacks what has been reported as missing.
 pub(in crate::config) fn contract(
-    at: &At<'_>,
-    written: &written::Contract,
-    surroundings: &Surroundings<'_>,
+    at: &Cursor<'_>,
+    written: &written::ContractConfig,
+    surroundings: &ContractContext<'_>,
 ) -> Option<Contract> {
     let vendor = written.vendor.as_deref().and_then(|text| vendor(&at.key("vendor"), text));
     let line = |name: &str, text: &Option<String>| values::line(&at.key(name), text.as_deref());
@@ -62,44 +62,46 @@ pub(in crate::config) fn contract(
         is_draft,
         starts: starts?,
         ends: ends?,
-        after_end: standing::after_end(at, written),
-        warn_before: standing::warn_before(at, written),
+        after_end: lifecycle::after_end(at, written),
+        warn_before: lifecycle::warn_before(at, written),
         identity: identity.flatten(),
         scopes,
         limits,
-        trip: standing::trip(&at.key("trip"), written.trip.as_ref()),
-        drill_every: standing::drill_every(&at.key("drills"), written.drills.as_ref()),
-        approvals: standing::approvals(written.restore.as_ref()),
+        trip: lifecycle::trip(&at.key("trip"), written.trip.as_ref()),
+        drill_every: lifecycle::drill_every(&at.key("drills"), written.drills.as_ref()),
+        approvals: lifecycle::approvals(written.restore.as_ref()),
         ingress,
         egress,
     })
 }
 
-fn vendor(at: &At<'_>, text: &str) -> Option<VendorId> {
-    VendorId::parse(text).map_err(|error| at.bad_or(error.to_string(), suggest::id(text), "acme-analytics")).ok()
+fn vendor(at: &Cursor<'_>, text: &str) -> Option<VendorId> {
+    VendorId::parse(text)
+        .map_err(|error| at.invalid_with_guess(error.to_string(), suggest::id(text), "acme-analytics"))
+        .ok()
 }
 
 /// Only binding contracts are built: one that asks to be observed would be bound in silence.
-fn is_draft(at: &At<'_>, written: Option<written::Mode>) -> bool {
-    if matches!(written, Some(written::Mode::Observe)) {
+fn is_draft(at: &Cursor<'_>, written: Option<written::ContractMode>) -> bool {
+    if matches!(written, Some(written::ContractMode::Observe)) {
         at.fault(
             "not yet: a contract that only reports is not supported in this version",
             "write enforce, or take the key out",
         );
     }
-    matches!(written, Some(written::Mode::Draft))
+    matches!(written, Some(written::ContractMode::Draft))
 }
 
-fn journey(at: &At<'_>, written: &[String]) -> Vec<String> {
+fn journey(at: &Cursor<'_>, written: &[String]) -> Vec<String> {
     written.iter().enumerate().map(|(i, text)| values::line(&at.item(i), Some(text))).collect()
 }
 
 /// The first instant, and the first after the last day.
-fn days(at: &At<'_>, written: &written::Contract) -> (Option<UnixTime>, Option<UnixTime>) {
-    let read = |name: &str, date: &Option<written::Date>| match units::date(&date.as_ref()?.0) {
+fn days(at: &Cursor<'_>, written: &written::ContractConfig) -> (Option<UnixTime>, Option<UnixTime>) {
+    let read = |name: &str, date: &Option<written::DateText>| match units::parse_date(&date.as_ref()?.0) {
         Ok(day) => Some(day),
         Err(error) => {
-            at.key(name).bad_unit(error);
+            at.key(name).invalid_unit(error);
             None
         }
     };
@@ -107,16 +109,16 @@ fn days(at: &At<'_>, written: &written::Contract) -> (Option<UnixTime>, Option<U
     if let (Some(first), Some(last)) = (starts, ends)
         && last < first
     {
-        at.key("ends").bad_so(
+        at.key("ends").invalid_with_remedy(
             "is before starts: the contract would never be in force",
             "write a later day, or an earlier starts",
         );
     }
-    (starts, ends.map(units::end_of))
+    (starts, ends.map(units::next_day))
 }
 
 /// Routes that no listener serves.
-fn check_served(at: &At<'_>, routes: [&Routes; Direction::ALL.len()], surroundings: &Surroundings<'_>) {
+fn check_served(at: &Cursor<'_>, routes: [&ContractRoutes; Direction::ALL.len()], surroundings: &ContractContext<'_>) {
     for direction in Direction::ALL {
         let served = surroundings.listeners.is_none_or(|listeners| listeners[direction.index()]);
         if !served && !routes[direction.index()].is_empty() {
@@ -128,19 +130,24 @@ fn check_served(at: &At<'_>, routes: [&Routes; Direction::ALL.len()], surroundin
     }
 }
 
-fn ingress(at: &At<'_>, written: &written::Contract, scopes: &ScopeSet, surroundings: &Surroundings<'_>) -> Routes {
-    let Some(routes) = written.ingress.as_deref() else { return Routes::default() };
+fn ingress(
+    at: &Cursor<'_>,
+    written: &written::ContractConfig,
+    scopes: &ScopeSet,
+    surroundings: &ContractContext<'_>,
+) -> ContractRoutes {
+    let Some(routes) = written.ingress.as_deref() else { return ContractRoutes::default() };
     if !routes.is_empty() && written.identity.is_none() {
         let instead = "write identity: { issuer: …, audience: …, clients: […], jwks: { url: … } }";
         at.key("identity").fault("is missing: without it no call on the ingress routes can be this vendor's", instead);
     }
     // A ceiling that could not be read would make every route's scopes look wrong.
-    let ceiling = Some(scopes).filter(|_| !at.key("scopes").is_excused());
+    let ceiling = Some(scopes).filter(|_| !at.key("scopes").is_suppressed());
     routes::ingress(&at.key("ingress"), routes, ceiling, surroundings)
 }
 
-fn egress(at: &At<'_>, written: &written::Contract, vendor: Option<&VendorId>) -> Routes {
-    let Some(egress) = &written.egress else { return Routes::default() };
+fn egress(at: &Cursor<'_>, written: &written::ContractConfig, vendor: Option<&VendorId>) -> ContractRoutes {
+    let Some(egress) = &written.egress else { return ContractRoutes::default() };
     let at = at.key("egress");
     let upstream = match (&egress.upstream, vendor) {
         (Some(upstream), Some(vendor)) => upstreams::vendor_upstream(&at.key("upstream"), vendor, upstream),
@@ -148,6 +155,6 @@ fn egress(at: &At<'_>, written: &written::Contract, vendor: Option<&VendorId>) -
     };
     match &egress.routes {
         Some(routes) => routes::egress(&at.key("routes"), routes, &upstream),
-        None => Routes::default(),
+        None => ContractRoutes::default(),
     }
 }

@@ -6,49 +6,53 @@ use base64::engine::general_purpose::STANDARD;
 use super::{files, values};
 use crate::bounds::{AUDIT_ROTATE_BYTES, AUDIT_ROTATE_BYTES_MIN, HOOK_DEADLINE, HOOK_DEADLINE_MAX, HOOKS_MAX};
 use crate::config::file::evidence as written;
-use crate::config::settings::{Audit, Hook, HookAction, Operator, State};
-use crate::config::source::At;
+use crate::config::settings::{AuditSettings, HookActionSettings, HookSettings, Operator, StateSettings};
+use crate::config::source::Cursor;
 use crate::config::suggest;
 use crate::config::units;
-use crate::http::FetchUrl;
+use crate::http::Url;
 use crate::model::Secret;
-use crate::telemetry::audit::{OnFailure, Settings};
+use crate::telemetry::audit::{AuditTrailSettings, OnAuditFailure};
 
 /// `audit:`
-pub(in crate::config) fn audit(at: &At<'_>, written: Option<&written::Audit>, state: &State) -> Audit {
+pub(in crate::config) fn audit(
+    at: &Cursor<'_>,
+    written: Option<&written::AuditConfig>,
+    state: &StateSettings,
+) -> AuditSettings {
     let file = |name: &str, text: Option<&String>, default: &str| match text {
         Some(text) => at.key(name).file_path(text),
         None => state.path.join(default),
     };
     let path = file("path", written.and_then(|audit| audit.path.as_ref()), "audit/audit.jsonl");
     if path.is_dir() {
-        at.key("path").bad("must be a file, and is a folder", "audit.jsonl");
+        at.key("path").invalid("must be a file, and is a folder", "audit.jsonl");
     }
-    Audit {
+    AuditSettings {
         key: file("key", written.and_then(|audit| audit.key.as_ref()), "audit.key"),
-        trail: Settings {
+        trail: AuditTrailSettings {
             path,
             rotate_bytes: rotate(&at.key("rotate"), written.and_then(|audit| audit.rotate.as_ref())),
             on_failure: match written.and_then(|audit| audit.on_failure) {
-                Some(written::OnFailure::KeepServing) | None => OnFailure::KeepServing,
-                Some(written::OnFailure::Stop) => OnFailure::Stop,
+                Some(written::OnAuditFailureConfig::KeepServing) | None => OnAuditFailure::KeepServing,
+                Some(written::OnAuditFailureConfig::Stop) => OnAuditFailure::Stop,
             },
         },
     }
 }
 
-fn rotate(at: &At<'_>, written: Option<&crate::config::file::contract::Size>) -> u64 {
+fn rotate(at: &Cursor<'_>, written: Option<&crate::config::file::contract::SizeText>) -> u64 {
     let Some(size) = written else { return AUDIT_ROTATE_BYTES };
-    match units::size(&size.0) {
-        Ok(bytes) if bytes < AUDIT_ROTATE_BYTES_MIN => at.bad("must be at least 64KiB", "64KiB"),
+    match units::parse_size(&size.0) {
+        Ok(bytes) if bytes < AUDIT_ROTATE_BYTES_MIN => at.invalid("must be at least 64KiB", "64KiB"),
         Ok(bytes) => return bytes,
-        Err(error) => at.bad_unit(error),
+        Err(error) => at.invalid_unit(error),
     }
     AUDIT_ROTATE_BYTES
 }
 
 /// `hooks:`
-pub(in crate::config) fn hooks(at: &At<'_>, written: &[written::Hook]) -> Vec<Hook> {
+pub(in crate::config) fn hooks(at: &Cursor<'_>, written: &[written::HookConfig]) -> Vec<HookSettings> {
     if written.len() > HOOKS_MAX {
         at.fault(format!("lists more than {HOOKS_MAX} hooks"), "tell one that tells the others");
     }
@@ -56,17 +60,17 @@ pub(in crate::config) fn hooks(at: &At<'_>, written: &[written::Hook]) -> Vec<Ho
         let at = at.item(i);
         let name = name(&at.key("name"), hook.name.as_deref()?);
         if written[..i].iter().any(|other| other.name == hook.name) {
-            at.key("name").bad("names another hook already", "");
+            at.key("name").invalid("names another hook already", "");
         }
-        let events = hook.on.as_deref().unwrap_or(&[written::HookEvent::Kill, written::HookEvent::Restore]);
+        let events = hook.on.as_deref().unwrap_or(&[written::HookEventConfig::Kill, written::HookEventConfig::Restore]);
         if events.is_empty() {
             at.key("on").fault("must list kill, restore or both", "write [kill]");
         }
         let deadline = values::duration(&at.key("deadline"), hook.deadline.as_ref(), HOOK_DEADLINE_MAX);
-        Some(Hook {
+        Some(HookSettings {
             name,
-            on_kill: events.contains(&written::HookEvent::Kill),
-            on_restore: events.contains(&written::HookEvent::Restore),
+            on_kill: events.contains(&written::HookEventConfig::Kill),
+            on_restore: events.contains(&written::HookEventConfig::Restore),
             action: action(&at, hook)?,
             deadline: deadline.unwrap_or(HOOK_DEADLINE),
         })
@@ -74,19 +78,23 @@ pub(in crate::config) fn hooks(at: &At<'_>, written: &[written::Hook]) -> Vec<Ho
     hooks.collect()
 }
 
-fn name(at: &At<'_>, text: &str) -> String {
+fn name(at: &Cursor<'_>, text: &str) -> String {
     if !Operator::is_name(text) {
-        at.bad_or("must be 1 to 64 of letters, digits, '-', '_', '.' and '@'", suggest::name(text), "pager");
+        at.invalid_with_guess(
+            "must be 1 to 64 of letters, digits, '-', '_', '.' and '@'",
+            suggest::name(text),
+            "pager",
+        );
     }
     text.to_owned()
 }
 
-fn action(at: &At<'_>, hook: &written::Hook) -> Option<HookAction> {
+fn action(at: &Cursor<'_>, hook: &written::HookConfig) -> Option<HookActionSettings> {
     match (&hook.webhook, &hook.command) {
         (Some(webhook), None) => self::webhook(&at.key("webhook"), webhook),
         (None, Some(command)) => match command.split_first() {
             Some((program, arguments)) if !program.is_empty() => {
-                Some(HookAction::Command { program: program.clone(), arguments: arguments.to_vec() })
+                Some(HookActionSettings::Command { program: program.clone(), arguments: arguments.to_vec() })
             }
             Some(_) | None => {
                 at.key("command").fault("names no program", "write [/usr/local/bin/close-tunnel, \"{vendor}\"]");
@@ -104,18 +112,18 @@ fn action(at: &At<'_>, hook: &written::Hook) -> Option<HookAction> {
     }
 }
 
-fn webhook(at: &At<'_>, written: &written::Webhook) -> Option<HookAction> {
+fn webhook(at: &Cursor<'_>, written: &written::HookWebhookConfig) -> Option<HookActionSettings> {
     let (url, secret) = (written.url.as_ref()?, written.secret_file.as_ref()?);
-    if let Err(error) = FetchUrl::parse(url, false) {
-        at.key("url").fault_unshown(error.to_string(), "write https://pager.example.com/vendorgate");
+    if let Err(error) = Url::parse(url, false) {
+        at.key("url").fault_without_line(error.to_string(), "write https://pager.example.com/vendorgate");
     }
     let make = |path: &std::path::Path| format!("write a random key to {}", path.display());
     let secret_at = at.key("secret_file");
-    let secret = files::secret(&secret_at, secret, files::Readers::Group, make);
+    let secret = files::secret(&secret_at, secret, files::AllowedReaders::Group, make);
     if let Some(Err(wrong)) = files::content(&secret_at, &secret).map(|content| read_hook_secret(&content)) {
         files::unusable(&secret_at, &secret, wrong, "write a random key there");
     }
-    Some(HookAction::Webhook { url: url.clone(), secret })
+    Some(HookActionSettings::Webhook { url: url.clone(), secret })
 }
 
 /// The secret that a hook's file holds: its text without spaces around it, or what its base64 stands for behind `whsec_`.

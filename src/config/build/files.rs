@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::bounds::{CONFIG_FILE_BYTES_MAX, SECRET_BYTES_MAX};
-use crate::config::source::At;
-use crate::http::pem::{self, Authorities, PemFlaw};
+use crate::config::source::Cursor;
+use crate::http::pem::{self, CertificateAuthorities, PemError};
 use crate::identity::inspect_keys;
 use crate::pii::keys::is_open_to_others;
 
 /// Who else may be able to read a secret.
 #[derive(Clone, Copy)]
-pub(super) enum Readers {
+pub(super) enum AllowedReaders {
     /// Its owner, and whoever is in a group of this process: what opens every token.
     Owner,
     /// Its group too, as where an orchestrator mounts it.
@@ -23,10 +23,15 @@ pub(super) enum Readers {
 }
 
 /// A file that is not for everyone.
-pub(super) fn secret(at: &At<'_>, text: &str, readers: Readers, instead: impl Fn(&Path) -> String) -> PathBuf {
+pub(super) fn secret(
+    at: &Cursor<'_>,
+    text: &str,
+    readers: AllowedReaders,
+    instead: impl Fn(&Path) -> String,
+) -> PathBuf {
     let path = at.file_path(text);
     match std::fs::metadata(&path) {
-        Ok(found) if !found.is_file() => at.bad("must be a file", ""),
+        Ok(found) if !found.is_file() => at.invalid("must be a file", ""),
         Ok(found) if is_open(&found, readers) => {
             at.fault(format!("{} can be read by others", path.display()), format!("run chmod 600 {}", path.display()));
         }
@@ -38,7 +43,7 @@ pub(super) fn secret(at: &At<'_>, text: &str, readers: Readers, instead: impl Fn
 
 /// Looks at what a file of a secret holds, where it can be read: `judge` gives the fault that keeps it from being used, or a
 /// warning, both without any of it.
-pub(super) fn secret_content(at: &At<'_>, path: &Path, judge: impl Fn(&[u8]) -> Result<Option<String>, String>) {
+pub(super) fn secret_content(at: &Cursor<'_>, path: &Path, judge: impl Fn(&[u8]) -> Result<Option<String>, String>) {
     let Some(content) = content(at, path) else { return };
     let shown = path.display();
     match judge(&content) {
@@ -50,10 +55,10 @@ pub(super) fn secret_content(at: &At<'_>, path: &Path, judge: impl Fn(&[u8]) -> 
 }
 
 /// A file that need not be secret, but is kept beside those that are.
-pub(super) fn beside_secrets(at: &At<'_>, text: &str) -> PathBuf {
+pub(super) fn beside_secrets(at: &Cursor<'_>, text: &str) -> PathBuf {
     let path = at.file_path(text);
     match std::fs::metadata(&path) {
-        Ok(found) if !found.is_file() => at.bad("must be a file", ""),
+        Ok(found) if !found.is_file() => at.invalid("must be a file", ""),
         Ok(_) => {}
         Err(error) => at.missing_secret(format!("cannot read {}: {error}", path.display()), "put a PEM file there"),
     }
@@ -61,7 +66,7 @@ pub(super) fn beside_secrets(at: &At<'_>, text: &str) -> PathBuf {
 }
 
 /// What a file holds, where it is there; `None` when it is not, or cannot be read, which is reported.
-pub(super) fn content(at: &At<'_>, path: &Path) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn content(at: &Cursor<'_>, path: &Path) -> Option<Zeroizing<Vec<u8>>> {
     let found = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
     if found.len() > CONFIG_FILE_BYTES_MAX {
         at.fault(format!("{} is larger than {CONFIG_FILE_BYTES_MAX} bytes", path.display()), "");
@@ -77,17 +82,17 @@ pub(super) fn content(at: &At<'_>, path: &Path) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// Says what is wrong with what a file holds.
-pub(super) fn unusable(at: &At<'_>, path: &Path, wrong: impl std::fmt::Display, instead: &str) {
+pub(super) fn unusable(at: &Cursor<'_>, path: &Path, wrong: impl std::fmt::Display, instead: &str) {
     at.fault(format!("{} {wrong}", path.display()), instead);
 }
 
 /// A bundle of authorities. One that cannot be read is left out, and told.
-pub(super) fn authorities(at: &At<'_>, text: &str) -> PathBuf {
+pub(super) fn authorities(at: &Cursor<'_>, text: &str) -> PathBuf {
     let path = beside_secrets(at, text);
     let Some(content) = content(at, &path) else { return path };
-    match pem::authorities(&content) {
-        Ok(Authorities { left_out: 0, .. }) => {}
-        Ok(Authorities { left_out, .. }) => {
+    match pem::certificate_authorities(&content) {
+        Ok(CertificateAuthorities { unreadable: 0, .. }) => {}
+        Ok(CertificateAuthorities { unreadable: left_out, .. }) => {
             let wrong = format!(
                 "{} holds {left_out} certificates that cannot be read: they are left out, and what they issued is refused",
                 path.display()
@@ -101,7 +106,7 @@ pub(super) fn authorities(at: &At<'_>, text: &str) -> PathBuf {
 
 /// How many authorities a bundle holds, where it can be read.
 pub(in crate::config) fn count_authorities(path: &Path) -> Option<usize> {
-    Some(pem::authorities(&bundle(path)?).ok()?.count())
+    Some(pem::certificate_authorities(&bundle(path)?).ok()?.distinct_count())
 }
 
 /// What a bundle of authorities holds, where it can be read and used: what is wrong with it is reported in its own place.
@@ -109,21 +114,21 @@ pub(super) fn bundle(path: &Path) -> Option<Vec<u8>> {
     let found = std::fs::metadata(path).ok()?;
     let fits = found.is_file() && found.len() <= CONFIG_FILE_BYTES_MAX;
     let content = fits.then(|| std::fs::read(path).ok()).flatten()?;
-    pem::authorities(&content).is_ok().then_some(content)
+    pem::certificate_authorities(&content).is_ok().then_some(content)
 }
 
 /// A chain of certificates, and the key that belongs to its first.
-pub(super) fn identity(cert_at: &At<'_>, cert: &str, key_at: &At<'_>, key: &str) -> (PathBuf, PathBuf) {
+pub(super) fn identity(cert_at: &Cursor<'_>, cert: &str, key_at: &Cursor<'_>, key: &str) -> (PathBuf, PathBuf) {
     let place_key = |_: &Path| "put the private key of the certificate there, readable by the gateway alone".to_owned();
     let cert = beside_secrets(cert_at, cert);
-    let key = secret(key_at, key, Readers::Group, place_key);
-    let chain = content(cert_at, &cert).map(|content| pem::chain(&content));
-    let private = content(key_at, &key).map(|content| pem::key(&content));
+    let key = secret(key_at, key, AllowedReaders::Group, place_key);
+    let chain = content(cert_at, &cert).map(|content| pem::certificate_chain(&content));
+    let private = content(key_at, &key).map(|content| pem::private_key(&content));
     let (mut for_cert, mut for_key) = (None, None);
     match (chain, private) {
         (Some(Ok(chain)), Some(Ok(private))) => match pem::check_identity(chain, private) {
             Ok(()) => {}
-            Err(flaw @ (PemFlaw::Key | PemFlaw::OtherKey)) => for_key = Some(flaw),
+            Err(flaw @ (PemError::Key | PemError::KeyMismatch)) => for_key = Some(flaw),
             Err(flaw) => for_cert = Some(flaw),
         },
         (chain, private) => {
@@ -140,7 +145,7 @@ pub(super) fn identity(cert_at: &At<'_>, cert: &str, key_at: &At<'_>, key: &str)
 }
 
 /// A JWKS file: public, so it must be there, and hold usable public keys only.
-pub(super) fn jwks(at: &At<'_>, text: &str) -> PathBuf {
+pub(super) fn jwks(at: &Cursor<'_>, text: &str) -> PathBuf {
     const BYTES_MAX: u64 = 1024 * 1024;
     let path = at.file_path(text);
     let shown = path.display();
@@ -152,7 +157,7 @@ pub(super) fn jwks(at: &At<'_>, text: &str) -> PathBuf {
     path
 }
 
-fn check_jwks(at: &At<'_>, path: &Path) {
+fn check_jwks(at: &Cursor<'_>, path: &Path) {
     let shown = path.display();
     let bytes = std::fs::read(path).unwrap_or_default();
     if holds_private_key(&bytes) {
@@ -176,10 +181,10 @@ fn holds_private_key(document: &[u8]) -> bool {
     document.is_some_and(|document| document["keys"].as_array().into_iter().flatten().any(private))
 }
 
-fn is_open(found: &std::fs::Metadata, readers: Readers) -> bool {
+fn is_open(found: &std::fs::Metadata, readers: AllowedReaders) -> bool {
     match readers {
-        Readers::Owner => is_open_to_others(found),
-        Readers::Group => is_open_to_all(found),
+        AllowedReaders::Owner => is_open_to_others(found),
+        AllowedReaders::Group => is_open_to_all(found),
     }
 }
 

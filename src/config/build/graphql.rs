@@ -1,11 +1,11 @@
 //! `graphql:` of a route: whether its requests hold queries, which name the fields of the answer.
 
-use crate::config::source::At;
-use crate::model::{FieldPath, Step};
-use crate::pii::{Place, Rules};
+use crate::config::source::Cursor;
+use crate::model::{FieldPath, PathStep};
+use crate::pii::{Rules, ValueLocation};
 
 /// Puts the answer's rules among the request's, so that queries are judged by them.
-pub(super) fn judged(at: &At<'_>, written: Option<bool>, route: Option<&str>, request: &mut Rules, answer: &Rules) {
+pub(super) fn judged(at: &Cursor<'_>, written: Option<bool>, route: Option<&str>, request: &mut Rules, answer: &Rules) {
     match written {
         Some(true) if !answer.reads_body() && !request.reads_body() => {
             let wrong = "has no effect: no rule reads the answer or the request, so there is nothing to go around";
@@ -32,14 +32,16 @@ fn looks_like_graphql(route: &str, answer: &Rules) -> bool {
 }
 
 fn fields(rules: &Rules) -> impl Iterator<Item = &FieldPath> {
-    let treated = rules.treat.iter().filter_map(|rule| match &rule.place {
-        Place::Field(path) => Some(path),
-        Place::Query(_) | Place::Header(_) | Place::Cookie(_) | Place::Segment(_) => None,
+    let treated = rules.treat.iter().filter_map(|rule| match &rule.location {
+        ValueLocation::Field(path) => Some(path),
+        ValueLocation::Query(_) | ValueLocation::Header(_) | ValueLocation::Cookie(_) | ValueLocation::Segment(_) => {
+            None
+        }
     });
     treated.chain(rules.only.iter().flatten()).chain(&rules.records)
 }
 
 fn stands_in_data(path: &FieldPath) -> bool {
-    let plain = |step: &Step| step.name().filter(|_| !step.descends).map(str::to_owned);
+    let plain = |step: &PathStep| step.name().filter(|_| !step.descends).map(str::to_owned);
     matches!(path.steps(), [first, second, ..] if plain(first).as_deref() == Some("data") && plain(second).is_some())
 }

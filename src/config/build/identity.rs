@@ -1,23 +1,27 @@
 //! A contract's `identity:`: which of the ways to prove oneself, and what tokens must be like.
 
-use super::{claims, issuer, proofs, values, webhook};
+use super::{certificate, claims, issuer, values, webhook};
 use crate::bounds::{CLOCK_SKEW, CLOCK_SKEW_MAX, ROTATION_MAX, TOKEN_LIFETIME_DEFAULT};
 use crate::config::file::identity as written;
-use crate::config::source::At;
-use crate::identity::{Identity, Rotation, Sender, Settings, Superseded};
+use crate::config::source::Cursor;
+use crate::identity::{IdentitySettings, RotationRules, SenderBinding, SupersededBy, TokenSettings};
 use crate::model::ClientId;
 
 /// `identity:`; `None` when it lacks what has been reported as missing.
-pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Option<usize>) -> Option<Identity> {
+pub(super) fn identity(
+    at: &Cursor<'_>,
+    written: &written::IdentityConfig,
+    client_ca: Option<usize>,
+) -> Option<IdentitySettings> {
     match (&written.certificate, &written.webhook) {
-        (None, None) => token(at, written, client_ca).map(Identity::from),
+        (None, None) => token(at, written, client_ca).map(IdentitySettings::from),
         (Some(certificate), None) => {
             alone(at, written, "certificate");
-            proofs::certificate(&at.key("certificate"), certificate, client_ca).map(Identity::Certificate)
+            certificate::certificate(&at.key("certificate"), certificate, client_ca).map(IdentitySettings::Certificate)
         }
         (None, Some(webhook)) => {
             alone(at, written, "webhook");
-            webhook::webhook(&at.key("webhook"), webhook).map(|settings| Identity::Webhook(settings.into()))
+            webhook::webhook(&at.key("webhook"), webhook).map(|settings| IdentitySettings::Webhook(settings.into()))
         }
         (Some(_), Some(_)) => {
             at.key("webhook").fault("stands beside certificate: a vendor proves itself in one way", "take one out");
@@ -27,7 +31,7 @@ pub(super) fn identity(at: &At<'_>, written: &written::Identity, client_ca: Opti
 }
 
 /// What belongs to tokens has no meaning beside another proof.
-fn alone(at: &At<'_>, written: &written::Identity, proof: &str) {
+fn alone(at: &Cursor<'_>, written: &written::IdentityConfig, proof: &str) {
     let keys = [
         ("issuer", written.issuer.is_some()),
         ("audience", written.audience.is_some()),
@@ -49,7 +53,7 @@ fn alone(at: &At<'_>, written: &written::Identity, proof: &str) {
     }
 }
 
-fn token(at: &At<'_>, written: &written::Identity, client_ca: Option<usize>) -> Option<Settings> {
+fn token(at: &Cursor<'_>, written: &written::IdentityConfig, client_ca: Option<usize>) -> Option<TokenSettings> {
     let asks = written.introspection.is_some();
     let missing = [
         ("issuer", written.issuer.is_none(), "https://id.example.com"),
@@ -71,14 +75,14 @@ fn token(at: &At<'_>, written: &written::Identity, client_ca: Option<usize>) -> 
     let sender = sender(&at.key("sender"), written.sender, client_ca);
     let shape = claims::shape(at, written);
     if audience.is_none() && !asks {
-        claims::check_told_apart(&at.key("audience"), &names, &shape);
+        claims::check_id_tokens_excluded(&at.key("audience"), &names, &shape);
     }
     let clock_skew = values::duration(&at.key("clock_skew"), written.clock_skew.as_ref(), CLOCK_SKEW_MAX);
     let rotation = rotation(&at.key("rotation"), written.rotation.as_ref());
     let fetch = issuer::fetch(&at.key("fetch"), written.fetch.as_ref());
     let keys = issuer::source(at, written, &issuer, &fetch)?;
     let clock_skew = clock_skew.unwrap_or(CLOCK_SKEW);
-    Some(Settings {
+    Some(TokenSettings {
         issuer,
         audience,
         clients,
@@ -94,63 +98,65 @@ fn token(at: &At<'_>, written: &written::Identity, client_ca: Option<usize>) -> 
 }
 
 /// A text that tokens are compared with, byte for byte.
-fn exact(at: &At<'_>, written: Option<&str>) -> String {
+fn exact(at: &Cursor<'_>, written: Option<&str>) -> String {
     let text = written.unwrap_or_default();
     if written.is_some() && (text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control())) {
-        at.bad("must be the exact text of the token's claim, without spaces", "https://id.example.com");
+        at.invalid("must be the exact text of the token's claim, without spaces", "https://id.example.com");
     }
     text.to_owned()
 }
 
-fn clients(at: &At<'_>, written: &[String]) -> Vec<ClientId> {
+fn clients(at: &Cursor<'_>, written: &[String]) -> Vec<ClientId> {
     if written.is_empty() {
         at.fault("must list at least one client: without, no token is this vendor's", "write [acme-batch]");
     }
     for (i, client) in written.iter().enumerate() {
         if client.is_empty() || client.chars().any(char::is_control) {
-            at.item(i).bad("must be a client's id", "acme-batch");
+            at.item(i).invalid("must be a client's id", "acme-batch");
         } else if written[..i].contains(client) {
-            at.item(i).bad("stands twice in the list", "");
+            at.item(i).invalid("stands twice in the list", "");
         }
     }
     written.iter().map(|client| ClientId::new(client)).collect()
 }
 
 /// `client_ca`: how many authorities the ingress listener takes client certificates of, where that is known.
-fn sender(at: &At<'_>, written: Option<written::Sender>, client_ca: Option<usize>) -> Sender {
+fn sender(at: &Cursor<'_>, written: Option<written::SenderConfig>, client_ca: Option<usize>) -> SenderBinding {
     match written {
-        None | Some(written::Sender::None) => Sender::None,
-        Some(written::Sender::Dpop) => Sender::Dpop,
-        Some(written::Sender::Mtls) => {
+        None | Some(written::SenderConfig::None) => SenderBinding::None,
+        Some(written::SenderConfig::Dpop) => SenderBinding::Dpop,
+        Some(written::SenderConfig::Mtls) => {
             if client_ca == Some(0) {
                 let instead = "give it a tls.client_ca, or write sender: none";
                 at.fault("can never hold: listeners.ingress asks for no client certificate", instead);
             }
-            Sender::Mtls
+            SenderBinding::Mtls
         }
     }
 }
 
-fn rotation(at: &At<'_>, written: Option<&written::Rotation>) -> Rotation {
-    let default = Rotation { max_lifetime: Some(TOKEN_LIFETIME_DEFAULT), ..Rotation::default() };
+fn rotation(at: &Cursor<'_>, written: Option<&written::RotationConfig>) -> RotationRules {
+    let default = RotationRules { max_lifetime: Some(TOKEN_LIFETIME_DEFAULT), ..RotationRules::default() };
     let Some(written) = written else { return default };
     let read = |name: &str, value| values::duration(&at.key(name), value, ROTATION_MAX);
     let grace = read("superseded_grace", written.superseded_grace.as_ref());
-    let off = written.superseded == Some(written::Superseded::Off);
+    let off = written.superseded == Some(written::SupersededConfig::Off);
     if off && grace.is_some() {
         at.key("superseded").fault("leaves superseded_grace without effect", "take one of them out");
     }
     if written.superseded.is_some() && !off && written.superseded_grace.is_none() {
         at.key("superseded").fault("has no effect without a grace", "write superseded_grace: 2m");
     }
-    Rotation {
+    RotationRules {
         max_lifetime: read("max_lifetime", written.max_lifetime.as_ref()).or(default.max_lifetime),
         max_lifetime_written: written.max_lifetime.is_some(),
         max_age: read("max_age", written.max_age.as_ref()),
         superseded_grace: grace.filter(|_| !off),
         superseded: match written.superseded {
-            Some(written::Superseded::PerSubject) => Superseded::PerSubject,
-            Some(written::Superseded::PerClient | written::Superseded::Off) | None => Superseded::PerClient,
+            Some(written::SupersededConfig::PerSubject) => SupersededBy::PerSubject,
+            Some(written::SupersededConfig::PerClient | written::SupersededConfig::Off) | None => {
+                SupersededBy::PerClient
+            }
         },
         max_key_age: read("max_key_age", written.max_key_age.as_ref()),
         expired_grace: read("expired_grace", written.expired_grace.as_ref()),

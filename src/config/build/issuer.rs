@@ -9,15 +9,15 @@ use crate::bounds::{
     JWKS_REFRESH_MAX, JWKS_REFRESH_MIN, KEYS_COOLDOWN_MAX, KEYS_HARD_AGE_MAX,
 };
 use crate::config::file::identity as written;
-use crate::config::source::At;
+use crate::config::source::Cursor;
 use crate::config::units;
 use crate::identity::{FetchSettings, IntrospectionSettings, KeySource, inspect_client_secret};
-use crate::upstream::{BaseUrl, Scheme};
+use crate::upstream::{BaseUrl, UrlScheme};
 
 /// `jwks:` or `introspection:`, of which there must be one.
 pub(super) fn source(
-    at: &At<'_>,
-    written: &written::Identity,
+    at: &Cursor<'_>,
+    written: &written::IdentityConfig,
     issuer: &str,
     fetch: &FetchSettings,
 ) -> Option<KeySource> {
@@ -35,7 +35,7 @@ pub(super) fn source(
 }
 
 /// `fetch:`
-pub(super) fn fetch(at: &At<'_>, written: Option<&written::Fetch>) -> FetchSettings {
+pub(super) fn fetch(at: &Cursor<'_>, written: Option<&written::IssuerFetchConfig>) -> FetchSettings {
     let default = FetchSettings::default();
     let Some(written) = written else { return default };
     let span = |name: &str, value, most| values::duration(&at.key(name), value, most);
@@ -59,11 +59,11 @@ pub(super) fn fetch(at: &At<'_>, written: Option<&written::Fetch>) -> FetchSetti
     }
 }
 
-fn introspection(at: &At<'_>, written: &written::Introspection, fetch: &FetchSettings) -> Option<KeySource> {
+fn introspection(at: &Cursor<'_>, written: &written::IntrospectionConfig, fetch: &FetchSettings) -> Option<KeySource> {
     let (url, client_id) = (written.url.as_ref()?, written.client_id.as_ref()?);
     check_url(&at.key("url"), url, fetch);
     if client_id.is_empty() || client_id.chars().any(char::is_control) {
-        at.key("client_id").bad("must be the id of our client at the issuer", "vendorgate");
+        at.key("client_id").invalid("must be the id of our client at the issuer", "vendorgate");
     }
     if written.secret_file.is_none() && fetch.client_certificate.is_none() {
         let instead = "write secret_file: secrets/introspection, or fetch: { cert: …, key: … }";
@@ -71,7 +71,7 @@ fn introspection(at: &At<'_>, written: &written::Introspection, fetch: &FetchSet
     }
     let prefix = written.token_prefix.clone().unwrap_or_default();
     if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
-        at.key("token_prefix").bad("must be text that a token can start with", "acme_");
+        at.key("token_prefix").invalid("must be text that a token can start with", "acme_");
     }
     let span = |name: &str, value| values::duration(&at.key(name), value, INTROSPECTION_FOR_MAX);
     Some(KeySource::Introspection(IntrospectionSettings {
@@ -84,8 +84,8 @@ fn introspection(at: &At<'_>, written: &written::Introspection, fetch: &FetchSet
     }))
 }
 
-fn secret(at: &At<'_>, text: &str) -> PathBuf {
-    let path = files::secret(at, text, files::Readers::Group, |path| format!("put it into {}", path.display()));
+fn secret(at: &Cursor<'_>, text: &str) -> PathBuf {
+    let path = files::secret(at, text, files::AllowedReaders::Group, |path| format!("put it into {}", path.display()));
     let content = files::content(at, &path).map(|content| content.to_vec());
     if let Some(Err(wrong)) = content.map(inspect_client_secret) {
         files::unusable(at, &path, wrong, "put the secret that the issuer gave there");
@@ -93,7 +93,7 @@ fn secret(at: &At<'_>, text: &str) -> PathBuf {
     path
 }
 
-fn keys(at: &At<'_>, written: &written::Jwks, issuer: &str, fetch: &FetchSettings) -> Option<KeySource> {
+fn keys(at: &Cursor<'_>, written: &written::JwksConfig, issuer: &str, fetch: &FetchSettings) -> Option<KeySource> {
     let discovery = written.discovery == Some(true);
     match (&written.url, &written.file, discovery) {
         (Some(url), None, false) => {
@@ -123,24 +123,24 @@ fn keys(at: &At<'_>, written: &written::Jwks, issuer: &str, fetch: &FetchSetting
     }
 }
 
-fn refresh(at: &At<'_>, written: &written::Jwks) -> Duration {
+fn refresh(at: &Cursor<'_>, written: &written::JwksConfig) -> Duration {
     let refresh = values::duration(at, written.refresh.as_ref(), JWKS_REFRESH_MAX).unwrap_or(JWKS_REFRESH);
     if refresh < JWKS_REFRESH_MIN {
-        let least = units::shown(JWKS_REFRESH_MIN);
-        at.bad(format!("must be at least {least}: an issuer is not to be flooded"), "5m");
+        let least = units::format_duration(JWKS_REFRESH_MIN);
+        at.invalid(format!("must be at least {least}: an issuer is not to be flooded"), "5m");
     }
     refresh
 }
 
 /// Whoever reads keys in clear takes them from whoever is in between. The query is the issuer's business.
-fn check_url(at: &At<'_>, text: &str, fetch: &FetchSettings) {
+fn check_url(at: &Cursor<'_>, text: &str, fetch: &FetchSettings) {
     let (base, _) = text.split_once('?').unwrap_or((text, ""));
     match BaseUrl::parse(base) {
-        Ok(url) if url.scheme() == Scheme::Http && !url.is_loopback() && !fetch.allow_plain_http => {
-            at.bad("must be https: whoever changes these keys on the way becomes the vendor", "https://…");
+        Ok(url) if url.scheme() == UrlScheme::Http && !url.is_loopback() && !fetch.allow_plain_http => {
+            at.invalid("must be https: whoever changes these keys on the way becomes the vendor", "https://…");
         }
         Ok(_) => {}
-        Err(error) if base.contains('@') => at.fault_unshown(error.to_string(), "take it out of the URL"),
-        Err(error) => at.bad(error.to_string(), "https://id.example.com/jwks"),
+        Err(error) if base.contains('@') => at.fault_without_line(error.to_string(), "take it out of the URL"),
+        Err(error) => at.invalid(error.to_string(), "https://id.example.com/jwks"),
     }
 }

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use super::values;
 use crate::bounds::WINDOW_MAX;
-use crate::config::contract::Routes;
+use crate::config::contract::ContractRoutes;
 use crate::config::file;
 use crate::config::file::contract as written;
-use crate::config::source::At;
+use crate::config::source::Cursor;
 use crate::config::units;
-use crate::meter::{Budget, Limits, Over, Rate, VendorLimits};
+use crate::meter::{Budget, Limits, OverrunAction, RequestRate, VendorLimits};
 use crate::pii::Rules;
 
 /// A vendor's limits as they are written: the product's defaults stand for what is not.
-pub(super) fn of_vendor(at: &At<'_>, written: Option<&written::VendorLimits>) -> VendorLimits {
+pub(super) fn of_vendor(at: &Cursor<'_>, written: Option<&written::VendorLimitsConfig>) -> VendorLimits {
     let Some(written) = written else { return VendorLimits::default() };
     let shared = written.shared.unwrap_or_default();
     let base = read(at, &common(written));
-    let own = |name: &str, written: &Option<written::Limits>| {
+    let own = |name: &str, written: &Option<written::LimitsConfig>| {
         let at = at.key(name);
         if shared && written.is_some() {
             at.fault("cannot stand beside shared: true: both directions spend from one budget", "take one of them out");
@@ -36,7 +36,12 @@ pub(super) fn of_vendor(at: &At<'_>, written: Option<&written::VendorLimits>) ->
 }
 
 /// Reports limits that no traffic can reach, because of what the routes are.
-pub(super) fn check_effect(at: &At<'_>, written: Option<&written::VendorLimits>, ingress: &Routes, egress: &Routes) {
+pub(super) fn check_effect(
+    at: &Cursor<'_>,
+    written: Option<&written::VendorLimitsConfig>,
+    ingress: &ContractRoutes,
+    egress: &ContractRoutes,
+) {
     let Some(written) = written else { return };
     let both = [ingress, egress];
     check_counted(at, &common(written), &both);
@@ -54,7 +59,7 @@ pub(super) fn check_effect(at: &At<'_>, written: Option<&written::VendorLimits>,
 }
 
 /// Records are counted where a route names them; subjects where it names both.
-fn check_counted(at: &At<'_>, written: &written::Limits, sides: &[&Routes]) {
+fn check_counted(at: &Cursor<'_>, written: &written::LimitsConfig, sides: &[&ContractRoutes]) {
     let routes = || sides.iter().flat_map(|routes| routes.as_slice());
     let counted = |rules: &Rules| rules.records.is_some();
     let about = |rules: &Rules| rules.records.is_some() && rules.subject.is_some();
@@ -74,8 +79,8 @@ fn check_counted(at: &At<'_>, written: &written::Limits, sides: &[&Routes]) {
     }
 }
 
-fn common(written: &written::VendorLimits) -> written::Limits {
-    written::Limits {
+fn common(written: &written::VendorLimitsConfig) -> written::LimitsConfig {
+    written::LimitsConfig {
         requests: written.requests.clone(),
         concurrency: written.concurrency,
         records: written.records.clone(),
@@ -86,7 +91,7 @@ fn common(written: &written::VendorLimits) -> written::Limits {
 }
 
 /// A route's limits: only what is written.
-pub(super) fn of_route(at: &At<'_>, written: Option<&written::Limits>) -> Limits {
+pub(super) fn of_route(at: &Cursor<'_>, written: Option<&written::LimitsConfig>) -> Limits {
     let Some(written) = written else { return Limits::default() };
     for (name, is_written) in
         [("client_requests", written.client_requests.is_some()), ("subjects", written.subjects.is_some())]
@@ -98,7 +103,7 @@ pub(super) fn of_route(at: &At<'_>, written: Option<&written::Limits>) -> Limits
     read(at, written)
 }
 
-fn read(at: &At<'_>, written: &written::Limits) -> Limits {
+fn read(at: &Cursor<'_>, written: &written::LimitsConfig) -> Limits {
     let rate = |name: &str, it: &Option<_>| it.as_ref().and_then(|it| self::rate(&at.key(name), it));
     let count = |name: &str, it: &Option<_>| it.as_ref().and_then(|it| self::count(&at.key(name), it));
     Limits {
@@ -111,49 +116,49 @@ fn read(at: &At<'_>, written: &written::Limits) -> Limits {
     }
 }
 
-fn rate(at: &At<'_>, written: &written::Requests) -> Option<Rate> {
-    let rate = match units::rate(&written.rate.as_ref()?.0) {
+fn rate(at: &Cursor<'_>, written: &written::RequestRateConfig) -> Option<RequestRate> {
+    let rate = match units::parse_rate(&written.rate.as_ref()?.0) {
         Ok(rate) => rate,
         Err(error) => {
-            at.key("rate").bad_unit(error);
+            at.key("rate").invalid_unit(error);
             return None;
         }
     };
     let a_second = u64::from(rate.count).div_ceil(rate.per.as_secs().max(1));
     let burst = written.burst.map_or(a_second, u64::from);
     let burst = NonZeroU32::new(u32::try_from(burst).unwrap_or(u32::MAX))?;
-    Some(Rate { count: NonZeroU32::new(rate.count)?, per: rate.per, burst })
+    Some(RequestRate { count: NonZeroU32::new(rate.count)?, per: rate.per, burst })
 }
 
-fn count(at: &At<'_>, written: &written::Count) -> Option<Budget> {
+fn count(at: &Cursor<'_>, written: &written::CountBudgetConfig) -> Option<Budget> {
     let window = window(at, written.window.as_ref())?;
     Some(Budget { budget: NonZeroU64::new(written.budget?)?, window, over: over(written.over) })
 }
 
-fn bytes(at: &At<'_>, written: &written::Bytes) -> Option<Budget> {
+fn bytes(at: &Cursor<'_>, written: &written::ByteBudgetConfig) -> Option<Budget> {
     let window = window(at, written.window.as_ref());
-    match units::size(&written.budget.as_ref()?.0) {
+    match units::parse_size(&written.budget.as_ref()?.0) {
         Ok(budget) => Some(Budget { budget: NonZeroU64::new(budget)?, window: window?, over: over(written.over) }),
         Err(error) => {
-            at.key("budget").bad_unit(error);
+            at.key("budget").invalid_unit(error);
             None
         }
     }
 }
 
-fn window(at: &At<'_>, written: Option<&file::Duration>) -> Option<Duration> {
+fn window(at: &Cursor<'_>, written: Option<&file::DurationText>) -> Option<Duration> {
     let at = at.key("window");
     let window = values::duration(&at, written, WINDOW_MAX)?;
     if window < Duration::from_secs(1) {
-        at.bad("must be at least 1s", "1s");
+        at.invalid("must be at least 1s", "1s");
     }
     Some(window)
 }
 
-fn over(written: Option<written::Over>) -> Over {
+fn over(written: Option<written::OverrunConfig>) -> OverrunAction {
     match written {
-        Some(written::Over::Refuse) | None => Over::Refuse,
-        Some(written::Over::Sever) => Over::Sever,
-        Some(written::Over::Kill) => Over::Kill,
+        Some(written::OverrunConfig::Refuse) | None => OverrunAction::Refuse,
+        Some(written::OverrunConfig::Sever) => OverrunAction::Sever,
+        Some(written::OverrunConfig::Kill) => OverrunAction::Kill,
     }
 }

@@ -6,20 +6,20 @@ use std::num::NonZeroU32;
 use super::{files, values};
 use crate::bounds::{HEAD_DEADLINE, HEAD_DEADLINE_MAX, IDLE_DEADLINE, IDLE_DEADLINE_MAX, UNPROVEN_CONNECTIONS_MAX};
 use crate::config::file;
-use crate::config::settings::{ClientCertificate, Listener, Listeners, Tls};
-use crate::config::source::At;
+use crate::config::settings::{ClientCertificateSettings, ListenerSettings, ListenersSettings, TlsSettings};
+use crate::config::source::Cursor;
 
 /// `listeners:`
-pub(in crate::config) fn listeners(at: &At<'_>, written: Option<&file::Listeners>) -> Listeners {
-    let Some(written) = written else { return Listeners { ingress: None, egress: None, admin: None } };
+pub(in crate::config) fn listeners(at: &Cursor<'_>, written: Option<&file::ListenersConfig>) -> ListenersSettings {
+    let Some(written) = written else { return ListenersSettings { ingress: None, egress: None, admin: None } };
     if written.ingress.is_none() && written.egress.is_none() {
         at.fault(
             "must have ingress or egress: there is nothing to serve",
             "write ingress: { bind: \"127.0.0.1:8080\" }",
         );
     }
-    let plain = |name: &str, listener: &file::Listener| self::listener(&at.key(name), listener);
-    let listeners = Listeners {
+    let plain = |name: &str, listener: &file::ListenerConfig| self::listener(&at.key(name), listener);
+    let listeners = ListenersSettings {
         ingress: written.ingress.as_ref().map(|listener| plain("ingress", listener)),
         egress: written.egress.as_ref().map(|listener| plain("egress", listener)),
         admin: written.admin.as_ref().map(|admin| bound(&at.key("admin"), admin.bind.as_deref(), admin.tls.as_ref())),
@@ -29,10 +29,10 @@ pub(in crate::config) fn listeners(at: &At<'_>, written: Option<&file::Listeners
     listeners
 }
 
-fn listener(at: &At<'_>, written: &file::Listener) -> Listener {
+fn listener(at: &Cursor<'_>, written: &file::ListenerConfig) -> ListenerSettings {
     let plain = bound(at, written.bind.as_deref(), written.tls.as_ref());
     let span = |name: &str, written, most| values::duration(&at.key(name), written, most);
-    Listener {
+    ListenerSettings {
         http2: written.http2.unwrap_or(plain.http2),
         head_timeout: span("head_timeout", written.head_timeout.as_ref(), HEAD_DEADLINE_MAX)
             .unwrap_or(plain.head_timeout),
@@ -47,9 +47,9 @@ fn listener(at: &At<'_>, written: &file::Listener) -> Listener {
 }
 
 /// A listener of which no more than the address and TLS is written.
-fn bound(at: &At<'_>, bind: Option<&str>, tls: Option<&file::Tls>) -> Listener {
+fn bound(at: &Cursor<'_>, bind: Option<&str>, tls: Option<&file::TlsConfig>) -> ListenerSettings {
     let bind = bind.map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), |text| bind_address(&at.key("bind"), text));
-    Listener {
+    ListenerSettings {
         bind,
         tls: tls.map(|tls| self::tls(&at.key("tls"), tls)),
         http2: true,
@@ -59,51 +59,52 @@ fn bound(at: &At<'_>, bind: Option<&str>, tls: Option<&file::Tls>) -> Listener {
     }
 }
 
-fn bind_address(at: &At<'_>, text: &str) -> SocketAddr {
+fn bind_address(at: &Cursor<'_>, text: &str) -> SocketAddr {
     text.parse().unwrap_or_else(|_| {
         let port = text.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
         let meant = port.map(|port| format!("\"127.0.0.1:{port}\", or \"0.0.0.0:{port}\" for all interfaces"));
-        at.bad_or("must be an IP address and a port", meant, "\"127.0.0.1:8443\"");
+        at.invalid_with_guess("must be an IP address and a port", meant, "\"127.0.0.1:8443\"");
         SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
     })
 }
 
-fn tls(at: &At<'_>, written: &file::Tls) -> Tls {
+fn tls(at: &Cursor<'_>, written: &file::TlsConfig) -> TlsSettings {
     let [cert, key] = [&written.cert, &written.key].map(|text| text.as_deref().unwrap_or_default());
     let (cert, key) = files::identity(&at.key("cert"), cert, &at.key("key"), key);
     let ca = written.client_ca.as_deref().map(|text| files::authorities(&at.key("client_ca"), text));
     let client = match (ca, written.client_auth) {
-        (Some(ca), Some(file::ClientAuth::Required)) => ClientCertificate::Required { ca },
-        (Some(ca), Some(file::ClientAuth::Optional) | None) => ClientCertificate::Optional { ca },
-        (None, None) => ClientCertificate::None,
+        (Some(ca), Some(file::ClientAuthConfig::Required)) => ClientCertificateSettings::Required { ca },
+        (Some(ca), Some(file::ClientAuthConfig::Optional) | None) => ClientCertificateSettings::Optional { ca },
+        (None, None) => ClientCertificateSettings::None,
         (None, Some(_)) => {
             at.key("client_auth")
                 .fault("needs a client_ca to judge certificates by", "write client_ca: tls/vendors-ca.pem");
-            ClientCertificate::None
+            ClientCertificateSettings::None
         }
     };
-    Tls { cert, key, client }
+    TlsSettings { cert, key, client }
 }
 
 /// Operators' tokens are worth as much as the gateway itself.
-fn check_admin(at: &At<'_>, admin: Option<&Listener>) {
+fn check_admin(at: &Cursor<'_>, admin: Option<&ListenerSettings>) {
     if admin.is_some_and(|admin| admin.tls.is_none() && !admin.bind.ip().is_loopback()) {
         let wrong = "operators' tokens would pass in clear: whoever listens on the way could take the kill switch over";
         at.warning(wrong, "write tls: { cert: …, key: … } beside it, or bind it to 127.0.0.1");
     }
 }
 
-fn check_distinct(at: &At<'_>, listeners: &Listeners) {
+fn check_distinct(at: &Cursor<'_>, listeners: &ListenersSettings) {
     let named = [("ingress", &listeners.ingress), ("egress", &listeners.egress), ("admin", &listeners.admin)];
     for (i, (name, listener)) in named.iter().enumerate() {
         let Some(bind) = listener.as_ref().map(|listener| listener.bind).filter(|bind| bind.port() != 0) else {
             continue;
         };
-        let taken = |other: &Option<Listener>| other.as_ref().is_some_and(|other| other.bind == bind);
+        let taken = |other: &Option<ListenerSettings>| other.as_ref().is_some_and(|other| other.bind == bind);
         if let Some((earlier, _)) = named[..i].iter().find(|(_, other)| taken(other)) {
-            at.key(name)
-                .key("bind")
-                .bad_so(format!("is the address of listeners.{earlier} too"), "give one of them another port");
+            at.key(name).key("bind").invalid_with_remedy(
+                format!("is the address of listeners.{earlier} too"),
+                "give one of them another port",
+            );
         }
     }
 }

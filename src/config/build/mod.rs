@@ -3,7 +3,8 @@
 //! A builder always goes on: where a value is wrong it reports, takes a harmless one in its place, and looks at the rest.
 //! What it makes is only used when nothing was reported.
 
-mod across;
+mod body_format;
+mod certificate;
 mod claims;
 mod clear;
 mod contract;
@@ -11,71 +12,70 @@ mod evidence;
 mod files;
 mod graphql;
 mod identity;
-mod inward;
 mod issuer;
+mod lifecycle;
 mod limits;
 mod listeners;
 mod operators;
-mod proofs;
-mod reading;
+mod reveal;
 mod routes;
 mod rules;
-mod standing;
 mod upstreams;
 mod values;
+mod vendors;
 mod webhook;
 
-pub(super) use across::check_vendors;
-pub(super) use contract::{Surroundings, contract};
+pub(super) use contract::{ContractContext, contract};
 pub use evidence::read_hook_secret;
 pub(super) use evidence::{audit, hooks};
 pub(super) use files::count_authorities;
 pub(super) use listeners::listeners;
 pub(super) use operators::operators;
 pub(super) use upstreams::upstreams;
+pub(super) use vendors::check_vendors;
 
 use std::path::PathBuf;
 
 use super::file;
-use super::settings::{Drain, Keys, MasterKeyPlace, State};
-use super::source::At;
+use super::settings::{DrainSettings, KeysSettings, MasterKeyLocation, StateSettings};
+use super::source::Cursor;
 use crate::bounds::{DRAIN_DEADLINE, DRAIN_DEADLINE_MAX};
 use crate::model::with_causes;
 use crate::pii::keys::KeyError;
 use crate::telemetry::log;
 
 /// `state:`
-pub(super) fn state(at: &At<'_>, written: Option<&file::State>) -> State {
+pub(super) fn state(at: &Cursor<'_>, written: Option<&file::StateConfig>) -> StateSettings {
     let at = at.key("path");
     let path = written.and_then(|state| state.path.as_deref()).unwrap_or_default();
     if path.is_empty() {
-        at.bad("must name a folder", "/var/lib/vendorgate");
+        at.invalid("must name a folder", "/var/lib/vendorgate");
     }
     let path = at.file_path(path);
     if path.exists() && !path.is_dir() {
-        at.bad("must be a folder, and is a file", "/var/lib/vendorgate");
+        at.invalid("must be a folder, and is a file", "/var/lib/vendorgate");
     }
-    State { path }
+    StateSettings { path }
 }
 
 /// `keys:`
-pub(super) fn keys(at: &At<'_>, written: Option<&file::Keys>) -> Keys {
+pub(super) fn keys(at: &Cursor<'_>, written: Option<&file::KeysConfig>) -> KeysSettings {
     let at = at.key("master");
     let master = written.and_then(|keys| keys.master.as_deref());
     let generate =
         |path: &std::path::Path| format!("make one with `vendorgate keys generate --out {}`", path.display());
-    Keys {
+    KeysSettings {
         master: master.map(|text| match text.strip_prefix("env:") {
             Some(name) => master_variable(&at, name),
-            None => master_file(&at, files::secret(&at, text, files::Readers::Owner, generate)),
+            None => master_file(&at, files::secret(&at, text, files::AllowedReaders::Owner, generate)),
         }),
     }
 }
 
 /// A file that is missing, or open to others, has been reported.
-fn master_file(at: &At<'_>, path: PathBuf) -> MasterKeyPlace {
+fn master_file(at: &Cursor<'_>, path: PathBuf) -> MasterKeyLocation {
     let (is_file, shown) = (path.is_file(), path.display().to_string());
-    let place = MasterKeyPlace::File(path);
+    let place = MasterKeyLocation::File(path);
     if !is_file {
         return place;
     }
@@ -93,8 +93,8 @@ fn master_file(at: &At<'_>, path: PathBuf) -> MasterKeyPlace {
 }
 
 /// A variable's name is told, never its value.
-fn master_variable(at: &At<'_>, name: &str) -> MasterKeyPlace {
-    let place = MasterKeyPlace::Environment(name.to_owned());
+fn master_variable(at: &Cursor<'_>, name: &str) -> MasterKeyLocation {
+    let place = MasterKeyLocation::Environment(name.to_owned());
     match place.source().load() {
         Err(error @ KeyError::NoVariable(_)) => {
             at.missing_secret(error.to_string(), "put 32 random bytes in base64 there, or the text of a key file");
@@ -106,24 +106,24 @@ fn master_variable(at: &At<'_>, name: &str) -> MasterKeyPlace {
 }
 
 /// `drain:`
-pub(super) fn drain(at: &At<'_>, written: Option<&file::Drain>) -> Drain {
+pub(super) fn drain(at: &Cursor<'_>, written: Option<&file::DrainConfig>) -> DrainSettings {
     let deadline = written.and_then(|drain| drain.deadline.as_ref());
     let deadline = values::duration(&at.key("deadline"), deadline, DRAIN_DEADLINE_MAX).unwrap_or(DRAIN_DEADLINE);
-    Drain { deadline }
+    DrainSettings { deadline }
 }
 
 /// `log:`
-pub(super) fn log(written: Option<&file::Log>) -> log::Settings {
+pub(super) fn log(written: Option<&file::LogConfig>) -> log::LogSettings {
     let format = match written.and_then(|log| log.format) {
-        Some(file::LogFormat::Json) | None => log::Format::Json,
-        Some(file::LogFormat::Human) => log::Format::Human,
+        Some(file::LogFormatConfig::Json) | None => log::LogFormat::Json,
+        Some(file::LogFormatConfig::Human) => log::LogFormat::Human,
     };
     let level = match written.and_then(|log| log.level) {
-        Some(file::LogLevel::Error) => log::LevelFilter::ERROR,
-        Some(file::LogLevel::Warn) => log::LevelFilter::WARN,
-        Some(file::LogLevel::Info) | None => log::LevelFilter::INFO,
-        Some(file::LogLevel::Debug) => log::LevelFilter::DEBUG,
-        Some(file::LogLevel::Trace) => log::LevelFilter::TRACE,
+        Some(file::LogLevelConfig::Error) => log::LevelFilter::ERROR,
+        Some(file::LogLevelConfig::Warn) => log::LevelFilter::WARN,
+        Some(file::LogLevelConfig::Info) | None => log::LevelFilter::INFO,
+        Some(file::LogLevelConfig::Debug) => log::LevelFilter::DEBUG,
+        Some(file::LogLevelConfig::Trace) => log::LevelFilter::TRACE,
     };
-    log::Settings { format, level }
+    log::LogSettings { format, level }
 }

@@ -2,19 +2,21 @@
 
 use crate::config::file;
 use crate::config::settings::Operator;
-use crate::config::source::At;
+use crate::config::source::Cursor;
 use crate::config::suggest;
 
 /// The operators of a file.
-pub(in crate::config) fn operators(at: &At<'_>, written: &file::Operators) -> Vec<Operator> {
+pub(in crate::config) fn operators(at: &Cursor<'_>, written: &file::OperatorsConfig) -> Vec<Operator> {
     let at = at.key("operators");
     let mut operators: Vec<Operator> = Vec::new();
     for (i, operator) in written.operators.iter().flatten().enumerate() {
         let at = at.item(i);
         let Some(operator) = self::operator(&at, operator) else { continue };
         if operators.iter().any(|earlier| earlier.name == operator.name) {
-            at.key("name")
-                .bad_so("stands twice: the audit trail could not tell them apart", "give one of them another name");
+            at.key("name").invalid_with_remedy(
+                "stands twice: the audit trail could not tell them apart",
+                "give one of them another name",
+            );
         }
         if operators.iter().any(|earlier| earlier.token_sha256 == operator.token_sha256) {
             at.key("token_sha256")
@@ -25,10 +27,10 @@ pub(in crate::config) fn operators(at: &At<'_>, written: &file::Operators) -> Ve
     operators
 }
 
-fn operator(at: &At<'_>, written: &file::Operator) -> Option<Operator> {
+fn operator(at: &Cursor<'_>, written: &file::OperatorConfig) -> Option<Operator> {
     let name = written.name.clone()?;
     if !Operator::is_name(&name) {
-        at.key("name").bad_or(
+        at.key("name").invalid_with_guess(
             "must be 1 to 64 of letters, digits, '-', '_', '.' and '@'",
             suggest::name(&name),
             "alice",
@@ -39,13 +41,13 @@ fn operator(at: &At<'_>, written: &file::Operator) -> Option<Operator> {
 }
 
 /// Does not show what was written: it may be the token itself.
-fn hash(at: &At<'_>, text: &str) -> Option<[u8; 32]> {
+fn hash(at: &Cursor<'_>, text: &str) -> Option<[u8; 32]> {
     let mut hash = [0; 32];
     let nibble = |b: &u8| char::from(*b).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let digits: Option<Vec<u8>> = text.as_bytes().iter().map(nibble).collect();
     let Some(digits) = digits.filter(|digits| digits.len() == 64) else {
         let instead = "make a token and its hash with `vendorgate operators add NAME --role ROLE`";
-        at.fault_unshown("must be 64 hexadecimal digits, the SHA-256 of the token", instead);
+        at.fault_without_line("must be 64 hexadecimal digits, the SHA-256 of the token", instead);
         return None;
     };
     for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {

@@ -2,86 +2,105 @@
 
 use std::sync::Arc;
 
-use super::contract::Surroundings;
-use super::rules::{Towards, field, related, rules};
-use super::{graphql, limits, reading, upstreams, values};
+use super::contract::ContractContext;
+use super::rules::{RuleSide, field, related, rules};
+use super::{body_format, graphql, limits, upstreams, values};
 use crate::bounds::ROUTES_MAX;
-use crate::config::contract::{Route, Routes};
-use crate::config::file::route::{EgressRoute, IngressRoute, OnShape as WrittenOnShape, Side};
+use crate::config::contract::{ContractRoute, ContractRoutes};
+use crate::config::file::route::{
+    EgressRouteConfig, IngressRouteConfig, MessageRulesConfig, OnShapeConfig as WrittenOnShape,
+};
 use crate::config::nearest::nearest;
-use crate::config::source::At;
+use crate::config::source::Cursor;
 use crate::config::suggest;
-use crate::model::{Direction, FieldPath, ScopeSet, Selector};
-use crate::pii::{OnShape, Rules};
-use crate::route::{Conflict, Overlap, RoutePattern};
+use crate::model::{Direction, FieldPath, PathSelector, ScopeSet};
+use crate::pii::{OnUnexpectedShape, Rules};
+use crate::route::{RouteConflict, RouteOverlap, RoutePattern};
 use crate::upstream;
 
 /// `ingress:`
 pub(super) fn ingress(
-    at: &At<'_>,
-    written: &[IngressRoute],
+    at: &Cursor<'_>,
+    written: &[IngressRouteConfig],
     ceiling: Option<&ScopeSet>,
-    surroundings: &Surroundings<'_>,
-) -> Routes {
-    let route = |(i, route): (usize, &IngressRoute)| ingress_route(&at.item(i), route, ceiling, surroundings);
+    surroundings: &ContractContext<'_>,
+) -> ContractRoutes {
+    let route = |(i, route): (usize, &IngressRouteConfig)| ingress_route(&at.item(i), route, ceiling, surroundings);
     table(at, written.iter().enumerate().map(route).collect())
 }
 
 /// `egress.routes:`
-pub(super) fn egress(at: &At<'_>, written: &[EgressRoute], upstream: &Arc<upstream::Settings>) -> Routes {
+pub(super) fn egress(
+    at: &Cursor<'_>,
+    written: &[EgressRouteConfig],
+    upstream: &Arc<upstream::UpstreamSettings>,
+) -> ContractRoutes {
     if written.is_empty() {
         at.fault("must list at least one route: nothing else is sent", "write - route: POST /v2/events");
     }
-    let route = |(i, route): (usize, &EgressRoute)| egress_route(&at.item(i), route, upstream);
+    let route = |(i, route): (usize, &EgressRouteConfig)| egress_route(&at.item(i), route, upstream);
     table(at, written.iter().enumerate().map(route).collect())
 }
 
 fn ingress_route(
-    at: &At<'_>,
-    written: &IngressRoute,
+    at: &Cursor<'_>,
+    written: &IngressRouteConfig,
     ceiling: Option<&ScopeSet>,
-    surroundings: &Surroundings<'_>,
-) -> Option<Route> {
+    surroundings: &ContractContext<'_>,
+) -> Option<ContractRoute> {
     let pattern = written.route.as_deref().and_then(|text| pattern(&at.key("route"), text));
     let scopes = written.scopes.as_deref().map(|scopes| route_scopes(&at.key("scopes"), scopes, ceiling));
     let upstream = written.upstream.as_deref().map(|name| upstream_named(&at.key("upstream"), name, surroundings));
     let mut request =
-        rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream(Direction::Ingress));
+        rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), RuleSide::Request(Direction::Ingress));
     let response =
-        rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller(Direction::Ingress));
+        rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), RuleSide::Response(Direction::Ingress));
     let response = counted(at, written.records.as_deref(), written.subject.as_deref(), written.on_shape, response);
     check_shapes(&at.key("response"), written.response.as_ref(), response.records.as_ref());
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, limits.records.is_some(), written.records.is_some());
     graphql::judged(at, written.graphql, written.route.as_deref(), &mut request, &response);
-    reading::check_read(&at.key("request"), written.request.as_ref(), &request);
-    reading::check_read(&at.key("response"), written.response.as_ref(), &response);
+    body_format::check_read(&at.key("request"), written.request.as_ref(), &request);
+    body_format::check_read(&at.key("response"), written.response.as_ref(), &response);
     let websocket = websocket(at, written.websocket, [&request, &response]);
     let (pattern, scopes, upstream) = (pattern?, scopes?, upstream?);
-    Some(Route { pattern, scopes, upstream, limits, websocket, allow_encoded_slash: false, request, response })
+    Some(ContractRoute { pattern, scopes, upstream, limits, websocket, allow_encoded_slash: false, request, response })
 }
 
-fn egress_route(at: &At<'_>, written: &EgressRoute, upstream: &Arc<upstream::Settings>) -> Option<Route> {
+fn egress_route(
+    at: &Cursor<'_>,
+    written: &EgressRouteConfig,
+    upstream: &Arc<upstream::UpstreamSettings>,
+) -> Option<ContractRoute> {
     let pattern = written.route.as_deref().and_then(|text| pattern(&at.key("route"), text));
     let request =
-        rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), Towards::Upstream(Direction::Egress));
+        rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), RuleSide::Request(Direction::Egress));
     let mut request = counted(at, written.records.as_deref(), written.subject.as_deref(), written.on_shape, request);
     check_shapes(&at.key("request"), written.request.as_ref(), request.records.as_ref());
     let response =
-        rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), Towards::Caller(Direction::Egress));
+        rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), RuleSide::Response(Direction::Egress));
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, limits.records.is_some(), written.records.is_some());
     graphql::judged(at, written.graphql, written.route.as_deref(), &mut request, &response);
-    reading::check_read(&at.key("request"), written.request.as_ref(), &request);
-    reading::check_read(&at.key("response"), written.response.as_ref(), &response);
+    body_format::check_read(&at.key("request"), written.request.as_ref(), &request);
+    body_format::check_read(&at.key("response"), written.response.as_ref(), &response);
     let websocket = websocket(at, written.websocket, [&request, &response]);
     let (upstream, scopes) = (Arc::clone(upstream), ScopeSet::default());
     let allow_encoded_slash = written.allow_encoded_slash.unwrap_or(false);
-    Some(Route { pattern: pattern?, scopes, upstream, limits, websocket, allow_encoded_slash, request, response })
+    Some(ContractRoute {
+        pattern: pattern?,
+        scopes,
+        upstream,
+        limits,
+        websocket,
+        allow_encoded_slash,
+        request,
+        response,
+    })
 }
 
 /// What passes in a WebSocket is not read: a rule beside it would be gone around.
-fn websocket(at: &At<'_>, written: Option<bool>, rules: [&Rules; 2]) -> bool {
+fn websocket(at: &Cursor<'_>, written: Option<bool>, rules: [&Rules; 2]) -> bool {
     let allowed = written.unwrap_or(false);
     if allowed && rules.into_iter().any(Rules::reads_body) {
         let wrong = "cannot stand beside rules that read a body: nothing reads what passes in a WebSocket";
@@ -90,26 +109,26 @@ fn websocket(at: &At<'_>, written: Option<bool>, rules: [&Rules; 2]) -> bool {
     allowed
 }
 
-fn pattern(at: &At<'_>, text: &str) -> Option<RoutePattern> {
+fn pattern(at: &Cursor<'_>, text: &str) -> Option<RoutePattern> {
     let foreign = |segment: &&str| suggest::segment(segment, false) != **segment && !segment.starts_with('{');
     match RoutePattern::parse(text) {
         Ok(pattern) => {
             if let Some(segment) = text.split('/').find(foreign) {
                 let wrong = format!("'{segment}' would only match these very characters: a capture is {{name}} here");
-                at.bad_or(wrong, suggest::route(text), "");
+                at.invalid_with_guess(wrong, suggest::route(text), "");
                 return None;
             }
             Some(pattern)
         }
         Err(error) => {
             let meant = suggest::route(text).filter(|meant| RoutePattern::parse(meant).is_ok());
-            at.bad_or(error.to_string(), meant, "GET /v1/customers/{id}");
+            at.invalid_with_guess(error.to_string(), meant, "GET /v1/customers/{id}");
             None
         }
     }
 }
 
-fn route_scopes(at: &At<'_>, written: &[String], ceiling: Option<&ScopeSet>) -> ScopeSet {
+fn route_scopes(at: &Cursor<'_>, written: &[String], ceiling: Option<&ScopeSet>) -> ScopeSet {
     let scopes = values::scopes(at, written);
     let Some(ceiling) = ceiling else { return scopes };
     let all: Vec<&str> = ceiling.iter().map(|scope| scope.as_str()).collect();
@@ -123,7 +142,7 @@ fn route_scopes(at: &At<'_>, written: &[String], ceiling: Option<&ScopeSet>) -> 
     scopes
 }
 
-fn upstream_named(at: &At<'_>, name: &str, surroundings: &Surroundings<'_>) -> Arc<upstream::Settings> {
+fn upstream_named(at: &Cursor<'_>, name: &str, surroundings: &ContractContext<'_>) -> Arc<upstream::UpstreamSettings> {
     let Some(upstreams) = surroundings.upstreams else { return upstreams::unknown() };
     if let Some(upstream) = upstreams.get(name) {
         return Arc::clone(upstream);
@@ -138,7 +157,7 @@ fn upstream_named(at: &At<'_>, name: &str, surroundings: &Surroundings<'_>) -> A
 
 /// Puts the route's `records` and `subject` among the rules of the body that they are about.
 fn counted(
-    at: &At<'_>,
+    at: &Cursor<'_>,
     records: Option<&str>,
     subject: Option<&str>,
     on_shape: Option<WrittenOnShape>,
@@ -146,9 +165,9 @@ fn counted(
 ) -> Rules {
     rules.records = records.and_then(|text| records_path(&at.key("records"), text));
     rules.subject = subject.and_then(|text| field(&at.key("subject"), text));
-    rules.on_shape = match on_shape {
-        None | Some(WrittenOnShape::Refuse) => OnShape::Refuse,
-        Some(WrittenOnShape::Pass) => OnShape::Pass,
+    rules.on_unexpected_shape = match on_shape {
+        None | Some(WrittenOnShape::Refuse) => OnUnexpectedShape::Refuse,
+        Some(WrittenOnShape::Pass) => OnUnexpectedShape::Pass,
     };
     if on_shape.is_some() && records.is_none() {
         let wrong = "has no effect: the route names no records, so no shape is asked for";
@@ -157,18 +176,18 @@ fn counted(
     if let (Some(records), Some(subject)) = (&rules.records, &rules.subject)
         && !(related(records, subject) && reaches(records, subject))
     {
-        at.key("subject").bad(format!("stands in no record of {records}"), format!("{records}.id"));
+        at.key("subject").invalid(format!("stands in no record of {records}"), format!("{records}.id"));
     }
     if let (Some(records), Some(only)) = (&rules.records, &rules.only)
         && !only.iter().any(|kept| related(kept, records))
     {
-        at.key("records").bad_so("can count nothing: only drops them", "count elements that only keeps");
+        at.key("records").invalid_with_remedy("can count nothing: only drops them", "count elements that only keeps");
     }
     rules
 }
 
 /// Warns of fields that can stand in no body of the shape that `records` describes.
-fn check_shapes(at: &At<'_>, written: Option<&Side>, records: Option<&FieldPath>) {
+fn check_shapes(at: &Cursor<'_>, written: Option<&MessageRulesConfig>, records: Option<&FieldPath>) {
     let (Some(written), Some(records)) = (written, records) else { return };
     let pii = written.pii.iter().flatten().enumerate();
     let rules = pii.filter_map(|(i, rule)| Some((at.key("pii").item(i).key("field"), rule.field.as_deref()?)));
@@ -192,9 +211,9 @@ fn contradicts(records: &FieldPath, path: &FieldPath) -> Option<String> {
     let (counted, named) = records.steps().iter().zip(path.steps()).find(|(a, b)| a != b)?;
     let same_kind = matches!(
         (&counted.selector, &named.selector),
-        (Selector::Name(_), Selector::Name(_))
-            | (Selector::Index(_), Selector::Index(_))
-            | (Selector::Wildcard, Selector::Wildcard)
+        (PathSelector::Name(_), PathSelector::Name(_))
+            | (PathSelector::Index(_), PathSelector::Index(_))
+            | (PathSelector::Wildcard, PathSelector::Wildcard)
     );
     let contradicted = !(counted.descends || named.descends || same_kind);
     let (records, path) = (records.to_string(), path.to_string());
@@ -202,8 +221,8 @@ fn contradicts(records: &FieldPath, path: &FieldPath) -> Option<String> {
     let rest = path.get(same..)?.trim_start_matches('.');
     let rest = match named.selector {
         // One element of those that `records` takes one by one.
-        Selector::Index(_) => rest.split_once(']')?.1.to_owned(),
-        Selector::Name(_) | Selector::Wildcard => format!(".{rest}"),
+        PathSelector::Index(_) => rest.split_once(']')?.1.to_owned(),
+        PathSelector::Name(_) | PathSelector::Wildcard => format!(".{rest}"),
     };
     contradicted.then_some(rest)
 }
@@ -214,19 +233,19 @@ fn reaches(records: &FieldPath, subject: &FieldPath) -> bool {
     anywhere(records) || anywhere(subject) || subject.steps().len() >= records.steps().len()
 }
 
-fn records_path(at: &At<'_>, text: &str) -> Option<FieldPath> {
+fn records_path(at: &Cursor<'_>, text: &str) -> Option<FieldPath> {
     let path = field(at, text)?;
     match path.steps().last() {
         None => Some(path),
-        Some(step) if step.selector == Selector::Wildcard => Some(path),
+        Some(step) if step.selector == PathSelector::Wildcard => Some(path),
         Some(_) => {
-            at.bad("must end in [*], .* or be $: records are elements, not a field", format!("{path}[*]"));
+            at.invalid("must end in [*], .* or be $: records are elements, not a field", format!("{path}[*]"));
             None
         }
     }
 }
 
-fn check_counted(at: &At<'_>, limited: bool, counted: bool) {
+fn check_counted(at: &Cursor<'_>, limited: bool, counted: bool) {
     if limited && !counted {
         let wrong = "can never be reached: the route names no records";
         at.key("limits").key("records").fault(wrong, "write records: \"$.customers[*]\" beside limits");
@@ -234,31 +253,33 @@ fn check_counted(at: &At<'_>, limited: bool, counted: bool) {
 }
 
 /// The look-up table of the routes that could be read; the others have been reported.
-fn table(at: &At<'_>, routes: Vec<Option<Route>>) -> Routes {
+fn table(at: &Cursor<'_>, routes: Vec<Option<ContractRoute>>) -> ContractRoutes {
     if routes.len() > ROUTES_MAX {
         at.fault(
             format!("has more than {ROUTES_MAX} routes"),
             "use captures: {name} for a segment, {*rest} for the tail",
         );
     }
-    let (places, routes): (Vec<usize>, Vec<Route>) =
+    let (places, routes): (Vec<usize>, Vec<ContractRoute>) =
         routes.into_iter().enumerate().filter_map(|(i, route)| Some((i, route?))).unzip();
     let names: Vec<String> = routes.iter().map(|route| route.pattern.to_string()).collect();
-    Routes::new(routes).unwrap_or_else(|conflicts| {
+    ContractRoutes::new(routes).unwrap_or_else(|conflicts| {
         for conflict in conflicts {
-            say_conflict(at, &places, &names, &conflict);
+            report_conflict(at, &places, &names, &conflict);
         }
-        Routes::default()
+        ContractRoutes::default()
     })
 }
 
-fn say_conflict(at: &At<'_>, places: &[usize], names: &[String], conflict: &Conflict) {
+fn report_conflict(at: &Cursor<'_>, places: &[usize], names: &[String], conflict: &RouteConflict) {
     let (first, second) = (conflict.first.get(), conflict.second.get());
     let here = at.item(places[second]).key("route");
-    let there = at.item(places[first]).key("route").line_shown();
+    let there = at.item(places[first]).key("route").file_and_line();
     match conflict.overlap {
-        Overlap::Same => here.fault(format!("is the same route as {} ({there})", names[first]), "take one of them out"),
-        Overlap::Ambiguous => here.fault(
+        RouteOverlap::Same => {
+            here.fault(format!("is the same route as {} ({there})", names[first]), "take one of them out")
+        }
+        RouteOverlap::Ambiguous => here.fault(
             format!("overlaps with {} ({there}), and neither is the narrower one", names[first]),
             "make one of them narrower in every segment, or give them different methods",
         ),

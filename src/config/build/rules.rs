@@ -2,13 +2,18 @@
 
 use std::num::NonZeroU64;
 
-use super::{clear, inward, reading};
-use crate::config::file::route::{Coarser, Format as WrittenFormat, PiiRule, Side, Treatment as As, ValueType as Type};
+use super::{body_format, clear, reveal};
+use crate::config::file::route::{
+    EncryptedFormatConfig as WrittenFormat, GeneralizeConfig, MessageRulesConfig, PiiRuleConfig, TreatmentConfig as As,
+    ValueTypeConfig as Type,
+};
 use crate::config::nearest::nearest;
-use crate::config::source::At;
+use crate::config::source::Cursor;
 use crate::config::suggest;
-use crate::model::{Direction, FieldPath, Selector};
-use crate::pii::{Class, Files, Format, Generalize, Place, Rule, Rules, Treatment, ValueType};
+use crate::model::{Direction, FieldPath, PathSelector};
+use crate::pii::{
+    DigitFormat, FileHandling, Generalization, Rule, Rules, TokenClass, Treatment, ValueLocation, ValueType,
+};
 use crate::route::RoutePattern;
 
 /// Header fields that the gateway itself must read or write; a treatment would break the message.
@@ -29,22 +34,27 @@ const FRAMING_HEADERS: [&str; 12] = [
 
 /// Which side of an exchange the rules are for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Towards {
+pub(super) enum RuleSide {
     /// The request of a route of this direction.
-    Upstream(Direction),
+    Request(Direction),
     /// The response of a route of this direction.
-    Caller(Direction),
+    Response(Direction),
 }
 
-impl Towards {
+impl RuleSide {
     /// Whether the message comes into the house, so that tokens in it may become values.
     pub(super) const fn is_inward(self) -> bool {
-        matches!(self, Self::Upstream(Direction::Ingress) | Self::Caller(Direction::Egress))
+        matches!(self, Self::Request(Direction::Ingress) | Self::Response(Direction::Egress))
     }
 }
 
 /// One side's rules.
-pub(super) fn rules(at: &At<'_>, written: Option<&Side>, pattern: Option<&RoutePattern>, towards: Towards) -> Rules {
+pub(super) fn rules(
+    at: &Cursor<'_>,
+    written: Option<&MessageRulesConfig>,
+    pattern: Option<&RoutePattern>,
+    towards: RuleSide,
+) -> Rules {
     let Some(written) = written else { return Rules::default() };
     let mut rules = Rules { only: only(&at.key("only"), written.only.as_deref()), ..Rules::default() };
     let (side, at) = (at, at.key("pii"));
@@ -52,37 +62,37 @@ pub(super) fn rules(at: &At<'_>, written: Option<&Side>, pattern: Option<&RouteP
         let at = at.item(i);
         if let Some(rule) = rule(&at, line, pattern, towards) {
             check_reached(&at, &rule, &rules);
-            if reading::is_optional(&at, line.optional, &rule.place) {
-                rules.reading.optional.push(rules.treat.len());
+            if body_format::is_optional(&at, line.optional, &rule.location) {
+                rules.body_settings.optional_rules.push(rules.treat.len());
             }
             rules.treat.push(rule);
         }
     }
     rules.clear = clear::build(&side.key("clear"), written.clear.as_deref(), &rules, towards);
-    rules.reveal = inward::reveal(&side.key("reveal"), written.reveal.as_deref(), &rules, towards);
-    rules.detect = written.detect.as_ref().and_then(|detect| inward::detect(&side.key("detect"), detect));
+    rules.reveal = reveal::reveal(&side.key("reveal"), written.reveal.as_deref(), &rules, towards);
+    rules.detect = written.detect.as_ref().and_then(|detect| reveal::detect(&side.key("detect"), detect));
     if written.allow_files == Some(true) {
-        rules.files = Files::Pass;
+        rules.files = FileHandling::Pass;
         if !rules.reads_body() {
             side.key("allow_files").fault("has no effect: no rule reads the body, so everything passes", "take it out");
         }
     }
-    reading::build(side, written, &mut rules);
+    body_format::build(side, written, &mut rules);
     rules
 }
 
 /// A path of the body.
-pub(super) fn field(at: &At<'_>, text: &str) -> Option<FieldPath> {
+pub(super) fn field(at: &Cursor<'_>, text: &str) -> Option<FieldPath> {
     FieldPath::parse(text)
         .map_err(|error| {
             let meant = suggest::field(text).filter(|meant| FieldPath::parse(meant).is_ok());
-            at.bad_or(error.to_string(), meant, "$.customers[*].email");
+            at.invalid_with_guess(error.to_string(), meant, "$.customers[*].email");
         })
         .ok()
 }
 
 /// A list of paths of the body, none of them twice; `check` looks at each.
-pub(super) fn fields(at: &At<'_>, written: &[String], check: impl Fn(&At<'_>, &FieldPath)) -> Vec<FieldPath> {
+pub(super) fn fields(at: &Cursor<'_>, written: &[String], check: impl Fn(&Cursor<'_>, &FieldPath)) -> Vec<FieldPath> {
     let mut fields: Vec<FieldPath> = Vec::new();
     for (i, text) in written.iter().enumerate() {
         let at = at.item(i);
@@ -104,16 +114,18 @@ pub(super) fn related(left: &FieldPath, right: &FieldPath) -> bool {
             return true;
         }
         match (&left.selector, &right.selector) {
-            (Selector::Name(left), Selector::Name(right)) if left != right => return false,
-            (Selector::Index(left), Selector::Index(right)) if left != right => return false,
-            (Selector::Name(_), Selector::Index(_)) | (Selector::Index(_), Selector::Name(_)) => return false,
-            (Selector::Name(_) | Selector::Index(_) | Selector::Wildcard, _) => {}
+            (PathSelector::Name(left), PathSelector::Name(right)) if left != right => return false,
+            (PathSelector::Index(left), PathSelector::Index(right)) if left != right => return false,
+            (PathSelector::Name(_), PathSelector::Index(_)) | (PathSelector::Index(_), PathSelector::Name(_)) => {
+                return false;
+            }
+            (PathSelector::Name(_) | PathSelector::Index(_) | PathSelector::Wildcard, _) => {}
         }
     }
     true
 }
 
-fn only(at: &At<'_>, written: Option<&[String]>) -> Option<Vec<FieldPath>> {
+fn only(at: &Cursor<'_>, written: Option<&[String]>) -> Option<Vec<FieldPath>> {
     let written = written?;
     if written.is_empty() {
         at.fault("must list at least one field: an empty list would drop everything", "write [\"$.id\"]");
@@ -121,23 +133,30 @@ fn only(at: &At<'_>, written: Option<&[String]>) -> Option<Vec<FieldPath>> {
     Some(written.iter().enumerate().filter_map(|(i, text)| field(&at.item(i), text)).collect())
 }
 
-fn rule(at: &At<'_>, line: &PiiRule, pattern: Option<&RoutePattern>, towards: Towards) -> Option<Rule> {
+fn rule(at: &Cursor<'_>, line: &PiiRuleConfig, pattern: Option<&RoutePattern>, towards: RuleSide) -> Option<Rule> {
     let place = place(at, line, pattern, towards);
     let treatment = treatment(at, line);
     let only_type = line.only_type.map(value_type);
-    if only_type.is_some() && !matches!(place, Some(Place::Field(_)) | None) {
+    if only_type.is_some() && !matches!(place, Some(ValueLocation::Field(_)) | None) {
         at.key("type").fault("belongs to a field: other places hold only text", "take it out");
     }
     let (place, treatment) = (place?, treatment?);
-    if matches!((&place, &treatment), (Place::Segment(_), Treatment::Drop)) {
-        at.key("as")
-            .bad_so("would leave a gap in the path", "write redact, or tokenize where the value must come back");
+    if matches!((&place, &treatment), (ValueLocation::Segment(_), Treatment::Drop)) {
+        at.key("as").invalid_with_remedy(
+            "would leave a gap in the path",
+            "write redact, or tokenize where the value must come back",
+        );
     }
     let class = class(at, line, &place)?;
-    Some(Rule { place, treatment, class, only_type })
+    Some(Rule { location: place, treatment, class, only_type })
 }
 
-fn place(at: &At<'_>, line: &PiiRule, pattern: Option<&RoutePattern>, towards: Towards) -> Option<Place> {
+fn place(
+    at: &Cursor<'_>,
+    line: &PiiRuleConfig,
+    pattern: Option<&RoutePattern>,
+    towards: RuleSide,
+) -> Option<ValueLocation> {
     let written = [
         ("field", &line.field),
         ("query", &line.query),
@@ -163,33 +182,33 @@ fn place(at: &At<'_>, line: &PiiRule, pattern: Option<&RoutePattern>, towards: T
         return None;
     }
     match name {
-        "field" => field(&at, text).map(Place::Field),
-        "query" => Some(Place::Query(text.into())),
-        "header" => header(&at, text).map(Place::Header),
-        "cookie" => Some(Place::Cookie(text.into())),
-        _ => segment(&at, text, pattern, towards).map(Place::Segment),
+        "field" => field(&at, text).map(ValueLocation::Field),
+        "query" => Some(ValueLocation::Query(text.into())),
+        "header" => header(&at, text).map(ValueLocation::Header),
+        "cookie" => Some(ValueLocation::Cookie(text.into())),
+        _ => segment(&at, text, pattern, towards).map(ValueLocation::Segment),
     }
 }
 
-fn header(at: &At<'_>, text: &str) -> Option<Box<str>> {
+fn header(at: &Cursor<'_>, text: &str) -> Option<Box<str>> {
     let name = text.to_ascii_lowercase();
     if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-        at.bad_or("must be the name of a header field", suggest::header(text), "x-customer-email");
+        at.invalid_with_guess("must be the name of a header field", suggest::header(text), "x-customer-email");
         return None;
     }
     if FRAMING_HEADERS.contains(&name.as_str()) {
-        at.bad_so("is a header that the message cannot be without", "take the rule out");
+        at.invalid_with_remedy("is a header that the message cannot be without", "take the rule out");
         return None;
     }
     if name == "cookie" || name == "set-cookie" {
-        at.bad_so("is treated by the name of each cookie", "write cookie: NAME in the place of header");
+        at.invalid_with_remedy("is treated by the name of each cookie", "write cookie: NAME in the place of header");
         return None;
     }
     Some(name.into())
 }
 
-fn segment(at: &At<'_>, text: &str, pattern: Option<&RoutePattern>, towards: Towards) -> Option<Box<str>> {
-    if matches!(towards, Towards::Caller(_)) {
+fn segment(at: &Cursor<'_>, text: &str, pattern: Option<&RoutePattern>, towards: RuleSide) -> Option<Box<str>> {
+    if matches!(towards, RuleSide::Response(_)) {
         at.fault("stands in a request: a response has no path", "move the rule to request");
         return None;
     }
@@ -197,8 +216,8 @@ fn segment(at: &At<'_>, text: &str, pattern: Option<&RoutePattern>, towards: Tow
     if !pattern.capture_names().any(|name| name == text) {
         let near = nearest(text, pattern.capture_names()).or_else(|| pattern.capture_names().next());
         match near {
-            Some(near) => at.bad(format!("is no capture of {pattern}"), near),
-            None => at.bad_so(
+            Some(near) => at.invalid(format!("is no capture of {pattern}"), near),
+            None => at.invalid_with_remedy(
                 format!("is no capture of {pattern}"),
                 format!("write {{{text}}} into the route where the value stands"),
             ),
@@ -208,7 +227,7 @@ fn segment(at: &At<'_>, text: &str, pattern: Option<&RoutePattern>, towards: Tow
     Some(text.into())
 }
 
-fn class(at: &At<'_>, line: &PiiRule, place: &Place) -> Option<Class> {
+fn class(at: &Cursor<'_>, line: &PiiRuleConfig, place: &ValueLocation) -> Option<TokenClass> {
     let Some(text) = &line.class else { return Some(class_of(place)) };
     let at = at.key("class");
     match line.treatment {
@@ -217,17 +236,20 @@ fn class(at: &At<'_>, line: &PiiRule, place: &Place) -> Option<Class> {
         }
         Some(As::Tokenize | As::Hash | As::EncryptFormat) | None => {}
     }
-    Class::parse(text).map_err(|error| at.bad(error.to_string(), class_of(place).as_str())).ok()
+    TokenClass::parse(text).map_err(|error| at.invalid(error.to_string(), class_of(place).as_str())).ok()
 }
 
-fn class_of(place: &Place) -> Class {
+fn class_of(place: &ValueLocation) -> TokenClass {
     match place {
-        Place::Field(path) => Class::of_name(path.nearest_name().unwrap_or_default()),
-        Place::Query(name) | Place::Header(name) | Place::Cookie(name) | Place::Segment(name) => Class::of_name(name),
+        ValueLocation::Field(path) => TokenClass::from_name(path.nearest_name().unwrap_or_default()),
+        ValueLocation::Query(name)
+        | ValueLocation::Header(name)
+        | ValueLocation::Cookie(name)
+        | ValueLocation::Segment(name) => TokenClass::from_name(name),
     }
 }
 
-fn treatment(at: &At<'_>, line: &PiiRule) -> Option<Treatment> {
+fn treatment(at: &Cursor<'_>, line: &PiiRuleConfig) -> Option<Treatment> {
     let written = line.treatment?;
     let card = line.format == Some(WrittenFormat::Card);
     let ends = written == As::Mask || (written == As::EncryptFormat && card);
@@ -258,10 +280,10 @@ fn treatment(at: &At<'_>, line: &PiiRule) -> Option<Treatment> {
 }
 
 /// A domain below 10^6 is refused (NIST SP 800-38G rev. 1): both ends and the check digit of a card leave 10^5.
-fn format(at: &At<'_>, line: &PiiRule) -> Option<Format> {
+fn format(at: &Cursor<'_>, line: &PiiRuleConfig) -> Option<DigitFormat> {
     match line.format.unwrap_or(WrittenFormat::Digits) {
-        WrittenFormat::Digits => Some(Format::Digits),
-        WrittenFormat::Phone => Some(Format::Phone),
+        WrittenFormat::Digits => Some(DigitFormat::Digits),
+        WrittenFormat::Phone => Some(DigitFormat::Phone),
         WrittenFormat::Card => {
             let first = card_end(&at.key("keep_first"), line.keep_first, 6);
             let last = card_end(&at.key("keep_last"), line.keep_last, 4);
@@ -271,45 +293,45 @@ fn format(at: &At<'_>, line: &PiiRule) -> Option<Format> {
                     "keep the first 6 or the last 4, or write as: mask",
                 );
             }
-            Some(Format::Card { keep_first: first, keep_last: last })
+            Some(DigitFormat::Card { keep_first: first, keep_last: last })
         }
     }
 }
 
-fn card_end(at: &At<'_>, written: Option<u16>, allowed: u8) -> u8 {
+fn card_end(at: &Cursor<'_>, written: Option<u16>, allowed: u8) -> u8 {
     match written {
         None => 0,
         Some(kept) if kept == u16::from(allowed) => allowed,
         Some(_) => {
-            at.bad(format!("of a card must be {allowed}"), allowed.to_string());
+            at.invalid(format!("of a card must be {allowed}"), allowed.to_string());
             0
         }
     }
 }
 
-fn generalize(at: &At<'_>, line: &PiiRule) -> Option<Generalize> {
+fn generalize(at: &Cursor<'_>, line: &PiiRuleConfig) -> Option<Generalization> {
     let Some(to) = line.to else {
         at.fault("must say what generalize makes of the value", "write to: year, prefix or bucket");
         return None;
     };
     match (to, line.size) {
-        (Coarser::Year, None) => Some(Generalize::Year),
-        (Coarser::Year, Some(_)) => {
+        (GeneralizeConfig::Year, None) => Some(Generalization::Year),
+        (GeneralizeConfig::Year, Some(_)) => {
             at.key("size").fault("belongs to prefix and bucket", "take it out");
             None
         }
-        (Coarser::Prefix | Coarser::Bucket, None) => {
+        (GeneralizeConfig::Prefix | GeneralizeConfig::Bucket, None) => {
             at.key("size").fault("must say how many characters, or how wide", "write size: 10");
             None
         }
-        (Coarser::Prefix, Some(size)) => match u16::try_from(size) {
-            Ok(size) => Some(Generalize::Prefix(size)),
+        (GeneralizeConfig::Prefix, Some(size)) => match u16::try_from(size) {
+            Ok(size) => Some(Generalization::Prefix(size)),
             Err(_) => {
-                at.key("size").bad("of a prefix must be at most 65535", "65535");
+                at.key("size").invalid("of a prefix must be at most 65535", "65535");
                 None
             }
         },
-        (Coarser::Bucket, Some(size)) => NonZeroU64::new(size).map(Generalize::Bucket),
+        (GeneralizeConfig::Bucket, Some(size)) => NonZeroU64::new(size).map(Generalization::Bucket),
     }
 }
 
@@ -324,15 +346,17 @@ fn value_type(written: Type) -> ValueType {
 }
 
 /// A rule that never takes effect gives a false sense of safety.
-fn check_reached(at: &At<'_>, rule: &Rule, earlier: &Rules) {
-    let same =
-        |other: &Rule| other.place == rule.place && (other.only_type.is_none() || other.only_type == rule.only_type);
+fn check_reached(at: &Cursor<'_>, rule: &Rule, earlier: &Rules) {
+    let same = |other: &Rule| {
+        other.location == rule.location && (other.only_type.is_none() || other.only_type == rule.only_type)
+    };
     if earlier.treat.iter().any(same) {
         at.fault("is never reached: an earlier rule selects the same values", "take one of them out");
     }
-    if let (Place::Field(path), Some(only)) = (&rule.place, &earlier.only)
+    if let (ValueLocation::Field(path), Some(only)) = (&rule.location, &earlier.only)
         && !only.iter().any(|kept| related(kept, path))
     {
-        at.key("field").bad_so("is never reached: only drops it", "add the field to only, or take the rule out");
+        at.key("field")
+            .invalid_with_remedy("is never reached: only drops it", "add the field to only, or take the rule out");
     }
 }

@@ -10,17 +10,20 @@ use crate::bounds::{
     UPSTREAM_DEADLINE_MAX,
 };
 use crate::config::file;
-use crate::config::file::route::VendorUpstream;
-use crate::config::source::At;
+use crate::config::file::route::VendorUpstreamConfig;
+use crate::config::source::Cursor;
 use crate::config::{suggest, units};
 use crate::model::{UpstreamId, VendorId};
-use crate::upstream::{BaseUrl, BaseUrlError, BodyPatience, Networks, Pace, Scheme, Settings};
+use crate::upstream::{AllowedNetworks, BaseUrl, BaseUrlError, BodyLimits, MinRate, UpstreamSettings, UrlScheme};
 
 /// The internal APIs by name.
-pub(in crate::config) type Upstreams = BTreeMap<String, Arc<Settings>>;
+pub(in crate::config) type Upstreams = BTreeMap<String, Arc<UpstreamSettings>>;
 
 /// `upstreams:`
-pub(in crate::config) fn upstreams(at: &At<'_>, written: Option<&BTreeMap<String, file::Upstream>>) -> Upstreams {
+pub(in crate::config) fn upstreams(
+    at: &Cursor<'_>,
+    written: Option<&BTreeMap<String, file::UpstreamConfig>>,
+) -> Upstreams {
     let mut upstreams = Upstreams::new();
     for (name, upstream) in written.into_iter().flatten() {
         let at = at.key(name);
@@ -31,14 +34,14 @@ pub(in crate::config) fn upstreams(at: &At<'_>, written: Option<&BTreeMap<String
                 let base = base.unwrap_or_else(unknown_base);
                 let deadlines = deadlines(
                     &at,
-                    &Written {
+                    &WrittenDeadlines {
                         connect: upstream.connect_timeout.as_ref(),
                         response: upstream.response_timeout.as_ref(),
                         idle: upstream.body_idle_timeout.as_ref(),
                         pace: upstream.body_pace.as_ref(),
                     },
                 );
-                upstreams.insert(name.clone(), Arc::new(settings(id, base, deadlines, Networks::Any)));
+                upstreams.insert(name.clone(), Arc::new(settings(id, base, deadlines, AllowedNetworks::Any)));
             }
         }
     }
@@ -46,15 +49,19 @@ pub(in crate::config) fn upstreams(at: &At<'_>, written: Option<&BTreeMap<String
 }
 
 /// A contract's `egress.upstream`.
-pub(super) fn vendor_upstream(at: &At<'_>, vendor: &VendorId, written: &VendorUpstream) -> Arc<Settings> {
+pub(super) fn vendor_upstream(
+    at: &Cursor<'_>,
+    vendor: &VendorId,
+    written: &VendorUpstreamConfig,
+) -> Arc<UpstreamSettings> {
     let listed = networks(&at.key("allow_networks"), written.allow_networks.as_deref().unwrap_or_default());
-    let networks = Networks::PublicAnd(listed.into());
+    let networks = AllowedNetworks::PublicAnd(listed.into());
     let base = written.url.as_deref().and_then(|text| base_url(&at.key("url"), text));
     base.iter().for_each(|base| check_reachable(&at.key("url"), base, &networks));
     let base = base.unwrap_or_else(unknown_base);
     let deadlines = deadlines(
         at,
-        &Written {
+        &WrittenDeadlines {
             connect: written.connect_timeout.as_ref(),
             response: written.response_timeout.as_ref(),
             idle: written.body_idle_timeout.as_ref(),
@@ -67,8 +74,8 @@ pub(super) fn vendor_upstream(at: &At<'_>, vendor: &VendorId, written: &VendorUp
 }
 
 /// What stands for an upstream that could not be read, or is not looked for.
-pub(super) fn unknown() -> Arc<Settings> {
-    Arc::new(settings(unknown_id(), unknown_base(), DEFAULTS, Networks::Any))
+pub(super) fn unknown() -> Arc<UpstreamSettings> {
+    Arc::new(settings(unknown_id(), unknown_base(), DEFAULT_DEADLINES, AllowedNetworks::Any))
 }
 
 fn unknown_id() -> UpstreamId {
@@ -79,100 +86,105 @@ fn unknown_base() -> BaseUrl {
     BaseUrl::parse("http://upstream.invalid").expect("a constant URL")
 }
 
-fn settings(id: UpstreamId, base: BaseUrl, deadlines: Deadlines, networks: Networks) -> Settings {
-    let Deadlines { connect, response, body } = deadlines;
-    Settings { id, base, connect_deadline: connect, response_deadline: response, body, networks }
+fn settings(
+    id: UpstreamId,
+    base: BaseUrl,
+    deadlines: UpstreamDeadlines,
+    networks: AllowedNetworks,
+) -> UpstreamSettings {
+    let UpstreamDeadlines { connect, response, body } = deadlines;
+    UpstreamSettings { id, base, connect_deadline: connect, response_deadline: response, body, networks }
 }
 
 /// How long an upstream, and whoever sends a body to or from it, may take.
-struct Deadlines {
+struct UpstreamDeadlines {
     connect: Duration,
     response: Duration,
-    body: BodyPatience,
+    body: BodyLimits,
 }
 
 /// The same as it is written, for either kind of upstream.
-struct Written<'a> {
-    connect: Option<&'a file::Duration>,
-    response: Option<&'a file::Duration>,
-    idle: Option<&'a file::Duration>,
-    pace: Option<&'a file::Pace>,
+struct WrittenDeadlines<'a> {
+    connect: Option<&'a file::DurationText>,
+    response: Option<&'a file::DurationText>,
+    idle: Option<&'a file::DurationText>,
+    pace: Option<&'a file::PaceText>,
 }
 
-const DEFAULTS: Deadlines = Deadlines {
+const DEFAULT_DEADLINES: UpstreamDeadlines = UpstreamDeadlines {
     connect: CONNECT_DEADLINE,
     response: RESPONSE_DEADLINE,
-    body: BodyPatience { idle: BODY_IDLE_DEADLINE, least: Pace { bytes: BODY_PACE_BYTES, per: BODY_PACE_PER } },
+    body: BodyLimits { idle: BODY_IDLE_DEADLINE, min_rate: MinRate { bytes: BODY_PACE_BYTES, per: BODY_PACE_PER } },
 };
 
-fn deadlines(at: &At<'_>, written: &Written<'_>) -> Deadlines {
-    let read = |name: &str, written: Option<&file::Duration>, default| {
+fn deadlines(at: &Cursor<'_>, written: &WrittenDeadlines<'_>) -> UpstreamDeadlines {
+    let read = |name: &str, written: Option<&file::DurationText>, default| {
         values::duration(&at.key(name), written, UPSTREAM_DEADLINE_MAX).unwrap_or(default)
     };
-    Deadlines {
-        connect: read("connect_timeout", written.connect, DEFAULTS.connect),
-        response: read("response_timeout", written.response, DEFAULTS.response),
-        body: BodyPatience {
-            idle: read("body_idle_timeout", written.idle, DEFAULTS.body.idle),
-            least: pace(&at.key("body_pace"), written.pace).unwrap_or(DEFAULTS.body.least),
+    UpstreamDeadlines {
+        connect: read("connect_timeout", written.connect, DEFAULT_DEADLINES.connect),
+        response: read("response_timeout", written.response, DEFAULT_DEADLINES.response),
+        body: BodyLimits {
+            idle: read("body_idle_timeout", written.idle, DEFAULT_DEADLINES.body.idle),
+            min_rate: pace(&at.key("body_pace"), written.pace).unwrap_or(DEFAULT_DEADLINES.body.min_rate),
         },
     }
 }
 
-fn pace(at: &At<'_>, written: Option<&file::Pace>) -> Option<Pace> {
-    match units::pace(&written?.0) {
-        Ok((bytes, per)) if bytes <= BODY_PACE_BYTES_MAX => return Some(Pace { bytes, per }),
-        Ok(_) => at.bad("must be at most 1MiB", "1MiB/s"),
-        Err(error) => at.bad_unit(error),
+fn pace(at: &Cursor<'_>, written: Option<&file::PaceText>) -> Option<MinRate> {
+    match units::parse_pace(&written?.0) {
+        Ok((bytes, per)) if bytes <= BODY_PACE_BYTES_MAX => return Some(MinRate { bytes, per }),
+        Ok(_) => at.invalid("must be at most 1MiB", "1MiB/s"),
+        Err(error) => at.invalid_unit(error),
     }
     None
 }
 
-fn base_url(at: &At<'_>, text: &str) -> Option<BaseUrl> {
+fn base_url(at: &Cursor<'_>, text: &str) -> Option<BaseUrl> {
     let read = BaseUrl::parse(text);
     match &read {
         Ok(_) => {}
         Err(error @ BaseUrlError::UserInfo) => {
-            at.fault_unshown(error.to_string(), "take it out of the URL, and change the password");
+            at.fault_without_line(error.to_string(), "take it out of the URL, and change the password");
         }
         Err(error @ (BaseUrlError::Query | BaseUrlError::Fragment)) => {
-            at.bad(error.to_string(), text.split(['?', '#']).next().unwrap_or_default());
+            at.invalid(error.to_string(), text.split(['?', '#']).next().unwrap_or_default());
         }
-        Err(error @ BaseUrlError::Path) => at.bad(error.to_string(), "https://api.acme.example/v2"),
+        Err(error @ BaseUrlError::Path) => at.invalid(error.to_string(), "https://api.acme.example/v2"),
         Err(error @ (BaseUrlError::Scheme | BaseUrlError::Unreadable)) => {
-            at.bad_or(error.to_string(), suggest::url(text), "http://127.0.0.1:9000");
+            at.invalid_with_guess(error.to_string(), suggest::url(text), "http://127.0.0.1:9000");
         }
     }
     read.ok()
 }
 
 /// What leaves to a vendor goes under TLS, unless it stays in a network that the contract names.
-fn check_reachable(at: &At<'_>, base: &BaseUrl, networks: &Networks) {
+fn check_reachable(at: &Cursor<'_>, base: &BaseUrl, networks: &AllowedNetworks) {
     let listed = match networks {
-        Networks::Any => true,
-        Networks::PublicAnd(listed) => !listed.is_empty(),
+        AllowedNetworks::Any => true,
+        AllowedNetworks::PublicAnd(listed) => !listed.is_empty(),
     };
-    if let Some(address) = base.address().filter(|address| !networks.permit(*address)) {
+    if let Some(address) = base.address().filter(|address| !networks.allows(*address)) {
         let net = if address.is_ipv4() { format!("{address}/32") } else { format!("{address}/128") };
-        at.bad("is not a public address", format!("allow_networks: [\"{net}\"] beside it if it is meant"));
-    } else if base.scheme() == Scheme::Http && !listed {
+        at.invalid("is not a public address", format!("allow_networks: [\"{net}\"] beside it if it is meant"));
+    } else if base.scheme() == UrlScheme::Http && !listed {
         let instead = format!("https://{}, or allow_networks for a private network", base.authority());
-        at.bad("would send data to the vendor in clear", instead);
+        at.invalid("would send data to the vendor in clear", instead);
     }
 }
 
-fn networks(at: &At<'_>, written: &[String]) -> Vec<ipnet::IpNet> {
+fn networks(at: &Cursor<'_>, written: &[String]) -> Vec<ipnet::IpNet> {
     let mut networks = Vec::new();
     for (i, text) in written.iter().enumerate() {
         match text.parse::<ipnet::IpNet>() {
-            Ok(net) if net.prefix_len() == 0 => {
-                at.item(i).bad_so("would allow every address", "write the network that the vendor's API is in")
-            }
-            Ok(net) if net.trunc() != net => at.item(i).bad("has bits beyond its prefix", net.trunc().to_string()),
+            Ok(net) if net.prefix_len() == 0 => at
+                .item(i)
+                .invalid_with_remedy("would allow every address", "write the network that the vendor's API is in"),
+            Ok(net) if net.trunc() != net => at.item(i).invalid("has bits beyond its prefix", net.trunc().to_string()),
             Ok(net) => networks.push(net),
             Err(_) => {
                 let one = text.trim().parse::<std::net::IpAddr>().ok().map(|ip| ipnet::IpNet::from(ip).to_string());
-                at.item(i).bad_or("must be a network in CIDR form", one, "10.2.0.0/16");
+                at.item(i).invalid_with_guess("must be a network in CIDR form", one, "10.2.0.0/16");
             }
         }
     }

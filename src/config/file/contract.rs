@@ -5,14 +5,14 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Duration;
-use super::identity::Identity;
-use super::route::{Egress, IngressRoute};
+use super::DurationText;
+use super::identity::IdentityConfig;
+use super::route::{EgressConfig, IngressRouteConfig};
 
 /// One vendor's contract: who it is, what it may do until when, what it may see.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Contract {
+pub(in crate::config) struct ContractConfig {
     /// The vendor's id: a-z, 0-9 and '-', at most 63.
     #[schemars(required, example = "acme-analytics")]
     pub(in crate::config) vendor: Option<String>,
@@ -30,40 +30,40 @@ pub(in crate::config) struct Contract {
     pub(in crate::config) region: Option<String>,
     /// The first day, UTC.
     #[schemars(required)]
-    pub(in crate::config) starts: Option<Date>,
+    pub(in crate::config) starts: Option<DateText>,
     /// The last day, UTC: nothing passes after it.
     #[schemars(required)]
-    pub(in crate::config) ends: Option<Date>,
+    pub(in crate::config) ends: Option<DateText>,
     /// What happens after the last day (default block).
-    pub(in crate::config) after_end: Option<AfterEnd>,
+    pub(in crate::config) after_end: Option<AfterEndConfig>,
     /// How long reading goes on after the last day, where `after_end` is read_only.
-    pub(in crate::config) grace: Option<Duration>,
+    pub(in crate::config) grace: Option<DurationText>,
     /// How long before the end warnings begin (default 30d).
-    pub(in crate::config) warn_before: Option<Duration>,
+    pub(in crate::config) warn_before: Option<DurationText>,
     /// Whether the contract binds (default enforce).
-    pub(in crate::config) mode: Option<Mode>,
+    pub(in crate::config) mode: Option<ContractMode>,
     /// How the vendor proves who it is.
-    pub(in crate::config) identity: Option<Identity>,
+    pub(in crate::config) identity: Option<IdentityConfig>,
     /// The most scopes this vendor can ever have.
     pub(in crate::config) scopes: Option<Vec<String>>,
     /// How much may pass. Each direction has budgets of its own.
-    pub(in crate::config) limits: Option<VendorLimits>,
+    pub(in crate::config) limits: Option<VendorLimitsConfig>,
     /// How many denials in how short a time cut the vendor off.
-    pub(in crate::config) trip: Option<Trip>,
+    pub(in crate::config) trip: Option<TripConfig>,
     /// How often the kill switch is to be exercised.
-    pub(in crate::config) drills: Option<Drills>,
+    pub(in crate::config) drills: Option<DrillsConfig>,
     /// Who must agree to a restore.
-    pub(in crate::config) restore: Option<Restore>,
+    pub(in crate::config) restore: Option<RestoreConfig>,
     /// What the vendor may call.
-    pub(in crate::config) ingress: Option<Vec<IngressRoute>>,
+    pub(in crate::config) ingress: Option<Vec<IngressRouteConfig>>,
     /// What we may send it.
-    pub(in crate::config) egress: Option<Egress>,
+    pub(in crate::config) egress: Option<EgressConfig>,
 }
 
 /// Whether a contract binds.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Mode {
+pub(in crate::config) enum ContractMode {
     /// What the contract does not grant is refused.
     Enforce,
     /// Not agreed on yet: nothing passes.
@@ -75,7 +75,7 @@ pub(in crate::config) enum Mode {
 /// What happens after a contract's last day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum AfterEnd {
+pub(in crate::config) enum AfterEndConfig {
     /// Nothing passes.
     Block,
     /// Requests that change nothing pass for the time of `grace`.
@@ -85,28 +85,28 @@ pub(in crate::config) enum AfterEnd {
 /// How many denials in how short a time cut the vendor off, until a person restores it.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Trip {
+pub(in crate::config) struct TripConfig {
     /// How many.
     #[schemars(required, range(min = 1, max = 100_000), example = 100)]
     pub(in crate::config) denials: Option<u32>,
     /// In how long.
     #[schemars(required)]
-    pub(in crate::config) window: Option<Duration>,
+    pub(in crate::config) window: Option<DurationText>,
 }
 
 /// How often the kill switch is to be exercised.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Drills {
+pub(in crate::config) struct DrillsConfig {
     /// Longest time between two drills before the status and a metric say that one is overdue.
     #[schemars(required)]
-    pub(in crate::config) every: Option<Duration>,
+    pub(in crate::config) every: Option<DurationText>,
 }
 
 /// Who must agree to a restore.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Restore {
+pub(in crate::config) struct RestoreConfig {
     /// How many different people.
     #[schemars(required, range(min = 1, max = 5), example = 2)]
     pub(in crate::config) approvals: Option<u32>,
@@ -116,24 +116,24 @@ pub(in crate::config) struct Restore {
 /// calls to it.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct VendorLimits {
+pub(in crate::config) struct VendorLimitsConfig {
     /// Requests per time (default `100/s`, burst `100`).
-    pub(in crate::config) requests: Option<Requests>,
+    pub(in crate::config) requests: Option<RequestRateConfig>,
     /// Requests at once (default `100`).
     #[schemars(range(min = 1, max = 100_000), example = 20)]
     pub(in crate::config) concurrency: Option<u32>,
     /// Records per window (default `12000` in `1m`).
-    pub(in crate::config) records: Option<Count>,
+    pub(in crate::config) records: Option<CountBudgetConfig>,
     /// Body bytes per window (default `1GiB` in `1m`).
-    pub(in crate::config) bytes: Option<Bytes>,
+    pub(in crate::config) bytes: Option<ByteBudgetConfig>,
     /// Different subjects per window: the guard against slow enumeration (default: not limited).
-    pub(in crate::config) subjects: Option<Count>,
+    pub(in crate::config) subjects: Option<CountBudgetConfig>,
     /// Requests per time of each client of the vendor by itself (default: the vendor's rate alone).
-    pub(in crate::config) client_requests: Option<Requests>,
+    pub(in crate::config) client_requests: Option<RequestRateConfig>,
     /// What differs for calls of the vendor to us: a key here takes the place of the same key beside it.
-    pub(in crate::config) ingress: Option<Limits>,
+    pub(in crate::config) ingress: Option<LimitsConfig>,
     /// What differs for our calls to the vendor: a key here takes the place of the same key beside it.
-    pub(in crate::config) egress: Option<Limits>,
+    pub(in crate::config) egress: Option<LimitsConfig>,
     /// Whether both directions spend from one budget (default false).
     pub(in crate::config) shared: Option<bool>,
 }
@@ -141,29 +141,29 @@ pub(in crate::config) struct VendorLimits {
 /// How much may pass, in one direction or on one route.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Limits {
+pub(in crate::config) struct LimitsConfig {
     /// Requests per time.
-    pub(in crate::config) requests: Option<Requests>,
+    pub(in crate::config) requests: Option<RequestRateConfig>,
     /// Requests at once.
     #[schemars(range(min = 1, max = 100_000), example = 20)]
     pub(in crate::config) concurrency: Option<u32>,
     /// Records per window.
-    pub(in crate::config) records: Option<Count>,
+    pub(in crate::config) records: Option<CountBudgetConfig>,
     /// Body bytes per window.
-    pub(in crate::config) bytes: Option<Bytes>,
+    pub(in crate::config) bytes: Option<ByteBudgetConfig>,
     /// Different subjects per window: the guard against slow enumeration.
-    pub(in crate::config) subjects: Option<Count>,
+    pub(in crate::config) subjects: Option<CountBudgetConfig>,
     /// Requests per time of each client of the vendor by itself.
-    pub(in crate::config) client_requests: Option<Requests>,
+    pub(in crate::config) client_requests: Option<RequestRateConfig>,
 }
 
 /// Requests per time.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Requests {
+pub(in crate::config) struct RequestRateConfig {
     /// The lasting rate.
     #[schemars(required)]
-    pub(in crate::config) rate: Option<Rate>,
+    pub(in crate::config) rate: Option<RateText>,
     /// Requests that may come at once after a pause (default one second's worth, at least 1).
     #[schemars(range(min = 1, max = 1_000_000), example = 100)]
     pub(in crate::config) burst: Option<u32>,
@@ -173,52 +173,52 @@ pub(in crate::config) struct Requests {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(extend("pattern" = r"^([1-9][0-9]*/(s|m|h|d)|.*\$\{.*)$", "examples" = ["50/s", "3000/m"]))]
-pub(in crate::config) struct Rate(pub(in crate::config) String);
+pub(in crate::config) struct RateText(pub(in crate::config) String);
 
 /// Records, or subjects, per sliding window.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Count {
+pub(in crate::config) struct CountBudgetConfig {
     /// How many.
     #[schemars(required, range(min = 1, max = 1_000_000_000_000_i64), example = 50_000)]
     pub(in crate::config) budget: Option<u64>,
     /// In how long.
     #[schemars(required)]
-    pub(in crate::config) window: Option<Duration>,
+    pub(in crate::config) window: Option<DurationText>,
     /// What an overrun does (default refuse).
-    pub(in crate::config) over: Option<Over>,
+    pub(in crate::config) over: Option<OverrunConfig>,
 }
 
 /// Body bytes per sliding window.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Bytes {
+pub(in crate::config) struct ByteBudgetConfig {
     /// How many.
     #[schemars(required)]
-    pub(in crate::config) budget: Option<Size>,
+    pub(in crate::config) budget: Option<SizeText>,
     /// In how long.
     #[schemars(required)]
-    pub(in crate::config) window: Option<Duration>,
+    pub(in crate::config) window: Option<DurationText>,
     /// What an overrun does (default refuse).
-    pub(in crate::config) over: Option<Over>,
+    pub(in crate::config) over: Option<OverrunConfig>,
 }
 
 /// A whole number and a unit: B, KB, MB, GB (thousands), KiB, MiB, GiB (1024).
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(extend("pattern" = r"^([1-9][0-9]*([KMG]i?)?B|.*\$\{.*)$", "examples" = ["200MB", "64KiB"]))]
-pub(in crate::config) struct Size(pub(in crate::config) String);
+pub(in crate::config) struct SizeText(pub(in crate::config) String);
 
 /// A day: YYYY-MM-DD.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(extend("pattern" = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}|.*\$\{.*)$", "examples" = ["2027-03-31"]))]
-pub(in crate::config) struct Date(pub(in crate::config) String);
+pub(in crate::config) struct DateText(pub(in crate::config) String);
 
 /// What an overrun of a budget does.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Over {
+pub(in crate::config) enum OverrunConfig {
     /// The response is cut at the budget; new requests are refused until the window has room.
     Refuse,
     /// All that the vendor has in flight is severed; new requests are refused until the window has room.

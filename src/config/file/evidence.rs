@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Duration;
-use super::contract::Size;
+use super::DurationText;
+use super::contract::SizeText;
 
 /// How the audit trail is kept.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Audit {
+pub(in crate::config) struct AuditConfig {
     /// The file that is written (default audit/audit.jsonl in the state folder).
     #[schemars(example = "/var/log/vendorgate/audit.jsonl")]
     pub(in crate::config) path: Option<String>,
@@ -17,15 +17,15 @@ pub(in crate::config) struct Audit {
     #[schemars(example = "keys/audit.key")]
     pub(in crate::config) key: Option<String>,
     /// Length at which a new file is begun (default 64MiB).
-    pub(in crate::config) rotate: Option<Size>,
+    pub(in crate::config) rotate: Option<SizeText>,
     /// What happens while it cannot be written (default keep_serving).
-    pub(in crate::config) on_failure: Option<OnFailure>,
+    pub(in crate::config) on_failure: Option<OnAuditFailureConfig>,
 }
 
 /// What happens while the audit trail cannot be written.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum OnFailure {
+pub(in crate::config) enum OnAuditFailureConfig {
     /// The gateway goes on and raises the alarm.
     KeepServing,
     /// Traffic is refused: what cannot be recorded does not happen.
@@ -35,25 +35,25 @@ pub(in crate::config) enum OnFailure {
 /// Who is told of a kill or a restore: by a webhook or by a command.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Hook {
+pub(in crate::config) struct HookConfig {
     /// Names it in the audit trail, and what waits for it across restarts.
     #[schemars(required, example = &"pager")]
     pub(in crate::config) name: Option<String>,
     /// What it is told of (default both).
-    pub(in crate::config) on: Option<Vec<HookEvent>>,
+    pub(in crate::config) on: Option<Vec<HookEventConfig>>,
     /// The event as JSON by POST, signed as Standard Webhooks has it.
-    pub(in crate::config) webhook: Option<Webhook>,
+    pub(in crate::config) webhook: Option<HookWebhookConfig>,
     /// A program and its arguments, with the event on its standard input; no shell reads them.
     #[schemars(extend("examples" = [["/usr/local/bin/close-tunnel", "{vendor}"]]))]
     pub(in crate::config) command: Option<Vec<String>>,
     /// How long one attempt may take (default 10s).
-    pub(in crate::config) deadline: Option<Duration>,
+    pub(in crate::config) deadline: Option<DurationText>,
 }
 
 /// What a hook can be told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum HookEvent {
+pub(in crate::config) enum HookEventConfig {
     /// A vendor, or a part of one, was cut off.
     Kill,
     /// It was let back.
@@ -63,7 +63,7 @@ pub(in crate::config) enum HookEvent {
 /// Where a webhook goes.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Webhook {
+pub(in crate::config) struct HookWebhookConfig {
     /// By https, or by http on this machine.
     #[schemars(required, example = "https://pager.example.com/vendorgate")]
     pub(in crate::config) url: Option<String>,

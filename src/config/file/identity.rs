@@ -7,14 +7,14 @@ use serde::Deserialize;
 
 use std::collections::BTreeMap;
 
-use super::contract::Size;
-use super::webhook::Webhook;
-use super::{Duration, OneOrMore};
+use super::contract::SizeText;
+use super::webhook::WebhookConfig;
+use super::{DurationText, OneOrMore};
 
 /// How a vendor proves who it is: by access tokens of an issuer, or else by `certificate` or `webhook` alone.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Identity {
+pub(in crate::config) struct IdentityConfig {
     /// Exact `iss`.
     #[schemars(example = "https://id.example.com")]
     pub(in crate::config) issuer: Option<String>,
@@ -25,47 +25,47 @@ pub(in crate::config) struct Identity {
     #[schemars(extend("examples" = [["acme-batch"]]))]
     pub(in crate::config) clients: Option<Vec<String>>,
     /// Where the issuer's keys come from: a `url`, a `file`, or `discovery`.
-    pub(in crate::config) jwks: Option<Jwks>,
+    pub(in crate::config) jwks: Option<JwksConfig>,
     /// For opaque tokens, in the place of `jwks`: the issuer is asked about each (RFC 7662).
-    pub(in crate::config) introspection: Option<Introspection>,
+    pub(in crate::config) introspection: Option<IntrospectionConfig>,
     /// Which claims say what, where the issuer has names of its own.
-    pub(in crate::config) claims: Option<ClaimNames>,
+    pub(in crate::config) claims: Option<ClaimNamesConfig>,
     /// Signature algorithms that may be used (default ES256 alone).
-    pub(in crate::config) algorithms: Option<Vec<Algorithm>>,
+    pub(in crate::config) algorithms: Option<Vec<AlgorithmName>>,
     /// Whether a token must be bound to its sender (default none).
-    pub(in crate::config) sender: Option<Sender>,
+    pub(in crate::config) sender: Option<SenderConfig>,
     /// Values of the token's `typ` that pass (default at+jwt alone); JWT, which stands for none as well, is for issuers that
     /// do not follow RFC 9068, and so is any other media type.
     #[schemars(extend("examples" = [["at+jwt", "JWT"]]))]
     pub(in crate::config) typ: Option<Vec<String>>,
     /// Members of the token's header that are not looked at, because this issuer sends them: jku, x5u, x5c or cty. No key is
     /// ever taken from them (default none: they refuse the token).
-    pub(in crate::config) ignore_header: Option<Vec<HeaderMember>>,
+    pub(in crate::config) ignore_header: Option<Vec<HeaderMemberConfig>>,
     /// Longest token (default 8KiB, at most 24KiB).
-    pub(in crate::config) token_bytes_max: Option<Size>,
+    pub(in crate::config) token_bytes_max: Option<SizeText>,
     /// Skew granted on times in a token (default 30s, at most 5m).
-    pub(in crate::config) clock_skew: Option<Duration>,
+    pub(in crate::config) clock_skew: Option<DurationText>,
     /// How young tokens and keys must be.
-    pub(in crate::config) rotation: Option<Rotation>,
+    pub(in crate::config) rotation: Option<RotationConfig>,
     /// How the issuer is asked, for keys or about a token.
-    pub(in crate::config) fetch: Option<Fetch>,
+    pub(in crate::config) fetch: Option<IssuerFetchConfig>,
     /// Without tokens: the client certificate of the connection says who it is.
-    pub(in crate::config) certificate: Option<Certificate>,
+    pub(in crate::config) certificate: Option<CertificateConfig>,
     /// Without tokens: a signature over each message says who sent it.
-    pub(in crate::config) webhook: Option<Webhook>,
+    pub(in crate::config) webhook: Option<WebhookConfig>,
 }
 
 /// Where an issuer's keys come from.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Jwks {
+pub(in crate::config) struct JwksConfig {
     /// A JWKS document by https, or by http on loopback.
     #[schemars(example = "https://id.example.com/jwks")]
     pub(in crate::config) url: Option<String>,
     /// Whether the document's address is read from the issuer's own metadata (RFC 8414, OpenID Connect Discovery).
     pub(in crate::config) discovery: Option<bool>,
     /// How often the document is fetched (default 5m).
-    pub(in crate::config) refresh: Option<Duration>,
+    pub(in crate::config) refresh: Option<DurationText>,
     /// A JWKS file, read again when it changes.
     #[schemars(example = "keys/acme.jwks.json")]
     pub(in crate::config) file: Option<String>,
@@ -74,7 +74,7 @@ pub(in crate::config) struct Jwks {
 /// How an issuer is asked about opaque tokens.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Introspection {
+pub(in crate::config) struct IntrospectionConfig {
     /// The endpoint, by https, or by http on loopback.
     #[schemars(required, example = "https://id.example.com/introspect")]
     pub(in crate::config) url: Option<String>,
@@ -88,21 +88,21 @@ pub(in crate::config) struct Introspection {
     #[schemars(example = &"acme_")]
     pub(in crate::config) token_prefix: Option<String>,
     /// How long a yes is kept, never past the token's expiry (default 30s).
-    pub(in crate::config) active_for: Option<Duration>,
+    pub(in crate::config) active_for: Option<DurationText>,
     /// How long a no is kept (default 10s).
-    pub(in crate::config) inactive_for: Option<Duration>,
+    pub(in crate::config) inactive_for: Option<DurationText>,
 }
 
 /// How an issuer is asked.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Fetch {
+pub(in crate::config) struct IssuerFetchConfig {
     /// How long the last good keys outlive their issuer (default 24h).
-    pub(in crate::config) hard_age: Option<Duration>,
+    pub(in crate::config) hard_age: Option<DurationText>,
     /// Time in which keys that are not known may cause one more fetch, after the first four (default 30s).
-    pub(in crate::config) cooldown: Option<Duration>,
+    pub(in crate::config) cooldown: Option<DurationText>,
     /// Time for one question (default 5s).
-    pub(in crate::config) deadline: Option<Duration>,
+    pub(in crate::config) deadline: Option<DurationText>,
     /// PEM file of authorities trusted for this issuer beside the machine's own.
     #[schemars(example = "tls/issuer-ca.pem")]
     pub(in crate::config) ca: Option<String>,
@@ -119,7 +119,7 @@ pub(in crate::config) struct Fetch {
 /// A vendor known by its client certificate.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Certificate {
+pub(in crate::config) struct CertificateConfig {
     /// The name that it was issued for: a DNS name, a URI, or an e-mail address.
     #[schemars(required, example = "spiffe://acme.example/batch")]
     pub(in crate::config) subject_alt_name: Option<String>,
@@ -135,7 +135,7 @@ pub(in crate::config) struct Certificate {
 /// a path whose names hold dots (`$["a.b"].roles`).
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct ClaimNames {
+pub(in crate::config) struct ClaimNamesConfig {
     /// The claims that name the client, which must agree where several are there (default client_id and azp, else sub).
     #[schemars(example = &"cid")]
     pub(in crate::config) client: Option<OneOrMore>,
@@ -149,16 +149,16 @@ pub(in crate::config) struct ClaimNames {
     pub(in crate::config) require: Option<BTreeMap<String, String>>,
     /// Whether `iat` may be absent from a token of type at+jwt (default required). It may be from any other, and from
     /// introspection answers, unless a rule of `rotation` counts from it.
-    pub(in crate::config) issued_at: Option<Presence>,
+    pub(in crate::config) issued_at: Option<ClaimPresence>,
     /// With introspection: whether `exp` may be absent from the answer, which is then kept for `active_for` (default
     /// required).
-    pub(in crate::config) expiry: Option<Presence>,
+    pub(in crate::config) expiry: Option<ClaimPresence>,
 }
 
 /// Whether a claim must be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Presence {
+pub(in crate::config) enum ClaimPresence {
     /// A token without it is refused.
     Required,
     /// A token without it is taken.
@@ -168,7 +168,7 @@ pub(in crate::config) enum Presence {
 /// A member of a token's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum HeaderMember {
+pub(in crate::config) enum HeaderMemberConfig {
     /// The address of a key set.
     Jku,
     /// The address of a certificate.
@@ -183,12 +183,12 @@ pub(in crate::config) enum HeaderMember {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(extend("pattern" = r"^((ES|RS|PS)(256|384|512)|EdDSA|.*\$\{.*)$", "examples" = ["ES256", "RS256"]))]
-pub(in crate::config) struct Algorithm(pub(in crate::config) String);
+pub(in crate::config) struct AlgorithmName(pub(in crate::config) String);
 
 /// Whether a token must be bound to its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Sender {
+pub(in crate::config) enum SenderConfig {
     /// A bearer token: whoever holds it.
     None,
     /// The token names the client certificate of the connection (RFC 8705).
@@ -200,27 +200,27 @@ pub(in crate::config) enum Sender {
 /// How young tokens and keys must be.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Rotation {
+pub(in crate::config) struct RotationConfig {
     /// Longest time from a token's issue to its expiry (default `1d`).
-    pub(in crate::config) max_lifetime: Option<Duration>,
+    pub(in crate::config) max_lifetime: Option<DurationText>,
     /// Longest time since a token's issue.
-    pub(in crate::config) max_age: Option<Duration>,
+    pub(in crate::config) max_age: Option<DurationText>,
     /// How long a token passes after a newer one was used.
-    pub(in crate::config) superseded_grace: Option<Duration>,
+    pub(in crate::config) superseded_grace: Option<DurationText>,
     /// Whose newer one: the client's (per_client, the default), or the client's for the same `sub` (per_subject); off is for
     /// replicas that each hold a token of their own, and the same as no grace.
-    pub(in crate::config) superseded: Option<Superseded>,
+    pub(in crate::config) superseded: Option<SupersededConfig>,
     /// Greatest age of the signing key, from its first sight.
-    pub(in crate::config) max_key_age: Option<Duration>,
+    pub(in crate::config) max_key_age: Option<DurationText>,
     /// How long an answer or a WebSocket may run on after its token is past its expiry or max_age; none by default: it is
     /// severed then.
-    pub(in crate::config) expired_grace: Option<Duration>,
+    pub(in crate::config) expired_grace: Option<DurationText>,
 }
 
 /// Whose newer token ends an older one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Superseded {
+pub(in crate::config) enum SupersededConfig {
     /// The client's: a token that was stolen ends with the owner's next, and replicas must share one.
     PerClient,
     /// The client's for the same `sub`: users of one client do not end each other's.

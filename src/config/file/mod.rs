@@ -14,63 +14,63 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::settings::Role;
+use super::settings::OperatorRole;
 
 /// vendorgate.yaml: where the gateway listens, what stands behind it, and where its contracts are.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Main {
+pub(in crate::config) struct MainConfig {
     /// The sockets, by direction.
     #[schemars(required)]
-    pub(in crate::config) listeners: Option<Listeners>,
+    pub(in crate::config) listeners: Option<ListenersConfig>,
     /// Where durable state is kept.
     #[schemars(required)]
-    pub(in crate::config) state: Option<State>,
+    pub(in crate::config) state: Option<StateConfig>,
     /// Where key material is.
-    pub(in crate::config) keys: Option<Keys>,
+    pub(in crate::config) keys: Option<KeysConfig>,
     /// The internal APIs that routes point at, by name.
-    pub(in crate::config) upstreams: Option<BTreeMap<String, Upstream>>,
+    pub(in crate::config) upstreams: Option<BTreeMap<String, UpstreamConfig>>,
     /// A folder with one file per vendor, or one such file.
     #[schemars(required, example = "contracts/")]
     pub(in crate::config) contracts: Option<String>,
     /// How the audit trail is kept.
-    pub(in crate::config) audit: Option<evidence::Audit>,
+    pub(in crate::config) audit: Option<evidence::AuditConfig>,
     /// Who is told of a kill or a restore.
-    pub(in crate::config) hooks: Option<Vec<evidence::Hook>>,
+    pub(in crate::config) hooks: Option<Vec<evidence::HookConfig>>,
     /// How the gateway stops.
-    pub(in crate::config) drain: Option<Drain>,
+    pub(in crate::config) drain: Option<DrainConfig>,
     /// How the gateway speaks.
-    pub(in crate::config) log: Option<Log>,
+    pub(in crate::config) log: Option<LogConfig>,
 }
 
 /// The sockets, by direction.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Listeners {
+pub(in crate::config) struct ListenersConfig {
     /// Where vendors call.
-    pub(in crate::config) ingress: Option<Listener>,
+    pub(in crate::config) ingress: Option<ListenerConfig>,
     /// Where our services call vendors.
-    pub(in crate::config) egress: Option<Listener>,
+    pub(in crate::config) egress: Option<ListenerConfig>,
     /// Where operators and probes call.
-    pub(in crate::config) admin: Option<AdminListener>,
+    pub(in crate::config) admin: Option<AdminListenerConfig>,
 }
 
 /// One socket to listen on.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Listener {
+pub(in crate::config) struct ListenerConfig {
     /// Address and port; port 0 asks the system for a free one.
     #[schemars(required, example = "127.0.0.1:8443")]
     pub(in crate::config) bind: Option<String>,
     /// The listener's certificate; in clear without.
-    pub(in crate::config) tls: Option<Tls>,
+    pub(in crate::config) tls: Option<TlsConfig>,
     /// Whether HTTP/2 is spoken beside HTTP/1.1 (default true).
     pub(in crate::config) http2: Option<bool>,
     /// Time for a whole request head, and for the first request of a connection that has proven nothing yet (default 10s,
     /// at most 5m).
-    pub(in crate::config) head_timeout: Option<Duration>,
+    pub(in crate::config) head_timeout: Option<DurationText>,
     /// How long a peer that has proven who it is may rest between two requests (default 75s, at most 1h).
-    pub(in crate::config) idle_timeout: Option<Duration>,
+    pub(in crate::config) idle_timeout: Option<DurationText>,
     /// Most connections of one IPv4 address or IPv6 /64 that have proven nothing yet; one more ends the oldest of them
     /// (default 1024).
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -80,12 +80,12 @@ pub(in crate::config) struct Listener {
 /// The socket for operators and probes.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct AdminListener {
+pub(in crate::config) struct AdminListenerConfig {
     /// Address and port; port 0 asks the system for a free one.
     #[schemars(required, example = "127.0.0.1:9901")]
     pub(in crate::config) bind: Option<String>,
     /// The listener's certificate; in clear without.
-    pub(in crate::config) tls: Option<Tls>,
+    pub(in crate::config) tls: Option<TlsConfig>,
     /// The file that names the operators.
     #[schemars(example = "operators.yaml")]
     pub(in crate::config) operators: Option<String>,
@@ -94,7 +94,7 @@ pub(in crate::config) struct AdminListener {
 /// TLS of a listener. Paths are relative to the file that names them.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Tls {
+pub(in crate::config) struct TlsConfig {
     /// The certificate chain, PEM.
     #[schemars(required, example = "tls/gateway.pem")]
     pub(in crate::config) cert: Option<String>,
@@ -105,13 +105,13 @@ pub(in crate::config) struct Tls {
     #[schemars(example = "tls/vendors-ca.pem")]
     pub(in crate::config) client_ca: Option<String>,
     /// Whether a client certificate must be shown (default optional, where there is a `client_ca`).
-    pub(in crate::config) client_auth: Option<ClientAuth>,
+    pub(in crate::config) client_auth: Option<ClientAuthConfig>,
 }
 
 /// Whether a client certificate must be shown.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum ClientAuth {
+pub(in crate::config) enum ClientAuthConfig {
     /// A peer without one passes the handshake.
     Optional,
     /// A peer without one does not.
@@ -121,7 +121,7 @@ pub(in crate::config) enum ClientAuth {
 /// Where durable state is kept.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct State {
+pub(in crate::config) struct StateConfig {
     /// A folder of the gateway's own.
     #[schemars(required, example = "/var/lib/vendorgate")]
     pub(in crate::config) path: Option<String>,
@@ -130,7 +130,7 @@ pub(in crate::config) struct State {
 /// Where key material is.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Keys {
+pub(in crate::config) struct KeysConfig {
     /// The master key's file, made by `vendorgate keys generate`; or `env:NAME` for an environment variable.
     #[schemars(required, example = "keys/master.key")]
     pub(in crate::config) master: Option<String>,
@@ -139,42 +139,42 @@ pub(in crate::config) struct Keys {
 /// An API that the gateway calls.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Upstream {
+pub(in crate::config) struct UpstreamConfig {
     /// Scheme, host, port and the path before every request's path.
     #[schemars(required, example = "http://127.0.0.1:9000")]
     pub(in crate::config) url: Option<String>,
     /// Time to connect (default 1s).
-    pub(in crate::config) connect_timeout: Option<Duration>,
+    pub(in crate::config) connect_timeout: Option<DurationText>,
     /// Time from the request's last byte to the head of the answer (default 30s).
-    pub(in crate::config) response_timeout: Option<Duration>,
+    pub(in crate::config) response_timeout: Option<DurationText>,
     /// Longest silence in the middle of a body, either way (default 60s). An event stream needs a comment in that time.
-    pub(in crate::config) body_idle_timeout: Option<Duration>,
+    pub(in crate::config) body_idle_timeout: Option<DurationText>,
     /// What must come of a body while its sender is waited for (default 100B/m). An event stream may be as slow as it likes.
-    pub(in crate::config) body_pace: Option<Pace>,
+    pub(in crate::config) body_pace: Option<PaceText>,
 }
 
 /// How the gateway stops.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Drain {
+pub(in crate::config) struct DrainConfig {
     /// Time that in-flight requests get to end (default 30s).
-    pub(in crate::config) deadline: Option<Duration>,
+    pub(in crate::config) deadline: Option<DurationText>,
 }
 
 /// How the gateway speaks.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Log {
+pub(in crate::config) struct LogConfig {
     /// The form of a line (default json).
-    pub(in crate::config) format: Option<LogFormat>,
+    pub(in crate::config) format: Option<LogFormatConfig>,
     /// The least that is said (default info).
-    pub(in crate::config) level: Option<LogLevel>,
+    pub(in crate::config) level: Option<LogLevelConfig>,
 }
 
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum LogFormat {
+pub(in crate::config) enum LogFormatConfig {
     /// One JSON object a line.
     Json,
     /// Words for a terminal.
@@ -184,7 +184,7 @@ pub(in crate::config) enum LogFormat {
 /// The least that is said.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum LogLevel {
+pub(in crate::config) enum LogLevelConfig {
     /// Only what has failed.
     Error,
     /// And what is about to.
@@ -216,33 +216,33 @@ impl JsonSchema for OneOrMore {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(extend("pattern" = r"^([1-9][0-9]*(ms|s|m|h|d)|.*\$\{.*)$", "examples" = ["10s", "250ms", "5m", "90d"]))]
-pub(in crate::config) struct Duration(pub(in crate::config) String);
+pub(in crate::config) struct DurationText(pub(in crate::config) String);
 
 /// A size and a time in which it must come: s, m or h.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(extend("pattern" = r"^([1-9][0-9]*(B|KB|MB|KiB|MiB)/(s|m|h)|.*\$\{.*)$", "examples" = ["100B/m", "1KiB/s"]))]
-pub(in crate::config) struct Pace(pub(in crate::config) String);
+pub(in crate::config) struct PaceText(pub(in crate::config) String);
 
 /// operators.yaml: people and machines by name.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Operators {
+pub(in crate::config) struct OperatorsConfig {
     /// Everyone who may use the admin listener.
     #[schemars(required)]
-    pub(in crate::config) operators: Option<Vec<Operator>>,
+    pub(in crate::config) operators: Option<Vec<OperatorConfig>>,
 }
 
 /// A named person or machine; make a token with `vendorgate operators add NAME --role operator`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Operator {
+pub(in crate::config) struct OperatorConfig {
     /// The name that the audit trail shows.
     #[schemars(required)]
     pub(in crate::config) name: Option<String>,
     /// What it may do.
     #[schemars(required)]
-    pub(in crate::config) role: Option<Role>,
+    pub(in crate::config) role: Option<OperatorRole>,
     /// SHA-256 of the token, 64 hexadecimal digits.
     #[schemars(required, extend("pattern" = r"^([0-9a-f]{64}|.*\$\{.*)$"))]
     pub(in crate::config) token_sha256: Option<String>,

@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::contract::Limits;
-use super::{Duration, Pace};
+use super::contract::LimitsConfig;
+use super::{DurationText, PaceText};
 
 /// A call that the vendor may make.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct IngressRoute {
+pub(in crate::config) struct IngressRouteConfig {
     /// Methods and path: {name} is one segment, {*rest} the tail, * any method.
     #[schemars(required, example = "GET /v1/customers/{id}")]
     pub(in crate::config) route: Option<String>,
@@ -20,12 +20,12 @@ pub(in crate::config) struct IngressRoute {
     #[schemars(required, example = &"crm")]
     pub(in crate::config) upstream: Option<String>,
     /// Limits of this route, beside the vendor's.
-    pub(in crate::config) limits: Option<Limits>,
+    pub(in crate::config) limits: Option<LimitsConfig>,
     /// The elements of the response that count as records.
     #[schemars(example = "$.customers[*]")]
     pub(in crate::config) records: Option<String>,
     /// What becomes of a success answer that is not of the shape that records describe: refuse (default) or pass.
-    pub(in crate::config) on_shape: Option<OnShape>,
+    pub(in crate::config) on_shape: Option<OnShapeConfig>,
     /// The field that identifies the person whom a record is about.
     #[schemars(example = "$.customers[*].id")]
     pub(in crate::config) subject: Option<String>,
@@ -34,38 +34,38 @@ pub(in crate::config) struct IngressRoute {
     /// Whether its requests hold GraphQL queries, which are then judged by the answer's rules (default false).
     pub(in crate::config) graphql: Option<bool>,
     /// What is asked of the request.
-    pub(in crate::config) request: Option<Side>,
+    pub(in crate::config) request: Option<MessageRulesConfig>,
     /// What is asked of the response.
-    pub(in crate::config) response: Option<Side>,
+    pub(in crate::config) response: Option<MessageRulesConfig>,
 }
 
 /// What we may send a vendor.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Egress {
+pub(in crate::config) struct EgressConfig {
     /// The vendor's own API.
     #[schemars(required)]
-    pub(in crate::config) upstream: Option<VendorUpstream>,
+    pub(in crate::config) upstream: Option<VendorUpstreamConfig>,
     /// The calls that may be made.
     #[schemars(required)]
-    pub(in crate::config) routes: Option<Vec<EgressRoute>>,
+    pub(in crate::config) routes: Option<Vec<EgressRouteConfig>>,
 }
 
 /// A vendor's own API.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct VendorUpstream {
+pub(in crate::config) struct VendorUpstreamConfig {
     /// Scheme, host, port and the path before every request's path.
     #[schemars(required, example = "https://api.acme.example")]
     pub(in crate::config) url: Option<String>,
     /// Time to connect (default 1s).
-    pub(in crate::config) connect_timeout: Option<Duration>,
+    pub(in crate::config) connect_timeout: Option<DurationText>,
     /// Time from the request's last byte to the head of the answer (default 30s).
-    pub(in crate::config) response_timeout: Option<Duration>,
+    pub(in crate::config) response_timeout: Option<DurationText>,
     /// Longest silence in the middle of a body, either way (default 60s). An event stream needs a comment in that time.
-    pub(in crate::config) body_idle_timeout: Option<Duration>,
+    pub(in crate::config) body_idle_timeout: Option<DurationText>,
     /// What must come of a body while its sender is waited for (default 100B/m). An event stream may be as slow as it likes.
-    pub(in crate::config) body_pace: Option<Pace>,
+    pub(in crate::config) body_pace: Option<PaceText>,
     /// Networks that its name may resolve to although they are not public.
     #[schemars(extend("examples" = [["10.2.0.0/16"]]))]
     pub(in crate::config) allow_networks: Option<Vec<String>>,
@@ -74,17 +74,17 @@ pub(in crate::config) struct VendorUpstream {
 /// A call that we may make.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct EgressRoute {
+pub(in crate::config) struct EgressRouteConfig {
     /// Methods and path: {name} is one segment, {*rest} the tail, * any method.
     #[schemars(required, example = "POST /v2/events")]
     pub(in crate::config) route: Option<String>,
     /// Limits of this route, beside the vendor's.
-    pub(in crate::config) limits: Option<Limits>,
+    pub(in crate::config) limits: Option<LimitsConfig>,
     /// The elements of the request that count as records.
     #[schemars(example = "$.events[*]")]
     pub(in crate::config) records: Option<String>,
     /// What becomes of a body that is not of the shape that records describe: refuse (default) or pass.
-    pub(in crate::config) on_shape: Option<OnShape>,
+    pub(in crate::config) on_shape: Option<OnShapeConfig>,
     /// The field that identifies the person whom a record is about.
     #[schemars(example = "$.events[*].user")]
     pub(in crate::config) subject: Option<String>,
@@ -95,18 +95,18 @@ pub(in crate::config) struct EgressRoute {
     /// Whether a segment may hold a slash as `%2F`, as in GET /api/v4/projects/group%2Fname (default false).
     pub(in crate::config) allow_encoded_slash: Option<bool>,
     /// What is asked of the request.
-    pub(in crate::config) request: Option<Side>,
+    pub(in crate::config) request: Option<MessageRulesConfig>,
     /// What is asked of the response.
-    pub(in crate::config) response: Option<Side>,
+    pub(in crate::config) response: Option<MessageRulesConfig>,
 }
 
 /// What is asked of one side of an exchange. A body that a rule reads is decoded to at most 1 GiB, and to 100 bytes for each of
 /// its own beyond the first MiB; values have at most 64 KiB, rows 256 KiB, documents 128 levels.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Side {
+pub(in crate::config) struct MessageRulesConfig {
     /// Values to treat; of several rules that select a value the first wins.
-    pub(in crate::config) pii: Option<Vec<PiiRule>>,
+    pub(in crate::config) pii: Option<Vec<PiiRuleConfig>>,
     /// The only fields that pass; everything else is dropped.
     #[schemars(extend("examples" = [["$.id", "$.country"]]))]
     pub(in crate::config) only: Option<Vec<String>>,
@@ -118,12 +118,12 @@ pub(in crate::config) struct Side {
     #[schemars(extend("examples" = [["$.accepted[*].email"]]))]
     pub(in crate::config) reveal: Option<Vec<String>>,
     /// What looks at every text that no other rule selects.
-    pub(in crate::config) detect: Option<Detect>,
+    pub(in crate::config) detect: Option<DetectConfig>,
     /// Whether the files of a multipart form pass, unread (default false: they are refused).
     pub(in crate::config) allow_files: Option<bool>,
     /// The format that a body is read as, whatever its content type says or where it says none.
     #[serde(rename = "as")]
-    pub(in crate::config) format: Option<BodyFormat>,
+    pub(in crate::config) format: Option<BodyFormatConfig>,
     /// Whether a body in a declared charset other than UTF-8 is decoded and leaves as UTF-8 (default false: it is refused).
     pub(in crate::config) decode_charsets: Option<bool>,
     /// What stands between the fields of a CSV: one of , ; | or tab (default a comma).
@@ -137,7 +137,7 @@ pub(in crate::config) struct Side {
 /// A format that a body is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum BodyFormat {
+pub(in crate::config) enum BodyFormatConfig {
     /// One JSON document.
     Json,
     /// A JSON document on each line.
@@ -161,7 +161,7 @@ pub(in crate::config) enum BodyFormat {
 /// What becomes of a body of another shape than its records describe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum OnShape {
+pub(in crate::config) enum OnShapeConfig {
     /// It is refused, or broken off where some of it has left.
     Refuse,
     /// It passes, is counted as one record and told in the log, the metrics and the status.
@@ -171,20 +171,20 @@ pub(in crate::config) enum OnShape {
 /// Detectors, and what is done about their finds.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Detect {
+pub(in crate::config) struct DetectConfig {
     /// What to look for (default all).
     #[schemars(extend("examples" = [["email", "card"]]))]
-    pub(in crate::config) find: Option<Vec<Sort>>,
+    pub(in crate::config) find: Option<Vec<PiiKindConfig>>,
     /// What happens to a find.
     #[schemars(required)]
     #[serde(rename = "as")]
-    pub(in crate::config) action: Option<Action>,
+    pub(in crate::config) action: Option<DetectActionConfig>,
 }
 
 /// What a detector looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Sort {
+pub(in crate::config) enum PiiKindConfig {
     /// A private key, or an access key of a known shape.
     Key,
     /// A JSON web token.
@@ -204,7 +204,7 @@ pub(in crate::config) enum Sort {
 /// What is done about a find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Action {
+pub(in crate::config) enum DetectActionConfig {
     /// Each of its characters becomes *.
     Mask,
     /// It becomes [redacted].
@@ -216,7 +216,7 @@ pub(in crate::config) enum Action {
 /// Which value is treated how. One of `field`, `query`, `header`, `cookie` and `segment` says where it stands.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct PiiRule {
+pub(in crate::config) struct PiiRuleConfig {
     /// A field of the body: JSONPath with .name, ["name"], [*], [n], and each behind ..
     #[schemars(example = "$.customers[*].email")]
     pub(in crate::config) field: Option<String>,
@@ -235,7 +235,7 @@ pub(in crate::config) struct PiiRule {
     /// What happens to the value.
     #[schemars(required)]
     #[serde(rename = "as")]
-    pub(in crate::config) treatment: Option<Treatment>,
+    pub(in crate::config) treatment: Option<TreatmentConfig>,
     /// The token class: equal values of one class give equal tokens (default the field's last name).
     #[schemars(example = &"email")]
     pub(in crate::config) class: Option<String>,
@@ -243,7 +243,7 @@ pub(in crate::config) struct PiiRule {
     pub(in crate::config) optional: Option<bool>,
     /// Only values of this type.
     #[serde(rename = "type")]
-    pub(in crate::config) only_type: Option<ValueType>,
+    pub(in crate::config) only_type: Option<ValueTypeConfig>,
     /// Characters left in clear at the start (mask; encrypt_format of a card: 6).
     #[schemars(range(min = 1, max = 64), example = 6)]
     pub(in crate::config) keep_first: Option<u16>,
@@ -251,9 +251,9 @@ pub(in crate::config) struct PiiRule {
     #[schemars(range(min = 1, max = 64), example = 4)]
     pub(in crate::config) keep_last: Option<u16>,
     /// What an encrypted value must still look like (encrypt_format; default digits).
-    pub(in crate::config) format: Option<Format>,
+    pub(in crate::config) format: Option<EncryptedFormatConfig>,
     /// What a value becomes (generalize).
-    pub(in crate::config) to: Option<Coarser>,
+    pub(in crate::config) to: Option<GeneralizeConfig>,
     /// How many characters of a prefix, or how wide a bucket (generalize).
     #[schemars(range(min = 1, max = 1_000_000_000), example = 10)]
     pub(in crate::config) size: Option<u64>,
@@ -262,7 +262,7 @@ pub(in crate::config) struct PiiRule {
 /// What happens to a value before it leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Treatment {
+pub(in crate::config) enum TreatmentConfig {
     /// A keyed token that can be revealed.
     Tokenize,
     /// A keyed hash: joins work, nothing comes back.
@@ -282,7 +282,7 @@ pub(in crate::config) enum Treatment {
 /// The JSON type that a rule is narrowed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum ValueType {
+pub(in crate::config) enum ValueTypeConfig {
     /// A string.
     String,
     /// A number.
@@ -298,7 +298,7 @@ pub(in crate::config) enum ValueType {
 /// What an encrypted value must still look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Format {
+pub(in crate::config) enum EncryptedFormatConfig {
     /// All digits are encrypted.
     Digits,
     /// A payment card: its Luhn check stays as valid as it was.
@@ -310,7 +310,7 @@ pub(in crate::config) enum Format {
 /// What a generalized value becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Coarser {
+pub(in crate::config) enum GeneralizeConfig {
     /// A date becomes its year.
     Year,
     /// A text keeps its first `size` characters.

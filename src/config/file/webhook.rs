@@ -3,16 +3,16 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Duration, OneOrMore};
+use super::{DurationText, OneOrMore};
 
 /// A vendor known by signatures over what it sends: by `preset`, or by `scheme` and what belongs to it.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Webhook {
+pub(in crate::config) struct WebhookConfig {
     /// A vendor whose way to sign is known.
-    pub(in crate::config) preset: Option<Preset>,
+    pub(in crate::config) preset: Option<WebhookPresetConfig>,
     /// How a message is signed.
-    pub(in crate::config) scheme: Option<Scheme>,
+    pub(in crate::config) scheme: Option<WebhookSchemeConfig>,
     /// File of the secret.
     #[schemars(required, example = "secrets/acme-webhook")]
     pub(in crate::config) secret_file: Option<String>,
@@ -20,7 +20,7 @@ pub(in crate::config) struct Webhook {
     #[schemars(example = "secrets/acme-webhook-next")]
     pub(in crate::config) next_secret_file: Option<String>,
     /// How the file holds the secret (default as the preset has it; whsec for standard-webhooks, else raw).
-    pub(in crate::config) secret_encoding: Option<SecretEncoding>,
+    pub(in crate::config) secret_encoding: Option<SecretEncodingConfig>,
     /// For hmac and token: the header of the signature.
     #[schemars(example = "x-acme-signature")]
     pub(in crate::config) header: Option<String>,
@@ -35,9 +35,9 @@ pub(in crate::config) struct Webhook {
     #[schemars(example = "v0:{timestamp}:{body}")]
     pub(in crate::config) signed: Option<String>,
     /// For hmac: the digest (default sha256); sha1 is for senders that have nothing better.
-    pub(in crate::config) digest: Option<Digest>,
+    pub(in crate::config) digest: Option<DigestConfig>,
     /// For hmac: how the signature is written (default hexadecimal or base64, told apart by length).
-    pub(in crate::config) encoding: Option<Encoding>,
+    pub(in crate::config) encoding: Option<SignatureEncodingConfig>,
     /// For hmac: the header of the time of sending, which must then be signed too; it may be the signature's own.
     #[schemars(example = "x-acme-timestamp")]
     pub(in crate::config) timestamp_header: Option<String>,
@@ -45,7 +45,7 @@ pub(in crate::config) struct Webhook {
     #[schemars(example = "t=")]
     pub(in crate::config) timestamp_prefix: Option<String>,
     /// For hmac: how the time is written (default seconds).
-    pub(in crate::config) timestamp_format: Option<TimeFormat>,
+    pub(in crate::config) timestamp_format: Option<TimeFormatConfig>,
     /// The header of the message's id: a message that comes again with the same is answered, and not delivered again.
     #[schemars(example = "x-acme-delivery")]
     pub(in crate::config) id_header: Option<String>,
@@ -61,12 +61,12 @@ pub(in crate::config) struct Webhook {
     #[schemars(example = "secrets/meta-verify-token")]
     pub(in crate::config) verify_token_file: Option<String>,
     /// How far the time of sending may be from ours (default 5m, at most 1h); a message is remembered for twice as long.
-    pub(in crate::config) tolerance: Option<Duration>,
+    pub(in crate::config) tolerance: Option<DurationText>,
 }
 
 /// How a webhook is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(in crate::config) enum Scheme {
+pub(in crate::config) enum WebhookSchemeConfig {
     /// The Standard Webhooks specification 1.0.
     #[serde(rename = "standard-webhooks")]
     StandardWebhooks,
@@ -81,7 +81,7 @@ pub(in crate::config) enum Scheme {
 /// A vendor whose way to sign is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub(in crate::config) enum Preset {
+pub(in crate::config) enum WebhookPresetConfig {
     StandardWebhooks,
     Svix,
     Stripe,
@@ -106,7 +106,7 @@ pub(in crate::config) enum Preset {
 /// The digest of an HMAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Digest {
+pub(in crate::config) enum DigestConfig {
     /// SHA-1.
     Sha1,
     /// SHA-256.
@@ -118,7 +118,7 @@ pub(in crate::config) enum Digest {
 /// How a signature is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum Encoding {
+pub(in crate::config) enum SignatureEncodingConfig {
     /// Hexadecimal.
     Hex,
     /// Base64.
@@ -130,7 +130,7 @@ pub(in crate::config) enum Encoding {
 /// How a time is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum TimeFormat {
+pub(in crate::config) enum TimeFormatConfig {
     /// Seconds since 1970.
     Seconds,
     /// Milliseconds since 1970.
@@ -142,7 +142,7 @@ pub(in crate::config) enum TimeFormat {
 /// How a file holds a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::config) enum SecretEncoding {
+pub(in crate::config) enum SecretEncodingConfig {
     /// As it is, less the end of the line.
     Raw,
     /// In base64.

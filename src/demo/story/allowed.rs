@@ -4,20 +4,20 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::super::client::Call;
+use super::super::client::DemoRequest;
 use super::super::diff;
-use super::super::page::{Page, bytes, millis};
-use super::super::stage::{ACME, Stage};
+use super::super::page::{DemoPage, bytes, millis};
+use super::super::stage::{ACME, DemoStage};
 use super::{StoryError, call};
 use crate::pii::Rules;
 
 const LIST: &str = "/v1/customers?limit=3&after=cus_000013";
 const WHO: &str = "acme-batch, customers:read";
 
-pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
+pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
     let token = stage.token(ACME, "customers:read").await?;
-    let raw = Call::get(stage.crm_at, LIST).finish(&stage.clock).await?;
-    let ask = || Call::get(stage.ingress, LIST).bearer(&token);
+    let raw = DemoRequest::get(stage.crm_at, LIST).finish(&stage.clock).await?;
+    let ask = || DemoRequest::get(stage.ingress, LIST).bearer(&token);
     let treated = call(stage, page, ask(), &format!("GET {LIST}"), WHO).await?;
     let (before, after) = (raw.json(), treated.json());
     let told = format!("allowed: 3 records, {}, {}", bytes(treated.body.len()), millis(treated.took));
@@ -36,18 +36,18 @@ pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), Story
 }
 
 /// Deterministic: what joined before still joins.
-async fn again(stage: &Stage, page: &mut Page<'_>, token: &str, first: &[u8]) -> Result<(), StoryError> {
-    let reply = Call::get(stage.ingress, LIST).bearer(token).finish(&stage.clock).await?;
+async fn again(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str, first: &[u8]) -> Result<(), StoryError> {
+    let reply = DemoRequest::get(stage.ingress, LIST).bearer(token).finish(&stage.clock).await?;
     let told = "asked again, every token, hash and card is the same: the vendor can still join its tables";
     page.check(told, reply.body == first, "something else");
     Ok(())
 }
 
 /// A route that lists the only fields that may pass.
-async fn one(stage: &Stage, page: &mut Page<'_>, token: &str) -> Result<(), StoryError> {
+async fn one(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str) -> Result<(), StoryError> {
     let target = "/v1/customers/cus_000014";
     let reply =
-        call(stage, page, Call::get(stage.ingress, target).bearer(token), &format!("GET {target}"), WHO).await?;
+        call(stage, page, DemoRequest::get(stage.ingress, target).bearer(token), &format!("GET {target}"), WHO).await?;
     page.answer(reply.status.as_u16(), &format!("allowed: {}", String::from_utf8_lossy(&reply.body)));
     let names: Vec<String> = match reply.json() {
         Value::Object(members) => members.keys().cloned().collect(),
@@ -59,7 +59,7 @@ async fn one(stage: &Stage, page: &mut Page<'_>, token: &str) -> Result<(), Stor
 }
 
 /// The rules of an ingress route's answer.
-fn rules<'a>(stage: &'a Stage, path: &str) -> &'a Rules {
+fn rules<'a>(stage: &'a DemoStage, path: &str) -> &'a Rules {
     static NONE: LazyLock<Rules> = LazyLock::new(Rules::default);
     let found = stage.contract.ingress.find(&http::Method::GET, path);
     found.map_or(&NONE, |(_, route, _)| &route.response)

@@ -2,21 +2,21 @@
 
 use serde_json::{Value, json};
 
-use super::super::client::Call;
+use super::super::client::DemoRequest;
 use super::super::diff;
-use super::super::page::Page;
+use super::super::page::DemoPage;
 use super::super::people::customer;
-use super::super::stage::Stage;
+use super::super::stage::DemoStage;
 use super::{StoryError, call};
 use crate::pii::Rules;
 
 const WHO: &str = "our checkout service";
 
-pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
+pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
     let events = json!({ "events": [event(14), event(15)] });
     let email = customer(14).email;
     let target = format!("/acme-analytics/v2/events?email={email}");
-    let ask = Call::post(stage.egress, &target, "application/json", events.to_string());
+    let ask = DemoRequest::post(stage.egress, &target, "application/json", events.to_string());
     let reply = call(stage, page, ask, &format!("POST {target}"), WHO).await?;
     page.answer(reply.status.as_u16(), "the vendor took it");
     page.check("the call reached the vendor", reply.status == 202, reply.status);
@@ -38,10 +38,10 @@ pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), Story
 }
 
 /// A destination that no contract lists.
-async fn elsewhere(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
+async fn elsewhere(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
     let target = "/pastebin/upload";
     let before = stage.partner.received().len();
-    let ask = Call::post(stage.egress, target, "application/json", "{}");
+    let ask = DemoRequest::post(stage.egress, target, "application/json", "{}");
     let reply = call(stage, page, ask, &format!("POST {target}"), WHO).await?;
     let got = (reply.status.as_u16(), reply.reason());
     let holds = got.0 == 403 && got.1 == "destination_unknown" && stage.partner.received().len() == before;
@@ -58,7 +58,7 @@ fn event(number: u64) -> Value {
     })
 }
 
-fn rules(stage: &Stage) -> Option<&Rules> {
+fn rules(stage: &DemoStage) -> Option<&Rules> {
     let (_, route, _) = stage.contract.egress.find(&http::Method::POST, "/v2/events")?;
     Some(&route.request)
 }

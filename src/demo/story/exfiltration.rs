@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::client::Call;
-use super::super::page::{Page, bytes, count, millis};
+use super::super::client::DemoRequest;
+use super::super::page::{DemoPage, bytes, count, millis};
 use super::super::people::{CUSTOMERS, customer};
-use super::super::stage::{ACME, Stage};
-use super::metrics::Metrics;
+use super::super::stage::{ACME, DemoStage};
+use super::metrics::ScrapedMetrics;
 use super::{StoryError, call};
 
 const TARGET: &str = "/v1/customers?limit=50000";
@@ -14,12 +14,12 @@ const WHO: &str = "acme-batch, customers:read";
 /// Longest wait for the budget to come back: its window, and a margin.
 const WAIT_MAX: Duration = Duration::from_secs(6);
 
-pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
+pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
     let token = stage.token(ACME, "customers:read").await?;
     let budget = stage.contract.limits.ingress.records.as_ref().map_or(0, |records| records.budget.get());
     let before = records(stage).await?;
     let what = format!("GET {TARGET}");
-    let reply = call(stage, page, Call::get(stage.ingress, TARGET).bearer(&token), &what, WHO).await?;
+    let reply = call(stage, page, DemoRequest::get(stage.ingress, TARGET).bearer(&token), &what, WHO).await?;
     let arrived = occurrences(&reply.body, b"\"id\":\"cus_");
     page.answer(
         reply.status.as_u16(),
@@ -37,9 +37,9 @@ pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), Story
 }
 
 /// The budget is used up, and comes back by itself.
-async fn refused_until(stage: &Stage, page: &mut Page<'_>, token: &str) -> Result<(), StoryError> {
+async fn refused_until(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str) -> Result<(), StoryError> {
     let target = "/v1/customers?limit=1";
-    let ask = || Call::get(stage.ingress, target).bearer(token);
+    let ask = || DemoRequest::get(stage.ingress, target).bearer(token);
     let what = format!("GET {target}");
     let reply = call(stage, page, ask(), &what, WHO).await?;
     let retry_after: Option<u64> = reply.header("retry-after").parse().ok();
@@ -56,8 +56,8 @@ async fn refused_until(stage: &Stage, page: &mut Page<'_>, token: &str) -> Resul
 }
 
 /// Records that have left to the vendor so far.
-async fn records(stage: &Stage) -> Result<u64, StoryError> {
-    let metrics = Metrics::read(stage).await?;
+async fn records(stage: &DemoStage) -> Result<u64, StoryError> {
+    let metrics = ScrapedMetrics::read(stage).await?;
     Ok(metrics.sum("vendorgate_records_total", &["vendor=\"acme-analytics\"", "direction=\"ingress\""]))
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::super::client::{Call, CallError};
-use super::super::page::{Page, count, millis};
-use super::super::stage::{ACME, SWIFT, Stage};
+use super::super::client::{DemoRequest, DemoRequestError};
+use super::super::page::{DemoPage, count, millis};
+use super::super::stage::{ACME, DemoStage, SWIFT};
 use super::exfiltration::occurrences;
 use super::{StoryError, call};
 
@@ -17,17 +17,17 @@ const KILL: &str = "/v1/vendors/acme-analytics/kill";
 const RESTORE: &str = "/v1/vendors/acme-analytics/restore";
 /// Records that each download must have had before it is cut.
 const RECORDS_BEFORE: u64 = 5;
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-const LOOKS_MAX: u32 = 500;
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+const POLLS_MAX: u32 = 500;
 
 /// A download under way.
-struct Download {
+struct DemoDownload {
     records: Arc<AtomicU64>,
     /// Whether it ended as an answer should.
     whole: JoinHandle<bool>,
 }
 
-pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
+pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
     let token = stage.token(ACME, "customers:read+customers:export").await?;
     let mut downloads = Vec::new();
     for http2 in [false, false, true, true] {
@@ -42,8 +42,8 @@ pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), Story
     restore(stage, page, &token).await
 }
 
-async fn download(stage: &Stage, token: &str, http2: bool) -> Result<Download, StoryError> {
-    let ask = Call::get(stage.ingress, EXPORT).bearer(token);
+async fn download(stage: &DemoStage, token: &str, http2: bool) -> Result<DemoDownload, StoryError> {
+    let ask = DemoRequest::get(stage.ingress, EXPORT).bearer(token);
     let mut opened = if http2 { ask.over_http2() } else { ask }.open().await?;
     let records = Arc::new(AtomicU64::new(0));
     let arrived = Arc::clone(&records);
@@ -56,27 +56,27 @@ async fn download(stage: &Stage, token: &str, http2: bool) -> Result<Download, S
             }
         }
     });
-    Ok(Download { records, whole })
+    Ok(DemoDownload { records, whole })
 }
 
-async fn all_flow(downloads: &[Download]) -> bool {
-    for _ in 0..LOOKS_MAX {
+async fn all_flow(downloads: &[DemoDownload]) -> bool {
+    for _ in 0..POLLS_MAX {
         if downloads.iter().all(|download| download.records.load(Ordering::Relaxed) >= RECORDS_BEFORE) {
             return true;
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     false
 }
 
-fn records(downloads: &[Download]) -> String {
+fn records(downloads: &[DemoDownload]) -> String {
     let each: Vec<String> = downloads.iter().map(|one| one.records.load(Ordering::Relaxed).to_string()).collect();
     each.join(", ")
 }
 
-async fn kill(stage: &Stage, page: &mut Page<'_>, downloads: Vec<Download>) -> Result<(), StoryError> {
+async fn kill(stage: &DemoStage, page: &mut DemoPage<'_>, downloads: Vec<DemoDownload>) -> Result<(), StoryError> {
     page.call(&format!("POST {KILL}"), "olga, operator");
-    let reply = stage.order(&stage.badges.operator, KILL, "downloads at night").await?;
+    let reply = stage.order(&stage.tokens.operator, KILL, "downloads at night").await?;
     let answer = reply.json();
     let number = |name: &str| answer[name].as_u64().unwrap_or_default();
     let (severed, micros) = (number("severed"), number("sever_micros"));
@@ -89,7 +89,7 @@ async fn kill(stage: &Stage, page: &mut Page<'_>, downloads: Vec<Download>) -> R
     let each = records(&downloads);
     let mut whole = 0;
     for download in downloads {
-        let ended = tokio::time::timeout(LOOK_EVERY * LOOKS_MAX, download.whole).await;
+        let ended = tokio::time::timeout(POLL_INTERVAL * POLLS_MAX, download.whole).await;
         whole += u32::from(!matches!(ended, Ok(Ok(false))));
     }
     let told = format!("every download broke off, visibly, after {each} of 50,000 records");
@@ -97,28 +97,29 @@ async fn kill(stage: &Stage, page: &mut Page<'_>, downloads: Vec<Download>) -> R
     Ok(())
 }
 
-async fn while_killed(stage: &Stage, page: &mut Page<'_>, token: &str) -> Result<(), StoryError> {
+async fn while_killed(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str) -> Result<(), StoryError> {
     let target = "/v1/customers/cus_000014";
     let what = format!("GET {target}");
-    let ask = Call::get(stage.ingress, target).bearer(token);
+    let ask = DemoRequest::get(stage.ingress, target).bearer(token);
     let reply = call(stage, page, ask, &what, "acme-batch").await?;
     let got = (reply.status.as_u16(), reply.reason());
     page.check("the next call is refused: 403 vendor_killed", got == (403, "vendor_killed".into()), format!("{got:?}"));
-    let egress = Call::post(stage.egress, "/acme-analytics/v2/events", "application/json", "{}");
+    let egress = DemoRequest::post(stage.egress, "/acme-analytics/v2/events", "application/json", "{}");
     let reply = egress.finish(&stage.clock).await?;
     let got = (reply.status.as_u16(), reply.reason());
     let told = "and so is what our own services would send it";
     page.check(told, got == (403, "vendor_killed".into()), format!("{got:?}"));
     let other = stage.token(SWIFT, "customers:read").await?;
     let reply =
-        call(stage, page, Call::get(stage.ingress, target).bearer(&other), &what, "swift-hub, another vendor").await?;
+        call(stage, page, DemoRequest::get(stage.ingress, target).bearer(&other), &what, "swift-hub, another vendor")
+            .await?;
     page.answer(reply.status.as_u16(), &format!("allowed: {}", String::from_utf8_lossy(&reply.body)));
     page.check("another vendor feels nothing of it", reply.status == 200 && reply.whole, reply.status);
     Ok(())
 }
 
-async fn restore(stage: &Stage, page: &mut Page<'_>, token: &str) -> Result<(), StoryError> {
-    let badges = &stage.badges;
+async fn restore(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str) -> Result<(), StoryError> {
+    let badges = &stage.tokens;
     for (badge, who, status) in [(&badges.operator, "olga, operator", 403), (&badges.admin, "adam, admin", 200)] {
         page.call(&format!("POST {RESTORE}"), who);
         let reply = stage.order(badge, RESTORE, "spoke to their security team").await?;
@@ -126,7 +127,7 @@ async fn restore(stage: &Stage, page: &mut Page<'_>, token: &str) -> Result<(), 
         page.answer(reply.status.as_u16(), if allowed { "restored" } else { "an operator may kill, not restore" });
         page.check(&format!("{who}: {status}"), reply.status == status, reply.status);
     }
-    let reply = Call::get(stage.ingress, "/v1/customers/cus_000014").bearer(token).finish(&stage.clock).await?;
+    let reply = DemoRequest::get(stage.ingress, "/v1/customers/cus_000014").bearer(token).finish(&stage.clock).await?;
     page.check("and the vendor works again", reply.status == 200, reply.status);
-    Ok::<(), CallError>(()).map_err(StoryError::from)
+    Ok::<(), DemoRequestError>(()).map_err(StoryError::from)
 }

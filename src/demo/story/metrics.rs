@@ -1,16 +1,16 @@
 //! The gateway's own figures, as Prometheus would scrape them.
 
-use super::super::client::Call;
-use super::super::stage::Stage;
+use super::super::client::DemoRequest;
+use super::super::stage::DemoStage;
 use super::StoryError;
 
 /// One scrape.
 #[derive(Debug)]
-pub(super) struct Metrics(String);
+pub(super) struct ScrapedMetrics(String);
 
-impl Metrics {
-    pub(super) async fn read(stage: &Stage) -> Result<Self, StoryError> {
-        let reply = Call::get(stage.admin, "/metrics").finish(&stage.clock).await?;
+impl ScrapedMetrics {
+    pub(super) async fn read(stage: &DemoStage) -> Result<Self, StoryError> {
+        let reply = DemoRequest::get(stage.admin, "/metrics").finish(&stage.clock).await?;
         Ok(Self(String::from_utf8_lossy(&reply.body).into_owned()))
     }
 
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn series_are_summed_by_their_labels() {
         let text = "# HELP a_total x\na_total{v=\"one\",r=\"x\"} 2\na_total{v=\"one\",r=\"y\"} 3\na_total{v=\"two\",r=\"x\"} 4\nab_total{v=\"one\"} 9\n";
-        let metrics = Metrics(text.to_owned());
+        let metrics = ScrapedMetrics(text.to_owned());
         assert_eq!((metrics.sum("a_total", &["v=\"one\""]), metrics.sum("a_total", &[])), (5, 9));
         assert_eq!(metrics.by("a_total", &[], "r"), [("x".to_owned(), 6), ("y".to_owned(), 3)]);
     }

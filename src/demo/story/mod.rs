@@ -10,11 +10,11 @@ mod metrics;
 mod refused;
 mod summary;
 
-use super::client::{Call, CallError, Reply};
+use super::client::{DemoReply, DemoRequest, DemoRequestError};
 use super::crm::Crm;
-use super::page::{Ink, Page, count};
+use super::page::{Colour, DemoPage, count};
 use super::people::CUSTOMERS;
-use super::stage::{ACME, Stage};
+use super::stage::{ACME, DemoStage};
 use crate::identity::SigningError;
 
 /// Why a step broke off.
@@ -22,42 +22,42 @@ use crate::identity::SigningError;
 enum StoryError {
     /// A call got no answer.
     #[error("a call got no answer")]
-    Call(#[from] CallError),
+    Call(#[from] DemoRequestError),
     /// A token could not be signed.
     #[error("a token could not be signed")]
     Token(#[from] SigningError),
 }
 
 /// Plays all steps.
-pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) {
-    open(stage, page);
+pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) {
+    introduce(stage, page);
     page.step("An allowed call: the vendor gets its list, and nobody's personal data");
-    told(allowed::play(stage, page).await, page);
+    report_failure(allowed::play(stage, page).await, page);
     page.step("A missing scope: the token is good, but not for this");
-    told(refused::scope(stage, page).await, page);
+    report_failure(refused::scope(stage, page).await, page);
     page.step("A stale token: signed by the right issuer, and refused all the same");
-    told(refused::stale(stage, page).await, page);
+    report_failure(refused::stale(stage, page).await, page);
     page.step("Deny by default: what the contract does not list does not exist");
-    told(refused::route(stage, page).await, page);
+    report_failure(refused::route(stage, page).await, page);
     page.step("Exfiltration: everything is asked for at once, and cut at the budget");
-    told(exfiltration::play(stage, page).await, page);
+    report_failure(exfiltration::play(stage, page).await, page);
     page.step("Egress: our own service reports to the vendor, and the vendor learns nobody's name");
-    told(egress::play(stage, page).await, page);
+    report_failure(egress::play(stage, page).await, page);
     page.step("The kill switch: cut off in the middle of four downloads");
-    told(kill::play(stage, page).await, page);
+    report_failure(kill::play(stage, page).await, page);
     page.step("What has left, and what has not");
-    told(summary::play(stage, page).await, page);
+    report_failure(summary::play(stage, page).await, page);
 }
 
-fn told(outcome: Result<(), StoryError>, page: &mut Page<'_>) {
+fn report_failure(outcome: Result<(), StoryError>, page: &mut DemoPage<'_>) {
     if let Err(error) = outcome {
-        page.broke_off(&error);
+        page.step_failed(&error);
     }
 }
 
-fn open(stage: &Stage, page: &mut Page<'_>) {
-    page.line(Ink::Bold, "vendorgate demo");
-    page.line(Ink::Dim, "Everything below is real HTTP on this machine; nothing had to be installed or set up.");
+fn introduce(stage: &DemoStage, page: &mut DemoPage<'_>) {
+    page.line(Colour::Bold, "vendorgate demo");
+    page.line(Colour::Dim, "Everything below is real HTTP on this machine; nothing had to be installed or set up.");
     page.gap();
     let customers = format!("a CRM with {} made-up customers", count(CUSTOMERS));
     let contracts = stage.folder.path().join("contracts");
@@ -70,12 +70,18 @@ fn open(stage: &Stage, page: &mut Page<'_>) {
         ("", format!("http://{}", stage.admin), "admin"),
         ("contracts", contracts.display().to_string(), ""),
     ] {
-        page.line(Ink::Plain, format!("   {name:<14}{place:<26}{what}").trim_end());
+        page.line(Colour::Plain, format!("   {name:<14}{place:<26}{what}").trim_end());
     }
 }
 
 /// Makes a call as the sample vendor and shows both its sides.
-async fn call(stage: &Stage, page: &mut Page<'_>, call: Call<'_>, what: &str, who: &str) -> Result<Reply, StoryError> {
+async fn call(
+    stage: &DemoStage,
+    page: &mut DemoPage<'_>,
+    call: DemoRequest<'_>,
+    what: &str,
+    who: &str,
+) -> Result<DemoReply, StoryError> {
     page.call(what, who);
     let reply = call.finish(&stage.clock).await?;
     if reply.status.is_success() {
@@ -88,7 +94,7 @@ async fn call(stage: &Stage, page: &mut Page<'_>, call: Call<'_>, what: &str, wh
 }
 
 /// Checks that a call was refused with this status and reason, and that the internal API heard nothing of it.
-fn check_refused(page: &mut Page<'_>, reply: &Reply, status: u16, reason: &str, crm: &Crm, heard: u64) {
+fn check_refused(page: &mut DemoPage<'_>, reply: &DemoReply, status: u16, reason: &str, crm: &Crm, heard: u64) {
     let got = (reply.status.as_u16(), reply.reason());
     let told = format!("refused with {status} {reason}; the internal API never heard of it");
     let holds = got.0 == status && got.1 == reason && crm.requests() == heard;
@@ -96,33 +102,33 @@ fn check_refused(page: &mut Page<'_>, reply: &Reply, status: u16, reason: &str, 
 }
 
 /// What a visitor can do now, in lines to copy. `program` is how this one was called.
-pub(super) async fn invite(stage: &Stage, page: &mut Page<'_>, program: &str) {
+pub(super) async fn invite(stage: &DemoStage, page: &mut DemoPage<'_>, program: &str) {
     let token = stage.token(ACME, "customers:read+customers:export").await.unwrap_or_default();
-    let (admin, badges) = (stage.admin, &stage.badges);
+    let (admin, badges) = (stage.admin, &stage.tokens);
     page.gap();
-    page.line(Ink::Bold, "It keeps running. In another terminal:");
+    page.line(Colour::Bold, "It keeps running. In another terminal:");
     page.gap();
     page.line(
-        Ink::Dim,
+        Colour::Dim,
         "# the vendor's token, good for an hour; and those of Olga, who may kill, and Adam, who may restore",
     );
-    page.line(Ink::Plain, format!("TOKEN={token}"));
-    page.line(Ink::Plain, format!("OLGA={}; ADAM={}", badges.operator.expose(), badges.admin.expose()));
+    page.line(Colour::Plain, format!("TOKEN={token}"));
+    page.line(Colour::Plain, format!("OLGA={}; ADAM={}", badges.operator.expose(), badges.admin.expose()));
     for (why, lines) in suggestions(stage, program) {
         page.gap();
-        page.line(Ink::Dim, format!("# {why}"));
+        page.line(Colour::Dim, format!("# {why}"));
         for line in lines {
-            page.line(Ink::Plain, line);
+            page.line(Colour::Plain, line);
         }
     }
     page.gap();
-    let dashboard = Call::get(admin, "/").finish(&stage.clock).await.is_ok_and(|reply| reply.status == 200);
+    let dashboard = DemoRequest::get(admin, "/").finish(&stage.clock).await.is_ok_and(|reply| reply.status == 200);
     let name = if dashboard { "Dashboard" } else { "Admin" };
-    page.line(Ink::Bold, format!("{name}: http://{admin}/    Files: {}", stage.folder.path().display()));
-    page.line(Ink::Plain, "Ctrl-C ends it and removes them.");
+    page.line(Colour::Bold, format!("{name}: http://{admin}/    Files: {}", stage.folder.path().display()));
+    page.line(Colour::Plain, "Ctrl-C ends it and removes them.");
 }
 
-fn suggestions(stage: &Stage, program: &str) -> [(&'static str, Vec<String>); 5] {
+fn suggestions(stage: &DemoStage, program: &str) -> [(&'static str, Vec<String>); 5] {
     let (crm, ingress, admin) = (stage.crm_at, stage.ingress, stage.admin);
     let vendor = |target: &str| format!("curl -sN -H \"Authorization: Bearer $TOKEN\" 'http://{ingress}{target}'");
     let order = |who: &str, act: &str| {

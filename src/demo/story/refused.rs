@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use super::super::client::Call;
-use super::super::page::Page;
-use super::super::stage::{ACME, Stage};
+use super::super::client::DemoRequest;
+use super::super::page::DemoPage;
+use super::super::stage::{ACME, DemoStage};
 use super::{StoryError, call, check_refused};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Step 2.
-pub(super) async fn scope(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
+pub(super) async fn scope(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
     let token = stage.token(ACME, "customers:read").await?;
     let heard = stage.crm.requests();
     let target = "/v1/exports/customers";
-    let ask = Call::get(stage.ingress, target).bearer(&token);
+    let ask = DemoRequest::get(stage.ingress, target).bearer(&token);
     let reply = call(stage, page, ask, &format!("GET {target}"), "acme-batch, customers:read").await?;
     check_refused(page, &reply, 403, "scope_missing", &stage.crm, heard);
     let challenge = reply.header("www-authenticate");
@@ -26,10 +26,10 @@ pub(super) async fn scope(stage: &Stage, page: &mut Page<'_>) -> Result<(), Stor
 }
 
 /// Step 3.
-pub(super) async fn stale(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
+pub(super) async fn stale(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
     let target = "/v1/customers?limit=1";
-    let old = stage.odd_token(90 * MINUTE, 120 * MINUTE)?;
-    let long = stage.odd_token(Duration::ZERO, 30 * DAY)?;
+    let old = stage.token_with_age(90 * MINUTE, 120 * MINUTE)?;
+    let long = stage.token_with_age(Duration::ZERO, 30 * DAY)?;
     let unsigned = unsigned(&stage.token(ACME, "customers:read").await?);
     for (token, who, reason) in [
         (&old, "token issued 90 minutes ago, for two hours", "token_age"),
@@ -37,7 +37,7 @@ pub(super) async fn stale(stage: &Stage, page: &mut Page<'_>) -> Result<(), Stor
         (&unsigned, "token that says it needs no signature", "token_malformed"),
     ] {
         let heard = stage.crm.requests();
-        let ask = Call::get(stage.ingress, target).bearer(token);
+        let ask = DemoRequest::get(stage.ingress, target).bearer(token);
         let reply = call(stage, page, ask, &format!("GET {target}"), who).await?;
         check_refused(page, &reply, 401, reason, &stage.crm, heard);
     }
@@ -45,12 +45,12 @@ pub(super) async fn stale(stage: &Stage, page: &mut Page<'_>) -> Result<(), Stor
 }
 
 /// Step 4.
-pub(super) async fn route(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
+pub(super) async fn route(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
     let token = stage.token(ACME, "customers:read").await?;
     let one = "/v1/customers/cus_000014";
     for (what, ask) in [
-        (format!("DELETE {one}"), Call::delete(stage.ingress, one)),
-        ("GET /v1/payroll".to_owned(), Call::get(stage.ingress, "/v1/payroll")),
+        (format!("DELETE {one}"), DemoRequest::delete(stage.ingress, one)),
+        ("GET /v1/payroll".to_owned(), DemoRequest::get(stage.ingress, "/v1/payroll")),
     ] {
         let heard = stage.crm.requests();
         let reply = call(stage, page, ask.bearer(&token), &what, "acme-batch, customers:read").await?;

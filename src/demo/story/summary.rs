@@ -2,17 +2,17 @@
 
 use serde_json::Value;
 
-use super::super::client::Call;
-use super::super::page::{Ink, Page, count};
-use super::super::stage::Stage;
+use super::super::client::DemoRequest;
+use super::super::page::{Colour, DemoPage, count};
+use super::super::stage::DemoStage;
 use super::StoryError;
-use super::metrics::Metrics;
+use super::metrics::ScrapedMetrics;
 
 const ACME: &str = "vendor=\"acme-analytics\"";
 const EXPOSURE: &str = "/v1/exposure?vendor=acme-analytics";
 
-pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), StoryError> {
-    let ask = Call::get(stage.admin, EXPOSURE).bearer(stage.badges.operator.expose());
+pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
+    let ask = DemoRequest::get(stage.admin, EXPOSURE).bearer(stage.tokens.operator.expose());
     let report = ask.finish(&stage.clock).await?;
     if report.status == 200 {
         page.call(&format!("GET {EXPOSURE}"), "olga, operator");
@@ -20,7 +20,7 @@ pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), Story
     } else {
         page.remark("No exposure report is kept here. The metrics tell how much left on which route, and how treated:");
     }
-    let metrics = Metrics::read(stage).await?;
+    let metrics = ScrapedMetrics::read(stage).await?;
     page.call("GET /metrics", "anyone on the admin listener");
     figures(page, &metrics);
     if report.status == 200 {
@@ -30,7 +30,7 @@ pub(super) async fn play(stage: &Stage, page: &mut Page<'_>) -> Result<(), Story
     Ok(())
 }
 
-fn exposure(page: &mut Page<'_>, report: &Value) {
+fn exposure(page: &mut DemoPage<'_>, report: &Value) {
     let number = |value: &Value| count(value.as_u64().unwrap_or_default());
     page.answer(200, &format!("{} records, {} bytes", number(&report["records"]), number(&report["bytes"])));
     for route in report["routes"].as_array().into_iter().flatten() {
@@ -38,7 +38,7 @@ fn exposure(page: &mut Page<'_>, report: &Value) {
         let people = route["subjects"]["about"].as_u64().map(people);
         let records = number(&route["records"]);
         let line = format!("{direction:<8} {name:<30} {records:>9} records {}", people.unwrap_or_default());
-        page.line(Ink::Plain, format!("     {line}").trim_end());
+        page.line(Colour::Plain, format!("     {line}").trim_end());
         for field in route["treated"].as_array().into_iter().flatten() {
             let (name, treatment) = (text(&field["field"]), text(&field["treatment"]));
             page.remark(format!("           {name:<36} {treatment:<14} {:>8}", number(&field["values"])));
@@ -47,7 +47,7 @@ fn exposure(page: &mut Page<'_>, report: &Value) {
 }
 
 /// The report must agree with the metrics, which count elsewhere; people are estimated, so near is near enough.
-fn check_exposure(page: &mut Page<'_>, report: &Value, metrics: &Metrics) {
+fn check_exposure(page: &mut DemoPage<'_>, report: &Value, metrics: &ScrapedMetrics) {
     let (reported, counted) = (report["records"].as_u64(), metrics.sum("vendorgate_records_total", &[ACME]));
     page.check("the exposure report and the metrics count the same records", reported == Some(counted), counted);
     let people = report["subjects"]["about"].as_u64().unwrap_or_default();
@@ -63,7 +63,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn figures(page: &mut Page<'_>, metrics: &Metrics) {
+fn figures(page: &mut DemoPage<'_>, metrics: &ScrapedMetrics) {
     page.answer(200, "acme-analytics, since the start of the demo");
     for direction in ["ingress", "egress"] {
         let labels = [ACME, &format!("direction=\"{direction}\"")];
@@ -71,23 +71,23 @@ fn figures(page: &mut Page<'_>, metrics: &Metrics) {
         let (requests, records) = (sum("vendorgate_requests_total"), sum("vendorgate_records_total"));
         let bytes = sum("vendorgate_bytes_total");
         let line = format!("{direction:<9}{requests:>9} requests {records:>9} records {bytes:>11} bytes left");
-        page.line(Ink::Plain, format!("     {line}"));
+        page.line(Colour::Plain, format!("     {line}"));
     }
     list(page, "treated", metrics.by("vendorgate_pii_values_total", &[ACME], "treatment"));
     list(page, "refused", metrics.by("vendorgate_denials_total", &[ACME], "reason"));
     let severed = metrics.sum("vendorgate_severed_total", &[ACME]);
-    page.line(Ink::Plain, format!("     {:<9}{severed:>9} in flight", "severed"));
+    page.line(Colour::Plain, format!("     {:<9}{severed:>9} in flight", "severed"));
 }
 
-fn list(page: &mut Page<'_>, title: &str, mut items: Vec<(String, u64)>) {
+fn list(page: &mut DemoPage<'_>, title: &str, mut items: Vec<(String, u64)>) {
     items.sort_by(|(name, number), (other, than)| than.cmp(number).then(name.cmp(other)));
     for (place, (name, number)) in items.iter().enumerate() {
         let title = if place == 0 { title } else { "" };
-        page.line(Ink::Plain, format!("     {title:<9}{:>9} {name}", count(*number)));
+        page.line(Colour::Plain, format!("     {title:<9}{:>9} {name}", count(*number)));
     }
 }
 
-fn checks(page: &mut Page<'_>, metrics: &Metrics) {
+fn checks(page: &mut DemoPage<'_>, metrics: &ScrapedMetrics) {
     let denied = |reason: &str| metrics.sum("vendorgate_denials_total", &[ACME, &format!("reason=\"{reason}\"")]);
     let expected = [
         ("scope_missing", 1),

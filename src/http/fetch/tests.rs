@@ -8,8 +8,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
-fn options() -> FetchOptions {
-    FetchOptions {
+fn options() -> ClientOptions {
+    ClientOptions {
         deadline: Duration::from_secs(5),
         body_bytes_max: 1000,
         ca_file: None,
@@ -18,7 +18,7 @@ fn options() -> FetchOptions {
     }
 }
 
-async fn answer_with(answer: &'static [u8]) -> FetchUrl {
+async fn answer_with(answer: &'static [u8]) -> Url {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/keys?x=1", listener.local_addr().expect("an address"));
     tokio::spawn(async move {
@@ -33,12 +33,12 @@ async fn answer_with(answer: &'static [u8]) -> FetchUrl {
             }
         }
     });
-    FetchUrl::parse(&url, false).expect("loopback")
+    Url::parse(&url, false).expect("loopback")
 }
 
-async fn check(answer: &'static [u8], options: FetchOptions) -> Result<(u16, String), FetchError> {
+async fn check(answer: &'static [u8], options: ClientOptions) -> Result<(u16, String), ClientError> {
     let url = answer_with(answer).await;
-    let got = Fetcher::new(options).expect("a client").get(&url, HeaderMap::new()).await?;
+    let got = HttpClient::new(options).expect("a client").get(&url, HeaderMap::new()).await?;
     Ok((got.status.as_u16(), String::from_utf8_lossy(&got.body).into_owned()))
 }
 
@@ -54,7 +54,7 @@ async fn an_answer_with_two_readings_is_none() {
     ];
     for answer in answers {
         let got = check(answer, options()).await;
-        assert!(matches!(got, Err(FetchError::Http(_))), "{got:?}: {}", String::from_utf8_lossy(answer));
+        assert!(matches!(got, Err(ClientError::Http(_))), "{got:?}: {}", String::from_utf8_lossy(answer));
     }
 }
 
@@ -66,13 +66,13 @@ async fn an_answer_is_whole_or_none() {
     assert_eq!(check(moved, options()).await.expect("an answer").0, 302);
     let closed = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nto the end";
     let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nhi";
-    assert!(matches!(check(b"nonsense\r\n\r\n", options()).await, Err(FetchError::Http(_))));
-    let quick = FetchOptions { deadline: Duration::from_millis(200), ..options() };
-    assert!(matches!(check(b"", quick.clone()).await, Err(FetchError::Deadline(_))));
+    assert!(matches!(check(b"nonsense\r\n\r\n", options()).await, Err(ClientError::Http(_))));
+    let quick = ClientOptions { deadline: Duration::from_millis(200), ..options() };
+    assert!(matches!(check(b"", quick.clone()).await, Err(ClientError::Deadline(_))));
     assert!(check(cut, quick.clone()).await.is_err(), "an answer cut short is none");
     assert_eq!(check(closed, options()).await.expect("an answer").1, "to the end");
-    let small = FetchOptions { body_bytes_max: 1, ..options() };
-    assert!(matches!(check(good, small).await, Err(FetchError::TooLarge(1))));
+    let small = ClientOptions { body_bytes_max: 1, ..options() };
+    assert!(matches!(check(good, small).await, Err(ClientError::TooLarge(1))));
 }
 
 #[test]
@@ -88,23 +88,23 @@ fn gzip_that_nobody_asked_for_is_undone_within_the_bound() {
         assert_eq!(check(&gzip(b"{}"), encoding).expect("read"), b"{}");
     }
     assert_eq!(check(b"{}", value("identity")).expect("read"), b"{}");
-    assert!(matches!(check(b"{}", value("br")), Err(FetchError::Encoding)));
-    assert!(matches!(check(b"{}", value("gzip")), Err(FetchError::Encoding)));
-    assert!(matches!(check(&gzip(b"{}")[..12], value("gzip")), Err(FetchError::Encoding)));
-    assert!(matches!(check(&gzip(&[b'x'; 1001]), value("gzip")), Err(FetchError::TooLarge(1000))));
+    assert!(matches!(check(b"{}", value("br")), Err(ClientError::Encoding)));
+    assert!(matches!(check(b"{}", value("gzip")), Err(ClientError::Encoding)));
+    assert!(matches!(check(&gzip(b"{}")[..12], value("gzip")), Err(ClientError::Encoding)));
+    assert!(matches!(check(&gzip(&[b'x'; 1001]), value("gzip")), Err(ClientError::TooLarge(1000))));
 }
 
 #[test]
 fn only_encrypted_or_near_addresses_are_asked() {
     for good in ["https://id.example.com/jwks", "http://127.0.0.1:9/x", "http://[::1]/x", "http://localhost/x"] {
-        assert!(FetchUrl::parse(good, false).is_ok(), "{good}");
+        assert!(Url::parse(good, false).is_ok(), "{good}");
     }
     let bad =
         ["http://id.example.com/", "ftp://a/", "/jwks", "https://u:p@a/", "https://a/#b", "http://127.0.0.1.a.com/"];
     for bad in bad {
-        assert!(matches!(FetchUrl::parse(bad, false), Err(FetchError::Address)), "{bad}");
+        assert!(matches!(Url::parse(bad, false), Err(ClientError::Address)), "{bad}");
     }
-    assert!(FetchUrl::parse("http://id.example.com/", true).is_ok());
+    assert!(Url::parse("http://id.example.com/", true).is_ok());
 }
 
 #[tokio::test]
@@ -118,28 +118,31 @@ async fn tls_needs_a_known_authority_and_can_present_a_certificate() {
         .write_all(issued.signing_key.serialize_pem().as_bytes())
         .expect("written");
     let port = serve_tls(&ca, &key).await;
-    let url = FetchUrl::parse(&format!("https://localhost:{port}/"), false).expect("https");
+    let url = Url::parse(&format!("https://localhost:{port}/"), false).expect("https");
 
-    let stranger = Fetcher::new(options()).expect("a client");
-    assert!(matches!(stranger.get(&url, HeaderMap::new()).await, Err(FetchError::Connect(_))));
-    let anonymous = Fetcher::new(FetchOptions { ca_file: Some(ca.clone()), ..options() }).expect("a client");
+    let stranger = HttpClient::new(options()).expect("a client");
+    assert!(matches!(stranger.get(&url, HeaderMap::new()).await, Err(ClientError::Connect(_))));
+    let anonymous = HttpClient::new(ClientOptions { ca_file: Some(ca.clone()), ..options() }).expect("a client");
     assert!(anonymous.get(&url, HeaderMap::new()).await.is_err(), "the server wants a certificate");
-    let known = FetchOptions { ca_file: Some(ca.clone()), client_certificate: Some((ca, key)), ..options() };
-    let got = Fetcher::new(known).expect("a client").get(&url, HeaderMap::new()).await.expect("an answer");
+    let known = ClientOptions { ca_file: Some(ca.clone()), client_certificate: Some((ca, key)), ..options() };
+    let got = HttpClient::new(known).expect("a client").get(&url, HeaderMap::new()).await.expect("an answer");
     assert_eq!(&got.body[..], b"hi");
 }
 
 /// A server that asks its clients for the same self-signed certificate that it shows.
 async fn serve_tls(ca: &Path, key: &Path) -> u16 {
     let mut roots = RootCertStore::empty();
-    roots.extend(read_pem(ca, pem::authorities).expect("certificates").roots.roots);
+    roots.extend(read_pem(ca, pem::certificate_authorities).expect("certificates").roots.roots);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let clients = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_client_cert_verifier(clients.build().expect("a verifier"))
-        .with_single_cert(read_pem(ca, pem::chain).expect("certificates"), read_pem(key, pem::key).expect("a key"))
+        .with_single_cert(
+            read_pem(ca, pem::certificate_chain).expect("certificates"),
+            read_pem(key, pem::private_key).expect("a key"),
+        )
         .expect("a config");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();

@@ -1,10 +1,10 @@
 //! The lines of a head: what each may look like, and what they say together about the body that follows.
 
-use super::Flaw;
+use super::FramingError;
 
 /// What the fields of a head say of the body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Fields {
+pub(super) struct FramingFields {
     pub(super) count: usize,
     pub(super) length: Option<u64>,
     pub(super) chunked: bool,
@@ -14,19 +14,19 @@ pub(super) struct Fields {
 
 /// What a status line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Status {
+pub(super) struct StatusLine {
     pub(super) code: u16,
-    pub(super) version: Version,
+    pub(super) version: HttpVersion,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Version {
+pub(super) enum HttpVersion {
     Http10,
     Http11,
 }
 
 /// Finds the first byte of a line that may not stand in it; `\r` and `\n` are none of its bytes any more.
-pub(super) fn controls(line: &[u8]) -> Result<(), Flaw> {
+pub(super) fn check_controls(line: &[u8]) -> Result<(), FramingError> {
     const fn is_bad(byte: u8) -> bool {
         (byte < b' ' && byte != b'\t') || byte == 0x7f
     }
@@ -35,115 +35,115 @@ pub(super) fn controls(line: &[u8]) -> Result<(), Flaw> {
         return Ok(());
     }
     let first = line.iter().find(|byte| is_bad(**byte));
-    Err(if first == Some(&b'\r') { Flaw::BareCr } else { Flaw::Control })
+    Err(if first == Some(&b'\r') { FramingError::BareCr } else { FramingError::Control })
 }
 
 /// Reads a request line (RFC 9112 section 3).
-pub(super) fn request_line(line: &[u8]) -> Result<Version, Flaw> {
+pub(super) fn parse_request_line(line: &[u8]) -> Result<HttpVersion, FramingError> {
     let mut words = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next())
     else {
-        return Err(Flaw::RequestLine);
+        return Err(FramingError::RequestLine);
     };
     if method.is_empty() || target.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
-        return Err(Flaw::RequestLine);
+        return Err(FramingError::RequestLine);
     }
-    request_target(method, target)?;
-    read_version(version).ok_or(Flaw::Version)
+    check_request_target(method, target)?;
+    parse_version(version).ok_or(FramingError::Version)
 }
 
 /// Whether a target has one of the forms of RFC 9112 section 3.2, of bytes that the parser takes for a URL's too.
-fn request_target(method: &[u8], target: &[u8]) -> Result<(), Flaw> {
+fn check_request_target(method: &[u8], target: &[u8]) -> Result<(), FramingError> {
     let mut in_query = false;
     for byte in target {
         match byte {
             b'?' => in_query = true,
-            b'#' | b'<' | b'>' | b'\t' | 0x80.. => return Err(Flaw::TargetBytes),
-            b'`' if !in_query => return Err(Flaw::TargetBytes),
-            b'"' if in_query => return Err(Flaw::TargetBytes),
+            b'#' | b'<' | b'>' | b'\t' | 0x80.. => return Err(FramingError::TargetBytes),
+            b'`' if !in_query => return Err(FramingError::TargetBytes),
+            b'"' if in_query => return Err(FramingError::TargetBytes),
             _ => {}
         }
     }
     let is_absolute = || target.windows(3).any(|bytes| bytes == b"://");
     let has_form = target[0] == b'/' || target == b"*" || method == b"CONNECT" || is_absolute();
-    if has_form { Ok(()) } else { Err(Flaw::TargetForm) }
+    if has_form { Ok(()) } else { Err(FramingError::TargetForm) }
 }
 
 /// Reads a status line (RFC 9112 section 4). The space before a reason that is not there may be missing too.
-pub(super) fn status_line(line: &[u8]) -> Result<Status, Flaw> {
-    let (version, rest) = line.split_at_checked(8).ok_or(Flaw::StatusLine)?;
-    let version = read_version(version).ok_or(Flaw::StatusLine)?;
+pub(super) fn parse_status_line(line: &[u8]) -> Result<StatusLine, FramingError> {
+    let (version, rest) = line.split_at_checked(8).ok_or(FramingError::StatusLine)?;
+    let version = parse_version(version).ok_or(FramingError::StatusLine)?;
     let [b' ', a @ b'1'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', reason @ ..] = rest else {
-        return Err(Flaw::StatusLine);
+        return Err(FramingError::StatusLine);
     };
     if !matches!(reason, [] | [b' ', ..]) {
-        return Err(Flaw::StatusLine);
+        return Err(FramingError::StatusLine);
     }
     let code = [a, b, c].iter().fold(0, |code, digit| code * 10 + u16::from(**digit - b'0'));
-    Ok(Status { code, version })
+    Ok(StatusLine { code, version })
 }
 
-fn read_version(text: &[u8]) -> Option<Version> {
+fn parse_version(text: &[u8]) -> Option<HttpVersion> {
     match text {
-        b"HTTP/1.1" => Some(Version::Http11),
-        b"HTTP/1.0" => Some(Version::Http10),
+        b"HTTP/1.1" => Some(HttpVersion::Http11),
+        b"HTTP/1.0" => Some(HttpVersion::Http10),
         _ => None,
     }
 }
 
 /// Reads a field line (RFC 9112 section 5), and what it says of the body.
-pub(super) fn field(line: &[u8], fields: &mut Fields, count_max: usize) -> Result<(), Flaw> {
-    let name = name(line)?;
+pub(super) fn parse_field(line: &[u8], fields: &mut FramingFields, count_max: usize) -> Result<(), FramingError> {
+    let name = parse_name(line)?;
     fields.count += 1;
     if fields.count > count_max {
-        return Err(Flaw::ManyFields);
+        return Err(FramingError::ManyFields);
     }
     let value = || line[name.len() + 1..].trim_ascii();
     match name.len() {
         14 if name.eq_ignore_ascii_case(b"content-length") => {
-            let length = length(value()).ok_or(Flaw::Length)?;
+            let length = parse_length(value()).ok_or(FramingError::Length)?;
             if fields.length.replace(length).is_some() {
-                return Err(Flaw::RepeatedLength);
+                return Err(FramingError::RepeatedLength);
             }
         }
         17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
             if fields.chunked || !value().eq_ignore_ascii_case(b"chunked") {
-                return Err(Flaw::Coding);
+                return Err(FramingError::Coding);
             }
             fields.chunked = true;
         }
         7 if name.eq_ignore_ascii_case(b"upgrade") => fields.upgrade = true,
         _ => {}
     }
-    if fields.chunked && fields.length.is_some() { Err(Flaw::LengthAndCoding) } else { Ok(()) }
+    if fields.chunked && fields.length.is_some() { Err(FramingError::LengthAndCoding) } else { Ok(()) }
 }
 
 /// The name of a field line.
-pub(super) fn name(line: &[u8]) -> Result<&[u8], Flaw> {
+pub(super) fn parse_name(line: &[u8]) -> Result<&[u8], FramingError> {
     if matches!(line.first(), Some(b' ' | b'\t')) {
-        return Err(Flaw::Fold);
+        return Err(FramingError::Fold);
     }
-    let colon = memchr::memchr(b':', line).ok_or(Flaw::FieldName)?;
+    let colon = memchr::memchr(b':', line).ok_or(FramingError::FieldName)?;
     let name = &line[..colon];
     if matches!(name.last(), Some(b' ' | b'\t')) {
-        return Err(Flaw::SpacedName);
+        return Err(FramingError::SpacedName);
     }
-    if !name.is_empty() && name.iter().all(|byte| is_token(*byte)) { Ok(name) } else { Err(Flaw::FieldName) }
+    if !name.is_empty() && name.iter().all(|byte| is_token(*byte)) { Ok(name) } else { Err(FramingError::FieldName) }
 }
 
 /// A plain number; 18 digits fit in 64 bits, and a zero in front of others means eight to some.
-fn length(text: &[u8]) -> Option<u64> {
+fn parse_length(text: &[u8]) -> Option<u64> {
     let is_plain = matches!(text, [b'0'] | [b'1'..=b'9', ..]) && text.len() <= 18;
     let digits = text.iter().map(|byte| byte.is_ascii_digit().then(|| u64::from(byte - b'0')));
     digits.fold(is_plain.then_some(0), |length, digit| Some(length? * 10 + digit?))
 }
 
 /// The size of a chunk (RFC 9112 section 7.1); its extensions say nothing.
-pub(super) fn chunk_size(line: &[u8]) -> Result<u64, Flaw> {
+pub(super) fn parse_chunk_size(line: &[u8]) -> Result<u64, FramingError> {
     let end = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
     let (digits, extension) = line.split_at(end);
     if digits.is_empty() || digits.len() > 15 || !matches!(extension, [] | [b';', ..]) {
-        return Err(Flaw::Chunk);
+        return Err(FramingError::Chunk);
     }
     let digit = |byte: &u8| u64::from(char::from(*byte).to_digit(16).unwrap_or_default());
     Ok(digits.iter().fold(0, |size, byte| size * 16 + digit(byte)))

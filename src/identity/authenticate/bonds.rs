@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::stand::presented;
 use super::super::{
-    Algorithm, CertificateSettings, Contract, Identity, PeerCertificate, Preset, Settings, SigningKey, SubjectAltName,
-    WebhookSettings,
+    Algorithm, CertificateSettings, IdentityContract, IdentitySettings, PeerCertificate, SigningKey, SubjectAltName,
+    TokenSettings, WebhookPreset, WebhookSettings,
 };
 use super::tests::{NOW, World};
 use super::*;
@@ -23,7 +23,7 @@ struct Asked<'a> {
     certificate: Option<&'a PeerCertificate>,
 }
 
-fn ask(world: &World, directory: &Directory, asked: Asked<'_>) -> Result<Arc<Verified>, Reason> {
+fn ask(world: &World, directory: &Directory, asked: Asked<'_>) -> Result<Arc<VerifiedCaller>, Reason> {
     let mut headers = HeaderMap::new();
     if !asked.authorization.is_empty() {
         headers.insert(AUTHORIZATION, asked.authorization.parse().expect("a value"));
@@ -31,7 +31,7 @@ fn ask(world: &World, directory: &Directory, asked: Asked<'_>) -> Result<Arc<Ver
     if let Some(proof) = asked.proof {
         headers.insert("dpop", proof.parse().expect("a value"));
     }
-    let presented = Presented { peer_certificate: asked.certificate, ..presented(&headers) };
+    let presented = PresentedRequest { peer_certificate: asked.certificate, ..presented(&headers) };
     directory.authenticate(&presented, world.clock.now()).map_err(|rejected| rejected.denial.reason)
 }
 
@@ -51,8 +51,8 @@ fn a_certificate_bound_token_is_nothing_without_its_certificate() {
     let (own, other) = (certificate("a.test"), certificate("a.test"));
     let token = format!("Bearer {}", bound(&world, "x5t#S256", own.thumbprint()));
     let free = format!("Bearer {}", world.token(&format!(r#""iat":{NOW},"exp":{}"#, NOW + 600)));
-    for sender in [Sender::Mtls, Sender::None] {
-        let directory = world.directory(0, Settings { sender, ..world.settings() });
+    for sender in [SenderBinding::Mtls, SenderBinding::None] {
+        let directory = world.directory(0, TokenSettings { sender, ..world.settings() });
         let check =
             |authorization, certificate| ask(&world, &directory, Asked { authorization, proof: None, certificate });
         for round in ["miss", "hit"] {
@@ -61,14 +61,14 @@ fn a_certificate_bound_token_is_nothing_without_its_certificate() {
             assert_eq!(check(&token, None).err(), Some(Reason::TokenUnbound), "{sender:?}, {round}");
         }
         let unbound = check(&free, Some(&own)).err();
-        assert_eq!(unbound, if sender == Sender::Mtls { Some(Reason::TokenUnbound) } else { None });
+        assert_eq!(unbound, if sender == SenderBinding::Mtls { Some(Reason::TokenUnbound) } else { None });
     }
 }
 
 #[test]
 fn a_key_bound_token_needs_a_fresh_proof_for_each_request() {
     let world = World::new();
-    let directory = world.directory(0, Settings { sender: Sender::Dpop, ..world.settings() });
+    let directory = world.directory(0, TokenSettings { sender: SenderBinding::Dpop, ..world.settings() });
     let key = SigningKey::generate(Algorithm::ES256, "proof").expect("a key");
     let jwk = super::super::json::Object::parse(key.public_jwk().as_bytes()).expect("json");
     let thumbprint = super::super::jwk::read(&jwk).expect("a key")[0].thumbprint;
@@ -91,18 +91,18 @@ fn a_key_bound_token_needs_a_fresh_proof_for_each_request() {
     assert_eq!(check(&dpop, None).err(), Some(Reason::TokenUnbound));
     assert_eq!(check(&bearer, None).err(), Some(Reason::TokenUnbound));
     assert_eq!(check(&bearer, Some(proof(3).as_str())).err(), Some(Reason::TokenUnbound), "not under Bearer");
-    let reloaded = world.directory(1, Settings { sender: Sender::Dpop, ..world.settings() });
+    let reloaded = world.directory(1, TokenSettings { sender: SenderBinding::Dpop, ..world.settings() });
     let again = Asked { authorization: &dpop, proof: Some(&proof(1)), certificate: None };
     assert_eq!(ask(&world, &reloaded, again).err(), Some(Reason::TokenUnbound), "a reload forgets no proof");
     let free = format!("Bearer {}", world.token(&format!(r#""iat":{NOW},"exp":{}"#, NOW + 600)));
     assert_eq!(check(&free, None).err(), Some(Reason::TokenUnbound), "the contract asks for a bond");
 }
 
-fn by_certificate(index: u32, vendor: &str, name: &str) -> Contract {
+fn by_certificate(index: u32, vendor: &str, name: &str) -> IdentityContract {
     let subject_alt_name = SubjectAltName::parse(name);
     let settings = CertificateSettings { subject_alt_name, ca_file: None, crl_files: Vec::new() };
     let vendor = VendorId::parse(vendor).expect("an id");
-    Contract { index, vendor, identity: Identity::Certificate(settings) }
+    IdentityContract { index, vendor, identity: IdentitySettings::Certificate(settings) }
 }
 
 #[test]
@@ -136,25 +136,27 @@ fn contradictions_are_faults() {
     let twice = vec![by_certificate(0, "acme", "A.test"), by_certificate(1, "other", "a.test")];
     assert_eq!(check(twice), "acme and other have the same identity.certificate.subject_alt_name");
     let mut lists = by_certificate(0, "acme", "a.test");
-    if let Identity::Certificate(settings) = &mut lists.identity {
+    if let IdentitySettings::Certificate(settings) = &mut lists.identity {
         settings.crl_files.push("crl.pem".into());
     }
     assert_eq!(check(vec![lists]), "acme: identity.certificate.crl_files needs ca_file");
-    let token = |settings: Settings| Contract { identity: settings.into(), ..by_certificate(0, "acme", "a.test") };
-    let nobody = Settings { clients: Vec::new(), ..world.settings() };
+    let token =
+        |settings: TokenSettings| IdentityContract { identity: settings.into(), ..by_certificate(0, "acme", "a.test") };
+    let nobody = TokenSettings { clients: Vec::new(), ..world.settings() };
     assert_eq!(check(vec![token(nobody)]), "acme: identity.clients must name at least one client");
-    let nothing = Settings { algorithms: Vec::new(), ..world.settings() };
+    let nothing = TokenSettings { algorithms: Vec::new(), ..world.settings() };
     assert_eq!(check(vec![token(nothing)]), "acme: identity.algorithms must name at least one algorithm");
     let far = super::super::KeySource::Url { url: "http://id.test/jwks".into(), refresh: Duration::from_secs(300) };
-    let plain = Settings { keys: far, ..world.settings() };
+    let plain = TokenSettings { keys: far, ..world.settings() };
     assert_eq!(check(vec![token(plain)]), "acme: the issuer's address cannot be asked");
     let webhook = WebhookSettings {
-        recipe: Preset::StandardWebhooks.recipe().0,
+        recipe: WebhookPreset::StandardWebhooks.recipe().0,
         secret_files: Vec::new(),
         tolerance: Duration::from_secs(300),
         verify_token_file: None,
         handshakes: Vec::new(),
     };
-    let silent = Contract { identity: Identity::Webhook(webhook.into()), ..by_certificate(0, "acme", "a.test") };
+    let silent =
+        IdentityContract { identity: IdentitySettings::Webhook(webhook.into()), ..by_certificate(0, "acme", "a.test") };
     assert_eq!(check(vec![silent]), "acme: identity.webhook.secret_files must name one or two files");
 }

@@ -2,7 +2,7 @@
 //!
 //! The payloads have the members that each issuer's documentation shows, with names and times of this test.
 
-use super::super::{ClaimNames, ClaimPath, HeaderMember, Rotation, Settings, Superseded, TokenShape};
+use super::super::{ClaimNames, ClaimPath, HeaderMember, RotationRules, SupersededBy, TokenSettings, TokenShape};
 use super::tests::{CLIENT, ISSUER, NOW, World};
 use super::*;
 use crate::model::Reason;
@@ -12,11 +12,11 @@ fn paths(names: &[&str]) -> Vec<ClaimPath> {
 }
 
 /// A contract that looks for its client and scopes in these claims, and takes JWTs of any kind without other rules.
-fn contract(world: &World, client: &[&str], scopes: &[&str]) -> Settings {
-    Settings {
+fn contract(world: &World, client: &[&str], scopes: &[&str]) -> TokenSettings {
+    TokenSettings {
         claims: ClaimNames { client: paths(client), scopes: paths(scopes), ..ClaimNames::default() },
         shape: TokenShape { accept_plain_jwt: true, ..TokenShape::default() },
-        rotation: Rotation::default(),
+        rotation: RotationRules::default(),
         ..world.settings()
     }
 }
@@ -26,7 +26,7 @@ fn token(world: &World, header: &str, members: &str) -> String {
     world.sign(&header, &format!(r#"{{"iss":"{ISSUER}","exp":{},{members}}}"#, NOW + 600))
 }
 
-fn judge(world: &World, settings: Settings, token: &str) -> Result<(String, String), (Reason, String)> {
+fn judge(world: &World, settings: TokenSettings, token: &str) -> Result<(String, String), (Reason, String)> {
     let verified = world.explain_no(&world.directory(0, settings), token)?;
     let claims = verified.claims().expect("claims");
     Ok((claims.client.as_str().to_owned(), claims.scopes.to_string()))
@@ -141,7 +141,7 @@ fn tokens_of_the_worlds_issuers_pass_under_a_contract_that_names_their_claims() 
         let token = token(&world, header, &format!("{aud},{members}"));
         let got = judge(&world, settings, &token);
         assert_eq!(got, Ok((CLIENT.to_owned(), want.to_owned())), "{name}");
-        let plain = Settings { rotation: Rotation::default(), ..world.settings() };
+        let plain = TokenSettings { rotation: RotationRules::default(), ..world.settings() };
         let other_names = client != ["client_id"] || header.contains("typ") || members.contains("cid");
         assert!(!other_names || judge(&world, plain, &token).is_err(), "{name}: nothing of it passes unasked");
     }
@@ -227,7 +227,7 @@ fn a_header_member_that_is_ignored_chooses_no_key() {
     ];
     let all = TokenShape { ignored: HeaderMember::ALL.to_vec(), ..TokenShape::default() };
     for more in &members {
-        let settings = Settings { shape: all.clone(), ..world.settings() };
+        let settings = TokenSettings { shape: all.clone(), ..world.settings() };
         assert!(judge(&world, settings.clone(), &world.sign(&header(more), &payload)).is_ok(), "{more}");
         let forged = judge(&world, settings, &world.sign_as_stranger(&header(more), &payload));
         assert_eq!(forged.expect_err(more).1, "the signature does not verify");
@@ -238,7 +238,7 @@ fn a_header_member_that_is_ignored_chooses_no_key() {
     }
     for never in [r#""jwk":{"kty":"EC"}"#, r#""crit":["exp"]"#, r#""b64":true"#, r#""zip":"DEF""#, r#""enc":"A128GCM""#]
     {
-        let settings = Settings { shape: all.clone(), ..world.settings() };
+        let settings = TokenSettings { shape: all.clone(), ..world.settings() };
         assert!(judge(&world, settings, &world.sign(&header(never), &payload)).is_err(), "{never}");
     }
 }
@@ -248,27 +248,27 @@ fn iat_is_needed_by_the_rules_that_count_from_it_and_by_at_jwt() {
     let world = World::new();
     let payload = format!(r#""aud":"https://api.test","client_id":"{CLIENT}""#);
     let (jwt, access) = (token(&world, "", &payload), token(&world, r#","typ":"at+jwt""#, &payload));
-    let with = |rotation: Rotation, optional: bool| {
-        let mut settings = Settings { rotation, ..contract(&world, &[], &[]) };
+    let with = |rotation: RotationRules, optional: bool| {
+        let mut settings = TokenSettings { rotation, ..contract(&world, &[], &[]) };
         settings.claims.issued_at_optional = optional;
         settings
     };
     let hour = Some(Duration::from_secs(3600));
     let minute = Some(Duration::from_secs(60));
-    let assumed = Rotation { max_lifetime: hour, ..Rotation::default() };
+    let assumed = RotationRules { max_lifetime: hour, ..RotationRules::default() };
     assert!(judge(&world, with(assumed.clone(), false), &jwt).is_ok(), "a lifetime that nobody wrote asks for none");
     assert!(judge(&world, with(assumed.clone(), false), &access).is_err(), "RFC 9068 does");
     assert!(judge(&world, with(assumed, true), &access).is_ok(), "unless the contract says otherwise");
-    let short = Rotation { max_lifetime: minute, ..Rotation::default() };
+    let short = RotationRules { max_lifetime: minute, ..RotationRules::default() };
     assert_eq!(
         judge(&world, with(short, true), &jwt).expect_err("ten minutes").0,
         Reason::TokenLifetime,
         "what remains"
     );
     for rotation in [
-        Rotation { max_lifetime: hour, max_lifetime_written: true, ..Rotation::default() },
-        Rotation { max_age: hour, ..Rotation::default() },
-        Rotation { superseded_grace: hour, ..Rotation::default() },
+        RotationRules { max_lifetime: hour, max_lifetime_written: true, ..RotationRules::default() },
+        RotationRules { max_age: hour, ..RotationRules::default() },
+        RotationRules { superseded_grace: hour, ..RotationRules::default() },
     ] {
         let why = judge(&world, with(rotation.clone(), true), &jwt).expect_err("a rule counts from iat");
         assert!(why.0 == Reason::TokenInvalid && why.1.starts_with("iat is missing"), "{rotation:?}: {why:?}");
@@ -285,7 +285,7 @@ fn a_long_token_passes_only_where_its_contract_says_so() {
     let why = judge(&world, world.settings(), &long).expect_err("too long");
     assert_eq!(why, (Reason::TokenMalformed, "the token is longer than the contract's token_bytes_max".to_owned()));
     let shape = TokenShape { bytes_max: 16 * 1024, ..TokenShape::default() };
-    assert!(judge(&world, Settings { shape, ..world.settings() }, &long).is_ok());
+    assert!(judge(&world, TokenSettings { shape, ..world.settings() }, &long).is_ok());
 }
 
 #[test]
@@ -294,9 +294,10 @@ fn superseded_is_judged_for_whom_the_contract_says() {
     let token =
         |subject: &str, issued: u64| world.token(&format!(r#""sub":"{subject}","iat":{issued},"exp":{}"#, NOW + 9000));
     let (ann, bob, bob_next) = (token("ann", NOW - 20), token("bob", NOW - 10), token("bob", NOW));
-    for (superseded, ann_passes) in [(Superseded::PerSubject, true), (Superseded::PerClient, false)] {
-        let rotation = Rotation { superseded_grace: Some(Duration::from_secs(60)), superseded, ..Rotation::default() };
-        let directory = world.directory(0, Settings { rotation, ..world.settings() });
+    for (superseded, ann_passes) in [(SupersededBy::PerSubject, true), (SupersededBy::PerClient, false)] {
+        let rotation =
+            RotationRules { superseded_grace: Some(Duration::from_secs(60)), superseded, ..RotationRules::default() };
+        let directory = world.directory(0, TokenSettings { rotation, ..world.settings() });
         for token in [&ann, &bob, &bob_next] {
             assert!(world.explain_no(&directory, token).is_ok());
         }

@@ -5,7 +5,10 @@ use http::{HeaderMap, HeaderValue};
 use proptest::prelude::*;
 
 use super::super::stand::{AUDIENCE, presented, settings};
-use super::super::{Algorithm, Authority, Contract, KeySource, Revocation, Revoked, Rotation, Settings, SigningKey};
+use super::super::{
+    Algorithm, IdentityContract, IdentityState, KeySource, Revocation, RevocationTarget, RotationRules, SigningKey,
+    TokenSettings,
+};
 use super::*;
 use crate::model::{ClientId, Clock, Reason, UnixTime, VendorId};
 
@@ -21,7 +24,7 @@ pub(super) const NOW: u64 = 1_800_000_000;
 /// An issuer with a key for each use, and a gateway that knows its contract.
 pub(super) struct World {
     pub(super) clock: Clock,
-    pub(super) authority: Authority,
+    pub(super) authority: IdentityState,
     files: tempfile::TempDir,
     pub(super) es256: SigningKey,
     pub(super) rs256: SigningKey,
@@ -34,7 +37,7 @@ impl World {
         let clock = Clock::manual(UnixTime::from_secs(NOW));
         let key = |algorithm, kid| SigningKey::generate(algorithm, kid).expect("a key");
         let world = Self {
-            authority: Authority::forgetful(clock.clone()).expect("randomness"),
+            authority: IdentityState::in_memory(clock.clone()).expect("randomness"),
             clock,
             files: tempfile::tempdir().expect("a folder"),
             es256: key(Algorithm::ES256, "es"),
@@ -51,19 +54,19 @@ impl World {
         self.files.path().join("jwks.json")
     }
 
-    pub(super) fn settings(&self) -> Settings {
+    pub(super) fn settings(&self) -> TokenSettings {
         let hour = Some(Duration::from_secs(3600));
-        Settings {
+        TokenSettings {
             clients: vec![ClientId::new(CLIENT)],
             algorithms: vec![Algorithm::ES256, Algorithm::RS256],
-            rotation: Rotation { max_lifetime: hour, max_age: hour, ..Rotation::default() },
+            rotation: RotationRules { max_lifetime: hour, max_age: hour, ..RotationRules::default() },
             ..settings(ISSUER, KeySource::File(self.jwks()))
         }
     }
 
-    pub(super) fn directory(&self, index: u32, settings: Settings) -> Directory {
+    pub(super) fn directory(&self, index: u32, settings: TokenSettings) -> Directory {
         let vendor = VendorId::parse("acme").expect("an id");
-        let contract = Contract { index, vendor, identity: settings.into() };
+        let contract = IdentityContract { index, vendor, identity: settings.into() };
         self.authority.directory(vec![contract]).expect("a directory")
     }
 
@@ -106,7 +109,11 @@ impl World {
     }
 
     /// A yes, or the no with its words for the log.
-    pub(super) fn explain_no(&self, directory: &Directory, token: &str) -> Result<Arc<Verified>, (Reason, String)> {
+    pub(super) fn explain_no(
+        &self,
+        directory: &Directory,
+        token: &str,
+    ) -> Result<Arc<VerifiedCaller>, (Reason, String)> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"));
         let answer = directory.authenticate(&presented(&headers), self.clock.now());
@@ -117,18 +124,25 @@ impl World {
         self.token(&format!(r#""iat":{NOW},"exp":{},"jti":"t1","scope":"a b""#, NOW + 600))
     }
 
-    pub(super) fn ask(&self, directory: &Directory, token: &str) -> Result<Arc<Verified>, Reason> {
+    pub(super) fn ask(&self, directory: &Directory, token: &str) -> Result<Arc<VerifiedCaller>, Reason> {
         ask(directory, &[format!("Bearer {token}").into_bytes()], None, self.clock.now())
     }
 }
 
-fn ask(directory: &Directory, values: &[Vec<u8>], query: Option<&str>, now: Moment) -> Result<Arc<Verified>, Reason> {
+fn ask(
+    directory: &Directory,
+    values: &[Vec<u8>],
+    query: Option<&str>,
+    now: Moment,
+) -> Result<Arc<VerifiedCaller>, Reason> {
     let mut headers = HeaderMap::new();
     for value in values {
         let Ok(value) = HeaderValue::from_bytes(value) else { return Err(Reason::RequestMalformed) };
         headers.append(AUTHORIZATION, value);
     }
-    directory.authenticate(&Presented { query, ..presented(&headers) }, now).map_err(|rejected| rejected.denial.reason)
+    directory
+        .authenticate(&PresentedRequest { query, ..presented(&headers) }, now)
+        .map_err(|rejected| rejected.denial.reason)
 }
 
 #[test]
@@ -234,21 +248,27 @@ fn a_remembered_yes_ends_with_a_revocation_a_withdrawn_key_or_another_contract()
     let token = world.common_token();
     assert!(world.ask(&directory, &token).is_ok());
 
-    let stricter = Settings { audience: Some("https://other.test".into()), ..world.settings() };
+    let stricter = TokenSettings { audience: Some("https://other.test".into()), ..world.settings() };
     let strict = world.directory(0, stricter);
     assert_eq!(world.ask(&strict, &token).err(), Some(Reason::TokenInvalid), "same place, another contract");
     assert!(world.ask(&directory, &token).is_ok(), "a request that began before the reload ends as it began");
 
     let vendor = VendorId::parse("acme").expect("an id");
-    let what = Revoked::Token("t1".into());
-    let revocation = Revocation { vendor, what, at: UnixTime::from_secs(NOW), until: None, reason: "leaked".into() };
+    let what = RevocationTarget::Token("t1".into());
+    let revocation = Revocation {
+        vendor,
+        target: what,
+        ordered_at: UnixTime::from_secs(NOW),
+        keep_until: None,
+        reason: "leaked".into(),
+    };
     world.authority.revocations().revoke(revocation).expect("saved");
     assert_eq!(world.ask(&directory, &token).err(), Some(Reason::TokenRevoked));
 
     let other = world.token(&format!(r#""iat":{NOW},"exp":{},"jti":"t2""#, NOW + 600));
     assert!(world.ask(&directory, &other).is_ok());
     std::fs::write(world.jwks(), format!(r#"{{"keys":[{}]}}"#, world.rs256.public_jwk())).expect("written");
-    let ring = &directory.vendor(0).expect("a vendor").ring;
+    let ring = &directory.vendor(0).expect("a vendor").issuer_keys;
     super::super::refresh::read_file_now(ring, &world.jwks());
     assert_eq!(world.ask(&directory, &other).err(), Some(Reason::TokenInvalid), "its key is gone");
 }
@@ -257,9 +277,12 @@ fn a_remembered_yes_ends_with_a_revocation_a_withdrawn_key_or_another_contract()
 fn a_newer_token_supersedes_older_ones_after_the_grace() {
     let world = World::new();
     let grace = Some(Duration::from_secs(120));
-    let rotation =
-        Rotation { superseded_grace: grace, max_key_age: Some(Duration::from_secs(1000)), ..Rotation::default() };
-    let directory = world.directory(0, Settings { rotation, ..world.settings() });
+    let rotation = RotationRules {
+        superseded_grace: grace,
+        max_key_age: Some(Duration::from_secs(1000)),
+        ..RotationRules::default()
+    };
+    let directory = world.directory(0, TokenSettings { rotation, ..world.settings() });
     let old = world.token(&format!(r#""iat":{},"exp":{}"#, NOW - 10, NOW + 9000));
     let new = world.token(&format!(r#""iat":{NOW},"exp":{}"#, NOW + 9000));
     let wrong = world.token(
@@ -285,7 +308,7 @@ fn an_explanation_says_what_a_request_would_be_told() {
     let explain = |token: &str| directory.explain(token, &presented, world.clock.now()).steps;
     let steps = explain(&world.common_token());
     assert_eq!(steps.len(), 9, "{steps:?}");
-    assert!(steps.iter().all(|step| step.judged && step.outcome.is_ok()), "{steps:?}");
+    assert!(steps.iter().all(|step| step.checked && step.outcome.is_ok()), "{steps:?}");
     assert_eq!(world.authority.cache_status().entries, 0, "and nothing is remembered");
     world.with_forge(|forge| {
         for attack in forge.attacks().into_iter().filter(|attack| attack.query.is_none()) {
@@ -311,7 +334,7 @@ fn two_vendors_cannot_share_a_client() {
     let world = World::new();
     let contract = |index, vendor| {
         let vendor = VendorId::parse(vendor).expect("an id");
-        Contract { index, vendor, identity: world.settings().into() }
+        IdentityContract { index, vendor, identity: world.settings().into() }
     };
     let faults = world.authority.directory(vec![contract(0, "acme"), contract(1, "other")]).expect_err("a fault");
     assert_eq!(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::bounds::SCOPES_MAX;
 use crate::model::{Claims, ClientId, Scope, ScopeSet, UnixTime};
 
-use super::flaw::Flaw;
+use super::flaw::AuthError;
 use super::json::{Json, Object};
 use super::jwt::decode_digest;
 use super::{ClaimNames, ClaimPath};
@@ -18,7 +18,7 @@ const DATE_SECS_MAX: f64 = 253_402_300_799.0;
 
 /// What a payload must have beside what every token must have.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub(super) struct RequiredClaims<'a> {
     pub(super) names: &'a ClaimNames,
     pub(super) audience: Option<&'a str>,
     pub(super) issue_time: bool,
@@ -27,8 +27,12 @@ pub(super) struct Wanted<'a> {
 
 /// Reads the claims of a payload whose signature has been verified, or that an issuer has just sent. Which key that was,
 /// whoever verified it adds.
-pub(super) fn read(payload: &Object, wanted: Wanted<'_>, key_id: Option<Arc<str>>) -> Result<Claims, Flaw> {
-    let Wanted { names, audience, issue_time, expiry } = wanted;
+pub(super) fn read(
+    payload: &Object,
+    wanted: RequiredClaims<'_>,
+    key_id: Option<Arc<str>>,
+) -> Result<Claims, AuthError> {
+    let RequiredClaims { names, audience, issue_time, expiry } = wanted;
     if let Some(audience) = audience {
         check_audience(payload, names.audience.as_ref(), audience)?;
     }
@@ -36,10 +40,10 @@ pub(super) fn read(payload: &Object, wanted: Wanted<'_>, key_id: Option<Arc<str>
     let confirmation = confirmation(payload)?;
     let (issued_at, expires_at) = (date(payload, "iat")?, date(payload, "exp")?);
     if expires_at.is_none() && expiry {
-        return Err(Flaw::ExpiryMissing);
+        return Err(AuthError::ExpiryMissing);
     }
     if issued_at.is_none() && issue_time {
-        return Err(Flaw::IssueTimeMissing);
+        return Err(AuthError::IssueTimeMissing);
     }
     Ok(Claims {
         client: ClientId::new(client(payload, &names.client)?),
@@ -56,65 +60,65 @@ pub(super) fn read(payload: &Object, wanted: Wanted<'_>, key_id: Option<Arc<str>
 }
 
 /// The claims that the contract names, else `client_id`, `azp`, else `sub`. Those that are present must agree.
-pub(super) fn client<'a>(payload: &'a Object, named: &[ClaimPath]) -> Result<&'a str, Flaw> {
+pub(super) fn client<'a>(payload: &'a Object, named: &[ClaimPath]) -> Result<&'a str, AuthError> {
     let client = if named.is_empty() {
         let subject = payload.text("sub")?;
         agreeing(["client_id", "azp"].into_iter().map(|name| Ok(payload.text(name)?)))?.or(subject)
     } else {
         agreeing(named.iter().map(|path| path.text(payload)))?
     };
-    client.filter(|id| !id.is_empty()).ok_or(Flaw::ClientMissing)
+    client.filter(|id| !id.is_empty()).ok_or(AuthError::ClientMissing)
 }
 
-fn agreeing<'a>(texts: impl Iterator<Item = Result<Option<&'a str>, Flaw>>) -> Result<Option<&'a str>, Flaw> {
+fn agreeing<'a>(texts: impl Iterator<Item = Result<Option<&'a str>, AuthError>>) -> Result<Option<&'a str>, AuthError> {
     let mut agreed = None;
     for text in texts {
         match (agreed, text?) {
-            (Some(one), Some(other)) if one != other => return Err(Flaw::ClientAmbiguous),
+            (Some(one), Some(other)) if one != other => return Err(AuthError::ClientAmbiguous),
             (before, found) => agreed = before.or(found),
         }
     }
     Ok(agreed)
 }
 
-fn check_audience(payload: &Object, named: Option<&ClaimPath>, audience: &str) -> Result<(), Flaw> {
+fn check_audience(payload: &Object, named: Option<&ClaimPath>, audience: &str) -> Result<(), AuthError> {
     let found = named.map_or_else(|| Ok(payload.get("aud")), |path| path.find(payload))?;
-    let found = found.ok_or(Flaw::AudienceMissing)?;
-    if holds(found, audience)? { Ok(()) } else { Err(Flaw::AudienceWrong) }
+    let found = found.ok_or(AuthError::AudienceMissing)?;
+    if holds(found, audience)? { Ok(()) } else { Err(AuthError::AudienceWrong) }
 }
 
-fn check_required(found: Option<&Json>, text: &str) -> Result<(), Flaw> {
+fn check_required(found: Option<&Json>, text: &str) -> Result<(), AuthError> {
     let holds = found.map_or(Ok(false), |found| holds(found, text))?;
-    if holds { Ok(()) } else { Err(Flaw::ClaimRequired) }
+    if holds { Ok(()) } else { Err(AuthError::ClaimRequired) }
 }
 
 /// Whether a claim is this text, or an array of texts with it; compared byte by byte.
-fn holds(claim: &Json, text: &str) -> Result<bool, Flaw> {
+fn holds(claim: &Json, text: &str) -> Result<bool, AuthError> {
     match claim {
         Json::Text(one) => Ok(one == text),
         Json::List(items) => {
             let texts: Option<Vec<&str>> = items.iter().map(Json::as_text).collect();
-            Ok(texts.ok_or(Flaw::WrongClaimType)?.contains(&text))
+            Ok(texts.ok_or(AuthError::WrongClaimType)?.contains(&text))
         }
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => Err(Flaw::WrongClaimType),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => Err(AuthError::WrongClaimType),
     }
 }
 
 /// A NumericDate, which may have a fraction (RFC 7519 section 2), in milliseconds, rounded down.
-pub(super) fn date(payload: &Object, name: &str) -> Result<Option<UnixTime>, Flaw> {
+pub(super) fn date(payload: &Object, name: &str) -> Result<Option<UnixTime>, AuthError> {
     match payload.number(name)? {
         None => Ok(None),
         Some(secs) if (0.0..=DATE_SECS_MAX).contains(&secs) => Ok(Some(UnixTime::from_millis((secs * 1000.0) as u64))),
-        Some(_) => Err(Flaw::DateOutOfRange),
+        Some(_) => Err(AuthError::DateOutOfRange),
     }
 }
 
-fn scopes(payload: &Object, named: &[ClaimPath]) -> Result<ScopeSet, Flaw> {
+fn scopes(payload: &Object, named: &[ClaimPath]) -> Result<ScopeSet, AuthError> {
     if !named.is_empty() {
         return named_scopes(payload, named);
     }
     match (scope_member(payload, "scope")?, scope_member(payload, "scp")?) {
-        (Some(scope), Some(scp)) if scope != scp => Err(Flaw::ScopeMalformed),
+        (Some(scope), Some(scp)) if scope != scp => Err(AuthError::ScopeMalformed),
         (Some(set), _) | (None, Some(set)) => Ok(set),
         (None, None) => Ok(ScopeSet::default()),
     }
@@ -122,7 +126,7 @@ fn scopes(payload: &Object, named: &[ClaimPath]) -> Result<ScopeSet, Flaw> {
 
 /// Claims that the contract names hold roles too, and a role's name need not be a scope's: such a one grants nothing, since
 /// no contract can list it, and refuses nothing either.
-fn named_scopes(payload: &Object, named: &[ClaimPath]) -> Result<ScopeSet, Flaw> {
+fn named_scopes(payload: &Object, named: &[ClaimPath]) -> Result<ScopeSet, AuthError> {
     let mut scopes = Vec::new();
     for path in named {
         match path.find(payload)? {
@@ -130,28 +134,30 @@ fn named_scopes(payload: &Object, named: &[ClaimPath]) -> Result<ScopeSet, Flaw>
             Some(Json::Text(text)) => scopes.extend(text.split(' ').filter_map(|word| Scope::parse(word).ok())),
             Some(Json::List(items)) => {
                 for item in items {
-                    scopes.extend(Scope::parse(item.as_text().ok_or(Flaw::WrongClaimType)?).ok());
+                    scopes.extend(Scope::parse(item.as_text().ok_or(AuthError::WrongClaimType)?).ok());
                 }
             }
-            Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_)) => return Err(Flaw::WrongClaimType),
+            Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_)) => {
+                return Err(AuthError::WrongClaimType);
+            }
         }
     }
     within(scopes.into_iter().collect())
 }
 
 /// Issuers write scopes as a string or as an array; an array's member is one scope, never a list.
-fn scope_member(payload: &Object, name: &str) -> Result<Option<ScopeSet>, Flaw> {
+fn scope_member(payload: &Object, name: &str) -> Result<Option<ScopeSet>, AuthError> {
     let set = match payload.get(name) {
         None => return Ok(None),
         Some(Json::Text(text)) => ScopeSet::parse(text),
         Some(Json::List(_)) => payload.texts(name)?.unwrap_or_default().into_iter().map(Scope::parse).collect(),
-        Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_)) => return Err(Flaw::WrongClaimType),
+        Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_)) => return Err(AuthError::WrongClaimType),
     };
-    set.map_err(|_| Flaw::ScopeMalformed).and_then(within).map(Some)
+    set.map_err(|_| AuthError::ScopeMalformed).and_then(within).map(Some)
 }
 
-fn within(set: ScopeSet) -> Result<ScopeSet, Flaw> {
-    if set.iter().count() > SCOPES_MAX { Err(Flaw::ScopeMalformed) } else { Ok(set) }
+fn within(set: ScopeSet) -> Result<ScopeSet, AuthError> {
+    if set.iter().count() > SCOPES_MAX { Err(AuthError::ScopeMalformed) } else { Ok(set) }
 }
 
 struct Confirmation {
@@ -160,23 +166,23 @@ struct Confirmation {
 }
 
 /// A bond that we cannot check is refused: ignoring it would turn a bound token into a bearer token.
-fn confirmation(payload: &Object) -> Result<Confirmation, Flaw> {
+fn confirmation(payload: &Object) -> Result<Confirmation, AuthError> {
     let cnf = match payload.get("cnf") {
         None => return Ok(Confirmation { certificate: None, proof_key: None }),
         Some(Json::Object(cnf)) => cnf,
-        Some(_) => return Err(Flaw::ConfirmationMalformed),
+        Some(_) => return Err(AuthError::ConfirmationMalformed),
     };
     let (certificate, proof_key) = (thumbprint(cnf, "x5t#S256")?, thumbprint(cnf, "jkt")?);
     if certificate.is_none() && proof_key.is_none() {
-        return Err(Flaw::ConfirmationMalformed);
+        return Err(AuthError::ConfirmationMalformed);
     }
     Ok(Confirmation { certificate, proof_key })
 }
 
-fn thumbprint(cnf: &Object, name: &str) -> Result<Option<[u8; 32]>, Flaw> {
-    match cnf.text(name).map_err(|_| Flaw::ConfirmationMalformed)? {
+fn thumbprint(cnf: &Object, name: &str) -> Result<Option<[u8; 32]>, AuthError> {
+    match cnf.text(name).map_err(|_| AuthError::ConfirmationMalformed)? {
         None => Ok(None),
-        Some(text) => decode_digest(text).map(Some).ok_or(Flaw::ConfirmationMalformed),
+        Some(text) => decode_digest(text).map(Some).ok_or(AuthError::ConfirmationMalformed),
     }
 }
 

@@ -21,7 +21,7 @@ static CACHE: LazyLock<TokenCache> = LazyLock::new(|| TokenCache::new(1 << 20).e
 
 struct Case<'a> {
     proofs: Vec<&'a str>,
-    scheme: Scheme,
+    scheme: AuthScheme,
     token: &'a str,
     method: Method,
     authority: &'a str,
@@ -33,7 +33,7 @@ struct Case<'a> {
 fn rfc() -> Case<'static> {
     Case {
         proofs: vec![PROOF],
-        scheme: Scheme::Dpop,
+        scheme: AuthScheme::Dpop,
         token: TOKEN,
         method: Method::GET,
         authority: "resource.example.org",
@@ -43,19 +43,19 @@ fn rfc() -> Case<'static> {
     }
 }
 
-fn check_with(case: &Case<'_>, replays: &Replays) -> Result<(), Flaw> {
+fn check_with(case: &Case<'_>, replays: &ReplayCache) -> Result<(), AuthError> {
     let mut headers = HeaderMap::new();
     for proof in &case.proofs {
         headers.append("dpop", proof.parse().expect("a value"));
     }
-    let presented = Presented {
+    let presented = PresentedRequest {
         method: &case.method,
         authority: case.authority,
         path: case.path,
         query: Some("a=1"),
         ..presented(&headers)
     };
-    let expected = Expected {
+    let expected = ExpectedProof {
         presented: &presented,
         credentials: Credentials { scheme: case.scheme, token: case.token.as_bytes() },
         key_thumbprint: &case.thumbprint,
@@ -64,13 +64,13 @@ fn check_with(case: &Case<'_>, replays: &Replays) -> Result<(), Flaw> {
     super::check(&expected, replays, &CACHE)
 }
 
-fn check(case: &Case<'_>) -> Result<(), Flaw> {
-    check_with(case, &Replays::default())
+fn check(case: &Case<'_>) -> Result<(), AuthError> {
+    check_with(case, &ReplayCache::default())
 }
 
 #[test]
 fn no_letter_of_a_proof_can_be_changed_inserted_or_left_out() {
-    let replays = Replays::default();
+    let replays = ReplayCache::default();
     for at in 0..PROOF.len() {
         for letter in ('!'..='~').filter(|letter| !PROOF[at..].starts_with(*letter)) {
             let (before, after) = PROOF.split_at(at);
@@ -88,12 +88,12 @@ fn no_letter_of_a_proof_can_be_changed_inserted_or_left_out() {
 #[test]
 fn the_example_of_rfc_9449_passes_once() {
     // The clock of these checks stands still, so the memory began at the time of the check.
-    let restarted = |at: u64| check_with(&Case { at, ..rfc() }, &Replays::since(0));
-    assert_eq!(restarted(ISSUED + 1), Err(Flaw::ProofStale), "it may have been used before the start");
+    let restarted = |at: u64| check_with(&Case { at, ..rfc() }, &ReplayCache::since(0));
+    assert_eq!(restarted(ISSUED + 1), Err(AuthError::ProofStale), "it may have been used before the start");
     assert_eq!(restarted(ISSUED), Ok(()));
-    let replays = Replays::default();
+    let replays = ReplayCache::default();
     assert_eq!(check_with(&rfc(), &replays), Ok(()));
-    assert_eq!(check_with(&rfc(), &replays), Err(Flaw::ProofReplayed));
+    assert_eq!(check_with(&rfc(), &replays), Err(AuthError::ProofReplayed));
     assert_eq!(check(&Case { authority: "Resource.example.org:443", ..rfc() }), Ok(()));
     assert_eq!(check(&Case { at: ISSUED + 60, ..rfc() }), Ok(()));
 }
@@ -103,20 +103,20 @@ fn a_proof_is_for_one_key_token_method_address_and_time() {
     let other = SigningKey::generate(Algorithm::ES256, "k").expect("a key").sign("{}").expect("a token");
     let cut = &PROOF[..PROOF.len() - 1];
     let cases = [
-        (Case { proofs: vec![], ..rfc() }, Flaw::ProofMissing),
-        (Case { proofs: vec![PROOF, PROOF], ..rfc() }, Flaw::ProofMissing),
-        (Case { scheme: Scheme::Bearer, ..rfc() }, Flaw::ProofMissing),
-        (Case { proofs: vec![&other], ..rfc() }, Flaw::ProofMalformed),
-        (Case { proofs: vec![cut], ..rfc() }, Flaw::ProofMalformed),
-        (Case { proofs: vec!["a.b"], ..rfc() }, Flaw::ProofMalformed),
-        (Case { thumbprint: [0; 32], ..rfc() }, Flaw::ProofWrong),
-        (Case { token: "another", ..rfc() }, Flaw::ProofWrong),
-        (Case { method: Method::POST, ..rfc() }, Flaw::ProofWrong),
-        (Case { path: "/protectedresource/", ..rfc() }, Flaw::ProofWrong),
-        (Case { authority: "resource.example.org.evil.test", ..rfc() }, Flaw::ProofWrong),
-        (Case { authority: "resource.example.org:8443", ..rfc() }, Flaw::ProofWrong),
-        (Case { at: ISSUED + 61, ..rfc() }, Flaw::ProofStale),
-        (Case { at: ISSUED - 61, ..rfc() }, Flaw::ProofStale),
+        (Case { proofs: vec![], ..rfc() }, AuthError::ProofMissing),
+        (Case { proofs: vec![PROOF, PROOF], ..rfc() }, AuthError::ProofMissing),
+        (Case { scheme: AuthScheme::Bearer, ..rfc() }, AuthError::ProofMissing),
+        (Case { proofs: vec![&other], ..rfc() }, AuthError::ProofMalformed),
+        (Case { proofs: vec![cut], ..rfc() }, AuthError::ProofMalformed),
+        (Case { proofs: vec!["a.b"], ..rfc() }, AuthError::ProofMalformed),
+        (Case { thumbprint: [0; 32], ..rfc() }, AuthError::ProofWrong),
+        (Case { token: "another", ..rfc() }, AuthError::ProofWrong),
+        (Case { method: Method::POST, ..rfc() }, AuthError::ProofWrong),
+        (Case { path: "/protectedresource/", ..rfc() }, AuthError::ProofWrong),
+        (Case { authority: "resource.example.org.evil.test", ..rfc() }, AuthError::ProofWrong),
+        (Case { authority: "resource.example.org:8443", ..rfc() }, AuthError::ProofWrong),
+        (Case { at: ISSUED + 61, ..rfc() }, AuthError::ProofStale),
+        (Case { at: ISSUED - 61, ..rfc() }, AuthError::ProofStale),
     ];
     for (case, flaw) in cases {
         assert_eq!(check(&case), Err(flaw), "{:?} {} {}", case.proofs, case.path, case.at);
@@ -144,7 +144,7 @@ fn a_proof_signed_by_the_right_key_must_still_say_everything() {
         format!(r#"{{{},{ath},"jti":"1"}}"#, base.replace("\"iat\"", "\"nbf\"")),
         format!(r#"{{{},{ath},"jti":"1"}}"#, base.replace("\"htm\"", "\"x\"")),
     ] {
-        assert_eq!(judge(&header, &payload), Err(Flaw::ProofMalformed), "{payload}");
+        assert_eq!(judge(&header, &payload), Err(AuthError::ProofMalformed), "{payload}");
     }
     let payload = format!(r#"{{{base},{ath},"jti":"1"}}"#);
     for bad in [
@@ -152,6 +152,6 @@ fn a_proof_signed_by_the_right_key_must_still_say_everything() {
         header.replace("\"x\":", "\"d\":\"AA\",\"x\":"),
         header.replace("\"jwk\"", "\"jku\""),
     ] {
-        assert_eq!(judge(&bad, &payload), Err(Flaw::ProofMalformed), "{bad}");
+        assert_eq!(judge(&bad, &payload), Err(AuthError::ProofMalformed), "{bad}");
     }
 }

@@ -22,21 +22,21 @@ use tokio::sync::{OnceCell, watch};
 
 use crate::bounds::{
     INTROSPECTION_BYTES_MAX, INTROSPECTION_CACHE_BYTES_MAX, INTROSPECTION_RETRY, INTROSPECTIONS_PER_SECOND_MAX,
-    ISSUER_WAITERS_MAX, OUTAGE_TOLD_INTERVAL, SECRET_BYTES_MAX,
+    ISSUER_WAITERS_MAX, OUTAGE_REPORT_INTERVAL, SECRET_BYTES_MAX,
 };
-use crate::http::{FetchError, FetchUrl, Fetcher};
+use crate::http::{ClientError, HttpClient, Url};
 use crate::model::{Clock, Moment, Secret, UnixTime, with_causes};
 
 use super::cache::Fingerprint;
 use super::claims;
 use super::files::{FileError, read_in_background};
-use super::flaw::Flaw;
+use super::flaw::AuthError;
 use super::json::{BYTE_ORDER_MARK, Json, JsonError, Object};
-use super::looks::Allowance;
-use super::outage::{News, Outage};
+use super::looks::FetchQuota;
+use super::outage::{OutageChange, OutageLog};
 use super::refresh::fetcher;
-use super::ring::RingId;
-use super::watched::Watched;
+use super::ring::IssuerKeysId;
+use super::watched::WatchedFiles;
 use super::{FileKind, IntrospectionSettings};
 
 /// `application/x-www-form-urlencoded`, as RFC 6749 appendix B has it; escaping more than needed is harmless.
@@ -61,14 +61,14 @@ pub enum IntrospectionOutcome {
     /// The issuer was asked, and gave no readable answer.
     Failed,
     /// Nobody was asked: an answer was kept. Whoever asked reads its own answer so, too.
-    Kept,
+    Cached,
     /// Nobody was asked: too many wanted to at once.
     Shed,
 }
 
 impl IntrospectionOutcome {
     /// All outcomes, in the order of [`IntrospectionStatus::outcomes`].
-    pub const ALL: [Self; 5] = [Self::Active, Self::Inactive, Self::Failed, Self::Kept, Self::Shed];
+    pub const ALL: [Self; 5] = [Self::Active, Self::Inactive, Self::Failed, Self::Cached, Self::Shed];
 
     /// The name in metric labels and `status`.
     pub const fn as_str(self) -> &'static str {
@@ -76,7 +76,7 @@ impl IntrospectionOutcome {
             Self::Active => "active",
             Self::Inactive => "inactive",
             Self::Failed => "failed",
-            Self::Kept => "kept",
+            Self::Cached => "kept",
             Self::Shed => "shed",
         }
     }
@@ -84,7 +84,7 @@ impl IntrospectionOutcome {
 
 /// What is known of an opaque token.
 #[derive(Debug, Clone)]
-pub(super) enum Answer {
+pub(super) enum IntrospectionResponse {
     /// It is taken as active until then, with these claims.
     Active(Arc<Object>, UnixTime),
     /// It is not.
@@ -92,37 +92,37 @@ pub(super) enum Answer {
     /// The answer is about a token of another issuer.
     Foreign,
     /// The issuer did not say.
-    Silent,
+    Unanswered,
 }
 
 /// Asks one issuer.
 pub(super) struct Introspector {
-    pub(super) id: RingId,
+    pub(super) id: IssuerKeysId,
     pub(super) settings: IntrospectionSettings,
     clock: Clock,
-    fetcher: OnceCell<Fetcher>,
-    answers: Cache<Fingerprint, Kept, Bytewise>,
+    fetcher: OnceCell<HttpClient>,
+    answers: Cache<Fingerprint, CachedResponse, ResponseWeight>,
     flights: Mutex<HashMap<Fingerprint, watch::Receiver<()>>>,
-    allowance: Mutex<Allowance>,
+    allowance: Mutex<FetchQuota>,
     outcomes: [AtomicU64; IntrospectionOutcome::ALL.len()],
     last_error: Mutex<Option<String>>,
-    outage: Outage,
+    outage: OutageLog,
     /// Whether the secret can be used, where there is one: looked at also while nobody asks.
-    pub(super) secret: Option<Arc<Watched<()>>>,
+    pub(super) secret: Option<Arc<WatchedFiles<()>>>,
 }
 
 #[derive(Debug, Clone)]
-struct Kept {
-    answer: Answer,
+struct CachedResponse {
+    answer: IntrospectionResponse,
     until_ns: u64,
     bytes: u64,
 }
 
 #[derive(Debug, Clone)]
-struct Bytewise;
+struct ResponseWeight;
 
-impl Weighter<Fingerprint, Kept> for Bytewise {
-    fn weight(&self, _: &Fingerprint, kept: &Kept) -> u64 {
+impl Weighter<Fingerprint, CachedResponse> for ResponseWeight {
+    fn weight(&self, _: &Fingerprint, kept: &CachedResponse) -> u64 {
         /// The slot, the fingerprint and an empty answer.
         const BOOKKEEPING: u64 = 160;
         // Parsed members are a few times larger than their text.
@@ -132,9 +132,9 @@ impl Weighter<Fingerprint, Kept> for Bytewise {
 
 /// Why the issuer did not say; for the log.
 #[derive(Debug, thiserror::Error)]
-enum AskError {
+enum IntrospectionError {
     #[error(transparent)]
-    Fetch(#[from] FetchError),
+    Fetch(#[from] ClientError),
     #[error(transparent)]
     File(#[from] FileError),
     #[error("the client's id or secret cannot stand in a header")]
@@ -150,10 +150,10 @@ enum AskError {
 }
 
 impl Introspector {
-    pub(super) fn new(id: RingId, settings: IntrospectionSettings, clock: Clock) -> Self {
+    pub(super) fn new(id: IssuerKeysId, settings: IntrospectionSettings, clock: Clock) -> Self {
         let secret = settings.secret_file.clone().map(|path| {
             let build = |contents: &[Vec<u8>]| Ok((read_secret(contents.concat()).map(drop)?, None));
-            Watched::open(FileKind::IntrospectionSecret, &id.issuer, vec![path], Box::new(build))
+            WatchedFiles::open(FileKind::IntrospectionSecret, &id.issuer, vec![path], Box::new(build))
         });
         let items = (INTROSPECTION_CACHE_BYTES_MAX / 1024) as usize;
         Self {
@@ -161,15 +161,15 @@ impl Introspector {
             settings,
             clock,
             fetcher: OnceCell::new(),
-            answers: Cache::with_weighter(items, INTROSPECTION_CACHE_BYTES_MAX, Bytewise),
+            answers: Cache::with_weighter(items, INTROSPECTION_CACHE_BYTES_MAX, ResponseWeight),
             flights: Mutex::default(),
-            allowance: Mutex::new(Allowance::new(
+            allowance: Mutex::new(FetchQuota::new(
                 Duration::from_secs(1) / INTROSPECTIONS_PER_SECOND_MAX,
                 INTROSPECTIONS_PER_SECOND_MAX,
             )),
             outcomes: Default::default(),
             last_error: Mutex::default(),
-            outage: Outage::new(OUTAGE_TOLD_INTERVAL),
+            outage: OutageLog::new(OUTAGE_REPORT_INTERVAL),
             secret,
         }
     }
@@ -182,18 +182,18 @@ impl Introspector {
     }
 
     /// What is known of a token, if anything.
-    pub(super) fn known(&self, fingerprint: &Fingerprint, now: Moment) -> Option<Answer> {
+    pub(super) fn cached(&self, fingerprint: &Fingerprint, now: Moment) -> Option<IntrospectionResponse> {
         let kept = self.answers.get(fingerprint).filter(|kept| now.monotonic_ns < kept.until_ns)?;
-        if matches!(kept.answer, Answer::Active(_, until) if now.wall >= until) {
+        if matches!(kept.answer, IntrospectionResponse::Active(_, until) if now.wall >= until) {
             return None;
         }
-        self.count(IntrospectionOutcome::Kept);
+        self.count(IntrospectionOutcome::Cached);
         Some(kept.answer)
     }
 
     /// Whether the issuer's last word about a token was no.
-    pub(super) fn says_no(&self, fingerprint: &Fingerprint) -> bool {
-        self.answers.peek(fingerprint).is_some_and(|kept| matches!(kept.answer, Answer::Inactive))
+    pub(super) fn is_inactive(&self, fingerprint: &Fingerprint) -> bool {
+        self.answers.peek(fingerprint).is_some_and(|kept| matches!(kept.answer, IntrospectionResponse::Inactive))
     }
 
     fn count(&self, outcome: IntrospectionOutcome) {
@@ -201,58 +201,66 @@ impl Introspector {
     }
 
     /// The right to ask about a token, or to wait for whoever already asks; `None` when too many do.
-    pub(super) fn want(self: &Arc<Self>, fingerprint: Fingerprint, token: &str, now: Moment) -> Option<TokenWait> {
+    pub(super) fn wait_for_token(
+        self: &Arc<Self>,
+        fingerprint: Fingerprint,
+        token: &str,
+        now: Moment,
+    ) -> Option<IntrospectionWait> {
         let flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         let joins = flights.contains_key(&fingerprint);
         if !joins && (flights.len() >= ISSUER_WAITERS_MAX || !self.take_turn(now)) {
             self.count(IntrospectionOutcome::Shed);
             return None;
         }
-        Some(TokenWait { introspector: Arc::clone(self), fingerprint, token: Secret::new(token.to_owned()) })
+        Some(IntrospectionWait { introspector: Arc::clone(self), fingerprint, token: Secret::new(token.to_owned()) })
     }
 
     fn take_turn(&self, now: Moment) -> bool {
         self.allowance.lock().unwrap_or_else(PoisonError::into_inner).take_now(now.monotonic_ns)
     }
 
-    async fn learn(&self, fingerprint: Fingerprint, token: &Secret<String>) {
+    async fn ask_and_cache(&self, fingerprint: Fingerprint, token: &Secret<String>) {
         let outcome = Box::pin(self.ask(token)).await;
         let now = self.clock.now();
-        self.note(outcome.as_ref().err().map(|error| with_causes(error)), now);
+        self.record_outcome(outcome.as_ref().err().map(|error| with_causes(error)), now);
         let (answer, keep, bytes) = match outcome {
-            Ok((Answer::Active(claims, expires), bytes)) => {
+            Ok((IntrospectionResponse::Active(claims, expires), bytes)) => {
                 let until = expires.min(now.wall.plus(self.settings.active_for));
-                (Answer::Active(claims, until), self.settings.active_for, bytes)
+                (IntrospectionResponse::Active(claims, until), self.settings.active_for, bytes)
             }
-            Ok((answer @ (Answer::Inactive | Answer::Foreign | Answer::Silent), _)) => {
-                (answer, self.settings.inactive_for, 0)
-            }
-            Err(_) => (Answer::Silent, INTROSPECTION_RETRY, 0),
+            Ok((
+                answer @ (IntrospectionResponse::Inactive
+                | IntrospectionResponse::Foreign
+                | IntrospectionResponse::Unanswered),
+                _,
+            )) => (answer, self.settings.inactive_for, 0),
+            Err(_) => (IntrospectionResponse::Unanswered, INTROSPECTION_RETRY, 0),
         };
         self.count(match &answer {
-            Answer::Active(..) => IntrospectionOutcome::Active,
-            Answer::Inactive | Answer::Foreign => IntrospectionOutcome::Inactive,
-            Answer::Silent => IntrospectionOutcome::Failed,
+            IntrospectionResponse::Active(..) => IntrospectionOutcome::Active,
+            IntrospectionResponse::Inactive | IntrospectionResponse::Foreign => IntrospectionOutcome::Inactive,
+            IntrospectionResponse::Unanswered => IntrospectionOutcome::Failed,
         });
         let until_ns = now.monotonic_ns.saturating_add(keep.as_nanos() as u64);
-        self.answers.insert(fingerprint, Kept { answer, until_ns, bytes: bytes as u64 });
+        self.answers.insert(fingerprint, CachedResponse { answer, until_ns, bytes: bytes as u64 });
     }
 
     /// Keeps and tells how a question went.
-    fn note(&self, error: Option<String>, now: Moment) {
+    fn record_outcome(&self, error: Option<String>, now: Moment) {
         let issuer = self.id.issuer.as_str();
-        match self.outage.note(error.as_deref(), now.monotonic_ns) {
-            Some(News::Fails(error)) => {
+        match self.outage.record(error.as_deref(), now.monotonic_ns) {
+            Some(OutageChange::Failing(error)) => {
                 tracing::warn!(issuer, error, "an issuer does not say what its tokens are worth")
             }
-            Some(News::Well) => tracing::info!(issuer, "an issuer says again what its tokens are worth"),
+            Some(OutageChange::Recovered) => tracing::info!(issuer, "an issuer says again what its tokens are worth"),
             None => {}
         }
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
     }
 
-    async fn ask(&self, token: &Secret<String>) -> Result<(Answer, usize), AskError> {
-        let url = FetchUrl::parse(&self.settings.url, self.id.fetch.allow_plain_http)?;
+    async fn ask(&self, token: &Secret<String>) -> Result<(IntrospectionResponse, usize), IntrospectionError> {
+        let url = Url::parse(&self.settings.url, self.id.fetch.allow_plain_http)?;
         let fetcher = self.fetcher.get_or_try_init(|| async { fetcher(&self.id.fetch) }).await?;
         let encode = |text: &str| utf8_percent_encode(text, FORM).to_string();
         let mut body = format!("token={}&token_type_hint=access_token", encode(token.expose()));
@@ -265,7 +273,7 @@ impl Introspector {
         }
         let answer = fetcher.post(&url, headers, Bytes::from(body)).await?;
         if answer.status != StatusCode::OK {
-            return Err(AskError::Status(answer.status.as_u16()));
+            return Err(IntrospectionError::Status(answer.status.as_u16()));
         }
         self.read(&answer.body).map(|read| (read, answer.body.len()))
     }
@@ -276,35 +284,35 @@ impl Introspector {
         &self,
         path: &std::path::Path,
         encode: impl Fn(&str) -> String,
-    ) -> Result<HeaderValue, AskError> {
+    ) -> Result<HeaderValue, IntrospectionError> {
         let secret = read_in_background(path, SECRET_BYTES_MAX).await?;
-        let secret = read_secret(secret).map_err(AskError::Secret)?;
+        let secret = read_secret(secret).map_err(IntrospectionError::Secret)?;
         let pair = Secret::new(format!("{}:{}", encode(&self.settings.client_id), encode(secret.expose().trim_end())));
         let text = Secret::new(format!("Basic {}", STANDARD.encode(pair.expose())));
-        let mut value = HeaderValue::from_str(text.expose()).map_err(|_| AskError::Credentials)?;
+        let mut value = HeaderValue::from_str(text.expose()).map_err(|_| IntrospectionError::Credentials)?;
         value.set_sensitive(true);
         Ok(value)
     }
 
     /// An answer for another issuer is a no. Without a readable `exp` it is kept no longer than any other; whether that will do
     /// is for the contract.
-    fn read(&self, body: &[u8]) -> Result<Answer, AskError> {
+    fn read(&self, body: &[u8]) -> Result<IntrospectionResponse, IntrospectionError> {
         if body.len() > INTROSPECTION_BYTES_MAX {
-            return Err(AskError::NoAnswer);
+            return Err(IntrospectionError::NoAnswer);
         }
         // Strict as a token is: any member of it may be one that decides.
         let object = Object::parse(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body))?;
         match object.get("active") {
             Some(Json::Bool(true)) => {}
-            Some(Json::Bool(false)) => return Ok(Answer::Inactive),
-            Some(_) | None => return Err(AskError::NoAnswer),
+            Some(Json::Bool(false)) => return Ok(IntrospectionResponse::Inactive),
+            Some(_) | None => return Err(IntrospectionError::NoAnswer),
         }
         if object.text("iss")?.is_some_and(|issuer| issuer != self.id.issuer) {
-            return Ok(Answer::Foreign);
+            return Ok(IntrospectionResponse::Foreign);
         }
         let longest = self.clock.now().wall.plus(self.settings.active_for);
         let until = claims::date(&object, "exp").ok().flatten().unwrap_or(longest);
-        Ok(Answer::Active(Arc::new(object), until))
+        Ok(IntrospectionResponse::Active(Arc::new(object), until))
     }
 }
 
@@ -322,13 +330,13 @@ impl fmt::Debug for Introspector {
 
 /// A place among the few requests that may ask, or wait for an answer.
 #[derive(Debug)]
-pub(super) struct TokenWait {
+pub(super) struct IntrospectionWait {
     introspector: Arc<Introspector>,
     fingerprint: Fingerprint,
     token: Secret<String>,
 }
 
-impl TokenWait {
+impl IntrospectionWait {
     /// Asks, or waits for whoever asks already; returns when there is an answer, or after the deadline. The question
     /// goes on when the caller gives up: others may wait for it.
     pub(super) async fn settled(self, deadline: Duration) {
@@ -346,7 +354,7 @@ impl TokenWait {
         flights.insert(fingerprint, landed.clone());
         drop(flights);
         tokio::spawn(async move {
-            introspector.learn(fingerprint, &token).await;
+            introspector.ask_and_cache(fingerprint, &token).await;
             introspector.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&fingerprint);
             // Those who wait see the channel close.
             drop(done);
@@ -356,13 +364,13 @@ impl TokenWait {
 }
 
 /// What an answer says as a flaw, where it is no yes.
-impl Answer {
-    pub(super) fn claims(self) -> Result<(Arc<Object>, UnixTime), Flaw> {
+impl IntrospectionResponse {
+    pub(super) fn claims(self) -> Result<(Arc<Object>, UnixTime), AuthError> {
         match self {
             Self::Active(claims, until) => Ok((claims, until)),
-            Self::Inactive => Err(Flaw::NotActive),
-            Self::Foreign => Err(Flaw::IssuerOther),
-            Self::Silent => Err(Flaw::IssuerSilent),
+            Self::Inactive => Err(AuthError::NotActive),
+            Self::Foreign => Err(AuthError::IssuerOther),
+            Self::Unanswered => Err(AuthError::IssuerSilent),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicUsize;
 use http::{Request, Response};
 use http_body_util::Full;
 
-use super::super::stand::{Stand, plain, serve, settings};
-use super::super::{KeySource, Settings};
+use super::super::stand::{IssuerFixture, plain, serve, settings};
+use super::super::{KeySource, TokenSettings};
 use super::*;
 use crate::model::Reason;
 
@@ -60,14 +60,14 @@ fn verdict(token: &str) -> String {
 
 struct Gateway {
     _folder: tempfile::TempDir,
-    stand: Stand,
+    stand: IssuerFixture,
 }
 
 fn gateway(url: &str) -> Gateway {
     gateway_with(url, |_| {})
 }
 
-fn gateway_with(url: &str, change: impl FnOnce(&mut Settings)) -> Gateway {
+fn gateway_with(url: &str, change: impl FnOnce(&mut TokenSettings)) -> Gateway {
     let folder = tempfile::tempdir().expect("a folder");
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "s3&cret\n").expect("written");
@@ -81,14 +81,14 @@ fn gateway_with(url: &str, change: impl FnOnce(&mut Settings)) -> Gateway {
     };
     let mut settings = settings("https://id.test", KeySource::Introspection(asked));
     change(&mut settings);
-    let stand = Stand::with(settings);
+    let stand = IssuerFixture::with(settings);
     Gateway { _folder: folder, stand }
 }
 
 impl std::ops::Deref for Gateway {
-    type Target = Stand;
+    type Target = IssuerFixture;
 
-    fn deref(&self) -> &Stand {
+    fn deref(&self) -> &IssuerFixture {
         &self.stand
     }
 }

@@ -13,10 +13,10 @@ use crate::bounds::CERTIFICATE_RECHECK;
 use crate::http::pem;
 use crate::model::{Caller, ClientId, Moment, UnixTime, VendorId};
 
-use super::flaw::Flaw;
-use super::revocation::Slot;
-use super::verified::{Basis, Judged, Verified};
-use super::watched::{Built, Watched};
+use super::flaw::AuthError;
+use super::revocation::RevocationSlot;
+use super::verified::{CertificateCheck, VerifiedBy, VerifiedCaller};
+use super::watched::{BuildResult, WatchedFiles};
 use super::{CertificateSettings, FileKind, PeerCertificate, SubjectAltName};
 
 /// A vendor that is known by its certificate.
@@ -27,17 +27,23 @@ pub(super) struct CertificateVendor {
     pub(super) stamp: u64,
     /// What the vendor's one client is called.
     pub(super) client: ClientId,
-    revocations: Slot,
+    revocations: RevocationSlot,
     name: SubjectAltName,
     /// Absent where the listener's own check of the chain is all that the contract asks.
-    pub(super) authorities: Option<Arc<Watched<Arc<dyn ClientCertVerifier>>>>,
+    pub(super) authorities: Option<Arc<WatchedFiles<Arc<dyn ClientCertVerifier>>>>,
 }
 
 impl CertificateVendor {
-    pub(super) fn open(id: VendorId, index: u32, stamp: u64, settings: CertificateSettings, revocations: Slot) -> Self {
+    pub(super) fn open(
+        id: VendorId,
+        index: u32,
+        stamp: u64,
+        settings: CertificateSettings,
+        revocations: RevocationSlot,
+    ) -> Self {
         let authorities = settings.ca_file.map(|ca_file| {
             let files = std::iter::once(ca_file).chain(settings.crl_files).collect();
-            Watched::open(FileKind::Authorities, id.as_str(), files, Box::new(build))
+            WatchedFiles::open(FileKind::Authorities, id.as_str(), files, Box::new(build))
         });
         let name = settings.subject_alt_name;
         let client = match &name {
@@ -47,34 +53,36 @@ impl CertificateVendor {
     }
 
     /// Whether a person has barred the vendor's client.
-    pub(super) fn check_barred(&self) -> Result<(), Flaw> {
-        self.revocations.load().bars(&self.client)
+    pub(super) fn check_revoked(&self) -> Result<(), AuthError> {
+        self.revocations.load().check_client(&self.client)
     }
 
     /// Judges a certificate that carries the vendor's name.
-    pub(super) fn verify(&self, certificate: &PeerCertificate, now: Moment) -> Result<Verified, Flaw> {
+    pub(super) fn verify(&self, certificate: &PeerCertificate, now: Moment) -> Result<VerifiedCaller, AuthError> {
         self.check_dates(certificate, now.wall)?;
         let generation = self.check_chain(certificate, now.wall)?;
-        let judged = Judged::new(generation, now.wall.plus(CERTIFICATE_RECHECK));
-        Ok(Verified {
+        let judged = CertificateCheck::new(generation, now.wall.plus(CERTIFICATE_RECHECK));
+        Ok(VerifiedCaller {
             vendor_index: self.index,
-            stamp: self.stamp,
-            terms: None,
+            settings_version: self.stamp,
+            settings: None,
             caller: Caller { vendor: self.id.clone(), client: self.client.clone(), claims: None },
-            basis: Basis::Certificate { certificate: Arc::new(certificate.clone()), judged },
-            mark: None,
+            verified_by: VerifiedBy::Certificate { certificate: Arc::new(certificate.clone()), judged },
+            newest_token: None,
         })
     }
 
     /// Whether what was let in on a certificate may go on.
-    pub(super) fn still_stands(&self, known: &Verified, now: Moment) -> Result<(), Flaw> {
-        let Basis::Certificate { certificate, judged } = &known.basis else { return Err(Flaw::TermsChanged) };
-        self.check_barred()?;
+    pub(super) fn check_still_valid(&self, known: &VerifiedCaller, now: Moment) -> Result<(), AuthError> {
+        let VerifiedBy::Certificate { certificate, judged } = &known.verified_by else {
+            return Err(AuthError::TermsChanged);
+        };
+        self.check_revoked()?;
         self.check_dates(certificate, now.wall)?;
-        if known.stamp != self.stamp && !certificate.names().contains(&self.name) {
-            return Err(Flaw::TermsChanged);
+        if known.settings_version != self.stamp && !certificate.names().contains(&self.name) {
+            return Err(AuthError::TermsChanged);
         }
-        if known.stamp != self.stamp || !judged.holds(self.generation(), now.wall) {
+        if known.settings_version != self.stamp || !judged.holds(self.generation(), now.wall) {
             judged.renew(self.check_chain(certificate, now.wall)?, now.wall.plus(CERTIFICATE_RECHECK));
         }
         Ok(())
@@ -85,30 +93,33 @@ impl CertificateVendor {
     }
 
     /// Whether a remembered yes still holds.
-    pub(super) fn recalls(&self, known: &Verified, certificate: &PeerCertificate, now: UnixTime) -> bool {
-        let fresh = match &known.basis {
-            Basis::Certificate { judged, .. } => judged.holds(self.generation(), now),
-            Basis::Key { .. } | Basis::Word { .. } => false,
+    pub(super) fn is_current(&self, known: &VerifiedCaller, certificate: &PeerCertificate, now: UnixTime) -> bool {
+        let fresh = match &known.verified_by {
+            VerifiedBy::Certificate { judged, .. } => judged.holds(self.generation(), now),
+            VerifiedBy::Key { .. } | VerifiedBy::Introspection { .. } => false,
         };
-        fresh && known.stamp == self.stamp && known.vendor_index == self.index && certificate.is_in_force(now)
+        fresh
+            && known.settings_version == self.stamp
+            && known.vendor_index == self.index
+            && certificate.is_in_force(now)
     }
 
-    fn check_dates(&self, certificate: &PeerCertificate, now: UnixTime) -> Result<(), Flaw> {
-        if certificate.is_in_force(now) { Ok(()) } else { Err(Flaw::CertificateExpired) }
+    fn check_dates(&self, certificate: &PeerCertificate, now: UnixTime) -> Result<(), AuthError> {
+        if certificate.is_in_force(now) { Ok(()) } else { Err(AuthError::CertificateExpired) }
     }
 
-    fn check_chain(&self, certificate: &PeerCertificate, now: UnixTime) -> Result<u64, Flaw> {
+    fn check_chain(&self, certificate: &PeerCertificate, now: UnixTime) -> Result<u64, AuthError> {
         let Some(authorities) = &self.authorities else { return Ok(0) };
         let (verifier, generation) = authorities.current();
-        let verifier = verifier.ok_or(Flaw::CertificateRevoked)?;
-        let (own, rest) = certificate.chain().split_first().ok_or(Flaw::CertificateMissing)?;
+        let verifier = verifier.ok_or(AuthError::CertificateRevoked)?;
+        let (own, rest) = certificate.chain().split_first().ok_or(AuthError::CertificateMissing)?;
         let time = rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_millis(now.as_millis()));
         verifier.verify_client_cert(own, rest, time).map(|_| generation).map_err(|error| classify(&error))
     }
 }
 
 /// Whether the lists said no, or the authorities.
-fn classify(error: &rustls::Error) -> Flaw {
+fn classify(error: &rustls::Error) -> AuthError {
     use rustls::CertificateError as E;
     let by_list = matches!(
         error,
@@ -120,16 +131,16 @@ fn classify(error: &rustls::Error) -> Flaw {
                     | E::ExpiredRevocationListContext { .. }
             )
     );
-    if by_list { Flaw::CertificateRevoked } else { Flaw::VendorUnknown }
+    if by_list { AuthError::CertificateRevoked } else { AuthError::VendorUnknown }
 }
 
 /// The first content holds authorities, the others revocation lists.
-pub(super) fn build(contents: &[Vec<u8>]) -> Built<Arc<dyn ClientCertVerifier>> {
+pub(super) fn build(contents: &[Vec<u8>]) -> BuildResult<Arc<dyn ClientCertVerifier>> {
     let (bundle, lists) = contents.split_first().ok_or("no file of authorities")?;
-    let authorities = pem::authorities(bundle).map_err(|flaw| format!("the file of authorities {flaw}"))?;
+    let authorities = pem::certificate_authorities(bundle).map_err(|flaw| format!("the file of authorities {flaw}"))?;
     let lists: Result<Vec<_>, _> = lists.iter().map(|list| pem::revocation_lists(list)).collect();
     let revoked = lists.map_err(|flaw| format!("a file of revocation lists {flaw}"))?.concat();
-    let left_out = match authorities.left_out {
+    let left_out = match authorities.unreadable {
         0 => None,
         count => Some(format!("{count} of the authorities' certificates cannot be read: they are left out")),
     };

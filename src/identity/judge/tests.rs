@@ -66,7 +66,7 @@ impl World {
             ca_file: Some(self.folder.path().join("ca.pem")),
             crl_files: if with_list { vec![self.folder.path().join("crl.pem")] } else { Vec::new() },
         };
-        CertificateVendor::open(VendorId::parse("acme").expect("an id"), 4, 9, settings, Slot::default())
+        CertificateVendor::open(VendorId::parse("acme").expect("an id"), 4, 9, settings, RevocationSlot::default())
     }
 
     fn publish(&self, list: &str) {
@@ -74,12 +74,12 @@ impl World {
     }
 }
 
-fn check(vendor: &CertificateVendor, certificate: &PeerCertificate, secs: u64) -> Result<(), Flaw> {
+fn check(vendor: &CertificateVendor, certificate: &PeerCertificate, secs: u64) -> Result<(), AuthError> {
     let now = Moment { wall: UnixTime::from_secs(secs), monotonic_ns: 0 };
     vendor.verify(certificate, now).map(|verified| {
         assert_eq!((verified.vendor_index(), verified.caller().client.as_str()), (4, NAME));
-        assert!(vendor.recalls(&verified, certificate, now.wall));
-        assert!(!vendor.recalls(&verified, certificate, now.wall.plus(CERTIFICATE_RECHECK)), "looked at again");
+        assert!(vendor.is_current(&verified, certificate, now.wall));
+        assert!(!vendor.is_current(&verified, certificate, now.wall.plus(CERTIFICATE_RECHECK)), "looked at again");
     })
 }
 
@@ -88,8 +88,8 @@ fn only_the_contracts_authority_may_name_the_vendor() {
     let world = World::new();
     let vendor = world.vendor(false);
     assert_eq!(check(&vendor, &issue(&world.ca, 1), NOW), Ok(()));
-    assert_eq!(check(&vendor, &issue(&ca(), 1), NOW), Err(Flaw::VendorUnknown), "another authority, same name");
-    assert_eq!(check(&vendor, &issue(&world.ca, 1), 99_999_999_999), Err(Flaw::CertificateExpired));
+    assert_eq!(check(&vendor, &issue(&ca(), 1), NOW), Err(AuthError::VendorUnknown), "another authority, same name");
+    assert_eq!(check(&vendor, &issue(&world.ca, 1), 99_999_999_999), Err(AuthError::CertificateExpired));
 }
 
 #[test]
@@ -97,17 +97,21 @@ fn a_revoked_certificate_and_a_stale_list_are_refused() {
     let world = World::new();
     let (good, bad) = (issue(&world.ca, 1), issue(&world.ca, 2));
     let vendor = world.vendor(true);
-    assert_eq!(check(&vendor, &good, NOW), Err(Flaw::CertificateRevoked), "no list, no yes");
+    assert_eq!(check(&vendor, &good, NOW), Err(AuthError::CertificateRevoked), "no list, no yes");
     world.publish(&list(&world.ca, &[]));
-    vendor.authorities.as_ref().expect("watched").look();
+    vendor.authorities.as_ref().expect("watched").reload_if_changed();
     assert_eq!((check(&vendor, &good, NOW), check(&vendor, &bad, NOW)), (Ok(()), Ok(())));
     let before = vendor.verify(&bad, Moment { wall: UnixTime::from_secs(NOW), monotonic_ns: 0 }).expect("good");
     world.publish(&list(&world.ca, &[2]));
-    vendor.authorities.as_ref().expect("watched").look();
-    assert_eq!((check(&vendor, &good, NOW), check(&vendor, &bad, NOW)), (Ok(()), Err(Flaw::CertificateRevoked)));
-    assert!(!vendor.recalls(&before, &bad, UnixTime::from_secs(NOW)), "a remembered yes ends with the new list");
-    assert_eq!(check(&vendor, &good, FEBRUARY), Err(Flaw::CertificateRevoked), "a list past its next update is none");
+    vendor.authorities.as_ref().expect("watched").reload_if_changed();
+    assert_eq!((check(&vendor, &good, NOW), check(&vendor, &bad, NOW)), (Ok(()), Err(AuthError::CertificateRevoked)));
+    assert!(!vendor.is_current(&before, &bad, UnixTime::from_secs(NOW)), "a remembered yes ends with the new list");
+    assert_eq!(
+        check(&vendor, &good, FEBRUARY),
+        Err(AuthError::CertificateRevoked),
+        "a list past its next update is none"
+    );
     world.publish(&list(&ca(), &[]));
-    vendor.authorities.as_ref().expect("watched").look();
-    assert_eq!(check(&vendor, &good, NOW), Err(Flaw::CertificateRevoked), "another authority's list says nothing");
+    vendor.authorities.as_ref().expect("watched").reload_if_changed();
+    assert_eq!(check(&vendor, &good, NOW), Err(AuthError::CertificateRevoked), "another authority's list says nothing");
 }

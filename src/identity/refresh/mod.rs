@@ -1,4 +1,4 @@
-//! Keeps a [`KeyRing`] fresh in the background: ahead of need, one look at a time, conditional, jittered.
+//! Keeps a [`IssuerKeys`] fresh in the background: ahead of need, one look at a time, conditional, jittered.
 //!
 //! A failed or broken answer leaves the last good keys in force; it is noted, and tried again after a growing pause.
 //! Never runs on the path of a request.
@@ -15,13 +15,13 @@ use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
 
 use crate::bounds::{DISCOVERY_AGE, FILE_POLL, ISSUER_ANSWER_BYTES_MAX, KEYS_REFRESH_MIN, KEYS_RETRY_MIN};
-use crate::http::{FetchError, FetchOptions, FetchUrl, Fetcher};
+use crate::http::{ClientError, ClientOptions, HttpClient, Url};
 use crate::model::{UnixTime, with_causes};
 
 use super::files::{FileError, read_in_background};
 use super::json::{self, JsonError};
-use super::keyset::{Keys, KeysetError};
-use super::ring::{KeyRing, RefreshOutcome};
+use super::keyset::{KeySet, KeysetError};
+use super::ring::{IssuerKeys, RefreshOutcome};
 use super::{FetchSettings, KeySource};
 
 /// Why a look at the key source gave no keys.
@@ -32,7 +32,7 @@ pub enum RefreshError {
     File(#[from] FileError),
     /// The issuer cannot be asked, or did not answer.
     #[error(transparent)]
-    Fetch(#[from] FetchError),
+    Fetch(#[from] ClientError),
     /// It answered with an error.
     #[error("the issuer answered with status {0}")]
     Status(u16),
@@ -60,8 +60,8 @@ impl RefreshError {
 }
 
 /// How an issuer's settings become a client's.
-pub(super) fn fetcher(settings: &FetchSettings) -> Result<Fetcher, FetchError> {
-    Fetcher::new(FetchOptions {
+pub(super) fn fetcher(settings: &FetchSettings) -> Result<HttpClient, ClientError> {
+    HttpClient::new(ClientOptions {
         deadline: settings.deadline,
         body_bytes_max: ISSUER_ANSWER_BYTES_MAX,
         ca_file: settings.ca_file.clone(),
@@ -71,17 +71,17 @@ pub(super) fn fetcher(settings: &FetchSettings) -> Result<Fetcher, FetchError> {
 }
 
 /// Looks at the source again and again until the ring is gone.
-pub(super) async fn run(ring: Weak<KeyRing>) {
-    let mut memory = Memory::default();
+pub(super) async fn run(ring: Weak<IssuerKeys>) {
+    let mut memory = RefreshState::default();
     while let Some(held) = ring.upgrade() {
-        let pause = look(&held, &mut memory).await;
+        let pause = refresh_once(&held, &mut memory).await;
         drop(held);
-        rest(&ring, pause).await;
+        wait_until_due(&ring, pause).await;
     }
 }
 
 /// Until the next look is due: the scheduled one, or one that somebody asked for.
-async fn rest(ring: &Weak<KeyRing>, pause: Duration) {
+async fn wait_until_due(ring: &Weak<IssuerKeys>, pause: Duration) {
     let mut scheduled = std::pin::pin!(tokio::time::sleep(pause));
     while let Some(held) = ring.upgrade() {
         let (wanted, asked) = (Arc::clone(&held.wanted), held.due_in());
@@ -96,26 +96,26 @@ async fn rest(ring: &Weak<KeyRing>, pause: Duration) {
 
 /// What one look leaves for the next.
 #[derive(Default)]
-struct Memory {
-    fetcher: Option<Fetcher>,
+struct RefreshState {
+    fetcher: Option<HttpClient>,
     /// The digest of the document in force.
     digest: Option<blake3::Hash>,
     validators: HeaderMap,
-    discovered: Option<(FetchUrl, UnixTime)>,
+    discovered: Option<(Url, UnixTime)>,
     failures: u32,
 }
 
 /// A document, or word that it has not changed, and how long that holds.
-enum Found {
+enum KeyAnswer {
     Document(Vec<u8>, Duration),
     Unchanged(Duration),
 }
 
 /// One look at the source. Returns the pause before the next.
-async fn look(ring: &KeyRing, memory: &mut Memory) -> Duration {
-    ring.begin();
-    let found = Box::pin(find(ring, memory)).await;
-    match found.and_then(|found| take(ring, memory, found)) {
+async fn refresh_once(ring: &IssuerKeys, memory: &mut RefreshState) -> Duration {
+    ring.begin_refresh();
+    let found = Box::pin(read_source(ring, memory)).await;
+    match found.and_then(|found| put_in_force(ring, memory, found)) {
         Ok(pause) => {
             memory.failures = 0;
             pause
@@ -124,42 +124,42 @@ async fn look(ring: &KeyRing, memory: &mut Memory) -> Duration {
             memory.failures = memory.failures.saturating_add(1);
             memory.discovered = None;
             memory.validators.clear();
-            ring.finish(error.outcome(), Some(with_causes(&error)));
+            ring.finish_refresh(error.outcome(), Some(with_causes(&error)));
             pause_after_failure(ring, memory.failures)
         }
     }
 }
 
-async fn find(ring: &KeyRing, memory: &mut Memory) -> Result<Found, RefreshError> {
+async fn read_source(ring: &IssuerKeys, memory: &mut RefreshState) -> Result<KeyAnswer, RefreshError> {
     match &ring.id.source {
         KeySource::File(path) => {
-            Ok(Found::Document(read_in_background(path, ISSUER_ANSWER_BYTES_MAX).await?, FILE_POLL))
+            Ok(KeyAnswer::Document(read_in_background(path, ISSUER_ANSWER_BYTES_MAX).await?, FILE_POLL))
         }
         KeySource::Url { url, refresh } => {
-            let url = FetchUrl::parse(url, ring.id.fetch.allow_plain_http)?;
-            ask(ring, memory, &url, *refresh).await
+            let url = Url::parse(url, ring.id.fetch.allow_plain_http)?;
+            fetch_keys(ring, memory, &url, *refresh).await
         }
         KeySource::Discovery { refresh } => {
             let url = discover(ring, memory).await?;
-            ask(ring, memory, &url, *refresh).await
+            fetch_keys(ring, memory, &url, *refresh).await
         }
         // There is nothing to fetch ahead: such an issuer is asked about each token.
-        KeySource::Introspection(_) => Ok(Found::Unchanged(DISCOVERY_AGE)),
+        KeySource::Introspection(_) => Ok(KeyAnswer::Unchanged(DISCOVERY_AGE)),
     }
 }
 
-fn take(ring: &KeyRing, memory: &mut Memory, found: Found) -> Result<Duration, RefreshError> {
+fn put_in_force(ring: &IssuerKeys, memory: &mut RefreshState, found: KeyAnswer) -> Result<Duration, RefreshError> {
     match found {
-        Found::Unchanged(pause) => {
-            ring.finish(RefreshOutcome::Unchanged, None);
+        KeyAnswer::Unchanged(pause) => {
+            ring.finish_refresh(RefreshOutcome::Unchanged, None);
             Ok(pause)
         }
-        Found::Document(document, pause) => {
+        KeyAnswer::Document(document, pause) => {
             let digest = blake3::hash(&document);
             if memory.digest == Some(digest) {
-                ring.finish(RefreshOutcome::Unchanged, None);
+                ring.finish_refresh(RefreshOutcome::Unchanged, None);
             } else {
-                ring.install(Keys::parse(&document)?);
+                ring.install(KeySet::parse(&document)?);
                 memory.digest = Some(digest);
             }
             Ok(pause)
@@ -167,23 +167,28 @@ fn take(ring: &KeyRing, memory: &mut Memory, found: Found) -> Result<Duration, R
     }
 }
 
-async fn ask(ring: &KeyRing, memory: &mut Memory, url: &FetchUrl, refresh: Duration) -> Result<Found, RefreshError> {
+async fn fetch_keys(
+    ring: &IssuerKeys,
+    memory: &mut RefreshState,
+    url: &Url,
+    refresh: Duration,
+) -> Result<KeyAnswer, RefreshError> {
     // Validators are sent only while the document that they name is in force.
     let conditional = if memory.digest.is_some() { memory.validators.clone() } else { HeaderMap::new() };
     let asked_conditionally = !conditional.is_empty();
-    let answer = client(ring, memory)?.get(url, conditional).await?;
+    let answer = open_fetcher(ring, memory)?.get(url, conditional).await?;
     let pause = pause_for(&answer.headers, refresh);
     match answer.status {
         StatusCode::OK => {
             memory.validators = validators(&answer.headers);
-            Ok(Found::Document(answer.body.to_vec(), pause))
+            Ok(KeyAnswer::Document(answer.body.to_vec(), pause))
         }
-        StatusCode::NOT_MODIFIED if asked_conditionally => Ok(Found::Unchanged(pause)),
+        StatusCode::NOT_MODIFIED if asked_conditionally => Ok(KeyAnswer::Unchanged(pause)),
         status => Err(RefreshError::Status(status.as_u16())),
     }
 }
 
-fn client<'a>(ring: &KeyRing, memory: &'a mut Memory) -> Result<&'a Fetcher, FetchError> {
+fn open_fetcher<'a>(ring: &IssuerKeys, memory: &'a mut RefreshState) -> Result<&'a HttpClient, ClientError> {
     let fetcher = match memory.fetcher.take() {
         Some(fetcher) => fetcher,
         None => fetcher(&ring.id.fetch)?,
@@ -192,7 +197,7 @@ fn client<'a>(ring: &KeyRing, memory: &'a mut Memory) -> Result<&'a Fetcher, Fet
 }
 
 /// Finds `jwks_uri` in the issuer's metadata: RFC 8414 section 3.1 first, then OpenID Connect Discovery section 4.
-async fn discover(ring: &KeyRing, memory: &mut Memory) -> Result<FetchUrl, RefreshError> {
+async fn discover(ring: &IssuerKeys, memory: &mut RefreshState) -> Result<Url, RefreshError> {
     let now = ring.clock.now().wall;
     if let Some((url, found_at)) = &memory.discovered
         && now.since(*found_at) < DISCOVERY_AGE
@@ -200,13 +205,13 @@ async fn discover(ring: &KeyRing, memory: &mut Memory) -> Result<FetchUrl, Refre
         return Ok(url.clone());
     }
     let plain = ring.id.fetch.allow_plain_http;
-    let issuer = FetchUrl::parse(&ring.id.issuer, plain)?;
-    let fetcher = client(ring, memory)?;
+    let issuer = Url::parse(&ring.id.issuer, plain)?;
+    let fetcher = open_fetcher(ring, memory)?;
     let mut status = 0;
     for address in metadata_addresses(&issuer) {
-        let answer = fetcher.get(&FetchUrl::parse(&address, plain)?, HeaderMap::new()).await?;
+        let answer = fetcher.get(&Url::parse(&address, plain)?, HeaderMap::new()).await?;
         if answer.status == StatusCode::OK {
-            let url = FetchUrl::parse(&keys_address(&answer.body, &ring.id.issuer)?, plain)?;
+            let url = Url::parse(&keys_address(&answer.body, &ring.id.issuer)?, plain)?;
             memory.discovered = Some((url.clone(), now));
             return Ok(url);
         }
@@ -215,7 +220,7 @@ async fn discover(ring: &KeyRing, memory: &mut Memory) -> Result<FetchUrl, Refre
     Err(RefreshError::Status(status))
 }
 
-fn metadata_addresses(issuer: &FetchUrl) -> [String; 2] {
+fn metadata_addresses(issuer: &Url) -> [String; 2] {
     let uri = issuer.as_uri();
     let scheme = uri.scheme_str().unwrap_or("https");
     let host = uri.authority().map_or("", http::uri::Authority::as_str);
@@ -265,7 +270,7 @@ fn max_age(cache_control: &str) -> Option<u64> {
     named.and_then(|(_, secs)| secs.trim_matches('"').parse().ok())
 }
 
-fn pause_after_failure(ring: &KeyRing, failures: u32) -> Duration {
+fn pause_after_failure(ring: &IssuerKeys, failures: u32) -> Duration {
     let longest = match &ring.id.source {
         KeySource::File(_) | KeySource::Introspection(_) => return FILE_POLL,
         KeySource::Url { refresh, .. } | KeySource::Discovery { refresh } => *refresh,
@@ -287,7 +292,7 @@ fn jitter(span: Duration) -> Duration {
 }
 
 /// Starts the background task of a ring, once.
-pub(super) fn start(ring: &Arc<KeyRing>, runtime: &tokio::runtime::Handle) {
+pub(super) fn start(ring: &Arc<IssuerKeys>, runtime: &tokio::runtime::Handle) {
     let needed = !matches!(ring.id.source, KeySource::Introspection(_));
     if needed && !ring.started.swap(true, Ordering::AcqRel) {
         runtime.spawn(run(Arc::downgrade(ring)));
@@ -295,12 +300,12 @@ pub(super) fn start(ring: &Arc<KeyRing>, runtime: &tokio::runtime::Handle) {
 }
 
 /// Reads a key file at once, for a start that must not serve before its keys are there.
-pub(super) fn read_file_now(ring: &KeyRing, path: &Path) {
-    ring.begin();
+pub(super) fn read_file_now(ring: &IssuerKeys, path: &Path) {
+    ring.begin_refresh();
     let read = super::files::read_bounded(path, ISSUER_ANSWER_BYTES_MAX).map_err(RefreshError::from);
-    match read.and_then(|document| Ok(Keys::parse(&document)?)) {
+    match read.and_then(|document| Ok(KeySet::parse(&document)?)) {
         Ok(keys) => ring.install(keys),
-        Err(error) => ring.finish(error.outcome(), Some(with_causes(&error))),
+        Err(error) => ring.finish_refresh(error.outcome(), Some(with_causes(&error))),
     }
 }
 

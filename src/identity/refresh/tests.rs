@@ -7,10 +7,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 
-use super::super::stand::{AUDIENCE, CLIENT, Stand, plain, serve};
+use super::super::stand::{AUDIENCE, CLIENT, IssuerFixture, plain, serve};
 use super::super::{Algorithm, SigningKey};
 use super::*;
-use crate::bounds::{KEYS_COOLDOWN, KEYS_LOOKS_AT_ONCE};
+use crate::bounds::{KEYS_COOLDOWN, KEYS_FETCH_BURST};
 use crate::model::Reason;
 
 /// What the issuer answers at present.
@@ -88,7 +88,7 @@ fn jwks(keys: &[&SigningKey]) -> Mood {
 
 const ISSUER: &str = "https://id.test";
 
-impl Stand {
+impl IssuerFixture {
     async fn by_url(issuer: &Issuer, cooldown: Duration) -> Self {
         let keys = KeySource::Url { url: format!("{}/jwks", issuer.address), refresh: Duration::from_millis(200) };
         let fetch = FetchSettings { cooldown, deadline: Duration::from_secs(1), ..FetchSettings::default() };
@@ -110,7 +110,7 @@ impl Stand {
 
     /// Waits until the key source has been looked at `more` times again.
     async fn looks(&self, more: u64) {
-        let mut looks = self.directory.vendor(0).expect("a vendor").ring.looks();
+        let mut looks = self.directory.vendor(0).expect("a vendor").issuer_keys.ended_refreshes();
         let target = *looks.borrow() + more;
         let reached = looks.wait_for(|count| *count >= target);
         tokio::time::timeout(Duration::from_secs(10), reached).await.expect("looked").expect("a ring");
@@ -121,7 +121,7 @@ impl Stand {
 async fn a_rotation_refuses_no_valid_request() {
     let (old, new) = (key("old"), key("new"));
     let issuer = Issuer::start(jwks(&[&old])).await;
-    let gateway = Stand::by_url(&issuer, Duration::ZERO).await;
+    let gateway = IssuerFixture::by_url(&issuer, Duration::ZERO).await;
     assert_eq!(gateway.ask_with(&old).await, Ok(()));
     issuer.turn(jwks(&[&old, &new]));
     assert_eq!(gateway.ask_with(&new).await, Ok(()), "an unknown kid is fetched once");
@@ -138,7 +138,7 @@ async fn a_rotation_refuses_no_valid_request() {
 async fn whoever_comes_first_with_a_new_key_amid_looks_that_began_too_early_is_let_in() {
     let old = key("old");
     let issuer = Issuer::slow(jwks(&[&old]), Duration::from_millis(2)).await;
-    let gateway = Arc::new(Stand::by_url(&issuer, Duration::ZERO).await);
+    let gateway = Arc::new(IssuerFixture::by_url(&issuer, Duration::ZERO).await);
     for round in 0..100 {
         let (new, stranger) = (key(&format!("new{round}")), key("stranger"));
         let (token, strange) = (gateway.token(&new, ISSUER), gateway.token(&stranger, ISSUER));
@@ -163,7 +163,7 @@ async fn whoever_comes_first_with_a_new_key_amid_looks_that_began_too_early_is_l
 async fn neither_errors_nor_garbage_replace_good_keys() {
     let good = key("good");
     let issuer = Issuer::start(jwks(&[&good])).await;
-    let gateway = Stand::by_url(&issuer, Duration::from_millis(50)).await;
+    let gateway = IssuerFixture::by_url(&issuer, Duration::from_millis(50)).await;
     let bad =
         ["", "<html>", "{}", r#"{"keys":[]}"#, r#"{"keys":[{"kty":"oct","k":"AA"}]}"#, r#"{"keys":[],"keys":[]}"#];
     for mood in bad.map(|text| Mood::Serve(text.to_owned())).into_iter().chain([Mood::Error]) {
@@ -183,14 +183,14 @@ async fn neither_errors_nor_garbage_replace_good_keys() {
 async fn a_cold_start_without_an_issuer_fails_closed_and_heals() {
     let good = key("good");
     let issuer = Issuer::start(Mood::Error).await;
-    let gateway = Stand::by_url(&issuer, Duration::from_millis(50)).await;
+    let gateway = IssuerFixture::by_url(&issuer, Duration::from_millis(50)).await;
     assert_eq!(gateway.ask_with(&good).await, Err(Reason::IssuerUnavailable));
     issuer.turn(jwks(&[&good]));
     gateway.looks(2).await;
     assert_eq!(gateway.ask_with(&good).await, Ok(()));
 }
 
-impl Stand {
+impl IssuerFixture {
     /// A gateway that looks for nobody but strangers, and a flood of them that ends with the value.
     async fn flooded(issuer: &Issuer, cooldown: Duration) -> (Arc<Self>, tokio::task::JoinSet<()>) {
         let keys = KeySource::Url { url: format!("{}/jwks", issuer.address), refresh: Duration::from_secs(300) };
@@ -219,13 +219,13 @@ impl Stand {
 async fn a_flood_of_unknown_kids_costs_a_handful_of_fetches_and_delays_no_known_key() {
     let good = key("good");
     let issuer = Issuer::slow(jwks(&[&good]), Duration::from_millis(20)).await;
-    let (gateway, _flood) = Stand::flooded(&issuer, KEYS_COOLDOWN).await;
+    let (gateway, _flood) = IssuerFixture::flooded(&issuer, KEYS_COOLDOWN).await;
     let known = gateway.token(&good, ISSUER);
     for _ in 0..100 {
         assert!(gateway.ask(&known).is_ok());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(issuer.asked(), 1 + KEYS_LOOKS_AT_ONCE as usize, "our own, and what strangers may cause");
+    assert_eq!(issuer.asked(), 1 + KEYS_FETCH_BURST as usize, "our own, and what strangers may cause");
 }
 
 #[tokio::test]
@@ -235,8 +235,8 @@ async fn a_flood_of_unknown_kids_keeps_a_new_key_out_for_a_cool_down_at_most() {
     let issuer = Issuer::slow(jwks(&[&old]), Duration::from_millis(2)).await;
     let cooldown = Duration::from_secs(3);
     let began = std::time::Instant::now();
-    let (gateway, _flood) = Stand::flooded(&issuer, cooldown).await;
-    while issuer.asked() < 1 + KEYS_LOOKS_AT_ONCE as usize {
+    let (gateway, _flood) = IssuerFixture::flooded(&issuer, cooldown).await;
+    while issuer.asked() < 1 + KEYS_FETCH_BURST as usize {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     issuer.turn(jwks(&[&old, &new]));
@@ -248,7 +248,7 @@ async fn a_flood_of_unknown_kids_keeps_a_new_key_out_for_a_cool_down_at_most() {
     let (kept_out, ran) = (rotated.elapsed(), began.elapsed());
     // The machine may be busy: a second on top is no second cool-down.
     assert!(kept_out < cooldown + Duration::from_secs(1), "{kept_out:?}");
-    let allowed = 1 + KEYS_LOOKS_AT_ONCE as usize + (ran.as_secs_f64() / cooldown.as_secs_f64()) as usize;
+    let allowed = 1 + KEYS_FETCH_BURST as usize + (ran.as_secs_f64() / cooldown.as_secs_f64()) as usize;
     assert!(issuer.asked() <= allowed, "{} fetches in {ran:?}", issuer.asked());
 }
 
@@ -258,7 +258,7 @@ async fn keys_are_found_by_the_issuers_own_metadata() {
     let issuer = Issuer::start(jwks(&[&good])).await;
     let name = format!("{}/tenant", issuer.address);
     let keys = KeySource::Discovery { refresh: Duration::from_millis(200) };
-    let gateway = Stand::new(&name, keys, FetchSettings::default());
+    let gateway = IssuerFixture::new(&name, keys, FetchSettings::default());
     gateway.directory.warm(Duration::from_secs(5)).await;
     assert!(gateway.ask(&gateway.token(&good, &name)).is_ok(), "{:?}", gateway.directory.key_status(0));
 }
@@ -273,7 +273,7 @@ async fn a_key_file_is_read_again_when_it_changes() {
         Mood::Error => {}
     };
     write(jwks(&[&old]));
-    let gateway = Stand::new(ISSUER, KeySource::File(path.clone()), FetchSettings::default());
+    let gateway = IssuerFixture::new(ISSUER, KeySource::File(path.clone()), FetchSettings::default());
     assert_eq!(gateway.ask_with(&old).await, Ok(()), "read before anything is served");
     std::fs::write(&path, "{").expect("written");
     gateway.looks(2).await;

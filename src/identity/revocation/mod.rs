@@ -15,12 +15,12 @@ use arc_swap::ArcSwap;
 
 use crate::model::{Claims, ClientId, Clock, Denial, Moment, UnixTime, VendorId};
 
-use super::Rotation;
-use super::flaw::Flaw;
+use super::RotationRules;
+use super::flaw::AuthError;
 
 /// What a revocation covers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Revoked {
+pub enum RevocationTarget {
     /// The token with this `jti`.
     Token(Arc<str>),
     /// This client, however it proves itself: what it was given, and what it will be given.
@@ -40,7 +40,7 @@ pub struct DistrustedKey {
     pub thumbprints: Vec<[u8; 32]>,
 }
 
-impl Revoked {
+impl RevocationTarget {
     /// Whether both name the same thing.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
@@ -57,11 +57,11 @@ pub struct Revocation {
     /// Whose tokens.
     pub vendor: VendorId,
     /// Which of them.
-    pub what: Revoked,
+    pub target: RevocationTarget,
     /// When it was ordered.
-    pub at: UnixTime,
+    pub ordered_at: UnixTime,
     /// When it may be forgotten, from [`keep_until`]; `None` when never.
-    pub until: Option<UnixTime>,
+    pub keep_until: Option<UnixTime>,
     /// Why, in the operator's words.
     pub reason: String,
 }
@@ -92,12 +92,17 @@ pub trait RevocationStore: Send + Sync + fmt::Debug {
 
 /// When a revocation ordered now may be forgotten: after the longest life that the contract lets a token have. Never,
 /// where it sets no bound, and where tokens to come are meant too.
-pub fn keep_until(what: &Revoked, rules: &Rotation, clock_skew: Duration, now: UnixTime) -> Option<UnixTime> {
+pub fn keep_until(
+    what: &RevocationTarget,
+    rules: &RotationRules,
+    clock_skew: Duration,
+    now: UnixTime,
+) -> Option<UnixTime> {
     let lives = [rules.max_lifetime, rules.max_age].into_iter().flatten().min()?;
     let from = match what {
-        Revoked::Client(_) | Revoked::Key(_) => return None,
-        Revoked::Token(_) => now,
-        Revoked::IssuedBefore(time) => now.max(*time),
+        RevocationTarget::Client(_) | RevocationTarget::Key(_) => return None,
+        RevocationTarget::Token(_) => now,
+        RevocationTarget::IssuedBefore(time) => now.max(*time),
     };
     // Twice the skew: the token may have been issued in our future, and expire in our past.
     Some(from.plus(lives).plus(clock_skew * 2))
@@ -117,11 +122,11 @@ impl VendorRevocations {
     fn build<'a>(all: impl Iterator<Item = &'a Revocation>) -> Self {
         let mut built = Self::default();
         for revocation in all {
-            match &revocation.what {
-                Revoked::Token(id) => drop(built.tokens.insert(Arc::clone(id))),
-                Revoked::Client(client) => drop(built.clients.insert(client.clone())),
-                Revoked::IssuedBefore(time) => built.issued_before = built.issued_before.max(*time),
-                Revoked::Key(key) => {
+            match &revocation.target {
+                RevocationTarget::Token(id) => drop(built.tokens.insert(Arc::clone(id))),
+                RevocationTarget::Client(client) => drop(built.clients.insert(client.clone())),
+                RevocationTarget::IssuedBefore(time) => built.issued_before = built.issued_before.max(*time),
+                RevocationTarget::Key(key) => {
                     built.keys.insert(Arc::clone(&key.name));
                     built.thumbprints.extend(&key.thumbprints);
                 }
@@ -135,24 +140,24 @@ impl VendorRevocations {
     /// # Errors
     /// A denial when it is revoked.
     pub fn check(&self, claims: &Claims) -> Result<(), Denial> {
-        self.covers(claims).map_err(Denial::from)
+        self.check_claims(claims).map_err(Denial::from)
     }
 
     #[inline]
-    pub(super) fn covers(&self, claims: &Claims) -> Result<(), Flaw> {
-        self.bars(&claims.client)?;
+    pub(super) fn check_claims(&self, claims: &Claims) -> Result<(), AuthError> {
+        self.check_client(&claims.client)?;
         let by_id = !self.tokens.is_empty() && claims.token_id.as_ref().is_some_and(|id| self.tokens.contains(id));
         // A token that does not say when it was issued may be older than any time that is named.
         let issued_at = claims.issued_at.unwrap_or_default();
         let revoked = by_id || issued_at < self.issued_before || self.distrusts(claims);
-        if revoked { Err(Flaw::Revoked) } else { Ok(()) }
+        if revoked { Err(AuthError::Revoked) } else { Ok(()) }
     }
 
     /// Whether a client is barred, whatever it proves itself by.
     #[inline]
-    pub(super) fn bars(&self, client: &ClientId) -> Result<(), Flaw> {
+    pub(super) fn check_client(&self, client: &ClientId) -> Result<(), AuthError> {
         let barred = !self.clients.is_empty() && self.clients.contains(client);
-        if barred { Err(Flaw::Revoked) } else { Ok(()) }
+        if barred { Err(AuthError::Revoked) } else { Ok(()) }
     }
 
     /// Whether the key that signed is distrusted, by its name or under another one.
@@ -165,49 +170,49 @@ impl VendorRevocations {
 }
 
 /// A vendor's snapshot, shared by every directory that knows the vendor.
-pub(super) type Slot = Arc<ArcSwap<VendorRevocations>>;
+pub(super) type RevocationSlot = Arc<ArcSwap<VendorRevocations>>;
 
 /// All revocations of the process.
 #[derive(Debug)]
 pub struct Revocations {
     store: Arc<dyn RevocationStore>,
     clock: Clock,
-    state: Mutex<State>,
+    state: Mutex<RevocationState>,
 }
 
 /// A revocation, and since when this process has held it, on the monotonic clock.
 #[derive(Debug)]
-struct Entry {
+struct HeldRevocation {
     revocation: Revocation,
     since_ns: u64,
 }
 
-impl Entry {
-    fn is_of(&self, vendor: &VendorId, what: &Revoked) -> bool {
-        self.revocation.vendor == *vendor && self.revocation.what.is_same(what)
+impl HeldRevocation {
+    fn is_of(&self, vendor: &VendorId, what: &RevocationTarget) -> bool {
+        self.revocation.vendor == *vendor && self.revocation.target.is_same(what)
     }
 
-    fn told(&self) -> Revocation {
+    fn to_revocation(&self) -> Revocation {
         self.revocation.clone()
     }
 
     /// Whether its time is over by the wall and by the monotonic clock: no reading of the wall clock, then or now, makes
     /// an entry shorter than it was meant to be.
     fn is_over(&self, settled: UnixTime, now: Moment) -> bool {
-        let Some(until) = self.revocation.until else { return false };
+        let Some(until) = self.revocation.keep_until else { return false };
         let held = u128::from(now.monotonic_ns.saturating_sub(self.since_ns));
-        until <= settled && held >= until.since(self.revocation.at).as_nanos()
+        until <= settled && held >= until.since(self.revocation.ordered_at).as_nanos()
     }
 }
 
 #[derive(Debug, Default)]
-struct State {
-    all: Vec<Entry>,
-    slots: HashMap<VendorId, Slot>,
+struct RevocationState {
+    all: Vec<HeldRevocation>,
+    slots: HashMap<VendorId, RevocationSlot>,
 }
 
-impl State {
-    fn slot(&mut self, vendor: &VendorId) -> Slot {
+impl RevocationState {
+    fn slot(&mut self, vendor: &VendorId) -> RevocationSlot {
         Arc::clone(self.slots.entry(vendor.clone()).or_default())
     }
 
@@ -225,8 +230,8 @@ impl Revocations {
     /// As [`RevocationStore::load`].
     pub fn load(store: Arc<dyn RevocationStore>, clock: Clock) -> io::Result<Self> {
         let since_ns = clock.now().monotonic_ns;
-        let all = store.load()?.into_iter().map(|revocation| Entry { revocation, since_ns }).collect();
-        let mut state = State { all, slots: HashMap::new() };
+        let all = store.load()?.into_iter().map(|revocation| HeldRevocation { revocation, since_ns }).collect();
+        let mut state = RevocationState { all, slots: HashMap::new() };
         let vendors: HashSet<VendorId> = state.all.iter().map(|entry| entry.revocation.vendor.clone()).collect();
         vendors.iter().for_each(|vendor| state.publish(vendor));
         Ok(Self { store, clock, state: Mutex::new(state) })
@@ -246,11 +251,12 @@ impl Revocations {
     pub fn put_in_force(&self, mut revocation: Revocation) -> Revocation {
         let since_ns = self.clock.now().monotonic_ns;
         self.with(|state| {
-            for entry in state.all.extract_if(.., |entry| entry.is_of(&revocation.vendor, &revocation.what)) {
+            for entry in state.all.extract_if(.., |entry| entry.is_of(&revocation.vendor, &revocation.target)) {
                 let longer = |theirs, mine| UnixTime::max(theirs, mine);
-                revocation.until = entry.revocation.until.zip(revocation.until).map(|(a, b)| longer(a, b));
+                revocation.keep_until =
+                    entry.revocation.keep_until.zip(revocation.keep_until).map(|(a, b)| longer(a, b));
             }
-            state.all.push(Entry { revocation: revocation.clone(), since_ns });
+            state.all.push(HeldRevocation { revocation: revocation.clone(), since_ns });
             state.publish(&revocation.vendor);
         });
         revocation
@@ -268,14 +274,19 @@ impl Revocations {
     /// open; [`Self::lifted`] follows. Blocks: for a thread that may.
     ///
     /// Where it fails, the revocation holds on.
-    pub fn lifting(&self, vendor: &VendorId, what: &Revoked) -> impl FnOnce() -> io::Result<bool> + Send + use<> {
+    pub fn lifting(
+        &self,
+        vendor: &VendorId,
+        what: &RevocationTarget,
+    ) -> impl FnOnce() -> io::Result<bool> + Send + use<> {
         let store = Arc::clone(&self.store);
-        let found = self.with(|state| state.all.iter().find(|entry| entry.is_of(vendor, what)).map(Entry::told));
+        let found = self
+            .with(|state| state.all.iter().find(|entry| entry.is_of(vendor, what)).map(HeldRevocation::to_revocation));
         move || found.map_or(Ok(false), |revocation| store.lift(&revocation).map(|()| true))
     }
 
     /// Lets pass again what was lifted in the store.
-    pub fn lifted(&self, vendor: &VendorId, what: &Revoked) {
+    pub fn lifted(&self, vendor: &VendorId, what: &RevocationTarget) {
         self.with(|state| {
             state.all.retain(|entry| !entry.is_of(vendor, what));
             state.publish(vendor);
@@ -284,16 +295,16 @@ impl Revocations {
 
     /// Every revocation in force, oldest first.
     pub fn list(&self) -> Vec<Revocation> {
-        self.with(|state| state.all.iter().map(Entry::told).collect())
+        self.with(|state| state.all.iter().map(HeldRevocation::to_revocation).collect())
     }
 
     /// Forgets what no token can fall under any more; to be called now and then. Returns how many.
     ///
-    /// `settled` is a wall-clock time that has been confirmed for long, see [`crate::model::Settled`]. Beside it, an entry
+    /// `settled` is a wall-clock time that has been confirmed for long, see [`crate::model::ConfirmedClock`]. Beside it, an entry
     /// must have been held for its whole length on the monotonic clock of this process.
     pub fn sweep(&self, settled: UnixTime, now: Moment) -> usize {
         let over = self.with(|state| {
-            let over: Vec<Entry> = state.all.extract_if(.., |entry| entry.is_over(settled, now)).collect();
+            let over: Vec<HeldRevocation> = state.all.extract_if(.., |entry| entry.is_over(settled, now)).collect();
             over.iter().for_each(|entry| state.publish(&entry.revocation.vendor));
             over
         });
@@ -301,16 +312,16 @@ impl Revocations {
         over.len()
     }
 
-    pub(super) fn slot(&self, vendor: &VendorId) -> Slot {
+    pub(super) fn slot(&self, vendor: &VendorId) -> RevocationSlot {
         self.with(|state| state.slot(vendor))
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut RevocationState) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl RevocationStore for super::Forgetful {
+impl RevocationStore for super::NullIdentityStore {
     fn load(&self) -> io::Result<Vec<Revocation>> {
         Ok(Vec::new())
     }

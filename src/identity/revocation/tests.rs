@@ -11,8 +11,14 @@ fn secs(secs: u64) -> UnixTime {
     UnixTime::from_secs(secs)
 }
 
-fn revocation(what: Revoked, at: u64, until: Option<u64>) -> Revocation {
-    Revocation { vendor: vendor(), what, at: secs(at), until: until.map(secs), reason: "leaked".into() }
+fn revocation(what: RevocationTarget, at: u64, until: Option<u64>) -> Revocation {
+    Revocation {
+        vendor: vendor(),
+        target: what,
+        ordered_at: secs(at),
+        keep_until: until.map(secs),
+        reason: "leaked".into(),
+    }
 }
 
 fn claims(client: &str, id: Option<&str>, issued: u64) -> Claims {
@@ -31,11 +37,11 @@ fn claims(client: &str, id: Option<&str>, issued: u64) -> Claims {
 }
 
 fn empty(clock: &Clock) -> Revocations {
-    Revocations::load(Arc::new(super::super::Forgetful), clock.clone()).expect("empty")
+    Revocations::load(Arc::new(super::super::NullIdentityStore), clock.clone()).expect("empty")
 }
 
 fn check(revocations: &Revocations, client: &str, id: Option<&str>, issued: u64) -> bool {
-    revocations.slot(&vendor()).load().covers(&claims(client, id, issued)).is_err()
+    revocations.slot(&vendor()).load().check_claims(&claims(client, id, issued)).is_err()
 }
 
 #[test]
@@ -43,45 +49,45 @@ fn each_kind_covers_exactly_its_tokens() {
     let all = empty(&Clock::manual(secs(1)));
     let before = all.slot(&vendor());
     assert!(!check(&all, "a", Some("t1"), 100));
-    all.revoke(revocation(Revoked::Token("t1".into()), 500, None)).expect("saved");
-    assert!(before.load().covers(&claims("a", Some("t1"), 100)).is_err(), "a slot taken before sees it");
+    all.revoke(revocation(RevocationTarget::Token("t1".into()), 500, None)).expect("saved");
+    assert!(before.load().check_claims(&claims("a", Some("t1"), 100)).is_err(), "a slot taken before sees it");
     assert!(check(&all, "b", Some("t1"), 900) && !check(&all, "a", Some("t2"), 100) && !check(&all, "a", None, 100));
-    all.revoke(revocation(Revoked::Client(ClientId::new("c")), 500, None)).expect("saved");
+    all.revoke(revocation(RevocationTarget::Client(ClientId::new("c")), 500, None)).expect("saved");
     assert!(check(&all, "c", None, 500) && check(&all, "c", None, 999_999), "those to come too");
     assert!(!check(&all, "cc", None, 1));
-    all.revoke(revocation(Revoked::IssuedBefore(secs(50)), 500, None)).expect("saved");
+    all.revoke(revocation(RevocationTarget::IssuedBefore(secs(50)), 500, None)).expect("saved");
     assert!(check(&all, "z", None, 49) && !check(&all, "z", None, 50));
     let key = DistrustedKey { name: "k1".into(), thumbprints: vec![[7; 32]] };
-    all.revoke(revocation(Revoked::Key(key), 500, None)).expect("saved");
+    all.revoke(revocation(RevocationTarget::Key(key), 500, None)).expect("saved");
     let signed = |kid: Option<&str>, thumbprint: u8| {
         let (key_id, key_thumbprint) = (kid.map(Arc::from), Some([thumbprint; 32]));
         let claims = Claims { key_id, key_thumbprint, ..claims("z", None, 9_000) };
-        all.slot(&vendor()).load().covers(&claims).is_err()
+        all.slot(&vendor()).load().check_claims(&claims).is_err()
     };
     assert!(signed(Some("k1"), 1), "by its name, whatever it is");
     assert!(signed(Some("k2"), 7) && signed(None, 7), "the same key under another name, or none");
     assert!(!signed(Some("k2"), 1) && !signed(None, 1));
     let other = all.slot(&VendorId::parse("other").expect("an id"));
-    assert!(other.load().covers(&claims("c", Some("t1"), 1)).is_ok(), "another vendor's tokens are its own");
+    assert!(other.load().check_claims(&claims("c", Some("t1"), 1)).is_ok(), "another vendor's tokens are its own");
 }
 
 #[test]
 fn an_entry_leaves_when_no_token_can_fall_under_it() {
-    let hour = Rotation { max_lifetime: Some(Duration::from_secs(3600)), ..Rotation::default() };
+    let hour = RotationRules { max_lifetime: Some(Duration::from_secs(3600)), ..RotationRules::default() };
     let skew = Duration::from_secs(30);
-    let until = keep_until(&Revoked::Token("t".into()), &hour, skew, secs(1000));
+    let until = keep_until(&RevocationTarget::Token("t".into()), &hour, skew, secs(1000));
     assert_eq!(until, Some(secs(1000 + 3600 + 60)));
-    assert_eq!(keep_until(&Revoked::IssuedBefore(secs(5000)), &hour, skew, secs(1000)), Some(secs(8660)));
-    assert_eq!(keep_until(&Revoked::Token("t".into()), &Rotation::default(), skew, secs(1000)), None);
+    assert_eq!(keep_until(&RevocationTarget::IssuedBefore(secs(5000)), &hour, skew, secs(1000)), Some(secs(8660)));
+    assert_eq!(keep_until(&RevocationTarget::Token("t".into()), &RotationRules::default(), skew, secs(1000)), None);
 
-    for forever in [Revoked::Client(ClientId::new("c")), Revoked::Key(key())] {
+    for forever in [RevocationTarget::Client(ClientId::new("c")), RevocationTarget::Key(key())] {
         assert_eq!(keep_until(&forever, &hour, skew, secs(1000)), None, "only a person lifts it");
     }
 
     let clock = Clock::manual(secs(1000));
     let all = empty(&clock);
-    all.revoke(revocation(Revoked::Token("t".into()), 1000, Some(4660))).expect("saved");
-    all.revoke(revocation(Revoked::Token("forever".into()), 1000, None)).expect("saved");
+    all.revoke(revocation(RevocationTarget::Token("t".into()), 1000, Some(4660))).expect("saved");
+    all.revoke(revocation(RevocationTarget::Token("forever".into()), 1000, None)).expect("saved");
     let sweep = |settled| all.sweep(secs(settled), clock.now());
     clock.advance(Duration::from_secs(3659));
     assert_eq!(sweep(4659), 0);
@@ -96,8 +102,8 @@ fn an_entry_leaves_when_no_token_can_fall_under_it() {
 #[test]
 fn what_is_lifted_passes_and_nothing_else() {
     let all = empty(&Clock::manual(secs(1)));
-    let clients = ["c", "d"].map(|client| Revoked::Client(ClientId::new(client)));
-    for what in clients.iter().chain([&Revoked::Key(key()), &Revoked::Token("c".into())]) {
+    let clients = ["c", "d"].map(|client| RevocationTarget::Client(ClientId::new(client)));
+    for what in clients.iter().chain([&RevocationTarget::Key(key()), &RevocationTarget::Token("c".into())]) {
         for at in [500, 600] {
             all.revoke(revocation(what.clone(), at, None)).expect("saved");
         }
@@ -108,11 +114,11 @@ fn what_is_lifted_passes_and_nothing_else() {
     all.lifted(&vendor(), &clients[0]);
     assert!(!check(&all, "c", None, 1) && check(&all, "d", None, 1) && check(&all, "z", Some("c"), 1));
     assert_eq!(all.lifting(&vendor(), &clients[0])().ok(), Some(false), "there is none any more");
-    let unnamed = Revoked::Key(DistrustedKey { thumbprints: Vec::new(), ..key() });
+    let unnamed = RevocationTarget::Key(DistrustedKey { thumbprints: Vec::new(), ..key() });
     assert_eq!(all.lifting(&vendor(), &unnamed)().ok(), Some(true), "a key is lifted by its name");
 
     let full = Revocations::load(Arc::new(FullDisk), Clock::manual(secs(1))).expect("readable");
-    assert!(full.lifting(&vendor(), &Revoked::Token("old".into()))().is_err());
+    assert!(full.lifting(&vendor(), &RevocationTarget::Token("old".into()))().is_err());
     assert!(check(&full, "a", Some("old"), 100), "what cannot be kept is not lifted");
 }
 
@@ -125,7 +131,7 @@ struct FullDisk;
 
 impl RevocationStore for FullDisk {
     fn load(&self) -> io::Result<Vec<Revocation>> {
-        Ok(vec![revocation(Revoked::Token("old".into()), 1, None)])
+        Ok(vec![revocation(RevocationTarget::Token("old".into()), 1, None)])
     }
 
     fn save(&self, _: &Revocation) -> io::Result<()> {
@@ -143,6 +149,6 @@ impl RevocationStore for FullDisk {
 fn a_full_disk_stops_no_revocation() {
     let all = Revocations::load(Arc::new(FullDisk), Clock::manual(secs(1))).expect("readable");
     assert!(check(&all, "a", Some("old"), 100), "what was saved holds from the start");
-    assert!(all.revoke(revocation(Revoked::Token("t".into()), 1000, None)).is_err());
+    assert!(all.revoke(revocation(RevocationTarget::Token("t".into()), 1000, None)).is_err());
     assert!(check(&all, "a", Some("t"), 100));
 }

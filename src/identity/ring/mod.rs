@@ -12,21 +12,21 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
-use crate::bounds::{IDENTITY_WAIT, ISSUER_WAITERS_MAX, KEYS_LOOKS_AT_ONCE};
+use crate::bounds::{IDENTITY_WAIT, ISSUER_WAITERS_MAX, KEYS_FETCH_BURST};
 use crate::model::{Clock, Moment, UnixTime};
 
-use super::flaw::Flaw;
+use super::flaw::AuthError;
 use super::jwk::VerificationKey;
-use super::jwt::Header;
-use super::keyset::Keys;
-use super::looks::{Allowance, Looks};
-use super::marks::MarkLedger;
-use super::outage::{News, Outage};
+use super::jwt::TokenHeader;
+use super::keyset::KeySet;
+use super::looks::{FetchQuota, RefreshSchedule};
+use super::marks::RotationHistory;
+use super::outage::{OutageChange, OutageLog};
 use super::{Algorithm, FetchSettings, KeySource};
 
 /// What makes two contracts share one ring: the same source, asked in the same way, for the same issuer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct RingId {
+pub(super) struct IssuerKeysId {
     pub(super) issuer: String,
     pub(super) source: KeySource,
     pub(super) fetch: FetchSettings,
@@ -34,20 +34,20 @@ pub(super) struct RingId {
 
 /// The keys of one issuer.
 #[derive(Debug)]
-pub(super) struct KeyRing {
-    pub(super) id: RingId,
+pub(super) struct IssuerKeys {
+    pub(super) id: IssuerKeysId,
     pub(super) clock: Clock,
-    keys: ArcSwap<Keys>,
+    keys: ArcSwap<KeySet>,
     /// Counts swaps, so that a cached yes knows in one load whether its key must be looked up again.
     generation: AtomicU64,
     /// When the keys die unless they are confirmed before, on the monotonic clock; 0 before the first good answer.
     usable_until_ns: AtomicU64,
-    ledger: Arc<MarkLedger>,
+    history: Arc<RotationHistory>,
     status: Mutex<KeyStatus>,
-    outage: Outage,
+    outage: OutageLog,
     pub(super) wanted: Arc<Notify>,
     pub(super) started: AtomicBool,
-    looks: Mutex<Looks>,
+    schedule: Mutex<RefreshSchedule>,
     /// The number of the last look that ended, told after what it brought is in force.
     ended: watch::Sender<u64>,
     waiters: AtomicUsize,
@@ -93,28 +93,28 @@ pub struct KeyStatus {
     /// When the source last confirmed the keys.
     pub confirmed_at: Option<UnixTime>,
     /// When the source was last looked at.
-    pub looked_at: Option<UnixTime>,
+    pub tried_at: Option<UnixTime>,
     /// Why the last look failed, if it did; never holds what was answered.
     pub last_error: Option<String>,
     /// How often each of [`RefreshOutcome::ALL`] happened.
     pub outcomes: [u64; RefreshOutcome::ALL.len()],
 }
 
-impl KeyRing {
-    pub(super) fn new(id: RingId, clock: Clock, ledger: Arc<MarkLedger>) -> Self {
-        let allowance = Allowance::new(id.fetch.cooldown, KEYS_LOOKS_AT_ONCE);
+impl IssuerKeys {
+    pub(super) fn new(id: IssuerKeysId, clock: Clock, history: Arc<RotationHistory>) -> Self {
+        let allowance = FetchQuota::new(id.fetch.cooldown, KEYS_FETCH_BURST);
         Self {
             id,
             clock,
             keys: ArcSwap::default(),
             generation: AtomicU64::new(0),
             usable_until_ns: AtomicU64::new(0),
-            ledger,
+            history,
             status: Mutex::default(),
-            outage: Outage::new(Duration::ZERO),
+            outage: OutageLog::new(Duration::ZERO),
             wanted: Arc::new(Notify::new()),
             started: AtomicBool::new(false),
-            looks: Mutex::new(Looks::new(allowance)),
+            schedule: Mutex::new(RefreshSchedule::new(allowance)),
             ended: watch::Sender::new(0),
             waiters: AtomicUsize::new(0),
         }
@@ -127,39 +127,39 @@ impl KeyRing {
     }
 
     /// The keys that may be used now.
-    pub(super) fn usable(&self, now: Moment) -> Result<arc_swap::Guard<Arc<Keys>>, Flaw> {
+    pub(super) fn usable(&self, now: Moment) -> Result<arc_swap::Guard<Arc<KeySet>>, AuthError> {
         self.check_age(now)?;
         Ok(self.keys.load())
     }
 
     /// Whether a key that verified something at `generation` may still be relied on; says the present generation.
     #[inline]
-    pub(super) fn still_holds(&self, key: &VerificationKey, generation: u64, now: Moment) -> Result<u64, Flaw> {
+    pub(super) fn check_in_force(&self, key: &VerificationKey, generation: u64, now: Moment) -> Result<u64, AuthError> {
         let present = self.generation.load(Ordering::Acquire);
         self.check_age(now)?;
-        if present == generation || self.keys.load().holds(key) { Ok(present) } else { Err(Flaw::KeyUnknown) }
+        if present == generation || self.keys.load().holds(key) { Ok(present) } else { Err(AuthError::KeyUnknown) }
     }
 
     /// Whether the source still gives a key that verified something at `generation`; says the present generation. A source
     /// that nobody has looked at yet has withdrawn nothing, and neither has one that gives no answer.
-    pub(super) fn still_gives(&self, key: &VerificationKey, generation: u64) -> Result<u64, Flaw> {
+    pub(super) fn check_published(&self, key: &VerificationKey, generation: u64) -> Result<u64, AuthError> {
         let present = self.generation.load(Ordering::Acquire);
         let gives = present == generation || *self.ended.borrow() == 0 || self.keys.load().holds(key);
-        if gives { Ok(present) } else { Err(Flaw::KeyWithdrawn) }
+        if gives { Ok(present) } else { Err(AuthError::KeyWithdrawn) }
     }
 
-    fn check_age(&self, now: Moment) -> Result<(), Flaw> {
+    fn check_age(&self, now: Moment) -> Result<(), AuthError> {
         let alive = now.monotonic_ns < self.usable_until_ns.load(Ordering::Acquire);
-        if alive { Ok(()) } else { Err(Flaw::NoKeys) }
+        if alive { Ok(()) } else { Err(AuthError::NoKeys) }
     }
 
     /// What a request whose key is not among those of `judged` may wait for, if anything.
-    pub(super) fn want(self: &Arc<Self>, token: &Header, judged: u64, now: Moment) -> Option<KeyWait> {
+    pub(super) fn wait_for_key(self: &Arc<Self>, token: &TokenHeader, judged: u64, now: Moment) -> Option<KeyWait> {
         if matches!(self.id.source, KeySource::File(_) | KeySource::Introspection(_)) {
             return None;
         }
         let sought = token.key_id.clone().map(|kid| (kid, token.algorithm));
-        let came = self.with_looks(|looks| {
+        let came = self.with_schedule(|looks| {
             // Without a look to wait for there may be keys, brought meanwhile, that this request was not judged by.
             let worth =
                 looks.is_under_way() || looks.can_begin(now.monotonic_ns, IDENTITY_WAIT) || self.generation() != judged;
@@ -169,64 +169,64 @@ impl KeyRing {
     }
 
     /// Whether a key of this `kid` and algorithm may be used now.
-    fn has(&self, sought: Option<&Sought>, now: Moment) -> bool {
+    fn has_key(&self, sought: Option<&WantedKey>, now: Moment) -> bool {
         sought.is_some_and(|(kid, algorithm)| self.usable(now).is_ok_and(|keys| keys.find(kid, *algorithm).is_some()))
     }
 
     /// In how long somebody's look is due.
     pub(super) fn due_in(&self) -> Option<Duration> {
         let now = self.clock.now();
-        self.with_looks(|looks| looks.due_in(now.monotonic_ns))
+        self.with_schedule(|looks| looks.due_in(now.monotonic_ns))
     }
 
     /// Called by the refresher when it starts to look at the source.
-    pub(super) fn begin(&self) {
-        self.with_looks(Looks::begin);
+    pub(super) fn begin_refresh(&self) {
+        self.with_schedule(RefreshSchedule::begin);
     }
 
     /// Puts keys in force that the source has just given.
-    pub(super) fn install(&self, mut keys: Keys) {
+    pub(super) fn install(&self, mut keys: KeySet) {
         let now = self.clock.now();
-        keys.date(|thumbprint| self.ledger.key_seen(thumbprint, now.wall));
-        let (count, unfit, oldest) = (keys.count(), keys.bad, keys.iter().map(|key| key.born).min());
+        keys.set_ages(|thumbprint| self.history.key_first_seen(thumbprint, now.wall));
+        let (count, unfit, oldest) = (keys.count(), keys.unusable, keys.iter().map(|key| key.in_use_since).min());
         self.keys.store(Arc::new(keys));
         self.generation.store(next_generation(), Ordering::Release);
         self.with_status(|status| (status.keys, status.unfit, status.oldest) = (count, unfit, oldest));
-        self.finish(RefreshOutcome::Replaced, None);
+        self.finish_refresh(RefreshOutcome::Replaced, None);
     }
 
     /// Notes how a look at the source ended, and lets those who waited for it go on.
-    pub(super) fn finish(&self, outcome: RefreshOutcome, error: Option<String>) {
+    pub(super) fn finish_refresh(&self, outcome: RefreshOutcome, error: Option<String>) {
         let now = self.clock.now();
         let good = matches!(outcome, RefreshOutcome::Replaced | RefreshOutcome::Unchanged);
         if good {
             let until = now.monotonic_ns.saturating_add(self.id.fetch.hard_age.as_nanos() as u64);
             self.usable_until_ns.store(until, Ordering::Release);
         }
-        self.tell(error.as_deref(), now);
+        self.log_change(error.as_deref(), now);
         self.with_status(|status| {
-            status.looked_at = Some(now.wall);
+            status.tried_at = Some(now.wall);
             status.outcomes[outcome as usize] += 1;
             status.last_error = error;
             if good {
                 status.confirmed_at = Some(now.wall);
             }
         });
-        let ended = self.with_looks(Looks::end);
+        let ended = self.with_schedule(RefreshSchedule::end);
         self.ended.send_replace(ended);
     }
 
-    fn tell(&self, error: Option<&str>, now: Moment) {
+    fn log_change(&self, error: Option<&str>, now: Moment) {
         let issuer = self.id.issuer.as_str();
-        match self.outage.note(error, now.monotonic_ns) {
-            Some(News::Fails(error)) => {
+        match self.outage.record(error, now.monotonic_ns) {
+            Some(OutageChange::Failing(error)) => {
                 tracing::warn!(
                     issuer,
                     error,
                     "an issuer's keys cannot be read: those held stay in force until they are too old"
                 );
             }
-            Some(News::Well) => tracing::info!(issuer, "an issuer's keys can be read again"),
+            Some(OutageChange::Recovered) => tracing::info!(issuer, "an issuer's keys can be read again"),
             None => {}
         }
     }
@@ -248,8 +248,8 @@ impl KeyRing {
     }
 
     /// Wakes the refresher where a look becomes due by it.
-    fn with_looks<T>(&self, act: impl FnOnce(&mut Looks) -> T) -> T {
-        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+    fn with_schedule<T>(&self, act: impl FnOnce(&mut RefreshSchedule) -> T) -> T {
+        let mut looks = self.schedule.lock().unwrap_or_else(PoisonError::into_inner);
         let before = looks.is_due();
         let done = act(&mut looks);
         if looks.is_due() && !before {
@@ -259,7 +259,7 @@ impl KeyRing {
     }
 
     /// How many looks at the source have ended; changes wake whoever waits.
-    pub(super) fn looks(&self) -> watch::Receiver<u64> {
+    pub(super) fn ended_refreshes(&self) -> watch::Receiver<u64> {
         self.ended.subscribe()
     }
 }
@@ -270,7 +270,7 @@ pub(super) fn next_generation() -> u64 {
     LAST.fetch_add(1, Ordering::AcqRel) + 1
 }
 
-impl Drop for KeyRing {
+impl Drop for IssuerKeys {
     /// Lets the refresher see that nobody needs it any more.
     fn drop(&mut self) {
         self.wanted.notify_one();
@@ -278,24 +278,24 @@ impl Drop for KeyRing {
 }
 
 /// The key that a token names.
-type Sought = (Arc<str>, Algorithm);
+type WantedKey = (Arc<str>, Algorithm);
 
 /// A place among the few requests that may wait for keys.
 #[derive(Debug)]
 pub(super) struct KeyWait {
-    ring: Arc<KeyRing>,
-    sought: Option<Sought>,
+    ring: Arc<IssuerKeys>,
+    sought: Option<WantedKey>,
     /// How many looks had begun when the request came.
-    came: u64,
+    begun_before: u64,
 }
 
 impl KeyWait {
-    fn new(ring: &Arc<KeyRing>, sought: Option<Sought>, came: u64) -> Option<Self> {
+    fn new(ring: &Arc<IssuerKeys>, sought: Option<WantedKey>, came: u64) -> Option<Self> {
         if ring.waiters.fetch_add(1, Ordering::AcqRel) >= ISSUER_WAITERS_MAX {
             ring.waiters.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
-        Some(Self { ring: Arc::clone(ring), sought, came })
+        Some(Self { ring: Arc::clone(ring), sought, begun_before: came })
     }
 
     /// Returns when there is nothing more to wait for, or after the deadline.
@@ -306,7 +306,7 @@ impl KeyWait {
     /// Waits for look after look until the key is there, or one that began after the request came has ended. Asks only
     /// here, so that whoever does not wait costs no look.
     async fn follow(&self) {
-        let mut looks = self.ring.looks();
+        let mut looks = self.ring.ended_refreshes();
         while let Some(look) = self.next() {
             // The sender lives in the ring, which this value holds.
             let _ = looks.wait_for(|ended| *ended >= look).await;
@@ -315,10 +315,10 @@ impl KeyWait {
 
     fn next(&self) -> Option<u64> {
         let now = self.ring.clock.now();
-        if self.ring.has(self.sought.as_ref(), now) {
+        if self.ring.has_key(self.sought.as_ref(), now) {
             return None;
         }
-        self.ring.with_looks(|looks| looks.next_for(self.came, now.monotonic_ns, IDENTITY_WAIT))
+        self.ring.with_schedule(|looks| looks.next_for(self.begun_before, now.monotonic_ns, IDENTITY_WAIT))
     }
 }
 

@@ -11,13 +11,13 @@ use crate::bounds::WEBHOOK_CHALLENGE_BYTES_MAX;
 use crate::model::Secret;
 
 use super::super::json::{Json, Object};
-use super::recipe::Handshake;
-use super::template::Sent;
-use super::{Proof, Tag};
+use super::recipe::WebhookHandshake;
+use super::template::WebhookRequest;
+use super::{Tag, WebhookProof};
 
 /// What to answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Greeting {
+pub struct HandshakeReply {
     /// `text/plain` or `application/json`.
     pub content_type: &'static str,
     /// The body.
@@ -26,14 +26,14 @@ pub struct Greeting {
 
 /// What both sides know.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Shared<'a> {
+pub(super) struct SharedSecrets<'a> {
     /// The secret that signed the message, if it is signed.
     pub(super) signer: Option<&'a Secret<Vec<u8>>>,
     /// The token that was agreed on for a handshake.
     pub(super) verify: Option<&'a Secret<Vec<u8>>>,
 }
 
-impl Handshake {
+impl WebhookHandshake {
     /// Whether it is answered only where the message is signed.
     pub(super) const fn is_signed(self) -> bool {
         match self {
@@ -43,7 +43,7 @@ impl Handshake {
     }
 
     /// Whether a request can be this handshake, before its body is there.
-    pub(super) fn fits(self, sent: &Sent<'_>) -> bool {
+    pub(super) fn fits(self, sent: &WebhookRequest<'_>) -> bool {
         match self {
             Self::Slack | Self::Zoom => sent.method == Method::POST,
             Self::MsGraph => sent.method == Method::POST && parameter(sent, "validationToken").is_some(),
@@ -53,7 +53,12 @@ impl Handshake {
     }
 
     /// The answer, where the message is this handshake and nothing else.
-    pub(super) fn answer(self, sent: &Sent<'_>, body: &[u8], shared: Shared<'_>) -> Option<Greeting> {
+    pub(super) fn answer(
+        self,
+        sent: &WebhookRequest<'_>,
+        body: &[u8],
+        shared: SharedSecrets<'_>,
+    ) -> Option<HandshakeReply> {
         match self {
             Self::Slack => {
                 let object = Object::parse(body).ok()?;
@@ -73,18 +78,18 @@ impl Handshake {
     }
 }
 
-fn zoom(object: &Object, secret: &Secret<Vec<u8>>) -> Option<Greeting> {
+fn zoom(object: &Object, secret: &Secret<Vec<u8>>) -> Option<HandshakeReply> {
     let Some(Json::Object(payload)) = object.get("payload") else { return None };
     let is_one = object.text("event") == Ok(Some("endpoint.url_validation"));
     let token = payload.text("plainToken").ok()?.filter(|token| is_one && is_plain(token))?;
-    let mac = Tag::of(Proof::HmacSha256, secret.expose(), &[token.as_bytes()]);
+    let mac = Tag::of(WebhookProof::HmacSha256, secret.expose(), &[token.as_bytes()]);
     let encrypted: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
     let body = serde_json::json!({ "plainToken": token, "encryptedToken": encrypted }).to_string();
-    Some(Greeting { content_type: "application/json", body })
+    Some(HandshakeReply { content_type: "application/json", body })
 }
 
-fn plain(text: String) -> Option<Greeting> {
-    is_plain(&text).then_some(Greeting { content_type: "text/plain; charset=utf-8", body: text })
+fn plain(text: String) -> Option<HandshakeReply> {
+    is_plain(&text).then_some(HandshakeReply { content_type: "text/plain; charset=utf-8", body: text })
 }
 
 fn is_plain(text: &str) -> bool {
@@ -93,7 +98,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// The value of a query's parameter that stands once.
-fn parameter(sent: &Sent<'_>, name: &str) -> Option<String> {
+fn parameter(sent: &WebhookRequest<'_>, name: &str) -> Option<String> {
     let (_, query) = sent.target.split_once('?')?;
     let mut values = query.split('&').filter_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name));
     let (Some((_, value)), None) = (values.next(), values.next()) else { return None };

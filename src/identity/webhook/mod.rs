@@ -1,6 +1,6 @@
 //! Vendors that call back without OAuth: a signature over what they send, with a secret that both sides know.
 //!
-//! The whole body is there before anything is decided, and nothing may be forwarded before [`Check::finish`] said yes. Compared
+//! The whole body is there before anything is decided, and nothing may be forwarded before [`PendingWebhook::finish`] said yes. Compared
 //! in constant time, under one or two live secrets. A message that was delivered is known when it comes again within twice the
 //! tolerance, and is not delivered a second time. Parses a body only where its sender signs its fields, or in a handshake.
 
@@ -22,57 +22,60 @@ use subtle::{Choice, ConstantTimeEq as _};
 use crate::model::{Caller, ClientId, Denial, Moment, Secret, VendorId};
 
 use super::FileKind;
-use super::cache::{Fingerprint, Kind, TokenCache};
-use super::flaw::Flaw;
-use super::replay::{Replays, Use};
-use super::revocation::Slot;
-use super::watched::Watched;
-use handshake::Shared;
-use secrets::Secrets;
-use signature::Message;
-use template::Rendered;
+use super::cache::{Fingerprint, FingerprintKind, TokenCache};
+use super::flaw::AuthError;
+use super::replay::{ReplayCache, ReplayOutcome};
+use super::revocation::RevocationSlot;
+use super::watched::WatchedFiles;
+use handshake::SharedSecrets;
+use secrets::LiveSecrets;
+use signature::WebhookHeaders;
+use template::TemplateInput;
 
-pub use handshake::Greeting;
-pub use recipe::{Encoding, Handshake, Place, Preset, Proof, Recipe, SecretEncoding, TimeFormat, WebhookSettings};
+pub use handshake::HandshakeReply;
+pub use recipe::{
+    HeaderPart, SignatureEncoding, TimestampFormat, WebhookHandshake, WebhookPreset, WebhookProof, WebhookRecipe,
+    WebhookSecretEncoding, WebhookSettings,
+};
 pub use secrets::inspect_secret;
-pub use template::{Part, Sent, Template};
+pub use template::{SignatureTemplate, TemplatePart, WebhookRequest};
 
 /// A vendor that is known by its signatures.
-pub struct Webhook {
+pub struct WebhookVerifier {
     vendor: VendorId,
     index: u32,
     settings: WebhookSettings,
-    secrets: Arc<Watched<Secrets>>,
-    verify: Option<Arc<Watched<Secrets>>>,
-    replays: Arc<Replays>,
-    revocations: Slot,
+    secrets: Arc<WatchedFiles<LiveSecrets>>,
+    verify: Option<Arc<WatchedFiles<LiveSecrets>>>,
+    replays: Arc<ReplayCache>,
+    revocations: RevocationSlot,
     cache: Arc<TokenCache>,
 }
 
 /// What the one client of a vendor that signs its bodies is called.
 pub const WEBHOOK_CLIENT: &str = "webhook";
 
-impl Webhook {
+impl WebhookVerifier {
     pub(super) fn open(
         vendor: VendorId,
         index: u32,
         settings: WebhookSettings,
-        replays: Arc<Replays>,
-        revocations: Slot,
+        replays: Arc<ReplayCache>,
+        revocations: RevocationSlot,
         cache: Arc<TokenCache>,
     ) -> Self {
         let encoding = settings.recipe.secret;
         let files: Vec<PathBuf> = settings.secret_files.clone();
-        let secrets = Watched::open(
+        let secrets = WatchedFiles::open(
             FileKind::WebhookSecrets,
             vendor.as_str(),
             files,
             Box::new(move |contents| Ok((secrets::read(contents, encoding)?, None))),
         );
-        let raw = |contents: &[Vec<u8>]| Ok((secrets::read(contents, SecretEncoding::Raw)?, None));
+        let raw = |contents: &[Vec<u8>]| Ok((secrets::read(contents, WebhookSecretEncoding::Raw)?, None));
         let verify = settings.verify_token_file.clone();
         let verify =
-            verify.map(|file| Watched::open(FileKind::VerifyToken, vendor.as_str(), vec![file], Box::new(raw)));
+            verify.map(|file| WatchedFiles::open(FileKind::VerifyToken, vendor.as_str(), vec![file], Box::new(raw)));
         Self { vendor, index, settings, secrets, verify, replays, revocations, cache }
     }
 
@@ -87,19 +90,24 @@ impl Webhook {
     }
 
     /// Whether a request can be a handshake of this sender, as far as its head says.
-    pub fn may_greet(&self, sent: &Sent<'_>) -> bool {
+    pub fn may_be_handshake(&self, sent: &WebhookRequest<'_>) -> bool {
         self.settings.handshakes.iter().any(|handshake| !handshake.is_signed() && handshake.fits(sent))
     }
 
     /// What to answer to an unsigned handshake; `None` where the message is none, or the client is barred.
-    pub fn greet(&self, sent: &Sent<'_>, body: &[u8]) -> Option<Greeting> {
-        self.revocations.load().bars(&ClientId::new(WEBHOOK_CLIENT)).ok()?;
+    pub fn answer_handshake(&self, sent: &WebhookRequest<'_>, body: &[u8]) -> Option<HandshakeReply> {
+        self.revocations.load().check_client(&ClientId::new(WEBHOOK_CLIENT)).ok()?;
         self.answer(sent, body, None)
     }
 
-    fn answer(&self, sent: &Sent<'_>, body: &[u8], signer: Option<&Secret<Vec<u8>>>) -> Option<Greeting> {
+    fn answer(
+        &self,
+        sent: &WebhookRequest<'_>,
+        body: &[u8],
+        signer: Option<&Secret<Vec<u8>>>,
+    ) -> Option<HandshakeReply> {
         let agreed = self.verify.as_ref().and_then(|file| file.current().0);
-        let shared = Shared { signer, verify: agreed.as_deref().and_then(|secrets| secrets.first()) };
+        let shared = SharedSecrets { signer, verify: agreed.as_deref().and_then(|secrets| secrets.first()) };
         let fitting = self.settings.handshakes.iter().filter(|handshake| handshake.fits(sent));
         fitting.filter_map(|handshake| handshake.answer(sent, body, shared)).next()
     }
@@ -114,26 +122,26 @@ impl Webhook {
         self.verify.as_ref().map(|verify| verify.last_error())
     }
 
-    /// Reads the signature headers; the whole body follows by [`Check::finish`].
+    /// Reads the signature headers; the whole body follows by [`PendingWebhook::finish`].
     ///
     /// # Errors
     /// A denial when a header is missing, repeated or malformed, when the message is too old or too new, or when no
     /// secret is live.
-    pub fn begin(self: &Arc<Self>, headers: &HeaderMap, now: Moment) -> Result<Check, Denial> {
+    pub fn begin(self: &Arc<Self>, headers: &HeaderMap, now: Moment) -> Result<PendingWebhook, Denial> {
         self.start(headers, now).map_err(Denial::from)
     }
 
-    fn start(self: &Arc<Self>, headers: &HeaderMap, now: Moment) -> Result<Check, Flaw> {
-        let message = Message::read(&self.settings.recipe, headers)?;
+    fn start(self: &Arc<Self>, headers: &HeaderMap, now: Moment) -> Result<PendingWebhook, AuthError> {
+        let message = WebhookHeaders::read(&self.settings.recipe, headers)?;
         if let Some(sent_at) = message.sent_at {
             let tolerance = self.settings.tolerance;
             let near = now.wall.since(sent_at) <= tolerance && sent_at.since(now.wall) <= tolerance;
             if !near || !self.replays.covers(sent_at, now) {
-                return Err(Flaw::WebhookStale);
+                return Err(AuthError::WebhookStale);
             }
         }
-        let secrets = self.secrets.current().0.ok_or(Flaw::WebhookNoSecret)?;
-        Ok(Check { webhook: Arc::clone(self), secrets, message })
+        let secrets = self.secrets.current().0.ok_or(AuthError::WebhookNoSecret)?;
+        Ok(PendingWebhook { webhook: Arc::clone(self), secrets, message })
     }
 
     /// Whose it is.
@@ -142,38 +150,38 @@ impl Webhook {
     }
 
     /// Whether what was let in on a signature may go on: the secret is still live, and nobody has barred the client.
-    pub(super) fn still_stands(&self, signed: &Signed) -> Result<(), Flaw> {
-        self.revocations.load().bars(&ClientId::new(WEBHOOK_CLIENT))?;
+    pub(super) fn check_still_valid(&self, signed: &SecretFingerprint) -> Result<(), AuthError> {
+        self.revocations.load().check_client(&ClientId::new(WEBHOOK_CLIENT))?;
         let live = self.secrets.current().0;
         let live = live.iter().flat_map(|secrets| secrets.iter()).any(|secret| self.name(secret) == Ok(signed.secret));
-        if live { Ok(()) } else { Err(Flaw::WebhookSignature) }
+        if live { Ok(()) } else { Err(AuthError::WebhookSignature) }
     }
 
     /// A secret's name, which says nothing about it.
-    fn name(&self, secret: &Secret<Vec<u8>>) -> Result<Fingerprint, Flaw> {
-        self.cache.fingerprint(Kind::Secret, secret.expose())
+    fn name(&self, secret: &Secret<Vec<u8>>) -> Result<Fingerprint, AuthError> {
+        self.cache.fingerprint(FingerprintKind::Secret, secret.expose())
     }
 
-    pub(super) fn watch(&self, runtime: &tokio::runtime::Handle) {
+    pub(super) fn start_watching(&self, runtime: &tokio::runtime::Handle) {
         self.secrets.start(runtime);
         self.verify.iter().for_each(|file| file.start(runtime));
     }
 }
 
-impl fmt::Debug for Webhook {
+impl fmt::Debug for WebhookVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Webhook").field("vendor", &self.vendor).finish_non_exhaustive()
     }
 }
 
 /// A message whose headers were read, and whose body is awaited.
-pub struct Check {
-    webhook: Arc<Webhook>,
-    secrets: Arc<Secrets>,
-    message: Message,
+pub struct PendingWebhook {
+    webhook: Arc<WebhookVerifier>,
+    secrets: Arc<LiveSecrets>,
+    message: WebhookHeaders,
 }
 
-impl fmt::Debug for Check {
+impl fmt::Debug for PendingWebhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Check").field("webhook", &self.webhook).finish_non_exhaustive()
     }
@@ -181,14 +189,14 @@ impl fmt::Debug for Check {
 
 /// What a verified message is.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum WebhookOutcome {
     /// One to be delivered, unless it was.
-    Message(Taken),
+    Message(AcceptedWebhook),
     /// A handshake, to be answered here.
-    Greeting(Greeting),
+    Greeting(HandshakeReply),
 }
 
-impl Check {
+impl PendingWebhook {
     /// The vendor's index, as the directory was given it.
     pub fn vendor_index(&self) -> u32 {
         self.webhook.index
@@ -199,39 +207,46 @@ impl Check {
     /// # Errors
     /// A denial when no live secret gives a signature that was sent, when the client is barred, or while the same message is
     /// under way.
-    pub fn finish(self, sent: &Sent<'_>, body: &[u8], now: Moment) -> Result<Outcome, Denial> {
+    pub fn finish(self, sent: &WebhookRequest<'_>, body: &[u8], now: Moment) -> Result<WebhookOutcome, Denial> {
         self.end(sent, body, now).map_err(Denial::from)
     }
 
-    fn end(self, sent: &Sent<'_>, body: &[u8], now: Moment) -> Result<Outcome, Flaw> {
+    fn end(self, sent: &WebhookRequest<'_>, body: &[u8], now: Moment) -> Result<WebhookOutcome, AuthError> {
         let (secret, tag) = self.matching(sent, body)?;
-        let Webhook { vendor, index, settings, replays, revocations, cache, .. } = &*self.webhook;
+        let WebhookVerifier { vendor, index, settings, replays, revocations, cache, .. } = &*self.webhook;
         let client = ClientId::new(WEBHOOK_CLIENT);
-        revocations.load().bars(&client)?;
+        revocations.load().check_client(&client)?;
         if let Some(greeting) = self.webhook.answer(sent, body, Some(secret)) {
-            return Ok(Outcome::Greeting(greeting));
+            return Ok(WebhookOutcome::Greeting(greeting));
         }
         let names = self.names(&tag, body);
-        let named = names.iter().map(|name| cache.fingerprint(Kind::Proof, name));
-        let message = named.collect::<Result<Vec<_>, Flaw>>()?;
+        let named = names.iter().map(|name| cache.fingerprint(FingerprintKind::Proof, name));
+        let message = named.collect::<Result<Vec<_>, AuthError>>()?;
         let is_known = match replays.take(&message, settings.tolerance * 2, now) {
-            Use::First => false,
-            Use::Settled => true,
-            Use::UnderWay => return Err(Flaw::WebhookUnderWay),
-            Use::Full => return Err(Flaw::WebhookFull),
+            ReplayOutcome::First => false,
+            ReplayOutcome::Settled => true,
+            ReplayOutcome::UnderWay => return Err(AuthError::WebhookUnderWay),
+            ReplayOutcome::Full => return Err(AuthError::WebhookFull),
         };
         let caller = Caller { vendor: vendor.clone(), client, claims: None };
-        let signed = Arc::new(Signed { secret: self.webhook.name(secret)? });
+        let signed = Arc::new(SecretFingerprint { secret: self.webhook.name(secret)? });
         let replays = Arc::clone(replays);
-        Ok(Outcome::Message(Taken { caller, vendor_index: *index, signed, is_known, message, replays }))
+        Ok(WebhookOutcome::Message(AcceptedWebhook {
+            caller,
+            vendor_index: *index,
+            signed,
+            was_delivered: is_known,
+            message,
+            replays,
+        }))
     }
 
     /// The secret that gives one of the signatures which were sent, and that signature.
-    fn matching(&self, sent: &Sent<'_>, body: &[u8]) -> Result<(&Secret<Vec<u8>>, Vec<u8>), Flaw> {
+    fn matching(&self, sent: &WebhookRequest<'_>, body: &[u8]) -> Result<(&Secret<Vec<u8>>, Vec<u8>), AuthError> {
         let recipe = &self.webhook.settings.recipe;
         let id = self.message.id.as_deref().unwrap_or_default();
         let timestamp = &self.message.timestamp;
-        let signed = recipe.signed.render(&Rendered { sent, body, timestamp, id, url: recipe.url.as_deref() })?;
+        let signed = recipe.signed.render(&TemplateInput { sent, body, timestamp, id, url: recipe.url.as_deref() })?;
         let signed: Vec<&[u8]> = signed.iter().map(|piece| &**piece).collect();
         let mut matched = None;
         for secret in self.secrets.iter() {
@@ -240,7 +255,7 @@ impl Check {
             let fits = self.message.signatures.iter().fold(Choice::from(0), is_sent);
             matched = if bool::from(fits) { Some((secret, tag)) } else { matched };
         }
-        matched.ok_or(Flaw::WebhookSignature)
+        matched.ok_or(AuthError::WebhookSignature)
     }
 
     /// By what a message is known when it comes again: where one of these is known, it is.
@@ -250,7 +265,7 @@ impl Check {
         // Without an id the message is known by its signature, whichever place its secret has by now.
         let by_signature = || [b"s", tag].concat();
         match (self.message.id.as_deref().map(str::as_bytes), recipe.proof) {
-            (Some(id), _) if recipe.signed.has(&Part::Id) => vec![[b"i", id].concat()],
+            (Some(id), _) if recipe.signed.has(&TemplatePart::Id) => vec![[b"i", id].concat()],
             // An id that is not signed names a message only together with what it says: else one message could be sent again
             // in the name of another, and that one be taken for known. Where the time is signed, a copy under another id is
             // one all the same.
@@ -259,8 +274,10 @@ impl Check {
                 let dated = recipe.timestamp.as_ref().map(|_| by_signature());
                 std::iter::once(by_id).chain(dated).collect()
             }
-            (None, Proof::Token) => vec![[b"d", &digest()[..]].concat()],
-            (None, Proof::HmacSha1 | Proof::HmacSha256 | Proof::HmacSha512) => vec![by_signature()],
+            (None, WebhookProof::Token) => vec![[b"d", &digest()[..]].concat()],
+            (None, WebhookProof::HmacSha1 | WebhookProof::HmacSha256 | WebhookProof::HmacSha512) => {
+                vec![by_signature()]
+            }
         }
     }
 }
@@ -270,12 +287,12 @@ struct Tag;
 
 impl Tag {
     /// The bytes of a signature over the pieces, or the secret itself where that is what is sent.
-    fn of(proof: Proof, secret: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
+    fn of(proof: WebhookProof, secret: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
         let algorithm = match proof {
-            Proof::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
-            Proof::HmacSha256 => hmac::HMAC_SHA256,
-            Proof::HmacSha512 => hmac::HMAC_SHA512,
-            Proof::Token => return secret.to_vec(),
+            WebhookProof::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+            WebhookProof::HmacSha256 => hmac::HMAC_SHA256,
+            WebhookProof::HmacSha512 => hmac::HMAC_SHA512,
+            WebhookProof::Token => return secret.to_vec(),
         };
         let mut mac = hmac::Context::with_key(&hmac::Key::new(algorithm, secret));
         pieces.iter().for_each(|piece| mac.update(piece));
@@ -285,43 +302,43 @@ impl Tag {
 
 /// By which secret a message was signed. Says nothing about the secret.
 #[derive(Debug)]
-pub struct Signed {
+pub struct SecretFingerprint {
     secret: Fingerprint,
 }
 
 /// A message that was verified and taken.
 #[derive(Debug)]
-pub struct Taken {
+pub struct AcceptedWebhook {
     /// Who sent it.
     pub caller: Caller,
     /// The vendor's index, as the directory was given it.
     pub vendor_index: u32,
     /// By which of the secrets, for [`super::Directory::recheck_signed`].
-    pub signed: Arc<Signed>,
+    pub signed: Arc<SecretFingerprint>,
     /// Whether it was delivered before: to be answered, and not to be delivered again.
-    pub is_known: bool,
+    pub was_delivered: bool,
     message: Vec<Fingerprint>,
-    replays: Arc<Replays>,
+    replays: Arc<ReplayCache>,
 }
 
-impl Taken {
+impl AcceptedWebhook {
     /// It has arrived: when it comes again it is known.
-    pub fn delivered(self) {
+    pub fn mark_delivered(self) {
         self.replays.settle(&self.message);
     }
 
     /// Gives the message back because it could not be delivered, so that the sender's next try is delivered. One that was
     /// delivered before stays known.
     pub fn give_back(self) {
-        if !self.is_known {
+        if !self.was_delivered {
             self.replays.give_back(&self.message);
         }
     }
 }
 
 /// Whether headers read as a signature of this sender; its worth is not looked at.
-pub fn inspect_signature(recipe: &Recipe, headers: &HeaderMap) -> bool {
-    Message::read(recipe, headers).is_ok()
+pub fn inspect_signature(recipe: &WebhookRecipe, headers: &HeaderMap) -> bool {
+    WebhookHeaders::read(recipe, headers).is_ok()
 }
 
 #[cfg(test)]

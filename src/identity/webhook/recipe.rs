@@ -4,13 +4,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::template::{Part, Template};
+use super::template::{SignatureTemplate, TemplatePart};
 
 /// `identity: { webhook: … }`: a vendor that calls back with a signature over what it sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookSettings {
     /// How a message is signed.
-    pub recipe: Recipe,
+    pub recipe: WebhookRecipe,
     /// Files of the live secrets, one or two, so that one can be replaced without losing a message.
     pub secret_files: Vec<PathBuf>,
     /// How far the sender's timestamp may be from our clock. A message is remembered for twice as long, which is the whole
@@ -19,33 +19,33 @@ pub struct WebhookSettings {
     /// File of the token that the sender shows in a handshake of Meta's kind, which no other handshake needs.
     pub verify_token_file: Option<PathBuf>,
     /// Which first messages of the sender are answered here.
-    pub handshakes: Vec<Handshake>,
+    pub handshakes: Vec<WebhookHandshake>,
 }
 
 /// How a message is signed, and where to look.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recipe {
+pub struct WebhookRecipe {
     /// Where the signatures stand.
-    pub signature: Place,
+    pub signature: HeaderPart,
     /// What they are.
-    pub proof: Proof,
+    pub proof: WebhookProof,
     /// How their bytes are written.
-    pub encoding: Encoding,
+    pub encoding: SignatureEncoding,
     /// Where the time of sending stands, where the sender says it, and how it is written.
-    pub timestamp: Option<(Place, TimeFormat)>,
+    pub timestamp: Option<(HeaderPart, TimestampFormat)>,
     /// The header of the message's id, in lower case.
     pub id_header: Option<String>,
     /// What is signed.
-    pub signed: Template,
+    pub signed: SignatureTemplate,
     /// Scheme, host and path prefix by which the sender knows us, where a request does not show them.
     pub url: Option<String>,
     /// How the file of a secret holds it.
-    pub secret: SecretEncoding,
+    pub secret: WebhookSecretEncoding,
 }
 
 /// A part of a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct HeaderPart {
     /// The header, in lower case.
     pub header: String,
     /// What stands between the header's parts, where it has several.
@@ -56,7 +56,7 @@ pub struct Place {
 
 /// What stands in the place of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
+pub enum WebhookProof {
     /// HMAC-SHA-1 (RFC 2104), which only old senders use: not broken as a MAC, and no choice for anything new.
     HmacSha1,
     /// HMAC-SHA-256.
@@ -69,7 +69,7 @@ pub enum Proof {
 
 /// How a signature is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
+pub enum SignatureEncoding {
     /// Hexadecimal or base64, which differ in length.
     HexOrBase64,
     /// Hexadecimal.
@@ -82,7 +82,7 @@ pub enum Encoding {
 
 /// How a time is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeFormat {
+pub enum TimestampFormat {
     /// Seconds since 1970.
     Seconds,
     /// Milliseconds since 1970.
@@ -93,7 +93,7 @@ pub enum TimeFormat {
 
 /// How the file of a secret holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SecretEncoding {
+pub enum WebhookSecretEncoding {
     /// As it is, less the end of the line.
     Raw,
     /// In base64.
@@ -106,7 +106,7 @@ pub enum SecretEncoding {
 
 /// A first message by which a sender finds out that an address is its customer's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handshake {
+pub enum WebhookHandshake {
     /// Slack: a POST of `{"type":"url_verification","challenge":…}`, answered with the challenge.
     Slack,
     /// Zoom: a signed POST of `{"event":"endpoint.url_validation",…}`, answered with the token and its HMAC. Only where it is
@@ -124,7 +124,7 @@ pub enum Handshake {
 /// A vendor whose recipe is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is a vendor's name")]
-pub enum Preset {
+pub enum WebhookPreset {
     StandardWebhooks,
     Svix,
     Stripe,
@@ -146,27 +146,30 @@ pub enum Preset {
     Intercom,
 }
 
-impl Preset {
+impl WebhookPreset {
     /// How this vendor signs, by its own documentation, and the handshakes that it begins with.
-    pub fn recipe(self) -> (Recipe, Vec<Handshake>) {
-        use Encoding::{Base64, Hex};
-        use Part::{Body, Id, Text, Timestamp};
-        let body = || Template(vec![Body]);
-        let timed = |dot: &str| Template(vec![Timestamp, Text(dot.into()), Body]);
-        let plain = |header: &str, prefix: &str, encoding| Recipe::hmac(Place::whole(header, prefix), encoding, body());
+    pub fn recipe(self) -> (WebhookRecipe, Vec<WebhookHandshake>) {
+        use SignatureEncoding::{Base64, Hex};
+        use TemplatePart::{Body, Id, Text, Timestamp};
+        let body = || SignatureTemplate(vec![Body]);
+        let timed = |dot: &str| SignatureTemplate(vec![Timestamp, Text(dot.into()), Body]);
+        let plain = |header: &str, prefix: &str, encoding| {
+            WebhookRecipe::hmac(HeaderPart::whole(header, prefix), encoding, body())
+        };
         let parts = |header: &str, separator, time: &str, signature: &str, dot: &str| {
-            let place = |prefix: &str| Place::part(header, separator, prefix);
-            Recipe::hmac(place(signature), Hex, timed(dot)).at(place(time), TimeFormat::Seconds)
+            let place = |prefix: &str| HeaderPart::part(header, separator, prefix);
+            WebhookRecipe::hmac(place(signature), Hex, timed(dot)).at(place(time), TimestampFormat::Seconds)
         };
         let listed = |names: [&str; 3]| {
-            let signed = Template(vec![Id, Text(".".into()), Timestamp, Text(".".into()), Body]);
-            let recipe = Recipe::hmac(Place::part(names[2], ' ', "v1,"), Base64, signed);
-            let recipe = recipe.at(Place::whole(names[1], ""), TimeFormat::Seconds);
-            Recipe { id_header: Some(names[0].to_owned()), secret: SecretEncoding::Whsec, ..recipe }
+            let signed = SignatureTemplate(vec![Id, Text(".".into()), Timestamp, Text(".".into()), Body]);
+            let recipe = WebhookRecipe::hmac(HeaderPart::part(names[2], ' ', "v1,"), Base64, signed);
+            let recipe = recipe.at(HeaderPart::whole(names[1], ""), TimestampFormat::Seconds);
+            WebhookRecipe { id_header: Some(names[0].to_owned()), secret: WebhookSecretEncoding::Whsec, ..recipe }
         };
         let versioned = |signature: &str, time: &str| {
-            let signed = Template(vec![Text("v0:".into()), Timestamp, Text(":".into()), Body]);
-            Recipe::hmac(Place::whole(signature, "v0="), Hex, signed).at(Place::whole(time, ""), TimeFormat::Seconds)
+            let signed = SignatureTemplate(vec![Text("v0:".into()), Timestamp, Text(":".into()), Body]);
+            WebhookRecipe::hmac(HeaderPart::whole(signature, "v0="), Hex, signed)
+                .at(HeaderPart::whole(time, ""), TimestampFormat::Seconds)
         };
         let recipe = match self {
             Self::StandardWebhooks => listed(["webhook-id", "webhook-timestamp", "webhook-signature"]),
@@ -178,36 +181,36 @@ impl Preset {
             Self::Meta => plain("x-hub-signature-256", "sha256=", Hex),
             Self::Gitlab => {
                 let token = plain("x-gitlab-token", "", Hex).with_id("idempotency-key");
-                Recipe { proof: Proof::Token, ..token }
+                WebhookRecipe { proof: WebhookProof::Token, ..token }
             }
             Self::Slack => versioned("x-slack-signature", "x-slack-request-timestamp"),
             Self::Zoom => versioned("x-zm-signature", "x-zm-request-timestamp"),
             Self::Shopify => plain("x-shopify-hmac-sha256", "", Base64).with_id("x-shopify-event-id"),
-            Self::Pagerduty => Recipe::hmac(Place::part("x-pagerduty-signature", ',', "v1="), Hex, body()),
+            Self::Pagerduty => WebhookRecipe::hmac(HeaderPart::part("x-pagerduty-signature", ',', "v1="), Hex, body()),
             Self::Square => {
-                let signed = Template(vec![Part::Url, Body]);
-                Recipe::hmac(Place::whole("x-square-hmacsha256-signature", ""), Base64, signed)
+                let signed = SignatureTemplate(vec![TemplatePart::Url, Body]);
+                WebhookRecipe::hmac(HeaderPart::whole("x-square-hmacsha256-signature", ""), Base64, signed)
             }
             Self::Hubspot => {
-                let signed = Template(vec![Part::Method, Part::DecodedUrl, Body, Timestamp]);
-                let recipe = Recipe::hmac(Place::whole("x-hubspot-signature-v3", ""), Base64, signed);
-                recipe.at(Place::whole("x-hubspot-request-timestamp", ""), TimeFormat::Millis)
+                let signed = SignatureTemplate(vec![TemplatePart::Method, TemplatePart::DecodedUrl, Body, Timestamp]);
+                let recipe = WebhookRecipe::hmac(HeaderPart::whole("x-hubspot-signature-v3", ""), Base64, signed);
+                recipe.at(HeaderPart::whole("x-hubspot-request-timestamp", ""), TimestampFormat::Millis)
             }
             Self::Twilio => {
-                let signed = Template(vec![Part::Url, Part::Form]);
-                let recipe = Recipe::hmac(Place::whole("x-twilio-signature", ""), Base64, signed);
-                Recipe { proof: Proof::HmacSha1, ..recipe.with_id("i-twilio-idempotency-token") }
+                let signed = SignatureTemplate(vec![TemplatePart::Url, TemplatePart::Form]);
+                let recipe = WebhookRecipe::hmac(HeaderPart::whole("x-twilio-signature", ""), Base64, signed);
+                WebhookRecipe { proof: WebhookProof::HmacSha1, ..recipe.with_id("i-twilio-idempotency-token") }
             }
             Self::Dropbox => plain("x-dropbox-signature", "", Hex),
             Self::Typeform => plain("typeform-signature", "sha256=", Base64),
             Self::Linear => plain("linear-signature", "", Hex).with_id("linear-delivery"),
-            Self::Intercom => Recipe { proof: Proof::HmacSha1, ..plain("x-hub-signature", "sha1=", Hex) },
+            Self::Intercom => WebhookRecipe { proof: WebhookProof::HmacSha1, ..plain("x-hub-signature", "sha1=", Hex) },
         };
         let handshakes = match self {
-            Self::Slack => vec![Handshake::Slack],
-            Self::Zoom => vec![Handshake::Zoom],
-            Self::Meta => vec![Handshake::Meta],
-            Self::Dropbox => vec![Handshake::Dropbox],
+            Self::Slack => vec![WebhookHandshake::Slack],
+            Self::Zoom => vec![WebhookHandshake::Zoom],
+            Self::Meta => vec![WebhookHandshake::Meta],
+            Self::Dropbox => vec![WebhookHandshake::Dropbox],
             Self::StandardWebhooks
             | Self::Svix
             | Self::Stripe
@@ -228,22 +231,22 @@ impl Preset {
     }
 }
 
-impl Recipe {
+impl WebhookRecipe {
     /// HMAC-SHA-256 over a template, without time and id.
-    pub fn hmac(signature: Place, encoding: Encoding, signed: Template) -> Self {
+    pub fn hmac(signature: HeaderPart, encoding: SignatureEncoding, signed: SignatureTemplate) -> Self {
         Self {
             signature,
-            proof: Proof::HmacSha256,
+            proof: WebhookProof::HmacSha256,
             encoding,
             timestamp: None,
             id_header: None,
             signed,
             url: None,
-            secret: SecretEncoding::Raw,
+            secret: WebhookSecretEncoding::Raw,
         }
     }
 
-    fn at(self, place: Place, format: TimeFormat) -> Self {
+    fn at(self, place: HeaderPart, format: TimestampFormat) -> Self {
         Self { timestamp: Some((place, format)), ..self }
     }
 
@@ -252,7 +255,7 @@ impl Recipe {
     }
 }
 
-impl Place {
+impl HeaderPart {
     /// The only value of a header, after a prefix.
     pub fn whole(header: &str, prefix: &str) -> Self {
         Self { header: header.to_owned(), separator: None, prefix: prefix.to_owned() }

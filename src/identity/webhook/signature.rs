@@ -7,12 +7,12 @@ use http::HeaderMap;
 use crate::bounds::{WEBHOOK_ID_BYTES_MAX, WEBHOOK_PARTS_MAX, WEBHOOK_SIGNATURES_MAX};
 use crate::model::UnixTime;
 
-use super::super::flaw::Flaw;
-use super::recipe::{Encoding, Place, Proof, Recipe, TimeFormat};
-use super::template::Part;
+use super::super::flaw::AuthError;
+use super::recipe::{HeaderPart, SignatureEncoding, TimestampFormat, WebhookProof, WebhookRecipe};
+use super::template::TemplatePart;
 
 /// What the headers say.
-pub(super) struct Message {
+pub(super) struct WebhookHeaders {
     pub(super) id: Option<String>,
     pub(super) sent_at: Option<UnixTime>,
     pub(super) timestamp: String,
@@ -20,77 +20,77 @@ pub(super) struct Message {
     pub(super) signatures: Vec<Vec<u8>>,
 }
 
-impl Message {
-    pub(super) fn read(recipe: &Recipe, headers: &HeaderMap) -> Result<Self, Flaw> {
+impl WebhookHeaders {
+    pub(super) fn read(recipe: &WebhookRecipe, headers: &HeaderMap) -> Result<Self, AuthError> {
         let texts = recipe.signature.values(headers)?;
         if texts.len() > WEBHOOK_SIGNATURES_MAX {
-            return Err(Flaw::SignatureHeaders);
+            return Err(AuthError::SignatureHeaders);
         }
         let signatures: Vec<Vec<u8>> = texts.into_iter().filter_map(|text| recipe.decode(text)).collect();
         if signatures.is_empty() {
-            return Err(Flaw::SignatureHeaders);
+            return Err(AuthError::SignatureHeaders);
         }
         let (timestamp, sent_at) = match &recipe.timestamp {
             None => (String::new(), None),
             Some((place, format)) => {
-                let [text] = place.values(headers)?[..] else { return Err(Flaw::SignatureHeaders) };
-                (text.to_owned(), Some(format.read(text).ok_or(Flaw::SignatureHeaders)?))
+                let [text] = place.values(headers)?[..] else { return Err(AuthError::SignatureHeaders) };
+                (text.to_owned(), Some(format.read(text).ok_or(AuthError::SignatureHeaders)?))
             }
         };
-        let signed = recipe.signed.has(&Part::Id);
+        let signed = recipe.signed.has(&TemplatePart::Id);
         let id = recipe.id_header.as_deref().map(|name| id(headers, name, signed)).transpose()?.flatten();
         Ok(Self { id, sent_at, timestamp, signatures })
     }
 }
 
 /// An id that is signed must be there, and must not hold the dot that ends it in what is signed.
-fn id(headers: &HeaderMap, name: &str, signed: bool) -> Result<Option<String>, Flaw> {
+fn id(headers: &HeaderMap, name: &str, signed: bool) -> Result<Option<String>, AuthError> {
     if !signed && !headers.contains_key(name) {
         return Ok(None);
     }
     let id = single(headers, name)?;
     let good = !id.is_empty() && id.len() <= WEBHOOK_ID_BYTES_MAX && !(signed && id.contains('.'));
-    if good { Ok(Some(id.to_owned())) } else { Err(Flaw::SignatureHeaders) }
+    if good { Ok(Some(id.to_owned())) } else { Err(AuthError::SignatureHeaders) }
 }
 
-impl Place {
+impl HeaderPart {
     /// The values after the prefix: exactly one, or of a header with several parts all that have it; the others are of
     /// versions that are not ours.
-    fn values<'a>(&self, headers: &'a HeaderMap) -> Result<Vec<&'a str>, Flaw> {
+    fn values<'a>(&self, headers: &'a HeaderMap) -> Result<Vec<&'a str>, AuthError> {
         let text = single(headers, &self.header)?;
         let Some(separator) = self.separator else {
-            return text.strip_prefix(self.prefix.as_str()).map(|value| vec![value]).ok_or(Flaw::SignatureHeaders);
+            return text.strip_prefix(self.prefix.as_str()).map(|value| vec![value]).ok_or(AuthError::SignatureHeaders);
         };
         let parts: Vec<&str> = text.split(separator).take(WEBHOOK_PARTS_MAX + 1).collect();
         if parts.len() > WEBHOOK_PARTS_MAX {
-            return Err(Flaw::SignatureHeaders);
+            return Err(AuthError::SignatureHeaders);
         }
         let values: Vec<&str> =
             parts.into_iter().filter_map(|part| part.trim_matches(' ').strip_prefix(self.prefix.as_str())).collect();
-        if values.is_empty() { Err(Flaw::SignatureHeaders) } else { Ok(values) }
+        if values.is_empty() { Err(AuthError::SignatureHeaders) } else { Ok(values) }
     }
 }
 
-impl Recipe {
+impl WebhookRecipe {
     fn decode(&self, text: &str) -> Option<Vec<u8>> {
         let bytes = match self.proof {
-            Proof::HmacSha1 => 20,
-            Proof::HmacSha256 => 32,
-            Proof::HmacSha512 => 64,
-            Proof::Token => return Some(text.as_bytes().to_vec()).filter(|token| !token.is_empty()),
+            WebhookProof::HmacSha1 => 20,
+            WebhookProof::HmacSha256 => 32,
+            WebhookProof::HmacSha512 => 64,
+            WebhookProof::Token => return Some(text.as_bytes().to_vec()).filter(|token| !token.is_empty()),
         };
         let decoded = match self.encoding {
-            Encoding::HexOrBase64 if text.len() == bytes * 2 => hex(text),
-            Encoding::HexOrBase64 | Encoding::Base64 => STANDARD.decode(text).ok(),
-            Encoding::Hex => hex(text),
-            Encoding::Base64Url if text.ends_with('=') => URL_SAFE.decode(text).ok(),
-            Encoding::Base64Url => URL_SAFE_NO_PAD.decode(text).ok(),
+            SignatureEncoding::HexOrBase64 if text.len() == bytes * 2 => hex(text),
+            SignatureEncoding::HexOrBase64 | SignatureEncoding::Base64 => STANDARD.decode(text).ok(),
+            SignatureEncoding::Hex => hex(text),
+            SignatureEncoding::Base64Url if text.ends_with('=') => URL_SAFE.decode(text).ok(),
+            SignatureEncoding::Base64Url => URL_SAFE_NO_PAD.decode(text).ok(),
         };
         decoded.filter(|decoded| decoded.len() == bytes)
     }
 }
 
-impl TimeFormat {
+impl TimestampFormat {
     fn read(self, text: &str) -> Option<UnixTime> {
         let digits = |most: usize| {
             let plain = !text.is_empty() && text.len() <= most && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -109,10 +109,10 @@ impl TimeFormat {
 }
 
 /// The value of a header that stands once.
-pub(super) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Flaw> {
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, AuthError> {
     let mut values = headers.get_all(name).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(Flaw::SignatureHeaders) };
-    value.to_str().map_err(|_| Flaw::SignatureHeaders)
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(AuthError::SignatureHeaders) };
+    value.to_str().map_err(|_| AuthError::SignatureHeaders)
 }
 
 pub(super) fn hex(text: &str) -> Option<Vec<u8>> {

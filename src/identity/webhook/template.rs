@@ -11,16 +11,16 @@ use sha2::{Digest as _, Sha256};
 
 use crate::bounds::{WEBHOOK_FORM_FIELDS_MAX, WEBHOOK_TEMPLATE_PARTS_MAX};
 
-use super::super::flaw::Flaw;
+use super::super::flaw::AuthError;
 use super::signature::single;
 
 /// What is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template(pub Vec<Part>);
+pub struct SignatureTemplate(pub Vec<TemplatePart>);
 
 /// A part of what is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub enum TemplatePart {
     /// These very characters.
     Text(String),
     /// The time of sending, as it is written.
@@ -46,7 +46,7 @@ pub enum Part {
 
 /// A message as it came.
 #[derive(Debug, Clone, Copy)]
-pub struct Sent<'a> {
+pub struct WebhookRequest<'a> {
     /// Its method.
     pub method: &'a Method,
     /// `https` or `http`: how the sender reached us.
@@ -59,7 +59,7 @@ pub struct Sent<'a> {
     pub headers: &'a HeaderMap,
 }
 
-impl Template {
+impl SignatureTemplate {
     /// Reads `{timestamp}.{body}`; the error names what is no part.
     ///
     /// # Errors
@@ -71,15 +71,15 @@ impl Template {
             let inner = from.strip_prefix('{').and_then(|from| from.split_once('}'));
             let (name, after) = inner.ok_or("has a brace without its other")?;
             if !before.is_empty() {
-                parts.push(Part::Text(before.to_owned()));
+                parts.push(TemplatePart::Text(before.to_owned()));
             }
-            parts.push(Part::parse(name).ok_or_else(|| format!("has a part {{{name}}} that is none"))?);
+            parts.push(TemplatePart::parse(name).ok_or_else(|| format!("has a part {{{name}}} that is none"))?);
             rest = after;
         }
         if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
+            parts.push(TemplatePart::Text(rest.to_owned()));
         }
-        let bodies = parts.iter().filter(|part| matches!(part, Part::Body | Part::Form)).count();
+        let bodies = parts.iter().filter(|part| matches!(part, TemplatePart::Body | TemplatePart::Form)).count();
         match (bodies, parts.len() <= WEBHOOK_TEMPLATE_PARTS_MAX) {
             (_, false) => Err(format!("has more than {WEBHOOK_TEMPLATE_PARTS_MAX} parts")),
             (1, true) => Ok(Self(parts)),
@@ -89,26 +89,26 @@ impl Template {
     }
 
     /// Whether a part is signed.
-    pub fn has(&self, part: &Part) -> bool {
+    pub fn has(&self, part: &TemplatePart) -> bool {
         self.0.contains(part)
     }
 
     /// What was signed of a message, piece by piece. `url`: what the sender has in the place of scheme and host.
-    pub(super) fn render<'a>(&'a self, message: &Rendered<'a>) -> Result<Vec<Cow<'a, [u8]>>, Flaw> {
+    pub(super) fn render<'a>(&'a self, message: &TemplateInput<'a>) -> Result<Vec<Cow<'a, [u8]>>, AuthError> {
         self.0.iter().map(|part| part.render(message)).collect()
     }
 }
 
 /// All that a template can ask for.
-pub(super) struct Rendered<'a> {
-    pub(super) sent: &'a Sent<'a>,
+pub(super) struct TemplateInput<'a> {
+    pub(super) sent: &'a WebhookRequest<'a>,
     pub(super) body: &'a [u8],
     pub(super) timestamp: &'a str,
     pub(super) id: &'a str,
     pub(super) url: Option<&'a str>,
 }
 
-impl Part {
+impl TemplatePart {
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "timestamp" => Self::Timestamp,
@@ -123,7 +123,7 @@ impl Part {
         })
     }
 
-    fn render<'a>(&'a self, message: &Rendered<'a>) -> Result<Cow<'a, [u8]>, Flaw> {
+    fn render<'a>(&'a self, message: &TemplateInput<'a>) -> Result<Cow<'a, [u8]>, AuthError> {
         let sent = message.sent;
         Ok(match self {
             Self::Text(text) => Cow::Borrowed(text.as_bytes()),
@@ -140,7 +140,7 @@ impl Part {
     }
 }
 
-impl Rendered<'_> {
+impl TemplateInput<'_> {
     fn address(&self) -> String {
         match self.url {
             Some(base) => format!("{base}{}", self.sent.target),
@@ -180,13 +180,13 @@ fn decode_some(url: &str) -> String {
     decoded + rest
 }
 
-fn form(message: &Rendered<'_>) -> Result<Vec<u8>, Flaw> {
+fn form(message: &TemplateInput<'_>) -> Result<Vec<u8>, AuthError> {
     let kind = message.sent.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return digest_is_signed(message).map(|()| Vec::new());
     }
-    let text = std::str::from_utf8(message.body).map_err(|_| Flaw::SignatureHeaders)?;
+    let text = std::str::from_utf8(message.body).map_err(|_| AuthError::SignatureHeaders)?;
     let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).collect::<Vec<u8>>();
     let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -194,7 +194,7 @@ fn form(message: &Rendered<'_>) -> Result<Vec<u8>, Flaw> {
     });
     let mut pairs: Vec<_> = pairs.take(WEBHOOK_FORM_FIELDS_MAX + 1).collect();
     if pairs.len() > WEBHOOK_FORM_FIELDS_MAX {
-        return Err(Flaw::SignatureHeaders);
+        return Err(AuthError::SignatureHeaders);
     }
     pairs.sort();
     pairs.dedup();
@@ -203,15 +203,15 @@ fn form(message: &Rendered<'_>) -> Result<Vec<u8>, Flaw> {
 
 /// A body that is no form is signed by its digest in the query, which is part of the address; an empty one by that it is
 /// empty.
-fn digest_is_signed(message: &Rendered<'_>) -> Result<(), Flaw> {
+fn digest_is_signed(message: &TemplateInput<'_>) -> Result<(), AuthError> {
     if message.body.is_empty() {
         return Ok(());
     }
     let query = message.sent.target.split_once('?').map_or("", |(_, query)| query);
     let mut named = query.split('&').filter_map(|pair| pair.strip_prefix("bodySHA256="));
-    let (Some(named), None) = (named.next(), named.next()) else { return Err(Flaw::WebhookSignature) };
+    let (Some(named), None) = (named.next(), named.next()) else { return Err(AuthError::WebhookSignature) };
     let digest: String = Sha256::digest(message.body).iter().map(|byte| format!("{byte:02x}")).collect();
-    if named.eq_ignore_ascii_case(&digest) { Ok(()) } else { Err(Flaw::WebhookSignature) }
+    if named.eq_ignore_ascii_case(&digest) { Ok(()) } else { Err(AuthError::WebhookSignature) }
 }
 
 #[cfg(test)]
@@ -220,18 +220,18 @@ mod tests {
 
     #[test]
     fn a_template_is_read_whole_or_not_at_all() {
-        let template = Template::parse("v0:{timestamp}:{header:X-Nonce}{body}!").expect("good");
+        let template = SignatureTemplate::parse("v0:{timestamp}:{header:X-Nonce}{body}!").expect("good");
         let parts = [
-            Part::Text("v0:".into()),
-            Part::Timestamp,
-            Part::Text(":".into()),
-            Part::Header("x-nonce".into()),
-            Part::Body,
-            Part::Text("!".into()),
+            TemplatePart::Text("v0:".into()),
+            TemplatePart::Timestamp,
+            TemplatePart::Text(":".into()),
+            TemplatePart::Header("x-nonce".into()),
+            TemplatePart::Body,
+            TemplatePart::Text("!".into()),
         ];
         assert_eq!(template.0, parts);
         for bad in ["", "{timestamp}", "{body}{body}", "{body", "body}", "{Body}", "{header:a b}{body}", "{}{body}"] {
-            assert!(Template::parse(bad).is_err(), "{bad}");
+            assert!(SignatureTemplate::parse(bad).is_err(), "{bad}");
         }
     }
 

@@ -8,9 +8,9 @@ use std::process::{ExitStatus, Stdio};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::kill::event::Event;
+use crate::kill::event::KillEvent;
 
-pub(super) async fn run(program: &str, arguments: &[String], event: &Event) -> Result<String, String> {
+pub(super) async fn run(program: &str, arguments: &[String], event: &KillEvent) -> Result<String, String> {
     let input = serde_json::to_vec(event).map_err(|error| error.to_string())?;
     let mut child = Command::new(program)
         .args(arguments.iter().map(|argument| fill(argument, event)))
@@ -35,7 +35,7 @@ fn verdict(status: ExitStatus) -> Result<String, String> {
 }
 
 /// Values are a vendor's id or `*`, one of two words and a number, so nothing can be smuggled in by them.
-fn fill(argument: &str, event: &Event) -> String {
+fn fill(argument: &str, event: &KillEvent) -> String {
     argument
         .replace("{vendor}", &event.vendor)
         .replace("{act}", event.act.as_str())

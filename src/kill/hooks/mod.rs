@@ -20,18 +20,18 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::event::{Act, Event, Witness};
-use super::order::Subject;
-use super::switch::{GATEWAY, QueuedEvent};
-use crate::bounds::{CLOCK_SETTLES, HOOK_LIFETIME, HOOK_PAUSE_FIRST, HOOK_PAUSE_MAX};
+use super::event::{EventListener, KillEvent, KillEventKind};
+use super::order::KillTarget;
+use super::switch::{GATEWAY_ACTOR, QueuedEvent};
+use crate::bounds::{CLOCK_CONFIRMATION, HOOK_LIFETIME, HOOK_PAUSE_FIRST, HOOK_PAUSE_MAX};
 use crate::model::{Clock, Moment, Secret};
-use crate::store::{Batch, Row, Store, StoreError};
+use crate::store::{Store, StoreError, StoreRow, WriteBatch};
 
-pub use webhook::{Deliver, DeliverError, Delivery};
+pub use webhook::{OutgoingWebhook, SendWebhook, WebhookSendError};
 
 /// Whom to tell, and how.
 #[derive(Debug, Clone)]
-pub struct Hook {
+pub struct KillHook {
     /// Names it in the audit trail and in the queue: unique, and the same after a reload.
     pub name: String,
     /// Told of kills.
@@ -39,14 +39,14 @@ pub struct Hook {
     /// Told of restores.
     pub on_restore: bool,
     /// How.
-    pub action: Action,
+    pub channel: HookChannel,
     /// How long one attempt may take.
     pub deadline: Duration,
 }
 
 /// How a hook is told.
 #[derive(Debug, Clone)]
-pub enum Action {
+pub enum HookChannel {
     /// The event as JSON by POST, signed as [Standard Webhooks](https://www.standardwebhooks.com) has it.
     Webhook {
         /// Where.
@@ -64,26 +64,26 @@ pub enum Action {
     },
 }
 
-/// The hooks and their queue. Shared behind one `Arc`; [`Hooks::run`] does the work.
-pub struct Hooks {
-    state: Mutex<State>,
+/// The hooks and their queue. Shared behind one `Arc`; [`HookDispatcher::run`] does the work.
+pub struct HookDispatcher {
+    state: Mutex<DispatchState>,
     store: Store,
-    deliver: Arc<dyn Deliver>,
+    deliver: Arc<dyn SendWebhook>,
     clock: Clock,
-    witness: Witness,
+    listener: EventListener,
     changed: Notify,
 }
 
 #[derive(Default)]
-struct State {
-    hooks: Vec<Arc<Hook>>,
+struct DispatchState {
+    hooks: Vec<Arc<KillHook>>,
     events: BTreeMap<u64, QueuedEvent>,
-    lanes: BTreeMap<String, Lane>,
+    progress: BTreeMap<String, HookProgress>,
 }
 
 /// How a hook fares with the event that it is to hear of next.
 #[derive(Default)]
-struct Lane {
+struct HookProgress {
     busy: bool,
     attempts: u32,
     /// When the first of them began, on the monotonic clock.
@@ -93,43 +93,48 @@ struct Lane {
 }
 
 /// An event on its way to a hook.
-struct Attempt {
-    hook: Arc<Hook>,
-    event: Event,
+struct HookAttempt {
+    hook: Arc<KillHook>,
+    event: KillEvent,
     number: u32,
 }
 
-impl Hooks {
+impl HookDispatcher {
     /// The hooks, with what was queued when the process last ended. `witness` hears what came of each event.
     ///
     /// # Errors
     /// [`StoreError`] when the queue cannot be read.
-    pub fn load(store: Store, deliver: Arc<dyn Deliver>, clock: Clock, witness: Witness) -> Result<Self, StoreError> {
+    pub fn load(
+        store: Store,
+        deliver: Arc<dyn SendWebhook>,
+        clock: Clock,
+        witness: EventListener,
+    ) -> Result<Self, StoreError> {
         let rows = store.range::<QueuedEvent>(b"", None, usize::MAX)?;
         let events = rows.into_iter().map(|(_, row)| (row.event.generation, row)).collect();
-        let state = Mutex::new(State { events, ..State::default() });
-        Ok(Self { state, store, deliver, clock, witness, changed: Notify::new() })
+        let state = Mutex::new(DispatchState { events, ..DispatchState::default() });
+        Ok(Self { state, store, deliver, clock, listener: witness, changed: Notify::new() })
     }
 
     /// Takes the hooks of a config, at the start and at a reload. What waits for a hook that is gone is forgotten.
-    pub fn configure(&self, hooks: Vec<Hook>) {
+    pub fn configure(&self, hooks: Vec<KillHook>) {
         let mut state = self.state();
         state.hooks = hooks.into_iter().map(Arc::new).collect();
         let names: BTreeSet<_> = state.hooks.iter().map(|hook| hook.name.clone()).collect();
-        state.lanes.retain(|name, lane| names.contains(name) || lane.busy);
+        state.progress.retain(|name, lane| names.contains(name) || lane.busy);
         let queued: Vec<u64> = state.events.keys().copied().collect();
-        queued.into_iter().for_each(|generation| self.keep(&mut state, generation));
+        queued.into_iter().for_each(|generation| self.save(&mut state, generation));
         drop(state);
         self.changed.notify_one();
     }
 
     /// The switch's way to tell the hooks: list it among the switch's witnesses, and turn on its
-    /// [`queue_for_hooks`](super::Switch::queue_for_hooks).
-    pub fn ear(self: &Arc<Self>) -> Witness {
+    /// [`queue_for_hooks`](super::KillSwitch::queue_for_hooks).
+    pub fn listener(self: &Arc<Self>) -> EventListener {
         let hooks = Arc::clone(self);
-        Arc::new(move |event: &Event| {
+        Arc::new(move |event: &KillEvent| {
             if event.is_for_hooks() {
-                hooks.hear(event);
+                hooks.on_event(event);
             }
         })
     }
@@ -148,7 +153,7 @@ impl Hooks {
         }
     }
 
-    fn hear(&self, event: &Event) {
+    fn on_event(&self, event: &KillEvent) {
         let mut state = self.state();
         if state.hooks.is_empty() {
             return;
@@ -168,33 +173,33 @@ impl Hooks {
         pause
     }
 
-    async fn attempt(self: Arc<Self>, attempt: Attempt) {
-        let Attempt { hook, event, number } = attempt;
+    async fn attempt(self: Arc<Self>, attempt: HookAttempt) {
+        let HookAttempt { hook, event, number } = attempt;
         let work = async {
-            match &hook.action {
-                Action::Webhook { url, secret } => {
+            match &hook.channel {
+                HookChannel::Webhook { url, secret } => {
                     webhook::send(&*self.deliver, url, secret, &hook.name, &event, self.clock.now().wall).await
                 }
-                Action::Command { program, arguments } => command::run(program, arguments, &event).await,
+                HookChannel::Command { program, arguments } => command::run(program, arguments, &event).await,
             }
         };
         let outcome =
             timeout(hook.deadline, work).await.unwrap_or_else(|_| Err(format!("no answer in {:?}", hook.deadline)));
-        self.note(&hook, &event, number, outcome);
+        self.record_outcome(&hook, &event, number, outcome);
         self.changed.notify_one();
     }
 
     /// What comes of an attempt: done, again later, or given up.
-    fn note(&self, hook: &Hook, event: &Event, number: u32, outcome: Result<String, String>) {
+    fn record_outcome(&self, hook: &KillHook, event: &KillEvent, number: u32, outcome: Result<String, String>) {
         let now = self.clock.now();
         let mut state = self.state();
-        let lane = state.lanes.entry(hook.name.clone()).or_default();
+        let lane = state.progress.entry(hook.name.clone()).or_default();
         if number == 1 {
             lane.began_ns = now.monotonic_ns;
         }
         // An event that is given up is gone, so no single reading of the wall clock decides on it.
         let tried = Duration::from_nanos(now.monotonic_ns.saturating_sub(lane.began_ns));
-        let is_late = now.wall.since(event.at) >= HOOK_LIFETIME && tried >= CLOCK_SETTLES;
+        let is_late = now.wall.since(event.at) >= HOOK_LIFETIME && tried >= CLOCK_CONFIRMATION;
         let words = match &outcome {
             Ok(words) => Some(format!("{}: {words} at attempt {number}", hook.name)),
             Err(words) if is_late => Some(format!("{}: given up after {number} attempts: {words}", hook.name)),
@@ -207,22 +212,29 @@ impl Hooks {
             lane.attempts = 0;
             lane.next_ns = 0;
             state.done(event.generation, &hook.name);
-            self.keep(&mut state, event.generation);
+            self.save(&mut state, event.generation);
         } else {
             lane.next_ns = now.monotonic_ns.saturating_add(pause_after(number).as_nanos() as u64);
         }
         drop(state);
         if let Some(words) = words {
-            let subject = Subject::parse(&event.vendor).unwrap_or(Subject::Everything);
-            let told = Event::of(Act::Hook, &subject, GATEWAY, event.act.as_str(), now.wall, event.generation);
-            (self.witness)(&Event { outcome: Some(words.into()), ..told });
+            let subject = KillTarget::parse(&event.vendor).unwrap_or(KillTarget::Everything);
+            let told = KillEvent::of(
+                KillEventKind::Hook,
+                &subject,
+                GATEWAY_ACTOR,
+                event.act.as_str(),
+                now.wall,
+                event.generation,
+            );
+            (self.listener)(&KillEvent { outcome: Some(words.into()), ..told });
         }
     }
 
     /// Writes how far an event has come, or forgets it when all have heard.
-    fn keep(&self, state: &mut State, generation: u64) {
+    fn save(&self, state: &mut DispatchState, generation: u64) {
         let Some(row) = state.events.get(&generation) else { return };
-        let mut batch = Batch::new();
+        let mut batch = WriteBatch::new();
         if state.hooks.iter().all(|hook| !hook.wants(row)) {
             batch.delete(QueuedEvent::TABLE, &generation.to_be_bytes());
             state.events.remove(&generation);
@@ -233,18 +245,18 @@ impl Hooks {
         drop(self.store.write(batch));
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, DispatchState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl DispatchState {
     /// For each hook that is not busy, the oldest event that it has yet to hear of, where its time has come.
-    fn due(&mut self, now: Moment) -> (Vec<Attempt>, Duration) {
+    fn due(&mut self, now: Moment) -> (Vec<HookAttempt>, Duration) {
         let mut attempts = Vec::new();
         let mut pause = HOOK_PAUSE_MAX;
         for hook in &self.hooks {
-            let lane = self.lanes.entry(hook.name.clone()).or_default();
+            let lane = self.progress.entry(hook.name.clone()).or_default();
             let Some(row) = self.events.values().find(|row| hook.wants(row)).filter(|_| !lane.busy) else { continue };
             if lane.next_ns > now.monotonic_ns {
                 pause = pause.min(Duration::from_nanos(lane.next_ns - now.monotonic_ns));
@@ -252,7 +264,7 @@ impl State {
             }
             lane.busy = true;
             lane.attempts += 1;
-            attempts.push(Attempt { hook: Arc::clone(hook), event: row.event.clone(), number: lane.attempts });
+            attempts.push(HookAttempt { hook: Arc::clone(hook), event: row.event.clone(), number: lane.attempts });
         }
         (attempts, pause)
     }
@@ -264,18 +276,23 @@ impl State {
     }
 }
 
-impl Hook {
+impl KillHook {
     fn wants(&self, row: &QueuedEvent) -> bool {
         let concerned = match row.event.act {
-            Act::Kill => self.on_kill,
-            Act::Restore => self.on_restore,
-            Act::KillAgain | Act::Approve | Act::Schedule | Act::Unschedule | Act::Drill | Act::Hook => false,
+            KillEventKind::Kill => self.on_kill,
+            KillEventKind::Restore => self.on_restore,
+            KillEventKind::KillAgain
+            | KillEventKind::Approve
+            | KillEventKind::Schedule
+            | KillEventKind::Unschedule
+            | KillEventKind::Drill
+            | KillEventKind::Hook => false,
         };
         concerned && !row.done.contains(&self.name)
     }
 }
 
-impl fmt::Debug for Hooks {
+impl fmt::Debug for HookDispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hooks").field("queued", &self.queued()).finish_non_exhaustive()
     }

@@ -11,24 +11,27 @@ use crate::model::{UnixTime, VendorId};
 #[derive(Default)]
 struct Other {
     answers: AtomicU16,
-    got: Mutex<Vec<Delivery>>,
+    got: Mutex<Vec<OutgoingWebhook>>,
 }
 
-impl Deliver for Other {
-    fn deliver(&self, delivery: Delivery) -> Pin<Box<dyn Future<Output = Result<u16, DeliverError>> + Send + '_>> {
+impl SendWebhook for Other {
+    fn deliver(
+        &self,
+        delivery: OutgoingWebhook,
+    ) -> Pin<Box<dyn Future<Output = Result<u16, WebhookSendError>> + Send + '_>> {
         Box::pin(async move {
             let answer = self.answers.load(Ordering::SeqCst);
             if delivery.url.contains("dead") {
                 std::future::pending::<()>().await;
             }
             self.got.lock().unwrap().push(delivery);
-            if answer == 0 { Err(DeliverError("connection refused".to_owned())) } else { Ok(answer) }
+            if answer == 0 { Err(WebhookSendError("connection refused".to_owned())) } else { Ok(answer) }
         })
     }
 }
 
 struct Bench {
-    hooks: Arc<Hooks>,
+    hooks: Arc<HookDispatcher>,
     other: Arc<Other>,
     clock: Clock,
     store: Store,
@@ -45,18 +48,18 @@ impl Bench {
         let clock = Clock::manual(UnixTime::from_secs(1_800_000_000));
         let outcomes: Arc<Mutex<Vec<String>>> = Arc::default();
         let heard = Arc::clone(&outcomes);
-        let witness: Witness = Arc::new(move |event| {
+        let witness: EventListener = Arc::new(move |event| {
             heard.lock().unwrap().extend(event.outcome.as_ref().and_then(|it| Some(it.as_str()?.to_owned())))
         });
-        let deliver: Arc<dyn Deliver> = Arc::clone(&other) as Arc<dyn Deliver>;
-        let hooks = Arc::new(Hooks::load(store.clone(), deliver, clock.clone(), witness).unwrap());
+        let deliver: Arc<dyn SendWebhook> = Arc::clone(&other) as Arc<dyn SendWebhook>;
+        let hooks = Arc::new(HookDispatcher::load(store.clone(), deliver, clock.clone(), witness).unwrap());
         Self { hooks, other, clock, store, outcomes }
     }
 
     /// Works until nothing is on its way.
     async fn settle(&self) {
         self.hooks.begin_due();
-        while self.hooks.state().lanes.values().any(|lane| lane.busy) {
+        while self.hooks.state().progress.values().any(|lane| lane.busy) {
             tokio::time::sleep(Duration::from_millis(1)).await;
             self.hooks.begin_due();
         }
@@ -74,21 +77,28 @@ impl Bench {
     }
 }
 
-fn webhook(name: &str, url: &str) -> Hook {
-    let action = Action::Webhook { url: url.to_owned(), secret: Secret::new(b"key".to_vec()) };
-    Hook { name: name.to_owned(), on_kill: true, on_restore: true, action, deadline: Duration::from_millis(200) }
+fn webhook(name: &str, url: &str) -> KillHook {
+    let action = HookChannel::Webhook { url: url.to_owned(), secret: Secret::new(b"key".to_vec()) };
+    KillHook {
+        name: name.to_owned(),
+        on_kill: true,
+        on_restore: true,
+        channel: action,
+        deadline: Duration::from_millis(200),
+    }
 }
 
-fn command(name: &str, program: &str, arguments: &[&str]) -> Hook {
+fn command(name: &str, program: &str, arguments: &[&str]) -> KillHook {
     let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    let action = Action::Command { program: program.to_owned(), arguments };
-    Hook { deadline: Duration::from_secs(5), action, ..webhook(name, "") }
+    let action = HookChannel::Command { program: program.to_owned(), arguments };
+    KillHook { deadline: Duration::from_secs(5), channel: action, ..webhook(name, "") }
 }
 
-fn killed(generation: u64) -> Event {
-    let subject = Subject::Vendor(VendorId::parse("acme").unwrap());
-    let event = Event::of(Act::Kill, &subject, "alice", "breach", UnixTime::from_secs(1_800_000_000), generation);
-    Event { severed: 3, ..event }
+fn killed(generation: u64) -> KillEvent {
+    let subject = KillTarget::Vendor(VendorId::parse("acme").unwrap());
+    let event =
+        KillEvent::of(KillEventKind::Kill, &subject, "alice", "breach", UnixTime::from_secs(1_800_000_000), generation);
+    KillEvent { severed: 3, ..event }
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {
@@ -100,13 +110,13 @@ fn a_webhook_is_told_once_in_order_and_forgotten() {
     run(async {
         let bench = Bench::new(204);
         bench.hooks.configure(vec![webhook("pager", "https://pager.example/x")]);
-        let ear = bench.hooks.ear();
+        let ear = bench.hooks.listener();
         (1..4).for_each(|generation| ear(&killed(generation)));
         bench.settle().await;
         assert_eq!(bench.got(), ["1-pager", "2-pager", "3-pager"]);
         assert_eq!(bench.hooks.queued(), 0);
         assert_eq!(bench.outcomes()[0], "pager: answered 204 at attempt 1");
-        let body: Event = serde_json::from_slice(&bench.other.got.lock().unwrap()[0].body).unwrap();
+        let body: KillEvent = serde_json::from_slice(&bench.other.got.lock().unwrap()[0].body).unwrap();
         assert_eq!(body, killed(1));
         assert!(Bench::on(bench.store.clone(), 200).hooks.queued() == 0);
     });
@@ -117,7 +127,7 @@ fn a_hook_that_fails_is_tried_later_and_later_until_it_takes_it() {
     run(async {
         let bench = Bench::new(0);
         bench.hooks.configure(vec![webhook("pager", "https://pager.example")]);
-        (bench.hooks.ear())(&killed(1));
+        (bench.hooks.listener())(&killed(1));
         for attempts in 1..4_u32 {
             bench.settle().await;
             assert_eq!(bench.got().len(), attempts as usize);
@@ -141,7 +151,7 @@ fn a_hook_is_given_up_on_after_a_day() {
     run(async {
         let bench = Bench::new(500);
         bench.hooks.configure(vec![webhook("pager", "https://pager.example")]);
-        (bench.hooks.ear())(&killed(1));
+        (bench.hooks.listener())(&killed(1));
         bench.settle().await;
         bench.clock.advance(HOOK_LIFETIME);
         bench.settle().await;
@@ -155,7 +165,7 @@ fn a_wall_clock_that_leaps_ahead_gives_no_event_up() {
     run(async {
         let bench = Bench::new(500);
         bench.hooks.configure(vec![webhook("pager", "https://pager.example")]);
-        (bench.hooks.ear())(&killed(1));
+        (bench.hooks.listener())(&killed(1));
         bench.settle().await;
         let right = bench.clock.now().wall;
         bench.clock.set_wall(right.plus(HOOK_LIFETIME * 365));
@@ -175,7 +185,7 @@ fn a_dead_hook_holds_up_no_other() {
     run(async {
         let bench = Bench::new(200);
         bench.hooks.configure(vec![webhook("dead", "https://dead.example"), webhook("pager", "https://pager.example")]);
-        (bench.hooks.ear())(&killed(1));
+        (bench.hooks.listener())(&killed(1));
         bench.hooks.begin_due();
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert_eq!(bench.got(), ["1-pager"]);
@@ -188,7 +198,7 @@ fn a_dead_hook_holds_up_no_other() {
 fn what_was_queued_is_told_after_a_restart_to_those_who_have_not_heard() {
     run(async {
         let store = Store::in_memory().unwrap();
-        let mut batch = Batch::new();
+        let mut batch = WriteBatch::new();
         let row = QueuedEvent { event: killed(4), done: vec!["deaf".to_owned()] };
         batch.put(&4_u64.to_be_bytes(), &row).unwrap();
         store.write_blocking(batch).unwrap();
@@ -205,7 +215,7 @@ fn it_goes_on_by_itself() {
         let bench = Bench::new(200);
         bench.hooks.configure(vec![webhook("pager", "https://pager.example")]);
         let runner = tokio::spawn(Arc::clone(&bench.hooks).run());
-        let ear = bench.hooks.ear();
+        let ear = bench.hooks.listener();
         for generation in 1..4 {
             ear(&killed(generation));
             while bench.got().len() < generation as usize {
@@ -221,12 +231,12 @@ fn it_goes_on_by_itself() {
 fn hooks_hear_only_of_what_they_asked_for() {
     run(async {
         let bench = Bench::new(200);
-        let only_restores = Hook { on_kill: false, ..webhook("pager", "https://pager.example") };
+        let only_restores = KillHook { on_kill: false, ..webhook("pager", "https://pager.example") };
         bench.hooks.configure(vec![only_restores]);
-        let ear = bench.hooks.ear();
+        let ear = bench.hooks.listener();
         ear(&killed(1));
-        ear(&Event { act: Act::Restore, ..killed(2) });
-        ear(&Event { act: Act::KillAgain, ..killed(3) });
+        ear(&KillEvent { act: KillEventKind::Restore, ..killed(2) });
+        ear(&KillEvent { act: KillEventKind::KillAgain, ..killed(3) });
         bench.settle().await;
         assert_eq!(bench.got(), ["2-pager"]);
     });
@@ -243,11 +253,11 @@ fn a_command_gets_the_event_and_no_shell() {
             command("filled", "touch", &[&path("{act}-{vendor}-{generation};$HOME")]),
             command("fails", "false", &[]),
             command("absent", "/no/such/program", &[]),
-            Hook { deadline: Duration::from_millis(50), ..command("slow", "sleep", &["60"]) },
+            KillHook { deadline: Duration::from_millis(50), ..command("slow", "sleep", &["60"]) },
         ]);
-        (bench.hooks.ear())(&killed(7));
+        (bench.hooks.listener())(&killed(7));
         bench.settle().await;
-        let input: Event = serde_json::from_slice(&std::fs::read(path("input")).unwrap()).unwrap();
+        let input: KillEvent = serde_json::from_slice(&std::fs::read(path("input")).unwrap()).unwrap();
         assert_eq!(input, killed(7));
         assert!(std::fs::exists(path("kill-acme-7;$HOME")).unwrap());
         let mut outcomes = bench.outcomes();

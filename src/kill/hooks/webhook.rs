@@ -4,19 +4,22 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::sign::signature;
-use crate::kill::event::Event;
+use crate::kill::event::KillEvent;
 use crate::model::{Secret, UnixTime};
 
 /// Sends a webhook. The gateway gives its own HTTP client; tests give a list.
-pub trait Deliver: Send + Sync {
+pub trait SendWebhook: Send + Sync {
     /// Sends it and returns the answer's status. Follows no redirect and reads no body: what the other side says
     /// beyond its status concerns nobody here. The caller sets the deadline, by dropping the future.
-    fn deliver(&self, delivery: Delivery) -> Pin<Box<dyn Future<Output = Result<u16, DeliverError>> + Send + '_>>;
+    fn deliver(
+        &self,
+        delivery: OutgoingWebhook,
+    ) -> Pin<Box<dyn Future<Output = Result<u16, WebhookSendError>> + Send + '_>>;
 }
 
 /// A webhook that is to be sent by POST.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
+pub struct OutgoingWebhook {
     /// Where.
     pub url: String,
     /// Names in lower case, and values.
@@ -28,14 +31,14 @@ pub struct Delivery {
 /// Why a webhook had no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct DeliverError(pub String);
+pub struct WebhookSendError(pub String);
 
 pub(super) async fn send(
-    deliver: &dyn Deliver,
+    deliver: &dyn SendWebhook,
     url: &str,
     secret: &Secret<Vec<u8>>,
     hook: &str,
-    event: &Event,
+    event: &KillEvent,
     now: UnixTime,
 ) -> Result<String, String> {
     let body = serde_json::to_vec(event).map_err(|error| error.to_string())?;
@@ -48,7 +51,7 @@ pub(super) async fn send(
         ("webhook-timestamp", now.as_secs().to_string()),
         ("webhook-id", id),
     ];
-    match deliver.deliver(Delivery { url: url.to_owned(), headers, body }).await {
+    match deliver.deliver(OutgoingWebhook { url: url.to_owned(), headers, body }).await {
         Ok(status @ 200..300) => Ok(format!("answered {status}")),
         Ok(status) => Err(format!("answered {status}")),
         Err(error) => Err(error.to_string()),

@@ -6,12 +6,12 @@ use crate::store::Store;
 
 const ALL: &str = "{}";
 
-fn is_live(line: &Line) -> bool {
+fn is_live(line: &VendorGate) -> bool {
     line.register(Direction::Ingress, RouteTag::of("GET /a"), None).check().is_ok()
 }
 
 /// Does something while a drill of `acme` is under way, whose stream does not leave before that.
-async fn during_a_drill(bench: &Bench, act: impl AsyncFnOnce(&Bench)) -> DrillReport {
+async fn during_a_drill(bench: &Bench, act: impl AsyncFnOnce(&Bench)) -> DrillRecord {
     let line = bench.line("acme");
     let mut stream = line.register(Direction::Ingress, RouteTag::NONE, None);
     let switch = Arc::clone(&bench.switch);
@@ -56,8 +56,8 @@ fn whatever_falls_into_a_drill_stands_after_it() {
             let bench = Bench::new();
             let line = bench.line("acme");
             let report = during_a_drill(&bench, async |bench| give(bench, what).await).await;
-            assert!(report.state != State::Live && !is_live(&line), "{what} was taken back");
-            assert!(bench.switch.keep_unwritten().await);
+            assert!(report.state != KillState::Live && !is_live(&line), "{what} was taken back");
+            assert!(bench.switch.retry_unconfirmed().await);
             let again = Bench::on(bench.switch.store.clone());
             assert!(!is_live(&again.line("acme")), "{what} is forgotten by a restart");
             assert_eq!(bench.restore("acme", ALL, "bob", 2).await.unwrap().lifted, 0, "{what}: two are asked for");
@@ -73,8 +73,8 @@ fn a_person_ends_a_drill_early_and_the_drill_then_ends_nothing() {
             assert_eq!(bench.restore("acme", ALL, "bob", 1).await.unwrap().lifted, 1);
         })
         .await;
-        assert_eq!(report.state, State::Live);
-        let restores = bench.seen.lock().unwrap().iter().filter(|event| event.act == Act::Restore).count();
+        assert_eq!(report.state, KillState::Live);
+        let restores = bench.seen.lock().unwrap().iter().filter(|event| event.act == KillEventKind::Restore).count();
         assert_eq!(restores, 1, "what was lifted once is told once");
     });
 }
@@ -110,9 +110,9 @@ fn a_row_from_before_a_kill_of_everything_says_nothing_about_it() {
         let bench = Bench::new();
         bench.line("acme");
         bench.kill("*", ALL).await;
-        let mut batch = crate::store::Batch::new();
+        let mut batch = crate::store::WriteBatch::new();
         let row = br#"{"generation":0,"kills":[],"approvals":[]}"#;
-        batch.put_bytes(crate::store::Table::KILLS, b"acme", [b"\x01", &row[..]].concat());
+        batch.put_bytes(crate::store::StoreTable::KILLS, b"acme", [b"\x01", &row[..]].concat());
         bench.switch.store.write(batch).await.unwrap();
         assert!(!is_live(&Bench::on(bench.switch.store.clone()).line("acme")));
     });
@@ -149,8 +149,8 @@ fn approvals_of_an_older_version_open_and_count_for_nothing() {
         let at = Clock::system().now().wall;
         let row =
             format!(r#"{{"generation":1,"kills":[{kill}],"approvals":[{{"by":"alice","reason":"r","at":"{at}"}}]}}"#);
-        let mut batch = crate::store::Batch::new();
-        batch.put_bytes(crate::store::Table::KILLS, b"acme", [b"\x01", row.as_bytes()].concat());
+        let mut batch = crate::store::WriteBatch::new();
+        batch.put_bytes(crate::store::StoreTable::KILLS, b"acme", [b"\x01", row.as_bytes()].concat());
         store.write(batch).await.unwrap();
         let bench = Bench::on(store);
         assert_eq!(bench.restore("acme", ALL, "bob", 2).await.unwrap().lifted, 0, "it does not say to what");

@@ -16,8 +16,8 @@ use crate::store::Store;
 
 /// A switch in memory, with what it told its witness.
 struct Bench {
-    switch: Arc<Switch>,
-    seen: Arc<Mutex<Vec<Event>>>,
+    switch: Arc<KillSwitch>,
+    seen: Arc<Mutex<Vec<KillEvent>>>,
 }
 
 impl Bench {
@@ -28,18 +28,18 @@ impl Bench {
     fn on(store: Store) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let witness = witness(&seen);
-        Self { switch: Arc::new(Switch::load(store, Clock::system(), witness).unwrap()), seen }
+        Self { switch: Arc::new(KillSwitch::load(store, Clock::system(), witness).unwrap()), seen }
     }
 
-    fn line(&self, name: &str) -> Arc<Line> {
-        self.switch.line(&vendor(name))
+    fn line(&self, name: &str) -> Arc<VendorGate> {
+        self.switch.gate(&vendor(name))
     }
 
-    fn order(&self, name: &str, reach: &str) -> Order {
-        Order {
-            subject: subject(name),
-            reach: serde_json::from_str(reach).unwrap(),
-            origin: Origin::Operator,
+    fn order(&self, name: &str, reach: &str) -> KillOrder {
+        KillOrder {
+            target: subject(name),
+            selector: serde_json::from_str(reach).unwrap(),
+            origin: KillOrigin::Operator,
             by: "alice".to_owned(),
             reason: "breach".to_owned(),
             evidence: None,
@@ -47,18 +47,18 @@ impl Bench {
         }
     }
 
-    async fn kill(&self, name: &str, reach: &str) -> Answer {
+    async fn kill(&self, name: &str, reach: &str) -> KillAnswer {
         self.switch.kill(self.order(name, reach)).unwrap().finish().await
     }
 
-    async fn restore(&self, name: &str, reach: &str, by: &str, approvals: u32) -> Result<Restored, KillError> {
+    async fn restore(&self, name: &str, reach: &str, by: &str, approvals: u32) -> Result<RestoreAnswer, KillError> {
         self.switch.restore(self.restore_order(name, reach, by, approvals)).await
     }
 
     fn restore_order(&self, name: &str, reach: &str, by: &str, approvals: u32) -> RestoreOrder {
         RestoreOrder {
-            subject: subject(name),
-            reach: serde_json::from_str(reach).unwrap(),
+            target: subject(name),
+            selector: serde_json::from_str(reach).unwrap(),
             by: by.to_owned(),
             reason: "settled".to_owned(),
             approvals: NonZeroU32::new(approvals).unwrap(),
@@ -66,22 +66,22 @@ impl Bench {
         }
     }
 
-    fn acts(&self) -> Vec<Act> {
+    fn acts(&self) -> Vec<KillEventKind> {
         self.seen.lock().unwrap().iter().map(|event| event.act).collect()
     }
 }
 
-fn witness(seen: &Arc<Mutex<Vec<Event>>>) -> Witness {
+fn witness(seen: &Arc<Mutex<Vec<KillEvent>>>) -> EventListener {
     let seen = Arc::clone(seen);
-    Arc::new(move |event: &Event| seen.lock().unwrap().push(event.clone()))
+    Arc::new(move |event: &KillEvent| seen.lock().unwrap().push(event.clone()))
 }
 
 fn vendor(name: &str) -> VendorId {
     VendorId::parse(name).unwrap()
 }
 
-fn subject(name: &str) -> Subject {
-    if name == "*" { Subject::Everything } else { Subject::Vendor(vendor(name)) }
+fn subject(name: &str) -> KillTarget {
+    if name == "*" { KillTarget::Everything } else { KillTarget::Vendor(vendor(name)) }
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {

@@ -6,10 +6,10 @@
 
 use proptest::prelude::*;
 
-use super::super::restore::{Decided, Lifting};
+use super::super::restore::{PendingRestore, RestoreDecision};
 use super::*;
 use crate::model::{ClientId, Direction, UnixTime};
-use crate::store::Batch;
+use crate::store::WriteBatch;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -20,14 +20,14 @@ enum Step {
         client: usize,
     },
     Leave(usize),
-    Kill(Option<usize>, Reach),
+    Kill(Option<usize>, KillSelector),
     /// A kill that was ordered earlier, for now.
-    Due(Option<usize>, Reach),
+    Due(Option<usize>, KillSelector),
     Trip(usize),
-    Restore(Option<usize>, Reach),
+    Restore(Option<usize>, KillSelector),
     /// The same by two people, this one being one of them.
-    Approve(Option<usize>, Reach, usize),
-    BeginRestore(Option<usize>, Reach),
+    Approve(Option<usize>, KillSelector, usize),
+    BeginRestore(Option<usize>, KillSelector),
     EndRestore(usize),
     Drill(usize),
     EndDrill(usize),
@@ -45,7 +45,7 @@ const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
 struct Ordered {
     id: usize,
     of: usize,
-    reach: Reach,
+    reach: KillSelector,
     /// Whether it came with an order for everything.
     everything: bool,
     /// Whether it is a drill's.
@@ -53,7 +53,7 @@ struct Ordered {
 }
 
 /// A yes of one person: to whom, to what, and the orders that stood then.
-type Yes = (Option<usize>, Reach, usize, Vec<usize>);
+type Yes = (Option<usize>, KillSelector, usize, Vec<usize>);
 
 /// What the switch must agree with.
 #[derive(Default)]
@@ -61,30 +61,31 @@ struct Model {
     last: usize,
     orders: Vec<Ordered>,
     yes: Vec<Yes>,
-    requests: Vec<(usize, Reach, bool, InFlight)>,
+    requests: Vec<(usize, KillSelector, bool, InFlight)>,
     /// Restores and drills that have begun, with the orders that they end.
-    restores: Vec<(RestoreOrder, Lifting, Vec<usize>)>,
+    restores: Vec<(RestoreOrder, PendingRestore, Vec<usize>)>,
     drills: Vec<(usize, u64, usize)>,
 }
 
 impl Model {
-    fn stands(&self, vendor: usize, traffic: &Reach) -> bool {
+    fn stands(&self, vendor: usize, traffic: &KillSelector) -> bool {
         self.orders.iter().any(|order| order.of == vendor && order.reach.contains(traffic))
     }
 
-    fn kill(&mut self, vendor: Option<usize>, reach: &Reach) -> usize {
+    fn kill(&mut self, vendor: Option<usize>, reach: &KillSelector) -> usize {
         self.last += 1;
         for of in vendor.map_or(0..VENDORS.len(), |of| of..of + 1) {
             let everything = vendor.is_none();
             self.orders.push(Ordered { id: self.last, of, reach: reach.clone(), everything, drill: false });
-            let hit = |request: &&mut (usize, Reach, bool, InFlight)| request.0 == of && reach.contains(&request.1);
+            let hit =
+                |request: &&mut (usize, KillSelector, bool, InFlight)| request.0 == of && reach.contains(&request.1);
             self.requests.iter_mut().filter(hit).for_each(|request| request.2 = true);
         }
         self.last
     }
 
     /// The orders that a restore ends if it is decided now.
-    fn named(&self, vendor: Option<usize>, reach: &Reach) -> Vec<usize> {
+    fn named(&self, vendor: Option<usize>, reach: &KillSelector) -> Vec<usize> {
         let is_named = |order: &&Ordered| {
             let mine = vendor.map_or(order.everything, |vendor| vendor == order.of);
             mine && reach.contains(&order.reach)
@@ -100,7 +101,7 @@ impl Model {
     }
 
     /// Adds a yes; whether two people have now agreed to end all that it names.
-    fn approve(&mut self, vendor: Option<usize>, reach: &Reach, who: usize) -> bool {
+    fn approve(&mut self, vendor: Option<usize>, reach: &KillSelector, who: usize) -> bool {
         let named = self.named(vendor, reach);
         let covers = |yes: &&Yes| {
             yes.0 == vendor && yes.1 == *reach && yes.2 != who && named.iter().all(|id| yes.3.contains(id))
@@ -121,7 +122,8 @@ fn apply(bench: &mut Bench, model: &mut Model, step: Step) {
             let client = ClientId::new(CLIENTS[client]);
             let line = bench.line(VENDORS[vendor]);
             let in_flight = line.register(direction, RouteTag::of(ROUTES[route]), Some(&client));
-            let traffic = Reach { direction: Some(direction), route: Some(ROUTES[route].into()), client: Some(client) };
+            let traffic =
+                KillSelector { direction: Some(direction), route: Some(ROUTES[route].into()), client: Some(client) };
             assert_eq!(in_flight.check().is_err(), model.stands(vendor, &traffic), "{traffic:?}");
             model.requests.push((vendor, traffic, false, in_flight));
         }
@@ -131,7 +133,7 @@ fn apply(bench: &mut Bench, model: &mut Model, step: Step) {
         Step::Leave(_) => {}
         Step::Kill(vendor, reach) => {
             let before = severed(model);
-            let order = Order { reach: reach.clone(), ..bench.order(name(vendor), "{}") };
+            let order = KillOrder { selector: reach.clone(), ..bench.order(name(vendor), "{}") };
             let severing = bench.switch.kill(order).unwrap();
             model.kill(vendor, &reach);
             assert_eq!(severing.severed() as usize, severed(model) - before);
@@ -145,7 +147,7 @@ fn apply(bench: &mut Bench, model: &mut Model, step: Step) {
         }
         Step::Due(vendor, reach) => {
             let now = bench.switch.clock.now();
-            let order = Order { reach: reach.clone(), ..bench.order(name(vendor), "{}") };
+            let order = KillOrder { selector: reach.clone(), ..bench.order(name(vendor), "{}") };
             // Its answer waits for what it severs, and here nothing leaves by itself.
             model.requests.retain(|request| vendor.is_some_and(|of| of != request.0) || !reach.contains(&request.1));
             run(bench.switch.schedule(&order, now.wall)).unwrap();
@@ -162,22 +164,22 @@ fn apply(bench: &mut Bench, model: &mut Model, step: Step) {
                 order.of == of && order.reach.is_whole() && !order.everything && !ends
             };
             if !model.orders.iter().any(lasts) {
-                model.kill(Some(of), &Reach::default());
+                model.kill(Some(of), &KillSelector::default());
             }
         }
         Step::BeginRestore(vendor, reach) => {
             let order = bench.restore_order(name(vendor), &serde_json::to_string(&reach).unwrap(), "bob", 1);
             let named = model.named(vendor, &reach);
             match bench.switch.decide(&order) {
-                Ok(Decided::Lifting(lifting)) => model.restores.push((order, *lifting, named)),
-                Ok(Decided::Waiting(..)) => panic!("one is enough"),
+                Ok(RestoreDecision::Lifting(lifting)) => model.restores.push((order, *lifting, named)),
+                Ok(RestoreDecision::Waiting(..)) => panic!("one is enough"),
                 Err(error) => assert!(matches!(error, KillError::NotKilled) && named.is_empty(), "{error} {named:?}"),
             }
         }
         Step::EndRestore(which) if !model.restores.is_empty() => {
             let (order, lifting, named) = model.restores.swap_remove(which % model.restores.len());
-            let vendor = VENDORS.iter().position(|name| *name == order.subject.as_str());
-            run(bench.switch.finish_lift(&order, lifting, Approvals { given: 1, needed: 1 })).unwrap();
+            let vendor = VENDORS.iter().position(|name| *name == order.target.as_str());
+            run(bench.switch.finish_restore(&order, lifting, ApprovalProgress { given: 1, needed: 1 })).unwrap();
             model.lift(vendor, &named);
         }
         Step::EndRestore(_) => {}
@@ -197,7 +199,7 @@ fn apply(bench: &mut Bench, model: &mut Model, step: Step) {
             let is_free = model.orders.iter().all(|order| order.of != of);
             assert_eq!(severing.is_ok(), is_free);
             if let Ok(severing) = severing {
-                let id = model.kill(Some(of), &Reach::default());
+                let id = model.kill(Some(of), &KillSelector::default());
                 model.orders.iter_mut().filter(|order| order.id == id).for_each(|order| order.drill = true);
                 model.drills.push((of, severing.kill().generation, id));
             }
@@ -205,7 +207,7 @@ fn apply(bench: &mut Bench, model: &mut Model, step: Step) {
         Step::EndDrill(which) if !model.drills.is_empty() => {
             let (of, generation, id) = model.drills.swap_remove(which % model.drills.len());
             let (order, lifting) = bench.switch.end_drill(&vendor(VENDORS[of]), "bob", generation);
-            run(bench.switch.finish_lift(&order, lifting, Approvals { given: 1, needed: 1 })).unwrap();
+            run(bench.switch.finish_restore(&order, lifting, ApprovalProgress { given: 1, needed: 1 })).unwrap();
             model.lift(Some(of), &[id]);
         }
         Step::EndDrill(_) => {}
@@ -213,12 +215,12 @@ fn apply(bench: &mut Bench, model: &mut Model, step: Step) {
             model.requests.clear();
             // Orders that were being lifted are written as lifted; a drill that was broken off stays.
             for (order, _, named) in std::mem::take(&mut model.restores) {
-                model.lift(VENDORS.iter().position(|name| *name == order.subject.as_str()), &named);
+                model.lift(VENDORS.iter().position(|name| *name == order.target.as_str()), &named);
             }
             model.drills.clear();
-            assert!(run(bench.switch.keep_unwritten()));
+            assert!(run(bench.switch.retry_unconfirmed()));
             // A write stands behind all that were queued before it.
-            bench.switch.store.write_blocking(Batch::new()).unwrap();
+            bench.switch.store.write_blocking(WriteBatch::new()).unwrap();
             *bench = Bench::on(bench.switch.store.clone());
             VENDORS.iter().for_each(|vendor| drop(bench.line(vendor)));
         }
@@ -240,11 +242,11 @@ fn agree(bench: &Bench, model: &Model) {
     }
 }
 
-fn reaches() -> impl Strategy<Value = Reach> {
+fn reaches() -> impl Strategy<Value = KillSelector> {
     let direction = prop::option::weighted(0.3, prop::sample::select(Direction::ALL.to_vec()));
     let route = prop::option::weighted(0.3, prop::sample::select(ROUTES.to_vec()));
     let client = prop::option::weighted(0.3, prop::sample::select(CLIENTS.to_vec()));
-    (direction, route, client).prop_map(|(direction, route, client)| Reach {
+    (direction, route, client).prop_map(|(direction, route, client)| KillSelector {
         direction,
         route: route.map(Into::into),
         client: client.map(ClientId::new),

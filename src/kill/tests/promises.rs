@@ -8,7 +8,7 @@ use crate::model::{ClientId, Direction, UnixTime};
 
 const ALL: &str = "{}";
 
-fn enter(line: &Line) -> InFlight {
+fn enter(line: &VendorGate) -> InFlight {
     line.register(Direction::Ingress, RouteTag::of("GET /a"), Some(&ClientId::new("c")))
 }
 
@@ -34,7 +34,7 @@ fn a_kill_severs_what_is_in_flight_and_refuses_what_is_new() {
         let killed = late.check().unwrap_err();
         assert_eq!((killed.generation(), killed.kill().by.as_str()), (1, "alice"));
         assert!(enter(&other).check().is_ok(), "nobody else is touched");
-        assert_eq!(bench.acts(), [Act::Kill]);
+        assert_eq!(bench.acts(), [KillEventKind::Kill]);
     });
 }
 
@@ -81,7 +81,7 @@ fn a_kill_goes_as_far_as_its_reach() {
             drop(bench.switch.kill(bench.order("acme", reach)).unwrap());
             assert_eq!(before.each_ref().map(InFlight::is_severed), expected, "{reach}");
             assert_eq!(traffic().each_ref().map(|late| late.check().is_err()), expected, "{reach}");
-            let state = if reach == ALL { State::Killed } else { State::PartlyKilled };
+            let state = if reach == ALL { KillState::Killed } else { KillState::PartlyKilled };
             assert_eq!(bench.switch.status()[0].state, state, "{reach}");
         });
     }
@@ -91,10 +91,10 @@ fn a_kill_goes_as_far_as_its_reach() {
 fn a_preview_cuts_nothing() {
     let bench = Bench::new();
     let held = [enter(&bench.line("acme")), enter(&bench.line("acme"))];
-    let preview = bench.switch.preview(&subject("acme"), Reach::default()).unwrap();
-    assert_eq!((preview.ingress, preview.egress, preview.state), (2, 0, State::Live));
+    let preview = bench.switch.preview(&subject("acme"), KillSelector::default()).unwrap();
+    assert_eq!((preview.ingress, preview.egress, preview.state), (2, 0, KillState::Live));
     assert!(held.iter().all(|held| held.check().is_ok()));
-    assert!(bench.switch.preview(&subject("nobody"), Reach::default()).is_err());
+    assert!(bench.switch.preview(&subject("nobody"), KillSelector::default()).is_err());
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_restore_needs_a_person_a_reason_and_something_to_lift() {
         assert!(matches!(bench.restore("acme", r#"{"client":"c"}"#, "bob", 1).await, Err(KillError::NotKilled)));
         let severed = enter(&line);
         let restored = bench.restore("acme", ALL, "bob", 1).await.unwrap();
-        assert_eq!((restored.state, restored.lifted, restored.generation), (State::Live, 1, 2));
+        assert_eq!((restored.state, restored.lifted, restored.generation), (KillState::Live, 1, 2));
         assert!(enter(&line).check().is_ok());
         drop(severed);
         assert_eq!(bench.kill("acme", ALL).await.generation, 3, "a new kill, a new generation");
@@ -125,13 +125,17 @@ fn a_restore_can_need_two_people() {
         bench.kill("acme", ALL).await;
         for _ in 0..2 {
             let first = bench.restore("acme", ALL, "alice", 2).await.unwrap();
-            assert_eq!((first.state, first.approvals.given), (State::Killed, 1), "one person is one, however often");
+            assert_eq!(
+                (first.state, first.approvals.given),
+                (KillState::Killed, 1),
+                "one person is one, however often"
+            );
         }
         bench.kill("acme", r#"{"client":"c"}"#).await;
         let again = bench.restore("acme", ALL, "bob", 2).await.unwrap();
-        assert_eq!(again.state, State::Killed, "a new kill asks for new approvals");
+        assert_eq!(again.state, KillState::Killed, "a new kill asks for new approvals");
         assert_eq!(bench.restore("acme", r#"{"client":"c"}"#, "carol", 2).await.unwrap().lifted, 0, "of another reach");
-        assert_eq!(bench.restore("acme", ALL, "carol", 2).await.unwrap().state, State::Live);
+        assert_eq!(bench.restore("acme", ALL, "carol", 2).await.unwrap().state, KillState::Live);
     });
 }
 
@@ -183,11 +187,11 @@ fn kills_are_found_again_after_a_restart() {
 fn state_that_cannot_be_read_kills_everything_until_someone_decides() {
     run(async {
         let store = Store::in_memory().unwrap();
-        let mut batch = crate::store::Batch::new();
-        batch.put_bytes(crate::store::Table::KILLS, b"acme", b"\x01{\"kills\":".to_vec());
+        let mut batch = crate::store::WriteBatch::new();
+        batch.put_bytes(crate::store::StoreTable::KILLS, b"acme", b"\x01{\"kills\":".to_vec());
         store.write_blocking(batch).unwrap();
         let seen = Arc::default();
-        let switch = Arc::new(Switch::start(Ok(store), Clock::system(), witness(&seen)).unwrap());
+        let switch = Arc::new(KillSwitch::start(Ok(store), Clock::system(), witness(&seen)).unwrap());
         let bench = Bench { switch, seen };
         assert!(bench.switch.is_undecided() && enter(&bench.line("acme")).check().is_err());
         bench.restore("*", ALL, "bob", 1).await.unwrap();
@@ -198,7 +202,7 @@ fn state_that_cannot_be_read_kills_everything_until_someone_decides() {
 #[test]
 fn a_torn_file_starts_with_everything_killed_and_a_second_process_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
-    let start = |opened| Switch::start(opened, Clock::system(), witness(&Arc::default()));
+    let start = |opened| KillSwitch::start(opened, Clock::system(), witness(&Arc::default()));
     {
         let switch = start(Store::open(folder.path())).unwrap();
         assert!(!switch.is_undecided());
@@ -206,7 +210,7 @@ fn a_torn_file_starts_with_everything_killed_and_a_second_process_not_at_all() {
     }
     std::fs::write(folder.path().join("state.redb"), b"torn").unwrap();
     let switch = start(Store::open(folder.path())).unwrap();
-    assert!(switch.is_undecided() && enter(&switch.line(&vendor("acme"))).check().is_err());
+    assert!(switch.is_undecided() && enter(&switch.gate(&vendor("acme"))).check().is_err());
 }
 
 #[test]
@@ -218,14 +222,14 @@ fn a_full_disk_blocks_no_kill_and_lets_nobody_back() {
         full.store(true, Ordering::SeqCst);
         let answer = bench.kill("acme", ALL).await;
         assert!(!answer.persisted && enter(&line).check().is_err());
-        assert!(!bench.switch.keep_unwritten().await);
+        assert!(!bench.switch.retry_unconfirmed().await);
         assert!(matches!(bench.restore("acme", ALL, "bob", 1).await, Err(KillError::NotPersisted(_))));
         assert!(enter(&line).check().is_err());
         full.store(false, Ordering::SeqCst);
-        assert!(bench.switch.keep_unwritten().await, "written when there is room");
-        let reread = Switch::load(bench.switch.store.clone(), Clock::system(), witness(&Arc::default())).unwrap();
-        assert!(enter(&reread.line(&vendor("acme"))).check().is_err());
-        assert_eq!(bench.restore("acme", ALL, "bob", 1).await.unwrap().state, State::Live);
+        assert!(bench.switch.retry_unconfirmed().await, "written when there is room");
+        let reread = KillSwitch::load(bench.switch.store.clone(), Clock::system(), witness(&Arc::default())).unwrap();
+        assert!(enter(&reread.gate(&vendor("acme"))).check().is_err());
+        assert_eq!(bench.restore("acme", ALL, "bob", 1).await.unwrap().state, KillState::Live);
     });
 }
 
@@ -243,10 +247,10 @@ fn a_trip_kills_once_and_keeps_the_evidence_within_a_bound() {
         assert!(stream.is_severed() && enter(&line).check().is_err());
         let status = bench.switch.status().remove(0);
         let kill = &status.kills[0];
-        assert_eq!((kill.origin, kill.by.as_str()), (Origin::Trip, GATEWAY));
+        assert_eq!((kill.origin, kill.by.as_str()), (KillOrigin::Trip, GATEWAY_ACTOR));
         assert_eq!((kill.evidence.len() as u64 + kill.more_evidence, kill.evidence[0].detail.as_str()), (100, "0"));
-        assert_eq!(bench.acts(), [Act::Kill], "told once");
-        assert!(bench.switch.keep_unwritten().await);
+        assert_eq!(bench.acts(), [KillEventKind::Kill], "told once");
+        assert!(bench.switch.retry_unconfirmed().await);
     });
 }
 
@@ -279,18 +283,18 @@ fn a_drill_cuts_times_and_turns_back_and_a_shadow_cuts_nothing() {
         let mut stream = enter(&line);
         let now = bench.switch.clock.now();
         let shadow = bench.switch.drill(&acme, true, "bob", "exercise", now).await.unwrap();
-        assert_eq!((shadow.severed, shadow.state, stream.is_severed()), (1, State::Live, false));
+        assert_eq!((shadow.severed, shadow.state, stream.is_severed()), (1, KillState::Live, false));
         let reader = tokio::spawn(async move { stream.severed().await });
         let drill = bench.switch.drill(&acme, false, "bob", "exercise", bench.switch.clock.now()).await.unwrap();
         reader.await.unwrap();
-        assert_eq!((drill.severed, drill.state, drill.shadow), (1, State::Live, false));
+        assert_eq!((drill.severed, drill.state, drill.shadow), (1, KillState::Live, false));
         assert!(drill.refuse_micros <= drill.sever_micros && drill.sever_micros <= drill.persist_micros);
         assert!(enter(&line).check().is_ok());
         assert_eq!(bench.switch.status()[0].last_drill.as_ref(), Some(&drill));
         let day = Duration::from_secs(86_400);
         assert!(!bench.switch.is_drill_overdue(&acme, day, UnixTime::default(), drill.at.plus(day)));
         assert!(bench.switch.is_drill_overdue(&acme, day, UnixTime::default(), drill.at.plus(day * 2)));
-        assert!(bench.acts().contains(&Act::Drill));
+        assert!(bench.acts().contains(&KillEventKind::Drill));
         bench.kill("acme", ALL).await;
         assert!(matches!(bench.switch.drill(&acme, true, "bob", "exercise", now).await, Err(KillError::AlreadyKilled)));
     });
@@ -301,10 +305,10 @@ fn a_cut_ends_what_is_in_flight_but_the_one_it_spares_and_lets_the_next_in() {
     let bench = Bench::new();
     let line = bench.line("acme");
     let (held, own) = ([enter(&line), enter(&line)], enter(&line));
-    assert_eq!(line.cut("records_exceeded", None, UnixTime::default(), &own.share()), 2);
-    assert_eq!(line.cut("records_exceeded", None, UnixTime::default(), &own), 0);
+    assert_eq!(line.sever_in_flight("records_exceeded", None, UnixTime::default(), &own.share()), 2);
+    assert_eq!(line.sever_in_flight("records_exceeded", None, UnixTime::default(), &own), 0);
     assert!(own.check().is_ok() && !own.is_severed());
     let cause = held[0].check().unwrap_err();
     assert_eq!((cause.generation(), cause.kill().reason.as_str()), (0, "records_exceeded"));
-    assert!(enter(&line).check().is_ok() && bench.switch.status()[0].state == State::Live);
+    assert!(enter(&line).check().is_ok() && bench.switch.status()[0].state == KillState::Live);
 }

@@ -22,14 +22,14 @@ fn registered_after_the_check_this_test_fails() {
     assert!(found, "the race was not hit: the test above could not fail");
 }
 
-fn register_then_check(line: &Line, gap: u32) -> Option<InFlight> {
+fn register_then_check(line: &VendorGate, gap: u32) -> Option<InFlight> {
     let in_flight = line.register(Direction::Ingress, RouteTag::NONE, None);
     pause(gap);
     in_flight.check().ok().map(|()| in_flight)
 }
 
 /// The mistake, here only: between the answer and the registration a kill finds nothing to sever.
-fn check_then_register(line: &Line, gap: u32) -> Option<InFlight> {
+fn check_then_register(line: &VendorGate, gap: u32) -> Option<InFlight> {
     if line.is_armed() {
         return None;
     }
@@ -38,7 +38,7 @@ fn check_then_register(line: &Line, gap: u32) -> Option<InFlight> {
 }
 
 /// Rounds of two requests and a kill at once; returns how many were let in and not severed.
-fn slipped(enter: fn(&Line, u32) -> Option<InFlight>) -> usize {
+fn slipped(enter: fn(&VendorGate, u32) -> Option<InFlight>) -> usize {
     const ROUNDS: u32 = 2_000;
     let bench = Bench::new();
     let lines: Vec<_> = (0..ROUNDS).map(|round| bench.line(&format!("v{round}"))).collect();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::UnixTime;
-use crate::telemetry::audit::{Audit, AuditKey, OnFailure, Settings, verify_files};
+use crate::telemetry::audit::{AuditKey, AuditTrail, AuditTrailSettings, OnAuditFailure, verify_files};
 
 #[test]
 fn a_kill_and_its_event_for_the_hooks_are_one_write_and_a_drill_tells_nobody() {
@@ -17,14 +17,15 @@ fn a_kill_and_its_event_for_the_hooks_are_one_write_and_a_drill_tells_nobody() {
         bench.switch.drill(&vendor("acme"), false, "bob", "exercise", bench.switch.clock.now()).await.unwrap();
         assert!(queued().is_empty(), "an exercise pages nobody");
         bench.kill("acme", "{}").await;
-        let again = Order { by: "dave".to_owned(), reason: "me too".to_owned(), ..bench.order("acme", "{}") };
+        let again = KillOrder { by: "dave".to_owned(), reason: "me too".to_owned(), ..bench.order("acme", "{}") };
         drop(bench.switch.kill(again).unwrap());
         assert_eq!(bench.switch.status()[0].kills[0].evidence[1].detail, "dave: me too");
         bench.restore("acme", "{}", "bob", 1).await.unwrap();
         let told: Vec<_> = queued().into_iter().map(|(_, row)| (row.event.act, row.event.by)).collect();
-        let again = bench.seen.lock().unwrap().iter().find(|event| event.act == Act::KillAgain).cloned().unwrap();
+        let again =
+            bench.seen.lock().unwrap().iter().find(|event| event.act == KillEventKind::KillAgain).cloned().unwrap();
         assert_eq!((again.by.as_str(), again.reason.as_str()), ("dave", "me too"));
-        assert_eq!(told, [(Act::Kill, "alice".to_owned()), (Act::Restore, "bob".to_owned())]);
+        assert_eq!(told, [(KillEventKind::Kill, "alice".to_owned()), (KillEventKind::Restore, "bob".to_owned())]);
     });
 }
 
@@ -32,12 +33,13 @@ fn a_kill_and_its_event_for_the_hooks_are_one_write_and_a_drill_tells_nobody() {
 fn every_act_is_in_the_audit_trail() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
-    let settings = Settings { path: path.clone(), rotate_bytes: 1 << 20, on_failure: OnFailure::KeepServing };
+    let settings =
+        AuditTrailSettings { path: path.clone(), rotate_bytes: 1 << 20, on_failure: OnAuditFailure::KeepServing };
     run(async {
-        let audit = Arc::new(Audit::open(&settings, AuditKey::new([1; 32]), Clock::system()).unwrap());
+        let audit = Arc::new(AuditTrail::open(&settings, AuditKey::new([1; 32]), Clock::system()).unwrap());
         let seen = Arc::default();
-        let told = tell_all(vec![tell_audit(audit), witness(&seen)]);
-        let switch = Arc::new(Switch::load(Store::in_memory().unwrap(), Clock::system(), told).unwrap());
+        let told = notify_all(vec![audit_listener(audit), witness(&seen)]);
+        let switch = Arc::new(KillSwitch::load(Store::in_memory().unwrap(), Clock::system(), told).unwrap());
         let bench = Bench { switch, seen };
         bench.line("acme");
         bench.kill("acme", r#"{"client":"c"}"#).await;
@@ -52,7 +54,8 @@ fn every_act_is_in_the_audit_trail() {
         std::fs::read_to_string(&path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let acts: Vec<_> =
         lines.iter().map(|line| (line["act"].as_str().unwrap(), line["actor"].as_str().unwrap())).collect();
-    let expected = [("kill", "alice"), ("approve", "bob"), ("restore", "carol"), ("drill", "bob"), ("kill", GATEWAY)];
+    let expected =
+        [("kill", "alice"), ("approve", "bob"), ("restore", "carol"), ("drill", "bob"), ("kill", GATEWAY_ACTOR)];
     assert_eq!(acts, expected);
     assert_eq!(lines[0]["detail"]["reach"]["client"], "c");
     assert_eq!(lines[4]["detail"]["evidence"][0]["kind"], "denial_burst");
@@ -68,7 +71,7 @@ fn orders_can_be_awaited_anywhere() {
             bench.kill("acme", "{}").await;
             bench.restore("acme", "{}", "bob", 1).await.unwrap();
             bench.switch.drill(&vendor("acme"), true, "bob", "exercise", bench.switch.clock.now()).await.unwrap();
-            bench.switch.keep_unwritten().await
+            bench.switch.retry_unconfirmed().await
         };
         assert!(tokio::spawn(task).await.unwrap());
     });

@@ -7,20 +7,20 @@ use std::sync::Arc;
 
 use encoding_rs::Encoding;
 
-use super::bom::Marked;
-use super::charset::{Charset, Recoded};
-use super::csv::{Csv, Dialect};
-use super::detect::{Guard, Sort};
-use super::fields::Fields;
-use super::form::Form;
-use super::json::{JsonRewriter, Matcher, MatcherError, Spec};
-use super::lines::{Documents, Framing};
+use super::body_settings::{BodySettings, FileHandling};
+use super::bom::BomFilter;
+use super::charset::{Charset, Transcoder};
+use super::csv::{CsvDialect, CsvRewriter};
+use super::detect::{DetectRule, PiiKind};
+use super::fields::FieldRules;
+use super::form::FormRewriter;
+use super::json::{JsonRewriter, Matcher, MatcherError, MatcherSpec};
+use super::lines::{DocumentRules, SequenceFraming};
 use super::media::MediaType;
-use super::reading::{Files, Reading};
-use super::rewriter::{Cut, Rewriter, Stop, Treat, Watch};
+use super::rewriter::{RecordBudgetSpent, RewriteError, RewriteObserver, Rewriter, Transform};
 use super::rule::Rules;
-use super::text::Text;
-use super::xml::{Xml, XmlPaths};
+use super::text::TextRewriter;
+use super::xml::{XmlPaths, XmlRewriter};
 
 /// A body format that an engine reads. A new one is a variant, its media types in `BodyFormat::of` and its line in
 /// `Engines::engine`.
@@ -31,17 +31,17 @@ pub enum BodyFormat {
     /// `application/x-www-form-urlencoded`.
     Form,
     /// A JSON document on each line.
-    Lines,
+    JsonLines,
     /// JSON text sequences (RFC 7464).
-    TextSequence,
+    JsonSequence,
     /// Server-sent events.
-    Events,
+    EventStream,
     /// Comma-separated values (RFC 4180).
-    Comma,
+    Csv,
     /// Tab-separated values.
-    Tab,
+    Tsv,
     /// `multipart/form-data`.
-    Parts,
+    Multipart,
     /// XML 1.0.
     Xml,
     /// Text without names, for detectors alone.
@@ -49,7 +49,7 @@ pub enum BodyFormat {
 }
 
 /// The media types of each format; `*` with a `+` stands for all that end so.
-const TYPES: [(&str, &str, BodyFormat); 31] = [
+const MEDIA_TYPES: [(&str, &str, BodyFormat); 31] = [
     ("application", "json", BodyFormat::Json),
     ("text", "json", BodyFormat::Json),
     ("text", "x-json", BodyFormat::Json),
@@ -57,28 +57,28 @@ const TYPES: [(&str, &str, BodyFormat); 31] = [
     ("application", "x-amz-json-1.0", BodyFormat::Json),
     ("application", "x-amz-json-1.1", BodyFormat::Json),
     // Documents one behind the other, whatever its suffix says.
-    ("application", "stream+json", BodyFormat::Lines),
+    ("application", "stream+json", BodyFormat::JsonLines),
     ("*", "+json", BodyFormat::Json),
     ("application", "x-www-form-urlencoded", BodyFormat::Form),
-    ("application", "x-ndjson", BodyFormat::Lines),
-    ("application", "ndjson", BodyFormat::Lines),
-    ("application", "jsonl", BodyFormat::Lines),
-    ("application", "x-jsonl", BodyFormat::Lines),
-    ("application", "jsonlines", BodyFormat::Lines),
-    ("application", "x-jsonlines", BodyFormat::Lines),
-    ("application", "json-lines", BodyFormat::Lines),
-    ("text", "x-ndjson", BodyFormat::Lines),
-    ("application", "json-seq", BodyFormat::TextSequence),
-    ("*", "+json-seq", BodyFormat::TextSequence),
-    ("text", "event-stream", BodyFormat::Events),
-    ("text", "csv", BodyFormat::Comma),
-    ("text", "x-csv", BodyFormat::Comma),
-    ("text", "comma-separated-values", BodyFormat::Comma),
-    ("application", "csv", BodyFormat::Comma),
-    ("application", "x-csv", BodyFormat::Comma),
-    ("text", "tab-separated-values", BodyFormat::Tab),
-    ("text", "tsv", BodyFormat::Tab),
-    ("multipart", "form-data", BodyFormat::Parts),
+    ("application", "x-ndjson", BodyFormat::JsonLines),
+    ("application", "ndjson", BodyFormat::JsonLines),
+    ("application", "jsonl", BodyFormat::JsonLines),
+    ("application", "x-jsonl", BodyFormat::JsonLines),
+    ("application", "jsonlines", BodyFormat::JsonLines),
+    ("application", "x-jsonlines", BodyFormat::JsonLines),
+    ("application", "json-lines", BodyFormat::JsonLines),
+    ("text", "x-ndjson", BodyFormat::JsonLines),
+    ("application", "json-seq", BodyFormat::JsonSequence),
+    ("*", "+json-seq", BodyFormat::JsonSequence),
+    ("text", "event-stream", BodyFormat::EventStream),
+    ("text", "csv", BodyFormat::Csv),
+    ("text", "x-csv", BodyFormat::Csv),
+    ("text", "comma-separated-values", BodyFormat::Csv),
+    ("application", "csv", BodyFormat::Csv),
+    ("application", "x-csv", BodyFormat::Csv),
+    ("text", "tab-separated-values", BodyFormat::Tsv),
+    ("text", "tsv", BodyFormat::Tsv),
+    ("multipart", "form-data", BodyFormat::Multipart),
     ("application", "xml", BodyFormat::Xml),
     ("text", "xml", BodyFormat::Xml),
     ("*", "+xml", BodyFormat::Xml),
@@ -90,13 +90,13 @@ impl BodyFormat {
             "*" => media.has_suffix(subtype),
             kind => media.is(kind, subtype),
         };
-        TYPES.iter().find(is).map(|&(_, _, format)| format)
+        MEDIA_TYPES.iter().find(is).map(|&(_, _, format)| format)
     }
 }
 
 /// What a body is to the paths of rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reads {
+pub(super) enum BodyStructure {
     /// The document that they begin at.
     Document,
     /// Rows, fields or text.
@@ -106,15 +106,15 @@ pub(super) enum Reads {
 /// What engines are made of, compiled once.
 pub(super) struct Engines {
     json: Arc<Matcher>,
-    documents: Documents,
-    parts: Documents,
-    tree: Arc<Fields>,
-    flat: Arc<Fields>,
+    documents: DocumentRules,
+    multipart: DocumentRules,
+    tree: Arc<FieldRules>,
+    flat: Arc<FieldRules>,
     xml: Arc<XmlPaths>,
-    files: Files,
-    reading: Reading,
-    rest: Option<Rest>,
-    pub(super) treat: Arc<dyn Treat>,
+    files: FileHandling,
+    reading: BodySettings,
+    fallback: Option<FallbackRule>,
+    pub(super) transform: Arc<dyn Transform>,
 }
 
 impl Engines {
@@ -122,195 +122,212 @@ impl Engines {
     ///
     /// # Errors
     /// [`MatcherError`] when the paths cannot be matched.
-    pub(super) fn compile(rules: &Rules, spec: &Spec<'_>, treat: Arc<dyn Treat>) -> Result<Self, MatcherError> {
+    pub(super) fn compile(
+        rules: &Rules,
+        spec: &MatcherSpec<'_>,
+        treat: Arc<dyn Transform>,
+    ) -> Result<Self, MatcherError> {
         Ok(Self {
             json: Arc::new(Matcher::compile(spec, &*treat)?),
-            documents: Documents::compile(spec, &*treat)?,
-            parts: Documents::of_fields(spec, &*treat)?,
-            tree: Arc::new(Fields::tree(rules)),
-            flat: Arc::new(Fields::flat(rules)),
+            documents: DocumentRules::compile(spec, &*treat)?,
+            multipart: DocumentRules::of_fields(spec, &*treat)?,
+            tree: Arc::new(FieldRules::tree(rules)),
+            flat: Arc::new(FieldRules::flat(rules)),
             xml: Arc::new(XmlPaths::new(rules)),
             files: rules.files,
-            reading: rules.reading.clone(),
-            rest: Rest::of(rules),
-            treat,
+            reading: rules.body_settings.clone(),
+            fallback: FallbackRule::of(rules),
+            transform: treat,
         })
     }
 
     /// Whether an engine reads bodies of this type, and what they are.
-    pub(super) fn reads(&self, media: &MediaType<'_>) -> Option<Reads> {
+    pub(super) fn structure_of(&self, media: &MediaType<'_>) -> Option<BodyStructure> {
         match self.reading.format.or_else(|| BodyFormat::of(media)) {
-            Some(BodyFormat::Json | BodyFormat::Xml) => Some(Reads::Document),
-            Some(_) => Some(Reads::Rows),
-            None => self.rest.as_ref().filter(|rest| rest.reads_text && media.is_of("text")).map(|_| Reads::Rows),
+            Some(BodyFormat::Json | BodyFormat::Xml) => Some(BodyStructure::Document),
+            Some(_) => Some(BodyStructure::Rows),
+            None => self
+                .fallback
+                .as_ref()
+                .filter(|rest| rest.reads_text && media.has_type("text"))
+                .map(|_| BodyStructure::Rows),
         }
     }
 
     /// The types that are read, but for those that only end alike.
-    pub(super) fn types(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        TYPES.iter().map(|(kind, subtype, _)| (*kind, *subtype)).filter(|(kind, _)| *kind != "*")
+    pub(super) fn media_types(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        MEDIA_TYPES.iter().map(|(kind, subtype, _)| (*kind, *subtype)).filter(|(kind, _)| *kind != "*")
     }
 
     /// A fresh engine for one body of this type.
     ///
     /// # Errors
-    /// [`Stop::Opaque`] when no engine reads the type or its charset, [`Stop::Malformed`] when its boundary is none.
-    pub(super) fn body(&self, media: &MediaType<'_>) -> Result<Box<dyn Rewriter>, Stop> {
+    /// [`RewriteError::Opaque`] when no engine reads the type or its charset, [`RewriteError::Malformed`] when its boundary is none.
+    pub(super) fn engine_for(&self, media: &MediaType<'_>) -> Result<Box<dyn Rewriter>, RewriteError> {
         let engine = self.engine(self.format(media)?, media)?;
-        Ok(match self.encoding(media)? {
+        Ok(match self.declared_encoding(media)? {
             None => engine,
-            Some(encoding) => Box::new(Recoded::new(encoding, engine)),
+            Some(encoding) => Box::new(Transcoder::new(encoding, engine)),
         })
     }
 
     /// The type as it is when the body has been decoded, if that is another.
-    pub(super) fn media_type(&self, media: &MediaType<'_>) -> Option<String> {
-        self.encoding(media).ok().flatten().map(|_| media.in_utf8())
+    pub(super) fn decoded_media_type(&self, media: &MediaType<'_>) -> Option<String> {
+        self.declared_encoding(media).ok().flatten().map(|_| media.with_utf8_charset())
     }
 
-    fn format(&self, media: &MediaType<'_>) -> Result<BodyFormat, Stop> {
-        let text = || (self.reads_text() && media.is_of("text")).then_some(BodyFormat::Text);
+    fn format(&self, media: &MediaType<'_>) -> Result<BodyFormat, RewriteError> {
+        let text = || (self.reads_text() && media.has_type("text")).then_some(BodyFormat::Text);
         let format = self.reading.format.or_else(|| BodyFormat::of(media)).or_else(text);
         let unread =
             if *media == MediaType::NONE { "a body without a content type" } else { "a body of this content type" };
-        format.ok_or(Stop::Opaque { what: unread })
+        format.ok_or(RewriteError::Opaque { what: unread })
     }
 
     /// What the body must be decoded from.
-    fn encoding(&self, media: &MediaType<'_>) -> Result<Option<&'static Encoding>, Stop> {
+    fn declared_encoding(&self, media: &MediaType<'_>) -> Result<Option<&'static Encoding>, RewriteError> {
         match media.charset() {
             Charset::Utf8 => Ok(None),
             // Its parts have charsets of their own.
             Charset::Other(encoding) if self.reading.decode_charsets && !media.is("multipart", "form-data") => {
                 Ok(Some(encoding))
             }
-            Charset::Other(_) | Charset::Unknown => Err(Stop::Opaque { what: "a body in a charset other than UTF-8" }),
+            Charset::Other(_) | Charset::Unknown => {
+                Err(RewriteError::Opaque { what: "a body in a charset other than UTF-8" })
+            }
         }
     }
 
     fn reads_text(&self) -> bool {
-        self.rest.as_ref().is_some_and(|rest| rest.reads_text)
+        self.fallback.as_ref().is_some_and(|rest| rest.reads_text)
     }
 
-    fn engine(&self, format: BodyFormat, media: &MediaType<'_>) -> Result<Box<dyn Rewriter>, Stop> {
-        let treat = Arc::clone(&self.treat);
+    fn engine(&self, format: BodyFormat, media: &MediaType<'_>) -> Result<Box<dyn Rewriter>, RewriteError> {
+        let treat = Arc::clone(&self.transform);
         Ok(match format {
-            BodyFormat::Json => marked(JsonRewriter::new(Arc::clone(&self.json), treat)),
-            BodyFormat::Form => Box::new(Form::new(Arc::clone(&self.tree), treat)),
-            BodyFormat::Lines => marked(self.documents.sequence(Framing::Lines, treat)),
-            BodyFormat::TextSequence => marked(self.documents.sequence(Framing::TextSequence, treat)),
-            BodyFormat::Events => match &self.rest {
-                Some(rest) => {
-                    rest.telling(Marked::new(self.documents.events(Some(rest.guard()), !rest.names, treat), false))
-                }
-                None => marked(self.documents.events(None, false, treat)),
+            BodyFormat::Json => skipping_bom(JsonRewriter::new(Arc::clone(&self.json), treat)),
+            BodyFormat::Form => Box::new(FormRewriter::new(Arc::clone(&self.tree), treat)),
+            BodyFormat::JsonLines => skipping_bom(self.documents.sequence(SequenceFraming::Lines, treat)),
+            BodyFormat::JsonSequence => skipping_bom(self.documents.sequence(SequenceFraming::TextSequence, treat)),
+            BodyFormat::EventStream => match &self.fallback {
+                Some(rest) => rest.counting_findings(BomFilter::new(
+                    self.documents.events(Some(rest.guard()), !rest.selects_by_name, treat),
+                    false,
+                )),
+                None => skipping_bom(self.documents.events(None, false, treat)),
             },
-            BodyFormat::Comma => self.table(self.reading.delimiter.unwrap_or(b','), media)?,
-            BodyFormat::Tab => self.table(b'\t', media)?,
-            BodyFormat::Parts => {
-                let boundary = media.parameter("boundary").ok_or(Stop::Opaque { what: "a form without a boundary" })?;
-                Box::new(self.parts.parts(boundary, Arc::clone(&self.tree), treat, self.files)?)
+            BodyFormat::Csv => self.table(self.reading.delimiter.unwrap_or(b','), media)?,
+            BodyFormat::Tsv => self.table(b'\t', media)?,
+            BodyFormat::Multipart => {
+                let boundary =
+                    media.parameter("boundary").ok_or(RewriteError::Opaque { what: "a form without a boundary" })?;
+                Box::new(self.multipart.parts(boundary, Arc::clone(&self.tree), treat, self.files)?)
             }
-            BodyFormat::Xml => marked(Xml::new(Arc::clone(&self.xml), treat)),
-            BodyFormat::Text => match &self.rest {
-                Some(rest) if rest.reads_text => rest.telling(Text::new(rest.guard())),
-                Some(_) | None => return Err(Stop::Opaque { what: "text, whose values have no names" }),
+            BodyFormat::Xml => skipping_bom(XmlRewriter::new(Arc::clone(&self.xml), treat)),
+            BodyFormat::Text => match &self.fallback {
+                Some(rest) if rest.reads_text => rest.counting_findings(TextRewriter::new(rest.guard())),
+                Some(_) | None => return Err(RewriteError::Opaque { what: "text, whose values have no names" }),
             },
         })
     }
 
-    fn table(&self, delimiter: u8, media: &MediaType<'_>) -> Result<Box<dyn Rewriter>, Stop> {
+    fn table(&self, delimiter: u8, media: &MediaType<'_>) -> Result<Box<dyn Rewriter>, RewriteError> {
         let says = |word: &str| media.parameter("header").is_some_and(|header| header.eq_ignore_ascii_case(word));
         let columns = self.reading.columns.as_deref();
         if columns.is_none() && says("absent") {
-            return Err(Stop::Opaque { what: "a table without a header" });
+            return Err(RewriteError::Opaque { what: "a table without a header" });
         }
         if columns.is_some() && says("present") {
-            return Err(Stop::Opaque { what: "a table with a header, where the contract gives its columns" });
+            return Err(RewriteError::Opaque { what: "a table with a header, where the contract gives its columns" });
         }
-        let dialect = Dialect { delimiter, columns, headed: says("present") };
-        let table = Csv::new(dialect, Arc::clone(&self.flat), Arc::clone(&self.treat))?;
-        Ok(Box::new(Marked::new(table, true)))
+        let dialect = CsvDialect { delimiter, columns, headed: says("present") };
+        let table = CsvRewriter::new(dialect, Arc::clone(&self.flat), Arc::clone(&self.transform))?;
+        Ok(Box::new(BomFilter::new(table, true)))
     }
 }
 
-fn marked(engine: impl Rewriter + 'static) -> Box<dyn Rewriter> {
-    Box::new(Marked::new(engine, false))
+fn skipping_bom(engine: impl Rewriter + 'static) -> Box<dyn Rewriter> {
+    Box::new(BomFilter::new(engine, false))
 }
 
 /// The rule for texts that no other rule selects.
-struct Rest {
-    guard: Arc<Guard>,
+struct FallbackRule {
+    guard: Arc<DetectRule>,
     rule: usize,
     /// Whether no other rule asks for a name, which plain text does not have.
     reads_text: bool,
     /// Whether a rule selects by a name, so that text would go around it.
-    names: bool,
+    selects_by_name: bool,
 }
 
-impl Rest {
+impl FallbackRule {
     fn of(rules: &Rules) -> Option<Self> {
-        let (guard, rule) = rules.detect.clone().zip(rules.rest())?;
-        Some(Self { guard: Arc::new(guard), rule, reads_text: !rules.needs_names(), names: rules.selects_by_name() })
+        let (guard, rule) = rules.detect.clone().zip(rules.detect_rule())?;
+        Some(Self {
+            guard: Arc::new(guard),
+            rule,
+            reads_text: !rules.needs_names(),
+            selects_by_name: rules.selects_by_name(),
+        })
     }
 
-    fn guard(&self) -> Arc<Guard> {
+    fn guard(&self) -> Arc<DetectRule> {
         Arc::clone(&self.guard)
     }
 
     /// An engine whose detectors' finds count as values that this rule has treated.
-    fn telling(&self, engine: impl Rewriter + 'static) -> Box<dyn Rewriter> {
-        Box::new(Telling { engine, rule: self.rule })
+    fn counting_findings(&self, engine: impl Rewriter + 'static) -> Box<dyn Rewriter> {
+        Box::new(FindingsAsTreated { engine, rule: self.rule })
     }
 }
 
-struct Telling<R> {
+struct FindingsAsTreated<R> {
     engine: R,
     rule: usize,
 }
 
-impl<R: Rewriter> Rewriter for Telling<R> {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
-        self.engine.feed(input, &mut Finds { watch, rule: self.rule }, out)
+impl<R: Rewriter> Rewriter for FindingsAsTreated<R> {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        self.engine.feed(input, &mut FindingsObserver { watch, rule: self.rule }, out)
     }
 
-    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
-        self.engine.finish(&mut Finds { watch, rule: self.rule }, out)
+    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        self.engine.finish(&mut FindingsObserver { watch, rule: self.rule }, out)
     }
 }
 
-struct Finds<'a> {
-    watch: &'a mut dyn Watch,
+struct FindingsObserver<'a> {
+    watch: &'a mut dyn RewriteObserver,
     rule: usize,
 }
 
-impl Watch for Finds<'_> {
-    fn record(&mut self) -> Result<(), Cut> {
-        self.watch.record()
+impl RewriteObserver for FindingsObserver<'_> {
+    fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
+        self.watch.on_record()
     }
 
-    fn treated(&mut self, rule: usize) {
-        self.watch.treated(rule);
+    fn on_treated(&mut self, rule: usize) {
+        self.watch.on_treated(rule);
     }
 
-    fn found(&mut self, _sort: Sort) {
-        self.watch.treated(self.rule);
+    fn on_found(&mut self, _sort: PiiKind) {
+        self.watch.on_treated(self.rule);
     }
 
-    fn misshapen(&mut self, why: Stop) -> Result<(), Stop> {
-        self.watch.misshapen(why)
+    fn on_unexpected_shape(&mut self, why: RewriteError) -> Result<(), RewriteError> {
+        self.watch.on_unexpected_shape(why)
     }
 
-    fn subject(&mut self, value: &[u8]) {
-        self.watch.subject(value);
+    fn on_subject(&mut self, value: &[u8]) {
+        self.watch.on_subject(value);
     }
 
-    fn asks_clear(&self) -> bool {
-        self.watch.asks_clear()
+    fn wants_clear_paths(&self) -> bool {
+        self.watch.wants_clear_paths()
     }
 
-    fn clear(&mut self, path: &str) {
-        self.watch.clear(path);
+    fn on_clear_path(&mut self, path: &str) {
+        self.watch.on_clear_path(path);
     }
 }
 

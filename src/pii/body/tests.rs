@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::pii::Rules;
-use crate::pii::trial::{self, Sealed, Seen};
+use crate::pii::testing::{self, MarkingTransform, RecordingObserver};
 use std::io::Write;
 
 const SECRET: &str = "canary-0123456789";
@@ -28,46 +28,49 @@ const BODIES: [(&str, &str); 12] = [
 ];
 
 fn engines(rules: &Rules) -> Engines {
-    Engines::compile(rules, &Spec::of(rules), Sealed::shared()).expect("rules")
+    Engines::compile(rules, &MatcherSpec::of(rules), MarkingTransform::shared()).expect("rules")
 }
 
-fn body(engines: &Engines, content_type: &str) -> Result<Box<dyn Rewriter>, Stop> {
-    engines.body(&MediaType::parse(content_type)?)
+fn body(engines: &Engines, content_type: &str) -> Result<Box<dyn Rewriter>, RewriteError> {
+    engines.engine_for(&MediaType::parse(content_type)?)
 }
 
 #[test]
 fn no_format_lets_a_piece_of_a_selected_value_leave() {
-    let engines = engines(&trial::rules(&["$..email"]));
+    let engines = engines(&testing::rules(&["$..email"]));
     for (content_type, text) in BODIES {
         let text = text.replace("SECRET", SECRET).replace("SEC<!", "canary-0123<!").replace(">RET<", ">456789<");
-        let (out, seen, end) = trial::run(|| body(&engines, content_type).expect(content_type), text.as_bytes());
+        let (out, seen, end) =
+            testing::feed_at_every_split(|| body(&engines, content_type).expect(content_type), text.as_bytes());
         assert_eq!((end, seen.treated.is_empty()), (Ok(()), false), "{content_type}");
         assert!(!out.is_empty());
-        trial::leaks_nothing(|| body(&engines, content_type).expect(content_type), text.as_bytes(), "canary-0123");
+        testing::assert_no_leak(|| body(&engines, content_type).expect(content_type), text.as_bytes(), "canary-0123");
     }
 }
 
 #[test]
 fn every_format_is_read_behind_a_coding_too() {
-    let engines = engines(&trial::rules(&["$..email"]));
+    let engines = engines(&testing::rules(&["$..email"]));
     for (content_type, text) in BODIES {
         let text = text.replace("SECRET", SECRET);
-        let (plain, ..) = trial::run(|| body(&engines, content_type).expect(content_type), text.as_bytes());
+        let (plain, ..) =
+            testing::feed_at_every_split(|| body(&engines, content_type).expect(content_type), text.as_bytes());
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         let coded = gzip.write_all(text.as_bytes()).and_then(|()| gzip.finish()).expect("in memory");
         let engine = body(&engines, content_type).expect(content_type);
-        let mut decoding = crate::pii::Decoding::new(crate::pii::Coding::Gzip, engine);
-        let (out, _, end) = trial::push(&mut decoding, Seen::default(), coded.chunks(5));
+        let mut decoding = crate::pii::DecodingRewriter::new(crate::pii::ContentCoding::Gzip, engine);
+        let (out, _, end) = testing::feed_chunks(&mut decoding, RecordingObserver::default(), coded.chunks(5));
         assert_eq!((out, end), (plain, Ok(())), "{content_type}");
     }
 }
 
 #[test]
 fn every_format_lets_nothing_pass_that_no_list_has() {
-    let engines = engines(&trial::only(&["$..id"]));
+    let engines = engines(&testing::allow_list(&["$..id"]));
     for (content_type, text) in BODIES {
         let text = text.replace("SECRET", SECRET);
-        let (out, _, end) = trial::run(|| body(&engines, content_type).expect(content_type), text.as_bytes());
+        let (out, _, end) =
+            testing::feed_at_every_split(|| body(&engines, content_type).expect(content_type), text.as_bytes());
         assert_eq!(end, Ok(()), "{content_type}");
         assert_eq!(memchr::memmem::find(&out, b"canary"), None, "{}", String::from_utf8_lossy(&out));
     }
@@ -76,14 +79,14 @@ fn every_format_lets_nothing_pass_that_no_list_has() {
 #[test]
 fn detectors_read_every_format_and_text_too() {
     let mail = "canary-0123456789@example.com";
-    let guard = Guard::new(crate::pii::Detector::default(), crate::pii::Action::Redact);
-    let plan = trial::plan(&Rules { detect: Some(guard), ..Rules::default() });
+    let guard = DetectRule::new(crate::pii::Detector::default(), crate::pii::DetectAction::Redact);
+    let plan = testing::plan(&Rules { detect: Some(guard), ..Rules::default() });
     let text = ("text/plain", "Dear SECRET,");
     for (content_type, text) in BODIES.into_iter().chain([text, ("text/event-stream", "data: hi SECRET\n\n")]) {
         let text = text.replace("SECRET", &format!("to {mail}!"));
         let text = text.replace("=to ", "=to+");
-        let make = || plan.body(Some(content_type), None).expect(content_type);
-        let (out, seen, end) = trial::run(make, text.as_bytes());
+        let make = || plan.body_rewriter(Some(content_type), None).expect(content_type);
+        let (out, seen, end) = testing::feed_at_every_split(make, text.as_bytes());
         assert_eq!(end, Ok(()), "{content_type}");
         assert!(seen.treated.iter().all(|rule| *rule == 0) && !seen.treated.is_empty(), "{content_type}");
         assert_eq!(memchr::memmem::find(&out, b"canary"), None, "{}", String::from_utf8_lossy(&out));
@@ -93,7 +96,7 @@ fn detectors_read_every_format_and_text_too() {
 
 #[test]
 fn what_no_engine_reads_is_refused() {
-    let engines = engines(&trial::rules(&["$..email"]));
+    let engines = engines(&testing::rules(&["$..email"]));
     for content_type in [
         "text/plain",
         "application/octet-stream",
@@ -104,7 +107,7 @@ fn what_no_engine_reads_is_refused() {
         "text/csv; charset=latin1",
         "application/xmlx",
     ] {
-        assert!(matches!(body(&engines, content_type), Err(Stop::Opaque { .. })), "{content_type}");
+        assert!(matches!(body(&engines, content_type), Err(RewriteError::Opaque { .. })), "{content_type}");
     }
     let long = format!("multipart/form-data; boundary={}", "b".repeat(71));
     assert!(body(&engines, &long).is_err());
@@ -162,20 +165,20 @@ const DECLARED: [&str; 12] = [
 
 #[test]
 fn a_body_of_one_format_declared_as_another_lets_no_treated_value_leave() {
-    let guard = || Guard::new(crate::pii::Detector::default(), crate::pii::Action::Redact);
+    let guard = || DetectRule::new(crate::pii::Detector::default(), crate::pii::DetectAction::Redact);
     let detect = |rules: Rules| Rules { detect: Some(guard()), ..rules };
     let of_rules = |make: fn(&[&str]) -> Rules, path: &str| make(&[path]);
     let plans: Vec<(&str, crate::pii::Plan)> = [
-        ("any depth", of_rules(trial::rules, "$..email")),
-        ("any depth, detectors", detect(of_rules(trial::rules, "$..email"))),
-        ("only", of_rules(trial::only, "$..id")),
-        ("only, detectors", detect(of_rules(trial::only, "$..id"))),
+        ("any depth", of_rules(testing::rules, "$..email")),
+        ("any depth, detectors", detect(of_rules(testing::rules, "$..email"))),
+        ("only", of_rules(testing::allow_list, "$..id")),
+        ("only, detectors", detect(of_rules(testing::allow_list, "$..id"))),
         ("detectors", detect(Rules::default())),
     ]
-    .map(|(name, rules)| (name, trial::plan(&rules)))
+    .map(|(name, rules)| (name, testing::plan(&rules)))
     .into();
-    let optional = crate::pii::Reading { delimiter: Some(b';'), ..Default::default() };
-    let semicolons = trial::plan(&Rules { reading: optional, ..trial::rules(&["$..email"]) });
+    let optional = crate::pii::BodySettings { delimiter: Some(b';'), ..Default::default() };
+    let semicolons = testing::plan(&Rules { body_settings: optional, ..testing::rules(&["$..email"]) });
     let plans = plans.iter().map(|(name, plan)| (*name, plan)).chain([("semicolons", &semicolons)]);
     let mail = "canary-0123456789@example.com";
     let mut passed = 0;
@@ -183,8 +186,9 @@ fn a_body_of_one_format_declared_as_another_lets_no_treated_value_leave() {
         for text in real_bodies() {
             let text = text.replace("SECRET", mail);
             for declared in DECLARED {
-                let Ok(mut engine) = plan.body(Some(declared), None) else { continue };
-                let (out, _, end) = trial::push(&mut engine, Seen::default(), text.as_bytes().chunks(5));
+                let Ok(mut engine) = plan.body_rewriter(Some(declared), None) else { continue };
+                let (out, _, end) =
+                    testing::feed_chunks(&mut engine, RecordingObserver::default(), text.as_bytes().chunks(5));
                 let left = memchr::memmem::find(&out, b"canary").is_some();
                 assert!(!left, "{rules}: {text:?} as {declared} left as {:?}", String::from_utf8_lossy(&out));
                 passed += usize::from(end.is_ok());
@@ -235,15 +239,18 @@ const PLACES: [(&str, &str); 29] = [
 
 #[test]
 fn nothing_leaves_that_no_list_has_and_no_detector_has_seen_in_any_place_of_any_format() {
-    let guard = Guard::new(crate::pii::Detector::default(), crate::pii::Action::Mask);
-    let only = Rules { files: Files::Pass, ..trial::only(&["$..id"]) };
-    let rules = [only, Rules { detect: Some(guard), files: Files::Pass, ..Rules::default() }];
-    for plan in rules.map(|rules| trial::plan(&rules)) {
+    let guard = DetectRule::new(crate::pii::Detector::default(), crate::pii::DetectAction::Mask);
+    let only = Rules { files: FileHandling::Pass, ..testing::allow_list(&["$..id"]) };
+    let rules = [only, Rules { detect: Some(guard), files: FileHandling::Pass, ..Rules::default() }];
+    for plan in rules.map(|rules| testing::plan(&rules)) {
         for (declared, text) in PLACES {
             let text = text.replace("SECRET", "canary-0123456789@example.com");
-            let Ok(probe) = plan.body(Some(declared), None) else { continue };
+            let Ok(probe) = plan.body_rewriter(Some(declared), None) else { continue };
             drop(probe);
-            let (out, ..) = trial::run(|| plan.body(Some(declared), None).expect(declared), text.as_bytes());
+            let (out, ..) = testing::feed_at_every_split(
+                || plan.body_rewriter(Some(declared), None).expect(declared),
+                text.as_bytes(),
+            );
             assert_eq!(memchr::memmem::find(&out, b"canary"), None, "{text} left as {}", String::from_utf8_lossy(&out));
         }
     }
@@ -252,34 +259,37 @@ fn nothing_leaves_that_no_list_has_and_no_detector_has_seen_in_any_place_of_any_
 #[test]
 fn a_contract_may_name_the_format() {
     let rules = |format| {
-        let reading = crate::pii::Reading { format: Some(format), ..Default::default() };
-        trial::plan(&Rules { reading, ..trial::rules(&["$..email"]) })
+        let reading = crate::pii::BodySettings { format: Some(format), ..Default::default() };
+        testing::plan(&Rules { body_settings: reading, ..testing::rules(&["$..email"]) })
     };
     for (format, text) in [
         (BodyFormat::Json, "{\"email\":\"SECRET\"}"),
-        (BodyFormat::Lines, "{\"email\":\"SECRET\"}\n{}\n"),
-        (BodyFormat::TextSequence, "\u{1e}{\"email\":\"SECRET\"}\n"),
-        (BodyFormat::Events, "data: {\"email\":\"SECRET\"}\n\n"),
+        (BodyFormat::JsonLines, "{\"email\":\"SECRET\"}\n{}\n"),
+        (BodyFormat::JsonSequence, "\u{1e}{\"email\":\"SECRET\"}\n"),
+        (BodyFormat::EventStream, "data: {\"email\":\"SECRET\"}\n\n"),
         (BodyFormat::Form, "email=SECRET"),
-        (BodyFormat::Comma, "id,email\n1,SECRET\n"),
-        (BodyFormat::Tab, "id\temail\n1\tSECRET\n"),
+        (BodyFormat::Csv, "id,email\n1,SECRET\n"),
+        (BodyFormat::Tsv, "id\temail\n1\tSECRET\n"),
         (BodyFormat::Xml, "<email>SECRET</email>"),
     ] {
         for declared in [None, Some("application/octet-stream"), Some("text/html"), Some("text/plain; charset=UTF8")] {
             let text = text.replace("SECRET", SECRET);
-            let (out, seen, end) = trial::run(|| rules(format).body(declared, None).expect("a body"), text.as_bytes());
+            let (out, seen, end) = testing::feed_at_every_split(
+                || rules(format).body_rewriter(declared, None).expect("a body"),
+                text.as_bytes(),
+            );
             assert_eq!((end, seen.treated.len()), (Ok(()), 1), "{format:?} {declared:?}");
             assert_eq!(memchr::memmem::find(&out, b"canary"), None);
         }
-        assert!(rules(format).body(Some("text/plain; charset=latin1"), None).is_err());
-        assert!(rules(format).body(Some("json"), None).is_err());
+        assert!(rules(format).body_rewriter(Some("text/plain; charset=latin1"), None).is_err());
+        assert!(rules(format).body_rewriter(Some("json"), None).is_err());
     }
-    assert!(matches!(rules(BodyFormat::Text).body(None, None), Err(Stop::Opaque { .. })));
+    assert!(matches!(rules(BodyFormat::Text).body_rewriter(None, None), Err(RewriteError::Opaque { .. })));
 }
 
 #[test]
 fn known_names_of_types_and_of_utf8_are_read() {
-    let plan = trial::plan(&trial::rules(&["$..email"]));
+    let plan = testing::plan(&testing::rules(&["$..email"]));
     for declared in [
         "application/json; charset=utf8",
         "application/json; charset=\"UTF-8\"",
@@ -290,14 +300,17 @@ fn known_names_of_types_and_of_utf8_are_read() {
         "application/vnd.api+json; ext=\"https://jsonapi.org/ext/atomic\"",
         "text/json",
     ] {
-        let (out, seen, end) = trial::run(|| plan.body(Some(declared), None).expect(declared), b"{\"email\":\"b@x\"}");
+        let (out, seen, end) = testing::feed_at_every_split(
+            || plan.body_rewriter(Some(declared), None).expect(declared),
+            b"{\"email\":\"b@x\"}",
+        );
         assert_eq!((end, seen.treated.len(), out.len() > 20), (Ok(()), 1, true), "{declared}");
     }
 }
 
 #[test]
 fn a_byte_order_mark_stays_before_a_table_and_nowhere_else() {
-    let plan = trial::plan(&trial::rules(&["$..email"]));
+    let plan = testing::plan(&testing::rules(&["$..email"]));
     for (declared, text, stays) in [
         ("application/json", "{\"x\":1}", false),
         ("application/x-ndjson", "{\"x\":1}\n", false),
@@ -307,41 +320,45 @@ fn a_byte_order_mark_stays_before_a_table_and_nowhere_else() {
         ("text/tab-separated-values", "email\tx\n", true),
     ] {
         let marked = format!("\u{feff}{text}");
-        let make = || plan.body(Some(declared), None).expect(declared);
-        assert_eq!(trial::text(make, &marked), if stays { &marked } else { text }, "{declared}");
+        let make = || plan.body_rewriter(Some(declared), None).expect(declared);
+        assert_eq!(testing::output_text(make, &marked), if stays { &marked } else { text }, "{declared}");
         if !stays {
             assert!(
-                trial::run(make, format!("\u{feff}{marked}").as_bytes()).2.is_err(),
+                testing::feed_at_every_split(make, format!("\u{feff}{marked}").as_bytes()).2.is_err(),
                 "{declared}: only one is skipped"
             );
         }
-        assert!(trial::run(make, &marked.as_bytes()[1..]).2.is_err(), "{declared}: a piece of one is none");
+        assert!(
+            testing::feed_at_every_split(make, &marked.as_bytes()[1..]).2.is_err(),
+            "{declared}: a piece of one is none"
+        );
     }
     for declared in ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"] {
-        let make = || plan.body(Some(declared), None).expect(declared);
-        assert!(trial::run(make, "\u{feff}a=1".as_bytes()).2.is_err(), "{declared}");
+        let make = || plan.body_rewriter(Some(declared), None).expect(declared);
+        assert!(testing::feed_at_every_split(make, "\u{feff}a=1".as_bytes()).2.is_err(), "{declared}");
     }
 }
 
 #[test]
 fn declared_charsets_are_decoded_by_choice() {
-    let reading = crate::pii::Reading { decode_charsets: true, ..Default::default() };
-    let decodes = trial::plan(&Rules { reading, ..trial::rules(&["$..email"]) });
-    let strict = trial::plan(&trial::rules(&["$..email"]));
+    let reading = crate::pii::BodySettings { decode_charsets: true, ..Default::default() };
+    let decodes = testing::plan(&Rules { body_settings: reading, ..testing::rules(&["$..email"]) });
+    let strict = testing::plan(&testing::rules(&["$..email"]));
     let wide: Vec<u8> = "{\"x\":\"\u{e9}\",\"email\":\"b@x\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (declared, body, told) in [
         ("application/json; charset=utf-16le", wide.as_slice(), "application/json; charset=utf-8"),
         ("application/json;Charset=Latin1", b"{\"x\":\"\xe9\",\"email\":\"b@x\"}", "application/json; charset=utf-8"),
     ] {
-        assert!(matches!(strict.body(Some(declared), None), Err(Stop::Opaque { .. })));
+        assert!(matches!(strict.body_rewriter(Some(declared), None), Err(RewriteError::Opaque { .. })));
         assert_eq!(strict.content_type(declared), None);
         assert_eq!(decodes.content_type(declared).as_deref(), Some(told));
-        let (out, seen, end) = trial::run(|| decodes.body(Some(declared), None).expect(declared), body);
+        let (out, seen, end) =
+            testing::feed_at_every_split(|| decodes.body_rewriter(Some(declared), None).expect(declared), body);
         let out = String::from_utf8(out).unwrap();
         assert!(out.starts_with("{\"x\":\"\u{e9}\",\"email\":\"") && !out.contains("b@x"), "{out}");
         assert_eq!((seen.treated.len(), end), (1, Ok(())));
     }
     assert_eq!(decodes.content_type("application/json; charset=utf8"), None);
-    assert!(decodes.body(Some("application/json; charset=utf-7"), None).is_err());
-    assert!(decodes.body(Some("multipart/form-data; boundary=b; charset=latin1"), None).is_err());
+    assert!(decodes.body_rewriter(Some("application/json; charset=utf-7"), None).is_err());
+    assert!(decodes.body_rewriter(Some("multipart/form-data; boundary=b; charset=latin1"), None).is_err());
 }

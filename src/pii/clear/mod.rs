@@ -7,36 +7,36 @@
 use std::collections::BTreeMap;
 
 use crate::bounds::{CLEAR_NAME_BYTES_MAX, CLEAR_STEPS_MAX};
-use crate::model::{FieldPath, Selector, Step};
-use crate::pii::{Rules, Watch};
+use crate::model::{FieldPath, PathSelector, PathStep};
+use crate::pii::{RewriteObserver, Rules};
 
 const ELEMENTS: &str = "[*]";
 const MEMBERS: &str = ".*";
 
 /// The path of the value that is open, in a format whose values stand in containers.
 #[derive(Debug)]
-pub(super) struct Trail {
+pub(super) struct PathTracker {
     text: String,
     /// The path's length at each open container.
-    marks: Vec<usize>,
+    container_lengths: Vec<usize>,
 }
 
-impl Default for Trail {
+impl Default for PathTracker {
     fn default() -> Self {
-        Self { text: "$".to_owned(), marks: Vec::new() }
+        Self { text: "$".to_owned(), container_lengths: Vec::new() }
     }
 }
 
-impl Trail {
+impl PathTracker {
     /// Back to the start of a document.
     pub(super) fn reset(&mut self) {
         self.text.truncate(1);
-        self.marks.clear();
+        self.container_lengths.clear();
     }
 
     /// The value at the path is a container, and is gone into.
     pub(super) fn open(&mut self, object: bool) {
-        self.marks.push(self.text.len());
+        self.container_lengths.push(self.text.len());
         if !object {
             self.text.push_str(ELEMENTS);
         }
@@ -44,20 +44,20 @@ impl Trail {
 
     /// The innermost container ends.
     pub(super) fn close(&mut self) {
-        if let Some(mark) = self.marks.pop() {
+        if let Some(mark) = self.container_lengths.pop() {
             self.text.truncate(mark);
         }
     }
 
     /// The next value has this decoded name; `None` for one that cannot be told.
-    pub(super) fn name(&mut self, name: Option<&[u8]>) {
-        if let Some(mark) = self.marks.last() {
+    pub(super) fn enter_member(&mut self, name: Option<&[u8]>) {
+        if let Some(mark) = self.container_lengths.last() {
             self.text.truncate(*mark);
         }
         push_name(&mut self.text, name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default());
     }
 
-    pub(super) fn path(&self) -> &str {
+    pub(super) fn current_path(&self) -> &str {
         &self.text
     }
 }
@@ -81,9 +81,9 @@ impl OpenField {
     }
 
     /// It leaves as it came. An empty one tells nothing.
-    pub(super) fn tell(&mut self, watch: &mut dyn Watch) {
+    pub(super) fn report(&mut self, watch: &mut dyn RewriteObserver) {
         if let Some(path) = self.path.take().filter(|_| self.filled) {
-            watch.clear(&path);
+            watch.on_clear_path(&path);
         }
     }
 }
@@ -103,7 +103,7 @@ pub(super) fn push_name(path: &mut String, name: &str) {
 }
 
 /// The path that the name of a form's field spells: `items[0][sku]` is `$.items[*].sku`.
-pub(super) fn of_segments<'a>(segments: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn path_from_segments<'a>(segments: impl Iterator<Item = &'a str>) -> String {
     let mut path = "$".to_owned();
     for (at, segment) in segments.take(CLEAR_STEPS_MAX).enumerate() {
         if at > 0 && segment.bytes().all(|b| b.is_ascii_digit()) {
@@ -126,8 +126,8 @@ fn is_name(text: &str) -> bool {
 
 /// Paths of what left in clear, and of how many values each: bounded in names of a container and in steps of all paths.
 #[derive(Debug)]
-pub struct ClearPaths {
-    root: Node,
+pub struct ClearPathCounts {
+    root: ClearPathNode,
     names_max: usize,
     steps_max: usize,
     /// Steps that may yet be added.
@@ -136,23 +136,23 @@ pub struct ClearPaths {
 }
 
 #[derive(Debug, Default)]
-struct Node {
+struct ClearPathNode {
     values: u64,
     /// By the text of the step.
-    children: BTreeMap<Box<str>, Node>,
+    children: BTreeMap<Box<str>, ClearPathNode>,
     /// Whether all its names read `*`.
-    joined: bool,
+    names_merged: bool,
 }
 
-impl ClearPaths {
+impl ClearPathCounts {
     /// No paths yet: at most `names_max` names in one container, and `steps_max` different steps in all.
     pub fn new(names_max: usize, steps_max: usize) -> Self {
-        Self { root: Node::default(), names_max, steps_max, room: steps_max, others: 0 }
+        Self { root: ClearPathNode::default(), names_max, steps_max, room: steps_max, others: 0 }
     }
 
     /// Counts values that left in clear at a path.
     pub fn add(&mut self, path: &str, values: u64) {
-        let steps = Segments(path.strip_prefix('$').unwrap_or(path)).take(CLEAR_STEPS_MAX);
+        let steps = ClearPathSteps(path.strip_prefix('$').unwrap_or(path)).take(CLEAR_STEPS_MAX);
         if !self.root.add(steps, values, self.names_max, &mut self.room) {
             self.others += values;
         }
@@ -177,7 +177,7 @@ impl ClearPaths {
     /// Forgets all that was counted.
     pub fn clear(&mut self) {
         self.room = self.steps_max;
-        (self.root, self.others) = (Node::default(), 0);
+        (self.root, self.others) = (ClearPathNode::default(), 0);
     }
 
     /// Values of the paths for which there was no room.
@@ -198,7 +198,7 @@ impl ClearPaths {
     }
 }
 
-impl Node {
+impl ClearPathNode {
     /// Whether there was room for the path.
     fn add<'a>(
         &mut self,
@@ -211,10 +211,10 @@ impl Node {
             self.values += values;
             return true;
         };
-        if is_named(step) && !self.joined && !self.children.contains_key(step) && self.names() >= names_max {
-            self.join(names_max, room);
+        if is_named(step) && !self.names_merged && !self.children.contains_key(step) && self.names() >= names_max {
+            self.merge_names(names_max, room);
         }
-        if is_named(step) && self.joined {
+        if is_named(step) && self.names_merged {
             step = MEMBERS;
         }
         if !self.children.contains_key(step) {
@@ -232,8 +232,8 @@ impl Node {
     }
 
     /// Makes one of all names.
-    fn join(&mut self, names_max: usize, room: &mut usize) {
-        self.joined = true;
+    fn merge_names(&mut self, names_max: usize, room: &mut usize) {
+        self.names_merged = true;
         let (named, rest): (BTreeMap<_, _>, _) =
             std::mem::take(&mut self.children).into_iter().partition(|(step, _)| is_named(step));
         self.children = rest;
@@ -257,10 +257,10 @@ impl Node {
                 }
             }
         }
-        if (self.joined || other.joined || self.names() > names_max) && self.names() > 0 {
-            self.join(names_max, room);
+        if (self.names_merged || other.names_merged || self.names() > names_max) && self.names() > 0 {
+            self.merge_names(names_max, room);
         }
-        self.joined |= other.joined;
+        self.names_merged |= other.names_merged;
     }
 
     fn list(&self, path: &mut String, list: &mut Vec<(String, u64)>) {
@@ -282,9 +282,9 @@ fn is_named(step: &str) -> bool {
 
 /// The steps of a path that this file has written, each as its text.
 #[derive(Debug, Clone)]
-struct Segments<'a>(&'a str);
+struct ClearPathSteps<'a>(&'a str);
 
-impl<'a> Iterator for Segments<'a> {
+impl<'a> Iterator for ClearPathSteps<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
@@ -306,27 +306,27 @@ impl<'a> Iterator for Segments<'a> {
 /// The fields that a contract lists as those that may leave in clear.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClearList {
-    listed: Vec<FieldPath>,
+    fields: Vec<FieldPath>,
     records: Option<FieldPath>,
 }
 
 impl ClearList {
     /// What these rules list.
     pub fn of(rules: &Rules) -> Self {
-        Self { listed: rules.clear.clone(), records: rules.records.clone() }
+        Self { fields: rules.clear.clone(), records: rules.records.clone() }
     }
 
     /// Whether a listed path covers what left at `path`: the same place, or one above it. Names are compared exactly, as an
     /// allow-list compares them. A row is read as an allow-list reads it, as the document or as a record; a table's column is
     /// covered by its name; `[n]` covers nothing, since places in lists are not told.
-    pub fn covers(&self, path: &str) -> bool {
-        self.listed.iter().any(|listed| self.leads_to(listed, path))
+    pub fn allows(&self, path: &str) -> bool {
+        self.fields.iter().any(|listed| self.leads_to(listed, path))
     }
 
     fn leads_to(&self, listed: &FieldPath, path: &str) -> bool {
-        let told = Segments(path.strip_prefix('$').unwrap_or(path));
+        let told = ClearPathSteps(path.strip_prefix('$').unwrap_or(path));
         let steps = listed.steps();
-        if leads(steps, told.clone()) {
+        if selects_path(steps, told.clone()) {
             return true;
         }
         let mut row = told;
@@ -340,7 +340,7 @@ impl ClearList {
             let name = row.next().and_then(name_of);
             row.next().is_none() && name.is_some() && name == listed.last_name()
         };
-        leads(steps, row.clone()) || within.is_some_and(|within| leads(within, row.clone())) || column()
+        selects_path(steps, row.clone()) || within.is_some_and(|within| selects_path(within, row.clone())) || column()
     }
 }
 
@@ -351,7 +351,7 @@ fn name_of(step: &str) -> Option<&str> {
 }
 
 /// Whether these steps lead to the path or to something above it: all places that they may have reached, as bits.
-fn leads<'a>(steps: &[Step], told: impl Iterator<Item = &'a str>) -> bool {
+fn selects_path<'a>(steps: &[PathStep], told: impl Iterator<Item = &'a str>) -> bool {
     let end = 1_u64 << steps.len();
     let mut live = 1;
     for segment in told {
@@ -361,9 +361,9 @@ fn leads<'a>(steps: &[Step], told: impl Iterator<Item = &'a str>) -> bool {
         let (mut next, name) = (0, name_of(segment));
         for (at, step) in steps.iter().enumerate().filter(|(at, _)| live >> at & 1 == 1) {
             let goes = match &step.selector {
-                Selector::Name(listed) => name == Some(listed.strip_prefix('@').unwrap_or(listed)),
-                Selector::Wildcard => true,
-                Selector::Index(_) => false,
+                PathSelector::Name(listed) => name == Some(listed.strip_prefix('@').unwrap_or(listed)),
+                PathSelector::Wildcard => true,
+                PathSelector::Index(_) => false,
             };
             next |= u64::from(step.descends) << at | u64::from(goes) << (at + 1);
         }

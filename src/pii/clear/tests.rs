@@ -6,37 +6,37 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::*;
-use crate::pii::rule::{Class, Place, Rule, Treatment, ValueType};
-use crate::pii::trial::{self, path};
-use crate::pii::{Cut, Rules, Sort};
+use crate::pii::rule::{Rule, TokenClass, Treatment, ValueLocation, ValueType};
+use crate::pii::testing::{self, path};
+use crate::pii::{PiiKind, RecordBudgetSpent, Rules};
 
 /// Hears of what leaves in clear.
 #[derive(Default)]
 struct Ear(BTreeMap<String, u64>);
 
-impl Watch for Ear {
-    fn record(&mut self) -> Result<(), Cut> {
+impl RewriteObserver for Ear {
+    fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
         Ok(())
     }
 
-    fn treated(&mut self, _rule: usize) {}
+    fn on_treated(&mut self, _rule: usize) {}
 
-    fn found(&mut self, _sort: Sort) {}
+    fn on_found(&mut self, _sort: PiiKind) {}
 
-    fn subject(&mut self, _value: &[u8]) {}
+    fn on_subject(&mut self, _value: &[u8]) {}
 
-    fn asks_clear(&self) -> bool {
+    fn wants_clear_paths(&self) -> bool {
         true
     }
 
-    fn clear(&mut self, path: &str) {
+    fn on_clear_path(&mut self, path: &str) {
         *self.0.entry(path.to_owned()).or_default() += 1;
     }
 }
 
 fn heard(rules: &Rules, media: &str, body: &[u8], chunk: usize) -> (Vec<u8>, BTreeMap<String, u64>) {
-    let (plan, mut ear, mut out) = (trial::plan(rules), Ear::default(), Vec::new());
-    let mut engine = plan.body(Some(media), None).unwrap();
+    let (plan, mut ear, mut out) = (testing::plan(rules), Ear::default(), Vec::new());
+    let mut engine = plan.body_rewriter(Some(media), None).unwrap();
     for piece in body.chunks(chunk.max(1)) {
         engine.feed(piece, &mut ear, &mut out).unwrap();
     }
@@ -52,20 +52,20 @@ enum At {
 }
 
 /// Whether a path selects this very place: RFC 9535, spelled out by recursion.
-fn selects(steps: &[Step], place: &[At]) -> bool {
+fn selects(steps: &[PathStep], place: &[At]) -> bool {
     let Some((step, steps)) = steps.split_first() else { return place.is_empty() };
     let Some((at, rest)) = place.split_first() else { return false };
     let here = match (&step.selector, at) {
-        (Selector::Name(name), At::Name(own)) => **name == **own,
-        (Selector::Wildcard, At::Name(_) | At::Place(_)) => true,
-        (Selector::Index(index), At::Place(own)) => *index as usize == *own,
-        (Selector::Name(_), At::Place(_)) | (Selector::Index(_), At::Name(_)) => false,
+        (PathSelector::Name(name), At::Name(own)) => **name == **own,
+        (PathSelector::Wildcard, At::Name(_) | At::Place(_)) => true,
+        (PathSelector::Index(index), At::Place(own)) => *index as usize == *own,
+        (PathSelector::Name(_), At::Place(_)) | (PathSelector::Index(_), At::Name(_)) => false,
     };
     (here && selects(steps, rest)) || (step.descends && selects_from(step, steps, rest))
 }
 
-fn selects_from(step: &Step, steps: &[Step], place: &[At]) -> bool {
-    let all: Vec<Step> = std::iter::once(step.clone()).chain(steps.iter().cloned()).collect();
+fn selects_from(step: &PathStep, steps: &[PathStep], place: &[At]) -> bool {
+    let all: Vec<PathStep> = std::iter::once(step.clone()).chain(steps.iter().cloned()).collect();
     selects(&all, place)
 }
 
@@ -84,7 +84,8 @@ fn has_type(only: Option<ValueType>, value: &Json) -> bool {
 fn walk(rules: &Rules, value: &Json, place: &mut Vec<At>, kept: bool, told: &mut BTreeMap<String, u64>) {
     let kept = kept || rules.only.iter().flatten().any(|path| selects(path.steps(), place));
     let rule = |rule: &&Rule| {
-        matches!(&rule.place, Place::Field(path) if selects(path.steps(), place)) && has_type(rule.only_type, value)
+        matches!(&rule.location, ValueLocation::Field(path) if selects(path.steps(), place))
+            && has_type(rule.only_type, value)
     };
     if rules.treat.iter().any(|one| rule(&one)) {
         return;
@@ -155,9 +156,9 @@ fn rules() -> impl Strategy<Value = Rules> {
     ];
     let treatment = prop_oneof![Just(Treatment::Redact), Just(Treatment::Drop), Just(Treatment::Hash)];
     let rule = (a_path(), treatment, of).prop_map(|(path, treatment, only_type)| Rule {
-        place: Place::Field(path),
+        location: ValueLocation::Field(path),
         treatment,
-        class: Class::of_name("email"),
+        class: TokenClass::from_name("email"),
         only_type,
     });
     let only = prop::option::weighted(0.4, prop::collection::vec(a_path(), 1..3));
@@ -175,32 +176,32 @@ proptest! {
         prop_assert_eq!(&whole.1, &expected, "{} under {:?}", body, rules);
         prop_assert_eq!(&heard(&rules, "application/json", body.as_bytes(), chunk), &whole);
         // Whoever listens, the same bytes leave.
-        let plan = trial::plan(&rules);
-        let (out, _, end) = trial::push(&mut *plan.body(Some("application/json"), None).unwrap(), trial::Seen::default(), [body.as_bytes()]);
+        let plan = testing::plan(&rules);
+        let (out, _, end) = testing::feed_chunks(&mut *plan.body_rewriter(Some("application/json"), None).unwrap(), testing::RecordingObserver::default(), [body.as_bytes()]);
         prop_assert_eq!((out, end), (whole.0, Ok(())));
     }
 
     #[test]
     fn paths_are_bounded_and_no_value_is_lost(names in prop::collection::vec(("[a-d]{1,2}", "[a-z]", any::<bool>()), 0..200), bound in 1_usize..12, room in 0_usize..60) {
-        let mut paths = ClearPaths::new(bound, room);
+        let mut paths = ClearPathCounts::new(bound, room);
         for (outer, inner, listed) in &names {
             paths.add(&if *listed { format!("$.{outer}[*].{inner}") } else { format!("$.{outer}.{inner}") }, 1);
         }
         let list = paths.list();
         prop_assert_eq!(list.iter().map(|(_, values)| values).sum::<u64>() + paths.others(), names.len() as u64);
         prop_assert!(list.len() <= room.max(1));
-        let mut again = ClearPaths::new(bound, room);
+        let mut again = ClearPathCounts::new(bound, room);
         list.iter().for_each(|(path, values)| again.add(path, *values));
         again.add_others(paths.others());
         prop_assert_eq!(again.list(), list, "what is listed reads as it was");
-        let outer: std::collections::BTreeSet<_> = again.list().iter().filter_map(|(path, _)| Segments(&path[1..]).next().map(str::to_owned)).collect();
+        let outer: std::collections::BTreeSet<_> = again.list().iter().filter_map(|(path, _)| ClearPathSteps(&path[1..]).next().map(str::to_owned)).collect();
         prop_assert!(outer.len() <= bound + 1);
     }
 }
 
 #[test]
 fn a_map_by_id_is_one_path() {
-    let mut paths = ClearPaths::new(3, 100);
+    let mut paths = ClearPathCounts::new(3, 100);
     for name in ["ann", "bob", "cy", "dan", "eve"] {
         paths.add(&format!("$.byName.{name}.city"), 1);
         paths.add(&format!("$.byName.{name}.tags[*]"), 2);
@@ -263,13 +264,13 @@ fn a_listed_path_covers_its_place_and_all_below() {
         ("$[\"x y\"]", "$[\"x y\"].z", true),
     ] {
         let rules = Rules { clear: vec![path(listed)], records: Some(path("$.rows[*]")), ..Rules::default() };
-        assert_eq!(ClearList::of(&rules).covers(told), is, "{listed} {told}");
+        assert_eq!(ClearList::of(&rules).allows(told), is, "{listed} {told}");
     }
 }
 
 #[test]
 fn treated_fields_are_not_told_in_any_format() {
-    let rules = Rules { records: None, ..trial::rules(&["$..email"]) };
+    let rules = Rules { records: None, ..testing::rules(&["$..email"]) };
     let form = "multipart/form-data; boundary=x";
     for (media, body, told) in [
         ("application/json", r#"{"email":"a@b.c","n":null,"at":[1,2]}"#, [("$.at[*]", 2)]),
@@ -293,10 +294,10 @@ fn treated_fields_are_not_told_in_any_format() {
 
 #[test]
 fn what_detectors_leave_as_it_came_is_in_clear_and_what_they_mask_is_not() {
-    use crate::pii::{Action, Detector, Guard};
+    use crate::pii::{DetectAction, DetectRule, Detector};
     let body = r#"{"note":"write to ann@x.example","name":"Ann"}"#;
-    for (action, told) in [(Action::Report, vec!["$.name", "$.note"]), (Action::Mask, vec!["$.name"])] {
-        let rules = Rules { detect: Some(Guard::new(Detector::default(), action)), ..Rules::default() };
+    for (action, told) in [(DetectAction::Report, vec!["$.name", "$.note"]), (DetectAction::Mask, vec!["$.name"])] {
+        let rules = Rules { detect: Some(DetectRule::new(Detector::default(), action)), ..Rules::default() };
         let (_, heard) = heard(&rules, "application/json", body.as_bytes(), 5);
         assert_eq!(heard.keys().map(String::as_str).collect::<Vec<_>>(), told, "{action:?}");
     }

@@ -8,25 +8,25 @@ use std::collections::HashSet;
 
 use crate::pii::clear::push_name;
 use crate::pii::detect::Detector;
-use crate::pii::fields::{Decision, Fields, same_folded};
-use crate::pii::{Stop, Treat};
+use crate::pii::fields::{FieldDecision, FieldRules, equals_ignoring_case};
+use crate::pii::{RewriteError, Transform};
 
 /// Longest text that can pass for a name when no rule tells: spreadsheets' own bound is near it.
 const NAME_BYTES_MAX: usize = 64;
 
 /// What a name has decided for its column.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Column {
-    pub(super) decision: Decision,
+pub(super) struct CsvColumn {
+    pub(super) decision: FieldDecision,
     pub(super) drops: bool,
     pub(super) subject: bool,
 }
 
 /// The columns of a table.
 #[derive(Debug, Default)]
-pub(super) struct Header {
+pub(super) struct CsvHeader {
     names: Vec<Box<str>>,
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Vec<CsvColumn>,
     /// The path of each column's values, as it is told of what leaves in clear.
     pub(super) paths: Vec<String>,
     /// The table itself says that its first row has names.
@@ -35,7 +35,7 @@ pub(super) struct Header {
     personal: bool,
 }
 
-impl Header {
+impl CsvHeader {
     /// The columns as a first row will name them; with `declared`, the table says that it has one.
     pub(super) fn in_first_row(declared: bool) -> Self {
         Self { declared, ..Self::default() }
@@ -44,8 +44,12 @@ impl Header {
     /// The columns as the contract names them.
     ///
     /// # Errors
-    /// [`Stop::Column`] when a rule needs one that is not among them.
-    pub(super) fn given(names: &[Box<str>], fields: &Fields, treat: &dyn Treat) -> Result<Self, Stop> {
+    /// [`RewriteError::Column`] when a rule needs one that is not among them.
+    pub(super) fn from_contract(
+        names: &[Box<str>],
+        fields: &FieldRules,
+        treat: &dyn Transform,
+    ) -> Result<Self, RewriteError> {
         let mut header = Self::default();
         for name in names {
             header.add(name, fields, treat);
@@ -54,14 +58,14 @@ impl Header {
         Ok(header)
     }
 
-    pub(super) fn add(&mut self, name: &str, fields: &Fields, treat: &dyn Treat) -> Column {
+    pub(super) fn add(&mut self, name: &str, fields: &FieldRules, treat: &dyn Transform) -> CsvColumn {
         let decision = fields.decide(name);
         let drops = match decision {
-            Decision::Drop => true,
-            Decision::Treat(rule) => treat.drops(rule),
-            Decision::Pass => false,
+            FieldDecision::Drop => true,
+            FieldDecision::Treat(rule) => treat.drops_member(rule),
+            FieldDecision::Pass => false,
         };
-        let column = Column { decision, drops, subject: fields.is_subject(name) };
+        let column = CsvColumn { decision, drops, subject: fields.is_subject(name) };
         self.personal = self.personal || is_personal(name);
         self.names.push(name.into());
         let mut path = "$[*]".to_owned();
@@ -72,17 +76,17 @@ impl Header {
     }
 
     /// Judges a first row that should have names; true when it may be data, and so is a record.
-    pub(super) fn judge(&self, fields: &Fields, at: u64) -> Result<bool, Stop> {
+    pub(super) fn check_first_row(&self, fields: &FieldRules, at: u64) -> Result<bool, RewriteError> {
         self.check_needed(fields)?;
-        if self.personal && fields.names_any() {
-            return Err(Stop::Malformed {
+        if self.personal && fields.treats_any() {
+            return Err(RewriteError::Malformed {
                 what: "a table whose first row has personal data in the place of names",
                 at,
             });
         }
-        let named = self.declared || self.names.iter().any(|name| fields.lists(name)) || self.looks_like_names();
-        if !named && fields.takes_all() {
-            return Err(Stop::Malformed { what: "a table whose first row may be data", at });
+        let named = self.declared || self.names.iter().any(|name| fields.has_name(name)) || self.looks_like_names();
+        if !named && fields.treats_every_name() {
+            return Err(RewriteError::Malformed { what: "a table whose first row may be data", at });
         }
         Ok(!named)
     }
@@ -91,14 +95,14 @@ impl Header {
     pub(super) fn contradicts(&self, column: usize, text: &[u8]) -> bool {
         let Ok(text) = std::str::from_utf8(text) else { return false };
         let text = text.trim();
-        let other = |at: usize, name: &str| at != column && same_folded(name.trim(), text);
-        self.names.get(column).is_some_and(|own| !same_folded(own.trim(), text))
+        let other = |at: usize, name: &str| at != column && equals_ignoring_case(name.trim(), text);
+        self.names.get(column).is_some_and(|own| !equals_ignoring_case(own.trim(), text))
             && self.names.iter().enumerate().any(|(at, name)| other(at, name))
     }
 
-    fn check_needed(&self, fields: &Fields) -> Result<(), Stop> {
+    fn check_needed(&self, fields: &FieldRules) -> Result<(), RewriteError> {
         let names = || self.names.iter().map(|name| &**name);
-        fields.lacking(names).map_or(Ok(()), |name| Err(Stop::Column { name: name.into() }))
+        fields.missing_name(names).map_or(Ok(()), |name| Err(RewriteError::MissingColumn { name: name.into() }))
     }
 
     /// Whether each text could be a column's name, where no rule proves that one is.

@@ -6,17 +6,19 @@
 
 mod header;
 
-use super::fields::{Decision, Fields};
-use super::utf8::{Utf8, not_utf8};
-use super::{Kind, Pieces, Rewriter, Shape, Stop, Treat, Value, Watch};
+use super::fields::{FieldDecision, FieldRules};
+use super::utf8::{Utf8Validator, not_utf8};
+use super::{
+    PieceTransform, Replacement, RewriteError, RewriteObserver, Rewriter, SelectedValue, Transform, ValueKind,
+};
 use crate::bounds::{ROW_BYTES_MAX, VALUE_BYTES_MAX};
-use header::{Column, Header};
+use header::{CsvColumn, CsvHeader};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// What is known of a table before its first byte.
 #[derive(Debug, Clone, Copy)]
-pub struct Dialect<'a> {
+pub struct CsvDialect<'a> {
     /// What stands between two fields.
     pub delimiter: u8,
     /// The columns of a table without a header.
@@ -26,21 +28,21 @@ pub struct Dialect<'a> {
 }
 
 /// The engine of tables. Each data row is a record.
-pub struct Csv {
-    fields: Arc<Fields>,
-    treat: Arc<dyn Treat>,
+pub struct CsvRewriter {
+    fields: Arc<FieldRules>,
+    treat: Arc<dyn Transform>,
     delimiter: u8,
-    header: Header,
-    row: Row,
-    state: State,
-    utf8: Utf8,
+    header: CsvHeader,
+    row: CsvRow,
+    state: CsvState,
+    utf8: Utf8Validator,
     /// Offset of the next byte.
     at: u64,
 }
 
 /// The open row.
 #[derive(Default)]
-struct Row {
+struct CsvRow {
     header: bool,
     /// Whether it is the first row of a table that has no header.
     first: bool,
@@ -53,17 +55,17 @@ struct Row {
     raw: Zeroizing<Vec<u8>>,
     text: Zeroizing<Vec<u8>>,
     /// The open field, where nothing of it is kept.
-    pieces: Option<Pieces>,
+    pieces: Option<PieceTransform>,
     /// Whether nothing of it leaves or is looked at.
     skips: bool,
     quoted: bool,
     treated: Vec<u8>,
     /// Whether somebody asks what leaves in clear.
-    asked: bool,
+    reports_clear: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum CsvState {
     /// Before a row.
     Row,
     /// Before a field that is not the first.
@@ -77,30 +79,39 @@ enum State {
     Return,
 }
 
-impl Csv {
+impl CsvRewriter {
     /// An engine for one table.
     ///
     /// # Errors
-    /// [`Stop::Column`] when a rule needs a column that is not among the given ones.
-    pub fn new(dialect: Dialect<'_>, fields: Arc<Fields>, treat: Arc<dyn Treat>) -> Result<Self, Stop> {
-        let Dialect { delimiter, columns, headed } = dialect;
+    /// [`RewriteError::MissingColumn`] when a rule needs a column that is not among the given ones.
+    pub fn new(
+        dialect: CsvDialect<'_>,
+        fields: Arc<FieldRules>,
+        treat: Arc<dyn Transform>,
+    ) -> Result<Self, RewriteError> {
+        let CsvDialect { delimiter, columns, headed } = dialect;
         let header = match columns {
-            Some(names) => Header::given(names, &fields, &*treat)?,
-            None => Header::in_first_row(headed),
+            Some(names) => CsvHeader::from_contract(names, &fields, &*treat)?,
+            None => CsvHeader::in_first_row(headed),
         };
-        let row = Row { header: columns.is_none(), first: columns.is_some(), ..Row::default() };
-        Ok(Self { fields, treat, delimiter, header, row, state: State::Row, utf8: Utf8::default(), at: 0 })
+        let row = CsvRow { header: columns.is_none(), first: columns.is_some(), ..CsvRow::default() };
+        Ok(Self { fields, treat, delimiter, header, row, state: CsvState::Row, utf8: Utf8Validator::default(), at: 0 })
     }
 
-    fn read(&mut self, mut input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn read(
+        &mut self,
+        mut input: &[u8],
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         while let Some(&byte) = input.first() {
             let used = match self.state {
-                State::Row => self.begin_row(byte, watch)?,
-                State::Field => self.begin_field(byte)?,
-                State::Plain => self.plain(input)?,
-                State::Quoted => self.quoted(input)?,
-                State::Quote => self.after_quote(byte)?,
-                State::EmptyReturn | State::Return => self.line_feed(byte)?,
+                CsvState::Row => self.begin_row(byte, watch)?,
+                CsvState::Field => self.begin_field(byte)?,
+                CsvState::Plain => self.plain(input)?,
+                CsvState::Quoted => self.quoted(input)?,
+                CsvState::Quote => self.after_quote(byte)?,
+                CsvState::EmptyReturn | CsvState::Return => self.line_feed(byte)?,
             };
             if used == 0 {
                 self.end_field_or_row(byte, watch, out)?;
@@ -113,33 +124,33 @@ impl Csv {
     }
 
     /// Each of these takes bytes of a field and returns how many; 0 leaves a delimiter, CR or LF to [`Self::end_field_or_row`].
-    fn begin_row(&mut self, byte: u8, watch: &mut dyn Watch) -> Result<usize, Stop> {
+    fn begin_row(&mut self, byte: u8, watch: &mut dyn RewriteObserver) -> Result<usize, RewriteError> {
         if matches!(byte, b'\r' | b'\n') {
             if self.row.header {
                 return Err(self.malformed("a table without a header"));
             }
-            self.state = State::EmptyReturn;
+            self.state = CsvState::EmptyReturn;
             if byte == b'\r' {
                 self.row.out.push(b'\r');
             }
             return Ok(usize::from(byte == b'\r'));
         }
-        if self.fields.counts && !self.row.header {
-            watch.record()?;
+        if self.fields.counts_records && !self.row.header {
+            watch.on_record()?;
         }
         self.begin_field(byte)
     }
 
-    fn begin_field(&mut self, byte: u8) -> Result<usize, Stop> {
+    fn begin_field(&mut self, byte: u8) -> Result<usize, RewriteError> {
         self.row.quoted = byte == b'"';
         let whole = self.row.header || self.row.first;
         let column = self.header.columns.get(self.row.fields).filter(|column| !whole && !column.subject);
         self.row.skips = column.is_some_and(|column| column.drops);
         self.row.pieces = column.filter(|column| !column.drops).and_then(|column| match column.decision {
-            Decision::Treat(rule) => self.treat.pieces(rule),
-            Decision::Pass | Decision::Drop => None,
+            FieldDecision::Treat(rule) => self.treat.begin_pieces(rule),
+            FieldDecision::Pass | FieldDecision::Drop => None,
         });
-        self.state = if self.row.quoted { State::Quoted } else { State::Plain };
+        self.state = if self.row.quoted { CsvState::Quoted } else { CsvState::Plain };
         if self.row.quoted {
             self.row.raw.push(b'"');
         }
@@ -150,30 +161,30 @@ impl Csv {
         self.plain(&[byte])
     }
 
-    fn plain(&mut self, input: &[u8]) -> Result<usize, Stop> {
+    fn plain(&mut self, input: &[u8]) -> Result<usize, RewriteError> {
         let end = memchr::memchr3(self.delimiter, b'\r', b'\n', input).unwrap_or(input.len());
         if let Some(end) = memchr::memchr(b'"', &input[..end]) {
-            return Err(Stop::Malformed { what: "a quote within an unquoted field", at: self.at + end as u64 });
+            return Err(RewriteError::Malformed { what: "a quote within an unquoted field", at: self.at + end as u64 });
         }
         self.keep(&input[..end], &input[..end])?;
         Ok(end)
     }
 
-    fn quoted(&mut self, input: &[u8]) -> Result<usize, Stop> {
+    fn quoted(&mut self, input: &[u8]) -> Result<usize, RewriteError> {
         let end = memchr::memchr(b'"', input);
         let text = &input[..end.unwrap_or(input.len())];
         let taken = text.len() + usize::from(end.is_some());
         self.keep(&input[..taken], text)?;
         if end.is_some() {
-            self.state = State::Quote;
+            self.state = CsvState::Quote;
         }
         Ok(taken)
     }
 
-    fn after_quote(&mut self, byte: u8) -> Result<usize, Stop> {
+    fn after_quote(&mut self, byte: u8) -> Result<usize, RewriteError> {
         if byte == b'"' {
             self.keep(b"\"", b"\"")?;
-            self.state = State::Quoted;
+            self.state = CsvState::Quoted;
             return Ok(1);
         }
         if byte == self.delimiter || matches!(byte, b'\r' | b'\n') {
@@ -182,15 +193,20 @@ impl Csv {
         Err(self.malformed("text behind a quoted field"))
     }
 
-    fn line_feed(&mut self, byte: u8) -> Result<usize, Stop> {
+    fn line_feed(&mut self, byte: u8) -> Result<usize, RewriteError> {
         if byte == b'\n' { Ok(0) } else { Err(self.malformed("a CR without its LF")) }
     }
 
     /// Takes a delimiter, a CR or an LF that is not part of a field.
-    fn end_field_or_row(&mut self, byte: u8, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn end_field_or_row(
+        &mut self,
+        byte: u8,
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         match (byte, self.state) {
-            (b'\n', State::EmptyReturn) => self.row.out.push(b'\n'),
-            (b'\n', State::Return) => {
+            (b'\n', CsvState::EmptyReturn) => self.row.out.push(b'\n'),
+            (b'\n', CsvState::Return) => {
                 self.row.out.push(b'\n');
                 self.check_row(watch)?;
             }
@@ -202,28 +218,28 @@ impl Csv {
             (b'\r', _) => {
                 self.end_field(watch)?;
                 self.row.out.push(b'\r');
-                self.state = State::Return;
+                self.state = CsvState::Return;
                 return Ok(());
             }
             _ => {
                 self.end_field(watch)?;
-                self.state = State::Field;
+                self.state = CsvState::Field;
                 return Ok(());
             }
         }
         out.append(&mut self.row.out);
-        self.state = State::Row;
+        self.state = CsvState::Row;
         Ok(())
     }
 
     /// Keeps a piece of the open field.
-    fn keep(&mut self, raw: &[u8], text: &[u8]) -> Result<(), Stop> {
+    fn keep(&mut self, raw: &[u8], text: &[u8]) -> Result<(), RewriteError> {
         if self.row.skips {
             return Ok(());
         }
         if let Some(pieces) = &mut self.row.pieces {
             pieces.push(text);
-            return check_row_bytes(self.row.out.len() + pieces.ready());
+            return check_row_bytes(self.row.out.len() + pieces.ready_bytes());
         }
         check_row_bytes(self.row.out.len() + self.row.raw.len() + raw.len())?;
         self.row.raw.extend_from_slice(raw);
@@ -231,18 +247,18 @@ impl Csv {
         Ok(())
     }
 
-    fn end_field(&mut self, watch: &mut dyn Watch) -> Result<(), Stop> {
+    fn end_field(&mut self, watch: &mut dyn RewriteObserver) -> Result<(), RewriteError> {
         let column = if self.row.header { self.end_name()? } else { self.column()? };
         if column.subject && !self.row.header {
-            watch.subject(&self.row.text);
+            watch.on_subject(&self.row.text);
         }
         if self.row.first && self.header.contradicts(self.row.fields, &self.row.text) {
             return Err(self.malformed("a first row that names the given columns in another order"));
         }
         let rule = match column.decision {
             // Detectors look at names too.
-            Decision::Treat(rule) if !self.row.header || self.fields.is_rest(rule) => Some(rule),
-            Decision::Treat(_) | Decision::Pass | Decision::Drop => None,
+            FieldDecision::Treat(rule) if !self.row.header || self.fields.is_fallback(rule) => Some(rule),
+            FieldDecision::Treat(_) | FieldDecision::Pass | FieldDecision::Drop => None,
         };
         if !column.drops {
             if self.row.kept > 0 {
@@ -256,14 +272,14 @@ impl Csv {
                     (false, true)
                 }
             };
-            if self.row.asked && untouched && !self.row.header && !self.row.text.is_empty() {
-                watch.clear(&self.header.paths[self.row.fields]);
+            if self.row.reports_clear && untouched && !self.row.header && !self.row.text.is_empty() {
+                watch.on_clear_path(&self.header.paths[self.row.fields]);
             }
             if let Some(rule) = rule.filter(|_| counts) {
-                watch.treated(rule);
+                watch.on_treated(rule);
             }
         } else if let Some(rule) = rule {
-            watch.treated(rule);
+            watch.on_treated(rule);
         }
         self.row.fields += 1;
         self.row.raw.clear();
@@ -272,21 +288,22 @@ impl Csv {
     }
 
     /// Whether the field counts as treated, and whether it leaves as it came.
-    fn treat_field(&mut self, rule: usize) -> Result<(bool, bool), Stop> {
+    fn treat_field(&mut self, rule: usize) -> Result<(bool, bool), RewriteError> {
         let row = &mut self.row;
         if row.text.len() > VALUE_BYTES_MAX {
-            return Err(Stop::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
+            return Err(RewriteError::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
         }
         row.treated.clear();
         if let Some(mut pieces) = row.pieces.take() {
             pieces.drain(&mut row.treated);
-            self.treat.finish(rule, pieces, &mut row.treated);
+            self.treat.finish_pieces(rule, pieces, &mut row.treated);
             let quote: &[u8] = if row.quoted { b"\"" } else { b"" };
             [quote, &row.treated, quote].iter().for_each(|part| row.out.extend_from_slice(part));
             return Ok((true, false));
         }
-        let shape = self.treat.treat(rule, Value { kind: Kind::String, text: &row.text }, &mut row.treated)?;
-        if let Shape::AsItCame { counted } = shape {
+        let shape =
+            self.treat.transform(rule, SelectedValue { kind: ValueKind::String, text: &row.text }, &mut row.treated)?;
+        if let Replacement::Unchanged { counted } = shape {
             row.out.append(&mut row.raw);
             return Ok((counted, true));
         }
@@ -304,7 +321,7 @@ impl Csv {
     }
 
     /// A name of the header is complete.
-    fn end_name(&mut self) -> Result<Column, Stop> {
+    fn end_name(&mut self) -> Result<CsvColumn, RewriteError> {
         let other = |b: &u8| *b != self.delimiter && matches!(b, b',' | b';' | b'\t' | b'|');
         if !self.row.quoted && self.row.text.iter().any(other) {
             return Err(self.malformed("a header with another delimiter than the declared one"));
@@ -313,52 +330,56 @@ impl Csv {
         Ok(self.header.add(name, &self.fields, &*self.treat))
     }
 
-    fn column(&self) -> Result<Column, Stop> {
+    fn column(&self) -> Result<CsvColumn, RewriteError> {
         let column = self.header.columns.get(self.row.fields).copied();
         column.ok_or_else(|| self.malformed("a row with more fields than the header"))
     }
 
     /// A row may leave when it has all its fields.
-    fn check_row(&mut self, watch: &mut dyn Watch) -> Result<(), Stop> {
+    fn check_row(&mut self, watch: &mut dyn RewriteObserver) -> Result<(), RewriteError> {
         if self.row.fields < self.header.columns.len() {
             return Err(self.malformed("a row with fewer fields than the header"));
         }
-        if self.row.header && self.header.judge(&self.fields, self.at)? && self.fields.counts {
-            watch.record()?;
+        if self.row.header && self.header.check_first_row(&self.fields, self.at)? && self.fields.counts_records {
+            watch.on_record()?;
         }
         (self.row.header, self.row.first, self.row.fields, self.row.kept) = (false, false, 0, 0);
         Ok(())
     }
 
-    const fn malformed(&self, what: &'static str) -> Stop {
-        Stop::Malformed { what, at: self.at }
+    const fn malformed(&self, what: &'static str) -> RewriteError {
+        RewriteError::Malformed { what, at: self.at }
     }
 }
 
-fn check_row_bytes(length: usize) -> Result<(), Stop> {
-    if length > ROW_BYTES_MAX { Err(Stop::Bound { bound: "a row", limit: ROW_BYTES_MAX as u64 }) } else { Ok(()) }
+fn check_row_bytes(length: usize) -> Result<(), RewriteError> {
+    if length > ROW_BYTES_MAX {
+        Err(RewriteError::Bound { bound: "a row", limit: ROW_BYTES_MAX as u64 })
+    } else {
+        Ok(())
+    }
 }
 
-impl std::fmt::Debug for Csv {
+impl std::fmt::Debug for CsvRewriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Csv").field("header", &self.header).field("at", &self.at).finish_non_exhaustive()
     }
 }
 
-impl Rewriter for Csv {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+impl Rewriter for CsvRewriter {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         let good = self.utf8.push_all(input);
-        self.row.asked = watch.asks_clear();
+        self.row.reports_clear = watch.wants_clear_paths();
         self.read(&input[..good], watch, out)?;
         if good == input.len() { Ok(()) } else { Err(not_utf8(self.at)) }
     }
 
-    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         match self.state {
-            State::Row => return Ok(()),
-            State::Quoted => return Err(self.malformed("a quoted field without its end")),
-            State::EmptyReturn | State::Return => return Err(self.malformed("a CR without its LF")),
-            State::Field | State::Plain | State::Quote => {}
+            CsvState::Row => return Ok(()),
+            CsvState::Quoted => return Err(self.malformed("a quoted field without its end")),
+            CsvState::EmptyReturn | CsvState::Return => return Err(self.malformed("a CR without its LF")),
+            CsvState::Field | CsvState::Plain | CsvState::Quote => {}
         }
         if !self.utf8.is_whole() {
             return Err(not_utf8(self.at));

@@ -1,22 +1,22 @@
 //! What tables must do, as data; and the laws of every engine.
 
 use super::*;
-use crate::pii::trial::{self, Sealed, Seen, sealed};
+use crate::pii::testing::{self, MarkingTransform, RecordingObserver, marked};
 use proptest::prelude::*;
 
-const COMMA: Dialect<'_> = Dialect { delimiter: b',', columns: None, headed: false };
+const COMMA: CsvDialect<'_> = CsvDialect { delimiter: b',', columns: None, headed: false };
 
-fn csv(rules: &crate::pii::Rules, treat: Arc<dyn Treat>) -> impl Fn() -> Csv + use<> {
-    let fields = Arc::new(Fields::flat(rules));
-    move || Csv::new(COMMA, Arc::clone(&fields), Arc::clone(&treat)).expect("a table")
+fn csv(rules: &crate::pii::Rules, treat: Arc<dyn Transform>) -> impl Fn() -> CsvRewriter + use<> {
+    let fields = Arc::new(FieldRules::flat(rules));
+    move || CsvRewriter::new(COMMA, Arc::clone(&fields), Arc::clone(&treat)).expect("a table")
 }
 
-fn email() -> impl Fn() -> Csv + use<> {
-    csv(&trial::rules(&["$[*].email"]), Sealed::shared())
+fn email() -> impl Fn() -> CsvRewriter + use<> {
+    csv(&testing::rules(&["$[*].email"]), MarkingTransform::shared())
 }
 
 fn seal(text: &str) -> String {
-    sealed(0, text.as_bytes())
+    marked(0, text.as_bytes())
 }
 
 #[test]
@@ -33,12 +33,12 @@ fn columns_are_treated_under_their_header() {
         ("x,email\n1,", format!("x,email\n1,{}", seal(""))),
         ("", String::new()),
     ] {
-        assert_eq!(trial::text(email(), body), expected);
+        assert_eq!(testing::output_text(email(), body), expected);
     }
-    let tab = Arc::new(Fields::flat(&trial::rules(&["$.email"])));
-    let dialect = Dialect { delimiter: b'\t', ..COMMA };
-    let tab = || Csv::new(dialect, Arc::clone(&tab), Sealed::shared()).expect("a table");
-    assert_eq!(trial::text(tab, "id\temail\n1,2\tb@x\n"), format!("id\temail\n1,2\t{}\n", seal("b@x")));
+    let tab = Arc::new(FieldRules::flat(&testing::rules(&["$.email"])));
+    let dialect = CsvDialect { delimiter: b'\t', ..COMMA };
+    let tab = || CsvRewriter::new(dialect, Arc::clone(&tab), MarkingTransform::shared()).expect("a table");
+    assert_eq!(testing::output_text(tab, "id\temail\n1,2\tb@x\n"), format!("id\temail\n1,2\t{}\n", seal("b@x")));
 }
 
 #[test]
@@ -46,20 +46,20 @@ fn what_leaves_is_quoted_where_it_must_be() {
     for (tail, plain, quoted) in
         [("", "~", "\"~\""), (",", "\"~,\"", "\"~,\""), ("\"", "\"~\"\"\"", "\"~\"\"\""), ("\n", "\"~\n\"", "\"~\n\"")]
     {
-        let make = csv(&trial::rules(&["$.email"]), Sealed::ending(tail));
+        let make = csv(&testing::rules(&["$.email"]), MarkingTransform::ending(tail));
         let expected = format!("email\n{plain}\n{quoted}\n").replace('~', &seal("a"));
-        assert_eq!(trial::text(make, "email\na\n\"a\"\n"), expected);
+        assert_eq!(testing::output_text(make, "email\na\n\"a\"\n"), expected);
     }
 }
 
 #[test]
 fn dropped_columns_leave_header_and_rows() {
-    let drop = || csv(&trial::rules(&["$.email"]), Sealed::dropping(0));
-    assert_eq!(trial::text(drop(), "id,email,x\n1,b,2\n"), "id,x\n1,2\n");
-    assert_eq!(trial::text(drop(), "email,id\nb,1\n\"b\",2"), "id\n1\n2");
-    assert_eq!(trial::run(drop(), b"email,id\nb,1\n").1.treated, [0]);
-    let only = csv(&trial::only(&["$[*].id", "$..zip"]), Sealed::shared());
-    assert_eq!(trial::text(only, "x,id,ID,zip\n1,2,3,\"4\"\n"), "id,zip\n2,\"4\"\n");
+    let drop = || csv(&testing::rules(&["$.email"]), MarkingTransform::dropping(0));
+    assert_eq!(testing::output_text(drop(), "id,email,x\n1,b,2\n"), "id,x\n1,2\n");
+    assert_eq!(testing::output_text(drop(), "email,id\nb,1\n\"b\",2"), "id\n1\n2");
+    assert_eq!(testing::feed_at_every_split(drop(), b"email,id\nb,1\n").1.treated, [0]);
+    let only = csv(&testing::allow_list(&["$[*].id", "$..zip"]), MarkingTransform::shared());
+    assert_eq!(testing::output_text(only, "x,id,ID,zip\n1,2,3,\"4\"\n"), "id,zip\n2,\"4\"\n");
 }
 
 #[test]
@@ -81,16 +81,16 @@ fn what_two_dialects_read_in_two_ways_is_refused() {
         "\nid,email\n",
         "id,email\n1,\0\n",
     ] {
-        assert!(matches!(trial::stop(email(), body.as_bytes()), Stop::Malformed { .. }), "{body}");
+        assert!(matches!(testing::error_of(email(), body.as_bytes()), RewriteError::Malformed { .. }), "{body}");
     }
     for body in [&b"id,email\n1,\xff\n"[..], b"id,email\n1,\xc3", b"\xff\xfei\0d\0"] {
-        assert!(matches!(trial::stop(email(), body), Stop::Malformed { .. }));
+        assert!(matches!(testing::error_of(email(), body), RewriteError::Malformed { .. }));
     }
 }
 
 #[test]
 fn a_row_that_is_not_whole_does_not_leave() {
-    let (out, _, end) = trial::run(email(), b"id,email,x\n1,2,3\nb@x,4\n");
+    let (out, _, end) = testing::feed_at_every_split(email(), b"id,email,x\n1,2,3\nb@x,4\n");
     assert!(end.is_err());
     assert_eq!(String::from_utf8(out).unwrap(), format!("id,email,x\n1,{},3\n", seal("2")));
 }
@@ -98,31 +98,34 @@ fn a_row_that_is_not_whole_does_not_leave() {
 #[test]
 fn data_rows_are_records_and_subjects_are_told() {
     let rules = crate::pii::Rules {
-        records: Some(trial::path("$[*]")),
-        subject: Some(trial::path("$[*].id")),
-        ..trial::rules(&["$[*].email"])
+        records: Some(testing::path("$[*]")),
+        subject: Some(testing::path("$[*].id")),
+        ..testing::rules(&["$[*].email"])
     };
-    let make = csv(&rules, Sealed::shared());
-    let (_, seen, _) = trial::run(&make, b"id,email\n\"1\",a\n\n2,b");
+    let make = csv(&rules, MarkingTransform::shared());
+    let (_, seen, _) = testing::feed_at_every_split(&make, b"id,email\n\"1\",a\n\n2,b");
     assert_eq!((seen.records, seen.treated, seen.subjects), (2, vec![0, 0], vec!["1".to_owned(), "2".to_owned()]));
-    let seen = Seen { budget: Some(1), ..Seen::default() };
-    let (out, _, end) = trial::push(&mut make(), seen, [&b"id,email\n1,a\n2,b\n"[..]]);
-    assert_eq!((String::from_utf8(out).unwrap(), end), (format!("id,email\n1,{}\n", seal("a")), Err(Stop::Cut)));
+    let seen = RecordingObserver { budget: Some(1), ..RecordingObserver::default() };
+    let (out, _, end) = testing::feed_chunks(&mut make(), seen, [&b"id,email\n1,a\n2,b\n"[..]]);
+    assert_eq!(
+        (String::from_utf8(out).unwrap(), end),
+        (format!("id,email\n1,{}\n", seal("a")), Err(RewriteError::RecordBudgetSpent))
+    );
 }
 
 #[test]
 fn bounds_hold() {
     let long = |len: usize| [b"x,email\n".as_slice(), &vec![b'a'; len], b",b\n"].concat();
-    assert_eq!(trial::run(email(), &long(ROW_BYTES_MAX - 100)).2, Ok(()));
-    assert!(matches!(trial::stop(email(), &long(ROW_BYTES_MAX)), Stop::Bound { .. }));
+    assert_eq!(testing::feed_at_every_split(email(), &long(ROW_BYTES_MAX - 100)).2, Ok(()));
+    assert!(matches!(testing::error_of(email(), &long(ROW_BYTES_MAX)), RewriteError::Bound { .. }));
     let value = [b"x,email\n1,".as_slice(), &vec![b'a'; VALUE_BYTES_MAX + 1], b"\n"].concat();
-    assert!(matches!(trial::stop(email(), &value), Stop::Bound { .. }));
+    assert!(matches!(testing::error_of(email(), &value), RewriteError::Bound { .. }));
 }
 
 #[test]
 fn no_piece_of_a_selected_value_leaves_a_truncated_table() {
     let body = b"id,email,x\n1,canary-0123456789,2\n2,\"canary-0123456789\",\"\"\"\"\n3,canary-0123456789\n";
-    trial::leaks_nothing(email(), body, "canary-0123456789");
+    testing::assert_no_leak(email(), body, "canary-0123456789");
 }
 
 fn spell(cell: &str) -> String {
@@ -145,12 +148,12 @@ proptest! {
             }
             text
         };
-        prop_assert_eq!(trial::text(email(), &table(false)), table(true));
+        prop_assert_eq!(testing::output_text(email(), &table(false)), table(true));
     }
 
     #[test]
     fn noise_never_panics_and_splits_never_matter(body in "(email,x\n)?[a,\"\n\r\t;\u{e9}]{0,30}", tail in prop::collection::vec(any::<u8>(), 0..4)) {
-        let (out, seen, end) = trial::run(email(), &[body.as_bytes(), &tail].concat());
+        let (out, seen, end) = testing::feed_at_every_split(email(), &[body.as_bytes(), &tail].concat());
         prop_assert!(end.is_err() || seen.treated.is_empty() || out.contains(&b'~'));
     }
 }
@@ -178,10 +181,10 @@ const NO_HEADERS: [&str; 16] = [
 #[test]
 fn a_table_without_the_column_of_a_rule_is_refused() {
     for body in NO_HEADERS {
-        let (out, _, end) = trial::run(email(), body.as_bytes());
-        assert_eq!((out, end), (Vec::new(), Err(Stop::Column { name: "email".into() })), "{body}");
+        let (out, _, end) = testing::feed_at_every_split(email(), body.as_bytes());
+        assert_eq!((out, end), (Vec::new(), Err(RewriteError::MissingColumn { name: "email".into() })), "{body}");
     }
-    let said = Stop::Column { name: "email".into() }.to_string();
+    let said = RewriteError::MissingColumn { name: "email".into() }.to_string();
     assert!(said.contains("'email'") && said.contains("optional"), "{said}");
 }
 
@@ -191,56 +194,67 @@ fn a_title_above_the_names_and_a_second_header_hide_nothing() {
         ("id,email\nid,email\n1,b@x\n", format!("id,email\nid,{}\n1,{}\n", seal("email"), seal("b@x"))),
         ("\"id\",\" Email \"\n1,b@x\n", format!("\"id\",\" Email \"\n1,{}\n", seal("b@x"))),
     ] {
-        assert_eq!(trial::text(email(), body), expected);
+        assert_eq!(testing::output_text(email(), body), expected);
     }
     // Where the rule's name stands in the first row beside somebody's data, the row is data.
     let what = "a table whose first row has personal data in the place of names";
     for body in ["email,canary@x.example\n", "1,email,+1 555 234 5678,canary@x.example\n"] {
-        assert!(matches!(trial::stop(email(), body.as_bytes()), Stop::Malformed { what: told, .. } if told == what));
+        assert!(
+            matches!(testing::error_of(email(), body.as_bytes()), RewriteError::Malformed { what: told, .. } if told == what)
+        );
     }
 }
 
 #[test]
 fn a_rule_may_be_optional_and_a_subject_is_needed() {
-    let two = trial::rules(&["$[*].email", "$[*].ssn"]);
-    assert_eq!(trial::stop(csv(&two, Sealed::shared()), b"id,email\n1,a\n"), Stop::Column { name: "ssn".into() });
-    let reading = crate::pii::Reading { optional: vec![1], ..crate::pii::Reading::default() };
-    let optional = crate::pii::Rules { reading, ..two };
+    let two = testing::rules(&["$[*].email", "$[*].ssn"]);
     assert_eq!(
-        trial::text(csv(&optional, Sealed::shared()), "id,email\n1,a\n"),
+        testing::error_of(csv(&two, MarkingTransform::shared()), b"id,email\n1,a\n"),
+        RewriteError::MissingColumn { name: "ssn".into() }
+    );
+    let reading = crate::pii::BodySettings { optional_rules: vec![1], ..crate::pii::BodySettings::default() };
+    let optional = crate::pii::Rules { body_settings: reading, ..two };
+    assert_eq!(
+        testing::output_text(csv(&optional, MarkingTransform::shared()), "id,email\n1,a\n"),
         format!("id,email\n1,{}\n", seal("a"))
     );
-    let subject = crate::pii::Rules { subject: Some(trial::path("$[*].id")), ..crate::pii::Rules::default() };
-    assert_eq!(trial::stop(csv(&subject, Sealed::shared()), b"nr,email\n1,a\n"), Stop::Column { name: "id".into() });
+    let subject = crate::pii::Rules { subject: Some(testing::path("$[*].id")), ..crate::pii::Rules::default() };
+    assert_eq!(
+        testing::error_of(csv(&subject, MarkingTransform::shared()), b"nr,email\n1,a\n"),
+        RewriteError::MissingColumn { name: "id".into() }
+    );
 }
 
 #[test]
 fn a_contract_may_name_the_columns_of_a_table_without_a_header() {
-    let rules = crate::pii::Rules { records: Some(trial::path("$[*]")), ..trial::rules(&["$[*].email"]) };
-    let fields = Arc::new(Fields::flat(&rules));
+    let rules = crate::pii::Rules { records: Some(testing::path("$[*]")), ..testing::rules(&["$[*].email"]) };
+    let fields = Arc::new(FieldRules::flat(&rules));
     let names: [Box<str>; 2] = ["id".into(), "email".into()];
     let table = |delimiter| {
         let (fields, names) = (Arc::clone(&fields), names.clone());
         move || {
-            let dialect = Dialect { delimiter, columns: Some(&names), headed: false };
-            Csv::new(dialect, Arc::clone(&fields), Sealed::shared()).expect("a table")
+            let dialect = CsvDialect { delimiter, columns: Some(&names), headed: false };
+            CsvRewriter::new(dialect, Arc::clone(&fields), MarkingTransform::shared()).expect("a table")
         }
     };
     for (delimiter, body) in [(b',', "1,b@x\n2,\"b@x\"\n"), (b';', "\r\n1;b@x\n2;b@x"), (b'\t', "1\tb@x\n2\tb@x\n")] {
-        let (out, seen, end) = trial::run(table(delimiter), body.as_bytes());
+        let (out, seen, end) = testing::feed_at_every_split(table(delimiter), body.as_bytes());
         assert_eq!((String::from_utf8(out).unwrap(), end), (body.replace("b@x", &seal("b@x")), Ok(())));
         assert_eq!((seen.records, seen.treated), (2, vec![0, 0]), "the first row is a record");
     }
     for body in ["email,id\n", "1\n", "1,2,3\n"] {
-        assert!(matches!(trial::stop(table(b','), body.as_bytes()), Stop::Malformed { .. }), "{body}");
+        assert!(matches!(testing::error_of(table(b','), body.as_bytes()), RewriteError::Malformed { .. }), "{body}");
     }
-    let short = Dialect { columns: Some(&names[..1]), ..COMMA };
-    assert_eq!(Csv::new(short, fields, Sealed::shared()).err(), Some(Stop::Column { name: "email".into() }));
+    let short = CsvDialect { columns: Some(&names[..1]), ..COMMA };
+    assert_eq!(
+        CsvRewriter::new(short, fields, MarkingTransform::shared()).err(),
+        Some(RewriteError::MissingColumn { name: "email".into() })
+    );
 }
 
 #[test]
 fn a_first_row_that_may_be_data_is_a_record() {
-    let rules = crate::pii::Rules { records: Some(trial::path("$[*]")), ..crate::pii::Rules::default() };
+    let rules = crate::pii::Rules { records: Some(testing::path("$[*]")), ..crate::pii::Rules::default() };
     for (body, headed, records) in [
         ("id,email\n1,a\n", false, 1),
         ("1,email\n1,a\n", false, 2),
@@ -249,15 +263,22 @@ fn a_first_row_that_may_be_data_is_a_record() {
         (",x\n", false, 1),
         ("1,x\n2,y\n", true, 1),
     ] {
-        let fields = Arc::new(Fields::flat(&rules));
-        let make = || Csv::new(Dialect { headed, ..COMMA }, Arc::clone(&fields), Sealed::shared()).expect("a table");
-        let (_, seen, end) = trial::run(make, body.as_bytes());
+        let fields = Arc::new(FieldRules::flat(&rules));
+        let make = || {
+            CsvRewriter::new(CsvDialect { headed, ..COMMA }, Arc::clone(&fields), MarkingTransform::shared())
+                .expect("a table")
+        };
+        let (_, seen, end) = testing::feed_at_every_split(make, body.as_bytes());
         assert_eq!((seen.records, end), (records, Ok(())), "{body}");
-        let broke = trial::push(&mut make(), Seen { budget: Some(0), ..Seen::default() }, [body.as_bytes()]);
-        assert_eq!(broke.2, Err(Stop::Cut));
+        let broke = testing::feed_chunks(
+            &mut make(),
+            RecordingObserver { budget: Some(0), ..RecordingObserver::default() },
+            [body.as_bytes()],
+        );
+        assert_eq!(broke.2, Err(RewriteError::RecordBudgetSpent));
     }
     // A rule for every field cannot tell names from data.
-    let all = csv(&trial::rules(&["$[*]"]), Sealed::shared());
-    assert_eq!(trial::text(&all, "id,x\n1,a\n"), format!("id,x\n{},{}\n", seal("1"), seal("a")));
-    assert!(matches!(trial::stop(&all, b"1,Jane Doe\n"), Stop::Malformed { .. }));
+    let all = csv(&testing::rules(&["$[*]"]), MarkingTransform::shared());
+    assert_eq!(testing::output_text(&all, "id,x\n1,a\n"), format!("id,x\n{},{}\n", seal("1"), seal("a")));
+    assert!(matches!(testing::error_of(&all, b"1,Jane Doe\n"), RewriteError::Malformed { .. }));
 }

@@ -2,20 +2,21 @@
 //!
 //! Every group of digits that the sieve lets through is a candidate. Never takes a number for more than its check digits and shape say.
 
-use super::{Detector, Hit, Sort, before, byte, sieve};
+use super::{Detector, Hit, PiiKind, byte_at, byte_before, prefilter};
 
 /// The first number that begins at `from` or later.
-pub(super) fn next(detector: &Detector, text: &[u8], from: usize) -> Option<Hit> {
-    let wanted = [Sort::Iban, Sort::Card, Sort::Ssn, Sort::Phone].into_iter().any(|sort| detector.looks_for(sort));
+pub(super) fn next_number(detector: &Detector, text: &[u8], from: usize) -> Option<Hit> {
+    let wanted =
+        [PiiKind::Iban, PiiKind::Card, PiiKind::Ssn, PiiKind::Phone].into_iter().any(|sort| detector.looks_for(sort));
     if !wanted {
         return None;
     }
-    (from..text.len()).step_by(sieve::PLACES).find_map(|at| {
-        let mut starts = sieve::starts(text, at);
+    (from..text.len()).step_by(prefilter::WINDOW_POSITIONS).find_map(|at| {
+        let mut starts = prefilter::candidate_starts(text, at);
         while starts != 0 {
             let group = at + starts.trailing_zeros() as usize - 1;
             starts &= starts - 1;
-            let hit = at_group(detector, text, from, group);
+            let hit = match_promising_group(detector, text, from, group);
             if hit.is_some() {
                 return hit;
             }
@@ -27,15 +28,16 @@ pub(super) fn next(detector: &Detector, text: &[u8], from: usize) -> Option<Hit>
 /// Whether the group of digits at `at` is behind a head, or nine digits or more follow each other there, by groups or as long
 /// as a card's. A look at each byte, for what the sieve lets through because it sees no further.
 fn is_promising(text: &[u8], at: usize) -> bool {
-    let first = before(text, at);
+    let first = byte_before(text, at);
     if matches!(first, b'+' | b'(') || first.is_ascii_alphabetic() {
         return true;
     }
     let (mut digits, mut glued, mut place) = (0, false, at);
     while digits < CARD_DIGITS_MIN {
-        if byte(text, place).is_ascii_digit() {
+        if byte_at(text, place).is_ascii_digit() {
             digits += 1;
-        } else if byte(text, place + 1).is_ascii_digit() && matches!(byte(text, place), b' ' | b'-' | b'.' | b'/') {
+        } else if byte_at(text, place + 1).is_ascii_digit() && matches!(byte_at(text, place), b' ' | b'-' | b'.' | b'/')
+        {
             glued = true;
         } else {
             return glued && digits >= GLUED_DIGITS_MIN;
@@ -43,7 +45,7 @@ fn is_promising(text: &[u8], at: usize) -> bool {
         place += 1;
     }
     // So many in one group: a card, or with another group behind them a national number.
-    glued || byte(text, at) == b'0' || is_card_start(byte(text, at))
+    glued || byte_at(text, at) == b'0' || is_card_start(byte_at(text, at))
 }
 
 /// A social security number and the shortest phone number without a head have so many.
@@ -54,22 +56,22 @@ const fn is_card_start(digit: u8) -> bool {
     matches!(digit, b'2'..=b'6')
 }
 
-type Judge = fn(&[u8], usize) -> Option<usize>;
+type NumberMatcher = fn(&[u8], usize) -> Option<usize>;
 
 /// What begins with, or just before, the group of digits at `at`.
-fn at_group(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
-    if is_promising(text, at) { judged(detector, text, from, at) } else { None }
+fn match_promising_group(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
+    if is_promising(text, at) { match_group(detector, text, from, at) } else { None }
 }
 
 /// The same, without a look first.
-pub(super) fn judged(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
-    let attempts: [(usize, Sort, Judge); 6] = [
-        (3, Sort::Phone, bracketed),
-        (2, Sort::Iban, iban),
-        (1, Sort::Phone, phone),
-        (0, Sort::Card, card),
-        (0, Sort::Ssn, ssn),
-        (0, Sort::Phone, phone),
+pub(super) fn match_group(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
+    let attempts: [(usize, PiiKind, NumberMatcher); 6] = [
+        (3, PiiKind::Phone, bracketed_phone),
+        (2, PiiKind::Iban, iban),
+        (1, PiiKind::Phone, phone),
+        (0, PiiKind::Card, card),
+        (0, PiiKind::Ssn, ssn),
+        (0, PiiKind::Phone, phone),
     ];
     attempts.into_iter().find_map(|(back, sort, judge)| {
         let start = at.checked_sub(back).filter(|&start| start >= from && detector.looks_for(sort))?;
@@ -87,14 +89,14 @@ fn card(text: &[u8], start: usize) -> Option<usize> {
     const LENGTHS: std::ops::RangeInclusive<usize> = CARD_DIGITS_MIN..=19;
     /// Cards are not printed in smaller groups; dates and social security numbers in a row are.
     const GROUP_DIGITS_MIN: usize = 3;
-    if before(text, start) == b'.' || before(text, start).is_ascii_digit() || !is_card_start(text[start]) {
+    if byte_before(text, start) == b'.' || byte_before(text, start).is_ascii_digit() || !is_card_start(text[start]) {
         return None;
     }
     let (mut digits, mut ends) = ([0_u8; 19], [0; 20]);
     let (mut count, mut at, mut group) = (0, start, 0);
     while count < 19 {
-        let glue = usize::from(count > 0 && matches!(byte(text, at), b' ' | b'-'));
-        let digit = byte(text, at + glue);
+        let glue = usize::from(count > 0 && matches!(byte_at(text, at), b' ' | b'-'));
+        let digit = byte_at(text, at + glue);
         if !digit.is_ascii_digit() || (glue == 1 && group < GROUP_DIGITS_MIN) {
             break;
         }
@@ -102,7 +104,7 @@ fn card(text: &[u8], start: usize) -> Option<usize> {
         digits[count] = digit - b'0';
         at += glue + 1;
         count += 1;
-        ends[count] = if byte(text, at).is_ascii_digit() || group < GROUP_DIGITS_MIN { 0 } else { at };
+        ends[count] = if byte_at(text, at).is_ascii_digit() || group < GROUP_DIGITS_MIN { 0 } else { at };
     }
     let whole = |&length: &usize| ends[length] > 0 && is_issued(&digits[..length]) && is_luhn(&digits[..length]);
     LENGTHS.rev().filter(|&length| length <= count).find(whole).map(|length| ends[length])
@@ -158,14 +160,14 @@ fn ssn(text: &[u8], start: usize) -> Option<usize> {
 
 /// Whether no longer number, such as a date or an address, leads up to here.
 fn begins_apart(text: &[u8], start: usize) -> bool {
-    let before = before(text, start);
+    let before = byte_before(text, start);
     !before.is_ascii_alphanumeric() && !matches!(before, b'-' | b'.' | b'/' | b'+' | b':')
 }
 
 /// Whether no longer number goes on here.
 fn ends_apart(text: &[u8], end: usize) -> bool {
-    let glued = || matches!(byte(text, end), b'-' | b'.' | b'/') && byte(text, end + 1).is_ascii_digit();
-    !byte(text, end).is_ascii_digit() && !glued()
+    let glued = || matches!(byte_at(text, end), b'-' | b'.' | b'/') && byte_at(text, end + 1).is_ascii_digit();
+    !byte_at(text, end).is_ascii_digit() && !glued()
 }
 
 fn phone(text: &[u8], start: usize) -> Option<usize> {
@@ -173,7 +175,7 @@ fn phone(text: &[u8], start: usize) -> Option<usize> {
         b'+' => international(text, start),
         b'(' if begins_apart(text, start) => north_american(text, start),
         b'0' if begins_apart(text, start) => national(text, start),
-        b'1' if matches!(byte(text, start + 1), b'-' | b'.' | b' ') && begins_apart(text, start) => {
+        b'1' if matches!(byte_at(text, start + 1), b'-' | b'.' | b' ') && begins_apart(text, start) => {
             north_american(text, start + 2)
         }
         b'2'..=b'9' if begins_apart(text, start) => north_american(text, start),
@@ -182,13 +184,13 @@ fn phone(text: &[u8], start: usize) -> Option<usize> {
 }
 
 /// A country's `1`, which no sieve would let through by itself, before an area code in brackets.
-fn bracketed(text: &[u8], start: usize) -> Option<usize> {
-    if text[start] == b'1' && byte(text, start + 2) == b'(' { phone(text, start) } else { None }
+fn bracketed_phone(text: &[u8], start: usize) -> Option<usize> {
+    if text[start] == b'1' && byte_at(text, start + 2) == b'(' { phone(text, start) } else { None }
 }
 
 /// `+` and 8 to 15 digits (ITU-T E.164), with spaces, points, hyphens, slashes and brackets between them.
 fn international(text: &[u8], start: usize) -> Option<usize> {
-    if before(text, start).is_ascii_alphanumeric() || !matches!(byte(text, start + 1), b'1'..=b'9') {
+    if byte_before(text, start).is_ascii_alphanumeric() || !matches!(byte_at(text, start + 1), b'1'..=b'9') {
         return None;
     }
     let (mut count, mut at, mut end) = (0, start + 1, None);
@@ -201,7 +203,7 @@ fn international(text: &[u8], start: usize) -> Option<usize> {
         at += group;
         end = if count >= 8 { Some(at) } else { None };
         let glue =
-            (0..3).take_while(|&on| matches!(byte(text, at + on), b' ' | b'-' | b'.' | b'/' | b'(' | b')')).count();
+            (0..3).take_while(|&on| matches!(byte_at(text, at + on), b' ' | b'-' | b'.' | b'/' | b'(' | b')')).count();
         if glue == 0 || at + glue >= text.len() {
             return end;
         }
@@ -211,23 +213,23 @@ fn international(text: &[u8], start: usize) -> Option<usize> {
 
 /// `(555) 234-5678` and `555-234-5678`, also with points or spaces.
 fn north_american(text: &[u8], start: usize) -> Option<usize> {
-    let bracket = byte(text, start) == b'(';
+    let bracket = byte_at(text, start) == b'(';
     let area = start + usize::from(bracket);
     let after = area + 3;
-    let exchange = match (bracket, byte(text, after)) {
-        (true, b')') => after + 1 + usize::from(matches!(byte(text, after + 1), b' ' | b'-')),
+    let exchange = match (bracket, byte_at(text, after)) {
+        (true, b')') => after + 1 + usize::from(matches!(byte_at(text, after + 1), b' ' | b'-')),
         (false, b'-' | b'.' | b' ') => after + 1,
         _ => return None,
     };
-    let glue = byte(text, exchange + 3);
-    let even = bracket || glue == byte(text, after);
+    let glue = byte_at(text, exchange + 3);
+    let even = bracket || glue == byte_at(text, after);
     let end = exchange + 8;
     let digits = |from: usize, count: usize| {
         text.get(from..from + count).is_some_and(|part| part.iter().all(u8::is_ascii_digit))
     };
     let shaped =
         digits(area, 3) && digits(exchange, 3) && digits(exchange + 4, 4) && matches!(glue, b'-' | b'.' | b' ');
-    let numbered = matches!(byte(text, area), b'2'..=b'9') && matches!(byte(text, exchange), b'2'..=b'9');
+    let numbered = matches!(byte_at(text, area), b'2'..=b'9') && matches!(byte_at(text, exchange), b'2'..=b'9');
     (shaped && even && numbered && ends_apart(text, end)).then_some(end)
 }
 
@@ -247,7 +249,7 @@ fn national(text: &[u8], start: usize) -> Option<usize> {
         if groups > 1 && count >= 9 && ends_apart(text, at) {
             end = Some(at);
         }
-        let next = byte(text, at);
+        let next = byte_at(text, at);
         if !matches!(next, b' ' | b'-' | b'/' | b'.') || glue.is_some_and(|glue| glue != next) || at >= text.len() {
             break;
         }
@@ -260,14 +262,14 @@ fn national(text: &[u8], start: usize) -> Option<usize> {
 /// Two letters, two check digits, and as many characters as the country has; single spaces between them.
 fn iban(text: &[u8], start: usize) -> Option<usize> {
     let head = text.get(start..start + 4)?;
-    if before(text, start).is_ascii_alphanumeric() || !head[2..].iter().all(u8::is_ascii_digit) {
+    if byte_before(text, start).is_ascii_alphanumeric() || !head[2..].iter().all(u8::is_ascii_digit) {
         return None;
     }
     let length = iban_length([head[0].to_ascii_uppercase(), head[1].to_ascii_uppercase()])?;
     let (mut account, mut count, mut at) = ([0_u8; 34], 0, start);
     while count < length {
-        let glue = usize::from(count > 0 && byte(text, at) == b' ');
-        let next = byte(text, at + glue);
+        let glue = usize::from(count > 0 && byte_at(text, at) == b' ');
+        let next = byte_at(text, at + glue);
         if !next.is_ascii_alphanumeric() {
             return None;
         }
@@ -279,7 +281,7 @@ fn iban(text: &[u8], start: usize) -> Option<usize> {
         b'0'..=b'9' => (rest * 10 + u32::from(b - b'0')) % 97,
         letter => (rest * 100 + u32::from(letter - b'A' + 10)) % 97,
     });
-    (rest == 1 && !byte(text, at).is_ascii_alphanumeric()).then_some(at)
+    (rest == 1 && !byte_at(text, at).is_ascii_alphanumeric()).then_some(at)
 }
 
 /// The length of a country's IBANs (the IBAN registry of SWIFT).

@@ -2,20 +2,20 @@
 //!
 //! Never reads more than a local part back and a domain on.
 
-use super::{Detector, Hit, Sort};
+use super::{Detector, Hit, PiiKind};
 
 const LOCAL_BYTES_MAX: usize = 64;
 const DOMAIN_BYTES_MAX: usize = 253;
 
 /// The first address that begins at `from` or later.
-pub(super) fn next(detector: &Detector, text: &[u8], from: usize) -> Option<Hit> {
-    if !detector.looks_for(Sort::Email) {
+pub(super) fn next_email(detector: &Detector, text: &[u8], from: usize) -> Option<Hit> {
+    if !detector.looks_for(PiiKind::Email) {
         return None;
     }
     memchr::memchr_iter(b'@', text.get(from..)?).find_map(|at| {
         let at = from + at;
         let start = local_start(text, from, at)?;
-        Some(Hit::whole(start, domain_end(text, at + 1)?, Sort::Email))
+        Some(Hit::whole(start, domain_end(text, at + 1)?, PiiKind::Email))
     })
 }
 

@@ -6,20 +6,20 @@
 
 mod digits;
 mod email;
-mod guard;
 mod number;
+mod prefilter;
+mod rule;
 mod secrets;
-mod sieve;
 
-pub use guard::{Action, Guard, GuardStream};
 pub(super) use number::whole_number;
+pub use rule::{DetectAction, DetectRule, DetectStream};
 
 /// What must be seen to judge whether something begins at a place. The longest local part, `@` and domain fit.
 pub(super) const LOOKAHEAD_BYTES: usize = 320;
 
 /// A sort of thing that is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Sort {
+pub enum PiiKind {
     /// A private key, or an access key of a known shape.
     Key,
     /// A JSON web token.
@@ -36,7 +36,7 @@ pub enum Sort {
     Phone,
 }
 
-impl Sort {
+impl PiiKind {
     /// All of them; where several begin at one place, the first of these wins.
     pub const ALL: [Self; 7] = [Self::Key, Self::Jwt, Self::Email, Self::Iban, Self::Card, Self::Ssn, Self::Phone];
 
@@ -56,44 +56,44 @@ impl Sort {
 
 /// Something that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct PiiSpan {
     /// Offset of its first byte.
     pub start: usize,
     /// Offset of the byte behind its last one.
     pub end: usize,
     /// What it is.
-    pub sort: Sort,
+    pub kind: PiiKind,
 }
 
 /// Looks for some sorts of things.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detector {
-    sorts: u8,
+    kinds: u8,
 }
 
 impl Default for Detector {
     fn default() -> Self {
-        Self::new(Sort::ALL)
+        Self::new(PiiKind::ALL)
     }
 }
 
 impl Detector {
     /// A detector of these sorts.
-    pub fn new(sorts: impl IntoIterator<Item = Sort>) -> Self {
-        Self { sorts: sorts.into_iter().fold(0, |sorts, sort| sorts | 1 << sort as u8) }
+    pub fn new(sorts: impl IntoIterator<Item = PiiKind>) -> Self {
+        Self { kinds: sorts.into_iter().fold(0, |sorts, sort| sorts | 1 << sort as u8) }
     }
 
     /// Reports what is found, in order and without overlaps. The text should be UTF-8; other bytes are letters.
-    pub fn scan(&self, text: &[u8], found: impl FnMut(Span)) {
-        if let Some(search) = Search::new(self, text, 0) {
+    pub fn scan(&self, text: &[u8], found: impl FnMut(PiiSpan)) {
+        if let Some(search) = DetectSearch::new(self, text, 0) {
             self.report(search, text, found);
         }
     }
 
-    fn report(&self, mut search: Search<'_>, text: &[u8], mut found: impl FnMut(Span)) {
+    fn report(&self, mut search: DetectSearch<'_>, text: &[u8], mut found: impl FnMut(PiiSpan)) {
         while let Some(hit) = search.next(text) {
             let mut span = hit.span;
-            if let Some(mut rest) = hit.rest {
+            if let Some(mut rest) = hit.tail {
                 span.end += rest.read(&text[span.end..]).0;
                 search.skip_to(span.end);
             }
@@ -101,48 +101,48 @@ impl Detector {
         }
     }
 
-    const fn looks_for(&self, sort: Sort) -> bool {
-        self.sorts & 1 << sort as u8 != 0
+    const fn looks_for(&self, sort: PiiKind) -> bool {
+        self.kinds & 1 << sort as u8 != 0
     }
 }
 
 /// Something found, which may go on beyond what was looked at.
 #[derive(Debug, Clone, Copy)]
 struct Hit {
-    span: Span,
+    span: PiiSpan,
     /// With `Some`, all that this reads from `span.end` on belongs to it too.
-    rest: Option<secrets::Rest>,
+    tail: Option<secrets::SecretTail>,
 }
 
 impl Hit {
-    const fn whole(start: usize, end: usize, sort: Sort) -> Self {
-        Self { span: Span { start, end, sort }, rest: None }
+    const fn whole(start: usize, end: usize, sort: PiiKind) -> Self {
+        Self { span: PiiSpan { start, end, kind: sort }, tail: None }
     }
 }
 
 /// One pass over a text: remembers the next hit of each family, so that no family reads a byte twice.
 #[derive(Debug)]
-struct Search<'d> {
+struct DetectSearch<'d> {
     detector: &'d Detector,
     from: usize,
-    families: [Next; FAMILIES.len()],
+    families: [FamilyState; FAMILIES.len()],
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Next {
+enum FamilyState {
     Unknown,
     Nothing,
     Hit(Hit),
 }
 
 /// Finds the first thing of its own that begins at a place or later.
-type Family = fn(&Detector, &[u8], usize) -> Option<Hit>;
+type FamilySearch = fn(&Detector, &[u8], usize) -> Option<Hit>;
 
 /// Texts up to this length are looked over byte by byte first: most strings of a document have a sign of nothing.
 const SHORT_TEXT_BYTES: usize = 256;
 
 /// For each byte, a bit for each family, in their order, whose finds all have it; the last is set for digits.
-const SIGNS: [u8; 256] = {
+const MARKERS: [u8; 256] = {
     let (mut signs, mut family) = ([0; 256], 0);
     while family < 7 {
         signs[b"B_xKSJ@"[family] as usize] = 1 << family;
@@ -162,24 +162,25 @@ const SIGNED_DIGITS_MIN: usize = 8;
 const IBAN_BYTES_MIN: usize = 15;
 const IBAN_DIGITS_MIN: usize = 2;
 
-const FAMILIES: [Family; 8] = {
+const FAMILIES: [FamilySearch; 8] = {
     let [jwt, akia, asia, slack, underlined, pem] = secrets::FAMILIES;
-    [pem, underlined, slack, akia, asia, jwt, email::next, digits::next]
+    [pem, underlined, slack, akia, asia, jwt, email::next_email, digits::next_number]
 };
 const EMAIL: usize = 6;
 const DIGITS: usize = 7;
 
-impl<'d> Search<'d> {
+impl<'d> DetectSearch<'d> {
     /// Begins at `from`; the byte before is only looked at. `None` when there is no sign of anything.
     fn new(detector: &'d Detector, text: &[u8], from: usize) -> Option<Self> {
         let rest = text.get(from..)?;
-        let signs = if rest.len() <= SHORT_TEXT_BYTES { signs_of(rest) } else { signs_of_heads(rest) };
+        let signs =
+            if rest.len() <= SHORT_TEXT_BYTES { families_in_short_text(rest) } else { families_in_long_text(rest) };
         (signs != 0).then(|| Self::of_families(detector, from, signs))
     }
 
     /// Looks for these families only.
     fn of_families(detector: &'d Detector, from: usize, signs: u8) -> Self {
-        let next = |family| if signs >> family & 1 == 0 { Next::Nothing } else { Next::Unknown };
+        let next = |family| if signs >> family & 1 == 0 { FamilyState::Nothing } else { FamilyState::Unknown };
         Self { detector, from, families: std::array::from_fn(next) }
     }
 
@@ -188,14 +189,14 @@ impl<'d> Search<'d> {
         let mut first: Option<Hit> = None;
         for (known, family) in self.families.iter_mut().zip(FAMILIES) {
             let stale = match known {
-                Next::Unknown => true,
-                Next::Nothing => false,
-                Next::Hit(hit) => hit.span.start < self.from,
+                FamilyState::Unknown => true,
+                FamilyState::Nothing => false,
+                FamilyState::Hit(hit) => hit.span.start < self.from,
             };
             if stale {
-                *known = family(self.detector, text, self.from).map_or(Next::Nothing, Next::Hit);
+                *known = family(self.detector, text, self.from).map_or(FamilyState::Nothing, FamilyState::Hit);
             }
-            if let Next::Hit(hit) = *known
+            if let FamilyState::Hit(hit) = *known
                 && first.is_none_or(|first| hit.span.start < first.span.start)
             {
                 first = Some(hit);
@@ -212,10 +213,10 @@ impl<'d> Search<'d> {
 
 /// The families that a short text has a sign of. A byte costs about a cycle: most strings of a document end here.
 #[inline]
-fn signs_of(text: &[u8]) -> u8 {
+fn families_in_short_text(text: &[u8]) -> u8 {
     let (signs, digits) = text
         .iter()
-        .map(|byte| SIGNS[usize::from(*byte)])
+        .map(|byte| MARKERS[usize::from(*byte)])
         .fold((0, 0), |(all, digits), signs| (all | signs, digits + usize::from(signs >> 7)));
     let numbers = digits >= DIGITS_MIN
         || (digits >= IBAN_DIGITS_MIN && text.len() >= IBAN_BYTES_MIN)
@@ -224,17 +225,17 @@ fn signs_of(text: &[u8]) -> u8 {
 }
 
 /// The families that a long text may hold: secrets only where it has the head of one.
-fn signs_of_heads(text: &[u8]) -> u8 {
-    if secrets::has_head(text) { u8::MAX } else { 1 << EMAIL | 1 << DIGITS }
+fn families_in_long_text(text: &[u8]) -> u8 {
+    if secrets::has_secret_prefix(text) { u8::MAX } else { 1 << EMAIL | 1 << DIGITS }
 }
 
 /// The byte before a place; a space where there is none.
-fn before(text: &[u8], at: usize) -> u8 {
+fn byte_before(text: &[u8], at: usize) -> u8 {
     at.checked_sub(1).and_then(|at| text.get(at)).copied().unwrap_or(b' ')
 }
 
 /// The byte at a place; a space behind the end.
-fn byte(text: &[u8], at: usize) -> u8 {
+fn byte_at(text: &[u8], at: usize) -> u8 {
     text.get(at).copied().unwrap_or(b' ')
 }
 

@@ -3,19 +3,19 @@
 //! A secret may be longer than what is looked at: then its head is judged, and all of its characters that follow
 //! belong to it, however many. Never needs a secret to be complete.
 
-use super::{Detector, Family, Hit, LOOKAHEAD_BYTES, Sort, Span, before};
+use super::{Detector, FamilySearch, Hit, LOOKAHEAD_BYTES, PiiKind, PiiSpan, byte_before};
 use aho_corasick::packed;
 use memchr::memmem::{self, Finder};
 use std::sync::LazyLock;
 
 /// The families of secrets: each finds the first of its own that begins at `from` or later.
-pub(super) const FAMILIES: [Family; 6] = [
-    |detector, text, from| find(detector, Sort::Jwt, text, from, 0, |at| token(text, at)),
-    |detector, text, from| find(detector, Sort::Key, text, from, 1, |at| key(text, at)),
-    |detector, text, from| find(detector, Sort::Key, text, from, 2, |at| key(text, at)),
-    |detector, text, from| find(detector, Sort::Key, text, from, 3, |at| key(text, at)),
-    |detector, text, from| find(detector, Sort::Key, text, from, 4, |at| underlined(text, from, at)),
-    |detector, text, from| find(detector, Sort::Key, text, from, 5, |at| private_key(text, at)),
+pub(super) const FAMILIES: [FamilySearch; 6] = [
+    |detector, text, from| find_secret(detector, PiiKind::Jwt, text, from, 0, |at| web_token(text, at)),
+    |detector, text, from| find_secret(detector, PiiKind::Key, text, from, 1, |at| access_key(text, at)),
+    |detector, text, from| find_secret(detector, PiiKind::Key, text, from, 2, |at| access_key(text, at)),
+    |detector, text, from| find_secret(detector, PiiKind::Key, text, from, 3, |at| access_key(text, at)),
+    |detector, text, from| find_secret(detector, PiiKind::Key, text, from, 4, |at| key_with_underscore(text, from, at)),
+    |detector, text, from| find_secret(detector, PiiKind::Key, text, from, 5, |at| private_key(text, at)),
 ];
 
 /// What each family looks for.
@@ -23,21 +23,21 @@ static NEEDLES: LazyLock<[Finder<'static>; 6]> =
     LazyLock::new(|| ["eyJ", "AKIA", "ASIA", "xox", "_", "-----BEGIN "].map(|needle| Finder::new(needle.as_bytes())));
 
 /// All heads at once, by vectors where the machine has them.
-static HEADS: LazyLock<Option<packed::Searcher>> = LazyLock::new(|| {
+static PREFIXES: LazyLock<Option<packed::Searcher>> = LazyLock::new(|| {
     let heads = || KEYS.iter().map(|(head, _, _)| *head).chain([&b"eyJ"[..], PEM_BEGIN]);
     let plain = || packed::Config::new().only_rabin_karp(true).builder().extend(heads()).build();
     packed::Searcher::new(heads()).or_else(plain)
 });
 
 /// Whether the head of a secret stands anywhere, be it one or not.
-pub(super) fn has_head(text: &[u8]) -> bool {
-    HEADS.as_ref().is_none_or(|heads| heads.find(text).is_some())
+pub(super) fn has_secret_prefix(text: &[u8]) -> bool {
+    PREFIXES.as_ref().is_none_or(|heads| heads.find(text).is_some())
 }
 
 /// The first place of a family's needle that belongs to a secret.
-fn find(
+fn find_secret(
     detector: &Detector,
-    sort: Sort,
+    sort: PiiKind,
     text: &[u8],
     from: usize,
     family: usize,
@@ -51,16 +51,16 @@ fn find(
 
 /// What follows the head of a secret and belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rest {
+pub(super) enum SecretTail {
     /// All bytes of this alphabet.
-    Alphabet(Alphabet),
+    Alphabet(SecretAlphabet),
     /// All up to the line that ends a PEM block; so much of its `-----END` and `-----` has been seen.
     Pem { seen: u8, end: bool },
 }
 
 /// The alphabet of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Alphabet {
+pub(super) enum SecretAlphabet {
     /// `A-Z`, `0-9`.
     Upper,
     /// `A-Z`, `a-z`, `0-9`, `_`.
@@ -71,8 +71,8 @@ pub(super) enum Alphabet {
     Token,
 }
 
-impl Alphabet {
-    const fn has(self, b: u8) -> bool {
+impl SecretAlphabet {
+    const fn contains(self, b: u8) -> bool {
         match self {
             Self::Upper => b.is_ascii_uppercase() || b.is_ascii_digit(),
             Self::Word => b.is_ascii_alphanumeric() || b == b'_',
@@ -81,17 +81,17 @@ impl Alphabet {
         }
     }
 
-    fn run(self, text: &[u8]) -> usize {
-        text.iter().take_while(|&&b| self.has(b)).count()
+    fn length_in(self, text: &[u8]) -> usize {
+        text.iter().take_while(|&&b| self.contains(b)).count()
     }
 }
 
-impl Rest {
+impl SecretTail {
     /// Reads on; returns how many bytes belong to the secret, and whether it ends there.
     pub(super) fn read(&mut self, text: &[u8]) -> (usize, bool) {
         match self {
             Self::Alphabet(alphabet) => {
-                let run = alphabet.run(text);
+                let run = alphabet.length_in(text);
                 (run, run < text.len())
             }
             Self::Pem { seen, end } => {
@@ -133,60 +133,63 @@ fn window(text: &[u8], at: usize) -> &[u8] {
 }
 
 /// A web token: two parts at least, or a first part that is longer than what is looked at.
-fn token(text: &[u8], at: usize) -> Option<Hit> {
+fn web_token(text: &[u8], at: usize) -> Option<Hit> {
     const HEAD_BYTES_MIN: usize = 12;
-    if Alphabet::Token.has(before(text, at)) && before(text, at) != b'.' && before(text, at) != b'=' {
+    if SecretAlphabet::Token.contains(byte_before(text, at))
+        && byte_before(text, at) != b'.'
+        && byte_before(text, at) != b'='
+    {
         return None;
     }
     let window = window(text, at);
-    let head = window.iter().take_while(|&&b| Alphabet::Token.has(b) && b != b'.' && b != b'=').count();
+    let head = window.iter().take_while(|&&b| SecretAlphabet::Token.contains(b) && b != b'.' && b != b'=').count();
     let parts = window.get(head) == Some(&b'.') && window.get(head + 1).is_some_and(|b| b.is_ascii_alphanumeric());
     if head < HEAD_BYTES_MIN || !(parts || head == LOOKAHEAD_BYTES) {
         return None;
     }
-    let rest = Some(Rest::Alphabet(Alphabet::Token));
-    Some(Hit { span: Span { start: at, end: at + head, sort: Sort::Jwt }, rest })
+    let rest = Some(SecretTail::Alphabet(SecretAlphabet::Token));
+    Some(Hit { span: PiiSpan { start: at, end: at + head, kind: PiiKind::Jwt }, tail: rest })
 }
 
 /// Heads, the alphabet behind them, and how many characters of it there must be.
-const KEYS: [(&[u8], Alphabet, usize); 18] = [
-    (b"AKIA", Alphabet::Upper, 16),
-    (b"ASIA", Alphabet::Upper, 16),
-    (b"sk_live_", Alphabet::Word, 16),
-    (b"sk_test_", Alphabet::Word, 16),
-    (b"rk_live_", Alphabet::Word, 16),
-    (b"rk_test_", Alphabet::Word, 16),
-    (b"ghp_", Alphabet::Word, 30),
-    (b"gho_", Alphabet::Word, 30),
-    (b"ghu_", Alphabet::Word, 30),
-    (b"ghs_", Alphabet::Word, 30),
-    (b"ghr_", Alphabet::Word, 30),
-    (b"github_pat_", Alphabet::Word, 22),
-    (b"xoxb-", Alphabet::Dashed, 10),
-    (b"xoxp-", Alphabet::Dashed, 10),
-    (b"xoxa-", Alphabet::Dashed, 10),
-    (b"xoxr-", Alphabet::Dashed, 10),
-    (b"xoxs-", Alphabet::Dashed, 10),
-    (b"xoxe-", Alphabet::Dashed, 10),
+const KEYS: [(&[u8], SecretAlphabet, usize); 18] = [
+    (b"AKIA", SecretAlphabet::Upper, 16),
+    (b"ASIA", SecretAlphabet::Upper, 16),
+    (b"sk_live_", SecretAlphabet::Word, 16),
+    (b"sk_test_", SecretAlphabet::Word, 16),
+    (b"rk_live_", SecretAlphabet::Word, 16),
+    (b"rk_test_", SecretAlphabet::Word, 16),
+    (b"ghp_", SecretAlphabet::Word, 30),
+    (b"gho_", SecretAlphabet::Word, 30),
+    (b"ghu_", SecretAlphabet::Word, 30),
+    (b"ghs_", SecretAlphabet::Word, 30),
+    (b"ghr_", SecretAlphabet::Word, 30),
+    (b"github_pat_", SecretAlphabet::Word, 22),
+    (b"xoxb-", SecretAlphabet::Dashed, 10),
+    (b"xoxp-", SecretAlphabet::Dashed, 10),
+    (b"xoxa-", SecretAlphabet::Dashed, 10),
+    (b"xoxr-", SecretAlphabet::Dashed, 10),
+    (b"xoxs-", SecretAlphabet::Dashed, 10),
+    (b"xoxe-", SecretAlphabet::Dashed, 10),
 ];
 
-fn key(text: &[u8], at: usize) -> Option<Hit> {
-    if before(text, at).is_ascii_alphanumeric() {
+fn access_key(text: &[u8], at: usize) -> Option<Hit> {
+    if byte_before(text, at).is_ascii_alphanumeric() {
         return None;
     }
     let window = window(text, at);
     let (head, alphabet, least) = KEYS.iter().find(|(head, _, _)| window.starts_with(head))?;
-    if alphabet.run(window.get(head.len()..head.len() + least)?) < *least {
+    if alphabet.length_in(window.get(head.len()..head.len() + least)?) < *least {
         return None;
     }
     let end = at + head.len() + least;
-    Some(Hit { span: Span { start: at, end, sort: Sort::Key }, rest: Some(Rest::Alphabet(*alphabet)) })
+    Some(Hit { span: PiiSpan { start: at, end, kind: PiiKind::Key }, tail: Some(SecretTail::Alphabet(*alphabet)) })
 }
 
 /// A key whose head has its first underline here.
-fn underlined(text: &[u8], from: usize, at: usize) -> Option<Hit> {
+fn key_with_underscore(text: &[u8], from: usize, at: usize) -> Option<Hit> {
     let heads = [2, 3, 6].into_iter().filter_map(|back| at.checked_sub(back)).filter(|&start| start >= from);
-    heads.filter(|&start| text[start..at].iter().all(u8::is_ascii_lowercase)).find_map(|start| key(text, start))
+    heads.filter(|&start| text[start..at].iter().all(u8::is_ascii_lowercase)).find_map(|start| access_key(text, start))
 }
 
 fn private_key(text: &[u8], at: usize) -> Option<Hit> {
@@ -198,5 +201,8 @@ fn private_key(text: &[u8], at: usize) -> Option<Hit> {
         return None;
     }
     let end = at + end + b"PRIVATE KEY-----".len();
-    Some(Hit { span: Span { start: at, end, sort: Sort::Key }, rest: Some(Rest::Pem { seen: 0, end: false }) })
+    Some(Hit {
+        span: PiiSpan { start: at, end, kind: PiiKind::Key },
+        tail: Some(SecretTail::Pem { seen: 0, end: false }),
+    })
 }

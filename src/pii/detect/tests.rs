@@ -8,7 +8,7 @@ fn marked(text: &str) -> String {
     let (mut out, mut copied) = (String::new(), 0);
     Detector::default().scan(text.as_bytes(), |span| {
         out.push_str(&text[copied..span.start]);
-        out.push_str(&format!("{}<{}>", span.sort.as_str(), &text[span.start..span.end]));
+        out.push_str(&format!("{}<{}>", span.kind.as_str(), &text[span.start..span.end]));
         copied = span.end;
     });
     out + &text[copied..]
@@ -16,7 +16,7 @@ fn marked(text: &str) -> String {
 
 /// Every `<…>` must be found, and nothing else; the words before them say as what.
 fn check(expected: &str) {
-    let words = Sort::ALL.map(Sort::as_str);
+    let words = PiiKind::ALL.map(PiiKind::as_str);
     let mut plain = expected.to_owned();
     for word in words {
         plain = plain.replace(&format!("{word}<"), "<");
@@ -152,8 +152,8 @@ fn secrets_are_found_by_their_heads() {
 fn only_what_was_asked_for_is_found() {
     let mut found = Vec::new();
     let text = b"bob@x.org 123-45-6789 +14155552671 AKIAIOSFODNN7EXAMPLE";
-    Detector::new([Sort::Ssn, Sort::Key]).scan(text, |span| found.push(span.sort));
-    assert_eq!(found, [Sort::Ssn, Sort::Key]);
+    Detector::new([PiiKind::Ssn, PiiKind::Key]).scan(text, |span| found.push(span.kind));
+    assert_eq!(found, [PiiKind::Ssn, PiiKind::Key]);
     Detector::new([]).scan(text, |span| panic!("{span:?}"));
 }
 
@@ -198,7 +198,7 @@ proptest! {
         let text = text.as_bytes().get(cut..).unwrap_or_default();
         let detector = Detector::default();
         let (mut all, mut found) = (Vec::new(), Vec::new());
-        detector.report(Search::of_families(&detector, 0, u8::MAX), text, |span| all.push(span));
+        detector.report(DetectSearch::of_families(&detector, 0, u8::MAX), text, |span| all.push(span));
         detector.scan(text, |span| found.push(span));
         prop_assert_eq!(found, all);
     }

@@ -2,12 +2,12 @@
 //!
 //! Each takes what it can, gives what fits, and can be called again at once. None spawns or blocks.
 
-use super::{Coding, zstd};
+use super::{ContentCoding, zstd};
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use flate2::{Decompress, FlushDecompress, Status};
 
 /// A push decoder.
-pub(super) trait Decoder: Send {
+pub(super) trait PushDecoder: Send {
     /// Takes bytes off the front of `input`, and returns how many it has put into `output`. When it takes none and
     /// gives none, it needs more input.
     ///
@@ -20,23 +20,23 @@ pub(super) trait Decoder: Send {
 }
 
 /// The decoder of a coding.
-pub(super) fn of(coding: Coding) -> Box<dyn Decoder> {
+pub(super) fn of(coding: ContentCoding) -> Box<dyn PushDecoder> {
     match coding {
-        Coding::Gzip => Box::new(Inflate::new(true)),
-        Coding::Deflate => Box::new(Inflate::new(false)),
-        Coding::Brotli => Box::new(Brotli::new()),
-        Coding::Zstd => Box::new(zstd::Zstd::default()),
+        ContentCoding::Gzip => Box::new(InflateDecoder::new(true)),
+        ContentCoding::Deflate => Box::new(InflateDecoder::new(false)),
+        ContentCoding::Brotli => Box::new(BrotliDecoder::new()),
+        ContentCoding::Zstd => Box::new(zstd::ZstdDecoder::default()),
     }
 }
 
 /// gzip and zlib.
-struct Inflate {
+struct InflateDecoder {
     gzip: bool,
     state: Decompress,
     done: bool,
 }
 
-impl Inflate {
+impl InflateDecoder {
     fn new(gzip: bool) -> Self {
         Self { gzip, state: Self::start(gzip), done: false }
     }
@@ -47,7 +47,7 @@ impl Inflate {
     }
 }
 
-impl Decoder for Inflate {
+impl PushDecoder for InflateDecoder {
     fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<usize, &'static str> {
         if self.done && !input.is_empty() {
             if !self.gzip {
@@ -74,19 +74,19 @@ impl Decoder for Inflate {
 }
 
 /// Brotli.
-struct Brotli {
+struct BrotliDecoder {
     state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
     done: bool,
 }
 
-impl Brotli {
+impl BrotliDecoder {
     fn new() -> Self {
         let alloc = StandardAlloc::default;
         Self { state: BrotliState::new_strict(alloc(), alloc(), alloc()), done: false }
     }
 }
 
-impl Decoder for Brotli {
+impl PushDecoder for BrotliDecoder {
     fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<usize, &'static str> {
         if self.done {
             return if input.is_empty() { Ok(0) } else { Err("bytes after the end of a brotli stream") };

@@ -6,16 +6,16 @@
 mod decoder;
 mod zstd;
 
-use super::{Rewriter, Stop, Watch};
+use super::{RewriteError, RewriteObserver, Rewriter};
 use crate::bounds::{DECODED_BYTES_FREE, DECODED_BYTES_MAX, DECODED_RATIO_MAX};
-use decoder::Decoder;
+use decoder::PushDecoder;
 
 /// Bytes decoded at a time: a decoder's output before an engine sees it.
 const BUFFER_BYTES: usize = 16 * 1024;
 
 /// A content coding that can be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Coding {
+pub enum ContentCoding {
     /// RFC 1952; of several members too.
     Gzip,
     /// RFC 1950, the zlib format: a bare RFC 1951 stream is refused.
@@ -26,12 +26,12 @@ pub enum Coding {
     Zstd,
 }
 
-impl Coding {
+impl ContentCoding {
     /// Reads a `Content-Encoding`; `None` is identity.
     ///
     /// # Errors
-    /// [`Stop::Opaque`] for a coding that is not known, and for more than one.
-    pub fn parse(value: &str) -> Result<Option<Self>, Stop> {
+    /// [`RewriteError::Opaque`] for a coding that is not known, and for more than one.
+    pub fn parse(value: &str) -> Result<Option<Self>, RewriteError> {
         let known = [
             ("gzip", Some(Self::Gzip)),
             ("x-gzip", Some(Self::Gzip)),
@@ -42,22 +42,26 @@ impl Coding {
             ("", None),
         ];
         let same = |&(name, _): &(&str, _)| value.trim_matches([' ', '\t']).eq_ignore_ascii_case(name);
-        known.into_iter().find(same).map(|(_, coding)| coding).ok_or(Stop::Opaque { what: "the content coding" })
+        known
+            .into_iter()
+            .find(same)
+            .map(|(_, coding)| coding)
+            .ok_or(RewriteError::Opaque { what: "the content coding" })
     }
 }
 
 /// Decodes a body, and pushes it through an engine.
-pub struct Decoding<R> {
-    decoder: Box<dyn Decoder>,
+pub struct DecodingRewriter<R> {
+    decoder: Box<dyn PushDecoder>,
     inner: R,
     buffer: Box<[u8]>,
     taken: u64,
     given: u64,
 }
 
-impl<R: Rewriter> Decoding<R> {
+impl<R: Rewriter> DecodingRewriter<R> {
     /// An engine for one body of this coding.
-    pub fn new(coding: Coding, inner: R) -> Self {
+    pub fn new(coding: ContentCoding, inner: R) -> Self {
         Self {
             decoder: decoder::of(coding),
             inner,
@@ -67,32 +71,37 @@ impl<R: Rewriter> Decoding<R> {
         }
     }
 
-    fn check_bounds(&self) -> Result<(), Stop> {
+    fn check_bounds(&self) -> Result<(), RewriteError> {
         if self.given > DECODED_BYTES_MAX {
-            return Err(Stop::Bound { bound: "a decoded body", limit: DECODED_BYTES_MAX });
+            return Err(RewriteError::Bound { bound: "a decoded body", limit: DECODED_BYTES_MAX });
         }
         if self.given > DECODED_BYTES_FREE && self.given / DECODED_RATIO_MAX > self.taken {
-            return Err(Stop::Bound { bound: "a body's compression", limit: DECODED_RATIO_MAX });
+            return Err(RewriteError::Bound { bound: "a body's compression", limit: DECODED_RATIO_MAX });
         }
         Ok(())
     }
 }
 
-impl<R> std::fmt::Debug for Decoding<R> {
+impl<R> std::fmt::Debug for DecodingRewriter<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Decoding").field("taken", &self.taken).field("given", &self.given).finish_non_exhaustive()
     }
 }
 
-impl<R: Rewriter> Rewriter for Decoding<R> {
-    fn feed(&mut self, mut input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+impl<R: Rewriter> Rewriter for DecodingRewriter<R> {
+    fn feed(
+        &mut self,
+        mut input: &[u8],
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         if input.is_empty() {
             return Ok(());
         }
         loop {
             let before = input.len();
             let given = self.decoder.step(&mut input, &mut self.buffer);
-            let given = given.map_err(|what| Stop::Malformed { what, at: self.taken })?;
+            let given = given.map_err(|what| RewriteError::Malformed { what, at: self.taken })?;
             let taken = before - input.len();
             self.taken += taken as u64;
             self.given += given as u64;
@@ -103,15 +112,15 @@ impl<R: Rewriter> Rewriter for Decoding<R> {
             if given == 0 && taken == 0 {
                 return match input {
                     [] => Ok(()),
-                    _ => Err(Stop::Malformed { what: "bytes that no decoder takes", at: self.taken }),
+                    _ => Err(RewriteError::Malformed { what: "bytes that no decoder takes", at: self.taken }),
                 };
             }
         }
     }
 
-    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         if self.taken > 0 && !self.decoder.is_done() {
-            return Err(Stop::Malformed { what: "a compressed body that ends early", at: self.taken });
+            return Err(RewriteError::Malformed { what: "a compressed body that ends early", at: self.taken });
         }
         self.inner.finish(watch, out)
     }

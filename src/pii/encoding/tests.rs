@@ -1,11 +1,12 @@
 //! Each coding against an encoder that is not ours, and what must be refused.
 
 use super::*;
-use crate::pii::trial::{self, Seen, push};
+use crate::pii::testing::{self, RecordingObserver, feed_chunks};
 use proptest::prelude::*;
 use std::io::Write;
 
-const ALL: [Coding; 4] = [Coding::Gzip, Coding::Deflate, Coding::Brotli, Coding::Zstd];
+const ALL: [ContentCoding; 4] =
+    [ContentCoding::Gzip, ContentCoding::Deflate, ContentCoding::Brotli, ContentCoding::Zstd];
 
 /// 40 lines of [`LINE`], as the reference tools `brotli` 1.1 and `zstd` 1.5 compress them.
 const BROTLI: &str = "1b5f04888dc43816f14671226a0511b13dad03f4d6a707a1a496caa44f4a900b08563a79bbff29";
@@ -18,18 +19,18 @@ fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-fn coded(coding: Coding, body: &[u8]) -> Vec<u8> {
+fn coded(coding: ContentCoding, body: &[u8]) -> Vec<u8> {
     match coding {
-        Coding::Gzip => {
+        ContentCoding::Gzip => {
             let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
             to.write_all(body).and_then(|()| to.finish()).unwrap()
         }
-        Coding::Deflate => {
+        ContentCoding::Deflate => {
             let mut to = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
             to.write_all(body).and_then(|()| to.finish()).unwrap()
         }
-        Coding::Brotli => unhex(BROTLI),
-        Coding::Zstd => ruzstd::encoding::compress_to_vec(body, ruzstd::encoding::CompressionLevel::Fastest),
+        ContentCoding::Brotli => unhex(BROTLI),
+        ContentCoding::Zstd => ruzstd::encoding::compress_to_vec(body, ruzstd::encoding::CompressionLevel::Fastest),
     }
 }
 
@@ -37,18 +38,19 @@ fn coded(coding: Coding, body: &[u8]) -> Vec<u8> {
 struct Through;
 
 impl Rewriter for Through {
-    fn feed(&mut self, input: &[u8], _: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn feed(&mut self, input: &[u8], _: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         out.extend_from_slice(input);
         Ok(())
     }
 
-    fn finish(&mut self, _: &mut dyn Watch, _: &mut Vec<u8>) -> Result<(), Stop> {
+    fn finish(&mut self, _: &mut dyn RewriteObserver, _: &mut Vec<u8>) -> Result<(), RewriteError> {
         Ok(())
     }
 }
 
-fn decode(coding: Coding, chunks: &[&[u8]]) -> (Vec<u8>, Result<(), Stop>) {
-    let (out, _, end) = push(&mut Decoding::new(coding, Through), Seen::default(), chunks.iter().copied());
+fn decode(coding: ContentCoding, chunks: &[&[u8]]) -> (Vec<u8>, Result<(), RewriteError>) {
+    let (out, _, end) =
+        feed_chunks(&mut DecodingRewriter::new(coding, Through), RecordingObserver::default(), chunks.iter().copied());
     (out, end)
 }
 
@@ -56,19 +58,20 @@ fn decode(coding: Coding, chunks: &[&[u8]]) -> (Vec<u8>, Result<(), Stop>) {
 fn every_coding_gives_the_text_back_at_every_split() {
     let text = LINE.repeat(40);
     for coding in ALL {
-        assert_eq!(trial::text(|| Decoding::new(coding, Through), ""), "", "an empty body stays one");
-        let (out, _, end) = trial::run(|| Decoding::new(coding, Through), &coded(coding, text.as_bytes()));
+        assert_eq!(testing::output_text(|| DecodingRewriter::new(coding, Through), ""), "", "an empty body stays one");
+        let (out, _, end) =
+            testing::feed_at_every_split(|| DecodingRewriter::new(coding, Through), &coded(coding, text.as_bytes()));
         assert_eq!((String::from_utf8(out).unwrap(), end), (text.clone(), Ok(())), "{coding:?}");
     }
-    let (out, end) = decode(Coding::Zstd, &[&unhex(ZSTD)]);
+    let (out, end) = decode(ContentCoding::Zstd, &[&unhex(ZSTD)]);
     assert_eq!((out, end), (text.clone().into_bytes(), Ok(())), "as the reference tool compresses");
 }
 
 #[test]
 fn a_body_may_have_several_members_or_frames() {
-    for coding in [Coding::Gzip, Coding::Zstd] {
+    for coding in [ContentCoding::Gzip, ContentCoding::Zstd] {
         let twice = [coded(coding, b"one,"), coded(coding, b"two")].concat();
-        let (out, _, end) = trial::run(|| Decoding::new(coding, Through), &twice);
+        let (out, _, end) = testing::feed_at_every_split(|| DecodingRewriter::new(coding, Through), &twice);
         assert_eq!((out.as_slice(), end), (&b"one,two"[..], Ok(())), "{coding:?}");
     }
 }
@@ -84,8 +87,8 @@ fn a_body_that_ends_early_or_late_is_refused() {
         assert!(decode(coding, &[&late]).1.is_err(), "{coding:?} with a byte behind");
         assert!(decode(coding, &[LINE.as_bytes()]).1.is_err(), "{coding:?}: text is no coded body");
     }
-    let raw_deflate = &coded(Coding::Deflate, b"text")[2..];
-    assert!(decode(Coding::Deflate, &[raw_deflate]).1.is_err(), "without its zlib header");
+    let raw_deflate = &coded(ContentCoding::Deflate, b"text")[2..];
+    assert!(decode(ContentCoding::Deflate, &[raw_deflate]).1.is_err(), "without its zlib header");
 }
 
 #[test]
@@ -94,14 +97,18 @@ fn a_bomb_is_stopped_at_its_ratio() {
     let block = [[2, 0, 16].as_slice(), &[0]].concat();
     let zstd = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 0x58][..], &block.repeat(2000)].concat();
     for (coding, body) in [
-        (Coding::Gzip, coded(Coding::Gzip, &zeros)),
-        (Coding::Deflate, coded(Coding::Deflate, &zeros)),
-        (Coding::Brotli, unhex(BROTLI_BOMB)),
-        (Coding::Zstd, zstd),
+        (ContentCoding::Gzip, coded(ContentCoding::Gzip, &zeros)),
+        (ContentCoding::Deflate, coded(ContentCoding::Deflate, &zeros)),
+        (ContentCoding::Brotli, unhex(BROTLI_BOMB)),
+        (ContentCoding::Zstd, zstd),
     ] {
         for chunks in [body.chunks(body.len()).collect::<Vec<_>>(), body.chunks(100).collect()] {
             let (out, end) = decode(coding, &chunks);
-            assert_eq!(end, Err(Stop::Bound { bound: "a body's compression", limit: DECODED_RATIO_MAX }), "{coding:?}");
+            assert_eq!(
+                end,
+                Err(RewriteError::Bound { bound: "a body's compression", limit: DECODED_RATIO_MAX }),
+                "{coding:?}"
+            );
             assert!(out.len() as u64 <= DECODED_BYTES_FREE + DECODED_RATIO_MAX * body.len() as u64);
         }
     }
@@ -116,10 +123,12 @@ fn a_zstd_window_and_dictionary_are_refused_before_memory_is_taken() {
         (&[0x01, 0x58, 7][..], "a zstd body with a dictionary"),
     ] {
         let body = [&[0x28, 0xb5, 0x2f, 0xfd], head, &[0; 8]].concat();
-        assert!(matches!(decode(Coding::Zstd, &[&body]).1, Err(Stop::Malformed { what: said, .. }) if said == what));
+        assert!(
+            matches!(decode(ContentCoding::Zstd, &[&body]).1, Err(RewriteError::Malformed { what: said, .. }) if said == what)
+        );
     }
     let skippable = [0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 0];
-    assert!(decode(Coding::Zstd, &[&skippable]).1.is_err());
+    assert!(decode(ContentCoding::Zstd, &[&skippable]).1.is_err());
 }
 
 #[test]
@@ -129,27 +138,27 @@ fn a_zstd_body_must_fit_its_checksum() {
     let mut bad = good.clone();
     bad[good.len() - 1] ^= 1;
     for size in [1, 7, good.len()] {
-        assert_eq!(decode(Coding::Zstd, &good.chunks(size).collect::<Vec<_>>()).1, Ok(()));
-        let ended = decode(Coding::Zstd, &bad.chunks(size).collect::<Vec<_>>()).1;
-        assert!(matches!(ended, Err(Stop::Malformed { what, .. }) if what.contains("checksum")), "{ended:?}");
+        assert_eq!(decode(ContentCoding::Zstd, &good.chunks(size).collect::<Vec<_>>()).1, Ok(()));
+        let ended = decode(ContentCoding::Zstd, &bad.chunks(size).collect::<Vec<_>>()).1;
+        assert!(matches!(ended, Err(RewriteError::Malformed { what, .. }) if what.contains("checksum")), "{ended:?}");
     }
 }
 
 #[test]
 fn only_one_known_coding_is_read() {
     for (value, coding) in [
-        ("gzip", Some(Coding::Gzip)),
-        (" X-GZIP", Some(Coding::Gzip)),
-        ("deflate", Some(Coding::Deflate)),
-        ("br", Some(Coding::Brotli)),
-        ("zstd", Some(Coding::Zstd)),
+        ("gzip", Some(ContentCoding::Gzip)),
+        (" X-GZIP", Some(ContentCoding::Gzip)),
+        ("deflate", Some(ContentCoding::Deflate)),
+        ("br", Some(ContentCoding::Brotli)),
+        ("zstd", Some(ContentCoding::Zstd)),
         ("identity", None),
         ("", None),
     ] {
-        assert_eq!(Coding::parse(value), Ok(coding), "{value}");
+        assert_eq!(ContentCoding::parse(value), Ok(coding), "{value}");
     }
     for value in ["gzip, gzip", "gzip,", "compress", "aes128gcm", "gzip;q=1"] {
-        assert!(matches!(Coding::parse(value), Err(Stop::Opaque { .. })), "{value}");
+        assert!(matches!(ContentCoding::parse(value), Err(RewriteError::Opaque { .. })), "{value}");
     }
 }
 

@@ -3,7 +3,7 @@
 //! Four bytes can stand for a block of 128 KiB: a decoder that took all blocks of a chunk at once would hold what a
 //! bomb expands to. Never lets a frame ask for a larger window than the bound, or for a dictionary.
 
-use super::decoder::Decoder;
+use super::decoder::PushDecoder;
 use crate::bounds::ZSTD_WINDOW_BYTES_MAX;
 use ruzstd::decoding::FrameDecoder;
 use std::io::Read;
@@ -16,16 +16,16 @@ const BLOCK_BYTES_MAX: usize = 128 * 1024;
 const CHECKSUM_BYTES: usize = 4;
 
 /// A push decoder of zstd.
-pub(super) struct Zstd {
+pub(super) struct ZstdDecoder {
     frame: FrameDecoder,
     /// The piece that is not complete: at most one block.
     held: Vec<u8>,
-    state: State,
+    state: ZstdState,
     checksum: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ZstdState {
     /// Before a frame.
     Head,
     /// Before a block.
@@ -34,41 +34,41 @@ enum State {
     Ending,
 }
 
-impl Default for Zstd {
+impl Default for ZstdDecoder {
     fn default() -> Self {
-        Self { frame: FrameDecoder::new(), held: Vec::new(), state: State::Head, checksum: false }
+        Self { frame: FrameDecoder::new(), held: Vec::new(), state: ZstdState::Head, checksum: false }
     }
 }
 
-impl Decoder for Zstd {
+impl PushDecoder for ZstdDecoder {
     fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<usize, &'static str> {
-        if self.state != State::Head {
+        if self.state != ZstdState::Head {
             let given = self.frame.read(output).map_err(|_| NOT_ZSTD)?;
             if given > 0 {
                 return Ok(given);
             }
         }
-        if self.state == State::Ending {
+        if self.state == ZstdState::Ending {
             if self.checksum && self.frame.get_checksum_from_data() != self.frame.get_calculated_checksum() {
                 return Err("a zstd body that its checksum does not fit");
             }
-            self.state = State::Head;
+            self.state = ZstdState::Head;
         }
         match self.state {
-            State::Head => self.head(input)?,
-            State::Block | State::Ending => self.block(input)?,
+            ZstdState::Head => self.head(input)?,
+            ZstdState::Block | ZstdState::Ending => self.block(input)?,
         }
         Ok(0)
     }
 
     fn is_done(&self) -> bool {
-        self.held.is_empty() && self.state == State::Head
+        self.held.is_empty() && self.state == ZstdState::Head
     }
 }
 
 const NOT_ZSTD: &str = "not a zstd body";
 
-impl Zstd {
+impl ZstdDecoder {
     fn head(&mut self, input: &mut &[u8]) -> Result<(), &'static str> {
         if !self.fill(HEAD_BYTES_MIN, input) {
             return Ok(());
@@ -76,7 +76,7 @@ impl Zstd {
         if self.held[..4] != MAGIC {
             return Err(NOT_ZSTD);
         }
-        let head = Head::of(self.held[4]);
+        let head = ZstdFrameHeader::of(self.held[4]);
         if !self.fill(HEAD_BYTES_MIN + head.more, input) {
             return Ok(());
         }
@@ -89,7 +89,7 @@ impl Zstd {
         self.checksum = head.checksum;
         self.frame.init(self.held.as_slice()).map_err(|_| NOT_ZSTD)?;
         self.held.clear();
-        self.state = State::Block;
+        self.state = ZstdState::Block;
         Ok(())
     }
 
@@ -112,7 +112,7 @@ impl Zstd {
             return Err(NOT_ZSTD);
         }
         self.held.clear();
-        self.state = if last { State::Ending } else { State::Block };
+        self.state = if last { ZstdState::Ending } else { ZstdState::Block };
         Ok(())
     }
 
@@ -127,7 +127,7 @@ impl Zstd {
 }
 
 /// What the descriptor byte of a frame says (RFC 8878, section 3.1.1.1.1).
-struct Head {
+struct ZstdFrameHeader {
     single: bool,
     checksum: bool,
     dictionary: usize,
@@ -137,7 +137,7 @@ struct Head {
     more: usize,
 }
 
-impl Head {
+impl ZstdFrameHeader {
     fn of(descriptor: u8) -> Self {
         let single = descriptor & 0x20 != 0;
         let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];

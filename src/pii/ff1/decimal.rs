@@ -70,7 +70,7 @@ impl Decimal {
 
     /// Spells the last digits, as many as there is room for, up to 24.
     #[inline(always)]
-    pub(in crate::pii) fn spell(&self, room: &mut [u8]) {
+    pub(in crate::pii) fn write_digits(&self, room: &mut [u8]) {
         let [_, middle, last] = self.0;
         let places = room.len();
         if places < 8 {
@@ -152,7 +152,7 @@ mod tests {
         let decimal = Decimal::read(text).unwrap();
         assert_eq!(decimal.luhn_sum() % 10, luhn_plainly(text) % 10, "{text:?}");
         let mut spelled = vec![b'x'; text.len()];
-        decimal.spell(&mut spelled);
+        decimal.write_digits(&mut spelled);
         assert_eq!(spelled, text);
         if (1..=18).contains(&text.len()) {
             let (left, right) = text.split_at(text.len() / 2);

@@ -15,7 +15,7 @@ use aes::cipher::consts::U16;
 use aes::cipher::{BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, KeyInit};
 use zeroize::Zeroize;
 
-use super::siv::encrypt_all;
+use super::siv::encrypt_blocks;
 pub(super) use decimal::Decimal;
 
 /// Fewest digits: a domain of 10^6.
@@ -39,14 +39,14 @@ pub(super) struct Ff1<C> {
 
 /// Which of the two permutations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum CipherDirection {
     Encrypt,
     Decrypt,
 }
 
 /// A string of up to [`SHORT_DIGITS_MAX`] digits, as two numbers, with its tweak.
 #[derive(Clone, Copy, Default, Zeroize)]
-pub(super) struct Short {
+pub(super) struct ShortDigits {
     pub(super) digits: usize,
     halves: [u64; 2],
     /// The tweak's bytes, the first one lowest. In two words, as they are made: a load of both at once would wait until their
@@ -54,7 +54,7 @@ pub(super) struct Short {
     pub(super) tweak: [u64; 2],
 }
 
-impl Short {
+impl ShortDigits {
     /// The last digits of a string, so many.
     #[inline(always)]
     pub(super) fn new(string: &Decimal, digits: usize, tweak: [u64; 2]) -> Self {
@@ -96,33 +96,33 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Ff1<C> {
     /// Encrypts or decrypts, in place, several short strings side by side: the cipher's latency is then waited for once for
     /// all of them. All must fit.
     #[inline]
-    pub(super) fn permute<const N: usize>(&self, way: Way, lanes: &mut [Short; N]) {
-        self.cipher.encrypt_with_backend(Lanes { first: &self.first, lanes, way });
+    pub(super) fn permute<const N: usize>(&self, way: CipherDirection, lanes: &mut [ShortDigits; N]) {
+        self.cipher.encrypt_with_backend(Ff1Lanes { first: &self.first, lanes, way });
     }
 }
 
 /// Encryptions side by side, run inside the cipher's own dispatch.
-struct Lanes<'a, const N: usize> {
+struct Ff1Lanes<'a, const N: usize> {
     first: &'a [[u8; 16]; LENGTHS],
-    lanes: &'a mut [Short; N],
-    way: Way,
+    lanes: &'a mut [ShortDigits; N],
+    way: CipherDirection,
 }
 
-impl<const N: usize> BlockSizeUser for Lanes<'_, N> {
+impl<const N: usize> BlockSizeUser for Ff1Lanes<'_, N> {
     type BlockSize = U16;
 }
 
-impl<const N: usize> BlockCipherEncClosure for Lanes<'_, N> {
+impl<const N: usize> BlockCipherEncClosure for Ff1Lanes<'_, N> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
         // Loops, since the closures of `map` are not compiled into the cipher's dispatch.
-        let mut rounds = [Rounds::NONE; N];
+        let mut rounds = [Ff1Rounds::NONE; N];
         for (rounds, lane) in rounds.iter_mut().zip(&*self.lanes) {
-            *rounds = Rounds::start(self.first, lane);
+            *rounds = Ff1Rounds::start(self.first, lane);
         }
         match self.way {
-            Way::Encrypt => encrypt(backend, &mut rounds),
-            Way::Decrypt => decrypt(backend, &mut rounds),
+            CipherDirection::Encrypt => encrypt_rounds(backend, &mut rounds),
+            CipherDirection::Decrypt => decrypt_rounds(backend, &mut rounds),
         }
         for (rounds, lane) in rounds.iter().zip(self.lanes) {
             lane.halves = rounds.halves;
@@ -132,7 +132,7 @@ impl<const N: usize> BlockCipherEncClosure for Lanes<'_, N> {
 
 /// One encryption, as it stands between two rounds.
 #[derive(Clone, Copy)]
-struct Rounds {
+struct Ff1Rounds {
     /// The first block, encrypted, and the tweak: what every round's block begins from, its first byte lowest.
     first: [u64; 2],
     /// The lowest bit of the round's number, where it stands in the block's second word.
@@ -145,11 +145,11 @@ struct Rounds {
 
 // Halves are not swapped but taken in turn: an even round changes the left one, by the right one.
 #[inline(always)]
-fn encrypt<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(backend: &B, lanes: &mut [Rounds; N]) {
+fn encrypt_rounds<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(backend: &B, lanes: &mut [Ff1Rounds; N]) {
     for even in (0..ROUNDS).step_by(2) {
         for round in [even, even + 1] {
             let side = usize::from(round % 2);
-            let sums = sums(backend, lanes, round, 1 - side);
+            let sums = round_outputs(backend, lanes, round, 1 - side);
             for (lane, sum) in lanes.iter_mut().zip(sums) {
                 lane.halves[side] = lane.moduli[side].add(sum, lane.halves[side]);
             }
@@ -158,10 +158,10 @@ fn encrypt<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(backend: &
 }
 
 #[inline(always)]
-fn decrypt<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(backend: &B, lanes: &mut [Rounds; N]) {
+fn decrypt_rounds<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(backend: &B, lanes: &mut [Ff1Rounds; N]) {
     for round in (0..ROUNDS).rev() {
         let side = usize::from(round % 2);
-        let sums = sums(backend, lanes, round, 1 - side);
+        let sums = round_outputs(backend, lanes, round, 1 - side);
         for (lane, sum) in lanes.iter_mut().zip(sums) {
             let modulus = lane.moduli[side];
             lane.halves[side] = modulus.wrap(lane.halves[side] + modulus.value - modulus.add(sum, 0));
@@ -171,9 +171,9 @@ fn decrypt<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(backend: &
 
 /// Steps 6.i to 6.iv: what a round makes of one half, in each lane. Of the cipher's block it takes eight bytes: step 4's d.
 #[inline(always)]
-fn sums<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(
+fn round_outputs<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(
     backend: &B,
-    lanes: &[Rounds; N],
+    lanes: &[Ff1Rounds; N],
     round: u8,
     side: usize,
 ) -> [u64; N] {
@@ -184,7 +184,7 @@ fn sums<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(
         let last = first ^ lane.halves[side].swap_bytes();
         block.0 = (u128::from(lane.first[0]) | u128::from(last) << 64).to_le_bytes();
     }
-    encrypt_all(backend, &mut blocks);
+    encrypt_blocks(backend, &mut blocks);
     let mut sums = [0; N];
     for (sum, block) in sums.iter_mut().zip(&blocks) {
         *sum = (u128::from_le_bytes(block.0) as u64).swap_bytes();
@@ -192,12 +192,12 @@ fn sums<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(
     sums
 }
 
-impl Rounds {
+impl Ff1Rounds {
     const NONE: Self =
         Self { first: [0; 2], round: 0, digit: 0, moduli: [Modulus { value: 1, inverse: 0 }; 2], halves: [0; 2] };
 
     #[inline(always)]
-    fn start(first: &[[u8; 16]; LENGTHS], lane: &Short) -> Self {
+    fn start(first: &[[u8; 16]; LENGTHS], lane: &ShortDigits) -> Self {
         let first = u128::from_le_bytes(first[lane.digits - DIGITS_MIN]);
         let first = [first as u64 ^ lane.tweak[0], (first >> 64) as u64 ^ lane.tweak[1]];
         let moduli = [lane.digits / 2, lane.digits.div_ceil(2)].map(Modulus::of_digits);
@@ -281,7 +281,7 @@ mod tests {
     /// In place, as a number where it is short enough.
     fn permute<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>>(
         ff1: &Ff1<C>,
-        way: Way,
+        way: CipherDirection,
         tweak: &[u8],
         digits: &mut [u8],
     ) {
@@ -291,11 +291,11 @@ mod tests {
         }
         let mut lane = [short(digits, [tweak as u64, (tweak >> 64) as u64])];
         ff1.permute(way, &mut lane);
-        lane[0].decimal().spell(digits);
+        lane[0].decimal().write_digits(digits);
     }
 
-    fn short(digits: &[u8], tweak: [u64; 2]) -> Short {
-        Short::new(&Decimal::read(digits).unwrap(), digits.len(), tweak)
+    fn short(digits: &[u8], tweak: [u64; 2]) -> ShortDigits {
+        ShortDigits::new(&Decimal::read(digits).unwrap(), digits.len(), tweak)
     }
 
     fn check<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>>(
@@ -306,9 +306,9 @@ mod tests {
     ) {
         let ff1 = Ff1::of(cipher, tweak.len());
         let mut digits = text.as_bytes().to_vec();
-        permute(&ff1, Way::Encrypt, tweak, &mut digits);
+        permute(&ff1, CipherDirection::Encrypt, tweak, &mut digits);
         assert_eq!(std::str::from_utf8(&digits), Ok(sealed));
-        permute(&ff1, Way::Decrypt, tweak, &mut digits);
+        permute(&ff1, CipherDirection::Decrypt, tweak, &mut digits);
         assert_eq!(std::str::from_utf8(&digits), Ok(text));
     }
 
@@ -332,13 +332,13 @@ mod tests {
     fn check_against_the_fpe_crate(text: &[u8], tweak: &[u8]) {
         let ff1 = Ff1Aes256::new(&key(), tweak.len());
         let mut ours = text.to_vec();
-        permute(&ff1, Way::Encrypt, tweak, &mut ours);
+        permute(&ff1, CipherDirection::Encrypt, tweak, &mut ours);
         let reference = FF1::<aes::Aes256>::new(&key(), 10).unwrap();
         let digits: Vec<u16> = text.iter().map(|digit| u16::from(digit - b'0')).collect();
         let theirs = reference.encrypt(tweak, &FlexibleNumeralString::from(digits)).unwrap();
         let theirs: Vec<u8> = Vec::<u16>::from(theirs).iter().map(|digit| b'0' + *digit as u8).collect();
         assert_eq!(ours, theirs, "{text:?} with {tweak:?}");
-        permute(&ff1, Way::Decrypt, tweak, &mut ours);
+        permute(&ff1, CipherDirection::Decrypt, tweak, &mut ours);
         assert_eq!(ours, text);
     }
 
@@ -363,7 +363,7 @@ mod tests {
         #[test]
         fn side_by_side_each_is_what_it_is_alone(
             texts in prop::array::uniform8(prop::collection::vec(b'0'..=b'9', DIGITS_MIN..=SHORT_DIGITS_MAX)),
-            way in prop::sample::select(vec![Way::Encrypt, Way::Decrypt]),
+            way in prop::sample::select(vec![CipherDirection::Encrypt, CipherDirection::Decrypt]),
         ) {
             let ff1 = Ff1Aes256::new(&key(), 2);
             let mut together = texts.each_ref().map(|text| short(text, [7, 0]));

@@ -5,73 +5,75 @@
 //! UTF-8, a raw `;`, a name encoded twice. So is a body that is no form but another format, which `likeness` tells.
 //! Never lets a part of a selected value leave before it is complete.
 
-mod code;
-mod likeness;
+mod format_check;
+mod percent;
 
-pub(super) use code::{decode, decode_segment, encode, is_encoded_twice, push_percent};
+pub(super) use percent::{decode, decode_segment, encode, is_encoded_twice, push_percent};
 
 use super::clear::OpenField;
-use super::fields::{Decision, Fields, told};
-use super::run::run;
-use super::utf8::{Utf8, not_utf8};
-use super::{Kind, Pieces, Rewriter, Shape, Stop, Treat, Value, Watch};
+use super::fields::{FieldDecision, FieldRules, clear_path};
+use super::skip::length_before;
+use super::utf8::{Utf8Validator, not_utf8};
+use super::{
+    PieceTransform, Replacement, RewriteError, RewriteObserver, Rewriter, SelectedValue, Transform, ValueKind,
+};
 use crate::bounds::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The engine of form bodies (WHATWG URL, section 5).
-pub struct Form {
-    fields: Arc<Fields>,
-    treat: Arc<dyn Treat>,
-    pairs: Pairs,
+pub struct FormRewriter {
+    fields: Arc<FieldRules>,
+    treat: Arc<dyn Transform>,
+    pairs: FormPairs,
     counted: bool,
 }
 
-impl Form {
+impl FormRewriter {
     /// An engine for one body.
-    pub fn new(fields: Arc<Fields>, treat: Arc<dyn Treat>) -> Self {
-        Self { fields, treat, pairs: Pairs { in_body: true, ..Pairs::default() }, counted: false }
+    pub fn new(fields: Arc<FieldRules>, treat: Arc<dyn Transform>) -> Self {
+        Self { fields, treat, pairs: FormPairs { in_body: true, ..FormPairs::default() }, counted: false }
     }
 }
 
-impl std::fmt::Debug for Form {
+impl std::fmt::Debug for FormRewriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Form").field("at", &self.pairs.at).finish_non_exhaustive()
     }
 }
 
-impl Rewriter for Form {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
-        if self.fields.counts && !self.counted && !input.is_empty() {
+impl Rewriter for FormRewriter {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        if self.fields.counts_records && !self.counted && !input.is_empty() {
             self.counted = true;
-            watch.record()?;
+            watch.on_record()?;
         }
-        self.pairs.feed(input, &mut Means { fields: &self.fields, treat: &*self.treat, watch }, out)
+        self.pairs.feed(input, &mut FormContext { fields: &self.fields, treat: &*self.treat, watch }, out)
     }
 
-    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
-        self.pairs.finish(&mut Means { fields: &self.fields, treat: &*self.treat, watch }, out)
+    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        self.pairs.finish(&mut FormContext { fields: &self.fields, treat: &*self.treat, watch }, out)
     }
 }
 
 /// What the pairs are treated with.
-pub(super) struct Means<'a> {
-    pub(super) fields: &'a Fields,
-    pub(super) treat: &'a dyn Treat,
-    pub(super) watch: &'a mut dyn Watch,
+pub(super) struct FormContext<'a> {
+    pub(super) fields: &'a FieldRules,
+    pub(super) treat: &'a dyn Transform,
+    pub(super) watch: &'a mut dyn RewriteObserver,
 }
 
 /// The state between two pushes.
 #[derive(Default)]
-pub(super) struct Pairs {
-    state: State,
+pub(super) struct FormPairs {
+    state: FormState,
     /// The raw name, or the raw value that is held.
     raw: Zeroizing<Vec<u8>>,
     /// A decoded or a treated text; kept for its capacity.
     text: Zeroizing<Vec<u8>>,
     /// The open value, where nothing of it is kept.
-    pieces: Option<Pieces>,
-    check: Check,
+    pieces: Option<PieceTransform>,
+    check: FormValueCheck,
     /// Offset of the next byte.
     at: u64,
     /// Whether a pair has left, so that the next one needs its `&`.
@@ -84,7 +86,7 @@ pub(super) struct Pairs {
 }
 
 #[derive(Clone, Copy, Default)]
-enum State {
+enum FormState {
     /// In a name.
     #[default]
     Name,
@@ -98,19 +100,26 @@ enum State {
     Held { rule: Option<usize>, subject: bool },
 }
 
-impl Pairs {
-    pub(super) fn feed(&mut self, mut input: &[u8], means: &mut Means<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+impl FormPairs {
+    pub(super) fn feed(
+        &mut self,
+        mut input: &[u8],
+        means: &mut FormContext<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         while !input.is_empty() {
             let used = match self.state {
-                State::Name => self.hold(input, memchr::memchr2(b'&', b'=', input), 3 * KEY_BYTES_MAX, "a name")?,
-                State::Held { .. } => self.hold(input, memchr::memchr(b'&', input), 3 * VALUE_BYTES_MAX, "a value")?,
-                State::Pass => self.pass(input, Some(out))?,
-                State::Skip => self.pass(input, None)?,
-                State::Pieces { .. } => self.piece(input, out)?,
+                FormState::Name => self.hold(input, memchr::memchr2(b'&', b'=', input), 3 * KEY_BYTES_MAX, "a name")?,
+                FormState::Held { .. } => {
+                    self.hold(input, memchr::memchr(b'&', input), 3 * VALUE_BYTES_MAX, "a value")?
+                }
+                FormState::Pass => self.pass(input, Some(out))?,
+                FormState::Skip => self.pass(input, None)?,
+                FormState::Pieces { .. } => self.piece(input, out)?,
             };
             self.at += used as u64;
             let Some(&delimiter) = input.get(used) else { break };
-            if delimiter == b'=' && matches!(self.state, State::Name) {
+            if delimiter == b'=' && matches!(self.state, FormState::Name) {
                 self.end_name(true, means, out)?;
             } else {
                 self.end_pair(means, out)?;
@@ -121,26 +130,32 @@ impl Pairs {
         Ok(())
     }
 
-    pub(super) fn finish(&mut self, means: &mut Means<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+    pub(super) fn finish(&mut self, means: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         self.end_pair(means, out)
     }
 
     /// Keeps what stands before the delimiter; returns its length.
-    fn hold(&mut self, input: &[u8], end: Option<usize>, limit: usize, bound: &'static str) -> Result<usize, Stop> {
+    fn hold(
+        &mut self,
+        input: &[u8],
+        end: Option<usize>,
+        limit: usize,
+        bound: &'static str,
+    ) -> Result<usize, RewriteError> {
         let piece = &input[..end.unwrap_or(input.len())];
         let room = limit - self.raw.len();
         if let Some(at) = memchr::memchr(b';', &piece[..piece.len().min(room)]) {
             return Err(semicolon(self.at + at as u64));
         }
         if piece.len() > room {
-            return Err(Stop::Bound { bound, limit: limit as u64 });
+            return Err(RewriteError::Bound { bound, limit: limit as u64 });
         }
         self.raw.extend_from_slice(piece);
         Ok(piece.len())
     }
 
     /// Checks a value, and lets it pass or not; returns the length before the delimiter.
-    fn pass(&mut self, input: &[u8], out: Option<&mut Vec<u8>>) -> Result<usize, Stop> {
+    fn pass(&mut self, input: &[u8], out: Option<&mut Vec<u8>>) -> Result<usize, RewriteError> {
         let (used, verdict) = self.check.read(input, self.at);
         self.open.fill(used > 0);
         if let Some(out) = out {
@@ -150,7 +165,7 @@ impl Pairs {
     }
 
     /// Treats a piece of a value; returns the length before the delimiter.
-    fn piece(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Stop> {
+    fn piece(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, RewriteError> {
         let used = memchr::memchr(b'&', input).unwrap_or(input.len());
         self.text.clear();
         for (at, byte) in input[..used].iter().enumerate() {
@@ -158,46 +173,46 @@ impl Pairs {
             self.text.extend(decoded.map(|decoded| if *byte == b'+' { b' ' } else { decoded }));
         }
         if let Some(pieces) = &mut self.pieces {
-            pieces.pass(&self.text, out);
+            pieces.push_and_drain(&self.text, out);
         }
         Ok(used)
     }
 
     /// A name is complete; with `valued` its value follows.
-    fn end_name(&mut self, valued: bool, means: &mut Means<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn end_name(&mut self, valued: bool, means: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         let start = self.at - self.raw.len() as u64;
         let name = decode(&self.raw, start, &mut self.text)?;
         if self.in_body && (valued || !self.raw.is_empty()) {
             let first = !std::mem::replace(&mut self.paired, true);
-            likeness::check_name(&self.raw, name, valued || !first, start)?;
+            format_check::check_name(&self.raw, name, valued || !first, start)?;
         }
         if is_encoded_twice(name) {
-            return Err(Stop::Malformed { what: "a name that is encoded twice", at: self.at });
+            return Err(RewriteError::Malformed { what: "a name that is encoded twice", at: self.at });
         }
         let nothing = name.is_empty() && !valued;
-        let decision = if nothing { Decision::Pass } else { means.fields.decide(name) };
+        let decision = if nothing { FieldDecision::Pass } else { means.fields.decide(name) };
         let subject = valued && means.fields.is_subject(name);
         let leaves = match decision {
-            Decision::Pass => true,
-            Decision::Drop => false,
-            Decision::Treat(rule) => !means.treat.drops(rule),
+            FieldDecision::Pass => true,
+            FieldDecision::Drop => false,
+            FieldDecision::Treat(rule) => !means.treat.drops_member(rule),
         };
-        self.open = OpenField::begin(self.in_body && means.watch.asks_clear(), || told(name));
-        if let Decision::Treat(rule) = decision
+        self.open = OpenField::begin(self.in_body && means.watch.wants_clear_paths(), || clear_path(name));
+        if let FieldDecision::Treat(rule) = decision
             && !leaves
         {
-            means.watch.treated(rule);
+            means.watch.on_treated(rule);
         }
         self.pieces = match decision {
-            Decision::Treat(rule) if leaves && valued && !subject => means.treat.pieces(rule),
-            Decision::Treat(_) | Decision::Pass | Decision::Drop => None,
+            FieldDecision::Treat(rule) if leaves && valued && !subject => means.treat.begin_pieces(rule),
+            FieldDecision::Treat(_) | FieldDecision::Pass | FieldDecision::Drop => None,
         };
         self.state = match decision {
-            Decision::Treat(rule) if self.pieces.is_some() => State::Pieces { rule },
-            Decision::Treat(rule) if leaves => State::Held { rule: Some(rule), subject },
-            Decision::Pass if subject => State::Held { rule: None, subject },
-            Decision::Pass => State::Pass,
-            Decision::Drop | Decision::Treat(_) => State::Skip,
+            FieldDecision::Treat(rule) if self.pieces.is_some() => FormState::Pieces { rule },
+            FieldDecision::Treat(rule) if leaves => FormState::Held { rule: Some(rule), subject },
+            FieldDecision::Pass if subject => FormState::Held { rule: None, subject },
+            FieldDecision::Pass => FormState::Pass,
+            FieldDecision::Drop | FieldDecision::Treat(_) => FormState::Skip,
         };
         if leaves {
             if std::mem::replace(&mut self.begun, true) {
@@ -210,26 +225,26 @@ impl Pairs {
         Ok(())
     }
 
-    fn end_pair(&mut self, means: &mut Means<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn end_pair(&mut self, means: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         match self.state {
-            State::Name => self.end_name(false, means, out)?,
-            State::Pass => {
+            FormState::Name => self.end_name(false, means, out)?,
+            FormState::Pass => {
                 std::mem::take(&mut self.check).end(self.at)?;
-                self.open.tell(means.watch);
+                self.open.report(means.watch);
             }
-            State::Skip => std::mem::take(&mut self.check).end(self.at)?,
-            State::Pieces { rule } => {
+            FormState::Skip => std::mem::take(&mut self.check).end(self.at)?,
+            FormState::Pieces { rule } => {
                 std::mem::take(&mut self.check).end(self.at)?;
                 if let Some(pieces) = self.pieces.take() {
                     self.text.clear();
-                    means.treat.finish(rule, pieces, &mut self.text);
+                    means.treat.finish_pieces(rule, pieces, &mut self.text);
                     encode(&self.text, out);
-                    means.watch.treated(rule);
+                    means.watch.on_treated(rule);
                 }
             }
-            State::Held { rule, subject } => self.end_held(rule, subject, means, out)?,
+            FormState::Held { rule, subject } => self.end_held(rule, subject, means, out)?,
         }
-        self.state = State::Name;
+        self.state = FormState::Name;
         Ok(())
     }
 
@@ -237,37 +252,37 @@ impl Pairs {
         &mut self,
         rule: Option<usize>,
         subject: bool,
-        means: &mut Means<'_>,
+        means: &mut FormContext<'_>,
         out: &mut Vec<u8>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), RewriteError> {
         let start = self.at - self.raw.len() as u64;
-        likeness::check_value(&self.raw, start)?;
+        format_check::check_value(&self.raw, start)?;
         let text = decode(&self.raw, start, &mut self.text)?;
         if text.len() > VALUE_BYTES_MAX {
-            return Err(Stop::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
+            return Err(RewriteError::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
         }
         if subject {
-            means.watch.subject(text.as_bytes());
+            means.watch.on_subject(text.as_bytes());
         }
         self.open.fill(!self.raw.is_empty());
         match rule {
             None => {
                 out.extend_from_slice(&self.raw);
-                self.open.tell(means.watch);
+                self.open.report(means.watch);
             }
             Some(rule) => {
                 let came = self.raw.len();
-                let value = Value { kind: Kind::String, text: text.as_bytes() };
-                let shape = means.treat.treat(rule, value, &mut self.raw)?;
+                let value = SelectedValue { kind: ValueKind::String, text: text.as_bytes() };
+                let shape = means.treat.transform(rule, value, &mut self.raw)?;
                 match shape {
-                    Shape::Text | Shape::Literal => encode(&self.raw[came..], out),
-                    Shape::AsItCame { .. } => {
+                    Replacement::Text | Replacement::Literal => encode(&self.raw[came..], out),
+                    Replacement::Unchanged { .. } => {
                         out.extend_from_slice(&self.raw[..came]);
-                        self.open.tell(means.watch);
+                        self.open.report(means.watch);
                     }
                 }
-                if shape != (Shape::AsItCame { counted: false }) {
-                    means.watch.treated(rule);
+                if shape != (Replacement::Unchanged { counted: false }) {
+                    means.watch.on_treated(rule);
                 }
             }
         }
@@ -277,49 +292,50 @@ impl Pairs {
 }
 
 /// Puts a name as it came, or what detectors make of it.
-fn put_name(raw: &[u8], name: &str, means: &mut Means<'_>, out: &mut Vec<u8>) -> Result<(), Stop> {
-    let Some(rest) = means.fields.rest_rule() else {
+fn put_name(raw: &[u8], name: &str, means: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    let Some(rest) = means.fields.fallback_rule() else {
         out.extend_from_slice(raw);
         return Ok(());
     };
     let mut made = Zeroizing::new(Vec::new());
-    let shape = means.treat.treat(rest, Value { kind: Kind::String, text: name.as_bytes() }, &mut made)?;
+    let shape =
+        means.treat.transform(rest, SelectedValue { kind: ValueKind::String, text: name.as_bytes() }, &mut made)?;
     match shape {
-        Shape::Text | Shape::Literal => encode(&made, out),
-        Shape::AsItCame { .. } => out.extend_from_slice(raw),
+        Replacement::Text | Replacement::Literal => encode(&made, out),
+        Replacement::Unchanged { .. } => out.extend_from_slice(raw),
     }
-    if shape != (Shape::AsItCame { counted: false }) {
-        means.watch.treated(rest);
+    if shape != (Replacement::Unchanged { counted: false }) {
+        means.watch.on_treated(rest);
     }
     Ok(())
 }
 
 /// What can be wrong in a value that nobody decodes.
 #[derive(Clone, Copy, Default)]
-struct Check {
-    utf8: Utf8,
-    percent: Percent,
-    likeness: likeness::Likeness,
+struct FormValueCheck {
+    utf8: Utf8Validator,
+    percent: PercentState,
+    likeness: format_check::RawValueCheck,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Percent {
+enum PercentState {
     #[default]
     None,
     Open,
     High(u8),
 }
 
-impl Check {
+impl FormValueCheck {
     /// Reads up to a `&`; returns how much of it may leave, and whether all is well.
-    fn read(&mut self, input: &[u8], base: u64) -> (usize, Result<(), Stop>) {
+    fn read(&mut self, input: &[u8], base: u64) -> (usize, Result<(), RewriteError>) {
         let mut at = 0;
         while let Some(&byte) = input.get(at) {
             if byte == b'&' {
                 return (at, Ok(()));
             }
-            let idle = self.percent == Percent::None && self.utf8.is_whole();
-            let plain = if idle { run(&input[at..], is_special) } else { 0 };
+            let idle = self.percent == PercentState::None && self.utf8.is_whole();
+            let plain = if idle { length_before(&input[at..], is_special) } else { 0 };
             if plain == 0
                 && let Err(stop) = self.push(byte, base + at as u64)
             {
@@ -331,33 +347,33 @@ impl Check {
     }
 
     /// Takes the next byte; returns the decoded one that it completes.
-    fn push(&mut self, byte: u8, here: u64) -> Result<Option<u8>, Stop> {
-        let digit = || code::hex(byte).ok_or(bad_percent(here));
+    fn push(&mut self, byte: u8, here: u64) -> Result<Option<u8>, RewriteError> {
+        let digit = || percent::hex(byte).ok_or(bad_percent(here));
         let decoded = match (self.percent, byte) {
-            (Percent::None, b';') => return Err(semicolon(here)),
-            (Percent::None, b'%') => {
-                self.percent = Percent::Open;
+            (PercentState::None, b';') => return Err(semicolon(here)),
+            (PercentState::None, b'%') => {
+                self.percent = PercentState::Open;
                 return Ok(None);
             }
-            (Percent::None, byte) => {
+            (PercentState::None, byte) => {
                 self.likeness.push(byte, here)?;
                 byte
             }
-            (Percent::Open, _) => {
-                self.percent = Percent::High(digit()? << 4);
+            (PercentState::Open, _) => {
+                self.percent = PercentState::High(digit()? << 4);
                 return Ok(None);
             }
-            (Percent::High(high), _) => high | digit()?,
+            (PercentState::High(high), _) => high | digit()?,
         };
-        self.percent = Percent::None;
+        self.percent = PercentState::None;
         if self.utf8.push(decoded) { Ok(Some(decoded)) } else { Err(not_utf8(here)) }
     }
 
-    fn end(self, at: u64) -> Result<(), Stop> {
+    fn end(self, at: u64) -> Result<(), RewriteError> {
         match (self.percent, self.utf8.is_whole()) {
-            (Percent::None, true) => Ok(()),
-            (Percent::None, false) => Err(not_utf8(at)),
-            (Percent::Open | Percent::High(_), _) => Err(bad_percent(at)),
+            (PercentState::None, true) => Ok(()),
+            (PercentState::None, false) => Err(not_utf8(at)),
+            (PercentState::Open | PercentState::High(_), _) => Err(bad_percent(at)),
         }
     }
 }
@@ -367,12 +383,12 @@ const fn is_special(b: u8) -> bool {
     matches!(b, b'&' | b'%' | b';' | b'=' | 0..=b' ' | 0x7f..)
 }
 
-const fn semicolon(at: u64) -> Stop {
-    Stop::Malformed { what: "a ';', which some parsers take for '&'", at }
+const fn semicolon(at: u64) -> RewriteError {
+    RewriteError::Malformed { what: "a ';', which some parsers take for '&'", at }
 }
 
-const fn bad_percent(at: u64) -> Stop {
-    Stop::Malformed { what: "a '%' without two hexadecimal digits", at }
+const fn bad_percent(at: u64) -> RewriteError {
+    RewriteError::Malformed { what: "a '%' without two hexadecimal digits", at }
 }
 
 #[cfg(test)]

@@ -1,21 +1,21 @@
 //! What forms must do, as data; and the laws of every engine.
 
 use super::*;
-use crate::pii::trial::{self, Sealed, sealed};
+use crate::pii::testing::{self, MarkingTransform, marked};
 use proptest::prelude::*;
 
-fn form(rules: &crate::pii::Rules, treat: Arc<dyn Treat>) -> impl Fn() -> Form + use<> {
-    let fields = Arc::new(Fields::tree(rules));
-    move || Form::new(Arc::clone(&fields), Arc::clone(&treat))
+fn form(rules: &crate::pii::Rules, treat: Arc<dyn Transform>) -> impl Fn() -> FormRewriter + use<> {
+    let fields = Arc::new(FieldRules::tree(rules));
+    move || FormRewriter::new(Arc::clone(&fields), Arc::clone(&treat))
 }
 
-fn email() -> impl Fn() -> Form + use<> {
-    form(&trial::rules(&["$..email"]), Sealed::shared())
+fn email() -> impl Fn() -> FormRewriter + use<> {
+    form(&testing::rules(&["$..email"]), MarkingTransform::shared())
 }
 
 /// How `~0…`, the sealed value, looks in a form.
 fn coded(text: &str) -> String {
-    sealed(0, text.as_bytes()).replace('~', "%7E")
+    marked(0, text.as_bytes()).replace('~', "%7E")
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn selected_values_are_treated_under_every_spelling_of_their_name() {
         ("&", "&".to_owned()),
         ("gr%C3%B6%C3%9Fe=%e2%82%ac&x=\u{20ac}", "gr%C3%B6%C3%9Fe=%e2%82%ac&x=\u{20ac}".to_owned()),
     ] {
-        assert_eq!(trial::text(email(), body), expected);
+        assert_eq!(testing::output_text(email(), body), expected);
     }
 }
 
@@ -64,7 +64,7 @@ fn what_can_be_read_in_two_ways_is_refused() {
         b"a;b=1",
         b"%2565mail=bob@x.org",
     ] {
-        assert!(matches!(trial::stop(email(), body), Stop::Malformed { .. }));
+        assert!(matches!(testing::error_of(email(), body), RewriteError::Malformed { .. }));
     }
 }
 
@@ -99,10 +99,10 @@ const OTHER_FORMATS: [&str; 24] = [
 #[test]
 fn what_is_no_form_is_refused_and_says_so() {
     for body in OTHER_FORMATS {
-        for rules in [trial::rules(&["$..email"]), trial::only(&["$.id"])] {
-            let (out, _, end) = trial::run(form(&rules, Sealed::shared()), body.as_bytes());
+        for rules in [testing::rules(&["$..email"]), testing::allow_list(&["$.id"])] {
+            let (out, _, end) = testing::feed_at_every_split(form(&rules, MarkingTransform::shared()), body.as_bytes());
             assert!(
-                matches!(&end, Err(Stop::Malformed { what, .. }) if what.contains("form") || what.contains(';')),
+                matches!(&end, Err(RewriteError::Malformed { what, .. }) if what.contains("form") || what.contains(';')),
                 "{body}: {end:?}"
             );
             assert_eq!(memchr::memmem::find(&out, b"canary"), None, "{body}");
@@ -119,24 +119,27 @@ fn what_is_no_form_is_refused_and_says_so() {
         "gr\u{f6}\u{df}e=\u{20ac}",
         "a%20b=1",
     ] {
-        assert_eq!(trial::text(email(), body), body);
+        assert_eq!(testing::output_text(email(), body), body);
     }
 }
 
 #[test]
 fn detectors_look_at_names_too() {
-    let guard = crate::pii::Guard::new(crate::pii::Detector::default(), crate::pii::Action::Redact);
-    let plan = trial::plan(&crate::pii::Rules { detect: Some(guard), ..Default::default() });
-    let make = || plan.body(Some("application/x-www-form-urlencoded"), None).unwrap();
-    let (out, seen, end) = trial::run(make, b"a=1&b%40x.org=2&c@x.org&d=e@x.org");
+    let guard = crate::pii::DetectRule::new(crate::pii::Detector::default(), crate::pii::DetectAction::Redact);
+    let plan = testing::plan(&crate::pii::Rules { detect: Some(guard), ..Default::default() });
+    let make = || plan.body_rewriter(Some("application/x-www-form-urlencoded"), None).unwrap();
+    let (out, seen, end) = testing::feed_at_every_split(make, b"a=1&b%40x.org=2&c@x.org&d=e@x.org");
     let expected = "a=1&%5Bredacted%5D=2&%5Bredacted%5D&d=%5Bredacted%5D";
     assert_eq!((String::from_utf8(out).unwrap().as_str(), seen.treated.len(), end), (expected, 3, Ok(())));
 }
 
 #[test]
 fn a_refused_treatment_lets_nothing_of_the_value_leave() {
-    let (out, _, end) = trial::run(email(), b"a=1&email=untreatable&b=2");
-    assert_eq!((out.as_slice(), end), (&b"a=1&email="[..], Err(Stop::Untreatable { what: "the word says so" })));
+    let (out, _, end) = testing::feed_at_every_split(email(), b"a=1&email=untreatable&b=2");
+    assert_eq!(
+        (out.as_slice(), end),
+        (&b"a=1&email="[..], Err(RewriteError::Untreatable { what: "the word says so" }))
+    );
 }
 
 #[test]
@@ -148,44 +151,55 @@ fn dropped_pairs_take_their_ampersand_along() {
         ("email=1&email", ""),
         ("a=&email=1&&", "a=&&"),
     ] {
-        assert_eq!(trial::text(form(&trial::rules(&["$..email"]), Sealed::dropping(0)), body), expected);
+        assert_eq!(
+            testing::output_text(form(&testing::rules(&["$..email"]), MarkingTransform::dropping(0)), body),
+            expected
+        );
     }
-    let only = form(&trial::only(&["$.id", "$.to[*].zip"]), Sealed::shared());
-    assert_eq!(trial::text(only, "id=1&ID=2&x=%20&to[0][zip]=3&to[0][name]=4"), "id=1&to[0][zip]=3");
+    let only = form(&testing::allow_list(&["$.id", "$.to[*].zip"]), MarkingTransform::shared());
+    assert_eq!(testing::output_text(only, "id=1&ID=2&x=%20&to[0][zip]=3&to[0][name]=4"), "id=1&to[0][zip]=3");
 }
 
 #[test]
 fn bounds_hold() {
     let long = |prefix: &str, len: usize| [prefix.as_bytes(), &vec![b'x'; len]].concat();
-    let bound = |body: &[u8]| matches!(trial::stop(email(), body), Stop::Bound { .. });
+    let bound = |body: &[u8]| matches!(testing::error_of(email(), body), RewriteError::Bound { .. });
     assert!(bound(&long("", 3 * KEY_BYTES_MAX + 1)));
     assert!(bound(&long("email=", VALUE_BYTES_MAX + 1)));
     assert!(bound(&long("email=", 3 * VALUE_BYTES_MAX + 1)));
-    assert_eq!(trial::run(email(), &long("a=", 4 * VALUE_BYTES_MAX)).2, Ok(()));
-    assert_eq!(trial::run(email(), &long("email=", VALUE_BYTES_MAX)).2, Ok(()));
+    assert_eq!(testing::feed_at_every_split(email(), &long("a=", 4 * VALUE_BYTES_MAX)).2, Ok(()));
+    assert_eq!(testing::feed_at_every_split(email(), &long("email=", VALUE_BYTES_MAX)).2, Ok(()));
 }
 
 #[test]
 fn a_form_is_one_record_and_names_its_subject() {
     let rules = crate::pii::Rules {
-        records: Some(trial::path("$")),
-        subject: Some(trial::path("$.id")),
-        ..trial::rules(&["$.email"])
+        records: Some(testing::path("$")),
+        subject: Some(testing::path("$.id")),
+        ..testing::rules(&["$.email"])
     };
-    let make = form(&rules, Sealed::shared());
-    let (out, seen, _) = trial::run(&make, b"id=a%20b&email=x");
+    let make = form(&rules, MarkingTransform::shared());
+    let (out, seen, _) = testing::feed_at_every_split(&make, b"id=a%20b&email=x");
     assert_eq!(String::from_utf8_lossy(&out), format!("id=a%20b&email={}", coded("x")));
     assert_eq!((seen.records, seen.treated, seen.subjects), (1, vec![0], vec!["a b".to_owned()]));
-    let seen = trial::Seen { budget: Some(0), ..trial::Seen::default() };
+    let seen = testing::RecordingObserver { budget: Some(0), ..testing::RecordingObserver::default() };
     assert_eq!(
-        trial::push(&mut make(), seen, [&b"id=1"[..]]),
-        (vec![], trial::Seen { budget: Some(0), ..Default::default() }, Err(Stop::Cut))
+        testing::feed_chunks(&mut make(), seen, [&b"id=1"[..]]),
+        (
+            vec![],
+            testing::RecordingObserver { budget: Some(0), ..Default::default() },
+            Err(RewriteError::RecordBudgetSpent)
+        )
     );
 }
 
 #[test]
 fn no_piece_of_a_selected_value_leaves_a_truncated_form() {
-    trial::leaks_nothing(email(), b"a=1&email=canary-0123456789&b=2&c[email]=canary-0123456789", "canary-0123456789");
+    testing::assert_no_leak(
+        email(),
+        b"a=1&email=canary-0123456789&b=2&c[email]=canary-0123456789",
+        "canary-0123456789",
+    );
 }
 
 proptest! {
@@ -196,10 +210,10 @@ proptest! {
     ) {
         let spell = |text: &str| { let mut out = Vec::new(); encode(text.as_bytes(), &mut out); String::from_utf8(out).unwrap() };
         let body: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={}", spell(value))).collect();
-        let out = trial::text(email(), &body.join("&"));
+        let out = testing::output_text(email(), &body.join("&"));
         let expected: Vec<(String, String)> = pairs.iter().map(|(name, value)| {
             let selected = matches!(name.as_str(), "email" | "e%6Dail" | "x[email]");
-            (name.clone(), if selected { sealed(0, value.as_bytes()) } else { value.clone() })
+            (name.clone(), if selected { marked(0, value.as_bytes()) } else { value.clone() })
         }).collect();
         let mut text = Vec::new();
         let got: Vec<(String, String)> = out.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
@@ -211,7 +225,7 @@ proptest! {
 
     #[test]
     fn noise_never_panics_and_splits_never_matter(body in "a=[a-c=&%;+\\[\\]0-9\u{e9}]{0,40}", tail in prop::collection::vec(any::<u8>(), 0..4)) {
-        let (_, _, end) = trial::run(email(), &[body.as_bytes(), &tail].concat());
+        let (_, _, end) = testing::feed_at_every_split(email(), &[body.as_bytes(), &tail].concat());
         prop_assert!(end.is_ok() || !tail.is_empty() || body.contains(['%', ';', '[']));
     }
 }

@@ -6,13 +6,13 @@
 
 use std::collections::HashMap;
 
-use super::Fault;
-use super::lexer::{Kind, Lexer, Token};
+use super::QueryFault;
+use super::lexer::{GraphqlLexer, GraphqlToken, GraphqlTokenKind};
 use crate::bounds::{DOCUMENT_DEPTH_MAX, GRAPHQL_NODES_MAX};
 
 /// A document that can be executed.
 #[derive(Debug, Default)]
-pub(super) struct Document<'a> {
+pub(super) struct GraphqlDocument<'a> {
     pub(super) operations: Vec<Vec<Selection<'a>>>,
     pub(super) fragments: HashMap<&'a str, Vec<Selection<'a>>>,
     /// Each name, of an argument, an input field or a variable, under which a literal text or number stands.
@@ -31,11 +31,11 @@ pub(super) enum Selection<'a> {
 ///
 /// # Errors
 /// Where it is none, or has something in it that cannot be judged.
-pub(super) fn parse(text: &str) -> Result<Document<'_>, Fault> {
-    let mut lexer = Lexer::new(text);
+pub(super) fn parse(text: &str) -> Result<GraphqlDocument<'_>, QueryFault> {
+    let mut lexer = GraphqlLexer::new(text);
     let token = lexer.next()?;
-    let mut parser = Parser { lexer, token, left: GRAPHQL_NODES_MAX, document: Document::default() };
-    while parser.token.kind != Kind::End {
+    let mut parser = GraphqlParser { lexer, token, left: GRAPHQL_NODES_MAX, document: GraphqlDocument::default() };
+    while parser.token.kind != GraphqlTokenKind::End {
         parser.definition()?;
     }
     if parser.document.operations.is_empty() {
@@ -44,27 +44,27 @@ pub(super) fn parse(text: &str) -> Result<Document<'_>, Fault> {
     Ok(parser.document)
 }
 
-struct Parser<'a> {
-    lexer: Lexer<'a>,
-    token: Token<'a>,
+struct GraphqlParser<'a> {
+    lexer: GraphqlLexer<'a>,
+    token: GraphqlToken<'a>,
     /// How many tokens more may come.
     left: usize,
-    document: Document<'a>,
+    document: GraphqlDocument<'a>,
 }
 
-impl<'a> Parser<'a> {
-    fn definition(&mut self) -> Result<(), Fault> {
+impl<'a> GraphqlParser<'a> {
+    fn definition(&mut self) -> Result<(), QueryFault> {
         match (self.token.kind, self.token.text) {
-            (Kind::Sign(b'{'), _) => {}
-            (Kind::Name, "query" | "mutation" | "subscription") => {
+            (GraphqlTokenKind::Sign(b'{'), _) => {}
+            (GraphqlTokenKind::Name, "query" | "mutation" | "subscription") => {
                 self.step()?;
-                if self.token.kind == Kind::Name {
+                if self.token.kind == GraphqlTokenKind::Name {
                     self.step()?;
                 }
                 self.variables()?;
                 self.directives()?;
             }
-            (Kind::Name, "fragment") => return self.fragment(),
+            (GraphqlTokenKind::Name, "fragment") => return self.fragment(),
             _ => return Err(self.fault("has a definition that is no operation and no fragment")),
         }
         let selections = self.selections(0)?;
@@ -72,7 +72,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn fragment(&mut self) -> Result<(), Fault> {
+    fn fragment(&mut self) -> Result<(), QueryFault> {
         self.step()?;
         let name = self.name()?;
         if name == "on" || self.token.text != "on" {
@@ -88,7 +88,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn selections(&mut self, depth: usize) -> Result<Vec<Selection<'a>>, Fault> {
+    fn selections(&mut self, depth: usize) -> Result<Vec<Selection<'a>>, QueryFault> {
         if depth > DOCUMENT_DEPTH_MAX {
             return Err(self.fault("is deeper than its bound"));
         }
@@ -100,18 +100,18 @@ impl<'a> Parser<'a> {
         if selections.is_empty() { Err(self.fault("has an empty selection")) } else { Ok(selections) }
     }
 
-    fn selection(&mut self, depth: usize) -> Result<Selection<'a>, Fault> {
+    fn selection(&mut self, depth: usize) -> Result<Selection<'a>, QueryFault> {
         let at = self.token.at;
-        if self.token.kind != Kind::Spread {
+        if self.token.kind != GraphqlTokenKind::Spread {
             return self.field(depth, at);
         }
         self.step()?;
-        if self.token.kind == Kind::Name && self.token.text != "on" {
+        if self.token.kind == GraphqlTokenKind::Name && self.token.text != "on" {
             let fragment = self.name()?;
             self.directives()?;
             return Ok(Selection::Spread { fragment, at });
         }
-        if self.token.kind == Kind::Name {
+        if self.token.kind == GraphqlTokenKind::Name {
             self.step()?;
             self.name()?;
         }
@@ -119,16 +119,17 @@ impl<'a> Parser<'a> {
         Ok(Selection::Inline(self.selections(depth + 1)?))
     }
 
-    fn field(&mut self, depth: usize, at: usize) -> Result<Selection<'a>, Fault> {
+    fn field(&mut self, depth: usize, at: usize) -> Result<Selection<'a>, QueryFault> {
         let first = self.name()?;
         let (alias, name) = if self.take(b':')? { (Some(first), self.name()?) } else { (None, first) };
         self.arguments(depth)?;
         self.directives()?;
-        let below = if self.token.kind == Kind::Sign(b'{') { self.selections(depth + 1)? } else { Vec::new() };
+        let below =
+            if self.token.kind == GraphqlTokenKind::Sign(b'{') { self.selections(depth + 1)? } else { Vec::new() };
         Ok(Selection::Field { alias, name, at, below })
     }
 
-    fn arguments(&mut self, depth: usize) -> Result<(), Fault> {
+    fn arguments(&mut self, depth: usize) -> Result<(), QueryFault> {
         if !self.take(b'(')? {
             return Ok(());
         }
@@ -141,35 +142,35 @@ impl<'a> Parser<'a> {
     }
 
     /// `name: value`
-    fn argument(&mut self, depth: usize, sign: u8) -> Result<(), Fault> {
+    fn argument(&mut self, depth: usize, sign: u8) -> Result<(), QueryFault> {
         let name = self.name()?;
         self.sign(sign)?;
         self.value(name, depth)
     }
 
     /// A value that stands under this name.
-    fn value(&mut self, name: &'a str, depth: usize) -> Result<(), Fault> {
+    fn value(&mut self, name: &'a str, depth: usize) -> Result<(), QueryFault> {
         if depth > DOCUMENT_DEPTH_MAX {
             return Err(self.fault("is deeper than its bound"));
         }
         match self.token.kind {
-            Kind::Text | Kind::Number => {
+            GraphqlTokenKind::Text | GraphqlTokenKind::Number => {
                 self.document.literals.push((name, self.token.at));
                 self.step()
             }
-            Kind::Name => self.step(),
-            Kind::Sign(b'$') => {
+            GraphqlTokenKind::Name => self.step(),
+            GraphqlTokenKind::Sign(b'$') => {
                 self.step()?;
                 self.name().map(drop)
             }
-            Kind::Sign(b'[') => {
+            GraphqlTokenKind::Sign(b'[') => {
                 self.step()?;
                 while !self.take(b']')? {
                     self.value(name, depth + 1)?;
                 }
                 Ok(())
             }
-            Kind::Sign(b'{') => {
+            GraphqlTokenKind::Sign(b'{') => {
                 self.step()?;
                 let before = self.document.literals.len();
                 while !self.take(b'}')? {
@@ -181,11 +182,13 @@ impl<'a> Parser<'a> {
                 }
                 Ok(())
             }
-            Kind::Sign(_) | Kind::Spread | Kind::End => Err(self.fault("has no value where one should be")),
+            GraphqlTokenKind::Sign(_) | GraphqlTokenKind::Spread | GraphqlTokenKind::End => {
+                Err(self.fault("has no value where one should be"))
+            }
         }
     }
 
-    fn variables(&mut self) -> Result<(), Fault> {
+    fn variables(&mut self) -> Result<(), QueryFault> {
         if !self.take(b'(')? {
             return Ok(());
         }
@@ -204,7 +207,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn of_type(&mut self, depth: usize) -> Result<(), Fault> {
+    fn of_type(&mut self, depth: usize) -> Result<(), QueryFault> {
         if depth > DOCUMENT_DEPTH_MAX {
             return Err(self.fault("is deeper than its bound"));
         }
@@ -217,7 +220,7 @@ impl<'a> Parser<'a> {
         self.take(b'!').map(drop)
     }
 
-    fn directives(&mut self) -> Result<(), Fault> {
+    fn directives(&mut self) -> Result<(), QueryFault> {
         while self.take(b'@')? {
             if !matches!(self.token.text, "include" | "skip") {
                 return Err(self.fault("has a directive other than @include and @skip, which may change the answer"));
@@ -228,34 +231,34 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn name(&mut self) -> Result<&'a str, Fault> {
-        let Token { kind: Kind::Name, text, .. } = self.token else {
+    fn name(&mut self) -> Result<&'a str, QueryFault> {
+        let GraphqlToken { kind: GraphqlTokenKind::Name, text, .. } = self.token else {
             return Err(self.fault("has no name where one should be"));
         };
         self.step()?;
         Ok(text)
     }
 
-    fn sign(&mut self, sign: u8) -> Result<(), Fault> {
+    fn sign(&mut self, sign: u8) -> Result<(), QueryFault> {
         if self.take(sign)? { Ok(()) } else { Err(self.fault("is not GraphQL")) }
     }
 
     /// Steps over this sign; false when the token is another one.
-    fn take(&mut self, sign: u8) -> Result<bool, Fault> {
-        let is = self.token.kind == Kind::Sign(sign);
+    fn take(&mut self, sign: u8) -> Result<bool, QueryFault> {
+        let is = self.token.kind == GraphqlTokenKind::Sign(sign);
         if is {
             self.step()?;
         }
         Ok(is)
     }
 
-    fn step(&mut self) -> Result<(), Fault> {
+    fn step(&mut self) -> Result<(), QueryFault> {
         self.left = self.left.checked_sub(1).ok_or_else(|| self.fault("is longer than its bound"))?;
         self.token = self.lexer.next()?;
         Ok(())
     }
 
-    const fn fault(&self, what: &'static str) -> Fault {
-        Fault { what, at: self.token.at }
+    const fn fault(&self, what: &'static str) -> QueryFault {
+        QueryFault { what, at: self.token.at }
     }
 }

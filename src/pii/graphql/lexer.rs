@@ -3,11 +3,11 @@
 //! Strict: a character that no token begins with, a string that does not end and a lone CR, which some readers take for the
 //! end of a comment and some do not, are errors. Strings are not decoded: what they hold names no field.
 
-use super::Fault;
+use super::QueryFault;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum GraphqlTokenKind {
     /// One of `! $ & ( ) : = @ [ ] { | }`.
     Sign(u8),
     /// `...`
@@ -21,8 +21,8 @@ pub(super) enum Kind {
 
 /// A piece of the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token<'a> {
-    pub(super) kind: Kind,
+pub(super) struct GraphqlToken<'a> {
+    pub(super) kind: GraphqlTokenKind,
     pub(super) text: &'a str,
     /// Offset in the document.
     pub(super) at: usize,
@@ -30,34 +30,34 @@ pub(super) struct Token<'a> {
 
 /// Reads one token after the other.
 #[derive(Debug)]
-pub(super) struct Lexer<'a> {
+pub(super) struct GraphqlLexer<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Lexer<'a> {
+impl<'a> GraphqlLexer<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 
-    pub(super) fn next(&mut self) -> Result<Token<'a>, Fault> {
+    pub(super) fn next(&mut self) -> Result<GraphqlToken<'a>, QueryFault> {
         self.skip()?;
         let start = self.at;
         let bytes = self.rest();
         let (kind, length) = match bytes {
-            [] => (Kind::End, 0),
-            [b'.', b'.', b'.', ..] => (Kind::Spread, 3),
-            [b'"', b'"', b'"', rest @ ..] => (Kind::Text, 3 + self.block(rest)?),
-            [b'"', rest @ ..] => (Kind::Text, 1 + self.string(rest)?),
-            [b'-' | b'0'..=b'9', ..] => (Kind::Number, self.number(bytes)?),
+            [] => (GraphqlTokenKind::End, 0),
+            [b'.', b'.', b'.', ..] => (GraphqlTokenKind::Spread, 3),
+            [b'"', b'"', b'"', rest @ ..] => (GraphqlTokenKind::Text, 3 + self.block(rest)?),
+            [b'"', rest @ ..] => (GraphqlTokenKind::Text, 1 + self.string(rest)?),
+            [b'-' | b'0'..=b'9', ..] => (GraphqlTokenKind::Number, self.number(bytes)?),
             [first, ..] if is_name_start(*first) => {
-                (Kind::Name, bytes.iter().take_while(|b| is_name_start(**b) || b.is_ascii_digit()).count())
+                (GraphqlTokenKind::Name, bytes.iter().take_while(|b| is_name_start(**b) || b.is_ascii_digit()).count())
             }
-            [sign, ..] if b"!$&():=@[]{|}".contains(sign) => (Kind::Sign(*sign), 1),
+            [sign, ..] if b"!$&():=@[]{|}".contains(sign) => (GraphqlTokenKind::Sign(*sign), 1),
             [_, ..] => return Err(self.fault("has a character that no GraphQL has there")),
         };
         self.at += length;
-        Ok(Token { kind, text: &self.text[start..self.at], at: start })
+        Ok(GraphqlToken { kind, text: &self.text[start..self.at], at: start })
     }
 
     fn rest(&self) -> &'a [u8] {
@@ -65,7 +65,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Skips what means nothing: blanks, line ends, commas, byte order marks and comments.
-    fn skip(&mut self) -> Result<(), Fault> {
+    fn skip(&mut self) -> Result<(), QueryFault> {
         loop {
             match self.rest() {
                 [b' ' | b'\t' | b'\n' | b',', ..] => self.at += 1,
@@ -85,7 +85,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The length of a string behind its first quote.
-    fn string(&self, rest: &[u8]) -> Result<usize, Fault> {
+    fn string(&self, rest: &[u8]) -> Result<usize, QueryFault> {
         let mut at = 0;
         loop {
             match rest.get(at..).unwrap_or_default() {
@@ -99,7 +99,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The length of a block string behind its first three quotes.
-    fn block(&self, rest: &[u8]) -> Result<usize, Fault> {
+    fn block(&self, rest: &[u8]) -> Result<usize, QueryFault> {
         let mut at = 0;
         loop {
             match rest.get(at..).unwrap_or_default() {
@@ -111,7 +111,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn number(&self, bytes: &[u8]) -> Result<usize, Fault> {
+    fn number(&self, bytes: &[u8]) -> Result<usize, QueryFault> {
         let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
         let digits =
             |from: usize| from + bytes[from.min(bytes.len())..].iter().take_while(|b| b.is_ascii_digit()).count();
@@ -126,8 +126,8 @@ impl<'a> Lexer<'a> {
         if digit(end - 1) && !goes_on { Ok(end) } else { Err(self.fault("has a number that is none")) }
     }
 
-    pub(super) const fn fault(&self, what: &'static str) -> Fault {
-        Fault { what, at: self.at }
+    pub(super) const fn fault(&self, what: &'static str) -> QueryFault {
+        QueryFault { what, at: self.at }
     }
 }
 

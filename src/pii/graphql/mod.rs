@@ -10,21 +10,21 @@ mod document;
 mod lexer;
 mod request;
 
-pub(super) use check::Checker;
-pub(super) use request::{GraphqlBody, Packing};
+pub(super) use check::QueryChecker;
+pub(super) use request::{GraphqlRewriter, QueryPacking};
 
-use super::Stop;
+use super::RewriteError;
 
 /// What is wrong with a query, and where in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct QueryFault {
     what: &'static str,
     at: usize,
 }
 
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Self {
-        Self::Query { what: fault.what, at: fault.at as u64 }
+impl From<QueryFault> for RewriteError {
+    fn from(fault: QueryFault) -> Self {
+        Self::GraphqlQuery { what: fault.what, at: fault.at as u64 }
     }
 }
 

@@ -9,29 +9,29 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
-use super::Checker;
+use super::QueryChecker;
 use crate::bounds::GRAPHQL_BYTES_MAX;
 use crate::pii::charset::Charset;
 use crate::pii::media::MediaType;
-use crate::pii::{Rewriter, Stop, Watch};
+use crate::pii::{RewriteError, RewriteObserver, Rewriter};
 
 /// How a body holds its query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::pii) enum Packing {
+pub(in crate::pii) enum QueryPacking {
     /// A JSON object with it, or a list of them.
     Json,
     /// The body is the query.
     Bare,
 }
 
-impl Packing {
+impl QueryPacking {
     /// How a body of this type holds it.
     ///
     /// # Errors
-    /// [`Stop::Query`] for types in which only some servers look for a query, [`Stop::Opaque`] for a charset.
-    pub(in crate::pii) fn of(media: &MediaType<'_>) -> Result<Self, Stop> {
+    /// [`RewriteError::GraphqlQuery`] for types in which only some servers look for a query, [`RewriteError::Opaque`] for a charset.
+    pub(in crate::pii) fn of(media: &MediaType<'_>) -> Result<Self, RewriteError> {
         if media.charset() != Charset::Utf8 {
-            return Err(Stop::Opaque { what: "a body in a charset other than UTF-8" });
+            return Err(RewriteError::Opaque { what: "a body in a charset other than UTF-8" });
         }
         if media.is("application", "graphql") {
             Ok(Self::Bare)
@@ -44,29 +44,29 @@ impl Packing {
 }
 
 /// An engine that hands a body on to another one when its query has been judged.
-pub(in crate::pii) struct GraphqlBody {
-    checker: Arc<Checker>,
-    packing: Packing,
+pub(in crate::pii) struct GraphqlRewriter {
+    checker: Arc<QueryChecker>,
+    packing: QueryPacking,
     held: Zeroizing<Vec<u8>>,
     engine: Box<dyn Rewriter>,
 }
 
-impl GraphqlBody {
-    pub(in crate::pii) fn new(checker: Arc<Checker>, packing: Packing, engine: Box<dyn Rewriter>) -> Self {
+impl GraphqlRewriter {
+    pub(in crate::pii) fn new(checker: Arc<QueryChecker>, packing: QueryPacking, engine: Box<dyn Rewriter>) -> Self {
         Self { checker, packing, held: Zeroizing::default(), engine }
     }
 }
 
-impl Rewriter for GraphqlBody {
-    fn feed(&mut self, input: &[u8], _watch: &mut dyn Watch, _out: &mut Vec<u8>) -> Result<(), Stop> {
+impl Rewriter for GraphqlRewriter {
+    fn feed(&mut self, input: &[u8], _watch: &mut dyn RewriteObserver, _out: &mut Vec<u8>) -> Result<(), RewriteError> {
         if self.held.len() + input.len() > GRAPHQL_BYTES_MAX {
-            return Err(Stop::Bound { bound: "a GraphQL request", limit: GRAPHQL_BYTES_MAX as u64 });
+            return Err(RewriteError::Bound { bound: "a GraphQL request", limit: GRAPHQL_BYTES_MAX as u64 });
         }
         self.held.extend_from_slice(input);
         Ok(())
     }
 
-    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         self.checker.check_body(self.packing, &self.held)?;
         self.engine.feed(&self.held, watch, out)?;
         self.engine.finish(watch, out)
@@ -76,7 +76,7 @@ impl Rewriter for GraphqlBody {
 /// One request in JSON. A second `query`, one in other case and all unknown names are errors of reading.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Envelope {
+struct GraphqlRequest {
     query: String,
     #[serde(default, rename = "operationName")]
     _operation: Option<IgnoredAny>,
@@ -86,24 +86,24 @@ struct Envelope {
     extensions: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
-const fn refused(what: &'static str) -> Stop {
-    Stop::Query { what, at: 0 }
+const fn refused(what: &'static str) -> RewriteError {
+    RewriteError::GraphqlQuery { what, at: 0 }
 }
 
 const UNSEEN: &str = "is not in the request itself: what is persisted elsewhere cannot be judged";
 
-impl Checker {
-    fn check_body(&self, packing: Packing, body: &[u8]) -> Result<(), Stop> {
+impl QueryChecker {
+    fn check_body(&self, packing: QueryPacking, body: &[u8]) -> Result<(), RewriteError> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let text = std::str::from_utf8(body).map_err(|_| refused("is not UTF-8"))?;
-        if packing == Packing::Bare {
+        if packing == QueryPacking::Bare {
             return self.check(text);
         }
         let unread = |_| refused("is not in a JSON object of query, operationName, variables and extensions alone");
         if !text.trim_start().starts_with('[') {
             return self.check_envelope(&serde_json::from_str(text).map_err(unread)?);
         }
-        let list: Vec<Envelope> = serde_json::from_str(text).map_err(unread)?;
+        let list: Vec<GraphqlRequest> = serde_json::from_str(text).map_err(unread)?;
         if list.len() != 1 && !self.holds_in_lists() {
             return Err(refused("comes in a list, whose answers the rules would not reach: send each by itself"));
         }
@@ -113,7 +113,7 @@ impl Checker {
         list.iter().try_for_each(|envelope| self.check_envelope(envelope))
     }
 
-    fn check_envelope(&self, envelope: &Envelope) -> Result<(), Stop> {
+    fn check_envelope(&self, envelope: &GraphqlRequest) -> Result<(), RewriteError> {
         let mut extensions = envelope.extensions.iter().flatten().map(|(name, _)| name.to_ascii_lowercase());
         if extensions.any(|name| name.contains("persisted")) {
             return Err(refused(UNSEEN));
@@ -126,7 +126,7 @@ impl Checker {
         &self,
         pairs: impl Iterator<Item = (&'a str, &'a str)>,
         alone: bool,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), RewriteError> {
         const UNSEEN_NAMES: [&str; 9] =
             ["extensions", "id", "documentid", "doc_id", "queryid", "query_id", "hash", "sha256hash", "persistedquery"];
         let mut seen = false;

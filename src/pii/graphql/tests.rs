@@ -1,19 +1,19 @@
 //! Queries that go around rules, and the honest ones beside them, as tables; and the laws of the parser.
 
 use super::*;
-use crate::pii::trial;
+use crate::pii::testing;
 use crate::pii::{Plan, Rules};
 use proptest::prelude::*;
 
-fn checker(answer: &Rules) -> Checker {
-    Checker::new(answer, &Rules::default())
+fn checker(answer: &Rules) -> QueryChecker {
+    QueryChecker::new(answer, &Rules::default())
 }
 
 /// What is wrong with the query under these rules, if anything is.
 fn judged(answer: &Rules, query: &str) -> Option<&'static str> {
     match checker(answer).check(query) {
         Ok(()) => None,
-        Err(Stop::Query { what, .. }) => Some(what),
+        Err(RewriteError::GraphqlQuery { what, .. }) => Some(what),
         Err(stop) => panic!("{stop}"),
     }
 }
@@ -22,7 +22,7 @@ const AROUND: &str = "calls a field by a name that the answer's rules do not kno
 
 #[test]
 fn a_list_is_not_gone_around_by_an_alias() {
-    let only = trial::only(&["$.data.user.id", "$.data.users[*].id", "$.data.order"]);
+    let only = testing::allow_list(&["$.data.user.id", "$.data.users[*].id", "$.data.order"]);
     for query in [
         "{user{id:email}}",
         "{ user { id : email } }",
@@ -70,8 +70,8 @@ fn a_list_is_not_gone_around_by_an_alias() {
 
 #[test]
 fn a_treated_field_keeps_its_name_and_its_place() {
-    let deep = trial::rules(&["$..email"]);
-    let placed = trial::rules(&["$.data.customers[*].card.number", "$.data.viewer.*.phone"]);
+    let deep = testing::rules(&["$..email"]);
+    let placed = testing::rules(&["$.data.customers[*].card.number", "$.data.viewer.*.phone"]);
     for (rules, query) in [
         (&deep, "{user{contact:email}}"),
         (&deep, "{user{contact:Email}}"),
@@ -95,11 +95,11 @@ fn a_treated_field_keeps_its_name_and_its_place() {
     ] {
         assert_eq!(judged(rules, query), None, "{query}");
     }
-    let two = trial::rules(&["$..email", "$..ssn"]);
+    let two = testing::rules(&["$..email", "$..ssn"]);
     assert_eq!(judged(&two, "{email:ssn}"), Some(AROUND), "one rule's treatment is not another's");
     let counted = Rules {
-        records: Some(trial::path("$.data.customers[*]")),
-        subject: Some(trial::path("$.data.customers[*].id")),
+        records: Some(testing::path("$.data.customers[*]")),
+        subject: Some(testing::path("$.data.customers[*].id")),
         ..Rules::default()
     };
     assert_eq!(judged(&counted, "{c:customers{id}}"), Some(AROUND));
@@ -109,7 +109,7 @@ fn a_treated_field_keeps_its_name_and_its_place() {
 
 #[test]
 fn what_cannot_be_judged_is_refused() {
-    let rules = trial::rules(&["$..email"]);
+    let rules = testing::rules(&["$..email"]);
     for query in [
         "",
         "   # nothing\n",
@@ -165,8 +165,8 @@ fn what_cannot_be_judged_is_refused() {
 
 #[test]
 fn a_literal_does_not_stand_where_a_rule_of_the_request_names_the_argument() {
-    let check = |request: &Rules, query: &str| Checker::new(&Rules::default(), request).check(query).is_ok();
-    let rules = trial::rules(&["$.variables.input.email", "$..ssn"]);
+    let check = |request: &Rules, query: &str| QueryChecker::new(&Rules::default(), request).check(query).is_ok();
+    let rules = testing::rules(&["$.variables.input.email", "$..ssn"]);
     for query in [
         "{f(email:\"a@x\")}",
         "{f(Email:\"\"\"a@x\"\"\")}",
@@ -184,23 +184,26 @@ fn a_literal_does_not_stand_where_a_rule_of_the_request_names_the_argument() {
     {
         assert!(check(&rules, query), "{query}");
     }
-    let only = trial::only(&["$.query", "$.variables.id"]);
+    let only = testing::allow_list(&["$.query", "$.variables.id"]);
     assert!(!check(&only, "{f(q:\"a@x\")}") && check(&only, "{f(q:$id)}"));
 }
 
 fn plan(answer: Rules) -> Plan {
-    trial::plan(&Rules { graphql: Some(Box::new(answer)), ..Rules::default() })
+    testing::plan(&Rules { graphql: Some(Box::new(answer)), ..Rules::default() })
 }
 
-fn sent(plan: &Plan, content_type: &str, body: &str) -> Result<String, Stop> {
-    let (out, _, end) = trial::run(|| plan.body(Some(content_type), None).expect(content_type), body.as_bytes());
+fn sent(plan: &Plan, content_type: &str, body: &str) -> Result<String, RewriteError> {
+    let (out, _, end) = testing::feed_at_every_split(
+        || plan.body_rewriter(Some(content_type), None).expect(content_type),
+        body.as_bytes(),
+    );
     assert!(end.is_ok() || out.is_empty(), "nothing of a refused request leaves: {body}");
     end.map(|()| String::from_utf8(out).unwrap())
 }
 
 #[test]
 fn a_query_is_found_wherever_a_server_looks_for_it() {
-    let placed = plan(trial::only(&["$.data.user.id"]));
+    let placed = plan(testing::allow_list(&["$.data.user.id"]));
     for (content_type, body) in [
         (
             "application/json",
@@ -234,27 +237,34 @@ fn a_query_is_found_wherever_a_server_looks_for_it() {
         ("application/graphql", "{user{id:email}}"),
         ("application/graphql", r#"{"query":"{user{id}}"}"#),
     ] {
-        assert!(matches!(sent(&placed, content_type, body), Err(Stop::Query { .. })), "{body}");
+        assert!(matches!(sent(&placed, content_type, body), Err(RewriteError::GraphqlQuery { .. })), "{body}");
     }
     for content_type in
         ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "text/plain", "text/json"]
     {
-        assert!(matches!(placed.body(Some(content_type), None), Err(Stop::Query { .. })), "{content_type}");
+        assert!(
+            matches!(placed.body_rewriter(Some(content_type), None), Err(RewriteError::GraphqlQuery { .. })),
+            "{content_type}"
+        );
     }
-    assert!(placed.body(None, None).is_err() && placed.body(Some("application/json; charset=utf-16"), None).is_err());
-    let treated = plan(trial::rules(&["$.data.user.email"]));
+    assert!(
+        placed.body_rewriter(None, None).is_err()
+            && placed.body_rewriter(Some("application/json; charset=utf-16"), None).is_err()
+    );
+    let treated = plan(testing::rules(&["$.data.user.email"]));
     assert!(sent(&treated, "application/json", r#"[{"query":"{user{id}}"},{"query":"{user{id}}"}]"#).is_err());
-    let anywhere = plan(trial::rules(&["$..email"]));
+    let anywhere = plan(testing::rules(&["$..email"]));
     assert!(sent(&anywhere, "application/json", r#"[{"query":"{user{id}}"},{"query":"{user{id}}"}]"#).is_ok());
     let long = format!(r#"{{"query":"{{a}}","variables":"{}"}}"#, "x".repeat(crate::bounds::GRAPHQL_BYTES_MAX));
-    let mut engine = placed.body(Some("application/json"), None).unwrap();
-    let (_, _, end) = trial::push(&mut *engine, trial::Seen::default(), long.as_bytes().chunks(65_536));
-    assert!(matches!(end, Err(Stop::Bound { .. })));
+    let mut engine = placed.body_rewriter(Some("application/json"), None).unwrap();
+    let (_, _, end) =
+        testing::feed_chunks(&mut *engine, testing::RecordingObserver::default(), long.as_bytes().chunks(65_536));
+    assert!(matches!(end, Err(RewriteError::Bound { .. })));
 }
 
 #[test]
 fn a_query_in_the_url_is_judged_too() {
-    let plan = plan(trial::only(&["$.data.user.id"]));
+    let plan = plan(testing::allow_list(&["$.data.user.id"]));
     for (query, has_body, good) in [
         (Some("query={user{id}}"), false, true),
         (Some("query=%7Buser%7Bid%7D%7D&variables=%7B%7D&operationName=a&api-version=1"), false, true),
@@ -271,16 +281,18 @@ fn a_query_in_the_url_is_judged_too() {
         (None, false, false),
         (None, true, true),
     ] {
-        assert_eq!(plan.check_query(query, has_body).is_ok(), good, "{query:?}");
+        assert_eq!(plan.check_graphql_query(query, has_body).is_ok(), good, "{query:?}");
     }
-    assert_eq!(trial::plan(&Rules::default()).check_query(Some("query={"), false), Ok(()));
+    assert_eq!(testing::plan(&Rules::default()).check_graphql_query(Some("query={"), false), Ok(()));
 }
 
 #[test]
 fn a_request_that_is_treated_is_judged_first() {
-    let rules =
-        Rules { graphql: Some(Box::new(trial::only(&["$.data.user.id"]))), ..trial::rules(&["$.variables.email"]) };
-    let plan = trial::plan(&rules);
+    let rules = Rules {
+        graphql: Some(Box::new(testing::allow_list(&["$.data.user.id"]))),
+        ..testing::rules(&["$.variables.email"])
+    };
+    let plan = testing::plan(&rules);
     let body = r#"{"query":"query($email:String){user(email:$email){id}}","variables":{"email":"b@x"}}"#;
     let out = sent(&plan, "application/json", body).unwrap();
     assert!(out.contains("user(email:$email)") && !out.contains("b@x"), "{out}");
@@ -292,10 +304,10 @@ proptest! {
     #[test]
     fn what_passes_shows_only_what_the_list_has(tree in selections(3)) {
         let (query, answer) = tree;
-        let only = trial::only(&["$.data.a.b", "$.data.b", "$.data.c.a"]);
+        let only = testing::allow_list(&["$.data.a.b", "$.data.b", "$.data.c.a"]);
         if judged(&only, &query).is_none() {
-            let plan = trial::plan(&only);
-            let (out, _, end) = trial::push(&mut *plan.body(Some("application/json"), None).unwrap(), trial::Seen::default(), [answer.as_bytes()]);
+            let plan = testing::plan(&only);
+            let (out, _, end) = testing::feed_chunks(&mut *plan.body_rewriter(Some("application/json"), None).unwrap(), testing::RecordingObserver::default(), [answer.as_bytes()]);
             prop_assert_eq!(end, Ok(()));
             let out = String::from_utf8(out).unwrap();
             for shown in out.split('"').filter(|text| text.starts_with('/')) {
@@ -307,7 +319,7 @@ proptest! {
 
     #[test]
     fn noise_never_panics(query in "([{}()\\[\\]:!$@=|&.,\"# a-c0-9-]|\\.\\.\\.|on |query |fragment |\"\"\"|\\\\|\n){0,60}") {
-        let _ = judged(&trial::rules(&["$..a"]), &query);
+        let _ = judged(&testing::rules(&["$..a"]), &query);
     }
 }
 
@@ -350,7 +362,7 @@ fn answer_of(nodes: &[Node], path: &str) -> String {
 
 #[test]
 fn faults_are_told_in_words() {
-    let stop = checker(&trial::rules(&["$..email"])).check("{user{x:email}}").unwrap_err();
+    let stop = checker(&testing::rules(&["$..email"])).check("{user{x:email}}").unwrap_err();
     let expected =
         "a GraphQL query calls a field by a name that the answer's rules do not know it by (at byte 6 of it)";
     assert_eq!(stop.to_string(), expected);

@@ -11,14 +11,14 @@
 use std::ops::{BitAnd, BitOr, Not};
 
 use super::{
-    names::{Endings, Names},
-    skim::Tokens,
-    window::{Entry, Places, Scanned, Scratch, WINDOW, is_escape, is_literal},
+    names::{NameEndings, Names},
+    skim::TokenBits,
+    window::{Entry, Scanned, Scratch, WINDOW, WindowPlaces, is_escape, is_literal},
 };
 
 /// One bit per byte of 512, for each class of bytes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Classes {
+pub(super) struct ByteClasses {
     pub(super) quote: [u64; 8],
     pub(super) slash: [u64; 8],
     pub(super) open: [u64; 8],
@@ -38,23 +38,23 @@ pub(super) struct Classes {
 }
 
 /// What an instruction set does for the scan.
-pub(super) trait Lanes {
-    type Row: Row;
-    /// Sets one word of each class but those of [`Lanes::tokens`].
-    fn classify(block: &[u8; 64], word: usize, classes: &mut Classes);
+pub(super) trait VectorOps {
+    type Row: BitRow;
+    /// Sets one word of each class but those of [`VectorOps::tokens`].
+    fn classify(block: &[u8; 64], word: usize, classes: &mut ByteClasses);
     /// The bits of what strings and brackets are told by.
-    fn tokens(block: &[u8; 64]) -> Tokens;
+    fn tokens(block: &[u8; 64]) -> TokenBits;
     /// The bytes that may be the last of a listed name, going by themselves and the two before them.
-    fn endings(blocks: [&[u8; 64]; 3], of: &Endings) -> u64;
+    fn endings(blocks: [&[u8; 64]; 3], of: &NameEndings) -> u64;
     /// Each bit becomes the parity of the bits up to and with it.
     fn parity(bits: u64) -> u64;
     /// Writes the places of the bits, counted from `base`, at `out[used..]`, and says how much of `out` is used then.
     /// May write up to 64 entries beyond.
-    fn flatten(bits: u64, base: u16, out: &mut Places, used: usize) -> usize;
+    fn flatten(bits: u64, base: u16, out: &mut WindowPlaces, used: usize) -> usize;
 }
 
 /// Eight words, the first byte's bit lowest in the first.
-pub(super) trait Row: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output = Self> {
+pub(super) trait BitRow: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output = Self> {
     fn load(words: &[u64; 8]) -> Self;
     fn store(self, words: &mut [u64; 8]);
     fn any(self) -> bool;
@@ -67,15 +67,15 @@ pub(super) trait Row: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<
 /// What one word hands on to the next: whether its first byte is escaped, as a bit, and whether it is inside a string,
 /// as all bits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Edge {
+pub(super) struct StringCarry {
     pub(super) escaped: u64,
     pub(super) inside: u64,
 }
 
-impl Edge {
+impl StringCarry {
     /// Of a word's quotes and backslashes: the bytes that are escaped, and those inside strings.
     #[inline(always)]
-    pub(super) fn strings<L: Lanes>(&mut self, quote: u64, slash: u64) -> [u64; 2] {
+    pub(super) fn strings<L: VectorOps>(&mut self, quote: u64, slash: u64) -> [u64; 2] {
         let escaped = escaped(slash, &mut self.escaped);
         let inside = L::parity(quote & !escaped) ^ self.inside;
         self.inside = 0_u64.wrapping_sub(inside >> 63);
@@ -84,7 +84,7 @@ impl Edge {
 }
 
 /// What one row hands on to the next.
-struct Carry<R> {
+struct RowCarry<R> {
     scalar: R,
     after_minus: R,
     after_zero: R,
@@ -101,7 +101,7 @@ struct Carry<R> {
     forced: u8,
 }
 
-impl<R: Row> Carry<R> {
+impl<R: BitRow> RowCarry<R> {
     #[inline(always)]
     fn new(entry: Entry) -> Self {
         let none = R::load(&[0; 8]);
@@ -126,7 +126,7 @@ impl<R: Row> Carry<R> {
 
 /// Scans a window. `None` when it breaks the grammar, or has no whole member or element.
 #[inline(always)]
-pub(super) fn scan<L: Lanes>(
+pub(super) fn scan<L: VectorOps>(
     window: &[u8],
     entry: Entry,
     names: Option<&Names>,
@@ -134,13 +134,13 @@ pub(super) fn scan<L: Lanes>(
 ) -> Option<Scanned> {
     let window = &window[..window.len().min(WINDOW)];
     // All classes first: a row that is read while its words are still being written would have to wait for them.
-    let mut edge = Edge::default();
+    let mut edge = StringCarry::default();
     for (row, classes) in scratch.classes.iter_mut().enumerate().take(window.len().div_ceil(512)) {
         for word in 0..8 {
             classify::<L>(window, row * 512 + word * 64, names, word, classes, &mut edge);
         }
     }
-    let mut carry = Carry::<L::Row>::new(entry);
+    let mut carry = RowCarry::<L::Row>::new(entry);
     let (mut events, mut odd, mut escapes, mut broken) = (0, 0, 0, usize::MAX);
     for (row, text) in window.chunks(512).enumerate() {
         let found = grammar::<L::Row>(row, names.is_some(), &mut carry, scratch);
@@ -171,13 +171,13 @@ pub(super) fn scan<L: Lanes>(
 
 /// Sets a word of all classes: those of bytes, and what strings and escapes make of them.
 #[inline(always)]
-fn classify<L: Lanes>(
+fn classify<L: VectorOps>(
     window: &[u8],
     start: usize,
     names: Option<&Names>,
     at: usize,
-    classes: &mut Classes,
-    edge: &mut Edge,
+    classes: &mut ByteClasses,
+    edge: &mut StringCarry,
 ) {
     // A block, and the two bytes before it.
     let whole = start.checked_sub(2).and_then(|start| window.get(start..)).and_then(<[u8]>::first_chunk::<66>);
@@ -224,7 +224,7 @@ fn first_bit(row: &[u64; 8]) -> usize {
 
 /// What one row has.
 #[derive(Default)]
-struct Found {
+struct RowTokens {
     /// Brackets, and colons behind keys that may be listed ones.
     events: [u64; 8],
     odd: [u64; 8],
@@ -233,7 +233,7 @@ struct Found {
 }
 
 #[inline(always)]
-fn grammar<R: Row>(row: usize, named: bool, carry: &mut Carry<R>, scratch: &mut Scratch) -> Found {
+fn grammar<R: BitRow>(row: usize, named: bool, carry: &mut RowCarry<R>, scratch: &mut Scratch) -> RowTokens {
     let classes = &scratch.classes[row];
     let (inside, quote) = (R::load(&classes.inside), R::load(&classes.quote));
     let (open, close) = (R::load(&classes.open) & !inside, R::load(&classes.close) & !inside);
@@ -275,7 +275,7 @@ fn grammar<R: Row>(row: usize, named: bool, carry: &mut Carry<R>, scratch: &mut 
     }
     let plain = R::load(&classes.digit) | R::load(&classes.point) | starts & R::load(&classes.minus);
     let odd = scalar & !plain;
-    let mut found = Found::default();
+    let mut found = RowTokens::default();
     events.store(&mut found.events);
     (odd & !odd.on::<1>(&mut carry.oddity)).store(&mut found.odd);
     found.breaks = broken.any();
@@ -288,7 +288,7 @@ fn grammar<R: Row>(row: usize, named: bool, carry: &mut Carry<R>, scratch: &mut 
 /// What plain numbers must not have: a minus or point without a digit behind it, a point without one before it, a
 /// needless zero, two points.
 #[inline(always)]
-fn numbers<R: Row>(classes: &Classes, scalar: R, starts: R, carry: &mut Carry<R>) -> R {
+fn numbers<R: BitRow>(classes: &ByteClasses, scalar: R, starts: R, carry: &mut RowCarry<R>) -> R {
     let (digit, point) = (R::load(&classes.digit), R::load(&classes.point) & scalar);
     let after_minus = (starts & R::load(&classes.minus)).on::<1>(&mut carry.after_minus);
     let first = (starts | after_minus) & digit;
@@ -300,7 +300,7 @@ fn numbers<R: Row>(classes: &Classes, scalar: R, starts: R, carry: &mut Carry<R>
 
 /// The token that follows each token of `of`.
 #[inline(always)]
-fn next<R: Row>(of: R, tokens: R, carry: &mut u8) -> R {
+fn next<R: BitRow>(of: R, tokens: R, carry: &mut u8) -> R {
     (!tokens | of).plus(of, carry) & tokens
 }
 

@@ -4,18 +4,18 @@
 
 use std::collections::HashMap;
 
-use crate::model::{FieldPath, Selector, Step};
-use crate::pii::Treat;
+use crate::model::{FieldPath, PathSelector, PathStep};
+use crate::pii::Transform;
 
 use super::{
-    aims::{Aim, Purpose, aims},
-    machine::Leaps,
+    machine::FastEntry,
     matcher::{
-        Choice, ELEMENT, FIRST_NAME, Level, Matcher, MatcherError, OTHER_MEMBER, Quick, Root, Spec, State, StateId,
-        Type,
+        ChildNeeds, ELEMENT, FIRST_NAME, JsonType, MatchState, Matcher, MatcherError, MatcherSpec, OTHER_MEMBER,
+        PathRoot, RuleChoice, StateId, StateSummary,
     },
     names::{NAME_BYTES_MAX, NameId, Names},
-    shape::{Fit, Shape},
+    path_readings::{PathPurpose, PathReading, path_readings},
+    records_path::{ExpectedTypes, RecordsPath},
 };
 
 /// Largest table, in entries of two bytes: only paths with many `..` steps each could need more.
@@ -26,20 +26,22 @@ impl Matcher {
     ///
     /// # Errors
     /// [`MatcherError`] when a name is too long or the table would be too large.
-    pub fn compile(spec: &Spec<'_>, treat: &dyn Treat) -> Result<Self, MatcherError> {
-        let aims = aims(spec, treat);
-        let too_long = |aim: &&Aim<'_>| aim.steps.iter().filter_map(Step::name).any(|name| name.len() > NAME_BYTES_MAX);
+    pub fn compile(spec: &MatcherSpec<'_>, treat: &dyn Transform) -> Result<Self, MatcherError> {
+        let aims = path_readings(spec, treat);
+        let too_long = |aim: &&PathReading<'_>| {
+            aim.steps.iter().filter_map(PathStep::name).any(|name| name.len() > NAME_BYTES_MAX)
+        };
         if let Some(aim) = aims.iter().find(too_long) {
             return Err(MatcherError::NameTooLong { path: aim.path.to_string().into() });
         }
-        let names = Names::new(aims.iter().flat_map(|aim| aim.steps).filter_map(Step::name));
-        let rest = spec.rest.map(|rule| Choice { rule, drops: false });
+        let names = Names::new(aims.iter().flat_map(|aim| aim.steps).filter_map(PathStep::name));
+        let rest = spec.fallback.map(|rule| RuleChoice { rule, drops: false });
         let (only, ids, sets) = (spec.only.is_some(), HashMap::new(), vec![]);
-        let records = spec.records.filter(|_| spec.root == Root::Document);
-        let mut build = Build { aims: &aims, only, rest, names: &names, records, ids, sets };
+        let records = spec.records.filter(|_| spec.root == PathRoot::Document);
+        let mut build = MatcherBuilder { aims: &aims, only, rest, names: &names, records, ids, sets };
         build.id_of(vec![]);
-        let all: Set = (0..aims.len()).map(|aim| (aim, 0)).collect();
-        let row = spec.records.filter(|_| spec.root == Root::Row).map(|_| Fit::of_record(&aims, &all, 0));
+        let all: PathPositions = (0..aims.len()).map(|aim| (aim, 0)).collect();
+        let row = spec.records.filter(|_| spec.root == PathRoot::Row).map(|_| ExpectedTypes::of_record(&aims, &all, 0));
         let start = build.id_of(all);
         let (mut states, mut table) = (Vec::new(), Vec::new());
         let width = FIRST_NAME + names.len();
@@ -50,7 +52,16 @@ impl Matcher {
             states.push(build.state(&set));
             table.extend(build.row(&set));
         }
-        let mut matcher = Self { names, states, quick: Vec::new(), table, width, start, shape: Shape::of(spec), row };
+        let mut matcher = Self {
+            names,
+            states,
+            summaries: Vec::new(),
+            table,
+            width,
+            start,
+            records_path: RecordsPath::of(spec),
+            row_types: row,
+        };
         matcher.describe_levels();
         Ok(matcher)
     }
@@ -65,17 +76,17 @@ impl Matcher {
             let elements = self.level(id, row[ELEMENT], &placed, false);
             let state = &mut self.states[id];
             (state.members, state.elements) = (members, elements);
-            self.quick.push(Quick {
+            self.summaries.push(StateSummary {
                 member: row[OTHER_MEMBER],
                 element: row[ELEMENT],
-                plain: [elements, members].map(|level| level.leaps == Leaps::Anywhere),
-                names: members.names,
-                asks: state.subject || !state.surely_passes(),
+                skippable: [elements, members].map(|level| level.fast_entry == FastEntry::Anywhere),
+                names_matter: members.names_matter,
+                needs_decision: state.subject || !state.always_passes(),
             });
         }
     }
 
-    fn level(&self, of: usize, usual: StateId, listed: &[StateId], object: bool) -> Level {
+    fn level(&self, of: usize, usual: StateId, listed: &[StateId], object: bool) -> ChildNeeds {
         let waits = |id: &StateId| {
             let state = self.state(*id);
             state.record || state.select.iter().flatten().any(|choice| choice.drops)
@@ -84,38 +95,38 @@ impl Matcher {
         let names = listed.iter().any(|id| *id != usual);
         let usual = self.state(usual);
         let leaps = match object {
-            _ if usual.subject || !usual.surely_passes() => Leaps::Never,
-            true if holds => Leaps::BehindKept,
-            false if holds || names => Leaps::Never,
-            _ => Leaps::Anywhere,
+            _ if usual.subject || !usual.always_passes() => FastEntry::Never,
+            true if holds => FastEntry::AfterKept,
+            false if holds || names => FastEntry::Never,
+            _ => FastEntry::Anywhere,
         };
-        Level { holds, names, leaps }
+        ChildNeeds { holds_keys: holds, names_matter: names, fast_entry: leaps }
     }
 }
 
 /// How far each path has been followed: (aim, steps done), sorted.
-type Set = Vec<(usize, usize)>;
+type PathPositions = Vec<(usize, usize)>;
 
 /// The powerset construction, from the sets that can be reached.
-struct Build<'a> {
-    aims: &'a [Aim<'a>],
+struct MatcherBuilder<'a> {
+    aims: &'a [PathReading<'a>],
     only: bool,
-    rest: Option<Choice>,
+    rest: Option<RuleChoice>,
     names: &'a Names,
     records: Option<&'a FieldPath>,
-    ids: HashMap<Set, StateId>,
-    sets: Vec<Set>,
+    ids: HashMap<PathPositions, StateId>,
+    sets: Vec<PathPositions>,
 }
 
 /// An edge of a document, as paths see it.
 #[derive(Clone, Copy)]
-enum Edge {
+enum DocumentEdge {
     Member(Option<NameId>),
     Element(Option<u32>),
 }
 
-impl Build<'_> {
-    fn id_of(&mut self, mut set: Set) -> StateId {
+impl MatcherBuilder<'_> {
+    fn id_of(&mut self, mut set: PathPositions) -> StateId {
         set.sort_unstable();
         set.dedup();
         let next = StateId::try_from(self.sets.len()).unwrap_or(StateId::MAX);
@@ -125,18 +136,18 @@ impl Build<'_> {
         })
     }
 
-    fn row(&mut self, set: &Set) -> Vec<StateId> {
-        let names = (0..self.names.len()).map(|id| Edge::Member(NameId::try_from(id).ok()));
-        let edges = [Edge::Member(None), Edge::Element(None)].into_iter().chain(names);
+    fn row(&mut self, set: &PathPositions) -> Vec<StateId> {
+        let names = (0..self.names.len()).map(|id| DocumentEdge::Member(NameId::try_from(id).ok()));
+        let edges = [DocumentEdge::Member(None), DocumentEdge::Element(None)].into_iter().chain(names);
         edges.map(|edge| self.id_of(self.follow(set, edge))).collect()
     }
 
-    fn follow(&self, set: &Set, edge: Edge) -> Set {
-        let mut next = Set::new();
+    fn follow(&self, set: &PathPositions, edge: DocumentEdge) -> PathPositions {
+        let mut next = PathPositions::new();
         for (aim, done) in set {
             let aim_of = &self.aims[*aim];
             let Some(step) = aim_of.steps.get(*done) else {
-                if aim_of.purpose == Purpose::Allow {
+                if aim_of.purpose == PathPurpose::Allow {
                     next.push((*aim, *done));
                 }
                 continue;
@@ -144,61 +155,66 @@ impl Build<'_> {
             if step.descends {
                 next.push((*aim, *done));
             }
-            if aim_of.crosses(*done, matches!(edge, Edge::Member(_))) && self.selects(step, edge) {
+            if aim_of.crosses(*done, matches!(edge, DocumentEdge::Member(_))) && self.selects(step, edge) {
                 next.push((*aim, *done + 1));
             }
         }
         next
     }
 
-    fn selects(&self, step: &Step, edge: Edge) -> bool {
+    fn selects(&self, step: &PathStep, edge: DocumentEdge) -> bool {
         match (&step.selector, edge) {
-            (Selector::Name(name), Edge::Member(id)) => id.is_some() && self.names.find(name.as_bytes()) == id,
-            (Selector::Index(wanted), Edge::Element(index)) => index == Some(*wanted),
-            (Selector::Wildcard, _) => true,
-            (Selector::Name(_), Edge::Element(_)) | (Selector::Index(_), Edge::Member(_)) => false,
+            (PathSelector::Name(name), DocumentEdge::Member(id)) => {
+                id.is_some() && self.names.find(name.as_bytes()) == id
+            }
+            (PathSelector::Index(wanted), DocumentEdge::Element(index)) => index == Some(*wanted),
+            (PathSelector::Wildcard, _) => true,
+            (PathSelector::Name(_), DocumentEdge::Element(_)) | (PathSelector::Index(_), DocumentEdge::Member(_)) => {
+                false
+            }
         }
     }
 
-    fn state(&mut self, set: &Set) -> State {
-        let ended: Vec<Purpose> = set
+    fn state(&mut self, set: &PathPositions) -> MatchState {
+        let ended: Vec<PathPurpose> = set
             .iter()
             .filter(|(aim, done)| self.aims[*aim].steps.len() == *done)
             .map(|(aim, _)| self.aims[*aim].purpose)
             .collect();
-        let chosen = Type::ALL.map(|of| ended.iter().find_map(|purpose| choose(*purpose, of)));
-        let fit = Fit::of(self.aims, set, self.records);
-        State {
-            select: Type::ALL.map(|of| chosen[of as usize].or(self.rest.filter(|_| of.holds_text()))),
-            record: ended.contains(&Purpose::Record),
-            subject: ended.contains(&Purpose::Subject),
-            allowed: !self.only || ended.contains(&Purpose::Allow),
+        let chosen = JsonType::ALL.map(|of| ended.iter().find_map(|purpose| choose(*purpose, of)));
+        let fit = ExpectedTypes::of(self.aims, set, self.records);
+        MatchState {
+            select: JsonType::ALL.map(|of| chosen[of as usize].or(self.rest.filter(|_| of.holds_text()))),
+            record: ended.contains(&PathPurpose::Record),
+            subject: ended.contains(&PathPurpose::Subject),
+            allowed: !self.only || ended.contains(&PathPurpose::Allow),
             leads_to: [self.leads(set, true), self.leads(set, false)],
-            reach: fit.reach,
-            fits: Type::ALL.map(|of| of.fits(fit) || chosen[of as usize].is_some()),
+            records_step: fit.records_step,
+            fits: JsonType::ALL.map(|of| of.fits(fit) || chosen[of as usize].is_some()),
             indices: self.indices(set),
-            ..State::default()
+            ..MatchState::default()
         }
     }
 
-    fn leads(&self, set: &Set, object: bool) -> bool {
-        let mut allow = set.iter().filter(|(aim, _)| self.aims[*aim].purpose == Purpose::Allow);
+    fn leads(&self, set: &PathPositions, object: bool) -> bool {
+        let mut allow = set.iter().filter(|(aim, _)| self.aims[*aim].purpose == PathPurpose::Allow);
         allow.any(|(aim, done)| self.aims[*aim].crosses(*done, object))
     }
 
-    fn indices(&mut self, set: &Set) -> Vec<(u32, StateId)> {
+    fn indices(&mut self, set: &PathPositions) -> Vec<(u32, StateId)> {
         let steps = set.iter().filter_map(|(aim, done)| self.aims[*aim].steps.get(*done));
-        let mut listed: Vec<u32> =
-            steps.filter_map(|step| if let Selector::Index(at) = step.selector { Some(at) } else { None }).collect();
+        let mut listed: Vec<u32> = steps
+            .filter_map(|step| if let PathSelector::Index(at) = step.selector { Some(at) } else { None })
+            .collect();
         listed.sort_unstable();
         listed.dedup();
-        listed.into_iter().map(|at| (at, self.id_of(self.follow(set, Edge::Element(Some(at)))))).collect()
+        listed.into_iter().map(|at| (at, self.id_of(self.follow(set, DocumentEdge::Element(Some(at)))))).collect()
     }
 }
 
-fn choose(purpose: Purpose, of: Type) -> Option<Choice> {
+fn choose(purpose: PathPurpose, of: JsonType) -> Option<RuleChoice> {
     match purpose {
-        Purpose::Treat { choice, only_type } => only_type.is_none_or(|wanted| of.is(wanted)).then_some(choice),
-        Purpose::Allow | Purpose::Record | Purpose::Subject => None,
+        PathPurpose::Treat { choice, only_type } => only_type.is_none_or(|wanted| of.is(wanted)).then_some(choice),
+        PathPurpose::Allow | PathPurpose::Record | PathPurpose::Subject => None,
     }
 }

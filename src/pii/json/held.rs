@@ -7,9 +7,9 @@ const KEPT_BYTES_MAX: usize = 4 * 1024;
 
 /// A growing buffer that leaves nothing behind in memory when it grows, shrinks or is dropped.
 #[derive(Default)]
-pub(super) struct Held(Vec<u8>);
+pub(super) struct SecretBuffer(Vec<u8>);
 
-impl Held {
+impl SecretBuffer {
     pub(super) fn as_slice(&self) -> &[u8] {
         &self.0
     }
@@ -38,7 +38,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for SecretBuffer {
     fn drop(&mut self) {
         self.0.zeroize();
     }
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn it_grows_and_gives_back() {
-        let mut held = Held::default();
+        let mut held = SecretBuffer::default();
         (0..5000).for_each(|_| held.push(b"ab"));
         assert_eq!(held.len(), 10_000);
         assert!(held.as_slice().chunks(2).all(|pair| pair == b"ab"));

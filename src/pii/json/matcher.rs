@@ -4,17 +4,17 @@
 //! however many rules there are. A matcher is built once per config and shared; it holds no value and no key.
 
 use crate::model::FieldPath;
-use crate::pii::{Place, Rule, Rules, ValueType};
+use crate::pii::{Rule, Rules, ValueLocation, ValueType};
 
-use super::machine::Leaps;
+use super::machine::FastEntry;
 use super::names::{NAME_BYTES_MAX, Names};
-use super::shape::{Fit, Shape};
+use super::records_path::{ExpectedTypes, RecordsPath};
 
 /// The number of a state; a state is a place in a document as far as the paths can tell places apart.
 pub(super) type StateId = u16;
 
 /// The place below which no path reaches.
-pub(super) const DEAD: StateId = 0;
+pub(super) const NO_PATH: StateId = 0;
 
 /// Columns of the table before those of the names.
 pub(super) const OTHER_MEMBER: usize = 0;
@@ -23,10 +23,10 @@ pub(super) const FIRST_NAME: usize = 2;
 
 /// Values to treat: where they stand, and by which rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct TreatedPath {
     /// Where the value stands.
     pub path: FieldPath,
-    /// What [`crate::pii::Treat`] and [`crate::pii::Watch`] are told: the rule's place in its list.
+    /// What [`crate::pii::Transform`] and [`crate::pii::RewriteObserver`] are told: the rule's place in its list.
     pub rule: usize,
     /// Only values of this type; `None` for all.
     pub only_type: Option<ValueType>,
@@ -34,25 +34,25 @@ pub struct Target {
 
 /// Everything that one matcher looks for.
 #[derive(Debug, Clone, Default)]
-pub struct Spec<'a> {
+pub struct MatcherSpec<'a> {
     /// Values to treat; where several select a value, the first wins.
-    pub treat: Vec<Target>,
+    pub treat: Vec<TreatedPath>,
     /// With `Some`, what may pass; every other value is dropped, the containers on the way kept.
     pub only: Option<&'a [FieldPath]>,
     /// The rule for every string that nothing else selects.
-    pub rest: Option<usize>,
+    pub fallback: Option<usize>,
     /// Every value that this selects is a record.
     pub records: Option<&'a FieldPath>,
     /// The values that identify the subjects of records. A container does so as a whole, by its text as it stands
     /// (the first [`crate::bounds::VALUE_BYTES_MAX`] bytes), and what is in it is no subject of its own.
     pub subject: Option<&'a FieldPath>,
     /// What is read: the document that the paths begin at, or a piece of it.
-    pub root: Root,
+    pub root: PathRoot,
 }
 
 /// What the root of a JSON text is to the paths.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Root {
+pub enum PathRoot {
     /// The document that they begin at.
     #[default]
     Document,
@@ -62,21 +62,24 @@ pub enum Root {
     Field,
 }
 
-impl<'a> Spec<'a> {
+impl<'a> MatcherSpec<'a> {
     /// What a route's rules ask of a body; targets have the places of their rules in [`Rules::treat`]. Without
     /// [`Rules::reveal`], whose fields are targets of another treatment.
     pub fn of(rules: &'a Rules) -> Self {
-        let field = |(rule, asked): (usize, &Rule)| match &asked.place {
-            Place::Field(path) => Some(Target { path: path.clone(), rule, only_type: asked.only_type }),
-            Place::Query(_) | Place::Header(_) | Place::Cookie(_) | Place::Segment(_) => None,
+        let field = |(rule, asked): (usize, &Rule)| match &asked.location {
+            ValueLocation::Field(path) => Some(TreatedPath { path: path.clone(), rule, only_type: asked.only_type }),
+            ValueLocation::Query(_)
+            | ValueLocation::Header(_)
+            | ValueLocation::Cookie(_)
+            | ValueLocation::Segment(_) => None,
         };
         Self {
             treat: rules.treat.iter().enumerate().filter_map(field).collect(),
             only: rules.only.as_deref(),
-            rest: rules.rest(),
+            fallback: rules.detect_rule(),
             records: rules.records.as_ref(),
             subject: rules.subject.as_ref(),
-            root: Root::Document,
+            root: PathRoot::Document,
         }
     }
 }
@@ -98,15 +101,15 @@ pub enum MatcherError {
 /// Compiled paths, to be shared.
 pub struct Matcher {
     pub(super) names: Names,
-    pub(super) states: Vec<State>,
+    pub(super) states: Vec<MatchState>,
     /// Of each state what the fast engine asks at every bracket.
-    pub(super) quick: Vec<Quick>,
+    pub(super) summaries: Vec<StateSummary>,
     pub(super) table: Vec<StateId>,
     pub(super) width: usize,
     pub(super) start: StateId,
-    pub(super) shape: Shape,
+    pub(super) records_path: RecordsPath,
     /// What a row may be, where rows are read and are records.
-    pub(super) row: Option<Fit>,
+    pub(super) row_types: Option<ExpectedTypes>,
 }
 
 impl std::fmt::Debug for Matcher {
@@ -117,15 +120,15 @@ impl std::fmt::Debug for Matcher {
 
 /// What lies at a place.
 #[derive(Debug, Clone, Default)]
-pub(super) struct State {
+pub(super) struct MatchState {
     /// The rule for a value of each kind: string, number, boolean, null, object, array.
-    pub(super) select: [Option<Choice>; 6],
+    pub(super) select: [Option<RuleChoice>; 6],
     /// The values at this place are records.
     pub(super) record: bool,
     /// The values at this place identify a subject.
     pub(super) subject: bool,
     /// Where on the way to the records this is, from 1; 0 when it is not on it.
-    pub(super) reach: u8,
+    pub(super) records_step: u8,
     /// Whether a value of each kind fits here, by the rules' idea of the document.
     pub(super) fits: [bool; 6],
     /// Whether the value may pass whole. Always, without an allow-list.
@@ -133,26 +136,26 @@ pub(super) struct State {
     /// Whether an allow-list reaches members, or elements, below.
     pub(super) leads_to: [bool; 2],
     /// What the level below an object here asks for.
-    pub(super) members: Level,
+    pub(super) members: ChildNeeds,
     /// What the level below an array here asks for.
-    pub(super) elements: Level,
+    pub(super) elements: ChildNeeds,
     /// States of elements at a listed index.
     pub(super) indices: Vec<(u32, StateId)>,
 }
 
 /// A state in short.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Quick {
+pub(super) struct StateSummary {
     pub(super) member: StateId,
     pub(super) element: StateId,
-    pub(super) plain: [bool; 2],
+    pub(super) skippable: [bool; 2],
     /// Names of members make a difference.
-    pub(super) names: bool,
+    pub(super) names_matter: bool,
     /// A value here is of interest itself, not only as a way to others.
-    pub(super) asks: bool,
+    pub(super) needs_decision: bool,
 }
 
-impl Quick {
+impl StateSummary {
     /// The state of what no path names in an object, or of an array's elements where places make no difference.
     #[inline]
     pub(super) fn below(self, object: bool) -> StateId {
@@ -161,32 +164,32 @@ impl Quick {
 
     /// Whether the fast engine may leap anywhere in an object, or array, here.
     #[inline]
-    pub(super) fn plain(self, object: bool) -> bool {
-        self.plain[usize::from(object)]
+    pub(super) fn is_skippable(self, object: bool) -> bool {
+        self.skippable[usize::from(object)]
     }
 }
 
 /// What the members or elements of one container ask of an engine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Level {
+pub(super) struct ChildNeeds {
     /// Some may be dropped, or are records: commas, and keys, wait until their value's fate is known.
-    pub(super) holds: bool,
+    pub(super) holds_keys: bool,
     /// Names, or places in the array, make a difference.
-    pub(super) names: bool,
+    pub(super) names_matter: bool,
     /// Where among them the fast engine may leap.
-    pub(super) leaps: Leaps,
+    pub(super) fast_entry: FastEntry,
 }
 
 /// A rule's hold on a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Choice {
+pub(super) struct RuleChoice {
     pub(super) rule: usize,
     pub(super) drops: bool,
 }
 
 /// The types that rules tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
+pub(super) enum JsonType {
     String,
     Number,
     Boolean,
@@ -195,7 +198,7 @@ pub(super) enum Type {
     Array,
 }
 
-impl Type {
+impl JsonType {
     pub(super) const ALL: [Self; 6] =
         [Self::String, Self::Number, Self::Boolean, Self::Null, Self::Object, Self::Array];
 
@@ -219,7 +222,7 @@ impl Type {
     }
 
     /// Whether a value of this type fits a place.
-    pub(super) const fn fits(self, fit: Fit) -> bool {
+    pub(super) const fn fits(self, fit: ExpectedTypes) -> bool {
         match self {
             Self::Object => fit.object,
             Self::Array => fit.array,
@@ -242,13 +245,13 @@ impl Type {
 
 impl Matcher {
     #[inline]
-    pub(super) fn state(&self, id: StateId) -> &State {
+    pub(super) fn state(&self, id: StateId) -> &MatchState {
         &self.states[usize::from(id)]
     }
 
     #[inline]
-    pub(super) fn quick(&self, id: StateId) -> Quick {
-        self.quick[usize::from(id)]
+    pub(super) fn summary(&self, id: StateId) -> StateSummary {
+        self.summaries[usize::from(id)]
     }
 
     /// The state of a member, by its decoded name; `None` for a name that cannot be a listed one.
@@ -271,37 +274,37 @@ impl Matcher {
     }
 }
 
-impl State {
+impl MatchState {
     /// The rule for a value of this type.
     #[inline]
-    pub(super) fn choice(&self, of: Type) -> Option<Choice> {
+    pub(super) fn choice(&self, of: JsonType) -> Option<RuleChoice> {
         self.select[of as usize]
     }
 
     /// Whether the allow-list keeps a value of this type: as it is, or as the way to what it keeps.
     #[inline]
-    pub(super) fn keeps(&self, of: Type) -> bool {
-        self.allowed || (of == Type::Object && self.leads_to[0]) || (of == Type::Array && self.leads_to[1])
+    pub(super) fn keeps(&self, of: JsonType) -> bool {
+        self.allowed || (of == JsonType::Object && self.leads_to[0]) || (of == JsonType::Array && self.leads_to[1])
     }
 
     /// Whether a value here passes for sure, with nothing to be asked first.
-    pub(super) fn surely_passes(&self) -> bool {
-        self.allowed && !self.record && !self.is_on_way() && self.select.iter().all(Option::is_none)
+    pub(super) fn always_passes(&self) -> bool {
+        self.allowed && !self.record && !self.is_on_records_path() && self.select.iter().all(Option::is_none)
     }
 
     /// The rule that every string here is treated by, with nothing else to be asked.
-    pub(super) fn treats_text(&self) -> Option<usize> {
-        let choice = self.choice(Type::String).filter(|choice| !choice.drops)?;
-        (self.allowed && !self.record && !self.subject && !self.is_on_way()).then_some(choice.rule)
+    pub(super) fn plain_text_rule(&self) -> Option<usize> {
+        let choice = self.choice(JsonType::String).filter(|choice| !choice.drops)?;
+        (self.allowed && !self.record && !self.subject && !self.is_on_records_path()).then_some(choice.rule)
     }
 
     /// Whether a value here is on the way to the records.
-    pub(super) fn is_on_way(&self) -> bool {
-        self.reach > 0 || self.fits.contains(&false)
+    pub(super) fn is_on_records_path(&self) -> bool {
+        self.records_step > 0 || self.fits.contains(&false)
     }
 
     /// Whether no value here is kept.
-    pub(super) fn surely_drops(&self) -> bool {
-        Type::ALL.into_iter().all(|of| !self.keeps(of))
+    pub(super) fn always_drops(&self) -> bool {
+        JsonType::ALL.into_iter().all(|of| !self.keeps(of))
     }
 }

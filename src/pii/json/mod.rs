@@ -13,7 +13,6 @@
 //!
 //! Never holds more than one open token and its key, and never lets a piece of a selected value leave.
 
-mod aims;
 mod bits;
 mod compile;
 mod engine;
@@ -24,10 +23,11 @@ mod long;
 mod machine;
 mod matcher;
 mod names;
+mod path_readings;
 mod portable;
+mod records_path;
 mod rewriter;
 mod scalar;
-mod shape;
 mod simd;
 mod skim;
 mod text;
@@ -37,6 +37,6 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use matcher::{Matcher, MatcherError, Root, Spec, Target};
+pub use matcher::{Matcher, MatcherError, MatcherSpec, PathRoot, TreatedPath};
 pub use rewriter::JsonRewriter;
-pub use simd::Engine;
+pub use simd::JsonEngine;

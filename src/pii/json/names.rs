@@ -15,27 +15,27 @@ pub(super) const NAME_BYTES_MAX: usize = KEY_BYTES_MAX / 6;
 /// The last three bytes of all names, as the halves of bytes that vector look-ups take. Each name has one of eight
 /// bits, so that the bytes of two names do not go together, unless they share a bit.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Endings {
+pub(super) struct NameEndings {
     /// For the last byte, the one before it and the one before that.
-    pub(super) bytes: [Halves; 3],
+    pub(super) bytes: [NibbleTable; 3],
 }
 
 /// For each low and each high half of a byte, the bits of names that have it; and the same for its low six bits, for
 /// machines that look up in 64 places at once.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Halves {
+pub(super) struct NibbleTable {
     pub(super) low: [u8; 16],
     pub(super) high: [u8; 16],
     pub(super) six: [u8; 64],
 }
 
-impl Default for Halves {
+impl Default for NibbleTable {
     fn default() -> Self {
         Self { low: [0; 16], high: [0; 16], six: [0; 64] }
     }
 }
 
-impl Halves {
+impl NibbleTable {
     fn set(&mut self, byte: u8, bit: u8) {
         for byte in [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()] {
             self.low[usize::from(byte & 15)] |= bit;
@@ -52,21 +52,21 @@ impl Halves {
 /// All listed names, folded.
 #[derive(Clone)]
 pub(super) struct Names {
-    names: Vec<(Ends, Box<[u8]>)>,
+    names: Vec<(NameEnds, Box<[u8]>)>,
     /// Open addressing by hash; `NameId::MAX` is free. At most half full.
     slots: Box<[NameId]>,
-    endings: Endings,
+    endings: NameEndings,
 }
 
 /// A name's length and its first and last bytes, letters small: all of it, if it is of 16 bytes at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Ends {
+struct NameEnds {
     length: usize,
     first: u64,
     last: u64,
 }
 
-impl Ends {
+impl NameEnds {
     #[inline]
     fn of(name: &[u8]) -> Self {
         let four = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
@@ -98,8 +98,8 @@ impl Names {
         folded.sort_unstable();
         folded.dedup();
         let slots = vec![NameId::MAX; (folded.len() * 2).next_power_of_two().max(2)].into();
-        let names = folded.into_iter().map(|name| (Ends::of(&name), name)).collect();
-        let mut table = Self { names, slots, endings: Endings::default() };
+        let names = folded.into_iter().map(|name| (NameEnds::of(&name), name)).collect();
+        let mut table = Self { names, slots, endings: NameEndings::default() };
         for id in 0..table.names.len() {
             table.insert(id);
         }
@@ -108,7 +108,7 @@ impl Names {
 
     /// The first, coarse filter.
     #[inline]
-    pub(super) fn endings(&self) -> &Endings {
+    pub(super) fn endings(&self) -> &NameEndings {
         &self.endings
     }
 
@@ -120,7 +120,7 @@ impl Names {
     /// The number of a decoded name.
     #[inline]
     pub(super) fn find(&self, name: &[u8]) -> Option<NameId> {
-        let ends = Ends::of(name);
+        let ends = NameEnds::of(name);
         let mask = self.slots.len() - 1;
         let mut at = ends.hash() & mask;
         while let Some((listed, folded)) = self.names.get(usize::from(self.slots[at])) {
@@ -129,13 +129,13 @@ impl Names {
             }
             at = (at + 1) & mask;
         }
-        if name.is_ascii() { None } else { self.find_foreign(name) }
+        if name.is_ascii() { None } else { self.find_folded(name) }
     }
 
     /// The number of a name with letters that fold to ASCII ones.
     #[cold]
-    fn find_foreign(&self, name: &[u8]) -> Option<NameId> {
-        let same = |(_, listed): &(Ends, Box<[u8]>)| fold(name).eq(listed.iter().copied());
+    fn find_folded(&self, name: &[u8]) -> Option<NameId> {
+        let same = |(_, listed): &(NameEnds, Box<[u8]>)| fold(name).eq(listed.iter().copied());
         self.names.iter().position(same).and_then(|id| NameId::try_from(id).ok())
     }
 
@@ -248,8 +248,9 @@ mod tests {
 
     /// What the vector look-ups do, a byte at a time.
     fn may_be_key(names: &Names, text: &[u8]) -> bool {
-        let look =
-            |(byte, halves): (&u8, &Halves)| halves.low[usize::from(byte & 15)] & halves.high[usize::from(byte >> 4)];
+        let look = |(byte, halves): (&u8, &NibbleTable)| {
+            halves.low[usize::from(byte & 15)] & halves.high[usize::from(byte >> 4)]
+        };
         text.iter().rev().zip(&names.endings().bytes).map(look).fold(u8::MAX, |all, bits| all & bits) != 0
     }
 

@@ -3,10 +3,10 @@
 use std::ops::{BitAnd, BitOr, Not};
 
 use super::{
-    bits::{Classes, Lanes, Row},
-    names::Endings,
-    skim::Tokens,
-    window::Places,
+    bits::{BitRow, ByteClasses, VectorOps},
+    names::NameEndings,
+    skim::TokenBits,
+    window::WindowPlaces,
 };
 
 const ONES: u64 = u64::MAX / 255;
@@ -15,11 +15,11 @@ const HIGH: u64 = ONES << 7;
 /// What every machine has.
 pub(super) struct Portable;
 
-impl Lanes for Portable {
+impl VectorOps for Portable {
     type Row = Eight;
 
     #[inline(always)]
-    fn classify(block: &[u8; 64], word: usize, classes: &mut Classes) {
+    fn classify(block: &[u8; 64], word: usize, classes: &mut ByteClasses) {
         let (text, _) = block.as_chunks::<8>();
         let text: [u64; 8] = std::array::from_fn(|at| u64::from_le_bytes(text[at]));
         let below = |bound: u8| join(text.map(|bytes| !(at_least(bytes, bound) | bytes) & HIGH));
@@ -34,11 +34,11 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    fn tokens(block: &[u8; 64]) -> Tokens {
+    fn tokens(block: &[u8; 64]) -> TokenBits {
         let (text, _) = block.as_chunks::<8>();
         let text: [u64; 8] = std::array::from_fn(|at| u64::from_le_bytes(text[at]));
         let folded = text.map(|bytes| bytes | (ONES * 0x20));
-        Tokens {
+        TokenBits {
             quote: equal(&text, b'"'),
             slash: equal(&text, b'\\'),
             open: equal(&folded, b'{'),
@@ -47,7 +47,7 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    fn endings(_: [&[u8; 64]; 3], _: &Endings) -> u64 {
+    fn endings(_: [&[u8; 64]; 3], _: &NameEndings) -> u64 {
         u64::MAX
     }
 
@@ -57,7 +57,7 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    fn flatten(bits: u64, base: u16, out: &mut Places, used: usize) -> usize {
+    fn flatten(bits: u64, base: u16, out: &mut WindowPlaces, used: usize) -> usize {
         flatten_by_count(bits, base, out, used)
     }
 }
@@ -113,7 +113,7 @@ impl Not for Eight {
     }
 }
 
-impl Row for Eight {
+impl BitRow for Eight {
     #[inline(always)]
     fn load(words: &[u64; 8]) -> Self {
         Self(*words)
@@ -149,7 +149,7 @@ impl Row for Eight {
 
 /// Four places at a time, so that the branch is on the count and seldom a surprise.
 #[inline(always)]
-pub(super) fn flatten_by_count(mut bits: u64, base: u16, out: &mut Places, used: usize) -> usize {
+pub(super) fn flatten_by_count(mut bits: u64, base: u16, out: &mut WindowPlaces, used: usize) -> usize {
     let count = bits.count_ones() as usize;
     let mut at = used;
     while bits != 0 {
@@ -171,7 +171,7 @@ mod tests {
     fn every_byte_has_its_classes() {
         for first in [0, 64, 128, 192_u8] {
             let block: [u8; 64] = std::array::from_fn(|at| first + at as u8);
-            let mut classes = Classes::default();
+            let mut classes = ByteClasses::default();
             Portable::classify(&block, 3, &mut classes);
             let tokens = Portable::tokens(&block);
             (classes.quote[3], classes.slash[3]) = (tokens.quote, tokens.slash);

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::pii::{Batch, Rewriter, Stop, Treat, Watch};
+use crate::pii::{DeferredBatch, RewriteError, RewriteObserver, Rewriter, Transform};
 
 use super::{
-    engine::{Desk, Run},
-    machine::Machine,
+    engine::{ExactReader, JsonContext},
+    machine::JsonState,
     matcher::Matcher,
-    simd::Engine,
-    utf8::Carry,
+    simd::JsonEngine,
+    utf8::Utf8Carry,
 };
 
 /// Treats one JSON document, or with [`JsonRewriter::reset`] one after the other.
@@ -17,11 +17,11 @@ use super::{
 /// Takes about two kilobytes, besides the value, key and space that are open.
 pub struct JsonRewriter {
     matcher: Arc<Matcher>,
-    treat: Arc<dyn Treat>,
-    engine: Engine,
-    machine: Machine,
-    carry: Carry,
-    batch: Batch,
+    treat: Arc<dyn Transform>,
+    engine: JsonEngine,
+    machine: JsonState,
+    carry: Utf8Carry,
+    batch: DeferredBatch,
 }
 
 impl std::fmt::Debug for JsonRewriter {
@@ -32,30 +32,30 @@ impl std::fmt::Debug for JsonRewriter {
 
 impl JsonRewriter {
     /// A rewriter before the first byte. `treat` must be the one, or agree with the one, that the matcher was compiled with.
-    pub fn new(matcher: Arc<Matcher>, treat: Arc<dyn Treat>) -> Self {
-        Self::with_engine(matcher, treat, Engine::fastest())
+    pub fn new(matcher: Arc<Matcher>, treat: Arc<dyn Transform>) -> Self {
+        Self::with_engine(matcher, treat, JsonEngine::fastest())
     }
 
     /// The same, with the engine of one's choice.
-    pub fn with_engine(matcher: Arc<Matcher>, treat: Arc<dyn Treat>, engine: Engine) -> Self {
-        let machine = Machine::new(matcher.start);
-        Self { matcher, treat, engine, machine, carry: Carry::default(), batch: Batch::default() }
+    pub fn with_engine(matcher: Arc<Matcher>, treat: Arc<dyn Transform>, engine: JsonEngine) -> Self {
+        let machine = JsonState::new(matcher.start);
+        Self { matcher, treat, engine, machine, carry: Utf8Carry::default(), batch: DeferredBatch::default() }
     }
 
     /// Back to before the first byte, for the next document of a sequence. Buffers are kept.
     pub fn reset(&mut self) {
         self.machine.reset(self.matcher.start);
-        self.carry = Carry::default();
+        self.carry = Utf8Carry::default();
     }
 
     /// Lets `act` work at a desk over `out`. What it leaves there to be done is settled before this returns, also when it stops.
-    fn at_desk(
+    fn with_context(
         &mut self,
-        watch: &mut dyn Watch,
+        watch: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
-        act: impl FnOnce(&mut Machine, &mut Carry, &mut Desk<'_>) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
-        let mut desk = Desk {
+        act: impl FnOnce(&mut JsonState, &mut Utf8Carry, &mut JsonContext<'_>) -> Result<(), RewriteError>,
+    ) -> Result<(), RewriteError> {
+        let mut desk = JsonContext {
             engine: self.engine,
             matcher: &self.matcher,
             treat: &*self.treat,
@@ -64,20 +64,20 @@ impl JsonRewriter {
             batch: &mut self.batch,
         };
         let done = act(&mut self.machine, &mut self.carry, &mut desk);
-        self.treat.settle(&mut self.batch, out);
+        self.treat.complete_deferred(&mut self.batch, out);
         done
     }
 }
 
 impl Rewriter for JsonRewriter {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
-        self.at_desk(watch, out, |machine, carry, desk| {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        self.with_context(watch, out, |machine, carry, desk| {
             for input in input.chunks(PIECE) {
                 let (character, taken) = carry.complete(input);
                 let at = machine.at;
                 match character {
-                    Some(Ok(character)) => Run::feed(machine, desk, character.as_slice())?,
-                    Some(Err(())) => return Err(Stop::Malformed { what: NOT_UTF8, at }),
+                    Some(Ok(character)) => ExactReader::feed(machine, desk, character.as_slice())?,
+                    Some(Err(())) => return Err(RewriteError::Malformed { what: NOT_UTF8, at }),
                     None => {}
                 }
                 if carry.is_open() {
@@ -85,21 +85,21 @@ impl Rewriter for JsonRewriter {
                 }
                 let rest = &input[taken..];
                 let checked = carry.check(rest);
-                Run::feed(machine, desk, &rest[..checked.good])?;
+                ExactReader::feed(machine, desk, &rest[..checked.good])?;
                 if checked.bad {
-                    return Err(Stop::Malformed { what: NOT_UTF8, at: machine.at });
+                    return Err(RewriteError::Malformed { what: NOT_UTF8, at: machine.at });
                 }
             }
             Ok(())
         })
     }
 
-    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
-        self.at_desk(watch, out, |machine, carry, desk| {
+    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        self.with_context(watch, out, |machine, carry, desk| {
             if carry.is_open() {
-                return Err(Stop::Malformed { what: NOT_UTF8, at: machine.at });
+                return Err(RewriteError::Malformed { what: NOT_UTF8, at: machine.at });
             }
-            Run::finish(machine, desk)
+            ExactReader::finish(machine, desk)
         })
     }
 }

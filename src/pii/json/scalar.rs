@@ -2,7 +2,7 @@
 
 /// How far a number has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Number {
+pub(super) enum NumberState {
     Minus,
     Zero,
     Integer,
@@ -13,7 +13,7 @@ pub(super) enum Number {
     ExponentDigits,
 }
 
-impl Number {
+impl NumberState {
     /// The state after a number's first byte: a minus or a digit.
     pub(super) const fn start(byte: u8) -> Self {
         match byte {
@@ -61,8 +61,8 @@ pub(super) fn is_literal(text: &[u8]) -> bool {
         return text == word;
     }
     let begins = *first == b'-' || first.is_ascii_digit();
-    let end = rest.iter().try_fold(Number::start(*first), |number, byte| number.step(*byte));
-    begins && end.is_some_and(Number::may_end)
+    let end = rest.iter().try_fold(NumberState::start(*first), |number, byte| number.step(*byte));
+    begins && end.is_some_and(NumberState::may_end)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //!
 //! The bytes are read one by one, or in blocks of 64 by what an instruction set makes of them: with the same end.
 
-use super::bits::{Edge, Lanes};
+use super::bits::{StringCarry, VectorOps};
 
 /// Where a skim is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) struct Skim {
     /// Containers open below the one that is skimmed, and how many may be.
     depth: u64,
     room: u64,
-    edge: Edge,
+    edge: StringCarry,
 }
 
 /// Why a skim ended.
@@ -31,7 +31,7 @@ pub(super) enum Skimmed {
 
 /// A bit for each byte of a block, by what it may be for a skim.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Tokens {
+pub(super) struct TokenBits {
     pub(super) quote: u64,
     pub(super) slash: u64,
     pub(super) open: u64,
@@ -72,8 +72,8 @@ pub(super) fn by_bytes(text: &[u8], skim: &mut Skim) -> (usize, Skimmed) {
 
 /// Skims in blocks of 64 bytes.
 #[inline(always)]
-pub(super) fn by_blocks<L: Lanes>(text: &[u8], skim: &mut Skim) -> (usize, Skimmed) {
-    let mut row = [Tokens::default(); ROW];
+pub(super) fn by_blocks<L: VectorOps>(text: &[u8], skim: &mut Skim) -> (usize, Skimmed) {
+    let mut row = [TokenBits::default(); ROW];
     for (number, part) in text.chunks(ROW * 64).enumerate() {
         let (blocks, rest) = part.as_chunks::<64>();
         for (tokens, block) in row.iter_mut().zip(blocks) {
@@ -97,7 +97,7 @@ pub(super) fn by_blocks<L: Lanes>(text: &[u8], skim: &mut Skim) -> (usize, Skimm
 impl Skim {
     /// Goes through so many bytes: where and why the skim ends there, if it does.
     #[inline(always)]
-    fn walk<L: Lanes>(&mut self, row: &[Tokens], length: usize) -> Option<(usize, Skimmed)> {
+    fn walk<L: VectorOps>(&mut self, row: &[TokenBits], length: usize) -> Option<(usize, Skimmed)> {
         let (mut skim, mut escaped) = (*self, 0);
         for (number, tokens) in row.iter().enumerate() {
             let inside;
@@ -143,10 +143,10 @@ fn step(open: u64, close: u64, mut depth: u64, room: u64) -> Result<u64, (usize,
 mod tests {
     use proptest::prelude::*;
 
-    use super::{super::Engine, *};
+    use super::{super::JsonEngine, *};
 
     /// All of a text, in pieces: how much of it was read, and why no more.
-    fn skim<'a>(engine: Engine, pieces: impl IntoIterator<Item = &'a [u8]>, room: usize) -> (usize, Skimmed, Skim) {
+    fn skim<'a>(engine: JsonEngine, pieces: impl IntoIterator<Item = &'a [u8]>, room: usize) -> (usize, Skimmed, Skim) {
         let (mut skim, mut read) = (Skim::new(room), 0);
         for piece in pieces {
             let (taken, why) = engine.skim(piece, &mut skim);
@@ -170,7 +170,7 @@ mod tests {
             ("\"\u{1}'\u{e9}\" [,}", 9, 10, Skimmed::All),
         ] {
             let before = "\"\\\"}\",[],".repeat(30);
-            for engine in Engine::available() {
+            for engine in JsonEngine::available() {
                 let (at, ended, _) = skim(engine, [text.as_bytes()], room);
                 assert_eq!((at, ended), (read, why), "{engine:?}: {text}");
                 let long = format!("{before}{text}");
@@ -195,13 +195,13 @@ mod tests {
         ) {
             let text = tokens.concat();
             let text = text.as_bytes();
-            let expected = skim(Engine::BYTES, [text], room);
+            let expected = skim(JsonEngine::BYTES, [text], room);
             // Cuts at the edges of blocks too.
             let edges = cuts.iter().map(|cut| cut.index(text.len() / 64 + 1) * 64);
             let cuts = cuts.iter().map(|cut| cut.index(text.len() + 1));
             let mut places: Vec<usize> = cuts.chain(edges).chain([0, text.len()]).collect();
             places.sort_unstable();
-            for engine in Engine::available() {
+            for engine in JsonEngine::available() {
                 prop_assert_eq!(skim(engine, [text], room), expected, "{:?}", engine);
                 let pieces = places.windows(2).map(|pair| &text[pair[0]..pair[1]]);
                 prop_assert_eq!(skim(engine, pieces, room), expected, "{:?} in pieces", engine);

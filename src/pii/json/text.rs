@@ -3,9 +3,9 @@
 //! Decodes only what the engine has already found to be well formed, so the one thing left to refuse is half a
 //! surrogate pair (RFC 8259 section 8.2).
 
-use crate::pii::Stop;
+use crate::pii::RewriteError;
 
-use super::held::Held;
+use super::held::SecretBuffer;
 
 /// How many bytes from the start need no look in a string: all but quotes, backslashes and control characters.
 #[inline]
@@ -33,7 +33,7 @@ pub(super) struct LoneSurrogate;
 
 /// Replaces `text` by the decoded form of `raw`: what stands between a string's quotes, escapes well formed. Half of a
 /// surrogate pair, if there is one, has the three bytes there that UTF-8 would give it.
-pub(super) fn unescape(raw: &[u8], text: &mut Held) -> Result<(), LoneSurrogate> {
+pub(super) fn unescape(raw: &[u8], text: &mut SecretBuffer) -> Result<(), LoneSurrogate> {
     text.clear();
     let mut lone = false;
     let mut rest = raw;
@@ -81,7 +81,7 @@ pub(super) fn whole_escapes(raw: &[u8]) -> usize {
     raw.len()
 }
 
-fn push_half(code: u32, text: &mut Held) {
+fn push_half(code: u32, text: &mut SecretBuffer) {
     let [a, b, c] = [0xE0 | code >> 12, 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F].map(|byte| byte as u8);
     text.push(&[a, b, c]);
 }
@@ -119,14 +119,14 @@ fn read_hex(escape: &[u8]) -> Option<u32> {
 /// Escapes `out[from..]` in place of itself, where it must be: quotes, backslashes and control characters.
 ///
 /// # Errors
-/// [`Stop::Untreatable`] when it is not UTF-8.
-pub(super) fn escape_from(out: &mut Vec<u8>, from: usize) -> Result<(), Stop> {
+/// [`RewriteError::Untreatable`] when it is not UTF-8.
+pub(super) fn escape_from(out: &mut Vec<u8>, from: usize) -> Result<(), RewriteError> {
     let made = &out[from..];
     if is_plain(made) {
         return Ok(());
     }
     if !made.is_ascii() && std::str::from_utf8(made).is_err() {
-        return Err(Stop::Untreatable { what: "a treatment made a text that is not UTF-8" });
+        return Err(RewriteError::Untreatable { what: "a treatment made a text that is not UTF-8" });
     }
     let first = plain_bytes(made);
     if first == made.len() {
@@ -179,7 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn decode(raw: &str) -> Option<String> {
-        let mut text = Held::default();
+        let mut text = SecretBuffer::default();
         unescape(raw.as_bytes(), &mut text).ok()?;
         let cut = (0..raw.len()).filter(|at| raw.is_char_boundary(*at)).find(|at| !same_in_pieces(raw.as_bytes(), *at));
         assert_eq!(cut, None, "{raw}");
@@ -188,7 +188,7 @@ mod tests {
 
     /// Whether a string that is cut in two there is decoded as it is whole.
     fn same_in_pieces(raw: &[u8], at: usize) -> bool {
-        let (mut whole, mut part, mut made) = (Held::default(), Held::default(), Vec::new());
+        let (mut whole, mut part, mut made) = (SecretBuffer::default(), SecretBuffer::default(), Vec::new());
         let _ = unescape(raw, &mut whole);
         let ready = whole_escapes(&raw[..at]);
         for piece in [&raw[..ready], &raw[ready..]] {
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn text_that_is_not_utf8_is_refused() {
         let mut out = b"\"\xff".to_vec();
-        assert!(matches!(escape_from(&mut out, 1), Err(Stop::Untreatable { .. })));
+        assert!(matches!(escape_from(&mut out, 1), Err(RewriteError::Untreatable { .. })));
     }
 
     proptest! {

@@ -4,25 +4,25 @@
 
 /// The carried start of a cut character: at most three bytes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Carry {
+pub(super) struct Utf8Carry {
     bytes: [u8; 4],
     len: usize,
 }
 
 /// What can be said of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Checked {
+pub(super) struct Utf8Check {
     /// So many bytes of it are whole characters.
     pub(super) good: usize,
     /// What follows those is no character, and no continuation can make it one.
     pub(super) bad: bool,
 }
 
-impl Carry {
+impl Utf8Carry {
     /// Completes a carried character from the front of `chunk`: the character and how many bytes it took.
     ///
     /// `Ok(None)` when nothing is carried, or the chunk is too short and was carried too (`taken` is then its length).
-    pub(super) fn complete(&mut self, chunk: &[u8]) -> (Option<Result<Character, ()>>, usize) {
+    pub(super) fn complete(&mut self, chunk: &[u8]) -> (Option<Result<Utf8Character, ()>>, usize) {
         let mut taken = 0;
         while self.len > 0 && taken < chunk.len() {
             self.bytes[self.len] = chunk[taken];
@@ -33,7 +33,7 @@ impl Carry {
                 return (Some(Err(())), taken);
             }
             if whole.good > 0 {
-                let character = Character { bytes: self.bytes, len: self.len };
+                let character = Utf8Character { bytes: self.bytes, len: self.len };
                 self.len = 0;
                 return (Some(Ok(character)), taken);
             }
@@ -42,7 +42,7 @@ impl Carry {
     }
 
     /// Checks a chunk, and carries the start of a character that it cuts.
-    pub(super) fn check(&mut self, chunk: &[u8]) -> Checked {
+    pub(super) fn check(&mut self, chunk: &[u8]) -> Utf8Check {
         let checked = check(chunk);
         if !checked.bad {
             let cut = &chunk[checked.good..];
@@ -60,24 +60,24 @@ impl Carry {
 
 /// One whole character.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Character {
+pub(super) struct Utf8Character {
     bytes: [u8; 4],
     len: usize,
 }
 
-impl Character {
+impl Utf8Character {
     pub(super) fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }
 
-fn check(chunk: &[u8]) -> Checked {
+fn check(chunk: &[u8]) -> Utf8Check {
     if simdutf8::basic::from_utf8(chunk).is_ok() {
-        return Checked { good: chunk.len(), bad: false };
+        return Utf8Check { good: chunk.len(), bad: false };
     }
     match simdutf8::compat::from_utf8(chunk) {
-        Ok(_) => Checked { good: chunk.len(), bad: false },
-        Err(error) => Checked { good: error.valid_up_to(), bad: error.error_len().is_some() },
+        Ok(_) => Utf8Check { good: chunk.len(), bad: false },
+        Err(error) => Utf8Check { good: error.valid_up_to(), bad: error.error_len().is_some() },
     }
 }
 
@@ -87,7 +87,7 @@ mod tests {
 
     /// Everything that passes a split of `text`, and whether it was refused.
     fn pass(text: &[u8], chunk: usize) -> (Vec<u8>, bool) {
-        let (mut carry, mut passed) = (Carry::default(), Vec::new());
+        let (mut carry, mut passed) = (Utf8Carry::default(), Vec::new());
         for piece in text.chunks(chunk) {
             let (character, taken) = carry.complete(piece);
             match character {

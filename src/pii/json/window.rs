@@ -1,15 +1,15 @@
 //! Where things are in a window of text: what the first phase of the fast engine leaves to the second.
 
-use super::{bits::Classes, scalar};
+use super::{bits::ByteClasses, scalar};
 
 /// Bytes of a window, at most: 64 to a word, 8 words to a row.
 pub(super) const WINDOW: usize = 6144;
 
 /// One bit for each byte of a window, by rows.
-pub(super) type Bits = [[u64; 8]; WINDOW / 512];
+pub(super) type WindowBits = [[u64; 8]; WINDOW / 512];
 
 /// Places in a window, with room for a careless last write.
-pub(super) type Places = [u16; WINDOW + 64];
+pub(super) type WindowPlaces = [u16; WINDOW + 64];
 
 /// What stands before the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,20 +21,20 @@ pub(super) enum Entry {
 
 /// Working space for a scan, one per thread: no text in it, only where things are.
 pub(super) struct Scratch {
-    pub(super) classes: Box<[Classes; WINDOW / 512]>,
+    pub(super) classes: Box<[ByteClasses; WINDOW / 512]>,
     /// The quotes that begin or end strings.
-    pub(super) quotes: Bits,
-    pub(super) keyed: Bits,
-    pub(super) unkeyed: Bits,
+    pub(super) quotes: WindowBits,
+    pub(super) keyed: WindowBits,
+    pub(super) unkeyed: WindowBits,
     /// For a bracket: whether since the last one there was a member, or an element.
-    pub(super) seen_keyed: Bits,
-    pub(super) seen_unkeyed: Bits,
+    pub(super) seen_keyed: WindowBits,
+    pub(super) seen_unkeyed: WindowBits,
     /// Brackets and, behind keys that may be listed ones, colons.
-    pub(super) events: Box<Places>,
+    pub(super) events: Box<WindowPlaces>,
     /// What stands behind the backslashes of escapes.
-    pub(super) escapes: Box<Places>,
+    pub(super) escapes: Box<WindowPlaces>,
     /// Words, and numbers that are not plain.
-    pub(super) odd: Box<Places>,
+    pub(super) odd: Box<WindowPlaces>,
 }
 
 /// What a scan found.
@@ -168,6 +168,6 @@ fn any(words: impl Fn(usize) -> u64, from: usize, to: usize) -> bool {
 }
 
 #[inline]
-fn bit(bits: &Bits, at: usize) -> bool {
+fn bit(bits: &WindowBits, at: usize) -> bool {
     bits[at / 512][at / 64 % 8] >> (at % 64) & 1 == 1
 }

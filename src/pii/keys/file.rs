@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{FileSource, KeyError, KeyRing, KeyVersion, MasterKeySource};
+use super::{KeyError, KeyFileSource, KeyVersion, MasterKeySource, MasterKeys};
 
 /// A key file is smaller than this: 1,023 versions take about 60 KiB.
 const FILE_BYTES_MAX: usize = 128 * 1024;
@@ -16,7 +16,7 @@ const FILE_BYTES_MAX: usize = 128 * 1024;
 /// # Errors
 /// [`KeyError::Exists`] when there is one, [`KeyError::File`], [`KeyError::Random`].
 pub fn generate_key_file(path: &Path) -> Result<(), KeyError> {
-    let text = KeyRing::generate()?.to_text();
+    let text = MasterKeys::generate()?.to_text();
     write_new(path, text.as_bytes())?;
     sync_folder(path)
 }
@@ -25,10 +25,10 @@ pub fn generate_key_file(path: &Path) -> Result<(), KeyError> {
 /// old file or the new one. Two rotations at once: the second is refused.
 ///
 /// # Errors
-/// Those of [`FileSource`] and [`KeyRing::rotate`], [`KeyError::Exists`], [`KeyError::File`].
+/// Those of [`KeyFileSource`] and [`MasterKeys::rotate`], [`KeyError::Exists`], [`KeyError::File`].
 pub fn rotate_key_file(path: &Path) -> Result<KeyVersion, KeyError> {
     // A link stays one: what it leads to is replaced.
-    let path = &fs::canonicalize(path).map_err(failed("open", path))?;
+    let path = &fs::canonicalize(path).map_err(file_error("open", path))?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
@@ -42,7 +42,7 @@ pub fn rotate_key_file(path: &Path) -> Result<KeyVersion, KeyError> {
 }
 
 fn rotate_into(path: &Path, beside: &Path) -> Result<KeyVersion, KeyError> {
-    let mut ring = FileSource::new(path).load()?;
+    let mut ring = KeyFileSource::new(path).load()?;
     let version = ring.rotate()?;
     let write = || {
         let mut file = OpenOptions::new().write(true).open(beside)?;
@@ -51,7 +51,7 @@ fn rotate_into(path: &Path, beside: &Path) -> Result<KeyVersion, KeyError> {
         file.sync_all()?;
         fs::rename(beside, path)
     };
-    write().map_err(failed("write", path))?;
+    write().map_err(file_error("write", path))?;
     sync_folder(path)?;
     Ok(version)
 }
@@ -79,7 +79,7 @@ fn keep_owner_and_mode(_: &Path, _: &File) -> io::Result<()> {
 pub fn is_open_to_others(found: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     const GROUP_READS: u32 = 0o040;
-    let for_group = if is_of_ours(found.gid()) { GROUP_READS } else { 0 };
+    let for_group = if is_in_group(found.gid()) { GROUP_READS } else { 0 };
     found.mode() & 0o077 & !for_group != 0
 }
 
@@ -90,23 +90,23 @@ pub fn is_open_to_others(_: &fs::Metadata) -> bool {
 
 /// Whether this process is in the group.
 #[cfg(unix)]
-fn is_of_ours(group: u32) -> bool {
+fn is_in_group(group: u32) -> bool {
     use rustix::process::{getegid, getgroups};
     getegid().as_raw() == group || getgroups().is_ok_and(|groups| groups.iter().any(|one| one.as_raw() == group))
 }
 
 /// Reads a file of keys, unless it is open to others.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyError> {
-    let file = File::open(path).map_err(failed("open", path))?;
-    let found = file.metadata().map_err(failed("look at", path))?;
+    let file = File::open(path).map_err(file_error("open", path))?;
+    let found = file.metadata().map_err(file_error("look at", path))?;
     if is_open_to_others(&found) {
         return Err(KeyError::TooOpen { path: path.to_owned(), mode: mode_of(&found) });
     }
     // Room for all of it at once: growing would leave copies behind.
     let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES_MAX));
-    file.take(FILE_BYTES_MAX as u64).read_to_string(&mut text).map_err(failed("read", path))?;
+    file.take(FILE_BYTES_MAX as u64).read_to_string(&mut text).map_err(file_error("read", path))?;
     if text.len() == FILE_BYTES_MAX {
-        return Err(failed("read", path)(io::ErrorKind::FileTooLarge.into()));
+        return Err(file_error("read", path)(io::ErrorKind::FileTooLarge.into()));
     }
     Ok(text)
 }
@@ -120,18 +120,18 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     let mut file = match options.open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(KeyError::Exists(path.to_owned())),
-        Err(error) => return Err(failed("create", path)(error)),
+        Err(error) => return Err(file_error("create", path)(error)),
     };
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed("write", path))
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(file_error("write", path))
 }
 
 /// Makes a rename, a creation or a removal last.
 pub(super) fn sync_folder(path: &Path) -> Result<(), KeyError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync the folder of", path))
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(file_error("sync the folder of", path))
 }
 
-pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> KeyError {
+pub(super) fn file_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> KeyError {
     let path = path.to_owned();
     move |source| KeyError::File { action, path, source }
 }
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn versions(path: &Path) -> Vec<(u16, &'static str)> {
-        let ring = FileSource::new(path).load().unwrap();
+        let ring = KeyFileSource::new(path).load().unwrap();
         ring.versions().map(|(version, state)| (version.number(), state.as_str())).collect()
     }
 
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         for mode in [0o604, 0o660, 0o420, 0o610, 0o444] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let told = FileSource::new(&path).load().unwrap_err().to_string();
+            let told = KeyFileSource::new(&path).load().unwrap_err().to_string();
             assert!(told.contains(&format!("not {mode:04o}")), "{told}");
         }
     }
@@ -226,16 +226,16 @@ mod tests {
         generate_key_file(&path).unwrap();
         for mode in [0o440, 0o640, 0o400] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            FileSource::new(&path).load().unwrap();
+            KeyFileSource::new(&path).load().unwrap();
             rotate_key_file(&path).unwrap();
             assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, mode, "whoever could read it still can");
         }
         // Only an administrator can give a file to a group that is not his.
         if chown(&path, None, Some(65_533)).is_ok() {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
-            assert!(matches!(FileSource::new(&path).load(), Err(KeyError::TooOpen { .. })));
+            assert!(matches!(KeyFileSource::new(&path).load(), Err(KeyError::TooOpen { .. })));
             fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
-            FileSource::new(&path).load().unwrap();
+            KeyFileSource::new(&path).load().unwrap();
         }
     }
 }

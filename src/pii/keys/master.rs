@@ -31,7 +31,7 @@ impl MasterKey {
     /// # Errors
     /// [`KeyError::Random`] when the system has no randomness to give.
     pub fn generate() -> Result<Self, KeyError> {
-        random().map(Self)
+        random_bytes().map(Self)
     }
 
     /// Takes key bytes, as a key service hands them out.
@@ -95,21 +95,21 @@ impl KeyState {
 
 /// All master key versions, in the order of their numbers; exactly one is active.
 #[derive(Debug, Clone)]
-pub struct KeyRing {
+pub struct MasterKeys {
     keys: Vec<(KeyVersion, KeyState, MasterKey)>,
 }
 
-impl KeyRing {
+impl MasterKeys {
     /// A ring of one new key, version 1.
     ///
     /// # Errors
     /// [`KeyError::Random`].
     pub fn generate() -> Result<Self, KeyError> {
-        MasterKey::generate().map(Self::of)
+        MasterKey::generate().map(Self::from_key)
     }
 
     /// A ring of this one key, version 1.
-    pub fn of(key: MasterKey) -> Self {
+    pub fn from_key(key: MasterKey) -> Self {
         Self { keys: vec![(KeyVersion::FIRST, KeyState::Active, key)] }
     }
 
@@ -138,7 +138,7 @@ impl KeyRing {
     }
 
     /// The version that writes.
-    pub fn active(&self) -> KeyVersion {
+    pub fn active_version(&self) -> KeyVersion {
         let active = self.keys.iter().find(|(_, state, _)| *state == KeyState::Active);
         active.map_or(KeyVersion::FIRST, |(version, ..)| *version)
     }
@@ -169,7 +169,7 @@ impl KeyRing {
         Ok(version)
     }
 
-    /// The text that [`KeyRing::parse`] reads.
+    /// The text that [`MasterKeys::parse`] reads.
     pub(super) fn to_text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(PREAMBLE.len() + self.keys.len() * 64));
         text.push_str(PREAMBLE);
@@ -205,7 +205,7 @@ pub(super) fn parse_key(text: &str) -> Option<MasterKey> {
     key.copied().map(MasterKey)
 }
 
-pub(super) fn random() -> Result<[u8; 32], KeyError> {
+pub(super) fn random_bytes() -> Result<[u8; 32], KeyError> {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| KeyError::Random)?;
     Ok(bytes)
@@ -219,7 +219,7 @@ mod tests {
     const TWO: &str = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=";
 
     fn check(text: &str) -> Result<Vec<(u16, &'static str)>, String> {
-        let ring = KeyRing::parse(text).map_err(|error| error.to_string())?;
+        let ring = MasterKeys::parse(text).map_err(|error| error.to_string())?;
         Ok(ring.versions().map(|(version, state)| (version.number(), state.as_str())).collect())
     }
 
@@ -247,17 +247,17 @@ mod tests {
 
     #[test]
     fn a_rotation_adds_a_version_and_survives_the_text() {
-        let mut ring = KeyRing::parse(&format!("7 active {ONE}\n3 revoked {TWO}")).unwrap();
+        let mut ring = MasterKeys::parse(&format!("7 active {ONE}\n3 revoked {TWO}")).unwrap();
         assert_eq!(ring.rotate().unwrap().number(), 8);
         assert_eq!(check(&ring.to_text()), Ok(vec![(3, "revoked"), (7, "read"), (8, "active")]));
-        let mut last = KeyRing::parse(&format!("1023 active {ONE}")).unwrap();
+        let mut last = MasterKeys::parse(&format!("1023 active {ONE}")).unwrap();
         assert!(matches!(last.rotate(), Err(KeyError::VersionsSpent)));
-        assert_eq!(last.active().number(), 1023, "a refused rotation changes nothing");
+        assert_eq!(last.active_version().number(), 1023, "a refused rotation changes nothing");
     }
 
     #[test]
     fn keys_are_never_printed() {
-        let ring = KeyRing::parse(&format!("1 active {ONE}")).unwrap();
+        let ring = MasterKeys::parse(&format!("1 active {ONE}")).unwrap();
         let printed = format!("{ring:?}");
         assert!(!printed.contains(ONE) && !printed.contains("48") && !printed.contains("0123"), "{printed}");
     }

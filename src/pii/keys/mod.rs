@@ -13,9 +13,9 @@ mod vendor;
 
 pub use error::KeyError;
 pub use file::{generate_key_file, is_open_to_others, rotate_key_file};
-pub use master::{KeyRing, KeyState, KeyVersion, MasterKey};
+pub use master::{KeyState, KeyVersion, MasterKey, MasterKeys};
 pub use salt::{SaltFolder, VendorSalt};
-pub use source::{EnvironmentSource, FileSource, MasterKeySource};
+pub use source::{EnvironmentKeySource, KeyFileSource, MasterKeySource};
 pub(super) use vendor::ClassKeys;
 pub use vendor::VendorKeys;
 
@@ -24,7 +24,7 @@ mod tests {
     use zeroize::{Zeroize, ZeroizeOnDrop};
 
     use super::*;
-    use crate::pii::{prf::Prf, siv::Header};
+    use crate::pii::{prf::Prf, siv::SivHeader};
 
     fn is_wiped<T: ZeroizeOnDrop>() {}
 
@@ -35,7 +35,7 @@ mod tests {
         is_wiped::<VendorSalt>();
         is_wiped::<vendor::FormatKey>();
         is_wiped::<Prf>();
-        is_wiped::<Header>();
+        is_wiped::<SivHeader>();
         is_wiped::<aes::Aes256Enc>();
         let mut key = MasterKey::from_bytes([42; 32]);
         key.zeroize();

@@ -13,8 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::KeyError;
-use super::file::{failed, read_private, sync_folder, write_new};
-use super::master::{parse_key, random};
+use super::file::{file_error, read_private, sync_folder, write_new};
+use super::master::{parse_key, random_bytes};
 use crate::model::VendorId;
 
 /// Thirty-two random bytes that belong to one vendor.
@@ -27,7 +27,7 @@ impl VendorSalt {
     /// # Errors
     /// [`KeyError::Random`] when the system has no randomness to give.
     pub fn generate() -> Result<Self, KeyError> {
-        random().map(Self)
+        random_bytes().map(Self)
     }
 
     /// Takes a salt that a store kept.
@@ -36,7 +36,7 @@ impl VendorSalt {
     }
 
     /// What tells this salt from others without telling anything of it.
-    fn mark(&self) -> String {
+    fn fingerprint(&self) -> String {
         let digest = blake3::derive_key("vendorgate 2026 salt mark", &self.0);
         digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -76,8 +76,8 @@ impl SaltFolder {
     /// # Errors
     /// [`KeyError::NoSalt`] where none was made yet, [`KeyError::SaltLost`], [`KeyError::SaltChanged`], [`KeyError::File`].
     pub fn open(&self, vendor: &VendorId) -> Result<VendorSalt, KeyError> {
-        let path = self.salt_of(vendor);
-        let mark = self.mark(vendor)?;
+        let path = self.salt_path(vendor);
+        let mark = self.stored_fingerprint(vendor)?;
         if !path.exists() {
             let folder = self.0.clone();
             return Err(match mark {
@@ -86,7 +86,7 @@ impl SaltFolder {
             });
         }
         let salt = parse_key(read_private(&path)?.trim()).map(|key| VendorSalt(*key.bytes()));
-        let fits = |salt: &VendorSalt| mark.as_ref().is_none_or(|mark| *mark == salt.mark());
+        let fits = |salt: &VendorSalt| mark.as_ref().is_none_or(|mark| *mark == salt.fingerprint());
         salt.filter(fits).ok_or(KeyError::SaltChanged { vendor: vendor.clone(), path })
     }
 
@@ -99,12 +99,12 @@ impl SaltFolder {
     pub fn open_or_create(&self, vendor: &VendorId) -> Result<VendorSalt, KeyError> {
         self.finish_shred(vendor)?;
         if let Err(KeyError::NoSalt { .. }) = self.open(vendor) {
-            fs::create_dir_all(&self.0).map_err(failed("create", &self.0))?;
+            fs::create_dir_all(&self.0).map_err(file_error("create", &self.0))?;
             let text = Zeroizing::new(STANDARD.encode(VendorSalt::generate()?.expose()) + "\n");
-            self.place(&self.salt_of(vendor), text.as_bytes())?;
+            self.write_once(&self.salt_path(vendor), text.as_bytes())?;
         }
         let salt = self.open(vendor)?;
-        self.place(&self.mark_of(vendor), salt.mark().as_bytes())?;
+        self.write_once(&self.fingerprint_path(vendor), salt.fingerprint().as_bytes())?;
         Ok(salt)
     }
 
@@ -116,40 +116,40 @@ impl SaltFolder {
     /// # Errors
     /// [`KeyError::File`]; the salt must then be taken as still there.
     pub fn shred(&self, vendor: &VendorId) -> Result<bool, KeyError> {
-        let path = self.salt_of(vendor);
-        let was_marked = self.mark_of(vendor).exists();
-        let was_there = match fs::rename(&path, self.doomed_of(vendor)) {
+        let path = self.salt_path(vendor);
+        let was_marked = self.fingerprint_path(vendor).exists();
+        let was_there = match fs::rename(&path, self.shredding_path(vendor)) {
             Ok(()) => {
                 sync_folder(&path)?;
                 true
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(failed("rename", &path)(error)),
+            Err(error) => return Err(file_error("rename", &path)(error)),
         };
         let was_doomed = self.finish_shred(vendor)?;
         if !was_there {
             // One that was lost: from now on it is meant to be gone.
-            self.remove(&self.mark_of(vendor))?;
+            self.remove(&self.fingerprint_path(vendor))?;
         }
         Ok(was_there || was_marked || was_doomed)
     }
 
     /// Whether a salt of the vendor is half destroyed, as a crash leaves it.
-    pub fn is_doomed(&self, vendor: &VendorId) -> bool {
-        self.doomed_of(vendor).exists()
+    pub fn is_half_shredded(&self, vendor: &VendorId) -> bool {
+        self.shredding_path(vendor).exists()
     }
 
     /// Overwrites and removes a salt that is to be destroyed. Whether there was one.
     fn finish_shred(&self, vendor: &VendorId) -> Result<bool, KeyError> {
-        let path = self.doomed_of(vendor);
+        let path = self.shredding_path(vendor);
         let mut file = match OpenOptions::new().write(true).open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(failed("open", &path)(error)),
+            Err(error) => return Err(file_error("open", &path)(error)),
         };
         // As long as the salt is there under this name, the next try comes by here again.
-        self.remove(&self.mark_of(vendor))?;
-        file.write_all(&[0; 64]).and_then(|()| file.sync_all()).map_err(failed("overwrite", &path))?;
+        self.remove(&self.fingerprint_path(vendor))?;
+        file.write_all(&[0; 64]).and_then(|()| file.sync_all()).map_err(file_error("overwrite", &path))?;
         self.remove(&path)?;
         Ok(true)
     }
@@ -157,48 +157,48 @@ impl SaltFolder {
     /// Removes a file for good, if it is there.
     fn remove(&self, path: &Path) -> Result<(), KeyError> {
         match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file_error("remove", path)(error)),
             Ok(()) => sync_folder(path),
             Err(_) => Ok(()),
         }
     }
 
     /// Puts a file there whole, unless there is one.
-    fn place(&self, path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
+    fn write_once(&self, path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
         if path.exists() {
             return Ok(());
         }
-        let number = u64::from_le_bytes(*random()?.first_chunk().unwrap_or(&[0; 8]));
+        let number = u64::from_le_bytes(*random_bytes()?.first_chunk().unwrap_or(&[0; 8]));
         let beside = path.with_extension(format!("{number:016x}"));
         write_new(&beside, bytes)?;
         // A link never replaces: who comes second finds the first one's.
         let linked = fs::hard_link(&beside, path);
         self.remove(&beside)?;
         match linked {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed("create", path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(file_error("create", path)(error)),
             Ok(()) | Err(_) => sync_folder(path),
         }
     }
 
-    fn mark(&self, vendor: &VendorId) -> Result<Option<String>, KeyError> {
-        let path = self.mark_of(vendor);
+    fn stored_fingerprint(&self, vendor: &VendorId) -> Result<Option<String>, KeyError> {
+        let path = self.fingerprint_path(vendor);
         match fs::read_to_string(&path) {
             Ok(mark) => Ok(Some(mark)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("read", &path)(error)),
+            Err(error) => Err(file_error("read", &path)(error)),
         }
     }
 
     /// A vendor's id is a DNS label, so it is a safe file name.
-    fn salt_of(&self, vendor: &VendorId) -> PathBuf {
+    fn salt_path(&self, vendor: &VendorId) -> PathBuf {
         self.0.join(format!("{vendor}.salt"))
     }
 
-    fn mark_of(&self, vendor: &VendorId) -> PathBuf {
+    fn fingerprint_path(&self, vendor: &VendorId) -> PathBuf {
         self.0.join(format!("{vendor}.mark"))
     }
 
-    fn doomed_of(&self, vendor: &VendorId) -> PathBuf {
+    fn shredding_path(&self, vendor: &VendorId) -> PathBuf {
         self.0.join(format!("{vendor}.shredded"))
     }
 }
@@ -241,7 +241,7 @@ mod tests {
     fn a_salt_that_is_lost_is_not_made_anew_unless_its_end_is_meant() {
         let (_folder, salts, acme) = salts();
         let lost = salts.open_or_create(&acme).unwrap();
-        fs::remove_file(salts.salt_of(&acme)).unwrap();
+        fs::remove_file(salts.salt_path(&acme)).unwrap();
         for _ in 0..2 {
             let told = salts.open_or_create(&acme).unwrap_err().to_string();
             assert!(told.contains("backup") && told.contains("'vendorgate keys shred acme'"), "{told}");
@@ -255,7 +255,7 @@ mod tests {
     fn a_salt_that_is_damaged_or_another_one_is_not_used() {
         let (_folder, salts, acme) = salts();
         let good = salts.open_or_create(&acme).unwrap();
-        let path = salts.salt_of(&acme);
+        let path = salts.salt_path(&acme);
         let whole = fs::read(&path).unwrap();
         let another = STANDARD.encode([7, 8].repeat(16));
         for damage in [&b""[..], &whole[1..], another.as_bytes(), &[0; 64]] {
@@ -271,19 +271,19 @@ mod tests {
     fn after_a_crash_the_salt_is_the_old_one_or_gone() {
         let (_folder, salts, acme) = salts();
         let old = salts.open_or_create(&acme).unwrap();
-        let whole = fs::read(salts.salt_of(&acme)).unwrap();
+        let whole = fs::read(salts.salt_path(&acme)).unwrap();
         // While it was made: the salt is there, its mark is not.
-        fs::remove_file(salts.mark_of(&acme)).unwrap();
+        fs::remove_file(salts.fingerprint_path(&acme)).unwrap();
         assert_eq!(old.expose(), salts.open_or_create(&acme).unwrap().expose());
-        assert!(salts.mark_of(&acme).exists());
+        assert!(salts.fingerprint_path(&acme).exists());
         // While it was destroyed: renamed, with its mark or without, overwritten or not.
         for (marked, doomed) in [(true, &whole[..]), (false, &whole), (false, &[0; 64])] {
-            let mark = salts.open_or_create(&acme).unwrap().mark();
-            fs::remove_file(salts.salt_of(&acme)).unwrap();
-            fs::remove_file(salts.mark_of(&acme)).unwrap();
-            write_new(&salts.doomed_of(&acme), doomed).unwrap();
+            let mark = salts.open_or_create(&acme).unwrap().fingerprint();
+            fs::remove_file(salts.salt_path(&acme)).unwrap();
+            fs::remove_file(salts.fingerprint_path(&acme)).unwrap();
+            write_new(&salts.shredding_path(&acme), doomed).unwrap();
             if marked {
-                fs::write(salts.mark_of(&acme), mark).unwrap();
+                fs::write(salts.fingerprint_path(&acme), mark).unwrap();
             }
             assert_ne!(old.expose(), salts.open_or_create(&acme).unwrap().expose());
             assert_eq!(files(&salts), ["acme.mark", "acme.salt"]);
@@ -296,10 +296,10 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let (_folder, salts, acme) = salts();
         salts.open_or_create(&acme).unwrap();
-        for path in [salts.salt_of(&acme), salts.mark_of(&acme)] {
+        for path in [salts.salt_path(&acme), salts.fingerprint_path(&acme)] {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
-        fs::set_permissions(salts.salt_of(&acme), fs::Permissions::from_mode(0o644)).unwrap();
+        fs::set_permissions(salts.salt_path(&acme), fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(salts.open_or_create(&acme), Err(KeyError::TooOpen { .. })));
     }
 }

@@ -7,12 +7,12 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{KeyRing, KeyState, KeyVersion, MasterKey, VendorSalt};
+use super::{KeyState, KeyVersion, MasterKey, MasterKeys, VendorSalt};
 use crate::model::VendorId;
 use crate::pii::prf::Prf;
-use crate::pii::rule::Class;
+use crate::pii::rule::TokenClass;
 use crate::pii::siv::Siv256;
-use crate::pii::token::{Parsed, TokenKey, TokenKind, Unopened, key_code, vendor_tag};
+use crate::pii::token::{ParsedToken, TokenError, TokenKey, TokenKind, key_code, vendor_tag};
 
 /// The keys of one vendor for the classes of its contract, under every key version that is not revoked.
 ///
@@ -24,12 +24,12 @@ pub struct VendorKeys {
     /// Sorted by class.
     classes: Vec<ClassKeys>,
     /// Every key that opens, sorted by the code that tokens carry. Two classes can share a code: both are tried.
-    openers: Vec<(u32, TokenKey)>,
+    opening_keys: Vec<(u32, TokenKey)>,
 }
 
 /// What the active version does for one class.
 pub(in crate::pii) struct ClassKeys {
-    pub(in crate::pii) class: Class,
+    pub(in crate::pii) class: TokenClass,
     pub(in crate::pii) token: TokenKey,
     pub(in crate::pii) hash: Prf,
     pub(in crate::pii) version: KeyVersion,
@@ -41,7 +41,7 @@ pub(in crate::pii) struct ClassKeys {
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub(in crate::pii) struct FormatKey(pub(in crate::pii) [u8; 32]);
 
-impl KeyRing {
+impl MasterKeys {
     /// Derives the keys of one vendor.
     ///
     /// `classes` are all that its contract names, in either direction: a token of a class that is not among them is not opened.
@@ -49,27 +49,27 @@ impl KeyRing {
         &self,
         vendor: &VendorId,
         salt: &VendorSalt,
-        classes: impl IntoIterator<Item = Class>,
+        classes: impl IntoIterator<Item = TokenClass>,
     ) -> VendorKeys {
-        let names: BTreeSet<Class> = classes.into_iter().collect();
+        let names: BTreeSet<TokenClass> = classes.into_iter().collect();
         let mut keys = VendorKeys {
             vendor: vendor.clone(),
             tag: vendor_tag(vendor.as_str()),
-            active: self.active(),
+            active: self.active_version(),
             classes: Vec::with_capacity(names.len()),
-            openers: Vec::new(),
+            opening_keys: Vec::new(),
         };
         for (version, state, master) in self.keys() {
-            let derive = Derivation::new(master, salt, vendor, *version);
+            let derive = KeyDerivation::new(master, salt, vendor, *version);
             match state {
                 KeyState::Revoked => continue,
                 KeyState::Active => keys.classes.extend(names.iter().map(|class| derive.class(class))),
                 KeyState::Read => {}
             }
-            let opener = |class: &Class| (key_code(class.as_str(), version.number()), derive.token(class));
-            keys.openers.extend(names.iter().map(opener));
+            let opener = |class: &TokenClass| (key_code(class.as_str(), version.number()), derive.token(class));
+            keys.opening_keys.extend(names.iter().map(opener));
         }
-        keys.openers.sort_by_key(|(code, _)| *code);
+        keys.opening_keys.sort_by_key(|(code, _)| *code);
         keys
     }
 }
@@ -81,12 +81,12 @@ impl VendorKeys {
     }
 
     /// The version under which new tokens are made.
-    pub const fn active(&self) -> KeyVersion {
+    pub const fn active_version(&self) -> KeyVersion {
         self.active
     }
 
     /// The token of a text, as [`super::super::Treatment::Tokenize`] makes it. `None` when the class is not one of these keys'.
-    pub fn tokenize(&self, class: &Class, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    pub fn tokenize(&self, class: &TokenClass, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
         self.classes[self.class_index(class)?].token.seal(TokenKind::Text, value, out);
         Some(())
     }
@@ -94,19 +94,23 @@ impl VendorKeys {
     /// Opens one whole token: appends its value, or leaves `out` as it was.
     ///
     /// # Errors
-    /// [`Unopened`], to be counted and never told to whoever sent the token.
-    pub fn open(&self, token: &[u8], out: &mut Vec<u8>) -> Result<TokenKind, Unopened> {
-        let parsed = Parsed::at_start(token)?;
-        if parsed.length() == token.len() { self.open_parsed(&parsed, out) } else { Err(Unopened::Malformed) }
+    /// [`TokenError`], to be counted and never told to whoever sent the token.
+    pub fn open(&self, token: &[u8], out: &mut Vec<u8>) -> Result<TokenKind, TokenError> {
+        let parsed = ParsedToken::at_start(token)?;
+        if parsed.length() == token.len() { self.open_parsed(&parsed, out) } else { Err(TokenError::Malformed) }
     }
 
-    pub(in crate::pii) fn open_parsed(&self, token: &Parsed<'_>, out: &mut Vec<u8>) -> Result<TokenKind, Unopened> {
-        if token.vendor != self.tag {
-            return Err(Unopened::Foreign);
+    pub(in crate::pii) fn open_parsed(
+        &self,
+        token: &ParsedToken<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<TokenKind, TokenError> {
+        if token.vendor_tag != self.tag {
+            return Err(TokenError::Foreign);
         }
-        let first = self.openers.partition_point(|(code, _)| *code < token.code);
-        let mut result = Err(Unopened::UnknownKey);
-        for (_, key) in self.openers[first..].iter().take_while(|(code, _)| *code == token.code) {
+        let first = self.opening_keys.partition_point(|(code, _)| *code < token.key_code);
+        let mut result = Err(TokenError::UnknownKey);
+        for (_, key) in self.opening_keys[first..].iter().take_while(|(code, _)| *code == token.key_code) {
             result = key.open(token.kind, token.payload, out).map(|()| token.kind);
             if result.is_ok() {
                 break;
@@ -116,7 +120,7 @@ impl VendorKeys {
     }
 
     /// A class's place in [`VendorKeys::classes`].
-    pub(in crate::pii) fn class_index(&self, class: &Class) -> Option<usize> {
+    pub(in crate::pii) fn class_index(&self, class: &TokenClass) -> Option<usize> {
         self.classes.binary_search_by(|keys| keys.class.cmp(class)).ok()
     }
 
@@ -132,18 +136,18 @@ impl fmt::Debug for VendorKeys {
 }
 
 /// One vendor under one master key: the extracted key from which classes are expanded.
-struct Derivation<'a> {
+struct KeyDerivation<'a> {
     hkdf: Hkdf<Sha256>,
     vendor: &'a str,
     version: KeyVersion,
 }
 
-impl<'a> Derivation<'a> {
+impl<'a> KeyDerivation<'a> {
     fn new(master: &MasterKey, salt: &VendorSalt, vendor: &'a VendorId, version: KeyVersion) -> Self {
         Self { hkdf: Hkdf::new(Some(salt.expose()), master.bytes()), vendor: vendor.as_str(), version }
     }
 
-    fn class(&self, class: &Class) -> ClassKeys {
+    fn class(&self, class: &TokenClass) -> ClassKeys {
         ClassKeys {
             class: class.clone(),
             token: self.token(class),
@@ -153,14 +157,14 @@ impl<'a> Derivation<'a> {
         }
     }
 
-    fn token(&self, class: &Class) -> TokenKey {
+    fn token(&self, class: &TokenClass) -> TokenKey {
         let [mac, ctr] = ["aes-256-siv-mac", "aes-256-siv-ctr"].map(|half| self.expand(class, half));
         let siv = Siv256::new(&mac, &ctr);
         TokenKey::new(siv, self.vendor, class.as_str(), self.version.number())
     }
 
     /// `|` is in no vendor's id and no class, so no two infos are equal.
-    fn expand(&self, class: &Class, algorithm: &str) -> Zeroizing<[u8; 32]> {
+    fn expand(&self, class: &TokenClass, algorithm: &str) -> Zeroizing<[u8; 32]> {
         let info = format!("vendorgate|v1|{}|{}|{algorithm}|{}", self.vendor, class.as_str(), self.version.number());
         let mut key = Zeroizing::new([0; 32]);
         self.hkdf.expand(info.as_bytes(), &mut *key).expect("one block is always there (RFC 5869 section 2.3)");
@@ -178,17 +182,17 @@ mod tests {
 
     use super::*;
 
-    fn class(name: &str) -> Class {
-        Class::parse(name).unwrap()
+    fn class(name: &str) -> TokenClass {
+        TokenClass::parse(name).unwrap()
     }
 
-    fn keys(ring: &KeyRing, vendor: &str, salt: u8) -> VendorKeys {
+    fn keys(ring: &MasterKeys, vendor: &str, salt: u8) -> VendorKeys {
         let vendor = VendorId::parse(vendor).unwrap();
         ring.vendor_keys(&vendor, &VendorSalt::from_bytes([salt; 32]), ["email", "name"].map(class))
     }
 
-    fn ring() -> KeyRing {
-        KeyRing::of(MasterKey::from_bytes([42; 32]))
+    fn ring() -> MasterKeys {
+        MasterKeys::from_key(MasterKey::from_bytes([42; 32]))
     }
 
     fn token(keys: &VendorKeys, name: &str, value: &str) -> Vec<u8> {
@@ -197,7 +201,7 @@ mod tests {
         out
     }
 
-    fn open(keys: &VendorKeys, token: &[u8]) -> Result<String, Unopened> {
+    fn open(keys: &VendorKeys, token: &[u8]) -> Result<String, TokenError> {
         let mut out = Vec::new();
         keys.open(token, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
@@ -230,7 +234,7 @@ mod tests {
 
     #[test]
     fn old_versions_open_until_they_are_revoked() {
-        let mut ring = KeyRing::generate().unwrap();
+        let mut ring = MasterKeys::generate().unwrap();
         let old = token(&keys(&ring, "acme", 1), "email", "a@b.example");
         ring.rotate().unwrap();
         let rotated = keys(&ring, "acme", 1);
@@ -238,8 +242,8 @@ mod tests {
         let new = token(&rotated, "email", "a@b.example");
         assert_ne!(old, new);
         assert_eq!(open(&rotated, &new), Ok("a@b.example".into()));
-        let revoked = KeyRing::parse(&ring.to_text().replace("1 read", "1 revoked")).unwrap();
-        assert_eq!(open(&keys(&revoked, "acme", 1), &old), Err(Unopened::UnknownKey));
+        let revoked = MasterKeys::parse(&ring.to_text().replace("1 read", "1 revoked")).unwrap();
+        assert_eq!(open(&keys(&revoked, "acme", 1), &old), Err(TokenError::UnknownKey));
     }
 
     #[test]
@@ -247,13 +251,13 @@ mod tests {
         let acme = keys(&ring(), "acme", 1);
         let whole = token(&acme, "email", "a@b.example");
         let check = |expected, token: &[u8]| assert_eq!(open(&acme, token), Err(expected));
-        check(Unopened::Foreign, &token(&keys(&ring(), "other", 1), "email", "a@b.example"));
-        check(Unopened::Forged, &token(&keys(&ring(), "acme", 2), "email", "a@b.example"));
+        check(TokenError::Foreign, &token(&keys(&ring(), "other", 1), "email", "a@b.example"));
+        check(TokenError::Forged, &token(&keys(&ring(), "acme", 2), "email", "a@b.example"));
         let phone = ring().vendor_keys(acme.vendor(), &VendorSalt::from_bytes([1; 32]), [class("phone")]);
-        check(Unopened::UnknownKey, &token(&phone, "phone", "1"));
-        check(Unopened::Malformed, &whole[..whole.len() - 1]);
-        check(Unopened::Malformed, &[&whole[..], b"x"].concat());
-        check(Unopened::Malformed, b"");
+        check(TokenError::UnknownKey, &token(&phone, "phone", "1"));
+        check(TokenError::Malformed, &whole[..whole.len() - 1]);
+        check(TokenError::Malformed, &[&whole[..], b"x"].concat());
+        check(TokenError::Malformed, b"");
     }
 
     #[test]

@@ -3,15 +3,15 @@
 //! Each document is read by one engine that begins anew, so paths start at the document and not at the sequence. What
 //! stands between documents passes byte for byte. Never lets a document end where the engine says it is not complete.
 
-mod counting;
+mod counter;
 mod documents;
 
-pub(super) use counting::Counting;
-pub use documents::Documents;
-pub(super) use documents::shifted;
+pub(super) use counter::DocumentCounter;
+pub use documents::DocumentRules;
+pub(super) use documents::shift_offset;
 
 use super::json::JsonRewriter;
-use super::{Rewriter, Stop, Watch};
+use super::{RewriteError, RewriteObserver, Rewriter};
 
 /// An engine that can begin a next document.
 pub trait Restart: Rewriter {
@@ -27,7 +27,7 @@ impl Restart for JsonRewriter {
 
 /// How documents are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
+pub enum SequenceFraming {
     /// One on each line: `application/x-ndjson`, `application/jsonl`. Empty lines pass.
     Lines,
     /// Each behind an RS: `application/json-seq`.
@@ -35,18 +35,18 @@ pub enum Framing {
 }
 
 /// The engine of sequences.
-pub struct Lines<E> {
+pub struct SequenceRewriter<E> {
     engine: E,
-    framing: Framing,
-    counting: Counting,
-    state: State,
+    framing: SequenceFraming,
+    counting: DocumentCounter,
+    state: SequenceState,
     /// Offset of the next byte, and of the first one of the open document.
     at: u64,
     start: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum SequenceState {
     /// Before the first RS of a text sequence.
     Before,
     /// Between two documents.
@@ -57,18 +57,18 @@ enum State {
 
 const RECORD_SEPARATOR: u8 = 0x1e;
 
-impl<E: Restart> Lines<E> {
+impl<E: Restart> SequenceRewriter<E> {
     /// An engine for one sequence. With `counts`, each document is a record, or as many as the inner engine counts in it.
-    pub fn new(engine: E, framing: Framing, counts: bool) -> Self {
+    pub fn new(engine: E, framing: SequenceFraming, counts: bool) -> Self {
         let state = match framing {
-            Framing::Lines => State::Gap,
-            Framing::TextSequence => State::Before,
+            SequenceFraming::Lines => SequenceState::Gap,
+            SequenceFraming::TextSequence => SequenceState::Before,
         };
-        Self { engine, framing, counting: Counting::new(counts), state, at: 0, start: 0 }
+        Self { engine, framing, counting: DocumentCounter::new(counts), state, at: 0, start: 0 }
     }
 
     /// Takes bytes that stand between documents; returns how many.
-    fn gap(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<usize, Stop> {
+    fn gap(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<usize, RewriteError> {
         let between = |&b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n') || b == self.separator();
         let used = input.iter().position(|b| !between(b)).unwrap_or(input.len());
         out.extend_from_slice(&input[..used]);
@@ -76,52 +76,65 @@ impl<E: Restart> Lines<E> {
             self.counting.document(watch)?;
             self.engine.restart();
             self.start = self.at + used as u64;
-            self.state = State::Document;
+            self.state = SequenceState::Document;
         }
         Ok(used)
     }
 
     /// Takes bytes of the open document, up to its end; returns how many.
-    fn document(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<usize, Stop> {
+    fn document(
+        &mut self,
+        input: &[u8],
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, RewriteError> {
         let end = memchr::memchr(self.separator(), input);
         let used = end.unwrap_or(input.len());
         let start = self.start;
         let mut watch = self.counting.within(watch);
-        self.engine.feed(&input[..used], &mut watch, out).map_err(|stop| shifted(stop, start))?;
+        self.engine.feed(&input[..used], &mut watch, out).map_err(|stop| shift_offset(stop, start))?;
         if end.is_some() {
-            self.engine.finish(&mut watch, out).map_err(|stop| shifted(stop, start))?;
-            self.state = State::Gap;
+            self.engine.finish(&mut watch, out).map_err(|stop| shift_offset(stop, start))?;
+            self.state = SequenceState::Gap;
         }
         Ok(used)
     }
 
     const fn separator(&self) -> u8 {
         match self.framing {
-            Framing::Lines => b'\n',
-            Framing::TextSequence => RECORD_SEPARATOR,
+            SequenceFraming::Lines => b'\n',
+            SequenceFraming::TextSequence => RECORD_SEPARATOR,
         }
     }
 }
 
-impl<E> std::fmt::Debug for Lines<E> {
+impl<E> std::fmt::Debug for SequenceRewriter<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lines").field("framing", &self.framing).field("at", &self.at).finish_non_exhaustive()
     }
 }
 
-impl<E: Restart> Rewriter for Lines<E> {
-    fn feed(&mut self, mut input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+impl<E: Restart> Rewriter for SequenceRewriter<E> {
+    fn feed(
+        &mut self,
+        mut input: &[u8],
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         while let Some(&first) = input.first() {
             let used = match self.state {
-                State::Before if first != RECORD_SEPARATOR => {
-                    return Err(Stop::Malformed { what: "a text sequence that does not begin with RS", at: self.at });
+                SequenceState::Before if first != RECORD_SEPARATOR => {
+                    return Err(RewriteError::Malformed {
+                        what: "a text sequence that does not begin with RS",
+                        at: self.at,
+                    });
                 }
-                State::Before => {
-                    self.state = State::Gap;
+                SequenceState::Before => {
+                    self.state = SequenceState::Gap;
                     0
                 }
-                State::Gap => self.gap(input, watch, out)?,
-                State::Document => self.document(input, watch, out)?,
+                SequenceState::Gap => self.gap(input, watch, out)?,
+                SequenceState::Document => self.document(input, watch, out)?,
             };
             self.at += used as u64;
             input = &input[used..];
@@ -129,12 +142,12 @@ impl<E: Restart> Rewriter for Lines<E> {
         Ok(())
     }
 
-    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         match self.state {
-            State::Before | State::Gap => Ok(()),
-            State::Document => {
+            SequenceState::Before | SequenceState::Gap => Ok(()),
+            SequenceState::Document => {
                 let mut watch = self.counting.within(watch);
-                self.engine.finish(&mut watch, out).map_err(|stop| shifted(stop, self.start))
+                self.engine.finish(&mut watch, out).map_err(|stop| shift_offset(stop, self.start))
             }
         }
     }
@@ -143,7 +156,7 @@ impl<E: Restart> Rewriter for Lines<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pii::trial::{self, Seen, sealed};
+    use crate::pii::testing::{self, RecordingObserver, marked};
     use proptest::prelude::*;
 
     /// Holds a document, then puts out its seal; `bad` is no document.
@@ -151,16 +164,16 @@ mod tests {
     struct Whole(Vec<u8>);
 
     impl Rewriter for Whole {
-        fn feed(&mut self, input: &[u8], _: &mut dyn Watch, _: &mut Vec<u8>) -> Result<(), Stop> {
+        fn feed(&mut self, input: &[u8], _: &mut dyn RewriteObserver, _: &mut Vec<u8>) -> Result<(), RewriteError> {
             self.0.extend_from_slice(input);
             Ok(())
         }
 
-        fn finish(&mut self, _: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+        fn finish(&mut self, _: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
             if self.0.starts_with(b"bad") {
-                return Err(Stop::Malformed { what: "bad", at: 3 });
+                return Err(RewriteError::Malformed { what: "bad", at: 3 });
             }
-            out.extend_from_slice(sealed(0, &self.0).as_bytes());
+            out.extend_from_slice(marked(0, &self.0).as_bytes());
             Ok(())
         }
     }
@@ -171,26 +184,26 @@ mod tests {
         }
     }
 
-    fn lines() -> Lines<Whole> {
-        Lines::new(Whole::default(), Framing::Lines, true)
+    fn lines() -> SequenceRewriter<Whole> {
+        SequenceRewriter::new(Whole::default(), SequenceFraming::Lines, true)
     }
 
-    fn sequence() -> Lines<Whole> {
-        Lines::new(Whole::default(), Framing::TextSequence, true)
+    fn sequence() -> SequenceRewriter<Whole> {
+        SequenceRewriter::new(Whole::default(), SequenceFraming::TextSequence, true)
     }
 
     #[test]
     fn each_line_is_a_document_and_what_is_between_passes() {
-        let seal = |text: &str| sealed(0, text.as_bytes());
+        let seal = |text: &str| marked(0, text.as_bytes());
         for (body, expected) in [
             ("a\nbc\n", format!("{}\n{}\n", seal("a"), seal("bc"))),
             ("a\r\n\n \t\r\n  bc", format!("{}\n\n \t\r\n  {}", seal("a\r"), seal("bc"))),
             ("", String::new()),
             ("\n", "\n".to_owned()),
         ] {
-            assert_eq!(trial::text(lines, body), expected);
+            assert_eq!(testing::output_text(lines, body), expected);
         }
-        let (_, seen, _) = trial::run(lines, b"a\n\nbc\nd");
+        let (_, seen, _) = testing::feed_at_every_split(lines, b"a\n\nbc\nd");
         assert_eq!(seen.records, 3);
     }
 
@@ -198,29 +211,29 @@ mod tests {
     fn each_text_of_a_sequence_is_a_document() {
         let body = "\u{1e}a\n\u{1e}\u{1e}b\nc\n";
         assert_eq!(
-            trial::text(sequence, body),
-            format!("\u{1e}{}\u{1e}\u{1e}{}", sealed(0, b"a\n"), sealed(0, b"b\nc\n"))
+            testing::output_text(sequence, body),
+            format!("\u{1e}{}\u{1e}\u{1e}{}", marked(0, b"a\n"), marked(0, b"b\nc\n"))
         );
         assert_eq!(
-            trial::stop(sequence, b"a\n"),
-            Stop::Malformed { what: "a text sequence that does not begin with RS", at: 0 }
+            testing::error_of(sequence, b"a\n"),
+            RewriteError::Malformed { what: "a text sequence that does not begin with RS", at: 0 }
         );
-        assert_eq!(trial::text(sequence, ""), "");
+        assert_eq!(testing::output_text(sequence, ""), "");
     }
 
     #[test]
     fn a_bad_document_is_named_by_its_place_in_the_body() {
-        assert_eq!(trial::stop(lines, b"a\n bad\n"), Stop::Malformed { what: "bad", at: 6 });
-        assert_eq!(trial::stop(lines, b"a\nbad"), Stop::Malformed { what: "bad", at: 5 });
-        assert_eq!(trial::stop(sequence, b"\x1ea\n\x1ebad"), Stop::Malformed { what: "bad", at: 7 });
+        assert_eq!(testing::error_of(lines, b"a\n bad\n"), RewriteError::Malformed { what: "bad", at: 6 });
+        assert_eq!(testing::error_of(lines, b"a\nbad"), RewriteError::Malformed { what: "bad", at: 5 });
+        assert_eq!(testing::error_of(sequence, b"\x1ea\n\x1ebad"), RewriteError::Malformed { what: "bad", at: 7 });
     }
 
     #[test]
     fn the_line_over_the_budget_does_not_leave() {
-        let seen = Seen { budget: Some(2), ..Seen::default() };
-        let (out, _, end) = trial::push(&mut lines(), seen, [&b"a\nb\nc\nd\n"[..]]);
-        assert_eq!(end, Err(Stop::Cut));
-        assert_eq!(String::from_utf8(out).unwrap(), format!("{}\n{}\n", sealed(0, b"a"), sealed(0, b"b")));
+        let seen = RecordingObserver { budget: Some(2), ..RecordingObserver::default() };
+        let (out, _, end) = testing::feed_chunks(&mut lines(), seen, [&b"a\nb\nc\nd\n"[..]]);
+        assert_eq!(end, Err(RewriteError::RecordBudgetSpent));
+        assert_eq!(String::from_utf8(out).unwrap(), format!("{}\n{}\n", marked(0, b"a"), marked(0, b"b")));
     }
 
     proptest! {
@@ -228,10 +241,10 @@ mod tests {
         fn lines_are_what_a_split_at_line_feeds_gives(body in "[ab\\n ]{0,30}") {
             let expected: Vec<String> = body.split('\n').map(|line| {
                 let text = line.trim_start();
-                let seal = if text.is_empty() { String::new() } else { sealed(0, text.as_bytes()) };
+                let seal = if text.is_empty() { String::new() } else { marked(0, text.as_bytes()) };
                 format!("{}{seal}", &line[..line.len() - text.len()])
             }).collect();
-            prop_assert_eq!(trial::text(lines, &body), expected.join("\n"));
+            prop_assert_eq!(testing::output_text(lines, &body), expected.join("\n"));
         }
     }
 }

@@ -4,39 +4,42 @@
 //! allowed. A boundary that only some parsers would see is refused: one behind a bare LF, one at the start of a
 //! body, one that goes on. Never lets a treated text bring a boundary of its own.
 
-mod head;
+mod header;
 mod state;
 
 use super::clear::OpenField;
-use super::fields::{Fields, told};
-use super::lines::{Counting, Restart, shifted};
-use super::utf8::{Utf8, not_utf8};
-use super::{Files, Kind, Pieces, Rewriter, Shape, Stop, Treat, Value, Watch};
+use super::fields::{FieldRules, clear_path};
+use super::lines::{DocumentCounter, Restart, shift_offset};
+use super::utf8::{Utf8Validator, not_utf8};
+use super::{
+    FileHandling, PieceTransform, Replacement, RewriteError, RewriteObserver, Rewriter, SelectedValue, Transform,
+    ValueKind,
+};
 use crate::bounds::{PART_HEAD_BYTES_MAX, VALUE_BYTES_MAX};
-use head::Head;
-use state::{Fate, State};
+use header::PartHeader;
+use state::{MultipartState, PartAction};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The engine of forms in parts. A form is one record, or as many as are in its JSON parts.
-pub struct Multipart<E> {
+pub struct MultipartRewriter<E> {
     json: E,
-    fields: Arc<Fields>,
-    treat: Arc<dyn Treat>,
-    files: Files,
+    fields: Arc<FieldRules>,
+    treat: Arc<dyn Transform>,
+    files: FileHandling,
     /// LF, two hyphens and the boundary.
-    mark: Arc<[u8]>,
-    state: State,
+    delimiter: Arc<[u8]>,
+    state: MultipartState,
     /// How much of the mark has been seen, and whether a CR stands before it.
     matched: usize,
     returned: bool,
     /// The head, or the value that is held.
     held: Zeroizing<Vec<u8>>,
     /// The value, where nothing of it is kept.
-    pieces: Option<Pieces>,
+    pieces: Option<PieceTransform>,
     treated: Vec<u8>,
-    utf8: Utf8,
-    counting: Counting,
+    utf8: Utf8Validator,
+    counting: DocumentCounter,
     /// Whether a part has left, and whether the form has been counted.
     begun: bool,
     counted: bool,
@@ -46,36 +49,36 @@ pub struct Multipart<E> {
     open: OpenField,
 }
 
-impl<E: Restart> Multipart<E> {
+impl<E: Restart> MultipartRewriter<E> {
     /// An engine for one form with this boundary, which reads JSON parts with `json`.
     ///
     /// # Errors
-    /// [`Stop::Malformed`] when the boundary is none (RFC 2046, section 5.1.1).
+    /// [`RewriteError::Malformed`] when the boundary is none (RFC 2046, section 5.1.1).
     pub fn new(
         boundary: &str,
         json: E,
-        fields: Arc<Fields>,
-        treat: Arc<dyn Treat>,
-        files: Files,
-    ) -> Result<Self, Stop> {
+        fields: Arc<FieldRules>,
+        treat: Arc<dyn Transform>,
+        files: FileHandling,
+    ) -> Result<Self, RewriteError> {
         let good = |b: u8| b.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&b);
         if !(1..=70).contains(&boundary.len()) || !boundary.bytes().all(good) || boundary.ends_with(' ') {
-            return Err(Stop::Malformed { what: "a boundary that is none", at: 0 });
+            return Err(RewriteError::Malformed { what: "a boundary that is none", at: 0 });
         }
-        let counting = Counting::new(fields.counts);
+        let counting = DocumentCounter::new(fields.counts_records);
         Ok(Self {
             json,
             fields,
             treat,
             files,
-            mark: [b"\n--", boundary.as_bytes()].concat().into(),
-            state: State::Start,
+            delimiter: [b"\n--", boundary.as_bytes()].concat().into(),
+            state: MultipartState::Start,
             matched: 1,
             returned: false,
             held: Zeroizing::default(),
             pieces: None,
             treated: Vec::new(),
-            utf8: Utf8::default(),
+            utf8: Utf8Validator::default(),
             counting,
             begun: false,
             counted: false,
@@ -86,49 +89,56 @@ impl<E: Restart> Multipart<E> {
     }
 
     /// Takes some bytes; returns how many.
-    fn step(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<usize, Stop> {
+    fn step(
+        &mut self,
+        input: &[u8],
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, RewriteError> {
         match self.state {
-            State::Start => self.first_boundary(input[0]),
-            State::Boundary => self.behind_boundary(input[0], out),
-            State::Head => self.head(input, watch, out),
-            State::Begin(fate) | State::Body(fate) if self.matched > 0 => self.mark(input[0], fate, watch, out),
-            State::Begin(fate) | State::Body(fate) => self.body(input, fate, watch, out),
-            State::End if matches!(input[0], b'\r' | b'\n') => {
+            MultipartState::Start => self.first_boundary(input[0]),
+            MultipartState::Boundary => self.behind_boundary(input[0], out),
+            MultipartState::Head => self.head(input, watch, out),
+            MultipartState::Begin(fate) | MultipartState::Body(fate) if self.matched > 0 => {
+                self.mark(input[0], fate, watch, out)
+            }
+            MultipartState::Begin(fate) | MultipartState::Body(fate) => self.body(input, fate, watch, out),
+            MultipartState::End if matches!(input[0], b'\r' | b'\n') => {
                 out.push(input[0]);
                 Ok(1)
             }
-            State::End => Err(self.malformed("bytes behind the last boundary")),
+            MultipartState::End => Err(self.malformed("bytes behind the last boundary")),
         }
     }
 
-    fn first_boundary(&mut self, byte: u8) -> Result<usize, Stop> {
-        if self.mark[self.matched] != byte {
+    fn first_boundary(&mut self, byte: u8) -> Result<usize, RewriteError> {
+        if self.delimiter[self.matched] != byte {
             return Err(self.malformed("a form that does not begin with its boundary"));
         }
         self.matched += 1;
-        if self.matched == self.mark.len() {
+        if self.matched == self.delimiter.len() {
             self.end_mark();
         }
         Ok(1)
     }
 
     fn end_mark(&mut self) {
-        (self.state, self.matched, self.returned) = (State::Boundary, 0, false);
+        (self.state, self.matched, self.returned) = (MultipartState::Boundary, 0, false);
         self.held.clear();
     }
 
-    fn behind_boundary(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<usize, Stop> {
+    fn behind_boundary(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<usize, RewriteError> {
         self.held.push(byte);
         match self.held.as_slice() {
             b"\r" | b"-" => {}
             b"\r\n" => {
-                self.state = State::Head;
+                self.state = MultipartState::Head;
                 self.held.clear();
             }
             b"--" => {
                 self.put_mark(out);
                 out.extend_from_slice(b"--");
-                self.state = State::End;
+                self.state = MultipartState::End;
             }
             _ => return Err(self.malformed("a boundary that goes on")),
         }
@@ -139,21 +149,26 @@ impl<E: Restart> Multipart<E> {
     fn put_mark(&mut self, out: &mut Vec<u8>) {
         let begun = std::mem::replace(&mut self.begun, true);
         out.extend_from_slice(if begun { b"\r\n--" } else { b"--" });
-        out.extend_from_slice(&self.mark[3..]);
+        out.extend_from_slice(&self.delimiter[3..]);
     }
 
-    fn head(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<usize, Stop> {
+    fn head(
+        &mut self,
+        input: &[u8],
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, RewriteError> {
         let line = &input[..memchr::memchr(b'\n', input).map_or(input.len(), |end| end + 1)];
         self.held.extend_from_slice(line);
         let end = self.at + line.len() as u64;
         if self.held.len() > PART_HEAD_BYTES_MAX {
-            return Err(Stop::Bound { bound: "the header of a part", limit: PART_HEAD_BYTES_MAX as u64 });
+            return Err(RewriteError::Bound { bound: "the header of a part", limit: PART_HEAD_BYTES_MAX as u64 });
         }
         if let Some(fields) = self.held.strip_suffix(b"\r\n\r\n") {
-            let mut head = Head::parse(fields, end)?;
-            let fate = Fate::of(&head, &self.fields, &*self.treat, self.files, watch)?;
+            let mut head = PartHeader::parse(fields, end)?;
+            let fate = PartAction::of(&head, &self.fields, &*self.treat, self.files, watch)?;
             self.start = end;
-            self.open = OpenField::begin(watch.asks_clear(), || told(&head.name));
+            self.open = OpenField::begin(watch.wants_clear_paths(), || clear_path(&head.name));
             self.strip(&mut head, fate, watch)?;
             self.begin_part(&head, fate, out);
         }
@@ -161,53 +176,65 @@ impl<E: Restart> Multipart<E> {
     }
 
     /// Takes out of a header that leaves what no rule may let pass.
-    fn strip(&mut self, head: &mut Head, fate: Fate, watch: &mut dyn Watch) -> Result<(), Stop> {
-        let rest = self.fields.rest_rule();
+    fn strip(
+        &mut self,
+        head: &mut PartHeader,
+        fate: PartAction,
+        watch: &mut dyn RewriteObserver,
+    ) -> Result<(), RewriteError> {
+        let rest = self.fields.fallback_rule();
         let treated = match fate {
-            Fate::Held { rule, .. } => rule.is_some_and(|rule| Some(rule) != rest),
-            Fate::Whole(_) => true,
-            Fate::Skip => return Ok(()),
-            Fate::Pass | Fate::File | Fate::Json => false,
+            PartAction::Held { rule, .. } => rule.is_some_and(|rule| Some(rule) != rest),
+            PartAction::Redact(_) => true,
+            PartAction::Drop => return Ok(()),
+            PartAction::Pass | PartAction::File | PartAction::Json => false,
         };
-        if treated || self.fields.limits() {
-            head.bare();
+        if treated || self.fields.has_allow_list() {
+            head.strip_to_needed();
         }
         let Some(rule) = rest else { return Ok(()) };
         let (treat, made) = (&*self.treat, &mut self.treated);
-        head.judge(|text| {
+        head.rewrite_texts(|text| {
             made.clear();
-            let shape = treat.treat(rule, Value { kind: Kind::String, text: text.as_bytes() }, made)?;
-            if shape != (Shape::AsItCame { counted: false }) {
-                watch.treated(rule);
+            let shape =
+                treat.transform(rule, SelectedValue { kind: ValueKind::String, text: text.as_bytes() }, made)?;
+            if shape != (Replacement::Unchanged { counted: false }) {
+                watch.on_treated(rule);
             }
-            Ok(if let Shape::AsItCame { .. } = shape { None } else { String::from_utf8(made.clone()).ok() })
+            Ok(if let Replacement::Unchanged { .. } = shape { None } else { String::from_utf8(made.clone()).ok() })
         })
     }
 
-    fn begin_part(&mut self, head: &Head, fate: Fate, out: &mut Vec<u8>) {
+    fn begin_part(&mut self, head: &PartHeader, fate: PartAction, out: &mut Vec<u8>) {
         self.held.clear();
-        self.utf8 = Utf8::default();
-        let alone = if let Fate::Held { rule, subject: false } = fate { rule } else { None };
-        self.pieces = alone.and_then(|rule| self.treat.pieces(rule));
+        self.utf8 = Utf8Validator::default();
+        let alone = if let PartAction::Held { rule, subject: false } = fate { rule } else { None };
+        self.pieces = alone.and_then(|rule| self.treat.begin_pieces(rule));
         self.json.restart();
         // The line end of the head may be taken for that of a boundary.
-        (self.state, self.matched) = (State::Begin(fate), 1);
-        if fate == Fate::Skip {
+        (self.state, self.matched) = (MultipartState::Begin(fate), 1);
+        if fate == PartAction::Drop {
             return;
         }
         self.put_mark(out);
         out.extend_from_slice(b"\r\n");
-        let unchanged = matches!(fate, Fate::Pass | Fate::File);
+        let unchanged = matches!(fate, PartAction::Pass | PartAction::File);
         out.extend_from_slice(&head.lines);
         out.extend_from_slice(if unchanged { &head.length } else { b"" });
         out.extend_from_slice(b"\r\n");
     }
 
     /// One byte that may belong to a boundary.
-    fn mark(&mut self, byte: u8, fate: Fate, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<usize, Stop> {
-        if self.mark[self.matched] == byte {
+    fn mark(
+        &mut self,
+        byte: u8,
+        fate: PartAction,
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, RewriteError> {
+        if self.delimiter[self.matched] == byte {
             self.matched += 1;
-            if self.matched == self.mark.len() {
+            if self.matched == self.delimiter.len() {
                 if !self.returned {
                     return Err(self.malformed("a boundary that only some parsers see"));
                 }
@@ -216,18 +243,24 @@ impl<E: Restart> Multipart<E> {
             }
             return Ok(1);
         }
-        let begin = usize::from(matches!(self.state, State::Begin(_)));
-        let (mark, seen) = (Arc::clone(&self.mark), begin..self.matched);
+        let begin = usize::from(matches!(self.state, MultipartState::Begin(_)));
+        let (mark, seen) = (Arc::clone(&self.delimiter), begin..self.matched);
         if std::mem::take(&mut self.returned) {
             self.content(b"\r", fate, watch, out)?;
         }
         self.content(&mark[seen], fate, watch, out)?;
-        (self.state, self.matched) = (State::Body(fate), 0);
+        (self.state, self.matched) = (MultipartState::Body(fate), 0);
         Ok(0)
     }
 
     /// Bytes up to the next LF; a CR at their end waits for what follows.
-    fn body(&mut self, input: &[u8], fate: Fate, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<usize, Stop> {
+    fn body(
+        &mut self,
+        input: &[u8],
+        fate: PartAction,
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, RewriteError> {
         let end = memchr::memchr(b'\n', input);
         let line = &input[..end.unwrap_or(input.len())];
         if !line.is_empty() {
@@ -242,63 +275,75 @@ impl<E: Restart> Multipart<E> {
         Ok(line.len() + self.matched)
     }
 
-    fn content(&mut self, piece: &[u8], fate: Fate, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn content(
+        &mut self,
+        piece: &[u8],
+        fate: PartAction,
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         self.open.fill(!piece.is_empty());
         match fate {
-            Fate::Skip | Fate::Whole(_) => Ok(()),
-            Fate::Json => {
-                self.json.feed(piece, &mut self.counting.within(watch), out).map_err(|stop| shifted(stop, self.start))
-            }
-            Fate::File => {
+            PartAction::Drop | PartAction::Redact(_) => Ok(()),
+            PartAction::Json => self
+                .json
+                .feed(piece, &mut self.counting.within(watch), out)
+                .map_err(|stop| shift_offset(stop, self.start)),
+            PartAction::File => {
                 out.extend_from_slice(piece);
                 Ok(())
             }
-            Fate::Pass | Fate::Held { .. } => self.text(piece, fate == Fate::Pass, out),
+            PartAction::Pass | PartAction::Held { .. } => self.text(piece, fate == PartAction::Pass, out),
         }
     }
 
     /// A piece of a text that passes, or is held.
-    fn text(&mut self, piece: &[u8], passes: bool, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn text(&mut self, piece: &[u8], passes: bool, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         let good = self.utf8.push_all(piece);
         match &mut self.pieces {
-            Some(pieces) => pieces.pass(&piece[..good], out),
+            Some(pieces) => pieces.push_and_drain(&piece[..good], out),
             None if passes => out.extend_from_slice(&piece[..good]),
             None if self.held.len() + good > VALUE_BYTES_MAX => {
-                return Err(Stop::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
+                return Err(RewriteError::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
             }
             None => self.held.extend_from_slice(&piece[..good]),
         }
         if good == piece.len() { Ok(()) } else { Err(not_utf8(self.start)) }
     }
 
-    fn end_part(&mut self, fate: Fate, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn end_part(
+        &mut self,
+        fate: PartAction,
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         if !self.utf8.is_whole() {
             return Err(not_utf8(self.start));
         }
         match fate {
-            Fate::Pass | Fate::File => {
-                self.open.tell(watch);
+            PartAction::Pass | PartAction::File => {
+                self.open.report(watch);
                 Ok(())
             }
-            Fate::Skip => Ok(()),
-            Fate::Json => {
-                self.json.finish(&mut self.counting.within(watch), out).map_err(|stop| shifted(stop, self.start))
+            PartAction::Drop => Ok(()),
+            PartAction::Json => {
+                self.json.finish(&mut self.counting.within(watch), out).map_err(|stop| shift_offset(stop, self.start))
             }
-            Fate::Whole(rule) => self.put_treated(rule, Kind::Container, watch, out),
-            Fate::Held { rule, subject } => {
+            PartAction::Redact(rule) => self.put_treated(rule, ValueKind::Container, watch, out),
+            PartAction::Held { rule, subject } => {
                 if let (Some(rule), Some(pieces)) = (rule, self.pieces.take()) {
-                    self.treat.finish(rule, pieces, out);
-                    watch.treated(rule);
+                    self.treat.finish_pieces(rule, pieces, out);
+                    watch.on_treated(rule);
                     return Ok(());
                 }
                 if subject {
-                    watch.subject(&self.held);
+                    watch.on_subject(&self.held);
                 }
                 match rule {
-                    Some(rule) => self.put_treated(rule, Kind::String, watch, out),
+                    Some(rule) => self.put_treated(rule, ValueKind::String, watch, out),
                     None => {
                         out.extend_from_slice(&self.held);
-                        self.open.tell(watch);
+                        self.open.report(watch);
                         Ok(())
                     }
                 }
@@ -306,38 +351,49 @@ impl<E: Restart> Multipart<E> {
         }
     }
 
-    fn put_treated(&mut self, rule: usize, kind: Kind, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn put_treated(
+        &mut self,
+        rule: usize,
+        kind: ValueKind,
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         self.treated.clear();
-        let shape = self.treat.treat(rule, Value { kind, text: &self.held }, &mut self.treated)?;
-        if let Shape::AsItCame { counted } = shape {
+        let shape = self.treat.transform(rule, SelectedValue { kind, text: &self.held }, &mut self.treated)?;
+        if let Replacement::Unchanged { counted } = shape {
             out.extend_from_slice(&self.held);
-            self.open.tell(watch);
+            self.open.report(watch);
             if counted {
-                watch.treated(rule);
+                watch.on_treated(rule);
             }
             return Ok(());
         }
-        if memchr::memmem::find(&self.treated, &self.mark[1..]).is_some() {
-            return Err(Stop::Untreatable { what: "the treated text has the boundary in it" });
+        if memchr::memmem::find(&self.treated, &self.delimiter[1..]).is_some() {
+            return Err(RewriteError::Untreatable { what: "the treated text has the boundary in it" });
         }
-        watch.treated(rule);
+        watch.on_treated(rule);
         out.extend_from_slice(&self.treated);
         Ok(())
     }
 
-    const fn malformed(&self, what: &'static str) -> Stop {
-        Stop::Malformed { what, at: self.at }
+    const fn malformed(&self, what: &'static str) -> RewriteError {
+        RewriteError::Malformed { what, at: self.at }
     }
 }
 
-impl<E> std::fmt::Debug for Multipart<E> {
+impl<E> std::fmt::Debug for MultipartRewriter<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Multipart").field("state", &self.state).field("at", &self.at).finish_non_exhaustive()
     }
 }
 
-impl<E: Restart> Rewriter for Multipart<E> {
-    fn feed(&mut self, mut input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+impl<E: Restart> Rewriter for MultipartRewriter<E> {
+    fn feed(
+        &mut self,
+        mut input: &[u8],
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         if !self.counted && !input.is_empty() {
             self.counted = true;
             self.counting.document(watch)?;
@@ -350,12 +406,14 @@ impl<E: Restart> Rewriter for Multipart<E> {
         Ok(())
     }
 
-    fn finish(&mut self, _watch: &mut dyn Watch, _out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn finish(&mut self, _watch: &mut dyn RewriteObserver, _out: &mut Vec<u8>) -> Result<(), RewriteError> {
         match self.state {
-            State::End => Ok(()),
-            State::Start | State::Boundary | State::Head | State::Begin(_) | State::Body(_) => {
-                Err(self.malformed("a form without its last boundary"))
-            }
+            MultipartState::End => Ok(()),
+            MultipartState::Start
+            | MultipartState::Boundary
+            | MultipartState::Head
+            | MultipartState::Begin(_)
+            | MultipartState::Body(_) => Err(self.malformed("a form without its last boundary")),
         }
     }
 }

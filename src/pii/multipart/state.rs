@@ -1,75 +1,79 @@
 //! Where a form in parts is, and what becomes of the open part.
 
-use super::head::{Content, Head};
-use crate::pii::fields::{Decision, Fields};
+use super::header::{PartContent, PartHeader};
+use crate::pii::fields::{FieldDecision, FieldRules};
 use crate::pii::form::decode_segment;
-use crate::pii::{Files, Stop, Treat, Watch};
+use crate::pii::{FileHandling, RewriteError, RewriteObserver, Transform};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum MultipartState {
     /// Before the first boundary.
     Start,
     /// Behind a boundary: a line end, or two hyphens.
     Boundary,
     Head,
     /// Right behind a head, where a boundary would be read in two ways.
-    Begin(Fate),
-    Body(Fate),
+    Begin(PartAction),
+    Body(PartAction),
     /// Behind the last boundary.
     End,
 }
 
 /// What becomes of a part's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum PartAction {
     Pass,
     File,
-    Skip,
+    Drop,
     Json,
     Held {
         rule: Option<usize>,
         subject: bool,
     },
     /// Redacted whole.
-    Whole(usize),
+    Redact(usize),
 }
 
-impl Fate {
+impl PartAction {
     /// Decides by the part's name, plain or encoded, and by what it holds.
     pub(super) fn of(
-        head: &Head,
-        fields: &Fields,
-        treat: &dyn Treat,
-        files: Files,
-        watch: &mut dyn Watch,
-    ) -> Result<Self, Stop> {
+        head: &PartHeader,
+        fields: &FieldRules,
+        treat: &dyn Transform,
+        files: FileHandling,
+        watch: &mut dyn RewriteObserver,
+    ) -> Result<Self, RewriteError> {
         let mut decoded = Vec::new();
         let plain = decode_segment(head.name.as_bytes(), &mut decoded).unwrap_or(&head.name);
         let decision = match fields.decide(&head.name) {
-            Decision::Pass => fields.decide(plain),
-            Decision::Treat(rule) if fields.is_rest(rule) => fields.decide(plain),
-            decided @ (Decision::Treat(_) | Decision::Drop) => decided,
+            FieldDecision::Pass => fields.decide(plain),
+            FieldDecision::Treat(rule) if fields.is_fallback(rule) => fields.decide(plain),
+            decided @ (FieldDecision::Treat(_) | FieldDecision::Drop) => decided,
         };
         let decision = match (decision, head.content) {
             // JSON is looked into, and a file that may pass is not looked at.
-            (Decision::Treat(rule), Content::Json | Content::File) if fields.is_rest(rule) => Decision::Pass,
+            (FieldDecision::Treat(rule), PartContent::Json | PartContent::File) if fields.is_fallback(rule) => {
+                FieldDecision::Pass
+            }
             (decision, _) => decision,
         };
         Ok(match (decision, head.content) {
-            (Decision::Drop, _) => Self::Skip,
-            (Decision::Treat(rule), _) if treat.drops(rule) => {
-                watch.treated(rule);
-                Self::Skip
+            (FieldDecision::Drop, _) => Self::Drop,
+            (FieldDecision::Treat(rule), _) if treat.drops_member(rule) => {
+                watch.on_treated(rule);
+                Self::Drop
             }
-            (Decision::Treat(rule), Content::Text) => {
+            (FieldDecision::Treat(rule), PartContent::Text) => {
                 Self::Held { rule: Some(rule), subject: fields.is_subject(plain) }
             }
-            (Decision::Treat(rule), Content::Json | Content::File) => Self::Whole(rule),
-            (Decision::Pass, Content::Json) => Self::Json,
-            (Decision::Pass, Content::Text) if fields.is_subject(plain) => Self::Held { rule: None, subject: true },
-            (Decision::Pass, Content::Text) => Self::Pass,
-            (Decision::Pass, Content::File) if files == Files::Pass => Self::File,
-            (Decision::Pass, Content::File) => return Err(Stop::Opaque { what: "a file in a form" }),
+            (FieldDecision::Treat(rule), PartContent::Json | PartContent::File) => Self::Redact(rule),
+            (FieldDecision::Pass, PartContent::Json) => Self::Json,
+            (FieldDecision::Pass, PartContent::Text) if fields.is_subject(plain) => {
+                Self::Held { rule: None, subject: true }
+            }
+            (FieldDecision::Pass, PartContent::Text) => Self::Pass,
+            (FieldDecision::Pass, PartContent::File) if files == FileHandling::Pass => Self::File,
+            (FieldDecision::Pass, PartContent::File) => return Err(RewriteError::Opaque { what: "a file in a form" }),
         })
     }
 }

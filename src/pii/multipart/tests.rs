@@ -2,19 +2,23 @@
 
 use super::*;
 use crate::pii::Rules;
-use crate::pii::json::{JsonRewriter, Spec};
-use crate::pii::lines::Documents;
-use crate::pii::trial::{self, Sealed, sealed};
+use crate::pii::json::{JsonRewriter, MatcherSpec};
+use crate::pii::lines::DocumentRules;
+use crate::pii::testing::{self, MarkingTransform, marked};
 use proptest::prelude::*;
 
-fn make(rules: &Rules, treat: Arc<dyn Treat>, files: Files) -> impl Fn() -> Multipart<JsonRewriter> + use<> {
-    let documents = Documents::of_fields(&Spec::of(rules), &*treat).unwrap();
-    let fields = Arc::new(Fields::tree(rules));
+fn make(
+    rules: &Rules,
+    treat: Arc<dyn Transform>,
+    files: FileHandling,
+) -> impl Fn() -> MultipartRewriter<JsonRewriter> + use<> {
+    let documents = DocumentRules::of_fields(&MatcherSpec::of(rules), &*treat).unwrap();
+    let fields = Arc::new(FieldRules::tree(rules));
     move || documents.parts("B", Arc::clone(&fields), Arc::clone(&treat), files).unwrap()
 }
 
-fn email() -> impl Fn() -> Multipart<JsonRewriter> + use<> {
-    make(&trial::rules(&["$..email"]), Sealed::shared(), Files::Refuse)
+fn email() -> impl Fn() -> MultipartRewriter<JsonRewriter> + use<> {
+    make(&testing::rules(&["$..email"]), MarkingTransform::shared(), FileHandling::Refuse)
 }
 
 fn part(name: &str, more: &str, body: &str) -> String {
@@ -27,7 +31,7 @@ const END: &str = "--B--\r\n";
 
 #[test]
 fn fields_are_treated_by_name_and_json_by_path() {
-    let seal = sealed(0, b"b@x");
+    let seal = marked(0, b"b@x");
     for (name, more, body, expected) in [
         ("email", "", "b@x", seal.as_str()),
         ("customer[email]", "", "b@x", &seal),
@@ -41,7 +45,7 @@ fn fields_are_treated_by_name_and_json_by_path() {
         ("x", JSON, "{\"a\": {\"email\":\"b@x\"}}", &format!("{{\"a\": {{\"email\":\"{seal}\"}}}}")),
     ] {
         let form = |text: &str| part("a", "", "1") + &part(name, more, text) + END;
-        assert_eq!(trial::text(email(), &form(body)), form(expected));
+        assert_eq!(testing::output_text(email(), &form(body)), form(expected));
     }
     for (more, bare) in [
         (JSON, "\r\nContent-Type: application/json; charset=utf-8"),
@@ -52,39 +56,47 @@ fn fields_are_treated_by_name_and_json_by_path() {
         ),
     ] {
         let body = part("email", more, "{\"any\":\"b@x\"}") + END;
-        assert_eq!(trial::text(email(), &body), part("email", bare, "[redacted]") + END, "what stands beside goes too");
+        assert_eq!(
+            testing::output_text(email(), &body),
+            part("email", bare, "[redacted]") + END,
+            "what stands beside goes too"
+        );
     }
     let long = part("email", "\r\nContent-Length: 3", "b@x") + END;
-    assert_eq!(trial::text(email(), &long), part("email", "", &seal) + END, "a length that no longer holds goes");
-    assert_eq!(trial::text(email(), "--B--"), "--B--");
+    assert_eq!(
+        testing::output_text(email(), &long),
+        part("email", "", &seal) + END,
+        "a length that no longer holds goes"
+    );
+    assert_eq!(testing::output_text(email(), "--B--"), "--B--");
 }
 
 #[test]
 fn files_are_refused_unless_they_are_allowed() {
     let body = part("x", FILE, "\u{0}b@x") + END;
-    assert_eq!(trial::stop(email(), body.as_bytes()), Stop::Opaque { what: "a file in a form" });
-    let pass = || make(&trial::rules(&["$..email"]), Sealed::shared(), Files::Pass);
-    assert_eq!(trial::text(pass(), &body), body);
+    assert_eq!(testing::error_of(email(), body.as_bytes()), RewriteError::Opaque { what: "a file in a form" });
+    let pass = || make(&testing::rules(&["$..email"]), MarkingTransform::shared(), FileHandling::Pass);
+    assert_eq!(testing::output_text(pass(), &body), body);
     let bytes = [part("x", FILE, "").trim_end().as_bytes(), b"\r\n\r\n\xff\0\xfe\r\n--B--"].concat();
-    assert_eq!(trial::run(pass(), &bytes).0, bytes);
+    assert_eq!(testing::feed_at_every_split(pass(), &bytes).0, bytes);
 }
 
 #[test]
 fn dropped_parts_take_their_boundary_along() {
-    let drop = || make(&trial::rules(&["$.email"]), Sealed::dropping(0), Files::Refuse);
+    let drop = || make(&testing::rules(&["$.email"]), MarkingTransform::dropping(0), FileHandling::Refuse);
     let (a, b, dropped) = (part("a", "", "1"), part("b", "", "2"), part("email", FILE, "x"));
     for parts in [[&dropped, &a, &b], [&a, &dropped, &b], [&a, &b, &dropped]] {
         let body = parts.map(String::as_str).concat() + END;
-        assert_eq!(trial::text(drop(), &body), format!("{a}{b}{END}"));
+        assert_eq!(testing::output_text(drop(), &body), format!("{a}{b}{END}"));
     }
-    assert_eq!(trial::text(drop(), &format!("{dropped}{END}")), END);
-    let only = make(&trial::only(&["$.a"]), Sealed::shared(), Files::Refuse);
-    assert_eq!(trial::text(only, &format!("{a}{dropped}{b}{END}")), format!("{a}{END}"));
-    let only = make(&trial::only(&["$.j"]), Sealed::shared(), Files::Refuse);
+    assert_eq!(testing::output_text(drop(), &format!("{dropped}{END}")), END);
+    let only = make(&testing::allow_list(&["$.a"]), MarkingTransform::shared(), FileHandling::Refuse);
+    assert_eq!(testing::output_text(only, &format!("{a}{dropped}{b}{END}")), format!("{a}{END}"));
+    let only = make(&testing::allow_list(&["$.j"]), MarkingTransform::shared(), FileHandling::Refuse);
     let json = |more: &str| part("j", &format!("{more}{JSON}"), "{\"a\":[1.0]}") + END;
     let bare = json("").replace("/json", "/json; charset=utf-8");
     assert_eq!(
-        trial::text(only, &json("; x=\"canary\"\r\nX: canary")),
+        testing::output_text(only, &json("; x=\"canary\"\r\nX: canary")),
         bare,
         "what may pass passes whole, and nothing beside"
     );
@@ -92,9 +104,9 @@ fn dropped_parts_take_their_boundary_along() {
 
 #[test]
 fn detectors_look_at_the_header_of_a_part() {
-    let guard = crate::pii::Guard::new(crate::pii::Detector::default(), crate::pii::Action::Redact);
-    let plan = trial::plan(&Rules { detect: Some(guard), files: Files::Pass, ..Rules::default() });
-    let make = || plan.body(Some("multipart/form-data; boundary=B"), None).unwrap();
+    let guard = crate::pii::DetectRule::new(crate::pii::Detector::default(), crate::pii::DetectAction::Redact);
+    let plan = testing::plan(&Rules { detect: Some(guard), files: FileHandling::Pass, ..Rules::default() });
+    let make = || plan.body_rewriter(Some("multipart/form-data; boundary=B"), None).unwrap();
     for (name, more, to_name, to_more) in [
         (
             "a",
@@ -110,7 +122,7 @@ fn detectors_look_at_the_header_of_a_part() {
     ] {
         let body = part(name, more, "b@x.org") + END;
         let value = if more.contains("filename") { "b@x.org" } else { "[redacted]" };
-        assert_eq!(trial::text(make, &body), part(to_name, to_more, value) + END, "files pass unread");
+        assert_eq!(testing::output_text(make, &body), part(to_name, to_more, value) + END, "files pass unread");
     }
 }
 
@@ -138,45 +150,49 @@ fn boundaries_that_only_some_parsers_see_are_refused() {
         &(part("x", JSON, "{]") + END),
         &(part("x", JSON, "") + END),
     ] {
-        assert!(matches!(trial::stop(email(), body.as_bytes()), Stop::Malformed { .. }), "{body:?}");
+        assert!(matches!(testing::error_of(email(), body.as_bytes()), RewriteError::Malformed { .. }), "{body:?}");
     }
     for (prefix, tail) in [(&b""[..], &b"\xff"[..]), (b"", b"\xc3"), (b"a", b"\xe2\x82")] {
         let body = [head.as_bytes(), prefix, tail, b"\r\n--B--"].concat();
-        assert!(matches!(trial::stop(email(), &body), Stop::Malformed { .. }));
+        assert!(matches!(testing::error_of(email(), &body), RewriteError::Malformed { .. }));
     }
-    let treat = Sealed::ending("\r\n--B");
+    let treat = MarkingTransform::ending("\r\n--B");
     let body = part("email", "", "x") + END;
-    let stop = trial::stop(make(&trial::rules(&["$.email"]), treat, Files::Refuse), body.as_bytes());
-    assert!(matches!(stop, Stop::Untreatable { .. }));
+    let stop = testing::error_of(make(&testing::rules(&["$.email"]), treat, FileHandling::Refuse), body.as_bytes());
+    assert!(matches!(stop, RewriteError::Untreatable { .. }));
 }
 
 #[test]
 fn a_boundary_must_be_one() {
-    let treat = Sealed::shared();
-    let documents = Documents::of_fields(&Spec::default(), &*treat).unwrap();
+    let treat = MarkingTransform::shared();
+    let documents = DocumentRules::of_fields(&MatcherSpec::default(), &*treat).unwrap();
     for (boundary, good) in
         [("", false), ("a b", true), ("a ", false), ("a\r", false), (&"x".repeat(70), true), (&"x".repeat(71), false)]
     {
-        let made = documents.parts(boundary, Arc::default(), Arc::clone(&treat), Files::Refuse);
+        let made = documents.parts(boundary, Arc::default(), Arc::clone(&treat), FileHandling::Refuse);
         assert_eq!(made.is_ok(), good, "{boundary:?}");
     }
 }
 
 #[test]
 fn bounds_hold() {
-    let bound = |body: String| matches!(trial::stop(email(), body.as_bytes()), Stop::Bound { .. });
+    let bound = |body: String| matches!(testing::error_of(email(), body.as_bytes()), RewriteError::Bound { .. });
     assert!(bound(part("x", &format!("\r\nX: {}", "y".repeat(PART_HEAD_BYTES_MAX)), "") + END));
     assert!(bound(part("email", "", &"y".repeat(VALUE_BYTES_MAX + 1)) + END));
     let long = part("x", "", &"y\r".repeat(VALUE_BYTES_MAX)) + END;
-    assert_eq!(trial::text(email(), &long), long);
+    assert_eq!(testing::output_text(email(), &long), long);
 }
 
 #[test]
 fn a_form_is_one_record_and_names_its_subject() {
-    let rules =
-        Rules { records: Some(trial::path("$[*]")), subject: Some(trial::path("$.id")), ..trial::rules(&["$.id"]) };
+    let rules = Rules {
+        records: Some(testing::path("$[*]")),
+        subject: Some(testing::path("$.id")),
+        ..testing::rules(&["$.id"])
+    };
     let body = part("id", "", "7") + &part("x", "", "7") + END;
-    let (_, seen, _) = trial::run(make(&rules, Sealed::shared(), Files::Refuse), body.as_bytes());
+    let (_, seen, _) =
+        testing::feed_at_every_split(make(&rules, MarkingTransform::shared(), FileHandling::Refuse), body.as_bytes());
     assert_eq!((seen.records, seen.treated, seen.subjects), (1, vec![0], vec!["7".to_owned()]));
 }
 
@@ -187,7 +203,7 @@ fn no_piece_of_a_selected_value_leaves_a_truncated_form() {
         + &part("j", JSON, &format!("{{\"email\":\"{secret}\"}}"))
         + &part("email", FILE, secret)
         + END;
-    trial::leaks_nothing(email(), body.as_bytes(), secret);
+    testing::assert_no_leak(email(), body.as_bytes(), secret);
 }
 
 proptest! {
@@ -196,10 +212,10 @@ proptest! {
         parts in prop::collection::vec(("(email|a|b)", "[a\r\n\u{e9}-]{0,8}"), 0..5),
     ) {
         let form = |seals: bool| parts.iter().map(|(name, text)| {
-            let text = if seals && name == "email" { sealed(0, text.as_bytes()) } else { text.clone() };
+            let text = if seals && name == "email" { marked(0, text.as_bytes()) } else { text.clone() };
             part(name, "", &text)
         }).collect::<String>() + END;
-        prop_assert_eq!(trial::text(email(), &form(false)), form(true));
+        prop_assert_eq!(testing::output_text(email(), &form(false)), form(true));
     }
 
     #[test]
@@ -208,7 +224,7 @@ proptest! {
         tail in prop::collection::vec(any::<u8>(), 0..3),
     ) {
         for start in ["", "--B\r\nContent-Disposition: form-data; name=x\r\n", "--B\r\nContent-Disposition: form-data; name=email\r\n\r\nv"] {
-            let (_, _, end) = trial::run(email(), &[start.as_bytes(), noise.as_bytes(), &tail].concat());
+            let (_, _, end) = testing::feed_at_every_split(email(), &[start.as_bytes(), noise.as_bytes(), &tail].concat());
             prop_assert!(end.is_err() || noise.contains("--B") || start.is_empty());
         }
     }

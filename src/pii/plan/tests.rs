@@ -1,30 +1,30 @@
 //! What a plan reads, numbers and refuses.
 
 use super::*;
-use crate::pii::rule::{Class, Generalize, Place, Rule, Treatment};
-use crate::pii::trial::{Seen, path, plan, push};
+use crate::pii::rule::{Generalization, Rule, TokenClass, Treatment, ValueLocation};
+use crate::pii::testing::{RecordingObserver, feed_chunks, path, plan};
 
-fn rule(place: Place, treatment: Treatment, class: &str) -> Rule {
-    Rule { place, treatment, class: Class::of_name(class), only_type: None }
+fn rule(place: ValueLocation, treatment: Treatment, class: &str) -> Rule {
+    Rule { location: place, treatment, class: TokenClass::from_name(class), only_type: None }
 }
 
 fn field(field: &str, treatment: Treatment) -> Rule {
-    rule(Place::Field(path(field)), treatment, path(field).last_name().unwrap())
+    rule(ValueLocation::Field(path(field)), treatment, path(field).last_name().unwrap())
 }
 
 fn treats() -> Rules {
     let treat = vec![
         field("$..email", Treatment::Tokenize),
         field("$..ssn", Treatment::Drop),
-        field("$..age", Treatment::Generalize(Generalize::Bucket(10.try_into().unwrap()))),
-        rule(Place::Query("email".into()), Treatment::Tokenize, "email"),
+        field("$..age", Treatment::Generalize(Generalization::Bucket(10.try_into().unwrap()))),
+        rule(ValueLocation::Query("email".into()), Treatment::Tokenize, "email"),
     ];
     Rules { treat, records: Some(path("$.customers[*]")), ..Rules::default() }
 }
 
-fn run(plan: &Plan, content_type: &str, body: &str) -> (String, Seen) {
-    let mut engine = plan.body(Some(content_type), None).unwrap();
-    let (out, seen, end) = push(&mut *engine, Seen::default(), body.as_bytes().chunks(7));
+fn run(plan: &Plan, content_type: &str, body: &str) -> (String, RecordingObserver) {
+    let mut engine = plan.body_rewriter(Some(content_type), None).unwrap();
+    let (out, seen, end) = feed_chunks(&mut *engine, RecordingObserver::default(), body.as_bytes().chunks(7));
     assert_eq!(end, Ok(()), "{body}");
     (String::from_utf8(out).unwrap(), seen)
 }
@@ -44,24 +44,26 @@ fn what_one_direction_tokenizes_the_other_reveals() {
 
 #[test]
 fn detectors_look_at_what_no_rule_selects_and_at_nothing_else() {
-    let guard = |action| Some(Guard::new(crate::pii::Detector::default(), action));
+    let guard = |action| Some(DetectRule::new(crate::pii::Detector::default(), action));
     let body = r#"{"note":"mail b@c.example \u00e9","email":"a@b.example","n":[1,"\u0062@c.example",{"x":"no"}]}"#;
-    let masked = plan(&Rules { detect: guard(crate::pii::Action::Mask), ..treats() });
+    let masked = plan(&Rules { detect: guard(crate::pii::DetectAction::Mask), ..treats() });
     let (out, seen) = run(&masked, "application/json", body);
     assert!(out.starts_with(r#"{"note":"mail *********** é","email":"tok1_"#), "{out}");
     assert!(out.ends_with(r#","n":[1,"***********",{"x":"no"}]}"#), "{out}");
     assert_eq!(seen.treated, vec![4, 0, 4]);
-    let reports = plan(&Rules { detect: guard(crate::pii::Action::Report), ..Rules::default() });
+    let reports = plan(&Rules { detect: guard(crate::pii::DetectAction::Report), ..Rules::default() });
     let (out, seen) = run(&reports, "application/json", body);
     assert_eq!((out.as_str(), seen.treated), (body, vec![0, 0, 0]));
     assert!(
-        plan(&Rules { detect: guard(crate::pii::Action::Mask), ..treats() }).body(Some("text/plain"), None).is_err()
+        plan(&Rules { detect: guard(crate::pii::DetectAction::Mask), ..treats() })
+            .body_rewriter(Some("text/plain"), None)
+            .is_err()
     );
 }
 
 #[test]
 fn detectors_read_numbers_however_they_are_written() {
-    let card = Guard::new(crate::pii::Detector::new([Sort::Card]), crate::pii::Action::Redact);
+    let card = DetectRule::new(crate::pii::Detector::new([PiiKind::Card]), crate::pii::DetectAction::Redact);
     let plan = plan(&Rules { detect: Some(card), ..Rules::default() });
     for (body, expected) in [
         ("[4111111111111111]", "[\"[redacted]\"]"),
@@ -89,15 +91,16 @@ fn the_same_value_has_the_same_token_wherever_it_stands() {
     let token = json.split('"').nth(3).unwrap().to_owned();
     let (form, _) = run(&plan, "application/x-www-form-urlencoded", "email=a%40b.example&x=1");
     assert_eq!(form, format!("email={token}&x=1"));
-    let mut seen = Seen::default();
-    let query = plan.scene(&mut seen).query("email=a@b.example").unwrap().into_owned();
+    let mut seen = RecordingObserver::default();
+    let query = plan.head_rewriter(&mut seen).query("email=a@b.example").unwrap().into_owned();
     assert_eq!((query, seen.treated), (format!("email={token}"), vec![3]));
 }
 
 #[test]
 fn what_no_engine_reads_is_refused() {
     let plan = plan(&treats());
-    let opaque = |content_type, encoding| matches!(plan.body(content_type, encoding), Err(Stop::Opaque { .. }));
+    let opaque =
+        |content_type, encoding| matches!(plan.body_rewriter(content_type, encoding), Err(RewriteError::Opaque { .. }));
     assert!(opaque(None, None));
     assert!(opaque(Some("application/octet-stream"), None));
     assert!(opaque(Some("application/json; charset=utf-16"), None));
@@ -117,7 +120,7 @@ fn without_rules_for_bodies_they_pass() {
 fn rules_have_names() {
     let rules = Rules { reveal: vec![path("$.id")], ..treats() };
     let named: Vec<_> =
-        plan(&rules).rules().iter().map(|rule| format!("{} {}", rule.treatment.as_str(), rule.place)).collect();
+        plan(&rules).rules().iter().map(|rule| format!("{} {}", rule.treatment.as_str(), rule.location)).collect();
     let expected = ["tokenize $..email", "drop $..ssn", "generalize $..age", "tokenize query:email", "reveal $.id"];
     assert_eq!(named, expected);
 }

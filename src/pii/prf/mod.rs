@@ -9,7 +9,7 @@ use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::siv::ended;
+use super::siv::padded_tail;
 
 const BLOCK: usize = 64;
 /// SHA-256's initial state (FIPS 180-4 section 5.3.3).
@@ -20,7 +20,7 @@ const INITIAL: [u32; 8] =
 const SHORT_BYTES: usize = BLOCK - 9;
 
 /// The last block of a message, with its padding: sixteen bytes a number, the first lowest.
-pub(super) type Block = [u128; 4];
+pub(super) type HashBlock = [u128; 4];
 
 /// A keyed pseudo-random function: the states of HMAC after its two key blocks.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -49,19 +49,19 @@ impl Prf {
 
     /// The first 128 bits of the tags of two short texts, which together take little longer than one.
     #[inline]
-    pub(super) fn half_tags(&self, blocks: [&Block; 2]) -> [u128; 2] {
+    pub(super) fn half_tags(&self, blocks: [&HashBlock; 2]) -> [u128; 2] {
         sha::tags(self, blocks).unwrap_or_else(|| blocks.map(|block| first_half(self.tag_of_block(block))))
     }
 
     /// Begins a text that comes in pieces.
-    pub(super) fn begin(&self) -> Sum {
-        Sum { state: self.inner, open: [0; BLOCK], length: 0 }
+    pub(super) fn start_stream(&self) -> HmacStream {
+        HmacStream { state: self.inner, open: [0; BLOCK], length: 0 }
     }
 
     /// The first 128 bits of the tag of what was pushed.
-    pub(super) fn end(&self, sum: Sum) -> u128 {
+    pub(super) fn finish_stream(&self, sum: HmacStream) -> u128 {
         let mut state = sum.state;
-        close(&mut state, &sum.open[..sum.length % BLOCK], BLOCK + sum.length);
+        absorb_last(&mut state, &sum.open[..sum.length % BLOCK], BLOCK + sum.length);
         first_half(self.tag_of_inner(&state))
     }
 
@@ -72,12 +72,12 @@ impl Prf {
         if !blocks.is_empty() {
             compress256(&mut state, blocks);
         }
-        close(&mut state, rest, BLOCK + text.len());
+        absorb_last(&mut state, rest, BLOCK + text.len());
         self.tag_of_inner(&state)
     }
 
     /// The tag of a text that is one block with its padding.
-    fn tag_of_block(&self, block: &Block) -> [u8; 32] {
+    fn tag_of_block(&self, block: &HashBlock) -> [u8; 32] {
         let mut bytes = [0; BLOCK];
         bytes.as_chunks_mut().0.iter_mut().zip(block).for_each(|(part, number)| *part = number.to_le_bytes());
         let mut state = self.inner;
@@ -99,14 +99,14 @@ impl Prf {
 
 /// A text that is being absorbed.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub(super) struct Sum {
+pub(super) struct HmacStream {
     state: [u32; 8],
     /// The last bytes, as many as make no block.
     open: [u8; BLOCK],
     length: usize,
 }
 
-impl Sum {
+impl HmacStream {
     /// Absorbs the next bytes.
     pub(super) fn push(&mut self, mut text: &[u8]) {
         while !text.is_empty() {
@@ -126,9 +126,9 @@ impl Sum {
 ///
 /// Each length's blocks are put together on their own, so that all of a block is made in registers.
 #[inline(always)]
-pub(super) fn block(text: &[u8]) -> Option<Block> {
+pub(super) fn final_block(text: &[u8]) -> Option<HashBlock> {
     let (whole, tail) = text.as_chunks::<16>();
-    let end = ended(text, tail);
+    let end = padded_tail(text, tail);
     let mut block = match *whole {
         [] => [end, 0, 0, 0],
         [a] => [u128::from_le_bytes(a), end, 0, 0],
@@ -156,7 +156,7 @@ fn absorb_key(key: &[u8; BLOCK], pad: u8) -> [u32; 8] {
 
 /// Absorbs the last bytes, fewer than a block, with SHA-256's padding for a message of `length` bytes.
 #[inline]
-fn close(state: &mut [u32; 8], rest: &[u8], length: usize) {
+fn absorb_last(state: &mut [u32; 8], rest: &[u8], length: usize) {
     let mut block = [0; BLOCK];
     block[..rest.len()].copy_from_slice(rest);
     block[rest.len()] = 0x80;
@@ -194,9 +194,9 @@ mod tests {
         #[test]
         fn pieces_have_the_tag_of_the_whole(text in prop::collection::vec(any::<u8>(), 0..300), size in 1..150_usize) {
             let prf = Prf::new(b"Jefe");
-            let mut sum = prf.begin();
+            let mut sum = prf.start_stream();
             text.chunks(size).for_each(|piece| sum.push(piece));
-            prop_assert_eq!(prf.end(sum), prf.half_tag(&text));
+            prop_assert_eq!(prf.finish_stream(sum), prf.half_tag(&text));
         }
     }
 
@@ -238,11 +238,11 @@ mod tests {
             let (text, expected) = (&text[..length], theirs(&[7; 32], &text[..length]));
             assert_eq!(prf.half_tag(text), expected, "{length} bytes");
             assert_eq!(first_half(prf.tag(text)), expected, "{length} bytes, as on any machine");
-            assert_eq!(block(text).is_some(), length <= SHORT_BYTES);
-            for (block, other) in block(text).into_iter().flat_map(|a| (0..=55).map(move |other| (a, other))) {
+            assert_eq!(final_block(text).is_some(), length <= SHORT_BYTES);
+            for (block, other) in final_block(text).into_iter().flat_map(|a| (0..=55).map(move |other| (a, other))) {
                 assert_eq!(first_half(prf.tag_of_block(&block)), expected, "{length} bytes, as a block on any machine");
                 let other = &text[..other.min(length)];
-                let pair = [&block, &super::block(other).unwrap()];
+                let pair = [&block, &super::final_block(other).unwrap()];
                 assert_eq!(prf.half_tags(pair), [expected, prf.half_tag(other)], "{length} and {} bytes", other.len());
             }
         }

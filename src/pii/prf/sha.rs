@@ -6,13 +6,13 @@
 
 #![expect(unsafe_code, reason = "calls to code for an instruction set, after its detection")]
 
-use super::{Block, Prf};
+use super::{HashBlock, Prf};
 
 /// The first half of the tag of a short text; `None` where the text is longer or the machine has no such instructions.
 #[inline]
 pub(super) fn tag(prf: &Prf, text: &[u8]) -> Option<u128> {
     #[cfg(target_arch = "x86_64")]
-    if is_here() {
+    if is_available() {
         // SAFETY: the machine has what the function is compiled for.
         return unsafe { x86::tag(&prf.inner, &prf.outer, text) };
     }
@@ -22,9 +22,9 @@ pub(super) fn tag(prf: &Prf, text: &[u8]) -> Option<u128> {
 
 /// The first halves of the tags of messages of one block each, or `None` where the machine has no such instructions.
 #[inline]
-pub(super) fn tags<const N: usize>(prf: &Prf, blocks: [&Block; N]) -> Option<[u128; N]> {
+pub(super) fn tags<const N: usize>(prf: &Prf, blocks: [&HashBlock; N]) -> Option<[u128; N]> {
     #[cfg(target_arch = "x86_64")]
-    if is_here() {
+    if is_available() {
         // SAFETY: the machine has what the function is compiled for.
         return Some(unsafe { x86::tags(&prf.inner, &prf.outer, blocks) });
     }
@@ -34,7 +34,7 @@ pub(super) fn tags<const N: usize>(prf: &Prf, blocks: [&Block; N]) -> Option<[u1
 
 #[cfg(target_arch = "x86_64")]
 #[inline]
-fn is_here() -> bool {
+fn is_available() -> bool {
     is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.1") && is_x86_feature_detected!("ssse3")
 }
 
@@ -42,7 +42,7 @@ fn is_here() -> bool {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::Block;
+    use super::HashBlock;
 
     /// SHA-256's constants (FIPS 180-4 section 4.2.2).
     #[rustfmt::skip]
@@ -58,18 +58,18 @@ mod x86 {
     ];
 
     /// The state's words as the instructions take them: a, b, e, f and c, d, g, h.
-    type State = [__m128i; 2];
+    type ShaState = [__m128i; 2];
 
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     pub(super) fn tag(inner: &[u32; 8], outer: &[u32; 8], text: &[u8]) -> Option<u128> {
         // Put together here, so that it never goes through memory, where loads would wait for stores half as wide.
-        let [tag] = tags(inner, outer, [&super::super::block(text)?]);
+        let [tag] = tags(inner, outer, [&super::super::final_block(text)?]);
         Some(tag)
     }
 
     #[inline]
     #[target_feature(enable = "sha,sse4.1,ssse3")]
-    pub(super) fn tags<const N: usize>(inner: &[u32; 8], outer: &[u32; 8], blocks: [&Block; N]) -> [u128; N] {
+    pub(super) fn tags<const N: usize>(inner: &[u32; 8], outer: &[u32; 8], blocks: [&HashBlock; N]) -> [u128; N] {
         let mut words = [[_mm_setzero_si128(); 4]; N];
         for (words, block) in words.iter_mut().zip(blocks) {
             for (four, part) in words.iter_mut().zip(block) {
@@ -95,7 +95,7 @@ mod x86 {
 
     #[inline]
     #[target_feature(enable = "sha,sse4.1,ssse3")]
-    fn compress<const N: usize>(before: [State; N], mut words: [[__m128i; 4]; N]) -> [State; N] {
+    fn compress<const N: usize>(before: [ShaState; N], mut words: [[__m128i; 4]; N]) -> [ShaState; N] {
         let mut states = before;
         for i in 0..4 {
             rounds(&mut states, &words, i, i);
@@ -120,7 +120,7 @@ mod x86 {
     /// Four rounds of each lane, with the words at `i`.
     #[inline]
     #[target_feature(enable = "sha,sse4.1,ssse3")]
-    fn rounds<const N: usize>(states: &mut [State; N], words: &[[__m128i; 4]; N], i: usize, four: usize) {
+    fn rounds<const N: usize>(states: &mut [ShaState; N], words: &[[__m128i; 4]; N], i: usize, four: usize) {
         let k = quad(&[K[4 * four], K[4 * four + 1], K[4 * four + 2], K[4 * four + 3]]);
         for ([abef, cdgh], words) in states.iter_mut().zip(words) {
             let sum = _mm_add_epi32(words[i], k);
@@ -131,14 +131,14 @@ mod x86 {
 
     #[inline]
     #[target_feature(enable = "sha,sse4.1,ssse3")]
-    fn load([a, b, c, d, e, f, g, h]: &[u32; 8]) -> State {
+    fn load([a, b, c, d, e, f, g, h]: &[u32; 8]) -> ShaState {
         [quad(&[*f, *e, *b, *a]), quad(&[*h, *g, *d, *c])]
     }
 
     /// The words a, b, c, d and e, f, g, h.
     #[inline]
     #[target_feature(enable = "sha,sse4.1,ssse3")]
-    fn in_order([abef, cdgh]: State) -> [__m128i; 2] {
+    fn in_order([abef, cdgh]: ShaState) -> [__m128i; 2] {
         let (feba, dchg) = (_mm_shuffle_epi32(abef, 0x1b), _mm_shuffle_epi32(cdgh, 0xb1));
         [_mm_blend_epi16(feba, dchg, 0xf0), _mm_alignr_epi8(dchg, feba, 8)]
     }

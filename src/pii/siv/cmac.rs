@@ -8,7 +8,7 @@ use aes::cipher::consts::U16;
 use aes::cipher::{BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt};
 use zeroize::Zeroize;
 
-use super::{BLOCK, Block, Header, encrypt, ended, tail_of};
+use super::{AesBlock, BLOCK_BYTES, SivHeader, encrypt_block, padded_tail, tail_of};
 
 /// CMAC (RFC 4493) with its two subkeys, their first byte lowest.
 pub(super) struct Cmac<C> {
@@ -19,13 +19,13 @@ pub(super) struct Cmac<C> {
 
 impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Cmac<C> {
     pub(super) fn new(cipher: C) -> Self {
-        let mut zero = Array([0; BLOCK]);
+        let mut zero = Array([0; BLOCK_BYTES]);
         cipher.encrypt_block(&mut zero);
         let whole = double(u128::from_be_bytes(zero.0));
         Self { cipher, whole: whole.swap_bytes(), padded: double(whole).swap_bytes() }
     }
 
-    pub(super) fn tag(&self, text: &[u8]) -> Block {
+    pub(super) fn tag(&self, text: &[u8]) -> AesBlock {
         let mut tag = 0;
         self.cipher.encrypt_with_backend(MacRun { mac: self, header: None, text, tag: &mut tag });
         tag.to_le_bytes()
@@ -38,35 +38,35 @@ impl<C> Cmac<C> {
     pub(super) fn s2v<B: BlockCipherEncBackend<BlockSize = U16>>(
         &self,
         backend: &B,
-        header: &Header,
+        header: &SivHeader,
         text: &[u8],
     ) -> u128 {
-        if text.len() >= BLOCK {
+        if text.len() >= BLOCK_BYTES {
             self.run(backend, header.sum, text)
         } else {
-            encrypt(backend, header.doubled ^ ended(text, text) ^ self.whole)
+            encrypt_block(backend, header.doubled ^ padded_tail(text, text) ^ self.whole)
         }
     }
 
     /// The tag of `text` with `end` xored onto its last 16 bytes; there must be that many unless it is 0.
     #[inline(always)]
     fn run<B: BlockCipherEncBackend<BlockSize = U16>>(&self, backend: &B, end: u128, text: &[u8]) -> u128 {
-        let tail_bytes = text.len() - text.len().saturating_sub(1) / BLOCK * BLOCK;
+        let tail_bytes = text.len() - text.len().saturating_sub(1) / BLOCK_BYTES * BLOCK_BYTES;
         let (blocks, tail) = text.split_at(text.len() - tail_bytes);
         let (last, before) = self.ends(end, tail.len());
         let mut state = 0;
-        let mut blocks = blocks.as_chunks::<BLOCK>().0.iter().peekable();
+        let mut blocks = blocks.as_chunks::<BLOCK_BYTES>().0.iter().peekable();
         while let Some(block) = blocks.next() {
             let end = if blocks.peek().is_none() { before } else { 0 };
-            state = encrypt(backend, state ^ u128::from_le_bytes(*block) ^ end);
+            state = encrypt_block(backend, state ^ u128::from_le_bytes(*block) ^ end);
         }
-        encrypt(backend, state ^ last ^ tail_of(text, tail))
+        encrypt_block(backend, state ^ last ^ tail_of(text, tail))
     }
 
     /// What is xored onto the last block, which is filled so far, and onto the one before it.
     #[inline(always)]
     fn ends(&self, end: u128, filled: usize) -> (u128, u128) {
-        if filled == BLOCK {
+        if filled == BLOCK_BYTES {
             return (self.whole ^ end, 0);
         }
         let bits = 8 * filled as u32;
@@ -84,7 +84,7 @@ impl<C> Drop for Cmac<C> {
 /// One CMAC, behind a header or alone, run inside the cipher's own dispatch so that round keys stay in registers.
 pub(super) struct MacRun<'a, C> {
     pub(super) mac: &'a Cmac<C>,
-    pub(super) header: Option<&'a Header>,
+    pub(super) header: Option<&'a SivHeader>,
     pub(super) text: &'a [u8],
     pub(super) tag: &'a mut u128,
 }

@@ -17,13 +17,13 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Bytes of a block, and of the synthetic IV that stands before a ciphertext.
-pub(super) const BLOCK: usize = 16;
+pub(super) const BLOCK_BYTES: usize = 16;
 
 /// The bits of an IV that counter mode begins from (RFC 5297 section 2.5), its first byte highest. The highest of the last four
 /// bytes is not among them, so that no text's counter leaves these.
 const COUNTER_MASK: u128 = !(1 << 63 | 1 << 31);
 
-type Block = [u8; BLOCK];
+type AesBlock = [u8; BLOCK_BYTES];
 
 /// AES-256-SIV: a 64-byte key.
 pub(super) type Siv256 = Siv<Aes256Enc>;
@@ -36,7 +36,7 @@ pub(super) struct Siv<C> {
 
 /// S2V over everything that stands before the plaintext, so that a value costs only its own blocks.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub(super) struct Header {
+pub(super) struct SivHeader {
     sum: u128,
     doubled: u128,
 }
@@ -54,26 +54,26 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Siv<C> {
     }
 
     /// Sums up the associated data (RFC 5297 section 2.4), all but the plaintext.
-    pub(super) fn header(&self, parts: &[&[u8]]) -> Header {
-        let mut sum = u128::from_be_bytes(self.mac.tag(&[0; BLOCK]));
+    pub(super) fn header(&self, parts: &[&[u8]]) -> SivHeader {
+        let mut sum = u128::from_be_bytes(self.mac.tag(&[0; BLOCK_BYTES]));
         for part in parts {
             sum = double(sum) ^ u128::from_be_bytes(self.mac.tag(part));
         }
-        Header { sum: sum.swap_bytes(), doubled: double(sum).swap_bytes() }
+        SivHeader { sum: sum.swap_bytes(), doubled: double(sum).swap_bytes() }
     }
 
     /// Begins to encrypt a text: its synthetic IV, and the ciphertext of its first 32 bytes, zero behind the text's end. Of
     /// each block the first byte is highest.
     #[inline]
-    pub(super) fn begin(&self, header: &Header, text: &[u8]) -> [u128; 3] {
+    pub(super) fn encrypt_start(&self, header: &SivHeader, text: &[u8]) -> [u128; 3] {
         let mut begun = [0; 3];
-        self.mac.cipher.encrypt_with_backend(Begin { siv: self, header, text, begun: &mut begun });
+        self.mac.cipher.encrypt_with_backend(SivBegin { siv: self, header, text, begun: &mut begun });
         begun.map(u128::swap_bytes)
     }
 
     /// The synthetic IV of a text: its authentication tag.
     #[inline]
-    fn iv(&self, header: &Header, text: &[u8]) -> Block {
+    fn iv(&self, header: &SivHeader, text: &[u8]) -> AesBlock {
         let mut tag = 0;
         self.mac.cipher.encrypt_with_backend(MacRun { mac: &self.mac, header: Some(header), text, tag: &mut tag });
         tag.to_le_bytes()
@@ -81,14 +81,14 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Siv<C> {
 
     /// Encrypts or decrypts in place: the part of a text that begins `first_block` blocks after its start.
     #[inline]
-    pub(super) fn apply_keystream(&self, iv: &Block, first_block: usize, text: &mut [u8]) {
+    pub(super) fn apply_keystream(&self, iv: &AesBlock, first_block: usize, text: &mut [u8]) {
         let counter = counter(iv).wrapping_add(first_block as u128);
         self.ctr.encrypt_with_backend(Keystream { counter, text });
     }
 
     /// Decrypts in place and says whether the text is genuine. When it is not, the text has been wiped.
     #[must_use]
-    pub(super) fn open(&self, header: &Header, iv: &Block, text: &mut [u8]) -> bool {
+    pub(super) fn open(&self, header: &SivHeader, iv: &AesBlock, text: &mut [u8]) -> bool {
         self.apply_keystream(iv, 0, text);
         let genuine = bool::from(self.iv(header, text).ct_eq(iv));
         if !genuine {
@@ -100,25 +100,25 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Siv<C> {
 
 /// Where counter mode begins.
 #[inline(always)]
-const fn counter(iv: &Block) -> u128 {
+const fn counter(iv: &AesBlock) -> u128 {
     u128::from_be_bytes(*iv) & COUNTER_MASK
 }
 
 /// A text's IV and then the start of its ciphertext: the one cipher's dispatch inside the other's, so that the IV stays in
 /// a register between them.
-struct Begin<'a, C> {
+struct SivBegin<'a, C> {
     siv: &'a Siv<C>,
-    header: &'a Header,
+    header: &'a SivHeader,
     text: &'a [u8],
     /// First bytes lowest.
     begun: &'a mut [u128; 3],
 }
 
-impl<C> BlockSizeUser for Begin<'_, C> {
+impl<C> BlockSizeUser for SivBegin<'_, C> {
     type BlockSize = U16;
 }
 
-impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> BlockCipherEncClosure for Begin<'_, C> {
+impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> BlockCipherEncClosure for SivBegin<'_, C> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
         let iv = self.siv.mac.s2v(backend, self.header, self.text);
@@ -141,21 +141,21 @@ impl BlockCipherEncClosure for FirstBlocks<'_> {
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
         let counter = self.iv & COUNTER_MASK.swap_bytes();
         self.begun[0] = self.iv;
-        let (first, rest) = self.text.split_at(self.text.len().min(BLOCK));
-        self.begun[1] = (encrypt(backend, counter) ^ tail_of(first, first)) & mask(first.len());
+        let (first, rest) = self.text.split_at(self.text.len().min(BLOCK_BYTES));
+        self.begun[1] = (encrypt_block(backend, counter) ^ tail_of(first, first)) & low_bytes_mask(first.len());
         if !rest.is_empty() {
-            let second = &rest[..rest.len().min(BLOCK)];
+            let second = &rest[..rest.len().min(BLOCK_BYTES)];
             let counter = (counter.swap_bytes() + 1).swap_bytes();
-            let text = tail_of(&self.text[..BLOCK + second.len()], second);
-            self.begun[2] = (encrypt(backend, counter) ^ text) & mask(second.len());
+            let text = tail_of(&self.text[..BLOCK_BYTES + second.len()], second);
+            self.begun[2] = (encrypt_block(backend, counter) ^ text) & low_bytes_mask(second.len());
         }
     }
 }
 
 /// So many first bytes of a block.
 #[inline(always)]
-const fn mask(bytes: usize) -> u128 {
-    if bytes == 0 { 0 } else { u128::MAX >> (8 * (BLOCK - bytes)) }
+const fn low_bytes_mask(bytes: usize) -> u128 {
+    if bytes == 0 { 0 } else { u128::MAX >> (8 * (BLOCK_BYTES - bytes)) }
 }
 
 /// Counter mode over a text in place; the counter is a 128-bit big-endian number.
@@ -172,13 +172,13 @@ impl BlockCipherEncClosure for Keystream<'_> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
         let mut counter = self.counter;
-        let (blocks, tail) = self.text.as_chunks_mut::<BLOCK>();
+        let (blocks, tail) = self.text.as_chunks_mut::<BLOCK_BYTES>();
         for block in blocks {
-            *block = (u128::from_le_bytes(*block) ^ encrypt(backend, counter.to_be())).to_le_bytes();
+            *block = (u128::from_le_bytes(*block) ^ encrypt_block(backend, counter.to_be())).to_le_bytes();
             counter = counter.wrapping_add(1);
         }
         if !tail.is_empty() {
-            let pad = encrypt(backend, counter.to_be()).to_le_bytes();
+            let pad = encrypt_block(backend, counter.to_be()).to_le_bytes();
             tail.iter_mut().zip(pad).for_each(|(byte, pad)| *byte ^= pad);
         }
     }
@@ -186,7 +186,7 @@ impl BlockCipherEncClosure for Keystream<'_> {
 
 /// Encrypts one block, its first byte lowest.
 #[inline(always)]
-fn encrypt<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, block: u128) -> u128 {
+fn encrypt_block<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, block: u128) -> u128 {
     let mut block = Array(block.to_le_bytes());
     backend.encrypt_block_inplace(&mut block);
     u128::from_le_bytes(block.0)
@@ -194,7 +194,7 @@ fn encrypt<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, block: u128) 
 
 /// Encrypts independent blocks, as many at once as the machine takes.
 #[inline(always)]
-pub(super) fn encrypt_all<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, blocks: &mut [Array<u8, U16>]) {
+pub(super) fn encrypt_blocks<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, blocks: &mut [Array<u8, U16>]) {
     if let [one] = blocks {
         return backend.encrypt_block_inplace(one);
     }
@@ -207,15 +207,15 @@ pub(super) fn encrypt_all<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B
 
 /// The last bytes of a text, fewer than a block, and the bit that ends them.
 #[inline(always)]
-pub(super) fn ended(text: &[u8], tail: &[u8]) -> u128 {
+pub(super) fn padded_tail(text: &[u8], tail: &[u8]) -> u128 {
     tail_of(text, tail) | 0x80 << (8 * tail.len())
 }
 
 /// Up to a block of bytes, the last ones of a text, its first byte lowest.
 #[inline(always)]
 fn tail_of(text: &[u8], tail: &[u8]) -> u128 {
-    if let (Some(last), false) = (text.last_chunk::<BLOCK>(), tail.is_empty()) {
-        return u128::from_le_bytes(*last) >> (8 * (BLOCK - tail.len()));
+    if let (Some(last), false) = (text.last_chunk::<BLOCK_BYTES>(), tail.is_empty()) {
+        return u128::from_le_bytes(*last) >> (8 * (BLOCK_BYTES - tail.len()));
     }
     // Two reads that overlap take the place of a copy of unknown length.
     if let (Some(first), Some(last)) = (tail.first_chunk::<8>(), tail.last_chunk::<8>()) {
@@ -250,13 +250,13 @@ mod tests {
     /// The IV and the ciphertext, which [`Siv::begin`] begins as they go on.
     fn seal<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>>(
         siv: &Siv<C>,
-        header: &Header,
+        header: &SivHeader,
         text: &[u8],
     ) -> Vec<u8> {
         let iv = siv.iv(header, text);
         let mut sealed = [&iv[..], text].concat();
-        siv.apply_keystream(&iv, 0, &mut sealed[BLOCK..]);
-        let mut begun = siv.begin(header, text).map(u128::to_be_bytes).concat();
+        siv.apply_keystream(&iv, 0, &mut sealed[BLOCK_BYTES..]);
+        let mut begun = siv.encrypt_start(header, text).map(u128::to_be_bytes).concat();
         let length = sealed.len().min(begun.len());
         assert!(begun.drain(length..).all(|byte| byte == 0), "nothing stands behind a text's end");
         assert_eq!(begun, sealed[..length]);
@@ -307,12 +307,12 @@ mod tests {
         #[test]
         fn the_keystream_can_be_applied_in_parts(text in prop::collection::vec(any::<u8>(), 0..200), cut in 0_usize..12) {
             let siv = Siv256::new(&[7; 32], &[8; 32]);
-            let (iv, cut) = ([0xff; BLOCK], (cut * BLOCK).min(text.len()) / BLOCK * BLOCK);
+            let (iv, cut) = ([0xff; BLOCK_BYTES], (cut * BLOCK_BYTES).min(text.len()) / BLOCK_BYTES * BLOCK_BYTES);
             let (mut whole, mut parts) = (text.clone(), text);
             siv.apply_keystream(&iv, 0, &mut whole);
             let (left, right) = parts.split_at_mut(cut);
             siv.apply_keystream(&iv, 0, left);
-            siv.apply_keystream(&iv, cut / BLOCK, right);
+            siv.apply_keystream(&iv, cut / BLOCK_BYTES, right);
             prop_assert_eq!(whole, parts);
         }
 
@@ -323,8 +323,8 @@ mod tests {
             let mut sealed = seal(&siv, &header, &text);
             let at = at.index(sealed.len());
             sealed[at] ^= flip;
-            let (iv, body) = sealed.split_at_mut(BLOCK);
-            let iv: Block = (&*iv).try_into().unwrap();
+            let (iv, body) = sealed.split_at_mut(BLOCK_BYTES);
+            let iv: AesBlock = (&*iv).try_into().unwrap();
             prop_assert!(!siv.open(&header, &iv, body));
             prop_assert!(body.iter().all(|b| *b == 0));
         }

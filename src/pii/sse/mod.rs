@@ -4,34 +4,34 @@
 //! said in `aside`. Data that is not JSON is refused, or, where detectors alone are asked, text for them. A field that clients
 //! do not know is refused, since one that is laxer might read it. Never lets a data line around its engine.
 
-mod aside;
+mod non_data;
 
-use super::lines::{Counting, Restart, shifted};
-use super::utf8::{Utf8, not_utf8};
-use super::{Guard, GuardStream, Rewriter, Stop, Watch};
+use super::lines::{DocumentCounter, Restart, shift_offset};
+use super::utf8::{Utf8Validator, not_utf8};
+use super::{DetectRule, DetectStream, RewriteError, RewriteObserver, Rewriter};
 use crate::bounds::KEY_BYTES_MAX;
-use aside::Asides;
+use non_data::NonDataLines;
 use std::sync::Arc;
 
 /// The engine of event streams.
-pub struct Events<E> {
+pub struct EventStreamRewriter<E> {
     engine: E,
-    text: Option<GuardStream>,
-    asides: Asides,
-    counting: Counting,
-    state: State,
+    text: Option<DetectStream>,
+    asides: NonDataLines,
+    counting: DocumentCounter,
+    state: SseLineState,
     /// The name of the open line's field, which is never longer than five bytes.
     name: Vec<u8>,
-    event: Event,
+    event: SseEvent,
     /// What the engines have put out, before it is cut into lines.
     piece: Vec<u8>,
-    utf8: Utf8,
+    utf8: Utf8Validator,
     at: u64,
 }
 
 /// Where the open line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum SseLineState {
     Name,
     /// Behind `data:`, where one space may follow.
     Space,
@@ -45,15 +45,15 @@ enum State {
 
 /// Which engine has the document of the open event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Open {
+enum EventData {
     Nothing,
     Json,
     Text,
 }
 
 /// The open event.
-struct Event {
-    open: Open,
+struct SseEvent {
+    open: EventData,
     /// Offset of its document.
     start: u64,
     /// How its first data line begins and ends; further ones are written alike.
@@ -64,11 +64,11 @@ struct Event {
     /// Lines behind the data: they leave after it.
     tail: Vec<u8>,
     /// Where the last line end went.
-    last: Last,
+    last: LineDestination,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Last {
+enum LineDestination {
     Out,
     Tail,
     Ending,
@@ -78,9 +78,9 @@ enum Last {
 
 /// What an event stream is read for, beside the documents in it.
 #[derive(Debug, Clone, Default)]
-pub struct Watched {
+pub struct EventStreamRules {
     /// What looks at all that no document holds.
-    pub guard: Option<Arc<Guard>>,
+    pub guard: Option<Arc<DetectRule>>,
     /// Whether data that does not begin as an object, array or string does is text for the guard, and not refused.
     pub texts: bool,
     /// Whether only listed fields may pass: comments and the fields that are not data stay behind.
@@ -92,61 +92,66 @@ pub struct Watched {
 /// What some services send as the data of their last event.
 const END_MARKER: &[u8] = b"[DONE]";
 
-impl<E: Restart> Events<E> {
+impl<E: Restart> EventStreamRewriter<E> {
     /// An engine for one stream.
-    pub fn new(engine: E, watched: Watched) -> Self {
-        let Watched { guard, texts, limits, counts } = watched;
-        let event = Event {
-            open: Open::Nothing,
+    pub fn new(engine: E, watched: EventStreamRules) -> Self {
+        let EventStreamRules { guard, texts, limits, counts } = watched;
+        let event = SseEvent {
+            open: EventData::Nothing,
             start: 0,
             spaced: false,
             ending: Vec::new(),
             probe: Vec::new(),
             tail: Vec::new(),
-            last: Last::Out,
+            last: LineDestination::Out,
         };
-        let text = guard.clone().filter(|_| texts).map(GuardStream::new);
-        let asides = Asides::new(guard.map(GuardStream::new), limits);
-        let (name, piece, utf8) = (Vec::new(), Vec::new(), Utf8::default());
-        let (counting, state) = (Counting::new(counts), State::Name);
+        let text = guard.clone().filter(|_| texts).map(DetectStream::new);
+        let asides = NonDataLines::new(guard.map(DetectStream::new), limits);
+        let (name, piece, utf8) = (Vec::new(), Vec::new(), Utf8Validator::default());
+        let (counting, state) = (DocumentCounter::new(counts), SseLineState::Name);
         Self { engine, text, asides, counting, state, name, event, piece, utf8, at: 0 }
     }
 
-    fn read(&mut self, mut input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn read(
+        &mut self,
+        mut input: &[u8],
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         while let Some(&byte) = input.first() {
             let used = match (self.state, byte) {
-                (State::Return, b'\n') => {
+                (SseLineState::Return, b'\n') => {
                     self.put(self.event.last, b"\n", out)?;
-                    self.state = State::Name;
+                    self.state = SseLineState::Name;
                     1
                 }
-                (State::Return, _) => {
-                    self.state = State::Name;
+                (SseLineState::Return, _) => {
+                    self.state = SseLineState::Name;
                     0
                 }
                 (_, b'\r' | b'\n') => {
                     self.end_line(byte, watch, out)?;
-                    self.state = if byte == b'\r' { State::Return } else { State::Name };
+                    self.state = if byte == b'\r' { SseLineState::Return } else { SseLineState::Name };
                     1
                 }
-                (State::Name, _) => self.name(byte, out)?,
-                (State::Space, _) => {
+                (SseLineState::Name, _) => self.name(byte, out)?,
+                (SseLineState::Space, _) => {
                     let spaced = byte == b' ';
                     self.begin_data(spaced, watch, out)?;
                     usize::from(spaced)
                 }
-                (State::Data, _) => {
+                (SseLineState::Data, _) => {
                     let line = &input[..memchr::memchr2(b'\r', b'\n', input).unwrap_or(input.len())];
                     self.data(line, watch, out)?;
                     line.len()
                 }
-                (State::Pass, _) => {
+                (SseLineState::Pass, _) => {
                     let line = &input[..memchr::memchr2(b'\r', b'\n', input).unwrap_or(input.len())];
                     self.asides.feed(line, watch);
-                    self.put_aside(out)?;
+                    self.put_non_data(out)?;
                     line.len()
                 }
-                (State::Skip, _) => memchr::memchr2(b'\r', b'\n', input).unwrap_or(input.len()),
+                (SseLineState::Skip, _) => memchr::memchr2(b'\r', b'\n', input).unwrap_or(input.len()),
             };
             self.at += used as u64;
             input = &input[used..];
@@ -155,35 +160,40 @@ impl<E: Restart> Events<E> {
     }
 
     /// One byte of a field's name, or the colon behind it.
-    fn name(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<usize, Stop> {
+    fn name(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<usize, RewriteError> {
         if byte != b':' {
             self.name.push(byte);
             return if self.name.len() > b"event".len() { Err(self.unknown()) } else { Ok(1) };
         }
         if self.name == b"data" {
-            self.state = State::Space;
+            self.state = SseLineState::Space;
         } else {
             self.check_name()?;
             self.name.push(b':');
             self.put_name(out)?;
-            self.state = if self.asides.drops { State::Skip } else { State::Pass };
+            self.state = if self.asides.drops { SseLineState::Skip } else { SseLineState::Pass };
         }
         self.name.clear();
         Ok(1)
     }
 
-    fn check_name(&self) -> Result<(), Stop> {
+    fn check_name(&self) -> Result<(), RewriteError> {
         let known = matches!(self.name.as_slice(), b"" | b"event" | b"id" | b"retry" | b"data");
         if known { Ok(()) } else { Err(self.unknown()) }
     }
 
-    const fn unknown(&self) -> Stop {
-        Stop::Malformed { what: "a field that event streams do not have", at: self.at }
+    const fn unknown(&self) -> RewriteError {
+        RewriteError::Malformed { what: "a field that event streams do not have", at: self.at }
     }
 
-    fn begin_data(&mut self, spaced: bool, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
-        self.state = State::Data;
-        if self.event.open != Open::Nothing {
+    fn begin_data(
+        &mut self,
+        spaced: bool,
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
+        self.state = SseLineState::Data;
+        if self.event.open != EventData::Nothing {
             return self.feed_open(b"\n", watch, out);
         }
         self.event.spaced = spaced;
@@ -191,8 +201,13 @@ impl<E: Restart> Events<E> {
         Ok(())
     }
 
-    fn data(&mut self, mut line: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
-        if self.event.open != Open::Nothing {
+    fn data(
+        &mut self,
+        mut line: &[u8],
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
+        if self.event.open != EventData::Nothing {
             return self.feed_open(line, watch, out);
         }
         if self.event.probe.is_empty() {
@@ -209,28 +224,38 @@ impl<E: Restart> Events<E> {
     }
 
     /// The data is a document: what was probed of it is its start.
-    fn begin_document(&mut self, rest: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn begin_document(
+        &mut self,
+        rest: &[u8],
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         self.counting.document(watch)?;
         let probe = std::mem::take(&mut self.event.probe);
         let json = matches!(probe.first().or(rest.first()), Some(b'{' | b'[' | b'"'));
-        self.event.open = if json || self.text.is_none() { Open::Json } else { Open::Text };
+        self.event.open = if json || self.text.is_none() { EventData::Json } else { EventData::Text };
         self.engine.restart();
         self.feed_open(&probe, watch, out)?;
         self.feed_open(rest, watch, out)
     }
 
-    fn feed_open(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn feed_open(
+        &mut self,
+        input: &[u8],
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         let fed = match (self.event.open, &mut self.text) {
-            (Open::Text, Some(text)) => {
+            (EventData::Text, Some(text)) => {
                 text.feed(input, watch, &mut self.piece);
                 Ok(())
             }
-            (Open::Json | Open::Text | Open::Nothing, _) => {
+            (EventData::Json | EventData::Text | EventData::Nothing, _) => {
                 self.engine.feed(input, &mut self.counting.within(watch), &mut self.piece)
             }
         };
         self.cut_piece(out);
-        fed.map_err(|stop| shifted(stop, self.event.start))
+        fed.map_err(|stop| shift_offset(stop, self.event.start))
     }
 
     /// Puts out what the engine has, as data lines.
@@ -246,147 +271,154 @@ impl<E: Restart> Events<E> {
         self.piece.clear();
     }
 
-    fn end_line(&mut self, byte: u8, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn end_line(&mut self, byte: u8, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         let last = match self.state {
-            State::Name if self.name.is_empty() => {
+            SseLineState::Name if self.name.is_empty() => {
                 self.end_event(watch, out)?;
-                Last::Out
+                LineDestination::Out
             }
-            State::Name if self.name != b"data" => {
+            SseLineState::Name if self.name != b"data" => {
                 self.check_name()?;
                 self.put_name(out)?;
-                self.sideline()
+                self.non_data_destination()
             }
             // A line of `data` alone is an empty line of data.
-            State::Name if self.event.open == Open::Nothing => {
+            SseLineState::Name if self.event.open == EventData::Nothing => {
                 out.append(&mut self.name);
-                Last::Out
+                LineDestination::Out
             }
-            State::Name => {
+            SseLineState::Name => {
                 self.name.clear();
                 self.begin_data(false, watch, out)?;
                 self.end_data(watch, out)?
             }
-            State::Space => {
+            SseLineState::Space => {
                 self.begin_data(false, watch, out)?;
                 self.end_data(watch, out)?
             }
-            State::Data => self.end_data(watch, out)?,
-            State::Pass => {
+            SseLineState::Data => self.end_data(watch, out)?,
+            SseLineState::Pass => {
                 self.asides.end(watch);
-                self.put_aside(out)?;
-                self.sideline()
+                self.put_non_data(out)?;
+                self.non_data_destination()
             }
-            State::Skip | State::Return => self.sideline(),
+            SseLineState::Skip | SseLineState::Return => self.non_data_destination(),
         };
         self.event.last = last;
         self.put(last, &[byte], out)
     }
 
     /// A data line ends; returns where its line end goes.
-    fn end_data(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<Last, Stop> {
-        if self.event.open == Open::Nothing && self.event.probe == END_MARKER {
+    fn end_data(
+        &mut self,
+        watch: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<LineDestination, RewriteError> {
+        if self.event.open == EventData::Nothing && self.event.probe == END_MARKER {
             out.append(&mut self.event.probe);
         } else if !self.event.probe.is_empty() {
             self.begin_document(b"", watch, out)?;
         }
         Ok(match self.event.open {
-            Open::Nothing => Last::Out,
-            Open::Json | Open::Text if self.event.ending.is_empty() => Last::Ending,
-            Open::Json | Open::Text => Last::Nowhere,
+            EventData::Nothing => LineDestination::Out,
+            EventData::Json | EventData::Text if self.event.ending.is_empty() => LineDestination::Ending,
+            EventData::Json | EventData::Text => LineDestination::Nowhere,
         })
     }
 
-    fn end_event(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn end_event(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         match (self.event.open, &mut self.text) {
-            (Open::Nothing, _) => return Ok(()),
-            (Open::Text, Some(text)) => {
+            (EventData::Nothing, _) => return Ok(()),
+            (EventData::Text, Some(text)) => {
                 text.finish(watch, &mut self.piece);
-                if watch.asks_clear() {
-                    watch.clear("$");
+                if watch.wants_clear_paths() {
+                    watch.on_clear_path("$");
                 }
             }
-            (Open::Json | Open::Text, _) => {
+            (EventData::Json | EventData::Text, _) => {
                 let ended = self.engine.finish(&mut self.counting.within(watch), &mut self.piece);
-                ended.map_err(|stop| shifted(stop, self.event.start))?;
+                ended.map_err(|stop| shift_offset(stop, self.event.start))?;
             }
         }
         self.cut_piece(out);
         out.append(&mut self.event.ending);
         out.append(&mut self.event.tail);
-        self.event.open = Open::Nothing;
+        self.event.open = EventData::Nothing;
         Ok(())
     }
 
     /// Puts the name of a field that is not data.
-    fn put_name(&mut self, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn put_name(&mut self, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         let name = std::mem::take(&mut self.name);
-        self.put(self.sideline(), &name, out)
+        self.put(self.non_data_destination(), &name, out)
     }
 
     /// Puts what may leave of the open line.
-    fn put_aside(&mut self, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn put_non_data(&mut self, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         let mut piece = std::mem::take(&mut self.asides.piece);
-        self.put(self.sideline(), &piece, out)?;
+        self.put(self.non_data_destination(), &piece, out)?;
         piece.clear();
         self.asides.piece = piece;
         Ok(())
     }
 
     /// Where the lines go that are not data.
-    const fn sideline(&self) -> Last {
+    const fn non_data_destination(&self) -> LineDestination {
         match self.event.open {
-            Open::Nothing | Open::Json | Open::Text if self.asides.drops => Last::Nowhere,
-            Open::Nothing => Last::Out,
-            Open::Json | Open::Text => Last::Tail,
+            EventData::Nothing | EventData::Json | EventData::Text if self.asides.drops => LineDestination::Nowhere,
+            EventData::Nothing => LineDestination::Out,
+            EventData::Json | EventData::Text => LineDestination::Tail,
         }
     }
 
-    fn put(&mut self, to: Last, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn put(&mut self, to: LineDestination, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), RewriteError> {
         match to {
-            Last::Out => out.extend_from_slice(bytes),
-            Last::Ending => self.event.ending.extend_from_slice(bytes),
-            Last::Nowhere => {}
-            Last::Tail if self.event.tail.len() + bytes.len() > KEY_BYTES_MAX => {
-                return Err(Stop::Bound { bound: "the lines behind an event's data", limit: KEY_BYTES_MAX as u64 });
+            LineDestination::Out => out.extend_from_slice(bytes),
+            LineDestination::Ending => self.event.ending.extend_from_slice(bytes),
+            LineDestination::Nowhere => {}
+            LineDestination::Tail if self.event.tail.len() + bytes.len() > KEY_BYTES_MAX => {
+                return Err(RewriteError::Bound {
+                    bound: "the lines behind an event's data",
+                    limit: KEY_BYTES_MAX as u64,
+                });
             }
-            Last::Tail => self.event.tail.extend_from_slice(bytes),
+            LineDestination::Tail => self.event.tail.extend_from_slice(bytes),
         }
         Ok(())
     }
 }
 
-impl<E> std::fmt::Debug for Events<E> {
+impl<E> std::fmt::Debug for EventStreamRewriter<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Events").field("state", &self.state).field("at", &self.at).finish_non_exhaustive()
     }
 }
 
-impl<E: Restart> Rewriter for Events<E> {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+impl<E: Restart> Rewriter for EventStreamRewriter<E> {
+    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         let good = self.utf8.push_all(input);
         self.read(&input[..good], watch, out)?;
         if good == input.len() { Ok(()) } else { Err(not_utf8(self.at)) }
     }
 
-    fn finish(&mut self, watch: &mut dyn Watch, out: &mut Vec<u8>) -> Result<(), Stop> {
+    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         if !self.utf8.is_whole() {
             return Err(not_utf8(self.at));
         }
         match self.state {
-            State::Name => {
+            SseLineState::Name => {
                 self.check_name()?;
                 self.put_name(out)?;
             }
-            State::Space => self.begin_data(false, watch, out)?,
-            State::Data => {
+            SseLineState::Space => self.begin_data(false, watch, out)?,
+            SseLineState::Data => {
                 self.end_data(watch, out)?;
             }
-            State::Pass => {
+            SseLineState::Pass => {
                 self.asides.end(watch);
-                self.put_aside(out)?;
+                self.put_non_data(out)?;
             }
-            State::Skip | State::Return => {}
+            SseLineState::Skip | SseLineState::Return => {}
         }
         self.end_event(watch, out)
     }

@@ -1,28 +1,28 @@
 //! What event streams must do, as data; and the laws of every engine.
 
 use super::*;
-use crate::pii::json::{JsonRewriter, Spec};
-use crate::pii::lines::Documents;
-use crate::pii::trial::{self, Sealed, sealed};
-use crate::pii::{Action, Detector};
+use crate::pii::json::{JsonRewriter, MatcherSpec};
+use crate::pii::lines::DocumentRules;
+use crate::pii::testing::{self, MarkingTransform, marked};
+use crate::pii::{DetectAction, Detector};
 use proptest::prelude::*;
 
-fn events(guard: Option<Guard>) -> impl Fn() -> Events<JsonRewriter> + use<> {
-    let treat = Sealed::shared();
-    let rules = crate::pii::Rules { records: Some(trial::path("$")), ..trial::rules(&["$..email"]) };
-    let documents = Documents::compile(&Spec::of(&rules), &*treat).unwrap();
+fn events(guard: Option<DetectRule>) -> impl Fn() -> EventStreamRewriter<JsonRewriter> + use<> {
+    let treat = MarkingTransform::shared();
+    let rules = crate::pii::Rules { records: Some(testing::path("$")), ..testing::rules(&["$..email"]) };
+    let documents = DocumentRules::compile(&MatcherSpec::of(&rules), &*treat).unwrap();
     let guard = guard.map(Arc::new);
     move || documents.events(guard.clone(), true, Arc::clone(&treat))
 }
 
-fn json() -> impl Fn() -> Events<JsonRewriter> + use<> {
+fn json() -> impl Fn() -> EventStreamRewriter<JsonRewriter> + use<> {
     events(None)
 }
 
 /// `EMAIL` stands for the value, or its seal.
 fn check(body: &str) {
-    let expected = body.replace("EMAIL", &sealed(0, b"b@x"));
-    assert_eq!(trial::text(json(), &body.replace("EMAIL", "b@x")), expected);
+    let expected = body.replace("EMAIL", &marked(0, b"b@x"));
+    assert_eq!(testing::output_text(json(), &body.replace("EMAIL", "b@x")), expected);
 }
 
 #[test]
@@ -43,13 +43,13 @@ fn the_data_of_each_event_is_treated_and_all_else_passes() {
     ] {
         check(body);
     }
-    assert_eq!(trial::text(json(), "data: [1\ndata\ndata:]\n\n"), "data: [1\ndata: \ndata: ]\n\n");
+    assert_eq!(testing::output_text(json(), "data: [1\ndata\ndata:]\n\n"), "data: [1\ndata: \ndata: ]\n\n");
 }
 
 #[test]
 fn data_lines_are_joined_whatever_stands_between_them() {
     let body = "data: {\"a\":\r\nid: 1\r\ndata:[2]}\nevent: x\n\n";
-    assert_eq!(trial::text(json(), body), "data: {\"a\":\r\ndata: [2]}\r\nid: 1\r\nevent: x\n\n");
+    assert_eq!(testing::output_text(json(), body), "data: {\"a\":\r\ndata: [2]}\r\nid: 1\r\nevent: x\n\n");
 }
 
 #[test]
@@ -68,62 +68,65 @@ fn what_is_no_json_is_refused_or_guarded() {
         "dat",
         "x: 1\n",
     ] {
-        assert!(matches!(trial::stop(json(), body.as_bytes()), Stop::Malformed { .. }), "{body}");
+        assert!(matches!(testing::error_of(json(), body.as_bytes()), RewriteError::Malformed { .. }), "{body}");
     }
-    let guard = || events(Some(Guard::new(Detector::default(), Action::Redact)));
+    let guard = || events(Some(DetectRule::new(Detector::default(), DetectAction::Redact)));
     let body = "data: hello b@x.org\ndata:and 1\n\ndata: {\"email\":\"b@x\"}\n\ndata: c@x.org\r\n\r\n";
     let expected = "data: hello [redacted]\ndata: and 1\n\ndata: {\"email\":\"SEAL\"}\n\ndata: [redacted]\r\n\r\n";
-    assert_eq!(trial::text(guard(), body), expected.replace("SEAL", &sealed(0, b"b@x")));
-    assert!(matches!(trial::stop(guard(), b"data: {x\n\n"), Stop::Malformed { .. }));
+    assert_eq!(testing::output_text(guard(), body), expected.replace("SEAL", &marked(0, b"b@x")));
+    assert!(matches!(testing::error_of(guard(), b"data: {x\n\n"), RewriteError::Malformed { .. }));
 }
 
 #[test]
 fn where_a_rule_has_a_name_data_must_have_names() {
-    let rules = trial::rules(&["$..email"]);
-    let documents = Documents::compile(&Spec::of(&rules), &*Sealed::shared()).unwrap();
-    let guard = Arc::new(Guard::new(Detector::default(), Action::Redact));
-    let make = || documents.events(Some(Arc::clone(&guard)), false, Sealed::shared());
-    assert!(matches!(trial::stop(make, b"data: <email>b@x</email>\n\n"), Stop::Malformed { .. }));
-    assert_eq!(trial::text(make, "data: {\"a\":\"b\"}\n\n"), "data: {\"a\":\"b\"}\n\n");
+    let rules = testing::rules(&["$..email"]);
+    let documents = DocumentRules::compile(&MatcherSpec::of(&rules), &*MarkingTransform::shared()).unwrap();
+    let guard = Arc::new(DetectRule::new(Detector::default(), DetectAction::Redact));
+    let make = || documents.events(Some(Arc::clone(&guard)), false, MarkingTransform::shared());
+    assert!(matches!(testing::error_of(make, b"data: <email>b@x</email>\n\n"), RewriteError::Malformed { .. }));
+    assert_eq!(testing::output_text(make, "data: {\"a\":\"b\"}\n\n"), "data: {\"a\":\"b\"}\n\n");
 }
 
 #[test]
 fn what_is_not_data_is_looked_at_or_left_out() {
-    let guard = || events(Some(Guard::new(Detector::default(), Action::Redact)));
+    let guard = || events(Some(DetectRule::new(Detector::default(), DetectAction::Redact)));
     for line in [": b@x.org", "event: b@x.org", "id: b@x.org", "retry: b@x.org"] {
         for (body, ends) in
             [("LINE\ndata: 1\n\n", 1), ("data: 1\r\nLINE\r\n\r\n", 1), ("LINE", 1), ("data: 1\nLINE\nLINE\n\n", 2)]
         {
             let body = body.replace("LINE", line);
-            let (out, seen, end) = trial::run(guard(), body.as_bytes());
+            let (out, seen, end) = testing::feed_at_every_split(guard(), body.as_bytes());
             assert_eq!((String::from_utf8(out).unwrap(), end), (body.replace("b@x.org", "[redacted]"), Ok(())));
             assert_eq!(seen.found.len(), ends);
         }
     }
-    let documents = Documents::compile(&Spec::of(&trial::only(&["$.id"])), &*Sealed::shared()).unwrap();
-    let only = || documents.events(None, false, Sealed::shared());
+    let documents =
+        DocumentRules::compile(&MatcherSpec::of(&testing::allow_list(&["$.id"])), &*MarkingTransform::shared())
+            .unwrap();
+    let only = || documents.events(None, false, MarkingTransform::shared());
     let body = ": x\r\nevent: x\r\nid: x\r\ndata: {\"id\":1,\"x\":2}\r\nretry: x\r\nid\r\n: x\r\n\r\n: x\n\ndata: [DONE]\n\nid: x";
-    assert_eq!(trial::text(only, body), "data: {\"id\":1}\r\n\r\n\ndata: [DONE]\n\n");
+    assert_eq!(testing::output_text(only, body), "data: {\"id\":1}\r\n\r\n\ndata: [DONE]\n\n");
 }
 
 #[test]
 fn events_with_data_are_records() {
-    let (_, seen, _) = trial::run(json(), b": x\n\ndata: 1\n\nevent: y\n\ndata: [DONE]\n\ndata: {}\n\ndata:\n\n");
+    let (_, seen, _) =
+        testing::feed_at_every_split(json(), b": x\n\ndata: 1\n\nevent: y\n\ndata: [DONE]\n\ndata: {}\n\ndata:\n\n");
     assert_eq!(seen.records, 2);
 }
 
 #[test]
 fn the_lines_behind_the_data_are_bounded() {
     let body = format!("data: 1\n: {}\n\n", "x".repeat(KEY_BYTES_MAX));
-    assert!(matches!(trial::stop(json(), body.as_bytes()), Stop::Bound { .. }));
+    assert!(matches!(testing::error_of(json(), body.as_bytes()), RewriteError::Bound { .. }));
     let body = format!(": {}\ndata: 1\n\n", "x".repeat(KEY_BYTES_MAX));
-    assert_eq!(trial::text(json(), &body), body);
+    assert_eq!(testing::output_text(json(), &body), body);
 }
 
 #[test]
 fn no_piece_of_a_selected_value_leaves_a_truncated_stream() {
     let body = b"data: {\"email\":\"canary-0123456789\"}\nid: 1\n\ndata: {\ndata: \"email\":\"canary-0123456789\"}\n\n";
-    trial::leaks_nothing(json(), body, "canary-0123456789");
+    testing::assert_no_leak(json(), body, "canary-0123456789");
 }
 
 proptest! {
@@ -133,8 +136,8 @@ proptest! {
         tail in prop::collection::vec(any::<u8>(), 0..3),
     ) {
         let body = [body.as_bytes(), &tail].concat();
-        for guard in [None, Some(Guard::new(Detector::default(), Action::Mask))] {
-            let (out, seen, end) = trial::run(events(guard), &body);
+        for guard in [None, Some(DetectRule::new(Detector::default(), DetectAction::Mask))] {
+            let (out, seen, end) = testing::feed_at_every_split(events(guard), &body);
             prop_assert!(end.is_err() || seen.treated.is_empty() || out.contains(&b'~'));
         }
     }

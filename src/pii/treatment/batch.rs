@@ -1,19 +1,19 @@
 //! Values that wait, within one call, for others of their kind: several are hashed or encrypted side by side in little
 //! more time than one, because each alone waits for the cipher's latency.
 //!
-//! A waiting value's room stands in the output already, filled with what tells nothing; [`super::super::Treat::settle`]
+//! A waiting value's room stands in the output already, filled with what tells nothing; [`super::super::Transform::settle`]
 //! fills it before the output leaves. Bounded, and wiped when it is dropped.
 
 use zeroize::Zeroize;
 
-use super::super::letters::encode_half;
-use super::super::prf::{Block, block};
-use super::super::rewriter::{Kind, Value};
-use super::format::Hidden;
-use super::{Action, HEAD_BYTES, Treater};
+use super::super::alphabets::encode_16_bytes;
+use super::super::prf::{HashBlock, final_block};
+use super::super::rewriter::{SelectedValue, ValueKind};
+use super::format::HiddenDigits;
+use super::{CompiledTreatment, HASH_HEAD_BYTES, Transformer};
 
 /// Values of one rule that wait at most.
-pub(super) const LANES: usize = 8;
+pub(super) const GROUP_VALUES_MAX: usize = 8;
 /// Longest text that waits for its digits to be encrypted, in bytes.
 const TEXT_BYTES: usize = 64;
 /// Rules whose values wait; those of more are treated one by one.
@@ -21,45 +21,51 @@ const GROUPS_MAX: usize = 4;
 
 /// The waiting values of one stream: at most 3 KB.
 #[derive(Default)]
-pub struct Batch {
-    hashes: Vec<Group<Block>>,
-    formats: Vec<Group<Hidden>>,
+pub struct DeferredBatch {
+    hashes: Vec<DeferredGroup<HashBlock>>,
+    formats: Vec<DeferredGroup<HiddenDigits>>,
 }
 
 /// The waiting values of one rule, in the form that their treatment takes.
-struct Group<T: Zeroize> {
+struct DeferredGroup<T: Zeroize> {
     rule: usize,
     count: usize,
-    lanes: [Lane<T>; LANES],
+    lanes: [DeferredValue<T>; GROUP_VALUES_MAX],
 }
 
 /// One waiting value.
 #[derive(Clone, Copy)]
-pub(super) struct Lane<T> {
+pub(super) struct DeferredValue<T> {
     /// Where its room in the output begins, and how long it is.
-    at: usize,
-    room: usize,
-    pub(super) held: T,
+    start: usize,
+    length: usize,
+    pub(super) prepared: T,
 }
 
-impl Treater {
+impl Transformer {
     /// Makes room for what a value becomes, and lets the value wait; `None`, with nothing changed, when it cannot.
     #[inline]
-    pub(super) fn hold(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>, batch: &mut Batch) -> Option<()> {
+    pub(super) fn defer_value(
+        &self,
+        rule: usize,
+        value: SelectedValue<'_>,
+        out: &mut Vec<u8>,
+        batch: &mut DeferredBatch,
+    ) -> Option<()> {
         let (at, groups) = (out.len(), batch.hashes.len() + batch.formats.len());
-        match (self.actions.get(rule)?, value.kind) {
-            (Action::Hash { class, room }, Kind::String | Kind::Number) => {
-                let block = block(value.text)?;
-                let group = group(&mut batch.hashes, rule, groups)?;
+        match (self.treatments.get(rule)?, value.kind) {
+            (CompiledTreatment::Hash { class, template: room }, ValueKind::String | ValueKind::Number) => {
+                let block = final_block(value.text)?;
+                let group = group_of_rule(&mut batch.hashes, rule, groups)?;
                 out.extend_from_slice(room);
-                if group.hold(Lane { at, room: room.len(), held: block }) {
+                if group.push(DeferredValue { start: at, length: room.len(), prepared: block }) {
                     self.hash_all(*class, group.take(), out);
                 }
             }
-            (Action::EncryptFormat(cipher), Kind::String) if value.text.len() <= TEXT_BYTES => {
-                let group = group(&mut batch.formats, rule, groups)?;
-                let held = cipher.make_room(value.text, out)?;
-                if group.hold(Lane { at, room: out.len() - at, held }) {
+            (CompiledTreatment::EncryptFormat(cipher), ValueKind::String) if value.text.len() <= TEXT_BYTES => {
+                let group = group_of_rule(&mut batch.formats, rule, groups)?;
+                let held = cipher.prepare(value.text, out)?;
+                if group.push(DeferredValue { start: at, length: out.len() - at, prepared: held }) {
                     cipher.encrypt_all(group.take(), out);
                 }
             }
@@ -69,26 +75,28 @@ impl Treater {
     }
 
     /// Puts what waits into its room.
-    pub(super) fn settle_all(&self, batch: &mut Batch, out: &mut [u8]) {
+    pub(super) fn complete_all(&self, batch: &mut DeferredBatch, out: &mut [u8]) {
         for group in &mut batch.hashes {
-            if let Some(Action::Hash { class, .. }) = self.actions.get(group.rule) {
+            if let Some(CompiledTreatment::Hash { class, .. }) = self.treatments.get(group.rule) {
                 self.hash_all(*class, group.take(), out);
             }
         }
         for group in &mut batch.formats {
-            if let Some(Action::EncryptFormat(cipher)) = self.actions.get(group.rule) {
+            if let Some(CompiledTreatment::EncryptFormat(cipher)) = self.treatments.get(group.rule) {
                 cipher.encrypt_all(group.take(), out);
             }
         }
     }
 
-    fn hash_all(&self, class: usize, lanes: &[Lane<Block>], out: &mut [u8]) {
-        let prf = &self.class(class).hash;
+    fn hash_all(&self, class: usize, lanes: &[DeferredValue<HashBlock>], out: &mut [u8]) {
+        let prf = &self.class_keys(class).hash;
         for pair in lanes.chunks(2) {
-            let tags = prf.half_tags([&pair[0].held, &pair[pair.len() - 1].held]);
+            let tags = prf.half_tags([&pair[0].prepared, &pair[pair.len() - 1].prepared]);
             for (lane, tag) in pair.iter().zip(tags) {
-                if let Some(characters) = lane.room(out).get_mut(HEAD_BYTES..).and_then(<[u8]>::first_chunk_mut) {
-                    *characters = encode_half(tag);
+                if let Some(characters) =
+                    lane.output_slice(out).get_mut(HASH_HEAD_BYTES..).and_then(<[u8]>::first_chunk_mut)
+                {
+                    *characters = encode_16_bytes(tag);
                 }
             }
         }
@@ -97,13 +105,21 @@ impl Treater {
 
 /// The group of a rule, unless there are too many.
 #[inline]
-fn group<T: Zeroize + Copy + Default>(groups: &mut Vec<Group<T>>, rule: usize, all: usize) -> Option<&mut Group<T>> {
+fn group_of_rule<T: Zeroize + Copy + Default>(
+    groups: &mut Vec<DeferredGroup<T>>,
+    rule: usize,
+    all: usize,
+) -> Option<&mut DeferredGroup<T>> {
     let place = match groups.iter().position(|group| group.rule == rule) {
         Some(place) => place,
         None if all < GROUPS_MAX => {
             // Room for this one alone: a list that grows as it likes makes room for four.
             groups.reserve_exact(1);
-            groups.push(Group { rule, count: 0, lanes: [Lane { at: 0, room: 0, held: T::default() }; LANES] });
+            groups.push(DeferredGroup {
+                rule,
+                count: 0,
+                lanes: [DeferredValue { start: 0, length: 0, prepared: T::default() }; GROUP_VALUES_MAX],
+            });
             groups.len() - 1
         }
         None => return None,
@@ -111,38 +127,38 @@ fn group<T: Zeroize + Copy + Default>(groups: &mut Vec<Group<T>>, rule: usize, a
     groups.get_mut(place)
 }
 
-impl<T: Zeroize + Copy> Group<T> {
+impl<T: Zeroize + Copy> DeferredGroup<T> {
     /// Takes a value whose room is given; whether the group is now full.
     #[inline]
-    fn hold(&mut self, lane: Lane<T>) -> bool {
+    fn push(&mut self, lane: DeferredValue<T>) -> bool {
         self.lanes[self.count] = lane;
         self.count += 1;
-        self.count == LANES
+        self.count == GROUP_VALUES_MAX
     }
 
     /// The waiting values, which wait no longer.
     #[inline]
-    fn take(&mut self) -> &[Lane<T>] {
+    fn take(&mut self) -> &[DeferredValue<T>] {
         let count = std::mem::take(&mut self.count);
         &self.lanes[..count]
     }
 }
 
-impl<T> Lane<T> {
+impl<T> DeferredValue<T> {
     /// Its room in the output; empty if an engine has taken it back.
     #[inline]
-    pub(super) fn room<'out>(&self, out: &'out mut [u8]) -> &'out mut [u8] {
-        out.get_mut(self.at..self.at + self.room).unwrap_or_default()
+    pub(super) fn output_slice<'out>(&self, out: &'out mut [u8]) -> &'out mut [u8] {
+        out.get_mut(self.start..self.start + self.length).unwrap_or_default()
     }
 }
 
-impl<T: Zeroize> Drop for Group<T> {
+impl<T: Zeroize> Drop for DeferredGroup<T> {
     fn drop(&mut self) {
-        self.lanes.iter_mut().for_each(|lane| lane.held.zeroize());
+        self.lanes.iter_mut().for_each(|lane| lane.prepared.zeroize());
     }
 }
 
-impl std::fmt::Debug for Batch {
+impl std::fmt::Debug for DeferredBatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Batch of {} rules", self.hashes.len() + self.formats.len())
     }
@@ -156,40 +172,46 @@ mod tests {
 
     use super::*;
     use crate::model::VendorId;
-    use crate::pii::keys::{KeyRing, MasterKey, VendorSalt};
-    use crate::pii::rule::{Class, Format, Place, Rule, Treatment};
-    use crate::pii::{Kind, Treat, Treater, Value};
+    use crate::pii::keys::{MasterKey, MasterKeys, VendorSalt};
+    use crate::pii::rule::{DigitFormat, Rule, TokenClass, Treatment, ValueLocation};
+    use crate::pii::{SelectedValue, Transform, Transformer, ValueKind};
 
     /// More rules than have a group.
-    fn treater() -> Treater {
+    fn treater() -> Transformer {
         let format = Treatment::EncryptFormat;
         let treatments = [
             Treatment::Tokenize,
             Treatment::Hash,
-            format(Format::Digits),
-            format(Format::Card { keep_first: 6, keep_last: 0 }),
-            format(Format::Phone),
-            format(Format::Card { keep_first: 0, keep_last: 4 }),
+            format(DigitFormat::Digits),
+            format(DigitFormat::Card { keep_first: 6, keep_last: 0 }),
+            format(DigitFormat::Phone),
+            format(DigitFormat::Card { keep_first: 0, keep_last: 4 }),
             Treatment::Redact,
         ];
         let rule = |treatment| Rule {
-            place: Place::Query("x".into()),
+            location: ValueLocation::Query("x".into()),
             treatment,
-            class: Class::of_name("x"),
+            class: TokenClass::from_name("x"),
             only_type: None,
         };
         let rules: Vec<_> = treatments.into_iter().map(rule).collect();
-        let keys = KeyRing::of(MasterKey::from_bytes([42; 32])).vendor_keys(
+        let keys = MasterKeys::from_key(MasterKey::from_bytes([42; 32])).vendor_keys(
             &VendorId::parse("acme").unwrap(),
             &VendorSalt::from_bytes([1; 32]),
-            [Class::of_name("x")],
+            [TokenClass::from_name("x")],
         );
-        Treater::compile(&rules, Arc::new(keys)).unwrap()
+        Transformer::compile(&rules, Arc::new(keys)).unwrap()
     }
 
-    fn values() -> impl Strategy<Value = Vec<(usize, Kind, String)>> {
+    fn values() -> impl Strategy<Value = Vec<(usize, ValueKind, String)>> {
         let text = prop_oneof!["[0-9]{12,19}", "\\+49 [0-9]{7,11}", "[0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{4}", ".{0,80}"];
-        let kind = prop::sample::select(vec![Kind::String, Kind::String, Kind::Number, Kind::Null, Kind::Boolean]);
+        let kind = prop::sample::select(vec![
+            ValueKind::String,
+            ValueKind::String,
+            ValueKind::Number,
+            ValueKind::Null,
+            ValueKind::Boolean,
+        ]);
         prop::collection::vec((0_usize..7, kind, text), 0..60)
     }
 
@@ -198,27 +220,27 @@ mod tests {
         fn what_waits_becomes_what_it_would_have_at_once(values in values(), settle in 1_usize..40) {
             let treater = treater();
             let (mut at_once, mut waited) = (b"before".to_vec(), b"before".to_vec());
-            let mut batch = Batch::default();
+            let mut batch = DeferredBatch::default();
             for (number, (rule, kind, text)) in (1..).zip(&values) {
-                let value = Value { kind: *kind, text: text.as_bytes() };
-                let shape = treater.treat(*rule, value, &mut at_once);
+                let value = SelectedValue { kind: *kind, text: text.as_bytes() };
+                let shape = treater.transform(*rule, value, &mut at_once);
                 prop_assert_eq!(treater.defer(*rule, value, &mut waited, &mut batch), shape);
                 prop_assert_eq!(waited.len(), at_once.len());
                 if number % settle == 0 {
-                    treater.settle(&mut batch, &mut waited);
+                    treater.complete_deferred(&mut batch, &mut waited);
                     prop_assert_eq!(&waited, &at_once);
                 }
             }
-            treater.settle(&mut batch, &mut waited);
+            treater.complete_deferred(&mut batch, &mut waited);
             prop_assert_eq!(waited, at_once);
         }
     }
 
     #[test]
     fn what_waits_shows_nothing() {
-        let (treater, mut batch, mut out) = (treater(), Batch::default(), Vec::new());
+        let (treater, mut batch, mut out) = (treater(), DeferredBatch::default(), Vec::new());
         for (rule, text) in [(1, "secret"), (2, "98765432"), (3, "9876-5432-1987-6543"), (4, "+49 98765432")] {
-            let value = Value { kind: Kind::String, text: text.as_bytes() };
+            let value = SelectedValue { kind: ValueKind::String, text: text.as_bytes() };
             treater.defer(rule, value, &mut out, &mut batch).unwrap();
         }
         let shown = String::from_utf8(out).unwrap();

@@ -5,25 +5,25 @@
 use std::io::Write;
 use std::num::NonZeroU64;
 
-use super::super::rewriter::{Kind, Shape, Value};
-use super::super::rule::Generalize;
+use super::super::rewriter::{Replacement, SelectedValue, ValueKind};
+use super::super::rule::Generalization;
 
 /// Appends the coarser value; `None`, with nothing appended, when there is none.
-pub(super) fn apply(how: Generalize, value: Value<'_>, out: &mut Vec<u8>) -> Option<Shape> {
-    let number = value.kind == Kind::Number;
+pub(super) fn apply(how: Generalization, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Option<Replacement> {
+    let number = value.kind == ValueKind::Number;
     match how {
-        Generalize::Year => {
+        Generalization::Year => {
             out.extend_from_slice(year(value.text)?);
-            Some(if number { Shape::Literal } else { Shape::Text })
+            Some(if number { Replacement::Literal } else { Replacement::Text })
         }
-        Generalize::Prefix(characters) => {
+        Generalization::Prefix(characters) => {
             out.extend_from_slice(prefix(value.text, characters.into())?);
-            Some(Shape::Text)
+            Some(Replacement::Text)
         }
-        Generalize::Bucket(width) => {
+        Generalization::Bucket(width) => {
             let floor = bucket(value.text, width)?;
             write!(out, "{floor}").ok()?;
-            Some(if number { Shape::Literal } else { Shape::Text })
+            Some(if number { Replacement::Literal } else { Replacement::Text })
         }
     }
 }
@@ -86,9 +86,9 @@ fn bucket(text: &[u8], width: NonZeroU64) -> Option<i128> {
 mod tests {
     use super::*;
 
-    fn check(how: Generalize, kind: Kind, text: &str) -> Option<String> {
+    fn check(how: Generalization, kind: ValueKind, text: &str) -> Option<String> {
         let mut out = Vec::new();
-        let shape = apply(how, Value { kind, text: text.as_bytes() }, &mut out);
+        let shape = apply(how, SelectedValue { kind, text: text.as_bytes() }, &mut out);
         assert_eq!(shape.is_none(), out.is_empty(), "{text}");
         shape.map(|shape| format!("{shape:?} {}", String::from_utf8(out).unwrap()))
     }
@@ -96,9 +96,9 @@ mod tests {
     #[test]
     fn a_date_becomes_its_year() {
         for text in ["1987", "19870131", "1987-01-31", "1987-01-31T10:00:00Z", "31.01.1987", "1/3/1987", "1987/01"] {
-            assert_eq!(check(Generalize::Year, Kind::String, text).as_deref(), Some("Text 1987"), "{text}");
+            assert_eq!(check(Generalization::Year, ValueKind::String, text).as_deref(), Some("Text 1987"), "{text}");
         }
-        assert_eq!(check(Generalize::Year, Kind::Number, "1987").as_deref(), Some("Literal 1987"));
+        assert_eq!(check(Generalization::Year, ValueKind::Number, "1987").as_deref(), Some("Literal 1987"));
         for text in [
             "",
             "87",
@@ -112,33 +112,33 @@ mod tests {
             "123/1/1987",
             "198701",
         ] {
-            assert_eq!(check(Generalize::Year, Kind::String, text), None, "{text}");
+            assert_eq!(check(Generalization::Year, ValueKind::String, text), None, "{text}");
         }
     }
 
     #[test]
     fn a_prefix_is_never_the_whole() {
-        let three = Generalize::Prefix(3);
-        assert_eq!(check(three, Kind::String, "SW1A 1AA").as_deref(), Some("Text SW1"));
-        assert_eq!(check(three, Kind::String, "äöüß").as_deref(), Some("Text äöü"));
-        assert_eq!(check(three, Kind::Number, "10115").as_deref(), Some("Text 101"));
-        assert_eq!(check(three, Kind::String, "SW1"), None);
-        assert_eq!(check(three, Kind::String, ""), None);
+        let three = Generalization::Prefix(3);
+        assert_eq!(check(three, ValueKind::String, "SW1A 1AA").as_deref(), Some("Text SW1"));
+        assert_eq!(check(three, ValueKind::String, "äöüß").as_deref(), Some("Text äöü"));
+        assert_eq!(check(three, ValueKind::Number, "10115").as_deref(), Some("Text 101"));
+        assert_eq!(check(three, ValueKind::String, "SW1"), None);
+        assert_eq!(check(three, ValueKind::String, ""), None);
     }
 
     #[test]
     fn a_number_becomes_its_bucket() {
-        let check_ten = |kind, text| check(Generalize::Bucket(NonZeroU64::new(10).unwrap()), kind, text);
+        let check_ten = |kind, text| check(Generalization::Bucket(NonZeroU64::new(10).unwrap()), kind, text);
         for (text, floor) in
             [("47", "40"), ("0", "0"), ("9.99", "0"), ("-1", "-10"), ("-10", "-10"), ("-10.0", "-10"), ("-10.5", "-20")]
         {
-            assert_eq!(check_ten(Kind::Number, text), Some(format!("Literal {floor}")), "{text}");
+            assert_eq!(check_ten(ValueKind::Number, text), Some(format!("Literal {floor}")), "{text}");
         }
-        assert_eq!(check_ten(Kind::String, "47"), Some("Text 40".into()));
+        assert_eq!(check_ten(ValueKind::String, "47"), Some("Text 40".into()));
         for text in ["", "-", "1e3", "4x", ".5", "1.", &"9".repeat(37)] {
-            assert_eq!(check_ten(Kind::String, text), None, "{text}");
+            assert_eq!(check_ten(ValueKind::String, text), None, "{text}");
         }
-        let widest = Generalize::Bucket(NonZeroU64::MAX);
-        assert!(check(widest, Kind::Number, &format!("-{}.5", "9".repeat(36))).is_some());
+        let widest = Generalization::Bucket(NonZeroU64::MAX);
+        assert!(check(widest, ValueKind::Number, &format!("-{}.5", "9".repeat(36))).is_some());
     }
 }

@@ -3,10 +3,10 @@
 //! Counts what a reader sees as one character: a base with its combining marks, joiners and variation selectors. A text so short that
 //! the kept ends would cover it is masked whole. The number of characters shows.
 
-use super::super::rewriter::Shape;
+use super::super::rewriter::Replacement;
 
 /// Appends the masked text; `None` when it is no UTF-8.
-pub(super) fn apply(text: &[u8], keep_first: usize, keep_last: usize, out: &mut Vec<u8>) -> Option<Shape> {
+pub(super) fn apply(text: &[u8], keep_first: usize, keep_last: usize, out: &mut Vec<u8>) -> Option<Replacement> {
     let kept = |count| if keep_first.saturating_add(keep_last) < count { (keep_first, keep_last) } else { (0, 0) };
     let (hidden, first, last) = if text.is_ascii() {
         // ASCII has no marks: a byte is a character.
@@ -25,7 +25,7 @@ pub(super) fn apply(text: &[u8], keep_first: usize, keep_last: usize, out: &mut 
     out.extend_from_slice(first);
     out.resize(out.len() + hidden, b'*');
     out.extend_from_slice(last);
-    Some(Shape::Text)
+    Some(Replacement::Text)
 }
 
 /// The text in pieces that a reader sees as one character each.
@@ -60,7 +60,7 @@ mod tests {
 
     fn check(text: &str, keep_first: usize, keep_last: usize) -> String {
         let mut out = Vec::new();
-        assert_eq!(apply(text.as_bytes(), keep_first, keep_last, &mut out), Some(Shape::Text));
+        assert_eq!(apply(text.as_bytes(), keep_first, keep_last, &mut out), Some(Replacement::Text));
         String::from_utf8(out).unwrap()
     }
 

@@ -10,7 +10,7 @@
 //! What already is a token of this vendor stays that token, so tokenizing twice is tokenizing once.
 //!
 //! What keeps nothing of a value (`hash`, `redact`, `mask` without kept ends, `drop`) takes one of any length, piece by
-//! piece: see [`Pieces`]. The others need it whole, at most [`bounds::VALUE_BYTES_MAX`].
+//! piece: see [`PieceTransform`]. The others need it whole, at most [`bounds::VALUE_BYTES_MAX`].
 //!
 //! A boolean is redacted because two values leave a token nothing to hide. What does not fit a format, or is no date or number to
 //! generalize, is redacted too: a treatment never passes a value raw. Nothing here allocates but the output's own growth.
@@ -25,20 +25,20 @@ use std::sync::Arc;
 
 use zeroize::Zeroize;
 
-use super::ff1::Way;
+use super::alphabets::{HALF_TAG_CHARACTERS, base32, encode_16_bytes};
+use super::ff1::CipherDirection;
 use super::keys::{ClassKeys, VendorKeys};
-use super::letters::{HALF_CHARACTERS, base32, encode_half};
-use super::rewriter::{Kind, Shape, Stop, Treat, Value};
-use super::rule::{Format, Generalize, Rule, Treatment};
+use super::rewriter::{Replacement, RewriteError, SelectedValue, Transform, ValueKind};
+use super::rule::{DigitFormat, Generalization, Rule, Treatment};
 use super::token::{TOKEN_PREFIX, TokenKind};
 use crate::bounds;
-pub use batch::Batch;
+pub use batch::DeferredBatch;
 use format::FormatCipher;
-use pieces::How;
-pub use pieces::Pieces;
+use pieces::PieceState;
+pub use pieces::PieceTransform;
 
 /// Bytes of a hash before its tag: `h1`, the key's version and a line.
-const HEAD_BYTES: usize = 5;
+const HASH_HEAD_BYTES: usize = 5;
 
 /// What stands in place of a value that is taken out.
 pub const REDACTED: &[u8] = b"[redacted]";
@@ -95,20 +95,20 @@ impl TreatmentError {
 }
 
 /// Treats the values that rules select, with one vendor's keys.
-pub struct Treater {
+pub struct Transformer {
     keys: Arc<VendorKeys>,
-    actions: Box<[Action]>,
+    treatments: Box<[CompiledTreatment]>,
 }
 
 /// A treatment with its keys found: `class` is a place in the vendor's classes.
-enum Action {
+enum CompiledTreatment {
     Tokenize {
         class: usize,
     },
     /// With the head of its hashes, and room behind it.
     Hash {
         class: usize,
-        room: [u8; HEAD_BYTES + HALF_CHARACTERS],
+        template: [u8; HASH_HEAD_BYTES + HALF_TAG_CHARACTERS],
     },
     EncryptFormat(Box<FormatCipher>),
     Mask {
@@ -117,63 +117,63 @@ enum Action {
     },
     Redact,
     Drop,
-    Generalize(Generalize),
+    Generalize(Generalization),
 }
 
-impl Treater {
-    /// Compiles the treatments of `rules`; a rule's place in the list is what [`Treat::treat`] is called with.
+impl Transformer {
+    /// Compiles the treatments of `rules`; a rule's place in the list is what [`Transform::transform`] is called with.
     ///
     /// # Errors
     /// [`TreatmentError`] for the first rule that cannot be carried out.
     pub fn compile(rules: &[Rule], keys: Arc<VendorKeys>) -> Result<Self, TreatmentError> {
         let actions: Result<_, _> = (0..).zip(rules).map(|(at, rule)| compile(at, rule, &keys)).collect();
-        Ok(Self { actions: actions?, keys })
+        Ok(Self { treatments: actions?, keys })
     }
 
     /// The inverse of `encrypt_format`: appends the value that the rule's encryption made this one of.
     ///
     /// Such values carry no key version and no integrity: one made under another version, or by no one, comes back as
     /// other digits. `None`, with nothing appended, when the rule is of another treatment or the value does not fit.
-    pub fn restore(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>) -> Option<Shape> {
-        match self.actions.get(rule)? {
-            Action::EncryptFormat(cipher) => cipher.apply(Way::Decrypt, value, out),
-            Action::Tokenize { .. }
-            | Action::Hash { .. }
-            | Action::Mask { .. }
-            | Action::Redact
-            | Action::Drop
-            | Action::Generalize(_) => None,
+    pub fn restore(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Option<Replacement> {
+        match self.treatments.get(rule)? {
+            CompiledTreatment::EncryptFormat(cipher) => cipher.apply(CipherDirection::Decrypt, value, out),
+            CompiledTreatment::Tokenize { .. }
+            | CompiledTreatment::Hash { .. }
+            | CompiledTreatment::Mask { .. }
+            | CompiledTreatment::Redact
+            | CompiledTreatment::Drop
+            | CompiledTreatment::Generalize(_) => None,
         }
     }
 
-    fn apply(&self, action: &Action, value: Value<'_>, out: &mut Vec<u8>) -> Option<Shape> {
+    fn apply(&self, action: &CompiledTreatment, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Option<Replacement> {
         match action {
-            Action::Tokenize { class } => {
-                if value.text.starts_with(TOKEN_PREFIX) && self.is_own_token(value.text, out) {
+            CompiledTreatment::Tokenize { class } => {
+                if value.text.starts_with(TOKEN_PREFIX) && self.opens_as_token(value.text, out) {
                     out.extend_from_slice(value.text);
                 } else {
-                    let kind = if value.kind == Kind::Number { TokenKind::Number } else { TokenKind::Text };
-                    self.class(*class).token.seal(kind, value.text, out);
+                    let kind = if value.kind == ValueKind::Number { TokenKind::Number } else { TokenKind::Text };
+                    self.class_keys(*class).token.seal(kind, value.text, out);
                 }
-                Some(Shape::Text)
+                Some(Replacement::Text)
             }
-            Action::Hash { class, room } => {
-                let tag = self.class(*class).hash.half_tag(value.text);
+            CompiledTreatment::Hash { class, template: room } => {
+                let tag = self.class_keys(*class).hash.half_tag(value.text);
                 out.extend_from_slice(room);
-                *out.last_chunk_mut()? = encode_half(tag);
-                Some(Shape::Text)
+                *out.last_chunk_mut()? = encode_16_bytes(tag);
+                Some(Replacement::Text)
             }
-            Action::EncryptFormat(cipher) => cipher.apply(Way::Encrypt, value, out),
-            Action::Mask { keep_first, keep_last } => mask::apply(value.text, *keep_first, *keep_last, out),
-            Action::Generalize(how) => generalize::apply(*how, value, out),
-            Action::Redact => None,
+            CompiledTreatment::EncryptFormat(cipher) => cipher.apply(CipherDirection::Encrypt, value, out),
+            CompiledTreatment::Mask { keep_first, keep_last } => mask::apply(value.text, *keep_first, *keep_last, out),
+            CompiledTreatment::Generalize(how) => generalize::apply(*how, value, out),
+            CompiledTreatment::Redact => None,
             // An engine that asks leaves the member out; whoever cannot leaves an empty text.
-            Action::Drop => Some(Shape::Text),
+            CompiledTreatment::Drop => Some(Replacement::Text),
         }
     }
 
     /// Whether the text is a token that opens. `out` lends its room, and is left as it was.
-    fn is_own_token(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
+    fn opens_as_token(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
         let start = out.len();
         let own = self.keys.open(text, out).is_ok();
         out[start..].zeroize();
@@ -181,81 +181,91 @@ impl Treater {
         own
     }
 
-    fn class(&self, at: usize) -> &ClassKeys {
+    fn class_keys(&self, at: usize) -> &ClassKeys {
         &self.keys.classes()[at]
     }
 }
 
-impl std::fmt::Debug for Treater {
+impl std::fmt::Debug for Transformer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Treater of {} rules for {}", self.actions.len(), self.keys.vendor())
+        write!(f, "Treater of {} rules for {}", self.treatments.len(), self.keys.vendor())
     }
 }
 
-impl Treat for Treater {
-    fn drops(&self, rule: usize) -> bool {
-        matches!(self.actions.get(rule), Some(Action::Drop))
+impl Transform for Transformer {
+    fn drops_member(&self, rule: usize) -> bool {
+        matches!(self.treatments.get(rule), Some(CompiledTreatment::Drop))
     }
 
-    fn treat(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>) -> Result<Shape, Stop> {
-        let action = self.actions.get(rule).ok_or(Stop::Untreatable { what: "it has no rule" })?;
+    fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Result<Replacement, RewriteError> {
+        let action = self.treatments.get(rule).ok_or(RewriteError::Untreatable { what: "it has no rule" })?;
         let limit = bounds::VALUE_BYTES_MAX;
         if value.text.len() > limit {
-            return Err(Stop::Bound { bound: "a treated value", limit: limit as u64 });
+            return Err(RewriteError::Bound { bound: "a treated value", limit: limit as u64 });
         }
         let shape = match value.kind {
-            Kind::Null => {
+            ValueKind::Null => {
                 out.extend_from_slice(b"null");
-                return Ok(Shape::Literal);
+                return Ok(Replacement::Literal);
             }
-            Kind::Boolean | Kind::Container if !matches!(action, Action::Drop) => None,
-            Kind::String | Kind::Number | Kind::Boolean | Kind::Container => self.apply(action, value, out),
+            ValueKind::Boolean | ValueKind::Container if !matches!(action, CompiledTreatment::Drop) => None,
+            ValueKind::String | ValueKind::Number | ValueKind::Boolean | ValueKind::Container => {
+                self.apply(action, value, out)
+            }
         };
         Ok(shape.unwrap_or_else(|| {
             out.extend_from_slice(REDACTED);
-            Shape::Text
+            Replacement::Text
         }))
     }
 
-    fn pieces(&self, rule: usize) -> Option<Pieces> {
-        Some(Pieces(match self.actions.get(rule)? {
-            Action::Redact => How::Redact,
-            Action::Mask { keep_first: 0, keep_last: 0 } => How::Mask(pieces::Characters::default()),
-            Action::Hash { class, .. } => How::Hash(self.class(*class).hash.begin()),
-            Action::Mask { .. }
-            | Action::Tokenize { .. }
-            | Action::EncryptFormat(_)
-            | Action::Drop
-            | Action::Generalize(_) => return None,
-        }))
-    }
-
-    fn finish(&self, rule: usize, mut pieces: Pieces, out: &mut Vec<u8>) {
-        pieces.drain(out);
-        match (pieces.0, self.actions.get(rule)) {
-            (How::Hash(sum), Some(Action::Hash { class, room })) => {
-                out.extend_from_slice(room);
-                let from = out.len() - HALF_CHARACTERS;
-                out[from..].copy_from_slice(&encode_half(self.class(*class).hash.end(sum)));
+    fn begin_pieces(&self, rule: usize) -> Option<PieceTransform> {
+        Some(PieceTransform(match self.treatments.get(rule)? {
+            CompiledTreatment::Redact => PieceState::Redact,
+            CompiledTreatment::Mask { keep_first: 0, keep_last: 0 } => {
+                PieceState::Mask(pieces::CharacterCounter::default())
             }
-            (How::Mask(_), _) => {}
-            (How::Redact | How::Hash(_), _) => out.extend_from_slice(REDACTED),
+            CompiledTreatment::Hash { class, .. } => PieceState::Hash(self.class_keys(*class).hash.start_stream()),
+            CompiledTreatment::Mask { .. }
+            | CompiledTreatment::Tokenize { .. }
+            | CompiledTreatment::EncryptFormat(_)
+            | CompiledTreatment::Drop
+            | CompiledTreatment::Generalize(_) => return None,
+        }))
+    }
+
+    fn finish_pieces(&self, rule: usize, mut pieces: PieceTransform, out: &mut Vec<u8>) {
+        pieces.drain(out);
+        match (pieces.0, self.treatments.get(rule)) {
+            (PieceState::Hash(sum), Some(CompiledTreatment::Hash { class, template: room })) => {
+                out.extend_from_slice(room);
+                let from = out.len() - HALF_TAG_CHARACTERS;
+                out[from..].copy_from_slice(&encode_16_bytes(self.class_keys(*class).hash.finish_stream(sum)));
+            }
+            (PieceState::Mask(_), _) => {}
+            (PieceState::Redact | PieceState::Hash(_), _) => out.extend_from_slice(REDACTED),
         }
     }
 
-    fn defer(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>, batch: &mut Batch) -> Result<Shape, Stop> {
-        match self.hold(rule, value, out, batch) {
-            Some(()) => Ok(Shape::Text),
-            None => self.treat(rule, value, out),
+    fn defer(
+        &self,
+        rule: usize,
+        value: SelectedValue<'_>,
+        out: &mut Vec<u8>,
+        batch: &mut DeferredBatch,
+    ) -> Result<Replacement, RewriteError> {
+        match self.defer_value(rule, value, out, batch) {
+            Some(()) => Ok(Replacement::Text),
+            None => self.transform(rule, value, out),
         }
     }
 
-    fn settle(&self, batch: &mut Batch, out: &mut [u8]) {
-        self.settle_all(batch, out);
+    fn complete_deferred(&self, batch: &mut DeferredBatch, out: &mut [u8]) {
+        self.complete_all(batch, out);
     }
 }
 
-fn compile(rule: usize, settings: &Rule, keys: &VendorKeys) -> Result<Action, TreatmentError> {
+fn compile(rule: usize, settings: &Rule, keys: &VendorKeys) -> Result<CompiledTreatment, TreatmentError> {
     let class = || {
         keys.class_index(&settings.class).ok_or_else(|| TreatmentError::UnknownClass {
             rule,
@@ -264,34 +274,34 @@ fn compile(rule: usize, settings: &Rule, keys: &VendorKeys) -> Result<Action, Tr
         })
     };
     Ok(match settings.treatment {
-        Treatment::Tokenize => Action::Tokenize { class: class()? },
+        Treatment::Tokenize => CompiledTreatment::Tokenize { class: class()? },
         Treatment::Hash => {
             let class = class()?;
             let [a, b] = base32(u32::from(keys.classes()[class].version.number()));
-            let mut room = [b'-'; HEAD_BYTES + HALF_CHARACTERS];
-            room[..HEAD_BYTES].copy_from_slice(&[b'h', b'1', a, b, b'_']);
-            Action::Hash { class, room }
+            let mut room = [b'-'; HASH_HEAD_BYTES + HALF_TAG_CHARACTERS];
+            room[..HASH_HEAD_BYTES].copy_from_slice(&[b'h', b'1', a, b, b'_']);
+            CompiledTreatment::Hash { class, template: room }
         }
         Treatment::EncryptFormat(format) => {
             check_format(rule, format)?;
             let keys = &keys.classes()[class()?];
-            Action::EncryptFormat(Box::new(FormatCipher::new(format, &keys.format.0)))
+            CompiledTreatment::EncryptFormat(Box::new(FormatCipher::new(format, &keys.format.0)))
         }
         Treatment::Mask { keep_first, keep_last } => {
-            Action::Mask { keep_first: keep_first.into(), keep_last: keep_last.into() }
+            CompiledTreatment::Mask { keep_first: keep_first.into(), keep_last: keep_last.into() }
         }
-        Treatment::Redact => Action::Redact,
-        Treatment::Drop => Action::Drop,
-        Treatment::Generalize(Generalize::Prefix(0)) => return Err(TreatmentError::EmptyPrefix { rule }),
-        Treatment::Generalize(how) => Action::Generalize(how),
+        Treatment::Redact => CompiledTreatment::Redact,
+        Treatment::Drop => CompiledTreatment::Drop,
+        Treatment::Generalize(Generalization::Prefix(0)) => return Err(TreatmentError::EmptyPrefix { rule }),
+        Treatment::Generalize(how) => CompiledTreatment::Generalize(how),
     })
 }
 
-fn check_format(rule: usize, format: Format) -> Result<(), TreatmentError> {
+fn check_format(rule: usize, format: DigitFormat) -> Result<(), TreatmentError> {
     match format {
-        Format::Card { keep_first: 6, keep_last: 4 } => Err(TreatmentError::DomainTooSmall { rule }),
-        Format::Card { keep_first: 0 | 6, keep_last: 0 | 4 } | Format::Digits | Format::Phone => Ok(()),
-        Format::Card { keep_first, keep_last } => Err(TreatmentError::CardEnds { rule, keep_first, keep_last }),
+        DigitFormat::Card { keep_first: 6, keep_last: 4 } => Err(TreatmentError::DomainTooSmall { rule }),
+        DigitFormat::Card { keep_first: 0 | 6, keep_last: 0 | 4 } | DigitFormat::Digits | DigitFormat::Phone => Ok(()),
+        DigitFormat::Card { keep_first, keep_last } => Err(TreatmentError::CardEnds { rule, keep_first, keep_last }),
     }
 }
 

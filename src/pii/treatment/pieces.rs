@@ -7,48 +7,48 @@
 
 use zeroize::Zeroize;
 
-use super::super::prf::Sum;
+use super::super::prf::HmacStream;
 use super::mask::{JOINER, extends};
 
 /// A value that is being treated piece by piece.
-pub struct Pieces(pub(super) How);
+pub struct PieceTransform(pub(super) PieceState);
 
-pub(super) enum How {
+pub(super) enum PieceState {
     Redact,
-    Mask(Characters),
-    Hash(Sum),
+    Mask(CharacterCounter),
+    Hash(HmacStream),
 }
 
-impl Pieces {
+impl PieceTransform {
     /// Takes the next piece of the decoded text, cut anywhere.
     pub fn push(&mut self, text: &[u8]) {
         match &mut self.0 {
-            How::Redact => {}
-            How::Mask(characters) => text.iter().for_each(|byte| characters.push(*byte)),
-            How::Hash(sum) => sum.push(text),
+            PieceState::Redact => {}
+            PieceState::Mask(characters) => text.iter().for_each(|byte| characters.push(*byte)),
+            PieceState::Hash(sum) => sum.push(text),
         }
     }
 
     /// Takes the next piece and appends what is known of the result.
-    pub fn pass(&mut self, text: &[u8], out: &mut Vec<u8>) {
+    pub fn push_and_drain(&mut self, text: &[u8], out: &mut Vec<u8>) {
         self.push(text);
         self.drain(out);
     }
 
-    /// Bytes that [`Pieces::drain`] would append.
-    pub fn ready(&self) -> usize {
-        if let How::Mask(characters) = &self.0 { characters.count } else { 0 }
+    /// Bytes that [`PieceTransform::drain`] would append.
+    pub fn ready_bytes(&self) -> usize {
+        if let PieceState::Mask(characters) = &self.0 { characters.count } else { 0 }
     }
 
     /// Appends what is known of the result already, so that it needs not be kept.
     pub fn drain(&mut self, out: &mut Vec<u8>) {
-        if let How::Mask(characters) = &mut self.0 {
+        if let PieceState::Mask(characters) = &mut self.0 {
             out.resize(out.len() + std::mem::take(&mut characters.count), b'*');
         }
     }
 }
 
-impl std::fmt::Debug for Pieces {
+impl std::fmt::Debug for PieceTransform {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Pieces")
     }
@@ -56,8 +56,8 @@ impl std::fmt::Debug for Pieces {
 
 /// Counts what a reader sees as one character.
 #[derive(Default)]
-pub(super) struct Characters {
-    /// Characters that have begun since the last [`Pieces::drain`].
+pub(super) struct CharacterCounter {
+    /// Characters that have begun since the last [`PieceTransform::drain`].
     count: usize,
     /// The bytes of a code point that is not complete.
     open: u32,
@@ -67,7 +67,7 @@ pub(super) struct Characters {
     joins: bool,
 }
 
-impl Characters {
+impl CharacterCounter {
     fn push(&mut self, byte: u8) {
         match byte {
             0x80..=0xbf => {
@@ -89,7 +89,7 @@ impl Characters {
     }
 }
 
-impl Drop for Characters {
+impl Drop for CharacterCounter {
     fn drop(&mut self) {
         self.open.zeroize();
     }
@@ -107,7 +107,7 @@ mod tests {
         fn a_mask_of_pieces_is_that_of_the_whole(text in "[a\u{301}\u{200d}\u{1f469}\u{1f3fd}é😀 ]{0,30}", size in 1..7_usize) {
             let mut whole = Vec::new();
             mask::apply(text.as_bytes(), 0, 0, &mut whole).expect("UTF-8");
-            let (mut pieces, mut out) = (Pieces(How::Mask(Characters::default())), Vec::new());
+            let (mut pieces, mut out) = (PieceTransform(PieceState::Mask(CharacterCounter::default())), Vec::new());
             for piece in text.as_bytes().chunks(size) {
                 pieces.push(piece);
                 pieces.drain(&mut out);

@@ -1,24 +1,33 @@
 //! What each place must do, as data.
 
 use super::*;
-use crate::pii::trial::{Sealed, Seen, rule, sealed};
+use crate::pii::testing::{MarkingTransform, RecordingObserver, marked, rule};
 use proptest::prelude::*;
 
 /// Runs one call under these rules; returns what it gave, and how many values were treated.
-fn scene<T>(places: Vec<Place>, treat: &Sealed, call: impl FnOnce(&mut Scene<'_>) -> T) -> (T, usize) {
+fn scene<T>(
+    places: Vec<ValueLocation>,
+    treat: &MarkingTransform,
+    call: impl FnOnce(&mut HeadRewriter<'_>) -> T,
+) -> (T, usize) {
     let rules = Rules { treat: places.into_iter().map(rule).collect(), ..Rules::default() };
-    let mut watch = Seen::default();
-    let places = Places::new(&rules);
-    let given = call(&mut Scene { places: &places, treat, watch: &mut watch });
+    let mut watch = RecordingObserver::default();
+    let places = HeadRules::new(&rules);
+    let given = call(&mut HeadRewriter { rules: &places, transform: treat, watch: &mut watch });
     (given, watch.treated.len())
 }
 
-fn query(name: &str) -> Vec<Place> {
-    vec![Place::Query(name.into())]
+fn query(name: &str) -> Vec<ValueLocation> {
+    vec![ValueLocation::Query(name.into())]
 }
 
-fn header(places: Vec<Place>, treat: &Sealed, name: &str, value: &str) -> Result<Option<String>, Stop> {
-    let call = |scene: &mut Scene<'_>| {
+fn header(
+    places: Vec<ValueLocation>,
+    treat: &MarkingTransform,
+    name: &str,
+    value: &str,
+) -> Result<Option<String>, RewriteError> {
+    let call = |scene: &mut HeadRewriter<'_>| {
         let value = scene.header(name, value.as_bytes())?;
         Ok(value.map(|value| String::from_utf8(value.into_owned()).expect("text")))
     };
@@ -27,96 +36,112 @@ fn header(places: Vec<Place>, treat: &Sealed, name: &str, value: &str) -> Result
 
 #[test]
 fn query_parameters_are_treated_by_their_decoded_name() {
-    let token = sealed(0, b"b@x").replace('~', "%7E");
+    let token = marked(0, b"b@x").replace('~', "%7E");
     for (text, expected) in [
         ("email=b%40x&a=%7e", format!("email={token}&a=%7e")),
         ("%65mail=b@x", format!("%65mail={token}")),
         ("email[]=b@x&Email=b@x", format!("email[]={token}&Email={token}")),
         ("x[email]=b@x", "x[email]=b@x".to_owned()),
     ] {
-        assert_eq!(scene(query("email"), &Sealed::default(), |s| s.query(text).map(Cow::into_owned)).0, Ok(expected));
+        assert_eq!(
+            scene(query("email"), &MarkingTransform::default(), |s| s.query(text).map(Cow::into_owned)).0,
+            Ok(expected)
+        );
     }
     let (given, treated) =
-        scene(query("c[email]"), &Sealed::default(), |s| s.query("c%5Bemail%5D=b@x").map(Cow::into_owned));
+        scene(query("c[email]"), &MarkingTransform::default(), |s| s.query("c%5Bemail%5D=b@x").map(Cow::into_owned));
     assert_eq!((given, treated), (Ok(format!("c%5Bemail%5D={token}")), 1));
     for bad in ["a=%", "a;b", "a=%00", "a=%ff", "%2565mail=x"] {
-        assert!(scene(query("email"), &Sealed::default(), |s| s.query(bad).map(Cow::into_owned)).0.is_err(), "{bad}");
+        assert!(
+            scene(query("email"), &MarkingTransform::default(), |s| s.query(bad).map(Cow::into_owned)).0.is_err(),
+            "{bad}"
+        );
     }
 }
 
 #[test]
 fn what_holds_nothing_selected_comes_back_borrowed() {
-    let given = scene(query("email"), &Sealed::default(), |s| matches!(s.query("a=%41+b&&c"), Ok(Cow::Borrowed(_)))).0;
+    let given =
+        scene(query("email"), &MarkingTransform::default(), |s| matches!(s.query("a=%41+b&&c"), Ok(Cow::Borrowed(_))))
+            .0;
     assert!(given);
-    let given = scene(vec![], &Sealed::default(), |s| matches!(s.query("a=%;"), Ok(Cow::Borrowed(_)))).0;
+    let given = scene(vec![], &MarkingTransform::default(), |s| matches!(s.query("a=%;"), Ok(Cow::Borrowed(_)))).0;
     assert!(given, "without a rule on the query nothing is read");
     assert!(
-        scene(query("q"), &Sealed::default(), |s| matches!(s.header("accept", b"\xff"), Ok(Some(Cow::Borrowed(_))))).0
+        scene(query("q"), &MarkingTransform::default(), |s| matches!(
+            s.header("accept", b"\xff"),
+            Ok(Some(Cow::Borrowed(_)))
+        ))
+        .0
     );
 }
 
 #[test]
 fn a_path_segment_is_treated_by_its_capture() {
-    let segment = |treat: &Sealed, text: &str| {
-        scene(vec![Place::Segment("id".into())], treat, |s| s.segment("id", text).map(Cow::into_owned)).0
+    let segment = |treat: &MarkingTransform, text: &str| {
+        scene(vec![ValueLocation::Segment("id".into())], treat, |s| s.segment("id", text).map(Cow::into_owned)).0
     };
-    assert_eq!(segment(&Sealed::default(), "b%40x+"), Ok(sealed(0, b"b@x+")));
-    let tail = Sealed { tail: "/?#% \u{e9}\r", ..Sealed::default() };
-    assert_eq!(segment(&tail, "a"), Ok(sealed(0, b"a") + "%2F%3F%23%25%20%C3%A9%0D"));
-    assert!(segment(&Sealed { drops: vec![0], tail: "" }, "a").is_err());
-    assert!(segment(&Sealed::default(), "a%").is_err());
-    assert!(segment(&Sealed::default(), "a%ff").is_err());
-    let other =
-        scene(vec![Place::Segment("id".into())], &Sealed::default(), |s| s.segment("x", "%").map(Cow::into_owned));
+    assert_eq!(segment(&MarkingTransform::default(), "b%40x+"), Ok(marked(0, b"b@x+")));
+    let tail = MarkingTransform { tail: "/?#% \u{e9}\r", ..MarkingTransform::default() };
+    assert_eq!(segment(&tail, "a"), Ok(marked(0, b"a") + "%2F%3F%23%25%20%C3%A9%0D"));
+    assert!(segment(&MarkingTransform { drops: vec![0], tail: "" }, "a").is_err());
+    assert!(segment(&MarkingTransform::default(), "a%").is_err());
+    assert!(segment(&MarkingTransform::default(), "a%ff").is_err());
+    let other = scene(vec![ValueLocation::Segment("id".into())], &MarkingTransform::default(), |s| {
+        s.segment("x", "%").map(Cow::into_owned)
+    });
     assert_eq!(other, (Ok("%".to_owned()), 0));
     let path = |captures: &[(&str, Range<usize>)]| {
-        let places = vec![Place::Segment("id".into()), Place::Segment("x".into())];
-        scene(places, &Sealed::default(), |s| s.path("/c/b%40x/o/7", captures).map(Cow::into_owned)).0
+        let places = vec![ValueLocation::Segment("id".into()), ValueLocation::Segment("x".into())];
+        scene(places, &MarkingTransform::default(), |s| s.path("/c/b%40x/o/7", captures).map(Cow::into_owned)).0
     };
-    assert_eq!(path(&[("id", 3..8), ("n", 11..12)]), Ok(format!("/c/{}/o/7", sealed(0, b"b@x"))));
-    assert_eq!(path(&[("id", 3..8), ("x", 11..12)]), Ok(format!("/c/{}/o/{}", sealed(0, b"b@x"), sealed(1, b"7"))));
+    assert_eq!(path(&[("id", 3..8), ("n", 11..12)]), Ok(format!("/c/{}/o/7", marked(0, b"b@x"))));
+    assert_eq!(path(&[("id", 3..8), ("x", 11..12)]), Ok(format!("/c/{}/o/{}", marked(0, b"b@x"), marked(1, b"7"))));
     assert!(path(&[("id", 3..8), ("x", 5..6)]).is_err() && path(&[("id", 3..80)]).is_err());
 }
 
 #[test]
 fn a_header_is_treated_whole_or_left_out() {
-    let places = || vec![Place::Header("x-user".into())];
-    assert_eq!(header(places(), &Sealed::default(), "x-user", "bob"), Ok(Some(sealed(0, b"bob"))));
-    assert_eq!(header(places(), &Sealed::default(), "x-other", "bob"), Ok(Some("bob".to_owned())));
-    assert_eq!(header(places(), &Sealed { drops: vec![0], tail: "" }, "x-user", "bob"), Ok(None));
-    assert!(header(places(), &Sealed { tail: "\r\nx: y", ..Sealed::default() }, "x-user", "bob").is_err());
-    assert!(scene(places(), &Sealed::default(), |s| s.header("x-user", b"\xff").is_err()).0);
+    let places = || vec![ValueLocation::Header("x-user".into())];
+    assert_eq!(header(places(), &MarkingTransform::default(), "x-user", "bob"), Ok(Some(marked(0, b"bob"))));
+    assert_eq!(header(places(), &MarkingTransform::default(), "x-other", "bob"), Ok(Some("bob".to_owned())));
+    assert_eq!(header(places(), &MarkingTransform { drops: vec![0], tail: "" }, "x-user", "bob"), Ok(None));
+    assert!(
+        header(places(), &MarkingTransform { tail: "\r\nx: y", ..MarkingTransform::default() }, "x-user", "bob")
+            .is_err()
+    );
+    assert!(scene(places(), &MarkingTransform::default(), |s| s.header("x-user", b"\xff").is_err()).0);
 }
 
 #[test]
 fn cookies_are_treated_by_their_name() {
-    let places = || vec![Place::Cookie("user".into())];
-    let token = sealed(0, b"bob");
+    let places = || vec![ValueLocation::Cookie("user".into())];
+    let token = marked(0, b"bob");
     for (text, expected) in [
         ("a=1; user=bob; b=2", format!("a=1; user={token}; b=2")),
         ("user=\"bob\"", format!("user={token}")),
         ("User=bob;b", format!("User={token};b")),
         ("a=1; b=2", "a=1; b=2".to_owned()),
     ] {
-        assert_eq!(header(places(), &Sealed::default(), "cookie", text), Ok(Some(expected)));
+        assert_eq!(header(places(), &MarkingTransform::default(), "cookie", text), Ok(Some(expected)));
     }
-    let drop = Sealed { drops: vec![0], tail: "" };
+    let drop = MarkingTransform { drops: vec![0], tail: "" };
     for (text, expected) in [("user=bob; b=2", Some("b=2")), ("a=1; user=bob", Some("a=1")), ("user=bob", None)] {
         assert_eq!(header(places(), &drop, "cookie", text), Ok(expected.map(str::to_owned)));
     }
     let set = "user=bob; Path=/; HttpOnly";
     assert_eq!(
-        header(places(), &Sealed::default(), "set-cookie", set),
+        header(places(), &MarkingTransform::default(), "set-cookie", set),
         Ok(Some(format!("user={token}; Path=/; HttpOnly")))
     );
     assert_eq!(header(places(), &drop, "set-cookie", set), Ok(None));
-    let tail = Sealed { tail: "; x=\"1\"", ..Sealed::default() };
+    let tail = MarkingTransform { tail: "; x=\"1\"", ..MarkingTransform::default() };
     assert_eq!(header(places(), &tail, "set-cookie", "user=bob"), Ok(Some(format!("user={token}%3B%20x=%221%22"))));
 }
 
 #[test]
 fn the_urls_of_redirects_and_links_are_looked_into() {
-    let token = sealed(0, b"b@x").replace('~', "%7E");
+    let token = marked(0, b"b@x").replace('~', "%7E");
     for (name, text, expected) in [
         ("location", "https://h/p?email=b@x#top".to_owned(), format!("https://h/p?email={token}#top")),
         ("location", "/p?a=1#email=b@x&b=2".to_owned(), format!("/p?a=1#email={token}&b=2")),
@@ -128,26 +153,26 @@ fn the_urls_of_redirects_and_links_are_looked_into() {
             format!("</a?email={token}>; rel=next, </b>; rel=prev"),
         ),
     ] {
-        assert_eq!(header(query("email"), &Sealed::default(), name, &text), Ok(Some(expected)));
+        assert_eq!(header(query("email"), &MarkingTransform::default(), name, &text), Ok(Some(expected)));
     }
-    assert!(header(query("email"), &Sealed::default(), "link", "</a").is_err());
-    assert!(header(query("email"), &Sealed::default(), "location", "/?a=%").is_err());
+    assert!(header(query("email"), &MarkingTransform::default(), "link", "</a").is_err());
+    assert!(header(query("email"), &MarkingTransform::default(), "location", "/?a=%").is_err());
 }
 
 proptest! {
     #[test]
     fn noise_never_panics_and_a_selected_value_never_comes_through(noise in "[ -~\u{e9}]{0,30}", bytes in prop::collection::vec(any::<u8>(), 0..20)) {
-        let places = || vec![Place::Query("email".into()), Place::Cookie("email".into())];
+        let places = || vec![ValueLocation::Query("email".into()), ValueLocation::Cookie("email".into())];
         for (name, text) in [
             ("location", format!("/?{noise}&email=canary")),
             ("link", format!("<?x={}&email=canary>", noise.replace(['<', '>'], ""))),
             ("cookie", format!("{noise}; email=canary; {noise}")),
             ("set-cookie", format!("email=canary; {noise}")),
         ] {
-            if let Ok(Some(value)) = header(places(), &Sealed::default(), name, &text) {
+            if let Ok(Some(value)) = header(places(), &MarkingTransform::default(), name, &text) {
                 prop_assert!(!value.contains("canary"), "{}: {}", name, value);
             }
-            let read = scene(places(), &Sealed::default(), |s| s.header(name, &bytes).is_ok()).0;
+            let read = scene(places(), &MarkingTransform::default(), |s| s.header(name, &bytes).is_ok()).0;
             prop_assert!(!read || std::str::from_utf8(&bytes).is_ok());
         }
     }

@@ -5,28 +5,28 @@
 //! depth.
 //! Names are local: prefixes are not compared. Rules compare them without regard to case, an allow-list exactly.
 
-use crate::model::{FieldPath, Selector, Step};
-use crate::pii::fields::same_folded;
-use crate::pii::{Place, Rules};
+use crate::model::{FieldPath, PathSelector, PathStep};
+use crate::pii::fields::equals_ignoring_case;
+use crate::pii::{Rules, ValueLocation};
 
 /// The paths of one direction's rules, to be shared.
 #[derive(Debug, Clone, Default)]
 pub struct XmlPaths {
-    paths: Vec<Path>,
+    paths: Vec<XmlPath>,
     pub(super) limits: bool,
     /// The rule for every text that nothing else selects.
     pub(super) rest: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
-struct Path {
-    steps: Box<[Step]>,
-    role: Role,
+struct XmlPath {
+    steps: Box<[PathStep]>,
+    role: XmlPathRole,
 }
 
 /// What a path is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum XmlPathRole {
     Treat(usize),
     Only,
     Record,
@@ -35,7 +35,7 @@ enum Role {
 
 /// What the paths say of one element or attribute.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct PathMatch {
     pub(super) rule: Option<usize>,
     /// An allow-list has it; or leads on to something below.
     pub(super) allowed: bool,
@@ -48,7 +48,7 @@ pub(super) struct Verdict {
 
 /// A child, as a step sees it.
 #[derive(Debug, Clone, Copy)]
-enum Child<'a> {
+enum XmlChild<'a> {
     Element { name: &'a str, index: u32 },
     Attribute { name: &'a str },
 }
@@ -57,18 +57,18 @@ impl XmlPaths {
     /// Gathers the paths of these rules.
     pub fn new(rules: &Rules) -> Self {
         let mut paths = Vec::new();
-        let mut add = |path: &FieldPath, role| paths.push(Path { steps: steps(path), role });
+        let mut add = |path: &FieldPath, role| paths.push(XmlPath { steps: steps(path), role });
         for (number, rule) in rules.treat.iter().enumerate() {
-            if let Place::Field(path) = &rule.place {
-                add(path, Role::Treat(number));
+            if let ValueLocation::Field(path) = &rule.location {
+                add(path, XmlPathRole::Treat(number));
             }
         }
         // A revealed field is numbered after all that are treated.
-        rules.reveal.iter().enumerate().for_each(|(at, path)| add(path, Role::Treat(rules.treat.len() + at)));
-        rules.only.iter().flatten().for_each(|path| add(path, Role::Only));
-        rules.records.iter().for_each(|path| add(path, Role::Record));
-        rules.subject.iter().for_each(|path| add(path, Role::Subject));
-        Self { paths, limits: rules.only.is_some(), rest: rules.rest() }
+        rules.reveal.iter().enumerate().for_each(|(at, path)| add(path, XmlPathRole::Treat(rules.treat.len() + at)));
+        rules.only.iter().flatten().for_each(|path| add(path, XmlPathRole::Only));
+        rules.records.iter().for_each(|path| add(path, XmlPathRole::Record));
+        rules.subject.iter().for_each(|path| add(path, XmlPathRole::Subject));
+        Self { paths, limits: rules.only.is_some(), rest: rules.detect_rule() }
     }
 
     /// Where each path stands at the document.
@@ -78,7 +78,7 @@ impl XmlPaths {
 
     /// Whether the path of the records leads to a list, without which a document is of another shape.
     pub(super) fn leads_to_list(&self) -> bool {
-        self.paths.iter().any(|path| path.role == Role::Record && path.list().is_some())
+        self.paths.iter().any(|path| path.role == XmlPathRole::Record && path.list().is_some())
     }
 
     /// How many words [`Self::element`] appends.
@@ -87,11 +87,11 @@ impl XmlPaths {
     }
 
     /// Steps down into an element: appends where each path then stands.
-    pub(super) fn element(&self, live: &mut Vec<u64>, name: &str, index: u32) -> Verdict {
-        let mut verdict = Verdict::default();
+    pub(super) fn element(&self, live: &mut Vec<u64>, name: &str, index: u32) -> PathMatch {
+        let mut verdict = PathMatch::default();
         let parent = live.len() - self.paths.len();
         for (at, path) in self.paths.iter().enumerate() {
-            let next = path.step(live[parent + at], Child::Element { name, index });
+            let next = path.step(live[parent + at], XmlChild::Element { name, index });
             live.push(next);
             verdict.add(path, next);
         }
@@ -99,55 +99,56 @@ impl XmlPaths {
     }
 
     /// What an attribute of the innermost element is.
-    pub(super) fn attribute(&self, live: &[u64], name: &str) -> Verdict {
-        let mut verdict = Verdict::default();
+    pub(super) fn attribute(&self, live: &[u64], name: &str) -> PathMatch {
+        let mut verdict = PathMatch::default();
         for (path, live) in self.paths.iter().zip(&live[live.len() - self.paths.len()..]) {
-            verdict.add(path, path.step(*live, Child::Attribute { name }));
+            verdict.add(path, path.step(*live, XmlChild::Attribute { name }));
         }
         verdict
     }
 }
 
 /// Any child.
-const ANY: Step = Step { descends: false, selector: Selector::Wildcard };
+const ANY: PathStep = PathStep { descends: false, selector: PathSelector::Wildcard };
 
 /// The steps of a path; the document itself is whatever element is its root.
-fn steps(path: &FieldPath) -> Box<[Step]> {
+fn steps(path: &FieldPath) -> Box<[PathStep]> {
     if path.steps().is_empty() { [ANY].into() } else { path.steps().into() }
 }
 
-impl Path {
-    fn step(&self, live: u64, child: Child<'_>) -> u64 {
+impl XmlPath {
+    fn step(&self, live: u64, child: XmlChild<'_>) -> u64 {
         let mut next = 0;
         for (at, step) in self.steps.iter().enumerate().filter(|(at, _)| live >> at & 1 == 1) {
             let goes = match (&step.selector, child) {
-                (Selector::Name(listed), child) => self.names(listed, child),
-                (Selector::Wildcard, _) => true,
-                (Selector::Index(wanted), Child::Element { index, .. }) => *wanted == index,
-                (Selector::Index(_), Child::Attribute { .. }) => false,
+                (PathSelector::Name(listed), child) => self.names(listed, child),
+                (PathSelector::Wildcard, _) => true,
+                (PathSelector::Index(wanted), XmlChild::Element { index, .. }) => *wanted == index,
+                (PathSelector::Index(_), XmlChild::Attribute { .. }) => false,
             };
             next |= u64::from(step.descends) << at | u64::from(goes) << (at + 1);
         }
         self.skip(next)
     }
 
-    fn names(&self, listed: &str, child: Child<'_>) -> bool {
-        let same =
-            |listed: &str, name: &str| if self.role == Role::Only { listed == name } else { same_folded(listed, name) };
+    fn names(&self, listed: &str, child: XmlChild<'_>) -> bool {
+        let same = |listed: &str, name: &str| {
+            if self.role == XmlPathRole::Only { listed == name } else { equals_ignoring_case(listed, name) }
+        };
         match child {
-            Child::Element { name, .. } => same(listed, name),
-            Child::Attribute { name } => same(listed.strip_prefix('@').unwrap_or(listed), name),
+            XmlChild::Element { name, .. } => same(listed, name),
+            XmlChild::Attribute { name } => same(listed.strip_prefix('@').unwrap_or(listed), name),
         }
     }
 
     /// How many steps lead to its first list, where that is none of the document itself.
     fn list(&self) -> Option<usize> {
-        self.steps.iter().position(|step| step.selector == Selector::Wildcard).filter(|at| *at > 0)
+        self.steps.iter().position(|step| step.selector == PathSelector::Wildcard).filter(|at| *at > 0)
     }
 
     /// A rule also holds where a list is written without an element around each of its items.
     fn skip(&self, mut live: u64) -> u64 {
-        if matches!(self.role, Role::Treat(_)) {
+        if matches!(self.role, XmlPathRole::Treat(_)) {
             for (at, _) in self.steps.iter().enumerate().filter(|(_, step)| step.is_wildcard()) {
                 live |= (live >> at & 1) << (at + 1);
             }
@@ -156,21 +157,21 @@ impl Path {
     }
 }
 
-impl Verdict {
-    fn add(&mut self, path: &Path, live: u64) {
+impl PathMatch {
+    fn add(&mut self, path: &XmlPath, live: u64) {
         let here = live >> path.steps.len() & 1 == 1;
         match path.role {
-            Role::Treat(rule) if here => self.rule = self.rule.or(Some(rule)),
-            Role::Treat(_) => {}
-            Role::Only => {
+            XmlPathRole::Treat(rule) if here => self.rule = self.rule.or(Some(rule)),
+            XmlPathRole::Treat(_) => {}
+            XmlPathRole::Only => {
                 self.allowed |= here;
                 self.leads |= live != 0;
             }
-            Role::Record => {
+            XmlPathRole::Record => {
                 self.record |= here;
                 self.list |= path.list().is_some_and(|at| live >> at & 1 == 1);
             }
-            Role::Subject => self.subject |= here,
+            XmlPathRole::Subject => self.subject |= here,
         }
     }
 }
@@ -178,13 +179,13 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pii::trial;
+    use crate::pii::testing;
 
     /// What the path says of an element, or of an attribute when the last name begins with `@`.
-    fn verdict(rules: &Rules, names: &[&str]) -> Verdict {
+    fn verdict(rules: &Rules, names: &[&str]) -> PathMatch {
         let paths = XmlPaths::new(rules);
         let mut live = paths.start();
-        let mut verdict = Verdict::default();
+        let mut verdict = PathMatch::default();
         for name in names {
             verdict = match name.strip_prefix('@') {
                 Some(name) => paths.attribute(&live, name),
@@ -220,19 +221,19 @@ mod tests {
             ("$.list.*", &["list", "@x"], true),
             ("$", &["any"], true),
         ] {
-            assert_eq!(verdict(&trial::rules(&[path]), names).rule.is_some(), selects, "{path} {names:?}");
+            assert_eq!(verdict(&testing::rules(&[path]), names).rule.is_some(), selects, "{path} {names:?}");
         }
     }
 
     #[test]
     fn an_allow_list_and_records_are_exact() {
-        let only = trial::only(&["$.a.id"]);
+        let only = testing::allow_list(&["$.a.id"]);
         let at = |names: &[&str]| (verdict(&only, names).allowed, verdict(&only, names).leads);
         assert_eq!(
             (at(&["a"]), at(&["a", "id"]), at(&["a", "ID"]), at(&["b"])),
             ((false, true), (true, true), (false, false), (false, false))
         );
-        let records = Rules { records: Some(trial::path("$.list[*]")), ..Rules::default() };
+        let records = Rules { records: Some(testing::path("$.list[*]")), ..Rules::default() };
         assert!(!verdict(&records, &["list"]).record && verdict(&records, &["list", "item"]).record);
     }
 }

@@ -6,17 +6,17 @@ use crate::bounds::XML_ATTRIBUTES_MAX;
 
 /// A start tag, as slices of its own text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Tag<'a> {
+pub(super) struct XmlTag<'a> {
     text: &'a str,
     pub(super) name: &'a str,
-    marks: &'a [Mark],
+    marks: &'a [AttributeSpan],
     /// What follows the last attribute: space, and a slash when the element is empty.
     pub(super) rest: &'a str,
 }
 
 /// Where an attribute is in its tag's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct AttributeSpan {
     lead_from: usize,
     name_from: usize,
     name_end: usize,
@@ -26,7 +26,7 @@ pub(super) struct Mark {
 
 /// One attribute.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Attribute<'a> {
+pub(super) struct XmlAttribute<'a> {
     /// The space before it, and all up to its value's quote.
     pub(super) lead: &'a str,
     pub(super) name: &'a str,
@@ -34,10 +34,10 @@ pub(super) struct Attribute<'a> {
     pub(super) value: &'a str,
 }
 
-impl<'a> Tag<'a> {
+impl<'a> XmlTag<'a> {
     /// Reads what stands between `<` and `>`, or `<?` and `?>`; `marks` is where it notes the attributes. Errors say what is
     /// wrong.
-    pub(super) fn parse(text: &'a str, marks: &'a mut Vec<Mark>) -> Result<Self, &'static str> {
+    pub(super) fn parse(text: &'a str, marks: &'a mut Vec<AttributeSpan>) -> Result<Self, &'static str> {
         let (name, mut rest) = take_name(text).ok_or("a tag without a name")?;
         marks.clear();
         loop {
@@ -48,7 +48,7 @@ impl<'a> Tag<'a> {
             if bare.len() == rest.len() {
                 return Err("attributes without a space between them");
             }
-            let (attribute, after) = Attribute::parse(rest, bare)?;
+            let (attribute, after) = XmlAttribute::parse(rest, bare)?;
             if marks.iter().any(|other| text[other.name_from..other.name_end] == *attribute.name) {
                 return Err("a repeated attribute");
             }
@@ -61,7 +61,7 @@ impl<'a> Tag<'a> {
     }
 
     /// Its attributes, in their order.
-    pub(super) fn attributes(&self) -> impl Iterator<Item = Attribute<'a>> + use<'a> {
+    pub(super) fn attributes(&self) -> impl Iterator<Item = XmlAttribute<'a>> + use<'a> {
         let text = self.text;
         self.marks.iter().map(move |mark| mark.of(text))
     }
@@ -72,10 +72,10 @@ impl<'a> Tag<'a> {
     }
 }
 
-impl Mark {
+impl AttributeSpan {
     /// The attribute that it marks.
-    fn of(self, text: &str) -> Attribute<'_> {
-        Attribute {
+    fn of(self, text: &str) -> XmlAttribute<'_> {
+        XmlAttribute {
             lead: &text[self.lead_from..self.value_from - 1],
             name: &text[self.name_from..self.name_end],
             quote: char::from(text.as_bytes()[self.value_from - 1]),
@@ -84,7 +84,7 @@ impl Mark {
     }
 }
 
-impl<'a> Attribute<'a> {
+impl<'a> XmlAttribute<'a> {
     fn parse(spaced: &'a str, bare: &'a str) -> Result<(Self, &'a str), &'static str> {
         let (name, after) = take_name(bare).ok_or("an attribute without a name")?;
         let equals = after.trim_start_matches(is_space).strip_prefix('=').ok_or("an attribute without a value")?;
@@ -99,9 +99,9 @@ impl<'a> Attribute<'a> {
     }
 
     /// Where it is, given where its lead and its name are.
-    fn mark(&self, lead_from: usize, name_from: usize) -> Mark {
+    fn mark(&self, lead_from: usize, name_from: usize) -> AttributeSpan {
         let value_from = lead_from + self.lead.len() + 1;
-        Mark {
+        AttributeSpan {
             lead_from,
             name_from,
             name_end: name_from + self.name.len(),
@@ -228,11 +228,11 @@ mod tests {
     #[test]
     fn a_tag_is_its_name_its_attributes_and_the_rest() {
         let mut marks = Vec::new();
-        let tag = Tag::parse("p:a\n x = \"1>\"  y='\"' /", &mut marks).expect("a tag");
+        let tag = XmlTag::parse("p:a\n x = \"1>\"  y='\"' /", &mut marks).expect("a tag");
         let parts: Vec<_> = tag.attributes().map(|a| (a.lead, a.name, a.quote, a.value)).collect();
         assert_eq!(parts, [("\n x = ", "x", '"', "1>"), ("  y=", "y", '\'', "\"")]);
         assert_eq!((tag.name, tag.rest, tag.is_empty()), ("p:a", " /", true));
-        assert_eq!(Tag::parse("a", &mut Vec::new()).map(|tag| tag.is_empty()), Ok(false));
+        assert_eq!(XmlTag::parse("a", &mut Vec::new()).map(|tag| tag.is_empty()), Ok(false));
     }
 
     #[test]
@@ -256,11 +256,11 @@ mod tests {
             "a x=\"1\"/ ",
             "-a",
         ] {
-            assert!(Tag::parse(text, &mut Vec::new()).is_err(), "{text}");
+            assert!(XmlTag::parse(text, &mut Vec::new()).is_err(), "{text}");
         }
         let attributes = |count| (0..count).map(|n| format!(" a{n}=\"\"")).collect::<String>();
-        assert!(Tag::parse(&format!("a{}", attributes(XML_ATTRIBUTES_MAX)), &mut Vec::new()).is_ok());
-        assert!(Tag::parse(&format!("a{}", attributes(XML_ATTRIBUTES_MAX + 1)), &mut Vec::new()).is_err());
+        assert!(XmlTag::parse(&format!("a{}", attributes(XML_ATTRIBUTES_MAX)), &mut Vec::new()).is_ok());
+        assert!(XmlTag::parse(&format!("a{}", attributes(XML_ATTRIBUTES_MAX + 1)), &mut Vec::new()).is_err());
     }
 
     #[test]
@@ -288,7 +288,7 @@ mod tests {
 
         #[test]
         fn noise_never_panics(text in "[a-c:=\"'/<>&;# \n\u{e9}]{0,30}") {
-            prop_assert!(Tag::parse(&text, &mut Vec::new()).is_err() || !text.is_empty());
+            prop_assert!(XmlTag::parse(&text, &mut Vec::new()).is_err() || !text.is_empty());
             prop_assert!(decode(&text, &mut Vec::new()).is_ok() || text.contains('&'));
         }
     }

@@ -3,95 +3,95 @@
 //! A selected element's text is held and treated at its end; one that has elements within is redacted whole. Never
 //! lets a comment or a nested element carry a piece of a selected value out.
 
-use super::paths::{Verdict, XmlPaths};
-use super::tag::{self, Attribute, Tag};
-use super::unlisted::Unlisted;
+use super::paths::{PathMatch, XmlPaths};
+use super::tag::{self, XmlAttribute, XmlTag};
+use super::unselected::UnselectedText;
 use crate::bounds::{DOCUMENT_DEPTH_MAX, VALUE_BYTES_MAX};
 use crate::pii::clear;
-use crate::pii::{Kind, Pieces, Shape, Stop, Treat, Value, Watch};
+use crate::pii::{PieceTransform, Replacement, RewriteError, RewriteObserver, SelectedValue, Transform, ValueKind};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The state of a document's elements.
-pub(super) struct Tree {
+pub(super) struct ElementTree {
     paths: Arc<XmlPaths>,
-    treat: Arc<dyn Treat>,
-    frames: Vec<Frame>,
+    treat: Arc<dyn Transform>,
+    frames: Vec<OpenElement>,
     /// The names of the open elements, one behind the other.
     names: Vec<u8>,
     /// Where the paths stand: as many words for each open element that they reach.
-    live: Vec<u64>,
+    positions: Vec<u64>,
     /// The decoded text of the element that is held.
     value: Zeroizing<Vec<u8>>,
     /// That text, where nothing of it is kept.
-    pieces: Option<Pieces>,
+    pieces: Option<PieceTransform>,
     /// The decoded text of the element that tells the subject, and its depth.
-    told: Zeroizing<Vec<u8>>,
-    told_at: Option<usize>,
+    subject_text: Zeroizing<Vec<u8>>,
+    subject_depth: Option<usize>,
     /// Whether the element that is held has elements within.
-    contains: bool,
+    has_elements: bool,
     treated: Vec<u8>,
     /// An attribute's decoded value.
     decoded: Zeroizing<Vec<u8>>,
-    unlisted: Unlisted,
+    unlisted: UnselectedText,
     rooted: bool,
     /// Whether the list of the records was there, or none is asked for.
     listed: bool,
 }
 
 /// An open element.
-struct Frame {
+struct OpenElement {
     name_from: usize,
-    content: Content,
+    content: ElementContent,
     children: u32,
     allowed: bool,
     /// Whether its tags leave.
     leaves: bool,
     /// Whether text in it has left as it came.
-    told: bool,
+    has_clear_text: bool,
 }
 
 /// What becomes of an element's content.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Content {
+enum ElementContent {
     Pass,
     /// Only what an allow-list has below.
-    Shell,
+    ListedOnly,
     Held(usize),
     /// Nothing leaves.
-    Void,
+    Dropped,
 }
 
 /// With what a document's events are worked on.
-pub(super) struct Desk<'a> {
-    pub(super) watch: &'a mut dyn Watch,
+pub(super) struct XmlContext<'a> {
+    pub(super) watch: &'a mut dyn RewriteObserver,
     pub(super) out: &'a mut Vec<u8>,
     /// Offset in the document, for errors.
     pub(super) at: u64,
 }
 
-impl Desk<'_> {
-    pub(super) const fn malformed(&self, what: &'static str) -> Stop {
-        Stop::Malformed { what, at: self.at }
+impl XmlContext<'_> {
+    pub(super) const fn malformed(&self, what: &'static str) -> RewriteError {
+        RewriteError::Malformed { what, at: self.at }
     }
 }
 
-impl Tree {
-    pub(super) fn new(paths: Arc<XmlPaths>, treat: Arc<dyn Treat>) -> Self {
-        let live = paths.start();
-        let unlisted = Unlisted::new(paths.rest);
+impl ElementTree {
+    pub(super) fn new(paths: Arc<XmlPaths>, treat: Arc<dyn Transform>) -> Self {
+        let positions = paths.start();
+        let unlisted = UnselectedText::new(paths.rest);
         let listed = !paths.leads_to_list();
         Self {
             paths,
             treat,
             frames: Vec::new(),
             names: Vec::new(),
-            live,
+            positions,
             value: Zeroizing::default(),
             pieces: None,
-            told: Zeroizing::default(),
-            told_at: None,
-            contains: false,
+            subject_text: Zeroizing::default(),
+            subject_depth: None,
+            has_elements: false,
             treated: Vec::new(),
             decoded: Zeroizing::default(),
             unlisted,
@@ -106,91 +106,104 @@ impl Tree {
     }
 
     /// The document has ended.
-    pub(super) fn end_document(&self, watch: &mut dyn Watch, at: u64) -> Result<(), Stop> {
+    pub(super) fn end_document(&self, watch: &mut dyn RewriteObserver, at: u64) -> Result<(), RewriteError> {
         let what = "no container where the records stand";
-        if self.listed { Ok(()) } else { watch.misshapen(Stop::Shape { what, at }) }
+        if self.listed { Ok(()) } else { watch.on_unexpected_shape(RewriteError::UnexpectedShape { what, at }) }
     }
 
     /// An element begins, or is empty.
-    pub(super) fn start(&mut self, tag: &Tag<'_>, desk: &mut Desk<'_>) -> Result<(), Stop> {
+    pub(super) fn start(&mut self, tag: &XmlTag<'_>, desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
         self.release(desk)?;
         if self.frames.is_empty() && std::mem::replace(&mut self.rooted, true) {
             return Err(desk.malformed("a second root element"));
         }
         if self.frames.len() >= DOCUMENT_DEPTH_MAX {
-            return Err(Stop::Bound { bound: "the depth of the document", limit: DOCUMENT_DEPTH_MAX as u64 });
+            return Err(RewriteError::Bound { bound: "the depth of the document", limit: DOCUMENT_DEPTH_MAX as u64 });
         }
         match self.frames.last().map(|frame| frame.content) {
-            Some(Content::Held(_)) => {
-                self.contains = true;
+            Some(ElementContent::Held(_)) => {
+                self.has_elements = true;
                 self.value.clear();
-                self.push(tag, Content::Void, false, false);
+                self.push(tag, ElementContent::Dropped, false, false);
             }
-            Some(Content::Void) => self.push(tag, Content::Void, false, false),
-            Some(Content::Pass | Content::Shell) | None => self.start_reached(tag, desk)?,
+            Some(ElementContent::Dropped) => self.push(tag, ElementContent::Dropped, false, false),
+            Some(ElementContent::Pass | ElementContent::ListedOnly) | None => self.start_reached(tag, desk)?,
         }
         Ok(())
     }
 
     /// An element begins that the paths reach.
-    fn start_reached(&mut self, tag: &Tag<'_>, desk: &mut Desk<'_>) -> Result<(), Stop> {
+    fn start_reached(&mut self, tag: &XmlTag<'_>, desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
         let mut above = !self.paths.limits;
         let mut index = 0;
         if let Some(frame) = self.frames.last_mut() {
             (above, index) = (frame.allowed, frame.children);
             frame.children = frame.children.saturating_add(1);
         }
-        let verdict = self.paths.element(&mut self.live, tag::local(tag.name), index);
+        let verdict = self.paths.element(&mut self.positions, tag::local(tag.name), index);
         let allowed = above || verdict.allowed;
         self.listed |= verdict.list;
-        let drops = verdict.rule.is_some_and(|rule| self.treat.drops(rule));
+        let drops = verdict.rule.is_some_and(|rule| self.treat.drops_member(rule));
         let root = self.frames.is_empty();
         if drops && root {
-            return Err(Stop::Untreatable { what: "the root element cannot be left out" });
+            return Err(RewriteError::Untreatable { what: "the root element cannot be left out" });
         }
         if drops || !(allowed || verdict.leads || root) {
             if let Some(rule) = verdict.rule.filter(|_| drops) {
-                desk.watch.treated(rule);
+                desk.watch.on_treated(rule);
             }
-            self.live.truncate(self.live.len() - self.paths.width());
-            self.push(tag, Content::Void, false, false);
+            self.positions.truncate(self.positions.len() - self.paths.width());
+            self.push(tag, ElementContent::Dropped, false, false);
             return Ok(());
         }
         if verdict.record {
-            desk.watch.record()?;
+            desk.watch.on_record()?;
         }
         self.put_start(tag, &verdict, allowed, desk)?;
         let content = match verdict.rule {
-            Some(rule) => Content::Held(rule),
-            None if allowed => Content::Pass,
-            None => Content::Shell,
+            Some(rule) => ElementContent::Held(rule),
+            None if allowed => ElementContent::Pass,
+            None => ElementContent::ListedOnly,
         };
         if tag.is_empty() {
-            self.live.truncate(self.live.len() - self.paths.width());
+            self.positions.truncate(self.positions.len() - self.paths.width());
             return Ok(());
         }
         self.push(tag, content, allowed, true);
-        if verdict.subject && self.told_at.is_none() {
-            self.told_at = Some(self.frames.len());
-            self.told.clear();
+        if verdict.subject && self.subject_depth.is_none() {
+            self.subject_depth = Some(self.frames.len());
+            self.subject_text.clear();
         }
         if let Some(rule) = verdict.rule {
-            self.contains = false;
+            self.has_elements = false;
             self.value.clear();
-            self.pieces = self.treat.pieces(rule);
+            self.pieces = self.treat.begin_pieces(rule);
         }
         Ok(())
     }
 
-    fn push(&mut self, tag: &Tag<'_>, content: Content, allowed: bool, leaves: bool) {
+    fn push(&mut self, tag: &XmlTag<'_>, content: ElementContent, allowed: bool, leaves: bool) {
         if tag.is_empty() {
             return;
         }
-        self.frames.push(Frame { name_from: self.names.len(), content, children: 0, allowed, leaves, told: false });
+        self.frames.push(OpenElement {
+            name_from: self.names.len(),
+            content,
+            children: 0,
+            allowed,
+            leaves,
+            has_clear_text: false,
+        });
         self.names.extend_from_slice(tag.name.as_bytes());
     }
 
-    fn put_start(&mut self, tag: &Tag<'_>, verdict: &Verdict, allowed: bool, desk: &mut Desk<'_>) -> Result<(), Stop> {
+    fn put_start(
+        &mut self,
+        tag: &XmlTag<'_>,
+        verdict: &PathMatch,
+        allowed: bool,
+        desk: &mut XmlContext<'_>,
+    ) -> Result<(), RewriteError> {
         let from = desk.out.len();
         let put = self.put_tag(tag, verdict, allowed, desk);
         if put.is_err() {
@@ -199,7 +212,13 @@ impl Tree {
         put
     }
 
-    fn put_tag(&mut self, tag: &Tag<'_>, verdict: &Verdict, allowed: bool, desk: &mut Desk<'_>) -> Result<(), Stop> {
+    fn put_tag(
+        &mut self,
+        tag: &XmlTag<'_>,
+        verdict: &PathMatch,
+        allowed: bool,
+        desk: &mut XmlContext<'_>,
+    ) -> Result<(), RewriteError> {
         desk.out.push(b'<');
         desk.out.extend_from_slice(tag.name.as_bytes());
         for attribute in tag.attributes() {
@@ -214,39 +233,39 @@ impl Tree {
     fn put_attribute(
         &mut self,
         within: &str,
-        attribute: &Attribute<'_>,
+        attribute: &XmlAttribute<'_>,
         element: Option<usize>,
         allowed: bool,
-        desk: &mut Desk<'_>,
-    ) -> Result<(), Stop> {
-        let verdict = self.paths.attribute(&self.live, tag::local(attribute.name));
+        desk: &mut XmlContext<'_>,
+    ) -> Result<(), RewriteError> {
+        let verdict = self.paths.attribute(&self.positions, tag::local(attribute.name));
         let rule = verdict.rule.or(element.filter(|_| !attribute.is_of_xml()));
-        let drops = rule.is_some_and(|rule| self.treat.drops(rule));
+        let drops = rule.is_some_and(|rule| self.treat.drops_member(rule));
         self.decoded.clear();
         tag::decode(attribute.value, &mut self.decoded).map_err(|what| desk.malformed(what))?;
         if let Some(rule) = rule.filter(|_| drops) {
-            desk.watch.treated(rule);
+            desk.watch.on_treated(rule);
         }
         if drops || !(allowed || verdict.allowed || attribute.is_namespace()) {
             return Ok(());
         }
         if verdict.subject {
-            desk.watch.subject(&self.decoded);
+            desk.watch.on_subject(&self.decoded);
         }
         desk.out.extend_from_slice(attribute.lead.as_bytes());
         desk.out.push(attribute.quote as u8);
         match rule {
             Some(rule) => {
                 let decoded = std::mem::take(&mut self.decoded);
-                self.put_treated(rule, Value { kind: Kind::String, text: &decoded }, desk)?;
+                self.put_treated(rule, SelectedValue { kind: ValueKind::String, text: &decoded }, desk)?;
                 self.decoded = decoded;
             }
             None => {
                 let changed = self.unlisted.attribute(attribute.value, &self.decoded, &*self.treat, desk)?;
-                if !changed && !attribute.is_of_xml() && !attribute.value.is_empty() && desk.watch.asks_clear() {
+                if !changed && !attribute.is_of_xml() && !attribute.value.is_empty() && desk.watch.wants_clear_paths() {
                     let mut path = self.path(Some(within));
                     clear::push_name(&mut path, &format!("@{}", tag::local(attribute.name)));
-                    desk.watch.clear(&path);
+                    desk.watch.on_clear_path(&path);
                 }
             }
         }
@@ -266,39 +285,44 @@ impl Tree {
     }
 
     /// Lets the text that is open leave.
-    fn release(&mut self, desk: &mut Desk<'_>) -> Result<(), Stop> {
+    fn release(&mut self, desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
         let changed = self.unlisted.release(&*self.treat, desk)?;
         if let Some(frame) = self.frames.last_mut().filter(|_| changed) {
-            frame.told = false;
+            frame.has_clear_text = false;
         }
         Ok(())
     }
 
-    fn put_treated(&mut self, rule: usize, value: Value<'_>, desk: &mut Desk<'_>) -> Result<(), Stop> {
+    fn put_treated(
+        &mut self,
+        rule: usize,
+        value: SelectedValue<'_>,
+        desk: &mut XmlContext<'_>,
+    ) -> Result<(), RewriteError> {
         self.treated.clear();
-        if let Shape::AsItCame { .. } = self.treat.treat(rule, value, &mut self.treated)? {
+        if let Replacement::Unchanged { .. } = self.treat.transform(rule, value, &mut self.treated)? {
             // What was decoded cannot leave as it came: the raw text is not kept.
             self.treated.extend_from_slice(value.text);
         }
         if !tag::escape(&self.treated, desk.out) {
-            return Err(Stop::Untreatable { what: "XML cannot hold the treated text" });
+            return Err(RewriteError::Untreatable { what: "XML cannot hold the treated text" });
         }
-        desk.watch.treated(rule);
+        desk.watch.on_treated(rule);
         Ok(())
     }
 
     /// The result of a text of which nothing is kept needs no escape.
-    fn put_pieces(&self, rule: usize, mut pieces: Pieces, desk: &mut Desk<'_>) {
+    fn put_pieces(&self, rule: usize, mut pieces: PieceTransform, desk: &mut XmlContext<'_>) {
         pieces.drain(desk.out);
-        self.treat.finish(rule, pieces, desk.out);
-        desk.watch.treated(rule);
+        self.treat.finish_pieces(rule, pieces, desk.out);
+        desk.watch.on_treated(rule);
     }
 
     /// An element ends; its tag is given without `</` and `>`.
-    pub(super) fn end(&mut self, tag: &str, desk: &mut Desk<'_>) -> Result<(), Stop> {
+    pub(super) fn end(&mut self, tag: &str, desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
         self.release(desk)?;
-        if self.frames.last().is_some_and(|frame| frame.told) && desk.watch.asks_clear() {
-            desk.watch.clear(&self.path(None));
+        if self.frames.last().is_some_and(|frame| frame.has_clear_text) && desk.watch.wants_clear_paths() {
+            desk.watch.on_clear_path(&self.path(None));
         }
         let name = tag.trim_end_matches(tag::is_space);
         let unlike = "an end tag unlike its start tag";
@@ -307,21 +331,21 @@ impl Tree {
             return Err(desk.malformed(unlike));
         }
         self.names.truncate(frame.name_from);
-        if self.told_at == Some(self.frames.len() + 1) {
-            self.told_at = None;
-            desk.watch.subject(&self.told);
+        if self.subject_depth == Some(self.frames.len() + 1) {
+            self.subject_depth = None;
+            desk.watch.on_subject(&self.subject_text);
         }
-        if let Content::Held(rule) = frame.content {
+        if let ElementContent::Held(rule) = frame.content {
             let value = std::mem::take(&mut self.value);
-            let kind = if self.contains { Kind::Container } else { Kind::String };
-            match self.pieces.take().filter(|_| !self.contains) {
+            let kind = if self.has_elements { ValueKind::Container } else { ValueKind::String };
+            match self.pieces.take().filter(|_| !self.has_elements) {
                 Some(pieces) => self.put_pieces(rule, pieces, desk),
-                None => self.put_treated(rule, Value { kind, text: &value }, desk)?,
+                None => self.put_treated(rule, SelectedValue { kind, text: &value }, desk)?,
             }
             self.value = value;
         }
         if frame.leaves {
-            self.live.truncate(self.live.len() - self.paths.width());
+            self.positions.truncate(self.positions.len() - self.paths.width());
             desk.out.extend_from_slice(b"</");
             desk.out.extend_from_slice(tag.as_bytes());
             desk.out.push(b'>');
@@ -330,13 +354,13 @@ impl Tree {
     }
 
     /// Text, as it came and decoded.
-    pub(super) fn text(&mut self, raw: &[u8], decoded: &[u8], desk: &mut Desk<'_>) -> Result<(), Stop> {
+    pub(super) fn text(&mut self, raw: &[u8], decoded: &[u8], desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
         let space = |b: &&u8| tag::is_space(char::from(**b));
-        if self.told_at == Some(self.frames.len()) {
-            hold(&mut self.told, decoded)?;
+        if self.subject_depth == Some(self.frames.len()) {
+            hold(&mut self.subject_text, decoded)?;
         }
-        if let Some(frame) = self.frames.last_mut().filter(|frame| frame.content == Content::Pass) {
-            frame.told = frame.told || !decoded.iter().all(|b| space(&b));
+        if let Some(frame) = self.frames.last_mut().filter(|frame| frame.content == ElementContent::Pass) {
+            frame.has_clear_text = frame.has_clear_text || !decoded.iter().all(|b| space(&b));
         }
         match self.frames.last().map(|frame| frame.content) {
             None => {
@@ -345,38 +369,38 @@ impl Tree {
                 desk.at += good as u64;
                 if good < raw.len() { Err(desk.malformed("text outside of the root element")) } else { Ok(()) }
             }
-            Some(Content::Pass) if self.unlisted.is_watched() => self.unlisted.hold(raw, decoded),
-            Some(Content::Pass) => {
+            Some(ElementContent::Pass) if self.unlisted.is_active() => self.unlisted.hold(raw, decoded),
+            Some(ElementContent::Pass) => {
                 desk.out.extend_from_slice(raw);
                 Ok(())
             }
-            Some(Content::Shell) if raw == decoded => {
+            Some(ElementContent::ListedOnly) if raw == decoded => {
                 desk.out.extend(raw.iter().filter(space));
                 Ok(())
             }
-            Some(Content::Held(_)) if !self.contains => match &mut self.pieces {
+            Some(ElementContent::Held(_)) if !self.has_elements => match &mut self.pieces {
                 Some(pieces) => {
                     pieces.push(decoded);
-                    if pieces.ready() > VALUE_BYTES_MAX {
+                    if pieces.ready_bytes() > VALUE_BYTES_MAX {
                         pieces.drain(desk.out);
                     }
                     Ok(())
                 }
                 None => hold(&mut self.value, decoded),
             },
-            Some(Content::Shell | Content::Held(_) | Content::Void) => Ok(()),
+            Some(ElementContent::ListedOnly | ElementContent::Held(_) | ElementContent::Dropped) => Ok(()),
         }
     }
 
     /// A piece of a comment or a processing instruction.
-    pub(super) fn aside(&mut self, raw: &[u8], desk: &mut Desk<'_>) -> Result<(), Stop> {
+    pub(super) fn misc(&mut self, raw: &[u8], desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
         let passes = match self.frames.last().map(|frame| frame.content) {
             None => !self.paths.limits,
-            Some(Content::Pass) => true,
-            Some(Content::Shell | Content::Held(_) | Content::Void) => false,
+            Some(ElementContent::Pass) => true,
+            Some(ElementContent::ListedOnly | ElementContent::Held(_) | ElementContent::Dropped) => false,
         };
-        if passes && self.unlisted.is_watched() {
-            return self.unlisted.hold_aside(raw);
+        if passes && self.unlisted.is_active() {
+            return self.unlisted.hold_misc(raw);
         }
         if passes {
             desk.out.extend_from_slice(raw);
@@ -385,14 +409,14 @@ impl Tree {
     }
 
     /// The comment or processing instruction is whole.
-    pub(super) fn end_aside(&mut self, desk: &mut Desk<'_>) -> Result<(), Stop> {
-        self.unlisted.end_aside(!self.frames.is_empty(), &*self.treat, desk)
+    pub(super) fn end_misc(&mut self, desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+        self.unlisted.end_misc(!self.frames.is_empty(), &*self.treat, desk)
     }
 }
 
-fn hold(value: &mut Vec<u8>, decoded: &[u8]) -> Result<(), Stop> {
+fn hold(value: &mut Vec<u8>, decoded: &[u8]) -> Result<(), RewriteError> {
     if value.len() + decoded.len() > VALUE_BYTES_MAX {
-        return Err(Stop::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
+        return Err(RewriteError::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
     }
     value.extend_from_slice(decoded);
     Ok(())

@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::entry::Entry;
+use super::entry::AuditRecord;
 use crate::bounds::AUDIT_TEXT_BYTES_MAX;
 use crate::model::{Secret, escape_unprintable};
 
@@ -51,14 +51,14 @@ impl AuditKey {
 
 /// A place in the chain: the last line that is there.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Position {
+pub struct ChainPosition {
     /// The line's number; 0 before the first.
     pub seq: u64,
     /// Its code.
     pub mac: [u8; 32],
 }
 
-impl Position {
+impl ChainPosition {
     /// Before the first line.
     pub const START: Self = Self { seq: 0, mac: [0; 32] };
 
@@ -68,14 +68,14 @@ impl Position {
     }
 }
 
-impl fmt::Debug for Position {
+impl fmt::Debug for ChainPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.seq, self.hex())
     }
 }
 
 /// Writes an entry as the line after `last`, and returns where the chain then stands.
-pub(super) fn append(entry: &Entry, last: Position, key: &AuditKey, out: &mut Vec<u8>) -> Position {
+pub(super) fn append(entry: &AuditRecord, last: ChainPosition, key: &AuditKey, out: &mut Vec<u8>) -> ChainPosition {
     let seq = last.seq + 1;
     let start = out.len();
     out.extend_from_slice(SEQ_KEY);
@@ -94,25 +94,25 @@ pub(super) fn append(entry: &Entry, last: Position, key: &AuditKey, out: &mut Ve
     out.extend_from_slice(&hex(&mac));
     out.extend_from_slice(END);
     out.push(b'\n');
-    Position { seq, mac }
+    ChainPosition { seq, mac }
 }
 
 /// A line whose own code is right.
-pub(super) struct Link {
-    pub(super) position: Position,
+pub(super) struct ChainLink {
+    pub(super) position: ChainPosition,
     pub(super) prev: [u8; 32],
-    pub(super) fields: Fields,
+    pub(super) fields: LinkFields,
 }
 
 /// What verification reads of a line.
 #[derive(Deserialize)]
-pub(super) struct Fields {
+pub(super) struct LinkFields {
     pub(super) time: String,
     pub(super) act: String,
 }
 
 /// Reads a line without its line feed; none where a byte of it is not what was written.
-pub(super) fn read(line: &[u8], key: &AuditKey) -> Option<Link> {
+pub(super) fn read(line: &[u8], key: &AuditKey) -> Option<ChainLink> {
     let body = line.strip_suffix(END)?;
     let (covered, mac) = split_hex(body, MAC_KEY)?;
     if !key.is_code(&[covered], &mac) {
@@ -122,20 +122,20 @@ pub(super) fn read(line: &[u8], key: &AuditKey) -> Option<Link> {
     let digits = content.strip_prefix(SEQ_KEY)?.split(|byte| *byte == b',').next()?;
     let seq = std::str::from_utf8(digits).ok()?.parse().ok()?;
     let fields = serde_json::from_slice(line).ok()?;
-    Some(Link { position: Position { seq, mac }, prev, fields })
+    Some(ChainLink { position: ChainPosition { seq, mac }, prev, fields })
 }
 
 /// The sealed head: how far the trail reaches.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct HeadText {
+struct SealedHead {
     seq: u64,
     mac: String,
     seal: String,
 }
 
 /// The head as its file holds it.
-pub(super) fn head(position: Position, key: &AuditKey) -> Vec<u8> {
+pub(super) fn head(position: ChainPosition, key: &AuditKey) -> Vec<u8> {
     let seal = hex(&seal(position, key));
     format!(
         "{{\"seq\":{},\"mac\":\"{}\",\"seal\":\"{}\"}}\n",
@@ -147,14 +147,14 @@ pub(super) fn head(position: Position, key: &AuditKey) -> Vec<u8> {
 }
 
 /// Reads a head; none where it was not sealed with this key.
-pub(super) fn read_head(bytes: &[u8], key: &AuditKey) -> Option<Position> {
-    let text: HeadText = serde_json::from_slice(bytes).ok()?;
-    let position = Position { seq: text.seq, mac: unhex(text.mac.as_bytes())? };
+pub(super) fn read_head(bytes: &[u8], key: &AuditKey) -> Option<ChainPosition> {
+    let text: SealedHead = serde_json::from_slice(bytes).ok()?;
+    let position = ChainPosition { seq: text.seq, mac: unhex(text.mac.as_bytes())? };
     let sealed = unhex(text.seal.as_bytes())?;
     key.is_code(&seal_parts(&text.seq.to_be_bytes(), &position.mac), &sealed).then_some(position)
 }
 
-fn seal(position: Position, key: &AuditKey) -> [u8; 32] {
+fn seal(position: ChainPosition, key: &AuditKey) -> [u8; 32] {
     key.code(&seal_parts(&position.seq.to_be_bytes(), &position.mac))
 }
 
@@ -174,7 +174,7 @@ fn text(name: &str, value: &str, out: &mut Vec<u8>) {
 }
 
 /// A detail that is too long is replaced by its length, so that a line stays a line.
-fn detail(entry: &Entry, out: &mut Vec<u8>) {
+fn detail(entry: &AuditRecord, out: &mut Vec<u8>) {
     if entry.detail.is_null() {
         return;
     }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::json;
 
-use super::entry::{Act, Entry};
+use super::entry::{AuditAct, AuditRecord};
 use crate::bounds::{
     AUDIT_DENIALS_EACH, AUDIT_DENIALS_LISTED_MAX, AUDIT_DENIALS_LONG_WINDOW, AUDIT_DENIALS_SPAN, AUDIT_DENIALS_WINDOW,
 };
@@ -17,7 +17,7 @@ use crate::model::{ClientId, Direction, Reason, UnixTime, VendorId};
 
 /// A request that was refused.
 #[derive(Debug, Clone, Copy)]
-pub struct Denied<'a> {
+pub struct DeniedRequest<'a> {
     /// Whose contract refused it; none where no contract is concerned.
     pub vendor: Option<&'a VendorId>,
     /// Which way it went.
@@ -36,22 +36,22 @@ pub struct Denied<'a> {
 
 /// What was denied and is not all listed yet.
 #[derive(Debug, Default)]
-pub(super) struct Denials(Mutex<Tallies>);
+pub(super) struct DenialCounts(Mutex<DenialTallies>);
 
 #[derive(Debug, Default)]
-struct Tallies {
-    by_vendor: HashMap<VendorId, Kinds>,
+struct DenialTallies {
+    by_vendor: HashMap<VendorId, VendorTallies>,
     /// Where no contract is concerned.
-    unknown: Kinds,
+    unknown: VendorTallies,
     /// Calls of the admin listener, by the reason of their refusal: a closed list.
-    admin: BTreeMap<&'static str, Tally>,
+    admin: BTreeMap<&'static str, DenialTally>,
 }
 
 /// What a vendor can have written: one tally for each direction and reason.
 #[derive(Debug)]
-struct Kinds {
-    denied: Box<[Tally; KINDS]>,
-    cut: Box<[Tally; KINDS]>,
+struct VendorTallies {
+    denied: Box<[DenialTally; KINDS]>,
+    cut: Box<[DenialTally; KINDS]>,
 }
 
 const KINDS: usize = 2 * Reason::ALL.len();
@@ -62,7 +62,7 @@ fn kind(direction: Direction, reason: Reason) -> usize {
 
 /// A body that was cut while it streamed, as it is counted.
 #[derive(Debug, Clone, Copy)]
-pub struct CutOff<'a> {
+pub struct CutResponse<'a> {
     /// Whose contract cut it.
     pub vendor: &'a VendorId,
     /// Which way it went.
@@ -74,7 +74,7 @@ pub struct CutOff<'a> {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Tally {
+struct DenialTally {
     window: UnixTime,
     /// Listed in this window.
     listed: u32,
@@ -86,24 +86,24 @@ struct Tally {
     last: UnixTime,
 }
 
-impl Denials {
+impl DenialCounts {
     /// Counts a denial; the entry is to be listed where there is one, and counts with it.
-    pub(super) fn note(&self, denied: &Denied<'_>) -> Option<Entry> {
+    pub(super) fn note(&self, denied: &DeniedRequest<'_>) -> Option<AuditRecord> {
         self.denied(denied, |tally| tally.note(denied.at)).then(|| denied.entry())
     }
 
     /// Counts a denial that could not be listed after all.
-    pub(super) fn count(&self, denied: &Denied<'_>) {
+    pub(super) fn count(&self, denied: &DeniedRequest<'_>) {
         self.denied(denied, |tally| tally.add(denied.at));
     }
 
     /// Counts a cut; true where it is to be listed, and counts with that.
-    pub(super) fn note_cut(&self, cut: &CutOff<'_>) -> bool {
+    pub(super) fn note_cut(&self, cut: &CutResponse<'_>) -> bool {
         self.cut(cut, |tally| tally.note(cut.at))
     }
 
     /// Counts one that could not be listed after all.
-    pub(super) fn count_cut(&self, cut: &CutOff<'_>) {
+    pub(super) fn count_cut(&self, cut: &CutResponse<'_>) {
         self.cut(cut, |tally| tally.add(cut.at));
     }
 
@@ -118,7 +118,7 @@ impl Denials {
     }
 
     /// The numbers of windows that are over; all of them, when nothing more will come.
-    pub(super) fn flush(&self, now: UnixTime, all: bool) -> Vec<Entry> {
+    pub(super) fn flush(&self, now: UnixTime, all: bool) -> Vec<AuditRecord> {
         let mut tallies = self.lock();
         let mut entries = Vec::new();
         tallies.unknown.flush("-", now, all, &mut entries);
@@ -127,33 +127,33 @@ impl Denials {
         }
         for (reason, tally) in &mut tallies.admin {
             let counted = tally.take(now, all);
-            entries.extend(counted.map(|counted| counted.entry(Act::AdminRefusals, "-", "-", reason, now)));
+            entries.extend(counted.map(|counted| counted.entry(AuditAct::AdminRefusals, "-", "-", reason, now)));
         }
         entries
     }
 
-    fn denied<T>(&self, denied: &Denied<'_>, work: impl FnOnce(&mut Tally) -> T) -> T {
+    fn denied<T>(&self, denied: &DeniedRequest<'_>, work: impl FnOnce(&mut DenialTally) -> T) -> T {
         let mut tallies = self.lock();
         work(&mut tallies.of(denied.vendor).denied[kind(denied.direction, denied.reason)])
     }
 
-    fn cut<T>(&self, cut: &CutOff<'_>, work: impl FnOnce(&mut Tally) -> T) -> T {
+    fn cut<T>(&self, cut: &CutResponse<'_>, work: impl FnOnce(&mut DenialTally) -> T) -> T {
         let mut tallies = self.lock();
         work(&mut tallies.of(Some(cut.vendor)).cut[kind(cut.direction, cut.reason)])
     }
 
-    fn lock(&self) -> MutexGuard<'_, Tallies> {
+    fn lock(&self) -> MutexGuard<'_, DenialTallies> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Tallies {
-    fn of(&mut self, vendor: Option<&VendorId>) -> &mut Kinds {
+impl DenialTallies {
+    fn of(&mut self, vendor: Option<&VendorId>) -> &mut VendorTallies {
         match vendor {
             None => &mut self.unknown,
             Some(vendor) => {
                 if !self.by_vendor.contains_key(vendor.as_str()) {
-                    self.by_vendor.insert(vendor.clone(), Kinds::default());
+                    self.by_vendor.insert(vendor.clone(), VendorTallies::default());
                 }
                 self.by_vendor.get_mut(vendor.as_str()).unwrap_or(&mut self.unknown)
             }
@@ -161,16 +161,16 @@ impl Tallies {
     }
 }
 
-impl Default for Kinds {
+impl Default for VendorTallies {
     fn default() -> Self {
-        let none = || Box::new([Tally::default(); KINDS]);
+        let none = || Box::new([DenialTally::default(); KINDS]);
         Self { denied: none(), cut: none() }
     }
 }
 
-impl Kinds {
-    fn flush(&mut self, vendor: &str, now: UnixTime, all: bool, entries: &mut Vec<Entry>) {
-        for (act, tallies) in [(Act::Denials, &mut self.denied), (Act::Cuts, &mut self.cut)] {
+impl VendorTallies {
+    fn flush(&mut self, vendor: &str, now: UnixTime, all: bool, entries: &mut Vec<AuditRecord>) {
+        for (act, tallies) in [(AuditAct::Denials, &mut self.denied), (AuditAct::Cuts, &mut self.cut)] {
             for (index, tally) in tallies.iter_mut().enumerate() {
                 let (direction, reason) = (index / Reason::ALL.len(), index % Reason::ALL.len());
                 let (direction, reason) = (Direction::ALL[direction].as_str(), Reason::ALL[reason].as_str());
@@ -182,13 +182,13 @@ impl Kinds {
 }
 
 /// Denials that are told by their number.
-struct Counted {
+struct CountedDenials {
     count: u64,
     first: UnixTime,
     last: UnixTime,
 }
 
-impl Tally {
+impl DenialTally {
     /// Counts a denial; true where it is to be listed.
     fn note(&mut self, at: UnixTime) -> bool {
         if at.since(self.window) >= AUDIT_DENIALS_WINDOW && self.more == 0 {
@@ -222,22 +222,22 @@ impl Tally {
     }
 
     /// What has been counted, where its window is over, or nothing more will come.
-    fn take(&mut self, now: UnixTime, all: bool) -> Option<Counted> {
+    fn take(&mut self, now: UnixTime, all: bool) -> Option<CountedDenials> {
         let window = if self.lasts() { AUDIT_DENIALS_LONG_WINDOW } else { AUDIT_DENIALS_WINDOW };
         // A clock that was set back ends a window too, or its number would wait until the clock is there again.
         let is_over = all || now.since(self.window) >= window || now < self.window;
         if self.more == 0 || !is_over {
             return None;
         }
-        let counted = Counted { count: self.more, first: self.first, last: self.last };
+        let counted = CountedDenials { count: self.more, first: self.first, last: self.last };
         *self = Self { window: now, span: self.span.min(now), listed_in_span: self.listed_in_span, ..Self::default() };
         Some(counted)
     }
 }
 
-impl Counted {
-    fn entry(&self, act: Act, vendor: &str, direction: &str, reason: &str, now: UnixTime) -> Entry {
-        Entry {
+impl CountedDenials {
+    fn entry(&self, act: AuditAct, vendor: &str, direction: &str, reason: &str, now: UnixTime) -> AuditRecord {
+        AuditRecord {
             at: now,
             actor: vendor.to_owned(),
             act,
@@ -253,13 +253,13 @@ impl Counted {
     }
 }
 
-impl Denied<'_> {
-    fn entry(&self) -> Entry {
+impl DeniedRequest<'_> {
+    fn entry(&self) -> AuditRecord {
         let vendor = self.vendor.map_or("-", VendorId::as_str);
-        Entry {
+        AuditRecord {
             at: self.at,
             actor: self.client.map_or(vendor, ClientId::as_str).to_owned(),
-            act: Act::Denied,
+            act: AuditAct::Denied,
             subject: vendor.to_owned(),
             reason: self.reason.as_str().to_owned(),
             detail: json!({

@@ -8,7 +8,7 @@ use crate::model::UnixTime;
 
 /// What was done. The list is closed: the words are what people search for years later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
+pub enum AuditAct {
     /// The gateway started.
     Started,
     /// The gateway stopped in order.
@@ -61,7 +61,7 @@ pub enum Act {
     Continued,
 }
 
-impl Act {
+impl AuditAct {
     /// The word in the trail.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -102,7 +102,7 @@ impl Act {
     }
 }
 
-impl fmt::Display for Act {
+impl fmt::Display for AuditAct {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -110,13 +110,13 @@ impl fmt::Display for Act {
 
 /// One thing that was done. Texts past a bound are cut when the line is written.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct AuditRecord {
     /// When.
     pub at: UnixTime,
     /// The operator's name, the vendor's client, or the gateway itself.
     pub actor: String,
     /// What.
-    pub act: Act,
+    pub act: AuditAct,
     /// What it was done to: a vendor, a token's fingerprint, a file.
     pub subject: String,
     /// Why: a person's words, or a stable reason.
@@ -125,9 +125,9 @@ pub struct Entry {
     pub detail: Value,
 }
 
-impl Entry {
+impl AuditRecord {
     /// Something that the gateway did with its own trail.
-    pub(super) fn gateway(act: Act, detail: Value, at: UnixTime) -> Self {
+    pub(super) fn gateway(act: AuditAct, detail: Value, at: UnixTime) -> Self {
         Self { at, actor: "vendorgate".to_owned(), act, subject: "audit".to_owned(), reason: String::new(), detail }
     }
 }

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::Settings;
-use super::chain::{AuditKey, Position, read_head};
-use super::verify::{BrokenChain, Summary, Why, verify};
-use super::writer::Turnover;
+use super::AuditTrailSettings;
+use super::chain::{AuditKey, ChainPosition, read_head};
+use super::verify::{BrokenChain, ChainBreak, TrailSummary, verify};
+use super::writer::RotationStep;
 use crate::bounds::AUDIT_TAIL_BYTES;
 
 /// What the writer writes to: files, or in tests a disk that fails.
-pub(super) trait Media: Send {
+pub(super) trait AuditStorage: Send {
     /// Adds bytes at the end, all or nothing.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Makes all of it durable, and then the head that covers it.
@@ -28,7 +28,7 @@ pub(super) trait Media: Send {
     fn rotate(&mut self, last: u64) -> io::Result<()>;
 }
 
-pub(super) struct Files {
+pub(super) struct AuditFiles {
     path: PathBuf,
     file: File,
     len: u64,
@@ -38,17 +38,17 @@ pub(super) struct Files {
 }
 
 /// The files, and where the chain goes on.
-pub(super) struct Opened {
-    pub(super) files: Files,
-    pub(super) position: Position,
+pub(super) struct OpenedTrail {
+    pub(super) files: AuditFiles,
+    pub(super) position: ChainPosition,
     /// Where a crash came between two files.
-    pub(super) turnover: Turnover,
+    pub(super) turnover: RotationStep,
     /// What is to be recorded about the state that they were found in.
     pub(super) note: Option<Value>,
 }
 
-impl Files {
-    pub(super) fn open(settings: &Settings, key: &AuditKey) -> io::Result<Opened> {
+impl AuditFiles {
+    pub(super) fn open(settings: &AuditTrailSettings, key: &AuditKey) -> io::Result<OpenedTrail> {
         if let Some(folder) = settings.path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -64,37 +64,39 @@ impl Files {
             Err(broken) => {
                 files.end_line()?;
                 let note = json!({ "broken": broken.to_string() });
-                (files.last_resort(key, sealed)?, Turnover::None, Some(note))
+                (files.last_resort(key, sealed)?, RotationStep::None, Some(note))
             }
         };
-        Ok(Opened { files, position, turnover, note })
+        Ok(OpenedTrail { files, position, turnover, note })
     }
 
     /// Whether what is there is whole, and where it ends.
     fn check(
         &self,
         key: &AuditKey,
-        sealed: Option<Position>,
+        sealed: Option<ChainPosition>,
         has_head: bool,
-    ) -> io::Result<Result<(Position, Turnover), BrokenChain>> {
+    ) -> io::Result<Result<(ChainPosition, RotationStep), BrokenChain>> {
         let broken = |why| Ok(Err(BrokenChain { file: None, line: 0, why }));
         if has_head && sealed.is_none() {
-            return broken(Why::HeadChanged);
+            return broken(ChainBreak::HeadChanged);
         }
         // A crash between two files leaves the new one empty: the chain then goes on from the sealed head.
         if self.len == 0 && !rotated(&self.path)?.is_empty() {
-            return sealed.map_or_else(|| broken(Why::HeadMissing), |position| Ok(Ok((position, Turnover::Begun))));
+            return sealed
+                .map_or_else(|| broken(ChainBreak::HeadMissing), |position| Ok(Ok((position, RotationStep::Begun))));
         }
         if self.len > 0 && !has_head {
-            return broken(Why::HeadMissing);
+            return broken(ChainBreak::HeadMissing);
         }
         let summary = verify(BufReader::new(File::open(&self.path)?), key, None, sealed);
-        Ok(summary
-            .map(|Summary { position, sealed, .. }| (position, if sealed { Turnover::Sealed } else { Turnover::None })))
+        Ok(summary.map(|TrailSummary { position, sealed, .. }| {
+            (position, if sealed { RotationStep::Sealed } else { RotationStep::None })
+        }))
     }
 
     /// Cuts off what a crash left of a line, if the head does not cover it; returns how much that was.
-    fn cut_half_line(&mut self, sealed: Option<Position>) -> io::Result<u64> {
+    fn cut_half_line(&mut self, sealed: Option<ChainPosition>) -> io::Result<u64> {
         let mut content = Vec::new();
         let mut file = File::open(&self.path)?;
         let skipped = self.len.saturating_sub(AUDIT_TAIL_BYTES);
@@ -119,8 +121,8 @@ impl Files {
 
     /// Where a broken trail goes on: after its head, so that what is missing stays missing, and after every line that can
     /// be read, so that no number is given twice.
-    fn last_resort(&self, key: &AuditKey, sealed: Option<Position>) -> io::Result<Position> {
-        let mut last = sealed.unwrap_or(Position::START);
+    fn last_resort(&self, key: &AuditKey, sealed: Option<ChainPosition>) -> io::Result<ChainPosition> {
+        let mut last = sealed.unwrap_or(ChainPosition::START);
         for path in rotated(&self.path)?.last().into_iter().chain([&self.path]) {
             let content = fs::read(path)?;
             let links = content.split(|byte| *byte == b'\n').filter_map(|line| super::chain::read(line, key));
@@ -137,7 +139,7 @@ impl Files {
 }
 
 #[cfg(test)]
-impl Files {
+impl AuditFiles {
     /// Fills the disk in the middle of a line.
     pub(super) fn append_half(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.dirty = true;
@@ -146,7 +148,7 @@ impl Files {
     }
 }
 
-impl Media for Files {
+impl AuditStorage for AuditFiles {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.dirty {
             self.file.set_len(self.len)?;

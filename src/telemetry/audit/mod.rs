@@ -3,11 +3,11 @@
 //! Each line carries the code of the one before it and a code of its own, made with a key that is not in the file; a
 //! sealed head beside the file says how far it reaches. So whoever lacks the key can change, drop, move or cut off
 //! no line without [`verify`] naming it. Whoever can put back an old file *and* its old head can: against that,
-//! [`Audit::position`] is to be noted elsewhere from time to time.
+//! [`AuditTrail::position`] is to be noted elsewhere from time to time.
 //!
-//! A thread of its own writes. Acts are synced to disk in groups before their [`Ack`] resolves; denials are synced
+//! A thread of its own writes. Acts are synced to disk in groups before their [`AuditAck`] resolves; denials are synced
 //! within [`AUDIT_SYNC_EVERY`](crate::bounds::AUDIT_SYNC_EVERY), so a crash loses at most that much of them. Under a
-//! flood, denials are counted and not listed, exactly and in bounded memory. A full disk is what [`OnFailure`] says.
+//! flood, denials are counted and not listed, exactly and in bounded memory. A full disk is what [`OnAuditFailure`] says.
 //! Never blocks the caller, and never holds a secret or a personal value.
 
 mod chain;
@@ -29,34 +29,34 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
-pub use chain::{AuditKey, Position};
-pub use denials::{CutOff, Denied};
-pub use entry::{Act, Entry};
+pub use chain::{AuditKey, ChainPosition};
+pub use denials::{CutResponse, DeniedRequest};
+pub use entry::{AuditAct, AuditRecord};
 pub use files::head_path;
-pub use page::{Page, Reader};
-pub use recall::{Recalled, recall};
-pub use verify::{BrokenChain, Summary, Why, verify, verify_files};
-pub use writer::Ack;
+pub use page::{TrailPage, TrailReader};
+pub use recall::{RecalledLine, recall};
+pub use verify::{BrokenChain, ChainBreak, TrailSummary, verify, verify_files};
+pub use writer::AuditAck;
 
-use self::files::{Files, Opened};
-use self::writer::{Line, Message, Shared, Writer};
+use self::files::{AuditFiles, OpenedTrail};
+use self::writer::{AuditMessage, AuditShared, AuditWriter, PendingLine};
 use crate::bounds::AUDIT_QUEUE_MAX;
 use crate::model::{Clock, UnixTime};
 
 /// Where and how the trail is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct AuditTrailSettings {
     /// The file that is written; older ones stand beside it under its name and the number of their last line.
     pub path: PathBuf,
     /// Begins a new file when this many bytes are reached.
     pub rotate_bytes: u64,
     /// What happens while nothing can be written.
-    pub on_failure: OnFailure,
+    pub on_failure: OnAuditFailure,
 }
 
 /// What the gateway does while the trail cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
+pub enum OnAuditFailure {
     /// Goes on and raises the alarm; lines wait in bounded memory, and beyond that are counted.
     KeepServing,
     /// Refuses traffic: what cannot be recorded does not happen.
@@ -80,16 +80,16 @@ pub enum AuditError {
 }
 
 /// The audit trail. Shared by everything that acts, behind one `Arc`.
-pub struct Audit {
+pub struct AuditTrail {
     clock: Clock,
-    shared: Arc<Shared>,
-    queue: Option<SyncSender<Message>>,
+    shared: Arc<AuditShared>,
+    queue: Option<SyncSender<AuditMessage>>,
     writer: Option<JoinHandle<()>>,
 }
 
 /// How the trail fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Health {
+pub struct AuditHealth {
     /// Whether the last attempt to write failed.
     pub failing: bool,
     /// Attempts that failed.
@@ -97,10 +97,10 @@ pub struct Health {
     /// Lines that were lost for want of memory, and are counted in the trail when it is written again.
     pub lost: u64,
     /// The last line that is on disk.
-    pub position: Position,
+    pub position: ChainPosition,
 }
 
-impl Audit {
+impl AuditTrail {
     /// Opens the trail, or begins it.
     ///
     /// A half line that a crash left is cut off. A trail that is broken is continued from its sealed head, with a line
@@ -108,14 +108,14 @@ impl Audit {
     ///
     /// # Errors
     /// [`AuditError::Open`].
-    pub fn open(settings: &Settings, key: AuditKey, clock: Clock) -> Result<Self, AuditError> {
+    pub fn open(settings: &AuditTrailSettings, key: AuditKey, clock: Clock) -> Result<Self, AuditError> {
         let failed = |source| AuditError::Open { path: settings.path.clone(), source: Arc::new(source) };
-        let Opened { files, position, turnover, note } = Files::open(settings, &key).map_err(failed)?;
-        let shared = Arc::new(Shared::new(position, settings.on_failure));
-        let writer = Writer::new(Box::new(files), key, position, Arc::clone(&shared), clock.clone(), turnover);
+        let OpenedTrail { files, position, turnover, note } = AuditFiles::open(settings, &key).map_err(failed)?;
+        let shared = Arc::new(AuditShared::new(position, settings.on_failure));
+        let writer = AuditWriter::new(Box::new(files), key, position, Arc::clone(&shared), clock.clone(), turnover);
         let audit = Self::start(writer, shared, clock).map_err(failed)?;
         if let Some(note) = note {
-            drop(audit.record(Entry::gateway(Act::Resumed, note, audit.clock.now().wall)));
+            drop(audit.record(AuditRecord::gateway(AuditAct::Resumed, note, audit.clock.now().wall)));
         }
         Ok(audit)
     }
@@ -124,62 +124,62 @@ impl Audit {
     pub fn discarding() -> Self {
         Self {
             clock: Clock::system(),
-            shared: Arc::new(Shared::new(Position::START, OnFailure::KeepServing)),
+            shared: Arc::new(AuditShared::new(ChainPosition::START, OnAuditFailure::KeepServing)),
             queue: None,
             writer: None,
         }
     }
 
     /// Hands a line to the writer. The ack resolves when it is on disk; dropping it cancels nothing.
-    pub fn record(&self, entry: Entry) -> Ack {
-        let (done, ack) = Ack::pair();
-        let Some(queue) = &self.queue else { return Ack::failed() };
-        match queue.try_send(Message::Line(Line { entry, done: Some(done) })) {
+    pub fn record(&self, entry: AuditRecord) -> AuditAck {
+        let (done, ack) = AuditAck::pair();
+        let Some(queue) = &self.queue else { return AuditAck::failed() };
+        match queue.try_send(AuditMessage::Line(PendingLine { entry, done: Some(done) })) {
             Ok(()) => ack,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.shared.lost.fetch_add(1, Ordering::Relaxed);
-                Ack::failed()
+                AuditAck::failed()
             }
         }
     }
 
     /// Resolves when everything that was recorded before is on disk: for an answer that shall not be ahead of the trail,
     /// as that of a kill. Numbers of denials that are not lines yet are not waited for.
-    pub fn flush(&self) -> Ack {
-        let (done, ack) = Ack::pair();
-        let sent = self.queue.as_ref().is_some_and(|queue| queue.try_send(Message::Flush(done)).is_ok());
-        if sent { ack } else { Ack::failed() }
+    pub fn flush(&self) -> AuditAck {
+        let (done, ack) = AuditAck::pair();
+        let sent = self.queue.as_ref().is_some_and(|queue| queue.try_send(AuditMessage::Flush(done)).is_ok());
+        if sent { ack } else { AuditAck::failed() }
     }
 
     /// Records a denial: as a line, or under a flood as one of a number. Costs a short lock and, past the first few of
     /// a second, no memory.
-    pub fn denied(&self, denied: &Denied<'_>) {
+    pub fn denied(&self, denied: &DeniedRequest<'_>) {
         let Some(entry) = self.shared.denials.note(denied) else { return };
         let Some(queue) = &self.queue else { return };
-        if queue.try_send(Message::Line(Line { entry, done: None })).is_err() {
+        if queue.try_send(AuditMessage::Line(PendingLine { entry, done: None })).is_err() {
             self.shared.denials.count(denied);
         }
     }
 
     /// Records a cut, as [`Self::denied`] does: `entry` makes its line where it is listed.
-    pub fn cut_off(&self, cut: &CutOff<'_>, entry: impl FnOnce() -> Entry) {
+    pub fn cut_off(&self, cut: &CutResponse<'_>, entry: impl FnOnce() -> AuditRecord) {
         if !self.shared.denials.note_cut(cut) {
             return;
         }
         let Some(queue) = &self.queue else { return };
-        if queue.try_send(Message::Line(Line { entry: entry(), done: None })).is_err() {
+        if queue.try_send(AuditMessage::Line(PendingLine { entry: entry(), done: None })).is_err() {
             self.shared.denials.count_cut(cut);
         }
     }
 
     /// Records an admin call that was refused, as [`Self::denied`] does: `entry` makes its line where it is listed. Says
     /// whether it is.
-    pub fn admin_refused(&self, reason: &'static str, at: UnixTime, entry: impl FnOnce() -> Entry) -> bool {
+    pub fn admin_refused(&self, reason: &'static str, at: UnixTime, entry: impl FnOnce() -> AuditRecord) -> bool {
         if !self.shared.denials.note_admin(reason, at) {
             return false;
         }
         let Some(queue) = &self.queue else { return true };
-        if queue.try_send(Message::Line(Line { entry: entry(), done: None })).is_err() {
+        if queue.try_send(AuditMessage::Line(PendingLine { entry: entry(), done: None })).is_err() {
             self.shared.denials.count_admin(reason, at);
         }
         true
@@ -192,16 +192,16 @@ impl Audit {
     }
 
     /// How the trail fares.
-    pub fn health(&self) -> Health {
+    pub fn health(&self) -> AuditHealth {
         self.shared.health()
     }
 
     /// The last line on disk: note it elsewhere, and an old file with its old head cannot be put back unseen.
-    pub fn position(&self) -> Position {
+    pub fn position(&self) -> ChainPosition {
         self.health().position
     }
 
-    fn start(writer: Writer, shared: Arc<Shared>, clock: Clock) -> std::io::Result<Self> {
+    fn start(writer: AuditWriter, shared: Arc<AuditShared>, clock: Clock) -> std::io::Result<Self> {
         let (sender, queue) = sync_channel(AUDIT_QUEUE_MAX);
         let thread = Builder::new().name("audit".to_owned()).spawn(move || writer.run(&queue))?;
         Ok(Self { clock, shared, queue: Some(sender), writer: Some(thread) })
@@ -209,7 +209,7 @@ impl Audit {
 }
 
 /// Writes what waits, and the counts, before it is gone.
-impl Drop for Audit {
+impl Drop for AuditTrail {
     fn drop(&mut self) {
         self.queue = None;
         if let Some(writer) = self.writer.take() {
@@ -219,7 +219,7 @@ impl Drop for Audit {
     }
 }
 
-impl fmt::Debug for Audit {
+impl fmt::Debug for AuditTrail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Audit").field("health", &self.health()).finish_non_exhaustive()
     }

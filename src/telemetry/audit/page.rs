@@ -17,7 +17,7 @@ use crate::model::UnixTime;
 
 /// Some lines of a trail.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Page {
+pub struct TrailPage {
     /// In the order of their numbers, without their line feeds.
     pub lines: Vec<String>,
     /// The number of the last line that was looked at: the next page begins behind it.
@@ -30,28 +30,28 @@ pub struct Page {
 
 /// A trail to read from.
 #[derive(Debug)]
-pub struct Reader {
+pub struct TrailReader {
     path: PathBuf,
     /// The latest time in each file that was put aside and read to its end: such a file does not change, and need not be
     /// read again for a later time. One entry for each file there is.
-    latest: Mutex<HashMap<PathBuf, Latest>>,
+    latest: Mutex<HashMap<PathBuf, LatestTime>>,
 }
 
 #[derive(Debug)]
-struct Latest {
+struct LatestTime {
     bytes: u64,
     time: String,
 }
 
 /// Which lines are asked for.
-struct Asked {
+struct LineQuery {
     /// As lines write it, so that times compare as texts; empty for any.
     since: String,
     after: Option<u64>,
     limit: usize,
 }
 
-impl Reader {
+impl TrailReader {
     /// A reader of the trail whose newest lines are in this file.
     pub fn new(path: PathBuf) -> Self {
         Self { path, latest: Mutex::default() }
@@ -61,9 +61,9 @@ impl Reader {
     ///
     /// # Errors
     /// Those of reading the files.
-    pub fn page(&self, since: Option<UnixTime>, after: Option<u64>, limit: usize) -> io::Result<Page> {
-        let asked = Asked { since: since.map(|since| since.to_string()).unwrap_or_default(), after, limit };
-        let mut page = Page { seen: after.unwrap_or(0), ..Page::default() };
+    pub fn page(&self, since: Option<UnixTime>, after: Option<u64>, limit: usize) -> io::Result<TrailPage> {
+        let asked = LineQuery { since: since.map(|since| since.to_string()).unwrap_or_default(), after, limit };
+        let mut page = TrailPage { seen: after.unwrap_or(0), ..TrailPage::default() };
         // Opened before the others are listed: put aside in between, it is met among them, and no line is passed over.
         let mut written = opened(&self.path)?;
         let mut bytes = 0;
@@ -97,22 +97,22 @@ impl Reader {
         Ok(self.lock().get(path).is_some_and(|latest| latest.bytes == bytes && latest.time.as_str() < since))
     }
 
-    fn note(&self, path: &Path, read: Option<Latest>) {
+    fn note(&self, path: &Path, read: Option<LatestTime>) {
         if let Some(latest) = read {
             self.lock().insert(path.to_owned(), latest);
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, Latest>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, LatestTime>> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Page {
+impl TrailPage {
     /// Adds lines of one file; returns the latest time in it where all of it was read.
-    fn fill(&mut self, file: &File, asked: &Asked, bytes: &mut u64) -> io::Result<Option<Latest>> {
-        let start = asked.after.map_or(Ok(0), |after| first_behind(file, after))?;
-        let mut lines = Lines::at(file, start)?;
+    fn fill(&mut self, file: &File, asked: &LineQuery, bytes: &mut u64) -> io::Result<Option<LatestTime>> {
+        let start = asked.after.map_or(Ok(0), |after| first_after(file, after))?;
+        let mut lines = FileLines::at(file, start)?;
         let mut latest = String::new();
         while let Some(line) = lines.next()? {
             let Some((number, time)) = line.as_deref().and_then(place) else {
@@ -133,12 +133,12 @@ impl Page {
             }
             self.seen = self.seen.max(number);
         }
-        Ok((start == 0).then_some(Latest { bytes: lines.end, time: latest }))
+        Ok((start == 0).then_some(LatestTime { bytes: lines.end, time: latest }))
     }
 }
 
 /// Where to begin so that every line is met whose number is above this one.
-fn first_behind(file: &File, after: u64) -> io::Result<u64> {
+fn first_after(file: &File, after: u64) -> io::Result<u64> {
     let (mut low, mut high) = (0, file.metadata()?.len());
     while low < high {
         let middle = low + (high - low) / 2;
@@ -151,15 +151,15 @@ fn first_behind(file: &File, after: u64) -> io::Result<u64> {
 }
 
 /// A line of a file, by its number and its bytes.
-struct Found {
+struct NumberedLine {
     number: u64,
     start: u64,
     end: u64,
 }
 
 /// The first line that can be read and begins at or after a place.
-fn readable_from(file: &File, place: u64) -> io::Result<Option<Found>> {
-    let mut lines = Lines::at(file, place.saturating_sub(1))?;
+fn readable_from(file: &File, place: u64) -> io::Result<Option<NumberedLine>> {
+    let mut lines = FileLines::at(file, place.saturating_sub(1))?;
     if place > 0 {
         lines.skip()?;
     }
@@ -169,7 +169,7 @@ fn readable_from(file: &File, place: u64) -> io::Result<Option<Found>> {
             None => return Ok(None),
             Some(line) => {
                 if let Some((number, _)) = line.as_deref().and_then(self::place) {
-                    return Ok(Some(Found { number, start, end: lines.end }));
+                    return Ok(Some(NumberedLine { number, start, end: lines.end }));
                 }
             }
         }
@@ -177,12 +177,12 @@ fn readable_from(file: &File, place: u64) -> io::Result<Option<Found>> {
 }
 
 /// The lines of a file, in bounded memory whatever stands in it.
-struct Lines<'file> {
+struct FileLines<'file> {
     reader: BufReader<&'file File>,
     end: u64,
 }
 
-impl<'file> Lines<'file> {
+impl<'file> FileLines<'file> {
     fn at(mut file: &'file File, start: u64) -> io::Result<Self> {
         file.seek(SeekFrom::Start(start))?;
         Ok(Self { reader: BufReader::new(file), end: start })

@@ -10,13 +10,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::chain::{AuditKey, read};
-use super::entry::Act;
+use super::entry::AuditAct;
 use super::files::rotated;
 use crate::bounds::{AUDIT_LINE_BYTES_MAX, AUDIT_RECALL_BYTES_MAX};
 
 /// A line that was found.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Recalled {
+pub struct RecalledLine {
     /// The word for what was done.
     pub act: String,
     /// Who.
@@ -38,13 +38,13 @@ pub struct Recalled {
 pub fn recall(
     path: &Path,
     key: &AuditKey,
-    acts: &[Act],
-    enough: impl Fn(&[Recalled]) -> bool,
-) -> io::Result<Vec<Recalled>> {
+    acts: &[AuditAct],
+    enough: impl Fn(&[RecalledLine]) -> bool,
+) -> io::Result<Vec<RecalledLine>> {
     let mut files = rotated(path)?;
     files.push(path.to_owned());
     let marks: Vec<String> = acts.iter().map(|act| format!(",\"act\":\"{}\",", act.as_str())).collect();
-    let (mut found, mut bytes): (Vec<Recalled>, u64) = (Vec::new(), 0);
+    let (mut found, mut bytes): (Vec<RecalledLine>, u64) = (Vec::new(), 0);
     for file in files.iter().rev() {
         bytes += file.metadata().map_or(0, |metadata| metadata.len());
         if bytes > AUDIT_RECALL_BYTES_MAX && file != path {
@@ -64,7 +64,7 @@ pub fn recall(
     Ok(found)
 }
 
-fn lines_of(reader: &mut impl BufRead, key: &AuditKey, marks: &[String]) -> io::Result<Vec<Recalled>> {
+fn lines_of(reader: &mut impl BufRead, key: &AuditKey, marks: &[String]) -> io::Result<Vec<RecalledLine>> {
     let mut found = Vec::new();
     let mut line = Vec::new();
     loop {
@@ -75,7 +75,7 @@ fn lines_of(reader: &mut impl BufRead, key: &AuditKey, marks: &[String]) -> io::
         let whole = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = String::from_utf8_lossy(whole);
         if marks.iter().any(|mark| text.contains(mark.as_str())) && read(whole, key).is_some() {
-            found.extend(serde_json::from_slice::<Recalled>(whole).ok());
+            found.extend(serde_json::from_slice::<RecalledLine>(whole).ok());
         }
     }
 }

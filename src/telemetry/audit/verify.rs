@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::chain::{AuditKey, Link, Position, read, read_head};
-use super::entry::Act;
+use super::chain::{AuditKey, ChainLink, ChainPosition, read, read_head};
+use super::entry::AuditAct;
 use super::files::{head_path, rotated};
 use crate::bounds::AUDIT_LINE_BYTES_MAX;
 
@@ -20,12 +20,12 @@ pub struct BrokenChain {
     /// The line in the file, from 1; where lines are missing, the one that should have been theirs.
     pub line: u64,
     /// What.
-    pub why: Why,
+    pub why: ChainBreak,
 }
 
 /// How a trail can be broken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Why {
+pub enum ChainBreak {
     /// A byte of the line is not what was written, or another key wrote it.
     #[error("changed: the line is not what was written with this key")]
     Changed,
@@ -102,7 +102,7 @@ pub enum Why {
 
 /// A trail that is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
+pub struct TrailSummary {
     /// Lines read.
     pub lines: u64,
     /// The number of the first in the chain: above 1 where older files were put away.
@@ -112,7 +112,7 @@ pub struct Summary {
     /// When the last was.
     pub to: String,
     /// The last line.
-    pub position: Position,
+    pub position: ChainPosition,
     /// Whether the end is known to be the end: by a head, or by the last line of a finished file.
     pub end_proven: bool,
     /// Whether the last line says that the file is finished.
@@ -127,10 +127,10 @@ pub struct Summary {
 pub fn verify(
     reader: impl BufRead,
     key: &AuditKey,
-    before: Option<Position>,
-    head: Option<Position>,
-) -> Result<Summary, BrokenChain> {
-    let mut walk = Walk::new(before, head);
+    before: Option<ChainPosition>,
+    head: Option<ChainPosition>,
+) -> Result<TrailSummary, BrokenChain> {
+    let mut walk = ChainWalk::new(before, head);
     walk.read(reader, key).map_err(|why| BrokenChain { file: None, line: walk.line, why })?;
     Ok(walk.summary())
 }
@@ -142,9 +142,9 @@ pub fn verify(
 ///
 /// # Errors
 /// [`BrokenChain`] for the first line that is wrong, or for the head.
-pub fn verify_files(path: &Path, key: &AuditKey, from: u64) -> Result<Summary, BrokenChain> {
+pub fn verify_files(path: &Path, key: &AuditKey, from: u64) -> Result<TrailSummary, BrokenChain> {
     let broken = |file: &Path, line, why| BrokenChain { file: Some(file.to_owned()), line, why };
-    let unreadable = |error: io::Error| broken(path, 0, Why::Unreadable(error.kind()));
+    let unreadable = |error: io::Error| broken(path, 0, ChainBreak::Unreadable(error.kind()));
     let (mut files, head) = match put_aside(path) {
         Some((trail, last)) => {
             let mut files = rotated(&trail).map_err(unreadable)?;
@@ -156,24 +156,24 @@ pub fn verify_files(path: &Path, key: &AuditKey, from: u64) -> Result<Summary, B
     if head.is_some() {
         files.push(path.to_owned());
     }
-    let mut total: Option<Summary> = None;
+    let mut total: Option<TrailSummary> = None;
     for file in &files {
-        let mut walk = Walk::new(total.as_ref().map(|summary| summary.position), head);
+        let mut walk = ChainWalk::new(total.as_ref().map(|summary| summary.position), head);
         walk.named = if head.is_some() && file == path { None } else { put_aside(file).map(|(_, last)| last) };
         walk.begun = total.as_ref().map_or(0, |summary| summary.first);
         walk.read(open(file)?, key).map_err(|why| broken(file, walk.line, why))?;
         let summary = walk.summary();
         if total.is_none() && summary.first > from {
-            return Err(broken(file, 1, Why::FrontMissing { from, to: summary.first - 1 }));
+            return Err(broken(file, 1, ChainBreak::FrontMissing { from, to: summary.first - 1 }));
         }
-        total = Some(Summary::join(total, summary));
+        total = Some(TrailSummary::join(total, summary));
     }
     match total {
         Some(total) if total.position.seq + 1 < from => {
-            Err(broken(path, 0, Why::Truncated { from: total.position.seq + 1, to: from - 1 }))
+            Err(broken(path, 0, ChainBreak::Truncated { from: total.position.seq + 1, to: from - 1 }))
         }
         Some(total) => Ok(total),
-        None => Err(broken(path, 0, Why::Unreadable(io::ErrorKind::NotFound))),
+        None => Err(broken(path, 0, ChainBreak::Unreadable(io::ErrorKind::NotFound))),
     }
 }
 
@@ -184,14 +184,14 @@ fn put_aside(path: &Path) -> Option<(PathBuf, u64)> {
     is_number.then(|| Some((path.with_file_name(trail), last.parse().ok()?)))?
 }
 
-fn sealed_head(path: &Path, key: &AuditKey) -> Result<Position, BrokenChain> {
+fn sealed_head(path: &Path, key: &AuditKey) -> Result<ChainPosition, BrokenChain> {
     let path = head_path(path);
     let broken = |why| BrokenChain { file: Some(path.clone()), line: 0, why };
     let head = std::fs::read(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => broken(Why::HeadMissing),
-        kind => broken(Why::Unreadable(kind)),
+        io::ErrorKind::NotFound => broken(ChainBreak::HeadMissing),
+        kind => broken(ChainBreak::Unreadable(kind)),
     })?;
-    read_head(&head, key).ok_or_else(|| broken(Why::HeadChanged))
+    read_head(&head, key).ok_or_else(|| broken(ChainBreak::HeadChanged))
 }
 
 /// A file that is gone is read as one that was cut off before its first line.
@@ -199,11 +199,13 @@ fn open(path: &Path) -> Result<Box<dyn BufRead>, BrokenChain> {
     match File::open(path) {
         Ok(file) => Ok(Box::new(BufReader::new(file))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Box::new(io::empty())),
-        Err(error) => Err(BrokenChain { file: Some(path.to_owned()), line: 0, why: Why::Unreadable(error.kind()) }),
+        Err(error) => {
+            Err(BrokenChain { file: Some(path.to_owned()), line: 0, why: ChainBreak::Unreadable(error.kind()) })
+        }
     }
 }
 
-impl Summary {
+impl TrailSummary {
     fn join(before: Option<Self>, next: Self) -> Self {
         match before {
             Some(before) if before.lines > 0 => {
@@ -214,10 +216,10 @@ impl Summary {
     }
 }
 
-struct Walk {
+struct ChainWalk {
     /// Where the chain stands; none before a first line that need not be number 1.
-    last: Option<Position>,
-    head: Option<Position>,
+    last: Option<ChainPosition>,
+    head: Option<ChainPosition>,
     /// The number of the file's last line by its name: the file was put aside. None for the one that the head is about.
     named: Option<u64>,
     /// The number of the first line of the files before this; 0 where this is the first.
@@ -229,84 +231,88 @@ struct Walk {
     sealed: bool,
 }
 
-impl Walk {
-    fn new(before: Option<Position>, head: Option<Position>) -> Self {
+impl ChainWalk {
+    fn new(before: Option<ChainPosition>, head: Option<ChainPosition>) -> Self {
         let (from, to) = (String::new(), String::new());
         Self { last: before, head, named: None, begun: 0, line: 0, first: 0, from, to, sealed: false }
     }
 
-    fn read(&mut self, mut reader: impl BufRead, key: &AuditKey) -> Result<(), Why> {
+    fn read(&mut self, mut reader: impl BufRead, key: &AuditKey) -> Result<(), ChainBreak> {
         let mut line = Vec::new();
         loop {
             line.clear();
             let bound = AUDIT_LINE_BYTES_MAX as u64;
             let read = io::Read::take(&mut reader, bound).read_until(b'\n', &mut line);
-            if read.map_err(|error| Why::Unreadable(error.kind()))? == 0 {
+            if read.map_err(|error| ChainBreak::Unreadable(error.kind()))? == 0 {
                 break;
             }
             self.line += 1;
-            let whole = line.strip_suffix(b"\n").ok_or(Why::HalfLine)?;
-            let link = self::read(whole, key).ok_or(Why::Changed)?;
+            let whole = line.strip_suffix(b"\n").ok_or(ChainBreak::HalfLine)?;
+            let link = self::read(whole, key).ok_or(ChainBreak::Changed)?;
             self.follow(link)?;
         }
         self.line += 1;
         self.end()
     }
 
-    fn follow(&mut self, link: Link) -> Result<(), Why> {
-        let Position { seq, mac } = link.position;
+    fn follow(&mut self, link: ChainLink) -> Result<(), ChainBreak> {
+        let ChainPosition { seq, mac } = link.position;
         let last = self.before_first(&link)?;
         let expected = last.seq + 1;
         if seq > expected {
-            return Err(Why::Missing { from: expected, to: seq - 1 });
+            return Err(ChainBreak::Missing { from: expected, to: seq - 1 });
         }
         if seq < expected || self.sealed {
             let begun = if self.begun > 0 { self.begun } else { self.first };
             let has_stood = seq < expected && begun > 0 && seq >= begun;
-            return Err(if has_stood { Why::Repeated { seq, expected } } else { Why::Reordered { seq, expected } });
+            return Err(if has_stood {
+                ChainBreak::Repeated { seq, expected }
+            } else {
+                ChainBreak::Reordered { seq, expected }
+            });
         }
         if link.prev != last.mac || self.head.is_some_and(|head| head.seq == seq && head.mac != mac) {
-            return Err(Why::Replaced);
+            return Err(ChainBreak::Replaced);
         }
         if self.first == 0 {
             self.first = seq;
             self.from.clone_from(&link.fields.time);
         }
         self.to = link.fields.time;
-        self.sealed = link.fields.act == Act::Sealed.as_str();
+        self.sealed = link.fields.act == AuditAct::Sealed.as_str();
         self.last = Some(link.position);
         Ok(())
     }
 
     /// The position that this line must follow: a file that continues one we do not have says itself where that ended.
-    fn before_first(&self, link: &Link) -> Result<Position, Why> {
+    fn before_first(&self, link: &ChainLink) -> Result<ChainPosition, ChainBreak> {
         match self.last {
             Some(last) => Ok(last),
-            None if link.position.seq > 1 && link.fields.act == Act::Continued.as_str() => {
-                Ok(Position { seq: link.position.seq - 1, mac: link.prev })
+            None if link.position.seq > 1 && link.fields.act == AuditAct::Continued.as_str() => {
+                Ok(ChainPosition { seq: link.position.seq - 1, mac: link.prev })
             }
-            None => Ok(Position::START),
+            None => Ok(ChainPosition::START),
         }
     }
 
-    fn end(&self) -> Result<(), Why> {
-        let last = self.last.unwrap_or(Position::START).seq;
+    fn end(&self) -> Result<(), ChainBreak> {
+        let last = self.last.unwrap_or(ChainPosition::START).seq;
         match (self.named, self.head) {
-            (Some(named), _) if last < named => Err(Why::Truncated { from: last + 1, to: named }),
-            (Some(named), _) if last > named => Err(Why::Misnamed { named, last }),
-            (Some(_), _) if !self.sealed => Err(Why::Unfinished),
-            (None, Some(head)) if head.seq > last => Err(Why::Truncated { from: last + 1, to: head.seq }),
+            (Some(named), _) if last < named => Err(ChainBreak::Truncated { from: last + 1, to: named }),
+            (Some(named), _) if last > named => Err(ChainBreak::Misnamed { named, last }),
+            (Some(_), _) if !self.sealed => Err(ChainBreak::Unfinished),
+            (None, Some(head)) if head.seq > last => Err(ChainBreak::Truncated { from: last + 1, to: head.seq }),
             (Some(_), _) | (None, Some(_) | None) => Ok(()),
         }
     }
 
-    fn summary(self) -> Summary {
-        Summary {
+    fn summary(self) -> TrailSummary {
+        TrailSummary {
             lines: self.line.saturating_sub(1),
             first: self.first,
             from: self.from,
             to: self.to,
-            position: self.last.unwrap_or(Position::START),
+            position: self.last.unwrap_or(ChainPosition::START),
             end_proven: self.head.is_some() || self.sealed,
             sealed: self.sealed,
         }

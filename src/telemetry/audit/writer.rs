@@ -14,38 +14,38 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::chain::{AuditKey, Position, append, head};
-use super::denials::Denials;
-use super::entry::{Act, Entry};
-use super::files::Media;
-use super::{AuditError, Health, OnFailure};
+use super::chain::{AuditKey, ChainPosition, append, head};
+use super::denials::DenialCounts;
+use super::entry::{AuditAct, AuditRecord};
+use super::files::AuditStorage;
+use super::{AuditError, AuditHealth, OnAuditFailure};
 use crate::bounds::{AUDIT_GROUP_MAX, AUDIT_PENDING_MAX, AUDIT_SYNC_EVERY};
 use crate::model::{Clock, Moment};
 
 /// Tells whoever waits what came of it.
-type Done = oneshot::Sender<Result<(), AuditError>>;
+type AckSender = oneshot::Sender<Result<(), AuditError>>;
 
 /// What the handle says to the thread.
-pub(super) enum Message {
+pub(super) enum AuditMessage {
     /// A line.
-    Line(Line),
+    Line(PendingLine),
     /// Say when all before this is on disk.
-    Flush(Done),
+    Flush(AckSender),
 }
 
 /// An entry and whoever waits for it.
-pub(super) struct Line {
-    pub(super) entry: Entry,
-    pub(super) done: Option<Done>,
+pub(super) struct PendingLine {
+    pub(super) entry: AuditRecord,
+    pub(super) done: Option<AckSender>,
 }
 
 /// Resolves when the line is on disk, or could not be put there. Dropping it cancels nothing.
 #[derive(Debug)]
 #[must_use = "a line is on disk only when its ack resolves; drop it on purpose where that does not matter"]
-pub struct Ack(oneshot::Receiver<Result<(), AuditError>>);
+pub struct AuditAck(oneshot::Receiver<Result<(), AuditError>>);
 
-impl Ack {
-    pub(super) fn pair() -> (Done, Self) {
+impl AuditAck {
+    pub(super) fn pair() -> (AckSender, Self) {
         let (done, ack) = oneshot::channel();
         (done, Self(ack))
     }
@@ -56,7 +56,7 @@ impl Ack {
     }
 }
 
-impl Future for Ack {
+impl Future for AuditAck {
     type Output = Result<(), AuditError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -66,23 +66,23 @@ impl Future for Ack {
 
 /// What the thread and the handle both know.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) denials: Denials,
+pub(super) struct AuditShared {
+    pub(super) denials: DenialCounts,
     pub(super) lost: AtomicU64,
     errors: AtomicU64,
     failing: AtomicBool,
     stops: bool,
-    position: Mutex<Position>,
+    position: Mutex<ChainPosition>,
 }
 
-impl Shared {
-    pub(super) fn new(position: Position, on_failure: OnFailure) -> Self {
+impl AuditShared {
+    pub(super) fn new(position: ChainPosition, on_failure: OnAuditFailure) -> Self {
         Self {
-            denials: Denials::default(),
+            denials: DenialCounts::default(),
             lost: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             failing: AtomicBool::new(false),
-            stops: on_failure == OnFailure::Stop,
+            stops: on_failure == OnAuditFailure::Stop,
             position: Mutex::new(position),
         }
     }
@@ -91,8 +91,8 @@ impl Shared {
         self.stops && self.failing.load(Ordering::Relaxed)
     }
 
-    pub(super) fn health(&self) -> Health {
-        Health {
+    pub(super) fn health(&self) -> AuditHealth {
+        AuditHealth {
             failing: self.failing.load(Ordering::Relaxed),
             errors: self.errors.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),
@@ -101,32 +101,32 @@ impl Shared {
     }
 }
 
-pub(super) struct Writer {
-    media: Box<dyn Media>,
+pub(super) struct AuditWriter {
+    media: Box<dyn AuditStorage>,
     key: AuditKey,
     clock: Clock,
-    shared: Arc<Shared>,
+    shared: Arc<AuditShared>,
     /// The last line that was written, on disk or not.
-    last: Position,
+    last: ChainPosition,
     /// Entries without a place yet.
-    waiting: VecDeque<Line>,
+    waiting: VecDeque<PendingLine>,
     /// Whoever waits for lines that are written and not yet synced.
-    unsynced: Vec<Done>,
+    unsynced: Vec<AckSender>,
     /// Whoever waits for lines that are on disk.
-    synced: Vec<Done>,
+    synced: Vec<AckSender>,
     /// Whoever waits for all that came before.
-    flushes: Vec<Done>,
+    flushes: Vec<AckSender>,
     has_unsynced_lines: bool,
     has_urgent_lines: bool,
     /// Lines lost that the trail already says are lost.
     lost_told: u64,
     synced_at: Moment,
-    turnover: Turnover,
+    turnover: RotationStep,
 }
 
 /// How far the change to a new file has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turnover {
+pub(super) enum RotationStep {
     /// No change is on.
     None,
     /// The file has its last line.
@@ -135,14 +135,14 @@ pub(super) enum Turnover {
     Begun,
 }
 
-impl Writer {
+impl AuditWriter {
     pub(super) fn new(
-        media: Box<dyn Media>,
+        media: Box<dyn AuditStorage>,
         key: AuditKey,
-        last: Position,
-        shared: Arc<Shared>,
+        last: ChainPosition,
+        shared: Arc<AuditShared>,
         clock: Clock,
-        turnover: Turnover,
+        turnover: RotationStep,
     ) -> Self {
         Self {
             turnover,
@@ -163,13 +163,13 @@ impl Writer {
     }
 
     /// Writes until the handle is gone, and then what is left.
-    pub(super) fn run(mut self, queue: &Receiver<Message>) {
+    pub(super) fn run(mut self, queue: &Receiver<AuditMessage>) {
         loop {
             let mut is_over = false;
             match queue.recv_timeout(AUDIT_SYNC_EVERY) {
                 Ok(first) => {
-                    self.hear(first);
-                    queue.try_iter().take(AUDIT_GROUP_MAX).for_each(|message| self.hear(message));
+                    self.receive(first);
+                    queue.try_iter().take(AUDIT_GROUP_MAX).for_each(|message| self.receive(message));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => is_over = true,
@@ -185,7 +185,7 @@ impl Writer {
     fn turn(&mut self, is_over: bool) {
         let now = self.clock.now().wall;
         for entry in self.shared.denials.flush(now, is_over) {
-            self.take(Line { entry, done: None });
+            self.take(PendingLine { entry, done: None });
         }
         let result = self.write_all().and_then(|()| self.sync(is_over)).and_then(|()| self.rotate());
         self.shared.failing.store(result.is_err(), Ordering::Relaxed);
@@ -202,10 +202,10 @@ impl Writer {
         self.flushes.drain(..).for_each(|done| drop(done.send(outcome.clone())));
     }
 
-    fn hear(&mut self, message: Message) {
+    fn receive(&mut self, message: AuditMessage) {
         match message {
-            Message::Line(line) => self.take(line),
-            Message::Flush(done) => {
+            AuditMessage::Line(line) => self.take(line),
+            AuditMessage::Flush(done) => {
                 self.has_urgent_lines = true;
                 self.flushes.push(done);
             }
@@ -213,7 +213,7 @@ impl Writer {
     }
 
     /// Past the bound, the newest is lost and counted: what is oldest tells how it began.
-    fn take(&mut self, line: Line) {
+    fn take(&mut self, line: PendingLine) {
         if self.waiting.len() < AUDIT_PENDING_MAX {
             self.waiting.push_back(line);
         } else {
@@ -230,8 +230,8 @@ impl Writer {
         }
         let detail = json!({ "count": lost - self.lost_told });
         self.lost_told = lost;
-        let entry = Entry::gateway(Act::Lost, detail, self.clock.now().wall);
-        self.waiting.push_back(Line { entry, done: None });
+        let entry = AuditRecord::gateway(AuditAct::Lost, detail, self.clock.now().wall);
+        self.waiting.push_back(PendingLine { entry, done: None });
         self.write()
     }
 
@@ -275,30 +275,30 @@ impl Writer {
     /// Ends a full file with a line that says so, and begins the next with one that says what it follows. Each step is
     /// taken again until it succeeds, and no other line is written in between.
     fn rotate(&mut self) -> io::Result<()> {
-        if self.turnover == Turnover::None && self.media.is_full() {
-            self.write_own(Act::Sealed)?;
-            self.turnover = Turnover::Sealed;
+        if self.turnover == RotationStep::None && self.media.is_full() {
+            self.write_own(AuditAct::Sealed)?;
+            self.turnover = RotationStep::Sealed;
         }
         self.turn_over()
     }
 
     fn turn_over(&mut self) -> io::Result<()> {
-        if self.turnover == Turnover::Sealed {
+        if self.turnover == RotationStep::Sealed {
             self.has_urgent_lines = true;
             self.sync(false)?;
             self.media.rotate(self.last.seq)?;
-            self.turnover = Turnover::Begun;
+            self.turnover = RotationStep::Begun;
         }
-        if self.turnover == Turnover::Begun {
-            self.write_own(Act::Continued)?;
-            self.turnover = Turnover::None;
+        if self.turnover == RotationStep::Begun {
+            self.write_own(AuditAct::Continued)?;
+            self.turnover = RotationStep::None;
             self.sync(false)?;
         }
         Ok(())
     }
 
-    fn write_own(&mut self, act: Act) -> io::Result<()> {
-        let entry = Entry::gateway(act, json!({ "after": self.last.seq }), self.clock.now().wall);
+    fn write_own(&mut self, act: AuditAct) -> io::Result<()> {
+        let entry = AuditRecord::gateway(act, json!({ "after": self.last.seq }), self.clock.now().wall);
         let mut bytes = Vec::new();
         let last = append(&entry, self.last, &self.key, &mut bytes);
         self.media.append(&bytes)?;

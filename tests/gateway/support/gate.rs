@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
-use vendorgate::config::{Loader, Severity};
+use vendorgate::config::{ConfigLoader, FaultSeverity};
 use vendorgate::model::UnixTime;
-use vendorgate::server::{Addresses, Options, Server};
+use vendorgate::server::{ListenAddresses, Server, ServerOptions};
 use vendorgate::telemetry::ExchangeLog;
-use vendorgate::telemetry::log::Format;
+use vendorgate::telemetry::log::LogFormat;
 
 use super::client::{self, Answer};
 use super::house::House;
@@ -19,7 +19,7 @@ use super::house::House;
 /// A running gateway; dropping it drains it.
 pub(crate) struct Gate {
     pub(crate) house: House,
-    pub(crate) addresses: Addresses,
+    pub(crate) addresses: ListenAddresses,
     lines: Lines,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -39,11 +39,14 @@ impl Gate {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
-                let loader =
-                    Loader { environment: &|_| None, missing_secrets: Severity::Fault, now: UnixTime::default() };
+                let loader = ConfigLoader {
+                    environment: &|_| None,
+                    missing_secrets: FaultSeverity::Fault,
+                    now: UnixTime::default(),
+                };
                 let config = loader.load(&main).unwrap_or_else(|faults| panic!("{faults}")).config;
-                let exchange_log = ExchangeLog::start(Format::Json, theirs).expect("a log");
-                let options = Options { main, workers: 2, exchange_log };
+                let exchange_log = ExchangeLog::start(LogFormat::Json, theirs).expect("a log");
+                let options = ServerOptions { main, workers: 2, exchange_log };
                 let server = Server::start(config, options).await.unwrap_or_else(|error| panic!("{error:?}"));
                 tell.send(server.addresses()).expect("somebody waits");
                 let _ = stopped.await;

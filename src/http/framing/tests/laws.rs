@@ -63,12 +63,12 @@ fn traffic() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Reads through the screen, from pieces of this size into buffers of that one.
-fn screened(input: &[u8], piece: usize, buffer: usize) -> (Vec<u8>, Option<Flaw>, bool) {
-    let turns = Arc::new(Turns::default());
+fn screened(input: &[u8], piece: usize, buffer: usize) -> (Vec<u8>, Option<FramingError>, bool) {
+    let turns = Arc::new(RequestSequence::default());
     // Each request is answered at once, and none leaves HTTP.
-    (0..1000).for_each(|_| turns.answered(false));
+    (0..1000).for_each(|_| turns.response_sent(false));
     let source = Pieces { left: input.chunks(piece).map(<[u8]>::to_vec).rev().collect() };
-    let mut screened = Screened::requests(source, Arc::clone(&turns));
+    let mut screened = ScreenedStream::requests(source, Arc::clone(&turns));
     let (mut out, mut failed) = (Vec::new(), false);
     let mut cx = Context::from_waker(std::task::Waker::noop());
     loop {
@@ -85,7 +85,7 @@ fn screened(input: &[u8], piece: usize, buffer: usize) -> (Vec<u8>, Option<Flaw>
             Poll::Pending => break,
         }
     }
-    let refused = (0..1000).find_map(|_| turns.begin());
+    let refused = (0..1000).find_map(|_| turns.next_request());
     (out, refused, failed)
 }
 
@@ -175,27 +175,27 @@ proptest! {
 #[tokio::test]
 async fn what_follows_a_request_to_leave_http_waits_for_the_answer() {
     for switched in [true, false] {
-        let turns = Arc::new(Turns::default());
+        let turns = Arc::new(RequestSequence::default());
         let (mut ours, theirs) = tokio::io::duplex(1 << 16);
-        let mut screened = Screened::requests(theirs, Arc::clone(&turns));
+        let mut screened = ScreenedStream::requests(theirs, Arc::clone(&turns));
         let upgrade = b"GET /a HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
         ours.write_all(&[&upgrade[..], b"early\n"].concat()).await.expect("it fits");
         let mut bytes = [0; 1024];
         assert_eq!(screened.read(&mut bytes).await.expect("a head"), upgrade.len());
-        assert_eq!(turns.begin(), None);
+        assert_eq!(turns.next_request(), None);
         let next = tokio::spawn(async move {
             let read = screened.read(&mut bytes).await.expect("what follows");
             bytes[..read].to_vec()
         });
         tokio::task::yield_now().await;
         assert!(!next.is_finished());
-        turns.answered(switched);
+        turns.response_sent(switched);
         let next = next.await.expect("no panic");
         if switched {
             assert_eq!(next, b"early\n");
         } else {
             assert!(next.starts_with(b"- / HTTP/1.1\r\n"), "{next:?}");
-            assert_eq!(turns.begin(), Some(Flaw::BareLf));
+            assert_eq!(turns.next_request(), Some(FramingError::BareLf));
         }
     }
 }

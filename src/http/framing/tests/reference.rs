@@ -1,6 +1,6 @@
 //! The same reading of requests, written plainly over whole input: what the screen must agree with.
 
-use super::super::Flaw;
+use super::super::FramingError;
 
 /// A request that was read whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,13 +14,13 @@ pub(super) struct Message {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Reading {
     pub(super) messages: Vec<Message>,
-    pub(super) flaw: Option<Flaw>,
+    pub(super) flaw: Option<FramingError>,
 }
 
 enum End {
     /// More bytes are needed.
     Short,
-    Bad(Flaw),
+    Bad(FramingError),
 }
 
 pub(super) fn read(mut input: &[u8]) -> Reading {
@@ -45,19 +45,19 @@ fn message(input: &[u8]) -> Result<(Message, &[u8]), End> {
     let text = String::from_utf8_lossy(first).into_owned();
     let words: Vec<&str> = text.split(' ').collect();
     let is_token = |word: &str| !word.is_empty() && word.chars().all(token);
-    let [method, target, version] = words[..] else { return Err(End::Bad(Flaw::RequestLine)) };
+    let [method, target, version] = words[..] else { return Err(End::Bad(FramingError::RequestLine)) };
     if !is_token(method) || target.is_empty() {
-        return Err(End::Bad(Flaw::RequestLine));
+        return Err(End::Bad(FramingError::RequestLine));
     }
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     if !target.is_ascii() || target.contains(['#', '<', '>', '\t']) || path.contains('`') || query.contains('"') {
-        return Err(End::Bad(Flaw::TargetBytes));
+        return Err(End::Bad(FramingError::TargetBytes));
     }
     if !target.starts_with('/') && target != "*" && method != "CONNECT" && !target.contains("://") {
-        return Err(End::Bad(Flaw::TargetForm));
+        return Err(End::Bad(FramingError::TargetForm));
     }
     if version != "HTTP/1.1" && version != "HTTP/1.0" {
-        return Err(End::Bad(Flaw::Version));
+        return Err(End::Bad(FramingError::Version));
     }
     let (mut lengths, mut codings, mut upgrade) = (Vec::new(), Vec::new(), false);
     loop {
@@ -68,9 +68,9 @@ fn message(input: &[u8]) -> Result<(Message, &[u8]), End> {
         }
         let (name, value) = field(one)?;
         match name.as_str() {
-            "content-length" if value.starts_with('0') && value != "0" => return Err(End::Bad(Flaw::Length)),
+            "content-length" if value.starts_with('0') && value != "0" => return Err(End::Bad(FramingError::Length)),
             "content-length" if value.is_empty() || value.len() > 18 || !value.chars().all(|c| c.is_ascii_digit()) => {
-                return Err(End::Bad(Flaw::Length));
+                return Err(End::Bad(FramingError::Length));
             }
             "content-length" => lengths.push(value.parse::<usize>().expect("digits")),
             "transfer-encoding" => codings.push(value.to_lowercase()),
@@ -78,17 +78,17 @@ fn message(input: &[u8]) -> Result<(Message, &[u8]), End> {
             _ => {}
         }
         if codings.len() > 1 || codings.iter().any(|coding| coding != "chunked") {
-            return Err(End::Bad(Flaw::Coding));
+            return Err(End::Bad(FramingError::Coding));
         }
         if lengths.len() > 1 {
-            return Err(End::Bad(Flaw::RepeatedLength));
+            return Err(End::Bad(FramingError::RepeatedLength));
         }
         if lengths.len() + codings.len() > 1 {
-            return Err(End::Bad(Flaw::LengthAndCoding));
+            return Err(End::Bad(FramingError::LengthAndCoding));
         }
     }
     if version == "HTTP/1.0" && !codings.is_empty() {
-        return Err(End::Bad(Flaw::CodingUnexpected));
+        return Err(End::Bad(FramingError::CodingUnexpected));
     }
     let upgrade = upgrade && version == "HTTP/1.1" && lengths.is_empty() && codings.is_empty();
     let (body, rest) = match lengths.first() {
@@ -107,7 +107,7 @@ fn chunks(mut rest: &[u8]) -> Result<(Vec<u8>, &[u8]), End> {
         let text = String::from_utf8_lossy(one).into_owned();
         let digits = text.split(';').next().unwrap_or_default();
         if digits.is_empty() || digits.len() > 15 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
-            return Err(End::Bad(Flaw::Chunk));
+            return Err(End::Bad(FramingError::Chunk));
         }
         let size = usize::from_str_radix(digits, 16).expect("digits");
         rest = after;
@@ -118,7 +118,7 @@ fn chunks(mut rest: &[u8]) -> Result<(Vec<u8>, &[u8]), End> {
         rest = match &rest[size..] {
             [b'\r', b'\n', rest @ ..] => rest,
             [] | [b'\r'] => return Err(End::Short),
-            _ => return Err(End::Bad(Flaw::Chunk)),
+            _ => return Err(End::Bad(FramingError::Chunk)),
         };
     }
     loop {
@@ -134,14 +134,14 @@ fn chunks(mut rest: &[u8]) -> Result<(Vec<u8>, &[u8]), End> {
 fn field(line: &[u8]) -> Result<(String, String), End> {
     let text: String = line.iter().map(|byte| char::from(*byte)).collect();
     if text.starts_with([' ', '\t']) {
-        return Err(End::Bad(Flaw::Fold));
+        return Err(End::Bad(FramingError::Fold));
     }
-    let Some((name, value)) = text.split_once(':') else { return Err(End::Bad(Flaw::FieldName)) };
+    let Some((name, value)) = text.split_once(':') else { return Err(End::Bad(FramingError::FieldName)) };
     if name.ends_with([' ', '\t']) {
-        return Err(End::Bad(Flaw::SpacedName));
+        return Err(End::Bad(FramingError::SpacedName));
     }
     if name.is_empty() || !name.chars().all(token) {
-        return Err(End::Bad(Flaw::FieldName));
+        return Err(End::Bad(FramingError::FieldName));
     }
     Ok((name.to_lowercase(), value.trim_matches([' ', '\t']).to_owned()))
 }
@@ -156,10 +156,10 @@ fn line(input: &[u8]) -> Result<(&[u8], &[u8]), End> {
         match (byte, input.get(at + 1)) {
             (b'\r', Some(b'\n')) => return Ok((&input[..at], &input[at + 2..])),
             (b'\r', None) => return Err(End::Short),
-            (b'\r', Some(_)) => return Err(End::Bad(Flaw::BareCr)),
-            (b'\n', _) => return Err(End::Bad(Flaw::BareLf)),
+            (b'\r', Some(_)) => return Err(End::Bad(FramingError::BareCr)),
+            (b'\n', _) => return Err(End::Bad(FramingError::BareLf)),
             (b'\t', _) => {}
-            (0..=0x1f | 0x7f, _) => return Err(End::Bad(Flaw::Control)),
+            (0..=0x1f | 0x7f, _) => return Err(End::Bad(FramingError::Control)),
             _ => {}
         }
     }

@@ -4,11 +4,17 @@ use super::*;
 
 /// All handshakes at once, so that each is seen to leave the others' messages alone. `signed`: as under the vendor's secret.
 fn ask(method: &Method, target: &str, body: &str, signed: bool) -> Option<String> {
-    let all = [Handshake::Slack, Handshake::Zoom, Handshake::MsGraph, Handshake::Meta, Handshake::Dropbox];
+    let all = [
+        WebhookHandshake::Slack,
+        WebhookHandshake::Zoom,
+        WebhookHandshake::MsGraph,
+        WebhookHandshake::Meta,
+        WebhookHandshake::Dropbox,
+    ];
     let (secret, token) = (Secret::new(b"verify-me".to_vec()), Secret::new(b"agreed-on".to_vec()));
-    let shared = Shared { signer: Some(&secret).filter(|_| signed), verify: Some(&token) };
+    let shared = SharedSecrets { signer: Some(&secret).filter(|_| signed), verify: Some(&token) };
     let headers = HeaderMap::new();
-    let sent = Sent { method, scheme: "https", authority: "a", target, headers: &headers };
+    let sent = WebhookRequest { method, scheme: "https", authority: "a", target, headers: &headers };
     let fitting = all.into_iter().filter(|handshake| handshake.fits(&sent));
     let mut answers = fitting.filter_map(|one| one.answer(&sent, body.as_bytes(), shared));
     answers.next().map(|greeting| greeting.body)
@@ -20,7 +26,7 @@ const ZOOM: &str = r#"{"event":"endpoint.url_validation","payload":{"plainToken"
 fn a_handshake_is_answered_in_its_own_form_and_in_no_other() {
     let slack = r#"{"token":"t","challenge":"3eZbrw1a","type":"url_verification"}"#;
     assert_eq!(ask(&Method::POST, "/e", slack, false), Some("3eZbrw1a".into()));
-    let encrypted = hex_of(&mac(Proof::HmacSha256, "verify-me", "qgg8"));
+    let encrypted = hex_of(&mac(WebhookProof::HmacSha256, "verify-me", "qgg8"));
     let want = serde_json::json!({ "plainToken": "qgg8", "encryptedToken": encrypted });
     let said = ask(&Method::POST, "/e", ZOOM, true).and_then(|text| serde_json::from_str(&text).ok());
     assert_eq!(said, Some(want));
@@ -54,22 +60,24 @@ fn a_handshake_is_answered_in_its_own_form_and_in_no_other() {
 #[test]
 fn a_signed_handshake_is_answered_and_takes_no_message() {
     let secret = "a secret of thirty-two bytes, yes";
-    let recipe = preset(Preset::Zoom);
+    let recipe = preset(WebhookPreset::Zoom);
     let mut zoom = world(recipe, &[secret]);
-    let settings = WebhookSettings { handshakes: Preset::Zoom.recipe().1, ..zoom.webhook.settings.clone() };
+    let settings = WebhookSettings { handshakes: WebhookPreset::Zoom.recipe().1, ..zoom.webhook.settings.clone() };
     let (vendor, cache) = (zoom.webhook.vendor.clone(), Arc::clone(&zoom.webhook.cache));
-    zoom.webhook = Arc::new(Webhook::open(vendor, 5, settings, Arc::default(), Slot::default(), cache));
+    zoom.webhook =
+        Arc::new(WebhookVerifier::open(vendor, 5, settings, Arc::default(), RevocationSlot::default(), cache));
     let mut headers = HeaderMap::new();
-    let signature = hex_of(&mac(Proof::HmacSha256, secret, &format!("v0:{SENT}:{ZOOM}")));
+    let signature = hex_of(&mac(WebhookProof::HmacSha256, secret, &format!("v0:{SENT}:{ZOOM}")));
     headers.insert("x-zm-signature", format!("v0={signature}").parse().expect("a value"));
     headers.insert("x-zm-request-timestamp", SENT.into());
     let now = Moment { wall: UnixTime::from_secs(SENT), monotonic_ns: 1 };
-    let sent = Sent { method: &Method::POST, scheme: "https", authority: "a", target: "/e", headers: &headers };
+    let sent =
+        WebhookRequest { method: &Method::POST, scheme: "https", authority: "a", target: "/e", headers: &headers };
     for _ in 0..2 {
         let outcome = zoom.webhook.begin(&headers, now).and_then(|check| check.finish(&sent, ZOOM.as_bytes(), now));
-        assert!(matches!(outcome, Ok(Outcome::Greeting(_))), "{outcome:?}");
+        assert!(matches!(outcome, Ok(WebhookOutcome::Greeting(_))), "{outcome:?}");
     }
     let other = zoom.webhook.begin(&headers, now).and_then(|check| check.finish(&sent, b"{}", now));
     assert_eq!(other.map(|_| ()).map_err(|denial| denial.reason), Err(Reason::TokenInvalid));
-    assert!(!zoom.webhook.may_greet(&sent) && zoom.webhook.greet(&sent, ZOOM.as_bytes()).is_none());
+    assert!(!zoom.webhook.may_be_handshake(&sent) && zoom.webhook.answer_handshake(&sent, ZOOM.as_bytes()).is_none());
 }

@@ -20,10 +20,10 @@ const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 
 struct World {
     folder: tempfile::TempDir,
-    webhook: Arc<Webhook>,
+    webhook: Arc<WebhookVerifier>,
 }
 
-fn world(recipe: Recipe, secrets: &[&str]) -> World {
+fn world(recipe: WebhookRecipe, secrets: &[&str]) -> World {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |at: usize| folder.path().join(at.to_string());
     let secret_files = secrets.iter().enumerate().map(|(at, secret)| {
@@ -39,30 +39,31 @@ fn world(recipe: Recipe, secrets: &[&str]) -> World {
     };
     let vendor = VendorId::parse("acme").expect("an id");
     let cache = Arc::new(TokenCache::new(1 << 20).expect("randomness"));
-    let webhook = Arc::new(Webhook::open(vendor, 5, settings, Arc::default(), Slot::default(), cache));
+    let webhook =
+        Arc::new(WebhookVerifier::open(vendor, 5, settings, Arc::default(), RevocationSlot::default(), cache));
     World { folder, webhook }
 }
 
 impl World {
     /// As after a reload with other secrets, or a restart at some time.
-    fn again(&self, secrets: &[usize], replays: Arc<Replays>) -> Self {
+    fn again(&self, secrets: &[usize], replays: Arc<ReplayCache>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let Webhook { vendor, index, settings, cache, .. } = &*self.webhook;
+        let WebhookVerifier { vendor, index, settings, cache, .. } = &*self.webhook;
         let secret_files = secrets.iter().map(|at| self.folder.path().join(at.to_string())).collect();
         let settings = WebhookSettings { secret_files, ..settings.clone() };
         let (vendor, cache) = (vendor.clone(), Arc::clone(cache));
-        let webhook = Webhook::open(vendor, *index, settings, replays, Slot::default(), cache);
+        let webhook = WebhookVerifier::open(vendor, *index, settings, replays, RevocationSlot::default(), cache);
         Self { folder, webhook: Arc::new(webhook) }
     }
 }
 
-fn preset(preset: Preset) -> Recipe {
+fn preset(preset: WebhookPreset) -> WebhookRecipe {
     preset.recipe().0
 }
 
 const TARGET: &str = "/myapp.php?foo=1&bar=2";
 
-fn check(world: &World, headers: &[(&str, &str)], body: &[u8], at: u64) -> Result<Taken, Reason> {
+fn check(world: &World, headers: &[(&str, &str)], body: &[u8], at: u64) -> Result<AcceptedWebhook, Reason> {
     check_to(world, (&Method::POST, TARGET), headers, body, at)
 }
 
@@ -72,17 +73,17 @@ fn check_to(
     headers: &[(&str, &str)],
     body: &[u8],
     at: u64,
-) -> Result<Taken, Reason> {
+) -> Result<AcceptedWebhook, Reason> {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         map.append(http::HeaderName::from_bytes(name.as_bytes()).expect("a name"), value.parse().expect("a value"));
     }
     let now = Moment { wall: UnixTime::from_secs(at), monotonic_ns: (at - 1_531_000_000) * 1_000_000_000 };
     let check = world.webhook.begin(&map, now).map_err(|denial| denial.reason)?;
-    let sent = Sent { method, scheme: "https", authority: "mycompany.com", target, headers: &map };
+    let sent = WebhookRequest { method, scheme: "https", authority: "mycompany.com", target, headers: &map };
     match check.finish(&sent, body, now).map_err(|denial| denial.reason)? {
-        Outcome::Message(taken) => Ok(taken),
-        Outcome::Greeting(greeting) => panic!("{greeting:?}"),
+        WebhookOutcome::Message(taken) => Ok(taken),
+        WebhookOutcome::Greeting(greeting) => panic!("{greeting:?}"),
     }
 }
 
@@ -90,7 +91,7 @@ fn standard<'a>(id: &'a str, sent: &'a str, signature: &'a str) -> Vec<(&'a str,
     vec![("webhook-id", id), ("webhook-timestamp", sent), ("webhook-signature", signature)]
 }
 
-fn mac(proof: Proof, secret: &str, text: &str) -> Vec<u8> {
+fn mac(proof: WebhookProof, secret: &str, text: &str) -> Vec<u8> {
     Tag::of(proof, secret.as_bytes(), &[text.as_bytes()])
 }
 
@@ -100,26 +101,26 @@ fn hex_of(bytes: &[u8]) -> String {
 
 #[test]
 fn the_published_example_is_delivered_once_and_answered_again() {
-    let world = world(preset(Preset::StandardWebhooks), &["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", SECRET]);
+    let world = world(preset(WebhookPreset::StandardWebhooks), &["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", SECRET]);
     let sent = SENT.to_string();
     let good = standard(ID, &sent, SIGNATURE);
     let taken = check(&world, &good, BODY, SENT).expect("good");
-    assert_eq!((taken.vendor_index, taken.caller.vendor.as_str(), taken.is_known), (5, "acme", false));
+    assert_eq!((taken.vendor_index, taken.caller.vendor.as_str(), taken.was_delivered), (5, "acme", false));
     assert_eq!(check(&world, &good, BODY, SENT).err(), Some(Reason::Overloaded), "while it is under way");
     taken.give_back();
     let listed = format!("v2,AAAA v1a,AAAA {SIGNATURE}");
     let taken = check(&world, &standard(ID, &sent, &listed), BODY, SENT + 300).expect("after a failed delivery");
-    assert!(!taken.is_known);
-    taken.delivered();
+    assert!(!taken.was_delivered);
+    taken.mark_delivered();
     let again = check(&world, &good, BODY, SENT + 300).expect("known");
-    assert!(again.is_known);
+    assert!(again.was_delivered);
     again.give_back();
-    assert!(check(&world, &good, BODY, SENT + 300).expect("known").is_known, "to answer it again forgets nothing");
+    assert!(check(&world, &good, BODY, SENT + 300).expect("known").was_delivered, "to answer it again forgets nothing");
 }
 
 #[test]
 fn messages_that_are_late_changed_or_malformed_are_refused() {
-    let world = world(preset(Preset::StandardWebhooks), &[SECRET]);
+    let world = world(preset(WebhookPreset::StandardWebhooks), &[SECRET]);
     let sent = SENT.to_string();
     let (late, missing, wrong) = (Some(Reason::TokenExpired), Some(Reason::TokenMissing), Some(Reason::TokenInvalid));
     let good = || standard(ID, &sent, SIGNATURE);
@@ -156,16 +157,16 @@ fn messages_that_are_late_changed_or_malformed_are_refused() {
 fn messages_of_one_body_are_told_apart_by_their_id() {
     let secret = "a secret of thirty-two bytes, yes";
     let body = br#"{"event":"heartbeat"}"#;
-    let signature = format!("sha256={}", hex_of(&Tag::of(Proof::HmacSha256, secret.as_bytes(), &[body])));
-    let github = world(preset(Preset::Github), &[secret]);
+    let signature = format!("sha256={}", hex_of(&Tag::of(WebhookProof::HmacSha256, secret.as_bytes(), &[body])));
+    let github = world(preset(WebhookPreset::Github), &[secret]);
     let send = |id: &str, body: &[u8], signature: &str, at: u64| {
         let taken = check(&github, &[("x-hub-signature-256", signature), ("x-github-delivery", id)], body, at);
-        taken.map(|taken| (taken.is_known, taken.delivered()).0)
+        taken.map(|taken| (taken.was_delivered, taken.mark_delivered()).0)
     };
     assert_eq!(send("d1", body, &signature, SENT), Ok(false));
     assert_eq!(send("d2", body, &signature, SENT), Ok(false), "another heartbeat");
     assert_eq!(send("d1", body, &signature, SENT + 1), Ok(true), "the first one again");
-    let other = format!("sha256={}", hex_of(&Tag::of(Proof::HmacSha256, secret.as_bytes(), &[b"{}"])));
+    let other = format!("sha256={}", hex_of(&Tag::of(WebhookProof::HmacSha256, secret.as_bytes(), &[b"{}"])));
     assert_eq!(send("d2", b"{}", &other, SENT), Ok(false), "a copy in another's name does not make that one known");
     assert_eq!(send("d1", body, &signature, SENT + 600), Ok(true), "for twice the tolerance");
     assert_eq!(send("d1", body, &signature, SENT + 601), Ok(false), "and no longer");
@@ -175,15 +176,15 @@ fn messages_of_one_body_are_told_apart_by_their_id() {
 #[test]
 fn messages_of_one_body_are_told_apart_by_their_signed_time() {
     let secret = "a secret of thirty-two bytes, yes";
-    let signed = Template::parse("{timestamp}.{body}").expect("good");
-    let plain = Recipe::hmac(Place::whole("x-sign", ""), Encoding::Hex, signed);
-    let plain = Recipe { timestamp: Some((Place::whole("x-time", ""), TimeFormat::Seconds)), ..plain };
-    let named = Recipe { id_header: Some("x-id".into()), ..plain.clone() };
+    let signed = SignatureTemplate::parse("{timestamp}.{body}").expect("good");
+    let plain = WebhookRecipe::hmac(HeaderPart::whole("x-sign", ""), SignatureEncoding::Hex, signed);
+    let plain = WebhookRecipe { timestamp: Some((HeaderPart::whole("x-time", ""), TimestampFormat::Seconds)), ..plain };
+    let named = WebhookRecipe { id_header: Some("x-id".into()), ..plain.clone() };
     let send = |world: &World, at: u64, id: &str| {
         let time = at.to_string();
-        let signature = hex_of(&mac(Proof::HmacSha256, secret, &format!("{time}.{{}}")));
+        let signature = hex_of(&mac(WebhookProof::HmacSha256, secret, &format!("{time}.{{}}")));
         let taken = check(world, &[("x-sign", &signature), ("x-time", &time), ("x-id", id)], b"{}", SENT);
-        taken.map(|taken| (taken.is_known, taken.delivered()).0)
+        taken.map(|taken| (taken.was_delivered, taken.mark_delivered()).0)
     };
     let without = world(plain, &[secret]);
     assert_eq!([SENT, SENT + 1, SENT].map(|at| send(&without, at, "1")), [Ok(false), Ok(false), Ok(true)]);
@@ -197,26 +198,29 @@ fn messages_of_one_body_are_told_apart_by_their_signed_time() {
 #[test]
 fn neither_a_new_secret_nor_a_restart_lets_a_message_come_again() {
     let secrets = ["the secret that is being replaced", "the secret that will replace it, soon"];
-    let recipe =
-        Recipe::hmac(Place::whole("x-sign", ""), Encoding::HexOrBase64, Template::parse("{body}").expect("good"));
+    let recipe = WebhookRecipe::hmac(
+        HeaderPart::whole("x-sign", ""),
+        SignatureEncoding::HexOrBase64,
+        SignatureTemplate::parse("{body}").expect("good"),
+    );
     let before = world(recipe, &secrets);
-    let signed = STANDARD.encode(Tag::of(Proof::HmacSha256, secrets[1].as_bytes(), &[BODY]));
+    let signed = STANDARD.encode(Tag::of(WebhookProof::HmacSha256, secrets[1].as_bytes(), &[BODY]));
     let headers = [("x-sign", signed.as_str())];
-    check(&before, &headers, BODY, SENT).expect("good").delivered();
+    check(&before, &headers, BODY, SENT).expect("good").mark_delivered();
     let after = before.again(&[1], Arc::clone(&before.webhook.replays));
-    assert!(check(&after, &headers, BODY, SENT + 1).expect("known").is_known, "the same message");
+    assert!(check(&after, &headers, BODY, SENT + 1).expect("known").was_delivered, "the same message");
 
-    let dated = world(preset(Preset::StandardWebhooks), &[SECRET]);
+    let dated = world(preset(WebhookPreset::StandardWebhooks), &[SECRET]);
     let sent = SENT.to_string();
     let good = standard(ID, &sent, SIGNATURE);
-    let restarted = |at: u64| dated.again(&[0], Arc::new(Replays::since((at - 1_531_000_000) * 1_000_000_000)));
+    let restarted = |at: u64| dated.again(&[0], Arc::new(ReplayCache::since((at - 1_531_000_000) * 1_000_000_000)));
     assert_eq!(check(&restarted(SENT + 1), &good, BODY, SENT + 2).err(), Some(Reason::TokenExpired));
     assert!(check(&restarted(SENT), &good, BODY, SENT + 2).is_ok(), "what is sent after the start passes");
 }
 
 #[test]
 fn secrets_are_of_any_length_and_a_short_one_is_told() {
-    use SecretEncoding::{Base64, Hex, Raw, Whsec};
+    use WebhookSecretEncoding::{Base64, Hex, Raw, Whsec};
     for (text, encoding, warns) in [
         ("correcthorse", Raw, true),
         ("0123456789abcdef", Raw, false),
@@ -248,22 +252,22 @@ fn secrets_are_of_any_length_and_a_short_one_is_told() {
 #[test]
 fn without_a_usable_secret_nothing_passes() {
     for secret in ["no prefix at all, though long enough", "whsec_!", ""] {
-        let world = world(preset(Preset::StandardWebhooks), &[secret]);
+        let world = world(preset(WebhookPreset::StandardWebhooks), &[secret]);
         assert!(world.webhook.last_error().is_some(), "{secret}");
         let sent = SENT.to_string();
         assert_eq!(check(&world, &standard(ID, &sent, SIGNATURE), BODY, SENT).err(), Some(Reason::TokenInvalid));
         assert!(world.folder.path().exists());
     }
-    assert!(!format!("{:?}", world(preset(Preset::StandardWebhooks), &[SECRET]).webhook).contains("MfKQ"));
+    assert!(!format!("{:?}", world(preset(WebhookPreset::StandardWebhooks), &[SECRET]).webhook).contains("MfKQ"));
 }
 
 /// A file that is torn leaves the secret that was there.
 #[test]
 fn a_secret_that_no_longer_parses_leaves_the_old_one() {
-    let world = world(preset(Preset::StandardWebhooks), &[SECRET]);
+    let world = world(preset(WebhookPreset::StandardWebhooks), &[SECRET]);
     for bad in ["", "whsec_!", "torn"] {
         std::fs::write(world.folder.path().join("0"), bad).expect("written");
-        world.webhook.secrets.look();
+        world.webhook.secrets.reload_if_changed();
         assert!(world.webhook.last_error().is_some(), "{bad}");
     }
     let sent = SENT.to_string();

@@ -5,16 +5,16 @@ use super::*;
 /// The examples that GitHub, Slack and Twilio publish in their documentation.
 #[test]
 fn published_examples_of_vendors_pass() {
-    let github = world(preset(Preset::Github), &["It's a Secret to Everybody"]);
+    let github = world(preset(WebhookPreset::Github), &["It's a Secret to Everybody"]);
     let signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
     let headers = [("x-hub-signature-256", signature), ("x-github-delivery", "d1")];
     assert!(check(&github, &headers, b"Hello, World!", SENT).is_ok());
-    let slack = world(preset(Preset::Slack), &["8f742231b10e8888abcd99yyyzzz85a5"]);
+    let slack = world(preset(WebhookPreset::Slack), &["8f742231b10e8888abcd99yyyzzz85a5"]);
     let body = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
     let signature = "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503";
     let headers = [("x-slack-signature", signature), ("x-slack-request-timestamp", "1531420618")];
     assert!(check(&slack, &headers, body.as_bytes(), 1_531_420_618).is_ok());
-    let twilio = world(preset(Preset::Twilio), &["12345"]);
+    let twilio = world(preset(WebhookPreset::Twilio), &["12345"]);
     let body = "To=%2B18005551212&Digits=1234&From=%2B14158675309&CallSid=CA1234567890ABCDE&Caller=%2B14158675309";
     let form = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
     let headers = [("x-twilio-signature", "RSOYDt4T1cUTdK1PDd93/VVr8B8="), form];
@@ -34,14 +34,14 @@ fn every_preset_signs_as_its_vendor_documents_it() {
     let secret = "whsec_0123456789abcdef0123456789abcdef";
     let body = r#"{"event":"heartbeat"}"#;
     let (now, millis) = (SENT.to_string(), format!("{SENT}123"));
-    let sha256 = |text: &str| mac(Proof::HmacSha256, secret, text);
+    let sha256 = |text: &str| mac(WebhookProof::HmacSha256, secret, text);
     let base64 = |text: &str| STANDARD.encode(sha256(text));
     let timed = format!("{now}.{body}");
     let url = format!("https://mycompany.com{TARGET}");
-    let raw = |preset: Preset| Recipe { secret: SecretEncoding::Raw, ..preset.recipe().0 };
-    let cases: Vec<(Preset, Vec<(&str, String)>)> = vec![
+    let raw = |preset: WebhookPreset| WebhookRecipe { secret: WebhookSecretEncoding::Raw, ..preset.recipe().0 };
+    let cases: Vec<(WebhookPreset, Vec<(&str, String)>)> = vec![
         (
-            Preset::Svix,
+            WebhookPreset::Svix,
             vec![
                 ("svix-id", "m1".into()),
                 ("svix-timestamp", now.clone()),
@@ -49,43 +49,49 @@ fn every_preset_signs_as_its_vendor_documents_it() {
             ],
         ),
         (
-            Preset::Stripe,
+            WebhookPreset::Stripe,
             vec![(
                 "stripe-signature",
                 format!("t={now},v1={},v1={},v0=6ffbb59b", "0".repeat(64), hex_of(&sha256(&timed))),
             )],
         ),
-        (Preset::Calendly, vec![("calendly-webhook-signature", format!("t={now}, v1={}", hex_of(&sha256(&timed))))]),
         (
-            Preset::Paddle,
+            WebhookPreset::Calendly,
+            vec![("calendly-webhook-signature", format!("t={now}, v1={}", hex_of(&sha256(&timed))))],
+        ),
+        (
+            WebhookPreset::Paddle,
             vec![("paddle-signature", format!("ts={now};h1={}", hex_of(&sha256(&format!("{now}:{body}")))))],
         ),
-        (Preset::Gitlab, vec![("x-gitlab-token", secret.into())]),
+        (WebhookPreset::Gitlab, vec![("x-gitlab-token", secret.into())]),
         (
-            Preset::Zoom,
+            WebhookPreset::Zoom,
             vec![
                 ("x-zm-signature", format!("v0={}", hex_of(&sha256(&format!("v0:{now}:{body}"))))),
                 ("x-zm-request-timestamp", now.clone()),
             ],
         ),
-        (Preset::Shopify, vec![("x-shopify-hmac-sha256", base64(body))]),
+        (WebhookPreset::Shopify, vec![("x-shopify-hmac-sha256", base64(body))]),
         (
-            Preset::Pagerduty,
+            WebhookPreset::Pagerduty,
             vec![("x-pagerduty-signature", format!("v1={},v1={}", "1".repeat(64), hex_of(&sha256(body))))],
         ),
-        (Preset::Square, vec![("x-square-hmacsha256-signature", base64(&format!("{url}{body}")))]),
+        (WebhookPreset::Square, vec![("x-square-hmacsha256-signature", base64(&format!("{url}{body}")))]),
         (
-            Preset::Hubspot,
+            WebhookPreset::Hubspot,
             vec![
                 ("x-hubspot-signature-v3", base64(&format!("POST{url}{body}{millis}"))),
                 ("x-hubspot-request-timestamp", millis),
             ],
         ),
-        (Preset::Meta, vec![("x-hub-signature-256", format!("sha256={}", hex_of(&sha256(body))))]),
-        (Preset::Dropbox, vec![("x-dropbox-signature", hex_of(&sha256(body)))]),
-        (Preset::Typeform, vec![("typeform-signature", format!("sha256={}", base64(body)))]),
-        (Preset::Linear, vec![("linear-signature", hex_of(&sha256(body)))]),
-        (Preset::Intercom, vec![("x-hub-signature", format!("sha1={}", hex_of(&mac(Proof::HmacSha1, secret, body))))]),
+        (WebhookPreset::Meta, vec![("x-hub-signature-256", format!("sha256={}", hex_of(&sha256(body))))]),
+        (WebhookPreset::Dropbox, vec![("x-dropbox-signature", hex_of(&sha256(body)))]),
+        (WebhookPreset::Typeform, vec![("typeform-signature", format!("sha256={}", base64(body)))]),
+        (WebhookPreset::Linear, vec![("linear-signature", hex_of(&sha256(body)))]),
+        (
+            WebhookPreset::Intercom,
+            vec![("x-hub-signature", format!("sha1={}", hex_of(&mac(WebhookProof::HmacSha1, secret, body))))],
+        ),
     ];
     for (preset, headers) in cases {
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -94,14 +100,14 @@ fn every_preset_signs_as_its_vendor_documents_it() {
         let other = world(raw(preset), &["somebody else's secret, long enough"]);
         assert_eq!(check(&other, &headers, body.as_bytes(), SENT).err(), Some(Reason::TokenInvalid), "{preset:?}");
         let changed = check(&fresh(), &headers, b"{}", SENT).err();
-        let signs = preset != Preset::Gitlab;
+        let signs = preset != WebhookPreset::Gitlab;
         assert_eq!(changed, signs.then_some(Reason::TokenInvalid), "{preset:?}: another body");
         let twice = [headers.as_slice(), &headers[..1]].concat();
         assert_eq!(check(&fresh(), &twice, body.as_bytes(), SENT).err(), Some(Reason::TokenMissing), "{preset:?}");
         let late = check(&fresh(), &headers, body.as_bytes(), SENT + 301).err();
         let dated = raw(preset).timestamp.is_some();
         assert_eq!(late, dated.then_some(Reason::TokenExpired), "{preset:?}: late");
-        if raw(preset).signed.has(&Part::Url) {
+        if raw(preset).signed.has(&TemplatePart::Url) {
             let elsewhere = check_to(&fresh(), (&Method::POST, "/other"), &headers, body.as_bytes(), SENT).err();
             assert_eq!(elsewhere, Some(Reason::TokenInvalid), "{preset:?}: another address");
         }
@@ -110,8 +116,9 @@ fn every_preset_signs_as_its_vendor_documents_it() {
 
 #[test]
 fn a_header_of_several_parts_has_one_time() {
-    let stripe = world(preset(Preset::Stripe), &["a secret of thirty-two bytes, yes"]);
-    let signature = hex_of(&mac(Proof::HmacSha256, "a secret of thirty-two bytes, yes", &format!("{SENT}.{{}}")));
+    let stripe = world(preset(WebhookPreset::Stripe), &["a secret of thirty-two bytes, yes"]);
+    let signature =
+        hex_of(&mac(WebhookProof::HmacSha256, "a secret of thirty-two bytes, yes", &format!("{SENT}.{{}}")));
     let check = |header: String| check(&stripe, &[("stripe-signature", &header)], b"{}", SENT).err();
     for header in [
         format!("t={SENT},t={SENT},v1={signature}"),
@@ -131,25 +138,29 @@ fn a_header_of_several_parts_has_one_time() {
 #[test]
 fn times_and_writings_are_as_the_contract_says() {
     let secret = "a secret of thirty-two bytes, yes";
-    let recipe = |format, encoding, proof| Recipe {
-        timestamp: Some((Place::whole("x-time", ""), format)),
+    let recipe = |format, encoding, proof| WebhookRecipe {
+        timestamp: Some((HeaderPart::whole("x-time", ""), format)),
         proof,
-        ..Recipe::hmac(Place::whole("x-sign", ""), encoding, Template::parse("{timestamp}|{body}").expect("good"))
+        ..WebhookRecipe::hmac(
+            HeaderPart::whole("x-sign", ""),
+            encoding,
+            SignatureTemplate::parse("{timestamp}|{body}").expect("good"),
+        )
     };
     let url_safe = base64::engine::general_purpose::URL_SAFE_NO_PAD;
     for (format, time) in [
-        (TimeFormat::Seconds, "1614265330"),
-        (TimeFormat::Millis, "1614265330999"),
-        (TimeFormat::Iso8601, "2021-02-25T15:02:10Z"),
+        (TimestampFormat::Seconds, "1614265330"),
+        (TimestampFormat::Millis, "1614265330999"),
+        (TimestampFormat::Iso8601, "2021-02-25T15:02:10Z"),
     ] {
-        for proof in [Proof::HmacSha1, Proof::HmacSha256, Proof::HmacSha512] {
+        for proof in [WebhookProof::HmacSha1, WebhookProof::HmacSha256, WebhookProof::HmacSha512] {
             let tag = mac(proof, secret, &format!("{time}|{{}}"));
             for (encoding, written) in [
-                (Encoding::Hex, hex_of(&tag)),
-                (Encoding::Base64, STANDARD.encode(&tag)),
-                (Encoding::Base64Url, url_safe.encode(&tag)),
-                (Encoding::HexOrBase64, STANDARD.encode(&tag)),
-                (Encoding::HexOrBase64, hex_of(&tag).to_uppercase()),
+                (SignatureEncoding::Hex, hex_of(&tag)),
+                (SignatureEncoding::Base64, STANDARD.encode(&tag)),
+                (SignatureEncoding::Base64Url, url_safe.encode(&tag)),
+                (SignatureEncoding::HexOrBase64, STANDARD.encode(&tag)),
+                (SignatureEncoding::HexOrBase64, hex_of(&tag).to_uppercase()),
             ] {
                 let world = world(recipe(format, encoding, proof), &[secret]);
                 let headers = [("x-time", time), ("x-sign", written.as_str())];

@@ -3,11 +3,11 @@
 use std::arch::x86_64::*;
 
 use crate::pii::json::{
-    bits::{self, Classes, Lanes},
-    names::{Endings, Names},
+    bits::{self, ByteClasses, VectorOps},
+    names::{NameEndings, Names},
     portable::{Eight, flatten_by_count},
-    skim::{self, Skim, Skimmed, Tokens},
-    window::{Entry, Places, Scanned, Scratch},
+    skim::{self, Skim, Skimmed, TokenBits},
+    window::{Entry, Scanned, Scratch, WindowPlaces},
 };
 
 entries! { "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq", Avx2 }
@@ -29,11 +29,11 @@ macro_rules! join {
     }};
 }
 
-impl Lanes for Avx2 {
+impl VectorOps for Avx2 {
     type Row = Eight;
 
     #[inline(always)]
-    fn classify(block: &[u8; 64], word: usize, classes: &mut Classes) {
+    fn classify(block: &[u8; 64], word: usize, classes: &mut ByteClasses) {
         // SAFETY: two unaligned loads of 32 bytes of an array of 64; only functions compiled for AVX2 get here.
         unsafe {
             let at = block.as_ptr().cast::<__m256i>();
@@ -65,13 +65,13 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn tokens(block: &[u8; 64]) -> Tokens {
+    fn tokens(block: &[u8; 64]) -> TokenBits {
         // SAFETY: two unaligned loads of 32 bytes of an array of 64; only functions compiled for AVX2 get here.
         unsafe {
             let at = block.as_ptr().cast::<__m256i>();
             let lanes = [_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))];
             let all = |byte: u8| _mm256_set1_epi8(byte as i8);
-            Tokens {
+            TokenBits {
                 quote: join!(lanes, lane => _mm256_cmpeq_epi8(lane, all(b'"'))),
                 slash: join!(lanes, lane => _mm256_cmpeq_epi8(lane, all(b'\\'))),
                 open: join!(lanes, lane => _mm256_cmpeq_epi8(_mm256_or_si256(lane, all(0x20)), all(b'{'))),
@@ -81,7 +81,7 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn endings(blocks: [&[u8; 64]; 3], of: &Endings) -> u64 {
+    fn endings(blocks: [&[u8; 64]; 3], of: &NameEndings) -> u64 {
         // SAFETY: unaligned loads of 32 bytes within arrays of 64, and of 16 bytes of arrays of 16; only
         // functions compiled for AVX2 get here.
         unsafe {
@@ -113,7 +113,7 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn flatten(bits: u64, base: u16, out: &mut Places, used: usize) -> usize {
+    fn flatten(bits: u64, base: u16, out: &mut WindowPlaces, used: usize) -> usize {
         flatten_by_count(bits, base, out, used)
     }
 }

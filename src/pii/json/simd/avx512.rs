@@ -3,10 +3,10 @@
 use std::arch::x86_64::*;
 
 use crate::pii::json::{
-    bits::{self, Classes, Lanes, Row},
-    names::{Endings, Names},
-    skim::{self, Skim, Skimmed, Tokens},
-    window::{Entry, Places, Scanned, Scratch},
+    bits::{self, BitRow, ByteClasses, VectorOps},
+    names::{NameEndings, Names},
+    skim::{self, Skim, Skimmed, TokenBits},
+    window::{Entry, Scanned, Scratch, WindowPlaces},
 };
 
 use super::avx2::Avx2;
@@ -15,11 +15,11 @@ entries! { "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq,avx512f,avx512bw,avx512vl,avx5
 
 struct Avx512;
 
-impl Lanes for Avx512 {
+impl VectorOps for Avx512 {
     type Row = Wide;
 
     #[inline(always)]
-    fn classify(block: &[u8; 64], word: usize, classes: &mut Classes) {
+    fn classify(block: &[u8; 64], word: usize, classes: &mut ByteClasses) {
         // SAFETY: an unaligned load of 64 bytes of an array of 64; only functions compiled for AVX-512 get here.
         unsafe {
             let lane = _mm512_loadu_si512(block.as_ptr().cast());
@@ -46,12 +46,12 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn tokens(block: &[u8; 64]) -> Tokens {
+    fn tokens(block: &[u8; 64]) -> TokenBits {
         // SAFETY: an unaligned load of 64 bytes of an array of 64; only functions compiled for AVX-512 get here.
         unsafe {
             let lane = _mm512_loadu_si512(block.as_ptr().cast());
             let folded = _mm512_or_si512(lane, _mm512_set1_epi8(0x20));
-            Tokens {
+            TokenBits {
                 quote: _mm512_cmpeq_epi8_mask(lane, _mm512_set1_epi8(b'"' as i8)),
                 slash: _mm512_cmpeq_epi8_mask(lane, _mm512_set1_epi8(b'\\' as i8)),
                 open: _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8(b'{' as i8)),
@@ -61,7 +61,7 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn endings(blocks: [&[u8; 64]; 3], of: &Endings) -> u64 {
+    fn endings(blocks: [&[u8; 64]; 3], of: &NameEndings) -> u64 {
         // SAFETY: unaligned loads of 64 bytes of arrays of 64; only functions compiled for AVX-512 get here.
         unsafe {
             let load = |bytes: &[u8; 64]| _mm512_loadu_si512(bytes.as_ptr().cast());
@@ -81,7 +81,7 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn flatten(bits: u64, base: u16, out: &mut Places, used: usize) -> usize {
+    fn flatten(bits: u64, base: u16, out: &mut WindowPlaces, used: usize) -> usize {
         let count = bits.count_ones() as usize;
         let Some(room) = out.get_mut(used..).and_then(<[u16]>::first_chunk_mut::<64>) else { return used };
         // SAFETY: two stores of 32 entries each to an array of 64; only functions compiled for AVX-512 get here.
@@ -132,7 +132,7 @@ impl std::ops::Not for Wide {
     }
 }
 
-impl Row for Wide {
+impl BitRow for Wide {
     #[inline(always)]
     fn load(words: &[u64; 8]) -> Self {
         // SAFETY: an unaligned load of 64 bytes of eight words; only functions compiled for AVX-512 get here.

@@ -1,7 +1,7 @@
 //! Which instructions the fast engine uses: the one room of the JSON engine with `unsafe` in it.
 //!
 //! Two things are unsafe here, and nothing else: calling a function that is compiled for an instruction set, which
-//! is done only through an [`Engine`], and an `Engine` for a set exists only once the processor has been asked; and
+//! is done only through an [`JsonEngine`], and an `JsonEngine` for a set exists only once the processor has been asked; and
 //! reading or writing vectors through pointers, always of arrays whose length the type says. Nothing here judges
 //! what it reads.
 
@@ -49,10 +49,10 @@ use super::{
 
 /// How a [`super::JsonRewriter`] reads: byte by byte, or with this machine's vector instructions. All put out the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Engine(Kind);
+pub struct JsonEngine(EngineKind);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum EngineKind {
     Bytes,
     Portable,
     #[cfg(target_arch = "x86_64")]
@@ -61,20 +61,20 @@ enum Kind {
     Avx512,
 }
 
-impl Engine {
+impl JsonEngine {
     /// The plain engine, on any machine.
-    pub const BYTES: Self = Self(Kind::Bytes);
+    pub const BYTES: Self = Self(EngineKind::Bytes);
 
     /// The engines that this machine can run, the fastest last.
     pub fn available() -> Vec<Self> {
-        let mut engines = vec![Self::BYTES, Self(Kind::Portable)];
+        let mut engines = vec![Self::BYTES, Self(EngineKind::Portable)];
         #[cfg(target_arch = "x86_64")]
         {
             if has_avx2() {
-                engines.push(Self(Kind::Avx2));
+                engines.push(Self(EngineKind::Avx2));
             }
             if has_avx512() {
-                engines.push(Self(Kind::Avx512));
+                engines.push(Self(EngineKind::Avx512));
             }
         }
         engines
@@ -85,14 +85,14 @@ impl Engine {
     pub fn fastest() -> Self {
         #[cfg(target_arch = "x86_64")]
         match (has_avx512(), has_avx2()) {
-            (true, _) => return Self(Kind::Avx512),
-            (false, true) => return Self(Kind::Avx2),
+            (true, _) => return Self(EngineKind::Avx512),
+            (false, true) => return Self(EngineKind::Avx2),
             (false, false) => {}
         }
         Self::BYTES
     }
 
-    /// Scans a window; never, with [`Engine::BYTES`].
+    /// Scans a window; never, with [`JsonEngine::BYTES`].
     pub(super) fn scan(
         self,
         window: &[u8],
@@ -101,28 +101,28 @@ impl Engine {
         scratch: &mut Scratch,
     ) -> Option<Scanned> {
         match self.0 {
-            Kind::Bytes => None,
-            Kind::Portable => bits::scan::<Portable>(window, entry, names, scratch),
+            EngineKind::Bytes => None,
+            EngineKind::Portable => bits::scan::<Portable>(window, entry, names, scratch),
             // SAFETY: this kind is made only where `has_avx2` said yes.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => unsafe { avx2::scan(window, entry, names, scratch) },
+            EngineKind::Avx2 => unsafe { avx2::scan(window, entry, names, scratch) },
             // SAFETY: this kind is made only where `has_avx512` said yes.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => unsafe { avx512::scan(window, entry, names, scratch) },
+            EngineKind::Avx512 => unsafe { avx512::scan(window, entry, names, scratch) },
         }
     }
 
     /// Skims what no path reaches: how much of it there was, and why it ended.
     pub(super) fn skim(self, text: &[u8], skim: &mut Skim) -> (usize, Skimmed) {
         match self.0 {
-            Kind::Bytes => skim::by_bytes(text, skim),
-            Kind::Portable => skim::by_blocks::<Portable>(text, skim),
+            EngineKind::Bytes => skim::by_bytes(text, skim),
+            EngineKind::Portable => skim::by_blocks::<Portable>(text, skim),
             // SAFETY: this kind is made only where `has_avx2` said yes.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => unsafe { avx2::skim(text, skim) },
+            EngineKind::Avx2 => unsafe { avx2::skim(text, skim) },
             // SAFETY: this kind is made only where `has_avx512` said yes.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => unsafe { avx512::skim(text, skim) },
+            EngineKind::Avx512 => unsafe { avx512::skim(text, skim) },
         }
     }
 }

@@ -3,18 +3,21 @@
 use crate::bounds::{DOCUMENT_DEPTH_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::model::FieldPath;
 use crate::pii::{
-    Class, Place, Rule, Rules, Stop, Treatment, ValueType,
+    RewriteError, Rule, Rules, TokenClass, Treatment, ValueLocation, ValueType,
     json::{Matcher, MatcherError},
 };
 
 use super::{
-    super::{Engine, Spec, Target},
+    super::{JsonEngine, MatcherSpec, TreatedPath},
     Show, every_split, path, rewriter, run, targets, treated, with,
 };
 
 /// A rule that drops and one that does not, as [`Show`] has them, for a single path.
 fn dropped(text: &str, body: &str) -> String {
-    let spec = Spec { treat: vec![Target { path: path(text), rule: 2, only_type: None }], ..Spec::default() };
+    let spec = MatcherSpec {
+        treat: vec![TreatedPath { path: path(text), rule: 2, only_type: None }],
+        ..MatcherSpec::default()
+    };
     let outcome = every_split(&spec, body.as_bytes(), None);
     assert_eq!(outcome.stop, None, "{body}");
     outcome.out
@@ -22,7 +25,7 @@ fn dropped(text: &str, body: &str) -> String {
 
 fn allowed(paths: &[&str], body: &str) -> String {
     let only: Vec<FieldPath> = paths.iter().map(|text| path(text)).collect();
-    let outcome = every_split(&Spec { only: Some(&only), ..Spec::default() }, body.as_bytes(), None);
+    let outcome = every_split(&MatcherSpec { only: Some(&only), ..MatcherSpec::default() }, body.as_bytes(), None);
     assert_eq!(outcome.stop, None, "{body}");
     outcome.out
 }
@@ -52,18 +55,21 @@ fn values_are_treated_where_they_stand() {
 
 #[test]
 fn a_number_may_stay_a_number() {
-    let spec = Spec { treat: vec![Target { path: path("$.a"), rule: 3, only_type: None }], ..Spec::default() };
+    let spec = MatcherSpec {
+        treat: vec![TreatedPath { path: path("$.a"), rule: 3, only_type: None }],
+        ..MatcherSpec::default()
+    };
     assert_eq!(every_split(&spec, br#"{"a":"four","b":1}"#, None).out, r#"{"a":-4.5e3,"b":1}"#);
 }
 
 #[test]
 fn a_type_narrows_a_rule_and_the_first_rule_wins() {
     let treat = vec![
-        Target { path: path("$..a"), rule: 0, only_type: Some(ValueType::Number) },
-        Target { path: path("$..a"), rule: 4, only_type: Some(ValueType::Object) },
-        Target { path: path("$..a"), rule: 2, only_type: Some(ValueType::Boolean) },
+        TreatedPath { path: path("$..a"), rule: 0, only_type: Some(ValueType::Number) },
+        TreatedPath { path: path("$..a"), rule: 4, only_type: Some(ValueType::Object) },
+        TreatedPath { path: path("$..a"), rule: 2, only_type: Some(ValueType::Boolean) },
     ];
-    let spec = Spec { treat, ..Spec::default() };
+    let spec = MatcherSpec { treat, ..MatcherSpec::default() };
     let outcome = every_split(&spec, br#"[{"a":1},{"a":{}},{"a":[]},{"a":"1"},{"a":null},{"a":true}]"#, None);
     assert_eq!(outcome.out, r#"[{"a":"<0:Number:1>"},{"a":"[redacted]"},{"a":[]},{"a":"1"},{"a":null},{}]"#);
     assert_eq!(outcome.log.treated, [0, 4, 2]);
@@ -121,10 +127,13 @@ fn an_allow_list_keeps_the_way_to_what_it_keeps() {
 fn only_what_goes_as_a_whole_may_be_anything() {
     let only = [path("$.a")];
     let specs = [
-        Spec { treat: targets(&["$.a", "$.b"]), ..Spec::default() },
-        Spec { treat: vec![Target { path: path("$.b"), rule: 2, only_type: None }], ..Spec::default() },
-        Spec { only: Some(&only), ..Spec::default() },
-        Spec { treat: targets(&["$.a"]), ..Spec::default() },
+        MatcherSpec { treat: targets(&["$.a", "$.b"]), ..MatcherSpec::default() },
+        MatcherSpec {
+            treat: vec![TreatedPath { path: path("$.b"), rule: 2, only_type: None }],
+            ..MatcherSpec::default()
+        },
+        MatcherSpec { only: Some(&only), ..MatcherSpec::default() },
+        MatcherSpec { treat: targets(&["$.a"]), ..MatcherSpec::default() },
     ];
     let strange = ["[1,,2]", "{1}", "[{]]", "[\"\u{1}\\q]\",'x',NaN/**/]", "[1/*\"*/]\"]", "[a\",b\"]", "[\\\"]"];
     for (inner, (at, spec)) in strange.iter().flat_map(|inner| specs.iter().enumerate().map(move |spec| (inner, spec)))
@@ -149,7 +158,7 @@ fn only_what_goes_as_a_whole_may_be_anything() {
 #[test]
 fn a_budget_ends_before_the_record_and_its_comma() {
     let records = path("$.c[*]");
-    let spec = Spec { records: Some(&records), ..Spec::default() };
+    let spec = MatcherSpec { records: Some(&records), ..MatcherSpec::default() };
     let body = br#"{"n":[0], "c": [ {"a":1} , [2] ,3 , null ] ,"d":[5]}"#;
     assert_eq!(every_split(&spec, body, Some(4)).stop, None);
     for (budget, expected) in [
@@ -159,22 +168,30 @@ fn a_budget_ends_before_the_record_and_its_comma() {
         (3, r#"{"n":[0], "c": [ {"a":1} , [2] ,3 "#),
     ] {
         let outcome = every_split(&spec, body, Some(budget));
-        assert_eq!((outcome.out.as_str(), outcome.stop, outcome.log.records), (expected, Some(Stop::Cut), budget));
+        assert_eq!(
+            (outcome.out.as_str(), outcome.stop, outcome.log.records),
+            (expected, Some(RewriteError::RecordBudgetSpent), budget)
+        );
     }
 }
 
 #[test]
 fn a_dropped_record_is_no_record() {
     let records = path("$[*]");
-    let treat = vec![Target { path: path("$[*]"), rule: 2, only_type: Some(ValueType::Number) }];
-    let outcome = every_split(&Spec { treat, records: Some(&records), ..Spec::default() }, b"[1,\"a\",2,\"b\"]", None);
+    let treat = vec![TreatedPath { path: path("$[*]"), rule: 2, only_type: Some(ValueType::Number) }];
+    let outcome = every_split(
+        &MatcherSpec { treat, records: Some(&records), ..MatcherSpec::default() },
+        b"[1,\"a\",2,\"b\"]",
+        None,
+    );
     assert_eq!((outcome.out.as_str(), outcome.log.records), (r#"["a","b"]"#, 2));
 }
 
 #[test]
 fn subjects_are_told_raw_whatever_becomes_of_them() {
     let subject = path("$[*].id");
-    let spec = Spec { treat: targets(&["$..x", "$..y", "$[1].id"]), subject: Some(&subject), ..Spec::default() };
+    let spec =
+        MatcherSpec { treat: targets(&["$..x", "$..y", "$[1].id"]), subject: Some(&subject), ..MatcherSpec::default() };
     let outcome = every_split(&spec, br#"[{"id":"\u0061b"},{"id":7},{"id": {"p":[1, 2]} },{"id":null}]"#, None);
     assert_eq!(outcome.out, r#"[{"id":"\u0061b"},{},{"id": {"p":[1, 2]} },{"id":null}]"#);
     assert_eq!(outcome.log.subjects, ["ab", "7", r#"{"p":[1, 2]}"#]);
@@ -234,16 +251,16 @@ fn what_is_not_json_is_refused() {
         "{\"a\":\"b\",\"c\"",
         "[trueness]",
     ] {
-        let spec = Spec { treat: targets(&["$..a"]), ..Spec::default() };
+        let spec = MatcherSpec { treat: targets(&["$..a"]), ..MatcherSpec::default() };
         let outcome = every_split(&spec, body.as_bytes(), None);
-        assert!(matches!(outcome.stop, Some(Stop::Malformed { .. })), "{body:?}: {outcome:?}");
+        assert!(matches!(outcome.stop, Some(RewriteError::Malformed { .. })), "{body:?}: {outcome:?}");
         assert!(serde_json::from_str::<serde_json::Value>(body).is_err(), "{body:?}");
         // The same, where the fast engine reads it in bits.
         let padding = "[0.5,true,\"x\\n\"],".repeat(20);
         for long in [format!("[{padding}{body},{padding}1]"), format!("[{padding}{{\"b\":{body},\"c\":[{padding}1]}}]")]
         {
             let outcome = run(rewriter(&spec), [long.as_bytes()], None);
-            let plain = run(with(&spec, Engine::BYTES), [long.as_bytes()], None);
+            let plain = run(with(&spec, JsonEngine::BYTES), [long.as_bytes()], None);
             assert_eq!(outcome, plain, "{body:?}");
             let judged = serde_json::from_str::<serde_json::Value>(&long).is_ok();
             assert_eq!(outcome.stop.is_none(), judged, "{body:?}");
@@ -256,22 +273,25 @@ fn bytes_that_are_not_utf8_are_refused() {
     for body in
         [&b"[\"\xff\"]"[..], b"[\"\xc3\"]", b"[\"\xed\xa0\x80\"]", b"\xff\xfe[\0]\0", b"[\"\xe2\x82", b"[\"\xc0\xaf\"]"]
     {
-        let outcome = every_split(&Spec { treat: targets(&["$[*]"]), ..Spec::default() }, body, None);
-        assert!(matches!(outcome.stop, Some(Stop::Malformed { .. })), "{body:?}: {outcome:?}");
+        let outcome = every_split(&MatcherSpec { treat: targets(&["$[*]"]), ..MatcherSpec::default() }, body, None);
+        assert!(matches!(outcome.stop, Some(RewriteError::Malformed { .. })), "{body:?}: {outcome:?}");
     }
 }
 
 #[test]
 fn half_a_pair_in_a_selected_value_is_refused_and_nothing_of_it_leaves() {
-    let outcome =
-        every_split(&Spec { treat: targets(&["$.a"]), ..Spec::default() }, br#"{"b":1,"a":"secret\ud800"}"#, None);
-    assert!(matches!(outcome.stop, Some(Stop::Malformed { .. })));
+    let outcome = every_split(
+        &MatcherSpec { treat: targets(&["$.a"]), ..MatcherSpec::default() },
+        br#"{"b":1,"a":"secret\ud800"}"#,
+        None,
+    );
+    assert!(matches!(outcome.stop, Some(RewriteError::Malformed { .. })));
     assert_eq!(outcome.out, r#"{"b":1,"a":"#);
 }
 
 #[test]
 fn nothing_of_an_open_value_leaves() {
-    let spec = Spec { treat: targets(&["$..a"]), ..Spec::default() };
+    let spec = MatcherSpec { treat: targets(&["$..a"]), ..MatcherSpec::default() };
     for body in [r#"{"a":"secre"#, r#"{"a":123456"#, r#"{"a":{"b":"secret","c":["#, r#"{"\u0061":"s\"ecret\"#] {
         let outcome = every_split(&spec, body.as_bytes(), None);
         assert_eq!(outcome.out, body.split_inclusive(':').next().expect("a key"), "{body}");
@@ -280,14 +300,14 @@ fn nothing_of_an_open_value_leaves() {
 
 #[test]
 fn bounds_are_kept_to_the_byte() {
-    let spec = Spec { treat: targets(&["$.a"]), ..Spec::default() };
+    let spec = MatcherSpec { treat: targets(&["$.a"]), ..MatcherSpec::default() };
     let check = |body: String| run(rewriter(&spec), body.as_bytes().chunks(1000), None);
     let whole = |body: String| run(rewriter(&spec), [body.as_bytes()], None);
     for (length, fits) in [(VALUE_BYTES_MAX, true), (VALUE_BYTES_MAX + 1, false)] {
         let body = format!("{{\"b\":1,\"a\":\"{}\"}}", "x".repeat(length));
         let outcome = check(body.clone());
         assert_eq!(outcome.stop.is_none(), fits);
-        assert!(fits || (outcome.out == "{\"b\":1,\"a\":" && matches!(outcome.stop, Some(Stop::Bound { .. }))));
+        assert!(fits || (outcome.out == "{\"b\":1,\"a\":" && matches!(outcome.stop, Some(RewriteError::Bound { .. }))));
         assert_eq!(outcome, whole(body));
     }
     for (depth, fits) in [(DOCUMENT_DEPTH_MAX, true), (DOCUMENT_DEPTH_MAX + 1, false)] {
@@ -310,10 +330,13 @@ fn a_long_key_is_kept_or_dropped_as_any_unlisted_one() {
     let only = [path("$.a")];
     for (spec, expected) in [
         (
-            Spec { treat: vec![Target { path: path("$.a"), rule: 2, only_type: None }], ..Spec::default() },
+            MatcherSpec {
+                treat: vec![TreatedPath { path: path("$.a"), rule: 2, only_type: None }],
+                ..MatcherSpec::default()
+            },
             body.replace(",\"a\":3", ""),
         ),
-        (Spec { only: Some(&only), ..Spec::default() }, "{\"a\":3}".to_owned()),
+        (MatcherSpec { only: Some(&only), ..MatcherSpec::default() }, "{\"a\":3}".to_owned()),
     ] {
         for chunk in [1, 700, usize::MAX] {
             let outcome = run(rewriter(&spec), body.as_bytes().chunks(chunk), None);
@@ -324,7 +347,10 @@ fn a_long_key_is_kept_or_dropped_as_any_unlisted_one() {
 
 #[test]
 fn space_that_must_wait_is_bounded() {
-    let spec = Spec { treat: vec![Target { path: path("$.a"), rule: 2, only_type: None }], ..Spec::default() };
+    let spec = MatcherSpec {
+        treat: vec![TreatedPath { path: path("$.a"), rule: 2, only_type: None }],
+        ..MatcherSpec::default()
+    };
     for body in [
         format!("{{{}\"b\":1}}", " ".repeat(5000)),
         format!("{{\"b\":{}1}}", " ".repeat(5000)),
@@ -333,14 +359,14 @@ fn space_that_must_wait_is_bounded() {
         for chunk in [1, 700, usize::MAX] {
             let outcome = run(rewriter(&spec), body.as_bytes().chunks(chunk), None);
             assert_eq!(outcome.out, "{");
-            assert!(matches!(outcome.stop, Some(Stop::Bound { .. })), "{outcome:?}");
+            assert!(matches!(outcome.stop, Some(RewriteError::Bound { .. })), "{outcome:?}");
         }
     }
 }
 
 #[test]
 fn a_rewriter_can_begin_again() {
-    let mut json = rewriter(&Spec { treat: targets(&["$.a"]), ..Spec::default() });
+    let mut json = rewriter(&MatcherSpec { treat: targets(&["$.a"]), ..MatcherSpec::default() });
     let (mut log, mut out) = (super::Log::default(), Vec::new());
     for _ in 0..2 {
         crate::pii::Rewriter::feed(&mut json, br#"{"a":"x"#, &mut log, &mut out).expect("good so far");
@@ -353,25 +379,30 @@ fn a_rewriter_can_begin_again() {
 #[test]
 fn paths_that_cannot_be_compiled_are_named() {
     let long = path(&format!("$.{}", "n".repeat(342)));
-    let compile = |treat| Matcher::compile(&Spec { treat, ..Spec::default() }, &Show).map(drop);
+    let compile = |treat| Matcher::compile(&MatcherSpec { treat, ..MatcherSpec::default() }, &Show).map(drop);
     assert!(matches!(
-        compile(vec![Target { path: long, rule: 0, only_type: None }]),
+        compile(vec![TreatedPath { path: long, rule: 0, only_type: None }]),
         Err(MatcherError::NameTooLong { .. })
     ));
     let entangled: Vec<String> = (0..24).map(|n| format!("$..a{n}..b{n}")).collect();
-    let entangled = entangled.iter().map(|text| Target { path: path(text), rule: 0, only_type: None }).collect();
+    let entangled = entangled.iter().map(|text| TreatedPath { path: path(text), rule: 0, only_type: None }).collect();
     assert_eq!(compile(entangled), Err(MatcherError::TooEntangled));
     let many: Vec<String> = (0..300).map(|n| format!("$.customers[*].field{n}")).collect();
-    let many = many.iter().map(|text| Target { path: path(text), rule: 0, only_type: None }).collect();
+    let many = many.iter().map(|text| TreatedPath { path: path(text), rule: 0, only_type: None }).collect();
     assert_eq!(compile(many), Ok(()));
 }
 
 #[test]
 fn a_routes_rules_become_targets_by_their_places() {
-    let rule = |place| Rule { place, treatment: Treatment::Hash, class: Class::of_name("x"), only_type: None };
-    let treat = vec![rule(Place::Query("q".into())), rule(Place::Field(path("$.a")))];
+    let rule = |place| Rule {
+        location: place,
+        treatment: Treatment::Hash,
+        class: TokenClass::from_name("x"),
+        only_type: None,
+    };
+    let treat = vec![rule(ValueLocation::Query("q".into())), rule(ValueLocation::Field(path("$.a")))];
     let rules = Rules { treat, records: Some(path("$[*]")), ..Rules::default() };
-    let spec = Spec::of(&rules);
-    assert_eq!(spec.treat, [Target { path: path("$.a"), rule: 1, only_type: None }]);
+    let spec = MatcherSpec::of(&rules);
+    assert_eq!(spec.treat, [TreatedPath { path: path("$.a"), rule: 1, only_type: None }]);
     assert_eq!(spec.records, Some(&path("$[*]")));
 }

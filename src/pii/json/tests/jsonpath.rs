@@ -5,9 +5,9 @@
 
 use serde_json::Value;
 
-use super::{super::Spec, every_split, run, with};
+use super::{super::MatcherSpec, every_split, run, with};
 use crate::model::{FieldPath, FieldPathError};
-use crate::pii::json::Engine;
+use crate::pii::json::JsonEngine;
 
 /// Invalid by the RFC, and accepted: a name that begins with a digit.
 const LENIENT: &str = "$.1";
@@ -39,12 +39,12 @@ fn selectors_select_what_the_standard_says_or_are_refused_by_name() {
 fn judge(path: &FieldPath, case: &Value) {
     let document = case["document"].to_string();
     let results = case.get("result").unwrap_or_else(|| &case["results"][0]).as_array().expect("results");
-    let spec = Spec { records: Some(path), subject: Some(path), ..Spec::default() };
+    let spec = MatcherSpec { records: Some(path), subject: Some(path), ..MatcherSpec::default() };
     let outcome = every_split(&spec, document.as_bytes(), None);
     assert_eq!(outcome.stop, None, "{path}");
     assert_eq!(outcome.log.records, results.len(), "{path} of {document}");
     assert_eq!(outcome.out, document);
-    for engine in Engine::available() {
+    for engine in JsonEngine::available() {
         assert_eq!(run(with(&spec, engine), [document.as_bytes()], None), outcome, "{engine:?}: {path}");
     }
     if path.steps().iter().all(|step| !step.descends) {

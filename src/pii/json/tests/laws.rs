@@ -2,24 +2,24 @@
 
 use proptest::{prelude::*, sample::Index};
 
-use crate::pii::Stop;
+use crate::pii::RewriteError;
 
 use super::{
-    super::{Engine, Root, Spec, Target},
+    super::{JsonEngine, MatcherSpec, PathRoot, TreatedPath},
     Outcome, path,
     reference::{Rules, Tree, Writer, rules, tree},
     rewriter, run, with,
 };
 
 impl Rules {
-    fn spec(&self) -> Spec<'_> {
-        Spec {
+    fn spec(&self) -> MatcherSpec<'_> {
+        MatcherSpec {
             treat: self.treat.clone(),
             only: self.only.as_deref(),
-            rest: None,
+            fallback: None,
             records: self.records.as_ref(),
             subject: self.subject.as_ref(),
-            root: Root::Document,
+            root: PathRoot::Document,
         }
     }
 }
@@ -55,7 +55,7 @@ proptest! {
         let whole = run(rewriter(&rules.spec()), [body], budget);
         prop_assert_eq!(&run(rewriter(&rules.spec()), body.chunks(1), budget), &whole);
         prop_assert_eq!(&run(rewriter(&rules.spec()), split(body, &chance), budget), &whole);
-        if whole.stop == Some(Stop::Cut) {
+        if whole.stop == Some(RewriteError::RecordBudgetSpent) {
             prop_assert_eq!(Some(whole.log.records), budget);
         }
     }
@@ -68,7 +68,7 @@ proptest! {
         passes_whole in any::<bool>(),
     ) {
         if passes_whole {
-            rules = Rules { treat: vec![Target { path: path("$..nowhere"), rule: 0, only_type: None }], only: None, ..rules };
+            rules = Rules { treat: vec![TreatedPath { path: path("$..nowhere"), rule: 0, only_type: None }], only: None, ..rules };
         }
         let mut body = Writer::write(&tree, &rules, &chance).input.into_bytes();
         for (at, (remove, insert)) in damage {
@@ -81,10 +81,10 @@ proptest! {
         let judged = serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok() && std::str::from_utf8(&body).is_ok();
         let Outcome { stop, out, .. } = whole;
         if judged {
-            let lone = Stop::Malformed { what: "half a surrogate pair in a value of which some is kept", at: 0 };
+            let lone = RewriteError::Malformed { what: "half a surrogate pair in a value of which some is kept", at: 0 };
             let fine = match stop {
                 None => true,
-                Some(Stop::Malformed { what, .. }) => matches!(&lone, Stop::Malformed { what: w, .. } if *w == what),
+                Some(RewriteError::Malformed { what, .. }) => matches!(&lone, RewriteError::Malformed { what: w, .. } if *w == what),
                 Some(_) => false,
             };
             prop_assert!(fine, "refused a good body: {}", String::from_utf8_lossy(&body));
@@ -128,9 +128,9 @@ proptest! {
             body.splice(at..(at + remove).min(body.len()), insert);
         }
         let pieces = [vec![body.as_slice()], body.chunks(777).collect(), split(&body, &chance)];
-        let mut engines = Engine::available().into_iter();
+        let mut engines = JsonEngine::available().into_iter();
         let expected = run(with(&rules.spec(), engines.next().expect("the plain one")), [body.as_slice()], budget);
-        if !damaged && budget.is_none() && !matches!(expected.stop, Some(Stop::Bound { .. })) {
+        if !damaged && budget.is_none() && !matches!(expected.stop, Some(RewriteError::Bound { .. })) {
             prop_assert_eq!(&expected.out, &writer.expected);
         }
         for engine in engines {

@@ -9,33 +9,35 @@ mod suite;
 use std::sync::Arc;
 
 use crate::model::FieldPath;
-use crate::pii::{Cut, Kind, Rewriter, Shape, Stop, Treat, Value, Watch};
+use crate::pii::{
+    RecordBudgetSpent, Replacement, RewriteError, RewriteObserver, Rewriter, SelectedValue, Transform, ValueKind,
+};
 
-use super::{Engine, JsonRewriter, Matcher, Spec, Target};
+use super::{JsonEngine, JsonRewriter, Matcher, MatcherSpec, TreatedPath};
 
 /// Shows rule and value in what it makes: rule 0, 5, 10 … as a text, 1, 6, … as a text full of escapes, 2, 7, …
 /// drop, 3, 8, … as a number, 4, 9, … as a constant.
 pub(super) struct Show;
 
-impl Treat for Show {
-    fn drops(&self, rule: usize) -> bool {
+impl Transform for Show {
+    fn drops_member(&self, rule: usize) -> bool {
         rule % 5 == 2
     }
 
-    fn treat(&self, rule: usize, value: Value<'_>, out: &mut Vec<u8>) -> Result<Shape, Stop> {
-        assert_ne!(value.kind, Kind::Null, "a null passes");
-        assert!(!self.drops(rule), "a dropped value is not treated");
+    fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Result<Replacement, RewriteError> {
+        assert_ne!(value.kind, ValueKind::Null, "a null passes");
+        assert!(!self.drops_member(rule), "a dropped value is not treated");
         let text = std::str::from_utf8(value.text).expect("utf-8");
         match rule % 5 {
             0 => out.extend_from_slice(format!("<{rule}:{:?}:{text}>", value.kind).as_bytes()),
             1 => out.extend_from_slice(format!("\"\\\n\u{1}é{text}").as_bytes()),
             3 => {
                 out.extend_from_slice(format!("-{}.5e3", text.len()).as_bytes());
-                return Ok(Shape::Literal);
+                return Ok(Replacement::Literal);
             }
             _ => out.extend_from_slice(b"[redacted]"),
         }
-        Ok(Shape::Text)
+        Ok(Replacement::Text)
     }
 }
 
@@ -49,25 +51,25 @@ pub(super) struct Log {
     pub(super) misshapen: bool,
 }
 
-impl Watch for Log {
-    fn record(&mut self) -> Result<(), Cut> {
+impl RewriteObserver for Log {
+    fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
         if self.budget == Some(self.records) {
-            return Err(Cut);
+            return Err(RecordBudgetSpent);
         }
         self.records += 1;
         Ok(())
     }
 
-    fn treated(&mut self, rule: usize) {
+    fn on_treated(&mut self, rule: usize) {
         self.treated.push(rule);
     }
 
-    fn misshapen(&mut self, why: Stop) -> Result<(), Stop> {
+    fn on_unexpected_shape(&mut self, why: RewriteError) -> Result<(), RewriteError> {
         assert!(!std::mem::replace(&mut self.misshapen, true), "told twice: {why}");
         Ok(())
     }
 
-    fn subject(&mut self, value: &[u8]) {
+    fn on_subject(&mut self, value: &[u8]) {
         self.subjects.push(String::from_utf8_lossy(value).into_owned());
     }
 }
@@ -76,7 +78,7 @@ impl Watch for Log {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) out: String,
-    pub(super) stop: Option<Stop>,
+    pub(super) stop: Option<RewriteError>,
     pub(super) log: Log,
 }
 
@@ -85,15 +87,15 @@ pub(super) fn path(text: &str) -> FieldPath {
 }
 
 /// Paths as rules 0, 1, 2 …
-pub(super) fn targets(paths: &[&str]) -> Vec<Target> {
-    paths.iter().enumerate().map(|(rule, text)| Target { path: path(text), rule, only_type: None }).collect()
+pub(super) fn targets(paths: &[&str]) -> Vec<TreatedPath> {
+    paths.iter().enumerate().map(|(rule, text)| TreatedPath { path: path(text), rule, only_type: None }).collect()
 }
 
-pub(super) fn rewriter(spec: &Spec<'_>) -> JsonRewriter {
-    with(spec, Engine::fastest())
+pub(super) fn rewriter(spec: &MatcherSpec<'_>) -> JsonRewriter {
+    with(spec, JsonEngine::fastest())
 }
 
-pub(super) fn with(spec: &Spec<'_>, engine: Engine) -> JsonRewriter {
+pub(super) fn with(spec: &MatcherSpec<'_>, engine: JsonEngine) -> JsonRewriter {
     let matcher = Matcher::compile(spec, &Show).expect("a matcher");
     JsonRewriter::with_engine(Arc::new(matcher), Arc::new(Show), engine)
 }
@@ -111,7 +113,7 @@ pub(super) fn run<'a>(
 }
 
 /// Runs a body whole, by single bytes and cut in two at each place: always with the same outcome.
-pub(super) fn every_split(spec: &Spec<'_>, body: &[u8], budget: Option<usize>) -> Outcome {
+pub(super) fn every_split(spec: &MatcherSpec<'_>, body: &[u8], budget: Option<usize>) -> Outcome {
     let whole = run(rewriter(spec), [body], budget);
     assert_eq!(
         run(rewriter(spec), body.chunks(1), budget),
@@ -128,7 +130,7 @@ pub(super) fn every_split(spec: &Spec<'_>, body: &[u8], budget: Option<usize>) -
 
 /// The output of rules over a good body, under every split.
 pub(super) fn treated(paths: &[&str], body: &str) -> String {
-    let outcome = every_split(&Spec { treat: targets(paths), ..Spec::default() }, body.as_bytes(), None);
+    let outcome = every_split(&MatcherSpec { treat: targets(paths), ..MatcherSpec::default() }, body.as_bytes(), None);
     assert_eq!(outcome.stop, None, "{body}");
     outcome.out
 }

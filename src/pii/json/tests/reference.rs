@@ -6,8 +6,8 @@
 use proptest::{prelude::*, sample::Index};
 
 use crate::bounds::VALUE_BYTES_MAX;
-use crate::model::{FieldPath, Selector, Step};
-use crate::pii::{Kind, Shape, Treat, Value, ValueType, json::Target};
+use crate::model::{FieldPath, PathSelector, PathStep};
+use crate::pii::{Replacement, SelectedValue, Transform, ValueKind, ValueType, json::TreatedPath};
 
 use super::{Log, Show};
 
@@ -62,17 +62,17 @@ pub(super) fn field_path() -> impl Strategy<Value = FieldPath> {
     prop::collection::vec(step, 0..4).prop_map(|steps| super::path(&format!("${}", steps.concat())))
 }
 
-pub(super) fn target() -> impl Strategy<Value = Target> {
+pub(super) fn target() -> impl Strategy<Value = TreatedPath> {
     let types =
         [ValueType::String, ValueType::Number, ValueType::Boolean, ValueType::Object, ValueType::Array].map(Some);
     let only_type = prop_oneof![3 => Just(None), 2 => prop::sample::select(types.to_vec())];
-    (field_path(), 0..10_usize, only_type).prop_map(|(path, rule, only_type)| Target { path, rule, only_type })
+    (field_path(), 0..10_usize, only_type).prop_map(|(path, rule, only_type)| TreatedPath { path, rule, only_type })
 }
 
 /// One random set of rules.
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
-    pub(super) treat: Vec<Target>,
+    pub(super) treat: Vec<TreatedPath>,
     pub(super) only: Option<Vec<FieldPath>>,
     pub(super) records: Option<FieldPath>,
     pub(super) subject: Option<FieldPath>,
@@ -141,7 +141,7 @@ impl<'a> Writer<'a> {
         let choice = if counted { self.choice(tree) } else { None };
         let named = self.rules.subject.as_ref().is_some_and(|path| self.stands_at(path));
         let subject = counted && named && !self.in_subject;
-        let drops = choice.is_some_and(|rule| Show.drops(rule));
+        let drops = choice.is_some_and(|rule| Show.drops_member(rule));
         let stays = !drops && (self.is_kept(tree) || (self.way.is_empty() && raw_scalar.is_none()));
         if counted && stays && self.rules.records.as_ref().is_some_and(|path| self.stands_at(path)) {
             self.log.records += 1;
@@ -212,7 +212,7 @@ impl<'a> Writer<'a> {
         let Some(records) = self.rules.records.as_ref().map(FieldPath::steps) else { return };
         let places = (0..records.len()).filter(|at| is_live(records, *at, &self.way));
         let below = self.rules.treat.iter().map(|target| &target.path).chain(&self.rules.subject);
-        let next: Option<Vec<&Step>> = if follows(records, &self.way) {
+        let next: Option<Vec<&PathStep>> = if follows(records, &self.way) {
             let open = below.flat_map(|path| {
                 let steps = path.steps();
                 (0..steps.len()).filter(|at| is_live(steps, *at, &self.way)).map(move |at| (at, &steps[at]))
@@ -309,19 +309,20 @@ impl<'a> Writer<'a> {
 
 fn show(rule: usize, tree: &Tree) -> String {
     let (kind, text) = match tree {
-        Tree::Text(text) => (Kind::String, text.as_str()),
-        Tree::Number(text) => (Kind::Number, text.as_str()),
-        Tree::Word(text) => (Kind::Boolean, *text),
-        Tree::Array(_) | Tree::Object(_) => (Kind::Container, ""),
+        Tree::Text(text) => (ValueKind::String, text.as_str()),
+        Tree::Number(text) => (ValueKind::Number, text.as_str()),
+        Tree::Word(text) => (ValueKind::Boolean, *text),
+        Tree::Array(_) | Tree::Object(_) => (ValueKind::Container, ""),
     };
     let mut made = Vec::new();
-    let shape = Show.treat(rule, Value { kind, text: text.as_bytes() }, &mut made).expect("Show treats all");
+    let shape =
+        Show.transform(rule, SelectedValue { kind, text: text.as_bytes() }, &mut made).expect("Show treats all");
     let made = String::from_utf8(made).expect("utf-8");
-    if shape == Shape::Literal { made } else { serde_json::Value::from(made).to_string() }
+    if shape == Replacement::Literal { made } else { serde_json::Value::from(made).to_string() }
 }
 
 /// Whether a path selects the end of a way.
-fn follows(steps: &[Step], way: &[Edge]) -> bool {
+fn follows(steps: &[PathStep], way: &[Edge]) -> bool {
     let (Some((step, steps_left)), Some((edge, rest))) = (steps.split_first(), way.split_first()) else {
         return steps.is_empty() && way.is_empty();
     };
@@ -329,28 +330,28 @@ fn follows(steps: &[Step], way: &[Edge]) -> bool {
 }
 
 /// Whether so many steps lead to the end of a way, or above it when the next one looks at any depth.
-fn is_live(steps: &[Step], done: usize, way: &[Edge]) -> bool {
+fn is_live(steps: &[PathStep], done: usize, way: &[Edge]) -> bool {
     let ends = if steps[done].descends { 0..=way.len() } else { way.len()..=way.len() };
     ends.into_iter().any(|end| follows(&steps[..done], &way[..end]))
 }
 
-fn selects(step: &Step, edge: &Edge) -> bool {
+fn selects(step: &PathStep, edge: &Edge) -> bool {
     match (&step.selector, edge) {
-        (Selector::Name(name), Edge::Member(at)) => same(name, at),
-        (Selector::Index(index), Edge::Element(at)) => index == at,
-        (Selector::Wildcard, _) => true,
+        (PathSelector::Name(name), Edge::Member(at)) => same(name, at),
+        (PathSelector::Index(index), Edge::Element(at)) => index == at,
+        (PathSelector::Wildcard, _) => true,
         _ => false,
     }
 }
 
 /// Whether a path goes on below the end of a way, into a member (or an element).
-fn leads(steps: &[Step], way: &[Edge], member: bool) -> bool {
+fn leads(steps: &[PathStep], way: &[Edge], member: bool) -> bool {
     let Some((step, rest)) = steps.split_first() else { return false };
     let Some((edge, below)) = way.split_first() else {
         let kind = match step.selector {
-            Selector::Name(_) => member,
-            Selector::Index(_) => !member,
-            Selector::Wildcard => true,
+            PathSelector::Name(_) => member,
+            PathSelector::Index(_) => !member,
+            PathSelector::Wildcard => true,
         };
         return kind || step.descends;
     };

@@ -3,7 +3,7 @@
 //! The files are not part of this repository: `JSON_TEST_SUITE` names the folder that holds them.
 
 use super::{
-    super::{Engine, Spec},
+    super::{JsonEngine, MatcherSpec},
     path, run, targets, with,
 };
 
@@ -62,14 +62,18 @@ fn verdicts(text: &[u8]) -> [(&'static str, bool, bool); 3] {
         ([b",".as_slice(), &much, b"{\"ssn\":1}]"].concat(), [b",".as_slice(), &much, b"2],\"y\":\"\"}"].concat());
     let anywhere = || targets(&["$..ssn"]);
     let specs = [
-        ("alone", [&[][..], &[]], Spec { treat: anywhere(), ..Spec::default() }),
-        ("in an array", [&array, &array_end], Spec { treat: anywhere(), records: Some(&records), ..Spec::default() }),
-        (REPLACED, [&member, &member_end], Spec { treat: targets(&["$.ssn"]), ..Spec::default() }),
+        ("alone", [&[][..], &[]], MatcherSpec { treat: anywhere(), ..MatcherSpec::default() }),
+        (
+            "in an array",
+            [&array, &array_end],
+            MatcherSpec { treat: anywhere(), records: Some(&records), ..MatcherSpec::default() },
+        ),
+        (REPLACED, [&member, &member_end], MatcherSpec { treat: targets(&["$.ssn"]), ..MatcherSpec::default() }),
     ];
     specs.map(|(embedding, [before, after], spec)| {
         let body = [before, text, after].concat();
-        let plain = run(with(&spec, Engine::BYTES), [body.as_slice()], None);
-        for engine in Engine::available() {
+        let plain = run(with(&spec, JsonEngine::BYTES), [body.as_slice()], None);
+        for engine in JsonEngine::available() {
             for chunk in [1, 2, 3, 7, 64, 300, usize::MAX] {
                 let outcome = run(with(&spec, engine), body.chunks(chunk), None);
                 assert_eq!(outcome, plain, "{embedding} by {chunk}, {engine:?}");

@@ -10,10 +10,10 @@ mod tests;
 
 use zeroize::Zeroize;
 
-use super::super::ff1::{DIGITS_MAX, DIGITS_MIN, Decimal, Ff1Aes256, SHORT_DIGITS_MAX, Short, Way};
-use super::super::rewriter::{Kind, Shape, Value};
-use super::super::rule::Format;
-use super::batch::{LANES, Lane};
+use super::super::ff1::{CipherDirection, DIGITS_MAX, DIGITS_MIN, Decimal, Ff1Aes256, SHORT_DIGITS_MAX, ShortDigits};
+use super::super::rewriter::{Replacement, SelectedValue, ValueKind};
+use super::super::rule::DigitFormat;
+use super::batch::{DeferredValue, GROUP_VALUES_MAX};
 use country::{COUNTRY_DIGITS_MAX, country_code_digits};
 
 /// Digits that a card can have (ISO/IEC 7812-1 allows up to 19; none in use has fewer than 12).
@@ -23,21 +23,21 @@ const PHONE_DIGITS_MAX: usize = 15;
 /// Fewest digits after the country code.
 const NATIONAL_DIGITS_MIN: usize = 7;
 /// Fewest values that are sooner encrypted side by side than one after the other.
-const LANES_WORTH: usize = 3;
+const PARALLEL_VALUES_MIN: usize = 3;
 /// Room for the digits of any short value.
-const ROOM: [u8; 24] = [b'0'; 24];
+const ZERO_DIGITS: [u8; 24] = [b'0'; 24];
 
 /// A format and the cipher for its tweaks.
 pub(super) struct FormatCipher {
-    format: Format,
+    format: DigitFormat,
     ff1: Ff1Aes256,
 }
 
 /// What of a value is encrypted, and what its result is spelled with.
 #[derive(Clone, Copy, Default, Zeroize)]
-pub(super) struct Hidden {
+pub(super) struct HiddenDigits {
     /// The hidden digits; the tweak is those that stay.
-    short: Short,
+    short: ShortDigits,
     /// Digits in all, and those that stay before the hidden ones.
     count: usize,
     from: usize,
@@ -46,11 +46,11 @@ pub(super) struct Hidden {
 }
 
 impl FormatCipher {
-    pub(super) fn new(format: Format, key: &[u8; 32]) -> Self {
+    pub(super) fn new(format: DigitFormat, key: &[u8; 32]) -> Self {
         let tweak_bytes = match format {
-            Format::Digits => 0,
-            Format::Card { keep_first, keep_last } => usize::from(keep_first + keep_last),
-            Format::Phone => COUNTRY_DIGITS_MAX,
+            DigitFormat::Digits => 0,
+            DigitFormat::Card { keep_first, keep_last } => usize::from(keep_first + keep_last),
+            DigitFormat::Phone => COUNTRY_DIGITS_MAX,
         };
         Self { format, ff1: Ff1Aes256::new(key, tweak_bytes) }
     }
@@ -58,13 +58,18 @@ impl FormatCipher {
     /// Appends the value with its digits replaced, or restored; `None`, with nothing appended, when it does not fit.
     ///
     /// A number stays one: as many digits, the first never 0.
-    pub(super) fn apply(&self, way: Way, value: Value<'_>, out: &mut Vec<u8>) -> Option<Shape> {
-        let number = value.kind == Kind::Number;
+    pub(super) fn apply(
+        &self,
+        way: CipherDirection,
+        value: SelectedValue<'_>,
+        out: &mut Vec<u8>,
+    ) -> Option<Replacement> {
+        let number = value.kind == ValueKind::Number;
         if number && !Self::stays_a_number(value.text) {
             return None;
         }
         let start = out.len();
-        let Some(mut hidden) = self.make_room(value.text, out) else {
+        let Some(mut hidden) = self.prepare(value.text, out) else {
             return self.apply_long(way, value, out);
         };
         loop {
@@ -74,8 +79,8 @@ impl FormatCipher {
                 break;
             }
         }
-        self.fill(&hidden, &mut out[start..]);
-        Some(if number { Shape::Literal } else { Shape::Text })
+        self.write_result(&hidden, &mut out[start..]);
+        Some(if number { Replacement::Literal } else { Replacement::Text })
     }
 
     /// Whether a number's lexeme is digits only, with more than one value besides those that begin with 0.
@@ -84,13 +89,13 @@ impl FormatCipher {
     }
 
     /// Does the same to what is too long for one machine word.
-    fn apply_long(&self, way: Way, value: Value<'_>, out: &mut Vec<u8>) -> Option<Shape> {
+    fn apply_long(&self, way: CipherDirection, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Option<Replacement> {
         let mut digits = [0; DIGITS_MAX];
-        let digits = gather(value.text, separators(self.format), &mut digits)?;
-        if self.format != Format::Digits || digits.len() <= SHORT_DIGITS_MAX {
+        let digits = collect_digits(value.text, separators(self.format), &mut digits)?;
+        if self.format != DigitFormat::Digits || digits.len() <= SHORT_DIGITS_MAX {
             return None;
         }
-        let number = value.kind == Kind::Number;
+        let number = value.kind == ValueKind::Number;
         loop {
             self.ff1.permute_long(way, 0, digits);
             if !number || digits[0] != b'0' {
@@ -99,107 +104,107 @@ impl FormatCipher {
         }
         let start = out.len();
         out.extend_from_slice(value.text);
-        put_back(digits, &mut out[start..]);
-        Some(if number { Shape::Literal } else { Shape::Text })
+        place_digits(digits, &mut out[start..]);
+        Some(if number { Replacement::Literal } else { Replacement::Text })
     }
 
     /// Appends a text of the value's shape, which [`FormatCipher::fill`] will fill; `None`, with nothing appended, when the
     /// value does not fit or is too long to be encrypted side by side with others.
     #[inline(always)]
-    pub(super) fn make_room(&self, text: &[u8], out: &mut Vec<u8>) -> Option<Hidden> {
+    pub(super) fn prepare(&self, text: &[u8], out: &mut Vec<u8>) -> Option<HiddenDigits> {
         let (plus, rest) = match text {
-            [b'+', rest @ ..] if self.format == Format::Phone => (true, rest),
+            [b'+', rest @ ..] if self.format == DigitFormat::Phone => (true, rest),
             _ => (false, text),
         };
         if Decimal::read(rest).is_none() {
-            return self.make_room_between(plus, text, out);
+            return self.prepare_separated(plus, text, out);
         }
-        let hidden = self.hide(plus, rest)?;
+        let hidden = self.select_digits(plus, rest)?;
         if plus {
             out.push(b'+');
         }
         let end = out.len() + rest.len();
         // A copy of one length, cut off: as quick as a store or two.
-        out.extend_from_slice(&ROOM);
+        out.extend_from_slice(&ZERO_DIGITS);
         out.truncate(end);
         Some(hidden)
     }
 
     /// The same for a text with separators.
-    fn make_room_between(&self, plus: bool, text: &[u8], out: &mut Vec<u8>) -> Option<Hidden> {
+    fn prepare_separated(&self, plus: bool, text: &[u8], out: &mut Vec<u8>) -> Option<HiddenDigits> {
         let mut digits = [0; DIGITS_MAX];
-        let hidden = self.hide(plus, gather(text, separators(self.format), &mut digits)?)?;
+        let hidden = self.select_digits(plus, collect_digits(text, separators(self.format), &mut digits)?)?;
         out.extend(text.iter().map(|byte| if byte.is_ascii_digit() { b'0' } else { *byte }));
         Some(hidden)
     }
 
     /// Encrypts several values side by side, each into its room.
-    pub(super) fn encrypt_all(&self, lanes: &[Lane<Hidden>], out: &mut [u8]) {
-        if lanes.len() < LANES_WORTH {
-            return lanes.iter().for_each(|lane| self.encrypt_some::<1>(std::slice::from_ref(lane), out));
+    pub(super) fn encrypt_all(&self, lanes: &[DeferredValue<HiddenDigits>], out: &mut [u8]) {
+        if lanes.len() < PARALLEL_VALUES_MIN {
+            return lanes.iter().for_each(|lane| self.encrypt_group::<1>(std::slice::from_ref(lane), out));
         }
-        self.encrypt_some::<LANES>(lanes, out);
+        self.encrypt_group::<GROUP_VALUES_MAX>(lanes, out);
     }
 
-    fn encrypt_some<const N: usize>(&self, lanes: &[Lane<Hidden>], out: &mut [u8]) {
+    fn encrypt_group<const N: usize>(&self, lanes: &[DeferredValue<HiddenDigits>], out: &mut [u8]) {
         // The first stands in for those that are missing.
-        let mut shorts = [lanes[0].held.short; N];
-        shorts.iter_mut().zip(lanes).for_each(|(short, lane)| *short = lane.held.short);
-        self.ff1.permute(Way::Encrypt, &mut shorts);
+        let mut shorts = [lanes[0].prepared.short; N];
+        shorts.iter_mut().zip(lanes).for_each(|(short, lane)| *short = lane.prepared.short);
+        self.ff1.permute(CipherDirection::Encrypt, &mut shorts);
         for (short, lane) in shorts.iter().zip(lanes) {
-            self.fill(&Hidden { short: *short, ..lane.held }, lane.room(out));
+            self.write_result(&HiddenDigits { short: *short, ..lane.prepared }, lane.output_slice(out));
         }
     }
 
     /// What of so many digits is encrypted, if they are a value of the format and one word holds them.
     #[inline(always)]
-    fn hide(&self, plus: bool, digits: &[u8]) -> Option<Hidden> {
+    fn select_digits(&self, plus: bool, digits: &[u8]) -> Option<HiddenDigits> {
         let count = digits.len();
         let (from, to) = match self.format {
-            Format::Digits => (0, count),
-            Format::Card { keep_first, keep_last } if CARD_DIGITS.contains(&count) => {
+            DigitFormat::Digits => (0, count),
+            DigitFormat::Card { keep_first, keep_last } if CARD_DIGITS.contains(&count) => {
                 (usize::from(keep_first), count - usize::from(keep_last) - 1)
             }
-            Format::Phone if count <= PHONE_DIGITS_MAX => {
+            DigitFormat::Phone if count <= PHONE_DIGITS_MAX => {
                 let country = if plus { country_code_digits(digits)? } else { 0 };
                 (country, if count >= country + NATIONAL_DIGITS_MIN { count } else { return None })
             }
-            Format::Card { .. } | Format::Phone => return None,
+            DigitFormat::Card { .. } | DigitFormat::Phone => return None,
         };
         let hidden = digits.get(from..to).filter(|hidden| (DIGITS_MIN..=SHORT_DIGITS_MAX).contains(&hidden.len()))?;
         let decimal = Decimal::load(hidden)?;
         // Only a card keeps digits behind the hidden ones. As it keeps 0 or 4, its check digit is not one that Luhn's rule doubles.
         let (check, last) = digits[to..].split_first().map_or((0, &[][..]), |(check, last)| (check & 0xf, last));
-        let tweak = first_bytes(digits, from) | bytes(last) << (8 * from);
-        let short = Short::new(&decimal, hidden.len(), [tweak, 0]);
-        Some(Hidden { short, count, from, sum: decimal.luhn_sum() + u32::from(check) })
+        let tweak = first_bytes(digits, from) | low_bytes(last) << (8 * from);
+        let short = ShortDigits::new(&decimal, hidden.len(), [tweak, 0]);
+        Some(HiddenDigits { short, count, from, sum: decimal.luhn_sum() + u32::from(check) })
     }
 
     /// Spells a value into its room, whose digits are any.
     #[inline(always)]
-    fn fill(&self, hidden: &Hidden, room: &mut [u8]) {
+    fn write_result(&self, hidden: &HiddenDigits, room: &mut [u8]) {
         let rest = match room {
             [b'+', rest @ ..] => rest,
             room => room,
         };
         if rest.len() == hidden.count {
-            return self.spell(hidden, rest);
+            return self.write_digits(hidden, rest);
         }
-        let mut digits = ROOM;
+        let mut digits = ZERO_DIGITS;
         let digits = &mut digits[..hidden.count];
-        self.spell(hidden, digits);
-        put_back(digits, rest);
+        self.write_digits(hidden, digits);
+        place_digits(digits, rest);
     }
 
     #[inline(always)]
-    fn spell(&self, hidden: &Hidden, digits: &mut [u8]) {
-        let Hidden { short, from, sum, .. } = *hidden;
+    fn write_digits(&self, hidden: &HiddenDigits, digits: &mut [u8]) {
+        let HiddenDigits { short, from, sum, .. } = *hidden;
         let (decimal, tweak) = (short.decimal(), short.tweak[0]);
         if let (Some(first), 1..) = (digits.first_chunk_mut(), from) {
             *first = tweak.to_le_bytes();
         }
         let Some((hidden, rest)) = digits[from..].split_at_mut_checked(short.digits) else { return };
-        decimal.spell(hidden);
+        decimal.write_digits(hidden);
         if let Some((check, last)) = rest.split_first_mut() {
             // A valid card stays valid, an invalid one invalid. What is added is more than any sum, and divides by ten.
             *check = b'0' + ((sum + 1000 - decimal.luhn_sum()) % 10) as u8;
@@ -220,12 +225,16 @@ fn first_bytes(text: &[u8], count: usize) -> u64 {
 
 /// A few bytes, the first one lowest.
 #[inline(always)]
-fn bytes(text: &[u8]) -> u64 {
+fn low_bytes(text: &[u8]) -> u64 {
     text.iter().rev().fold(0, |bytes, byte| bytes << 8 | u64::from(*byte))
 }
 
 /// Collects the digits of a text; `None` when it has another byte than digits and separators, or too many digits.
-fn gather<'room>(text: &[u8], separators: &[u8], digits: &'room mut [u8; DIGITS_MAX]) -> Option<&'room mut [u8]> {
+fn collect_digits<'room>(
+    text: &[u8],
+    separators: &[u8],
+    digits: &'room mut [u8; DIGITS_MAX],
+) -> Option<&'room mut [u8]> {
     let mut count = 0;
     for (at, byte) in text.iter().enumerate() {
         if byte.is_ascii_digit() {
@@ -239,15 +248,15 @@ fn gather<'room>(text: &[u8], separators: &[u8], digits: &'room mut [u8; DIGITS_
 }
 
 /// Puts digits where there are digits.
-fn put_back(digits: &[u8], into: &mut [u8]) {
+fn place_digits(digits: &[u8], into: &mut [u8]) {
     let places = into.iter_mut().filter(|byte| byte.is_ascii_digit());
     places.zip(digits).for_each(|(place, digit)| *place = *digit);
 }
 
-const fn separators(format: Format) -> &'static [u8] {
+const fn separators(format: DigitFormat) -> &'static [u8] {
     match format {
-        Format::Card { .. } => b" -",
-        Format::Digits => b" -./",
-        Format::Phone => b" -./()+",
+        DigitFormat::Card { .. } => b" -",
+        DigitFormat::Digits => b" -./",
+        DigitFormat::Phone => b" -./()+",
     }
 }

@@ -5,23 +5,26 @@ use proptest::prelude::*;
 
 use super::*;
 
-const CARD: Format = Format::Card { keep_first: 0, keep_last: 0 };
-const FIRST: Format = Format::Card { keep_first: 6, keep_last: 0 };
-const LAST: Format = Format::Card { keep_first: 0, keep_last: 4 };
-const FORMATS: [Format; 5] = [Format::Digits, CARD, FIRST, LAST, Format::Phone];
+const CARD: DigitFormat = DigitFormat::Card { keep_first: 0, keep_last: 0 };
+const FIRST: DigitFormat = DigitFormat::Card { keep_first: 6, keep_last: 0 };
+const LAST: DigitFormat = DigitFormat::Card { keep_first: 0, keep_last: 4 };
+const FORMATS: [DigitFormat; 5] = [DigitFormat::Digits, CARD, FIRST, LAST, DigitFormat::Phone];
 
 /// Encrypts, and sees to it that what comes out decrypts.
-fn check(format: Format, kind: Kind, text: &str) -> Option<String> {
+fn check(format: DigitFormat, kind: ValueKind, text: &str) -> Option<String> {
     let mut out = b"x".to_vec();
     let cipher = FormatCipher::new(format, &[7; 32]);
-    let shape = cipher.apply(Way::Encrypt, Value { kind, text: text.as_bytes() }, &mut out);
+    let shape = cipher.apply(CipherDirection::Encrypt, SelectedValue { kind, text: text.as_bytes() }, &mut out);
     if shape.is_none() {
         assert_eq!(out, b"x", "what does not fit leaves nothing");
     }
-    let wanted = if kind == Kind::Number { Shape::Literal } else { Shape::Text };
+    let wanted = if kind == ValueKind::Number { Replacement::Literal } else { Replacement::Text };
     shape.map(|shape| {
         let mut restored = Vec::new();
-        assert_eq!(cipher.apply(Way::Decrypt, Value { kind, text: &out[1..] }, &mut restored), Some(shape));
+        assert_eq!(
+            cipher.apply(CipherDirection::Decrypt, SelectedValue { kind, text: &out[1..] }, &mut restored),
+            Some(shape)
+        );
         assert_eq!((std::str::from_utf8(&restored), shape), (Ok(text), wanted));
         String::from_utf8(out[1..].to_vec()).unwrap()
     })
@@ -38,14 +41,14 @@ fn only_digits_change() {
         (CARD, "3782-822463-10005", 0, 0),
         (FIRST, "4111-1111-1111-1111", 7, 0),
         (LAST, "4111 1111 1111 1111", 0, 4),
-        (Format::Phone, "+49 (151) 234-567.89", 3, 0),
-        (Format::Phone, "+1 212 555 0100", 2, 0),
-        (Format::Phone, "+353 1 234 5678", 4, 0),
-        (Format::Phone, "(212) 555-0100", 0, 0),
-        (Format::Digits, "123-45-6789", 0, 0),
-        (Format::Digits, "12/34/56", 0, 0),
+        (DigitFormat::Phone, "+49 (151) 234-567.89", 3, 0),
+        (DigitFormat::Phone, "+1 212 555 0100", 2, 0),
+        (DigitFormat::Phone, "+353 1 234 5678", 4, 0),
+        (DigitFormat::Phone, "(212) 555-0100", 0, 0),
+        (DigitFormat::Digits, "123-45-6789", 0, 0),
+        (DigitFormat::Digits, "12/34/56", 0, 0),
     ] {
-        let sealed = check(format, Kind::String, text).expect(text);
+        let sealed = check(format, ValueKind::String, text).expect(text);
         assert_ne!(sealed, text);
         assert_eq!(shape_of(&sealed), shape_of(text));
         assert_eq!(sealed[..kept_first], text[..kept_first], "{text}");
@@ -62,24 +65,24 @@ fn what_does_not_fit_is_not_passed() {
         (CARD, "visa 4111111111111111"),
         (CARD, "４１１１１１１１１１１１１１１１"),
         (FIRST, "411111111111"),
-        (Format::Phone, "+49 123456"),
-        (Format::Phone, "+0 123456789"),
-        (Format::Phone, "+28 123456789"),
-        (Format::Phone, "123456"),
-        (Format::Phone, "+1234567890123456"),
-        (Format::Phone, "49+1512345678"),
-        (Format::Phone, "+1 212 555 0100 x12"),
-        (Format::Digits, "12345"),
-        (Format::Digits, "A1234567"),
-        (Format::Digits, ""),
-        (Format::Digits, &"1".repeat(37)),
+        (DigitFormat::Phone, "+49 123456"),
+        (DigitFormat::Phone, "+0 123456789"),
+        (DigitFormat::Phone, "+28 123456789"),
+        (DigitFormat::Phone, "123456"),
+        (DigitFormat::Phone, "+1234567890123456"),
+        (DigitFormat::Phone, "49+1512345678"),
+        (DigitFormat::Phone, "+1 212 555 0100 x12"),
+        (DigitFormat::Digits, "12345"),
+        (DigitFormat::Digits, "A1234567"),
+        (DigitFormat::Digits, ""),
+        (DigitFormat::Digits, &"1".repeat(37)),
     ] {
-        assert_eq!(check(format, Kind::String, text), None, "{text}");
+        assert_eq!(check(format, ValueKind::String, text), None, "{text}");
     }
     for text in ["123456", "-12345678", "1234567.5", "1e10", "01234567"] {
-        assert_eq!(check(Format::Digits, Kind::Number, text), None, "{text}");
+        assert_eq!(check(DigitFormat::Digits, ValueKind::Number, text), None, "{text}");
     }
-    assert_eq!(check(FIRST, Kind::Number, "0111111111111111"), None, "its first digit would stay 0 for ever");
+    assert_eq!(check(FIRST, ValueKind::Number, "0111111111111111"), None, "its first digit would stay 0 for ever");
 }
 
 /// The sum of Luhn's rule (ISO/IEC 7812-1 annex B), modulo ten: 0 for a valid card.
@@ -101,20 +104,20 @@ fn known_cards_pass_luhn() {
 }
 
 /// What becomes of a string, with the `fpe` crate and a digit at a time: what is kept, hidden and restored, once more.
-fn plainly(format: Format, text: &str) -> Option<String> {
+fn plainly(format: DigitFormat, text: &str) -> Option<String> {
     let fits = |c: char| c.is_ascii_digit() || separators(format).contains(&(c as u8)) && c.is_ascii();
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_digit).collect();
     if !text.chars().all(fits) || text.rfind('+').is_some_and(|at| at > 0) || digits.len() > 36 {
         return None;
     }
     let (from, to, mut tweak) = match format {
-        Format::Digits => (0, digits.len(), vec![]),
-        Format::Card { keep_first, keep_last } => {
+        DigitFormat::Digits => (0, digits.len(), vec![]),
+        DigitFormat::Card { keep_first, keep_last } => {
             let (from, last) = (usize::from(keep_first), digits.len().checked_sub(keep_last.into())?);
             let check = CARD_DIGITS.contains(&digits.len()).then(|| last - 1)?;
             (from, check, [&digits[..from], &digits[last..]].concat())
         }
-        Format::Phone => {
+        DigitFormat::Phone => {
             let from = if text.starts_with('+') { country_code_digits(&digits)? } else { 0 };
             if digits.len() > 15 || digits.len() < from + 7 {
                 return None;
@@ -122,7 +125,7 @@ fn plainly(format: Format, text: &str) -> Option<String> {
             (from, digits.len(), digits[..from].to_vec())
         }
     };
-    if format == Format::Phone {
+    if format == DigitFormat::Phone {
         tweak.resize(3, 0);
     }
     let hidden = digits.get(from..to).filter(|hidden| hidden.len() >= 6)?;
@@ -131,7 +134,7 @@ fn plainly(format: Format, text: &str) -> Option<String> {
     let sealed = ff1.encrypt(&tweak, &FlexibleNumeralString::from(numerals)).unwrap();
     let mut all = digits.clone();
     all[from..to].iter_mut().zip(Vec::<u16>::from(sealed)).for_each(|(to, digit)| *to = b'0' + digit as u8);
-    if let Format::Card { .. } = format {
+    if let DigitFormat::Card { .. } = format {
         all[to] = (b'0'..=b'9')
             .find(|check| luhn_sum(&[&all[..to], &[*check], &all[to + 1..]].concat()) == luhn_sum(&digits))
             .unwrap();
@@ -140,8 +143,8 @@ fn plainly(format: Format, text: &str) -> Option<String> {
     Some(text.bytes().map(|byte| char::from(if byte.is_ascii_digit() { all.next().unwrap() } else { byte })).collect())
 }
 
-fn check_against_the_plain_way(format: Format, text: &str) {
-    assert_eq!(check(format, Kind::String, text), plainly(format, text), "{format:?} {text}");
+fn check_against_the_plain_way(format: DigitFormat, text: &str) {
+    assert_eq!(check(format, ValueKind::String, text), plainly(format, text), "{format:?} {text}");
 }
 
 #[test]
@@ -167,13 +170,13 @@ proptest! {
 
     #[test]
     fn luhn_validity_is_kept(card in "[0-9]{13,19}", format in prop::sample::select(vec![CARD, FIRST, LAST])) {
-        let sealed = check(format, Kind::String, &card).unwrap();
+        let sealed = check(format, ValueKind::String, &card).unwrap();
         prop_assert_eq!(luhn_sum(sealed.as_bytes()), luhn_sum(card.as_bytes()));
     }
 
     #[test]
     fn a_number_stays_a_number(number in "[1-9][0-9]{6,17}") {
-        let sealed = check(Format::Digits, Kind::Number, &number).unwrap();
+        let sealed = check(DigitFormat::Digits, ValueKind::Number, &number).unwrap();
         prop_assert_eq!(sealed.len(), number.len());
         prop_assert!(!sealed.starts_with('0'));
     }
@@ -181,9 +184,12 @@ proptest! {
 
 #[test]
 fn no_two_values_become_one() {
-    for (format, kind) in
-        [(CARD, Kind::String), (LAST, Kind::String), (CARD, Kind::Number), (Format::Digits, Kind::Number)]
-    {
+    for (format, kind) in [
+        (CARD, ValueKind::String),
+        (LAST, ValueKind::String),
+        (CARD, ValueKind::Number),
+        (DigitFormat::Digits, ValueKind::Number),
+    ] {
         let sealed: std::collections::BTreeSet<_> =
             (0..2000).map(|i| check(format, kind, &(4_111_111_111_110_000_u64 + i).to_string()).unwrap()).collect();
         assert_eq!(sealed.len(), 2000, "{format:?} {kind:?}");

@@ -8,7 +8,7 @@ use crate::model::{ClientId, Direction, Reason, VendorId};
 #[test]
 fn rotation_carries_the_chain() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings { rotate_bytes: 1_000, ..settings(folder.path()) };
+    let settings = AuditTrailSettings { rotate_bytes: 1_000, ..settings(folder.path()) };
     record(&open(&settings), 0..20);
     record(&open(&settings), 20..40);
     let files = files::rotated(&settings.path).unwrap();
@@ -19,15 +19,15 @@ fn rotation_carries_the_chain() {
     assert!(alone(&files[2]).unwrap().end_proven, "a finished file proves its own end");
     rewrite(&files[2], |all| drop(all.pop()));
     assert!(!alone(&files[2]).unwrap().end_proven);
-    assert!(matches!(verify_files(&settings.path, &key(), 1).unwrap_err().why, Why::Truncated { .. }));
+    assert!(matches!(verify_files(&settings.path, &key(), 1).unwrap_err().why, ChainBreak::Truncated { .. }));
     fs::remove_file(&files[2]).unwrap();
-    assert!(matches!(verify_files(&settings.path, &key(), 1).unwrap_err().why, Why::Missing { .. }));
+    assert!(matches!(verify_files(&settings.path, &key(), 1).unwrap_err().why, ChainBreak::Missing { .. }));
 }
 
 /// A trail of several files: those put aside, the one that is written, and the number of the last line in each.
-fn in_files() -> (tempfile::TempDir, Settings, Vec<PathBuf>, Vec<u64>) {
+fn in_files() -> (tempfile::TempDir, AuditTrailSettings, Vec<PathBuf>, Vec<u64>) {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings { rotate_bytes: 1_000, ..settings(folder.path()) };
+    let settings = AuditTrailSettings { rotate_bytes: 1_000, ..settings(folder.path()) };
     record(&open(&settings), 0..20);
     let mut files = files::rotated(&settings.path).unwrap();
     files.push(settings.path.clone());
@@ -42,32 +42,32 @@ fn in_files() -> (tempfile::TempDir, Settings, Vec<PathBuf>, Vec<u64>) {
 #[test]
 fn what_was_done_to_the_files_of_a_trail_is_named() {
     type Change = fn(&[PathBuf], &[u64]);
-    type Right = fn(&[u64]) -> Why;
+    type Right = fn(&[u64]) -> ChainBreak;
     let table: [(&str, Change, Right); 12] = [
         (
             "the first is gone",
             |files, _| fs::remove_file(&files[0]).unwrap(),
-            |last| Why::FrontMissing { from: 1, to: last[0] },
+            |last| ChainBreak::FrontMissing { from: 1, to: last[0] },
         ),
         (
             "the first two are gone",
             |files, _| files[..2].iter().for_each(|file| fs::remove_file(file).unwrap()),
-            |last| Why::FrontMissing { from: 1, to: last[1] },
+            |last| ChainBreak::FrontMissing { from: 1, to: last[1] },
         ),
         (
             "one in the middle is gone",
             |files, _| fs::remove_file(&files[1]).unwrap(),
-            |last| Why::Missing { from: last[0] + 1, to: last[1] },
+            |last| ChainBreak::Missing { from: last[0] + 1, to: last[1] },
         ),
         (
             "the written one is gone",
             |files, _| fs::remove_file(files.last().unwrap()).unwrap(),
-            |last| Why::Truncated { from: last[last.len() - 2] + 1, to: last[last.len() - 1] },
+            |last| ChainBreak::Truncated { from: last[last.len() - 2] + 1, to: last[last.len() - 1] },
         ),
         (
             "the written one is empty",
             |files, _| fs::write(files.last().unwrap(), "").unwrap(),
-            |last| Why::Truncated { from: last[last.len() - 2] + 1, to: last[last.len() - 1] },
+            |last| ChainBreak::Truncated { from: last[last.len() - 2] + 1, to: last[last.len() - 1] },
         ),
         (
             "the written one is cut in a line",
@@ -75,17 +75,17 @@ fn what_was_done_to_the_files_of_a_trail_is_named() {
                 let bytes = fs::read(files.last().unwrap()).unwrap();
                 fs::write(files.last().unwrap(), &bytes[..bytes.len() - 9]).unwrap();
             },
-            |_| Why::HalfLine,
+            |_| ChainBreak::HalfLine,
         ),
         (
             "one is empty",
             |files, _| fs::write(&files[1], "").unwrap(),
-            |last| Why::Truncated { from: last[0] + 1, to: last[1] },
+            |last| ChainBreak::Truncated { from: last[0] + 1, to: last[1] },
         ),
         (
             "one lacks its last line",
             |files, _| rewrite(&files[1], |all| drop(all.pop())),
-            |last| Why::Truncated { from: last[1], to: last[1] },
+            |last| ChainBreak::Truncated { from: last[1], to: last[1] },
         ),
         (
             "one lacks its last line and is named so",
@@ -93,7 +93,7 @@ fn what_was_done_to_the_files_of_a_trail_is_named() {
                 rewrite(&files[1], |all| drop(all.pop()));
                 fs::rename(&files[1], files[1].with_extension(format!("{:012}", last[1] - 1))).unwrap();
             },
-            |_| Why::Unfinished,
+            |_| ChainBreak::Unfinished,
         ),
         (
             "two are swapped",
@@ -102,19 +102,19 @@ fn what_was_done_to_the_files_of_a_trail_is_named() {
                 fs::write(&files[0], other).unwrap();
                 fs::write(&files[1], one).unwrap();
             },
-            |last| Why::Misnamed { named: last[0], last: last[1] },
+            |last| ChainBreak::Misnamed { named: last[0], last: last[1] },
         ),
         (
             "one stands there twice",
             |files, last| {
                 let _ = fs::copy(&files[0], files[0].with_extension(format!("{:012}", last[0] + 1))).unwrap();
             },
-            |last| Why::Repeated { seq: 1, expected: last[0] + 1 },
+            |last| ChainBreak::Repeated { seq: 1, expected: last[0] + 1 },
         ),
         (
             "the head is gone",
             |files, _| fs::remove_file(head_path(files.last().unwrap())).unwrap(),
-            |_| Why::HeadMissing,
+            |_| ChainBreak::HeadMissing,
         ),
     ];
     for (name, change, right) in table {
@@ -134,23 +134,26 @@ fn old_files_are_put_away_on_purpose_by_saying_from_where() {
     let away = |file: &PathBuf| archive.join(file.file_name().unwrap());
     files[..2].iter().for_each(|file| fs::rename(file, away(file)).unwrap());
     let why = |from: u64| verify_files(&settings.path, &key(), from).unwrap_err().why;
-    assert_eq!(why(1), Why::FrontMissing { from: 1, to: lasts[1] });
+    assert_eq!(why(1), ChainBreak::FrontMissing { from: 1, to: lasts[1] });
     assert!(why(1).to_string().contains(&format!("--from {}", lasts[1] + 1)));
-    assert_eq!(why(lasts[1]), Why::FrontMissing { from: lasts[1], to: lasts[1] });
+    assert_eq!(why(lasts[1]), ChainBreak::FrontMissing { from: lasts[1], to: lasts[1] });
     let kept = verify_files(&settings.path, &key(), lasts[1] + 1).unwrap();
     assert_eq!((kept.first, kept.position.seq), (lasts[1] + 1, *lasts.last().unwrap()));
     verify_files(&settings.path, &key(), lasts[1] + 3).unwrap();
     let end = *lasts.last().unwrap();
     verify_files(&settings.path, &key(), end + 1).unwrap();
-    assert_eq!(why(end + 3), Why::Truncated { from: end + 1, to: end + 2 });
+    assert_eq!(why(end + 3), ChainBreak::Truncated { from: end + 1, to: end + 2 });
 
     let put_away = verify_files(&away(&files[1]), &key(), 1).unwrap();
     assert_eq!((put_away.first, put_away.position.seq, put_away.end_proven), (1, lasts[1], true));
     assert_eq!(verify_files(&away(&files[0]), &key(), 1).unwrap().position.seq, lasts[0]);
     fs::remove_file(away(&files[0])).unwrap();
-    assert_eq!(verify_files(&away(&files[1]), &key(), 1).unwrap_err().why, Why::FrontMissing { from: 1, to: lasts[0] });
+    assert_eq!(
+        verify_files(&away(&files[1]), &key(), 1).unwrap_err().why,
+        ChainBreak::FrontMissing { from: 1, to: lasts[0] }
+    );
     fs::rename(away(&files[1]), away(&files[0])).unwrap();
-    let misnamed = Why::Misnamed { named: lasts[0], last: lasts[1] };
+    let misnamed = ChainBreak::Misnamed { named: lasts[0], last: lasts[1] };
     assert_eq!(verify_files(&away(&files[0]), &key(), lasts[0] + 1).unwrap_err().why, misnamed);
 }
 
@@ -183,7 +186,7 @@ fn no_number_is_given_twice_after_a_break() {
 fn a_change_of_files_that_fails_or_is_cut_short_is_taken_up_again() {
     for crash in [false, true] {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings { rotate_bytes: 1_000, ..settings(folder.path()) };
+        let settings = AuditTrailSettings { rotate_bytes: 1_000, ..settings(folder.path()) };
         let faults = Faults::default();
         faults.stuck.store(true, Ordering::SeqCst);
         let audit = faults.audit(&settings);
@@ -219,17 +222,17 @@ fn a_trail_cut_while_the_gateway_was_down_stays_broken() {
         record(&open(&settings), 4..6);
         record(&open(&settings), 6..7);
         let broken = verify_files(&settings.path, &key(), 1).unwrap_err();
-        assert!(matches!(broken.why, Why::Missing { to: 4, .. } | Why::Changed), "{keep}: {broken}");
+        assert!(matches!(broken.why, ChainBreak::Missing { to: 4, .. } | ChainBreak::Changed), "{keep}: {broken}");
         assert!(lines(&settings.path).iter().any(|line| line.contains("cut off the end")));
     }
 }
 
 #[test]
 fn a_full_disk_keeps_the_lines_and_stops_only_where_asked() {
-    for (on_failure, stops) in [(OnFailure::KeepServing, false), (OnFailure::Stop, true)] {
+    for (on_failure, stops) in [(OnAuditFailure::KeepServing, false), (OnAuditFailure::Stop, true)] {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path());
-        let settings = Settings { on_failure, ..settings };
+        let settings = AuditTrailSettings { on_failure, ..settings };
         let faults = Faults::default();
         let audit = faults.audit(&settings);
         record(&audit, 0..2);
@@ -255,11 +258,11 @@ fn what_memory_cannot_hold_is_counted_in_the_trail() {
     let settings = settings(folder.path());
     let faults = Faults::default();
     faults.full.store(true, Ordering::SeqCst);
-    let shared = Arc::new(Shared::new(Position::START, OnFailure::KeepServing));
+    let shared = Arc::new(AuditShared::new(ChainPosition::START, OnAuditFailure::KeepServing));
     let writer = faults.writer(&settings, &shared);
     let (sender, queue) = sync_channel(crate::bounds::AUDIT_PENDING_MAX + 10);
     for number in 0..crate::bounds::AUDIT_PENDING_MAX as u64 + 10 {
-        sender.try_send(Message::Line(Line { entry: entry(number), done: None })).unwrap();
+        sender.try_send(AuditMessage::Line(PendingLine { entry: entry(number), done: None })).unwrap();
     }
     let thread = std::thread::spawn(move || writer.run(&queue));
     while shared.health().lost < 10 {
@@ -288,7 +291,7 @@ fn a_flood_of_denials_and_cuts_is_counted_to_the_last_one() {
             scope.spawn(move || {
                 for i in 0..50_000_u64 {
                     let at = UnixTime::from_secs(1_800_000_000).plus(Duration::from_micros(i * 50));
-                    audit.denied(&Denied {
+                    audit.denied(&DeniedRequest {
                         vendor: Some(vendor),
                         direction: Direction::Ingress,
                         reason: if i % 2 == 0 { Reason::ScopeMissing } else { Reason::RateLimited },
@@ -298,8 +301,8 @@ fn a_flood_of_denials_and_cuts_is_counted_to_the_last_one() {
                         at,
                     });
                     let (direction, reason) = (Direction::Ingress, Reason::RecordsExceeded);
-                    audit.cut_off(&CutOff { vendor, direction, reason, at }, || Entry {
-                        act: Act::Cut,
+                    audit.cut_off(&CutResponse { vendor, direction, reason, at }, || AuditRecord {
+                        act: AuditAct::Cut,
                         subject: vendor.to_string(),
                         reason: reason.as_str().to_owned(),
                         at,
@@ -333,11 +336,11 @@ fn a_flush_waits_for_all_that_was_said_before() {
     let faults = Faults::default();
     let audit = faults.audit(&settings);
     wait(audit.flush()).unwrap();
-    (0..5).for_each(|number| drop(audit.record(Entry { act: Act::Denied, ..entry(number) })));
+    (0..5).for_each(|number| drop(audit.record(AuditRecord { act: AuditAct::Denied, ..entry(number) })));
     wait(audit.flush()).unwrap();
     assert_eq!((audit.position().seq, verify_files(&settings.path, &key(), 1).unwrap().lines), (5, 5));
     faults.full.store(true, Ordering::SeqCst);
     drop(audit.record(entry(5)));
     assert!(wait(audit.flush()).is_err());
-    assert!(wait(Audit::discarding().flush()).is_err());
+    assert!(wait(AuditTrail::discarding().flush()).is_err());
 }

@@ -11,8 +11,8 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
 
-use super::files::Media;
-use super::writer::Turnover;
+use super::files::AuditStorage;
+use super::writer::RotationStep;
 use super::*;
 use crate::model::UnixTime;
 
@@ -20,37 +20,41 @@ fn key() -> AuditKey {
     AuditKey::new([7; 32])
 }
 
-fn settings(folder: &Path) -> Settings {
-    Settings { path: folder.join("audit.jsonl"), rotate_bytes: 1 << 20, on_failure: OnFailure::KeepServing }
+fn settings(folder: &Path) -> AuditTrailSettings {
+    AuditTrailSettings {
+        path: folder.join("audit.jsonl"),
+        rotate_bytes: 1 << 20,
+        on_failure: OnAuditFailure::KeepServing,
+    }
 }
 
-fn open(settings: &Settings) -> Audit {
-    Audit::open(settings, key(), Clock::manual(UnixTime::from_secs(1_800_000_000))).unwrap()
+fn open(settings: &AuditTrailSettings) -> AuditTrail {
+    AuditTrail::open(settings, key(), Clock::manual(UnixTime::from_secs(1_800_000_000))).unwrap()
 }
 
-fn entry(number: u64) -> Entry {
-    Entry {
+fn entry(number: u64) -> AuditRecord {
+    AuditRecord {
         at: UnixTime::from_secs(1_800_000_000 + number),
         actor: "alice".to_owned(),
-        act: Act::Kill,
+        act: AuditAct::Kill,
         subject: format!("vendor-{number}"),
         reason: "said \"stop\"\nand meant it".to_owned(),
         detail: json!({ "severed": number }),
     }
 }
 
-fn record(audit: &Audit, numbers: std::ops::Range<u64>) {
+fn record(audit: &AuditTrail, numbers: std::ops::Range<u64>) {
     for number in numbers {
         wait(audit.record(entry(number))).unwrap();
     }
 }
 
-fn wait(ack: Ack) -> Result<(), AuditError> {
+fn wait(ack: AuditAck) -> Result<(), AuditError> {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(ack)
 }
 
 /// A trail of so many lines, with its file and head.
-fn sample(lines: u64) -> (tempfile::TempDir, Settings) {
+fn sample(lines: u64) -> (tempfile::TempDir, AuditTrailSettings) {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path());
     record(&open(&settings), 0..lines);
@@ -74,22 +78,22 @@ struct Faults {
     stuck: Arc<AtomicBool>,
 }
 
-struct Faulty(Files, Faults);
+struct Faulty(AuditFiles, Faults);
 
 impl Faults {
-    fn audit(&self, settings: &Settings) -> Audit {
-        let shared = Arc::new(Shared::new(Position::START, settings.on_failure));
+    fn audit(&self, settings: &AuditTrailSettings) -> AuditTrail {
+        let shared = Arc::new(AuditShared::new(ChainPosition::START, settings.on_failure));
         let writer = self.writer(settings, &shared);
-        Audit::start(writer, shared, Clock::system()).unwrap()
+        AuditTrail::start(writer, shared, Clock::system()).unwrap()
     }
 
-    fn writer(&self, settings: &Settings, shared: &Arc<Shared>) -> Writer {
-        let media = Box::new(Faulty(Files::open(settings, &key()).unwrap().files, self.clone()));
-        Writer::new(media, key(), Position::START, Arc::clone(shared), Clock::system(), Turnover::None)
+    fn writer(&self, settings: &AuditTrailSettings, shared: &Arc<AuditShared>) -> AuditWriter {
+        let media = Box::new(Faulty(AuditFiles::open(settings, &key()).unwrap().files, self.clone()));
+        AuditWriter::new(media, key(), ChainPosition::START, Arc::clone(shared), Clock::system(), RotationStep::None)
     }
 }
 
-impl Media for Faulty {
+impl AuditStorage for Faulty {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.1.full.load(Ordering::SeqCst) { self.0.append_half(bytes) } else { self.0.append(bytes) }
     }

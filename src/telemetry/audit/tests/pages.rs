@@ -39,7 +39,7 @@ fn trail(times: &[u64], per_file: usize, junk: &[u8]) -> Trail {
     Trail { _folder: folder, path, lines }
 }
 
-fn numbers(page: &Page) -> Vec<u64> {
+fn numbers(page: &TrailPage) -> Vec<u64> {
     let number = |line: &String| serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"].as_u64().unwrap();
     page.lines.iter().map(number).collect()
 }
@@ -49,7 +49,7 @@ fn a_line_that_is_dated_earlier_hides_none() {
     let mut times = vec![5_000; 8];
     times.extend([1_000; 30]);
     let trail = trail(&times, 100, &[]);
-    let reader = Reader::new(trail.path.clone());
+    let reader = TrailReader::new(trail.path.clone());
     let all = reader.page(Some(UnixTime::from_millis(5_000)), None, 100).unwrap();
     assert_eq!(numbers(&all), (1..=8).collect::<Vec<_>>(), "a line at the very time is one of them");
     assert_eq!((all.seen, all.more), (38, false));
@@ -59,7 +59,7 @@ fn a_line_that_is_dated_earlier_hides_none() {
 #[test]
 fn a_file_put_aside_while_it_is_read_loses_no_line() {
     let trail = trail(&[1, 2, 3, 4, 5, 6], 3, &[]);
-    let reader = Reader::new(trail.path.clone());
+    let reader = TrailReader::new(trail.path.clone());
     let first = reader.page(None, None, 4).unwrap();
     assert!(first.more);
     fs::rename(&trail.path, trail.path.with_extension("jsonl.000000000006")).unwrap();
@@ -81,7 +81,7 @@ proptest! {
         limit in 1_usize..20,
     ) {
         let trail = trail(&times, per_file, &junk);
-        let reader = Reader::new(trail.path.clone());
+        let reader = TrailReader::new(trail.path.clone());
         let right: Vec<u64> = trail.lines.iter()
             .filter(|(number, time)| *number > after.unwrap_or(0) && *time >= since.unwrap_or(0))
             .map(|(number, _)| *number)

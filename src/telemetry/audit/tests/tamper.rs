@@ -20,8 +20,8 @@ fn a_line_reads_as_it_is_described() {
 #[test]
 fn the_code_is_plain_hmac_sha_256() {
     let mut out = Vec::new();
-    let plain = Entry { detail: serde_json::Value::Null, reason: "r".to_owned(), ..entry(0) };
-    let position = chain::append(&plain, Position::START, &key(), &mut out);
+    let plain = AuditRecord { detail: serde_json::Value::Null, reason: "r".to_owned(), ..entry(0) };
+    let position = chain::append(&plain, ChainPosition::START, &key(), &mut out);
     let covered = out.split(|byte| *byte == b'}').next().unwrap();
     let covered = &covered[..covered.len() - r#","mac":"""#.len() - 64];
     assert!(covered.ends_with(b"0\""));
@@ -68,14 +68,14 @@ fn every_cut_is_found() {
 #[test]
 fn what_was_done_to_a_trail_is_named() {
     type Change = fn(&mut Vec<String>);
-    let table: [(&str, Change, u64, Why); 7] = [
-        ("changed", |all| all[2] = all[2].replace("alice", "mallo"), 3, Why::Changed),
-        ("one missing", |all| drop(all.remove(2)), 3, Why::Missing { from: 3, to: 3 }),
-        ("two missing", |all| drop(all.drain(1..3)), 2, Why::Missing { from: 2, to: 3 }),
-        ("the first missing", |all| drop(all.remove(0)), 1, Why::Missing { from: 1, to: 1 }),
-        ("swapped", |all| all.swap(2, 3), 3, Why::Missing { from: 3, to: 3 }),
-        ("repeated", |all| all.insert(2, all[1].clone()), 3, Why::Repeated { seq: 2, expected: 3 }),
-        ("cut off", |all| all.truncate(3), 4, Why::Truncated { from: 4, to: 5 }),
+    let table: [(&str, Change, u64, ChainBreak); 7] = [
+        ("changed", |all| all[2] = all[2].replace("alice", "mallo"), 3, ChainBreak::Changed),
+        ("one missing", |all| drop(all.remove(2)), 3, ChainBreak::Missing { from: 3, to: 3 }),
+        ("two missing", |all| drop(all.drain(1..3)), 2, ChainBreak::Missing { from: 2, to: 3 }),
+        ("the first missing", |all| drop(all.remove(0)), 1, ChainBreak::Missing { from: 1, to: 1 }),
+        ("swapped", |all| all.swap(2, 3), 3, ChainBreak::Missing { from: 3, to: 3 }),
+        ("repeated", |all| all.insert(2, all[1].clone()), 3, ChainBreak::Repeated { seq: 2, expected: 3 }),
+        ("cut off", |all| all.truncate(3), 4, ChainBreak::Truncated { from: 4, to: 5 }),
     ];
     for (name, change, line, why) in table {
         let (_folder, settings) = sample(5);
@@ -94,12 +94,12 @@ fn neither_another_key_nor_another_trail_passes() {
         (10..13).for_each(|number| wait(audit.record(entry(number))).unwrap());
     }
     rewrite(&settings.path, |all| all[1] = lines(&others.path)[1].clone());
-    assert_eq!(verify_files(&settings.path, &key(), 1).unwrap_err().why, Why::Replaced);
+    assert_eq!(verify_files(&settings.path, &key(), 1).unwrap_err().why, ChainBreak::Replaced);
     let foreign = AuditKey::new([8; 32]);
-    assert_eq!(verify_files(&others.path, &foreign, 1).unwrap_err().why, Why::HeadChanged);
+    assert_eq!(verify_files(&others.path, &foreign, 1).unwrap_err().why, ChainBreak::HeadChanged);
     fs::copy(others.path.with_extension("jsonl.head"), settings.path.with_extension("jsonl.head")).unwrap();
     fs::remove_file(others.path.with_extension("jsonl.head")).unwrap();
-    assert_eq!(verify_files(&others.path, &key(), 1).unwrap_err().why, Why::HeadMissing);
+    assert_eq!(verify_files(&others.path, &key(), 1).unwrap_err().why, ChainBreak::HeadMissing);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn long_texts_are_cut_and_a_line_stays_a_line() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path());
     let audit = open(&settings);
-    let long = Entry {
+    let long = AuditRecord {
         actor: "\u{0}".repeat(5_000),
         subject: "ä".repeat(5_000),
         detail: json!({ "a": "x".repeat(50_000) }),

@@ -1,0 +1,70 @@
+//! `reveal:` and `detect:` of a route: tokens that become values again, and what looks at all other texts.
+
+use super::rules::{RuleSide, fields, related};
+use crate::config::file::route::{DetectActionConfig as WrittenAction, DetectConfig, PiiKindConfig as WrittenSort};
+use crate::config::source::Cursor;
+use crate::model::FieldPath;
+use crate::pii::{DetectAction, DetectRule, Detector, PiiKind, Rules, ValueLocation};
+
+/// The fields whose tokens become values again. `earlier` are the rules of the same side.
+pub(super) fn reveal(
+    at: &Cursor<'_>,
+    written: Option<&[String]>,
+    earlier: &Rules,
+    towards: RuleSide,
+) -> Vec<FieldPath> {
+    let Some(written) = written else { return Vec::new() };
+    if !towards.is_inward() {
+        let instead = match towards {
+            RuleSide::Request(_) => "move it to response: there a vendor's tokens come back",
+            RuleSide::Response(_) => "move it to request: there a vendor's tokens come back",
+        };
+        at.fault("would hand the vendor raw values: tokens are revealed on the way in only", instead);
+        return Vec::new();
+    }
+    if written.is_empty() {
+        at.fault("must list at least one field", "write [\"$.accepted[*].email\"]");
+    }
+    fields(at, written, |at, path| check_reached(at, path, earlier))
+}
+
+fn check_reached(at: &Cursor<'_>, path: &FieldPath, earlier: &Rules) {
+    if earlier.treat.iter().any(|rule| matches!(&rule.location, ValueLocation::Field(treated) if treated == path)) {
+        at.fault("is never reached: pii treats the same field", "take one of them out");
+    }
+    if let Some(only) = &earlier.only
+        && !only.iter().any(|kept| related(kept, path))
+    {
+        at.invalid_with_remedy("is never reached: only drops it", "add the field to only, or take it out here");
+    }
+}
+
+/// The detectors of a body.
+pub(super) fn detect(at: &Cursor<'_>, written: &DetectConfig) -> Option<DetectRule> {
+    let detector = match written.find.as_deref() {
+        None => Detector::default(),
+        Some([]) => {
+            at.key("find").fault("must list at least one sort", "take it out to look for all");
+            return None;
+        }
+        Some(find) => Detector::new(find.iter().copied().map(sort)),
+    };
+    let action = match written.action? {
+        WrittenAction::Mask => DetectAction::Mask,
+        WrittenAction::Redact => DetectAction::Redact,
+        WrittenAction::Report => DetectAction::Report,
+    };
+    Some(DetectRule::new(detector, action))
+}
+
+const fn sort(written: WrittenSort) -> PiiKind {
+    match written {
+        WrittenSort::Key => PiiKind::Key,
+        WrittenSort::Jwt => PiiKind::Jwt,
+        WrittenSort::Email => PiiKind::Email,
+        WrittenSort::Iban => PiiKind::Iban,
+        WrittenSort::Card => PiiKind::Card,
+        WrittenSort::Ssn => PiiKind::Ssn,
+        WrittenSort::Phone => PiiKind::Phone,
+    }
+}

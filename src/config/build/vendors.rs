@@ -1,0 +1,64 @@
+//! What can only be seen when all contracts are on the table.
+
+use std::collections::HashMap;
+
+use crate::config::contract::{Contract, ContractRoute};
+use crate::config::source::Cursor;
+use crate::identity::{IdentitySettings, TokenSettings};
+use crate::model::Direction;
+use crate::pii::{Rules, Treatment};
+
+/// Refuses two contracts for one vendor, and two vendors that one token would belong to.
+pub(in crate::config) fn check_vendors<'a>(contracts: &[(Cursor<'a>, Contract)], has_master_key: bool) {
+    let mut vendors: HashMap<&str, &Cursor<'a>> = HashMap::new();
+    let mut clients: HashMap<(&str, &str), &Cursor<'a>> = HashMap::new();
+    for (at, contract) in contracts {
+        let first = *vendors.entry(contract.vendor.as_str()).or_insert(at);
+        if !std::ptr::eq(first, at) {
+            let there = first.key("vendor").file_and_line();
+            at.key("vendor").invalid_with_remedy(
+                format!("has a contract already, at {there}"),
+                "keep one contract for each vendor",
+            );
+        }
+        let identity = tokens(contract).into_iter();
+        for (i, (identity, client)) in identity.flat_map(|it| it.clients.iter().map(move |id| (it, id))).enumerate() {
+            let first = *clients.entry((&identity.issuer, client.as_str())).or_insert(at);
+            if !std::ptr::eq(first, at) {
+                let there = first.key("identity").file_and_line();
+                let wrong = format!("is a client of this issuer in another contract too, at {there}");
+                at.key("identity")
+                    .key("clients")
+                    .item(i)
+                    .invalid_with_remedy(wrong, "keep each client in one contract");
+            }
+        }
+        if !has_master_key && needs_keys(contract) {
+            let instead = "add keys: { master: keys/master.key } to the main file";
+            at.fault(
+                "tokenizes, hashes, encrypts, reveals or counts subjects, and the main file names no keys.master",
+                instead,
+            );
+        }
+    }
+}
+
+fn tokens(contract: &Contract) -> Option<&TokenSettings> {
+    match contract.identity.as_ref()? {
+        IdentitySettings::Token(settings) => Some(settings),
+        IdentitySettings::Certificate(_) | IdentitySettings::Webhook(_) => None,
+    }
+}
+
+fn needs_keys(contract: &Contract) -> bool {
+    let routes = Direction::ALL.into_iter().flat_map(|direction| contract.routes(direction).as_slice());
+    routes.flat_map(|ContractRoute { request, response, .. }| [request, response]).any(is_keyed)
+}
+
+fn is_keyed(rules: &Rules) -> bool {
+    let keyed = |treatment: &Treatment| match treatment {
+        Treatment::Tokenize | Treatment::Hash | Treatment::EncryptFormat(_) => true,
+        Treatment::Mask { .. } | Treatment::Redact | Treatment::Drop | Treatment::Generalize(_) => false,
+    };
+    rules.subject.is_some() || !rules.reveal.is_empty() || rules.treat.iter().any(|rule| keyed(&rule.treatment))
+}

@@ -1,0 +1,95 @@
+//! How slowly the sender of a body may send: an idle deadline and a least pace.
+//!
+//! Only the time that the sender is waited for counts. A body that rests because its reader does not read is not slow,
+//! and the reader's own connection has a deadline for that.
+
+use std::time::Duration;
+
+use crate::model::Moment;
+use crate::upstream::{BodyLimits, MinRate};
+
+/// The patience with the sender of one body.
+#[derive(Debug)]
+pub(super) struct BodyRateMonitor {
+    /// Longest silence.
+    pub(super) idle: Duration,
+    /// None where the body may be as slow as it likes, as long as it is not silent: an event stream, a WebSocket.
+    min_rate: Option<MinRate>,
+    /// Since when the sender is waited for.
+    since_ns: Option<u64>,
+    /// How long it was waited for in this span, and the bytes that came of it.
+    waited_ns: u64,
+    bytes: u64,
+}
+
+impl BodyRateMonitor {
+    /// With a body of this pace.
+    pub(super) const fn new(body: BodyLimits) -> Self {
+        Self::of(body.idle, Some(body.min_rate))
+    }
+
+    /// With a body that only must not be silent for longer than `idle`.
+    pub(super) const fn idle(idle: Duration) -> Self {
+        Self::of(idle, None)
+    }
+
+    const fn of(idle: Duration, min_rate: Option<MinRate>) -> Self {
+        Self { idle, min_rate, since_ns: None, waited_ns: 0, bytes: 0 }
+    }
+
+    /// The sender is waited for from here on.
+    pub(super) fn await_sender(&mut self, now: impl FnOnce() -> Moment) {
+        if self.min_rate.is_some() && self.since_ns.is_none() {
+            self.since_ns = Some(now().monotonic_ns);
+        }
+    }
+
+    /// The sender has sent; whether that is fast enough.
+    pub(super) fn received(&mut self, bytes: usize, now: Moment) -> bool {
+        let Some(least) = self.min_rate else { return true };
+        self.bytes += bytes as u64;
+        let Some(since) = self.since_ns.take() else { return true };
+        self.waited_ns += now.monotonic_ns.saturating_sub(since);
+        if u128::from(self.waited_ns) < least.per.as_nanos() {
+            return true;
+        }
+        let is_enough = self.bytes >= least.bytes;
+        (self.waited_ns, self.bytes) = (0, 0);
+        is_enough
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::UnixTime;
+
+    fn at(ms: u64) -> Moment {
+        Moment { wall: UnixTime::from_millis(ms), monotonic_ns: ms * 1_000_000 }
+    }
+
+    /// Whether a body passes that gives `bytes` after each wait of `wait_ms`, with `rest_ms` of its reader between.
+    fn passes(bytes: usize, wait_ms: u64, rest_ms: u64) -> bool {
+        let least = MinRate { bytes: 100, per: Duration::from_secs(60) };
+        let mut patience = BodyRateMonitor::new(BodyLimits { idle: Duration::from_secs(60), min_rate: least });
+        let mut now = 0;
+        (0..1_000).all(|_| {
+            now += rest_ms;
+            patience.await_sender(|| at(now));
+            now += wait_ms;
+            patience.received(bytes, at(now))
+        })
+    }
+
+    #[test]
+    fn a_drip_is_told_from_a_slow_line_and_a_slow_reader() {
+        assert!(!passes(1, 1_000, 0), "a byte a second");
+        assert!(passes(2, 1_000, 0));
+        assert!(passes(100, 59_000, 0), "in bursts");
+        assert!(!passes(49, 59_999, 0));
+        assert!(passes(1, 100, 60_000), "the reader rests, not the sender");
+        let mut silent = BodyRateMonitor::idle(Duration::from_secs(60));
+        silent.await_sender(|| at(0));
+        assert!(silent.received(0, at(1 << 40)), "an event stream");
+    }
+}

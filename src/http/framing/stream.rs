@@ -1,0 +1,222 @@
+//! A connection whose incoming bytes are judged on their way to the HTTP library.
+//!
+//! Bytes are read straight into the reader's buffer and judged there; only a head that has come in part is held back. A
+//! refused request reaches the library as an empty one that stands for it, so that it is answered, counted and audited
+//! like any other; behind it nothing is read. A refused answer fails the connection.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{FramingError, FramingValidator, FramingVerdict, MessageSide, PendingResponse, RequestSequence};
+use crate::bounds;
+
+/// What the library reads in place of a request that was refused. Its method is a token, and nobody's.
+const REFUSED_REQUEST: &[u8] = b"- / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+
+/// A connection, screened.
+#[derive(Debug)]
+pub struct ScreenedStream<S> {
+    stream: S,
+    framing: FramingValidator,
+    peer: ScreenedPeer,
+    /// What is held: what may pass and did not fit, or what has not been judged to its end.
+    buffered: Vec<u8>,
+    /// So many bytes at the front of it may pass.
+    cleared: usize,
+    /// Bytes that were thrown away behind a refusal.
+    drained: Option<usize>,
+}
+
+#[derive(Debug)]
+enum ScreenedPeer {
+    Caller(Arc<RequestSequence>),
+    Upstream(Arc<PendingResponse>),
+}
+
+impl<S> ScreenedStream<S> {
+    /// A caller's connection.
+    pub fn requests(stream: S, turns: Arc<RequestSequence>) -> Self {
+        Self::new(stream, MessageSide::Request, ScreenedPeer::Caller(turns))
+    }
+
+    /// A connection to an upstream.
+    pub fn answers(stream: S, asked: Arc<PendingResponse>) -> Self {
+        Self::new(stream, MessageSide::Response, ScreenedPeer::Upstream(asked))
+    }
+
+    fn new(stream: S, side: MessageSide, peer: ScreenedPeer) -> Self {
+        Self { stream, framing: FramingValidator::new(side), peer, buffered: Vec::new(), cleared: 0, drained: None }
+    }
+
+    fn validate(&mut self, fresh: &[u8]) -> FramingVerdict {
+        let asked = match &self.peer {
+            ScreenedPeer::Caller(_) => None,
+            ScreenedPeer::Upstream(asked) => Some(&**asked),
+        };
+        if self.buffered.is_empty() {
+            let judged = self.framing.validate(fresh, asked);
+            self.buffered.extend_from_slice(&fresh[judged.pass..]);
+            return judged;
+        }
+        self.buffered.extend_from_slice(fresh);
+        let judged = self.framing.validate(&self.buffered, asked);
+        self.cleared = judged.pass;
+        judged
+    }
+
+    /// Puts what stands for a refusal in the place of what was refused.
+    fn refuse(&mut self, flaw: FramingError) {
+        self.buffered.truncate(self.cleared);
+        self.drained = Some(0);
+        match &self.peer {
+            ScreenedPeer::Upstream(asked) => asked.fail(flaw),
+            ScreenedPeer::Caller(turns) if self.framing.is_in_head() => {
+                turns.reject_request(self.framing.heads(), flaw);
+                self.buffered.extend_from_slice(REFUSED_REQUEST);
+                self.cleared = self.buffered.len();
+            }
+            // In the middle of a body there is no next request that could stand for it: the body breaks off.
+            ScreenedPeer::Caller(_) => {}
+        }
+    }
+
+    /// Gives what may pass, as far as it fits.
+    fn copy_cleared(&mut self, buf: &mut ReadBuf<'_>) {
+        let given = self.cleared.min(buf.remaining());
+        buf.put_slice(&self.buffered[..given]);
+        self.cleared -= given;
+        if given == self.buffered.len() {
+            // Most connections never need it again.
+            self.buffered = Vec::new();
+        } else {
+            self.buffered.drain(..given);
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> ScreenedStream<S> {
+    /// Reads behind a refusal: so that what the peer has sent by now does not reset the connection under its answer.
+    fn poll_drain(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>, mut drained: usize) -> Poll<io::Result<()>> {
+        if let ScreenedPeer::Upstream(asked) = &self.peer {
+            let flaw = asked.error().unwrap_or(FramingError::Surplus);
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, flaw)));
+        }
+        if !self.framing.is_in_head() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, FramingError::Chunk)));
+        }
+        let before = buf.filled().len();
+        while drained < bounds::REFUSED_DRAIN_BYTES_MAX {
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+            let read = buf.filled().len() - before;
+            buf.set_filled(before);
+            if read == 0 {
+                // It has said all, and still waits for its answer.
+                return Poll::Pending;
+            }
+            drained += read;
+            self.drained = Some(drained);
+        }
+        // The answer closes the connection; nothing else is waited for.
+        Poll::Pending
+    }
+
+    /// Waits to learn whether HTTP was left; meanwhile what comes is held, so that a caller that leaves is noticed.
+    fn poll_upgrade_outcome(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
+        let ScreenedPeer::Caller(turns) = &self.peer else { return Poll::Ready(Ok(true)) };
+        if let Poll::Ready(switched) = turns.poll_upgraded(self.framing.heads(), cx) {
+            self.framing.finish_upgrade(switched);
+            let judged = self.framing.validate(&self.buffered, None);
+            self.cleared = judged.pass;
+            if let Some(flaw) = judged.error {
+                self.refuse(flaw);
+            }
+            return Poll::Ready(Ok(true));
+        }
+        let before = buf.filled().len();
+        while self.buffered.len() < bounds::HEAD_BYTES_MAX {
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+            if buf.filled().len() == before {
+                return Poll::Ready(Ok(false));
+            }
+            self.buffered.extend_from_slice(&buf.filled()[before..]);
+            buf.set_filled(before);
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for ScreenedStream<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            if this.cleared > 0 {
+                this.copy_cleared(buf);
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(drained) = this.drained {
+                return this.poll_drain(cx, buf, drained);
+            }
+            if this.framing.is_passthrough() {
+                return Pin::new(&mut this.stream).poll_read(cx, buf);
+            }
+            if this.framing.is_awaiting_upgrade() {
+                if ready!(this.poll_upgrade_outcome(cx, buf))? {
+                    continue;
+                }
+                return Poll::Ready(Ok(()));
+            }
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+            if buf.filled().len() == before {
+                // Half a head, and then the end: the library says what that is.
+                this.cleared = this.buffered.len();
+                if this.cleared == 0 {
+                    return Poll::Ready(Ok(()));
+                }
+                continue;
+            }
+            let was_held = !this.buffered.is_empty();
+            let judged = this.validate(&buf.filled()[before..]);
+            buf.set_filled(if was_held { before } else { before + judged.pass });
+            if let Some(flaw) = judged.error {
+                this.refuse(flaw);
+            }
+            if buf.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for ScreenedStream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

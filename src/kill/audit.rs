@@ -1,0 +1,73 @@
+//! Who hears of what happens at the switch: the audit trail, and whoever else is listed.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::event::{EventListener, KillEvent, KillEventKind};
+use crate::telemetry::audit::{self, AuditRecord, AuditTrail};
+
+/// Tells each of these, in order.
+pub fn notify_all(witnesses: Vec<EventListener>) -> EventListener {
+    Arc::new(move |event| witnesses.iter().for_each(|witness| witness(event)))
+}
+
+/// Records events in the audit trail. The trail's own thread writes; the switch does not wait for it.
+pub fn audit_listener(audit: Arc<AuditTrail>) -> EventListener {
+    Arc::new(move |event| drop(audit.record(event.audit_entry())))
+}
+
+impl KillEvent {
+    /// The event as a line of the audit trail.
+    pub fn audit_entry(&self) -> AuditRecord {
+        AuditRecord {
+            at: self.at,
+            actor: self.by.clone(),
+            act: self.act.audit_act(),
+            subject: self.vendor.clone(),
+            reason: self.reason.clone(),
+            detail: self.detail(),
+        }
+    }
+
+    fn detail(&self) -> Value {
+        let mut detail = Map::new();
+        if self.generation > 0 {
+            detail.insert("generation".to_owned(), json!(self.generation));
+        }
+        if !self.reach.is_whole() {
+            detail.insert("reach".to_owned(), json!(self.reach));
+        }
+        if let Some(origin) = self.origin {
+            detail.insert("origin".to_owned(), json!(origin));
+        }
+        if !self.lifted.is_empty() {
+            detail.insert("lifted".to_owned(), json!(self.lifted));
+        }
+        if self.severed > 0 {
+            detail.insert("severed".to_owned(), json!(self.severed));
+        }
+        if !self.evidence.is_empty() {
+            detail.insert("evidence".to_owned(), json!(self.evidence));
+        }
+        if let Some(outcome) = &self.outcome {
+            detail.insert("outcome".to_owned(), json!(outcome));
+        }
+        if detail.is_empty() { Value::Null } else { Value::Object(detail) }
+    }
+}
+
+impl KillEventKind {
+    const fn audit_act(self) -> audit::AuditAct {
+        match self {
+            Self::Kill => audit::AuditAct::Kill,
+            Self::KillAgain => audit::AuditAct::KillAgain,
+            Self::Restore => audit::AuditAct::Restore,
+            Self::Approve => audit::AuditAct::Approve,
+            Self::Schedule => audit::AuditAct::Schedule,
+            Self::Unschedule => audit::AuditAct::Unschedule,
+            Self::Drill => audit::AuditAct::Drill,
+            Self::Hook => audit::AuditAct::Hook,
+        }
+    }
+}

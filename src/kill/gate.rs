@@ -1,0 +1,190 @@
+//! One vendor's line: what stands against it, and all that it has in flight.
+//!
+//! A request registers **before** it asks whether it may pass, and a kill writes its verdict before it looks for what
+//! is in flight. Whichever comes first, one sees the other: nothing slips between. A line lives as long as the
+//! process, so that reloads never lose what is in flight. Registering, asking and leaving take three short locks that
+//! no other thread wants, and no memory of their own.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+use super::in_flight::InFlight;
+use super::latch::CountdownLatch;
+use super::order::{Kill, KillOrigin, KillSelector, RouteTag};
+use super::recheck::{RegisteredRequest, SeveredRequests};
+use super::shard::{CompiledSelector, RegistryShard, thread_index};
+use super::switch::GATEWAY_ACTOR;
+use crate::bounds::KILL_SHARDS;
+use crate::model::{ClientId, Direction, Reason, UnixTime, VendorId};
+
+/// A vendor's place on the switch.
+pub struct VendorGate {
+    vendor: VendorId,
+    active: Arc<ActiveKills>,
+    /// Threads take turns at these, so that workers share no lock.
+    shards: [Arc<RegistryShard>; KILL_SHARDS],
+    severed_total: AtomicU64,
+}
+
+/// What stands against a vendor.
+#[derive(Default)]
+pub(super) struct ActiveKills {
+    /// Whether `kills` holds anything: all that a request of a vendor in good standing reads.
+    armed: AtomicBool,
+    kills: ArcSwap<Vec<ActiveKill>>,
+}
+
+/// A kill, ready to be compared with traffic.
+#[derive(Clone)]
+pub(super) struct ActiveKill {
+    pub(super) target: CompiledSelector,
+    pub(super) kill: Arc<Kill>,
+}
+
+impl VendorGate {
+    pub(super) fn new(vendor: VendorId) -> Self {
+        let active = Arc::new(ActiveKills::default());
+        let shards = std::array::from_fn(|_| Arc::new(RegistryShard::new(Arc::clone(&active))));
+        Self { vendor, active, shards, severed_total: AtomicU64::new(0) }
+    }
+
+    /// Whose line this is.
+    pub const fn vendor(&self) -> &VendorId {
+        &self.vendor
+    }
+
+    /// Enters a request, **before** [`InFlight::check`]. It stays in flight until the last handle is dropped.
+    pub fn register(&self, direction: Direction, route: RouteTag, client: Option<&ClientId>) -> InFlight {
+        self.register_request(&RegisteredRequest {
+            direction,
+            route,
+            client,
+            proof: None,
+            is_safe: false,
+            is_websocket: false,
+        })
+    }
+
+    /// As [`Self::register`], with what the request stands on, so that it can be asked again whether it still may.
+    pub fn register_request(&self, held: &RegisteredRequest<'_>) -> InFlight {
+        RegistryShard::register(&self.shards[thread_index() % KILL_SHARDS], held)
+    }
+
+    /// Requests in flight, by [`Direction::index`].
+    pub fn in_flight(&self) -> [usize; 2] {
+        self.count(&KillSelector::default())
+    }
+
+    /// Requests in flight that a reach covers, by [`Direction::index`].
+    pub fn count(&self, reach: &KillSelector) -> [usize; 2] {
+        let target = CompiledSelector::from(reach);
+        self.shards
+            .iter()
+            .map(|shard| shard.count(&target))
+            .fold([0, 0], |sum, part| [sum[0] + part[0], sum[1] + part[1]])
+    }
+
+    /// Requests severed since the process started.
+    pub fn severed_total(&self) -> u64 {
+        self.severed_total.load(Ordering::Relaxed)
+    }
+
+    /// Asks of each request in flight whether it still may, and severs those that may not.
+    ///
+    /// The judge is asked under the locks that requests register under: it must be quick, and never come back here.
+    pub fn recheck(
+        &self,
+        judge: &mut dyn FnMut(&RegisteredRequest<'_>) -> Result<(), Reason>,
+        now: UnixTime,
+        severed: &mut SeveredRequests,
+    ) {
+        let cause = |reason: Reason| Arc::new(cut(reason.as_str(), now));
+        let before = severed.count();
+        for shard in &self.shards {
+            shard.recheck(judge, &cause, &severed.latch, severed.by_vendor.entry(self.vendor.clone()).or_default());
+        }
+        self.severed_total.fetch_add(severed.count() - before, Ordering::Relaxed);
+    }
+
+    /// Whether any request in flight is such a one.
+    pub fn holds(&self, mut is_it: impl FnMut(&RegisteredRequest<'_>) -> bool) -> bool {
+        self.shards.iter().any(|shard| shard.holds(&mut is_it))
+    }
+
+    /// Whether anything stands against this vendor, in whole or in part.
+    pub fn is_armed(&self) -> bool {
+        self.active.armed.load(Ordering::Acquire)
+    }
+
+    /// Severs what is in flight in a direction, or in both (`None`), but `spared`, and kills nothing: what comes next is judged as ever. For a budget
+    /// whose overrun severs, where the caller itself ends the request that it spares, at the record that was too many:
+    /// severed like the others, that one would lose what was let through, charged and not yet written.
+    ///
+    /// Returns how many had not been severed before; [`InFlight::killed`] of each gives `why`, generation 0.
+    pub fn sever_in_flight(&self, why: &str, direction: Option<Direction>, now: UnixTime, spared: &InFlight) -> u64 {
+        let cause = Kill { reach: KillSelector { direction, ..KillSelector::default() }, ..cut(why, now) };
+        // Nobody waits for them to leave.
+        self.sever(&Arc::new(cause), &CountdownLatch::new(), Some(spared))
+    }
+
+    /// Makes these the kills that stand. Refuses what is new from here on; severs nothing.
+    pub(super) fn set_active(&self, kills: impl Iterator<Item = Arc<Kill>>) {
+        let kills: Vec<_> =
+            kills.map(|kill| ActiveKill { target: CompiledSelector::from(&kill.reach), kill }).collect();
+        let armed = !kills.is_empty();
+        self.active.kills.store(Arc::new(kills));
+        self.active.armed.store(armed, Ordering::Release);
+    }
+
+    /// Severs what is in flight under the kill and wakes it. Returns how many had not been severed before; the latch
+    /// opens when all that match are gone, those too that were severed earlier and have not left.
+    pub(super) fn sever(&self, kill: &Arc<Kill>, latch: &Arc<CountdownLatch>, spared: Option<&InFlight>) -> u64 {
+        let standing = ActiveKill { target: CompiledSelector::from(&kill.reach), kill: Arc::clone(kill) };
+        let severed = self.shards.iter().map(|shard| shard.sever(&standing, latch, spared)).sum();
+        self.severed_total.fetch_add(severed, Ordering::Relaxed);
+        severed
+    }
+}
+
+/// The cause of a cut after which nothing stands against the vendor.
+fn cut(why: &str, at: UnixTime) -> Kill {
+    Kill {
+        generation: 0,
+        reach: KillSelector::default(),
+        everything: false,
+        at,
+        by: GATEWAY_ACTOR.to_owned(),
+        reason: why.to_owned(),
+        origin: KillOrigin::Cut,
+        evidence: Vec::new(),
+        more_evidence: 0,
+    }
+}
+
+impl fmt::Debug for VendorGate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("vendor", &self.vendor).field("armed", &self.is_armed()).finish_non_exhaustive()
+    }
+}
+
+impl ActiveKills {
+    #[inline]
+    pub(super) fn is_armed(&self) -> bool {
+        self.armed.load(Ordering::Acquire)
+    }
+
+    /// The kill that covers this traffic: the oldest, where several do.
+    pub(super) fn covering(
+        &self,
+        direction: Direction,
+        route: RouteTag,
+        client: Option<&ClientId>,
+    ) -> Option<Arc<Kill>> {
+        let kills = self.kills.load();
+        let found = kills.iter().find(|standing| standing.target.covers(direction, route, client));
+        found.map(|standing| Arc::clone(&standing.kill))
+    }
+}

@@ -1,0 +1,147 @@
+//! A kill on its way: everything is refused and told to leave; what is left is to wait for it and for the disk.
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use super::answer::{Fleet, KillAnswer, KillState};
+use super::latch::CountdownLatch;
+use super::order::{Kill, KillOrder};
+use super::switch::KillSwitch;
+use super::unconfirmed::UnconfirmedWrites;
+use crate::bounds::{PERSIST_DEADLINE, SEVER_DEADLINE};
+use crate::model::{Clock, Moment};
+use crate::store::WriteAck;
+
+/// A kill that is in force. Dropping it loses nothing but the answer: severing and writing go on.
+#[derive(Debug)]
+#[must_use = "finish it for the answer, or drop it where nobody asked"]
+pub struct PendingKill {
+    order: KillOrder,
+    kill: Arc<Kill>,
+    severed: u64,
+    latch: LatchWait,
+    ack: Option<WriteAck>,
+    /// Whether the state is already kept, where there was nothing to write.
+    kept: bool,
+    durable: bool,
+    refused: Moment,
+    clock: Clock,
+    unwritten: Arc<UnconfirmedWrites>,
+}
+
+/// How long each step took, from the order's arrival, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KillTimings {
+    /// Until nothing new was let in.
+    pub refuse_micros: u64,
+    /// Until the last severed request had left.
+    pub sever_micros: u64,
+    /// Until it was durable.
+    pub persist_micros: u64,
+}
+
+impl PendingKill {
+    pub(super) fn new(
+        switch: &KillSwitch,
+        order: KillOrder,
+        kill: Arc<Kill>,
+        severed: u64,
+        latch: Arc<CountdownLatch>,
+        ack: Option<WriteAck>,
+        refused: Moment,
+    ) -> Self {
+        let kept = ack.is_none() && !switch.unconfirmed.holds(&order.target);
+        Self {
+            kept,
+            order,
+            kill,
+            severed,
+            latch: LatchWait(latch),
+            ack,
+            durable: switch.store.is_durable(),
+            refused,
+            clock: switch.clock.clone(),
+            unwritten: Arc::clone(&switch.unconfirmed),
+        }
+    }
+
+    /// The kill's record.
+    pub fn kill(&self) -> &Kill {
+        &self.kill
+    }
+
+    /// How many requests were told to leave.
+    pub const fn severed(&self) -> u64 {
+        self.severed
+    }
+
+    /// Waits until all that was severed has left and the kill is durable, within bounds, and answers.
+    ///
+    /// Runs on a tokio runtime with time enabled.
+    pub async fn finish(self) -> KillAnswer {
+        self.finish_timed().await.0
+    }
+
+    /// [`PendingKill::finish`] with the time of each step.
+    pub async fn finish_timed(mut self) -> (KillAnswer, KillTimings) {
+        if self.latch.0.remaining() > 0 {
+            // At the deadline the answer counts those that linger.
+            let _ = timeout(SEVER_DEADLINE, self.latch.0.wait()).await;
+        }
+        let left = self.clock.now();
+        let lingering = self.latch.0.remaining() as u64;
+        let persisted = self.persisted().await && self.durable;
+        let timings = KillTimings {
+            refuse_micros: self.micros(self.refused),
+            sever_micros: self.micros(left),
+            persist_micros: self.micros(self.clock.now()),
+        };
+        (self.answer(timings.sever_micros, lingering, persisted), timings)
+    }
+
+    async fn persisted(&mut self) -> bool {
+        let Some(ack) = &mut self.ack else { return self.kept };
+        let Ok(written) = timeout(PERSIST_DEADLINE, ack).await else { return false };
+        self.ack = None;
+        if written.is_err() {
+            self.unwritten.failed(self.order.target.clone());
+        }
+        written.is_ok()
+    }
+
+    fn answer(&self, sever_micros: u64, lingering: u64, persisted: bool) -> KillAnswer {
+        KillAnswer {
+            vendor: self.order.target.as_str().to_owned(),
+            state: KillState::Killed,
+            generation: self.kill.generation,
+            severed: self.severed,
+            sever_micros,
+            persisted,
+            fleet: Fleet::ALONE,
+            reach: self.order.selector.clone(),
+            lingering,
+        }
+    }
+
+    const fn micros(&self, until: Moment) -> u64 {
+        until.monotonic_ns.saturating_sub(self.order.at.monotonic_ns) / 1000
+    }
+}
+
+/// A write that is not waited for any more is still looked after.
+impl Drop for PendingKill {
+    fn drop(&mut self) {
+        if let Some(ack) = self.ack.take() {
+            self.unwritten.pending(self.order.target.clone(), ack);
+        }
+    }
+}
+
+struct LatchWait(Arc<CountdownLatch>);
+
+impl std::fmt::Debug for LatchWait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} to leave", self.0.remaining())
+    }
+}

@@ -1,0 +1,89 @@
+//! What a request in flight stands on, and the severing of those that have lost it.
+//!
+//! A kill names what it cuts. All else that ends the right to run (a token revoked, a contract changed or over, a key
+//! withdrawn) is judged by whoever let the request in: the registry keeps what that judge needs, and asks it again. Never
+//! decides itself.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use super::gate::VendorGate;
+use super::latch::CountdownLatch;
+use super::order::{KillTarget, RouteTag};
+use super::switch::KillSwitch;
+use crate::bounds::SEVER_DEADLINE;
+use crate::model::{ClientId, Direction, Reason, VendorId};
+
+/// The proof by which a request was let in, in the judge's own type.
+pub type AdmissionProof = Arc<dyn Any + Send + Sync>;
+
+/// One request in flight, as the registry holds it.
+#[derive(Debug, Clone, Copy)]
+pub struct RegisteredRequest<'a> {
+    /// Which way it goes.
+    pub direction: Direction,
+    /// The route that it was let in by.
+    pub route: RouteTag,
+    /// The client that it was proven to come from.
+    pub client: Option<&'a ClientId>,
+    /// What proved it; nothing where a client is known without a proof that is kept, or calls are our own.
+    pub proof: Option<&'a AdmissionProof>,
+    /// Whether its method changes nothing (RFC 9110 section 9.2.1).
+    pub is_safe: bool,
+    /// Whether it goes on as a WebSocket.
+    pub is_websocket: bool,
+}
+
+/// What was severed because it had lost what it stood on.
+pub struct SeveredRequests {
+    pub(super) by_vendor: BTreeMap<VendorId, BTreeMap<Reason, u64>>,
+    pub(super) latch: Arc<CountdownLatch>,
+}
+
+impl Default for SeveredRequests {
+    fn default() -> Self {
+        Self { by_vendor: BTreeMap::new(), latch: CountdownLatch::new() }
+    }
+}
+
+impl SeveredRequests {
+    /// How many requests.
+    pub fn count(&self) -> u64 {
+        self.by_reason().map(|(_, _, count)| count).sum()
+    }
+
+    /// How many of which vendor, and for which reason.
+    pub fn by_reason(&self) -> impl Iterator<Item = (&VendorId, Reason, u64)> {
+        self.by_vendor
+            .iter()
+            .flat_map(|(vendor, lost)| lost.iter().map(move |(reason, count)| (vendor, *reason, *count)))
+    }
+
+    /// Waits until all of them have left, within a bound; returns how many have not.
+    ///
+    /// Runs on a tokio runtime with time enabled.
+    pub async fn wait(self) -> u64 {
+        self.latch.count_down();
+        if self.latch.remaining() > 0 {
+            // At the deadline those that linger are counted.
+            let _ = timeout(SEVER_DEADLINE, self.latch.wait()).await;
+        }
+        self.latch.remaining() as u64
+    }
+}
+
+impl std::fmt::Debug for SeveredRequests {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Severed").field("lost", &self.by_vendor).finish_non_exhaustive()
+    }
+}
+
+impl KillSwitch {
+    /// Every vendor's line, those of contracts that are gone too.
+    pub fn gates(&self) -> Vec<Arc<VendorGate>> {
+        self.gates_of(&KillTarget::Everything)
+    }
+}

@@ -1,0 +1,69 @@
+//! What the disk has not confirmed: writes that nobody waits for, and changes that it refused.
+//!
+//! Never gives up: a refused change is written again until it is kept, since the vendor is killed all the same.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use super::order::KillTarget;
+use super::switch::KillSwitch;
+use crate::store::WriteAck;
+
+#[derive(Debug, Default)]
+pub(super) struct UnconfirmedWrites(Mutex<WriteLists>);
+
+#[derive(Debug, Default)]
+struct WriteLists {
+    pending: Vec<(KillTarget, WriteAck)>,
+    refused: BTreeSet<KillTarget>,
+}
+
+impl UnconfirmedWrites {
+    /// A write that nobody waits for any more.
+    pub(super) fn pending(&self, subject: KillTarget, ack: WriteAck) {
+        self.with(|lists| lists.pending.push((subject, ack)));
+    }
+
+    /// A change that the disk refused.
+    pub(super) fn failed(&self, subject: KillTarget) {
+        self.with(|lists| lists.refused.insert(subject));
+    }
+
+    /// Whether a vendor's state may not be on disk, by itself or as one of all.
+    pub(super) fn holds(&self, subject: &KillTarget) -> bool {
+        let concerns = |other: &KillTarget| other == subject || *other == KillTarget::Everything;
+        self.with(|lists| {
+            lists.refused.iter().any(concerns) || lists.pending.iter().any(|(pending, _)| concerns(pending))
+        })
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut WriteLists) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl KillSwitch {
+    /// Sees to it that every change is kept. Returns whether all are; call it every second or so.
+    pub async fn retry_unconfirmed(&self) -> bool {
+        let pending = self.unconfirmed.with(|lists| std::mem::take(&mut lists.pending));
+        for (subject, ack) in pending {
+            if ack.await.is_err() {
+                self.unconfirmed.failed(subject);
+            }
+        }
+        let refused = self.unconfirmed.with(|lists| std::mem::take(&mut lists.refused));
+        let mut kept = true;
+        for subject in refused {
+            let written = self.write(&self.table(), &subject, None);
+            let is_kept = match written {
+                Ok(ack) => ack.await.is_ok(),
+                Err(_) => false,
+            };
+            if !is_kept {
+                self.unconfirmed.failed(subject);
+                kept = false;
+            }
+        }
+        kept
+    }
+}

@@ -1,0 +1,164 @@
+//! A budget of a vendor and one of its route, spent together or not at all.
+//!
+//! Takes from the narrower one first. If then the wider one refuses, nothing that fits can be lost by the take-back:
+//! whoever came in between would have met the wider one too.
+//!
+//! Never leaves a charge behind that was refused.
+
+use std::sync::Arc;
+
+use super::overrun::{Measure, Overrun};
+use super::{Budget, OverrunAction, SlidingWindow, WindowCharge, WindowSpent};
+use crate::model::Moment;
+
+/// A window, and what its overrun does.
+#[derive(Debug, Clone)]
+pub(super) struct BudgetWindow {
+    pub(super) window: Arc<SlidingWindow>,
+    pub(super) over: OverrunAction,
+}
+
+/// The windows that one measure of one route falls under.
+#[derive(Debug, Clone)]
+pub(super) struct BudgetPair {
+    pub(super) measure: Measure,
+    pub(super) vendor: BudgetWindow,
+    pub(super) route: Option<BudgetWindow>,
+}
+
+/// A grant of both, of which so many are used.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BudgetGrant {
+    vendor: WindowCharge,
+    route: Option<WindowCharge>,
+}
+
+/// What was granted, and has not left yet: a list that stays short, since grants of one slot are one entry.
+#[derive(Debug, Default)]
+pub(super) struct GrantReserve(Vec<(BudgetGrant, u64)>);
+
+impl GrantReserve {
+    /// Adds so many of a grant.
+    pub(super) fn add(&mut self, grant: BudgetGrant, count: u64) {
+        if count == 0 {
+            return;
+        }
+        if let Some((last, counted)) = self.0.last_mut()
+            && last.join(grant)
+        {
+            *counted += count;
+        } else {
+            self.0.push((grant, count));
+        }
+    }
+
+    /// Moves another's grants here.
+    pub(super) fn take_over(&mut self, other: &mut Self) {
+        other.0.drain(..).for_each(|(grant, count)| self.add(grant, count));
+    }
+
+    /// It has left, and stays charged.
+    pub(super) fn settle(&mut self) {
+        self.0.clear();
+    }
+
+    /// It stays here, and costs nothing.
+    pub(super) fn give_back(&mut self, gauge: &BudgetPair) {
+        self.0.drain(..).for_each(|(grant, count)| gauge.give_back(grant, count));
+    }
+}
+
+impl BudgetGrant {
+    /// Adds another of the same slots; whether it was one.
+    fn join(&mut self, other: Self) -> bool {
+        let mut joined = *self;
+        let route = match (&mut joined.route, other.route) {
+            (Some(route), Some(other)) => route.join(other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let is_same = route && joined.vendor.join(other.vendor);
+        if is_same {
+            *self = joined;
+        }
+        is_same
+    }
+}
+
+impl BudgetWindow {
+    pub(super) fn new(budget: Budget) -> Self {
+        Self { window: Arc::new(SlidingWindow::new(budget.budget, budget.window)), over: budget.over }
+    }
+
+    /// The same consumption under new settings; whoever holds the old window goes on in the new one.
+    pub(super) fn renew(&self, budget: Budget, now: Moment) -> Self {
+        let window = if self.window.length() == budget.window {
+            self.window.set_budget(budget.budget);
+            Arc::clone(&self.window)
+        } else {
+            let window = Arc::new(SlidingWindow::new(budget.budget, budget.window));
+            self.window.hand_over_to(&window, now);
+            window
+        };
+        Self { window, over: budget.over }
+    }
+}
+
+/// Whether a vendor's window, and its route's, would grant one more.
+pub(super) fn ask(
+    measure: Measure,
+    vendor: &BudgetWindow,
+    route: Option<&BudgetWindow>,
+    now: Moment,
+) -> Result<(), Overrun> {
+    let one_more = |metered: &BudgetWindow, of_route: bool| {
+        let spent = metered.window.ask(1, now);
+        spent.map_err(|spent| Overrun::new(measure, of_route, metered.over, spent))
+    };
+    route.map_or(Ok(()), |route| one_more(route, true))?;
+    one_more(vendor, false)
+}
+
+impl BudgetPair {
+    /// Charges both, or neither.
+    pub(super) fn take(&self, count: u64, now: Moment) -> Result<BudgetGrant, Overrun> {
+        let route = match &self.route {
+            Some(route) => Some(route.window.take(count, now).map_err(|spent| self.overrun(route, true, spent))?),
+            None => None,
+        };
+        match self.vendor.window.take(count, now) {
+            Ok(vendor) => Ok(BudgetGrant { vendor, route }),
+            Err(spent) => {
+                if let (Some(metered), Some(charge)) = (&self.route, route) {
+                    metered.window.give_back(charge, count);
+                }
+                Err(self.overrun(&self.vendor, false, spent))
+            }
+        }
+    }
+
+    /// Takes back a part of a grant.
+    pub(super) fn give_back(&self, grant: BudgetGrant, count: u64) {
+        self.vendor.window.give_back(grant.vendor, count);
+        if let (Some(metered), Some(charge)) = (&self.route, grant.route) {
+            metered.window.give_back(charge, count);
+        }
+    }
+
+    /// What is left in the fuller one.
+    pub(super) fn remaining(&self, now: Moment) -> u64 {
+        let of_route = self.route.as_ref().map_or(u64::MAX, |route| route.window.peek(now).remaining());
+        self.vendor.window.peek(now).remaining().min(of_route)
+    }
+
+    fn overrun(&self, metered: &BudgetWindow, of_route: bool, spent: WindowSpent) -> Overrun {
+        Overrun::new(self.measure, of_route, metered.over, spent)
+    }
+}
+
+/// A window of 10 s, for tests.
+#[cfg(test)]
+pub(super) fn metered(budget: u64, over: OverrunAction) -> BudgetWindow {
+    let budget = std::num::NonZeroU64::new(budget).unwrap();
+    BudgetWindow::new(Budget { budget, window: std::time::Duration::from_secs(10), over })
+}

@@ -1,0 +1,140 @@
+//! What no path selects, under detectors: texts, attributes, comments and instructions.
+//!
+//! A text is all that stands between two tags, references and CDATA decoded and comments left aside, as readers see it. With
+//! a find it leaves escaped and without the comments that stood in it, else as it came; comments and instructions are looked
+//! at one by one. Never lets a byte of any leave before its end, and holds so much and no more.
+
+use super::tag;
+use super::tree::XmlContext;
+use crate::bounds::VALUE_BYTES_MAX;
+use crate::pii::{Replacement, RewriteError, SelectedValue, Transform, ValueKind};
+use zeroize::Zeroizing;
+
+/// The text that is open, and what is done about it.
+pub(super) struct UnselectedText {
+    rule: Option<usize>,
+    /// The text as it came, and decoded.
+    raw: Zeroizing<Vec<u8>>,
+    text: Zeroizing<Vec<u8>>,
+    /// The comment or instruction that is open.
+    misc: Zeroizing<Vec<u8>>,
+    made: Zeroizing<Vec<u8>>,
+}
+
+impl UnselectedText {
+    /// For the rule of texts that nothing else selects, if there is one.
+    pub(super) fn new(rule: Option<usize>) -> Self {
+        let none = Zeroizing::default;
+        Self { rule, raw: none(), text: none(), misc: none(), made: none() }
+    }
+
+    /// Whether anything must be held at all.
+    pub(super) const fn is_active(&self) -> bool {
+        self.rule.is_some()
+    }
+
+    /// Takes a piece of text, as it came and decoded.
+    pub(super) fn hold(&mut self, raw: &[u8], decoded: &[u8]) -> Result<(), RewriteError> {
+        hold(&mut self.raw, raw)?;
+        self.text.extend_from_slice(decoded);
+        Ok(())
+    }
+
+    /// Takes a piece of a comment or an instruction.
+    pub(super) fn hold_misc(&mut self, raw: &[u8]) -> Result<(), RewriteError> {
+        hold(&mut self.misc, raw)
+    }
+
+    /// A comment or an instruction is whole: it waits with the text that it stands in, or leaves.
+    pub(super) fn end_misc(
+        &mut self,
+        inside: bool,
+        treat: &dyn Transform,
+        desk: &mut XmlContext<'_>,
+    ) -> Result<(), RewriteError> {
+        let (head, tail): (usize, usize) = if self.misc.starts_with(b"<!--") { (4, 3) } else { (2, 2) };
+        let end = self.misc.len().saturating_sub(tail);
+        if let (Some(rule), Some(text)) = (self.rule, self.misc.get(head..end))
+            && detect(rule, text, treat, &mut self.made, desk)?
+        {
+            if memchr::memmem::find(&self.made, b"--").is_some() && memchr::memmem::find(text, b"--").is_none() {
+                return Err(RewriteError::Untreatable { what: "a comment cannot hold the treated text" });
+            }
+            self.misc.splice(head..end, self.made.drain(..));
+        }
+        if inside {
+            hold(&mut self.raw, &self.misc)?;
+        } else {
+            desk.out.extend_from_slice(&self.misc);
+        }
+        self.misc.clear();
+        Ok(())
+    }
+
+    /// A tag ends the text that is open: it leaves. Whether it was changed.
+    pub(super) fn release(&mut self, treat: &dyn Transform, desk: &mut XmlContext<'_>) -> Result<bool, RewriteError> {
+        let Some(rule) = self.rule.filter(|_| !self.raw.is_empty()) else { return Ok(false) };
+        let changed = !self.text.is_empty() && detect(rule, &self.text, treat, &mut self.made, desk)?;
+        if changed {
+            escape(&self.made, tag::escape_content, desk)?;
+        } else {
+            desk.out.extend_from_slice(&self.raw);
+        }
+        self.raw.clear();
+        self.text.clear();
+        Ok(changed)
+    }
+
+    /// Puts an attribute's value, as it came and decoded. Whether it was changed.
+    pub(super) fn attribute(
+        &mut self,
+        raw: &str,
+        decoded: &[u8],
+        treat: &dyn Transform,
+        desk: &mut XmlContext<'_>,
+    ) -> Result<bool, RewriteError> {
+        if let Some(rule) = self.rule
+            && detect(rule, decoded, treat, &mut self.made, desk)?
+        {
+            return escape(&self.made, tag::escape, desk).map(|()| true);
+        }
+        desk.out.extend_from_slice(raw.as_bytes());
+        Ok(false)
+    }
+}
+
+/// Whether `made` takes the text's place.
+fn detect(
+    rule: usize,
+    text: &[u8],
+    treat: &dyn Transform,
+    made: &mut Vec<u8>,
+    desk: &mut XmlContext<'_>,
+) -> Result<bool, RewriteError> {
+    made.clear();
+    let shape = treat.transform(rule, SelectedValue { kind: ValueKind::String, text }, made)?;
+    let (changed, counted) = match shape {
+        Replacement::Unchanged { counted } => (false, counted),
+        Replacement::Text | Replacement::Literal => (true, true),
+    };
+    if counted {
+        desk.watch.on_treated(rule);
+    }
+    Ok(changed)
+}
+
+fn escape(text: &[u8], by: fn(&[u8], &mut Vec<u8>) -> bool, desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+    if by(text, desk.out) {
+        Ok(())
+    } else {
+        Err(RewriteError::Untreatable { what: "XML cannot hold the treated text" })
+    }
+}
+
+fn hold(held: &mut Vec<u8>, piece: &[u8]) -> Result<(), RewriteError> {
+    if held.len() + piece.len() > VALUE_BYTES_MAX {
+        return Err(RewriteError::Bound { bound: "a text to be looked at", limit: VALUE_BYTES_MAX as u64 });
+    }
+    held.extend_from_slice(piece);
+    Ok(())
+}

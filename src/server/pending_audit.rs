@@ -1,0 +1,146 @@
+//! What a person did to keys from a shell, on its way into the audit trail.
+//!
+//! `keys rotate` and `keys shred` change files, with or without a gateway that runs, and only a gateway writes its trail. So
+//! each leaves a note beside what it is about to change, and the gateway takes the notes in at its next start or reload. A
+//! note is removed once the trail is on disk, so a crash repeats one rather than lose it. The actor is who the shell said:
+//! not an operator who was authenticated. Never holds a key.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::model::UnixTime;
+use crate::telemetry::audit::{AuditAct, AuditRecord, AuditTrail};
+
+/// One thing that is about to be done to keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PendingAuditRecord {
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Who, as the shell said.
+    pub actor: String,
+    /// What: `rotate` or `shred`.
+    pub done: String,
+    /// To what: a vendor, or `master`.
+    pub subject: String,
+    /// Why, in a person's words.
+    pub reason: String,
+}
+
+/// Leaves a note beside a key file, or in a folder of salts, for the gateway that reads those.
+///
+/// # Errors
+/// When it cannot be written; nothing should then be done that nobody would hear of.
+pub fn leave_audit_record(place: &Path, note: &PendingAuditRecord) -> io::Result<()> {
+    let path = notes_of(place);
+    let mut line = serde_json::to_vec(note)?;
+    line.push(b'\n');
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
+    // Whoever may read what is changed must be able to read of it: an administrator's shell runs as someone else.
+    let (theirs, ours) = (fs::metadata(place)?, file.metadata()?);
+    if (theirs.uid(), theirs.gid()) != (ours.uid(), ours.gid()) {
+        fchown(&file, Some(theirs.uid()), Some(theirs.gid()))?;
+    }
+    file.write_all(&line)?;
+    file.sync_all()
+}
+
+/// Takes the notes of a place into the trail. What cannot be read or recorded stays for the next time.
+pub(super) async fn import(place: &Path, audit: &AuditTrail) {
+    let path = notes_of(place);
+    if let Err(error) = try_import(&path, audit).await {
+        tracing::error!(path = %path.display(), %error, "what was done to keys is not in the audit trail yet");
+    }
+}
+
+async fn try_import(path: &Path, audit: &AuditTrail) -> io::Result<()> {
+    let mut taken = path.as_os_str().to_owned();
+    taken.push(".taken");
+    let taken = PathBuf::from(taken);
+    if !taken.exists() {
+        match fs::rename(path, &taken) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed?,
+        }
+    }
+    for line in fs::read_to_string(&taken)?.lines() {
+        drop(audit.record(entry(&serde_json::from_str(line)?)));
+    }
+    audit.flush().await.map_err(io::Error::other)?;
+    fs::remove_file(&taken)
+}
+
+fn entry(note: &PendingAuditRecord) -> AuditRecord {
+    AuditRecord {
+        at: UnixTime::from_millis(note.at_ms),
+        actor: format!("shell:{}", note.actor),
+        act: AuditAct::Keys,
+        subject: note.subject.clone(),
+        reason: note.reason.clone(),
+        detail: json!({ "done": note.done }),
+    }
+}
+
+fn notes_of(place: &Path) -> PathBuf {
+    if place.is_dir() {
+        return place.join("notes");
+    }
+    let mut path = place.as_os_str().to_owned();
+    path.push(".notes");
+    PathBuf::from(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Clock;
+    use crate::telemetry::audit::{AuditKey, AuditTrailSettings, OnAuditFailure, verify_files};
+
+    fn note(reason: &str) -> PendingAuditRecord {
+        let [actor, done, subject, reason] = ["carol", "shred", "acme", reason].map(str::to_owned);
+        PendingAuditRecord { at_ms: 1_000, actor, done, subject, reason }
+    }
+
+    #[tokio::test]
+    async fn each_note_is_taken_once_and_one_that_a_crash_left_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (trail, keys) = (folder.path().join("audit.jsonl"), folder.path().join("master.key"));
+        fs::write(&keys, "").unwrap();
+        let settings =
+            AuditTrailSettings { path: trail.clone(), rotate_bytes: 1 << 20, on_failure: OnAuditFailure::KeepServing };
+        let audit = AuditTrail::open(&settings, AuditKey::new([7; 32]), Clock::system()).unwrap();
+        for place in [keys.as_path(), folder.path()] {
+            leave_audit_record(place, &note("ticket 1")).unwrap();
+            leave_audit_record(place, &note("ticket 2")).unwrap();
+            let left = notes_of(place);
+            assert_eq!(fs::metadata(&left).unwrap().mode() & 0o777, 0o600);
+            if place == keys {
+                fs::rename(&left, left.with_extension("notes.taken")).unwrap_or_default();
+            }
+            import(place, &audit).await;
+            import(place, &audit).await;
+            assert!(!left.exists());
+        }
+        drop(audit);
+        let text = fs::read_to_string(&trail).unwrap();
+        for (words, times) in
+            [(r#""actor":"shell:carol""#, 4), (r#""act":"keys""#, 4), ("ticket 1", 2), ("ticket 2", 2)]
+        {
+            assert_eq!(text.matches(words).count(), times, "{words} in {text}");
+        }
+        assert_eq!(verify_files(&trail, &AuditKey::new([7; 32]), 1).unwrap().lines, 4);
+    }
+
+    #[tokio::test]
+    async fn a_note_that_cannot_be_read_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("notes"), "{").unwrap();
+        import(folder.path(), &AuditTrail::discarding()).await;
+        assert_eq!(fs::read_to_string(folder.path().join("notes.taken")).unwrap(), "{");
+    }
+}

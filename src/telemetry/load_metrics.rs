@@ -1,0 +1,80 @@
+//! What load makes the gateway give up: log lines that found no reader, connections that had to make room.
+//!
+//! Totals are kept where the thing happens; a scrape reads them there.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::families::{self, ScrapePage};
+
+/// A log, as the label of `vendorgate_log_dropped_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLabel {
+    /// Events, on standard error.
+    Events,
+    /// Exchanges, on standard output.
+    Exchanges,
+}
+
+/// Listeners that share places, as the label of `vendorgate_connections`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenerGroup {
+    /// Those of vendors and of our services.
+    Data,
+    /// The admin listener.
+    Admin,
+    /// The admin socket beside the state.
+    Socket,
+}
+
+/// How the connections of some listeners stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ConnectionCounts {
+    /// Connections that are open.
+    pub open: u64,
+    /// Most that may be.
+    pub most: u64,
+    /// Ended to make room, because all places were taken.
+    pub shed_full: u64,
+    /// Ended because their sender had too many that proved nothing.
+    pub shed_sender: u64,
+    /// Ended because their head was late.
+    pub late: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct LoadMetrics {
+    dropped: [AtomicU64; 2],
+    crowds: [[AtomicU64; 5]; 3],
+}
+
+const LOGS: [(LogLabel, &str); 2] = [(LogLabel::Events, "events"), (LogLabel::Exchanges, "exchanges")];
+const LISTENERS: [(ListenerGroup, &str); 3] =
+    [(ListenerGroup::Data, "data"), (ListenerGroup::Admin, "admin"), (ListenerGroup::Socket, "socket")];
+
+impl LoadMetrics {
+    pub(super) fn log_dropped(&self, log: LogLabel, total: u64) {
+        self.dropped[log as usize].store(total, Ordering::Relaxed);
+    }
+
+    pub(super) fn connections(&self, listeners: ListenerGroup, crowd: ConnectionCounts) {
+        let numbers = [crowd.open, crowd.most, crowd.shed_full, crowd.shed_sender, crowd.late];
+        for (cell, number) in self.crowds[listeners as usize].iter().zip(numbers) {
+            cell.store(number, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn read(&self, page: &mut ScrapePage) {
+        let load = |cell: &AtomicU64| cell.load(Ordering::Relaxed) as f64;
+        for (log, word) in LOGS {
+            page.counter(&families::LOG_DROPPED, &[word], load(&self.dropped[log as usize]));
+        }
+        for (listeners, word) in LISTENERS {
+            let [open, most, shed @ ..] = &self.crowds[listeners as usize];
+            page.gauge(&families::CONNECTIONS, &[word], load(open));
+            page.gauge(&families::CONNECTIONS_MAX, &[word], load(most));
+            for (why, total) in ["full", "sender", "late_head"].into_iter().zip(shed) {
+                page.counter(&families::CONNECTIONS_SHED, &[word, why], load(total));
+            }
+        }
+    }
+}

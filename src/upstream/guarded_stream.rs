@@ -1,0 +1,158 @@
+//! What stands between hyper and an upstream's socket: the deadline of an upstream that does not read, and the hard end
+//! of an exchange that was cut.
+//!
+//! A cut connection is reset, so that what the kernel still holds for a slow reader is thrown away with it. What was
+//! handed to the wire before cannot be called back.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::UpstreamStream;
+use crate::kill::InFlight;
+
+/// What an exchange and the task of its connection tell each other.
+#[derive(Debug, Default)]
+pub(super) struct ConnectionControl {
+    aborted: AtomicBool,
+    /// Wakes the task that drives the connection.
+    task: OnceLock<Waker>,
+    /// Whether `sending` holds any, so that an exchange without a body takes no lock.
+    sends: AtomicBool,
+    /// The exchange whose request has a body: a kill ends the connection, and it is in flight until the socket is closed.
+    sending: Mutex<Option<InFlight>>,
+}
+
+impl ConnectionControl {
+    /// An exchange begins; `sending` is its registration where its request has a body.
+    pub(super) fn begin(&self, sending: Option<InFlight>) {
+        if sending.is_some() {
+            *self.sending() = sending;
+            self.sends.store(true, Ordering::Release);
+            self.wake();
+        }
+    }
+
+    /// The exchange is over and left nothing behind.
+    pub(super) fn finish(&self) {
+        if self.sends.swap(false, Ordering::AcqRel) {
+            drop(self.sending().take());
+        }
+    }
+
+    /// The exchange was broken off: the connection ends at once, and is reset.
+    pub(super) fn abort(&self) {
+        self.aborted.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Ready when the connection is to end at once. One task asks, always the same.
+    pub(super) fn poll_aborted(&self, cx: &Context<'_>) -> Poll<()> {
+        self.task.get_or_init(|| cx.waker().clone());
+        if self.sends.load(Ordering::Acquire)
+            && let Some(sending) = &mut *self.sending()
+            && sending.poll_severed(cx).is_ready()
+        {
+            self.aborted.store(true, Ordering::Release);
+        }
+        if self.aborted.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn wake(&self) {
+        if let Some(task) = self.task.get() {
+            task.wake_by_ref();
+        }
+    }
+
+    fn sending(&self) -> MutexGuard<'_, Option<InFlight>> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An upstream's connection.
+#[derive(Debug)]
+pub(super) struct GuardedUpstream {
+    connection: UpstreamStream,
+    control: Arc<ConnectionControl>,
+    /// Longest time in which the upstream takes nothing.
+    idle: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
+    /// After the connection: it is told when that is closed.
+    _closed: ControlCloseNotice,
+}
+
+#[derive(Debug)]
+struct ControlCloseNotice(Arc<ConnectionControl>);
+
+impl Drop for ControlCloseNotice {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+impl GuardedUpstream {
+    pub(super) fn new(connection: UpstreamStream, control: Arc<ConnectionControl>, idle: Duration) -> Self {
+        Self { connection, _closed: ControlCloseNotice(Arc::clone(&control)), control, idle, stalled: None }
+    }
+
+    /// Passes a write's outcome on, but for an upstream that has taken nothing for too long.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            self.stalled = None;
+            return outcome;
+        }
+        let idle = self.idle;
+        ready!(self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle))).as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl Drop for GuardedUpstream {
+    fn drop(&mut self) {
+        if self.control.aborted.load(Ordering::Acquire) {
+            self.connection.reset_on_close();
+        }
+    }
+}
+
+impl AsyncRead for GuardedUpstream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for GuardedUpstream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.connection).poll_write(cx, buf);
+        self.watch(cx, outcome)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.connection).poll_write_vectored(cx, bufs);
+        self.watch(cx, outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.connection.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.connection).poll_flush(cx);
+        self.watch(cx, outcome)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_shutdown(cx)
+    }
+}
