@@ -28,7 +28,7 @@ impl<E: Rewriter> BomFilter<E> {
         &mut self,
         mut seen: usize,
         input: &'a [u8],
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<&'a [u8], RewriteError> {
         let alike = input.iter().zip(&MARK[seen..]).take_while(|(a, b)| a == b).count();
@@ -39,25 +39,30 @@ impl<E: Rewriter> BomFilter<E> {
         } else if alike == input.len() {
             self.seen = Some(seen);
         } else {
-            self.engine.feed(&MARK[..seen], watch, out)?;
+            self.engine.feed(&MARK[..seen], observer, out)?;
         }
         Ok(&input[alike..])
     }
 }
 
 impl<E: Rewriter> Rewriter for BomFilter<E> {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn feed(
+        &mut self,
+        input: &[u8],
+        observer: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         let rest = match self.seen {
             None => input,
-            Some(seen) => self.skip(seen, input, watch, out)?,
+            Some(seen) => self.skip(seen, input, observer, out)?,
         };
-        if rest.is_empty() { Ok(()) } else { self.engine.feed(rest, watch, out) }
+        if rest.is_empty() { Ok(()) } else { self.engine.feed(rest, observer, out) }
     }
 
-    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         if let Some(seen @ 1..) = self.seen.take() {
-            self.engine.feed(&MARK[..seen], watch, out)?;
+            self.engine.feed(&MARK[..seen], observer, out)?;
         }
-        self.engine.finish(watch, out)
+        self.engine.finish(observer, out)
     }
 }

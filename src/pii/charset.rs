@@ -56,7 +56,7 @@ impl<E: Rewriter> Transcoder<E> {
         &mut self,
         mut input: &[u8],
         last: bool,
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         self.text.resize(STRIDE_BYTES, 0);
@@ -64,7 +64,7 @@ impl<E: Rewriter> Transcoder<E> {
             let (result, read, written) = self.decoder.decode_to_utf8_without_replacement(input, &mut self.text, last);
             input = &input[read..];
             if written > 0 {
-                self.engine.feed(&self.text[..written], watch, out)?;
+                self.engine.feed(&self.text[..written], observer, out)?;
             }
             match result {
                 DecoderResult::InputEmpty => return Ok(()),
@@ -79,13 +79,18 @@ impl<E: Rewriter> Transcoder<E> {
 }
 
 impl<E: Rewriter> Rewriter for Transcoder<E> {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        self.decode(input, false, watch, out)
+    fn feed(
+        &mut self,
+        input: &[u8],
+        observer: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
+        self.decode(input, false, observer, out)
     }
 
-    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        self.decode(b"", true, watch, out)?;
-        self.engine.finish(watch, out)
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        self.decode(b"", true, observer, out)?;
+        self.engine.finish(observer, out)
     }
 }
 

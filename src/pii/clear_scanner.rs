@@ -41,14 +41,14 @@ impl ClearScanner {
     pub fn feed(&mut self, input: &[u8], tell: &mut dyn FnMut(&str)) {
         if !input.is_empty() && (self.engine.is_some() || !self.reported) {
             self.has_input = true;
-            self.run_engine(tell, |engine, watch, out| engine.feed(input, watch, out));
+            self.run_engine(tell, |engine, observer, out| engine.feed(input, observer, out));
         }
     }
 
     /// The body is complete.
     pub fn finish(&mut self, tell: &mut dyn FnMut(&str)) {
         if self.has_input && self.engine.is_some() {
-            self.run_engine(tell, |engine, watch, out| engine.finish(watch, out));
+            self.run_engine(tell, |engine, observer, out| engine.finish(observer, out));
         }
     }
 
@@ -58,12 +58,12 @@ impl ClearScanner {
         act: impl FnOnce(&mut dyn Rewriter, &mut dyn RewriteObserver, &mut Vec<u8>) -> Result<(), RewriteError>,
     ) {
         let told = &mut self.reported;
-        let mut watch = ClearPathObserver(&mut |path| {
+        let mut observer = ClearPathObserver(&mut |path| {
             *told = true;
             tell(path);
         });
         self.out.clear();
-        let done = self.engine.as_mut().map(|engine| act(&mut **engine, &mut watch, &mut self.out));
+        let done = self.engine.as_mut().map(|engine| act(&mut **engine, &mut observer, &mut self.out));
         if !matches!(done, Some(Ok(()))) {
             self.engine = None;
             if !self.reported {

@@ -12,22 +12,28 @@ pub trait Rewriter: Send {
     /// # Errors
     /// [`RewriteError`] ends the body: the bytes already in `out` may leave, nothing after them, and the exchange must
     /// look aborted. No further call may follow.
-    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError>;
+    fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>)
+    -> Result<(), RewriteError>;
 
     /// Takes the end of the body, appends the rest.
     ///
     /// # Errors
     /// [`RewriteError`] when the body is not complete.
-    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError>;
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError>;
 }
 
 impl<R: Rewriter + ?Sized> Rewriter for Box<R> {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        (**self).feed(input, watch, out)
+    fn feed(
+        &mut self,
+        input: &[u8],
+        observer: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
+        (**self).feed(input, observer, out)
     }
 
-    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        (**self).finish(watch, out)
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        (**self).finish(observer, out)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the tests of the engines share: rules, a treatment whose results are easy to foretell, a watch that
+//! What the tests of the engines share: rules, a treatment whose results are easy to foretell, an observer that
 //! remembers, and a runner that splits bodies. Never part of the product.
 
 use super::{MasterKeys, Plan, VendorSalt, keys::MasterKey};

@@ -22,23 +22,28 @@ impl TextRewriter {
 }
 
 impl Rewriter for TextRewriter {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn feed(
+        &mut self,
+        input: &[u8],
+        observer: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         let good = self.utf8.push_all(input);
         self.at += good as u64;
         if good < input.len() {
             return Err(not_utf8(self.at));
         }
-        self.stream.feed(input, watch, out);
+        self.stream.feed(input, observer, out);
         Ok(())
     }
 
-    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         if !self.utf8.is_whole() {
             return Err(not_utf8(self.at));
         }
-        self.stream.finish(watch, out);
-        if self.at > 0 && watch.wants_clear_paths() {
-            watch.on_clear_path("$");
+        self.stream.finish(observer, out);
+        if self.at > 0 && observer.wants_clear_paths() {
+            observer.on_clear_path("$");
         }
         Ok(())
     }

@@ -287,47 +287,52 @@ struct FindingsAsTreated<R> {
 }
 
 impl<R: Rewriter> Rewriter for FindingsAsTreated<R> {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        self.engine.feed(input, &mut FindingsObserver { watch, rule: self.rule }, out)
+    fn feed(
+        &mut self,
+        input: &[u8],
+        observer: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
+        self.engine.feed(input, &mut FindingsObserver { observer, rule: self.rule }, out)
     }
 
-    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        self.engine.finish(&mut FindingsObserver { watch, rule: self.rule }, out)
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        self.engine.finish(&mut FindingsObserver { observer, rule: self.rule }, out)
     }
 }
 
 struct FindingsObserver<'a> {
-    watch: &'a mut dyn RewriteObserver,
+    observer: &'a mut dyn RewriteObserver,
     rule: usize,
 }
 
 impl RewriteObserver for FindingsObserver<'_> {
     fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
-        self.watch.on_record()
+        self.observer.on_record()
     }
 
     fn on_treated(&mut self, rule: usize) {
-        self.watch.on_treated(rule);
+        self.observer.on_treated(rule);
     }
 
     fn on_found(&mut self, _sort: PiiKind) {
-        self.watch.on_treated(self.rule);
+        self.observer.on_treated(self.rule);
     }
 
     fn on_unexpected_shape(&mut self, why: RewriteError) -> Result<(), RewriteError> {
-        self.watch.on_unexpected_shape(why)
+        self.observer.on_unexpected_shape(why)
     }
 
     fn on_subject(&mut self, value: &[u8]) {
-        self.watch.on_subject(value);
+        self.observer.on_subject(value);
     }
 
     fn wants_clear_paths(&self) -> bool {
-        self.watch.wants_clear_paths()
+        self.observer.wants_clear_paths()
     }
 
     fn on_clear_path(&mut self, path: &str) {
-        self.watch.on_clear_path(path);
+        self.observer.on_clear_path(path);
     }
 }
 

@@ -81,9 +81,9 @@ impl OpenField {
     }
 
     /// It leaves as it came. An empty one tells nothing.
-    pub(super) fn report(&mut self, watch: &mut dyn RewriteObserver) {
+    pub(super) fn report(&mut self, observer: &mut dyn RewriteObserver) {
         if let Some(path) = self.path.take().filter(|_| self.filled) {
-            watch.on_clear_path(&path);
+            observer.on_clear_path(&path);
         }
     }
 }

@@ -101,12 +101,12 @@ impl CsvRewriter {
     fn read(
         &mut self,
         mut input: &[u8],
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         while let Some(&byte) = input.first() {
             let used = match self.state {
-                CsvState::Row => self.begin_row(byte, watch)?,
+                CsvState::Row => self.begin_row(byte, observer)?,
                 CsvState::Field => self.begin_field(byte)?,
                 CsvState::Plain => self.plain(input)?,
                 CsvState::Quoted => self.quoted(input)?,
@@ -114,7 +114,7 @@ impl CsvRewriter {
                 CsvState::EmptyReturn | CsvState::Return => self.line_feed(byte)?,
             };
             if used == 0 {
-                self.end_field_or_row(byte, watch, out)?;
+                self.end_field_or_row(byte, observer, out)?;
             }
             let used = used.max(1);
             self.at += used as u64;
@@ -124,7 +124,7 @@ impl CsvRewriter {
     }
 
     /// Each of these takes bytes of a field and returns how many; 0 leaves a delimiter, CR or LF to [`Self::end_field_or_row`].
-    fn begin_row(&mut self, byte: u8, watch: &mut dyn RewriteObserver) -> Result<usize, RewriteError> {
+    fn begin_row(&mut self, byte: u8, observer: &mut dyn RewriteObserver) -> Result<usize, RewriteError> {
         if matches!(byte, b'\r' | b'\n') {
             if self.row.header {
                 return Err(self.malformed("a table without a header"));
@@ -136,7 +136,7 @@ impl CsvRewriter {
             return Ok(usize::from(byte == b'\r'));
         }
         if self.fields.counts_records && !self.row.header {
-            watch.on_record()?;
+            observer.on_record()?;
         }
         self.begin_field(byte)
     }
@@ -201,28 +201,28 @@ impl CsvRewriter {
     fn end_field_or_row(
         &mut self,
         byte: u8,
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         match (byte, self.state) {
             (b'\n', CsvState::EmptyReturn) => self.row.out.push(b'\n'),
             (b'\n', CsvState::Return) => {
                 self.row.out.push(b'\n');
-                self.check_row(watch)?;
+                self.check_row(observer)?;
             }
             (b'\n', _) => {
-                self.end_field(watch)?;
+                self.end_field(observer)?;
                 self.row.out.push(b'\n');
-                self.check_row(watch)?;
+                self.check_row(observer)?;
             }
             (b'\r', _) => {
-                self.end_field(watch)?;
+                self.end_field(observer)?;
                 self.row.out.push(b'\r');
                 self.state = CsvState::Return;
                 return Ok(());
             }
             _ => {
-                self.end_field(watch)?;
+                self.end_field(observer)?;
                 self.state = CsvState::Field;
                 return Ok(());
             }
@@ -247,10 +247,10 @@ impl CsvRewriter {
         Ok(())
     }
 
-    fn end_field(&mut self, watch: &mut dyn RewriteObserver) -> Result<(), RewriteError> {
+    fn end_field(&mut self, observer: &mut dyn RewriteObserver) -> Result<(), RewriteError> {
         let column = if self.row.header { self.end_name()? } else { self.column()? };
         if column.subject && !self.row.header {
-            watch.on_subject(&self.row.text);
+            observer.on_subject(&self.row.text);
         }
         if self.row.first && self.header.contradicts(self.row.fields, &self.row.text) {
             return Err(self.malformed("a first row that names the given columns in another order"));
@@ -273,13 +273,13 @@ impl CsvRewriter {
                 }
             };
             if self.row.reports_clear && untouched && !self.row.header && !self.row.text.is_empty() {
-                watch.on_clear_path(&self.header.paths[self.row.fields]);
+                observer.on_clear_path(&self.header.paths[self.row.fields]);
             }
             if let Some(rule) = rule.filter(|_| counts) {
-                watch.on_treated(rule);
+                observer.on_treated(rule);
             }
         } else if let Some(rule) = rule {
-            watch.on_treated(rule);
+            observer.on_treated(rule);
         }
         self.row.fields += 1;
         self.row.raw.clear();
@@ -336,12 +336,12 @@ impl CsvRewriter {
     }
 
     /// A row may leave when it has all its fields.
-    fn check_row(&mut self, watch: &mut dyn RewriteObserver) -> Result<(), RewriteError> {
+    fn check_row(&mut self, observer: &mut dyn RewriteObserver) -> Result<(), RewriteError> {
         if self.row.fields < self.header.columns.len() {
             return Err(self.malformed("a row with fewer fields than the header"));
         }
         if self.row.header && self.header.check_first_row(&self.fields, self.at)? && self.fields.counts_records {
-            watch.on_record()?;
+            observer.on_record()?;
         }
         (self.row.header, self.row.first, self.row.fields, self.row.kept) = (false, false, 0, 0);
         Ok(())
@@ -367,14 +367,19 @@ impl std::fmt::Debug for CsvRewriter {
 }
 
 impl Rewriter for CsvRewriter {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn feed(
+        &mut self,
+        input: &[u8],
+        observer: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         let good = self.utf8.push_all(input);
-        self.row.reports_clear = watch.wants_clear_paths();
-        self.read(&input[..good], watch, out)?;
+        self.row.reports_clear = observer.wants_clear_paths();
+        self.read(&input[..good], observer, out)?;
         if good == input.len() { Ok(()) } else { Err(not_utf8(self.at)) }
     }
 
-    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         match self.state {
             CsvState::Row => return Ok(()),
             CsvState::Quoted => return Err(self.malformed("a quoted field without its end")),
@@ -384,8 +389,8 @@ impl Rewriter for CsvRewriter {
         if !self.utf8.is_whole() {
             return Err(not_utf8(self.at));
         }
-        self.end_field(watch)?;
-        self.check_row(watch)?;
+        self.end_field(observer)?;
+        self.check_row(observer)?;
         out.append(&mut self.row.out);
         Ok(())
     }

@@ -17,7 +17,7 @@ pub enum DetectAction {
     Mask,
     /// It becomes `[redacted]`.
     Redact,
-    /// It passes, and the watch is told.
+    /// It passes, and the observer is told.
     Report,
 }
 
@@ -36,10 +36,10 @@ impl DetectRule {
 
     /// Looks at a whole, decoded text, such as a string that no rule lists. True when another text must take its place:
     /// that has then been appended to `out`, else nothing has. Allocates nothing for a text without finds.
-    pub fn apply(&self, text: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> bool {
+    pub fn apply(&self, text: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> bool {
         let mut copied = 0;
         self.detector.scan(text, |span| {
-            watch.on_found(span.kind);
+            observer.on_found(span.kind);
             if self.action != DetectAction::Report {
                 out.extend_from_slice(&text[copied..span.start]);
                 self.begin_replacement(out);
@@ -89,25 +89,25 @@ impl DetectStream {
     }
 
     /// Takes the next bytes, appends what may leave.
-    pub fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
+    pub fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
         for piece in input.chunks(STRIDE_BYTES) {
             self.pending.extend_from_slice(piece);
             // Less than this would be looked at again and again.
             if self.pending.len() - self.from >= 4 * LOOKAHEAD_BYTES {
-                self.read(self.pending.len() - LOOKAHEAD_BYTES, watch, out);
+                self.read(self.pending.len() - LOOKAHEAD_BYTES, observer, out);
             }
         }
     }
 
     /// Takes the end, appends the rest; then begins anew.
-    pub fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
-        self.read(self.pending.len(), watch, out);
+    pub fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
+        self.read(self.pending.len(), observer, out);
         self.pending.clear();
         (self.from, self.tail) = (0, None);
     }
 
     /// Decides on all finds that begin before `limit`.
-    fn read(&mut self, limit: usize, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
+    fn read(&mut self, limit: usize, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
         let Self { guard, pending: held, from, tail: rest } = self;
         replace_tail(guard, rest, held, from, out);
         let mut search = if rest.is_none() { DetectSearch::new(&guard.detector, held, *from) } else { None };
@@ -115,7 +115,7 @@ impl DetectStream {
             && let Some(search) = &mut search
             && let Some(hit) = search.next(held).filter(|hit| hit.span.start < limit)
         {
-            watch.on_found(hit.span.kind);
+            observer.on_found(hit.span.kind);
             out.extend_from_slice(&held[*from..hit.span.start]);
             guard.begin_replacement(out);
             guard.replace_piece(&held[hit.span.start..hit.span.end], out);

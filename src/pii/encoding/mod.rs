@@ -92,7 +92,7 @@ impl<R: Rewriter> Rewriter for DecodingRewriter<R> {
     fn feed(
         &mut self,
         mut input: &[u8],
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         if input.is_empty() {
@@ -107,7 +107,7 @@ impl<R: Rewriter> Rewriter for DecodingRewriter<R> {
             self.given += given as u64;
             self.check_bounds()?;
             if given > 0 {
-                self.inner.feed(&self.buffer[..given], watch, out)?;
+                self.inner.feed(&self.buffer[..given], observer, out)?;
             }
             if given == 0 && taken == 0 {
                 return match input {
@@ -118,11 +118,11 @@ impl<R: Rewriter> Rewriter for DecodingRewriter<R> {
         }
     }
 
-    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         if self.taken > 0 && !self.decoder.is_done() {
             return Err(RewriteError::Malformed { what: "a compressed body that ends early", at: self.taken });
         }
-        self.inner.finish(watch, out)
+        self.inner.finish(observer, out)
     }
 }
 

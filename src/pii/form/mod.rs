@@ -43,16 +43,21 @@ impl std::fmt::Debug for FormRewriter {
 }
 
 impl Rewriter for FormRewriter {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn feed(
+        &mut self,
+        input: &[u8],
+        observer: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         if self.fields.counts_records && !self.counted && !input.is_empty() {
             self.counted = true;
-            watch.on_record()?;
+            observer.on_record()?;
         }
-        self.pairs.feed(input, &mut FormContext { fields: &self.fields, treat: &*self.treat, watch }, out)
+        self.pairs.feed(input, &mut FormContext { fields: &self.fields, treat: &*self.treat, observer }, out)
     }
 
-    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        self.pairs.finish(&mut FormContext { fields: &self.fields, treat: &*self.treat, watch }, out)
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        self.pairs.finish(&mut FormContext { fields: &self.fields, treat: &*self.treat, observer }, out)
     }
 }
 
@@ -60,7 +65,7 @@ impl Rewriter for FormRewriter {
 pub(super) struct FormContext<'a> {
     pub(super) fields: &'a FieldRules,
     pub(super) treat: &'a dyn Transform,
-    pub(super) watch: &'a mut dyn RewriteObserver,
+    pub(super) observer: &'a mut dyn RewriteObserver,
 }
 
 /// The state between two pushes.
@@ -197,11 +202,11 @@ impl FormPairs {
             FieldDecision::Drop => false,
             FieldDecision::Treat(rule) => !means.treat.drops_member(rule),
         };
-        self.open = OpenField::begin(self.in_body && means.watch.wants_clear_paths(), || clear_path(name));
+        self.open = OpenField::begin(self.in_body && means.observer.wants_clear_paths(), || clear_path(name));
         if let FieldDecision::Treat(rule) = decision
             && !leaves
         {
-            means.watch.on_treated(rule);
+            means.observer.on_treated(rule);
         }
         self.pieces = match decision {
             FieldDecision::Treat(rule) if leaves && valued && !subject => means.treat.begin_pieces(rule),
@@ -230,7 +235,7 @@ impl FormPairs {
             FormState::Name => self.end_name(false, means, out)?,
             FormState::Pass => {
                 std::mem::take(&mut self.check).end(self.at)?;
-                self.open.report(means.watch);
+                self.open.report(means.observer);
             }
             FormState::Skip => std::mem::take(&mut self.check).end(self.at)?,
             FormState::Pieces { rule } => {
@@ -239,7 +244,7 @@ impl FormPairs {
                     self.text.clear();
                     means.treat.finish_pieces(rule, pieces, &mut self.text);
                     encode(&self.text, out);
-                    means.watch.on_treated(rule);
+                    means.observer.on_treated(rule);
                 }
             }
             FormState::Held { rule, subject } => self.end_held(rule, subject, means, out)?,
@@ -262,13 +267,13 @@ impl FormPairs {
             return Err(RewriteError::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
         }
         if subject {
-            means.watch.on_subject(text.as_bytes());
+            means.observer.on_subject(text.as_bytes());
         }
         self.open.fill(!self.raw.is_empty());
         match rule {
             None => {
                 out.extend_from_slice(&self.raw);
-                self.open.report(means.watch);
+                self.open.report(means.observer);
             }
             Some(rule) => {
                 let came = self.raw.len();
@@ -278,11 +283,11 @@ impl FormPairs {
                     Replacement::Text | Replacement::Literal => encode(&self.raw[came..], out),
                     Replacement::Unchanged { .. } => {
                         out.extend_from_slice(&self.raw[..came]);
-                        self.open.report(means.watch);
+                        self.open.report(means.observer);
                     }
                 }
                 if shape != (Replacement::Unchanged { counted: false }) {
-                    means.watch.on_treated(rule);
+                    means.observer.on_treated(rule);
                 }
             }
         }
@@ -305,7 +310,7 @@ fn put_name(raw: &[u8], name: &str, means: &mut FormContext<'_>, out: &mut Vec<u
         Replacement::Unchanged { .. } => out.extend_from_slice(raw),
     }
     if shape != (Replacement::Unchanged { counted: false }) {
-        means.watch.on_treated(rest);
+        means.observer.on_treated(rest);
     }
     Ok(())
 }

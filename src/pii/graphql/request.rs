@@ -66,10 +66,10 @@ impl Rewriter for GraphqlRewriter {
         Ok(())
     }
 
-    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         self.checker.check_body(self.packing, &self.held)?;
-        self.engine.feed(&self.held, watch, out)?;
-        self.engine.finish(watch, out)
+        self.engine.feed(&self.held, observer, out)?;
+        self.engine.finish(observer, out)
     }
 }
 

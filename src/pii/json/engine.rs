@@ -26,7 +26,7 @@ pub(super) struct JsonContext<'a> {
     pub(super) engine: JsonEngine,
     pub(super) matcher: &'a Matcher,
     pub(super) treat: &'a dyn Transform,
-    pub(super) watch: &'a mut dyn RewriteObserver,
+    pub(super) observer: &'a mut dyn RewriteObserver,
     pub(super) out: &'a mut Vec<u8>,
     /// Values whose place in `out` is filled before the call returns.
     pub(super) batch: &'a mut DeferredBatch,
@@ -57,7 +57,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
         input: &'a [u8],
     ) -> Result<(), RewriteError> {
         let mut run = Self { state: machine, context: desk, input, pos: 0, from: 0, token_from: 0, subject_from: 0 };
-        if run.state.trail.is_none() && run.context.watch.wants_clear_paths() {
+        if run.state.trail.is_none() && run.context.observer.wants_clear_paths() {
             run.state.trail = Some(PathTracker::default());
         }
         // Where paths are asked for no name may be leapt over.

@@ -81,7 +81,7 @@ impl ExactReader<'_, '_> {
         if self.state.subject_depth == Some(depth) {
             self.hold_subject(self.pos);
             self.state.subject_depth = None;
-            self.context.watch.on_subject(self.state.subject_buffer.as_slice());
+            self.context.observer.on_subject(self.state.subject_buffer.as_slice());
             self.state.subject_buffer.clear();
         }
         if let Some(fate) = self.state.pending_drop.take() {
@@ -134,7 +134,7 @@ impl ExactReader<'_, '_> {
         }
         self.check_pending(PENDING_SEPARATOR_BYTES_MAX)?;
         if state.record {
-            self.context.watch.on_record()?;
+            self.context.observer.on_record()?;
         }
         self.release_pending();
         Ok(choice.filter(|_| of != JsonType::Null).map_or(ValueAction::Pass, |choice| ValueAction::Treat(choice.rule)))
@@ -282,7 +282,7 @@ impl ExactReader<'_, '_> {
         decoded: &[u8],
     ) -> Result<(), RewriteError> {
         if take.subject {
-            self.context.watch.on_subject(decoded);
+            self.context.observer.on_subject(decoded);
         }
         self.execute(take.fate, kind, raw, decoded)
     }
@@ -308,7 +308,7 @@ impl ExactReader<'_, '_> {
             }
         };
         if let Some(rule) = rule {
-            self.context.watch.on_treated(rule);
+            self.context.observer.on_treated(rule);
         }
         Ok(())
     }
@@ -316,7 +316,7 @@ impl ExactReader<'_, '_> {
     /// The value at the present place leaves as it came. One that is null tells nothing.
     fn report_clear(&mut self) {
         if let Some(trail) = &self.state.trail {
-            self.context.watch.on_clear_path(trail.current_path());
+            self.context.observer.on_clear_path(trail.current_path());
         }
     }
 

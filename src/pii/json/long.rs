@@ -47,7 +47,7 @@ impl ExactReader<'_, '_> {
         if let (Some(pieces), Some(rule)) = (self.state.pieces.take(), take.rule_alone()) {
             self.context.treat.finish_pieces(rule, pieces, self.context.out);
             self.context.out.push(b'"');
-            self.context.watch.on_treated(rule);
+            self.context.observer.on_treated(rule);
         }
         self.switch_sink(ByteSink::Out, self.pos);
         self.state.mode = if self.state.depth == 0 { JsonMode::End } else { JsonMode::After };
@@ -70,14 +70,14 @@ impl ExactReader<'_, '_> {
             };
         };
         if take.subject {
-            self.context.watch.on_subject(decoded);
+            self.context.observer.on_subject(decoded);
         }
         pieces.push(decoded);
         self.context.out.push(b'"');
         pieces.drain(self.context.out);
         self.context.treat.finish_pieces(rule, pieces, self.context.out);
         self.context.out.push(b'"');
-        self.context.watch.on_treated(rule);
+        self.context.observer.on_treated(rule);
         Ok(())
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct RecordsProgress {
     reach: u8,
     /// The same of `null`s in their place.
     nulls: u8,
-    /// Whether the watch has been told of this document.
+    /// Whether the observer has been told of this document.
     pub(super) reported: bool,
 }
 
@@ -122,7 +122,7 @@ impl ExactReader<'_, '_> {
     /// The document has ended.
     ///
     /// # Errors
-    /// What the watch says of a document in which the records' container was nowhere.
+    /// What the observer says of a document in which the records' container was nowhere.
     pub(super) fn end_document(&mut self) -> Result<(), RewriteError> {
         if self.context.matcher.records_path.is_met(self.state.progress) {
             return Ok(());
@@ -135,7 +135,7 @@ impl ExactReader<'_, '_> {
             return Ok(());
         }
         self.context
-            .watch
+            .observer
             .on_unexpected_shape(RewriteError::UnexpectedShape { what, at: self.state.at + self.pos as u64 })
     }
 }

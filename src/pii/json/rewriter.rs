@@ -51,7 +51,7 @@ impl JsonRewriter {
     /// Lets `act` work at a desk over `out`. What it leaves there to be done is settled before this returns, also when it stops.
     fn with_context(
         &mut self,
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
         act: impl FnOnce(&mut JsonState, &mut Utf8Carry, &mut JsonContext<'_>) -> Result<(), RewriteError>,
     ) -> Result<(), RewriteError> {
@@ -59,7 +59,7 @@ impl JsonRewriter {
             engine: self.engine,
             matcher: &self.matcher,
             treat: &*self.treat,
-            watch,
+            observer,
             out: &mut *out,
             batch: &mut self.batch,
         };
@@ -70,8 +70,13 @@ impl JsonRewriter {
 }
 
 impl Rewriter for JsonRewriter {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        self.with_context(watch, out, |machine, carry, desk| {
+    fn feed(
+        &mut self,
+        input: &[u8],
+        observer: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
+        self.with_context(observer, out, |machine, carry, desk| {
             for input in input.chunks(PIECE) {
                 let (character, taken) = carry.complete(input);
                 let at = machine.at;
@@ -94,8 +99,8 @@ impl Rewriter for JsonRewriter {
         })
     }
 
-    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        self.with_context(watch, out, |machine, carry, desk| {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        self.with_context(observer, out, |machine, carry, desk| {
             if carry.is_open() {
                 return Err(RewriteError::Malformed { what: NOT_UTF8, at: machine.at });
             }

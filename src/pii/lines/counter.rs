@@ -22,51 +22,51 @@ impl DocumentCounter {
     ///
     /// # Errors
     /// [`RecordBudgetSpent`] when it must not leave.
-    pub(in crate::pii) fn document(&mut self, watch: &mut dyn RewriteObserver) -> Result<(), RecordBudgetSpent> {
+    pub(in crate::pii) fn document(&mut self, observer: &mut dyn RewriteObserver) -> Result<(), RecordBudgetSpent> {
         self.covers = self.counts;
-        if self.counts { watch.on_record() } else { Ok(()) }
+        if self.counts { observer.on_record() } else { Ok(()) }
     }
 
     /// Who is told what is in the document.
-    pub(in crate::pii) fn within<'a>(&'a mut self, watch: &'a mut dyn RewriteObserver) -> DocumentWatch<'a> {
-        DocumentWatch { watch, covers: &mut self.covers }
+    pub(in crate::pii) fn within<'a>(&'a mut self, observer: &'a mut dyn RewriteObserver) -> DocumentObserver<'a> {
+        DocumentObserver { observer, covers: &mut self.covers }
     }
 }
 
 /// Tells all but the record that the document has been counted for.
-pub(in crate::pii) struct DocumentWatch<'a> {
-    watch: &'a mut dyn RewriteObserver,
+pub(in crate::pii) struct DocumentObserver<'a> {
+    observer: &'a mut dyn RewriteObserver,
     covers: &'a mut bool,
 }
 
-impl RewriteObserver for DocumentWatch<'_> {
+impl RewriteObserver for DocumentObserver<'_> {
     fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
-        if std::mem::take(self.covers) { Ok(()) } else { self.watch.on_record() }
+        if std::mem::take(self.covers) { Ok(()) } else { self.observer.on_record() }
     }
 
     fn on_treated(&mut self, rule: usize) {
-        self.watch.on_treated(rule);
+        self.observer.on_treated(rule);
     }
 
     fn on_found(&mut self, sort: PiiKind) {
-        self.watch.on_found(sort);
+        self.observer.on_found(sort);
     }
 
     /// A row is a record already.
     fn on_unexpected_shape(&mut self, why: RewriteError) -> Result<(), RewriteError> {
-        self.watch.on_unexpected_shape(why)
+        self.observer.on_unexpected_shape(why)
     }
 
     fn on_subject(&mut self, value: &[u8]) {
-        self.watch.on_subject(value);
+        self.observer.on_subject(value);
     }
 
     fn wants_clear_paths(&self) -> bool {
-        self.watch.wants_clear_paths()
+        self.observer.wants_clear_paths()
     }
 
     fn on_clear_path(&mut self, path: &str) {
         // A row is one of a list of documents.
-        self.watch.on_clear_path(&path.replacen('$', "$[*]", 1));
+        self.observer.on_clear_path(&path.replacen('$', "$[*]", 1));
     }
 }

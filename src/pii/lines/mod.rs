@@ -68,12 +68,17 @@ impl<E: Restart> SequenceRewriter<E> {
     }
 
     /// Takes bytes that stand between documents; returns how many.
-    fn gap(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<usize, RewriteError> {
+    fn gap(
+        &mut self,
+        input: &[u8],
+        observer: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, RewriteError> {
         let between = |&b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n') || b == self.separator();
         let used = input.iter().position(|b| !between(b)).unwrap_or(input.len());
         out.extend_from_slice(&input[..used]);
         if used < input.len() {
-            self.counting.document(watch)?;
+            self.counting.document(observer)?;
             self.engine.restart();
             self.start = self.at + used as u64;
             self.state = SequenceState::Document;
@@ -85,16 +90,16 @@ impl<E: Restart> SequenceRewriter<E> {
     fn document(
         &mut self,
         input: &[u8],
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<usize, RewriteError> {
         let end = memchr::memchr(self.separator(), input);
         let used = end.unwrap_or(input.len());
         let start = self.start;
-        let mut watch = self.counting.within(watch);
-        self.engine.feed(&input[..used], &mut watch, out).map_err(|stop| shift_offset(stop, start))?;
+        let mut observer = self.counting.within(observer);
+        self.engine.feed(&input[..used], &mut observer, out).map_err(|stop| shift_offset(stop, start))?;
         if end.is_some() {
-            self.engine.finish(&mut watch, out).map_err(|stop| shift_offset(stop, start))?;
+            self.engine.finish(&mut observer, out).map_err(|stop| shift_offset(stop, start))?;
             self.state = SequenceState::Gap;
         }
         Ok(used)
@@ -118,7 +123,7 @@ impl<E: Restart> Rewriter for SequenceRewriter<E> {
     fn feed(
         &mut self,
         mut input: &[u8],
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         while let Some(&first) = input.first() {
@@ -133,8 +138,8 @@ impl<E: Restart> Rewriter for SequenceRewriter<E> {
                     self.state = SequenceState::Gap;
                     0
                 }
-                SequenceState::Gap => self.gap(input, watch, out)?,
-                SequenceState::Document => self.document(input, watch, out)?,
+                SequenceState::Gap => self.gap(input, observer, out)?,
+                SequenceState::Document => self.document(input, observer, out)?,
             };
             self.at += used as u64;
             input = &input[used..];
@@ -142,12 +147,12 @@ impl<E: Restart> Rewriter for SequenceRewriter<E> {
         Ok(())
     }
 
-    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         match self.state {
             SequenceState::Before | SequenceState::Gap => Ok(()),
             SequenceState::Document => {
-                let mut watch = self.counting.within(watch);
-                self.engine.finish(&mut watch, out).map_err(|stop| shift_offset(stop, self.start))
+                let mut observer = self.counting.within(observer);
+                self.engine.finish(&mut observer, out).map_err(|stop| shift_offset(stop, self.start))
             }
         }
     }

@@ -92,17 +92,17 @@ impl<E: Restart> MultipartRewriter<E> {
     fn step(
         &mut self,
         input: &[u8],
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<usize, RewriteError> {
         match self.state {
             MultipartState::Start => self.first_boundary(input[0]),
             MultipartState::Boundary => self.behind_boundary(input[0], out),
-            MultipartState::Head => self.head(input, watch, out),
+            MultipartState::Head => self.head(input, observer, out),
             MultipartState::Begin(fate) | MultipartState::Body(fate) if self.matched > 0 => {
-                self.mark(input[0], fate, watch, out)
+                self.mark(input[0], fate, observer, out)
             }
-            MultipartState::Begin(fate) | MultipartState::Body(fate) => self.body(input, fate, watch, out),
+            MultipartState::Begin(fate) | MultipartState::Body(fate) => self.body(input, fate, observer, out),
             MultipartState::End if matches!(input[0], b'\r' | b'\n') => {
                 out.push(input[0]);
                 Ok(1)
@@ -155,7 +155,7 @@ impl<E: Restart> MultipartRewriter<E> {
     fn head(
         &mut self,
         input: &[u8],
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<usize, RewriteError> {
         let line = &input[..memchr::memchr(b'\n', input).map_or(input.len(), |end| end + 1)];
@@ -166,10 +166,10 @@ impl<E: Restart> MultipartRewriter<E> {
         }
         if let Some(fields) = self.held.strip_suffix(b"\r\n\r\n") {
             let mut head = PartHeader::parse(fields, end)?;
-            let fate = PartAction::of(&head, &self.fields, &*self.treat, self.files, watch)?;
+            let fate = PartAction::of(&head, &self.fields, &*self.treat, self.files, observer)?;
             self.start = end;
-            self.open = OpenField::begin(watch.wants_clear_paths(), || clear_path(&head.name));
-            self.strip(&mut head, fate, watch)?;
+            self.open = OpenField::begin(observer.wants_clear_paths(), || clear_path(&head.name));
+            self.strip(&mut head, fate, observer)?;
             self.begin_part(&head, fate, out);
         }
         Ok(line.len())
@@ -180,7 +180,7 @@ impl<E: Restart> MultipartRewriter<E> {
         &mut self,
         head: &mut PartHeader,
         fate: PartAction,
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
     ) -> Result<(), RewriteError> {
         let rest = self.fields.fallback_rule();
         let treated = match fate {
@@ -199,7 +199,7 @@ impl<E: Restart> MultipartRewriter<E> {
             let shape =
                 treat.transform(rule, SelectedValue { kind: ValueKind::String, text: text.as_bytes() }, made)?;
             if shape != (Replacement::Unchanged { counted: false }) {
-                watch.on_treated(rule);
+                observer.on_treated(rule);
             }
             Ok(if let Replacement::Unchanged { .. } = shape { None } else { String::from_utf8(made.clone()).ok() })
         })
@@ -229,7 +229,7 @@ impl<E: Restart> MultipartRewriter<E> {
         &mut self,
         byte: u8,
         fate: PartAction,
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<usize, RewriteError> {
         if self.delimiter[self.matched] == byte {
@@ -238,7 +238,7 @@ impl<E: Restart> MultipartRewriter<E> {
                 if !self.returned {
                     return Err(self.malformed("a boundary that only some parsers see"));
                 }
-                self.end_part(fate, watch, out)?;
+                self.end_part(fate, observer, out)?;
                 self.end_mark();
             }
             return Ok(1);
@@ -246,9 +246,9 @@ impl<E: Restart> MultipartRewriter<E> {
         let begin = usize::from(matches!(self.state, MultipartState::Begin(_)));
         let (mark, seen) = (Arc::clone(&self.delimiter), begin..self.matched);
         if std::mem::take(&mut self.returned) {
-            self.content(b"\r", fate, watch, out)?;
+            self.content(b"\r", fate, observer, out)?;
         }
-        self.content(&mark[seen], fate, watch, out)?;
+        self.content(&mark[seen], fate, observer, out)?;
         (self.state, self.matched) = (MultipartState::Body(fate), 0);
         Ok(0)
     }
@@ -258,17 +258,17 @@ impl<E: Restart> MultipartRewriter<E> {
         &mut self,
         input: &[u8],
         fate: PartAction,
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<usize, RewriteError> {
         let end = memchr::memchr(b'\n', input);
         let line = &input[..end.unwrap_or(input.len())];
         if !line.is_empty() {
             if std::mem::take(&mut self.returned) {
-                self.content(b"\r", fate, watch, out)?;
+                self.content(b"\r", fate, observer, out)?;
             }
             let rest = line.strip_suffix(b"\r");
-            self.content(rest.unwrap_or(line), fate, watch, out)?;
+            self.content(rest.unwrap_or(line), fate, observer, out)?;
             self.returned = rest.is_some();
         }
         self.matched = usize::from(end.is_some());
@@ -279,7 +279,7 @@ impl<E: Restart> MultipartRewriter<E> {
         &mut self,
         piece: &[u8],
         fate: PartAction,
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         self.open.fill(!piece.is_empty());
@@ -287,7 +287,7 @@ impl<E: Restart> MultipartRewriter<E> {
             PartAction::Drop | PartAction::Redact(_) => Ok(()),
             PartAction::Json => self
                 .json
-                .feed(piece, &mut self.counting.within(watch), out)
+                .feed(piece, &mut self.counting.within(observer), out)
                 .map_err(|stop| shift_offset(stop, self.start)),
             PartAction::File => {
                 out.extend_from_slice(piece);
@@ -314,7 +314,7 @@ impl<E: Restart> MultipartRewriter<E> {
     fn end_part(
         &mut self,
         fate: PartAction,
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         if !self.utf8.is_whole() {
@@ -322,28 +322,29 @@ impl<E: Restart> MultipartRewriter<E> {
         }
         match fate {
             PartAction::Pass | PartAction::File => {
-                self.open.report(watch);
+                self.open.report(observer);
                 Ok(())
             }
             PartAction::Drop => Ok(()),
-            PartAction::Json => {
-                self.json.finish(&mut self.counting.within(watch), out).map_err(|stop| shift_offset(stop, self.start))
-            }
-            PartAction::Redact(rule) => self.put_treated(rule, ValueKind::Container, watch, out),
+            PartAction::Json => self
+                .json
+                .finish(&mut self.counting.within(observer), out)
+                .map_err(|stop| shift_offset(stop, self.start)),
+            PartAction::Redact(rule) => self.put_treated(rule, ValueKind::Container, observer, out),
             PartAction::Held { rule, subject } => {
                 if let (Some(rule), Some(pieces)) = (rule, self.pieces.take()) {
                     self.treat.finish_pieces(rule, pieces, out);
-                    watch.on_treated(rule);
+                    observer.on_treated(rule);
                     return Ok(());
                 }
                 if subject {
-                    watch.on_subject(&self.held);
+                    observer.on_subject(&self.held);
                 }
                 match rule {
-                    Some(rule) => self.put_treated(rule, ValueKind::String, watch, out),
+                    Some(rule) => self.put_treated(rule, ValueKind::String, observer, out),
                     None => {
                         out.extend_from_slice(&self.held);
-                        self.open.report(watch);
+                        self.open.report(observer);
                         Ok(())
                     }
                 }
@@ -355,23 +356,23 @@ impl<E: Restart> MultipartRewriter<E> {
         &mut self,
         rule: usize,
         kind: ValueKind,
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         self.treated.clear();
         let shape = self.treat.transform(rule, SelectedValue { kind, text: &self.held }, &mut self.treated)?;
         if let Replacement::Unchanged { counted } = shape {
             out.extend_from_slice(&self.held);
-            self.open.report(watch);
+            self.open.report(observer);
             if counted {
-                watch.on_treated(rule);
+                observer.on_treated(rule);
             }
             return Ok(());
         }
         if memchr::memmem::find(&self.treated, &self.delimiter[1..]).is_some() {
             return Err(RewriteError::Untreatable { what: "the treated text has the boundary in it" });
         }
-        watch.on_treated(rule);
+        observer.on_treated(rule);
         out.extend_from_slice(&self.treated);
         Ok(())
     }
@@ -391,15 +392,15 @@ impl<E: Restart> Rewriter for MultipartRewriter<E> {
     fn feed(
         &mut self,
         mut input: &[u8],
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         if !self.counted && !input.is_empty() {
             self.counted = true;
-            self.counting.document(watch)?;
+            self.counting.document(observer)?;
         }
         while !input.is_empty() {
-            let used = self.step(input, watch, out)?;
+            let used = self.step(input, observer, out)?;
             self.at += used as u64;
             input = &input[used..];
         }

@@ -41,7 +41,7 @@ impl PartAction {
         fields: &FieldRules,
         treat: &dyn Transform,
         files: FileHandling,
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
     ) -> Result<Self, RewriteError> {
         let mut decoded = Vec::new();
         let plain = decode_segment(head.name.as_bytes(), &mut decoded).unwrap_or(&head.name);
@@ -60,7 +60,7 @@ impl PartAction {
         Ok(match (decision, head.content) {
             (FieldDecision::Drop, _) => Self::Drop,
             (FieldDecision::Treat(rule), _) if treat.drops_member(rule) => {
-                watch.on_treated(rule);
+                observer.on_treated(rule);
                 Self::Drop
             }
             (FieldDecision::Treat(rule), PartContent::Text) => {

@@ -159,8 +159,8 @@ impl Plan {
     }
 
     /// What treats the query, path segments, headers and cookies of one message.
-    pub fn head_rewriter<'a>(&'a self, watch: &'a mut dyn RewriteObserver) -> HeadRewriter<'a> {
-        HeadRewriter { rules: &self.head_rules, transform: &*self.engines.transform, watch }
+    pub fn head_rewriter<'a>(&'a self, observer: &'a mut dyn RewriteObserver) -> HeadRewriter<'a> {
+        HeadRewriter { rules: &self.head_rules, transform: &*self.engines.transform, observer }
     }
 
     /// Whether the references of an answer's head can need treatment: see [`Plan::reference_rewriter`].
@@ -170,8 +170,8 @@ impl Plan {
 
     /// What treats the URLs of `Location`, `Content-Location` and `Link` by the rules for a body: a parameter that has the
     /// last name of a field is treated as that field.
-    pub fn reference_rewriter<'a>(&'a self, watch: &'a mut dyn RewriteObserver) -> HeadRewriter<'a> {
-        HeadRewriter { rules: &self.reference_rules, transform: &*self.engines.transform, watch }
+    pub fn reference_rewriter<'a>(&'a self, observer: &'a mut dyn RewriteObserver) -> HeadRewriter<'a> {
+        HeadRewriter { rules: &self.reference_rules, transform: &*self.engines.transform, observer }
     }
 
     /// The names of all rules, by the number that [`RewriteObserver::on_treated`] is told: those that treat, those that reveal, the detectors.

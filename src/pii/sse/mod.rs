@@ -115,7 +115,7 @@ impl<E: Restart> EventStreamRewriter<E> {
     fn read(
         &mut self,
         mut input: &[u8],
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         while let Some(&byte) = input.first() {
@@ -130,24 +130,24 @@ impl<E: Restart> EventStreamRewriter<E> {
                     0
                 }
                 (_, b'\r' | b'\n') => {
-                    self.end_line(byte, watch, out)?;
+                    self.end_line(byte, observer, out)?;
                     self.state = if byte == b'\r' { SseLineState::Return } else { SseLineState::Name };
                     1
                 }
                 (SseLineState::Name, _) => self.name(byte, out)?,
                 (SseLineState::Space, _) => {
                     let spaced = byte == b' ';
-                    self.begin_data(spaced, watch, out)?;
+                    self.begin_data(spaced, observer, out)?;
                     usize::from(spaced)
                 }
                 (SseLineState::Data, _) => {
                     let line = &input[..memchr::memchr2(b'\r', b'\n', input).unwrap_or(input.len())];
-                    self.data(line, watch, out)?;
+                    self.data(line, observer, out)?;
                     line.len()
                 }
                 (SseLineState::Pass, _) => {
                     let line = &input[..memchr::memchr2(b'\r', b'\n', input).unwrap_or(input.len())];
-                    self.asides.feed(line, watch);
+                    self.asides.feed(line, observer);
                     self.put_non_data(out)?;
                     line.len()
                 }
@@ -189,12 +189,12 @@ impl<E: Restart> EventStreamRewriter<E> {
     fn begin_data(
         &mut self,
         spaced: bool,
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         self.state = SseLineState::Data;
         if self.event.open != EventData::Nothing {
-            return self.feed_open(b"\n", watch, out);
+            return self.feed_open(b"\n", observer, out);
         }
         self.event.spaced = spaced;
         out.extend_from_slice(if spaced { b"data: " } else { b"data:" });
@@ -204,11 +204,11 @@ impl<E: Restart> EventStreamRewriter<E> {
     fn data(
         &mut self,
         mut line: &[u8],
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         if self.event.open != EventData::Nothing {
-            return self.feed_open(line, watch, out);
+            return self.feed_open(line, observer, out);
         }
         if self.event.probe.is_empty() {
             let space = line.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
@@ -220,38 +220,38 @@ impl<E: Restart> EventStreamRewriter<E> {
         let alike =
             line.iter().zip(END_MARKER.get(probe.len()..).unwrap_or_default()).take_while(|(a, b)| a == b).count();
         probe.extend_from_slice(&line[..alike]);
-        if alike == line.len() { Ok(()) } else { self.begin_document(&line[alike..], watch, out) }
+        if alike == line.len() { Ok(()) } else { self.begin_document(&line[alike..], observer, out) }
     }
 
     /// The data is a document: what was probed of it is its start.
     fn begin_document(
         &mut self,
         rest: &[u8],
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
-        self.counting.document(watch)?;
+        self.counting.document(observer)?;
         let probe = std::mem::take(&mut self.event.probe);
         let json = matches!(probe.first().or(rest.first()), Some(b'{' | b'[' | b'"'));
         self.event.open = if json || self.text.is_none() { EventData::Json } else { EventData::Text };
         self.engine.restart();
-        self.feed_open(&probe, watch, out)?;
-        self.feed_open(rest, watch, out)
+        self.feed_open(&probe, observer, out)?;
+        self.feed_open(rest, observer, out)
     }
 
     fn feed_open(
         &mut self,
         input: &[u8],
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         let fed = match (self.event.open, &mut self.text) {
             (EventData::Text, Some(text)) => {
-                text.feed(input, watch, &mut self.piece);
+                text.feed(input, observer, &mut self.piece);
                 Ok(())
             }
             (EventData::Json | EventData::Text | EventData::Nothing, _) => {
-                self.engine.feed(input, &mut self.counting.within(watch), &mut self.piece)
+                self.engine.feed(input, &mut self.counting.within(observer), &mut self.piece)
             }
         };
         self.cut_piece(out);
@@ -271,10 +271,15 @@ impl<E: Restart> EventStreamRewriter<E> {
         self.piece.clear();
     }
 
-    fn end_line(&mut self, byte: u8, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn end_line(
+        &mut self,
+        byte: u8,
+        observer: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         let last = match self.state {
             SseLineState::Name if self.name.is_empty() => {
-                self.end_event(watch, out)?;
+                self.end_event(observer, out)?;
                 LineDestination::Out
             }
             SseLineState::Name if self.name != b"data" => {
@@ -289,16 +294,16 @@ impl<E: Restart> EventStreamRewriter<E> {
             }
             SseLineState::Name => {
                 self.name.clear();
-                self.begin_data(false, watch, out)?;
-                self.end_data(watch, out)?
+                self.begin_data(false, observer, out)?;
+                self.end_data(observer, out)?
             }
             SseLineState::Space => {
-                self.begin_data(false, watch, out)?;
-                self.end_data(watch, out)?
+                self.begin_data(false, observer, out)?;
+                self.end_data(observer, out)?
             }
-            SseLineState::Data => self.end_data(watch, out)?,
+            SseLineState::Data => self.end_data(observer, out)?,
             SseLineState::Pass => {
-                self.asides.end(watch);
+                self.asides.end(observer);
                 self.put_non_data(out)?;
                 self.non_data_destination()
             }
@@ -311,13 +316,13 @@ impl<E: Restart> EventStreamRewriter<E> {
     /// A data line ends; returns where its line end goes.
     fn end_data(
         &mut self,
-        watch: &mut dyn RewriteObserver,
+        observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<LineDestination, RewriteError> {
         if self.event.open == EventData::Nothing && self.event.probe == END_MARKER {
             out.append(&mut self.event.probe);
         } else if !self.event.probe.is_empty() {
-            self.begin_document(b"", watch, out)?;
+            self.begin_document(b"", observer, out)?;
         }
         Ok(match self.event.open {
             EventData::Nothing => LineDestination::Out,
@@ -326,17 +331,17 @@ impl<E: Restart> EventStreamRewriter<E> {
         })
     }
 
-    fn end_event(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn end_event(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         match (self.event.open, &mut self.text) {
             (EventData::Nothing, _) => return Ok(()),
             (EventData::Text, Some(text)) => {
-                text.finish(watch, &mut self.piece);
-                if watch.wants_clear_paths() {
-                    watch.on_clear_path("$");
+                text.finish(observer, &mut self.piece);
+                if observer.wants_clear_paths() {
+                    observer.on_clear_path("$");
                 }
             }
             (EventData::Json | EventData::Text, _) => {
-                let ended = self.engine.finish(&mut self.counting.within(watch), &mut self.piece);
+                let ended = self.engine.finish(&mut self.counting.within(observer), &mut self.piece);
                 ended.map_err(|stop| shift_offset(stop, self.event.start))?;
             }
         }
@@ -395,13 +400,18 @@ impl<E> std::fmt::Debug for EventStreamRewriter<E> {
 }
 
 impl<E: Restart> Rewriter for EventStreamRewriter<E> {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn feed(
+        &mut self,
+        input: &[u8],
+        observer: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         let good = self.utf8.push_all(input);
-        self.read(&input[..good], watch, out)?;
+        self.read(&input[..good], observer, out)?;
         if good == input.len() { Ok(()) } else { Err(not_utf8(self.at)) }
     }
 
-    fn finish(&mut self, watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         if !self.utf8.is_whole() {
             return Err(not_utf8(self.at));
         }
@@ -410,17 +420,17 @@ impl<E: Restart> Rewriter for EventStreamRewriter<E> {
                 self.check_name()?;
                 self.put_name(out)?;
             }
-            SseLineState::Space => self.begin_data(false, watch, out)?,
+            SseLineState::Space => self.begin_data(false, observer, out)?,
             SseLineState::Data => {
-                self.end_data(watch, out)?;
+                self.end_data(observer, out)?;
             }
             SseLineState::Pass => {
-                self.asides.end(watch);
+                self.asides.end(observer);
                 self.put_non_data(out)?;
             }
             SseLineState::Skip | SseLineState::Return => {}
         }
-        self.end_event(watch, out)
+        self.end_event(observer, out)
     }
 }
 

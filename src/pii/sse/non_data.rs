@@ -21,17 +21,17 @@ impl NonDataLines {
     }
 
     /// Takes a piece of a line.
-    pub(super) fn feed(&mut self, line: &[u8], watch: &mut dyn RewriteObserver) {
+    pub(super) fn feed(&mut self, line: &[u8], observer: &mut dyn RewriteObserver) {
         match &mut self.guard {
-            Some(guard) => guard.feed(line, watch, &mut self.piece),
+            Some(guard) => guard.feed(line, observer, &mut self.piece),
             None => self.piece.extend_from_slice(line),
         }
     }
 
     /// Takes the end of the line.
-    pub(super) fn end(&mut self, watch: &mut dyn RewriteObserver) {
+    pub(super) fn end(&mut self, observer: &mut dyn RewriteObserver) {
         if let Some(guard) = &mut self.guard {
-            guard.finish(watch, &mut self.piece);
+            guard.finish(observer, &mut self.piece);
         }
     }
 }

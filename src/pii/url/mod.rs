@@ -53,7 +53,7 @@ pub struct HeadRewriter<'a> {
     /// What applies treatments.
     pub transform: &'a dyn Transform,
     /// Told of each treated value.
-    pub watch: &'a mut dyn RewriteObserver,
+    pub observer: &'a mut dyn RewriteObserver,
 }
 
 impl std::fmt::Debug for HeadRewriter<'_> {
@@ -72,7 +72,7 @@ impl HeadRewriter<'_> {
             return Ok(Cow::Borrowed(query));
         }
         let mut out = Vec::with_capacity(query.len() + 128);
-        let mut means = FormContext { fields: &self.rules.query, treat: self.transform, watch: self.watch };
+        let mut means = FormContext { fields: &self.rules.query, treat: self.transform, observer: self.observer };
         let mut pairs = FormPairs::default();
         pairs.feed(query.as_bytes(), &mut means, &mut out)?;
         pairs.finish(&mut means, &mut out)?;
@@ -207,7 +207,7 @@ impl HeadRewriter<'_> {
             return Ok(Some(Cow::Borrowed(pair.as_bytes())));
         };
         if self.transform.drops_member(rule) {
-            self.watch.on_treated(rule);
+            self.observer.on_treated(rule);
             return Ok(None);
         }
         let bare = value.trim().strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value.trim());
@@ -224,7 +224,7 @@ impl HeadRewriter<'_> {
     /// A whole header value.
     fn whole_header<'v>(&mut self, rule: usize, value: &[u8]) -> Result<Option<Cow<'v, [u8]>>, RewriteError> {
         if self.transform.drops_member(rule) {
-            self.watch.on_treated(rule);
+            self.observer.on_treated(rule);
             return Ok(None);
         }
         let treated = self.transformed(rule, as_text(value)?.as_bytes())?;
@@ -240,7 +240,7 @@ impl HeadRewriter<'_> {
             Replacement::Text | Replacement::Literal => {}
             Replacement::Unchanged { .. } => out.extend_from_slice(text),
         }
-        self.watch.on_treated(rule);
+        self.observer.on_treated(rule);
         Ok(out)
     }
 }

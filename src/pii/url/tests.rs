@@ -11,10 +11,10 @@ fn scene<T>(
     call: impl FnOnce(&mut HeadRewriter<'_>) -> T,
 ) -> (T, usize) {
     let rules = Rules { treat: places.into_iter().map(rule).collect(), ..Rules::default() };
-    let mut watch = RecordingObserver::default();
+    let mut observer = RecordingObserver::default();
     let places = HeadRules::new(&rules);
-    let given = call(&mut HeadRewriter { rules: &places, transform: treat, watch: &mut watch });
-    (given, watch.treated.len())
+    let given = call(&mut HeadRewriter { rules: &places, transform: treat, observer: &mut observer });
+    (given, observer.treated.len())
 }
 
 fn query(name: &str) -> Vec<ValueLocation> {

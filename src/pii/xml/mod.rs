@@ -319,21 +319,26 @@ impl std::fmt::Debug for XmlRewriter {
 }
 
 impl Rewriter for XmlRewriter {
-    fn feed(&mut self, input: &[u8], watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn feed(
+        &mut self,
+        input: &[u8],
+        observer: &mut dyn RewriteObserver,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RewriteError> {
         let good = self.utf8.push_all(input);
         let mut rest = &input[..good];
         while !rest.is_empty() {
-            let used = self.step(rest, &mut XmlContext { watch, out, at: self.at })?;
+            let used = self.step(rest, &mut XmlContext { observer, out, at: self.at })?;
             self.at += used as u64;
             rest = &rest[used..];
         }
         if good == input.len() { Ok(()) } else { Err(not_utf8(self.at)) }
     }
 
-    fn finish(&mut self, watch: &mut dyn RewriteObserver, _out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, _out: &mut Vec<u8>) -> Result<(), RewriteError> {
         let whole = self.utf8.is_whole() && matches!(self.state, XmlState::Text { .. }) && self.tree.is_complete();
         if whole {
-            self.tree.end_document(watch, self.at)
+            self.tree.end_document(observer, self.at)
         } else {
             Err(RewriteError::Malformed { what: "a document that is not complete", at: self.at })
         }

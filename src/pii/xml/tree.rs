@@ -64,7 +64,7 @@ enum ElementContent {
 
 /// With what a document's events are worked on.
 pub(super) struct XmlContext<'a> {
-    pub(super) watch: &'a mut dyn RewriteObserver,
+    pub(super) observer: &'a mut dyn RewriteObserver,
     pub(super) out: &'a mut Vec<u8>,
     /// Offset in the document, for errors.
     pub(super) at: u64,
@@ -106,9 +106,9 @@ impl ElementTree {
     }
 
     /// The document has ended.
-    pub(super) fn end_document(&self, watch: &mut dyn RewriteObserver, at: u64) -> Result<(), RewriteError> {
+    pub(super) fn end_document(&self, observer: &mut dyn RewriteObserver, at: u64) -> Result<(), RewriteError> {
         let what = "no container where the records stand";
-        if self.listed { Ok(()) } else { watch.on_unexpected_shape(RewriteError::UnexpectedShape { what, at }) }
+        if self.listed { Ok(()) } else { observer.on_unexpected_shape(RewriteError::UnexpectedShape { what, at }) }
     }
 
     /// An element begins, or is empty.
@@ -150,14 +150,14 @@ impl ElementTree {
         }
         if drops || !(allowed || verdict.leads || root) {
             if let Some(rule) = verdict.rule.filter(|_| drops) {
-                desk.watch.on_treated(rule);
+                desk.observer.on_treated(rule);
             }
             self.positions.truncate(self.positions.len() - self.paths.width());
             self.push(tag, ElementContent::Dropped, false, false);
             return Ok(());
         }
         if verdict.record {
-            desk.watch.on_record()?;
+            desk.observer.on_record()?;
         }
         self.put_start(tag, &verdict, allowed, desk)?;
         let content = match verdict.rule {
@@ -244,13 +244,13 @@ impl ElementTree {
         self.decoded.clear();
         tag::decode(attribute.value, &mut self.decoded).map_err(|what| desk.malformed(what))?;
         if let Some(rule) = rule.filter(|_| drops) {
-            desk.watch.on_treated(rule);
+            desk.observer.on_treated(rule);
         }
         if drops || !(allowed || verdict.allowed || attribute.is_namespace()) {
             return Ok(());
         }
         if verdict.subject {
-            desk.watch.on_subject(&self.decoded);
+            desk.observer.on_subject(&self.decoded);
         }
         desk.out.extend_from_slice(attribute.lead.as_bytes());
         desk.out.push(attribute.quote as u8);
@@ -262,10 +262,14 @@ impl ElementTree {
             }
             None => {
                 let changed = self.unlisted.attribute(attribute.value, &self.decoded, &*self.treat, desk)?;
-                if !changed && !attribute.is_of_xml() && !attribute.value.is_empty() && desk.watch.wants_clear_paths() {
+                if !changed
+                    && !attribute.is_of_xml()
+                    && !attribute.value.is_empty()
+                    && desk.observer.wants_clear_paths()
+                {
                     let mut path = self.path(Some(within));
                     clear::push_name(&mut path, &format!("@{}", tag::local(attribute.name)));
-                    desk.watch.on_clear_path(&path);
+                    desk.observer.on_clear_path(&path);
                 }
             }
         }
@@ -307,7 +311,7 @@ impl ElementTree {
         if !tag::escape(&self.treated, desk.out) {
             return Err(RewriteError::Untreatable { what: "XML cannot hold the treated text" });
         }
-        desk.watch.on_treated(rule);
+        desk.observer.on_treated(rule);
         Ok(())
     }
 
@@ -315,14 +319,14 @@ impl ElementTree {
     fn put_pieces(&self, rule: usize, mut pieces: PieceTransform, desk: &mut XmlContext<'_>) {
         pieces.drain(desk.out);
         self.treat.finish_pieces(rule, pieces, desk.out);
-        desk.watch.on_treated(rule);
+        desk.observer.on_treated(rule);
     }
 
     /// An element ends; its tag is given without `</` and `>`.
     pub(super) fn end(&mut self, tag: &str, desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
         self.release(desk)?;
-        if self.frames.last().is_some_and(|frame| frame.has_clear_text) && desk.watch.wants_clear_paths() {
-            desk.watch.on_clear_path(&self.path(None));
+        if self.frames.last().is_some_and(|frame| frame.has_clear_text) && desk.observer.wants_clear_paths() {
+            desk.observer.on_clear_path(&self.path(None));
         }
         let name = tag.trim_end_matches(tag::is_space);
         let unlike = "an end tag unlike its start tag";
@@ -333,7 +337,7 @@ impl ElementTree {
         self.names.truncate(frame.name_from);
         if self.subject_depth == Some(self.frames.len() + 1) {
             self.subject_depth = None;
-            desk.watch.on_subject(&self.subject_text);
+            desk.observer.on_subject(&self.subject_text);
         }
         if let ElementContent::Held(rule) = frame.content {
             let value = std::mem::take(&mut self.value);

@@ -118,7 +118,7 @@ fn detect(
         Replacement::Text | Replacement::Literal => (true, true),
     };
     if counted {
-        desk.watch.on_treated(rule);
+        desk.observer.on_treated(rule);
     }
     Ok(changed)
 }

@@ -1,4 +1,4 @@
-//! What the tests share: a treatment and a watch that can be looked at, and runs under any split.
+//! What the tests share: a treatment and an observer that can be looked at, and runs under any split.
 
 mod cases;
 mod jsonpath;
