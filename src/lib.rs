@@ -30,7 +30,7 @@
 //! | floor | rooms |
 //! | --- | --- |
 //! | 0 | [`model`] the words as types, [`bounds`] every bound with its reason |
-//! | 1 | [`pii`] bytes in, bytes out; [`http`] reading, refusing, forwarding; [`store`] what survives; [`telemetry`] what people see |
+//! | 1 | [`pii`] bytes in, bytes out; [`http`] reading, refusing, forwarding; [`store`] what survives; [`telemetry`] metrics and logs; [`audit`] the audit trail |
 //! | 2 | [`identity`] who calls; [`meter`] how much; [`kill`] the switch; [`exposure`] what left |
 //! | 3 | [`policy`] the rules of admission; [`route`] the table; [`upstream`] the pools |
 //! | 4 | [`config`] YAML to a checked configuration |
@@ -45,6 +45,7 @@
 //! any split of the input gives the same output. Tower wraps time and load; it never decides.
 
 pub mod admin;
+pub mod audit;
 pub mod bounds;
 pub mod cli;
 pub mod config;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Rooms by floor: a room imports from lower floors only, never sideways.
 const FLOORS: &[&[&str]] = &[
     &["model", "bounds"],
-    &["pii", "http", "store", "telemetry"],
+    &["pii", "http", "store", "telemetry", "audit"],
     &["identity", "meter", "kill", "exposure"],
     &["policy", "route", "upstream"],
     &["config"],

@@ -10,9 +10,9 @@ use super::client::{AdminClient, ConnectionArgs, parse_time};
 use super::error::{CliError, Exit};
 use super::layout::printable;
 use crate::admin::{AuditEntry, AuditPage};
+use crate::audit::{TrailSummary, head_path, verify_files};
 use crate::model::{UnixTime, with_causes};
 use crate::server::audit_key;
-use crate::telemetry::audit::{TrailSummary, head_path, verify_files};
 
 /// How often the trail is asked for what is new.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);

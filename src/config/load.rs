@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::build::{self, ContractContext};
+use super::check::{self, ContractContext};
 use super::contract::Contract;
 use super::environment::{Environment, interpolate_tree, report_unset};
 use super::fault::{ConfigFaults, FaultSeverity};
@@ -62,7 +62,7 @@ impl ConfigLoader<'_> {
         let report = FaultReport::new(self.missing_secrets);
         let contract = self.read_contract(path, &report).and_then(|file| {
             let surroundings = ContractContext { upstreams: None, client_ca: None, listeners: None, now: self.now };
-            build::contract(&file.source.root(&report), &file.written, &surroundings)
+            check::contract(&file.source.root(&report), &file.written, &surroundings)
         });
         finish(report, contract, path).map(|(contract, _)| contract)
     }
@@ -74,7 +74,7 @@ impl ConfigLoader<'_> {
     pub fn load_operators(&self, path: &Path) -> Result<Vec<Operator>, ConfigFaults> {
         let report = FaultReport::new(self.missing_secrets);
         let read = self.read::<file::OperatorsConfig>(path, ConfigFileKind::Operators, &report);
-        let operators = read.map(|(source, written)| build::operators(&source.root(&report), &written));
+        let operators = read.map(|(source, written)| check::operators(&source.root(&report), &written));
         finish(report, operators, path).map(|(operators, _)| operators)
     }
 
@@ -116,9 +116,9 @@ impl ConfigLoader<'_> {
     fn read_main(&self, path: &Path, report: &FaultReport) -> Option<GatewaySettings> {
         let (source, written) = self.read::<file::MainConfig>(path, ConfigFileKind::Config, report)?;
         let at = source.root(report);
-        let listeners = build::listeners(&at.key("listeners"), written.listeners.as_ref());
-        let upstreams = build::upstreams(&at.key("upstreams"), written.upstreams.as_ref());
-        let keys = build::keys(&at.key("keys"), written.keys.as_ref());
+        let listeners = check::listeners(&at.key("listeners"), written.listeners.as_ref());
+        let upstreams = check::upstreams(&at.key("upstreams"), written.upstreams.as_ref());
+        let keys = check::keys(&at.key("keys"), written.keys.as_ref());
         let client_ca = listeners.ingress.as_ref().and_then(client_authorities);
         let files = self.read_contracts(&at, written.contracts.as_deref(), report);
         let surroundings = ContractContext {
@@ -130,13 +130,13 @@ impl ConfigLoader<'_> {
         let contracts = contracts(&files, report, &surroundings, keys.master.is_some());
         let operators = self.read_operators(&at, written.listeners.as_ref(), report);
         check_operators(&at, &listeners, operators.as_deref());
-        let state = build::state(&at.key("state"), written.state.as_ref());
+        let state = check::state(&at.key("state"), written.state.as_ref());
         Some(GatewaySettings {
-            audit: build::audit(&at.key("audit"), written.audit.as_ref(), &state),
-            hooks: build::hooks(&at.key("hooks"), written.hooks.as_deref().unwrap_or_default()),
+            audit: check::audit(&at.key("audit"), written.audit.as_ref(), &state),
+            hooks: check::hooks(&at.key("hooks"), written.hooks.as_deref().unwrap_or_default()),
             state,
-            drain: build::drain(&at.key("drain"), written.drain.as_ref()),
-            log: build::log(written.log.as_ref()),
+            drain: check::drain(&at.key("drain"), written.drain.as_ref()),
+            log: check::log(written.log.as_ref()),
             upstreams: upstreams.into_values().collect(),
             listeners,
             keys,
@@ -162,7 +162,7 @@ impl ConfigLoader<'_> {
             return None;
         }
         let (source, written) = self.read::<file::OperatorsConfig>(&path, ConfigFileKind::Operators, report)?;
-        Some(build::operators(&source.root(report), &written))
+        Some(check::operators(&source.root(report), &written))
     }
 
     fn read_contracts(&self, at: &Cursor<'_>, text: Option<&str>, report: &FaultReport) -> Vec<ContractFile> {
@@ -259,11 +259,11 @@ fn contracts(
     let mut placed: Vec<(Cursor<'_>, Contract)> = Vec::new();
     for file in files {
         let at = file.source.root(report);
-        if let Some(contract) = build::contract(&at, &file.written, surroundings) {
+        if let Some(contract) = check::contract(&at, &file.written, surroundings) {
             placed.push((at, contract));
         }
     }
-    build::check_vendors(&placed, has_master_key);
+    check::check_vendors(&placed, has_master_key);
     let mut contracts: Vec<_> = placed.into_iter().map(|(_, contract)| std::sync::Arc::new(contract)).collect();
     contracts.sort_by(|left, right| left.vendor.cmp(&right.vendor));
     contracts
@@ -274,7 +274,7 @@ fn client_authorities(listener: &ListenerSettings) -> Option<usize> {
     match listener.tls.as_ref().map(|tls| &tls.client) {
         None | Some(ClientCertificateSettings::None) => Some(0),
         Some(ClientCertificateSettings::Optional { ca } | ClientCertificateSettings::Required { ca }) => {
-            build::count_authorities(ca)
+            check::count_authorities(ca)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From YAML to a checked configuration, with every fault at once.
 
-mod build;
+mod check;
 mod contract;
 mod environment;
 mod fault;
@@ -19,7 +19,7 @@ mod tree;
 mod units;
 mod validate;
 
-pub use build::read_hook_secret;
+pub use check::read_hook_secret;
 pub use contract::{Contract, ContractRoute, ContractRoutes, TripSettings};
 pub use environment::Environment;
 pub use fault::{ConfigFault, ConfigFaults, FaultSeverity};

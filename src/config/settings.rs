@@ -12,9 +12,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Contract;
+use crate::audit;
 use crate::model::VendorId;
 use crate::pii::keys::{EnvironmentKeySource, KeyFileSource, MasterKeySource};
-use crate::telemetry::{audit, log};
+use crate::telemetry::log;
 use crate::upstream;
 
 /// A whole configuration, contracts and operators included.

@@ -7,11 +7,11 @@ use serde_json::json;
 use super::body_pipeline::BodyCounters;
 use super::handle::Gateway;
 use super::snapshot::VendorRuntime;
+use crate::audit::{AuditAct, AuditRecord, CutResponse};
 use crate::http::RequestId;
 use crate::kill::{Evidence, GATEWAY_ACTOR, InFlight};
 use crate::meter::{LimitExceeded, Overrun, OverrunAction};
 use crate::model::{ClientId, Denial, Direction, Reason};
-use crate::telemetry::audit::{AuditAct, AuditRecord, CutResponse};
 
 /// A budget was spent in the middle of a body, which its own exchange cuts: `own` is spared by what ends the others. Traffic
 /// in a direction that has a budget of its own is not severed for a budget of the other.

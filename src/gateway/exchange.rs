@@ -18,12 +18,12 @@ use super::observers::RequestBodyOutcome;
 use super::peer::Peer;
 use super::snapshot::{RouteRuntime, VendorRuntime};
 use super::unfinished;
+use crate::audit::DeniedRequest;
 use crate::http::{Challenge, GatewayBody, RequestId, RequestIds, refuse};
 use crate::kill::InFlight;
 use crate::meter::{RateDecision, rate_limit, rate_limit_policy};
 use crate::model::{ClientId, Denial, Direction, Moment, Reason};
 use crate::policy::Permit;
-use crate::telemetry::audit::DeniedRequest;
 use crate::telemetry::{EarlyEnd, ExchangeLine, RouteMetrics, TrafficMetrics};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");

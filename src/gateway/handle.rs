@@ -21,6 +21,7 @@ use super::recheck::AuthorityEpoch;
 use super::snapshot::{RouteRuntime, Snapshot, VendorRuntime};
 use super::webhook;
 use super::webhook_reply;
+use crate::audit::AuditTrail;
 use crate::bounds;
 use crate::http::{GatewayBody, RequestTarget, SlotPool, is_websocket_upgrade, screen};
 use crate::identity::{AuthWait, PresentedRequest, Rejected, VerifiedCaller, WebhookVerifier};
@@ -29,7 +30,6 @@ use crate::meter::{self, RateDecision};
 use crate::model::{Caller, ClientId, Clock, Denial, Direction, Reason};
 use crate::policy::RequestFacts;
 use crate::route::Captures;
-use crate::telemetry::audit::AuditTrail;
 use crate::telemetry::{ExchangeLog, Metrics, RecentFailures};
 
 /// What all workers share.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::event::{EventListener, KillEvent, KillEventKind};
-use crate::telemetry::audit::{self, AuditRecord, AuditTrail};
+use crate::audit::{self, AuditRecord, AuditTrail};
 
 /// Tells each of these, in order.
 pub fn notify_all(witnesses: Vec<EventListener>) -> EventListener {

@@ -14,9 +14,9 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::admin::{Actor, RefusedCall};
+use crate::audit::{AuditAct, AuditError, AuditKey, AuditRecord, AuditTrail};
 use crate::config;
 use crate::model::{Clock, UnixTime};
-use crate::telemetry::audit::{AuditAct, AuditError, AuditKey, AuditRecord, AuditTrail};
 
 /// Why the audit trail cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +106,7 @@ pub(super) fn refusal(refused: &RefusedCall<'_>) -> AuditRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::audit::{AuditTrailSettings, OnAuditFailure, verify_files};
+    use crate::audit::{AuditTrailSettings, OnAuditFailure, verify_files};
 
     #[test]
     fn the_key_is_made_once_kept_private_and_proves_the_trail() {

@@ -21,6 +21,7 @@ use crate::admin::{
     ReloadReport, RestoreReport, RevealOrder, RevealReport, Revocable, RevocationList, RevokeReport, ScheduledKill,
     Traffic, UnscheduleOrder, VendorStatus,
 };
+use crate::audit::{AuditAct, TrailReader};
 use crate::bounds;
 use crate::config::GatewaySettings;
 use crate::gateway::{Gateway, GatewayServices, VendorRuntime};
@@ -29,7 +30,6 @@ use crate::listener::ListenerState;
 use crate::model::{Direction, Moment, UnixTime, VendorId};
 use crate::store::Store;
 use crate::telemetry::FailedRequest;
-use crate::telemetry::audit::{AuditAct, TrailReader};
 
 /// The controls of a running gateway.
 #[derive(Debug)]

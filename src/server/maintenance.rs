@@ -13,13 +13,13 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::budgets::SavedBudgets;
 use super::control::GatewayControl;
 use super::{audit_trail, exposure_store, offline_kills, words};
+use crate::audit::AuditAct;
 use crate::bounds::{EXPOSURE_ROLL_INTERVAL, LEDGER_STORE_INTERVAL, PERSIST_DEADLINE};
 use crate::gateway::VendorRuntime;
 use crate::identity::{IntrospectionOutcome, RefreshOutcome};
 use crate::kill::KillState;
 use crate::meter::ContractState;
 use crate::model::UnixTime;
-use crate::telemetry::audit::AuditAct;
 use crate::telemetry::{CacheResult, LimitLabel, LogLabel, Metrics, StoreLabel, log};
 
 /// How often the calendar and the drills are looked at.

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::audit::{AuditAct, AuditRecord, AuditTrail};
 use crate::model::UnixTime;
-use crate::telemetry::audit::{AuditAct, AuditRecord, AuditTrail};
 
 /// One thing that is about to be done to keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,8 +98,8 @@ fn notes_of(place: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::{AuditKey, AuditTrailSettings, OnAuditFailure, verify_files};
     use crate::model::Clock;
-    use crate::telemetry::audit::{AuditKey, AuditTrailSettings, OnAuditFailure, verify_files};
 
     fn note(reason: &str) -> PendingAuditRecord {
         let [actor, done, subject, reason] = ["carol", "shred", "acme", reason].map(str::to_owned);

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::audit_trail::{self, AuditOpenError};
+use crate::audit::{AuditAct, AuditError, RecalledLine, recall};
 use crate::config::GatewaySettings;
 use crate::kill::{Evidence, KillOrder, KillOrigin, KillSelector, KillSwitch, KillTarget};
 use crate::model::Moment;
-use crate::telemetry::audit::{AuditAct, AuditError, RecalledLine, recall};
 
 /// One kill of the trail.
 #[derive(Debug, PartialEq)]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::control::GatewayControl;
 use super::{audit_trail, exposure_store};
 use crate::admin::{AuditEntry, AuditPage, AuditQuery, ControlError, ExposureAnswer, RefusedCall};
+use crate::audit::TrailPage;
 use crate::model::{UnixTime, VendorId};
-use crate::telemetry::audit::TrailPage;
 
 impl GatewayControl {
     /// What left to a vendor, to this very moment.

@@ -12,13 +12,13 @@ use super::control::GatewayControl;
 use super::start::master_keys;
 use super::{approvers, audit_trail, budgets, carry_over, pending_audit, webhook_sender};
 use crate::admin::{Actor, ControlError, OperatorDirectory, ReloadReport};
+use crate::audit::{AuditAct, AuditRecord};
 use crate::config::{ConfigLoader, Contract, FaultSeverity, GatewaySettings, MasterKeyLocation};
 use crate::gateway::assemble;
 use crate::kill::GATEWAY_ACTOR;
 use crate::listener;
 use crate::model::{Clock, VendorId, with_causes};
 use crate::store::StoreError;
-use crate::telemetry::audit::{AuditAct, AuditRecord};
 
 impl GatewayControl {
     /// Reads the files again and swaps what they say.

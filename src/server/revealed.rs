@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::control::GatewayControl;
 use crate::admin::{Actor, ControlError, RevealOrder, RevealReport};
-use crate::telemetry::audit::AuditAct;
+use crate::audit::AuditAct;
 
 impl GatewayControl {
     pub(super) async fn revealed(&self, actor: &Actor, order: &RevealOrder) -> Result<RevealReport, ControlError> {

@@ -11,13 +11,13 @@ use crate::admin::{
     ActiveRevocation, Actor, ControlError, FleetAnswer, LiftReport, Revocable, RevocationList, RevokeReport,
     RevokedItem,
 };
+use crate::audit::{AuditAct, AuditRecord};
 use crate::bounds::PERSIST_DEADLINE;
 use crate::config::Contract;
 use crate::gateway::VendorRuntime;
 use crate::identity::{self, CredentialName, IdentitySettings, KeySource, RevocationTarget, TokenSettings, keep_until};
 use crate::kill::{GATEWAY_ACTOR, SeveredRequests};
 use crate::model::{ClientId, VendorId};
-use crate::telemetry::audit::{AuditAct, AuditRecord};
 
 const ALONE: FleetAnswer = FleetAnswer { acked: 1, of: 1 };
 

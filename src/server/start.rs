@@ -19,6 +19,7 @@ use super::webhook_sender::{HookError, WebhookSender};
 use super::{
     approvers, audit_trail, budgets, carry_over, descriptors, maintenance, offline_kills, reconcile, webhook_sender,
 };
+use crate::audit::AuditTrail;
 use crate::bounds;
 use crate::config::{GatewaySettings, ListenerSettings, MasterKeyLocation};
 use crate::exposure;
@@ -31,7 +32,6 @@ use crate::model::{Clock, Direction};
 use crate::pii::MasterKeys;
 use crate::pii::keys::{KeyError, SaltFolder};
 use crate::store::{Store, StoreError};
-use crate::telemetry::audit::AuditTrail;
 use crate::telemetry::{ExchangeLog, ListenerGroup, Metrics, RecentFailures};
 use crate::upstream::SocketBudget;
 

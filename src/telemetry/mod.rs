@@ -1,9 +1,8 @@
-//! What people see: metrics, logs, the audit trail.
+//! What people see of a running gateway: metrics and logs.
 //!
 //! Nothing here decides about a request, and nothing here may hold a secret, a raw personal value or a text that a
 //! stranger chose as a label.
 
-pub mod audit;
 mod cells;
 mod event_log;
 mod exchange_line;

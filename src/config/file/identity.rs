@@ -1,6 +1,6 @@
 //! A contract's `identity:` as it is written in YAML: an issuer's tokens, a certificate, or signed webhooks.
 //!
-//! Which keys belong together only `build` knows.
+//! Which keys belong together only `check` knows.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -1,7 +1,7 @@
 //! The main file and the operators' file as they are written in YAML.
 //!
 //! Every field may be missing here: which must be there is said by the schema that is derived from these types, so that
-//! one pass can report all that is missing. Nothing here means anything yet; `build` gives it meaning.
+//! one pass can report all that is missing. Nothing here means anything yet; `check` gives it meaning.
 
 pub(in crate::config) mod contract;
 pub(in crate::config) mod evidence;

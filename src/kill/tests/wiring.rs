@@ -1,8 +1,8 @@
 //! The switch with what stands beside it: the queue for hooks and the audit trail.
 
 use super::*;
+use crate::audit::{AuditKey, AuditTrail, AuditTrailSettings, OnAuditFailure, verify_files};
 use crate::model::UnixTime;
-use crate::telemetry::audit::{AuditKey, AuditTrail, AuditTrailSettings, OnAuditFailure, verify_files};
 
 #[test]
 fn a_kill_and_its_event_for_the_hooks_are_one_write_and_a_drill_tells_nobody() {

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{files, values};
+use crate::audit::{AuditTrailSettings, OnAuditFailure};
 use crate::bounds::{AUDIT_ROTATE_BYTES, AUDIT_ROTATE_BYTES_MIN, HOOK_DEADLINE, HOOK_DEADLINE_MAX, HOOKS_MAX};
 use crate::config::file::evidence as written;
 use crate::config::settings::{AuditSettings, HookActionSettings, HookSettings, Operator, StateSettings};
@@ -12,7 +13,6 @@ use crate::config::suggest;
 use crate::config::units;
 use crate::http::Url;
 use crate::model::Secret;
-use crate::telemetry::audit::{AuditTrailSettings, OnAuditFailure};
 
 /// `audit:`
 pub(in crate::config) fn audit(
