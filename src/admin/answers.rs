@@ -14,6 +14,7 @@ use crate::telemetry::TrafficMetrics;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String", extend("format" = "date-time"))]
+#[schemars(rename = "Time")]
 pub struct Rfc3339Time(pub UnixTime);
 
 impl From<Rfc3339Time> for String {
@@ -70,6 +71,7 @@ impl VendorState {
 
 /// A part of a vendor's traffic: all that every given member matches, and all of it when none is given.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Part")]
 pub struct PartAnswer {
     /// Only this direction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,6 +107,7 @@ impl PartAnswer {
 
 /// How many gateways have heard, this one included, and how many this one knows: itself, since they share no state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Fleet")]
 pub struct FleetAnswer {
     /// Gateways that have confirmed.
     pub acked: u32,
@@ -190,6 +193,7 @@ pub struct RestoreReport {
 
 /// One person's yes to a restore that needs more; it lapses after a day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Approval")]
 pub struct ApprovalAnswer {
     /// What would be restored.
     #[serde(default, skip_serializing_if = "PartAnswer::is_whole")]
@@ -204,6 +208,7 @@ pub struct ApprovalAnswer {
 
 /// How far a restore has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Approvals")]
 pub struct ApprovalsAnswer {
     /// Different people who have agreed.
     pub given: u32,
@@ -325,6 +330,7 @@ pub struct VendorStatus {
 
 /// A kill that stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Standing")]
 pub struct KillStatus {
     /// What is killed.
     pub scope: PartAnswer,

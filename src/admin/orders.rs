@@ -13,6 +13,7 @@ use crate::model::{Direction, UnixTime};
 /// A restore names the part that a kill named.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Order")]
 pub struct OperatorOrder {
     /// Why, in words for the audit trail.
     pub reason: String,
@@ -56,6 +57,7 @@ pub struct DrillOrder {
 /// An empty body, `{}`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Nothing")]
 pub struct EmptyBody {}
 
 /// Why an order that can be read cannot be followed.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What left to a vendor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ExposureReport")]
 pub struct ExposureAnswer {
     /// To whom.
     pub vendor: String,
@@ -38,6 +39,7 @@ pub struct ExposureAnswer {
 
 /// A number, and the range in which it lies in 95 of 100 cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Approximate")]
 pub struct ApproximateAnswer {
     /// The best guess.
     pub about: u64,
@@ -49,6 +51,7 @@ pub struct ApproximateAnswer {
 
 /// What left through one route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RouteExposure")]
 pub struct RouteExposureAnswer {
     /// `ingress` or `egress`.
     pub direction: String,
@@ -77,6 +80,7 @@ pub struct RouteExposureAnswer {
 
 /// What was seen to leave in clear.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ClearExposure")]
 pub struct ClearExposureAnswer {
     /// Bodies that left.
     pub bodies: u64,
@@ -90,6 +94,7 @@ pub struct ClearExposureAnswer {
 
 /// Values that left in clear at one path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PathExposure")]
 pub struct PathExposureAnswer {
     /// The path, `[*]` for all places in a list and `.*` for all names of a map.
     pub path: String,
@@ -101,6 +106,7 @@ pub struct PathExposureAnswer {
 
 /// What left of one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "FieldExposure")]
 pub struct FieldExposureAnswer {
     /// Where it stood, as the contract writes it.
     pub field: String,

@@ -61,6 +61,7 @@ impl RevokeOrder {
 
 /// What was taken back: one of its members.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Taken")]
 pub struct RevokedItem {
     /// A token, by its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,6 +133,7 @@ pub struct RevocationList {
 
 /// One revocation that holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "StandingRevocation")]
 pub struct ActiveRevocation {
     /// Whose.
     pub vendor: String,

@@ -26,6 +26,7 @@ mod exposure;
 mod files;
 mod formats;
 mod framing;
+mod golden;
 mod ground;
 mod hooks;
 mod http2;

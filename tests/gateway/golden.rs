@@ -1,0 +1,227 @@
+//! Every admin call's answer, word for word: what programs read may not change by an accident.
+//!
+//! Each answer is compared with a file in `tests/golden/admin`. What differs from run to run (times, ids, durations, codes)
+//! is written as `"…"` first; the order of the keys is compared too. `VENDORGATE_GOLDEN=write` writes the files again, for a
+//! change that is meant.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::support::client::{Client, request};
+use crate::support::house::House;
+use crate::support::issuer::reader;
+use crate::support::process::Process;
+use crate::support::until;
+use crate::support::upstream::{Upstream, ok};
+
+const TERMS: &str = r#"limits:
+  requests: { rate: 100000/s }
+  concurrency: 20
+  records: { budget: 50000, window: 10s, over: sever }
+drills: { every: 30d }
+ingress:
+  - route: GET /v1/orders/{id}
+    scopes: [orders:read]
+    upstream: crm
+    records: "$.orders[*]"
+    subject: "$.orders[*].id"
+    response:
+      pii: [ { field: "$.orders[*].email", as: tokenize }, { field: "$.orders[*].absent", as: mask } ]
+      detect: { find: [card], as: report }
+      clear: ["$.orders[*].id"]
+  - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }
+"#;
+
+const TWO: &str = "restore: { approvals: 2 }
+ingress:
+  - { route: GET /v1/two, scopes: [orders:read], upstream: crm }
+";
+
+/// Keys whose values differ from run to run.
+const VARYING: [&str; 25] = [
+    "at",
+    "time",
+    "first",
+    "last",
+    "since",
+    "until",
+    "days_left",
+    "sever_micros",
+    "refuse_micros",
+    "persist_micros",
+    "token_age_secs",
+    "key_age_secs",
+    "confirmed_at",
+    "request_id",
+    "prev",
+    "mac",
+    "duration_us",
+    "remaining",
+    "last_drill",
+    "peer",
+    "error",
+    "last_error",
+    "issued_before",
+    "bytes",
+    "bytes_out",
+];
+
+struct Golden {
+    house: House,
+    process: Process,
+}
+
+impl Golden {
+    /// Makes a call and compares its answer with the file of this name; returns the answer.
+    #[track_caller]
+    fn check(&self, name: &str, operator: &str, method: &str, path: &str, body: &Value) -> Value {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = self.process.admin(&self.house, operator, method, path, &body);
+        let json = answer.json();
+        let mut shown = json!({ "call": format!("{method} {}", path.split("id=").next().unwrap_or(path)), "status": answer.status, "answer": json });
+        blank(&mut shown);
+        compare(name, &shown);
+        answer.json()
+    }
+
+    fn get(&self, name: &str, path: &str) -> Value {
+        self.check(name, "viewer", "GET", path, &Value::Null)
+    }
+
+    /// An order by an administrator.
+    fn order(&self, name: &str, path: &str, body: Value) -> Value {
+        self.check(name, "admin", "POST", path, &body)
+    }
+
+    /// A vendor's request that is answered and counted before this returns.
+    fn traffic(&self, path: &str, token: &str) -> String {
+        let answer = Client::to(self.process.ingress).send(request("GET", path, token, "")).answer();
+        until("its last byte is counted", || {
+            let status = self.process.admin(&self.house, "viewer", "GET", "/v1/vendors/acme", "").json();
+            status["traffic"].as_array().is_some_and(|ways| ways.iter().all(|way| way["in_flight"] == 0))
+        });
+        answer.text()
+    }
+}
+
+/// Puts `"…"` where a value differs from run to run.
+fn blank(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (key, member) in members {
+                let is_scalar = !member.is_object() && !member.is_array() && !member.is_null();
+                if is_scalar && VARYING.contains(&key.as_str()) {
+                    *member = json!("…");
+                } else {
+                    blank(member);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(blank),
+        Value::String(text) if text.starts_with("order 1 for ") => *text = "order 1 for …".to_owned(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[track_caller]
+fn compare(name: &str, shown: &Value) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/admin/{name}.json"));
+    let text = serde_json::to_string_pretty(shown).expect("JSON") + "\n";
+    if std::env::var("VENDORGATE_GOLDEN").is_ok_and(|mode| mode == "write") {
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(&path, &text).expect("written");
+    }
+    let golden = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert!(golden == text, "{} is now:\n{text}", path.display());
+}
+
+#[test]
+fn every_admin_call_answers_as_its_file_says() {
+    let crm = Upstream::start(|_, asker| {
+        let body = r#"{"orders":[{"id":7,"email":"bob@example.com","note":"pay 4111 1111 1111 1111"}]}"#;
+        asker.write(ok("application/json", body)).is_ok()
+    });
+    let house = House::of_acme(crm.address, TERMS).contract("two", TWO);
+    let process = Process::start(&house);
+    let gate = Golden { house, process };
+    let acme = "/v1/vendors/acme";
+    compare("openapi", &gate.process.admin(&gate.house, "viewer", "GET", "/openapi.json", "").json());
+    gate.get("vendors", "/v1/vendors");
+    let answer = gate.traffic("/v1/orders/1", &reader());
+    let token = serde_json::from_str::<Value>(&answer).expect("JSON")["orders"][0]["email"].clone();
+    let failed = Client::to(gate.process.ingress).send(request("POST", "/v1/orders", &reader(), "{}")).answer();
+    gate.traffic("/v1/orders/1", &reader());
+    gate.get("vendor", acme);
+    gate.get("exposure", "/v1/exposure?vendor=acme");
+    gate.get("request", &format!("/v1/requests?id={}", failed.json()["request_id"].as_str().expect("an id")));
+    gate.get("audit", "/v1/audit?limit=2");
+
+    // Kills, what they would cut, and the way back.
+    let part =
+        json!({ "reason": "leak", "direction": "ingress", "route": "GET /v1/orders/{id}", "client": "acme-client" });
+    let with = |more: Value| {
+        let mut order = part.clone();
+        order.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        order
+    };
+    let why = || json!({ "reason": "ticket 4711" });
+    gate.order("kill-preview", &format!("{acme}/kill"), with(json!({ "dry_run": true })));
+    gate.order("kill-part", &format!("{acme}/kill"), part.clone());
+    gate.order("kill-unseen", &format!("{acme}/kill"), json!({ "reason": "x", "client": "nobody", "unseen": true }));
+    gate.order("kill", &format!("{acme}/kill"), why());
+    gate.get("vendor-killed", acme);
+    gate.order("restore-part", &format!("{acme}/restore"), part.clone());
+    gate.order("restore", &format!("{acme}/restore"), why());
+    gate.order("restore-nothing", &format!("{acme}/restore"), why());
+    gate.order("kill-all-preview", "/v1/kill", json!({ "reason": "x", "dry_run": true }));
+    gate.order("kill-all", "/v1/kill", why());
+    gate.order("restore-all-waits", "/v1/restore", why());
+    gate.get("vendor-approved", "/v1/vendors/two");
+    gate.check("restore-all", "second", "POST", "/v1/restore", &why());
+
+    // Kills to come.
+    gate.order("schedule", &format!("{acme}/kill"), with(json!({ "at": "1h" })));
+    gate.order("schedule-all", "/v1/kill", json!({ "reason": "x", "at": "2h" }));
+    gate.get("scheduled", "/v1/scheduled-kills");
+    gate.get("vendor-scheduled", "/v1/vendors/two");
+    gate.order("cancel", "/v1/scheduled-kills/cancel", json!({ "id": 1, "reason": "they signed" }));
+    gate.order("cancel-nothing", "/v1/scheduled-kills/cancel", json!({ "id": 1, "reason": "they signed" }));
+
+    // Drills.
+    gate.order("drill-shadow", &format!("{acme}/drill"), json!({ "shadow": true }));
+    gate.order("drill", &format!("{acme}/drill"), json!({ "reason": "quarterly" }));
+
+    // Revocations.
+    let revocations = format!("{acme}/revocations");
+    for (name, key, value) in [
+        ("revoke-token", "jti", "stolen"),
+        ("revoke-client", "client", "acme-client"),
+        ("revoke-key", "key", "es"),
+        ("revoke-issued-before", "issued_before", "2020-01-01T00:00:00Z"),
+    ] {
+        gate.order(name, &revocations, json!({ key: value, "reason": "x" }));
+    }
+    gate.get("revocations", "/v1/revocations");
+    gate.order("lift", &format!("{revocations}/lift"), json!({ "client": "acme-client", "reason": "found" }));
+    gate.order("lift-nothing", &format!("{revocations}/lift"), json!({ "client": "acme-client", "reason": "found" }));
+
+    // A token's value, and none.
+    gate.check("reveal", "privacy", "POST", "/v1/reveal", &json!({ "token": token, "reason": "x" }));
+    gate.check("reveal-nothing", "privacy", "POST", "/v1/reveal", &json!({ "token": "tok1_x", "reason": "x" }));
+
+    // A contract that is gone while its vendor is cut off, and files with faults.
+    gate.order("kill-two", "/v1/vendors/two/kill", why());
+    fs::remove_file(gate.house.path().join("contracts/two.yaml")).expect("removed");
+    gate.order("reload", "/v1/reload", json!({}));
+    gate.get("vendor-removed", "/v1/vendors/two");
+    fs::write(gate.house.path().join("contracts/two.yaml"), "vendor: two\n").expect("written");
+    let faults = gate.process.admin(&gate.house, "admin", "POST", "/v1/reload", "{}").json();
+    assert_eq!(faults["reason"], "config_faulty", "{faults}");
+
+    // Refusals.
+    gate.get("vendor-unknown", "/v1/vendors/nobody");
+    gate.order("order-malformed", &format!("{acme}/kill"), json!({ "reason": "" }));
+    gate.check("role-too-low", "viewer", "POST", &format!("{acme}/kill"), &why());
+}
