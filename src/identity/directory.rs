@@ -9,24 +9,24 @@ use std::time::Duration;
 
 use crate::bounds::TOKEN_BYTES_DEFAULT;
 use crate::http::{ClientError, Url};
-use crate::model::{ClientId, VendorId};
-
-use super::authority::IdentityState;
-use super::cache::TokenCache;
-use super::flaw::AuthError;
-use super::introspection::{IntrospectionStatus, Introspector};
-use super::issuer::IssuerClients;
-use super::judge::CertificateVendor;
-use super::jwt::{self, UnverifiedToken};
-use super::marks::{NewestToken, RotationHistory};
-use super::replay::ReplayCache;
-use super::revocation::RevocationSlot;
-use super::ring::{IssuerKeys, IssuerKeysId, KeyStatus};
-use super::webhook::WebhookVerifier;
-use super::{
-    CertificateSettings, IdentitySettings, IntrospectionSettings, KeySource, PeerCertificate, SubjectAltName,
-    TokenSettings, WebhookSettings, refresh,
+use crate::identity::caller::cache::TokenCache;
+use crate::identity::caller::issuer_clients::IssuerClients;
+use crate::identity::certificate::peer::{PeerCertificate, SubjectAltName};
+use crate::identity::certificate::vendor::CertificateVendor;
+use crate::identity::error::AuthError;
+use crate::identity::introspection::{IntrospectionStatus, Introspector};
+use crate::identity::keys::issuer_keys::{IssuerKeys, IssuerKeysId, KeyStatus};
+use crate::identity::keys::refresh;
+use crate::identity::replay::ReplayCache;
+use crate::identity::revocation::RevocationSlot;
+use crate::identity::settings::{
+    CertificateSettings, IdentitySettings, IntrospectionSettings, KeySource, TokenSettings,
 };
+use crate::identity::state::IdentityState;
+use crate::identity::token::history::{NewestToken, RotationHistory};
+use crate::identity::token::jwt::{self, UnverifiedToken};
+use crate::identity::webhook::{WebhookSettings, WebhookVerifier};
+use crate::model::{ClientId, VendorId};
 
 /// One contract's identity section, with the place that its vendor has in the config.
 #[derive(Debug, Clone)]
@@ -96,15 +96,15 @@ pub enum DirectoryError {
 /// Every vendor of one config.
 #[derive(Debug)]
 pub struct Directory {
-    pub(super) cache: Arc<TokenCache>,
+    pub(crate) cache: Arc<TokenCache>,
     /// The longest token that any contract takes.
-    pub(super) token_bytes_max: usize,
+    pub(crate) token_bytes_max: usize,
     /// By the index that the caller gave.
     vendors: Vec<Option<Arc<TokenVendor>>>,
     by_id: HashMap<VendorId, u32>,
     by_issuer: HashMap<String, IssuerClients>,
     by_name: HashMap<SubjectAltName, Arc<CertificateVendor>>,
-    pub(super) certified: HashMap<VendorId, Arc<CertificateVendor>>,
+    pub(crate) certified: HashMap<VendorId, Arc<CertificateVendor>>,
     webhooks: Vec<Arc<WebhookVerifier>>,
     /// Longest prefix first.
     introspectors: Vec<Arc<Introspector>>,
@@ -112,22 +112,22 @@ pub struct Directory {
 
 /// Where a client leads.
 #[derive(Debug, Clone)]
-pub(super) struct ClientEntry {
-    pub(super) vendor: u32,
-    pub(super) newest_token: Option<Arc<NewestToken>>,
+pub(crate) struct ClientEntry {
+    pub(crate) vendor: u32,
+    pub(crate) newest_token: Option<Arc<NewestToken>>,
 }
 
 /// A vendor that proves itself by tokens.
 #[derive(Debug)]
-pub(super) struct TokenVendor {
-    pub(super) id: VendorId,
-    pub(super) index: u32,
-    pub(super) settings_version: u64,
-    pub(super) settings: Arc<TokenSettings>,
-    pub(super) issuer_keys: Arc<IssuerKeys>,
-    pub(super) revocations: RevocationSlot,
-    pub(super) replays: Arc<ReplayCache>,
-    pub(super) history: Arc<RotationHistory>,
+pub(crate) struct TokenVendor {
+    pub(crate) id: VendorId,
+    pub(crate) index: u32,
+    pub(crate) settings_version: u64,
+    pub(crate) settings: Arc<TokenSettings>,
+    pub(crate) issuer_keys: Arc<IssuerKeys>,
+    pub(crate) revocations: RevocationSlot,
+    pub(crate) replays: Arc<ReplayCache>,
+    pub(crate) history: Arc<RotationHistory>,
 }
 
 impl Directory {
@@ -175,11 +175,11 @@ impl Directory {
     }
 
     #[inline]
-    pub(super) fn vendor(&self, index: u32) -> Option<&Arc<TokenVendor>> {
+    pub(crate) fn vendor(&self, index: u32) -> Option<&Arc<TokenVendor>> {
         self.vendors.get(index as usize)?.as_ref()
     }
 
-    pub(super) fn index_of(&self, vendor: &VendorId) -> Option<u32> {
+    pub(crate) fn index_of(&self, vendor: &VendorId) -> Option<u32> {
         self.by_id.get(vendor).copied()
     }
 
@@ -187,7 +187,7 @@ impl Directory {
     ///
     /// # Errors
     /// When no contract has it; or, told first, when the token's header is such that it would be refused of any issuer.
-    pub(super) fn issuer_of(&self, token: &UnverifiedToken<'_>) -> Result<&IssuerClients, AuthError> {
+    pub(crate) fn issuer_of(&self, token: &UnverifiedToken<'_>) -> Result<&IssuerClients, AuthError> {
         let name = token.payload.text("iss")?.ok_or(AuthError::IssuerMissing)?;
         match self.issuer(name) {
             Some(issuer) => Ok(issuer),
@@ -195,19 +195,19 @@ impl Directory {
         }
     }
 
-    pub(super) fn issuer(&self, name: &str) -> Option<&IssuerClients> {
+    pub(crate) fn issuer(&self, name: &str) -> Option<&IssuerClients> {
         self.by_issuer.get(name)
     }
 
     /// The one vendor that a certificate names; none when it names several.
-    pub(super) fn by_certificate(&self, certificate: &PeerCertificate) -> Option<&Arc<CertificateVendor>> {
+    pub(crate) fn by_certificate(&self, certificate: &PeerCertificate) -> Option<&Arc<CertificateVendor>> {
         let mut named = certificate.names().iter().filter_map(|name| self.by_name.get(name));
         let first = named.next()?;
         if named.all(|other| Arc::ptr_eq(other, first)) { Some(first) } else { None }
     }
 
     /// Whoever can be asked about this token, if it is opaque.
-    pub(super) fn introspector(&self, token: &str) -> Option<&Arc<Introspector>> {
+    pub(crate) fn introspector(&self, token: &str) -> Option<&Arc<Introspector>> {
         let fits = |one: &&Arc<Introspector>| {
             let prefix = &one.settings.token_prefix;
             token.starts_with(prefix.as_str()) && !(prefix.is_empty() && jwt::is_compact(token))
@@ -216,7 +216,7 @@ impl Directory {
     }
 
     /// Whoever asks the issuer of these opaque tokens.
-    pub(super) fn introspector_of(&self, ring: &IssuerKeysId) -> Option<&Arc<Introspector>> {
+    pub(crate) fn introspector_of(&self, ring: &IssuerKeysId) -> Option<&Arc<Introspector>> {
         self.introspectors.iter().find(|one| one.id == *ring)
     }
 
@@ -226,7 +226,7 @@ impl Directory {
 }
 
 /// Builds a directory, or says everything that is wrong with the sections.
-pub(super) fn build(
+pub(crate) fn build(
     authority: &IdentityState,
     contracts: Vec<IdentityContract>,
 ) -> Result<Directory, Vec<DirectoryError>> {

@@ -2,14 +2,15 @@
 //!
 //! Never tells what a file holds.
 
-use super::{introspection, judge};
+use crate::identity::certificate::vendor;
+use crate::identity::introspection;
 
 /// Whether authorities, and the revocation lists after them, can judge certificates; what is left out of them, if anything.
 ///
 /// # Errors
 /// Why not, in words for an operator.
 pub fn inspect_authorities(contents: &[Vec<u8>]) -> Result<Option<String>, String> {
-    judge::build(contents).map(|(_, left_out)| left_out)
+    vendor::build(contents).map(|(_, left_out)| left_out)
 }
 
 /// Whether a file's content can be the secret that an issuer knows us by.

@@ -29,7 +29,7 @@ pub enum JsonError {
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Json {
+pub(crate) enum Json {
     /// `null`
     Null,
     /// `true` or `false`
@@ -46,11 +46,11 @@ pub(super) enum Json {
 
 /// A JSON object, in the order in which it was written.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Object(Vec<(String, Json)>);
+pub(crate) struct Object(Vec<(String, Json)>);
 
 impl Object {
     /// Parses exactly one object, with white space around it at most.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let value = DepthLimit(IDENTITY_JSON_DEPTH_MAX).deserialize(&mut reader).map_err(classify)?;
         reader.end().map_err(classify)?;
@@ -61,24 +61,24 @@ impl Object {
     }
 
     /// A member, whatever its type.
-    pub(super) fn get(&self, name: &str) -> Option<&Json> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Json> {
         self.0.iter().find(|(member, _)| member == name).map(|(_, value)| value)
     }
 
     /// The same without members that are `null`: what a document means by a member that it might as well leave out.
-    pub(super) fn without_nulls(mut self) -> Self {
+    pub(crate) fn without_nulls(mut self) -> Self {
         self.0.retain(|(_, value)| *value != Json::Null);
         self
     }
 
     /// All members.
     #[cfg(test)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// A member that must be a string where it is present.
-    pub(super) fn text(&self, name: &str) -> Result<Option<&str>, JsonError> {
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, JsonError> {
         match self.get(name) {
             None => Ok(None),
             Some(Json::Text(text)) => Ok(Some(text)),
@@ -87,7 +87,7 @@ impl Object {
     }
 
     /// A member that must be a number where it is present.
-    pub(super) fn number(&self, name: &str) -> Result<Option<f64>, JsonError> {
+    pub(crate) fn number(&self, name: &str) -> Result<Option<f64>, JsonError> {
         match self.get(name) {
             None => Ok(None),
             Some(Json::Number(number)) => Ok(Some(*number)),
@@ -96,7 +96,7 @@ impl Object {
     }
 
     /// A member that must be an array of strings where it is present.
-    pub(super) fn texts(&self, name: &str) -> Result<Option<Vec<&str>>, JsonError> {
+    pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<&str>>, JsonError> {
         match self.get(name) {
             None => Ok(None),
             Some(Json::List(items)) => {
@@ -109,7 +109,7 @@ impl Object {
 
 /// The members of these names out of a document of which nothing else is used, as they are written. What is not asked for
 /// may stand twice and be as deep and as many as it likes, so that it can never cost what is; a byte order mark is skipped.
-pub(super) fn pick<'a, const N: usize>(
+pub(crate) fn pick<'a, const N: usize>(
     document: &'a [u8],
     names: [&'static str; N],
 ) -> Result<[Option<&'a RawValue>; N], JsonError> {
@@ -121,7 +121,7 @@ pub(super) fn pick<'a, const N: usize>(
 }
 
 /// What some editors and servers put before UTF-8, and RFC 8259 section 8.1 lets a reader skip.
-pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 struct MemberPicker<const N: usize>([&'static str; N]);
 
@@ -147,7 +147,7 @@ impl<'de, const N: usize> Visitor<'de> for MemberPicker<N> {
 
 impl Json {
     /// The text, where it is a string.
-    pub(super) fn as_text(&self) -> Option<&str> {
+    pub(crate) fn as_text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 }

@@ -10,79 +10,56 @@
 //! `rotation`, `marks` and `revocation` (what is judged anew each time), `recheck` (what is asked while something runs), `dpop`, `judge`, `introspection` and `webhook`
 //! (the other proofs).
 
-mod authenticate;
-mod authority;
-mod cache;
+mod caller;
 mod certificate;
-mod claims;
-mod credentials;
 mod directory;
-mod dpop;
-mod explain;
-mod file_status;
+mod error;
 mod files;
-mod flaw;
+#[cfg(test)]
+mod fixture;
 mod inspect;
 mod introspection;
-mod issuer;
 mod json;
-mod judge;
-mod jwk;
-mod jwt;
-mod keyset;
-mod looks;
-mod marks;
-mod naming;
+mod keys;
 mod outage;
-#[cfg(test)]
-mod published;
-mod recheck;
-mod refresh;
 mod replay;
 mod revocation;
-mod ring;
-mod roca;
-pub mod rotation;
-mod seen;
 mod settings;
-mod signing;
-#[cfg(test)]
-mod stand;
-mod verified;
-mod watched;
+mod state;
+mod token;
 mod webhook;
 
 pub use crate::model::{Algorithm, AlgorithmError};
-pub use authenticate::{AuthWait, Rejected};
-pub use authority::IdentityState;
-pub use cache::CacheStatus;
-pub use certificate::{CertificateError, PeerCertificate, SubjectAltName};
-pub use credentials::PresentedRequest;
+pub use caller::authenticate::{AuthWait, Rejected};
+pub use caller::cache::CacheStatus;
+pub use caller::explain::{IdentityStep, TokenExplanation};
+pub use caller::names::CredentialName;
+pub use caller::verified::VerifiedCaller;
+pub use certificate::peer::{CertificateError, PeerCertificate, SubjectAltName};
 pub use directory::{Directory, DirectoryError, IdentityContract};
-pub use dpop::inspect_proof;
-pub use explain::{IdentityStep, TokenExplanation};
-pub use file_status::FileStatus;
-pub use files::FileError;
+pub use files::read::FileError;
+pub use files::status::FileStatus;
+pub use files::watched::FileKind;
 pub use inspect::{inspect_authorities, inspect_client_secret};
 pub use introspection::{IntrospectionOutcome, IntrospectionStatus};
 pub use json::JsonError;
-pub use jwt::inspect_token;
-pub use keyset::{KeysetError, inspect_keys};
-pub use marks::{NullIdentityStore, RotationRecord, RotationStore};
-pub use naming::{ClaimNames, ClaimPath, HeaderMember, TokenShape};
-pub use refresh::RefreshError;
+pub use keys::issuer_keys::{KeyStatus, RefreshOutcome};
+pub use keys::key_set::{KeysetError, inspect_keys};
+pub use keys::refresh::RefreshError;
+pub use keys::signing::{SigningError, SigningKey};
 pub use revocation::{
     DistrustedKey, Revocation, RevocationStore, RevocationTarget, Revocations, VendorRevocations, keep_until,
 };
-pub use ring::{KeyStatus, RefreshOutcome};
-pub use seen::CredentialName;
 pub use settings::{
     CertificateSettings, FetchSettings, IdentitySettings, IntrospectionSettings, KeySource, RotationRules,
     SenderBinding, SupersededBy, TokenSettings,
 };
-pub use signing::{SigningError, SigningKey};
-pub use verified::VerifiedCaller;
-pub use watched::FileKind;
+pub use state::IdentityState;
+pub use token::claim_names::{ClaimNames, ClaimPath, HeaderMember, TokenShape};
+pub use token::credentials::PresentedRequest;
+pub use token::dpop::inspect_proof;
+pub use token::history::{NullIdentityStore, RotationRecord, RotationStore};
+pub use token::jwt::inspect_token;
 pub use webhook::{
     AcceptedWebhook, HandshakeReply, HeaderPart, PendingWebhook, SecretFingerprint, SignatureEncoding,
     SignatureTemplate, TemplatePart, TimestampFormat, WEBHOOK_CLIENT, WebhookHandshake, WebhookOutcome, WebhookPreset,

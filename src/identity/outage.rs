@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Something that is tried again and again, and what was told of it last.
 #[derive(Debug)]
-pub(super) struct OutageLog {
+pub(crate) struct OutageLog {
     interval: Duration,
     last_report: Mutex<LastReport>,
 }
@@ -20,7 +20,7 @@ struct LastReport {
 
 /// What is worth a line in the log.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum OutageChange {
+pub(crate) enum OutageChange {
     /// It fails, or fails in another way than before.
     Failing(String),
     /// It is well again.
@@ -29,12 +29,12 @@ pub(super) enum OutageChange {
 
 impl OutageLog {
     /// Tells every change, but one that comes within `pace` of the last.
-    pub(super) fn new(interval: Duration) -> Self {
+    pub(crate) fn new(interval: Duration) -> Self {
         Self { interval, last_report: Mutex::default() }
     }
 
     /// Notes how a try went, at a monotonic time; says whether that is news.
-    pub(super) fn record(&self, error: Option<&str>, now_ns: u64) -> Option<OutageChange> {
+    pub(crate) fn record(&self, error: Option<&str>, now_ns: u64) -> Option<OutageChange> {
         let mut told = self.last_report.lock().unwrap_or_else(PoisonError::into_inner);
         let is_early = told.at_ns.is_some_and(|at| u128::from(now_ns.saturating_sub(at)) < self.interval.as_nanos());
         if told.error.as_deref() == error || is_early {

@@ -10,15 +10,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::bounds::REPLAYS_MAX;
+use crate::identity::caller::cache::{Fingerprint, FingerprintHasher};
 use crate::model::{Moment, UnixTime};
-
-use super::cache::{Fingerprint, FingerprintHasher};
 
 type ReplayBucket = HashMap<Fingerprint, ReplayEntry, BuildHasherDefault<FingerprintHasher>>;
 
 /// What one vendor has used within a window.
 #[derive(Debug, Default)]
-pub(super) struct ReplayCache {
+pub(crate) struct ReplayCache {
     /// On the monotonic clock; none where nothing came before.
     began_ns: Option<u64>,
     buckets: Mutex<ReplayBuckets>,
@@ -40,7 +39,7 @@ struct ReplayEntry {
 
 /// How a thing stands that somebody wants to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReplayOutcome {
+pub(crate) enum ReplayOutcome {
     /// It is taken now.
     First,
     /// It was taken before, and what it was taken for is not done yet.
@@ -53,20 +52,20 @@ pub(super) enum ReplayOutcome {
 
 impl ReplayCache {
     /// Remembers from now on, a time on the monotonic clock: a wall clock that is wrong at the start does no harm later.
-    pub(super) fn since(began_ns: u64) -> Self {
+    pub(crate) fn since(began_ns: u64) -> Self {
         Self { began_ns: Some(began_ns), buckets: Mutex::default() }
     }
 
     /// Whether a thing of this date would be known if it had been used. Dates are often whole seconds, so the second in
     /// which the memory began counts as covered; so does what a fast clock dates ahead.
-    pub(super) fn covers(&self, dated: UnixTime, now: Moment) -> bool {
+    pub(crate) fn covers(&self, dated: UnixTime, now: Moment) -> bool {
         let Some(began_ns) = self.began_ns else { return true };
         let began = now.wall.minus(Duration::from_nanos(now.monotonic_ns.saturating_sub(began_ns)));
         dated.as_secs() >= began.as_secs()
     }
 
     /// Takes a thing that could come again for `window` from now, known by any of its `names`.
-    pub(super) fn take(&self, names: &[Fingerprint], window: Duration, now: Moment) -> ReplayOutcome {
+    pub(crate) fn take(&self, names: &[Fingerprint], window: Duration, now: Moment) -> ReplayOutcome {
         self.with(|buckets| {
             buckets.turn(window, now);
             let known =
@@ -85,7 +84,7 @@ impl ReplayCache {
     }
 
     /// What a thing was taken for is done.
-    pub(super) fn settle(&self, names: &[Fingerprint]) {
+    pub(crate) fn settle(&self, names: &[Fingerprint]) {
         self.with(|ReplayBuckets { newer, older, .. }| {
             for name in names {
                 if let Some(entry) = newer.get_mut(name).or_else(|| older.get_mut(name)) {
@@ -96,7 +95,7 @@ impl ReplayCache {
     }
 
     /// Gives a thing back that was taken but had no effect, so that it may come again.
-    pub(super) fn give_back(&self, names: &[Fingerprint]) {
+    pub(crate) fn give_back(&self, names: &[Fingerprint]) {
         self.with(|ReplayBuckets { newer, older, .. }| {
             for name in names {
                 if newer.remove(name).is_none() {

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bounds;
-use crate::model::ClientId;
-
-use super::claims::RequiredClaims;
-use super::jwt::TokenType;
-use super::{Algorithm, ClaimNames, SubjectAltName, TokenShape, WebhookSettings};
+use crate::identity::certificate::peer::SubjectAltName;
+use crate::identity::token::claim_names::{ClaimNames, TokenShape};
+use crate::identity::token::claims::RequiredClaims;
+use crate::identity::token::jwt::TokenType;
+use crate::identity::webhook::WebhookSettings;
+use crate::model::{Algorithm, ClientId};
 
 /// How a vendor proves who it is: a contract's `identity:` section, in one of its three forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +70,7 @@ pub struct TokenSettings {
 
 impl TokenSettings {
     /// What a signed token must say. RFC 9068 section 2.2 asks for `iat`; elsewhere only rules that count from it do.
-    pub(super) fn wanted_of_token(&self, typ: &TokenType) -> RequiredClaims<'_> {
+    pub(crate) fn wanted_of_token(&self, typ: &TokenType) -> RequiredClaims<'_> {
         let by_type = *typ == TokenType::AccessToken && !self.claims.issued_at_optional;
         RequiredClaims {
             issue_time: by_type || self.rotation.needs_issue_time(),
@@ -79,7 +80,7 @@ impl TokenSettings {
     }
 
     /// What an answer about an opaque token must say: RFC 7662 section 2.2 leaves all but `active` to the issuer.
-    pub(super) fn wanted_of_answer(&self) -> RequiredClaims<'_> {
+    pub(crate) fn wanted_of_answer(&self) -> RequiredClaims<'_> {
         RequiredClaims {
             names: &self.claims,
             audience: self.audience.as_deref(),
@@ -199,7 +200,7 @@ pub struct RotationRules {
 
 impl RotationRules {
     /// Whether a rule of the contract counts from `iat`.
-    pub(super) const fn needs_issue_time(&self) -> bool {
+    pub(crate) const fn needs_issue_time(&self) -> bool {
         self.max_lifetime_written || self.max_age.is_some() || self.superseded_grace.is_some()
     }
 }

@@ -25,19 +25,18 @@ use crate::bounds::{
     ISSUER_WAITERS_MAX, OUTAGE_REPORT_INTERVAL, SECRET_BYTES_MAX,
 };
 use crate::http::{ClientError, HttpClient, Url};
+use crate::identity::caller::cache::Fingerprint;
+use crate::identity::error::AuthError;
+use crate::identity::files::read::{FileError, read_in_background};
+use crate::identity::files::watched::{FileKind, WatchedFiles};
+use crate::identity::json::{BYTE_ORDER_MARK, Json, JsonError, Object};
+use crate::identity::keys::issuer_keys::IssuerKeysId;
+use crate::identity::keys::refresh::fetcher;
+use crate::identity::keys::schedule::FetchQuota;
+use crate::identity::outage::{OutageChange, OutageLog};
+use crate::identity::settings::IntrospectionSettings;
+use crate::identity::token::claims;
 use crate::model::{Clock, Moment, Secret, UnixTime, with_causes};
-
-use super::cache::Fingerprint;
-use super::claims;
-use super::files::{FileError, read_in_background};
-use super::flaw::AuthError;
-use super::json::{BYTE_ORDER_MARK, Json, JsonError, Object};
-use super::looks::FetchQuota;
-use super::outage::{OutageChange, OutageLog};
-use super::refresh::fetcher;
-use super::ring::IssuerKeysId;
-use super::watched::WatchedFiles;
-use super::{FileKind, IntrospectionSettings};
 
 /// `application/x-www-form-urlencoded`, as RFC 6749 appendix B has it; escaping more than needed is harmless.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
@@ -84,7 +83,7 @@ impl IntrospectionOutcome {
 
 /// What is known of an opaque token.
 #[derive(Debug, Clone)]
-pub(super) enum IntrospectionResponse {
+pub(crate) enum IntrospectionResponse {
     /// It is taken as active until then, with these claims.
     Active(Arc<Object>, UnixTime),
     /// It is not.
@@ -96,9 +95,9 @@ pub(super) enum IntrospectionResponse {
 }
 
 /// Asks one issuer.
-pub(super) struct Introspector {
-    pub(super) id: IssuerKeysId,
-    pub(super) settings: IntrospectionSettings,
+pub(crate) struct Introspector {
+    pub(crate) id: IssuerKeysId,
+    pub(crate) settings: IntrospectionSettings,
     clock: Clock,
     fetcher: OnceCell<HttpClient>,
     answers: Cache<Fingerprint, CachedResponse, ResponseWeight>,
@@ -108,7 +107,7 @@ pub(super) struct Introspector {
     last_error: Mutex<Option<String>>,
     outage: OutageLog,
     /// Whether the secret can be used, where there is one: looked at also while nobody asks.
-    pub(super) secret: Option<Arc<WatchedFiles<()>>>,
+    pub(crate) secret: Option<Arc<WatchedFiles<()>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -150,7 +149,7 @@ enum IntrospectionError {
 }
 
 impl Introspector {
-    pub(super) fn new(id: IssuerKeysId, settings: IntrospectionSettings, clock: Clock) -> Self {
+    pub(crate) fn new(id: IssuerKeysId, settings: IntrospectionSettings, clock: Clock) -> Self {
         let secret = settings.secret_file.clone().map(|path| {
             let build = |contents: &[Vec<u8>]| Ok((read_secret(contents.concat()).map(drop)?, None));
             WatchedFiles::open(FileKind::IntrospectionSecret, &id.issuer, vec![path], Box::new(build))
@@ -174,7 +173,7 @@ impl Introspector {
         }
     }
 
-    pub(super) fn status(&self) -> IntrospectionStatus {
+    pub(crate) fn status(&self) -> IntrospectionStatus {
         IntrospectionStatus {
             outcomes: std::array::from_fn(|at| self.outcomes[at].load(Ordering::Relaxed)),
             last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -182,7 +181,7 @@ impl Introspector {
     }
 
     /// What is known of a token, if anything.
-    pub(super) fn cached(&self, fingerprint: &Fingerprint, now: Moment) -> Option<IntrospectionResponse> {
+    pub(crate) fn cached(&self, fingerprint: &Fingerprint, now: Moment) -> Option<IntrospectionResponse> {
         let kept = self.answers.get(fingerprint).filter(|kept| now.monotonic_ns < kept.until_ns)?;
         if matches!(kept.answer, IntrospectionResponse::Active(_, until) if now.wall >= until) {
             return None;
@@ -192,7 +191,7 @@ impl Introspector {
     }
 
     /// Whether the issuer's last word about a token was no.
-    pub(super) fn is_inactive(&self, fingerprint: &Fingerprint) -> bool {
+    pub(crate) fn is_inactive(&self, fingerprint: &Fingerprint) -> bool {
         self.answers.peek(fingerprint).is_some_and(|kept| matches!(kept.answer, IntrospectionResponse::Inactive))
     }
 
@@ -201,7 +200,7 @@ impl Introspector {
     }
 
     /// The right to ask about a token, or to wait for whoever already asks; `None` when too many do.
-    pub(super) fn wait_for_token(
+    pub(crate) fn wait_for_token(
         self: &Arc<Self>,
         fingerprint: Fingerprint,
         token: &str,
@@ -317,7 +316,7 @@ impl Introspector {
 }
 
 /// A secret is text; the end of its line is not of it.
-pub(super) fn read_secret(content: Vec<u8>) -> Result<Secret<String>, &'static str> {
+pub(crate) fn read_secret(content: Vec<u8>) -> Result<Secret<String>, &'static str> {
     let text = Secret::new(String::from_utf8(content).map_err(|_| "is not text")?);
     if text.expose().trim_end().is_empty() { Err("is empty") } else { Ok(text) }
 }
@@ -330,7 +329,7 @@ impl fmt::Debug for Introspector {
 
 /// A place among the few requests that may ask, or wait for an answer.
 #[derive(Debug)]
-pub(super) struct IntrospectionWait {
+pub(crate) struct IntrospectionWait {
     introspector: Arc<Introspector>,
     fingerprint: Fingerprint,
     token: Secret<String>,
@@ -339,7 +338,7 @@ pub(super) struct IntrospectionWait {
 impl IntrospectionWait {
     /// Asks, or waits for whoever asks already; returns when there is an answer, or after the deadline. The question
     /// goes on when the caller gives up: others may wait for it.
-    pub(super) async fn settled(self, deadline: Duration) {
+    pub(crate) async fn settled(self, deadline: Duration) {
         let mut landed = self.join_or_start();
         let _ = tokio::time::timeout(deadline, landed.changed()).await;
     }
@@ -365,7 +364,7 @@ impl IntrospectionWait {
 
 /// What an answer says as a flaw, where it is no yes.
 impl IntrospectionResponse {
-    pub(super) fn claims(self) -> Result<(Arc<Object>, UnixTime), AuthError> {
+    pub(crate) fn claims(self) -> Result<(Arc<Object>, UnixTime), AuthError> {
         match self {
             Self::Active(claims, until) => Ok((claims, until)),
             Self::Inactive => Err(AuthError::NotActive),

@@ -5,10 +5,11 @@ use std::sync::atomic::AtomicUsize;
 use http::{Request, Response};
 use http_body_util::Full;
 
-use super::super::stand::{IssuerFixture, plain, serve, settings};
-use super::super::{KeySource, TokenSettings};
-use super::*;
+use crate::identity::fixture::{IssuerFixture, plain, serve, settings};
+use crate::identity::settings::{KeySource, TokenSettings};
 use crate::model::Reason;
+
+use super::*;
 
 /// What the endpoint answers to tokens by their first letters.
 #[derive(Default)]

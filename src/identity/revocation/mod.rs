@@ -13,10 +13,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::identity::error::AuthError;
+use crate::identity::settings::RotationRules;
 use crate::model::{Claims, ClientId, Clock, Denial, Moment, UnixTime, VendorId};
-
-use super::RotationRules;
-use super::flaw::AuthError;
 
 /// What a revocation covers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -144,7 +143,7 @@ impl VendorRevocations {
     }
 
     #[inline]
-    pub(super) fn check_claims(&self, claims: &Claims) -> Result<(), AuthError> {
+    pub(crate) fn check_claims(&self, claims: &Claims) -> Result<(), AuthError> {
         self.check_client(&claims.client)?;
         let by_id = !self.tokens.is_empty() && claims.token_id.as_ref().is_some_and(|id| self.tokens.contains(id));
         // A token that does not say when it was issued may be older than any time that is named.
@@ -155,7 +154,7 @@ impl VendorRevocations {
 
     /// Whether a client is barred, whatever it proves itself by.
     #[inline]
-    pub(super) fn check_client(&self, client: &ClientId) -> Result<(), AuthError> {
+    pub(crate) fn check_client(&self, client: &ClientId) -> Result<(), AuthError> {
         let barred = !self.clients.is_empty() && self.clients.contains(client);
         if barred { Err(AuthError::Revoked) } else { Ok(()) }
     }
@@ -170,7 +169,7 @@ impl VendorRevocations {
 }
 
 /// A vendor's snapshot, shared by every directory that knows the vendor.
-pub(super) type RevocationSlot = Arc<ArcSwap<VendorRevocations>>;
+pub(crate) type RevocationSlot = Arc<ArcSwap<VendorRevocations>>;
 
 /// All revocations of the process.
 #[derive(Debug)]
@@ -312,7 +311,7 @@ impl Revocations {
         over.len()
     }
 
-    pub(super) fn slot(&self, vendor: &VendorId) -> RevocationSlot {
+    pub(crate) fn slot(&self, vendor: &VendorId) -> RevocationSlot {
         self.with(|state| state.slot(vendor))
     }
 
@@ -321,7 +320,7 @@ impl Revocations {
     }
 }
 
-impl RevocationStore for super::NullIdentityStore {
+impl RevocationStore for crate::identity::token::history::NullIdentityStore {
     fn load(&self) -> io::Result<Vec<Revocation>> {
         Ok(Vec::new())
     }

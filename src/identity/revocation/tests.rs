@@ -1,7 +1,8 @@
 //! Revocations: what they cover, when they end, and that a failing store does not undo them.
 
-use super::*;
 use crate::model::ScopeSet;
+
+use super::*;
 
 fn vendor() -> VendorId {
     VendorId::parse("acme").expect("an id")
@@ -37,7 +38,7 @@ fn claims(client: &str, id: Option<&str>, issued: u64) -> Claims {
 }
 
 fn empty(clock: &Clock) -> Revocations {
-    Revocations::load(Arc::new(super::super::NullIdentityStore), clock.clone()).expect("empty")
+    Revocations::load(Arc::new(crate::identity::token::history::NullIdentityStore), clock.clone()).expect("empty")
 }
 
 fn check(revocations: &Revocations, client: &str, id: Option<&str>, issued: u64) -> bool {

@@ -8,9 +8,9 @@ use percent_encoding::percent_decode_str;
 use subtle::ConstantTimeEq as _;
 
 use crate::bounds::WEBHOOK_CHALLENGE_BYTES_MAX;
+use crate::identity::json::{Json, Object};
 use crate::model::Secret;
 
-use super::super::json::{Json, Object};
 use super::recipe::WebhookHandshake;
 use super::template::WebhookRequest;
 use super::{Tag, WebhookProof};

@@ -19,14 +19,13 @@ use http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
+use crate::identity::caller::cache::{Fingerprint, FingerprintKind, TokenCache};
+use crate::identity::error::AuthError;
+use crate::identity::files::watched::{FileKind, WatchedFiles};
+use crate::identity::replay::{ReplayCache, ReplayOutcome};
+use crate::identity::revocation::RevocationSlot;
 use crate::model::{Caller, ClientId, Denial, Moment, Secret, VendorId};
 
-use super::FileKind;
-use super::cache::{Fingerprint, FingerprintKind, TokenCache};
-use super::flaw::AuthError;
-use super::replay::{ReplayCache, ReplayOutcome};
-use super::revocation::RevocationSlot;
-use super::watched::WatchedFiles;
 use handshake::SharedSecrets;
 use secrets::LiveSecrets;
 use signature::WebhookHeaders;
@@ -56,7 +55,7 @@ pub struct WebhookVerifier {
 pub const WEBHOOK_CLIENT: &str = "webhook";
 
 impl WebhookVerifier {
-    pub(super) fn open(
+    pub(crate) fn open(
         vendor: VendorId,
         index: u32,
         settings: WebhookSettings,
@@ -118,7 +117,7 @@ impl WebhookVerifier {
     }
 
     /// Why the file of the verify token could not be used at the last look, if it could not; `None` without such a file.
-    pub(super) fn verify_error(&self) -> Option<Option<String>> {
+    pub(crate) fn verify_error(&self) -> Option<Option<String>> {
         self.verify.as_ref().map(|verify| verify.last_error())
     }
 
@@ -145,12 +144,12 @@ impl WebhookVerifier {
     }
 
     /// Whose it is.
-    pub(super) const fn vendor(&self) -> &VendorId {
+    pub(crate) const fn vendor(&self) -> &VendorId {
         &self.vendor
     }
 
     /// Whether what was let in on a signature may go on: the secret is still live, and nobody has barred the client.
-    pub(super) fn check_still_valid(&self, signed: &SecretFingerprint) -> Result<(), AuthError> {
+    pub(crate) fn check_still_valid(&self, signed: &SecretFingerprint) -> Result<(), AuthError> {
         self.revocations.load().check_client(&ClientId::new(WEBHOOK_CLIENT))?;
         let live = self.secrets.current().0;
         let live = live.iter().flat_map(|secrets| secrets.iter()).any(|secret| self.name(secret) == Ok(signed.secret));
@@ -162,7 +161,7 @@ impl WebhookVerifier {
         self.cache.fingerprint(FingerprintKind::Secret, secret.expose())
     }
 
-    pub(super) fn start_watching(&self, runtime: &tokio::runtime::Handle) {
+    pub(crate) fn start_watching(&self, runtime: &tokio::runtime::Handle) {
         self.secrets.start(runtime);
         self.verify.iter().for_each(|file| file.start(runtime));
     }
@@ -313,7 +312,7 @@ pub struct AcceptedWebhook {
     pub caller: Caller,
     /// The vendor's index, as the directory was given it.
     pub vendor_index: u32,
-    /// By which of the secrets, for [`super::Directory::recheck_signed`].
+    /// By which of the secrets, for [`crate::identity::directory::Directory::recheck_signed`].
     pub signed: Arc<SecretFingerprint>,
     /// Whether it was delivered before: to be answered, and not to be delivered again.
     pub was_delivered: bool,

@@ -5,9 +5,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use http::HeaderMap;
 
 use crate::bounds::{WEBHOOK_ID_BYTES_MAX, WEBHOOK_PARTS_MAX, WEBHOOK_SIGNATURES_MAX};
+use crate::identity::error::AuthError;
 use crate::model::UnixTime;
 
-use super::super::flaw::AuthError;
 use super::recipe::{HeaderPart, SignatureEncoding, TimestampFormat, WebhookProof, WebhookRecipe};
 use super::template::TemplatePart;
 

@@ -10,8 +10,8 @@ use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
 
 use crate::bounds::{WEBHOOK_FORM_FIELDS_MAX, WEBHOOK_TEMPLATE_PARTS_MAX};
+use crate::identity::error::AuthError;
 
-use super::super::flaw::AuthError;
 use super::signature::single;
 
 /// What is signed.

@@ -7,9 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 
-use super::*;
 use crate::bounds::{WEBHOOK_PARTS_MAX, WEBHOOK_SIGNATURES_MAX, WEBHOOK_TOLERANCE};
 use crate::model::{Reason, UnixTime};
+
+use super::*;
 
 /// The example that the Standard Webhooks reference libraries publish (MIT).
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

@@ -1,0 +1,410 @@
+//! The decision: from what a request presents to a caller, or a no. Synchronous; never fetches, never waits.
+//!
+//! A token seen before costs one keyed hash and one lookup; its signature is not checked again, but everything that
+//! can change is: vendor, key, dates, rotation, revocation, bond. A token not seen before is read without trust to find
+//! its vendor by issuer and client, and then verified with that vendor's keys and algorithms only.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::bounds::ROTATION_MAX;
+use crate::identity::directory::{ClientEntry, Directory, TokenVendor};
+use crate::identity::error::AuthError;
+use crate::identity::introspection::{IntrospectionWait, Introspector};
+use crate::identity::json::Object;
+use crate::identity::keys::issuer_keys::KeyWait;
+use crate::identity::keys::jwk::VerificationKey;
+use crate::identity::settings::{SenderBinding, SupersededBy};
+use crate::identity::token::credentials::{self, AuthScheme, Credentials, PresentedRequest};
+use crate::identity::token::history::NewestToken;
+use crate::identity::token::jwt::{self, TokenType, UnverifiedToken};
+use crate::identity::token::{claims, dpop, rotation};
+use crate::model::{Caller, Claims, Denial, Moment};
+
+use super::cache::{Fingerprint, FingerprintKind, TokenCache};
+use super::issuer_clients::IssuerClients;
+use super::verified::{VerifiedBy, VerifiedCaller};
+
+/// A no, whose it is, and whether waiting may turn it into a yes.
+#[derive(Debug)]
+pub struct Rejected {
+    /// The no.
+    pub denial: Denial,
+    /// The vendor whose contract said so: for tokens that failed before or at their signature merely the one that they
+    /// claim to be from, so good for counting, not for punishing.
+    pub vendor_index: Option<u32>,
+    /// What may be awaited, with a deadline, before asking once more.
+    pub wait: Option<AuthWait>,
+}
+
+/// Something under way that a second try may profit from: a fetch of keys, or a question about a token.
+#[derive(Debug)]
+pub struct AuthWait(AuthWaitKind);
+
+#[derive(Debug)]
+enum AuthWaitKind {
+    Keys(KeyWait),
+    Token(IntrospectionWait),
+}
+
+impl AuthWait {
+    /// Returns when it has ended, however it did, or after the deadline.
+    pub async fn settled(self, deadline: Duration) {
+        match self.0 {
+            AuthWaitKind::Keys(wait) => wait.settled(deadline).await,
+            AuthWaitKind::Token(wait) => wait.settled(deadline).await,
+        }
+    }
+}
+
+impl From<Rejected> for Denial {
+    fn from(rejected: Rejected) -> Self {
+        rejected.denial
+    }
+}
+
+impl Rejected {
+    fn new(flaw: AuthError, vendor_index: Option<u32>) -> Self {
+        Self { denial: flaw.into(), vendor_index, wait: None }
+    }
+}
+
+impl Directory {
+    /// Says who the caller is.
+    ///
+    /// # Errors
+    /// A denial, with its vendor where one is known. Where `wait` is present the caller may await it before anything
+    /// else has been decided, and ask once more.
+    pub fn authenticate(&self, presented: &PresentedRequest<'_>, now: Moment) -> Result<Arc<VerifiedCaller>, Rejected> {
+        let credentials = credentials::read(presented).map_err(|flaw| Rejected::new(flaw, None))?;
+        let Some(credentials) = credentials else { return self.authenticate_certificate(presented, now) };
+        let fingerprint = self.cache.fingerprint(FingerprintKind::Token, credentials.token);
+        let fingerprint = fingerprint.map_err(|flaw| Rejected::new(flaw, None))?;
+        let request = AuthRequest { presented, credentials, now };
+        if let Some(known) = self.cache.get(&fingerprint)
+            && let Some(recalled) = self.recheck_cached(&fingerprint, known, now)
+        {
+            return self.judge(&fingerprint, recalled, &request);
+        }
+        self.verify(&fingerprint, &request)
+    }
+
+    /// Without a token only a certificate can say who the caller is.
+    fn authenticate_certificate(
+        &self,
+        presented: &PresentedRequest<'_>,
+        now: Moment,
+    ) -> Result<Arc<VerifiedCaller>, Rejected> {
+        let nobody = || Rejected::new(AuthError::NoCredentials, None);
+        let certificate = presented.peer_certificate.ok_or_else(nobody)?;
+        let vendor = self.by_certificate(certificate).ok_or_else(nobody)?;
+        let fingerprint = self.cache.fingerprint(FingerprintKind::Certificate, certificate.thumbprint());
+        let fingerprint = fingerprint.map_err(|flaw| Rejected::new(flaw, None))?;
+        vendor.check_revoked().map_err(|flaw| Rejected::new(flaw, Some(vendor.index)))?;
+        let known = self.cache.get(&fingerprint);
+        if let Some(known) = known.filter(|known| vendor.is_current(known, certificate, now.wall)) {
+            return Ok(known);
+        }
+        let verified = vendor.verify(certificate, now).map_err(|flaw| Rejected::new(flaw, Some(vendor.index)))?;
+        let verified = Arc::new(verified);
+        self.cache.insert(fingerprint, Arc::clone(&verified));
+        Ok(verified)
+    }
+
+    /// Whether a remembered yes may be judged further: its vendor's settings and its key are still the ones in force.
+    #[inline]
+    fn recheck_cached(
+        &self,
+        fingerprint: &Fingerprint,
+        known: Arc<VerifiedCaller>,
+        now: Moment,
+    ) -> Option<(&TokenVendor, Arc<VerifiedCaller>)> {
+        let vendor = self.vendor(known.vendor_index).filter(|vendor| vendor.settings_version == known.settings_version);
+        let (vendor, known) = match vendor {
+            Some(vendor) => (vendor, known),
+            None => self.find_after_reload(fingerprint, &known)?,
+        };
+        let holds = match &known.verified_by {
+            VerifiedBy::Key { key, generation } => {
+                let present = vendor.issuer_keys.check_in_force(key, generation.load(Ordering::Relaxed), now);
+                present.map(|present| generation.store(present, Ordering::Relaxed)).is_ok()
+            }
+            VerifiedBy::Introspection { until, .. } => now.wall < *until,
+            // Never found by a token: certificates have fingerprints of their own kind.
+            VerifiedBy::Certificate { .. } => false,
+        };
+        if holds { Some((vendor, known)) } else { None }
+    }
+
+    /// After a reload a vendor may stand at another place with unchanged settings.
+    #[cold]
+    fn find_after_reload(
+        &self,
+        fingerprint: &Fingerprint,
+        known: &VerifiedCaller,
+    ) -> Option<(&Arc<TokenVendor>, Arc<VerifiedCaller>)> {
+        let index = self.index_of(&known.caller.vendor)?;
+        let vendor = self.vendor(index).filter(|vendor| vendor.settings_version == known.settings_version)?;
+        let moved = Arc::new(known.moved_to(index));
+        self.cache.insert(*fingerprint, Arc::clone(&moved));
+        Some((vendor, moved))
+    }
+
+    #[cold]
+    fn verify(&self, fingerprint: &Fingerprint, request: &AuthRequest<'_>) -> Result<Arc<VerifiedCaller>, Rejected> {
+        let unknown = |flaw| Rejected::new(flaw, None);
+        let text = request.credentials.text(self.token_bytes_max).map_err(unknown)?;
+        if let Some(introspector) = self.introspector(text) {
+            return self.introspect(introspector, text, fingerprint, request);
+        }
+        let token = jwt::read(text).map_err(unknown)?;
+        let issuer = self.issuer_of(&token).map_err(unknown)?;
+        let Some(named) = issuer.find(&token.payload).map_err(unknown)? else {
+            return Err(self.reject_stranger(issuer, &token, request.now));
+        };
+        let vendor = self.vendor(named.vendor).ok_or_else(|| unknown(AuthError::VendorUnknown))?;
+        let verified = vendor.verify(named, &token, request.now)?;
+        self.cache_verified(fingerprint, vendor, verified, request)
+    }
+
+    /// A client that no contract names learns so only with a token that its issuer signed: the answer to a forged one
+    /// is the same for every client, so that nobody can find out who our vendors are.
+    fn reject_stranger(&self, issuer: &IssuerClients, token: &UnverifiedToken<'_>, now: Moment) -> Rejected {
+        let signed = self.vendor(issuer.any_vendor).map(|vendor| vendor.verify_signature(token, now).err());
+        match signed.flatten() {
+            Some(rejected) => Rejected { vendor_index: None, ..rejected },
+            None => Rejected::new(AuthError::VendorUnknown, None),
+        }
+    }
+
+    /// Opaque tokens: what the issuer has answered, or the right to ask.
+    fn introspect(
+        &self,
+        introspector: &Arc<Introspector>,
+        text: &str,
+        fingerprint: &Fingerprint,
+        request: &AuthRequest<'_>,
+    ) -> Result<Arc<VerifiedCaller>, Rejected> {
+        let unknown = |flaw| Rejected::new(flaw, None);
+        let Some(answer) = introspector.cached(fingerprint, request.now) else {
+            let wait = introspector.wait_for_token(*fingerprint, text, request.now);
+            return Err(Rejected {
+                wait: wait.map(|wait| AuthWait(AuthWaitKind::Token(wait))),
+                ..unknown(AuthError::IssuerSilent)
+            });
+        };
+        let (payload, until) = answer.claims().map_err(unknown)?;
+        let issuer = self.issuer(&introspector.id.issuer).ok_or_else(|| unknown(AuthError::VendorUnknown))?;
+        let named = issuer.find(&payload).map_err(unknown)?.ok_or_else(|| unknown(AuthError::VendorUnknown))?;
+        let vendor = self.vendor(named.vendor).filter(|vendor| vendor.issuer_keys.id == introspector.id);
+        let vendor = vendor.ok_or_else(|| unknown(AuthError::VendorUnknown))?;
+        let claims = claims::read(&payload, vendor.settings.wanted_of_answer(), None);
+        let claims = claims.map_err(|flaw| Rejected::new(flaw, Some(vendor.index)))?;
+        let mark = vendor.newest_token(named, &payload, request.now);
+        let verified = vendor.verified(claims, VerifiedBy::Introspection { token: *fingerprint, until }, mark);
+        self.cache_verified(fingerprint, vendor, verified, request)
+    }
+
+    fn cache_verified(
+        &self,
+        fingerprint: &Fingerprint,
+        vendor: &TokenVendor,
+        verified: VerifiedCaller,
+        request: &AuthRequest<'_>,
+    ) -> Result<Arc<VerifiedCaller>, Rejected> {
+        // An expired token is not worth a place.
+        if let Some(claims) = verified.claims() {
+            rotation::check_dates(claims, vendor.settings.clock_skew, request.now.wall)
+                .map_err(|flaw| Rejected::new(flaw, Some(vendor.index)))?;
+        }
+        let verified = Arc::new(verified);
+        self.cache.insert(*fingerprint, Arc::clone(&verified));
+        self.judge(fingerprint, (vendor, verified), request)
+    }
+
+    /// What is judged anew on every request. The superseded mark comes last: only a token that passes everything else
+    /// may supersede others.
+    #[inline]
+    fn judge(
+        &self,
+        fingerprint: &Fingerprint,
+        (vendor, verified): (&TokenVendor, Arc<VerifiedCaller>),
+        request: &AuthRequest<'_>,
+    ) -> Result<Arc<VerifiedCaller>, Rejected> {
+        match vendor.judge(&verified, request, &self.cache) {
+            Ok(()) => Ok(verified),
+            Err(flaw) => {
+                if flaw == AuthError::Expired {
+                    self.cache.remove(fingerprint);
+                }
+                Err(Rejected::new(flaw, Some(vendor.index)))
+            }
+        }
+    }
+}
+
+/// A request and the moment it is judged at.
+struct AuthRequest<'a> {
+    presented: &'a PresentedRequest<'a>,
+    credentials: Credentials<'a>,
+    now: Moment,
+}
+
+impl<'a> AuthRequest<'a> {
+    fn expected(&self, key_thumbprint: &'a [u8; 32]) -> dpop::ExpectedProof<'a> {
+        dpop::ExpectedProof { presented: self.presented, credentials: self.credentials, key_thumbprint, now: self.now }
+    }
+}
+
+impl TokenVendor {
+    pub(crate) fn verify(
+        &self,
+        named: &ClientEntry,
+        token: &UnverifiedToken<'_>,
+        now: Moment,
+    ) -> Result<VerifiedCaller, Rejected> {
+        let (key, generation) = self.verify_signature(token, now)?;
+        let claims = self.read(token).map_err(|flaw| Rejected::new(flaw, Some(self.index)))?;
+        let claims = Claims { key_id: key.key_id.clone(), key_thumbprint: Some(key.thumbprint), ..claims };
+        let mark = self.newest_token(named, &token.payload, now);
+        Ok(self.verified(claims, VerifiedBy::Key { key, generation: AtomicU64::new(generation) }, mark))
+    }
+
+    fn verify_signature(
+        &self,
+        token: &UnverifiedToken<'_>,
+        now: Moment,
+    ) -> Result<(Arc<VerificationKey>, u64), Rejected> {
+        self.check_shape(token).map_err(|flaw| Rejected::new(flaw, Some(self.index)))?;
+        let generation = self.issuer_keys.generation();
+        let verified = self.issuer_keys.usable(now).and_then(|keys| keys.verify(&token.signed));
+        verified.map(|key| (key, generation)).map_err(|flaw| self.reject_for_keys(flaw, token, generation, now))
+    }
+
+    /// Whether the contract takes this kind of token at all.
+    fn check_shape(&self, token: &UnverifiedToken<'_>) -> Result<(), AuthError> {
+        let (header, shape) = (&token.signed.header, &self.settings.shape);
+        if token.bytes > shape.bytes_max {
+            return Err(AuthError::TooLong);
+        }
+        if let Some(member) = header.suspicious.iter().find(|member| !shape.ignored.contains(member)) {
+            return Err(member.flaw());
+        }
+        match &header.typ {
+            TokenType::AccessToken => {}
+            TokenType::PlainJwt | TokenType::Absent if shape.accept_plain_jwt => {}
+            TokenType::Other(other) if shape.other_types.iter().any(|listed| **listed == **other) => {}
+            TokenType::PlainJwt | TokenType::Absent | TokenType::DpopProof | TokenType::Other(_) => {
+                return Err(AuthError::TypeRefused);
+            }
+        }
+        let listed = self.settings.algorithms.contains(&header.algorithm);
+        if listed { Ok(()) } else { Err(AuthError::AlgorithmNotInContract) }
+    }
+
+    /// A no for want of a key may be worth a fetch; a wrong signature under a known `kid` never is.
+    fn reject_for_keys(&self, flaw: AuthError, token: &UnverifiedToken<'_>, judged: u64, now: Moment) -> Rejected {
+        let worth_a_fetch = match flaw {
+            AuthError::NoKeys | AuthError::KeyUnknown => true,
+            AuthError::SignatureWrong => token.signed.header.key_id.is_none(),
+            _ => false,
+        };
+        let wait = worth_a_fetch.then(|| self.issuer_keys.wait_for_key(&token.signed.header, judged, now)).flatten();
+        let wait = wait.map(|wait| AuthWait(AuthWaitKind::Keys(wait)));
+        Rejected { denial: flaw.into(), vendor_index: Some(self.index), wait }
+    }
+
+    /// What a token says, once it is known to be the issuer's.
+    pub(crate) fn read(&self, token: &UnverifiedToken<'_>) -> Result<Claims, AuthError> {
+        let header = &token.signed.header;
+        claims::read(&token.payload, self.settings.wanted_of_token(&header.typ), header.key_id.clone())
+    }
+
+    /// Where the newest token is noted that may end this one, if the contract asks.
+    pub(crate) fn newest_token(&self, named: &ClientEntry, payload: &Object, now: Moment) -> Option<Arc<NewestToken>> {
+        let mark = named.newest_token.as_ref()?;
+        let subject = match self.settings.rotation.superseded {
+            SupersededBy::PerClient => None,
+            SupersededBy::PerSubject => payload.text("sub").ok().flatten(),
+        };
+        let dead = now.wall.minus(self.settings.rotation.max_lifetime.unwrap_or(ROTATION_MAX));
+        let apart = subject.and_then(|subject| self.history.subject(&self.id, mark.client(), subject, dead));
+        Some(apart.unwrap_or_else(|| Arc::clone(mark)))
+    }
+
+    fn verified(&self, claims: Claims, basis: VerifiedBy, mark: Option<Arc<NewestToken>>) -> VerifiedCaller {
+        let client = claims.client.clone();
+        let caller = Caller { vendor: self.id.clone(), client, claims: Some(Arc::new(claims)) };
+        let terms = Some(Arc::clone(&self.settings));
+        VerifiedCaller {
+            vendor_index: self.index,
+            settings_version: self.settings_version,
+            settings: terms,
+            caller,
+            verified_by: basis,
+            newest_token: mark,
+        }
+    }
+
+    #[inline]
+    fn judge(&self, verified: &VerifiedCaller, request: &AuthRequest<'_>, cache: &TokenCache) -> Result<(), AuthError> {
+        let Some(claims) = verified.claims() else { return Err(AuthError::NoCredentials) };
+        let now = request.now.wall;
+        rotation::check_dates(claims, self.settings.clock_skew, now)?;
+        rotation::check_rules(claims, verified.key_in_use_since(), &self.settings.rotation, now)?;
+        self.revocations.load().check_claims(claims)?;
+        self.check_binding(claims, request, cache)?;
+        match (&verified.newest_token, self.settings.rotation.superseded_grace) {
+            (Some(mark), Some(grace)) => mark.check(claims.issued_at.ok_or(AuthError::IssueTimeMissing)?, grace, now),
+            (Some(_), None) | (None, Some(_) | None) => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn check_binding(&self, claims: &Claims, request: &AuthRequest<'_>, cache: &TokenCache) -> Result<(), AuthError> {
+        self.check_holder(claims, request.presented, request.credentials.scheme, request.now)?;
+        match &claims.proof_key_thumbprint {
+            Some(thumbprint) => dpop::check(&request.expected(thumbprint), &self.replays, cache),
+            None => Ok(()),
+        }
+    }
+
+    /// What a token says about its holder holds whether or not the contract asks; what the contract asks must be said.
+    /// A key's holder shows itself by a proof, which is judged apart.
+    #[inline]
+    pub(crate) fn check_holder(
+        &self,
+        claims: &Claims,
+        presented: &PresentedRequest<'_>,
+        scheme: AuthScheme,
+        now: Moment,
+    ) -> Result<(), AuthError> {
+        match (&claims.certificate_thumbprint, self.settings.sender) {
+            (Some(thumbprint), _) => check_certificate(thumbprint, presented, now)?,
+            (None, SenderBinding::Mtls) => return Err(AuthError::TokenNotBound),
+            (None, SenderBinding::None | SenderBinding::Dpop) => {}
+        }
+        match (claims.proof_key_thumbprint.is_some(), self.settings.sender, scheme) {
+            (true, _, _) | (false, SenderBinding::None | SenderBinding::Mtls, AuthScheme::Bearer) => Ok(()),
+            (false, SenderBinding::Dpop, _) | (false, _, AuthScheme::Dpop) => Err(AuthError::TokenNotBound),
+        }
+    }
+}
+
+fn check_certificate(thumbprint: &[u8; 32], presented: &PresentedRequest<'_>, now: Moment) -> Result<(), AuthError> {
+    let certificate = presented.peer_certificate.ok_or(AuthError::CertificateMissing)?;
+    if certificate.thumbprint() != thumbprint {
+        return Err(AuthError::CertificateNotBound);
+    }
+    if certificate.is_in_force(now.wall) { Ok(()) } else { Err(AuthError::CertificateExpired) }
+}
+
+#[cfg(test)]
+mod bonds;
+#[cfg(test)]
+mod issuers;
+#[cfg(test)]
+mod rechecks;
+#[cfg(test)]
+mod tests;

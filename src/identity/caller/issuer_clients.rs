@@ -1,0 +1,74 @@
+//! Whose a token is, among the clients of one issuer, by the claims that its contracts go by.
+//!
+//! Reads what is not verified yet: good only for finding whose keys to try.
+
+use std::collections::HashMap;
+
+use crate::identity::directory::ClientEntry;
+use crate::identity::error::AuthError;
+use crate::identity::json::Object;
+use crate::identity::token::claim_names::ClaimPath;
+use crate::identity::token::claims;
+
+/// An issuer's clients, by the text of a token.
+#[derive(Debug)]
+pub(crate) struct IssuerClients {
+    /// A vendor whose keys are this issuer's.
+    pub(crate) any_vendor: u32,
+    /// Apart for each set of claims in which contracts look for the client.
+    clients: Vec<ClientsByClaims>,
+}
+
+/// The clients of the contracts that find theirs in the same claims.
+#[derive(Debug)]
+struct ClientsByClaims {
+    claims: Vec<ClaimPath>,
+    named: HashMap<Box<str>, ClientEntry>,
+}
+
+impl IssuerClients {
+    pub(crate) const fn of(any_vendor: u32) -> Self {
+        Self { any_vendor, clients: Vec::new() }
+    }
+
+    /// Whom a payload names, by the claims that contracts of this issuer go by; `None` when no contract has its client.
+    ///
+    /// # Errors
+    /// When no claim can be read as a client, or when two contracts claim the token for different vendors.
+    pub(crate) fn find(&self, payload: &Object) -> Result<Option<&ClientEntry>, AuthError> {
+        let (mut found, mut flaw) = (None::<&ClientEntry>, None);
+        let mut is_read = false;
+        for clients in &self.clients {
+            match claims::client(payload, &clients.claims) {
+                Ok(client) => {
+                    is_read = true;
+                    let named = clients.named.get(client);
+                    if found.zip(named).is_some_and(|(one, other)| one.vendor != other.vendor) {
+                        return Err(AuthError::ClientAmbiguous);
+                    }
+                    found = found.or(named);
+                }
+                Err(why) => flaw = flaw.or(Some(why)),
+            }
+        }
+        match flaw {
+            Some(flaw) if !is_read => Err(flaw),
+            Some(_) | None => Ok(found),
+        }
+    }
+
+    /// Whether a vendor has this client, found in these claims.
+    pub(crate) fn has(&self, claims: &[ClaimPath], client: &str, vendor: u32) -> bool {
+        let named = self.clients.iter().find(|clients| clients.claims == claims);
+        named.and_then(|clients| clients.named.get(client)).is_some_and(|named| named.vendor == vendor)
+    }
+
+    /// Those whose client stands in these claims.
+    pub(crate) fn by_claims(&mut self, claims: &[ClaimPath]) -> &mut HashMap<Box<str>, ClientEntry> {
+        let at = self.clients.iter().position(|clients| clients.claims == claims).unwrap_or_else(|| {
+            self.clients.push(ClientsByClaims { claims: claims.to_vec(), named: HashMap::new() });
+            self.clients.len() - 1
+        });
+        &mut self.clients[at].named
+    }
+}

@@ -1,0 +1,230 @@
+//! Something built from files that an operator may replace at any time: secrets, authorities, revocation lists.
+//!
+//! Looked at in the background; a file that is torn or gone leaves what was built before, which is worth no more than
+//! its own dates, and is told of in the log once a change. Never read while a request is judged.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use arc_swap::ArcSwapOption;
+
+use crate::bounds::{FILE_POLL, ISSUER_ANSWER_BYTES_MAX};
+use crate::identity::keys::issuer_keys::next_generation;
+use crate::model::with_causes;
+
+use super::read::read_bounded;
+
+/// What a vendor's file is for, in logs, metrics, `status` and `/readyz`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FileKind {
+    /// The authorities that may issue its certificate, and their revocation lists.
+    Authorities,
+    /// The secrets by which it signs its bodies.
+    WebhookSecrets,
+    /// The token by which it shows, before it sends anything, that it is meant to.
+    VerifyToken,
+    /// The secret by which its issuer knows us.
+    IntrospectionSecret,
+    /// The signing keys of its issuer.
+    Keys,
+}
+
+impl FileKind {
+    /// The word in metric labels and `status`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Authorities => "authorities",
+            Self::WebhookSecrets => "webhook_secrets",
+            Self::VerifyToken => "verify_token",
+            Self::IntrospectionSecret => "introspection_secret",
+            Self::Keys => "jwks",
+        }
+    }
+}
+
+/// What was made out of files, and what of them was left out, if anything; or why nothing was. Neither holds content.
+pub(crate) type BuildResult<T> = Result<(T, Option<String>), String>;
+
+/// Makes the thing out of the files' contents, in their order.
+type BuildFn<T> = Box<dyn Fn(&[Vec<u8>]) -> BuildResult<T> + Send + Sync>;
+
+/// The thing, and the files it was built from.
+pub(crate) struct WatchedFiles<T> {
+    kind: FileKind,
+    /// The vendor or issuer, for the log.
+    owner: String,
+    files: Vec<PathBuf>,
+    build: BuildFn<T>,
+    current: ArcSwapOption<T>,
+    generation: AtomicU64,
+    read: Mutex<Option<BuiltFrom>>,
+    error: Mutex<Option<FileProblem>>,
+    started: AtomicBool,
+}
+
+/// What the thing in force was built from.
+struct BuiltFrom {
+    digest: blake3::Hash,
+    left_out: Option<String>,
+}
+
+/// Why the last look built nothing, or not of all, and of which contents, where they could be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FileProblem {
+    message: String,
+    digest: Option<blake3::Hash>,
+}
+
+impl<T: Send + Sync + 'static> WatchedFiles<T> {
+    /// Reads the files at once.
+    pub(crate) fn open(kind: FileKind, of: &str, files: Vec<PathBuf>, build: BuildFn<T>) -> Arc<Self> {
+        let watched = Self {
+            kind,
+            owner: of.to_owned(),
+            files,
+            build,
+            current: ArcSwapOption::empty(),
+            generation: AtomicU64::new(0),
+            read: Mutex::default(),
+            error: Mutex::default(),
+            started: AtomicBool::new(false),
+        };
+        watched.reload_if_changed();
+        Arc::new(watched)
+    }
+
+    /// The thing as it is now, if it could ever be built, and which one it is.
+    pub(crate) fn current(&self) -> (Option<Arc<T>>, u64) {
+        // Read first: if the thing is replaced in between, a yes is checked once more than needed.
+        let generation = self.generation();
+        (self.current.load_full(), generation)
+    }
+
+    /// Changes with each thing, and is unique in the process.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Why the last look built nothing, or not of all that the files hold.
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|refused| refused.message.clone())
+    }
+
+    /// Starts to look now and then, once.
+    pub(crate) fn start(self: &Arc<Self>, runtime: &tokio::runtime::Handle) {
+        if !self.started.swap(true, Ordering::AcqRel) {
+            runtime.spawn(run(Arc::downgrade(self)));
+        }
+    }
+
+    /// Reads the files and, when they have changed, builds anew. Says whether there was something to tell. Blocks.
+    pub(crate) fn reload_if_changed(&self) -> bool {
+        let refused = self.rebuild().unwrap_or_else(Some);
+        let mut before = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = *before != refused;
+        if is_news {
+            self.log_change(refused.as_ref());
+            *before = refused;
+        }
+        is_news
+    }
+
+    /// The error holds no content; the files' names are the config's own.
+    fn log_change(&self, refused: Option<&FileProblem>) {
+        let (file, of) = (self.kind.as_str(), self.owner.as_str());
+        let files = self.files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        let keeps = self.current.load().is_some();
+        match refused {
+            Some(FileProblem { message: why, .. }) if keeps => {
+                tracing::warn!(file, of, files, why, "files cannot be used as they are: what is in force stays")
+            }
+            Some(FileProblem { message: why, .. }) => tracing::warn!(file, of, files, why, "files cannot be used"),
+            None => tracing::info!(file, of, files, "files can be used again"),
+        }
+    }
+
+    /// Says what was left out of what is in force now.
+    fn rebuild(&self) -> Result<Option<FileProblem>, FileProblem> {
+        let read = self.files.iter().map(|path| read_bounded(path, ISSUER_ANSWER_BYTES_MAX));
+        let unread = |error: super::read::FileError| FileProblem { message: with_causes(&error), digest: None };
+        let contents: Vec<Vec<u8>> = read.collect::<Result<_, _>>().map_err(unread)?;
+        let digest = digest(&contents);
+        let of_these = |why| FileProblem { message: why, digest: Some(digest) };
+        let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_ref().filter(|known| known.digest == digest) {
+            return Ok(known.left_out.clone().map(of_these));
+        }
+        let (built, left_out) = (self.build)(&contents).map_err(of_these)?;
+        self.current.store(Some(Arc::new(built)));
+        self.generation.store(next_generation(), Ordering::Release);
+        *known = Some(BuiltFrom { digest, left_out: left_out.clone() });
+        Ok(left_out.map(of_these))
+    }
+}
+
+impl<T> fmt::Debug for WatchedFiles<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+fn digest(contents: &[Vec<u8>]) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    for content in contents {
+        hasher.update(&(content.len() as u64).to_le_bytes());
+        hasher.update(content);
+    }
+    hasher.finalize()
+}
+
+async fn run<T: Send + Sync + 'static>(watched: Weak<WatchedFiles<T>>) {
+    loop {
+        tokio::time::sleep(FILE_POLL).await;
+        let Some(held) = watched.upgrade() else { return };
+        // A look that was cut short by the end of the program is of no interest.
+        let _ = tokio::task::spawn_blocking(move || held.reload_if_changed()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_or_missing_file_replaces_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("secret");
+        let build = |contents: &[Vec<u8>]| match &contents[0][..] {
+            b"" | b"!" | b"!!" => Err("no good".to_owned()),
+            other => Ok((other.to_vec(), other.starts_with(b"half").then(|| "the rest".to_owned()))),
+        };
+        let watched = WatchedFiles::open(FileKind::WebhookSecrets, "acme", vec![path.clone()], Box::new(build));
+        assert!(watched.current().0.is_none() && watched.last_error().is_some());
+        let mut generations = Vec::new();
+        for (content, want, error, is_news) in [
+            ("a", "a", false, true),
+            ("a", "a", false, false),
+            ("!", "a", true, true),
+            ("!", "a", true, false),
+            ("!!", "a", true, true),
+            ("b", "b", false, true),
+            ("half", "half", true, true),
+            ("half", "half", true, false),
+        ] {
+            std::fs::write(&path, content).expect("written");
+            assert_eq!(watched.reload_if_changed(), is_news, "told once a change: {content}");
+            let (current, generation) = watched.current();
+            assert_eq!(
+                (current.as_deref().map(Vec::as_slice), watched.last_error().is_some()),
+                (Some(want.as_bytes()), error)
+            );
+            generations.push(generation);
+        }
+        assert!(generations[0] == generations[4] && generations[4] < generations[5], "{generations:?}");
+        std::fs::remove_file(&path).expect("removed");
+        watched.reload_if_changed();
+        assert!(watched.current().0.is_some() && watched.last_error().is_some());
+    }
+}

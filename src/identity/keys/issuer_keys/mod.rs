@@ -1,0 +1,332 @@
+//! The keys of one issuer as the gateway holds them now: swapped whole, never emptied, dead after a hard age.
+//!
+//! Readers take a snapshot and never wait. Whoever comes with an unknown key is judged by keys that were looked up after
+//! it came, or, where the cool-down forbids that, by the newest there are; what it asked for is then looked up as soon as
+//! the cool-down ends. Strangers thus cause a few looks at once and one in each cool-down, whatever the set holds, and
+//! only a bounded number of requests wait; known keys are never delayed.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, watch};
+
+use crate::bounds::{IDENTITY_WAIT, ISSUER_WAITERS_MAX, KEYS_FETCH_BURST};
+use crate::identity::error::AuthError;
+use crate::identity::outage::{OutageChange, OutageLog};
+use crate::identity::settings::{FetchSettings, KeySource};
+use crate::identity::token::history::RotationHistory;
+use crate::identity::token::jwt::TokenHeader;
+use crate::model::{Algorithm, Clock, Moment, UnixTime};
+
+use super::jwk::VerificationKey;
+use super::key_set::KeySet;
+use super::schedule::{FetchQuota, RefreshSchedule};
+
+/// What makes two contracts share one ring: the same source, asked in the same way, for the same issuer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct IssuerKeysId {
+    pub(crate) issuer: String,
+    pub(crate) source: KeySource,
+    pub(crate) fetch: FetchSettings,
+}
+
+/// The keys of one issuer.
+#[derive(Debug)]
+pub(crate) struct IssuerKeys {
+    pub(crate) id: IssuerKeysId,
+    pub(crate) clock: Clock,
+    keys: ArcSwap<KeySet>,
+    /// Counts swaps, so that a cached yes knows in one load whether its key must be looked up again.
+    generation: AtomicU64,
+    /// When the keys die unless they are confirmed before, on the monotonic clock; 0 before the first good answer.
+    usable_until_ns: AtomicU64,
+    history: Arc<RotationHistory>,
+    status: Mutex<KeyStatus>,
+    outage: OutageLog,
+    pub(crate) wanted: Arc<Notify>,
+    pub(crate) started: AtomicBool,
+    schedule: Mutex<RefreshSchedule>,
+    /// The number of the last look that ended, told after what it brought is in force.
+    ended: watch::Sender<u64>,
+    waiters: AtomicUsize,
+}
+
+/// How one look at the key source ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RefreshOutcome {
+    /// New keys are in use.
+    Replaced,
+    /// The same keys were read again, or the issuer said that they have not changed.
+    Unchanged,
+    /// The source could not be read or asked.
+    Failed,
+    /// What it gave is not a key set that may be used.
+    Broken,
+}
+
+impl RefreshOutcome {
+    /// All outcomes, in the order of [`KeyStatus::outcomes`].
+    pub const ALL: [Self; 4] = [Self::Replaced, Self::Unchanged, Self::Failed, Self::Broken];
+
+    /// The name in metric labels and `status`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replaced => "replaced",
+            Self::Unchanged => "unchanged",
+            Self::Failed => "failed",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// The state of an issuer's keys, for `status` and metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyStatus {
+    /// How many keys are in use.
+    pub keys: usize,
+    /// From when the age of the oldest counts.
+    pub oldest: Option<UnixTime>,
+    /// Keys of the last good answer that were malformed, weak or private, or shared a `kid`: left out.
+    pub unfit: usize,
+    /// When the source last confirmed the keys.
+    pub confirmed_at: Option<UnixTime>,
+    /// When the source was last looked at.
+    pub tried_at: Option<UnixTime>,
+    /// Why the last look failed, if it did; never holds what was answered.
+    pub last_error: Option<String>,
+    /// How often each of [`RefreshOutcome::ALL`] happened.
+    pub outcomes: [u64; RefreshOutcome::ALL.len()],
+}
+
+impl IssuerKeys {
+    pub(crate) fn new(id: IssuerKeysId, clock: Clock, history: Arc<RotationHistory>) -> Self {
+        let allowance = FetchQuota::new(id.fetch.cooldown, KEYS_FETCH_BURST);
+        Self {
+            id,
+            clock,
+            keys: ArcSwap::default(),
+            generation: AtomicU64::new(0),
+            usable_until_ns: AtomicU64::new(0),
+            history,
+            status: Mutex::default(),
+            outage: OutageLog::new(Duration::ZERO),
+            wanted: Arc::new(Notify::new()),
+            started: AtomicBool::new(false),
+            schedule: Mutex::new(RefreshSchedule::new(allowance)),
+            ended: watch::Sender::new(0),
+            waiters: AtomicUsize::new(0),
+        }
+    }
+
+    /// Says which keys are in force. Read before [`Self::usable`]: if they are swapped in between, what was verified by
+    /// the newer ones is checked once more than needed.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The keys that may be used now.
+    pub(crate) fn usable(&self, now: Moment) -> Result<arc_swap::Guard<Arc<KeySet>>, AuthError> {
+        self.check_age(now)?;
+        Ok(self.keys.load())
+    }
+
+    /// Whether a key that verified something at `generation` may still be relied on; says the present generation.
+    #[inline]
+    pub(crate) fn check_in_force(&self, key: &VerificationKey, generation: u64, now: Moment) -> Result<u64, AuthError> {
+        let present = self.generation.load(Ordering::Acquire);
+        self.check_age(now)?;
+        if present == generation || self.keys.load().holds(key) { Ok(present) } else { Err(AuthError::KeyUnknown) }
+    }
+
+    /// Whether the source still gives a key that verified something at `generation`; says the present generation. A source
+    /// that nobody has looked at yet has withdrawn nothing, and neither has one that gives no answer.
+    pub(crate) fn check_published(&self, key: &VerificationKey, generation: u64) -> Result<u64, AuthError> {
+        let present = self.generation.load(Ordering::Acquire);
+        let gives = present == generation || *self.ended.borrow() == 0 || self.keys.load().holds(key);
+        if gives { Ok(present) } else { Err(AuthError::KeyWithdrawn) }
+    }
+
+    fn check_age(&self, now: Moment) -> Result<(), AuthError> {
+        let alive = now.monotonic_ns < self.usable_until_ns.load(Ordering::Acquire);
+        if alive { Ok(()) } else { Err(AuthError::NoKeys) }
+    }
+
+    /// What a request whose key is not among those of `judged` may wait for, if anything.
+    pub(crate) fn wait_for_key(self: &Arc<Self>, token: &TokenHeader, judged: u64, now: Moment) -> Option<KeyWait> {
+        if matches!(self.id.source, KeySource::File(_) | KeySource::Introspection(_)) {
+            return None;
+        }
+        let sought = token.key_id.clone().map(|kid| (kid, token.algorithm));
+        let came = self.with_schedule(|looks| {
+            // Without a look to wait for there may be keys, brought meanwhile, that this request was not judged by.
+            let worth =
+                looks.is_under_way() || looks.can_begin(now.monotonic_ns, IDENTITY_WAIT) || self.generation() != judged;
+            worth.then_some(looks.begun())
+        });
+        KeyWait::new(self, sought, came?)
+    }
+
+    /// Whether a key of this `kid` and algorithm may be used now.
+    fn has_key(&self, sought: Option<&WantedKey>, now: Moment) -> bool {
+        sought.is_some_and(|(kid, algorithm)| self.usable(now).is_ok_and(|keys| keys.find(kid, *algorithm).is_some()))
+    }
+
+    /// In how long somebody's look is due.
+    pub(crate) fn due_in(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        self.with_schedule(|looks| looks.due_in(now.monotonic_ns))
+    }
+
+    /// Called by the refresher when it starts to look at the source.
+    pub(crate) fn begin_refresh(&self) {
+        self.with_schedule(RefreshSchedule::begin);
+    }
+
+    /// Puts keys in force that the source has just given.
+    pub(crate) fn install(&self, mut keys: KeySet) {
+        let now = self.clock.now();
+        keys.set_ages(|thumbprint| self.history.key_first_seen(thumbprint, now.wall));
+        let (count, unfit, oldest) = (keys.count(), keys.unusable, keys.iter().map(|key| key.in_use_since).min());
+        self.keys.store(Arc::new(keys));
+        self.generation.store(next_generation(), Ordering::Release);
+        self.with_status(|status| (status.keys, status.unfit, status.oldest) = (count, unfit, oldest));
+        self.finish_refresh(RefreshOutcome::Replaced, None);
+    }
+
+    /// Notes how a look at the source ended, and lets those who waited for it go on.
+    pub(crate) fn finish_refresh(&self, outcome: RefreshOutcome, error: Option<String>) {
+        let now = self.clock.now();
+        let good = matches!(outcome, RefreshOutcome::Replaced | RefreshOutcome::Unchanged);
+        if good {
+            let until = now.monotonic_ns.saturating_add(self.id.fetch.hard_age.as_nanos() as u64);
+            self.usable_until_ns.store(until, Ordering::Release);
+        }
+        self.log_change(error.as_deref(), now);
+        self.with_status(|status| {
+            status.tried_at = Some(now.wall);
+            status.outcomes[outcome as usize] += 1;
+            status.last_error = error;
+            if good {
+                status.confirmed_at = Some(now.wall);
+            }
+        });
+        let ended = self.with_schedule(RefreshSchedule::end);
+        self.ended.send_replace(ended);
+    }
+
+    fn log_change(&self, error: Option<&str>, now: Moment) {
+        let issuer = self.id.issuer.as_str();
+        match self.outage.record(error, now.monotonic_ns) {
+            Some(OutageChange::Failing(error)) => {
+                tracing::warn!(
+                    issuer,
+                    error,
+                    "an issuer's keys cannot be read: those held stay in force until they are too old"
+                );
+            }
+            Some(OutageChange::Recovered) => tracing::info!(issuer, "an issuer's keys can be read again"),
+            None => {}
+        }
+    }
+
+    /// The thumbprints of the keys that answer to a name: their `kid`, or the thumbprint itself.
+    pub(crate) fn thumbprints(&self, name: &str) -> Vec<[u8; 32]> {
+        let named = crate::identity::caller::names::thumbprint(name);
+        let keys = self.keys.load();
+        let known = keys.iter().filter(|key| key.key_id.as_deref() == Some(name) || named == Some(key.thumbprint));
+        known.map(|key| key.thumbprint).collect()
+    }
+
+    pub(crate) fn status(&self) -> KeyStatus {
+        self.with_status(|status| status.clone())
+    }
+
+    fn with_status<T>(&self, act: impl FnOnce(&mut KeyStatus) -> T) -> T {
+        act(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Wakes the refresher where a look becomes due by it.
+    fn with_schedule<T>(&self, act: impl FnOnce(&mut RefreshSchedule) -> T) -> T {
+        let mut looks = self.schedule.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = looks.is_due();
+        let done = act(&mut looks);
+        if looks.is_due() && !before {
+            self.wanted.notify_one();
+        }
+        done
+    }
+
+    /// How many looks at the source have ended; changes wake whoever waits.
+    pub(crate) fn ended_refreshes(&self) -> watch::Receiver<u64> {
+        self.ended.subscribe()
+    }
+}
+
+/// Unique in the process, so that a yes under one ring never looks current under another.
+pub(crate) fn next_generation() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::AcqRel) + 1
+}
+
+impl Drop for IssuerKeys {
+    /// Lets the refresher see that nobody needs it any more.
+    fn drop(&mut self) {
+        self.wanted.notify_one();
+    }
+}
+
+/// The key that a token names.
+type WantedKey = (Arc<str>, Algorithm);
+
+/// A place among the few requests that may wait for keys.
+#[derive(Debug)]
+pub(crate) struct KeyWait {
+    ring: Arc<IssuerKeys>,
+    sought: Option<WantedKey>,
+    /// How many looks had begun when the request came.
+    begun_before: u64,
+}
+
+impl KeyWait {
+    fn new(ring: &Arc<IssuerKeys>, sought: Option<WantedKey>, came: u64) -> Option<Self> {
+        if ring.waiters.fetch_add(1, Ordering::AcqRel) >= ISSUER_WAITERS_MAX {
+            ring.waiters.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        Some(Self { ring: Arc::clone(ring), sought, begun_before: came })
+    }
+
+    /// Returns when there is nothing more to wait for, or after the deadline.
+    pub(crate) async fn settled(self, deadline: Duration) {
+        let _ = tokio::time::timeout(deadline, self.follow()).await;
+    }
+
+    /// Waits for look after look until the key is there, or one that began after the request came has ended. Asks only
+    /// here, so that whoever does not wait costs no look.
+    async fn follow(&self) {
+        let mut looks = self.ring.ended_refreshes();
+        while let Some(look) = self.next() {
+            // The sender lives in the ring, which this value holds.
+            let _ = looks.wait_for(|ended| *ended >= look).await;
+        }
+    }
+
+    fn next(&self) -> Option<u64> {
+        let now = self.ring.clock.now();
+        if self.ring.has_key(self.sought.as_ref(), now) {
+            return None;
+        }
+        self.ring.with_schedule(|looks| looks.next_for(self.begun_before, now.monotonic_ns, IDENTITY_WAIT))
+    }
+}
+
+impl Drop for KeyWait {
+    fn drop(&mut self) {
+        self.ring.waiters.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,330 @@
+//! One public key from a JSON Web Key (RFC 7517, 7518, 8037), bound to exactly one algorithm.
+//!
+//! A key verifies only with the algorithm that its own `alg`, `kty` and `crv` allow, so no token can choose how it is
+//! checked. Never takes symmetric keys, private keys, or RSA under 2048 bits.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use crate::bounds::{KEY_ID_BYTES_MAX, RSA_BITS_MAX, RSA_BITS_MIN};
+use crate::identity::error::AuthError;
+use crate::identity::json::{Json, JsonError, Object};
+use crate::identity::token::jwt::decode;
+use crate::model::{Algorithm, UnixTime};
+
+use super::roca;
+
+/// Why a JWK is not a verification key of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnusableKey {
+    /// Of a kind, curve or algorithm that we do not verify, or not for signatures. Skipped, as RFC 7517 section 5 asks.
+    Foreign,
+    /// A key of our kinds that is wrong: malformed, too short, or with its private half published.
+    Bad,
+}
+
+impl From<JsonError> for UnusableKey {
+    fn from(_: JsonError) -> Self {
+        Self::Bad
+    }
+}
+
+impl From<AuthError> for UnusableKey {
+    fn from(_: AuthError) -> Self {
+        Self::Bad
+    }
+}
+
+/// A public key for one algorithm.
+pub(crate) struct VerificationKey {
+    pub(crate) key_id: Option<Arc<str>>,
+    pub(crate) algorithm: Algorithm,
+    /// RFC 7638, SHA-256: the key's name for its age, whatever its `kid` says.
+    pub(crate) thumbprint: [u8; 32],
+    /// `notBefore` of the first certificate in `x5c`, where present.
+    pub(crate) certified_at: Option<UnixTime>,
+    /// From when its age counts; unset until the set is put in force.
+    pub(crate) in_use_since: UnixTime,
+    public: ParsedPublicKey,
+}
+
+impl VerificationKey {
+    /// Whether `signature` over `message` is this key's. ECDSA signatures must have the fixed length of RFC 7518
+    /// section 3.4; DER is never one.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), AuthError> {
+        self.public.verify_sig(message, signature).map_err(|_| AuthError::SignatureWrong)
+    }
+}
+
+impl fmt::Debug for VerificationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerificationKey")
+            .field("key_id", &self.key_id)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads a JWK: one key for each algorithm it serves, which is one, or six for an RSA key without `alg`.
+pub(crate) fn read(jwk: &Object) -> Result<Vec<VerificationKey>, UnusableKey> {
+    let material = JwkMaterial::read(jwk)?;
+    check_purpose(jwk)?;
+    let key_id = jwk.text("kid")?.map(Arc::<str>::from);
+    if key_id.as_ref().is_some_and(|kid| kid.len() > KEY_ID_BYTES_MAX) {
+        return Err(UnusableKey::Bad);
+    }
+    let thumbprint = material.thumbprint();
+    let certified_at = certified_at(jwk)?;
+    let algorithms = material.algorithms(jwk.text("alg")?)?;
+    let key = |algorithm: Algorithm| {
+        let public = material.public(algorithm)?;
+        Ok(VerificationKey {
+            key_id: key_id.clone(),
+            algorithm,
+            thumbprint,
+            certified_at,
+            in_use_since: UnixTime::default(),
+            public,
+        })
+    };
+    algorithms.into_iter().map(key).collect()
+}
+
+/// The public numbers of a key, in canonical lengths.
+enum JwkMaterial {
+    Rsa { n: Vec<u8>, e: Vec<u8>, names: [String; 2] },
+    Ec { curve: &'static Curve, point: Vec<u8>, names: [String; 2] },
+    Ed25519 { x: Vec<u8>, name: String },
+}
+
+struct Curve {
+    name: &'static str,
+    algorithm: Algorithm,
+    coordinate_bytes: usize,
+    verification: &'static dyn VerificationAlgorithm,
+}
+
+/// RFC 7518 section 3.4: each curve has one algorithm.
+static CURVES: [Curve; 3] = [
+    Curve { name: "P-256", algorithm: Algorithm::ES256, coordinate_bytes: 32, verification: &ECDSA_P256_SHA256_FIXED },
+    Curve { name: "P-384", algorithm: Algorithm::ES384, coordinate_bytes: 48, verification: &ECDSA_P384_SHA384_FIXED },
+    Curve { name: "P-521", algorithm: Algorithm::ES512, coordinate_bytes: 66, verification: &ECDSA_P521_SHA512_FIXED },
+];
+
+/// What an RSA key may verify, each with its padding and digest.
+static RSA: [(Algorithm, &RsaParameters); 6] = [
+    (Algorithm::RS256, &RSA_PKCS1_2048_8192_SHA256),
+    (Algorithm::RS384, &RSA_PKCS1_2048_8192_SHA384),
+    (Algorithm::RS512, &RSA_PKCS1_2048_8192_SHA512),
+    (Algorithm::PS256, &RSA_PSS_2048_8192_SHA256),
+    (Algorithm::PS384, &RSA_PSS_2048_8192_SHA384),
+    (Algorithm::PS512, &RSA_PSS_2048_8192_SHA512),
+];
+
+impl JwkMaterial {
+    fn read(jwk: &Object) -> Result<Self, UnusableKey> {
+        // `d` is the private half of every asymmetric kind (RFC 7518 section 6): such a key is not secret any more.
+        if jwk.get("d").is_some() {
+            return Err(UnusableKey::Bad);
+        }
+        match jwk.text("kty")?.ok_or(UnusableKey::Bad)? {
+            "RSA" => Self::read_rsa(jwk),
+            "EC" => Self::read_ec(jwk),
+            "OKP" => Self::read_okp(jwk),
+            _ => Err(UnusableKey::Foreign),
+        }
+    }
+
+    fn read_rsa(jwk: &Object) -> Result<Self, UnusableKey> {
+        let names = [member(jwk, "n")?, member(jwk, "e")?];
+        let (n, e) = (decode(&names[0])?, decode(&names[1])?);
+        let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
+        let good_modulus = n.first() != Some(&0) && (RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits);
+        let good_exponent = e.len() <= 4
+            && e.first().is_some_and(|first| *first != 0)
+            && e.last().is_some_and(|last| last % 2 == 1)
+            && e != [1];
+        if good_modulus && good_exponent && !roca::is_marked(&n) {
+            Ok(Self::Rsa { n, e, names })
+        } else {
+            Err(UnusableKey::Bad)
+        }
+    }
+
+    fn read_ec(jwk: &Object) -> Result<Self, UnusableKey> {
+        let name = jwk.text("crv")?.ok_or(UnusableKey::Bad)?;
+        let curve = CURVES.iter().find(|curve| curve.name == name).ok_or(UnusableKey::Foreign)?;
+        let names = [member(jwk, "x")?, member(jwk, "y")?];
+        let mut point = vec![4];
+        for coordinate in &names {
+            let bytes = decode(coordinate)?;
+            if bytes.len() != curve.coordinate_bytes {
+                return Err(UnusableKey::Bad);
+            }
+            point.extend(bytes);
+        }
+        Ok(Self::Ec { curve, point, names })
+    }
+
+    fn read_okp(jwk: &Object) -> Result<Self, UnusableKey> {
+        if jwk.text("crv")?.ok_or(UnusableKey::Bad)? != "Ed25519" {
+            return Err(UnusableKey::Foreign);
+        }
+        let name = member(jwk, "x")?;
+        let x = decode(&name)?;
+        if x.len() == 32 { Ok(Self::Ed25519 { x, name }) } else { Err(UnusableKey::Bad) }
+    }
+
+    /// What the key verifies; `alg` narrows it and must fit the kind.
+    fn algorithms(&self, alg: Option<&str>) -> Result<Vec<Algorithm>, UnusableKey> {
+        let fitting = match self {
+            Self::Rsa { .. } => RSA.iter().map(|(algorithm, _)| *algorithm).collect(),
+            Self::Ec { curve, .. } => vec![curve.algorithm],
+            Self::Ed25519 { .. } => vec![Algorithm::EdDSA],
+        };
+        let Some(alg) = alg else { return Ok(fitting) };
+        // RFC 9864 names EdDSA on this curve `Ed25519`; the token still says `EdDSA`.
+        let named = if alg == "Ed25519" { Ok(Algorithm::EdDSA) } else { Algorithm::parse(alg) };
+        let named = named.map_err(|_| UnusableKey::Foreign)?;
+        if fitting.contains(&named) { Ok(vec![named]) } else { Err(UnusableKey::Bad) }
+    }
+
+    fn public(&self, algorithm: Algorithm) -> Result<ParsedPublicKey, UnusableKey> {
+        let parse = |how: &'static dyn VerificationAlgorithm, bytes: &[u8]| ParsedPublicKey::new(how, bytes);
+        let parsed = match self {
+            Self::Rsa { n, e, .. } => {
+                let (_, how) = RSA.iter().find(|(named, _)| *named == algorithm).ok_or(UnusableKey::Bad)?;
+                RsaPublicKeyComponents { n, e }.to_parsed_public_key(how)
+            }
+            Self::Ec { curve, point, .. } => parse(curve.verification, point),
+            Self::Ed25519 { x, .. } => parse(&ED25519, x),
+        };
+        parsed.map_err(|_| UnusableKey::Bad)
+    }
+
+    /// RFC 7638 section 3: the required members only, in order, without white space.
+    fn thumbprint(&self) -> [u8; 32] {
+        let canonical = match self {
+            Self::Rsa { names: [n, e], .. } => format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#),
+            Self::Ec { curve, names: [x, y], .. } => {
+                format!(r#"{{"crv":"{}","kty":"EC","x":"{x}","y":"{y}"}}"#, curve.name)
+            }
+            Self::Ed25519 { name, .. } => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{name}"}}"#),
+        };
+        Sha256::digest(canonical).into()
+    }
+}
+
+fn member(jwk: &Object, name: &str) -> Result<String, UnusableKey> {
+    jwk.text(name)?.map(str::to_owned).ok_or(UnusableKey::Bad)
+}
+
+/// `use` and `key_ops` (RFC 7517 sections 4.2 and 4.3), where present, must be for verifying signatures.
+fn check_purpose(jwk: &Object) -> Result<(), UnusableKey> {
+    if jwk.text("use")?.is_some_and(|purpose| purpose != "sig") {
+        return Err(UnusableKey::Foreign);
+    }
+    let Some(operations) = jwk.texts("key_ops")? else { return Ok(()) };
+    let distinct: std::collections::BTreeSet<_> = operations.iter().collect();
+    match (distinct.len() == operations.len(), operations.contains(&"verify")) {
+        (false, _) => Err(UnusableKey::Bad),
+        (true, false) => Err(UnusableKey::Foreign),
+        (true, true) => Ok(()),
+    }
+}
+
+/// When the key was certified: a date that the issuer states, older than our first sight of it.
+fn certified_at(jwk: &Object) -> Result<Option<UnixTime>, UnusableKey> {
+    let first = match jwk.get("x5c") {
+        None => return Ok(None),
+        Some(Json::List(chain)) => chain.first().and_then(Json::as_text).ok_or(UnusableKey::Bad)?,
+        Some(_) => return Err(UnusableKey::Bad),
+    };
+    let der = STANDARD.decode(first).map_err(|_| UnusableKey::Bad)?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&der).map_err(|_| UnusableKey::Bad)?;
+    let secs = certificate.validity().not_before.timestamp();
+    Ok(u64::try_from(secs).ok().map(UnixTime::from_secs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(jwk: &str) -> Result<Vec<Algorithm>, UnusableKey> {
+        let jwk = Object::parse(jwk.as_bytes()).expect("an object");
+        read(&jwk).map(|keys| keys.into_iter().map(|key| key.algorithm).collect())
+    }
+
+    /// RFC 7515 appendix A.3.
+    const EC: &str = r#""kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0""#;
+    /// RFC 7638 section 3.1.
+    const RSA: &str = r#""kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB""#;
+
+    #[test]
+    fn a_key_is_bound_to_its_algorithm() {
+        use Algorithm::{ES256, PS256, PS384, PS512, RS256, RS384, RS512};
+        assert_eq!(check(&format!("{{{EC}}}")), Ok(vec![ES256]));
+        assert_eq!(check(&format!(r#"{{{EC},"alg":"ES256","use":"sig","key_ops":["verify"]}}"#)), Ok(vec![ES256]));
+        assert_eq!(check(&format!("{{{RSA}}}")), Ok(vec![RS256, RS384, RS512, PS256, PS384, PS512]));
+        assert_eq!(check(&format!(r#"{{{RSA},"alg":"PS256"}}"#)), Ok(vec![PS256]));
+        for (more, want) in [
+            (r#""alg":"ES384""#, UnusableKey::Bad),
+            (r#""alg":"ES512""#, UnusableKey::Bad),
+            (r#""alg":"ES256K""#, UnusableKey::Foreign),
+            (r#""alg":"RS256""#, UnusableKey::Bad),
+            (r#""alg":"ECDH-ES""#, UnusableKey::Foreign),
+            (r#""alg":"HS256""#, UnusableKey::Foreign),
+            (r#""use":"enc""#, UnusableKey::Foreign),
+            (r#""key_ops":["sign"]"#, UnusableKey::Foreign),
+            (r#""key_ops":["verify","verify"]"#, UnusableKey::Bad),
+            (r#""d":"AA""#, UnusableKey::Bad),
+            (r#""kid":1"#, UnusableKey::Bad),
+        ] {
+            assert_eq!(check(&format!("{{{EC},{more}}}")), Err(want), "{more}");
+        }
+    }
+
+    #[test]
+    fn weak_foreign_and_malformed_keys_are_no_keys() {
+        let short = "A".repeat(342).replacen('A', "0", 1);
+        let cases = [
+            (r#"{"kty":"oct","k":"AAAA"}"#.to_owned(), UnusableKey::Foreign),
+            (r#"{"kty":"EC","crv":"secp256k1","x":"","y":""}"#.to_owned(), UnusableKey::Foreign),
+            (r#"{"kty":"OKP","crv":"X25519","x":"AA"}"#.to_owned(), UnusableKey::Foreign),
+            (r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#.to_owned(), UnusableKey::Bad),
+            (r#"{"crv":"P-256"}"#.to_owned(), UnusableKey::Bad),
+            (format!(r#"{{"kty":"RSA","n":"{}","e":"AQAB"}}"#, &short[..171]), UnusableKey::Bad),
+            (RSA_MEMBERS("AQ"), UnusableKey::Bad),
+            (RSA_MEMBERS("Ag"), UnusableKey::Bad),
+            (RSA_MEMBERS("AAEAAQ"), UnusableKey::Bad),
+            (format!("{{{}}}", EC.replace("x_FEzRu9", "AAAAAAAA")), UnusableKey::Bad),
+            (format!("{{{}}}", EC.replace("\"P-256\"", "\"P-384\"")), UnusableKey::Bad),
+            (format!("{{{}}}", EC.replace("\"P-256\"", "\"P-521\"")), UnusableKey::Bad),
+        ];
+        for (jwk, want) in cases {
+            assert_eq!(check(&jwk), Err(want), "{jwk}");
+        }
+    }
+
+    #[expect(non_snake_case, reason = "stands beside the constant it varies")]
+    fn RSA_MEMBERS(exponent: &str) -> String {
+        format!("{{{}}}", RSA.replace("\"AQAB\"", &format!("\"{exponent}\"")))
+    }
+
+    #[test]
+    fn thumbprint_of_rfc_7638() {
+        let jwk = Object::parse(format!("{{{RSA},\"alg\":\"RS256\"}}").as_bytes()).expect("an object");
+        let keys = read(&jwk).expect("a key");
+        let want = crate::identity::token::jwt::decode_digest("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+        assert_eq!(Some(keys[0].thumbprint), want);
+    }
+}

@@ -1,0 +1,313 @@
+//! Keeps a [`IssuerKeys`] fresh in the background: ahead of need, one look at a time, conditional, jittered.
+//!
+//! A failed or broken answer leaves the last good keys in force; it is noted, and tried again after a growing pause.
+//! Never runs on the path of a request.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use http::header::{
+    AGE, CACHE_CONTROL, ETAG, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
+};
+use http::{HeaderMap, StatusCode};
+use serde_json::value::RawValue;
+
+use crate::bounds::{DISCOVERY_AGE, FILE_POLL, ISSUER_ANSWER_BYTES_MAX, KEYS_REFRESH_MIN, KEYS_RETRY_MIN};
+use crate::http::{ClientError, ClientOptions, HttpClient, Url};
+use crate::identity::files::read::{FileError, read_in_background};
+use crate::identity::json::{self, JsonError};
+use crate::identity::settings::{FetchSettings, KeySource};
+use crate::model::{UnixTime, with_causes};
+
+use super::issuer_keys::{IssuerKeys, RefreshOutcome};
+use super::key_set::{KeySet, KeysetError};
+
+/// Why a look at the key source gave no keys.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The issuer cannot be asked, or did not answer.
+    #[error(transparent)]
+    Fetch(#[from] ClientError),
+    /// It answered with an error.
+    #[error("the issuer answered with status {0}")]
+    Status(u16),
+    /// The issuer's metadata cannot be used.
+    #[error("the issuer's metadata is not readable")]
+    Metadata(#[source] JsonError),
+    /// The metadata is another issuer's (RFC 8414 section 3.3).
+    #[error("the issuer's metadata names another issuer")]
+    OtherIssuer,
+    /// The metadata names no keys.
+    #[error("the issuer's metadata has no jwks_uri")]
+    NoKeysAddress,
+    /// The document is not a key set that may be used.
+    #[error(transparent)]
+    Keys(#[from] KeysetError),
+}
+
+impl RefreshError {
+    const fn outcome(&self) -> RefreshOutcome {
+        match self {
+            Self::File(_) | Self::Fetch(_) | Self::Status(_) => RefreshOutcome::Failed,
+            Self::Metadata(_) | Self::OtherIssuer | Self::NoKeysAddress | Self::Keys(_) => RefreshOutcome::Broken,
+        }
+    }
+}
+
+/// How an issuer's settings become a client's.
+pub(crate) fn fetcher(settings: &FetchSettings) -> Result<HttpClient, ClientError> {
+    HttpClient::new(ClientOptions {
+        deadline: settings.deadline,
+        body_bytes_max: ISSUER_ANSWER_BYTES_MAX,
+        ca_file: settings.ca_file.clone(),
+        client_certificate: settings.client_certificate.clone(),
+        allow_plain_http: settings.allow_plain_http,
+    })
+}
+
+/// Looks at the source again and again until the ring is gone.
+pub(crate) async fn run(ring: Weak<IssuerKeys>) {
+    let mut memory = RefreshState::default();
+    while let Some(held) = ring.upgrade() {
+        let pause = refresh_once(&held, &mut memory).await;
+        drop(held);
+        wait_until_due(&ring, pause).await;
+    }
+}
+
+/// Until the next look is due: the scheduled one, or one that somebody asked for.
+async fn wait_until_due(ring: &Weak<IssuerKeys>, pause: Duration) {
+    let mut scheduled = std::pin::pin!(tokio::time::sleep(pause));
+    while let Some(held) = ring.upgrade() {
+        let (wanted, asked) = (Arc::clone(&held.wanted), held.due_in());
+        drop(held);
+        tokio::select! {
+            () = &mut scheduled => return,
+            () = tokio::time::sleep(asked.unwrap_or_default()), if asked.is_some() => return,
+            () = wanted.notified() => {}
+        }
+    }
+}
+
+/// What one look leaves for the next.
+#[derive(Default)]
+struct RefreshState {
+    fetcher: Option<HttpClient>,
+    /// The digest of the document in force.
+    digest: Option<blake3::Hash>,
+    validators: HeaderMap,
+    discovered: Option<(Url, UnixTime)>,
+    failures: u32,
+}
+
+/// A document, or word that it has not changed, and how long that holds.
+enum KeyAnswer {
+    Document(Vec<u8>, Duration),
+    Unchanged(Duration),
+}
+
+/// One look at the source. Returns the pause before the next.
+async fn refresh_once(ring: &IssuerKeys, memory: &mut RefreshState) -> Duration {
+    ring.begin_refresh();
+    let found = Box::pin(read_source(ring, memory)).await;
+    match found.and_then(|found| put_in_force(ring, memory, found)) {
+        Ok(pause) => {
+            memory.failures = 0;
+            pause
+        }
+        Err(error) => {
+            memory.failures = memory.failures.saturating_add(1);
+            memory.discovered = None;
+            memory.validators.clear();
+            ring.finish_refresh(error.outcome(), Some(with_causes(&error)));
+            pause_after_failure(ring, memory.failures)
+        }
+    }
+}
+
+async fn read_source(ring: &IssuerKeys, memory: &mut RefreshState) -> Result<KeyAnswer, RefreshError> {
+    match &ring.id.source {
+        KeySource::File(path) => {
+            Ok(KeyAnswer::Document(read_in_background(path, ISSUER_ANSWER_BYTES_MAX).await?, FILE_POLL))
+        }
+        KeySource::Url { url, refresh } => {
+            let url = Url::parse(url, ring.id.fetch.allow_plain_http)?;
+            fetch_keys(ring, memory, &url, *refresh).await
+        }
+        KeySource::Discovery { refresh } => {
+            let url = discover(ring, memory).await?;
+            fetch_keys(ring, memory, &url, *refresh).await
+        }
+        // There is nothing to fetch ahead: such an issuer is asked about each token.
+        KeySource::Introspection(_) => Ok(KeyAnswer::Unchanged(DISCOVERY_AGE)),
+    }
+}
+
+fn put_in_force(ring: &IssuerKeys, memory: &mut RefreshState, found: KeyAnswer) -> Result<Duration, RefreshError> {
+    match found {
+        KeyAnswer::Unchanged(pause) => {
+            ring.finish_refresh(RefreshOutcome::Unchanged, None);
+            Ok(pause)
+        }
+        KeyAnswer::Document(document, pause) => {
+            let digest = blake3::hash(&document);
+            if memory.digest == Some(digest) {
+                ring.finish_refresh(RefreshOutcome::Unchanged, None);
+            } else {
+                ring.install(KeySet::parse(&document)?);
+                memory.digest = Some(digest);
+            }
+            Ok(pause)
+        }
+    }
+}
+
+async fn fetch_keys(
+    ring: &IssuerKeys,
+    memory: &mut RefreshState,
+    url: &Url,
+    refresh: Duration,
+) -> Result<KeyAnswer, RefreshError> {
+    // Validators are sent only while the document that they name is in force.
+    let conditional = if memory.digest.is_some() { memory.validators.clone() } else { HeaderMap::new() };
+    let asked_conditionally = !conditional.is_empty();
+    let answer = open_fetcher(ring, memory)?.get(url, conditional).await?;
+    let pause = pause_for(&answer.headers, refresh);
+    match answer.status {
+        StatusCode::OK => {
+            memory.validators = validators(&answer.headers);
+            Ok(KeyAnswer::Document(answer.body.to_vec(), pause))
+        }
+        StatusCode::NOT_MODIFIED if asked_conditionally => Ok(KeyAnswer::Unchanged(pause)),
+        status => Err(RefreshError::Status(status.as_u16())),
+    }
+}
+
+fn open_fetcher<'a>(ring: &IssuerKeys, memory: &'a mut RefreshState) -> Result<&'a HttpClient, ClientError> {
+    let fetcher = match memory.fetcher.take() {
+        Some(fetcher) => fetcher,
+        None => fetcher(&ring.id.fetch)?,
+    };
+    Ok(memory.fetcher.insert(fetcher))
+}
+
+/// Finds `jwks_uri` in the issuer's metadata: RFC 8414 section 3.1 first, then OpenID Connect Discovery section 4.
+async fn discover(ring: &IssuerKeys, memory: &mut RefreshState) -> Result<Url, RefreshError> {
+    let now = ring.clock.now().wall;
+    if let Some((url, found_at)) = &memory.discovered
+        && now.since(*found_at) < DISCOVERY_AGE
+    {
+        return Ok(url.clone());
+    }
+    let plain = ring.id.fetch.allow_plain_http;
+    let issuer = Url::parse(&ring.id.issuer, plain)?;
+    let fetcher = open_fetcher(ring, memory)?;
+    let mut status = 0;
+    for address in metadata_addresses(&issuer) {
+        let answer = fetcher.get(&Url::parse(&address, plain)?, HeaderMap::new()).await?;
+        if answer.status == StatusCode::OK {
+            let url = Url::parse(&keys_address(&answer.body, &ring.id.issuer)?, plain)?;
+            memory.discovered = Some((url.clone(), now));
+            return Ok(url);
+        }
+        status = answer.status.as_u16();
+    }
+    Err(RefreshError::Status(status))
+}
+
+fn metadata_addresses(issuer: &Url) -> [String; 2] {
+    let uri = issuer.as_uri();
+    let scheme = uri.scheme_str().unwrap_or("https");
+    let host = uri.authority().map_or("", http::uri::Authority::as_str);
+    let path = uri.path().trim_end_matches('/');
+    [
+        format!("{scheme}://{host}/.well-known/oauth-authorization-server{path}"),
+        format!("{scheme}://{host}{path}/.well-known/openid-configuration"),
+    ]
+}
+
+fn keys_address(document: &[u8], issuer: &str) -> Result<String, RefreshError> {
+    let [named, address] = json::pick(document, ["issuer", "jwks_uri"]).map_err(RefreshError::Metadata)?;
+    let text = |raw: Option<&RawValue>| {
+        let read = raw.map(|raw| serde_json::from_str::<String>(raw.get())).transpose();
+        read.map_err(|_| RefreshError::Metadata(JsonError::WrongType))
+    };
+    if text(named)?.as_deref() != Some(issuer) {
+        return Err(RefreshError::OtherIssuer);
+    }
+    text(address)?.ok_or(RefreshError::NoKeysAddress)
+}
+
+fn validators(answer: &HeaderMap) -> HeaderMap {
+    let pairs: [(HeaderName, HeaderName); 2] = [(ETAG, IF_NONE_MATCH), (LAST_MODIFIED, IF_MODIFIED_SINCE)];
+    let known = pairs.into_iter().filter_map(|(said, asked)| answer.get(said).map(|value| (asked, value.clone())));
+    known.collect()
+}
+
+/// The issuer's `max-age` less its `Age`, between our own bounds, then somewhat earlier, so that keys are renewed ahead
+/// of expiry and a fleet does not ask all at once.
+fn pause_for(headers: &HeaderMap, refresh: Duration) -> Duration {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let stated = text(CACHE_CONTROL).and_then(max_age).map(|secs| {
+        let age = text(AGE).and_then(|age| age.trim().parse().ok()).unwrap_or(0);
+        Duration::from_secs(secs.saturating_sub(age))
+    });
+    jitter(stated.unwrap_or(refresh).clamp(KEYS_REFRESH_MIN.min(refresh), refresh))
+}
+
+fn max_age(cache_control: &str) -> Option<u64> {
+    let mut directives = cache_control.split(',').map(str::trim);
+    if directives.clone().any(|directive| matches!(directive.to_ascii_lowercase().as_str(), "no-store" | "no-cache")) {
+        return Some(0);
+    }
+    let named = directives
+        .find_map(|directive| directive.split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case("max-age")));
+    named.and_then(|(_, secs)| secs.trim_matches('"').parse().ok())
+}
+
+fn pause_after_failure(ring: &IssuerKeys, failures: u32) -> Duration {
+    let longest = match &ring.id.source {
+        KeySource::File(_) | KeySource::Introspection(_) => return FILE_POLL,
+        KeySource::Url { refresh, .. } | KeySource::Discovery { refresh } => *refresh,
+    };
+    // With keys in hand there is time; without any, every second refuses good requests.
+    let (shortest, longest) = match ring.usable(ring.clock.now()) {
+        Ok(_) => (ring.id.fetch.cooldown.min(longest), longest),
+        Err(_) => (KEYS_RETRY_MIN.min(longest), ring.id.fetch.cooldown.min(longest)),
+    };
+    jitter(shortest.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(longest))
+}
+
+/// Between 80 and 100 hundredths.
+fn jitter(span: Duration) -> Duration {
+    let mut random = [0_u8; 1];
+    // Without randomness the span is merely not spread.
+    let _ = aws_lc_rs::rand::fill(&mut random);
+    span.mul_f64(1.0 - 0.2 * f64::from(random[0]) / 255.0)
+}
+
+/// Starts the background task of a ring, once.
+pub(crate) fn start(ring: &Arc<IssuerKeys>, runtime: &tokio::runtime::Handle) {
+    let needed = !matches!(ring.id.source, KeySource::Introspection(_));
+    if needed && !ring.started.swap(true, Ordering::AcqRel) {
+        runtime.spawn(run(Arc::downgrade(ring)));
+    }
+}
+
+/// Reads a key file at once, for a start that must not serve before its keys are there.
+pub(crate) fn read_file_now(ring: &IssuerKeys, path: &Path) {
+    ring.begin_refresh();
+    let read = crate::identity::files::read::read_bounded(path, ISSUER_ANSWER_BYTES_MAX).map_err(RefreshError::from);
+    match read.and_then(|document| Ok(KeySet::parse(&document)?)) {
+        Ok(keys) => ring.install(keys),
+        Err(error) => ring.finish_refresh(error.outcome(), Some(with_causes(&error))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

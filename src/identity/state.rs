@@ -1,0 +1,147 @@
+//! What identity keeps for the life of the process, and builds each config's [`Directory`] from.
+//!
+//! A reload makes a new directory; keys, verified tokens, marks and revocations stay, so that a vendor whose contract
+//! did not change notices nothing. Never decides about a request.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::bounds::TOKEN_CACHE_BYTES_MAX;
+use crate::identity::caller::cache::{CacheStatus, TokenCache};
+use crate::identity::directory::{self, Directory, DirectoryError, IdentityContract};
+use crate::identity::introspection::Introspector;
+use crate::identity::keys::issuer_keys::{IssuerKeys, IssuerKeysId};
+use crate::identity::replay::ReplayCache;
+use crate::identity::revocation::{RevocationStore, Revocations};
+use crate::identity::settings::{IdentitySettings, IntrospectionSettings};
+use crate::identity::token::history::{NullIdentityStore, RotationHistory, RotationStore};
+use crate::model::{Clock, VendorId};
+
+/// The long-lived half of identity: one for each process.
+#[derive(Debug)]
+pub struct IdentityState {
+    pub(crate) clock: Clock,
+    pub(crate) cache: Arc<TokenCache>,
+    pub(crate) marks: Arc<RotationHistory>,
+    pub(crate) revocations: Revocations,
+    rings: Mutex<Vec<Weak<IssuerKeys>>>,
+    introspectors: Mutex<Vec<Weak<Introspector>>>,
+    /// By vendor, so that a reload does not let a used proof be used again.
+    replays: Mutex<HashMap<VendorId, Arc<ReplayCache>>>,
+    stamps: Mutex<SettingsVersions>,
+}
+
+#[derive(Debug, Default)]
+struct SettingsVersions {
+    last: u64,
+    known: HashMap<VendorId, (IdentitySettings, u64)>,
+}
+
+impl IdentityState {
+    /// Opens with what the stores remember.
+    ///
+    /// # Errors
+    /// When a store cannot be read: no vendor may then be let in. Or when the machine has no randomness.
+    pub fn open(
+        clock: Clock,
+        marks: Arc<dyn RotationStore>,
+        revocations: Arc<dyn RevocationStore>,
+    ) -> io::Result<Self> {
+        Self::with_cache(clock, marks, revocations, TOKEN_CACHE_BYTES_MAX)
+    }
+
+    /// As [`Self::open`], remembering at most so many bytes of verified tokens.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn with_cache(
+        clock: Clock,
+        marks: Arc<dyn RotationStore>,
+        revocations: Arc<dyn RevocationStore>,
+        cache_bytes_max: u64,
+    ) -> io::Result<Self> {
+        let cache = TokenCache::new(cache_bytes_max).map_err(|_| io::Error::other("no randomness"))?;
+        Ok(Self {
+            cache: Arc::new(cache),
+            marks: Arc::new(RotationHistory::load(marks)?),
+            revocations: Revocations::load(revocations, clock.clone())?,
+            rings: Mutex::default(),
+            introspectors: Mutex::default(),
+            clock,
+            replays: Mutex::default(),
+            stamps: Mutex::default(),
+        })
+    }
+
+    /// Remembers nothing beyond the process: for tests, `explain` and the demo.
+    ///
+    /// # Errors
+    /// When the machine has no randomness.
+    pub fn in_memory(clock: Clock) -> io::Result<Self> {
+        Self::open(clock, Arc::new(NullIdentityStore), Arc::new(NullIdentityStore))
+    }
+
+    /// Builds the directory of a config. Reads key files at once; asks no issuer: see [`Directory::start`].
+    ///
+    /// # Errors
+    /// Every contradiction between the contracts' identity sections.
+    pub fn directory(&self, contracts: Vec<IdentityContract>) -> Result<Directory, Vec<DirectoryError>> {
+        directory::build(self, contracts)
+    }
+
+    /// Revocations, to add to and to list.
+    pub const fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
+    /// How the verified-token cache does.
+    pub fn cache_status(&self) -> CacheStatus {
+        self.cache.status()
+    }
+
+    /// The ring of this source: the one in use, or a new one.
+    pub(crate) fn issuer_keys(&self, id: IssuerKeysId) -> Arc<IssuerKeys> {
+        let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
+        rings.retain(|ring| ring.strong_count() > 0);
+        if let Some(ring) = rings.iter().filter_map(Weak::upgrade).find(|ring| ring.id == id) {
+            return ring;
+        }
+        let ring = Arc::new(IssuerKeys::new(id, self.clock.clone(), Arc::clone(&self.marks)));
+        rings.push(Arc::downgrade(&ring));
+        ring
+    }
+
+    /// Whoever asks this issuer about opaque tokens: the one in use, or a new one.
+    pub(crate) fn introspector(&self, id: &IssuerKeysId, settings: &IntrospectionSettings) -> Arc<Introspector> {
+        let mut introspectors = self.introspectors.lock().unwrap_or_else(PoisonError::into_inner);
+        introspectors.retain(|one| one.strong_count() > 0);
+        if let Some(one) = introspectors.iter().filter_map(Weak::upgrade).find(|one| one.id == *id) {
+            return one;
+        }
+        let one = Arc::new(Introspector::new(id.clone(), settings.clone(), self.clock.clone()));
+        introspectors.push(Arc::downgrade(&one));
+        one
+    }
+
+    /// What a vendor has used that may be used once.
+    pub(crate) fn replays(&self, vendor: &VendorId) -> Arc<ReplayCache> {
+        let mut replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Arc::new(ReplayCache::since(self.clock.now().monotonic_ns));
+        Arc::clone(replays.entry(vendor.clone()).or_insert_with(fresh))
+    }
+
+    /// The stamp of a vendor's settings: the same as before if and only if they are.
+    pub(crate) fn settings_version(&self, vendor: &VendorId, identity: &IdentitySettings) -> u64 {
+        let mut stamps = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, stamp)) = stamps.known.get(vendor)
+            && known == identity
+        {
+            return *stamp;
+        }
+        stamps.last += 1;
+        let stamp = stamps.last;
+        stamps.known.insert(vendor.clone(), (identity.clone(), stamp));
+        stamp
+    }
+}

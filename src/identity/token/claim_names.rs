@@ -1,0 +1,162 @@
+//! Which claims of an issuer's tokens say what a contract needs: issuers that came before RFC 9068 use names of their own.
+//!
+//! A name finds a claim; it never chooses an algorithm or a key. Names of the contract alone are looked up: no token can
+//! say where its client or scopes stand.
+
+use crate::bounds::{CLAIM_PATH_STEPS_MAX, TOKEN_BYTES_DEFAULT};
+use crate::identity::error::AuthError;
+use crate::identity::json::{Json, JsonError, Object};
+use crate::model::{FieldPath, PathStep};
+
+/// Where a claim stands: a name, or the names from the payload down to it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClaimPath(Box<[Box<str>]>);
+
+impl ClaimPath {
+    /// Reads `cid`, `realm_access.roles`, `https://example.com/roles` (a URI is one name, dots and all) or
+    /// `$["a.name"].roles`; `None` for anything else, and for more than eight names.
+    pub fn parse(text: &str) -> Option<Self> {
+        let names: Box<[Box<str>]> = if text.starts_with('$') {
+            let path = FieldPath::parse(text).ok()?;
+            path.steps().iter().map(name_of).collect::<Option<_>>()?
+        } else if text.contains("://") {
+            Box::new([text.into()])
+        } else {
+            text.split('.').map(Box::from).collect()
+        };
+        let plain = |name: &str| !name.is_empty() && !name.chars().any(char::is_control);
+        let good = !names.is_empty() && names.len() <= CLAIM_PATH_STEPS_MAX && names.iter().all(|name| plain(name));
+        good.then_some(Self(names))
+    }
+
+    /// The claim; `None` where it, or an object above it, is absent.
+    pub(crate) fn find<'a>(&self, payload: &'a Object) -> Result<Option<&'a Json>, AuthError> {
+        let Some((last, above)) = self.0.split_last() else { return Ok(None) };
+        let mut object = payload;
+        for name in above {
+            match object.get(name) {
+                None => return Ok(None),
+                Some(Json::Object(inner)) => object = inner,
+                Some(_) => return Err(AuthError::WrongClaimType),
+            }
+        }
+        Ok(object.get(last))
+    }
+
+    /// The claim, which must be a string where it is present.
+    pub(crate) fn text<'a>(&self, payload: &'a Object) -> Result<Option<&'a str>, AuthError> {
+        match self.find(payload)? {
+            None => Ok(None),
+            Some(Json::Text(text)) => Ok(Some(text)),
+            Some(_) => Err(JsonError::WrongType.into()),
+        }
+    }
+}
+
+fn name_of(step: &PathStep) -> Option<Box<str>> {
+    step.name().filter(|_| !step.descends).map(Into::into)
+}
+
+/// A contract's `claims:` section: the names that its issuer uses, and what it leaves out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClaimNames {
+    /// Claims that name the client; those that are present must agree. None: `client_id`, `azp`, else `sub`.
+    pub client: Vec<ClaimPath>,
+    /// Claims that hold scopes; those that are present are taken together. None: `scope` or `scp`, which must agree.
+    pub scopes: Vec<ClaimPath>,
+    /// The claim that holds the audience. None: `aud`.
+    pub audience: Option<ClaimPath>,
+    /// Claims that must have this very text, or hold it in an array.
+    pub required: Vec<(ClaimPath, String)>,
+    /// Whether a token of type `at+jwt` may lack `iat`, which RFC 9068 asks for; others may, unless a rule needs it.
+    pub issued_at_optional: bool,
+    /// Whether an introspection answer may lack `exp`: its yes is then kept for `active_for` and asked for again.
+    pub expiry_optional: bool,
+}
+
+/// What a token of the contract's issuer may look like before its claims are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenShape {
+    /// Whether `typ: JWT` (or none) passes beside `at+jwt` (RFC 9068).
+    pub accept_plain_jwt: bool,
+    /// Other values of `typ` that pass, in lower case and without `application/`.
+    pub other_types: Vec<String>,
+    /// Members of the header that are not looked at, where they would otherwise refuse the token.
+    pub ignored: Vec<HeaderMember>,
+    /// Longest token in bytes; at most [`crate::bounds::TOKEN_BYTES_MAX`].
+    pub bytes_max: usize,
+}
+
+impl TokenShape {
+    /// Whether every token that passed under another shape passes under this one.
+    pub(crate) fn takes_all_of(&self, other: &Self) -> bool {
+        (self.accept_plain_jwt || !other.accept_plain_jwt)
+            && other.other_types.iter().all(|typ| self.other_types.contains(typ))
+            && other.ignored.iter().all(|member| self.ignored.contains(member))
+            && self.bytes_max >= other.bytes_max
+    }
+}
+
+impl Default for TokenShape {
+    fn default() -> Self {
+        Self { accept_plain_jwt: false, other_types: Vec::new(), ignored: Vec::new(), bytes_max: TOKEN_BYTES_DEFAULT }
+    }
+}
+
+/// A member of a token's header that no key or algorithm is ever taken from, and that refuses a token all the same
+/// unless the contract says that its issuer sends it: in the tokens of most issuers it is a sign of an attack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderMember {
+    /// `jku`: the address of a key set. Never fetched.
+    Jku,
+    /// `x5u`: the address of a certificate. Never fetched.
+    X5u,
+    /// `x5c`: a certificate chain. Never read.
+    X5c,
+    /// `cty`: what the payload is. It is read as claims, whatever this says.
+    Cty,
+}
+
+impl HeaderMember {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Jku, Self::X5u, Self::X5c, Self::Cty];
+
+    /// The member's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jku => "jku",
+            Self::X5u => "x5u",
+            Self::X5c => "x5c",
+            Self::Cty => "cty",
+        }
+    }
+
+    pub(crate) const fn flaw(self) -> AuthError {
+        match self {
+            Self::Jku | Self::X5u | Self::X5c => AuthError::EmbeddedKey,
+            Self::Cty => AuthError::NestedOrEncrypted,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_found_by_its_name_or_path_and_by_nothing_else() {
+        let payload = br#"{"cid":"a","realm_access":{"roles":["b"]},"https://x.test/a.b":"c","d.e":{"f":"g"},"h":1}"#;
+        let payload = Object::parse(payload).expect("an object");
+        let find = |text: &str| ClaimPath::parse(text).expect("a path").find(&payload).map(|found| found.is_some());
+        for found in ["cid", "$.cid", "realm_access.roles", r#"$["d.e"].f"#, "https://x.test/a.b", "realm_access"] {
+            assert_eq!(find(found), Ok(true), "{found}");
+        }
+        for absent in ["CID", "d.e", "realm_access.role", "x.y", "https://x.test/a"] {
+            assert_eq!(find(absent), Ok(false), "{absent}");
+        }
+        assert_eq!(find("h.x"), Err(AuthError::WrongClaimType));
+        for bad in ["", ".", "a..b", "a.", "$", "$.a[*]", "$..a", "a\n", "a.b.c.d.e.f.g.h.i"] {
+            assert_eq!(ClaimPath::parse(bad), None, "{bad}");
+        }
+    }
+}
