@@ -5,7 +5,7 @@
 //! what a stranger can make the trail grow by in an hour is bounded too.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use super::entry::{AuditAct, AuditRecord};
 use crate::bounds::{
     AUDIT_DENIALS_EACH, AUDIT_DENIALS_LISTED_MAX, AUDIT_DENIALS_LONG_WINDOW, AUDIT_DENIALS_SPAN, AUDIT_DENIALS_WINDOW,
 };
-use crate::model::{ClientId, Direction, Reason, UnixTime, VendorId};
+use crate::model::{ClientId, Direction, Lock as _, Reason, UnixTime, VendorId};
 
 /// A request that was refused.
 #[derive(Debug, Clone, Copy)]
@@ -143,7 +143,7 @@ impl DenialCounts {
     }
 
     fn lock(&self) -> MutexGuard<'_, DenialTallies> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.locked()
     }
 }
 

@@ -9,11 +9,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::files::rotated;
 use crate::bounds::{AUDIT_LINE_BYTES_MAX, AUDIT_READ_BYTES_MAX};
-use crate::model::UnixTime;
+use crate::model::{Lock as _, UnixTime};
 
 /// Some lines of a trail.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -104,7 +104,7 @@ impl TrailReader {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, LatestTime>> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+        self.latest.locked()
     }
 }
 

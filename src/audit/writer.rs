@@ -7,7 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use super::entry::{AuditAct, AuditRecord};
 use super::files::AuditStorage;
 use super::{AuditError, AuditHealth, OnAuditFailure};
 use crate::bounds::{AUDIT_GROUP_MAX, AUDIT_PENDING_MAX, AUDIT_SYNC_EVERY};
-use crate::model::{Clock, Moment};
+use crate::model::{Clock, Lock as _, Moment};
 
 /// Tells whoever waits what came of it.
 type AckSender = oneshot::Sender<Result<(), AuditError>>;
@@ -96,7 +96,7 @@ impl AuditShared {
             failing: self.failing.load(Ordering::Relaxed),
             errors: self.errors.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),
-            position: *self.position.lock().unwrap_or_else(PoisonError::into_inner),
+            position: *self.position.locked(),
         }
     }
 }
@@ -267,7 +267,7 @@ impl AuditWriter {
         self.has_unsynced_lines = false;
         self.has_urgent_lines = false;
         self.synced_at = now;
-        *self.shared.position.lock().unwrap_or_else(PoisonError::into_inner) = self.last;
+        *self.shared.position.locked() = self.last;
         self.synced.append(&mut self.unsynced);
         Ok(())
     }

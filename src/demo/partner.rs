@@ -1,12 +1,13 @@
 //! The sample vendor's own API: takes events and remembers, to the byte, what reached it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
 use super::site::{Site, SiteResponse, SiteResponseFuture, json};
+use crate::model::Lock as _;
 
 /// What it takes in one request.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -28,7 +29,7 @@ pub(super) struct ReceivedRequest {
 impl Partner {
     /// All that has reached it.
     pub(super) fn received(&self) -> Vec<ReceivedRequest> {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.received.locked().clone()
     }
 
     async fn record_request(&self, request: Request<Incoming>) -> SiteResponse {
@@ -42,7 +43,7 @@ impl Partner {
             return json(StatusCode::BAD_REQUEST, "{}");
         };
         let received = ReceivedRequest { head, body: body.to_bytes().into() };
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).push(received);
+        self.received.locked().push(received);
         json(StatusCode::ACCEPTED, r#"{"accepted":true}"#)
     }
 }

@@ -8,14 +8,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::bucket::hour_of;
 use super::clear::{self, InClear};
 use super::distinct::LiveSketch;
 use super::{DistinctSketch, ExposureBucket};
 use crate::bounds::{CLEAR_BODIES, CLEAR_EVERY};
-use crate::model::{Direction, Moment, SubjectHash, UnixTime, VendorId};
+use crate::model::{Direction, Lock as _, Moment, SubjectHash, UnixTime, VendorId};
 use crate::pii::{ClearList, ClearPathCounts, RuleName};
 
 /// What left through this gateway since it started.
@@ -80,7 +80,7 @@ impl ExposureCounters {
 
     /// Resolves a route; one whose profile is the same as before goes on where it was.
     pub fn handle(&self, profile: ExposureProfile) -> RouteCounters {
-        let mut books = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut books = self.table.locked();
         if let Some(cells) = books.cells.iter().find(|cells| cells.profile == profile) {
             return RouteCounters(Arc::clone(cells));
         }
@@ -92,7 +92,7 @@ impl ExposureCounters {
     /// Folds what was counted since the last roll, and answers with every bucket that changed, each as a whole: the store
     /// writes each over the one with the same [`ExposureBucket::key`]. Call it every few seconds, and once at the end.
     pub fn roll(&self, now: Moment) -> Vec<ExposureBucket> {
-        let mut books = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut books = self.table.locked();
         let CounterTable { cells, open } = &mut *books;
         let rolled = cells.iter().filter_map(|cells| self.fold(cells, open)).collect();
         // Cells of a route that a reload took away live on until their last body has ended.
@@ -155,7 +155,7 @@ impl RouteCounters {
 
     /// Takes the paths of what has left in clear of a body that is looked at. Call [`RouteCounters::add_left`] after it.
     pub fn add_clear_paths(&self, paths: &mut ClearPathCounts) {
-        self.0.in_clear.lock().unwrap_or_else(PoisonError::into_inner).absorb(paths);
+        self.0.in_clear.locked().absorb(paths);
     }
 
     /// Counts the subject of a record. Call [`RouteCounters::add_left`] after it.
@@ -210,8 +210,7 @@ impl RouteCells {
                 bucket.add_field(&rule.location, rule.treatment.as_str(), values);
             }
         }
-        let paths =
-            std::mem::replace(&mut *self.in_clear.lock().unwrap_or_else(PoisonError::into_inner), clear::paths());
+        let paths = std::mem::replace(&mut *self.in_clear.locked(), clear::paths());
         let in_clear = InClear::of(&paths, &self.profile.listed, drain(&self.bodies), drain(&self.looked_at));
         bucket.in_clear = InClear::joined(bucket.in_clear.take().into_iter().chain(in_clear));
         let mut seen = DistinctSketch::default();

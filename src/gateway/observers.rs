@@ -1,6 +1,6 @@
 //! Who is told how a body went: the exchange for an answer, and a note to the exchange for a request.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use ::http::HeaderMap;
@@ -15,7 +15,7 @@ use super::snapshot::{RouteRuntime, VendorRuntime};
 use super::streamed::StreamedResponse;
 use crate::http::RequestId;
 use crate::kill::InFlight;
-use crate::model::{ClientId, Denial, Direction, Moment};
+use crate::model::{ClientId, Denial, Direction, Lock as _, Moment};
 use crate::pii::RewriteError;
 use crate::upstream::UpstreamLease;
 
@@ -179,7 +179,7 @@ impl RequestBodyOutcome {
     }
 
     fn lock(&self) -> MutexGuard<'_, RequestBodyState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.locked()
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use ::http::HeaderValue;
@@ -13,7 +13,7 @@ use super::streamed::{StreamedResponse, StreamedResponses};
 use crate::http::SlotHolder;
 use crate::identity::PeerCertificate;
 use crate::kill::InFlight;
-use crate::model::Direction;
+use crate::model::{Direction, Lock as _};
 
 /// The other end of a connection.
 #[derive(Debug)]
@@ -139,7 +139,7 @@ impl Peer {
     }
 
     fn unclosed(&self) -> MutexGuard<'_, Vec<InFlight>> {
-        self.unclosed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unclosed.locked()
     }
 
     /// An exchange has ended.

@@ -5,10 +5,11 @@
 //! cut where one does not leave. Costs nothing where no answer streams.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use crate::kill::InFlight;
+use crate::model::Lock as _;
 
 /// The streamed answers of one connection.
 #[derive(Debug, Default)]
@@ -66,7 +67,7 @@ impl StreamedResponses {
     }
 
     fn entries(&self) -> MutexGuard<'_, StreamedList> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.locked()
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Holds words for the log. Never decides anything.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
+
+use crate::model::Lock as _;
 
 /// Something that is tried again and again, and what was told of it last.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ impl OutageLog {
 
     /// Notes how a try went, at a monotonic time; says whether that is news.
     pub(crate) fn record(&self, error: Option<&str>, now_ns: u64) -> Option<OutageChange> {
-        let mut told = self.last_report.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.last_report.locked();
         let is_early = told.at_ns.is_some_and(|at| u128::from(now_ns.saturating_sub(at)) < self.interval.as_nanos());
         if told.error.as_deref() == error || is_early {
             return None;

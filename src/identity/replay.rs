@@ -6,12 +6,12 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::bounds::REPLAYS_MAX;
 use crate::identity::caller::cache::{Fingerprint, FingerprintHasher};
-use crate::model::{Moment, UnixTime};
+use crate::model::{Lock as _, Moment, UnixTime};
 
 type ReplayBucket = HashMap<Fingerprint, ReplayEntry, BuildHasherDefault<FingerprintHasher>>;
 
@@ -106,7 +106,7 @@ impl ReplayCache {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut ReplayBuckets) -> T) -> T {
-        act(&mut self.buckets.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.buckets.locked())
     }
 }
 

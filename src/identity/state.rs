@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use crate::bounds::TOKEN_CACHE_BYTES_MAX;
 use crate::identity::caller::cache::{CacheStatus, TokenCache};
@@ -16,7 +16,7 @@ use crate::identity::replay::ReplayCache;
 use crate::identity::revocation::{RevocationStore, Revocations};
 use crate::identity::settings::{IdentitySettings, IntrospectionSettings};
 use crate::identity::token::history::{NullIdentityStore, RotationHistory, RotationStore};
-use crate::model::{Clock, VendorId};
+use crate::model::{Clock, Lock as _, VendorId};
 
 /// The long-lived half of identity: one for each process.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl IdentityState {
 
     /// The ring of this source: the one in use, or a new one.
     pub(crate) fn issuer_keys(&self, id: IssuerKeysId) -> Arc<IssuerKeys> {
-        let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rings = self.rings.locked();
         rings.retain(|ring| ring.strong_count() > 0);
         if let Some(ring) = rings.iter().filter_map(Weak::upgrade).find(|ring| ring.id == id) {
             return ring;
@@ -114,7 +114,7 @@ impl IdentityState {
 
     /// Whoever asks this issuer about opaque tokens: the one in use, or a new one.
     pub(crate) fn introspector(&self, id: &IssuerKeysId, settings: &IntrospectionSettings) -> Arc<Introspector> {
-        let mut introspectors = self.introspectors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut introspectors = self.introspectors.locked();
         introspectors.retain(|one| one.strong_count() > 0);
         if let Some(one) = introspectors.iter().filter_map(Weak::upgrade).find(|one| one.id == *id) {
             return one;
@@ -126,14 +126,14 @@ impl IdentityState {
 
     /// What a vendor has used that may be used once.
     pub(crate) fn replays(&self, vendor: &VendorId) -> Arc<ReplayCache> {
-        let mut replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut replays = self.replays.locked();
         let fresh = || Arc::new(ReplayCache::since(self.clock.now().monotonic_ns));
         Arc::clone(replays.entry(vendor.clone()).or_insert_with(fresh))
     }
 
     /// The stamp of a vendor's settings: the same as before if and only if they are.
     pub(crate) fn settings_version(&self, vendor: &VendorId, identity: &IdentitySettings) -> u64 {
-        let mut stamps = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stamps = self.stamps.locked();
         if let Some((known, stamp)) = stamps.known.get(vendor)
             && known == identity
         {

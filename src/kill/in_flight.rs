@@ -8,12 +8,12 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use super::order::Killed;
 use super::shard::RegistryShard;
-use crate::model::Reason;
+use crate::model::{Lock as _, Reason};
 
 /// One request in flight, or one part of it.
 #[must_use = "a request is in flight for as long as this is held"]
@@ -147,6 +147,6 @@ impl SeverSignal {
     }
 
     fn wakers(&self) -> MutexGuard<'_, Vec<Option<Waker>>> {
-        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.wakers.locked()
     }
 }

@@ -1,7 +1,7 @@
 //! Kills ordered for a time to come, kept until they have happened or are taken back.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::order::{KillOrder, KillOrigin, KillSelector, KillTarget, rfc3339};
 use super::switch::KillSwitch;
 use super::table::KillKeyError;
 use crate::bounds::{SCHEDULED_KILLS_EACH_MAX, SCHEDULED_KILLS_MAX};
-use crate::model::{Moment, UnixTime};
+use crate::model::{Lock as _, Moment, UnixTime};
 use crate::store::{RowError, Store, StoreError, StoreRow, StoreTable, WriteBatch};
 
 /// A kill to come.
@@ -59,7 +59,7 @@ impl KillSchedule {
     }
 
     fn orders(&self) -> MutexGuard<'_, ScheduledOrders> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.locked()
     }
 }
 

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
 use super::gate::{ActiveKill, ActiveKills};
@@ -14,7 +14,7 @@ use super::in_flight::{InFlight, SeverSignal};
 use super::latch::CountdownLatch;
 use super::order::{Kill, KillSelector, RouteTag};
 use super::recheck::{AdmissionProof, RegisteredRequest};
-use crate::model::{ClientId, Direction, Reason};
+use crate::model::{ClientId, Direction, Lock as _, Reason};
 
 /// One part of a line's registry. Aligned so that two workers' locks share no cache line.
 #[repr(align(128))]
@@ -176,7 +176,7 @@ impl RegistryShard {
 
     /// Nothing under this lock panics half-way, so what a panic elsewhere left is whole.
     fn entries(&self) -> MutexGuard<'_, ShardEntries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.locked()
     }
 }
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use super::answer::{KillError, KillLoadError, KillState, PreviewAnswer, VendorKillStatus};
 use super::drill::DrillRecord;
@@ -21,7 +21,7 @@ use super::pending::PendingKill;
 use super::schedule::KillSchedule;
 use super::table::{AppliedKill, KillTable, KillsRow};
 use super::unconfirmed::UnconfirmedWrites;
-use crate::model::{Clock, Moment, VendorId};
+use crate::model::{Clock, Lock as _, Moment, ReadWriteLock as _, VendorId};
 use crate::store::{RowError, Store, StoreError, StoreRow, StoreTable, WriteAck, WriteBatch};
 
 /// Who the gateway is when it acts by itself.
@@ -97,7 +97,7 @@ impl KillSwitch {
     pub fn gate(&self, vendor: &VendorId) -> Arc<VendorGate> {
         // The ledger first, so that no kill falls between the reading of it and the line's first appearance.
         let ledger = self.table();
-        let mut lines = self.gates.write().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.gates.write_locked();
         let line = lines.entry(vendor.clone()).or_insert_with(|| {
             let line = VendorGate::new(vendor.clone());
             line.set_active(ledger.entry(&KillTarget::Vendor(vendor.clone())).kills.iter().cloned());
@@ -221,7 +221,7 @@ impl KillSwitch {
 
     fn status_without_drills(&self) -> Vec<VendorKillStatus> {
         let ledger = self.table();
-        let lines = self.gates.read().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.gates.read_locked();
         let mut vendors: Vec<_> = lines.keys().chain(ledger.vendors()).collect();
         vendors.sort_unstable();
         vendors.dedup();
@@ -229,11 +229,11 @@ impl KillSwitch {
     }
 
     pub(super) fn table(&self) -> MutexGuard<'_, KillTable> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.locked()
     }
 
     pub(super) fn gates_of(&self, subject: &KillTarget) -> Vec<Arc<VendorGate>> {
-        let lines = self.gates.read().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.gates.read_locked();
         match subject {
             KillTarget::Vendor(vendor) => lines.get(vendor).cloned().into_iter().collect(),
             KillTarget::Everything => lines.values().cloned().collect(),

@@ -3,10 +3,11 @@
 //! Never gives up: a refused change is written again until it is kept, since the vendor is killed all the same.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::order::KillTarget;
 use super::switch::KillSwitch;
+use crate::model::Lock as _;
 use crate::store::WriteAck;
 
 #[derive(Debug, Default)]
@@ -38,7 +39,7 @@ impl UnconfirmedWrites {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut WriteLists) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.0.locked())
     }
 }
 

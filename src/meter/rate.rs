@@ -6,13 +6,13 @@
 //! Never forgets who owes, not over a restart either.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::clients::ClientDebts;
 use super::gcra::{Gcra, RateCheck};
 use super::{RequestRate, nanos};
-use crate::model::{ClientId, Moment};
+use crate::model::{ClientId, Lock as _, Moment};
 
 /// Whose rate it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -164,7 +164,7 @@ impl RequestLimiter {
     }
 
     fn lock(&self) -> MutexGuard<'_, LevelArrivals> {
-        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
+        self.arrivals.locked()
     }
 }
 

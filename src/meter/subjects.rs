@@ -9,12 +9,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::{Budget, OverrunAction, WindowSpent, nanos};
 use crate::bounds;
-use crate::model::{Moment, SubjectHash, UnixTime};
+use crate::model::{Lock as _, Moment, SubjectHash, UnixTime};
 
 /// Slots that make up a window.
 const SLOTS: u32 = 64;
@@ -219,7 +219,7 @@ impl SubjectCounter {
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<usize, u32>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.locked()
     }
 
     fn is_spent(&self) -> bool {
@@ -235,7 +235,7 @@ impl SubjectCounter {
 
     #[cold]
     fn advance_slowly(&self, slot: u32) -> u32 {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn.locked();
         let head = self.head.fetch_max(slot, Ordering::AcqRel);
         if head < slot {
             self.recount(slot);

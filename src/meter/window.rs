@@ -12,11 +12,11 @@
 
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use super::nanos;
-use crate::model::{Moment, UnixTime};
+use crate::model::{Lock as _, Moment, UnixTime};
 
 /// Slots that make up a window: used-up budget comes back at most 1/64 of the window late.
 const SLOTS: u64 = 64;
@@ -286,7 +286,7 @@ impl SlidingWindow {
     }
 
     fn lock(&self) -> MutexGuard<'_, SlotStarts> {
-        self.starts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.starts.locked()
     }
 }
 

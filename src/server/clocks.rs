@@ -3,10 +3,10 @@
 //! Both clocks are looked at every second. What is deleted by date waits until hours of looks agree; what is ended by date
 //! (a stream, a contract, a kill to come) waits out a leap of seconds. Requests are judged by the clock as it is.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::bounds::{CLOCK_CONFIRMATION, CLOCK_JUMP};
-use crate::model::{ConfirmedClock, Moment, UnixTime};
+use crate::model::{ConfirmedClock, Lock as _, Moment, UnixTime};
 
 /// The two confirmations of the wall clock.
 #[derive(Debug)]
@@ -37,5 +37,5 @@ impl ConfirmedClocks {
 }
 
 fn lock(clock: &Mutex<ConfirmedClock>) -> MutexGuard<'_, ConfirmedClock> {
-    clock.lock().unwrap_or_else(PoisonError::into_inner)
+    clock.locked()
 }

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::thread::{Builder, JoinHandle};
 
 use redb::backends::InMemoryBackend;
@@ -19,6 +19,7 @@ use super::folder::{FolderContent, StateFolder};
 use super::table::{StoreRow, StoreTable, WriteBatch, decode};
 use super::writer::{self, WriteAck, WriteJob, definition};
 use crate::bounds::{STORE_CACHE_BYTES, STORE_QUEUE_MAX};
+use crate::model::ReadWriteLock as _;
 
 /// The schema of the file: the set of tables and how keys are built.
 const SCHEMA: u32 = 1;
@@ -222,22 +223,22 @@ impl ReopeningDatabase {
 
     /// Works on the open database; opens it again first where an error has closed it.
     pub(super) fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Some(database) = &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(database) = &*self.database.read_locked() {
             return work(database);
         }
         self.reopen_if_closed()?;
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = self.database.read_locked();
         work(database.as_ref().ok_or(StoreError::Closed)?)
     }
 
     /// After an error the engine refuses everything until the file is opened anew.
     pub(super) fn close(&self) {
         self.errors.fetch_add(1, Ordering::Relaxed);
-        *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.database.write_locked() = None;
     }
 
     fn reopen_if_closed(&self) -> Result<(), StoreError> {
-        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let mut database = self.database.write_locked();
         if database.is_none() {
             let opened = catch_unwind(AssertUnwindSafe(&self.opener)).map_err(|_| StoreError::Closed)?;
             *database = Some(opened.map_err(StoreError::write)?);

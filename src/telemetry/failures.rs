@@ -5,14 +5,14 @@
 //! raw path or a token. Lost with the process: the exchange lines and the audit trail are what lasts.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ExchangeLine;
 use crate::bounds::{FAILURE_CAUSE_BYTES_MAX, FAILURES_PROVEN_MAX, FAILURES_UNPROVEN_MAX};
-use crate::model::{Direction, Reason};
+use crate::model::{Direction, Lock as _, Reason};
 
 /// A request that was refused or broke off, as `GET /v1/requests` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -70,7 +70,7 @@ impl RecentFailures {
             None => (&self.unproven, FAILURES_UNPROVEN_MAX),
         };
         let failed = FailedRequest::of(line);
-        let mut ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = ring.locked();
         if ring.len() >= most {
             ring.pop_front();
         }
@@ -80,7 +80,7 @@ impl RecentFailures {
     /// The failure of this id, while it is kept.
     pub fn find(&self, request_id: &str) -> Option<FailedRequest> {
         [&self.proven, &self.unproven].into_iter().find_map(|ring| {
-            let ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
+            let ring = ring.locked();
             ring.iter().rev().find(|failed| failed.request_id == request_id).cloned()
         })
     }

@@ -5,9 +5,10 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use crate::bounds::METRIC_SHARDS_MAX;
+use crate::model::Lock as _;
 
 thread_local! {
     static MINE: Cell<usize> = const { Cell::new(SHARED) };
@@ -83,7 +84,7 @@ impl Drop for ShardClaim {
 fn free() -> std::sync::MutexGuard<'static, Vec<usize>> {
     static FREE: OnceLock<Mutex<Vec<usize>>> = OnceLock::new();
     let free = FREE.get_or_init(|| Mutex::new((SHARED + 1..shards()).rev().collect()));
-    free.lock().unwrap_or_else(PoisonError::into_inner)
+    free.locked()
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use super::cells::{HistogramCells, HistogramReading, ShardedCells};
 use super::labels::LimitLabel;
 use super::route_metrics::RouteMetrics;
-use crate::model::{Direction, Reason, UnixTime, VendorId};
+use crate::model::{Direction, Lock as _, Reason, UnixTime, VendorId};
 
 /// The route label of an exchange that no route of the contract matched: no config can name a route so.
 pub const UNMATCHED_ROUTE: &str = "_unmatched";
@@ -276,7 +276,7 @@ impl TrafficMetrics {
 
 /// Counters stay true whatever a panicking thread was doing.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.locked()
 }
 
 #[inline]

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tokio::time::Sleep;
 
 use super::UpstreamStream;
 use crate::kill::InFlight;
+use crate::model::Lock as _;
 
 /// What an exchange and the task of its connection tell each other.
 #[derive(Debug, Default)]
@@ -72,7 +73,7 @@ impl ConnectionControl {
     }
 
     fn sending(&self) -> MutexGuard<'_, Option<InFlight>> {
-        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sending.locked()
     }
 }
 

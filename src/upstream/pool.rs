@@ -7,7 +7,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use super::{BodyLimits, ConnectError, UpstreamConnector, UpstreamSettings};
 use crate::bounds;
 use crate::http::{ExpectedResponse, FramingError, GatewayBody, PendingResponse, ScreenedStream};
 use crate::kill::InFlight;
-use crate::model::Moment;
+use crate::model::{Lock as _, Moment};
 
 /// One vendor's connections to one upstream.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(super) struct PoolShard(Mutex<Vec<IdleConnection>>);
 impl PoolShard {
     /// Closes the connections that rest.
     pub(super) fn close_idle(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.locked().clear();
     }
 }
 
@@ -218,7 +218,7 @@ impl UpstreamPool {
     }
 
     fn pop_idle(&self, worker: usize, now: Moment) -> Option<PooledConnection> {
-        let mut idle = self.shard(worker).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.shard(worker).locked();
         while let Some(IdleConnection { sender, since_ns }) = idle.pop() {
             let age_ns = now.monotonic_ns.saturating_sub(since_ns);
             if sender.is_reusable() && age_ns < bounds::UPSTREAM_IDLE_MAX.as_nanos() as u64 {
@@ -229,7 +229,7 @@ impl UpstreamPool {
     }
 
     fn give_back(&self, worker: usize, sender: PooledConnection, now: Moment) {
-        let mut idle = self.shard(worker).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.shard(worker).locked();
         let oldest_ns = now.monotonic_ns.saturating_sub(bounds::UPSTREAM_IDLE_MAX.as_nanos() as u64);
         if idle.first().is_some_and(|oldest| oldest.since_ns < oldest_ns) {
             idle.retain(|entry| entry.since_ns >= oldest_ns);

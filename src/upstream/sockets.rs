@@ -3,11 +3,12 @@
 //!
 //! Where none is left, connections that only rest are closed, whoever's they are: they save a handshake, no more.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::pool::PoolShard;
+use crate::model::Lock as _;
 
 /// Leave for one socket, until it is dropped.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl SocketBudget {
 
     /// Has a pool's resting connections among those that make room.
     pub(super) fn add_pool(&self, shards: &Arc<[PoolShard]>) {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.pools.locked();
         pools.retain(|pool| pool.strong_count() > 0);
         pools.push(Arc::downgrade(shards));
     }
@@ -44,7 +45,7 @@ impl SocketBudget {
         let permit = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().ok();
         let free = || Some(SocketPermit { _own: permit(&self.free)?, _shared: permit(&self.shared)? });
         free().or_else(|| {
-            let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+            let pools = self.pools.locked();
             pools.iter().filter_map(Weak::upgrade).for_each(|pool| pool.iter().for_each(PoolShard::close_idle));
             free()
         })

@@ -4,10 +4,11 @@
 //! connection has a task of its own.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use super::FramingError;
+use crate::model::Lock as _;
 
 /// A caller's requests by their number: which of them stands for one that was refused, and how many are answered.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ impl RequestSequence {
         self.upgraded.store(switched, Ordering::Relaxed);
         self.answered.fetch_add(1, Ordering::Release);
         if self.has_waiter.swap(false, Ordering::AcqRel)
-            && let Some(waiter) = self.waiter.lock().unwrap_or_else(PoisonError::into_inner).take()
+            && let Some(waiter) = self.waiter.locked().take()
         {
             waiter.wake();
         }
@@ -47,7 +48,7 @@ impl RequestSequence {
 
     /// Whether HTTP was left, once so many requests are answered.
     pub(super) fn poll_upgraded(&self, requests: u64, cx: &Context<'_>) -> Poll<bool> {
-        *self.waiter.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        *self.waiter.locked() = Some(cx.waker().clone());
         self.has_waiter.store(true, Ordering::Release);
         if self.answered.load(Ordering::Acquire) < requests {
             return Poll::Pending;

@@ -6,13 +6,13 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use arc_swap::ArcSwapOption;
 
 use crate::bounds::{FILE_POLL, ISSUER_ANSWER_BYTES_MAX};
 use crate::identity::keys::issuer_keys::next_generation;
-use crate::model::with_causes;
+use crate::model::{Lock as _, with_causes};
 
 use super::read::read_bounded;
 
@@ -109,7 +109,7 @@ impl<T: Send + Sync + 'static> WatchedFiles<T> {
 
     /// Why the last look built nothing, or not of all that the files hold.
     pub(crate) fn last_error(&self) -> Option<String> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|refused| refused.message.clone())
+        self.error.locked().as_ref().map(|refused| refused.message.clone())
     }
 
     /// Starts to look now and then, once.
@@ -122,7 +122,7 @@ impl<T: Send + Sync + 'static> WatchedFiles<T> {
     /// Reads the files and, when they have changed, builds anew. Says whether there was something to tell. Blocks.
     pub(crate) fn reload_if_changed(&self) -> bool {
         let refused = self.rebuild().unwrap_or_else(Some);
-        let mut before = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = self.error.locked();
         let is_news = *before != refused;
         if is_news {
             self.log_change(refused.as_ref());
@@ -152,7 +152,7 @@ impl<T: Send + Sync + 'static> WatchedFiles<T> {
         let contents: Vec<Vec<u8>> = read.collect::<Result<_, _>>().map_err(unread)?;
         let digest = digest(&contents);
         let of_these = |why| FileProblem { message: why, digest: Some(digest) };
-        let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.read.locked();
         if let Some(known) = known.as_ref().filter(|known| known.digest == digest) {
             return Ok(known.left_out.clone().map(of_these));
         }

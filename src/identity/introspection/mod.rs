@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -36,7 +36,7 @@ use crate::identity::keys::schedule::FetchQuota;
 use crate::identity::outage::{OutageChange, OutageLog};
 use crate::identity::settings::IntrospectionSettings;
 use crate::identity::token::claims;
-use crate::model::{Clock, Moment, Secret, UnixTime, with_causes};
+use crate::model::{Clock, Lock as _, Moment, Secret, UnixTime, with_causes};
 
 /// `application/x-www-form-urlencoded`, as RFC 6749 appendix B has it; escaping more than needed is harmless.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
@@ -176,7 +176,7 @@ impl Introspector {
     pub(crate) fn status(&self) -> IntrospectionStatus {
         IntrospectionStatus {
             outcomes: std::array::from_fn(|at| self.outcomes[at].load(Ordering::Relaxed)),
-            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            last_error: self.last_error.locked().clone(),
         }
     }
 
@@ -206,7 +206,7 @@ impl Introspector {
         token: &str,
         now: Moment,
     ) -> Option<IntrospectionWait> {
-        let flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let flights = self.flights.locked();
         let joins = flights.contains_key(&fingerprint);
         if !joins && (flights.len() >= ISSUER_WAITERS_MAX || !self.take_turn(now)) {
             self.count(IntrospectionOutcome::Shed);
@@ -216,7 +216,7 @@ impl Introspector {
     }
 
     fn take_turn(&self, now: Moment) -> bool {
-        self.allowance.lock().unwrap_or_else(PoisonError::into_inner).take_now(now.monotonic_ns)
+        self.allowance.locked().take_now(now.monotonic_ns)
     }
 
     async fn ask_and_cache(&self, fingerprint: Fingerprint, token: &Secret<String>) {
@@ -255,7 +255,7 @@ impl Introspector {
             Some(OutageChange::Recovered) => tracing::info!(issuer, "an issuer says again what its tokens are worth"),
             None => {}
         }
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+        *self.last_error.locked() = error;
     }
 
     async fn ask(&self, token: &Secret<String>) -> Result<(IntrospectionResponse, usize), IntrospectionError> {
@@ -345,7 +345,7 @@ impl IntrospectionWait {
 
     fn join_or_start(self) -> watch::Receiver<()> {
         let Self { introspector, fingerprint, token } = self;
-        let mut flights = introspector.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flights = introspector.flights.locked();
         if let Some(flight) = flights.get(&fingerprint) {
             return flight.clone();
         }
@@ -354,7 +354,7 @@ impl IntrospectionWait {
         drop(flights);
         tokio::spawn(async move {
             introspector.ask_and_cache(fingerprint, &token).await;
-            introspector.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&fingerprint);
+            introspector.flights.locked().remove(&fingerprint);
             // Those who wait see the channel close.
             drop(done);
         });

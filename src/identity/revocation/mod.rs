@@ -8,14 +8,14 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use crate::identity::error::AuthError;
 use crate::identity::settings::RotationRules;
-use crate::model::{Claims, ClientId, Clock, Denial, Moment, UnixTime, VendorId};
+use crate::model::{Claims, ClientId, Clock, Denial, Lock as _, Moment, UnixTime, VendorId};
 
 /// What a revocation covers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -316,7 +316,7 @@ impl Revocations {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut RevocationState) -> T) -> T {
-        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.state.locked())
     }
 }
 

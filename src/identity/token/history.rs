@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::bounds::{KEY_SIGHTS_MAX, SUPERSEDED_STEPS_MAX, SUPERSEDED_SUBJECTS_MAX};
 use crate::identity::error::AuthError;
-use crate::model::{ClientId, UnixTime, VendorId};
+use crate::model::{ClientId, Lock as _, UnixTime, VendorId};
 
 /// One durable fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl RotationHistory {
 
     /// The mark of a client that a contract names: there are as many marks as clients in contracts.
     pub(crate) fn client(&self, vendor: &VendorId, client: &ClientId) -> Arc<NewestToken> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.clients.locked();
         let fresh = || Arc::new(NewestToken::new(vendor, client, Arc::clone(&self.store), TokenSuccession::default()));
         Arc::clone(clients.entry((vendor.clone(), client.clone())).or_insert_with(fresh))
     }
@@ -123,7 +123,7 @@ impl RotationHistory {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&(client.as_str().len() as u64).to_le_bytes());
         hasher.update(client.as_str().as_bytes()).update(subject.as_bytes());
-        let mut subjects = self.subjects.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut subjects = self.subjects.locked();
         let subjects = subjects.entry(vendor.clone()).or_default();
         let key = hasher.finalize();
         if subjects.len() >= SUPERSEDED_SUBJECTS_MAX && !subjects.contains_key(&key) {
@@ -140,7 +140,7 @@ impl RotationHistory {
     /// When a key was first seen: now, unless it is known. A sight that is still to come was noted by a clock that was
     /// wrong, and would keep the key young for as long: it is noted again.
     pub(crate) fn key_first_seen(&self, thumbprint: [u8; 32], now: UnixTime) -> UnixTime {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.keys.locked();
         if let Some(seen) = keys.get(&thumbprint).filter(|seen| **seen <= now) {
             return *seen;
         }
@@ -199,7 +199,7 @@ impl NewestToken {
         if issued_at.as_millis() == self.newest_ms.load(Ordering::Acquire) {
             return Ok(());
         }
-        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut steps = self.steps.locked();
         let newest = steps.steps.last().map_or(UnixTime::default(), |(issued, _)| *issued);
         if issued_at < newest {
             return steps.check_older(issued_at, grace, now);
@@ -219,7 +219,7 @@ impl NewestToken {
         grace: Duration,
         now: UnixTime,
     ) -> Result<(), AuthError> {
-        self.steps.lock().unwrap_or_else(PoisonError::into_inner).check_older(issued_at, grace, now)
+        self.steps.locked().check_older(issued_at, grace, now)
     }
 
     fn record(&self, steps: &TokenSuccession) -> RotationRecord {

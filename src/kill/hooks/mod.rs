@@ -14,7 +14,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -24,7 +24,7 @@ use super::event::{EventListener, KillEvent, KillEventKind};
 use super::order::KillTarget;
 use super::switch::{GATEWAY_ACTOR, QueuedEvent};
 use crate::bounds::{CLOCK_CONFIRMATION, HOOK_LIFETIME, HOOK_PAUSE_FIRST, HOOK_PAUSE_MAX};
-use crate::model::{Clock, Moment, Secret};
+use crate::model::{Clock, Lock as _, Moment, Secret};
 use crate::store::{Store, StoreError, StoreRow, WriteBatch};
 
 pub use webhook::{OutgoingWebhook, SendWebhook, WebhookSendError};
@@ -246,7 +246,7 @@ impl HookDispatcher {
     }
 
     fn state(&self) -> MutexGuard<'_, DispatchState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.locked()
     }
 }
 

@@ -6,7 +6,7 @@
 //! only a bounded number of requests wait; known keys are never delayed.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -18,7 +18,7 @@ use crate::identity::outage::{OutageChange, OutageLog};
 use crate::identity::settings::{FetchSettings, KeySource};
 use crate::identity::token::history::RotationHistory;
 use crate::identity::token::jwt::TokenHeader;
-use crate::model::{Algorithm, Clock, Moment, UnixTime};
+use crate::model::{Algorithm, Clock, Lock as _, Moment, UnixTime};
 
 use super::jwk::VerificationKey;
 use super::key_set::KeySet;
@@ -244,12 +244,12 @@ impl IssuerKeys {
     }
 
     fn with_status<T>(&self, act: impl FnOnce(&mut KeyStatus) -> T) -> T {
-        act(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.status.locked())
     }
 
     /// Wakes the refresher where a look becomes due by it.
     fn with_schedule<T>(&self, act: impl FnOnce(&mut RefreshSchedule) -> T) -> T {
-        let mut looks = self.schedule.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looks = self.schedule.locked();
         let before = looks.is_due();
         let done = act(&mut looks);
         if looks.is_due() && !before {
