@@ -1,6 +1,7 @@
-//! Who may call at all: every vendor of one config, found by issuer and client, immutable for the config's life.
+//! Every vendor of one config and how it proves itself: found by issuer and client, by certificate or by webhook
+//! signature. Immutable.
 //!
-//! Two vendors can never be found by the same credentials: such a config is a fault. Never fetches.
+//! Two vendors can never be found by the same credentials: such a config is refused. Never fetches.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -28,10 +29,10 @@ use crate::identity::token::jwt::{self, UnverifiedToken};
 use crate::identity::webhook::{WebhookSettings, WebhookVerifier};
 use crate::model::{ClientId, VendorId};
 
-/// One contract's identity section, with the place that its vendor has in the config.
+/// One contract's identity section, with the index of its vendor in the config.
 #[derive(Debug, Clone)]
 pub struct IdentityContract {
-    /// The vendor's place: small and dense, chosen by the caller.
+    /// The vendor's index, chosen by the caller: small, and without large gaps.
     pub index: u32,
     /// The vendor.
     pub vendor: VendorId,
@@ -63,9 +64,9 @@ pub enum DirectoryError {
     /// The issuer's address cannot be asked.
     #[error("{vendor}: the issuer's address cannot be asked")]
     Address {
-        /// Whose.
+        /// The vendor with that address.
         vendor: VendorId,
-        /// Why.
+        /// Why it cannot be asked.
         #[source]
         source: ClientError,
     },
@@ -99,7 +100,7 @@ pub struct Directory {
     pub(crate) cache: Arc<TokenCache>,
     /// The longest token that any contract takes.
     pub(crate) token_bytes_max: usize,
-    /// By the index that the caller gave.
+    /// By vendor index.
     vendors: Vec<Option<Arc<TokenVendor>>>,
     by_id: HashMap<VendorId, u32>,
     by_issuer: HashMap<String, IssuerClients>,
@@ -110,7 +111,7 @@ pub struct Directory {
     introspectors: Vec<Arc<Introspector>>,
 }
 
-/// Where a client leads.
+/// The vendor of a client, and the record of its newest token.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientEntry {
     pub(crate) vendor: u32,
@@ -131,7 +132,7 @@ pub(crate) struct TokenVendor {
 }
 
 impl Directory {
-    /// Starts the background tasks that keep keys fresh; those that already run for the config before go on.
+    /// Starts the background tasks that keep keys fresh. Tasks of the config before that are still needed continue.
     pub fn start(&self, runtime: &tokio::runtime::Handle) {
         self.vendors().for_each(|vendor| refresh::start(&vendor.issuer_keys, runtime));
         self.by_name.values().filter_map(|vendor| vendor.authorities.as_ref()).for_each(|files| files.start(runtime));
@@ -139,19 +140,19 @@ impl Directory {
         self.introspectors.iter().filter_map(|one| one.secret.as_ref()).for_each(|secret| secret.start(runtime));
     }
 
-    /// Vendors that are known by signatures over their bodies: for a request that presents no token and no certificate,
-    /// the gateway asks those whose routes match.
+    /// Vendors that are known by signatures over their bodies. For a request without token and certificate the gateway
+    /// tries those whose routes match.
     pub fn webhooks(&self) -> &[Arc<WebhookVerifier>] {
         &self.webhooks
     }
 
-    /// How asking a vendor's issuer about opaque tokens goes; `None` for vendors whose tokens are verified by keys.
+    /// The state of introspection at a vendor's issuer; `None` for vendors whose tokens are verified by keys.
     pub fn introspection_status(&self, vendor_index: u32) -> Option<IntrospectionStatus> {
         let id = &self.vendor(vendor_index)?.issuer_keys.id;
         self.introspector_of(id).map(|one| one.status())
     }
 
-    /// Waits until every issuer has been asked once, or the deadline; whatever came of it is in [`Self::key_status`].
+    /// Waits until every issuer has been asked once, or for the deadline; the results are in [`Self::key_status`].
     pub async fn warm(&self, deadline: Duration) {
         let asked = async {
             for vendor in self.vendors().filter(|vendor| !matches!(vendor.settings.keys, KeySource::Introspection(_))) {
@@ -163,13 +164,13 @@ impl Directory {
         let _ = tokio::time::timeout(deadline, asked).await;
     }
 
-    /// The state of a vendor's issuer; `None` for vendors whose tokens are not verified by keys.
+    /// The state of the keys of a vendor's issuer; `None` for vendors whose tokens are not verified by keys.
     pub fn key_status(&self, vendor_index: u32) -> Option<KeyStatus> {
         let by_keys = |vendor: &&Arc<TokenVendor>| !matches!(vendor.settings.keys, KeySource::Introspection(_));
         self.vendor(vendor_index).filter(by_keys).map(|vendor| vendor.issuer_keys.status())
     }
 
-    /// How a vendor proves itself by tokens, where it does.
+    /// The settings of a vendor with tokens; `None` for every other.
     pub fn settings(&self, vendor_index: u32) -> Option<&TokenSettings> {
         self.vendor(vendor_index).map(|vendor| &*vendor.settings)
     }
@@ -183,10 +184,10 @@ impl Directory {
         self.by_id.get(vendor).copied()
     }
 
-    /// The issuer that a token names. Read without trust: good only for finding whose keys to try.
+    /// The issuer that a token names. The token is not verified yet: good only for finding whose keys to try.
     ///
     /// # Errors
-    /// When no contract has it; or, told first, when the token's header is such that it would be refused of any issuer.
+    /// When no contract names it. If the token's header would be refused from any issuer, that error comes first.
     pub(crate) fn issuer_of(&self, token: &UnverifiedToken<'_>) -> Result<&IssuerClients, AuthError> {
         let name = token.payload.text("iss")?.ok_or(AuthError::IssuerMissing)?;
         match self.issuer(name) {
@@ -206,7 +207,7 @@ impl Directory {
         if named.all(|other| Arc::ptr_eq(other, first)) { Some(first) } else { None }
     }
 
-    /// Whoever can be asked about this token, if it is opaque.
+    /// The introspector of the issuer that can be asked about this token, if it is opaque.
     pub(crate) fn introspector(&self, token: &str) -> Option<&Arc<Introspector>> {
         let fits = |one: &&Arc<Introspector>| {
             let prefix = &one.settings.token_prefix;
@@ -215,7 +216,7 @@ impl Directory {
         self.introspectors.iter().find(fits)
     }
 
-    /// Whoever asks the issuer of these opaque tokens.
+    /// The introspector for this issuer.
     pub(crate) fn introspector_of(&self, ring: &IssuerKeysId) -> Option<&Arc<Introspector>> {
         self.introspectors.iter().find(|one| one.id == *ring)
     }
@@ -225,7 +226,7 @@ impl Directory {
     }
 }
 
-/// Builds a directory, or says everything that is wrong with the sections.
+/// Builds a directory, or returns everything that is wrong with the identity sections.
 pub(crate) fn build(
     authority: &IdentityState,
     contracts: Vec<IdentityContract>,
@@ -390,7 +391,7 @@ impl DirectoryBuilder<'_> {
     }
 }
 
-/// A ring that another config already uses has its keys.
+/// Reads the key file, unless another config already uses these keys.
 fn read_once(ring: &IssuerKeys, path: &Path) {
     if ring.status().tried_at.is_none() {
         refresh::read_file_now(ring, path);

@@ -1,11 +1,11 @@
-//! The closed list of what can be wrong with credentials, each with its public reason and its words for the log.
+//! Everything that can be wrong with credentials: a closed list, each with its public reason and its text for the log.
 //!
-//! The words are constants: nothing that a stranger sent can reach a log line through them.
+//! The texts are constants, so nothing that a stranger sent can reach a log line through them.
 
 use crate::identity::json::JsonError;
 use crate::model::{AlgorithmError, Denial, Reason};
 
-/// What is wrong with the credentials of a request.
+/// Why the credentials of a request are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum AuthError {
     NoCredentials,
@@ -75,7 +75,7 @@ pub(crate) enum AuthError {
 }
 
 impl AuthError {
-    /// The public reason and the words for the log.
+    /// The public reason and the text for the log.
     pub(crate) const fn parts(self) -> (Reason, &'static str) {
         use Reason as R;
         match self {

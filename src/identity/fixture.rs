@@ -1,4 +1,5 @@
-//! What the tests of issuers stand on: a server on loopback that answers as a function says, and one vendor of it.
+//! A fixture for the tests of issuers: a server on loopback whose answers a function gives, and one vendor of that
+//! issuer.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -120,7 +121,7 @@ impl IssuerFixture {
         self.directory.authenticate(&presented(&headers), self.clock.now())
     }
 
-    /// As the gateway does: one wait at most, then the answer.
+    /// Authenticates as the gateway does: with one wait at most.
     pub(crate) async fn ask_patiently(&self, token: &str) -> Result<(), Reason> {
         let mut answer = self.ask(token);
         if let Err(Rejected { wait: Some(wait), .. }) = answer {

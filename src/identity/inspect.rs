@@ -1,11 +1,12 @@
-//! Whether the files that a contract names hold what is needed: for `check`, by the code that reads them later.
+//! Checks the files that a contract names for `vendorgate check`, by the same code that reads them later.
 //!
-//! Never tells what a file holds.
+//! Errors never contain content of a file.
 
 use crate::identity::certificate::vendor;
 use crate::identity::introspection;
 
-/// Whether authorities, and the revocation lists after them, can judge certificates; what is left out of them, if anything.
+/// Whether a file of authorities, and the files of revocation lists after it, can be used to verify certificates.
+/// Returns what is left out of them, if anything.
 ///
 /// # Errors
 /// Why not, in words for an operator.
@@ -13,7 +14,7 @@ pub fn inspect_authorities(contents: &[Vec<u8>]) -> Result<Option<String>, Strin
     vendor::build(contents).map(|(_, left_out)| left_out)
 }
 
-/// Whether a file's content can be the secret that an issuer knows us by.
+/// Whether a file's content can be used as our client secret at an issuer.
 ///
 /// # Errors
 /// Why not, in words for an operator.

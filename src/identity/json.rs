@@ -1,8 +1,9 @@
-//! JSON with one reading only: what tokens, key sets and issuers' answers are parsed into.
+//! Strict JSON for tokens, key sets and issuers' answers: every accepted text has exactly one reading.
 //!
-//! Two readers of the same bytes must never disagree about a token, so a repeated member is refused at any depth and
+//! Two parsers must never disagree about the same bytes of a token. So a repeated member is refused at any depth,
 //! however it is spelt (escapes are resolved before names are compared), and so is anything after the document. Numbers
-//! are doubles, as RFC 8259 section 6 expects peers to read them. Never holds more than the bounded text it was given.
+//! are doubles, as RFC 8259 section 6 expects peers to read them. The text given is bounded, and so is what is kept of
+//! it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,7 +20,7 @@ pub enum JsonError {
     /// Not JSON by RFC 8259, not UTF-8, or not an object.
     #[error("not a JSON object")]
     Malformed,
-    /// A member stands twice, or there are too many, or they nest too deeply.
+    /// A member is repeated, or there are too many, or they nest too deeply.
     #[error("has a repeated member, or more or deeper ones than allowed")]
     Ambiguous,
     /// A member has another JSON type than its specification gives it.
@@ -65,7 +66,8 @@ impl Object {
         self.0.iter().find(|(member, _)| member == name).map(|(_, value)| value)
     }
 
-    /// The same without members that are `null`: what a document means by a member that it might as well leave out.
+    /// The same object without members that are `null`: some issuers write `null` for a member that they could leave
+    /// out.
     pub(crate) fn without_nulls(mut self) -> Self {
         self.0.retain(|(_, value)| *value != Json::Null);
         self
@@ -107,8 +109,8 @@ impl Object {
     }
 }
 
-/// The members of these names out of a document of which nothing else is used, as they are written. What is not asked for
-/// may stand twice and be as deep and as many as it likes, so that it can never cost what is; a byte order mark is skipped.
+/// The members of these names, as they are written, out of a document of which nothing else is used. Other members may
+/// be repeated, deep and many: a strange member must not make the wanted ones unreadable. A byte order mark is skipped.
 pub(crate) fn pick<'a, const N: usize>(
     document: &'a [u8],
     names: [&'static str; N],
@@ -156,7 +158,7 @@ fn classify(error: serde_json::Error) -> JsonError {
     if error.is_data() { JsonError::Ambiguous } else { JsonError::Malformed }
 }
 
-/// How many levels may still open.
+/// How many levels of nesting are still allowed.
 #[derive(Clone, Copy)]
 struct DepthLimit(usize);
 
@@ -233,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_reading_only() {
+    fn members_are_read_by_their_exact_type() {
         let parsed = Object::parse(br#" {"a":"x","n":1.5,"l":["p","q"],"o":{"a":null}} "#).expect("an object");
         assert_eq!(parsed.text("a"), Ok(Some("x")));
         assert_eq!(parsed.number("n"), Ok(Some(1.5)));

@@ -1,14 +1,15 @@
 //! Who is calling: from credentials to a [`crate::model::Caller`].
 //!
-//! One [`IdentityState`] lives as long as the process and keeps what a reload must not lose: keys, verified tokens, marks,
-//! revocations. From it each config's [`Directory`] is built, which decides about requests: [`Directory::authenticate`]
-//! is synchronous and never fetches. Where a no could become a yes by waiting (a key or an opaque token seen for the first
-//! time), the no carries a [`AuthWait`]; whoever asked may await it, once, and ask again.
+//! One [`IdentityState`] lives as long as the process and keeps what a reload must not lose: keys, verified tokens,
+//! marks, revocations. From it each config's [`Directory`] is built, which decides about requests:
+//! [`Directory::authenticate`] is synchronous and never fetches. Where a no could become a yes by waiting (a key or an
+//! opaque token seen for the first time), the no carries a [`AuthWait`]; whoever asked may await it, once, and ask
+//! again.
 //!
 //! Takes the algorithm and key from the contract and its keys, never from the token. Read in this order: `authenticate`
 //! (the decision), `jwt`, `claims`, `jwk` and `keyset` (what a token is), `ring` and `refresh` (where keys come from),
-//! `rotation`, `marks` and `revocation` (what is judged anew each time), `recheck` (what is asked while something runs), `dpop`, `judge`, `introspection` and `webhook`
-//! (the other proofs).
+//! `rotation`, `marks` and `revocation` (what is judged anew each time), `recheck` (what is asked while something
+//! runs), `dpop`, `judge`, `introspection` and `webhook` (the other proofs).
 
 mod caller;
 mod certificate;

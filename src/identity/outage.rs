@@ -1,13 +1,13 @@
-//! What fails in the background is told when it begins, when it fails in another way, and when it is over: once each.
+//! Logs trouble of a background task once each: when it begins, when the error changes, and when it is over.
 //!
-//! Holds words for the log. Never decides anything.
+//! Holds texts for the log. Never decides about a request.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::model::Lock as _;
 
-/// Something that is tried again and again, and what was told of it last.
+/// A task that is tried again and again, and what was last logged about it.
 #[derive(Debug)]
 pub(crate) struct OutageLog {
     interval: Duration,
@@ -20,22 +20,22 @@ struct LastReport {
     at_ns: Option<u64>,
 }
 
-/// What is worth a line in the log.
+/// A change that is worth a line in the log.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum OutageChange {
-    /// It fails, or fails in another way than before.
+    /// The task fails, or fails with another error than before.
     Failing(String),
-    /// It is well again.
+    /// The task succeeds again.
     Recovered,
 }
 
 impl OutageLog {
-    /// Tells every change, but one that comes within `pace` of the last.
+    /// Reports every change, but none that comes within `interval` of the last.
     pub(crate) fn new(interval: Duration) -> Self {
         Self { interval, last_report: Mutex::default() }
     }
 
-    /// Notes how a try went, at a monotonic time; says whether that is news.
+    /// Records the result of a try, at a monotonic time; returns a change that is worth a log line.
     pub(crate) fn record(&self, error: Option<&str>, now_ns: u64) -> Option<OutageChange> {
         let mut told = self.last_report.locked();
         let is_early = told.at_ns.is_some_and(|at| u128::from(now_ns.saturating_sub(at)) < self.interval.as_nanos());
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_change_is_told_once() {
+    fn each_change_is_reported_once() {
         let outage = OutageLog::new(Duration::ZERO);
         let fails = |error: &str| Some(OutageChange::Failing(error.to_owned()));
         for (error, told) in [
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_and_goes_is_told_at_a_pace() {
+    fn an_error_that_comes_and_goes_is_reported_once_per_interval() {
         let outage = OutageLog::new(Duration::from_nanos(10));
         let told: Vec<u64> =
             (0..40).filter(|now| outage.record(Some("a").filter(|_| now % 2 == 0), *now).is_some()).collect();

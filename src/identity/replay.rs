@@ -1,8 +1,9 @@
-//! Remembers what may be used once: proofs of possession and webhook messages.
+//! Remembers proofs of possession and webhook messages that were used, since each may be used only once.
 //!
-//! Each for exactly the time in which it could come again. Two buckets that each cover that time; when the newer one is full
-//! the thing is refused, not forgotten, so a flood hurts only the vendor that sends it. Not durable: what is dated before the memory
-//! began could have been used before a restart, so it is refused; see [`ReplayCache::covers`].
+//! Each is remembered for exactly the time in which it could be accepted again. Two buckets each cover that time. When
+//! the newer bucket is full, new proofs and messages are refused and no old one is dropped, so a flood hurts only the
+//! vendor that sends it. Nothing is written to disk: what is dated before this cache began could have been used before
+//! a restart, so it is refused; see [`ReplayCache::covers`].
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -15,10 +16,10 @@ use crate::model::{Lock as _, Moment, UnixTime};
 
 type ReplayBucket = HashMap<Fingerprint, ReplayEntry, BuildHasherDefault<FingerprintHasher>>;
 
-/// What one vendor has used within a window.
+/// The proofs and messages that one vendor has used within a window.
 #[derive(Debug, Default)]
 pub(crate) struct ReplayCache {
-    /// On the monotonic clock; none where nothing came before.
+    /// When this cache began, on the monotonic clock; `None` where nothing can have been used before.
     began_ns: Option<u64>,
     buckets: Mutex<ReplayBuckets>,
 }
@@ -33,38 +34,40 @@ struct ReplayBuckets {
 #[derive(Debug, Clone, Copy)]
 struct ReplayEntry {
     taken_ns: u64,
-    /// Whether what it was taken for has been done.
+    /// Whether the message has been delivered.
     settled: bool,
 }
 
-/// How a thing stands that somebody wants to use.
+/// Whether a proof or message may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReplayOutcome {
-    /// It is taken now.
+    /// It was not used before; it is recorded as used from now on.
     First,
-    /// It was taken before, and what it was taken for is not done yet.
+    /// It is being used by another request, which has not finished.
     UnderWay,
     /// It was used before.
     Settled,
-    /// No more can be remembered.
+    /// It is new, but no more can be remembered.
     Full,
 }
 
 impl ReplayCache {
-    /// Remembers from now on, a time on the monotonic clock: a wall clock that is wrong at the start does no harm later.
+    /// Remembers from this time on. It is monotonic time, so that a wall clock that is wrong at the start does no harm
+    /// later.
     pub(crate) fn since(began_ns: u64) -> Self {
         Self { began_ns: Some(began_ns), buckets: Mutex::default() }
     }
 
-    /// Whether a thing of this date would be known if it had been used. Dates are often whole seconds, so the second in
-    /// which the memory began counts as covered; so does what a fast clock dates ahead.
+    /// Whether a proof or message of this date would be remembered if it had been used. Dates are often whole seconds,
+    /// so the second in which this cache began counts as covered; so does a date in the future.
     pub(crate) fn covers(&self, dated: UnixTime, now: Moment) -> bool {
         let Some(began_ns) = self.began_ns else { return true };
         let began = now.wall.minus(Duration::from_nanos(now.monotonic_ns.saturating_sub(began_ns)));
         dated.as_secs() >= began.as_secs()
     }
 
-    /// Takes a thing that could come again for `window` from now, known by any of its `names`.
+    /// Records the use of a proof or message that could be accepted for `window` from now. It is known by any of its
+    /// `names`.
     pub(crate) fn take(&self, names: &[Fingerprint], window: Duration, now: Moment) -> ReplayOutcome {
         self.with(|buckets| {
             buckets.turn(window, now);
@@ -83,7 +86,7 @@ impl ReplayCache {
         })
     }
 
-    /// What a thing was taken for is done.
+    /// Records that a message was delivered.
     pub(crate) fn settle(&self, names: &[Fingerprint]) {
         self.with(|ReplayBuckets { newer, older, .. }| {
             for name in names {
@@ -94,7 +97,7 @@ impl ReplayCache {
         });
     }
 
-    /// Gives a thing back that was taken but had no effect, so that it may come again.
+    /// Forgets a message that was not delivered, so that it may be sent again.
     pub(crate) fn give_back(&self, names: &[Fingerprint]) {
         self.with(|ReplayBuckets { newer, older, .. }| {
             for name in names {
@@ -111,7 +114,7 @@ impl ReplayCache {
 }
 
 impl ReplayBuckets {
-    /// A thing that was taken within the window, its last instant included.
+    /// The entry of a name that was recorded within the window, its last instant included.
     fn find(&self, name: &Fingerprint, window: Duration, now: Moment) -> Option<ReplayEntry> {
         let entry = self.newer.get(name).or_else(|| self.older.get(name)).copied()?;
         (u128::from(now.monotonic_ns.saturating_sub(entry.taken_ns)) <= window.as_nanos()).then_some(entry)
@@ -137,10 +140,10 @@ mod tests {
     use crate::model::{Clock, UnixTime};
 
     #[test]
-    fn a_thing_is_known_in_its_window_and_not_a_second_longer() {
+    fn a_message_is_known_in_its_window_and_not_a_second_longer() {
         let clock = Clock::manual(UnixTime::from_secs(1));
         let window = Duration::from_secs(100);
-        // The buckets turn at other times than a thing's own.
+        // The buckets are exchanged at other times than a message's window ends.
         for start in [0, 1, 30, 99, 100, 101] {
             let replays = ReplayCache::default();
             let take = |thing: u8| replays.take(&[[thing; 16]], window, clock.now());
@@ -161,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thing_of_two_names_is_known_by_either() {
+    fn a_message_of_two_names_is_known_by_either() {
         let (clock, replays) = (Clock::manual(UnixTime::from_secs(1)), ReplayCache::default());
         let take = |names: &[u8]| {
             let names: Vec<Fingerprint> = names.iter().map(|name| [*name; 16]).collect();
@@ -180,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_memory_covers_does_not_hang_on_the_clock_at_its_start() {
+    fn what_is_covered_does_not_depend_on_the_wall_clock_at_the_start() {
         for wrong in [1, 4_000_000_000] {
             let clock = Clock::manual(UnixTime::from_secs(wrong));
             let replays = ReplayCache::since(clock.now().monotonic_ns);

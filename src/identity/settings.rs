@@ -33,8 +33,8 @@ impl From<TokenSettings> for IdentitySettings {
 pub struct CertificateSettings {
     /// The name that the certificate must have been issued for.
     pub subject_alt_name: SubjectAltName,
-    /// PEM file of the authorities that may issue it. Without it any authority that the listener trusts may name this
-    /// vendor: needed wherever the listener trusts more than one.
+    /// PEM file of the authorities that may issue it. Without it any authority that the listener trusts may issue a
+    /// certificate with this name: needed wherever the listener trusts more than one.
     pub ca_file: Option<PathBuf>,
     /// PEM files of revocation lists, read again when they change; needs `ca_file`. A list that is missing or past its
     /// next update refuses every certificate.
@@ -46,7 +46,8 @@ pub struct CertificateSettings {
 pub struct TokenSettings {
     /// Exact `iss`.
     pub issuer: String,
-    /// Exact member of `aud`; `None` where the issuer's tokens have no audience, and their clients alone say whose they are.
+    /// Exact member of `aud`; `None` where the issuer's tokens have no audience, so that only the client tells for whom
+    /// they are.
     pub audience: Option<String>,
     /// The clients that are this vendor.
     pub clients: Vec<ClientId>,
@@ -56,20 +57,21 @@ pub struct TokenSettings {
     pub algorithms: Vec<Algorithm>,
     /// Whether the token must be bound to its sender.
     pub sender: SenderBinding,
-    /// Which claims say what, where the issuer uses names of its own.
+    /// The names of claims, where the issuer uses names of its own.
     pub claims: ClaimNames,
-    /// What a token may look like.
+    /// Which types, header members and lengths of tokens are accepted.
     pub shape: TokenShape,
     /// Clock skew granted on `exp`, `nbf` and `iat`.
     pub clock_skew: Duration,
     /// Rotation rules.
     pub rotation: RotationRules,
-    /// How the issuer is asked, for its keys or about a token.
+    /// How the issuer is asked for its keys or about a token.
     pub fetch: FetchSettings,
 }
 
 impl TokenSettings {
-    /// What a signed token must say. RFC 9068 section 2.2 asks for `iat`; elsewhere only rules that count from it do.
+    /// The claims that a signed token must have. RFC 9068 section 2.2 requires `iat`; for other types only rules that
+    /// count from it do.
     pub(crate) fn wanted_of_token(&self, typ: &TokenType) -> RequiredClaims<'_> {
         let by_type = *typ == TokenType::AccessToken && !self.claims.issued_at_optional;
         RequiredClaims {
@@ -79,7 +81,8 @@ impl TokenSettings {
         }
     }
 
-    /// What an answer about an opaque token must say: RFC 7662 section 2.2 leaves all but `active` to the issuer.
+    /// The claims that an answer about an opaque token must have: RFC 7662 section 2.2 leaves all but `active` to the
+    /// issuer.
     pub(crate) fn wanted_of_answer(&self) -> RequiredClaims<'_> {
         RequiredClaims {
             names: &self.claims,
@@ -90,19 +93,20 @@ impl TokenSettings {
     }
 }
 
-/// Where the issuer's word comes from: its keys, or its answer about each token.
+/// How tokens of the issuer are verified: by its keys, or by its answer about each token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum KeySource {
     /// A JWKS file, read again when it changes.
     File(PathBuf),
     /// A JWKS document by HTTPS (or HTTP on loopback), fetched in the background.
     Url {
-        /// Where.
+        /// The document's address.
         url: String,
-        /// How often, before jitter.
+        /// How often it is fetched, before jitter.
         refresh: Duration,
     },
-    /// The `jwks_uri` of the issuer's own metadata (RFC 8414, else OpenID Connect Discovery), fetched in the background.
+    /// The `jwks_uri` of the issuer's own metadata (RFC 8414, else OpenID Connect Discovery), fetched in the
+    /// background.
     Discovery {
         /// How often the keys are fetched, before jitter.
         refresh: Duration,
@@ -114,24 +118,25 @@ pub enum KeySource {
 /// How an issuer is asked about opaque tokens: a contract's `introspection:` section.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IntrospectionSettings {
-    /// The endpoint.
+    /// The endpoint's address.
     pub url: String,
-    /// The client that we are to the issuer.
+    /// Our client id at the issuer.
     pub client_id: String,
     /// File of that client's secret; absent where the client certificate of `fetch` authenticates us (RFC 8705).
     pub secret_file: Option<PathBuf>,
-    /// What this issuer's tokens start with: tells issuers apart where several are asked; may be empty for one of them.
+    /// The prefix of this issuer's tokens, by which issuers are told apart where there are several; may be empty for
+    /// one of them.
     pub token_prefix: String,
-    /// How long a yes is kept at most, and never past the token's `exp`.
+    /// How long a positive answer is cached at most, and never past the token's `exp`.
     pub active_for: Duration,
-    /// How long a no is kept.
+    /// How long a negative answer is cached.
     pub inactive_for: Duration,
 }
 
 /// How an issuer is asked: a contract's `fetch:` section. All parts have defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FetchSettings {
-    /// How long the last good keys are used when the issuer gives no new ones; no key outlives it unseen.
+    /// How long keys are used after the issuer last confirmed them; after that no token passes.
     pub hard_age: Duration,
     /// Shortest time between two fetches that strangers can cause (by an unknown `kid`).
     pub cooldown: Duration,
@@ -141,7 +146,8 @@ pub struct FetchSettings {
     pub ca_file: Option<PathBuf>,
     /// PEM files of the certificate and key that we present to this issuer.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
-    /// Whether plain HTTP may be used beyond this machine. Whoever reads or changes that traffic owns the vendor.
+    /// Whether plain HTTP may be used beyond this machine. Who can change that traffic can let anybody in as the
+    /// vendor.
     pub allow_plain_http: bool,
 }
 
@@ -161,7 +167,7 @@ impl Default for FetchSettings {
 /// How a token must be bound to who sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SenderBinding {
-    /// A bearer token: whoever holds it. A token that names its holder (`cnf`) is held to it all the same.
+    /// A bearer token: not bound. A token that has a binding (`cnf`) is checked against it all the same.
     None,
     /// `cnf.x5t#S256` must be the thumbprint of the connection's client certificate (RFC 8705).
     Mtls,
@@ -169,13 +175,13 @@ pub enum SenderBinding {
     Dpop,
 }
 
-/// Whose newer token ends an older one.
+/// Which newer token supersedes an older one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SupersededBy {
-    /// The client's: replicas that each hold a token of their own end each other's.
+    /// A newer token of the same client: replicas that each have a token of their own end each other's.
     #[default]
     PerClient,
-    /// The client's for the same `sub`.
+    /// A newer token of the same client for the same `sub`.
     PerSubject,
 }
 
@@ -184,17 +190,18 @@ pub enum SupersededBy {
 pub struct RotationRules {
     /// Longest `exp - iat`; `exp - now` where a token without `iat` may pass.
     pub max_lifetime: Option<Duration>,
-    /// Whether the contract itself says so, so that a token must have `iat` for it.
+    /// Whether the contract itself has `max_lifetime`, so that a token must have `iat` for it.
     pub max_lifetime_written: bool,
     /// Greatest `now - iat`.
     pub max_age: Option<Duration>,
     /// How long a token passes after a newer one was used.
     pub superseded_grace: Option<Duration>,
-    /// Whose newer one.
+    /// Which newer token counts.
     pub superseded: SupersededBy,
     /// Greatest age of the signing key, from its first sight.
     pub max_key_age: Option<Duration>,
-    /// How long what has begun may go on after its token is past `exp` or `max_age`; not at all where it is left out.
+    /// How long a request in flight may continue after its token is past `exp` or `max_age`; not at all where it is
+    /// left out.
     pub expired_grace: Option<Duration>,
 }
 

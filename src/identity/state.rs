@@ -1,7 +1,7 @@
-//! What identity keeps for the life of the process, and builds each config's [`Directory`] from.
+//! The state of identity that lives as long as the process, and from which each config's [`Directory`] is built.
 //!
-//! A reload makes a new directory; keys, verified tokens, marks and revocations stay, so that a vendor whose contract
-//! did not change notices nothing. Never decides about a request.
+//! A reload makes a new directory. Keys, verified callers, the newest tokens and revocations stay, so that a vendor
+//! whose contract did not change notices nothing. Never decides about a request.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,7 +18,7 @@ use crate::identity::settings::{IdentitySettings, IntrospectionSettings};
 use crate::identity::token::history::{NullIdentityStore, RotationHistory, RotationStore};
 use crate::model::{Clock, Lock as _, VendorId};
 
-/// The long-lived half of identity: one for each process.
+/// The state that a reload must not lose: one for each process.
 #[derive(Debug)]
 pub struct IdentityState {
     pub(crate) clock: Clock,
@@ -27,7 +27,7 @@ pub struct IdentityState {
     pub(crate) revocations: Revocations,
     rings: Mutex<Vec<Weak<IssuerKeys>>>,
     introspectors: Mutex<Vec<Weak<Introspector>>>,
-    /// By vendor, so that a reload does not let a used proof be used again.
+    /// Used proofs and messages by vendor, kept over reloads so that none can be used again.
     replays: Mutex<HashMap<VendorId, Arc<ReplayCache>>>,
     stamps: Mutex<SettingsVersions>,
 }
@@ -39,7 +39,7 @@ struct SettingsVersions {
 }
 
 impl IdentityState {
-    /// Opens with what the stores remember.
+    /// Opens with what the stores hold.
     ///
     /// # Errors
     /// When a store cannot be read: no vendor may then be let in. Or when the machine has no randomness.
@@ -51,7 +51,7 @@ impl IdentityState {
         Self::with_cache(clock, marks, revocations, TOKEN_CACHE_BYTES_MAX)
     }
 
-    /// As [`Self::open`], remembering at most so many bytes of verified tokens.
+    /// Does [`Self::open`] with a cache of at most so many bytes of verified callers.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -74,7 +74,7 @@ impl IdentityState {
         })
     }
 
-    /// Remembers nothing beyond the process: for tests, `explain` and the demo.
+    /// Keeps nothing beyond the process: for tests, `explain` and the demo.
     ///
     /// # Errors
     /// When the machine has no randomness.
@@ -95,12 +95,12 @@ impl IdentityState {
         &self.revocations
     }
 
-    /// How the verified-token cache does.
+    /// The state of the cache of verified callers.
     pub fn cache_status(&self) -> CacheStatus {
         self.cache.status()
     }
 
-    /// The ring of this source: the one in use, or a new one.
+    /// The keys of this source: those in use, or a new set that is still empty.
     pub(crate) fn issuer_keys(&self, id: IssuerKeysId) -> Arc<IssuerKeys> {
         let mut rings = self.rings.locked();
         rings.retain(|ring| ring.strong_count() > 0);
@@ -112,7 +112,7 @@ impl IdentityState {
         ring
     }
 
-    /// Whoever asks this issuer about opaque tokens: the one in use, or a new one.
+    /// The introspector for this issuer: the one in use, or a new one.
     pub(crate) fn introspector(&self, id: &IssuerKeysId, settings: &IntrospectionSettings) -> Arc<Introspector> {
         let mut introspectors = self.introspectors.locked();
         introspectors.retain(|one| one.strong_count() > 0);
@@ -124,14 +124,14 @@ impl IdentityState {
         one
     }
 
-    /// What a vendor has used that may be used once.
+    /// The vendor's used proofs and messages.
     pub(crate) fn replays(&self, vendor: &VendorId) -> Arc<ReplayCache> {
         let mut replays = self.replays.locked();
         let fresh = || Arc::new(ReplayCache::since(self.clock.now().monotonic_ns));
         Arc::clone(replays.entry(vendor.clone()).or_insert_with(fresh))
     }
 
-    /// The stamp of a vendor's settings: the same as before if and only if they are.
+    /// The version of a vendor's settings: the same as before if and only if the settings are.
     pub(crate) fn settings_version(&self, vendor: &VendorId, identity: &IdentitySettings) -> u64 {
         let mut stamps = self.stamps.locked();
         if let Some((known, stamp)) = stamps.known.get(vendor)

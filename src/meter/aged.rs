@@ -1,12 +1,12 @@
-//! Whether anything was spent between two snapshots, or only time went by: the later need not be written then.
+//! Whether anything was spent between two snapshots. If only time passed, the later one need not be written.
 //!
-//! What was kept says when it was taken, and whoever takes it up counts the time since. In doubt the answer is no.
+//! A snapshot has the time at which it was taken, and restoring it counts the time since then. In doubt it is written.
 
 use super::{LedgerSnapshot, RouteUsageSnapshot, SubjectsSnapshot, WindowSnapshot};
 use crate::model::Moment;
 
 impl LedgerSnapshot {
-    /// Whether this one, taken `now`, is what time has made of an earlier one, taken `then`.
+    /// Whether this snapshot, taken `now`, differs from an earlier one, taken `then`, only by the time that passed.
     pub fn is_aged(&self, now: Moment, earlier: &Self, then: Moment) -> bool {
         let time = SnapshotTimes { now_ns: now.monotonic_ns, then_ns: then.monotonic_ns };
         let subjects = match (&self.subjects, &earlier.subjects) {
@@ -46,7 +46,7 @@ impl SnapshotTimes {
             && self.aged_debt(route.rate_ns, earlier.rate_ns)
     }
 
-    /// Each grant that still counts was there, at the same point of the clock; others have left the window.
+    /// Each grant that still counts was there before, at the same time of the clock; others have left the window.
     fn aged_window(self, window: &WindowSnapshot, earlier: &WindowSnapshot) -> bool {
         window.slot_ns == earlier.slot_ns
             && window.grants.iter().all(|(age_ns, count)| {
@@ -55,19 +55,19 @@ impl SnapshotTimes {
             })
     }
 
-    /// Whether these are the ages of one slot. One that has not ended has the age zero, and ends within its length.
+    /// Whether these are ages of the same slot. A slot that has not ended has the age zero, and ends within its length.
     fn is_one_slot(self, age_ns: u64, before_ns: u64, slot_ns: u64) -> bool {
         let at = |now_ns: u64, age_ns: u64| i128::from(now_ns) - i128::from(age_ns);
         let (end, end_before) = (at(self.now_ns, age_ns), at(self.then_ns, before_ns));
         end == end_before || (before_ns == 0 && (end_before..end_before + i128::from(slot_ns)).contains(&end))
     }
 
-    /// A debt ends at the same point of the clock as before, or has ended.
+    /// A debt ends at the same time of the clock as before, or has ended.
     const fn aged_debt(self, debt_ns: u64, earlier_ns: u64) -> bool {
         debt_ns == 0 || self.now_ns.saturating_add(debt_ns) == self.then_ns.saturating_add(earlier_ns)
     }
 
-    /// Each place is older by the slots that have begun since, or has left the window.
+    /// Each cell is older by the number of slots that began since, or has left the window.
     fn aged_subjects(self, subjects: &SubjectsSnapshot, earlier: &SubjectsSnapshot) -> bool {
         if (subjects.slot_ns, subjects.ages.len()) != (earlier.slot_ns, earlier.ages.len()) || subjects.slot_ns == 0 {
             return false;

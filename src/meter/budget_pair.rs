@@ -1,9 +1,9 @@
 //! A budget of a vendor and one of its route, spent together or not at all.
 //!
-//! Takes from the narrower one first. If then the wider one refuses, nothing that fits can be lost by the take-back:
-//! whoever came in between would have met the wider one too.
+//! Charges the route's budget first. If the vendor's then refuses, the route's charge is given back. No other request
+//! is refused because of it: one that came in between would be refused by the vendor's budget too.
 //!
-//! Never leaves a charge behind that was refused.
+//! A refused charge is never left in one of the two.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use super::overrun::{Measure, Overrun};
 use super::{Budget, OverrunAction, SlidingWindow, WindowCharge, WindowSpent};
 use crate::model::Moment;
 
-/// A window, and what its overrun does.
+/// A budget's window, and what happens at an overrun.
 #[derive(Debug, Clone)]
 pub(super) struct BudgetWindow {
     pub(super) window: Arc<SlidingWindow>,
     pub(super) over: OverrunAction,
 }
 
-/// The windows that one measure of one route falls under.
+/// The budgets that one measure of one route counts against.
 #[derive(Debug, Clone)]
 pub(super) struct BudgetPair {
     pub(super) measure: Measure,
@@ -26,14 +26,15 @@ pub(super) struct BudgetPair {
     pub(super) route: Option<BudgetWindow>,
 }
 
-/// A grant of both, of which so many are used.
+/// A grant by both budgets.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BudgetGrant {
     vendor: WindowCharge,
     route: Option<WindowCharge>,
 }
 
-/// What was granted, and has not left yet: a list that stays short, since grants of one slot are one entry.
+/// Grants for what has not been sent yet, each with its count. The list stays short, since grants of one slot are one
+/// entry.
 #[derive(Debug, Default)]
 pub(super) struct GrantReserve(Vec<(BudgetGrant, u64)>);
 
@@ -57,19 +58,19 @@ impl GrantReserve {
         other.0.drain(..).for_each(|(grant, count)| self.add(grant, count));
     }
 
-    /// It has left, and stays charged.
+    /// All of it was sent, and stays charged.
     pub(super) fn settle(&mut self) {
         self.0.clear();
     }
 
-    /// It stays here, and costs nothing.
+    /// None of it is sent: gives the charges back.
     pub(super) fn give_back(&mut self, gauge: &BudgetPair) {
         self.0.drain(..).for_each(|(grant, count)| gauge.give_back(grant, count));
     }
 }
 
 impl BudgetGrant {
-    /// Adds another of the same slots; whether it was one.
+    /// Adds another grant if it is of the same slots; returns whether it was.
     fn join(&mut self, other: Self) -> bool {
         let mut joined = *self;
         let route = match (&mut joined.route, other.route) {
@@ -90,7 +91,7 @@ impl BudgetWindow {
         Self { window: Arc::new(SlidingWindow::new(budget.budget, budget.window)), over: budget.over }
     }
 
-    /// The same consumption under new settings; whoever holds the old window goes on in the new one.
+    /// The same usage under new settings. Bodies in flight that hold the old window are counted in the new one.
     pub(super) fn renew(&self, budget: Budget, now: Moment) -> Self {
         let window = if self.window.length() == budget.window {
             self.window.set_budget(budget.budget);
@@ -137,7 +138,7 @@ impl BudgetPair {
         }
     }
 
-    /// Takes back a part of a grant.
+    /// Gives back a part of a grant.
     pub(super) fn give_back(&self, grant: BudgetGrant, count: u64) {
         self.vendor.window.give_back(grant.vendor, count);
         if let (Some(metered), Some(charge)) = (&self.route, grant.route) {
@@ -145,7 +146,7 @@ impl BudgetPair {
         }
     }
 
-    /// What is left in the fuller one.
+    /// What is left: the lesser of both.
     pub(super) fn remaining(&self, now: Moment) -> u64 {
         let of_route = self.route.as_ref().map_or(u64::MAX, |route| route.window.peek(now).remaining());
         self.vendor.window.peek(now).remaining().min(of_route)

@@ -1,7 +1,7 @@
 //! Counts body bytes as they pass, and cuts at the budget.
 //!
-//! Never sends a part of a chunk: one that would exceed the budget is not sent at all. What is charged and does not leave is
-//! given back.
+//! Never lets a part of a chunk pass: one that would exceed the budget is not sent at all. A charge for bytes that are
+//! not sent is given back.
 
 use super::budget_pair::{BudgetPair, GrantReserve};
 use super::overrun::Overrun;
@@ -11,7 +11,7 @@ use crate::model::Moment;
 #[derive(Debug)]
 pub struct ByteMeter {
     gauge: BudgetPair,
-    /// Charged, and not handed on yet.
+    /// Bytes that are charged, and not sent yet.
     reserve: GrantReserve,
     overrun: Option<Overrun>,
 }
@@ -41,12 +41,12 @@ impl ByteMeter {
         }
     }
 
-    /// What was charged has left.
+    /// The charged bytes were sent.
     pub fn settle(&mut self) {
         self.reserve.settle();
     }
 
-    /// What was charged since the last [`ByteMeter::settle`] stays, and costs nothing.
+    /// The bytes charged since the last [`ByteMeter::settle`] are not sent: gives the charge back.
     pub fn forget(&mut self) {
         self.reserve.give_back(&self.gauge);
     }

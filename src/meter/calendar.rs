@@ -1,7 +1,7 @@
-//! Where a contract stands between its first day and its last: a pure function of its dates and the time.
+//! The state of a contract by its first and its last day: a pure function of its dates and the time.
 //!
 //! Dates are UTC and inclusive: the contract is in force from the first instant of `starts` to the last of `ends`.
-//! Never looks at traffic; what a state allows is [`ContractState::allows`].
+//! Knows nothing of traffic; which requests a state allows is decided by [`ContractState::allows`].
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// A contract's dates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calendar {
-    /// Whether nobody has agreed to the contract yet: it has not started, whatever its days.
+    /// Whether the contract is a draft: then it has not started, whatever its days.
     pub is_draft: bool,
     /// The first instant of the first day, if the contract names one.
     pub starts: Option<UnixTime>,
@@ -48,7 +48,7 @@ pub enum ContractState {
         /// Days left, today included; `None` for a contract without an end.
         days_left: Option<u32>,
     },
-    /// In force, and so near its end that somebody should know.
+    /// In force, and so near its end that operators are warned.
     Ending {
         /// Days left, today included.
         days_left: u32,
@@ -60,7 +60,7 @@ pub enum ContractState {
 }
 
 impl Calendar {
-    /// Where the contract stands at `now`.
+    /// The contract's state at `now`.
     pub fn state(&self, now: UnixTime) -> ContractState {
         if self.is_draft || self.starts.is_some_and(|starts| now < starts) {
             return ContractState::NotStarted;

@@ -1,7 +1,7 @@
-//! The clients of one vendor that owe, one by one.
+//! The clients of one vendor whose request rate is in debt.
 //!
-//! Never forgets one that owes: the table is bounded, only a client whose debt has gone makes room, and whoever finds
-//! no room shares one account with all others who did not.
+//! A client in debt is never dropped. The table is bounded, only clients without debt are removed, and clients for
+//! which there is no room share one debt.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
@@ -9,23 +9,24 @@ use std::hash::{BuildHasher, Hasher};
 use crate::bounds;
 use crate::model::{ClientId, Moment};
 
-/// The clients that owe, as many as there is room for, and one account for all others.
+/// The clients in debt, as many as there is room for, and one shared debt for all others.
 #[derive(Debug, Default)]
 pub(super) struct ClientDebts {
     by_key: HashMap<u64, (ClientId, u64), Ready>,
     others: u64,
-    /// Before this time a sweep would find nobody who owes nothing.
+    /// Before this time no client is searched for that could be removed.
     sweep_from: u64,
 }
 
 impl ClientDebts {
     /// When the client is out of debt.
     pub(super) fn arrival(&self, key: u64) -> u64 {
-        // A newcomer may have spent among the others: it starts with their debt, which mostly is none.
+        // A client that is not in the table may have spent from the shared debt, so it starts with that; mostly it is
+        // none.
         self.by_key.get(&key).map_or(self.others, |(_, arrival)| *arrival)
     }
 
-    /// Notes when the client will be out of debt.
+    /// Records when the client will be out of debt.
     pub(super) fn put(&mut self, key: u64, client: &ClientId, arrival: u64, now: Moment) {
         if let Some((_, mine)) = self.by_key.get_mut(&key) {
             *mine = arrival.max(*mine);
@@ -41,17 +42,17 @@ impl ClientDebts {
         }
     }
 
-    /// Everybody who owes, and when they are out of debt; those who share an account are not among them.
+    /// The clients in the table, and when each is out of debt; those of the shared debt are not included.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&ClientId, u64)> {
         self.by_key.values().map(|(client, arrival)| (client, *arrival))
     }
 
-    /// How many are followed one by one.
+    /// How many clients are in the table.
     pub(super) fn len(&self) -> usize {
         self.by_key.len()
     }
 
-    /// Lets go of everybody who owes nothing, at most ten times a second.
+    /// Removes the clients without debt, at most ten times a second.
     fn sweep(&mut self, now: Moment) {
         if now.monotonic_ns < self.sweep_from {
             return;
@@ -61,7 +62,7 @@ impl ClientDebts {
     }
 }
 
-/// Keys are keyed hashes already.
+/// Passes keys through: they are keyed hashes already.
 #[derive(Debug, Default, Clone, Copy)]
 struct Ready;
 

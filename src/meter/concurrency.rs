@@ -1,6 +1,6 @@
-//! How many requests may be in flight at once, each from its permit to its body's last byte.
+//! Limits how many requests are in flight at once, each from its permit to the last byte of its body.
 //!
-//! Never queues: what finds no slot is refused.
+//! Never queues: a request for which there is no slot is refused.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ impl ConcurrencySlots {
         Some(ConcurrencySlot(Arc::clone(self)))
     }
 
-    /// Changes the limit. Where more are taken than that, none is free until enough have ended.
+    /// Changes the limit. Where more slots are taken than that, none is free until enough have been returned.
     pub fn set_limit(&self, limit: NonZeroU32) {
         self.limit.store(limit.get(), Ordering::Relaxed);
     }

@@ -1,7 +1,8 @@
-//! All limits of one vendor in one direction and what is used of them: the one thing that a permit, a body and a reload ask.
+//! All limits of one vendor in one direction, and what is used of them. Requests, bodies and reloads use this type
+//! alone.
 //!
 //! The vendor's budgets are shared by all routes; a route can have narrower ones of its own.
-//! A reload makes a new ledger of the old one, and what is used goes along.
+//! A reload makes a new ledger from the old one and keeps what is used.
 //!
 //! Never gives a budget back because the config was read again, or the gateway started again.
 
@@ -16,7 +17,7 @@ use super::subjects::SubjectCounter;
 use super::{Budget, ByteMeter, ConcurrencySlot, ConcurrencySlots, Limits, RecordMeter, RouteLimits};
 use crate::model::{ClientId, Denial, Direction, Moment, Reason, SubjectKey};
 
-/// The limits of one vendor. Routes are asked by their place in the list that made it.
+/// The limits of one vendor and their usage. A route is named by its index in the list that made the ledger.
 #[derive(Debug)]
 pub struct UsageLedger {
     pub(super) limits: Limits,
@@ -38,10 +39,10 @@ pub(super) struct RouteUsage {
     pub(super) bytes: Option<BudgetWindow>,
 }
 
-/// What an admitted request holds: keep it with the body until its last byte.
+/// The slots of an admitted request. Keep it with the body until its last byte.
 #[derive(Debug)]
 pub struct MeterPermit {
-    /// How the rates stood right after this request.
+    /// The state of the request rates right after this request.
     pub decision: RateDecision,
     _slots: (ConcurrencySlot, Option<ConcurrencySlot>),
 }
@@ -49,11 +50,11 @@ pub struct MeterPermit {
 /// Why a request was not admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitExceeded {
-    /// The reason, and when to try again where it passes by itself.
+    /// The reason, and when to try again where waiting helps.
     pub denial: Denial,
-    /// How the rates stand, where it was them; nothing was spent.
+    /// The state of the request rates, where one of them refused; nothing was spent.
     pub decision: Option<Box<RateDecision>>,
-    /// The budget that is spent, where it was one: what its contract asks for follows from the attempt too.
+    /// The budget that refused, where it was one: the attempt too has the consequence that the contract asks for.
     pub overrun: Option<Box<Overrun>>,
 }
 
@@ -87,9 +88,8 @@ impl UsageLedger {
         }
     }
 
-    /// The ledger after a reload. Call it when the reload is certain: budgets change at once, also for who is in flight.
-    ///
-    /// What is used goes along: always, and for routes by direction and text.
+    /// The ledger after a reload. Call it when the reload is certain: budgets change at once, also for who is in
+    /// flight. What is used is kept; for routes, where direction and text are the same.
     #[must_use]
     pub fn renew(&self, limits: &Limits, routes: &[RouteLimits], key: SubjectKey, now: Moment) -> Self {
         self.slots.set_limit(limits.concurrency_or_default());
@@ -109,14 +109,14 @@ impl UsageLedger {
         }
     }
 
-    /// The place of a route.
+    /// The index of a route.
     pub fn place(&self, direction: Direction, route: &str) -> Option<usize> {
         self.routes.iter().position(|r| r.settings.direction == direction && &*r.settings.route == route)
     }
 
-    /// Admits a request, or says why not. Free of charge when it does not: budgets are only asked, slots go back, and the
-    /// rates, which come last, spend all or nothing. `counts_records` is whether a body of this route is metered by
-    /// records: others are let through while the record budget is spent.
+    /// Admits a request, or says why not. A refused request is not charged: budgets are only asked, slots are returned,
+    /// and the rates, which come last, charge all or none. `counts_records` tells whether bodies of this route are
+    /// metered by records: other routes are open while the record budget is spent.
     ///
     /// # Errors
     /// [`LimitExceeded`] with the first limit that is spent.

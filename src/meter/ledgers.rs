@@ -1,9 +1,10 @@
-//! A vendor's two ledgers: what it has used of its limits by calling us, and what we have used by calling it.
+//! A vendor's two ledgers: one for the vendor's calls to us, and one for our calls to the vendor.
 //!
 //! Each direction has a budget of its own, so that a vendor that calls too often never stops our own calls to it. Where
 //! the contract says `shared: true`, both directions spend from one ledger.
 //!
-//! Never refills a budget because the contract moved from one form to the other: what was used counts on both sides.
+//! Never refills a budget when the contract changes from one form to the other: what was used counts in both directions
+//! then.
 
 use std::sync::Arc;
 
@@ -26,14 +27,15 @@ impl VendorLedgers {
         Self::made(limits, ledger)
     }
 
-    /// The ledgers after a reload. Call it when the reload is certain: budgets change at once, also for who is in flight.
+    /// The ledgers after a reload. Call it when the reload is certain: budgets change at once, also for who is in
+    /// flight.
     #[must_use]
     pub fn renew(&self, limits: &VendorLimits, routes: &[RouteLimits], key: &SubjectKey, now: Moment) -> Self {
         let (was_shared, is_shared) = (self.is_shared(), limits.shared);
         let ledger = |direction| {
             let (limit, routes) = (limits.of(direction), routes_of(limits, routes, direction));
             if was_shared && !is_shared && direction == Direction::Egress {
-                // The old ledger goes on as the ingress one; its use counts here as well.
+                // The old ledger becomes the ingress one; what it has used counts here as well.
                 let ledger = UsageLedger::new(limit, &routes, key.clone());
                 ledger.restore(&self.of(direction).snapshot(now), now);
                 return Arc::new(ledger);
@@ -85,14 +87,16 @@ impl VendorLedgers {
         left
     }
 
-    /// What must be kept for [`VendorLedgers::restore`]: the ledger of each direction, or the shared one as ingress alone.
+    /// What must be kept for [`VendorLedgers::restore`]: the ledger of each direction, or the shared one as ingress
+    /// alone.
     pub fn snapshots(&self, now: Moment) -> impl Iterator<Item = (Direction, LedgerSnapshot)> {
         let egress = (!self.is_shared()).then(|| self.egress.snapshot(now));
         let ingress = (Direction::Ingress, self.ingress.snapshot(now));
         [Some(ingress), egress.map(|kept| (Direction::Egress, kept))].into_iter().flatten()
     }
 
-    /// Takes up what an earlier run had used. A snapshot of one ledger alone was shared, so it counts in both directions.
+    /// Takes up what an earlier run had used. A snapshot of one ledger alone was shared, so it counts in both
+    /// directions.
     pub fn restore(&self, ingress: Option<&LedgerSnapshot>, egress: Option<&LedgerSnapshot>, now: Moment) {
         if let Some(kept) = ingress {
             self.ingress.restore(kept, now);
@@ -178,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_ledger_is_one_pot_for_both_directions() {
+    fn a_shared_ledger_has_one_budget_for_both_directions() {
         let ledgers = ledgers(true);
         assert!(spend(&ledgers, Direction::Ingress, 600) && spend(&ledgers, Direction::Egress, 400));
         assert!(!spend(&ledgers, Direction::Ingress, 1) && !spend(&ledgers, Direction::Egress, 1));

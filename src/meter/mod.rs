@@ -1,8 +1,8 @@
-//! How much passed: counts requests, records and bytes, and says when a budget is spent.
+//! Counts requests, records, bytes and subjects, and refuses when a limit is reached.
 //!
-//! A vendor has one [`UsageLedger`] for each direction, in [`VendorLedgers`]. Read in this order: `ledger` (what a request and a reload ask), `records` and `bytes` (what
-//! a body asks), `window` and `rate` (how a budget and a rate are kept), `subjects`, `keep` (what survives a restart),
-//! `calendar`.
+//! A vendor has one [`UsageLedger`] for each direction, in [`VendorLedgers`]. Read in this order: `ledger` (what a
+//! request and a reload ask), `records` and `bytes` (what a body asks), `window` and `rate` (how a budget and a rate
+//! are kept), `subjects`, `keep` (what survives a restart), `calendar`.
 //!
 //! ```
 //! use std::time::Duration;
@@ -15,11 +15,11 @@
 //! let limits = Limits { records: Some(two), ..Limits::default() };
 //! let ledger = Ledger::new(&limits, &[], SubjectKey::new(Secret::new([7; 32])));
 //!
-//! // A request: refused free of charge, or in flight until this is dropped with its body.
+//! // A request: refused without a charge, or in flight until this is dropped with its body.
 //! let in_flight = ledger.admit(0, &ClientId::new("acme-batch"), true, clock.now());
 //! assert!(in_flight.is_ok());
 //!
-//! // Its body: each feed of the rewriter stands between a begin and a settle.
+//! // Its body: each feed of the rewriter is between a begin and a settle.
 //! let mut meter = ledger.record_meter(0, 0, clock.now());
 //! meter.begin(clock.now());
 //! assert_eq!((0..5).filter(|_| meter.record().is_ok()).count(), 2);
@@ -33,7 +33,7 @@
 //! # Ok::<(), std::num::TryFromIntError>(())
 //! ```
 //!
-//! Time is an argument. Never trusts a count that the traffic itself announces.
+//! Time is an argument. A count that the traffic itself announces is never trusted.
 
 mod aged;
 mod budget_pair;

@@ -1,4 +1,4 @@
-//! The laws of this room, each against a plain reference, under random acts and random time.
+//! Model tests: rates, windows and bodies under random acts and random time, each compared with a plain reference.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
@@ -57,7 +57,7 @@ proptest! {
     /// Three scopes against three buckets: a request passes if all have one, and only then costs each of them one;
     /// restarts in between change nothing.
     #[test]
-    fn the_gate_agrees_with_buckets(
+        fn the_limiter_agrees_with_token_buckets(
         (vendor, of_route, of_client) in (rates(), rates(), rates()),
         steps in proptest::collection::vec((0..60_000_000u64, 0..2usize, 0..3usize, prop::bool::weighted(0.05)), 1..150),
     ) {
@@ -84,9 +84,9 @@ proptest! {
         }
     }
 
-    /// The arithmetic seen through the standstill clock is governor's with a clock that moves.
+        /// The limiter decides as governor does by itself, with a clock that moves and a state of its own.
     #[test]
-    fn the_gate_agrees_with_governor(rate in rates(), steps in proptest::collection::vec(0..90_000_000u64, 1..150)) {
+        fn the_limiter_agrees_with_governor(rate in rates(), steps in proptest::collection::vec(0..90_000_000u64, 1..150)) {
         let clock = FakeRelativeClock::default();
         let interval = Duration::from_nanos(nanos(rate.per) / u64::from(rate.count.get()));
         let governor = RateLimiter::direct_with_clock(
@@ -246,8 +246,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Three bodies under one budget against plain sums: what has not left costs nothing once its body is gone, what has
-    /// left stays charged, and both together never exceed the budget, in records, bytes and different subjects.
+    /// Three bodies under one budget against plain sums: what has not left costs nothing once its body is gone, what
+    /// has left stays charged, and both together never exceed the budget, in records, bytes and different subjects.
     #[test]
     fn what_stays_costs_nothing_and_what_left_is_charged(budget in 1..400u64, steps in steps()) {
         use crate::pii::RewriteObserver as _;

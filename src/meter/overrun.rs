@@ -1,4 +1,4 @@
-//! What a limit says when it is spent, and what follows from that.
+//! A spent budget: which one it is, and what the contract asks for then.
 
 use std::time::Duration;
 

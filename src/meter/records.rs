@@ -1,13 +1,13 @@
 //! Counts records as they pass, and cuts at the budget: record N+1 never leaves.
 //!
-//! One meter watches one body. While it is far from the budget it takes records from the windows by the handful and
-//! gives back what one feed did not use, so that most records cost no atomic operation; near the budget it takes
-//! them one by one. The windows are exact across all bodies of a vendor together.
+//! One meter counts one body. Far from the budget it takes 32 records at once from the windows and gives back what one
+//! feed did not use, so that most records cost no atomic operation; near the budget it takes them one by one. The
+//! windows are exact across all bodies of a vendor together.
 //!
-//! What passes is charged at once and given back where it does not leave: reserved before, settled after.
+//! A record is charged when it passes, and the charge is given back if the record is not sent.
 //!
-//! Never lets a record pass that was not granted. Where others spend the rest of a budget during one feed, this body
-//! may hold up to a handful that it then gives back: they count as used for that long.
+//! Never lets a record pass that was not granted. If other bodies spend the rest of a budget during one feed, this body
+//! may hold up to 32 records that it then gives back: until then they count as used.
 
 use std::sync::Arc;
 
@@ -17,24 +17,24 @@ use super::subjects::{SubjectCounter, SubjectReservation};
 use crate::model::{Moment, SubjectHash, SubjectKey};
 use crate::pii::{OnUnexpectedShape, RecordBudgetSpent, RewriteError, RewriteObserver};
 
-/// Records that are taken at once when far from the budget.
+/// Records that are taken at once far from the budget.
 const HANDFUL: u64 = 32;
-/// A budget is far from spent with so many handfuls left.
+/// A budget with so many records left counts as far from spent.
 const FAR: u64 = 64 * HANDFUL;
 
-/// Watches one body.
+/// Counts the records of one body.
 pub struct RecordMeter {
     gauge: BudgetPair,
     guard: Option<SubjectGuard>,
     now: Moment,
-    /// Records granted and not yet passed; none between two feeds.
+    /// Records that are granted and have not passed yet; zero between two feeds.
     held: u64,
-    /// The grant that these are of, and how many that was.
+    /// The grant of these records, and its count.
     grant: Option<(BudgetGrant, u64)>,
-    /// What this feed made, and what earlier ones made that has not left yet.
+    /// Records of this feed, and of earlier feeds, that have not been sent yet.
     feed: RecordBatch,
     kept: RecordBatch,
-    /// Whether a record has passed; what becomes of a body of another shape, and whether it was one.
+    /// Whether a record has passed.
     counted: bool,
     /// The next record has been counted already.
     covers: bool,
@@ -44,7 +44,7 @@ pub struct RecordMeter {
     overrun: Option<Overrun>,
 }
 
-/// What passed and has not left yet: charged, so that no other body can have it too, and given back where it stays.
+/// Records that passed and have not been sent yet: charged, so that no other body can have them too.
 #[derive(Debug)]
 struct RecordBatch {
     records: u64,
@@ -53,7 +53,7 @@ struct RecordBatch {
     subjects: Vec<(SubjectHash, Option<SubjectReservation>)>,
 }
 
-/// What is told of each record's subject, such as the exposure ledger.
+/// Called with the hash of each record's subject once the record was sent.
 pub type OnSubject = Box<dyn FnMut(SubjectHash) + Send>;
 
 /// The subjects of a vendor: how their identifiers are hashed, and how many different ones may pass.
@@ -82,14 +82,14 @@ impl RecordMeter {
         }
     }
 
-    /// Has each subject's hash told to `told`.
+    /// Sets what is called with each subject's hash.
     #[must_use]
     pub fn with_subject_listener(mut self, on_subject: OnSubject) -> Self {
         self.on_subject = Some(on_subject);
         self
     }
 
-    /// What becomes of a body that is not of the shape that the path of its records describes.
+    /// Sets what happens to a body that does not have the shape that the path of its records describes.
     #[must_use]
     pub const fn on_shape(mut self, on_shape: OnUnexpectedShape) -> Self {
         self.on_shape = on_shape;
@@ -107,8 +107,8 @@ impl RecordMeter {
         self.now = now;
     }
 
-    /// Ends a feed: gives back what was granted and did not pass. Then [`RecordMeter::keep`] what it made, or
-    /// [`RecordMeter::forget`] it.
+    /// Ends a feed: gives back what was granted and did not pass. Call [`RecordMeter::keep`] next if its output will be
+    /// sent, else [`RecordMeter::forget`].
     pub fn settle(&mut self) {
         if let Some((grant, granted)) = self.grant.take() {
             if self.held > 0 {
@@ -119,24 +119,25 @@ impl RecordMeter {
         self.held = 0;
     }
 
-    /// What the last feed made will leave.
+    /// The output of the last feed will be sent.
     pub fn keep(&mut self) {
         self.settle();
         self.kept.take_over(&mut self.feed);
     }
 
-    /// What the last feed made stays here, and costs nothing.
+    /// The output of the last feed is not sent: gives its charges back.
     pub fn forget(&mut self) {
         self.settle();
         self.feed.give_back(&self.gauge, self.guard.as_ref());
     }
 
-    /// Why records were cut; set with the first [`RecordBudgetSpent`], and what the contract then asks for.
+    /// The overrun, set when the first record was refused, with what the contract asks for then.
     pub const fn overrun(&self) -> Option<Overrun> {
         self.overrun
     }
 
-    /// All that was kept has left: its records and, rule by rule, its treated values since the last call.
+    /// All that was kept was sent. Returns the number of its records, and calls `treated` with each rule and the number
+    /// of values treated by it, since the last call.
     pub fn drain(&mut self, mut treated: impl FnMut(usize, u64)) -> u64 {
         self.keep();
         let (kept, now) = (&mut self.kept, self.now);
@@ -156,7 +157,7 @@ impl RecordMeter {
         std::mem::take(&mut kept.records)
     }
 
-    /// Takes more records, as many as is fair.
+    /// Takes more records: many far from the budget, else one.
     fn refill(&mut self) -> Result<(), RecordBudgetSpent> {
         self.settle();
         if self.overrun.is_some() {
@@ -201,7 +202,8 @@ impl RewriteObserver for RecordMeter {
         match self.on_shape {
             OnUnexpectedShape::Ignore => Ok(()),
             OnUnexpectedShape::Refuse => Err(why),
-            // What no path counts is a record as a whole, or the first that it does count.
+            // A body in which the path counts nothing is one record; the first record that the path does count is not
+            // counted again.
             OnUnexpectedShape::Pass if self.counted => Ok(()),
             OnUnexpectedShape::Pass => Ok(self.on_record().map(|()| self.covers = true)?),
         }
@@ -213,7 +215,8 @@ impl RewriteObserver for RecordMeter {
         }
     }
 
-    /// A subject beyond the budget of different ones cuts before the next record: its own is already on its way.
+    /// A subject beyond the budget of different subjects ends the body before its next record; its own is already let
+    /// through.
     fn on_subject(&mut self, value: &[u8]) {
         let Some(guard) = &self.guard else { return };
         if self.on_subject.is_none() && guard.subjects.is_none() {
@@ -260,7 +263,7 @@ impl RecordBatch {
     }
 }
 
-/// What has not left by now never will.
+/// Records that were not sent by now never will be.
 impl Drop for RecordMeter {
     fn drop(&mut self) {
         self.forget();
@@ -325,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_cuts_before_its_vendor() {
+    fn a_routes_narrower_budget_ends_a_body_before_its_vendors() {
         let (vendor, route) = (metered(50_000, OverrunAction::Kill), metered(7, OverrunAction::Sever));
         let mut meter = RecordMeter::new(gauge(vendor.clone(), Some(route)), None, 0, at(0));
         assert_eq!(pass(&mut meter, 100, 10), 7);
@@ -336,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_used_goes_back_at_the_end_of_a_feed_and_on_drop() {
+    fn granted_records_that_did_not_pass_are_given_back_at_the_end_of_a_feed_and_on_drop() {
         let vendor = metered(50_000, OverrunAction::Refuse);
         let mut meter = RecordMeter::new(gauge(vendor.clone(), None), None, 0, at(0));
         meter.on_record().unwrap();
@@ -371,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn subjects_are_told_hashed_and_cut_before_the_next_record() {
+    fn subjects_are_reported_as_hashes_and_a_new_one_too_many_ends_the_body_before_its_next_record() {
         let budget = Budget {
             budget: NonZeroU64::new(3).unwrap(),
             window: Duration::from_secs(3600),

@@ -105,12 +105,12 @@ pub struct RequestRate {
     pub burst: NonZeroU32,
 }
 
-/// So much in a sliding window.
+/// How much may pass in a sliding window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// How much.
+    /// How much may pass.
     pub budget: NonZeroU64,
-    /// In how long.
+    /// The length of the window.
     pub window: Duration,
     /// What an overrun does.
     pub over: OverrunAction,
@@ -119,9 +119,9 @@ pub struct Budget {
 /// What an overrun of a budget does, from the mildest to the hardest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OverrunAction {
-    /// What is in flight is cut at the budget, new requests are refused until the window has room.
+    /// Bodies in flight are ended at the budget; new requests are refused until the window has room.
     Refuse,
-    /// All that the vendor has in flight is severed; new requests are refused until the window has room.
+    /// All requests of the vendor in flight are severed; new requests are refused until the window has room.
     Sever,
     /// The vendor is killed, until a person restores it.
     Kill,

@@ -1,7 +1,8 @@
-//! What of a vendor's limits survives a restart: a plain value, for the store to keep every few seconds.
+//! What is used of a vendor's limits, as a plain value that the store keeps every few seconds and that survives a
+//! restart.
 //!
-//! What was used since the last time it was kept is lost in a crash, never in a stop in order. Never says whom or what
-//! the records were about.
+//! What was used since the last write is lost in a crash, never in a regular stop. Contains nothing about the content
+//! of records.
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ pub struct LedgerSnapshot {
     pub subjects: Option<SubjectsSnapshot>,
     /// Nanoseconds that the vendor's request rate stays in debt.
     pub rate_ns: u64,
-    /// The same of each client that owes.
+    /// The same for each client in debt.
     pub clients_ns: Vec<(String, u64)>,
     /// The routes, by name.
     pub routes: Vec<RouteUsageSnapshot>,

@@ -1,11 +1,12 @@
-//! The enumeration guard: how many different subjects passed in a sliding window, for scrapers who stay under the rate.
+//! Counts how many different subjects (people whom records are about) passed in a sliding window, to stop scrapers that
+//! stay below the request rate.
 //!
-//! A sketch of places, each with the slot of time in which a subject that hashes to it was last seen. The number of
-//! live places tells the number of subjects (linear counting). The standard error is under 0.6 % at the budget;
-//! below some hundred subjects it is under one subject. A subject counts for one window after it was last seen, and up
-//! to 1/64 of the window longer. Memory is 64 KiB to 1 MiB, by the budget.
+//! A table of cells, each with the time slot in which a subject that hashes to it was last seen. The number of live
+//! cells gives the number of subjects (linear counting). The standard error is under 0.6 % at the budget; below some
+//! hundred subjects it is under one subject. A subject counts for one window after it was last seen, and up to 1/64 of
+//! the window longer. Memory is 64 KiB to 1 MiB, by the budget.
 //!
-//! Never keeps a subject, nor its hash: a place is 14 to 18 bits of a keyed hash.
+//! Never keeps a subject, nor its hash: the index of a cell is 14 to 18 bits of a keyed hash.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,34 +21,34 @@ use crate::model::{Lock as _, Moment, SubjectHash, UnixTime};
 const SLOTS: u32 = 64;
 /// Shortest slot, so that their number fits 32 bits for thirteen years.
 const SLOT_NS_MIN: u64 = 100_000_000;
-/// The age of a place that nobody hashed to.
+/// The age of a cell that no subject hashed to.
 const EMPTY: u8 = u8::MAX;
 
-/// A budget of different subjects.
+/// Counts different subjects against a budget.
 #[derive(Debug)]
 pub struct SubjectCounter {
     settings: Budget,
     slot_ns: u64,
-    /// Only one subject of 2^`sampled_bits` is followed: none is left out up to half a million.
+    /// Only one subject of 2^`sampled_bits` is counted; up to a budget of half a million all are.
     sampled_bits: u32,
-    /// The slot in which each place was last hit; 0 is never.
+    /// The slot in which each cell was last hit; 0 is never.
     places: Box<[AtomicU32]>,
-    /// Live places at which the budget is spent.
+    /// The number of live cells at which the budget is spent.
     full: u32,
     live: AtomicU32,
     head: AtomicU32,
     turn: Mutex<()>,
-    /// Places with room taken that nothing has left for yet, and how many records each.
+    /// Cells reserved for records that were not sent yet, and how many records each.
     held: Mutex<HashMap<usize, u32>>,
 }
 
-/// Room for the subject of a record that is on its way.
+/// A reservation for the subject of a record that was let through and not sent yet.
 #[derive(Debug, Clone, Copy)]
 #[must_use = "room that is neither settled nor forgotten stays taken"]
 pub struct SubjectReservation {
-    /// None where the subject is not followed.
+    /// `None` where the subject is not in the sample.
     place: Option<usize>,
-    /// Whether its place was not live.
+    /// Whether its cell was not live.
     is_new: bool,
 }
 
@@ -58,13 +59,13 @@ pub struct SubjectsSnapshot {
     pub taken_ms: u64,
     /// The length of a slot, in nanoseconds.
     pub slot_ns: u64,
-    /// Slots since each place was last hit, 255 for never; as base64 in text.
+    /// Slots since each cell was last hit, 255 for never; as base64 in text.
     #[serde(with = "as_base64")]
     pub ages: Vec<u8>,
 }
 
 impl SubjectCounter {
-    /// A guard that has seen nobody.
+    /// A counter that has seen no subject.
     pub fn new(settings: Budget) -> Self {
         let budget = settings.budget.get();
         let wanted = usize::try_from(budget.saturating_mul(2)).unwrap_or(usize::MAX);
@@ -91,12 +92,12 @@ impl SubjectCounter {
         self.settings.over
     }
 
-    /// The settings that this guard was made with.
+    /// The settings that this counter was made with.
     pub const fn settings(&self) -> Budget {
         self.settings
     }
 
-    /// Counts a subject whose record has left at once.
+    /// Counts a subject whose record was sent at once.
     ///
     /// # Errors
     /// [`WindowSpent`]; the subject was not counted then.
@@ -104,13 +105,13 @@ impl SubjectCounter {
         self.reserve(subject, now).map(|reserved| self.settle(reserved, now))
     }
 
-    /// Takes room for a subject whose record is on its way, unless it is a new one and the budget is spent. Then
-    /// [`SubjectCounter::settle`] where it has left, or [`SubjectCounter::forget`] where it has not.
-    ///
-    /// A new one whose place is live already is taken for known: what ends a scrape is the first refusal.
+    /// Reserves a cell for the subject of a record that is let through, unless the subject is new and the budget is
+    /// spent. Call [`SubjectCounter::settle`] when the record was sent, or [`SubjectCounter::forget`] when it was not.
+    /// A new subject
+    /// whose cell is live already counts as known: the first refusal of another one ends a scrape all the same.
     ///
     /// # Errors
-    /// [`WindowSpent`]; no room was taken then.
+    /// [`WindowSpent`]; nothing was reserved then.
     pub fn reserve(&self, subject: SubjectHash, now: Moment) -> Result<SubjectReservation, WindowSpent> {
         let head = self.advance_to(now);
         let bits = subject.bits();
@@ -137,7 +138,7 @@ impl SubjectCounter {
         Ok(SubjectReservation { place: Some(place), is_new: true })
     }
 
-    /// The record has left: its subject counts from now on.
+    /// The record was sent: its subject counts from now on.
     pub fn settle(&self, reserved: SubjectReservation, now: Moment) {
         let Some(place) = reserved.place else { return };
         let head = self.advance_to(now);
@@ -147,13 +148,13 @@ impl SubjectCounter {
         }
         let mut held = self.held();
         let before = self.places[place].fetch_max(head, Ordering::AcqRel);
-        // Room was taken by whoever holds the place; nobody does where it has grown old meanwhile.
+        // The cell was counted by its reservation; without one it has left the window meanwhile and is counted here.
         if held.remove(&place).is_none() && !is_live(before, head) {
             self.live.fetch_add(1, Ordering::AcqRel);
         }
     }
 
-    /// The record has not left: its room is free again, unless somebody else needs it.
+    /// The record was not sent: its cell is free again, unless another record has reserved it too.
     pub fn forget(&self, reserved: SubjectReservation) {
         let Some(place) = reserved.place.filter(|_| reserved.is_new) else { return };
         let mut held = self.held();
@@ -199,7 +200,8 @@ impl SubjectCounter {
         SubjectsSnapshot { taken_ms: now.wall.as_millis(), slot_ns: self.slot_ns, ages }
     }
 
-    /// Takes up what an earlier run had seen. Of another number of places, each is put where its subjects would be now.
+    /// Restores what an earlier run had seen. If the number of cells differs, each is put where its subjects hash to
+    /// now.
     pub fn restore(&self, snapshot: &SubjectsSnapshot, now: Moment) {
         let away = nanos(now.wall.since(UnixTime::from_millis(snapshot.taken_ms))).saturating_sub(1_000_000);
         let head = self.advance_to(now);
@@ -227,7 +229,8 @@ impl SubjectCounter {
     }
 
     fn advance_to(&self, now: Moment) -> u32 {
-        // Numbered a window ahead of the clock, so that restored places have room before its zero, and 0 is never.
+        // Slots are numbered a window ahead of the clock, so that restored cells have a number above zero, and 0 is
+        // never.
         let slot = u32::try_from(now.monotonic_ns / self.slot_ns).unwrap_or(u32::MAX).saturating_add(SLOTS + 2);
         let head = self.head.load(Ordering::Acquire);
         if slot <= head { head } else { self.advance_slowly(slot) }
@@ -243,7 +246,8 @@ impl SubjectCounter {
         head.max(slot)
     }
 
-    /// Counts the live places anew, once a slot. One that is hit meanwhile may count twice, or not, until the next time.
+    /// Counts the live cells again, once a slot. A cell that is hit meanwhile may count twice, or not at all, until the
+    /// next time.
     fn recount(&self, head: u32) {
         let held = self.held();
         let live = held.len() + self.places.iter().filter(|place| is_live(place.load(Ordering::Relaxed), head)).count();

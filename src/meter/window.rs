@@ -1,14 +1,14 @@
-//! So much in a sliding window, exact across threads.
+//! A budget in a sliding window of time, exact across threads.
 //!
-//! Time is cut into slots of 1/64 of the window. What was granted in the present slot and the 64 before it counts as
-//! used, so in **any** span of the window's length, wherever it begins, at most the budget was granted: the error
-//! against the budget is zero. The price is on the other side: what was used comes back up to 1/64 of the window
-//! late.
+//! Time is cut into slots of 1/64 of the window. What was granted in the present slot and in the 64 before it counts as
+//! used. So in **any** span of the window's length, wherever it begins, at most the budget was granted. The price is
+//! that used budget comes back up to 1/64 of the window late.
 //!
-//! A grant is one compare-and-swap on a running total. The total's value at the start of each slot is written down,
-//! under a lock, once per slot; what is used is the total less its value at the start of the oldest slot that counts.
+//! A grant is one compare-and-swap on a running total. The total at the start of each slot is stored under a lock, once
+//! per slot. What is used is the total less its value at the start of the oldest slot that counts.
 //!
-//! Never grants twice what it has once: not after a restart, a reload, a clock that was set back, or a take-back.
+//! Never grants the same budget twice: not after a restart, a reload, a clock that was set back, or a charge given
+//! back.
 
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,15 +18,15 @@ use std::time::Duration;
 use super::nanos;
 use crate::model::{Lock as _, Moment, UnixTime};
 
-/// Slots that make up a window: used-up budget comes back at most 1/64 of the window late.
+/// Slots of a window: used budget comes back at most 1/64 of the window late.
 const SLOTS: u64 = 64;
-/// Slots that count: the present one, which is not over, and a whole window before it.
+/// Slots that count: the present one, which has not ended, and a whole window before it.
 const RING: usize = SLOTS as usize + 1;
 
-/// The most that one kept grant can say, so that no file on disk can make the running total overflow.
+/// The largest grant that is restored, so that no file on disk can make the running total overflow.
 const RESTORED_MAX: u64 = u64::MAX >> 8;
 
-/// A budget in a sliding window, shared by everything that spends from it.
+/// A budget in a sliding window, shared by all requests that spend from it.
 #[derive(Debug)]
 pub struct SlidingWindow {
     length: Duration,
@@ -47,28 +47,28 @@ pub struct SlidingWindow {
 #[repr(align(64))]
 struct PaddedTotal(AtomicU64);
 
-/// The running total at the start of each slot that counts; slot `s` stands at `s % RING`.
+/// The running total at the start of each slot that counts; slot `s` is at index `s % RING`.
 #[derive(Debug)]
 struct SlotStarts([u64; RING]);
 
 /// The budget is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowSpent {
-    /// When as much as was asked for can pass again, if nothing else is granted until then.
+    /// After how long the requested count can pass, if nothing else is granted until then.
     pub retry_after: Duration,
 }
 
-/// The proof of a grant, by which it can be taken back.
+/// A grant, by which the charge can be given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowCharge {
     slot: u64,
-    /// Tells windows of different lengths apart: one never takes back what another granted.
+    /// Tells windows of different lengths apart: a charge is never given back to another window.
     slot_ns: u64,
     count: u64,
 }
 
 impl WindowCharge {
-    /// Adds another grant of the same window and slot; whether it was one.
+    /// Adds another grant if it is of the same window and slot; returns whether it was.
     pub(super) const fn join(&mut self, other: Self) -> bool {
         let same = self.slot == other.slot && self.slot_ns == other.slot_ns;
         if same {
@@ -94,7 +94,7 @@ pub struct WindowSnapshot {
     pub taken_ms: u64,
     /// Grants that still count, as (how long before that time at the least, in nanoseconds; how many).
     pub grants: Vec<(u64, u64)>,
-    /// The length of a slot in nanoseconds, for whoever compares two snapshots of one run.
+    /// The length of a slot in nanoseconds, for comparing two snapshots of one run.
     #[serde(skip)]
     pub slot_ns: u64,
 }
@@ -136,7 +136,7 @@ impl SlidingWindow {
         let budget = self.budget.load(Ordering::Relaxed);
         let mut granted = self.granted.0.load(Ordering::Acquire);
         loop {
-            // An old floor is a low one: the error is on the side of the budget.
+            // A stale floor is too low, so `used` comes out too high: a request may be refused early, never late.
             let used = granted.saturating_sub(self.floor.load(Ordering::Acquire));
             if count > budget.saturating_sub(used) {
                 return Err(self.spent(count, now));
@@ -149,7 +149,7 @@ impl SlidingWindow {
         }
     }
 
-    /// Takes back `count` of a grant that was not used in the end; what no longer counts needs no taking back.
+    /// Gives back `count` of a grant that was not used in the end. Nothing is done where the grant no longer counts.
     pub fn give_back(&self, charge: WindowCharge, count: u64) {
         if let Some(successor) = self.successor.get() {
             return successor.give_back(charge, count);
@@ -161,7 +161,8 @@ impl SlidingWindow {
             return;
         }
         self.granted.0.fetch_sub(count, Ordering::AcqRel);
-        // The grant may have come after the next slot had begun: its start was lower then, and stays above this one's.
+        // The grant may have been made just after the next slot began: then that slot's start does not contain it, so a
+        // start never falls below that of the grant's own slot.
         let least = starts.0[place(charge.slot)];
         for slot in charge.slot + 1..=head {
             let start = &mut starts.0[place(slot)];
@@ -208,9 +209,8 @@ impl SlidingWindow {
         WindowSnapshot { taken_ms: now.wall.as_millis(), grants, slot_ns: self.slot_ns }
     }
 
-    /// Takes up the grants of an earlier run, or of a window of another length, on top of its own.
-    ///
-    /// A wall clock that went back in between counts as no time gone by.
+    /// Adds the grants of an earlier run, or of a window of another length.
+    /// If the wall clock was set back in between, no time counts as passed.
     pub fn restore(&self, snapshot: &WindowSnapshot, now: Moment) {
         // Both readings are rounded down to a millisecond, so the difference can be one too long.
         let away = nanos(now.wall.since(UnixTime::from_millis(snapshot.taken_ms))).saturating_sub(1_000_000);
@@ -227,16 +227,17 @@ impl SlidingWindow {
         }
     }
 
-    /// Hands over to a window of another length: what is used counts there, and all who hold this one spend there.
+    /// Hands over to a window of another length: what is used counts there, and all who hold this window spend there
+    /// from now on.
     pub fn hand_over_to(&self, successor: &Arc<Self>, now: Moment) {
         successor.restore(&self.snapshot(now), now);
-        // A second call finds the place taken: the first successor stays, and hands on in its turn.
+        // `set` fails if there is a successor: that one stays, and forwards to its own successor.
         let _ = self.successor.set(Arc::clone(successor));
     }
 
-    /// Moves on to the slot of `now`, or stays where another thread already is; answers with the slot.
+    /// Advances to the slot of `now`, unless another thread is further already; returns the slot.
     fn advance_to(&self, now: Moment) -> u64 {
-        // Numbered a ring ahead of the clock, so that restored grants have room before its zero.
+        // Slots are numbered a ring ahead of the clock, so that restored grants have slot numbers above zero.
         let slot = now.monotonic_ns / self.slot_ns + RING as u64;
         let head = self.head.load(Ordering::Acquire);
         if slot <= head { head } else { self.advance_slowly(slot) }
@@ -249,7 +250,7 @@ impl SlidingWindow {
         if slot <= head {
             return head;
         }
-        // What is granted from here on is counted in the new slot at the earliest.
+        // Grants from here on count in the new slot at the earliest.
         let granted = self.granted.0.load(Ordering::Acquire);
         for later in (head + 1).max(slot.saturating_sub(SLOTS))..=slot {
             starts.0[place(later)] = granted;
@@ -280,7 +281,7 @@ impl SlidingWindow {
             count <= budget.saturating_sub(used)
         });
         let Some((slot, _)) = frees else { return WindowSpent { retry_after: self.length } };
-        // A slot stops counting a whole ring after it began, and slots are numbered a ring ahead of the clock.
+        // A slot stops counting one ring of slots after it began, and slot numbers are one ring ahead of the clock.
         let at_ns = slot.saturating_mul(self.slot_ns);
         WindowSpent { retry_after: Duration::from_nanos(at_ns.saturating_sub(now.monotonic_ns).max(1)) }
     }
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn the_refusal_says_when_there_is_room_and_is_right() {
+    fn the_refusal_tells_exactly_when_there_is_room() {
         let window = window(10);
         window.take(4, at(0)).unwrap();
         window.take(6, at(5_000_000_000)).unwrap();
@@ -358,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_of_one_that_is_given_back_is_a_lock() {
+    fn a_budget_of_one_is_never_granted_to_two_threads_at_once() {
         let (window, inside, most, entered) = (window(1), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
         let enter = |_| {
             if let Ok(charge) = window.take(1, at(0)) {

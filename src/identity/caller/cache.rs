@@ -1,11 +1,11 @@
-//! Remembers which credentials were verified, so that a signature is checked once and not for each request.
+//! The cache of verified callers: a signature is checked once per token, not once per request.
 //!
-//! Found by a keyed hash of the raw token, under a key that is random for each process: no token is kept, and nobody
-//! outside can find two texts that share a place. The hash is GMAC, whose tags are never shown to anybody: as a secret
-//! universal hash of 128 bits it lets two chosen texts of a token's length meet with a chance below 2^-118, and the
-//! processor computes it at several bytes a cycle, where a cryptographic hash would be most of what a hit costs.
-//! Bounded in bytes. An entry is no permission: vendor, key, dates,
-//! rotation, revocation and bonds are judged again at each hit, so it holds nothing that a reload could leave stale.
+//! An entry is found by a keyed hash of the raw token. The key is random for each process, so no token is stored and an
+//! attacker cannot construct two tokens that share an entry. The hash is GMAC, and its tags never leave the process: as
+//! a secret universal hash of 128 bits it gives two chosen texts of a token's length the same tag with a probability
+//! below 2^-118, and the processor computes it at several bytes a cycle, where a cryptographic hash would be most of
+//! what a hit costs. The cache is bounded in bytes. An entry is no permission: vendor, key, dates, rotation, revocation
+//! and sender binding are checked again at each hit, so an entry cannot go stale by a reload.
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -21,13 +21,13 @@ use crate::identity::error::AuthError;
 
 use super::verified::VerifiedCaller;
 
-/// What an entry costs at least: a common token's claims and the cache's own bookkeeping, to size its tables.
+/// Bytes of an entry with a common token's claims, used to choose the size of the cache's tables.
 const ENTRY_BYTES_TYPICAL: u64 = 1024;
 
-/// The place of one token in the cache.
+/// The keyed hash of a credential: its key in the cache.
 pub(crate) type Fingerprint = [u8; 16];
 
-/// Verified credentials by fingerprint.
+/// Verified callers by the fingerprint of their credentials.
 pub(crate) struct TokenCache {
     key: LessSafeKey,
     entries: Cache<Fingerprint, Arc<VerifiedCaller>, VerifiedWeight, BuildHasherDefault<FingerprintHasher>>,
@@ -35,7 +35,7 @@ pub(crate) struct TokenCache {
     misses: PaddedCounter,
 }
 
-/// How often the cache helped, and what it holds.
+/// How often the cache had an entry, and how much it holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CacheStatus {
     /// Requests whose token was found.
@@ -73,10 +73,11 @@ impl TokenCache {
         Ok(Self { key, entries, hits: PaddedCounter::default(), misses: PaddedCounter::default() })
     }
 
-    /// Where a credential stands; `kind` keeps credentials of different kinds apart.
+    /// The fingerprint of a credential; equal bytes of another `kind` have another one.
     ///
     /// # Errors
-    /// When the library refuses, which it does not for texts of a token's length: a no, never a shared place.
+    /// When the library refuses, which it does not for texts of a token's length. The credential is refused then; no
+    /// two credentials ever share an entry.
     #[inline]
     pub(crate) fn fingerprint(&self, kind: FingerprintKind, credential: &[u8]) -> Result<Fingerprint, AuthError> {
         let nonce = Nonce::assume_unique_for_key([kind as u8; NONCE_LEN]);
@@ -101,7 +102,7 @@ impl TokenCache {
         self.entries.remove(fingerprint);
     }
 
-    /// Whether any remembered credential is such a one. Looks at all of them: not for the path of a request.
+    /// Whether `is_it` holds for any cached caller. Reads all of them: not for the path of a request.
     pub(crate) fn holds(&self, is_it: impl Fn(&VerifiedCaller) -> bool) -> bool {
         self.entries.iter().any(|(_, verified)| is_it(&verified))
     }
@@ -122,7 +123,7 @@ impl std::fmt::Debug for TokenCache {
     }
 }
 
-/// What a fingerprint was taken of.
+/// What kind of bytes a fingerprint was taken of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FingerprintKind {
     Token = 1,
@@ -131,7 +132,7 @@ pub(crate) enum FingerprintKind {
     Secret = 4,
 }
 
-/// A counter alone on its cache line, so that counting does not slow the neighbours.
+/// A counter on a cache line of its own, so that a write to it does not slow reads of the fields beside it.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct PaddedCounter(AtomicU64);
@@ -145,7 +146,7 @@ impl Weighter<Fingerprint, Arc<VerifiedCaller>> for VerifiedWeight {
     }
 }
 
-/// A fingerprint is already evenly spread under a secret key: its first bytes are a hash.
+/// Uses the first bytes of a fingerprint as its hash: they are already evenly spread under a secret key.
 #[derive(Debug, Default)]
 pub(crate) struct FingerprintHasher(u64);
 
@@ -161,7 +162,7 @@ impl Hasher for FingerprintHasher {
         self.0 ^= u64::from_le_bytes(first);
     }
 
-    /// The length that arrays announce says nothing.
+    /// Arrays write their length first; it is always the same here.
     fn write_usize(&mut self, _: usize) {}
 }
 
@@ -170,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_one_texts_alone_and_differs_with_the_kind_and_the_process() {
+    fn a_fingerprint_is_of_one_text_only_and_differs_by_kind_and_process() {
         let cache = TokenCache::new(1 << 20).expect("randomness");
         let place = |text: &[u8]| cache.fingerprint(FingerprintKind::Token, text).expect("short");
         let long = vec![b'a'; crate::bounds::TOKEN_BYTES_MAX];

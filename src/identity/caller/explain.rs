@@ -1,8 +1,8 @@
-//! The decision about a token, step by step, for `vendorgate explain`: the same rules in the same order, with each
-//! rule's place in the contract.
+//! Explains the decision about a token for `vendorgate explain`: the same rules in the same order, each with its key in
+//! the contract.
 //!
-//! No proof is used up, no token supersedes another, nothing is remembered and nobody is asked: where the issuer's keys
-//! are not at hand the step says so, and what follows is judged on the token's own word.
+//! Changes nothing: no proof is used up, no token supersedes another, nothing is cached and no issuer is asked. Where
+//! the issuer's keys are not available the step says so, and the steps after it read the token's claims unverified.
 
 use std::sync::Arc;
 
@@ -17,14 +17,15 @@ use crate::model::{Caller, Claims, Denial, Moment, UnixTime};
 
 use super::verified::VerifiedCaller;
 
-/// One rule, and what it said.
+/// One rule and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityStep {
     /// The rule's key in the contract, such as `identity.rotation.max_lifetime`.
     pub rule: &'static str,
     /// What was found, or the denial.
     pub outcome: Result<String, Denial>,
-    /// Whether it was judged at all; what is not has no denial, and is no yes either.
+    /// Whether the rule was checked at all. One that was not has no denial, which does not mean that the token passes
+    /// it.
     pub checked: bool,
 }
 
@@ -38,7 +39,7 @@ impl IdentityStep {
     }
 }
 
-/// What a token leads to.
+/// The rules that apply to a token, with their results, and the caller that it names.
 #[derive(Debug, Clone, Default)]
 pub struct TokenExplanation {
     /// Each rule, up to and including the first no.
@@ -52,7 +53,7 @@ impl Directory {
     /// read them.
     pub fn explain(&self, token: &str, presented: &PresentedRequest<'_>, now: Moment) -> TokenExplanation {
         let mut explained = TokenExplanation::default();
-        // The steps hold the no.
+        // The reason for a refusal is already in `explained.steps`.
         let _ = self.add_steps(token, presented, now, &mut explained);
         explained
     }
@@ -102,7 +103,7 @@ impl Directory {
 }
 
 impl TokenExplanation {
-    /// Notes a step; `None` when it is the last.
+    /// Adds a step; `None` when it denies, so that no further rule is checked.
     fn push(&mut self, step: IdentityStep) -> Option<()> {
         let passed = step.outcome.is_ok();
         self.steps.push(step);
@@ -111,7 +112,7 @@ impl TokenExplanation {
 }
 
 impl TokenVendor {
-    /// The signature, and what it proves.
+    /// Checks the signature; returns the verified caller where it is right.
     fn signature(
         &self,
         named: &ClientEntry,
@@ -135,7 +136,7 @@ impl TokenVendor {
         }
     }
 
-    /// The rules that are judged anew on every request, in that order.
+    /// The rules that are checked on every request, in the same order.
     fn rules(
         &self,
         mark: Option<&NewestToken>,
@@ -164,7 +165,7 @@ impl TokenVendor {
         steps
     }
 
-    /// The ages that the contract bounds.
+    /// The contract's bounds on lifetime, age and key age.
     fn ages(&self, claims: &Claims, key_born: Option<UnixTime>, now: UnixTime) -> Vec<IdentityStep> {
         let rules = &self.settings.rotation;
         let lifetime = RotationRules { max_lifetime: rules.max_lifetime, ..RotationRules::default() };
@@ -210,7 +211,7 @@ impl TokenVendor {
         }
         self.check_holder(claims, presented, AuthScheme::Bearer, now)?;
         let said = match self.settings.sender {
-            SenderBinding::None => "whoever holds it",
+            SenderBinding::None => "a bearer token, not bound to its sender",
             SenderBinding::Mtls | SenderBinding::Dpop => "bound to this certificate",
         };
         Ok(IdentityStep::new(RULE, Ok(said.to_owned())))

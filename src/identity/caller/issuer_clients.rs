@@ -1,6 +1,6 @@
-//! Whose a token is, among the clients of one issuer, by the claims that its contracts go by.
+//! Finds the vendor of a token among the clients of one issuer, by the claims that the contracts name.
 //!
-//! Reads what is not verified yet: good only for finding whose keys to try.
+//! Reads claims that are not verified yet: good only for finding whose keys to try.
 
 use std::collections::HashMap;
 
@@ -10,16 +10,16 @@ use crate::identity::json::Object;
 use crate::identity::token::claim_names::ClaimPath;
 use crate::identity::token::claims;
 
-/// An issuer's clients, by the text of a token.
+/// The clients of one issuer.
 #[derive(Debug)]
 pub(crate) struct IssuerClients {
-    /// A vendor whose keys are this issuer's.
+    /// The index of any vendor that uses this issuer's keys.
     pub(crate) any_vendor: u32,
-    /// Apart for each set of claims in which contracts look for the client.
+    /// One entry for each set of claims in which contracts look for the client.
     clients: Vec<ClientsByClaims>,
 }
 
-/// The clients of the contracts that find theirs in the same claims.
+/// The clients of all contracts that read the client from the same claims.
 #[derive(Debug)]
 struct ClientsByClaims {
     claims: Vec<ClaimPath>,
@@ -31,7 +31,7 @@ impl IssuerClients {
         Self { any_vendor, clients: Vec::new() }
     }
 
-    /// Whom a payload names, by the claims that contracts of this issuer go by; `None` when no contract has its client.
+    /// The client that a payload names; `None` when no contract has that client.
     ///
     /// # Errors
     /// When no claim can be read as a client, or when two contracts claim the token for different vendors.
@@ -57,13 +57,13 @@ impl IssuerClients {
         }
     }
 
-    /// Whether a vendor has this client, found in these claims.
+    /// Whether a vendor has this client under these claims.
     pub(crate) fn has(&self, claims: &[ClaimPath], client: &str, vendor: u32) -> bool {
         let named = self.clients.iter().find(|clients| clients.claims == claims);
         named.and_then(|clients| clients.named.get(client)).is_some_and(|named| named.vendor == vendor)
     }
 
-    /// Those whose client stands in these claims.
+    /// The clients that are read from these claims.
     pub(crate) fn by_claims(&mut self, claims: &[ClaimPath]) -> &mut HashMap<Box<str>, ClientEntry> {
         let at = self.clients.iter().position(|clients| clients.claims == claims).unwrap_or_else(|| {
             self.clients.push(ClientsByClaims { claims: claims.to_vec(), named: HashMap::new() });

@@ -1,7 +1,7 @@
-//! Whether a name has been seen: a client, a token or a key that an order names.
+//! Whether a name that an operator's order uses is known here: the name of a client, a token or a key.
 //!
-//! A misspelt name makes an order that nothing will ever meet. It is kept all the same, and whoever gave it is told. Looks
-//! through everything that is remembered: for orders, never for requests.
+//! An order with a misspelt name would have no effect. The order is kept all the same, and the operator is warned.
+//! Searches the whole cache: for orders, never for requests.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,7 +13,7 @@ use crate::model::{Claims, ClientId, VendorId};
 
 use super::verified::VerifiedCaller;
 
-/// What an order names.
+/// The name of a client, a token or a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialName<'a> {
     /// A client.
@@ -25,15 +25,15 @@ pub enum CredentialName<'a> {
 }
 
 impl Directory {
-    /// Whether a vendor's contract names it, or one of its credentials that are remembered carries it.
+    /// Whether the vendor's contract has this name, or one of its cached callers does.
     ///
-    /// Tokens are remembered since the process started, and not all of them: a bounded memory forgets the least used.
+    /// Tokens are cached since the process started, and not all of them: the cache is bounded and drops the least used.
     pub fn has_seen(&self, vendor: &VendorId, name: CredentialName<'_>) -> bool {
         self.is_declared(vendor, name)
             || self.cache.holds(|known| known.caller().vendor == *vendor && known.is_named(name))
     }
 
-    /// The keys that an order to distrust one is about, as far as they are known now.
+    /// The keys that an order to distrust this name covers, as far as they are known now.
     pub fn distrusted(&self, vendor: &VendorId, name: &str) -> DistrustedKey {
         let keys = self
             .index_of(vendor)
@@ -44,7 +44,7 @@ impl Directory {
         DistrustedKey { name: name.into(), thumbprints }
     }
 
-    /// Whether contract or issuer name it.
+    /// Whether the contract or the issuer's key set has this name.
     fn is_declared(&self, vendor: &VendorId, name: CredentialName<'_>) -> bool {
         let by_token = self.index_of(vendor).and_then(|index| self.vendor(index));
         match name {
@@ -61,7 +61,7 @@ impl Directory {
 }
 
 impl VerifiedCaller {
-    /// Whether its credentials carry the name.
+    /// Whether its credentials have this name.
     pub fn is_named(&self, name: CredentialName<'_>) -> bool {
         let claimed = |is_it: &dyn Fn(&Claims) -> bool| self.claims().is_some_and(is_it);
         match name {
@@ -75,7 +75,7 @@ impl VerifiedCaller {
     }
 }
 
-/// A thumbprint as RFC 7638 section 3.1 writes it.
+/// Reads a thumbprint as RFC 7638 section 3.1 writes it: base64url of 32 bytes.
 pub(crate) fn thumbprint(text: &str) -> Option<[u8; 32]> {
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }

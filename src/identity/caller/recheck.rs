@@ -1,10 +1,11 @@
-//! Whether what was let in may go on: the proof of something in flight, judged by what is in force now.
+//! Checks requests in flight again: whether the credentials that admitted them would still be accepted now.
 //!
-//! A long answer or a WebSocket outlives the moment at which it was admitted. This asks what a new request with the same
-//! proof would be asked, as far as it can be told without the token: contract, client, key, dates, revocation. Two things
-//! are left out on purpose: a newer token of the same client says nothing against what an older one began, and nobody
-//! asks again about an opaque token, since it is not kept; but when a new request with it had the issuer say no, that ends
-//! what runs on it too. Never fetches, never waits.
+//! A long response or a WebSocket can last much longer than the checks at its start. This makes the checks that a new
+//! request with the same credentials would meet, as far as they can be made without the token itself: contract, client,
+//! key, dates, revocation. Two checks are left out on purpose. A newer token of the same client does not end what an
+//! older one began. And the issuer is not asked again about an opaque token, since the token is not kept; but if a new
+//! request with that token made the issuer answer that it is inactive, what runs on it ends too. Never fetches, never
+//! waits.
 
 use std::sync::atomic::Ordering;
 
@@ -18,7 +19,7 @@ use crate::model::{Denial, Moment, VendorId};
 use super::verified::{VerifiedBy, VerifiedCaller};
 
 impl Directory {
-    /// Whether what was let in on a token or a certificate may go on.
+    /// Whether a request that was admitted by a token or a certificate may continue.
     ///
     /// # Errors
     /// The denial that it has lost its ground for.
@@ -26,7 +27,7 @@ impl Directory {
         self.check_still_valid(verified, now).map_err(Denial::from)
     }
 
-    /// Whether what was let in on a vendor's signature may go on.
+    /// Whether a request that was admitted by a webhook signature may continue.
     ///
     /// # Errors
     /// The denial that it has lost its ground for.
@@ -51,7 +52,7 @@ impl Directory {
         }
     }
 
-    /// Whether this vendor still has the client.
+    /// Whether the vendor's contract still has the client.
     fn names(&self, vendor: &TokenVendor, client: &str) -> bool {
         let issuer = self.issuer(&vendor.settings.issuer);
         issuer.is_some_and(|issuer| issuer.has(&vendor.settings.claims.client, client, vendor.index))
@@ -92,7 +93,7 @@ impl TokenVendor {
         rotation::check_in_flight(claims, verified.key_in_use_since(), *clock_skew, rules, now.wall)
     }
 
-    /// Whether the changed section would take the token: what it says, and what it was taken for under the old section.
+    /// Whether the changed `identity:` section would accept the token, as far as its claims and the old section tell.
     fn check_settings_still_accept(&self, before: &TokenSettings, verified: &VerifiedCaller) -> Result<(), AuthError> {
         let (now, claims) = (&*self.settings, verified.claims().ok_or(AuthError::TermsChanged)?);
         let asked = matches!(now.keys, KeySource::Introspection(_));
@@ -106,7 +107,7 @@ impl TokenVendor {
             SenderBinding::Mtls => claims.certificate_thumbprint.is_some(),
             SenderBinding::Dpop => claims.proof_key_thumbprint.is_some(),
         };
-        // Which type the token had is not kept: under the stricter rule it may be one that is not taken.
+        // The token's type is not kept: if the new section accepts fewer types, the token may have one of the others.
         let kind = now.shape.takes_all_of(&before.shape) && now.claims == before.claims;
         let dated = claims.issued_at.is_some() || !now.rotation.needs_issue_time();
         let takes = proof && bound && kind && dated && now.issuer == before.issuer && now.audience == before.audience;

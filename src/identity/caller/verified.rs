@@ -1,4 +1,4 @@
-//! What a yes of the identity room is: a caller, and what the yes rests on.
+//! A verified caller, and what it was verified by.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,34 +12,34 @@ use crate::model::{Caller, Claims, UnixTime};
 
 use super::cache::Fingerprint;
 
-/// A caller whose credentials were verified, and the vendor's place in the directory that said so.
+/// A caller whose credentials were verified, with its vendor's index in the directory.
 ///
-/// Good for the request it was returned for; the next request is judged anew.
+/// Valid for the request that it was returned for; the next request is checked again.
 #[derive(Debug)]
 pub struct VerifiedCaller {
     pub(crate) vendor_index: u32,
-    /// Names the settings under which it was verified: a vendor whose settings changed has another stamp.
+    /// The version of the vendor's settings under which it was verified; changed settings have another version.
     pub(crate) settings_version: u64,
-    /// Those settings, for vendors that prove themselves by tokens: what a change of them means for what is in flight.
+    /// Those settings, for vendors with tokens: compared with newer ones when requests in flight are checked again.
     pub(crate) settings: Option<Arc<TokenSettings>>,
     pub(crate) caller: Caller,
     pub(crate) verified_by: VerifiedBy,
-    /// The newest token of the client, where the contract asks.
+    /// The newest token of the client, where the contract has a rule about newer tokens.
     pub(crate) newest_token: Option<Arc<NewestToken>>,
 }
 
-/// What a yes rests on.
+/// What a caller was verified by.
 #[derive(Debug)]
 pub(crate) enum VerifiedBy {
-    /// A signature by this key, which was in force at this generation of the keys.
+    /// A signature by this key, which was in force at this generation of the issuer's keys.
     Key { key: Arc<VerificationKey>, generation: AtomicU64 },
-    /// The issuer's word about the token at this place, until then.
+    /// The issuer's answer about the token with this fingerprint, valid until that time.
     Introspection { token: Fingerprint, until: UnixTime },
-    /// A certificate, and when which authorities and revocation lists judged it.
+    /// A client certificate, and its last check against authorities and revocation lists.
     Certificate { certificate: Arc<PeerCertificate>, judged: CertificateCheck },
 }
 
-/// When a certificate was judged last, and by which generation of authorities and revocation lists.
+/// The last check of a certificate: which generation of authorities and revocation lists, and how long it is valid.
 #[derive(Debug)]
 pub(crate) struct CertificateCheck {
     generation: AtomicU64,
@@ -47,17 +47,17 @@ pub(crate) struct CertificateCheck {
 }
 
 impl CertificateCheck {
-    /// Judged by this generation, to be judged again then.
+    /// A check against this generation, to be repeated at `until`.
     pub(crate) fn new(generation: u64, until: UnixTime) -> Self {
         Self { generation: AtomicU64::new(generation), until_ms: AtomicU64::new(until.as_millis()) }
     }
 
-    /// Whether the last judgement still holds.
+    /// Whether the last check is still valid.
     pub(crate) fn holds(&self, generation: u64, now: UnixTime) -> bool {
         self.generation.load(Ordering::Relaxed) == generation && now.as_millis() < self.until_ms.load(Ordering::Relaxed)
     }
 
-    /// Judged once more.
+    /// Records a repeated check.
     pub(crate) fn renew(&self, generation: u64, until: UnixTime) {
         self.generation.store(generation, Ordering::Relaxed);
         self.until_ms.store(until.as_millis(), Ordering::Relaxed);
@@ -98,7 +98,7 @@ impl VerifiedCaller {
         }
     }
 
-    /// The same yes for a directory in which the vendor has another place.
+    /// The same caller for a directory in which the vendor has another index.
     pub(crate) fn moved_to(&self, vendor_index: u32) -> Self {
         let basis = match &self.verified_by {
             VerifiedBy::Key { key, generation } => {
@@ -120,7 +120,7 @@ impl VerifiedCaller {
         }
     }
 
-    /// Bytes that remembering it costs: itself, its claims and their texts, and the cache's bookkeeping.
+    /// Bytes that it takes in the cache: itself, its claims and their texts, and the cache's bookkeeping.
     pub(crate) fn weight(&self) -> u64 {
         /// Allocation headers, reference counts, the fingerprint and the cache's slot.
         const BOOKKEEPING: usize = 192;

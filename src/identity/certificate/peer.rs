@@ -1,8 +1,8 @@
-//! The client certificate of a connection, as identity reads it: thumbprint, names, dates.
+//! The client certificate of a connection: its thumbprint, names and dates.
 //!
-//! The listener has proven possession of its key in the TLS handshake; who issued it, and whether it is revoked, is
-//! for the vendor's own judge. Read once for each connection. Never trusts a name for more than an
-//! exact comparison.
+//! The TLS handshake has proven that the peer holds its key. Who issued it, and whether it is revoked, is checked for
+//! each vendor in [`super::vendor`]. Read once per connection. Names are only compared exactly, never parsed or matched
+//! by pattern.
 
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
@@ -14,13 +14,13 @@ use crate::model::UnixTime;
 /// Why a certificate was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
-    /// No certificate at all.
+    /// The peer sent no certificate.
     #[error("no certificate")]
     Absent,
     /// Not X.509 in DER.
     #[error("the certificate is not readable")]
     Unreadable,
-    /// More names than anybody needs.
+    /// It has more names than the bound.
     #[error("the certificate has more than {CERTIFICATE_NAMES_MAX} names")]
     TooManyNames,
 }
@@ -28,7 +28,7 @@ pub enum CertificateError {
 /// A name in a certificate's `subjectAltName`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SubjectAltName {
-    /// A DNS name, in lower case; a wildcard is no name of a client.
+    /// A DNS name, in lower case. A wildcard is compared as text, so it never names a client.
     Dns(String),
     /// A URI, such as a SPIFFE id, exactly as written.
     Uri(String),
@@ -37,7 +37,7 @@ pub enum SubjectAltName {
 }
 
 impl SubjectAltName {
-    /// The name without its kind: what the client is called.
+    /// The name without its kind; it is also the client's id.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Dns(name) | Self::Uri(name) | Self::Email(name) => name,
@@ -93,7 +93,7 @@ impl PeerCertificate {
         &self.thumbprint
     }
 
-    /// Bytes that remembering it costs.
+    /// Bytes that it takes in the cache.
     pub(crate) fn weight(&self) -> usize {
         let names = self.names.len() * size_of::<SubjectAltName>();
         size_of::<Self>() + names + self.chain.iter().map(|certificate| certificate.len()).sum::<usize>()

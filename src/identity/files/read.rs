@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {path}")]
 pub struct FileError {
-    /// Which.
+    /// The file's path.
     pub path: PathBuf,
-    /// Why.
+    /// Why it was not read.
     #[source]
     pub source: io::Error,
 }
 
-/// The whole file, or an error when it is longer than the bound. Blocks: not for a thread that serves requests.
+/// Reads the whole file, or fails when it is longer than the bound. Blocks: not for a thread that serves requests.
 pub(crate) fn read_bounded(path: &Path, bytes_max: usize) -> Result<Vec<u8>, FileError> {
     let fail = |source| FileError { path: path.to_owned(), source };
     let mut content = Vec::new();
@@ -25,7 +25,7 @@ pub(crate) fn read_bounded(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Fil
     if content.len() > bytes_max { Err(fail(io::ErrorKind::FileTooLarge.into())) } else { Ok(content) }
 }
 
-/// As [`read_bounded`], away from the threads that serve requests.
+/// Does [`read_bounded`] on a thread that may block.
 pub(crate) async fn read_in_background(path: &Path, bytes_max: usize) -> Result<Vec<u8>, FileError> {
     let owned = path.to_owned();
     let read = tokio::task::spawn_blocking(move || read_bounded(&owned, bytes_max)).await;

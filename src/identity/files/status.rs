@@ -1,4 +1,4 @@
-//! The files of a vendor that are looked at while the gateway runs, and what is wrong with them.
+//! The files of a vendor that are read again while the gateway runs, and what is wrong with them.
 
 use crate::identity::directory::Directory;
 use crate::identity::settings::KeySource;
@@ -6,17 +6,17 @@ use crate::model::VendorId;
 
 use super::watched::FileKind;
 
-/// A vendor's file, and why what it holds cannot be used, if it cannot; what it held before stays in force.
+/// A vendor's file, and why its content cannot be used, if it cannot. What was read before stays in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileStatus {
-    /// Which.
+    /// What the file is for.
     pub file: FileKind,
     /// Why it cannot be used. Names the path, and holds nothing of the content.
     pub error: Option<String>,
 }
 
 impl Directory {
-    /// The files of a vendor that are looked at again and again.
+    /// The watched files of a vendor.
     pub fn files(&self, vendor: &VendorId) -> Vec<FileStatus> {
         let certified = self.certified.get(vendor).and_then(|known| known.authorities.as_ref());
         let signed = self.webhooks().iter().find(|webhook| webhook.vendor() == vendor);

@@ -1,7 +1,8 @@
-//! Something built from files that an operator may replace at any time: secrets, authorities, revocation lists.
+//! A value that is built from files which an operator may replace at any time: secrets, authorities, revocation lists.
 //!
-//! Looked at in the background; a file that is torn or gone leaves what was built before, which is worth no more than
-//! its own dates, and is told of in the log once a change. Never read while a request is judged.
+//! The files are read again in the background. If one is missing or half written, the value that was built before stays
+//! in force (its own dates still apply), and the problem is logged once per change. Files are never read while a
+//! request is decided about.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,15 +20,15 @@ use super::read::read_bounded;
 /// What a vendor's file is for, in logs, metrics, `status` and `/readyz`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileKind {
-    /// The authorities that may issue its certificate, and their revocation lists.
+    /// The authorities that may issue the vendor's certificate, and their revocation lists.
     Authorities,
-    /// The secrets by which it signs its bodies.
+    /// The secrets by which the vendor signs its bodies.
     WebhookSecrets,
-    /// The token by which it shows, before it sends anything, that it is meant to.
+    /// The token that the vendor shows in a handshake of Meta's kind.
     VerifyToken,
-    /// The secret by which its issuer knows us.
+    /// The client secret by which the vendor's issuer knows us.
     IntrospectionSecret,
-    /// The signing keys of its issuer.
+    /// The signing keys of the vendor's issuer.
     Keys,
 }
 
@@ -44,13 +45,14 @@ impl FileKind {
     }
 }
 
-/// What was made out of files, and what of them was left out, if anything; or why nothing was. Neither holds content.
+/// The value that was built, and a text about what was left out, if anything; or why nothing was built. No text holds
+/// content of a file.
 pub(crate) type BuildResult<T> = Result<(T, Option<String>), String>;
 
-/// Makes the thing out of the files' contents, in their order.
+/// Builds the value from the contents of the files, in their order.
 type BuildFn<T> = Box<dyn Fn(&[Vec<u8>]) -> BuildResult<T> + Send + Sync>;
 
-/// The thing, and the files it was built from.
+/// A value, and the files that it is built from.
 pub(crate) struct WatchedFiles<T> {
     kind: FileKind,
     /// The vendor or issuer, for the log.
@@ -64,13 +66,13 @@ pub(crate) struct WatchedFiles<T> {
     started: AtomicBool,
 }
 
-/// What the thing in force was built from.
+/// What the value in force was built from.
 struct BuiltFrom {
     digest: blake3::Hash,
     left_out: Option<String>,
 }
 
-/// Why the last look built nothing, or not of all, and of which contents, where they could be read.
+/// Why the last read built nothing, or left a part out; and a digest of the contents, where they could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct FileProblem {
     message: String,
@@ -95,31 +97,32 @@ impl<T: Send + Sync + 'static> WatchedFiles<T> {
         Arc::new(watched)
     }
 
-    /// The thing as it is now, if it could ever be built, and which one it is.
+    /// The value in force, if one could ever be built, and its generation.
     pub(crate) fn current(&self) -> (Option<Arc<T>>, u64) {
-        // Read first: if the thing is replaced in between, a yes is checked once more than needed.
+        // Read first: if the value is replaced in between, a certificate is checked once more than needed.
         let generation = self.generation();
         (self.current.load_full(), generation)
     }
 
-    /// Changes with each thing, and is unique in the process.
+    /// Changes with each new value, and is unique in the process.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Why the last look built nothing, or not of all that the files hold.
+    /// Why the last read built nothing, or left a part out.
     pub(crate) fn last_error(&self) -> Option<String> {
         self.error.locked().as_ref().map(|refused| refused.message.clone())
     }
 
-    /// Starts to look now and then, once.
+    /// Starts the task that reads the files again, once.
     pub(crate) fn start(self: &Arc<Self>, runtime: &tokio::runtime::Handle) {
         if !self.started.swap(true, Ordering::AcqRel) {
             runtime.spawn(run(Arc::downgrade(self)));
         }
     }
 
-    /// Reads the files and, when they have changed, builds anew. Says whether there was something to tell. Blocks.
+    /// Reads the files and, when they have changed, builds the value again. Returns whether something was logged.
+    /// Blocks.
     pub(crate) fn reload_if_changed(&self) -> bool {
         let refused = self.rebuild().unwrap_or_else(Some);
         let mut before = self.error.locked();
@@ -131,7 +134,7 @@ impl<T: Send + Sync + 'static> WatchedFiles<T> {
         is_news
     }
 
-    /// The error holds no content; the files' names are the config's own.
+    /// Logs a change. The error holds no content, and the names of the files come from the config.
     fn log_change(&self, refused: Option<&FileProblem>) {
         let (file, of) = (self.kind.as_str(), self.owner.as_str());
         let files = self.files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
@@ -145,7 +148,7 @@ impl<T: Send + Sync + 'static> WatchedFiles<T> {
         }
     }
 
-    /// Says what was left out of what is in force now.
+    /// Returns what was left out of the value that is in force now.
     fn rebuild(&self) -> Result<Option<FileProblem>, FileProblem> {
         let read = self.files.iter().map(|path| read_bounded(path, ISSUER_ANSWER_BYTES_MAX));
         let unread = |error: super::read::FileError| FileProblem { message: with_causes(&error), digest: None };
@@ -183,7 +186,7 @@ async fn run<T: Send + Sync + 'static>(watched: Weak<WatchedFiles<T>>) {
     loop {
         tokio::time::sleep(FILE_POLL).await;
         let Some(held) = watched.upgrade() else { return };
-        // A look that was cut short by the end of the program is of no interest.
+        // An error here means that the program ends.
         let _ = tokio::task::spawn_blocking(move || held.reload_if_changed()).await;
     }
 }
@@ -193,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_torn_or_missing_file_replaces_nothing() {
+    fn a_half_written_or_missing_file_replaces_nothing_and_is_logged_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("secret");
         let build = |contents: &[Vec<u8>]| match &contents[0][..] {

@@ -1,8 +1,10 @@
-//! Opaque tokens: the issuer is asked about each (RFC 7662), once at a time, and its answer kept for a bounded time.
+//! Opaque tokens: the issuer is asked about each (RFC 7662), by one request at a time per token, and its answer is
+//! cached for a bounded time.
 //!
-//! A yes never outlives the token's `exp`; a no is kept too, so that a wrong token does not cost a question each time.
-//! The questions that strangers can cause are bounded in number and rate, and nobody waits beyond that. An issuer that
-//! does not answer means no. Never sends a token anywhere but to the endpoint of the contract.
+//! A positive answer is never used after the token's `exp`. A negative one is cached too, so that a wrong token does
+//! not cause a question each time. The number and the rate of questions that strangers can cause are bounded, and
+//! requests beyond the bound do not wait. If the issuer does not answer, the token is refused. A token is sent nowhere
+//! but to the endpoint of the contract.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -41,16 +43,16 @@ use crate::model::{Clock, Lock as _, Moment, Secret, UnixTime, with_causes};
 /// `application/x-www-form-urlencoded`, as RFC 6749 appendix B has it; escaping more than needed is harmless.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
 
-/// How asking an issuer about tokens goes, for `status` and metrics.
+/// The state of introspection at one issuer, for `status` and metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IntrospectionStatus {
     /// How often each of [`IntrospectionOutcome::ALL`] happened.
     pub outcomes: [u64; IntrospectionOutcome::ALL.len()],
-    /// Why the last question got no readable answer, if one did not; never holds a token or an answer.
+    /// Why the last question got no readable answer, if it did not; never holds a token or an answer.
     pub last_error: Option<String>,
 }
 
-/// What came of a token that only its issuer can read.
+/// How the gateway decided about an opaque token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IntrospectionOutcome {
     /// The issuer was asked, and said that the token is active.
@@ -59,9 +61,10 @@ pub enum IntrospectionOutcome {
     Inactive,
     /// The issuer was asked, and gave no readable answer.
     Failed,
-    /// Nobody was asked: an answer was kept. Whoever asked reads its own answer so, too.
+    /// The issuer was not asked: a cached answer was used. The request that caused a question counts here, too, when it
+    /// reads the answer.
     Cached,
-    /// Nobody was asked: too many wanted to at once.
+    /// The issuer was not asked: too many requests wanted to at once.
     Shed,
 }
 
@@ -81,20 +84,20 @@ impl IntrospectionOutcome {
     }
 }
 
-/// What is known of an opaque token.
+/// What the issuer has answered about an opaque token.
 #[derive(Debug, Clone)]
 pub(crate) enum IntrospectionResponse {
-    /// It is taken as active until then, with these claims.
+    /// The token is active until that time, with these claims.
     Active(Arc<Object>, UnixTime),
-    /// It is not.
+    /// The token is not active.
     Inactive,
     /// The answer is about a token of another issuer.
     Foreign,
-    /// The issuer did not say.
+    /// The issuer did not give a readable answer.
     Unanswered,
 }
 
-/// Asks one issuer.
+/// Asks one issuer about opaque tokens.
 pub(crate) struct Introspector {
     pub(crate) id: IssuerKeysId,
     pub(crate) settings: IntrospectionSettings,
@@ -106,7 +109,7 @@ pub(crate) struct Introspector {
     outcomes: [AtomicU64; IntrospectionOutcome::ALL.len()],
     last_error: Mutex<Option<String>>,
     outage: OutageLog,
-    /// Whether the secret can be used, where there is one: looked at also while nobody asks.
+    /// Checks the secret's file, where there is one, also while no question is asked.
     pub(crate) secret: Option<Arc<WatchedFiles<()>>>,
 }
 
@@ -129,7 +132,7 @@ impl Weighter<Fingerprint, CachedResponse> for ResponseWeight {
     }
 }
 
-/// Why the issuer did not say; for the log.
+/// Why the issuer gave no readable answer; for the log.
 #[derive(Debug, thiserror::Error)]
 enum IntrospectionError {
     #[error(transparent)]
@@ -180,7 +183,7 @@ impl Introspector {
         }
     }
 
-    /// What is known of a token, if anything.
+    /// The cached answer about a token, if there is one that is still valid.
     pub(crate) fn cached(&self, fingerprint: &Fingerprint, now: Moment) -> Option<IntrospectionResponse> {
         let kept = self.answers.get(fingerprint).filter(|kept| now.monotonic_ns < kept.until_ns)?;
         if matches!(kept.answer, IntrospectionResponse::Active(_, until) if now.wall >= until) {
@@ -190,7 +193,7 @@ impl Introspector {
         Some(kept.answer)
     }
 
-    /// Whether the issuer's last word about a token was no.
+    /// Whether the issuer's last answer about a token was that it is inactive.
     pub(crate) fn is_inactive(&self, fingerprint: &Fingerprint) -> bool {
         self.answers.peek(fingerprint).is_some_and(|kept| matches!(kept.answer, IntrospectionResponse::Inactive))
     }
@@ -199,7 +202,7 @@ impl Introspector {
         self.outcomes[outcome as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The right to ask about a token, or to wait for whoever already asks; `None` when too many do.
+    /// Lets a request ask about a token, or wait for a request that already asks; `None` when too many do.
     pub(crate) fn wait_for_token(
         self: &Arc<Self>,
         fingerprint: Fingerprint,
@@ -245,7 +248,7 @@ impl Introspector {
         self.answers.insert(fingerprint, CachedResponse { answer, until_ns, bytes: bytes as u64 });
     }
 
-    /// Keeps and tells how a question went.
+    /// Records how a question went, and logs a change.
     fn record_outcome(&self, error: Option<String>, now: Moment) {
         let issuer = self.id.issuer.as_str();
         match self.outage.record(error.as_deref(), now.monotonic_ns) {
@@ -277,8 +280,8 @@ impl Introspector {
         self.read(&answer.body).map(|read| (read, answer.body.len()))
     }
 
-    /// RFC 6749 section 2.3.1: id and secret are form-encoded before they are joined. The secret is read for each
-    /// question, so a new one is used at once.
+    /// RFC 6749 section 2.3.1: id and secret are form-encoded before they are joined. The secret's file is read for
+    /// each question, so that a new secret is used at once.
     async fn authorization(
         &self,
         path: &std::path::Path,
@@ -293,13 +296,13 @@ impl Introspector {
         Ok(value)
     }
 
-    /// An answer for another issuer is a no. Without a readable `exp` it is kept no longer than any other; whether that will do
-    /// is for the contract.
+    /// Reads an answer. One for another issuer's token refuses the token. One without a readable `exp` is cached for
+    /// `active_for`; whether it may lack `exp` is decided later, by the contract.
     fn read(&self, body: &[u8]) -> Result<IntrospectionResponse, IntrospectionError> {
         if body.len() > INTROSPECTION_BYTES_MAX {
             return Err(IntrospectionError::NoAnswer);
         }
-        // Strict as a token is: any member of it may be one that decides.
+        // Read as strictly as a token, since any member of it may decide.
         let object = Object::parse(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body))?;
         match object.get("active") {
             Some(Json::Bool(true)) => {}
@@ -315,7 +318,7 @@ impl Introspector {
     }
 }
 
-/// A secret is text; the end of its line is not of it.
+/// Reads a secret: a text, without the end of its line.
 pub(crate) fn read_secret(content: Vec<u8>) -> Result<Secret<String>, &'static str> {
     let text = Secret::new(String::from_utf8(content).map_err(|_| "is not text")?);
     if text.expose().trim_end().is_empty() { Err("is empty") } else { Ok(text) }
@@ -327,7 +330,7 @@ impl fmt::Debug for Introspector {
     }
 }
 
-/// A place among the few requests that may ask, or wait for an answer.
+/// One of the few requests that may ask the issuer, or wait for its answer.
 #[derive(Debug)]
 pub(crate) struct IntrospectionWait {
     introspector: Arc<Introspector>,
@@ -336,8 +339,8 @@ pub(crate) struct IntrospectionWait {
 }
 
 impl IntrospectionWait {
-    /// Asks, or waits for whoever asks already; returns when there is an answer, or after the deadline. The question
-    /// goes on when the caller gives up: others may wait for it.
+    /// Asks, or waits for a request that already asks; returns when there is an answer, or after the deadline. The
+    /// question continues when this request gives up, since others may wait for it.
     pub(crate) async fn settled(self, deadline: Duration) {
         let mut landed = self.join_or_start();
         let _ = tokio::time::timeout(deadline, landed.changed()).await;
@@ -355,14 +358,14 @@ impl IntrospectionWait {
         tokio::spawn(async move {
             introspector.ask_and_cache(fingerprint, &token).await;
             introspector.flights.locked().remove(&fingerprint);
-            // Those who wait see the channel close.
+            // Requests that wait see the channel close.
             drop(done);
         });
         landed
     }
 }
 
-/// What an answer says as a flaw, where it is no yes.
+/// The claims of an active token, or why the token is refused.
 impl IntrospectionResponse {
     pub(crate) fn claims(self) -> Result<(Arc<Object>, UnixTime), AuthError> {
         match self {

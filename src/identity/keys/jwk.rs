@@ -1,7 +1,7 @@
 //! One public key from a JSON Web Key (RFC 7517, 7518, 8037), bound to exactly one algorithm.
 //!
 //! A key verifies only with the algorithm that its own `alg`, `kty` and `crv` allow, so no token can choose how it is
-//! checked. Never takes symmetric keys, private keys, or RSA under 2048 bits.
+//! checked. Symmetric keys, private keys and RSA keys below 2048 bits are refused.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::model::{Algorithm, UnixTime};
 
 use super::roca;
 
-/// Why a JWK is not a verification key of ours.
+/// Why a JWK cannot be used to verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UnusableKey {
     /// Of a kind, curve or algorithm that we do not verify, or not for signatures. Skipped, as RFC 7517 section 5 asks.
@@ -48,11 +48,11 @@ impl From<AuthError> for UnusableKey {
 pub(crate) struct VerificationKey {
     pub(crate) key_id: Option<Arc<str>>,
     pub(crate) algorithm: Algorithm,
-    /// RFC 7638, SHA-256: the key's name for its age, whatever its `kid` says.
+    /// RFC 7638 with SHA-256: it names the key when its age is looked up, whatever its `kid` is.
     pub(crate) thumbprint: [u8; 32],
     /// `notBefore` of the first certificate in `x5c`, where present.
     pub(crate) certified_at: Option<UnixTime>,
-    /// From when its age counts; unset until the set is put in force.
+    /// From when its age counts; set when the key set is put in force.
     pub(crate) in_use_since: UnixTime,
     public: ParsedPublicKey,
 }
@@ -74,7 +74,7 @@ impl fmt::Debug for VerificationKey {
     }
 }
 
-/// Reads a JWK: one key for each algorithm it serves, which is one, or six for an RSA key without `alg`.
+/// Reads a JWK. Returns one key for each algorithm: one, or six for an RSA key without `alg`.
 pub(crate) fn read(jwk: &Object) -> Result<Vec<VerificationKey>, UnusableKey> {
     let material = JwkMaterial::read(jwk)?;
     check_purpose(jwk)?;
@@ -132,7 +132,8 @@ static RSA: [(Algorithm, &RsaParameters); 6] = [
 
 impl JwkMaterial {
     fn read(jwk: &Object) -> Result<Self, UnusableKey> {
-        // `d` is the private half of every asymmetric kind (RFC 7518 section 6): such a key is not secret any more.
+        // `d` is the private half of every asymmetric kind (RFC 7518 section 6): whoever reads this document could
+        // sign.
         if jwk.get("d").is_some() {
             return Err(UnusableKey::Bad);
         }
@@ -184,7 +185,7 @@ impl JwkMaterial {
         if x.len() == 32 { Ok(Self::Ed25519 { x, name }) } else { Err(UnusableKey::Bad) }
     }
 
-    /// What the key verifies; `alg` narrows it and must fit the kind.
+    /// The algorithms that the key may verify; `alg` narrows them and must fit the kind of key.
     fn algorithms(&self, alg: Option<&str>) -> Result<Vec<Algorithm>, UnusableKey> {
         let fitting = match self {
             Self::Rsa { .. } => RSA.iter().map(|(algorithm, _)| *algorithm).collect(),
@@ -242,7 +243,7 @@ fn check_purpose(jwk: &Object) -> Result<(), UnusableKey> {
     }
 }
 
-/// When the key was certified: a date that the issuer states, older than our first sight of it.
+/// When the key was certified by `x5c`: a date of the issuer's that may be older than our first sight of the key.
 fn certified_at(jwk: &Object) -> Result<Option<UnixTime>, UnusableKey> {
     let first = match jwk.get("x5c") {
         None => return Ok(None),

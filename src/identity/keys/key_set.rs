@@ -1,8 +1,8 @@
 //! A set of verification keys from a JWKS document (RFC 7517 section 5): immutable, searched by `kid` and algorithm.
 //!
-//! A key that cannot be used costs no other: kinds that we do not verify, keys that are malformed or have two readings, and
-//! keys that share one name are left out and counted. A document without a readable list of keys, with more than its
-//! bound, or of which no key is left is refused whole, so that it can never replace a good set.
+//! A key that cannot be used does not spoil the others: keys of kinds that we do not verify, malformed keys, and keys
+//! that share one name are left out and counted. A document without a readable list of keys, with too many keys, or
+//! without a single usable key is refused as a whole, so that it can never replace a good set.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -26,10 +26,10 @@ pub enum KeysetError {
     /// `keys` is missing or not an array of objects.
     #[error("the key set has no array of keys")]
     NoKeys,
-    /// More keys than an issuer in its senses publishes.
+    /// More keys than the bound.
     #[error("the key set has more than {KEYS_MAX} keys")]
     TooMany,
-    /// Nothing to verify with is left; how many keys were unfit is said.
+    /// No key can be used.
     #[error(
         "the key set holds no key that can verify: {foreign} of other kinds, {bad} malformed, weak, private or of one kid"
     )]
@@ -45,7 +45,8 @@ pub enum KeysetError {
 #[derive(Debug, Default)]
 pub(crate) struct KeySet {
     keys: Vec<Arc<VerificationKey>>,
-    /// Keys of our kinds that were malformed, weak or private, or that share a `kid` with another: worth a warning.
+    /// How many keys of our kinds were left out since they are malformed, weak or private, or share a `kid`: worth a
+    /// warning.
     pub(crate) unusable: usize,
 }
 
@@ -72,7 +73,7 @@ impl KeySet {
         if keys.is_empty() { Err(KeysetError::Empty { foreign, bad }) } else { Ok(Self { keys, unusable: bad }) }
     }
 
-    /// Gives each key its age: its first sight by us, or its certificate's date where that is earlier.
+    /// Sets from when each key's age counts: our first sight of it, or its certificate's date where that is earlier.
     pub(crate) fn set_ages(&mut self, mut first_seen: impl FnMut([u8; 32]) -> UnixTime) {
         for key in self.keys.iter_mut().filter_map(Arc::get_mut) {
             let seen = first_seen(key.thumbprint);
@@ -80,7 +81,7 @@ impl KeySet {
         }
     }
 
-    /// The key that signed this token.
+    /// Verifies the signature; returns the key that made it.
     pub(crate) fn verify(&self, token: &UnverifiedSignature<'_>) -> Result<Arc<VerificationKey>, AuthError> {
         match &token.header.key_id {
             Some(kid) => {
@@ -92,7 +93,7 @@ impl KeySet {
         }
     }
 
-    /// Whether a key of this `kid` and algorithm is in the set.
+    /// The key of this `kid` and algorithm.
     pub(crate) fn find(&self, kid: &str, algorithm: Algorithm) -> Option<&Arc<VerificationKey>> {
         self.keys.iter().find(|key| key.algorithm == algorithm && key.key_id.as_deref() == Some(kid))
     }
@@ -104,7 +105,7 @@ impl KeySet {
         })
     }
 
-    /// How many keys there are: one that serves several algorithms is one.
+    /// How many keys there are; one with several algorithms counts once.
     pub(crate) fn count(&self) -> usize {
         let names: HashSet<_> = self.keys.iter().map(|key| (&key.key_id, key.thumbprint)).collect();
         names.len()
@@ -115,7 +116,7 @@ impl KeySet {
         self.keys.iter()
     }
 
-    /// A token without `kid` may try a few keys of its algorithm; more would be work that a stranger can order.
+    /// A token without `kid` is checked with a few keys of its algorithm; more would let a stranger cause much work.
     fn verify_without_id(&self, token: &UnverifiedSignature<'_>) -> Result<Arc<VerificationKey>, AuthError> {
         let fitting = self.keys.iter().filter(|key| key.algorithm == token.header.algorithm);
         let mut flaw = AuthError::KeyUnknown;
@@ -129,8 +130,8 @@ impl KeySet {
     }
 }
 
-/// Leaves out keys that share a `kid` and algorithm with a different one, since a token that names them has two readings; says
-/// how many. The same key written twice is one.
+/// Leaves out keys that share `kid` and algorithm with a different key, since a token could mean either; returns how
+/// many. The same key written twice counts once.
 fn without_shared_names(read: Vec<Vec<VerificationKey>>) -> (Vec<Arc<VerificationKey>>, usize) {
     let twins = |one: &VerificationKey, other: &VerificationKey| {
         one.algorithm == other.algorithm && one.key_id.is_some() && one.key_id == other.key_id
@@ -151,7 +152,8 @@ fn without_shared_names(read: Vec<Vec<VerificationKey>>) -> (Vec<Arc<Verificatio
     (kept, shared.iter().filter(|shared| **shared).count())
 }
 
-/// Reads a JWKS document for `check`: how many keys can verify, and how many are malformed, weak, private or share a `kid`.
+/// Reads a JWKS document for `check`: how many keys can verify, and how many are malformed, weak, private or share a
+/// `kid`.
 ///
 /// # Errors
 /// [`KeysetError`] when the document would not be taken.
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_with_two_readings_or_nothing_in_it_is_refused() {
+    fn an_ambiguous_or_empty_document_is_refused() {
         let one = SigningKey::generate(Algorithm::ES256, "k").expect("a key").public_jwk();
         let two = SigningKey::generate(Algorithm::ES256, "k").expect("a key").public_jwk();
         let many = vec![one.as_str(); KEYS_MAX + 1];
@@ -207,9 +209,9 @@ mod tests {
         assert_eq!(inspect_keys(jwks(&[&one, &one, r#"{"kty":"future"}"#]).as_bytes()), Ok((1, 0)));
     }
 
-    /// A document of many keys is not refused for a key that nobody uses.
+    /// A document of many keys is not refused for one that cannot be used.
     #[test]
-    fn a_key_that_cannot_be_used_costs_no_other() {
+    fn a_key_that_cannot_be_used_does_not_spoil_the_others() {
         let make = |kid: &str| SigningKey::generate(Algorithm::ES256, kid).expect("a key");
         let (good, one, two) = (make("good"), make("shared").public_jwk(), make("shared").public_jwk());
         let rsa = SigningKey::generate(Algorithm::RS256, "r").expect("a key").public_jwk();

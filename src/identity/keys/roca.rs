@@ -1,9 +1,9 @@
 //! Recognises RSA keys of the faulty generator known as ROCA (CVE-2017-15361), whose private half can be computed.
 //!
-//! Their primes are powers of 65537 modulo the product of small primes, so the modulus is one modulo each of them. A
-//! sound key passes for such a one with a chance below one in a hundred million.
+//! The primes of such a key are powers of 65537 modulo the product of small primes, so the modulus is such a power
+//! modulo each small prime. A sound key looks like this with a probability below one in a hundred million.
 
-/// Small primes modulo which 65537 generates few of the residues: the ones that tell faulty keys from sound ones.
+/// Small primes modulo which 65537 generates few of the residues, so that they tell faulty keys from sound ones.
 const PRIMES: [u64; 17] = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
 
 /// Whether a modulus (big-endian) has the mark of the faulty generator.

@@ -1,17 +1,18 @@
-//! When a key source is looked at for strangers: numbered, so that a request can tell a look that began after it came
-//! from one that did not, and allowed by time alone, so that no flood makes us one.
+//! When the keys are refreshed because a request asked for it. Refreshes are numbered, so that a request can tell one
+//! that began after it came from one that began before; and how many are allowed depends on time alone, so that no
+//! flood of requests can make the gateway flood an issuer.
 //!
-//! Pure: time is an argument, and whoever holds it looks.
+//! Pure: time is an argument, and the caller does the fetching.
 
 use std::time::Duration;
 
-/// How often strangers may make us ask an issuer: so many times at once, then once in each span.
+/// How often requests may make the gateway ask an issuer: `at_once` times, then once in each span.
 #[derive(Debug)]
 pub(crate) struct FetchQuota {
     span_ns: u64,
-    /// How far `full_ns` may lie ahead while a place is free.
+    /// How far `full_ns` may lie ahead of now while another question is allowed.
     lead_ns: u64,
-    /// When all places would be free again.
+    /// When the whole quota is available again.
     full_ns: u64,
 }
 
@@ -21,19 +22,19 @@ impl FetchQuota {
         Self { span_ns, lead_ns: span_ns.saturating_mul(at_once.saturating_sub(1) as u64), full_ns: 0 }
     }
 
-    /// From when on the next place is free.
+    /// From when on the next question is allowed.
     fn next(&self, now_ns: u64) -> u64 {
         now_ns.max(self.full_ns.saturating_sub(self.lead_ns))
     }
 
-    /// Takes the next place; says from when on it is free.
+    /// Reserves the next question; returns from when on it is allowed.
     fn take(&mut self, now_ns: u64) -> u64 {
         let at = self.next(now_ns);
         self.full_ns = at.max(self.full_ns).saturating_add(self.span_ns);
         at
     }
 
-    /// Takes a place that is free at once, if there is one.
+    /// Takes a question if one is allowed now.
     pub(crate) fn take_now(&mut self, now_ns: u64) -> bool {
         let free = self.next(now_ns) == now_ns;
         if free {
@@ -43,46 +44,46 @@ impl FetchQuota {
     }
 }
 
-/// The looks at one key source, one at a time.
+/// The refreshes of one issuer's keys, one at a time.
 #[derive(Debug)]
 pub(crate) struct RefreshSchedule {
     begun: u64,
     ended: u64,
-    /// When the look after those begun is due because somebody asked for it.
+    /// When the next refresh is due because a request asked for it.
     due_ns: Option<u64>,
     allowance: FetchQuota,
 }
 
 impl RefreshSchedule {
-    /// The first look is asked for from the start.
+    /// The first refresh is due from the start.
     pub(crate) const fn new(allowance: FetchQuota) -> Self {
         Self { begun: 0, ended: 0, due_ns: Some(0), allowance }
     }
 
-    /// A look begins; it serves whoever asked before now.
+    /// A refresh begins; it serves all requests that asked before now.
     pub(crate) const fn begin(&mut self) {
         self.begun += 1;
         self.due_ns = None;
     }
 
-    /// The look under way has ended; says its number.
+    /// The refresh under way has ended; returns its number.
     pub(crate) const fn end(&mut self) -> u64 {
         self.ended = self.begun;
         self.ended
     }
 
-    /// Whether one is under way.
+    /// Whether a refresh is under way.
     pub(crate) const fn is_under_way(&self) -> bool {
         self.ended < self.begun
     }
 
-    /// How many have begun.
+    /// How many refreshes have begun.
     pub(crate) const fn begun(&self) -> u64 {
         self.begun
     }
 
-    /// Whether a look that begins from now on can begin before `patience` is over. If not it is asked for all the same,
-    /// for whoever comes when it is due.
+    /// Whether the next refresh can begin before `patience` is over. If not, it is asked for all the same, for the
+    /// requests that come when it is due.
     pub(crate) fn can_begin(&mut self, now_ns: u64, patience: Duration) -> bool {
         let due_ns = self.due_ns.unwrap_or_else(|| self.allowance.next(now_ns));
         let soon = u128::from(due_ns.saturating_sub(now_ns)) < patience.as_nanos();
@@ -92,13 +93,14 @@ impl RefreshSchedule {
         soon
     }
 
-    /// Asks for a look that begins from now on: the one that was asked for already, or one of our own.
+    /// Asks for a refresh that begins from now on, unless one was asked for already.
     fn ask(&mut self, now_ns: u64) {
         self.due_ns.get_or_insert_with(|| self.allowance.take(now_ns));
     }
 
-    /// The number of a look that tells more than was known when `came` looks had begun: the one under way, or one that
-    /// is asked for; none where one that began since has ended, or none can begin before `patience` is over.
+    /// The number of a refresh that is worth waiting for by a request that came when `came` refreshes had begun: the
+    /// one under way, or one that is asked for. `None` where a refresh that began since has ended, or none can begin
+    /// before `patience` is over.
     pub(crate) fn next_for(&mut self, came: u64, now_ns: u64, patience: Duration) -> Option<u64> {
         if self.ended > came {
             return None;
@@ -110,12 +112,12 @@ impl RefreshSchedule {
         })
     }
 
-    /// Whether one was asked for that has not begun.
+    /// Whether a refresh was asked for that has not begun.
     pub(crate) const fn is_due(&self) -> bool {
         self.due_ns.is_some()
     }
 
-    /// In how long the look that was asked for is due.
+    /// In how long the refresh that was asked for is due.
     pub(crate) fn due_in(&self, now_ns: u64) -> Option<Duration> {
         self.due_ns.map(|due_ns| Duration::from_nanos(due_ns.saturating_sub(now_ns)))
     }
@@ -128,7 +130,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_nanos(10);
 
     #[test]
-    fn a_few_at_once_then_one_in_each_span() {
+    fn a_few_questions_are_allowed_at_once_and_then_one_in_each_span() {
         let mut allowance = FetchQuota::new(Duration::from_nanos(30), 4);
         let taken: Vec<u64> = (0..6).map(|_| allowance.take(1000)).collect();
         assert_eq!(taken, [1000, 1000, 1000, 1000, 1030, 1060]);
@@ -139,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_that_began_before_somebody_came_is_not_the_last_word() {
+    fn a_request_waits_for_a_refresh_that_began_after_it_came() {
         let mut looks = RefreshSchedule::new(FetchQuota::new(Duration::from_nanos(30), 2));
         assert_eq!((looks.next_for(0, 0, PATIENCE), looks.due_in(0)), (Some(1), Some(Duration::ZERO)));
         looks.begin();
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_within_the_cool_down_comes_at_its_end_whoever_else_asks() {
+    fn a_refresh_asked_for_within_the_cool_down_begins_at_its_end_however_many_ask() {
         let mut looks = RefreshSchedule::new(FetchQuota::new(Duration::from_nanos(30), 1));
         looks.begin();
         looks.end();

@@ -1,6 +1,6 @@
-//! Signs tokens: the private side, for the demo's issuer, for our own client assertions, for tests and benchmarks.
+//! Signs tokens with private keys: for the demo's issuer, for tests and for benchmarks.
 //!
-//! Plays no part in deciding who a caller is. Private keys are made here and never leave.
+//! Takes no part in deciding who a caller is. Private keys are generated here and cannot be read out.
 
 use std::fmt;
 
@@ -67,7 +67,7 @@ impl SigningKey {
         &self.key_id
     }
 
-    /// What it signs with.
+    /// The algorithm that it signs with.
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
@@ -116,7 +116,7 @@ impl SigningKey {
         }
     }
 
-    /// The curve's name in a JWK; every algorithm without one is not asked.
+    /// The curve's name in a JWK; called for ECDSA keys only.
     const fn curve(&self) -> &'static str {
         match self.algorithm {
             Algorithm::ES384 => "P-384",

@@ -1,9 +1,9 @@
-//! What was taken back: tokens by id or by time of issue, clients and signing keys until a person lifts that.
+//! Revocations: tokens by id or by time of issue, and clients and signing keys until an operator lifts that.
 //!
-//! Effective with one swap of a snapshot that every request reads, then made durable; a revocation that could not be
-//! saved still holds, and whoever asked for it is told. An entry that names tokens leaves by itself when none that it
-//! covers can still be valid; one that bars a client or distrusts a key never does. Never forgets one earlier, whatever
-//! the wall clock says: see [`Revocations::sweep`].
+//! A revocation takes effect by one swap of a snapshot that every request reads, and is then written to disk. If it
+//! cannot be written it holds all the same, and the operator gets the error. A revocation of tokens is dropped when no
+//! token that it covers can still be valid; one of a client or a key never is. None is dropped earlier, whatever the
+//! wall clock says: see [`Revocations::sweep`].
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -22,11 +22,11 @@ use crate::model::{Claims, ClientId, Clock, Denial, Lock as _, Moment, UnixTime,
 pub enum RevocationTarget {
     /// The token with this `jti`.
     Token(Arc<str>),
-    /// This client, however it proves itself: what it was given, and what it will be given.
+    /// This client, however it proves itself, with tokens of the past and of the future.
     Client(ClientId),
     /// All of the vendor's tokens that were issued before this time.
     IssuedBefore(UnixTime),
-    /// All tokens that this key signed or will sign, also while the issuer publishes it.
+    /// All tokens that this key signed or will sign, even while the issuer publishes it.
     Key(DistrustedKey),
 }
 
@@ -35,12 +35,12 @@ pub enum RevocationTarget {
 pub struct DistrustedKey {
     /// Its `kid`, or its thumbprint, as the order named it.
     pub name: Arc<str>,
-    /// The thumbprints (RFC 7638) that were known to go by that name, so that the key stays out under another one.
+    /// The thumbprints (RFC 7638) of the keys that had that name, so that the key is refused under another name too.
     pub thumbprints: Vec<[u8; 32]>,
 }
 
 impl RevocationTarget {
-    /// Whether both name the same thing.
+    /// Whether both name the same token, client, key or time.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Key(mine), Self::Key(theirs)) => mine.name == theirs.name,
@@ -53,9 +53,9 @@ impl RevocationTarget {
 /// One revocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
-    /// Whose tokens.
+    /// The vendor whose tokens are revoked.
     pub vendor: VendorId,
-    /// Which of them.
+    /// What is revoked.
     pub target: RevocationTarget,
     /// When it was ordered.
     pub ordered_at: UnixTime,
@@ -65,7 +65,7 @@ pub struct Revocation {
     pub reason: String,
 }
 
-/// Makes revocations durable; implemented by the store.
+/// Where revocations are kept; implemented by the store.
 pub trait RevocationStore: Send + Sync + fmt::Debug {
     /// All revocations that hold.
     ///
@@ -73,24 +73,24 @@ pub trait RevocationStore: Send + Sync + fmt::Debug {
     /// Whatever keeps the store from being read: the caller must then let no vendor in.
     fn load(&self) -> io::Result<Vec<Revocation>>;
 
-    /// Saves one; returns when it survives a crash. Blocks: not for a thread that serves requests.
+    /// Saves a revocation; returns when it survives a crash. Blocks: not for a thread that serves requests.
     ///
     /// # Errors
     /// Whatever kept it from being durable.
     fn save(&self, revocation: &Revocation) -> io::Result<()>;
 
-    /// Forgets one that was lifted; returns when that survives a crash. Blocks, as [`Self::save`].
+    /// Removes a revocation that was lifted; returns when that survives a crash. Blocks, as [`Self::save`].
     ///
     /// # Errors
     /// Whatever kept it from being durable: it may hold again after a restart.
     fn lift(&self, revocation: &Revocation) -> io::Result<()>;
 
-    /// Forgets one that no token can fall under any more; best effort.
+    /// Removes a revocation that covers no valid token any more; best effort.
     fn forget(&self, revocation: &Revocation);
 }
 
-/// When a revocation ordered now may be forgotten: after the longest life that the contract lets a token have. Never,
-/// where it sets no bound, and where tokens to come are meant too.
+/// When a revocation ordered now may be dropped: after the longest lifetime that the contract allows a token. Never,
+/// where the contract has no such bound, and where future tokens are meant too.
 pub fn keep_until(
     what: &RevocationTarget,
     rules: &RotationRules,
@@ -134,7 +134,7 @@ impl VendorRevocations {
         built
     }
 
-    /// Judges one token.
+    /// Checks the claims of one token.
     ///
     /// # Errors
     /// A denial when it is revoked.
@@ -146,20 +146,20 @@ impl VendorRevocations {
     pub(crate) fn check_claims(&self, claims: &Claims) -> Result<(), AuthError> {
         self.check_client(&claims.client)?;
         let by_id = !self.tokens.is_empty() && claims.token_id.as_ref().is_some_and(|id| self.tokens.contains(id));
-        // A token that does not say when it was issued may be older than any time that is named.
+        // A token without `iat` may have been issued before any given time.
         let issued_at = claims.issued_at.unwrap_or_default();
         let revoked = by_id || issued_at < self.issued_before || self.distrusts(claims);
         if revoked { Err(AuthError::Revoked) } else { Ok(()) }
     }
 
-    /// Whether a client is barred, whatever it proves itself by.
+    /// Whether a client is revoked, however it proves itself.
     #[inline]
     pub(crate) fn check_client(&self, client: &ClientId) -> Result<(), AuthError> {
         let barred = !self.clients.is_empty() && self.clients.contains(client);
         if barred { Err(AuthError::Revoked) } else { Ok(()) }
     }
 
-    /// Whether the key that signed is distrusted, by its name or under another one.
+    /// Whether the key that signed is distrusted, by its name or by its thumbprint.
     #[inline]
     fn distrusts(&self, claims: &Claims) -> bool {
         !self.keys.is_empty()
@@ -168,7 +168,7 @@ impl VendorRevocations {
     }
 }
 
-/// A vendor's snapshot, shared by every directory that knows the vendor.
+/// A vendor's snapshot, shared by every directory that has the vendor.
 pub(crate) type RevocationSlot = Arc<ArcSwap<VendorRevocations>>;
 
 /// All revocations of the process.
@@ -179,7 +179,7 @@ pub struct Revocations {
     state: Mutex<RevocationState>,
 }
 
-/// A revocation, and since when this process has held it, on the monotonic clock.
+/// A revocation, and since when this process has had it, on the monotonic clock.
 #[derive(Debug)]
 struct HeldRevocation {
     revocation: Revocation,
@@ -195,8 +195,8 @@ impl HeldRevocation {
         self.revocation.clone()
     }
 
-    /// Whether its time is over by the wall and by the monotonic clock: no reading of the wall clock, then or now, makes
-    /// an entry shorter than it was meant to be.
+    /// Whether its time is over by the wall clock and by the monotonic clock too, so that a wrong wall clock, then or
+    /// now, cannot make it end too early.
     fn is_over(&self, settled: UnixTime, now: Moment) -> bool {
         let Some(until) = self.revocation.keep_until else { return false };
         let held = u128::from(now.monotonic_ns.saturating_sub(self.since_ns));
@@ -245,8 +245,8 @@ impl Revocations {
         self.saving(revocation)()
     }
 
-    /// Puts a revocation in force at once; it is not yet durable. Says what holds: the same ordered again holds for as long
-    /// as the longer of both.
+    /// Puts a revocation in force at once; it is not yet on disk. Returns what is in force: the same revocation ordered
+    /// twice lasts as long as the longer of both.
     pub fn put_in_force(&self, mut revocation: Revocation) -> Revocation {
         let since_ns = self.clock.now().monotonic_ns;
         self.with(|state| {
@@ -261,7 +261,7 @@ impl Revocations {
         revocation
     }
 
-    /// What makes one durable that is in force. Blocks: for a thread that may.
+    /// A function that writes a revocation in force to disk. It blocks: call it on a thread that may.
     ///
     /// Where it fails, the revocation holds all the same, until the process ends.
     pub fn saving(&self, revocation: Revocation) -> impl FnOnce() -> io::Result<()> + Send + use<> {
@@ -269,8 +269,9 @@ impl Revocations {
         move || store.save(&revocation)
     }
 
-    /// What lifts a revocation in the store, and says whether there is one. It comes first, so that what is open stays
-    /// open; [`Self::lifted`] follows. Blocks: for a thread that may.
+    /// A function that removes a revocation from the store, and returns whether there was one. Call it before
+    /// [`Self::lifted`], so that a crash in between does not revoke again what already passes. It blocks: call it on a
+    /// thread that may.
     ///
     /// Where it fails, the revocation holds on.
     pub fn lifting(
@@ -284,7 +285,7 @@ impl Revocations {
         move || found.map_or(Ok(false), |revocation| store.lift(&revocation).map(|()| true))
     }
 
-    /// Lets pass again what was lifted in the store.
+    /// Ends a revocation that was removed from the store.
     pub fn lifted(&self, vendor: &VendorId, what: &RevocationTarget) {
         self.with(|state| {
             state.all.retain(|entry| !entry.is_of(vendor, what));
@@ -297,10 +298,10 @@ impl Revocations {
         self.with(|state| state.all.iter().map(HeldRevocation::to_revocation).collect())
     }
 
-    /// Forgets what no token can fall under any more; to be called now and then. Returns how many.
+    /// Drops revocations that cover no valid token any more; to be called now and then. Returns how many.
     ///
-    /// `settled` is a wall-clock time that has been confirmed for long, see [`crate::model::ConfirmedClock`]. Beside it, an entry
-    /// must have been held for its whole length on the monotonic clock of this process.
+    /// `settled` is a wall-clock time that has been confirmed for long, see [`crate::model::ConfirmedClock`]. Beside
+    /// it, an entry must have been in force for its whole length on the monotonic clock of this process.
     pub fn sweep(&self, settled: UnixTime, now: Moment) -> usize {
         let over = self.with(|state| {
             let over: Vec<HeldRevocation> = state.all.extract_if(.., |entry| entry.is_over(settled, now)).collect();

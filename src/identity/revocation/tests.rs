@@ -73,7 +73,7 @@ fn each_kind_covers_exactly_its_tokens() {
 }
 
 #[test]
-fn an_entry_leaves_when_no_token_can_fall_under_it() {
+fn a_revocation_is_dropped_when_no_valid_token_can_fall_under_it() {
     let hour = RotationRules { max_lifetime: Some(Duration::from_secs(3600)), ..RotationRules::default() };
     let skew = Duration::from_secs(30);
     let until = keep_until(&RevocationTarget::Token("t".into()), &hour, skew, secs(1000));
@@ -101,7 +101,7 @@ fn an_entry_leaves_when_no_token_can_fall_under_it() {
 }
 
 #[test]
-fn what_is_lifted_passes_and_nothing_else() {
+fn lifting_a_revocation_lets_only_its_own_tokens_pass() {
     let all = empty(&Clock::manual(secs(1)));
     let clients = ["c", "d"].map(|client| RevocationTarget::Client(ClientId::new(client)));
     for what in clients.iter().chain([&RevocationTarget::Key(key()), &RevocationTarget::Token("c".into())]) {

@@ -1,14 +1,15 @@
-//! Which claims of an issuer's tokens say what a contract needs: issuers that came before RFC 9068 use names of their own.
+//! Which claims of an issuer's tokens hold what a contract needs: issuers that are older than RFC 9068 use names of
+//! their own.
 //!
-//! A name finds a claim; it never chooses an algorithm or a key. Names of the contract alone are looked up: no token can
-//! say where its client or scopes stand.
+//! A name only finds a claim; it never chooses an algorithm or a key. Only names that the contract lists are looked up,
+//! so no token can choose from which claim its client or scopes are read.
 
 use crate::bounds::{CLAIM_PATH_STEPS_MAX, TOKEN_BYTES_DEFAULT};
 use crate::identity::error::AuthError;
 use crate::identity::json::{Json, JsonError, Object};
 use crate::model::{FieldPath, PathStep};
 
-/// Where a claim stands: a name, or the names from the payload down to it.
+/// The path of a claim: its name, or the names from the payload down to it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClaimPath(Box<[Box<str>]>);
 
@@ -81,14 +82,14 @@ pub struct TokenShape {
     pub accept_plain_jwt: bool,
     /// Other values of `typ` that pass, in lower case and without `application/`.
     pub other_types: Vec<String>,
-    /// Members of the header that are not looked at, where they would otherwise refuse the token.
+    /// Members of the header that are ignored, where they would otherwise refuse the token.
     pub ignored: Vec<HeaderMember>,
     /// Longest token in bytes; at most [`crate::bounds::TOKEN_BYTES_MAX`].
     pub bytes_max: usize,
 }
 
 impl TokenShape {
-    /// Whether every token that passed under another shape passes under this one.
+    /// Whether this shape accepts every token that the other one accepts.
     pub(crate) fn takes_all_of(&self, other: &Self) -> bool {
         (self.accept_plain_jwt || !other.accept_plain_jwt)
             && other.other_types.iter().all(|typ| self.other_types.contains(typ))
@@ -103,8 +104,8 @@ impl Default for TokenShape {
     }
 }
 
-/// A member of a token's header that no key or algorithm is ever taken from, and that refuses a token all the same
-/// unless the contract says that its issuer sends it: in the tokens of most issuers it is a sign of an attack.
+/// A header member that makes the gateway refuse a token, although no key or algorithm is ever taken from it: in the
+/// tokens of most issuers it is a sign of an attack. A contract may list it where its issuer does send it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderMember {
     /// `jku`: the address of a key set. Never fetched.
@@ -113,7 +114,7 @@ pub enum HeaderMember {
     X5u,
     /// `x5c`: a certificate chain. Never read.
     X5c,
-    /// `cty`: what the payload is. It is read as claims, whatever this says.
+    /// `cty`: the type of the payload. The payload is read as claims, whatever this says.
     Cty,
 }
 

@@ -1,4 +1,4 @@
-//! Where a request carries its credentials: exactly one `Authorization`, and nothing in the URL.
+//! Reads the credentials of a request: exactly one `Authorization` header, and no token in the URL.
 //!
 //! RFC 6750 section 2.1, RFC 9449 section 7.1. Reads only; never decides.
 
@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use crate::identity::certificate::peer::PeerCertificate;
 use crate::identity::error::AuthError;
 
-/// What a request presents, as the gateway has already read and cleaned it.
+/// The parts of a request by which its caller proves itself, as the gateway has already read and cleaned them.
 #[derive(Clone, Copy)]
 pub struct PresentedRequest<'a> {
     /// Its header fields.
@@ -37,7 +37,7 @@ impl fmt::Debug for PresentedRequest<'_> {
     }
 }
 
-/// How a token claims to be presented.
+/// The authentication scheme of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AuthScheme {
     Bearer,
@@ -48,7 +48,7 @@ pub(crate) enum AuthScheme {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Credentials<'a> {
     pub(crate) scheme: AuthScheme,
-    /// Not looked at: a token that is remembered was looked at before.
+    /// Its raw bytes, not checked yet: a token in the cache was checked before.
     pub(crate) token: &'a [u8],
 }
 
@@ -68,7 +68,7 @@ impl<'a> Credentials<'a> {
     }
 }
 
-/// The request's token; `None` when it presents none.
+/// The request's token; `None` when it has none.
 pub(crate) fn read<'a>(presented: &PresentedRequest<'a>) -> Result<Option<Credentials<'a>>, AuthError> {
     if presented.query.is_some_and(names_a_token) {
         return Err(AuthError::TokenInUrl);
@@ -92,7 +92,7 @@ pub(crate) fn read<'a>(presented: &PresentedRequest<'a>) -> Result<Option<Creden
     Ok(Some(Credentials { scheme, token: &rest[spaces..] }))
 }
 
-/// Whether a query has a parameter `access_token`, however it is spelt: whoever reads it later may decode it.
+/// Whether a query has a parameter `access_token`, however it is spelt: a later reader may decode it.
 fn names_a_token(query: &str) -> bool {
     query.split(['&', ';']).any(|pair| {
         let name = pair.split_once('=').map_or(pair, |(name, _)| name);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn one_header_one_token() {
+    fn exactly_one_authorization_header_with_one_token_is_read() {
         let bearer = |token: &str| Ok(Some((AuthScheme::Bearer, token.to_owned())));
         assert_eq!(check(&[b"Bearer a.b-c_d~e+f/g=="], None), bearer("a.b-c_d~e+f/g=="));
         assert_eq!(check(&[b"bEARER   abc"], None), bearer("abc"));

@@ -1,7 +1,8 @@
-//! What identity must remember beyond a restart: the newest token of each client, and when each key was first seen.
+//! What the rotation rules must remember beyond a restart: the newest token of each client, and when each key was first
+//! seen.
 //!
-//! Without the first, a stolen old token would pass again after a restart; without the second, a key would be young
-//! again. Kept in memory and handed to a store that makes it durable. Holds no token and no secret.
+//! Without the first, a stolen old token would pass again after a restart; without the second, an old key would count
+//! as new. Kept in memory, and written by a store. Holds no token and no secret.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,18 +15,18 @@ use crate::bounds::{KEY_SIGHTS_MAX, SUPERSEDED_STEPS_MAX, SUPERSEDED_SUBJECTS_MA
 use crate::identity::error::AuthError;
 use crate::model::{ClientId, Lock as _, UnixTime, VendorId};
 
-/// One durable fact.
+/// One record of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RotationRecord {
     /// The newest token that a client has used.
     Client {
-        /// Whose client.
+        /// The client's vendor.
         vendor: VendorId,
-        /// Which client.
+        /// The client.
         client: ClientId,
         /// `iat` of its newest token.
         newest: UnixTime,
-        /// When that token was first used: the start of the grace for older ones.
+        /// When that token was first used: from then on the grace for older tokens runs.
         since: UnixTime,
         /// Tokens issued before this are superseded for good.
         floor: UnixTime,
@@ -39,7 +40,7 @@ pub enum RotationRecord {
     },
 }
 
-/// Makes marks durable; implemented by the store.
+/// Where the records are kept; implemented by the store.
 pub trait RotationStore: Send + Sync + fmt::Debug {
     /// All records saved so far; of two about one thing, the later one holds.
     ///
@@ -47,14 +48,14 @@ pub trait RotationStore: Send + Sync + fmt::Debug {
     /// Whatever keeps the store from being read: the caller must then let no vendor in.
     fn load(&self) -> io::Result<Vec<RotationRecord>>;
 
-    /// Queues a record to be written soon; never blocks, as it is called while a request is judged.
+    /// Queues a record to be written soon; never blocks, as it is called while a request is decided about.
     fn save(&self, record: RotationRecord);
 
     /// Queues the removal of a key's record, as [`Self::save`] does.
     fn forget_key(&self, thumbprint: [u8; 32]);
 }
 
-/// Remembers nothing beyond the process: for tests, `explain` and the demo.
+/// A store that keeps nothing: for tests, `explain` and the demo.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NullIdentityStore;
 
@@ -68,13 +69,13 @@ impl RotationStore for NullIdentityStore {
     fn forget_key(&self, _: [u8; 32]) {}
 }
 
-/// All marks of the process.
+/// The newest tokens and the first sights of keys, of the whole process.
 #[derive(Debug)]
 pub(crate) struct RotationHistory {
     store: Arc<dyn RotationStore>,
     clients: Mutex<HashMap<(VendorId, ClientId), Arc<NewestToken>>>,
     keys: Mutex<HashMap<[u8; 32], UnixTime>>,
-    /// Of this process alone: a subject is a person, and no trace of people is written.
+    /// In memory only: a subject is a person, and nothing about people is written to disk.
     subjects: Mutex<HashMap<VendorId, NewestBySubject>>,
 }
 
@@ -82,7 +83,7 @@ pub(crate) struct RotationHistory {
 type NewestBySubject = HashMap<blake3::Hash, Arc<NewestToken>>;
 
 impl RotationHistory {
-    /// Starts from what the store remembers.
+    /// Starts from what the store holds.
     pub(crate) fn load(store: Arc<dyn RotationStore>) -> io::Result<Self> {
         let (mut clients, mut keys) = (HashMap::new(), HashMap::new());
         for record in store.load()? {
@@ -104,15 +105,15 @@ impl RotationHistory {
         Ok(Self { store, clients: Mutex::new(clients), keys: Mutex::new(keys), subjects: Mutex::default() })
     }
 
-    /// The mark of a client that a contract names: there are as many marks as clients in contracts.
+    /// The newest token of a client that a contract names: there are as many entries as clients in contracts.
     pub(crate) fn client(&self, vendor: &VendorId, client: &ClientId) -> Arc<NewestToken> {
         let mut clients = self.clients.locked();
         let fresh = || Arc::new(NewestToken::new(vendor, client, Arc::clone(&self.store), TokenSuccession::default()));
         Arc::clone(clients.entry((vendor.clone(), client.clone())).or_insert_with(fresh))
     }
 
-    /// The mark of one subject of a client; `None` when no more can be told apart. What was not used since `dead` is forgotten
-    /// for room: tokens from then have expired.
+    /// The newest token of one subject of a client; `None` when there is no room for another subject. Subjects without
+    /// a token issued since `dead` are dropped for room: older tokens have expired.
     pub(crate) fn subject(
         &self,
         vendor: &VendorId,
@@ -137,15 +138,15 @@ impl RotationHistory {
         Some(Arc::clone(subjects.entry(key).or_insert_with(fresh)))
     }
 
-    /// When a key was first seen: now, unless it is known. A sight that is still to come was noted by a clock that was
-    /// wrong, and would keep the key young for as long: it is noted again.
+    /// When a key was first seen: now, unless it is known. A first sight in the future was recorded by a wrong clock
+    /// and would make the key count as new until then, so it is recorded again.
     pub(crate) fn key_first_seen(&self, thumbprint: [u8; 32], now: UnixTime) -> UnixTime {
         let mut keys = self.keys.locked();
         if let Some(seen) = keys.get(&thumbprint).filter(|seen| **seen <= now) {
             return *seen;
         }
         if !keys.contains_key(&thumbprint) {
-            // More than one where the store kept more than that.
+            // More than one is removed where the store held more than the bound.
             while keys.len() >= KEY_SIGHTS_MAX
                 && let Some(oldest) = keys.iter().min_by_key(|(_, seen)| **seen).map(|(key, _)| *key)
             {
@@ -159,18 +160,18 @@ impl RotationHistory {
     }
 }
 
-/// The newest token that one client has used, and how long its older ones still pass.
+/// The newest token that one client has used, and until when its older ones still pass.
 #[derive(Debug)]
 pub(crate) struct NewestToken {
     vendor: VendorId,
     client: ClientId,
     store: Arc<dyn RotationStore>,
-    /// `iat` of the newest token in milliseconds, read without a lock: most requests carry exactly that token.
+    /// `iat` of the newest token in milliseconds, read without a lock: most requests carry just that token.
     newest_ms: AtomicU64,
     steps: Mutex<TokenSuccession>,
 }
 
-/// For each time the client moved on: the `iat` it moved to, and when. Ascending in both.
+/// The newer tokens that the client began to use: the `iat` of each, and when it was first used. Ascending in both.
 #[derive(Debug, Default)]
 struct TokenSuccession {
     floor: UnixTime,
@@ -189,12 +190,12 @@ impl NewestToken {
         }
     }
 
-    /// Whose it is.
+    /// The client.
     pub(crate) const fn client(&self) -> &ClientId {
         &self.client
     }
 
-    /// Judges a token that has passed every other rule, and remembers it when it is the newest.
+    /// Checks a token that has passed every other rule, and records it when it is the newest.
     pub(crate) fn check(&self, issued_at: UnixTime, grace: Duration, now: UnixTime) -> Result<(), AuthError> {
         if issued_at.as_millis() == self.newest_ms.load(Ordering::Acquire) {
             return Ok(());
@@ -212,7 +213,7 @@ impl NewestToken {
         Ok(())
     }
 
-    /// As [`Self::judge`], remembering nothing: for people who ask why.
+    /// The same check without recording anything: for `explain`.
     pub(crate) fn check_unrecorded(
         &self,
         issued_at: UnixTime,
@@ -235,15 +236,16 @@ impl NewestToken {
 }
 
 impl TokenSuccession {
-    /// An older token passes until the grace after the first step beyond it.
+    /// An older token passes until the grace is over that began with the first use of a newer one.
     fn check_older(&self, issued_at: UnixTime, grace: Duration, now: UnixTime) -> Result<(), AuthError> {
         let superseded = self.steps.iter().find(|(issued, _)| *issued > issued_at);
         let passes = issued_at >= self.floor && superseded.is_none_or(|(_, since)| now < since.plus(grace));
         if passes { Ok(()) } else { Err(AuthError::Superseded) }
     }
 
-    /// Moves on to a newer token. Steps within an eighth of the grace count as one, at the time of the first: a client
-    /// that takes a fresh token for each call then needs bounded memory, and no token passes longer than the grace.
+    /// Records a newer token. Tokens that were first used within an eighth of the grace count as one, from the time of
+    /// the first, so that a client with a fresh token for each call needs bounded memory, and no token passes longer
+    /// than the grace.
     fn advance(&mut self, issued_at: UnixTime, grace: Duration, now: UnixTime) {
         while let [(first, since), _, ..] = self.steps[..]
             && (now >= since.plus(grace) || self.steps.len() >= SUPERSEDED_STEPS_MAX)
@@ -297,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_token_for_each_call_is_no_way_around() {
+    fn a_fresh_token_for_each_call_does_not_evade_the_grace() {
         let mark = mark(&ledger());
         assert!(mark.check(secs(1), GRACE, secs(1000)).is_ok());
         for step in 1..1000_u64 {
@@ -313,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_seen_by_a_clock_that_was_ahead_does_not_stay_young() {
+    fn a_key_first_seen_by_a_clock_that_was_ahead_does_not_stay_new() {
         let ledger = ledger();
         assert_eq!(ledger.key_first_seen([7; 32], secs(4_000_000_000)), secs(4_000_000_000));
         assert_eq!(ledger.key_first_seen([7; 32], secs(1_800_000_000)), secs(1_800_000_000));
@@ -339,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_survive_a_restart() {
+    fn the_newest_token_and_first_sights_survive_a_restart() {
         let store = Arc::new(Recorder::default());
         let before = RotationHistory::load(Arc::clone(&store) as Arc<dyn RotationStore>).expect("empty");
         mark(&before).check(secs(100), GRACE, secs(1000)).expect("first");
@@ -353,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forgotten_for_room_is_forgotten_on_disk_too() {
+    fn a_first_sight_dropped_for_room_is_removed_from_the_store_too() {
         let store = Arc::new(Recorder::default());
         let key = |number: usize| *blake3::hash(&number.to_le_bytes()).as_bytes();
         // A store that an older version let grow.

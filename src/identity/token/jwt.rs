@@ -1,9 +1,9 @@
-//! A signed token in compact form (RFC 7515 section 7.1), read strictly: parts, header, payload, signature.
+//! Reads a signed token in compact form (RFC 7515 section 7.1) strictly: its parts, header, payload and signature.
 //!
 //! Knows no key and decides nothing about claims. What it returns is **not verified**: the payload serves to find whose
-//! keys to try, and counts only after [`crate::identity::keys::jwk::VerificationKey::verify`] said yes. Refuses whatever could make
-//! two readers disagree (RFC 8725 section 3): spare bits and padding in base64url, repeated members, unknown critical
-//! extensions, keys or key addresses inside the token.
+//! keys to try, and counts only after [`crate::identity::keys::jwk::VerificationKey::verify`] said yes. Refuses
+//! whatever could make two readers disagree (RFC 8725 section 3): spare bits and padding in base64url, repeated
+//! members, unknown critical extensions, keys or key addresses inside the token.
 
 use std::sync::Arc;
 
@@ -17,22 +17,22 @@ use crate::model::Algorithm;
 
 use super::claim_names::HeaderMember;
 
-/// What `typ` says that the token is.
+/// The token's type by its `typ`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TokenType {
     /// `at+jwt` (RFC 9068 section 2.1).
     AccessToken,
-    /// `JWT`, which could be an ID token as well.
+    /// `JWT`, which ID tokens have as well.
     PlainJwt,
     /// No `typ` at all.
     Absent,
     /// `dpop+jwt` (RFC 9449 section 4.2).
     DpopProof,
-    /// Any other, in lower case and without `application/`: nothing, unless a contract lists it.
+    /// Any other, in lower case and without `application/`: refused, unless a contract lists it.
     Other(Box<str>),
 }
 
-/// A token's protected header, with only what may be there.
+/// A token's protected header: the members that are used, and the suspicious ones.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TokenHeader {
     pub(crate) algorithm: Algorithm,
@@ -45,7 +45,7 @@ pub(crate) struct TokenHeader {
 }
 
 impl TokenHeader {
-    /// What is wrong with it where no contract says otherwise.
+    /// Checks the header where no contract says otherwise.
     pub(crate) fn check_alone(&self) -> Result<(), AuthError> {
         match (self.suspicious.first(), &self.typ) {
             (Some(member), _) => Err(member.flaw()),
@@ -73,12 +73,12 @@ pub(crate) struct UnverifiedToken<'a> {
     pub(crate) bytes: usize,
 }
 
-/// Whether a text has the shape of a signed token; anything else is opaque to us.
+/// Whether a text looks like a signed token; every other token is treated as opaque.
 pub(crate) fn is_compact(token: &str) -> bool {
     token.starts_with("eyJ") && memchr::memchr_iter(b'.', token.as_bytes()).count() >= 2
 }
 
-/// Whether a text reads as a signed token; its signature and its claims are not looked at.
+/// Whether a text is a well-formed signed token; its signature and its claims are not checked.
 pub fn inspect_token(token: &str) -> bool {
     read(token).is_ok()
 }
@@ -99,7 +99,7 @@ fn read_whole(token: &str) -> Result<UnverifiedToken<'_>, AuthError> {
     let parts = split(token)?;
     let signed = parts.signed()?;
     let payload = decode(parts.payload).and_then(|payload| Ok(Object::parse(&payload)?));
-    // A payload that is no object is told as what the header calls it, where that is refused anyway.
+    // If the payload is no object, but the header would be refused too, the error is the header's.
     let payload = payload.map_err(|flaw| signed.header.check_alone().err().unwrap_or(flaw))?;
     Ok(UnverifiedToken { signed, payload, bytes: token.len() })
 }
@@ -254,11 +254,12 @@ mod tests {
     }
 
     #[test]
-    fn three_canonical_parts() {
+    fn a_token_has_exactly_three_canonical_parts() {
         let good = compact(r#"{"alg":"ES256"}"#, "{}");
         assert!(read(&good).is_ok());
         let (head, rest) = good.split_once('.').expect("parts");
-        // `{}` is `e30`; the two spare bits of its last letter must be zero, so `e31` is the same bytes written wrongly.
+        // `{}` is `e30`; the two spare bits of its last letter must be zero, so `e31` is the same bytes written
+        // wrongly.
         let cases = [
             (format!("{head}.e31.AA"), AuthError::NotCanonicalBase64),
             (format!("{head}.e30=.AA"), AuthError::NotCanonicalBase64),
@@ -280,7 +281,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever a stranger sends is read or refused; and what is read says exactly what was sent.
+                /// Any text is read or refused without a panic, and what is read is exactly what was sent.
         #[test]
         fn any_text_is_read_or_refused(header in ".{0,80}", payload in ".{0,80}", tail in "[A-Za-z0-9_.=-]{0,80}") {
             let token = format!("{}.{}.{tail}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));

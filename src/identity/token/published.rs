@@ -1,5 +1,5 @@
-//! Published examples as tests: RFC 7515, 7519, 8037, 8705 and 9068, and Wycheproof's files from outside the tree; the
-//! proof of RFC 9449 is beside `dpop`, the example of Standard Webhooks beside `webhook`.
+//! Published examples as tests: RFC 7515, 7519, 8037, 8705 and 9068, and Wycheproof's files from outside this
+//! repository. The proof of RFC 9449 is tested in `dpop`, the example of Standard Webhooks in `webhook`.
 
 use crate::identity::error::AuthError;
 use crate::identity::json::{Json, Object};

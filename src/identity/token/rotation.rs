@@ -1,7 +1,7 @@
-//! Whether a verified token is of the right age: its dates, and the contract's rotation rules.
+//! Checks the age of a verified token: its dates, and the contract's rotation rules.
 //!
-//! Looks at how long a token was *issued for* (`exp - iat`) and how long ago (`now - iat`), never at what remains: a
-//! token of a year must not pass on its last day. Called on every request, so it compares numbers and nothing else.
+//! Compares how long a token was *issued for* (`exp - iat`) and how long ago (`now - iat`), never the time that
+//! remains: a token of a year must not pass on its last day. Called on every request, so it only compares numbers.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::identity::error::AuthError;
 use crate::identity::settings::RotationRules;
 use crate::model::{Claims, UnixTime};
 
-/// Judges `exp`, `nbf` and `iat` (RFC 7519 section 4.1) with the contract's clock skew.
+/// Checks `exp`, `nbf` and `iat` (RFC 7519 section 4.1) with the contract's clock skew.
 #[inline]
 pub(crate) fn check_dates(claims: &Claims, clock_skew: Duration, now: UnixTime) -> Result<(), AuthError> {
     if claims.expires_at.is_some_and(|end| now >= end.plus(clock_skew)) {
@@ -25,7 +25,7 @@ pub(crate) fn check_dates(claims: &Claims, clock_skew: Duration, now: UnixTime) 
     }
 }
 
-/// Judges what is in flight: by the same rules, but for the grace that the contract gives to what has begun.
+/// Checks the token of a request in flight: by the same rules, with the grace that the contract gives to such requests.
 pub(crate) fn check_in_flight(
     claims: &Claims,
     key_born: Option<UnixTime>,
@@ -40,7 +40,7 @@ pub(crate) fn check_in_flight(
     check_rules(claims, key_born, rules, then)
 }
 
-/// Judges the rotation rules that need no memory: lifetime, age, and the age of the signing key.
+/// Checks the rotation rules that need no memory: lifetime, age, and the age of the signing key.
 #[inline]
 pub(crate) fn check_rules(
     claims: &Claims,
@@ -49,7 +49,8 @@ pub(crate) fn check_rules(
     now: UnixTime,
 ) -> Result<(), AuthError> {
     let exceeds = |span: Duration, bound: Option<Duration>| bound.is_some_and(|bound| span > bound);
-    // Where a token may lack `iat` no rule of the contract counts from it, and what remains is the least it was issued for.
+    // Where a token may lack `iat`, no rule of the contract counts from it, and it was issued for at least the time
+    // that remains.
     let issued = claims.issued_at.unwrap_or(now);
     if claims.expires_at.is_some_and(|end| exceeds(end.since(issued), rules.max_lifetime)) {
         return Err(AuthError::Lifetime);
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_judged_to_the_second() {
+    fn dates_are_exact_to_the_second() {
         let skew = Duration::from_secs(30);
         let check = |now| check_dates(&claims(1000, 2000), skew, UnixTime::from_secs(now));
         assert_eq!(check(969), Err(AuthError::IssuedInFuture));
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_begun_ends_with_its_token_and_the_grace_for_it() {
+    fn a_request_in_flight_ends_with_its_token_and_the_grace() {
         let check = |grace, max_age: Option<u64>, now| {
             let expired_grace = Some(Duration::from_secs(grace));
             let rules =

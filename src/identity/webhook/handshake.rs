@@ -1,7 +1,8 @@
-//! First messages by which a sender finds out that an address is its customer's. They are forwarded to nobody: what is asked
-//! for is answered here, and only in the form that this sender has.
+//! Webhook handshakes: first messages by which a sender checks that an address belongs to its customer. They are never
+//! forwarded. They are answered here, and only in the form that this sender documents.
 //!
-//! Signs nothing for a stranger, and never echoes anything but a bounded text of printable ASCII, as plain text or as a JSON string.
+//! Never signs anything for a stranger, and never echoes anything but a bounded text of printable ASCII, as plain text
+//! or as a JSON string.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -15,7 +16,7 @@ use super::recipe::WebhookHandshake;
 use super::template::WebhookRequest;
 use super::{Tag, WebhookProof};
 
-/// What to answer.
+/// The reply to a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandshakeReply {
     /// `text/plain` or `application/json`.
@@ -24,7 +25,7 @@ pub struct HandshakeReply {
     pub body: String,
 }
 
-/// What both sides know.
+/// The secrets that a reply may need.
 #[derive(Clone, Copy, Default)]
 pub(super) struct SharedSecrets<'a> {
     /// The secret that signed the message, if it is signed.
@@ -34,7 +35,7 @@ pub(super) struct SharedSecrets<'a> {
 }
 
 impl WebhookHandshake {
-    /// Whether it is answered only where the message is signed.
+    /// Whether only a signed message is answered.
     pub(super) const fn is_signed(self) -> bool {
         match self {
             Self::Zoom => true,
@@ -52,7 +53,7 @@ impl WebhookHandshake {
         }
     }
 
-    /// The answer, where the message is this handshake and nothing else.
+    /// The reply, where the message is this handshake.
     pub(super) fn answer(
         self,
         sent: &WebhookRequest<'_>,
@@ -97,7 +98,7 @@ fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.len() <= WEBHOOK_CHALLENGE_BYTES_MAX && text.bytes().all(graphic)
 }
 
-/// The value of a query's parameter that stands once.
+/// The value of a query parameter that occurs exactly once.
 fn parameter(sent: &WebhookRequest<'_>, name: &str) -> Option<String> {
     let (_, query) = sent.target.split_once('?')?;
     let mut values = query.split('&').filter_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name));

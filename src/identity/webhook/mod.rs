@@ -1,8 +1,9 @@
-//! Vendors that call back without OAuth: a signature over what they send, with a secret that both sides know.
+//! Vendors that send webhooks without OAuth: they sign what they send with a secret that both sides have.
 //!
-//! The whole body is there before anything is decided, and nothing may be forwarded before [`PendingWebhook::finish`] said yes. Compared
-//! in constant time, under one or two live secrets. A message that was delivered is known when it comes again within twice the
-//! tolerance, and is not delivered a second time. Parses a body only where its sender signs its fields, or in a handshake.
+//! The whole body is read before anything is decided, and nothing may be forwarded before [`PendingWebhook::finish`]
+//! has accepted it. Signatures are compared in constant time, under one or two live secrets. A message that was
+//! delivered and comes again within twice the tolerance is recognised and not delivered a second time. A body is parsed
+//! only where its sender signs its fields, or in a handshake.
 
 mod handshake;
 mod recipe;
@@ -39,7 +40,7 @@ pub use recipe::{
 pub use secrets::inspect_secret;
 pub use template::{SignatureTemplate, TemplatePart, WebhookRequest};
 
-/// A vendor that is known by its signatures.
+/// Verifies the webhooks of one vendor.
 pub struct WebhookVerifier {
     vendor: VendorId,
     index: u32,
@@ -51,7 +52,7 @@ pub struct WebhookVerifier {
     cache: Arc<TokenCache>,
 }
 
-/// What the one client of a vendor that signs its bodies is called.
+/// The id of the only client of a vendor with webhooks.
 pub const WEBHOOK_CLIENT: &str = "webhook";
 
 impl WebhookVerifier {
@@ -83,17 +84,17 @@ impl WebhookVerifier {
         self.index
     }
 
-    /// Whether a request carries this sender's signature at all; says nothing about its worth.
+    /// Whether a request has this sender's signature header at all; the signature is not checked.
     pub fn is_presented(&self, headers: &HeaderMap) -> bool {
         headers.contains_key(self.settings.recipe.signature.header.as_str())
     }
 
-    /// Whether a request can be a handshake of this sender, as far as its head says.
+    /// Whether a request can be an unsigned handshake of this sender, as far as its head tells.
     pub fn may_be_handshake(&self, sent: &WebhookRequest<'_>) -> bool {
         self.settings.handshakes.iter().any(|handshake| !handshake.is_signed() && handshake.fits(sent))
     }
 
-    /// What to answer to an unsigned handshake; `None` where the message is none, or the client is barred.
+    /// The reply to an unsigned handshake; `None` where the request is none, or the client is revoked.
     pub fn answer_handshake(&self, sent: &WebhookRequest<'_>, body: &[u8]) -> Option<HandshakeReply> {
         self.revocations.load().check_client(&ClientId::new(WEBHOOK_CLIENT)).ok()?;
         self.answer(sent, body, None)
@@ -111,12 +112,13 @@ impl WebhookVerifier {
         fitting.filter_map(|handshake| handshake.answer(sent, body, shared)).next()
     }
 
-    /// Why the secrets' files could not be used at the last look, if they could not.
+    /// Why the files of the secrets could not be used at the last read, if they could not.
     pub fn last_error(&self) -> Option<String> {
         self.secrets.last_error()
     }
 
-    /// Why the file of the verify token could not be used at the last look, if it could not; `None` without such a file.
+    /// Why the file of the verify token could not be used at the last read, if it could not; `None` without such a
+    /// file.
     pub(crate) fn verify_error(&self) -> Option<Option<String>> {
         self.verify.as_ref().map(|verify| verify.last_error())
     }
@@ -143,12 +145,13 @@ impl WebhookVerifier {
         Ok(PendingWebhook { webhook: Arc::clone(self), secrets, message })
     }
 
-    /// Whose it is.
+    /// The vendor.
     pub(crate) const fn vendor(&self) -> &VendorId {
         &self.vendor
     }
 
-    /// Whether what was let in on a signature may go on: the secret is still live, and nobody has barred the client.
+    /// Whether a request that was admitted by a signature may continue: its secret is live and its client is not
+    /// revoked.
     pub(crate) fn check_still_valid(&self, signed: &SecretFingerprint) -> Result<(), AuthError> {
         self.revocations.load().check_client(&ClientId::new(WEBHOOK_CLIENT))?;
         let live = self.secrets.current().0;
@@ -156,7 +159,7 @@ impl WebhookVerifier {
         if live { Ok(()) } else { Err(AuthError::WebhookSignature) }
     }
 
-    /// A secret's name, which says nothing about it.
+    /// A keyed hash of a secret, from which the secret cannot be found.
     fn name(&self, secret: &Secret<Vec<u8>>) -> Result<Fingerprint, AuthError> {
         self.cache.fingerprint(FingerprintKind::Secret, secret.expose())
     }
@@ -173,7 +176,7 @@ impl fmt::Debug for WebhookVerifier {
     }
 }
 
-/// A message whose headers were read, and whose body is awaited.
+/// A message whose headers were read, and whose body is still to come.
 pub struct PendingWebhook {
     webhook: Arc<WebhookVerifier>,
     secrets: Arc<LiveSecrets>,
@@ -186,10 +189,10 @@ impl fmt::Debug for PendingWebhook {
     }
 }
 
-/// What a verified message is.
+/// What kind of message was verified.
 #[derive(Debug)]
 pub enum WebhookOutcome {
-    /// One to be delivered, unless it was.
+    /// A message to deliver, unless it was delivered before.
     Message(AcceptedWebhook),
     /// A handshake, to be answered here.
     Greeting(HandshakeReply),
@@ -201,11 +204,11 @@ impl PendingWebhook {
         self.webhook.index
     }
 
-    /// Says who the caller is, and takes the message so that it is delivered once.
+    /// Verifies the signature, and records the message so that it is delivered only once.
     ///
     /// # Errors
-    /// A denial when no live secret gives a signature that was sent, when the client is barred, or while the same message is
-    /// under way.
+    /// A denial when no live secret gives one of the signatures sent, when the client is revoked, or while the same
+    /// message is being delivered.
     pub fn finish(self, sent: &WebhookRequest<'_>, body: &[u8], now: Moment) -> Result<WebhookOutcome, Denial> {
         self.end(sent, body, now).map_err(Denial::from)
     }
@@ -240,7 +243,7 @@ impl PendingWebhook {
         }))
     }
 
-    /// The secret that gives one of the signatures which were sent, and that signature.
+    /// The secret that gives one of the signatures sent, and that signature.
     fn matching(&self, sent: &WebhookRequest<'_>, body: &[u8]) -> Result<(&Secret<Vec<u8>>, Vec<u8>), AuthError> {
         let recipe = &self.webhook.settings.recipe;
         let id = self.message.id.as_deref().unwrap_or_default();
@@ -257,17 +260,17 @@ impl PendingWebhook {
         matched.ok_or(AuthError::WebhookSignature)
     }
 
-    /// By what a message is known when it comes again: where one of these is known, it is.
+    /// The names by which a message is recognised when it comes again; one equal name is enough.
     fn names(&self, tag: &[u8], body: &[u8]) -> Vec<Vec<u8>> {
         let recipe = &self.webhook.settings.recipe;
         let digest = || Sha256::digest(body);
-        // Without an id the message is known by its signature, whichever place its secret has by now.
+        // Without an id the message is known by its signature, also when its secret has become the older of two.
         let by_signature = || [b"s", tag].concat();
         match (self.message.id.as_deref().map(str::as_bytes), recipe.proof) {
             (Some(id), _) if recipe.signed.has(&TemplatePart::Id) => vec![[b"i", id].concat()],
-            // An id that is not signed names a message only together with what it says: else one message could be sent again
-            // in the name of another, and that one be taken for known. Where the time is signed, a copy under another id is
-            // one all the same.
+            // An id that is not signed names a message only together with the body. Otherwise an attacker could send an
+            // old message again under the id of a new one, so that the new one would count as delivered. Where the time
+            // is signed, a copy under another id is recognised by its signature.
             (Some(id), _) => {
                 let by_id = [b"b", id, &digest()].concat();
                 let dated = recipe.timestamp.as_ref().map(|_| by_signature());
@@ -285,7 +288,7 @@ impl PendingWebhook {
 struct Tag;
 
 impl Tag {
-    /// The bytes of a signature over the pieces, or the secret itself where that is what is sent.
+    /// The bytes of a signature over the pieces, or the secret itself where the sender sends that.
     fn of(proof: WebhookProof, secret: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
         let algorithm = match proof {
             WebhookProof::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
@@ -299,35 +302,35 @@ impl Tag {
     }
 }
 
-/// By which secret a message was signed. Says nothing about the secret.
+/// Which secret signed a message: a keyed hash, from which the secret cannot be found.
 #[derive(Debug)]
 pub struct SecretFingerprint {
     secret: Fingerprint,
 }
 
-/// A message that was verified and taken.
+/// A message that was verified, and recorded as being delivered.
 #[derive(Debug)]
 pub struct AcceptedWebhook {
-    /// Who sent it.
+    /// The sender.
     pub caller: Caller,
     /// The vendor's index, as the directory was given it.
     pub vendor_index: u32,
-    /// By which of the secrets, for [`crate::identity::directory::Directory::recheck_signed`].
+    /// Which secret signed it, for [`crate::identity::directory::Directory::recheck_signed`].
     pub signed: Arc<SecretFingerprint>,
-    /// Whether it was delivered before: to be answered, and not to be delivered again.
+    /// Whether it was delivered before: then it is answered and not delivered again.
     pub was_delivered: bool,
     message: Vec<Fingerprint>,
     replays: Arc<ReplayCache>,
 }
 
 impl AcceptedWebhook {
-    /// It has arrived: when it comes again it is known.
+    /// Records that the message was delivered, so that it is recognised when it comes again.
     pub fn mark_delivered(self) {
         self.replays.settle(&self.message);
     }
 
-    /// Gives the message back because it could not be delivered, so that the sender's next try is delivered. One that was
-    /// delivered before stays known.
+    /// Forgets a message that could not be delivered, so that the sender's next try is delivered. One that was
+    /// delivered before stays recorded.
     pub fn give_back(self) {
         if !self.was_delivered {
             self.replays.give_back(&self.message);
@@ -335,7 +338,7 @@ impl AcceptedWebhook {
     }
 }
 
-/// Whether headers read as a signature of this sender; its worth is not looked at.
+/// Whether headers have a well-formed signature of this sender; the signature is not checked.
 pub fn inspect_signature(recipe: &WebhookRecipe, headers: &HeaderMap) -> bool {
     WebhookHeaders::read(recipe, headers).is_ok()
 }

@@ -1,5 +1,5 @@
-//! What a sender signs, how, and where its parts stand in a message: what a contract's `webhook:` says, and what is known of
-//! vendors that many have.
+//! What a sender signs and how, and where signature, time and id are in a message: the settings of a contract's
+//! `webhook:` section, and presets for well-known vendors.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,33 +13,33 @@ pub struct WebhookSettings {
     pub recipe: WebhookRecipe,
     /// Files of the live secrets, one or two, so that one can be replaced without losing a message.
     pub secret_files: Vec<PathBuf>,
-    /// How far the sender's timestamp may be from our clock. A message is remembered for twice as long, which is the whole
-    /// time in which its timestamp passes.
+    /// How far the sender's timestamp may be from our clock. A message is remembered for twice as long: its timestamp
+    /// can pass for no longer than that.
     pub tolerance: Duration,
     /// File of the token that the sender shows in a handshake of Meta's kind, which no other handshake needs.
     pub verify_token_file: Option<PathBuf>,
-    /// Which first messages of the sender are answered here.
+    /// Which handshakes of the sender are answered here.
     pub handshakes: Vec<WebhookHandshake>,
 }
 
-/// How a message is signed, and where to look.
+/// How a message is signed, and where its parts are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookRecipe {
-    /// Where the signatures stand.
+    /// Where the signatures are.
     pub signature: HeaderPart,
-    /// What they are.
+    /// How they are made.
     pub proof: WebhookProof,
-    /// How their bytes are written.
+    /// How their bytes are encoded.
     pub encoding: SignatureEncoding,
-    /// Where the time of sending stands, where the sender says it, and how it is written.
+    /// Where the time of sending is and how it is written, where the sender sends it.
     pub timestamp: Option<(HeaderPart, TimestampFormat)>,
     /// The header of the message's id, in lower case.
     pub id_header: Option<String>,
     /// What is signed.
     pub signed: SignatureTemplate,
-    /// Scheme, host and path prefix by which the sender knows us, where a request does not show them.
+    /// Scheme, host and path prefix of our address as the sender signs it, where it differs from the request's.
     pub url: Option<String>,
-    /// How the file of a secret holds it.
+    /// How a secret is encoded in its file.
     pub secret: WebhookSecretEncoding,
 }
 
@@ -48,26 +48,26 @@ pub struct WebhookRecipe {
 pub struct HeaderPart {
     /// The header, in lower case.
     pub header: String,
-    /// What stands between the header's parts, where it has several.
+    /// The character between the header's parts, where it has several.
     pub separator: Option<char>,
-    /// What stands before the value: it tells the parts of one header apart; may be empty.
+    /// The text before the value, by which the parts of one header are told apart; may be empty.
     pub prefix: String,
 }
 
-/// What stands in the place of a signature.
+/// How a signature is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookProof {
-    /// HMAC-SHA-1 (RFC 2104), which only old senders use: not broken as a MAC, and no choice for anything new.
+    /// HMAC-SHA-1 (RFC 2104), which only old senders use. It is not broken as a MAC, but no choice for anything new.
     HmacSha1,
     /// HMAC-SHA-256.
     HmacSha256,
     /// HMAC-SHA-512.
     HmacSha512,
-    /// The secret itself: whoever reads one message can send any other.
+    /// The secret itself is sent: who can read one message can forge any other.
     Token,
 }
 
-/// How a signature is written.
+/// How the bytes of a signature are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureEncoding {
     /// Hexadecimal or base64, which differ in length.
@@ -91,37 +91,37 @@ pub enum TimestampFormat {
     Iso8601,
 }
 
-/// How the file of a secret holds it.
+/// How a secret is encoded in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookSecretEncoding {
-    /// As it is, less the end of the line.
+    /// As it is, without the end of the line.
     Raw,
     /// In base64.
     Base64,
     /// In hexadecimal.
     Hex,
-    /// In base64 after `whsec_`, as Standard Webhooks has it.
+    /// In base64 after `whsec_`, as Standard Webhooks does it.
     Whsec,
 }
 
-/// A first message by which a sender finds out that an address is its customer's.
+/// A first message by which a sender checks that an address belongs to its customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookHandshake {
     /// Slack: a POST of `{"type":"url_verification","challenge":…}`, answered with the challenge.
     Slack,
-    /// Zoom: a signed POST of `{"event":"endpoint.url_validation",…}`, answered with the token and its HMAC. Only where it is
-    /// signed: else strangers could have any text signed here with the vendor's secret.
+    /// Zoom: a signed POST of `{"event":"endpoint.url_validation",…}`, answered with the token and its HMAC. Only a
+    /// signed one is answered: otherwise a stranger could have any text signed with the vendor's secret.
     Zoom,
     /// Microsoft Graph: a POST with `?validationToken=…`, answered with the token.
     MsGraph,
     /// Meta: a GET with `?hub.mode=subscribe&hub.challenge=…&hub.verify_token=…`, answered with the challenge where the
-    /// token is the one that was agreed on.
+    /// token is the one in `verify_token_file`.
     Meta,
     /// Dropbox: a GET with `?challenge=…`, answered with the challenge.
     Dropbox,
 }
 
-/// A vendor whose recipe is known.
+/// A well-known vendor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is a vendor's name")]
 pub enum WebhookPreset {
@@ -147,7 +147,7 @@ pub enum WebhookPreset {
 }
 
 impl WebhookPreset {
-    /// How this vendor signs, by its own documentation, and the handshakes that it begins with.
+    /// How this vendor signs by its own documentation, and the handshakes that it uses.
     pub fn recipe(self) -> (WebhookRecipe, Vec<WebhookHandshake>) {
         use SignatureEncoding::{Base64, Hex};
         use TemplatePart::{Body, Id, Text, Timestamp};

@@ -1,4 +1,4 @@
-//! The secrets of a webhook's sender, as their files hold them. No error holds any of it.
+//! Reads the secrets of a webhook's sender from their files. No error contains any part of a secret.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -21,10 +21,11 @@ pub(super) fn read(contents: &[Vec<u8>], encoding: WebhookSecretEncoding) -> Res
     }
 }
 
-/// Looks at a secret's file for `check`: whether it can be used, and whether the secret is shorter than it should be.
+/// Checks a secret's file for `vendorgate check`: whether it can be used; returns a warning where the secret is too
+/// short.
 ///
 /// # Errors
-/// Why it cannot be used, without any of it.
+/// Why it cannot be used, without any of its content.
 pub fn inspect_secret(content: &[u8], encoding: WebhookSecretEncoding) -> Result<Option<String>, String> {
     let bytes = secret(content, encoding)?.expose().len();
     let short = bytes < WEBHOOK_SECRET_BYTES_ADVISED;

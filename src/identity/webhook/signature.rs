@@ -1,4 +1,5 @@
-//! The signature headers of a message, read strictly: each once, its parts in bounds, each value in its own writing.
+//! Reads the signature headers of a message strictly: each header once, its parts within bounds, each value in its own
+//! encoding.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -11,12 +12,12 @@ use crate::model::UnixTime;
 use super::recipe::{HeaderPart, SignatureEncoding, TimestampFormat, WebhookProof, WebhookRecipe};
 use super::template::TemplatePart;
 
-/// What the headers say.
+/// What the signature headers of a message say.
 pub(super) struct WebhookHeaders {
     pub(super) id: Option<String>,
     pub(super) sent_at: Option<UnixTime>,
     pub(super) timestamp: String,
-    /// As bytes; a token as it is written.
+    /// The decoded signatures; a token as it is written.
     pub(super) signatures: Vec<Vec<u8>>,
 }
 
@@ -43,7 +44,8 @@ impl WebhookHeaders {
     }
 }
 
-/// An id that is signed must be there, and must not hold the dot that ends it in what is signed.
+/// Reads the message's id. One that is signed must be present, and must not contain the dot that ends it in the signed
+/// text.
 fn id(headers: &HeaderMap, name: &str, signed: bool) -> Result<Option<String>, AuthError> {
     if !signed && !headers.contains_key(name) {
         return Ok(None);
@@ -54,8 +56,8 @@ fn id(headers: &HeaderMap, name: &str, signed: bool) -> Result<Option<String>, A
 }
 
 impl HeaderPart {
-    /// The values after the prefix: exactly one, or of a header with several parts all that have it; the others are of
-    /// versions that are not ours.
+    /// The values after the prefix: one, or in a header of several parts all that have the prefix. Other parts are of
+    /// signature versions that are not verified here.
     fn values<'a>(&self, headers: &'a HeaderMap) -> Result<Vec<&'a str>, AuthError> {
         let text = single(headers, &self.header)?;
         let Some(separator) = self.separator else {
@@ -108,7 +110,7 @@ impl TimestampFormat {
     }
 }
 
-/// The value of a header that stands once.
+/// The value of a header that occurs exactly once.
 pub(super) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, AuthError> {
     let mut values = headers.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Err(AuthError::SignatureHeaders) };

@@ -1,6 +1,7 @@
-//! What a sender signs: texts, and parts of the message in the order in which they are signed.
+//! What a sender signs: a list of texts and parts of the message, in the order in which they are signed.
 //!
-//! A part is taken as it was sent; nothing is normalised, so that what is verified is what goes on.
+//! A part is used as it was sent and never normalised, so that the bytes that are verified are the bytes that are
+//! forwarded.
 
 use std::borrow::Cow;
 
@@ -18,10 +19,10 @@ use super::signature::single;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureTemplate(pub Vec<TemplatePart>);
 
-/// A part of what is signed.
+/// One piece of the signed text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TemplatePart {
-    /// These very characters.
+    /// A fixed text.
     Text(String),
     /// The time of sending, as it is written.
     Timestamp,
@@ -33,37 +34,37 @@ pub enum TemplatePart {
     Method,
     /// The address that was called, with its query.
     Url,
-    /// The same with the characters decoded that HubSpot decodes.
+    /// The same address with the percent-codes decoded that HubSpot decodes.
     DecodedUrl,
     /// The path, without the query.
     Path,
     /// The value of a header.
     Header(String),
-    /// The fields of a form, sorted by name and joined without anything between; of any other body nothing, and then the
-    /// query must hold its SHA-256 as `bodySHA256`.
+    /// The fields of a form, sorted by name and joined without separators. For any other body nothing: then the query
+    /// must have its SHA-256 as `bodySHA256`.
     Form,
 }
 
-/// A message as it came.
+/// The head of a request that may be a webhook.
 #[derive(Debug, Clone, Copy)]
 pub struct WebhookRequest<'a> {
     /// Its method.
     pub method: &'a Method,
     /// `https` or `http`: how the sender reached us.
     pub scheme: &'a str,
-    /// The host that it asked for.
+    /// The host that the sender asked for.
     pub authority: &'a str,
-    /// Path and query, as they came.
+    /// Path and query as they were sent.
     pub target: &'a str,
     /// Its header fields.
     pub headers: &'a HeaderMap,
 }
 
 impl SignatureTemplate {
-    /// Reads `{timestamp}.{body}`; the error names what is no part.
+    /// Reads a template such as `{timestamp}.{body}`; the error names what is not a part.
     ///
     /// # Errors
-    /// A text for people.
+    /// A text for the operator.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (mut parts, mut rest) = (Vec::new(), text);
         while let Some(start) = rest.find(['{', '}']) {
@@ -93,13 +94,13 @@ impl SignatureTemplate {
         self.0.contains(part)
     }
 
-    /// What was signed of a message, piece by piece. `url`: what the sender has in the place of scheme and host.
+    /// The signed pieces of a message, in order.
     pub(super) fn render<'a>(&'a self, message: &TemplateInput<'a>) -> Result<Vec<Cow<'a, [u8]>>, AuthError> {
         self.0.iter().map(|part| part.render(message)).collect()
     }
 }
 
-/// All that a template can ask for.
+/// All that a template can refer to; `url` replaces scheme and host of the address.
 pub(super) struct TemplateInput<'a> {
     pub(super) sent: &'a WebhookRequest<'a>,
     pub(super) body: &'a [u8],
@@ -149,7 +150,7 @@ impl TemplateInput<'_> {
     }
 }
 
-/// What HubSpot decodes before it signs an address (version 3 of its signature); everything else stays as it is.
+/// Decodes what HubSpot decodes before it signs an address (version 3 of its signature), and nothing else.
 fn decode_some(url: &str) -> String {
     const CODES: [(&str, &str); 12] = [
         ("3A", ":"),
@@ -201,8 +202,8 @@ fn form(message: &TemplateInput<'_>) -> Result<Vec<u8>, AuthError> {
     Ok(pairs.into_iter().flat_map(|(name, value)| [name, value]).flatten().collect())
 }
 
-/// A body that is no form is signed by its digest in the query, which is part of the address; an empty one by that it is
-/// empty.
+/// Checks the digest of a body that is no form: the sender puts it into the query, which is part of the signed address.
+/// An empty body needs none.
 fn digest_is_signed(message: &TemplateInput<'_>) -> Result<(), AuthError> {
     if message.body.is_empty() {
         return Ok(());

@@ -1,6 +1,7 @@
-//! Access tokens as issuers mint them, each under the contract that says so, and what such a contract must not let in.
+//! Access tokens as well-known issuers write them, each under a contract that fits it, and what such a contract must
+//! refuse.
 //!
-//! The payloads have the members that each issuer's documentation shows, with names and times of this test.
+//! The payloads have the members that the issuer's documentation shows, with the names and times of this test.
 
 use crate::identity::settings::{RotationRules, SupersededBy, TokenSettings};
 use crate::identity::token::claim_names::{ClaimNames, ClaimPath, HeaderMember, TokenShape};
@@ -13,7 +14,7 @@ fn paths(names: &[&str]) -> Vec<ClaimPath> {
     names.iter().map(|name| ClaimPath::parse(name).expect("a path")).collect()
 }
 
-/// A contract that looks for its client and scopes in these claims, and takes JWTs of any kind without other rules.
+/// A contract that reads client and scopes from these claims and accepts JWTs of any type, without other rules.
 fn contract(world: &World, client: &[&str], scopes: &[&str]) -> TokenSettings {
     TokenSettings {
         claims: ClaimNames { client: paths(client), scopes: paths(scopes), ..ClaimNames::default() },
@@ -35,7 +36,7 @@ fn judge(world: &World, settings: TokenSettings, token: &str) -> Result<(String,
 }
 
 #[test]
-fn tokens_of_the_worlds_issuers_pass_under_a_contract_that_names_their_claims() {
+fn tokens_of_well_known_issuers_pass_under_a_contract_that_names_their_claims() {
     let world = World::new();
     let aud = r#""aud":"https://api.test""#;
     let cases = [
@@ -150,7 +151,7 @@ fn tokens_of_the_worlds_issuers_pass_under_a_contract_that_names_their_claims() 
 }
 
 #[test]
-fn cognito_has_no_audience_and_its_id_tokens_are_told_apart() {
+fn cognito_access_tokens_pass_without_an_audience_and_its_id_tokens_are_refused() {
     let world = World::new();
     let mut settings = contract(&world, &[], &[]);
     settings.audience = None;

@@ -1,8 +1,9 @@
-//! The decision: from what a request presents to a caller, or a no. Synchronous; never fetches, never waits.
+//! Decides who a request comes from: a verified caller, or a refusal. Synchronous: never fetches and never waits.
 //!
-//! A token seen before costs one keyed hash and one lookup; its signature is not checked again, but everything that
-//! can change is: vendor, key, dates, rotation, revocation, bond. A token not seen before is read without trust to find
-//! its vendor by issuer and client, and then verified with that vendor's keys and algorithms only.
+//! A token that was seen before costs one keyed hash and one lookup. Its signature is not checked again, but everything
+//! that can change is: vendor, key, dates, rotation, revocation and sender binding. A token that was not seen before is
+//! first read without trust, only to find its vendor by issuer and client, and is then verified with that vendor's keys
+//! and algorithms only.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,19 +27,19 @@ use super::cache::{Fingerprint, FingerprintKind, TokenCache};
 use super::issuer_clients::IssuerClients;
 use super::verified::{VerifiedBy, VerifiedCaller};
 
-/// A no, whose it is, and whether waiting may turn it into a yes.
+/// A refusal, the vendor that it counts for, and whether a second try after a wait may pass.
 #[derive(Debug)]
 pub struct Rejected {
-    /// The no.
+    /// Why the request was refused.
     pub denial: Denial,
-    /// The vendor whose contract said so: for tokens that failed before or at their signature merely the one that they
-    /// claim to be from, so good for counting, not for punishing.
+    /// The vendor whose contract refused it. For a token that failed before or at its signature this is only the vendor
+    /// that the token claims to be from: good for counting, not for punishing.
     pub vendor_index: Option<u32>,
-    /// What may be awaited, with a deadline, before asking once more.
+    /// What the caller may await, with a deadline, before it calls [`Directory::authenticate`] once more.
     pub wait: Option<AuthWait>,
 }
 
-/// Something under way that a second try may profit from: a fetch of keys, or a question about a token.
+/// Work in the background that may make a second try pass: a fetch of keys, or a question about an opaque token.
 #[derive(Debug)]
 pub struct AuthWait(AuthWaitKind);
 
@@ -49,7 +50,7 @@ enum AuthWaitKind {
 }
 
 impl AuthWait {
-    /// Returns when it has ended, however it did, or after the deadline.
+    /// Returns when that work has ended, well or not, or after the deadline.
     pub async fn settled(self, deadline: Duration) {
         match self.0 {
             AuthWaitKind::Keys(wait) => wait.settled(deadline).await,
@@ -71,11 +72,11 @@ impl Rejected {
 }
 
 impl Directory {
-    /// Says who the caller is.
+    /// Finds out who the caller is.
     ///
     /// # Errors
-    /// A denial, with its vendor where one is known. Where `wait` is present the caller may await it before anything
-    /// else has been decided, and ask once more.
+    /// A denial, with its vendor where one is known. Where `wait` is present, the caller may await it before anything
+    /// else has been decided, and then try once more.
     pub fn authenticate(&self, presented: &PresentedRequest<'_>, now: Moment) -> Result<Arc<VerifiedCaller>, Rejected> {
         let credentials = credentials::read(presented).map_err(|flaw| Rejected::new(flaw, None))?;
         let Some(credentials) = credentials else { return self.authenticate_certificate(presented, now) };
@@ -112,7 +113,7 @@ impl Directory {
         Ok(verified)
     }
 
-    /// Whether a remembered yes may be judged further: its vendor's settings and its key are still the ones in force.
+    /// Returns a cached result only if its vendor's settings and its key are still the ones in force.
     #[inline]
     fn recheck_cached(
         &self,
@@ -131,13 +132,13 @@ impl Directory {
                 present.map(|present| generation.store(present, Ordering::Relaxed)).is_ok()
             }
             VerifiedBy::Introspection { until, .. } => now.wall < *until,
-            // Never found by a token: certificates have fingerprints of their own kind.
+            // A token never finds this entry: certificates have fingerprints of another kind.
             VerifiedBy::Certificate { .. } => false,
         };
         if holds { Some((vendor, known)) } else { None }
     }
 
-    /// After a reload a vendor may stand at another place with unchanged settings.
+    /// After a reload the same vendor, with unchanged settings, may have another index.
     #[cold]
     fn find_after_reload(
         &self,
@@ -168,8 +169,8 @@ impl Directory {
         self.cache_verified(fingerprint, vendor, verified, request)
     }
 
-    /// A client that no contract names learns so only with a token that its issuer signed: the answer to a forged one
-    /// is the same for every client, so that nobody can find out who our vendors are.
+    /// A client that no contract names is refused as unknown only if the issuer really signed its token. A forged token
+    /// gets the same answer for every client, so that it cannot be used to find out who our vendors are.
     fn reject_stranger(&self, issuer: &IssuerClients, token: &UnverifiedToken<'_>, now: Moment) -> Rejected {
         let signed = self.vendor(issuer.any_vendor).map(|vendor| vendor.verify_signature(token, now).err());
         match signed.flatten() {
@@ -178,7 +179,7 @@ impl Directory {
         }
     }
 
-    /// Opaque tokens: what the issuer has answered, or the right to ask.
+    /// Decides about an opaque token by the issuer's cached answer, or offers to ask the issuer.
     fn introspect(
         &self,
         introspector: &Arc<Introspector>,
@@ -213,7 +214,7 @@ impl Directory {
         verified: VerifiedCaller,
         request: &AuthRequest<'_>,
     ) -> Result<Arc<VerifiedCaller>, Rejected> {
-        // An expired token is not worth a place.
+        // An expired token would only take room in the cache.
         if let Some(claims) = verified.claims() {
             rotation::check_dates(claims, vendor.settings.clock_skew, request.now.wall)
                 .map_err(|flaw| Rejected::new(flaw, Some(vendor.index)))?;
@@ -223,8 +224,8 @@ impl Directory {
         self.judge(fingerprint, (vendor, verified), request)
     }
 
-    /// What is judged anew on every request. The superseded mark comes last: only a token that passes everything else
-    /// may supersede others.
+    /// The checks that are made on every request. The rule about newer tokens comes last: only a token that passes
+    /// everything else may supersede others.
     #[inline]
     fn judge(
         &self,
@@ -244,7 +245,7 @@ impl Directory {
     }
 }
 
-/// A request and the moment it is judged at.
+/// A request, its credentials, and the time at which it is decided about.
 struct AuthRequest<'a> {
     presented: &'a PresentedRequest<'a>,
     credentials: Credentials<'a>,
@@ -282,7 +283,7 @@ impl TokenVendor {
         verified.map(|key| (key, generation)).map_err(|flaw| self.reject_for_keys(flaw, token, generation, now))
     }
 
-    /// Whether the contract takes this kind of token at all.
+    /// Whether the contract accepts this kind of token: its length, header members, type and algorithm.
     fn check_shape(&self, token: &UnverifiedToken<'_>) -> Result<(), AuthError> {
         let (header, shape) = (&token.signed.header, &self.settings.shape);
         if token.bytes > shape.bytes_max {
@@ -303,7 +304,7 @@ impl TokenVendor {
         if listed { Ok(()) } else { Err(AuthError::AlgorithmNotInContract) }
     }
 
-    /// A no for want of a key may be worth a fetch; a wrong signature under a known `kid` never is.
+    /// A refusal for a missing key may be worth a fetch of keys; a wrong signature under a known `kid` never is.
     fn reject_for_keys(&self, flaw: AuthError, token: &UnverifiedToken<'_>, judged: u64, now: Moment) -> Rejected {
         let worth_a_fetch = match flaw {
             AuthError::NoKeys | AuthError::KeyUnknown => true,
@@ -315,13 +316,13 @@ impl TokenVendor {
         Rejected { denial: flaw.into(), vendor_index: Some(self.index), wait }
     }
 
-    /// What a token says, once it is known to be the issuer's.
+    /// Reads the claims of a token whose signature has been verified.
     pub(crate) fn read(&self, token: &UnverifiedToken<'_>) -> Result<Claims, AuthError> {
         let header = &token.signed.header;
         claims::read(&token.payload, self.settings.wanted_of_token(&header.typ), header.key_id.clone())
     }
 
-    /// Where the newest token is noted that may end this one, if the contract asks.
+    /// The record of the newest token by which this one may be superseded; `None` where the contract has no such rule.
     pub(crate) fn newest_token(&self, named: &ClientEntry, payload: &Object, now: Moment) -> Option<Arc<NewestToken>> {
         let mark = named.newest_token.as_ref()?;
         let subject = match self.settings.rotation.superseded {
@@ -370,8 +371,8 @@ impl TokenVendor {
         }
     }
 
-    /// What a token says about its holder holds whether or not the contract asks; what the contract asks must be said.
-    /// A key's holder shows itself by a proof, which is judged apart.
+    /// Checks the certificate that the token is bound to, also where the contract asks for no binding; and that the
+    /// token has the binding that the contract asks for. A binding to a key is checked by [`dpop::check`].
     #[inline]
     pub(crate) fn check_holder(
         &self,

@@ -1,7 +1,8 @@
-//! Vendors known by their client certificate alone: issued by the contract's authority, for its name, not revoked.
+//! Vendors that are known by their client certificate alone: issued by the contract's authority, for the contract's
+//! name, not revoked.
 //!
-//! Chain, purpose, dates and revocation lists are checked by webpki, once for each certificate and once a minute after
-//! that. Without a fresh revocation list, where the contract names one, no certificate passes.
+//! webpki checks chain, purpose, dates and revocation lists, once for each certificate and then once a minute. Where
+//! the contract names a revocation list and that list is not fresh, no certificate passes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,17 +21,17 @@ use crate::model::{Caller, ClientId, Moment, UnixTime, VendorId};
 
 use super::peer::{PeerCertificate, SubjectAltName};
 
-/// A vendor that is known by its certificate.
+/// A vendor that proves itself by a client certificate.
 #[derive(Debug)]
 pub(crate) struct CertificateVendor {
     pub(crate) id: VendorId,
     pub(crate) index: u32,
     pub(crate) stamp: u64,
-    /// What the vendor's one client is called.
+    /// The id of the vendor's only client: the name in its certificate.
     pub(crate) client: ClientId,
     revocations: RevocationSlot,
     name: SubjectAltName,
-    /// Absent where the listener's own check of the chain is all that the contract asks.
+    /// Absent where the contract names no authority: the listener's own check of the chain is enough then.
     pub(crate) authorities: Option<Arc<WatchedFiles<Arc<dyn ClientCertVerifier>>>>,
 }
 
@@ -53,12 +54,12 @@ impl CertificateVendor {
         Self { id, index, stamp, client, revocations, name, authorities }
     }
 
-    /// Whether a person has barred the vendor's client.
+    /// Whether an operator has revoked the vendor's client.
     pub(crate) fn check_revoked(&self) -> Result<(), AuthError> {
         self.revocations.load().check_client(&self.client)
     }
 
-    /// Judges a certificate that carries the vendor's name.
+    /// Verifies a certificate that has the vendor's name.
     pub(crate) fn verify(&self, certificate: &PeerCertificate, now: Moment) -> Result<VerifiedCaller, AuthError> {
         self.check_dates(certificate, now.wall)?;
         let generation = self.check_chain(certificate, now.wall)?;
@@ -73,7 +74,7 @@ impl CertificateVendor {
         })
     }
 
-    /// Whether what was let in on a certificate may go on.
+    /// Whether a request that was admitted by a certificate may continue.
     pub(crate) fn check_still_valid(&self, known: &VerifiedCaller, now: Moment) -> Result<(), AuthError> {
         let VerifiedBy::Certificate { certificate, judged } = &known.verified_by else {
             return Err(AuthError::TermsChanged);
@@ -93,7 +94,7 @@ impl CertificateVendor {
         self.authorities.as_ref().map_or(0, |authorities| authorities.generation())
     }
 
-    /// Whether a remembered yes still holds.
+    /// Whether a cached result is still valid.
     pub(crate) fn is_current(&self, known: &VerifiedCaller, certificate: &PeerCertificate, now: UnixTime) -> bool {
         let fresh = match &known.verified_by {
             VerifiedBy::Certificate { judged, .. } => judged.holds(self.generation(), now),
@@ -119,7 +120,7 @@ impl CertificateVendor {
     }
 }
 
-/// Whether the lists said no, or the authorities.
+/// Whether a revocation list refused the certificate, or the authorities did.
 fn classify(error: &rustls::Error) -> AuthError {
     use rustls::CertificateError as E;
     let by_list = matches!(
@@ -135,7 +136,7 @@ fn classify(error: &rustls::Error) -> AuthError {
     if by_list { AuthError::CertificateRevoked } else { AuthError::VendorUnknown }
 }
 
-/// The first content holds authorities, the others revocation lists.
+/// Builds the verifier: the first content holds authorities, the others revocation lists.
 pub(crate) fn build(contents: &[Vec<u8>]) -> BuildResult<Arc<dyn ClientCertVerifier>> {
     let (bundle, lists) = contents.split_first().ok_or("no file of authorities")?;
     let authorities = pem::certificate_authorities(bundle).map_err(|flaw| format!("the file of authorities {flaw}"))?;

@@ -1,9 +1,11 @@
-//! The keys of one issuer as the gateway holds them now: swapped whole, never emptied, dead after a hard age.
+//! The keys of one issuer that are in force now: replaced as a whole, never by an empty set, and refused after a hard
+//! age.
 //!
-//! Readers take a snapshot and never wait. Whoever comes with an unknown key is judged by keys that were looked up after
-//! it came, or, where the cool-down forbids that, by the newest there are; what it asked for is then looked up as soon as
-//! the cool-down ends. Strangers thus cause a few looks at once and one in each cool-down, whatever the set holds, and
-//! only a bounded number of requests wait; known keys are never delayed.
+//! Readers take a snapshot and never wait. A request whose token names an unknown key is decided by keys that were
+//! fetched after the request came. Where the cool-down forbids a fetch now, it is decided by the newest keys there are,
+//! and a fetch follows as soon as the cool-down ends. So strangers can cause a few fetches at once and one in each
+//! cool-down, whatever the set holds, and only a bounded number of requests wait. Requests with known keys are never
+//! delayed.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,7 +26,7 @@ use super::jwk::VerificationKey;
 use super::key_set::KeySet;
 use super::schedule::{FetchQuota, RefreshSchedule};
 
-/// What makes two contracts share one ring: the same source, asked in the same way, for the same issuer.
+/// Two contracts with equal ids share their keys: the same issuer, and the same source that is asked in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct IssuerKeysId {
     pub(crate) issuer: String,
@@ -38,9 +40,10 @@ pub(crate) struct IssuerKeys {
     pub(crate) id: IssuerKeysId,
     pub(crate) clock: Clock,
     keys: ArcSwap<KeySet>,
-    /// Counts swaps, so that a cached yes knows in one load whether its key must be looked up again.
+    /// Changes with each replacement, so that one load tells a cached caller whether its key must be looked up again.
     generation: AtomicU64,
-    /// When the keys die unless they are confirmed before, on the monotonic clock; 0 before the first good answer.
+    /// Until when the keys may be used unless they are confirmed before, on the monotonic clock; 0 before the first
+    /// good answer.
     usable_until_ns: AtomicU64,
     history: Arc<RotationHistory>,
     status: Mutex<KeyStatus>,
@@ -48,12 +51,12 @@ pub(crate) struct IssuerKeys {
     pub(crate) wanted: Arc<Notify>,
     pub(crate) started: AtomicBool,
     schedule: Mutex<RefreshSchedule>,
-    /// The number of the last look that ended, told after what it brought is in force.
+    /// The number of the last refresh that ended; it changes after the keys of that refresh are in force.
     ended: watch::Sender<u64>,
     waiters: AtomicUsize,
 }
 
-/// How one look at the key source ended.
+/// How one refresh of the keys ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RefreshOutcome {
     /// New keys are in use.
@@ -62,7 +65,7 @@ pub enum RefreshOutcome {
     Unchanged,
     /// The source could not be read or asked.
     Failed,
-    /// What it gave is not a key set that may be used.
+    /// The source's answer is not a key set that may be used.
     Broken,
 }
 
@@ -92,9 +95,9 @@ pub struct KeyStatus {
     pub unfit: usize,
     /// When the source last confirmed the keys.
     pub confirmed_at: Option<UnixTime>,
-    /// When the source was last looked at.
+    /// When the last refresh ended.
     pub tried_at: Option<UnixTime>,
-    /// Why the last look failed, if it did; never holds what was answered.
+    /// Why the last refresh failed, if it did; never holds what was answered.
     pub last_error: Option<String>,
     /// How often each of [`RefreshOutcome::ALL`] happened.
     pub outcomes: [u64; RefreshOutcome::ALL.len()],
@@ -120,8 +123,8 @@ impl IssuerKeys {
         }
     }
 
-    /// Says which keys are in force. Read before [`Self::usable`]: if they are swapped in between, what was verified by
-    /// the newer ones is checked once more than needed.
+    /// The generation of the keys in force. Read it before [`Self::usable`]: if the keys are replaced in between, a
+    /// caller that the newer ones verified is checked once more than needed.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -132,7 +135,7 @@ impl IssuerKeys {
         Ok(self.keys.load())
     }
 
-    /// Whether a key that verified something at `generation` may still be relied on; says the present generation.
+    /// Whether a key that verified a token at `generation` is still in force; returns the present generation.
     #[inline]
     pub(crate) fn check_in_force(&self, key: &VerificationKey, generation: u64, now: Moment) -> Result<u64, AuthError> {
         let present = self.generation.load(Ordering::Acquire);
@@ -140,8 +143,8 @@ impl IssuerKeys {
         if present == generation || self.keys.load().holds(key) { Ok(present) } else { Err(AuthError::KeyUnknown) }
     }
 
-    /// Whether the source still gives a key that verified something at `generation`; says the present generation. A source
-    /// that nobody has looked at yet has withdrawn nothing, and neither has one that gives no answer.
+    /// Whether the source still publishes a key that verified a token at `generation`; returns the present generation.
+    /// A source that was never read has withdrawn no key, and neither has one that does not answer.
     pub(crate) fn check_published(&self, key: &VerificationKey, generation: u64) -> Result<u64, AuthError> {
         let present = self.generation.load(Ordering::Acquire);
         let gives = present == generation || *self.ended.borrow() == 0 || self.keys.load().holds(key);
@@ -153,14 +156,14 @@ impl IssuerKeys {
         if alive { Ok(()) } else { Err(AuthError::NoKeys) }
     }
 
-    /// What a request whose key is not among those of `judged` may wait for, if anything.
+    /// A wait for a request whose key is not in the set of generation `judged`, if waiting can help.
     pub(crate) fn wait_for_key(self: &Arc<Self>, token: &TokenHeader, judged: u64, now: Moment) -> Option<KeyWait> {
         if matches!(self.id.source, KeySource::File(_) | KeySource::Introspection(_)) {
             return None;
         }
         let sought = token.key_id.clone().map(|kid| (kid, token.algorithm));
         let came = self.with_schedule(|looks| {
-            // Without a look to wait for there may be keys, brought meanwhile, that this request was not judged by.
+            // Without a refresh to wait for, keys may have come meanwhile that this request was not checked with.
             let worth =
                 looks.is_under_way() || looks.can_begin(now.monotonic_ns, IDENTITY_WAIT) || self.generation() != judged;
             worth.then_some(looks.begun())
@@ -173,18 +176,18 @@ impl IssuerKeys {
         sought.is_some_and(|(kid, algorithm)| self.usable(now).is_ok_and(|keys| keys.find(kid, *algorithm).is_some()))
     }
 
-    /// In how long somebody's look is due.
+    /// In how long a refresh is due that a request asked for.
     pub(crate) fn due_in(&self) -> Option<Duration> {
         let now = self.clock.now();
         self.with_schedule(|looks| looks.due_in(now.monotonic_ns))
     }
 
-    /// Called by the refresher when it starts to look at the source.
+    /// Called by the background task when it starts to read the source.
     pub(crate) fn begin_refresh(&self) {
         self.with_schedule(RefreshSchedule::begin);
     }
 
-    /// Puts keys in force that the source has just given.
+    /// Puts keys in force that were just read from the source.
     pub(crate) fn install(&self, mut keys: KeySet) {
         let now = self.clock.now();
         keys.set_ages(|thumbprint| self.history.key_first_seen(thumbprint, now.wall));
@@ -195,7 +198,7 @@ impl IssuerKeys {
         self.finish_refresh(RefreshOutcome::Replaced, None);
     }
 
-    /// Notes how a look at the source ended, and lets those who waited for it go on.
+    /// Records how a refresh ended, and lets the requests that waited for it continue.
     pub(crate) fn finish_refresh(&self, outcome: RefreshOutcome, error: Option<String>) {
         let now = self.clock.now();
         let good = matches!(outcome, RefreshOutcome::Replaced | RefreshOutcome::Unchanged);
@@ -231,7 +234,7 @@ impl IssuerKeys {
         }
     }
 
-    /// The thumbprints of the keys that answer to a name: their `kid`, or the thumbprint itself.
+    /// The thumbprints of the keys with this name: their `kid`, or the thumbprint itself.
     pub(crate) fn thumbprints(&self, name: &str) -> Vec<[u8; 32]> {
         let named = crate::identity::caller::names::thumbprint(name);
         let keys = self.keys.load();
@@ -247,7 +250,7 @@ impl IssuerKeys {
         act(&mut self.status.locked())
     }
 
-    /// Wakes the refresher where a look becomes due by it.
+    /// Wakes the background task where `act` makes a refresh due.
     fn with_schedule<T>(&self, act: impl FnOnce(&mut RefreshSchedule) -> T) -> T {
         let mut looks = self.schedule.locked();
         let before = looks.is_due();
@@ -258,20 +261,21 @@ impl IssuerKeys {
         done
     }
 
-    /// How many looks at the source have ended; changes wake whoever waits.
+    /// The number of the last refresh that ended; a change wakes the requests that wait.
     pub(crate) fn ended_refreshes(&self) -> watch::Receiver<u64> {
         self.ended.subscribe()
     }
 }
 
-/// Unique in the process, so that a yes under one ring never looks current under another.
+/// A number that is unique in the process, so that a caller verified by one issuer's keys never looks current under
+/// another's.
 pub(crate) fn next_generation() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::AcqRel) + 1
 }
 
 impl Drop for IssuerKeys {
-    /// Lets the refresher see that nobody needs it any more.
+    /// Wakes the background task, so that it sees that these keys are no longer needed.
     fn drop(&mut self) {
         self.wanted.notify_one();
     }
@@ -280,12 +284,12 @@ impl Drop for IssuerKeys {
 /// The key that a token names.
 type WantedKey = (Arc<str>, Algorithm);
 
-/// A place among the few requests that may wait for keys.
+/// One of the few requests that may wait for keys.
 #[derive(Debug)]
 pub(crate) struct KeyWait {
     ring: Arc<IssuerKeys>,
     sought: Option<WantedKey>,
-    /// How many looks had begun when the request came.
+    /// How many refreshes had begun when the request came.
     begun_before: u64,
 }
 
@@ -303,12 +307,12 @@ impl KeyWait {
         let _ = tokio::time::timeout(deadline, self.follow()).await;
     }
 
-    /// Waits for look after look until the key is there, or one that began after the request came has ended. Asks only
-    /// here, so that whoever does not wait costs no look.
+    /// Waits for one refresh after another until the key is there, or until a refresh has ended that began after the
+    /// request came. Only this asks for a refresh, so that a request that does not wait causes none.
     async fn follow(&self) {
         let mut looks = self.ring.ended_refreshes();
         while let Some(look) = self.next() {
-            // The sender lives in the ring, which this value holds.
+            // The sender cannot be gone: this value holds the keys that own it.
             let _ = looks.wait_for(|ended| *ended >= look).await;
         }
     }

@@ -1,7 +1,8 @@
-//! Keeps a [`IssuerKeys`] fresh in the background: ahead of need, one look at a time, conditional, jittered.
+//! Keeps an issuer's keys fresh in the background: before they are needed, one fetch at a time, conditional, with
+//! jitter.
 //!
-//! A failed or broken answer leaves the last good keys in force; it is noted, and tried again after a growing pause.
-//! Never runs on the path of a request.
+//! After a failed fetch or a broken answer the last good keys stay in force; the error is recorded, and the next try
+//! follows after a growing pause. Never runs on the path of a request.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -24,13 +25,13 @@ use crate::model::{UnixTime, with_causes};
 use super::issuer_keys::{IssuerKeys, RefreshOutcome};
 use super::key_set::{KeySet, KeysetError};
 
-/// Why a look at the key source gave no keys.
+/// Why a refresh gave no keys.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The issuer cannot be asked, or did not answer.
+    /// The issuer could not be asked, or did not answer.
     #[error(transparent)]
     Fetch(#[from] ClientError),
     /// It answered with an error.
@@ -59,7 +60,7 @@ impl RefreshError {
     }
 }
 
-/// How an issuer's settings become a client's.
+/// Builds the HTTP client for an issuer.
 pub(crate) fn fetcher(settings: &FetchSettings) -> Result<HttpClient, ClientError> {
     HttpClient::new(ClientOptions {
         deadline: settings.deadline,
@@ -70,7 +71,7 @@ pub(crate) fn fetcher(settings: &FetchSettings) -> Result<HttpClient, ClientErro
     })
 }
 
-/// Looks at the source again and again until the ring is gone.
+/// Refreshes the keys again and again until they are dropped.
 pub(crate) async fn run(ring: Weak<IssuerKeys>) {
     let mut memory = RefreshState::default();
     while let Some(held) = ring.upgrade() {
@@ -80,7 +81,7 @@ pub(crate) async fn run(ring: Weak<IssuerKeys>) {
     }
 }
 
-/// Until the next look is due: the scheduled one, or one that somebody asked for.
+/// Waits until the next refresh is due: the scheduled one, or one that a request asked for.
 async fn wait_until_due(ring: &Weak<IssuerKeys>, pause: Duration) {
     let mut scheduled = std::pin::pin!(tokio::time::sleep(pause));
     while let Some(held) = ring.upgrade() {
@@ -94,7 +95,7 @@ async fn wait_until_due(ring: &Weak<IssuerKeys>, pause: Duration) {
     }
 }
 
-/// What one look leaves for the next.
+/// What one refresh keeps for the next.
 #[derive(Default)]
 struct RefreshState {
     fetcher: Option<HttpClient>,
@@ -105,13 +106,13 @@ struct RefreshState {
     failures: u32,
 }
 
-/// A document, or word that it has not changed, and how long that holds.
+/// A document, or the fact that it has not changed, and the pause before the next refresh.
 enum KeyAnswer {
     Document(Vec<u8>, Duration),
     Unchanged(Duration),
 }
 
-/// One look at the source. Returns the pause before the next.
+/// Reads the source once. Returns the pause before the next time.
 async fn refresh_once(ring: &IssuerKeys, memory: &mut RefreshState) -> Duration {
     ring.begin_refresh();
     let found = Box::pin(read_source(ring, memory)).await;
@@ -143,7 +144,7 @@ async fn read_source(ring: &IssuerKeys, memory: &mut RefreshState) -> Result<Key
             let url = discover(ring, memory).await?;
             fetch_keys(ring, memory, &url, *refresh).await
         }
-        // There is nothing to fetch ahead: such an issuer is asked about each token.
+        // Nothing can be fetched ahead: such an issuer is asked about each token.
         KeySource::Introspection(_) => Ok(KeyAnswer::Unchanged(DISCOVERY_AGE)),
     }
 }
@@ -249,8 +250,8 @@ fn validators(answer: &HeaderMap) -> HeaderMap {
     known.collect()
 }
 
-/// The issuer's `max-age` less its `Age`, between our own bounds, then somewhat earlier, so that keys are renewed ahead
-/// of expiry and a fleet does not ask all at once.
+/// The pause before the next fetch: the issuer's `max-age` less its `Age`, within our own bounds, shortened by jitter,
+/// so that keys are renewed before they expire and a fleet does not ask all at once.
 fn pause_for(headers: &HeaderMap, refresh: Duration) -> Duration {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let stated = text(CACHE_CONTROL).and_then(max_age).map(|secs| {
@@ -275,7 +276,7 @@ fn pause_after_failure(ring: &IssuerKeys, failures: u32) -> Duration {
         KeySource::File(_) | KeySource::Introspection(_) => return FILE_POLL,
         KeySource::Url { refresh, .. } | KeySource::Discovery { refresh } => *refresh,
     };
-    // With keys in hand there is time; without any, every second refuses good requests.
+    // With usable keys there is time; without any, good requests are refused every second.
     let (shortest, longest) = match ring.usable(ring.clock.now()) {
         Ok(_) => (ring.id.fetch.cooldown.min(longest), longest),
         Err(_) => (KEYS_RETRY_MIN.min(longest), ring.id.fetch.cooldown.min(longest)),
@@ -283,15 +284,15 @@ fn pause_after_failure(ring: &IssuerKeys, failures: u32) -> Duration {
     jitter(shortest.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(longest))
 }
 
-/// Between 80 and 100 hundredths.
+/// The span times a random factor between 0.8 and 1.
 fn jitter(span: Duration) -> Duration {
     let mut random = [0_u8; 1];
-    // Without randomness the span is merely not spread.
+    // Without randomness the pause is only not spread.
     let _ = aws_lc_rs::rand::fill(&mut random);
     span.mul_f64(1.0 - 0.2 * f64::from(random[0]) / 255.0)
 }
 
-/// Starts the background task of a ring, once.
+/// Starts the background task for these keys, once.
 pub(crate) fn start(ring: &Arc<IssuerKeys>, runtime: &tokio::runtime::Handle) {
     let needed = !matches!(ring.id.source, KeySource::Introspection(_));
     if needed && !ring.started.swap(true, Ordering::AcqRel) {
@@ -299,7 +300,7 @@ pub(crate) fn start(ring: &Arc<IssuerKeys>, runtime: &tokio::runtime::Handle) {
     }
 }
 
-/// Reads a key file at once, for a start that must not serve before its keys are there.
+/// Reads a key file at once, so that the gateway serves no request before the keys are there.
 pub(crate) fn read_file_now(ring: &IssuerKeys, path: &Path) {
     ring.begin_refresh();
     let read = crate::identity::files::read::read_bounded(path, ISSUER_ANSWER_BYTES_MAX).map_err(RefreshError::from);

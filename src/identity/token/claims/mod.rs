@@ -1,7 +1,7 @@
 //! From a payload's members to [`Claims`]: required ones present, each of its exact JSON type, none guessed.
 //!
-//! RFC 7519 section 4.1, RFC 9068 section 2.2, RFC 8693 section 4.2, RFC 7800. Judges no dates: those are judged anew
-//! on each request. Text is compared byte by byte, never by prefix and never normalised.
+//! RFC 7519 section 4.1, RFC 9068 section 2.2, RFC 8693 section 4.2, RFC 7800. Dates are only read here; they are
+//! checked on each request. Text is compared byte by byte, never by prefix and never normalised.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::jwt::decode_digest;
 /// 9999-12-31T23:59:59Z: the last second that RFC 3339 can write.
 const DATE_SECS_MAX: f64 = 253_402_300_799.0;
 
-/// What a payload must have beside what every token must have.
+/// What a payload must have by its contract.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequiredClaims<'a> {
     pub(crate) names: &'a ClaimNames,
@@ -25,8 +25,8 @@ pub(crate) struct RequiredClaims<'a> {
     pub(crate) expiry: bool,
 }
 
-/// Reads the claims of a payload whose signature has been verified, or that an issuer has just sent. Which key that was,
-/// whoever verified it adds.
+/// Reads the claims of a payload whose signature has been verified, or of an issuer's answer. The caller adds the
+/// thumbprint of the key.
 pub(crate) fn read(
     payload: &Object,
     wanted: RequiredClaims<'_>,
@@ -124,8 +124,8 @@ fn scopes(payload: &Object, named: &[ClaimPath]) -> Result<ScopeSet, AuthError> 
     }
 }
 
-/// Claims that the contract names hold roles too, and a role's name need not be a scope's: such a one grants nothing, since
-/// no contract can list it, and refuses nothing either.
+/// Reads scopes from the claims that the contract names. Such a claim may hold roles whose names are no scopes: they
+/// are left out, since no contract can list them and so they could grant nothing.
 fn named_scopes(payload: &Object, named: &[ClaimPath]) -> Result<ScopeSet, AuthError> {
     let mut scopes = Vec::new();
     for path in named {
@@ -165,7 +165,8 @@ struct Confirmation {
     proof_key: Option<[u8; 32]>,
 }
 
-/// A bond that we cannot check is refused: ignoring it would turn a bound token into a bearer token.
+/// Reads `cnf`. A binding that we cannot check is refused, since ignoring it would turn a bound token into a bearer
+/// token.
 fn confirmation(payload: &Object) -> Result<Confirmation, AuthError> {
     let cnf = match payload.get("cnf") {
         None => return Ok(Confirmation { certificate: None, proof_key: None }),

@@ -81,7 +81,7 @@ fn scopes_are_a_string_or_an_array_of_single_scopes() {
 }
 
 #[test]
-fn a_bond_that_cannot_be_checked_is_refused() {
+fn a_binding_that_cannot_be_checked_is_refused() {
     let thumb = "A".repeat(43);
     let claims = with(&format!(r#""cnf":{{"x5t#S256":"{thumb}","jkt":"{thumb}"}}"#)).expect("good");
     assert_eq!((claims.certificate_thumbprint, claims.proof_key_thumbprint), (Some([0; 32]), Some([0; 32])));

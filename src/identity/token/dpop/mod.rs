@@ -1,7 +1,7 @@
-//! Proof of possession (RFC 9449): a fresh signature, by the key that the token names, over this very request.
+//! DPoP, proof of possession (RFC 9449): a fresh signature over this request, by the key that the token is bound to.
 //!
-//! Judged on every request, remembered token or not. Never trusts the key in a proof for itself: it counts only because
-//! its thumbprint stands in a token that the issuer signed.
+//! Checked on every request, whether its token is cached or not. The key in a proof is not trusted by itself: it counts
+//! only because its thumbprint is in a token that the issuer signed.
 
 use sha2::{Digest as _, Sha256};
 
@@ -17,7 +17,7 @@ use super::claims;
 use super::credentials::{AuthScheme, Credentials, PresentedRequest};
 use super::jwt::{self, TokenType, UnverifiedSignature, decode_digest};
 
-/// What a proof must be about.
+/// What a proof must be for.
 pub(crate) struct ExpectedProof<'a> {
     pub(crate) presented: &'a PresentedRequest<'a>,
     pub(crate) credentials: Credentials<'a>,
@@ -26,7 +26,7 @@ pub(crate) struct ExpectedProof<'a> {
     pub(crate) now: Moment,
 }
 
-/// Judges the request's proof (RFC 9449 section 4.3) and takes its `jti`.
+/// Checks the request's proof (RFC 9449 section 4.3) and records its `jti` as used.
 pub(crate) fn check(expected: &ExpectedProof<'_>, replays: &ReplayCache, cache: &TokenCache) -> Result<(), AuthError> {
     let text = header(expected)?;
     let proof = jwt::read_proof(text).map_err(|_| AuthError::ProofMalformed)?;
@@ -38,15 +38,15 @@ pub(crate) fn check(expected: &ExpectedProof<'_>, replays: &ReplayCache, cache: 
         return Err(AuthError::ProofMalformed);
     }
     let thing = cache.fingerprint(FingerprintKind::Proof, &[&expected.key_thumbprint[..], id.as_bytes()].concat())?;
-    // A proof dated at the far end of the window could come again for twice the window.
+    // A proof dated at the far end of the window is accepted for twice the window.
     match replays.take(&[thing], DPOP_WINDOW * 2, expected.now) {
         ReplayOutcome::First => Ok(()),
         ReplayOutcome::UnderWay | ReplayOutcome::Settled | ReplayOutcome::Full => Err(AuthError::ProofReplayed),
     }
 }
 
-/// Whether a text reads as a proof that the key inside it signed for `GET https://a/`; whose key that is, and whether the
-/// proof is fresh, is not looked at.
+/// Whether a text is a proof for `GET https://a/` that the key inside it signed. Whose key that is, and whether the
+/// proof is fresh, is not checked.
 pub fn inspect_proof(text: &str) -> bool {
     let Ok(proof) = jwt::read_proof(text) else { return false };
     let Some(Ok(keys)) = proof.signed.header.jwk.as_ref().map(jwk::read) else { return false };

@@ -125,7 +125,7 @@ fn a_proof_is_for_one_key_token_method_address_and_time() {
 }
 
 #[test]
-fn a_proof_signed_by_the_right_key_must_still_say_everything() {
+fn a_proof_signed_by_the_right_key_must_still_have_every_claim() {
     let key = SigningKey::generate(Algorithm::ES256, "k").expect("a key");
     let jwk = key.public_jwk();
     let header = format!(r#"{{"typ":"dpop+jwt","alg":"ES256","jwk":{jwk}}}"#);

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// All handshakes at once, so that each is seen to leave the others' messages alone. `signed`: as under the vendor's secret.
+/// All handshakes at once, so that each is seen to leave the others' messages alone. `signed`: as under the vendor's
+/// secret.
 fn ask(method: &Method, target: &str, body: &str, signed: bool) -> Option<String> {
     let all = [
         WebhookHandshake::Slack,
