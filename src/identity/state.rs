@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, Weak};
 
+use dashmap::DashMap;
+
 use crate::bounds::TOKEN_CACHE_BYTES_MAX;
 use crate::identity::caller::cache::{CacheStatus, TokenCache};
 use crate::identity::directory::{self, Directory, DirectoryError, IdentityContract};
@@ -28,7 +30,7 @@ pub struct IdentityState {
     rings: Mutex<Vec<Weak<IssuerKeys>>>,
     introspectors: Mutex<Vec<Weak<Introspector>>>,
     /// Used proofs and messages by vendor, kept over reloads so that none can be used again.
-    replays: Mutex<HashMap<VendorId, Arc<ReplayCache>>>,
+    replays: DashMap<VendorId, Arc<ReplayCache>>,
     stamps: Mutex<SettingsVersions>,
 }
 
@@ -69,7 +71,7 @@ impl IdentityState {
             rings: Mutex::default(),
             introspectors: Mutex::default(),
             clock,
-            replays: Mutex::default(),
+            replays: DashMap::new(),
             stamps: Mutex::default(),
         })
     }
@@ -126,9 +128,8 @@ impl IdentityState {
 
     /// The vendor's used proofs and messages.
     pub(crate) fn replays(&self, vendor: &VendorId) -> Arc<ReplayCache> {
-        let mut replays = self.replays.locked();
         let fresh = || Arc::new(ReplayCache::since(self.clock.now().monotonic_ns));
-        Arc::clone(replays.entry(vendor.clone()).or_insert_with(fresh))
+        Arc::clone(&self.replays.entry(vendor.clone()).or_insert_with(fresh))
     }
 
     /// The version of a vendor's settings: the same as before if and only if the settings are.

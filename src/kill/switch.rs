@@ -5,10 +5,12 @@
 //! hook or a dead fleet never delays it. A restore goes the other way: durable first, then open. Never reads the
 //! traffic, and decides nothing but whether a kill stands.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use dashmap::DashMap;
 
 use super::answer::{KillError, KillLoadError, KillState, PreviewAnswer, VendorKillStatus};
 use super::drill::DrillRecord;
@@ -36,7 +38,8 @@ pub struct KillSwitch {
     pub(super) unconfirmed: Arc<UnconfirmedWrites>,
     /// Locked before `lines`, never after.
     table: Mutex<KillTable>,
-    gates: RwLock<BTreeMap<VendorId, Arc<VendorGate>>>,
+    /// Read at load and by orders, never per request: a request holds its vendor's gate.
+    gates: DashMap<VendorId, Arc<VendorGate>>,
     /// Whether events are queued for hooks.
     outbox: AtomicBool,
 }
@@ -97,13 +100,12 @@ impl KillSwitch {
     pub fn gate(&self, vendor: &VendorId) -> Arc<VendorGate> {
         // The ledger first, so that no kill falls between the reading of it and the line's first appearance.
         let ledger = self.table();
-        let mut lines = self.gates.write_locked();
-        let line = lines.entry(vendor.clone()).or_insert_with(|| {
-            let line = VendorGate::new(vendor.clone());
-            line.set_active(ledger.entry(&KillTarget::Vendor(vendor.clone())).kills.iter().cloned());
-            Arc::new(line)
+        let gate = self.gates.entry(vendor.clone()).or_insert_with(|| {
+            let gate = VendorGate::new(vendor.clone());
+            gate.set_active(ledger.entry(&KillTarget::Vendor(vendor.clone())).kills.iter().cloned());
+            Arc::new(gate)
         });
-        Arc::clone(line)
+        Arc::clone(&gate)
     }
 
     /// Kills. When this returns, nothing new is let in and all that was in flight has been told to leave.
@@ -214,18 +216,17 @@ impl KillSwitch {
             schedule,
             unconfirmed: Arc::default(),
             table: Mutex::new(ledger),
-            gates: RwLock::default(),
+            gates: DashMap::new(),
             outbox: AtomicBool::new(false),
         }
     }
 
     fn status_without_drills(&self) -> Vec<VendorKillStatus> {
         let ledger = self.table();
-        let lines = self.gates.read_locked();
-        let mut vendors: Vec<_> = lines.keys().chain(ledger.vendors()).collect();
-        vendors.sort_unstable();
-        vendors.dedup();
-        vendors.into_iter().map(|vendor| self.status_of(&ledger, lines.get(vendor), vendor)).collect()
+        let mut vendors: BTreeSet<VendorId> = ledger.vendors().cloned().collect();
+        vendors.extend(self.gates.iter().map(|gate| gate.key().clone()));
+        let status = |vendor: &VendorId| self.status_of(&ledger, self.gates.get(vendor).as_deref(), vendor);
+        vendors.iter().map(status).collect()
     }
 
     pub(super) fn table(&self) -> MutexGuard<'_, KillTable> {
@@ -233,10 +234,9 @@ impl KillSwitch {
     }
 
     pub(super) fn gates_of(&self, subject: &KillTarget) -> Vec<Arc<VendorGate>> {
-        let lines = self.gates.read_locked();
         match subject {
-            KillTarget::Vendor(vendor) => lines.get(vendor).cloned().into_iter().collect(),
-            KillTarget::Everything => lines.values().cloned().collect(),
+            KillTarget::Vendor(vendor) => self.gates.get(vendor).as_deref().cloned().into_iter().collect(),
+            KillTarget::Everything => self.gates.iter().map(|gate| Arc::clone(&gate)).collect(),
         }
     }
 

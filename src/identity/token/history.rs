@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use dashmap::DashMap;
+
 use crate::bounds::{KEY_SIGHTS_MAX, SUPERSEDED_STEPS_MAX, SUPERSEDED_SUBJECTS_MAX};
 use crate::identity::error::AuthError;
 use crate::model::{ClientId, Lock as _, UnixTime, VendorId};
@@ -73,10 +75,10 @@ impl RotationStore for NullIdentityStore {
 #[derive(Debug)]
 pub(crate) struct RotationHistory {
     store: Arc<dyn RotationStore>,
-    clients: Mutex<HashMap<(VendorId, ClientId), Arc<NewestToken>>>,
+    clients: DashMap<(VendorId, ClientId), Arc<NewestToken>>,
     keys: Mutex<HashMap<[u8; 32], UnixTime>>,
     /// In memory only: a subject is a person, and nothing about people is written to disk.
-    subjects: Mutex<HashMap<VendorId, NewestBySubject>>,
+    subjects: DashMap<VendorId, NewestBySubject>,
 }
 
 /// By the digest of client and subject.
@@ -85,7 +87,7 @@ type NewestBySubject = HashMap<blake3::Hash, Arc<NewestToken>>;
 impl RotationHistory {
     /// Starts from what the store holds.
     pub(crate) fn load(store: Arc<dyn RotationStore>) -> io::Result<Self> {
-        let (mut clients, mut keys) = (HashMap::new(), HashMap::new());
+        let (clients, mut keys) = (DashMap::new(), HashMap::new());
         for record in store.load()? {
             match record {
                 RotationRecord::Key { thumbprint, first_seen } => {
@@ -102,14 +104,13 @@ impl RotationHistory {
                 }
             }
         }
-        Ok(Self { store, clients: Mutex::new(clients), keys: Mutex::new(keys), subjects: Mutex::default() })
+        Ok(Self { store, clients, keys: Mutex::new(keys), subjects: DashMap::new() })
     }
 
     /// The newest token of a client that a contract names: there are as many entries as clients in contracts.
     pub(crate) fn client(&self, vendor: &VendorId, client: &ClientId) -> Arc<NewestToken> {
-        let mut clients = self.clients.locked();
         let fresh = || Arc::new(NewestToken::new(vendor, client, Arc::clone(&self.store), TokenSuccession::default()));
-        Arc::clone(clients.entry((vendor.clone(), client.clone())).or_insert_with(fresh))
+        Arc::clone(&self.clients.entry((vendor.clone(), client.clone())).or_insert_with(fresh))
     }
 
     /// The newest token of one subject of a client; `None` when there is no room for another subject. Subjects without
@@ -124,8 +125,7 @@ impl RotationHistory {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&(client.as_str().len() as u64).to_le_bytes());
         hasher.update(client.as_str().as_bytes()).update(subject.as_bytes());
-        let mut subjects = self.subjects.locked();
-        let subjects = subjects.entry(vendor.clone()).or_default();
+        let mut subjects = self.subjects.entry(vendor.clone()).or_default();
         let key = hasher.finalize();
         if subjects.len() >= SUPERSEDED_SUBJECTS_MAX && !subjects.contains_key(&key) {
             subjects.retain(|_, mark| mark.newest_ms.load(Ordering::Acquire) >= dead.as_millis());
