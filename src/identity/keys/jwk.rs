@@ -8,17 +8,21 @@ use std::sync::Arc;
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
-    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
+    RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, VerificationAlgorithm,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest as _, Sha256};
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, CommonParameters, EllipticCurve, EllipticCurveKeyParameters, EllipticCurveKeyType, Jwk,
+    OctetKeyPairParameters, OctetKeyPairType, RSAKeyParameters, RSAKeyType, ThumbprintHash,
+};
 
 use crate::bounds::{KEY_ID_BYTES_MAX, RSA_BITS_MAX, RSA_BITS_MIN};
 use crate::identity::error::AuthError;
 use crate::identity::json::{Json, JsonError, Object};
-use crate::identity::token::jwt::decode;
+use crate::identity::token::jwt::{UnverifiedSignature, decode, decode_digest};
 use crate::model::{Algorithm, UnixTime};
 
 use super::roca;
@@ -54,14 +58,26 @@ pub(crate) struct VerificationKey {
     pub(crate) certified_at: Option<UnixTime>,
     /// From when its age counts; set when the key set is put in force.
     pub(crate) in_use_since: UnixTime,
-    public: ParsedPublicKey,
+    public: PublicKey,
+}
+
+/// The key as the library that verifies with it holds it.
+enum PublicKey {
+    /// For jsonwebtoken, and the algorithm that it verifies with.
+    Jsonwebtoken(DecodingKey, jsonwebtoken::Algorithm),
+    /// For ES512, which jsonwebtoken does not have.
+    P521(ParsedPublicKey),
 }
 
 impl VerificationKey {
-    /// Whether `signature` over `message` is this key's. ECDSA signatures must have the fixed length of RFC 7518
-    /// section 3.4; DER is never one.
-    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), AuthError> {
-        self.public.verify_sig(message, signature).map_err(|_| AuthError::SignatureWrong)
+    /// Checks a token's signature. An ECDSA signature must have the fixed length of RFC 7518 section 3.4; DER is refused.
+    pub(crate) fn verify(&self, token: &UnverifiedSignature<'_>) -> Result<(), AuthError> {
+        let is_right = match &self.public {
+            PublicKey::Jsonwebtoken(key, algorithm) => (DEFAULT_PROVIDER.verifier_factory)(algorithm, key)
+                .is_ok_and(|verifier| verifier.verify(token.message, &token.signature).is_ok()),
+            PublicKey::P521(key) => key.verify_sig(token.message, &token.signature).is_ok(),
+        };
+        if is_right { Ok(()) } else { Err(AuthError::SignatureWrong) }
     }
 }
 
@@ -82,7 +98,7 @@ pub(crate) fn read(jwk: &Object) -> Result<Vec<VerificationKey>, UnusableKey> {
     if key_id.as_ref().is_some_and(|kid| kid.len() > KEY_ID_BYTES_MAX) {
         return Err(UnusableKey::Bad);
     }
-    let thumbprint = material.thumbprint();
+    let thumbprint = material.thumbprint()?;
     let certified_at = certified_at(jwk)?;
     let algorithms = material.algorithms(jwk.text("alg")?)?;
     let key = |algorithm: Algorithm| {
@@ -99,36 +115,50 @@ pub(crate) fn read(jwk: &Object) -> Result<Vec<VerificationKey>, UnusableKey> {
     algorithms.into_iter().map(key).collect()
 }
 
-/// The public numbers of a key, in canonical lengths.
-enum JwkMaterial {
-    Rsa { n: Vec<u8>, e: Vec<u8>, names: [String; 2] },
-    Ec { curve: &'static Curve, point: Vec<u8>, names: [String; 2] },
-    Ed25519 { x: Vec<u8>, name: String },
+/// The public numbers of a key after the strict reading: each in its canonical length, and a point on its curve.
+struct JwkMaterial {
+    jwk: Jwk,
+    /// What the key may verify: one algorithm, or six for an RSA key.
+    algorithms: &'static [Algorithm],
+    parsed: ParsedPublicKey,
 }
 
 struct Curve {
     name: &'static str,
-    algorithm: Algorithm,
+    curve: EllipticCurve,
+    algorithm: [Algorithm; 1],
     coordinate_bytes: usize,
     verification: &'static dyn VerificationAlgorithm,
 }
 
 /// RFC 7518 section 3.4: each curve has one algorithm.
 static CURVES: [Curve; 3] = [
-    Curve { name: "P-256", algorithm: Algorithm::ES256, coordinate_bytes: 32, verification: &ECDSA_P256_SHA256_FIXED },
-    Curve { name: "P-384", algorithm: Algorithm::ES384, coordinate_bytes: 48, verification: &ECDSA_P384_SHA384_FIXED },
-    Curve { name: "P-521", algorithm: Algorithm::ES512, coordinate_bytes: 66, verification: &ECDSA_P521_SHA512_FIXED },
+    Curve {
+        name: "P-256",
+        curve: EllipticCurve::P256,
+        algorithm: [Algorithm::ES256],
+        coordinate_bytes: 32,
+        verification: &ECDSA_P256_SHA256_FIXED,
+    },
+    Curve {
+        name: "P-384",
+        curve: EllipticCurve::P384,
+        algorithm: [Algorithm::ES384],
+        coordinate_bytes: 48,
+        verification: &ECDSA_P384_SHA384_FIXED,
+    },
+    Curve {
+        name: "P-521",
+        curve: EllipticCurve::P521,
+        algorithm: [Algorithm::ES512],
+        coordinate_bytes: 66,
+        verification: &ECDSA_P521_SHA512_FIXED,
+    },
 ];
 
-/// What an RSA key may verify, each with its padding and digest.
-static RSA: [(Algorithm, &RsaParameters); 6] = [
-    (Algorithm::RS256, &RSA_PKCS1_2048_8192_SHA256),
-    (Algorithm::RS384, &RSA_PKCS1_2048_8192_SHA384),
-    (Algorithm::RS512, &RSA_PKCS1_2048_8192_SHA512),
-    (Algorithm::PS256, &RSA_PSS_2048_8192_SHA256),
-    (Algorithm::PS384, &RSA_PSS_2048_8192_SHA384),
-    (Algorithm::PS512, &RSA_PSS_2048_8192_SHA512),
-];
+/// What an RSA key may verify.
+const RSA: [Algorithm; 6] =
+    [Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384, Algorithm::PS512];
 
 impl JwkMaterial {
     fn read(jwk: &Object) -> Result<Self, UnusableKey> {
@@ -145,83 +175,95 @@ impl JwkMaterial {
         }
     }
 
+    fn new(
+        parameters: AlgorithmParameters,
+        algorithms: &'static [Algorithm],
+        parsed: Result<ParsedPublicKey, impl Sized>,
+    ) -> Result<Self, UnusableKey> {
+        let parsed = parsed.map_err(|_| UnusableKey::Bad)?;
+        Ok(Self { jwk: Jwk { common: CommonParameters::default(), algorithm: parameters }, algorithms, parsed })
+    }
+
     fn read_rsa(jwk: &Object) -> Result<Self, UnusableKey> {
-        let names = [member(jwk, "n")?, member(jwk, "e")?];
-        let (n, e) = (decode(&names[0])?, decode(&names[1])?);
+        let (modulus, exponent) = (member(jwk, "n")?, member(jwk, "e")?);
+        let (n, e) = (decode(&modulus)?, decode(&exponent)?);
         let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
         let good_modulus = n.first() != Some(&0) && (RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits);
         let good_exponent = e.len() <= 4
             && e.first().is_some_and(|first| *first != 0)
             && e.last().is_some_and(|last| last % 2 == 1)
             && e != [1];
-        if good_modulus && good_exponent && !roca::is_marked(&n) {
-            Ok(Self::Rsa { n, e, names })
-        } else {
-            Err(UnusableKey::Bad)
+        if !good_modulus || !good_exponent || roca::is_marked(&n) {
+            return Err(UnusableKey::Bad);
         }
+        let parsed = RsaPublicKeyComponents { n, e }.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256);
+        let parameters = RSAKeyParameters { key_type: RSAKeyType::RSA, n: modulus, e: exponent };
+        Self::new(AlgorithmParameters::RSA(parameters), &RSA, parsed)
     }
 
     fn read_ec(jwk: &Object) -> Result<Self, UnusableKey> {
         let name = jwk.text("crv")?.ok_or(UnusableKey::Bad)?;
         let curve = CURVES.iter().find(|curve| curve.name == name).ok_or(UnusableKey::Foreign)?;
-        let names = [member(jwk, "x")?, member(jwk, "y")?];
+        let (x, y) = (member(jwk, "x")?, member(jwk, "y")?);
         let mut point = vec![4];
-        for coordinate in &names {
+        for coordinate in [&x, &y] {
             let bytes = decode(coordinate)?;
             if bytes.len() != curve.coordinate_bytes {
                 return Err(UnusableKey::Bad);
             }
             point.extend(bytes);
         }
-        Ok(Self::Ec { curve, point, names })
+        let parsed = ParsedPublicKey::new(curve.verification, &point);
+        let key_type = EllipticCurveKeyType::EC;
+        let parameters = EllipticCurveKeyParameters { key_type, curve: curve.curve.clone(), x, y };
+        Self::new(AlgorithmParameters::EllipticCurve(parameters), &curve.algorithm, parsed)
     }
 
     fn read_okp(jwk: &Object) -> Result<Self, UnusableKey> {
         if jwk.text("crv")?.ok_or(UnusableKey::Bad)? != "Ed25519" {
             return Err(UnusableKey::Foreign);
         }
-        let name = member(jwk, "x")?;
-        let x = decode(&name)?;
-        if x.len() == 32 { Ok(Self::Ed25519 { x, name }) } else { Err(UnusableKey::Bad) }
+        let x = member(jwk, "x")?;
+        let bytes = decode(&x)?;
+        if bytes.len() != 32 {
+            return Err(UnusableKey::Bad);
+        }
+        let key_type = OctetKeyPairType::OctetKeyPair;
+        let parameters = OctetKeyPairParameters { key_type, curve: EllipticCurve::Ed25519, x };
+        let parsed = ParsedPublicKey::new(&ED25519, &bytes);
+        Self::new(AlgorithmParameters::OctetKeyPair(parameters), &[Algorithm::EdDSA], parsed)
     }
 
     /// The algorithms that the key may verify; `alg` narrows them and must fit the kind of key.
     fn algorithms(&self, alg: Option<&str>) -> Result<Vec<Algorithm>, UnusableKey> {
-        let fitting = match self {
-            Self::Rsa { .. } => RSA.iter().map(|(algorithm, _)| *algorithm).collect(),
-            Self::Ec { curve, .. } => vec![curve.algorithm],
-            Self::Ed25519 { .. } => vec![Algorithm::EdDSA],
-        };
-        let Some(alg) = alg else { return Ok(fitting) };
+        let Some(alg) = alg else { return Ok(self.algorithms.to_vec()) };
         // RFC 9864 names EdDSA on this curve `Ed25519`; the token still says `EdDSA`.
         let named = if alg == "Ed25519" { Ok(Algorithm::EdDSA) } else { Algorithm::parse(alg) };
         let named = named.map_err(|_| UnusableKey::Foreign)?;
-        if fitting.contains(&named) { Ok(vec![named]) } else { Err(UnusableKey::Bad) }
+        if self.algorithms.contains(&named) { Ok(vec![named]) } else { Err(UnusableKey::Bad) }
     }
 
-    fn public(&self, algorithm: Algorithm) -> Result<ParsedPublicKey, UnusableKey> {
-        let parse = |how: &'static dyn VerificationAlgorithm, bytes: &[u8]| ParsedPublicKey::new(how, bytes);
-        let parsed = match self {
-            Self::Rsa { n, e, .. } => {
-                let (_, how) = RSA.iter().find(|(named, _)| *named == algorithm).ok_or(UnusableKey::Bad)?;
-                RsaPublicKeyComponents { n, e }.to_parsed_public_key(how)
-            }
-            Self::Ec { curve, point, .. } => parse(curve.verification, point),
-            Self::Ed25519 { x, .. } => parse(&ED25519, x),
+    fn public(&self, algorithm: Algorithm) -> Result<PublicKey, UnusableKey> {
+        let named = match algorithm {
+            Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
+            Algorithm::RS384 => jsonwebtoken::Algorithm::RS384,
+            Algorithm::RS512 => jsonwebtoken::Algorithm::RS512,
+            Algorithm::PS256 => jsonwebtoken::Algorithm::PS256,
+            Algorithm::PS384 => jsonwebtoken::Algorithm::PS384,
+            Algorithm::PS512 => jsonwebtoken::Algorithm::PS512,
+            Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
+            Algorithm::ES384 => jsonwebtoken::Algorithm::ES384,
+            Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
+            Algorithm::ES512 => return Ok(PublicKey::P521(self.parsed.clone())),
         };
-        parsed.map_err(|_| UnusableKey::Bad)
+        let key = DecodingKey::from_jwk(&self.jwk).map_err(|_| UnusableKey::Bad)?;
+        Ok(PublicKey::Jsonwebtoken(key, named))
     }
 
-    /// RFC 7638 section 3: the required members only, in order, without white space.
-    fn thumbprint(&self) -> [u8; 32] {
-        let canonical = match self {
-            Self::Rsa { names: [n, e], .. } => format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#),
-            Self::Ec { curve, names: [x, y], .. } => {
-                format!(r#"{{"crv":"{}","kty":"EC","x":"{x}","y":"{y}"}}"#, curve.name)
-            }
-            Self::Ed25519 { name, .. } => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{name}"}}"#),
-        };
-        Sha256::digest(canonical).into()
+    /// RFC 7638 with SHA-256.
+    fn thumbprint(&self) -> Result<[u8; 32], UnusableKey> {
+        let text = self.jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| UnusableKey::Bad)?;
+        decode_digest(&text).ok_or(UnusableKey::Bad)
     }
 }
 

@@ -86,7 +86,7 @@ impl KeySet {
         match &token.header.key_id {
             Some(kid) => {
                 let key = self.find(kid, token.header.algorithm).ok_or(AuthError::KeyUnknown)?;
-                key.verify(token.message, &token.signature)?;
+                key.verify(token)?;
                 Ok(Arc::clone(key))
             }
             None => self.verify_without_id(token),
@@ -121,7 +121,7 @@ impl KeySet {
         let fitting = self.keys.iter().filter(|key| key.algorithm == token.header.algorithm);
         let mut flaw = AuthError::KeyUnknown;
         for key in fitting.take(KEYS_WITHOUT_ID_TRIED_MAX) {
-            match key.verify(token.message, &token.signature) {
+            match key.verify(token) {
                 Ok(()) => return Ok(Arc::clone(key)),
                 Err(wrong) => flaw = wrong,
             }

@@ -83,7 +83,7 @@ fn verify(proof: &UnverifiedSignature<'_>, thumbprint: &[u8; 32]) -> Result<(), 
     let keys = jwk::read(jwk).map_err(|_| AuthError::ProofMalformed)?;
     let fits = |key: &&jwk::VerificationKey| key.algorithm == proof.header.algorithm && key.thumbprint == *thumbprint;
     let key = keys.iter().find(fits).ok_or(AuthError::ProofWrong)?;
-    key.verify(proof.message, &proof.signature).map_err(|_| AuthError::ProofWrong)
+    key.verify(proof).map_err(|_| AuthError::ProofWrong)
 }
 
 fn check_target(payload: &Object, expected: &ExpectedProof<'_>) -> Result<(), AuthError> {
