@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use vendorgate::model::{FieldPath, VendorId};
+use vendorgate::pii::internals::{ContentCoding, DecodingRewriter, TextRewriter};
 use vendorgate::pii::keys::MasterKey;
 use vendorgate::pii::{
-    ContentCoding, DecodingRewriter, DetectAction, DetectRule, Detector, MasterKeys, Plan, RecordBudgetSpent,
-    RewriteObserver, Rewriter, Rule, Rules, TextRewriter, TokenClass, Treatment, ValueLocation, VendorSalt,
+    DetectAction, DetectRule, Detector, FieldPath, MasterKeys, Plan, RecordBudgetSpent, RewriteObserver, Rewriter,
+    Rule, Rules, TokenClass, Treatment, ValueLocation, VendorId, VendorSalt,
 };
 
 const BODY_BYTES: usize = 256 * 1024;

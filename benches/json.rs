@@ -8,15 +8,14 @@ mod corpus;
 use std::{hint::black_box, sync::Arc};
 
 use sonic_rs::{JsonValueMutTrait as _, JsonValueTrait as _};
-use vendorgate::{
-    model::{FieldPath, VendorId},
-    pii::{
-        DetectAction, DetectRule, Detector, MasterKeys, Plan, RecordBudgetSpent, Replacement, RewriteError,
-        RewriteObserver, Rewriter, Rule, Rules, SelectedValue, TokenClass, Transform, Transformer, Treatment,
-        ValueKind, ValueLocation, VendorKeys, VendorSalt,
-        json::{JsonEngine, JsonRewriter, Matcher, MatcherSpec, TreatedPath},
-        keys::MasterKey,
-    },
+use vendorgate::pii::internals::{
+    JsonEngine, JsonRewriter, Matcher, MatcherSpec, Replacement, SelectedValue, Transform, Transformer, TreatedPath,
+    ValueKind,
+};
+use vendorgate::pii::keys::MasterKey;
+use vendorgate::pii::{
+    DetectAction, DetectRule, Detector, FieldPath, MasterKeys, Plan, RecordBudgetSpent, RewriteError, RewriteObserver,
+    Rewriter, Rule, Rules, TokenClass, Treatment, ValueLocation, VendorId, VendorKeys, VendorSalt,
 };
 
 const ROUNDS: usize = 41;

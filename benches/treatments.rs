@@ -13,11 +13,10 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use fpe::ff1::{FF1, FlexibleNumeralString};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use vendorgate::model::VendorId;
+use vendorgate::pii::internals::{DeferredBatch, Revealer, SelectedValue, Transform, Transformer, ValueKind};
 use vendorgate::pii::keys::MasterKey;
 use vendorgate::pii::{
-    DeferredBatch, DigitFormat, MasterKeys, RevealCounts, Revealer, Rule, SelectedValue, TokenClass, Transform,
-    Transformer, Treatment, ValueKind, ValueLocation, VendorKeys, VendorSalt,
+    DigitFormat, MasterKeys, RevealCounts, Rule, TokenClass, Treatment, ValueLocation, VendorId, VendorKeys, VendorSalt,
 };
 
 const VALUES: usize = 1024;

@@ -9,11 +9,11 @@ use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderValue};
 use vendorgate::identity::{self, SignatureEncoding, SignatureTemplate, TimestampFormat, WebhookPreset, WebhookRecipe};
-use vendorgate::model::{FieldPath, VendorId};
+use vendorgate::pii::internals::Revealer;
 use vendorgate::pii::keys::MasterKey;
 use vendorgate::pii::{
-    BodySettings, DetectAction, DetectRule, Detector, DigitFormat, MasterKeys, Plan, RecordBudgetSpent, Revealer,
-    RewriteError, RewriteObserver, Rule, Rules, TokenClass, Treatment, ValueLocation, VendorKeys, VendorSalt,
+    BodySettings, DetectAction, DetectRule, Detector, DigitFormat, FieldPath, MasterKeys, Plan, RecordBudgetSpent,
+    RewriteError, RewriteObserver, Rule, Rules, TokenClass, Treatment, ValueLocation, VendorId, VendorKeys, VendorSalt,
 };
 
 /// A target: its name, what it does, and inputs to begin with.

@@ -8,11 +8,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 
-use vendorgate::model::{FieldPath, VendorId};
 use vendorgate::pii::keys::MasterKey;
 use vendorgate::pii::{
-    DetectAction, DetectRule, Detector, DigitFormat, MasterKeys, Plan, RecordBudgetSpent, RewriteObserver, Rewriter,
-    Rule, Rules, TokenClass, Treatment, ValueLocation, VendorSalt,
+    DetectAction, DetectRule, Detector, DigitFormat, FieldPath, MasterKeys, Plan, RecordBudgetSpent, RewriteObserver,
+    Rewriter, Rule, Rules, TokenClass, Treatment, ValueLocation, VendorId, VendorSalt,
 };
 
 thread_local! {

@@ -17,7 +17,7 @@ static ENGINES: LazyLock<Option<Engines>> = LazyLock::new(|| {
 });
 
 /// Looks at one body, and tells the paths of its values; of a body that nothing reads, that it is there.
-pub struct ClearScanner {
+pub(crate) struct ClearScanner {
     engine: Option<Box<dyn Rewriter>>,
     /// Whether there was any of the body, and whether something of it has been told.
     has_input: bool,
@@ -28,7 +28,7 @@ pub struct ClearScanner {
 
 impl ClearScanner {
     /// For one body with these header values.
-    pub fn new(content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
+    pub(crate) fn new(content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
         Self {
             engine: unruled_engine(content_type, content_encoding).ok(),
             has_input: false,
@@ -38,7 +38,7 @@ impl ClearScanner {
     }
 
     /// Looks at the next bytes; `tell` is given the path of each value.
-    pub fn feed(&mut self, input: &[u8], tell: &mut dyn FnMut(&str)) {
+    pub(crate) fn feed(&mut self, input: &[u8], tell: &mut dyn FnMut(&str)) {
         if !input.is_empty() && (self.engine.is_some() || !self.reported) {
             self.has_input = true;
             self.run_engine(tell, |engine, observer, out| engine.feed(input, observer, out));
@@ -46,7 +46,7 @@ impl ClearScanner {
     }
 
     /// The body is complete.
-    pub fn finish(&mut self, tell: &mut dyn FnMut(&str)) {
+    pub(crate) fn finish(&mut self, tell: &mut dyn FnMut(&str)) {
         if self.has_input && self.engine.is_some() {
             self.run_engine(tell, |engine, observer, out| engine.finish(observer, out));
         }

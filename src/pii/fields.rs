@@ -21,7 +21,7 @@ pub(super) enum FieldDecision {
 
 /// The rules of one direction, seen by a format with named values.
 #[derive(Debug, Clone, Default)]
-pub struct FieldRules {
+pub(super) struct FieldRules {
     treat: Vec<(FieldPattern, usize)>,
     only: Option<Vec<FieldPattern>>,
     subject: Vec<FieldPattern>,
@@ -48,7 +48,7 @@ impl FieldRules {
     /// The fields of a body whose names spell a tree: a form or a multipart form. Its names begin at the document, or
     /// at an element of a list that a path goes through: which, they do not say, so a rule is read in both ways. An
     /// allow-list begins at the document or at a record.
-    pub fn tree(rules: &Rules) -> Self {
+    pub(super) fn tree(rules: &Rules) -> Self {
         let records = rules.records.as_ref().map_or(&[][..], FieldPath::steps);
         let whole = |path: &FieldPath| FieldPattern::Path(path.steps().into());
         let element = |steps: &[PathStep]| (!steps.is_empty()).then(|| FieldPattern::Path(steps.into()));
@@ -66,13 +66,13 @@ impl FieldRules {
 
     /// The fields of a body whose names are flat, such as columns: a path selects by its last name. A rule without one
     /// selects every field; in an allow-list the nearest name above counts, and a path of no name at all is the whole.
-    pub fn flat(rules: &Rules) -> Self {
+    pub(super) fn flat(rules: &Rules) -> Self {
         let named = |name: Option<&str>| vec![name.map_or(FieldPattern::Any, |name| FieldPattern::Name(name.into()))];
         Self::of(rules, |path| named(path.last_name()), |path| named(path.nearest_name()))
     }
 
     /// The parameters of a query.
-    pub fn query(rules: &Rules) -> Self {
+    pub(super) fn query(rules: &Rules) -> Self {
         let by_name = |(rule, place): (usize, &ValueLocation)| match place {
             ValueLocation::Query(name) => Some((
                 FieldPattern::Path([PathStep { descends: false, selector: PathSelector::Name(name.clone()) }].into()),
@@ -89,7 +89,7 @@ impl FieldRules {
 
     /// The fields of a body, as the parameters of a URL that leads from one answer to the next: by their last names. What a
     /// query's own rule selects is that rule's.
-    pub fn references(rules: &Rules) -> Self {
+    pub(super) fn references(rules: &Rules) -> Self {
         let own: Vec<&str> = rules
             .treat
             .iter()
@@ -109,7 +109,7 @@ impl FieldRules {
     }
 
     /// Whether nothing is selected, so that everything passes.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.treat.is_empty()
             && self.fallback.is_none()
             && self.only.is_none()

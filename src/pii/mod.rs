@@ -1,38 +1,52 @@
 //! Personal data: bytes in, bytes out.
 //!
-//! Takes personal data out of a body, a URL and headers while they stream. Knows no HTTP, no async, no clock and
-//! no vendor beyond its keys. Never lets a raw value of a treated field leave, whole or in part.
+//! Treats personal data in a body, a URL and headers while they stream. Knows no HTTP client or server, no async, no
+//! clock, and no vendor beyond its keys. No raw byte of a treated value ever leaves.
 //!
-//! # Without the gateway
-//! Four steps: [`Rules`] say what to do, [`VendorKeys`] do it for one recipient, a [`Plan`] is both compiled, once, and shared
-//! between threads; [`Plan::body_rewriter`] makes a fresh [`Rewriter`] for each body, into which bytes are pushed as they come.
+//! # As a library
+//! Four steps:
+//!
+//! 1. [`Rules`] say what becomes of which value: [`Rule`] for one, by the place where it stands ([`ValueLocation`], with
+//!    a [`FieldPath`] such as `$.customers[*].email`) and its [`Treatment`].
+//! 2. [`VendorKeys`] are the keys of one recipient. They come from [`MasterKeys`], which a [`keys::MasterKeySource`]
+//!    loads, and a [`VendorSalt`], which a [`keys::SaltFolder`] keeps. Equal values become equal tokens only under the
+//!    same keys, and without them no token opens.
+//! 3. A [`Plan`] is both, compiled. Make it once and share it between threads.
+//! 4. [`Plan::body_rewriter`] makes a [`Rewriter`] for one body; [`Plan::head_rewriter`] treats the URL, headers and
+//!    cookies of one message. A [`RewriteObserver`] receives each record and treated value.
 //!
 //! ```
 //! use std::sync::Arc;
-//! use vendorgate::model::{FieldPath, VendorId};
-//! use vendorgate::pii::{Class, Cut, KeyRing, Place, Plan, Rule, Rules, Treatment, VendorSalt, Watch};
+//! use vendorgate::pii::{
+//!     FieldPath, MasterKeys, Plan, RecordBudgetSpent, RewriteObserver, Rule, Rules, TokenClass, Treatment,
+//!     ValueLocation, VendorId, VendorSalt,
+//! };
 //!
-//! /// Told of each value and record; an error from `record` ends the body.
+//! /// Counts treated values. An error from `on_record` would end the body.
 //! struct Count(u64);
-//! impl Watch for Count {
-//!     fn record(&mut self) -> Result<(), Cut> { Ok(()) }
-//!     fn treated(&mut self, _rule: usize) { self.0 += 1 }
-//!     fn subject(&mut self, _value: &[u8]) {}
+//! impl RewriteObserver for Count {
+//!     fn on_record(&mut self) -> Result<(), RecordBudgetSpent> { Ok(()) }
+//!     fn on_treated(&mut self, _rule: usize) { self.0 += 1 }
+//!     fn on_subject(&mut self, _value: &[u8]) {}
 //! }
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // Keep these two: `keys::FileSource` loads the one, `keys::SaltFolder` the other. Without either, no token opens.
-//! let (ring, salt) = (KeyRing::generate()?, VendorSalt::generate()?);
-//! let place = Place::Field(FieldPath::parse("$.customers[*].email")?);
-//! let rule = Rule { place, treatment: Treatment::Tokenize, class: Class::parse("email")?, only_type: None };
-//! let outward = Rules { treat: vec![rule], ..Rules::default() };
-//! let keys = Arc::new(ring.vendor_keys(&VendorId::parse("acme")?, &salt, outward.classes()));
+//! // Keys for this run only: a program keeps them, with `keys::KeyFileSource` and `keys::SaltFolder`.
+//! let (master, salt) = (MasterKeys::generate()?, VendorSalt::generate()?);
+//! let email = Rule {
+//!     location: ValueLocation::Field(FieldPath::parse("$.customers[*].email")?),
+//!     treatment: Treatment::Tokenize,
+//!     class: TokenClass::parse("email")?,
+//!     only_type: None,
+//! };
+//! let outward = Rules { treat: vec![email], ..Rules::default() };
+//! let keys = Arc::new(master.vendor_keys(&VendorId::parse("acme")?, &salt, outward.token_classes()));
 //! let plan = Plan::compile(&outward, Arc::clone(&keys))?;
 //!
 //! let (mut count, mut sent) = (Count(0), Vec::new());
-//! let mut body = plan.body(Some("application/json"), None)?;
+//! let mut body = plan.body_rewriter(Some("application/json"), None)?;
 //! for chunk in [&b"{\"customers\": [{\"email\": \"jane@exam"[..], b"ple.com\", \"id\": 7}]}"] {
-//!     // On an error nothing more may leave, and what has left must look cut off.
+//!     // After an error nothing more may leave, and the receiver must see that the body was cut off.
 //!     body.feed(chunk, &mut count, &mut sent)?;
 //! }
 //! body.finish(&mut count, &mut sent)?;
@@ -40,10 +54,10 @@
 //! assert!(sent.starts_with("{\"customers\": [{\"email\": \"tok1_") && sent.ends_with("\", \"id\": 7}]}"));
 //! assert_eq!(count.0, 1);
 //!
-//! // The way back: tokens of this recipient, in the listed fields only.
+//! // The way back: tokens of this recipient become values again, in the listed fields only.
 //! let inward = Rules { reveal: vec![FieldPath::parse("$..email")?], ..Rules::default() };
 //! let plan = Plan::compile(&inward, keys)?;
-//! let (mut body, mut back) = (plan.body(Some("application/json"), None)?, Vec::new());
+//! let (mut body, mut back) = (plan.body_rewriter(Some("application/json"), None)?, Vec::new());
 //! body.feed(sent.as_bytes(), &mut count, &mut back)?;
 //! body.finish(&mut count, &mut back)?;
 //! assert!(String::from_utf8(back)?.contains("jane@example.com"));
@@ -52,9 +66,21 @@
 //! # }
 //! ```
 //!
-//! `examples/treat_stream.rs` treats standard input by rules from its arguments. URLs, headers and cookies go through
-//! [`Plan::head_rewriter`]; one value alone through a [`Transformer`] or [`VendorKeys::tokenize`]; a key service implements
-//! [`keys::MasterKeySource`]. Engines are not `async` and hold no more than one open value: call them from any runtime.
+//! One value alone: [`VendorKeys::tokenize`] and [`VendorKeys::open`]. `examples/pii.rs` is a whole program. Engines are
+//! not `async` and hold no more than one open value ([`crate::bounds`] says how much), so they run in any runtime.
+//!
+//! # To add a body format
+//! 1. A folder here with an engine: a type that implements [`Rewriter`]. Its bounds go to `bounds`.
+//! 2. In `body/mod.rs`: a variant of [`BodyFormat`], its rows in `MEDIA_TYPES`, and its arm in `Engines::engine`.
+//! 3. Its word for `format:` in `config`, where the compiler asks for it.
+//! 4. Its rows in the tables of `body/tests.rs` and `lengths.rs`, which hold what every format must do; a target in
+//!    `fuzz/targets.rs`; a row in `benches/formats.rs`.
+//!
+//! # To add a treatment
+//! 1. In `rule.rs`: a variant of [`Treatment`] and of [`TreatmentKind`], with its word.
+//! 2. In `treatment/mod.rs`: a row in the table at its head, a variant of `CompiledTreatment`, and the arms that the
+//!    compiler then asks for; its own file if it takes more than a few lines.
+//! 3. Its settings under `as:` in `config`.
 
 mod accept;
 mod alphabets;
@@ -71,7 +97,7 @@ mod ff1;
 mod fields;
 mod form;
 mod graphql;
-pub mod json;
+mod json;
 pub mod keys;
 #[cfg(test)]
 mod lengths;
@@ -90,35 +116,44 @@ mod sse;
 mod testing;
 mod text;
 mod token;
+mod transform;
 mod treatment;
 mod url;
 mod utf8;
 mod xml;
 
+pub use crate::model::{FieldPath, FieldPathError, IdError, VendorId};
 pub use body::BodyFormat;
 pub use body_settings::{BodySettings, FileHandling};
 pub use clear::{ClearList, ClearPathCounts};
-pub use clear_scanner::ClearScanner;
-pub use csv::{CsvDialect, CsvRewriter};
-pub use detect::{DetectAction, DetectRule, DetectStream, Detector, PiiKind, PiiSpan};
-pub use encoding::{ContentCoding, DecodingRewriter};
-pub use fields::FieldRules;
-pub use form::FormRewriter;
+pub(crate) use clear_scanner::ClearScanner;
+pub use detect::{DetectAction, DetectRule, Detector, PiiKind, PiiSpan};
+pub use json::MatcherError;
 pub use keys::{MasterKeys, VendorKeys, VendorSalt};
-pub use lines::{DocumentRules, Restart, SequenceFraming, SequenceRewriter};
-pub use multipart::MultipartRewriter;
 pub use plan::{DETECT, Plan, PlanError, RuleName};
-pub use reveal::{RevealCounts, Revealer};
-pub use rewriter::{
-    RecordBudgetSpent, Replacement, RewriteError, RewriteObserver, Rewriter, SelectedValue, Transform, ValueKind,
-};
+pub use reveal::RevealCounts;
+pub use rewriter::{RecordBudgetSpent, RewriteError, RewriteObserver, Rewriter};
 pub use rule::{
     DigitFormat, Generalization, OnUnexpectedShape, Rule, Rules, TokenClass, TokenClassError, Treatment, TreatmentKind,
     ValueLocation, ValueType,
 };
-pub use sse::{EventStreamRewriter, EventStreamRules};
-pub use text::TextRewriter;
-pub use token::{TOKEN_PREFIX, TokenError, TokenKind, find_tokens};
-pub use treatment::{DeferredBatch, PieceTransform, REDACTED, Transformer, TreatmentError};
-pub use url::{HeadRewriter, HeadRules};
-pub use xml::{XmlPaths, XmlRewriter};
+pub use token::{TokenError, TokenKind};
+pub use treatment::TreatmentError;
+pub use url::HeadRewriter;
+
+use detect::DetectStream;
+use fields::FieldRules;
+use transform::{Replacement, SelectedValue, Transform, ValueKind};
+use treatment::{DeferredBatch, PieceTransform};
+
+/// The parts of engines that the benchmarks and fuzz targets measure alone. Not a part of the interface: it may change
+/// in any release.
+#[doc(hidden)]
+pub mod internals {
+    pub use super::encoding::{ContentCoding, DecodingRewriter};
+    pub use super::json::{JsonEngine, JsonRewriter, Matcher, MatcherSpec, TreatedPath};
+    pub use super::reveal::Revealer;
+    pub use super::text::TextRewriter;
+    pub use super::transform::{Replacement, SelectedValue, Transform, ValueKind};
+    pub use super::treatment::{DeferredBatch, PieceTransform, Transformer};
+}

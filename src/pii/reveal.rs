@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::keys::VendorKeys;
-use super::rewriter::{Replacement, RewriteError, SelectedValue, Transform, ValueKind};
+use super::rewriter::RewriteError;
 use super::token::{ParsedToken, TOKEN_PREFIX, TokenError, TokenFinder, TokenKind};
+use super::transform::{Replacement, SelectedValue, Transform, ValueKind};
 
 /// How many tokens were opened, and how many were left for which reason. Shared by all streams of a vendor.
 #[derive(Debug, Default)]

@@ -1,21 +1,21 @@
-//! The shape of every body engine: bytes are pushed in, what may leave comes out.
+//! The interface of every body engine: bytes are pushed in, and the bytes that may leave come out.
 //!
-//! Any split of the input gives the same output. An engine knows no I/O, no async and no clock, and
-//! whatever it has put into `out` may leave, also when it then stops.
+//! An engine gives the same output however its input is split. It knows no I/O, no async and no clock. All that it
+//! has put into `out` may leave, also when it then stops with an error.
 
-use super::treatment::{DeferredBatch, PieceTransform};
+use super::PiiKind;
 
-/// A streaming treatment of one body.
+/// A streaming treatment of one body. [`super::Plan::body_rewriter`] makes one for each body.
 pub trait Rewriter: Send {
-    /// Takes the next bytes, appends to `out` what may leave.
+    /// Takes the next bytes of the body, of any number, and appends to `out` the bytes that may leave.
     ///
     /// # Errors
-    /// [`RewriteError`] ends the body: the bytes already in `out` may leave, nothing after them, and the exchange must
-    /// look aborted. No further call may follow.
+    /// [`RewriteError`] ends the body. The bytes already in `out` may leave, nothing after them, and the receiver must
+    /// see that the body was cut off. No further call may follow.
     fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>)
     -> Result<(), RewriteError>;
 
-    /// Takes the end of the body, appends the rest.
+    /// Takes the end of the body, and appends what was held back.
     ///
     /// # Errors
     /// [`RewriteError`] when the body is not complete.
@@ -37,64 +37,69 @@ impl<R: Rewriter + ?Sized> Rewriter for Box<R> {
     }
 }
 
-/// Told what passes, while it passes.
+/// Receives what an engine finds in a body, while the body passes. Each call should take nanoseconds: it is made per
+/// value.
 pub trait RewriteObserver {
-    /// A record is about to leave; an error keeps its first byte and all that follow from leaving.
+    /// A record is about to leave. An error keeps the record and all that follows it from leaving.
     ///
     /// # Errors
-    /// [`RecordBudgetSpent`] when the budget is spent.
+    /// [`RecordBudgetSpent`] when no record may leave any more.
     fn on_record(&mut self) -> Result<(), RecordBudgetSpent>;
 
-    /// The value that a rule selected has been treated; `rule` is its place in [`super::Rules::treat`].
+    /// A value has been treated. `rule` is the number of its rule in [`super::Plan::rules`].
     fn on_treated(&mut self, rule: usize);
 
     /// A detector has found something in a text that no rule selects.
-    fn on_found(&mut self, _sort: super::PiiKind) {}
+    fn on_found(&mut self, _kind: PiiKind) {}
 
-    /// The body is not of the shape that the path of the records describes; told once a document. By default that ends it.
+    /// The body does not have the shape that [`super::Rules::records`] describes. Called once a document. The default
+    /// ends the body.
     ///
     /// # Errors
-    /// `why` when such a body may not pass; [`RewriteError::RecordBudgetSpent`] when it passes as a record and there is no room for one.
+    /// `why` when such a body may not pass; [`RewriteError::RecordBudgetSpent`] when it counts as a record and no
+    /// record may leave any more.
     fn on_unexpected_shape(&mut self, why: RewriteError) -> Result<(), RewriteError> {
         Err(why)
     }
 
-    /// The decoded, raw text of the field that identifies a record's subject. To be hashed with a key at once, never kept.
+    /// The field that [`super::Rules::subject`] selects, as decoded, untreated text. Hash it with a key at once; never
+    /// keep it.
     fn on_subject(&mut self, value: &[u8]);
 
-    /// Whether it wants to hear what leaves in clear: asked at any time, and the same answer for a whole body.
+    /// Whether [`RewriteObserver::on_clear_path`] is to be called. Asked at any time; must give the same answer for the
+    /// whole body.
     fn wants_clear_paths(&self) -> bool {
         false
     }
 
-    /// A value that nothing has treated leaves, from this place: see [`super::ClearPathCounts`]. Told only where it was asked for.
+    /// A value that no rule has treated leaves. `path` says where it stood: see [`super::ClearPathCounts`].
     fn on_clear_path(&mut self, _path: &str) {}
 }
 
-/// The budget is spent: the next record must not leave.
+/// The record budget is spent: the next record must not leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordBudgetSpent;
 
-/// Why an engine will not go on.
+/// Why an engine stopped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RewriteError {
-    /// The body is not what it claims to be.
+    /// The body is not of the format that it claims to have.
     #[error("{what} at byte {at}")]
     Malformed {
         /// What is wrong: a constant text, never a piece of the body.
         what: &'static str,
-        /// Offset from the start of the body.
+        /// Offset from the start of the body, in bytes.
         at: u64,
     },
-    /// The body is read, and is not what the path of the records describes.
+    /// The body is well formed, and does not have the shape that the path of the records describes.
     #[error("{what} at byte {at}: not the shape that the contract describes")]
     UnexpectedShape {
-        /// What is there: a constant text.
+        /// What was there instead: a constant text.
         what: &'static str,
-        /// Offset from the start of the body.
+        /// Offset from the start of the body, in bytes.
         at: u64,
     },
-    /// A bound on depth, key, value or ratio was reached.
+    /// A bound on depth, key, value or decompression ratio was reached.
     #[error("{bound} exceeds its bound of {limit}")]
     Bound {
         /// Which bound.
@@ -102,7 +107,7 @@ pub enum RewriteError {
         /// Its value.
         limit: u64,
     },
-    /// The body cannot be inspected: its type, charset or coding is not one that the engines read.
+    /// No engine can read the body's content type, charset or content coding.
     #[error("{what} cannot be inspected")]
     Opaque {
         /// What cannot be read: a constant text.
@@ -116,21 +121,21 @@ pub enum RewriteError {
         /// The column's name, as the contract has it.
         name: Box<str>,
     },
-    /// A GraphQL query that goes around the rules of its answer, or cannot be judged.
+    /// A GraphQL query would return values that the rules of its answer do not select, or cannot be checked.
     #[error("a GraphQL query {what} (at byte {at} of it)")]
     GraphqlQuery {
         /// What is wrong: a constant text, never a piece of the query.
         what: &'static str,
-        /// Offset in the query.
+        /// Offset in the query, in bytes.
         at: u64,
     },
-    /// A treatment could not be applied to the value.
+    /// A treatment cannot be applied to the value.
     #[error("a value cannot be treated: {what}")]
     Untreatable {
         /// Why not: a constant text.
         what: &'static str,
     },
-    /// The record budget is spent.
+    /// The observer allowed no further record.
     #[error("the record budget is spent")]
     RecordBudgetSpent,
 }
@@ -139,92 +144,4 @@ impl From<RecordBudgetSpent> for RewriteError {
     fn from(_: RecordBudgetSpent) -> Self {
         Self::RecordBudgetSpent
     }
-}
-
-/// What applies treatments to the values that an engine has selected and decoded.
-pub trait Transform: Send + Sync {
-    /// Whether the rule leaves its member out, so that the engine can leave out the key and comma too.
-    fn drops_member(&self, rule: usize) -> bool;
-
-    /// Appends to `out` the text that takes the value's place: unquoted and unescaped, which is the engine's business.
-    ///
-    /// # Errors
-    /// [`RewriteError::Untreatable`]; the raw value must then not leave.
-    fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Result<Replacement, RewriteError>;
-
-    /// Where a rule keeps nothing of a value: its treatment of one that comes piece by piece, with the same result as
-    /// [`Transform::transform`] of the whole. `None` where the value must be at hand whole, and so is bounded.
-    fn begin_pieces(&self, _rule: usize) -> Option<PieceTransform> {
-        None
-    }
-
-    /// Appends the rest of what a value in pieces becomes.
-    fn finish_pieces(&self, _rule: usize, _pieces: PieceTransform, _out: &mut Vec<u8>) {}
-
-    /// Whether the rule may be given a text that is not UTF-8, as half of a surrogate pair is not.
-    fn accepts_any_bytes(&self, _rule: usize) -> bool {
-        false
-    }
-
-    /// As [`Transform::transform`], but the bytes may be other ones until [`Transform::complete_deferred`]: as many, and none that an engine must escape. An
-    /// engine that calls this must settle before it returns, also when it then stops, and must not move what is in `out`.
-    ///
-    /// # Errors
-    /// As [`Transform::transform`].
-    fn defer(
-        &self,
-        rule: usize,
-        value: SelectedValue<'_>,
-        out: &mut Vec<u8>,
-        _batch: &mut DeferredBatch,
-    ) -> Result<Replacement, RewriteError> {
-        self.transform(rule, value, out)
-    }
-
-    /// Puts into `out` what [`Transform::defer`] has left to be done.
-    fn complete_deferred(&self, _batch: &mut DeferredBatch, _out: &mut [u8]) {}
-}
-
-/// A selected value. Has no useful `Debug`: its text is what must not be printed.
-#[derive(Clone, Copy)]
-pub struct SelectedValue<'a> {
-    /// What it is in its document.
-    pub kind: ValueKind,
-    /// The decoded text of a string; the lexeme of a number, boolean or null; empty for a container.
-    pub text: &'a [u8],
-}
-
-impl std::fmt::Debug for SelectedValue<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?} of {} bytes", self.kind, self.text.len())
-    }
-}
-
-/// What a value is in its document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ValueKind {
-    /// Text, quoted where the format quotes.
-    String,
-    /// A number's lexeme.
-    Number,
-    /// `true` or `false`.
-    Boolean,
-    /// `null`: passes as it is unless its rule drops it.
-    Null,
-    /// An object or array: redacted whole by every value treatment.
-    Container,
-}
-
-/// How the engine writes what a treatment produced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replacement {
-    /// As a string, quoted and escaped.
-    Text,
-    /// As a bare literal: a number or `null`.
-    Literal,
-    /// As it came, byte for byte: nothing has been appended.
-    Unchanged {
-        /// Whether the value counts as treated all the same.
-        counted: bool,
-    },
 }

@@ -1,4 +1,4 @@
-//! The token that stands for a value: it names its vendor, class and key, and authenticates all of them.
+//! The token that replaces a value: it names its vendor, class and key version, and authenticates all of them.
 //!
 //! ```text
 //! tok1_ kind vendor class kid _ length payload
@@ -6,13 +6,11 @@
 //! ```
 //! `kind` is `d` for a text and `n` for a number's lexeme, which becomes a bare number again. `vendor`, `class`, `kid` and
 //! `length` (the payload's bytes) are lower-case base32 (RFC 4648 section 6), the payload is unpadded base64url of the
-//! SIV ciphertext. No byte is one that JSON, a URL, a form, a header or XML must encode, and the length ends a token that
-//! stands inside other text. There is exactly one spelling of a token: anything else is not one.
+//! SIV ciphertext. No byte is one that JSON, a URL, a form, a header or XML must encode. The length says where a token
+//! inside other text ends. A token has exactly one spelling; any other text is refused as malformed.
 //!
-//! The vendor and class fields are short digests of the names, to find the key by; the full names are what the
-//! ciphertext authenticates, so a token moved to another vendor or class never opens.
-
-use std::ops::Range;
+//! The vendor and class fields are short digests of the names, by which the key is found. The ciphertext authenticates
+//! the full names, so a token that was moved to another vendor or class never opens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,19 +20,20 @@ use zeroize::Zeroize;
 use super::alphabets::{STEP_BYTES, STEP_CHARACTERS, base32, base32_value, base64_length, encode_48_bytes};
 use super::siv::{BLOCK_BYTES, Siv256, SivHeader};
 
-/// What every token begins with.
-pub const TOKEN_PREFIX: &[u8] = b"tok1_";
+/// The bytes that every token begins with.
+pub(super) const TOKEN_PREFIX: &[u8] = b"tok1_";
 /// Bytes before the payload.
 const HEAD_BYTES: usize = 19;
-/// Where the length stands.
+/// Offset of the length field.
 const LENGTH_AT: usize = HEAD_BYTES - 4;
-/// Bytes of a value that its token's first step holds, behind the IV.
+/// Bytes of a value that [`TokenKey::seal`] encrypts in its first step, after the IV.
 const FIRST_BYTES: usize = STEP_BYTES - BLOCK_BYTES;
 
-/// Why a token was left as it is. The caller counts these; whoever sent the token must not learn which it was.
+/// Why a token was not opened. Count these, and never tell the sender of the token which it was: the difference helps
+/// to forge one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum TokenError {
-    /// It begins like a token and is not one: cut short, or not in its one spelling.
+    /// It begins like a token and is not one: it is cut short, or not spelled as tokens are.
     #[error("not a token")]
     Malformed,
     /// It was made for another vendor.
@@ -50,7 +49,7 @@ pub enum TokenError {
 
 impl TokenError {
     /// Every reason, in the order of [`TokenError::index`].
-    pub const ALL: [Self; 4] = [Self::Malformed, Self::Foreign, Self::UnknownKey, Self::Forged];
+    pub(super) const ALL: [Self; 4] = [Self::Malformed, Self::Foreign, Self::UnknownKey, Self::Forged];
 
     /// The word used in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -62,16 +61,16 @@ impl TokenError {
         }
     }
 
-    /// A place in a table of all reasons.
-    pub const fn index(self) -> usize {
+    /// The index in [`TokenError::ALL`].
+    pub(super) const fn index(self) -> usize {
         self as usize
     }
 }
 
-/// What a token stands for.
+/// What the value of a token was in its document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
-    /// A text.
+    /// A string.
     Text,
     /// The lexeme of a JSON number.
     Number,
@@ -106,7 +105,7 @@ pub(super) struct ParsedToken<'a> {
 }
 
 impl<'a> ParsedToken<'a> {
-    /// Reads the token at the start of `text`; what follows it is not looked at.
+    /// Reads the token at the start of `text`; ignores what follows it.
     pub(super) fn at_start(text: &'a [u8]) -> Result<Self, TokenError> {
         let parsed = (|| {
             let head = text.get(..HEAD_BYTES)?;
@@ -152,8 +151,8 @@ pub(super) struct TokenKey {
     number: TokenTemplate,
 }
 
-/// What is fixed for all tokens of one kind: the head but for its length, with room for a short payload behind it, and the
-/// authenticated header.
+/// The constant parts of all tokens of one kind: the head, whose length field is still to be set, with space for a short
+/// payload after it, and the authenticated header.
 struct TokenTemplate {
     bytes: [u8; HEAD_BYTES + STEP_CHARACTERS],
     header: SivHeader,
@@ -181,12 +180,14 @@ impl TokenKey {
         }
     }
 
-    /// Appends the token of a value. The value must be shorter than 512 KiB, which the engines' bound sees to.
+    /// Appends the token of a value. The value must be shorter than 512 KiB, so that the length field can hold its size;
+    /// [`crate::bounds::VALUE_BYTES_MAX`] is lower.
     pub(super) fn seal(&self, kind: TokenKind, value: &[u8], out: &mut Vec<u8>) {
         let spelling = self.template(kind);
         let (start, length) = (out.len(), base64_length(BLOCK_BYTES + value.len()));
         let begun = self.siv.encrypt_start(&spelling.header, value);
-        // The room is copied in one length, filled where it stands, and what a value does not need of it cut off.
+        // Copy the template in its constant length, fill it in place, and cut off what the value does not need: a copy of
+        // a length that is known at compile time is faster.
         out.extend_from_slice(&spelling.bytes);
         if let Some(room) = out.last_chunk_mut::<{ HEAD_BYTES + STEP_CHARACTERS }>() {
             room[LENGTH_AT..HEAD_BYTES].copy_from_slice(&base32::<4>(length as u32));
@@ -198,7 +199,7 @@ impl TokenKey {
         out.truncate(start + HEAD_BYTES + length);
     }
 
-    /// Appends what follows the first step, and up to a step more than that.
+    /// Appends the payload after the first step, and up to one step more, which the caller cuts off.
     fn seal_rest(&self, iv: u128, rest: &[u8], out: &mut Vec<u8>) {
         out.reserve(base64_length(rest.len()) + STEP_CHARACTERS);
         for (number, piece) in rest.chunks(STEP_BYTES).enumerate() {
@@ -243,7 +244,7 @@ fn template_bytes(kind: TokenKind, vendor: &str, class: &str, version: u16) -> [
     room
 }
 
-/// Finds tokens in texts; made once, as making it costs more than most searches.
+/// Finds tokens in texts. Make it once: that costs more than most searches.
 #[derive(Debug, Clone)]
 pub(super) struct TokenFinder(memchr::memmem::Finder<'static>);
 
@@ -252,23 +253,11 @@ impl TokenFinder {
         Self(memchr::memmem::Finder::new(TOKEN_PREFIX))
     }
 
-    /// Where the next token, or what begins like one, stands.
+    /// The offset of the next [`TOKEN_PREFIX`].
     #[inline]
     pub(super) fn find(&self, text: &[u8]) -> Option<usize> {
         if text.starts_with(TOKEN_PREFIX) { Some(0) } else { self.0.find(text) }
     }
-}
-
-/// The tokens in a text, in order: where each stands, and what is wrong with those that are none.
-pub fn find_tokens(text: &[u8]) -> impl Iterator<Item = (Range<usize>, Result<TokenKind, TokenError>)> {
-    let finder = TokenFinder::new();
-    let mut from = 0;
-    std::iter::from_fn(move || {
-        let at = from + finder.find(&text[from..])?;
-        let parsed = ParsedToken::at_start(&text[at..]);
-        from = at + parsed.as_ref().map_or(TOKEN_PREFIX.len(), ParsedToken::length);
-        Some((at..from, parsed.map(|token| token.kind)))
-    })
 }
 
 #[cfg(test)]
@@ -301,32 +290,25 @@ mod tests {
     }
 
     #[test]
-    fn the_spelling_is_a_promise() {
+    fn the_spelling_of_a_token_never_changes() {
         let token = sealed(&key("acme", "email", 1), TokenKind::Text, b"a@b.example");
         let text = String::from_utf8(token).unwrap();
         assert_eq!(text, "tok1_dbvaalzab_aabevE9H2wBSCPvw3gy4NNRvCBFsM5XCa2aRM7YU");
     }
 
     #[test]
-    fn tokens_are_found_inside_text() {
+    fn a_token_is_read_to_its_end_inside_other_text() {
         let token = sealed(&key("acme", "email", 1), TokenKind::Text, b"x");
-        let text = [b"Dear tok1_ ", &token[..], b"x, tok1_d", &token[..20]].concat();
-        let found: Vec<_> = find_tokens(&text).collect();
-        let end = 11 + token.len();
-        let malformed = Err(TokenError::Malformed);
-        assert_eq!(
-            found,
-            [
-                (5..10, malformed),
-                (11..end, Ok(TokenKind::Text)),
-                (end + 3..end + 8, malformed),
-                (end + 9..end + 14, malformed)
-            ]
-        );
+        let read = |text: &[u8]| ParsedToken::at_start(text).map(|parsed| (parsed.kind, parsed.length()));
+        assert_eq!(read(&[&token[..], b"x, tok1_d"].concat()), Ok((TokenKind::Text, token.len())));
+        for text in [&b"tok1_ "[..], &token[..20], &token[..token.len() - 1], b"x", b""] {
+            assert_eq!(read(text), Err(TokenError::Malformed));
+        }
+        assert_eq!(TokenFinder::new().find(&[b"Dear ", &token[..]].concat()), Some(5));
     }
 
     #[test]
-    fn every_length_is_spelled_as_the_general_crates_do() {
+    fn values_of_every_length_give_the_tokens_of_the_aes_siv_and_base64_crates() {
         let (mut siv, value) = (Aes256Siv::new_from_slice(&[[7; 32], [8; 32]].concat()).unwrap(), [b'v'; 300]);
         let (key, head) = (key("acme", "email", 1), "tok1_dbvaalzab_");
         for value in (0..=value.len()).map(|length| &value[..length]) {

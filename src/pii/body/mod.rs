@@ -17,9 +17,10 @@ use super::form::FormRewriter;
 use super::json::{JsonRewriter, Matcher, MatcherError, MatcherSpec};
 use super::lines::{DocumentRules, SequenceFraming};
 use super::media::MediaType;
-use super::rewriter::{RecordBudgetSpent, RewriteError, RewriteObserver, Rewriter, Transform};
+use super::rewriter::{RecordBudgetSpent, RewriteError, RewriteObserver, Rewriter};
 use super::rule::Rules;
 use super::text::TextRewriter;
+use super::transform::Transform;
 use super::xml::{XmlPaths, XmlRewriter};
 
 /// A body format that an engine reads. A new one is a variant, its media types in `BodyFormat::of` and its line in

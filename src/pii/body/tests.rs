@@ -58,7 +58,8 @@ fn every_format_is_read_behind_a_coding_too() {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         let coded = gzip.write_all(text.as_bytes()).and_then(|()| gzip.finish()).expect("in memory");
         let engine = body(&engines, content_type).expect(content_type);
-        let mut decoding = crate::pii::DecodingRewriter::new(crate::pii::ContentCoding::Gzip, engine);
+        let mut decoding =
+            crate::pii::encoding::DecodingRewriter::new(crate::pii::encoding::ContentCoding::Gzip, engine);
         let (out, _, end) = testing::feed_chunks(&mut decoding, RecordingObserver::default(), coded.chunks(5));
         assert_eq!((out, end), (plain, Ok(())), "{content_type}");
     }

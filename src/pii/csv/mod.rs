@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 /// What is known of a table before its first byte.
 #[derive(Debug, Clone, Copy)]
-pub struct CsvDialect<'a> {
+pub(super) struct CsvDialect<'a> {
     /// What stands between two fields.
     pub delimiter: u8,
     /// The columns of a table without a header.
@@ -28,7 +28,7 @@ pub struct CsvDialect<'a> {
 }
 
 /// The engine of tables. Each data row is a record.
-pub struct CsvRewriter {
+pub(super) struct CsvRewriter {
     fields: Arc<FieldRules>,
     treat: Arc<dyn Transform>,
     delimiter: u8,
@@ -84,7 +84,7 @@ impl CsvRewriter {
     ///
     /// # Errors
     /// [`RewriteError::MissingColumn`] when a rule needs a column that is not among the given ones.
-    pub fn new(
+    pub(super) fn new(
         dialect: CsvDialect<'_>,
         fields: Arc<FieldRules>,
         treat: Arc<dyn Transform>,

@@ -12,7 +12,8 @@ mod rule;
 mod secrets;
 
 pub(super) use number::whole_number;
-pub use rule::{DetectAction, DetectRule, DetectStream};
+pub(super) use rule::DetectStream;
+pub use rule::{DetectAction, DetectRule};
 
 /// What must be seen to judge whether something begins at a place. The longest local part, `@` and domain fit.
 pub(super) const LOOKAHEAD_BYTES: usize = 320;

@@ -72,7 +72,7 @@ impl DetectRule {
 
 /// A guard over a text that comes in pieces.
 #[derive(Debug)]
-pub struct DetectStream {
+pub(crate) struct DetectStream {
     guard: Arc<DetectRule>,
     /// What has not left yet, behind at most one byte that has.
     pending: Zeroizing<Vec<u8>>,
@@ -84,12 +84,12 @@ pub struct DetectStream {
 
 impl DetectStream {
     /// A stream before its first byte.
-    pub fn new(guard: Arc<DetectRule>) -> Self {
+    pub(crate) fn new(guard: Arc<DetectRule>) -> Self {
         Self { guard, pending: Zeroizing::default(), from: 0, tail: None }
     }
 
     /// Takes the next bytes, appends what may leave.
-    pub fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
+    pub(crate) fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
         for piece in input.chunks(STRIDE_BYTES) {
             self.pending.extend_from_slice(piece);
             // Less than this would be looked at again and again.
@@ -100,7 +100,7 @@ impl DetectStream {
     }
 
     /// Takes the end, appends the rest; then begins anew.
-    pub fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
+    pub(crate) fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
         self.read(self.pending.len(), observer, out);
         self.pending.clear();
         (self.from, self.tail) = (0, None);

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The engine of form bodies (WHATWG URL, section 5).
-pub struct FormRewriter {
+pub(super) struct FormRewriter {
     fields: Arc<FieldRules>,
     treat: Arc<dyn Transform>,
     pairs: FormPairs,
@@ -31,7 +31,7 @@ pub struct FormRewriter {
 
 impl FormRewriter {
     /// An engine for one body.
-    pub fn new(fields: Arc<FieldRules>, treat: Arc<dyn Transform>) -> Self {
+    pub(super) fn new(fields: Arc<FieldRules>, treat: Arc<dyn Transform>) -> Self {
         Self { fields, treat, pairs: FormPairs { in_body: true, ..FormPairs::default() }, counted: false }
     }
 }

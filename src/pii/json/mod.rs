@@ -37,6 +37,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use matcher::{Matcher, MatcherError, MatcherSpec, PathRoot, TreatedPath};
+pub(super) use matcher::PathRoot;
+pub use matcher::{Matcher, MatcherError, MatcherSpec, TreatedPath};
 pub use rewriter::JsonRewriter;
 pub use simd::JsonEngine;

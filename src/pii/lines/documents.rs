@@ -5,16 +5,15 @@
 //! `records`, a row that is nothing the rules can look into is told as a document of another shape.
 
 use super::super::json::{JsonRewriter, Matcher, MatcherError, MatcherSpec, PathRoot};
-use super::super::{
-    DetectRule, EventStreamRewriter, EventStreamRules, FieldRules, FileHandling, MultipartRewriter, RewriteError,
-    Transform,
-};
+use super::super::multipart::MultipartRewriter;
+use super::super::sse::{EventStreamRewriter, EventStreamRules};
+use super::super::{DetectRule, FieldRules, FileHandling, RewriteError, Transform};
 use super::{SequenceFraming, SequenceRewriter};
 use std::sync::Arc;
 
 /// The rules of a sequence of JSON documents, compiled once and shared.
 #[derive(Debug, Clone)]
-pub struct DocumentRules {
+pub(crate) struct DocumentRules {
     matcher: Arc<Matcher>,
     /// Whether records are counted, and whether only listed fields may pass.
     counts: bool,
@@ -26,7 +25,7 @@ impl DocumentRules {
     ///
     /// # Errors
     /// [`MatcherError`] as for one document.
-    pub fn compile(spec: &MatcherSpec<'_>, treat: &dyn Transform) -> Result<Self, MatcherError> {
+    pub(crate) fn compile(spec: &MatcherSpec<'_>, treat: &dyn Transform) -> Result<Self, MatcherError> {
         let spec = MatcherSpec { root: PathRoot::Row, ..spec.clone() };
         let (counts, limits) = (spec.records.is_some(), spec.only.is_some());
         Ok(Self { matcher: Arc::new(Matcher::compile(&spec, treat)?), counts, limits })
@@ -36,7 +35,7 @@ impl DocumentRules {
     ///
     /// # Errors
     /// [`MatcherError`] as for one document.
-    pub fn of_fields(spec: &MatcherSpec<'_>, treat: &dyn Transform) -> Result<Self, MatcherError> {
+    pub(crate) fn of_fields(spec: &MatcherSpec<'_>, treat: &dyn Transform) -> Result<Self, MatcherError> {
         let spec = MatcherSpec { only: None, root: PathRoot::Field, ..spec.clone() };
         let counts = spec.records.is_some();
         Ok(Self { matcher: Arc::new(Matcher::compile(&spec, treat)?), counts, limits: false })
@@ -46,7 +45,7 @@ impl DocumentRules {
     ///
     /// # Errors
     /// [`RewriteError::Malformed`] when the boundary is none.
-    pub fn parts(
+    pub(crate) fn parts(
         &self,
         boundary: &str,
         fields: Arc<FieldRules>,
@@ -57,12 +56,16 @@ impl DocumentRules {
     }
 
     /// An engine for one sequence.
-    pub fn sequence(&self, framing: SequenceFraming, treat: Arc<dyn Transform>) -> SequenceRewriter<JsonRewriter> {
+    pub(crate) fn sequence(
+        &self,
+        framing: SequenceFraming,
+        treat: Arc<dyn Transform>,
+    ) -> SequenceRewriter<JsonRewriter> {
         SequenceRewriter::new(self.document(treat), framing, self.counts)
     }
 
     /// An engine for one event stream; a guard looks at all that is not in a document, with `texts` at data that is none too.
-    pub fn events(
+    pub(crate) fn events(
         &self,
         guard: Option<Arc<DetectRule>>,
         texts: bool,

@@ -7,14 +7,14 @@ mod counter;
 mod documents;
 
 pub(super) use counter::DocumentCounter;
-pub use documents::DocumentRules;
+pub(super) use documents::DocumentRules;
 pub(super) use documents::shift_offset;
 
 use super::json::JsonRewriter;
 use super::{RewriteError, RewriteObserver, Rewriter};
 
 /// An engine that can begin a next document.
-pub trait Restart: Rewriter {
+pub(super) trait Restart: Rewriter {
     /// Back to before the first byte; buffers may be kept.
     fn restart(&mut self);
 }
@@ -27,7 +27,7 @@ impl Restart for JsonRewriter {
 
 /// How documents are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SequenceFraming {
+pub(super) enum SequenceFraming {
     /// One on each line: `application/x-ndjson`, `application/jsonl`. Empty lines pass.
     Lines,
     /// Each behind an RS: `application/json-seq`.
@@ -35,7 +35,7 @@ pub enum SequenceFraming {
 }
 
 /// The engine of sequences.
-pub struct SequenceRewriter<E> {
+pub(super) struct SequenceRewriter<E> {
     engine: E,
     framing: SequenceFraming,
     counting: DocumentCounter,
@@ -59,7 +59,7 @@ const RECORD_SEPARATOR: u8 = 0x1e;
 
 impl<E: Restart> SequenceRewriter<E> {
     /// An engine for one sequence. With `counts`, each document is a record, or as many as the inner engine counts in it.
-    pub fn new(engine: E, framing: SequenceFraming, counts: bool) -> Self {
+    pub(super) fn new(engine: E, framing: SequenceFraming, counts: bool) -> Self {
         let state = match framing {
             SequenceFraming::Lines => SequenceState::Gap,
             SequenceFraming::TextSequence => SequenceState::Before,

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The engine of forms in parts. A form is one record, or as many as are in its JSON parts.
-pub struct MultipartRewriter<E> {
+pub(super) struct MultipartRewriter<E> {
     json: E,
     fields: Arc<FieldRules>,
     treat: Arc<dyn Transform>,
@@ -54,7 +54,7 @@ impl<E: Restart> MultipartRewriter<E> {
     ///
     /// # Errors
     /// [`RewriteError::Malformed`] when the boundary is none (RFC 2046, section 5.1.1).
-    pub fn new(
+    pub(super) fn new(
         boundary: &str,
         json: E,
         fields: Arc<FieldRules>,

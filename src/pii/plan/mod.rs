@@ -16,10 +16,9 @@ use super::json::{MatcherError, MatcherSpec, TreatedPath};
 use super::keys::VendorKeys;
 use super::media::MediaType;
 use super::reveal::{RevealCounts, Revealer};
-use super::rewriter::{
-    RecordBudgetSpent, Replacement, RewriteError, RewriteObserver, Rewriter, SelectedValue, Transform, ValueKind,
-};
+use super::rewriter::{RecordBudgetSpent, RewriteError, RewriteObserver, Rewriter};
 use super::rule::{Rules, TreatmentKind, ValueType};
+use super::transform::{Replacement, SelectedValue, Transform, ValueKind};
 use super::treatment::{DeferredBatch, PieceTransform, Transformer, TreatmentError};
 use super::url::{HeadRewriter, HeadRules};
 

@@ -14,7 +14,7 @@ use non_data::NonDataLines;
 use std::sync::Arc;
 
 /// The engine of event streams.
-pub struct EventStreamRewriter<E> {
+pub(super) struct EventStreamRewriter<E> {
     engine: E,
     text: Option<DetectStream>,
     asides: NonDataLines,
@@ -78,7 +78,7 @@ enum LineDestination {
 
 /// What an event stream is read for, beside the documents in it.
 #[derive(Debug, Clone, Default)]
-pub struct EventStreamRules {
+pub(super) struct EventStreamRules {
     /// What looks at all that no document holds.
     pub guard: Option<Arc<DetectRule>>,
     /// Whether data that does not begin as an object, array or string does is text for the guard, and not refused.
@@ -94,7 +94,7 @@ const END_MARKER: &[u8] = b"[DONE]";
 
 impl<E: Restart> EventStreamRewriter<E> {
     /// An engine for one stream.
-    pub fn new(engine: E, watched: EventStreamRules) -> Self {
+    pub(super) fn new(engine: E, watched: EventStreamRules) -> Self {
         let EventStreamRules { guard, texts, limits, counts } = watched;
         let event = SseEvent {
             open: EventData::Nothing,

@@ -8,7 +8,7 @@ use zeroize::Zeroize;
 
 use super::super::alphabets::encode_16_bytes;
 use super::super::prf::{HashBlock, final_block};
-use super::super::rewriter::{SelectedValue, ValueKind};
+use super::super::transform::{SelectedValue, ValueKind};
 use super::format::HiddenDigits;
 use super::{CompiledTreatment, HASH_HEAD_BYTES, Transformer};
 
@@ -174,7 +174,7 @@ mod tests {
     use crate::model::VendorId;
     use crate::pii::keys::{MasterKey, MasterKeys, VendorSalt};
     use crate::pii::rule::{DigitFormat, Rule, TokenClass, Treatment, ValueLocation};
-    use crate::pii::{SelectedValue, Transform, Transformer, ValueKind};
+    use crate::pii::{SelectedValue, Transform, ValueKind};
 
     /// More rules than have a group.
     fn treater() -> Transformer {

@@ -3,7 +3,7 @@
 //! Counts what a reader sees as one character: a base with its combining marks, joiners and variation selectors. A text so short that
 //! the kept ends would cover it is masked whole. The number of characters shows.
 
-use super::super::rewriter::Replacement;
+use super::super::transform::Replacement;
 
 /// Appends the masked text; `None` when it is no UTF-8.
 pub(super) fn apply(text: &[u8], keep_first: usize, keep_last: usize, out: &mut Vec<u8>) -> Option<Replacement> {

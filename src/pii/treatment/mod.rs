@@ -1,4 +1,4 @@
-//! What happens to a selected value: the compiled form of a rule's treatment.
+//! The treatments, compiled with the keys of one vendor, and what each makes of a value.
 //!
 //! | value | tokenize | hash | encrypt_format | mask | generalize | redact | drop |
 //! | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -7,13 +7,15 @@
 //! | boolean, object, array | `[redacted]` | `[redacted]` | `[redacted]` | `[redacted]` | `[redacted]` | `[redacted]` | left out |
 //! | null | null | null | null | null | null | null | left out |
 //!
-//! What already is a token of this vendor stays that token, so tokenizing twice is tokenizing once.
+//! A text that already is a token of this vendor stays that token, so that tokenizing twice is tokenizing once.
 //!
-//! What keeps nothing of a value (`hash`, `redact`, `mask` without kept ends, `drop`) takes one of any length, piece by
-//! piece: see [`PieceTransform`]. The others need it whole, at most [`bounds::VALUE_BYTES_MAX`].
+//! The treatments that keep nothing of a value (`hash`, `redact`, `mask` without kept ends, `drop`) accept a value of any
+//! length, piece by piece: see [`PieceTransform`]. The others need the whole value, of at most
+//! [`bounds::VALUE_BYTES_MAX`] bytes.
 //!
-//! A boolean is redacted because two values leave a token nothing to hide. What does not fit a format, or is no date or number to
-//! generalize, is redacted too: a treatment never passes a value raw. Nothing here allocates but the output's own growth.
+//! A boolean is redacted because it has only two values, so that its token would tell which one it is. A value that does
+//! not fit its format, or is no date or number to generalize, is redacted too: a treatment never passes a value raw.
+//! Nothing here allocates except by the growth of the output.
 
 mod batch;
 mod format;
@@ -28,25 +30,26 @@ use zeroize::Zeroize;
 use super::alphabets::{HALF_TAG_CHARACTERS, base32, encode_16_bytes};
 use super::ff1::CipherDirection;
 use super::keys::{ClassKeys, VendorKeys};
-use super::rewriter::{Replacement, RewriteError, SelectedValue, Transform, ValueKind};
-use super::rule::{DigitFormat, Generalization, Rule, Treatment};
+use super::rewriter::RewriteError;
+use super::rule::{DigitFormat, Generalization, Rule, TokenClass, Treatment};
 use super::token::{TOKEN_PREFIX, TokenKind};
+use super::transform::{Replacement, SelectedValue, Transform, ValueKind};
 use crate::bounds;
 pub use batch::DeferredBatch;
 use format::FormatCipher;
 use pieces::PieceState;
 pub use pieces::PieceTransform;
 
-/// Bytes of a hash before its tag: `h1`, the key's version and a line.
+/// Bytes of a hash before its tag: `h1`, two characters for the key's version, and `_`.
 const HASH_HEAD_BYTES: usize = 5;
 
-/// What stands in place of a value that is taken out.
-pub const REDACTED: &[u8] = b"[redacted]";
+/// The text that replaces a value of which nothing is kept.
+const REDACTED: &[u8] = b"[redacted]";
 
-/// Why rules cannot be compiled: an operator's mistake. `rule` is the place in the list, from 0.
+/// Why rules cannot be compiled: a mistake in the rules. `rule` is the index of the rule in [`super::Rules::treat`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TreatmentError {
-    /// The vendor's keys were made without this rule's class.
+    /// The vendor's keys were derived without the class of this rule.
     #[error("the keys of {vendor} have no class '{class}'")]
     UnknownClass {
         /// Which rule.
@@ -56,7 +59,7 @@ pub enum TreatmentError {
         /// The class that is missing.
         class: Box<str>,
     },
-    /// The ends of a card that are to stay are not ones that can.
+    /// These ends of a card cannot stay in clear.
     #[error("a card can keep its first 6 or its last 4 digits, or none, not {keep_first} and {keep_last}")]
     CardEnds {
         /// Which rule.
@@ -74,7 +77,7 @@ pub enum TreatmentError {
         /// Which rule.
         rule: usize,
     },
-    /// A prefix of no characters is no prefix.
+    /// A prefix of no characters keeps nothing.
     #[error("a prefix must keep at least 1 character; to keep none, redact")]
     EmptyPrefix {
         /// Which rule.
@@ -83,7 +86,7 @@ pub enum TreatmentError {
 }
 
 impl TreatmentError {
-    /// The place of the rule in its list, from 0.
+    /// The index of the rule in its list.
     pub const fn rule(&self) -> usize {
         match self {
             Self::UnknownClass { rule, .. }
@@ -94,18 +97,18 @@ impl TreatmentError {
     }
 }
 
-/// Treats the values that rules select, with one vendor's keys.
+/// The compiled treatments of a list of rules, with the keys of one vendor.
 pub struct Transformer {
     keys: Arc<VendorKeys>,
     treatments: Box<[CompiledTreatment]>,
 }
 
-/// A treatment with its keys found: `class` is a place in the vendor's classes.
+/// A compiled treatment. `class` is an index in [`VendorKeys::classes`].
 enum CompiledTreatment {
     Tokenize {
         class: usize,
     },
-    /// With the head of its hashes, and room behind it.
+    /// `template` is a hash whose first bytes, which name its key, are set; the 22 after them are set for each value.
     Hash {
         class: usize,
         template: [u8; HASH_HEAD_BYTES + HALF_TAG_CHARACTERS],
@@ -121,29 +124,13 @@ enum CompiledTreatment {
 }
 
 impl Transformer {
-    /// Compiles the treatments of `rules`; a rule's place in the list is what [`Transform::transform`] is called with.
+    /// Compiles the treatments of `rules`. The index of a rule in the list is the number that [`Transform`] takes.
     ///
     /// # Errors
     /// [`TreatmentError`] for the first rule that cannot be carried out.
     pub fn compile(rules: &[Rule], keys: Arc<VendorKeys>) -> Result<Self, TreatmentError> {
         let actions: Result<_, _> = (0..).zip(rules).map(|(at, rule)| compile(at, rule, &keys)).collect();
         Ok(Self { treatments: actions?, keys })
-    }
-
-    /// The inverse of `encrypt_format`: appends the value that the rule's encryption made this one of.
-    ///
-    /// Such values carry no key version and no integrity: one made under another version, or by no one, comes back as
-    /// other digits. `None`, with nothing appended, when the rule is of another treatment or the value does not fit.
-    pub fn restore(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Option<Replacement> {
-        match self.treatments.get(rule)? {
-            CompiledTreatment::EncryptFormat(cipher) => cipher.apply(CipherDirection::Decrypt, value, out),
-            CompiledTreatment::Tokenize { .. }
-            | CompiledTreatment::Hash { .. }
-            | CompiledTreatment::Mask { .. }
-            | CompiledTreatment::Redact
-            | CompiledTreatment::Drop
-            | CompiledTreatment::Generalize(_) => None,
-        }
     }
 
     fn apply(&self, action: &CompiledTreatment, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Option<Replacement> {
@@ -167,18 +154,18 @@ impl Transformer {
             CompiledTreatment::Mask { keep_first, keep_last } => mask::apply(value.text, *keep_first, *keep_last, out),
             CompiledTreatment::Generalize(how) => generalize::apply(*how, value, out),
             CompiledTreatment::Redact => None,
-            // An engine that asks leaves the member out; whoever cannot leaves an empty text.
+            // An engine that can leaves the whole member out; in a format without members, an empty text is left.
             CompiledTreatment::Drop => Some(Replacement::Text),
         }
     }
 
-    /// Whether the text is a token that opens. `out` lends its room, and is left as it was.
+    /// Whether the text is a token that opens under these keys. Decrypts into the end of `out`, and wipes that again.
     fn opens_as_token(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
         let start = out.len();
-        let own = self.keys.open(text, out).is_ok();
+        let opens = self.keys.open(text, out).is_ok();
         out[start..].zeroize();
         out.truncate(start);
-        own
+        opens
     }
 
     fn class_keys(&self, at: usize) -> &ClassKeys {
@@ -186,9 +173,34 @@ impl Transformer {
     }
 }
 
+impl VendorKeys {
+    /// The inverse of [`Treatment::EncryptFormat`]: appends the digits that were encrypted under these keys' active version.
+    /// `kind` says whether `text` is a string or the lexeme of a JSON number. `None`, with nothing appended, when the class
+    /// is not one of these keys' or the text does not fit the format.
+    ///
+    /// An encrypted text carries no key version and nothing that authenticates it: one that was made under another
+    /// version, or was never encrypted, comes back as other digits. Where a value must come back, tokenize it.
+    pub fn decrypt_format(
+        &self,
+        class: &TokenClass,
+        format: DigitFormat,
+        kind: TokenKind,
+        text: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        check_format(0, format).ok()?;
+        let cipher = FormatCipher::new(format, &self.classes()[self.class_index(class)?].format.0);
+        let kind = match kind {
+            TokenKind::Text => ValueKind::String,
+            TokenKind::Number => ValueKind::Number,
+        };
+        cipher.apply(CipherDirection::Decrypt, SelectedValue { kind, text }, out).map(drop)
+    }
+}
+
 impl std::fmt::Debug for Transformer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Treater of {} rules for {}", self.treatments.len(), self.keys.vendor())
+        write!(f, "Transformer of {} rules for {}", self.treatments.len(), self.keys.vendor())
     }
 }
 
@@ -203,7 +215,7 @@ impl Transform for Transformer {
         if value.text.len() > limit {
             return Err(RewriteError::Bound { bound: "a treated value", limit: limit as u64 });
         }
-        let shape = match value.kind {
+        let replacement = match value.kind {
             ValueKind::Null => {
                 out.extend_from_slice(b"null");
                 return Ok(Replacement::Literal);
@@ -213,7 +225,7 @@ impl Transform for Transformer {
                 self.apply(action, value, out)
             }
         };
-        Ok(shape.unwrap_or_else(|| {
+        Ok(replacement.unwrap_or_else(|| {
             out.extend_from_slice(REDACTED);
             Replacement::Text
         }))

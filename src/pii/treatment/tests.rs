@@ -1,4 +1,4 @@
-//! Treatments, kind of value by kind of value.
+//! Each treatment of each kind of value.
 
 use std::num::NonZeroU64;
 
@@ -22,16 +22,16 @@ fn keys(classes: &[&str]) -> Arc<VendorKeys> {
     Arc::new(ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), classes))
 }
 
-fn treater(treatment: Treatment) -> Result<Transformer, TreatmentError> {
-    let place = ValueLocation::Field(FieldPath::parse("$.x").unwrap());
-    let rule = Rule { location: place, treatment, class: TokenClass::from_name("card"), only_type: None };
+fn transformer(treatment: Treatment) -> Result<Transformer, TreatmentError> {
+    let location = ValueLocation::Field(FieldPath::parse("$.x").unwrap());
+    let rule = Rule { location, treatment, class: TokenClass::from_name("card"), only_type: None };
     Transformer::compile(&[rule], keys(&["card", "email"]))
 }
 
-fn treat(treater: &Transformer, kind: ValueKind, text: &str) -> (Replacement, String) {
+fn transform(transformer: &Transformer, kind: ValueKind, text: &str) -> (Replacement, String) {
     let mut out = Vec::new();
-    let shape = treater.transform(0, SelectedValue { kind, text: text.as_bytes() }, &mut out).unwrap();
-    (shape, String::from_utf8(out).unwrap())
+    let replacement = transformer.transform(0, SelectedValue { kind, text: text.as_bytes() }, &mut out).unwrap();
+    (replacement, String::from_utf8(out).unwrap())
 }
 
 fn all() -> Vec<Treatment> {
@@ -53,76 +53,87 @@ fn all() -> Vec<Treatment> {
 #[test]
 fn no_treatment_passes_a_value_raw() {
     for treatment in all() {
-        let treater = treater(treatment.clone()).unwrap();
+        let transformer = transformer(treatment.clone()).unwrap();
         for (kind, text) in KINDS {
-            let (shape, out) = treat(&treater, kind, text);
+            let (replacement, out) = transform(&transformer, kind, text);
             let word = treatment.as_str();
             assert!(text.is_empty() || !out.contains(text), "{word} of {kind:?}: {out}");
-            assert!(shape == Replacement::Text || kind == ValueKind::Number, "{word} of {kind:?}");
+            assert!(replacement == Replacement::Text || kind == ValueKind::Number, "{word} of {kind:?}");
             let dropped = treatment == Treatment::Drop;
             if matches!(kind, ValueKind::Boolean | ValueKind::Container) {
                 assert_eq!(out, if dropped { "" } else { "[redacted]" }, "{word} of {kind:?}");
             }
-            assert_eq!(treater.drops_member(0), dropped);
+            assert_eq!(transformer.drops_member(0), dropped);
         }
-        assert_eq!(treat(&treater, ValueKind::Null, "null"), (Replacement::Literal, "null".into()));
+        assert_eq!(transform(&transformer, ValueKind::Null, "null"), (Replacement::Literal, "null".into()));
     }
 }
 
 #[test]
-fn tokens_and_hashes_are_what_they_say() {
-    let token = treat(&treater(Treatment::Tokenize).unwrap(), ValueKind::Number, "42");
+fn tokens_and_hashes_have_their_documented_shape() {
+    let token = transform(&transformer(Treatment::Tokenize).unwrap(), ValueKind::Number, "42");
     assert!(token.1.as_bytes().starts_with(TOKEN_PREFIX));
-    let (shape, hash) = treat(&treater(Treatment::Hash).unwrap(), ValueKind::String, "42");
-    assert_eq!((shape, hash.len(), &hash[..5]), (Replacement::Text, 27, "h1ab_"));
-    assert_eq!(treat(&treater(Treatment::Hash).unwrap(), ValueKind::Number, "42").1, hash);
-    assert_ne!(treat(&treater(Treatment::Hash).unwrap(), ValueKind::String, "43").1, hash);
+    let (replacement, hash) = transform(&transformer(Treatment::Hash).unwrap(), ValueKind::String, "42");
+    assert_eq!((replacement, hash.len(), &hash[..5]), (Replacement::Text, 27, "h1ab_"));
+    assert_eq!(transform(&transformer(Treatment::Hash).unwrap(), ValueKind::Number, "42").1, hash);
+    assert_ne!(transform(&transformer(Treatment::Hash).unwrap(), ValueKind::String, "43").1, hash);
 }
 
 #[test]
 fn a_token_of_this_vendor_is_not_tokenized_again() {
-    let treater = treater(Treatment::Tokenize).unwrap();
-    let (_, token) = treat(&treater, ValueKind::String, "a@b.example");
-    assert_eq!(treat(&treater, ValueKind::String, &token).1, token);
+    let transformer = transformer(Treatment::Tokenize).unwrap();
+    let (_, token) = transform(&transformer, ValueKind::String, "a@b.example");
+    assert_eq!(transform(&transformer, ValueKind::String, &token).1, token);
     for almost in [&token[..token.len() - 1], "tok1_", &format!("{token}x")] {
-        let (_, again) = treat(&treater, ValueKind::String, almost);
-        assert_ne!(again, almost, "what does not open is a text like any other");
+        let (_, again) = transform(&transformer, ValueKind::String, almost);
+        assert_ne!(again, almost, "a text that does not open is tokenized like any other");
     }
 }
 
 #[test]
-fn encrypted_formats_restore() {
-    let treater = treater(Treatment::EncryptFormat(DigitFormat::Card { keep_first: 6, keep_last: 0 })).unwrap();
-    let (_, sealed) = treat(&treater, ValueKind::String, "4111-1111-1111-1111");
-    let mut out = Vec::new();
-    let value = SelectedValue { kind: ValueKind::String, text: sealed.as_bytes() };
-    assert_eq!(treater.restore(0, value, &mut out), Some(Replacement::Text));
-    assert_eq!(out, b"4111-1111-1111-1111");
-    assert_eq!(treater.restore(1, value, &mut out), None);
+fn an_encrypted_format_is_decrypted_with_the_same_keys() {
+    let format = DigitFormat::Card { keep_first: 6, keep_last: 0 };
+    let (keys, card, mut out) = (keys(&["card"]), TokenClass::from_name("card"), Vec::new());
+    for (kind, value_kind, text) in [
+        (TokenKind::Text, ValueKind::String, "4111-1111-1111-1111"),
+        (TokenKind::Number, ValueKind::Number, "4111111111111111"),
+    ] {
+        let (_, sealed) = transform(&transformer(Treatment::EncryptFormat(format)).unwrap(), value_kind, text);
+        assert_ne!(sealed, text);
+        assert_eq!(keys.decrypt_format(&card, format, kind, sealed.as_bytes(), &mut out), Some(()));
+        assert_eq!(std::mem::take(&mut out), text.as_bytes());
+    }
+    let refused = |class: &str, format, text: &str| {
+        let class = TokenClass::from_name(class);
+        keys.decrypt_format(&class, format, TokenKind::Text, text.as_bytes(), &mut Vec::new())
+    };
+    assert_eq!(refused("other", format, "4111111111111111"), None);
+    assert_eq!(refused("card", DigitFormat::Card { keep_first: 200, keep_last: 200 }, "4111111111111111"), None);
+    assert_eq!(refused("card", format, "no card"), None);
 }
 
 #[test]
-fn what_cannot_be_carried_out_is_told_at_load() {
-    let card =
-        |keep_first, keep_last| treater(Treatment::EncryptFormat(DigitFormat::Card { keep_first, keep_last })).err();
+fn a_rule_that_cannot_be_carried_out_is_refused_when_it_is_compiled() {
+    let card = |keep_first, keep_last| {
+        transformer(Treatment::EncryptFormat(DigitFormat::Card { keep_first, keep_last })).err()
+    };
     assert_eq!(card(6, 4), Some(TreatmentError::DomainTooSmall { rule: 0 }));
     assert_eq!(card(8, 0), Some(TreatmentError::CardEnds { rule: 0, keep_first: 8, keep_last: 0 }));
     assert_eq!(card(0, 4), None);
-    let prefix = treater(Treatment::Generalize(Generalization::Prefix(0))).err();
+    let prefix = transformer(Treatment::Generalize(Generalization::Prefix(0))).err();
     assert_eq!(prefix, Some(TreatmentError::EmptyPrefix { rule: 0 }));
-    let place = ValueLocation::Query("q".into());
-    let rule =
-        Rule { location: place, treatment: Treatment::Hash, class: TokenClass::from_name("other"), only_type: None };
-    let told = Transformer::compile(&[rule], keys(&["card"])).unwrap_err();
-    assert_eq!(told.to_string(), "the keys of acme have no class 'other'");
+    let location = ValueLocation::Query("q".into());
+    let rule = Rule { location, treatment: Treatment::Hash, class: TokenClass::from_name("other"), only_type: None };
+    let error = Transformer::compile(&[rule], keys(&["card"])).unwrap_err();
+    assert_eq!(error.to_string(), "the keys of acme have no class 'other'");
 }
 
 #[test]
-fn a_value_over_its_bound_and_a_rule_that_is_none_are_refused() {
-    let treater = treater(Treatment::Tokenize).unwrap();
+fn a_value_over_its_bound_and_an_unknown_rule_are_refused() {
+    let transformer = transformer(Treatment::Tokenize).unwrap();
     let long = vec![b'x'; bounds::VALUE_BYTES_MAX + 1];
     let value = |text| SelectedValue { kind: ValueKind::String, text };
-    assert!(matches!(treater.transform(0, value(&long), &mut Vec::new()), Err(RewriteError::Bound { .. })));
-    assert!(treater.transform(0, value(&long[1..]), &mut Vec::new()).is_ok());
-    assert!(matches!(treater.transform(1, value(b"x"), &mut Vec::new()), Err(RewriteError::Untreatable { .. })));
+    assert!(matches!(transformer.transform(0, value(&long), &mut Vec::new()), Err(RewriteError::Bound { .. })));
+    assert!(transformer.transform(0, value(&long[1..]), &mut Vec::new()).is_ok());
+    assert!(matches!(transformer.transform(1, value(b"x"), &mut Vec::new()), Err(RewriteError::Untreatable { .. })));
 }

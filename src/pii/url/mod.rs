@@ -1,8 +1,8 @@
 //! Personal data outside of bodies: queries, path segments, header fields and cookies.
 //!
-//! What a rule selects is decoded, treated, and encoded for its place again; a text that holds nothing selected
-//! comes back borrowed, byte for byte. Refuses what two parsers could read in two ways. Never lets a treated text
-//! bring a delimiter, a line break or a dot segment into its place.
+//! A value that a rule selects is decoded, treated, and encoded for its place again. A text in which no rule selects
+//! anything comes back borrowed, byte for byte. A text that two parsers could read in two ways is refused. Never lets
+//! a treated value bring a delimiter, a line break or a dot segment into its place.
 
 use super::fields::{FieldRules, equals_ignoring_case};
 use super::form::{FormContext, FormPairs, decode_segment, push_percent};
@@ -10,9 +10,9 @@ use super::{Replacement, RewriteError, RewriteObserver, Rules, SelectedValue, Tr
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// The rules of one direction for everything that is not a body.
+/// The rules of one direction for a message's URL, header fields and cookies.
 #[derive(Debug, Clone, Default)]
-pub struct HeadRules {
+pub(super) struct HeadRules {
     query: FieldRules,
     headers: Vec<(Box<str>, usize)>,
     cookies: Vec<(Box<str>, usize)>,
@@ -20,70 +20,66 @@ pub struct HeadRules {
 }
 
 impl HeadRules {
-    /// Picks the rules that have such a place.
-    pub fn new(rules: &Rules) -> Self {
-        let mut places = Self { query: FieldRules::query(rules), ..Self::default() };
+    /// The rules that look at one of these places.
+    pub(super) fn new(rules: &Rules) -> Self {
+        let mut picked = Self { query: FieldRules::query(rules), ..Self::default() };
         for (number, rule) in rules.treat.iter().enumerate() {
             match &rule.location {
-                ValueLocation::Header(name) => places.headers.push((name.clone(), number)),
-                ValueLocation::Cookie(name) => places.cookies.push((name.clone(), number)),
-                ValueLocation::Segment(name) => places.segments.push((name.clone(), number)),
+                ValueLocation::Header(name) => picked.headers.push((name.clone(), number)),
+                ValueLocation::Cookie(name) => picked.cookies.push((name.clone(), number)),
+                ValueLocation::Segment(name) => picked.segments.push((name.clone(), number)),
                 ValueLocation::Field(_) | ValueLocation::Query(_) => {}
             }
         }
-        places
+        picked
     }
 
-    /// The rules for a body, as they stand for the parameters of a URL; without those for queries, which have places of
-    /// their own.
-    pub fn for_references(rules: &Rules) -> Self {
+    /// The rules for the fields of a body, applied to the parameters of a URL in an answer's head. A parameter that a
+    /// rule for queries selects is left to that rule.
+    pub(super) fn for_references(rules: &Rules) -> Self {
         Self { query: FieldRules::references(rules), ..Self::default() }
     }
 
-    /// Whether no rule has such a place.
-    pub fn is_empty(&self) -> bool {
+    /// Whether no rule looks at any of these places.
+    pub(super) fn is_empty(&self) -> bool {
         self.query.is_empty() && self.headers.is_empty() && self.cookies.is_empty() && self.segments.is_empty()
     }
 }
 
-/// One message's use of the rules: with what values are treated, and who is told.
+/// Treats the URL, header fields and cookies of one message. [`super::Plan::head_rewriter`] makes it.
 pub struct HeadRewriter<'a> {
-    /// The rules.
-    pub rules: &'a HeadRules,
-    /// What applies treatments.
-    pub transform: &'a dyn Transform,
-    /// Told of each treated value.
-    pub observer: &'a mut dyn RewriteObserver,
+    pub(super) rules: &'a HeadRules,
+    pub(super) transform: &'a dyn Transform,
+    pub(super) observer: &'a mut dyn RewriteObserver,
 }
 
 impl std::fmt::Debug for HeadRewriter<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scene").field("places", &self.rules).finish_non_exhaustive()
+        f.debug_struct("HeadRewriter").field("rules", &self.rules).finish_non_exhaustive()
     }
 }
 
 impl HeadRewriter<'_> {
-    /// Treats the parameters of a query, given without its `?` (the code of forms; a raw `;` is refused).
+    /// Treats the parameters of a query, given without its `?` and encoded as a form is. A raw `;` is refused, because
+    /// some parsers take it for a separator.
     ///
     /// # Errors
-    /// [`RewriteError`] when it is not a query that every parser reads alike, or a value cannot be treated.
+    /// [`RewriteError`] when parsers could read the query in two ways, or a value cannot be treated.
     pub fn query<'q>(&mut self, query: &'q str) -> Result<Cow<'q, str>, RewriteError> {
         if self.rules.query.is_empty() {
             return Ok(Cow::Borrowed(query));
         }
         let mut out = Vec::with_capacity(query.len() + 128);
-        let mut means = FormContext { fields: &self.rules.query, treat: self.transform, observer: self.observer };
+        let mut context = FormContext { fields: &self.rules.query, treat: self.transform, observer: self.observer };
         let mut pairs = FormPairs::default();
-        pairs.feed(query.as_bytes(), &mut means, &mut out)?;
-        pairs.finish(&mut means, &mut out)?;
+        pairs.feed(query.as_bytes(), &mut context, &mut out)?;
+        pairs.finish(&mut context, &mut out)?;
         unless_equal(query, out)
     }
 
-    /// Treats the segment that the route captured under this name, still percent-encoded as it stands in the path.
-    ///
-    /// # Errors
-    /// [`RewriteError`] when it cannot be decoded, and when it would be left out or become a dot segment: a path has no gaps.
-    pub fn segment<'s>(&mut self, capture: &str, segment: &'s str) -> Result<Cow<'s, str>, RewriteError> {
+    /// Treats one percent-encoded segment of a path by the name of its capture. It must not be left out or become a dot
+    /// segment, since the path would then name another resource.
+    pub(crate) fn segment<'s>(&mut self, capture: &str, segment: &'s str) -> Result<Cow<'s, str>, RewriteError> {
         let Some(rule) = rule_named(&self.rules.segments, |name| name == capture) else {
             return Ok(Cow::Borrowed(segment));
         };
@@ -106,26 +102,28 @@ impl HeadRewriter<'_> {
         unless_equal(segment, out)
     }
 
-    /// Treats the segments of a path that its route has captured: the name of each, and where it stands, in their order.
+    /// Treats the segments of a path that its route has captured. `captures` gives the name and the byte range of each, in
+    /// the order of the ranges.
     ///
     /// # Errors
-    /// As [`Self::segment`]; and when the places are none of this path's.
+    /// [`RewriteError`] when a segment cannot be decoded, would be left out, or would become a dot segment, and when a
+    /// range is not one of this path.
     pub fn path<'p>(&mut self, path: &'p str, captures: &[(&str, Range<usize>)]) -> Result<Cow<'p, str>, RewriteError> {
+        let outside = || RewriteError::Untreatable { what: "a capture that is not in its path" };
         let mut out = String::with_capacity(path.len());
         let mut copied = 0;
-        for (name, place) in captures {
-            let outside = RewriteError::Untreatable { what: "a capture that is not in its path" };
-            let segment = path.get(place.clone()).ok_or(outside.clone())?;
-            out.push_str(path.get(copied..place.start).ok_or(outside)?);
-            out.push_str(&self.segment(name, segment)?);
-            copied = place.end;
+        for (name, range) in captures {
+            out.push_str(path.get(copied..range.start).ok_or_else(outside)?);
+            out.push_str(&self.segment(name, path.get(range.clone()).ok_or_else(outside)?)?);
+            copied = range.end;
         }
-        out.push_str(&path[copied..]);
+        out.push_str(path.get(copied..).ok_or_else(outside)?);
         unless_equal(path, out.into_bytes())
     }
 
-    /// Treats one header field by its lower-case name; `None` leaves the field out. A rule on the name takes the whole
-    /// value; else cookies, and the URLs of `location`, `content-location`, `referer` and `link`, are looked into.
+    /// Treats one header field by its lower-case name; `None` leaves the field out. A rule on the name treats the whole
+    /// value. Without one, the cookies in `cookie` and `set-cookie` and the URLs in `location`, `content-location`,
+    /// `referer` and `link` are treated by their own rules.
     ///
     /// # Errors
     /// [`RewriteError`] when the value cannot be read or treated.
@@ -177,7 +175,7 @@ impl HeadRewriter<'_> {
         unless_equal(value, out.into_bytes())
     }
 
-    /// The pairs of a `Cookie` field (RFC 6265, section 4.2): those left out take their `; ` along.
+    /// The pairs of a `Cookie` field (RFC 6265, section 4.2). A pair that is left out takes its `; ` with it.
     fn cookies<'v>(&mut self, value: &'v str) -> Result<Option<Cow<'v, [u8]>>, RewriteError> {
         let mut out = Vec::with_capacity(value.len());
         let mut left = 0;
@@ -193,14 +191,14 @@ impl HeadRewriter<'_> {
         Ok((left > 0).then(|| bytes(Cow::Owned(String::from_utf8_lossy(&out).into_owned()))))
     }
 
-    /// A `Set-Cookie` field (RFC 6265, section 4.1): its attributes pass.
+    /// A `Set-Cookie` field (RFC 6265, section 4.1). Its attributes pass as they came.
     fn set_cookie<'v>(&mut self, value: &'v str) -> Result<Option<Cow<'v, [u8]>>, RewriteError> {
         let end = value.find(';').unwrap_or(value.len());
         let kept = self.cookie(&value[..end])?;
         Ok(kept.map(|pair| Cow::Owned([&pair, &value.as_bytes()[end..]].concat())))
     }
 
-    /// One `name=value`; `None` when it is left out. The value is treated as it stands, but for its quotes.
+    /// One `name=value` pair; `None` when it is left out. The value is treated without its quotes, and not decoded.
     fn cookie<'v>(&mut self, pair: &'v str) -> Result<Option<Cow<'v, [u8]>>, RewriteError> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let Some(rule) = rule_named(&self.rules.cookies, |listed| equals_ignoring_case(listed, name.trim())) else {
@@ -221,7 +219,7 @@ impl HeadRewriter<'_> {
         Ok(Some(Cow::Owned(out)))
     }
 
-    /// A whole header value.
+    /// Treats a whole header value; `None` when it is left out.
     fn whole_header<'v>(&mut self, rule: usize, value: &[u8]) -> Result<Option<Cow<'v, [u8]>>, RewriteError> {
         if self.transform.drops_member(rule) {
             self.observer.on_treated(rule);
@@ -260,7 +258,7 @@ fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
     }
 }
 
-/// The text that takes the place of `old`: borrowed when it is the same.
+/// The text that takes the place of `old`; borrowed when it is the same.
 fn unless_equal(old: &str, new: Vec<u8>) -> Result<Cow<'_, str>, RewriteError> {
     if new == old.as_bytes() {
         return Ok(Cow::Borrowed(old));

@@ -8,7 +8,7 @@ mod tag;
 mod tree;
 mod unselected;
 
-pub use paths::XmlPaths;
+pub(super) use paths::XmlPaths;
 
 use super::skip::length_before;
 use super::utf8::{Utf8Validator, not_utf8};
@@ -19,7 +19,7 @@ use tag::{AttributeSpan, XmlTag};
 use tree::{ElementTree, XmlContext};
 
 /// The engine of XML documents.
-pub struct XmlRewriter {
+pub(super) struct XmlRewriter {
     tree: ElementTree,
     state: XmlState,
     /// The markup that is open, behind its `<` or `&`.
@@ -65,7 +65,7 @@ const REFERENCE_BYTES_MAX: usize = 10;
 
 impl XmlRewriter {
     /// An engine for one document.
-    pub fn new(paths: Arc<XmlPaths>, treat: Arc<dyn Transform>) -> Self {
+    pub(super) fn new(paths: Arc<XmlPaths>, treat: Arc<dyn Transform>) -> Self {
         let state = XmlState::Text { brackets: 0 };
         let tree = ElementTree::new(paths, treat);
         Self { tree, state, markup: Vec::new(), marks: Vec::new(), utf8: Utf8Validator::default(), at: 0 }

@@ -11,7 +11,7 @@ use crate::pii::{Rules, ValueLocation};
 
 /// The paths of one direction's rules, to be shared.
 #[derive(Debug, Clone, Default)]
-pub struct XmlPaths {
+pub(crate) struct XmlPaths {
     paths: Vec<XmlPath>,
     pub(super) limits: bool,
     /// The rule for every text that nothing else selects.
@@ -55,7 +55,7 @@ enum XmlChild<'a> {
 
 impl XmlPaths {
     /// Gathers the paths of these rules.
-    pub fn new(rules: &Rules) -> Self {
+    pub(crate) fn new(rules: &Rules) -> Self {
         let mut paths = Vec::new();
         let mut add = |path: &FieldPath, role| paths.push(XmlPath { steps: steps(path), role });
         for (number, rule) in rules.treat.iter().enumerate() {
