@@ -11,17 +11,17 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::request::Parts;
 use http::{Method, Request};
-use vendorgate::http::screen;
-use vendorgate::identity::{
+use vendorgate::internals::http::screen;
+use vendorgate::internals::identity::{
     Algorithm, ClaimNames, Directory, FetchSettings, IdentityContract, IdentityState, KeySource, PresentedRequest,
     RotationRules, SenderBinding, SigningKey, TokenSettings, TokenShape,
 };
-use vendorgate::kill::{KillSwitch, RouteTag, VendorGate};
-use vendorgate::meter::{Calendar, Limits, RequestRate, RouteLimits, UsageLedger};
-use vendorgate::model::{ClientId, Clock, Direction, Moment, ScopeSet, Secret, SubjectKey, VendorId};
-use vendorgate::policy::{ContractTerms, PolicyChain, RequestFacts};
-use vendorgate::route::{RoutePattern, RouteTable};
-use vendorgate::store::Store;
+use vendorgate::internals::kill::{KillSwitch, RouteTag, VendorGate};
+use vendorgate::internals::meter::{Calendar, Limits, RequestRate, RouteLimits, UsageLedger};
+use vendorgate::internals::model::{ClientId, Clock, Direction, Moment, ScopeSet, Secret, SubjectKey, VendorId};
+use vendorgate::internals::policy::{ContractTerms, PolicyChain, RequestFacts};
+use vendorgate::internals::route::{RoutePattern, RouteTable};
+use vendorgate::internals::store::Store;
 
 const ROUTE: &str = "GET /v1/customers/{id}";
 

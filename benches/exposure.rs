@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use vendorgate::exposure::{ExposureBucket, ExposureCounters, ExposureProfile, VendorExposure, fold_day};
-use vendorgate::model::{Clock, Direction, SubjectHash, UnixTime, VendorId};
+use vendorgate::internals::exposure::{ExposureBucket, ExposureCounters, ExposureProfile, VendorExposure, fold_day};
+use vendorgate::internals::model::{Clock, Direction, SubjectHash, UnixTime, VendorId};
+use vendorgate::internals::store::{Store, WriteBatch};
 use vendorgate::pii::{ClearList, RuleName, TreatmentKind};
-use vendorgate::store::{Store, WriteBatch};
 
 const ROUTES: usize = 10;
 const HOUR: Duration = Duration::from_secs(3600);

@@ -11,11 +11,11 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
-use vendorgate::identity::{
+use vendorgate::internals::identity::{
     Algorithm, ClaimNames, Directory, FetchSettings, IdentityContract, IdentityState, KeySource, NullIdentityStore,
     PresentedRequest, RotationRules, SenderBinding, SigningKey, TokenSettings, TokenShape,
 };
-use vendorgate::model::{ClientId, Clock, UnixTime, VendorId};
+use vendorgate::internals::model::{ClientId, Clock, UnixTime, VendorId};
 
 const NOW: u64 = 1_800_000_000;
 

@@ -14,9 +14,11 @@ use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 use tokio::runtime::{Builder, Runtime};
-use vendorgate::kill::{InFlight, KillOrder, KillOrigin, KillSelector, KillSwitch, KillTarget, RouteTag, VendorGate};
-use vendorgate::model::{ClientId, Clock, Direction, VendorId};
-use vendorgate::store::Store;
+use vendorgate::internals::kill::{
+    InFlight, KillOrder, KillOrigin, KillSelector, KillSwitch, KillTarget, RouteTag, VendorGate,
+};
+use vendorgate::internals::model::{ClientId, Clock, Direction, VendorId};
+use vendorgate::internals::store::Store;
 
 const WORKERS: usize = 2;
 
@@ -145,7 +147,7 @@ fn switch() -> (Timed, Arc<VendorGate>) {
     (Timed(switch, clock), line)
 }
 
-fn clock_of(switch: &Timed) -> vendorgate::model::Moment {
+fn clock_of(switch: &Timed) -> vendorgate::internals::model::Moment {
     switch.1.now()
 }
 

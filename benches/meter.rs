@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use vendorgate::exposure::{ExposureBucket, ExposureProfile, VendorExposure};
-use vendorgate::meter::{
+use vendorgate::internals::exposure::{ExposureBucket, ExposureProfile, VendorExposure};
+use vendorgate::internals::meter::{
     Budget, Limits, OverrunAction, RequestLimiter, RequestRate, RouteLimits, SlidingWindow, UsageLedger,
 };
-use vendorgate::model::{ClientId, Direction, Moment, Secret, SubjectKey, UnixTime, VendorId};
+use vendorgate::internals::model::{ClientId, Direction, Moment, Secret, SubjectKey, UnixTime, VendorId};
 use vendorgate::pii::{ClearList, RewriteObserver, RuleName, TreatmentKind};
 
 /// CPU time of this thread, as the scheduler counts it.
@@ -172,7 +172,7 @@ fn exposure(c: &mut Criterion<CpuTime>) {
         clear: None,
         listed: ClearList::default(),
     };
-    let ledger = vendorgate::exposure::ExposureCounters::new(UnixTime::from_secs(1));
+    let ledger = vendorgate::internals::exposure::ExposureCounters::new(UnixTime::from_secs(1));
     let (handle, mut i) = (ledger.handle(profile), 0u64);
     group.bench_function("a chunk's records, bytes and 2 fields", |b| {
         b.iter(|| {
@@ -197,7 +197,7 @@ fn exposure(c: &mut Criterion<CpuTime>) {
     };
     let mut year: Vec<ExposureBucket> = (1..=365 * 24).flat_map(hour).collect();
     let recent = year.len() - 7 * 24;
-    vendorgate::exposure::fold_day(&mut year[..recent]);
+    vendorgate::internals::exposure::fold_day(&mut year[..recent]);
     let texts: Vec<_> = year.iter().filter_map(|bucket| serde_json::to_string(bucket).ok()).collect();
     group.bench_function("a report of a year of one route, from the stored text", |b| {
         b.iter(|| {

@@ -10,9 +10,9 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge};
 use tracing_subscriber::prelude::*;
-use vendorgate::model::{Clock, Direction, UnixTime, VendorId};
-use vendorgate::telemetry::log::LogFormat;
-use vendorgate::telemetry::{
+use vendorgate::internals::model::{Clock, Direction, UnixTime, VendorId};
+use vendorgate::internals::telemetry::log::LogFormat;
+use vendorgate::internals::telemetry::{
     CacheResult, ExchangeLine, ExchangeLog, ExpositionFormat, Metrics, TreatmentLabel, claim_worker,
 };
 

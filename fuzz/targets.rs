@@ -8,7 +8,9 @@ mod wire;
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderValue};
-use vendorgate::identity::{self, SignatureEncoding, SignatureTemplate, TimestampFormat, WebhookPreset, WebhookRecipe};
+use vendorgate::internals::identity::{
+    self, SignatureEncoding, SignatureTemplate, TimestampFormat, WebhookPreset, WebhookRecipe,
+};
 use vendorgate::pii::internals::Revealer;
 use vendorgate::pii::keys::MasterKey;
 use vendorgate::pii::{

@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use vendorgate::http::{ExpectedResponse, FramingError, PendingResponse, RequestSequence, ScreenedStream};
+use vendorgate::internals::http::{ExpectedResponse, FramingError, PendingResponse, RequestSequence, ScreenedStream};
 
 /// A caller's requests: cut, and read by hyper behind the screen.
 pub fn requests(data: &[u8]) {

@@ -8,5 +8,5 @@ fn main() -> std::process::ExitCode {
     // A huge page is a thousand times what a stream keeps. Where the kernel says no, only memory is lost.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    vendorgate::cli::main(std::env::args_os())
+    vendorgate::main(std::env::args_os())
 }

@@ -2,7 +2,6 @@
 //!
 //! Inputs are good ones with bytes changed, left out, doubled and joined, by a generator whose seed a failure prints.
 
-#[expect(unreachable_pub, reason = "the fuzzers of the fuzz folder call them from outside")]
 #[path = "../fuzz/targets.rs"]
 mod targets;
 

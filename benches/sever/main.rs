@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use vendorgate::model::Clock;
+use vendorgate::internals::model::Clock;
 
 use self::streams::Streams;
 use self::support::house::House;

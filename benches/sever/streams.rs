@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::ioctl_fionread;
-use vendorgate::model::Clock;
+use vendorgate::internals::model::Clock;
 
 use crate::support::h2_frames::{self, HEADERS, PREFACE, SETTINGS, WINDOW_UPDATE, frame};
 use crate::support::issuer::reader;

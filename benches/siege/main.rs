@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::version::TLS13;
-use vendorgate::model::Clock;
+use vendorgate::internals::model::Clock;
 
 use self::support::certificates::{Certificates, tls};
 use self::support::client::request;

@@ -36,20 +36,21 @@ pub use answers::{
     VendorStatus,
 };
 pub use api::AdminApi;
-pub use control::{Actor, AdminControl, AdminPeer, AuditQuery, ControlError, ControlFuture, RefusedCall};
+#[cfg(test)]
+pub use control::AdminPeer;
+pub use control::{Actor, AdminControl, AuditQuery, ControlError, ControlFuture, RefusedCall};
 pub use fit::{UnexpectedShape, UnmatchedRule};
 pub use guard::AllowedHosts;
 pub use issuer::{FileFault, IssuerStatus};
 pub use limit::VendorLimit;
 pub use operators::{OperatorDirectory, mint};
-pub use orders::{DrillOrder, EmptyBody, OperatorOrder, OrderError, parse_since, parse_time};
+pub use orders::{DrillOrder, OperatorOrder, OrderError, parse_since, parse_time};
 pub use problem::Problem;
 pub use readiness::{Readiness, ReadinessCheck};
-pub use records::{
-    ApproximateAnswer, AuditEntry, AuditPage, ClearExposureAnswer, ExposureAnswer, FieldExposureAnswer,
-    PathExposureAnswer, RouteExposureAnswer,
-};
+pub use records::{AuditEntry, AuditPage, ExposureAnswer};
 pub use reveal::{RevealOrder, RevealReport};
 pub use revoked::{ActiveRevocation, LiftReport, Revocable, RevocationList, RevokeOrder, RevokeReport, RevokedItem};
 pub use scheduled::{ScheduledKill, ScheduledKills, UnscheduleOrder};
-pub use serve::{serve, serve_connection, serve_tls, serve_unix};
+#[cfg(test)]
+pub use serve::serve_connection;
+pub use serve::{serve, serve_tls, serve_unix};

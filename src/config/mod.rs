@@ -20,15 +20,12 @@ mod units;
 mod validate;
 
 pub use check::read_hook_secret;
-pub use contract::{Contract, ContractRoute, ContractRoutes, TripSettings};
-pub use environment::Environment;
-pub use fault::{ConfigFault, ConfigFaults, FaultSeverity};
-pub use in_force::{LimitInForce, LimitSource};
+pub use contract::{Contract, ContractRoute};
+pub use fault::{ConfigFaults, FaultSeverity};
 pub use load::{ConfigLoader, LoadedConfig};
 pub use schema::{ConfigFileKind, schema};
 pub use settings::{
-    AuditSettings, ClientCertificateSettings, DrainSettings, GatewaySettings, HookActionSettings, HookSettings,
-    KeysSettings, ListenerSettings, ListenersSettings, MasterKeyLocation, Operator, OperatorRole, StateSettings,
-    TlsSettings,
+    AuditSettings, ClientCertificateSettings, GatewaySettings, HookActionSettings, HookSettings, ListenerSettings,
+    MasterKeyLocation, Operator, OperatorRole, TlsSettings,
 };
 pub use source_map::ContractSourceMap;

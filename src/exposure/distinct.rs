@@ -44,6 +44,7 @@ impl Default for DistinctSketch {
 
 impl DistinctSketch {
     /// Counts a subject.
+    #[cfg(any(test, feature = "internals"))]
     pub fn add(&mut self, subject: SubjectHash) {
         let (register, rank) = place(subject);
         self.0[register] = self.0[register].max(rank);

@@ -12,8 +12,8 @@ mod golden;
 mod render;
 mod report;
 
-pub use bucket::{ExposureBucket, FieldCount, SubjectSketch, fold_day};
+pub use bucket::{ExposureBucket, SubjectSketch, fold_day};
 pub use clear::{ClearCount, InClear};
 pub use counters::{ExposureCounters, ExposureProfile, RouteCounters};
-pub use distinct::{DistinctSketch, STANDARD_ERROR, SketchError};
+pub use distinct::{DistinctSketch, STANDARD_ERROR};
 pub use report::{Approximate, FieldTotals, RouteTotals, VendorExposure};

@@ -145,6 +145,7 @@ impl VendorExposure {
     ///
     /// # Errors
     /// None that a report can cause; the serialiser's type has them.
+    #[cfg(test)]
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self)
     }

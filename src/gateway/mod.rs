@@ -36,5 +36,5 @@ pub use handle::Gateway;
 pub use peer::Peer;
 pub use recheck::AuthorityEpoch;
 pub use rule_matches::RuleNeverMatched;
-pub use snapshot::{RouteRuntime, Snapshot, VendorRuntime};
+pub use snapshot::VendorRuntime;
 pub use stack::ServiceStack;

@@ -17,7 +17,7 @@ mod spelling;
 
 pub use body::{BodyError, GatewayBody};
 pub use byte_stream::ByteStream;
-pub use fetch::{ClientError, ClientOptions, ClientResponse, HttpClient, Url, native_roots};
+pub use fetch::{ClientError, ClientOptions, HttpClient, Url, native_roots};
 pub use forwarding::{
     ForwardingContext, is_trailer_allowed, is_websocket_upgrade, join_cookies, prepare_request, prepare_response,
     set_websocket_upgrade, strip_validators,
@@ -27,7 +27,7 @@ pub use hygiene::{RequestTarget, is_framed_once, screen};
 pub use path::is_canonical;
 pub use refusal::{Challenge, refuse, withhold_body};
 pub use request_id::{RequestId, RequestIds};
-pub use slots::{PeerNetwork, PooledSlot, SlotGroup, SlotHolder, SlotPool, SlotPoolCounts, is_out_of_descriptors};
+pub use slots::{PeerNetwork, PooledSlot, SlotGroup, SlotHolder, SlotPool, is_out_of_descriptors};
 
 /// A request that can be read in more than one way, or in none; whoever sent it is told so in one sentence.
 const fn malformed(sentence: &'static str) -> crate::model::Denial {

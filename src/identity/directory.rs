@@ -171,6 +171,7 @@ impl Directory {
     }
 
     /// The settings of a vendor with tokens; `None` for every other.
+    #[cfg(test)]
     pub fn settings(&self, vendor_index: u32) -> Option<&TokenSettings> {
         self.vendor(vendor_index).map(|vendor| &*vendor.settings)
     }

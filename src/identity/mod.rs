@@ -32,25 +32,17 @@ mod webhook;
 
 pub use crate::model::{Algorithm, AlgorithmError};
 pub use caller::authenticate::{AuthWait, Rejected};
-pub use caller::cache::CacheStatus;
-pub use caller::explain::{IdentityStep, TokenExplanation};
 pub use caller::names::CredentialName;
 pub use caller::verified::VerifiedCaller;
-pub use certificate::peer::{CertificateError, PeerCertificate, SubjectAltName};
+pub use certificate::peer::{PeerCertificate, SubjectAltName};
 pub use directory::{Directory, DirectoryError, IdentityContract};
-pub use files::read::FileError;
 pub use files::status::FileStatus;
-pub use files::watched::FileKind;
 pub use inspect::{inspect_authorities, inspect_client_secret};
-pub use introspection::{IntrospectionOutcome, IntrospectionStatus};
-pub use json::JsonError;
-pub use keys::issuer_keys::{KeyStatus, RefreshOutcome};
-pub use keys::key_set::{KeysetError, inspect_keys};
-pub use keys::refresh::RefreshError;
+pub use introspection::IntrospectionOutcome;
+pub use keys::issuer_keys::RefreshOutcome;
+pub use keys::key_set::inspect_keys;
 pub use keys::signing::{SigningError, SigningKey};
-pub use revocation::{
-    DistrustedKey, Revocation, RevocationStore, RevocationTarget, Revocations, VendorRevocations, keep_until,
-};
+pub use revocation::{DistrustedKey, Revocation, RevocationStore, RevocationTarget, keep_until};
 pub use settings::{
     CertificateSettings, FetchSettings, IdentitySettings, IntrospectionSettings, KeySource, RotationRules,
     SenderBinding, SupersededBy, TokenSettings,
@@ -58,12 +50,15 @@ pub use settings::{
 pub use state::IdentityState;
 pub use token::claim_names::{ClaimNames, ClaimPath, HeaderMember, TokenShape};
 pub use token::credentials::PresentedRequest;
-pub use token::dpop::inspect_proof;
-pub use token::history::{NullIdentityStore, RotationRecord, RotationStore};
-pub use token::jwt::inspect_token;
+#[cfg(feature = "internals")]
+pub use token::history::NullIdentityStore;
+pub use token::history::{RotationRecord, RotationStore};
 pub use webhook::{
     AcceptedWebhook, HandshakeReply, HeaderPart, PendingWebhook, SecretFingerprint, SignatureEncoding,
     SignatureTemplate, TemplatePart, TimestampFormat, WEBHOOK_CLIENT, WebhookHandshake, WebhookOutcome, WebhookPreset,
     WebhookProof, WebhookRecipe, WebhookRequest, WebhookSecretEncoding, WebhookSettings, WebhookVerifier,
-    inspect_secret, inspect_signature,
+    inspect_secret,
 };
+/// What fuzz targets call.
+#[cfg(feature = "internals")]
+pub use {token::dpop::inspect_proof, token::jwt::inspect_token, webhook::inspect_signature};

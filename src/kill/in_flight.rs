@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use super::order::Killed;
+use super::order::Kill;
 use super::shard::RegistryShard;
 use crate::model::{Lock as _, Reason};
 
@@ -46,9 +46,9 @@ impl InFlight {
     /// Whether the request may begin. Ask after registering; the other order loses kills.
     ///
     /// # Errors
-    /// [`Killed`] where a kill covers it, or has severed it already.
+    /// The kill, where one covers it, or has severed it already.
     #[inline]
-    pub fn check(&self) -> Result<(), Killed> {
+    pub fn check(&self) -> Result<(), Arc<Kill>> {
         if !self.shard.active.is_armed() && !self.is_severed() {
             return Ok(());
         }
@@ -77,8 +77,8 @@ impl InFlight {
     }
 
     /// The kill that covers or has cut this request.
-    pub fn killed(&self) -> Option<Killed> {
-        self.shard.verdict(self.index).map(Killed)
+    pub fn killed(&self) -> Option<Arc<Kill>> {
+        self.shard.verdict(self.index)
     }
 
     /// The reason for which it was severed: the kill switch, or the loss of what it stood on.

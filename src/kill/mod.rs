@@ -28,21 +28,18 @@ mod unconfirmed;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{
-    ApprovalProgress, Fleet, KillAnswer, KillError, KillLoadError, KillState, PreviewAnswer, RestoreAnswer,
-    VendorKillStatus,
-};
+pub use answer::{Fleet, KillAnswer, KillError, KillState, PreviewAnswer, RestoreAnswer, VendorKillStatus};
 pub use audit::{audit_listener, notify_all};
 pub use burst::DenialBurst;
 pub use drill::DrillRecord;
-pub use event::{EventListener, KillEvent, KillEventKind};
+pub use event::{EventListener, KillEvent};
 pub use gate::VendorGate;
 pub use hooks::{HookChannel, HookDispatcher, KillHook, OutgoingWebhook, SendWebhook, WebhookSendError};
 pub use in_flight::InFlight;
-pub use order::{DirectionError, Evidence, Kill, KillOrder, KillOrigin, KillSelector, KillTarget, Killed, RouteTag};
-pub use pending::{KillTimings, PendingKill};
+pub use order::{Evidence, Kill, KillOrder, KillOrigin, KillSelector, KillTarget, RouteTag};
+pub use pending::PendingKill;
 pub use recheck::{AdmissionProof, RegisteredRequest, SeveredRequests};
 pub use restore::RestoreOrder;
 pub use schedule::ScheduledKillRow;
-pub use switch::{GATEWAY_ACTOR, KillSwitch, QueuedEvent};
-pub use table::{KillKeyError, RestoreApproval};
+pub use switch::{GATEWAY_ACTOR, KillSwitch};
+pub use table::RestoreApproval;

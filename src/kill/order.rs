@@ -245,27 +245,6 @@ pub struct Kill {
     pub more_evidence: u64,
 }
 
-/// A refusal of the kill switch: the kill that covers the request.
-#[derive(Debug, Clone)]
-pub struct Killed(pub(super) Arc<Kill>);
-
-impl Killed {
-    /// The kill's generation.
-    pub fn generation(&self) -> u64 {
-        self.0.generation
-    }
-
-    /// Since when.
-    pub fn at(&self) -> UnixTime {
-        self.0.at
-    }
-
-    /// The whole record, for our own people.
-    pub fn kill(&self) -> &Kill {
-        &self.0
-    }
-}
-
 /// Times as people read them, in UTC and to the millisecond.
 pub(super) mod rfc3339 {
     use serde::{Deserialize, Deserializer, Serializer, de};

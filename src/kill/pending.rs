@@ -67,11 +67,13 @@ impl PendingKill {
     }
 
     /// The kill's record.
+    #[cfg(test)]
     pub fn kill(&self) -> &Kill {
         &self.kill
     }
 
     /// How many requests were told to leave.
+    #[cfg(test)]
     pub const fn severed(&self) -> u64 {
         self.severed
     }

@@ -23,7 +23,7 @@ use super::pending::PendingKill;
 use super::schedule::KillSchedule;
 use super::table::{AppliedKill, KillTable, KillsRow};
 use super::unconfirmed::UnconfirmedWrites;
-use crate::model::{Clock, Lock as _, Moment, ReadWriteLock as _, VendorId};
+use crate::model::{Clock, Lock as _, Moment, VendorId};
 use crate::store::{RowError, Store, StoreError, StoreRow, StoreTable, WriteAck, WriteBatch};
 
 /// Who the gateway is when it acts by itself.

@@ -9,7 +9,7 @@ mod timeouts;
 mod tls;
 mod worker;
 
-pub use accept::{BoundSockets, bind};
+pub use accept::bind;
 pub use timeouts::ConnectionTimeouts;
 pub use tls::{TlsError, server_config};
 pub use worker::{ListenerState, Worker, spawn};

@@ -61,9 +61,10 @@ impl Drop for ByteMeter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meter::OverrunAction;
     use crate::meter::budget_pair::metered;
     use crate::meter::overrun::Measure;
-    use crate::meter::{OverrunAction, WindowUsage};
+    use crate::meter::window::WindowUsage;
     use crate::model::UnixTime;
 
     #[test]

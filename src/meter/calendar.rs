@@ -101,6 +101,7 @@ impl ContractState {
     }
 
     /// Days left, today included; none where there is no end, or no day left.
+    #[cfg(test)]
     pub const fn days_left(self) -> Option<u32> {
         match self {
             Self::InForce { days_left } => days_left,

@@ -48,6 +48,7 @@ impl ClientDebts {
     }
 
     /// How many clients are in the table.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.by_key.len()
     }

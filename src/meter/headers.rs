@@ -41,7 +41,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::meter::{RequestLimiter, RequestRate};
+    use crate::meter::RequestRate;
+    use crate::meter::rate::RequestLimiter;
     use crate::model::{ClientId, Moment, UnixTime};
 
     #[test]

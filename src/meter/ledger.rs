@@ -172,6 +172,7 @@ impl UsageLedger {
     }
 
     /// Requests in flight.
+    #[cfg(test)]
     pub fn in_flight(&self) -> u32 {
         self.slots.taken()
     }

@@ -6,14 +6,14 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use vendorgate::meter::{Budget, Ledger, Limits, Over};
-//! use vendorgate::model::{ClientId, Clock, Secret, SubjectKey, UnixTime};
-//! use vendorgate::pii::Watch;
+//! use vendorgate::internals::meter::{Budget, Limits, OverrunAction, UsageLedger};
+//! use vendorgate::internals::model::{ClientId, Clock, Secret, SubjectKey, UnixTime};
+//! use vendorgate::pii::RewriteObserver;
 //!
 //! let clock = Clock::manual(UnixTime::from_secs(1_800_000_000));
-//! let two = Budget { budget: 2.try_into()?, window: Duration::from_secs(10), over: Over::Kill };
+//! let two = Budget { budget: 2.try_into()?, window: Duration::from_secs(10), over: OverrunAction::Kill };
 //! let limits = Limits { records: Some(two), ..Limits::default() };
-//! let ledger = Ledger::new(&limits, &[], SubjectKey::new(Secret::new([7; 32])));
+//! let ledger = UsageLedger::new(&limits, &[], SubjectKey::new(Secret::new([7; 32])));
 //!
 //! // A request: refused without a charge, or in flight until this is dropped with its body.
 //! let in_flight = ledger.admit(0, &ClientId::new("acme-batch"), true, clock.now());
@@ -22,9 +22,9 @@
 //! // Its body: each feed of the rewriter is between a begin and a settle.
 //! let mut meter = ledger.record_meter(0, 0, clock.now());
 //! meter.begin(clock.now());
-//! assert_eq!((0..5).filter(|_| meter.record().is_ok()).count(), 2);
+//! assert_eq!((0..5).filter(|_| meter.on_record().is_ok()).count(), 2);
 //! meter.settle();
-//! assert_eq!(meter.overrun().map(|overrun| overrun.over), Some(Over::Kill));
+//! assert_eq!(meter.overrun().map(|overrun| overrun.over), Some(OverrunAction::Kill));
 //!
 //! // The next request is refused until the window has room.
 //! assert!(ledger.admit(0, &ClientId::new("acme-batch"), true, clock.now()).is_err());
@@ -61,13 +61,15 @@ pub use concurrency::{ConcurrencySlot, ConcurrencySlots};
 pub use headers::{rate_limit, rate_limit_policy};
 pub use ledger::{LimitExceeded, MeterPermit, RemainingLimits, UsageLedger};
 pub use ledgers::VendorLedgers;
-pub use overrun::{Measure, Overrun};
-pub use rate::{RateDecision, RateLevel, RateSnapshot, RateStatus, RequestLimiter};
-pub use records::{OnSubject, RecordMeter};
+pub use overrun::Overrun;
+#[cfg(feature = "internals")]
+pub use rate::RequestLimiter;
+pub use rate::{RateDecision, RateStatus};
+pub use records::RecordMeter;
 pub use settings::{Budget, Limits, OverrunAction, RequestRate, RouteLimits, VendorLimits};
 pub use snapshot::{LedgerSnapshot, RouteUsageSnapshot};
-pub use subjects::{SubjectCounter, SubjectReservation, SubjectsSnapshot};
-pub use window::{SlidingWindow, WindowCharge, WindowSnapshot, WindowSpent, WindowUsage};
+pub use subjects::SubjectsSnapshot;
+pub use window::{SlidingWindow, WindowCharge, WindowSnapshot, WindowSpent};
 
 /// A span in nanoseconds; one too long to count, 584 years, is held at that.
 fn nanos(span: std::time::Duration) -> u64 {

@@ -9,6 +9,8 @@ use governor::clock::{Clock as _, FakeRelativeClock};
 use governor::{Quota, RateLimiter};
 use proptest::prelude::*;
 
+use super::rate::RequestLimiter;
+use super::subjects::SubjectCounter;
 use super::*;
 use crate::model::{ClientId, Moment, UnixTime};
 

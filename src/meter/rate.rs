@@ -159,6 +159,7 @@ impl RequestLimiter {
     }
 
     /// Clients that are followed one by one at present; never more than [`crate::bounds::RATED_CLIENTS_MAX`].
+    #[cfg(test)]
     pub fn clients(&self) -> usize {
         self.lock().clients.len()
     }

@@ -104,7 +104,8 @@ mod tests {
     use std::num::{NonZeroU32, NonZeroU64};
 
     use super::*;
-    use crate::meter::{Budget, Limits, Measure, OverrunAction, RequestRate, RouteLimits};
+    use crate::meter::overrun::Measure;
+    use crate::meter::{Budget, Limits, OverrunAction, RequestRate, RouteLimits};
     use crate::model::{ClientId, Reason, Secret, SubjectKey};
     use crate::pii::RewriteObserver;
 

@@ -101,6 +101,7 @@ impl SubjectCounter {
     ///
     /// # Errors
     /// [`WindowSpent`]; the subject was not counted then.
+    #[cfg(test)]
     pub fn see(&self, subject: SubjectHash, now: Moment) -> Result<(), WindowSpent> {
         self.reserve(subject, now).map(|reserved| self.settle(reserved, now))
     }

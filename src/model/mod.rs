@@ -25,7 +25,7 @@ pub use field_path::{FieldPath, FieldPathError, PathSelector, PathStep};
 pub use id::{Direction, IdError, UpstreamId, VendorId};
 pub use lock::{Lock, ReadWriteLock};
 pub use printable::{escape_unprintable, is_printable, push_escape};
-pub use scope::{Scope, ScopeError, ScopeSet};
+pub use scope::{Scope, ScopeSet};
 pub use secret::Secret;
 pub use subject::{SubjectHash, SubjectKey};
 pub use time::{Clock, Moment, UnixTime};

@@ -29,6 +29,7 @@ impl SubjectKey {
 
 impl SubjectHash {
     /// From its bits, for tests and stores.
+    #[cfg(any(test, feature = "internals"))]
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }

@@ -3,7 +3,9 @@
 //! Nothing but [`Clock::now`] may read the machine's clocks on the decision path, so tests choose the time.
 
 use std::fmt;
+#[cfg(any(test, feature = "internals"))]
 use std::sync::Arc;
+#[cfg(any(test, feature = "internals"))]
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -77,8 +79,14 @@ pub struct Clock(ClockSource);
 
 #[derive(Debug, Clone)]
 enum ClockSource {
-    System { origin: Instant },
-    Manual { wall_ms: Arc<AtomicU64>, monotonic_ns: Arc<AtomicU64> },
+    System {
+        origin: Instant,
+    },
+    #[cfg(any(test, feature = "internals"))]
+    Manual {
+        wall_ms: Arc<AtomicU64>,
+        monotonic_ns: Arc<AtomicU64>,
+    },
 }
 
 impl Clock {
@@ -89,6 +97,7 @@ impl Clock {
     }
 
     /// A clock that stands still at `wall` until it is advanced.
+    #[cfg(any(test, feature = "internals"))]
     pub fn manual(wall: UnixTime) -> Self {
         Self(ClockSource::Manual {
             wall_ms: Arc::new(AtomicU64::new(wall.as_millis())),
@@ -103,6 +112,7 @@ impl Clock {
             ClockSource::System { origin } => {
                 Moment { wall: SystemTime::now().into(), monotonic_ns: origin.elapsed().as_nanos() as u64 }
             }
+            #[cfg(any(test, feature = "internals"))]
             ClockSource::Manual { wall_ms, monotonic_ns } => Moment {
                 wall: UnixTime(wall_ms.load(Ordering::Relaxed)),
                 monotonic_ns: monotonic_ns.load(Ordering::Relaxed),
@@ -111,6 +121,7 @@ impl Clock {
     }
 
     /// Sets a manual clock's wall, as an administrator would; the machine's clock is left alone.
+    #[cfg(any(test, feature = "internals"))]
     pub fn set_wall(&self, wall: UnixTime) {
         if let ClockSource::Manual { wall_ms, .. } = &self.0 {
             wall_ms.store(wall.as_millis(), Ordering::Relaxed);
@@ -118,6 +129,7 @@ impl Clock {
     }
 
     /// Moves a manual clock on; the machine's clock is left alone.
+    #[cfg(any(test, feature = "internals"))]
     pub fn advance(&self, span: Duration) {
         if let ClockSource::Manual { wall_ms, monotonic_ns } = &self.0 {
             wall_ms.fetch_add(span.as_millis() as u64, Ordering::Relaxed);

@@ -148,6 +148,7 @@ use treatment::{DeferredBatch, PieceTransform};
 
 /// The parts of engines that the benchmarks and fuzz targets measure alone. Not a part of the interface: it may change
 /// in any release.
+#[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
     pub use super::encoding::{ContentCoding, DecodingRewriter};

@@ -41,6 +41,7 @@ impl MethodSet {
     }
 
     /// Whether a request with this method is meant.
+    #[cfg(test)]
     pub fn contains(self, method: &Method) -> bool {
         Self::slot(method).is_some_and(|slot| self.has(slot))
     }

@@ -8,5 +8,5 @@ mod pattern;
 mod table;
 
 pub use methods::MethodSet;
-pub use pattern::{RoutePattern, RoutePatternError};
+pub use pattern::RoutePattern;
 pub use table::{Captures, RouteConflict, RouteIndex, RouteOverlap, RouteTable};

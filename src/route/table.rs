@@ -70,11 +70,6 @@ impl Captures {
         self.count as usize
     }
 
-    /// Whether the pattern has no capture.
-    pub const fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     /// The bytes of the path that capture `place` matched, in the order of [`RoutePattern::capture_names`].
     pub fn range(&self, place: usize) -> Option<std::ops::Range<usize>> {
         let (start, end) = *self.ranges[..self.len()].get(place)?;

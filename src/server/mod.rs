@@ -29,9 +29,8 @@ mod stored_state;
 mod webhook_sender;
 mod words;
 
-pub use audit_trail::{AuditOpenError, audit_key};
+pub use audit_trail::audit_key;
 pub use offline_kills::{OfflineKill, leave_offline_kill};
 pub use pending_audit::{PendingAuditRecord, leave_audit_record};
 pub use start::{ListenAddresses, Server, ServerOptions, StartError};
 pub use stored_state::StoredState;
-pub use webhook_sender::HookError;

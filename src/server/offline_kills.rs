@@ -169,6 +169,7 @@ impl StartedOfflineKill {
 
 impl OfflineKill {
     /// An order as it is to be left now.
+    #[cfg(test)]
     pub fn new(subject: &KillTarget, reach: KillSelector, by: &str, reason: &str, at: UnixTime) -> Self {
         let (by, reason, vendor) = (by.to_owned(), reason.to_owned(), subject.as_str().to_owned());
         Self { at_ms: at.as_millis(), by, reason, vendor, reach }

@@ -16,7 +16,7 @@ pub(crate) mod faulty;
 #[cfg(test)]
 mod tests;
 
-pub use embedded::{DatabaseOpener, KeyAndValue, Store};
+pub use embedded::Store;
 pub use error::StoreError;
-pub use table::{RowError, StoreRow, StoreTable, WriteBatch, decode, encode};
+pub use table::{RowError, StoreRow, StoreTable, WriteBatch};
 pub use writer::WriteAck;

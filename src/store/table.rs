@@ -36,6 +36,7 @@ impl StoreTable {
     pub const OPERATORS: Self = Self("operators");
 
     /// All of them, in no promised order.
+    #[cfg(test)]
     pub const ALL: [Self; 11] = [
         Self::KILLS,
         Self::SCHEDULED_KILLS,

@@ -21,13 +21,14 @@ mod shard;
 mod vendor_metrics;
 
 pub use exchange_line::{EarlyEnd, ExchangeLine};
-pub use exposition::{ExpositionFormat, negotiate};
+#[cfg(feature = "internals")]
+pub use exposition::ExpositionFormat;
+pub use exposition::negotiate;
 pub use failures::{FailedRequest, RecentFailures};
-pub use families::{FAMILIES, FamilyDefinition, FamilyKind};
 pub use labels::{CacheResult, LimitLabel, StoreLabel, TreatmentLabel};
 pub use load_metrics::{ConnectionCounts, ListenerGroup, LogLabel};
 pub use log::ExchangeLog;
-pub use metrics::{Metrics, UNKNOWN_VENDOR};
+pub use metrics::Metrics;
 pub use route_metrics::RouteMetrics;
-pub use shard::{ShardClaim, claim_worker};
-pub use vendor_metrics::{TrafficMetrics, UNMATCHED_ROUTE, VendorMetrics};
+pub use shard::claim_worker;
+pub use vendor_metrics::{TrafficMetrics, VendorMetrics};

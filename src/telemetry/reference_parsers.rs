@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
-use super::ExpositionFormat;
+use super::exposition::ExpositionFormat;
 use super::metrics::tests::busy;
 
 /// Feeds a page to a program; its words where it objects, `None` where it is missing.

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::version::TLS13;
-use vendorgate::model::Clock;
+use vendorgate::internals::model::Clock;
 
 use crate::support::certificates::{Certificates, tls};
 use crate::support::client::{Answer, Client};

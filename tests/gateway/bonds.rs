@@ -8,8 +8,8 @@ use rustls::ClientConfig;
 use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use vendorgate::identity::{Algorithm, SigningKey};
-use vendorgate::model::Clock;
+use vendorgate::internals::identity::{Algorithm, SigningKey};
+use vendorgate::internals::model::Clock;
 
 use crate::support::certificates::{Certificates, tls};
 use crate::support::client::{Answer, Client};

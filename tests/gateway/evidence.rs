@@ -12,7 +12,7 @@ use crate::support::issuer::{reader, vendor};
 use crate::support::process::Process;
 use crate::support::until;
 use crate::support::upstream::Upstream;
-use vendorgate::bounds::{EXPOSURE_ROLL_INTERVAL, LEDGER_STORE_INTERVAL};
+use vendorgate::internals::bounds::{EXPOSURE_ROLL_INTERVAL, LEDGER_STORE_INTERVAL};
 
 const TERMS: &str = r#"ingress:
   - route: GET /v1/orders

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use vendorgate::identity::{Algorithm, SigningKey};
+use vendorgate::internals::identity::{Algorithm, SigningKey};
 
 use crate::support::gate::Gate;
 use crate::support::house::House;

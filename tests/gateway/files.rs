@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustls::version::TLS13;
-use vendorgate::config::{ConfigFaults, ConfigLoader, FaultSeverity};
-use vendorgate::model::UnixTime;
+use vendorgate::internals::config::{ConfigFaults, ConfigLoader, FaultSeverity};
+use vendorgate::internals::model::UnixTime;
 
 use crate::support::certificates::{Certificates, tls};
 use crate::support::gate::Gate;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustls::version::TLS13;
 use serde_json::json;
-use vendorgate::model::{Clock, UnixTime};
+use vendorgate::internals::model::{Clock, UnixTime};
 
 use crate::support::certificates::{Certificates, tls};
 use crate::support::client::{Client, Ending, request};

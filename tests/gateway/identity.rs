@@ -1,8 +1,8 @@
 //! Who gets in: tokens, scopes, routes, dates. Every refusal through a real listener, with its reason and challenge.
 
-use vendorgate::config::{ConfigLoader, FaultSeverity};
-use vendorgate::identity::{Algorithm, SigningKey};
-use vendorgate::model::{Clock, UnixTime};
+use vendorgate::internals::config::{ConfigLoader, FaultSeverity};
+use vendorgate::internals::identity::{Algorithm, SigningKey};
+use vendorgate::internals::model::{Clock, UnixTime};
 
 use crate::attacks::Forge;
 use crate::support::client::{Client, request};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vendorgate::model::Clock;
+use vendorgate::internals::model::Clock;
 
 use crate::support::client::{self, Client, Ending, request};
 use crate::support::gate::Gate;

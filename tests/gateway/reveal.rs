@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use vendorgate::model::VendorId;
+use vendorgate::internals::model::VendorId;
 use vendorgate::pii::keys::{SaltFolder, rotate_key_file};
 
 use crate::support::client::{Answer, Client, request};

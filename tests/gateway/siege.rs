@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use vendorgate::model::Clock;
+use vendorgate::internals::model::Clock;
 
 use crate::support::client::{self, Client, request};
 use crate::support::gate::Gate;

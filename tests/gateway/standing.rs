@@ -8,7 +8,7 @@ use crate::support::process::Process;
 use crate::support::until;
 use crate::support::upstream::{CHUNKED, Upstream};
 
-use vendorgate::model::Clock;
+use vendorgate::internals::model::Clock;
 
 const ROUTES: &str = "ingress:
   - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }
@@ -26,7 +26,7 @@ fn status(gate: &Gate) -> serde_json::Value {
 fn day(offset: i64) -> String {
     let now = Clock::system().now().wall.as_millis();
     let then = now.saturating_add_signed(offset * 86_400_000);
-    vendorgate::model::UnixTime::from_millis(then).to_string()[..10].to_owned()
+    vendorgate::internals::model::UnixTime::from_millis(then).to_string()[..10].to_owned()
 }
 
 #[test]

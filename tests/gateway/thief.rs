@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
 use sha2::Sha256;
-use vendorgate::model::Clock;
+use vendorgate::internals::model::Clock;
 
 use crate::support::client::{Answer, Client, Ending, get, request};
 use crate::support::house::House;

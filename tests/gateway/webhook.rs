@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use vendorgate::model::Clock;
+use vendorgate::internals::model::Clock;
 
 use crate::support::client::{Answer, Client};
 use crate::support::gate::Gate;

@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicBool;
 use serde_json::json;
 
 use super::files::AuditStorage;
+use super::verify::{ChainBreak, verify};
 use super::writer::RotationStep;
 use super::*;
 use crate::model::UnixTime;

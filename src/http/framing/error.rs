@@ -53,6 +53,7 @@ pub enum FramingError {
 
 impl FramingError {
     /// All of them.
+    #[cfg(test)]
     pub const ALL: [Self; 23] = [
         Self::BareLf,
         Self::BareCr,

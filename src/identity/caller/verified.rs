@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use crate::identity::certificate::peer::PeerCertificate;
 use crate::identity::keys::jwk::VerificationKey;
@@ -83,11 +82,6 @@ impl VerifiedCaller {
     /// The token's claims; absent for vendors known by certificate alone.
     pub fn claims(&self) -> Option<&Claims> {
         self.caller.claims.as_deref()
-    }
-
-    /// How old the token is; for metrics.
-    pub fn token_age(&self, now: UnixTime) -> Option<Duration> {
-        self.claims()?.issued_at.map(|issued| now.since(issued))
     }
 
     /// From when the signing key's age counts.

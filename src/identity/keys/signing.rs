@@ -62,11 +62,6 @@ impl SigningKey {
         Ok(Self { key_id: key_id.to_owned(), algorithm, pair })
     }
 
-    /// The key's id.
-    pub fn key_id(&self) -> &str {
-        &self.key_id
-    }
-
     /// The algorithm that it signs with.
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm

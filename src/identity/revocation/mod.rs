@@ -240,6 +240,7 @@ impl Revocations {
     ///
     /// # Errors
     /// When it could not be made durable: it holds all the same, until the process ends.
+    #[cfg(test)]
     pub fn revoke(&self, revocation: Revocation) -> io::Result<()> {
         let revocation = self.put_in_force(revocation);
         self.saving(revocation)()

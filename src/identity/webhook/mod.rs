@@ -215,7 +215,7 @@ impl PendingWebhook {
 
     fn end(self, sent: &WebhookRequest<'_>, body: &[u8], now: Moment) -> Result<WebhookOutcome, AuthError> {
         let (secret, tag) = self.matching(sent, body)?;
-        let WebhookVerifier { vendor, index, settings, replays, revocations, cache, .. } = &*self.webhook;
+        let WebhookVerifier { vendor, settings, replays, revocations, cache, .. } = &*self.webhook;
         let client = ClientId::new(WEBHOOK_CLIENT);
         revocations.load().check_client(&client)?;
         if let Some(greeting) = self.webhook.answer(sent, body, Some(secret)) {
@@ -233,14 +233,7 @@ impl PendingWebhook {
         let caller = Caller { vendor: vendor.clone(), client, claims: None };
         let signed = Arc::new(SecretFingerprint { secret: self.webhook.name(secret)? });
         let replays = Arc::clone(replays);
-        Ok(WebhookOutcome::Message(AcceptedWebhook {
-            caller,
-            vendor_index: *index,
-            signed,
-            was_delivered: is_known,
-            message,
-            replays,
-        }))
+        Ok(WebhookOutcome::Message(AcceptedWebhook { caller, signed, was_delivered: is_known, message, replays }))
     }
 
     /// The secret that gives one of the signatures sent, and that signature.
@@ -313,8 +306,6 @@ pub struct SecretFingerprint {
 pub struct AcceptedWebhook {
     /// The sender.
     pub caller: Caller,
-    /// The vendor's index, as the directory was given it.
-    pub vendor_index: u32,
     /// Which secret signed it, for [`crate::identity::directory::Directory::recheck_signed`].
     pub signed: Arc<SecretFingerprint>,
     /// Whether it was delivered before: then it is answered and not delivered again.
@@ -339,6 +330,7 @@ impl AcceptedWebhook {
 }
 
 /// Whether headers have a well-formed signature of this sender; the signature is not checked.
+#[cfg(feature = "internals")]
 pub fn inspect_signature(recipe: &WebhookRecipe, headers: &HeaderMap) -> bool {
     WebhookHeaders::read(recipe, headers).is_ok()
 }

@@ -123,7 +123,7 @@ pub enum WebhookHandshake {
 
 /// A well-known vendor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is a vendor's name")]
+#[allow(missing_docs, reason = "each is a vendor's name")]
 pub enum WebhookPreset {
     StandardWebhooks,
     Svix,

@@ -59,9 +59,9 @@ fn compare(state: &Path, expected: &mut BTreeMap<String, Expected>) {
         let killed = in_flight.check().is_err();
         assert!(killed == expected.killed || Some(killed) == expected.begun, "{name}: {killed}, {expected:?}");
         if killed && expected.begun.is_none() {
-            assert_eq!(in_flight.killed().unwrap().generation(), expected.generation, "{name}");
+            assert_eq!(in_flight.killed().unwrap().generation, expected.generation, "{name}");
         }
-        *expected = Expected { killed, begun: None, generation: in_flight.killed().map_or(0, |k| k.generation()) };
+        *expected = Expected { killed, begun: None, generation: in_flight.killed().map_or(0, |k| k.generation) };
     }
 }
 

@@ -10,6 +10,9 @@ mod wiring;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
+use super::answer::ApprovalProgress;
+use super::event::KillEventKind;
+use super::switch::QueuedEvent;
 use super::*;
 use crate::model::{Clock, VendorId};
 use crate::store::Store;

@@ -32,7 +32,7 @@ fn a_kill_severs_what_is_in_flight_and_refuses_what_is_new() {
         assert!(!answer.persisted, "memory is not kept");
         let late = enter(&acme);
         let killed = late.check().unwrap_err();
-        assert_eq!((killed.generation(), killed.kill().by.as_str()), (1, "alice"));
+        assert_eq!((killed.generation, killed.by.as_str()), (1, "alice"));
         assert!(enter(&other).check().is_ok(), "nobody else is touched");
         assert_eq!(bench.acts(), [KillEventKind::Kill]);
     });
@@ -309,6 +309,6 @@ fn a_cut_ends_what_is_in_flight_but_the_one_it_spares_and_lets_the_next_in() {
     assert_eq!(line.sever_in_flight("records_exceeded", None, UnixTime::default(), &own), 0);
     assert!(own.check().is_ok() && !own.is_severed());
     let cause = held[0].check().unwrap_err();
-    assert_eq!((cause.generation(), cause.kill().reason.as_str()), (0, "records_exceeded"));
+    assert_eq!((cause.generation, cause.reason.as_str()), (0, "records_exceeded"));
     assert!(enter(&line).check().is_ok() && bench.switch.status()[0].state == KillState::Live);
 }

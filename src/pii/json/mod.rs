@@ -40,4 +40,5 @@ mod tests;
 pub(super) use matcher::PathRoot;
 pub use matcher::{Matcher, MatcherError, MatcherSpec, TreatedPath};
 pub use rewriter::JsonRewriter;
+#[cfg(feature = "internals")]
 pub use simd::JsonEngine;

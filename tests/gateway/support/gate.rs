@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
-use vendorgate::config::{ConfigLoader, FaultSeverity};
-use vendorgate::model::UnixTime;
-use vendorgate::server::{ListenAddresses, Server, ServerOptions};
-use vendorgate::telemetry::ExchangeLog;
-use vendorgate::telemetry::log::LogFormat;
+use vendorgate::internals::config::{ConfigLoader, FaultSeverity};
+use vendorgate::internals::model::UnixTime;
+use vendorgate::internals::server::{ListenAddresses, Server, ServerOptions};
+use vendorgate::internals::telemetry::ExchangeLog;
+use vendorgate::internals::telemetry::log::LogFormat;
 
 use super::client::{self, Answer};
 use super::house::House;

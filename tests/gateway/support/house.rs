@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use vendorgate::admin;
+use vendorgate::internals::admin;
 
 use super::issuer::{self, AUDIENCE, ISSUER};
 

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
-use vendorgate::identity::{Algorithm, SigningKey};
-use vendorgate::model::Clock;
+use vendorgate::internals::identity::{Algorithm, SigningKey};
+use vendorgate::internals::model::Clock;
 
 /// The issuer that the contracts of the tests name.
 pub(crate) const ISSUER: &str = "https://id.example.com";

@@ -14,7 +14,7 @@ pub(crate) mod upstream;
 
 use std::time::Duration;
 
-use vendorgate::model::Clock;
+use vendorgate::internals::model::Clock;
 
 /// Longest wait for anything: far above what a loaded machine needs, so that only what never comes fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

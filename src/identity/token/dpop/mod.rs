@@ -47,6 +47,7 @@ pub(crate) fn check(expected: &ExpectedProof<'_>, replays: &ReplayCache, cache: 
 
 /// Whether a text is a proof for `GET https://a/` that the key inside it signed. Whose key that is, and whether the
 /// proof is fresh, is not checked.
+#[cfg(feature = "internals")]
 pub fn inspect_proof(text: &str) -> bool {
     let Ok(proof) = jwt::read_proof(text) else { return false };
     let Some(Ok(keys)) = proof.signed.header.jwk.as_ref().map(jwk::read) else { return false };
