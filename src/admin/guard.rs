@@ -12,6 +12,7 @@ use super::control::{Actor, AdminPeer};
 use super::operators::OperatorDirectory;
 use super::problem::AdminError;
 use crate::config::OperatorRole;
+use crate::http::{bare_host, is_loopback, is_loopback_address};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -26,8 +27,8 @@ pub enum AllowedHosts {
 
 impl AllowedHosts {
     /// The rule for a listener on this address that lists no names.
-    pub const fn for_bind(address: IpAddr) -> Self {
-        if address.is_loopback() { Self::Listed(Vec::new()) } else { Self::Any }
+    pub fn for_bind(address: IpAddr) -> Self {
+        if is_loopback_address(address) { Self::Listed(Vec::new()) } else { Self::Any }
     }
 
     fn permit(&self, host: &str) -> bool {
@@ -35,9 +36,8 @@ impl AllowedHosts {
             Self::Any => true,
             Self::Listed(names) => {
                 let name = without_port(host);
-                let bare = name.trim_start_matches('[').trim_end_matches(']');
-                bare.parse::<IpAddr>().is_ok()
-                    || name.eq_ignore_ascii_case("localhost")
+                bare_host(name).parse::<IpAddr>().is_ok()
+                    || is_loopback(name)
                     || names.iter().any(|listed| listed.eq_ignore_ascii_case(name))
             }
         }

@@ -5,24 +5,18 @@
 
 use std::future::Future;
 use std::io::{self, Write};
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::rt::TokioIo;
-use rustls::RootCertStore;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::{TcpStream, UnixStream};
 
 use super::error::{CliError, Exit};
-use super::tls;
 use crate::admin::{Problem, parse_since};
 use crate::bounds::{CLIENT_ANSWER_BYTES_MAX, CLIENT_DEADLINE, CONNECT_DEADLINE};
-use crate::http::{ByteStream, native_roots};
-use crate::model::{Secret, UnixTime};
+use crate::http::{ClientError, ClientOptions, ClientResponse, Endpoint, HttpClient, Url, UrlScheme};
+use crate::model::{Secret, UnixTime, with_causes};
 
 /// Where a gateway keeps its socket unless its config names another state folder.
 const DEFAULT_SOCKET: &str = "/var/lib/vendorgate/admin.sock";
@@ -78,50 +72,55 @@ impl ConnectionArgs {
 /// A gateway's admin API, as seen from a shell.
 #[derive(Debug)]
 pub(super) struct AdminClient {
-    text: String,
-    address: AdminAddress,
+    /// The address as it was written, for messages.
+    address: String,
+    endpoint: Endpoint,
+    http: HttpClient,
     token: Option<Secret<String>>,
-    /// Whom to trust instead of the machine's authorities.
-    roots: Option<RootCertStore>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum AdminAddress {
-    Network { host: String, port: u16, tls: bool },
-    Socket(PathBuf),
 }
 
 impl AdminClient {
     /// A client for one address, with an operator's token where one is needed.
     ///
     /// # Errors
-    /// [`CliError::Unusable`] when the address is none, the token cannot stand in a header, or it would cross the
-    /// network in clear.
+    /// [`CliError::InvalidArgument`] when the address is none, the token cannot be written into a header, or it would
+    /// cross the network in plain text.
     pub(super) fn new(address: &str, token: Option<&str>) -> Result<Self, CliError> {
-        let parsed = parse(address).map_err(|why| CliError::invalid_argument("--admin", why))?;
+        let endpoint = parse(address).map_err(|why| CliError::invalid_argument("--admin", why))?;
         let token = token.map(str::trim).filter(|token| !token.is_empty());
         if token.is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(CliError::invalid_argument(TOKEN_VARIABLE, "a token has no spaces and only ASCII characters"));
         }
-        if let (AdminAddress::Network { host, tls: false, .. }, Some(_)) = (&parsed, token)
-            && !is_here(host)
+        if let (Endpoint::Url(url), Some(_)) = (&endpoint, token)
+            && !url.is_protected()
         {
             let why = format!(
                 "a token would cross the network in clear; write https://, or tunnel to the gateway's machine: \
-                 'ssh -L 9901:127.0.0.1:9901 {host}', and leave --admin out"
+                 'ssh -L 9901:127.0.0.1:9901 {}', and leave --admin out",
+                url.bare_host()
             );
             return Err(CliError::invalid_argument("--admin", why));
         }
+        let options = ClientOptions {
+            connect_deadline: CONNECT_DEADLINE,
+            allow_plain_http: token.is_none(),
+            ..ClientOptions::new(CLIENT_DEADLINE, CLIENT_ANSWER_BYTES_MAX)
+        };
+        let http = match &endpoint {
+            Endpoint::Url(url) if url.scheme() == UrlScheme::Https => HttpClient::new(options),
+            Endpoint::Url(_) | Endpoint::Socket(_) => Ok(HttpClient::plain(options)),
+        };
+        let http = http.map_err(|error| CliError::invalid_argument("--admin", with_causes(&error)))?;
         let token = token.map(|token| Secret::new(token.to_owned()));
-        Ok(Self { text: address.to_owned(), address: parsed, token, roots: None })
+        Ok(Self { address: address.to_owned(), endpoint, http, token })
     }
 
     /// Trusts these authorities, and not the machine's.
     #[cfg(test)]
     #[must_use]
-    pub(super) fn trusting(mut self, roots: RootCertStore) -> Self {
-        self.roots = Some(roots);
-        self
+    pub(super) fn trusting(self, roots: rustls::RootCertStore) -> Self {
+        let options = ClientOptions::new(CLIENT_DEADLINE, CLIENT_ANSWER_BYTES_MAX);
+        Self { http: HttpClient::trusting(roots, options).expect("a client without a certificate"), ..self }
     }
 
     /// Asks, and reads the answer.
@@ -146,8 +145,8 @@ impl AdminClient {
     /// # Errors
     /// [`CliError`] when the gateway is not reached or does not answer.
     pub(super) async fn probe(&self, target: &str) -> Result<(StatusCode, String), CliError> {
-        let (status, body) = self.within_deadline(self.exchange(Method::GET, target, None)).await?;
-        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+        let answer = self.send(Method::GET, target, None).await?;
+        Ok((answer.status, String::from_utf8_lossy(&answer.body).into_owned()))
     }
 
     async fn call<T: DeserializeOwned>(
@@ -156,91 +155,30 @@ impl AdminClient {
         target: &str,
         body: Option<Vec<u8>>,
     ) -> Result<T, CliError> {
-        let (status, body) = self.within_deadline(self.exchange(method, target, body)).await?;
-        let strange = || CliError::UnexpectedResponse { address: self.text.clone(), status: status.as_u16() };
+        let ClientResponse { status, body, .. } = self.send(method, target, body).await?;
+        let unexpected = || CliError::UnexpectedResponse { address: self.address.clone(), status: status.as_u16() };
         if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|_| strange());
+            return serde_json::from_slice(&body).map_err(|_| unexpected());
         }
-        let problem: Problem = serde_json::from_slice(&body).map_err(|_| strange())?;
+        let problem: Problem = serde_json::from_slice(&body).map_err(|_| unexpected())?;
         Err(CliError::Refused(Box::new(problem)))
     }
 
-    async fn within_deadline<T>(&self, work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
-        let late = |_| self.silent(io::Error::from(io::ErrorKind::TimedOut));
-        tokio::time::timeout(CLIENT_DEADLINE, work).await.unwrap_or_else(|error| Err(late(error)))
-    }
-
-    async fn exchange(
-        &self,
-        method: Method,
-        target: &str,
-        body: Option<Vec<u8>>,
-    ) -> Result<(StatusCode, Bytes), CliError> {
-        let host = match &self.address {
-            AdminAddress::Network { host, port, .. } if host.contains(':') => format!("[{host}]:{port}"),
-            AdminAddress::Network { host, port, .. } => format!("{host}:{port}"),
-            AdminAddress::Socket(_) => "localhost".to_owned(),
-        };
-        self.send(self.connect().await?, self.request(method, target, &host, body)?).await
-    }
-
-    async fn connect(&self) -> Result<Box<dyn ByteStream>, CliError> {
-        match &self.address {
-            AdminAddress::Network { host, port, tls } => {
-                let stream = self.connected(TcpStream::connect((host.as_str(), *port))).await?;
-                if !tls {
-                    return Ok(Box::new(stream));
-                }
-                let roots = self.roots.clone().unwrap_or_else(native_roots);
-                Ok(Box::new(self.connected(tls::secure(stream, host, roots)).await?))
-            }
-            AdminAddress::Socket(path) => Ok(Box::new(self.connected(UnixStream::connect(path)).await?)),
-        }
-    }
-
-    async fn connected<S>(&self, connect: impl Future<Output = io::Result<S>>) -> Result<S, CliError> {
-        let timed_out = |_| Err(io::ErrorKind::TimedOut.into());
-        let connected = tokio::time::timeout(CONNECT_DEADLINE, connect).await.unwrap_or_else(timed_out);
-        connected.map_err(|source| CliError::Unreachable { address: self.text.clone(), source })
-    }
-
-    fn request(
-        &self,
-        method: Method,
-        target: &str,
-        host: &str,
-        body: Option<Vec<u8>>,
-    ) -> Result<Request<Full<Bytes>>, CliError> {
-        let mut request = Request::builder().method(method).uri(target).header(header::HOST, host);
+    async fn send(&self, method: Method, target: &str, body: Option<Vec<u8>>) -> Result<ClientResponse, CliError> {
+        let mut request = Request::builder().method(method).uri(target);
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
         }
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let body = Full::new(Bytes::from(body.unwrap_or_default()));
-        request.body(body).map_err(|error| CliError::invalid_argument("the call", error))
-    }
-
-    async fn send(
-        &self,
-        stream: Box<dyn ByteStream>,
-        request: Request<Full<Bytes>>,
-    ) -> Result<(StatusCode, Bytes), CliError> {
-        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = handshake.map_err(|error| self.silent(error))?;
-        let driver = tokio::spawn(connection);
-        let response = sender.send_request(request).await.map_err(|error| self.silent(error))?;
-        let status = response.status();
-        let bounded = Limited::new(response.into_body(), CLIENT_ANSWER_BYTES_MAX);
-        #[expect(clippy::disallowed_methods, reason = "an answer for one person, bounded by the line above")]
-        let body = bounded.collect().await.map_err(|error| self.silent(error))?;
-        driver.abort();
-        Ok((status, body.to_bytes()))
-    }
-
-    fn silent(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
-        CliError::NoResponse { address: self.text.clone(), source: source.into() }
+        let request = request.body(Bytes::from(body.unwrap_or_default()));
+        let request = request.map_err(|error| CliError::invalid_argument("the call", error))?;
+        let address = || self.address.clone();
+        self.http.send(&self.endpoint, request).await.map_err(|error| match error {
+            ClientError::Connect(source) => CliError::Unreachable { address: address(), source },
+            other => CliError::NoResponse { address: address(), source: other },
+        })
     }
 }
 
@@ -267,28 +205,14 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Re
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-fn parse(address: &str) -> Result<AdminAddress, String> {
+fn parse(address: &str) -> Result<Endpoint, &'static str> {
     const EXAMPLE: &str = "write http://127.0.0.1:9901 or unix:/var/lib/vendorgate/admin.sock";
     if let Some(path) = address.strip_prefix("unix:") {
         let path = path.strip_prefix("//").unwrap_or(path);
-        return if path.is_empty() { Err(EXAMPLE.into()) } else { Ok(AdminAddress::Socket(path.into())) };
+        return if path.is_empty() { Err(EXAMPLE) } else { Ok(Endpoint::Socket(path.into())) };
     }
-    let (rest, tls) = match (address.strip_prefix("http://"), address.strip_prefix("https://")) {
-        (Some(rest), _) => (rest, false),
-        (None, Some(rest)) => (rest, true),
-        (None, None) => return Err(EXAMPLE.into()),
-    };
-    let authority: http::uri::Authority = rest.strip_suffix('/').unwrap_or(rest).parse().map_err(|_| EXAMPLE)?;
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    if host.is_empty() || authority.as_str().contains('@') {
-        return Err(EXAMPLE.into());
-    }
-    let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
-    Ok(AdminAddress::Network { host: host.to_owned(), port, tls })
-}
-
-fn is_here(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    let url = Url::parse_base(address).map_err(|_| EXAMPLE)?;
+    if url.path().is_empty() { Ok(Endpoint::Url(url)) } else { Err(EXAMPLE) }
 }
 
 #[cfg(test)]
@@ -297,17 +221,18 @@ mod tests {
 
     #[test]
     fn addresses_are_read_and_others_refused() {
-        let network = |host: &str, port| Ok(AdminAddress::Network { host: host.into(), port, tls: false });
         for (text, expected) in [
-            ("http://127.0.0.1:9901", network("127.0.0.1", 9901)),
-            ("http://127.0.0.1:9901/", network("127.0.0.1", 9901)),
-            ("http://[::1]:1", network("::1", 1)),
-            ("http://gate", network("gate", 80)),
-            ("https://gate", Ok(AdminAddress::Network { host: "gate".into(), port: 443, tls: true })),
-            ("unix:/run/a.sock", Ok(AdminAddress::Socket("/run/a.sock".into()))),
-            ("unix:///run/a.sock", Ok(AdminAddress::Socket("/run/a.sock".into()))),
+            ("http://127.0.0.1:9901", "http://127.0.0.1:9901"),
+            ("http://127.0.0.1:9901/", "http://127.0.0.1:9901"),
+            ("http://[::1]:1", "http://[::1]:1"),
+            ("http://gate", "http://gate"),
+            ("https://gate", "https://gate"),
         ] {
-            assert_eq!(parse(text), expected, "{text}");
+            let Ok(Endpoint::Url(url)) = parse(text) else { panic!("{text}") };
+            assert_eq!(url.to_string(), expected);
+        }
+        for text in ["unix:/run/a.sock", "unix:///run/a.sock"] {
+            assert_eq!(parse(text), Ok(Endpoint::Socket("/run/a.sock".into())), "{text}");
         }
         for bad in ["", "127.0.0.1:9901", "unix:", "http://", "http://a/b", "http://u:p@h", "https://", "ftp://h"] {
             assert!(parse(bad).is_err(), "{bad}");

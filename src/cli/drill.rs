@@ -4,9 +4,9 @@ use std::io::Write;
 
 use super::client::{AdminClient, ConnectionArgs};
 use super::error::{CliError, Exit};
-use super::layout::{Align, millis, printable, table, thousands};
+use super::layout::{Align, printable, table};
 use crate::admin::{DrillOrder, DrillReport, VendorState};
-use crate::model::VendorId;
+use crate::model::{VendorId, milliseconds, thousands};
 
 /// Kill, measure, restore: cuts what the vendor has in flight, unless --shadow is given
 #[derive(Debug, Clone, clap::Args)]
@@ -44,7 +44,7 @@ fn is_restored(report: &DrillReport) -> bool {
 }
 
 fn report_text(report: &DrillReport) -> String {
-    let row = |step: &str, micros: u64, note: String| vec![step.to_owned(), millis(micros), note];
+    let row = |step: &str, micros: u64, note: String| vec![step.to_owned(), milliseconds(micros), note];
     let what = if report.shadow { " stand-ins" } else { "" };
     let severed = format!("{}{what} severed", thousands(report.severed));
     let disk = if report.persisted { "" } else { "NOT ON DISK" };

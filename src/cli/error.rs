@@ -2,7 +2,6 @@
 //!
 //! The only place that knows exit codes: 0 yes, 1 no, 2 unusable arguments or config.
 
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +10,7 @@ use super::operators::OperatorsError;
 use crate::admin::Problem;
 use crate::config::ConfigFaults;
 use crate::demo::DemoError;
+use crate::http::ClientError;
 use crate::pii::keys::KeyError;
 use crate::pii::{PlanError, RewriteError};
 use crate::server::StartError;
@@ -68,7 +68,7 @@ pub(super) enum CliError {
         address: String,
         /// What went wrong on the way.
         #[source]
-        source: Box<dyn Error + Send + Sync>,
+        source: ClientError,
     },
     /// What answered is no admin listener of a gateway of this version.
     #[error("what answers at {address} is no admin listener that this program understands (status {status})")]

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::client::{AdminClient, ConnectionArgs};
 use super::error::{CliError, Exit};
-use super::layout::{millis, printable, thousands};
+use super::layout::printable;
 use super::scheduled::{self, selector_text};
 use crate::admin::{KillAllReport, KillPreview, KillReport, OperatorOrder, OrderError, PartAnswer, Unseen};
 use crate::kill::{self, KillTarget};
-use crate::model::{ClientId, Direction, UnixTime, VendorId};
+use crate::model::{ClientId, Direction, UnixTime, VendorId, milliseconds, thousands};
 use crate::server::{OfflineKill, leave_offline_kill};
 
 /// Cut off a vendor, or a part of it: new requests are refused, those in flight are severed
@@ -248,7 +248,7 @@ fn report_text(report: &KillReport) -> String {
     let mut text = format!(
         "{vendor} {state}: {} request{plural} severed in {}, {}, generation {}\n",
         thousands(report.severed),
-        millis(report.sever_micros),
+        milliseconds(report.sever_micros),
         if report.persisted { "kept on disk" } else { "NOT ON DISK" },
         report.generation,
     );

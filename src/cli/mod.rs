@@ -24,7 +24,6 @@ mod run;
 mod scheduled;
 mod schema;
 mod status;
-mod tls;
 mod why;
 
 use std::ffi::OsString;

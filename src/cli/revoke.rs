@@ -4,9 +4,9 @@ use std::io::Write;
 
 use super::client::{AdminClient, ConnectionArgs, parse_time};
 use super::error::{CliError, Exit};
-use super::layout::{Align, millis, printable, table, thousands};
+use super::layout::{Align, printable, table};
 use crate::admin::{LiftReport, RevocationList, RevokeOrder, RevokeReport, RevokedItem};
-use crate::model::{UnixTime, VendorId};
+use crate::model::{UnixTime, VendorId, milliseconds, thousands};
 
 /// Take back a token, a client or a signing key: what is new is refused, what runs on it is severed
 #[derive(Debug, Clone, clap::Args)]
@@ -100,7 +100,7 @@ fn report_text(report: &RevokeReport) -> String {
         printable(&report.vendor),
         revoked_text(&report.revoked),
         thousands(report.severed),
-        millis(report.sever_micros),
+        milliseconds(report.sever_micros),
         if report.persisted { "kept on disk" } else { "NOT ON DISK: it holds until the gateway stops" },
     );
     if !report.seen {

@@ -4,13 +4,13 @@ use std::io::Write;
 
 use super::client::{AdminClient, ConnectionArgs};
 use super::error::{CliError, Exit};
-use super::layout::{Align, ago, bytes, duration, key_values, table, thousands};
+use super::layout::{Align, ago, duration, key_values, table};
 use super::scheduled::{rows, selector_text};
 use crate::admin::{
     ApprovalAnswer, IssuerStatus, KillStatus, Traffic, UnexpectedShape, UnmatchedRule, VendorLimit, VendorList,
     VendorStatus,
 };
-use crate::model::{Direction, UnixTime, VendorId};
+use crate::model::{Direction, UnixTime, VendorId, decimal_bytes, thousands};
 
 /// Show every vendor at a glance, or one in full
 #[derive(Debug, Clone, clap::Args)]
@@ -75,7 +75,7 @@ fn overview_text(all: &VendorList, now: UnixTime) -> String {
             thousands(sum(|traffic| traffic.denials)),
             thousands(sum(|traffic| traffic.in_flight)),
             thousands(sum(|traffic| traffic.records)),
-            bytes(sum(|traffic| traffic.bytes)),
+            decimal_bytes(sum(|traffic| traffic.bytes)),
             status.token_age_secs.map_or_else(none, duration),
             denial(status, now),
         ]
@@ -155,7 +155,7 @@ fn traffic(traffic: &[Traffic]) -> String {
             thousands(way.denials),
             thousands(way.in_flight),
             thousands(way.records),
-            bytes(way.bytes),
+            decimal_bytes(way.bytes),
         ]
     };
     table(&HEAD, &traffic.iter().map(row).collect::<Vec<_>>())

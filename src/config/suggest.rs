@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::units;
+use crate::http::Url;
 use crate::model::VendorId;
-use crate::upstream::BaseUrl;
 
 /// Units of time as people write them, with their milliseconds.
 const TIMES: [(&[&str], f64); 7] = [
@@ -185,7 +185,7 @@ pub(super) fn url(text: &str) -> Option<String> {
     let rest = text.strip_prefix("//").unwrap_or(text);
     let scheme = if rest.split('/').next()?.ends_with(":443") { "https" } else { "http" };
     let url = format!("{scheme}://{rest}");
-    (!rest.contains("://") && BaseUrl::parse(&url).is_ok()).then_some(url)
+    (!rest.contains("://") && Url::parse_base(&url).is_ok()).then_some(url)
 }
 
 fn plain(text: &str) -> String {

@@ -216,33 +216,6 @@ fn columns_of(symbol: char) -> usize {
     }
 }
 
-/// 1234567 as `1,234,567`.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A span for people.
-pub(super) fn millis(span: std::time::Duration) -> String {
-    format!("{:.1} ms", span.as_secs_f64() * 1000.0)
-}
-
-/// Bytes in decimal units.
-pub(super) fn bytes(number: usize) -> String {
-    match number {
-        0..1_000 => format!("{number} B"),
-        1_000..1_000_000 => format!("{:.1} kB", number as f64 / 1e3),
-        _ => format!("{:.1} MB", number as f64 / 1e6),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,11 +259,5 @@ mod tests {
         });
         assert!(text.lines().all(|line| width(line) <= COLUMNS), "{text}");
         assert_eq!((width("प्रिया"), width("渡辺 健太"), ellipsized("abc", 3)), (5, 9, "abc".to_owned()));
-    }
-
-    #[test]
-    fn figures_read_well() {
-        assert_eq!([7, 1_000, 1_234_567].map(count), ["7", "1,000", "1,234,567"]);
-        assert_eq!([7, 1_500, 2_500_000].map(bytes), ["7 B", "1.5 kB", "2.5 MB"]);
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::DemoError;
-use super::client::{DemoReply, DemoRequest, DemoRequestError};
+use super::client::{DemoReply, DemoRequest};
 use super::crm::Crm;
 use super::folder::{DemoFolder, OperatorTokens, ServiceAddresses};
 use super::issuer::{DemoGrant, DemoIssuer};
 use super::partner::Partner;
 use super::site::{LoopbackSocket, Site, SiteThread};
 use crate::config::{ConfigLoader, Contract, FaultSeverity};
+use crate::http::ClientError;
 use crate::identity::SigningError;
 use crate::model::{Clock, Secret, UnixTime};
 use crate::server::{Server, ServerOptions};
@@ -97,7 +98,7 @@ impl DemoStage {
     }
 
     /// Fetches a token from the issuer, as any OAuth client does.
-    pub(super) async fn token(&self, client: &str, scope: &str) -> Result<String, DemoRequestError> {
+    pub(super) async fn token(&self, client: &str, scope: &str) -> Result<String, ClientError> {
         let secret = self.issuer.secret().expose();
         let form = format!("grant_type=client_credentials&client_id={client}&client_secret={secret}&scope={scope}");
         let call = DemoRequest::post(self.issuer_at, "/token", "application/x-www-form-urlencoded", form);
@@ -116,7 +117,7 @@ impl DemoStage {
         badge: &Secret<String>,
         target: &str,
         reason: &str,
-    ) -> Result<DemoReply, DemoRequestError> {
+    ) -> Result<DemoReply, ClientError> {
         let body = serde_json::json!({ "reason": reason }).to_string();
         DemoRequest::post(self.admin, target, "application/json", body).bearer(badge.expose()).finish(&self.clock).await
     }

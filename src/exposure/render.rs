@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use super::{Approximate, ClearCount, FieldTotals, InClear, RouteTotals, VendorExposure};
+use crate::model::thousands;
 
 impl VendorExposure {
     /// The report as text for a terminal.
@@ -60,11 +61,11 @@ impl VendorExposure {
     fn totals(&self) -> Vec<(&'static str, String)> {
         let time = |time: &Option<String>| time.as_deref().map(to_the_second).unwrap_or_default();
         let raw = (self.left_raw > 0)
-            .then(|| ("LEFT RAW", format!("{} values that detectors found and let pass", grouped(self.left_raw))));
+            .then(|| ("LEFT RAW", format!("{} values that detectors found and let pass", thousands(self.left_raw))));
         let rest = [
-            ("records", grouped(self.records)),
+            ("records", thousands(self.records)),
             ("different subjects", self.subjects.map_or_else(|| "not counted".to_owned(), spelled)),
-            ("body bytes", grouped(self.bytes)),
+            ("body bytes", thousands(self.bytes)),
             ("first", time(&self.first)),
             ("last", time(&self.last)),
         ];
@@ -108,16 +109,21 @@ fn text_route(out: &mut String, route: &RouteTotals) {
     line(out, format_args!("\n{} {}", route.direction, route.route));
     line(
         out,
-        format_args!("  {} records, {} bytes, {}", grouped(route.records), grouped(route.bytes), subjects_of(route)),
+        format_args!(
+            "  {} records, {} bytes, {}",
+            thousands(route.records),
+            thousands(route.bytes),
+            subjects_of(route)
+        ),
     );
     line(out, format_args!("  {} to {}", to_the_second(&route.first), to_the_second(&route.last)));
     let width = |of: fn(&FieldTotals) -> &String| {
         route.treated.iter().map(|field| of(field).chars().count()).max().unwrap_or(0)
     };
     let (field_width, treatment_width) = (width(|field| &field.field), width(|field| &field.treatment));
-    let values_width = route.treated.iter().map(|field| grouped(field.values).len()).max().unwrap_or(0);
+    let values_width = route.treated.iter().map(|field| thousands(field.values).len()).max().unwrap_or(0);
     for field in &route.treated {
-        let (values, FieldTotals { field, treatment, left_as, .. }) = (grouped(field.values), field);
+        let (values, FieldTotals { field, treatment, left_as, .. }) = (thousands(field.values), field);
         line(
             out,
             format_args!("  {field:<field_width$}  {treatment:<treatment_width$}  {values:>values_width$}  {left_as}"),
@@ -136,21 +142,22 @@ fn text_route(out: &mut String, route: &RouteTotals) {
 fn text_clear(out: &mut String, in_clear: &InClear) {
     line(out, format_args!("  seen in clear, in {}:", looked_at(in_clear)));
     let width = in_clear.paths.iter().map(|line| line.path.chars().count()).max().unwrap_or(0);
-    let values_width = in_clear.paths.iter().map(|line| grouped(line.values).len()).max().unwrap_or(0);
+    let values_width = in_clear.paths.iter().map(|line| thousands(line.values).len()).max().unwrap_or(0);
     for ClearCount { path, values, listed } in &in_clear.paths {
-        let (values, mark) = (grouped(*values), if *listed { "listed under clear" } else { "NOT LISTED under clear" });
+        let (values, mark) =
+            (thousands(*values), if *listed { "listed under clear" } else { "NOT LISTED under clear" });
         line(out, format_args!("    {path:<width$}  {values:>values_width$}  {mark}"));
     }
     if in_clear.paths.is_empty() {
         line(out, format_args!("    nothing"));
     }
     if in_clear.others > 0 {
-        line(out, format_args!("    other paths  {}", grouped(in_clear.others)));
+        line(out, format_args!("    other paths  {}", thousands(in_clear.others)));
     }
 }
 
 fn looked_at(in_clear: &InClear) -> String {
-    format!("{} of {} bodies", grouped(in_clear.looked_at), grouped(in_clear.bodies))
+    format!("{} of {} bodies", thousands(in_clear.looked_at), thousands(in_clear.bodies))
 }
 
 fn markdown_clear(out: &mut String, in_clear: &InClear) {
@@ -158,21 +165,21 @@ fn markdown_clear(out: &mut String, in_clear: &InClear) {
     out.push_str("| path | values | listed under `clear` |\n| --- | ---: | --- |\n");
     for ClearCount { path, values, listed } in &in_clear.paths {
         let mark = if *listed { "yes" } else { "**no**" };
-        line(out, format_args!("| `{}` | {} | {mark} |", code(path), grouped(*values)));
+        line(out, format_args!("| `{}` | {} | {mark} |", code(path), thousands(*values)));
     }
     if in_clear.others > 0 {
-        line(out, format_args!("| other paths | {} | **no** |", grouped(in_clear.others)));
+        line(out, format_args!("| other paths | {} | **no** |", thousands(in_clear.others)));
     }
 }
 
 fn markdown_route(out: &mut String, route: &RouteTotals) {
     line(out, format_args!("\n### {} `{}`\n", route.direction, code(&route.route)));
-    let (records, bytes) = (grouped(route.records), grouped(route.bytes));
+    let (records, bytes) = (thousands(route.records), thousands(route.bytes));
     line(out, format_args!("{records} records, {bytes} bytes, {}.", subjects_of(route)));
     line(out, format_args!("From {} to {}.\n", to_the_second(&route.first), to_the_second(&route.last)));
     out.push_str("| field | treatment | left as | values |\n| --- | --- | --- | ---: |\n");
     for field in &route.treated {
-        let (name, values) = (code(&field.field), grouped(field.values));
+        let (name, values) = (code(&field.field), thousands(field.values));
         line(out, format_args!("| `{name}` | {} | {} | {values} |", field.treatment, field.left_as));
     }
     for name in route.clear.iter().flatten() {
@@ -197,9 +204,9 @@ fn subjects_of(route: &RouteTotals) -> String {
 
 fn spelled(count: Approximate) -> String {
     if count.at_least == count.at_most {
-        return format!("about {}", grouped(count.about));
+        return format!("about {}", thousands(count.about));
     }
-    format!("about {} ({} to {})", grouped(count.about), grouped(count.at_least), grouped(count.at_most))
+    format!("about {} ({} to {})", thousands(count.about), thousands(count.at_least), thousands(count.at_most))
 }
 
 /// `2026-11-20T08:00:00.123Z` without its milliseconds.
@@ -210,19 +217,6 @@ fn to_the_second(time: &str) -> String {
 /// A name from a contract, so that it cannot break the table or the code span that it stands in.
 fn code(name: &str) -> String {
     name.chars().filter(|c| !c.is_control() && *c != '`').collect::<String>().replace('|', "\\|")
-}
-
-/// Digits by threes: `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.char_indices() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -245,12 +239,5 @@ mod tests {
     fn the_note_names_how_many_bodies_are_looked_at() {
         let (first, then) = (bounds::CLEAR_BODIES, bounds::CLEAR_EVERY);
         assert!(LOOKED_AT.contains(&format!(" first {first} of an hour, then every {then}th")));
-    }
-
-    #[test]
-    fn digits_stand_by_threes() {
-        let numbers = [0, 999, 1_000, 123_456, 1_234_567, u64::MAX];
-        let words = ["0", "999", "1,000", "123,456", "1,234,567", "18,446,744,073,709,551,615"];
-        assert_eq!(numbers.map(grouped), words);
     }
 }

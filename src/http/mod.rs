@@ -4,9 +4,10 @@
 
 mod body;
 mod byte_stream;
-mod fetch;
+mod client;
 mod forwarding;
 mod framing;
+mod host;
 mod hygiene;
 mod path;
 pub mod pem;
@@ -14,20 +15,25 @@ mod refusal;
 mod request_id;
 mod slots;
 mod spelling;
+mod tls;
+mod url;
 
 pub use body::{BodyError, GatewayBody};
 pub use byte_stream::ByteStream;
-pub use fetch::{ClientError, ClientOptions, HttpClient, Url, native_roots};
+pub use client::{ClientError, ClientOptions, ClientResponse, Endpoint, HttpClient, ResponseStream};
 pub use forwarding::{
     ForwardingContext, is_trailer_allowed, is_websocket_upgrade, join_cookies, prepare_request, prepare_response,
     set_websocket_upgrade, strip_validators,
 };
 pub use framing::{ExpectedResponse, FramingError, PendingResponse, RequestSequence, ScreenedStream};
+pub use host::{bare_host, is_loopback, is_loopback_address};
 pub use hygiene::{RequestTarget, is_framed_once, screen};
 pub use path::is_canonical;
 pub use refusal::{Challenge, refuse, withhold_body};
 pub use request_id::{RequestId, RequestIds};
 pub use slots::{PeerNetwork, PooledSlot, SlotGroup, SlotHolder, SlotPool, is_out_of_descriptors};
+pub use tls::{client_tls, native_roots};
+pub use url::{Url, UrlError, UrlScheme};
 
 /// A request that can be read in more than one way, or in none; whoever sent it is told so in one sentence.
 const fn malformed(sentence: &'static str) -> crate::model::Denial {

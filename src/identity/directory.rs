@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bounds::TOKEN_BYTES_DEFAULT;
-use crate::http::{ClientError, Url};
+use crate::http::{Url, UrlError};
 use crate::identity::caller::cache::TokenCache;
 use crate::identity::caller::issuer_clients::IssuerClients;
 use crate::identity::certificate::peer::{PeerCertificate, SubjectAltName};
@@ -68,7 +68,7 @@ pub enum DirectoryError {
         vendor: VendorId,
         /// Why it cannot be asked.
         #[source]
-        source: ClientError,
+        source: UrlError,
     },
     /// Two issuers would be asked about the same opaque tokens.
     #[error("{vendor}: another issuer is asked about tokens that start with {prefix:?} already")]
@@ -354,7 +354,7 @@ impl DirectoryBuilder<'_> {
             KeySource::Discovery { .. } => Some(&settings.issuer),
             KeySource::Introspection(asked) => Some(&asked.url),
         };
-        let checked = address.map(|url| Url::parse(url, settings.fetch.allow_plain_http));
+        let checked = address.map(|url| Url::parse_protected(url, settings.fetch.allow_plain_http));
         if let Some(Err(source)) = checked {
             self.faults.push(DirectoryError::Address { vendor: id.clone(), source });
         }

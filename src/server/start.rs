@@ -24,7 +24,7 @@ use crate::bounds;
 use crate::config::{GatewaySettings, ListenerSettings, MasterKeyLocation};
 use crate::exposure;
 use crate::gateway::{AssembleError, AuthorityEpoch, Gateway, GatewayServices, assemble};
-use crate::http::{ClientError, SlotPool, native_roots};
+use crate::http::{ClientError, SlotPool, client_tls, native_roots};
 use crate::identity::IdentityState;
 use crate::kill::{EventListener, HookDispatcher, KillEvent, KillSwitch, audit_listener, notify_all};
 use crate::listener::{self, ConnectionTimeouts, ListenerState, TlsError, Worker};
@@ -87,6 +87,9 @@ pub enum StartError {
     /// The client that sends webhooks cannot be made.
     #[error("webhooks cannot be sent")]
     Webhooks(#[source] ClientError),
+    /// TLS towards upstreams cannot be set up.
+    #[error("TLS towards upstreams cannot be set up")]
+    UpstreamTls(#[source] rustls::Error),
     /// A listener's TLS cannot be made.
     #[error("the {name} listener has no TLS")]
     Tls {
@@ -161,7 +164,7 @@ impl Server {
             exposure: Arc::new(exposure::ExposureCounters::new(clock.now().wall)),
             authority,
             salts: SaltFolder::new(config.state.path.join("salts")),
-            tls: upstream_tls(),
+            tls: upstream_tls()?,
             sockets: SocketBudget::new(shares.upstreams, descriptors),
             workers: options.workers,
         };
@@ -307,15 +310,12 @@ pub(super) fn master_keys(place: Option<&MasterKeyLocation>) -> Result<MasterKey
 }
 
 /// TLS towards upstreams: the machine's own authorities.
-fn upstream_tls() -> Arc<ClientConfig> {
+fn upstream_tls() -> Result<Arc<ClientConfig>, StartError> {
     let roots = native_roots();
     if roots.is_empty() {
         tracing::warn!("this machine has no certificate authorities: no https upstream can be verified");
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = builder.map(|builder| builder.with_root_certificates(roots.clone()).with_no_client_auth());
-    Arc::new(config.unwrap_or_else(|_| ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))
+    client_tls(roots, None).map(Arc::new).map_err(StartError::UpstreamTls)
 }
 
 /// Everything bound, nothing served yet.

@@ -31,22 +31,16 @@ pub struct HookError {
 
 impl WebhookSender {
     pub(super) fn new() -> Result<Self, ClientError> {
-        HttpClient::new(ClientOptions {
-            // Each hook has a deadline of its own, which is shorter.
-            deadline: HOOK_DEADLINE_MAX + Duration::from_secs(1),
-            body_bytes_max: HOOK_ANSWER_BYTES_MAX,
-            ca_file: None,
-            client_certificate: None,
-            allow_plain_http: false,
-        })
-        .map(Self)
+        // Each hook has a deadline of its own, which is shorter.
+        let deadline = HOOK_DEADLINE_MAX + Duration::from_secs(1);
+        HttpClient::new(ClientOptions::new(deadline, HOOK_ANSWER_BYTES_MAX)).map(Self)
     }
 
     async fn send(&self, delivery: OutgoingWebhook) -> Result<u16, ClientError> {
-        let url = Url::parse(&delivery.url, false)?;
+        let url = Url::parse_protected(&delivery.url, false)?;
         let mut headers = HeaderMap::new();
         for (name, value) in delivery.headers {
-            let value = HeaderValue::try_from(value).map_err(|_| ClientError::Address)?;
+            let value = HeaderValue::try_from(value).map_err(::http::Error::from)?;
             headers.insert(HeaderName::from_static(name), value);
         }
         let answer = self.0.post(&url, headers, delivery.body.into()).await?;

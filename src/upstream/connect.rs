@@ -16,13 +16,14 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{AllowedNetworks, BaseUrl, UpstreamSettings, UrlScheme};
+use super::{AllowedNetworks, UpstreamSettings};
 use crate::bounds;
+use crate::http::{Url, UrlScheme};
 
 /// Dials one upstream.
 #[derive(Debug)]
 pub struct UpstreamConnector {
-    base: BaseUrl,
+    base: Url,
     deadline: Duration,
     networks: AllowedNetworks,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
@@ -58,8 +59,7 @@ impl UpstreamConnector {
         let tls = match base.scheme() {
             UrlScheme::Http => None,
             UrlScheme::Https => {
-                let host = bare_host(&base).to_owned();
-                let name = ServerName::try_from(host).map_err(|_| ConnectError::ServerName)?;
+                let name = ServerName::try_from(base.bare_host().to_owned()).map_err(|_| ConnectError::ServerName)?;
                 Some((Arc::clone(tls), name))
             }
         };
@@ -67,7 +67,7 @@ impl UpstreamConnector {
     }
 
     /// The URL that is dialled.
-    pub const fn base(&self) -> &BaseUrl {
+    pub const fn base(&self) -> &Url {
         &self.base
     }
 
@@ -115,13 +115,8 @@ impl UpstreamConnector {
         if let Some(address) = self.base.address() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
-        Ok(tokio::net::lookup_host((bare_host(&self.base), port)).await.map_err(ConnectError::Resolve)?.collect())
+        Ok(tokio::net::lookup_host((self.base.bare_host(), port)).await.map_err(ConnectError::Resolve)?.collect())
     }
-}
-
-/// The host without the brackets of an IPv6 address.
-fn bare_host(base: &BaseUrl) -> &str {
-    base.host().trim_start_matches('[').trim_end_matches(']')
 }
 
 /// An open connection to an upstream.

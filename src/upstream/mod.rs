@@ -11,5 +11,5 @@ mod sockets;
 
 pub use connect::{ConnectError, UpstreamConnector, UpstreamStream};
 pub use pool::{SendError, UpstreamLease, UpstreamPool, UpstreamRequest};
-pub use settings::{AllowedNetworks, BaseUrl, BaseUrlError, BodyLimits, MinRate, UpstreamSettings, UrlScheme};
+pub use settings::{AllowedNetworks, BodyLimits, MinRate, UpstreamSettings};
 pub use sockets::SocketBudget;

@@ -254,7 +254,7 @@ fn a_contract_means_what_it_says() {
     assert_eq!(bulk.response.treat.len(), 5);
     assert_eq!(bulk.response.records.as_ref().map(ToString::to_string).as_deref(), Some("$.customers[*]"));
     let (_, event, _) = contract.egress.find(&http::Method::POST, "/v2/events").expect("route");
-    assert_eq!((event.upstream.base.host(), event.request.treat.len()), ("api.acme.example", 2));
+    assert_eq!((event.upstream.base.bare_host(), event.request.treat.len()), ("api.acme.example", 2));
 }
 
 #[test]

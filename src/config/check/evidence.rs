@@ -114,7 +114,7 @@ fn action(at: &Cursor<'_>, hook: &written::HookConfig) -> Option<HookActionSetti
 
 fn webhook(at: &Cursor<'_>, written: &written::HookWebhookConfig) -> Option<HookActionSettings> {
     let (url, secret) = (written.url.as_ref()?, written.secret_file.as_ref()?);
-    if let Err(error) = Url::parse(url, false) {
+    if let Err(error) = Url::parse_protected(url, false) {
         at.key("url").fault_without_line(error.to_string(), "write https://pager.example.com/vendorgate");
     }
     let make = |path: &std::path::Path| format!("write a random key to {}", path.display());

@@ -11,8 +11,8 @@ use crate::bounds::{
 use crate::config::file::identity as written;
 use crate::config::source::Cursor;
 use crate::config::units;
+use crate::http::Url;
 use crate::identity::{FetchSettings, IntrospectionSettings, KeySource, inspect_client_secret};
-use crate::upstream::{BaseUrl, UrlScheme};
 
 /// `jwks:` or `introspection:`, of which there must be one.
 pub(super) fn source(
@@ -107,7 +107,7 @@ fn keys(at: &Cursor<'_>, written: &written::JwksConfig, issuer: &str, fetch: &Fe
             Some(KeySource::File(files::jwks(&at.key("file"), file)))
         }
         (None, None, true) => {
-            if BaseUrl::parse(issuer).is_err() {
+            if Url::parse_base(issuer).is_err() {
                 at.key("discovery").fault("needs an issuer that is a URL", "write jwks: { url: … }");
             }
             Some(KeySource::Discovery { refresh: refresh(&at.key("refresh"), written) })
@@ -135,8 +135,8 @@ fn refresh(at: &Cursor<'_>, written: &written::JwksConfig) -> Duration {
 /// Whoever reads keys in clear takes them from whoever is in between. The query is the issuer's business.
 fn check_url(at: &Cursor<'_>, text: &str, fetch: &FetchSettings) {
     let (base, _) = text.split_once('?').unwrap_or((text, ""));
-    match BaseUrl::parse(base) {
-        Ok(url) if url.scheme() == UrlScheme::Http && !url.is_loopback() && !fetch.allow_plain_http => {
+    match Url::parse_base(base) {
+        Ok(url) if !url.is_protected() && !fetch.allow_plain_http => {
             at.invalid("must be https: whoever changes these keys on the way becomes the vendor", "https://…");
         }
         Ok(_) => {}

@@ -8,6 +8,7 @@ use crate::bounds::{HEAD_DEADLINE, HEAD_DEADLINE_MAX, IDLE_DEADLINE, IDLE_DEADLI
 use crate::config::file;
 use crate::config::settings::{ClientCertificateSettings, ListenerSettings, ListenersSettings, TlsSettings};
 use crate::config::source::Cursor;
+use crate::http::is_loopback_address;
 
 /// `listeners:`
 pub(in crate::config) fn listeners(at: &Cursor<'_>, written: Option<&file::ListenersConfig>) -> ListenersSettings {
@@ -87,7 +88,7 @@ fn tls(at: &Cursor<'_>, written: &file::TlsConfig) -> TlsSettings {
 
 /// Operators' tokens are worth as much as the gateway itself.
 fn check_admin(at: &Cursor<'_>, admin: Option<&ListenerSettings>) {
-    if admin.is_some_and(|admin| admin.tls.is_none() && !admin.bind.ip().is_loopback()) {
+    if admin.is_some_and(|admin| admin.tls.is_none() && !is_loopback_address(admin.bind.ip())) {
         let wrong = "operators' tokens would pass in clear: whoever listens on the way could take the kill switch over";
         at.warning(wrong, "write tls: { cert: …, key: … } beside it, or bind it to 127.0.0.1");
     }

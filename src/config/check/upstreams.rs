@@ -13,8 +13,9 @@ use crate::config::file;
 use crate::config::file::route::VendorUpstreamConfig;
 use crate::config::source::Cursor;
 use crate::config::{suggest, units};
+use crate::http::{Url, UrlError, UrlScheme};
 use crate::model::{UpstreamId, VendorId};
-use crate::upstream::{AllowedNetworks, BaseUrl, BaseUrlError, BodyLimits, MinRate, UpstreamSettings, UrlScheme};
+use crate::upstream::{AllowedNetworks, BodyLimits, MinRate, UpstreamSettings};
 
 /// The internal APIs by name.
 pub(in crate::config) type Upstreams = BTreeMap<String, Arc<UpstreamSettings>>;
@@ -82,16 +83,11 @@ fn unknown_id() -> UpstreamId {
     UpstreamId::parse("unknown").expect("a constant id")
 }
 
-fn unknown_base() -> BaseUrl {
-    BaseUrl::parse("http://upstream.invalid").expect("a constant URL")
+fn unknown_base() -> Url {
+    Url::parse_base("http://upstream.invalid").expect("a constant URL")
 }
 
-fn settings(
-    id: UpstreamId,
-    base: BaseUrl,
-    deadlines: UpstreamDeadlines,
-    networks: AllowedNetworks,
-) -> UpstreamSettings {
+fn settings(id: UpstreamId, base: Url, deadlines: UpstreamDeadlines, networks: AllowedNetworks) -> UpstreamSettings {
     let UpstreamDeadlines { connect, response, body } = deadlines;
     UpstreamSettings { id, base, connect_deadline: connect, response_deadline: response, body, networks }
 }
@@ -140,18 +136,18 @@ fn pace(at: &Cursor<'_>, written: Option<&file::PaceText>) -> Option<MinRate> {
     None
 }
 
-fn base_url(at: &Cursor<'_>, text: &str) -> Option<BaseUrl> {
-    let read = BaseUrl::parse(text);
+fn base_url(at: &Cursor<'_>, text: &str) -> Option<Url> {
+    let read = Url::parse_base(text);
     match &read {
         Ok(_) => {}
-        Err(error @ BaseUrlError::UserInfo) => {
+        Err(error @ UrlError::UserInfo) => {
             at.fault_without_line(error.to_string(), "take it out of the URL, and change the password");
         }
-        Err(error @ (BaseUrlError::Query | BaseUrlError::Fragment)) => {
+        Err(error @ (UrlError::Query | UrlError::Fragment)) => {
             at.invalid(error.to_string(), text.split(['?', '#']).next().unwrap_or_default());
         }
-        Err(error @ BaseUrlError::Path) => at.invalid(error.to_string(), "https://api.acme.example/v2"),
-        Err(error @ (BaseUrlError::Scheme | BaseUrlError::Unreadable)) => {
+        Err(error @ UrlError::Path) => at.invalid(error.to_string(), "https://api.acme.example/v2"),
+        Err(error @ (UrlError::Scheme | UrlError::Unreadable | UrlError::PlainText)) => {
             at.invalid_with_guess(error.to_string(), suggest::url(text), "http://127.0.0.1:9000");
         }
     }
@@ -159,7 +155,7 @@ fn base_url(at: &Cursor<'_>, text: &str) -> Option<BaseUrl> {
 }
 
 /// What leaves to a vendor goes under TLS, unless it stays in a network that the contract names.
-fn check_reachable(at: &Cursor<'_>, base: &BaseUrl, networks: &AllowedNetworks) {
+fn check_reachable(at: &Cursor<'_>, base: &Url, networks: &AllowedNetworks) {
     let listed = match networks {
         AllowedNetworks::Any => true,
         AllowedNetworks::PublicAnd(listed) => !listed.is_empty(),

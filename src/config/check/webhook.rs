@@ -10,11 +10,11 @@ use crate::bounds::{WEBHOOK_TOLERANCE, WEBHOOK_TOLERANCE_MAX};
 use crate::config::file::OneOrMore;
 use crate::config::file::webhook as written;
 use crate::config::source::Cursor;
+use crate::http::Url;
 use crate::identity::{
     HeaderPart, SignatureEncoding, SignatureTemplate, TemplatePart, TimestampFormat, WebhookHandshake, WebhookPreset,
     WebhookProof, WebhookRecipe, WebhookSecretEncoding, WebhookSettings, inspect_secret,
 };
-use crate::upstream::BaseUrl;
 
 /// `webhook:`
 pub(super) fn webhook(at: &Cursor<'_>, written: &written::WebhookConfig) -> Option<WebhookSettings> {
@@ -235,7 +235,7 @@ fn handshakes(at: &Cursor<'_>, OneOrMore(listed): &OneOrMore) -> Vec<WebhookHand
 }
 
 fn base(at: &Cursor<'_>, text: &str) -> Option<String> {
-    match BaseUrl::parse(text) {
+    match Url::parse_base(text) {
         Ok(_) => Some(text.trim_end_matches('/').to_owned()),
         Err(error) => {
             at.invalid(error.to_string(), "https://hooks.example.com");

@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::super::client::DemoRequest;
 use super::super::diff;
-use super::super::page::{DemoPage, bytes, millis};
+use super::super::page::DemoPage;
 use super::super::stage::{ACME, DemoStage};
 use super::{StoryError, call};
+use crate::model::{decimal_bytes, milliseconds};
 use crate::pii::Rules;
 
 const LIST: &str = "/v1/customers?limit=3&after=cus_000013";
@@ -20,7 +21,11 @@ pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(
     let ask = || DemoRequest::get(stage.ingress, LIST).bearer(&token);
     let treated = call(stage, page, ask(), &format!("GET {LIST}"), WHO).await?;
     let (before, after) = (raw.json(), treated.json());
-    let told = format!("allowed: 3 records, {}, {}", bytes(treated.body.len()), millis(treated.took));
+    let told = format!(
+        "allowed: 3 records, {}, {}",
+        decimal_bytes(treated.body.len() as u64),
+        milliseconds(treated.took_micros)
+    );
     page.answer(treated.status.as_u16(), &told);
     let (first, first_treated) = (&before["customers"][0], &after["customers"][0]);
     let rules = rules(stage, "/v1/customers");

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::super::client::DemoRequest;
-use super::super::page::{DemoPage, bytes, count, millis};
+use super::super::page::DemoPage;
 use super::super::people::{CUSTOMERS, customer};
 use super::super::stage::{ACME, DemoStage};
 use super::metrics::ScrapedMetrics;
 use super::{StoryError, call};
+use crate::model::{decimal_bytes, milliseconds, thousands};
 
 const TARGET: &str = "/v1/customers?limit=50000";
 const WHO: &str = "acme-batch, customers:read";
@@ -23,12 +24,17 @@ pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(
     let arrived = occurrences(&reply.body, b"\"id\":\"cus_");
     page.answer(
         reply.status.as_u16(),
-        &format!("allowed, and streaming: {} in {}", bytes(reply.body.len()), millis(reply.took)),
+        &format!(
+            "allowed, and streaming: {} in {}",
+            decimal_bytes(reply.body.len() as u64),
+            milliseconds(reply.took_micros)
+        ),
     );
-    page.remark(format!("{} {} of {} records", bar(arrived, CUSTOMERS), count(arrived), count(CUSTOMERS)));
+    page.remark(format!("{} {} of {} records", bar(arrived, CUSTOMERS), thousands(arrived), thousands(CUSTOMERS)));
     page.check("the response was cut, and looks cut: it breaks off without an end", !reply.whole, "it ended well");
     let expected = budget.saturating_sub(before)..=budget;
-    let told = format!("the budget is {} in 3 s: with the {before} from before, not one more has left", count(budget));
+    let told =
+        format!("the budget is {} in 3 s: with the {before} from before, not one more has left", thousands(budget));
     page.check(&told, expected.contains(&arrived), format!("{arrived} arrived"));
     let leaked = (1..=arrived).step_by(50).map(customer).filter(|raw| occurrences(&reply.body, raw.ssn.as_bytes()) > 0);
     let leaked = leaked.count() as u64 + occurrences(&reply.body, b".example\"");

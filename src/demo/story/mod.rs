@@ -10,19 +10,21 @@ mod metrics;
 mod refused;
 mod summary;
 
-use super::client::{DemoReply, DemoRequest, DemoRequestError};
+use super::client::{DemoReply, DemoRequest};
 use super::crm::Crm;
-use super::page::{Colour, DemoPage, count};
+use super::page::{Colour, DemoPage};
 use super::people::CUSTOMERS;
 use super::stage::{ACME, DemoStage};
+use crate::http::ClientError;
 use crate::identity::SigningError;
+use crate::model::thousands;
 
 /// Why a step broke off.
 #[derive(Debug, thiserror::Error)]
 enum StoryError {
     /// A call got no answer.
     #[error("a call got no answer")]
-    Call(#[from] DemoRequestError),
+    Call(#[from] ClientError),
     /// A token could not be signed.
     #[error("a token could not be signed")]
     Token(#[from] SigningError),
@@ -59,7 +61,7 @@ fn introduce(stage: &DemoStage, page: &mut DemoPage<'_>) {
     page.line(Colour::Bold, "vendorgate demo");
     page.line(Colour::Dim, "Everything below is real HTTP on this machine; nothing had to be installed or set up.");
     page.gap();
-    let customers = format!("a CRM with {} made-up customers", count(CUSTOMERS));
+    let customers = format!("a CRM with {} made-up customers", thousands(CUSTOMERS));
     let contracts = stage.folder.path().join("contracts");
     for (name, place, what) in [
         ("internal API", format!("http://{}", stage.crm_at), customers.as_str()),
@@ -78,7 +80,7 @@ fn introduce(stage: &DemoStage, page: &mut DemoPage<'_>) {
 async fn call(
     stage: &DemoStage,
     page: &mut DemoPage<'_>,
-    call: DemoRequest<'_>,
+    call: DemoRequest,
     what: &str,
     who: &str,
 ) -> Result<DemoReply, StoryError> {

@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::super::client::DemoRequest;
-use super::super::page::{Colour, DemoPage, count};
+use super::super::page::{Colour, DemoPage};
 use super::super::stage::DemoStage;
 use super::StoryError;
 use super::metrics::ScrapedMetrics;
+use crate::model::thousands;
 
 const ACME: &str = "vendor=\"acme-analytics\"";
 const EXPOSURE: &str = "/v1/exposure?vendor=acme-analytics";
@@ -31,7 +32,7 @@ pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(
 }
 
 fn exposure(page: &mut DemoPage<'_>, report: &Value) {
-    let number = |value: &Value| count(value.as_u64().unwrap_or_default());
+    let number = |value: &Value| thousands(value.as_u64().unwrap_or_default());
     page.answer(200, &format!("{} records, {} bytes", number(&report["records"]), number(&report["bytes"])));
     for route in report["routes"].as_array().into_iter().flatten() {
         let (name, direction) = (text(&route["route"]), text(&route["direction"]));
@@ -56,7 +57,7 @@ fn check_exposure(page: &mut DemoPage<'_>, report: &Value, metrics: &ScrapedMetr
 }
 
 fn people(about: u64) -> String {
-    format!("of about {} {}", count(about), if about == 1 { "person" } else { "people" })
+    format!("of about {} {}", thousands(about), if about == 1 { "person" } else { "people" })
 }
 
 fn text(value: &Value) -> &str {
@@ -67,7 +68,7 @@ fn figures(page: &mut DemoPage<'_>, metrics: &ScrapedMetrics) {
     page.answer(200, "acme-analytics, since the start of the demo");
     for direction in ["ingress", "egress"] {
         let labels = [ACME, &format!("direction=\"{direction}\"")];
-        let sum = |family: &str| count(metrics.sum(family, &labels));
+        let sum = |family: &str| thousands(metrics.sum(family, &labels));
         let (requests, records) = (sum("vendorgate_requests_total"), sum("vendorgate_records_total"));
         let bytes = sum("vendorgate_bytes_total");
         let line = format!("{direction:<9}{requests:>9} requests {records:>9} records {bytes:>11} bytes left");
@@ -83,7 +84,7 @@ fn list(page: &mut DemoPage<'_>, title: &str, mut items: Vec<(String, u64)>) {
     items.sort_by(|(name, number), (other, than)| than.cmp(number).then(name.cmp(other)));
     for (place, (name, number)) in items.iter().enumerate() {
         let title = if place == 0 { title } else { "" };
-        page.line(Colour::Plain, format!("     {title:<9}{:>9} {name}", count(*number)));
+        page.line(Colour::Plain, format!("     {title:<9}{:>9} {name}", thousands(*number)));
     }
 }
 

@@ -262,7 +262,8 @@ impl Introspector {
     }
 
     async fn ask(&self, token: &Secret<String>) -> Result<(IntrospectionResponse, usize), IntrospectionError> {
-        let url = Url::parse(&self.settings.url, self.id.fetch.allow_plain_http)?;
+        let url =
+            Url::parse_protected(&self.settings.url, self.id.fetch.allow_plain_http).map_err(ClientError::from)?;
         let fetcher = self.fetcher.get_or_try_init(|| async { fetcher(&self.id.fetch) }).await?;
         let encode = |text: &str| utf8_percent_encode(text, FORM).to_string();
         let mut body = format!("token={}&token_type_hint=access_token", encode(token.expose()));

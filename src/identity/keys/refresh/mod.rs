@@ -63,12 +63,15 @@ impl RefreshError {
 /// Builds the HTTP client for an issuer.
 pub(crate) fn fetcher(settings: &FetchSettings) -> Result<HttpClient, ClientError> {
     HttpClient::new(ClientOptions {
-        deadline: settings.deadline,
-        body_bytes_max: ISSUER_ANSWER_BYTES_MAX,
         ca_file: settings.ca_file.clone(),
         client_certificate: settings.client_certificate.clone(),
         allow_plain_http: settings.allow_plain_http,
+        ..ClientOptions::new(settings.deadline, ISSUER_ANSWER_BYTES_MAX)
     })
+}
+
+fn parse_url(text: &str, allow_plain_http: bool) -> Result<Url, ClientError> {
+    Ok(Url::parse_protected(text, allow_plain_http)?)
 }
 
 /// Refreshes the keys again and again until they are dropped.
@@ -137,7 +140,7 @@ async fn read_source(ring: &IssuerKeys, memory: &mut RefreshState) -> Result<Key
             Ok(KeyAnswer::Document(read_in_background(path, ISSUER_ANSWER_BYTES_MAX).await?, FILE_POLL))
         }
         KeySource::Url { url, refresh } => {
-            let url = Url::parse(url, ring.id.fetch.allow_plain_http)?;
+            let url = parse_url(url, ring.id.fetch.allow_plain_http)?;
             fetch_keys(ring, memory, &url, *refresh).await
         }
         KeySource::Discovery { refresh } => {
@@ -206,13 +209,13 @@ async fn discover(ring: &IssuerKeys, memory: &mut RefreshState) -> Result<Url, R
         return Ok(url.clone());
     }
     let plain = ring.id.fetch.allow_plain_http;
-    let issuer = Url::parse(&ring.id.issuer, plain)?;
+    let issuer = parse_url(&ring.id.issuer, plain)?;
     let fetcher = open_fetcher(ring, memory)?;
     let mut status = 0;
     for address in metadata_addresses(&issuer) {
-        let answer = fetcher.get(&Url::parse(&address, plain)?, HeaderMap::new()).await?;
+        let answer = fetcher.get(&parse_url(&address, plain)?, HeaderMap::new()).await?;
         if answer.status == StatusCode::OK {
-            let url = Url::parse(&keys_address(&answer.body, &ring.id.issuer)?, plain)?;
+            let url = parse_url(&keys_address(&answer.body, &ring.id.issuer)?, plain)?;
             memory.discovered = Some((url.clone(), now));
             return Ok(url);
         }
@@ -222,13 +225,10 @@ async fn discover(ring: &IssuerKeys, memory: &mut RefreshState) -> Result<Url, R
 }
 
 fn metadata_addresses(issuer: &Url) -> [String; 2] {
-    let uri = issuer.as_uri();
-    let scheme = uri.scheme_str().unwrap_or("https");
-    let host = uri.authority().map_or("", http::uri::Authority::as_str);
-    let path = uri.path().trim_end_matches('/');
+    let (origin, path) = (issuer.origin(), issuer.path().trim_end_matches('/'));
     [
-        format!("{scheme}://{host}/.well-known/oauth-authorization-server{path}"),
-        format!("{scheme}://{host}{path}/.well-known/openid-configuration"),
+        format!("{origin}/.well-known/oauth-authorization-server{path}"),
+        format!("{origin}{path}/.well-known/openid-configuration"),
     ]
 }
 
