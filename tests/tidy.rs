@@ -1,5 +1,6 @@
 //! The architecture as a test: floors, file openings, file sizes. Reads the tree as text and needs nothing built.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,31 @@ fn rooms_import_only_from_lower_floors() {
 fn every_room_has_a_floor() {
     let missing: Vec<_> = sources().iter().filter_map(|file| room_of(file)).filter(|r| floor_of(r).is_none()).collect();
     assert!(missing.is_empty(), "rooms without a floor: {missing:?}");
+}
+
+/// Names that two types may share, because each is private to its file and the field has one word for both. Keep it short.
+const SHARED_NAMES: &[&str] = &[];
+
+#[test]
+fn a_type_has_a_name_of_its_own() {
+    let mut homes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in sources().iter().filter(|file| !is_for_tests(file)) {
+        for (number, line) in lines(file) {
+            if let Some(name) = type_named(&line).filter(|name| !SHARED_NAMES.contains(name)) {
+                homes.entry(name.to_owned()).or_default().push(format!("{}:{number}", file.display()));
+            }
+        }
+    }
+    homes.retain(|_, homes| homes.len() > 1);
+    assert!(homes.is_empty(), "a search for one of these types finds another: {homes:#?}");
+}
+
+#[test]
+fn every_shared_name_is_still_shared() {
+    let all: Vec<_> = sources().iter().flat_map(|file| lines(file)).map(|(_, line)| line).collect();
+    let count = |name: &str| all.iter().filter(|line| type_named(line) == Some(name)).count();
+    let stale: Vec<_> = SHARED_NAMES.iter().filter(|name| count(name) < 2).collect();
+    assert!(stale.is_empty(), "take these out of SHARED_NAMES: {stale:?}");
 }
 
 #[test]
@@ -138,6 +164,28 @@ fn room_of(file: &Path) -> Option<String> {
     let first = inside.components().next()?.as_os_str().to_str()?;
     let room = first.strip_suffix(".rs").unwrap_or(first);
     (room != "lib" && room != "main").then(|| room.to_owned())
+}
+
+/// Files that only tests compile.
+fn is_for_tests(file: &Path) -> bool {
+    let inside = file.strip_prefix(root()).unwrap_or(file);
+    inside.iter().any(|part| part == "tests")
+        || file
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .is_some_and(|stem| ["tests", "testing", "fake", "faulty"].contains(&stem) || stem.ends_with("_tests"))
+}
+
+/// The type that a line at the left margin defines: `pub(crate) struct Name` defines `Name`.
+fn type_named(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("pub").map_or(line, |rest| {
+        rest.strip_prefix('(').and_then(|inside| inside.split_once(')')).map_or(rest, |(_, rest)| rest).trim_start()
+    });
+    let (keyword, rest) = line.split_once(' ')?;
+    ["struct", "enum", "trait", "type", "union"].contains(&keyword).then(|| {
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        &rest[..end]
+    })
 }
 
 fn floor_of(room: &str) -> Option<usize> {
