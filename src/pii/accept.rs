@@ -1,57 +1,54 @@
-//! What an answer is asked for in: `Accept` (RFC 9110, section 12.5.1), narrowed to what the rules of the answer read.
+//! Narrows the `Accept` field of a request (RFC 9110, section 12.5.1) to the media types that the rules of its answer read.
 //!
-//! A caller could else ask for a form of the answer that the contract was not written for. Types that no engine reads
-//! go; under paths that lead through names to a list, so do rows, which have no place for those names. A range goes
-//! with them where it could only be there to steer around what is left. Never asks for more than the caller did, and
-//! leaves a field of which nothing would remain: what then comes is judged as any other answer.
+//! Without that, a caller could ask for the answer in a format that the contract was not written for. Media types that no
+//! engine reads are removed. Formats of rows (CSV, NDJSON) are removed too where a path leads through a name to a list, as
+//! `$.customers[*]` does, because a row does not show that name. A range such as `*/*` is spelled out where the caller
+//! excludes types with `q=0`, because it then could mean only what the rules do not read. Never asks for a type that the
+//! caller did not accept. A field of which nothing would be left stays as it came: the answer is then refused if no engine
+//! reads it.
 
+use super::Rules;
 use super::body::{BodyStructure, Engines};
 use super::media::MediaType;
-use super::{Rules, ValueLocation};
 use crate::model::FieldPath;
 
-/// What the rules of one answer were written for.
+/// Which formats of an answer its rules read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AcceptFilter {
-    /// Documents alone: a path names what stands around a list.
+    /// Whether formats of rows are not read, because a path leads through a name to a list.
     documents_only: bool,
 }
 
 impl AcceptFilter {
     pub(super) fn of(rules: &Rules) -> Self {
-        let fields = rules.treat.iter().filter_map(|rule| match &rule.location {
-            ValueLocation::Field(path) => Some(path),
-            ValueLocation::Query(_)
-            | ValueLocation::Header(_)
-            | ValueLocation::Cookie(_)
-            | ValueLocation::Segment(_) => None,
-        });
+        let fields = rules.treat.iter().filter_map(|rule| rule.location.field());
         let mut paths = fields.chain(rules.only.iter().flatten()).chain(&rules.reveal).chain(&rules.records);
         Self { documents_only: paths.any(names_around_a_list) }
     }
 
-    /// The field as the upstream may have it; `None` to leave it as it came.
+    /// The narrowed field; `None` to leave it as it came.
     pub(super) fn narrow(self, accept: &str, engines: &Engines) -> Option<String> {
         let ranges: Vec<MediaRange<'_>> = split(accept).map(MediaRange::parse).collect();
-        let steers = ranges.iter().any(|range| range.is_excluded);
+        let excludes_some = ranges.iter().any(|range| range.is_excluded);
         let mut kept: Vec<String> = Vec::new();
         for range in &ranges {
             match (range.kind, range.subtype) {
                 _ if range.is_excluded => kept.push(range.text.to_owned()),
-                ("*", "*") if !steers => kept.push(range.text.to_owned()),
+                ("*", "*") if !excludes_some => kept.push(range.text.to_owned()),
                 (kind, "*") => {
                     let types = engines.media_types().filter(|(of, _)| kind == "*" || kind.eq_ignore_ascii_case(of));
-                    let asked = types.map(|(kind, subtype)| format!("{kind}/{subtype}"));
-                    let free = asked.filter(|essence| !ranges.iter().any(|other| other.is(essence)));
-                    let mine = free.filter(|essence| self.reads(essence, engines));
-                    kept.extend(mine.map(|essence| format!("{essence}{}", range.parameters)));
+                    let essences = types.map(|(kind, subtype)| format!("{kind}/{subtype}"));
+                    let unlisted = essences.filter(|essence| !ranges.iter().any(|other| other.is(essence)));
+                    let read = unlisted.filter(|essence| self.reads(essence, engines));
+                    kept.extend(read.map(|essence| format!("{essence}{}", range.parameters)));
                 }
                 _ if self.reads(range.text, engines) => kept.push(range.text.to_owned()),
                 _ => {}
             }
         }
-        let asks = kept.iter().any(|text| !MediaRange::parse(text).is_excluded);
-        (asks && kept.len() + kept.iter().map(String::len).sum::<usize>() < ACCEPT_BYTES_MAX).then(|| kept.join(", "))
+        let accepts_any = kept.iter().any(|text| !MediaRange::parse(text).is_excluded);
+        (accepts_any && kept.len() + kept.iter().map(String::len).sum::<usize>() < ACCEPT_BYTES_MAX)
+            .then(|| kept.join(", "))
     }
 
     fn reads(self, text: &str, engines: &Engines) -> bool {
@@ -64,10 +61,10 @@ impl AcceptFilter {
     }
 }
 
-/// Longest field that is made of ranges: more is left as it came.
+/// Longest narrowed field, in bytes. A longer one is left as it came.
 const ACCEPT_BYTES_MAX: usize = 4 * 1024;
 
-/// Whether a path goes through a name to a list, which a row does not show.
+/// Whether a path leads through a name to a list. A row does not show that name.
 fn names_around_a_list(path: &FieldPath) -> bool {
     let lists = path.steps().iter().rposition(|step| step.is_into_list());
     lists.is_some_and(|at| path.steps()[..at].iter().any(|step| step.name().is_some() && !step.descends))
@@ -78,9 +75,9 @@ struct MediaRange<'a> {
     text: &'a str,
     kind: &'a str,
     subtype: &'a str,
-    /// With their `;`.
+    /// All after the subtype, from the first `;`.
     parameters: &'a str,
-    /// Its weight is 0: what it names is not acceptable.
+    /// Whether its weight is 0: the caller does not accept it.
     is_excluded: bool,
 }
 
@@ -97,14 +94,14 @@ impl<'a> MediaRange<'a> {
         Self { text, kind, subtype, parameters, is_excluded }
     }
 
-    /// Whether it names this type, and no range of them.
+    /// Whether it names this very type.
     fn is(&self, essence: &str) -> bool {
         let own = self.text.split(';').next().unwrap_or_default().trim();
         own.eq_ignore_ascii_case(essence)
     }
 }
 
-/// The elements of a list, commas between quotes left alone.
+/// The elements of a list. A comma between quotes does not separate.
 fn split(list: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     let parts = list.split(move |c| {
@@ -124,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rules_do_not_read_is_not_asked_for() {
+    fn accept_is_narrowed_to_the_types_that_the_rules_read() {
         let tree = testing::rules_with_class("email", &["$.customers[*].email"]);
         let flat = testing::rules_with_class("email", &["$[*].email"]);
         for (accept, of_tree, of_flat) in [
@@ -139,7 +136,7 @@ mod tests {
             ("application/pdf, application/json", "application/json", "application/json"),
             ("*/*", "*/*", "*/*"),
             ("text/event-stream, */*;q=0.5", "*/*;q=0.5", "text/event-stream, */*;q=0.5"),
-            // Of these nothing would be left.
+            // Nothing would be left of these, so they stay.
             ("application/x-ndjson", "application/x-ndjson", "application/x-ndjson"),
             ("image/png", "image/png", "image/png"),
             ("", "", ""),
@@ -147,7 +144,7 @@ mod tests {
             assert_eq!(narrow(&tree, accept), of_tree, "{accept}");
             assert_eq!(narrow(&flat, accept), of_flat, "{accept}");
         }
-        // A range becomes what is read of it, without what the caller excludes.
+        // A range becomes the types in it that the rules read, without those that the caller excludes.
         for accept in
             ["text/*, application/json", "application/json;q=0, application/*", "application/json;q=0, */*;q=0.3"]
         {
@@ -164,6 +161,9 @@ mod tests {
             wide.contains("text/csv") && wide.contains("text/event-stream") && !wide.contains("application"),
             "{wide}"
         );
-        assert!(testing::plan(&Rules::default()).narrow_accept("image/png, text/csv").is_none(), "no rule reads it");
+        assert!(
+            testing::plan(&Rules::default()).narrow_accept("image/png, text/csv").is_none(),
+            "no rule reads the body"
+        );
     }
 }

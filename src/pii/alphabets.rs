@@ -1,11 +1,11 @@
-//! The two alphabets that tokens and hashes are spelled in: base32 in lower case, and unpadded base64url.
+//! The two encodings in which tokens and hashes are written: base32 in lower case, and unpadded base64url (RFC 4648).
 //!
-//! Both of RFC 4648. Neither has a character that JSON, a URL, a form, a header or XML must encode.
+//! Neither uses a character that JSON, a URL, a form, a header or XML must escape.
 
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
-/// Spells the low `5 * N` bits of a number.
+/// The low `5 * N` bits of a number, in base32.
 pub(super) const fn base32<const N: usize>(value: u32) -> [u8; N] {
     let mut text = [0; N];
     let mut i = 0;
@@ -16,7 +16,7 @@ pub(super) const fn base32<const N: usize>(value: u32) -> [u8; N] {
     text
 }
 
-/// The number that so many characters of base32 spell, if that is what they are.
+/// The number that these characters of base32 encode; `None` when one of them is not base32.
 pub(super) fn base32_value(text: &[u8]) -> Option<u32> {
     text.iter().try_fold(0, |value, byte| {
         let digit = match byte {
@@ -28,18 +28,19 @@ pub(super) fn base32_value(text: &[u8]) -> Option<u32> {
     })
 }
 
-/// Characters of unpadded base64 for so many bytes.
+/// The length of the unpadded base64 of so many bytes, in characters.
 pub(super) const fn base64_length(bytes: usize) -> usize {
     (bytes * 4).div_ceil(3)
 }
 
-/// Characters of 128 bits.
+/// The length of 128 bits in base64, in characters.
 pub(super) const HALF_TAG_CHARACTERS: usize = base64_length(16);
-/// Bytes that [`encode`] takes at once, and characters it makes of them.
+/// Bytes that [`encode_48_bytes`] encodes at once.
 pub(super) const STEP_BYTES: usize = 48;
+/// Characters that [`encode_48_bytes`] makes of them.
 pub(super) const STEP_CHARACTERS: usize = base64_length(STEP_BYTES);
 
-/// Base64url of 48 bytes, in numbers of sixteen, the first byte highest.
+/// Base64url of 48 bytes, given as three big-endian numbers of sixteen bytes.
 #[inline(always)]
 pub(super) fn encode_48_bytes(blocks: [u128; 3]) -> [u8; STEP_CHARACTERS] {
     let [a, b, c] = blocks;
@@ -72,14 +73,15 @@ pub(super) fn encode_16_bytes(bits: u128) -> [u8; HALF_TAG_CHARACTERS] {
     text
 }
 
-/// The characters of the lowest 48 bits of a number, the first lowest.
+/// The base64url characters of the lowest 48 bits of a number, the first one in the lowest byte.
 #[inline(always)]
 fn eight_characters(bits: u64) -> u64 {
     let pair = |shift: u32| u64::from(PAIRS[(bits >> shift & 0xfff) as usize]);
     pair(36) | pair(24) << 16 | pair(12) << 32 | pair(0) << 48
 }
 
-/// The two characters of twelve bits, the first lowest: half the look-ups, for 8 KiB.
+/// The two characters of each twelve bits, the first one in the lower byte. A table of pairs (8 KiB) takes half as many
+/// look-ups as one of single characters.
 static PAIRS: [u16; 1 << 12] = {
     let mut pairs = [0; 1 << 12];
     let mut bits = 0;
@@ -106,11 +108,11 @@ mod tests {
     }
 
     #[test]
-    fn every_character_in_every_place() {
-        for (place, six) in (0..STEP_CHARACTERS).flat_map(|place| (0..64_u8).map(move |six| (place, six))) {
+    fn each_base64_character_is_encoded_right_at_each_position() {
+        for (position, six) in (0..STEP_CHARACTERS).flat_map(|position| (0..64_u8).map(move |six| (position, six))) {
             for others in [b'A', b'_'] {
                 let mut text = [others; STEP_CHARACTERS];
-                text[place] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[usize::from(six)];
+                text[position] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[usize::from(six)];
                 check(&URL_SAFE_NO_PAD.decode(text).unwrap().try_into().unwrap());
             }
         }

@@ -1,29 +1,29 @@
-//! A byte order mark before a body (U+FEFF in UTF-8), which some writers put there and some readers stumble over.
+//! A byte order mark (U+FEFF in UTF-8) before a body: some writers put one there, and some readers refuse it.
 //!
-//! Engines begin behind it. In front of a table it leaves as it came, since spreadsheets read a table without one in
-//! another charset; in front of JSON, XML and events it stays behind (RFC 8259, section 8.1). Never skips a second one.
+//! The engine does not see it. Before a table it passes, because spreadsheets take a table without one for another
+//! charset. Before JSON, XML and events it is removed (RFC 8259, section 8.1). Never skips a second one.
 
 use super::{RewriteError, RewriteObserver, Rewriter};
 
 const MARK: &[u8; 3] = b"\xef\xbb\xbf";
 
-/// An engine that begins behind a byte order mark, where there is one.
+/// Skips a byte order mark before its engine reads the body.
 pub(super) struct BomFilter<E> {
     engine: E,
     keeps: bool,
-    /// How much of the mark has come; none when it is behind us.
+    /// Bytes of the mark that have come; `None` once the engine reads.
     seen: Option<usize>,
 }
 
 impl<E> BomFilter<E> {
-    /// With `keeps`, a mark leaves as it came.
+    /// With `keeps`, the mark passes to the output.
     pub(super) const fn new(engine: E, keeps: bool) -> Self {
         Self { engine, keeps, seen: Some(0) }
     }
 }
 
 impl<E: Rewriter> BomFilter<E> {
-    /// Reads on at the mark; returns what stands behind it.
+    /// Reads more of the mark; returns the input after it.
     fn skip<'a>(
         &mut self,
         mut seen: usize,

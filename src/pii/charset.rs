@@ -1,25 +1,26 @@
-//! Charsets (RFC 9110, section 8.3.2): the names of UTF-8, and the decoding of declared others where a contract opts in.
+//! Charsets (RFC 9110, section 8.3.2): the names of UTF-8, and the decoding of other declared charsets.
 //!
-//! Engines read UTF-8. A body in another declared charset is decoded in front of its engine and leaves as UTF-8, with its
-//! content type changed to say so. A byte order mark decides over the declared name, as it does for browsers (WHATWG
-//! Encoding, section 6). Never guesses a charset, and never puts a replacement character where bytes make no sense.
+//! Engines read UTF-8. Where [`super::BodySettings::decode_charsets`] is set, a body in another declared charset is decoded
+//! before its engine and leaves as UTF-8, with its content type changed to say so. A byte order mark takes precedence over
+//! the declared name, as in browsers (WHATWG Encoding, section 6). Never guesses a charset, and refuses bytes that the
+//! charset does not define instead of replacing them.
 
 use encoding_rs::{Decoder, DecoderResult, Encoding};
 use zeroize::Zeroizing;
 
 use super::{RewriteError, RewriteObserver, Rewriter};
 
-/// Bytes that are decoded at once.
+/// Size of the buffer for decoded text, in bytes.
 const STRIDE_BYTES: usize = 8 * 1024;
 
-/// What a declared charset is to the engines.
+/// A declared charset, by how engines read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Charset {
     /// UTF-8 or its subset, under any of their names.
     Utf8,
     /// One that must be decoded first.
     Other(&'static Encoding),
-    /// One that nothing here decodes.
+    /// One that cannot be decoded.
     Unknown,
 }
 
@@ -32,7 +33,7 @@ impl Charset {
         }
         match Encoding::for_label_no_replacement(name.as_bytes()) {
             Some(encoding) if encoding == encoding_rs::UTF_8 => Self::Utf8,
-            // It has no meaning outside of browsers.
+            // `x-user-defined` has a meaning for browsers alone.
             Some(encoding) if encoding == encoding_rs::X_USER_DEFINED => Self::Unknown,
             Some(encoding) => Self::Other(encoding),
             None => Self::Unknown,
@@ -40,7 +41,7 @@ impl Charset {
     }
 }
 
-/// An engine behind a decoder.
+/// Decodes a body to UTF-8 before its engine reads it.
 pub(super) struct Transcoder<E> {
     decoder: Decoder,
     engine: E,
@@ -69,7 +70,7 @@ impl<E: Rewriter> Transcoder<E> {
             match result {
                 DecoderResult::InputEmpty => return Ok(()),
                 DecoderResult::OutputFull => {}
-                // Where, depends on how the bytes came.
+                // The offset is not reported: it would depend on how the body was split.
                 DecoderResult::Malformed(..) => {
                     return Err(RewriteError::Opaque { what: "a body that is not text in its declared charset" });
                 }
@@ -102,7 +103,7 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn charsets_have_the_names_that_are_in_use() {
+    fn the_names_of_charsets_that_are_in_use_are_known() {
         for name in ["utf-8", "UTF8", "unicode-1-1-utf-8", "us-ascii", "x-unicode20utf8"] {
             assert_eq!(Charset::of(name), Charset::Utf8, "{name}");
         }
@@ -121,21 +122,21 @@ mod tests {
     }
 
     fn decoded(encoding: &'static Encoding) -> impl Fn() -> Transcoder<TextRewriter> {
-        let guard = Arc::new(DetectRule::new(Detector::default(), DetectAction::Redact));
-        move || Transcoder::new(encoding, TextRewriter::new(Arc::clone(&guard)))
+        let detect_rule = Arc::new(DetectRule::new(Detector::default(), DetectAction::Redact));
+        move || Transcoder::new(encoding, TextRewriter::new(Arc::clone(&detect_rule)))
     }
 
     #[test]
-    fn text_is_decoded_however_it_is_cut() {
+    fn text_is_decoded_the_same_however_it_is_split() {
         let wide = |text: &str, big: bool| -> Vec<u8> {
             let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
             text.encode_utf16().flat_map(bytes).collect()
         };
-        let said = "Zo\u{eb} \u{1f600}: zoe@x.example";
+        let text = "Zo\u{eb} \u{1f600}: zoe@x.example";
         for (encoding, body) in [
-            (encoding_rs::UTF_16LE, wide(said, false)),
-            (encoding_rs::UTF_16BE, wide(said, true)),
-            (encoding_rs::UTF_16LE, wide(&format!("\u{feff}{said}"), true)),
+            (encoding_rs::UTF_16LE, wide(text, false)),
+            (encoding_rs::UTF_16BE, wide(text, true)),
+            (encoding_rs::UTF_16LE, wide(&format!("\u{feff}{text}"), true)),
         ] {
             let (out, _, end) = testing::feed_at_every_split(decoded(encoding), &body);
             assert_eq!((String::from_utf8(out).unwrap(), end), ("Zo\u{eb} \u{1f600}: [redacted]".to_owned(), Ok(())));
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_make_no_sense_are_refused() {
+    fn bytes_that_the_charset_does_not_define_are_refused() {
         for body in [&b"a\0b"[..], b"\x00\xd8a\0", b"a"] {
             let stop = testing::error_of(decoded(encoding_rs::UTF_16LE), body);
             assert!(matches!(stop, RewriteError::Opaque { .. }), "{body:?}");

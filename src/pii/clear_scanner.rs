@@ -1,6 +1,6 @@
-//! Looks at a body that passes byte for byte, to tell what of it leaves in clear.
+//! Reads a body that no rule reads, to report the paths of the values that leave in it in clear.
 //!
-//! Stands beside the body, never in its way: what it cannot read it stops reading, and the body passes all the same.
+//! Never delays or changes the body: where it cannot read the body it stops reading, and the body passes all the same.
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,24 +10,25 @@ use super::json::MatcherSpec;
 use super::media::MediaType;
 use super::{RecordBudgetSpent, Replacement, RewriteError, RewriteObserver, Rewriter, Rules, SelectedValue, Transform};
 
-/// The engines of no rules at all.
+/// The engines for an empty list of rules.
 static ENGINES: LazyLock<Option<Engines>> = LazyLock::new(|| {
     let rules = Rules::default();
     Engines::compile(&rules, &MatcherSpec::of(&rules), Arc::new(NoTransform)).ok()
 });
 
-/// Looks at one body, and tells the paths of its values; of a body that nothing reads, that it is there.
+/// Reports the paths of the values in one body; of a body that no engine reads, the path `$` once.
 pub(crate) struct ClearScanner {
     engine: Option<Box<dyn Rewriter>>,
-    /// Whether there was any of the body, and whether something of it has been told.
+    /// Whether the body has any bytes.
     has_input: bool,
+    /// Whether a path has been reported.
     reported: bool,
-    /// What the engine gives back, which nobody needs.
+    /// The engine's output, which is thrown away.
     out: Vec<u8>,
 }
 
 impl ClearScanner {
-    /// For one body with these header values.
+    /// A scanner for one body with these header values.
     pub(crate) fn new(content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
         Self {
             engine: unruled_engine(content_type, content_encoding).ok(),
@@ -37,30 +38,30 @@ impl ClearScanner {
         }
     }
 
-    /// Looks at the next bytes; `tell` is given the path of each value.
-    pub(crate) fn feed(&mut self, input: &[u8], tell: &mut dyn FnMut(&str)) {
+    /// Reads the next bytes; `report` receives the path of each value.
+    pub(crate) fn feed(&mut self, input: &[u8], report: &mut dyn FnMut(&str)) {
         if !input.is_empty() && (self.engine.is_some() || !self.reported) {
             self.has_input = true;
-            self.run_engine(tell, |engine, observer, out| engine.feed(input, observer, out));
+            self.run_engine(report, |engine, observer, out| engine.feed(input, observer, out));
         }
     }
 
-    /// The body is complete.
-    pub(crate) fn finish(&mut self, tell: &mut dyn FnMut(&str)) {
+    /// Takes the end of the body.
+    pub(crate) fn finish(&mut self, report: &mut dyn FnMut(&str)) {
         if self.has_input && self.engine.is_some() {
-            self.run_engine(tell, |engine, observer, out| engine.finish(observer, out));
+            self.run_engine(report, |engine, observer, out| engine.finish(observer, out));
         }
     }
 
     fn run_engine(
         &mut self,
-        tell: &mut dyn FnMut(&str),
+        report: &mut dyn FnMut(&str),
         act: impl FnOnce(&mut dyn Rewriter, &mut dyn RewriteObserver, &mut Vec<u8>) -> Result<(), RewriteError>,
     ) {
-        let told = &mut self.reported;
+        let reported = &mut self.reported;
         let mut observer = ClearPathObserver(&mut |path| {
-            *told = true;
-            tell(path);
+            *reported = true;
+            report(path);
         });
         self.out.clear();
         let done = self.engine.as_mut().map(|engine| act(&mut **engine, &mut observer, &mut self.out));
@@ -68,7 +69,7 @@ impl ClearScanner {
             self.engine = None;
             if !self.reported {
                 self.reported = true;
-                tell("$");
+                report("$");
             }
         }
     }
@@ -94,7 +95,7 @@ fn unruled_engine(
     })
 }
 
-/// Hears of nothing but what is in clear.
+/// Receives the paths of values in clear, and nothing else.
 struct ClearPathObserver<'a>(&'a mut dyn FnMut(&str));
 
 impl RewriteObserver for ClearPathObserver<'_> {
@@ -115,7 +116,7 @@ impl RewriteObserver for ClearPathObserver<'_> {
     }
 }
 
-/// What no rule ever asks for.
+/// Changes nothing: without rules, no engine calls it.
 struct NoTransform;
 
 impl Transform for NoTransform {
@@ -137,18 +138,18 @@ impl Transform for NoTransform {
 mod tests {
     use super::*;
 
-    fn told(content_type: &str, body: &str) -> Vec<String> {
+    fn reported(content_type: &str, body: &str) -> Vec<String> {
         let mut all = Vec::new();
-        let mut witness = ClearScanner::new(Some(content_type), None);
-        body.as_bytes().chunks(3).for_each(|piece| witness.feed(piece, &mut |path| all.push(path.to_owned())));
-        witness.finish(&mut |path| all.push(path.to_owned()));
+        let mut scanner = ClearScanner::new(Some(content_type), None);
+        body.as_bytes().chunks(3).for_each(|piece| scanner.feed(piece, &mut |path| all.push(path.to_owned())));
+        scanner.finish(&mut |path| all.push(path.to_owned()));
         all.sort_unstable();
         all.dedup();
         all
     }
 
     #[test]
-    fn every_format_tells_its_places() {
+    fn the_paths_in_clear_of_every_format_are_reported() {
         let form = "multipart/form-data; boundary=x";
         let parts = "--x\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhi\r\n--x\r\n\
             Content-Disposition: form-data; name=\"j\"\r\nContent-Type: application/json\r\n\r\n{\"k\":[1]}\r\n--x--\r\n";
@@ -167,7 +168,7 @@ mod tests {
             ("application/json", "", &[]),
         ];
         for (content_type, body, expected) in cases {
-            assert_eq!(told(content_type, body), expected, "{content_type}: {body}");
+            assert_eq!(reported(content_type, body), expected, "{content_type}: {body}");
         }
     }
 }

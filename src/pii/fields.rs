@@ -1,33 +1,33 @@
 //! Which values a rule selects in a format whose values have names but no tree: forms, parts, columns, queries.
 //!
-//! A name may still spell a tree, as `customer[email]`, `items[0][sku]` and `customer.email` do; a path is then
-//! matched along it. Names that select are compared without regard to case, as some parsers do, and a path that
-//! ends above a name selects all below it; names that only let pass are compared exactly. These values have no types, so
-//! a rule that is narrowed to one selects them all. Never sees a value.
+//! A name may still spell a tree, as `customer[email]`, `items[0][sku]` and `customer.email` do; a path is then matched
+//! along it. A rule compares names without regard to case, as some parsers do, and a path that ends above a name selects
+//! all below it. An allow-list compares names exactly. These values have no types, so a rule that is narrowed to one type
+//! selects them all. Never sees a value.
 
-use super::{Rules, ValueLocation, clear};
+use super::{Rule, Rules, ValueLocation, clear};
 use crate::model::{FieldPath, PathSelector, PathStep};
 
-/// What becomes of a named value.
+/// What happens to a named value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FieldDecision {
     /// It passes as it is.
     Pass,
     /// The rule of this number treats it.
     Treat(usize),
-    /// It is left out, because it is not among the only ones that may pass.
+    /// It is left out, because it is not on the allow-list.
     Drop,
 }
 
-/// The rules of one direction, seen by a format with named values.
+/// The rules of one direction, for a format with named values.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FieldRules {
     treat: Vec<(FieldPattern, usize)>,
     only: Option<Vec<FieldPattern>>,
     subject: Vec<FieldPattern>,
-    /// The rule for what no other rule selects.
+    /// The rule for values that no other rule selects.
     fallback: Option<usize>,
-    /// The names without which a table is not one that the rules were written for.
+    /// The columns that a table must have: without one of them, a rule would select nothing in it.
     needed: Vec<Box<str>>,
     /// Whether records are counted at all.
     pub(super) counts_records: bool,
@@ -45,9 +45,9 @@ enum FieldPattern {
 }
 
 impl FieldRules {
-    /// The fields of a body whose names spell a tree: a form or a multipart form. Its names begin at the document, or
-    /// at an element of a list that a path goes through: which, they do not say, so a rule is read in both ways. An
-    /// allow-list begins at the document or at a record.
+    /// For a body whose names spell a tree: a form or a multipart form. A name does not say whether it begins at the document
+    /// or at an element of a list that a path leads through, so a rule is applied in both ways. An allow-list begins at the
+    /// document or at a record.
     pub(super) fn tree(rules: &Rules) -> Self {
         let records = rules.records.as_ref().map_or(&[][..], FieldPath::steps);
         let whole = |path: &FieldPath| FieldPattern::Path(path.steps().into());
@@ -64,37 +64,24 @@ impl FieldRules {
         Self::of(rules, treat, only)
     }
 
-    /// The fields of a body whose names are flat, such as columns: a path selects by its last name. A rule without one
-    /// selects every field; in an allow-list the nearest name above counts, and a path of no name at all is the whole.
+    /// For a body whose names are flat, such as columns: a path selects by its last name, and a path without names selects
+    /// every field. In an allow-list, a path that ends with a list selects by the nearest name above it.
     pub(super) fn flat(rules: &Rules) -> Self {
         let named = |name: Option<&str>| vec![name.map_or(FieldPattern::Any, |name| FieldPattern::Name(name.into()))];
         Self::of(rules, |path| named(path.last_name()), |path| named(path.nearest_name()))
     }
 
-    /// The parameters of a query.
+    /// For the parameters of a query.
     pub(super) fn query(rules: &Rules) -> Self {
-        let by_name = |(rule, place): (usize, &ValueLocation)| match place {
-            ValueLocation::Query(name) => Some((
-                FieldPattern::Path([PathStep { descends: false, selector: PathSelector::Name(name.clone()) }].into()),
-                rule,
-            )),
-            ValueLocation::Field(_)
-            | ValueLocation::Header(_)
-            | ValueLocation::Cookie(_)
-            | ValueLocation::Segment(_) => None,
-        };
-        let places = rules.treat.iter().map(|rule| &rule.location).enumerate();
-        Self { treat: places.filter_map(by_name).collect(), ..Self::default() }
+        let step = |name: &str| PathStep { descends: false, selector: PathSelector::Name(name.into()) };
+        let treat = query_names(rules).map(|(rule, name)| (FieldPattern::Path([step(name)].into()), rule));
+        Self { treat: treat.collect(), ..Self::default() }
     }
 
-    /// The fields of a body, as the parameters of a URL that leads from one answer to the next: by their last names. What a
-    /// query's own rule selects is that rule's.
+    /// For the parameters of a URL in an answer's head, which may repeat fields of its body: a rule for a field selects the
+    /// parameters with the field's last name. A parameter that a rule for queries selects is left to that rule.
     pub(super) fn references(rules: &Rules) -> Self {
-        let own: Vec<&str> = rules
-            .treat
-            .iter()
-            .filter_map(|rule| if let ValueLocation::Query(name) = &rule.location { Some(&**name) } else { None })
-            .collect();
+        let own: Vec<&str> = query_names(rules).map(|(_, name)| name).collect();
         let nearest = |path: &FieldPath| {
             vec![path.nearest_name().map_or(FieldPattern::Any, |name| FieldPattern::Name(name.into()))]
         };
@@ -122,16 +109,10 @@ impl FieldRules {
         treat: impl Fn(&FieldPath) -> Vec<FieldPattern>,
         only: impl Fn(&FieldPath) -> Vec<FieldPattern>,
     ) -> Self {
-        let place = |(number, rule): (usize, &super::Rule)| match &rule.location {
-            ValueLocation::Field(path) => Some((treat(path), number)),
-            ValueLocation::Query(_)
-            | ValueLocation::Header(_)
-            | ValueLocation::Cookie(_)
-            | ValueLocation::Segment(_) => None,
-        };
-        // A revealed field is numbered after all that are treated.
+        let field = |(number, rule): (usize, &Rule)| Some((treat(rule.location.field()?), number));
+        // Revealed fields are numbered after those that are treated.
         let reveal = rules.reveal.iter().enumerate().map(|(at, path)| (treat(path), rules.treat.len() + at));
-        let numbered = rules.treat.iter().enumerate().filter_map(place).chain(reveal);
+        let numbered = rules.treat.iter().enumerate().filter_map(field).chain(reveal);
         Self {
             treat: numbered.flat_map(|(patterns, rule)| patterns.into_iter().map(move |one| (one, rule))).collect(),
             only: rules.only.as_ref().map(|list| list.iter().flat_map(&only).collect()),
@@ -142,13 +123,13 @@ impl FieldRules {
         }
     }
 
-    /// A name that a rule or the subject needs and that is none of these.
+    /// A column that a rule or the subject needs and that is not one of these.
     pub(super) fn missing_name<'a, N: Iterator<Item = &'a str>>(&self, names: impl Fn() -> N) -> Option<&str> {
         let lacks = |needed: &&str| !names().any(|name| equals_ignoring_case(needed, trim_name(name)));
         self.needed.iter().map(|needed| &**needed).find(lacks)
     }
 
-    /// Whether some rule, list or subject has this very name.
+    /// Whether a rule, the allow-list or the subject selects this name, other than by selecting every name.
     pub(super) fn has_name(&self, name: &str) -> bool {
         let named =
             |pattern: &FieldPattern| *pattern != FieldPattern::Any && pattern.selects(name, equals_ignoring_case);
@@ -157,7 +138,7 @@ impl FieldRules {
             || self.subject.iter().any(named)
     }
 
-    /// Whether any rule treats what it names.
+    /// Whether any rule treats a field.
     pub(super) fn treats_any(&self) -> bool {
         !self.treat.is_empty()
     }
@@ -167,7 +148,7 @@ impl FieldRules {
         self.treat.iter().any(|(pattern, _)| *pattern == FieldPattern::Any)
     }
 
-    /// What becomes of the value with this decoded name.
+    /// What happens to the value with this decoded name.
     pub(super) fn decide(&self, name: &str) -> FieldDecision {
         if let Some(only) = &self.only
             && !only.iter().any(|pattern| pattern.selects(name, equals_exactly))
@@ -178,7 +159,7 @@ impl FieldRules {
         first.map(|&(_, rule)| rule).or(self.fallback).map_or(FieldDecision::Pass, FieldDecision::Treat)
     }
 
-    /// The rule for what no other rule selects.
+    /// The rule for values that no other rule selects.
     pub(super) const fn fallback_rule(&self) -> Option<usize> {
         self.fallback
     }
@@ -188,18 +169,28 @@ impl FieldRules {
         self.only.is_some()
     }
 
-    /// Whether this is the rule for what no other rule selects.
+    /// Whether this is the rule for values that no other rule selects.
     pub(super) fn is_fallback(&self, rule: usize) -> bool {
         self.fallback == Some(rule)
     }
 
-    /// Whether the value with this decoded name tells whom the record is about.
+    /// Whether the value with this decoded name identifies the person whom the record is about.
     pub(super) fn is_subject(&self, name: &str) -> bool {
         self.subject.iter().any(|pattern| pattern.selects(name, equals_ignoring_case))
     }
 }
 
-/// The path that a field's name spells, as it is told of what leaves in clear.
+/// The rules for parameters of a query: the number of each, and the parameter's name.
+fn query_names(rules: &Rules) -> impl Iterator<Item = (usize, &str)> {
+    rules.treat.iter().enumerate().filter_map(|(number, rule)| match &rule.location {
+        ValueLocation::Query(name) => Some((number, &**name)),
+        ValueLocation::Field(_) | ValueLocation::Header(_) | ValueLocation::Cookie(_) | ValueLocation::Segment(_) => {
+            None
+        }
+    })
+}
+
+/// The path that a field's name spells, as [`super::RewriteObserver::on_clear_path`] receives it.
 pub(super) fn clear_path(name: &str) -> String {
     clear::path_from_segments(NameSegments { rest: name, dots: true })
 }
@@ -220,26 +211,21 @@ impl FieldPattern {
     }
 }
 
-/// A column's name without what stands around it by accident.
+/// A column's name without the spaces and byte order marks around it.
 fn trim_name(name: &str) -> &str {
     name.trim_matches([' ', '\u{feff}'])
 }
 
-/// The last names of all rules that are not optional for tables, and of the subject.
+/// The columns that a table must have: the last names of all rules that are not optional, and of the subject.
 fn needed(rules: &Rules) -> Vec<Box<str>> {
     let fields =
         rules.treat.iter().enumerate().filter(|(number, _)| !rules.body_settings.optional_rules.contains(number));
-    let paths = fields.filter_map(|(_, rule)| match &rule.location {
-        ValueLocation::Field(path) => Some(path),
-        ValueLocation::Query(_) | ValueLocation::Header(_) | ValueLocation::Cookie(_) | ValueLocation::Segment(_) => {
-            None
-        }
-    });
+    let paths = fields.filter_map(|(_, rule)| rule.location.field());
     paths.chain(&rules.subject).filter_map(FieldPath::last_name).map(Into::into).collect()
 }
 
-/// Whether the steps lead to the name that these segments spell, or to something above it. All places that the
-/// walk may have reached are held as bits: no name, however nested, costs more than its length.
+/// Whether the steps lead to the name that these segments spell, or to something above it. The set of steps that may have
+/// been reached is held as bits, so that the time is linear in the length of the name.
 fn walk<'a>(steps: &[PathStep], segments: impl Iterator<Item = &'a str>, same: NameComparison) -> bool {
     let end = 1_u64 << steps.len();
     let mut live = skip_list_steps(steps, 1);
@@ -261,7 +247,7 @@ fn walk<'a>(steps: &[PathStep], segments: impl Iterator<Item = &'a str>, same: N
     live & end != 0
 }
 
-/// A list may be written without any mark, so the step into its elements can also be left out.
+/// Adds the steps after each reached step into a list, because a name may leave that step out.
 fn skip_list_steps(steps: &[PathStep], mut live: u64) -> u64 {
     for (at, step) in steps.iter().enumerate() {
         if step.is_wildcard() && live >> at & 1 == 1 {
@@ -271,7 +257,7 @@ fn skip_list_steps(steps: &[PathStep], mut live: u64) -> u64 {
     live
 }
 
-/// The segments of `a[b][]` and, with `dots`, of `a.b` too.
+/// The segments of a name such as `a[b][]` and, with `dots`, `a.b`.
 struct NameSegments<'a> {
     rest: &'a str,
     dots: bool,
@@ -300,7 +286,7 @@ fn equals_exactly(listed: &str, name: &str) -> bool {
     listed == name
 }
 
-/// Equal when case is folded, also by the two letters that fold into ASCII from outside of it.
+/// Whether two names are equal when case is folded. Two letters outside ASCII fold into it: the Kelvin sign and the long s.
 pub(super) fn equals_ignoring_case(listed: &str, name: &str) -> bool {
     listed.eq_ignore_ascii_case(name) || (!(listed.is_ascii() && name.is_ascii()) && folded(listed).eq(folded(name)))
 }
@@ -368,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_listed_exactly_may_pass() {
+    fn an_allow_list_compares_names_exactly() {
         let fields = FieldRules::tree(&testing::allow_list(&["$.id", "$.address"]));
         for (name, decision) in [
             ("id", FieldDecision::Pass),
@@ -398,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_many_segments_costs_its_length() {
+    fn a_name_of_a_thousand_segments_is_matched_in_linear_time() {
         let fields = FieldRules::tree(&testing::rules(&["$..a..a..a..a..a..a..a..a..b"]));
         assert_eq!(fields.decide(&"a.".repeat(1000)), FieldDecision::Pass);
     }

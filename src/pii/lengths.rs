@@ -1,4 +1,5 @@
-//! One law for every format: what keeps nothing of a value takes one of any length, and makes of it the same everywhere.
+//! What every format must do with long values: a treatment that keeps nothing of a value accepts one of any length, and
+//! its result is the same in every format.
 
 use super::testing::{self, RecordingObserver, path, plan};
 use super::{Plan, RewriteError, Rule, Rules, TokenClass, Treatment, ValueLocation};

@@ -1,11 +1,11 @@
-//! Media types (RFC 9110, section 8.3.1): what a body claims to be.
+//! Media types (RFC 9110, section 8.3.1).
 //!
-//! One strict reading: a `Content-Type` that two parsers could take for two things is refused.
+//! Read strictly: a `Content-Type` that two parsers could take for two types is refused.
 
 use super::RewriteError;
 use super::charset::Charset;
 
-/// Most parameters: more is no media type in use.
+/// Most parameters: no media type in use has more.
 const PARAMETERS_MAX: usize = 8;
 
 /// A parsed `Content-Type`, borrowed from its header.
@@ -17,7 +17,7 @@ pub(super) struct MediaType<'a> {
 }
 
 impl<'a> MediaType<'a> {
-    /// What a body without a content type says of itself.
+    /// The media type of a body without a content type.
     pub(super) const NONE: MediaType<'static> = MediaType { kind: "", subtype: "", parameters: "" };
 
     /// Parses a header value.
@@ -82,7 +82,7 @@ impl<'a> MediaType<'a> {
         true
     }
 
-    /// Each `name=value`; `None` for one that cannot be read. A quoted value with an escape or a `;` is one.
+    /// Each `name=value`; `None` for one that cannot be read, such as a quoted value with an escape or a `;` in it.
     fn pairs(&self) -> impl Iterator<Item = Option<(&'a str, &'a str)>> {
         let pieces = self.parameters.split(';').map(trim).filter(|piece| !piece.is_empty());
         pieces.map(|piece| {
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_content_type_has_one_reading() {
+    fn a_content_type_that_could_be_read_in_two_ways_is_refused() {
         for good in
             ["application/json", " Application/JSON ; Charset=\"UTF-8\"", "text/csv;header=present; charset=utf-8;"]
         {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_charset_is_named_and_changed() {
+    fn the_charset_of_a_type_is_read_and_replaced() {
         let media = |text| MediaType::parse(text).unwrap();
         assert_eq!(media("a/b").charset(), Charset::Utf8);
         assert_eq!(media("a/b; Charset=\"UTF8\"").charset(), Charset::Utf8);

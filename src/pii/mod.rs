@@ -6,8 +6,8 @@
 //! # As a library
 //! Four steps:
 //!
-//! 1. [`Rules`] say what becomes of which value: [`Rule`] for one, by the place where it stands ([`ValueLocation`], with
-//!    a [`FieldPath`] such as `$.customers[*].email`) and its [`Treatment`].
+//! 1. [`Rules`] say what becomes of which value: [`Rule`] for one, by its [`ValueLocation`], such as the
+//!    [`FieldPath`] `$.customers[*].email`, and its [`Treatment`].
 //! 2. [`VendorKeys`] are the keys of one recipient. They come from [`MasterKeys`], which a [`keys::MasterKeySource`]
 //!    loads, and a [`VendorSalt`], which a [`keys::SaltFolder`] keeps. Equal values become equal tokens only under the
 //!    same keys, and without them no token opens.

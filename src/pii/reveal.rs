@@ -1,7 +1,7 @@
-//! The inverse of tokenizing: this vendor's tokens become values again.
+//! The inverse of tokenizing: tokens of this vendor become values again.
 //!
-//! Tokens are found wherever they stand in a selected text. What does not open is left exactly as it is and counted, whatever the reason:
-//! a sender learns nothing from the outcome. Never makes a value of anything but an authentic token of its own vendor.
+//! Tokens are found anywhere in a selected text. A token that does not open stays as it is and is counted by its reason, so
+//! that its sender learns nothing from the result. Reveals nothing but authentic tokens of its own vendor.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use super::rewriter::RewriteError;
 use super::token::{ParsedToken, TOKEN_PREFIX, TokenError, TokenFinder, TokenKind};
 use super::transform::{Replacement, SelectedValue, Transform, ValueKind};
 
-/// How many tokens were opened, and how many were left for which reason. Shared by all streams of a vendor.
+/// How many tokens were opened, and how many were not, by reason. Shared by all bodies of a vendor.
 #[derive(Debug, Default)]
 pub struct RevealCounts {
     opened: AtomicU64,
@@ -24,12 +24,12 @@ impl RevealCounts {
         self.opened.load(Ordering::Relaxed)
     }
 
-    /// Tokens left as they were, for this reason. Anything but zero of [`TokenError::Forged`] is worth an alert.
+    /// Tokens that were not opened for this reason. Any count of [`TokenError::Forged`] but 0 deserves an alert.
     pub fn unopened(&self, reason: TokenError) -> u64 {
         self.unopened[reason.index()].load(Ordering::Relaxed)
     }
 
-    /// Every end that a token can meet, by the word used in metrics, and how many have met it.
+    /// Every result by its word in metrics, and how many tokens had it.
     pub fn results(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let unopened = TokenError::ALL.into_iter().map(|reason| (reason.as_str(), self.unopened(reason)));
         std::iter::once(("opened", self.opened())).chain(unopened)
@@ -53,17 +53,12 @@ pub struct Revealer {
 }
 
 impl Revealer {
-    /// A revealer that adds to `counts`.
+    /// A revealer that adds its results to `counts`.
     pub fn new(keys: Arc<VendorKeys>, counts: Arc<RevealCounts>) -> Self {
         Self { keys, counts, finder: TokenFinder::new() }
     }
 
-    /// What has been opened and what has not.
-    pub const fn counts(&self) -> &Arc<RevealCounts> {
-        &self.counts
-    }
-
-    /// Appends `text` with each of its tokens that opens replaced by its value; whether one was.
+    /// Appends `text`, in which each token that opens is replaced by its value. Returns whether one was.
     pub fn reveal(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
         let mut rest = text;
         let mut revealed = false;
@@ -73,8 +68,8 @@ impl Revealer {
             let parsed = ParsedToken::at_start(token);
             let result = parsed.and_then(|parsed| self.keys.open_parsed(&parsed, out));
             self.counts.count(result);
-            // A well-formed token is passed over whole even when it does not open: looking for others inside it would let a
-            // sender nest them and have each byte decrypted many times.
+            // Skip a well-formed token whole, also when it does not open: a search inside it would let a sender nest tokens
+            // and have each byte decrypted many times.
             let taken = parsed.as_ref().map_or(TOKEN_PREFIX.len(), ParsedToken::length);
             if result.is_err() {
                 out.extend_from_slice(&token[..taken]);
@@ -97,7 +92,7 @@ impl Transform for Revealer {
         false
     }
 
-    /// A string's tokens are revealed; a string that is one token of a number becomes that number again. All else stays.
+    /// Reveals the tokens in a string. A string that is one token of a number becomes that number again. Other values stay.
     fn transform(
         &self,
         _rule: usize,
@@ -128,9 +123,9 @@ mod tests {
     use crate::pii::rule::TokenClass;
 
     fn keys(vendor: &str) -> Arc<VendorKeys> {
-        let ring = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
+        let master = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
         let vendor = VendorId::parse(vendor).unwrap();
-        Arc::new(ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [TokenClass::from_name("email")]))
+        Arc::new(master.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [TokenClass::from_name("email")]))
     }
 
     fn token(vendor: &str, kind: TokenKind, value: &str) -> String {
@@ -145,13 +140,13 @@ mod tests {
         let mut out = Vec::new();
         let shape =
             revealer.transform(0, SelectedValue { kind: ValueKind::String, text: text.as_bytes() }, &mut out).unwrap();
-        let counts = revealer.counts();
+        let counts = &revealer.counts;
         let [malformed, foreign, unknown, forged] = TokenError::ALL.map(|reason| counts.unopened(reason));
         (shape, String::from_utf8(out).unwrap(), [counts.opened(), malformed, foreign, unknown, forged])
     }
 
     #[test]
-    fn tokens_become_values_wherever_they_stand() {
+    fn tokens_become_values_anywhere_in_a_text() {
         let (text, number) = (token("acme", TokenKind::Text, "a@b.example"), token("acme", TokenKind::Number, "42"));
         assert_eq!(check(&text), (Replacement::Text, "a@b.example".into(), [1, 0, 0, 0, 0]));
         assert_eq!(check(&number), (Replacement::Literal, "42".into(), [1, 0, 0, 0, 0]));
@@ -161,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_open_is_left_and_counted() {
+    fn a_token_that_does_not_open_stays_and_is_counted_by_its_reason() {
         let genuine = token("acme", TokenKind::Text, "a@b.example");
         let foreign = token("other", TokenKind::Text, "a@b.example");
         let mut forged = genuine.clone();
@@ -178,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_behind_a_false_start_still_opens() {
+    fn a_token_after_the_start_of_another_still_opens() {
         let genuine = token("acme", TokenKind::Text, "x");
         for start in ["tok1_", "tok1_d", &genuine[..14]] {
             let (_, out, counts) = check(&format!("{start}{genuine}"));

@@ -1,26 +1,27 @@
-//! What an operator asks for: which values, in which place, are treated how.
+//! Rules: which values, in which location, are treated how.
 //!
-//! These are settings: data that the config room builds and this room compiles into a [`super::Plan`].
+//! Plain data, which `config` builds from a contract and a [`super::Plan`] compiles.
 
 use std::fmt;
 
 use super::{BodySettings, DetectRule, FieldRules, FileHandling};
 use crate::model::FieldPath;
 
-/// One line of a contract's `pii:` list.
+/// One rule: a row of a contract's `pii:` list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// Where the value stands.
+    /// Where the value is.
     pub location: ValueLocation,
     /// What happens to it.
     pub treatment: Treatment,
-    /// The token domain within the vendor: equal values of one class give equal tokens. By default the field's last name.
+    /// The class of the value's tokens and hashes: equal values of one class give equal tokens. A contract that names none
+    /// gets the field's last name.
     pub class: TokenClass,
-    /// Only values of this JSON type are selected; `None` selects all.
+    /// Selects only values of this JSON type. `None` selects values of all types.
     pub only_type: Option<ValueType>,
 }
 
-/// Where in a message a rule looks.
+/// Where in a message a value is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ValueLocation {
     /// A field of the body.
@@ -35,7 +36,17 @@ pub enum ValueLocation {
     Segment(Box<str>),
 }
 
-/// As config writes it: `$.customers[*].email`, `query:email`, `header:x-user`, `cookie:session`, `segment:id`.
+impl ValueLocation {
+    /// The path of a field of the body; `None` for a location outside of it.
+    pub fn field(&self) -> Option<&FieldPath> {
+        match self {
+            Self::Field(path) => Some(path),
+            Self::Query(_) | Self::Header(_) | Self::Cookie(_) | Self::Segment(_) => None,
+        }
+    }
+}
+
+/// As a contract writes it: `$.customers[*].email`, `query:email`, `header:x-user`, `cookie:session`, `segment:id`.
 impl fmt::Display for ValueLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -86,7 +97,8 @@ impl TokenClass {
         }
     }
 
-    /// The class of a field that names none: its last name, folded into the alphabet of classes.
+    /// The class for a field's name: in lower case, with `_` for each character that a class cannot have, and cut to 32
+    /// characters. An empty name gives `value`.
     pub fn from_name(name: &str) -> Self {
         let fold = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
         let folded: String = name.chars().map(fold).take(32).collect();
@@ -99,16 +111,18 @@ impl TokenClass {
     }
 }
 
-/// What happens to a value before it leaves.
+/// What happens to a value before it leaves. See `docs/interface.md` for what each makes of each type of value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Treatment {
-    /// AES-256-SIV token: deterministic per vendor and class, reversible by `reveal`.
+    /// A token by AES-256-SIV (RFC 5297): equal values of a vendor and class give equal tokens, and [`Rules::reveal`] opens
+    /// them.
     Tokenize,
-    /// HMAC-SHA-256 per vendor and class: joins work, nothing comes back.
+    /// The first 128 bits of an HMAC-SHA-256 (RFC 2104): equal values of a vendor and class give equal hashes, and nothing
+    /// reveals them.
     Hash,
-    /// FF1 over the digits, everything else kept in place.
+    /// FF1 (NIST SP 800-38G) over the digits; all other characters stay in place.
     EncryptFormat(DigitFormat),
-    /// Characters replaced by `*`, but for those kept at the ends.
+    /// Each character becomes `*`, except those kept at the ends.
     Mask {
         /// Characters kept at the start.
         keep_first: u16,
@@ -123,19 +137,19 @@ pub enum Treatment {
     Generalize(Generalization),
 }
 
-/// What a format-preserving value must still look like.
+/// A format of digits, which encryption preserves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DigitFormat {
     /// All digits are encrypted.
     Digits,
-    /// A payment card: the Luhn check digit stays valid (or invalid), the ends can be kept.
+    /// A payment card: a number with a valid Luhn check digit stays valid, and one end can be kept.
     Card {
         /// Leading digits left in clear: 0 or 6.
         keep_first: u8,
         /// Trailing digits left in clear: 0 or 4.
         keep_last: u8,
     },
-    /// A phone number: a `+` and country code stay in clear.
+    /// A phone number: a `+` and the country code after it stay in clear.
     Phone,
 }
 
@@ -227,88 +241,94 @@ impl Treatment {
     }
 }
 
-/// Everything that one direction of one route asks of a body, its URL and its headers.
+/// What one direction of one route does to a body, its URL and its headers. `Rules::default()` changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Values to treat. Where several rules select a value, the first listed wins.
     pub treat: Vec<Rule>,
-    /// With `Some`, the only fields that may pass; every other one is dropped, the structure kept valid.
+    /// With `Some`, an allow-list: every other field is left out, and the document stays valid.
     pub only: Option<Vec<FieldPath>>,
-    /// Fields that may leave in clear, as a person has judged; see [`super::ClearList`]. Decides nothing about a body.
+    /// Fields of which a person has decided that they may leave in clear: see [`super::ClearList`]. Changes nothing in a body.
     pub clear: Vec<FieldPath>,
-    /// Fields whose tokens of this vendor become values again.
+    /// Fields in which tokens of this vendor become values again.
     pub reveal: Vec<FieldPath>,
-    /// What looks at every text of a body that no other rule selects. Names are not looked at.
+    /// Detectors for every text of a body that no other rule selects, and what is done about their finds. Names of fields are
+    /// not searched.
     pub detect: Option<DetectRule>,
-    /// Whether the files of a multipart form may pass, unread.
+    /// Whether the files of a multipart form may pass unread.
     pub files: FileHandling,
-    /// With `Some`, bodies and URLs hold GraphQL queries, whose answers have these rules.
+    /// With `Some`, bodies and URLs hold GraphQL queries, and their answers have these rules.
     pub graphql: Option<Box<Rules>>,
     /// How bodies are read, where their content types do not say enough.
     pub body_settings: BodySettings,
-    /// The elements that count as records.
+    /// The values that count as records, such as `$.customers[*]`.
     pub records: Option<FieldPath>,
-    /// The field that identifies the person whom a record is about.
+    /// The field that identifies the person whom a record is about: see [`super::RewriteObserver::on_subject`].
     pub subject: Option<FieldPath>,
-    /// What becomes of a body that is not of the shape that the path of the records describes: a meter is told of it.
+    /// What a meter does about a body that does not have the shape that `records` describes.
     pub on_unexpected_shape: OnUnexpectedShape,
 }
 
-/// What becomes of a body that is not of the shape that the path of its records describes.
+/// What happens to a body that does not have the shape that [`Rules::records`] describes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnUnexpectedShape {
-    /// It is refused, or broken off.
+    /// It is refused, or cut off if a part of it has left.
     #[default]
     Refuse,
-    /// It passes, as one record at least.
+    /// It passes, and counts as one record at least.
     Pass,
-    /// It need not be of that shape: an answer that says no.
+    /// It passes and counts nothing: the answer reports an error, so it has no records.
     Ignore,
 }
 
 impl Rules {
-    /// The classes that a vendor's keys must be made for, repeats included: those of all rules, and the names of revealed fields.
+    /// The classes for which [`super::MasterKeys::vendor_keys`] must derive keys: those of all rules, and the last names of
+    /// revealed fields. May repeat classes.
     ///
-    /// A token is revealed by the class it was made with, so a vendor's keys need the classes of all its routes, both ways.
+    /// A token opens under the class that it was made with, so the keys of a vendor need the classes of all its routes, in
+    /// both directions.
     pub fn token_classes(&self) -> impl Iterator<Item = TokenClass> {
         let revealed = self.reveal.iter().filter_map(FieldPath::last_name).map(TokenClass::from_name);
         self.treat.iter().map(|rule| rule.class.clone()).chain(revealed)
     }
 
-    /// The number of the rule that [`Rules::detect`] is: behind those that treat and those that reveal.
-    pub fn detect_rule(&self) -> Option<usize> {
+    /// The number of the rule [`Rules::detect`]: after those that treat and those that reveal.
+    pub(crate) fn detect_rule(&self) -> Option<usize> {
         self.detect.as_ref().map(|_| self.treat.len() + self.reveal.len())
     }
 
-    /// Whether a rule asks for what only a body with named values has.
-    pub fn needs_names(&self) -> bool {
+    /// Whether a rule other than [`Rules::detect`] reads the body, so that the body must have named values.
+    pub(crate) fn needs_names(&self) -> bool {
         Self { detect: None, ..self.clone() }.reads_body()
     }
 
-    /// Whether a value of a body is selected by its name, so that one without a name would go around the rules.
+    /// Whether a rule selects values of a body by name, so that a value without a name would escape the rules.
     pub(super) fn selects_by_name(&self) -> bool {
-        let field = |rule: &Rule| matches!(rule.location, ValueLocation::Field(_));
-        self.only.is_some() || self.subject.is_some() || self.treat.iter().any(field)
+        self.only.is_some() || self.subject.is_some() || self.treats_fields()
     }
 
-    /// The name of a column without which a table of these columns would leave a rule without effect.
-    pub fn missing_column(&self, columns: &[Box<str>]) -> Option<String> {
+    /// A column that a table with these columns lacks, so that a rule would select nothing in it.
+    pub(crate) fn missing_column(&self, columns: &[Box<str>]) -> Option<String> {
         FieldRules::flat(self).missing_name(|| columns.iter().map(|name| &**name)).map(str::to_owned)
     }
 
-    /// Whether the body must be read: without, it passes byte for byte.
-    pub fn reads_body(&self) -> bool {
+    /// Whether the body must be read. Without that, it passes byte for byte.
+    pub(crate) fn reads_body(&self) -> bool {
         self.graphql.is_some() || self.treats_body()
     }
 
-    /// Whether its values must be read, and not only its query.
+    /// Whether the body's values must be read, and not only its GraphQL query.
     pub(super) fn treats_body(&self) -> bool {
         self.only.is_some()
             || self.records.is_some()
             || self.subject.is_some()
             || self.detect.is_some()
             || !self.reveal.is_empty()
-            || self.treat.iter().any(|rule| matches!(rule.location, ValueLocation::Field(_)))
+            || self.treats_fields()
+    }
+
+    fn treats_fields(&self) -> bool {
+        self.treat.iter().any(|rule| rule.location.field().is_some())
     }
 }
 
@@ -317,7 +337,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_class_comes_from_any_name() {
+    fn any_name_of_a_field_gives_a_class() {
         assert_eq!(TokenClass::from_name("E-Mail Größe").as_str(), "e_mail_gr__e");
         assert_eq!(TokenClass::from_name("").as_str(), "value");
         assert!(TokenClass::parse("e-mail_2").is_ok());

@@ -1,16 +1,16 @@
-//! Leaps over bytes that mean nothing, many at a time.
+//! Skips bytes that need no attention, a block at a time.
 //!
-//! Never looks further than one block behind what it leaps over, so that no input makes it look twice at much.
+//! Reads at most one block beyond what it skips, so that no input makes an engine read much of it twice.
 
-/// A block: one or two vectors of any machine.
+/// Size of a block: one or two vectors on any machine.
 const BLOCK_BYTES: usize = 64;
 
-/// How many bytes stand before the first special one.
+/// The number of bytes before the first special one.
 #[inline]
 pub(super) fn length_before(input: &[u8], special: impl Fn(u8) -> bool) -> usize {
     let mut at = 0;
     for block in input.chunks(BLOCK_BYTES) {
-        // Without a branch on each byte, compilers do this in vectors.
+        // The fold has no branch, so that compilers turn it into vector instructions.
         if block.iter().fold(false, |found, &b| found | special(b)) {
             return at + block.iter().position(|&b| special(b)).unwrap_or(block.len());
         }
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_ends_at_the_first_special_byte() {
+    fn the_bytes_before_the_first_special_one_are_counted() {
         for length in [0, 1, 63, 64, 65, 200] {
             let clear = vec![b'a'; length];
             assert_eq!(length_before(&clear, |b| b == b'x'), length);

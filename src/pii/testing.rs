@@ -1,5 +1,5 @@
-//! What the tests of the engines share: rules, a treatment whose results are easy to foretell, an observer that
-//! remembers, and a runner that splits bodies. Never part of the product.
+//! What the tests of the engines share: rules, a transform whose results are easy to predict, an observer that records
+//! what it receives, and functions that feed an engine in every split. Compiled for tests alone.
 
 use super::{MasterKeys, Plan, VendorSalt, keys::MasterKey};
 use super::{
@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 /// A plan of these rules, with keys for the classes that tests use.
 pub(super) fn plan(rules: &Rules) -> Plan {
-    let ring = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
+    let master = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
     let vendor = VendorId::parse("acme").expect("an id");
     let classes = ["email", "ssn", "age"].map(super::TokenClass::from_name).into_iter().chain(rules.token_classes());
-    let keys = ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), classes);
+    let keys = master.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), classes);
     Plan::compile(rules, Arc::new(keys)).expect("rules")
 }
 
@@ -23,7 +23,7 @@ pub(super) fn rules(fields: &[&str]) -> Rules {
     Rules { treat: fields.iter().map(|field| rule(ValueLocation::Field(path(field)))).collect(), ..Rules::default() }
 }
 
-/// The same, with a class that [`plan`] has keys for.
+/// As [`rules`], with a class that [`plan`] has keys for.
 pub(super) fn rules_with_class(class: &str, fields: &[&str]) -> Rules {
     let mut rules = rules(fields);
     rules.treat.iter_mut().for_each(|rule| rule.class = super::TokenClass::from_name(class));
@@ -47,7 +47,7 @@ pub(super) fn rule(place: ValueLocation) -> Rule {
 #[derive(Debug, Default)]
 pub(super) struct MarkingTransform {
     pub(super) drops: Vec<usize>,
-    /// Put behind every result, to see it escaped.
+    /// Appended to every result, to see it escaped.
     pub(super) tail: &'static str,
 }
 
@@ -90,7 +90,7 @@ pub(super) fn marked(rule: usize, text: &[u8]) -> String {
     format!("~{rule}{hash:x}")
 }
 
-/// Remembers what it was told; cuts when `budget` records have passed.
+/// Records what it receives; allows `budget` records.
 #[derive(Debug, Default, PartialEq, Eq, Clone)]
 pub(super) struct RecordingObserver {
     pub(super) records: usize,
@@ -98,7 +98,7 @@ pub(super) struct RecordingObserver {
     pub(super) treated: Vec<usize>,
     pub(super) subjects: Vec<String>,
     pub(super) found: Vec<super::PiiKind>,
-    /// How often it was told of another shape, which it lets pass.
+    /// The number of calls of `on_unexpected_shape`, each of which it lets pass.
     pub(super) unexpected_shapes: usize,
 }
 
@@ -115,8 +115,8 @@ impl RewriteObserver for RecordingObserver {
         self.treated.push(rule);
     }
 
-    fn on_found(&mut self, sort: super::PiiKind) {
-        self.found.push(sort);
+    fn on_found(&mut self, kind: super::PiiKind) {
+        self.found.push(kind);
     }
 
     fn on_unexpected_shape(&mut self, _why: RewriteError) -> Result<(), RewriteError> {

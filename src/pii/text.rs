@@ -1,6 +1,6 @@
-//! Plain text: nothing in it has a name, so only detectors can be asked (`text/*` in UTF-8).
+//! Plain text (`text/*` in UTF-8): it has no named values, so only detectors treat it.
 //!
-//! Never lets the start of a find leave before its end is judged, and refuses what is not UTF-8.
+//! Never lets the first bytes of a find leave before the find is recognized. Refuses bytes that are not UTF-8.
 
 use super::utf8::{Utf8Validator, not_utf8};
 use super::{DetectRule, DetectStream, RewriteError, RewriteObserver, Rewriter};
@@ -16,8 +16,8 @@ pub struct TextRewriter {
 
 impl TextRewriter {
     /// An engine for one text.
-    pub fn new(guard: Arc<DetectRule>) -> Self {
-        Self { stream: DetectStream::new(guard), utf8: Utf8Validator::default(), at: 0 }
+    pub fn new(detect_rule: Arc<DetectRule>) -> Self {
+        Self { stream: DetectStream::new(detect_rule), utf8: Utf8Validator::default(), at: 0 }
     }
 }
 
@@ -56,12 +56,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn text(action: DetectAction) -> impl Fn() -> TextRewriter + use<> {
-        let guard = Arc::new(DetectRule::new(Detector::default(), action));
-        move || TextRewriter::new(Arc::clone(&guard))
+        let detect_rule = Arc::new(DetectRule::new(Detector::default(), action));
+        move || TextRewriter::new(Arc::clone(&detect_rule))
     }
 
     #[test]
-    fn finds_are_masked_redacted_or_reported() {
+    fn what_detectors_find_in_a_text_is_masked_redacted_or_reported() {
         let body = "Dear bob@x.org, call +1 555 234 5678.";
         assert_eq!(testing::output_text(text(DetectAction::Mask), body), "Dear *********, call ***************.");
         assert_eq!(testing::output_text(text(DetectAction::Redact), body), "Dear [redacted], call [redacted].");
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn other_charsets_are_refused() {
+    fn bytes_that_are_not_utf_8_are_refused() {
         for body in [&b"caf\xe9"[..], b"a\0b", b"\xff\xfeh\0i\0", b"\xe2\x82"] {
             assert!(matches!(testing::error_of(text(DetectAction::Mask), body), RewriteError::Malformed { .. }));
         }
@@ -105,17 +105,13 @@ mod tests {
             let mut out = Vec::new();
             let mut seen = testing::RecordingObserver::default();
             assert_eq!(engine.feed(&body[..end], &mut seen, &mut out), Ok(()));
-            assert_eq!(
-                memchr::memmem::find(&out, b"canary"),
-                None,
-                "before the end nothing of the last 320 bytes leaves"
-            );
+            assert_eq!(memchr::memmem::find(&out, b"canary"), None, "before the end, none of the last 320 bytes leave");
         }
     }
 
     proptest! {
         #[test]
-        fn a_stream_gives_what_the_whole_text_gives(
+        fn a_stream_is_treated_as_the_whole_text_is(
             parts in prop::collection::vec(
                 "([a-z]{1,80}@[a-z]{1,9}\\.(com|c)|4111 ?1111 ?1111 ?1111|\\+49[0-9 ]{6,14}|eyJ[a-zA-Z0-9]{10,400}\\.e[a-z]{3}|[0-9]{1,5}|[a-z@._\u{e9}]{1,90}|-----BEGIN PRIVATE KEY-----|AKIA[A-Z0-9]{14,20}|DE89370400440532013000)",
                 0..40),
@@ -123,9 +119,9 @@ mod tests {
             sizes in prop::collection::vec(1_usize..900, 1..6),
         ) {
             let body = parts.join(&glue);
-            let guard = DetectRule::new(Detector::default(), DetectAction::Mask);
+            let detect_rule = DetectRule::new(Detector::default(), DetectAction::Mask);
             let (mut whole, mut seen) = (Vec::new(), testing::RecordingObserver::default());
-            if !guard.apply(body.as_bytes(), &mut seen, &mut whole) {
+            if !detect_rule.apply(body.as_bytes(), &mut seen, &mut whole) {
                 whole.extend_from_slice(body.as_bytes());
             }
             let mut rest = body.as_bytes();

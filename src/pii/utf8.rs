@@ -1,15 +1,15 @@
-//! Whether bytes are UTF-8, however they are split (RFC 3629).
+//! Checks that bytes are UTF-8 (RFC 3629), however they are split.
 //!
-//! Holds at most the three first bytes of a character. Never passes a surrogate, an overlong form or NUL.
+//! Accepts no surrogate, overlong form or NUL.
 
 use super::RewriteError;
 
 /// A validator of UTF-8 without NUL.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Utf8Validator {
-    /// Bytes that the open character still needs.
+    /// Bytes that the last character still lacks.
     missing: u8,
-    /// The range of the next one of them.
+    /// The range that the next of them must be in.
     low: u8,
     high: u8,
 }
@@ -26,7 +26,7 @@ impl Utf8Validator {
         good
     }
 
-    /// Takes more bytes; returns how many of them are good.
+    /// Takes more bytes; returns how many of them are valid.
     pub(super) fn push_all(&mut self, bytes: &[u8]) -> usize {
         let mut at = 0;
         while self.missing > 0 && at < bytes.len() {
@@ -49,7 +49,7 @@ impl Utf8Validator {
         at
     }
 
-    /// Whether no character is open.
+    /// Whether the last character is complete.
     pub(super) const fn is_whole(&self) -> bool {
         self.missing == 0
     }
@@ -70,7 +70,7 @@ impl Utf8Validator {
     }
 }
 
-/// What to say of a body that is not UTF-8.
+/// The error for a body that is not UTF-8.
 pub(super) const fn not_utf8(at: u64) -> RewriteError {
     RewriteError::Malformed { what: "not UTF-8 text", at }
 }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn every_two_and_three_bytes_are_judged_as_the_standard_library_does() {
+    fn every_two_and_three_bytes_are_accepted_as_by_the_standard_library() {
         for first in 0..=255_u8 {
             for second in 0..=255_u8 {
                 for tail in [&[][..], &[0x80], &[0xbf, 0x80], b"a"] {
@@ -100,7 +100,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_split_changes_no_judgement(text in ".{0,40}", noise in prop::collection::vec(any::<u8>(), 0..3), at in 0_usize..160) {
+        fn a_text_is_accepted_the_same_however_it_is_split(text in ".{0,40}", noise in prop::collection::vec(any::<u8>(), 0..3), at in 0_usize..160) {
             let bytes = [text.as_bytes(), &noise].concat();
             let (left, right) = bytes.split_at(at.min(bytes.len()));
             let mut utf8 = Utf8Validator::default();

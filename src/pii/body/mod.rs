@@ -1,7 +1,7 @@
-//! Which engine reads which body: the one table of media types.
+//! Chooses the engine for a body by its media type: `MEDIA_TYPES` is the only list of them.
 //!
-//! A type that is not in it is not read, and so refused under a rule. Text has no names: only detectors read it, and only
-//! where no rule asks for a name.
+//! A body of a type that is not in it is refused where a rule must read it. Text has no named values: only detectors read
+//! it, and only where no rule selects by name.
 
 use std::sync::Arc;
 
@@ -23,8 +23,7 @@ use super::text::TextRewriter;
 use super::transform::Transform;
 use super::xml::{XmlPaths, XmlRewriter};
 
-/// A body format that an engine reads. A new one is a variant, its media types in `BodyFormat::of` and its line in
-/// `Engines::engine`.
+/// A body format that an engine reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyFormat {
     /// One JSON document (RFC 8259).
@@ -49,7 +48,7 @@ pub enum BodyFormat {
     Text,
 }
 
-/// The media types of each format; `*` with a `+` stands for all that end so.
+/// The media types of each format; `*` with a suffix such as `+json` means all types that end so. The first match counts.
 const MEDIA_TYPES: [(&str, &str, BodyFormat); 31] = [
     ("application", "json", BodyFormat::Json),
     ("text", "json", BodyFormat::Json),
@@ -57,7 +56,7 @@ const MEDIA_TYPES: [(&str, &str, BodyFormat); 31] = [
     ("application", "x-json", BodyFormat::Json),
     ("application", "x-amz-json-1.0", BodyFormat::Json),
     ("application", "x-amz-json-1.1", BodyFormat::Json),
-    // Documents one behind the other, whatever its suffix says.
+    // Several documents, one after the other, although its suffix says JSON.
     ("application", "stream+json", BodyFormat::JsonLines),
     ("*", "+json", BodyFormat::Json),
     ("application", "x-www-form-urlencoded", BodyFormat::Form),
@@ -95,16 +94,16 @@ impl BodyFormat {
     }
 }
 
-/// What a body is to the paths of rules.
+/// Where the paths of rules begin in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyStructure {
-    /// The document that they begin at.
+    /// At the one document of the body.
     Document,
-    /// Rows, fields or text.
+    /// At rows, fields or text.
     Rows,
 }
 
-/// What engines are made of, compiled once.
+/// The rules of one direction, compiled for the engines of all formats.
 pub(super) struct Engines {
     json: Arc<Matcher>,
     documents: DocumentRules,
@@ -119,7 +118,7 @@ pub(super) struct Engines {
 }
 
 impl Engines {
-    /// Compiles rules for every format; `spec` is what they ask of JSON.
+    /// Compiles rules for every format; `spec` are the same rules as the JSON engine takes them.
     ///
     /// # Errors
     /// [`MatcherError`] when the paths cannot be matched.
@@ -142,7 +141,7 @@ impl Engines {
         })
     }
 
-    /// Whether an engine reads bodies of this type, and what they are.
+    /// Where paths begin in bodies of this type; `None` when no engine reads them.
     pub(super) fn structure_of(&self, media: &MediaType<'_>) -> Option<BodyStructure> {
         match self.reading.format.or_else(|| BodyFormat::of(media)) {
             Some(BodyFormat::Json | BodyFormat::Xml) => Some(BodyStructure::Document),
@@ -155,7 +154,7 @@ impl Engines {
         }
     }
 
-    /// The types that are read, but for those that only end alike.
+    /// The media types that engines read, without those of `MEDIA_TYPES` that are given by a suffix.
     pub(super) fn media_types(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         MEDIA_TYPES.iter().map(|(kind, subtype, _)| (*kind, *subtype)).filter(|(kind, _)| *kind != "*")
     }
@@ -163,7 +162,8 @@ impl Engines {
     /// A fresh engine for one body of this type.
     ///
     /// # Errors
-    /// [`RewriteError::Opaque`] when no engine reads the type or its charset, [`RewriteError::Malformed`] when its boundary is none.
+    /// [`RewriteError::Opaque`] when no engine reads the type or its charset, [`RewriteError::Malformed`] when the boundary of
+    /// a form is not a valid one.
     pub(super) fn engine_for(&self, media: &MediaType<'_>) -> Result<Box<dyn Rewriter>, RewriteError> {
         let engine = self.engine(self.format(media)?, media)?;
         Ok(match self.declared_encoding(media)? {
@@ -172,7 +172,7 @@ impl Engines {
         })
     }
 
-    /// The type as it is when the body has been decoded, if that is another.
+    /// The media type of the body as it leaves, if its charset is decoded.
     pub(super) fn decoded_media_type(&self, media: &MediaType<'_>) -> Option<String> {
         self.declared_encoding(media).ok().flatten().map(|_| media.with_utf8_charset())
     }
@@ -185,11 +185,11 @@ impl Engines {
         format.ok_or(RewriteError::Opaque { what: unread })
     }
 
-    /// What the body must be decoded from.
+    /// The charset from which the body must be decoded; `None` for UTF-8.
     fn declared_encoding(&self, media: &MediaType<'_>) -> Result<Option<&'static Encoding>, RewriteError> {
         match media.charset() {
             Charset::Utf8 => Ok(None),
-            // Its parts have charsets of their own.
+            // The parts of a form have charsets of their own.
             Charset::Other(encoding) if self.reading.decode_charsets && !media.is("multipart", "form-data") => {
                 Ok(Some(encoding))
             }
@@ -212,7 +212,7 @@ impl Engines {
             BodyFormat::JsonSequence => skipping_bom(self.documents.sequence(SequenceFraming::TextSequence, treat)),
             BodyFormat::EventStream => match &self.fallback {
                 Some(rest) => rest.counting_findings(BomFilter::new(
-                    self.documents.events(Some(rest.guard()), !rest.selects_by_name, treat),
+                    self.documents.events(Some(rest.detect()), !rest.selects_by_name, treat),
                     false,
                 )),
                 None => skipping_bom(self.documents.events(None, false, treat)),
@@ -226,22 +226,22 @@ impl Engines {
             }
             BodyFormat::Xml => skipping_bom(XmlRewriter::new(Arc::clone(&self.xml), treat)),
             BodyFormat::Text => match &self.fallback {
-                Some(rest) if rest.reads_text => rest.counting_findings(TextRewriter::new(rest.guard())),
+                Some(rest) if rest.reads_text => rest.counting_findings(TextRewriter::new(rest.detect())),
                 Some(_) | None => return Err(RewriteError::Opaque { what: "text, whose values have no names" }),
             },
         })
     }
 
     fn table(&self, delimiter: u8, media: &MediaType<'_>) -> Result<Box<dyn Rewriter>, RewriteError> {
-        let says = |word: &str| media.parameter("header").is_some_and(|header| header.eq_ignore_ascii_case(word));
+        let header_is = |word: &str| media.parameter("header").is_some_and(|header| header.eq_ignore_ascii_case(word));
         let columns = self.reading.columns.as_deref();
-        if columns.is_none() && says("absent") {
+        if columns.is_none() && header_is("absent") {
             return Err(RewriteError::Opaque { what: "a table without a header" });
         }
-        if columns.is_some() && says("present") {
+        if columns.is_some() && header_is("present") {
             return Err(RewriteError::Opaque { what: "a table with a header, where the contract gives its columns" });
         }
-        let dialect = CsvDialect { delimiter, columns, headed: says("present") };
+        let dialect = CsvDialect { delimiter, columns, headed: header_is("present") };
         let table = CsvRewriter::new(dialect, Arc::clone(&self.flat), Arc::clone(&self.transform))?;
         Ok(Box::new(BomFilter::new(table, true)))
     }
@@ -251,32 +251,32 @@ fn skipping_bom(engine: impl Rewriter + 'static) -> Box<dyn Rewriter> {
     Box::new(BomFilter::new(engine, false))
 }
 
-/// The rule for texts that no other rule selects.
+/// The rule for texts that no other rule selects: [`Rules::detect`].
 struct FallbackRule {
-    guard: Arc<DetectRule>,
+    detect: Arc<DetectRule>,
     rule: usize,
-    /// Whether no other rule asks for a name, which plain text does not have.
+    /// Whether plain text may be read: no other rule reads the body, so none needs a named value.
     reads_text: bool,
-    /// Whether a rule selects by a name, so that text would go around it.
+    /// Whether a rule selects by name, so that a text without names would escape it.
     selects_by_name: bool,
 }
 
 impl FallbackRule {
     fn of(rules: &Rules) -> Option<Self> {
-        let (guard, rule) = rules.detect.clone().zip(rules.detect_rule())?;
+        let (detect, rule) = rules.detect.clone().zip(rules.detect_rule())?;
         Some(Self {
-            guard: Arc::new(guard),
+            detect: Arc::new(detect),
             rule,
             reads_text: !rules.needs_names(),
             selects_by_name: rules.selects_by_name(),
         })
     }
 
-    fn guard(&self) -> Arc<DetectRule> {
-        Arc::clone(&self.guard)
+    fn detect(&self) -> Arc<DetectRule> {
+        Arc::clone(&self.detect)
     }
 
-    /// An engine whose detectors' finds count as values that this rule has treated.
+    /// Reports each find of the engine's detectors as a value that this rule has treated.
     fn counting_findings(&self, engine: impl Rewriter + 'static) -> Box<dyn Rewriter> {
         Box::new(FindingsAsTreated { engine, rule: self.rule })
     }
@@ -316,7 +316,7 @@ impl RewriteObserver for FindingsObserver<'_> {
         self.observer.on_treated(rule);
     }
 
-    fn on_found(&mut self, _sort: PiiKind) {
+    fn on_found(&mut self, _kind: PiiKind) {
         self.observer.on_treated(self.rule);
     }
 

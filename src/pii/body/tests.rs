@@ -1,4 +1,4 @@
-//! What every format must do alike, as tables over formats, places and pairs of formats.
+//! What every format must do, as tables of formats, of places in them, and of pairs of formats.
 
 use super::*;
 use crate::pii::Rules;
@@ -7,7 +7,7 @@ use std::io::Write;
 
 const SECRET: &str = "canary-0123456789";
 
-/// Every format, with the secret in every place that the rule names.
+/// Every format, with the secret in every place that the rule selects.
 const BODIES: [(&str, &str); 12] = [
     ("application/json; charset=utf-8", r#"[{"email":"SECRET","a":{"e\u006dail":["SECRET"]}}]"#),
     ("application/problem+json", r#"{"email":{"any":"SECRET"}}"#),
@@ -49,7 +49,7 @@ fn no_format_lets_a_piece_of_a_selected_value_leave() {
 }
 
 #[test]
-fn every_format_is_read_behind_a_coding_too() {
+fn every_format_is_read_in_a_content_coding_too() {
     let engines = engines(&testing::rules(&["$..email"]));
     for (content_type, text) in BODIES {
         let text = text.replace("SECRET", SECRET);
@@ -66,7 +66,7 @@ fn every_format_is_read_behind_a_coding_too() {
 }
 
 #[test]
-fn every_format_lets_nothing_pass_that_no_list_has() {
+fn no_format_lets_a_value_pass_that_is_not_on_the_allow_list() {
     let engines = engines(&testing::allow_list(&["$..id"]));
     for (content_type, text) in BODIES {
         let text = text.replace("SECRET", SECRET);
@@ -78,10 +78,10 @@ fn every_format_lets_nothing_pass_that_no_list_has() {
 }
 
 #[test]
-fn detectors_read_every_format_and_text_too() {
+fn detectors_read_every_format_and_plain_text() {
     let mail = "canary-0123456789@example.com";
-    let guard = DetectRule::new(crate::pii::Detector::default(), crate::pii::DetectAction::Redact);
-    let plan = testing::plan(&Rules { detect: Some(guard), ..Rules::default() });
+    let detect_rule = DetectRule::new(crate::pii::Detector::default(), crate::pii::DetectAction::Redact);
+    let plan = testing::plan(&Rules { detect: Some(detect_rule), ..Rules::default() });
     let text = ("text/plain", "Dear SECRET,");
     for (content_type, text) in BODIES.into_iter().chain([text, ("text/event-stream", "data: hi SECRET\n\n")]) {
         let text = text.replace("SECRET", &format!("to {mail}!"));
@@ -96,7 +96,7 @@ fn detectors_read_every_format_and_text_too() {
 }
 
 #[test]
-fn what_no_engine_reads_is_refused() {
+fn a_body_that_no_engine_reads_is_refused() {
     let engines = engines(&testing::rules(&["$..email"]));
     for content_type in [
         "text/plain",
@@ -114,7 +114,7 @@ fn what_no_engine_reads_is_refused() {
     assert!(body(&engines, &long).is_err());
 }
 
-/// Bodies of all formats, some of them in more than one shape: what is really sent, whatever is said of it.
+/// Bodies of all formats, some in more than one shape: what is really sent, whatever its content type says.
 fn real_bodies() -> Vec<String> {
     let mut bodies: Vec<String> = BODIES.iter().map(|(_, text)| (*text).to_owned()).collect();
     bodies.extend(
@@ -148,7 +148,7 @@ fn real_bodies() -> Vec<String> {
     bodies
 }
 
-/// What is said of a body.
+/// The content types under which each of them is sent.
 const DECLARED: [&str; 12] = [
     "application/json",
     "application/vnd.api+json",
@@ -166,8 +166,8 @@ const DECLARED: [&str; 12] = [
 
 #[test]
 fn a_body_of_one_format_declared_as_another_lets_no_treated_value_leave() {
-    let guard = || DetectRule::new(crate::pii::Detector::default(), crate::pii::DetectAction::Redact);
-    let detect = |rules: Rules| Rules { detect: Some(guard()), ..rules };
+    let detect_rule = || DetectRule::new(crate::pii::Detector::default(), crate::pii::DetectAction::Redact);
+    let detect = |rules: Rules| Rules { detect: Some(detect_rule()), ..rules };
     let of_rules = |make: fn(&[&str]) -> Rules, path: &str| make(&[path]);
     let plans: Vec<(&str, crate::pii::Plan)> = [
         ("any depth", of_rules(testing::rules, "$..email")),
@@ -199,7 +199,7 @@ fn a_body_of_one_format_declared_as_another_lets_no_treated_value_leave() {
     assert!(passed > 60, "most of what is what it says passes, treated: {passed}");
 }
 
-/// A secret in every place of every format that no rule can name.
+/// Every format, with a secret in every place that no rule can select.
 const PLACES: [(&str, &str); 29] = [
     ("application/json", "{\"x\":\"SECRET\",\"id\":1}"),
     ("application/json", "\"SECRET\""),
@@ -239,10 +239,10 @@ const PLACES: [(&str, &str); 29] = [
 ];
 
 #[test]
-fn nothing_leaves_that_no_list_has_and_no_detector_has_seen_in_any_place_of_any_format() {
-    let guard = DetectRule::new(crate::pii::Detector::default(), crate::pii::DetectAction::Mask);
+fn no_place_of_any_format_escapes_the_allow_list_and_the_detectors() {
+    let detect_rule = DetectRule::new(crate::pii::Detector::default(), crate::pii::DetectAction::Mask);
     let only = Rules { files: FileHandling::Pass, ..testing::allow_list(&["$..id"]) };
-    let rules = [only, Rules { detect: Some(guard), files: FileHandling::Pass, ..Rules::default() }];
+    let rules = [only, Rules { detect: Some(detect_rule), files: FileHandling::Pass, ..Rules::default() }];
     for plan in rules.map(|rules| testing::plan(&rules)) {
         for (declared, text) in PLACES {
             let text = text.replace("SECRET", "canary-0123456789@example.com");
@@ -258,7 +258,7 @@ fn nothing_leaves_that_no_list_has_and_no_detector_has_seen_in_any_place_of_any_
 }
 
 #[test]
-fn a_contract_may_name_the_format() {
+fn the_format_of_the_settings_takes_precedence_over_the_content_type() {
     let rules = |format| {
         let reading = crate::pii::BodySettings { format: Some(format), ..Default::default() };
         testing::plan(&Rules { body_settings: reading, ..testing::rules(&["$..email"]) })
@@ -289,7 +289,7 @@ fn a_contract_may_name_the_format() {
 }
 
 #[test]
-fn known_names_of_types_and_of_utf8_are_read() {
+fn the_known_names_of_media_types_and_of_utf_8_are_read() {
     let plan = testing::plan(&testing::rules(&["$..email"]));
     for declared in [
         "application/json; charset=utf8",
@@ -310,7 +310,7 @@ fn known_names_of_types_and_of_utf8_are_read() {
 }
 
 #[test]
-fn a_byte_order_mark_stays_before_a_table_and_nowhere_else() {
+fn a_byte_order_mark_passes_before_a_table_and_is_removed_elsewhere() {
     let plan = testing::plan(&testing::rules(&["$..email"]));
     for (declared, text, stays) in [
         ("application/json", "{\"x\":1}", false),
@@ -341,7 +341,7 @@ fn a_byte_order_mark_stays_before_a_table_and_nowhere_else() {
 }
 
 #[test]
-fn declared_charsets_are_decoded_by_choice() {
+fn declared_charsets_are_decoded_where_the_settings_say_so() {
     let reading = crate::pii::BodySettings { decode_charsets: true, ..Default::default() };
     let decodes = testing::plan(&Rules { body_settings: reading, ..testing::rules(&["$..email"]) });
     let strict = testing::plan(&testing::rules(&["$..email"]));

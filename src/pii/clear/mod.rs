@@ -1,8 +1,9 @@
-//! What leaves in clear: the places of values that nothing has treated, told while they pass.
+//! The paths of the values that leave in clear, which means untreated.
 //!
-//! A place is a path without places in lists, `$.orders[*].shipTo`. Names are the fields' own, as far as they look like names:
-//! one with an `@` within, or with five digits, is data, and reads `*`; where a container has more names than a bound they
-//! all do, so that a map by id is one path and not one for each id. Never holds a value, and never grows beyond its bounds.
+//! A path has `[*]` for every index of a list, as `$.orders[*].shipTo`. A member has its own name, if that looks like a name:
+//! one with an `@` inside, or with five digits, is taken for data and written `.*`. Where a container has more names than a
+//! bound, all of them are written `.*`, so that a map by id is one path and not one for each id. Never holds a value, and
+//! never grows beyond its bounds.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +14,11 @@ use crate::pii::{RewriteObserver, Rules};
 const ELEMENTS: &str = "[*]";
 const MEMBERS: &str = ".*";
 
-/// The path of the value that is open, in a format whose values stand in containers.
+/// The path of the current value, in a format whose values are nested.
 #[derive(Debug)]
 pub(super) struct PathTracker {
     text: String,
-    /// The path's length at each open container.
+    /// The length of the path at each open container.
     container_lengths: Vec<usize>,
 }
 
@@ -28,13 +29,13 @@ impl Default for PathTracker {
 }
 
 impl PathTracker {
-    /// Back to the start of a document.
+    /// Begins a document.
     pub(super) fn reset(&mut self) {
         self.text.truncate(1);
         self.container_lengths.clear();
     }
 
-    /// The value at the path is a container, and is gone into.
+    /// Enters the container at the current path.
     pub(super) fn open(&mut self, object: bool) {
         self.container_lengths.push(self.text.len());
         if !object {
@@ -42,14 +43,14 @@ impl PathTracker {
         }
     }
 
-    /// The innermost container ends.
+    /// Leaves the innermost container.
     pub(super) fn close(&mut self) {
         if let Some(mark) = self.container_lengths.pop() {
             self.text.truncate(mark);
         }
     }
 
-    /// The next value has this decoded name; `None` for one that cannot be told.
+    /// The next value is the member of this decoded name; `None` for a name that is not known.
     pub(super) fn enter_member(&mut self, name: Option<&[u8]>) {
         if let Some(mark) = self.container_lengths.last() {
             self.text.truncate(*mark);
@@ -62,7 +63,7 @@ impl PathTracker {
     }
 }
 
-/// The open value of a form, where somebody asks what leaves in clear.
+/// The current value of a form, where the observer wants the paths in clear.
 #[derive(Debug, Default)]
 pub(super) struct OpenField {
     path: Option<String>,
@@ -70,17 +71,17 @@ pub(super) struct OpenField {
 }
 
 impl OpenField {
-    /// A value of this name begins; `path` spells it.
+    /// Begins a value; `path` gives its path.
     pub(super) fn begin(asked: bool, path: impl FnOnce() -> String) -> Self {
         Self { path: asked.then(path), filled: false }
     }
 
-    /// There is something of it.
+    /// Notes whether a piece of the value has any bytes.
     pub(super) fn fill(&mut self, filled: bool) {
         self.filled |= filled;
     }
 
-    /// It leaves as it came. An empty one tells nothing.
+    /// The value leaves as it came: reports its path, unless the value is empty.
     pub(super) fn report(&mut self, observer: &mut dyn RewriteObserver) {
         if let Some(path) = self.path.take().filter(|_| self.filled) {
             observer.on_clear_path(&path);
@@ -88,7 +89,7 @@ impl OpenField {
     }
 }
 
-/// Appends a step to a member of this name; what does not look like a name reads `.*`.
+/// Appends the step to the member of this name; `.*` for one that does not look like a name.
 pub(super) fn push_name(path: &mut String, name: &str) {
     if !is_name(name) {
         path.push_str(MEMBERS);
@@ -102,7 +103,7 @@ pub(super) fn push_name(path: &mut String, name: &str) {
     }
 }
 
-/// The path that the name of a form's field spells: `items[0][sku]` is `$.items[*].sku`.
+/// The path that the segments of a form field's name spell: `items[0][sku]` is `$.items[*].sku`.
 pub(super) fn path_from_segments<'a>(segments: impl Iterator<Item = &'a str>) -> String {
     let mut path = "$".to_owned();
     for (at, segment) in segments.take(CLEAR_STEPS_MAX).enumerate() {
@@ -115,55 +116,56 @@ pub(super) fn path_from_segments<'a>(segments: impl Iterator<Item = &'a str>) ->
     path
 }
 
-/// Whether a text can be the name of a field, and not data in the place of one.
+/// Whether a text looks like the name of a field, and not like data that is used as one.
 fn is_name(text: &str) -> bool {
     let letter = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '$' | ' ' | '/' | '#');
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    // JSON-LD and XML attributes begin with an @.
+    // Keywords of JSON-LD and attributes of XML begin with an `@`.
     let rest = text.strip_prefix('@').unwrap_or(text);
     (1..=CLEAR_NAME_BYTES_MAX).contains(&text.len()) && digits < 5 && digits < rest.len() && rest.chars().all(letter)
 }
 
-/// Paths of what left in clear, and of how many values each: bounded in names of a container and in steps of all paths.
+/// The paths of values that left in clear, and the number of values of each. Bounded in the names of one container and in
+/// the steps of all paths.
 #[derive(Debug)]
 pub struct ClearPathCounts {
     root: ClearPathNode,
     names_max: usize,
     steps_max: usize,
-    /// Steps that may yet be added.
-    room: usize,
+    /// Steps that may still be added.
+    steps_left: usize,
     others: u64,
 }
 
 #[derive(Debug, Default)]
 struct ClearPathNode {
     values: u64,
-    /// By the text of the step.
+    /// The nodes below, by the text of their step.
     children: BTreeMap<Box<str>, ClearPathNode>,
-    /// Whether all its names read `*`.
+    /// Whether all its names are written `.*`.
     names_merged: bool,
 }
 
 impl ClearPathCounts {
-    /// No paths yet: at most `names_max` names in one container, and `steps_max` different steps in all.
+    /// Without paths. It will hold at most `names_max` names in one container, and `steps_max` different steps in all.
     pub fn new(names_max: usize, steps_max: usize) -> Self {
-        Self { root: ClearPathNode::default(), names_max, steps_max, room: steps_max, others: 0 }
+        Self { root: ClearPathNode::default(), names_max, steps_max, steps_left: steps_max, others: 0 }
     }
 
-    /// Counts values that left in clear at a path.
+    /// Counts values that left in clear at a path, as [`super::RewriteObserver::on_clear_path`] receives it.
     pub fn add(&mut self, path: &str, values: u64) {
         let steps = ClearPathSteps(path.strip_prefix('$').unwrap_or(path)).take(CLEAR_STEPS_MAX);
-        if !self.root.add(steps, values, self.names_max, &mut self.room) {
+        if !self.root.add(steps, values, self.names_max, &mut self.steps_left) {
             self.others += values;
         }
     }
 
-    /// Counts values whose paths are not known any more.
+    /// Counts values whose paths are not known.
     pub fn add_others(&mut self, values: u64) {
         self.others += values;
     }
 
-    /// Takes over all that another has counted.
+    /// Adds all that another has counted, and clears that.
     pub fn absorb(&mut self, other: &mut Self) {
         if self.is_empty() {
             std::mem::swap(self, other);
@@ -174,13 +176,13 @@ impl ClearPathCounts {
         other.clear();
     }
 
-    /// Forgets all that was counted.
+    /// Removes all counts.
     pub fn clear(&mut self) {
-        self.room = self.steps_max;
+        self.steps_left = self.steps_max;
         (self.root, self.others) = (ClearPathNode::default(), 0);
     }
 
-    /// Values of the paths for which there was no room.
+    /// The number of values whose paths are not listed, because a bound was reached.
     pub const fn others(&self) -> u64 {
         self.others
     }
@@ -190,7 +192,7 @@ impl ClearPathCounts {
         self.others == 0 && self.root.values == 0 && self.root.children.is_empty()
     }
 
-    /// Each path and its values, in the order of the paths.
+    /// Each path and its number of values, in the order of the paths.
     pub fn list(&self) -> Vec<(String, u64)> {
         let mut list = Vec::new();
         self.root.list(&mut "$".to_owned(), &mut list);
@@ -199,31 +201,31 @@ impl ClearPathCounts {
 }
 
 impl ClearPathNode {
-    /// Whether there was room for the path.
+    /// Adds values at the path below; `false` when the bound on steps is reached.
     fn add<'a>(
         &mut self,
         mut steps: impl Iterator<Item = &'a str>,
         values: u64,
         names_max: usize,
-        room: &mut usize,
+        steps_left: &mut usize,
     ) -> bool {
         let Some(mut step) = steps.next() else {
             self.values += values;
             return true;
         };
         if is_named(step) && !self.names_merged && !self.children.contains_key(step) && self.names() >= names_max {
-            self.merge_names(names_max, room);
+            self.merge_names(names_max, steps_left);
         }
         if is_named(step) && self.names_merged {
             step = MEMBERS;
         }
         if !self.children.contains_key(step) {
-            if *room == 0 {
+            if *steps_left == 0 {
                 return false;
             }
-            *room -= 1;
+            *steps_left -= 1;
         }
-        self.children.entry(step.into()).or_default().add(steps, values, names_max, room)
+        self.children.entry(step.into()).or_default().add(steps, values, names_max, steps_left)
     }
 
     fn names(&self) -> usize {
@@ -231,8 +233,8 @@ impl ClearPathNode {
         self.children.len() - others
     }
 
-    /// Makes one of all names.
-    fn merge_names(&mut self, names_max: usize, room: &mut usize) {
+    /// Merges all names into one node, `.*`.
+    fn merge_names(&mut self, names_max: usize, steps_left: &mut usize) {
         self.names_merged = true;
         let (named, rest): (BTreeMap<_, _>, _) =
             std::mem::take(&mut self.children).into_iter().partition(|(step, _)| is_named(step));
@@ -242,23 +244,23 @@ impl ClearPathNode {
             Some(any) => any,
             None => whole.next().unwrap_or_default(),
         };
-        whole.for_each(|node| any.merge(node, names_max, room));
+        whole.for_each(|node| any.merge(node, names_max, steps_left));
         self.children.insert(MEMBERS.into(), any);
     }
 
-    fn merge(&mut self, other: Self, names_max: usize, room: &mut usize) {
-        *room += 1;
+    fn merge(&mut self, other: Self, names_max: usize, steps_left: &mut usize) {
+        *steps_left += 1;
         self.values += other.values;
         for (step, node) in other.children {
             match self.children.get_mut(&step) {
-                Some(own) => own.merge(node, names_max, room),
+                Some(own) => own.merge(node, names_max, steps_left),
                 None => {
                     self.children.insert(step, node);
                 }
             }
         }
         if (self.names_merged || other.names_merged || self.names() > names_max) && self.names() > 0 {
-            self.merge_names(names_max, room);
+            self.merge_names(names_max, steps_left);
         }
         self.names_merged |= other.names_merged;
     }
@@ -280,7 +282,7 @@ fn is_named(step: &str) -> bool {
     !matches!(step, ELEMENTS | MEMBERS)
 }
 
-/// The steps of a path that this file has written, each as its text.
+/// The steps of a path that this file has written, as texts.
 #[derive(Debug, Clone)]
 struct ClearPathSteps<'a>(&'a str);
 
@@ -303,7 +305,7 @@ impl<'a> Iterator for ClearPathSteps<'a> {
     }
 }
 
-/// The fields that a contract lists as those that may leave in clear.
+/// The fields that [`Rules::clear`] lists as those that may leave in clear.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClearList {
     fields: Vec<FieldPath>,
@@ -311,25 +313,25 @@ pub struct ClearList {
 }
 
 impl ClearList {
-    /// What these rules list.
+    /// The list of these rules.
     pub fn of(rules: &Rules) -> Self {
         Self { fields: rules.clear.clone(), records: rules.records.clone() }
     }
 
-    /// Whether a listed path covers what left at `path`: the same place, or one above it. Names are compared exactly, as an
-    /// allow-list compares them. A row is read as an allow-list reads it, as the document or as a record; a table's column is
-    /// covered by its name; `[n]` covers nothing, since places in lists are not told.
+    /// Whether a listed path allows the value at `path`: it is the same path, or one above it. Names are compared exactly, as
+    /// in an allow-list. A row is read as an allow-list reads it, as the document or as a record. A table's column is allowed
+    /// by its name. A listed `[n]` allows nothing, since paths in clear have no indexes.
     pub fn allows(&self, path: &str) -> bool {
         self.fields.iter().any(|listed| self.leads_to(listed, path))
     }
 
     fn leads_to(&self, listed: &FieldPath, path: &str) -> bool {
-        let told = ClearPathSteps(path.strip_prefix('$').unwrap_or(path));
+        let path_steps = ClearPathSteps(path.strip_prefix('$').unwrap_or(path));
         let steps = listed.steps();
-        if selects_path(steps, told.clone()) {
+        if selects_path(steps, path_steps.clone()) {
             return true;
         }
-        let mut row = told;
+        let mut row = path_steps;
         if row.next() != Some(ELEMENTS) {
             return false;
         }
@@ -344,17 +346,18 @@ impl ClearList {
     }
 }
 
-/// The name in a step; attributes without their mark.
+/// The name in a step; that of an attribute without its `@`.
 fn name_of(step: &str) -> Option<&str> {
     let name = step.strip_prefix("[\"").and_then(|name| name.strip_suffix("\"]")).or_else(|| step.strip_prefix('.'));
     name.filter(|name| *name != "*").map(|name| name.strip_prefix('@').unwrap_or(name))
 }
 
-/// Whether these steps lead to the path or to something above it: all places that they may have reached, as bits.
-fn selects_path<'a>(steps: &[PathStep], told: impl Iterator<Item = &'a str>) -> bool {
+/// Whether these steps lead to the path or to something above it. The set of steps that may have been reached is held as
+/// bits.
+fn selects_path<'a>(steps: &[PathStep], path_steps: impl Iterator<Item = &'a str>) -> bool {
     let end = 1_u64 << steps.len();
     let mut live = 1;
-    for segment in told {
+    for segment in path_steps {
         if live & end != 0 {
             return true;
         }

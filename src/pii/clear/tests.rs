@@ -1,4 +1,4 @@
-//! What leaves in clear equals what a plain tree says, in every chunking and within every bound.
+//! The paths in clear, compared with those that a plain tree of the document gives, in every split and within every bound.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::pii::rule::{Rule, TokenClass, Treatment, ValueLocation, ValueType};
 use crate::pii::testing::{self, path};
 use crate::pii::{PiiKind, RecordBudgetSpent, Rules};
 
-/// Hears of what leaves in clear.
+/// Counts the paths in clear.
 #[derive(Default)]
 struct Ear(BTreeMap<String, u64>);
 
@@ -34,7 +34,7 @@ impl RewriteObserver for Ear {
     }
 }
 
-fn heard(rules: &Rules, media: &str, body: &[u8], chunk: usize) -> (Vec<u8>, BTreeMap<String, u64>) {
+fn counted(rules: &Rules, media: &str, body: &[u8], chunk: usize) -> (Vec<u8>, BTreeMap<String, u64>) {
     let (plan, mut ear, mut out) = (testing::plan(rules), Ear::default(), Vec::new());
     let mut engine = plan.body_rewriter(Some(media), None).unwrap();
     for piece in body.chunks(chunk.max(1)) {
@@ -44,29 +44,29 @@ fn heard(rules: &Rules, media: &str, body: &[u8], chunk: usize) -> (Vec<u8>, BTr
     (out, ear.0)
 }
 
-/// A step of a concrete place.
+/// A step of a path to one value.
 #[derive(Debug, Clone, PartialEq)]
 enum At {
     Name(String),
-    Place(usize),
+    Index(usize),
 }
 
-/// Whether a path selects this very place: RFC 9535, spelled out by recursion.
-fn selects(steps: &[PathStep], place: &[At]) -> bool {
-    let Some((step, steps)) = steps.split_first() else { return place.is_empty() };
-    let Some((at, rest)) = place.split_first() else { return false };
+/// Whether a path selects this value (RFC 9535), written as a plain recursion.
+fn selects(steps: &[PathStep], position: &[At]) -> bool {
+    let Some((step, steps)) = steps.split_first() else { return position.is_empty() };
+    let Some((at, rest)) = position.split_first() else { return false };
     let here = match (&step.selector, at) {
         (PathSelector::Name(name), At::Name(own)) => **name == **own,
-        (PathSelector::Wildcard, At::Name(_) | At::Place(_)) => true,
-        (PathSelector::Index(index), At::Place(own)) => *index as usize == *own,
-        (PathSelector::Name(_), At::Place(_)) | (PathSelector::Index(_), At::Name(_)) => false,
+        (PathSelector::Wildcard, At::Name(_) | At::Index(_)) => true,
+        (PathSelector::Index(index), At::Index(own)) => *index as usize == *own,
+        (PathSelector::Name(_), At::Index(_)) | (PathSelector::Index(_), At::Name(_)) => false,
     };
     (here && selects(steps, rest)) || (step.descends && selects_from(step, steps, rest))
 }
 
-fn selects_from(step: &PathStep, steps: &[PathStep], place: &[At]) -> bool {
+fn selects_from(step: &PathStep, steps: &[PathStep], position: &[At]) -> bool {
     let all: Vec<PathStep> = std::iter::once(step.clone()).chain(steps.iter().cloned()).collect();
-    selects(&all, place)
+    selects(&all, position)
 }
 
 fn has_type(only: Option<ValueType>, value: &Json) -> bool {
@@ -80,11 +80,11 @@ fn has_type(only: Option<ValueType>, value: &Json) -> bool {
     }
 }
 
-/// The reference: a tree, walked from its root.
-fn walk(rules: &Rules, value: &Json, place: &mut Vec<At>, kept: bool, told: &mut BTreeMap<String, u64>) {
-    let kept = kept || rules.only.iter().flatten().any(|path| selects(path.steps(), place));
+/// The reference: walks the document as a tree.
+fn walk(rules: &Rules, value: &Json, position: &mut Vec<At>, kept: bool, expected: &mut BTreeMap<String, u64>) {
+    let kept = kept || rules.only.iter().flatten().any(|path| selects(path.steps(), position));
     let rule = |rule: &&Rule| {
-        matches!(&rule.location, ValueLocation::Field(path) if selects(path.steps(), place))
+        matches!(&rule.location, ValueLocation::Field(path) if selects(path.steps(), position))
             && has_type(rule.only_type, value)
     };
     if rules.treat.iter().any(|one| rule(&one)) {
@@ -92,26 +92,26 @@ fn walk(rules: &Rules, value: &Json, place: &mut Vec<At>, kept: bool, told: &mut
     }
     match value {
         Json::Object(members) => members.iter().for_each(|(name, value)| {
-            place.push(At::Name(name.clone()));
-            walk(rules, value, place, kept, told);
-            place.pop();
+            position.push(At::Name(name.clone()));
+            walk(rules, value, position, kept, expected);
+            position.pop();
         }),
         Json::Array(elements) => elements.iter().enumerate().for_each(|(index, value)| {
-            place.push(At::Place(index));
-            walk(rules, value, place, kept, told);
-            place.pop();
+            position.push(At::Index(index));
+            walk(rules, value, position, kept, expected);
+            position.pop();
         }),
         Json::Null => {}
         Json::String(_) | Json::Number(_) | Json::Bool(_) => {
             if kept {
                 let mut path = "$".to_owned();
-                for at in place.iter() {
+                for at in position.iter() {
                     match at {
                         At::Name(name) => push_name(&mut path, name),
-                        At::Place(_) => path.push_str(ELEMENTS),
+                        At::Index(_) => path.push_str(ELEMENTS),
                     }
                 }
-                *told.entry(path).or_default() += 1;
+                *expected.entry(path).or_default() += 1;
             }
         }
     }
@@ -167,15 +167,15 @@ fn rules() -> impl Strategy<Value = Rules> {
 
 proptest! {
     #[test]
-    fn what_leaves_in_clear_is_what_a_tree_says(document in json(), rules in rules(), chunk in 1_usize..40) {
+    fn the_paths_in_clear_are_those_that_a_tree_gives(document in json(), rules in rules(), chunk in 1_usize..40) {
         prop_assume!(rules.reads_body());
         let mut expected = BTreeMap::new();
         walk(&rules, &document, &mut Vec::new(), rules.only.is_none(), &mut expected);
         let body = document.to_string();
-        let whole = heard(&rules, "application/json", body.as_bytes(), usize::MAX);
+        let whole = counted(&rules, "application/json", body.as_bytes(), usize::MAX);
         prop_assert_eq!(&whole.1, &expected, "{} under {:?}", body, rules);
-        prop_assert_eq!(&heard(&rules, "application/json", body.as_bytes(), chunk), &whole);
-        // Whoever listens, the same bytes leave.
+        prop_assert_eq!(&counted(&rules, "application/json", body.as_bytes(), chunk), &whole);
+        // The same bytes leave whether paths are reported or not.
         let plan = testing::plan(&rules);
         let (out, _, end) = testing::feed_chunks(&mut *plan.body_rewriter(Some("application/json"), None).unwrap(), testing::RecordingObserver::default(), [body.as_bytes()]);
         prop_assert_eq!((out, end), (whole.0, Ok(())));
@@ -207,16 +207,16 @@ fn a_map_by_id_is_one_path() {
         paths.add(&format!("$.byName.{name}.tags[*]"), 2);
     }
     paths.add("$.id", 5);
-    let told: Vec<_> = paths.list();
+    let expected: Vec<_> = paths.list();
     assert_eq!(
-        told,
+        expected,
         [("$.byName.*.city".to_owned(), 5), ("$.byName.*.tags[*]".to_owned(), 10), ("$.id".to_owned(), 5)]
     );
 }
 
 #[test]
-fn data_in_the_place_of_a_name_is_not_told() {
-    for (name, told) in [
+fn a_name_that_looks_like_data_is_not_reported() {
+    for (name, expected) in [
         ("shipTo", "$.shipTo"),
         ("line2", "$.line2"),
         ("größe", "$.größe"),
@@ -233,13 +233,13 @@ fn data_in_the_place_of_a_name_is_not_told() {
     ] {
         let mut path = "$".to_owned();
         push_name(&mut path, name);
-        assert_eq!(path, told, "{name}");
+        assert_eq!(path, expected, "{name}");
     }
 }
 
 #[test]
-fn a_listed_path_covers_its_place_and_all_below() {
-    for (listed, told, is) in [
+fn a_listed_path_allows_itself_and_all_below() {
+    for (listed, expected, is) in [
         ("$.id", "$.id", true),
         ("$.id", "$.ID", false),
         ("$.orders[*].shipTo", "$.orders[*].shipTo", true),
@@ -264,15 +264,15 @@ fn a_listed_path_covers_its_place_and_all_below() {
         ("$[\"x y\"]", "$[\"x y\"].z", true),
     ] {
         let rules = Rules { clear: vec![path(listed)], records: Some(path("$.rows[*]")), ..Rules::default() };
-        assert_eq!(ClearList::of(&rules).allows(told), is, "{listed} {told}");
+        assert_eq!(ClearList::of(&rules).allows(expected), is, "{listed} {expected}");
     }
 }
 
 #[test]
-fn treated_fields_are_not_told_in_any_format() {
+fn treated_fields_are_not_in_clear_in_any_format() {
     let rules = Rules { records: None, ..testing::rules(&["$..email"]) };
     let form = "multipart/form-data; boundary=x";
-    for (media, body, told) in [
+    for (media, body, expected) in [
         ("application/json", r#"{"email":"a@b.c","n":null,"at":[1,2]}"#, [("$.at[*]", 2)]),
         ("application/x-ndjson", "{\"email\":\"a\",\"at\":1}\n{\"at\":2}\n", [("$[*].at", 2)]),
         ("text/csv", "email,at\na@b.c,1\nd@e.f,2\n", [("$[*].at", 2)]),
@@ -285,20 +285,20 @@ fn treated_fields_are_not_told_in_any_format() {
             [("$.at", 2)],
         ),
     ] {
-        let expected: BTreeMap<_, _> = told.map(|(path, values)| (path.to_owned(), values)).into();
+        let expected: BTreeMap<_, _> = expected.map(|(path, values)| (path.to_owned(), values)).into();
         for chunk in [1, 3, 1000] {
-            assert_eq!(heard(&rules, media, body.as_bytes(), chunk).1, expected, "{media}");
+            assert_eq!(counted(&rules, media, body.as_bytes(), chunk).1, expected, "{media}");
         }
     }
 }
 
 #[test]
-fn what_detectors_leave_as_it_came_is_in_clear_and_what_they_mask_is_not() {
+fn a_value_is_in_clear_unless_a_detector_masked_something_in_it() {
     use crate::pii::{DetectAction, DetectRule, Detector};
     let body = r#"{"note":"write to ann@x.example","name":"Ann"}"#;
-    for (action, told) in [(DetectAction::Report, vec!["$.name", "$.note"]), (DetectAction::Mask, vec!["$.name"])] {
+    for (action, expected) in [(DetectAction::Report, vec!["$.name", "$.note"]), (DetectAction::Mask, vec!["$.name"])] {
         let rules = Rules { detect: Some(DetectRule::new(Detector::default(), action)), ..Rules::default() };
-        let (_, heard) = heard(&rules, "application/json", body.as_bytes(), 5);
-        assert_eq!(heard.keys().map(String::as_str).collect::<Vec<_>>(), told, "{action:?}");
+        let (_, counted) = counted(&rules, "application/json", body.as_bytes(), 5);
+        assert_eq!(counted.keys().map(String::as_str).collect::<Vec<_>>(), expected, "{action:?}");
     }
 }

@@ -1,13 +1,13 @@
-//! What is made of digits: cards, IBANs, social security and phone numbers.
+//! Finds payment cards, IBANs, social security numbers and phone numbers.
 //!
-//! Every group of digits that the sieve lets through is a candidate. Never takes a number for more than its check digits and shape say.
+//! Every group of digits that the prefilter keeps is a candidate. A number is recognized by its check digits and shape alone.
 
 use super::{Detector, Hit, PiiKind, byte_at, byte_before, prefilter};
 
 /// The first number that begins at `from` or later.
 pub(super) fn next_number(detector: &Detector, text: &[u8], from: usize) -> Option<Hit> {
     let wanted =
-        [PiiKind::Iban, PiiKind::Card, PiiKind::Ssn, PiiKind::Phone].into_iter().any(|sort| detector.looks_for(sort));
+        [PiiKind::Iban, PiiKind::Card, PiiKind::Ssn, PiiKind::Phone].into_iter().any(|kind| detector.looks_for(kind));
     if !wanted {
         return None;
     }
@@ -25,31 +25,32 @@ pub(super) fn next_number(detector: &Detector, text: &[u8], from: usize) -> Opti
     })
 }
 
-/// Whether the group of digits at `at` is behind a head, or nine digits or more follow each other there, by groups or as long
-/// as a card's. A look at each byte, for what the sieve lets through because it sees no further.
+/// Whether the group of digits at `at` follows a prefix (`+`, `(` or a letter), or begins nine digits in groups or as many as
+/// a card has. Reads byte by byte, and so rejects groups that the prefilter kept because its window ends there.
 fn is_promising(text: &[u8], at: usize) -> bool {
     let first = byte_before(text, at);
     if matches!(first, b'+' | b'(') || first.is_ascii_alphabetic() {
         return true;
     }
-    let (mut digits, mut glued, mut place) = (0, false, at);
+    let (mut digits, mut separated, mut position) = (0, false, at);
     while digits < CARD_DIGITS_MIN {
-        if byte_at(text, place).is_ascii_digit() {
+        if byte_at(text, position).is_ascii_digit() {
             digits += 1;
-        } else if byte_at(text, place + 1).is_ascii_digit() && matches!(byte_at(text, place), b' ' | b'-' | b'.' | b'/')
+        } else if byte_at(text, position + 1).is_ascii_digit()
+            && matches!(byte_at(text, position), b' ' | b'-' | b'.' | b'/')
         {
-            glued = true;
+            separated = true;
         } else {
-            return glued && digits >= GLUED_DIGITS_MIN;
+            return separated && digits >= SEPARATED_DIGITS_MIN;
         }
-        place += 1;
+        position += 1;
     }
-    // So many in one group: a card, or with another group behind them a national number.
-    glued || byte_at(text, at) == b'0' || is_card_start(byte_at(text, at))
+    // Thirteen digits: a card, or, with a second group, a national phone number.
+    separated || byte_at(text, at) == b'0' || is_card_start(byte_at(text, at))
 }
 
-/// A social security number and the shortest phone number without a head have so many.
-const GLUED_DIGITS_MIN: usize = 9;
+/// Digits of a social security number, and of the shortest phone number without a prefix.
+const SEPARATED_DIGITS_MIN: usize = 9;
 const CARD_DIGITS_MIN: usize = 13;
 
 const fn is_card_start(digit: u8) -> bool {
@@ -58,12 +59,12 @@ const fn is_card_start(digit: u8) -> bool {
 
 type NumberMatcher = fn(&[u8], usize) -> Option<usize>;
 
-/// What begins with, or just before, the group of digits at `at`.
+/// The number that begins with, or up to three bytes before, the group of digits at `at`, if the group is promising.
 fn match_promising_group(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
     if is_promising(text, at) { match_group(detector, text, from, at) } else { None }
 }
 
-/// The same, without a look first.
+/// As [`match_promising_group`], without the cheap test: every recognizer is tried.
 pub(super) fn match_group(detector: &Detector, text: &[u8], from: usize, at: usize) -> Option<Hit> {
     let attempts: [(usize, PiiKind, NumberMatcher); 6] = [
         (3, PiiKind::Phone, bracketed_phone),
@@ -73,9 +74,9 @@ pub(super) fn match_group(detector: &Detector, text: &[u8], from: usize, at: usi
         (0, PiiKind::Ssn, ssn),
         (0, PiiKind::Phone, phone),
     ];
-    attempts.into_iter().find_map(|(back, sort, judge)| {
-        let start = at.checked_sub(back).filter(|&start| start >= from && detector.looks_for(sort))?;
-        Some(Hit::whole(start, judge(text, start)?, sort))
+    attempts.into_iter().find_map(|(back, kind, recognize)| {
+        let start = at.checked_sub(back).filter(|&start| start >= from && detector.looks_for(kind))?;
+        Some(Hit::whole(start, recognize(text, start)?, kind))
     })
 }
 
@@ -84,10 +85,10 @@ fn digits_at(text: &[u8], at: usize) -> usize {
     text[at..].iter().take_while(|b| b.is_ascii_digit()).count()
 }
 
-/// 13 to 19 digits, single spaces or hyphens between them, of an issuer's range and with a right check digit.
+/// 13 to 19 digits, with single spaces or hyphens between them, in an issuer's range and with the right check digit.
 fn card(text: &[u8], start: usize) -> Option<usize> {
     const LENGTHS: std::ops::RangeInclusive<usize> = CARD_DIGITS_MIN..=19;
-    /// Cards are not printed in smaller groups; dates and social security numbers in a row are.
+    /// Cards are not printed in smaller groups; dates and social security numbers one after the other are.
     const GROUP_DIGITS_MIN: usize = 3;
     if byte_before(text, start) == b'.' || byte_before(text, start).is_ascii_digit() || !is_card_start(text[start]) {
         return None;
@@ -95,14 +96,14 @@ fn card(text: &[u8], start: usize) -> Option<usize> {
     let (mut digits, mut ends) = ([0_u8; 19], [0; 20]);
     let (mut count, mut at, mut group) = (0, start, 0);
     while count < 19 {
-        let glue = usize::from(count > 0 && matches!(byte_at(text, at), b' ' | b'-'));
-        let digit = byte_at(text, at + glue);
-        if !digit.is_ascii_digit() || (glue == 1 && group < GROUP_DIGITS_MIN) {
+        let separator = usize::from(count > 0 && matches!(byte_at(text, at), b' ' | b'-'));
+        let digit = byte_at(text, at + separator);
+        if !digit.is_ascii_digit() || (separator == 1 && group < GROUP_DIGITS_MIN) {
             break;
         }
-        group = if glue == 1 { 1 } else { group + 1 };
+        group = if separator == 1 { 1 } else { group + 1 };
         digits[count] = digit - b'0';
-        at += glue + 1;
+        at += separator + 1;
         count += 1;
         ends[count] = if byte_at(text, at).is_ascii_digit() || group < GROUP_DIGITS_MIN { 0 } else { at };
     }
@@ -110,8 +111,8 @@ fn card(text: &[u8], start: usize) -> Option<usize> {
     LENGTHS.rev().filter(|&length| length <= count).find(whole).map(|length| ends[length])
 }
 
-/// First four digits, from and to, and the fewest and most digits of a card (ISO/IEC 7812, and the networks' published
-/// ranges).
+/// The first four digits, from and to, and the fewest and most digits of a card (ISO/IEC 7812, and the ranges that card
+/// networks publish).
 const RANGES: [(u16, u16, usize, usize); 14] = [
     (4000, 4999, 13, 13),
     (4000, 4999, 16, 16),
@@ -143,14 +144,14 @@ fn is_luhn(digits: &[u8]) -> bool {
     digits.iter().rev().enumerate().map(weigh).sum::<u32>() % 10 == 0
 }
 
-/// `123-45-6789` or `123 45 6789`, but for numbers that are never issued.
+/// `123-45-6789` or `123 45 6789`, except numbers that are never issued.
 fn ssn(text: &[u8], start: usize) -> Option<usize> {
     let end = start + 11;
     let number = text.get(start..end)?;
-    let glue = number[3];
+    let separator = number[3];
     let shaped =
-        number.iter().enumerate().all(|(at, b)| if matches!(at, 3 | 6) { *b == glue } else { b.is_ascii_digit() });
-    if !shaped || !matches!(glue, b'-' | b' ') || !begins_apart(text, start) || !ends_apart(text, end) {
+        number.iter().enumerate().all(|(at, b)| if matches!(at, 3 | 6) { *b == separator } else { b.is_ascii_digit() });
+    if !shaped || !matches!(separator, b'-' | b' ') || !begins_apart(text, start) || !ends_apart(text, end) {
         return None;
     }
     let issued =
@@ -158,13 +159,13 @@ fn ssn(text: &[u8], start: usize) -> Option<usize> {
     issued.then_some(end)
 }
 
-/// Whether no longer number, such as a date or an address, leads up to here.
+/// Whether no longer number, such as a date or an IP address, ends here.
 fn begins_apart(text: &[u8], start: usize) -> bool {
     let before = byte_before(text, start);
     !before.is_ascii_alphanumeric() && !matches!(before, b'-' | b'.' | b'/' | b'+' | b':')
 }
 
-/// Whether no longer number goes on here.
+/// Whether no longer number continues here.
 fn ends_apart(text: &[u8], end: usize) -> bool {
     let glued = || matches!(byte_at(text, end), b'-' | b'.' | b'/') && byte_at(text, end + 1).is_ascii_digit();
     !byte_at(text, end).is_ascii_digit() && !glued()
@@ -183,7 +184,8 @@ fn phone(text: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-/// A country's `1`, which no sieve would let through by itself, before an area code in brackets.
+/// The country code `1` before an area code in brackets. The prefilter does not keep a single `1`, so this is tried from the
+/// area code.
 fn bracketed_phone(text: &[u8], start: usize) -> Option<usize> {
     if text[start] == b'1' && byte_at(text, start + 2) == b'(' { phone(text, start) } else { None }
 }
@@ -202,12 +204,12 @@ fn international(text: &[u8], start: usize) -> Option<usize> {
         count += group;
         at += group;
         end = if count >= 8 { Some(at) } else { None };
-        let glue =
+        let separator =
             (0..3).take_while(|&on| matches!(byte_at(text, at + on), b' ' | b'-' | b'.' | b'/' | b'(' | b')')).count();
-        if glue == 0 || at + glue >= text.len() {
+        if separator == 0 || at + separator >= text.len() {
             return end;
         }
-        at += glue;
+        at += separator;
     }
 }
 
@@ -221,14 +223,14 @@ fn north_american(text: &[u8], start: usize) -> Option<usize> {
         (false, b'-' | b'.' | b' ') => after + 1,
         _ => return None,
     };
-    let glue = byte_at(text, exchange + 3);
-    let even = bracket || glue == byte_at(text, after);
+    let separator = byte_at(text, exchange + 3);
+    let even = bracket || separator == byte_at(text, after);
     let end = exchange + 8;
     let digits = |from: usize, count: usize| {
         text.get(from..from + count).is_some_and(|part| part.iter().all(u8::is_ascii_digit))
     };
     let shaped =
-        digits(area, 3) && digits(exchange, 3) && digits(exchange + 4, 4) && matches!(glue, b'-' | b'.' | b' ');
+        digits(area, 3) && digits(exchange, 3) && digits(exchange + 4, 4) && matches!(separator, b'-' | b'.' | b' ');
     let numbered = matches!(byte_at(text, area), b'2'..=b'9') && matches!(byte_at(text, exchange), b'2'..=b'9');
     (shaped && even && numbered && ends_apart(text, end)).then_some(end)
 }
@@ -238,7 +240,7 @@ fn national(text: &[u8], start: usize) -> Option<usize> {
     if text[start..].starts_with(b"000") {
         return None;
     }
-    let (mut count, mut at, mut groups, mut glue) = (0, start, 0, None);
+    let (mut count, mut at, mut groups, mut separator) = (0, start, 0, None);
     let mut end = None;
     loop {
         let group = digits_at(&text[..text.len().min(at + 16)], at.min(text.len()));
@@ -250,10 +252,13 @@ fn national(text: &[u8], start: usize) -> Option<usize> {
             end = Some(at);
         }
         let next = byte_at(text, at);
-        if !matches!(next, b' ' | b'-' | b'/' | b'.') || glue.is_some_and(|glue| glue != next) || at >= text.len() {
+        if !matches!(next, b' ' | b'-' | b'/' | b'.')
+            || separator.is_some_and(|separator| separator != next)
+            || at >= text.len()
+        {
             break;
         }
-        glue = Some(next);
+        separator = Some(next);
         at += 1;
     }
     end
@@ -268,13 +273,13 @@ fn iban(text: &[u8], start: usize) -> Option<usize> {
     let length = iban_length([head[0].to_ascii_uppercase(), head[1].to_ascii_uppercase()])?;
     let (mut account, mut count, mut at) = ([0_u8; 34], 0, start);
     while count < length {
-        let glue = usize::from(count > 0 && byte_at(text, at) == b' ');
-        let next = byte_at(text, at + glue);
+        let separator = usize::from(count > 0 && byte_at(text, at) == b' ');
+        let next = byte_at(text, at + separator);
         if !next.is_ascii_alphanumeric() {
             return None;
         }
         account[count] = next.to_ascii_uppercase();
-        (at, count) = (at + glue + 1, count + 1);
+        (at, count) = (at + separator + 1, count + 1);
     }
     let rotated = account[4..length].iter().chain(&account[..4]);
     let rest = rotated.fold(0_u32, |rest, &b| match b {

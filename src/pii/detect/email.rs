@@ -1,6 +1,6 @@
-//! E-mail addresses, from their `@` outwards (RFC 5321, section 4.5.3.1, for the lengths).
+//! Finds e-mail addresses: reads from the `@` to both sides (RFC 5321, section 4.5.3.1, for the lengths).
 //!
-//! Never reads more than a local part back and a domain on.
+//! Reads at most the longest local part before the `@` and the longest domain after it.
 
 use super::{Detector, Hit, PiiKind};
 
@@ -23,7 +23,7 @@ fn local_start(text: &[u8], from: usize, at: usize) -> Option<usize> {
     let least = from.max(at.saturating_sub(LOCAL_BYTES_MAX));
     let run = text[least..at].iter().rev().take_while(|&&b| is_local(b)).count();
     let mut start = at - run;
-    // The bound may have cut a character.
+    // The bound may have split a character: begin with the next one.
     while start < at && matches!(text[start], 0x80..=0xbf) {
         start += 1;
     }
@@ -57,7 +57,7 @@ fn is_top(name: &[u8]) -> bool {
     name.len() >= 2 && (name.starts_with(b"xn--") || name.iter().all(|b| b.is_ascii_alphabetic() || *b >= 0x80))
 }
 
-/// The characters of a local part, but for those that more often stand around an address than in one.
+/// The characters of a local part, except those that occur around addresses more often than in them.
 const fn is_local(b: u8) -> bool {
     b.is_ascii_alphanumeric()
         || b >= 0x80

@@ -1,8 +1,8 @@
-//! Finds personal data and secrets in text that no rule has named: by shape and check digits.
+//! Detectors: find personal data and secrets in text by their shape and check digits.
 //!
-//! A fast pass finds candidates (`@`, digits, known prefixes), a plain check judges each. Whether something begins at a
-//! place depends on the byte before it and on [`LOOKAHEAD_BYTES`] from it, on nothing else; so text can be cut
-//! anywhere. Time is linear in the text and clean text costs no allocation. Never claims to find names or addresses.
+//! A fast pass finds candidates (`@`, digits, known prefixes), and a plain function checks each. Whether something begins at
+//! an offset depends on the byte before it and on the [`LOOKAHEAD_BYTES`] from it alone, so a text can be split anywhere. Time
+//! is linear in the text, and a text without finds costs no allocation. Names of people and postal addresses are not found.
 
 mod digits;
 mod email;
@@ -15,10 +15,10 @@ pub(super) use number::whole_number;
 pub(super) use rule::DetectStream;
 pub use rule::{DetectAction, DetectRule};
 
-/// What must be seen to judge whether something begins at a place. The longest local part, `@` and domain fit.
+/// Bytes that decide whether something begins at an offset: the longest local part, `@` and domain fit.
 pub(super) const LOOKAHEAD_BYTES: usize = 320;
 
-/// A sort of thing that is found.
+/// A kind of personal data or secret that a detector finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PiiKind {
     /// A private key, or an access key of a known shape.
@@ -38,7 +38,7 @@ pub enum PiiKind {
 }
 
 impl PiiKind {
-    /// All of them; where several begin at one place, the first of these wins.
+    /// All kinds. Where several begin at one offset, the first of these counts.
     pub const ALL: [Self; 7] = [Self::Key, Self::Jwt, Self::Email, Self::Iban, Self::Card, Self::Ssn, Self::Phone];
 
     /// The word used in config and metrics.
@@ -55,18 +55,18 @@ impl PiiKind {
     }
 }
 
-/// Something that was found.
+/// A find: a range of bytes in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PiiSpan {
     /// Offset of its first byte.
     pub start: usize,
-    /// Offset of the byte behind its last one.
+    /// Offset of the byte after its last one.
     pub end: usize,
     /// What it is.
     pub kind: PiiKind,
 }
 
-/// Looks for some sorts of things.
+/// Finds some kinds of personal data and secrets in text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detector {
     kinds: u8,
@@ -79,12 +79,12 @@ impl Default for Detector {
 }
 
 impl Detector {
-    /// A detector of these sorts.
-    pub fn new(sorts: impl IntoIterator<Item = PiiKind>) -> Self {
-        Self { kinds: sorts.into_iter().fold(0, |sorts, sort| sorts | 1 << sort as u8) }
+    /// A detector of these kinds.
+    pub fn new(kinds: impl IntoIterator<Item = PiiKind>) -> Self {
+        Self { kinds: kinds.into_iter().fold(0, |kinds, kind| kinds | 1 << kind as u8) }
     }
 
-    /// Reports what is found, in order and without overlaps. The text should be UTF-8; other bytes are letters.
+    /// Calls `found` for each find, in order and without overlaps. The text should be UTF-8; other bytes count as letters.
     pub fn scan(&self, text: &[u8], found: impl FnMut(PiiSpan)) {
         if let Some(search) = DetectSearch::new(self, text, 0) {
             self.report(search, text, found);
@@ -102,26 +102,26 @@ impl Detector {
         }
     }
 
-    const fn looks_for(&self, sort: PiiKind) -> bool {
-        self.kinds & 1 << sort as u8 != 0
+    const fn looks_for(&self, kind: PiiKind) -> bool {
+        self.kinds & 1 << kind as u8 != 0
     }
 }
 
-/// Something found, which may go on beyond what was looked at.
+/// A find, which may continue after the bytes that were checked.
 #[derive(Debug, Clone, Copy)]
 struct Hit {
     span: PiiSpan,
-    /// With `Some`, all that this reads from `span.end` on belongs to it too.
+    /// With `Some`, all bytes that this reads from `span.end` on belong to the find too.
     tail: Option<secrets::SecretTail>,
 }
 
 impl Hit {
-    const fn whole(start: usize, end: usize, sort: PiiKind) -> Self {
-        Self { span: PiiSpan { start, end, kind: sort }, tail: None }
+    const fn whole(start: usize, end: usize, kind: PiiKind) -> Self {
+        Self { span: PiiSpan { start, end, kind }, tail: None }
     }
 }
 
-/// One pass over a text: remembers the next hit of each family, so that no family reads a byte twice.
+/// One pass over a text. Keeps the next hit of each family, so that no family reads a byte twice.
 #[derive(Debug)]
 struct DetectSearch<'d> {
     detector: &'d Detector,
@@ -136,30 +136,30 @@ enum FamilyState {
     Hit(Hit),
 }
 
-/// Finds the first thing of its own that begins at a place or later.
+/// A family of finds that are searched together: finds the first of its own that begins at the offset or later.
 type FamilySearch = fn(&Detector, &[u8], usize) -> Option<Hit>;
 
-/// Texts up to this length are looked over byte by byte first: most strings of a document have a sign of nothing.
+/// Longest text that is read byte by byte first, for the marker bytes of each family: most strings of a document have none.
 const SHORT_TEXT_BYTES: usize = 256;
 
-/// For each byte, a bit for each family, in their order, whose finds all have it; the last is set for digits.
+/// For each byte, the families whose finds all have it, one bit for each in their order. The last bit is set for digits.
 const MARKERS: [u8; 256] = {
-    let (mut signs, mut family) = ([0; 256], 0);
+    let (mut markers, mut family) = ([0; 256], 0);
     while family < 7 {
-        signs[b"B_xKSJ@"[family] as usize] = 1 << family;
+        markers[b"B_xKSJ@"[family] as usize] = 1 << family;
         family += 1;
     }
     let mut digit = b'0';
     while digit <= b'9' {
-        signs[digit as usize] = 1 << family;
+        markers[digit as usize] = 1 << family;
         digit += 1;
     }
-    signs
+    markers
 };
 
-/// Whatever is made of digits has no fewer, but for a phone number behind a `+` and for IBANs; a date has eight.
+/// Fewest digits of a number, except a phone number after a `+` and an IBAN. A date has eight.
 const DIGITS_MIN: usize = 9;
-const SIGNED_DIGITS_MIN: usize = 8;
+const PLUS_DIGITS_MIN: usize = 8;
 const IBAN_BYTES_MIN: usize = 15;
 const IBAN_DIGITS_MIN: usize = 2;
 
@@ -171,21 +171,21 @@ const EMAIL: usize = 6;
 const DIGITS: usize = 7;
 
 impl<'d> DetectSearch<'d> {
-    /// Begins at `from`; the byte before is only looked at. `None` when there is no sign of anything.
+    /// Begins at `from`. `None` when the text has no marker byte of any family.
     fn new(detector: &'d Detector, text: &[u8], from: usize) -> Option<Self> {
         let rest = text.get(from..)?;
-        let signs =
+        let families =
             if rest.len() <= SHORT_TEXT_BYTES { families_in_short_text(rest) } else { families_in_long_text(rest) };
-        (signs != 0).then(|| Self::of_families(detector, from, signs))
+        (families != 0).then(|| Self::of_families(detector, from, families))
     }
 
-    /// Looks for these families only.
-    fn of_families(detector: &'d Detector, from: usize, signs: u8) -> Self {
-        let next = |family| if signs >> family & 1 == 0 { FamilyState::Nothing } else { FamilyState::Unknown };
+    /// Searches for these families alone.
+    fn of_families(detector: &'d Detector, from: usize, families: u8) -> Self {
+        let next = |family| if families >> family & 1 == 0 { FamilyState::Nothing } else { FamilyState::Unknown };
         Self { detector, from, families: std::array::from_fn(next) }
     }
 
-    /// The next hit, after which the search goes on behind it.
+    /// The next hit. The search continues after it.
     fn next(&mut self, text: &[u8]) -> Option<Hit> {
         let mut first: Option<Hit> = None;
         for (known, family) in self.families.iter_mut().zip(FAMILIES) {
@@ -212,30 +212,30 @@ impl<'d> DetectSearch<'d> {
     }
 }
 
-/// The families that a short text has a sign of. A byte costs about a cycle: most strings of a document end here.
+/// The families of which a short text has a marker byte, at about one cycle a byte. Most strings have none.
 #[inline]
 fn families_in_short_text(text: &[u8]) -> u8 {
-    let (signs, digits) = text
+    let (families, digits) = text
         .iter()
         .map(|byte| MARKERS[usize::from(*byte)])
-        .fold((0, 0), |(all, digits), signs| (all | signs, digits + usize::from(signs >> 7)));
+        .fold((0, 0), |(all, digits), marks| (all | marks, digits + usize::from(marks >> 7)));
     let numbers = digits >= DIGITS_MIN
         || (digits >= IBAN_DIGITS_MIN && text.len() >= IBAN_BYTES_MIN)
-        || (digits == SIGNED_DIGITS_MIN && text.contains(&b'+'));
-    if numbers { signs } else { signs & 0x7F }
+        || (digits == PLUS_DIGITS_MIN && text.contains(&b'+'));
+    if numbers { families } else { families & 0x7F }
 }
 
-/// The families that a long text may hold: secrets only where it has the head of one.
+/// The families that a long text may hold: those of secrets only where it has the prefix of one.
 fn families_in_long_text(text: &[u8]) -> u8 {
     if secrets::has_secret_prefix(text) { u8::MAX } else { 1 << EMAIL | 1 << DIGITS }
 }
 
-/// The byte before a place; a space where there is none.
+/// The byte before an offset; a space at the start of the text.
 fn byte_before(text: &[u8], at: usize) -> u8 {
     at.checked_sub(1).and_then(|at| text.get(at)).copied().unwrap_or(b' ')
 }
 
-/// The byte at a place; a space behind the end.
+/// The byte at an offset; a space after the end of the text.
 fn byte_at(text: &[u8], at: usize) -> u8 {
     text.get(at).copied().unwrap_or(b' ')
 }

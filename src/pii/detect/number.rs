@@ -1,10 +1,11 @@
-//! Numbers of JSON, as detectors read them: a card's number stays one without quotes, with an exponent or a fraction of 0.
+//! Numbers of JSON, as detectors read them: a card number without quotes is found also with an exponent or a fraction of 0.
 
-/// Most digits of anything that detectors know, and fewest.
+/// Most digits of a whole number that detectors read.
 const DIGITS_MAX: usize = 40;
+/// Fewest digits of a whole number that detectors read.
 const DIGITS_MIN: usize = 8;
 
-/// The digits of a whole number, held in place: every number of a body that detectors look at passes here.
+/// The digits of a whole number, on the stack: detectors read every number of a body, so that an allocation would be slow.
 #[derive(Debug)]
 pub(in crate::pii) struct WholeNumber {
     digits: [u8; DIGITS_MAX],
@@ -17,8 +18,8 @@ impl WholeNumber {
     }
 }
 
-/// The digits of a number that is a whole one, however it is written: of those alone a number of a card, or of anything
-/// else that detectors know, can be made. `None` for one that is too short or too long for any of them.
+/// The digits of a whole number, however it is written, without its sign. `None` for a number with a fraction, and for one
+/// that is too short or too long for anything that detectors find.
 pub(in crate::pii) fn whole_number(lexeme: &[u8]) -> Option<WholeNumber> {
     let text = std::str::from_utf8(lexeme).ok()?.trim_start_matches('-');
     if text.len() < DIGITS_MIN && !text.contains(['e', 'E']) {
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_numbers_are_read_however_they_are_written() {
+    fn the_digits_of_a_whole_number_are_read_however_it_is_written() {
         for (lexeme, digits) in [
             ("4111111111111111", Some("4111111111111111")),
             ("-4111111111111111", Some("4111111111111111")),

@@ -1,17 +1,18 @@
-//! Which groups of digits may begin a number that is looked for, 63 places at a time and without a branch on each.
+//! A prefilter for `digits.rs`: which groups of digits may begin a number, for 63 offsets at a time and without a branch on
+//! each.
 //!
-//! A sieve and no judge: it lets too many through, among them all that `digits.rs` would find, and passes over most ids,
-//! dates and amounts. Digits become words of one bit each, in which runs are found by shifting. What stands behind the
-//! window counts for whatever lets a group through.
+//! It keeps every group that `digits.rs` would recognize, and some that it would not; it rejects most ids, dates and amounts.
+//! Each byte becomes a bit that says whether it is a digit, and runs of bits are found by shifts. Bytes after the window are
+//! unknown, and counted as whatever keeps a group.
 
-/// Bytes before a window's first place: one that is no letter, two letters, as an IBAN has them, and one to spare.
+/// Bytes before a window's first position: one that is no letter and two letters, as before an IBAN's digits, and one spare.
 const CONTEXT_BYTES_BEFORE: usize = 4;
-/// Places that a window judges.
+/// Positions that a window decides on.
 pub(super) const WINDOW_POSITIONS: usize = 63;
-/// A window: what stands before its places, they themselves, and one byte.
+/// A window: the bytes before its positions, the positions, and one byte after them.
 type DigitWindow = [u8; 68];
 
-/// Of the places from `at` on, those where a group of digits begins and perhaps a number: bit 1 stands for the first.
+/// The positions from `at` on at which a group of digits begins that may be a number: bit 1 is the first position.
 #[inline]
 pub(super) fn candidate_starts(text: &[u8], at: usize) -> u64 {
     match at.checked_sub(CONTEXT_BYTES_BEFORE).and_then(|from| text.get(from..)?.first_chunk()) {
@@ -20,7 +21,7 @@ pub(super) fn candidate_starts(text: &[u8], at: usize) -> u64 {
     }
 }
 
-/// The window around `at`, with spaces where there is no text.
+/// The window around `at`, with spaces before and after the text.
 fn padded(text: &[u8], at: usize) -> DigitWindow {
     let mut window = [b' '; 68];
     let from = at.saturating_sub(CONTEXT_BYTES_BEFORE);
@@ -30,7 +31,7 @@ fn padded(text: &[u8], at: usize) -> DigitWindow {
     window
 }
 
-/// A byte of a window for each bit of a word: that before the first place, and the places.
+/// The byte of a window that bit 0 of a word is about: the one before the first position.
 const FIRST_BIT: usize = CONTEXT_BYTES_BEFORE - 1;
 
 #[inline(always)]
@@ -40,7 +41,8 @@ fn candidates_in_window(window: &DigitWindow) -> u64 {
     let headed = if has_number_prefix(window) { starts_after_prefix(window, starts) } else { 0 };
     let joined = DigitRuns::of(digits, digits | (digits << 1 & (digits >> 1 | 1 << 63)));
     let promising = joined.promising() & starts;
-    // Most are what a date leads up to.
+    // Most runs of exactly ten characters are dates (2024-01-15). Keep only those that begin with 0, as national phone numbers
+    // do.
     let promising = match promising & joined.exactly_ten() {
         0 => promising,
         ten => promising & !ten | starts_with_zero(window, ten),
@@ -52,18 +54,18 @@ fn candidates_in_window(window: &DigitWindow) -> u64 {
 #[inline(always)]
 fn bits(window: &DigitWindow, is: impl Fn(u8) -> bool) -> u64 {
     const BESIDE: u64 = 0x0102_0408_1020_4080;
-    // Bytes first, which compilers do in vectors, then eight of them to eight bits.
+    // First a byte for each, which compilers do by vector instructions, then eight bytes to eight bits by a multiplication.
     let marks: [u8; 64] = std::array::from_fn(|bit| u8::from(is(window[FIRST_BIT + bit])));
     let (words, _) = marks.as_chunks::<8>();
     let side_by_side = |word: &[u8; 8]| u64::from_le_bytes(*word).wrapping_mul(BESIDE) >> 56;
     words.iter().rev().fold(0, |all, word| all << 8 | side_by_side(word))
 }
 
-/// Whether anything looks like what stands before numbers with a head: two letters, a sign or a bracket.
+/// Whether the window may have a prefix of a number before a digit: two letters, a `+` or a bracket. Reports too many.
 #[inline(always)]
 fn has_number_prefix(window: &DigitWindow) -> bool {
     let mut found = 0;
-    // Plain loops over bytes, and no function for a pair of them, are what compilers turn into vectors.
+    // A plain loop over bytes, because compilers turn it into vector instructions.
     for at in 0..64 {
         let (second, first) = (window[at + 1] as i8, window[at + 2] as i8);
         let (here, next) = (window[at + 3] & 0xF0 == 0x30, window[at + 4] & 0xF0 == 0x30);
@@ -74,7 +76,7 @@ fn has_number_prefix(window: &DigitWindow) -> bool {
     found != 0
 }
 
-/// Those behind a sign, a bracket or two letters.
+/// The starts after a `+`, a bracket or two letters.
 #[inline(never)]
 fn starts_after_prefix(window: &DigitWindow, starts: u64) -> u64 {
     filter_starts(starts, |bit| match &window[FIRST_BIT + bit - 3..FIRST_BIT + bit + 2] {
@@ -89,7 +91,7 @@ fn starts_after_prefix(window: &DigitWindow, starts: u64) -> u64 {
     })
 }
 
-/// Those that are zeros, as all numbers with nine digits and one byte between them are.
+/// The starts whose digit is 0. All numbers of nine digits and one separator begin so.
 fn starts_with_zero(window: &DigitWindow, starts: u64) -> u64 {
     filter_starts(starts, |bit| window[FIRST_BIT + bit] == b'0')
 }
@@ -104,21 +106,22 @@ fn filter_starts(mut starts: u64, is: impl Fn(usize) -> bool) -> u64 {
     kept
 }
 
-/// Those that promise something also when only what stands between a number's digits joins them.
+/// The starts of long runs in which digits are joined only by the separators of numbers.
 #[inline(never)]
 fn joined_by_separators(window: &DigitWindow, digits: u64) -> u64 {
-    let glue = bits(window, |byte| matches!(byte, b' ' | b'-' | b'.' | b'/'));
-    DigitRuns::of(digits, digits | glue & digits << 1 & (digits >> 1 | 1 << 63)).promising()
+    let separators = bits(window, |byte| matches!(byte, b' ' | b'-' | b'.' | b'/'));
+    DigitRuns::of(digits, digits | separators & digits << 1 & (digits >> 1 | 1 << 63)).promising()
 }
 
-/// Where so many digits, or joined ones, begin. Behind the window all are joined, and none a digit.
+/// Where runs of some lengths begin: of digits, and of digits with bytes that join them. After the window, every byte counts
+/// as one that joins, and none as a digit.
 struct DigitRuns {
     joined: [u64; 3],
     digits: [u64; 2],
 }
 
 impl DigitRuns {
-    /// Joined ones of 10, 11 and 13, digits of 10 and 11.
+    /// Finds joined runs of 10, 11 and 13 bytes, and runs of 10 and 11 digits.
     #[inline(always)]
     fn of(digits: u64, joined: u64) -> Self {
         const fn on(bits: u64, by: u32) -> u64 {
@@ -134,14 +137,14 @@ impl DigitRuns {
         Self { joined: [ten, eleven, eleven & on(two, 11)], digits: [ten_digits, ten_digits & ten_digits >> 1] }
     }
 
-    /// Whatever has nine digits at least, and something between them, or thirteen.
+    /// The starts of at least nine digits with a separator between them, or of thirteen digits.
     #[inline(always)]
     fn promising(&self) -> u64 {
         let ([ten, eleven, thirteen], [ten_digits, eleven_digits]) = (self.joined, self.digits);
         ten & !ten_digits | eleven & !eleven_digits | thirteen
     }
 
-    /// Those that only the tenth makes promising.
+    /// The starts of runs of exactly ten bytes.
     #[inline(always)]
     fn exactly_ten(&self) -> u64 {
         self.joined[0] & !self.joined[1]
@@ -153,7 +156,7 @@ mod tests {
     use super::super::{Detector, digits};
     use proptest::prelude::*;
 
-    /// A text of so many pieces of numbers that most bytes belong to one.
+    /// A text of many pieces of numbers.
     fn numbers() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             4 => "[0-9]{1,5}",
@@ -173,7 +176,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
         #[test]
-        fn the_sieve_lets_every_number_through(text in numbers(), from in 0_usize..80) {
+        fn the_prefilter_keeps_every_number(text in numbers(), from in 0_usize..80) {
             let (detector, text) = (Detector::default(), text.as_bytes());
             let every_group = (from..text.len())
                 .filter(|&at| text[at].is_ascii_digit() && !super::super::byte_before(text, at).is_ascii_digit())

@@ -1,13 +1,13 @@
-//! A detector and what is done about its finds: on a whole text, or on one that streams.
+//! A detector and what is done about its finds, in a whole text or in one that streams.
 //!
-//! Never holds more of a stream than is needed to judge it, and never lets the start of a find leave.
+//! Holds no more of a stream than is needed to recognize a find, and never lets the first bytes of a find leave.
 
 use super::{DetectSearch, Detector, LOOKAHEAD_BYTES, PiiKind, secrets::SecretTail};
 use crate::pii::{RewriteObserver, TreatmentKind};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// Bytes of a stream that are looked at together: a multiple of the lookahead, so that little is looked at twice.
+/// Bytes of a stream that are searched together: many times the lookahead, so that little is searched twice.
 const STRIDE_BYTES: usize = 8 * 1024;
 
 /// What is done about a find.
@@ -17,11 +17,11 @@ pub enum DetectAction {
     Mask,
     /// It becomes `[redacted]`.
     Redact,
-    /// It passes, and the observer is told.
+    /// It passes, and the observer receives it.
     Report,
 }
 
-/// A detector and its action.
+/// A detector, and what is done about its finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DetectRule {
     detector: Detector,
@@ -29,14 +29,14 @@ pub struct DetectRule {
 }
 
 impl DetectRule {
-    /// A guard that does this about what the detector finds.
+    /// Does `action` about what `detector` finds.
     pub const fn new(detector: Detector, action: DetectAction) -> Self {
         Self { detector, action }
     }
 
-    /// Looks at a whole, decoded text, such as a string that no rule lists. True when another text must take its place:
-    /// that has then been appended to `out`, else nothing has. Allocates nothing for a text without finds.
-    pub fn apply(&self, text: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> bool {
+    /// Searches a whole, decoded text. True when another text must replace it, which has then been appended to `out`; nothing
+    /// is appended otherwise. A text without finds costs no allocation.
+    pub(in crate::pii) fn apply(&self, text: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> bool {
         let mut copied = 0;
         self.detector.scan(text, |span| {
             observer.on_found(span.kind);
@@ -53,14 +53,14 @@ impl DetectRule {
         copied > 0
     }
 
-    /// A find begins.
+    /// Appends what replaces the start of a find.
     fn begin_replacement(&self, out: &mut Vec<u8>) {
         if self.action == DetectAction::Redact {
             out.extend_from_slice(b"[redacted]");
         }
     }
 
-    /// What takes the place of a piece of a find.
+    /// Appends what replaces a piece of a find.
     fn replace_piece(&self, piece: &[u8], out: &mut Vec<u8>) {
         match self.action {
             DetectAction::Mask => out.extend(piece.iter().filter(|b| !matches!(b, 0x80..=0xbf)).map(|_| b'*')),
@@ -70,58 +70,58 @@ impl DetectRule {
     }
 }
 
-/// A guard over a text that comes in pieces.
+/// Applies a [`DetectRule`] to a text that comes in pieces.
 #[derive(Debug)]
 pub(crate) struct DetectStream {
-    guard: Arc<DetectRule>,
-    /// What has not left yet, behind at most one byte that has.
+    detect: Arc<DetectRule>,
+    /// The bytes that have not left yet, after at most one byte that has: a find depends on the byte before it.
     pending: Zeroizing<Vec<u8>>,
-    /// Where in `held` that begins.
+    /// Offset in `pending` of the first byte that has not left.
     from: usize,
-    /// With `Some`, a find goes on.
+    /// With `Some`, the last find continues.
     tail: Option<SecretTail>,
 }
 
 impl DetectStream {
     /// A stream before its first byte.
-    pub(crate) fn new(guard: Arc<DetectRule>) -> Self {
-        Self { guard, pending: Zeroizing::default(), from: 0, tail: None }
+    pub(crate) fn new(detect: Arc<DetectRule>) -> Self {
+        Self { detect, pending: Zeroizing::default(), from: 0, tail: None }
     }
 
-    /// Takes the next bytes, appends what may leave.
+    /// Takes the next bytes, and appends what may leave.
     pub(crate) fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
         for piece in input.chunks(STRIDE_BYTES) {
             self.pending.extend_from_slice(piece);
-            // Less than this would be looked at again and again.
+            // Wait for more: with less, most of the bytes would be searched again.
             if self.pending.len() - self.from >= 4 * LOOKAHEAD_BYTES {
                 self.read(self.pending.len() - LOOKAHEAD_BYTES, observer, out);
             }
         }
     }
 
-    /// Takes the end, appends the rest; then begins anew.
+    /// Takes the end of the text, and appends the rest. The stream can then take another text.
     pub(crate) fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
         self.read(self.pending.len(), observer, out);
         self.pending.clear();
         (self.from, self.tail) = (0, None);
     }
 
-    /// Decides on all finds that begin before `limit`.
+    /// Treats all finds that begin before `limit`, and appends all bytes before it.
     fn read(&mut self, limit: usize, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
-        let Self { guard, pending: held, from, tail: rest } = self;
-        replace_tail(guard, rest, held, from, out);
-        let mut search = if rest.is_none() { DetectSearch::new(&guard.detector, held, *from) } else { None };
+        let Self { detect, pending: held, from, tail: rest } = self;
+        replace_tail(detect, rest, held, from, out);
+        let mut search = if rest.is_none() { DetectSearch::new(&detect.detector, held, *from) } else { None };
         while rest.is_none()
             && let Some(search) = &mut search
             && let Some(hit) = search.next(held).filter(|hit| hit.span.start < limit)
         {
             observer.on_found(hit.span.kind);
             out.extend_from_slice(&held[*from..hit.span.start]);
-            guard.begin_replacement(out);
-            guard.replace_piece(&held[hit.span.start..hit.span.end], out);
+            detect.begin_replacement(out);
+            detect.replace_piece(&held[hit.span.start..hit.span.end], out);
             *from = hit.span.end;
             *rest = hit.tail;
-            replace_tail(guard, rest, held, from, out);
+            replace_tail(detect, rest, held, from, out);
             search.skip_to(*from);
         }
         if *from < limit {
@@ -134,11 +134,11 @@ impl DetectStream {
     }
 }
 
-/// Covers what goes on of an open find.
-fn replace_tail(guard: &DetectRule, rest: &mut Option<SecretTail>, held: &[u8], from: &mut usize, out: &mut Vec<u8>) {
+/// Replaces the bytes that continue the last find.
+fn replace_tail(detect: &DetectRule, rest: &mut Option<SecretTail>, held: &[u8], from: &mut usize, out: &mut Vec<u8>) {
     if let Some(open) = rest {
         let (taken, ends) = open.read(&held[*from..]);
-        guard.replace_piece(&held[*from..*from + taken], out);
+        detect.replace_piece(&held[*from..*from + taken], out);
         *from += taken;
         if ends {
             *rest = None;
@@ -147,7 +147,7 @@ fn replace_tail(guard: &DetectRule, rest: &mut Option<SecretTail>, held: &[u8], 
 }
 
 impl DetectAction {
-    /// What it makes of a find.
+    /// The treatment that this action is.
     pub const fn treatment_kind(self) -> TreatmentKind {
         match self {
             Self::Mask => TreatmentKind::Mask,
@@ -163,8 +163,8 @@ impl DetectRule {
         self.action
     }
 
-    /// Whether it looks for this sort.
-    pub const fn looks_for(&self, sort: PiiKind) -> bool {
-        self.detector.looks_for(sort)
+    /// Whether it looks for this kind.
+    pub const fn looks_for(&self, kind: PiiKind) -> bool {
+        self.detector.looks_for(kind)
     }
 }

@@ -1,7 +1,7 @@
-//! Secrets of a well-known shape: web tokens, access keys, private keys.
+//! Finds secrets of a well-known shape: web tokens, access keys, private keys.
 //!
-//! A secret may be longer than what is looked at: then its head is judged, and all of its characters that follow
-//! belong to it, however many. Never needs a secret to be complete.
+//! A secret may be longer than [`LOOKAHEAD_BYTES`]. It is recognized by its first bytes, and all bytes of its alphabet that
+//! follow belong to it, however many. A secret that is cut short is found too.
 
 use super::{Detector, FamilySearch, Hit, LOOKAHEAD_BYTES, PiiKind, PiiSpan, byte_before};
 use aho_corasick::packed;
@@ -18,43 +18,44 @@ pub(super) const FAMILIES: [FamilySearch; 6] = [
     |detector, text, from| find_secret(detector, PiiKind::Key, text, from, 5, |at| private_key(text, at)),
 ];
 
-/// What each family looks for.
+/// The bytes that each family searches for.
 static NEEDLES: LazyLock<[Finder<'static>; 6]> =
     LazyLock::new(|| ["eyJ", "AKIA", "ASIA", "xox", "_", "-----BEGIN "].map(|needle| Finder::new(needle.as_bytes())));
 
-/// All heads at once, by vectors where the machine has them.
+/// Searches for the prefixes of all secrets at once, by vector instructions where the machine has them.
 static PREFIXES: LazyLock<Option<packed::Searcher>> = LazyLock::new(|| {
-    let heads = || KEYS.iter().map(|(head, _, _)| *head).chain([&b"eyJ"[..], PEM_BEGIN]);
-    let plain = || packed::Config::new().only_rabin_karp(true).builder().extend(heads()).build();
-    packed::Searcher::new(heads()).or_else(plain)
+    let prefixes = || KEYS.iter().map(|(prefix, _, _)| *prefix).chain([&b"eyJ"[..], PEM_BEGIN]);
+    let plain = || packed::Config::new().only_rabin_karp(true).builder().extend(prefixes()).build();
+    packed::Searcher::new(prefixes()).or_else(plain)
 });
 
-/// Whether the head of a secret stands anywhere, be it one or not.
+/// Whether the prefix of a secret occurs anywhere in a text.
 pub(super) fn has_secret_prefix(text: &[u8]) -> bool {
-    PREFIXES.as_ref().is_none_or(|heads| heads.find(text).is_some())
+    PREFIXES.as_ref().is_none_or(|prefixes| prefixes.find(text).is_some())
 }
 
-/// The first place of a family's needle that belongs to a secret.
+/// The first occurrence of a family's bytes that belongs to a secret.
 fn find_secret(
     detector: &Detector,
-    sort: PiiKind,
+    kind: PiiKind,
     text: &[u8],
     from: usize,
     family: usize,
-    judge: impl Fn(usize) -> Option<Hit>,
+    recognize: impl Fn(usize) -> Option<Hit>,
 ) -> Option<Hit> {
-    if !detector.looks_for(sort) {
+    if !detector.looks_for(kind) {
         return None;
     }
-    NEEDLES[family].find_iter(text.get(from..)?).find_map(|at| judge(from + at))
+    NEEDLES[family].find_iter(text.get(from..)?).find_map(|at| recognize(from + at))
 }
 
-/// What follows the head of a secret and belongs to it.
+/// The bytes after the recognized start of a secret that belong to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SecretTail {
     /// All bytes of this alphabet.
     Alphabet(SecretAlphabet),
-    /// All up to the line that ends a PEM block; so much of its `-----END` and `-----` has been seen.
+    /// All bytes up to the line that ends a PEM block. `seen` bytes of its `-----END`, or with `end` of the `-----` after that,
+    /// have been read.
     Pem { seen: u8, end: bool },
 }
 
@@ -87,7 +88,7 @@ impl SecretAlphabet {
 }
 
 impl SecretTail {
-    /// Reads on; returns how many bytes belong to the secret, and whether it ends there.
+    /// Returns how many bytes of the text belong to the secret, and whether it ends after them.
     pub(super) fn read(&mut self, text: &[u8]) -> (usize, bool) {
         match self {
             Self::Alphabet(alphabet) => {
@@ -109,7 +110,7 @@ impl SecretTail {
 const PEM_BEGIN: &[u8] = b"-----BEGIN ";
 const PEM_END: &[u8] = b"-----END";
 
-/// Takes one byte of a PEM block; true at its very last.
+/// Takes one byte of a PEM block; true for its last one.
 fn pem_step(seen: &mut u8, end: &mut bool, b: u8) -> bool {
     if *end {
         *seen = if b == b'-' { *seen + 1 } else { 0 };
@@ -132,9 +133,9 @@ fn window(text: &[u8], at: usize) -> &[u8] {
     &text[at..text.len().min(at + LOOKAHEAD_BYTES)]
 }
 
-/// A web token: two parts at least, or a first part that is longer than what is looked at.
+/// A web token: at least two parts, or a first part that is longer than [`LOOKAHEAD_BYTES`].
 fn web_token(text: &[u8], at: usize) -> Option<Hit> {
-    const HEAD_BYTES_MIN: usize = 12;
+    const PREFIX_BYTES_MIN: usize = 12;
     if SecretAlphabet::Token.contains(byte_before(text, at))
         && byte_before(text, at) != b'.'
         && byte_before(text, at) != b'='
@@ -142,16 +143,16 @@ fn web_token(text: &[u8], at: usize) -> Option<Hit> {
         return None;
     }
     let window = window(text, at);
-    let head = window.iter().take_while(|&&b| SecretAlphabet::Token.contains(b) && b != b'.' && b != b'=').count();
-    let parts = window.get(head) == Some(&b'.') && window.get(head + 1).is_some_and(|b| b.is_ascii_alphanumeric());
-    if head < HEAD_BYTES_MIN || !(parts || head == LOOKAHEAD_BYTES) {
+    let prefix = window.iter().take_while(|&&b| SecretAlphabet::Token.contains(b) && b != b'.' && b != b'=').count();
+    let parts = window.get(prefix) == Some(&b'.') && window.get(prefix + 1).is_some_and(|b| b.is_ascii_alphanumeric());
+    if prefix < PREFIX_BYTES_MIN || !(parts || prefix == LOOKAHEAD_BYTES) {
         return None;
     }
     let rest = Some(SecretTail::Alphabet(SecretAlphabet::Token));
-    Some(Hit { span: PiiSpan { start: at, end: at + head, kind: PiiKind::Jwt }, tail: rest })
+    Some(Hit { span: PiiSpan { start: at, end: at + prefix, kind: PiiKind::Jwt }, tail: rest })
 }
 
-/// Heads, the alphabet behind them, and how many characters of it there must be.
+/// Prefixes, the alphabet after each, and how many characters of it there must be.
 const KEYS: [(&[u8], SecretAlphabet, usize); 18] = [
     (b"AKIA", SecretAlphabet::Upper, 16),
     (b"ASIA", SecretAlphabet::Upper, 16),
@@ -178,23 +179,25 @@ fn access_key(text: &[u8], at: usize) -> Option<Hit> {
         return None;
     }
     let window = window(text, at);
-    let (head, alphabet, least) = KEYS.iter().find(|(head, _, _)| window.starts_with(head))?;
-    if alphabet.length_in(window.get(head.len()..head.len() + least)?) < *least {
+    let (prefix, alphabet, least) = KEYS.iter().find(|(prefix, _, _)| window.starts_with(prefix))?;
+    if alphabet.length_in(window.get(prefix.len()..prefix.len() + least)?) < *least {
         return None;
     }
-    let end = at + head.len() + least;
+    let end = at + prefix.len() + least;
     Some(Hit { span: PiiSpan { start: at, end, kind: PiiKind::Key }, tail: Some(SecretTail::Alphabet(*alphabet)) })
 }
 
-/// A key whose head has its first underline here.
+/// An access key whose prefix has its first `_` at `at`.
 fn key_with_underscore(text: &[u8], from: usize, at: usize) -> Option<Hit> {
-    let heads = [2, 3, 6].into_iter().filter_map(|back| at.checked_sub(back)).filter(|&start| start >= from);
-    heads.filter(|&start| text[start..at].iter().all(u8::is_ascii_lowercase)).find_map(|start| access_key(text, start))
+    let prefixes = [2, 3, 6].into_iter().filter_map(|back| at.checked_sub(back)).filter(|&start| start >= from);
+    prefixes
+        .filter(|&start| text[start..at].iter().all(u8::is_ascii_lowercase))
+        .find_map(|start| access_key(text, start))
 }
 
 fn private_key(text: &[u8], at: usize) -> Option<Hit> {
-    const HEAD_BYTES_MAX: usize = 64;
-    let line = &text[at..text.len().min(at + HEAD_BYTES_MAX)];
+    const PREFIX_BYTES_MAX: usize = 64;
+    let line = &text[at..text.len().min(at + PREFIX_BYTES_MAX)];
     let end = memmem::find(line, b"PRIVATE KEY-----").or_else(|| memmem::find(line, b"PRIVATE KEY BLOCK-----"))?;
     let label = &line[PEM_BEGIN.len()..end];
     if !label.iter().all(|&b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' ') {

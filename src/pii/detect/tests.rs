@@ -1,9 +1,9 @@
-//! What is found and what is not, as data; and the laws of the search.
+//! What detectors find and what not, as tables; and what holds for every text.
 
 use super::*;
 use proptest::prelude::*;
 
-/// The text, with what is found in brackets behind the word for it.
+/// The text with each find in brackets, after the word for its kind.
 fn marked(text: &str) -> String {
     let (mut out, mut copied) = (String::new(), 0);
     Detector::default().scan(text.as_bytes(), |span| {
@@ -14,7 +14,7 @@ fn marked(text: &str) -> String {
     out + &text[copied..]
 }
 
-/// Every `<…>` must be found, and nothing else; the words before them say as what.
+/// Exactly the texts in `<…>` must be found, as the kinds that the words before them name.
 fn check(expected: &str) {
     let words = PiiKind::ALL.map(PiiKind::as_str);
     let mut plain = expected.to_owned();
@@ -25,7 +25,7 @@ fn check(expected: &str) {
 }
 
 #[test]
-fn addresses_are_found_by_their_at_sign() {
+fn email_addresses_are_found_by_their_at_sign() {
     for text in [
         "email<bob@example.com>",
         "write to email<bob.o'hara+tag@mail.example.co.uk>.",
@@ -53,7 +53,7 @@ fn addresses_are_found_by_their_at_sign() {
 #[test]
 fn numbers_are_found_by_their_check_digits() {
     for text in [
-        // The networks' published test numbers.
+        // Test numbers that the card networks publish.
         "card<4111111111111111>",
         "card<4111 1111 1111 1111>, card<5555-5555-5555-4444>",
         "card<378282246310005> card<6011111111111117> card<3530111333300000> card<30569309025904>",
@@ -63,7 +63,7 @@ fn numbers_are_found_by_their_check_digits() {
         "41111111111111111111111",
         "0.4111111111111111",
         "1111111111111117",
-        // The examples of the IBAN registry.
+        // Examples in the IBAN registry.
         "iban<DE89370400440532013000>, iban<GB29 NWBK 6016 1331 9268 19>",
         "iban<FR1420041010050500013M02606> iban<NO9386011117947> iban<MT84MALT011000012345MTLCAST001S>",
         "iban<nl91abna0417164300>",
@@ -79,9 +79,9 @@ fn numbers_are_found_by_their_check_digits() {
     }
 }
 
-/// The sieve reads a text by windows: what it must let through may stand anywhere in one, or on its edge.
+/// The prefilter reads a text in windows. A number may begin at any position of one, or cross its edge.
 #[test]
-fn numbers_are_found_wherever_they_stand() {
+fn numbers_are_found_at_every_offset_of_a_text() {
     for number in [
         "phone<+49301234>, +4930123",
         "phone<+49 30 123456>",
@@ -124,7 +124,7 @@ fn phones_are_found_by_their_shape() {
 }
 
 #[test]
-fn secrets_are_found_by_their_heads() {
+fn secrets_are_found_by_their_prefixes() {
     let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJl";
     let word = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8";
     for text in [
@@ -149,7 +149,7 @@ fn secrets_are_found_by_their_heads() {
 }
 
 #[test]
-fn only_what_was_asked_for_is_found() {
+fn only_the_kinds_of_the_detector_are_found() {
     let mut found = Vec::new();
     let text = b"bob@x.org 123-45-6789 +14155552671 AKIAIOSFODNN7EXAMPLE";
     Detector::new([PiiKind::Ssn, PiiKind::Key]).scan(text, |span| found.push(span.kind));
@@ -158,7 +158,7 @@ fn only_what_was_asked_for_is_found() {
 }
 
 #[test]
-fn time_is_linear_in_the_worst_texts() {
+fn the_worst_texts_are_searched_in_linear_time() {
     for unit in ["a@", "1 ", "eyJ", "4111 ", "_", "-----BEGIN ", "+1", "DE89", "a.", "AKIA", "0-0"] {
         let text = unit.repeat(400_000 / unit.len());
         Detector::default().scan(text.as_bytes(), |_| {});
@@ -183,7 +183,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_looked_over_first_changes_no_find(
+    fn the_search_for_marker_bytes_changes_no_find(
         parts in prop::collection::vec(
             prop::sample::select(vec![
                 "bob@x.org", "@", "123-45-6789", "+14155552671", "+12345678", "020 7946 0958", "4111 1111 1111 1111", "NO9386011117947",

@@ -1,16 +1,16 @@
-//! Strings of decimal digits as numbers and back, eight digits to a machine word.
+//! Converts strings of decimal digits to numbers and back, eight digits to a machine word.
 //!
-//! Reading, spelling and summing a digit at a time would cost as much as encrypting them. Without a branch on a digit's
-//! value and without a table that one looks up, so that time tells nothing of it.
+//! Reading, writing and summing one digit at a time would take as long as encrypting them. There is no branch and no table
+//! look-up that depends on a digit, so that the time tells nothing about the digits.
 
-/// Most digits that are read at once.
+/// Most digits of a [`Decimal`].
 const DIGITS_MAX: usize = 24;
 const EIGHT_DIGITS: u64 = 100_000_000;
 const NINE_DIGITS: u64 = 1_000_000_000;
 /// Eight times the character 0.
 const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 
-/// The values of up to 24 digits, to the right: the last digit in the last word's highest byte.
+/// The values of up to 24 digits, one in a byte, aligned to the right: the last digit is the highest byte of the last word.
 #[derive(Clone, Copy)]
 pub(in crate::pii) struct Decimal([u64; 3]);
 
@@ -24,7 +24,7 @@ impl Decimal {
         (over & u64::from_le_bytes([0x80; 8]) == 0).then_some(decimal)
     }
 
-    /// Reads what is known to be digits.
+    /// Reads a text that is known to have digits alone; `None` for more than 24.
     #[inline(always)]
     pub(in crate::pii) fn load(text: &[u8]) -> Option<Self> {
         let Some((first, last)) = text.first_chunk().zip(text.last_chunk()) else {
@@ -32,7 +32,8 @@ impl Decimal {
             return Some(Self([0, 0, word]));
         };
         let [first, last] = [first, last].map(|eight| u64::from_le_bytes(*eight) ^ ZEROS);
-        // What the first eight have in common with the last moves out, in two steps, as a shift by a whole word is none.
+        // Shift out the digits that the first eight and the last eight have in common. In two steps, because a shift by 64
+        // bits is not defined.
         if let Some(common) = 16_usize.checked_sub(text.len()) {
             return Some(Self([0, first << (4 * common) << (4 * common), last]));
         }
@@ -41,7 +42,7 @@ impl Decimal {
         Some(Self([first << (8 * common), middle, last]))
     }
 
-    /// The numbers of both halves of the last digits, up to 18; of an odd count the right one is longer.
+    /// The two halves of the last `digits` digits, at most 18, as numbers. The right half of an odd count is longer by one.
     #[inline(always)]
     pub(super) fn halves(&self, digits: usize) -> [u64; 2] {
         let [first, middle, last] = self.0;
@@ -49,13 +50,13 @@ impl Decimal {
             let number = (number_of(first) * EIGHT_DIGITS + number_of(middle)) * EIGHT_DIGITS + number_of(last);
             return [number / NINE_DIGITS, number % NINE_DIGITS];
         }
-        // The left half moves to where it ends a word, which the right half does already.
+        // Shift the left half to the end of a word, where the right half already is.
         let left_over = 8 * (8 - digits.div_ceil(2));
         let left = middle >> left_over | last << (63 - left_over) << 1;
         [number_of(left), number_of(last >> left_over << left_over)]
     }
 
-    /// The digits of two halves, so many in all, up to 18.
+    /// The inverse of [`Decimal::halves`]: the digits of two halves, `digits` in all, at most 18.
     #[inline(always)]
     pub(super) fn of_halves(halves: [u64; 2], digits: usize) -> Self {
         if digits > 16 {
@@ -68,36 +69,36 @@ impl Decimal {
         Self([0, left << left_over, left >> (63 - left_over) >> 1 | right])
     }
 
-    /// Spells the last digits, as many as there is room for, up to 24.
+    /// Writes the last digits, as many as `out` is long, at most 24.
     #[inline(always)]
-    pub(in crate::pii) fn write_digits(&self, room: &mut [u8]) {
+    pub(in crate::pii) fn write_digits(&self, out: &mut [u8]) {
         let [_, middle, last] = self.0;
-        let places = room.len();
-        if places < 8 {
+        let positions = out.len();
+        if positions < 8 {
             let bytes = (last | ZEROS).to_le_bytes();
-            return room.iter_mut().rev().zip(bytes.into_iter().rev()).for_each(|(place, byte)| *place = byte);
+            return out.iter_mut().rev().zip(bytes.into_iter().rev()).for_each(|(position, byte)| *position = byte);
         }
-        if places < 16 {
-            let (above, below) = (4 * (16 - places as u32), 8 * (places as u32 - 8));
+        if positions < 16 {
+            let (above, below) = (4 * (16 - positions as u32), 8 * (positions as u32 - 8));
             let first = middle >> above >> above | last << below;
-            room.first_chunk_mut().into_iter().for_each(|eight| *eight = (first | ZEROS).to_le_bytes());
+            out.first_chunk_mut().into_iter().for_each(|eight| *eight = (first | ZEROS).to_le_bytes());
         } else {
-            let (above, sixteen) = room.split_at_mut(places - 16);
+            let (above, sixteen) = out.split_at_mut(positions - 16);
             sixteen.first_chunk_mut().into_iter().for_each(|eight| *eight = (middle | ZEROS).to_le_bytes());
             let bytes = (self.0[0] | ZEROS).to_le_bytes();
-            above.iter_mut().rev().zip(bytes.into_iter().rev()).for_each(|(place, byte)| *place = byte);
+            above.iter_mut().rev().zip(bytes.into_iter().rev()).for_each(|(position, byte)| *position = byte);
         }
-        room.last_chunk_mut().into_iter().for_each(|eight| *eight = (last | ZEROS).to_le_bytes());
+        out.last_chunk_mut().into_iter().for_each(|eight| *eight = (last | ZEROS).to_le_bytes());
     }
 
-    /// The digits' sum, where the last one and every second before it counts as Luhn's rule doubles (ISO/IEC 7812-1 annex
-    /// B): as the digits before a check digit do. Congruent to it modulo ten.
+    /// The sum of the digits by the Luhn rule (ISO/IEC 7812-1 annex B), as of the digits before a check digit: the last one and
+    /// every second before it is doubled. Equal to that sum modulo ten.
     #[inline(always)]
     pub(in crate::pii) fn luhn_sum(&self) -> u32 {
         const EVERY_SECOND: u64 = 0x00ff_00ff_00ff_00ff;
         let sums = self.0.iter().fold(0, |sums, word| {
             let (once, twice) = (word & EVERY_SECOND, word >> 8 & EVERY_SECOND);
-            // From 5 on a doubled digit has two digits, whose sum is 9 less: modulo ten, one more.
+            // A doubled digit above 9 counts by the sum of its two digits, which is 9 less: modulo ten, one more.
             let carried = (twice + u64::from_le_bytes([123, 0, 123, 0, 123, 0, 123, 0])) >> 7 & 0x0001_0001_0001_0001;
             sums + once + 2 * twice + carried
         });
@@ -109,17 +110,18 @@ impl Decimal {
 #[inline(always)]
 const fn number_of(digits: u64) -> u64 {
     const EVERY_FOURTH: u64 = 0x0000_00ff_0000_00ff;
-    // Pairs, each in the byte of its first digit; then both fours, by a multiplication each.
+    // First the pairs, each in the byte of its first digit; then each group of four by one multiplication.
     let pairs = digits * 10 + (digits >> 8);
     let first = (pairs & EVERY_FOURTH).wrapping_mul(100 + (1_000_000 << 32));
     let second = (pairs >> 16 & EVERY_FOURTH).wrapping_mul(1 + (10_000 << 32));
     first.wrapping_add(second) >> 32
 }
 
-/// The digits of a number below 10^8, the first lowest: halved three times, each half into the lower part of its room.
+/// The digits of a number below 10^8, the first one in the lowest byte: split in two three times, the upper part always into
+/// the lower half of its bits.
 #[inline(always)]
 const fn digits_of(number: u64) -> u64 {
-    // What is multiplied by is 2^40 / 10^4, 2^20 / 10^2 and 2^10 / 10, rounded up: exact for parts so small.
+    // The factors are 2^40 / 10^4, 2^20 / 10^2 and 2^10 / 10, rounded up: the quotients are exact for numbers this small.
     let upper = (number * 109_951_163) >> 40;
     let fours = (number << 32).wrapping_sub(upper.wrapping_mul((10_000 << 32) - 1));
     let upper = (fours * 10_486) >> 20 & 0x0000_007f_0000_007f;
@@ -134,41 +136,47 @@ mod tests {
 
     use super::*;
 
-    fn plainly(digits: &[u8]) -> u64 {
+    /// The reference: a number, one digit at a time.
+    fn number_reference(digits: &[u8]) -> u64 {
         digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
     }
 
-    /// Luhn's sum of digits before a check digit, one after the other.
-    fn luhn_plainly(digits: &[u8]) -> u32 {
-        let place = |(at, digit): (usize, &u8)| match u32::from(digit - b'0') {
+    /// The reference: the Luhn sum of the digits before a check digit, one digit at a time.
+    fn luhn_reference(digits: &[u8]) -> u32 {
+        let position = |(at, digit): (usize, &u8)| match u32::from(digit - b'0') {
             digit if at % 2 == 1 => digit,
             digit if digit < 5 => 2 * digit,
             digit => 2 * digit - 9,
         };
-        digits.iter().rev().enumerate().map(place).sum()
+        digits.iter().rev().enumerate().map(position).sum()
     }
 
     fn check(text: &[u8]) {
         let decimal = Decimal::read(text).unwrap();
-        assert_eq!(decimal.luhn_sum() % 10, luhn_plainly(text) % 10, "{text:?}");
-        let mut spelled = vec![b'x'; text.len()];
-        decimal.write_digits(&mut spelled);
-        assert_eq!(spelled, text);
+        assert_eq!(decimal.luhn_sum() % 10, luhn_reference(text) % 10, "{text:?}");
+        let mut written = vec![b'x'; text.len()];
+        decimal.write_digits(&mut written);
+        assert_eq!(written, text);
         if (1..=18).contains(&text.len()) {
             let (left, right) = text.split_at(text.len() / 2);
-            assert_eq!(decimal.halves(text.len()), [plainly(left), plainly(right)], "{text:?}");
-            assert_eq!(Decimal::of_halves([plainly(left), plainly(right)], text.len()).0, decimal.0, "{text:?}");
+            assert_eq!(decimal.halves(text.len()), [number_reference(left), number_reference(right)], "{text:?}");
+            assert_eq!(
+                Decimal::of_halves([number_reference(left), number_reference(right)], text.len()).0,
+                decimal.0,
+                "{text:?}"
+            );
         }
     }
 
     #[test]
-    fn every_length_and_every_digit_in_every_place() {
+    fn strings_of_every_length_with_each_digit_at_each_position_are_read_and_written() {
         for length in 0..=DIGITS_MAX {
             check(&vec![b'0'; length]);
             check(&vec![b'9'; length]);
-            for (place, digit) in (0..length).flat_map(|place| (b'1'..=b'9').map(move |digit| (place, digit))) {
+            for (position, digit) in (0..length).flat_map(|position| (b'1'..=b'9').map(move |digit| (position, digit)))
+            {
                 let mut text = vec![b'0'; length];
-                text[place] = digit;
+                text[position] = digit;
                 check(&text);
             }
         }
@@ -176,18 +184,18 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_that_is_no_digit_is_told_in_every_place() {
+    fn a_byte_that_is_no_digit_is_refused_at_each_position() {
         for (length, byte) in (1..=DIGITS_MAX).flat_map(|length| (0..=u8::MAX).map(move |byte| (length, byte))) {
-            for (place, around) in (0..length).flat_map(|place| [(place, b'0'), (place, b'9')]) {
+            for (position, around) in (0..length).flat_map(|position| [(position, b'0'), (position, b'9')]) {
                 let mut text = vec![around; length];
-                text[place] = byte;
+                text[position] = byte;
                 assert_eq!(Decimal::read(&text).is_some(), byte.is_ascii_digit(), "{text:?}");
             }
         }
     }
 
     #[test]
-    fn all_fours_and_all_their_multiples() {
+    fn each_group_of_four_digits_is_converted_in_both_halves_of_a_word() {
         for number in (0..10_000).flat_map(|four| [four, four * 10_000, four * 10_000 + 9_999]) {
             let spelled = format!("{number:08}");
             assert_eq!(digits_of(number) | ZEROS, u64::from_le_bytes(spelled.as_bytes().try_into().unwrap()));
@@ -197,7 +205,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_come_back(text in prop::collection::vec(b'0'..=b'9', 0..=DIGITS_MAX)) {
+        fn digits_that_are_read_are_written_again(text in prop::collection::vec(b'0'..=b'9', 0..=DIGITS_MAX)) {
             check(&text);
         }
     }

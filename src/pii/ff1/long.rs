@@ -1,6 +1,5 @@
-//! Strings of 19 to 36 digits, whose halves' sums take twelve bytes (step 4): one at a time, as such values are rare.
-//!
-//! Their halves are kept as numbers too, but not the whole string, which no machine word holds.
+//! FF1 of strings of 19 to 36 digits, one at a time, since such values are rare. The sums of their halves take twelve bytes
+//! (step 4), and each half is a machine word, which the whole string is not.
 
 use aes::cipher::array::Array;
 use aes::cipher::common::BlockSizeUser;
@@ -11,9 +10,10 @@ use zeroize::Zeroize;
 use super::{CipherDirection, DIGITS_MAX, DIGITS_MIN, Ff1, HALF_BYTES, Modulus, ROUNDS, SHORT_DIGITS_MAX};
 
 impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Ff1<C> {
-    /// Encrypts or decrypts, in place, a string of more than [`SHORT_DIGITS_MAX`] ASCII digits. It must fit, and the tweak with it.
+    /// Encrypts or decrypts, in place, a string of more than [`SHORT_DIGITS_MAX`] and at most [`DIGITS_MAX`] ASCII digits. The
+    /// tweak must have the length that the key was made for.
     pub(in crate::pii) fn permute_long(&self, way: CipherDirection, tweak: u128, digits: &mut [u8]) {
-        debug_assert!((SHORT_DIGITS_MAX + 1..=DIGITS_MAX).contains(&digits.len()), "the others have another step 4");
+        debug_assert!((SHORT_DIGITS_MAX + 1..=DIGITS_MAX).contains(&digits.len()), "step 4 differs for other lengths");
         let first = u128::from_le_bytes(self.first[digits.len() - DIGITS_MIN]) ^ tweak;
         let (left, right) = digits.split_at_mut(digits.len() / 2);
         let moduli = [left.len(), right.len()].map(Modulus::of_digits);
@@ -26,11 +26,11 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Ff1<C> {
     }
 }
 
-/// One encryption, run inside the cipher's own dispatch.
+/// One encryption, run inside the dispatch of the cipher to the machine's instructions.
 struct LongDigits<'a> {
-    /// The first block, encrypted, and the tweak: what every round's block begins from, its first byte lowest.
+    /// The encrypted first block XOR the tweak, from which the block of every round is made; its first byte is lowest.
     first: u128,
-    /// Where the round's number stands, above the half.
+    /// The position of the round's number in the block, above the half, in bits.
     round_shift: u32,
     moduli: [Modulus; 2],
     halves: &'a mut [u64; 2],

@@ -3,7 +3,7 @@
 //! Ten Feistel rounds of one AES block each, on machine words: a string of up to 36 digits is two halves below 10^18. NIST status:
 //! FF1 is approved; revision 1 (second public draft, February 2025) keeps it, withdraws FF3, and makes a domain of at least one
 //! million a requirement, so strings under six digits are never encrypted here. FF1 has no integrity and carries no key version:
-//! whoever decrypts must know key and tweak.
+//! decrypting takes the same key and tweak.
 
 mod decimal;
 mod long;
@@ -18,26 +18,27 @@ use zeroize::Zeroize;
 use super::siv::encrypt_blocks;
 pub(super) use decimal::Decimal;
 
-/// Fewest digits: a domain of 10^6.
+/// Fewest digits, which give a domain of 10^6.
 pub(super) const DIGITS_MIN: usize = 6;
-/// Most digits: two halves' sum must stay below 2^64.
+/// Most digits, so that the sum of two halves stays below 2^64.
 pub(super) const DIGITS_MAX: usize = 36;
-/// Longest strings that are one number, which may be permuted side by side: their halves' sums fit a word (step 4).
+/// Most digits of a string that fits in one number. Several such strings are encrypted in parallel, because the sums of their
+/// halves fit in one word (step 4).
 pub(super) const SHORT_DIGITS_MAX: usize = 18;
-/// Longest tweak, in bytes: what always leaves room for the round and a half in one block.
+/// Longest tweak, in bytes: with it, the round and one half always fit in one block.
 pub(super) const TWEAK_BYTES_MAX: usize = 7;
 
 const ROUNDS: u8 = 10;
 const LENGTHS: usize = DIGITS_MAX - DIGITS_MIN + 1;
 
-/// A key for digit strings of any length, with tweaks of one length.
+/// A key for digit strings of every allowed length, with tweaks of one length.
 pub(super) struct Ff1<C> {
     cipher: C,
-    /// The first block of the round function (step 6.ii), encrypted, by number of digits.
+    /// The first block of the round function (step 6.ii), encrypted, for each number of digits.
     first: [[u8; 16]; LENGTHS],
 }
 
-/// Which of the two permutations.
+/// Whether to encrypt or to decrypt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CipherDirection {
     Encrypt,
@@ -49,13 +50,13 @@ pub(super) enum CipherDirection {
 pub(super) struct ShortDigits {
     pub(super) digits: usize,
     halves: [u64; 2],
-    /// The tweak's bytes, the first one lowest. In two words, as they are made: a load of both at once would wait until their
-    /// stores, and all before them, had left the processor.
+    /// The bytes of the tweak, the first one lowest. In two words, as they are written: a load of both at once would have to
+    /// wait for the stores of both.
     pub(super) tweak: [u64; 2],
 }
 
 impl ShortDigits {
-    /// The last digits of a string, so many.
+    /// The last `digits` digits of a string.
     #[inline(always)]
     pub(super) fn new(string: &Decimal, digits: usize, tweak: [u64; 2]) -> Self {
         Self { digits, halves: string.halves(digits), tweak }
@@ -93,15 +94,15 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Ff1<C> {
         Self { cipher, first }
     }
 
-    /// Encrypts or decrypts, in place, several short strings side by side: the cipher's latency is then waited for once for
-    /// all of them. All must fit.
+    /// Encrypts or decrypts, in place, several short strings in parallel, so that all of them together wait for the latency of
+    /// the cipher once. Each must have [`DIGITS_MIN`] to [`SHORT_DIGITS_MAX`] digits.
     #[inline]
     pub(super) fn permute<const N: usize>(&self, way: CipherDirection, lanes: &mut [ShortDigits; N]) {
         self.cipher.encrypt_with_backend(Ff1Lanes { first: &self.first, lanes, way });
     }
 }
 
-/// Encryptions side by side, run inside the cipher's own dispatch.
+/// Parallel encryptions, run inside the dispatch of the cipher to the machine's instructions.
 struct Ff1Lanes<'a, const N: usize> {
     first: &'a [[u8; 16]; LENGTHS],
     lanes: &'a mut [ShortDigits; N],
@@ -115,7 +116,7 @@ impl<const N: usize> BlockSizeUser for Ff1Lanes<'_, N> {
 impl<const N: usize> BlockCipherEncClosure for Ff1Lanes<'_, N> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
-        // Loops, since the closures of `map` are not compiled into the cipher's dispatch.
+        // Loops, because the closures of `map` would not be compiled for the instructions of the dispatch.
         let mut rounds = [Ff1Rounds::NONE; N];
         for (rounds, lane) in rounds.iter_mut().zip(&*self.lanes) {
             *rounds = Ff1Rounds::start(self.first, lane);
@@ -130,20 +131,20 @@ impl<const N: usize> BlockCipherEncClosure for Ff1Lanes<'_, N> {
     }
 }
 
-/// One encryption, as it stands between two rounds.
+/// The state of one encryption between two rounds.
 #[derive(Clone, Copy)]
 struct Ff1Rounds {
-    /// The first block, encrypted, and the tweak: what every round's block begins from, its first byte lowest.
+    /// The encrypted first block XOR the tweak, from which the block of every round is made; its first byte is lowest.
     first: [u64; 2],
-    /// The lowest bit of the round's number, where it stands in the block's second word.
+    /// The lowest bit of the round's number, at its position in the second word of the block.
     round: u64,
-    /// What stands there in the first block; not in `first`, where there is 0, so that it is added once with the round.
+    /// The byte of the first block at that position. It is 0 in `first`, and is added together with the round's number.
     digit: u8,
     moduli: [Modulus; 2],
     halves: [u64; 2],
 }
 
-// Halves are not swapped but taken in turn: an even round changes the left one, by the right one.
+// The halves are not swapped. An even round changes the left half by the right one, an odd round the right by the left.
 #[inline(always)]
 fn encrypt_rounds<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(backend: &B, lanes: &mut [Ff1Rounds; N]) {
     for even in (0..ROUNDS).step_by(2) {
@@ -169,7 +170,8 @@ fn decrypt_rounds<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(bac
     }
 }
 
-/// Steps 6.i to 6.iv: what a round makes of one half, in each lane. Of the cipher's block it takes eight bytes: step 4's d.
+/// Steps 6.i to 6.iv: the output of a round for one half, in each lane. Eight bytes of the encrypted block are used, which is
+/// d of step 4.
 #[inline(always)]
 fn round_outputs<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(
     backend: &B,
@@ -179,7 +181,7 @@ fn round_outputs<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(
 ) -> [u64; N] {
     let mut blocks = [Array([0; 16]); N];
     for (block, lane) in blocks.iter_mut().zip(lanes) {
-        // Round and half are in the last eight bytes, as the halves are short: one word changes, by one short chain.
+        // Round and half are in the last eight bytes, because the halves are short: only one word changes.
         let first = lane.first[1] + u64::from(round ^ lane.digit) * lane.round;
         let last = first ^ lane.halves[side].swap_bytes();
         block.0 = (u128::from(lane.first[0]) | u128::from(last) << 64).to_le_bytes();
@@ -207,7 +209,7 @@ impl Ff1Rounds {
     }
 }
 
-/// Step 3: bytes that hold a half of so many digits.
+/// Step 3: the bytes that hold a half, for each number of its digits.
 const HALF_BYTES: [u32; 19] = {
     let mut bytes = [0; 19];
     let (mut digits, mut largest) = (0, 1_u64);
@@ -219,11 +221,11 @@ const HALF_BYTES: [u32; 19] = {
     bytes
 };
 
-/// A power of ten, with what replaces division by it.
+/// A power of ten, with the constant that replaces a division by it.
 #[derive(Clone, Copy)]
 struct Modulus {
     value: u64,
-    /// The floor of (2^64 - 1) / value: a quotient by it is at most one too small.
+    /// The floor of (2^64 - 1) / value. A quotient that is computed with it is at most one too small.
     inverse: u64,
 }
 
@@ -246,8 +248,9 @@ impl Modulus {
     /// The remainder of a sum of any number and one below the modulus.
     #[inline(always)]
     fn add(self, any: u64, below: u64) -> u64 {
-        // Less than three times the modulus, whatever wraps around before: less than 2^63, so what is taken from too little shows
-        // by its sign. Both differences are taken at once, since each step of the chain is waited for.
+        // `rest` is less than three times the modulus, so less than 2^63, even where the sum wrapped around: the sign of a
+        // difference tells whether it is negative. Both differences are computed at once, to shorten the chain of
+        // dependent operations.
         let sum = any.wrapping_add(below);
         let product = self.quotient(any).wrapping_mul(self.value);
         let rest = sum.wrapping_sub(product);
@@ -256,14 +259,14 @@ impl Modulus {
         if (twice as i64) < 0 { rest } else { twice }
     }
 
-    /// The quotient, or one less.
+    /// The quotient of a division by the modulus, or one less.
     #[inline(always)]
     fn quotient(self, any: u64) -> u64 {
         ((u128::from(any) * u128::from(self.inverse)) >> 64) as u64
     }
 
-    /// Takes the modulus away from what has reached it; what has not would become huge. Without a branch, half of which would be
-    /// guessed wrong, and whose timing would tell of the digits.
+    /// Subtracts the modulus from a sum that has reached it. A smaller sum would wrap to a huge number, so the minimum is the
+    /// result. There is no branch: it would be mispredicted half of the time, and its timing would tell about the digits.
     #[inline(always)]
     fn wrap(self, sum: u64) -> u64 {
         sum.min(sum.wrapping_sub(self.value))
@@ -278,7 +281,7 @@ mod tests {
 
     use super::*;
 
-    /// In place, as a number where it is short enough.
+    /// Encrypts or decrypts ASCII digits in place.
     fn permute<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>>(
         ff1: &Ff1<C>,
         way: CipherDirection,
@@ -319,7 +322,7 @@ mod tests {
 
     /// The radix-10 samples of NIST's "Examples with Intermediate Values: FF1" (samples 3, 6 and 9 are of radix 36).
     #[test]
-    fn nist_samples() {
+    fn the_samples_of_nist_give_their_published_results() {
         let (text, tweak, key) = ("0123456789", b"9876543210", key());
         check(Aes128Enc::new_from_slice(&key[..16]).unwrap(), b"", text, "2433477484");
         check(Aes128Enc::new_from_slice(&key[..16]).unwrap(), tweak, text, "6124200773");
@@ -343,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_every_length_equal_the_fpe_crate() {
+    fn the_first_and_last_string_of_every_length_equal_the_fpe_crate() {
         for (digits, tweak) in (DIGITS_MIN..=DIGITS_MAX).flat_map(|digits| [(digits, 0), (digits, TWEAK_BYTES_MAX)]) {
             for digit in [b'0', b'9'] {
                 check_against_the_fpe_crate(&vec![digit; digits], &vec![0xff; tweak]);
@@ -353,7 +356,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn equals_the_fpe_crate(
+        fn any_string_equals_the_fpe_crate(
             text in prop::collection::vec(b'0'..=b'9', DIGITS_MIN..=DIGITS_MAX),
             tweak in prop::collection::vec(any::<u8>(), 0..=TWEAK_BYTES_MAX),
         ) {
@@ -361,7 +364,7 @@ mod tests {
         }
 
         #[test]
-        fn side_by_side_each_is_what_it_is_alone(
+        fn strings_in_parallel_give_what_each_gives_alone(
             texts in prop::array::uniform8(prop::collection::vec(b'0'..=b'9', DIGITS_MIN..=SHORT_DIGITS_MAX)),
             way in prop::sample::select(vec![CipherDirection::Encrypt, CipherDirection::Decrypt]),
         ) {
@@ -376,7 +379,7 @@ mod tests {
         }
 
         #[test]
-        fn a_modulus_divides_like_the_machine(any in any::<u64>(), below in any::<u64>(), digits in 3_usize..=18) {
+        fn the_remainder_equals_that_of_a_division(any in any::<u64>(), below in any::<u64>(), digits in 3_usize..=18) {
             let modulus = Modulus::of_digits(digits);
             let below = below % modulus.value;
             let total = (u128::from(any) + u128::from(below)) % u128::from(modulus.value);

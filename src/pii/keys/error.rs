@@ -1,17 +1,17 @@
-//! Why keys or salts cannot be used. Never tells more of a key file than a line's number.
+//! Errors of keys and salts. An error names the number of a line in a key file, and never its content.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::model::VendorId;
 
-/// Why keys cannot be used.
+/// Why keys or salts cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// A line of the key text cannot be read. Only its number is told.
+    /// A line of the key text cannot be read.
     #[error("line {line} of the master keys {what}")]
     Line {
-        /// From 1.
+        /// Its number, from 1.
         line: usize,
         /// What is wrong with it.
         what: &'static str,
@@ -21,7 +21,7 @@ pub enum KeyError {
     ActiveCount(usize),
     /// Others than the owner, and a group of this process, may read or change the file.
     #[error(
-        "{path} must have mode 0600, or 0440 with a group of this process, not {mode:04o}: whoever can read it can open every token"
+        "{path} must have mode 0600, or 0440 with a group of this process, not {mode:04o}: anyone who can read it can open every token"
     )]
     TooOpen {
         /// The key file.
@@ -29,30 +29,31 @@ pub enum KeyError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The environment variable is not set, or is no text.
+    /// The environment variable is not set, or is not UTF-8.
     #[error("the environment variable {0} is not set")]
     NoVariable(String),
-    /// A file that the change would write exists already.
+    /// A file that would be written exists already.
     #[error("{0} exists already: it is a key file, or an interrupted rotation left it; move it away")]
     Exists(PathBuf),
-    /// The vendor had a salt, and its file is gone. Never replaced by a new one: that would end its tokens in silence.
+    /// The vendor had a salt, and its file is missing. It is not replaced by a new one: that would silently make all tokens of
+    /// the vendor unreadable.
     #[error(
         "the salt of {vendor} is gone from {path}, and without it no token of {vendor} opens: put it back from a backup, or end those tokens for good with 'vendorgate keys shred {vendor}'"
     )]
     SaltLost {
         /// Whose salt.
         vendor: VendorId,
-        /// Where it was.
+        /// Where its file was.
         path: PathBuf,
     },
-    /// The file holds no salt, or another one than the vendor's tokens were made with.
+    /// The file has no salt, or another one than the vendor's tokens were made with.
     #[error(
         "{path} is not the salt that the tokens of {vendor} were made with: put that back from a backup, or end those tokens for good with 'vendorgate keys shred {vendor}'"
     )]
     SaltChanged {
         /// Whose salt.
         vendor: VendorId,
-        /// Where it is.
+        /// Its file.
         path: PathBuf,
     },
     /// The vendor has no salt yet.
@@ -60,20 +61,20 @@ pub enum KeyError {
     NoSalt {
         /// Whose salt.
         vendor: VendorId,
-        /// Where salts are.
+        /// The folder of salts.
         folder: PathBuf,
     },
-    /// All version numbers are used.
+    /// The last version number is in use.
     #[error("the last key version, 1023, is in use")]
     VersionsSpent,
     /// The file cannot be read or written.
     #[error("cannot {action} {path}")]
     File {
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },

@@ -1,4 +1,4 @@
-//! Key files on disk: made once, changed atomically, shut to everyone but their owner, and a group of this process.
+//! Key files: created once, replaced atomically, and readable by their owner and a group of this process alone.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 
 use super::{KeyError, KeyFileSource, KeyVersion, MasterKeySource, MasterKeys};
 
-/// A key file is smaller than this: 1,023 versions take about 60 KiB.
+/// Largest key file, in bytes: 1,023 versions take about 60 KiB.
 const FILE_BYTES_MAX: usize = 128 * 1024;
 
-/// Makes a key file with one new version, for `keys generate`. Never writes over a file.
+/// Creates a key file with one new version. Never overwrites a file.
 ///
 /// # Errors
 /// [`KeyError::Exists`] when there is one, [`KeyError::File`], [`KeyError::Random`].
@@ -21,13 +21,13 @@ pub fn generate_key_file(path: &Path) -> Result<(), KeyError> {
     sync_folder(path)
 }
 
-/// Adds a new active version to a key file, for `keys rotate`: written beside it, synced, then renamed over it, so that a crash leaves the
-/// old file or the new one. Two rotations at once: the second is refused.
+/// Adds a new active version to a key file. The new file is written beside the old one, synced, and renamed over it, so that a
+/// crash leaves one or the other. Of two rotations at the same time, the second is refused.
 ///
 /// # Errors
 /// Those of [`KeyFileSource`] and [`MasterKeys::rotate`], [`KeyError::Exists`], [`KeyError::File`].
 pub fn rotate_key_file(path: &Path) -> Result<KeyVersion, KeyError> {
-    // A link stays one: what it leads to is replaced.
+    // A symbolic link stays: the file that it leads to is replaced.
     let path = &fs::canonicalize(path).map_err(file_error("open", path))?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
@@ -35,19 +35,19 @@ pub fn rotate_key_file(path: &Path) -> Result<KeyVersion, KeyError> {
     write_new(&beside, b"")?;
     let rotated = rotate_into(path, &beside);
     if rotated.is_err() {
-        // What failed must not block the next try.
+        // The file must not block the next rotation.
         let _ = fs::remove_file(&beside);
     }
     rotated
 }
 
 fn rotate_into(path: &Path, beside: &Path) -> Result<KeyVersion, KeyError> {
-    let mut ring = KeyFileSource::new(path).load()?;
-    let version = ring.rotate()?;
+    let mut master = KeyFileSource::new(path).load()?;
+    let version = master.rotate()?;
     let write = || {
         let mut file = OpenOptions::new().write(true).open(beside)?;
         keep_owner_and_mode(path, &file)?;
-        file.write_all(ring.to_text().as_bytes())?;
+        file.write_all(master.to_text().as_bytes())?;
         file.sync_all()?;
         fs::rename(beside, path)
     };
@@ -56,8 +56,8 @@ fn rotate_into(path: &Path, beside: &Path) -> Result<KeyVersion, KeyError> {
     Ok(version)
 }
 
-/// Hands a file to the owner of another, with its mode: an administrator who rotates must not lock the gateway out, whether it
-/// reads the file as its owner or by its group.
+/// Gives a file the owner, group and mode of another: after an administrator rotates keys, the gateway must still be able to
+/// read the file, as its owner or by its group.
 #[cfg(unix)]
 fn keep_owner_and_mode(of: &Path, file: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, fchown};
@@ -73,8 +73,8 @@ fn keep_owner_and_mode(_: &Path, _: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether others may read or change a file of keys than its owner, and those of a group of this process, who may read it. So
-/// an orchestrator mounts a secret: mode 0440, of a group that the process is in.
+/// Whether a file of keys may be read by others than its owner and a group of this process, or changed by others than its owner.
+/// Orchestrators mount secrets with mode 0440 and a group that the process is in.
 #[cfg(unix)]
 pub fn is_open_to_others(found: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -95,14 +95,14 @@ fn is_in_group(group: u32) -> bool {
     getegid().as_raw() == group || getgroups().is_ok_and(|groups| groups.iter().any(|one| one.as_raw() == group))
 }
 
-/// Reads a file of keys, unless it is open to others.
+/// Reads a file of keys; refuses one that is open to others.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyError> {
     let file = File::open(path).map_err(file_error("open", path))?;
     let found = file.metadata().map_err(file_error("look at", path))?;
     if is_open_to_others(&found) {
         return Err(KeyError::TooOpen { path: path.to_owned(), mode: mode_of(&found) });
     }
-    // Room for all of it at once: growing would leave copies behind.
+    // Reserve the whole size at once: growing would leave copies of the keys in freed memory.
     let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES_MAX));
     file.take(FILE_BYTES_MAX as u64).read_to_string(&mut text).map_err(file_error("read", path))?;
     if text.len() == FILE_BYTES_MAX {
@@ -111,7 +111,7 @@ pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyError> {
     Ok(text)
 }
 
-/// Writes a file that only its owner may read, and that was not there.
+/// Creates a file that its owner alone may read.
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -125,7 +125,7 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(file_error("write", path))
 }
 
-/// Makes a rename, a creation or a removal last.
+/// Syncs the folder of a file, so that a rename, creation or removal survives a crash.
 pub(super) fn sync_folder(path: &Path) -> Result<(), KeyError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(file_error("sync the folder of", path))
@@ -151,12 +151,12 @@ mod tests {
     use super::*;
 
     fn versions(path: &Path) -> Vec<(u16, &'static str)> {
-        let ring = KeyFileSource::new(path).load().unwrap();
-        ring.versions().map(|(version, state)| (version.number(), state.as_str())).collect()
+        let master = KeyFileSource::new(path).load().unwrap();
+        master.versions().map(|(version, state)| (version.number(), state.as_str())).collect()
     }
 
     #[test]
-    fn a_key_file_is_made_once_and_rotated_in_place() {
+    fn a_key_file_is_created_once_and_rotated_in_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
         generate_key_file(&path).unwrap();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotation_that_cannot_read_changes_nothing_and_blocks_nothing() {
+    fn a_rotation_that_cannot_read_the_file_changes_nothing_and_does_not_block_the_next() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
         write_new(&path, b"1 active nonsense").unwrap();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_rotation_is_told_not_overwritten() {
+    fn what_an_interrupted_rotation_left_is_reported_and_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
         generate_key_file(&path).unwrap();
@@ -212,8 +212,8 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         for mode in [0o604, 0o660, 0o420, 0o610, 0o444] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let told = KeyFileSource::new(&path).load().unwrap_err().to_string();
-            assert!(told.contains(&format!("not {mode:04o}")), "{told}");
+            let error = KeyFileSource::new(&path).load().unwrap_err().to_string();
+            assert!(error.contains(&format!("not {mode:04o}")), "{error}");
         }
     }
 
@@ -228,9 +228,9 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             KeyFileSource::new(&path).load().unwrap();
             rotate_key_file(&path).unwrap();
-            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, mode, "whoever could read it still can");
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, mode, "all who could read it still can");
         }
-        // Only an administrator can give a file to a group that is not his.
+        // Only an administrator can give a file to a group that they are not in.
         if chown(&path, None, Some(65_533)).is_ok() {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
             assert!(matches!(KeyFileSource::new(&path).load(), Err(KeyError::TooOpen { .. })));

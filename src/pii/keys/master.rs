@@ -1,13 +1,12 @@
-//! The master keys: how they are written down, and how a new version joins them.
+//! The master keys: the format of a key file, and the addition of a new version.
 //!
 //! ```text
 //! # a comment
 //! 1 read MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=
 //! 2 active QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=
 //! ```
-//! One line a version: its number (1 to 1023, never used twice), its state, and 32 bytes in base64. Exactly one version is
-//! `active` and writes; a `read` one still opens old tokens; a `revoked` one does neither. A file's mode must shut out everyone but its owner and,
-//! for reading, a group of this process.
+//! Each line is a version: its number (1 to 1023, each used once), its state, and 32 bytes in base64. Exactly one version is
+//! `active` and makes new tokens. A version in state `read` still opens old tokens; a `revoked` one does neither.
 
 use std::fmt;
 
@@ -21,20 +20,20 @@ const VERSION_MAX: u16 = 1023;
 const PREAMBLE: &str = "# vendorgate master keys. Who holds this file can open every token: mode 0600, backed up, never committed.\n\
      # version state key: 'active' writes, 'read' still opens old tokens, 'revoked' does neither.\n";
 
-/// Thirty-two random bytes from which every other key comes.
+/// Thirty-two random bytes, from which all other keys are derived.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct MasterKey([u8; 32]);
 
 impl MasterKey {
-    /// A new key from the system's generator.
+    /// A new key from the operating system's random generator.
     ///
     /// # Errors
-    /// [`KeyError::Random`] when the system has no randomness to give.
+    /// [`KeyError::Random`] when the generator fails.
     pub fn generate() -> Result<Self, KeyError> {
         random_bytes().map(Self)
     }
 
-    /// Takes key bytes, as a key service hands them out.
+    /// A key of these bytes, such as a key service returns.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -58,7 +57,7 @@ impl KeyVersion {
     /// The first version.
     pub const FIRST: Self = Self(1);
 
-    /// Takes a number from 1 to 1023.
+    /// The version of this number, from 1 to 1023; `None` for another number.
     pub const fn new(number: u16) -> Option<Self> {
         if number >= 1 && number <= VERSION_MAX { Some(Self(number)) } else { None }
     }
@@ -72,11 +71,11 @@ impl KeyVersion {
 /// What a key version may still do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyState {
-    /// Makes new tokens and opens its own.
+    /// Makes new tokens, and opens those that it made.
     Active,
-    /// Only opens old tokens.
+    /// Opens old tokens, and makes no new ones.
     Read,
-    /// Does nothing: its tokens stay closed.
+    /// Neither makes nor opens tokens.
     Revoked,
 }
 
@@ -93,14 +92,14 @@ impl KeyState {
     }
 }
 
-/// All master key versions, in the order of their numbers; exactly one is active.
+/// All versions of the master key. Exactly one is active.
 #[derive(Debug, Clone)]
 pub struct MasterKeys {
     keys: Vec<(KeyVersion, KeyState, MasterKey)>,
 }
 
 impl MasterKeys {
-    /// A ring of one new key, version 1.
+    /// One new key, as version 1.
     ///
     /// # Errors
     /// [`KeyError::Random`].
@@ -108,7 +107,7 @@ impl MasterKeys {
         MasterKey::generate().map(Self::from_key)
     }
 
-    /// A ring of this one key, version 1.
+    /// This one key, as version 1.
     pub fn from_key(key: MasterKey) -> Self {
         Self { keys: vec![(KeyVersion::FIRST, KeyState::Active, key)] }
     }
@@ -137,13 +136,13 @@ impl MasterKeys {
         }
     }
 
-    /// The version that writes.
+    /// The version that makes new tokens.
     pub fn active_version(&self) -> KeyVersion {
         let active = self.keys.iter().find(|(_, state, _)| *state == KeyState::Active);
         active.map_or(KeyVersion::FIRST, |(version, ..)| *version)
     }
 
-    /// Every version and what it may do, in the order of their numbers.
+    /// Every version and its state, in the order of their numbers.
     pub fn versions(&self) -> impl Iterator<Item = (KeyVersion, KeyState)> {
         self.keys.iter().map(|(version, state, _)| (*version, *state))
     }
@@ -152,7 +151,7 @@ impl MasterKeys {
         &self.keys
     }
 
-    /// Adds a new active version above all others; the one that was active from now on only reads.
+    /// Adds a new active version, with the next number. The version that was active from now on only opens tokens.
     ///
     /// # Errors
     /// [`KeyError::VersionsSpent`] after version 1023, [`KeyError::Random`].
@@ -197,7 +196,7 @@ fn parse_line(line: &str) -> Result<(KeyVersion, KeyState, MasterKey), &'static 
     ))
 }
 
-/// Reads 32 bytes in base64. Equal bytes are a placeholder that someone forgot, not a key.
+/// Reads 32 bytes in base64. 32 equal bytes are refused: they are a placeholder that someone forgot to replace.
 pub(super) fn parse_key(text: &str) -> Option<MasterKey> {
     let mut bytes = Zeroizing::new([0; 33]);
     let length = STANDARD.decode_slice(text, &mut *bytes).ok()?;
@@ -219,8 +218,8 @@ mod tests {
     const TWO: &str = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=";
 
     fn check(text: &str) -> Result<Vec<(u16, &'static str)>, String> {
-        let ring = MasterKeys::parse(text).map_err(|error| error.to_string())?;
-        Ok(ring.versions().map(|(version, state)| (version.number(), state.as_str())).collect())
+        let master = MasterKeys::parse(text).map_err(|error| error.to_string())?;
+        Ok(master.versions().map(|(version, state)| (version.number(), state.as_str())).collect())
     }
 
     #[test]
@@ -246,10 +245,10 @@ mod tests {
     }
 
     #[test]
-    fn a_rotation_adds_a_version_and_survives_the_text() {
-        let mut ring = MasterKeys::parse(&format!("7 active {ONE}\n3 revoked {TWO}")).unwrap();
-        assert_eq!(ring.rotate().unwrap().number(), 8);
-        assert_eq!(check(&ring.to_text()), Ok(vec![(3, "revoked"), (7, "read"), (8, "active")]));
+    fn a_rotation_adds_an_active_version_that_the_text_keeps() {
+        let mut master = MasterKeys::parse(&format!("7 active {ONE}\n3 revoked {TWO}")).unwrap();
+        assert_eq!(master.rotate().unwrap().number(), 8);
+        assert_eq!(check(&master.to_text()), Ok(vec![(3, "revoked"), (7, "read"), (8, "active")]));
         let mut last = MasterKeys::parse(&format!("1023 active {ONE}")).unwrap();
         assert!(matches!(last.rotate(), Err(KeyError::VersionsSpent)));
         assert_eq!(last.active_version().number(), 1023, "a refused rotation changes nothing");
@@ -257,8 +256,8 @@ mod tests {
 
     #[test]
     fn keys_are_never_printed() {
-        let ring = MasterKeys::parse(&format!("1 active {ONE}")).unwrap();
-        let printed = format!("{ring:?}");
+        let master = MasterKeys::parse(&format!("1 active {ONE}")).unwrap();
+        let printed = format!("{master:?}");
         assert!(!printed.contains(ONE) && !printed.contains("48") && !printed.contains("0123"), "{printed}");
     }
 }

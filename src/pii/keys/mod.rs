@@ -1,8 +1,9 @@
-//! Keys: from a master key in a file to one key per vendor, class and algorithm.
+//! Keys: from a master key in a file to one key for each vendor, class and algorithm.
 //!
-//! `HKDF-SHA-256(salt = the vendor's, key = the master key, info = vendorgate|v1|vendor|class|algorithm|version)` (RFC 5869), all of it
-//! at config load: no key is derived per value. The salt is random and belongs to one vendor, so destroying it ends all of that
-//! vendor's tokens and no one else's. Keys are wiped when dropped, and nothing here can be printed.
+//! A key is `HKDF-SHA-256(salt, master key, info)` (RFC 5869), where `salt` is the vendor's [`VendorSalt`] and `info` is
+//! `vendorgate|v1|vendor|class|algorithm|version`. All keys are derived when a config is loaded, and none for a value. A salt is
+//! random and belongs to one vendor, so that destroying it makes all tokens of that vendor unreadable, and of no other. Keys
+//! are wiped when dropped, and `Debug` never prints one.
 
 mod error;
 mod file;

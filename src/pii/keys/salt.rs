@@ -1,7 +1,7 @@
-//! The salt of one vendor: destroying it ends every token ever made for that vendor, whatever keys still exist.
+//! The salt of one vendor. Destroying it makes every token of that vendor unreadable, also where master keys still exist.
 //!
-//! Lives outside the key file and outside the state database, whose copy-on-write pages would keep what was deleted. A backup
-//! that holds a salt undoes its destruction: back up key files and salts apart.
+//! Salts are not in the key file, and not in the state database, whose copy-on-write pages would keep deleted bytes. A backup
+//! with a salt in it undoes the destruction, so back up key files and salts separately.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -22,26 +22,26 @@ use crate::model::VendorId;
 pub struct VendorSalt([u8; 32]);
 
 impl VendorSalt {
-    /// A new salt from the system's generator.
+    /// A new salt from the operating system's random generator.
     ///
     /// # Errors
-    /// [`KeyError::Random`] when the system has no randomness to give.
+    /// [`KeyError::Random`] when the generator fails.
     pub fn generate() -> Result<Self, KeyError> {
         random_bytes().map(Self)
     }
 
-    /// Takes a salt that a store kept.
+    /// A salt of these bytes, which must be random and stored.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// What tells this salt from others without telling anything of it.
+    /// A digest that identifies this salt and reveals nothing about it.
     fn fingerprint(&self) -> String {
         let digest = blake3::derive_key("vendorgate 2026 salt mark", &self.0);
         digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Lends the bytes to a store that keeps them.
+    /// The bytes, for storing them.
     pub const fn expose(&self) -> &[u8; 32] {
         &self.0
     }
@@ -53,49 +53,51 @@ impl fmt::Debug for VendorSalt {
     }
 }
 
-/// A folder with two files a vendor, mode 0600: its salt, and a mark that tells that there is one and which.
+/// A folder with two files for each vendor, of mode 0600: its salt, and a fingerprint of the salt.
 ///
-/// The mark is a digest of the salt, so that one that was lost, damaged or mixed up is told from one that was never made:
-/// made anew in silence, it would end all of the vendor's tokens and the equality of its hashes.
+/// The fingerprint shows that a salt was lost, damaged or replaced, and not just never created. A new salt in place of a lost one
+/// would silently make all tokens of the vendor unreadable, and its hashes different.
 #[derive(Debug, Clone)]
 pub struct SaltFolder(PathBuf);
 
 impl SaltFolder {
-    /// Names the folder; it is made when the first salt is.
+    /// The folder at this path, which is created with the first salt.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// The vendor's salt.
+    /// The salt of a vendor.
     ///
     /// # Errors
-    /// [`KeyError::NoSalt`] where none was made yet, [`KeyError::SaltLost`], [`KeyError::SaltChanged`], [`KeyError::File`].
+    /// [`KeyError::NoSalt`] when none was created yet, [`KeyError::SaltLost`], [`KeyError::SaltChanged`], [`KeyError::File`].
     pub fn open(&self, vendor: &VendorId) -> Result<VendorSalt, KeyError> {
         let path = self.salt_path(vendor);
-        let mark = self.stored_fingerprint(vendor)?;
+        let fingerprint = self.stored_fingerprint(vendor)?;
         if !path.exists() {
             let folder = self.0.clone();
-            return Err(match mark {
+            return Err(match fingerprint {
                 Some(_) => KeyError::SaltLost { vendor: vendor.clone(), path },
                 None => KeyError::NoSalt { vendor: vendor.clone(), folder },
             });
         }
         let salt = parse_key(read_private(&path)?.trim()).map(|key| VendorSalt(*key.bytes()));
-        let fits = |salt: &VendorSalt| mark.as_ref().is_none_or(|mark| *mark == salt.fingerprint());
+        let fits =
+            |salt: &VendorSalt| fingerprint.as_ref().is_none_or(|fingerprint| *fingerprint == salt.fingerprint());
         salt.filter(fits).ok_or(KeyError::SaltChanged { vendor: vendor.clone(), path })
     }
 
-    /// The vendor's salt, made now if it never had one. Two gateways that start at once on one folder get the same.
+    /// The salt of a vendor, created now if it never had one. Two processes that do this at the same time get the same salt.
     ///
-    /// Also ends what a crash interrupted: a salt that was being destroyed is gone, and one without its mark gets it.
+    /// Also completes what a crash interrupted: a salt that was being destroyed is destroyed, and one without a fingerprint
+    /// gets it.
     ///
     /// # Errors
-    /// [`KeyError`] when the salt cannot be read or made; one that is lost or damaged is never replaced.
+    /// [`KeyError`] when the salt cannot be read or created. A salt that is lost or damaged is never replaced.
     pub fn open_or_create(&self, vendor: &VendorId) -> Result<VendorSalt, KeyError> {
         self.finish_shred(vendor)?;
         if let Err(KeyError::NoSalt { .. }) = self.open(vendor) {
@@ -108,17 +110,17 @@ impl SaltFolder {
         Ok(salt)
     }
 
-    /// Destroys the vendor's salt. Whether there was one, or one that was lost.
+    /// Destroys the salt of a vendor. Returns whether the vendor had one, including one that was lost.
     ///
-    /// From the moment that the salt has another name it counts as destroyed, also when a crash keeps it from being
-    /// overwritten at once. Keys that a running gateway holds are unaffected until it reloads.
+    /// The salt is renamed first and then overwritten. Once renamed it counts as destroyed, also when a crash comes before it is
+    /// overwritten. Keys that are already derived from it stay in memory until they are dropped.
     ///
     /// # Errors
-    /// [`KeyError::File`]; the salt must then be taken as still there.
+    /// [`KeyError::File`]: assume then that the salt still exists.
     pub fn shred(&self, vendor: &VendorId) -> Result<bool, KeyError> {
         let path = self.salt_path(vendor);
-        let was_marked = self.fingerprint_path(vendor).exists();
-        let was_there = match fs::rename(&path, self.shredding_path(vendor)) {
+        let had_fingerprint = self.fingerprint_path(vendor).exists();
+        let existed = match fs::rename(&path, self.shredding_path(vendor)) {
             Ok(()) => {
                 sync_folder(&path)?;
                 true
@@ -126,20 +128,20 @@ impl SaltFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(file_error("rename", &path)(error)),
         };
-        let was_doomed = self.finish_shred(vendor)?;
-        if !was_there {
-            // One that was lost: from now on it is meant to be gone.
+        let was_interrupted = self.finish_shred(vendor)?;
+        if !existed {
+            // The salt file was already missing: remove the fingerprint, to record that the salt is now gone on purpose.
             self.remove(&self.fingerprint_path(vendor))?;
         }
-        Ok(was_there || was_marked || was_doomed)
+        Ok(existed || had_fingerprint || was_interrupted)
     }
 
-    /// Whether a salt of the vendor is half destroyed, as a crash leaves it.
+    /// Whether a crash has interrupted the destruction of the vendor's salt.
     pub fn is_half_shredded(&self, vendor: &VendorId) -> bool {
         self.shredding_path(vendor).exists()
     }
 
-    /// Overwrites and removes a salt that is to be destroyed. Whether there was one.
+    /// Overwrites and removes a salt that has been renamed to be destroyed. Returns whether there was one.
     fn finish_shred(&self, vendor: &VendorId) -> Result<bool, KeyError> {
         let path = self.shredding_path(vendor);
         let mut file = match OpenOptions::new().write(true).open(&path) {
@@ -147,14 +149,14 @@ impl SaltFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(file_error("open", &path)(error)),
         };
-        // As long as the salt is there under this name, the next try comes by here again.
+        // Remove the fingerprint first: while the salt exists under this name, the next call repeats all that follows.
         self.remove(&self.fingerprint_path(vendor))?;
         file.write_all(&[0; 64]).and_then(|()| file.sync_all()).map_err(file_error("overwrite", &path))?;
         self.remove(&path)?;
         Ok(true)
     }
 
-    /// Removes a file for good, if it is there.
+    /// Removes a file if it exists, and syncs its folder.
     fn remove(&self, path: &Path) -> Result<(), KeyError> {
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file_error("remove", path)(error)),
@@ -163,7 +165,7 @@ impl SaltFolder {
         }
     }
 
-    /// Puts a file there whole, unless there is one.
+    /// Creates a file with all of its bytes at once, unless it exists.
     fn write_once(&self, path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
         if path.exists() {
             return Ok(());
@@ -171,7 +173,7 @@ impl SaltFolder {
         let number = u64::from_le_bytes(*random_bytes()?.first_chunk().unwrap_or(&[0; 8]));
         let beside = path.with_extension(format!("{number:016x}"));
         write_new(&beside, bytes)?;
-        // A link never replaces: who comes second finds the first one's.
+        // A hard link never replaces a file: of two processes, the second keeps the file of the first.
         let linked = fs::hard_link(&beside, path);
         self.remove(&beside)?;
         match linked {
@@ -183,13 +185,13 @@ impl SaltFolder {
     fn stored_fingerprint(&self, vendor: &VendorId) -> Result<Option<String>, KeyError> {
         let path = self.fingerprint_path(vendor);
         match fs::read_to_string(&path) {
-            Ok(mark) => Ok(Some(mark)),
+            Ok(fingerprint) => Ok(Some(fingerprint)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(file_error("read", &path)(error)),
         }
     }
 
-    /// A vendor's id is a DNS label, so it is a safe file name.
+    /// The id of a vendor is a DNS label, so it is a safe file name.
     fn salt_path(&self, vendor: &VendorId) -> PathBuf {
         self.0.join(format!("{vendor}.salt"))
     }
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_salt_is_made_once_and_shredded_for_good() {
+    fn a_salt_is_created_once_and_never_comes_back_after_it_is_destroyed() {
         let (_folder, salts, acme) = salts();
         let other = VendorId::parse("other").unwrap();
         assert!(matches!(salts.open(&acme), Err(KeyError::NoSalt { .. })));
@@ -238,13 +240,13 @@ mod tests {
     }
 
     #[test]
-    fn a_salt_that_is_lost_is_not_made_anew_unless_its_end_is_meant() {
+    fn a_lost_salt_is_replaced_only_after_it_is_destroyed_on_purpose() {
         let (_folder, salts, acme) = salts();
         let lost = salts.open_or_create(&acme).unwrap();
         fs::remove_file(salts.salt_path(&acme)).unwrap();
         for _ in 0..2 {
-            let told = salts.open_or_create(&acme).unwrap_err().to_string();
-            assert!(told.contains("backup") && told.contains("'vendorgate keys shred acme'"), "{told}");
+            let error = salts.open_or_create(&acme).unwrap_err().to_string();
+            assert!(error.contains("backup") && error.contains("'vendorgate keys shred acme'"), "{error}");
             assert_eq!(files(&salts), ["acme.mark"]);
         }
         assert!(salts.shred(&acme).unwrap());
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_salt_that_is_damaged_or_another_one_is_not_used() {
+    fn a_salt_that_is_damaged_or_replaced_is_not_used() {
         let (_folder, salts, acme) = salts();
         let good = salts.open_or_create(&acme).unwrap();
         let path = salts.salt_path(&acme);
@@ -261,29 +263,29 @@ mod tests {
         for damage in [&b""[..], &whole[1..], another.as_bytes(), &[0; 64]] {
             fs::write(&path, damage).unwrap();
             assert!(matches!(salts.open_or_create(&acme), Err(KeyError::SaltChanged { .. })));
-            assert_eq!(fs::read(&path).unwrap(), damage, "what may be saved is not written over");
+            assert_eq!(fs::read(&path).unwrap(), damage, "a damaged file is not overwritten, since it may be repaired");
         }
         fs::write(&path, &whole).unwrap();
         assert_eq!(good.expose(), salts.open_or_create(&acme).unwrap().expose());
     }
 
     #[test]
-    fn after_a_crash_the_salt_is_the_old_one_or_gone() {
+    fn after_a_crash_the_salt_is_the_old_one_or_destroyed() {
         let (_folder, salts, acme) = salts();
         let old = salts.open_or_create(&acme).unwrap();
         let whole = fs::read(salts.salt_path(&acme)).unwrap();
-        // While it was made: the salt is there, its mark is not.
+        // A crash while it was created: the salt exists, its fingerprint does not.
         fs::remove_file(salts.fingerprint_path(&acme)).unwrap();
         assert_eq!(old.expose(), salts.open_or_create(&acme).unwrap().expose());
         assert!(salts.fingerprint_path(&acme).exists());
-        // While it was destroyed: renamed, with its mark or without, overwritten or not.
-        for (marked, doomed) in [(true, &whole[..]), (false, &whole), (false, &[0; 64])] {
-            let mark = salts.open_or_create(&acme).unwrap().fingerprint();
+        // A crash while it was destroyed: renamed, with a fingerprint or without, overwritten or not.
+        for (has_fingerprint, shredded) in [(true, &whole[..]), (false, &whole), (false, &[0; 64])] {
+            let fingerprint = salts.open_or_create(&acme).unwrap().fingerprint();
             fs::remove_file(salts.salt_path(&acme)).unwrap();
             fs::remove_file(salts.fingerprint_path(&acme)).unwrap();
-            write_new(&salts.shredding_path(&acme), doomed).unwrap();
-            if marked {
-                fs::write(salts.fingerprint_path(&acme), mark).unwrap();
+            write_new(&salts.shredding_path(&acme), shredded).unwrap();
+            if has_fingerprint {
+                fs::write(salts.fingerprint_path(&acme), fingerprint).unwrap();
             }
             assert_ne!(old.expose(), salts.open_or_create(&acme).unwrap().expose());
             assert_eq!(files(&salts), ["acme.mark", "acme.salt"]);
@@ -292,7 +294,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn nobody_else_may_read_it() {
+    fn the_files_of_a_salt_are_readable_by_their_owner_alone() {
         use std::os::unix::fs::PermissionsExt;
         let (_folder, salts, acme) = salts();
         salts.open_or_create(&acme).unwrap();

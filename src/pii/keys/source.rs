@@ -1,4 +1,4 @@
-//! Where master keys come from: a file, the environment, or later a key service.
+//! The sources of master keys: a file, or an environment variable.
 
 use std::path::PathBuf;
 
@@ -8,23 +8,23 @@ use super::file::read_private;
 use super::master::parse_key;
 use super::{KeyError, MasterKeys};
 
-/// Where master keys come from. A key service (KMS) implements this by unwrapping what it stores.
+/// A source of master keys. For a key service (KMS), implement this by fetching and unwrapping the keys.
 ///
-/// Called at start and at each reload, never per request; it may block.
+/// The gateway calls it at start and at each reload, never for a request; it may block.
 pub trait MasterKeySource: Send + Sync {
-    /// Fetches all versions.
+    /// Loads all versions.
     ///
     /// # Errors
-    /// [`KeyError`]; whoever asked must then go on with the keys it had, or not start.
+    /// [`KeyError`]: the caller must then keep the keys that it has, or not start.
     fn load(&self) -> Result<MasterKeys, KeyError>;
 }
 
-/// A key file in the format of this module's documentation.
+/// A key file, as [`MasterKeys::parse`] reads it.
 #[derive(Debug, Clone)]
 pub struct KeyFileSource(PathBuf);
 
 impl KeyFileSource {
-    /// Names the file; it is read at each [`MasterKeySource::load`].
+    /// The file at this path, which is read at each [`MasterKeySource::load`].
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
@@ -36,13 +36,13 @@ impl MasterKeySource for KeyFileSource {
     }
 }
 
-/// An environment variable: the text of a key file as it is, the same in one line with `;` between versions, or one key in base64 alone,
-/// which is version 1.
+/// An environment variable with the text of a key file, with the same text in one line and `;` between versions, or with one
+/// key in base64, which is version 1.
 #[derive(Debug, Clone)]
 pub struct EnvironmentKeySource(String);
 
 impl EnvironmentKeySource {
-    /// Names the variable.
+    /// The variable of this name, which is read at each [`MasterKeySource::load`].
     pub fn new(variable: impl Into<String>) -> Self {
         Self(variable.into())
     }
@@ -62,10 +62,11 @@ fn from_variable(text: &str) -> Result<MasterKeys, KeyError> {
     }
 }
 
-/// One line a version. A `;` in a comment ends nothing, but where the whole text is one line: there it ends the comment too.
+/// The text with each version on a line of its own. A `;` in a comment does not end the comment, unless the whole text is one
+/// line.
 fn one_version_a_line(text: &str) -> Zeroizing<String> {
     let is_one_line = !text.trim().contains('\n');
-    // Room for all of it at once: growing would leave copies behind.
+    // Reserve the whole size at once: growing would leave copies of the keys in freed memory.
     let mut lines = Zeroizing::new(String::with_capacity(text.len() + 1));
     for line in text.lines() {
         let is_comment = line.trim_start().starts_with('#') && !is_one_line;
@@ -82,10 +83,10 @@ mod tests {
     const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
     #[test]
-    fn a_variable_holds_one_key_or_several_versions() {
+    fn a_variable_has_one_key_or_several_versions() {
         assert_eq!(from_variable(&format!("{KEY}\n")).unwrap().active_version().number(), 1);
-        let ring = from_variable(&format!("1 read {KEY}; 2 active {KEY}")).unwrap();
-        assert_eq!((ring.active_version().number(), ring.versions().count()), (2, 2));
+        let master = from_variable(&format!("1 read {KEY}; 2 active {KEY}")).unwrap();
+        assert_eq!((master.active_version().number(), master.versions().count()), (2, 2));
         assert!(from_variable("").is_err());
         let in_one_line = from_variable(&format!("# keys;1 read {KEY};2 active {KEY}")).unwrap();
         assert_eq!(in_one_line.versions().count(), 2);
@@ -93,17 +94,17 @@ mod tests {
         assert!(matches!(missing, Err(KeyError::NoVariable(_))));
     }
 
-    /// As `$(cat FILE)` and `$(tr '\n' ';' < FILE)` put it there, and as an editor of another system leaves it.
+    /// As `$(cat FILE)` and `$(tr '\n' ';' < FILE)` set it, and with the line ends of other systems.
     #[test]
-    fn a_variable_holds_the_text_of_our_own_key_file() {
-        let mut ring = MasterKeys::generate().unwrap();
-        ring.rotate().unwrap();
-        let text = ring.to_text();
+    fn a_variable_may_have_the_text_of_a_key_file() {
+        let mut master = MasterKeys::generate().unwrap();
+        master.rotate().unwrap();
+        let text = master.to_text();
         for text in
             [text.trim_end().to_owned(), text.replace('\n', ";"), text.replace('\n', "\r\n"), format!("\n{}\n", *text)]
         {
             let read = from_variable(&text).unwrap();
-            assert_eq!(*read.to_text(), *ring.to_text());
+            assert_eq!(*read.to_text(), *master.to_text());
         }
         let commented = format!("{}# kept; by me\n", *text);
         assert_eq!(from_variable(&commented).unwrap().versions().count(), 2);

@@ -1,4 +1,4 @@
-//! All keys of one vendor, derived and expanded: what treatments and reveals work with.
+//! All keys of one vendor, derived and expanded, as treatments and reveals use them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,26 +14,26 @@ use crate::pii::rule::TokenClass;
 use crate::pii::siv::Siv256;
 use crate::pii::token::{ParsedToken, TokenError, TokenKey, TokenKind, key_code, vendor_tag};
 
-/// The keys of one vendor for the classes of its contract, under every key version that is not revoked.
+/// The keys of one vendor for some classes, under every key version that is not revoked.
 ///
-/// Costs about 2 KiB a class and version; made at config load, shared by `Arc`, wiped on drop.
+/// About 2 KiB for each class and version. Derive them once, share them by `Arc`; they are wiped when dropped.
 pub struct VendorKeys {
     vendor: VendorId,
     tag: u32,
     active: KeyVersion,
     /// Sorted by class.
     classes: Vec<ClassKeys>,
-    /// Every key that opens, sorted by the code that tokens carry. Two classes can share a code: both are tried.
+    /// Every key that opens tokens, sorted by the key code in tokens. Two classes can share a code: both are then tried.
     opening_keys: Vec<(u32, TokenKey)>,
 }
 
-/// What the active version does for one class.
+/// The keys of the active version for one class.
 pub(in crate::pii) struct ClassKeys {
     pub(in crate::pii) class: TokenClass,
     pub(in crate::pii) token: TokenKey,
     pub(in crate::pii) hash: Prf,
     pub(in crate::pii) version: KeyVersion,
-    /// The key of format-preserving encryption, expanded by each rule that uses it.
+    /// The key of format-preserving encryption, which each rule that uses it expands.
     pub(in crate::pii) format: FormatKey,
 }
 
@@ -44,7 +44,8 @@ pub(in crate::pii) struct FormatKey(pub(in crate::pii) [u8; 32]);
 impl MasterKeys {
     /// Derives the keys of one vendor.
     ///
-    /// `classes` are all that its contract names, in either direction: a token of a class that is not among them is not opened.
+    /// `classes` are those of all its rules, in both directions: see [`super::super::Rules::token_classes`]. A token of another
+    /// class does not open.
     pub fn vendor_keys(
         &self,
         vendor: &VendorId,
@@ -75,26 +76,28 @@ impl MasterKeys {
 }
 
 impl VendorKeys {
-    /// Whose keys these are.
+    /// The vendor whose keys these are.
     pub const fn vendor(&self) -> &VendorId {
         &self.vendor
     }
 
-    /// The version under which new tokens are made.
+    /// The version that makes new tokens.
     pub const fn active_version(&self) -> KeyVersion {
         self.active
     }
 
-    /// The token of a text, as [`super::super::Treatment::Tokenize`] makes it. `None` when the class is not one of these keys'.
+    /// Appends the token of a text, as [`super::super::Treatment::Tokenize`] makes it. `None`, with nothing appended, when the
+    /// class is not one of these keys'. The text must be shorter than 512 KiB.
     pub fn tokenize(&self, class: &TokenClass, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
         self.classes[self.class_index(class)?].token.seal(TokenKind::Text, value, out);
         Some(())
     }
 
-    /// Opens one whole token: appends its value, or leaves `out` as it was.
+    /// Opens one token: appends its value, and returns whether that is a text or a number.
     ///
     /// # Errors
-    /// [`TokenError`], to be counted and never told to whoever sent the token.
+    /// [`TokenError`], with `out` unchanged, also for a text that is more than a token. Count it, and never tell it to the
+    /// sender of the token.
     pub fn open(&self, token: &[u8], out: &mut Vec<u8>) -> Result<TokenKind, TokenError> {
         let parsed = ParsedToken::at_start(token)?;
         if parsed.length() == token.len() { self.open_parsed(&parsed, out) } else { Err(TokenError::Malformed) }
@@ -119,7 +122,7 @@ impl VendorKeys {
         result
     }
 
-    /// A class's place in [`VendorKeys::classes`].
+    /// The index of a class in [`VendorKeys::classes`].
     pub(in crate::pii) fn class_index(&self, class: &TokenClass) -> Option<usize> {
         self.classes.binary_search_by(|keys| keys.class.cmp(class)).ok()
     }
@@ -135,7 +138,7 @@ impl fmt::Debug for VendorKeys {
     }
 }
 
-/// One vendor under one master key: the extracted key from which classes are expanded.
+/// The HKDF state of one vendor under one master key, from which the keys of classes are expanded.
 struct KeyDerivation<'a> {
     hkdf: Hkdf<Sha256>,
     vendor: &'a str,
@@ -163,11 +166,11 @@ impl<'a> KeyDerivation<'a> {
         TokenKey::new(siv, self.vendor, class.as_str(), self.version.number())
     }
 
-    /// `|` is in no vendor's id and no class, so no two infos are equal.
+    /// `|` is in no id of a vendor and in no class, so that no two infos are equal.
     fn expand(&self, class: &TokenClass, algorithm: &str) -> Zeroizing<[u8; 32]> {
         let info = format!("vendorgate|v1|{}|{}|{algorithm}|{}", self.vendor, class.as_str(), self.version.number());
         let mut key = Zeroizing::new([0; 32]);
-        self.hkdf.expand(info.as_bytes(), &mut *key).expect("one block is always there (RFC 5869 section 2.3)");
+        self.hkdf.expand(info.as_bytes(), &mut *key).expect("HKDF can always expand 32 bytes (RFC 5869 section 2.3)");
         key
     }
 }
@@ -186,12 +189,12 @@ mod tests {
         TokenClass::parse(name).unwrap()
     }
 
-    fn keys(ring: &MasterKeys, vendor: &str, salt: u8) -> VendorKeys {
+    fn keys(master: &MasterKeys, vendor: &str, salt: u8) -> VendorKeys {
         let vendor = VendorId::parse(vendor).unwrap();
-        ring.vendor_keys(&vendor, &VendorSalt::from_bytes([salt; 32]), ["email", "name"].map(class))
+        master.vendor_keys(&vendor, &VendorSalt::from_bytes([salt; 32]), ["email", "name"].map(class))
     }
 
-    fn ring() -> MasterKeys {
+    fn master() -> MasterKeys {
         MasterKeys::from_key(MasterKey::from_bytes([42; 32]))
     }
 
@@ -208,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc_5869_test_case_1() {
+    fn the_test_case_1_of_rfc_5869_gives_its_published_result() {
         let salt: Vec<u8> = (0..=0x0c).collect();
         let info: Vec<u8> = (0xf0..=0xf9).collect();
         let mut key = [0; 42];
@@ -217,9 +220,9 @@ mod tests {
         assert_eq!(hex, "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
     }
 
-    /// The whole recipe once more, out of other crates; and its result, which no change may alter: tokens outlive releases.
+    /// The whole derivation with other crates, and its result, which no release may change, because tokens outlive releases.
     #[test]
-    fn the_derivation_is_a_promise() {
+    fn the_derivation_of_keys_never_changes() {
         let hkdf = Hkdf::<Sha256>::new(Some(&[1; 32]), &[42; 32]);
         let mut key = [0; 64];
         let (mac, ctr) = key.split_at_mut(32);
@@ -227,33 +230,33 @@ mod tests {
         hkdf.expand(b"vendorgate|v1|acme|email|aes-256-siv-ctr|1", ctr).unwrap();
         let sealed =
             Aes256Siv::new_from_slice(&key).unwrap().encrypt([b"tok1|acme|email|1|d"], b"a@b.example").unwrap();
-        let made = String::from_utf8(token(&keys(&ring(), "acme", 1), "email", "a@b.example")).unwrap();
+        let made = String::from_utf8(token(&keys(&master(), "acme", 1), "email", "a@b.example")).unwrap();
         assert_eq!(made, format!("tok1_dbvaalzab_aabe{}", URL_SAFE_NO_PAD.encode(sealed)));
         assert_eq!(made, "tok1_dbvaalzab_aabebIiO04JaqqF-Sgft4ncnqfJ5WLM2Auy5YIYS");
     }
 
     #[test]
     fn old_versions_open_until_they_are_revoked() {
-        let mut ring = MasterKeys::generate().unwrap();
-        let old = token(&keys(&ring, "acme", 1), "email", "a@b.example");
-        ring.rotate().unwrap();
-        let rotated = keys(&ring, "acme", 1);
+        let mut master = MasterKeys::generate().unwrap();
+        let old = token(&keys(&master, "acme", 1), "email", "a@b.example");
+        master.rotate().unwrap();
+        let rotated = keys(&master, "acme", 1);
         assert_eq!(open(&rotated, &old), Ok("a@b.example".into()));
         let new = token(&rotated, "email", "a@b.example");
         assert_ne!(old, new);
         assert_eq!(open(&rotated, &new), Ok("a@b.example".into()));
-        let revoked = MasterKeys::parse(&ring.to_text().replace("1 read", "1 revoked")).unwrap();
+        let revoked = MasterKeys::parse(&master.to_text().replace("1 read", "1 revoked")).unwrap();
         assert_eq!(open(&keys(&revoked, "acme", 1), &old), Err(TokenError::UnknownKey));
     }
 
     #[test]
-    fn each_failure_has_its_name() {
-        let acme = keys(&ring(), "acme", 1);
+    fn each_reason_why_a_token_does_not_open_has_its_error() {
+        let acme = keys(&master(), "acme", 1);
         let whole = token(&acme, "email", "a@b.example");
         let check = |expected, token: &[u8]| assert_eq!(open(&acme, token), Err(expected));
-        check(TokenError::Foreign, &token(&keys(&ring(), "other", 1), "email", "a@b.example"));
-        check(TokenError::Forged, &token(&keys(&ring(), "acme", 2), "email", "a@b.example"));
-        let phone = ring().vendor_keys(acme.vendor(), &VendorSalt::from_bytes([1; 32]), [class("phone")]);
+        check(TokenError::Foreign, &token(&keys(&master(), "other", 1), "email", "a@b.example"));
+        check(TokenError::Forged, &token(&keys(&master(), "acme", 2), "email", "a@b.example"));
+        let phone = master().vendor_keys(acme.vendor(), &VendorSalt::from_bytes([1; 32]), [class("phone")]);
         check(TokenError::UnknownKey, &token(&phone, "phone", "1"));
         check(TokenError::Malformed, &whole[..whole.len() - 1]);
         check(TokenError::Malformed, &[&whole[..], b"x"].concat());
@@ -261,11 +264,11 @@ mod tests {
     }
 
     #[test]
-    fn classes_that_share_a_code_are_told_apart() {
+    fn tokens_of_two_classes_with_one_key_code_open_under_their_own_class() {
         let code = |name: &str| key_code(name, 1);
         let twin = (0..).map(|i| format!("c{i}")).find(|name| code(name) == code("email")).unwrap();
         let vendor = VendorId::parse("acme").unwrap();
-        let both = ring().vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [class("email"), class(&twin)]);
+        let both = master().vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [class("email"), class(&twin)]);
         for name in ["email", &twin] {
             assert_eq!(open(&both, &token(&both, name, name)), Ok(name.to_owned()));
         }
@@ -273,8 +276,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_single_changed_byte_opens(value in ".{0,40}", at in any::<prop::sample::Index>(), byte in any::<u8>()) {
-            let keys = keys(&ring(), "acme", 1);
+        fn a_token_with_a_changed_byte_does_not_open(value in ".{0,40}", at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let keys = keys(&master(), "acme", 1);
             let mut token = token(&keys, "email", &value);
             prop_assert_eq!(open(&keys, &token), Ok(value));
             let at = at.index(token.len());
@@ -285,7 +288,7 @@ mod tests {
 
         #[test]
         fn garbage_never_opens_and_never_panics(text in prop::collection::vec(any::<u8>(), 0..80), start in 0_usize..19) {
-            let keys = keys(&ring(), "acme", 1);
+            let keys = keys(&master(), "acme", 1);
             let genuine = token(&keys, "email", "a@b.example");
             prop_assert!(open(&keys, &[&genuine[..start], &text].concat()).is_err());
         }

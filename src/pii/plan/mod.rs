@@ -1,7 +1,7 @@
-//! The compiled treatment of one direction of one route: everything that its rules ask of a message.
+//! The compiled rules of one direction of one route.
 //!
-//! Made once per config and shared. Hands out a fresh engine for each body and a [`HeadRewriter`] for each message's URL and headers.
-//! A body that the rules must read, and that no engine here reads, is refused: never passed.
+//! Made once per config and shared between threads. Makes a [`Rewriter`] for each body, and a [`HeadRewriter`] for the URL and
+//! headers of each message. A body that the rules must read and that no engine can read is refused, never passed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::transform::{Replacement, SelectedValue, Transform, ValueKind};
 use super::treatment::{DeferredBatch, PieceTransform, Transformer, TreatmentError};
 use super::url::{HeadRewriter, HeadRules};
 
-/// The compiled rules of one direction of one route.
+/// The compiled rules of one direction of one route, with the keys of its vendor. Share it by `Arc` between threads.
 pub struct Plan {
     reads_body: bool,
     treats_body: bool,
@@ -35,19 +35,19 @@ pub struct Plan {
     accept_filter: AcceptFilter,
 }
 
-/// What a rule is called in metrics and in the exposure report.
+/// How a rule is named in metrics and in the exposure report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleName {
     /// Where it looks, such as `$.customers[*].email` or `query:email`; `detect` for the detectors.
     pub location: Box<str>,
-    /// What it does.
+    /// What it does to a value.
     pub treatment: TreatmentKind,
 }
 
-/// What the detectors of a plan are called in the place of a path.
+/// The location in the [`RuleName`] of the detectors.
 pub const DETECT: &str = "detect";
 
-/// Why rules cannot become a plan.
+/// Why rules cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// A treatment cannot be carried out.
@@ -67,7 +67,7 @@ impl Plan {
         Self::compile_with_counts(rules, keys, Arc::default())
     }
 
-    /// The same, adding what it reveals to `counts`, which several plans may share and which may outlive them.
+    /// As [`Plan::compile`], with counts of revealed tokens that several plans share and that may outlive them.
     ///
     /// # Errors
     /// As [`Plan::compile`].
@@ -77,7 +77,7 @@ impl Plan {
         counts: Arc<RevealCounts>,
     ) -> Result<Self, PlanError> {
         let treat: Arc<dyn Transform> = Arc::new(PlanTransform {
-            treater: Transformer::compile(&rules.treat, Arc::clone(&keys))?,
+            transformer: Transformer::compile(&rules.treat, Arc::clone(&keys))?,
             revealer: Revealer::new(keys, Arc::clone(&counts)),
             first_reveal: rules.treat.len(),
             detect: rules.detect_rule().zip(rules.detect.clone()),
@@ -95,12 +95,13 @@ impl Plan {
         })
     }
 
-    /// Whether bodies must be read: without, they pass byte for byte and need no engine.
+    /// Whether bodies must be read. Without that they pass byte for byte and need no engine.
     pub const fn reads_body(&self) -> bool {
         self.reads_body
     }
 
-    /// A fresh engine for one body with these header values. What leaves it has no content coding.
+    /// A new engine for one body with these values of `Content-Type` and `Content-Encoding`. The body leaves it without a
+    /// content coding, and with the content type that [`Plan::content_type`] gives.
     ///
     /// # Errors
     /// [`RewriteError::Opaque`] when the rules must read the body and no engine can.
@@ -125,60 +126,64 @@ impl Plan {
         })
     }
 
-    /// Judges a request's GraphQL query where it stands in the URL, given without its `?`; `has_body` where it can stand there too.
+    /// Checks the GraphQL query in the query of a URL, which is given without its `?`. With `has_body`, the GraphQL query may
+    /// be in the body instead.
     ///
     /// # Errors
-    /// [`RewriteError`] when the query goes around the rules of its answer, cannot be judged, or is nowhere.
+    /// [`RewriteError`] when the query would return values that the rules of its answer do not select, cannot be checked, or
+    /// is missing.
     pub fn check_graphql_query(&self, query: Option<&str>, has_body: bool) -> Result<(), RewriteError> {
         let Some(checker) = &self.graphql else { return Ok(()) };
         let mut pairs = Vec::new();
         for pair in query.unwrap_or_default().split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (mut decoded, mut told) = (Vec::new(), Vec::new());
-            let name = decode(name.as_bytes(), 0, &mut decoded)?.to_owned();
-            pairs.push((name, decode(value.as_bytes(), 0, &mut told)?.to_owned()));
+            let (mut name_buffer, mut value_buffer) = (Vec::new(), Vec::new());
+            let name = decode(name.as_bytes(), 0, &mut name_buffer)?.to_owned();
+            pairs.push((name, decode(value.as_bytes(), 0, &mut value_buffer)?.to_owned()));
         }
         checker.check_parameters(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())), !has_body)
     }
 
-    /// The content type of a body as it leaves, where that is another than the one it came with: it is in UTF-8 then.
+    /// The content type of a body as it leaves, if that differs from the one that it came with: its charset is then UTF-8.
     pub fn content_type(&self, content_type: &str) -> Option<String> {
         let media = MediaType::parse(content_type).ok().filter(|_| self.reads_body)?;
         self.engines.decoded_media_type(&media)
     }
 
-    /// An `Accept` field narrowed to what these rules, of the answer, read; `None` to leave it as it came.
+    /// The value of an `Accept` field, narrowed to the types that these rules of the answer read; `None` to leave it as it
+    /// came (RFC 9110, section 12.5.1).
     pub fn narrow_accept(&self, accept: &str) -> Option<String> {
         if self.reads_body { self.accept_filter.narrow(accept, &self.engines) } else { None }
     }
 
-    /// Whether a URL, header or cookie can need treatment.
+    /// Whether a rule selects values in URLs, headers or cookies.
     pub fn reads_head(&self) -> bool {
         !self.head_rules.is_empty()
     }
 
-    /// What treats the query, path segments, headers and cookies of one message.
+    /// A rewriter for the query, path segments, headers and cookies of one message.
     pub fn head_rewriter<'a>(&'a self, observer: &'a mut dyn RewriteObserver) -> HeadRewriter<'a> {
         HeadRewriter { rules: &self.head_rules, transform: &*self.engines.transform, observer }
     }
 
-    /// Whether the references of an answer's head can need treatment: see [`Plan::reference_rewriter`].
+    /// Whether [`Plan::reference_rewriter`] can change anything.
     pub fn reads_references(&self) -> bool {
         !self.reference_rules.is_empty()
     }
 
-    /// What treats the URLs of `Location`, `Content-Location` and `Link` by the rules for a body: a parameter that has the
-    /// last name of a field is treated as that field.
+    /// A rewriter for the URLs in `Location`, `Content-Location` and `Link` of an answer, which may repeat fields of its body:
+    /// a parameter with the last name of a field is treated as that field.
     pub fn reference_rewriter<'a>(&'a self, observer: &'a mut dyn RewriteObserver) -> HeadRewriter<'a> {
         HeadRewriter { rules: &self.reference_rules, transform: &*self.engines.transform, observer }
     }
 
-    /// The names of all rules, by the number that [`RewriteObserver::on_treated`] is told: those that treat, those that reveal, the detectors.
+    /// The names of all rules. The index is the number that [`RewriteObserver::on_treated`] receives: first the rules that
+    /// treat, then those that reveal, then the detectors.
     pub fn rules(&self) -> &[RuleName] {
         &self.rules
     }
 
-    /// What this plan has revealed and what it could not.
+    /// How many tokens this plan has opened, and how many not.
     pub const fn reveal_counts(&self) -> &Arc<RevealCounts> {
         &self.counts
     }
@@ -190,9 +195,9 @@ impl fmt::Debug for Plan {
     }
 }
 
-/// A plan's treatments, reveals and detectors as one, numbered in this order.
+/// A plan's treatments, reveals and detectors as one [`Transform`], numbered in this order.
 struct PlanTransform {
-    treater: Transformer,
+    transformer: Transformer,
     revealer: Revealer,
     first_reveal: usize,
     detect: Option<(usize, DetectRule)>,
@@ -200,26 +205,26 @@ struct PlanTransform {
 
 impl Transform for PlanTransform {
     fn drops_member(&self, rule: usize) -> bool {
-        self.treater.drops_member(rule)
+        self.transformer.drops_member(rule)
     }
 
     fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Result<Replacement, RewriteError> {
         match &self.detect {
-            Some((rest, guard)) if *rest == rule => Ok(detect(guard, value, out)),
-            Some(_) | None if rule < self.first_reveal => self.treater.transform(rule, value, out),
+            Some((number, detectors)) if *number == rule => Ok(detect(detectors, value, out)),
+            Some(_) | None if rule < self.first_reveal => self.transformer.transform(rule, value, out),
             Some(_) | None => self.revealer.transform(rule, value, out),
         }
     }
 
     fn begin_pieces(&self, rule: usize) -> Option<PieceTransform> {
-        if rule < self.first_reveal { self.treater.begin_pieces(rule) } else { None }
+        if rule < self.first_reveal { self.transformer.begin_pieces(rule) } else { None }
     }
 
     fn finish_pieces(&self, rule: usize, pieces: PieceTransform, out: &mut Vec<u8>) {
-        self.treater.finish_pieces(rule, pieces, out);
+        self.transformer.finish_pieces(rule, pieces, out);
     }
 
-    /// What is no token is left as it came, and what detectors find is ASCII.
+    /// A revealed field that is no token stays as it came, and detectors look for ASCII alone.
     fn accepts_any_bytes(&self, rule: usize) -> bool {
         rule >= self.first_reveal
     }
@@ -232,20 +237,20 @@ impl Transform for PlanTransform {
         batch: &mut DeferredBatch,
     ) -> Result<Replacement, RewriteError> {
         if rule < self.first_reveal {
-            self.treater.defer(rule, value, out, batch)
+            self.transformer.defer(rule, value, out, batch)
         } else {
             self.transform(rule, value, out)
         }
     }
 
     fn complete_deferred(&self, batch: &mut DeferredBatch, out: &mut [u8]) {
-        self.treater.complete_deferred(batch, out);
+        self.transformer.complete_deferred(batch, out);
     }
 }
 
-/// What a guard makes of a text that no rule selects.
-fn detect(guard: &DetectRule, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Replacement {
-    let mut any = FoundFlag(false);
+/// Applies the detectors to a value that no rule selects.
+fn detect(detectors: &DetectRule, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Replacement {
+    let mut found = FoundFlag(false);
     let plain;
     let text = match value.kind {
         ValueKind::Number => match whole_number(value.text) {
@@ -257,7 +262,7 @@ fn detect(guard: &DetectRule, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Re
         },
         ValueKind::String | ValueKind::Boolean | ValueKind::Null | ValueKind::Container => value.text,
     };
-    if guard.apply(text, &mut any, out) { Replacement::Text } else { Replacement::Unchanged { counted: any.0 } }
+    if detectors.apply(text, &mut found, out) { Replacement::Text } else { Replacement::Unchanged { counted: found.0 } }
 }
 
 /// Whether anything was found.
@@ -270,14 +275,14 @@ impl RewriteObserver for FoundFlag {
 
     fn on_treated(&mut self, _rule: usize) {}
 
-    fn on_found(&mut self, _sort: PiiKind) {
+    fn on_found(&mut self, _kind: PiiKind) {
         self.0 = true;
     }
 
     fn on_subject(&mut self, _value: &[u8]) {}
 }
 
-/// The engine of a body that no rule reads.
+/// Passes a body that no rule reads.
 struct PassthroughRewriter;
 
 impl Rewriter for PassthroughRewriter {
@@ -291,7 +296,7 @@ impl Rewriter for PassthroughRewriter {
     }
 }
 
-/// Only strings can be tokens, so a revealed field selects nothing else.
+/// The rules as the JSON engine takes them. A revealed field selects strings alone, since only they can be tokens.
 fn json_spec(rules: &Rules) -> MatcherSpec<'_> {
     let mut spec = MatcherSpec::of(rules);
     let reveal = (rules.treat.len()..).zip(&rules.reveal);
@@ -306,7 +311,7 @@ fn json_spec(rules: &Rules) -> MatcherSpec<'_> {
 fn rule_names(rules: &Rules) -> Box<[RuleName]> {
     let treat = rules.treat.iter().map(|rule| (rule.location.to_string(), rule.treatment.kind()));
     let reveal = rules.reveal.iter().map(|path| (path.to_string(), TreatmentKind::Reveal));
-    let detect = rules.detect.iter().map(|guard| (DETECT.to_owned(), guard.action().treatment_kind()));
+    let detect = rules.detect.iter().map(|detectors| (DETECT.to_owned(), detectors.action().treatment_kind()));
     treat.chain(reveal).chain(detect).map(|(place, treatment)| RuleName { location: place.into(), treatment }).collect()
 }
 

@@ -62,7 +62,7 @@ fn detectors_look_at_what_no_rule_selects_and_at_nothing_else() {
 }
 
 #[test]
-fn detectors_read_numbers_however_they_are_written() {
+fn detectors_find_a_card_in_a_number_however_it_is_written() {
     let card = DetectRule::new(crate::pii::Detector::new([PiiKind::Card]), crate::pii::DetectAction::Redact);
     let plan = plan(&Rules { detect: Some(card), ..Rules::default() });
     for (body, expected) in [
@@ -85,7 +85,7 @@ fn detectors_read_numbers_however_they_are_written() {
 }
 
 #[test]
-fn the_same_value_has_the_same_token_wherever_it_stands() {
+fn equal_values_have_equal_tokens_in_every_format() {
     let plan = plan(&treats());
     let (json, _) = run(&plan, "application/json", r#"{"email":"a\u0040b.example"}"#);
     let token = json.split('"').nth(3).unwrap().to_owned();
@@ -97,7 +97,7 @@ fn the_same_value_has_the_same_token_wherever_it_stands() {
 }
 
 #[test]
-fn what_no_engine_reads_is_refused() {
+fn a_body_that_no_engine_reads_is_refused() {
     let plan = plan(&treats());
     let opaque =
         |content_type, encoding| matches!(plan.body_rewriter(content_type, encoding), Err(RewriteError::Opaque { .. }));
@@ -109,7 +109,7 @@ fn what_no_engine_reads_is_refused() {
 }
 
 #[test]
-fn without_rules_for_bodies_they_pass() {
+fn a_body_passes_where_no_rule_reads_it() {
     let head = Rules { treat: treats().treat.split_off(3), ..Rules::default() };
     let plan = plan(&head);
     assert!(!plan.reads_body() && plan.reads_head());
@@ -117,7 +117,7 @@ fn without_rules_for_bodies_they_pass() {
 }
 
 #[test]
-fn rules_have_names() {
+fn rules_are_named_in_the_order_of_their_numbers() {
     let rules = Rules { reveal: vec![path("$.id")], ..treats() };
     let named: Vec<_> =
         plan(&rules).rules().iter().map(|rule| format!("{} {}", rule.treatment.as_str(), rule.location)).collect();

@@ -1,7 +1,7 @@
-//! HMAC-SHA-256 (RFC 2104) with its key absorbed once, at config load.
+//! HMAC-SHA-256 (RFC 2104) whose key is hashed once, when keys are derived.
 //!
-//! A value then costs its own blocks and one more: the general-purpose hasher's buffering would double that for the
-//! short texts that personal data is made of. Never keeps a text.
+//! A value then costs its own blocks and one more. The buffering of a general-purpose hasher would double the time for texts
+//! as short as personal data is. Never keeps a text.
 
 mod sha;
 
@@ -19,10 +19,10 @@ const INITIAL: [u32; 8] =
 /// Longest text, in bytes, that is hashed in one block with its padding.
 const SHORT_BYTES: usize = BLOCK - 9;
 
-/// The last block of a message, with its padding: sixteen bytes a number, the first lowest.
+/// The last block of a message, with its padding, as four numbers of sixteen bytes, the first byte of each lowest.
 pub(super) type HashBlock = [u128; 4];
 
-/// A keyed pseudo-random function: the states of HMAC after its two key blocks.
+/// A keyed pseudo-random function: the two states of HMAC after its key blocks.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub(super) struct Prf {
     inner: [u32; 8],
@@ -30,7 +30,7 @@ pub(super) struct Prf {
 }
 
 impl Prf {
-    /// Absorbs a key; one longer than a block is hashed first, as RFC 2104 has it.
+    /// Hashes a key. A key that is longer than a block is first replaced by its digest (RFC 2104, section 3).
     pub(super) fn new(key: &[u8]) -> Self {
         let mut block = Zeroizing::new([0; BLOCK]);
         if key.len() > BLOCK {
@@ -41,13 +41,14 @@ impl Prf {
         Self { inner: absorb_key(&block, 0x36), outer: absorb_key(&block, 0x5c) }
     }
 
-    /// The first 128 bits of the tag of a text, highest first: so that no two of 2^50 values share one by chance.
+    /// The first 128 bits of the tag of a text, the first one highest. 128 bits make a chance collision among 2^50 values
+    /// unlikely.
     #[inline]
     pub(super) fn half_tag(&self, text: &[u8]) -> u128 {
         sha::tag(self, text).unwrap_or_else(|| first_half(self.tag(text)))
     }
 
-    /// The first 128 bits of the tags of two short texts, which together take little longer than one.
+    /// The first 128 bits of the tags of two short texts. Both together take little longer than one.
     #[inline]
     pub(super) fn half_tags(&self, blocks: [&HashBlock; 2]) -> [u128; 2] {
         sha::tags(self, blocks).unwrap_or_else(|| blocks.map(|block| first_half(self.tag_of_block(block))))
@@ -76,7 +77,7 @@ impl Prf {
         self.tag_of_inner(&state)
     }
 
-    /// The tag of a text that is one block with its padding.
+    /// The tag of a text that fits in one block with its padding.
     fn tag_of_block(&self, block: &HashBlock) -> [u8; 32] {
         let mut bytes = [0; BLOCK];
         bytes.as_chunks_mut().0.iter_mut().zip(block).for_each(|(part, number)| *part = number.to_le_bytes());
@@ -97,17 +98,17 @@ impl Prf {
     }
 }
 
-/// A text that is being absorbed.
+/// The HMAC of a text that comes in pieces.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub(super) struct HmacStream {
     state: [u32; 8],
-    /// The last bytes, as many as make no block.
+    /// The last bytes, which do not fill a block.
     open: [u8; BLOCK],
     length: usize,
 }
 
 impl HmacStream {
-    /// Absorbs the next bytes.
+    /// Hashes the next bytes.
     pub(super) fn push(&mut self, mut text: &[u8]) {
         while !text.is_empty() {
             let at = self.length % BLOCK;
@@ -122,9 +123,9 @@ impl HmacStream {
     }
 }
 
-/// A short text as the last block of a message that began with the key's; `None` when it is too long for that.
+/// A short text as the last block of a message whose first block is the key's; `None` when it is too long for that.
 ///
-/// Each length's blocks are put together on their own, so that all of a block is made in registers.
+/// Each number of whole parts has its own arm, so that the block is made in registers.
 #[inline(always)]
 pub(super) fn final_block(text: &[u8]) -> Option<HashBlock> {
     let (whole, tail) = text.as_chunks::<16>();
@@ -154,7 +155,7 @@ fn absorb_key(key: &[u8; BLOCK], pad: u8) -> [u32; 8] {
     state
 }
 
-/// Absorbs the last bytes, fewer than a block, with SHA-256's padding for a message of `length` bytes.
+/// Hashes the last bytes, fewer than a block, with the padding of SHA-256 for a message of `length` bytes.
 #[inline]
 fn absorb_last(state: &mut [u32; 8], rest: &[u8], length: usize) {
     let mut block = [0; BLOCK];
@@ -192,7 +193,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_have_the_tag_of_the_whole(text in prop::collection::vec(any::<u8>(), 0..300), size in 1..150_usize) {
+        fn a_text_in_pieces_has_the_tag_of_the_whole(text in prop::collection::vec(any::<u8>(), 0..300), size in 1..150_usize) {
             let prf = Prf::new(b"Jefe");
             let mut sum = prf.start_stream();
             text.chunks(size).for_each(|piece| sum.push(piece));
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc_4231_test_cases() {
+    fn the_test_cases_of_rfc_4231_give_their_published_results() {
         check(&[0x0b; 20], b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
         check(
             b"Jefe",
@@ -224,7 +225,7 @@ mod tests {
         );
     }
 
-    /// The tag's first half by the `hmac` crate.
+    /// The reference: the first half of the tag by the `hmac` crate.
     fn theirs(key: &[u8], text: &[u8]) -> u128 {
         let mut theirs = Hmac::<Sha256>::new_from_slice(key).unwrap();
         theirs.update(text);
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn every_length_in_every_way_equals_the_hmac_crate() {
+    fn texts_of_every_length_equal_the_hmac_crate_in_each_implementation() {
         let (prf, text): (_, Vec<u8>) = (Prf::new(&[7; 32]), (1..=200).collect());
         for length in 0..=text.len() {
             let (text, expected) = (&text[..length], theirs(&[7; 32], &text[..length]));
@@ -250,7 +251,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn equals_the_hmac_crate(key in prop::collection::vec(any::<u8>(), 0..100), text in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn any_key_and_text_equal_the_hmac_crate(key in prop::collection::vec(any::<u8>(), 0..100), text in prop::collection::vec(any::<u8>(), 0..300)) {
             let prf = Prf::new(&key);
             prop_assert_eq!(first_half(prf.tag(&text)), theirs(&key, &text));
             prop_assert_eq!(prf.half_tag(&text), theirs(&key, &text));

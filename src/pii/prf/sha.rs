@@ -1,8 +1,8 @@
-//! HMAC-SHA-256 of short texts by the machine's SHA instructions, two texts side by side where there are two.
+//! HMAC-SHA-256 of short texts by the machine's SHA instructions, two texts in parallel where there are two.
 //!
-//! The states stay in registers from the text's block to the tag: a hasher that goes through memory between the two waits
-//! longer for its own stores than for some rounds. The one thing here that is unsafe is calling code that is compiled for
-//! an instruction set, after its detection.
+//! The states stay in registers from the block of the text to the tag: going through memory between the two hashes would take
+//! as long as several rounds. The only unsafe operation is the call of code that is compiled for an instruction set, after
+//! that was detected.
 
 #![expect(unsafe_code, reason = "calls to code for an instruction set, after its detection")]
 
@@ -57,12 +57,12 @@ mod x86 {
         0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
     ];
 
-    /// The state's words as the instructions take them: a, b, e, f and c, d, g, h.
+    /// The words of the state in the order of the instructions: a, b, e, f and c, d, g, h.
     type ShaState = [__m128i; 2];
 
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     pub(super) fn tag(inner: &[u32; 8], outer: &[u32; 8], text: &[u8]) -> Option<u128> {
-        // Put together here, so that it never goes through memory, where loads would wait for stores half as wide.
+        // Made here, so that the block stays in registers: a load from memory would wait for the narrower stores.
         let [tag] = tags(inner, outer, [&super::super::final_block(text)?]);
         Some(tag)
     }
@@ -86,7 +86,7 @@ mod x86 {
         let mut tags = [0; N];
         for (tag, state) in tags.iter_mut().zip(states) {
             let first = in_order(state)[0];
-            // The words, the first one highest.
+            // The first word is highest.
             let [low, high] = [_mm_extract_epi64(first, 0) as u64, _mm_extract_epi64(first, 1) as u64];
             *tag = u128::from(low.rotate_left(32)) << 64 | u128::from(high.rotate_left(32));
         }
@@ -117,7 +117,7 @@ mod x86 {
         states
     }
 
-    /// Four rounds of each lane, with the words at `i`.
+    /// Four rounds of each state, with the words at `i`.
     #[inline]
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     fn rounds<const N: usize>(states: &mut [ShaState; N], words: &[[__m128i; 4]; N], i: usize, four: usize) {
@@ -149,7 +149,7 @@ mod x86 {
         _mm_set_epi32(*d as i32, *c as i32, *b as i32, *a as i32)
     }
 
-    /// Big-endian words from bytes, or bytes from words.
+    /// Swaps the bytes of each word.
     #[inline]
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     fn swap(four: __m128i) -> __m128i {

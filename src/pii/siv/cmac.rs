@@ -1,6 +1,6 @@
-//! CMAC (RFC 4493) and what S2V makes of it: the authenticating half of AES-SIV.
+//! CMAC (RFC 4493) and the last step of S2V: the authenticating half of AES-SIV.
 //!
-//! Each runs inside a single dispatch to the machine's AES instructions. Never compares a tag: whoever opens does.
+//! Each runs inside one dispatch to the machine's AES instructions. Computes tags and never compares them.
 
 use aes::cipher::array::Array;
 use aes::cipher::common::BlockSizeUser;
@@ -10,7 +10,8 @@ use zeroize::Zeroize;
 
 use super::{AesBlock, BLOCK_BYTES, SivHeader, encrypt_block, padded_tail, tail_of};
 
-/// CMAC (RFC 4493) with its two subkeys, their first byte lowest.
+/// CMAC (RFC 4493) with its two subkeys: `whole` for a last block that is full, `padded` for one that is not. The lowest byte
+/// is the first.
 pub(super) struct Cmac<C> {
     pub(super) cipher: C,
     whole: u128,
@@ -33,7 +34,7 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Cmac<C> {
 }
 
 impl<C> Cmac<C> {
-    /// S2V's last step (RFC 5297 section 2.4): the tag of a text behind its header.
+    /// The last step of S2V (RFC 5297 section 2.4): the tag of a text after its header.
     #[inline(always)]
     pub(super) fn s2v<B: BlockCipherEncBackend<BlockSize = U16>>(
         &self,
@@ -48,7 +49,7 @@ impl<C> Cmac<C> {
         }
     }
 
-    /// The tag of `text` with `end` xored onto its last 16 bytes; there must be that many unless it is 0.
+    /// The tag of `text`, whose last 16 bytes are XORed with `end`. The text must have 16 bytes unless `end` is 0.
     #[inline(always)]
     fn run<B: BlockCipherEncBackend<BlockSize = U16>>(&self, backend: &B, end: u128, text: &[u8]) -> u128 {
         let tail_bytes = text.len() - text.len().saturating_sub(1) / BLOCK_BYTES * BLOCK_BYTES;
@@ -63,7 +64,7 @@ impl<C> Cmac<C> {
         encrypt_block(backend, state ^ last ^ tail_of(text, tail))
     }
 
-    /// What is xored onto the last block, which is filled so far, and onto the one before it.
+    /// The numbers to XOR with the last block, of which `filled` bytes are text, and with the block before it.
     #[inline(always)]
     fn ends(&self, end: u128, filled: usize) -> (u128, u128) {
         if filled == BLOCK_BYTES {
@@ -81,7 +82,7 @@ impl<C> Drop for Cmac<C> {
     }
 }
 
-/// One CMAC, behind a header or alone, run inside the cipher's own dispatch so that round keys stay in registers.
+/// One CMAC, after a header or alone, run inside the dispatch of the cipher so that its round keys stay in registers.
 pub(super) struct MacRun<'a, C> {
     pub(super) mac: &'a Cmac<C>,
     pub(super) header: Option<&'a SivHeader>,
@@ -103,7 +104,7 @@ impl<C> BlockCipherEncClosure for MacRun<'_, C> {
     }
 }
 
-/// Doubling in GF(2^128) (RFC 5297 section 2.3), of a block whose first byte is highest.
+/// Doubles a block in GF(2^128) (RFC 5297 section 2.3). Its first byte is highest.
 pub(super) const fn double(value: u128) -> u128 {
     (value << 1) ^ ((value >> 127) * 0x87)
 }

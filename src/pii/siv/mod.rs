@@ -1,8 +1,9 @@
 //! AES-SIV (RFC 5297): deterministic authenticated encryption.
 //!
-//! Equal texts under one key and header give equal bytes, so joins work; a changed byte never opens. The header's part
-//! of S2V is computed once, at config load, which leaves one CMAC and one CTR pass per value, each inside a single
-//! dispatch to the machine's AES instructions. Never allocates; never returns a text that did not authenticate.
+//! Equal texts under one key and header give equal bytes, so that tables can be joined by them. A ciphertext with a changed
+//! byte does not open. The part of S2V for the header is computed once, when keys are derived. A value then costs one CMAC and
+//! one CTR pass, each inside one dispatch to the machine's AES instructions. Never allocates, and never returns a text that
+//! did not authenticate.
 
 mod cmac;
 
@@ -16,11 +17,11 @@ use cmac::{Cmac, MacRun, double};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Bytes of a block, and of the synthetic IV that stands before a ciphertext.
+/// Bytes of a block, and of the synthetic IV before a ciphertext.
 pub(super) const BLOCK_BYTES: usize = 16;
 
-/// The bits of an IV that counter mode begins from (RFC 5297 section 2.5), its first byte highest. The highest of the last four
-/// bytes is not among them, so that no text's counter leaves these.
+/// The bits of an IV that counter mode begins with (RFC 5297 section 2.5), the first byte highest. The highest bits of the last
+/// two words of four bytes are cleared, so that the counter of no text overflows into the next word.
 const COUNTER_MASK: u128 = !(1 << 63 | 1 << 31);
 
 type AesBlock = [u8; BLOCK_BYTES];
@@ -34,7 +35,7 @@ pub(super) struct Siv<C> {
     ctr: C,
 }
 
-/// S2V over everything that stands before the plaintext, so that a value costs only its own blocks.
+/// The state of S2V after the associated data, before the plaintext, so that a value costs its own blocks alone.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub(super) struct SivHeader {
     sum: u128,
@@ -53,7 +54,7 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Siv<C> {
         Self { mac: Cmac::new(mac), ctr }
     }
 
-    /// Sums up the associated data (RFC 5297 section 2.4), all but the plaintext.
+    /// S2V (RFC 5297 section 2.4) over the associated data, without the plaintext.
     pub(super) fn header(&self, parts: &[&[u8]]) -> SivHeader {
         let mut sum = u128::from_be_bytes(self.mac.tag(&[0; BLOCK_BYTES]));
         for part in parts {
@@ -62,8 +63,8 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Siv<C> {
         SivHeader { sum: sum.swap_bytes(), doubled: double(sum).swap_bytes() }
     }
 
-    /// Begins to encrypt a text: its synthetic IV, and the ciphertext of its first 32 bytes, zero behind the text's end. Of
-    /// each block the first byte is highest.
+    /// The synthetic IV of a text, and the ciphertext of its first 32 bytes, with zeros after the end of the text. The first byte
+    /// of each block is highest.
     #[inline]
     pub(super) fn encrypt_start(&self, header: &SivHeader, text: &[u8]) -> [u128; 3] {
         let mut begun = [0; 3];
@@ -79,14 +80,14 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Siv<C> {
         tag.to_le_bytes()
     }
 
-    /// Encrypts or decrypts in place: the part of a text that begins `first_block` blocks after its start.
+    /// Encrypts or decrypts in place a part of a text, which begins `first_block` blocks after the start of the text.
     #[inline]
     pub(super) fn apply_keystream(&self, iv: &AesBlock, first_block: usize, text: &mut [u8]) {
         let counter = counter(iv).wrapping_add(first_block as u128);
         self.ctr.encrypt_with_backend(Keystream { counter, text });
     }
 
-    /// Decrypts in place and says whether the text is genuine. When it is not, the text has been wiped.
+    /// Decrypts in place, and returns whether the text is authentic. If it is not, the text has been wiped.
     #[must_use]
     pub(super) fn open(&self, header: &SivHeader, iv: &AesBlock, text: &mut [u8]) -> bool {
         self.apply_keystream(iv, 0, text);
@@ -98,19 +99,19 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Siv<C> {
     }
 }
 
-/// Where counter mode begins.
+/// The first counter for an IV.
 #[inline(always)]
 const fn counter(iv: &AesBlock) -> u128 {
     u128::from_be_bytes(*iv) & COUNTER_MASK
 }
 
-/// A text's IV and then the start of its ciphertext: the one cipher's dispatch inside the other's, so that the IV stays in
-/// a register between them.
+/// Computes the IV of a text and then the start of its ciphertext. The dispatch of the second cipher is inside that of the
+/// first, so that the IV stays in a register.
 struct SivBegin<'a, C> {
     siv: &'a Siv<C>,
     header: &'a SivHeader,
     text: &'a [u8],
-    /// First bytes lowest.
+    /// The IV and two blocks of ciphertext, the first byte of each lowest.
     begun: &'a mut [u128; 3],
 }
 
@@ -152,7 +153,7 @@ impl BlockCipherEncClosure for FirstBlocks<'_> {
     }
 }
 
-/// So many first bytes of a block.
+/// A mask of the first `bytes` bytes of a block.
 #[inline(always)]
 const fn low_bytes_mask(bytes: usize) -> u128 {
     if bytes == 0 { 0 } else { u128::MAX >> (8 * (BLOCK_BYTES - bytes)) }
@@ -184,7 +185,7 @@ impl BlockCipherEncClosure for Keystream<'_> {
     }
 }
 
-/// Encrypts one block, its first byte lowest.
+/// Encrypts one block, given as a number whose lowest byte is the first one.
 #[inline(always)]
 fn encrypt_block<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, block: u128) -> u128 {
     let mut block = Array(block.to_le_bytes());
@@ -192,7 +193,7 @@ fn encrypt_block<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, block: 
     u128::from_le_bytes(block.0)
 }
 
-/// Encrypts independent blocks, as many at once as the machine takes.
+/// Encrypts independent blocks, as many in parallel as the machine can.
 #[inline(always)]
 pub(super) fn encrypt_blocks<B: BlockCipherEncBackend<BlockSize = U16>>(backend: &B, blocks: &mut [Array<u8, U16>]) {
     if let [one] = blocks {
@@ -205,19 +206,19 @@ pub(super) fn encrypt_blocks<B: BlockCipherEncBackend<BlockSize = U16>>(backend:
     backend.encrypt_tail_blocks(rest);
 }
 
-/// The last bytes of a text, fewer than a block, and the bit that ends them.
+/// The last bytes of a text, fewer than a block, with the bit 1 after them that begins the padding.
 #[inline(always)]
 pub(super) fn padded_tail(text: &[u8], tail: &[u8]) -> u128 {
     tail_of(text, tail) | 0x80 << (8 * tail.len())
 }
 
-/// Up to a block of bytes, the last ones of a text, its first byte lowest.
+/// The last bytes of a text, at most a block, as a number whose lowest byte is the first one.
 #[inline(always)]
 fn tail_of(text: &[u8], tail: &[u8]) -> u128 {
     if let (Some(last), false) = (text.last_chunk::<BLOCK_BYTES>(), tail.is_empty()) {
         return u128::from_le_bytes(*last) >> (8 * (BLOCK_BYTES - tail.len()));
     }
-    // Two reads that overlap take the place of a copy of unknown length.
+    // Two reads that overlap, instead of a copy of unknown length.
     if let (Some(first), Some(last)) = (tail.first_chunk::<8>(), tail.last_chunk::<8>()) {
         let last = u128::from(u64::from_le_bytes(*last));
         return u128::from(u64::from_le_bytes(*first)) | last << (8 * (tail.len() - 8));
@@ -247,7 +248,7 @@ mod tests {
         Siv::of(cipher(mac), cipher(ctr))
     }
 
-    /// The IV and the ciphertext, which [`Siv::begin`] begins as they go on.
+    /// The IV and the ciphertext. [`Siv::encrypt_start`] must give the start of them.
     fn seal<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>>(
         siv: &Siv<C>,
         header: &SivHeader,
@@ -258,7 +259,7 @@ mod tests {
         siv.apply_keystream(&iv, 0, &mut sealed[BLOCK_BYTES..]);
         let mut begun = siv.encrypt_start(header, text).map(u128::to_be_bytes).concat();
         let length = sealed.len().min(begun.len());
-        assert!(begun.drain(length..).all(|byte| byte == 0), "nothing stands behind a text's end");
+        assert!(begun.drain(length..).all(|byte| byte == 0), "there are zeros after the end of a text");
         assert_eq!(begun, sealed[..length]);
         sealed
     }
@@ -271,13 +272,13 @@ mod tests {
     }
 
     #[test]
-    fn every_length_equals_the_aes_siv_crate() {
+    fn texts_of_every_length_equal_the_aes_siv_crate() {
         let text: Vec<u8> = (1..=200).collect();
         (0..=text.len()).for_each(|length| check_against_the_aes_siv_crate([7; 32], b"a header", &text[..length]));
     }
 
     #[test]
-    fn rfc_5297_a1_deterministic() {
+    fn the_example_of_rfc_5297_a1_gives_its_published_result() {
         let siv = siv_128("fffefdfcfbfaf9f8f7f6f5f4f3f2f1f0", "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff");
         let header = siv.header(&[&hex("101112131415161718191a1b1c1d1e1f 2021222324252627")]);
         let sealed = seal(&siv, &header, &hex("112233445566778899aabbccddee"));
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc_5297_a2_nonce_based() {
+    fn the_example_of_rfc_5297_a2_gives_its_published_result() {
         let siv = siv_128("7f7e7d7c7b7a79787776757473727170", "404142434445464748494a4b4c4d4e4f");
         let header = siv.header(&[
             &hex("00112233445566778899aabbccddeeff deaddadadeaddadaffeeddccbbaa9988 7766554433221100"),
@@ -300,7 +301,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn equals_the_aes_siv_crate(key in any::<[u8; 32]>(), ad in any::<[u8; 20]>(), text in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn any_text_equals_the_aes_siv_crate(key in any::<[u8; 32]>(), ad in any::<[u8; 20]>(), text in prop::collection::vec(any::<u8>(), 0..200)) {
             check_against_the_aes_siv_crate(key, &ad, &text);
         }
 
@@ -317,7 +318,7 @@ mod tests {
         }
 
         #[test]
-        fn a_changed_byte_never_opens_and_leaves_nothing(text in prop::collection::vec(1_u8.., 1..60), at in any::<prop::sample::Index>(), flip in 1_u8..) {
+        fn a_ciphertext_with_a_changed_byte_does_not_open_and_leaves_no_text(text in prop::collection::vec(1_u8.., 1..60), at in any::<prop::sample::Index>(), flip in 1_u8..) {
             let siv = Siv256::new(&[9; 32], &[7; 32]);
             let header = siv.header(&[b"header"]);
             let mut sealed = seal(&siv, &header, &text);

@@ -1,8 +1,9 @@
-//! Values that wait, within one call, for others of their kind: several are hashed or encrypted side by side in little
-//! more time than one, because each alone waits for the cipher's latency.
+//! Defers the hashing and encrypting of values within one call of an engine, to do several at once: that takes little more
+//! time than one, because a single one waits for the latency of the cipher.
 //!
-//! A waiting value's room stands in the output already, filled with what tells nothing; [`super::super::Transform::settle`]
-//! fills it before the output leaves. Bounded, and wiped when it is dropped.
+//! The output already has a placeholder for a deferred value, which tells nothing about it;
+//! [`super::super::transform::Transform::complete_deferred`] overwrites it before the output leaves. Bounded, and wiped when
+//! dropped.
 
 use zeroize::Zeroize;
 
@@ -12,38 +13,39 @@ use super::super::transform::{SelectedValue, ValueKind};
 use super::format::HiddenDigits;
 use super::{CompiledTreatment, HASH_HEAD_BYTES, Transformer};
 
-/// Values of one rule that wait at most.
+/// Most deferred values of one rule.
 pub(super) const GROUP_VALUES_MAX: usize = 8;
-/// Longest text that waits for its digits to be encrypted, in bytes.
+/// Longest text whose digits are encrypted later, in bytes.
 const TEXT_BYTES: usize = 64;
-/// Rules whose values wait; those of more are treated one by one.
+/// Most rules whose values are deferred. The values of further rules are treated one by one.
 const GROUPS_MAX: usize = 4;
 
-/// The waiting values of one stream: at most 3 KB.
+/// The deferred values of one body: at most 3 KB.
 #[derive(Default)]
 pub struct DeferredBatch {
     hashes: Vec<DeferredGroup<HashBlock>>,
     formats: Vec<DeferredGroup<HiddenDigits>>,
 }
 
-/// The waiting values of one rule, in the form that their treatment takes.
+/// The deferred values of one rule, in the form that their treatment needs.
 struct DeferredGroup<T: Zeroize> {
     rule: usize,
     count: usize,
     lanes: [DeferredValue<T>; GROUP_VALUES_MAX],
 }
 
-/// One waiting value.
+/// One deferred value.
 #[derive(Clone, Copy)]
 pub(super) struct DeferredValue<T> {
-    /// Where its room in the output begins, and how long it is.
+    /// Offset of its placeholder in the output.
     start: usize,
+    /// Length of the placeholder, in bytes.
     length: usize,
     pub(super) prepared: T,
 }
 
 impl Transformer {
-    /// Makes room for what a value becomes, and lets the value wait; `None`, with nothing changed, when it cannot.
+    /// Appends a placeholder for the result and defers the value. `None`, with nothing changed, when it cannot be deferred.
     #[inline]
     pub(super) fn defer_value(
         &self,
@@ -74,7 +76,7 @@ impl Transformer {
         Some(())
     }
 
-    /// Puts what waits into its room.
+    /// Overwrites the placeholders of all deferred values.
     pub(super) fn complete_all(&self, batch: &mut DeferredBatch, out: &mut [u8]) {
         for group in &mut batch.hashes {
             if let Some(CompiledTreatment::Hash { class, .. }) = self.treatments.get(group.rule) {
@@ -103,17 +105,17 @@ impl Transformer {
     }
 }
 
-/// The group of a rule, unless there are too many.
+/// The group of a rule; `None` when there are too many groups.
 #[inline]
 fn group_of_rule<T: Zeroize + Copy + Default>(
     groups: &mut Vec<DeferredGroup<T>>,
     rule: usize,
     all: usize,
 ) -> Option<&mut DeferredGroup<T>> {
-    let place = match groups.iter().position(|group| group.rule == rule) {
-        Some(place) => place,
+    let index = match groups.iter().position(|group| group.rule == rule) {
+        Some(index) => index,
         None if all < GROUPS_MAX => {
-            // Room for this one alone: a list that grows as it likes makes room for four.
+            // Exactly one more, because a list that grows by itself would allocate four.
             groups.reserve_exact(1);
             groups.push(DeferredGroup {
                 rule,
@@ -124,11 +126,11 @@ fn group_of_rule<T: Zeroize + Copy + Default>(
         }
         None => return None,
     };
-    groups.get_mut(place)
+    groups.get_mut(index)
 }
 
 impl<T: Zeroize + Copy> DeferredGroup<T> {
-    /// Takes a value whose room is given; whether the group is now full.
+    /// Adds a value. Returns whether the group is now full.
     #[inline]
     fn push(&mut self, lane: DeferredValue<T>) -> bool {
         self.lanes[self.count] = lane;
@@ -136,7 +138,7 @@ impl<T: Zeroize + Copy> DeferredGroup<T> {
         self.count == GROUP_VALUES_MAX
     }
 
-    /// The waiting values, which wait no longer.
+    /// Empties the group; returns its values.
     #[inline]
     fn take(&mut self) -> &[DeferredValue<T>] {
         let count = std::mem::take(&mut self.count);
@@ -145,7 +147,7 @@ impl<T: Zeroize + Copy> DeferredGroup<T> {
 }
 
 impl<T> DeferredValue<T> {
-    /// Its room in the output; empty if an engine has taken it back.
+    /// Its placeholder in the output; empty if the engine has since cut the output short.
     #[inline]
     pub(super) fn output_slice<'out>(&self, out: &'out mut [u8]) -> &'out mut [u8] {
         out.get_mut(self.start..self.start + self.length).unwrap_or_default()
@@ -176,8 +178,8 @@ mod tests {
     use crate::pii::rule::{DigitFormat, Rule, TokenClass, Treatment, ValueLocation};
     use crate::pii::{SelectedValue, Transform, ValueKind};
 
-    /// More rules than have a group.
-    fn treater() -> Transformer {
+    /// Rules, more than can have a group.
+    fn transformer() -> Transformer {
         let format = Treatment::EncryptFormat;
         let treatments = [
             Treatment::Tokenize,
@@ -217,31 +219,31 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_waits_becomes_what_it_would_have_at_once(values in values(), settle in 1_usize..40) {
-            let treater = treater();
-            let (mut at_once, mut waited) = (b"before".to_vec(), b"before".to_vec());
+        fn a_deferred_value_has_the_result_that_it_has_at_once(values in values(), settle in 1_usize..40) {
+            let transformer = transformer();
+            let (mut at_once, mut deferred) = (b"before".to_vec(), b"before".to_vec());
             let mut batch = DeferredBatch::default();
             for (number, (rule, kind, text)) in (1..).zip(&values) {
                 let value = SelectedValue { kind: *kind, text: text.as_bytes() };
-                let shape = treater.transform(*rule, value, &mut at_once);
-                prop_assert_eq!(treater.defer(*rule, value, &mut waited, &mut batch), shape);
-                prop_assert_eq!(waited.len(), at_once.len());
+                let replacement = transformer.transform(*rule, value, &mut at_once);
+                prop_assert_eq!(transformer.defer(*rule, value, &mut deferred, &mut batch), replacement);
+                prop_assert_eq!(deferred.len(), at_once.len());
                 if number % settle == 0 {
-                    treater.complete_deferred(&mut batch, &mut waited);
-                    prop_assert_eq!(&waited, &at_once);
+                    transformer.complete_deferred(&mut batch, &mut deferred);
+                    prop_assert_eq!(&deferred, &at_once);
                 }
             }
-            treater.complete_deferred(&mut batch, &mut waited);
-            prop_assert_eq!(waited, at_once);
+            transformer.complete_deferred(&mut batch, &mut deferred);
+            prop_assert_eq!(deferred, at_once);
         }
     }
 
     #[test]
-    fn what_waits_shows_nothing() {
-        let (treater, mut batch, mut out) = (treater(), DeferredBatch::default(), Vec::new());
+    fn the_placeholder_of_a_deferred_value_tells_nothing_about_it() {
+        let (transformer, mut batch, mut out) = (transformer(), DeferredBatch::default(), Vec::new());
         for (rule, text) in [(1, "secret"), (2, "98765432"), (3, "9876-5432-1987-6543"), (4, "+49 98765432")] {
             let value = SelectedValue { kind: ValueKind::String, text: text.as_bytes() };
-            treater.defer(rule, value, &mut out, &mut batch).unwrap();
+            transformer.defer(rule, value, &mut out, &mut batch).unwrap();
         }
         let shown = String::from_utf8(out).unwrap();
         assert_eq!(shown, "h1ab_----------------------000000000000-0000-0000-0000+00 00000000");

@@ -1,6 +1,6 @@
-//! Coarser values: a date to its year, a text to its prefix, a number to the floor of its bucket.
+//! Generalizes values: a date to its year, a text to its prefix, a number to the floor of its bucket.
 //!
-//! What cannot be read as what it should be does not come out: the caller redacts it.
+//! A value that is no date or number, or no longer than the prefix, has no result: the caller redacts it.
 
 use std::io::Write;
 use std::num::NonZeroU64;
@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 use super::super::rule::Generalization;
 use super::super::transform::{Replacement, SelectedValue, ValueKind};
 
-/// Appends the coarser value; `None`, with nothing appended, when there is none.
+/// Appends the generalized value; `None`, with nothing appended, when there is none.
 pub(super) fn apply(how: Generalization, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Option<Replacement> {
     let number = value.kind == ValueKind::Number;
     match how {
@@ -41,7 +41,7 @@ fn year(text: &[u8]) -> Option<&[u8]> {
     (matches!(year[0], b'1' | b'2') && year.iter().all(u8::is_ascii_digit)).then_some(year)
 }
 
-/// Whether the text begins with a number from 1 to 12, so that not every four digits before a hyphen pass for a year.
+/// Whether the text begins with a number from 1 to 12. Otherwise any four digits before a hyphen would count as a year.
 fn starts_with_month(text: &[u8]) -> bool {
     let digits = text.iter().take_while(|b| b.is_ascii_digit()).take(3);
     let month = digits.fold(0_u32, |value, b| value * 10 + u32::from(b - b'0'));
@@ -56,14 +56,14 @@ fn ends_with_year(text: &[u8], separator: impl Fn(&u8) -> bool) -> bool {
     short(parts.next()) && short(parts.next()) && parts.next().is_some_and(|p| p.len() == 4) && parts.next().is_none()
 }
 
-/// The first characters of a text that has more of them.
+/// The first characters of a text that has more than these.
 fn prefix(text: &[u8], characters: usize) -> Option<&[u8]> {
     let text = std::str::from_utf8(text).ok()?;
     let (end, _) = text.char_indices().nth(characters)?;
     Some(&text.as_bytes()[..end])
 }
 
-/// The largest multiple of `width` that is not above a decimal number. Exponents are not read.
+/// The largest multiple of `width` that is not above a decimal number; `None` for a number with an exponent.
 fn bucket(text: &[u8], width: NonZeroU64) -> Option<i128> {
     let text = std::str::from_utf8(text).ok()?;
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_is_never_the_whole() {
+    fn a_prefix_is_never_the_whole_text() {
         let three = Generalization::Prefix(3);
         assert_eq!(check(three, ValueKind::String, "SW1A 1AA").as_deref(), Some("Text SW1"));
         assert_eq!(check(three, ValueKind::String, "äöüß").as_deref(), Some("Text äöü"));

@@ -1,15 +1,15 @@
-//! Masking: characters become `*`, but for those kept at the ends.
+//! Masks a text: each character becomes `*`, except those kept at the ends.
 //!
-//! Counts what a reader sees as one character: a base with its combining marks, joiners and variation selectors. A text so short that
-//! the kept ends would cover it is masked whole. The number of characters shows.
+//! A character is what a reader sees as one: a base with its combining marks, joiners and variation selectors. A text that is
+//! no longer than the kept ends is masked whole. The number of characters stays visible.
 
 use super::super::transform::Replacement;
 
-/// Appends the masked text; `None` when it is no UTF-8.
+/// Appends the masked text; `None` when it is not UTF-8.
 pub(super) fn apply(text: &[u8], keep_first: usize, keep_last: usize, out: &mut Vec<u8>) -> Option<Replacement> {
     let kept = |count| if keep_first.saturating_add(keep_last) < count { (keep_first, keep_last) } else { (0, 0) };
     let (hidden, first, last) = if text.is_ascii() {
-        // ASCII has no marks: a byte is a character.
+        // ASCII has no combining marks: each byte is a character.
         let (first, last) = kept(text.len());
         (text.len() - first - last, &text[..first], &text[text.len() - last..])
     } else {
@@ -28,7 +28,7 @@ pub(super) fn apply(text: &[u8], keep_first: usize, keep_last: usize, out: &mut 
     Some(Replacement::Text)
 }
 
-/// The text in pieces that a reader sees as one character each.
+/// The characters of a text, as a reader sees them.
 fn clusters(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -41,10 +41,11 @@ fn clusters(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// ZERO WIDTH JOINER: what follows belongs to what stands before.
+/// ZERO WIDTH JOINER: joins the code point after it to the character before it.
 pub(super) const JOINER: char = '\u{200d}';
 
-/// Combining marks, variation selectors, skin tones and tags: the blocks of Unicode that hold nothing else.
+/// Whether a code point belongs to the character before it: combining marks, variation selectors, skin tones and tags, by
+/// the blocks of Unicode that hold nothing else.
 pub(super) const fn extends(c: char) -> bool {
     matches!(c,
         '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}'
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_kept_only_where_something_stays_hidden() {
+    fn the_ends_are_kept_only_in_a_longer_text() {
         for (text, first, last, masked) in [
             ("4111111111111111", 0, 4, "************1111"),
             ("Müller", 1, 1, "M****r"),
@@ -86,7 +87,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_kept_but_the_ends(text in "\\PC{0,30}", first in 0_usize..5, last in 0_usize..5) {
+        fn all_characters_but_the_ends_are_masked(text in "\\PC{0,30}", first in 0_usize..5, last in 0_usize..5) {
             let masked = check(&text, first, last);
             let (count, hidden) = (clusters(&text).count(), masked.matches('*').count());
             prop_assert_eq!(clusters(&text).collect::<String>(), text.clone());

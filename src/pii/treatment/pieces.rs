@@ -1,9 +1,9 @@
-//! Treatments that keep nothing of a value, over values that come piece by piece: at any length, in constant memory.
+//! Treats a value that comes piece by piece, by the treatments that keep nothing of it: at any length, in constant memory.
 //!
-//! What is redacted needs nothing of the value, what is masked whole needs its number of characters, what is hashed its
-//! bytes one after the other. The result is that of the whole text. Half of a surrogate pair, which some JSON holds and
-//! UTF-8 does not, is one character, and hashed as the three bytes that UTF-8 would give it (WTF-8). Keeps no byte of a
-//! value but those of a character, or of a block of the hash, that is not complete.
+//! Redacting needs nothing of the value, masking it whole needs its number of characters, and hashing its bytes in order. The
+//! result is that of the whole text. Half of a surrogate pair, which JSON may have and UTF-8 may not, is one character, and is
+//! hashed as the three bytes that UTF-8 would give it (WTF-8). Keeps no byte of a value except those of an incomplete
+//! character or an incomplete block of the hash.
 
 use zeroize::Zeroize;
 
@@ -20,7 +20,7 @@ pub(super) enum PieceState {
 }
 
 impl PieceTransform {
-    /// Takes the next piece of the decoded text, cut anywhere.
+    /// Takes the next piece of the decoded text, which may be split anywhere.
     pub fn push(&mut self, text: &[u8]) {
         match &mut self.0 {
             PieceState::Redact => {}
@@ -29,18 +29,18 @@ impl PieceTransform {
         }
     }
 
-    /// Takes the next piece and appends what is known of the result.
+    /// Takes the next piece, and appends the part of the result that is known.
     pub fn push_and_drain(&mut self, text: &[u8], out: &mut Vec<u8>) {
         self.push(text);
         self.drain(out);
     }
 
-    /// Bytes that [`PieceTransform::drain`] would append.
+    /// The number of bytes that [`PieceTransform::drain`] would append.
     pub fn ready_bytes(&self) -> usize {
         if let PieceState::Mask(characters) = &self.0 { characters.count } else { 0 }
     }
 
-    /// Appends what is known of the result already, so that it needs not be kept.
+    /// Appends the part of the result that is known, so that it need not be kept.
     pub fn drain(&mut self, out: &mut Vec<u8>) {
         if let PieceState::Mask(characters) = &mut self.0 {
             out.resize(out.len() + std::mem::take(&mut characters.count), b'*');
@@ -54,16 +54,18 @@ impl std::fmt::Debug for PieceTransform {
     }
 }
 
-/// Counts what a reader sees as one character.
+/// Counts the characters of a text, as a reader sees them.
 #[derive(Default)]
 pub(super) struct CharacterCounter {
     /// Characters that have begun since the last [`PieceTransform::drain`].
     count: usize,
-    /// The bytes of a code point that is not complete.
+    /// The bits of an incomplete code point.
     open: u32,
+    /// Bytes that it lacks.
     missing: u8,
-    /// Whether there has been a code point, and whether the last one joins the next to itself.
+    /// Whether there has been a code point.
     any: bool,
+    /// Whether the last code point joins the next one to its character.
     joins: bool,
 }
 
@@ -104,7 +106,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mask_of_pieces_is_that_of_the_whole(text in "[a\u{301}\u{200d}\u{1f469}\u{1f3fd}é😀 ]{0,30}", size in 1..7_usize) {
+        fn a_text_in_pieces_is_masked_as_the_whole_is(text in "[a\u{301}\u{200d}\u{1f469}\u{1f3fd}é😀 ]{0,30}", size in 1..7_usize) {
             let mut whole = Vec::new();
             mask::apply(text.as_bytes(), 0, 0, &mut whole).expect("UTF-8");
             let (mut pieces, mut out) = (PieceTransform(PieceState::Mask(CharacterCounter::default())), Vec::new());

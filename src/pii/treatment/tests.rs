@@ -16,10 +16,10 @@ const KINDS: [(ValueKind, &str); 4] = [
 ];
 
 fn keys(classes: &[&str]) -> Arc<VendorKeys> {
-    let ring = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
+    let master = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
     let vendor = VendorId::parse("acme").unwrap();
     let classes = classes.iter().map(|name| TokenClass::from_name(name));
-    Arc::new(ring.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), classes))
+    Arc::new(master.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), classes))
 }
 
 fn transformer(treatment: Treatment) -> Result<Transformer, TreatmentError> {

@@ -1,9 +1,10 @@
-//! Where a phone number's country code ends. What stands behind it is encrypted, the code itself never.
+//! The length of a phone number's country code. The code stays in clear, and the digits after it are encrypted.
 
 /// Longest country code, in digits.
 pub(super) const COUNTRY_DIGITS_MAX: usize = 3;
 
-/// Digits of the country code that an international number begins with: the first two tell (ITU-T E.164, list of assigned codes).
+/// The number of digits of the country code of an international number, by its first two digits (ITU-T E.164, list of
+/// assigned codes).
 pub(super) fn country_code_digits(digits: &[u8]) -> Option<usize> {
     let [first, second, ..] = *digits else { return None };
     match (first, second) {

@@ -1,8 +1,9 @@
 //! Format-preserving encryption of cards, phone numbers and other strings of digits.
 //!
-//! Only digits change; separators stay in place. A text that is not wholly digits and its format's separators does not fit, and
-//! the caller redacts it. What stays in clear (a card's ends, a phone's country code) is the tweak, so equal hidden digits behind
-//! different known ones do not show as equal. Deterministic, reversible only with the key, and without integrity.
+//! Only digits change; separators stay in place. A text with other characters than digits and its format's separators does not
+//! fit, and the caller redacts it. The digits that stay in clear (the end of a card, the country code of a phone number) are
+//! the tweak, so that equal hidden digits after different clear ones have different results. Deterministic, reversible only
+//! with the key, and without integrity.
 
 mod country;
 #[cfg(test)]
@@ -16,32 +17,33 @@ use super::super::transform::{Replacement, SelectedValue, ValueKind};
 use super::batch::{DeferredValue, GROUP_VALUES_MAX};
 use country::{COUNTRY_DIGITS_MAX, country_code_digits};
 
-/// Digits that a card can have (ISO/IEC 7812-1 allows up to 19; none in use has fewer than 12).
+/// Digits of a card (ISO/IEC 7812-1 allows up to 19; no card in use has fewer than 12).
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 12..=19;
 /// Most digits of a phone number (ITU-T E.164).
 const PHONE_DIGITS_MAX: usize = 15;
-/// Fewest digits after the country code.
+/// Fewest digits of a phone number after its country code.
 const NATIONAL_DIGITS_MIN: usize = 7;
-/// Fewest values that are sooner encrypted side by side than one after the other.
+/// Fewest values for which encrypting them in parallel is faster than one after the other.
 const PARALLEL_VALUES_MIN: usize = 3;
-/// Room for the digits of any short value.
+/// Placeholder for the digits of any short value.
 const ZERO_DIGITS: [u8; 24] = [b'0'; 24];
 
-/// A format and the cipher for its tweaks.
+/// A format, and the cipher for tweaks of its length.
 pub(super) struct FormatCipher {
     format: DigitFormat,
     ff1: Ff1Aes256,
 }
 
-/// What of a value is encrypted, and what its result is spelled with.
+/// The digits of a value that are encrypted, and what is needed to write the result.
 #[derive(Clone, Copy, Default, Zeroize)]
 pub(super) struct HiddenDigits {
-    /// The hidden digits; the tweak is those that stay.
+    /// The hidden digits. The tweak is the digits that stay in clear.
     short: ShortDigits,
-    /// Digits in all, and those that stay before the hidden ones.
+    /// The number of all digits.
     count: usize,
+    /// The number of clear digits before the hidden ones.
     from: usize,
-    /// Luhn's sum of the hidden digits of a card and the check digit behind them, which is to be kept.
+    /// The Luhn sum of a card's hidden digits and its check digit, which the result must have too.
     sum: u32,
 }
 
@@ -55,9 +57,9 @@ impl FormatCipher {
         Self { format, ff1: Ff1Aes256::new(key, tweak_bytes) }
     }
 
-    /// Appends the value with its digits replaced, or restored; `None`, with nothing appended, when it does not fit.
+    /// Appends the value with its digits encrypted or decrypted; `None`, with nothing appended, when it does not fit.
     ///
-    /// A number stays one: as many digits, the first never 0.
+    /// A number stays a number: it keeps its count of digits, and the first is never 0.
     pub(super) fn apply(
         &self,
         way: CipherDirection,
@@ -74,7 +76,8 @@ impl FormatCipher {
         };
         loop {
             self.ff1.permute(way, std::array::from_mut(&mut hidden.short));
-            // Walking the cycle until the result is a number again keeps the map one to one; it starts on one, so it ends.
+            // Encrypt again until the result is a number (cycle walking): the mapping stays one to one, and the loop ends
+            // because the cycle contains the number that it began with.
             if !(number && hidden.from == 0 && hidden.short.starts_with_zero()) {
                 break;
             }
@@ -83,12 +86,12 @@ impl FormatCipher {
         Some(if number { Replacement::Literal } else { Replacement::Text })
     }
 
-    /// Whether a number's lexeme is digits only, with more than one value besides those that begin with 0.
+    /// Whether a number's lexeme is digits alone, not beginning with 0, and long enough to be encrypted.
     fn stays_a_number(text: &[u8]) -> bool {
         text.len() > DIGITS_MIN && text[0] != b'0' && text.iter().all(u8::is_ascii_digit)
     }
 
-    /// Does the same to what is too long for one machine word.
+    /// As [`FormatCipher::apply`], for a value that is too long for one machine word.
     fn apply_long(&self, way: CipherDirection, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Option<Replacement> {
         let mut digits = [0; DIGITS_MAX];
         let digits = collect_digits(value.text, separators(self.format), &mut digits)?;
@@ -108,8 +111,8 @@ impl FormatCipher {
         Some(if number { Replacement::Literal } else { Replacement::Text })
     }
 
-    /// Appends a text of the value's shape, which [`FormatCipher::fill`] will fill; `None`, with nothing appended, when the
-    /// value does not fit or is too long to be encrypted side by side with others.
+    /// Appends a placeholder of the value's shape, which [`FormatCipher::write_result`] overwrites; `None`, with nothing
+    /// appended, when the value does not fit or is too long to be encrypted in parallel with others.
     #[inline(always)]
     pub(super) fn prepare(&self, text: &[u8], out: &mut Vec<u8>) -> Option<HiddenDigits> {
         let (plus, rest) = match text {
@@ -124,13 +127,13 @@ impl FormatCipher {
             out.push(b'+');
         }
         let end = out.len() + rest.len();
-        // A copy of one length, cut off: as quick as a store or two.
+        // A copy of constant length that is then cut off takes no longer than one or two stores.
         out.extend_from_slice(&ZERO_DIGITS);
         out.truncate(end);
         Some(hidden)
     }
 
-    /// The same for a text with separators.
+    /// As [`FormatCipher::prepare`], for a text with separators.
     fn prepare_separated(&self, plus: bool, text: &[u8], out: &mut Vec<u8>) -> Option<HiddenDigits> {
         let mut digits = [0; DIGITS_MAX];
         let hidden = self.select_digits(plus, collect_digits(text, separators(self.format), &mut digits)?)?;
@@ -138,7 +141,7 @@ impl FormatCipher {
         Some(hidden)
     }
 
-    /// Encrypts several values side by side, each into its room.
+    /// Encrypts several values in parallel, each into its placeholder.
     pub(super) fn encrypt_all(&self, lanes: &[DeferredValue<HiddenDigits>], out: &mut [u8]) {
         if lanes.len() < PARALLEL_VALUES_MIN {
             return lanes.iter().for_each(|lane| self.encrypt_group::<1>(std::slice::from_ref(lane), out));
@@ -147,7 +150,7 @@ impl FormatCipher {
     }
 
     fn encrypt_group<const N: usize>(&self, lanes: &[DeferredValue<HiddenDigits>], out: &mut [u8]) {
-        // The first stands in for those that are missing.
+        // Fill the unused lanes with the first value.
         let mut shorts = [lanes[0].prepared.short; N];
         shorts.iter_mut().zip(lanes).for_each(|(short, lane)| *short = lane.prepared.short);
         self.ff1.permute(CipherDirection::Encrypt, &mut shorts);
@@ -156,7 +159,7 @@ impl FormatCipher {
         }
     }
 
-    /// What of so many digits is encrypted, if they are a value of the format and one word holds them.
+    /// The digits to encrypt, if these are a value of the format and fit in one word.
     #[inline(always)]
     fn select_digits(&self, plus: bool, digits: &[u8]) -> Option<HiddenDigits> {
         let count = digits.len();
@@ -173,14 +176,14 @@ impl FormatCipher {
         };
         let hidden = digits.get(from..to).filter(|hidden| (DIGITS_MIN..=SHORT_DIGITS_MAX).contains(&hidden.len()))?;
         let decimal = Decimal::load(hidden)?;
-        // Only a card keeps digits behind the hidden ones. As it keeps 0 or 4, its check digit is not one that Luhn's rule doubles.
+        // Only a card keeps digits after the hidden ones. It keeps 0 or 4, so the Luhn rule does not double its check digit.
         let (check, last) = digits[to..].split_first().map_or((0, &[][..]), |(check, last)| (check & 0xf, last));
         let tweak = first_bytes(digits, from) | low_bytes(last) << (8 * from);
         let short = ShortDigits::new(&decimal, hidden.len(), [tweak, 0]);
         Some(HiddenDigits { short, count, from, sum: decimal.luhn_sum() + u32::from(check) })
     }
 
-    /// Spells a value into its room, whose digits are any.
+    /// Writes a result over its placeholder.
     #[inline(always)]
     fn write_result(&self, hidden: &HiddenDigits, room: &mut [u8]) {
         let rest = match room {
@@ -206,7 +209,8 @@ impl FormatCipher {
         let Some((hidden, rest)) = digits[from..].split_at_mut_checked(short.digits) else { return };
         decimal.write_digits(hidden);
         if let Some((check, last)) = rest.split_first_mut() {
-            // A valid card stays valid, an invalid one invalid. What is added is more than any sum, and divides by ten.
+            // A valid card stays valid, and an invalid one invalid. 1000 is more than any sum, so the difference is positive,
+            // and a multiple of ten, so the check digit does not change.
             *check = b'0' + ((sum + 1000 - decimal.luhn_sum()) % 10) as u8;
             let kept = tweak >> (8 * from);
             (0..).zip(last).for_each(|(place, digit)| *digit = (kept >> (8 * place)) as u8);
@@ -214,7 +218,7 @@ impl FormatCipher {
     }
 }
 
-/// The first bytes of a text of at least eight, at most seven of them, the first one lowest.
+/// The first `count` bytes of a text of at least eight bytes, at most seven of them, the first one lowest.
 #[inline(always)]
 fn first_bytes(text: &[u8], count: usize) -> u64 {
     match text.first_chunk() {
@@ -223,13 +227,13 @@ fn first_bytes(text: &[u8], count: usize) -> u64 {
     }
 }
 
-/// A few bytes, the first one lowest.
+/// At most eight bytes as a number, the first one lowest.
 #[inline(always)]
 fn low_bytes(text: &[u8]) -> u64 {
     text.iter().rev().fold(0, |bytes, byte| bytes << 8 | u64::from(*byte))
 }
 
-/// Collects the digits of a text; `None` when it has another byte than digits and separators, or too many digits.
+/// Collects the digits of a text; `None` when it has other bytes than digits and separators, or too many digits.
 fn collect_digits<'room>(
     text: &[u8],
     separators: &[u8],
@@ -247,7 +251,7 @@ fn collect_digits<'room>(
     Some(&mut digits[..count])
 }
 
-/// Puts digits where there are digits.
+/// Overwrites the digits of a text in order.
 fn place_digits(digits: &[u8], into: &mut [u8]) {
     let places = into.iter_mut().filter(|byte| byte.is_ascii_digit());
     places.zip(digits).for_each(|(place, digit)| *place = *digit);

@@ -1,4 +1,4 @@
-//! Tests of format-preserving encryption: by example, by law, and against the plain way to do it.
+//! Format-preserving encryption: by example, by property, and compared with a plain implementation.
 
 use fpe::ff1::{FF1, FlexibleNumeralString};
 use proptest::prelude::*;
@@ -10,13 +10,13 @@ const FIRST: DigitFormat = DigitFormat::Card { keep_first: 6, keep_last: 0 };
 const LAST: DigitFormat = DigitFormat::Card { keep_first: 0, keep_last: 4 };
 const FORMATS: [DigitFormat; 5] = [DigitFormat::Digits, CARD, FIRST, LAST, DigitFormat::Phone];
 
-/// Encrypts, and sees to it that what comes out decrypts.
+/// Encrypts, and checks that the result decrypts.
 fn check(format: DigitFormat, kind: ValueKind, text: &str) -> Option<String> {
     let mut out = b"x".to_vec();
     let cipher = FormatCipher::new(format, &[7; 32]);
     let shape = cipher.apply(CipherDirection::Encrypt, SelectedValue { kind, text: text.as_bytes() }, &mut out);
     if shape.is_none() {
-        assert_eq!(out, b"x", "what does not fit leaves nothing");
+        assert_eq!(out, b"x", "a value that does not fit appends nothing");
     }
     let wanted = if kind == ValueKind::Number { Replacement::Literal } else { Replacement::Text };
     shape.map(|shape| {
@@ -57,7 +57,7 @@ fn only_digits_change() {
 }
 
 #[test]
-fn what_does_not_fit_is_not_passed() {
+fn a_text_that_does_not_fit_its_format_has_no_result() {
     for (format, text) in [
         (CARD, "41111111111"),
         (CARD, "41111111111111111111"),
@@ -82,7 +82,7 @@ fn what_does_not_fit_is_not_passed() {
     for text in ["123456", "-12345678", "1234567.5", "1e10", "01234567"] {
         assert_eq!(check(DigitFormat::Digits, ValueKind::Number, text), None, "{text}");
     }
-    assert_eq!(check(FIRST, ValueKind::Number, "0111111111111111"), None, "its first digit would stay 0 for ever");
+    assert_eq!(check(FIRST, ValueKind::Number, "0111111111111111"), None, "its first digit would always stay 0");
 }
 
 /// The sum of Luhn's rule (ISO/IEC 7812-1 annex B), modulo ten: 0 for a valid card.
@@ -103,8 +103,8 @@ fn known_cards_pass_luhn() {
     assert_ne!(luhn_sum(b"4111111111111112"), 0);
 }
 
-/// What becomes of a string, with the `fpe` crate and a digit at a time: what is kept, hidden and restored, once more.
-fn plainly(format: DigitFormat, text: &str) -> Option<String> {
+/// The reference: encrypts a string with the `fpe` crate, one digit at a time.
+fn reference(format: DigitFormat, text: &str) -> Option<String> {
     let fits = |c: char| c.is_ascii_digit() || separators(format).contains(&(c as u8)) && c.is_ascii();
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_digit).collect();
     if !text.chars().all(fits) || text.rfind('+').is_some_and(|at| at > 0) || digits.len() > 36 {
@@ -143,29 +143,29 @@ fn plainly(format: DigitFormat, text: &str) -> Option<String> {
     Some(text.bytes().map(|byte| char::from(if byte.is_ascii_digit() { all.next().unwrap() } else { byte })).collect())
 }
 
-fn check_against_the_plain_way(format: DigitFormat, text: &str) {
-    assert_eq!(check(format, ValueKind::String, text), plainly(format, text), "{format:?} {text}");
+fn check_against_the_reference(format: DigitFormat, text: &str) {
+    assert_eq!(check(format, ValueKind::String, text), reference(format, text), "{format:?} {text}");
 }
 
 #[test]
-fn every_length_becomes_what_it_would_plainly() {
+fn texts_of_every_length_have_the_result_of_the_reference() {
     for (format, length) in FORMATS.iter().flat_map(|format| (0..40).map(move |length| (*format, length))) {
         for (digits, plus) in ["9", "0", "35901846727"].iter().flat_map(|digits| [(digits, ""), (digits, "+")]) {
             let digits: String = digits.chars().cycle().take(length).collect();
-            check_against_the_plain_way(format, &format!("{plus}{digits}"));
-            check_against_the_plain_way(format, &format!("{plus} {digits}"));
-            check_against_the_plain_way(format, &format!("{plus}{digits}-"));
+            check_against_the_reference(format, &format!("{plus}{digits}"));
+            check_against_the_reference(format, &format!("{plus} {digits}"));
+            check_against_the_reference(format, &format!("{plus}{digits}-"));
         }
     }
 }
 
 proptest! {
     #[test]
-    fn every_text_becomes_what_it_would_plainly(
+    fn any_text_has_the_result_of_the_reference(
         format in prop::sample::select(FORMATS.to_vec()),
         text in prop_oneof!["\\+?[0-9]{6,36}", "\\+?[0-9]{1,6}([ -][0-9]{3,4}){1,4}", "[0-9 +.-]{6,24}", "[0-9a:/\u{ff11}]{6,20}"],
     ) {
-        check_against_the_plain_way(format, &text);
+        check_against_the_reference(format, &text);
     }
 
     #[test]
@@ -183,7 +183,7 @@ proptest! {
 }
 
 #[test]
-fn no_two_values_become_one() {
+fn different_values_have_different_results() {
     for (format, kind) in [
         (CARD, ValueKind::String),
         (LAST, ValueKind::String),
