@@ -262,3 +262,18 @@ fn left_as(field: &str, treatment: &str) -> &'static str {
         TreatmentKind::Report => "THE VALUE ITSELF, found by a detector and let pass",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_treatment_keeps_its_stored_word_and_what_it_leaves() {
+        for line in include_str!("../../tests/golden/treatments.tsv").lines() {
+            let (word, left) = line.split_once('\t').expect("two columns");
+            assert_eq!(left_as("$.email", word), left);
+        }
+        assert_eq!(left_as("detect", "mask"), "its length");
+        assert_eq!(left_as("$.email", "shred"), "a value treated in a way that this version does not know");
+    }
+}

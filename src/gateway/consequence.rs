@@ -142,3 +142,16 @@ fn kill_automatically(gateway: &Gateway, vendor: &VendorRuntime, evidence: Evide
 fn evidence(gateway: &Gateway, kind: &str, detail: String) -> Evidence {
     Evidence { at: gateway.clock.now().wall, kind: kind.to_owned(), detail }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn denials_that_are_not_the_callers_doing_never_suspend_a_vendor() {
+        let exempt: Vec<_> = Reason::ALL.into_iter().filter(|reason| !is_callers_doing(*reason)).collect();
+        let words: Vec<_> = exempt.into_iter().map(Reason::as_str).collect();
+        let golden: Vec<_> = include_str!("../../tests/golden/reasons_exempt_from_bursts.txt").lines().collect();
+        assert_eq!(words, golden);
+    }
+}

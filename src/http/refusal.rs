@@ -256,6 +256,22 @@ mod tests {
         }
     }
 
+    /// A word, status or text here is what callers' programs and people rely on: a new reason adds lines, none may change.
+    #[test]
+    fn every_reason_answers_as_it_always_has() {
+        for line in include_str!("../../tests/golden/reasons.tsv").lines() {
+            let columns: Vec<&str> = line.split('\t').collect();
+            let [word, way, status, retry, title, detail] = columns[..] else { panic!("six columns: {line}") };
+            let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == word).expect(word);
+            let direction = Direction::ALL.into_iter().find(|direction| direction.as_str() == way).expect(way);
+            let response = refuse(&Denial::new(reason, ""), direction, Challenge::Plain, RequestIds::next());
+            let text = problem_text(reason, direction);
+            assert_eq!((response.status().as_str(), text.title, text.detail), (status, title, detail), "{word} {way}");
+            let says = response.headers().get(RETRY_AFTER).map_or("-", |value| value.to_str().expect("ASCII"));
+            assert_eq!(says, retry, "{word} {way}");
+        }
+    }
+
     #[test]
     fn a_refusal_that_passes_by_itself_says_when() {
         for reason in Reason::ALL {

@@ -104,3 +104,15 @@ pub enum StoreLabel {
 impl StoreLabel {
     pub(super) const ALL: [(Self, &str); 2] = [(Self::Embedded, "embedded"), (Self::Audit, "audit")];
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dashboards_find_every_treatment_under_its_word() {
+        let words = TreatmentLabel::ALL.map(TreatmentLabel::as_str);
+        let golden = include_str!("../../tests/golden/treatments.tsv").lines();
+        assert!(golden.map(|line| line.split('\t').next().expect("a word")).all(|word| words.contains(&word)));
+    }
+}
