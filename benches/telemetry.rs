@@ -10,10 +10,10 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge};
 use tracing_subscriber::prelude::*;
-use vendorgate::internals::model::{Clock, Direction, UnixTime, VendorId};
+use vendorgate::internals::model::{Clock, Direction, TreatmentKind, UnixTime, VendorId};
 use vendorgate::internals::telemetry::log::LogFormat;
 use vendorgate::internals::telemetry::{
-    CacheResult, ExchangeLine, ExchangeLog, ExpositionFormat, Metrics, TreatmentLabel, claim_worker,
+    CacheResult, ExchangeLine, ExchangeLog, ExpositionFormat, Metrics, claim_worker,
 };
 
 const TOOK: Duration = Duration::from_micros(740);
@@ -53,7 +53,7 @@ fn exchange(criterion: &mut Criterion) {
         vendor.token_issued_at(issued);
         route.request(black_box(200));
         route.records(black_box(12));
-        route.pii_values(TreatmentLabel::Tokenize, black_box(24));
+        route.pii_values(TreatmentKind::Tokenize, black_box(24));
         traffic.bytes(black_box(4_096));
         traffic.leave(black_box(TOOK));
         metrics.overhead(Direction::Ingress, black_box(OWN));

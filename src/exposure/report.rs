@@ -251,16 +251,9 @@ fn left_as(field: &str, treatment: &str) -> &'static str {
     let Some(kind) = TreatmentKind::from_word(treatment) else {
         return "a value treated in a way that this version does not know";
     };
-    match kind {
-        TreatmentKind::Tokenize | TreatmentKind::EncryptFormat => "a pseudonym that only our keys turn back",
-        TreatmentKind::Hash => "a pseudonym that nothing turns back",
-        TreatmentKind::Mask if field == DETECT => "its length",
-        TreatmentKind::Mask => "a part of the value",
-        TreatmentKind::Generalize => "a coarser value",
-        TreatmentKind::Redact | TreatmentKind::Drop => "nothing",
-        TreatmentKind::Reveal => "the value itself, which a token stood for",
-        TreatmentKind::Report => "THE VALUE ITSELF, found by a detector and let pass",
-    }
+    // A detector masks the whole of what it finds.
+    let keeps_length = kind == TreatmentKind::Mask && field == DETECT;
+    if keeps_length { "its length" } else { kind.leaves() }
 }
 
 #[cfg(test)]

@@ -18,9 +18,9 @@ use crate::kill::{DenialBurst, KillSwitch, RouteTag};
 use crate::meter::{RouteLimits, VendorLedgers};
 use crate::model::{ClientId, Direction, FieldPath, Moment, Secret, SubjectKey, VendorId};
 use crate::pii::keys::{KeyError, SaltFolder};
-use crate::pii::{ClearList, MasterKeys, Plan, PlanError, RevealCounts, Rules, TokenClass, TreatmentKind, VendorKeys};
+use crate::pii::{ClearList, MasterKeys, Plan, PlanError, RevealCounts, Rules, TokenClass, VendorKeys};
 use crate::policy::{ContractTerms, PolicyChain};
-use crate::telemetry::{Metrics, TreatmentLabel, VendorMetrics};
+use crate::telemetry::{Metrics, VendorMetrics};
 use crate::upstream::{ConnectError, SocketBudget, UpstreamConnector, UpstreamPool};
 
 /// What outlives a config.
@@ -261,19 +261,10 @@ impl VendorBuilder<'_> {
         if !plan.reads_body() && !plan.reads_head() {
             return Ok(None);
         }
-        let treated = plan.rules().iter().map(|rule| label(rule.treatment)).collect();
         let (counts_records, names_subject) = (rules.records.is_some(), rules.subject.is_some());
         let matched = RuleMatchCounts::of(&plan, before.and_then(Option::as_ref));
         let on_shape = rules.on_unexpected_shape;
-        Ok(Some(MessageRules {
-            plan,
-            labels: treated,
-            matched,
-            on_shape,
-            counts_records,
-            names_subject,
-            counts_as_exposure: leaves,
-        }))
+        Ok(Some(MessageRules { plan, matched, on_shape, counts_records, names_subject, counts_as_exposure: leaves }))
     }
 
     /// One pool for each upstream of the vendor, whichever routes lead to it.
@@ -330,21 +321,6 @@ pub(super) fn route_limits(contract: &Contract) -> Vec<RouteLimits> {
         })
     };
     of(Direction::Ingress).chain(of(Direction::Egress)).collect()
-}
-
-/// The label of a treatment in the metrics.
-const fn label(treatment: TreatmentKind) -> TreatmentLabel {
-    match treatment {
-        TreatmentKind::Tokenize => TreatmentLabel::Tokenize,
-        TreatmentKind::Hash => TreatmentLabel::Hash,
-        TreatmentKind::EncryptFormat => TreatmentLabel::EncryptFormat,
-        TreatmentKind::Mask => TreatmentLabel::Mask,
-        TreatmentKind::Redact => TreatmentLabel::Redact,
-        TreatmentKind::Drop => TreatmentLabel::Drop,
-        TreatmentKind::Generalize => TreatmentLabel::Generalize,
-        TreatmentKind::Reveal => TreatmentLabel::Reveal,
-        TreatmentKind::Report => TreatmentLabel::Report,
-    }
 }
 
 fn classes(contract: &Contract) -> Vec<TokenClass> {

@@ -80,7 +80,7 @@ impl BodyPipeline {
         let exposure = leaves.then(|| route.exposure.clone());
         let meter = |treats: &MessageRules| {
             let meter =
-                route.ledger.record_meter(route.ledger_index, treats.labels.len(), now).on_shape(treats.on_shape);
+                route.ledger.record_meter(route.ledger_index, treats.plan.rules().len(), now).on_shape(treats.on_shape);
             match exposure.clone().filter(|_| treats.names_subject) {
                 Some(exposure) => meter.with_subject_listener(Box::new(move |subject| exposure.add_subject(subject))),
                 None => meter,

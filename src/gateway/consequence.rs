@@ -11,7 +11,7 @@ use crate::audit::{AuditAct, AuditRecord, CutResponse};
 use crate::http::RequestId;
 use crate::kill::{Evidence, GATEWAY_ACTOR, InFlight};
 use crate::meter::{LimitExceeded, Overrun, OverrunAction};
-use crate::model::{ClientId, Denial, Direction, Reason};
+use crate::model::{ClientId, Denial, Direction};
 
 /// A budget was spent in the middle of a body, which its own exchange cuts: `own` is spared by what ends the others. Traffic
 /// in a direction that has a budget of its own is not severed for a budget of the other.
@@ -53,7 +53,7 @@ pub(super) fn on_budget_refusal(
 /// A proven client was denied; enough of it in a short time suspends its vendor.
 pub(super) fn on_denial(gateway: &Gateway, vendor: &VendorRuntime, denial: &Denial) {
     if let Some(burst) = vendor.burst.as_deref()
-        && is_callers_doing(denial.reason)
+        && denial.reason.counts_towards_burst()
         && burst.record(gateway.clock.now())
     {
         let detail = format!("the last denial was {}", denial.reason.as_str());
@@ -94,46 +94,6 @@ pub(super) struct BodyCut<'a> {
     pub(super) id: RequestId,
 }
 
-/// Whether a denial says something about the caller: not our bounds, not an upstream, not a kill that stands already.
-const fn is_callers_doing(reason: Reason) -> bool {
-    match reason {
-        Reason::VendorKilled
-        // A slow line is no attack.
-        | Reason::BodyTimeout
-        | Reason::UpstreamRefused
-        | Reason::UpstreamUnreadable
-        | Reason::ShapeUnexpected
-        | Reason::UpstreamTimeout
-        | Reason::IssuerUnavailable
-        | Reason::Overloaded => false,
-        Reason::RequestMalformed
-        | Reason::BodyMalformed
-        | Reason::TokenMissing
-        | Reason::TokenMalformed
-        | Reason::TokenInvalid
-        | Reason::TokenExpired
-        | Reason::TokenLifetime
-        | Reason::TokenAge
-        | Reason::TokenSuperseded
-        | Reason::TokenRevoked
-        | Reason::TokenUnbound
-        | Reason::KeyTooOld
-        | Reason::VendorUnknown
-        | Reason::ContractNotStarted
-        | Reason::ContractEnded
-        | Reason::RouteUnknown
-        | Reason::ScopeMissing
-        | Reason::DestinationUnknown
-        | Reason::QueryForbidden
-        | Reason::BodyTooLarge
-        | Reason::BodyOpaque
-        | Reason::RateLimited
-        | Reason::ConcurrencyExceeded
-        | Reason::RecordsExceeded
-        | Reason::BytesExceeded => true,
-    }
-}
-
 fn kill_automatically(gateway: &Gateway, vendor: &VendorRuntime, evidence: Evidence, spared: Option<&InFlight>) {
     gateway.switch.trip(vendor.id(), evidence, spared, gateway.clock.now());
     vendor.metrics.killed(true);
@@ -141,17 +101,4 @@ fn kill_automatically(gateway: &Gateway, vendor: &VendorRuntime, evidence: Evide
 
 fn evidence(gateway: &Gateway, kind: &str, detail: String) -> Evidence {
     Evidence { at: gateway.clock.now().wall, kind: kind.to_owned(), detail }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn denials_that_are_not_the_callers_doing_never_suspend_a_vendor() {
-        let exempt: Vec<_> = Reason::ALL.into_iter().filter(|reason| !is_callers_doing(*reason)).collect();
-        let words: Vec<_> = exempt.into_iter().map(Reason::as_str).collect();
-        let golden: Vec<_> = include_str!("../../tests/golden/reasons_exempt_from_bursts.txt").lines().collect();
-        assert_eq!(words, golden);
-    }
 }

@@ -18,7 +18,7 @@ use crate::model::{ClientId, Direction, ScopeSet, VendorId};
 use crate::pii::{OnUnexpectedShape, Plan, RevealCounts, VendorKeys};
 use crate::policy::PolicyChain;
 use crate::route::Captures;
-use crate::telemetry::{RouteMetrics, TrafficMetrics, TreatmentLabel, VendorMetrics};
+use crate::telemetry::{RouteMetrics, TrafficMetrics, VendorMetrics};
 use crate::upstream::UpstreamPool;
 
 /// Every vendor, as one config has them.
@@ -92,8 +92,6 @@ pub struct RouteRuntime {
 #[derive(Debug)]
 pub(super) struct MessageRules {
     pub(super) plan: Plan,
-    /// The treatment of each rule, by its place in the list.
-    pub(super) labels: Box<[TreatmentLabel]>,
     /// How often each rule has matched.
     pub(super) matched: RuleMatchCounts,
     /// What becomes of a body of another shape than its records' path describes.
@@ -108,7 +106,7 @@ impl MessageRules {
     /// Counts values that a rule of the plan has treated: in the route's metrics and, where they leave, in the exposure. Both
     /// have the plan's own list of rules.
     pub(super) fn count(&self, route: &RouteRuntime, rule: usize, values: u64) {
-        route.metrics.pii_values(self.labels[rule], values);
+        route.metrics.pii_values(self.plan.rules()[rule].treatment, values);
         self.matched.add(rule, values);
         if self.counts_as_exposure {
             route.exposure.add_treated(rule, values);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{GatewayBody, RequestId};
 use crate::bounds::{OVERLOAD_RETRY, UPSTREAM_RETRY};
-use crate::model::{Algorithm, Denial, Direction, Reason, ScopeSet};
+use crate::model::{Algorithm, Denial, Direction, Reason, RefusalText, RetryAdvice, ScopeSet};
 
 /// What a 401 or 403 says about credentials (RFC 6750 section 3).
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,7 @@ pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, i
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let retry =
-        denial.retry_after_secs.map(u64::from).or_else(|| retry_after(denial.reason).map(|wait| wait.as_secs()));
+        denial.retry_after_secs.map(u64::from).or_else(|| default_retry(denial.reason).map(|wait| wait.as_secs()));
     if let Some(secs) = retry {
         headers.insert(RETRY_AFTER, HeaderValue::from(secs));
     }
@@ -80,43 +80,16 @@ static DPOP_CHALLENGE: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static(r#"DPoP realm="vendorgate""#))
 });
 
-/// When trying again makes sense, where nobody knows better: each reason that passes by itself has a time.
-const fn retry_after(reason: Reason) -> Option<Duration> {
-    match reason {
-        Reason::RateLimited
-        | Reason::ConcurrencyExceeded
-        | Reason::RecordsExceeded
-        | Reason::BytesExceeded
-        | Reason::Overloaded => Some(OVERLOAD_RETRY),
-        Reason::UpstreamRefused | Reason::UpstreamTimeout | Reason::IssuerUnavailable => Some(UPSTREAM_RETRY),
-        Reason::RequestMalformed
-        | Reason::BodyMalformed
-        | Reason::BodyTooLarge
-        | Reason::BodyTimeout
-        | Reason::BodyOpaque
-        | Reason::TokenMissing
-        | Reason::TokenMalformed
-        | Reason::TokenInvalid
-        | Reason::TokenExpired
-        | Reason::TokenLifetime
-        | Reason::TokenAge
-        | Reason::TokenSuperseded
-        | Reason::TokenRevoked
-        | Reason::TokenUnbound
-        | Reason::KeyTooOld
-        | Reason::VendorUnknown
-        | Reason::VendorKilled
-        | Reason::ContractNotStarted
-        | Reason::ContractEnded
-        | Reason::RouteUnknown
-        | Reason::ScopeMissing
-        | Reason::DestinationUnknown
-        | Reason::QueryForbidden
-        | Reason::UpstreamUnreadable
-        | Reason::ShapeUnexpected => None,
+/// When trying again makes sense, where the denial does not say it.
+const fn default_retry(reason: Reason) -> Option<Duration> {
+    match reason.retry_advice() {
+        RetryAdvice::Never => None,
+        RetryAdvice::Overload => Some(OVERLOAD_RETRY),
+        RetryAdvice::Upstream => Some(UPSTREAM_RETRY),
     }
 }
 
+/// What a problem document says besides the reason and the request's id.
 struct ProblemText<'a> {
     status: StatusCode,
     title: &'a str,
@@ -156,84 +129,8 @@ fn challenge_of(reason: Reason, status: StatusCode, challenge: Challenge<'_>) ->
     }
 }
 
-/// What the caller is told. The words say what to do next, never which rule of ours an attacker should aim at.
 fn problem_text(reason: Reason, direction: Direction) -> ProblemText<'static> {
-    let (status, title, detail) = match reason {
-        Reason::RequestMalformed => (
-            400,
-            "Malformed request",
-            "The request line, a header field or the target can be read in more than one way.",
-        ),
-        Reason::BodyMalformed => {
-            (400, "Malformed body", "The body is not what its content type says. Send one valid document in UTF-8.")
-        }
-        Reason::TokenMissing => (401, "Credentials required", "Send an access token as 'Authorization: Bearer'."),
-        Reason::TokenMalformed => (401, "Malformed token", "The access token cannot be read."),
-        Reason::TokenInvalid => (401, "Invalid token", "The access token is not valid here."),
-        Reason::TokenExpired => (401, "Expired token", "The access token is not valid at this time. Fetch a new one."),
-        Reason::TokenLifetime => {
-            (401, "Token lifetime too long", "The access token was issued for longer than the contract allows.")
-        }
-        Reason::TokenAge => (401, "Token too old", "The access token was issued too long ago. Fetch a new one."),
-        Reason::TokenSuperseded => {
-            (401, "Superseded token", "A newer access token of this client is in use. Use that one.")
-        }
-        Reason::TokenRevoked => (401, "Revoked token", "The access token has been revoked."),
-        Reason::TokenUnbound => {
-            (401, "Sender not proven", "The access token is bound to another sender than this connection.")
-        }
-        Reason::KeyTooOld => {
-            (401, "Signing key too old", "The key that signed the access token is overdue for rotation.")
-        }
-        Reason::VendorUnknown => (403, "Unknown vendor", "No contract covers these credentials."),
-        Reason::VendorKilled => (403, "Suspended", "Access is suspended. Write to your contact."),
-        Reason::ContractNotStarted => (403, "Contract not started", "The contract is not yet in force."),
-        Reason::ContractEnded => (403, "Contract ended", "The contract is no longer in force. Write to your contact."),
-        Reason::RouteUnknown => (403, "Not granted", "The contract grants no such method and path."),
-        Reason::ScopeMissing => (403, "Scope missing", "The access token lacks a scope that this route needs."),
-        Reason::QueryForbidden => (
-            403,
-            "Query not allowed",
-            "Call each field by its own name: no alias or fragment may rename what the contract treats. Send the query itself, as JSON.",
-        ),
-        Reason::DestinationUnknown => (403, "Unknown destination", "No contract lists this vendor, route or host."),
-        Reason::BodyTooLarge => (413, "Body too large", "The body, or a part of it, is larger than its bound."),
-        Reason::BodyTimeout => (408, "Body too slow", "The request's body stopped, or came too slowly. Send it again."),
-        Reason::BodyOpaque => (
-            415,
-            "Body cannot be inspected",
-            "Send a content type, charset and coding that the gateway can read, such as application/json in UTF-8 without compression.",
-        ),
-        Reason::RateLimited => (429, "Too many requests", "Slow down and try again after the time in Retry-After."),
-        Reason::ConcurrencyExceeded => {
-            (429, "Too many requests at once", "Wait for an answer before the next request.")
-        }
-        Reason::RecordsExceeded => (429, "Record budget spent", "The record budget of the window is spent."),
-        Reason::BytesExceeded => (429, "Byte budget spent", "The byte budget of the window is spent."),
-        Reason::UpstreamRefused => {
-            (502, "Upstream unreachable", "The upstream could not be reached or ended the exchange.")
-        }
-        Reason::UpstreamUnreadable => {
-            (502, "Upstream answer refused", "The upstream's answer could not be read or could not be inspected.")
-        }
-        Reason::ShapeUnexpected => match direction {
-            Direction::Ingress => (
-                502,
-                "Upstream answer of another shape",
-                "The upstream's answer is not of the shape that the contract describes.",
-            ),
-            Direction::Egress => (
-                422,
-                "Body of another shape",
-                "The body is not of the shape that the contract's records describe: send them where it says, or change it.",
-            ),
-        },
-        Reason::IssuerUnavailable => {
-            (503, "Issuer unavailable", "The keys to verify the access token are not available. Try again.")
-        }
-        Reason::Overloaded => (503, "Overloaded", "The gateway is at a bound. Try again."),
-        Reason::UpstreamTimeout => (504, "Upstream timeout", "The upstream did not answer in time."),
-    };
+    let RefusalText { status, title, detail } = reason.problem(direction);
     ProblemText { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), title, detail }
 }
 

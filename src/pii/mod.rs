@@ -122,7 +122,7 @@ mod url;
 mod utf8;
 mod xml;
 
-pub use crate::model::{FieldPath, FieldPathError, IdError, VendorId};
+pub use crate::model::{FieldPath, FieldPathError, IdError, TreatmentKind, VendorId};
 pub use body::BodyFormat;
 pub use body_settings::{BodySettings, FileHandling};
 pub use clear::{ClearList, ClearPathCounts};
@@ -133,12 +133,9 @@ pub use keys::{MasterKeys, VendorKeys, VendorSalt};
 pub use plan::{DETECT, Plan, PlanError, RuleName};
 pub use reveal::RevealCounts;
 pub use rewriter::{RecordBudgetSpent, RewriteError, RewriteObserver, Rewriter};
-pub use rule::{
-    DigitFormat, Generalization, OnUnexpectedShape, Rule, Rules, TokenClass, TokenClassError, Treatment, TreatmentKind,
-    ValueLocation, ValueType,
-};
+pub use rule::{OnUnexpectedShape, Rule, Rules, TokenClass, TokenClassError, ValueLocation, ValueType};
 pub use token::{TokenError, TokenKind};
-pub use treatment::TreatmentError;
+pub use treatment::{DigitFormat, Generalization, Treatment, TreatmentError};
 pub use url::HeadRewriter;
 
 use detect::DetectStream;

@@ -4,7 +4,10 @@
 
 use std::fmt;
 
-use super::{BodySettings, DetectRule, FieldRules, FileHandling};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{BodySettings, DetectRule, FieldRules, FileHandling, Treatment};
 use crate::model::FieldPath;
 
 /// One rule: a row of a contract's `pii:` list.
@@ -60,7 +63,8 @@ impl fmt::Display for ValueLocation {
 }
 
 /// The JSON type that a rule may be narrowed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum ValueType {
     /// A string.
     String,
@@ -111,136 +115,6 @@ impl TokenClass {
     }
 }
 
-/// What happens to a value before it leaves. See `docs/interface.md` for what each makes of each type of value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Treatment {
-    /// A token by AES-256-SIV (RFC 5297): equal values of a vendor and class give equal tokens, and [`Rules::reveal`] opens
-    /// them.
-    Tokenize,
-    /// The first 128 bits of an HMAC-SHA-256 (RFC 2104): equal values of a vendor and class give equal hashes, and nothing
-    /// reveals them.
-    Hash,
-    /// FF1 (NIST SP 800-38G) over the digits; all other characters stay in place.
-    EncryptFormat(DigitFormat),
-    /// Each character becomes `*`, except those kept at the ends.
-    Mask {
-        /// Characters kept at the start.
-        keep_first: u16,
-        /// Characters kept at the end.
-        keep_last: u16,
-    },
-    /// The constant `[redacted]`.
-    Redact,
-    /// The member, element or parameter is left out.
-    Drop,
-    /// A coarser value.
-    Generalize(Generalization),
-}
-
-/// A format of digits, which encryption preserves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DigitFormat {
-    /// All digits are encrypted.
-    Digits,
-    /// A payment card: a number with a valid Luhn check digit stays valid, and one end can be kept.
-    Card {
-        /// Leading digits left in clear: 0 or 6.
-        keep_first: u8,
-        /// Trailing digits left in clear: 0 or 4.
-        keep_last: u8,
-    },
-    /// A phone number: a `+` and the country code after it stay in clear.
-    Phone,
-}
-
-/// How a value is made coarser.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Generalization {
-    /// A date to its year.
-    Year,
-    /// A postcode, or any text, to its first characters.
-    Prefix(u16),
-    /// A number to the floor of a bucket of this width.
-    Bucket(std::num::NonZeroU64),
-}
-
-/// What a rule makes of a value, without its settings: the one list behind config, metrics and the exposure report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TreatmentKind {
-    /// [`Treatment::Tokenize`].
-    Tokenize,
-    /// [`Treatment::Hash`].
-    Hash,
-    /// [`Treatment::EncryptFormat`].
-    EncryptFormat,
-    /// [`Treatment::Mask`], or a detector that masks its finds.
-    Mask,
-    /// [`Treatment::Redact`], or a detector that redacts its finds.
-    Redact,
-    /// [`Treatment::Drop`].
-    Drop,
-    /// [`Treatment::Generalize`].
-    Generalize,
-    /// A token becomes the value again.
-    Reveal,
-    /// A detector counts its finds and lets them pass.
-    Report,
-}
-
-impl TreatmentKind {
-    const ALL: [Self; 9] = [
-        Self::Tokenize,
-        Self::Hash,
-        Self::EncryptFormat,
-        Self::Mask,
-        Self::Redact,
-        Self::Drop,
-        Self::Generalize,
-        Self::Reveal,
-        Self::Report,
-    ];
-
-    /// The word used in config, metrics and the exposure report; stored, so it never changes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Tokenize => "tokenize",
-            Self::Hash => "hash",
-            Self::EncryptFormat => "encrypt_format",
-            Self::Mask => "mask",
-            Self::Redact => "redact",
-            Self::Drop => "drop",
-            Self::Generalize => "generalize",
-            Self::Reveal => "reveal",
-            Self::Report => "report",
-        }
-    }
-
-    /// The kind of this word; `None` for a word of a later version.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-}
-
-impl Treatment {
-    /// Which it is, without its settings.
-    pub const fn kind(&self) -> TreatmentKind {
-        match self {
-            Self::Tokenize => TreatmentKind::Tokenize,
-            Self::Hash => TreatmentKind::Hash,
-            Self::EncryptFormat(_) => TreatmentKind::EncryptFormat,
-            Self::Mask { .. } => TreatmentKind::Mask,
-            Self::Redact => TreatmentKind::Redact,
-            Self::Drop => TreatmentKind::Drop,
-            Self::Generalize(_) => TreatmentKind::Generalize,
-        }
-    }
-
-    /// The word used in config, metrics and the exposure report.
-    pub const fn as_str(&self) -> &'static str {
-        self.kind().as_str()
-    }
-}
-
 /// What one direction of one route does to a body, its URL and its headers. `Rules::default()` changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
@@ -269,15 +143,17 @@ pub struct Rules {
     pub on_unexpected_shape: OnUnexpectedShape,
 }
 
-/// What happens to a body that does not have the shape that [`Rules::records`] describes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What happens to a body that does not have the shape that its records describe.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum OnUnexpectedShape {
     /// It is refused, or cut off if a part of it has left.
     #[default]
     Refuse,
-    /// It passes, and counts as one record at least.
+    /// It passes, counts as one record at least, and is reported in the log, the metrics and the status.
     Pass,
-    /// It passes and counts nothing: the answer reports an error, so it has no records.
+    /// It passes and counts nothing: the answer reports an error, so it has no records. No contract can write this.
+    #[serde(skip)]
     Ignore,
 }
 

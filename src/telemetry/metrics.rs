@@ -291,8 +291,8 @@ fn read_traffic(page: &mut ScrapePage, vendor: &str, direction: Direction, traff
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::labels::TreatmentLabel;
     use super::*;
+    use crate::model::TreatmentKind;
 
     /// A gateway in which everything that can be counted was counted.
     pub(in crate::telemetry) fn busy() -> (Metrics, Clock) {
@@ -306,7 +306,7 @@ pub(super) mod tests {
             let route = traffic.route("GET /v1/customers/{id}");
             route.request(200);
             route.request(1);
-            TreatmentLabel::ALL.into_iter().for_each(|treated| route.pii_values(treated, 2));
+            TreatmentKind::ALL.into_iter().for_each(|treated| route.pii_values(treated, 2));
             metrics.overhead(direction, Duration::from_micros(7));
         }
         vendor.killed(true);

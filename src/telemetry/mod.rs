@@ -25,7 +25,7 @@ pub use exchange_line::{EarlyEnd, ExchangeLine};
 pub use exposition::ExpositionFormat;
 pub use exposition::negotiate;
 pub use failures::{FailedRequest, RecentFailures};
-pub use labels::{CacheResult, LimitLabel, StoreLabel, TreatmentLabel};
+pub use labels::{CacheResult, LimitLabel, StoreLabel};
 pub use load_metrics::{ConnectionCounts, ListenerGroup, LogLabel};
 pub use log::ExchangeLog;
 pub use metrics::Metrics;

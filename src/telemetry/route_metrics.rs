@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::cells::ShardedCells;
 use super::families::{self, ScrapePage};
-use super::labels::TreatmentLabel;
 use super::vendor_metrics::lock;
 use crate::bounds::ROUTE_STATUSES_MAX;
+use crate::model::TreatmentKind;
 
 /// Statuses that have a place of their own in every route: ours, and those that APIs answer with.
 const KNOWN: [u16; 15] = [200, 201, 204, 304, 400, 401, 403, 404, 413, 415, 429, 500, 502, 503, 504];
-const RECORDS: usize = TreatmentLabel::ALL.len();
+const RECORDS: usize = TreatmentKind::ALL.len();
 const SHAPE_UNEXPECTED: usize = RECORDS + 1;
 const OTHER: usize = SHAPE_UNEXPECTED + 1;
 const STATUSES: usize = OTHER + 1;
@@ -75,7 +75,7 @@ impl RouteMetrics {
 
     /// Counts values that were treated.
     #[inline]
-    pub fn pii_values(&self, treated: TreatmentLabel, values: u64) {
+    pub fn pii_values(&self, treated: TreatmentKind, values: u64) {
         self.cells.of_this_thread().add(treated as usize, values);
     }
 
@@ -104,7 +104,7 @@ impl RouteMetrics {
         page.counter(&families::RECORDS, &labels, self.records_sum() as f64);
         page.counter(&families::SHAPES, &labels, self.shape_unexpected_sum() as f64);
         page.gauge(&families::UNMATCHED, &labels, self.unmatched.load(Ordering::Relaxed) as f64);
-        for treated in TreatmentLabel::ALL {
+        for treated in TreatmentKind::ALL {
             let values = self.pii_values_sum(treated);
             if values > 0 {
                 page.counter(&families::PII_VALUES, &[vendor, way, route, treated.as_str()], values as f64);
@@ -113,7 +113,7 @@ impl RouteMetrics {
     }
 
     /// Values that were treated so.
-    pub fn pii_values_sum(&self, treated: TreatmentLabel) -> u64 {
+    pub fn pii_values_sum(&self, treated: TreatmentKind) -> u64 {
         self.cells.sum(treated as usize)
     }
 
@@ -179,9 +179,9 @@ mod tests {
         route.request(200);
         route.request(418);
         route.records(7);
-        route.pii_values(TreatmentLabel::Reveal, 3);
+        route.pii_values(TreatmentKind::Reveal, 3);
         assert_eq!(route.requests(), [(Some(200), 1), (Some(418), 1)]);
-        assert_eq!((route.records_sum(), route.pii_values_sum(TreatmentLabel::Reveal)), (7, 3));
-        assert_eq!(route.pii_values_sum(TreatmentLabel::Drop), 0);
+        assert_eq!((route.records_sum(), route.pii_values_sum(TreatmentKind::Reveal)), (7, 3));
+        assert_eq!(route.pii_values_sum(TreatmentKind::Drop), 0);
     }
 }

@@ -1,26 +1,26 @@
 //! `as:`, `decode_charsets:`, `delimiter:` and `columns:` of a side, and `optional:` of a rule: how bodies are read.
 
 use crate::bounds::TABLE_COLUMNS_MAX;
-use crate::config::file::route::{BodyFormatConfig as Written, MessageRulesConfig};
+use crate::config::file::route::MessageRulesConfig;
 use crate::config::source::Cursor;
 use crate::pii::{BodyFormat, Rules, ValueLocation};
 
 /// Reads what the side says of its bodies into its rules, which must be complete but for what the route counts.
 pub(super) fn build(at: &Cursor<'_>, written: &MessageRulesConfig, rules: &mut Rules) {
-    rules.body_settings.format = written.format.map(format);
+    rules.body_settings.format = written.format;
     rules.body_settings.decode_charsets = written.decode_charsets.unwrap_or(false);
     rules.body_settings.delimiter = written.delimiter.as_deref().and_then(|text| delimiter(&at.key("delimiter"), text));
     rules.body_settings.columns = written.columns.as_deref().map(|names| columns(&at.key("columns"), names, rules));
-    let table = matches!(written.format, None | Some(Written::Csv | Written::Tsv));
+    let table = matches!(written.format, None | Some(BodyFormat::Csv | BodyFormat::Tsv));
     for (name, is_written, fits) in [
         ("columns", written.columns.is_some(), table),
-        ("delimiter", written.delimiter.is_some(), table && written.format != Some(Written::Tsv)),
+        ("delimiter", written.delimiter.is_some(), table && written.format != Some(BodyFormat::Tsv)),
     ] {
         if is_written && !fits {
             at.key(name).fault("belongs to tables, and as names another format", "take one of them out");
         }
     }
-    if written.format == Some(Written::Text) && (rules.needs_names() || rules.detect.is_none()) {
+    if written.format == Some(BodyFormat::Text) && (rules.needs_names() || rules.detect.is_none()) {
         let wrong = "cannot be text: only detectors read it, since its values have no names";
         at.key("as").fault(wrong, "write detect, and take out rules that name fields");
     }
@@ -84,18 +84,4 @@ fn columns(at: &Cursor<'_>, written: &[String], rules: &Rules) -> Box<[Box<str>]
         );
     }
     names
-}
-
-const fn format(written: Written) -> BodyFormat {
-    match written {
-        Written::Json => BodyFormat::Json,
-        Written::Ndjson => BodyFormat::JsonLines,
-        Written::JsonSeq => BodyFormat::JsonSequence,
-        Written::Sse => BodyFormat::EventStream,
-        Written::Form => BodyFormat::Form,
-        Written::Csv => BodyFormat::Csv,
-        Written::Tsv => BodyFormat::Tsv,
-        Written::Xml => BodyFormat::Xml,
-        Written::Text => BodyFormat::Text,
-    }
 }

@@ -1,10 +1,10 @@
 //! `reveal:` and `detect:` of a route: tokens that become values again, and what looks at all other texts.
 
 use super::rules::{RuleSide, fields, related};
-use crate::config::file::route::{DetectActionConfig as WrittenAction, DetectConfig, PiiKindConfig as WrittenSort};
+use crate::config::file::route::DetectConfig;
 use crate::config::source::Cursor;
 use crate::model::FieldPath;
-use crate::pii::{DetectAction, DetectRule, Detector, PiiKind, Rules, ValueLocation};
+use crate::pii::{DetectRule, Detector, Rules, ValueLocation};
 
 /// The fields whose tokens become values again. `earlier` are the rules of the same side.
 pub(super) fn reveal(
@@ -47,24 +47,7 @@ pub(super) fn detect(at: &Cursor<'_>, written: &DetectConfig) -> Option<DetectRu
             at.key("find").fault("must list at least one sort", "take it out to look for all");
             return None;
         }
-        Some(find) => Detector::new(find.iter().copied().map(sort)),
+        Some(find) => Detector::new(find.iter().copied()),
     };
-    let action = match written.action? {
-        WrittenAction::Mask => DetectAction::Mask,
-        WrittenAction::Redact => DetectAction::Redact,
-        WrittenAction::Report => DetectAction::Report,
-    };
-    Some(DetectRule::new(detector, action))
-}
-
-const fn sort(written: WrittenSort) -> PiiKind {
-    match written {
-        WrittenSort::Key => PiiKind::Key,
-        WrittenSort::Jwt => PiiKind::Jwt,
-        WrittenSort::Email => PiiKind::Email,
-        WrittenSort::Iban => PiiKind::Iban,
-        WrittenSort::Card => PiiKind::Card,
-        WrittenSort::Ssn => PiiKind::Ssn,
-        WrittenSort::Phone => PiiKind::Phone,
-    }
+    Some(DetectRule::new(detector, written.action?))
 }

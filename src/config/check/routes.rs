@@ -7,9 +7,7 @@ use super::rules::{RuleSide, field, related, rules};
 use super::{body_format, graphql, limits, upstreams, values};
 use crate::bounds::ROUTES_MAX;
 use crate::config::contract::{ContractRoute, ContractRoutes};
-use crate::config::file::route::{
-    EgressRouteConfig, IngressRouteConfig, MessageRulesConfig, OnShapeConfig as WrittenOnShape,
-};
+use crate::config::file::route::{EgressRouteConfig, IngressRouteConfig, MessageRulesConfig};
 use crate::config::nearest::nearest;
 use crate::config::source::Cursor;
 use crate::config::suggest;
@@ -160,15 +158,12 @@ fn counted(
     at: &Cursor<'_>,
     records: Option<&str>,
     subject: Option<&str>,
-    on_shape: Option<WrittenOnShape>,
+    on_shape: Option<OnUnexpectedShape>,
     mut rules: Rules,
 ) -> Rules {
     rules.records = records.and_then(|text| records_path(&at.key("records"), text));
     rules.subject = subject.and_then(|text| field(&at.key("subject"), text));
-    rules.on_unexpected_shape = match on_shape {
-        None | Some(WrittenOnShape::Refuse) => OnUnexpectedShape::Refuse,
-        Some(WrittenOnShape::Pass) => OnUnexpectedShape::Pass,
-    };
+    rules.on_unexpected_shape = on_shape.unwrap_or_default();
     if on_shape.is_some() && records.is_none() {
         let wrong = "has no effect: the route names no records, so no shape is asked for";
         at.key("on_shape").fault(wrong, "take it out, or write records: \"$.customers[*]\" beside it");

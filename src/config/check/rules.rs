@@ -4,15 +4,14 @@ use std::num::NonZeroU64;
 
 use super::{body_format, clear, reveal};
 use crate::config::file::route::{
-    EncryptedFormatConfig as WrittenFormat, GeneralizeConfig, MessageRulesConfig, PiiRuleConfig, TreatmentConfig as As,
-    ValueTypeConfig as Type,
+    EncryptedFormatConfig as WrittenFormat, GeneralizeConfig, MessageRulesConfig, PiiRuleConfig,
 };
 use crate::config::nearest::nearest;
 use crate::config::source::Cursor;
 use crate::config::suggest;
 use crate::model::{Direction, FieldPath, PathSelector};
 use crate::pii::{
-    DigitFormat, FileHandling, Generalization, Rule, Rules, TokenClass, Treatment, ValueLocation, ValueType,
+    DigitFormat, FileHandling, Generalization, Rule, Rules, TokenClass, Treatment, TreatmentKind, ValueLocation,
 };
 use crate::route::RoutePattern;
 
@@ -136,7 +135,7 @@ fn only(at: &Cursor<'_>, written: Option<&[String]>) -> Option<Vec<FieldPath>> {
 fn rule(at: &Cursor<'_>, line: &PiiRuleConfig, pattern: Option<&RoutePattern>, towards: RuleSide) -> Option<Rule> {
     let place = place(at, line, pattern, towards);
     let treatment = treatment(at, line);
-    let only_type = line.only_type.map(value_type);
+    let only_type = line.only_type;
     if only_type.is_some() && !matches!(place, Some(ValueLocation::Field(_)) | None) {
         at.key("type").fault("belongs to a field: other places hold only text", "take it out");
     }
@@ -230,11 +229,8 @@ fn segment(at: &Cursor<'_>, text: &str, pattern: Option<&RoutePattern>, towards:
 fn class(at: &Cursor<'_>, line: &PiiRuleConfig, place: &ValueLocation) -> Option<TokenClass> {
     let Some(text) = &line.class else { return Some(class_of(place)) };
     let at = at.key("class");
-    match line.treatment {
-        Some(As::Mask | As::Redact | As::Drop | As::Generalize) => {
-            at.fault("belongs to tokenize, hash and encrypt_format", "take it out");
-        }
-        Some(As::Tokenize | As::Hash | As::EncryptFormat) | None => {}
+    if line.treatment.is_some_and(|treatment| !treatment.is_keyed()) {
+        at.fault("belongs to tokenize, hash and encrypt_format", "take it out");
     }
     TokenClass::parse(text).map_err(|error| at.invalid(error.to_string(), class_of(place).as_str())).ok()
 }
@@ -252,30 +248,32 @@ fn class_of(place: &ValueLocation) -> TokenClass {
 fn treatment(at: &Cursor<'_>, line: &PiiRuleConfig) -> Option<Treatment> {
     let written = line.treatment?;
     let card = line.format == Some(WrittenFormat::Card);
-    let ends = written == As::Mask || (written == As::EncryptFormat && card);
+    let ends = written == TreatmentKind::Mask || (written == TreatmentKind::EncryptFormat && card);
     let ends_belong = "mask, and to encrypt_format of a card";
     for (name, is_written, belongs, to) in [
         ("keep_first", line.keep_first.is_some(), ends, ends_belong),
         ("keep_last", line.keep_last.is_some(), ends, ends_belong),
-        ("format", line.format.is_some(), written == As::EncryptFormat, "encrypt_format"),
-        ("to", line.to.is_some(), written == As::Generalize, "generalize"),
-        ("size", line.size.is_some(), written == As::Generalize, "generalize"),
+        ("format", line.format.is_some(), written == TreatmentKind::EncryptFormat, "encrypt_format"),
+        ("to", line.to.is_some(), written == TreatmentKind::Generalize, "generalize"),
+        ("size", line.size.is_some(), written == TreatmentKind::Generalize, "generalize"),
     ] {
         if is_written && !belongs {
             at.key(name).fault(format!("belongs to {to}"), "take it out, or write another treatment");
         }
     }
     match written {
-        As::Tokenize => Some(Treatment::Tokenize),
-        As::Hash => Some(Treatment::Hash),
-        As::EncryptFormat => format(at, line).map(Treatment::EncryptFormat),
-        As::Mask => {
+        TreatmentKind::Tokenize => Some(Treatment::Tokenize),
+        TreatmentKind::Hash => Some(Treatment::Hash),
+        TreatmentKind::EncryptFormat => format(at, line).map(Treatment::EncryptFormat),
+        TreatmentKind::Mask => {
             let (keep_first, keep_last) = (line.keep_first.unwrap_or(0), line.keep_last.unwrap_or(0));
             Some(Treatment::Mask { keep_first, keep_last })
         }
-        As::Redact => Some(Treatment::Redact),
-        As::Drop => Some(Treatment::Drop),
-        As::Generalize => generalize(at, line).map(Treatment::Generalize),
+        TreatmentKind::Redact => Some(Treatment::Redact),
+        TreatmentKind::Drop => Some(Treatment::Drop),
+        TreatmentKind::Generalize => generalize(at, line).map(Treatment::Generalize),
+        // The schema takes neither under `pii`.
+        TreatmentKind::Reveal | TreatmentKind::Report => None,
     }
 }
 
@@ -332,16 +330,6 @@ fn generalize(at: &Cursor<'_>, line: &PiiRuleConfig) -> Option<Generalization> {
             }
         },
         (GeneralizeConfig::Bucket, Some(size)) => NonZeroU64::new(size).map(Generalization::Bucket),
-    }
-}
-
-fn value_type(written: Type) -> ValueType {
-    match written {
-        Type::String => ValueType::String,
-        Type::Number => ValueType::Number,
-        Type::Boolean => ValueType::Boolean,
-        Type::Object => ValueType::Object,
-        Type::Array => ValueType::Array,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::config::contract::{Contract, ContractRoute};
 use crate::config::source::Cursor;
 use crate::identity::{IdentitySettings, TokenSettings};
 use crate::model::Direction;
-use crate::pii::{Rules, Treatment};
+use crate::pii::Rules;
 
 /// Refuses two contracts for one vendor, and two vendors that one token would belong to.
 pub(in crate::config) fn check_vendors<'a>(contracts: &[(Cursor<'a>, Contract)], has_master_key: bool) {
@@ -56,9 +56,7 @@ fn needs_keys(contract: &Contract) -> bool {
 }
 
 fn is_keyed(rules: &Rules) -> bool {
-    let keyed = |treatment: &Treatment| match treatment {
-        Treatment::Tokenize | Treatment::Hash | Treatment::EncryptFormat(_) => true,
-        Treatment::Mask { .. } | Treatment::Redact | Treatment::Drop | Treatment::Generalize(_) => false,
-    };
-    rules.subject.is_some() || !rules.reveal.is_empty() || rules.treat.iter().any(|rule| keyed(&rule.treatment))
+    rules.subject.is_some()
+        || !rules.reveal.is_empty()
+        || rules.treat.iter().any(|rule| rule.treatment.kind().is_keyed())
 }

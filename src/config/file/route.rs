@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::contract::LimitsConfig;
 use super::{DurationText, PaceText};
+use crate::pii::{BodyFormat, DetectAction, OnUnexpectedShape, PiiKind, TreatmentKind, ValueType};
 
 /// A call that the vendor may make.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -25,7 +26,7 @@ pub(in crate::config) struct IngressRouteConfig {
     #[schemars(example = "$.customers[*]")]
     pub(in crate::config) records: Option<String>,
     /// What becomes of a success answer that is not of the shape that records describe: refuse (default) or pass.
-    pub(in crate::config) on_shape: Option<OnShapeConfig>,
+    pub(in crate::config) on_shape: Option<OnUnexpectedShape>,
     /// The field that identifies the person whom a record is about.
     #[schemars(example = "$.customers[*].id")]
     pub(in crate::config) subject: Option<String>,
@@ -84,7 +85,7 @@ pub(in crate::config) struct EgressRouteConfig {
     #[schemars(example = "$.events[*]")]
     pub(in crate::config) records: Option<String>,
     /// What becomes of a body that is not of the shape that records describe: refuse (default) or pass.
-    pub(in crate::config) on_shape: Option<OnShapeConfig>,
+    pub(in crate::config) on_shape: Option<OnUnexpectedShape>,
     /// The field that identifies the person whom a record is about.
     #[schemars(example = "$.events[*].user")]
     pub(in crate::config) subject: Option<String>,
@@ -123,7 +124,7 @@ pub(in crate::config) struct MessageRulesConfig {
     pub(in crate::config) allow_files: Option<bool>,
     /// The format that a body is read as, whatever its content type says or where it says none.
     #[serde(rename = "as")]
-    pub(in crate::config) format: Option<BodyFormatConfig>,
+    pub(in crate::config) format: Option<BodyFormat>,
     /// Whether a body in a declared charset other than UTF-8 is decoded and leaves as UTF-8 (default false: it is refused).
     pub(in crate::config) decode_charsets: Option<bool>,
     /// What stands between the fields of a CSV: one of , ; | or tab (default a comma).
@@ -134,83 +135,17 @@ pub(in crate::config) struct MessageRulesConfig {
     pub(in crate::config) columns: Option<Vec<String>>,
 }
 
-/// A format that a body is read as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum BodyFormatConfig {
-    /// One JSON document.
-    Json,
-    /// A JSON document on each line.
-    Ndjson,
-    /// JSON text sequences.
-    JsonSeq,
-    /// Server-sent events.
-    Sse,
-    /// A form in one line.
-    Form,
-    /// Comma-separated values, or as the delimiter says.
-    Csv,
-    /// Tab-separated values.
-    Tsv,
-    /// XML.
-    Xml,
-    /// Text without names, for detectors alone.
-    Text,
-}
-
-/// What becomes of a body of another shape than its records describe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum OnShapeConfig {
-    /// It is refused, or broken off where some of it has left.
-    Refuse,
-    /// It passes, is counted as one record and told in the log, the metrics and the status.
-    Pass,
-}
-
 /// Detectors, and what is done about their finds.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct DetectConfig {
     /// What to look for (default all).
     #[schemars(extend("examples" = [["email", "card"]]))]
-    pub(in crate::config) find: Option<Vec<PiiKindConfig>>,
+    pub(in crate::config) find: Option<Vec<PiiKind>>,
     /// What happens to a find.
     #[schemars(required)]
     #[serde(rename = "as")]
-    pub(in crate::config) action: Option<DetectActionConfig>,
-}
-
-/// What a detector looks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum PiiKindConfig {
-    /// A private key, or an access key of a known shape.
-    Key,
-    /// A JSON web token.
-    Jwt,
-    /// An e-mail address.
-    Email,
-    /// An IBAN with right check digits.
-    Iban,
-    /// A payment card number of a known range with a right check digit.
-    Card,
-    /// A United States social security number, written with separators.
-    Ssn,
-    /// A phone number, written with + or separators.
-    Phone,
-}
-
-/// What is done about a find.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum DetectActionConfig {
-    /// Each of its characters becomes *.
-    Mask,
-    /// It becomes [redacted].
-    Redact,
-    /// It passes and is counted.
-    Report,
+    pub(in crate::config) action: Option<DetectAction>,
 }
 
 /// Which value is treated how. One of `field`, `query`, `header`, `cookie` and `segment` says where it stands.
@@ -235,7 +170,7 @@ pub(in crate::config) struct PiiRuleConfig {
     /// What happens to the value.
     #[schemars(required)]
     #[serde(rename = "as")]
-    pub(in crate::config) treatment: Option<TreatmentConfig>,
+    pub(in crate::config) treatment: Option<TreatmentKind>,
     /// The token class: equal values of one class give equal tokens (default the field's last name).
     #[schemars(example = &"email")]
     pub(in crate::config) class: Option<String>,
@@ -243,7 +178,7 @@ pub(in crate::config) struct PiiRuleConfig {
     pub(in crate::config) optional: Option<bool>,
     /// Only values of this type.
     #[serde(rename = "type")]
-    pub(in crate::config) only_type: Option<ValueTypeConfig>,
+    pub(in crate::config) only_type: Option<ValueType>,
     /// Characters left in clear at the start (mask; encrypt_format of a card: 6).
     #[schemars(range(min = 1, max = 64), example = 6)]
     pub(in crate::config) keep_first: Option<u16>,
@@ -257,42 +192,6 @@ pub(in crate::config) struct PiiRuleConfig {
     /// How many characters of a prefix, or how wide a bucket (generalize).
     #[schemars(range(min = 1, max = 1_000_000_000), example = 10)]
     pub(in crate::config) size: Option<u64>,
-}
-
-/// What happens to a value before it leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum TreatmentConfig {
-    /// A keyed token that can be revealed.
-    Tokenize,
-    /// A keyed hash: joins work, nothing comes back.
-    Hash,
-    /// Digits for digits, the form kept.
-    EncryptFormat,
-    /// Characters replaced by *.
-    Mask,
-    /// The constant [redacted].
-    Redact,
-    /// Left out.
-    Drop,
-    /// A coarser value.
-    Generalize,
-}
-
-/// The JSON type that a rule is narrowed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum ValueTypeConfig {
-    /// A string.
-    String,
-    /// A number.
-    Number,
-    /// true or false.
-    Boolean,
-    /// An object.
-    Object,
-    /// An array.
-    Array,
 }
 
 /// What an encrypted value must still look like.

@@ -24,25 +24,31 @@ use super::transform::Transform;
 use super::xml::{XmlPaths, XmlRewriter};
 
 /// A body format that an engine reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+// To add one: a variant, its media types in `MEDIA_TYPES` and its engine in `Engines::engine`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum BodyFormat {
-    /// One JSON document (RFC 8259).
+    /// One JSON document.
     Json,
-    /// `application/x-www-form-urlencoded`.
-    Form,
     /// A JSON document on each line.
+    #[serde(rename = "ndjson")]
     JsonLines,
     /// JSON text sequences (RFC 7464).
+    #[serde(rename = "json_seq")]
     JsonSequence,
     /// Server-sent events.
+    #[serde(rename = "sse")]
     EventStream,
-    /// Comma-separated values (RFC 4180).
+    /// A form in one line (`application/x-www-form-urlencoded`).
+    Form,
+    /// Comma-separated values, or as the delimiter says.
     Csv,
     /// Tab-separated values.
     Tsv,
-    /// `multipart/form-data`.
+    /// `multipart/form-data`. Only a content type says so: no contract can write this.
+    #[serde(skip)]
     Multipart,
-    /// XML 1.0.
+    /// XML.
     Xml,
     /// Text without names, for detectors alone.
     Text,

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::*;
-use crate::pii::rule::{Rule, TokenClass, Treatment, ValueLocation, ValueType};
 use crate::pii::testing::{self, path};
 use crate::pii::{PiiKind, RecordBudgetSpent, Rules};
+use crate::pii::{Rule, TokenClass, Treatment, ValueLocation, ValueType};
 
 /// Counts the paths in clear.
 #[derive(Default)]

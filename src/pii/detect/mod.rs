@@ -19,7 +19,8 @@ pub use rule::{DetectAction, DetectRule};
 pub(super) const LOOKAHEAD_BYTES: usize = 320;
 
 /// A kind of personal data or secret that a detector finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum PiiKind {
     /// A private key, or an access key of a known shape.
     Key,

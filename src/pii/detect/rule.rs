@@ -10,14 +10,15 @@ use zeroize::Zeroizing;
 /// Bytes of a stream that are searched together: many times the lookahead, so that little is searched twice.
 const STRIDE_BYTES: usize = 8 * 1024;
 
-/// What is done about a find.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What happens to what a detector finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum DetectAction {
-    /// Each of its characters becomes `*`.
+    /// Each of its characters becomes *.
     Mask,
-    /// It becomes `[redacted]`.
+    /// It becomes [redacted].
     Redact,
-    /// It passes, and the observer receives it.
+    /// It passes and is counted.
     Report,
 }
 

@@ -17,10 +17,11 @@ use super::keys::VendorKeys;
 use super::media::MediaType;
 use super::reveal::{RevealCounts, Revealer};
 use super::rewriter::{RecordBudgetSpent, RewriteError, RewriteObserver, Rewriter};
-use super::rule::{Rules, TreatmentKind, ValueType};
+use super::rule::{Rules, ValueType};
 use super::transform::{Replacement, SelectedValue, Transform, ValueKind};
 use super::treatment::{DeferredBatch, PieceTransform, Transformer, TreatmentError};
 use super::url::{HeadRewriter, HeadRules};
+use crate::model::TreatmentKind;
 
 /// The compiled rules of one direction of one route, with the keys of its vendor. Share it by `Arc` between threads.
 pub struct Plan {

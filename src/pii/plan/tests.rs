@@ -1,8 +1,8 @@
 //! What a plan reads, numbers and refuses.
 
 use super::*;
-use crate::pii::rule::{Generalization, Rule, TokenClass, Treatment, ValueLocation};
 use crate::pii::testing::{RecordingObserver, feed_chunks, path, plan};
+use crate::pii::{Generalization, Rule, TokenClass, Treatment, ValueLocation};
 
 fn rule(place: ValueLocation, treatment: Treatment, class: &str) -> Rule {
     Rule { location: place, treatment, class: TokenClass::from_name(class), only_type: None }

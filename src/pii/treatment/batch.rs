@@ -175,8 +175,7 @@ mod tests {
     use super::*;
     use crate::model::VendorId;
     use crate::pii::keys::{MasterKey, MasterKeys, VendorSalt};
-    use crate::pii::rule::{DigitFormat, Rule, TokenClass, Treatment, ValueLocation};
-    use crate::pii::{SelectedValue, Transform, ValueKind};
+    use crate::pii::{DigitFormat, Rule, SelectedValue, TokenClass, Transform, Treatment, ValueKind, ValueLocation};
 
     /// Rules, more than can have a group.
     fn transformer() -> Transformer {

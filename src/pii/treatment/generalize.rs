@@ -5,8 +5,8 @@
 use std::io::Write;
 use std::num::NonZeroU64;
 
-use super::super::rule::Generalization;
 use super::super::transform::{Replacement, SelectedValue, ValueKind};
+use super::Generalization;
 
 /// Appends the generalized value; `None`, with nothing appended, when there is none.
 pub(super) fn apply(how: Generalization, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Option<Replacement> {

@@ -1,4 +1,4 @@
-//! The treatments, compiled with the keys of one vendor, and what each makes of a value.
+//! The treatments: a rule's settings, their compiled form with the keys of one vendor, and what each makes of a value.
 //!
 //! | value | tokenize | hash | encrypt_format | mask | generalize | redact | drop |
 //! | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -31,10 +31,11 @@ use super::alphabets::{HALF_TAG_CHARACTERS, base32, encode_16_bytes};
 use super::ff1::CipherDirection;
 use super::keys::{ClassKeys, VendorKeys};
 use super::rewriter::RewriteError;
-use super::rule::{DigitFormat, Generalization, Rule, TokenClass, Treatment};
+use super::rule::{Rule, TokenClass};
 use super::token::{TOKEN_PREFIX, TokenKind};
 use super::transform::{Replacement, SelectedValue, Transform, ValueKind};
 use crate::bounds;
+use crate::model::TreatmentKind;
 pub use batch::DeferredBatch;
 use format::FormatCipher;
 use pieces::PieceState;
@@ -45,6 +46,79 @@ const HASH_HEAD_BYTES: usize = 5;
 
 /// The text that replaces a value of which nothing is kept.
 const REDACTED: &[u8] = b"[redacted]";
+
+/// What happens to a value before it leaves. See `docs/interface.md` for what each makes of each type of value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Treatment {
+    /// A token by AES-256-SIV (RFC 5297): equal values of a vendor and class give equal tokens, and [`super::Rules::reveal`] opens
+    /// them.
+    Tokenize,
+    /// The first 128 bits of an HMAC-SHA-256 (RFC 2104): equal values of a vendor and class give equal hashes, and nothing
+    /// reveals them.
+    Hash,
+    /// FF1 (NIST SP 800-38G) over the digits; all other characters stay in place.
+    EncryptFormat(DigitFormat),
+    /// Each character becomes `*`, except those kept at the ends.
+    Mask {
+        /// Characters kept at the start.
+        keep_first: u16,
+        /// Characters kept at the end.
+        keep_last: u16,
+    },
+    /// The constant `[redacted]`.
+    Redact,
+    /// The member, element or parameter is left out.
+    Drop,
+    /// A coarser value.
+    Generalize(Generalization),
+}
+
+/// A format of digits, which encryption preserves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DigitFormat {
+    /// All digits are encrypted.
+    Digits,
+    /// A payment card: a number with a valid Luhn check digit stays valid, and one end can be kept.
+    Card {
+        /// Leading digits left in clear: 0 or 6.
+        keep_first: u8,
+        /// Trailing digits left in clear: 0 or 4.
+        keep_last: u8,
+    },
+    /// A phone number: a `+` and the country code after it stay in clear.
+    Phone,
+}
+
+/// How a value is made coarser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generalization {
+    /// A date to its year.
+    Year,
+    /// A postcode, or any text, to its first characters.
+    Prefix(u16),
+    /// A number to the floor of a bucket of this width.
+    Bucket(std::num::NonZeroU64),
+}
+
+impl Treatment {
+    /// Which it is, without its settings.
+    pub const fn kind(&self) -> TreatmentKind {
+        match self {
+            Self::Tokenize => TreatmentKind::Tokenize,
+            Self::Hash => TreatmentKind::Hash,
+            Self::EncryptFormat(_) => TreatmentKind::EncryptFormat,
+            Self::Mask { .. } => TreatmentKind::Mask,
+            Self::Redact => TreatmentKind::Redact,
+            Self::Drop => TreatmentKind::Drop,
+            Self::Generalize(_) => TreatmentKind::Generalize,
+        }
+    }
+
+    /// The word used in config, metrics and the exposure report.
+    pub const fn as_str(&self) -> &'static str {
+        self.kind().as_str()
+    }
+}
 
 /// Why rules cannot be compiled: a mistake in the rules. `rule` is the index of the rule in [`super::Rules::treat`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

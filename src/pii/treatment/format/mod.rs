@@ -12,8 +12,8 @@ mod tests;
 use zeroize::Zeroize;
 
 use super::super::ff1::{CipherDirection, DIGITS_MAX, DIGITS_MIN, Decimal, Ff1Aes256, SHORT_DIGITS_MAX, ShortDigits};
-use super::super::rule::DigitFormat;
 use super::super::transform::{Replacement, SelectedValue, ValueKind};
+use super::DigitFormat;
 use super::batch::{DeferredValue, GROUP_VALUES_MAX};
 use country::{COUNTRY_DIGITS_MAX, country_code_digits};
 
