@@ -19,7 +19,7 @@ use vendorgate::internals::identity::{
 use vendorgate::internals::kill::{KillSwitch, RouteTag, VendorGate};
 use vendorgate::internals::meter::{Calendar, Limits, RequestRate, RouteLimits, UsageLedger};
 use vendorgate::internals::model::{ClientId, Clock, Direction, Moment, ScopeSet, Secret, SubjectKey, VendorId};
-use vendorgate::internals::policy::{ContractTerms, PolicyChain, RequestFacts};
+use vendorgate::internals::policy::{ContractTerms, PolicyChain, RequestFacts, RouteTerms};
 use vendorgate::internals::route::{RoutePattern, RouteTable};
 use vendorgate::internals::store::Store;
 
@@ -32,7 +32,8 @@ struct Gate {
     line: Arc<VendorGate>,
     tag: RouteTag,
     chain: PolicyChain,
-    scopes: ScopeSet,
+    terms: RouteTerms,
+    own_client: ClientId,
     head: Parts,
     now: Moment,
 }
@@ -57,7 +58,12 @@ impl Gate {
             line: switch.gate(&vendor),
             tag: RouteTag::of(ROUTE),
             chain: chain(),
-            scopes: ScopeSet::parse("customers:read").expect("a scope"),
+            terms: RouteTerms {
+                ledger_index: 0,
+                scopes: ScopeSet::parse("customers:read").expect("a scope"),
+                counts_records: true,
+            },
+            own_client: ClientId::new("vendorgate"),
             head: head.body(()).expect("a request").into_parts().0,
             now,
         }
@@ -75,18 +81,16 @@ impl Gate {
             peer_certificate: None,
         };
         let verified = self.directory.authenticate(&presented, self.now).expect("a known token");
-        let (route, _) = self.table.find(&Method::GET, &target.path).expect("a route");
+        self.table.find(&Method::GET, &target.path).expect("a route");
         let caller = verified.caller();
         let in_flight = self.line.register(Direction::Ingress, self.tag, Some(&caller.client));
         let facts = RequestFacts {
             now: self.now,
             in_flight: &in_flight,
             caller: Some(caller),
-            client: &caller.client,
-            ledger_index: route.get(),
+            own_client: &self.own_client,
+            route: &self.terms,
             is_safe: true,
-            counts_records: true,
-            scopes: &self.scopes,
         };
         self.chain.evaluate(&facts).is_ok()
     }

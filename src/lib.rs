@@ -32,13 +32,14 @@
 //! | 0 | [`model`] the words as types, [`bounds`] every bound with its reason |
 //! | 1 | [`pii`] bytes in, bytes out; [`http`] reading, refusing, forwarding; [`store`] what survives; [`telemetry`] metrics and logs; [`audit`] the audit trail |
 //! | 2 | [`identity`] who calls; [`meter`] how much; [`kill`] the switch; [`exposure`] what left |
-//! | 3 | [`policy`] the rules of admission; [`route`] the table; [`upstream`] the pools |
-//! | 4 | [`config`] YAML to a checked configuration |
-//! | 5 | [`gateway`] the way of one request |
-//! | 6 | [`listener`] sockets; [`admin`] operators |
-//! | 7 | [`server`] start, reload, drain |
-//! | 8 | the demonstration |
-//! | 9 | [`cli`] one file a verb |
+//! | 3 | [`policy`] the rules of admission; [`route`] the table |
+//! | 4 | [`upstream`] the pools, which send nothing without a permit |
+//! | 5 | [`config`] YAML to a checked configuration |
+//! | 6 | [`gateway`] the way of one request |
+//! | 7 | [`listener`] sockets; [`admin`] operators |
+//! | 8 | [`server`] start, reload, drain |
+//! | 9 | the demonstration |
+//! | 10 | [`cli`] one file a verb |
 //!
 //! Four ideas carry it. Half of the work is a synchronous `admit` that yields a [`policy::Permit`] with a private field
 //! and one maker. A policy is a value in a list. Bodies flow through push engines ([`pii::Rewriter`]) that know no I/O, so

@@ -1,7 +1,7 @@
-//! From a checked config to a snapshot: joins each contract with the rooms that outlive it.
+//! Makes a snapshot of a checked config: joins each contract with the services that outlive it.
 //!
-//! A reload goes through the same door: what a vendor has used of its limits, its kill line and its metrics go along.
-//! Changes nothing unless all of it succeeds.
+//! A reload is made in the same way: what a vendor has used of its limits, its kills and its metrics are kept. Changes nothing
+//! unless all of it succeeds.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -9,38 +9,39 @@ use std::sync::{Arc, OnceLock};
 use ::http::HeaderValue;
 use rustls::ClientConfig;
 
+use super::policy_input::{contract_terms, own_client, route_limits, route_terms};
 use super::rule_matches::RuleMatchCounts;
 use super::snapshot::{DirectionRuntime, MessageRules, RouteRuntime, Snapshot, VendorRuntime};
 use crate::config::{self, Contract, GatewaySettings};
 use crate::exposure::{self, ExposureProfile};
 use crate::identity::{self, DirectoryError, IdentityState};
 use crate::kill::{DenialBurst, KillSwitch, RouteTag};
-use crate::meter::{RouteLimits, VendorLedgers};
-use crate::model::{ClientId, Direction, FieldPath, Moment, Secret, SubjectKey, VendorId};
+use crate::meter::VendorLedgers;
+use crate::model::{Direction, FieldPath, Moment, Secret, SubjectKey, VendorId};
 use crate::pii::keys::{KeyError, SaltFolder};
 use crate::pii::{ClearList, MasterKeys, Plan, PlanError, RevealCounts, Rules, TokenClass, VendorKeys};
-use crate::policy::{ContractTerms, PolicyChain};
+use crate::policy::PolicyChain;
 use crate::telemetry::{Metrics, VendorMetrics};
 use crate::upstream::{ConnectError, SocketBudget, UpstreamConnector, UpstreamPool};
 
-/// What outlives a config.
+/// The services that outlive a config.
 #[derive(Debug)]
 pub struct GatewayServices {
     /// The kill switch.
     pub switch: Arc<KillSwitch>,
-    /// What is counted.
+    /// The metrics of the process.
     pub metrics: Metrics,
-    /// What left, to whom.
+    /// The counters of what left.
     pub exposure: Arc<exposure::ExposureCounters>,
-    /// Issuers' keys, verified tokens, revocations.
+    /// The keys of issuers, verified tokens, revocations.
     pub authority: IdentityState,
-    /// Each vendor's salt.
+    /// The folder with the salt of each vendor.
     pub salts: SaltFolder,
-    /// TLS towards upstreams.
+    /// The TLS settings for upstreams.
     pub tls: Arc<ClientConfig>,
-    /// The sockets towards them.
+    /// The number of sockets for upstreams.
     pub sockets: Arc<SocketBudget>,
-    /// Threads that serve.
+    /// The number of worker threads.
     pub workers: usize,
 }
 
@@ -50,57 +51,57 @@ pub enum AssembleError {
     /// Two contracts contradict each other.
     #[error("identity sections contradict each other")]
     Identity(#[source] DirectoryError),
-    /// A vendor's key material is not to be had.
+    /// The keys of a vendor cannot be made.
     #[error("the keys of {vendor} cannot be made")]
     Keys {
-        /// Whose.
+        /// The vendor.
         vendor: VendorId,
-        /// Why.
+        /// The cause.
         #[source]
         source: KeyError,
     },
     /// A route's rules cannot be compiled.
     #[error("the rules of {vendor}, {route} cannot be compiled")]
     Rules {
-        /// Whose.
+        /// The vendor.
         vendor: VendorId,
-        /// Which route.
+        /// The route.
         route: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: PlanError,
     },
-    /// An upstream cannot be dialled at all.
+    /// An upstream can never be connected to.
     #[error("the upstream {upstream} of {vendor} cannot be dialled")]
     Upstream {
-        /// Whose.
+        /// The vendor.
         vendor: VendorId,
-        /// Which.
+        /// The upstream.
         upstream: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: ConnectError,
     },
 }
 
-/// Makes the snapshot of a config. `previous` is the one in force, whose vendors' consumption goes along.
+/// Makes the snapshot of a config. `previous` is the one in force: what its vendors have used is kept.
 ///
 /// # Errors
 /// [`AssembleError`]; nothing has changed then.
 pub fn assemble(
     config: &GatewaySettings,
     keys: &MasterKeys,
-    rooms: &GatewayServices,
+    services: &GatewayServices,
     previous: Option<&Snapshot>,
     now: Moment,
 ) -> Result<Snapshot, AssembleError> {
-    let directory = rooms.authority.directory(identities(config)).map_err(first_error)?;
+    let directory = services.authority.directory(identities(config)).map_err(first_error)?;
     let vendors: Box<[Arc<VendorRuntime>]> = config
         .contracts
         .iter()
         .map(|contract| {
             let before = previous.and_then(|snapshot| snapshot.vendor(contract.vendor.as_str()));
-            VendorBuilder { contract, keys, rooms, now }.vendor(before).map(Arc::new)
+            VendorBuilder { contract, keys, services, now }.vendor(before).map(Arc::new)
         })
         .collect::<Result<_, _>>()?;
     let by_id = vendors.iter().zip(0..).map(|(vendor, index)| (vendor.id().clone(), index)).collect();
@@ -122,11 +123,11 @@ fn first_error(mut errors: Vec<DirectoryError>) -> AssembleError {
     AssembleError::Identity(errors.swap_remove(0))
 }
 
-/// Makes one vendor of one contract.
+/// Makes the run-time state of one vendor from its contract.
 struct VendorBuilder<'a> {
     contract: &'a Arc<Contract>,
     keys: &'a MasterKeys,
-    rooms: &'a GatewayServices,
+    services: &'a GatewayServices,
     now: Moment,
 }
 
@@ -134,53 +135,55 @@ impl VendorBuilder<'_> {
     fn vendor(&self, before: Option<&Arc<VendorRuntime>>) -> Result<VendorRuntime, AssembleError> {
         let contract = self.contract;
         let id = &contract.vendor;
-        let salt = self.rooms.salts.open_or_create(id).map_err(|source| self.keys_error(source))?;
+        let salt = self.services.salts.open_or_create(id).map_err(|source| self.keys_error(source))?;
         let subject_key = SubjectKey::new(Secret::new(blake3::derive_key("vendorgate 2026 subject", salt.expose())));
         let keys = Arc::new(self.keys.vendor_keys(id, &salt, classes(contract)));
         let reveals = before.map(|vendor| Arc::clone(&vendor.reveals)).unwrap_or_default();
-        let shared = PlanContext { keys, reveals, before };
+        let context = PlanContext { keys, reveals, before };
         let limits = route_limits(contract);
         let ledgers = match before {
             Some(vendor) => vendor.ledgers.renew(&contract.limits, &limits, &subject_key, self.now),
             None => VendorLedgers::new(&contract.limits, &limits, &subject_key),
         };
-        let metrics = self.rooms.metrics.vendor(id);
+        let metrics = self.services.metrics.vendor(id);
         metrics.contract_ends_at(contract.ends);
         let mut pools = UpstreamPools::default();
-        let sides = [
-            self.side(Direction::Ingress, &ledgers, &metrics, &shared, &mut pools)?,
-            self.side(Direction::Egress, &ledgers, &metrics, &shared, &mut pools)?,
+        let directions = [
+            self.direction(Direction::Ingress, &ledgers, &metrics, &context, &mut pools)?,
+            self.direction(Direction::Egress, &ledgers, &metrics, &context, &mut pools)?,
         ];
         Ok(VendorRuntime {
             contract: Arc::clone(contract),
-            kill_gate: self.rooms.switch.gate(id),
+            kill_gate: self.services.switch.gate(id),
             ledgers,
             metrics,
-            own_client: ClientId::new("vendorgate"),
-            keys: shared.keys,
-            reveals: shared.reveals,
+            own_client: own_client(),
+            keys: context.keys,
+            reveals: context.reveals,
             header: HeaderValue::try_from(id.as_str()).unwrap_or(HeaderValue::from_static("")),
             burst: self.burst(before),
-            directions: sides,
+            directions,
         })
     }
 
-    fn side(
+    fn direction(
         &self,
         direction: Direction,
         ledgers: &VendorLedgers,
         metrics: &VendorMetrics,
-        shared: &PlanContext<'_>,
+        context: &PlanContext<'_>,
         pools: &mut UpstreamPools,
     ) -> Result<DirectionRuntime, AssembleError> {
         let (contract, ledger) = (self.contract, ledgers.of(direction));
         let traffic = Arc::clone(metrics.traffic(direction));
         let routes = contract.routes(direction).as_slice().iter().map(|route| {
             let name = route.pattern.as_str();
-            let before = shared.route_before(direction, name);
-            let (asked, answered) = (before.map(|route| &route.request), before.map(|route| &route.response));
-            let request = self.treats(name, &route.request, direction == Direction::Egress, shared, asked)?;
-            let response = self.treats(name, &route.response, direction == Direction::Ingress, shared, answered)?;
+            let before = context.route_before(direction, name);
+            let before =
+                (before.and_then(|route| route.request.as_ref()), before.and_then(|route| route.response.as_ref()));
+            let leaves = direction == Direction::Egress;
+            let request = self.message_rules(name, &route.request, leaves, context, before.0)?;
+            let response = self.message_rules(name, &route.response, !leaves, context, before.1)?;
             let (rules, leaving) = match direction {
                 Direction::Ingress => (&route.response, &response),
                 Direction::Egress => (&route.request, &request),
@@ -190,9 +193,8 @@ impl VendorBuilder<'_> {
                 name: name.into(),
                 captures: route.pattern.capture_names().map(Into::into).collect(),
                 tag: RouteTag::of(name),
-                scopes: route.scopes.clone(),
+                terms: route_terms(route, direction, ledger),
                 ledger: Arc::clone(ledger),
-                ledger_index: ledger.place(direction, name).unwrap_or(usize::MAX),
                 upstream: self.upstream(route, pools)?,
                 upstream_name: route.upstream.id.as_str().into(),
                 websocket: route.websocket,
@@ -200,28 +202,23 @@ impl VendorBuilder<'_> {
                 request,
                 response,
                 metrics: traffic.route(name),
-                exposure: self.rooms.exposure.handle(profile),
+                exposure: self.services.exposure.handle(profile),
                 rate_policy: OnceLock::new(),
             }))
         });
         let routes = routes.collect::<Result<_, _>>()?;
-        let terms = ContractTerms {
-            direction,
-            calendar: contract.calendar(),
-            ceiling: contract.scopes.clone(),
-            ledger: Arc::clone(ledger),
-        };
-        Ok(DirectionRuntime { chain: PolicyChain::new(&terms), routes, traffic })
+        let chain = PolicyChain::new(&contract_terms(contract, direction, ledger));
+        Ok(DirectionRuntime { chain, routes, traffic })
     }
 
-    /// The count of denials goes along while the rule is the same.
+    /// The count of denials is kept while the setting stays the same.
     fn burst(&self, before: Option<&Arc<VendorRuntime>>) -> Option<Arc<DenialBurst>> {
         let trip = self.contract.trip?;
         let same = before.filter(|vendor| vendor.contract.trip == Some(trip)).and_then(|vendor| vendor.burst.clone());
         Some(same.unwrap_or_else(|| Arc::new(DenialBurst::new(trip.denials, trip.window))))
     }
 
-    /// What can leave on a route: the rules of the plan that treats it, in its order.
+    /// What can leave on a route: the rules of the plan that treats the message that leaves, in their order.
     fn profile(
         &self,
         direction: Direction,
@@ -238,21 +235,23 @@ impl VendorBuilder<'_> {
             vendor: self.contract.vendor.clone(),
             direction,
             route: route.into(),
-            rules: leaving.map(|treats| treats.plan.rules().to_vec()).unwrap_or_default(),
+            rules: leaving.map(|rules| rules.plan.rules().to_vec()).unwrap_or_default(),
             clear: rules.only.as_ref().map(clear),
             listed: ClearList::of(rules),
         }
     }
 
-    fn treats(
+    /// The compiled rules of one message of a route; `None` where nothing of the message is read. `before` are those of the
+    /// config in force, whose counts are kept.
+    fn message_rules(
         &self,
         route: &str,
         rules: &Rules,
         leaves: bool,
-        shared: &PlanContext<'_>,
-        before: Option<&Option<MessageRules>>,
+        context: &PlanContext<'_>,
+        before: Option<&MessageRules>,
     ) -> Result<Option<MessageRules>, AssembleError> {
-        let plan = Plan::compile_with_counts(rules, Arc::clone(&shared.keys), Arc::clone(&shared.reveals));
+        let plan = Plan::compile_with_counts(rules, Arc::clone(&context.keys), Arc::clone(&context.reveals));
         let plan = plan.map_err(|source| AssembleError::Rules {
             vendor: self.contract.vendor.clone(),
             route: route.to_owned(),
@@ -261,13 +260,17 @@ impl VendorBuilder<'_> {
         if !plan.reads_body() && !plan.reads_head() {
             return Ok(None);
         }
-        let (counts_records, names_subject) = (rules.records.is_some(), rules.subject.is_some());
-        let matched = RuleMatchCounts::of(&plan, before.and_then(Option::as_ref));
-        let on_shape = rules.on_unexpected_shape;
-        Ok(Some(MessageRules { plan, matched, on_shape, counts_records, names_subject, counts_as_exposure: leaves }))
+        Ok(Some(MessageRules {
+            matched: RuleMatchCounts::new(&plan, before.map(|rules| (&rules.plan, &rules.matched))),
+            plan,
+            on_shape: rules.on_unexpected_shape,
+            counts_records: rules.records.is_some(),
+            names_subject: rules.subject.is_some(),
+            counts_as_exposure: leaves,
+        }))
     }
 
-    /// One pool for each upstream of the vendor, whichever routes lead to it.
+    /// The pool of a route's upstream. All routes of the vendor to the same upstream share one pool.
     fn upstream(
         &self,
         route: &config::ContractRoute,
@@ -278,13 +281,13 @@ impl VendorBuilder<'_> {
             return Ok(Arc::clone(upstream));
         }
         let connector =
-            UpstreamConnector::new(settings, &self.rooms.tls).map_err(|source| AssembleError::Upstream {
+            UpstreamConnector::new(settings, &self.services.tls).map_err(|source| AssembleError::Upstream {
                 vendor: self.contract.vendor.clone(),
                 upstream: settings.id.as_str().to_owned(),
                 source,
             })?;
-        let sockets = Arc::clone(&self.rooms.sockets);
-        let upstream = Arc::new(UpstreamPool::new(connector, settings, self.rooms.workers, sockets));
+        let sockets = Arc::clone(&self.services.sockets);
+        let upstream = Arc::new(UpstreamPool::new(connector, settings, self.services.workers, sockets));
         pools.0.insert(settings.id.as_str().to_owned(), Arc::clone(&upstream));
         Ok(upstream)
     }
@@ -294,11 +297,11 @@ impl VendorBuilder<'_> {
     }
 }
 
-/// What all plans of a vendor share.
+/// What all plans of a vendor are compiled with.
 struct PlanContext<'a> {
     keys: Arc<VendorKeys>,
     reveals: Arc<RevealCounts>,
-    /// The vendor as the config before had it.
+    /// The vendor as the config in force has it.
     before: Option<&'a Arc<VendorRuntime>>,
 }
 
@@ -311,17 +314,6 @@ impl PlanContext<'_> {
 
 #[derive(Default)]
 struct UpstreamPools(HashMap<String, Arc<UpstreamPool>>);
-
-pub(super) fn route_limits(contract: &Contract) -> Vec<RouteLimits> {
-    let of = |direction| {
-        contract.routes(direction).as_slice().iter().map(move |route| RouteLimits {
-            direction,
-            route: route.pattern.as_str().into(),
-            limits: route.limits.clone(),
-        })
-    };
-    of(Direction::Ingress).chain(of(Direction::Egress)).collect()
-}
 
 fn classes(contract: &Contract) -> Vec<TokenClass> {
     let routes = Direction::ALL.into_iter().flat_map(|direction| contract.routes(direction).as_slice());

@@ -1,34 +1,35 @@
-//! How slowly the sender of a body may send: an idle deadline and a least pace.
+//! How slowly the sender of a body may send: an idle deadline and a minimum rate.
 //!
-//! Only the time that the sender is waited for counts. A body that rests because its reader does not read is not slow,
-//! and the reader's own connection has a deadline for that.
+//! Only the time in which the gateway waits for the sender counts. While the reader does not read, the sender is not asked
+//! for more and is not slow; the reader's own connection has a deadline for that.
 
 use std::time::Duration;
 
 use crate::model::Moment;
 use crate::upstream::{BodyLimits, MinRate};
 
-/// The patience with the sender of one body.
+/// Measures how fast the sender of one body sends.
 #[derive(Debug)]
 pub(super) struct BodyRateMonitor {
-    /// Longest silence.
+    /// The longest time without a byte.
     pub(super) idle: Duration,
-    /// None where the body may be as slow as it likes, as long as it is not silent: an event stream, a WebSocket.
+    /// `None` for an event stream and a WebSocket, which may be slow as long as they are not silent.
     min_rate: Option<MinRate>,
-    /// Since when the sender is waited for.
+    /// When the gateway began to wait for the sender; `None` while it does not wait.
     since_ns: Option<u64>,
-    /// How long it was waited for in this span, and the bytes that came of it.
+    /// How long the gateway has waited within the current span of the minimum rate.
     waited_ns: u64,
+    /// The bytes that came within that span.
     bytes: u64,
 }
 
 impl BodyRateMonitor {
-    /// With a body of this pace.
-    pub(super) const fn new(body: BodyLimits) -> Self {
-        Self::of(body.idle, Some(body.min_rate))
+    /// For a body with these limits.
+    pub(super) const fn new(limits: BodyLimits) -> Self {
+        Self::of(limits.idle, Some(limits.min_rate))
     }
 
-    /// With a body that only must not be silent for longer than `idle`.
+    /// For a body that only must not be silent for longer than `idle`.
     pub(super) const fn idle(idle: Duration) -> Self {
         Self::of(idle, None)
     }
@@ -37,23 +38,23 @@ impl BodyRateMonitor {
         Self { idle, min_rate, since_ns: None, waited_ns: 0, bytes: 0 }
     }
 
-    /// The sender is waited for from here on.
+    /// The gateway waits for the sender from now on.
     pub(super) fn await_sender(&mut self, now: impl FnOnce() -> Moment) {
         if self.min_rate.is_some() && self.since_ns.is_none() {
             self.since_ns = Some(now().monotonic_ns);
         }
     }
 
-    /// The sender has sent; whether that is fast enough.
+    /// The sender has sent so many bytes. Returns whether that was fast enough.
     pub(super) fn received(&mut self, bytes: usize, now: Moment) -> bool {
-        let Some(least) = self.min_rate else { return true };
+        let Some(min_rate) = self.min_rate else { return true };
         self.bytes += bytes as u64;
         let Some(since) = self.since_ns.take() else { return true };
         self.waited_ns += now.monotonic_ns.saturating_sub(since);
-        if u128::from(self.waited_ns) < least.per.as_nanos() {
+        if u128::from(self.waited_ns) < min_rate.per.as_nanos() {
             return true;
         }
-        let is_enough = self.bytes >= least.bytes;
+        let is_enough = self.bytes >= min_rate.bytes;
         (self.waited_ns, self.bytes) = (0, 0);
         is_enough
     }
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drip_is_told_from_a_slow_line_and_a_slow_reader() {
+    fn a_slow_sender_is_told_from_a_slow_network_and_from_a_slow_reader() {
         assert!(!passes(1, 1_000, 0), "a byte a second");
         assert!(passes(2, 1_000, 0));
         assert!(passes(100, 59_000, 0), "in bursts");

@@ -1,4 +1,4 @@
-//! Where a body comes from: the wire, a spool that was filled while its signature was checked, or a WebSocket's side.
+//! Where a body comes from: a connection, a buffer that was filled to check the signature, or one side of a WebSocket.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,20 +15,20 @@ use crate::bounds;
 /// A body to be forwarded.
 #[derive(Debug)]
 pub(super) enum BodySource {
-    /// As it arrives.
+    /// As it arrives from a connection.
     Live(Incoming),
-    /// Taken whole; `None` once it was handed on.
+    /// Read whole before; `None` once it was handed on.
     Spooled(Option<Bytes>),
     /// One side of a WebSocket, as raw bytes.
     Socket(ReadHalf<TokioIo<Upgraded>>),
 }
 
-/// A body broke off at its source.
+/// The source of a body has failed.
 #[derive(Debug)]
 pub(super) struct SourceBroken;
 
 impl BodySource {
-    /// What was spooled, as a body.
+    /// A body that was read whole before.
     pub(super) fn spooled(body: Bytes) -> Self {
         Self::Spooled(Some(body).filter(|body| !body.is_empty()))
     }

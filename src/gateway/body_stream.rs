@@ -1,7 +1,7 @@
-//! Bodies in motion: each frame asks the kill switch, passes the account, and wakes for either side.
+//! Bodies in motion: each frame asks the kill switch, passes the pipeline, and can wake either side.
 //!
-//! An aborted body looks aborted: its error makes hyper reset the stream or close without the last chunk. Never lets
-//! a frame out after the request was severed.
+//! A body that ends early looks so to its reader: its error makes hyper reset the stream, or close the connection without the
+//! last chunk. Never lets a frame out after the request was severed.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,110 +13,64 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
-use super::body_pipeline::{AbortReason, BodyPipeline, HttpMessage};
+use super::body_end::{AbortReason, BodyEnd};
+use super::body_pipeline::BodyPipeline;
 use super::body_rate::BodyRateMonitor;
 use super::body_source::BodySource;
+use super::consequence::AdmittedRequest;
 use super::target::HeadCounts;
 use crate::bounds;
 use crate::http::BodyError;
 use crate::kill::InFlight;
-use crate::model::{Clock, Denial, Reason};
+use crate::model::Clock;
 use crate::pii::RewriteError;
 
-/// Who is told how a body went, and holds what must live as long as it.
+/// Observes one body, and holds what must live as long as the body.
 pub(super) trait BodyObserver: Send + Unpin {
-    /// Something was taken of which nothing leaves.
-    fn on_consumed(&mut self, account: &BodyPipeline);
-    /// All that came out of the account has left.
-    fn on_sent(&mut self, account: &mut BodyPipeline);
-    /// The body has ended, well or not; nothing follows.
-    fn on_end(&mut self, account: &mut BodyPipeline, how: Result<(), &BodyEnd>);
-    /// What of these trailers the body's reader gets.
-    fn trailers(&self, fields: HeaderMap, changes: bool) -> Result<Option<HeaderMap>, RewriteError>;
-    /// How often the reader's connection had handed to the kernel all that it had; none where nobody waits for that.
+    /// A part of the body was taken in, of which nothing is sent.
+    fn on_consumed(&mut self, pipeline: &BodyPipeline);
+    /// All that came out of the pipeline has been sent.
+    fn on_sent(&mut self, pipeline: &mut BodyPipeline);
+    /// The body has ended, by its last byte or early. Called once, and nothing follows.
+    fn on_end(&mut self, pipeline: &mut BodyPipeline, outcome: Result<(), &BodyEnd>);
+    /// The trailers that the reader gets.
+    fn trailers(&self, fields: HeaderMap, rewrites_body: bool) -> Result<Option<HeaderMap>, RewriteError>;
+    /// How often the reader's connection has handed all that it had to the kernel; `None` where nothing waits for that.
     fn flush_count(&self) -> Option<u64>;
+    /// The request that the body belongs to, for the consequences of an overrun.
+    fn as_request(&self) -> AdmittedRequest<'_>;
 }
 
-/// Why a body ended before its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum BodyEnd {
-    /// The kill switch was thrown, or what it stood on was taken away: for this reason.
-    Severed(Reason),
-    /// The account allows no more.
-    Stopped(AbortReason),
-    /// The sender broke off.
-    SenderGone,
-    /// The sender went silent.
-    Stalled,
-    /// The sender sent too little in too long.
-    Slow,
-    /// Whoever should read it has gone.
-    ReaderGone,
-}
-
-impl BodyEnd {
-    /// The denial that this was, by whose message broke.
-    pub(super) fn denial(&self, message: HttpMessage) -> Denial {
-        let (reason, detail) = match (self, message) {
-            (Self::Stopped(halt), _) => return halt.denial(message),
-            (Self::Severed(reason), _) => (*reason, "severed in flight"),
-            (Self::SenderGone | Self::ReaderGone, HttpMessage::Request) => {
-                (Reason::BodyMalformed, "the request's body broke off")
-            }
-            (Self::SenderGone | Self::ReaderGone, HttpMessage::Response) => {
-                (Reason::UpstreamRefused, "the answer's body broke off")
-            }
-            (Self::Stalled, HttpMessage::Request) => (Reason::BodyTimeout, "the request's body came to a halt"),
-            (Self::Stalled, HttpMessage::Response) => (Reason::UpstreamTimeout, "the answer's body came to a halt"),
-            (Self::Slow, HttpMessage::Request) => (Reason::BodyTimeout, "the request's body came below its least pace"),
-            (Self::Slow, HttpMessage::Response) => {
-                (Reason::UpstreamTimeout, "the answer's body came below its least pace")
-            }
-        };
-        Denial::new(reason, detail)
-    }
-
-    const fn error(&self) -> BodyError {
-        match self {
-            Self::Severed(_) => BodyError::Severed,
-            Self::Stopped(AbortReason::BudgetSpent(_)) => BodyError::BudgetSpent,
-            Self::Stopped(AbortReason::Untreatable(_)) => BodyError::Unreadable,
-            Self::SenderGone | Self::ReaderGone => BodyError::Aborted,
-            Self::Stalled | Self::Slow => BodyError::Stalled,
-        }
-    }
-}
-
-/// A body from one hop to the next.
+/// A body on its way from its sender to its reader.
 pub(super) struct BodyStream<O: BodyObserver> {
     source: BodySource,
     pipeline: BodyPipeline,
     in_flight: InFlight,
     clock: Clock,
     observer: O,
-    /// What may leave and has not been asked for: filled by [`BodyStream::hold`].
+    /// Bytes that may be sent and have not been asked for yet.
     buffer: BytesMut,
     trailers: Option<HeaderMap>,
     phase: StreamPhase,
     rate: BodyRateMonitor,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Whether the last byte of each piece goes by itself; see [`BodyStream::in_pairs`].
+    /// See [`BodyStream::with_last_byte_apart`].
     last_byte_apart: bool,
-    /// The connection's flushes when all that may leave of a cut body had been taken from it.
+    /// The flush count when the last byte that may be sent of a cut body was taken.
     flushes_at_cut: Option<u64>,
-    /// Whether the owner knows the ending.
+    /// Whether the observer was told how the body ended.
     end_reported: bool,
 }
 
 #[derive(Debug)]
 enum StreamPhase {
-    /// The source has more.
+    /// The source may have more.
     Flowing,
-    /// All has been taken; `held` and trailers may remain.
+    /// The source has ended; the buffer and the trailers may hold something.
     Ended,
-    /// Broken off; `held` may remain, then the error.
+    /// The body has ended early; what the buffer holds is sent first, and then the error.
     Broken(BodyError),
-    /// The last word has been said.
+    /// Nothing follows.
     Closed,
 }
 
@@ -145,31 +99,33 @@ impl<O: BodyObserver> BodyStream<O> {
         }
     }
 
-    /// Gives the last byte of each piece by itself.
+    /// Sends the last byte of each piece as a piece of its own.
     ///
-    /// On HTTP/2 hyper takes a piece whatever the peer's window, but waits for the window before it takes the next. Asked
-    /// for more after a last byte, this body knows that all before it can be written, so that a cut throws nothing away.
-    pub(super) const fn with_last_byte_apart(mut self, pairs: bool) -> Self {
-        self.last_byte_apart = pairs;
+    /// On HTTP/2 hyper takes a piece whatever the size of the peer's window, but waits for the window before it takes the
+    /// next one. When hyper asks for more after a last byte, all bytes before it can be written, so that a cut after them
+    /// throws nothing away.
+    pub(super) const fn with_last_byte_apart(mut self, apart: bool) -> Self {
+        self.last_byte_apart = apart;
         self
     }
 
-    /// Takes in what is at hand, up to a bound, so that a short body is checked whole before its head is sent.
+    /// Takes in what the source has ready, up to [`bounds::HOLD_BYTES_MAX`], so that a short body is checked whole before its
+    /// head is sent. Does not wait.
     ///
-    /// Does not wait. The answer is the ending, if there was one; the owner is not told of it.
+    /// Returns why the body has ended early, if it has. The observer is not told of that: the caller either drops the stream
+    /// and makes a refusal, or calls [`Self::report_end`].
     pub(super) fn buffer_ready(&mut self, cx: &mut Context<'_>) -> Option<BodyEnd> {
         while matches!(self.phase, StreamPhase::Flowing) && self.buffer.len() < bounds::HOLD_BYTES_MAX {
             match self.poll_piece(cx) {
                 Poll::Ready(Ok(Some(piece))) => self.buffer.extend_from_slice(&piece),
                 Poll::Ready(Ok(None)) => {}
-                Poll::Ready(Err(ending)) => {
-                    self.phase = StreamPhase::Broken(ending.error());
-                    self.end_reported = true;
-                    if matches!(ending, BodyEnd::Severed(_)) {
+                Poll::Ready(Err(end)) => {
+                    self.phase = StreamPhase::Broken(end.error());
+                    if matches!(end, BodyEnd::Severed(_)) {
                         self.buffer.clear();
                     }
                     self.observer.on_consumed(&self.pipeline);
-                    return Some(ending);
+                    return Some(end);
                 }
                 Poll::Pending => break,
             }
@@ -177,22 +133,22 @@ impl<O: BodyObserver> BodyStream<O> {
         None
     }
 
-    /// Whether there is more to come, and room to hold it.
+    /// Whether the source may have more, and the buffer has room for it.
     pub(super) fn wants_more(&self) -> bool {
         matches!(self.phase, StreamPhase::Flowing) && self.buffer.len() < bounds::HOLD_BYTES_MAX
     }
 
-    /// Whether this ending leaves something that the reader is still to get: what a budget had room for.
-    pub(super) fn has_sendable(&self, ending: &BodyEnd) -> bool {
-        matches!(ending, BodyEnd::Stopped(AbortReason::BudgetSpent(_))) && !self.buffer.is_empty()
+    /// Whether the reader is still to get what a spent budget had room for.
+    pub(super) fn has_sendable(&self, end: &BodyEnd) -> bool {
+        matches!(end, BodyEnd::Stopped(AbortReason::BudgetSpent(_))) && !self.buffer.is_empty()
     }
 
-    /// Another handle of the registration, where there is more to come than is at hand.
+    /// Another handle of the registration, where the body goes on after what the buffer holds.
     pub(super) fn in_flight_if_streaming(&self) -> Option<InFlight> {
         matches!(self.phase, StreamPhase::Flowing).then(|| self.in_flight.share())
     }
 
-    /// What was treated in the message's head, for a head that leaves without this body.
+    /// Takes out what was treated in the head of the message, for a head that is sent without this body.
     pub(super) fn take_head_counts(&mut self) -> HeadCounts {
         self.pipeline.take_head_counts()
     }
@@ -201,7 +157,7 @@ impl<O: BodyObserver> BodyStream<O> {
         &mut self.observer
     }
 
-    /// The next piece that may leave; none where the source gave nothing that may leave yet, or has ended.
+    /// The next piece that may be sent; `None` where nothing may be sent yet, and where the source has ended.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyEnd>> {
         let frame = match Pin::new(&mut self.source).poll_frame(cx) {
             Poll::Ready(frame) => frame,
@@ -212,14 +168,14 @@ impl<O: BodyObserver> BodyStream<O> {
         if !self.rate.received(length(&frame), now) {
             return Poll::Ready(Err(BodyEnd::Slow));
         }
-        let (out, halt) = match frame {
+        let (out, stopped) = match frame {
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => self.pipeline.feed(data, now),
                 Err(frame) => {
                     let fields = frame.into_trailers().unwrap_or_default();
                     match self.observer.trailers(fields, self.pipeline.rewrites()) {
                         Ok(trailers) => self.trailers = trailers,
-                        Err(stop) => return Poll::Ready(Err(BodyEnd::Stopped(AbortReason::Untreatable(stop)))),
+                        Err(error) => return Poll::Ready(Err(BodyEnd::Stopped(AbortReason::Untreatable(error)))),
                     }
                     (Bytes::new(), None)
                 }
@@ -230,9 +186,12 @@ impl<O: BodyObserver> BodyStream<O> {
                 self.pipeline.finish(now)
             }
         };
-        if let Some(halt) = halt {
+        if let Some(stopped) = stopped {
             self.buffer.extend_from_slice(&out);
-            return Poll::Ready(Err(BodyEnd::Stopped(halt)));
+            if let AbortReason::BudgetSpent(overrun) = &stopped {
+                self.observer.as_request().on_overrun(&self.in_flight, overrun);
+            }
+            return Poll::Ready(Err(BodyEnd::Stopped(stopped)));
         }
         Poll::Ready(Ok(Some(out).filter(|out| !out.is_empty())))
     }
@@ -253,31 +212,35 @@ impl<O: BodyObserver> BodyStream<O> {
         BodyEnd::Severed(self.in_flight.sever_reason())
     }
 
-    fn end(&mut self, ending: &BodyEnd) {
-        self.phase = StreamPhase::Broken(ending.error());
+    fn end_early(&mut self, end: &BodyEnd) {
+        self.phase = StreamPhase::Broken(end.error());
         self.timer = None;
-        if matches!(ending, BodyEnd::Severed(_)) {
+        if matches!(end, BodyEnd::Severed(_)) {
             self.buffer.clear();
         }
         if !self.buffer.is_empty() {
             self.mark_sent();
         }
-        self.report_end(Err(ending));
+        self.report_end(Err(end));
     }
 
-    /// What is at hand leaves: it is counted.
+    /// Counts what has come out of the pipeline as sent.
     pub(super) fn mark_sent(&mut self) {
         self.observer.on_sent(&mut self.pipeline);
     }
 
-    /// Tells the owner how it ended, once.
-    fn report_end(&mut self, how: Result<(), &BodyEnd>) {
-        if !std::mem::replace(&mut self.end_reported, true) {
-            self.observer.on_end(&mut self.pipeline, how);
+    /// Tells the observer how the body ended, once. A cut after a part of the body was sent is audited.
+    pub(super) fn report_end(&mut self, outcome: Result<(), &BodyEnd>) {
+        if std::mem::replace(&mut self.end_reported, true) {
+            return;
+        }
+        self.observer.on_end(&mut self.pipeline, outcome);
+        if let Err(BodyEnd::Stopped(AbortReason::BudgetSpent(overrun))) = outcome {
+            self.observer.as_request().audit_body_cut(overrun, self.pipeline.counters());
         }
     }
 
-    /// A frame for the reader, which has left with that.
+    /// A frame for the reader: what it holds counts as sent.
     fn send_piece(&mut self, all: Bytes) -> Frame<Bytes> {
         let piece = self.all_but_last_byte(all);
         self.mark_sent();
@@ -287,14 +250,14 @@ impl<O: BodyObserver> BodyStream<O> {
         Frame::data(piece)
     }
 
-    /// Before the error of a cut body, what was let through must have been written, or it would be thrown away with it.
+    /// Waits until what a budget had room for has been written: the error of the cut body would throw the rest away.
     fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(flushes) = self.observer.flush_count() else { return Poll::Ready(()) };
         let cut_at = *self.flushes_at_cut.get_or_insert(flushes);
         if flushes > cut_at || self.in_flight.poll_severed(cx).is_ready() {
             return Poll::Ready(());
         }
-        // hyper writes what it has while this is pending; a look every few milliseconds costs a cut body only.
+        // hyper writes what it has while this is pending. Only a cut body polls every few milliseconds.
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(2))));
         ready!(timer.as_mut().poll(cx));
         self.timer = None;
@@ -302,7 +265,7 @@ impl<O: BodyObserver> BodyStream<O> {
         Poll::Pending
     }
 
-    /// What is given at once of what may leave: all, or all but the last byte.
+    /// Keeps the last byte back, where it is sent as a piece of its own.
     fn all_but_last_byte(&mut self, mut all: Bytes) -> Bytes {
         if self.last_byte_apart && all.len() > 1 {
             self.buffer.extend_from_slice(&all.split_off(all.len() - 1));
@@ -311,7 +274,7 @@ impl<O: BodyObserver> BodyStream<O> {
     }
 }
 
-/// Bytes of body that a frame brings.
+/// The bytes of body in a frame.
 fn length<E>(frame: &Option<Result<Frame<Bytes>, E>>) -> usize {
     frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len)
 }
@@ -324,17 +287,17 @@ impl<O: BodyObserver> Body for BodyStream<O> {
         let this = &mut *self;
         loop {
             if this.in_flight.is_severed() && matches!(this.phase, StreamPhase::Flowing | StreamPhase::Ended) {
-                this.end(&this.severed());
+                this.end_early(&this.severed());
             }
             if !this.buffer.is_empty() {
-                let held = this.buffer.split().freeze();
-                return Poll::Ready(Some(Ok(this.send_piece(held))));
+                let ready = this.buffer.split().freeze();
+                return Poll::Ready(Some(Ok(this.send_piece(ready))));
             }
             match this.phase {
                 StreamPhase::Flowing => match ready!(this.poll_piece(cx)) {
                     Ok(Some(piece)) => return Poll::Ready(Some(Ok(this.send_piece(piece)))),
                     Ok(None) => {}
-                    Err(ending) => this.end(&ending),
+                    Err(end) => this.end_early(&end),
                 },
                 StreamPhase::Ended => {
                     this.report_end(Ok(()));
@@ -374,13 +337,13 @@ impl<O: BodyObserver> Body for BodyStream<O> {
 impl<O: BodyObserver> Drop for BodyStream<O> {
     fn drop(&mut self) {
         match self.phase {
-            // hyper drops a body that says it is at its end without asking for the end.
+            // hyper does not poll a body to its end that says it is at its end, but drops it.
             StreamPhase::Flowing if !self.pipeline.rewrites() && self.source.is_end_stream() => self.report_end(Ok(())),
             StreamPhase::Ended if self.buffer.is_empty() => self.report_end(Ok(())),
-            // The connection was cut under a severed body that nobody read.
+            // The connection was closed under a severed body that was not read to its error.
             StreamPhase::Flowing | StreamPhase::Ended if self.in_flight.is_severed() => {
-                let ending = self.severed();
-                self.report_end(Err(&ending));
+                let end = self.severed();
+                self.report_end(Err(&end));
             }
             StreamPhase::Flowing | StreamPhase::Ended => self.report_end(Err(&BodyEnd::ReaderGone)),
             StreamPhase::Broken(_) | StreamPhase::Closed => {}
@@ -390,6 +353,9 @@ impl<O: BodyObserver> Drop for BodyStream<O> {
 
 impl<O: BodyObserver> std::fmt::Debug for BodyStream<O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("account", &self.pipeline).field("phase", &self.phase).finish_non_exhaustive()
+        f.debug_struct("BodyStream")
+            .field("pipeline", &self.pipeline)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
     }
 }

@@ -1,58 +1,59 @@
-//! What of one body is seen to leave in clear: held, as all counts are, until it has left.
+//! The paths of one body that leave in clear, collected for the exposure and counted when the body has been sent.
 
 use crate::bounds::{CLEAR_NAMES_MAX, CLEAR_PLACES_MAX};
 use crate::exposure;
 use crate::meter::RecordMeter;
 use crate::pii::{ClearPathCounts, ClearScanner, PiiKind, RecordBudgetSpent, RewriteError, RewriteObserver};
 
-/// Looks at one body whose turn it is: see [`exposure::RouteCounters::is_looked_at`].
+/// The sample of one body: see [`exposure::RouteCounters::samples_next_body`].
 pub(super) struct ClearSample {
-    /// Reads a body that passes untreated beside its way; without, the engine that treats it tells.
-    witness: Option<ClearScanner>,
-    /// Of the piece that is worked on, and of those that are charged and have not left yet.
+    /// Reads a body that is not treated; `None` where the engine that treats the body reports the paths.
+    scanner: Option<ClearScanner>,
+    /// The paths in the piece that is being read.
     piece: ClearPathCounts,
-    kept: ClearPathCounts,
+    /// The paths in the pieces that are charged and have not been sent yet.
+    charged: ClearPathCounts,
 }
 
 impl ClearSample {
-    pub(super) fn new(witness: Option<ClearScanner>) -> Self {
+    pub(super) fn new(scanner: Option<ClearScanner>) -> Self {
         let none = || ClearPathCounts::new(CLEAR_NAMES_MAX, CLEAR_PLACES_MAX);
-        Self { witness, piece: none(), kept: none() }
+        Self { scanner, piece: none(), charged: none() }
     }
 
-    /// Lets the witness, where there is one, look at a piece or at the end.
+    /// Lets the scanner, where there is one, read a piece or the end.
     pub(super) fn observe(&mut self, act: impl FnOnce(&mut ClearScanner, &mut dyn FnMut(&str))) {
-        if let Some(witness) = &mut self.witness {
-            act(witness, &mut |path| self.piece.add(path, 1));
+        if let Some(scanner) = &mut self.scanner {
+            act(scanner, &mut |path| self.piece.add(path, 1));
         }
     }
 
-    /// For the engine that treats the body.
+    /// The observer for the engine that treats the body.
     pub(super) fn with_meter<'a>(&'a mut self, meter: &'a mut RecordMeter) -> SamplingMeter<'a> {
         SamplingMeter { meter, clear: &mut self.piece }
     }
 
-    /// The piece is charged, and will leave.
+    /// The piece is charged, and will be sent.
     pub(super) fn commit(&mut self) {
-        self.kept.absorb(&mut self.piece);
+        self.charged.absorb(&mut self.piece);
     }
 
-    /// The piece stays.
+    /// The piece will not be sent.
     pub(super) fn discard(&mut self) {
         self.piece.clear();
     }
 
-    /// All that was kept has left; whether there was anything.
+    /// All that was charged has been sent. Returns whether there was any path.
     pub(super) fn record_sent(&mut self, exposure: &exposure::RouteCounters) -> bool {
-        let any = !self.kept.is_empty();
+        let any = !self.charged.is_empty();
         if any {
-            exposure.add_clear_paths(&mut self.kept);
+            exposure.add_clear_paths(&mut self.charged);
         }
         any
     }
 }
 
-/// A body's meter, and the paths of what leaves of it in clear.
+/// The meter of a body, which also collects the paths that leave in clear.
 pub(super) struct SamplingMeter<'a> {
     meter: &'a mut RecordMeter,
     clear: &'a mut ClearPathCounts,

@@ -1,56 +1,82 @@
-//! What follows from an overrun or a burst of denials: the vendor's other traffic, or the vendor.
+//! What a spent budget or a burst of denials does to the vendor: its other requests are severed, or it is killed.
 //!
 //! Called in the middle of a body, so nothing here waits.
 
 use serde_json::json;
 
 use super::body_pipeline::BodyCounters;
-use super::handle::Gateway;
-use super::snapshot::VendorRuntime;
+use super::snapshot::{RouteRuntime, VendorRuntime};
+use super::state::Gateway;
 use crate::audit::{AuditAct, AuditRecord, CutResponse};
 use crate::http::RequestId;
 use crate::kill::{Evidence, GATEWAY_ACTOR, InFlight};
-use crate::meter::{LimitExceeded, Overrun, OverrunAction};
+use crate::meter::{Overrun, OverrunAction};
 use crate::model::{ClientId, Denial, Direction};
 
-/// A budget was spent in the middle of a body, which its own exchange cuts: `own` is spared by what ends the others. Traffic
-/// in a direction that has a budget of its own is not severed for a budget of the other.
-pub(super) fn on_overrun(
-    gateway: &Gateway,
-    vendor: &VendorRuntime,
-    direction: Direction,
-    own: &InFlight,
-    overrun: &Overrun,
-) {
-    let denial = overrun.denial();
-    match overrun.over {
-        OverrunAction::Refuse => {}
-        OverrunAction::Sever => {
-            let severed = vendor.ledgers.affected_direction(direction);
-            let _ = vendor.kill_gate.sever_in_flight(denial.reason.as_str(), severed, gateway.clock.now().wall, own);
+/// An admitted request, as far as the consequences of its overruns and their audit records need to know it.
+pub(super) struct AdmittedRequest<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) vendor: &'a VendorRuntime,
+    pub(super) route: &'a RouteRuntime,
+    /// The vendor's client; `None` for a call of the company's own services.
+    pub(super) client: Option<&'a ClientId>,
+    pub(super) direction: Direction,
+    pub(super) id: RequestId,
+}
+
+impl AdmittedRequest<'_> {
+    /// Does what the contract asks for when this request overruns a budget. The request itself is cut by its own body, so
+    /// its registration `own` is spared. Requests of a direction that has a budget of its own are not severed for a budget
+    /// of the other direction.
+    pub(super) fn on_overrun(&self, own: &InFlight, overrun: &Overrun) {
+        let denial = overrun.denial();
+        match overrun.over {
+            OverrunAction::Refuse => {}
+            OverrunAction::Sever => {
+                let severed = self.vendor.ledgers.affected_direction(self.direction);
+                let now = self.gateway.clock.now().wall;
+                let _ = self.vendor.kill_gate.sever_in_flight(denial.reason.as_str(), severed, now, own);
+            }
+            OverrunAction::Kill => {
+                let evidence = evidence(self.gateway, denial.reason.as_str(), denial.detail.into());
+                kill_automatically(self.gateway, self.vendor, evidence, Some(own));
+            }
         }
-        OverrunAction::Kill => {
-            let evidence = evidence(gateway, denial.reason.as_str(), denial.detail.into());
-            kill_automatically(gateway, vendor, evidence, Some(own));
+    }
+
+    /// Does what the contract asks for when this request is refused because a budget is spent. Only a kill follows: a
+    /// vendor that fetches one record at a time never overruns a budget within a body, and must not escape the kill so.
+    pub(super) fn on_spent_budget(&self, own: &InFlight, overrun: &Overrun) {
+        if overrun.over == OverrunAction::Kill {
+            self.on_overrun(own, overrun);
         }
+    }
+
+    /// Records in the audit that a body was cut after a part of it had been sent. Where a vendor has its bodies cut again
+    /// and again, the audit writes their number. Does not wait for the disk: the audit must not delay the stream.
+    pub(super) fn audit_body_cut(&self, overrun: &Overrun, sent: BodyCounters) {
+        let (denial, at) = (overrun.denial(), self.gateway.clock.now().wall);
+        let entry = || AuditRecord {
+            at,
+            actor: self.client.map_or(GATEWAY_ACTOR, ClientId::as_str).to_owned(),
+            act: AuditAct::Cut,
+            subject: self.vendor.id().as_str().to_owned(),
+            reason: denial.reason.as_str().to_owned(),
+            detail: json!({
+                "direction": self.direction.as_str(),
+                "route": &*self.route.name,
+                "request_id": self.id.to_string(),
+                "limit": overrun.measure.as_str(),
+                "records_sent": sent.records,
+                "bytes_sent": sent.bytes_out,
+            }),
+        };
+        let counted = CutResponse { vendor: self.vendor.id(), direction: self.direction, reason: denial.reason, at };
+        self.gateway.audit.cut_off(&counted, entry);
     }
 }
 
-/// A request was refused for a spent budget. Who fetches one at a time never overruns in the middle of a body, and is not
-/// to be spared the kill that the contract asks for.
-pub(super) fn on_budget_refusal(
-    gateway: &Gateway,
-    vendor: &VendorRuntime,
-    direction: Direction,
-    own: &InFlight,
-    spent: &LimitExceeded,
-) {
-    if let Some(overrun) = spent.overrun.as_deref().filter(|overrun| overrun.over == OverrunAction::Kill) {
-        on_overrun(gateway, vendor, direction, own, overrun);
-    }
-}
-
-/// A proven client was denied; enough of it in a short time suspends its vendor.
+/// Counts a denial of a proven client. Enough of them in a short time kill the vendor, where its contract says so.
 pub(super) fn on_denial(gateway: &Gateway, vendor: &VendorRuntime, denial: &Denial) {
     if let Some(burst) = vendor.burst.as_deref()
         && denial.reason.counts_towards_burst()
@@ -59,39 +85,6 @@ pub(super) fn on_denial(gateway: &Gateway, vendor: &VendorRuntime, denial: &Deni
         let detail = format!("the last denial was {}", denial.reason.as_str());
         kill_automatically(gateway, vendor, evidence(gateway, "denial_burst", detail), None);
     }
-}
-
-/// Records that a body was cut while it streamed: as a line or, where a vendor has its bodies cut over and over, as one
-/// of a number. The stream waits for no disk.
-pub(super) fn audit_body_cut(gateway: &Gateway, cut: &BodyCut<'_>, overrun: &Overrun, sent: BodyCounters) {
-    let (denial, at) = (overrun.denial(), gateway.clock.now().wall);
-    let entry = || AuditRecord {
-        at,
-        actor: cut.client.map_or(GATEWAY_ACTOR, ClientId::as_str).to_owned(),
-        act: AuditAct::Cut,
-        subject: cut.vendor.id().as_str().to_owned(),
-        reason: denial.reason.as_str().to_owned(),
-        detail: json!({
-            "direction": cut.direction.as_str(),
-            "route": cut.route,
-            "request_id": cut.id.to_string(),
-            "limit": overrun.measure.as_str(),
-            "records_sent": sent.records,
-            "bytes_sent": sent.bytes_out,
-        }),
-    };
-    let counted = CutResponse { vendor: cut.vendor.id(), direction: cut.direction, reason: denial.reason, at };
-    gateway.audit.cut_off(&counted, entry);
-}
-
-/// Whose body was cut.
-pub(super) struct BodyCut<'a> {
-    pub(super) vendor: &'a VendorRuntime,
-    /// None where it is ours.
-    pub(super) client: Option<&'a ClientId>,
-    pub(super) direction: Direction,
-    pub(super) route: &'a str,
-    pub(super) id: RequestId,
 }
 
 fn kill_automatically(gateway: &Gateway, vendor: &VendorRuntime, evidence: Evidence, spared: Option<&InFlight>) {

@@ -1,89 +1,83 @@
-//! The record of one request, closed when its last byte has left or when it was dropped.
+//! The record of one exchange: what is known of it and what became of it, written when it ends.
 //!
-//! The one place that speaks: metrics, the log line, the audit of a denial. It says what happened and decides nothing.
+//! A plain record. Whoever moves the exchange on sets what has happened; dropping the record, which also happens when the
+//! peer vanishes in the middle of a body, counts it in the metrics and writes its log line. Never decides anything.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ::http::header::{CONNECTION, HeaderMap, HeaderName};
-use ::http::{HeaderValue, Method, Response, StatusCode, Version};
+use ::http::{Method, StatusCode, Version};
 
-use super::body_pipeline::{AbortReason, BodyCounters, HttpMessage};
-use super::body_stream::BodyEnd;
-use super::consequence::{self, BodyCut};
-use super::handle::Gateway;
-use super::observers::RequestBodyOutcome;
+use super::body_end::BodyEnd;
+use super::body_pipeline::BodyCounters;
 use super::peer::Peer;
+use super::request_outcome::RequestBodyOutcome;
 use super::snapshot::{RouteRuntime, VendorRuntime};
-use super::unfinished;
-use crate::audit::DeniedRequest;
-use crate::http::{Challenge, GatewayBody, RequestId, RequestIds, refuse};
-use crate::kill::InFlight;
-use crate::meter::{RateDecision, rate_limit, rate_limit_policy};
+use super::state::Gateway;
+use crate::http::{RequestId, RequestIds};
 use crate::model::{ClientId, Denial, Direction, Moment, Reason};
-use crate::policy::Permit;
 use crate::telemetry::{EarlyEnd, ExchangeLine, RouteMetrics, TrafficMetrics};
 
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-
-/// One request, from its head to its last byte.
+/// What is known of one exchange, from the head of its request to the last byte of its response.
 #[derive(Debug)]
-pub(super) struct Exchange {
+pub(super) struct ExchangeRecord {
     pub(super) gateway: Arc<Gateway>,
     pub(super) peer: Arc<Peer>,
     pub(super) id: RequestId,
     pub(super) started: Moment,
-    /// What requests stand on, as it was when this one began.
-    ground: u64,
-    /// Whether that was taken away while it was decided on.
-    lost_ground: bool,
+    /// The epoch when the exchange began, before it read anything that a change could make stale.
+    authority_epoch: u64,
     method: Method,
     version: Version,
-    vendor: Option<Arc<VendorRuntime>>,
-    route: Option<Arc<RouteRuntime>>,
-    client: Option<ClientId>,
-    /// In flight, and holding its slots, until the exchange is dropped.
-    held: Option<(InFlight, Permit)>,
-    /// How the request rates stood when they refused it.
-    over_rate: Option<RateDecision>,
+    party: Party,
+    /// The status that was sent; 0 until one was.
     status: u16,
+    /// Why the exchange was refused or ended early.
     reason: Option<Reason>,
-    /// How it ended, where the caller did not get the whole answer.
+    /// How the exchange ended, where the caller did not get the whole response.
     ended: Option<EarlyEnd>,
-    /// What exactly went wrong, where something did.
+    /// What exactly went wrong, for the log.
     cause: Option<Cow<'static, str>>,
-    /// Whether it was cut in the middle of its answer by the kill switch.
+    /// Whether a kill has severed the exchange in the middle of its response.
     severed: bool,
+    /// Time spent waiting for others: issuers, the upstream, bodies.
     awaited: Duration,
+    /// Time spent in the gateway itself until the head of the response was sent.
     overhead: Duration,
-    /// How the request's body fared, where it has one.
-    request: Option<Arc<RequestBodyOutcome>>,
-    answer: BodyCounters,
+    /// The body of the request; `None` where it has none, or was refused before it was read.
+    request_body: Option<Arc<RequestBodyOutcome>>,
+    response: BodyCounters,
 }
 
-impl Exchange {
+/// Whose exchange it is, as far as that is known.
+#[derive(Debug, Default)]
+enum Party {
+    /// No vendor is known: the caller could not be identified, or named no vendor.
+    #[default]
+    Unknown,
+    /// The vendor is known, and its client where one was proven.
+    Vendor(Arc<VendorRuntime>, Option<ClientId>),
+    /// The route of the vendor is known too.
+    Route(Arc<VendorRuntime>, Option<ClientId>, Arc<RouteRuntime>),
+}
+
+impl ExchangeRecord {
+    /// Begins an exchange. Call it before the snapshot is read.
     pub(super) fn begin(gateway: Arc<Gateway>, peer: Arc<Peer>, method: Method, version: Version) -> Box<Self> {
         let started = gateway.clock.now();
-        // Before anything is read that a change could make stale.
-        let ground = gateway.authority_epoch.current();
+        let authority_epoch = gateway.authority_epoch.current();
         peer.begin_exchange();
         Box::new(Self {
             gateway,
             peer,
             id: RequestIds::next(),
             started,
-            ground,
-            lost_ground: false,
+            authority_epoch,
             method,
             version,
-            vendor: None,
-            route: None,
-            client: None,
-            held: None,
-            over_rate: None,
+            party: Party::Unknown,
             status: 0,
             reason: None,
             ended: None,
@@ -91,251 +85,133 @@ impl Exchange {
             severed: false,
             awaited: Duration::ZERO,
             overhead: Duration::ZERO,
-            request: None,
-            answer: BodyCounters::default(),
+            request_body: None,
+            response: BodyCounters::default(),
         })
     }
 
-    /// Whether something that it may stand on has changed since it began.
-    pub(super) fn is_behind(&self) -> bool {
-        self.gateway.authority_epoch.current() != self.ground
+    /// Whether the authority of requests may have changed since the exchange began.
+    pub(super) fn is_stale(&self) -> bool {
+        self.gateway.authority_epoch.current() != self.authority_epoch
     }
 
-    /// What it would have stood on was taken away while it was decided on.
-    pub(super) fn loses_ground(&mut self) {
-        self.lost_ground = true;
-    }
-
-    /// The route that was found, by its name.
-    pub(super) fn route_name(&self) -> &str {
-        self.route.as_ref().map_or("-", |route| &route.name)
-    }
-
-    /// Whose it is, where that is known.
     pub(super) const fn vendor(&self) -> Option<&Arc<VendorRuntime>> {
-        self.vendor.as_ref()
+        match &self.party {
+            Party::Unknown => None,
+            Party::Vendor(vendor, _) | Party::Route(vendor, ..) => Some(vendor),
+        }
     }
 
     /// The vendor's client, where one was proven.
     pub(super) const fn client(&self) -> Option<&ClientId> {
-        self.client.as_ref()
+        match &self.party {
+            Party::Unknown => None,
+            Party::Vendor(_, client) | Party::Route(_, client, _) => client.as_ref(),
+        }
+    }
+
+    pub(super) const fn route(&self) -> Option<&Arc<RouteRuntime>> {
+        match &self.party {
+            Party::Unknown | Party::Vendor(..) => None,
+            Party::Route(.., route) => Some(route),
+        }
     }
 
     pub(super) fn direction(&self) -> Direction {
         self.peer.direction()
     }
 
-    /// Whether the caller speaks HTTP/2.
+    /// Whether the caller uses HTTP/2.
     pub(super) fn is_h2(&self) -> bool {
         self.version >= Version::HTTP_2
     }
 
-    /// Whether it goes on as a WebSocket.
+    /// Whether the exchange has become a WebSocket.
     pub(super) const fn has_switched(&self) -> bool {
         self.status == StatusCode::SWITCHING_PROTOCOLS.as_u16()
     }
 
-    /// From here on the exchange counts as this vendor's.
-    pub(super) fn of_vendor(&mut self, vendor: &Arc<VendorRuntime>, client: Option<&ClientId>) {
+    /// The vendor is known: from here on the exchange counts as its traffic.
+    pub(super) fn set_vendor(&mut self, vendor: &Arc<VendorRuntime>, client: Option<&ClientId>) {
         vendor.direction(self.direction()).traffic.enter();
-        self.vendor = Some(Arc::clone(vendor));
-        self.client = client.cloned();
+        self.party = Party::Vendor(Arc::clone(vendor), client.cloned());
     }
 
-    /// From here on the exchange counts as this route's.
-    pub(super) fn on_route(&mut self, route: &Arc<RouteRuntime>) {
-        self.route = Some(Arc::clone(route));
+    /// The route is known.
+    pub(super) fn set_route(&mut self, route: &Arc<RouteRuntime>) {
+        self.party = match std::mem::take(&mut self.party) {
+            Party::Unknown => Party::Unknown,
+            Party::Vendor(vendor, client) | Party::Route(vendor, client, _) => {
+                Party::Route(vendor, client, Arc::clone(route))
+            }
+        };
     }
 
-    /// From here on the exchange is in flight.
-    pub(super) fn admitted(&mut self, in_flight: InFlight, permit: Permit) {
-        self.peer.seat().mark_proven();
-        self.held = Some((in_flight, permit));
-    }
-
-    /// The request rates refused it.
-    pub(super) fn over_rate(&mut self, rates: Option<RateDecision>) {
-        self.over_rate = rates;
-    }
-
-    /// Tells a vendor how its request rates stand.
-    pub(super) fn say_rates(&self, headers: &mut HeaderMap) {
-        let stood = self.held.as_ref().and_then(|(_, permit)| permit.rates()).or(self.over_rate.as_ref());
-        let (Some(vendor), Some(route), Some(stood)) = (&self.vendor, &self.route, stood) else { return };
-        if self.direction() == Direction::Egress {
-            return;
-        }
-        let rates = vendor.ledgers.of(Direction::Ingress).rates();
-        let field = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
-        let policy = route.rate_policy.get_or_init(|| field(rate_limit_policy(rates.statuses(stood))));
-        headers.insert(RATE_LIMIT_POLICY, policy.clone());
-        headers.insert(RATE_LIMIT, field(rate_limit(rates.statuses(stood))));
-    }
-
-    /// Time spent waiting for others, which is not the gateway's own.
+    /// Time since `since` was spent waiting for others, and is no overhead of the gateway.
     pub(super) fn waited(&mut self, since: Moment) {
         let now = self.gateway.clock.now();
         self.awaited += Duration::from_nanos(now.monotonic_ns.saturating_sub(since.monotonic_ns));
     }
 
-    /// The head of the answer is on its way.
-    pub(super) fn answers(&mut self, status: u16) {
+    /// The head of the response is sent.
+    pub(super) fn set_status(&mut self, status: u16) {
         self.status = status;
-        let spent = self.elapsed().saturating_sub(self.awaited);
-        self.overhead = spent;
-        self.gateway.metrics.overhead(self.direction(), spent);
+        self.overhead = self.elapsed().saturating_sub(self.awaited);
+        self.gateway.metrics.overhead(self.direction(), self.overhead);
     }
 
-    /// The request has a body; how it fares is told here.
-    pub(super) fn takes(&mut self, fate: Arc<RequestBodyOutcome>) {
-        self.request = Some(fate);
+    /// The request has a body.
+    pub(super) fn set_request_body(&mut self, outcome: Arc<RequestBodyOutcome>) {
+        self.request_body = Some(outcome);
     }
 
-    /// Why the request's body broke off, if it did.
-    pub(super) fn request_broke(&self) -> Option<BodyEnd> {
-        self.request.as_ref()?.ending()
+    /// The body of the request, where it has one.
+    pub(super) fn request_body(&self) -> Option<&Arc<RequestBodyOutcome>> {
+        self.request_body.as_ref()
     }
 
-    /// Whether the request has no body, or nothing of it follows.
-    pub(super) fn request_is_over(&self) -> bool {
-        self.request.as_ref().is_none_or(|fate| fate.is_done())
+    /// What has passed through the body of the response so far.
+    pub(super) fn set_response(&mut self, counters: BodyCounters) {
+        self.response = counters;
     }
 
-    /// What tells when the request's last byte was handed on; none where it has no body.
-    pub(super) fn request_fate(&self) -> Option<Arc<RequestBodyOutcome>> {
-        self.request.clone()
+    pub(super) fn set_reason(&mut self, reason: Reason) {
+        self.reason = Some(reason);
     }
 
-    /// Another handle of the registration, for a body.
-    ///
-    /// # Errors
-    /// Before the exchange was admitted there is none, and nothing may be forwarded.
-    pub(super) fn share_in_flight(&self) -> Result<InFlight, Denial> {
-        let held = self.held.as_ref().ok_or_else(|| Denial::new(Reason::Overloaded, "not admitted"))?;
-        Ok(held.0.share())
-    }
-
-    /// The answer's body has moved.
-    pub(super) fn gave(&mut self, answer: BodyCounters) {
-        self.answer = answer;
-    }
-
-    /// Says no: the answer of a denial, and everything that follows from one.
-    pub(super) fn refuse(mut self: Box<Self>, denial: &Denial) -> Response<GatewayBody> {
-        self.note(denial);
-        let route = self.route.clone();
-        let challenge = Challenge::of(denial, route.as_ref().map(|route| &route.scopes));
-        let mut response = refuse(denial, self.direction(), challenge, self.id);
-        let ends = matches!(denial.reason, Reason::RequestMalformed | Reason::BodyTimeout);
-        if ends && !self.is_h2() {
-            // What follows a request of two readings has two as well; a body that did not come is not waited for.
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        self.say_rates(response.headers_mut());
-        self.answers(response.status().as_u16());
-        response
-    }
-
-    /// Says no because the answer broke off before any of it was sent.
-    pub(super) fn refuse_broken(self: Box<Self>, ending: &BodyEnd) -> Response<GatewayBody> {
-        self.follow(ending);
-        self.refuse(&ending.denial(HttpMessage::Response))
-    }
-
-    /// The answer goes out without its body.
-    pub(super) fn withholds(mut self: Box<Self>, status: StatusCode, denial: &Denial) {
-        self.note(denial);
-        self.answers(status.as_u16());
-    }
-
-    /// The answer broke off in the middle; whoever sees it sees it broken off.
-    pub(super) fn broke(&mut self, ending: &BodyEnd) {
-        self.follow(ending);
-        let ended = unfinished::ended(ending, self.gateway.stopping.load(Ordering::Relaxed));
-        self.ended = Some(ended);
-        self.cause = Some(unfinished::cause(ending, ended, self.status));
-        match ending {
-            BodyEnd::Severed(reason) => {
-                self.reason = Some(*reason);
-                if let (Some((in_flight, _)), false) = (&self.held, self.severed) {
-                    self.severed = true;
-                    self.peer.sever_exchange(in_flight);
-                }
-            }
-            BodyEnd::Stopped(halt) => {
-                let denial = ending.denial(HttpMessage::Response);
-                self.note(&denial);
-                if let AbortReason::Untreatable(_) = halt {
-                    let (route, request_id) = (self.route_name(), self.id.to_string());
-                    let vendor = self.vendor.as_ref().map_or("-", |vendor| vendor.id().as_str());
-                    tracing::warn!(vendor, route, request_id, detail = %denial.detail, "an answer was broken off");
-                }
-                if let (AbortReason::BudgetSpent(overrun), Some(vendor)) = (halt, &self.vendor) {
-                    let cut = BodyCut {
-                        vendor,
-                        client: self.client.as_ref(),
-                        direction: self.direction(),
-                        route: self.route_name(),
-                        id: self.id,
-                    };
-                    consequence::audit_body_cut(&self.gateway, &cut, overrun, self.answer);
-                }
-            }
-            BodyEnd::SenderGone | BodyEnd::Stalled | BodyEnd::Slow => match self.request_broke() {
-                // The upstream broke off what our side had broken before.
-                Some(request) => self.note(&request.denial(HttpMessage::Request)),
-                None => self.reason = Some(ending.denial(HttpMessage::Response).reason),
-            },
-            BodyEnd::ReaderGone => {}
-        }
-    }
-
-    /// Lets an overrun have the consequence that the contract gives it.
-    pub(super) fn follow(&self, ending: &BodyEnd) {
-        if let (BodyEnd::Stopped(AbortReason::BudgetSpent(overrun)), Some(vendor), Some((own, _))) =
-            (ending, &self.vendor, &self.held)
-        {
-            consequence::on_overrun(&self.gateway, vendor, self.direction(), own, overrun);
-        }
-    }
-
-    /// Counts and audits a denial, and lets a burst of them have its consequence.
-    pub(super) fn note(&mut self, denial: &Denial) {
+    /// The exchange, or a part of it, was denied.
+    pub(super) fn set_denial(&mut self, denial: &Denial) {
         self.reason = Some(denial.reason);
         self.cause = Some(denial.detail.clone());
-        let traffic = self.traffic();
-        traffic.deny(denial.reason);
-        traffic.denied_last(denial.reason, self.started.wall);
-        self.gateway.audit.denied(&DeniedRequest {
-            vendor: self.vendor.as_ref().map(|vendor| vendor.id()),
-            direction: self.direction(),
-            reason: denial.reason,
-            client: self.client.as_ref(),
-            request_id: std::str::from_utf8(&self.id.to_hex()).unwrap_or_default(),
-            detail: &denial.detail,
-            at: self.started.wall,
-        });
-        // A stranger's forgeries must not cut a vendor off, and neither must what was taken back under a request in flight.
-        let severed = self.held.as_ref().is_some_and(|(in_flight, _)| in_flight.is_severed());
-        if let (Some(vendor), Some(_), false) = (&self.vendor, &self.client, severed || self.lost_ground) {
-            consequence::on_denial(&self.gateway, vendor, denial);
+    }
+
+    /// The response ended early.
+    pub(super) fn set_early_end(&mut self, end: &BodyEnd) {
+        let ended = end.ended_by(self.gateway.stopping.load(Ordering::Relaxed));
+        self.ended = Some(ended);
+        self.cause = Some(end.cause(ended, self.status));
+    }
+
+    /// A kill has severed the exchange in the middle of its response. Returns whether that was known before.
+    pub(super) const fn set_severed(&mut self) -> bool {
+        std::mem::replace(&mut self.severed, true)
+    }
+
+    /// The metrics of the vendor's traffic, or of traffic whose vendor is unknown.
+    pub(super) fn traffic(&self) -> &TrafficMetrics {
+        match self.vendor() {
+            Some(vendor) => &vendor.direction(self.direction()).traffic,
+            None => self.gateway.metrics.unknown_vendor(self.direction()),
         }
+    }
+
+    fn route_metrics(&self) -> &RouteMetrics {
+        self.route().map_or_else(|| self.traffic().unmatched().as_ref(), |route| &route.metrics)
     }
 
     fn elapsed(&self) -> Duration {
         let now = self.gateway.clock.now();
         Duration::from_nanos(now.monotonic_ns.saturating_sub(self.started.monotonic_ns))
-    }
-
-    fn traffic(&self) -> &TrafficMetrics {
-        match &self.vendor {
-            Some(vendor) => &vendor.direction(self.peer.direction()).traffic,
-            None => self.gateway.metrics.unknown_vendor(self.peer.direction()),
-        }
-    }
-
-    fn route_metrics(&self) -> &RouteMetrics {
-        self.route.as_ref().map_or_else(|| self.traffic().unmatched().as_ref(), |route| &route.metrics)
     }
 
     fn log(&self, request: BodyCounters, took: Duration) {
@@ -349,22 +225,22 @@ impl Exchange {
             at: self.started.wall,
             request_id: std::str::from_utf8(&id).unwrap_or_default(),
             direction: self.direction(),
-            vendor: self.vendor.as_ref().map(|vendor| vendor.id().as_str()),
-            client: self.client.as_ref().map(ClientId::as_str),
+            vendor: self.vendor().map(|vendor| vendor.id().as_str()),
+            client: self.client().map(ClientId::as_str),
             peer: failed.then(|| self.peer.address()),
             method: self.method.as_str(),
-            route: self.route.as_ref().map(|route| &*route.name),
-            upstream: self.route.as_ref().map(|route| &*route.upstream_name),
+            route: self.route().map(|route| &*route.name),
+            upstream: self.route().map(|route| &*route.upstream_name),
             status: self.status,
             reason: self.reason,
             ended: self.ended,
             cause: self.cause.as_deref(),
-            records: request.records + self.answer.records,
-            shape_unexpected: request.shape_unexpected || self.answer.shape_unexpected,
+            records: request.records + self.response.records,
+            shape_unexpected: request.shape_unexpected || self.response.shape_unexpected,
             bytes_in: request.bytes_in,
-            bytes_out: self.answer.bytes_out,
-            duration_us: unfinished::micros(took),
-            overhead_us: unfinished::micros(self.overhead),
+            bytes_out: self.response.bytes_out,
+            duration_us: micros(took),
+            overhead_us: micros(self.overhead),
         };
         if failed {
             self.gateway.failures.keep(&line);
@@ -375,25 +251,29 @@ impl Exchange {
     }
 }
 
-/// The books are closed whichever way the exchange ends, also when the peer vanishes in the middle of a body.
-impl Drop for Exchange {
+/// Writes the record, however the exchange ended.
+impl Drop for ExchangeRecord {
     fn drop(&mut self) {
         let took = self.elapsed();
         if self.status == 0 && self.reason.is_none() {
-            self.broke(&BodyEnd::ReaderGone);
+            self.set_early_end(&BodyEnd::ReaderGone);
         }
         self.route_metrics().request(self.status);
-        let request = self.request.as_ref().map(|fate| fate.tally()).unwrap_or_default();
-        let leaving = match self.direction() {
-            Direction::Ingress => self.answer.bytes_out,
+        let request = self.request_body.as_ref().map(|body| body.counters()).unwrap_or_default();
+        let sent = match self.direction() {
+            Direction::Ingress => self.response.bytes_out,
             Direction::Egress => request.bytes_out,
         };
         let traffic = self.traffic();
-        traffic.bytes(leaving);
-        if self.vendor.is_some() {
+        traffic.bytes(sent);
+        if self.vendor().is_some() {
             traffic.leave(took);
         }
         self.log(request, took);
         self.peer.end_exchange(self.severed, self.started.monotonic_ns.saturating_add(took.as_nanos() as u64));
     }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }

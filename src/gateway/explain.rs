@@ -1,73 +1,73 @@
-//! What would happen to a request, rule by rule, without one: for people who ask why.
+//! What would happen to a request, rule by rule, without sending one: `vendorgate explain`.
 //!
-//! Asks the rules that requests are judged by, in the same order, and spends nothing. Sends nothing, remembers nothing.
-
-use std::sync::Arc;
+//! Runs the rules that requests must satisfy, in the same order, and spends nothing. Sends nothing and remembers nothing.
 
 use ::http::header::{AUTHORIZATION, HOST};
 use ::http::{HeaderValue, Method, Request, Uri};
 
-use super::assemble::{identities, route_limits};
-use super::handle::ENCODED_SLASH;
+use super::assemble::identities;
+use super::egress;
+use super::policy_input::{contract_terms, own_client, route_limits, route_terms};
+use super::snapshot::unknown_route;
 use crate::config::{Contract, ContractRoute, GatewaySettings};
 use crate::http::{RequestTarget, screen};
 use crate::identity::{Directory, DirectoryError, IdentitySettings, IdentityState, PresentedRequest};
 use crate::kill::{KillSwitch, RouteTag};
 use crate::meter::VendorLedgers;
-use crate::model::{Caller, ClientId, Denial, Direction, Moment, Reason, Secret, SubjectKey};
-use crate::policy::{ContractTerms, PolicyChain, RequestFacts};
+use crate::model::{Caller, Denial, Direction, Moment, Reason, Secret, SubjectKey};
+use crate::policy::{PolicyChain, RequestFacts};
 
-/// A config, ready to be asked about.
+/// Explains requests under one config.
 #[derive(Debug)]
 pub struct Explainer<'a> {
-    /// Who may call at all.
+    /// The callers, and the keys that prove them.
     pub directory: Directory,
     switch: &'a KillSwitch,
 }
 
-/// What is asked.
+/// The request to be explained.
 #[derive(Debug, Clone, Copy)]
 pub struct ExplainQuery<'a> {
-    /// Whose contract.
+    /// The contract that decides.
     pub contract: &'a Contract,
-    /// Which way.
+    /// The direction of the request.
     pub direction: Direction,
     /// The method.
     pub method: &'a Method,
     /// Path and query.
     pub target: &'a Uri,
-    /// The token, where one is presented.
+    /// The token, where the request has one.
     pub token: Option<&'a str>,
-    /// When.
+    /// The time of the request.
     pub now: Moment,
 }
 
-/// One rule, and what it says.
+/// One rule, and its outcome for the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// What was looked at: `request`, `token`, `route`, a policy, or what would follow.
+    /// What the rule is about: `request`, `token`, `route`, the name of a policy, or what would follow.
     pub step: &'static str,
-    /// The rule's key in the contract; empty where none stands behind it.
+    /// The key of the rule in the contract; empty where the rule is not in the contract.
     pub rule: String,
-    /// What it says.
+    /// The outcome.
     pub outcome: ExplainOutcome,
 }
 
-/// What a rule says.
+/// The outcome of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExplainOutcome {
-    /// Nothing against it.
+    /// The request may pass.
     Allowed(String),
-    /// No.
+    /// The request is denied.
     Denied(Denial),
-    /// It cannot be said from here, and a request would be refused if it were no.
+    /// Only the gateway itself can tell; it refuses the request where the rule is not satisfied.
     Unknown(String),
-    /// What would follow; decides nothing.
+    /// What would follow, which decides nothing.
     Note(String),
 }
 
 impl<'a> Explainer<'a> {
-    /// Joins a config with what is remembered of tokens and kills.
+    /// Joins a config with what is stored of tokens and kills.
     ///
     /// # Errors
     /// Two contracts contradict each other.
@@ -79,66 +79,66 @@ impl<'a> Explainer<'a> {
         Ok(Self { directory: authority.directory(identities(config))?, switch })
     }
 
-    /// Every rule in the order in which a request meets them. Goes on after a no, so that all of them are seen.
-    pub fn explain(&self, question: &ExplainQuery<'_>) -> Vec<Explanation> {
-        let mut told = Vec::new();
-        let Some(head) = head(question) else {
-            let denial = Denial::new(Reason::RequestMalformed, "the token cannot stand in a header");
+    /// The outcomes of all rules, in the order in which a request meets them. Goes on after a denial, so that all are seen.
+    pub fn explain(&self, query: &ExplainQuery<'_>) -> Vec<Explanation> {
+        let mut steps = Vec::new();
+        let Some(head) = head(query) else {
+            let denial = Denial::new(Reason::RequestMalformed, "the token cannot be sent in a header");
             return vec![explanation("request", "", ExplainOutcome::Denied(denial))];
         };
-        let target = match screen(&head, question.direction) {
+        let target = match screen(&head, query.direction) {
             Ok(target) => target,
             Err(denial) => return vec![explanation("request", "", ExplainOutcome::Denied(denial))],
         };
-        told.push(explanation(
+        steps.push(explanation(
             "request",
             "",
-            ExplainOutcome::Allowed(format!("read as {} {}", question.method, target.path)),
+            ExplainOutcome::Allowed(format!("read as {} {}", query.method, target.path)),
         ));
-        let caller = match question.direction {
-            Direction::Ingress => self.identify(question, &head.headers, &target, &mut told),
+        let caller = match query.direction {
+            Direction::Ingress => self.identify(query, &head.headers, &target, &mut steps),
             Direction::Egress => None,
         };
-        self.route(question, &target, caller.as_ref(), &mut told);
-        told
+        self.route(query, &target, caller.as_ref(), &mut steps);
+        steps
     }
 
     fn identify(
         &self,
-        question: &ExplainQuery<'_>,
+        query: &ExplainQuery<'_>,
         headers: &::http::HeaderMap,
         target: &RequestTarget<'_>,
-        told: &mut Vec<Explanation>,
+        steps: &mut Vec<Explanation>,
     ) -> Option<Caller> {
-        let token = match (question.contract.identity.as_ref()?, question.token) {
+        let token = match (query.contract.identity.as_ref()?, query.token) {
             (IdentitySettings::Token(_), Some(token)) => token,
             (IdentitySettings::Token(_), None) => {
                 let denial = Denial::new(Reason::TokenMissing, "no token was given");
-                told.push(explanation("token", "identity", ExplainOutcome::Denied(denial)));
+                steps.push(explanation("token", "identity", ExplainOutcome::Denied(denial)));
                 return None;
             }
             (IdentitySettings::Certificate(_), _) => {
                 let why = "known by the certificate of its connection alone";
-                told.push(explanation("certificate", "identity.certificate", ExplainOutcome::Unknown(why.to_owned())));
+                steps.push(explanation("certificate", "identity.certificate", ExplainOutcome::Unknown(why.to_owned())));
                 return None;
             }
             (IdentitySettings::Webhook(_), _) => {
                 let why = "known by the signature over each body";
-                told.push(explanation("signature", "identity.webhook", ExplainOutcome::Unknown(why.to_owned())));
+                steps.push(explanation("signature", "identity.webhook", ExplainOutcome::Unknown(why.to_owned())));
                 return None;
             }
         };
         let presented = PresentedRequest {
             headers,
-            method: question.method,
+            method: query.method,
             scheme: "https",
             authority: "",
             path: &target.path,
             query: target.query,
             peer_certificate: None,
         };
-        let explained = self.directory.explain(token, &presented, question.now);
-        told.extend(explained.steps.into_iter().map(|step| {
+        let explained = self.directory.explain(token, &presented, query.now);
+        steps.extend(explained.steps.into_iter().map(|step| {
             let outcome = match (step.outcome, step.checked) {
                 (Ok(said), true) => ExplainOutcome::Allowed(said),
                 (Ok(why), false) => ExplainOutcome::Unknown(why),
@@ -147,46 +147,42 @@ impl<'a> Explainer<'a> {
             explanation("token", step.rule, outcome)
         }));
         let caller = explained.caller?;
-        if caller.vendor != question.contract.vendor {
+        if caller.vendor != query.contract.vendor {
             let denial =
                 Denial::new(Reason::VendorUnknown, format!("the token is {}'s, not this vendor's", caller.vendor));
-            told.push(explanation("token", "identity.clients", ExplainOutcome::Denied(denial)));
+            steps.push(explanation("token", "identity.clients", ExplainOutcome::Denied(denial)));
         }
         Some(caller)
     }
 
     fn route(
         &self,
-        question: &ExplainQuery<'_>,
+        query: &ExplainQuery<'_>,
         target: &RequestTarget<'_>,
         caller: Option<&Caller>,
-        told: &mut Vec<Explanation>,
+        steps: &mut Vec<Explanation>,
     ) {
-        let ExplainQuery { contract, direction, method, .. } = *question;
+        let ExplainQuery { contract, direction, method, .. } = *query;
         let place = place_of(direction);
         let Some((index, route, _)) = contract.routes(direction).find(method, &target.path) else {
-            let (reason, what) = match direction {
-                Direction::Ingress => (Reason::RouteUnknown, "no route has this method and path"),
-                Direction::Egress => (Reason::DestinationUnknown, "no egress route has this method and path"),
-            };
-            return told.push(explanation("route", place, ExplainOutcome::Denied(Denial::new(reason, what))));
+            return steps.push(explanation("route", place, ExplainOutcome::Denied(unknown_route(direction))));
         };
         let place = format!("{place}[{}]", index.get());
         if direction == Direction::Egress && !route.allow_encoded_slash && target.encoded_slash {
-            let denial = Denial::with_public_text(Reason::RequestMalformed, ENCODED_SLASH);
-            told.push(explanation("route", format!("{place}.allow_encoded_slash"), ExplainOutcome::Denied(denial)));
+            let denial = egress::encoded_slash();
+            steps.push(explanation("route", format!("{place}.allow_encoded_slash"), ExplainOutcome::Denied(denial)));
         }
         let name = route.pattern.as_str();
-        told.push(explanation("route", place.clone(), ExplainOutcome::Allowed(name.to_owned())));
-        told.extend(self.policies(question, route, caller, &place));
-        told.push(explanation("limits", "limits", ExplainOutcome::Note(limits(contract, direction, route))));
-        told.push(explanation(
+        steps.push(explanation("route", place.clone(), ExplainOutcome::Allowed(name.to_owned())));
+        steps.extend(self.policies(query, route, caller, &place));
+        steps.push(explanation("limits", "limits", ExplainOutcome::Note(limits(contract, direction, route))));
+        steps.push(explanation(
             "upstream",
             format!("{place}.upstream"),
             ExplainOutcome::Note(destination(route, target)),
         ));
         for (what, rules) in [("request", &route.request), ("response", &route.response)] {
-            told.extend(
+            steps.extend(
                 treatments_text(rules)
                     .map(|said| explanation(what, format!("{place}.{what}"), ExplainOutcome::Note(said))),
             );
@@ -195,33 +191,25 @@ impl<'a> Explainer<'a> {
 
     fn policies(
         &self,
-        question: &ExplainQuery<'_>,
+        query: &ExplainQuery<'_>,
         route: &ContractRoute,
         caller: Option<&Caller>,
         place: &str,
     ) -> Vec<Explanation> {
-        let ExplainQuery { contract, direction, .. } = *question;
+        let ExplainQuery { contract, direction, .. } = *query;
         let ledgers =
             VendorLedgers::new(&contract.limits, &route_limits(contract), &SubjectKey::new(Secret::new([0; 32])));
-        let terms = ContractTerms {
-            direction,
-            calendar: contract.calendar(),
-            ceiling: contract.scopes.clone(),
-            ledger: Arc::clone(ledgers.of(direction)),
-        };
-        let ourselves = ClientId::new("vendorgate");
+        let ledger = ledgers.of(direction);
+        let gate = self.switch.gate(&contract.vendor);
         let client = caller.map(|caller| &caller.client);
-        let line = self.switch.gate(&contract.vendor);
-        let in_flight = line.register(direction, RouteTag::of(route.pattern.as_str()), client);
-        let steps = PolicyChain::new(&terms).explain(&RequestFacts {
-            now: question.now,
+        let in_flight = gate.register(direction, RouteTag::of(route.pattern.as_str()), client);
+        let steps = PolicyChain::new(&contract_terms(contract, direction, ledger)).explain(&RequestFacts {
+            now: query.now,
             in_flight: &in_flight,
             caller,
-            client: client.unwrap_or(&ourselves),
-            ledger_index: 0,
-            scopes: &route.scopes,
-            is_safe: question.method.is_safe(),
-            counts_records: false,
+            own_client: &own_client(),
+            route: &route_terms(route, direction, ledger),
+            is_safe: query.method.is_safe(),
         });
         let said = |step: crate::policy::PolicyStep| {
             let rule = rule_of(step.policy, step.denial.as_ref(), route, contract, place);
@@ -231,7 +219,7 @@ impl<'a> Explainer<'a> {
             );
             explanation(step.policy, rule, outcome)
         };
-        // Without a token that can be read there is nobody whose scopes could be compared.
+        // Without a token that can be read there are no scopes to compare.
         let known = |step: &crate::policy::PolicyStep| step.policy != "scope" || caller.is_some();
         steps.into_iter().filter(known).map(said).collect()
     }
@@ -241,19 +229,19 @@ fn explanation(step: &'static str, rule: impl Into<String>, outcome: ExplainOutc
     Explanation { step, rule: rule.into(), outcome }
 }
 
-/// The request's head, as a client would send it.
-fn head(question: &ExplainQuery<'_>) -> Option<::http::request::Parts> {
+/// The head of the request, as a client would send it.
+fn head(query: &ExplainQuery<'_>) -> Option<::http::request::Parts> {
     let mut head = Request::new(()).into_parts().0;
-    head.method = question.method.clone();
-    head.uri = question.target.clone();
+    head.method = query.method.clone();
+    head.uri = query.target.clone();
     head.headers.insert(HOST, HeaderValue::from_static("gateway"));
-    if let Some(token) = question.token {
+    if let Some(token) = query.token {
         head.headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).ok()?);
     }
     Some(head)
 }
 
-/// The key of a direction's routes.
+/// The key of a direction's routes in a contract.
 const fn place_of(direction: Direction) -> &'static str {
     match direction {
         Direction::Ingress => "ingress",
@@ -261,7 +249,7 @@ const fn place_of(direction: Direction) -> &'static str {
     }
 }
 
-/// The key that a policy's answer comes from.
+/// The key in a contract that a policy's outcome comes from.
 fn rule_of(policy: &str, denial: Option<&Denial>, route: &ContractRoute, contract: &Contract, place: &str) -> String {
     let reason = denial.map(|denial| denial.reason);
     match policy {
@@ -283,7 +271,7 @@ fn reason_allowed(policy: &str, route: &ContractRoute, contract: &Contract) -> S
     }
 }
 
-/// The vendor's limits and the route's own, each with where it comes from.
+/// The limits of the vendor and those of the route, each with its source.
 fn limits(contract: &Contract, direction: Direction, route: &ContractRoute) -> String {
     let all = contract.limits_in_force(direction).into_iter().chain(route.limits_in_force());
     let all: Vec<_> = all.map(|it| format!("{} {} ({})", it.limit, it.value, it.source.as_str())).collect();
@@ -294,7 +282,7 @@ fn destination(route: &ContractRoute, target: &RequestTarget<'_>) -> String {
     format!("{} at {}{}", route.upstream.id.as_str(), route.upstream.base, target.path)
 }
 
-/// What would be treated, in words; `None` where a body passes as it is.
+/// What would be treated, in words; `None` where the message passes as it is.
 fn treatments_text(rules: &crate::pii::Rules) -> Option<String> {
     let mut said: Vec<String> =
         rules.treat.iter().map(|rule| format!("{} {}", rule.treatment.as_str(), rule.location)).collect();

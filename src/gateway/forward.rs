@@ -1,6 +1,6 @@
-//! The other half: an admitted request to its upstream, and the answer back.
+//! Forwarding: an admitted request goes to its upstream, and the response comes back.
 //!
-//! Consumes what `admit` made. Waits for the upstream, for bodies and for the kill switch; decides only what cannot be
+//! Consumes what `admission` made. Waits for the upstream, for bodies and for the kill switch. Decides only what cannot be
 //! known before: whether a body can be read.
 
 use std::future::poll_fn;
@@ -12,68 +12,66 @@ use ::http::{HeaderValue, Request, Response, StatusCode, request, response};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use super::body_pipeline::{AbortReason, BodyPipeline, HttpMessage};
+use super::admission::Admitted;
+use super::body_end::{AbortReason, BodyEnd, HttpMessage};
+use super::body_pipeline::BodyPipeline;
 use super::body_rate::BodyRateMonitor;
 use super::body_source::BodySource;
-use super::body_stream::{BodyEnd, BodyStream};
-use super::exchange::Exchange;
-use super::handle::Admitted;
-use super::observers::{RequestBodyOutcome, RequestObserver, ResponseObserver};
+use super::body_stream::BodyStream;
+use super::observers::{RequestObserver, ResponseObserver};
+use super::request_outcome::RequestBodyOutcome;
 use super::snapshot::{MessageRules, RouteRuntime};
-use super::target::HeadCounts;
-use super::{headers, target, websocket, withheld};
+use super::target::{HeadCounts, upstream_uri};
+use super::{headers, websocket, withheld};
 use crate::bounds;
 use crate::http::{GatewayBody, is_framed_once};
-use crate::model::{Denial, Direction, Moment, Reason, with_causes};
+use crate::model::{Denial, Direction, Reason, with_causes};
 use crate::pii::{RewriteError, Rewriter};
 use crate::upstream::{ConnectError, SendError, UpstreamLease, UpstreamRequest};
 
-/// Sends an admitted request on and brings the head of the answer back; the answer's body closes the exchange.
+/// Sends an admitted request to its upstream and returns the response for the caller. The body of that response holds what
+/// was admitted until its last byte.
 pub(super) async fn forward(
     worker: usize,
-    admitted: Admitted,
+    mut admitted: Admitted,
     mut head: request::Parts,
     body: BodySource,
-    mut exchange: Box<Exchange>,
 ) -> Response<GatewayBody> {
-    let caller = head.extensions.remove().filter(|_| admitted.websocket);
-    let outcome = match outgoing(&admitted, head, body, &mut exchange).await {
-        Ok((request, head)) => send(worker, &admitted, request, head, &mut exchange).await,
+    let caller = head.extensions.remove().filter(|_| admitted.is_websocket());
+    let outcome = match upstream_request(&mut admitted, head, body).await {
+        Ok((request, counts)) => send(worker, &mut admitted, request, counts).await,
         Err(denial) => Err(denial),
     };
     match outcome {
         Ok((response, lease)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            websocket::switch_protocols(&admitted, caller, response, lease, exchange)
+            websocket::switch_protocols(admitted, caller, response, lease)
         }
-        Ok((response, lease)) => incoming(&admitted, response, lease, exchange).await,
-        Err(denial) => exchange.refuse(&denial),
+        Ok((response, lease)) => caller_response(admitted, response, lease).await,
+        Err(denial) => admitted.refuse(&denial),
     }
 }
 
-/// The request as the upstream gets it, and what was treated in its head where that goes without a body.
-async fn outgoing(
-    admitted: &Admitted,
+/// The request for the upstream. Returns beside it what was treated in its head, where that is sent without a body.
+async fn upstream_request(
+    admitted: &mut Admitted,
     mut head: request::Parts,
     body: BodySource,
-    exchange: &mut Exchange,
 ) -> Result<(Request<GatewayBody>, HeadCounts), Denial> {
-    let route = &admitted.route;
-    let direction = exchange.direction();
-    let treats = route.request.as_ref();
+    let route = Arc::clone(admitted.route());
+    let rules = route.request.as_ref();
     let has_body = !body.is_end_stream();
-    let rewriter = engine(treats, has_body, &head.headers).map_err(|stop| unreadable_request(&stop))?;
-    if let Some(treats) = treats {
-        treats.plan.check_graphql_query(head.uri.query(), has_body).map_err(|stop| unreadable_request(&stop))?;
+    let rewriter = rewriter(rules, has_body, &head.headers).map_err(unreadable_request)?;
+    if let Some(rules) = rules {
+        rules.plan.check_graphql_query(head.uri.query(), has_body).map_err(unreadable_request)?;
     }
     let mut counts = HeadCounts::default();
-    let target = target::upstream_uri(admitted, &head.uri, treats, &mut counts)?;
-    headers::rewrite_request(admitted, exchange, (&mut head, &mut counts), rewriter.is_some())
-        .map_err(|stop| unreadable_request(&stop))?;
+    let target = upstream_uri(&route, &admitted.take_path(), &head.uri, &mut counts)?;
+    headers::rewrite_request(admitted, (&mut head, &mut counts), rewriter.is_some()).map_err(unreadable_request)?;
     let body = if has_body {
-        let treat = treats.zip(rewriter);
-        let account = BodyPipeline::new(route, treat, direction == Direction::Egress, exchange.started);
-        let account = with_clear_sample(account, &head.headers);
-        request_body(body, account.with_head_counts(std::mem::take(&mut counts)), exchange, route).await?
+        let leaves = admitted.record().direction() == Direction::Egress;
+        let pipeline = BodyPipeline::new(&route, rules.zip(rewriter), leaves, admitted.record().started);
+        let pipeline = with_clear_sample(pipeline, &head.headers).with_head_counts(std::mem::take(&mut counts));
+        request_body(admitted, body, pipeline).await?
     } else {
         GatewayBody::full("")
     };
@@ -84,144 +82,156 @@ async fn outgoing(
     Ok((request, counts))
 }
 
-/// A request's body on its way: what is at hand is read before the upstream is asked, so that most bad ones never are.
+/// The body of the request for the upstream. What is ready of it is read before the upstream is asked, so that most bodies
+/// that must be refused never reach it.
 async fn request_body(
+    admitted: &mut Admitted,
     body: BodySource,
-    account: BodyPipeline,
-    exchange: &mut Exchange,
-    route: &Arc<RouteRuntime>,
+    pipeline: BodyPipeline,
 ) -> Result<GatewayBody, Denial> {
-    let fate = Arc::new(RequestBodyOutcome::default());
-    let owner = RequestObserver::new(Arc::clone(&fate), Arc::clone(route), exchange.share_in_flight()?, exchange);
-    let changes = account.rewrites();
-    exchange.takes(Arc::clone(&fate));
-    let body = (body, BodyRateMonitor::new(route.upstream.body_limits()));
-    let mut stream = BodyStream::new(body, account, exchange.share_in_flight()?, exchange.gateway.clock.clone(), owner);
-    if changes && let Some(ending) = poll_fn(|cx| Poll::Ready(stream.buffer_ready(cx))).await {
-        exchange.follow(&ending);
-        return Err(ending.denial(HttpMessage::Request));
+    let outcome = Arc::new(RequestBodyOutcome::default());
+    admitted.record_mut().set_request_body(Arc::clone(&outcome));
+    let observer = RequestObserver::new(admitted, outcome);
+    let rewrites = pipeline.rewrites();
+    let body = (body, BodyRateMonitor::new(admitted.route().upstream.body_limits()));
+    let clock = admitted.record().gateway.clock.clone();
+    let mut stream = BodyStream::new(body, pipeline, admitted.share_in_flight(), clock, observer);
+    if rewrites && let Some(end) = poll_fn(|cx| Poll::Ready(stream.buffer_ready(cx))).await {
+        return Err(end.denial(HttpMessage::Request));
     }
     Ok(GatewayBody::stream(stream))
 }
 
-/// Sends, and waits for the head of the answer or the kill switch.
+/// Sends the request, and waits for the head of the response or the kill switch.
 async fn send(
     worker: usize,
-    admitted: &Admitted,
+    admitted: &mut Admitted,
     request: Request<GatewayBody>,
-    mut head: HeadCounts,
-    exchange: &mut Exchange,
+    mut counts: HeadCounts,
 ) -> Result<(Response<Incoming>, UpstreamLease), Denial> {
-    let mut is_out = true;
-    let asked = exchange.gateway.clock.now();
-    let mut in_flight = exchange.share_in_flight()?;
-    let fate = exchange.request_fate();
-    let sending = fate.as_ref().map(|_| in_flight.share());
-    let sent = poll_fn(|cx| fate.as_ref().map_or(Poll::Ready(()), |fate| fate.poll_done(cx)));
-    let outgoing = UpstreamRequest { request, sent, sending };
+    let mut was_sent = true;
+    let sent_at = admitted.record().gateway.clock.now();
+    let mut in_flight = admitted.share_in_flight();
+    let body = admitted.record().request_body().cloned();
+    let sending = body.as_ref().map(|_| in_flight.share());
+    let sent = poll_fn(|cx| body.as_ref().map_or(Poll::Ready(()), |body| body.poll_done(cx)));
+    let request = UpstreamRequest { request, sent, sending };
     let outcome = tokio::select! {
         biased;
-        outcome = admitted.route.upstream.send(worker, outgoing, asked) => outcome.map_err(|error| {
-            is_out = !matches!(error, SendError::Connect(_) | SendError::Full);
-            send_denial(&error)
-        }),
+        outcome = admitted.route().upstream.send(worker, admitted.permit(), request, sent_at) => {
+            outcome.map_err(|error| {
+                was_sent = !matches!(error, SendError::Connect(_) | SendError::Full);
+                send_denial(&error)
+            })
+        }
         () = in_flight.severed() => {
             Err(Denial::new(in_flight.sever_reason(), "severed while the upstream was awaited"))
         }
     };
-    exchange.waited(asked);
-    if let Some(treats) = admitted.route.request.as_ref().filter(|treats| is_out && treats.plan.reads_head()) {
-        head.record_sent(treats, &admitted.route);
-        if treats.counts_as_exposure {
-            admitted.route.exposure.add_left(0, 0, exchange.started);
+    admitted.record_mut().waited(sent_at);
+    let route = admitted.route();
+    if let Some(rules) = route.request.as_ref().filter(|rules| was_sent && rules.plan.reads_head()) {
+        counts.record_sent(rules, route);
+        if rules.counts_as_exposure {
+            route.exposure.add_left(0, 0, admitted.record().started);
         }
     }
-    // Where our side of the request broke, that is the reason, and the upstream's complaint its consequence.
-    outcome.map_err(|denial| exchange.request_broke().map_or(denial, |ending| ending.denial(HttpMessage::Request)))
+    // Where the body of the request has ended early, that is the reason, and the upstream's error only follows from it.
+    outcome.map_err(|denial| admitted.request_end().map_or(denial, |end| end.denial(HttpMessage::Request)))
 }
 
-/// The answer as the caller gets it.
-async fn incoming(
-    admitted: &Admitted,
+/// The response for the caller.
+async fn caller_response(
+    mut admitted: Admitted,
     response: Response<Incoming>,
     lease: UpstreamLease,
-    exchange: Box<Exchange>,
 ) -> Response<GatewayBody> {
     let (mut head, body) = response.into_parts();
-    let route = &admitted.route;
-    let treats = route.response.as_ref();
+    let route = Arc::clone(admitted.route());
+    let rules = route.response.as_ref();
     if !is_framed_once(&head.headers) {
-        return exchange.refuse(&Denial::new(Reason::UpstreamUnreadable, "the answer's length is told in two ways"));
+        return admitted.refuse(&Denial::new(Reason::UpstreamUnreadable, "the answer's length is told in two ways"));
     }
     let has_body = !body.is_end_stream();
-    let rewriter = readable(&head, has_body).and_then(|()| engine(treats, has_body, &head.headers));
+    let rewriter = check_whole(&head, has_body).and_then(|()| rewriter(rules, has_body, &head.headers));
     let mut counts = HeadCounts::default();
-    let in_flight = match exchange.share_in_flight() {
-        Ok(in_flight) => in_flight,
-        Err(denial) => return exchange.refuse(&denial),
-    };
-    let reads = treats.is_some_and(|treats| treats.plan.reads_body()) || rewriter.as_ref().is_ok_and(Option::is_some);
-    if let Err(stop) = headers::rewrite_response(route, &exchange, (&mut head, &mut counts), reads) {
-        return exchange.refuse(&unreadable_answer(&stop));
+    let reads_body = rules.is_some_and(|rules| rules.plan.reads_body());
+    let rewrites = reads_body || rewriter.as_ref().is_ok_and(Option::is_some);
+    if let Err(error) = headers::rewrite_response(&admitted, (&mut head, &mut counts), rewrites) {
+        return admitted.refuse(&AbortReason::Untreatable(error).denial(HttpMessage::Response));
     }
     let rewriter = match rewriter {
         Ok(rewriter) => rewriter,
-        Err(stop) if treats.is_some_and(|treats| treats.plan.reads_body()) => {
-            let ending = BodyEnd::Stopped(AbortReason::Untreatable(stop));
-            return withheld::respond(exchange, route, head.status, (&head.headers, counts), &ending);
+        Err(error) if reads_body => {
+            let end = BodyEnd::Stopped(AbortReason::Untreatable(error));
+            return withheld::respond(&mut admitted, head.status, (&head.headers, counts), &end);
         }
         Err(_) => None,
     };
-    let changes = rewriter.is_some();
-    let leaves = exchange.direction() == Direction::Ingress;
-    let (gateway, now) = (Arc::clone(&exchange.gateway), exchange.gateway.clock.now());
-    let account = BodyPipeline::new(route, treats.zip(rewriter), leaves, now).with_head_counts(counts);
-    let account = if head.status.is_success() { account } else { account.ignoring_shape() };
-    let account = if has_body { with_clear_sample(account, &head.headers) } else { account };
-    let pairs = exchange.is_h2() && treats.is_some_and(|treats| treats.counts_records);
-    let owner = ResponseObserver::new(exchange, lease, Arc::clone(route));
-    let body = (body.into(), response_rate(&head.headers, route));
-    let mut stream =
-        BodyStream::new(body, account, in_flight, gateway.clock.clone(), owner).with_last_byte_apart(pairs);
-    let broken = if changes { buffer_response(&mut stream, head.status, now).await } else { None };
-    if let Some(ending) = &broken
-        && !stream.has_sendable(ending)
-        && let Some(exchange) = stream.observer_mut().give_up()
+    let rewrites = rewriter.is_some();
+    let mut stream = response_stream(admitted, (&head, body), rewriter, counts, lease);
+    let end = if rewrites { buffer_response(&mut stream, head.status).await } else { None };
+    if let Some(end) = &end
+        && !stream.has_sendable(end)
     {
-        // Nothing has been sent: a refusal says more than an answer that breaks off.
-        return withheld::respond(exchange, route, head.status, (&head.headers, stream.take_head_counts()), ending);
+        // Nothing has been sent, and a refusal says more than a response that breaks off.
+        let counts = stream.take_head_counts();
+        return withheld::respond(stream.observer_mut().admitted_mut(), head.status, (&head.headers, counts), end);
     }
-    if broken.is_some() {
-        // What a budget had room for leaves now, and the record of the cut says so.
+    if end.is_some() {
+        // What a budget had room for is sent now, so that the audit of the cut can count it.
         stream.mark_sent();
     }
-    stream.observer_mut().answers(head.status.as_u16(), broken.as_ref());
+    stream.observer_mut().admitted_mut().record_mut().set_status(head.status.as_u16());
+    if let Some(end) = &end {
+        stream.report_end(Err(end));
+    }
     if let Some(in_flight) = stream.in_flight_if_streaming() {
         stream.observer_mut().watch_reader(in_flight);
     }
     Response::from_parts(head, GatewayBody::stream(stream))
 }
 
-/// Takes in what is at hand of an answer. What stands without its body is waited for, but not for long: its head cannot
-/// be mended any more once it has left.
-async fn buffer_response(
-    stream: &mut BodyStream<ResponseObserver>,
-    status: StatusCode,
-    since: Moment,
-) -> Option<BodyEnd> {
+/// The body of the response on its way to the caller.
+fn response_stream(
+    admitted: Admitted,
+    (head, body): (&response::Parts, Incoming),
+    rewriter: Option<Box<dyn Rewriter>>,
+    counts: HeadCounts,
+    lease: UpstreamLease,
+) -> BodyStream<ResponseObserver> {
+    let (record, route) = (admitted.record(), admitted.route());
+    let rules = route.response.as_ref();
+    let leaves = record.direction() == Direction::Ingress;
+    let has_body = !body.is_end_stream();
+    let clock = record.gateway.clock.clone();
+    let pipeline = BodyPipeline::new(route, rules.zip(rewriter), leaves, clock.now()).with_head_counts(counts);
+    let pipeline = if head.status.is_success() { pipeline } else { pipeline.ignoring_shape() };
+    let pipeline = if has_body { with_clear_sample(pipeline, &head.headers) } else { pipeline };
+    let last_byte_apart = record.is_h2() && rules.is_some_and(|rules| rules.counts_records);
+    let body = (body.into(), response_rate(&head.headers, route));
+    let in_flight = admitted.share_in_flight();
+    let observer = ResponseObserver::new(admitted, lease);
+    BodyStream::new(body, pipeline, in_flight, clock, observer).with_last_byte_apart(last_byte_apart)
+}
+
+/// Buffers what is ready of a response. A response that is of use without its body is waited for, up to
+/// [`bounds::ERROR_BODY_WAIT`]: once its head is sent, the body can no longer be replaced.
+async fn buffer_response(stream: &mut BodyStream<ResponseObserver>, status: StatusCode) -> Option<BodyEnd> {
     if !withheld::has_meaning_alone(status) {
         return poll_fn(|cx| Poll::Ready(stream.buffer_ready(cx))).await;
     }
+    let since = stream.observer_mut().admitted_mut().record().gateway.clock.now();
     let whole = poll_fn(|cx| {
-        let broken = stream.buffer_ready(cx);
-        if broken.is_none() && stream.wants_more() { Poll::Pending } else { Poll::Ready(broken) }
+        let end = stream.buffer_ready(cx);
+        if end.is_none() && stream.wants_more() { Poll::Pending } else { Poll::Ready(end) }
     });
-    let broken = tokio::time::timeout(bounds::ERROR_BODY_WAIT, whole).await.ok().flatten();
-    stream.observer_mut().waited(since);
-    broken
+    let end = tokio::time::timeout(bounds::ERROR_BODY_WAIT, whole).await.ok().flatten();
+    stream.observer_mut().admitted_mut().record_mut().waited(since);
+    end
 }
 
-/// An event stream may be as slow as its events, but not silent.
+/// The least rate of a response. An event stream may be as slow as its events, but it must not be silent.
 fn response_rate(headers: &HeaderMap, route: &RouteRuntime) -> BodyRateMonitor {
     let is_events = |value: &HeaderValue| {
         let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
@@ -235,27 +245,27 @@ fn response_rate(headers: &HeaderMap, route: &RouteRuntime) -> BodyRateMonitor {
     }
 }
 
-/// The engine of a body; none where there is no body, or no rule that reads it.
-fn engine(
-    treats: Option<&MessageRules>,
+/// The rewriter of a body; `None` where there is no body, or no rule that reads it.
+fn rewriter(
+    rules: Option<&MessageRules>,
     has_body: bool,
     headers: &HeaderMap,
 ) -> Result<Option<Box<dyn Rewriter>>, RewriteError> {
-    match treats.filter(|treats| has_body && treats.plan.reads_body()) {
+    match rules.filter(|rules| has_body && rules.plan.reads_body()) {
         None => Ok(None),
-        Some(treats) => {
-            treats.plan.body_rewriter(single(headers, CONTENT_TYPE)?, single(headers, CONTENT_ENCODING)?).map(Some)
+        Some(rules) => {
+            rules.plan.body_rewriter(single(headers, CONTENT_TYPE)?, single(headers, CONTENT_ENCODING)?).map(Some)
         }
     }
 }
 
-/// What leaves in clear is told of the body, by what its headers say that it is.
-fn with_clear_sample(account: BodyPipeline, headers: &HeaderMap) -> BodyPipeline {
-    let said = |name| single(headers, name).ok().flatten();
-    account.with_clear_sample(said(CONTENT_TYPE), said(CONTENT_ENCODING))
+/// Has what leaves in clear collected, by what the headers say of the body.
+fn with_clear_sample(pipeline: BodyPipeline, headers: &HeaderMap) -> BodyPipeline {
+    let value = |name| single(headers, name).ok().flatten();
+    pipeline.with_clear_sample(value(CONTENT_TYPE), value(CONTENT_ENCODING))
 }
 
-/// A header of which two would describe the body in two ways.
+/// The value of a field that describes the body: two of them could describe it in two ways.
 fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, RewriteError> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
@@ -266,8 +276,8 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Rewrite
     text.map_err(|_| RewriteError::Opaque { what: "a body that is described in other than ASCII" })
 }
 
-/// An answer that is a part of a document cannot be read as one.
-fn readable(head: &response::Parts, has_body: bool) -> Result<(), RewriteError> {
+/// Refuses a partial body (206), which cannot be read as a document.
+fn check_whole(head: &response::Parts, has_body: bool) -> Result<(), RewriteError> {
     if has_body && head.status == StatusCode::PARTIAL_CONTENT {
         Err(RewriteError::Opaque { what: "a part of a body" })
     } else {
@@ -275,12 +285,8 @@ fn readable(head: &response::Parts, has_body: bool) -> Result<(), RewriteError> 
     }
 }
 
-fn unreadable_request(stop: &RewriteError) -> Denial {
-    AbortReason::Untreatable(stop.clone()).denial(HttpMessage::Request)
-}
-
-fn unreadable_answer(stop: &RewriteError) -> Denial {
-    AbortReason::Untreatable(stop.clone()).denial(HttpMessage::Response)
+fn unreadable_request(error: RewriteError) -> Denial {
+    AbortReason::Untreatable(error).denial(HttpMessage::Request)
 }
 
 fn send_denial(error: &SendError) -> Denial {

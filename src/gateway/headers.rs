@@ -1,15 +1,15 @@
-//! The one door for heads and trailers: whatever passes from one side to the other in one of them passes here.
+//! Heads and trailers: all that passes from one side to the other outside of a body is rewritten here.
 //!
-//! Requests, answers of every status, an agreement to leave HTTP, trailers both ways: all have their header rules applied,
-//! lose what ends at this hop and what is ours to say, and get ours. Interim answers (1xx) are not passed on, and a
-//! refusal holds nothing that came from a side. Never writes a line that only one of these would pass.
+//! In requests, in responses of every status, in a switch of protocols and in trailers both ways, the header rules of the
+//! route are applied, the fields that end at this hop or that only the gateway may set are removed, and the gateway's own
+//! fields are added. Interim responses (1xx) are not passed on, and a refusal holds nothing that came from either side.
 
 use ::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use ::http::{HeaderValue, request, response};
 use hyper::ext::ReasonPhrase;
 
-use super::exchange::Exchange;
-use super::handle::Admitted;
+use super::admission::Admitted;
+use super::rate_headers::add_rate_headers;
 use super::snapshot::{MessageRules, RouteRuntime};
 use super::target::{self, HeadCounts};
 use super::withheld;
@@ -19,41 +19,40 @@ use crate::http::{
 };
 use crate::pii::{Plan, RewriteError};
 
-/// Makes a request's head the one that the upstream gets; `changes` says whether its body may become another.
+/// Rewrites the head of a request for the upstream; `rewrites_body` says whether its body may become another.
 ///
 /// # Errors
 /// [`RewriteError`] when a field cannot be read or treated; nothing may then be forwarded.
 pub(super) fn rewrite_request(
     admitted: &Admitted,
-    exchange: &Exchange,
     (head, counts): (&mut request::Parts, &mut HeadCounts),
-    changes: bool,
+    rewrites_body: bool,
 ) -> Result<(), RewriteError> {
-    let Admitted { vendor, route, .. } = admitted;
+    let (record, route) = (admitted.record(), admitted.route());
     join_cookies(&mut head.headers);
     treat(route.request.as_ref(), &mut head.headers, counts)?;
     prepare_request(
         &mut head.headers,
         ForwardingContext {
-            direction: exchange.direction(),
+            direction: record.direction(),
             host: route.upstream.host(),
-            peer: exchange.peer.forwarded_for(),
+            peer: record.peer.forwarded_for(),
             version: head.version,
             target: &head.uri,
-            tls: exchange.peer.is_tls(),
-            request_id: exchange.id.to_header(),
-            vendor: &vendor.header,
-            client: admitted.client.as_ref().and_then(|client| HeaderValue::try_from(client.as_str()).ok()),
-            inspects_response: route.response.as_ref().is_some_and(|treats| treats.plan.reads_body()),
+            tls: record.peer.is_tls(),
+            request_id: record.id.to_header(),
+            vendor: &admitted.vendor().header,
+            client: record.client().and_then(|client| HeaderValue::try_from(client.as_str()).ok()),
+            inspects_response: route.response.as_ref().is_some_and(|rules| rules.plan.reads_body()),
         },
     );
-    if let Some(treats) = &route.response {
-        narrow_accept(&mut head.headers, &treats.plan);
+    if let Some(rules) = &route.response {
+        narrow_accept(&mut head.headers, &rules.plan);
     }
-    if admitted.websocket {
+    if admitted.is_websocket() {
         set_websocket_upgrade(&mut head.headers);
     }
-    if changes {
+    if rewrites_body {
         strip_validators(&mut head.headers);
         head.headers.remove(CONTENT_ENCODING);
         set_charset(route.request.as_ref(), &mut head.headers);
@@ -61,7 +60,7 @@ pub(super) fn rewrite_request(
     Ok(())
 }
 
-/// Asks the upstream for no form of the answer that the route's rules were not written for.
+/// Asks the upstream only for forms of the response that the rules of the route can read.
 fn narrow_accept(headers: &mut HeaderMap, plan: &Plan) {
     let asked: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let narrowed = plan.narrow_accept(&asked.join(", "));
@@ -70,25 +69,25 @@ fn narrow_accept(headers: &mut HeaderMap, plan: &Plan) {
     }
 }
 
-/// Makes an answer's head the one that the caller gets; `changes` says whether its body may become another.
+/// Rewrites the head of a response for the caller; `rewrites_body` says whether its body may become another.
 ///
 /// # Errors
-/// As [`request`].
+/// As [`rewrite_request`].
 pub(super) fn rewrite_response(
-    route: &RouteRuntime,
-    exchange: &Exchange,
+    admitted: &Admitted,
     (head, counts): (&mut response::Parts, &mut HeadCounts),
-    changes: bool,
+    rewrites_body: bool,
 ) -> Result<(), RewriteError> {
+    let (record, route) = (admitted.record(), admitted.route());
     treat(route.response.as_ref(), &mut head.headers, counts)?;
-    if let Some(treats) = &route.response {
-        withheld::treat_references(treats, &mut head.headers, counts);
+    if let Some(rules) = &route.response {
+        withheld::treat_references(rules, &mut head.headers, counts);
     }
-    // Words that no rule reads, and that HTTP/2 has no place for: the caller gets those of the status.
+    // No rule reads the reason phrase, and HTTP/2 has none: the caller gets the standard one of the status.
     head.extensions.remove::<ReasonPhrase>();
-    prepare_response(&mut head.headers, exchange.id.to_header());
-    exchange.say_rates(&mut head.headers);
-    if changes {
+    prepare_response(&mut head.headers, record.id.to_header());
+    add_rate_headers(record, admitted.permit().rates(), &mut head.headers);
+    if rewrites_body {
         strip_validators(&mut head.headers);
         head.headers.remove(CONTENT_ENCODING);
         set_charset(route.response.as_ref(), &mut head.headers);
@@ -96,40 +95,40 @@ pub(super) fn rewrite_response(
     Ok(())
 }
 
-/// Makes the trailers of a body those that its reader gets; none where none may pass.
+/// Rewrites the trailers of a body for its reader; `None` where no field may pass.
 ///
 /// # Errors
-/// As [`request`].
+/// As [`rewrite_request`].
 pub(super) fn rewrite_trailers(
-    treats: Option<&MessageRules>,
+    rules: Option<&MessageRules>,
     route: &RouteRuntime,
     mut fields: HeaderMap,
-    changes: bool,
+    rewrites_body: bool,
 ) -> Result<Option<HeaderMap>, RewriteError> {
-    let stay: Vec<_> = fields.keys().filter(|name| !is_trailer_allowed(name, changes)).cloned().collect();
-    for name in stay {
+    let refused: Vec<_> = fields.keys().filter(|name| !is_trailer_allowed(name, rewrites_body)).cloned().collect();
+    for name in refused {
         fields.remove(name);
     }
     let mut counts = HeadCounts::default();
-    treat(treats, &mut fields, &mut counts)?;
-    if let Some(treats) = treats {
-        counts.record_sent(treats, route);
+    treat(rules, &mut fields, &mut counts)?;
+    if let Some(rules) = rules {
+        counts.record_sent(rules, route);
     }
     Ok(Some(fields).filter(|fields| !fields.is_empty()))
 }
 
-/// A body that has been decoded from another charset leaves as UTF-8, and says so.
-fn set_charset(treats: Option<&MessageRules>, headers: &mut HeaderMap) {
-    let told = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let new = treats.zip(told).and_then(|(treats, told)| treats.plan.content_type(told));
+/// Names UTF-8 as the charset of a body that has been decoded from another one.
+fn set_charset(rules: Option<&MessageRules>, headers: &mut HeaderMap) {
+    let received = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let new = rules.zip(received).and_then(|(rules, received)| rules.plan.content_type(received));
     if let Some(value) = new.and_then(|new| HeaderValue::try_from(new).ok()) {
         headers.insert(CONTENT_TYPE, value);
     }
 }
 
-fn treat(treats: Option<&MessageRules>, headers: &mut HeaderMap, counts: &mut HeadCounts) -> Result<(), RewriteError> {
-    match treats.filter(|treats| treats.plan.reads_head()) {
-        Some(treats) => target::treat_headers(treats, headers, counts),
+fn treat(rules: Option<&MessageRules>, headers: &mut HeaderMap, counts: &mut HeadCounts) -> Result<(), RewriteError> {
+    match rules.filter(|rules| rules.plan.reads_head()) {
+        Some(rules) => target::treat_headers(rules, headers, counts),
         None => Ok(()),
     }
 }

@@ -1,9 +1,11 @@
-//! The way of one request: admit, forward, account.
+//! The way of one request: it is admitted, forwarded, counted.
 //!
-//! Half of the work is a synchronous `admit` that ends in a permit; the other half is an async `forward` that consumes
-//! it. Always answers. Never forwards what was not admitted, and never lets a byte leave that was not accounted for.
+//! Half of the work is a synchronous `admit` that ends in a permit; the other half is an async `forward` that consumes it.
+//! Always responds. Never forwards what was not admitted, and never sends a byte that was not counted.
 
+mod admission;
 mod assemble;
+mod body_end;
 mod body_pipeline;
 mod body_rate;
 mod body_source;
@@ -18,13 +20,18 @@ mod handle;
 mod headers;
 mod observers;
 mod peer;
+mod policy_input;
+mod rate_headers;
 mod recheck;
+mod refusal;
+mod request_outcome;
 mod rule_matches;
 mod snapshot;
 mod stack;
+mod state;
 mod streamed;
 mod target;
-mod unfinished;
+mod unmatched;
 mod webhook;
 mod webhook_reply;
 mod websocket;
@@ -32,9 +39,8 @@ mod withheld;
 
 pub use assemble::{AssembleError, GatewayServices, assemble};
 pub use explain::{ExplainOutcome, ExplainQuery, Explainer, Explanation};
-pub use handle::Gateway;
 pub use peer::Peer;
-pub use recheck::AuthorityEpoch;
-pub use rule_matches::RuleNeverMatched;
 pub use snapshot::VendorRuntime;
 pub use stack::ServiceStack;
+pub use state::{AuthorityEpoch, Gateway};
+pub use unmatched::RuleNeverMatched;

@@ -1,6 +1,6 @@
-//! The other end of a connection, as far as a request may know it.
+//! The caller's end of a connection: what its requests need to know of it, and what they and its task tell each other.
 //!
-//! Made once a connection; what each request needs of it is ready as header values.
+//! Made once for each connection, with the header values that each request needs.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -24,15 +24,15 @@ pub struct Peer {
     forwarded_for: HeaderValue,
     certificate: Option<PeerCertificate>,
     reset: AtomicBool,
-    /// Whether the last write waits for the other end to read.
+    /// Whether the last write waits for the peer to read.
     blocked: AtomicBool,
     draining: AtomicBool,
     flushes: AtomicU64,
-    /// Its place among the connections, which knows how many exchanges it has under way.
+    /// The slot of the connection, which counts its exchanges.
     seat: Arc<SlotHolder>,
     /// Exchanges that were severed in the middle of their answer.
     severed: AtomicUsize,
-    /// What the kill switch waits for until the socket is closed.
+    /// Registrations that end when the socket is closed, since a kill waits for that.
     unclosed: Mutex<Vec<InFlight>>,
     /// Wakes the task that drives the connection.
     task: OnceLock<Waker>,
@@ -40,12 +40,12 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A peer in clear.
+    /// A peer of a connection in clear.
     pub fn plain(address: SocketAddr, direction: Direction, seat: Arc<SlotHolder>) -> Self {
         Self::new(address, direction, seat, false, None)
     }
 
-    /// A peer under TLS, with the certificate that it proved to hold.
+    /// A peer of a TLS connection, with the client certificate that it presented.
     pub fn tls(
         address: SocketAddr,
         direction: Direction,
@@ -82,7 +82,7 @@ impl Peer {
         }
     }
 
-    /// Which way its calls go.
+    /// The direction of its requests.
     pub const fn direction(&self) -> Direction {
         self.direction
     }
@@ -97,23 +97,23 @@ impl Peer {
         self.address
     }
 
-    /// Its address as `X-Forwarded-For` says it.
+    /// Its address as the value of `X-Forwarded-For`.
     pub const fn forwarded_for(&self) -> &HeaderValue {
         &self.forwarded_for
     }
 
-    /// The certificate that it proved to hold.
+    /// The client certificate that it presented.
     pub const fn certificate(&self) -> Option<&PeerCertificate> {
         self.certificate.as_ref()
     }
 
-    /// Asks for the connection to end at once by a reset, so that the kernel throws away what it still holds.
+    /// Has the connection closed at once by a reset, so that the kernel throws away what it has not sent yet.
     pub fn reset(&self) {
         self.reset.store(true, Ordering::Release);
         self.wake();
     }
 
-    /// Its place among the connections.
+    /// The slot of the connection.
     pub const fn seat(&self) -> &Arc<SlotHolder> {
         &self.seat
     }
@@ -132,7 +132,7 @@ impl Peer {
         }
     }
 
-    /// Told by the connection when its socket is closed.
+    /// Called by the connection when its socket is closed.
     pub fn on_closed(&self) {
         let kept = std::mem::take(&mut *self.unclosed());
         drop(kept);
@@ -153,12 +153,12 @@ impl Peer {
         self.reset.load(Ordering::Acquire)
     }
 
-    /// Told by the connection whether its last write waits for the other end to read.
+    /// Called by the connection: whether its last write waits for the peer to read.
     pub fn set_blocked(&self, blocked: bool) {
         self.blocked.store(blocked, Ordering::Relaxed);
     }
 
-    /// Told by the connection each time it has done all that it can for now.
+    /// Called by the task of the connection each time it has done all that it can for now.
     pub fn on_poll_done(&self, cx: &Context<'_>) {
         self.task.get_or_init(|| cx.waker().clone());
         if !self.blocked.load(Ordering::Relaxed) {
@@ -166,34 +166,35 @@ impl Peer {
         }
     }
 
-    /// Has the connection look once more at what it can write, so that whoever waits for a flush learns of one.
+    /// Wakes the task of the connection, so that it writes what it can and counts a flush.
     pub(super) fn wake(&self) {
         if let Some(task) = self.task.get() {
             task.wake_by_ref();
         }
     }
 
-    /// Lets the connection close after its next answer.
+    /// Lets the connection close after its next response.
     pub fn start_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the next answer is the connection's last.
+    /// Whether the next response is the last of the connection.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Looks after a streamed answer: one whose reader does not read is never asked whether it was severed.
+    /// Adds a streamed response to the list, since hyper does not poll one whose reader does not read.
     pub(super) fn watch_response(&self, in_flight: InFlight) -> StreamedResponse {
         StreamedResponses::add(&self.watchlist, in_flight)
     }
 
-    /// How many answers that were severed have not left, where any has not; else this task is woken when one is severed.
+    /// Ready with the number of severed responses that have not ended, when there is any; else wakes this task when one is
+    /// severed.
     pub fn poll_severed(&self, cx: &Context<'_>) -> Poll<usize> {
         self.watchlist.poll_severed(cx)
     }
 
-    /// How often all that was written had been handed to the kernel by then.
+    /// How often all that was written has been handed to the kernel.
     pub fn flush_count(&self) -> u64 {
         self.flushes.load(Ordering::Acquire)
     }

@@ -1,78 +1,61 @@
-//! Whether what runs may go on: authority is asked again whenever it may have changed.
+//! Requests in flight are checked again whenever their authority may have changed.
 //!
-//! A request stands on a contract, a route, scopes and a proof. A long answer or a WebSocket outlives the moment at which
-//! these were judged, so they are judged again: at each swap of the snapshot, at a revocation, and every second for what
-//! time or an issuer takes away. What has lost its ground is severed as a kill severs, with the reason that a new request
-//! would be refused for. What is treated, counted and limited stays as it began. Never waits.
+//! The authority of a request is its contract, its route, its scopes and the proof of its caller. A long response or a
+//! WebSocket outlives the moment of its admission, so they are checked again: at each new config, at each revocation, and
+//! every second for what time or an issuer takes away. A request that has lost its authority is severed as by a kill, with
+//! the reason that a new request would be refused for. How its bodies are treated, counted and limited does not change.
+//! Never waits.
 //!
-//! A request that is being admitted while something changes is not missed: it notes [`AuthorityEpoch::count`] before it reads the
-//! snapshot, and again after it has registered. Where the two differ it is judged once more; where they do not, whoever
-//! changed something comes by after the registration, and finds it.
+//! A request that is being admitted during such a change is not missed: see [`super::AuthorityEpoch`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::handle::Gateway;
 use super::snapshot::{Snapshot, VendorRuntime};
+use super::state::Gateway;
 use crate::identity::{CredentialName, SecretFingerprint, VerifiedCaller};
 use crate::kill::{AdmissionProof, RegisteredRequest, RouteTag, SeveredRequests};
 use crate::meter::ContractState;
 use crate::model::{Denial, Direction, Moment, Reason, ScopeSet, VendorId};
 
-/// Counts the changes of what requests stand on.
-#[derive(Debug, Default)]
-pub struct AuthorityEpoch(AtomicU64);
-
-impl AuthorityEpoch {
-    /// How many changes there have been.
-    #[inline]
-    pub(super) fn current(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    /// Something has changed, and is in force.
-    fn advance(&self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
 impl Gateway {
-    /// Severs everything in flight that has lost what it stood on. Call it after a change is in force; when it returns,
-    /// nothing runs that the change has taken the ground from, but for what has still to leave.
+    /// Severs all requests in flight that have lost their authority. Call it when a change is in force. When it returns, no
+    /// request without authority is forwarded any more; some may still have to leave.
     pub fn sever_unauthorized(&self, now: Moment) -> SeveredRequests {
         self.authority_epoch.advance();
         let snapshot = self.snapshot.load();
         let mut severed = SeveredRequests::default();
-        for line in self.switch.gates() {
-            let judge = Rechecker::new(&snapshot, line.vendor(), now);
-            line.recheck(&mut |held| judge.check(held).map_err(|denial| denial.reason), now.wall, &mut severed);
+        for gate in self.switch.gates() {
+            let rechecker = Rechecker::new(&snapshot, gate.vendor(), now);
+            let mut check = |request: &RegisteredRequest<'_>| rechecker.check(request).map_err(|denial| denial.reason);
+            gate.recheck(&mut check, now.wall, &mut severed);
         }
         severed
     }
 
-    /// Whether a vendor has been seen with such a name: in its contract, among its remembered credentials, in flight.
+    /// Whether a vendor is known to have a credential of this name: from its contract, from the credentials that were seen,
+    /// or from its requests in flight.
     pub fn has_seen(&self, vendor: &VendorId, name: CredentialName<'_>) -> bool {
         let snapshot = self.snapshot.load();
         if snapshot.directory.has_seen(vendor, name) {
             return true;
         }
-        let is_named = |held: &RegisteredRequest<'_>| match (name, held.proof) {
-            (CredentialName::Client(client), _) => held.client.is_some_and(|held| held.as_str() == client),
-            (CredentialName::Token(_) | CredentialName::Key(_), Some(footing)) => {
-                footing.downcast_ref::<VerifiedCaller>().is_some_and(|verified| verified.is_named(name))
+        let is_named = |request: &RegisteredRequest<'_>| match (name, request.proof) {
+            (CredentialName::Client(client), _) => request.client.is_some_and(|known| known.as_str() == client),
+            (CredentialName::Token(_) | CredentialName::Key(_), Some(proof)) => {
+                proof.downcast_ref::<VerifiedCaller>().is_some_and(|verified| verified.is_named(name))
             }
             (CredentialName::Token(_) | CredentialName::Key(_), None) => false,
         };
-        self.switch.gates().iter().any(|line| line.vendor() == vendor && line.holds(is_named))
+        self.switch.gates().iter().any(|gate| gate.vendor() == vendor && gate.holds(is_named))
     }
 
-    /// Judges one request that has registered while something changed.
-    pub(super) fn recheck(&self, vendor: &VendorId, held: &RegisteredRequest<'_>) -> Result<(), Denial> {
-        Rechecker::new(&self.snapshot.load(), vendor, self.clock.now()).check(held)
+    /// Checks one request again, which has registered during a change.
+    pub(super) fn recheck(&self, vendor: &VendorId, request: &RegisteredRequest<'_>) -> Result<(), Denial> {
+        Rechecker::new(&self.snapshot.load(), vendor, self.clock.now()).check(request)
     }
 }
 
-/// One vendor's requests, judged by what is in force now.
+/// Checks the requests of one vendor against what is in force now.
 struct Rechecker<'a> {
     snapshot: &'a Snapshot,
     id: &'a VendorId,
@@ -88,31 +71,31 @@ impl<'a> Rechecker<'a> {
         Self { snapshot, id, vendor, state, now }
     }
 
-    fn check(&self, held: &RegisteredRequest<'_>) -> Result<(), Denial> {
-        if held.route == RouteTag::NONE {
-            // A stand-in of a drill: nothing of a contract let it in.
+    fn check(&self, request: &RegisteredRequest<'_>) -> Result<(), Denial> {
+        if request.route == RouteTag::NONE {
+            // A request that a drill has made up: no contract has admitted it.
             return Ok(());
         }
         let Some(vendor) = self.vendor else {
             return Err(denied(Reason::VendorUnknown, "its contract was taken away"));
         };
-        self.check_calendar(held)?;
-        let route = vendor.direction(held.direction).routes.iter().find(|route| route.tag == held.route);
-        let Some(route) = route.filter(|route| route.websocket || !held.is_websocket) else {
-            return Err(match held.direction {
+        self.check_calendar(request)?;
+        let route = vendor.direction(request.direction).routes.iter().find(|route| route.tag == request.route);
+        let Some(route) = route.filter(|route| route.websocket || !request.is_websocket) else {
+            return Err(match request.direction {
                 Direction::Ingress => denied(Reason::RouteUnknown, "its route was taken away"),
                 Direction::Egress => denied(Reason::DestinationUnknown, "its route was taken away"),
             });
         };
-        match held.direction {
-            // Our own services call without a proof.
+        match request.direction {
+            // The company's own services call without a proof.
             Direction::Egress => Ok(()),
-            Direction::Ingress => self.check_proof(held.proof, &route.scopes, &vendor.contract.scopes),
+            Direction::Ingress => self.check_proof(request.proof, &route.terms.scopes, &vendor.contract.scopes),
         }
     }
 
-    fn check_calendar(&self, held: &RegisteredRequest<'_>) -> Result<(), Denial> {
-        if self.state.allows(held.is_safe) {
+    fn check_calendar(&self, request: &RegisteredRequest<'_>) -> Result<(), Denial> {
+        if self.state.allows(request.is_safe) {
             return Ok(());
         }
         Err(match self.state {
@@ -124,17 +107,12 @@ impl<'a> Rechecker<'a> {
         })
     }
 
-    fn check_proof(
-        &self,
-        footing: Option<&AdmissionProof>,
-        needed: &ScopeSet,
-        ceiling: &ScopeSet,
-    ) -> Result<(), Denial> {
-        let footing = footing.ok_or_else(|| denied(Reason::TokenMissing, "nothing proves who it is"))?;
-        let verified = footing.downcast_ref::<VerifiedCaller>();
-        match (verified, footing.downcast_ref::<SecretFingerprint>()) {
+    fn check_proof(&self, proof: Option<&AdmissionProof>, needed: &ScopeSet, ceiling: &ScopeSet) -> Result<(), Denial> {
+        let proof = proof.ok_or_else(|| denied(Reason::TokenMissing, "nothing proves who it is"))?;
+        let verified = proof.downcast_ref::<VerifiedCaller>();
+        match (verified, proof.downcast_ref::<SecretFingerprint>()) {
             (Some(verified), _) => self.snapshot.directory.recheck(verified, self.now)?,
-            (None, Some(signed)) => self.snapshot.directory.recheck_signed(self.id, signed)?,
+            (None, Some(secret)) => self.snapshot.directory.recheck_signed(self.id, secret)?,
             (None, None) => return Err(denied(Reason::TokenMissing, "nothing proves who it is")),
         }
         let claims = verified.and_then(VerifiedCaller::claims);
@@ -150,9 +128,10 @@ fn denied(reason: Reason, detail: &'static str) -> Denial {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
     use super::*;
+    use crate::gateway::AuthorityEpoch;
     use crate::kill::KillSwitch;
     use crate::model::Clock;
     use crate::store::Store;

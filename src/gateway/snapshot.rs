@@ -1,7 +1,7 @@
-//! What one request reads from start to end: every vendor, ready to be decided on.
+//! The config in force, in the form that requests read: every vendor with its routes, policies, limits and counters.
 //!
-//! Immutable; a reload makes a new one and swaps it. What outlives a reload (kill lines, ledgers, metrics, keys) is
-//! shared by both.
+//! Immutable: a reload makes a new snapshot and swaps it, and a request reads one snapshot from start to end. What outlives a
+//! reload (registered requests, used limits, metrics, keys) is shared by both.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -14,45 +14,45 @@ use crate::exposure;
 use crate::identity::Directory;
 use crate::kill::{DenialBurst, RouteTag, VendorGate};
 use crate::meter::{UsageLedger, VendorLedgers};
-use crate::model::{ClientId, Direction, ScopeSet, VendorId};
+use crate::model::{ClientId, Denial, Direction, Reason, VendorId};
 use crate::pii::{OnUnexpectedShape, Plan, RevealCounts, VendorKeys};
-use crate::policy::PolicyChain;
+use crate::policy::{PolicyChain, RouteTerms};
 use crate::route::Captures;
 use crate::telemetry::{RouteMetrics, TrafficMetrics, VendorMetrics};
 use crate::upstream::UpstreamPool;
 
-/// Every vendor, as one config has them.
+/// All vendors of one config.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// Counts the configs that were put in force.
+    /// The number of configs that were put in force so far, this one included.
     pub generation: u64,
     pub(super) directory: Directory,
     pub(super) vendors: Box<[Arc<VendorRuntime>]>,
     pub(super) by_id: HashMap<VendorId, u32>,
 }
 
-/// One vendor, ready to be decided on.
+/// One vendor at run time.
 #[derive(Debug)]
 pub struct VendorRuntime {
-    /// Its contract.
+    /// The contract of the vendor.
     pub contract: Arc<Contract>,
-    /// Its line at the kill switch.
+    /// The vendor's requests in flight, and the kills that cover them.
     pub kill_gate: Arc<VendorGate>,
-    /// What is used of its limits, in each direction.
+    /// What is used of the vendor's limits, in each direction.
     pub ledgers: VendorLedgers,
-    /// What is counted of it.
+    /// The metrics of the vendor.
     pub metrics: Arc<VendorMetrics>,
-    /// The client that our own services count as.
+    /// The client that the company's own services count as.
     pub(super) own_client: ClientId,
     pub(super) keys: Arc<VendorKeys>,
-    /// What became of its tokens, where rules reveal them.
+    /// What became of the vendor's tokens, where rules reveal them.
     pub(super) reveals: Arc<RevealCounts>,
     pub(super) header: HeaderValue,
     pub(super) burst: Option<Arc<DenialBurst>>,
     pub(super) directions: [DirectionRuntime; Direction::ALL.len()],
 }
 
-/// One vendor in one direction.
+/// One direction of one vendor at run time.
 #[derive(Debug)]
 pub(super) struct DirectionRuntime {
     pub(super) chain: PolicyChain,
@@ -60,51 +60,50 @@ pub(super) struct DirectionRuntime {
     pub(super) traffic: Arc<TrafficMetrics>,
 }
 
-/// One route, ready to be forwarded on.
+/// One route at run time.
 #[derive(Debug)]
 pub struct RouteRuntime {
-    /// As the contract writes it.
+    /// Methods and path, as the contract has them.
     pub name: Box<str>,
-    /// The names of its captures, in the order of the path.
+    /// The names of the captures, in the order of the path.
     pub(super) captures: Box<[Box<str>]>,
     pub(super) tag: RouteTag,
-    pub(super) scopes: ScopeSet,
-    /// What is used of the limits that hold for it.
+    /// What policies see of the route.
+    pub(super) terms: RouteTerms,
+    /// What is used of the limits of the route's direction.
     pub(super) ledger: Arc<UsageLedger>,
-    /// Its place in the ledger.
-    pub(super) ledger_index: usize,
     pub(super) upstream: Arc<UpstreamPool>,
     pub(super) upstream_name: Box<str>,
-    /// Whether a request may go on as a WebSocket.
+    /// Whether a request may become a WebSocket.
     pub(super) websocket: bool,
-    /// Whether a segment of its path may hold a slash as `%2F`.
+    /// Whether a segment of the path may hold a slash as `%2F`.
     pub(super) allow_encoded_slash: bool,
     pub(super) request: Option<MessageRules>,
     pub(super) response: Option<MessageRules>,
     pub(super) metrics: Arc<RouteMetrics>,
-    /// What left through it.
+    /// The counters of what left through the route.
     pub(super) exposure: exposure::RouteCounters,
-    /// What its rates are, for the callers; written with the first answer.
+    /// The `RateLimit-Policy` field of responses; made with the first response.
     pub(super) rate_policy: OnceLock<HeaderValue>,
 }
 
-/// What is asked of one body of a route.
+/// What the contract asks for one message, request or response, of a route.
 #[derive(Debug)]
 pub(super) struct MessageRules {
     pub(super) plan: Plan,
     /// How often each rule has matched.
     pub(super) matched: RuleMatchCounts,
-    /// What becomes of a body of another shape than its records' path describes.
+    /// What is done with a body of another shape than the path of its records describes.
     pub(super) on_shape: OnUnexpectedShape,
     pub(super) counts_records: bool,
     pub(super) names_subject: bool,
-    /// Whether what it treats leaves the house, and counts as exposed.
+    /// Whether the message leaves the company, so that what is in it counts as exposed.
     pub(super) counts_as_exposure: bool,
 }
 
 impl MessageRules {
-    /// Counts values that a rule of the plan has treated: in the route's metrics and, where they leave, in the exposure. Both
-    /// have the plan's own list of rules.
+    /// Counts values that the rule of this index has treated: in the route's metrics and, where the message leaves the
+    /// company, in the exposure. Both know the rules by their index in the plan.
     pub(super) fn count(&self, route: &RouteRuntime, rule: usize, values: u64) {
         route.metrics.pii_values(self.plan.rules()[rule].treatment, values);
         self.matched.add(rule, values);
@@ -120,12 +119,12 @@ impl Snapshot {
         self.vendors.get(*self.by_id.get(id)? as usize)
     }
 
-    /// Who may call, and by which keys.
+    /// The callers, and the keys that prove them.
     pub const fn directory(&self) -> &Directory {
         &self.directory
     }
 
-    /// Each vendor's usable signing keys, for those that prove themselves by signed tokens.
+    /// The number of usable signing keys of each vendor whose callers have signed tokens.
     pub fn issuers(&self) -> impl Iterator<Item = (&VendorId, usize)> {
         let vendors = self.vendors.iter().zip(0..);
         vendors.filter_map(|(vendor, index)| Some((vendor.id(), self.directory.key_status(index)?.keys)))
@@ -138,24 +137,24 @@ impl Snapshot {
 }
 
 impl VendorRuntime {
-    /// Its id.
+    /// The id of the vendor.
     pub fn id(&self) -> &VendorId {
         &self.contract.vendor
     }
 
-    /// The value of one whole token of this vendor; `None` when its keys do not open it.
+    /// The value of one whole token of this vendor; `None` when the vendor's keys do not open it.
     pub fn reveal(&self, token: &str) -> Option<String> {
         let mut value = Vec::new();
         self.keys.open(token.as_bytes(), &mut value).ok()?;
         String::from_utf8(value).ok()
     }
 
-    /// What became of its tokens on its routes, since the start of the process.
+    /// What became of the vendor's tokens on its routes, since the start of the process.
     pub fn reveals(&self) -> &RevealCounts {
         &self.reveals
     }
 
-    /// Its count of denials, where enough of them suspend it.
+    /// The count of denials; `None` where the contract does not have the vendor killed for a burst of them.
     pub fn burst(&self) -> Option<&DenialBurst> {
         self.burst.as_deref()
     }
@@ -164,7 +163,7 @@ impl VendorRuntime {
         &self.directions[direction.index()]
     }
 
-    /// The route of a request, and where its captures stand in the path.
+    /// The route of a request, and the ranges of its captures in the path.
     pub(super) fn find(
         &self,
         direction: Direction,
@@ -176,12 +175,10 @@ impl VendorRuntime {
     }
 }
 
-impl RouteRuntime {
-    /// What is asked of the body that leaves in this direction: the answer inward, the request outward.
-    pub(super) fn leaving(&self, direction: Direction) -> Option<&MessageRules> {
-        match direction {
-            Direction::Ingress => self.response.as_ref(),
-            Direction::Egress => self.request.as_ref(),
-        }
+/// The denial of a request that matches no route.
+pub(super) fn unknown_route(direction: Direction) -> Denial {
+    match direction {
+        Direction::Ingress => Denial::new(Reason::RouteUnknown, "no route has this method and path"),
+        Direction::Egress => Denial::new(Reason::DestinationUnknown, "no egress route has this method and path"),
     }
 }

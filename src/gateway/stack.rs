@@ -1,10 +1,11 @@
-//! The tower stack around the gateway: load and accidents, outermost first.
+//! The tower stack around the gateway, outermost layer first:
 //!
-//! 1. shed: at the bound of requests whose answer is being decided or awaited, the next one is refused at once;
-//! 2. concurrency: that bound;
-//! 3. handle, in which a panic costs one request and not the worker.
+//! 1. load shed: at the bound of requests that wait for the head of their response, the next one is refused at once;
+//! 2. concurrency limit: that bound;
+//! 3. the gateway, in which a panic costs one request and not the worker.
 //!
-//! Tower wraps time and load; it never decides about a request.
+//! Tower protects against load; it never decides on a request. There is no timeout layer: each wait within a request has a
+//! deadline of its own, and one for the whole would end a long upload that is within its limits.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +19,8 @@ use tower::limit::{ConcurrencyLimit, GlobalConcurrencyLimitLayer};
 use tower::load_shed::{LoadShed, LoadShedLayer};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 
-use super::{Gateway, Peer};
+use super::peer::Peer;
+use super::state::Gateway;
 use crate::bounds;
 use crate::http::{Challenge, GatewayBody, RequestIds, refuse};
 use crate::model::{Denial, Direction, Reason};
@@ -39,7 +41,7 @@ impl ServiceStack {
         Self(layers.service(GatewayService { gateway, worker }))
     }
 
-    /// Answers one request, always.
+    /// Responds to one request, always.
     pub async fn answer(self, peer: Arc<Peer>, request: Request<Incoming>) -> Response<GatewayBody> {
         let direction = peer.direction();
         match self.0.oneshot((peer, request)).await {
@@ -64,7 +66,7 @@ struct GatewayService {
     worker: usize,
 }
 
-/// The gateway panicked over this request.
+/// The gateway panicked in this request.
 #[derive(Debug, thiserror::Error)]
 #[error("the request panicked")]
 struct HandlerPanicked;
@@ -84,7 +86,7 @@ impl Service<PeerRequest> for GatewayService {
     }
 }
 
-/// Turns a panic of the future within into an error.
+/// Turns a panic of the inner future into an error.
 struct CatchPanic<F>(F);
 
 impl<F: Future + Unpin> Future for CatchPanic<F> {

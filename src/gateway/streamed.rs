@@ -1,8 +1,8 @@
-//! The streamed answers of one connection, so that a kill reaches those whose reader does not read.
+//! The streamed responses of one connection, so that a kill reaches those whose reader does not read.
 //!
-//! A body is asked for more only when there is room for it. Behind a reader who rests there is none, and a severed body
-//! would lie there until the reader came back. The connection therefore watches the line for its bodies, and is itself
-//! cut where one does not leave. Costs nothing where no answer streams.
+//! hyper polls a body only when there is room for what it gives. While the reader does not read there is none, so a severed
+//! body would not learn of the kill until the reader went on. The task of the connection therefore waits for the kill as
+//! well, and the connection is closed when a severed body does not end. Costs nothing while no response is streamed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use crate::kill::InFlight;
 use crate::model::Lock as _;
 
-/// The streamed answers of one connection.
+/// The streamed responses of one connection.
 #[derive(Debug, Default)]
 pub(super) struct StreamedResponses {
     count: AtomicUsize,
@@ -28,11 +28,11 @@ struct StreamedList {
 struct StreamedEntry {
     key: u64,
     in_flight: InFlight,
-    /// Whether the connection's waker stands on the line.
-    asked: bool,
+    /// Whether the waker of the connection's task was left with the registration.
+    has_waker: bool,
 }
 
-/// A streamed answer's place on the list, until it is dropped.
+/// The entry of a streamed response, until it is dropped.
 #[derive(Debug)]
 pub(super) struct StreamedResponse {
     list: Arc<StreamedResponses>,
@@ -44,23 +44,23 @@ impl StreamedResponses {
         let mut entries = list.entries();
         let key = entries.next;
         entries.next += 1;
-        entries.all.push(StreamedEntry { key, in_flight, asked: false });
+        entries.all.push(StreamedEntry { key, in_flight, has_waker: false });
         list.count.store(entries.all.len(), Ordering::Relaxed);
         drop(entries);
         StreamedResponse { list: Arc::clone(list), key }
     }
 
-    /// How many answers on the list are severed, where any is. One task asks, always the same.
+    /// Ready with the number of severed responses, when there is any. Only the task of the connection may poll.
     pub(super) fn poll_severed(&self, cx: &Context<'_>) -> Poll<usize> {
         if self.count.load(Ordering::Relaxed) == 0 {
             return Poll::Pending;
         }
         let mut severed = 0;
         for entry in &mut self.entries().all {
-            // The waker stays on the line, so that it is left there once.
-            let asked = std::mem::replace(&mut entry.asked, true);
+            // The waker stays with the registration, so it is left there once.
+            let has_waker = std::mem::replace(&mut entry.has_waker, true);
             let is_severed =
-                if asked { entry.in_flight.is_severed() } else { entry.in_flight.poll_severed(cx).is_ready() };
+                if has_waker { entry.in_flight.is_severed() } else { entry.in_flight.poll_severed(cx).is_ready() };
             severed += usize::from(is_severed);
         }
         if severed > 0 { Poll::Ready(severed) } else { Poll::Pending }
@@ -77,7 +77,7 @@ impl Drop for StreamedResponse {
         let place = entries.all.iter().position(|entry| entry.key == self.key);
         let entry = place.map(|place| entries.all.swap_remove(place));
         self.list.count.store(entries.all.len(), Ordering::Relaxed);
-        // The registration may be the last, and to leave takes another lock.
+        // This may be the last handle of the registration, and dropping that takes another lock.
         drop(entries);
         drop(entry);
     }

@@ -1,112 +1,112 @@
-//! Where a request goes on the upstream's side, and the personal data of its URL and headers.
+//! The target of the request to the upstream, and the treatment of personal data in its URL and in header fields.
+
+use std::ops::Range;
 
 use ::http::Uri;
 use ::http::header::{HeaderMap, HeaderValue};
 use ::http::uri::{self, PathAndQuery};
 
-use super::handle::Admitted;
 use super::snapshot::{MessageRules, RouteRuntime};
 use crate::http::is_canonical;
 use crate::model::{Denial, Reason};
 use crate::pii::{RecordBudgetSpent, RewriteError, RewriteObserver};
+use crate::route::Captures;
 
-/// The target of the request to the upstream: canonical path behind the upstream's own, query treated.
+/// The path of a request as its route has matched it.
+#[derive(Debug, Default)]
+pub(super) struct MatchedPath {
+    /// The path for the upstream, without the upstream's own base path; `None` where it is the request's, as it came.
+    pub(super) rewritten: Option<String>,
+    pub(super) captures: Captures,
+}
+
+/// The target of the request to the upstream: the canonical path behind the upstream's base path, and the treated query.
+///
+/// # Errors
+/// A denial where a value cannot be treated, or where the treated path could be read as another one.
 pub(super) fn upstream_uri(
-    admitted: &Admitted,
+    route: &RouteRuntime,
+    path: &MatchedPath,
     uri: &Uri,
-    treats: Option<&MessageRules>,
     counts: &mut HeadCounts,
 ) -> Result<Uri, Denial> {
-    let treats = treats.filter(|treats| treats.plan.reads_head());
-    let base = admitted.route.upstream.base_path();
-    let path_and_query = match (&admitted.path, uri.path_and_query()) {
-        (None, Some(as_it_came)) if base.is_empty() && treats.is_none() => as_it_came.clone(),
-        _ => write_target(admitted, base, uri, treats, counts)?,
+    let rules = route.request.as_ref().filter(|rules| rules.plan.reads_head());
+    let base = route.upstream.base_path();
+    let path_and_query = match (&path.rewritten, uri.path_and_query(), rules) {
+        (None, Some(as_it_came), None) if base.is_empty() => as_it_came.clone(),
+        (_, _, None) => join(base, path.rewritten.as_deref().unwrap_or_else(|| uri.path()), uri.query())?,
+        (_, _, Some(rules)) => treat(rules, route, path, uri, counts)?,
     };
     let mut parts = uri::Parts::default();
     parts.path_and_query = Some(path_and_query);
     Uri::from_parts(parts).map_err(|_| malformed("the target cannot be written"))
 }
 
-fn write_target(
-    admitted: &Admitted,
-    base: &str,
+fn treat(
+    rules: &MessageRules,
+    route: &RouteRuntime,
+    matched: &MatchedPath,
     uri: &Uri,
-    treats: Option<&MessageRules>,
     counts: &mut HeadCounts,
 ) -> Result<PathAndQuery, Denial> {
-    let path = admitted.path.as_deref().unwrap_or_else(|| uri.path());
-    let mut target = base.to_owned();
-    match treats {
-        None => {
-            target.push_str(path);
-            push_query(uri.query(), &mut target);
-        }
-        Some(treats) => {
-            let mut scene = treats.plan.head_rewriter(counts);
-            let unfit_value = |stop: RewriteError| Denial::new(Reason::RequestMalformed, stop.to_string());
-            let names = admitted.route.captures.iter();
-            let mut from = 0;
-            for (place, name) in names.enumerate() {
-                let Some(range) = admitted.captures.range(place) else { continue };
-                target.push_str(&path[from..range.start]);
-                target.push_str(&scene.segment(name, &path[range.clone()]).map_err(unfit_value)?);
-                from = range.end;
-            }
-            target.push_str(&path[from..]);
-            // What a value was changed to may mean something in a path: it is looked at as a stranger's path is.
-            if !is_canonical(&target[base.len()..], admitted.route.allow_encoded_slash) {
-                return Err(malformed("a treated segment would make another path of it"));
-            }
-            let query = uri.query().map(|query| scene.query(query)).transpose().map_err(unfit_value)?;
-            push_query(query.as_deref(), &mut target);
-        }
+    let untreatable = |error: RewriteError| Denial::new(Reason::RequestMalformed, error.to_string());
+    let mut rewriter = rules.plan.head_rewriter(counts);
+    let path = matched.rewritten.as_deref().unwrap_or_else(|| uri.path());
+    let names = route.captures.iter().enumerate();
+    let captures: Vec<(&str, Range<usize>)> =
+        names.filter_map(|(index, name)| Some((&**name, matched.captures.range(index)?))).collect();
+    let path = rewriter.path(path, &captures).map_err(untreatable)?;
+    // A treated value may mean something in a path, so the path is checked as one that a stranger sends.
+    if !is_canonical(&path, route.allow_encoded_slash) {
+        return Err(malformed("a treated segment would make another path of it"));
     }
-    PathAndQuery::try_from(target).map_err(|_| malformed("the target cannot be written"))
+    let query = uri.query().map(|query| rewriter.query(query)).transpose().map_err(untreatable)?;
+    join(route.upstream.base_path(), &path, query.as_deref())
 }
 
-fn push_query(query: Option<&str>, target: &mut String) {
+fn join(base: &str, path: &str, query: Option<&str>) -> Result<PathAndQuery, Denial> {
+    let mut target = format!("{base}{path}");
     if let Some(query) = query.filter(|query| !query.is_empty()) {
         target.push('?');
         target.push_str(query);
     }
+    PathAndQuery::try_from(target).map_err(|_| malformed("the target cannot be written"))
 }
 
 fn malformed(detail: &'static str) -> Denial {
     Denial::new(Reason::RequestMalformed, detail)
 }
 
-/// Treats the header fields that a rule names, in place.
+/// Treats the header fields that the rules name, in place.
 ///
 /// # Errors
 /// [`RewriteError`] when one cannot be read or treated; nothing may then be forwarded.
 pub(super) fn treat_headers(
-    treats: &MessageRules,
+    rules: &MessageRules,
     headers: &mut HeaderMap,
     counts: &mut HeadCounts,
 ) -> Result<(), RewriteError> {
-    let mut scene = treats.plan.head_rewriter(counts);
+    let mut rewriter = rules.plan.head_rewriter(counts);
     let mut treated = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers.iter() {
-        if let Some(bytes) = scene.header(name.as_str(), value.as_bytes())? {
-            let unfit = |_| RewriteError::Untreatable { what: "a header field cannot hold the treated value" };
-            treated.append(name, HeaderValue::from_bytes(&bytes).map_err(unfit)?);
+        if let Some(bytes) = rewriter.header(name.as_str(), value.as_bytes())? {
+            let invalid = |_| RewriteError::Untreatable { what: "a header field cannot hold the treated value" };
+            treated.append(name, HeaderValue::from_bytes(&bytes).map_err(invalid)?);
         }
     }
     *headers = treated;
     Ok(())
 }
 
-/// The rules that treated something in a message's head: counted when that has left.
+/// The rules that treated a value in the head of a message, counted when the head has been sent.
 #[derive(Debug, Default)]
 pub(super) struct HeadCounts(Vec<usize>);
 
 impl HeadCounts {
-    /// The head has left.
-    pub(super) fn record_sent(&mut self, treats: &MessageRules, route: &RouteRuntime) {
+    /// The head has been sent.
+    pub(super) fn record_sent(&mut self, rules: &MessageRules, route: &RouteRuntime) {
         for rule in self.0.drain(..) {
-            // The body, or its end, says when it left.
-            treats.count(route, rule, 1);
+            rules.count(route, rule, 1);
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Callers that sign their bodies: the whole body is taken and verified before anything is decided or forwarded.
+//! Webhooks: callers that sign their bodies. The whole body is read and verified before anything is decided or forwarded.
 //!
-//! A message that was delivered is answered when it comes again, and a handshake is answered here; neither is forwarded.
-//! Spools are bounded in size and number, since strangers can ask for them: where the bound of a sender, of a vendor or of
-//! all is reached, the oldest body that is still on its way makes room, so that those who hold on keep nobody out. A
-//! message that was not delivered is given back, so that the sender's next try is delivered.
+//! A handshake, and a message that was delivered before, get a response from the gateway and are not forwarded. The bodies
+//! in memory are bounded in size and number, since strangers can send them: at the bound of a sender, of a vendor or of all,
+//! the body that has been on its way longest is refused, so that a slow sender cannot keep others out. A message that could
+//! not be delivered is forgotten, so that the sender's next attempt is delivered.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,39 +25,39 @@ use crate::identity::{
 use crate::kill::AdmissionProof;
 use crate::model::{Caller, Clock, Denial, Direction, Reason};
 
-/// What came of a request that is known by its signature.
+/// A request whose signature, or handshake, was verified.
 pub(super) enum VerifiedWebhook {
     Message(VerifiedMessage),
-    /// A handshake of a vendor, to be answered here.
+    /// A handshake of a vendor, and the reply that its sender expects.
     Handshake(Arc<VendorRuntime>, HandshakeReply),
 }
 
-/// A message that was verified, and its body.
+/// A message whose signature was verified.
 pub(super) struct VerifiedMessage {
     pub(super) body: Bytes,
     pub(super) delivery: InboundDelivery,
 }
 
-/// A message on its way: unless it was delivered it may come again.
+/// The delivery of a message. Dropping it before [`Self::delivered`] lets the message come again.
 pub(super) struct InboundDelivery(Option<AcceptedWebhook>);
 
 impl InboundDelivery {
-    /// Who sent it.
+    /// The caller that has signed the message.
     pub(super) fn caller(&self) -> Option<&Caller> {
         self.0.as_ref().map(|taken| &taken.caller)
     }
 
-    /// What proves that.
-    pub(super) fn footing(&self) -> Option<AdmissionProof> {
+    /// The proof of the caller.
+    pub(super) fn proof(&self) -> Option<AdmissionProof> {
         self.0.as_ref().map(|taken| Arc::clone(&taken.signed) as AdmissionProof)
     }
 
-    /// Whether it was delivered before.
+    /// Whether the message was delivered before.
     pub(super) fn is_known(&self) -> bool {
         self.0.as_ref().is_some_and(|taken| taken.was_delivered)
     }
 
-    /// It has arrived: when it comes again it is known.
+    /// The message was delivered: when it comes again it is not forwarded.
     pub(super) fn delivered(mut self) {
         if let Some(taken) = self.0.take() {
             taken.mark_delivered();
@@ -73,7 +73,7 @@ impl Drop for InboundDelivery {
     }
 }
 
-/// The message as its sender may have signed it. `is_tls`: whether it came over TLS.
+/// The parts of a request that its sender may have signed. `is_tls`: whether it came over TLS.
 pub(super) fn signed_parts(head: &request::Parts, is_tls: bool) -> WebhookRequest<'_> {
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     WebhookRequest {
@@ -85,8 +85,8 @@ pub(super) fn signed_parts(head: &request::Parts, is_tls: bool) -> WebhookReques
     }
 }
 
-/// The vendors that a request may be a webhook of: it carries their signature or is like their handshake, on a route of
-/// theirs. A handshake may have another method than the messages that follow.
+/// The vendors that the request may be a webhook of: it has the header of their signature, or looks like their handshake,
+/// and is on a route of theirs. A handshake may have another method than the messages that follow.
 pub(super) fn candidates(
     snapshot: &Snapshot,
     head: &request::Parts,
@@ -111,7 +111,7 @@ pub(super) fn candidates(
     placed.collect()
 }
 
-/// Takes the body and finds out whose it is.
+/// Reads the body and finds out which vendor has signed it.
 pub(super) async fn verify(
     candidates: &[(Arc<WebhookVerifier>, Arc<VendorRuntime>)],
     sent: &WebhookRequest<'_>,
@@ -153,7 +153,7 @@ pub(super) async fn verify(
     Err(why.unwrap_or_else(|| Denial::new(Reason::TokenMissing, "no signature, and no handshake of this vendor")))
 }
 
-/// The whole body, where there is room for it.
+/// Reads the whole body, in a slot of the memory for such bodies.
 async fn receive_body(
     candidates: &[(Arc<WebhookVerifier>, Arc<VendorRuntime>)],
     body: Incoming,
@@ -179,7 +179,7 @@ async fn spool(mut body: Incoming) -> Result<Bytes, Denial> {
     let mut spooled = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Denial::new(Reason::BodyMalformed, "the request's body broke off"))?;
-        // Trailers are not signed, and go no further.
+        // Trailers are not signed, so they are not forwarded.
         let Ok(data) = frame.into_data() else { continue };
         if spooled.len() + data.len() > WEBHOOK_BODY_BYTES_MAX {
             return Err(Denial::new(Reason::BodyTooLarge, "a signed body is larger than the bound"));

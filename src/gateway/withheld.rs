@@ -1,25 +1,22 @@
-//! An answer whose body must not pass, and whose head still says something: an error or a redirect.
+//! Responses whose body must not pass, while their head is still of use: errors and redirects.
 //!
-//! A 503 says when to come back and a 302 where to go, whatever is wrong with the page behind it. The status and a short
-//! list of fields pass, treated as in any answer; our problem document stands where the body was. A success without its
-//! body is none, and becomes a 502.
-
-use std::sync::Arc;
+//! A 503 says when to try again and a 302 where to go, whatever is wrong with the body. The status and a short list of fields
+//! pass, treated as in any response, with a problem document of the gateway as the body. A successful response is of no use
+//! without its body, and becomes a 502.
 
 use ::http::header::{
     ALLOW, CONTENT_LOCATION, DATE, HeaderMap, HeaderName, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use ::http::{HeaderValue, Response, StatusCode};
 
-use super::body_pipeline::{AbortReason, HttpMessage};
-use super::body_stream::BodyEnd;
-use super::exchange::Exchange;
-use super::snapshot::{MessageRules, RouteRuntime};
+use super::admission::Admitted;
+use super::body_end::{AbortReason, BodyEnd, HttpMessage};
+use super::snapshot::MessageRules;
 use super::target::HeadCounts;
 use crate::http::{GatewayBody, withhold_body};
 use crate::pii::RewriteError;
 
-/// What passes without its body: what a client acts on, and nothing that describes the body.
+/// The fields that pass without the body: those that a client acts on, and none that describes the body.
 const FIELDS: [HeaderName; 14] = [
     ALLOW,
     DATE,
@@ -37,18 +34,18 @@ const FIELDS: [HeaderName; 14] = [
     HeaderName::from_static("accept-patch"),
 ];
 
-/// The fields that hold references, whose parameters a rule may name.
+/// The fields that hold URLs, whose query parameters a rule may name.
 const REFERENCES: [HeaderName; 3] = [LOCATION, CONTENT_LOCATION, LINK];
 
-/// Whether an answer of this status counts without its body.
+/// Whether a response of this status is of use without its body.
 pub(super) fn has_meaning_alone(status: StatusCode) -> bool {
     status.is_redirection() || status.is_client_error() || status.is_server_error()
 }
 
-/// Why a body is withheld, in words for the caller; none where the ending is no fault of the body.
-const fn why_withheld(ending: &BodyEnd) -> Option<&'static str> {
-    match ending {
-        BodyEnd::Stopped(AbortReason::Untreatable(stop)) => Some(match stop {
+/// Why a body is withheld, in words for the caller; `None` where its end is no fault of the body.
+const fn why_withheld(end: &BodyEnd) -> Option<&'static str> {
+    match end {
+        BodyEnd::Stopped(AbortReason::Untreatable(error)) => Some(match error {
             RewriteError::Opaque { .. } => "its content type, charset or coding cannot be inspected",
             RewriteError::Malformed { .. } => "it is not what its content type says",
             RewriteError::Bound { .. } => "it exceeds a bound of inspection",
@@ -63,43 +60,43 @@ const fn why_withheld(ending: &BodyEnd) -> Option<&'static str> {
     }
 }
 
-/// The answer without its body, where it counts so; else a refusal. `headers` are those that the caller may see.
+/// The response without its body, where it is of use so; else a refusal. `headers` are those that the caller may see, and
+/// `head` is what was treated in them.
 pub(super) fn respond(
-    exchange: Box<Exchange>,
-    route: &Arc<RouteRuntime>,
+    admitted: &mut Admitted,
     status: StatusCode,
     (headers, mut head): (&HeaderMap, HeadCounts),
-    ending: &BodyEnd,
+    end: &BodyEnd,
 ) -> Response<GatewayBody> {
-    let Some(because) = why_withheld(ending).filter(|_| has_meaning_alone(status)) else {
-        return exchange.refuse_broken(ending);
+    let denial = end.denial(HttpMessage::Response);
+    let Some(because) = why_withheld(end).filter(|_| has_meaning_alone(status)) else {
+        return admitted.refuse(&denial);
     };
-    let denial = ending.denial(HttpMessage::Response);
-    let mut response = withhold_body(status, &denial, because, exchange.id);
+    let mut response = withhold_body(status, &denial, because, admitted.record().id);
     for name in FIELDS {
         for value in headers.get_all(&name) {
             response.headers_mut().append(&name, value.clone());
         }
     }
-    if let Some(treats) = &route.response {
-        head.record_sent(treats, route);
+    if let Some(rules) = &admitted.route().response {
+        head.record_sent(rules, admitted.route());
     }
-    exchange.withholds(status, &denial);
+    admitted.withhold_body(status, &denial);
     response
 }
 
-/// Treats the references of an answer's head by the rules for its body: what a field must not say there, a parameter of
-/// that name must not say here. A field that cannot be read is left out.
-pub(super) fn treat_references(treats: &MessageRules, headers: &mut HeaderMap, counts: &mut HeadCounts) {
-    for name in REFERENCES.iter().filter(|_| treats.plan.reads_references()) {
+/// Treats the URLs in the head of a response by the rules for its body: a query parameter is treated as the body's field of
+/// that name is. A header field that cannot be read is left out.
+pub(super) fn treat_references(rules: &MessageRules, headers: &mut HeaderMap, counts: &mut HeadCounts) {
+    for name in REFERENCES.iter().filter(|_| rules.plan.reads_references()) {
         if !headers.contains_key(name) {
             continue;
         }
         let values: Vec<HeaderValue> = headers.get_all(name).iter().cloned().collect();
         headers.remove(name);
-        let mut scene = treats.plan.reference_rewriter(counts);
+        let mut rewriter = rules.plan.reference_rewriter(counts);
         for value in values {
-            if let Ok(Some(bytes)) = scene.header(name.as_str(), value.as_bytes())
+            if let Ok(Some(bytes)) = rewriter.header(name.as_str(), value.as_bytes())
                 && let Ok(treated) = HeaderValue::from_bytes(&bytes)
             {
                 headers.append(name, treated);

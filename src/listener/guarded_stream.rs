@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 
 use super::accept::ConnectionSlot;
 use super::timeouts::HeadBegun;
@@ -46,11 +47,8 @@ impl Drop for PeerCloseNotice {
     }
 }
 
-#[derive(Debug)]
-pub(super) enum ServerStream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
+/// A caller's connection: in clear, or under TLS.
+pub(super) type ServerStream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 impl GuardedStream {
     pub(super) fn new(stream: ServerStream, first: ProtocolBytes, peer: Arc<Peer>, held: ConnectionSlot) -> Self {
@@ -81,8 +79,8 @@ impl Drop for GuardedStream {
     fn drop(&mut self) {
         if self.peer.is_reset() {
             let stream = match &self.stream {
-                ServerStream::Plain(stream) => stream,
-                ServerStream::Tls(stream) => stream.get_ref().0,
+                Either::Left(tcp) => tcp,
+                Either::Right(tls) => tls.get_ref().0,
             };
             // Where this fails the connection is closed all the same, only less abruptly.
             let _ = stream.set_zero_linger();
@@ -97,10 +95,7 @@ impl AsyncRead for GuardedStream {
             buf.put_slice(&self.first[..taken]);
             self.first.drain(..taken);
         } else {
-            ready!(match &mut self.stream {
-                ServerStream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-                ServerStream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-            })?;
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         }
         if let Some(begun) = &self.head_begun {
             begun.set();
@@ -111,10 +106,7 @@ impl AsyncRead for GuardedStream {
 
 impl AsyncWrite for GuardedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = match &mut self.stream {
-            ServerStream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            ServerStream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        };
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.watch(cx, outcome)
     }
 
@@ -123,22 +115,16 @@ impl AsyncWrite for GuardedStream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = match &mut self.stream {
-            ServerStream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            ServerStream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        };
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.watch(cx, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = match &mut self.stream {
-            ServerStream::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            ServerStream::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        };
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
         self.watch(cx, outcome)
     }
 
@@ -146,9 +132,6 @@ impl AsyncWrite for GuardedStream {
         if self.peer.is_reset() {
             return Poll::Ready(Ok(()));
         }
-        match &mut self.stream {
-            ServerStream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            ServerStream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

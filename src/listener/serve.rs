@@ -208,7 +208,7 @@ async fn open(
             let first = read_first(&mut stream).await?;
             let speaks_h2 = front.http2 && first == PREFACE;
             let peer = Arc::new(Peer::plain(address, front.direction, seat));
-            Some((GuardedStream::new(ServerStream::Plain(stream), first, Arc::clone(&peer), held), peer, speaks_h2))
+            Some((GuardedStream::new(ServerStream::Left(stream), first, Arc::clone(&peer), held), peer, speaks_h2))
         }
         Some(config) => {
             let stream = TlsAcceptor::from(config).accept(stream).await.ok()?;
@@ -221,7 +221,12 @@ async fn open(
             }
             let peer = Arc::new(Peer::tls(address, front.direction, seat, certificate));
             Some((
-                GuardedStream::new(ServerStream::Tls(Box::new(stream)), ProtocolBytes::new(), Arc::clone(&peer), held),
+                GuardedStream::new(
+                    ServerStream::Right(Box::new(stream)),
+                    ProtocolBytes::new(),
+                    Arc::clone(&peer),
+                    held,
+                ),
                 peer,
                 speaks_h2,
             ))

@@ -1,10 +1,10 @@
-//! All rules of one vendor and direction, asked in order; the only maker of permits.
+//! All policies of one vendor and direction, evaluated in order; the only maker of permits.
 
 use super::{CATALOG, ContractTerms, Policy, PolicyStage, PolicyVerdict, RequestFacts};
 use crate::meter;
 use crate::model::Denial;
 
-/// The rules of one vendor and direction.
+/// The policies of one vendor and direction.
 #[derive(Debug)]
 pub struct PolicyChain(Box<[PolicyLink]>);
 
@@ -12,62 +12,63 @@ pub struct PolicyChain(Box<[PolicyLink]>);
 struct PolicyLink {
     name: &'static str,
     stage: PolicyStage,
-    rule: Box<dyn Policy>,
+    policy: Box<dyn Policy>,
 }
 
-/// The proof of a yes. Nothing is forwarded without one, and only [`PolicyChain::evaluate`] makes one.
+/// The proof that every policy let a request pass. Only [`PolicyChain::evaluate`] makes one, and an upstream is sent nothing
+/// without one.
 #[derive(Debug)]
-#[must_use = "a permit that nobody holds gives its slot back"]
+#[must_use = "dropping a permit gives its slots back"]
 pub struct Permit {
-    /// Slots to give back when the exchange is over, and how the rates stand.
-    held: Option<meter::MeterPermit>,
+    /// The slots, given back when this is dropped, and the state of the request rates.
+    limits: Option<meter::MeterPermit>,
 }
 
 impl Permit {
-    /// How the vendor's request rates stood right after this request.
+    /// The state of the vendor's request rates right after this request; `None` where no policy limits them.
     pub fn rates(&self) -> Option<&meter::RateDecision> {
-        self.held.as_ref().map(|held| &held.decision)
+        self.limits.as_ref().map(|permit| &permit.decision)
     }
 }
 
 /// One step of an explanation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyStep {
-    /// The rule.
+    /// The name of the policy.
     pub policy: &'static str,
-    /// What it said; `None` for yes.
+    /// Its denial; `None` where the request may pass.
     pub denial: Option<Denial>,
 }
 
 impl PolicyChain {
-    /// Makes the rules that these terms ask for.
+    /// Makes the policies that these terms ask for.
     pub fn new(terms: &ContractTerms) -> Self {
         let link = |kind: &super::PolicyKind| {
-            (kind.build)(terms).map(|rule| PolicyLink { name: kind.name, stage: kind.stage, rule })
+            (kind.build)(terms).map(|policy| PolicyLink { name: kind.name, stage: kind.stage, policy })
         };
         Self(CATALOG.iter().filter_map(link).collect())
     }
 
-    /// Asks every rule, in order, until one denies.
+    /// Runs every policy, in order, until one denies.
     ///
     /// # Errors
-    /// The first denial. Rules that had given a slot take it back.
+    /// The first denial. Slots that were taken before it are given back.
     pub fn evaluate(&self, facts: &RequestFacts<'_>) -> Result<Permit, Box<meter::LimitExceeded>> {
-        let mut held = None;
+        let mut limits = None;
         for link in &self.0 {
-            match link.rule.check(facts) {
+            match link.policy.check(facts) {
                 PolicyVerdict::Allow => {}
-                PolicyVerdict::Hold(more) => held = Some(more),
+                PolicyVerdict::Hold(permit) => limits = Some(permit),
                 PolicyVerdict::Deny(denial) => return Err(Box::new(denial.into())),
                 PolicyVerdict::OverLimit(refused) => return Err(refused),
             }
         }
-        Ok(Permit { held })
+        Ok(Permit { limits })
     }
 
-    /// What each rule that spends nothing says, in order, for people who ask why.
+    /// The answers of all policies that spend nothing, in order, for `vendorgate explain`.
     pub fn explain(&self, facts: &RequestFacts<'_>) -> Vec<PolicyStep> {
-        let step = |link: &PolicyLink| match link.rule.check(facts) {
+        let step = |link: &PolicyLink| match link.policy.check(facts) {
             PolicyVerdict::Allow | PolicyVerdict::Hold(_) => PolicyStep { policy: link.name, denial: None },
             PolicyVerdict::Deny(denial) => PolicyStep { policy: link.name, denial: Some(denial) },
             PolicyVerdict::OverLimit(refused) => PolicyStep { policy: link.name, denial: Some(refused.denial) },

@@ -1,6 +1,6 @@
-//! Denies outside the contract's days, but for reading within the grace that some contracts have after their end.
+//! Denies a request outside the contract's days. Some contracts still allow reading for a while after their last day.
 //!
-//! Days are UTC: from 00:00 of the first to 24:00 of the last. Never looks at the caller.
+//! Days are UTC: from 00:00 of the first day to 24:00 of the last. Never looks at the caller.
 
 use super::{Policy, PolicyKind, PolicyStage, PolicyVerdict, RequestFacts};
 use crate::meter::{Calendar, ContractState};
@@ -31,9 +31,9 @@ impl Policy for ContractInForce {
             }
         };
         let denial = Denial::new(reason, detail);
-        // A draft has no day on which it begins by itself.
-        let waits = self.calendar.starts.filter(|_| state == ContractState::NotStarted && !self.calendar.is_draft);
-        PolicyVerdict::Deny(match waits {
+        // A draft never starts by itself, so there is no time to try again.
+        let starts = self.calendar.starts.filter(|_| state == ContractState::NotStarted && !self.calendar.is_draft);
+        PolicyVerdict::Deny(match starts {
             Some(starts) => denial.retry_after(starts.since(facts.now.wall)),
             None => denial,
         })

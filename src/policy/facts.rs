@@ -1,4 +1,4 @@
-//! What a rule may see of a request, and what it is made from.
+//! What a policy may see of a request, and what a policy is made from.
 
 use std::sync::Arc;
 
@@ -6,36 +6,50 @@ use crate::kill::InFlight;
 use crate::meter::{Calendar, UsageLedger};
 use crate::model::{Caller, ClientId, Direction, Moment, ScopeSet};
 
-/// One request, borrowed: all that a rule may see.
+/// One request, borrowed: all that a policy may see of it.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestFacts<'a> {
-    /// When it came.
+    /// When the request came.
     pub now: Moment,
-    /// Its registration with the kill switch.
+    /// The registration of the request with the kill switch.
     pub in_flight: &'a InFlight,
-    /// Who sent it; nobody on egress, where our own services call.
+    /// The caller; `None` for calls of the company's own services, which prove nothing to the gateway.
     pub caller: Option<&'a Caller>,
-    /// The client whose rate it falls under.
-    pub client: &'a ClientId,
-    /// The route's place in the ledger.
-    pub ledger_index: usize,
-    /// Whether its method changes nothing (RFC 9110 section 9.2.1).
+    /// The client that the company's own services count as.
+    pub own_client: &'a ClientId,
+    /// What the contract says of the route.
+    pub route: &'a RouteTerms,
+    /// Whether the method changes nothing at the upstream (RFC 9110 section 9.2.1).
     pub is_safe: bool,
-    /// Whether the route's bodies count records.
-    pub counts_records: bool,
-    /// What the route needs.
-    pub scopes: &'a ScopeSet,
 }
 
-/// What a contract says, as far as rules are made of it.
+/// What a contract says of one route, as far as policies ask for it.
+#[derive(Debug, Clone)]
+pub struct RouteTerms {
+    /// The index of the route in the ledger of its direction.
+    pub ledger_index: usize,
+    /// The scopes that a caller of the route needs.
+    pub scopes: ScopeSet,
+    /// Whether the bodies that leave through the route are counted by records.
+    pub counts_records: bool,
+}
+
+/// What a contract says of one direction, as far as policies are made of it.
 #[derive(Debug, Clone)]
 pub struct ContractTerms {
-    /// Which way the chain judges.
+    /// The direction of the requests that the chain decides on.
     pub direction: Direction,
-    /// The contract's dates, and what happens around them.
+    /// The days of the contract, and what is allowed after the last one.
     pub calendar: Calendar,
-    /// The most scopes that the vendor can have.
+    /// All scopes that the vendor can have.
     pub ceiling: ScopeSet,
-    /// What has been spent.
+    /// What has been used of the limits.
     pub ledger: Arc<UsageLedger>,
+}
+
+impl<'a> RequestFacts<'a> {
+    /// The client whose request rate this request counts towards.
+    pub fn client(&self) -> &'a ClientId {
+        self.caller.map_or(self.own_client, |caller| &caller.client)
+    }
 }

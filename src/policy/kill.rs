@@ -1,6 +1,6 @@
-//! Denies what the kill switch covers.
+//! Denies a request that a kill covers.
 //!
-//! The request has registered before this is asked, so a kill that comes in between severs it.
+//! The request is registered as in flight before this policy runs, so a kill that is ordered in between severs it.
 
 use super::{Policy, PolicyKind, PolicyStage, PolicyVerdict, RequestFacts};
 use crate::model::{Denial, Reason};

@@ -1,6 +1,7 @@
-//! Denies what exceeds the contract's limits: budgets, requests at once, request rate.
+//! Denies a request that exceeds the limits of the contract: budgets, concurrency, request rate.
 //!
-//! All or nothing: a request that one limit denies costs no other. Slots are held until the body's last byte.
+//! All or nothing: a request that one limit denies costs nothing of the others. The slots of an admitted request are held
+//! until the last byte of its response.
 
 use std::sync::Arc;
 
@@ -20,8 +21,9 @@ struct WithinLimits {
 
 impl Policy for WithinLimits {
     fn check(&self, facts: &RequestFacts<'_>) -> PolicyVerdict {
-        match self.ledger.admit(facts.ledger_index, facts.client, facts.counts_records, facts.now) {
-            Ok(held) => PolicyVerdict::Hold(held),
+        let route = facts.route;
+        match self.ledger.admit(route.ledger_index, facts.client(), route.counts_records, facts.now) {
+            Ok(permit) => PolicyVerdict::Hold(permit),
             Err(refused) => PolicyVerdict::OverLimit(Box::new(refused)),
         }
     }

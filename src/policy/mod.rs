@@ -1,7 +1,7 @@
-//! The rules of admission: pure and synchronous, a value each, in one chain.
+//! The policies of admission: pure, synchronous values in one chain per vendor and direction.
 //!
-//! To add a rule: one file, its `mod` line and its line in [`CATALOG`]. A rule sees [`RequestFacts`] and nothing else: no body,
-//! no await, no I/O, no clock, no log. State lives only in ledgers that other rooms own.
+//! To add a policy: one file, its `mod` line and its line in [`CATALOG`]. A policy sees [`RequestFacts`] and nothing else: no
+//! body, no await, no I/O, no clock, no log. State lives only in ledgers that other rooms own.
 
 mod chain;
 mod contract;
@@ -14,40 +14,40 @@ mod verdict;
 use std::fmt;
 
 pub use chain::{Permit, PolicyChain, PolicyStep};
-pub use facts::{ContractTerms, RequestFacts};
+pub use facts::{ContractTerms, RequestFacts, RouteTerms};
 pub use verdict::PolicyVerdict;
 
-/// All rules, in the order in which the chain asks them within one stage.
+/// All policies, in the order in which the chain runs them.
 ///
-/// What costs nothing and denies for good comes first; what spends comes last, so that a denied request spends nothing.
-/// A token's dates, rotation and revocation were judged when the caller was identified, which is before any of these.
+/// Policies that cost nothing and deny for good come first. Policies that spend come last, so that a denied request spends
+/// nothing. The dates, the rotation and the revocation of a token are checked earlier, when the caller is identified.
 pub const CATALOG: &[PolicyKind] = &[kill::KIND, contract::KIND, scope::KIND, limits::KIND];
 
-/// A rule of admission.
+/// A rule that a request must satisfy before it is forwarded.
 pub trait Policy: Send + Sync + fmt::Debug {
-    /// Judges one request.
+    /// Decides on one request.
     fn check(&self, facts: &RequestFacts<'_>) -> PolicyVerdict;
 }
 
-/// A kind of rule: its name, its place, and how a contract's terms make one.
+/// A kind of policy: its name, its stage, and how it is made from the terms of a contract.
 #[derive(Debug)]
 pub struct PolicyKind {
-    /// The name in `explain`.
+    /// The name in `vendorgate explain`.
     pub name: &'static str,
-    /// When it is asked.
+    /// When the policy runs.
     pub stage: PolicyStage,
-    /// Makes the rule; `None` where the terms give it nothing to do.
+    /// Makes the policy; `None` where the terms give it nothing to check.
     pub build: fn(&ContractTerms) -> Option<Box<dyn Policy>>,
 }
 
-/// When a rule is asked.
+/// When a policy runs: stages run in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PolicyStage {
     /// Whether the vendor may call at all.
     Screen,
     /// Whether this caller may call this route.
     Authorize,
-    /// Whether there is room. A rule here may spend, so whoever is denied earlier costs no budget.
+    /// Whether the limits have room. Only policies of this stage spend, so that an earlier denial costs no budget.
     Spend,
 }
 
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_catalog_is_ordered_and_named() {
+    fn the_catalog_is_in_the_order_of_its_stages_and_its_names_are_unique() {
         assert!(CATALOG.is_sorted_by_key(|kind| kind.stage));
         let names: std::collections::BTreeSet<_> = CATALOG.iter().map(|kind| kind.name).collect();
         assert_eq!(names.len(), CATALOG.len());

@@ -1,4 +1,4 @@
-//! Denies unless the caller holds every scope that the route needs, and the contract's ceiling has it too.
+//! Denies a request unless every scope that the route needs is held by the caller and listed in the contract.
 //!
 //! Scopes are compared by exact string. Never looks at the body or the clock.
 
@@ -10,7 +10,7 @@ pub(super) const KIND: PolicyKind = PolicyKind {
     stage: PolicyStage::Authorize,
     build: |terms| match terms.direction {
         Direction::Ingress => Some(Box::new(RequireScope { ceiling: terms.ceiling.clone() })),
-        // Our own services call without a token of the vendor's.
+        // The company's own services call without a token.
         Direction::Egress => None,
     },
 };
@@ -24,12 +24,12 @@ impl Policy for RequireScope {
     fn check(&self, facts: &RequestFacts<'_>) -> PolicyVerdict {
         let granted = |scope| match facts.caller {
             None => false,
-            // Known by certificate or signature: there is no issuer, so the contract alone grants.
+            // A caller that is known by its certificate or its signature has no issuer: the contract alone grants.
             Some(Caller { claims: None, .. }) => true,
             Some(Caller { claims: Some(claims), .. }) => claims.scopes.contains(scope),
         };
         let holds = |scope| self.ceiling.contains(scope) && granted(scope);
-        match facts.scopes.iter().find(|scope| !holds(scope)) {
+        match facts.route.scopes.iter().find(|scope| !holds(scope)) {
             None => PolicyVerdict::Allow,
             Some(scope) => PolicyVerdict::Deny(Denial::new(Reason::ScopeMissing, format!("'{scope}' is not granted"))),
         }

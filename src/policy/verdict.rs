@@ -1,18 +1,18 @@
-//! What a rule answers.
+//! What a policy answers.
 
 use crate::meter;
 use crate::model::Denial;
 
-/// A rule's answer to one request.
+/// The answer of one policy to one request.
 #[derive(Debug)]
 #[must_use]
 pub enum PolicyVerdict {
-    /// Nothing against it.
+    /// The request may pass, as far as this policy is concerned.
     Allow,
-    /// Nothing against it, while this is held: until the body's last byte.
+    /// The request may pass while this permit is held: until the last byte of its response.
     Hold(meter::MeterPermit),
-    /// No.
+    /// The request is denied.
     Deny(Denial),
-    /// No, for want of room; it says how the rates stand where it was them.
+    /// The request is denied because it exceeds a limit.
     OverLimit(Box<meter::LimitExceeded>),
 }

@@ -1,15 +1,15 @@
 //! Sets of request methods, small enough to copy.
 //!
-//! `GET` brings `HEAD` along (RFC 9110 section 9.3.2: the same resource without its content). `CONNECT` and `TRACE` are in no
-//! set, not even in `*`: one opens tunnels, the other echoes credentials.
+//! `GET` includes `HEAD` (RFC 9110 section 9.3.2: the same resource without its content). `CONNECT` and `TRACE` are in no set,
+//! not even in `*`: the first opens tunnels, the second echoes credentials.
 
 use std::fmt;
 
 use http::Method;
 
-/// The methods that a set can name; every other one is only in `*`.
+/// The methods that a set can name. All other methods are only in `*`.
 const NAMED: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-/// The place of all methods without a name of their own here.
+/// The slot of all methods that a set cannot name.
 const OTHER: usize = NAMED.len();
 const GET: usize = 0;
 const HEAD: usize = 1;
@@ -21,10 +21,10 @@ pub struct MethodSet(u8);
 impl MethodSet {
     /// `*`: every method but `CONNECT` and `TRACE`.
     pub const ANY: Self = Self(u8::MAX);
-    /// How many [`MethodSet::slot`]s there are.
+    /// The number of slots: see [`MethodSet::slot`].
     pub(super) const SLOTS: usize = OTHER + 1;
 
-    /// Parses `*`, a method, or several separated by `|`. `None` for an unknown or repeated one.
+    /// Parses `*`, a method, or several methods separated by `|`. `None` for an unknown or repeated method.
     pub fn parse(text: &str) -> Option<Self> {
         if text == "*" {
             return Some(Self::ANY);
@@ -40,7 +40,7 @@ impl MethodSet {
         Some(Self(if set & (1 << GET) != 0 { set | (1 << HEAD) } else { set }))
     }
 
-    /// Whether a request with this method is meant.
+    /// Whether the method is in the set.
     #[cfg(test)]
     pub fn contains(self, method: &Method) -> bool {
         Self::slot(method).is_some_and(|slot| self.has(slot))
@@ -56,12 +56,12 @@ impl MethodSet {
         self.0 & !other.0 == 0
     }
 
-    /// How many methods, where all unnamed ones count as one.
+    /// The number of methods, where all that cannot be named count as one.
     pub(super) const fn size(self) -> u32 {
         self.0.count_ones()
     }
 
-    /// A place in a table by method; none for `CONNECT` and `TRACE`.
+    /// The slot of a method in a table, below [`MethodSet::SLOTS`]; `None` for `CONNECT` and `TRACE`.
     pub(super) fn slot(method: &Method) -> Option<usize> {
         match *method {
             Method::GET => Some(GET),
@@ -76,7 +76,7 @@ impl MethodSet {
     }
 }
 
-/// As in a contract: `HEAD` is left out where `GET` brings it.
+/// Prints the set as a contract has it: `HEAD` is left out where `GET` includes it.
 impl fmt::Display for MethodSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Self::ANY {
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_print_as_they_parse() {
+    fn a_method_set_prints_as_it_was_parsed() {
         for text in ["*", "GET", "HEAD", "POST", "GET|POST", "PUT|PATCH|DELETE", "OPTIONS"] {
             assert_eq!(MethodSet::parse(text).expect(text).to_string(), text);
         }
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn get_brings_head_and_nothing_brings_connect_or_trace() {
+    fn get_includes_head_and_no_set_includes_connect_or_trace() {
         let get = MethodSet::parse("GET").expect("set");
         assert!(get.contains(&Method::HEAD) && !get.contains(&Method::POST));
         assert!(!MethodSet::parse("HEAD").expect("set").contains(&Method::GET));

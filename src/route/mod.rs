@@ -1,7 +1,7 @@
-//! Methods and path patterns, inside one contract.
+//! Route patterns of one contract, and the table that finds the route of a request.
 //!
-//! Answers which of a vendor's own routes a request is, or that it is none. Knows no vendor, scope or upstream, decodes
-//! nothing (a path has been made canonical before it comes here) and never falls back to a looser match.
+//! Knows no vendor, scope or upstream. Decodes nothing: the path of a request was made canonical before it comes here. Never
+//! falls back to a looser match.
 
 mod methods;
 mod pattern;

@@ -1,7 +1,7 @@
 //! A route as a contract writes it: `GET /v1/customers/{id}`.
 //!
-//! `{name}` is one whole segment, `{*rest}` the tail, `*` any method. A pattern that parses cannot mean two things: it holds
-//! no escapes, no empty or dot segments, no query, and no capture inside a word.
+//! `{name}` is one whole segment, `{*rest}` is the rest of the path, `*` is any method. A pattern that parses has only one
+//! meaning: it holds no escapes, no empty segments, no dot segments, no query, and no capture within a word.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub struct RoutePattern {
     text: Box<str>,
 }
 
-/// One piece of a path between slashes; a literal is empty only as the end of a path with a trailing slash.
+/// One part of a path between slashes. A literal is empty only at the end of a path with a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum PatternSegment {
     Literal(Box<str>),
@@ -24,13 +24,13 @@ pub(super) enum PatternSegment {
     Tail(Box<str>),
 }
 
-/// Why a text is not a route.
+/// Why a text is not a route pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RoutePatternError {
-    /// Not one method, one space, one path.
+    /// The text is not methods, one space and a path.
     #[error("must be methods and a path, such as GET /v1/customers/{{id}}")]
     Shape,
-    /// An unknown method.
+    /// A method is unknown or repeated.
     #[error(
         "'{0}' is no method; methods are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS, several as GET|POST, any as *"
     )]
@@ -38,34 +38,34 @@ pub enum RoutePatternError {
     /// The path does not begin with `/`.
     #[error("the path must begin with '/'")]
     NoSlash,
-    /// `//`: written so by nobody on purpose.
+    /// The path has `//`, which is a mistake rather than intended.
     #[error("the path has an empty segment")]
     EmptySegment,
-    /// `.` or `..`.
+    /// The path has a segment `.` or `..`.
     #[error("the path has a dot segment")]
     DotSegment,
-    /// A character that cannot stand in a segment as it is.
-    #[error("'{0}' cannot stand in a path segment; write the path unescaped, without query or wildcard")]
+    /// A segment has a character that must be escaped, or that looks like a wildcard.
+    #[error("'{0}' is not allowed in a path segment; write the path unescaped, without query or wildcard")]
     Character(char),
-    /// A brace that does not enclose a whole segment, or a bad name in it.
-    #[error("'{0}' is no capture; write {{name}} for one whole segment, {{*rest}} for the tail")]
+    /// A brace does not enclose a whole segment, or the name in it is not letters, digits and `_`.
+    #[error("'{0}' is not a capture; write {{name}} for one whole segment, {{*rest}} for the tail")]
     Capture(String),
-    /// The same name twice.
-    #[error("the name '{0}' stands twice")]
+    /// Two captures have the same name.
+    #[error("the name '{0}' is used twice")]
     RepeatedName(String),
-    /// `{*rest}` before the end.
+    /// `{*rest}` is not the last segment.
     #[error("the tail {{*{0}}} must be the last segment")]
     TailNotLast(String),
-    /// More captures than a lookup returns.
+    /// The path has more captures than [`ROUTE_CAPTURES_MAX`].
     #[error("has more than {ROUTE_CAPTURES_MAX} captures")]
     TooManyCaptures,
 }
 
 impl RoutePattern {
-    /// Parses a route.
+    /// Parses a route pattern.
     ///
     /// # Errors
-    /// [`RoutePatternError`] says what cannot be read.
+    /// [`RoutePatternError`] names what is wrong.
     pub fn parse(text: &str) -> Result<Self, RoutePatternError> {
         let (methods, path) = text.split_once(' ').ok_or(RoutePatternError::Shape)?;
         let methods = MethodSet::parse(methods).ok_or_else(|| RoutePatternError::Method(methods.to_owned()))?;
@@ -79,7 +79,7 @@ impl RoutePattern {
         self.methods
     }
 
-    /// Methods and path in one form: the route's name in metrics, logs and reports.
+    /// Methods and path in their canonical form: the name of the route in metrics, logs and reports.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn routes_print_in_one_form() {
+    fn a_route_pattern_prints_in_its_canonical_form() {
         for text in
             ["GET /", "GET|POST /v1/customers", "* /v1/{*rest}", "DELETE /v1/a-b.c/{id}/x", "GET /a:b@c", "GET /a/"]
         {
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_that_could_mean_two_things_is_refused() {
+    fn a_pattern_with_two_meanings_is_refused() {
         for (text, wrong) in [
             ("/v1", RoutePatternError::Shape),
             ("FETCH /v1", RoutePatternError::Method("FETCH".into())),
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn overlap_and_containment() {
+    fn patterns_overlap_or_contain_each_other_as_listed() {
         for (left, right, overlaps, within) in [
             ("GET /a", "GET /a", true, true),
             ("GET /a", "GET /{x}", true, true),

@@ -1,7 +1,7 @@
-//! All routes of one contract and direction, in the form that a request is looked up in.
+//! The table of all routes of one contract and direction, in which the route of a request is looked up.
 //!
-//! Static segments win over captures, captures over tails; of two routes with the same path the one with fewer methods wins.
-//! A table cannot be built of routes between which that leaves a doubt.
+//! Literal segments win over captures, and captures over tails. Of two routes with the same path, the one with fewer methods
+//! wins. No table can be built of routes for which these rules leave it open which of them a request takes.
 
 use http::Method;
 use matchit::Router;
@@ -10,23 +10,23 @@ use super::pattern::PatternSegment;
 use super::{MethodSet, RoutePattern};
 use crate::bounds::{ROUTE_CAPTURES_MAX, ROUTES_MAX};
 
-/// The place of a route in its contract's list, from 0.
+/// The index of a route in the list of its contract, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteIndex(u16);
 
-/// Where the captures of a matched pattern stand in the path: ranges, so that nothing is copied.
+/// The captures of a matched pattern, as ranges of the path, so that nothing is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Captures {
     ranges: [(u16, u16); ROUTE_CAPTURES_MAX],
     count: u8,
 }
 
-/// Two routes between which a request could not choose.
+/// Two routes for which it is open which of them a request takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteConflict {
-    /// The route listed first.
+    /// The route that is listed first.
     pub first: RouteIndex,
-    /// The route listed later.
+    /// The route that is listed later.
     pub second: RouteIndex,
     /// How they collide.
     pub overlap: RouteOverlap,
@@ -35,9 +35,9 @@ pub struct RouteConflict {
 /// How two routes collide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteOverlap {
-    /// They match the same requests.
+    /// Both match the same requests.
     Same,
-    /// Some requests match both, and neither is the more specific one.
+    /// Some requests match both, and neither route is more specific.
     Ambiguous,
 }
 
@@ -48,24 +48,24 @@ pub struct RouteTable {
     patterns: Box<[RoutePattern]>,
 }
 
-/// The routes that one method can reach.
+/// The routes of one method.
 #[derive(Debug, Default)]
 struct MethodRoutes {
-    /// Patterns without a tail.
+    /// The patterns without a tail.
     exact: Router<RouteIndex>,
-    /// Patterns with one, the most specific first. They are few, so a scan is no loss.
+    /// The patterns with a tail, the most specific first. They are few, so they are scanned.
     tails: Vec<RouteIndex>,
 }
 
 impl RouteIndex {
-    /// The place as an index into the list.
+    /// The index as a number.
     pub const fn get(self) -> usize {
         self.0 as usize
     }
 }
 
 impl Captures {
-    /// How many there are: as many as the pattern has names.
+    /// The number of captures: as many as the pattern has names.
     pub const fn len(&self) -> usize {
         self.count as usize
     }
@@ -85,10 +85,10 @@ impl Captures {
 }
 
 impl RouteTable {
-    /// Builds the table; a route's index is its place in the iteration.
+    /// Builds the table. The index of a route is its position in the iteration.
     ///
     /// # Errors
-    /// Every pair of routes that collide. Routes beyond [`ROUTES_MAX`] are never looked at: the config refuses them.
+    /// All pairs of routes that conflict. Routes beyond [`ROUTES_MAX`] are ignored: the config refuses them.
     pub fn new<'a>(patterns: impl IntoIterator<Item = &'a RoutePattern>) -> Result<Self, Vec<RouteConflict>> {
         let patterns: Box<[RoutePattern]> = patterns.into_iter().take(ROUTES_MAX).cloned().collect();
         let conflicts = conflicts(&patterns);
@@ -99,8 +99,8 @@ impl RouteTable {
         Ok(Self { by_method, patterns })
     }
 
-    /// The route of a request, by its canonical path without query. `None` when no route has this method and path:
-    /// a path that only other methods have is not told apart.
+    /// The route of a request, by its canonical path without query. `None` when no route has this method and path, also where
+    /// a route has the path for other methods.
     pub fn find(&self, method: &Method, path: &str) -> Option<(RouteIndex, Captures)> {
         let slot = &self.by_method[MethodSet::slot(method)?];
         if let Ok(found) = slot.exact.at(path) {
@@ -132,7 +132,7 @@ impl MethodRoutes {
             if pattern.has_tail() {
                 made.tails.push(index);
             } else {
-                // Cannot fail: the pattern is valid, has no tail, and is the first of its shape.
+                // Cannot fail: the pattern is valid, has no tail, and is the first one of its shape.
                 let inserted = made.exact.insert(shape(pattern), index);
                 debug_assert!(inserted.is_ok(), "{pattern}: {inserted:?}");
             }
@@ -173,7 +173,7 @@ fn overlap(left: &RoutePattern, right: &RoutePattern) -> Option<RouteOverlap> {
     }
 }
 
-/// The path with its captures unnamed, so that equal shapes are equal texts, in the router's own notation.
+/// The path in the notation of `matchit`, with the captures numbered, so that equal shapes give equal texts.
 fn shape(pattern: &RoutePattern) -> String {
     let mut text = String::new();
     for (place, segment) in pattern.segments().iter().enumerate() {
@@ -186,7 +186,7 @@ fn shape(pattern: &RoutePattern) -> String {
     if text.is_empty() { "/".to_owned() } else { text }
 }
 
-/// Orders patterns with tails so that one within another comes first: the longer, then the one with more literals.
+/// A key that orders patterns with tails by how specific they are: first by length, then by the number of literals.
 fn specificity(pattern: &RoutePattern) -> (usize, usize) {
     let literals = pattern.segments().iter().filter(|segment| matches!(segment, PatternSegment::Literal(_))).count();
     (pattern.segments().len(), literals)
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn routes_that_leave_a_doubt_are_named() {
+    fn routes_that_conflict_are_named() {
         for (left, right, expected) in [
             ("GET /a", "GET /a", Some(RouteOverlap::Same)),
             ("GET /a/{x}", "GET|HEAD /a/{y}", Some(RouteOverlap::Same)),
@@ -306,7 +306,7 @@ mod tests {
         }
     }
 
-    /// The reference: every pattern tried by itself, the most specific of the matching ones taken.
+    /// The reference: tries every pattern by itself, and takes the most specific of those that match.
     fn reference(patterns: &[RoutePattern], method: &Method, path: &str) -> Option<usize> {
         let matches = |pattern: &RoutePattern| pattern.methods().contains(method) && path_matches(pattern, path);
         let fits: Vec<usize> = (0..patterns.len()).filter(|at| matches(&patterns[*at])).collect();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::UpstreamStream;
+use super::connect::{UpstreamStream, reset_on_close};
 use crate::kill::InFlight;
 use crate::model::Lock as _;
 
@@ -118,7 +118,7 @@ impl GuardedUpstream {
 impl Drop for GuardedUpstream {
     fn drop(&mut self) {
         if self.control.aborted.load(Ordering::Acquire) {
-            self.connection.reset_on_close();
+            reset_on_close(&self.connection);
         }
     }
 }

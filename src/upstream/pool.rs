@@ -24,6 +24,7 @@ use crate::bounds;
 use crate::http::{ExpectedResponse, FramingError, GatewayBody, PendingResponse, ScreenedStream};
 use crate::kill::InFlight;
 use crate::model::{Lock as _, Moment};
+use crate::policy::Permit;
 
 /// One vendor's connections to one upstream.
 #[derive(Debug)]
@@ -156,17 +157,49 @@ impl UpstreamPool {
         self.body
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request that was admitted, and waits for the head of its response. `_permit` is the proof of the admission;
+    /// `now` is when the request is sent.
     ///
-    /// A request that found its idle connection already closed goes out again on another, since not a byte of it was
+    /// A request that finds its idle connection closed already is sent again on another one, since not a byte of it was
     /// sent; any other failure is final.
     ///
     /// # Errors
-    /// [`SendError`], at the latest when the response timeout has passed since the request's end. The request's body has
-    /// its own patience, and so has whoever reads it.
+    /// [`SendError`], at the latest when the response timeout has passed since the end of the request. The time that the
+    /// body of the request takes is bounded by the limits on its sender and on its reader.
+    ///
+    /// # No request without a permit
+    /// Whoever holds a [`Permit`] can send:
+    /// ```
+    /// use std::{future::Ready, sync::Arc};
+    /// use vendorgate::{model::Moment, policy::Permit};
+    /// use vendorgate::upstream::{UpstreamPool, UpstreamRequest};
+    ///
+    /// async fn send(pool: &Arc<UpstreamPool>, permit: &Permit, request: UpstreamRequest<Ready<()>>, now: Moment) {
+    ///     let _ = pool.send(0, permit, request, now).await;
+    /// }
+    /// ```
+    /// The same without one does not compile, as the argument is missing:
+    /// ```compile_fail,E0061
+    /// use std::{future::Ready, sync::Arc};
+    /// use vendorgate::{model::Moment, policy::Permit};
+    /// use vendorgate::upstream::{UpstreamPool, UpstreamRequest};
+    ///
+    /// async fn send(pool: &Arc<UpstreamPool>, request: UpstreamRequest<Ready<()>>, now: Moment) {
+    ///     let _ = pool.send(0, request, now).await;
+    /// }
+    /// ```
+    /// And nobody but the policy chain can make one, as its field is private:
+    /// ```compile_fail,E0451
+    /// use vendorgate::policy::Permit;
+    ///
+    /// fn forge() -> Permit {
+    ///     Permit { limits: None }
+    /// }
+    /// ```
     pub async fn send<S: Future<Output = ()>>(
         self: &Arc<Self>,
         worker: usize,
+        _permit: &Permit,
         outgoing: UpstreamRequest<S>,
         now: Moment,
     ) -> Result<(Response<Incoming>, UpstreamLease), SendError> {

@@ -1,0 +1,384 @@
+//! Admission: the half of the work that decides whether a request may be forwarded.
+//!
+//! Synchronous, so that nothing can wait between the registration of a request, the look at the kill switch and the permit.
+//! What must be waited for is waited for before, and then the decision is made from the start. Never forwards anything.
+
+use std::sync::Arc;
+
+use ::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use ::http::{Method, Response, StatusCode, Version, request};
+
+use super::body_end::{AbortReason, BodyEnd, HttpMessage};
+use super::consequence::AdmittedRequest;
+use super::egress;
+use super::exchange::ExchangeRecord;
+use super::rate_headers::add_rate_headers;
+use super::refusal::{self, Authority};
+use super::snapshot::{RouteRuntime, Snapshot, VendorRuntime, unknown_route};
+use super::target::MatchedPath;
+use super::webhook::VerifiedMessage;
+use crate::bounds;
+use crate::http::{GatewayBody, RequestTarget, is_websocket_upgrade, screen};
+use crate::identity::{AuthWait, PresentedRequest, Rejected, VerifiedCaller};
+use crate::kill::{AdmissionProof, InFlight, RegisteredRequest};
+use crate::meter::{LimitExceeded, RateDecision};
+use crate::model::{Caller, Denial, Direction, Reason};
+use crate::policy::{Permit, RequestFacts};
+
+/// A request that was admitted, with its record: registered with the kill switch, and holding its slots, until this is
+/// dropped. Made only in this file, when every policy has let the request pass.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    /// Dropped before the grant, so that the record is written while the request still counts as in flight.
+    record: Box<ExchangeRecord>,
+    grant: Grant,
+}
+
+/// What an admitted request holds.
+#[derive(Debug)]
+struct Grant {
+    in_flight: InFlight,
+    permit: Permit,
+    vendor: Arc<VendorRuntime>,
+    route: Arc<RouteRuntime>,
+    path: MatchedPath,
+    /// Whether the request asks to become a WebSocket, and its route allows it.
+    is_websocket: bool,
+}
+
+/// A request that was not admitted, with its record.
+#[derive(Debug)]
+pub(super) struct Refused {
+    record: Box<ExchangeRecord>,
+    denied: AdmissionDenied,
+}
+
+/// Why a request is not admitted.
+#[derive(Debug)]
+struct AdmissionDenied {
+    denial: Denial,
+    /// What can be waited for, after which the decision is made again.
+    wait: Option<AuthWait>,
+    /// The state of the request rates, where they refused the request.
+    rates: Option<Box<RateDecision>>,
+    authority: Authority,
+}
+
+/// Decides on a request.
+pub(super) fn admit(
+    snapshot: &Snapshot,
+    head: &request::Parts,
+    mut record: Box<ExchangeRecord>,
+) -> Result<Admitted, Refused> {
+    let decision = decide(snapshot, head, &mut record);
+    conclude(record, decision)
+}
+
+/// Decides on a message whose sender was proven by its signature.
+pub(super) fn admit_webhook(
+    snapshot: &Snapshot,
+    head: &request::Parts,
+    message: &VerifiedMessage,
+    mut record: Box<ExchangeRecord>,
+) -> Result<Admitted, Refused> {
+    let decision = decide_webhook(snapshot, head, message, &mut record);
+    conclude(record, decision)
+}
+
+fn conclude(record: Box<ExchangeRecord>, decision: Result<Grant, AdmissionDenied>) -> Result<Admitted, Refused> {
+    match decision {
+        Ok(grant) => {
+            record.peer.seat().mark_proven();
+            Ok(Admitted { record, grant })
+        }
+        Err(denied) => Err(Refused { record, denied }),
+    }
+}
+
+fn decide(snapshot: &Snapshot, head: &request::Parts, record: &mut ExchangeRecord) -> Result<Grant, AdmissionDenied> {
+    if record.gateway.audit.must_stop() {
+        return Err(Denial::new(Reason::Overloaded, "the audit trail cannot be written").into());
+    }
+    let target = screen(head, record.direction())?;
+    match record.direction() {
+        Direction::Ingress => {
+            let verified = identify(snapshot, head, &target, record)?;
+            let vendor = snapshot.vendors.get(verified.vendor_index() as usize);
+            let vendor = vendor.ok_or_else(|| Denial::new(Reason::VendorUnknown, "no contract at this place"))?;
+            if let Some(issued_at) = verified.claims().and_then(|claims| claims.issued_at) {
+                vendor.metrics.token_issued_at(issued_at);
+            }
+            let path = Some(&*target.path).filter(|path| *path != head.uri.path());
+            let proof: AdmissionProof = verified;
+            let caller = proof.downcast_ref().map(VerifiedCaller::caller);
+            authorize(vendor, (caller, Some(&proof)), head, &target.path, path, record)
+        }
+        Direction::Egress => {
+            let (name, path) = egress::split_vendor(&target.path)?;
+            let vendor = snapshot
+                .vendor(name)
+                .ok_or_else(|| Denial::new(Reason::DestinationUnknown, "no contract for this vendor"))?;
+            authorize(vendor, (None, None), head, path, Some(path), record)
+        }
+    }
+}
+
+fn decide_webhook(
+    snapshot: &Snapshot,
+    head: &request::Parts,
+    message: &VerifiedMessage,
+    record: &mut ExchangeRecord,
+) -> Result<Grant, AdmissionDenied> {
+    let target = screen(head, Direction::Ingress)?;
+    let caller = message.delivery.caller();
+    let vendor = caller.and_then(|caller| snapshot.vendor(caller.vendor.as_str()));
+    let vendor = vendor.ok_or_else(|| Denial::new(Reason::VendorUnknown, "its contract has gone meanwhile"))?;
+    let path = Some(&*target.path).filter(|path| *path != head.uri.path());
+    let proof = message.delivery.proof();
+    authorize(vendor, (caller, proof.as_ref()), head, &target.path, path, record)
+}
+
+/// From a known vendor to a permit: the route, the registration, the policies. `path` is the path as routes see it;
+/// `rewritten` is the same where it is not the path of the request as it came.
+fn authorize(
+    vendor: &Arc<VendorRuntime>,
+    (caller, proof): (Option<&Caller>, Option<&AdmissionProof>),
+    head: &request::Parts,
+    path: &str,
+    rewritten: Option<&str>,
+    record: &mut ExchangeRecord,
+) -> Result<Grant, AdmissionDenied> {
+    let direction = record.direction();
+    let client = caller.map(|caller| &caller.client);
+    record.set_vendor(vendor, client);
+    let (route, captures) = vendor.find(direction, &head.method, path).ok_or_else(|| unknown_route(direction))?;
+    record.set_route(route);
+    if direction == Direction::Egress && !route.allow_encoded_slash && path.contains("%2F") {
+        return Err(egress::encoded_slash().into());
+    }
+    let is_websocket = route.websocket && asks_websocket(head);
+    let is_safe = head.method.is_safe() && !is_websocket;
+    let request = RegisteredRequest { direction, route: route.tag, client, proof, is_safe, is_websocket };
+    let in_flight = vendor.kill_gate.register_request(&request);
+    if record.is_stale() {
+        record.gateway.recheck(vendor.id(), &request).map_err(AdmissionDenied::authority_lost)?;
+    }
+    let facts = RequestFacts {
+        now: record.started,
+        in_flight: &in_flight,
+        caller,
+        own_client: &vendor.own_client,
+        route: &route.terms,
+        is_safe,
+    };
+    let permit = vendor.direction(direction).chain.evaluate(&facts).inspect_err(|exceeded| {
+        if let Some(overrun) = &exceeded.overrun {
+            admitted_request(record, vendor, route).on_spent_budget(&in_flight, overrun);
+        }
+    })?;
+    let path = MatchedPath { rewritten: rewritten.map(str::to_owned), captures };
+    Ok(Grant { in_flight, permit, vendor: Arc::clone(vendor), route: Arc::clone(route), path, is_websocket })
+}
+
+fn admitted_request<'a>(
+    record: &'a ExchangeRecord,
+    vendor: &'a VendorRuntime,
+    route: &'a RouteRuntime,
+) -> AdmittedRequest<'a> {
+    let (gateway, client) = (&*record.gateway, record.client());
+    AdmittedRequest { gateway, vendor, route, client, direction: record.direction(), id: record.id }
+}
+
+/// Whether a request asks to become a WebSocket (RFC 6455 section 4.1).
+fn asks_websocket(head: &request::Parts) -> bool {
+    let has_body = head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
+    head.method == Method::GET && head.version == Version::HTTP_11 && !has_body && is_websocket_upgrade(&head.headers)
+}
+
+fn identify(
+    snapshot: &Snapshot,
+    head: &request::Parts,
+    target: &RequestTarget<'_>,
+    record: &mut ExchangeRecord,
+) -> Result<Arc<VerifiedCaller>, AdmissionDenied> {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let presented = PresentedRequest {
+        headers: &head.headers,
+        method: &head.method,
+        scheme: if record.peer.is_tls() { "https" } else { "http" },
+        authority: head.uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default(),
+        path: &target.path,
+        query: target.query,
+        peer_certificate: record.peer.certificate(),
+    };
+    snapshot.directory.authenticate(&presented, record.started).map_err(|rejected| {
+        let Rejected { denial, vendor_index, wait } = rejected;
+        if wait.is_none()
+            && let Some(vendor) = vendor_index.and_then(|index| snapshot.vendors.get(index as usize))
+        {
+            record.set_vendor(vendor, None);
+        }
+        AdmissionDenied { wait, ..denial.into() }
+    })
+}
+
+impl AdmissionDenied {
+    fn authority_lost(denial: Denial) -> Self {
+        Self { authority: Authority::Lost, ..denial.into() }
+    }
+}
+
+impl From<Denial> for AdmissionDenied {
+    fn from(denial: Denial) -> Self {
+        Self { denial, wait: None, rates: None, authority: Authority::Intact }
+    }
+}
+
+impl From<Box<LimitExceeded>> for AdmissionDenied {
+    fn from(exceeded: Box<LimitExceeded>) -> Self {
+        Self { rates: exceeded.decision, ..exceeded.denial.into() }
+    }
+}
+
+impl Refused {
+    /// Whether keys or an answer about the token are being fetched, after which the decision can be another.
+    pub(super) const fn can_wait(&self) -> bool {
+        self.denied.wait.is_some()
+    }
+
+    /// Waits for what is being fetched, within [`bounds::IDENTITY_WAIT`]; the request is then to be decided on again.
+    pub(super) async fn wait(self) -> Box<ExchangeRecord> {
+        let mut record = self.record;
+        if let Some(wait) = self.denied.wait {
+            let since = record.gateway.clock.now();
+            wait.settled(bounds::IDENTITY_WAIT).await;
+            record.waited(since);
+        }
+        record
+    }
+
+    /// Whether a vendor presented no token, so that it may still be known by the signature of its body.
+    pub(super) fn has_no_token(&self) -> bool {
+        self.denied.denial.reason == Reason::TokenMissing && self.record.direction() == Direction::Ingress
+    }
+
+    /// The record, for a request that is decided on in another way.
+    pub(super) fn into_record(self) -> Box<ExchangeRecord> {
+        self.record
+    }
+
+    /// The refusal that the caller gets.
+    pub(super) fn respond(mut self) -> Response<GatewayBody> {
+        let AdmissionDenied { denial, rates, authority, .. } = self.denied;
+        refusal::respond(&mut self.record, &denial, rates.as_deref(), authority)
+    }
+}
+
+impl Admitted {
+    pub(super) const fn record(&self) -> &ExchangeRecord {
+        &self.record
+    }
+
+    pub(super) const fn record_mut(&mut self) -> &mut ExchangeRecord {
+        &mut self.record
+    }
+
+    pub(super) const fn vendor(&self) -> &Arc<VendorRuntime> {
+        &self.grant.vendor
+    }
+
+    pub(super) const fn route(&self) -> &Arc<RouteRuntime> {
+        &self.grant.route
+    }
+
+    /// The proof for the upstream.
+    pub(super) const fn permit(&self) -> &Permit {
+        &self.grant.permit
+    }
+
+    pub(super) const fn is_websocket(&self) -> bool {
+        self.grant.is_websocket
+    }
+
+    /// Takes out the path that the route has matched, which only the request to the upstream needs.
+    pub(super) fn take_path(&mut self) -> MatchedPath {
+        std::mem::take(&mut self.grant.path)
+    }
+
+    /// Another handle of the registration, with a waker of its own.
+    pub(super) fn share_in_flight(&self) -> InFlight {
+        self.grant.in_flight.share()
+    }
+
+    /// The request, as its consequences need to know it.
+    pub(super) fn as_request(&self) -> AdmittedRequest<'_> {
+        admitted_request(&self.record, &self.grant.vendor, &self.grant.route)
+    }
+
+    /// Denies the request, or a part of it, beside what the caller gets.
+    pub(super) fn deny(&mut self, denial: &Denial) {
+        refusal::deny(&mut self.record, denial, self.grant.authority());
+    }
+
+    /// Denies the request while nothing of a response has been sent, and makes the refusal that the caller gets.
+    pub(super) fn refuse(&mut self, denial: &Denial) -> Response<GatewayBody> {
+        refusal::respond(&mut self.record, denial, self.grant.permit.rates(), self.grant.authority())
+    }
+
+    /// Ends the request with a response that no upstream was asked for.
+    pub(super) fn reply(mut self, mut response: Response<GatewayBody>) -> Response<GatewayBody> {
+        add_rate_headers(&self.record, self.grant.permit.rates(), response.headers_mut());
+        self.record.set_status(response.status().as_u16());
+        response
+    }
+
+    /// The head of the upstream's response is sent without its body, which was denied.
+    pub(super) fn withhold_body(&mut self, status: StatusCode, denial: &Denial) {
+        self.deny(denial);
+        self.record.set_status(status.as_u16());
+    }
+
+    /// The response broke off after its head was sent.
+    pub(super) fn break_off(&mut self, end: &BodyEnd) {
+        self.record.set_early_end(end);
+        match end {
+            BodyEnd::Severed(reason) => {
+                self.record.set_reason(*reason);
+                if !self.record.set_severed() {
+                    self.record.peer.sever_exchange(&self.grant.in_flight);
+                }
+            }
+            BodyEnd::Stopped(stopped) => {
+                let denial = stopped.denial(HttpMessage::Response);
+                self.deny(&denial);
+                if let AbortReason::Untreatable(_) = stopped {
+                    let (vendor, route) = (self.grant.vendor.id().as_str(), &*self.grant.route.name);
+                    let request_id = self.record.id.to_string();
+                    tracing::warn!(vendor, route, request_id, detail = %denial.detail, "an answer was broken off");
+                }
+            }
+            BodyEnd::SenderGone | BodyEnd::Stalled | BodyEnd::Slow => match self.request_end() {
+                // The upstream broke off because the body of the request had been broken off before.
+                Some(request) => self.deny(&request.denial(HttpMessage::Request)),
+                None => self.record.set_reason(end.denial(HttpMessage::Response).reason),
+            },
+            BodyEnd::ReaderGone => {}
+        }
+    }
+
+    /// Why the body of the request ended early, if it did.
+    pub(super) fn request_end(&self) -> Option<BodyEnd> {
+        self.record.request_body()?.end()
+    }
+
+    /// Whether the request has no body, or nothing more of it will be sent.
+    pub(super) fn is_request_done(&self) -> bool {
+        self.record.request_body().is_none_or(|body| body.is_done())
+    }
+}
+
+impl Grant {
+    fn authority(&self) -> Authority {
+        if self.in_flight.is_severed() { Authority::Lost } else { Authority::Intact }
+    }
+}
