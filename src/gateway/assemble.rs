@@ -72,7 +72,7 @@ pub enum AssembleError {
         source: PlanError,
     },
     /// An upstream can never be connected to.
-    #[error("the upstream {upstream} of {vendor} cannot be dialled")]
+    #[error("the upstream {upstream} of {vendor} cannot be connected to")]
     Upstream {
         /// The vendor.
         vendor: VendorId,

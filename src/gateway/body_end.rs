@@ -55,11 +55,13 @@ impl BodyEnd {
             (Self::SenderGone | Self::ReaderGone, HttpMessage::Response) => {
                 (Reason::UpstreamRefused, "the answer's body broke off")
             }
-            (Self::Stalled, HttpMessage::Request) => (Reason::BodyTimeout, "the request's body came to a halt"),
-            (Self::Stalled, HttpMessage::Response) => (Reason::UpstreamTimeout, "the answer's body came to a halt"),
-            (Self::Slow, HttpMessage::Request) => (Reason::BodyTimeout, "the request's body came below its least pace"),
+            (Self::Stalled, HttpMessage::Request) => (Reason::BodyTimeout, "the request's body stopped"),
+            (Self::Stalled, HttpMessage::Response) => (Reason::UpstreamTimeout, "the answer's body stopped"),
+            (Self::Slow, HttpMessage::Request) => {
+                (Reason::BodyTimeout, "the request's body came more slowly than the minimum rate")
+            }
             (Self::Slow, HttpMessage::Response) => {
-                (Reason::UpstreamTimeout, "the answer's body came below its least pace")
+                (Reason::UpstreamTimeout, "the answer's body came more slowly than the minimum rate")
             }
         };
         Denial::new(reason, detail)

@@ -15,7 +15,7 @@ use crate::identity::{Directory, DirectoryError, IdentitySettings, IdentityState
 use crate::kill::{KillSwitch, RouteTag};
 use crate::meter::VendorLedgers;
 use crate::model::{Caller, Denial, Direction, Moment, Reason, Secret, SubjectKey};
-use crate::policy::{PolicyChain, RequestFacts};
+use crate::policy::{PolicyChain, PolicyStep, RequestFacts};
 
 /// Explains requests under one config.
 #[derive(Debug)]
@@ -84,17 +84,13 @@ impl<'a> Explainer<'a> {
         let mut steps = Vec::new();
         let Some(head) = head(query) else {
             let denial = Denial::new(Reason::RequestMalformed, "the token cannot be sent in a header");
-            return vec![explanation("request", "", ExplainOutcome::Denied(denial))];
+            return vec![Explanation::denied("request", "", denial)];
         };
         let target = match screen(&head, query.direction) {
             Ok(target) => target,
-            Err(denial) => return vec![explanation("request", "", ExplainOutcome::Denied(denial))],
+            Err(denial) => return vec![Explanation::denied("request", "", denial)],
         };
-        steps.push(explanation(
-            "request",
-            "",
-            ExplainOutcome::Allowed(format!("read as {} {}", query.method, target.path)),
-        ));
+        steps.push(Explanation::allowed("request", "", format!("read as {} {}", query.method, target.path)));
         let caller = match query.direction {
             Direction::Ingress => self.identify(query, &head.headers, &target, &mut steps),
             Direction::Egress => None,
@@ -114,17 +110,17 @@ impl<'a> Explainer<'a> {
             (IdentitySettings::Token(_), Some(token)) => token,
             (IdentitySettings::Token(_), None) => {
                 let denial = Denial::new(Reason::TokenMissing, "no token was given");
-                steps.push(explanation("token", "identity", ExplainOutcome::Denied(denial)));
+                steps.push(Explanation::denied("token", "identity", denial));
                 return None;
             }
             (IdentitySettings::Certificate(_), _) => {
                 let why = "known by the certificate of its connection alone";
-                steps.push(explanation("certificate", "identity.certificate", ExplainOutcome::Unknown(why.to_owned())));
+                steps.push(Explanation::unknown("certificate", "identity.certificate", why));
                 return None;
             }
             (IdentitySettings::Webhook(_), _) => {
                 let why = "known by the signature over each body";
-                steps.push(explanation("signature", "identity.webhook", ExplainOutcome::Unknown(why.to_owned())));
+                steps.push(Explanation::unknown("signature", "identity.webhook", why));
                 return None;
             }
         };
@@ -138,19 +134,16 @@ impl<'a> Explainer<'a> {
             peer_certificate: None,
         };
         let explained = self.directory.explain(token, &presented, query.now);
-        steps.extend(explained.steps.into_iter().map(|step| {
-            let outcome = match (step.outcome, step.checked) {
-                (Ok(said), true) => ExplainOutcome::Allowed(said),
-                (Ok(why), false) => ExplainOutcome::Unknown(why),
-                (Err(denial), _) => ExplainOutcome::Denied(denial),
-            };
-            explanation("token", step.rule, outcome)
+        steps.extend(explained.steps.into_iter().map(|step| match (step.outcome, step.checked) {
+            (Ok(why), true) => Explanation::allowed("token", step.rule, why),
+            (Ok(why), false) => Explanation::unknown("token", step.rule, why),
+            (Err(denial), _) => Explanation::denied("token", step.rule, denial),
         }));
         let caller = explained.caller?;
         if caller.vendor != query.contract.vendor {
             let denial =
                 Denial::new(Reason::VendorUnknown, format!("the token is {}'s, not this vendor's", caller.vendor));
-            steps.push(explanation("token", "identity.clients", ExplainOutcome::Denied(denial)));
+            steps.push(Explanation::denied("token", "identity.clients", denial));
         }
         Some(caller)
     }
@@ -165,27 +158,20 @@ impl<'a> Explainer<'a> {
         let ExplainQuery { contract, direction, method, .. } = *query;
         let place = place_of(direction);
         let Some((index, route, _)) = contract.routes(direction).find(method, &target.path) else {
-            return steps.push(explanation("route", place, ExplainOutcome::Denied(unknown_route(direction))));
+            return steps.push(Explanation::denied("route", place, unknown_route(direction)));
         };
         let place = format!("{place}[{}]", index.get());
         if direction == Direction::Egress && !route.allow_encoded_slash && target.encoded_slash {
-            let denial = egress::encoded_slash();
-            steps.push(explanation("route", format!("{place}.allow_encoded_slash"), ExplainOutcome::Denied(denial)));
+            let key = format!("{place}.allow_encoded_slash");
+            steps.push(Explanation::denied("route", key, egress::encoded_slash()));
         }
-        let name = route.pattern.as_str();
-        steps.push(explanation("route", place.clone(), ExplainOutcome::Allowed(name.to_owned())));
+        steps.push(Explanation::allowed("route", place.clone(), route.pattern.as_str()));
         steps.extend(self.policies(query, route, caller, &place));
-        steps.push(explanation("limits", "limits", ExplainOutcome::Note(limits(contract, direction, route))));
-        steps.push(explanation(
-            "upstream",
-            format!("{place}.upstream"),
-            ExplainOutcome::Note(destination(route, target)),
-        ));
-        for (what, rules) in [("request", &route.request), ("response", &route.response)] {
-            steps.extend(
-                treatments_text(rules)
-                    .map(|said| explanation(what, format!("{place}.{what}"), ExplainOutcome::Note(said))),
-            );
+        steps.push(Explanation::note("limits", "limits", limits(contract, direction, route)));
+        steps.push(Explanation::note("upstream", format!("{place}.upstream"), destination(route, target)));
+        for (message, rules) in [("request", &route.request), ("response", &route.response)] {
+            let text = treatments_text(rules);
+            steps.extend(text.map(|text| Explanation::note(message, format!("{place}.{message}"), text)));
         }
     }
 
@@ -211,22 +197,39 @@ impl<'a> Explainer<'a> {
             route: &route_terms(route, direction, ledger),
             is_safe: query.method.is_safe(),
         });
-        let said = |step: crate::policy::PolicyStep| {
-            let rule = rule_of(step.policy, step.denial.as_ref(), route, contract, place);
-            let outcome = step.denial.map_or_else(
-                || ExplainOutcome::Allowed(reason_allowed(step.policy, route, contract)),
-                ExplainOutcome::Denied,
-            );
-            explanation(step.policy, rule, outcome)
-        };
         // Without a token that can be read there are no scopes to compare.
-        let known = |step: &crate::policy::PolicyStep| step.policy != "scope" || caller.is_some();
-        steps.into_iter().filter(known).map(said).collect()
+        let is_known = |step: &PolicyStep| step.policy != "scope" || caller.is_some();
+        let explanation = |step: PolicyStep| {
+            let rule = rule_of(step.policy, step.denial.as_ref(), route, contract, place);
+            match step.denial {
+                Some(denial) => Explanation::denied(step.policy, rule, denial),
+                None => Explanation::allowed(step.policy, rule, reason_allowed(step.policy, route, contract)),
+            }
+        };
+        steps.into_iter().filter(is_known).map(explanation).collect()
     }
 }
 
-fn explanation(step: &'static str, rule: impl Into<String>, outcome: ExplainOutcome) -> Explanation {
-    Explanation { step, rule: rule.into(), outcome }
+impl Explanation {
+    fn new(step: &'static str, rule: impl Into<String>, outcome: ExplainOutcome) -> Self {
+        Self { step, rule: rule.into(), outcome }
+    }
+
+    fn allowed(step: &'static str, rule: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::new(step, rule, ExplainOutcome::Allowed(why.into()))
+    }
+
+    fn denied(step: &'static str, rule: impl Into<String>, denial: Denial) -> Self {
+        Self::new(step, rule, ExplainOutcome::Denied(denial))
+    }
+
+    fn unknown(step: &'static str, rule: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::new(step, rule, ExplainOutcome::Unknown(why.into()))
+    }
+
+    fn note(step: &'static str, rule: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::new(step, rule, ExplainOutcome::Note(text.into()))
+    }
 }
 
 /// The head of the request, as a client would send it.
@@ -267,7 +270,7 @@ fn reason_allowed(policy: &str, route: &ContractRoute, contract: &Contract) -> S
         "contract" => format!("in force from {} until {}", contract.starts, contract.ends),
         "scope" if route.scopes.is_empty() => "the route needs none".to_owned(),
         "scope" => format!("the token grants {}", route.scopes),
-        _ => "nothing against it".to_owned(),
+        _ => "it lets the request pass".to_owned(),
     }
 }
 
@@ -275,7 +278,7 @@ fn reason_allowed(policy: &str, route: &ContractRoute, contract: &Contract) -> S
 fn limits(contract: &Contract, direction: Direction, route: &ContractRoute) -> String {
     let all = contract.limits_in_force(direction).into_iter().chain(route.limits_in_force());
     let all: Vec<_> = all.map(|it| format!("{} {} ({})", it.limit, it.value, it.source.as_str())).collect();
-    format!("not asked, since they depend on what is used: {}", all.join("; "))
+    format!("not checked, since they depend on what is used: {}", all.join("; "))
 }
 
 fn destination(route: &ContractRoute, target: &RequestTarget<'_>) -> String {

@@ -150,7 +150,8 @@ async fn caller_response(
     let route = Arc::clone(admitted.route());
     let rules = route.response.as_ref();
     if !is_framed_once(&head.headers) {
-        return admitted.refuse(&Denial::new(Reason::UpstreamUnreadable, "the answer's length is told in two ways"));
+        return admitted
+            .refuse(&Denial::new(Reason::UpstreamUnreadable, "the length of the response is given in two ways"));
     }
     let has_body = !body.is_end_stream();
     let rewriter = check_whole(&head, has_body).and_then(|()| rewriter(rules, has_body, &head.headers));
@@ -270,16 +271,16 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Rewrite
     let mut values = headers.get_all(name).iter();
     let first = values.next();
     if values.next().is_some() {
-        return Err(RewriteError::Opaque { what: "a body that is described twice" });
+        return Err(RewriteError::Opaque { what: "a body with two content types or content codings" });
     }
     let text = first.map(|value| value.to_str()).transpose();
-    text.map_err(|_| RewriteError::Opaque { what: "a body that is described in other than ASCII" })
+    text.map_err(|_| RewriteError::Opaque { what: "a body whose content type or coding is not ASCII" })
 }
 
 /// Refuses a partial body (206), which cannot be read as a document.
 fn check_whole(head: &response::Parts, has_body: bool) -> Result<(), RewriteError> {
     if has_body && head.status == StatusCode::PARTIAL_CONTENT {
-        Err(RewriteError::Opaque { what: "a part of a body" })
+        Err(RewriteError::Opaque { what: "a partial body" })
     } else {
         Ok(())
     }

@@ -99,7 +99,7 @@ impl<'a> Rechecker<'a> {
             return Ok(());
         }
         Err(match self.state {
-            ContractState::NotStarted => denied(Reason::ContractNotStarted, "the contract has not started any more"),
+            ContractState::NotStarted => denied(Reason::ContractNotStarted, "the contract now starts later"),
             ContractState::InForce { .. }
             | ContractState::Ending { .. }
             | ContractState::ReadOnly
@@ -136,19 +136,19 @@ mod tests {
     use crate::model::Clock;
     use crate::store::Store;
 
-    /// Requests enter on other threads while what they stand on is taken away. Whenever that happens, none of those that
-    /// went on goes on unsevered.
+    /// Requests register on other threads while their authority is revoked. Whatever the order of events, none of those that
+    /// were let in is left unsevered.
     #[test]
-    fn nothing_that_enters_while_its_ground_is_taken_away_goes_on() {
+    fn a_request_that_registers_while_its_authority_is_revoked_is_refused_or_severed() {
         for round in 0..300 {
             let clock = Clock::system();
             let switch = KillSwitch::load(Store::in_memory().unwrap(), clock.clone(), Arc::new(|_| {})).unwrap();
-            let line = switch.gate(&VendorId::parse("acme").unwrap());
-            let (ground, revoked, began) = (AuthorityEpoch::default(), AtomicBool::new(false), AtomicU64::new(0));
-            let judge = |_: &RegisteredRequest<'_>| {
+            let gate = switch.gate(&VendorId::parse("acme").unwrap());
+            let (epoch, revoked, began) = (AuthorityEpoch::default(), AtomicBool::new(false), AtomicU64::new(0));
+            let check = |_: &RegisteredRequest<'_>| {
                 if revoked.load(Ordering::SeqCst) { Err(Reason::TokenRevoked) } else { Ok(()) }
             };
-            let held = RegisteredRequest {
+            let request = RegisteredRequest {
                 direction: Direction::Ingress,
                 route: RouteTag::of("GET /a"),
                 client: None,
@@ -157,30 +157,30 @@ mod tests {
                 is_websocket: false,
             };
             let enter = || {
-                let count = ground.current();
-                judge(&held).ok()?;
-                let in_flight = line.register_request(&held);
+                let before = epoch.current();
+                check(&request).ok()?;
+                let in_flight = gate.register_request(&request);
                 began.fetch_add(1, Ordering::SeqCst);
-                let behind = ground.current() != count;
-                if behind && judge(&held).is_err() { None } else { Some(in_flight) }
+                let is_stale = epoch.current() != before;
+                if is_stale && check(&request).is_err() { None } else { Some(in_flight) }
             };
             let workers = || (0..50).map_while(|_| enter()).collect::<Vec<_>>();
-            let (going, severed) = std::thread::scope(|scope| {
+            let (let_in, severed) = std::thread::scope(|scope| {
                 let threads: Vec<_> = (0..2).map(|_| scope.spawn(workers)).collect();
                 while began.load(Ordering::SeqCst) < round % 60 {
                     std::hint::spin_loop();
                 }
                 revoked.store(true, Ordering::SeqCst);
-                ground.advance();
+                epoch.advance();
                 let mut severed = SeveredRequests::default();
-                line.recheck(&mut |held| judge(held), clock.now().wall, &mut severed);
-                let going: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
-                (going, severed.count())
+                gate.recheck(&mut |request| check(request), clock.now().wall, &mut severed);
+                let let_in: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+                (let_in, severed.count())
             });
-            assert!(going.iter().all(|one| one.is_severed()), "round {round}");
-            assert!(going.iter().all(|one| one.sever_reason() == Reason::TokenRevoked));
-            assert!(severed >= going.len() as u64, "those that were judged once more may be among them");
-            assert_eq!(line.severed_total(), severed);
+            assert!(let_in.iter().all(|one| one.is_severed()), "round {round}");
+            assert!(let_in.iter().all(|one| one.sever_reason() == Reason::TokenRevoked));
+            assert!(severed >= let_in.len() as u64, "requests that were checked again may be among the severed");
+            assert_eq!(gate.severed_total(), severed);
         }
     }
 }

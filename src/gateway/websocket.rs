@@ -40,7 +40,10 @@ pub(super) fn switch_protocols(
     let upstream = hyper::upgrade::on(&mut response);
     let (mut head, _) = response.into_parts();
     let (Some(caller), true) = (caller, is_websocket_upgrade(&head.headers)) else {
-        return admitted.refuse(&Denial::new(Reason::UpstreamUnreadable, "the upstream left HTTP unasked"));
+        return admitted.refuse(&Denial::new(
+            Reason::UpstreamUnreadable,
+            "the upstream switched protocols, which the request did not ask for",
+        ));
     };
     let mut counts = HeadCounts::default();
     if let Err(error) = headers::rewrite_response(&admitted, (&mut head, &mut counts), false) {
@@ -120,7 +123,7 @@ async fn pass<O: BodyObserver>(from: &mut BodyStream<O>, mut to: WriteHalf<Socke
             return false;
         }
     }
-    // Where this fails the connection is closed all the same.
+    // Where this fails the connection is closed anyway.
     let _ = to.shutdown().await;
     whole
 }

@@ -50,7 +50,7 @@ const fn why_withheld(end: &BodyEnd) -> Option<&'static str> {
             RewriteError::Malformed { .. } => "it is not what its content type says",
             RewriteError::Bound { .. } => "it exceeds a bound of inspection",
             RewriteError::MissingColumn { .. } => "it is a table without a column that the contract names",
-            RewriteError::GraphqlQuery { .. } => "a query in it cannot be judged",
+            RewriteError::GraphqlQuery { .. } => "a query in it cannot be checked",
             RewriteError::UnexpectedShape { .. } => "it is not of the shape that the contract describes",
             RewriteError::Untreatable { .. } | RewriteError::RecordBudgetSpent => "a value in it cannot be treated",
         }),

@@ -1,4 +1,4 @@
-//! Binding and accepting: a socket per worker on one address, and a slot for each connection.
+//! Binds a socket for each worker on one address, and accepts connections, each with a slot.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -20,7 +20,7 @@ pub struct BoundSockets {
 }
 
 impl BoundSockets {
-    /// The address, with the port that the kernel chose where port 0 was asked for.
+    /// The address, with the port that the kernel has chosen for port 0.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -34,7 +34,7 @@ impl BoundSockets {
 /// Binds an address with `SO_REUSEPORT`, once for each worker.
 ///
 /// # Errors
-/// What the kernel said to the first socket that it refused.
+/// The error of the first socket that cannot be bound.
 pub fn bind(address: SocketAddr, workers: usize) -> io::Result<BoundSockets> {
     let first = bind_one(address)?;
     let address = first.local_addr()?;
@@ -50,7 +50,7 @@ fn bind_one(address: SocketAddr) -> io::Result<StdListener> {
     socket.set_reuse_port(true)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    // Connections have it from their listener.
+    // Accepted sockets inherit this option from the listening socket.
     #[cfg(target_os = "linux")]
     socket.set_tcp_notsent_lowat(bounds::UNSENT_BYTES_MAX)?;
     socket.bind(&address.into())?;
@@ -58,20 +58,20 @@ fn bind_one(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
-/// Accepts connections, each with a slot that it gives back when it ends.
+/// Accepts connections, each with a slot that is given back when the connection closes.
 #[derive(Debug)]
 pub(super) struct Acceptor {
     listener: TcpListener,
     door: SlotAssigner,
 }
 
-/// Where a connection gets its slot.
+/// Gives connections their slots.
 #[derive(Debug, Clone)]
 pub(super) struct SlotAssigner {
     pub(super) slots: Arc<SlotPool>,
-    /// Most connections of one network that have proven nothing.
+    /// The most connections of one network whose peers have proven nothing.
     pub(super) unproven_max: usize,
-    /// Held by each connection of a worker: at the other end the worker learns when the last one has closed.
+    /// Held by each connection of a worker, so that the worker learns when the last one has closed.
     pub(super) alive: mpsc::Sender<()>,
 }
 
@@ -80,15 +80,15 @@ impl Acceptor {
         Ok(Self { listener: TcpListener::from_std(socket)?, door })
     }
 
-    /// The next connection, once it has a slot: until then those behind it wait in the kernel's backlog, so that it and
-    /// not our memory holds a flood.
+    /// The next connection, once it has a slot. Until then the connections behind it wait in the kernel's backlog, so that a
+    /// flood of them fills the backlog and not the memory of the process.
     pub(super) async fn accept(&self) -> AcceptedConnection {
         loop {
             match self.listener.accept().await {
                 Ok((stream, address)) => return self.door.assign_slot(stream, address).await,
-                // One connection's own failure; the next may be fine.
+                // This connection has failed; the next one may not.
                 Err(error) if is_of_one_connection(&error) => {}
-                // Out of descriptors or memory: a pause, so that the loop does not spin while others make room or finish.
+                // Out of descriptors or memory: a pause, so that the loop does not spin until other connections have closed.
                 Err(error) => {
                     if is_out_of_descriptors(&error) {
                         self.door.slots.shed_one();
@@ -99,9 +99,9 @@ impl Acceptor {
         }
     }
 
-    /// Closes the socket, and returns those who had connected by then: the kernel would reset them.
+    /// Closes the socket, and returns the connections in its backlog, which the kernel would reset.
     ///
-    /// Does not wait, so that next to nobody comes between the last look and the close.
+    /// Does not wait, so that next to no connection comes between the last accept and the close.
     pub(super) fn close(self) -> Vec<(TcpStream, SocketAddr)> {
         let Ok(socket) = self.listener.into_std() else { return Vec::new() };
         let last: Vec<_> = std::iter::from_fn(|| socket.accept().ok()).take(bounds::LISTEN_BACKLOG as usize).collect();
@@ -116,9 +116,9 @@ impl Acceptor {
 }
 
 impl SlotAssigner {
-    /// Waits for a slot.
+    /// Waits for a slot for the connection.
     pub(super) async fn assign_slot(&self, stream: TcpStream, address: SocketAddr) -> AcceptedConnection {
-        // A peer that is gone already fails at its first read.
+        // Where this fails the peer has gone, which the first read will show.
         let _ = stream.set_nodelay(true);
         let groups = [(SlotGroup::Sender(PeerNetwork::of(address.ip())), self.unproven_max)];
         let slot = self.slots.acquire(&groups).await;
@@ -126,7 +126,7 @@ impl SlotAssigner {
     }
 }
 
-/// A connection that was accepted, and what it holds.
+/// A connection that was accepted, and its slot.
 #[derive(Debug)]
 pub(super) struct AcceptedConnection {
     pub(super) stream: TcpStream,
@@ -134,7 +134,7 @@ pub(super) struct AcceptedConnection {
     pub(super) held: ConnectionSlot,
 }
 
-/// What a connection holds until it closes, also where it has left HTTP.
+/// The slot that a connection holds until it closes, also where it has left HTTP.
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
     slot: PooledSlot,
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn workers_share_one_address() {
+    fn each_worker_has_a_socket_on_the_same_address() {
         let bound = bind("127.0.0.1:0".parse().expect("valid"), 3).expect("loopback binds");
         let address = bound.address();
         let sockets = bound.into_sockets();

@@ -1,7 +1,7 @@
-//! What stands between the kernel and hyper: the deadline of a peer that does not read, the first byte of a head, and
-//! the hard end of a severed connection.
+//! The stream between the kernel and hyper for a caller's connection. It has a deadline for a peer that does not read, notes
+//! the first byte of a request head, and resets a severed connection.
 //!
-//! A severed connection is reset, so that what the kernel still holds for a slow reader is thrown away with it.
+//! A reset makes the kernel throw away what it has not sent yet to a slow reader.
 
 use std::future::Future;
 use std::io;
@@ -20,22 +20,22 @@ use super::timeouts::HeadBegun;
 use crate::bounds;
 use crate::gateway::Peer;
 
-/// Bytes that were read to learn the protocol, and are yet to be read as what they are.
+/// Bytes that were read to learn the protocol, and that hyper is still to read.
 pub(super) type ProtocolBytes = Vec<u8>;
 
-/// A peer's connection.
+/// The stream of a caller's connection, as hyper has it.
 #[derive(Debug)]
 pub(super) struct GuardedStream {
     stream: ServerStream,
     first: ProtocolBytes,
-    /// Where the peer speaks HTTP/1.1: told of bytes that come while nothing is under way.
+    /// Notes bytes that come while no request is under way; `None` for HTTP/2.
     head_begun: Option<Arc<HeadBegun>>,
     peer: Arc<Peer>,
     stalled: Option<Pin<Box<Sleep>>>,
-    /// After the stream: it is told when that is closed.
+    /// Declared after the stream, so that it is dropped when the stream is closed.
     _closed: PeerCloseNotice,
-    /// A connection counts until it closes, also where it has left HTTP.
-    _held: ConnectionSlot,
+    /// The slot of the connection, held until it closes, also where it has left HTTP.
+    _slot: ConnectionSlot,
 }
 
 #[derive(Debug)]
@@ -51,17 +51,17 @@ impl Drop for PeerCloseNotice {
 pub(super) type ServerStream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 impl GuardedStream {
-    pub(super) fn new(stream: ServerStream, first: ProtocolBytes, peer: Arc<Peer>, held: ConnectionSlot) -> Self {
+    pub(super) fn new(stream: ServerStream, first: ProtocolBytes, peer: Arc<Peer>, slot: ConnectionSlot) -> Self {
         let _closed = PeerCloseNotice(Arc::clone(&peer));
-        Self { stream, first, head_begun: None, _closed, peer, stalled: None, _held: held }
+        Self { stream, first, head_begun: None, _closed, peer, stalled: None, _slot: slot }
     }
 
-    /// Has the first byte of each head told, on a connection where each byte between two requests is one of a head.
+    /// Has the first byte of each request head noted, on an HTTP/1.1 connection: all bytes between two requests are of a head.
     pub(super) fn watch_heads(&mut self) -> Arc<HeadBegun> {
         Arc::clone(self.head_begun.get_or_insert_default())
     }
 
-    /// Passes a write's outcome on, but for a peer that has taken nothing for too long.
+    /// Passes the outcome of a write on, except that a peer that has read nothing for too long gives an error.
     fn watch<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         self.peer.set_blocked(outcome.is_pending());
         if outcome.is_ready() {
@@ -82,7 +82,7 @@ impl Drop for GuardedStream {
                 Either::Left(tcp) => tcp,
                 Either::Right(tls) => tls.get_ref().0,
             };
-            // Where this fails the connection is closed all the same, only less abruptly.
+            // Where this fails the connection is closed without a reset.
             let _ = stream.set_zero_linger();
         }
     }

@@ -1,6 +1,6 @@
-//! Sockets: one per worker and listener, TLS under a deadline, HTTP/1.1 and HTTP/2 into the gateway.
+//! The sockets of the gateway, one for each worker and listener: TLS under a deadline, then HTTP/1.1 or HTTP/2.
 //!
-//! Decides nothing about a request. Never lets one peer's slowness cost another more than its own slot.
+//! Decides nothing about a request. A slow peer never costs another peer more than the slot that it holds itself.
 
 mod accept;
 mod guarded_stream;

@@ -1,4 +1,4 @@
-//! One connection: handshake, protocol, requests into the gateway, until it ends or the gateway drains.
+//! Serves one connection: handshake, protocol, and requests into the gateway, until it ends or the gateway drains.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -27,10 +27,10 @@ use crate::gateway::{Peer, ServiceStack};
 use crate::http::{GatewayBody, RequestSequence, ScreenedStream, SlotHolder};
 use crate::identity::PeerCertificate;
 
-/// The first bytes of a client that speaks HTTP/2 with prior knowledge (RFC 9113 section 3.4), as far as it takes to know.
+/// The first bytes of a client that uses HTTP/2 with prior knowledge (RFC 9113 section 3.4): enough of them to recognise it.
 const PREFACE: &[u8] = b"PRI ";
 
-/// Serves one connection to its end. What ends it early is the peer's affair, so nothing is returned.
+/// Serves one connection to its end. Why it ended early matters only to the peer, so nothing is returned.
 pub(super) async fn serve(
     accepted: AcceptedConnection,
     front: &ListenerState,
@@ -50,39 +50,39 @@ pub(super) async fn serve(
         Ok(None) => return,
         Err(_) => return seat.count_late(),
     };
-    let theirs = Arc::clone(&peer);
+    let caller = Arc::clone(&peer);
     if speaks_h2 {
         let service = service_fn(move |request| {
-            let (stack, peer) = (stack.clone(), Arc::clone(&theirs));
+            let (stack, peer) = (stack.clone(), Arc::clone(&caller));
             async move { Ok::<_, Infallible>(stack.answer(peer, request).await) }
         });
-        // What is read between two requests may be a ping: only the rest as a whole has a deadline.
+        // What is read between two requests may be a ping, so the first byte of a head is not noted.
         let waits = ConnectionLimits { seat, begun: Arc::default(), deadline: ConnectionDeadline::new(front.patience) };
         let connection = h2().serve_connection(TokioIo::new(guard), service);
-        // A peer is told the last stream that counts, so nothing that it sends can be lost.
-        let told = drain.begun();
-        run(pin!(connection), &peer, waits, told, http2::Connection::graceful_shutdown).await;
+        // The peer is told the last stream that is served, so that no request of it is lost.
+        let leaving = drain.begun();
+        run(pin!(connection), &peer, waits, leaving, http2::Connection::graceful_shutdown).await;
     } else {
         let waits =
             ConnectionLimits { seat, begun: guard.watch_heads(), deadline: ConnectionDeadline::new(front.patience) };
         let turns = Arc::new(RequestSequence::default());
         let io = TokioIo::new(ScreenedStream::requests(guard, Arc::clone(&turns)));
         let service = service_fn(move |request| {
-            let (stack, peer, turns) = (stack.clone(), Arc::clone(&theirs), Arc::clone(&turns));
+            let (stack, peer, turns) = (stack.clone(), Arc::clone(&caller), Arc::clone(&turns));
             async move { Ok::<_, Infallible>(answer_h1(stack, peer, &turns, request).await) }
         });
         let connection = h1().serve_connection(io, service).with_upgrades();
-        // A request may be on its way on a connection that rests. It is answered, and the answer says `close`.
-        let told = async {
+        // A request may be on its way on an idle connection. It gets its response, which says `close`.
+        let leaving = async {
             drain.clone().begun().await;
             peer.start_draining();
             drain.grace_over().await;
         };
-        run(pin!(connection), &peer, waits, told, http1::UpgradeableConnection::graceful_shutdown).await;
+        run(pin!(connection), &peer, waits, leaving, http1::UpgradeableConnection::graceful_shutdown).await;
     }
 }
 
-/// What ends a connection that brings no request.
+/// What ends a connection on which no request comes.
 struct ConnectionLimits {
     seat: Arc<SlotHolder>,
     begun: Arc<HeadBegun>,
@@ -90,13 +90,13 @@ struct ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// Ready when the connection is to end, and how: at once, or with a farewell to a known peer that has only rested.
+    /// Ready when the connection is to end, with how: at once, or gracefully for a known peer that was only idle.
     fn poll(&mut self, shed: Pin<&mut impl Future<Output = ()>>, cx: &mut Context<'_>) -> Poll<ConnectionEnd> {
         if shed.poll(cx).is_ready() {
             return Poll::Ready(ConnectionEnd::AtOnce);
         }
         match ready!(self.deadline.poll(&self.seat, &self.begun, cx)) {
-            Overdue::Request => Poll::Ready(ConnectionEnd::WithFarewell),
+            Overdue::Request => Poll::Ready(ConnectionEnd::Gracefully),
             Overdue::Head => {
                 self.seat.count_late();
                 Poll::Ready(ConnectionEnd::AtOnce)
@@ -105,11 +105,11 @@ impl ConnectionLimits {
     }
 }
 
-/// How a connection that brings no request ends.
+/// How a connection on which no request comes is ended.
 #[derive(PartialEq, Eq)]
 enum ConnectionEnd {
     AtOnce,
-    WithFarewell,
+    Gracefully,
 }
 
 async fn answer_h1(
@@ -129,8 +129,8 @@ async fn answer_h1(
     response
 }
 
-/// Polls a connection until it ends; `leaving` asks it to finish what it has begun. A severed answer that does not leave
-/// by itself, because its reader does not read, takes the connection with it.
+/// Polls a connection until it ends. When `leaving` is ready, the connection is asked to finish what it has begun. A severed
+/// response that does not end by itself, because its reader does not read, ends the connection.
 async fn run<C: Future>(
     mut connection: Pin<&mut C>,
     peer: &Peer,
@@ -141,14 +141,14 @@ async fn run<C: Future>(
     let mut leaving = pin!(leaving);
     let seat = Arc::clone(&waits.seat);
     let mut shed = pin!(seat.shed_requested());
-    let mut told = false;
-    let mut stuck = UnreadSevered::default();
+    let mut is_shutting_down = false;
+    let mut unread = UnreadSevered::default();
     poll_fn(|cx| {
         if connection.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        if !told && leaving.as_mut().poll(cx).is_ready() {
-            told = true;
+        if !is_shutting_down && leaving.as_mut().poll(cx).is_ready() {
+            is_shutting_down = true;
             shut_down(connection.as_mut());
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
@@ -159,8 +159,8 @@ async fn run<C: Future>(
         }
         peer.on_poll_done(cx);
         match waits.poll(shed.as_mut(), cx) {
-            Poll::Ready(ConnectionEnd::WithFarewell) if !told => {
-                told = true;
+            Poll::Ready(ConnectionEnd::Gracefully) if !is_shutting_down => {
+                is_shutting_down = true;
                 shut_down(connection.as_mut());
                 waits.deadline.extend();
                 cx.waker().wake_by_ref();
@@ -168,14 +168,15 @@ async fn run<C: Future>(
             Poll::Ready(_) => return Poll::Ready(()),
             Poll::Pending => {}
         }
-        ready!(stuck.poll(peer.poll_severed(cx), cx));
+        ready!(unread.poll(peer.poll_severed(cx), cx));
         peer.reset();
         Poll::Ready(())
     })
     .await;
 }
 
-/// Ready when some severed answers have not left for [`bounds::SEVER_GRACE`], and none of them has in that time.
+/// Severed responses that do not end because their reader does not read. Ready when there are some for
+/// [`bounds::SEVER_GRACE`], and none of them has ended in that time.
 #[derive(Default)]
 struct UnreadSevered {
     severed: usize,
@@ -196,7 +197,8 @@ impl UnreadSevered {
     }
 }
 
-/// Brings a connection to where HTTP begins: TLS where the front has it, and the protocol that the peer speaks.
+/// Opens a connection: the TLS handshake where the listener has TLS, and the choice of the protocol. `None` when the peer left
+/// or the handshake failed.
 async fn open(
     AcceptedConnection { mut stream, address, held }: AcceptedConnection,
     front: &ListenerState,
@@ -214,7 +216,7 @@ async fn open(
             let stream = TlsAcceptor::from(config).accept(stream).await.ok()?;
             let (_, session) = stream.get_ref();
             let speaks_h2 = session.alpn_protocol() == Some(b"h2");
-            // A chain that cannot be read proves nothing; the handshake has already judged its signatures.
+            // A certificate that cannot be read proves nothing. The handshake has verified the signatures of the chain.
             let certificate = session.peer_certificates().and_then(|chain| PeerCertificate::read(chain).ok());
             if certificate.is_some() {
                 seat.mark_proven();
@@ -234,7 +236,7 @@ async fn open(
     }
 }
 
-/// Reads as much as tells HTTP/2 from HTTP/1.1. `None` when the peer left.
+/// Reads as many bytes as it takes to tell HTTP/2 from HTTP/1.1. `None` when the peer left.
 async fn read_first(stream: &mut TcpStream) -> Option<ProtocolBytes> {
     let mut first = ProtocolBytes::new();
     while first.len() < PREFACE.len() && PREFACE.starts_with(&first) {
@@ -249,10 +251,10 @@ async fn read_first(stream: &mut TcpStream) -> Option<ProtocolBytes> {
 fn h1() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
-        // A head's time is ours to keep: hyper's own would begin anew with each answer's last byte, proven or not.
+        // The head timeout is kept in `timeouts`: hyper's would start again with the last byte of each response.
         .header_read_timeout(None)
         .max_buf_size(bounds::HEAD_BYTES_MAX)
-        // A caller that closes has gone: its slot and its upstream's connection must not wait for what nobody reads.
+        // A caller that closes its side is gone: its slot and the upstream's connection must not wait for a reader.
         .half_close(false);
     builder
 }

@@ -1,7 +1,7 @@
-//! How long a connection may let its next request wait.
+//! How long a connection may take to send its next request.
 //!
-//! Who has proven nothing yet, and whoever has begun a head, has the head's time for the whole of it; who is known may
-//! rest longer between two requests. A request under way has deadlines of its own, so none runs here meanwhile.
+//! A peer that has proven nothing yet, or has begun to send a request head, has the head timeout for the whole head. A peer that
+//! is known may idle longer between two requests. A request under way has deadlines of its own, so none runs here meanwhile.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,16 +13,16 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::http::SlotHolder;
 
-/// Times of one listener.
+/// The timeouts of the connections of one listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionTimeouts {
-    /// For a whole request head.
+    /// The time for a whole request head.
     pub head: Duration,
-    /// For a known peer's rest between two requests.
+    /// The time that a known peer may idle between two requests.
     pub idle: Duration,
 }
 
-/// Whether the first byte of a head has come while nothing was under way.
+/// Whether the first byte of a request head has come while no request was under way.
 #[derive(Debug, Default)]
 pub(super) struct HeadBegun(AtomicBool);
 
@@ -39,7 +39,7 @@ impl HeadBegun {
     }
 }
 
-/// What is waited for.
+/// What the connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AwaitedInput {
     Nothing,
@@ -52,7 +52,7 @@ enum AwaitedInput {
 pub(super) enum Overdue {
     /// A whole head.
     Head,
-    /// Any request of a known peer.
+    /// The next request of a known peer.
     Request,
 }
 
@@ -70,12 +70,12 @@ impl ConnectionDeadline {
         Self { patience, waits: None, due: Instant::now(), timer: None }
     }
 
-    /// Gives the peer the time of a head once more: to take note of a farewell.
+    /// Starts the head timeout again, so that the peer can learn that the connection will close.
     pub(super) fn extend(&mut self) {
         self.due = Instant::now() + self.patience.head;
     }
 
-    /// Ready when what is waited for has not come in time; asked whenever the connection has done all that it can.
+    /// Ready when what the connection waits for has not come in time. Polled whenever the connection has done all it can.
     pub(super) fn poll(&mut self, seat: &SlotHolder, begun: &HeadBegun, cx: &mut Context<'_>) -> Poll<Overdue> {
         let has_begun = begun.take(seat.busy() > 0);
         let waits = match (seat.busy() > 0, seat.is_proven() && !has_begun) {
@@ -96,7 +96,7 @@ impl ConnectionDeadline {
             self.due = Instant::now() + span;
         }
         loop {
-            // A timer that is set for an earlier time is left to fire: most requests come long before.
+            // A timer that is set too early is left to fire and is then set again: most requests come long before.
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(self.due)));
             if timer.deadline() > self.due {
                 timer.as_mut().reset(self.due);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_who_is_known_may_rest_and_nobody_may_drip() {
+    async fn only_a_known_peer_may_idle_and_no_peer_may_send_a_head_slowly() {
         let (seat, begun) = (SlotHolder::default(), HeadBegun::default());
         let mut deadline = ConnectionDeadline::new(ConnectionTimeouts { head: Duration::ZERO, idle: LONG });
         assert!(is_late(&mut deadline, &seat, &begun).await, "nothing is proven");
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_byte_more_buys_no_time_and_a_request_does() {
+    async fn another_byte_of_a_head_gives_no_more_time_but_a_request_does() {
         let (seat, begun) = (SlotHolder::default(), HeadBegun::default());
         let mut deadline = ConnectionDeadline::new(ConnectionTimeouts { head: LONG, idle: LONG });
         is_late(&mut deadline, &seat, &begun).await;

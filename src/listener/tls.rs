@@ -1,4 +1,4 @@
-//! TLS as a server: certificate, key, and who may come with a client certificate.
+//! TLS of a listener: its certificate, its key, and the authorities of client certificates.
 //!
 //! TLS 1.3 and 1.2 only, by rustls; ALPN offers `h2` and `http/1.1`. Never falls back to clear text.
 
@@ -21,16 +21,16 @@ pub enum TlsError {
     /// A file cannot be read.
     #[error("cannot read {path}", path = path.display())]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// A file does not hold what is needed.
+    /// A file does not hold what it must.
     #[error("{path} {flaw}", path = path.display())]
     Content {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         flaw: PemError,
@@ -88,7 +88,7 @@ fn client_verifier(
 
 fn read<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Result<T, PemError>) -> Result<T, TlsError> {
     let content = std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })?;
-    // Gone with its last use: it may be a private key.
+    // Erased when it is dropped, as it may be a private key.
     let content = Zeroizing::new(content);
     parse(&content).map_err(|flaw| TlsError::Content { path: path.to_owned(), flaw })
 }

@@ -1,7 +1,7 @@
-//! Workers: one thread per core with its own runtime, sockets and upstream connections.
+//! Workers: threads, each with its own runtime, sockets and upstream connections.
 //!
-//! Workers share snapshots and counters, nothing else. A worker ends when its drain has ended its last connection, or
-//! at the drain's deadline.
+//! Workers share snapshots and counters, nothing else. When the gateway drains, a worker ends after its last connection, or at
+//! the drain's deadline.
 
 use std::io;
 use std::net::TcpListener as StdListener;
@@ -23,32 +23,32 @@ use crate::http::SlotPool;
 use crate::model::Direction;
 use crate::telemetry::claim_worker;
 
-/// What all sockets of one listener have in common.
+/// What all sockets of one listener share.
 #[derive(Debug)]
 pub struct ListenerState {
-    /// Which way calls through it go.
+    /// The direction of the requests that come through the listener.
     pub direction: Direction,
-    /// Whether HTTP/2 is spoken beside HTTP/1.1. Under TLS the handshake says the same.
+    /// Whether HTTP/2 is allowed beside HTTP/1.1. Under TLS this is negotiated in the handshake.
     pub http2: bool,
-    /// TLS, swapped when its files change.
+    /// The TLS settings, swapped when their files change; `None` for a listener in clear.
     pub tls: Option<ArcSwap<ServerConfig>>,
-    /// How long a connection may let its next request wait.
+    /// How long a connection may take to send its next request.
     pub patience: ConnectionTimeouts,
-    /// Most connections of one network that have proven nothing.
+    /// The most connections of one network whose peers have proven nothing.
     pub unproven_max: usize,
 }
 
-/// Tells connections to finish what they have begun and accept nothing more.
+/// Tells connections that the gateway drains: they finish what they have begun and accept nothing more.
 #[derive(Debug, Clone)]
 pub(super) struct DrainSignal(watch::Receiver<bool>);
 
 impl DrainSignal {
-    /// Returns when the drain begins, or when nobody is left who could begin it.
+    /// Returns when the drain begins, or when the sender of the signal is gone.
     pub(super) async fn begun(mut self) {
         let _ = self.0.wait_for(|draining| *draining).await;
     }
 
-    /// Returns when what was on its way as the drain began has arrived.
+    /// Returns [`bounds::DRAIN_GRACE`] after the drain has begun, when the requests that were on their way have arrived.
     pub(super) async fn grace_over(self) {
         self.begun().await;
         tokio::time::sleep(bounds::DRAIN_GRACE).await;
@@ -64,15 +64,15 @@ pub struct Worker {
 impl Worker {
     /// Waits for the thread to end.
     pub fn join(self) {
-        // A worker that panicked has said so on stderr; the others still deserve their drain.
+        // A worker that panicked has printed that to stderr; the other workers still drain.
         let _ = self.thread.join();
     }
 }
 
 /// Starts a worker on its sockets.
 ///
-/// All workers share the `slots`. `drain` begins the end: no new connections, and at most `deadline` for those that are
-/// open.
+/// All workers share the `slots`. When `drain` becomes true, the worker accepts no more connections, and those that are open
+/// have at most `deadline` to end.
 ///
 /// # Errors
 /// When the thread or its runtime cannot be made.
@@ -85,7 +85,7 @@ pub fn spawn(
     deadline: Duration,
 ) -> io::Result<Worker> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    // What another thread wakes comes first: a kill's streams end before what follows from each end is done.
+    // Tasks that another thread wakes run first, so that a kill ends all its streams before the work that follows from each.
     let runtime = runtime.enable_all().global_queue_interval(1).build()?;
     let run = move || {
         let _claim = claim_worker();
@@ -113,13 +113,13 @@ async fn run(
             Err(error) => tracing::error!(%error, worker = index, "a socket cannot be used"),
         }
     }
-    // They end when the drain's grace is over: until then new connections are taken, of whoever has not yet heard.
+    // They end when the drain's grace is over. Until then connections of clients that do not know of the drain are accepted.
     drain.clone().begun().await;
     for task in accepting {
-        // One that panicked accepts nothing more, which is all that is waited for.
+        // A task that panicked accepts nothing more, which is what this waits for.
         let _ = task.await;
     }
-    // Every open connection holds the other end: once nobody does, the last one has ended.
+    // Every open connection holds a sender of this channel, so it closes when the last connection has.
     drop(alive);
     if tokio::time::timeout(deadline, last.recv()).await.is_err() {
         gateway.stopping.store(true, Ordering::Relaxed);

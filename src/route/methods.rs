@@ -42,17 +42,17 @@ impl MethodSet {
 
     /// Whether the method is in the set.
     #[cfg(test)]
-    pub fn contains(self, method: &Method) -> bool {
+    pub(super) fn contains(self, method: &Method) -> bool {
         Self::slot(method).is_some_and(|slot| self.has(slot))
     }
 
     /// Whether both sets share a method.
-    pub const fn intersects(self, other: Self) -> bool {
+    pub(super) const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
     /// Whether every method of this set is in the other.
-    pub const fn within(self, other: Self) -> bool {
+    pub(super) const fn within(self, other: Self) -> bool {
         self.0 & !other.0 == 0
     }
 

@@ -74,8 +74,8 @@ impl RoutePattern {
         Ok(Self { methods, segments, text })
     }
 
-    /// The methods, `HEAD` included where `GET` is.
-    pub const fn methods(&self) -> MethodSet {
+    /// The methods, with `HEAD` where `GET` is included.
+    pub(super) const fn methods(&self) -> MethodSet {
         self.methods
     }
 

@@ -65,14 +65,9 @@ impl RouteIndex {
 }
 
 impl Captures {
-    /// The number of captures: as many as the pattern has names.
-    pub const fn len(&self) -> usize {
-        self.count as usize
-    }
-
-    /// The bytes of the path that capture `place` matched, in the order of [`RoutePattern::capture_names`].
-    pub fn range(&self, place: usize) -> Option<std::ops::Range<usize>> {
-        let (start, end) = *self.ranges[..self.len()].get(place)?;
+    /// The range of the path that the capture of this index matched, in the order of [`RoutePattern::capture_names`].
+    pub fn range(&self, index: usize) -> Option<std::ops::Range<usize>> {
+        let (start, end) = *self.ranges[..usize::from(self.count)].get(index)?;
         Some(usize::from(start)..usize::from(end))
     }
 
@@ -109,11 +104,7 @@ impl RouteTable {
         slot.tails.iter().find_map(|index| Some((*index, match_tail(self.pattern(*index), path)?)))
     }
 
-    /// The pattern of a route of this table.
-    ///
-    /// # Panics
-    /// When the index comes from another, longer table.
-    pub fn pattern(&self, index: RouteIndex) -> &RoutePattern {
+    fn pattern(&self, index: RouteIndex) -> &RoutePattern {
         &self.patterns[index.get()]
     }
 }
@@ -239,7 +230,7 @@ mod tests {
         let table = table(routes).expect("no conflict");
         let (method, path) = request.split_once(' ').expect(request);
         let (index, captures) = table.find(&method.parse().expect(method), path)?;
-        let texts = (0..captures.len()).filter_map(|place| captures.range(place));
+        let texts = (0..).map_while(|index| captures.range(index));
         Some((index.get(), texts.map(|range| path[range].to_owned()).collect()))
     }
 
@@ -362,7 +353,7 @@ mod tests {
             let found = table.find(&method, &path);
             prop_assert_eq!(found.map(|(index, _)| index.get()), reference(&patterns, &method, &path));
             if let Some((index, captures)) = found {
-                prop_assert_eq!(captures.len(), table.pattern(index).capture_names().count());
+                prop_assert_eq!(usize::from(captures.count), table.pattern(index).capture_names().count());
             }
         }
     }

@@ -1,6 +1,6 @@
-//! From an origin to an open connection: resolve, check every address, dial the checked one, TLS.
+//! Connects to an upstream: resolves its name, checks every address, connects to one that is allowed, makes the TLS handshake.
 //!
-//! The address that was checked is the address that is dialled, so a name that changes in between gains nothing.
+//! The address that was checked is the address that is connected to, so it does not help to change the name in between.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use super::{AllowedNetworks, UpstreamSettings};
 use crate::bounds;
 use crate::http::{Url, UrlScheme};
 
-/// Dials one upstream.
+/// Makes connections to one upstream.
 #[derive(Debug)]
 pub struct UpstreamConnector {
     base: Url,
@@ -27,19 +27,19 @@ pub struct UpstreamConnector {
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
-/// Why there is no connection. None of these names an address to the caller.
+/// Why there is no connection. No error names an address, since a caller may read it.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The host of a TLS origin is not a name that a certificate can carry.
+    /// The host of an `https` URL is not a name that a certificate can have.
     #[error("the host is not a valid TLS server name")]
     ServerName,
-    /// The name has no address.
+    /// The name does not resolve.
     #[error("the name does not resolve")]
     Resolve(#[source] io::Error),
-    /// The name resolves only to addresses outside the allowed networks.
+    /// The name resolves only to addresses outside of the allowed networks.
     #[error("the name resolves to no allowed address")]
     Forbidden,
-    /// The address does not accept, or the handshake failed.
+    /// No connection was accepted, or the TLS handshake failed.
     #[error("the connection failed")]
     Connect(#[source] io::Error),
     /// The deadline passed first.
@@ -51,7 +51,7 @@ impl UpstreamConnector {
     /// A connector to an upstream.
     ///
     /// # Errors
-    /// [`ConnectError::ServerName`] when a TLS upstream's host cannot stand in a certificate.
+    /// [`ConnectError::ServerName`] when the host of an `https` URL is not a name that a certificate can have.
     pub fn new(settings: &UpstreamSettings, tls: &Arc<ClientConfig>) -> Result<Self, ConnectError> {
         let base = settings.base.clone();
         let tls = match base.scheme() {
@@ -64,7 +64,7 @@ impl UpstreamConnector {
         Ok(Self { base, deadline: settings.connect_deadline, networks: settings.networks.clone(), tls })
     }
 
-    /// The URL that is dialled.
+    /// The URL of the upstream.
     pub const fn base(&self) -> &Url {
         &self.base
     }
@@ -126,6 +126,6 @@ pub(super) fn reset_on_close(stream: &UpstreamStream) {
         Either::Left(tcp) => tcp,
         Either::Right(tls) => tls.get_ref().0,
     };
-    // Where this fails the connection is closed all the same, only less abruptly.
+    // Where this fails the connection is closed without a reset.
     let _ = tcp.set_zero_linger();
 }

@@ -1,8 +1,7 @@
-//! What stands between hyper and an upstream's socket: the deadline of an upstream that does not read, and the hard end
-//! of an exchange that was cut.
+//! The stream between hyper and an upstream's socket. It has a deadline for an upstream that does not read, and resets the
+//! connection of an exchange that was broken off.
 //!
-//! A cut connection is reset, so that what the kernel still holds for a slow reader is thrown away with it. What was
-//! handed to the wire before cannot be called back.
+//! A reset makes the kernel throw away what it has not sent yet to a slow reader. What was sent before cannot be taken back.
 
 use std::future::Future;
 use std::io;
@@ -19,20 +18,21 @@ use super::connect::{UpstreamStream, reset_on_close};
 use crate::kill::InFlight;
 use crate::model::Lock as _;
 
-/// What an exchange and the task of its connection tell each other.
+/// The state that an exchange shares with the task of its connection.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionControl {
     aborted: AtomicBool,
-    /// Wakes the task that drives the connection.
+    /// Wakes the task of the connection.
     task: OnceLock<Waker>,
-    /// Whether `sending` holds any, so that an exchange without a body takes no lock.
+    /// Whether `sending` is set, so that an exchange without a body takes no lock.
     sends: AtomicBool,
-    /// The exchange whose request has a body: a kill ends the connection, and it is in flight until the socket is closed.
+    /// The registration of a request with a body: a kill of it ends the connection, and it is in flight until the socket is
+    /// closed.
     sending: Mutex<Option<InFlight>>,
 }
 
 impl ConnectionControl {
-    /// An exchange begins; `sending` is its registration where its request has a body.
+    /// An exchange begins. `sending` is its registration, where its request has a body.
     pub(super) fn begin(&self, sending: Option<InFlight>) {
         if sending.is_some() {
             *self.sending() = sending;
@@ -41,20 +41,20 @@ impl ConnectionControl {
         }
     }
 
-    /// The exchange is over and left nothing behind.
+    /// The exchange is over, to the last byte.
     pub(super) fn finish(&self) {
         if self.sends.swap(false, Ordering::AcqRel) {
             drop(self.sending().take());
         }
     }
 
-    /// The exchange was broken off: the connection ends at once, and is reset.
+    /// The exchange was broken off: the connection is reset at once.
     pub(super) fn abort(&self) {
         self.aborted.store(true, Ordering::Release);
         self.wake();
     }
 
-    /// Ready when the connection is to end at once. One task asks, always the same.
+    /// Ready when the connection is to be reset. Only the task of the connection may poll.
     pub(super) fn poll_aborted(&self, cx: &Context<'_>) -> Poll<()> {
         self.task.get_or_init(|| cx.waker().clone());
         if self.sends.load(Ordering::Acquire)
@@ -77,15 +77,15 @@ impl ConnectionControl {
     }
 }
 
-/// An upstream's connection.
+/// The stream of an upstream's connection, as hyper has it.
 #[derive(Debug)]
 pub(super) struct GuardedUpstream {
     connection: UpstreamStream,
     control: Arc<ConnectionControl>,
-    /// Longest time in which the upstream takes nothing.
+    /// The longest time in which the upstream may read nothing.
     idle: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
-    /// After the connection: it is told when that is closed.
+    /// Declared after the connection, so that it is dropped when the connection is closed.
     _closed: ControlCloseNotice,
 }
 
@@ -103,7 +103,7 @@ impl GuardedUpstream {
         Self { connection, _closed: ControlCloseNotice(Arc::clone(&control)), control, idle, stalled: None }
     }
 
-    /// Passes a write's outcome on, but for an upstream that has taken nothing for too long.
+    /// Passes the outcome of a write on, except that an upstream that has read nothing for too long gives an error.
     fn watch<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.stalled = None;

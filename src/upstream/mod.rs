@@ -1,7 +1,7 @@
-//! Connections to internal APIs and to vendors' APIs.
+//! Connections to the APIs that the gateway calls: the company's own, and those of vendors.
 //!
-//! Each vendor has its own pool to each upstream, so that one vendor's slow upstream never starves another. Never
-//! sends a request twice that could have arrived once, and never dials an address that was not checked.
+//! Each vendor has its own pool of connections to each upstream, so that a slow upstream of one vendor never holds up another
+//! vendor. Never sends a request twice that may have arrived, and never connects to an address that was not checked.
 
 mod connect;
 mod guarded_stream;

@@ -1,7 +1,7 @@
-//! One vendor's connections to one upstream, a shard of them for each worker.
+//! The pool of one vendor's connections to one upstream, with a shard for each worker.
 //!
-//! Requests go out on the connection that was idle for the shortest time. A connection comes back when its answer's
-//! last byte has been read; one whose exchange was broken off half-way is reset, and what was not sent is thrown away.
+//! A request takes the connection that was idle for the shortest time. The connection comes back when the last byte of the
+//! response has been read. When an exchange is broken off, its connection is reset, and what was not sent is thrown away.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -26,7 +26,7 @@ use crate::kill::InFlight;
 use crate::model::{Lock as _, Moment};
 use crate::policy::Permit;
 
-/// One vendor's connections to one upstream.
+/// The pool of one vendor's connections to one upstream.
 #[derive(Debug)]
 pub struct UpstreamPool {
     connector: UpstreamConnector,
@@ -39,12 +39,12 @@ pub struct UpstreamPool {
     open: Arc<AtomicUsize>,
 }
 
-/// The idle connections of one worker. Only that worker takes and gives, so the lock is never contended.
+/// The idle connections of one worker. Other threads take the lock only to close idle connections.
 #[derive(Debug, Default)]
 pub(super) struct PoolShard(Mutex<Vec<IdleConnection>>);
 
 impl PoolShard {
-    /// Closes the connections that rest.
+    /// Closes all idle connections.
     pub(super) fn close_idle(&self) {
         self.0.locked().clear();
     }
@@ -60,14 +60,14 @@ struct IdleConnection {
 struct PooledConnection {
     requests: SendRequest<GatewayBody>,
     control: Arc<ConnectionControl>,
-    /// Whether an exchange is under way on it.
+    /// Whether an exchange is under way on the connection.
     is_busy: bool,
-    /// What its answers are read by.
+    /// What the screening of the upstream's bytes must expect as the next response.
     asked: Arc<PendingResponse>,
     _open: OpenConnection,
 }
 
-/// What is let go in the middle of an exchange must not look whole.
+/// A connection that is dropped in the middle of an exchange is reset, so that the upstream does not take it for whole.
 impl Drop for PooledConnection {
     fn drop(&mut self) {
         if self.is_busy {
@@ -76,18 +76,18 @@ impl Drop for PooledConnection {
     }
 }
 
-/// A request, and what is known of its way.
+/// A request to an upstream, and how its body is doing.
 #[derive(Debug)]
 pub struct UpstreamRequest<S> {
     /// The request.
     pub request: Request<GatewayBody>,
-    /// Ready when its last byte was handed on: from then on the answer is waited for.
+    /// Ready when the last byte of the request was handed on: the response deadline runs from then on.
     pub sent: S,
-    /// Its registration, where it has a body: a kill ends that between two bytes.
+    /// The registration of the request, where it has a body: a kill ends the connection in the middle of the body.
     pub sending: Option<InFlight>,
 }
 
-/// Counts one open connection for as long as somebody could use it.
+/// Counts one open connection of the pool, until it is dropped.
 #[derive(Debug)]
 struct OpenConnection(Arc<AtomicUsize>, Option<SocketPermit>);
 
@@ -97,31 +97,31 @@ impl Drop for OpenConnection {
     }
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// No connection could be made.
     #[error("no connection to the upstream")]
     Connect(#[source] ConnectError),
-    /// This vendor has as many connections to this upstream as it may, or the process has no socket left for one.
+    /// The pool has as many connections as it may, or the process has no socket left.
     #[error("the connections to the upstream are used up")]
     Full,
-    /// The upstream ended the exchange before it answered.
+    /// The upstream ended the exchange before the head of its response.
     #[error("the upstream ended the exchange")]
     Ended(#[source] hyper::Error),
-    /// The answer's head cannot be read, or is one that nobody asked for.
+    /// The head of the response cannot be read.
     #[error("the upstream's answer cannot be read")]
     Unreadable,
-    /// The answer's bytes have more than one reading, or none.
-    #[error("the upstream's answer is not HTTP/1.1 to the letter")]
+    /// The bytes of the response can be read in two ways, or in none.
+    #[error("the upstream's answer is not valid HTTP/1.1")]
     Flawed(#[source] FramingError),
-    /// The answer's head did not come in time, or the upstream stopped reading the request.
+    /// The head of the response did not come in time, or the upstream stopped reading the request.
     #[error("the upstream did not answer in time")]
     Deadline,
 }
 
 impl UpstreamPool {
-    /// A pool with no connections yet.
+    /// A pool without connections.
     pub fn new(
         connector: UpstreamConnector,
         settings: &UpstreamSettings,
@@ -147,12 +147,12 @@ impl UpstreamPool {
         &self.host
     }
 
-    /// The path in front of every request's.
+    /// The path of the upstream, which comes before the path of every request.
     pub fn base_path(&self) -> &str {
         self.connector.base().path()
     }
 
-    /// How slowly bodies may come, either way.
+    /// How slowly the bodies of requests and responses may come.
     pub const fn body_limits(&self) -> BodyLimits {
         self.body
     }
@@ -226,10 +226,10 @@ impl UpstreamPool {
         loop {
             let (mut sender, reused) = match self.pop_idle(worker, now) {
                 Some(sender) => (sender, true),
-                // Boxed: a TLS handshake's state would otherwise be part of every request's.
+                // Boxed, so that the state of a TLS handshake is not part of the future of every request.
                 None => (Box::pin(self.open()).await?, false),
             };
-            // One that comes from the pool may still be putting the last request away.
+            // A connection from the pool may not have finished its last exchange yet.
             let ready = tokio::time::timeout(self.connect_deadline, sender.requests.ready()).await;
             if !matches!(ready, Ok(Ok(()))) {
                 if reused {
@@ -295,7 +295,7 @@ impl UpstreamPool {
         let theirs = Arc::clone(&control);
         tokio::spawn(async move {
             let mut connection = pin!(connection.with_upgrades());
-            // How a connection ended is told to whoever waits on it; there is nobody else to tell.
+            // An exchange that waits on the connection gets the error from hyper, and nothing else needs it.
             poll_fn(|cx| match theirs.poll_aborted(cx) {
                 Poll::Ready(()) => Poll::Ready(()),
                 Poll::Pending => connection.as_mut().poll(cx).map(drop),
@@ -322,7 +322,7 @@ impl PooledConnection {
     }
 }
 
-/// What a request's answer will be like.
+/// The kind of response that a request will get.
 fn expected(request: &Request<GatewayBody>) -> ExpectedResponse {
     match *request.method() {
         Method::HEAD => ExpectedResponse::HeadResponse,
@@ -331,13 +331,13 @@ fn expected(request: &Request<GatewayBody>) -> ExpectedResponse {
     }
 }
 
-/// Whether the upstream did not read what it was sent; see [`GuardedUpstream`].
+/// Whether the upstream did not read what it was sent: see [`GuardedUpstream`].
 fn has_stalled(error: &hyper::Error) -> bool {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
     source.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
-/// A connection while its answer is being read. Dropping it resets the connection.
+/// A connection whose response is being read. Dropping it resets the connection.
 #[derive(Debug)]
 pub struct UpstreamLease {
     sender: PooledConnection,
@@ -346,7 +346,7 @@ pub struct UpstreamLease {
 }
 
 impl UpstreamLease {
-    /// Gives the connection back for the next request: only after the last byte of request and answer.
+    /// Gives the connection back to the pool. Call it only after the last byte of the request and of the response.
     pub fn release(mut self, now: Moment) {
         self.sender.is_busy = false;
         self.sender.control.finish();
@@ -355,7 +355,7 @@ impl UpstreamLease {
         }
     }
 
-    /// Lets the connection end by itself, where it has left HTTP.
+    /// Lets a connection that has left HTTP end by itself.
     pub fn detach(mut self) {
         self.sender.is_busy = false;
         self.sender.control.finish();

@@ -1,4 +1,4 @@
-//! What the config says about an API that the gateway calls: an internal one, or a vendor's own.
+//! The settings of an upstream: an API of the company or of a vendor that the gateway calls.
 
 use std::time::Duration;
 
@@ -7,47 +7,47 @@ use ipnet::IpNet;
 use crate::http::Url;
 use crate::model::UpstreamId;
 
-/// One API to call, with its deadlines.
+/// The settings of one upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamSettings {
-    /// The name in `upstreams:`; the vendor's id for a contract's own `egress.upstream`.
+    /// Its name in `upstreams:`; for the `egress.upstream` of a contract, the vendor's id.
     pub id: UpstreamId,
-    /// Where it is.
+    /// The URL before the path of every request.
     pub base: Url,
-    /// Time for the connection, TLS included.
+    /// The time for making a connection, with its TLS handshake.
     pub connect_deadline: Duration,
-    /// Time from the request's end to the head of the answer.
+    /// The time from the end of the request to the head of the response.
     pub response_deadline: Duration,
-    /// How slowly bodies may come, either way.
+    /// How slowly the bodies of requests and responses may come.
     pub body: BodyLimits,
-    /// What its name may resolve to.
+    /// The addresses that its name may resolve to.
     pub networks: AllowedNetworks,
 }
 
-/// How slowly the body of a request or an answer may come.
+/// How slowly the body of a request or a response may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyLimits {
-    /// Longest silence in the middle of it.
+    /// The longest time without a byte.
     pub idle: Duration,
-    /// What must come while its sender is waited for. Event streams need not.
+    /// The least that must come while the gateway waits for the sender. Event streams may be slower.
     pub min_rate: MinRate,
 }
 
-/// So many bytes in so long.
+/// A minimum rate of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MinRate {
-    /// How many.
+    /// The number of bytes.
     pub bytes: u64,
-    /// In how long.
+    /// The time in which they must come.
     pub per: Duration,
 }
 
 /// The addresses that an upstream's name may resolve to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AllowedNetworks {
-    /// Any: an internal API that the operator has named.
+    /// Any address, for an API of the company, whose name the operator has configured.
     Any,
-    /// Public addresses, and those listed: a vendor's API, whose DNS is the vendor's.
+    /// Public addresses and the listed networks, for a vendor's API, whose DNS the vendor controls.
     PublicAnd(Box<[IpNet]>),
 }
 

@@ -1,7 +1,7 @@
-//! The sockets that the pools of all vendors share: as many as the system's descriptors leave room for, which peers'
-//! connections take from too.
+//! The number of sockets that the pools of all vendors share. It follows from the number of file descriptors, which callers'
+//! connections use too.
 //!
-//! Where none is left, connections that only rest are closed, whoever's they are: they save a handshake, no more.
+//! When no socket is left, the idle connections of all pools are closed, since an idle connection only saves a handshake.
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -10,37 +10,37 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::pool::PoolShard;
 use crate::model::Lock as _;
 
-/// Leave for one socket, until it is dropped.
+/// The right to open one socket, given back when this is dropped.
 #[derive(Debug)]
 pub(super) struct SocketPermit {
     _own: OwnedSemaphorePermit,
     _shared: OwnedSemaphorePermit,
 }
 
-/// A number of sockets.
+/// The sockets that all pools share.
 #[derive(Debug)]
 pub struct SocketBudget {
     free: Arc<Semaphore>,
-    /// Descriptors, for sockets on either side.
+    /// The descriptors that callers' connections share with these sockets.
     shared: Arc<Semaphore>,
     pools: Mutex<Vec<Weak<[PoolShard]>>>,
 }
 
 impl SocketBudget {
-    /// So many sockets, at least one, each of which also takes one of what is shared.
+    /// A budget of `most` sockets, at least one. Each of them also takes one permit of `shared`.
     pub fn new(most: usize, shared: Arc<Semaphore>) -> Arc<Self> {
         let free = Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
         Arc::new(Self { free, shared, pools: Mutex::default() })
     }
 
-    /// Has a pool's resting connections among those that make room.
+    /// Adds a pool, whose idle connections can be closed to make room.
     pub(super) fn add_pool(&self, shards: &Arc<[PoolShard]>) {
         let mut pools = self.pools.locked();
         pools.retain(|pool| pool.strong_count() > 0);
         pools.push(Arc::downgrade(shards));
     }
 
-    /// Takes a socket; none where all are in use.
+    /// Takes a socket; `None` when all are in use.
     pub(super) fn take(&self) -> Option<SocketPermit> {
         let permit = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().ok();
         let free = || Some(SocketPermit { _own: permit(&self.free)?, _shared: permit(&self.shared)? });
