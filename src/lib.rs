@@ -6,20 +6,20 @@
 //!
 //! # The way of one request
 //! ```text
-//! listener::accept        slot, TCP, TLS under a deadline, peer certificate
-//! listener::serve         HTTP/1.1 or HTTP/2, into the tower stack: shed, concurrency, catch panic
+//! listener::accept        a slot, TCP, TLS under a deadline, the client certificate
+//! listener::serve         HTTP/1.1 or HTTP/2, into the tower stack: load shed, concurrency limit, catch panic
 //! gateway::handle         always a response: the upstream's, or a refusal
-//!   gateway::admit          synchronous: no await can exist here; ends in a permit
+//!   gateway::admission      synchronous, so that nothing can wait in it: ends in `Admitted`, which holds the permit
 //!     http::screen            one strict reading: framing, target, headers
 //!     identity                the caller: verified-token cache, else the signature; dates, rotation, revocation each time
-//!     route                   this vendor's own table; no match is a denial
-//!     kill::Line::register    in flight from here on, before the switch is read
-//!     policy::Chain           kill, contract days, scope, limits: free of charge first
+//!     route                   the vendor's own table; no match is a denial
+//!     kill                    the request is registered as in flight, before the kill switch is read
+//!     policy                  kill, contract days, scope, limits: policies that spend nothing come first
 //!   gateway::forward        async: consumes what was admitted
-//!     pii, request side       URL, headers, then the body as it streams
-//!     upstream                that vendor's own pool, with deadlines
-//!     pii + meter + sever     the answer's body as it streams
-//! exchange (drop)         metrics, exposure, audit, one log line; also when the peer vanishes mid-body
+//!     pii, of the request     URL, headers, then the body as it streams
+//!     upstream                the vendor's own pool, which sends only with the permit
+//!     pii, meter, kill        the body of the response as it streams
+//! gateway::exchange       the record is dropped: metrics and one log line, also when the peer vanishes in mid-body
 //! ```
 //! What must wait happens before `admit`: keys, introspection answers and revocations are gathered in the background
 //! into snapshots. A request reads one [`gateway::Snapshot`] from start to end.
@@ -41,9 +41,9 @@
 //! | 9 | the demonstration |
 //! | 10 | [`cli`] one file a verb |
 //!
-//! Four ideas carry it. Half of the work is a synchronous `admit` that yields a [`policy::Permit`] with a private field
-//! and one maker. A policy is a value in a list. Bodies flow through push engines ([`pii::Rewriter`]) that know no I/O, so
-//! any split of the input gives the same output. Tower wraps time and load; it never decides.
+//! Four ideas carry it. Half of the work is a synchronous `admit` that yields a [`policy::Permit`], which has a private
+//! field and one maker, and without which no upstream is sent anything. A policy is a value in a list. Bodies flow through push engines ([`pii::Rewriter`]) that know no I/O, so
+//! any split of the input gives the same output. Tower protects against load; it never decides.
 
 mod admin;
 mod audit;

@@ -1,6 +1,6 @@
 //! The architecture as a test: floors, file openings, file sizes. Reads the tree as text and needs nothing built.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -117,6 +117,36 @@ fn a_room_is_named_in_the_line_of_its_crate_path() {
         .filter(|file| !file.ends_with("lib.rs"))
         .collect();
     assert!(grouped.is_empty(), "write one room per `use crate::` line: {grouped:?}");
+}
+
+/// Files that import each other in a ring can only be understood all at once.
+#[test]
+fn the_files_of_the_gateway_import_each_other_in_no_ring() {
+    let files = rust_files(&root().join("src/gateway"));
+    let name = |file: &PathBuf| file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut left: BTreeMap<_, _> = files.iter().map(|file| (name(file), siblings_imported(file))).collect();
+    left.remove("mod");
+    let is_free = |left: &BTreeMap<String, BTreeSet<String>>, used: &BTreeSet<String>| {
+        used.iter().all(|sibling| !left.contains_key(sibling))
+    };
+    while let Some(free) = left.iter().find(|(_, used)| is_free(&left, used)).map(|(file, _)| file.clone()) {
+        left.remove(&free);
+    }
+    assert!(left.is_empty(), "files that are in a ring, or import one that is: {left:#?}");
+}
+
+/// The names behind `use super::`, also of a group as in `use super::{a, b::C}`.
+fn siblings_imported(file: &Path) -> BTreeSet<String> {
+    let first = |path: &str| path.split([':', ';', ' ']).next().unwrap_or_default().to_owned();
+    let mut names = BTreeSet::new();
+    for (_, line) in lines(file) {
+        let Some(path) = line.strip_prefix("use super::") else { continue };
+        match path.strip_prefix('{') {
+            Some(group) => names.extend(group.trim_end_matches("};").split(", ").map(first)),
+            None => _ = names.insert(first(path)),
+        }
+    }
+    names
 }
 
 fn root() -> &'static Path {
