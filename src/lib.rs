@@ -41,9 +41,10 @@
 //! | 9 | the demonstration |
 //! | 10 | [`cli`] one file a verb |
 //!
-//! Four ideas carry it. Half of the work is a synchronous `admit` that yields a [`policy::Permit`], which has a private
-//! field and one maker, and without which no upstream is sent anything. A policy is a value in a list. Bodies flow through push engines ([`pii::Rewriter`]) that know no I/O, so
-//! any split of the input gives the same output. Tower protects against load; it never decides.
+//! Four ideas carry it. Half of the work is a synchronous `admit` that yields a [`policy::Permit`], which has a private field
+//! and one maker, and without which nothing is sent to an upstream. A policy is a value in a list. Bodies flow through push
+//! engines ([`pii::Rewriter`]) that know no I/O, so any split of the input gives the same output. Tower protects against load;
+//! it never decides.
 
 mod admin;
 mod audit;
@@ -120,5 +121,8 @@ pub mod internals {
     }
     pub mod telemetry {
         pub use crate::telemetry::*;
+    }
+    pub mod upstream {
+        pub use crate::upstream::*;
     }
 }

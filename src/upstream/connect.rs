@@ -73,7 +73,7 @@ impl UpstreamConnector {
     ///
     /// # Errors
     /// [`ConnectError`], at the latest when the deadline passes.
-    pub async fn connect(&self) -> Result<UpstreamStream, ConnectError> {
+    pub(super) async fn connect(&self) -> Result<UpstreamStream, ConnectError> {
         tokio::time::timeout(self.deadline, self.dial()).await.map_err(|_| ConnectError::Deadline)?
     }
 
@@ -118,7 +118,7 @@ impl UpstreamConnector {
 }
 
 /// An open connection to an upstream: in clear, or under TLS.
-pub type UpstreamStream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+pub(super) type UpstreamStream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// Has the close be a reset, so that the kernel throws away what it has not sent yet.
 pub(super) fn reset_on_close(stream: &UpstreamStream) {

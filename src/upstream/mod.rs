@@ -9,7 +9,7 @@ mod pool;
 mod settings;
 mod sockets;
 
-pub use connect::{ConnectError, UpstreamConnector, UpstreamStream};
+pub use connect::{ConnectError, UpstreamConnector};
 pub use pool::{SendError, UpstreamLease, UpstreamPool, UpstreamRequest};
 pub use settings::{AllowedNetworks, BodyLimits, MinRate, UpstreamSettings};
 pub use sockets::SocketBudget;

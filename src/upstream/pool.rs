@@ -171,8 +171,8 @@ impl UpstreamPool {
     /// Whoever holds a [`Permit`] can send:
     /// ```
     /// use std::{future::Ready, sync::Arc};
-    /// use vendorgate::{model::Moment, policy::Permit};
-    /// use vendorgate::upstream::{UpstreamPool, UpstreamRequest};
+    /// use vendorgate::internals::{model::Moment, policy::Permit};
+    /// use vendorgate::internals::upstream::{UpstreamPool, UpstreamRequest};
     ///
     /// async fn send(pool: &Arc<UpstreamPool>, permit: &Permit, request: UpstreamRequest<Ready<()>>, now: Moment) {
     ///     let _ = pool.send(0, permit, request, now).await;
@@ -181,8 +181,8 @@ impl UpstreamPool {
     /// The same without one does not compile, as the argument is missing:
     /// ```compile_fail,E0061
     /// use std::{future::Ready, sync::Arc};
-    /// use vendorgate::{model::Moment, policy::Permit};
-    /// use vendorgate::upstream::{UpstreamPool, UpstreamRequest};
+    /// use vendorgate::internals::{model::Moment, policy::Permit};
+    /// use vendorgate::internals::upstream::{UpstreamPool, UpstreamRequest};
     ///
     /// async fn send(pool: &Arc<UpstreamPool>, request: UpstreamRequest<Ready<()>>, now: Moment) {
     ///     let _ = pool.send(0, request, now).await;
@@ -190,7 +190,7 @@ impl UpstreamPool {
     /// ```
     /// And nobody but the policy chain can make one, as its field is private:
     /// ```compile_fail,E0451
-    /// use vendorgate::policy::Permit;
+    /// use vendorgate::internals::policy::Permit;
     ///
     /// fn forge() -> Permit {
     ///     Permit { limits: None }
