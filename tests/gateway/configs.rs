@@ -220,7 +220,7 @@ fn every_default_limit_stands_in_docs_schema_and_example() {
     let contract = contract(Path::new("tests/configs/good/acme.yaml"));
     let schema =
         vendorgate::internals::config::schema(vendorgate::internals::config::ConfigFileKind::Contract).to_string();
-    let [docs, full] = ["docs/interface.md", "config/full.yaml"].map(|path| fs::read_to_string(path).expect(path));
+    let [docs, full] = ["docs/configuration.md", "config/full.yaml"].map(|path| fs::read_to_string(path).expect(path));
     for limit in contract.limits_in_force(Direction::Ingress) {
         let figures: Vec<&str> = limit
             .value
@@ -231,7 +231,7 @@ fn every_default_limit_stands_in_docs_schema_and_example() {
         let row = |text: &str, key: &str| text.lines().find(|line| line.contains(key)).unwrap_or_default().to_owned();
         let (in_docs, in_full) = (row(&docs, &format!("{key}` | ")), row(&full, &format!("{key}:")));
         for figure in figures {
-            assert!(in_docs.contains(figure), "docs/interface.md, {key}: {figure}");
+            assert!(in_docs.contains(figure), "docs/configuration.md, {key}: {figure}");
             assert!(in_full.contains(figure), "config/full.yaml, {key}: {figure}");
             if figure != "refuse" {
                 assert!(schema.contains(&format!("`{figure}`")) || schema.contains(figure), "schema, {key}: {figure}");
