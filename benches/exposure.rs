@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use vendorgate::internals::exposure::{ExposureBucket, ExposureCounters, ExposureProfile, VendorExposure, fold_day};
+use vendorgate::internals::exposure::{ExposureBucket, ExposureCounters, ExposureProfile, ExposureReport, fold_day};
 use vendorgate::internals::model::{Clock, Direction, SubjectHash, UnixTime, VendorId};
 use vendorgate::internals::store::{Store, WriteBatch};
 use vendorgate::pii::{ClearList, RuleName, TreatmentKind};
@@ -47,11 +47,11 @@ fn cpu_ns() -> u64 {
     told.and_then(|told| told.split(' ').next()?.parse().ok()).unwrap_or_default()
 }
 
-fn report(store: &Store, now: UnixTime) -> VendorExposure {
+fn report(store: &Store, now: UnixTime) -> ExposureReport {
     let vendor = VendorId::parse("acme").expect("an id");
     let (from, to) = ExposureBucket::keys("acme", BEGIN);
     let rows = store.range::<ExposureBucket>(from.as_bytes(), Some(to.as_bytes()), usize::MAX).expect("readable");
-    VendorExposure::of(&vendor, BEGIN, now, rows.into_iter().map(|(_, bucket)| bucket))
+    ExposureReport::of(&vendor, BEGIN, now, rows.into_iter().map(|(_, bucket)| bucket))
 }
 
 /// Fills a store by the ledger itself, an hour at a time; days older than a week are joined.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use vendorgate::internals::exposure::{ExposureBucket, ExposureProfile, VendorExposure};
+use vendorgate::internals::exposure::{ExposureBucket, ExposureProfile, ExposureReport};
 use vendorgate::internals::meter::{
     Budget, Limits, OverrunAction, RequestLimiter, RequestRate, RouteLimits, SlidingWindow, UsageLedger,
 };
@@ -202,7 +202,7 @@ fn exposure(c: &mut Criterion<CpuTime>) {
     group.bench_function("a report of a year of one route, from the stored text", |b| {
         b.iter(|| {
             let buckets = texts.iter().filter_map(|text| serde_json::from_str::<ExposureBucket>(text).ok());
-            VendorExposure::of(&vendor, UnixTime::from_secs(0), UnixTime::from_secs(1), buckets).to_markdown()
+            ExposureReport::of(&vendor, UnixTime::from_secs(0), UnixTime::from_secs(1), buckets).to_markdown()
         });
     });
     group.finish();

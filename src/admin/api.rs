@@ -7,55 +7,49 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, Limited};
-use serde::de::DeserializeOwned;
 
-use super::answers::VendorList;
-use super::control::{Actor, AdminControl, AdminPeer, AuditQuery, ControlError, RefusedCall};
+use super::control::{Actor, AdminControl, AdminPeer, ControlError};
+use super::endpoint::{CallMatch, GatewayCall, Handler, OrderBody, VendorCall};
 use super::guard::{self, AllowedHosts};
-use super::openapi;
 use super::operators::OperatorDirectory;
-use super::orders::{DrillOrder, EmptyBody, OperatorOrder, OrderError, parse_since};
 use super::problem::AdminError;
 use super::query::AdminQuery;
+use super::records::RefusedCall;
 use super::reply::{self, AdminReply};
-use super::reveal::RevealOrder;
-use super::revoked::RevokeOrder;
-use super::scheduled::{ScheduledKills, UnscheduleOrder};
-use super::table::{AdminCall, AdminMethod, CallMatch, Endpoint, GatewayCall, ProbeCall, VendorCall, match_call};
 use crate::bounds::{ADMIN_BODY_BYTES_MAX, ADMIN_READ_DEADLINE};
 use crate::config::OperatorRole;
 use crate::http::{FramingError, SlotHolder};
-use crate::model::{Clock, Moment, UnixTime, VendorId};
-use crate::telemetry::{Metrics, negotiate};
+use crate::model::{Clock, Moment, VendorId};
+use crate::telemetry::Metrics;
 
 /// The admin calls of one gateway.
-pub struct AdminApi {
-    control: Arc<dyn AdminControl>,
-    metrics: Metrics,
+pub struct AdminApi<C> {
+    pub(super) control: Arc<C>,
+    pub(super) metrics: Metrics,
     clock: Clock,
     hosts: AllowedHosts,
     operators: ArcSwap<OperatorDirectory>,
 }
 
-impl std::fmt::Debug for AdminApi {
+impl<C> std::fmt::Debug for AdminApi<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Api").field("hosts", &self.hosts).finish_non_exhaustive()
+        f.debug_struct("AdminApi").field("hosts", &self.hosts).finish_non_exhaustive()
     }
 }
 
 /// What the audit trail is told of a call, as far as it is known.
 #[derive(Default)]
 struct CallTrace {
-    call: Option<&'static str>,
+    call: Option<String>,
     operator: Option<String>,
 }
 
-impl AdminApi {
+impl<C: AdminControl> AdminApi<C> {
     /// Calls that act through `control`, and nobody who may make them but by the Unix socket.
-    pub fn new(control: Arc<dyn AdminControl>, metrics: Metrics, clock: Clock, hosts: AllowedHosts) -> Self {
+    pub fn new(control: Arc<C>, metrics: Metrics, clock: Clock, hosts: AllowedHosts) -> Self {
         Self { control, metrics, clock, hosts, operators: ArcSwap::default() }
     }
 
@@ -107,9 +101,9 @@ impl AdminApi {
         B: Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let found = match_call(head.method.as_str(), head.uri.path());
+        let found = Self::match_call(head.method.as_str(), head.uri.path());
         trace.call = match &found {
-            CallMatch::Call(endpoint, _) => Some(endpoint.name),
+            CallMatch::Call(endpoint, _) => Some(endpoint.name()),
             CallMatch::OtherMethod(_) | CallMatch::Nothing => None,
         };
         guard::check_origin(head, &self.hosts)?;
@@ -118,21 +112,21 @@ impl AdminApi {
             CallMatch::OtherMethod(allow) => return Err(AdminError::MethodWrong { allow }),
             CallMatch::Nothing => return Err(AdminError::CallUnknown),
         };
-        let query = || AdminQuery::read(head.uri.query(), endpoint);
-        match endpoint.call {
-            AdminCall::Open(probe) => Ok(self.open(probe, head, &query()?)),
-            AdminCall::OnVendor(role, call) => {
+        let query = || AdminQuery::read(head.uri.query(), endpoint.parameters);
+        match endpoint.handler {
+            Handler::Open(handle) => Ok(handle(self, head, &query()?)),
+            Handler::OnVendor(role, handle) => {
                 let actor = self.authorize(head, peer, role, trace)?;
                 let vendor = VendorId::parse(vendor).map_err(|_| AdminError::Control(ControlError::VendorUnknown))?;
                 query()?;
-                let body = read_body(endpoint, head, body).await?;
-                self.on_vendor(call, &actor, &vendor, &body).await
+                let body = read_body(&endpoint.order, head, body).await?;
+                handle(self, VendorCall { actor: &actor, vendor: &vendor, body: &body }).await
             }
-            AdminCall::OnGateway(role, call) => {
+            Handler::OnGateway(role, handle) => {
                 let actor = self.authorize(head, peer, role, trace)?;
                 let query = query()?;
-                let body = read_body(endpoint, head, body).await?;
-                self.on_gateway(call, &actor, &query, &body).await
+                let body = read_body(&endpoint.order, head, body).await?;
+                handle(self, GatewayCall { actor: &actor, query: &query, body: &body }).await
             }
         }
     }
@@ -160,131 +154,13 @@ impl AdminApi {
         }
     }
 
-    fn open(&self, probe: ProbeCall, head: &Parts, query: &AdminQuery) -> AdminReply {
-        match probe {
-            ProbeCall::Live => reply::text(StatusCode::OK, "text/plain; charset=utf-8", "ok\n".into()),
-            ProbeCall::Ready => reply::ready(&self.control.readiness(), query.value("verbose").is_some()),
-            ProbeCall::Metrics => {
-                let accept = head.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-                let format = negotiate(accept.unwrap_or_default());
-                reply::text(StatusCode::OK, format.content_type(), self.metrics.render(format))
-            }
-            ProbeCall::OpenApi => reply::json(&openapi::describe()),
-        }
-    }
-
-    async fn on_vendor(
-        &self,
-        call: VendorCall,
-        actor: &Actor,
-        vendor: &VendorId,
-        body: &[u8],
-    ) -> Result<AdminReply, AdminError> {
-        match call {
-            VendorCall::Status => {
-                let status = self.control.vendor(vendor).ok_or(AdminError::Control(ControlError::VendorUnknown))?;
-                Ok(reply::json(&status))
-            }
-            VendorCall::Kill => self.kill(actor, Some(vendor), &parse_order(body, OperatorOrder::check)?).await,
-            VendorCall::Restore => {
-                json_result(self.control.restore(actor, vendor, &parse_restore(body, OperatorOrder::check)?).await)
-            }
-            VendorCall::Drill => {
-                let order: DrillOrder = parse(body)?;
-                order.check().map_err(AdminError::Order)?;
-                json_result(self.control.drill(actor, vendor, &order).await)
-            }
-            VendorCall::Revoke => {
-                let order: RevokeOrder = parse(body)?;
-                let what = order.revocation().map_err(AdminError::Order)?;
-                json_result(self.control.revoke(actor, vendor, &what, &order.reason).await)
-            }
-            VendorCall::Lift => {
-                let order: RevokeOrder = parse(body)?;
-                let what = order.revocation().map_err(AdminError::Order)?;
-                json_result(self.control.lift(actor, vendor, &what, &order.reason).await)
-            }
-        }
-    }
-
-    async fn on_gateway(
-        &self,
-        call: GatewayCall,
-        actor: &Actor,
-        query: &AdminQuery,
-        body: &[u8],
-    ) -> Result<AdminReply, AdminError> {
-        match call {
-            GatewayCall::Vendors => Ok(reply::json(&VendorList { vendors: self.control.vendors() })),
-            GatewayCall::Exposure => {
-                let vendor = VendorId::parse(query.value("vendor").unwrap_or_default());
-                let vendor = vendor.map_err(|_| AdminError::QueryMalformed("write ?vendor=ID"))?;
-                json_result(self.control.exposure(&vendor, self.since(query)?).await)
-            }
-            GatewayCall::Why => {
-                let id = query.value("id").ok_or(AdminError::QueryMalformed("write ?id=REQUEST_ID"))?;
-                self.control
-                    .why(id)
-                    .map(|failed| reply::json(&failed))
-                    .ok_or(AdminError::Control(ControlError::RequestUnknown))
-            }
-            GatewayCall::Audit => {
-                let from = AuditQuery { since: self.since(query)?, after: query.after()?, limit: query.limit()? };
-                json_result(self.control.audit(from).await)
-            }
-            GatewayCall::KillAll => self.kill(actor, None, &parse_order(body, OperatorOrder::check_for_all)?).await,
-            GatewayCall::Revocations => Ok(reply::json(&self.control.revocations())),
-            GatewayCall::Scheduled => Ok(reply::json(&ScheduledKills { scheduled: self.control.scheduled() })),
-            GatewayCall::Unschedule => {
-                let order: UnscheduleOrder = parse(body)?;
-                order.check().map_err(AdminError::Order)?;
-                json_result(self.control.unschedule(actor, &order).await)
-            }
-            GatewayCall::RestoreAll => {
-                json_result(self.control.restore_all(actor, &parse_restore(body, OperatorOrder::check_for_all)?).await)
-            }
-            GatewayCall::Reveal => {
-                let order: RevealOrder = parse(body)?;
-                order.check().map_err(AdminError::Order)?;
-                json_result(self.control.reveal(actor, &order).await)
-            }
-            GatewayCall::Reload => {
-                let EmptyBody {} = parse(body)?;
-                json_result(self.control.reload(actor).await)
-            }
-        }
-    }
-
-    /// A kill of one vendor or of all: tried out, put off or carried out.
-    async fn kill(
-        &self,
-        actor: &Actor,
-        vendor: Option<&VendorId>,
-        order: &OperatorOrder,
-    ) -> Result<AdminReply, AdminError> {
-        if order.dry_run {
-            return json_result(self.control.preview(vendor, order).await);
-        }
-        match (order.due(self.clock.now().wall).map_err(AdminError::Order)?, vendor) {
-            (Some(at), _) => json_result(self.control.schedule(actor, vendor, order, at).await),
-            (None, Some(vendor)) => json_result(self.control.kill(actor, vendor, order).await),
-            (None, None) => json_result(self.control.kill_all(actor, order).await),
-        }
-    }
-
-    fn since(&self, query: &AdminQuery) -> Result<Option<UnixTime>, AdminError> {
-        let Some(text) = query.value("since") else { return Ok(None) };
-        let since = parse_since(text, self.clock.now().wall);
-        since.map(Some).ok_or(AdminError::QueryMalformed("write since as 2026-11-21T20:00:00Z, or how long ago: 24h"))
-    }
-
     fn refuse(&self, no: &AdminError, peer: AdminPeer, trace: &CallTrace) -> AdminReply {
         let request_id = reply::request_id();
         self.control.refused(&RefusedCall {
             at: self.clock.now().wall,
             peer,
             operator: trace.operator.as_deref(),
-            call: trace.call,
+            call: trace.call.as_deref(),
             reason: no.reason(),
             request_id: &request_id,
         });
@@ -293,17 +169,17 @@ impl AdminApi {
 }
 
 /// The body of a call that has one, which must be JSON.
-async fn read_body<B>(endpoint: &Endpoint, head: &Parts, body: B) -> Result<Bytes, AdminError>
+async fn read_body<B>(order: &OrderBody, head: &Parts, body: B) -> Result<Bytes, AdminError>
 where
     B: Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    match endpoint.verb {
-        AdminMethod::Get => Ok(Bytes::new()),
-        // Nothing to say is no mistake where a call asks for nothing: `curl -X POST` sends no body and no type.
-        AdminMethod::Post if body.is_end_stream() && endpoint.needs_no_body() => Ok(Bytes::from_static(b"{}")),
-        AdminMethod::Post if guard::is_json(&head.headers) => read(body).await,
-        AdminMethod::Post => Err(AdminError::ContentType),
+    match order {
+        OrderBody::None => Ok(Bytes::new()),
+        // `curl -X POST` sends no body and no type.
+        OrderBody::JsonOrEmpty(_) if body.is_end_stream() => Ok(Bytes::from_static(b"{}")),
+        OrderBody::Json(_) | OrderBody::JsonOrEmpty(_) if guard::is_json(&head.headers) => read(body).await,
+        OrderBody::Json(_) | OrderBody::JsonOrEmpty(_) => Err(AdminError::ContentType),
     }
 }
 
@@ -321,32 +197,4 @@ where
         Ok(Err(_)) => Err(AdminError::BodyMalformed("the body broke off".into())),
         Err(_) => Err(AdminError::BodySlow),
     }
-}
-
-/// Reads an order. What is said about a fault names keys and places, and never repeats a value.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, AdminError> {
-    // A list would be read too, its items taken for the members in their order.
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(AdminError::BodyMalformed("must be a JSON object".into()));
-    }
-    serde_json::from_slice(body).map_err(|error| AdminError::BodyMalformed(error.to_string()))
-}
-
-fn parse_order(body: &[u8], check: fn(&OperatorOrder) -> Result<(), OrderError>) -> Result<OperatorOrder, AdminError> {
-    let order: OperatorOrder = parse(body)?;
-    check(&order).map_err(AdminError::Order)?;
-    Ok(order)
-}
-
-/// An order that can neither be tried out nor put off.
-fn parse_restore(
-    body: &[u8],
-    check: fn(&OperatorOrder) -> Result<(), OrderError>,
-) -> Result<OperatorOrder, AdminError> {
-    let order = parse_order(body, check)?;
-    if order.dry_run || order.at.is_some() { Err(AdminError::Order(OrderError::NotForRestore)) } else { Ok(order) }
-}
-
-fn json_result<T: serde::Serialize>(answer: Result<T, ControlError>) -> Result<AdminReply, AdminError> {
-    answer.map(|answer| reply::json(&answer)).map_err(AdminError::Control)
 }

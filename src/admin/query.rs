@@ -2,9 +2,11 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::endpoint::QueryParameter;
+use super::orders::parse_since;
 use super::problem::AdminError;
-use super::table::Endpoint;
 use crate::bounds::AUDIT_PAGE_MAX;
+use crate::model::UnixTime;
 
 /// Most audit entries in an answer, where the caller names no number.
 const AUDIT_PAGE: usize = 100;
@@ -15,12 +17,12 @@ pub(super) struct AdminQuery(Vec<(String, String)>);
 
 impl AdminQuery {
     /// Reads a query against the parameters of a call.
-    pub(super) fn read(query: Option<&str>, endpoint: &Endpoint) -> Result<Self, AdminError> {
+    pub(super) fn read(query: Option<&str>, parameters: &[QueryParameter]) -> Result<Self, AdminError> {
         let mut found = Self::default();
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decode(name)?, decode(value)?);
-            if !endpoint.parameters.iter().any(|parameter| parameter.name == name) {
+            if !parameters.iter().any(|parameter| parameter.name == name) {
                 return Err(AdminError::QueryMalformed(
                     "a parameter is unknown; GET /openapi.json lists those of each call",
                 ));
@@ -35,6 +37,13 @@ impl AdminQuery {
 
     pub(super) fn value(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The time of `since`, where it is given.
+    pub(super) fn since(&self, now: UnixTime) -> Result<Option<UnixTime>, AdminError> {
+        let Some(text) = self.value("since") else { return Ok(None) };
+        let since = parse_since(text, now);
+        since.map(Some).ok_or(AdminError::QueryMalformed("write since as 2026-11-21T20:00:00Z, or how long ago: 24h"))
     }
 
     pub(super) fn after(&self) -> Result<Option<u64>, AdminError> {

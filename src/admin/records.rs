@@ -1,122 +1,20 @@
-//! What was kept: exposure and the audit trail, as admin calls answer them.
-//!
-//! The forms are those in which they are kept, so that an answer can be checked against its source line by line.
+//! What was kept: the exposure of a vendor, the audit trail, and the last requests that were refused or broke off.
+
+use std::future::Future;
 
 use schemars::JsonSchema;
+use schemars::generate::SchemaGenerator;
 use serde::{Deserialize, Serialize};
 
-/// What left to a vendor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "ExposureReport")]
-pub struct ExposureAnswer {
-    /// To whom.
-    pub vendor: String,
-    /// From when: the hour of the time that was asked for.
-    pub since: String,
-    /// Until when.
-    pub until: String,
-    /// The first time that something left.
-    #[serde(default)]
-    pub first: Option<String>,
-    /// The last time.
-    #[serde(default)]
-    pub last: Option<String>,
-    /// Values that detectors found and, under `as: report`, let pass as they were.
-    #[serde(default)]
-    pub left_raw: u64,
-    /// Records that left.
-    pub records: u64,
-    /// Body bytes that left.
-    pub bytes: u64,
-    /// Different people they were about, over all routes that name them.
-    #[serde(default)]
-    pub subjects: Option<ApproximateAnswer>,
-    /// Whether records left on routes that name no people, who are in no number here.
-    pub subjects_incomplete: bool,
-    /// Route by route, the most records first.
-    pub routes: Vec<RouteExposureAnswer>,
-}
-
-/// A number, and the range in which it lies in 95 of 100 cases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Approximate")]
-pub struct ApproximateAnswer {
-    /// The best guess.
-    pub about: u64,
-    /// The lower end of the range.
-    pub at_least: u64,
-    /// The upper end.
-    pub at_most: u64,
-}
-
-/// What left through one route.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "RouteExposure")]
-pub struct RouteExposureAnswer {
-    /// `ingress` or `egress`.
-    pub direction: String,
-    /// The route, as the contract writes it.
-    pub route: String,
-    /// Records that left.
-    pub records: u64,
-    /// Body bytes that left.
-    pub bytes: u64,
-    /// Different people they were about, where the route names them.
-    #[serde(default)]
-    pub subjects: Option<ApproximateAnswer>,
-    /// The first time that something left.
-    pub first: String,
-    /// The last time.
-    pub last: String,
-    /// Treated fields, by name.
-    pub treated: Vec<FieldExposureAnswer>,
-    /// The fields that could leave in clear; absent for every field that no rule names.
-    #[serde(default)]
-    pub clear: Option<Vec<String>>,
-    /// What was seen to leave in clear, in the bodies that were looked at; absent where none left.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub in_clear: Option<ClearExposureAnswer>,
-}
-
-/// What was seen to leave in clear.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "ClearExposure")]
-pub struct ClearExposureAnswer {
-    /// Bodies that left.
-    pub bodies: u64,
-    /// How many of them were looked at; the counts are of these.
-    pub looked_at: u64,
-    /// Path by path.
-    pub paths: Vec<PathExposureAnswer>,
-    /// Values of further paths, of which there were too many to tell apart.
-    pub others: u64,
-}
-
-/// Values that left in clear at one path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "PathExposure")]
-pub struct PathExposureAnswer {
-    /// The path, `[*]` for all places in a list and `.*` for all names of a map.
-    pub path: String,
-    /// How many values.
-    pub values: u64,
-    /// Whether the contract lists it under `clear`.
-    pub listed: bool,
-}
-
-/// What left of one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "FieldExposure")]
-pub struct FieldExposureAnswer {
-    /// Where it stood, as the contract writes it.
-    pub field: String,
-    /// How it was treated.
-    pub treatment: String,
-    /// What that makes of it for whoever has it.
-    pub left_as: String,
-    /// Values that left so.
-    pub values: u64,
-}
+use super::api::AdminApi;
+use super::control::{AdminControl, AdminPeer, ControlError, ControlResult};
+use super::endpoint::{AdminMethod, AnswerBody, Endpoint, Handler, OrderBody, QueryParameter};
+use super::problem::AdminError;
+use super::reply::{self, json_result};
+use crate::config::OperatorRole;
+use crate::exposure::ExposureReport;
+use crate::model::{UnixTime, VendorId};
+use crate::telemetry::FailedRequest;
 
 /// Part of the audit trail, in the order of its lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -156,4 +54,109 @@ pub struct AuditEntry {
     pub prev: String,
     /// The code of this line, in hex.
     pub mac: String,
+}
+
+/// Where to begin in the audit trail: every given member holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AuditQuery {
+    /// Not before this time.
+    pub since: Option<UnixTime>,
+    /// Only what comes after this place in the chain.
+    pub after: Option<u64>,
+    /// At most so many, from 1 to [`crate::bounds::AUDIT_PAGE_MAX`].
+    pub limit: usize,
+}
+
+/// A call that was refused.
+#[derive(Debug, Clone, Copy)]
+pub struct RefusedCall<'a> {
+    /// When.
+    pub at: UnixTime,
+    /// From where.
+    pub peer: AdminPeer,
+    /// The operator, where the token was right.
+    pub operator: Option<&'a str>,
+    /// The call as the table writes it, such as `POST /v1/vendors/{vendor}/kill`; `None` for none of the table.
+    pub call: Option<&'a str>,
+    /// The stable reason that was answered.
+    pub reason: &'static str,
+    /// The id that was answered.
+    pub request_id: &'a str,
+}
+
+/// What was kept, and what is kept of refused calls.
+pub trait RecordControl {
+    /// What left to a vendor; all that is kept when no time is given.
+    fn exposure(
+        &self,
+        vendor: &VendorId,
+        since: Option<UnixTime>,
+    ) -> impl Future<Output = ControlResult<ExposureReport>> + Send;
+
+    /// The request of this id, if it was refused or broke off and is remembered.
+    fn failed_request(&self, request_id: &str) -> Option<FailedRequest>;
+
+    /// The audit trail, oldest first.
+    fn audit(&self, query: AuditQuery) -> impl Future<Output = ControlResult<AuditPage>> + Send;
+
+    /// Audits a call that was refused.
+    fn refused(&self, call: &RefusedCall<'_>);
+}
+
+const VENDOR: QueryParameter = QueryParameter::required("vendor", "The vendor's id");
+const REQUEST: QueryParameter = QueryParameter::required("id", "The request's id: 32 hexadecimal digits");
+const SINCE: QueryParameter = QueryParameter::optional("since", "A time (RFC 3339), or how long ago: 24h, 7d");
+const AFTER: QueryParameter = QueryParameter::optional("after", "Only entries after this sequence number");
+const LIMIT: QueryParameter = QueryParameter::optional("limit", "At most so many entries, up to 1000");
+
+impl<C: AdminControl> AdminApi<C> {
+    pub(super) const RECORDS: &'static [Endpoint<C>] = &[
+        Endpoint {
+            method: AdminMethod::Get,
+            path: "/v1/exposure",
+            description: "What left to a vendor",
+            parameters: &[VENDOR, SINCE],
+            order: OrderBody::None,
+            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<ExposureReport>]),
+            handler: Handler::OnGateway(OperatorRole::Viewer, |api, call| {
+                Box::pin(async move {
+                    let vendor = VendorId::parse(call.query.value("vendor").unwrap_or_default());
+                    let vendor = vendor.map_err(|_| AdminError::QueryMalformed("write ?vendor=ID"))?;
+                    let since = call.query.since(api.now().wall)?;
+                    json_result(api.control.exposure(&vendor, since).await)
+                })
+            }),
+        },
+        Endpoint {
+            method: AdminMethod::Get,
+            path: "/v1/audit",
+            description: "The audit trail, oldest first",
+            parameters: &[SINCE, AFTER, LIMIT],
+            order: OrderBody::None,
+            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<AuditPage>]),
+            handler: Handler::OnGateway(OperatorRole::Viewer, |api, call| {
+                Box::pin(async move {
+                    let (since, after) = (call.query.since(api.now().wall)?, call.query.after()?);
+                    let query = AuditQuery { since, after, limit: call.query.limit()? };
+                    json_result(api.control.audit(query).await)
+                })
+            }),
+        },
+        Endpoint {
+            method: AdminMethod::Get,
+            path: "/v1/requests",
+            description: "Why a request was refused or broke off, while the gateway remembers it",
+            parameters: &[REQUEST],
+            order: OrderBody::None,
+            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<FailedRequest>]),
+            handler: Handler::OnGateway(OperatorRole::Viewer, |api, call| {
+                Box::pin(async move {
+                    let id = call.query.value("id").ok_or(AdminError::QueryMalformed("write ?id=REQUEST_ID"))?;
+                    let failed = api.control.failed_request(id);
+                    let failed = failed.ok_or(AdminError::Control(ControlError::RequestUnknown))?;
+                    Ok(reply::json(&failed))
+                })
+            }),
+        },
+    ];
 }

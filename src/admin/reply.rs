@@ -5,7 +5,9 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde::Serialize;
 
+use super::control::ControlResult;
 use super::operators::hex;
+use super::problem::AdminError;
 use super::readiness::Readiness;
 use crate::model::escape_unprintable;
 
@@ -21,6 +23,15 @@ pub(super) fn json(answer: &impl Serialize) -> AdminReply {
 
 pub(super) fn text(status: StatusCode, content_type: &'static str, body: String) -> AdminReply {
     with_type(status, content_type, Bytes::from(body))
+}
+
+pub(super) fn plain(body: String) -> AdminReply {
+    text(StatusCode::OK, "text/plain; charset=utf-8", body)
+}
+
+/// What an order came to, as the caller reads it.
+pub(super) fn json_result<T: Serialize>(answer: ControlResult<T>) -> Result<AdminReply, AdminError> {
+    answer.map(|answer| json(&answer)).map_err(AdminError::Control)
 }
 
 /// The form of Kubernetes' own probes: a word, or one line per check.

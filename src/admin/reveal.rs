@@ -1,14 +1,21 @@
-//! One token back to its value: the order and its answer.
+//! One token back to its value: the order, its answer and the call.
 //!
-//! The answer is the only one that holds a raw personal value. It goes to whoever asked, and never into a log or the
-//! audit trail.
+//! The answer is the only one that holds a raw personal value. It goes to the operator who asked, and never into a log or
+//! the audit trail.
 
 use std::fmt;
+use std::future::Future;
 
 use schemars::JsonSchema;
+use schemars::generate::SchemaGenerator;
 use serde::{Deserialize, Serialize};
 
+use super::api::AdminApi;
+use super::control::{Actor, AdminControl, ControlResult};
+use super::endpoint::{AdminMethod, AnswerBody, Endpoint, Handler, OrderBody, read_order};
 use super::orders::{OrderError, check_reason};
+use super::reply::json_result;
+use crate::config::OperatorRole;
 
 /// An order to turn a token back into its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -44,4 +51,27 @@ impl fmt::Debug for RevealReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RevealReport").field("vendor", &self.vendor).finish_non_exhaustive()
     }
+}
+
+/// Tokens turned back into values.
+pub trait RevealControl {
+    /// Turns one token back into its value, for the operator who asks and for nobody else.
+    fn reveal(&self, actor: &Actor, order: &RevealOrder) -> impl Future<Output = ControlResult<RevealReport>> + Send;
+}
+
+impl<C: AdminControl> AdminApi<C> {
+    pub(super) const REVEAL: &'static [Endpoint<C>] = &[Endpoint {
+        method: AdminMethod::Post,
+        path: "/v1/reveal",
+        description: "Turns one token back into its value",
+        parameters: &[],
+        order: OrderBody::Json(SchemaGenerator::subschema_for::<RevealOrder>),
+        answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<RevealReport>]),
+        handler: Handler::OnGateway(OperatorRole::Privacy, |api, call| {
+            Box::pin(async move {
+                let order = read_order(call.body, RevealOrder::check)?;
+                json_result(api.control.reveal(call.actor, &order).await)
+            })
+        }),
+    }];
 }

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::api::AdminApi;
-use super::control::AdminPeer;
+use super::control::{AdminControl, AdminPeer};
 use super::reply::AdminReply;
 use super::spare_descriptors::SpareDescriptors;
 use crate::bounds::{
@@ -37,9 +37,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
 
 /// Serves the API until `shutdown` resolves; calls that have begun then run to their end.
-pub async fn serve(
+pub async fn serve<C: AdminControl>(
     listener: TcpListener,
-    api: Arc<AdminApi>,
+    api: Arc<AdminApi<C>>,
     slots: Arc<SlotPool>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
@@ -49,10 +49,10 @@ pub async fn serve(
 /// Serves the API under TLS; the configuration is looked at anew for each connection, so that certificates can change.
 ///
 /// It must offer `http/1.1` alone.
-pub async fn serve_tls(
+pub async fn serve_tls<C: AdminControl>(
     listener: TcpListener,
     config: Arc<ArcSwap<ServerConfig>>,
-    api: Arc<AdminApi>,
+    api: Arc<AdminApi<C>>,
     slots: Arc<SlotPool>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
@@ -62,9 +62,9 @@ pub async fn serve_tls(
 /// Serves the API on a Unix socket, where the file's permissions say who may be an operator.
 ///
 /// Whoever binds it must let only its owner open it. A call with a token is judged by the token.
-pub async fn serve_unix(
+pub async fn serve_unix<C: AdminControl>(
     listener: UnixListener,
-    api: Arc<AdminApi>,
+    api: Arc<AdminApi<C>>,
     slots: Arc<SlotPool>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
@@ -72,11 +72,11 @@ pub async fn serve_unix(
 }
 
 /// Serves one connection that someone else accepted, such as one under TLS, until its end or `shutdown`.
-pub async fn serve_connection(
+pub async fn serve_connection<C: AdminControl>(
     stream: Box<dyn ByteStream>,
     peer: AdminPeer,
     seat: Arc<SlotHolder>,
-    api: Arc<AdminApi>,
+    api: Arc<AdminApi<C>>,
     shutdown: impl Future<Output = ()>,
 ) {
     let theirs = Arc::clone(&seat);
@@ -180,9 +180,9 @@ impl AdminSocket for TlsListener {
     }
 }
 
-async fn accept_until(
+async fn accept_until<C: AdminControl>(
     listener: impl AdminSocket,
-    api: Arc<AdminApi>,
+    api: Arc<AdminApi<C>>,
     slots: Arc<SlotPool>,
     shutdown: impl Future<Output = ()> + Send,
 ) {
@@ -244,8 +244,8 @@ fn group(peer: AdminPeer) -> Vec<(SlotGroup, usize)> {
 }
 
 /// Runs a call as a task of its own: a caller who hangs up must not leave a kill half done.
-async fn answer(
-    api: Arc<AdminApi>,
+async fn answer<C: AdminControl>(
+    api: Arc<AdminApi<C>>,
     mut request: hyper::Request<Incoming>,
     peer: AdminPeer,
     seat: Arc<SlotHolder>,

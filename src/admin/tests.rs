@@ -9,7 +9,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 
 use super::fake::{self, FakeListener};
-use super::table::TABLE;
 use super::*;
 use crate::config::OperatorRole;
 
@@ -94,23 +93,29 @@ fn filled(name: &str) -> (String, &'static str) {
 #[tokio::test]
 async fn every_call_answers_those_who_may_and_no_others() {
     let listener = FakeListener::start().await;
-    for endpoint in TABLE {
-        let (target, body) = filled(endpoint.name);
-        let open = endpoint.call.role().is_none();
-        let nobody = send(&listener, &request(endpoint.verb.as_str(), &target, &[], body)).await;
-        assert_eq!(nobody.status, if open { 200 } else { 401 }, "{}", endpoint.name);
+    for endpoint in AdminApi::<fake::FakeControl>::endpoints() {
+        let (target, body) = filled(&endpoint.name());
+        let open = endpoint.role().is_none();
+        let nobody = send(&listener, &request(endpoint.method.as_str(), &target, &[], body)).await;
+        assert_eq!(nobody.status, if open { 200 } else { 401 }, "{}", endpoint.name());
         for role in OperatorRole::ALL {
-            let may = endpoint.call.role().is_none_or(|needs| role.permits(needs));
-            let answered = send(&listener, &request(endpoint.verb.as_str(), &target, &[&bearer(role)], body)).await;
-            assert_eq!(answered.status, if may { 200 } else { 403 }, "{} as {role}: {}", endpoint.name, answered.body);
+            let may = endpoint.role().is_none_or(|needs| role.permits(needs));
+            let answered = send(&listener, &request(endpoint.method.as_str(), &target, &[&bearer(role)], body)).await;
+            assert_eq!(
+                answered.status,
+                if may { 200 } else { 403 },
+                "{} as {role}: {}",
+                endpoint.name(),
+                answered.body
+            );
             if !may {
                 assert_eq!(answered.reason(), "role_too_low");
-                assert_eq!(listener.fake.last_refusal(), format!("{role} {} role_too_low", endpoint.name));
+                assert_eq!(listener.fake.last_refusal(), format!("{role} {} role_too_low", endpoint.name()));
             }
         }
         let wrong =
-            send(&listener, &request(endpoint.verb.as_str(), &target, &["Authorization: Bearer x"], body)).await;
-        assert_eq!(wrong.status, if open { 200 } else { 401 }, "{}", endpoint.name);
+            send(&listener, &request(endpoint.method.as_str(), &target, &["Authorization: Bearer x"], body)).await;
+        assert_eq!(wrong.status, if open { 200 } else { 401 }, "{}", endpoint.name());
     }
     listener.stop().await;
 }

@@ -5,7 +5,8 @@ use std::io::Write;
 use super::client::{AdminClient, ConnectionArgs};
 use super::error::{CliError, Exit};
 use super::layout::{Align, printable, table};
-use crate::admin::{DrillOrder, DrillReport, VendorState};
+use crate::admin::DrillOrder;
+use crate::kill::{DrillReport, VendorState};
 use crate::model::{VendorId, milliseconds, thousands};
 
 /// Kill, measure, restore: cuts what the vendor has in flight, unless --shadow is given

@@ -5,8 +5,7 @@ use std::io::Write;
 use super::client::{AdminClient, ConnectionArgs, parse_time};
 use super::error::{CliError, Exit};
 use super::layout::printable;
-use crate::admin::ExposureAnswer;
-use crate::exposure::VendorExposure;
+use crate::exposure::ExposureReport;
 use crate::model::{UnixTime, VendorId};
 
 /// Show what left to a vendor: records, people, fields and how they were treated
@@ -40,17 +39,10 @@ pub(super) async fn execute(
 ) -> Result<Exit, CliError> {
     let since = args.since.as_deref().map(|since| parse_time("--since", since, now)).transpose()?;
     let and_since = since.map_or_else(String::new, |since| format!("&since={since}"));
-    let answer: ExposureAnswer = client.get(&format!("/v1/exposure?vendor={}{and_since}", args.vendor)).await?;
-    let report = readable(&answer)?;
+    let report: ExposureReport = client.get(&format!("/v1/exposure?vendor={}{and_since}", args.vendor)).await?;
     let page = if args.md { report.to_markdown() } else { report.to_text() };
-    args.connection.print(&answer, |_| page.split_inclusive('\n').map(printable_line).collect(), out)?;
+    args.connection.print(&report, |_| page.split_inclusive('\n').map(printable_line).collect(), out)?;
     Ok(Exit::Yes)
-}
-
-/// The answer in the form that knows how to be read by people.
-fn readable(report: &ExposureAnswer) -> Result<VendorExposure, CliError> {
-    let json = serde_json::to_value(report).map_err(std::io::Error::from)?;
-    Ok(serde_json::from_value(json).map_err(std::io::Error::from)?)
 }
 
 /// A line without what would move a terminal's cursor.

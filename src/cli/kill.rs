@@ -7,8 +7,8 @@ use super::client::{AdminClient, ConnectionArgs};
 use super::error::{CliError, Exit};
 use super::layout::printable;
 use super::scheduled::{self, selector_text};
-use crate::admin::{KillAllReport, KillPreview, KillReport, OperatorOrder, OrderError, PartAnswer, Unseen};
-use crate::kill::{self, KillTarget};
+use crate::admin::{OperatorOrder, OrderError};
+use crate::kill::{KillAllReport, KillPreview, KillReport, KillSelector, KillTarget, Unseen};
 use crate::model::{ClientId, Direction, UnixTime, VendorId, milliseconds, thousands};
 use crate::server::{OfflineKill, leave_offline_kill};
 
@@ -107,9 +107,12 @@ impl SelectorArgs {
     }
 
     /// The same in the words of answers.
-    pub(super) fn to_selector(&self) -> PartAnswer {
-        let Self { direction, route, client } = self.clone();
-        PartAnswer { direction, route, client }
+    pub(super) fn to_selector(&self) -> KillSelector {
+        KillSelector {
+            direction: self.direction,
+            route: self.route.as_deref().map(Into::into),
+            client: self.client.as_deref().map(ClientId::new),
+        }
     }
 }
 
@@ -163,13 +166,9 @@ pub(super) fn leave_offline_order(args: &KillArgs, now: UnixTime, out: &mut dyn 
     let left = OfflineKill {
         at_ms: now.as_millis(),
         by: args.by.clone(),
+        selector: order.selector(),
         reason: order.reason,
         vendor: subject.as_str().to_owned(),
-        reach: kill::KillSelector {
-            direction: order.direction,
-            route: order.route.as_deref().map(Into::into),
-            client: order.client.as_deref().map(ClientId::new),
-        },
     };
     let path =
         leave_offline_kill(state, &left).map_err(|source| CliError::OfflineOrder { path: state.to_owned(), source })?;
@@ -198,10 +197,10 @@ async fn preview(
     Ok(Exit::of(preview.unseen.is_empty() || args.unseen))
 }
 
-fn preview_text(KillPreview { vendor, ingress, egress, scope, unseen, .. }: &KillPreview) -> String {
+fn preview_text(KillPreview { vendor, ingress, egress, selector, unseen, .. }: &KillPreview) -> String {
     let (theirs, ours) = (thousands(*ingress), thousands(*egress));
     let mut text =
-        format!("{}: {theirs} calls of theirs and {ours} of ours would be cut\n", selected_text(vendor, scope));
+        format!("{}: {theirs} calls of theirs and {ours} of ours would be cut\n", selected_text(vendor, selector));
     text.push_str(&unseen_text(unseen, "nothing would be cut"));
     text
 }
@@ -218,11 +217,11 @@ pub(super) fn unseen_text(unseen: &[Unseen], then: &str) -> String {
 }
 
 /// Whom an answer is about, and what of them.
-pub(super) fn selected_text(vendor: &str, scope: &PartAnswer) -> String {
-    if scope.is_whole() {
+pub(super) fn selected_text(vendor: &str, selector: &KillSelector) -> String {
+    if selector.is_whole() {
         vendor_text(vendor)
     } else {
-        format!("{} ({})", vendor_text(vendor), printable(&selector_text(scope)))
+        format!("{} ({})", vendor_text(vendor), printable(&selector_text(selector)))
     }
 }
 
@@ -242,8 +241,8 @@ pub(super) fn parse_direction(text: &str) -> Result<Direction, &'static str> {
 }
 
 fn report_text(report: &KillReport) -> String {
-    let vendor = selected_text(&report.vendor, &report.scope);
-    let state = if report.scope.is_whole() { "is cut off" } else { "is cut off in part" };
+    let vendor = selected_text(&report.vendor, &report.selector);
+    let state = if report.selector.is_whole() { "is cut off" } else { "is cut off in part" };
     let plural = if report.severed == 1 { "" } else { "s" };
     let mut text = format!(
         "{vendor} {state}: {} request{plural} severed in {}, {}, generation {}\n",

@@ -7,7 +7,7 @@ use super::error::{CliError, Exit};
 use super::kill::{SelectorArgs, vendor_text};
 use super::layout::printable;
 use super::scheduled::selector_text;
-use crate::admin::{PartAnswer, RestoreReport, VendorState};
+use crate::kill::{KillSelector, RestoreReport, VendorState};
 use crate::model::VendorId;
 
 /// Let a vendor back, or the part of it that a kill named
@@ -65,8 +65,8 @@ fn report_text(report: &RestoreReport) -> String {
         VendorState::Ended => "is no longer cut off, but its contract has ended",
     };
     let disk = if report.persisted { "" } else { "\n  NOT ON DISK: a restart will cut it off again" };
-    let part = |scope: &&PartAnswer| !scope.is_whole();
-    let line = |scope: &PartAnswer| format!("\n  let back: {}", printable(&selector_text(scope)));
-    let lifted: String = report.scopes.iter().filter(part).map(line).collect();
+    let part = |selector: &&KillSelector| !selector.is_whole();
+    let line = |selector: &KillSelector| format!("\n  let back: {}", printable(&selector_text(selector)));
+    let lifted: String = report.selectors.iter().filter(part).map(line).collect();
     format!("{vendor} {state} (generation {}){lifted}{disk}\n", report.generation)
 }

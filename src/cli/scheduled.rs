@@ -6,8 +6,9 @@ use super::client::AdminClient;
 use super::error::{CliError, Exit};
 use super::kill::{KillArgs, endpoint, selected_text, unseen_text, vendor_text};
 use super::layout::{Align, duration, table};
-use crate::admin::{OperatorOrder, PartAnswer, ScheduledKill, ScheduledKills, UnscheduleOrder};
-use crate::model::{Direction, UnixTime};
+use crate::admin::{OperatorOrder, UnscheduleOrder};
+use crate::kill::{KillSelector, ScheduledKill, ScheduledKills};
+use crate::model::{ClientId, Direction, UnixTime};
 
 /// Orders a kill for later.
 pub(super) async fn schedule(
@@ -20,7 +21,7 @@ pub(super) async fn schedule(
     let kill: ScheduledKill = client.post(&endpoint(args), order).await?;
     let words = |kill: &ScheduledKill| {
         let when = time_text(kill, now);
-        let vendor = selected_text(&kill.vendor, &kill.scope);
+        let vendor = selected_text(&kill.vendor, &kill.selector);
         let said = format!("{vendor} will be cut off {when}: kill {}, kept on disk\n", kill.id);
         said + &unseen_text(&kill.unseen, "kept all the same")
     };
@@ -55,7 +56,7 @@ pub(super) async fn cancel(
     order.check().map_err(|error| CliError::invalid_argument("--reason", error))?;
     let kill: ScheduledKill = client.post("/v1/scheduled-kills/cancel", &order).await?;
     let words = |kill: &ScheduledKill| {
-        let vendor = selected_text(&kill.vendor, &kill.scope);
+        let vendor = selected_text(&kill.vendor, &kill.selector);
         format!("{vendor} will not be cut off at {}: kill {} is taken back\n", kill.at.0, kill.id)
     };
     args.connection.print(&kill, words, out)?;
@@ -77,7 +78,7 @@ pub(super) fn rows(kills: &[ScheduledKill], now: UnixTime) -> String {
         vec![
             kill.id.to_string(),
             vendor_text(&kill.vendor),
-            selector_text(&kill.scope),
+            selector_text(&kill.selector),
             time_text(kill, now),
             by,
             reason,
@@ -87,9 +88,9 @@ pub(super) fn rows(kills: &[ScheduledKill], now: UnixTime) -> String {
 }
 
 /// What of a vendor an order names.
-pub(super) fn selector_text(scope: &PartAnswer) -> String {
-    let PartAnswer { direction, route, client } = scope;
-    let named = [direction.map(Direction::as_str), route.as_deref(), client.as_deref()];
+pub(super) fn selector_text(selector: &KillSelector) -> String {
+    let client = selector.client.as_ref().map(ClientId::as_str);
+    let named = [selector.direction.map(Direction::as_str), selector.route.as_deref(), client];
     let named: Vec<&str> = named.into_iter().flatten().collect();
     if named.is_empty() { "everything".to_owned() } else { named.join(", ") }
 }

@@ -6,11 +6,9 @@ use super::client::{AdminClient, ConnectionArgs};
 use super::error::{CliError, Exit};
 use super::layout::{Align, ago, duration, key_values, table};
 use super::scheduled::{rows, selector_text};
-use crate::admin::{
-    ApprovalAnswer, IssuerStatus, KillStatus, Traffic, UnexpectedShape, UnmatchedRule, VendorLimit, VendorList,
-    VendorStatus,
-};
-use crate::model::{Direction, UnixTime, VendorId, decimal_bytes, thousands};
+use crate::admin::{IssuerStatus, Traffic, UnexpectedShape, UnmatchedRule, VendorLimit, VendorList, VendorStatus};
+use crate::kill::{ApprovalAnswer, KillStatus};
+use crate::model::{Direction, Rfc3339Time, UnixTime, VendorId, decimal_bytes, thousands};
 
 /// Show every vendor at a glance, or one in full
 #[derive(Debug, Clone, clap::Args)]
@@ -84,7 +82,7 @@ fn overview_text(all: &VendorList, now: UnixTime) -> String {
 }
 
 fn vendor_details(status: &VendorStatus, now: UnixTime) -> String {
-    let day = |time: &Option<crate::admin::Rfc3339Time>| time.map_or_else(none, |time| time.0.to_string());
+    let day = |time: &Option<Rfc3339Time>| time.map_or_else(none, |time| time.0.to_string());
     let mut text = key_values(&[
         ("vendor", format!("{} ({})", status.vendor, status.name)),
         ("state", status.state.as_str().to_owned()),
@@ -207,8 +205,9 @@ fn unmatched(rules: &[UnmatchedRule]) -> String {
 fn kills(kills: &[KillStatus], now: UnixTime) -> String {
     const HEAD: [(&str, Align); 4] =
         [("CUT OFF", Align::Left), ("SINCE", Align::Left), ("BY", Align::Left), ("REASON", Align::Left)];
-    let row =
-        |kill: &KillStatus| vec![selector_text(&kill.scope), ago(kill.at.0, now), kill.by.clone(), kill.reason.clone()];
+    let row = |kill: &KillStatus| {
+        vec![selector_text(&kill.selector), ago(kill.at.0, now), kill.by.clone(), kill.reason.clone()]
+    };
     table(&HEAD, &kills.iter().map(row).collect::<Vec<_>>())
 }
 
@@ -216,7 +215,7 @@ fn approvals(given: &[ApprovalAnswer], now: UnixTime) -> String {
     const HEAD: [(&str, Align); 4] =
         [("RESTORE APPROVED", Align::Left), ("WHEN", Align::Left), ("BY", Align::Left), ("REASON", Align::Left)];
     let row = |given: &ApprovalAnswer| {
-        vec![selector_text(&given.scope), ago(given.at.0, now), given.by.clone(), given.reason.clone()]
+        vec![selector_text(&given.selector), ago(given.at.0, now), given.by.clone(), given.reason.clone()]
     };
     table(&HEAD, &given.iter().map(row).collect::<Vec<_>>())
 }

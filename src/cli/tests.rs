@@ -158,7 +158,7 @@ async fn exposure_is_text_markdown_or_json() {
         "{said}"
     );
     let (_, said) = check!(listener, "viewer-token", exposure::execute, "acme|--json", NOW);
-    assert!(serde_json::from_str::<crate::admin::ExposureAnswer>(&said).is_ok(), "{said}");
+    assert!(serde_json::from_str::<crate::exposure::ExposureReport>(&said).is_ok(), "{said}");
     listener.stop().await;
 }
 

@@ -2,34 +2,42 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::bounds::{CLEAR_NAMES_MAX, CLEAR_PLACES_MAX, CLEAR_TRIAL_NAMES_MAX, CLEAR_TRIAL_PLACES_MAX};
+use crate::model::is_default;
 use crate::pii::{ClearList, ClearPathCounts};
 
-/// What was seen to leave in clear, in those bodies that were looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+/// What was seen to leave in clear.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ClearExposure")]
 pub struct InClear {
     /// Bodies that left.
     pub bodies: u64,
-    /// How many of them were looked at; the counts are exact for these.
+    /// How many of them were looked at; the counts are of these.
     pub looked_at: u64,
     /// Path by path.
     pub paths: Vec<ClearCount>,
-    /// Values of paths for which there was no room.
+    /// Values of further paths, of which there were too many to tell apart.
     #[serde(default)]
+    #[schemars(!default)]
     pub others: u64,
     /// Whether these are of the whole day, all its hours and runs joined.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(skip)]
     pub whole_day: bool,
 }
 
 /// Values that left in clear at one path.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PathExposure")]
 pub struct ClearCount {
     /// The path, `[*]` for all places in a list and `.*` for all names of a map.
     pub path: String,
     /// How many values.
     pub values: u64,
-    /// Whether the contract lists it under `clear:`, at all times that were counted.
+    /// Whether the contract lists it under `clear`.
     pub listed: bool,
 }
 
@@ -108,9 +116,4 @@ impl ClearSum {
         let paths = self.paths.list().into_iter().map(count).collect();
         InClear { paths, others, ..self.sum }
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
-const fn is_false(flag: &bool) -> bool {
-    !*flag
 }

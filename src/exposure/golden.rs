@@ -33,7 +33,7 @@ fn customers(hour: u64, subjects: std::ops::Range<u64>) -> ExposureBucket {
     bucket
 }
 
-fn sample() -> VendorExposure {
+fn sample() -> ExposureReport {
     let mut events = bucket(Direction::Egress, "POST /v2/events", DAY_START + 1, 12);
     events.clear = Some(vec!["$.event".to_owned(), "$.at".to_owned()]);
     events.add_field("$..email", "hash", 12);
@@ -41,7 +41,7 @@ fn sample() -> VendorExposure {
     let early = customers(DAY_START - 1, 50_000..60_000);
     let buckets = [early, other, events, customers(DAY_START, 0..8_000), customers(DAY_START + 5, 4_000..12_000)];
     let at = |hour: u64| UnixTime::from_millis(hour * HOUR_MS + 1_800_000);
-    VendorExposure::of(&VendorId::parse("acme-analytics").unwrap(), at(DAY_START), at(DAY_START + 20), buckets)
+    ExposureReport::of(&VendorId::parse("acme-analytics").unwrap(), at(DAY_START), at(DAY_START + 20), buckets)
 }
 
 fn check(name: &str, actual: &str, expected: &str) {
@@ -70,7 +70,7 @@ fn what_left_raw_is_the_first_line_and_a_later_version_s_word_still_prints() {
     raw.add_field("detect", "report", 1_203);
     raw.add_field("detect", "mask", 2);
     raw.add_field("$.age", "blurred", 4);
-    let report = VendorExposure::of(
+    let report = ExposureReport::of(
         &VendorId::parse("acme-analytics").unwrap(),
         UnixTime::from_secs(0),
         UnixTime::from_secs(1),
@@ -111,7 +111,7 @@ fn paths_in_clear_add_up_over_hours_and_joined_days() {
         vec![seen(DAY_START, "$.id", true), seen(DAY_START + 1, "$.id", false), seen(DAY_START + 2, "$.name", true)];
     let report = |buckets: Vec<ExposureBucket>, since: u64| {
         let since = UnixTime::from_millis(since * HOUR_MS);
-        VendorExposure::of(&VendorId::parse("acme-analytics").unwrap(), since, since, buckets).routes.remove(0).in_clear
+        ExposureReport::of(&VendorId::parse("acme-analytics").unwrap(), since, since, buckets).routes.remove(0).in_clear
     };
     let line = |path: &str, values, listed| ClearCount { path: path.to_owned(), values, listed };
     let whole = report(hours.clone(), DAY_START).unwrap();
@@ -129,7 +129,7 @@ fn paths_in_clear_add_up_over_hours_and_joined_days() {
 #[test]
 fn nothing_left_is_said_so() {
     let nobody = VendorId::parse("nobody").unwrap();
-    let report = VendorExposure::of(&nobody, UnixTime::from_secs(0), UnixTime::from_secs(60), [customers(3, 0..9)]);
+    let report = ExposureReport::of(&nobody, UnixTime::from_secs(0), UnixTime::from_secs(60), [customers(3, 0..9)]);
     assert!(report.to_text().contains("Nothing left."));
     assert!(report.to_markdown().contains("Nothing left in this period."));
     assert_eq!((report.first, report.subjects), (None, None));
@@ -139,7 +139,7 @@ fn nothing_left_is_said_so() {
 fn a_name_cannot_break_out_of_its_table() {
     let mut evil = bucket(Direction::Ingress, "GET /a|b`c\n# d", DAY_START, 1);
     evil.add_field("$[\"x`|\n| y\"]", "hash", 1);
-    let report = VendorExposure::of(
+    let report = ExposureReport::of(
         &VendorId::parse("acme-analytics").unwrap(),
         UnixTime::from_secs(0),
         UnixTime::from_secs(1),
@@ -154,7 +154,7 @@ fn a_name_cannot_break_out_of_its_table() {
 fn joined_days_count_whole_and_separate_hours_exactly() {
     let report = |buckets: Vec<ExposureBucket>, since_hour: u64| {
         let since = UnixTime::from_millis(since_hour * HOUR_MS);
-        let report = VendorExposure::of(&VendorId::parse("acme-analytics").unwrap(), since, since, buckets);
+        let report = ExposureReport::of(&VendorId::parse("acme-analytics").unwrap(), since, since, buckets);
         (report.records, report.subjects.map_or(0, |subjects| subjects.about.div_ceil(100)))
     };
     let day = vec![customers(DAY_START, 0..1_000), customers(DAY_START + 9, 1_000..1_900)];
@@ -184,7 +184,7 @@ fn a_year_is_small_and_takes_one_pass() {
         read += 1;
         serde_json::from_str(text).unwrap()
     });
-    let report = VendorExposure::of(
+    let report = ExposureReport::of(
         &VendorId::parse("acme-analytics").unwrap(),
         UnixTime::from_secs(0),
         UnixTime::from_secs(1),

@@ -1,7 +1,7 @@
 //! What left, to whom, and how treated.
 //!
 //! Bodies count into a [`RouteCounters`]; a roll every few seconds folds the counts into buckets of an hour for the store; a
-//! [`VendorExposure`] reads them back. Never holds a value, a subject or a subject's hash.
+//! [`ExposureReport`] reads them back. Never holds a value, a subject or a subject's hash.
 
 mod bucket;
 mod clear;
@@ -16,4 +16,4 @@ pub use bucket::{ExposureBucket, SubjectSketch, fold_day};
 pub use clear::{ClearCount, InClear};
 pub use counters::{ExposureCounters, ExposureProfile, RouteCounters};
 pub use distinct::{DistinctSketch, STANDARD_ERROR};
-pub use report::{Approximate, FieldTotals, RouteTotals, VendorExposure};
+pub use report::{Approximate, ExposureReport, FieldExposure, RouteExposure};

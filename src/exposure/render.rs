@@ -4,10 +4,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Approximate, ClearCount, FieldTotals, InClear, RouteTotals, VendorExposure};
+use super::{Approximate, ClearCount, ExposureReport, FieldExposure, InClear, RouteExposure};
 use crate::model::thousands;
 
-impl VendorExposure {
+impl ExposureReport {
     /// The report as text for a terminal.
     pub fn to_text(&self) -> String {
         let mut out = format!(
@@ -105,7 +105,7 @@ const LEFT_TO_SAY: &str = "
 - Measures taken or proposed (Article 33(3)(d)); the treatments above, a kill and a cut are such measures.
 ";
 
-fn text_route(out: &mut String, route: &RouteTotals) {
+fn text_route(out: &mut String, route: &RouteExposure) {
     line(out, format_args!("\n{} {}", route.direction, route.route));
     line(
         out,
@@ -117,13 +117,13 @@ fn text_route(out: &mut String, route: &RouteTotals) {
         ),
     );
     line(out, format_args!("  {} to {}", to_the_second(&route.first), to_the_second(&route.last)));
-    let width = |of: fn(&FieldTotals) -> &String| {
+    let width = |of: fn(&FieldExposure) -> &String| {
         route.treated.iter().map(|field| of(field).chars().count()).max().unwrap_or(0)
     };
     let (field_width, treatment_width) = (width(|field| &field.field), width(|field| &field.treatment));
     let values_width = route.treated.iter().map(|field| thousands(field.values).len()).max().unwrap_or(0);
     for field in &route.treated {
-        let (values, FieldTotals { field, treatment, left_as, .. }) = (thousands(field.values), field);
+        let (values, FieldExposure { field, treatment, left_as, .. }) = (thousands(field.values), field);
         line(
             out,
             format_args!("  {field:<field_width$}  {treatment:<treatment_width$}  {values:>values_width$}  {left_as}"),
@@ -172,7 +172,7 @@ fn markdown_clear(out: &mut String, in_clear: &InClear) {
     }
 }
 
-fn markdown_route(out: &mut String, route: &RouteTotals) {
+fn markdown_route(out: &mut String, route: &RouteExposure) {
     line(out, format_args!("\n### {} `{}`\n", route.direction, code(&route.route)));
     let (records, bytes) = (thousands(route.records), thousands(route.bytes));
     line(out, format_args!("{records} records, {bytes} bytes, {}.", subjects_of(route)));
@@ -195,7 +195,7 @@ fn markdown_route(out: &mut String, route: &RouteTotals) {
 
 const ALL_OTHERS: &str = "every field that no rule names";
 
-fn subjects_of(route: &RouteTotals) -> String {
+fn subjects_of(route: &RouteExposure) -> String {
     route.subjects.map_or_else(
         || "subjects not counted".to_owned(),
         |subjects| format!("{} different subjects", spelled(subjects)),

@@ -6,24 +6,29 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::bucket::{day_of, hour_of};
 use super::clear::ClearSum;
 use super::{DistinctSketch, ExposureBucket, InClear, STANDARD_ERROR, SubjectSketch};
 use crate::model::{UnixTime, VendorId};
 use crate::pii::{DETECT, TreatmentKind};
 
-/// What left to one vendor.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct VendorExposure {
-    /// The vendor's id.
+/// What left to a vendor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExposureReport {
+    /// To whom.
     pub vendor: String,
-    /// From when on: the hour of the time that was asked for.
+    /// From when: the hour of the time that was asked for.
     pub since: String,
-    /// When the report was made.
+    /// Until when.
     pub until: String,
     /// The first time that something left.
+    #[serde(default)]
     pub first: Option<String>,
     /// The last time.
+    #[serde(default)]
     pub last: Option<String>,
     /// Values that detectors found and, under `as: report`, let pass as they were.
     #[serde(default)]
@@ -32,16 +37,17 @@ pub struct VendorExposure {
     pub records: u64,
     /// Body bytes that left.
     pub bytes: u64,
-    /// Different subjects, over all routes that name one.
+    /// Different people they were about, over all routes that name them.
+    #[serde(default)]
     pub subjects: Option<Approximate>,
-    /// Whether records left on routes that name no subject, whose people are in no number here.
+    /// Whether records left on routes that name no people, who are in no number here.
     pub subjects_incomplete: bool,
     /// Route by route, the most records first.
-    pub routes: Vec<RouteTotals>,
+    pub routes: Vec<RouteExposure>,
 }
 
-/// A number and the range in which it lies in 95 of 100 cases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// A number, and the range in which it lies in 95 of 100 cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Approximate {
     /// The best guess.
     pub about: u64,
@@ -51,53 +57,55 @@ pub struct Approximate {
     pub at_most: u64,
 }
 
-/// What left on one route.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct RouteTotals {
+/// What left through one route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RouteExposure {
     /// `ingress` or `egress`.
     pub direction: String,
-    /// The route as the contract writes it.
+    /// The route, as the contract writes it.
     pub route: String,
-    /// Records.
+    /// Records that left.
     pub records: u64,
-    /// Body bytes.
+    /// Body bytes that left.
     pub bytes: u64,
-    /// Different subjects, where the route names one.
+    /// Different people they were about, where the route names them.
+    #[serde(default)]
     pub subjects: Option<Approximate>,
     /// The first time that something left.
     pub first: String,
     /// The last time.
     pub last: String,
-    /// Treated fields, those that left raw first, then in the order of their names.
-    pub treated: Vec<FieldTotals>,
-    /// The fields that could leave in clear; `None` is every field that no rule names.
+    /// Treated fields, by name.
+    pub treated: Vec<FieldExposure>,
+    /// The fields that could leave in clear; absent for every field that no rule names.
+    #[serde(default)]
     pub clear: Option<Vec<String>>,
-    /// What was seen to leave in clear, in the bodies that were looked at.
+    /// What was seen to leave in clear, in the bodies that were looked at; absent where none left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_clear: Option<InClear>,
 }
 
 /// What left of one field.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct FieldTotals {
-    /// Where the value stood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FieldExposure {
+    /// Where it stood, as the contract writes it.
     pub field: String,
     /// How it was treated.
     pub treatment: String,
     /// What that makes of it for whoever has it.
     pub left_as: Cow<'static, str>,
-    /// How many values.
+    /// Values that left so.
     pub values: u64,
 }
 
-impl FieldTotals {
+impl FieldExposure {
     /// Whether the values left as they were.
     pub(super) fn is_raw(&self) -> bool {
         TreatmentKind::from_word(&self.treatment) == Some(TreatmentKind::Report)
     }
 }
 
-impl VendorExposure {
+impl ExposureReport {
     /// Adds up a vendor's buckets; those of others and those before `since` are left out, so a range that is too wide does
     /// no harm. [`ExposureBucket::keys`] names the range to read.
     pub fn of(
@@ -212,8 +220,8 @@ impl ExposureSum {
         self.last_ms == 0
     }
 
-    fn line(self, direction: String, route: String) -> RouteTotals {
-        let field = |((field, treatment), values): ((String, String), u64)| FieldTotals {
+    fn line(self, direction: String, route: String) -> RouteExposure {
+        let field = |((field, treatment), values): ((String, String), u64)| FieldExposure {
             left_as: left_as(&field, &treatment).into(),
             field,
             treatment,
@@ -221,7 +229,7 @@ impl ExposureSum {
         };
         let mut treated: Vec<_> = self.fields.into_iter().map(field).collect();
         treated.sort_by_key(|line| !line.is_raw());
-        RouteTotals {
+        RouteExposure {
             direction,
             route,
             records: self.records,

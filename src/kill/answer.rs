@@ -1,17 +1,21 @@
-//! What the switch answers, in the shapes that the admin API sends.
+//! What kills, restores and drills answer, in the JSON that the admin API sends.
+//!
+//! Stored rows have types of their own: their keys must stay as they were written.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::drill::DrillRecord;
 use super::order::{Kill, KillSelector};
-use super::table::{KillKeyError, RestoreApproval};
-use crate::store::StoreError;
+use super::schedule::ScheduledKillRow;
+use super::table::RestoreApproval;
+use crate::model::{Rfc3339Time, is_default};
 
-/// How a vendor stands.
+/// How much of a vendor is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KillState {
-    /// Nothing stands against it.
+    /// No kill is in force against it.
     Live,
     /// A direction, route or client of it is killed.
     PartlyKilled,
@@ -23,7 +27,7 @@ impl KillState {
     pub(super) fn of<'a>(kills: impl Iterator<Item = &'a Kill>) -> Self {
         let mut state = Self::Live;
         for kill in kills {
-            if kill.reach.is_whole() {
+            if kill.selector.is_whole() {
                 return Self::Killed;
             }
             state = Self::PartlyKilled;
@@ -32,12 +36,68 @@ impl KillState {
     }
 }
 
-/// How many gateways have heard of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Whether a vendor may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VendorState {
+    /// Its contract is in force and nothing of it is killed.
+    Live,
+    /// A direction, route or client of it is killed.
+    PartlyKilled,
+    /// All of it is killed.
+    Killed,
+    /// Its contract has not started, or is a draft.
+    NotStarted,
+    /// Its contract has ended, and requests that change nothing still pass.
+    ReadOnly,
+    /// Its contract has ended.
+    Ended,
+}
+
+impl VendorState {
+    /// The word in answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::PartlyKilled => "partly_killed",
+            Self::Killed => "killed",
+            Self::NotStarted => "not_started",
+            Self::ReadOnly => "read_only",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+impl From<KillState> for VendorState {
+    fn from(state: KillState) -> Self {
+        match state {
+            KillState::Live => Self::Live,
+            KillState::PartlyKilled => Self::PartlyKilled,
+            KillState::Killed => Self::Killed,
+        }
+    }
+}
+
+/// What of an order nobody has been seen by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unseen {
+    /// No contract has named the vendor, and it has no history.
+    Vendor,
+    /// The contract has nothing that goes this way, for this client.
+    Direction,
+    /// No line of the contract has been this route.
+    Route,
+    /// No client of the vendor by this name.
+    Client,
+}
+
+/// How many gateways have heard, this one included, and how many this one knows: itself, since they share no state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fleet {
-    /// Those that have acted on it.
+    /// Gateways that have confirmed.
     pub acked: u32,
-    /// Those that are known.
+    /// Gateways that are known.
     pub of: u32,
 }
 
@@ -47,164 +107,214 @@ impl Fleet {
 }
 
 /// The answer to a kill.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KillAnswer {
-    /// The vendor, or `*`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KillReport {
+    /// Who was cut off.
     pub vendor: String,
-    /// How what the order names stands now: always killed.
-    pub state: KillState,
-    /// The kill's generation; the same again when the same is killed twice.
+    /// How what the order named stands now: always `killed`.
+    pub state: VendorState,
+    /// Grows with each kill and restore.
     pub generation: u64,
-    /// Requests cut by this order.
+    /// Exchanges ended in flight.
     pub severed: u64,
-    /// From the order's arrival until the last of them had left.
+    /// Microseconds from the order to the end of the last of them.
     pub sever_micros: u64,
-    /// Whether it survives a restart. If not, the vendor is killed all the same.
+    /// Whether the kill is on disk. When not, it stands until the process ends.
     pub persisted: bool,
     /// Who else knows.
     pub fleet: Fleet,
-    /// What the order named of the vendor, where that is not all.
-    #[serde(skip_serializing_if = "KillSelector::is_whole")]
-    pub reach: KillSelector,
-    /// Requests told to leave that had not when the deadline came: for these, bytes may still leave.
-    #[serde(skip_serializing_if = "is_zero")]
+    /// What the order named, where that is not the vendor whole.
+    #[serde(rename = "scope", default, skip_serializing_if = "KillSelector::is_whole")]
+    pub selector: KillSelector,
+    /// What of the order nobody has been seen by; it is kept all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<Unseen>,
+    /// Exchanges that had not ended when the deadline came: for these, bytes may still leave.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub lingering: u64,
 }
 
 /// The answer to a kill that was only asked about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PreviewAnswer {
-    /// The vendor, or `*`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KillPreview {
+    /// Who would be cut off, or `*`.
     pub vendor: String,
-    /// How it stands.
-    pub state: KillState,
+    /// How it stands now.
+    pub state: VendorState,
     /// Always true.
     pub dry_run: bool,
-    /// Requests that would be cut, calls of the vendor.
-    pub ingress: usize,
-    /// Requests that would be cut, calls to the vendor.
-    pub egress: usize,
-    /// What the order named of the vendor, where that is not all.
-    #[serde(skip_serializing_if = "KillSelector::is_whole")]
-    pub reach: KillSelector,
+    /// Calls of the vendor in flight that would be cut.
+    pub ingress: u64,
+    /// Calls to the vendor in flight that would be cut.
+    pub egress: u64,
+    /// What of the order nobody has been seen by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<Unseen>,
+    /// What the order named, where that is not the vendor whole.
+    #[serde(rename = "scope", default, skip_serializing_if = "KillSelector::is_whole")]
+    pub selector: KillSelector,
+}
+
+/// The answer to a kill of every vendor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KillAllReport {
+    /// One report per vendor.
+    pub vendors: Vec<KillReport>,
 }
 
 /// The answer to a restore.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RestoreAnswer {
-    /// The vendor, or `*`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RestoreReport {
+    /// Who was let back.
     pub vendor: String,
-    /// How it stands now: killed still, where an approval is missing or another kill stands.
-    pub state: KillState,
-    /// The generation of this change.
+    /// What the vendor is now: killed still, while approvals are missing or another kill stands.
+    pub state: VendorState,
+    /// Grows with each kill and restore.
     pub generation: u64,
-    /// Kills lifted.
-    pub lifted: usize,
-    /// What each of them had cut off.
-    pub reaches: Vec<KillSelector>,
-    /// Whether it survives a restart.
+    /// Kills that were lifted.
+    pub lifted: u64,
+    /// What each of them had cut off; an empty one is the vendor whole.
+    #[serde(rename = "scopes", default, skip_serializing_if = "Vec::is_empty")]
+    pub selectors: Vec<KillSelector>,
+    /// Whether the state is on disk.
     pub persisted: bool,
-    /// Approvals given so far, and needed.
+    /// How far the restore has come.
     pub approvals: ApprovalProgress,
 }
 
 /// How far a restore has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Approvals")]
 pub struct ApprovalProgress {
     /// Different people who have agreed.
-    pub given: usize,
+    pub given: u32,
     /// How many must.
     pub needed: u32,
 }
 
-/// One vendor at a glance.
-#[derive(Debug, Clone, Serialize)]
-pub struct VendorKillStatus {
-    /// The vendor.
-    pub vendor: String,
-    /// How it stands.
-    pub state: KillState,
-    /// What stands against it.
-    pub kills: Vec<Kill>,
-    /// Who has agreed to restore it, while more must.
-    pub approvals: Vec<RestoreApproval>,
-    /// Calls of the vendor in flight.
-    pub ingress_in_flight: usize,
-    /// Calls to the vendor in flight.
-    pub egress_in_flight: usize,
-    /// Requests cut since the process started.
-    pub severed_total: u64,
-    /// False while a change of it is not on disk.
-    pub persisted: bool,
-    /// The last exercise.
-    pub last_drill: Option<DrillRecord>,
+/// One person's yes to a restore that needs more; it lapses after a day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Approval")]
+pub struct ApprovalAnswer {
+    /// What would be restored.
+    #[serde(rename = "scope", default, skip_serializing_if = "KillSelector::is_whole")]
+    pub selector: KillSelector,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Rfc3339Time,
 }
 
-/// Why a kill, a restore or a drill did not happen.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum KillError {
-    /// No contract names this vendor and nothing ever stood against it.
-    #[error("there is no vendor of this name")]
-    UnknownVendor,
-    /// A restore needs a reason and a person's name.
-    #[error("a restore needs a person and a reason")]
-    Unexplained,
-    /// Nothing that the order covers stands.
-    #[error("nothing of this stands against the vendor")]
-    NotKilled,
-    /// A drill of a vendor that is killed would measure nothing.
-    #[error("the vendor is killed; restore it before a drill")]
-    AlreadyKilled,
-    /// No order of this id waits: it has been carried out, or taken back.
-    #[error("no such kill is to come")]
-    NotScheduled,
-    /// So many orders wait that one more is a mistake.
-    #[error("too many kills are to come")]
-    ScheduleFull,
-    /// So many of them are this person's that one more would crowd the others out.
-    #[error("too many kills that this operator ordered are to come")]
-    ScheduleShare,
-    /// The change is not durable, so the vendor stays as it was: killed.
-    #[error("the change cannot be kept, so the vendor stays killed")]
-    NotPersisted(#[source] StoreError),
-}
-
-/// Why the switch cannot start from what is stored: start with every vendor killed instead.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum KillLoadError {
-    /// The store cannot be read.
-    #[error("the kills cannot be read")]
-    Store(#[from] StoreError),
-    /// A row is not about a vendor.
-    #[error("the kills are not what was written")]
-    Key(#[from] KillKeyError),
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-const fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_has_the_shape_that_is_promised() {
-        let answer = KillAnswer {
-            vendor: "acme".to_owned(),
-            state: KillState::Killed,
-            generation: 7,
-            severed: 3,
-            sever_micros: 412,
-            persisted: true,
-            fleet: Fleet::ALONE,
-            reach: KillSelector::default(),
-            lingering: 0,
-        };
-        assert_eq!(
-            serde_json::to_string(&answer).unwrap(),
-            r#"{"vendor":"acme","state":"killed","generation":7,"severed":3,"sever_micros":412,"persisted":true,"fleet":{"acked":1,"of":1}}"#
-        );
+impl From<&RestoreApproval> for ApprovalAnswer {
+    fn from(given: &RestoreApproval) -> Self {
+        let (by, reason) = (given.by.clone(), given.reason.clone());
+        Self { selector: given.selector.clone(), by, reason, at: given.at.into() }
     }
+}
+
+/// The answer to a drill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DrillReport {
+    /// Who was cut off and let back.
+    pub vendor: String,
+    /// Whether stand-ins were cut, and nothing of the vendor's.
+    pub shadow: bool,
+    /// Exchanges cut, or stand-ins.
+    pub severed: u64,
+    /// Microseconds until nothing new was let in.
+    pub refuse_micros: u64,
+    /// Microseconds until the last severed exchange had left.
+    pub sever_micros: u64,
+    /// Microseconds until the kill was on disk.
+    pub persist_micros: u64,
+    /// Whether the kill was on disk.
+    pub persisted: bool,
+    /// How the vendor stands after it.
+    pub state: VendorState,
+}
+
+impl From<DrillRecord> for DrillReport {
+    fn from(record: DrillRecord) -> Self {
+        Self {
+            vendor: record.vendor,
+            shadow: record.shadow,
+            severed: record.severed,
+            refuse_micros: record.refuse_micros,
+            sever_micros: record.sever_micros,
+            persist_micros: record.persist_micros,
+            persisted: record.persisted,
+            state: record.state.into(),
+        }
+    }
+}
+
+/// A kill that stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Standing")]
+pub struct KillStatus {
+    /// What is killed.
+    #[serde(rename = "scope")]
+    pub selector: KillSelector,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Rfc3339Time,
+    /// The kill's own generation.
+    pub generation: u64,
+    /// Whether no line of the contract matches it any more: it stands, and cuts off nothing for now.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unmatched: bool,
+}
+
+impl KillStatus {
+    /// The status of a kill, and whether no route of the contract matches it any more.
+    pub fn of(kill: &Kill, unmatched: bool) -> Self {
+        Self {
+            selector: kill.selector.clone(),
+            reason: kill.reason.clone(),
+            by: kill.by.clone(),
+            at: kill.at.into(),
+            generation: kill.generation,
+            unmatched,
+        }
+    }
+}
+
+/// A kill to come. It is on disk before it is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScheduledKill {
+    /// Names it when it is taken back.
+    pub id: u64,
+    /// Who will be cut off; `*` is every vendor.
+    pub vendor: String,
+    /// What of it, where that is not the vendor whole.
+    #[serde(rename = "scope", default, skip_serializing_if = "KillSelector::is_whole")]
+    pub selector: KillSelector,
+    /// What of the order nobody had been seen by when it was given; it is kept all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<Unseen>,
+    /// When, to about a second.
+    pub at: Rfc3339Time,
+    /// Who ordered it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl From<ScheduledKillRow> for ScheduledKill {
+    fn from(row: ScheduledKillRow) -> Self {
+        let (unseen, at) = (Vec::new(), row.at.into());
+        Self { id: row.id, vendor: row.vendor, selector: row.selector, unseen, at, by: row.by, reason: row.reason }
+    }
+}
+
+/// All kills to come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScheduledKills {
+    /// The next one first.
+    pub scheduled: Vec<ScheduledKill>,
 }

@@ -35,8 +35,8 @@ impl KillEvent {
         if self.generation > 0 {
             detail.insert("generation".to_owned(), json!(self.generation));
         }
-        if !self.reach.is_whole() {
-            detail.insert("reach".to_owned(), json!(self.reach));
+        if !self.selector.is_whole() {
+            detail.insert("reach".to_owned(), json!(self.selector));
         }
         if let Some(origin) = self.origin {
             detail.insert("origin".to_owned(), json!(origin));

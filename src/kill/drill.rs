@@ -7,11 +7,11 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::answer::{ApprovalProgress, KillError, KillState};
+use super::answer::{ApprovalProgress, DrillReport, KillState};
+use super::error::KillError;
 use super::event::{KillEvent, KillEventKind};
 use super::gate::VendorGate;
 use super::in_flight::InFlight;
@@ -76,22 +76,16 @@ impl KillSwitch {
         by: &str,
         reason: &str,
         at: Moment,
-    ) -> Result<DrillRecord, KillError> {
-        let subject = KillTarget::Vendor(vendor.clone());
-        let report = if shadow {
-            self.require_unkilled(&self.table(), &subject)?;
+    ) -> Result<DrillReport, KillError> {
+        let target = KillTarget::Vendor(vendor.clone());
+        let record = if shadow {
+            self.require_unkilled(&self.table(), &target)?;
             self.drill_shadow(vendor, by, at).await
         } else {
             self.drill_real(vendor, by, reason, at).await?
         };
-        self.remember(&subject, vendor, reason, &report).await;
-        Ok(report)
-    }
-
-    /// Whether the last drill of a vendor is longer ago than `every`, or there was none since `since`.
-    pub fn is_drill_overdue(&self, vendor: &VendorId, every: Duration, since: UnixTime, now: UnixTime) -> bool {
-        let last = DrillRecord::last(&self.store, vendor.as_str()).map_or(since, |report| report.at);
-        now.since(last) > every
+        self.remember(&target, vendor, reason, &record).await;
+        Ok(record.into())
     }
 
     async fn drill_real(
@@ -102,8 +96,8 @@ impl KillSwitch {
         at: Moment,
     ) -> Result<DrillRecord, KillError> {
         let (answer, timings) = self.begin_drill(vendor, by, reason, at)?.finish_timed().await;
-        let (order, lifting) = self.end_drill(vendor, by, answer.generation);
-        let restored = self.finish_restore(&order, lifting, ApprovalProgress { given: 1, needed: 1 }).await?;
+        let (order, pending) = self.end_drill(vendor, by, answer.generation);
+        self.finish_restore(&order, pending, ApprovalProgress { given: 1, needed: 1 }).await?;
         Ok(DrillRecord {
             vendor: answer.vendor,
             shadow: false,
@@ -114,7 +108,7 @@ impl KillSwitch {
             persist_micros: timings.persist_micros,
             severed: answer.severed,
             persisted: answer.persisted,
-            state: restored.state,
+            state: state(&self.table(), &order.target),
         })
     }
 
@@ -135,10 +129,10 @@ impl KillSwitch {
             evidence: None,
             at,
         };
-        let mut ledger = self.table();
-        self.require_unkilled(&ledger, &order.target)?;
-        let struck = ledger.kill(&order);
-        Ok(self.sever(order, struck, ledger, None))
+        let mut table = self.table();
+        self.require_unkilled(&table, &order.target)?;
+        let applied = table.kill(&order);
+        Ok(self.sever(order, applied, table, None))
     }
 
     /// Begins to lift the drill's own kill: one that came meanwhile stands.
@@ -151,25 +145,25 @@ impl KillSwitch {
             approvals: NonZeroU32::MIN,
             at: self.clock.now(),
         };
-        let lifting = self.begin_restore(&mut self.table(), &order, &[generation], KillOrigin::Drill);
-        (order, lifting)
+        let pending = self.begin_restore(&mut self.table(), &order, &[generation], KillOrigin::Drill);
+        (order, pending)
     }
 
-    fn require_unkilled(&self, ledger: &KillTable, subject: &KillTarget) -> Result<(), KillError> {
-        self.require_known(ledger, subject)?;
-        if ledger.entry(subject).kills.is_empty() { Ok(()) } else { Err(KillError::AlreadyKilled) }
+    fn require_unkilled(&self, table: &KillTable, target: &KillTarget) -> Result<(), KillError> {
+        self.require_known(table, target)?;
+        if table.entry(target).kills.is_empty() { Ok(()) } else { Err(KillError::AlreadyKilled) }
     }
 
     async fn drill_shadow(&self, vendor: &VendorId, by: &str, at: Moment) -> DrillRecord {
-        let line = VendorGate::new(vendor.clone());
+        let gate = VendorGate::new(vendor.clone());
         let live: usize = self.gate(vendor).in_flight().into_iter().sum();
-        let standins = spawn_standins(&line, live.clamp(1, DRILL_STANDINS_MAX)).await;
+        let standins = spawn_standins(&gate, live.clamp(1, DRILL_STANDINS_MAX)).await;
         let start = self.clock.now();
         let kill = Arc::new(shadow_kill(by, at));
-        line.set_active(std::iter::once(Arc::clone(&kill)));
+        gate.set_active(std::iter::once(Arc::clone(&kill)));
         let refused = self.clock.now();
         let latch = CountdownLatch::new();
-        let severed = line.sever(&kill, &latch, None);
+        let severed = gate.sever(&kill, &latch, None);
         latch.count_down();
         latch.wait().await;
         let left = self.clock.now();
@@ -203,21 +197,21 @@ impl KillSwitch {
         }
     }
 
-    async fn remember(&self, subject: &KillTarget, vendor: &VendorId, reason: &str, report: &DrillRecord) {
+    async fn remember(&self, target: &KillTarget, vendor: &VendorId, reason: &str, report: &DrillRecord) {
         let mut batch = WriteBatch::new();
         if batch.put(vendor.as_str().as_bytes(), report).is_ok() {
             // A drill that is forgotten is drilled again.
             let _ = self.store.write(batch).await;
         }
-        let event = KillEvent::of(KillEventKind::Drill, subject, &report.by, reason, report.at, 0);
+        let event = KillEvent::of(KillEventKind::Drill, target, &report.by, reason, report.at, 0);
         (self.listener)(&KillEvent { severed: report.severed, outcome: serde_json::to_value(report).ok(), ..event });
     }
 }
 
 /// Tasks that hold a place on the line until they are severed, all of them waiting when this returns.
-async fn spawn_standins(line: &VendorGate, count: usize) -> Vec<tokio::task::JoinHandle<()>> {
+async fn spawn_standins(gate: &VendorGate, count: usize) -> Vec<tokio::task::JoinHandle<()>> {
     let tasks: Vec<_> =
-        (0..count).map(|_| tokio::spawn(standin(line.register(Direction::Ingress, RouteTag::NONE, None)))).collect();
+        (0..count).map(|_| tokio::spawn(standin(gate.register(Direction::Ingress, RouteTag::NONE, None)))).collect();
     tokio::task::yield_now().await;
     tasks
 }
@@ -229,7 +223,7 @@ async fn standin(mut in_flight: InFlight) {
 fn shadow_kill(by: &str, at: Moment) -> Kill {
     Kill {
         generation: 0,
-        reach: KillSelector::default(),
+        selector: KillSelector::default(),
         everything: false,
         at: at.wall,
         by: by.to_owned(),

@@ -65,8 +65,8 @@ pub struct KillEvent {
     /// The generation that it made, or belongs to.
     pub generation: u64,
     /// How much of the vendor.
-    #[serde(default, skip_serializing_if = "KillSelector::is_whole")]
-    pub reach: KillSelector,
+    #[serde(rename = "reach", default, skip_serializing_if = "KillSelector::is_whole")]
+    pub selector: KillSelector,
     /// What made it happen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<KillOrigin>,
@@ -94,7 +94,7 @@ impl KillEvent {
             reason: order.reason.clone(),
             at: order.at.wall,
             generation: kill.generation,
-            reach: order.selector.clone(),
+            selector: order.selector.clone(),
             origin: Some(order.origin),
             lifted: Vec::new(),
             severed,
@@ -106,7 +106,7 @@ impl KillEvent {
     /// An event by a person, with nothing severed.
     pub(super) fn of(
         act: KillEventKind,
-        subject: &KillTarget,
+        target: &KillTarget,
         by: &str,
         reason: &str,
         at: UnixTime,
@@ -114,12 +114,12 @@ impl KillEvent {
     ) -> Self {
         Self {
             act,
-            vendor: subject.as_str().to_owned(),
+            vendor: target.as_str().to_owned(),
             by: by.to_owned(),
             reason: reason.to_owned(),
             at,
             generation,
-            reach: KillSelector::default(),
+            selector: KillSelector::default(),
             origin: None,
             lifted: Vec::new(),
             severed: 0,

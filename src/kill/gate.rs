@@ -79,8 +79,8 @@ impl VendorGate {
     }
 
     /// Requests in flight that a reach covers, by [`Direction::index`].
-    pub fn count(&self, reach: &KillSelector) -> [usize; 2] {
-        let target = CompiledSelector::from(reach);
+    pub fn count(&self, selector: &KillSelector) -> [usize; 2] {
+        let target = CompiledSelector::from(selector);
         self.shards
             .iter()
             .map(|shard| shard.count(&target))
@@ -125,7 +125,7 @@ impl VendorGate {
     ///
     /// Returns how many had not been severed before; [`InFlight::killed`] of each gives `why`, generation 0.
     pub fn sever_in_flight(&self, why: &str, direction: Option<Direction>, now: UnixTime, spared: &InFlight) -> u64 {
-        let cause = Kill { reach: KillSelector { direction, ..KillSelector::default() }, ..cut(why, now) };
+        let cause = Kill { selector: KillSelector { direction, ..KillSelector::default() }, ..cut(why, now) };
         // Nobody waits for them to leave.
         self.sever(&Arc::new(cause), &CountdownLatch::new(), Some(spared))
     }
@@ -133,7 +133,7 @@ impl VendorGate {
     /// Makes these the kills that stand. Refuses what is new from here on; severs nothing.
     pub(super) fn set_active(&self, kills: impl Iterator<Item = Arc<Kill>>) {
         let kills: Vec<_> =
-            kills.map(|kill| ActiveKill { target: CompiledSelector::from(&kill.reach), kill }).collect();
+            kills.map(|kill| ActiveKill { target: CompiledSelector::from(&kill.selector), kill }).collect();
         let armed = !kills.is_empty();
         self.active.kills.store(Arc::new(kills));
         self.active.armed.store(armed, Ordering::Release);
@@ -142,7 +142,7 @@ impl VendorGate {
     /// Severs what is in flight under the kill and wakes it. Returns how many had not been severed before; the latch
     /// opens when all that match are gone, those too that were severed earlier and have not left.
     pub(super) fn sever(&self, kill: &Arc<Kill>, latch: &Arc<CountdownLatch>, spared: Option<&InFlight>) -> u64 {
-        let standing = ActiveKill { target: CompiledSelector::from(&kill.reach), kill: Arc::clone(kill) };
+        let standing = ActiveKill { target: CompiledSelector::from(&kill.selector), kill: Arc::clone(kill) };
         let severed = self.shards.iter().map(|shard| shard.sever(&standing, latch, spared)).sum();
         self.severed_total.fetch_add(severed, Ordering::Relaxed);
         severed
@@ -153,7 +153,7 @@ impl VendorGate {
 fn cut(why: &str, at: UnixTime) -> Kill {
     Kill {
         generation: 0,
-        reach: KillSelector::default(),
+        selector: KillSelector::default(),
         everything: false,
         at,
         by: GATEWAY_ACTOR.to_owned(),

@@ -9,6 +9,7 @@ mod answer;
 mod audit;
 mod burst;
 mod drill;
+mod error;
 mod event;
 mod gate;
 mod hooks;
@@ -28,18 +29,20 @@ mod unconfirmed;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Fleet, KillAnswer, KillError, KillState, PreviewAnswer, RestoreAnswer, VendorKillStatus};
+pub use answer::{
+    ApprovalAnswer, DrillReport, Fleet, KillAllReport, KillPreview, KillReport, KillState, KillStatus, RestoreReport,
+    ScheduledKill, ScheduledKills, Unseen, VendorState,
+};
 pub use audit::{audit_listener, notify_all};
 pub use burst::DenialBurst;
-pub use drill::DrillRecord;
+pub use error::KillError;
 pub use event::{EventListener, KillEvent};
 pub use gate::VendorGate;
 pub use hooks::{HookChannel, HookDispatcher, KillHook, OutgoingWebhook, SendWebhook, WebhookSendError};
 pub use in_flight::InFlight;
 pub use order::{Evidence, Kill, KillOrder, KillOrigin, KillSelector, KillTarget, RouteTag};
 pub use pending::PendingKill;
+pub use query::VendorKillStatus;
 pub use recheck::{AdmissionProof, RegisteredRequest, SeveredRequests};
 pub use restore::RestoreOrder;
-pub use schedule::ScheduledKillRow;
 pub use switch::{GATEWAY_ACTOR, KillSwitch};
-pub use table::RestoreApproval;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{ClientId, Direction, IdError, Moment, UnixTime, VendorId};
@@ -64,15 +65,19 @@ fn unnamed(route: &str) -> String {
     route.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 
-/// How much of a vendor's traffic an order is about: all that every given part matches. The default is all of it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "KillSelectorText", into = "KillSelectorText")]
+/// A part of a vendor's traffic: all that every given member matches, and all of it when none is given.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Part", !deny_unknown_fields)]
 pub struct KillSelector {
-    /// Only this way.
+    /// Only this direction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
     /// Only this route, as the contract writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<Arc<str>>,
-    /// Only this client of the vendor.
+    /// Only this client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientId>,
 }
 
@@ -102,43 +107,6 @@ impl KillSelector {
         self.route.as_deref().map(RouteTag::of)
     }
 }
-
-/// A reach as JSON has it.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KillSelectorText {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    direction: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    route: Option<Arc<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    client: Option<String>,
-}
-
-impl From<KillSelector> for KillSelectorText {
-    fn from(reach: KillSelector) -> Self {
-        Self {
-            direction: reach.direction.map(|direction| direction.as_str().to_owned()),
-            route: reach.route,
-            client: reach.client.map(|client| client.as_str().to_owned()),
-        }
-    }
-}
-
-impl TryFrom<KillSelectorText> for KillSelector {
-    type Error = DirectionError;
-
-    fn try_from(text: KillSelectorText) -> Result<Self, DirectionError> {
-        let named = |name: String| Direction::ALL.into_iter().find(|known| known.as_str() == name);
-        let direction = text.direction.map(|name| named(name).ok_or(DirectionError)).transpose()?;
-        Ok(Self { direction, route: text.route, client: text.client.as_deref().map(ClientId::new) })
-    }
-}
-
-/// A direction that does not exist.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("direction must be 'ingress' or 'egress'")]
-pub struct DirectionError;
 
 /// What made a kill happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,8 +191,8 @@ pub struct Kill {
     /// Grows by each change of any vendor's state, and never repeats.
     pub generation: u64,
     /// How much of the vendor.
-    #[serde(default)]
-    pub reach: KillSelector,
+    #[serde(rename = "reach", default)]
+    pub selector: KillSelector,
     /// Whether it came with an order for every vendor.
     #[serde(default)]
     pub everything: bool,
@@ -266,14 +234,14 @@ pub(super) mod rfc3339 {
 mod tests {
     use super::*;
 
-    fn reach(json: &str) -> KillSelector {
+    fn selector(json: &str) -> KillSelector {
         serde_json::from_str(json).unwrap()
     }
 
     #[test]
     fn reaches_are_read_and_written_as_they_are_spoken() {
         for json in ["{}", r#"{"direction":"egress"}"#, r#"{"direction":"ingress","route":"GET /a","client":"c"}"#] {
-            assert_eq!(serde_json::to_string(&reach(json)).unwrap(), json);
+            assert_eq!(serde_json::to_string(&selector(json)).unwrap(), json);
         }
         for bad in [r#"{"direction":"up"}"#, r#"{"vendor":"acme"}"#, "[1]"] {
             assert!(serde_json::from_str::<KillSelector>(bad).is_err(), "{bad}");
@@ -304,8 +272,8 @@ mod tests {
             (r#"{"direction":"egress"}"#, r#"{"direction":"ingress"}"#, false),
         ];
         for (wide, narrow, expected) in table {
-            assert_eq!(reach(wide).contains(&reach(narrow)), expected, "{wide} {narrow}");
+            assert_eq!(selector(wide).contains(&selector(narrow)), expected, "{wide} {narrow}");
         }
-        assert!(reach("{}").is_whole() && !reach(r#"{"route":"GET /a"}"#).is_whole());
+        assert!(selector("{}").is_whole() && !selector(r#"{"route":"GET /a"}"#).is_whole());
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use super::answer::{Fleet, KillAnswer, KillState};
+use super::answer::{Fleet, KillReport, VendorState};
 use super::latch::CountdownLatch;
 use super::order::{Kill, KillOrder};
 use super::switch::KillSwitch;
@@ -81,12 +81,12 @@ impl PendingKill {
     /// Waits until all that was severed has left and the kill is durable, within bounds, and answers.
     ///
     /// Runs on a tokio runtime with time enabled.
-    pub async fn finish(self) -> KillAnswer {
+    pub async fn finish(self) -> KillReport {
         self.finish_timed().await.0
     }
 
     /// [`PendingKill::finish`] with the time of each step.
-    pub async fn finish_timed(mut self) -> (KillAnswer, KillTimings) {
+    pub async fn finish_timed(mut self) -> (KillReport, KillTimings) {
         if self.latch.0.remaining() > 0 {
             // At the deadline the answer counts those that linger.
             let _ = timeout(SEVER_DEADLINE, self.latch.0.wait()).await;
@@ -112,16 +112,17 @@ impl PendingKill {
         written.is_ok()
     }
 
-    fn answer(&self, sever_micros: u64, lingering: u64, persisted: bool) -> KillAnswer {
-        KillAnswer {
+    fn answer(&self, sever_micros: u64, lingering: u64, persisted: bool) -> KillReport {
+        KillReport {
             vendor: self.order.target.as_str().to_owned(),
-            state: KillState::Killed,
+            state: VendorState::Killed,
             generation: self.kill.generation,
             severed: self.severed,
             sever_micros,
             persisted,
             fleet: Fleet::ALONE,
-            reach: self.order.selector.clone(),
+            selector: self.order.selector.clone(),
+            unseen: Vec::new(),
             lingering,
         }
     }

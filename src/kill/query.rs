@@ -1,35 +1,60 @@
 //! What others ask of what stands: whether a name is known, what is cut off of a vendor, how far the generations are.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::answer::KillState;
 use super::drill::DrillRecord;
+use super::gate::VendorGate;
 use super::order::{Kill, KillOrigin, KillSelector, KillTarget};
-use super::switch::KillSwitch;
+use super::switch::{KillSwitch, state};
+use super::table::{KillTable, RestoreApproval};
 use crate::model::{UnixTime, VendorId};
+
+/// The kills, approvals and last drill of one vendor.
+#[derive(Debug, Clone)]
+pub struct VendorKillStatus {
+    /// The vendor.
+    pub vendor: String,
+    /// How much of it is killed.
+    pub state: KillState,
+    /// Its kills in force.
+    pub kills: Vec<Kill>,
+    /// Who has agreed to restore it, while more must.
+    pub approvals: Vec<RestoreApproval>,
+    /// Requests severed since the process started.
+    pub severed_total: u64,
+    /// False while a change of its state is not on disk.
+    pub persisted: bool,
+    /// Its last drill.
+    pub last_drill: Option<DrillRecord>,
+}
 
 impl KillSwitch {
     /// Whether a vendor has traffic or history here: a contract in this process, an order that stood or is to come, or
     /// a drill.
     pub fn knows(&self, vendor: &VendorId) -> bool {
-        let subject = KillTarget::Vendor(vendor.clone());
-        self.require_known(&self.table(), &subject).is_ok()
+        let target = KillTarget::Vendor(vendor.clone());
+        self.require_known(&self.table(), &target).is_ok()
             || self.scheduled().iter().any(|row| row.vendor == vendor.as_str())
             || DrillRecord::last(&self.store, vendor.as_str()).is_some()
     }
 
     /// The kills that stand against a vendor or against everything, oldest first.
-    pub fn active_kills(&self, subject: &KillTarget) -> Vec<Arc<Kill>> {
-        self.table().entry(subject).kills.clone()
+    pub fn active_kills(&self, target: &KillTarget) -> Vec<Arc<Kill>> {
+        self.table().entry(target).kills.clone()
     }
 
     /// Whether a kill stands that covers this and that no drill is about to end.
-    pub fn covers(&self, subject: &KillTarget, reach: &KillSelector) -> bool {
-        self.active_kills(subject).iter().any(|kill| kill.origin != KillOrigin::Drill && kill.reach.contains(reach))
+    pub fn covers(&self, target: &KillTarget, selector: &KillSelector) -> bool {
+        self.active_kills(target)
+            .iter()
+            .any(|kill| kill.origin != KillOrigin::Drill && kill.selector.contains(selector))
     }
 
     /// When the first of the kills was given that a restore of this would lift.
-    pub fn killed_since(&self, subject: &KillTarget, reach: &KillSelector) -> Option<UnixTime> {
-        self.active_kills(subject).iter().filter(|kill| reach.contains(&kill.reach)).map(|kill| kill.at).min()
+    pub fn killed_since(&self, target: &KillTarget, selector: &KillSelector) -> Option<UnixTime> {
+        self.active_kills(target).iter().filter(|kill| selector.contains(&kill.selector)).map(|kill| kill.at).min()
     }
 
     /// The newest generation.
@@ -40,5 +65,43 @@ impl KillSwitch {
     /// Sees to it that no generation up to this one is given out again.
     pub fn raise_generation(&self, generation: u64) {
         self.table().raise_generation(generation);
+    }
+
+    /// Every vendor at a glance, by name: those with a line, and those against whom anything ever stood.
+    pub fn status(&self) -> Vec<VendorKillStatus> {
+        let mut all = self.status_without_drills();
+        // The disk is asked when no lock is held that a kill wants.
+        for status in &mut all {
+            status.last_drill = DrillRecord::last(&self.store, &status.vendor);
+        }
+        all
+    }
+
+    /// Whether everything is killed because state could not be read and nobody has decided yet: not ready.
+    pub fn is_undecided(&self) -> bool {
+        let table = self.table();
+        table.entry(&KillTarget::Everything).kills.iter().any(|kill| kill.origin == KillOrigin::StateUnreadable)
+    }
+
+    fn status_without_drills(&self) -> Vec<VendorKillStatus> {
+        let table = self.table();
+        let mut vendors: BTreeSet<VendorId> = table.vendors().cloned().collect();
+        vendors.extend(self.gates.iter().map(|gate| gate.key().clone()));
+        let status = |vendor: &VendorId| self.status_of(&table, self.gates.get(vendor).as_deref(), vendor);
+        vendors.iter().map(status).collect()
+    }
+
+    fn status_of(&self, table: &KillTable, gate: Option<&Arc<VendorGate>>, vendor: &VendorId) -> VendorKillStatus {
+        let target = KillTarget::Vendor(vendor.clone());
+        let entry = table.entry(&target);
+        VendorKillStatus {
+            vendor: vendor.as_str().to_owned(),
+            state: state(table, &target),
+            kills: entry.kills.iter().map(|kill| (**kill).clone()).collect(),
+            approvals: entry.approvals.clone(),
+            severed_total: gate.map_or(0, |gate| gate.severed_total()),
+            persisted: self.store.is_durable() && !self.unconfirmed.holds(&target),
+            last_drill: None,
+        }
     }
 }

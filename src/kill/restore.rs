@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::answer::{ApprovalProgress, KillError, RestoreAnswer};
+use super::answer::{ApprovalProgress, RestoreReport};
+use super::error::KillError;
 use super::event::{KillEvent, KillEventKind};
 use super::order::{Kill, KillOrigin, KillSelector, KillTarget};
 use super::switch::{KillSwitch, apply_kills, state};
@@ -51,80 +52,80 @@ impl KillSwitch {
     ///
     /// # Errors
     /// [`KillError`]; whatever it is, the vendor is as killed as it was.
-    pub async fn restore(&self, order: RestoreOrder) -> Result<RestoreAnswer, KillError> {
+    pub async fn restore(&self, order: RestoreOrder) -> Result<RestoreReport, KillError> {
         if order.by.trim().is_empty() || order.reason.trim().is_empty() {
             return Err(KillError::Unexplained);
         }
         match self.decide(&order)? {
             RestoreDecision::Waiting(approvals, written) => self.wait_for_others(&order, approvals, written).await,
-            RestoreDecision::Lifting(lifting) => {
+            RestoreDecision::Lifting(pending) => {
                 let needed = order.approvals.get();
-                let approvals = ApprovalProgress { given: needed as usize, needed };
-                self.finish_restore(&order, *lifting, approvals).await
+                let approvals = ApprovalProgress { given: needed, needed };
+                self.finish_restore(&order, *pending, approvals).await
             }
         }
     }
 
     pub(super) fn decide(&self, order: &RestoreOrder) -> Result<RestoreDecision, KillError> {
-        let mut ledger = self.table();
-        self.require_known(&ledger, &order.target)?;
-        let kills = ledger.restorable(&order.target, &order.selector);
+        let mut table = self.table();
+        self.require_known(&table, &order.target)?;
+        let kills = table.restorable(&order.target, &order.selector);
         if kills.is_empty() {
             return Err(KillError::NotKilled);
         }
         let needed = order.approvals.get();
-        let given = if needed == 1 { 1 } else { ledger.approve(&order.target, order.approval(&kills)) };
-        if given < needed as usize {
-            let written = self.write(&ledger, &order.target, None);
+        let given = if needed == 1 { 1 } else { table.approve(&order.target, order.approval(&kills)) };
+        if given < needed {
+            let written = self.write(&table, &order.target, None);
             return Ok(RestoreDecision::Waiting(ApprovalProgress { given, needed }, written));
         }
-        Ok(RestoreDecision::Lifting(Box::new(self.begin_restore(&mut ledger, order, &kills, KillOrigin::Operator))))
+        Ok(RestoreDecision::Lifting(Box::new(self.begin_restore(&mut table, order, &kills, KillOrigin::Operator))))
     }
 
     /// Begins to lift those of these kills that stand.
     pub(super) fn begin_restore(
         &self,
-        ledger: &mut KillTable,
+        table: &mut KillTable,
         order: &RestoreOrder,
         kills: &[u64],
         origin: KillOrigin,
     ) -> PendingRestore {
-        let kills = ledger.active(&order.target, kills);
+        let kills = table.active(&order.target, kills);
         let lifted: Vec<u64> = kills.iter().map(|kill| kill.generation).collect();
-        let generation = ledger.begin_restore(&order.target, &lifted);
+        let generation = table.begin_restore(&order.target, &lifted);
         let event = KillEvent { origin: Some(origin), lifted, ..order.event(KillEventKind::Restore, generation) };
-        let written = self.write(ledger, &order.target, Some(&event));
+        let written = self.write(table, &order.target, Some(&event));
         PendingRestore { kills, event, written }
     }
 
     pub(super) async fn finish_restore(
         &self,
         order: &RestoreOrder,
-        lifting: PendingRestore,
+        pending: PendingRestore,
         approvals: ApprovalProgress,
-    ) -> Result<RestoreAnswer, KillError> {
-        let PendingRestore { kills, event, written } = lifting;
+    ) -> Result<RestoreReport, KillError> {
+        let PendingRestore { kills, event, written } = pending;
         let result = persisted(written).await;
-        let mut ledger = self.table();
-        ledger.end_restore(&order.target, &event.lifted, result.is_ok());
+        let mut table = self.table();
+        table.end_restore(&order.target, &event.lifted, result.is_ok());
         if let Err(error) = result {
-            drop(ledger);
+            drop(table);
             // What the disk holds is not certain now; it shall say that the vendor is killed.
             self.unconfirmed.failed(order.target.clone());
             return Err(error);
         }
-        apply_kills(&self.gates_of(&order.target), &ledger);
-        let state = state(&ledger, &order.target);
-        drop(ledger);
+        apply_kills(&self.gates_of(&order.target), &table);
+        let state = state(&table, &order.target);
+        drop(table);
         if !kills.is_empty() {
             (self.listener)(&event);
         }
-        Ok(RestoreAnswer {
+        Ok(RestoreReport {
             vendor: event.vendor,
-            state,
+            state: state.into(),
             generation: event.generation,
-            lifted: kills.len(),
-            reaches: kills.iter().map(|kill| kill.reach.clone()).collect(),
+            lifted: kills.len() as u64,
+            selectors: kills.iter().map(|kill| kill.selector.clone()).collect(),
             persisted: self.store.is_durable(),
             approvals,
         })
@@ -135,17 +136,17 @@ impl KillSwitch {
         order: &RestoreOrder,
         approvals: ApprovalProgress,
         written: Result<WriteAck, RowError>,
-    ) -> Result<RestoreAnswer, KillError> {
+    ) -> Result<RestoreReport, KillError> {
         persisted(written).await?;
         (self.listener)(&order.event(KillEventKind::Approve, 0));
-        let ledger = self.table();
-        let entry = ledger.entry(&order.target);
-        Ok(RestoreAnswer {
+        let table = self.table();
+        let entry = table.entry(&order.target);
+        Ok(RestoreReport {
             vendor: order.target.as_str().to_owned(),
-            state: state(&ledger, &order.target),
+            state: state(&table, &order.target).into(),
             generation: entry.kills.iter().map(|kill| kill.generation).max().unwrap_or_default(),
             lifted: 0,
-            reaches: Vec::new(),
+            selectors: Vec::new(),
             persisted: self.store.is_durable(),
             approvals,
         })
@@ -154,13 +155,13 @@ impl KillSwitch {
 
 impl RestoreOrder {
     fn approval(&self, kills: &[u64]) -> RestoreApproval {
-        let (by, reason, reach) = (self.by.clone(), self.reason.clone(), self.selector.clone());
-        RestoreApproval { by, reason, at: self.at.wall, reach, kills: kills.to_vec() }
+        let (by, reason, selector) = (self.by.clone(), self.reason.clone(), self.selector.clone());
+        RestoreApproval { by, reason, at: self.at.wall, selector, kills: kills.to_vec() }
     }
 
     fn event(&self, act: KillEventKind, generation: u64) -> KillEvent {
         let event = KillEvent::of(act, &self.target, &self.by, &self.reason, self.at.wall, generation);
-        KillEvent { reach: self.selector.clone(), ..event }
+        KillEvent { selector: self.selector.clone(), ..event }
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 
-use super::answer::{KillAnswer, KillError, KillLoadError};
+use super::answer::KillReport;
+use super::error::{KillError, KillLoadError};
 use super::event::{KillEvent, KillEventKind};
 use super::order::{KillOrder, KillOrigin, KillSelector, KillTarget, rfc3339};
 use super::switch::KillSwitch;
@@ -23,8 +24,8 @@ pub struct ScheduledKillRow {
     /// The vendor, or `*`.
     pub vendor: String,
     /// How much of the vendor.
-    #[serde(default, skip_serializing_if = "KillSelector::is_whole")]
-    pub reach: KillSelector,
+    #[serde(rename = "reach", default, skip_serializing_if = "KillSelector::is_whole")]
+    pub selector: KillSelector,
     /// When.
     #[serde(with = "rfc3339")]
     pub at: UnixTime,
@@ -52,7 +53,7 @@ struct ScheduledOrders {
 impl KillSchedule {
     pub(super) fn load(store: &Store) -> Result<Self, KillLoadError> {
         let rows = store.range::<ScheduledKillRow>(b"", None, usize::MAX)?;
-        rows.iter().try_for_each(|(_, row)| row.subject().map(drop))?;
+        rows.iter().try_for_each(|(_, row)| row.target().map(drop))?;
         let rows: BTreeMap<_, _> = rows.into_iter().map(|(_, row)| (row.id, row)).collect();
         let last = rows.keys().next_back().copied().unwrap_or_default();
         Ok(Self(Mutex::new(ScheduledOrders { rows, last })))
@@ -75,7 +76,7 @@ impl ScheduledOrders {
         let row = ScheduledKillRow {
             id: self.last,
             vendor: order.target.as_str().to_owned(),
-            reach: order.selector.clone(),
+            selector: order.selector.clone(),
             at,
             by: order.by.clone(),
             reason: order.reason.clone(),
@@ -89,8 +90,8 @@ impl ScheduledKillRow {
     /// The kill that it has become. One of a vendor whose contract is gone finds nobody, and waits for it to come back.
     fn order(&self, now: Moment) -> Option<KillOrder> {
         Some(KillOrder {
-            target: self.subject().ok()?,
-            selector: self.reach.clone(),
+            target: self.target().ok()?,
+            selector: self.selector.clone(),
             origin: KillOrigin::Schedule,
             by: self.by.clone(),
             reason: self.reason.clone(),
@@ -99,12 +100,12 @@ impl ScheduledKillRow {
         })
     }
 
-    fn event(&self, act: KillEventKind, subject: &KillTarget, by: &str, reason: &str, now: Moment) -> KillEvent {
+    fn event(&self, act: KillEventKind, target: &KillTarget, by: &str, reason: &str, now: Moment) -> KillEvent {
         let outcome = Some(format!("order {} for {}", self.id, self.at).into());
-        KillEvent { reach: self.reach.clone(), outcome, ..KillEvent::of(act, subject, by, reason, now.wall, 0) }
+        KillEvent { selector: self.selector.clone(), outcome, ..KillEvent::of(act, target, by, reason, now.wall, 0) }
     }
 
-    fn subject(&self) -> Result<KillTarget, KillKeyError> {
+    fn target(&self) -> Result<KillTarget, KillKeyError> {
         KillTarget::parse(&self.vendor).map_err(|_| KillKeyError)
     }
 }
@@ -145,8 +146,8 @@ impl KillSwitch {
         batch.delete(ScheduledKillRow::TABLE, &id.to_be_bytes());
         self.write_row(Ok(()), batch).await?;
         self.schedule.orders().rows.remove(&id);
-        let subject = row.subject().map_err(|_| KillError::UnknownVendor)?;
-        (self.listener)(&row.event(KillEventKind::Unschedule, &subject, by, reason, now));
+        let target = row.target().map_err(|_| KillError::UnknownVendor)?;
+        (self.listener)(&row.event(KillEventKind::Unschedule, &target, by, reason, now));
         Ok(row)
     }
 
@@ -159,7 +160,7 @@ impl KillSwitch {
 
     /// Carries out what is due; call it every second or so. An order is forgotten only after its kill is in force,
     /// so that a crash between the two repeats it and never loses it.
-    pub async fn kill_due(&self, now: Moment) -> Vec<KillAnswer> {
+    pub async fn kill_due(&self, now: Moment) -> Vec<KillReport> {
         let due = self.scheduled().into_iter().take_while(|row| row.at <= now.wall);
         // All of them are in force before the disk is waited for.
         let begun: Vec<_> = due.filter_map(|row| Some((row.id, self.kill(row.order(now)?).ok()?))).collect();

@@ -57,8 +57,8 @@ pub(super) struct CompiledSelector {
 }
 
 impl From<&KillSelector> for CompiledSelector {
-    fn from(reach: &KillSelector) -> Self {
-        Self { direction: reach.direction, route: reach.tag(), client: reach.client.clone() }
+    fn from(selector: &KillSelector) -> Self {
+        Self { direction: selector.direction, route: selector.tag(), client: selector.client.clone() }
     }
 }
 

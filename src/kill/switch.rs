@@ -5,15 +5,14 @@
 //! hook or a dead fleet never delays it. A restore goes the other way: durable first, then open. Never reads the
 //! traffic, and decides nothing but whether a kill stands.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use dashmap::DashMap;
 
-use super::answer::{KillError, KillLoadError, KillState, PreviewAnswer, VendorKillStatus};
-use super::drill::DrillRecord;
+use super::answer::{KillPreview, KillState};
+use super::error::{KillError, KillLoadError};
 use super::event::{EventListener, KillEvent};
 use super::gate::VendorGate;
 use super::in_flight::InFlight;
@@ -39,7 +38,7 @@ pub struct KillSwitch {
     /// Locked before `lines`, never after.
     table: Mutex<KillTable>,
     /// Read at load and by orders, never per request: a request holds its vendor's gate.
-    gates: DashMap<VendorId, Arc<VendorGate>>,
+    pub(super) gates: DashMap<VendorId, Arc<VendorGate>>,
     /// Whether events are queued for hooks.
     outbox: AtomicBool,
 }
@@ -51,9 +50,9 @@ impl KillSwitch {
     /// [`KillLoadError`] when the kills cannot be read; the caller then takes [`KillSwitch::all_killed`].
     pub fn load(store: Store, clock: Clock, witness: EventListener) -> Result<Self, KillLoadError> {
         let rows = store.range::<KillsRow>(b"", None, usize::MAX)?;
-        let ledger = KillTable::load(rows)?;
+        let table = KillTable::load(rows)?;
         let schedule = KillSchedule::load(&store)?;
-        Ok(Self::with(store, clock, witness, ledger, schedule))
+        Ok(Self::with(store, clock, witness, table, schedule))
     }
 
     /// The switch for whatever came of opening the state: as it was left, or with everything killed where that cannot
@@ -99,10 +98,10 @@ impl KillSwitch {
     /// A vendor's line, made when it is first asked for. Take it at load, not per request.
     pub fn gate(&self, vendor: &VendorId) -> Arc<VendorGate> {
         // The ledger first, so that no kill falls between the reading of it and the line's first appearance.
-        let ledger = self.table();
+        let table = self.table();
         let gate = self.gates.entry(vendor.clone()).or_insert_with(|| {
             let gate = VendorGate::new(vendor.clone());
-            gate.set_active(ledger.entry(&KillTarget::Vendor(vendor.clone())).kills.iter().cloned());
+            gate.set_active(table.entry(&KillTarget::Vendor(vendor.clone())).kills.iter().cloned());
             Arc::new(gate)
         });
         Arc::clone(&gate)
@@ -115,30 +114,30 @@ impl KillSwitch {
     /// # Errors
     /// [`KillError::UnknownVendor`].
     pub fn kill(&self, order: KillOrder) -> Result<PendingKill, KillError> {
-        let mut ledger = self.table();
-        self.require_known(&ledger, &order.target)?;
-        let struck = ledger.kill(&order);
-        Ok(self.sever(order, struck, ledger, None))
+        let mut table = self.table();
+        self.require_known(&table, &order.target)?;
+        let applied = table.kill(&order);
+        Ok(self.sever(order, applied, table, None))
     }
 
     pub(super) fn sever(
         &self,
         order: KillOrder,
-        struck: AppliedKill,
-        ledger: MutexGuard<'_, KillTable>,
+        applied: AppliedKill,
+        table: MutexGuard<'_, KillTable>,
         spared: Option<&InFlight>,
     ) -> PendingKill {
-        let lines = self.gates_of(&order.target);
-        apply_kills(&lines, &ledger);
+        let gates = self.gates_of(&order.target);
+        apply_kills(&gates, &table);
         let refused = self.clock.now();
         let latch = CountdownLatch::new();
-        let severed = lines.iter().map(|line| line.sever(&struck.kill, &latch, spared)).sum();
+        let severed = gates.iter().map(|gate| gate.sever(&applied.kill, &latch, spared)).sum();
         latch.count_down();
-        let event = KillEvent::kill(&order, &struck.kill, struck.is_new, severed);
-        let ack = self.persist(&ledger, &struck, &order.target, &event);
-        drop(ledger);
+        let event = KillEvent::kill(&order, &applied.kill, applied.is_new, severed);
+        let ack = self.persist(&table, &applied, &order.target, &event);
+        drop(table);
         (self.listener)(&event);
-        PendingKill::new(self, order, struck.kill, severed, latch, ack, refused)
+        PendingKill::new(self, order, applied.kill, severed, latch, ack, refused)
     }
 
     /// Kills by the gateway's own hand, on evidence. Never waits and never fails: made for the middle of a body. Of a
@@ -155,17 +154,17 @@ impl KillSwitch {
             evidence: Some(evidence),
             at: now,
         };
-        let mut ledger = self.table();
+        let mut table = self.table();
         // A vendor without a line has nothing to trip on.
-        if self.require_known(&ledger, &order.target).is_err() {
+        if self.require_known(&table, &order.target).is_err() {
             return;
         }
-        let struck = ledger.kill(&order);
-        if struck.is_new {
+        let applied = table.kill(&order);
+        if applied.is_new {
             // What was severed leaves by itself, and the write is looked after.
-            drop(self.sever(order, struck, ledger, spared));
-        } else if struck.changed {
-            self.add_evidence(&order.target, &ledger);
+            drop(self.sever(order, applied, table, spared));
+        } else if applied.changed {
+            self.add_evidence(&order.target, &table);
         }
     }
 
@@ -173,34 +172,19 @@ impl KillSwitch {
     ///
     /// # Errors
     /// [`KillError::UnknownVendor`].
-    pub fn preview(&self, subject: &KillTarget, reach: KillSelector) -> Result<PreviewAnswer, KillError> {
-        let ledger = self.table();
-        self.require_known(&ledger, subject)?;
-        let counts = self.gates_of(subject).iter().map(|line| line.count(&reach)).fold([0, 0], add);
-        Ok(PreviewAnswer {
-            vendor: subject.as_str().to_owned(),
-            state: state(&ledger, subject),
+    pub fn preview(&self, target: &KillTarget, selector: KillSelector) -> Result<KillPreview, KillError> {
+        let table = self.table();
+        self.require_known(&table, target)?;
+        let counts = self.gates_of(target).iter().map(|gate| gate.count(&selector)).fold([0, 0], add);
+        Ok(KillPreview {
+            vendor: target.as_str().to_owned(),
+            state: state(&table, target).into(),
             dry_run: true,
-            ingress: counts[0],
-            egress: counts[1],
-            reach,
+            ingress: counts[0] as u64,
+            egress: counts[1] as u64,
+            unseen: Vec::new(),
+            selector,
         })
-    }
-
-    /// Every vendor at a glance, by name: those with a line, and those against whom anything ever stood.
-    pub fn status(&self) -> Vec<VendorKillStatus> {
-        let mut all = self.status_without_drills();
-        // The disk is asked when no lock is held that a kill wants.
-        for status in &mut all {
-            status.last_drill = DrillRecord::last(&self.store, &status.vendor);
-        }
-        all
-    }
-
-    /// Whether everything is killed because state could not be read and nobody has decided yet: not ready.
-    pub fn is_undecided(&self) -> bool {
-        let ledger = self.table();
-        ledger.entry(&KillTarget::Everything).kills.iter().any(|kill| kill.origin == KillOrigin::StateUnreadable)
     }
 
     /// From now on, kills and restores are queued for hooks, in the same write as the change itself.
@@ -208,41 +192,33 @@ impl KillSwitch {
         self.outbox.store(wanted, Ordering::Relaxed);
     }
 
-    fn with(store: Store, clock: Clock, listener: EventListener, ledger: KillTable, schedule: KillSchedule) -> Self {
+    fn with(store: Store, clock: Clock, listener: EventListener, table: KillTable, schedule: KillSchedule) -> Self {
         Self {
             clock,
             store,
             listener,
             schedule,
             unconfirmed: Arc::default(),
-            table: Mutex::new(ledger),
+            table: Mutex::new(table),
             gates: DashMap::new(),
             outbox: AtomicBool::new(false),
         }
-    }
-
-    fn status_without_drills(&self) -> Vec<VendorKillStatus> {
-        let ledger = self.table();
-        let mut vendors: BTreeSet<VendorId> = ledger.vendors().cloned().collect();
-        vendors.extend(self.gates.iter().map(|gate| gate.key().clone()));
-        let status = |vendor: &VendorId| self.status_of(&ledger, self.gates.get(vendor).as_deref(), vendor);
-        vendors.iter().map(status).collect()
     }
 
     pub(super) fn table(&self) -> MutexGuard<'_, KillTable> {
         self.table.locked()
     }
 
-    pub(super) fn gates_of(&self, subject: &KillTarget) -> Vec<Arc<VendorGate>> {
-        match subject {
+    pub(super) fn gates_of(&self, target: &KillTarget) -> Vec<Arc<VendorGate>> {
+        match target {
             KillTarget::Vendor(vendor) => self.gates.get(vendor).as_deref().cloned().into_iter().collect(),
             KillTarget::Everything => self.gates.iter().map(|gate| Arc::clone(&gate)).collect(),
         }
     }
 
-    pub(super) fn require_known(&self, ledger: &KillTable, subject: &KillTarget) -> Result<(), KillError> {
-        let known = match subject {
-            KillTarget::Vendor(vendor) => ledger.knows(vendor) || !self.gates_of(subject).is_empty(),
+    pub(super) fn require_known(&self, table: &KillTable, target: &KillTarget) -> Result<(), KillError> {
+        let known = match target {
+            KillTarget::Vendor(vendor) => table.knows(vendor) || !self.gates_of(target).is_empty(),
             KillTarget::Everything => true,
         };
         if known { Ok(()) } else { Err(KillError::UnknownVendor) }
@@ -251,12 +227,12 @@ impl KillSwitch {
     /// Writes a subject's rows, and its event where hooks want it.
     pub(super) fn write(
         &self,
-        ledger: &KillTable,
-        subject: &KillTarget,
+        table: &KillTable,
+        target: &KillTarget,
         event: Option<&KillEvent>,
     ) -> Result<WriteAck, RowError> {
         let mut batch = WriteBatch::new();
-        ledger.write(subject, &mut batch)?;
+        table.write(target, &mut batch)?;
         if let Some(event) = event.filter(|event| event.is_for_hooks() && self.outbox.load(Ordering::Relaxed)) {
             batch.put(&event.generation.to_be_bytes(), &QueuedEvent { event: event.clone(), done: Vec::new() })?;
         }
@@ -265,39 +241,22 @@ impl KillSwitch {
 
     fn persist(
         &self,
-        ledger: &KillTable,
-        struck: &AppliedKill,
-        subject: &KillTarget,
+        table: &KillTable,
+        applied: &AppliedKill,
+        target: &KillTarget,
         event: &KillEvent,
     ) -> Option<WriteAck> {
-        let ack = struck.changed.then(|| self.write(ledger, subject, Some(event)))?;
+        let ack = applied.changed.then(|| self.write(table, target, Some(event)))?;
         if ack.is_err() {
-            self.unconfirmed.failed(subject.clone());
+            self.unconfirmed.failed(target.clone());
         }
         ack.ok()
     }
 
-    fn add_evidence(&self, subject: &KillTarget, ledger: &KillTable) {
-        match self.write(ledger, subject, None) {
-            Ok(ack) => self.unconfirmed.pending(subject.clone(), ack),
-            Err(_) => self.unconfirmed.failed(subject.clone()),
-        }
-    }
-
-    fn status_of(&self, ledger: &KillTable, line: Option<&Arc<VendorGate>>, vendor: &VendorId) -> VendorKillStatus {
-        let subject = KillTarget::Vendor(vendor.clone());
-        let entry = ledger.entry(&subject);
-        let in_flight = line.map_or([0, 0], |line| line.in_flight());
-        VendorKillStatus {
-            vendor: vendor.as_str().to_owned(),
-            state: state(ledger, &subject),
-            kills: entry.kills.iter().map(|kill| (**kill).clone()).collect(),
-            approvals: entry.approvals.clone(),
-            ingress_in_flight: in_flight[0],
-            egress_in_flight: in_flight[1],
-            severed_total: line.map_or(0, |line| line.severed_total()),
-            persisted: self.store.is_durable() && !self.unconfirmed.holds(&subject),
-            last_drill: None,
+    fn add_evidence(&self, target: &KillTarget, table: &KillTable) {
+        match self.write(table, target, None) {
+            Ok(ack) => self.unconfirmed.pending(target.clone(), ack),
+            Err(_) => self.unconfirmed.failed(target.clone()),
         }
     }
 }
@@ -323,14 +282,14 @@ impl fmt::Debug for KillSwitch {
 }
 
 /// Makes the lines refuse what the ledger says.
-pub(super) fn apply_kills(lines: &[Arc<VendorGate>], ledger: &KillTable) {
-    for line in lines {
-        line.set_active(ledger.entry(&KillTarget::Vendor(line.vendor().clone())).kills.iter().cloned());
+pub(super) fn apply_kills(gates: &[Arc<VendorGate>], table: &KillTable) {
+    for gate in gates {
+        gate.set_active(table.entry(&KillTarget::Vendor(gate.vendor().clone())).kills.iter().cloned());
     }
 }
 
-pub(super) fn state(ledger: &KillTable, subject: &KillTarget) -> KillState {
-    KillState::of(ledger.entry(subject).kills.iter().map(|kill| &**kill))
+pub(super) fn state(table: &KillTable, target: &KillTarget) -> KillState {
+    KillState::of(table.entry(target).kills.iter().map(|kill| &**kill))
 }
 
 const fn add(sum: [usize; 2], part: [usize; 2]) -> [usize; 2] {

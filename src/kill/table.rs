@@ -43,8 +43,8 @@ pub struct RestoreApproval {
     #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// What would be restored: approvals of different reaches do not add up.
-    #[serde(default)]
-    pub reach: KillSelector,
+    #[serde(rename = "reach", default)]
+    pub selector: KillSelector,
     /// The generations of the kills that it was given for; a kill that came later is not approved by it.
     #[serde(default)]
     pub kills: Vec<u64>,
@@ -76,22 +76,22 @@ pub(super) struct AppliedKill {
 impl KillTable {
     /// Takes over what was stored.
     pub(super) fn load(rows: Vec<(Vec<u8>, KillsRow)>) -> Result<Self, KillKeyError> {
-        let (mut ledger, mut written_at) = (Self::default(), BTreeMap::new());
+        let (mut table, mut written_at) = (Self::default(), BTreeMap::new());
         for (key, row) in rows {
-            ledger.generation = ledger.generation.max(row.generation);
+            table.generation = table.generation.max(row.generation);
             let kills = row.kills.into_iter().map(Arc::new).collect();
             let entry = VendorKills { kills, approvals: row.approvals, restoring: Vec::new() };
             let text = std::str::from_utf8(&key).map_err(|_| KillKeyError)?;
             match KillTarget::parse(text).map_err(|_| KillKeyError)? {
-                KillTarget::Everything => ledger.everything = entry,
+                KillTarget::Everything => table.everything = entry,
                 KillTarget::Vendor(vendor) => {
                     written_at.insert(vendor.clone(), row.generation);
-                    ledger.vendors.insert(vendor, entry);
+                    table.vendors.insert(vendor, entry);
                 }
             }
         }
-        ledger.catch_up(&written_at);
-        Ok(ledger)
+        table.catch_up(&written_at);
+        Ok(table)
     }
 
     /// A row that was written before a kill of everything says nothing about that kill, so the kill stands.
@@ -121,8 +121,8 @@ impl KillTable {
     }
 
     /// What stands against a vendor, or against everything.
-    pub(super) fn entry(&self, subject: &KillTarget) -> &VendorKills {
-        match subject {
+    pub(super) fn entry(&self, target: &KillTarget) -> &VendorKills {
+        match target {
             KillTarget::Vendor(vendor) => self.vendors.get(vendor).unwrap_or(&self.everything),
             KillTarget::Everything => &self.everything,
         }
@@ -134,21 +134,21 @@ impl KillTable {
         let everything = order.target == KillTarget::Everything;
         let next = self.generation + 1;
         let lean_on = self.reusable(order, everything);
-        let struck = self.entry_mut(&order.target).apply(order, everything, evidence, lean_on.unwrap_or(next));
-        if struck.is_new {
+        let applied = self.entry_mut(&order.target).apply(order, everything, evidence, lean_on.unwrap_or(next));
+        if applied.is_new {
             self.generation = next;
         }
         if everything {
             for entry in self.vendors.values_mut() {
-                if !entry.holds(struck.kill.generation) {
-                    entry.kills.push(Arc::clone(&struck.kill));
+                if !entry.holds(applied.kill.generation) {
+                    entry.kills.push(Arc::clone(&applied.kill));
                 }
                 if order.is_ordered() {
                     entry.approvals.clear();
                 }
             }
         }
-        struck
+        applied
     }
 
     /// The kill that says the same already and will last: not a drill's, which ends by itself; not one whose end is
@@ -156,7 +156,7 @@ impl KillTable {
     fn reusable(&self, order: &KillOrder, everything: bool) -> Option<u64> {
         let entry = self.entry(&order.target);
         let same = |kill: &&Arc<Kill>| {
-            kill.reach.is_same(&order.selector)
+            kill.selector.is_same(&order.selector)
                 && kill.everything == everything
                 && kill.origin != KillOrigin::Drill
                 && order.origin != KillOrigin::Drill
@@ -167,41 +167,41 @@ impl KillTable {
     }
 
     /// Those of these kills that stand.
-    pub(super) fn active(&self, subject: &KillTarget, kills: &[u64]) -> Vec<Arc<Kill>> {
-        let entry = self.entry(subject);
+    pub(super) fn active(&self, target: &KillTarget, kills: &[u64]) -> Vec<Arc<Kill>> {
+        let entry = self.entry(target);
         entry.kills.iter().filter(|kill| kills.contains(&kill.generation)).cloned().collect()
     }
 
     /// The kills that a restore would lift.
-    pub(super) fn restorable(&self, subject: &KillTarget, reach: &KillSelector) -> Vec<u64> {
-        let covered = |kill: &&Arc<Kill>| reach.contains(&kill.reach);
-        self.entry(subject).kills.iter().filter(covered).map(|kill| kill.generation).collect()
+    pub(super) fn restorable(&self, target: &KillTarget, selector: &KillSelector) -> Vec<u64> {
+        let covered = |kill: &&Arc<Kill>| selector.contains(&kill.selector);
+        self.entry(target).kills.iter().filter(covered).map(|kill| kill.generation).collect()
     }
 
     /// Adds a person's approval in place of an earlier one of theirs; returns how many people have now approved the
     /// end of every kill that it names.
-    pub(super) fn approve(&mut self, subject: &KillTarget, approval: RestoreApproval) -> usize {
+    pub(super) fn approve(&mut self, target: &KillTarget, approval: RestoreApproval) -> u32 {
         let now = approval.at;
-        let entry = self.entry_mut(subject);
-        let of_same = |known: &RestoreApproval| known.reach.is_same(&approval.reach);
+        let entry = self.entry_mut(target);
+        let of_same = |known: &RestoreApproval| known.selector.is_same(&approval.selector);
         entry.approvals.retain(|known| now.since(known.at) < APPROVAL_LIFETIME);
         entry.approvals.retain(|known| known.by != approval.by || !of_same(known));
         entry.approvals.push(approval.clone());
         let counts =
             |known: &&RestoreApproval| of_same(known) && approval.kills.iter().all(|kill| known.kills.contains(kill));
-        entry.approvals.iter().filter(counts).count()
+        u32::try_from(entry.approvals.iter().filter(counts).count()).unwrap_or(u32::MAX)
     }
 
     /// Says that these kills are about to end: from now on a new order makes a new kill.
-    pub(super) fn begin_restore(&mut self, subject: &KillTarget, kills: &[u64]) -> u64 {
+    pub(super) fn begin_restore(&mut self, target: &KillTarget, kills: &[u64]) -> u64 {
         self.generation += 1;
-        self.each(subject, |entry| entry.restoring.extend(kills));
+        self.each(target, |entry| entry.restoring.extend(kills));
         self.generation
     }
 
     /// Ends them; or, where that could not be written, lets them stand.
-    pub(super) fn end_restore(&mut self, subject: &KillTarget, kills: &[u64], written: bool) {
-        self.each(subject, |entry| {
+    pub(super) fn end_restore(&mut self, target: &KillTarget, kills: &[u64], written: bool) {
+        self.each(target, |entry| {
             for kill in kills {
                 let place = entry.restoring.iter().position(|lifting| lifting == kill);
                 place.map(|place| entry.restoring.swap_remove(place));
@@ -215,8 +215,8 @@ impl KillTable {
     }
 
     /// The rows of a subject as they shall be found after a restart.
-    pub(super) fn write(&self, subject: &KillTarget, batch: &mut WriteBatch) -> Result<(), RowError> {
-        match subject {
+    pub(super) fn write(&self, target: &KillTarget, batch: &mut WriteBatch) -> Result<(), RowError> {
+        match target {
             // A vendor without an entry stands under what stands against everything, and has no row: one would hide it
             // from the next kill of everything.
             KillTarget::Vendor(vendor) => match self.vendors.get(vendor) {
@@ -224,7 +224,7 @@ impl KillTable {
                 None => self.write_entry(KillTarget::Everything.as_str(), &self.everything, batch),
             },
             KillTarget::Everything => {
-                self.write_entry(subject.as_str(), &self.everything, batch)?;
+                self.write_entry(target.as_str(), &self.everything, batch)?;
                 self.vendors.iter().try_for_each(|(vendor, entry)| self.write_entry(vendor.as_str(), entry, batch))
             }
         }
@@ -238,8 +238,8 @@ impl KillTable {
     }
 
     /// A vendor's own entry, which begins with what stands against everything.
-    fn entry_mut(&mut self, subject: &KillTarget) -> &mut VendorKills {
-        match subject {
+    fn entry_mut(&mut self, target: &KillTarget) -> &mut VendorKills {
+        match target {
             KillTarget::Vendor(vendor) => {
                 // Whoever agreed to let everything back has said nothing about this vendor alone.
                 let fresh = || VendorKills { approvals: Vec::new(), ..self.everything.clone() };
@@ -249,9 +249,9 @@ impl KillTable {
         }
     }
 
-    fn each(&mut self, subject: &KillTarget, mut change: impl FnMut(&mut VendorKills)) {
-        change(self.entry_mut(subject));
-        if *subject == KillTarget::Everything {
+    fn each(&mut self, target: &KillTarget, mut change: impl FnMut(&mut VendorKills)) {
+        change(self.entry_mut(target));
+        if *target == KillTarget::Everything {
             self.vendors.values_mut().for_each(change);
         }
     }
@@ -280,7 +280,7 @@ impl VendorKills {
         }
         let kill = Arc::new(Kill {
             generation,
-            reach: order.selector.clone(),
+            selector: order.selector.clone(),
             everything,
             at: order.at.wall,
             by: order.by.clone(),

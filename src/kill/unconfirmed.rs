@@ -21,18 +21,18 @@ struct WriteLists {
 
 impl UnconfirmedWrites {
     /// A write that nobody waits for any more.
-    pub(super) fn pending(&self, subject: KillTarget, ack: WriteAck) {
-        self.with(|lists| lists.pending.push((subject, ack)));
+    pub(super) fn pending(&self, target: KillTarget, ack: WriteAck) {
+        self.with(|lists| lists.pending.push((target, ack)));
     }
 
     /// A change that the disk refused.
-    pub(super) fn failed(&self, subject: KillTarget) {
-        self.with(|lists| lists.refused.insert(subject));
+    pub(super) fn failed(&self, target: KillTarget) {
+        self.with(|lists| lists.refused.insert(target));
     }
 
     /// Whether a vendor's state may not be on disk, by itself or as one of all.
-    pub(super) fn holds(&self, subject: &KillTarget) -> bool {
-        let concerns = |other: &KillTarget| other == subject || *other == KillTarget::Everything;
+    pub(super) fn holds(&self, target: &KillTarget) -> bool {
+        let concerns = |other: &KillTarget| other == target || *other == KillTarget::Everything;
         self.with(|lists| {
             lists.refused.iter().any(concerns) || lists.pending.iter().any(|(pending, _)| concerns(pending))
         })
@@ -47,21 +47,21 @@ impl KillSwitch {
     /// Sees to it that every change is kept. Returns whether all are; call it every second or so.
     pub async fn retry_unconfirmed(&self) -> bool {
         let pending = self.unconfirmed.with(|lists| std::mem::take(&mut lists.pending));
-        for (subject, ack) in pending {
+        for (target, ack) in pending {
             if ack.await.is_err() {
-                self.unconfirmed.failed(subject);
+                self.unconfirmed.failed(target);
             }
         }
         let refused = self.unconfirmed.with(|lists| std::mem::take(&mut lists.refused));
         let mut kept = true;
-        for subject in refused {
-            let written = self.write(&self.table(), &subject, None);
+        for target in refused {
+            let written = self.write(&self.table(), &target, None);
             let is_kept = match written {
                 Ok(ack) => ack.await.is_ok(),
                 Err(_) => false,
             };
             if !is_kept {
-                self.unconfirmed.failed(subject);
+                self.unconfirmed.failed(target);
                 kept = false;
             }
         }

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use super::{ScopeSet, UnixTime, VendorId};
 
 /// An OAuth client's id, or the identity that a certificate or signature proved.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(transparent)]
+#[schemars(inline, description = "")]
 pub struct ClientId(Arc<str>);
 
 impl ClientId {

@@ -86,7 +86,7 @@ impl AdminListeners {
     ) -> Result<AdminThreads, StartError> {
         let hosts =
             self.address().map_or(AllowedHosts::Listed(Vec::new()), |address| AllowedHosts::for_bind(address.ip()));
-        let api = Arc::new(AdminApi::new(Arc::clone(helm) as _, metrics.clone(), clock.clone(), hosts));
+        let api = Arc::new(AdminApi::new(Arc::clone(helm), metrics.clone(), clock.clone(), hosts));
         helm.set_api(&api);
         helm.set_operators(&*helm.config.lock().await);
         let closed = || {

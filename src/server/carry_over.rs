@@ -158,7 +158,7 @@ impl KillTransfer<'_> {
     fn vendor(&mut self, from: &str) {
         let Ok(id) = VendorId::parse(from) else { return };
         for kill in self.switch.active_kills(&KillTarget::Vendor(id)).iter().filter(|kill| !kill.everything) {
-            self.stand(kill, kill.reach.clone(), &format!("it proves itself as {from} did, which is cut off"));
+            self.stand(kill, kill.selector.clone(), &format!("it proves itself as {from} did, which is cut off"));
         }
     }
 
@@ -166,10 +166,11 @@ impl KillTransfer<'_> {
     fn routes(&mut self, old: &ContractMatch, after: &ContractMatch) {
         let standing = self.switch.active_kills(&KillTarget::Vendor(self.to.vendor.clone()));
         for kill in standing.iter().filter(|kill| kill.origin != KillOrigin::Drill) {
-            let Some(killed) = kill.reach.route.as_deref().and_then(|text| RoutePattern::parse(text).ok()) else {
+            let Some(killed) = kill.selector.route.as_deref().and_then(|text| RoutePattern::parse(text).ok()) else {
                 continue;
             };
-            for direction in Direction::ALL.into_iter().filter(|of| kill.reach.direction.is_none_or(|only| only == *of))
+            for direction in
+                Direction::ALL.into_iter().filter(|of| kill.selector.direction.is_none_or(|only| only == *of))
             {
                 let (was, is) = (has(old.routes(direction), &killed), has(after.routes(direction), &killed));
                 for route in self.to.routes(direction).as_slice() {
@@ -179,27 +180,31 @@ impl KillTransfer<'_> {
                     // A new line takes what it matches better; the line's own end leaves all to whoever matches next.
                     let takes = (is_new && !(is && killed.is_within(line))) || (was && !is);
                     if !is_same && takes && line.overlaps(&killed) {
-                        let reach = KillSelector { route: Some(line.as_str().into()), ..kill.reach.clone() };
-                        self.stand(kill, reach, &format!("it matches what {} did, which is cut off", killed.as_str()));
+                        let selector = KillSelector { route: Some(line.as_str().into()), ..kill.selector.clone() };
+                        self.stand(
+                            kill,
+                            selector,
+                            &format!("it matches what {} did, which is cut off", killed.as_str()),
+                        );
                     }
                 }
             }
         }
     }
 
-    fn stand(&mut self, kill: &Kill, reach: KillSelector, why: &str) {
+    fn stand(&mut self, kill: &Kill, selector: KillSelector, why: &str) {
         let subject = KillTarget::Vendor(self.to.vendor.clone());
-        if self.switch.covers(&subject, &reach) {
+        if self.switch.covers(&subject, &selector) {
             return;
         }
-        let what = reach.route.as_deref().map_or(String::new(), |route| format!(" {route}"));
+        let what = selector.route.as_deref().map_or(String::new(), |route| format!(" {route}"));
         let said = format!("{}{what}: {why}", self.to.vendor);
         tracing::warn!(vendor = %self.to.vendor, generation = kill.generation, "cut off too: {said}");
         self.switch.gate(&self.to.vendor);
         let detail = format!("{said}; order {} of {}", kill.generation, kill.by);
         let order = KillOrder {
             target: subject,
-            selector: reach,
+            selector: selector,
             origin: KillOrigin::Operator,
             by: kill.by.clone(),
             reason: format!("{} ({why})", kill.reason),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bounds::{EXPOSURE_FOLD_AFTER, EXPOSURE_RETENTION};
-use crate::exposure::{ExposureBucket, ExposureCounters, VendorExposure, fold_day};
+use crate::exposure::{ExposureBucket, ExposureCounters, ExposureReport, fold_day};
 use crate::model::{Moment, UnixTime, VendorId};
 use crate::store::{Store, StoreError, StoreRow, StoreTable, WriteAck, WriteBatch};
 
@@ -34,10 +34,10 @@ pub(super) fn report(
     vendor: &VendorId,
     since: UnixTime,
     now: UnixTime,
-) -> Result<VendorExposure, StoreError> {
+) -> Result<ExposureReport, StoreError> {
     let (from, to) = ExposureBucket::keys(vendor.as_str(), since);
     let buckets = store.range::<ExposureBucket>(from.as_bytes(), Some(to.as_bytes()), usize::MAX)?;
-    Ok(VendorExposure::of(vendor, since, now, buckets.into_iter().map(|(_, bucket)| bucket)))
+    Ok(ExposureReport::of(vendor, since, now, buckets.into_iter().map(|(_, bucket)| bucket)))
 }
 
 /// Joins the sketches of days from `from` on that are long over, and deletes what is past its time. May block; call it at

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::budgets::SavedBudgets;
-use super::control::GatewayControl;
-use super::{audit_trail, exposure_store, offline_kills, words};
+use super::control::{GatewayControl, drill_overdue};
+use super::{audit_trail, exposure_store, offline_kills};
 use crate::audit::AuditAct;
 use crate::bounds::{EXPOSURE_ROLL_INTERVAL, LEDGER_STORE_INTERVAL, PERSIST_DEADLINE};
 use crate::gateway::VendorRuntime;
@@ -22,7 +22,7 @@ use crate::meter::ContractState;
 use crate::model::UnixTime;
 use crate::telemetry::{CacheResult, LimitLabel, LogLabel, Metrics, StoreLabel, log};
 
-/// How often the calendar and the drills are looked at.
+/// How often the ends of contracts are looked for.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// Days are folded at most an hour late, and looked for this far back.
 const FOLD_LOOK_BACK: Duration = Duration::from_secs(3 * 86_400);
@@ -99,7 +99,7 @@ impl Maintenance {
         }
         if self.looked_ns.is_none_or(|looked| is_due(now.monotonic_ns, looked, LOOK_INTERVAL)) {
             self.looked_ns = Some(now.monotonic_ns);
-            self.check(helm, snapshot.vendors(), now.wall);
+            snapshot.vendors().iter().for_each(|vendor| self.check_contract_end(vendor, now.wall));
         }
         // What is deleted or folded cannot be had back, so no single reading of the wall clock decides on it.
         if let Some(settled) = helm.clocks.settled(now)
@@ -113,16 +113,6 @@ impl Maintenance {
                     tracing::error!(%error, "old exposure cannot be made small");
                 }
             });
-        }
-    }
-
-    fn check(&mut self, helm: &GatewayControl, vendors: &[Arc<VendorRuntime>], now: UnixTime) {
-        for vendor in vendors {
-            self.check_contract_end(vendor, now);
-            if let Some(every) = vendor.contract.drill_every {
-                let since = vendor.contract.starts;
-                vendor.metrics.drill_overdue(helm.gateway.switch.is_drill_overdue(vendor.id(), every, since, now));
-            }
         }
     }
 
@@ -195,7 +185,7 @@ fn read_vendors(helm: &GatewayControl) {
         vendor.metrics.killed(standing.state != KillState::Live);
         vendor.metrics.severed(standing.severed_total);
         let last = standing.last_drill.map(|drill| drill.at);
-        if let Some(overdue) = words::drill_overdue(&vendor.contract, last, helm.now().wall) {
+        if let Some(overdue) = drill_overdue(&vendor.contract, last, helm.now().wall) {
             vendor.metrics.drill_overdue(overdue);
         }
     }

@@ -33,8 +33,8 @@ pub struct OfflineKill {
     /// The vendor, or `*`.
     pub vendor: String,
     /// How much of the vendor.
-    #[serde(default, skip_serializing_if = "KillSelector::is_whole")]
-    pub reach: KillSelector,
+    #[serde(rename = "reach", default, skip_serializing_if = "KillSelector::is_whole")]
+    pub selector: KillSelector,
 }
 
 /// Leaves an order for the gateway that keeps its state in this folder. It is on disk when this returns.
@@ -170,9 +170,9 @@ impl StartedOfflineKill {
 impl OfflineKill {
     /// An order as it is to be left now.
     #[cfg(test)]
-    pub fn new(subject: &KillTarget, reach: KillSelector, by: &str, reason: &str, at: UnixTime) -> Self {
+    pub fn new(subject: &KillTarget, selector: KillSelector, by: &str, reason: &str, at: UnixTime) -> Self {
         let (by, reason, vendor) = (by.to_owned(), reason.to_owned(), subject.as_str().to_owned());
-        Self { at_ms: at.as_millis(), by, reason, vendor, reach }
+        Self { at_ms: at.as_millis(), by, reason, vendor, selector }
     }
 
     fn into_order(self, now: Moment) -> KillOrder {
@@ -180,7 +180,7 @@ impl OfflineKill {
         KillOrder {
             // It was parsed when it was read.
             target: KillTarget::parse(&self.vendor).unwrap_or(KillTarget::Everything),
-            selector: self.reach,
+            selector: self.selector,
             origin: KillOrigin::Operator,
             by: format!("shell:{}", self.by),
             reason: self.reason,
@@ -222,7 +222,7 @@ mod tests {
             by,
             reason,
             vendor,
-            reach: KillSelector::default(),
+            selector: KillSelector::default(),
         }
     }
 

@@ -92,7 +92,7 @@ fn missing(lines: &[RecalledLine], known: u64) -> Vec<MissingKill> {
     for line in lines {
         let Some(of) = generation(line).filter(|of| *of > known) else { continue };
         let Ok(subject) = KillTarget::parse(&line.subject) else { continue };
-        let reach: KillSelector = serde_json::from_value(line.detail["reach"].clone()).unwrap_or_default();
+        let selector: KillSelector = serde_json::from_value(line.detail["reach"].clone()).unwrap_or_default();
         if line.act == AuditAct::Restore.as_str() {
             let lifted =
                 line.detail["lifted"].as_array().map(|all| all.iter().filter_map(Value::as_u64).collect::<Vec<_>>());
@@ -100,12 +100,12 @@ fn missing(lines: &[RecalledLine], known: u64) -> Vec<MissingKill> {
                 // A vendor let back out of a kill of everything: the others stay, so the kill does.
                 Some(lifted) => kill.target == subject && lifted.contains(&kill.generation),
                 // Trails of older versions name what a restore covered.
-                None => kill.target == subject && reach.contains(&kill.selector),
+                None => kill.target == subject && selector.contains(&kill.selector),
             };
             standing.retain(|kill| !is_lifted(kill));
         } else if !standing.iter().any(|kill| kill.generation == of) {
             let (by, reason) = (line.actor.clone(), line.reason.clone());
-            standing.push(MissingKill { generation: of, target: subject, selector: reach, by, reason });
+            standing.push(MissingKill { generation: of, target: subject, selector: selector, by, reason });
         }
     }
     standing

@@ -216,7 +216,7 @@ impl Server {
     /// # Errors
     /// What is wrong with the new config, a line each.
     pub async fn reload(&self) -> Result<(), Vec<String>> {
-        self.control.reload(None).await.map(|_| ())
+        self.control.reload_files(None).await.map(|_| ())
     }
 
     /// Accepts nothing more, lets what is in flight finish within the deadline, and ends the workers.

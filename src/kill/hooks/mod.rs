@@ -218,10 +218,10 @@ impl HookDispatcher {
         }
         drop(state);
         if let Some(words) = words {
-            let subject = KillTarget::parse(&event.vendor).unwrap_or(KillTarget::Everything);
+            let target = KillTarget::parse(&event.vendor).unwrap_or(KillTarget::Everything);
             let told = KillEvent::of(
                 KillEventKind::Hook,
-                &subject,
+                &target,
                 GATEWAY_ACTOR,
                 event.act.as_str(),
                 now.wall,

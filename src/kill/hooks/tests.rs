@@ -95,9 +95,9 @@ fn command(name: &str, program: &str, arguments: &[&str]) -> KillHook {
 }
 
 fn killed(generation: u64) -> KillEvent {
-    let subject = KillTarget::Vendor(VendorId::parse("acme").unwrap());
+    let target = KillTarget::Vendor(VendorId::parse("acme").unwrap());
     let event =
-        KillEvent::of(KillEventKind::Kill, &subject, "alice", "breach", UnixTime::from_secs(1_800_000_000), generation);
+        KillEvent::of(KillEventKind::Kill, &target, "alice", "breach", UnixTime::from_secs(1_800_000_000), generation);
     KillEvent { severed: 3, ..event }
 }
 

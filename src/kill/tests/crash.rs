@@ -39,8 +39,8 @@ struct Expected {
     begun: Option<bool>,
 }
 
-fn note(expected: &mut BTreeMap<String, Expected>, line: &str) {
-    let words: Vec<_> = line.split(' ').collect();
+fn note(expected: &mut BTreeMap<String, Expected>, gate: &str) {
+    let words: Vec<_> = gate.split(' ').collect();
     match words.as_slice() {
         ["begin", vendor, killed] => expected.entry((*vendor).to_owned()).or_default().begun = Some(*killed == "true"),
         ["done", vendor, killed, generation] => {
@@ -55,7 +55,7 @@ fn note(expected: &mut BTreeMap<String, Expected>, line: &str) {
 fn compare(state: &Path, expected: &mut BTreeMap<String, Expected>) {
     let bench = Bench::on(Store::open(state).unwrap());
     for (name, expected) in expected {
-        let in_flight = bench.line(name).register(Direction::Ingress, RouteTag::NONE, None);
+        let in_flight = bench.gate(name).register(Direction::Ingress, RouteTag::NONE, None);
         let killed = in_flight.check().is_err();
         assert!(killed == expected.killed || Some(killed) == expected.begun, "{name}: {killed}, {expected:?}");
         if killed && expected.begun.is_none() {
@@ -89,9 +89,9 @@ fn the_second_process() {
     let Ok(state) = std::env::var(CHILD_STATE) else { return };
     run(async {
         let bench = Bench::on(Store::open(Path::new(&state)).unwrap());
-        let lines: Vec<_> = VENDORS.iter().map(|name| bench.line(name)).collect();
+        let gates: Vec<_> = VENDORS.iter().map(|name| bench.gate(name)).collect();
         for (turn, name) in VENDORS.iter().cycle().enumerate() {
-            let kill = !lines[turn % VENDORS.len()].is_armed();
+            let kill = !gates[turn % VENDORS.len()].is_armed();
             say(&format!("begin {name} {kill}"));
             let (persisted, generation) = if kill {
                 let answer = bench.kill(name, "{}").await;
@@ -106,8 +106,8 @@ fn the_second_process() {
     });
 }
 
-fn say(line: &str) {
+fn say(gate: &str) {
     let mut out = std::io::stdout().lock();
-    out.write_all(format!("\n{line}\n").as_bytes()).unwrap();
+    out.write_all(format!("\n{gate}\n").as_bytes()).unwrap();
     out.flush().unwrap();
 }

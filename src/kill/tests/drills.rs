@@ -6,14 +6,14 @@ use crate::store::Store;
 
 const ALL: &str = "{}";
 
-fn is_live(line: &VendorGate) -> bool {
-    line.register(Direction::Ingress, RouteTag::of("GET /a"), None).check().is_ok()
+fn is_live(gate: &VendorGate) -> bool {
+    gate.register(Direction::Ingress, RouteTag::of("GET /a"), None).check().is_ok()
 }
 
 /// Does something while a drill of `acme` is under way, whose stream does not leave before that.
-async fn during_a_drill(bench: &Bench, act: impl AsyncFnOnce(&Bench)) -> DrillRecord {
-    let line = bench.line("acme");
-    let mut stream = line.register(Direction::Ingress, RouteTag::NONE, None);
+async fn during_a_drill(bench: &Bench, act: impl AsyncFnOnce(&Bench)) -> DrillReport {
+    let gate = bench.gate("acme");
+    let mut stream = gate.register(Direction::Ingress, RouteTag::NONE, None);
     let switch = Arc::clone(&bench.switch);
     let drill =
         tokio::spawn(async move { switch.drill(&vendor("acme"), false, "eve", "exercise", switch.clock.now()).await });
@@ -26,7 +26,7 @@ async fn during_a_drill(bench: &Bench, act: impl AsyncFnOnce(&Bench)) -> DrillRe
 /// An order of some kind.
 async fn give(bench: &Bench, what: &str) {
     let now = bench.switch.clock.now();
-    let kill = |subject: &str, reach: &str| drop(bench.switch.kill(bench.order(subject, reach)).unwrap());
+    let kill = |target: &str, selector: &str| drop(bench.switch.kill(bench.order(target, selector)).unwrap());
     match what {
         "a narrow kill" => kill("acme", r#"{"direction":"ingress"}"#),
         "a kill of all" => kill("*", ALL),
@@ -54,12 +54,12 @@ fn whatever_falls_into_a_drill_stands_after_it() {
     for what in all {
         run(async {
             let bench = Bench::new();
-            let line = bench.line("acme");
+            let gate = bench.gate("acme");
             let report = during_a_drill(&bench, async |bench| give(bench, what).await).await;
-            assert!(report.state != KillState::Live && !is_live(&line), "{what} was taken back");
+            assert!(report.state != VendorState::Live && !is_live(&gate), "{what} was taken back");
             assert!(bench.switch.retry_unconfirmed().await);
             let again = Bench::on(bench.switch.store.clone());
-            assert!(!is_live(&again.line("acme")), "{what} is forgotten by a restart");
+            assert!(!is_live(&again.gate("acme")), "{what} is forgotten by a restart");
             assert_eq!(bench.restore("acme", ALL, "bob", 2).await.unwrap().lifted, 0, "{what}: two are asked for");
         });
     }
@@ -73,7 +73,7 @@ fn a_person_ends_a_drill_early_and_the_drill_then_ends_nothing() {
             assert_eq!(bench.restore("acme", ALL, "bob", 1).await.unwrap().lifted, 1);
         })
         .await;
-        assert_eq!(report.state, KillState::Live);
+        assert_eq!(report.state, VendorState::Live);
         let restores = bench.seen.lock().unwrap().iter().filter(|event| event.act == KillEventKind::Restore).count();
         assert_eq!(restores, 1, "what was lifted once is told once");
     });
@@ -88,7 +88,7 @@ fn a_second_drill_does_not_lean_on_the_first() {
             assert!(matches!(second, Err(KillError::AlreadyKilled)), "{second:?}");
         })
         .await;
-        assert!(is_live(&bench.line("acme")));
+        assert!(is_live(&bench.gate("acme")));
     });
 }
 
@@ -96,11 +96,11 @@ fn a_second_drill_does_not_lean_on_the_first() {
 fn a_shadow_drill_hides_nobody_from_a_later_kill_of_everything() {
     run(async {
         let bench = Bench::new();
-        bench.line("acme");
+        bench.gate("acme");
         bench.switch.drill(&vendor("acme"), true, "eve", "exercise", bench.switch.clock.now()).await.unwrap();
         bench.kill("*", ALL).await;
         let again = Bench::on(bench.switch.store.clone());
-        assert!(!is_live(&again.line("acme")), "a restart forgets the kill");
+        assert!(!is_live(&again.gate("acme")), "a restart forgets the kill");
     });
 }
 
@@ -108,13 +108,13 @@ fn a_shadow_drill_hides_nobody_from_a_later_kill_of_everything() {
 fn a_row_from_before_a_kill_of_everything_says_nothing_about_it() {
     run(async {
         let bench = Bench::new();
-        bench.line("acme");
+        bench.gate("acme");
         bench.kill("*", ALL).await;
         let mut batch = crate::store::WriteBatch::new();
         let row = br#"{"generation":0,"kills":[],"approvals":[]}"#;
         batch.put_bytes(crate::store::StoreTable::KILLS, b"acme", [b"\x01", &row[..]].concat());
         bench.switch.store.write(batch).await.unwrap();
-        assert!(!is_live(&Bench::on(bench.switch.store.clone()).line("acme")));
+        assert!(!is_live(&Bench::on(bench.switch.store.clone()).gate("acme")));
     });
 }
 
@@ -122,20 +122,20 @@ fn a_row_from_before_a_kill_of_everything_says_nothing_about_it() {
 fn an_approval_counts_for_the_orders_that_stood_when_it_was_given() {
     run(async {
         let bench = Bench::new();
-        let line = bench.line("acme");
+        let gate = bench.gate("acme");
         let between: [(&str, &str); 3] = [("acme", ALL), ("acme", r#"{"client":"c"}"#), ("*", ALL)];
-        for (subject, reach) in between {
+        for (target, selector) in between {
             bench.kill("acme", ALL).await;
             assert_eq!(bench.restore("acme", ALL, "alice", 2).await.unwrap().approvals.given, 1);
-            bench.kill(subject, reach).await;
+            bench.kill(target, selector).await;
             let second = bench.restore("acme", ALL, "bob", 2).await.unwrap();
-            assert_eq!((second.lifted, second.approvals.given), (0, 1), "{subject} {reach} came after the first yes");
-            assert!(!is_live(&line));
+            assert_eq!((second.lifted, second.approvals.given), (0, 1), "{target} {selector} came after the first yes");
+            assert!(!is_live(&gate));
             assert_ne!(bench.restore("acme", ALL, "alice", 2).await.unwrap().lifted, 0);
         }
         bench.kill("*", ALL).await;
         assert_eq!(bench.restore("*", ALL, "alice", 2).await.unwrap().lifted, 0);
-        bench.line("newcomer");
+        bench.gate("newcomer");
         let alone = bench.restore("newcomer", ALL, "bob", 2).await.unwrap();
         assert_eq!((alone.lifted, alone.approvals.given), (0, 1), "a yes to all is no yes to one");
     });

@@ -34,14 +34,14 @@ impl Bench {
         Self { switch: Arc::new(KillSwitch::load(store, Clock::system(), witness).unwrap()), seen }
     }
 
-    fn line(&self, name: &str) -> Arc<VendorGate> {
+    fn gate(&self, name: &str) -> Arc<VendorGate> {
         self.switch.gate(&vendor(name))
     }
 
-    fn order(&self, name: &str, reach: &str) -> KillOrder {
+    fn order(&self, name: &str, selector: &str) -> KillOrder {
         KillOrder {
-            target: subject(name),
-            selector: serde_json::from_str(reach).unwrap(),
+            target: target(name),
+            selector: serde_json::from_str(selector).unwrap(),
             origin: KillOrigin::Operator,
             by: "alice".to_owned(),
             reason: "breach".to_owned(),
@@ -50,18 +50,18 @@ impl Bench {
         }
     }
 
-    async fn kill(&self, name: &str, reach: &str) -> KillAnswer {
-        self.switch.kill(self.order(name, reach)).unwrap().finish().await
+    async fn kill(&self, name: &str, selector: &str) -> KillReport {
+        self.switch.kill(self.order(name, selector)).unwrap().finish().await
     }
 
-    async fn restore(&self, name: &str, reach: &str, by: &str, approvals: u32) -> Result<RestoreAnswer, KillError> {
-        self.switch.restore(self.restore_order(name, reach, by, approvals)).await
+    async fn restore(&self, name: &str, selector: &str, by: &str, approvals: u32) -> Result<RestoreReport, KillError> {
+        self.switch.restore(self.restore_order(name, selector, by, approvals)).await
     }
 
-    fn restore_order(&self, name: &str, reach: &str, by: &str, approvals: u32) -> RestoreOrder {
+    fn restore_order(&self, name: &str, selector: &str, by: &str, approvals: u32) -> RestoreOrder {
         RestoreOrder {
-            target: subject(name),
-            selector: serde_json::from_str(reach).unwrap(),
+            target: target(name),
+            selector: serde_json::from_str(selector).unwrap(),
             by: by.to_owned(),
             reason: "settled".to_owned(),
             approvals: NonZeroU32::new(approvals).unwrap(),
@@ -83,7 +83,7 @@ fn vendor(name: &str) -> VendorId {
     VendorId::parse(name).unwrap()
 }
 
-fn subject(name: &str) -> KillTarget {
+fn target(name: &str) -> KillTarget {
     if name == "*" { KillTarget::Everything } else { KillTarget::Vendor(vendor(name)) }
 }
 

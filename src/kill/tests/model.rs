@@ -45,7 +45,7 @@ const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
 struct Ordered {
     id: usize,
     of: usize,
-    reach: KillSelector,
+    selector: KillSelector,
     /// Whether it came with an order for everything.
     everything: bool,
     /// Whether it is a drill's.
@@ -69,26 +69,26 @@ struct Model {
 
 impl Model {
     fn stands(&self, vendor: usize, traffic: &KillSelector) -> bool {
-        self.orders.iter().any(|order| order.of == vendor && order.reach.contains(traffic))
+        self.orders.iter().any(|order| order.of == vendor && order.selector.contains(traffic))
     }
 
-    fn kill(&mut self, vendor: Option<usize>, reach: &KillSelector) -> usize {
+    fn kill(&mut self, vendor: Option<usize>, selector: &KillSelector) -> usize {
         self.last += 1;
         for of in vendor.map_or(0..VENDORS.len(), |of| of..of + 1) {
             let everything = vendor.is_none();
-            self.orders.push(Ordered { id: self.last, of, reach: reach.clone(), everything, drill: false });
+            self.orders.push(Ordered { id: self.last, of, selector: selector.clone(), everything, drill: false });
             let hit =
-                |request: &&mut (usize, KillSelector, bool, InFlight)| request.0 == of && reach.contains(&request.1);
+                |request: &&mut (usize, KillSelector, bool, InFlight)| request.0 == of && selector.contains(&request.1);
             self.requests.iter_mut().filter(hit).for_each(|request| request.2 = true);
         }
         self.last
     }
 
     /// The orders that a restore ends if it is decided now.
-    fn named(&self, vendor: Option<usize>, reach: &KillSelector) -> Vec<usize> {
+    fn named(&self, vendor: Option<usize>, selector: &KillSelector) -> Vec<usize> {
         let is_named = |order: &&Ordered| {
             let mine = vendor.map_or(order.everything, |vendor| vendor == order.of);
-            mine && reach.contains(&order.reach)
+            mine && selector.contains(&order.selector)
         };
         let mut ids: Vec<_> = self.orders.iter().filter(is_named).map(|order| order.id).collect();
         ids.dedup();
@@ -101,13 +101,13 @@ impl Model {
     }
 
     /// Adds a yes; whether two people have now agreed to end all that it names.
-    fn approve(&mut self, vendor: Option<usize>, reach: &KillSelector, who: usize) -> bool {
-        let named = self.named(vendor, reach);
+    fn approve(&mut self, vendor: Option<usize>, selector: &KillSelector, who: usize) -> bool {
+        let named = self.named(vendor, selector);
         let covers = |yes: &&Yes| {
-            yes.0 == vendor && yes.1 == *reach && yes.2 != who && named.iter().all(|id| yes.3.contains(id))
+            yes.0 == vendor && yes.1 == *selector && yes.2 != who && named.iter().all(|id| yes.3.contains(id))
         };
         let agreed = !named.is_empty() && self.yes.iter().any(|yes| covers(&yes));
-        self.yes.push((vendor, reach.clone(), who, named));
+        self.yes.push((vendor, selector.clone(), who, named));
         agreed
     }
 }
@@ -120,8 +120,8 @@ fn apply(bench: &mut Bench, model: &mut Model, step: Step) {
     match step {
         Step::Enter { vendor, direction, route, client } => {
             let client = ClientId::new(CLIENTS[client]);
-            let line = bench.line(VENDORS[vendor]);
-            let in_flight = line.register(direction, RouteTag::of(ROUTES[route]), Some(&client));
+            let gate = bench.gate(VENDORS[vendor]);
+            let in_flight = gate.register(direction, RouteTag::of(ROUTES[route]), Some(&client));
             let traffic =
                 KillSelector { direction: Some(direction), route: Some(ROUTES[route].into()), client: Some(client) };
             assert_eq!(in_flight.check().is_err(), model.stands(vendor, &traffic), "{traffic:?}");
@@ -131,28 +131,28 @@ fn apply(bench: &mut Bench, model: &mut Model, step: Step) {
             drop(model.requests.swap_remove(which % model.requests.len()));
         }
         Step::Leave(_) => {}
-        Step::Kill(vendor, reach) => {
+        Step::Kill(vendor, selector) => {
             let before = severed(model);
-            let order = KillOrder { selector: reach.clone(), ..bench.order(name(vendor), "{}") };
+            let order = KillOrder { selector: selector.clone(), ..bench.order(name(vendor), "{}") };
             let severing = bench.switch.kill(order).unwrap();
-            model.kill(vendor, &reach);
+            model.kill(vendor, &selector);
             assert_eq!(severing.severed() as usize, severed(model) - before);
         }
-        Step::Restore(vendor, reach) => {
-            let reach_json = serde_json::to_string(&reach).unwrap();
+        Step::Restore(vendor, selector) => {
+            let reach_json = serde_json::to_string(&selector).unwrap();
             let result = run(bench.restore(name(vendor), &reach_json, "bob", 1));
             assert!(matches!(result, Ok(_) | Err(KillError::NotKilled)), "{result:?}");
-            let named = model.named(vendor, &reach);
+            let named = model.named(vendor, &selector);
             model.lift(vendor, &named);
         }
-        Step::Due(vendor, reach) => {
+        Step::Due(vendor, selector) => {
             let now = bench.switch.clock.now();
-            let order = KillOrder { selector: reach.clone(), ..bench.order(name(vendor), "{}") };
+            let order = KillOrder { selector: selector.clone(), ..bench.order(name(vendor), "{}") };
             // Its answer waits for what it severs, and here nothing leaves by itself.
-            model.requests.retain(|request| vendor.is_some_and(|of| of != request.0) || !reach.contains(&request.1));
+            model.requests.retain(|request| vendor.is_some_and(|of| of != request.0) || !selector.contains(&request.1));
             run(bench.switch.schedule(&order, now.wall)).unwrap();
             assert_eq!(run(bench.switch.kill_due(now)).len(), 1);
-            model.kill(vendor, &reach);
+            model.kill(vendor, &selector);
         }
         Step::Trip(of) => {
             let evidence = Evidence { at: UnixTime::default(), kind: "denial_burst".to_owned(), detail: String::new() };
@@ -161,15 +161,15 @@ fn apply(bench: &mut Bench, model: &mut Model, step: Step) {
             let begun: Vec<_> = model.restores.iter().flat_map(|restore| &restore.2).copied().collect();
             let lasts = |order: &Ordered| {
                 let ends = begun.contains(&order.id) || order.drill;
-                order.of == of && order.reach.is_whole() && !order.everything && !ends
+                order.of == of && order.selector.is_whole() && !order.everything && !ends
             };
             if !model.orders.iter().any(lasts) {
                 model.kill(Some(of), &KillSelector::default());
             }
         }
-        Step::BeginRestore(vendor, reach) => {
-            let order = bench.restore_order(name(vendor), &serde_json::to_string(&reach).unwrap(), "bob", 1);
-            let named = model.named(vendor, &reach);
+        Step::BeginRestore(vendor, selector) => {
+            let order = bench.restore_order(name(vendor), &serde_json::to_string(&selector).unwrap(), "bob", 1);
+            let named = model.named(vendor, &selector);
             match bench.switch.decide(&order) {
                 Ok(RestoreDecision::Lifting(lifting)) => model.restores.push((order, *lifting, named)),
                 Ok(RestoreDecision::Waiting(..)) => panic!("one is enough"),
@@ -183,11 +183,11 @@ fn apply(bench: &mut Bench, model: &mut Model, step: Step) {
             model.lift(vendor, &named);
         }
         Step::EndRestore(_) => {}
-        Step::Approve(vendor, reach, who) => {
-            let reach_json = serde_json::to_string(&reach).unwrap();
-            let named = model.named(vendor, &reach);
+        Step::Approve(vendor, selector, who) => {
+            let reach_json = serde_json::to_string(&selector).unwrap();
+            let named = model.named(vendor, &selector);
             let restored = run(bench.restore(name(vendor), &reach_json, PEOPLE[who], 2));
-            let agreed = !named.is_empty() && model.approve(vendor, &reach, who);
+            let agreed = !named.is_empty() && model.approve(vendor, &selector, who);
             let lifted = restored.as_ref().map_or(0, |restored| restored.lifted);
             assert!(agreed || lifted == 0, "{named:?} ended, and only {} agreed to it", PEOPLE[who]);
             if lifted > 0 {
@@ -222,7 +222,7 @@ fn apply(bench: &mut Bench, model: &mut Model, step: Step) {
             // A write stands behind all that were queued before it.
             bench.switch.store.write_blocking(WriteBatch::new()).unwrap();
             *bench = Bench::on(bench.switch.store.clone());
-            VENDORS.iter().for_each(|vendor| drop(bench.line(vendor)));
+            VENDORS.iter().for_each(|vendor| drop(bench.gate(vendor)));
         }
     }
 }
@@ -238,11 +238,11 @@ fn agree(bench: &Bench, model: &Model) {
     }
     for (index, name) in VENDORS.iter().enumerate() {
         let held = model.requests.iter().filter(|request| request.0 == index).count();
-        assert_eq!(bench.line(name).in_flight().into_iter().sum::<usize>(), held);
+        assert_eq!(bench.gate(name).in_flight().into_iter().sum::<usize>(), held);
     }
 }
 
-fn reaches() -> impl Strategy<Value = KillSelector> {
+fn selectors() -> impl Strategy<Value = KillSelector> {
     let direction = prop::option::weighted(0.3, prop::sample::select(Direction::ALL.to_vec()));
     let route = prop::option::weighted(0.3, prop::sample::select(ROUTES.to_vec()));
     let client = prop::option::weighted(0.3, prop::sample::select(CLIENTS.to_vec()));
@@ -261,12 +261,12 @@ fn steps() -> impl Strategy<Value = Step> {
         6 => (vendor.clone(), direction, 0..ROUTES.len(), 0..CLIENTS.len())
             .prop_map(|(vendor, direction, route, client)| Step::Enter { vendor, direction, route, client }),
         2 => any::<usize>().prop_map(Step::Leave),
-        3 => (anyone.clone(), reaches()).prop_map(|(vendor, reach)| Step::Kill(vendor, reach)),
-        2 => (anyone.clone(), reaches()).prop_map(|(vendor, reach)| Step::Due(vendor, reach)),
+        3 => (anyone.clone(), selectors()).prop_map(|(vendor, selector)| Step::Kill(vendor, selector)),
+        2 => (anyone.clone(), selectors()).prop_map(|(vendor, selector)| Step::Due(vendor, selector)),
         2 => vendor.clone().prop_map(Step::Trip),
-        3 => (anyone.clone(), reaches()).prop_map(|(vendor, reach)| Step::Restore(vendor, reach)),
-        4 => (anyone.clone(), reaches(), 0..PEOPLE.len()).prop_map(|(v, reach, who)| Step::Approve(v, reach, who)),
-        2 => (anyone, reaches()).prop_map(|(vendor, reach)| Step::BeginRestore(vendor, reach)),
+        3 => (anyone.clone(), selectors()).prop_map(|(vendor, selector)| Step::Restore(vendor, selector)),
+        4 => (anyone.clone(), selectors(), 0..PEOPLE.len()).prop_map(|(v, selector, who)| Step::Approve(v, selector, who)),
+        2 => (anyone, selectors()).prop_map(|(vendor, selector)| Step::BeginRestore(vendor, selector)),
         2 => any::<usize>().prop_map(Step::EndRestore),
         3 => vendor.prop_map(Step::Drill),
         3 => any::<usize>().prop_map(Step::EndDrill),
@@ -280,7 +280,7 @@ proptest! {
     #[test]
     fn the_switch_agrees_with_a_list(steps in prop::collection::vec(steps(), 1..60)) {
         let mut bench = Bench::new();
-        VENDORS.iter().for_each(|vendor| drop(bench.line(vendor)));
+        VENDORS.iter().for_each(|vendor| drop(bench.gate(vendor)));
         let mut model = Model::default();
         for step in steps {
             apply(&mut bench, &mut model, step);

@@ -8,15 +8,15 @@ use crate::model::{ClientId, Direction, UnixTime};
 
 const ALL: &str = "{}";
 
-fn enter(line: &VendorGate) -> InFlight {
-    line.register(Direction::Ingress, RouteTag::of("GET /a"), Some(&ClientId::new("c")))
+fn enter(gate: &VendorGate) -> InFlight {
+    gate.register(Direction::Ingress, RouteTag::of("GET /a"), Some(&ClientId::new("c")))
 }
 
 #[test]
 fn a_kill_severs_what_is_in_flight_and_refuses_what_is_new() {
     run(async {
         let bench = Bench::new();
-        let (acme, other) = (bench.line("acme"), bench.line("other"));
+        let (acme, other) = (bench.gate("acme"), bench.gate("other"));
         let mut in_flight = enter(&acme);
         let body = in_flight.share();
         assert!(in_flight.check().is_ok());
@@ -42,7 +42,7 @@ fn a_kill_severs_what_is_in_flight_and_refuses_what_is_new() {
 fn what_does_not_leave_is_counted_at_the_deadline() {
     run(async {
         let bench = Bench::new();
-        let stuck = enter(&bench.line("acme"));
+        let stuck = enter(&bench.gate("acme"));
         let answer = bench.kill("acme", ALL).await;
         assert_eq!((answer.severed, answer.lingering), (1, 1));
         assert!(stuck.is_severed());
@@ -53,7 +53,7 @@ fn what_does_not_leave_is_counted_at_the_deadline() {
         let (again, ()) = tokio::join!(bench.kill("acme", ALL), leaving);
         assert_eq!((again.severed, again.lingering, again.generation), (0, 0, 1));
         assert!(again.sever_micros >= 5_000, "the second order waits for it too");
-        assert_eq!(bench.line("acme").severed_total(), 1);
+        assert_eq!(bench.gate("acme").severed_total(), 1);
     });
 }
 
@@ -66,23 +66,23 @@ fn a_kill_goes_as_far_as_its_reach() {
         (r#"{"client":"d"}"#, [false, true, false]),
         (r#"{"client":"c","direction":"egress"}"#, [false, false, false]),
     ];
-    for (reach, expected) in table {
+    for (selector, expected) in table {
         run(async {
             let bench = Bench::new();
-            let line = bench.line("acme");
+            let gate = bench.gate("acme");
             let traffic = || {
                 [
-                    line.register(Direction::Ingress, RouteTag::of("GET /a"), Some(&ClientId::new("c"))),
-                    line.register(Direction::Ingress, RouteTag::of("GET /b"), Some(&ClientId::new("d"))),
-                    line.register(Direction::Egress, RouteTag::NONE, None),
+                    gate.register(Direction::Ingress, RouteTag::of("GET /a"), Some(&ClientId::new("c"))),
+                    gate.register(Direction::Ingress, RouteTag::of("GET /b"), Some(&ClientId::new("d"))),
+                    gate.register(Direction::Egress, RouteTag::NONE, None),
                 ]
             };
             let before = traffic();
-            drop(bench.switch.kill(bench.order("acme", reach)).unwrap());
-            assert_eq!(before.each_ref().map(InFlight::is_severed), expected, "{reach}");
-            assert_eq!(traffic().each_ref().map(|late| late.check().is_err()), expected, "{reach}");
-            let state = if reach == ALL { KillState::Killed } else { KillState::PartlyKilled };
-            assert_eq!(bench.switch.status()[0].state, state, "{reach}");
+            drop(bench.switch.kill(bench.order("acme", selector)).unwrap());
+            assert_eq!(before.each_ref().map(InFlight::is_severed), expected, "{selector}");
+            assert_eq!(traffic().each_ref().map(|late| late.check().is_err()), expected, "{selector}");
+            let state = if selector == ALL { KillState::Killed } else { KillState::PartlyKilled };
+            assert_eq!(bench.switch.status()[0].state, state, "{selector}");
         });
     }
 }
@@ -90,27 +90,27 @@ fn a_kill_goes_as_far_as_its_reach() {
 #[test]
 fn a_preview_cuts_nothing() {
     let bench = Bench::new();
-    let held = [enter(&bench.line("acme")), enter(&bench.line("acme"))];
-    let preview = bench.switch.preview(&subject("acme"), KillSelector::default()).unwrap();
-    assert_eq!((preview.ingress, preview.egress, preview.state), (2, 0, KillState::Live));
+    let held = [enter(&bench.gate("acme")), enter(&bench.gate("acme"))];
+    let preview = bench.switch.preview(&target("acme"), KillSelector::default()).unwrap();
+    assert_eq!((preview.ingress, preview.egress, preview.state), (2, 0, VendorState::Live));
     assert!(held.iter().all(|held| held.check().is_ok()));
-    assert!(bench.switch.preview(&subject("nobody"), KillSelector::default()).is_err());
+    assert!(bench.switch.preview(&target("nobody"), KillSelector::default()).is_err());
 }
 
 #[test]
 fn a_restore_needs_a_person_a_reason_and_something_to_lift() {
     run(async {
         let bench = Bench::new();
-        let line = bench.line("acme");
+        let gate = bench.gate("acme");
         assert!(matches!(bench.restore("nobody", ALL, "bob", 1).await, Err(KillError::UnknownVendor)));
         assert!(matches!(bench.restore("acme", ALL, "bob", 1).await, Err(KillError::NotKilled)));
         bench.kill("acme", ALL).await;
         assert!(matches!(bench.restore("acme", ALL, " ", 1).await, Err(KillError::Unexplained)));
         assert!(matches!(bench.restore("acme", r#"{"client":"c"}"#, "bob", 1).await, Err(KillError::NotKilled)));
-        let severed = enter(&line);
+        let severed = enter(&gate);
         let restored = bench.restore("acme", ALL, "bob", 1).await.unwrap();
-        assert_eq!((restored.state, restored.lifted, restored.generation), (KillState::Live, 1, 2));
-        assert!(enter(&line).check().is_ok());
+        assert_eq!((restored.state, restored.lifted, restored.generation), (VendorState::Live, 1, 2));
+        assert!(enter(&gate).check().is_ok());
         drop(severed);
         assert_eq!(bench.kill("acme", ALL).await.generation, 3, "a new kill, a new generation");
         assert!(matches!(bench.switch.kill(bench.order("nobody", ALL)), Err(KillError::UnknownVendor)));
@@ -121,21 +121,21 @@ fn a_restore_needs_a_person_a_reason_and_something_to_lift() {
 fn a_restore_can_need_two_people() {
     run(async {
         let bench = Bench::new();
-        bench.line("acme");
+        bench.gate("acme");
         bench.kill("acme", ALL).await;
         for _ in 0..2 {
             let first = bench.restore("acme", ALL, "alice", 2).await.unwrap();
             assert_eq!(
                 (first.state, first.approvals.given),
-                (KillState::Killed, 1),
+                (VendorState::Killed, 1),
                 "one person is one, however often"
             );
         }
         bench.kill("acme", r#"{"client":"c"}"#).await;
         let again = bench.restore("acme", ALL, "bob", 2).await.unwrap();
-        assert_eq!(again.state, KillState::Killed, "a new kill asks for new approvals");
+        assert_eq!(again.state, VendorState::Killed, "a new kill asks for new approvals");
         assert_eq!(bench.restore("acme", r#"{"client":"c"}"#, "carol", 2).await.unwrap().lifted, 0, "of another reach");
-        assert_eq!(bench.restore("acme", ALL, "carol", 2).await.unwrap().state, KillState::Live);
+        assert_eq!(bench.restore("acme", ALL, "carol", 2).await.unwrap().state, VendorState::Live);
     });
 }
 
@@ -143,13 +143,13 @@ fn a_restore_can_need_two_people() {
 fn everything_is_killed_and_comes_back_one_by_one_or_together() {
     run(async {
         let bench = Bench::new();
-        let (a, b) = (bench.line("a"), bench.line("b"));
+        let (a, b) = (bench.gate("a"), bench.gate("b"));
         bench.kill("b", ALL).await;
         let answer = bench.kill("*", ALL).await;
         assert_eq!((answer.vendor.as_str(), answer.generation), ("*", 2));
-        let newcomer = bench.line("newcomer");
-        for line in [&a, &b, &newcomer] {
-            assert!(enter(line).check().is_err(), "{line:?}");
+        let newcomer = bench.gate("newcomer");
+        for gate in [&a, &b, &newcomer] {
+            assert!(enter(gate).check().is_err(), "{gate:?}");
         }
         bench.restore("a", ALL, "bob", 1).await.unwrap();
         assert!(enter(&a).check().is_ok() && enter(&newcomer).check().is_err());
@@ -167,17 +167,17 @@ fn kills_are_found_again_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         {
             let bench = Bench::on(Store::open(folder.path()).unwrap());
-            bench.line("acme");
-            bench.line("other");
+            bench.gate("acme");
+            bench.gate("other");
             assert!(bench.kill("acme", r#"{"client":"c"}"#).await.persisted);
             assert!(bench.kill("*", ALL).await.persisted);
             bench.restore("other", ALL, "bob", 1).await.unwrap();
             assert!(bench.switch.status().iter().all(|vendor| vendor.persisted));
         }
         let bench = Bench::on(Store::open(folder.path()).unwrap());
-        assert!(enter(&bench.line("acme")).check().is_err());
-        assert!(enter(&bench.line("newcomer")).check().is_err());
-        assert!(enter(&bench.line("other")).check().is_ok());
+        assert!(enter(&bench.gate("acme")).check().is_err());
+        assert!(enter(&bench.gate("newcomer")).check().is_err());
+        assert!(enter(&bench.gate("other")).check().is_ok());
         assert_eq!(bench.switch.status()[0].kills[0].reason, "breach");
         assert_eq!(bench.kill("other", ALL).await.generation, 4, "generations go on");
     });
@@ -193,9 +193,9 @@ fn state_that_cannot_be_read_kills_everything_until_someone_decides() {
         let seen = Arc::default();
         let switch = Arc::new(KillSwitch::start(Ok(store), Clock::system(), witness(&seen)).unwrap());
         let bench = Bench { switch, seen };
-        assert!(bench.switch.is_undecided() && enter(&bench.line("acme")).check().is_err());
+        assert!(bench.switch.is_undecided() && enter(&bench.gate("acme")).check().is_err());
         bench.restore("*", ALL, "bob", 1).await.unwrap();
-        assert!(!bench.switch.is_undecided() && enter(&bench.line("acme")).check().is_ok());
+        assert!(!bench.switch.is_undecided() && enter(&bench.gate("acme")).check().is_ok());
     });
 }
 
@@ -218,18 +218,18 @@ fn a_full_disk_blocks_no_kill_and_lets_nobody_back() {
     run(async {
         let full = Arc::new(AtomicBool::new(false));
         let bench = Bench::on(crate::store::faulty::store(&full));
-        let line = bench.line("acme");
+        let gate = bench.gate("acme");
         full.store(true, Ordering::SeqCst);
         let answer = bench.kill("acme", ALL).await;
-        assert!(!answer.persisted && enter(&line).check().is_err());
+        assert!(!answer.persisted && enter(&gate).check().is_err());
         assert!(!bench.switch.retry_unconfirmed().await);
         assert!(matches!(bench.restore("acme", ALL, "bob", 1).await, Err(KillError::NotPersisted(_))));
-        assert!(enter(&line).check().is_err());
+        assert!(enter(&gate).check().is_err());
         full.store(false, Ordering::SeqCst);
         assert!(bench.switch.retry_unconfirmed().await, "written when there is room");
         let reread = KillSwitch::load(bench.switch.store.clone(), Clock::system(), witness(&Arc::default())).unwrap();
         assert!(enter(&reread.gate(&vendor("acme"))).check().is_err());
-        assert_eq!(bench.restore("acme", ALL, "bob", 1).await.unwrap().state, KillState::Live);
+        assert_eq!(bench.restore("acme", ALL, "bob", 1).await.unwrap().state, VendorState::Live);
     });
 }
 
@@ -237,14 +237,14 @@ fn a_full_disk_blocks_no_kill_and_lets_nobody_back() {
 fn a_trip_kills_once_and_keeps_the_evidence_within_a_bound() {
     run(async {
         let bench = Bench::new();
-        let line = bench.line("acme");
-        let stream = enter(&line);
+        let gate = bench.gate("acme");
+        let stream = enter(&gate);
         for i in 0..100 {
             let evidence =
                 Evidence { at: UnixTime::from_millis(i), kind: "records_exceeded".into(), detail: format!("{i}") };
             bench.switch.trip(&vendor("acme"), evidence, None, bench.switch.clock.now());
         }
-        assert!(stream.is_severed() && enter(&line).check().is_err());
+        assert!(stream.is_severed() && enter(&gate).check().is_err());
         let status = bench.switch.status().remove(0);
         let kill = &status.kills[0];
         assert_eq!((kill.origin, kill.by.as_str()), (KillOrigin::Trip, GATEWAY_ACTOR));
@@ -258,7 +258,7 @@ fn a_trip_kills_once_and_keeps_the_evidence_within_a_bound() {
 fn a_kill_can_be_ordered_for_later() {
     run(async {
         let bench = Bench::new();
-        let line = bench.line("acme");
+        let gate = bench.gate("acme");
         let now = bench.switch.clock.now();
         let soon = now.wall.plus(Duration::from_secs(60));
         let row = bench.switch.schedule(&bench.order("acme", ALL), soon).await.unwrap();
@@ -266,10 +266,10 @@ fn a_kill_can_be_ordered_for_later() {
         bench.switch.unschedule(second.id, "bob", "mistake", now).await.unwrap();
         let restarted = Bench::on(bench.switch.store.clone());
         assert_eq!(restarted.switch.scheduled(), [row]);
-        assert!(bench.switch.kill_due(now).await.is_empty() && enter(&line).check().is_ok());
+        assert!(bench.switch.kill_due(now).await.is_empty() && enter(&gate).check().is_ok());
         let then = crate::model::Moment { wall: soon, ..now };
         assert_eq!(bench.switch.kill_due(then).await.len(), 1);
-        assert!(enter(&line).check().is_err() && bench.switch.scheduled().is_empty());
+        assert!(enter(&gate).check().is_err() && bench.switch.scheduled().is_empty());
         assert!(Bench::on(bench.switch.store.clone()).switch.scheduled().is_empty());
     });
 }
@@ -279,21 +279,18 @@ fn a_drill_cuts_times_and_turns_back_and_a_shadow_cuts_nothing() {
     run(async {
         let bench = Bench::new();
         let acme = vendor("acme");
-        let line = bench.line("acme");
-        let mut stream = enter(&line);
+        let gate = bench.gate("acme");
+        let mut stream = enter(&gate);
         let now = bench.switch.clock.now();
         let shadow = bench.switch.drill(&acme, true, "bob", "exercise", now).await.unwrap();
-        assert_eq!((shadow.severed, shadow.state, stream.is_severed()), (1, KillState::Live, false));
+        assert_eq!((shadow.severed, shadow.state, stream.is_severed()), (1, VendorState::Live, false));
         let reader = tokio::spawn(async move { stream.severed().await });
         let drill = bench.switch.drill(&acme, false, "bob", "exercise", bench.switch.clock.now()).await.unwrap();
         reader.await.unwrap();
-        assert_eq!((drill.severed, drill.state, drill.shadow), (1, KillState::Live, false));
+        assert_eq!((drill.severed, drill.state, drill.shadow), (1, VendorState::Live, false));
         assert!(drill.refuse_micros <= drill.sever_micros && drill.sever_micros <= drill.persist_micros);
-        assert!(enter(&line).check().is_ok());
-        assert_eq!(bench.switch.status()[0].last_drill.as_ref(), Some(&drill));
-        let day = Duration::from_secs(86_400);
-        assert!(!bench.switch.is_drill_overdue(&acme, day, UnixTime::default(), drill.at.plus(day)));
-        assert!(bench.switch.is_drill_overdue(&acme, day, UnixTime::default(), drill.at.plus(day * 2)));
+        assert!(enter(&gate).check().is_ok());
+        assert_eq!(bench.switch.status()[0].last_drill.clone().map(DrillReport::from), Some(drill));
         assert!(bench.acts().contains(&KillEventKind::Drill));
         bench.kill("acme", ALL).await;
         assert!(matches!(bench.switch.drill(&acme, true, "bob", "exercise", now).await, Err(KillError::AlreadyKilled)));
@@ -303,12 +300,12 @@ fn a_drill_cuts_times_and_turns_back_and_a_shadow_cuts_nothing() {
 #[test]
 fn a_cut_ends_what_is_in_flight_but_the_one_it_spares_and_lets_the_next_in() {
     let bench = Bench::new();
-    let line = bench.line("acme");
-    let (held, own) = ([enter(&line), enter(&line)], enter(&line));
-    assert_eq!(line.sever_in_flight("records_exceeded", None, UnixTime::default(), &own.share()), 2);
-    assert_eq!(line.sever_in_flight("records_exceeded", None, UnixTime::default(), &own), 0);
+    let gate = bench.gate("acme");
+    let (held, own) = ([enter(&gate), enter(&gate)], enter(&gate));
+    assert_eq!(gate.sever_in_flight("records_exceeded", None, UnixTime::default(), &own.share()), 2);
+    assert_eq!(gate.sever_in_flight("records_exceeded", None, UnixTime::default(), &own), 0);
     assert!(own.check().is_ok() && !own.is_severed());
     let cause = held[0].check().unwrap_err();
     assert_eq!((cause.generation, cause.reason.as_str()), (0, "records_exceeded"));
-    assert!(enter(&line).check().is_ok() && bench.switch.status()[0].state == KillState::Live);
+    assert!(enter(&gate).check().is_ok() && bench.switch.status()[0].state == KillState::Live);
 }

@@ -22,36 +22,36 @@ fn registered_after_the_check_this_test_fails() {
     assert!(found, "the race was not hit: the test above could not fail");
 }
 
-fn register_then_check(line: &VendorGate, gap: u32) -> Option<InFlight> {
-    let in_flight = line.register(Direction::Ingress, RouteTag::NONE, None);
+fn register_then_check(gate: &VendorGate, gap: u32) -> Option<InFlight> {
+    let in_flight = gate.register(Direction::Ingress, RouteTag::NONE, None);
     pause(gap);
     in_flight.check().ok().map(|()| in_flight)
 }
 
 /// The mistake, here only: between the answer and the registration a kill finds nothing to sever.
-fn check_then_register(line: &VendorGate, gap: u32) -> Option<InFlight> {
-    if line.is_armed() {
+fn check_then_register(gate: &VendorGate, gap: u32) -> Option<InFlight> {
+    if gate.is_armed() {
         return None;
     }
     pause(gap);
-    Some(line.register(Direction::Ingress, RouteTag::NONE, None))
+    Some(gate.register(Direction::Ingress, RouteTag::NONE, None))
 }
 
 /// Rounds of two requests and a kill at once; returns how many were let in and not severed.
 fn slipped(enter: fn(&VendorGate, u32) -> Option<InFlight>) -> usize {
     const ROUNDS: u32 = 2_000;
     let bench = Bench::new();
-    let lines: Vec<_> = (0..ROUNDS).map(|round| bench.line(&format!("v{round}"))).collect();
+    let gates: Vec<_> = (0..ROUNDS).map(|round| bench.gate(&format!("v{round}"))).collect();
     let barrier = Barrier::new(3);
     thread::scope(|scope| {
         let request = |offset: u32| {
-            let (lines, barrier) = (&lines, &barrier);
+            let (gates, barrier) = (&gates, &barrier);
             move || {
                 let mut slipped = 0;
-                for (round, line) in (0..ROUNDS).zip(lines) {
+                for (round, gate) in (0..ROUNDS).zip(gates) {
                     barrier.wait();
                     pause((round * 7 + offset) % 200);
-                    let entered = enter(line, round % 50);
+                    let entered = enter(gate, round % 50);
                     barrier.wait();
                     slipped += usize::from(entered.is_some_and(|in_flight| !in_flight.is_severed()));
                 }

@@ -8,7 +8,7 @@ use crate::model::UnixTime;
 fn a_kill_and_its_event_for_the_hooks_are_one_write_and_a_drill_tells_nobody() {
     run(async {
         let bench = Bench::new();
-        bench.line("acme");
+        bench.gate("acme");
         let queued = || bench.switch.store.range::<QueuedEvent>(b"", None, 10).unwrap();
         bench.kill("acme", "{}").await;
         bench.restore("acme", "{}", "bob", 1).await.unwrap();
@@ -41,7 +41,7 @@ fn every_act_is_in_the_audit_trail() {
         let told = notify_all(vec![audit_listener(audit), witness(&seen)]);
         let switch = Arc::new(KillSwitch::load(Store::in_memory().unwrap(), Clock::system(), told).unwrap());
         let bench = Bench { switch, seen };
-        bench.line("acme");
+        bench.gate("acme");
         bench.kill("acme", r#"{"client":"c"}"#).await;
         bench.restore("acme", "{}", "bob", 2).await.unwrap();
         bench.restore("acme", "{}", "carol", 2).await.unwrap();
@@ -50,15 +50,15 @@ fn every_act_is_in_the_audit_trail() {
         bench.switch.trip(&vendor("acme"), evidence, None, bench.switch.clock.now());
     });
     verify_files(&path, &AuditKey::new([1; 32]), 1).unwrap();
-    let lines: Vec<serde_json::Value> =
+    let gates: Vec<serde_json::Value> =
         std::fs::read_to_string(&path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let acts: Vec<_> =
-        lines.iter().map(|line| (line["act"].as_str().unwrap(), line["actor"].as_str().unwrap())).collect();
+        gates.iter().map(|gate| (gate["act"].as_str().unwrap(), gate["actor"].as_str().unwrap())).collect();
     let expected =
         [("kill", "alice"), ("approve", "bob"), ("restore", "carol"), ("drill", "bob"), ("kill", GATEWAY_ACTOR)];
     assert_eq!(acts, expected);
-    assert_eq!(lines[0]["detail"]["reach"]["client"], "c");
-    assert_eq!(lines[4]["detail"]["evidence"][0]["kind"], "denial_burst");
+    assert_eq!(gates[0]["detail"]["reach"]["client"], "c");
+    assert_eq!(gates[4]["detail"]["evidence"][0]["kind"], "denial_burst");
 }
 
 /// Compiles only if the admin listener may run these on any worker.
@@ -66,7 +66,7 @@ fn every_act_is_in_the_audit_trail() {
 fn orders_can_be_awaited_anywhere() {
     run(async {
         let bench = Bench::new();
-        bench.line("acme");
+        bench.gate("acme");
         let task = async move {
             bench.kill("acme", "{}").await;
             bench.restore("acme", "{}", "bob", 1).await.unwrap();

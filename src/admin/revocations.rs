@@ -1,11 +1,20 @@
-//! What is taken back from a vendor: the orders that do and undo it, and what is answered of them.
+//! Revocations: the orders that revoke a token, a client or a key, and that lift it again.
+
+use std::future::Future;
 
 use schemars::JsonSchema;
+use schemars::generate::SchemaGenerator;
 use serde::{Deserialize, Serialize};
 
-use super::answers::{FleetAnswer, Rfc3339Time};
-use super::orders::{OrderError, check_reason, parse_time};
-use crate::model::UnixTime;
+use super::api::AdminApi;
+use super::control::{Actor, AdminControl, ControlResult};
+use super::endpoint::{AdminMethod, AnswerBody, Endpoint, Handler, OrderBody, read_order};
+use super::orders::{OrderError, check_reason};
+use super::problem::AdminError;
+use super::reply::{self, json_result};
+use crate::config::OperatorRole;
+use crate::kill::Fleet;
+use crate::model::{Rfc3339Time, UnixTime, VendorId, is_default, parse_rfc3339};
 
 /// An order to take something back, or to lift that again. Exactly one of `jti`, `client`, `key` and `issued_before` is
 /// given.
@@ -53,7 +62,7 @@ impl RevokeOrder {
             (Some(jti), None, None, None) => named("jti", jti).map(Revocable::Token),
             (None, Some(client), None, None) => named("client", client).map(Revocable::Client),
             (None, None, Some(key), None) => named("key", key).map(Revocable::Key),
-            (None, None, None, Some(time)) => parse_time(time).map(Revocable::IssuedBefore).ok_or(OrderError::Time),
+            (None, None, None, Some(time)) => parse_rfc3339(time).map(Revocable::IssuedBefore).ok_or(OrderError::Time),
             _ => Err(OrderError::OneOf),
         }
     }
@@ -103,12 +112,12 @@ pub struct RevokeReport {
     /// Microseconds from the order's arrival until the last of them had left.
     pub sever_micros: u64,
     /// Those that had not left when the deadline came: of these, bytes may still leave.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub lingering: u64,
     /// Whether it is on disk. If not, it holds until the gateway stops.
     pub persisted: bool,
     /// Who else knows.
-    pub fleet: FleetAnswer,
+    pub fleet: Fleet,
 }
 
 /// The answer to a lift.
@@ -121,7 +130,7 @@ pub struct LiftReport {
     /// Always true: what cannot be kept is not lifted.
     pub persisted: bool,
     /// Who else knows.
-    pub fleet: FleetAnswer,
+    pub fleet: Fleet,
 }
 
 /// What is taken back now.
@@ -148,9 +157,74 @@ pub struct ActiveRevocation {
     pub reason: String,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-const fn is_zero(number: &u64) -> bool {
-    *number == 0
+/// Revocations and their end.
+pub trait RevocationControl {
+    /// Takes a token, a client or a key back: refuses what is new, and severs what runs on it.
+    fn revoke(
+        &self,
+        actor: &Actor,
+        vendor: &VendorId,
+        what: &Revocable,
+        reason: &str,
+    ) -> impl Future<Output = ControlResult<RevokeReport>> + Send;
+
+    /// Lets be used again what was taken back.
+    fn lift(
+        &self,
+        actor: &Actor,
+        vendor: &VendorId,
+        what: &Revocable,
+        reason: &str,
+    ) -> impl Future<Output = ControlResult<LiftReport>> + Send;
+
+    /// What is taken back now.
+    fn revocations(&self) -> RevocationList;
+}
+
+impl<C: AdminControl> AdminApi<C> {
+    pub(super) const REVOCATIONS: &'static [Endpoint<C>] = &[
+        Endpoint {
+            method: AdminMethod::Post,
+            path: "/v1/vendors/{vendor}/revocations",
+            description: "Takes a token, a client or a signing key back: refuses what is new, severs what runs on it",
+            parameters: &[],
+            order: OrderBody::Json(SchemaGenerator::subschema_for::<RevokeOrder>),
+            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<RevokeReport>]),
+            handler: Handler::OnVendor(OperatorRole::Operator, |api, call| {
+                Box::pin(async move {
+                    let order: RevokeOrder = read_order(call.body, |_| Ok(()))?;
+                    let what = order.revocation().map_err(AdminError::Order)?;
+                    json_result(api.control.revoke(call.actor, call.vendor, &what, &order.reason).await)
+                })
+            }),
+        },
+        Endpoint {
+            method: AdminMethod::Post,
+            path: "/v1/vendors/{vendor}/revocations/lift",
+            description: "Lets be used again what was taken back",
+            parameters: &[],
+            order: OrderBody::Json(SchemaGenerator::subschema_for::<RevokeOrder>),
+            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<LiftReport>]),
+            handler: Handler::OnVendor(OperatorRole::Admin, |api, call| {
+                Box::pin(async move {
+                    let order: RevokeOrder = read_order(call.body, |_| Ok(()))?;
+                    let what = order.revocation().map_err(AdminError::Order)?;
+                    json_result(api.control.lift(call.actor, call.vendor, &what, &order.reason).await)
+                })
+            }),
+        },
+        Endpoint {
+            method: AdminMethod::Get,
+            path: "/v1/revocations",
+            description: "What is taken back, oldest first",
+            parameters: &[],
+            order: OrderBody::None,
+            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<RevocationList>]),
+            handler: Handler::OnGateway(OperatorRole::Viewer, |api, _| {
+                Box::pin(async { Ok(reply::json(&api.control.revocations())) })
+            }),
+        },
+    ];
 }
 
 #[cfg(test)]

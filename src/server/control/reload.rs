@@ -8,24 +8,33 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::control::GatewayControl;
-use super::start::master_keys;
-use super::{approvers, audit_trail, budgets, carry_over, pending_audit, webhook_sender};
-use crate::admin::{Actor, ControlError, OperatorDirectory, ReloadReport};
+use super::GatewayControl;
+use crate::admin::{Actor, ControlError, ControlResult, OperatorDirectory, ReloadControl, ReloadReport};
 use crate::audit::{AuditAct, AuditRecord};
 use crate::config::{ConfigLoader, Contract, FaultSeverity, GatewaySettings, MasterKeyLocation};
 use crate::gateway::assemble;
 use crate::kill::GATEWAY_ACTOR;
 use crate::listener;
 use crate::model::{Clock, VendorId, with_causes};
+use crate::server::start::master_keys;
+use crate::server::{approvers, audit_trail, budgets, carry_over, pending_audit, webhook_sender};
 use crate::store::StoreError;
+
+impl ReloadControl for GatewayControl {
+    /// Away from the thread that answers operators, since a large config takes its time.
+    async fn reload(&self, actor: &Actor) -> ControlResult<ReloadReport> {
+        let (me, actor) = (self.me.upgrade().ok_or(ControlError::State)?, actor.clone());
+        let reload = self.background.spawn(async move { me.reload_files(Some(&actor)).await });
+        reload.await.map_err(|_| ControlError::State)?.map_err(ControlError::Faults)
+    }
+}
 
 impl GatewayControl {
     /// Reads the files again and swaps what they say.
     ///
     /// # Errors
     /// What is wrong, a line each; nothing has changed then.
-    pub(super) async fn reload(&self, actor: Option<&Actor>) -> Result<ReloadReport, Vec<String>> {
+    pub(in crate::server) async fn reload_files(&self, actor: Option<&Actor>) -> Result<ReloadReport, Vec<String>> {
         self.import_pending_audit().await;
         let outcome = self.try_reload(actor.map_or(GATEWAY_ACTOR, |actor| &actor.name)).await;
         self.record(actor, &outcome).await;
@@ -40,16 +49,8 @@ impl GatewayControl {
         outcome
     }
 
-    /// As [`Self::reload`], for an operator: away from the thread that answers operators, since a large config takes its
-    /// time.
-    pub(super) async fn reload_in_background(&self, actor: &Actor) -> Result<ReloadReport, ControlError> {
-        let (me, actor) = (self.me.upgrade().ok_or(ControlError::State)?, actor.clone());
-        let reload = self.background.spawn(async move { me.reload(Some(&actor)).await });
-        reload.await.map_err(|_| ControlError::State)?.map_err(ControlError::Faults)
-    }
-
     /// What was done to keys from a shell comes before the reload that puts it in force.
-    pub(super) async fn import_pending_audit(&self) {
+    pub(in crate::server) async fn import_pending_audit(&self) {
         let master = self.config.lock().await.keys.master.clone();
         if let Some(MasterKeyLocation::File(path)) = &master {
             pending_audit::import(path, &self.gateway.audit).await;
@@ -115,7 +116,7 @@ impl GatewayControl {
     }
 
     /// Puts the operators of a config in force.
-    pub(super) fn set_operators(&self, config: &GatewaySettings) {
+    pub(in crate::server) fn set_operators(&self, config: &GatewaySettings) {
         if let Some(api) = self.api() {
             api.set_operators(OperatorDirectory::new(config.operators.clone()));
         }

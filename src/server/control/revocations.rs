@@ -6,29 +6,27 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::control::GatewayControl;
+use super::GatewayControl;
 use crate::admin::{
-    ActiveRevocation, Actor, ControlError, FleetAnswer, LiftReport, Revocable, RevocationList, RevokeReport,
-    RevokedItem,
+    ActiveRevocation, Actor, ControlError, ControlResult, LiftReport, Revocable, RevocationControl, RevocationList,
+    RevokeReport, RevokedItem,
 };
 use crate::audit::{AuditAct, AuditRecord};
 use crate::bounds::PERSIST_DEADLINE;
 use crate::config::Contract;
 use crate::gateway::VendorRuntime;
 use crate::identity::{self, CredentialName, IdentitySettings, KeySource, RevocationTarget, TokenSettings, keep_until};
-use crate::kill::{GATEWAY_ACTOR, SeveredRequests};
+use crate::kill::{Fleet, GATEWAY_ACTOR, SeveredRequests};
 use crate::model::{ClientId, VendorId};
 
-const ALONE: FleetAnswer = FleetAnswer { acked: 1, of: 1 };
-
-impl GatewayControl {
-    pub(super) async fn take_back(
+impl RevocationControl for GatewayControl {
+    async fn revoke(
         &self,
         actor: &Actor,
         vendor: &VendorId,
         what: &Revocable,
         reason: &str,
-    ) -> Result<RevokeReport, ControlError> {
+    ) -> ControlResult<RevokeReport> {
         let arrived = self.now();
         let known = self.known_ever(vendor)?;
         if let Some(known) = &known {
@@ -69,17 +67,17 @@ impl GatewayControl {
             sever_micros,
             lingering,
             persisted,
-            fleet: ALONE,
+            fleet: Fleet::ALONE,
         })
     }
 
-    pub(super) async fn give_back(
+    async fn lift(
         &self,
         actor: &Actor,
         vendor: &VendorId,
         what: &Revocable,
         reason: &str,
-    ) -> Result<LiftReport, ControlError> {
+    ) -> ControlResult<LiftReport> {
         self.known_ever(vendor)?;
         let revoked = self.named(vendor, what);
         let lifted = tokio::task::spawn_blocking(self.rooms.authority.revocations().lifting(vendor, &revoked)).await;
@@ -91,16 +89,18 @@ impl GatewayControl {
         self.rooms.authority.revocations().lifted(vendor, &revoked);
         let persisted = self.store.is_durable();
         self.act(actor, AuditAct::Lift, vendor.as_str(), reason, json!({ "lifted": RevokedItem::from(what) })).await;
-        Ok(LiftReport { vendor: vendor.to_string(), lifted: what.into(), persisted, fleet: ALONE })
+        Ok(LiftReport { vendor: vendor.to_string(), lifted: what.into(), persisted, fleet: Fleet::ALONE })
     }
 
-    pub(super) fn taken_back(&self) -> RevocationList {
+    fn revocations(&self) -> RevocationList {
         let all = self.rooms.authority.revocations().list();
         RevocationList { revocations: all.iter().map(told).collect() }
     }
+}
 
+impl GatewayControl {
     /// Severs what has lost what it stood on, and audits it: who or what made that so, and each reason with its count.
-    pub(super) fn sever_lost(&self, by: &str, because: &str) -> SeveredRequests {
+    pub(in crate::server) fn sever_lost(&self, by: &str, because: &str) -> SeveredRequests {
         let now = self.clocks.steady(self.now());
         let severed = self.gateway.sever_unauthorized(now);
         for (vendor, reason, count) in severed.by_reason() {
@@ -120,7 +120,7 @@ impl GatewayControl {
     }
 
     /// As [`Self::sever_lost`], by the gateway's own hand.
-    pub(super) fn sever_what_ended(&self) {
+    pub(in crate::server) fn sever_what_ended(&self) {
         drop(self.sever_lost(GATEWAY_ACTOR, "time or issuer"));
     }
 

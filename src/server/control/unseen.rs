@@ -3,40 +3,44 @@
 //! An order that can do nothing for now is kept, since it may be about what is to come; and it says so, since it is more
 //! often a typing error.
 
-use super::carry_over::ContractMatch;
-use super::control::GatewayControl;
-use crate::admin::{OperatorOrder, Unseen};
+use super::GatewayControl;
+use crate::admin::OperatorOrder;
 use crate::config::Contract;
 use crate::identity::CredentialName;
-use crate::kill::{Kill, KillSelector, KillTarget, RouteTag};
+use crate::kill::{Kill, KillSelector, KillTarget, RouteTag, Unseen};
 use crate::model::{Direction, VendorId};
+use crate::server::carry_over::ContractMatch;
 
 impl GatewayControl {
     /// What of an order about one vendor nobody has been seen by.
     pub(super) fn unseen(&self, vendor: &VendorId, order: &OperatorOrder) -> Vec<Unseen> {
         let switch = &self.gateway.switch;
         let known = self.known(vendor).ok();
-        let reach = super::words::reach(order);
+        let selector = order.selector();
         let remembered = ContractMatch::read(&self.store, vendor);
         if known.is_none() && remembered.is_none() && !switch.knows(vendor) {
             return vec![Unseen::Vendor];
         }
         // What runs has been seen, whatever the contract says by now.
-        if switch.gate(vendor).count(&reach) != [0, 0] {
+        if switch.gate(vendor).count(&selector) != [0, 0] {
             return Vec::new();
         }
-        let cut_off = KillSelector { route: reach.route.clone(), ..KillSelector::default() };
+        let cut_off = KillSelector { route: selector.route.clone(), ..KillSelector::default() };
         let standing = switch.active_kills(&KillTarget::Vendor(vendor.clone()));
-        let is_cut_off = standing.iter().any(|kill| kill.reach.route.is_some() && cut_off.contains(&kill.reach));
+        let is_cut_off = standing.iter().any(|kill| kill.selector.route.is_some() && cut_off.contains(&kill.selector));
         let contract = known.as_ref().map(|known| &*known.contract);
         let mut unseen = Vec::new();
-        if !has_direction(contract, remembered.as_ref(), &reach) {
+        if !has_direction(contract, remembered.as_ref(), &selector) {
             unseen.push(Unseen::Direction);
         }
-        if !is_cut_off && !has_route(contract, remembered.as_ref(), &reach) {
+        if !is_cut_off && !has_route(contract, remembered.as_ref(), &selector) {
             unseen.push(Unseen::Route);
         }
-        if reach.client.as_ref().is_some_and(|client| !self.has_seen(vendor, CredentialName::Client(client.as_str()))) {
+        if selector
+            .client
+            .as_ref()
+            .is_some_and(|client| !self.has_seen(vendor, CredentialName::Client(client.as_str())))
+        {
             unseen.push(Unseen::Client);
         }
         unseen
@@ -63,13 +67,13 @@ impl GatewayControl {
 }
 
 /// Whether anything can go the way that an order names, by the route that it names. Our own calls have no client.
-fn has_direction(contract: Option<&Contract>, remembered: Option<&ContractMatch>, reach: &KillSelector) -> bool {
-    let Some(direction) = reach.direction else { return true };
-    if direction == Direction::Egress && reach.client.is_some() {
+fn has_direction(contract: Option<&Contract>, remembered: Option<&ContractMatch>, selector: &KillSelector) -> bool {
+    let Some(direction) = selector.direction else { return true };
+    if direction == Direction::Egress && selector.client.is_some() {
         return false;
     }
-    match reach.route.as_deref().map(RouteTag::of) {
-        Some(tag) if has_route(contract, remembered, reach) => is_route(contract, remembered, direction, tag),
+    match selector.route.as_deref().map(RouteTag::of) {
+        Some(tag) if has_route(contract, remembered, selector) => is_route(contract, remembered, direction, tag),
         Some(_) | None => {
             contract.is_some_and(|contract| !contract.routes(direction).is_empty())
                 || remembered.is_some_and(|remembered| !remembered.routes(direction).is_empty())
@@ -78,8 +82,8 @@ fn has_direction(contract: Option<&Contract>, remembered: Option<&ContractMatch>
 }
 
 /// Whether the route that an order names was ever a line, of either direction.
-fn has_route(contract: Option<&Contract>, remembered: Option<&ContractMatch>, reach: &KillSelector) -> bool {
-    let tag = reach.route.as_deref().map(RouteTag::of);
+fn has_route(contract: Option<&Contract>, remembered: Option<&ContractMatch>, selector: &KillSelector) -> bool {
+    let tag = selector.route.as_deref().map(RouteTag::of);
     tag.is_none_or(|tag| Direction::ALL.into_iter().any(|direction| is_route(contract, remembered, direction, tag)))
 }
 
@@ -97,7 +101,7 @@ fn is_route(
 
 /// Whether a line of the contract is what a kill names, in the direction that it names.
 pub(super) fn is_matched(contract: &Contract, kill: &Kill) -> bool {
-    let Some(tag) = kill.reach.route.as_deref().map(RouteTag::of) else { return true };
-    let mut ways = Direction::ALL.into_iter().filter(|way| kill.reach.direction.is_none_or(|only| only == *way));
+    let Some(tag) = kill.selector.route.as_deref().map(RouteTag::of) else { return true };
+    let mut ways = Direction::ALL.into_iter().filter(|way| kill.selector.direction.is_none_or(|only| only == *way));
     ways.any(|direction| is_route(Some(contract), None, direction, tag))
 }

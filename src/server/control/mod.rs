@@ -1,0 +1,155 @@
+//! What operators can have done, over the running gateway: one file for each subject, as the admin listener has them.
+//!
+//! Every act is recorded in the audit trail under its actor's name before it is answered.
+
+mod kills;
+mod records;
+mod reload;
+mod restores;
+mod revocations;
+mod status;
+mod unseen;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+
+use super::audit_trail;
+use super::clocks::ConfirmedClocks;
+use crate::admin::{Actor, AdminApi, AdminControl, ControlError};
+use crate::audit::{AuditAct, TrailReader};
+use crate::bounds;
+use crate::config::GatewaySettings;
+use crate::gateway::{Gateway, GatewayServices, VendorRuntime};
+use crate::kill::{HookDispatcher, KillError};
+use crate::listener::ListenerState;
+use crate::model::{Moment, VendorId};
+use crate::store::Store;
+
+pub(super) use status::drill_overdue;
+
+/// The controls of a running gateway.
+#[derive(Debug)]
+pub(super) struct GatewayControl {
+    pub(super) main: PathBuf,
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) rooms: GatewayServices,
+    pub(super) store: Store,
+    pub(super) hooks: Arc<HookDispatcher>,
+    /// The file of the audit trail, which a reload does not move.
+    pub(super) audit_reader: Arc<TrailReader>,
+    /// The state folder, which it does not move either.
+    pub(super) state: PathBuf,
+    pub(super) tls: TlsHandles,
+    /// The config in force. Locked for the length of a reload, so that one follows the other.
+    pub(super) config: Mutex<GatewaySettings>,
+    /// The wall clock as far as it may end what runs, and as far as it may delete what is kept.
+    pub(super) clocks: ConfirmedClocks,
+    /// The admin listener holds it, and it holds us.
+    api: OnceLock<Weak<AdminApi<Self>>>,
+    draining: AtomicBool,
+    pub(super) me: Weak<Self>,
+    /// Where what takes long is done, so that the admin listeners' threads go on answering.
+    pub(super) background: Handle,
+}
+
+/// Where TLS can be swapped.
+#[derive(Debug)]
+pub(super) struct TlsHandles {
+    pub(super) fronts: Vec<Arc<ListenerState>>,
+    /// The admin listener's.
+    pub(super) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
+}
+
+impl AdminControl for GatewayControl {}
+
+impl GatewayControl {
+    pub(super) fn new(
+        main: PathBuf,
+        config: GatewaySettings,
+        gateway: Arc<Gateway>,
+        rooms: GatewayServices,
+        store: Store,
+        hooks: Arc<HookDispatcher>,
+        tls: TlsHandles,
+    ) -> Arc<Self> {
+        let trail = Arc::new(TrailReader::new(config.audit.trail.path.clone()));
+        let state = config.state.path.clone();
+        let config = Mutex::new(config);
+        let (times, api, draining) = (ConfirmedClocks::default(), OnceLock::new(), AtomicBool::new(false));
+        let background = Handle::current();
+        let of = |me: &Weak<Self>| {
+            let me = Weak::clone(me);
+            Self {
+                main,
+                gateway,
+                rooms,
+                store,
+                hooks,
+                audit_reader: trail,
+                state,
+                tls,
+                config,
+                clocks: times,
+                api,
+                draining,
+                me,
+                background,
+            }
+        };
+        Arc::new_cyclic(of)
+    }
+
+    /// Takes the admin calls, whose operators change with each reload.
+    pub(super) fn set_api(&self, api: &Arc<AdminApi<Self>>) {
+        let _ = self.api.set(Arc::downgrade(api));
+    }
+
+    pub(super) fn api(&self) -> Option<Arc<AdminApi<Self>>> {
+        self.api.get()?.upgrade()
+    }
+
+    pub(super) fn set_draining(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.gateway.clock.now()
+    }
+
+    /// Waits until the audit trail has what was just done. What was done stands in any case.
+    pub(super) async fn recorded(&self) {
+        let flushed = tokio::time::timeout(bounds::PERSIST_DEADLINE, self.gateway.audit.flush()).await;
+        if !matches!(flushed, Ok(Ok(()))) {
+            tracing::error!("the audit trail cannot be written: an admin act is not on disk yet");
+        }
+    }
+
+    async fn act(&self, actor: &Actor, act: AuditAct, subject: &str, reason: &str, detail: serde_json::Value) {
+        let entry = audit_trail::by_actor(actor, act, subject, reason, detail, self.now().wall);
+        drop(self.gateway.audit.record(entry));
+        self.recorded().await;
+    }
+
+    fn known(&self, vendor: &VendorId) -> Result<Arc<VendorRuntime>, ControlError> {
+        let snapshot = self.gateway.snapshot.load();
+        snapshot.vendor(vendor.as_str()).cloned().ok_or(ControlError::VendorUnknown)
+    }
+}
+
+fn control_error(error: KillError) -> ControlError {
+    match error {
+        KillError::UnknownVendor => ControlError::VendorUnknown,
+        KillError::NotKilled | KillError::Unexplained => ControlError::NotKilled,
+        KillError::AlreadyKilled => ControlError::AlreadyKilled,
+        KillError::NotScheduled => ControlError::NotScheduled,
+        KillError::ScheduleFull => ControlError::ScheduleFull,
+        KillError::ScheduleShare => ControlError::ScheduleShare,
+        KillError::NotPersisted(_) => ControlError::State,
+    }
+}

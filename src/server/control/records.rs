@@ -1,0 +1,80 @@
+//! What was kept, for operators who ask: exposure out of the store, the audit trail out of its files, failed requests out of
+//! memory, values out of tokens; and the record of calls that were refused.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::GatewayControl;
+use crate::admin::{
+    Actor, AuditEntry, AuditPage, AuditQuery, ControlError, ControlResult, RecordControl, RefusedCall, RevealControl,
+    RevealOrder, RevealReport,
+};
+use crate::audit::{AuditAct, TrailPage};
+use crate::exposure::ExposureReport;
+use crate::model::{UnixTime, VendorId};
+use crate::server::{audit_trail, exposure_store};
+use crate::telemetry::FailedRequest;
+
+impl RecordControl for GatewayControl {
+    /// What left to a vendor up to this moment.
+    async fn exposure(&self, vendor: &VendorId, since: Option<UnixTime>) -> ControlResult<ExposureReport> {
+        let now = self.now();
+        if let Some(ack) = exposure_store::roll(&self.rooms.exposure, &self.store, now)
+            && ack.await.is_err()
+        {
+            return Err(ControlError::State);
+        }
+        let (store, asked) = (self.store.clone(), vendor.clone());
+        let read = move || exposure_store::report(&store, &asked, since.unwrap_or_default(), now.wall);
+        let report = tokio::task::spawn_blocking(read).await.map_err(|_| ControlError::State)?;
+        let report = report.map_err(|_| ControlError::State)?;
+        // What left to a vendor is reported after its contract is gone, too.
+        if report.routes.is_empty() && self.gateway.snapshot.load().vendor(vendor.as_str()).is_none() {
+            return Err(ControlError::VendorUnknown);
+        }
+        Ok(report)
+    }
+
+    fn failed_request(&self, request_id: &str) -> Option<FailedRequest> {
+        self.gateway.failures.find(request_id)
+    }
+
+    /// Some lines of the trail. The newest denials may take a second to be among them.
+    async fn audit(&self, query: AuditQuery) -> ControlResult<AuditPage> {
+        let trail = Arc::clone(&self.audit_reader);
+        let read = move || trail.page(query.since, query.after, query.limit);
+        let page = tokio::task::spawn_blocking(read).await.map_err(|_| ControlError::State)?;
+        let TrailPage { lines, seen, mut unreadable, more } = page.map_err(|_| ControlError::State)?;
+        // One damaged line takes no other away.
+        let entries: Vec<AuditEntry> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        unreadable += (lines.len() - entries.len()) as u64;
+        Ok(AuditPage { entries, seen: Some(seen), unreadable, more })
+    }
+
+    /// In the trail and in the log, within the bounds of the trail's list of such calls: a stranger whose calls are refused
+    /// waits for no disk, and fills none.
+    fn refused(&self, call: &RefusedCall<'_>) {
+        let audit = &self.gateway.audit;
+        if audit.admin_refused(call.reason, call.at, || audit_trail::refusal(call)) {
+            tracing::warn!(
+                peer = %call.peer, operator = call.operator, call = call.call, reason = call.reason,
+                request_id = call.request_id, "an admin call was refused"
+            );
+        }
+    }
+}
+
+impl RevealControl for GatewayControl {
+    /// Every try is in the audit trail before its answer leaves: who, why, and whose token. Never the value, and never the
+    /// token: an operator who reads the trail could have it revealed again.
+    async fn reveal(&self, actor: &Actor, order: &RevealOrder) -> ControlResult<RevealReport> {
+        let vendors = self.gateway.snapshot.load_full();
+        let opened = vendors.vendors().iter().find_map(|vendor| Some((vendor, vendor.reveal(&order.token)?)));
+        let subject = opened.as_ref().map_or("-", |(vendor, _)| vendor.id().as_str());
+        let detail = json!({ "opened": opened.is_some() });
+        self.act(actor, AuditAct::Reveal, subject, &order.reason, detail).await;
+        let (vendor, value) = opened.ok_or(ControlError::NotRevealed)?;
+        Ok(RevealReport { vendor: vendor.id().to_string(), value })
+    }
+}
