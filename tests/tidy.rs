@@ -93,6 +93,22 @@ fn pure_rooms_stay_pure() {
 }
 
 #[test]
+fn pii_needs_only_paths_and_vendor_ids_of_model() {
+    const ALLOWED: [&str; 6] = ["FieldPath", "FieldPathError", "PathStep", "PathSelector", "VendorId", "IdError"];
+    let mut wrong = Vec::new();
+    for file in sources().into_iter().filter(|file| room_of(file).as_deref() == Some("pii")) {
+        for (number, line) in lines(&file) {
+            let names = line.split_once("crate::model::").map_or("", |(_, names)| names);
+            let names = names.split(|c: char| !c.is_alphanumeric()).filter(|name| !name.is_empty());
+            wrong.extend(
+                names.filter(|name| !ALLOWED.contains(name)).map(|n| format!("{}:{number}: {n}", file.display())),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "pii is to become a crate with these of model alone: {wrong:?}");
+}
+
+#[test]
 fn every_file_says_what_it_is() {
     let silent: Vec<_> = all_rust().into_iter().filter(|file| !read(file).starts_with("//!")).collect();
     assert!(silent.is_empty(), "files that do not open with //!: {silent:?}");

@@ -46,7 +46,7 @@ fn made(plan: &Plan, value: &str) -> String {
 }
 
 #[test]
-fn what_keeps_nothing_takes_any_length_in_every_format() {
+fn treatments_that_keep_nothing_take_values_of_any_length_in_every_format() {
     for treatment in [Treatment::Redact, Treatment::Mask { keep_first: 0, keep_last: 0 }, Treatment::Hash] {
         let plan = of(treatment.clone());
         for length in LENGTHS {
@@ -78,7 +78,7 @@ fn what_keeps_nothing_takes_any_length_in_every_format() {
 }
 
 #[test]
-fn what_is_left_out_may_be_of_any_length_too() {
+fn a_dropped_value_may_have_any_length() {
     let plan = of(Treatment::Drop);
     let value = "v".repeat(2 * ROW_BYTES_MAX);
     for (media, body) in FORMATS {
@@ -88,7 +88,7 @@ fn what_is_left_out_may_be_of_any_length_too() {
 }
 
 #[test]
-fn what_keeps_a_part_or_leads_back_has_a_bound() {
+fn treatments_that_keep_a_part_or_can_be_reversed_refuse_long_values() {
     let long = "v".repeat(VALUE_BYTES_MAX + 1);
     for treatment in [Treatment::Tokenize, Treatment::Mask { keep_first: 0, keep_last: 4 }] {
         let plan = of(treatment);
@@ -104,7 +104,7 @@ fn what_keeps_a_part_or_leads_back_has_a_bound() {
 }
 
 #[test]
-fn numbers_of_any_length_and_half_pairs_are_no_reason_to_refuse() {
+fn numbers_of_any_length_and_half_surrogate_pairs_are_treated() {
     let digits = "7".repeat(VALUE_BYTES_MAX + 9);
     for (treatment, number, half) in [
         (Treatment::Redact, "[redacted]".to_owned(), "[redacted]".to_owned()),

@@ -6,7 +6,7 @@
 //! # As a library
 //! Four steps:
 //!
-//! 1. [`Rules`] say what becomes of which value: [`Rule`] for one, by its [`ValueLocation`], such as the
+//! 1. [`Rules`] list which values are treated and how. A [`Rule`] has the [`ValueLocation`] of a value, such as the
 //!    [`FieldPath`] `$.customers[*].email`, and its [`Treatment`].
 //! 2. [`VendorKeys`] are the keys of one recipient. They come from [`MasterKeys`], which a [`keys::MasterKeySource`]
 //!    loads, and a [`VendorSalt`], which a [`keys::SaltFolder`] keeps. Equal values become equal tokens only under the
@@ -66,8 +66,9 @@
 //! # }
 //! ```
 //!
-//! One value alone: [`VendorKeys::tokenize`] and [`VendorKeys::open`]. `examples/pii.rs` is a whole program. Engines are
-//! not `async` and hold no more than one open value ([`crate::bounds`] says how much), so they run in any runtime.
+//! [`VendorKeys::tokenize`], [`VendorKeys::open`] and [`VendorKeys::decrypt_format`] work on one value. `examples/pii.rs` is a
+//! whole program. Engines are not `async` and can be called from any runtime. An engine holds at most one value
+//! (64 KiB) or one row of a table (256 KiB), and refuses a body with a longer one.
 //!
 //! # To add a body format
 //! 1. A folder here with an engine: a type that implements [`Rewriter`]. Its bounds go to `bounds`.

@@ -2,7 +2,7 @@
 //!
 //! Holds no more of a stream than is needed to recognize a find, and never lets the first bytes of a find leave.
 
-use super::{DetectSearch, Detector, LOOKAHEAD_BYTES, PiiKind, secrets::SecretTail};
+use super::{DetectSearch, Detector, LOOKAHEAD_BYTES, secrets::SecretTail};
 use crate::pii::{RewriteObserver, TreatmentKind};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -33,6 +33,15 @@ impl DetectRule {
     /// Does `action` about what `detector` finds.
     pub const fn new(detector: Detector, action: DetectAction) -> Self {
         Self { detector, action }
+    }
+
+    /// The name of the rule's treatment in metrics and in the exposure report.
+    pub(in crate::pii) const fn treatment_kind(&self) -> TreatmentKind {
+        match self.action {
+            DetectAction::Mask => TreatmentKind::Mask,
+            DetectAction::Redact => TreatmentKind::Redact,
+            DetectAction::Report => TreatmentKind::Report,
+        }
     }
 
     /// Searches a whole, decoded text. True when another text must replace it, which has then been appended to `out`; nothing
@@ -144,28 +153,5 @@ fn replace_tail(detect: &DetectRule, rest: &mut Option<SecretTail>, held: &[u8],
         if ends {
             *rest = None;
         }
-    }
-}
-
-impl DetectAction {
-    /// The treatment that this action is.
-    pub const fn treatment_kind(self) -> TreatmentKind {
-        match self {
-            Self::Mask => TreatmentKind::Mask,
-            Self::Redact => TreatmentKind::Redact,
-            Self::Report => TreatmentKind::Report,
-        }
-    }
-}
-
-impl DetectRule {
-    /// What is done about a find.
-    pub const fn action(&self) -> DetectAction {
-        self.action
-    }
-
-    /// Whether it looks for this kind.
-    pub const fn looks_for(&self, kind: PiiKind) -> bool {
-        self.detector.looks_for(kind)
     }
 }

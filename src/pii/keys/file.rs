@@ -76,7 +76,7 @@ fn keep_owner_and_mode(_: &Path, _: &File) -> io::Result<()> {
 /// Whether a file of keys may be read by others than its owner and a group of this process, or changed by others than its owner.
 /// Orchestrators mount secrets with mode 0440 and a group that the process is in.
 #[cfg(unix)]
-pub fn is_open_to_others(found: &fs::Metadata) -> bool {
+pub(crate) fn is_open_to_others(found: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     const GROUP_READS: u32 = 0o040;
     let for_group = if is_in_group(found.gid()) { GROUP_READS } else { 0 };
@@ -84,7 +84,7 @@ pub fn is_open_to_others(found: &fs::Metadata) -> bool {
 }
 
 #[cfg(not(unix))]
-pub fn is_open_to_others(_: &fs::Metadata) -> bool {
+pub(crate) fn is_open_to_others(_: &fs::Metadata) -> bool {
     false
 }
 

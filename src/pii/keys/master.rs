@@ -58,7 +58,7 @@ impl KeyVersion {
     pub const FIRST: Self = Self(1);
 
     /// The version of this number, from 1 to 1023; `None` for another number.
-    pub const fn new(number: u16) -> Option<Self> {
+    pub(super) const fn new(number: u16) -> Option<Self> {
         if number >= 1 && number <= VERSION_MAX { Some(Self(number)) } else { None }
     }
 
@@ -70,7 +70,7 @@ impl KeyVersion {
 
 /// What a key version may still do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KeyState {
+pub(super) enum KeyState {
     /// Makes new tokens, and opens those that it made.
     Active,
     /// Opens old tokens, and makes no new ones.
@@ -83,7 +83,7 @@ impl KeyState {
     const ALL: [Self; 3] = [Self::Active, Self::Read, Self::Revoked];
 
     /// The word used in key files.
-    pub const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::Read => "read",
@@ -137,13 +137,15 @@ impl MasterKeys {
     }
 
     /// The version that makes new tokens.
-    pub fn active_version(&self) -> KeyVersion {
+    #[cfg(test)]
+    pub(super) fn active_version(&self) -> KeyVersion {
         let active = self.keys.iter().find(|(_, state, _)| *state == KeyState::Active);
         active.map_or(KeyVersion::FIRST, |(version, ..)| *version)
     }
 
     /// Every version and its state, in the order of their numbers.
-    pub fn versions(&self) -> impl Iterator<Item = (KeyVersion, KeyState)> {
+    #[cfg(test)]
+    pub(super) fn versions(&self) -> impl Iterator<Item = (KeyVersion, KeyState)> {
         self.keys.iter().map(|(version, state, _)| (*version, *state))
     }
 

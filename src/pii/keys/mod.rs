@@ -13,8 +13,10 @@ mod source;
 mod vendor;
 
 pub use error::KeyError;
-pub use file::{generate_key_file, is_open_to_others, rotate_key_file};
-pub use master::{KeyState, KeyVersion, MasterKey, MasterKeys};
+pub(crate) use file::is_open_to_others;
+pub use file::{generate_key_file, rotate_key_file};
+use master::KeyState;
+pub use master::{KeyVersion, MasterKey, MasterKeys};
 pub use salt::{SaltFolder, VendorSalt};
 pub use source::{EnvironmentKeySource, KeyFileSource, MasterKeySource};
 pub(super) use vendor::ClassKeys;

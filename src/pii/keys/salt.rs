@@ -42,7 +42,7 @@ impl VendorSalt {
     }
 
     /// The bytes, for storing them.
-    pub const fn expose(&self) -> &[u8; 32] {
+    pub(crate) const fn expose(&self) -> &[u8; 32] {
         &self.0
     }
 }
@@ -137,7 +137,7 @@ impl SaltFolder {
     }
 
     /// Whether a crash has interrupted the destruction of the vendor's salt.
-    pub fn is_half_shredded(&self, vendor: &VendorId) -> bool {
+    pub(crate) fn is_half_shredded(&self, vendor: &VendorId) -> bool {
         self.shredding_path(vendor).exists()
     }
 

@@ -312,7 +312,7 @@ fn json_spec(rules: &Rules) -> MatcherSpec<'_> {
 fn rule_names(rules: &Rules) -> Box<[RuleName]> {
     let treat = rules.treat.iter().map(|rule| (rule.location.to_string(), rule.treatment.kind()));
     let reveal = rules.reveal.iter().map(|path| (path.to_string(), TreatmentKind::Reveal));
-    let detect = rules.detect.iter().map(|detectors| (DETECT.to_owned(), detectors.action().treatment_kind()));
+    let detect = rules.detect.iter().map(|detectors| (DETECT.to_owned(), detectors.treatment_kind()));
     treat.chain(reveal).chain(detect).map(|(place, treatment)| RuleName { location: place.into(), treatment }).collect()
 }
 

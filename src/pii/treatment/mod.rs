@@ -159,18 +159,6 @@ pub enum TreatmentError {
     },
 }
 
-impl TreatmentError {
-    /// The index of the rule in its list.
-    pub const fn rule(&self) -> usize {
-        match self {
-            Self::UnknownClass { rule, .. }
-            | Self::CardEnds { rule, .. }
-            | Self::DomainTooSmall { rule }
-            | Self::EmptyPrefix { rule } => *rule,
-        }
-    }
-}
-
 /// The compiled treatments of a list of rules, with the keys of one vendor.
 pub struct Transformer {
     keys: Arc<VendorKeys>,
