@@ -245,6 +245,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_alert_leads_to_a_section_of_the_runbook() {
+        let rules = include_str!("../../config/prometheus/alerts.yaml");
+        let runbook = include_str!("../../docs/operations.md");
+        let alerts = || rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+        assert!(alerts().count() > 10);
+        for name in alerts() {
+            let link = format!("docs/operations.md#{}\"", name.to_lowercase());
+            assert!(rules.contains(&link), "{name} has no runbook_url that ends in {link}");
+            let (_, section) = runbook.split_once(&format!("\n### {name}\n")).expect(name);
+            assert!(section.starts_with("`vendorgate "), "the section of {name} begins with what to type");
+        }
+    }
+
     fn written(family: &FamilyDefinition) -> String {
         match family.labels {
             [] => family.name.to_owned(),
