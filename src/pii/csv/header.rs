@@ -1,8 +1,9 @@
-//! The names of a table's columns, and whether what stands in its first row are names at all.
+//! The names of a table's columns, and whether its first row has names at all.
 //!
-//! A rule selects a column by its name. In a table whose first row is a title, data or a translation no rule selects
-//! anything, so a table that lacks a column which a rule names is refused, unless the rule is optional for tables. A
-//! contract may give the names of a table that has no header; its first row is then data. Never takes data for names in silence.
+//! A rule selects a column by its name. Where the first row is a title, data or a translation, no rule selects
+//! anything. So a table that lacks a column which a rule names is refused, unless the rule is optional for tables.
+//! For a table without a header the contract may give the names; its first row is then data. Never takes data for
+//! names silently.
 
 use std::collections::HashSet;
 
@@ -11,10 +12,11 @@ use crate::pii::detect::Detector;
 use crate::pii::fields::{FieldDecision, FieldRules, equals_ignoring_case};
 use crate::pii::{RewriteError, Transform};
 
-/// Longest text that can pass for a name when no rule tells: spreadsheets' own bound is near it.
+/// The longest text that can be a column's name where no rule proves that it is one. Spreadsheets have a bound like
+/// it.
 const NAME_BYTES_MAX: usize = 64;
 
-/// What a name has decided for its column.
+/// What the rules decide about a column, by its name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CsvColumn {
     pub(super) decision: FieldDecision,
@@ -27,42 +29,42 @@ pub(super) struct CsvColumn {
 pub(super) struct CsvHeader {
     names: Vec<Box<str>>,
     pub(super) columns: Vec<CsvColumn>,
-    /// The path of each column's values, as it is told of what leaves in clear.
+    /// The path under which each column's untreated values are reported.
     pub(super) paths: Vec<String>,
-    /// The table itself says that its first row has names.
+    /// The media type of the table says that its first row has names.
     declared: bool,
-    /// Something in the first row is personal data by its shape.
+    /// A detector finds personal data in the first row.
     personal: bool,
 }
 
 impl CsvHeader {
-    /// The columns as a first row will name them; with `declared`, the table says that it has one.
+    /// A header that the first row will fill; with `declared`, the media type says that the table has one.
     pub(super) fn in_first_row(declared: bool) -> Self {
         Self { declared, ..Self::default() }
     }
 
-    /// The columns as the contract names them.
+    /// A header with the columns that the contract names.
     ///
     /// # Errors
-    /// [`RewriteError::Column`] when a rule needs one that is not among them.
+    /// [`RewriteError::MissingColumn`] when a rule needs a column that is not among them.
     pub(super) fn from_contract(
         names: &[Box<str>],
         fields: &FieldRules,
-        treat: &dyn Transform,
+        transform: &dyn Transform,
     ) -> Result<Self, RewriteError> {
         let mut header = Self::default();
         for name in names {
-            header.add(name, fields, treat);
+            header.add(name, fields, transform);
         }
         header.check_needed(fields)?;
         Ok(header)
     }
 
-    pub(super) fn add(&mut self, name: &str, fields: &FieldRules, treat: &dyn Transform) -> CsvColumn {
+    pub(super) fn add(&mut self, name: &str, fields: &FieldRules, transform: &dyn Transform) -> CsvColumn {
         let decision = fields.decide(name);
         let drops = match decision {
             FieldDecision::Drop => true,
-            FieldDecision::Treat(rule) => treat.drops_member(rule),
+            FieldDecision::Treat(rule) => transform.drops_member(rule),
             FieldDecision::Pass => false,
         };
         let column = CsvColumn { decision, drops, subject: fields.is_subject(name) };
@@ -75,7 +77,8 @@ impl CsvHeader {
         column
     }
 
-    /// Judges a first row that should have names; true when it may be data, and so is a record.
+    /// Checks that the first row has names. Returns true when it may be data after all, and so must be counted as a
+    /// record.
     pub(super) fn check_first_row(&self, fields: &FieldRules, at: u64) -> Result<bool, RewriteError> {
         self.check_needed(fields)?;
         if self.personal && fields.treats_any() {
@@ -91,7 +94,8 @@ impl CsvHeader {
         Ok(!named)
     }
 
-    /// Whether the first row of a table with given columns names them in another order, and so is a header after all.
+    /// Whether a field of the first row is the name of another given column: then the row is a header, in another
+    /// order than the contract's.
     pub(super) fn contradicts(&self, column: usize, text: &[u8]) -> bool {
         let Ok(text) = std::str::from_utf8(text) else { return false };
         let text = text.trim();
@@ -105,7 +109,7 @@ impl CsvHeader {
         fields.missing_name(names).map_or(Ok(()), |name| Err(RewriteError::MissingColumn { name: name.into() }))
     }
 
-    /// Whether each text could be a column's name, where no rule proves that one is.
+    /// Whether each text of the first row could be a column's name, where no rule proves that one is.
     fn looks_like_names(&self) -> bool {
         let good = |name: &str| {
             let name = name.trim();

@@ -1,36 +1,34 @@
 //! Tables: CSV (RFC 4180) and TSV, with columns named by a header row.
 //!
-//! A row is held until it is complete and has as many fields as the header: in a row that is short by one, every later
-//! value would stand under its neighbour's name. What two dialects could read in two ways is refused: a quote within
-//! an unquoted field, a bare CR, a header that looks as if it had another delimiter.
+//! A row is held until it is complete and has as many fields as the header: in a row that lacks a field, every later
+//! value would be read under its neighbour's name. What two dialects could read in two ways is refused: a quote
+//! within an unquoted field, a CR without LF, a header that looks as if it had another delimiter.
 
 mod header;
+mod row;
 
 use super::fields::{FieldDecision, FieldRules};
 use super::utf8::{Utf8Validator, not_utf8};
-use super::{
-    PieceTransform, Replacement, RewriteError, RewriteObserver, Rewriter, SelectedValue, Transform, ValueKind,
-};
-use crate::bounds::{ROW_BYTES_MAX, VALUE_BYTES_MAX};
+use super::{RewriteError, RewriteObserver, Rewriter, Transform};
 use header::{CsvColumn, CsvHeader};
+use row::CsvRow;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
-/// What is known of a table before its first byte.
+/// How a table is written, as far as it is known before its first byte.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CsvDialect<'a> {
-    /// What stands between two fields.
+    /// The byte between two fields.
     pub delimiter: u8,
     /// The columns of a table without a header.
     pub columns: Option<&'a [Box<str>]>,
-    /// Whether the table itself says that its first row is a header.
+    /// Whether the media type says that the first row is a header.
     pub headed: bool,
 }
 
-/// The engine of tables. Each data row is a record.
+/// Treats a table while it streams. Each data row is a record.
 pub(super) struct CsvRewriter {
     fields: Arc<FieldRules>,
-    treat: Arc<dyn Transform>,
+    transform: Arc<dyn Transform>,
     delimiter: u8,
     header: CsvHeader,
     row: CsvRow,
@@ -40,62 +38,51 @@ pub(super) struct CsvRewriter {
     at: u64,
 }
 
-/// The open row.
-#[derive(Default)]
-struct CsvRow {
-    header: bool,
-    /// Whether it is the first row of a table that has no header.
-    first: bool,
-    /// Fields that are complete, and how many of them leave.
-    fields: usize,
-    kept: usize,
-    /// What leaves when the row is complete.
-    out: Vec<u8>,
-    /// The open field as it came, and decoded.
-    raw: Zeroizing<Vec<u8>>,
-    text: Zeroizing<Vec<u8>>,
-    /// The open field, where nothing of it is kept.
-    pieces: Option<PieceTransform>,
-    /// Whether nothing of it leaves or is looked at.
-    skips: bool,
-    quoted: bool,
-    treated: Vec<u8>,
-    /// Whether somebody asks what leaves in clear.
-    reports_clear: bool,
-}
-
+/// Where in the table the next byte is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CsvState {
-    /// Before a row.
+    /// Before the first byte of a row.
     Row,
-    /// Before a field that is not the first.
+    /// Before the first byte of a field that is not the first of its row.
     Field,
+    /// In a field without quotes.
     Plain,
+    /// In a field with quotes.
     Quoted,
-    /// Behind a quote in a quoted field: its end, or the first half of a quote.
+    /// After a quote in a quoted field: the quote ends the field, or is the first half of an escaped quote.
     Quote,
-    /// Behind the CR that ends an empty line, or a row.
+    /// After the CR that ends an empty line.
     EmptyReturn,
+    /// After the CR that ends a row.
     Return,
 }
 
 impl CsvRewriter {
-    /// An engine for one table.
+    /// A rewriter for one table.
     ///
     /// # Errors
     /// [`RewriteError::MissingColumn`] when a rule needs a column that is not among the given ones.
     pub(super) fn new(
         dialect: CsvDialect<'_>,
         fields: Arc<FieldRules>,
-        treat: Arc<dyn Transform>,
+        transform: Arc<dyn Transform>,
     ) -> Result<Self, RewriteError> {
         let CsvDialect { delimiter, columns, headed } = dialect;
         let header = match columns {
-            Some(names) => CsvHeader::from_contract(names, &fields, &*treat)?,
+            Some(names) => CsvHeader::from_contract(names, &fields, &*transform)?,
             None => CsvHeader::in_first_row(headed),
         };
         let row = CsvRow { header: columns.is_none(), first: columns.is_some(), ..CsvRow::default() };
-        Ok(Self { fields, treat, delimiter, header, row, state: CsvState::Row, utf8: Utf8Validator::default(), at: 0 })
+        Ok(Self {
+            fields,
+            transform,
+            delimiter,
+            header,
+            row,
+            state: CsvState::Row,
+            utf8: Utf8Validator::default(),
+            at: 0,
+        })
     }
 
     fn read(
@@ -123,7 +110,8 @@ impl CsvRewriter {
         Ok(())
     }
 
-    /// Each of these takes bytes of a field and returns how many; 0 leaves a delimiter, CR or LF to [`Self::end_field_or_row`].
+    /// This and the next functions take bytes of a field and return how many. 0 means that the next byte is a
+    /// delimiter, a CR or an LF, which [`Self::end_field_or_row`] takes.
     fn begin_row(&mut self, byte: u8, observer: &mut dyn RewriteObserver) -> Result<usize, RewriteError> {
         if matches!(byte, b'\r' | b'\n') {
             if self.row.header {
@@ -147,14 +135,14 @@ impl CsvRewriter {
         let column = self.header.columns.get(self.row.fields).filter(|column| !whole && !column.subject);
         self.row.skips = column.is_some_and(|column| column.drops);
         self.row.pieces = column.filter(|column| !column.drops).and_then(|column| match column.decision {
-            FieldDecision::Treat(rule) => self.treat.begin_pieces(rule),
+            FieldDecision::Treat(rule) => self.transform.begin_pieces(rule),
             FieldDecision::Pass | FieldDecision::Drop => None,
         });
         self.state = if self.row.quoted { CsvState::Quoted } else { CsvState::Plain };
         if self.row.quoted {
             self.row.raw.push(b'"');
         }
-        // A delimiter or line end right here ends an empty field; other bytes are the field's first.
+        // A delimiter or a line end here means that the field is empty.
         if self.row.quoted || byte == self.delimiter || matches!(byte, b'\r' | b'\n') {
             return Ok(usize::from(self.row.quoted));
         }
@@ -166,7 +154,7 @@ impl CsvRewriter {
         if let Some(end) = memchr::memchr(b'"', &input[..end]) {
             return Err(RewriteError::Malformed { what: "a quote within an unquoted field", at: self.at + end as u64 });
         }
-        self.keep(&input[..end], &input[..end])?;
+        self.row.hold(&input[..end], &input[..end])?;
         Ok(end)
     }
 
@@ -174,7 +162,7 @@ impl CsvRewriter {
         let end = memchr::memchr(b'"', input);
         let text = &input[..end.unwrap_or(input.len())];
         let taken = text.len() + usize::from(end.is_some());
-        self.keep(&input[..taken], text)?;
+        self.row.hold(&input[..taken], text)?;
         if end.is_some() {
             self.state = CsvState::Quote;
         }
@@ -183,21 +171,21 @@ impl CsvRewriter {
 
     fn after_quote(&mut self, byte: u8) -> Result<usize, RewriteError> {
         if byte == b'"' {
-            self.keep(b"\"", b"\"")?;
+            self.row.hold(b"\"", b"\"")?;
             self.state = CsvState::Quoted;
             return Ok(1);
         }
         if byte == self.delimiter || matches!(byte, b'\r' | b'\n') {
             return Ok(0);
         }
-        Err(self.malformed("text behind a quoted field"))
+        Err(self.malformed("text after a quoted field"))
     }
 
     fn line_feed(&mut self, byte: u8) -> Result<usize, RewriteError> {
         if byte == b'\n' { Ok(0) } else { Err(self.malformed("a CR without its LF")) }
     }
 
-    /// Takes a delimiter, a CR or an LF that is not part of a field.
+    /// Takes a delimiter, a CR or an LF outside of quotes.
     fn end_field_or_row(
         &mut self,
         byte: u8,
@@ -232,21 +220,6 @@ impl CsvRewriter {
         Ok(())
     }
 
-    /// Keeps a piece of the open field.
-    fn keep(&mut self, raw: &[u8], text: &[u8]) -> Result<(), RewriteError> {
-        if self.row.skips {
-            return Ok(());
-        }
-        if let Some(pieces) = &mut self.row.pieces {
-            pieces.push(text);
-            return check_row_bytes(self.row.out.len() + pieces.ready_bytes());
-        }
-        check_row_bytes(self.row.out.len() + self.row.raw.len() + raw.len())?;
-        self.row.raw.extend_from_slice(raw);
-        self.row.text.extend_from_slice(text);
-        Ok(())
-    }
-
     fn end_field(&mut self, observer: &mut dyn RewriteObserver) -> Result<(), RewriteError> {
         let column = if self.row.header { self.end_name()? } else { self.column()? };
         if column.subject && !self.row.header {
@@ -256,7 +229,7 @@ impl CsvRewriter {
             return Err(self.malformed("a first row that names the given columns in another order"));
         }
         let rule = match column.decision {
-            // Detectors look at names too.
+            // The rule of the detectors is applied to the names of the header too.
             FieldDecision::Treat(rule) if !self.row.header || self.fields.is_fallback(rule) => Some(rule),
             FieldDecision::Treat(_) | FieldDecision::Pass | FieldDecision::Drop => None,
         };
@@ -266,7 +239,7 @@ impl CsvRewriter {
             }
             self.row.kept += 1;
             let (counts, untouched) = match rule {
-                Some(rule) => self.treat_field(rule)?,
+                Some(rule) => self.row.put_treated(rule, self.delimiter, &*self.transform)?,
                 None => {
                     self.row.out.append(&mut self.row.raw);
                     (false, true)
@@ -281,53 +254,18 @@ impl CsvRewriter {
         } else if let Some(rule) = rule {
             observer.on_treated(rule);
         }
-        self.row.fields += 1;
-        self.row.raw.clear();
-        self.row.text.clear();
+        self.row.end_field();
         Ok(())
     }
 
-    /// Whether the field counts as treated, and whether it leaves as it came.
-    fn treat_field(&mut self, rule: usize) -> Result<(bool, bool), RewriteError> {
-        let row = &mut self.row;
-        if row.text.len() > VALUE_BYTES_MAX {
-            return Err(RewriteError::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
-        }
-        row.treated.clear();
-        if let Some(mut pieces) = row.pieces.take() {
-            pieces.drain(&mut row.treated);
-            self.treat.finish_pieces(rule, pieces, &mut row.treated);
-            let quote: &[u8] = if row.quoted { b"\"" } else { b"" };
-            [quote, &row.treated, quote].iter().for_each(|part| row.out.extend_from_slice(part));
-            return Ok((true, false));
-        }
-        let shape =
-            self.treat.transform(rule, SelectedValue { kind: ValueKind::String, text: &row.text }, &mut row.treated)?;
-        if let Replacement::Unchanged { counted } = shape {
-            row.out.append(&mut row.raw);
-            return Ok((counted, true));
-        }
-        let special = |b: &u8| *b == self.delimiter || matches!(b, b'"' | b'\r' | b'\n');
-        if !row.quoted && !row.treated.iter().any(special) {
-            row.out.extend_from_slice(&row.treated);
-            return Ok((true, false));
-        }
-        row.out.push(b'"');
-        for &byte in &row.treated {
-            row.out.extend_from_slice(if byte == b'"' { b"\"\"" } else { std::slice::from_ref(&byte) });
-        }
-        row.out.push(b'"');
-        Ok((true, false))
-    }
-
-    /// A name of the header is complete.
+    /// A name in the header row is complete: decides about its column.
     fn end_name(&mut self) -> Result<CsvColumn, RewriteError> {
         let other = |b: &u8| *b != self.delimiter && matches!(b, b',' | b';' | b'\t' | b'|');
         if !self.row.quoted && self.row.text.iter().any(other) {
             return Err(self.malformed("a header with another delimiter than the declared one"));
         }
         let name = simdutf8::basic::from_utf8(&self.row.text).map_err(|_| not_utf8(self.at))?;
-        Ok(self.header.add(name, &self.fields, &*self.treat))
+        Ok(self.header.add(name, &self.fields, &*self.transform))
     }
 
     fn column(&self) -> Result<CsvColumn, RewriteError> {
@@ -335,7 +273,7 @@ impl CsvRewriter {
         column.ok_or_else(|| self.malformed("a row with more fields than the header"))
     }
 
-    /// A row may leave when it has all its fields.
+    /// The row is complete: checks that it has a field for each column, and counts a first row that may be data.
     fn check_row(&mut self, observer: &mut dyn RewriteObserver) -> Result<(), RewriteError> {
         if self.row.fields < self.header.columns.len() {
             return Err(self.malformed("a row with fewer fields than the header"));
@@ -349,14 +287,6 @@ impl CsvRewriter {
 
     const fn malformed(&self, what: &'static str) -> RewriteError {
         RewriteError::Malformed { what, at: self.at }
-    }
-}
-
-fn check_row_bytes(length: usize) -> Result<(), RewriteError> {
-    if length > ROW_BYTES_MAX {
-        Err(RewriteError::Bound { bound: "a row", limit: ROW_BYTES_MAX as u64 })
-    } else {
-        Ok(())
     }
 }
 

@@ -1,14 +1,15 @@
-//! What tables must do, as data; and the laws of every engine.
+//! Tables in and tables out, as lists of cases; and what holds for every rewriter, as property tests.
 
 use super::*;
+use crate::bounds::{ROW_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::pii::testing::{self, MarkingTransform, RecordingObserver, marked};
 use proptest::prelude::*;
 
 const COMMA: CsvDialect<'_> = CsvDialect { delimiter: b',', columns: None, headed: false };
 
-fn csv(rules: &crate::pii::Rules, treat: Arc<dyn Transform>) -> impl Fn() -> CsvRewriter + use<> {
+fn csv(rules: &crate::pii::Rules, transform: Arc<dyn Transform>) -> impl Fn() -> CsvRewriter + use<> {
     let fields = Arc::new(FieldRules::flat(rules));
-    move || CsvRewriter::new(COMMA, Arc::clone(&fields), Arc::clone(&treat)).expect("a table")
+    move || CsvRewriter::new(COMMA, Arc::clone(&fields), Arc::clone(&transform)).expect("a table")
 }
 
 fn email() -> impl Fn() -> CsvRewriter + use<> {
@@ -20,7 +21,7 @@ fn seal(text: &str) -> String {
 }
 
 #[test]
-fn columns_are_treated_under_their_header() {
+fn columns_are_treated_by_the_rule_for_their_name() {
     for (body, expected) in [
         ("id,email\n1,b@x\n", format!("id,email\n1,{}\n", seal("b@x"))),
         ("\"E\"\"mail\",email\r\n1,b@x\r\n", format!("\"E\"\"mail\",email\r\n1,{}\r\n", seal("b@x"))),
@@ -42,7 +43,7 @@ fn columns_are_treated_under_their_header() {
 }
 
 #[test]
-fn what_leaves_is_quoted_where_it_must_be() {
+fn a_replacement_is_quoted_where_csv_needs_quotes() {
     for (tail, plain, quoted) in
         [("", "~", "\"~\""), (",", "\"~,\"", "\"~,\""), ("\"", "\"~\"\"\"", "\"~\"\"\""), ("\n", "\"~\n\"", "\"~\n\"")]
     {
@@ -53,7 +54,7 @@ fn what_leaves_is_quoted_where_it_must_be() {
 }
 
 #[test]
-fn dropped_columns_leave_header_and_rows() {
+fn dropped_columns_are_left_out_of_the_header_and_the_rows() {
     let drop = || csv(&testing::rules(&["$.email"]), MarkingTransform::dropping(0));
     assert_eq!(testing::output_text(drop(), "id,email,x\n1,b,2\n"), "id,x\n1,2\n");
     assert_eq!(testing::output_text(drop(), "email,id\nb,1\n\"b\",2"), "id\n1\n2");
@@ -89,14 +90,14 @@ fn what_two_dialects_read_in_two_ways_is_refused() {
 }
 
 #[test]
-fn a_row_that_is_not_whole_does_not_leave() {
+fn a_row_without_all_its_fields_is_not_put_out() {
     let (out, _, end) = testing::feed_at_every_split(email(), b"id,email,x\n1,2,3\nb@x,4\n");
     assert!(end.is_err());
     assert_eq!(String::from_utf8(out).unwrap(), format!("id,email,x\n1,{},3\n", seal("2")));
 }
 
 #[test]
-fn data_rows_are_records_and_subjects_are_told() {
+fn data_rows_are_counted_as_records_and_subjects_are_reported() {
     let rules = crate::pii::Rules {
         records: Some(testing::path("$[*]")),
         subject: Some(testing::path("$[*].id")),
@@ -114,7 +115,7 @@ fn data_rows_are_records_and_subjects_are_told() {
 }
 
 #[test]
-fn bounds_hold() {
+fn a_row_and_a_value_over_their_bounds_are_refused() {
     let long = |len: usize| [b"x,email\n".as_slice(), &vec![b'a'; len], b",b\n"].concat();
     assert_eq!(testing::feed_at_every_split(email(), &long(ROW_BYTES_MAX - 100)).2, Ok(()));
     assert!(matches!(testing::error_of(email(), &long(ROW_BYTES_MAX)), RewriteError::Bound { .. }));
@@ -152,13 +153,13 @@ proptest! {
     }
 
     #[test]
-    fn noise_never_panics_and_splits_never_matter(body in "(email,x\n)?[a,\"\n\r\t;\u{e9}]{0,30}", tail in prop::collection::vec(any::<u8>(), 0..4)) {
+    fn random_bytes_never_panic_and_splits_never_matter(body in "(email,x\n)?[a,\"\n\r\t;\u{e9}]{0,30}", tail in prop::collection::vec(any::<u8>(), 0..4)) {
         let (out, seen, end) = testing::feed_at_every_split(email(), &[body.as_bytes(), &tail].concat());
         prop_assert!(end.is_err() || seen.treated.is_empty() || out.contains(&b'~'));
     }
 }
 
-/// First rows that name no column of the rule, whatever they are.
+/// Tables whose first row does not have the name of the rule's column.
 const NO_HEADERS: [&str; 16] = [
     "Customers,\nid,email\n1,canary@x.example\n",
     "Customers\nid,email\n1,canary@x.example\n",
@@ -196,17 +197,17 @@ fn a_title_above_the_names_and_a_second_header_hide_nothing() {
     ] {
         assert_eq!(testing::output_text(email(), body), expected);
     }
-    // Where the rule's name stands in the first row beside somebody's data, the row is data.
+    // A first row that has the rule's name and beside it personal data is data.
     let what = "a table whose first row has personal data in the place of names";
     for body in ["email,canary@x.example\n", "1,email,+1 555 234 5678,canary@x.example\n"] {
         assert!(
-            matches!(testing::error_of(email(), body.as_bytes()), RewriteError::Malformed { what: told, .. } if told == what)
+            matches!(testing::error_of(email(), body.as_bytes()), RewriteError::Malformed { what: said, .. } if said == what)
         );
     }
 }
 
 #[test]
-fn a_rule_may_be_optional_and_a_subject_is_needed() {
+fn an_optional_rule_needs_no_column_and_a_subject_does() {
     let two = testing::rules(&["$[*].email", "$[*].ssn"]);
     assert_eq!(
         testing::error_of(csv(&two, MarkingTransform::shared()), b"id,email\n1,a\n"),
@@ -277,7 +278,7 @@ fn a_first_row_that_may_be_data_is_a_record() {
         );
         assert_eq!(broke.2, Err(RewriteError::RecordBudgetSpent));
     }
-    // A rule for every field cannot tell names from data.
+    // Where a rule selects every field, nothing proves that the first row has names and not data.
     let all = csv(&testing::rules(&["$[*]"]), MarkingTransform::shared());
     assert_eq!(testing::output_text(&all, "id,x\n1,a\n"), format!("id,x\n{},{}\n", seal("1"), seal("a")));
     assert!(matches!(testing::error_of(&all, b"1,Jane Doe\n"), RewriteError::Malformed { .. }));

@@ -1,18 +1,19 @@
-//! The decoders behind one push interface.
+//! The decoders of all codings, as one trait.
 //!
-//! Each takes what it can, gives what fits, and can be called again at once. None spawns or blocks.
+//! Each takes as much input as it can, puts out as much as fits, and can be called again at once. None spawns a
+//! thread or blocks.
 
 use super::{ContentCoding, zstd};
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use flate2::{Decompress, FlushDecompress, Status};
 
-/// A push decoder.
+/// A decoder into which the body is pushed piece by piece.
 pub(super) trait PushDecoder: Send {
     /// Takes bytes off the front of `input`, and returns how many it has put into `output`. When it takes none and
     /// gives none, it needs more input.
     ///
     /// # Errors
-    /// What is wrong with the body: a constant text.
+    /// A constant text that says what is wrong with the body.
     fn step(&mut self, input: &mut &[u8], output: &mut [u8]) -> Result<usize, &'static str>;
 
     /// Whether the body may end here.
@@ -29,7 +30,7 @@ pub(super) fn of(coding: ContentCoding) -> Box<dyn PushDecoder> {
     }
 }
 
-/// gzip and zlib.
+/// The decoder of gzip and of zlib.
 struct InflateDecoder {
     gzip: bool,
     state: Decompress,
@@ -53,7 +54,7 @@ impl PushDecoder for InflateDecoder {
             if !self.gzip {
                 return Err("bytes after the end of a zlib stream");
             }
-            // The next member of a gzip file (RFC 1952, section 2.2).
+            // A gzip body may have further members (RFC 1952, section 2.2).
             (self.state, self.done) = (Self::start(true), false);
         }
         if self.done {
@@ -73,7 +74,7 @@ impl PushDecoder for InflateDecoder {
     }
 }
 
-/// Brotli.
+/// The decoder of Brotli.
 struct BrotliDecoder {
     state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
     done: bool,

@@ -1,7 +1,8 @@
 //! Content codings (RFC 9110, section 8.4.1): a compressed body is decoded before an engine reads it.
 //!
-//! What leaves is identity. One coding only; the decoded length is bounded, and so is its ratio to what came in. Never
-//! holds more than a decoder's window and one buffer, and never takes a truncated body for a whole one.
+//! The treated body leaves without a coding. Only one coding may be applied; the decoded length is bounded, and so is
+//! its ratio to the length that was received. Never holds more than a decoder's window and one buffer, and never
+//! takes a truncated body for a complete one.
 
 mod decoder;
 mod zstd;
@@ -10,15 +11,15 @@ use super::{RewriteError, RewriteObserver, Rewriter};
 use crate::bounds::{DECODED_BYTES_FREE, DECODED_BYTES_MAX, DECODED_RATIO_MAX};
 use decoder::PushDecoder;
 
-/// Bytes decoded at a time: a decoder's output before an engine sees it.
+/// Bytes that are decoded at a time, before the inner rewriter reads them.
 const BUFFER_BYTES: usize = 16 * 1024;
 
 /// A content coding that can be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ContentCoding {
-    /// RFC 1952; of several members too.
+    /// RFC 1952; one or more members.
     Gzip,
-    /// RFC 1950, the zlib format: a bare RFC 1951 stream is refused.
+    /// RFC 1950, the zlib format; an RFC 1951 stream without the zlib header is refused.
     Deflate,
     /// RFC 7932, without the large-window extension.
     Brotli,
@@ -50,7 +51,7 @@ impl ContentCoding {
     }
 }
 
-/// Decodes a body, and pushes it through an engine.
+/// Decodes a body, and hands it to the inner rewriter.
 pub struct DecodingRewriter<R> {
     decoder: Box<dyn PushDecoder>,
     inner: R,
@@ -60,7 +61,7 @@ pub struct DecodingRewriter<R> {
 }
 
 impl<R: Rewriter> DecodingRewriter<R> {
-    /// An engine for one body of this coding.
+    /// A rewriter for one body of this coding.
     pub fn new(coding: ContentCoding, inner: R) -> Self {
         Self {
             decoder: decoder::of(coding),

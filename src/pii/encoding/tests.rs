@@ -55,7 +55,7 @@ fn decode(coding: ContentCoding, chunks: &[&[u8]]) -> (Vec<u8>, Result<(), Rewri
 }
 
 #[test]
-fn every_coding_gives_the_text_back_at_every_split() {
+fn every_coding_is_decoded_at_every_split() {
     let text = LINE.repeat(40);
     for coding in ALL {
         assert_eq!(testing::output_text(|| DecodingRewriter::new(coding, Through), ""), "", "an empty body stays one");
@@ -77,7 +77,7 @@ fn a_body_may_have_several_members_or_frames() {
 }
 
 #[test]
-fn a_body_that_ends_early_or_late_is_refused() {
+fn a_body_that_is_truncated_or_has_bytes_after_its_end_is_refused() {
     for coding in ALL {
         let body = coded(coding, LINE.repeat(40).as_bytes());
         for end in 1..body.len() {
@@ -92,7 +92,7 @@ fn a_body_that_ends_early_or_late_is_refused() {
 }
 
 #[test]
-fn a_bomb_is_stopped_at_its_ratio() {
+fn a_zip_bomb_is_refused_at_the_bound_on_the_ratio() {
     let zeros = vec![0; 8 << 20];
     let block = [[2, 0, 16].as_slice(), &[0]].concat();
     let zstd = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 0x58][..], &block.repeat(2000)].concat();
@@ -132,7 +132,7 @@ fn a_zstd_window_and_dictionary_are_refused_before_memory_is_taken() {
 }
 
 #[test]
-fn a_zstd_body_must_fit_its_checksum() {
+fn a_zstd_body_with_a_wrong_checksum_is_refused() {
     let good = unhex(ZSTD);
     assert_eq!(good[4] & 4, 4, "the example has a checksum");
     let mut bad = good.clone();
@@ -164,7 +164,7 @@ fn only_one_known_coding_is_read() {
 
 proptest! {
     #[test]
-    fn noise_never_panics(coding in 0..4_usize, body in prop::collection::vec(any::<u8>(), 0..200), at in 0..60_usize, bits in any::<u8>()) {
+    fn random_bytes_never_panic(coding in 0..4_usize, body in prop::collection::vec(any::<u8>(), 0..200), at in 0..60_usize, bits in any::<u8>()) {
         let (_, noise) = decode(ALL[coding], &[&body]);
         prop_assert!(noise.is_ok() || !body.is_empty());
         let mut body = coded(ALL[coding], LINE.repeat(40).as_bytes());

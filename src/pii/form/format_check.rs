@@ -1,13 +1,15 @@
-//! Whether a body that says it is a form is one: any text can be split at `&` and `=`, so the grammar alone cannot fail.
+//! Checks that a body declared as a form is one. Any text can be split at `&` and `=`, so the grammar of forms alone
+//! refuses none.
 //!
-//! JSON, XML, a table or a text under this content type, which `curl -d` gives to whatever it sends, would have no names
-//! that a rule selects. A form as serializers write it (WHATWG URL, section 5.2) has neither of these raw; a form that people
-//! write by hand has little more. Refused are: a first pair without `=`; in a name, what opens other formats; in a value, a
-//! line end or another control character, and a space with a `=` behind it. Never judges a URL's query, which has no other format.
+//! JSON, XML, a table or a text may come under this content type, since `curl -d` declares it for every body. Such a
+//! body would have no names that a rule selects, and would pass. A form as serializers write it (WHATWG URL, section
+//! 5.2) has none of the following bytes unencoded, and one that is written by hand has few. So these are refused: a
+//! first pair without `=`; in a name, a byte that other formats begin with; in a value, a line end or another control
+//! character, and a space that is followed by a `=`. Never checks a URL's query, which has no other format.
 
 use crate::pii::RewriteError;
 
-/// What a name tells; `paired` is false for a first one without `=`.
+/// Checks a name; `paired` is false for the first name of a body when no `=` follows it.
 pub(super) fn check_name(raw: &[u8], name: &str, paired: bool, at: u64) -> Result<(), RewriteError> {
     let foreign = |c: char| c.is_control() || matches!(c, '"' | '<' | '>' | '{' | '}' | '\\' | '\u{feff}');
     let by_hand = |b: &u8| matches!(b, b' ' | b',' | b'`');
@@ -20,13 +22,13 @@ pub(super) fn check_name(raw: &[u8], name: &str, paired: bool, at: u64) -> Resul
     if paired { Ok(()) } else { Err(RewriteError::Malformed { what: "a form that begins without name and '=',", at }) }
 }
 
-/// What a value that is held tells.
+/// Checks a value that is held.
 pub(super) fn check_value(raw: &[u8], at: u64) -> Result<(), RewriteError> {
     let mut likeness = RawValueCheck::default();
     (at..).zip(raw).try_for_each(|(at, &byte)| likeness.push(byte, at))
 }
 
-/// What the bytes of a value tell, as they come.
+/// Checks the bytes of a value one by one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RawValueCheck {
     spaced: bool,

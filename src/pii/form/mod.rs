@@ -2,37 +2,38 @@
 //!
 //! Names are decoded before they are compared; selected values are decoded, treated and encoded again. All else
 //! passes byte for byte. What two parsers could read in two ways is refused: a bad percent, NUL, text that is not
-//! UTF-8, a raw `;`, a name encoded twice. So is a body that is no form but another format, which `likeness` tells.
-//! Never lets a part of a selected value leave before it is complete.
+//! UTF-8, an unencoded `;`, a name encoded twice. So is a body of another format (`format_check`). Never lets a part
+//! of a selected value leave before it is complete.
 
 mod format_check;
 mod percent;
+mod value_check;
 
 pub(super) use percent::{decode, decode_segment, encode, is_encoded_twice, push_percent};
 
 use super::clear::OpenField;
 use super::fields::{FieldDecision, FieldRules, clear_path};
-use super::skip::length_before;
-use super::utf8::{Utf8Validator, not_utf8};
+use super::utf8::not_utf8;
 use super::{
     PieceTransform, Replacement, RewriteError, RewriteObserver, Rewriter, SelectedValue, Transform, ValueKind,
 };
 use crate::bounds::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use std::sync::Arc;
+use value_check::FormValueCheck;
 use zeroize::Zeroizing;
 
-/// The engine of form bodies (WHATWG URL, section 5).
+/// Treats a form body while it streams (WHATWG URL, section 5).
 pub(super) struct FormRewriter {
     fields: Arc<FieldRules>,
-    treat: Arc<dyn Transform>,
+    transform: Arc<dyn Transform>,
     pairs: FormPairs,
     counted: bool,
 }
 
 impl FormRewriter {
-    /// An engine for one body.
-    pub(super) fn new(fields: Arc<FieldRules>, treat: Arc<dyn Transform>) -> Self {
-        Self { fields, treat, pairs: FormPairs { in_body: true, ..FormPairs::default() }, counted: false }
+    /// A rewriter for one body.
+    pub(super) fn new(fields: Arc<FieldRules>, transform: Arc<dyn Transform>) -> Self {
+        Self { fields, transform, pairs: FormPairs { in_body: true, ..FormPairs::default() }, counted: false }
     }
 }
 
@@ -53,40 +54,41 @@ impl Rewriter for FormRewriter {
             self.counted = true;
             observer.on_record()?;
         }
-        self.pairs.feed(input, &mut FormContext { fields: &self.fields, treat: &*self.treat, observer }, out)
+        self.pairs.feed(input, &mut FormContext { fields: &self.fields, transform: &*self.transform, observer }, out)
     }
 
     fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        self.pairs.finish(&mut FormContext { fields: &self.fields, treat: &*self.treat, observer }, out)
+        self.pairs.finish(&mut FormContext { fields: &self.fields, transform: &*self.transform, observer }, out)
     }
 }
 
-/// What the pairs are treated with.
+/// The rules, the treatments and the observer of a form's pairs.
 pub(super) struct FormContext<'a> {
     pub(super) fields: &'a FieldRules,
-    pub(super) treat: &'a dyn Transform,
+    pub(super) transform: &'a dyn Transform,
     pub(super) observer: &'a mut dyn RewriteObserver,
 }
 
-/// The state between two pushes.
+/// The pairs of a form or a query, read piece by piece: the state between two pieces.
 #[derive(Default)]
 pub(super) struct FormPairs {
     state: FormState,
-    /// The raw name, or the raw value that is held.
+    /// The open name, or the open value that is held, as it came.
     raw: Zeroizing<Vec<u8>>,
-    /// A decoded or a treated text; kept for its capacity.
+    /// A decoded or a treated text. It is a field so that its memory is used again.
     text: Zeroizing<Vec<u8>>,
-    /// The open value, where nothing of it is kept.
+    /// The treatment under way of the open value, where the treatment keeps nothing of the value.
     pieces: Option<PieceTransform>,
     check: FormValueCheck,
     /// Offset of the next byte.
     at: u64,
-    /// Whether a pair has left, so that the next one needs its `&`.
+    /// Whether a pair has been put out, so that the next one needs a `&` before it.
     begun: bool,
-    /// Whether this is a body, which may be of another format than a form; and whether its first pair is behind us.
+    /// Whether this is a body, which may be of another format than a form.
     in_body: bool,
+    /// Whether the body's first pair has been read.
     paired: bool,
-    /// Where the open value stands, if somebody asks what leaves in clear.
+    /// The path of the open value, where the observer wants the paths of untreated values.
     open: OpenField,
 }
 
@@ -97,11 +99,11 @@ enum FormState {
     Name,
     /// In a value that passes.
     Pass,
-    /// In a value that is left out.
+    /// In a value that is dropped.
     Skip,
     /// In a value that is treated piece by piece.
     Pieces { rule: usize },
-    /// In a value that must be complete first.
+    /// In a value that is held until it is complete: a rule needs it whole, or it identifies a subject.
     Held { rule: Option<usize>, subject: bool },
 }
 
@@ -109,7 +111,7 @@ impl FormPairs {
     pub(super) fn feed(
         &mut self,
         mut input: &[u8],
-        means: &mut FormContext<'_>,
+        context: &mut FormContext<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         while !input.is_empty() {
@@ -125,9 +127,9 @@ impl FormPairs {
             self.at += used as u64;
             let Some(&delimiter) = input.get(used) else { break };
             if delimiter == b'=' && matches!(self.state, FormState::Name) {
-                self.end_name(true, means, out)?;
+                self.end_name(true, context, out)?;
             } else {
-                self.end_pair(means, out)?;
+                self.end_pair(context, out)?;
             }
             self.at += 1;
             input = &input[used + 1..];
@@ -135,11 +137,11 @@ impl FormPairs {
         Ok(())
     }
 
-    pub(super) fn finish(&mut self, means: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        self.end_pair(means, out)
+    pub(super) fn finish(&mut self, context: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        self.end_pair(context, out)
     }
 
-    /// Keeps what stands before the delimiter; returns its length.
+    /// Holds the bytes before the delimiter; returns how many there are.
     fn hold(
         &mut self,
         input: &[u8],
@@ -159,7 +161,8 @@ impl FormPairs {
         Ok(piece.len())
     }
 
-    /// Checks a value, and lets it pass or not; returns the length before the delimiter.
+    /// Checks the bytes of a value before the delimiter, and puts them into `out`, if there is one; returns how many
+    /// there are.
     fn pass(&mut self, input: &[u8], out: Option<&mut Vec<u8>>) -> Result<usize, RewriteError> {
         let (used, verdict) = self.check.read(input, self.at);
         self.open.fill(used > 0);
@@ -169,7 +172,7 @@ impl FormPairs {
         verdict.map(|()| used)
     }
 
-    /// Treats a piece of a value; returns the length before the delimiter.
+    /// Treats the bytes of a value before the delimiter; returns how many there are.
     fn piece(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, RewriteError> {
         let used = memchr::memchr(b'&', input).unwrap_or(input.len());
         self.text.clear();
@@ -183,8 +186,8 @@ impl FormPairs {
         Ok(used)
     }
 
-    /// A name is complete; with `valued` its value follows.
-    fn end_name(&mut self, valued: bool, means: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    /// A name is complete: decides about its pair. With `valued` a value follows.
+    fn end_name(&mut self, valued: bool, context: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         let start = self.at - self.raw.len() as u64;
         let name = decode(&self.raw, start, &mut self.text)?;
         if self.in_body && (valued || !self.raw.is_empty()) {
@@ -195,21 +198,21 @@ impl FormPairs {
             return Err(RewriteError::Malformed { what: "a name that is encoded twice", at: self.at });
         }
         let nothing = name.is_empty() && !valued;
-        let decision = if nothing { FieldDecision::Pass } else { means.fields.decide(name) };
-        let subject = valued && means.fields.is_subject(name);
+        let decision = if nothing { FieldDecision::Pass } else { context.fields.decide(name) };
+        let subject = valued && context.fields.is_subject(name);
         let leaves = match decision {
             FieldDecision::Pass => true,
             FieldDecision::Drop => false,
-            FieldDecision::Treat(rule) => !means.treat.drops_member(rule),
+            FieldDecision::Treat(rule) => !context.transform.drops_member(rule),
         };
-        self.open = OpenField::begin(self.in_body && means.observer.wants_clear_paths(), || clear_path(name));
+        self.open = OpenField::begin(self.in_body && context.observer.wants_clear_paths(), || clear_path(name));
         if let FieldDecision::Treat(rule) = decision
             && !leaves
         {
-            means.observer.on_treated(rule);
+            context.observer.on_treated(rule);
         }
         self.pieces = match decision {
-            FieldDecision::Treat(rule) if leaves && valued && !subject => means.treat.begin_pieces(rule),
+            FieldDecision::Treat(rule) if leaves && valued && !subject => context.transform.begin_pieces(rule),
             FieldDecision::Treat(_) | FieldDecision::Pass | FieldDecision::Drop => None,
         };
         self.state = match decision {
@@ -223,31 +226,31 @@ impl FormPairs {
             if std::mem::replace(&mut self.begun, true) {
                 out.push(b'&');
             }
-            put_name(&self.raw, name, means, out)?;
+            put_name(&self.raw, name, context, out)?;
             out.extend_from_slice(if valued { b"=" } else { b"" });
         }
         self.raw.clear();
         Ok(())
     }
 
-    fn end_pair(&mut self, means: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn end_pair(&mut self, context: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         match self.state {
-            FormState::Name => self.end_name(false, means, out)?,
+            FormState::Name => self.end_name(false, context, out)?,
             FormState::Pass => {
                 std::mem::take(&mut self.check).end(self.at)?;
-                self.open.report(means.observer);
+                self.open.report(context.observer);
             }
             FormState::Skip => std::mem::take(&mut self.check).end(self.at)?,
             FormState::Pieces { rule } => {
                 std::mem::take(&mut self.check).end(self.at)?;
                 if let Some(pieces) = self.pieces.take() {
                     self.text.clear();
-                    means.treat.finish_pieces(rule, pieces, &mut self.text);
+                    context.transform.finish_pieces(rule, pieces, &mut self.text);
                     encode(&self.text, out);
-                    means.observer.on_treated(rule);
+                    context.observer.on_treated(rule);
                 }
             }
-            FormState::Held { rule, subject } => self.end_held(rule, subject, means, out)?,
+            FormState::Held { rule, subject } => self.end_held(rule, subject, context, out)?,
         }
         self.state = FormState::Name;
         Ok(())
@@ -257,7 +260,7 @@ impl FormPairs {
         &mut self,
         rule: Option<usize>,
         subject: bool,
-        means: &mut FormContext<'_>,
+        context: &mut FormContext<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         let start = self.at - self.raw.len() as u64;
@@ -267,27 +270,27 @@ impl FormPairs {
             return Err(RewriteError::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
         }
         if subject {
-            means.observer.on_subject(text.as_bytes());
+            context.observer.on_subject(text.as_bytes());
         }
         self.open.fill(!self.raw.is_empty());
         match rule {
             None => {
                 out.extend_from_slice(&self.raw);
-                self.open.report(means.observer);
+                self.open.report(context.observer);
             }
             Some(rule) => {
                 let came = self.raw.len();
                 let value = SelectedValue { kind: ValueKind::String, text: text.as_bytes() };
-                let shape = means.treat.transform(rule, value, &mut self.raw)?;
+                let shape = context.transform.transform(rule, value, &mut self.raw)?;
                 match shape {
                     Replacement::Text | Replacement::Literal => encode(&self.raw[came..], out),
                     Replacement::Unchanged { .. } => {
                         out.extend_from_slice(&self.raw[..came]);
-                        self.open.report(means.observer);
+                        self.open.report(context.observer);
                     }
                 }
                 if shape != (Replacement::Unchanged { counted: false }) {
-                    means.observer.on_treated(rule);
+                    context.observer.on_treated(rule);
                 }
             }
         }
@@ -296,96 +299,26 @@ impl FormPairs {
     }
 }
 
-/// Puts a name as it came, or what detectors make of it.
-fn put_name(raw: &[u8], name: &str, means: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-    let Some(rest) = means.fields.fallback_rule() else {
+/// Puts out a name as it came, or what the detectors' rule makes of it.
+fn put_name(raw: &[u8], name: &str, context: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    let Some(rest) = context.fields.fallback_rule() else {
         out.extend_from_slice(raw);
         return Ok(());
     };
     let mut made = Zeroizing::new(Vec::new());
-    let shape =
-        means.treat.transform(rest, SelectedValue { kind: ValueKind::String, text: name.as_bytes() }, &mut made)?;
+    let shape = context.transform.transform(
+        rest,
+        SelectedValue { kind: ValueKind::String, text: name.as_bytes() },
+        &mut made,
+    )?;
     match shape {
         Replacement::Text | Replacement::Literal => encode(&made, out),
         Replacement::Unchanged { .. } => out.extend_from_slice(raw),
     }
     if shape != (Replacement::Unchanged { counted: false }) {
-        means.observer.on_treated(rest);
+        context.observer.on_treated(rest);
     }
     Ok(())
-}
-
-/// What can be wrong in a value that nobody decodes.
-#[derive(Clone, Copy, Default)]
-struct FormValueCheck {
-    utf8: Utf8Validator,
-    percent: PercentState,
-    likeness: format_check::RawValueCheck,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum PercentState {
-    #[default]
-    None,
-    Open,
-    High(u8),
-}
-
-impl FormValueCheck {
-    /// Reads up to a `&`; returns how much of it may leave, and whether all is well.
-    fn read(&mut self, input: &[u8], base: u64) -> (usize, Result<(), RewriteError>) {
-        let mut at = 0;
-        while let Some(&byte) = input.get(at) {
-            if byte == b'&' {
-                return (at, Ok(()));
-            }
-            let idle = self.percent == PercentState::None && self.utf8.is_whole();
-            let plain = if idle { length_before(&input[at..], is_special) } else { 0 };
-            if plain == 0
-                && let Err(stop) = self.push(byte, base + at as u64)
-            {
-                return (at, Err(stop));
-            }
-            at += plain.max(1);
-        }
-        (at, Ok(()))
-    }
-
-    /// Takes the next byte; returns the decoded one that it completes.
-    fn push(&mut self, byte: u8, here: u64) -> Result<Option<u8>, RewriteError> {
-        let digit = || percent::hex(byte).ok_or(bad_percent(here));
-        let decoded = match (self.percent, byte) {
-            (PercentState::None, b';') => return Err(semicolon(here)),
-            (PercentState::None, b'%') => {
-                self.percent = PercentState::Open;
-                return Ok(None);
-            }
-            (PercentState::None, byte) => {
-                self.likeness.push(byte, here)?;
-                byte
-            }
-            (PercentState::Open, _) => {
-                self.percent = PercentState::High(digit()? << 4);
-                return Ok(None);
-            }
-            (PercentState::High(high), _) => high | digit()?,
-        };
-        self.percent = PercentState::None;
-        if self.utf8.push(decoded) { Ok(Some(decoded)) } else { Err(not_utf8(here)) }
-    }
-
-    fn end(self, at: u64) -> Result<(), RewriteError> {
-        match (self.percent, self.utf8.is_whole()) {
-            (PercentState::None, true) => Ok(()),
-            (PercentState::None, false) => Err(not_utf8(at)),
-            (PercentState::Open | PercentState::High(_), _) => Err(bad_percent(at)),
-        }
-    }
-}
-
-/// Whether a byte means more than itself.
-const fn is_special(b: u8) -> bool {
-    matches!(b, b'&' | b'%' | b';' | b'=' | 0..=b' ' | 0x7f..)
 }
 
 const fn semicolon(at: u64) -> RewriteError {

@@ -1,4 +1,4 @@
-//! The percent code of forms, strictly read (WHATWG URL, sections 5.1 and 5.2).
+//! Percent-encoding, as forms have it, strictly read (WHATWG URL, sections 5.1 and 5.2).
 //!
 //! Never guesses at a bad percent and never returns NUL.
 
@@ -55,7 +55,7 @@ pub(in crate::pii) fn push_percent(byte: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
 }
 
-/// Whether a decoded name can be decoded once more into another one.
+/// Whether a decoded name can be decoded a second time into another name.
 pub(in crate::pii) fn is_encoded_twice(name: &str) -> bool {
     let bytes = name.as_bytes();
     memchr::memchr_iter(b'%', bytes).any(|at| pair(bytes.get(at + 1..at + 3)).is_some())

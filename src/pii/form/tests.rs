@@ -4,9 +4,9 @@ use super::*;
 use crate::pii::testing::{self, MarkingTransform, marked};
 use proptest::prelude::*;
 
-fn form(rules: &crate::pii::Rules, treat: Arc<dyn Transform>) -> impl Fn() -> FormRewriter + use<> {
+fn form(rules: &crate::pii::Rules, transform: Arc<dyn Transform>) -> impl Fn() -> FormRewriter + use<> {
     let fields = Arc::new(FieldRules::tree(rules));
-    move || FormRewriter::new(Arc::clone(&fields), Arc::clone(&treat))
+    move || FormRewriter::new(Arc::clone(&fields), Arc::clone(&transform))
 }
 
 fn email() -> impl Fn() -> FormRewriter + use<> {
@@ -68,7 +68,7 @@ fn what_can_be_read_in_two_ways_is_refused() {
     }
 }
 
-/// What is sent as a form and is none.
+/// Bodies that are declared as forms and are of other formats.
 const OTHER_FORMATS: [&str; 24] = [
     r#"{"email":"canary@x.example"}"#,
     r#" {"email":"canary@x.example"}"#,
@@ -97,7 +97,7 @@ const OTHER_FORMATS: [&str; 24] = [
 ];
 
 #[test]
-fn what_is_no_form_is_refused_and_says_so() {
+fn a_body_of_another_format_is_refused_as_such() {
     for body in OTHER_FORMATS {
         for rules in [testing::rules(&["$..email"]), testing::allow_list(&["$.id"])] {
             let (out, _, end) = testing::feed_at_every_split(form(&rules, MarkingTransform::shared()), body.as_bytes());
@@ -124,7 +124,7 @@ fn what_is_no_form_is_refused_and_says_so() {
 }
 
 #[test]
-fn detectors_look_at_names_too() {
+fn detectors_find_personal_data_in_names_too() {
     let guard = crate::pii::DetectRule::new(crate::pii::Detector::default(), crate::pii::DetectAction::Redact);
     let plan = testing::plan(&crate::pii::Rules { detect: Some(guard), ..Default::default() });
     let make = || plan.body_rewriter(Some("application/x-www-form-urlencoded"), None).unwrap();
@@ -143,7 +143,7 @@ fn a_refused_treatment_lets_nothing_of_the_value_leave() {
 }
 
 #[test]
-fn dropped_pairs_take_their_ampersand_along() {
+fn a_dropped_pair_leaves_no_ampersand_behind() {
     for (body, expected) in [
         ("email=1&a=2", "a=2"),
         ("a=2&email=1", "a=2"),
@@ -161,7 +161,7 @@ fn dropped_pairs_take_their_ampersand_along() {
 }
 
 #[test]
-fn bounds_hold() {
+fn a_name_and_a_value_over_their_bounds_are_refused() {
     let long = |prefix: &str, len: usize| [prefix.as_bytes(), &vec![b'x'; len]].concat();
     let bound = |body: &[u8]| matches!(testing::error_of(email(), body), RewriteError::Bound { .. });
     assert!(bound(&long("", 3 * KEY_BYTES_MAX + 1)));
@@ -172,7 +172,7 @@ fn bounds_hold() {
 }
 
 #[test]
-fn a_form_is_one_record_and_names_its_subject() {
+fn a_form_is_one_record_and_its_subject_is_reported() {
     let rules = crate::pii::Rules {
         records: Some(testing::path("$")),
         subject: Some(testing::path("$.id")),
@@ -224,7 +224,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_never_panics_and_splits_never_matter(body in "a=[a-c=&%;+\\[\\]0-9\u{e9}]{0,40}", tail in prop::collection::vec(any::<u8>(), 0..4)) {
+    fn random_bytes_never_panic_and_splits_never_matter(body in "a=[a-c=&%;+\\[\\]0-9\u{e9}]{0,40}", tail in prop::collection::vec(any::<u8>(), 0..4)) {
         let (_, _, end) = testing::feed_at_every_split(email(), &[body.as_bytes(), &tail].concat());
         prop_assert!(end.is_ok() || !tail.is_empty() || body.contains(['%', ';', '[']));
     }

@@ -1,8 +1,9 @@
 //! Whether an answer's rules do under the aliases of a query what they do under the names of the schema.
 //!
-//! Two walks go side by side through what is asked for: one by the fields' own names, one by the names that the answer will
-//! have. Where a rule selects a field by the one and not by the other, or a list lets pass by the other what it does not by the
-//! one, the query goes around them. Lists leave no mark in a query, so a step into elements may be left out, or be a name.
+//! The fields of a query are followed twice at once: by the names of the schema, and by the names that the answer
+//! will have. A query is refused when a rule selects a field under the one name and not under the other, or when the
+//! allow-list lets a field pass only under its alias. Whether a field is a list cannot be seen in a query, so a step
+//! into elements may be left out, or be a name.
 
 use super::document::{self, GraphqlDocument, Selection};
 use super::{QueryFault, RewriteError};
@@ -16,8 +17,9 @@ use crate::pii::{Rules, ValueLocation};
 pub(in crate::pii) struct QueryChecker {
     paths: Vec<QueryPath>,
     limits: bool,
-    /// The last names of the request's own rules, and whether only listed fields may be in it.
+    /// The last names in the paths of the rules for the request itself.
     request: Vec<Box<str>>,
+    /// Whether there is an allow-list for the request.
     request_limits: bool,
 }
 
@@ -29,13 +31,15 @@ struct QueryPath {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum QueryPathRole {
+    /// A field to treat.
     Treat,
+    /// A field of the allow-list.
     Only,
-    /// Records, and the subject.
+    /// The path of the records, and that of the subject.
     Count,
 }
 
-/// Where each path stands in both walks, and whether a list has already let the field pass.
+/// How far each path has been followed under both names, and whether the allow-list has the field or one above it.
 #[derive(Debug)]
 struct WalkPositions {
     by_schema: Vec<u64>,
@@ -47,7 +51,7 @@ struct WalkPositions {
 const GOES_AROUND: &str = "calls a field by a name that the answer's rules do not know it by";
 
 impl QueryChecker {
-    /// Gathers the rules of the answer, and those of the request itself.
+    /// A checker for these rules: those for the answer, and those for the request itself.
     pub(in crate::pii) fn new(answer: &Rules, request: &Rules) -> Self {
         let treated = fields(answer).map(|path| (path, QueryPathRole::Treat));
         let only = answer.only.iter().flatten().map(|path| (path, QueryPathRole::Only));
@@ -61,10 +65,10 @@ impl QueryChecker {
         }
     }
 
-    /// Judges one query.
+    /// Checks one query.
     ///
     /// # Errors
-    /// [`RewriteError::Query`] when it is none, or goes around a rule.
+    /// [`RewriteError::GraphqlQuery`] when the text is no query, or would go around a rule.
     pub(in crate::pii) fn check(&self, query: &str) -> Result<(), RewriteError> {
         let document = document::parse(query)?;
         self.check_literals(&document)?;
@@ -79,7 +83,7 @@ impl QueryChecker {
         Ok(())
     }
 
-    /// Whether the rules hold for each answer of a list of answers as they do for one.
+    /// Whether the rules select in a list of answers what they select in each answer alone.
     pub(in crate::pii) fn holds_in_lists(&self) -> bool {
         let anywhere = |path: &QueryPath| path.steps.first().is_some_and(|step| step.descends || step.is_wildcard());
         self.paths.iter().all(|path| path.role == QueryPathRole::Only || anywhere(path))
@@ -93,7 +97,7 @@ impl QueryChecker {
         }
     }
 
-    fn step(&self, from: &WalkPositions, own: &str, told: &str) -> WalkPositions {
+    fn step(&self, from: &WalkPositions, name: &str, alias: &str) -> WalkPositions {
         let step = |live: &[u64], name: &str| -> Vec<u64> {
             self.paths.iter().zip(live).map(|(path, live)| path.step(*live, name)).collect()
         };
@@ -101,19 +105,20 @@ impl QueryChecker {
             let mut paths = self.paths.iter().zip(live);
             paths.any(|(path, live)| path.role == QueryPathRole::Only && path.selects(*live))
         };
-        let (own, told) = (step(&from.by_schema, own), step(&from.by_alias, told));
-        let (own_allowed, told_allowed) = (from.schema_allowed || allowed(&own), from.alias_allowed || allowed(&told));
-        WalkPositions { by_schema: own, by_alias: told, schema_allowed: own_allowed, alias_allowed: told_allowed }
+        let (by_schema, by_alias) = (step(&from.by_schema, name), step(&from.by_alias, alias));
+        let schema_allowed = from.schema_allowed || allowed(&by_schema);
+        let alias_allowed = from.alias_allowed || allowed(&by_alias);
+        WalkPositions { by_schema, by_alias, schema_allowed, alias_allowed }
     }
 
-    /// Whether the same is done to a field under both names.
+    /// Whether the rules do the same with a field under both names.
     fn agrees(&self, at: &WalkPositions) -> bool {
         let first = |live: &[u64]| {
             let mut paths = self.paths.iter().zip(live);
             paths.position(|(path, live)| path.role == QueryPathRole::Treat && path.selects(*live))
         };
-        let counted = |(path, (own, told)): (&QueryPath, (&u64, &u64))| {
-            path.role != QueryPathRole::Count || !path.selects(*own) || path.selects(*told)
+        let counted = |(path, (by_schema, by_alias)): (&QueryPath, (&u64, &u64))| {
+            path.role != QueryPathRole::Count || !path.selects(*by_schema) || path.selects(*by_alias)
         };
         let treated = first(&at.by_schema).is_none_or(|rule| first(&at.by_alias) == Some(rule));
         let mut counts = self.paths.iter().zip(at.by_schema.iter().zip(&at.by_alias));
@@ -133,7 +138,8 @@ fn fields(rules: &Rules) -> impl Iterator<Item = &FieldPath> {
 struct SelectionWalk<'c, 'd> {
     checker: &'c QueryChecker,
     document: &'d GraphqlDocument<'d>,
-    /// How many fields more may be looked at: fragments can be asked for again and again.
+    /// How many more fields may be followed: a query can use a fragment many times, so a short one can have very many
+    /// fields.
     left: usize,
 }
 
@@ -174,7 +180,7 @@ impl SelectionWalk<'_, '_> {
 }
 
 impl QueryPath {
-    /// Names that rules select are compared as the engines do, without regard to case; those that a list lets pass exactly.
+    /// Names in rules are compared as the rewriters do, without regard to case; names in an allow-list exactly.
     fn step(&self, live: u64, name: &str) -> u64 {
         let exact = self.role == QueryPathRole::Only;
         let same = |listed: &str| if exact { listed == name } else { equals_ignoring_case(listed, name) };
@@ -190,7 +196,7 @@ impl QueryPath {
         self.skip(next)
     }
 
-    /// A list leaves no mark in a query.
+    /// Whether a field is a list cannot be seen in a query, so steps into lists may be left out.
     fn skip(&self, mut live: u64) -> u64 {
         for (at, step) in self.steps.iter().enumerate() {
             if step.name().is_none() && live >> at & 1 == 1 {

@@ -1,8 +1,8 @@
 //! The operations and fragments of a GraphQL document (GraphQL October 2021, section 2).
 //!
-//! Keeps what decides the names in an answer (fields, aliases, fragments) and which names literal values stand under. What
-//! may change an answer in a way that only its server knows, such as a directive other than `@include` and `@skip`, is an
-//! error. Never goes deeper, and never reads more, than its bounds.
+//! Keeps what decides the names in an answer (fields, aliases, fragments), and the names of arguments that have
+//! literal values. A directive other than `@include` and `@skip` may change an answer in a way that only its server
+//! knows, so it is an error. Never reads more tokens, and never goes deeper, than its bounds.
 
 use std::collections::HashMap;
 
@@ -15,11 +15,12 @@ use crate::bounds::{DOCUMENT_DEPTH_MAX, GRAPHQL_NODES_MAX};
 pub(super) struct GraphqlDocument<'a> {
     pub(super) operations: Vec<Vec<Selection<'a>>>,
     pub(super) fragments: HashMap<&'a str, Vec<Selection<'a>>>,
-    /// Each name, of an argument, an input field or a variable, under which a literal text or number stands.
+    /// The name of each argument, input field or variable that has a literal text or number as its value, and where
+    /// in the document.
     pub(super) literals: Vec<(&'a str, usize)>,
 }
 
-/// What is asked for on one level.
+/// One item of a selection set.
 #[derive(Debug)]
 pub(super) enum Selection<'a> {
     Field { alias: Option<&'a str>, name: &'a str, at: usize, below: Vec<Self> },
@@ -30,7 +31,7 @@ pub(super) enum Selection<'a> {
 /// Reads a document.
 ///
 /// # Errors
-/// Where it is none, or has something in it that cannot be judged.
+/// When the text is no document, or has something in it that cannot be judged.
 pub(super) fn parse(text: &str) -> Result<GraphqlDocument<'_>, QueryFault> {
     let mut lexer = GraphqlLexer::new(text);
     let token = lexer.next()?;
@@ -47,7 +48,7 @@ pub(super) fn parse(text: &str) -> Result<GraphqlDocument<'_>, QueryFault> {
 struct GraphqlParser<'a> {
     lexer: GraphqlLexer<'a>,
     token: GraphqlToken<'a>,
-    /// How many tokens more may come.
+    /// How many more tokens may come.
     left: usize,
     document: GraphqlDocument<'a>,
 }
@@ -148,7 +149,7 @@ impl<'a> GraphqlParser<'a> {
         self.value(name, depth)
     }
 
-    /// A value that stands under this name.
+    /// Reads the value of the argument, input field or variable with this name.
     fn value(&mut self, name: &'a str, depth: usize) -> Result<(), QueryFault> {
         if depth > DOCUMENT_DEPTH_MAX {
             return Err(self.fault("is deeper than its bound"));
@@ -176,7 +177,7 @@ impl<'a> GraphqlParser<'a> {
                 while !self.take(b'}')? {
                     self.argument(depth + 1, b':')?;
                 }
-                // What stands in an object stands under the object's name too.
+                // A literal in an object counts as one of the object's own name too.
                 if let Some(&(_, at)) = self.document.literals.get(before) {
                     self.document.literals.push((name, at));
                 }
@@ -243,7 +244,7 @@ impl<'a> GraphqlParser<'a> {
         if self.take(sign)? { Ok(()) } else { Err(self.fault("is not GraphQL")) }
     }
 
-    /// Steps over this sign; false when the token is another one.
+    /// Steps over this sign; returns false when the token is another one.
     fn take(&mut self, sign: u8) -> Result<bool, QueryFault> {
         let is = self.token.kind == GraphqlTokenKind::Sign(sign);
         if is {

@@ -1,11 +1,12 @@
 //! The tokens of a GraphQL document (GraphQL October 2021, section 2.1).
 //!
-//! Strict: a character that no token begins with, a string that does not end and a lone CR, which some readers take for the
-//! end of a comment and some do not, are errors. Strings are not decoded: what they hold names no field.
+//! Strict: a character that no token begins with, and a string that does not end, are errors. So is a CR without LF,
+//! since only some readers take it for the end of a comment. Strings are not decoded, because no field is named in
+//! one.
 
 use super::QueryFault;
 
-/// What a token is.
+/// The kinds of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GraphqlTokenKind {
     /// One of `! $ & ( ) : = @ [ ] { | }`.
@@ -19,7 +20,7 @@ pub(super) enum GraphqlTokenKind {
     End,
 }
 
-/// A piece of the document.
+/// A token of the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct GraphqlToken<'a> {
     pub(super) kind: GraphqlTokenKind,
@@ -64,7 +65,7 @@ impl<'a> GraphqlLexer<'a> {
         &self.text.as_bytes()[self.at..]
     }
 
-    /// Skips what means nothing: blanks, line ends, commas, byte order marks and comments.
+    /// Skips what is no token: blanks, line ends, commas, byte order marks and comments.
     fn skip(&mut self) -> Result<(), QueryFault> {
         loop {
             match self.rest() {
@@ -84,7 +85,7 @@ impl<'a> GraphqlLexer<'a> {
         }
     }
 
-    /// The length of a string behind its first quote.
+    /// The length of a string, without its first quote.
     fn string(&self, rest: &[u8]) -> Result<usize, QueryFault> {
         let mut at = 0;
         loop {
@@ -98,7 +99,7 @@ impl<'a> GraphqlLexer<'a> {
         }
     }
 
-    /// The length of a block string behind its first three quotes.
+    /// The length of a block string, without its first three quotes.
     fn block(&self, rest: &[u8]) -> Result<usize, QueryFault> {
         let mut at = 0;
         loop {
@@ -123,7 +124,7 @@ impl<'a> GraphqlLexer<'a> {
             end = digits(end + 1 + usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-'))));
         }
         let goes_on = bytes.get(end).is_some_and(|b| is_name_start(*b) || *b == b'.');
-        if digit(end - 1) && !goes_on { Ok(end) } else { Err(self.fault("has a number that is none")) }
+        if digit(end - 1) && !goes_on { Ok(end) } else { Err(self.fault("has a malformed number")) }
     }
 
     pub(super) const fn fault(&self, what: &'static str) -> QueryFault {

@@ -1,9 +1,11 @@
-//! GraphQL requests: whoever writes the query names the fields of the answer, and could name them past its rules.
+//! GraphQL requests: a query names the fields of its answer, and could give them names that the answer's rules do not
+//! select.
 //!
-//! An answer's rules are about the fields of a schema. An alias calls a field by another name, so a query is read before it is
-//! sent on: where under its aliases the answer's rules would not do the same as under the names of the schema, it is refused.
-//! So is a query that cannot be seen (a persisted one), whose answer has another shape (`@defer`), or that has a literal where a
-//! rule of the request names the argument. Never changes a query, and never lets a byte of a request out before it is judged.
+//! An answer's rules have the names of the schema's fields. An alias gives a field another name, so a query is
+//! checked before it is sent on: it is refused when the rules would do something else under its aliases than under
+//! the names of the schema. So is a query that is not in the request (a persisted one), one whose answer has another
+//! shape (`@defer`), and one that has a literal as an argument which a rule of the request names. Never changes a
+//! query, and never lets a byte of a request leave before it is checked.
 
 mod check;
 mod document;

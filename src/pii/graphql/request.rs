@@ -1,7 +1,9 @@
-//! Where a query stands in a request (GraphQL over HTTP): in a JSON body, as `application/graphql`, or in the URL.
+//! Where the query of a request is (GraphQL over HTTP): in a JSON body, in a body of type `application/graphql`, or
+//! in the URL.
 //!
-//! A body is held whole until its query has been judged. Names that a laxer server might read for `query`, or by which it might
-//! find a query that nobody sees, are refused. Never decides by the first of two queries when a server could take the second.
+//! A body is held whole until its query has been checked. A name that a laxer server might read as `query`, or by
+//! which it might find a persisted query, is refused. So are two queries in one request, since a server could take
+//! either.
 
 use std::sync::Arc;
 
@@ -15,20 +17,21 @@ use crate::pii::charset::Charset;
 use crate::pii::media::MediaType;
 use crate::pii::{RewriteError, RewriteObserver, Rewriter};
 
-/// How a body holds its query.
+/// How a body contains its query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::pii) enum QueryPacking {
-    /// A JSON object with it, or a list of them.
+    /// A JSON object with the query, or a list of such objects.
     Json,
     /// The body is the query.
     Bare,
 }
 
 impl QueryPacking {
-    /// How a body of this type holds it.
+    /// How a body of this media type contains its query.
     ///
     /// # Errors
-    /// [`RewriteError::GraphqlQuery`] for types in which only some servers look for a query, [`RewriteError::Opaque`] for a charset.
+    /// [`RewriteError::GraphqlQuery`] for types in which only some servers look for a query, [`RewriteError::Opaque`]
+    /// for a charset.
     pub(in crate::pii) fn of(media: &MediaType<'_>) -> Result<Self, RewriteError> {
         if media.charset() != Charset::Utf8 {
             return Err(RewriteError::Opaque { what: "a body in a charset other than UTF-8" });
@@ -43,7 +46,7 @@ impl QueryPacking {
     }
 }
 
-/// An engine that hands a body on to another one when its query has been judged.
+/// Holds a body until its query has been checked, and hands it to the inner rewriter then.
 pub(in crate::pii) struct GraphqlRewriter {
     checker: Arc<QueryChecker>,
     packing: QueryPacking,
@@ -73,7 +76,7 @@ impl Rewriter for GraphqlRewriter {
     }
 }
 
-/// One request in JSON. A second `query`, one in other case and all unknown names are errors of reading.
+/// One request in JSON. A second `query`, one in another case and all unknown names are errors.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GraphqlRequest {
@@ -90,6 +93,7 @@ const fn refused(what: &'static str) -> RewriteError {
     RewriteError::GraphqlQuery { what, at: 0 }
 }
 
+/// The error for a persisted query.
 const UNSEEN: &str = "is not in the request itself: what is persisted elsewhere cannot be judged";
 
 impl QueryChecker {
@@ -121,7 +125,7 @@ impl QueryChecker {
         self.check(&envelope.query)
     }
 
-    /// Judges the decoded parameters of a URL; with `alone`, no body has a query.
+    /// Checks the decoded parameters of a URL; with `alone`, the request has no body, so a query must be among them.
     pub(in crate::pii) fn check_parameters<'a>(
         &self,
         pairs: impl Iterator<Item = (&'a str, &'a str)>,

@@ -10,7 +10,7 @@ fn checker(answer: &Rules) -> QueryChecker {
 }
 
 /// What is wrong with the query under these rules, if anything is.
-fn judged(answer: &Rules, query: &str) -> Option<&'static str> {
+fn fault_of(answer: &Rules, query: &str) -> Option<&'static str> {
     match checker(answer).check(query) {
         Ok(()) => None,
         Err(RewriteError::GraphqlQuery { what, .. }) => Some(what),
@@ -21,7 +21,7 @@ fn judged(answer: &Rules, query: &str) -> Option<&'static str> {
 const AROUND: &str = "calls a field by a name that the answer's rules do not know it by";
 
 #[test]
-fn a_list_is_not_gone_around_by_an_alias() {
+fn an_alias_does_not_go_around_an_allow_list() {
     let only = testing::allow_list(&["$.data.user.id", "$.data.users[*].id", "$.data.order"]);
     for query in [
         "{user{id:email}}",
@@ -49,7 +49,7 @@ fn a_list_is_not_gone_around_by_an_alias() {
         "{user{id:id2}}",
         "{user{id:ID}}",
     ] {
-        assert_eq!(judged(&only, query), Some(AROUND), "{query}");
+        assert_eq!(fault_of(&only, query), Some(AROUND), "{query}");
     }
     for query in [
         "{user{id}}",
@@ -64,7 +64,7 @@ fn a_list_is_not_gone_around_by_an_alias() {
         "mutation{user(x:-1.5e3){id}}",
         "{__schema{types{name}}}",
     ] {
-        assert_eq!(judged(&only, query), None, "{query}");
+        assert_eq!(fault_of(&only, query), None, "{query}");
     }
 }
 
@@ -82,7 +82,7 @@ fn a_treated_field_keeps_its_name_and_its_place() {
         (&placed, "{v:viewer{home{phone}}}"),
         (&placed, "{viewer{home{p:phone}}}"),
     ] {
-        assert_eq!(judged(rules, query), Some(AROUND), "{query}");
+        assert_eq!(fault_of(rules, query), Some(AROUND), "{query}");
     }
     for (rules, query) in [
         (&deep, "{u:user{email}}"),
@@ -93,22 +93,22 @@ fn a_treated_field_keeps_its_name_and_its_place() {
         (&placed, "{other:card{n:number}}"),
         (&placed, "{customers{card{number last:suffix}}}"),
     ] {
-        assert_eq!(judged(rules, query), None, "{query}");
+        assert_eq!(fault_of(rules, query), None, "{query}");
     }
     let two = testing::rules(&["$..email", "$..ssn"]);
-    assert_eq!(judged(&two, "{email:ssn}"), Some(AROUND), "one rule's treatment is not another's");
+    assert_eq!(fault_of(&two, "{email:ssn}"), Some(AROUND), "one rule's treatment is not another's");
     let counted = Rules {
         records: Some(testing::path("$.data.customers[*]")),
         subject: Some(testing::path("$.data.customers[*].id")),
         ..Rules::default()
     };
-    assert_eq!(judged(&counted, "{c:customers{id}}"), Some(AROUND));
-    assert_eq!(judged(&counted, "{customers{x:id}}"), Some(AROUND));
-    assert_eq!(judged(&counted, "{customers{id n:name}}"), None);
+    assert_eq!(fault_of(&counted, "{c:customers{id}}"), Some(AROUND));
+    assert_eq!(fault_of(&counted, "{customers{x:id}}"), Some(AROUND));
+    assert_eq!(fault_of(&counted, "{customers{id n:name}}"), None);
 }
 
 #[test]
-fn what_cannot_be_judged_is_refused() {
+fn a_query_that_cannot_be_checked_is_refused() {
     let rules = testing::rules(&["$..email"]);
     for query in [
         "",
@@ -149,22 +149,22 @@ fn what_cannot_be_judged_is_refused() {
         "{a.b}",
         "{a}..",
     ] {
-        assert!(judged(&rules, query).is_some(), "{query:?}");
+        assert!(fault_of(&rules, query).is_some(), "{query:?}");
     }
     let deep = |depth: usize| format!("{}{}", "{a".repeat(depth), "}".repeat(depth));
-    assert_eq!(judged(&rules, &deep(100)), None);
-    assert!(judged(&rules, &deep(200)).is_some_and(|what| what.contains("deeper")));
+    assert_eq!(fault_of(&rules, &deep(100)), None);
+    assert!(fault_of(&rules, &deep(200)).is_some_and(|what| what.contains("deeper")));
     let wide = format!("{{a(x:{}{})}}", "[".repeat(200), "]".repeat(200));
-    assert!(judged(&rules, &wide).is_some_and(|what| what.contains("deeper")));
+    assert!(fault_of(&rules, &wide).is_some_and(|what| what.contains("deeper")));
     let doubling: String = (0..40).map(|n| format!("fragment f{n} on A{{...f{0} ...f{0}}} ", n + 1)).collect();
     let doubling = format!("{{...f0}} {doubling} fragment f40 on A{{a}}");
-    assert!(judged(&rules, &doubling).is_some_and(|what| what.contains("longer")));
+    assert!(fault_of(&rules, &doubling).is_some_and(|what| what.contains("longer")));
     let long = format!("{{{}}}", "a ".repeat(30_000));
-    assert!(judged(&rules, &long).is_some_and(|what| what.contains("longer")));
+    assert!(fault_of(&rules, &long).is_some_and(|what| what.contains("longer")));
 }
 
 #[test]
-fn a_literal_does_not_stand_where_a_rule_of_the_request_names_the_argument() {
+fn a_literal_argument_that_a_rule_of_the_request_names_is_refused() {
     let check = |request: &Rules, query: &str| QueryChecker::new(&Rules::default(), request).check(query).is_ok();
     let rules = testing::rules(&["$.variables.input.email", "$..ssn"]);
     for query in [
@@ -263,7 +263,7 @@ fn a_query_is_found_wherever_a_server_looks_for_it() {
 }
 
 #[test]
-fn a_query_in_the_url_is_judged_too() {
+fn a_query_in_the_url_is_checked_too() {
     let plan = plan(testing::allow_list(&["$.data.user.id"]));
     for (query, has_body, good) in [
         (Some("query={user{id}}"), false, true),
@@ -287,7 +287,7 @@ fn a_query_in_the_url_is_judged_too() {
 }
 
 #[test]
-fn a_request_that_is_treated_is_judged_first() {
+fn a_request_is_checked_before_it_is_treated() {
     let rules = Rules {
         graphql: Some(Box::new(testing::allow_list(&["$.data.user.id"]))),
         ..testing::rules(&["$.variables.email"])
@@ -300,12 +300,13 @@ fn a_request_that_is_treated_is_judged_first() {
 }
 
 proptest! {
-    /// An answer made after a query, with values told by their schema's names, never shows one that the list does not have.
+    /// An answer made after a query, with values named by the schema, never shows one that the list does not
+    /// have.
     #[test]
     fn what_passes_shows_only_what_the_list_has(tree in selections(3)) {
         let (query, answer) = tree;
         let only = testing::allow_list(&["$.data.a.b", "$.data.b", "$.data.c.a"]);
-        if judged(&only, &query).is_none() {
+        if fault_of(&only, &query).is_none() {
             let plan = testing::plan(&only);
             let (out, _, end) = testing::feed_chunks(&mut *plan.body_rewriter(Some("application/json"), None).unwrap(), testing::RecordingObserver::default(), [answer.as_bytes()]);
             prop_assert_eq!(end, Ok(()));
@@ -318,8 +319,8 @@ proptest! {
     }
 
     #[test]
-    fn noise_never_panics(query in "([{}()\\[\\]:!$@=|&.,\"# a-c0-9-]|\\.\\.\\.|on |query |fragment |\"\"\"|\\\\|\n){0,60}") {
-        let _ = judged(&testing::rules(&["$..a"]), &query);
+    fn random_text_never_panics(query in "([{}()\\[\\]:!$@=|&.,\"# a-c0-9-]|\\.\\.\\.|on |query |fragment |\"\"\"|\\\\|\n){0,60}") {
+        let _ = fault_of(&testing::rules(&["$..a"]), &query);
     }
 }
 
@@ -361,7 +362,7 @@ fn answer_of(nodes: &[Node], path: &str) -> String {
 }
 
 #[test]
-fn faults_are_told_in_words() {
+fn errors_say_what_is_wrong_with_the_query() {
     let stop = checker(&testing::rules(&["$..email"])).check("{user{x:email}}").unwrap_err();
     let expected =
         "a GraphQL query calls a field by a name that the answer's rules do not know it by (at byte 6 of it)";

@@ -1,6 +1,6 @@
-//! From paths to the table of a [`Matcher`]: the powerset construction, over the sets that can be reached.
+//! Compiles paths to the table of a [`Matcher`], by the powerset construction over the sets that can be reached.
 //!
-//! Runs once per config, so it is written to be read.
+//! Runs once per configuration, so it is written for readers and not for speed.
 
 use std::collections::HashMap;
 
@@ -8,40 +8,40 @@ use crate::model::{FieldPath, PathSelector, PathStep};
 use crate::pii::Transform;
 
 use super::{
-    machine::FastEntry,
     matcher::{
-        ChildNeeds, ELEMENT, FIRST_NAME, JsonType, MatchState, Matcher, MatcherError, MatcherSpec, OTHER_MEMBER,
-        PathRoot, RuleChoice, StateId, StateSummary,
+        ChildNeeds, ELEMENT, FIRST_NAME, FastEntry, JsonType, MatchState, Matcher, MatcherError, MatcherSpec,
+        OTHER_MEMBER, PathRoot, RuleChoice, StateId, StateSummary,
     },
     names::{NAME_BYTES_MAX, NameId, Names},
     path_readings::{PathPurpose, PathReading, path_readings},
     records_path::{ExpectedTypes, RecordsPath},
 };
 
-/// Largest table, in entries of two bytes: only paths with many `..` steps each could need more.
+/// The largest table, in entries of two bytes. Only paths with many `..` steps each could need more.
 const TABLE_ENTRIES_MAX: usize = 1 << 18;
 
 impl Matcher {
-    /// Compiles paths. `treat` is asked which rules drop.
+    /// Compiles paths. `transform` says which rules drop their values.
     ///
     /// # Errors
-    /// [`MatcherError`] when a name is too long or the table would be too large.
-    pub fn compile(spec: &MatcherSpec<'_>, treat: &dyn Transform) -> Result<Self, MatcherError> {
-        let aims = path_readings(spec, treat);
-        let too_long = |aim: &&PathReading<'_>| {
-            aim.steps.iter().filter_map(PathStep::name).any(|name| name.len() > NAME_BYTES_MAX)
+    /// [`MatcherError`] when a name is too long, or the table would be too large.
+    pub fn compile(spec: &MatcherSpec<'_>, transform: &dyn Transform) -> Result<Self, MatcherError> {
+        let readings = path_readings(spec, transform);
+        let too_long = |reading: &&PathReading<'_>| {
+            reading.steps.iter().filter_map(PathStep::name).any(|name| name.len() > NAME_BYTES_MAX)
         };
-        if let Some(aim) = aims.iter().find(too_long) {
-            return Err(MatcherError::NameTooLong { path: aim.path.to_string().into() });
+        if let Some(reading) = readings.iter().find(too_long) {
+            return Err(MatcherError::NameTooLong { path: reading.path.to_string().into() });
         }
-        let names = Names::new(aims.iter().flat_map(|aim| aim.steps).filter_map(PathStep::name));
+        let names = Names::new(readings.iter().flat_map(|reading| reading.steps).filter_map(PathStep::name));
         let rest = spec.fallback.map(|rule| RuleChoice { rule, drops: false });
         let (only, ids, sets) = (spec.only.is_some(), HashMap::new(), vec![]);
         let records = spec.records.filter(|_| spec.root == PathRoot::Document);
-        let mut build = MatcherBuilder { aims: &aims, only, rest, names: &names, records, ids, sets };
+        let mut build = MatcherBuilder { readings: &readings, only, rest, names: &names, records, ids, sets };
         build.id_of(vec![]);
-        let all: PathPositions = (0..aims.len()).map(|aim| (aim, 0)).collect();
-        let row = spec.records.filter(|_| spec.root == PathRoot::Row).map(|_| ExpectedTypes::of_record(&aims, &all, 0));
+        let all: PathPositions = (0..readings.len()).map(|reading| (reading, 0)).collect();
+        let row =
+            spec.records.filter(|_| spec.root == PathRoot::Row).map(|_| ExpectedTypes::of_record(&readings, &all, 0));
         let start = build.id_of(all);
         let (mut states, mut table) = (Vec::new(), Vec::new());
         let width = FIRST_NAME + names.len();
@@ -104,12 +104,12 @@ impl Matcher {
     }
 }
 
-/// How far each path has been followed: (aim, steps done), sorted.
+/// How far each path has been followed: its index, and the number of steps that have been taken. Sorted.
 type PathPositions = Vec<(usize, usize)>;
 
-/// The powerset construction, from the sets that can be reached.
+/// The powerset construction: `ids` and `sets` are the sets of positions that have been reached so far.
 struct MatcherBuilder<'a> {
-    aims: &'a [PathReading<'a>],
+    readings: &'a [PathReading<'a>],
     only: bool,
     rest: Option<RuleChoice>,
     names: &'a Names,
@@ -118,7 +118,7 @@ struct MatcherBuilder<'a> {
     sets: Vec<PathPositions>,
 }
 
-/// An edge of a document, as paths see it.
+/// A step down in a document, as far as paths can distinguish it: `None` is a name or an index that no path has.
 #[derive(Clone, Copy)]
 enum DocumentEdge {
     Member(Option<NameId>),
@@ -144,19 +144,19 @@ impl MatcherBuilder<'_> {
 
     fn follow(&self, set: &PathPositions, edge: DocumentEdge) -> PathPositions {
         let mut next = PathPositions::new();
-        for (aim, done) in set {
-            let aim_of = &self.aims[*aim];
-            let Some(step) = aim_of.steps.get(*done) else {
-                if aim_of.purpose == PathPurpose::Allow {
-                    next.push((*aim, *done));
+        for (index, done) in set {
+            let reading = &self.readings[*index];
+            let Some(step) = reading.steps.get(*done) else {
+                if reading.purpose == PathPurpose::Allow {
+                    next.push((*index, *done));
                 }
                 continue;
             };
             if step.descends {
-                next.push((*aim, *done));
+                next.push((*index, *done));
             }
-            if aim_of.crosses(*done, matches!(edge, DocumentEdge::Member(_))) && self.selects(step, edge) {
-                next.push((*aim, *done + 1));
+            if reading.crosses(*done, matches!(edge, DocumentEdge::Member(_))) && self.selects(step, edge) {
+                next.push((*index, *done + 1));
             }
         }
         next
@@ -178,11 +178,11 @@ impl MatcherBuilder<'_> {
     fn state(&mut self, set: &PathPositions) -> MatchState {
         let ended: Vec<PathPurpose> = set
             .iter()
-            .filter(|(aim, done)| self.aims[*aim].steps.len() == *done)
-            .map(|(aim, _)| self.aims[*aim].purpose)
+            .filter(|(reading, done)| self.readings[*reading].steps.len() == *done)
+            .map(|(reading, _)| self.readings[*reading].purpose)
             .collect();
         let chosen = JsonType::ALL.map(|of| ended.iter().find_map(|purpose| choose(*purpose, of)));
-        let fit = ExpectedTypes::of(self.aims, set, self.records);
+        let fit = ExpectedTypes::of(self.readings, set, self.records);
         MatchState {
             select: JsonType::ALL.map(|of| chosen[of as usize].or(self.rest.filter(|_| of.holds_text()))),
             record: ended.contains(&PathPurpose::Record),
@@ -197,12 +197,12 @@ impl MatcherBuilder<'_> {
     }
 
     fn leads(&self, set: &PathPositions, object: bool) -> bool {
-        let mut allow = set.iter().filter(|(aim, _)| self.aims[*aim].purpose == PathPurpose::Allow);
-        allow.any(|(aim, done)| self.aims[*aim].crosses(*done, object))
+        let mut allow = set.iter().filter(|(reading, _)| self.readings[*reading].purpose == PathPurpose::Allow);
+        allow.any(|(reading, done)| self.readings[*reading].crosses(*done, object))
     }
 
     fn indices(&mut self, set: &PathPositions) -> Vec<(u32, StateId)> {
-        let steps = set.iter().filter_map(|(aim, done)| self.aims[*aim].steps.get(*done));
+        let steps = set.iter().filter_map(|(reading, done)| self.readings[*reading].steps.get(*done));
         let mut listed: Vec<u32> = steps
             .filter_map(|step| if let PathSelector::Index(at) = step.selector { Some(at) } else { None })
             .collect();

@@ -1,70 +1,74 @@
-//! Paths, compiled: one table that says for each step down what lies there.
+//! Compiled paths: a table that says for each member and element of a document what the paths select there.
 //!
 //! All paths become one deterministic automaton over the steps of a document, so that a step costs one look-up
-//! however many rules there are. A matcher is built once per config and shared; it holds no value and no key.
+//! however many rules there are. A matcher is compiled once per configuration and shared. It holds no value and no
+//! key.
 
 use crate::model::FieldPath;
 use crate::pii::{Rule, Rules, ValueLocation, ValueType};
 
-use super::machine::FastEntry;
 use super::names::{NAME_BYTES_MAX, Names};
 use super::records_path::{ExpectedTypes, RecordsPath};
 
-/// The number of a state; a state is a place in a document as far as the paths can tell places apart.
+/// The number of a match state. Two places in a document have the same state when all paths select the same below
+/// them.
 pub(super) type StateId = u16;
 
-/// The place below which no path reaches.
+/// The state from which no path selects anything.
 pub(super) const NO_PATH: StateId = 0;
 
-/// Columns of the table before those of the names.
+/// The table's column for members that no path names. After this and the next column each listed name has its own.
 pub(super) const OTHER_MEMBER: usize = 0;
+/// The table's column for elements whose index no path names.
 pub(super) const ELEMENT: usize = 1;
 pub(super) const FIRST_NAME: usize = 2;
 
-/// Values to treat: where they stand, and by which rule.
+/// Values to treat: their path, and the rule that treats them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreatedPath {
-    /// Where the value stands.
+    /// The path of the values.
     pub path: FieldPath,
-    /// What [`crate::pii::Transform`] and [`crate::pii::RewriteObserver`] are told: the rule's place in its list.
+    /// The rule's index in its list: [`crate::pii::Transform`] and [`crate::pii::RewriteObserver`] get it.
     pub rule: usize,
     /// Only values of this type; `None` for all.
     pub only_type: Option<ValueType>,
 }
 
-/// Everything that one matcher looks for.
+/// All paths of one matcher.
 #[derive(Debug, Clone, Default)]
 pub struct MatcherSpec<'a> {
-    /// Values to treat; where several select a value, the first wins.
+    /// Values to treat. The first rule that selects a value treats it.
     pub treat: Vec<TreatedPath>,
-    /// With `Some`, what may pass; every other value is dropped, the containers on the way kept.
+    /// The allow-list: with `Some`, every value outside of these paths is dropped. Containers on the way to them
+    /// stay.
     pub only: Option<&'a [FieldPath]>,
-    /// The rule for every string that nothing else selects.
+    /// The rule for every string and number that nothing else selects.
     pub fallback: Option<usize>,
-    /// Every value that this selects is a record.
+    /// Every value that this path selects is a record.
     pub records: Option<&'a FieldPath>,
-    /// The values that identify the subjects of records. A container does so as a whole, by its text as it stands
-    /// (the first [`crate::bounds::VALUE_BYTES_MAX`] bytes), and what is in it is no subject of its own.
+    /// The values that identify the subjects of records. A container identifies one as a whole, by its text as it
+    /// is in the document (the first [`crate::bounds::VALUE_BYTES_MAX`] bytes); nothing in it is a subject of its
+    /// own.
     pub subject: Option<&'a FieldPath>,
-    /// What is read: the document that the paths begin at, or a piece of it.
+    /// What the matched JSON text is: the document at which the paths begin, or a part of it.
     pub root: PathRoot,
 }
 
-/// What the root of a JSON text is to the paths.
+/// What a JSON text is to the paths.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PathRoot {
-    /// The document that they begin at.
+    /// The document at which the paths begin.
     #[default]
     Document,
-    /// One row of a sequence: that document, an element of a list that they go through, or such a list.
+    /// One row of a sequence: that document, an element of a list on the paths, or such a list.
     Row,
-    /// The value of a form's field: what stands at the end of any steps.
+    /// The value of a form's field, which may be at any place of the paths.
     Field,
 }
 
 impl<'a> MatcherSpec<'a> {
-    /// What a route's rules ask of a body; targets have the places of their rules in [`Rules::treat`]. Without
-    /// [`Rules::reveal`], whose fields are targets of another treatment.
+    /// The paths of a route's rules, each with the index of its rule in [`Rules::treat`]. Fields to reveal
+    /// ([`Rules::reveal`]) are not among them: they have a matcher of their own.
     pub fn of(rules: &'a Rules) -> Self {
         let field = |(rule, asked): (usize, &Rule)| match &asked.location {
             ValueLocation::Field(path) => Some(TreatedPath { path: path.clone(), rule, only_type: asked.only_type }),
@@ -87,28 +91,28 @@ impl<'a> MatcherSpec<'a> {
 /// Why paths cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MatcherError {
-    /// A name is longer than the engine compares.
+    /// A name is longer than names that are compared can be.
     #[error("the name in {path} is longer than {NAME_BYTES_MAX} bytes")]
     NameTooLong {
         /// The path that holds it.
         path: Box<str>,
     },
-    /// The paths need too large a table.
+    /// The paths would need too large a table.
     #[error("the paths are too many, or too many of them have several '..' steps")]
     TooEntangled,
 }
 
-/// Compiled paths, to be shared.
+/// Compiled paths.
 pub struct Matcher {
     pub(super) names: Names,
     pub(super) states: Vec<MatchState>,
-    /// Of each state what the fast engine asks at every bracket.
+    /// For each state what the fast path needs at every bracket.
     pub(super) summaries: Vec<StateSummary>,
     pub(super) table: Vec<StateId>,
     pub(super) width: usize,
     pub(super) start: StateId,
     pub(super) records_path: RecordsPath,
-    /// What a row may be, where rows are read and are records.
+    /// The types that a row may have, where the text is a row and rows are records.
     pub(super) row_types: Option<ExpectedTypes>,
 }
 
@@ -118,76 +122,89 @@ impl std::fmt::Debug for Matcher {
     }
 }
 
-/// What lies at a place.
+/// What the paths select at one place of a document.
 #[derive(Debug, Clone, Default)]
 pub(super) struct MatchState {
-    /// The rule for a value of each kind: string, number, boolean, null, object, array.
+    /// The rule for a value of each type: string, number, boolean, null, object, array.
     pub(super) select: [Option<RuleChoice>; 6],
     /// The values at this place are records.
     pub(super) record: bool,
     /// The values at this place identify a subject.
     pub(super) subject: bool,
-    /// Where on the way to the records this is, from 1; 0 when it is not on it.
+    /// The number of this place on the path of the records, from 1; 0 when it is not on the path.
     pub(super) records_step: u8,
-    /// Whether a value of each kind fits here, by the rules' idea of the document.
+    /// Whether a value of each type is expected here, by the path of the records and the rules below it.
     pub(super) fits: [bool; 6],
-    /// Whether the value may pass whole. Always, without an allow-list.
+    /// Whether the allow-list has this place or one above it. Always true without an allow-list.
     pub(super) allowed: bool,
-    /// Whether an allow-list reaches members, or elements, below.
+    /// Whether the allow-list has something below: in members, and in elements.
     pub(super) leads_to: [bool; 2],
-    /// What the level below an object here asks for.
+    /// What the members of an object here need.
     pub(super) members: ChildNeeds,
-    /// What the level below an array here asks for.
+    /// What the elements of an array here need.
     pub(super) elements: ChildNeeds,
-    /// States of elements at a listed index.
+    /// The states of elements whose index a path names.
     pub(super) indices: Vec<(u32, StateId)>,
 }
 
-/// A state in short.
+/// What the hot paths need of a state: it is smaller than [`MatchState`], and so more of it is in the cache.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StateSummary {
     pub(super) member: StateId,
     pub(super) element: StateId,
     pub(super) skippable: [bool; 2],
-    /// Names of members make a difference.
+    /// Whether a member's state depends on its name.
     pub(super) names_matter: bool,
-    /// A value here is of interest itself, not only as a way to others.
+    /// Whether a value here needs a decision: it may be treated, dropped, a record, a subject, or on the path of the
+    /// records.
     pub(super) needs_decision: bool,
 }
 
 impl StateSummary {
-    /// The state of what no path names in an object, or of an array's elements where places make no difference.
+    /// The state of a member that no path names, or of an element whose index no path names.
     #[inline]
     pub(super) fn below(self, object: bool) -> StateId {
         if object { self.member } else { self.element }
     }
 
-    /// Whether the fast engine may leap anywhere in an object, or array, here.
+    /// Whether the fast path may begin anywhere in an object, or an array, here.
     #[inline]
     pub(super) fn is_skippable(self, object: bool) -> bool {
         self.skippable[usize::from(object)]
     }
 }
 
-/// What the members or elements of one container ask of an engine.
+/// What the members or elements of a container need of the reader.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct ChildNeeds {
-    /// Some may be dropped, or are records: commas, and keys, wait until their value's fate is known.
+    /// Some may be dropped or are records, so commas and keys wait until their value's action is decided.
     pub(super) holds_keys: bool,
-    /// Names, or places in the array, make a difference.
+    /// Their state depends on their name, or their index.
     pub(super) names_matter: bool,
-    /// Where among them the fast engine may leap.
+    /// Where among them the fast path may begin.
     pub(super) fast_entry: FastEntry,
 }
 
-/// A rule's hold on a value.
+/// Where in a container the fast path may begin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum FastEntry {
+    /// Nowhere: each value in it needs a decision.
+    #[default]
+    Never,
+    /// After a member that was put out: then the comma that follows is known to stay.
+    AfterKept,
+    /// Between any two tokens, except between a key and its value.
+    Anywhere,
+}
+
+/// The rule that selects a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RuleChoice {
     pub(super) rule: usize,
     pub(super) drops: bool,
 }
 
-/// The types that rules tell apart.
+/// The types of JSON values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JsonType {
     String,
@@ -221,7 +238,7 @@ impl JsonType {
         matches!(self, Self::String | Self::Number)
     }
 
-    /// Whether a value of this type fits a place.
+    /// Whether this type is among the expected ones.
     pub(super) const fn fits(self, fit: ExpectedTypes) -> bool {
         match self {
             Self::Object => fit.object,
@@ -281,29 +298,30 @@ impl MatchState {
         self.select[of as usize]
     }
 
-    /// Whether the allow-list keeps a value of this type: as it is, or as the way to what it keeps.
+    /// Whether the allow-list keeps a value of this type: as it is, or because something in it is kept.
     #[inline]
     pub(super) fn keeps(&self, of: JsonType) -> bool {
         self.allowed || (of == JsonType::Object && self.leads_to[0]) || (of == JsonType::Array && self.leads_to[1])
     }
 
-    /// Whether a value here passes for sure, with nothing to be asked first.
+    /// Whether a value here passes whatever its type is, and needs no decision.
     pub(super) fn always_passes(&self) -> bool {
         self.allowed && !self.record && !self.is_on_records_path() && self.select.iter().all(Option::is_none)
     }
 
-    /// The rule that every string here is treated by, with nothing else to be asked.
+    /// The rule that treats every string here, if nothing else about it needs a decision.
     pub(super) fn plain_text_rule(&self) -> Option<usize> {
         let choice = self.choice(JsonType::String).filter(|choice| !choice.drops)?;
         (self.allowed && !self.record && !self.subject && !self.is_on_records_path()).then_some(choice.rule)
     }
 
-    /// Whether a value here is on the way to the records.
+    /// Whether the shape of the document must be checked at a value here: it is on the path of the records, or not
+    /// every type is expected.
     pub(super) fn is_on_records_path(&self) -> bool {
         self.records_step > 0 || self.fits.contains(&false)
     }
 
-    /// Whether no value here is kept.
+    /// Whether a value here is dropped whatever its type is.
     pub(super) fn always_drops(&self) -> bool {
         JsonType::ALL.into_iter().all(|of| !self.keeps(of))
     }

@@ -2,43 +2,51 @@
 //!
 //! Paths compile to a [`Matcher`]; a [`JsonRewriter`] reads a document in chunks of any size and puts out the same
 //! document with its selected values replaced or left out. Bytes that nothing selects leave as they came. What is
-//! not strictly JSON in UTF-8 is refused, as a reader that is laxer than the engine would see other fields in it; only
-//! of a container that is left out or replaced whole no more is asked than where it ends (`skim.rs`).
+//! not strictly JSON in UTF-8 is refused, because a laxer reader behind the gateway would see other fields in it. Only
+//! of a container that is dropped or replaced as a whole nothing but its end is looked for (`fast/skip.rs`).
 //!
-//! Two engines do this, with one state. The byte engine (`engine.rs`, `fate.rs`) reads every byte and takes every
-//! decision. The fast one (`bits.rs`, `leap.rs`) judges the grammar of a window of text 64 bytes to a word, goes from
-//! bracket to bracket and from key to key of interest, and hands each value that is selected, each window with a
-//! mistake in it and each rest of a chunk to the byte engine. So the two put out the same by construction, and tests
-//! hold them to it.
+//! # Three speeds, one state
+//! ```text
+//! 1 scan         fast/bits.rs      64 bytes at a time: is this window JSON, and where are its brackets and keys?
+//! 2 fast path    fast/path.rs      from bracket to bracket, over everything that no path selects
+//! 3 exact step   exact/reader.rs   byte by byte: the grammar; every decision about a value (exact/values.rs)
+//! ```
+//! The exact reader alone can read any document. The fast path begins only where the reader is between two tokens, and
+//! hands back to it, with the state that it would have had there, at each value that is selected, at each container
+//! whose keys are held, before a window that breaks the grammar and at the end of a chunk. So both put out the same by
+//! construction, and tests compare them on random documents, damages and splits.
+//!
+//! Four positions in a chunk matter:
+//! ```text
+//!   …"x":1,"list":[{"id":7},{"id":8},{"email":"jane@example.com","id":9},{"email":"jo
+//!   ^      ^                          ^                                   ^          ^
+//!   from   base                       safe                                end        end of the chunk
+//! ```
+//! * `from` (`OutputRoute`): bytes before it have gone where they go: to the output, into the pending separator, or
+//!   nowhere.
+//! * `base` (`FastPath`): the scanned window begins there. Before it, the exact reader stopped.
+//! * `safe` (`FastPath`): up to there the reader's state is true: which containers are open, and what may come next.
+//!   Each fallback to the exact reader begins at this place. `pos` (`ExactReader`) is set to it when the fast path
+//!   ends.
+//! * `end` (`FastPath`): behind the last comma or bracket of the window. What follows may be half a token, so the next
+//!   window begins there.
 //!
 //! Never holds more than one open token and its key, and never lets a piece of a selected value leave.
 
-mod bits;
 mod compile;
-mod engine;
-mod fate;
-mod held;
-mod leap;
-mod long;
-mod machine;
+mod exact;
+mod fast;
 mod matcher;
 mod names;
 mod path_readings;
-mod portable;
 mod records_path;
 mod rewriter;
-mod scalar;
-mod simd;
-mod skim;
-mod text;
-mod utf8;
-mod window;
 
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "internals")]
+pub use fast::JsonEngine;
 pub(super) use matcher::PathRoot;
 pub use matcher::{Matcher, MatcherError, MatcherSpec, TreatedPath};
 pub use rewriter::JsonRewriter;
-#[cfg(feature = "internals")]
-pub use simd::JsonEngine;

@@ -1,27 +1,29 @@
-//! Member names: folded, and found again.
+//! The names in paths, and how the names in a document are compared with them.
 //!
-//! Readers differ on case: some match member names without it, and fold U+017F to `s` and U+212A to `k`. So a
-//! listed name selects every spelling that such a reader would take for it. A name that is not listed costs one look
-//! at a filter of name endings. Never decides what happens to a value.
+//! Readers differ on case: some compare member names without regard to it, and fold U+017F to `s` and U+212A to `k`.
+//! So a listed name selects every spelling that such a reader would take for it. Most other names are ruled out by a
+//! filter on their last three bytes, which costs one vector look-up. Never decides what is done with a value.
 
 use crate::bounds::KEY_BYTES_MAX;
 
 /// The number of a listed name, from 0.
 pub(super) type NameId = u16;
 
-/// Longest listed name: one more byte, and a spelling of nothing but `\u` escapes could pass the bound on keys.
+/// The longest listed name. If one were longer, its spelling in `\u` escapes alone could exceed the bound on keys,
+/// and would not be compared.
 pub(super) const NAME_BYTES_MAX: usize = KEY_BYTES_MAX / 6;
 
-/// The last three bytes of all names, as the halves of bytes that vector look-ups take. Each name has one of eight
-/// bits, so that the bytes of two names do not go together, unless they share a bit.
+/// The filter on the last three bytes of a name, in the form that vector look-ups need: tables by halves of bytes.
+/// Each listed name has one of eight bits, so that bytes of different names match together only if the names share a
+/// bit.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct NameEndings {
-    /// For the last byte, the one before it and the one before that.
+    /// The tables for the last byte, for the second last and for the third last.
     pub(super) bytes: [NibbleTable; 3],
 }
 
-/// For each low and each high half of a byte, the bits of names that have it; and the same for its low six bits, for
-/// machines that look up in 64 places at once.
+/// For each low and each high half of a byte, the bits of the names that have it. `six` is the same for the low six
+/// bits, for machines whose look-ups have 64 entries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NibbleTable {
     pub(super) low: [u8; 16],
@@ -53,12 +55,13 @@ impl NibbleTable {
 #[derive(Clone)]
 pub(super) struct Names {
     names: Vec<(NameEnds, Box<[u8]>)>,
-    /// Open addressing by hash; `NameId::MAX` is free. At most half full.
+    /// A hash table with open addressing, at most half full; `NameId::MAX` is a free slot.
     slots: Box<[NameId]>,
     endings: NameEndings,
 }
 
-/// A name's length and its first and last bytes, letters small: all of it, if it is of 16 bytes at most.
+/// The length of a name, and its first and last eight bytes in lower case. For a name of at most 16 bytes that is all
+/// of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct NameEnds {
     length: usize,
@@ -83,7 +86,7 @@ impl NameEnds {
         Self { length: name.len(), first: lower(first), last: lower(last) }
     }
 
-    /// Names come from the operator, so nobody can choose them to collide.
+    /// Only the operator's names are in the table, so a sender cannot choose names that collide.
     #[inline]
     fn hash(self) -> usize {
         let word = self.first ^ self.last.rotate_left(24) ^ self.length as u64;
@@ -92,7 +95,7 @@ impl NameEnds {
 }
 
 impl Names {
-    /// Gathers names; equal ones, once folded, become one.
+    /// A table of these names; names that are equal once folded become one.
     pub(super) fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let mut folded: Vec<Box<[u8]>> = names.map(|name| fold(name.as_bytes()).collect()).collect();
         folded.sort_unstable();
@@ -106,7 +109,7 @@ impl Names {
         table
     }
 
-    /// The first, coarse filter.
+    /// The filter on the last three bytes.
     #[inline]
     pub(super) fn endings(&self) -> &NameEndings {
         &self.endings
@@ -132,7 +135,7 @@ impl Names {
         if name.is_ascii() { None } else { self.find_folded(name) }
     }
 
-    /// The number of a name with letters that fold to ASCII ones.
+    /// The number of a name that has a character which folds to an ASCII letter.
     #[cold]
     fn find_folded(&self, name: &[u8]) -> Option<NameId> {
         let same = |(_, listed): &(NameEnds, Box<[u8]>)| fold(name).eq(listed.iter().copied());
@@ -180,7 +183,7 @@ fn fold(name: &[u8]) -> impl Iterator<Item = u8> + '_ {
     })
 }
 
-/// Eight bytes, the ASCII letters among them made small.
+/// Eight bytes, with the ASCII letters among them in lower case.
 #[inline]
 const fn lower(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_is_found() {
+    fn a_name_is_found_in_every_spelling() {
         let names = table();
         assert_eq!(names.len(), 6);
         for group in [
@@ -215,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn only_letters_are_made_small() {
+    fn only_ascii_letters_change_to_lower_case() {
         for byte in 0..=u8::MAX {
             let word = u64::from_le_bytes([byte, b'A', byte, b'z', 0x80, byte, b'Z', byte]);
             let small = word.to_le_bytes().map(|byte| byte.to_ascii_lowercase());
@@ -224,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_every_length_are_told_apart() {
+    fn names_of_every_length_are_distinguished() {
         let long = "abcdefghijklmnopqrstuvwxyz";
         let listed: Vec<&str> = (0..=long.len()).map(|length| &long[..length]).collect();
         let names = Names::new(listed.iter().copied());
@@ -246,7 +249,7 @@ mod tests {
         assert_eq!(Names::new([""].into_iter()).find(b""), Some(0));
     }
 
-    /// What the vector look-ups do, a byte at a time.
+    /// What the vector look-ups do, one byte at a time.
     fn may_be_key(names: &Names, text: &[u8]) -> bool {
         let look = |(byte, halves): (&u8, &NibbleTable)| {
             halves.low[usize::from(byte & 15)] & halves.high[usize::from(byte >> 4)]
@@ -255,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn endings_see_short_names_behind_their_quote() {
+    fn the_filter_matches_short_names_with_the_quote_before_them() {
         let names = table();
         for text in [&b"{\"iD"[..], b",\"x", b"\n\"X", b"E-MAIL", b"\"email"] {
             assert!(may_be_key(&names, text), "{text:?}");

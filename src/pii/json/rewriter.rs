@@ -5,66 +5,70 @@ use std::sync::Arc;
 use crate::pii::{DeferredBatch, RewriteError, RewriteObserver, Rewriter, Transform};
 
 use super::{
-    engine::{ExactReader, JsonContext},
-    machine::JsonState,
+    exact::{ExactReader, JsonContext, JsonState, Utf8Carry},
+    fast::{self, JsonEngine},
     matcher::Matcher,
-    simd::JsonEngine,
-    utf8::Utf8Carry,
 };
+
+/// Bytes that are checked to be UTF-8 at a time: few enough to be still in the nearest cache when they are read again.
+const UTF8_CHECK_BYTES: usize = 24 * 1024;
+
+const NOT_UTF8: &str = "expected UTF-8";
 
 /// Treats one JSON document, or with [`JsonRewriter::reset`] one after the other.
 ///
 /// Takes about two kilobytes, besides the value, key and space that are open.
 pub struct JsonRewriter {
     matcher: Arc<Matcher>,
-    treat: Arc<dyn Transform>,
+    transform: Arc<dyn Transform>,
     engine: JsonEngine,
-    machine: JsonState,
+    state: JsonState,
     carry: Utf8Carry,
     batch: DeferredBatch,
 }
 
 impl std::fmt::Debug for JsonRewriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "JsonRewriter(at byte {})", self.machine.at)
+        write!(f, "JsonRewriter(at byte {})", self.state.offset())
     }
 }
 
 impl JsonRewriter {
-    /// A rewriter before the first byte. `treat` must be the one, or agree with the one, that the matcher was compiled with.
-    pub fn new(matcher: Arc<Matcher>, treat: Arc<dyn Transform>) -> Self {
-        Self::with_engine(matcher, treat, JsonEngine::fastest())
+    /// A rewriter before the first byte. `transform` must drop the same rules as the one that the matcher was compiled
+    /// with.
+    pub fn new(matcher: Arc<Matcher>, transform: Arc<dyn Transform>) -> Self {
+        Self::with_engine(matcher, transform, JsonEngine::fastest())
     }
 
-    /// The same, with the engine of one's choice.
-    pub fn with_engine(matcher: Arc<Matcher>, treat: Arc<dyn Transform>, engine: JsonEngine) -> Self {
-        let machine = JsonState::new(matcher.start);
-        Self { matcher, treat, engine, machine, carry: Utf8Carry::default(), batch: DeferredBatch::default() }
+    /// As [`Self::new`], with a given engine.
+    pub fn with_engine(matcher: Arc<Matcher>, transform: Arc<dyn Transform>, engine: JsonEngine) -> Self {
+        let state = JsonState::new(matcher.start);
+        Self { matcher, transform, engine, state, carry: Utf8Carry::default(), batch: DeferredBatch::default() }
     }
 
-    /// Back to before the first byte, for the next document of a sequence. Buffers are kept.
+    /// Goes back to before the first byte, for the next document of a sequence. Buffers are kept.
     pub fn reset(&mut self) {
-        self.machine.reset(self.matcher.start);
+        self.state.reset(self.matcher.start);
         self.carry = Utf8Carry::default();
     }
 
-    /// Lets `act` work at a desk over `out`. What it leaves there to be done is settled before this returns, also when it stops.
+    /// Lets `act` work with `out`. Deferred values are completed before this returns, also when `act` fails.
     fn with_context(
         &mut self,
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
         act: impl FnOnce(&mut JsonState, &mut Utf8Carry, &mut JsonContext<'_>) -> Result<(), RewriteError>,
     ) -> Result<(), RewriteError> {
-        let mut desk = JsonContext {
+        let mut context = JsonContext {
             engine: self.engine,
             matcher: &self.matcher,
-            treat: &*self.treat,
+            transform: &*self.transform,
             observer,
             out: &mut *out,
             batch: &mut self.batch,
         };
-        let done = act(&mut self.machine, &mut self.carry, &mut desk);
-        self.treat.complete_deferred(&mut self.batch, out);
+        let done = act(&mut self.state, &mut self.carry, &mut context);
+        self.transform.complete_deferred(&mut self.batch, out);
         done
     }
 }
@@ -76,40 +80,55 @@ impl Rewriter for JsonRewriter {
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
-        self.with_context(observer, out, |machine, carry, desk| {
-            for input in input.chunks(PIECE) {
-                let (character, taken) = carry.complete(input);
-                let at = machine.at;
-                match character {
-                    Some(Ok(character)) => ExactReader::feed(machine, desk, character.as_slice())?,
-                    Some(Err(())) => return Err(RewriteError::Malformed { what: NOT_UTF8, at }),
-                    None => {}
-                }
-                if carry.is_open() {
-                    continue;
-                }
-                let rest = &input[taken..];
-                let checked = carry.check(rest);
-                ExactReader::feed(machine, desk, &rest[..checked.good])?;
-                if checked.bad {
-                    return Err(RewriteError::Malformed { what: NOT_UTF8, at: machine.at });
-                }
-            }
-            Ok(())
+        self.with_context(observer, out, |state, carry, context| {
+            input.chunks(UTF8_CHECK_BYTES).try_for_each(|bytes| read_bytes(state, carry, context, bytes))
         })
     }
 
     fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        self.with_context(observer, out, |machine, carry, desk| {
+        self.with_context(observer, out, |state, carry, context| {
             if carry.is_open() {
-                return Err(RewriteError::Malformed { what: NOT_UTF8, at: machine.at });
+                return Err(not_utf8(state));
             }
-            ExactReader::finish(machine, desk)
+            ExactReader::new(state, context, &[]).end_document()
         })
     }
 }
 
-/// Bytes found to be UTF-8 at a time, so that they are still in the nearest cache when they are read again.
-const PIECE: usize = 24 * 1024;
+/// Reads the whole characters among these bytes, and carries the start of one that is cut.
+fn read_bytes(
+    state: &mut JsonState,
+    carry: &mut Utf8Carry,
+    context: &mut JsonContext<'_>,
+    bytes: &[u8],
+) -> Result<(), RewriteError> {
+    let (character, taken) = carry.complete(bytes);
+    match character {
+        Some(Ok(character)) => read_chunk(state, context, character.as_slice())?,
+        Some(Err(())) => return Err(not_utf8(state)),
+        None => {}
+    }
+    if carry.is_open() {
+        return Ok(());
+    }
+    let rest = &bytes[taken..];
+    let checked = carry.check(rest);
+    read_chunk(state, context, &rest[..checked.good])?;
+    if checked.bad { Err(not_utf8(state)) } else { Ok(()) }
+}
 
-const NOT_UTF8: &str = "expected UTF-8";
+/// Reads a chunk of whole characters: by the fast path, unless every key must be read.
+fn read_chunk(state: &mut JsonState, context: &mut JsonContext<'_>, chunk: &[u8]) -> Result<(), RewriteError> {
+    let is_exact = context.engine == JsonEngine::BYTES;
+    let mut reader = ExactReader::new(state, context, chunk);
+    let read = if is_exact || reader.needs_every_key() {
+        reader.read_to(chunk.len())
+    } else {
+        fast::read_to(&mut reader, chunk.len())
+    };
+    reader.end_chunk().and(read)
+}
+
+fn not_utf8(state: &JsonState) -> RewriteError {
+    RewriteError::Malformed { what: NOT_UTF8, at: state.offset() }
+}

@@ -1,15 +1,15 @@
-//! How many records a document of a sequence is: one, or as many as its engine counts in it when those are more.
+//! Counts a document of a sequence as one record, or as many as the JSON rewriter counts in it, when those are more.
 //!
-//! A path that was written for another shape of document counts nothing in this one; the document still counts. Never
+//! The path of the records may select nothing in a document of another shape; the document itself still counts. Never
 //! counts the first record within a document a second time.
 
 use crate::pii::{PiiKind, RecordBudgetSpent, RewriteError, RewriteObserver};
 
-/// Counts documents, and what is in them.
+/// Counts documents, and the records in them.
 #[derive(Debug)]
 pub(in crate::pii) struct DocumentCounter {
     counts: bool,
-    /// Whether the open document's own count stands for the next record in it.
+    /// Whether the next record in the open document is already counted, because the document itself is.
     covers: bool,
 }
 
@@ -18,28 +18,28 @@ impl DocumentCounter {
         Self { counts, covers: false }
     }
 
-    /// A document begins.
+    /// A document begins: counts it.
     ///
     /// # Errors
-    /// [`RecordBudgetSpent`] when it must not leave.
+    /// [`RecordBudgetSpent`] when the document must not leave.
     pub(in crate::pii) fn document(&mut self, observer: &mut dyn RewriteObserver) -> Result<(), RecordBudgetSpent> {
         self.covers = self.counts;
         if self.counts { observer.on_record() } else { Ok(()) }
     }
 
-    /// Who is told what is in the document.
-    pub(in crate::pii) fn within<'a>(&'a mut self, observer: &'a mut dyn RewriteObserver) -> DocumentObserver<'a> {
-        DocumentObserver { observer, covers: &mut self.covers }
+    /// The observer of what is in the open document.
+    pub(in crate::pii) fn within<'a>(&'a mut self, observer: &'a mut dyn RewriteObserver) -> DocumentWatch<'a> {
+        DocumentWatch { observer, covers: &mut self.covers }
     }
 }
 
-/// Tells all but the record that the document has been counted for.
-pub(in crate::pii) struct DocumentObserver<'a> {
+/// Hands on everything but the first record, which has been counted with its document.
+pub(in crate::pii) struct DocumentWatch<'a> {
     observer: &'a mut dyn RewriteObserver,
     covers: &'a mut bool,
 }
 
-impl RewriteObserver for DocumentObserver<'_> {
+impl RewriteObserver for DocumentWatch<'_> {
     fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
         if std::mem::take(self.covers) { Ok(()) } else { self.observer.on_record() }
     }
@@ -52,7 +52,6 @@ impl RewriteObserver for DocumentObserver<'_> {
         self.observer.on_found(sort);
     }
 
-    /// A row is a record already.
     fn on_unexpected_shape(&mut self, why: RewriteError) -> Result<(), RewriteError> {
         self.observer.on_unexpected_shape(why)
     }
@@ -66,7 +65,7 @@ impl RewriteObserver for DocumentObserver<'_> {
     }
 
     fn on_clear_path(&mut self, path: &str) {
-        // A row is one of a list of documents.
+        // The documents of a sequence are reported like the elements of one list.
         self.observer.on_clear_path(&path.replacen('$', "$[*]", 1));
     }
 }

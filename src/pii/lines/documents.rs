@@ -1,8 +1,9 @@
 //! What the rules say about each document of a sequence.
 //!
-//! A path begins at the document. A contract that was written for a list, at the root or below names, still holds when
-//! its elements come one by one, or as lists: else a change of the content type would let everything pass. With
-//! `records`, a row that is nothing the rules can look into is told as a document of another shape.
+//! A path begins at the document. A contract that was written for a list, at the root or below names, holds too when
+//! the list's elements come one by one, or as lists: otherwise a change of the content type would let everything
+//! pass. With `records`, a row of a type in which the rules can select nothing is reported as a document of another
+//! shape.
 
 use super::super::json::{JsonRewriter, Matcher, MatcherError, MatcherSpec, PathRoot};
 use super::super::multipart::MultipartRewriter;
@@ -15,72 +16,76 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(crate) struct DocumentRules {
     matcher: Arc<Matcher>,
-    /// Whether records are counted, and whether only listed fields may pass.
+    /// Whether records are counted.
     counts: bool,
+    /// Whether only listed fields may pass.
     limits: bool,
 }
 
 impl DocumentRules {
-    /// Compiles what a JSON document asks for into what each document of a sequence asks for.
+    /// Compiles the rules for a JSON document into the rules for each document of a sequence.
     ///
     /// # Errors
     /// [`MatcherError`] as for one document.
-    pub(crate) fn compile(spec: &MatcherSpec<'_>, treat: &dyn Transform) -> Result<Self, MatcherError> {
+    pub(crate) fn compile(spec: &MatcherSpec<'_>, transform: &dyn Transform) -> Result<Self, MatcherError> {
         let spec = MatcherSpec { root: PathRoot::Row, ..spec.clone() };
         let (counts, limits) = (spec.records.is_some(), spec.only.is_some());
-        Ok(Self { matcher: Arc::new(Matcher::compile(&spec, treat)?), counts, limits })
+        Ok(Self { matcher: Arc::new(Matcher::compile(&spec, transform)?), counts, limits })
     }
 
-    /// Compiles what the JSON values of a form's fields are asked for: which of them may pass is told by their names.
+    /// Compiles the rules for a JSON document into the rules for JSON in a form's fields. An allow-list is not among
+    /// them: it decides by the fields' names.
     ///
     /// # Errors
     /// [`MatcherError`] as for one document.
-    pub(crate) fn of_fields(spec: &MatcherSpec<'_>, treat: &dyn Transform) -> Result<Self, MatcherError> {
+    pub(crate) fn of_fields(spec: &MatcherSpec<'_>, transform: &dyn Transform) -> Result<Self, MatcherError> {
         let spec = MatcherSpec { only: None, root: PathRoot::Field, ..spec.clone() };
         let counts = spec.records.is_some();
-        Ok(Self { matcher: Arc::new(Matcher::compile(&spec, treat)?), counts, limits: false })
+        Ok(Self { matcher: Arc::new(Matcher::compile(&spec, transform)?), counts, limits: false })
     }
 
-    /// An engine for one form in parts; of documents that are compiled [for fields](Self::of_fields).
+    /// A rewriter for one multipart form, by rules that are compiled [for fields](Self::of_fields).
     ///
     /// # Errors
-    /// [`RewriteError::Malformed`] when the boundary is none.
+    /// [`RewriteError::Malformed`] when the boundary is not valid.
     pub(crate) fn parts(
         &self,
         boundary: &str,
         fields: Arc<FieldRules>,
-        treat: Arc<dyn Transform>,
+        transform: Arc<dyn Transform>,
         files: FileHandling,
     ) -> Result<MultipartRewriter<JsonRewriter>, RewriteError> {
-        MultipartRewriter::new(boundary, self.document(Arc::clone(&treat)), fields, treat, files)
+        MultipartRewriter::new(boundary, self.document(Arc::clone(&transform)), fields, transform, files)
     }
 
-    /// An engine for one sequence.
+    /// A rewriter for one sequence.
     pub(crate) fn sequence(
         &self,
         framing: SequenceFraming,
-        treat: Arc<dyn Transform>,
+        transform: Arc<dyn Transform>,
     ) -> SequenceRewriter<JsonRewriter> {
-        SequenceRewriter::new(self.document(treat), framing, self.counts)
+        SequenceRewriter::new(self.document(transform), framing, self.counts)
     }
 
-    /// An engine for one event stream; a guard looks at all that is not in a document, with `texts` at data that is none too.
+    /// A rewriter for one event stream. `guard` has the detectors for everything that is not in a JSON document; with
+    /// `texts`, also for data that is not JSON.
     pub(crate) fn events(
         &self,
         guard: Option<Arc<DetectRule>>,
         texts: bool,
-        treat: Arc<dyn Transform>,
+        transform: Arc<dyn Transform>,
     ) -> EventStreamRewriter<JsonRewriter> {
         let watched = EventStreamRules { guard, texts, limits: self.limits, counts: self.counts };
-        EventStreamRewriter::new(self.document(treat), watched)
+        EventStreamRewriter::new(self.document(transform), watched)
     }
 
-    fn document(&self, treat: Arc<dyn Transform>) -> JsonRewriter {
-        JsonRewriter::new(Arc::clone(&self.matcher), treat)
+    fn document(&self, transform: Arc<dyn Transform>) -> JsonRewriter {
+        JsonRewriter::new(Arc::clone(&self.matcher), transform)
     }
 }
 
-/// An inner engine's offset, counted from the start of the body.
+/// Moves the offset of an error, which the inner rewriter counts from the start of its document, to the start of the
+/// body.
 pub(in crate::pii) fn shift_offset(stop: RewriteError, by: u64) -> RewriteError {
     match stop {
         RewriteError::Malformed { what, at } => RewriteError::Malformed { what, at: at + by },
@@ -102,9 +107,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn make(rules: &Rules, framing: SequenceFraming) -> impl Fn() -> SequenceRewriter<JsonRewriter> + use<> {
-        let treat = MarkingTransform::shared();
-        let documents = DocumentRules::compile(&MatcherSpec::of(rules), &*treat).unwrap();
-        move || documents.sequence(framing, Arc::clone(&treat))
+        let transform = MarkingTransform::shared();
+        let documents = DocumentRules::compile(&MatcherSpec::of(rules), &*transform).unwrap();
+        move || documents.sequence(framing, Arc::clone(&transform))
     }
 
     fn rules(path: &str, records: &str) -> Rules {
@@ -130,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_one_record_or_those_in_it() {
+    fn a_document_counts_as_one_record_or_as_those_in_it() {
         let make = make(&rules("$.rows[*].email", "$.rows[*]"), SequenceFraming::Lines);
         let (_, seen, _) =
             testing::feed_at_every_split(make, b"{\"rows\":[{\"email\":\"a\"},{}]}\n{\"rows\":[1]}\n{}\n");
@@ -138,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_does_in_each_document() {
+    fn the_allow_list_holds_in_each_document() {
         for only in ["$.id", "$[*].id"] {
             let make = make(&testing::allow_list(&[only]), SequenceFraming::Lines);
             assert_eq!(testing::output_text(make, "{\"a\":1,\"id\":2}\n{\"id\":3}\n"), "{\"id\":2}\n{\"id\":3}\n");
@@ -146,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_is_not_whole_on_its_line_is_refused() {
+    fn a_document_that_does_not_end_with_its_line_is_refused() {
         for body in ["{\"a\":\n1}\n", "{} {}\n", "{}\n{", "{}\n'x'\n", "{\"email\":\"a\nb\"}"] {
             assert!(matches!(
                 testing::error_of(make(&rules("$.email", "$"), SequenceFraming::Lines), body.as_bytes()),
@@ -171,7 +176,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn noise_never_panics_and_splits_never_matter(body in "([{}\\[\\]:,\"a1\n\u{1e}\u{e9}]|\"email\":|\"b\"){0,30}", tail in prop::collection::vec(any::<u8>(), 0..3)) {
+        fn random_bytes_never_panic_and_splits_never_matter(body in "([{}\\[\\]:,\"a1\n\u{1e}\u{e9}]|\"email\":|\"b\"){0,30}", tail in prop::collection::vec(any::<u8>(), 0..3)) {
             let body = [body.as_bytes(), &tail].concat();
             for framing in [SequenceFraming::Lines, SequenceFraming::TextSequence] {
                 let (out, seen, end) = testing::feed_at_every_split(make(&rules("$..email", "$"), framing), &body);

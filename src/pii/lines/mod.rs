@@ -1,7 +1,8 @@
 //! Sequences of documents: JSON Lines and NDJSON, and JSON text sequences (RFC 7464).
 //!
-//! Each document is read by one engine that begins anew, so paths start at the document and not at the sequence. What
-//! stands between documents passes byte for byte. Never lets a document end where the engine says it is not complete.
+//! One JSON rewriter reads all documents, and is reset before each: so paths begin at the document and not at the
+//! sequence. The bytes between documents pass unchanged. Never lets a document end where the JSON rewriter finds it
+//! incomplete.
 
 mod counter;
 mod documents;
@@ -13,9 +14,9 @@ pub(super) use documents::shift_offset;
 use super::json::JsonRewriter;
 use super::{RewriteError, RewriteObserver, Rewriter};
 
-/// An engine that can begin a next document.
+/// A rewriter that can begin a next document.
 pub(super) trait Restart: Rewriter {
-    /// Back to before the first byte; buffers may be kept.
+    /// Goes back to before the first byte; buffers may be kept.
     fn restart(&mut self);
 }
 
@@ -25,23 +26,24 @@ impl Restart for JsonRewriter {
     }
 }
 
-/// How documents are told apart.
+/// How the documents of a sequence are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SequenceFraming {
     /// One on each line: `application/x-ndjson`, `application/jsonl`. Empty lines pass.
     Lines,
-    /// Each behind an RS: `application/json-seq`.
+    /// Each after an RS character: `application/json-seq`.
     TextSequence,
 }
 
-/// The engine of sequences.
+/// Treats a sequence of documents while it streams.
 pub(super) struct SequenceRewriter<E> {
     engine: E,
     framing: SequenceFraming,
     counting: DocumentCounter,
     state: SequenceState,
-    /// Offset of the next byte, and of the first one of the open document.
+    /// Offset of the next byte.
     at: u64,
+    /// Offset of the first byte of the open document.
     start: u64,
 }
 
@@ -51,14 +53,15 @@ enum SequenceState {
     Before,
     /// Between two documents.
     Gap,
-    /// In a document.
+    /// Inside a document.
     Document,
 }
 
 const RECORD_SEPARATOR: u8 = 0x1e;
 
 impl<E: Restart> SequenceRewriter<E> {
-    /// An engine for one sequence. With `counts`, each document is a record, or as many as the inner engine counts in it.
+    /// A rewriter for one sequence. With `counts`, each document is a record, or as many as the inner rewriter counts
+    /// in it.
     pub(super) fn new(engine: E, framing: SequenceFraming, counts: bool) -> Self {
         let state = match framing {
             SequenceFraming::Lines => SequenceState::Gap,
@@ -67,7 +70,7 @@ impl<E: Restart> SequenceRewriter<E> {
         Self { engine, framing, counting: DocumentCounter::new(counts), state, at: 0, start: 0 }
     }
 
-    /// Takes bytes that stand between documents; returns how many.
+    /// Takes the bytes before the next document; returns how many.
     fn gap(
         &mut self,
         input: &[u8],
@@ -86,7 +89,7 @@ impl<E: Restart> SequenceRewriter<E> {
         Ok(used)
     }
 
-    /// Takes bytes of the open document, up to its end; returns how many.
+    /// Takes the bytes of the open document, up to its end; returns how many.
     fn document(
         &mut self,
         input: &[u8],
@@ -164,7 +167,7 @@ mod tests {
     use crate::pii::testing::{self, RecordingObserver, marked};
     use proptest::prelude::*;
 
-    /// Holds a document, then puts out its seal; `bad` is no document.
+    /// Holds a document, then puts out its mark; a document that begins with `bad` is refused.
     #[derive(Default)]
     struct Whole(Vec<u8>);
 
@@ -198,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn each_line_is_a_document_and_what_is_between_passes() {
+    fn each_line_is_a_document_and_the_space_between_passes() {
         let seal = |text: &str| marked(0, text.as_bytes());
         for (body, expected) in [
             ("a\nbc\n", format!("{}\n{}\n", seal("a"), seal("bc"))),
@@ -227,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_document_is_named_by_its_place_in_the_body() {
+    fn an_error_in_a_document_has_its_offset_in_the_body() {
         assert_eq!(testing::error_of(lines, b"a\n bad\n"), RewriteError::Malformed { what: "bad", at: 6 });
         assert_eq!(testing::error_of(lines, b"a\nbad"), RewriteError::Malformed { what: "bad", at: 5 });
         assert_eq!(testing::error_of(sequence, b"\x1ea\n\x1ebad"), RewriteError::Malformed { what: "bad", at: 7 });

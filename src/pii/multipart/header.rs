@@ -1,35 +1,35 @@
 //! The header fields of one part (RFC 7578, section 4; RFC 6266 for the disposition's parameters).
 //!
-//! Read so strictly that no two parsers can see two names. Never trusts a part's own length.
+//! Read so strictly that no two parsers can see two different names in it. Never trusts a part's own length.
 
-use crate::pii::RewriteError;
 use crate::pii::form::decode_segment;
+use crate::pii::{Replacement, RewriteError, RewriteObserver, SelectedValue, Transform, ValueKind};
 
-/// What a part says of itself.
+/// The header of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PartHeader {
     pub(super) name: String,
     pub(super) content: PartContent,
-    /// The fields as they came, each with its line end, but for a length that may not hold.
+    /// The fields as they came, each with its line end; without the length, which a treatment may change.
     pub(super) lines: Vec<u8>,
     pub(super) length: Vec<u8>,
 }
 
-/// What a part holds.
+/// What a part holds, by its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PartContent {
     Text,
     Json,
-    /// A file, or anything that no engine reads.
+    /// A file, or anything else that is not text or JSON.
     File,
 }
 
-/// What a judge makes of a text of the header: another text in its place, or none.
-pub(super) type DetectedText = Result<Option<String>, RewriteError>;
+/// What the detectors' rule makes of a text in the header: its replacement, or `None` when the text stays.
+type DetectedText = Result<Option<String>, RewriteError>;
 
 impl PartHeader {
-    /// Leaves of the fields only what the part cannot do without: its name, that it is a file, its type and charset. A file's
-    /// own name goes, and every other field: they are not the value that a rule or a list names.
+    /// Keeps of the fields only what the part needs: its name, that it is a file, its type and charset. A file's name
+    /// and all other fields are dropped, since they are not the value that a rule or an allow-list names.
     pub(super) fn strip_to_needed(&mut self) {
         let text = String::from_utf8_lossy(&self.lines).into_owned();
         self.lines.clear();
@@ -57,27 +57,49 @@ impl PartHeader {
         }
     }
 
-    /// Lets a judge look at every text of the fields: the name, a file's name in any of its codings, and all other values.
-    pub(super) fn rewrite_texts(&mut self, mut judge: impl FnMut(&str) -> DetectedText) -> Result<(), RewriteError> {
+    /// Lets the detectors' rule treat every text of the fields.
+    pub(super) fn treat(
+        &mut self,
+        rule: usize,
+        transform: &dyn Transform,
+        observer: &mut dyn RewriteObserver,
+    ) -> Result<(), RewriteError> {
+        let mut made = Vec::new();
+        self.rewrite_texts(|text| {
+            made.clear();
+            let value = SelectedValue { kind: ValueKind::String, text: text.as_bytes() };
+            let replacement = transform.transform(rule, value, &mut made)?;
+            if replacement != (Replacement::Unchanged { counted: false }) {
+                observer.on_treated(rule);
+            }
+            let is_unchanged = matches!(replacement, Replacement::Unchanged { .. });
+            Ok(if is_unchanged { None } else { String::from_utf8(made.clone()).ok() })
+        })
+    }
+
+    /// Hands every text of the fields to `detect`, and writes what it returns: the part's name, a file's name in each
+    /// of its encodings, and all other values.
+    fn rewrite_texts(&mut self, mut detect: impl FnMut(&str) -> DetectedText) -> Result<(), RewriteError> {
         let text = String::from_utf8_lossy(&self.lines).into_owned();
         self.lines.clear();
         for line in text.split_terminator("\r\n") {
             let Some((name, value)) = field(line) else { continue };
             let value =
                 match parameters(value, "form-data").filter(|_| name.eq_ignore_ascii_case("content-disposition")) {
-                    Some(parameters) => judge_disposition(value, &parameters, &mut judge)?,
-                    None => judge(value)?.unwrap_or_else(|| value.to_owned()),
+                    Some(parameters) => rewrite_disposition(value, &parameters, &mut detect)?,
+                    None => detect(value)?.unwrap_or_else(|| value.to_owned()),
                 };
-            let name = judge(name)?.map_or(name, |_| "X-Redacted");
+            let name = detect(name)?.map_or(name, |_| "X-Redacted");
             self.lines.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
         Ok(())
     }
 
-    /// Reads the fields, given without the empty line behind them.
+    /// Reads the fields, given without the empty line after them.
     ///
     /// # Errors
-    /// [`RewriteError::Malformed`] at this offset, or [`RewriteError::Opaque`] for a charset or an encoding that cannot be read.
+    /// [`RewriteError::Malformed`] at the offset `at`, or [`RewriteError::Opaque`] for a charset or an encoding that
+    /// cannot be read.
     pub(super) fn parse(head: &[u8], at: u64) -> Result<Self, RewriteError> {
         let malformed = |what| RewriteError::Malformed { what, at };
         let text = simdutf8::basic::from_utf8(head).map_err(|_| malformed("a part whose header is not UTF-8"))?;
@@ -126,22 +148,22 @@ fn check_encoding(value: &str) -> Result<(), RewriteError> {
     if plain { Ok(()) } else { Err(RewriteError::Opaque { what: "the transfer encoding of a part" }) }
 }
 
-fn judge_disposition(
+fn rewrite_disposition(
     came: &str,
     parameters: &[(&str, &str)],
-    judge: &mut impl FnMut(&str) -> DetectedText,
+    detect: &mut impl FnMut(&str) -> DetectedText,
 ) -> Result<String, RewriteError> {
     let (mut made, mut changed) = (String::from("form-data"), false);
     for &(key, value) in parameters {
-        // A coded value (RFC 8187) stands behind its charset and language.
+        // An encoded value (RFC 8187) follows its charset and language.
         let (plain, coded) = match key.strip_suffix('*') {
             Some(plain) => (plain, value.splitn(3, '\'').last().unwrap_or(value)),
             None => (key, value),
         };
         let mut text = Vec::new();
         let decoded = decode_segment(coded.as_bytes(), &mut text).unwrap_or(coded);
-        let new = match judge(decoded)? {
-            None if decoded != value => judge(value)?,
+        let new = match detect(decoded)? {
+            None if decoded != value => detect(value)?,
             new => new,
         };
         changed |= new.is_some();
@@ -151,7 +173,7 @@ fn judge_disposition(
     Ok(if changed { made } else { came.to_owned() })
 }
 
-/// The name in a disposition, and whether it is a file's.
+/// The part's name in a disposition, and whether the part is a file.
 fn named(disposition: &str) -> Option<(&str, bool)> {
     let (mut name, mut file) = (None, false);
     for (key, value) in parameters(disposition, "form-data")? {
@@ -187,7 +209,8 @@ fn content(media: &str) -> Result<PartContent, RewriteError> {
     Ok(if json { PartContent::Json } else { PartContent::Text })
 }
 
-/// The parameters behind this first word. A backslash in a quoted one is refused: some parsers skip what follows it.
+/// The parameters after the first word. A backslash in a quoted value is refused: some parsers take the next
+/// character literally, and some do not.
 fn parameters<'a>(value: &'a str, first: &str) -> Option<Vec<(&'a str, &'a str)>> {
     let mut rest = value.get(first.len()..).filter(|_| value[..first.len()].eq_ignore_ascii_case(first))?;
     let mut parameters = Vec::new();
@@ -219,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_tells_its_name_and_content() {
+    fn the_header_of_a_part_has_its_name_and_content() {
         for (head, name, content) in [
             ("Content-Disposition: form-data; name=\"a b\"", "a b", PartContent::Text),
             ("content-disposition:form-data;name=a", "a", PartContent::Text),

@@ -1,84 +1,75 @@
 //! Forms in parts: `multipart/form-data` (RFC 7578).
 //!
-//! Fields are treated by name, parts that are JSON are read by the JSON engine, files are refused unless they are
-//! allowed. A boundary that only some parsers would see is refused: one behind a bare LF, one at the start of a
-//! body, one that goes on. Never lets a treated text bring a boundary of its own.
+//! Fields are treated by name, parts with JSON are treated by the JSON rewriter, files are refused unless the
+//! contract allows them. A delimiter that only some parsers would see is refused: one after an LF without CR, one at
+//! the start of a part's body, one with more characters on its line. Never lets a treated text contain the delimiter.
 
+mod delimiter;
 mod header;
 mod state;
+mod text;
 
 use super::clear::OpenField;
 use super::fields::{FieldRules, clear_path};
 use super::lines::{DocumentCounter, Restart, shift_offset};
-use super::utf8::{Utf8Validator, not_utf8};
-use super::{
-    FileHandling, PieceTransform, Replacement, RewriteError, RewriteObserver, Rewriter, SelectedValue, Transform,
-    ValueKind,
-};
-use crate::bounds::{PART_HEAD_BYTES_MAX, VALUE_BYTES_MAX};
+use super::{FileHandling, Replacement, RewriteError, RewriteObserver, Rewriter, SelectedValue, Transform, ValueKind};
+use crate::bounds::PART_HEAD_BYTES_MAX;
+use delimiter::Delimiter;
 use header::PartHeader;
 use state::{MultipartState, PartAction};
 use std::sync::Arc;
+use text::PartText;
 use zeroize::Zeroizing;
 
-/// The engine of forms in parts. A form is one record, or as many as are in its JSON parts.
+/// Treats a multipart form while it streams. A form is one record, or as many as are in its JSON parts.
 pub(super) struct MultipartRewriter<E> {
     json: E,
     fields: Arc<FieldRules>,
-    treat: Arc<dyn Transform>,
+    transform: Arc<dyn Transform>,
     files: FileHandling,
-    /// LF, two hyphens and the boundary.
-    delimiter: Arc<[u8]>,
+    delimiter: Delimiter,
     state: MultipartState,
-    /// How much of the mark has been seen, and whether a CR stands before it.
-    matched: usize,
-    returned: bool,
-    /// The head, or the value that is held.
+    /// The open header, or what follows a boundary on its line.
     held: Zeroizing<Vec<u8>>,
-    /// The value, where nothing of it is kept.
-    pieces: Option<PieceTransform>,
+    text: PartText,
     treated: Vec<u8>,
-    utf8: Utf8Validator,
     counting: DocumentCounter,
-    /// Whether a part has left, and whether the form has been counted.
+    /// Whether a part has been put out.
     begun: bool,
+    /// Whether the form has been counted as a record.
     counted: bool,
+    /// Offset of the next byte.
     at: u64,
+    /// Offset of the open part's body.
     start: u64,
-    /// Where the open part stands, if somebody asks what leaves in clear.
+    /// The path of the open part, where the observer wants the paths of untreated values.
     open: OpenField,
 }
 
 impl<E: Restart> MultipartRewriter<E> {
-    /// An engine for one form with this boundary, which reads JSON parts with `json`.
+    /// A rewriter for one form with this boundary; `json` treats its JSON parts.
     ///
     /// # Errors
-    /// [`RewriteError::Malformed`] when the boundary is none (RFC 2046, section 5.1.1).
+    /// [`RewriteError::Malformed`] when the boundary is not valid (RFC 2046, section 5.1.1).
     pub(super) fn new(
         boundary: &str,
         json: E,
         fields: Arc<FieldRules>,
-        treat: Arc<dyn Transform>,
+        transform: Arc<dyn Transform>,
         files: FileHandling,
     ) -> Result<Self, RewriteError> {
-        let good = |b: u8| b.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&b);
-        if !(1..=70).contains(&boundary.len()) || !boundary.bytes().all(good) || boundary.ends_with(' ') {
-            return Err(RewriteError::Malformed { what: "a boundary that is none", at: 0 });
-        }
+        let delimiter = Delimiter::new(boundary)?;
         let counting = DocumentCounter::new(fields.counts_records);
         Ok(Self {
             json,
             fields,
-            treat,
+            transform,
             files,
-            delimiter: [b"\n--", boundary.as_bytes()].concat().into(),
+            delimiter,
             state: MultipartState::Start,
-            matched: 1,
-            returned: false,
             held: Zeroizing::default(),
-            pieces: None,
+            text: PartText::default(),
             treated: Vec::new(),
-            utf8: Utf8Validator::default(),
             counting,
             begun: false,
             counted: false,
@@ -88,7 +79,7 @@ impl<E: Restart> MultipartRewriter<E> {
         })
     }
 
-    /// Takes some bytes; returns how many.
+    /// Takes some bytes, at least one unless the state changes; returns how many.
     fn step(
         &mut self,
         input: &[u8],
@@ -97,62 +88,62 @@ impl<E: Restart> MultipartRewriter<E> {
     ) -> Result<usize, RewriteError> {
         match self.state {
             MultipartState::Start => self.first_boundary(input[0]),
-            MultipartState::Boundary => self.behind_boundary(input[0], out),
-            MultipartState::Head => self.head(input, observer, out),
-            MultipartState::Begin(fate) | MultipartState::Body(fate) if self.matched > 0 => {
-                self.mark(input[0], fate, observer, out)
+            MultipartState::Boundary => self.after_boundary(input[0], out),
+            MultipartState::Header => self.header(input, observer, out),
+            MultipartState::Begin(action) | MultipartState::Body(action) if self.delimiter.is_begun() => {
+                self.delimiter_byte(input[0], action, observer, out)
             }
-            MultipartState::Begin(fate) | MultipartState::Body(fate) => self.body(input, fate, observer, out),
+            MultipartState::Begin(action) | MultipartState::Body(action) => self.body(input, action, observer, out),
             MultipartState::End if matches!(input[0], b'\r' | b'\n') => {
                 out.push(input[0]);
                 Ok(1)
             }
-            MultipartState::End => Err(self.malformed("bytes behind the last boundary")),
+            MultipartState::End => Err(self.malformed("bytes after the last boundary")),
         }
     }
 
     fn first_boundary(&mut self, byte: u8) -> Result<usize, RewriteError> {
-        if self.delimiter[self.matched] != byte {
+        if !self.delimiter.take(byte) {
             return Err(self.malformed("a form that does not begin with its boundary"));
         }
-        self.matched += 1;
-        if self.matched == self.delimiter.len() {
-            self.end_mark();
+        if self.delimiter.is_complete() {
+            self.end_delimiter();
         }
         Ok(1)
     }
 
-    fn end_mark(&mut self) {
-        (self.state, self.matched, self.returned) = (MultipartState::Boundary, 0, false);
+    fn end_delimiter(&mut self) {
+        self.state = MultipartState::Boundary;
+        self.delimiter.reset();
         self.held.clear();
     }
 
-    fn behind_boundary(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<usize, RewriteError> {
+    fn after_boundary(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<usize, RewriteError> {
         self.held.push(byte);
         match self.held.as_slice() {
             b"\r" | b"-" => {}
             b"\r\n" => {
-                self.state = MultipartState::Head;
+                self.state = MultipartState::Header;
                 self.held.clear();
             }
             b"--" => {
-                self.put_mark(out);
+                self.put_delimiter(out);
                 out.extend_from_slice(b"--");
                 self.state = MultipartState::End;
             }
-            _ => return Err(self.malformed("a boundary that goes on")),
+            _ => return Err(self.malformed("a boundary with more characters on its line")),
         }
         Ok(1)
     }
 
-    /// Puts out a boundary: the first one has no line end before it.
-    fn put_mark(&mut self, out: &mut Vec<u8>) {
+    /// Puts out a delimiter: the first one has no line end before it.
+    fn put_delimiter(&mut self, out: &mut Vec<u8>) {
         let begun = std::mem::replace(&mut self.begun, true);
         out.extend_from_slice(if begun { b"\r\n--" } else { b"--" });
-        out.extend_from_slice(&self.delimiter[3..]);
+        out.extend_from_slice(self.delimiter.boundary());
     }
 
-    fn head(
+    fn header(
         &mut self,
         input: &[u8],
         observer: &mut dyn RewriteObserver,
@@ -165,125 +156,116 @@ impl<E: Restart> MultipartRewriter<E> {
             return Err(RewriteError::Bound { bound: "the header of a part", limit: PART_HEAD_BYTES_MAX as u64 });
         }
         if let Some(fields) = self.held.strip_suffix(b"\r\n\r\n") {
-            let mut head = PartHeader::parse(fields, end)?;
-            let fate = PartAction::of(&head, &self.fields, &*self.treat, self.files, observer)?;
+            let mut header = PartHeader::parse(fields, end)?;
+            let action = PartAction::of(&header, &self.fields, &*self.transform, self.files, observer)?;
             self.start = end;
-            self.open = OpenField::begin(observer.wants_clear_paths(), || clear_path(&head.name));
-            self.strip(&mut head, fate, observer)?;
-            self.begin_part(&head, fate, out);
+            self.open = OpenField::begin(observer.wants_clear_paths(), || clear_path(&header.name));
+            self.strip(&mut header, action, observer)?;
+            self.begin_part(&header, action, out);
         }
         Ok(line.len())
     }
 
-    /// Takes out of a header that leaves what no rule may let pass.
+    /// Takes out of a part's header what the rules do not let pass.
     fn strip(
         &mut self,
-        head: &mut PartHeader,
-        fate: PartAction,
+        header: &mut PartHeader,
+        action: PartAction,
         observer: &mut dyn RewriteObserver,
     ) -> Result<(), RewriteError> {
         let rest = self.fields.fallback_rule();
-        let treated = match fate {
+        let treated = match action {
             PartAction::Held { rule, .. } => rule.is_some_and(|rule| Some(rule) != rest),
             PartAction::Redact(_) => true,
             PartAction::Drop => return Ok(()),
             PartAction::Pass | PartAction::File | PartAction::Json => false,
         };
         if treated || self.fields.has_allow_list() {
-            head.strip_to_needed();
+            header.strip_to_needed();
         }
         let Some(rule) = rest else { return Ok(()) };
-        let (treat, made) = (&*self.treat, &mut self.treated);
-        head.rewrite_texts(|text| {
-            made.clear();
-            let shape =
-                treat.transform(rule, SelectedValue { kind: ValueKind::String, text: text.as_bytes() }, made)?;
-            if shape != (Replacement::Unchanged { counted: false }) {
-                observer.on_treated(rule);
-            }
-            Ok(if let Replacement::Unchanged { .. } = shape { None } else { String::from_utf8(made.clone()).ok() })
-        })
+        header.treat(rule, &*self.transform, observer)
     }
 
-    fn begin_part(&mut self, head: &PartHeader, fate: PartAction, out: &mut Vec<u8>) {
+    fn begin_part(&mut self, header: &PartHeader, action: PartAction, out: &mut Vec<u8>) {
         self.held.clear();
-        self.utf8 = Utf8Validator::default();
-        let alone = if let PartAction::Held { rule, subject: false } = fate { rule } else { None };
-        self.pieces = alone.and_then(|rule| self.treat.begin_pieces(rule));
+        let alone = if let PartAction::Held { rule, subject: false } = action { rule } else { None };
+        self.text.begin(alone.and_then(|rule| self.transform.begin_pieces(rule)), self.start);
         self.json.restart();
-        // The line end of the head may be taken for that of a boundary.
-        (self.state, self.matched) = (MultipartState::Begin(fate), 1);
-        if fate == PartAction::Drop {
+        // Some parsers take the line end of the header for that of a delimiter, so it is counted as one.
+        self.state = MultipartState::Begin(action);
+        self.delimiter.begin(true);
+        if action == PartAction::Drop {
             return;
         }
-        self.put_mark(out);
+        self.put_delimiter(out);
         out.extend_from_slice(b"\r\n");
-        let unchanged = matches!(fate, PartAction::Pass | PartAction::File);
-        out.extend_from_slice(&head.lines);
-        out.extend_from_slice(if unchanged { &head.length } else { b"" });
+        let unchanged = matches!(action, PartAction::Pass | PartAction::File);
+        out.extend_from_slice(&header.lines);
+        out.extend_from_slice(if unchanged { &header.length } else { b"" });
         out.extend_from_slice(b"\r\n");
     }
 
-    /// One byte that may belong to a boundary.
-    fn mark(
+    /// Takes one byte that may belong to a delimiter.
+    fn delimiter_byte(
         &mut self,
         byte: u8,
-        fate: PartAction,
+        action: PartAction,
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<usize, RewriteError> {
-        if self.delimiter[self.matched] == byte {
-            self.matched += 1;
-            if self.matched == self.delimiter.len() {
-                if !self.returned {
+        if self.delimiter.take(byte) {
+            if self.delimiter.is_complete() {
+                if !self.delimiter.holds_cr {
                     return Err(self.malformed("a boundary that only some parsers see"));
                 }
-                self.end_part(fate, observer, out)?;
-                self.end_mark();
+                self.end_part(action, observer, out)?;
+                self.end_delimiter();
             }
             return Ok(1);
         }
-        let begin = usize::from(matches!(self.state, MultipartState::Begin(_)));
-        let (mark, seen) = (Arc::clone(&self.delimiter), begin..self.matched);
-        if std::mem::take(&mut self.returned) {
-            self.content(b"\r", fate, observer, out)?;
-        }
-        self.content(&mark[seen], fate, observer, out)?;
-        (self.state, self.matched) = (MultipartState::Body(fate), 0);
+        // The LF before a part's body belongs to the header, and is not content.
+        let from = usize::from(matches!(self.state, MultipartState::Begin(_)));
+        let mut content = std::mem::take(&mut self.treated);
+        content.clear();
+        self.delimiter.give_up(from, &mut content);
+        self.content(&content, action, observer, out)?;
+        self.treated = content;
+        self.state = MultipartState::Body(action);
         Ok(0)
     }
 
-    /// Bytes up to the next LF; a CR at their end waits for what follows.
+    /// Takes the bytes up to the next LF. A CR before it is held back, since it may belong to a delimiter.
     fn body(
         &mut self,
         input: &[u8],
-        fate: PartAction,
+        action: PartAction,
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<usize, RewriteError> {
         let end = memchr::memchr(b'\n', input);
         let line = &input[..end.unwrap_or(input.len())];
         if !line.is_empty() {
-            if std::mem::take(&mut self.returned) {
-                self.content(b"\r", fate, observer, out)?;
+            if std::mem::take(&mut self.delimiter.holds_cr) {
+                self.content(b"\r", action, observer, out)?;
             }
             let rest = line.strip_suffix(b"\r");
-            self.content(rest.unwrap_or(line), fate, observer, out)?;
-            self.returned = rest.is_some();
+            self.content(rest.unwrap_or(line), action, observer, out)?;
+            self.delimiter.holds_cr = rest.is_some();
         }
-        self.matched = usize::from(end.is_some());
-        Ok(line.len() + self.matched)
+        self.delimiter.begin(end.is_some());
+        Ok(line.len() + usize::from(end.is_some()))
     }
 
     fn content(
         &mut self,
         piece: &[u8],
-        fate: PartAction,
+        action: PartAction,
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         self.open.fill(!piece.is_empty());
-        match fate {
+        match action {
             PartAction::Drop | PartAction::Redact(_) => Ok(()),
             PartAction::Json => self
                 .json
@@ -293,34 +275,18 @@ impl<E: Restart> MultipartRewriter<E> {
                 out.extend_from_slice(piece);
                 Ok(())
             }
-            PartAction::Pass | PartAction::Held { .. } => self.text(piece, fate == PartAction::Pass, out),
+            PartAction::Pass | PartAction::Held { .. } => self.text.push(piece, action == PartAction::Pass, out),
         }
-    }
-
-    /// A piece of a text that passes, or is held.
-    fn text(&mut self, piece: &[u8], passes: bool, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        let good = self.utf8.push_all(piece);
-        match &mut self.pieces {
-            Some(pieces) => pieces.push_and_drain(&piece[..good], out),
-            None if passes => out.extend_from_slice(&piece[..good]),
-            None if self.held.len() + good > VALUE_BYTES_MAX => {
-                return Err(RewriteError::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
-            }
-            None => self.held.extend_from_slice(&piece[..good]),
-        }
-        if good == piece.len() { Ok(()) } else { Err(not_utf8(self.start)) }
     }
 
     fn end_part(
         &mut self,
-        fate: PartAction,
+        action: PartAction,
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
-        if !self.utf8.is_whole() {
-            return Err(not_utf8(self.start));
-        }
-        match fate {
+        self.text.finish()?;
+        match action {
             PartAction::Pass | PartAction::File => {
                 self.open.report(observer);
                 Ok(())
@@ -332,18 +298,18 @@ impl<E: Restart> MultipartRewriter<E> {
                 .map_err(|stop| shift_offset(stop, self.start)),
             PartAction::Redact(rule) => self.put_treated(rule, ValueKind::Container, observer, out),
             PartAction::Held { rule, subject } => {
-                if let (Some(rule), Some(pieces)) = (rule, self.pieces.take()) {
-                    self.treat.finish_pieces(rule, pieces, out);
+                if let (Some(rule), Some(pieces)) = (rule, self.text.take_pieces()) {
+                    self.transform.finish_pieces(rule, pieces, out);
                     observer.on_treated(rule);
                     return Ok(());
                 }
                 if subject {
-                    observer.on_subject(&self.held);
+                    observer.on_subject(self.text.held());
                 }
                 match rule {
                     Some(rule) => self.put_treated(rule, ValueKind::String, observer, out),
                     None => {
-                        out.extend_from_slice(&self.held);
+                        out.extend_from_slice(self.text.held());
                         self.open.report(observer);
                         Ok(())
                     }
@@ -360,16 +326,17 @@ impl<E: Restart> MultipartRewriter<E> {
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
         self.treated.clear();
-        let shape = self.treat.transform(rule, SelectedValue { kind, text: &self.held }, &mut self.treated)?;
+        let shape =
+            self.transform.transform(rule, SelectedValue { kind, text: self.text.held() }, &mut self.treated)?;
         if let Replacement::Unchanged { counted } = shape {
-            out.extend_from_slice(&self.held);
+            out.extend_from_slice(self.text.held());
             self.open.report(observer);
             if counted {
                 observer.on_treated(rule);
             }
             return Ok(());
         }
-        if memchr::memmem::find(&self.treated, &self.delimiter[1..]).is_some() {
+        if self.delimiter.is_in(&self.treated) {
             return Err(RewriteError::Untreatable { what: "the treated text has the boundary in it" });
         }
         observer.on_treated(rule);
@@ -412,7 +379,7 @@ impl<E: Restart> Rewriter for MultipartRewriter<E> {
             MultipartState::End => Ok(()),
             MultipartState::Start
             | MultipartState::Boundary
-            | MultipartState::Head
+            | MultipartState::Header
             | MultipartState::Begin(_)
             | MultipartState::Body(_) => Err(self.malformed("a form without its last boundary")),
         }

@@ -1,4 +1,4 @@
-//! Where a form in parts is, and what becomes of the open part.
+//! Where in a multipart form the next byte is, and what is done with the open part.
 
 use super::header::{PartContent, PartHeader};
 use crate::pii::fields::{FieldDecision, FieldRules};
@@ -9,17 +9,19 @@ use crate::pii::{FileHandling, RewriteError, RewriteObserver, Transform};
 pub(super) enum MultipartState {
     /// Before the first boundary.
     Start,
-    /// Behind a boundary: a line end, or two hyphens.
+    /// After a boundary, where a line end or two hyphens must follow.
     Boundary,
-    Head,
-    /// Right behind a head, where a boundary would be read in two ways.
+    /// In the header of a part.
+    Header,
+    /// At the start of a part's body, where parsers differ on whether a delimiter may begin.
     Begin(PartAction),
+    /// In the body of a part.
     Body(PartAction),
-    /// Behind the last boundary.
+    /// After the last boundary.
     End,
 }
 
-/// What becomes of a part's body.
+/// What is done with a part's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PartAction {
     Pass,
@@ -30,36 +32,37 @@ pub(super) enum PartAction {
         rule: Option<usize>,
         subject: bool,
     },
-    /// Redacted whole.
+    /// Replaced as a whole.
     Redact(usize),
 }
 
 impl PartAction {
-    /// Decides by the part's name, plain or encoded, and by what it holds.
+    /// Decides by the part's name, as it is and percent-decoded, and by what the part holds.
     pub(super) fn of(
-        head: &PartHeader,
+        header: &PartHeader,
         fields: &FieldRules,
-        treat: &dyn Transform,
+        transform: &dyn Transform,
         files: FileHandling,
         observer: &mut dyn RewriteObserver,
     ) -> Result<Self, RewriteError> {
         let mut decoded = Vec::new();
-        let plain = decode_segment(head.name.as_bytes(), &mut decoded).unwrap_or(&head.name);
-        let decision = match fields.decide(&head.name) {
+        let plain = decode_segment(header.name.as_bytes(), &mut decoded).unwrap_or(&header.name);
+        let decision = match fields.decide(&header.name) {
             FieldDecision::Pass => fields.decide(plain),
             FieldDecision::Treat(rule) if fields.is_fallback(rule) => fields.decide(plain),
             decided @ (FieldDecision::Treat(_) | FieldDecision::Drop) => decided,
         };
-        let decision = match (decision, head.content) {
-            // JSON is looked into, and a file that may pass is not looked at.
+        let decision = match (decision, header.content) {
+            // The detectors' rule does not treat JSON, whose values are treated one by one, and does not read a
+            // file that may pass.
             (FieldDecision::Treat(rule), PartContent::Json | PartContent::File) if fields.is_fallback(rule) => {
                 FieldDecision::Pass
             }
             (decision, _) => decision,
         };
-        Ok(match (decision, head.content) {
+        Ok(match (decision, header.content) {
             (FieldDecision::Drop, _) => Self::Drop,
-            (FieldDecision::Treat(rule), _) if treat.drops_member(rule) => {
+            (FieldDecision::Treat(rule), _) if transform.drops_member(rule) => {
                 observer.on_treated(rule);
                 Self::Drop
             }

@@ -1,6 +1,7 @@
 //! What forms in parts must do, as data; and the laws of every engine.
 
 use super::*;
+use crate::bounds::VALUE_BYTES_MAX;
 use crate::pii::Rules;
 use crate::pii::json::{JsonRewriter, MatcherSpec};
 use crate::pii::lines::DocumentRules;
@@ -9,12 +10,12 @@ use proptest::prelude::*;
 
 fn make(
     rules: &Rules,
-    treat: Arc<dyn Transform>,
+    transform: Arc<dyn Transform>,
     files: FileHandling,
 ) -> impl Fn() -> MultipartRewriter<JsonRewriter> + use<> {
-    let documents = DocumentRules::of_fields(&MatcherSpec::of(rules), &*treat).unwrap();
+    let documents = DocumentRules::of_fields(&MatcherSpec::of(rules), &*transform).unwrap();
     let fields = Arc::new(FieldRules::tree(rules));
-    move || documents.parts("B", Arc::clone(&fields), Arc::clone(&treat), files).unwrap()
+    move || documents.parts("B", Arc::clone(&fields), Arc::clone(&transform), files).unwrap()
 }
 
 fn email() -> impl Fn() -> MultipartRewriter<JsonRewriter> + use<> {
@@ -59,7 +60,7 @@ fn fields_are_treated_by_name_and_json_by_path() {
         assert_eq!(
             testing::output_text(email(), &body),
             part("email", bare, "[redacted]") + END,
-            "what stands beside goes too"
+            "other fields of the header are dropped too"
         );
     }
     let long = part("email", "\r\nContent-Length: 3", "b@x") + END;
@@ -156,26 +157,26 @@ fn boundaries_that_only_some_parsers_see_are_refused() {
         let body = [head.as_bytes(), prefix, tail, b"\r\n--B--"].concat();
         assert!(matches!(testing::error_of(email(), &body), RewriteError::Malformed { .. }));
     }
-    let treat = MarkingTransform::ending("\r\n--B");
+    let transform = MarkingTransform::ending("\r\n--B");
     let body = part("email", "", "x") + END;
-    let stop = testing::error_of(make(&testing::rules(&["$.email"]), treat, FileHandling::Refuse), body.as_bytes());
+    let stop = testing::error_of(make(&testing::rules(&["$.email"]), transform, FileHandling::Refuse), body.as_bytes());
     assert!(matches!(stop, RewriteError::Untreatable { .. }));
 }
 
 #[test]
 fn a_boundary_must_be_one() {
-    let treat = MarkingTransform::shared();
-    let documents = DocumentRules::of_fields(&MatcherSpec::default(), &*treat).unwrap();
+    let transform = MarkingTransform::shared();
+    let documents = DocumentRules::of_fields(&MatcherSpec::default(), &*transform).unwrap();
     for (boundary, good) in
         [("", false), ("a b", true), ("a ", false), ("a\r", false), (&"x".repeat(70), true), (&"x".repeat(71), false)]
     {
-        let made = documents.parts(boundary, Arc::default(), Arc::clone(&treat), FileHandling::Refuse);
+        let made = documents.parts(boundary, Arc::default(), Arc::clone(&transform), FileHandling::Refuse);
         assert_eq!(made.is_ok(), good, "{boundary:?}");
     }
 }
 
 #[test]
-fn bounds_hold() {
+fn a_header_and_a_value_over_their_bounds_are_refused() {
     let bound = |body: String| matches!(testing::error_of(email(), body.as_bytes()), RewriteError::Bound { .. });
     assert!(bound(part("x", &format!("\r\nX: {}", "y".repeat(PART_HEAD_BYTES_MAX)), "") + END));
     assert!(bound(part("email", "", &"y".repeat(VALUE_BYTES_MAX + 1)) + END));
@@ -219,7 +220,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_never_panics_and_splits_never_matter(
+    fn random_bytes_never_panic_and_splits_never_matter(
         noise in "(--B|\r\n|Content-Disposition: form-data; name=email|Content-Type: application/json|--|[{}\":;=\r\n\u{e9}a-]){0,20}",
         tail in prop::collection::vec(any::<u8>(), 0..3),
     ) {

@@ -1,115 +1,77 @@
 //! Server-sent events: `text/event-stream` (WHATWG HTML, section 9.2), with a JSON document as the data of each event.
 //!
-//! The data lines of an event are one document, as a client joins them; what becomes of comments and the other fields is
-//! said in `aside`. Data that is not JSON is refused, or, where detectors alone are asked, text for them. A field that clients
-//! do not know is refused, since one that is laxer might read it. Never lets a data line around its engine.
+//! The data lines of an event are one document, joined as a client joins them; comments and the other fields are
+//! treated in `non_data`. Data that is not JSON is refused, unless only detectors are configured: to them it is text.
+//! A field that the standard does not have is refused, since a laxer client might read it. Never lets a data line
+//! pass without its rewriter.
 
+mod event;
 mod non_data;
 
 use super::lines::{DocumentCounter, Restart, shift_offset};
 use super::utf8::{Utf8Validator, not_utf8};
 use super::{DetectRule, DetectStream, RewriteError, RewriteObserver, Rewriter};
-use crate::bounds::KEY_BYTES_MAX;
+use event::{EventData, LineDestination, SseEvent};
 use non_data::NonDataLines;
 use std::sync::Arc;
 
-/// The engine of event streams.
+/// Treats an event stream while it runs.
 pub(super) struct EventStreamRewriter<E> {
     engine: E,
     text: Option<DetectStream>,
-    asides: NonDataLines,
+    non_data: NonDataLines,
     counting: DocumentCounter,
     state: SseLineState,
-    /// The name of the open line's field, which is never longer than five bytes.
+    /// The name of the open line's field: no known one is longer than five bytes.
     name: Vec<u8>,
     event: SseEvent,
-    /// What the engines have put out, before it is cut into lines.
+    /// What the inner rewriters have put out, before it is cut into data lines.
     piece: Vec<u8>,
     utf8: Utf8Validator,
     at: u64,
 }
 
-/// Where the open line is.
+/// Where in a line the next byte is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SseLineState {
     Name,
-    /// Behind `data:`, where one space may follow.
+    /// After `data:`, where one space may follow.
     Space,
     Data,
-    /// In a field that passes, and in one that does not.
+    /// In the value of a field that passes.
     Pass,
+    /// In the value of a field that is dropped.
     Skip,
-    /// Behind a CR: an LF belongs to the same line end.
+    /// After a CR: an LF belongs to the same line end.
     Return,
 }
 
-/// Which engine has the document of the open event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum EventData {
-    Nothing,
-    Json,
-    Text,
-}
-
-/// The open event.
-struct SseEvent {
-    open: EventData,
-    /// Offset of its document.
-    start: u64,
-    /// How its first data line begins and ends; further ones are written alike.
-    spaced: bool,
-    ending: Vec<u8>,
-    /// The start of data that may be the end marker.
-    probe: Vec<u8>,
-    /// Lines behind the data: they leave after it.
-    tail: Vec<u8>,
-    /// Where the last line end went.
-    last: LineDestination,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LineDestination {
-    Out,
-    Tail,
-    Ending,
-    /// It stands between two data lines, and is written anew; or it does not leave.
-    Nowhere,
-}
-
-/// What an event stream is read for, beside the documents in it.
+/// The rules for an event stream, besides those for the documents in it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct EventStreamRules {
-    /// What looks at all that no document holds.
+    /// The detectors for everything that is not in a JSON document.
     pub guard: Option<Arc<DetectRule>>,
-    /// Whether data that does not begin as an object, array or string does is text for the guard, and not refused.
+    /// Whether data that does not begin like an object, an array or a string is text for the detectors, and not
+    /// refused.
     pub texts: bool,
-    /// Whether only listed fields may pass: comments and the fields that are not data stay behind.
+    /// Whether there is an allow-list: then comments, and fields other than data, are dropped.
     pub limits: bool,
-    /// Whether each event that has data is a record, or as many as are in it.
+    /// Whether each event with data is counted as a record, or as the records in it.
     pub counts: bool,
 }
 
-/// What some services send as the data of their last event.
+/// The data of the last event of some services.
 const END_MARKER: &[u8] = b"[DONE]";
 
 impl<E: Restart> EventStreamRewriter<E> {
-    /// An engine for one stream.
-    pub(super) fn new(engine: E, watched: EventStreamRules) -> Self {
-        let EventStreamRules { guard, texts, limits, counts } = watched;
-        let event = SseEvent {
-            open: EventData::Nothing,
-            start: 0,
-            spaced: false,
-            ending: Vec::new(),
-            probe: Vec::new(),
-            tail: Vec::new(),
-            last: LineDestination::Out,
-        };
+    /// A rewriter for one stream.
+    pub(super) fn new(engine: E, rules: EventStreamRules) -> Self {
+        let EventStreamRules { guard, texts, limits, counts } = rules;
         let text = guard.clone().filter(|_| texts).map(DetectStream::new);
-        let asides = NonDataLines::new(guard.map(DetectStream::new), limits);
+        let non_data = NonDataLines::new(guard.map(DetectStream::new), limits);
         let (name, piece, utf8) = (Vec::new(), Vec::new(), Utf8Validator::default());
         let (counting, state) = (DocumentCounter::new(counts), SseLineState::Name);
-        Self { engine, text, asides, counting, state, name, event, piece, utf8, at: 0 }
+        Self { engine, text, non_data, counting, state, name, event: SseEvent::default(), piece, utf8, at: 0 }
     }
 
     fn read(
@@ -121,7 +83,7 @@ impl<E: Restart> EventStreamRewriter<E> {
         while let Some(&byte) = input.first() {
             let used = match (self.state, byte) {
                 (SseLineState::Return, b'\n') => {
-                    self.put(self.event.last, b"\n", out)?;
+                    self.event.put(self.event.last, b"\n", out)?;
                     self.state = SseLineState::Name;
                     1
                 }
@@ -147,7 +109,7 @@ impl<E: Restart> EventStreamRewriter<E> {
                 }
                 (SseLineState::Pass, _) => {
                     let line = &input[..memchr::memchr2(b'\r', b'\n', input).unwrap_or(input.len())];
-                    self.asides.feed(line, observer);
+                    self.non_data.feed(line, observer);
                     self.put_non_data(out)?;
                     line.len()
                 }
@@ -159,7 +121,7 @@ impl<E: Restart> EventStreamRewriter<E> {
         Ok(())
     }
 
-    /// One byte of a field's name, or the colon behind it.
+    /// Takes one byte of a field's name, or the colon after it.
     fn name(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<usize, RewriteError> {
         if byte != b':' {
             self.name.push(byte);
@@ -171,7 +133,7 @@ impl<E: Restart> EventStreamRewriter<E> {
             self.check_name()?;
             self.name.push(b':');
             self.put_name(out)?;
-            self.state = if self.asides.drops { SseLineState::Skip } else { SseLineState::Pass };
+            self.state = if self.non_data.drops { SseLineState::Skip } else { SseLineState::Pass };
         }
         self.name.clear();
         Ok(1)
@@ -223,7 +185,7 @@ impl<E: Restart> EventStreamRewriter<E> {
         if alike == line.len() { Ok(()) } else { self.begin_document(&line[alike..], observer, out) }
     }
 
-    /// The data is a document: what was probed of it is its start.
+    /// The data is not the end marker but a document: begins it with what was held back.
     fn begin_document(
         &mut self,
         rest: &[u8],
@@ -254,21 +216,8 @@ impl<E: Restart> EventStreamRewriter<E> {
                 self.engine.feed(input, &mut self.counting.within(observer), &mut self.piece)
             }
         };
-        self.cut_piece(out);
+        self.event.put_data(&mut self.piece, out);
         fed.map_err(|stop| shift_offset(stop, self.event.start))
-    }
-
-    /// Puts out what the engine has, as data lines.
-    fn cut_piece(&mut self, out: &mut Vec<u8>) {
-        let mut rest = self.piece.as_slice();
-        while let Some(end) = memchr::memchr(b'\n', rest) {
-            out.extend_from_slice(&rest[..end]);
-            out.extend_from_slice(&self.event.ending);
-            out.extend_from_slice(if self.event.spaced { b"data: " } else { b"data:" });
-            rest = &rest[end + 1..];
-        }
-        out.extend_from_slice(rest);
-        self.piece.clear();
     }
 
     fn end_line(
@@ -287,7 +236,7 @@ impl<E: Restart> EventStreamRewriter<E> {
                 self.put_name(out)?;
                 self.non_data_destination()
             }
-            // A line of `data` alone is an empty line of data.
+            // A line with nothing but `data` is an empty data line.
             SseLineState::Name if self.event.open == EventData::Nothing => {
                 out.append(&mut self.name);
                 LineDestination::Out
@@ -303,17 +252,17 @@ impl<E: Restart> EventStreamRewriter<E> {
             }
             SseLineState::Data => self.end_data(observer, out)?,
             SseLineState::Pass => {
-                self.asides.end(observer);
+                self.non_data.end(observer);
                 self.put_non_data(out)?;
                 self.non_data_destination()
             }
             SseLineState::Skip | SseLineState::Return => self.non_data_destination(),
         };
         self.event.last = last;
-        self.put(last, &[byte], out)
+        self.event.put(last, &[byte], out)
     }
 
-    /// A data line ends; returns where its line end goes.
+    /// A data line ends; returns where its line end is put.
     fn end_data(
         &mut self,
         observer: &mut dyn RewriteObserver,
@@ -345,51 +294,35 @@ impl<E: Restart> EventStreamRewriter<E> {
                 ended.map_err(|stop| shift_offset(stop, self.event.start))?;
             }
         }
-        self.cut_piece(out);
+        self.event.put_data(&mut self.piece, out);
         out.append(&mut self.event.ending);
         out.append(&mut self.event.tail);
         self.event.open = EventData::Nothing;
         Ok(())
     }
 
-    /// Puts the name of a field that is not data.
+    /// Puts out the name of a field that is not data.
     fn put_name(&mut self, out: &mut Vec<u8>) -> Result<(), RewriteError> {
         let name = std::mem::take(&mut self.name);
-        self.put(self.non_data_destination(), &name, out)
+        self.event.put(self.non_data_destination(), &name, out)
     }
 
-    /// Puts what may leave of the open line.
+    /// Puts out what may leave of the open line that is not data.
     fn put_non_data(&mut self, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        let mut piece = std::mem::take(&mut self.asides.piece);
-        self.put(self.non_data_destination(), &piece, out)?;
+        let mut piece = std::mem::take(&mut self.non_data.piece);
+        self.event.put(self.non_data_destination(), &piece, out)?;
         piece.clear();
-        self.asides.piece = piece;
+        self.non_data.piece = piece;
         Ok(())
     }
 
-    /// Where the lines go that are not data.
+    /// Where lines that are not data are put.
     const fn non_data_destination(&self) -> LineDestination {
         match self.event.open {
-            EventData::Nothing | EventData::Json | EventData::Text if self.asides.drops => LineDestination::Nowhere,
+            EventData::Nothing | EventData::Json | EventData::Text if self.non_data.drops => LineDestination::Nowhere,
             EventData::Nothing => LineDestination::Out,
             EventData::Json | EventData::Text => LineDestination::Tail,
         }
-    }
-
-    fn put(&mut self, to: LineDestination, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        match to {
-            LineDestination::Out => out.extend_from_slice(bytes),
-            LineDestination::Ending => self.event.ending.extend_from_slice(bytes),
-            LineDestination::Nowhere => {}
-            LineDestination::Tail if self.event.tail.len() + bytes.len() > KEY_BYTES_MAX => {
-                return Err(RewriteError::Bound {
-                    bound: "the lines behind an event's data",
-                    limit: KEY_BYTES_MAX as u64,
-                });
-            }
-            LineDestination::Tail => self.event.tail.extend_from_slice(bytes),
-        }
-        Ok(())
     }
 }
 
@@ -425,7 +358,7 @@ impl<E: Restart> Rewriter for EventStreamRewriter<E> {
                 self.end_data(observer, out)?;
             }
             SseLineState::Pass => {
-                self.asides.end(observer);
+                self.non_data.end(observer);
                 self.put_non_data(out)?;
             }
             SseLineState::Skip | SseLineState::Return => {}

@@ -1,17 +1,17 @@
 //! The lines of an event stream that are not data: comments, and the fields `event`, `id` and `retry`.
 //!
-//! They pass as they came; under detectors they are looked at, line by line; where only listed fields may pass they are left
-//! out, since none of them is a field of the data. Never lets one through that the rules have not been asked about.
+//! They pass as they came, or with what detectors find in them treated. Under an allow-list they are dropped, since
+//! none of them is a listed field of the data.
 
 use crate::pii::{DetectStream, RewriteObserver};
 
-/// What becomes of such lines.
+/// The rules for these lines, and the open one.
 #[derive(Debug)]
 pub(super) struct NonDataLines {
     guard: Option<DetectStream>,
-    /// Whether they are left out.
+    /// Whether such lines are dropped.
     pub(super) drops: bool,
-    /// What of the open line may leave.
+    /// What may leave of the open line.
     pub(super) piece: Vec<u8>,
 }
 

@@ -1,6 +1,7 @@
-//! What event streams must do, as data; and the laws of every engine.
+//! Event streams in and out, as lists of cases; and what holds for every rewriter, as property tests.
 
 use super::*;
+use crate::bounds::KEY_BYTES_MAX;
 use crate::pii::json::{JsonRewriter, MatcherSpec};
 use crate::pii::lines::DocumentRules;
 use crate::pii::testing::{self, MarkingTransform, marked};
@@ -8,25 +9,25 @@ use crate::pii::{DetectAction, Detector};
 use proptest::prelude::*;
 
 fn events(guard: Option<DetectRule>) -> impl Fn() -> EventStreamRewriter<JsonRewriter> + use<> {
-    let treat = MarkingTransform::shared();
+    let transform = MarkingTransform::shared();
     let rules = crate::pii::Rules { records: Some(testing::path("$")), ..testing::rules(&["$..email"]) };
-    let documents = DocumentRules::compile(&MatcherSpec::of(&rules), &*treat).unwrap();
+    let documents = DocumentRules::compile(&MatcherSpec::of(&rules), &*transform).unwrap();
     let guard = guard.map(Arc::new);
-    move || documents.events(guard.clone(), true, Arc::clone(&treat))
+    move || documents.events(guard.clone(), true, Arc::clone(&transform))
 }
 
 fn json() -> impl Fn() -> EventStreamRewriter<JsonRewriter> + use<> {
     events(None)
 }
 
-/// `EMAIL` stands for the value, or its seal.
+/// `EMAIL` is replaced by the value in the input, and by its mark in the expected output.
 fn check(body: &str) {
     let expected = body.replace("EMAIL", &marked(0, b"b@x"));
     assert_eq!(testing::output_text(json(), &body.replace("EMAIL", "b@x")), expected);
 }
 
 #[test]
-fn the_data_of_each_event_is_treated_and_all_else_passes() {
+fn the_data_of_each_event_is_treated_and_other_lines_pass() {
     for body in [
         "data: {\"email\":\"EMAIL\"}\n\n",
         ": hello\nevent: x\nid: 7\ndata:{\"email\": \"EMAIL\"}\n\ndata: [1]\n\n",
@@ -47,13 +48,13 @@ fn the_data_of_each_event_is_treated_and_all_else_passes() {
 }
 
 #[test]
-fn data_lines_are_joined_whatever_stands_between_them() {
+fn data_lines_are_joined_over_other_lines_between_them() {
     let body = "data: {\"a\":\r\nid: 1\r\ndata:[2]}\nevent: x\n\n";
     assert_eq!(testing::output_text(json(), body), "data: {\"a\":\r\ndata: [2]}\r\nid: 1\r\nevent: x\n\n");
 }
 
 #[test]
-fn what_is_no_json_is_refused_or_guarded() {
+fn data_that_is_not_json_is_refused_or_read_by_detectors() {
     for body in [
         "data: hello b@x.org\n\n",
         "data: [DONE\n\n",
@@ -78,7 +79,7 @@ fn what_is_no_json_is_refused_or_guarded() {
 }
 
 #[test]
-fn where_a_rule_has_a_name_data_must_have_names() {
+fn data_must_be_json_where_a_rule_names_a_field() {
     let rules = testing::rules(&["$..email"]);
     let documents = DocumentRules::compile(&MatcherSpec::of(&rules), &*MarkingTransform::shared()).unwrap();
     let guard = Arc::new(DetectRule::new(Detector::default(), DetectAction::Redact));
@@ -88,7 +89,7 @@ fn where_a_rule_has_a_name_data_must_have_names() {
 }
 
 #[test]
-fn what_is_not_data_is_looked_at_or_left_out() {
+fn lines_that_are_not_data_are_read_by_detectors_or_dropped() {
     let guard = || events(Some(DetectRule::new(Detector::default(), DetectAction::Redact)));
     for line in [": b@x.org", "event: b@x.org", "id: b@x.org", "retry: b@x.org"] {
         for (body, ends) in
@@ -116,7 +117,7 @@ fn events_with_data_are_records() {
 }
 
 #[test]
-fn the_lines_behind_the_data_are_bounded() {
+fn the_lines_held_after_the_data_are_bounded() {
     let body = format!("data: 1\n: {}\n\n", "x".repeat(KEY_BYTES_MAX));
     assert!(matches!(testing::error_of(json(), body.as_bytes()), RewriteError::Bound { .. }));
     let body = format!(": {}\ndata: 1\n\n", "x".repeat(KEY_BYTES_MAX));
@@ -131,7 +132,7 @@ fn no_piece_of_a_selected_value_leaves_a_truncated_stream() {
 
 proptest! {
     #[test]
-    fn noise_never_panics_and_splits_never_matter(
+    fn random_bytes_never_panic_and_splits_never_matter(
         body in "(data: ?|id: |event|:|\n|\r|\r\n|[{}\\[\\],:1\u{e9}]|\"email\":|\"b@x\\.org\"|\\[DONE\\]|c@x\\.org ){0,30}",
         tail in prop::collection::vec(any::<u8>(), 0..3),
     ) {

@@ -70,7 +70,7 @@ impl HeadRewriter<'_> {
             return Ok(Cow::Borrowed(query));
         }
         let mut out = Vec::with_capacity(query.len() + 128);
-        let mut context = FormContext { fields: &self.rules.query, treat: self.transform, observer: self.observer };
+        let mut context = FormContext { fields: &self.rules.query, transform: self.transform, observer: self.observer };
         let mut pairs = FormPairs::default();
         pairs.feed(query.as_bytes(), &mut context, &mut out)?;
         pairs.finish(&mut context, &mut out)?;

@@ -1,15 +1,15 @@
 //! Paths as they read in XML.
 //!
 //! `$` is the document, so the first name is that of the root element. `.name` is a child element or an attribute,
-//! `["@name"]` an attribute only, `[*]` and `.*` any child or attribute, `[n]` the child at this place, `..` either at any
-//! depth.
-//! Names are local: prefixes are not compared. Rules compare them without regard to case, an allow-list exactly.
+//! `["@name"]` an attribute only, `[*]` and `.*` any child or attribute, `[n]` the child at this place, `..` either at
+//! any depth. Names are local: prefixes are not compared. Rules compare them without regard to case, an allow-list
+//! exactly.
 
 use crate::model::{FieldPath, PathSelector, PathStep};
 use crate::pii::fields::equals_ignoring_case;
 use crate::pii::{Rules, ValueLocation};
 
-/// The paths of one direction's rules, to be shared.
+/// The paths of a route's rules for requests or for responses, compiled once and shared.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct XmlPaths {
     paths: Vec<XmlPath>,
@@ -33,15 +33,16 @@ enum XmlPathRole {
     Subject,
 }
 
-/// What the paths say of one element or attribute.
+/// What the paths select in one element or attribute.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct PathMatch {
     pub(super) rule: Option<usize>,
-    /// An allow-list has it; or leads on to something below.
+    /// The allow-list has it.
     pub(super) allowed: bool,
+    /// The allow-list may have something within it.
     pub(super) leads: bool,
     pub(super) record: bool,
-    /// The way to the records has come to its first list.
+    /// The path of the records goes through a list, and this element is that list.
     pub(super) list: bool,
     pub(super) subject: bool,
 }
@@ -63,7 +64,7 @@ impl XmlPaths {
                 add(path, XmlPathRole::Treat(number));
             }
         }
-        // A revealed field is numbered after all that are treated.
+        // Fields to reveal are numbered after all fields to treat.
         rules.reveal.iter().enumerate().for_each(|(at, path)| add(path, XmlPathRole::Treat(rules.treat.len() + at)));
         rules.only.iter().flatten().for_each(|path| add(path, XmlPathRole::Only));
         rules.records.iter().for_each(|path| add(path, XmlPathRole::Record));
@@ -71,47 +72,47 @@ impl XmlPaths {
         Self { paths, limits: rules.only.is_some(), rest: rules.detect_rule() }
     }
 
-    /// Where each path stands at the document.
+    /// How far each path has been followed at the document: a bit for each number of steps.
     pub(super) fn start(&self) -> Vec<u64> {
         self.paths.iter().map(|path| path.skip(1)).collect()
     }
 
-    /// Whether the path of the records leads to a list, without which a document is of another shape.
+    /// Whether the path of the records goes through a list: a document without that list has another shape.
     pub(super) fn leads_to_list(&self) -> bool {
         self.paths.iter().any(|path| path.role == XmlPathRole::Record && path.list().is_some())
     }
 
-    /// How many words [`Self::element`] appends.
+    /// How many words [`Self::element`] appends: one for each path.
     pub(super) fn width(&self) -> usize {
         self.paths.len()
     }
 
-    /// Steps down into an element: appends where each path then stands.
+    /// Follows all paths into an element: appends how far each has been followed then.
     pub(super) fn element(&self, live: &mut Vec<u64>, name: &str, index: u32) -> PathMatch {
-        let mut verdict = PathMatch::default();
+        let mut matched = PathMatch::default();
         let parent = live.len() - self.paths.len();
         for (at, path) in self.paths.iter().enumerate() {
             let next = path.step(live[parent + at], XmlChild::Element { name, index });
             live.push(next);
-            verdict.add(path, next);
+            matched.add(path, next);
         }
-        verdict
+        matched
     }
 
-    /// What an attribute of the innermost element is.
+    /// What the paths select in an attribute of the innermost element.
     pub(super) fn attribute(&self, live: &[u64], name: &str) -> PathMatch {
-        let mut verdict = PathMatch::default();
+        let mut matched = PathMatch::default();
         for (path, live) in self.paths.iter().zip(&live[live.len() - self.paths.len()..]) {
-            verdict.add(path, path.step(*live, XmlChild::Attribute { name }));
+            matched.add(path, path.step(*live, XmlChild::Attribute { name }));
         }
-        verdict
+        matched
     }
 }
 
-/// Any child.
+/// The step to any child.
 const ANY: PathStep = PathStep { descends: false, selector: PathSelector::Wildcard };
 
-/// The steps of a path; the document itself is whatever element is its root.
+/// The steps of a path. A path to the document itself selects the root element, whatever its name.
 fn steps(path: &FieldPath) -> Box<[PathStep]> {
     if path.steps().is_empty() { [ANY].into() } else { path.steps().into() }
 }
@@ -141,12 +142,12 @@ impl XmlPath {
         }
     }
 
-    /// How many steps lead to its first list, where that is none of the document itself.
+    /// How many steps lead to its first list; `None` when the document itself is that list.
     fn list(&self) -> Option<usize> {
         self.steps.iter().position(|step| step.selector == PathSelector::Wildcard).filter(|at| *at > 0)
     }
 
-    /// A rule also holds where a list is written without an element around each of its items.
+    /// A rule also holds where a list has no element around each of its items, so a step into a list may be left out.
     fn skip(&self, mut live: u64) -> u64 {
         if matches!(self.role, XmlPathRole::Treat(_)) {
             for (at, _) in self.steps.iter().enumerate().filter(|(_, step)| step.is_wildcard()) {
@@ -182,17 +183,17 @@ mod tests {
     use crate::pii::testing;
 
     /// What the path says of an element, or of an attribute when the last name begins with `@`.
-    fn verdict(rules: &Rules, names: &[&str]) -> PathMatch {
+    fn matched(rules: &Rules, names: &[&str]) -> PathMatch {
         let paths = XmlPaths::new(rules);
         let mut live = paths.start();
-        let mut verdict = PathMatch::default();
+        let mut matched = PathMatch::default();
         for name in names {
-            verdict = match name.strip_prefix('@') {
+            matched = match name.strip_prefix('@') {
                 Some(name) => paths.attribute(&live, name),
                 None => paths.element(&mut live, name, 0),
             };
         }
-        verdict
+        matched
     }
 
     #[test]
@@ -221,19 +222,19 @@ mod tests {
             ("$.list.*", &["list", "@x"], true),
             ("$", &["any"], true),
         ] {
-            assert_eq!(verdict(&testing::rules(&[path]), names).rule.is_some(), selects, "{path} {names:?}");
+            assert_eq!(matched(&testing::rules(&[path]), names).rule.is_some(), selects, "{path} {names:?}");
         }
     }
 
     #[test]
     fn an_allow_list_and_records_are_exact() {
         let only = testing::allow_list(&["$.a.id"]);
-        let at = |names: &[&str]| (verdict(&only, names).allowed, verdict(&only, names).leads);
+        let at = |names: &[&str]| (matched(&only, names).allowed, matched(&only, names).leads);
         assert_eq!(
             (at(&["a"]), at(&["a", "id"]), at(&["a", "ID"]), at(&["b"])),
             ((false, true), (true, true), (false, false), (false, false))
         );
         let records = Rules { records: Some(testing::path("$.list[*]")), ..Rules::default() };
-        assert!(!verdict(&records, &["list"]).record && verdict(&records, &["list", "item"]).record);
+        assert!(!matched(&records, &["list"]).record && matched(&records, &["list", "item"]).record);
     }
 }

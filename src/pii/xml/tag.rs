@@ -4,7 +4,7 @@
 
 use crate::bounds::XML_ATTRIBUTES_MAX;
 
-/// A start tag, as slices of its own text.
+/// A start tag, as parts of its own text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct XmlTag<'a> {
     text: &'a str,
@@ -27,7 +27,7 @@ pub(super) struct AttributeSpan {
 /// One attribute.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct XmlAttribute<'a> {
-    /// The space before it, and all up to its value's quote.
+    /// The space before it, its name and its `=`, up to the quote of its value.
     pub(super) lead: &'a str,
     pub(super) name: &'a str,
     pub(super) quote: char,
@@ -35,8 +35,8 @@ pub(super) struct XmlAttribute<'a> {
 }
 
 impl<'a> XmlTag<'a> {
-    /// Reads what stands between `<` and `>`, or `<?` and `?>`; `marks` is where it notes the attributes. Errors say what is
-    /// wrong.
+    /// Reads the text between `<` and `>`, or `<?` and `?>`; `marks` receives the places of the attributes. Errors
+    /// say what is wrong.
     pub(super) fn parse(text: &'a str, marks: &'a mut Vec<AttributeSpan>) -> Result<Self, &'static str> {
         let (name, mut rest) = take_name(text).ok_or("a tag without a name")?;
         marks.clear();
@@ -73,7 +73,7 @@ impl<'a> XmlTag<'a> {
 }
 
 impl AttributeSpan {
-    /// The attribute that it marks.
+    /// The attribute at this place.
     fn of(self, text: &str) -> XmlAttribute<'_> {
         XmlAttribute {
             lead: &text[self.lead_from..self.value_from - 1],
@@ -98,7 +98,7 @@ impl<'a> XmlAttribute<'a> {
         Ok((Self { lead, name, quote, value }, after))
     }
 
-    /// Where it is, given where its lead and its name are.
+    /// Its place, given the offsets of its lead and its name.
     fn mark(&self, lead_from: usize, name_from: usize) -> AttributeSpan {
         let value_from = lead_from + self.lead.len() + 1;
         AttributeSpan {
@@ -139,12 +139,12 @@ pub(super) fn local(name: &str) -> &str {
     name.split_once(':').map_or(name, |(_, local)| local)
 }
 
-/// Space, as XML has it.
+/// Whether XML takes a character for space.
 pub(super) const fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
-/// The character that a reference stands for, given without `&` and `;`.
+/// The character that a reference means, given without `&` and `;`.
 pub(super) fn reference(name: &str) -> Option<char> {
     let code = match name {
         "amp" => return Some('&'),
@@ -187,7 +187,7 @@ pub(super) fn decode(value: &str, out: &mut Vec<u8>) -> Result<(), &'static str>
     Ok(())
 }
 
-/// What to say of a reference that is not one of the known ones.
+/// The error for a reference that is not one of the known ones.
 pub(super) const BAD_REFERENCE: &str = "a reference to something that is not predefined";
 
 /// Appends a text, escaped for content and for attributes; false when XML cannot hold it.
@@ -195,7 +195,7 @@ pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) -> bool {
     put_escaped(text, false, out)
 }
 
-/// The same for content only, where space stands for itself.
+/// As [`escape`], for content only: there, tabs, line ends and quotes need no escape.
 pub(super) fn escape_content(text: &[u8], out: &mut Vec<u8>) -> bool {
     put_escaped(text, true, out)
 }
@@ -226,7 +226,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_tag_is_its_name_its_attributes_and_the_rest() {
+    fn a_tag_is_read_into_its_name_its_attributes_and_the_rest() {
         let mut marks = Vec::new();
         let tag = XmlTag::parse("p:a\n x = \"1>\"  y='\"' /", &mut marks).expect("a tag");
         let parts: Vec<_> = tag.attributes().map(|a| (a.lead, a.name, a.quote, a.value)).collect();
@@ -287,7 +287,7 @@ mod tests {
         }
 
         #[test]
-        fn noise_never_panics(text in "[a-c:=\"'/<>&;# \n\u{e9}]{0,30}") {
+        fn random_text_never_panics(text in "[a-c:=\"'/<>&;# \n\u{e9}]{0,30}") {
             prop_assert!(XmlTag::parse(&text, &mut Vec::new()).is_err() || !text.is_empty());
             prop_assert!(decode(&text, &mut Vec::new()).is_ok() || text.contains('&'));
         }

@@ -6,9 +6,9 @@ use crate::pii::testing::{self, MarkingTransform, marked};
 use crate::pii::{DetectAction, DetectRule, Detector, Rule, Rules, TokenClass, Treatment, ValueLocation};
 use proptest::prelude::*;
 
-fn xml(rules: &Rules, treat: Arc<dyn Transform>) -> impl Fn() -> XmlRewriter + use<> {
+fn xml(rules: &Rules, transform: Arc<dyn Transform>) -> impl Fn() -> XmlRewriter + use<> {
     let paths = Arc::new(XmlPaths::new(rules));
-    move || XmlRewriter::new(Arc::clone(&paths), Arc::clone(&treat))
+    move || XmlRewriter::new(Arc::clone(&paths), Arc::clone(&transform))
 }
 
 fn email() -> impl Fn() -> XmlRewriter + use<> {
@@ -58,7 +58,7 @@ fn values_are_decoded_however_they_are_written() {
 }
 
 #[test]
-fn a_selected_element_that_has_elements_is_redacted_whole() {
+fn a_selected_element_with_elements_within_is_replaced_as_a_whole() {
     let body =
         "<c><email kind=\"h\" xml:lang=\"en\">b@x<a href=\"b@x\">b@x</a><!-- b@x --><email>b@x</email>b@x</email>y</c>";
     let kind = marked(0, b"h");
@@ -69,7 +69,7 @@ fn a_selected_element_that_has_elements_is_redacted_whole() {
 }
 
 #[test]
-fn dropped_elements_and_attributes_leave_no_trace() {
+fn dropped_elements_and_attributes_are_left_out_with_their_markup() {
     let drop = || xml(&testing::rules(&["$..email"]), MarkingTransform::dropping(0));
     let body = "<c email=\"b@x\" a='1'>1<email x=\"2\">b@x<i/><!-- b@x --></email>2<email/>3</c>";
     assert_eq!(testing::output_text(drop(), body), "<c a='1'>123</c>");
@@ -77,7 +77,7 @@ fn dropped_elements_and_attributes_leave_no_trace() {
 }
 
 #[test]
-fn only_what_is_listed_may_pass() {
+fn under_an_allow_list_only_listed_elements_and_attributes_pass() {
     let only = || {
         xml(&testing::allow_list(&["$.list.item.id", "$.list.keep", "$.list.item[\"@n\"]"]), MarkingTransform::shared())
     };
@@ -89,8 +89,8 @@ fn only_what_is_listed_may_pass() {
 }
 
 #[test]
-fn a_document_without_the_list_of_its_records_is_told() {
-    let told = |records: &str, body: &str| {
+fn a_document_without_the_list_of_its_records_is_reported() {
+    let is_reported = |records: &str, body: &str| {
         let rules = Rules { records: Some(testing::path(records)), ..testing::rules(&["$..email"]) };
         let (_, seen, end) = testing::feed_at_every_split(xml(&rules, MarkingTransform::shared()), body.as_bytes());
         assert_eq!(end, Ok(()), "{body}");
@@ -108,12 +108,12 @@ fn a_document_without_the_list_of_its_records_is_told() {
         ("$[*]", "<any/>", 0),
         ("$", "<any/>", 0),
     ] {
-        assert_eq!(told(records, body), misshapen, "{records} {body}");
+        assert_eq!(is_reported(records, body), misshapen, "{records} {body}");
     }
 }
 
 #[test]
-fn records_and_subjects_are_told() {
+fn records_are_counted_and_subjects_are_reported() {
     let rules = Rules {
         records: Some(testing::path("$.list[*]")),
         subject: Some(testing::path("$.list[*].id")),
@@ -128,7 +128,7 @@ fn records_and_subjects_are_told() {
     let rules = Rules { subject: Some(testing::path("$.c")), ..testing::rules(&["$..email"]) };
     let (_, seen, _) =
         testing::feed_at_every_split(xml(&rules, MarkingTransform::shared()), b"<c>a<email>x</email>b</c>");
-    assert_eq!(seen.subjects, ["ab"], "its own text, whatever stands within");
+    assert_eq!(seen.subjects, ["ab"], "its own text, without that of elements within");
     let seen = testing::RecordingObserver { budget: Some(1), ..testing::RecordingObserver::default() };
     let (out, _, end) = testing::feed_chunks(&mut make(), seen, [&b"<list><c>1</c> <c>2</c></list>"[..]]);
     assert_eq!((out.as_slice(), end), (&b"<list><c>1</c> "[..], Err(RewriteError::RecordBudgetSpent)));
@@ -194,7 +194,7 @@ fn detectors_read_what_no_path_selects() {
 }
 
 #[test]
-fn what_detectors_find_nothing_in_passes_as_it_came() {
+fn text_in_which_detectors_find_nothing_passes_as_it_came() {
     for body in [
         "<?xml version=\"1.0\" standalone='yes'?>\r\n<c x='a &#64; b'>\n &#x41;<![CDATA[ ]] ]]><!-- a -->\t]] &amp;</c>\n<!-- b --><?p i?> ",
         "<c><a>1</a> <a/>  2019-04-01T10:00:00Z <b y=\"\"></b></c>",
@@ -288,7 +288,7 @@ fn what_a_laxer_reader_would_see_otherwise_is_refused() {
 }
 
 #[test]
-fn bounds_hold() {
+fn a_tag_a_value_and_a_depth_over_their_bounds_are_refused() {
     let bound = |body: String| matches!(testing::error_of(email(), body.as_bytes()), RewriteError::Bound { .. });
     assert!(bound("<a>".repeat(DOCUMENT_DEPTH_MAX + 1)));
     assert!(bound(format!("<email>{}", "x".repeat(VALUE_BYTES_MAX + 1))));
@@ -332,7 +332,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_never_panics_and_splits_never_matter(
+    fn random_bytes_never_panic_and_splits_never_matter(
         body in "(<c>|</c>|<email>|</email>|<c email='1'>|<!--|-->|<!\\[CDATA\\[|\\]\\]>|<\\?p|\\?>|&amp;|&#|[<>&;'\"=/ \u{e9}a\\]-]){0,25}",
         tail in prop::collection::vec(any::<u8>(), 0..3),
     ) {

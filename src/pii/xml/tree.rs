@@ -1,68 +1,43 @@
-//! The open elements, and what becomes of what stands in them.
+//! The open elements, and what is done with their content.
 //!
-//! A selected element's text is held and treated at its end; one that has elements within is redacted whole. Never
-//! lets a comment or a nested element carry a piece of a selected value out.
+//! The text of a selected element is held, and treated at the element's end; a selected element that has elements
+//! within is replaced as a whole. Never lets a comment or a nested element carry a piece of a selected value out.
 
+use super::held::{HeldElement, hold};
 use super::paths::{PathMatch, XmlPaths};
+use super::stack::{ElementContent, ElementStack};
 use super::tag::{self, XmlAttribute, XmlTag};
 use super::unselected::UnselectedText;
-use crate::bounds::{DOCUMENT_DEPTH_MAX, VALUE_BYTES_MAX};
+use crate::bounds::DOCUMENT_DEPTH_MAX;
 use crate::pii::clear;
-use crate::pii::{PieceTransform, Replacement, RewriteError, RewriteObserver, SelectedValue, Transform, ValueKind};
+use crate::pii::{Replacement, RewriteError, RewriteObserver, SelectedValue, Transform, ValueKind};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The state of a document's elements.
 pub(super) struct ElementTree {
     paths: Arc<XmlPaths>,
-    treat: Arc<dyn Transform>,
-    frames: Vec<OpenElement>,
-    /// The names of the open elements, one behind the other.
-    names: Vec<u8>,
-    /// Where the paths stand: as many words for each open element that they reach.
+    transform: Arc<dyn Transform>,
+    open: ElementStack,
+    /// How far each path has been followed: one word a path for each open element whose content may be selected.
     positions: Vec<u64>,
-    /// The decoded text of the element that is held.
-    value: Zeroizing<Vec<u8>>,
-    /// That text, where nothing of it is kept.
-    pieces: Option<PieceTransform>,
-    /// The decoded text of the element that tells the subject, and its depth.
+    /// The selected element that is open.
+    held: HeldElement,
+    /// The decoded text of the element that identifies the subject, while it is open.
     subject_text: Zeroizing<Vec<u8>>,
+    /// The depth of that element.
     subject_depth: Option<usize>,
-    /// Whether the element that is held has elements within.
-    has_elements: bool,
     treated: Vec<u8>,
     /// An attribute's decoded value.
     decoded: Zeroizing<Vec<u8>>,
-    unlisted: UnselectedText,
+    unselected: UnselectedText,
+    /// Whether the root element has begun.
     rooted: bool,
-    /// Whether the list of the records was there, or none is asked for.
+    /// Whether the list of the records has been seen, or the rules have no path of records to a list.
     listed: bool,
 }
 
-/// An open element.
-struct OpenElement {
-    name_from: usize,
-    content: ElementContent,
-    children: u32,
-    allowed: bool,
-    /// Whether its tags leave.
-    leaves: bool,
-    /// Whether text in it has left as it came.
-    has_clear_text: bool,
-}
-
-/// What becomes of an element's content.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ElementContent {
-    Pass,
-    /// Only what an allow-list has below.
-    ListedOnly,
-    Held(usize),
-    /// Nothing leaves.
-    Dropped,
-}
-
-/// With what a document's events are worked on.
+/// The observer, the output and the position of the call at hand.
 pub(super) struct XmlContext<'a> {
     pub(super) observer: &'a mut dyn RewriteObserver,
     pub(super) out: &'a mut Vec<u8>,
@@ -77,24 +52,21 @@ impl XmlContext<'_> {
 }
 
 impl ElementTree {
-    pub(super) fn new(paths: Arc<XmlPaths>, treat: Arc<dyn Transform>) -> Self {
+    pub(super) fn new(paths: Arc<XmlPaths>, transform: Arc<dyn Transform>) -> Self {
         let positions = paths.start();
-        let unlisted = UnselectedText::new(paths.rest);
+        let unselected = UnselectedText::new(paths.rest);
         let listed = !paths.leads_to_list();
         Self {
             paths,
-            treat,
-            frames: Vec::new(),
-            names: Vec::new(),
+            transform,
+            open: ElementStack::default(),
             positions,
-            value: Zeroizing::default(),
-            pieces: None,
+            held: HeldElement::default(),
             subject_text: Zeroizing::default(),
             subject_depth: None,
-            has_elements: false,
             treated: Vec::new(),
             decoded: Zeroizing::default(),
-            unlisted,
+            unselected,
             rooted: false,
             listed,
         }
@@ -102,65 +74,64 @@ impl ElementTree {
 
     /// Whether a whole document has been read.
     pub(super) fn is_complete(&self) -> bool {
-        self.rooted && self.frames.is_empty()
+        self.rooted && self.open.is_empty()
     }
 
-    /// The document has ended.
+    /// The document has ended: reports it when the list of the records was not in it.
     pub(super) fn end_document(&self, observer: &mut dyn RewriteObserver, at: u64) -> Result<(), RewriteError> {
-        let what = "no container where the records stand";
+        let what = "no container where the records should be";
         if self.listed { Ok(()) } else { observer.on_unexpected_shape(RewriteError::UnexpectedShape { what, at }) }
     }
 
-    /// An element begins, or is empty.
-    pub(super) fn start(&mut self, tag: &XmlTag<'_>, desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
-        self.release(desk)?;
-        if self.frames.is_empty() && std::mem::replace(&mut self.rooted, true) {
-            return Err(desk.malformed("a second root element"));
+    /// A start tag, or the tag of an empty element.
+    pub(super) fn start(&mut self, tag: &XmlTag<'_>, context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+        self.release(context)?;
+        if self.open.is_empty() && std::mem::replace(&mut self.rooted, true) {
+            return Err(context.malformed("a second root element"));
         }
-        if self.frames.len() >= DOCUMENT_DEPTH_MAX {
+        if self.open.depth() >= DOCUMENT_DEPTH_MAX {
             return Err(RewriteError::Bound { bound: "the depth of the document", limit: DOCUMENT_DEPTH_MAX as u64 });
         }
-        match self.frames.last().map(|frame| frame.content) {
+        match self.open.content() {
             Some(ElementContent::Held(_)) => {
-                self.has_elements = true;
-                self.value.clear();
-                self.push(tag, ElementContent::Dropped, false, false);
+                self.held.add_element();
+                self.open.push(tag, ElementContent::Dropped, false, false);
             }
-            Some(ElementContent::Dropped) => self.push(tag, ElementContent::Dropped, false, false),
-            Some(ElementContent::Pass | ElementContent::ListedOnly) | None => self.start_reached(tag, desk)?,
+            Some(ElementContent::Dropped) => self.open.push(tag, ElementContent::Dropped, false, false),
+            Some(ElementContent::Pass | ElementContent::ListedOnly) | None => self.start_reached(tag, context)?,
         }
         Ok(())
     }
 
-    /// An element begins that the paths reach.
-    fn start_reached(&mut self, tag: &XmlTag<'_>, desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+    /// A start tag whose element may be selected, or have selected elements within.
+    fn start_reached(&mut self, tag: &XmlTag<'_>, context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
         let mut above = !self.paths.limits;
         let mut index = 0;
-        if let Some(frame) = self.frames.last_mut() {
+        if let Some(frame) = self.open.top_mut() {
             (above, index) = (frame.allowed, frame.children);
             frame.children = frame.children.saturating_add(1);
         }
-        let verdict = self.paths.element(&mut self.positions, tag::local(tag.name), index);
-        let allowed = above || verdict.allowed;
-        self.listed |= verdict.list;
-        let drops = verdict.rule.is_some_and(|rule| self.treat.drops_member(rule));
-        let root = self.frames.is_empty();
+        let matched = self.paths.element(&mut self.positions, tag::local(tag.name), index);
+        let allowed = above || matched.allowed;
+        self.listed |= matched.list;
+        let drops = matched.rule.is_some_and(|rule| self.transform.drops_member(rule));
+        let root = self.open.is_empty();
         if drops && root {
             return Err(RewriteError::Untreatable { what: "the root element cannot be left out" });
         }
-        if drops || !(allowed || verdict.leads || root) {
-            if let Some(rule) = verdict.rule.filter(|_| drops) {
-                desk.observer.on_treated(rule);
+        if drops || !(allowed || matched.leads || root) {
+            if let Some(rule) = matched.rule.filter(|_| drops) {
+                context.observer.on_treated(rule);
             }
             self.positions.truncate(self.positions.len() - self.paths.width());
-            self.push(tag, ElementContent::Dropped, false, false);
+            self.open.push(tag, ElementContent::Dropped, false, false);
             return Ok(());
         }
-        if verdict.record {
-            desk.observer.on_record()?;
+        if matched.record {
+            context.observer.on_record()?;
         }
-        self.put_start(tag, &verdict, allowed, desk)?;
-        let content = match verdict.rule {
+        self.put_start(tag, &matched, allowed, context)?;
+        let content = match matched.rule {
             Some(rule) => ElementContent::Held(rule),
             None if allowed => ElementContent::Pass,
             None => ElementContent::ListedOnly,
@@ -169,45 +140,28 @@ impl ElementTree {
             self.positions.truncate(self.positions.len() - self.paths.width());
             return Ok(());
         }
-        self.push(tag, content, allowed, true);
-        if verdict.subject && self.subject_depth.is_none() {
-            self.subject_depth = Some(self.frames.len());
+        self.open.push(tag, content, allowed, true);
+        if matched.subject && self.subject_depth.is_none() {
+            self.subject_depth = Some(self.open.depth());
             self.subject_text.clear();
         }
-        if let Some(rule) = verdict.rule {
-            self.has_elements = false;
-            self.value.clear();
-            self.pieces = self.treat.begin_pieces(rule);
+        if let Some(rule) = matched.rule {
+            self.held.begin(self.transform.begin_pieces(rule));
         }
         Ok(())
-    }
-
-    fn push(&mut self, tag: &XmlTag<'_>, content: ElementContent, allowed: bool, leaves: bool) {
-        if tag.is_empty() {
-            return;
-        }
-        self.frames.push(OpenElement {
-            name_from: self.names.len(),
-            content,
-            children: 0,
-            allowed,
-            leaves,
-            has_clear_text: false,
-        });
-        self.names.extend_from_slice(tag.name.as_bytes());
     }
 
     fn put_start(
         &mut self,
         tag: &XmlTag<'_>,
-        verdict: &PathMatch,
+        matched: &PathMatch,
         allowed: bool,
-        desk: &mut XmlContext<'_>,
+        context: &mut XmlContext<'_>,
     ) -> Result<(), RewriteError> {
-        let from = desk.out.len();
-        let put = self.put_tag(tag, verdict, allowed, desk);
+        let from = context.out.len();
+        let put = self.put_tag(tag, matched, allowed, context);
         if put.is_err() {
-            desk.out.truncate(from);
+            context.out.truncate(from);
         }
         put
     }
@@ -215,83 +169,72 @@ impl ElementTree {
     fn put_tag(
         &mut self,
         tag: &XmlTag<'_>,
-        verdict: &PathMatch,
+        matched: &PathMatch,
         allowed: bool,
-        desk: &mut XmlContext<'_>,
+        context: &mut XmlContext<'_>,
     ) -> Result<(), RewriteError> {
-        desk.out.push(b'<');
-        desk.out.extend_from_slice(tag.name.as_bytes());
+        context.out.push(b'<');
+        context.out.extend_from_slice(tag.name.as_bytes());
         for attribute in tag.attributes() {
-            self.put_attribute(tag.name, &attribute, verdict.rule, allowed, desk)?;
+            self.put_attribute(tag.name, &attribute, matched.rule, allowed, context)?;
         }
-        desk.out.extend_from_slice(tag.rest.as_bytes());
-        desk.out.push(b'>');
+        context.out.extend_from_slice(tag.rest.as_bytes());
+        context.out.push(b'>');
         Ok(())
     }
 
-    /// An attribute of an element that a rule has selected is a piece of it, unless it belongs to XML itself.
+    /// The rule of a selected element treats its attributes too, unless they belong to XML itself.
     fn put_attribute(
         &mut self,
         within: &str,
         attribute: &XmlAttribute<'_>,
         element: Option<usize>,
         allowed: bool,
-        desk: &mut XmlContext<'_>,
+        context: &mut XmlContext<'_>,
     ) -> Result<(), RewriteError> {
-        let verdict = self.paths.attribute(&self.positions, tag::local(attribute.name));
-        let rule = verdict.rule.or(element.filter(|_| !attribute.is_of_xml()));
-        let drops = rule.is_some_and(|rule| self.treat.drops_member(rule));
+        let matched = self.paths.attribute(&self.positions, tag::local(attribute.name));
+        let rule = matched.rule.or(element.filter(|_| !attribute.is_of_xml()));
+        let drops = rule.is_some_and(|rule| self.transform.drops_member(rule));
         self.decoded.clear();
-        tag::decode(attribute.value, &mut self.decoded).map_err(|what| desk.malformed(what))?;
+        tag::decode(attribute.value, &mut self.decoded).map_err(|what| context.malformed(what))?;
         if let Some(rule) = rule.filter(|_| drops) {
-            desk.observer.on_treated(rule);
+            context.observer.on_treated(rule);
         }
-        if drops || !(allowed || verdict.allowed || attribute.is_namespace()) {
+        if drops || !(allowed || matched.allowed || attribute.is_namespace()) {
             return Ok(());
         }
-        if verdict.subject {
-            desk.observer.on_subject(&self.decoded);
+        if matched.subject {
+            context.observer.on_subject(&self.decoded);
         }
-        desk.out.extend_from_slice(attribute.lead.as_bytes());
-        desk.out.push(attribute.quote as u8);
+        context.out.extend_from_slice(attribute.lead.as_bytes());
+        context.out.push(attribute.quote as u8);
         match rule {
             Some(rule) => {
                 let decoded = std::mem::take(&mut self.decoded);
-                self.put_treated(rule, SelectedValue { kind: ValueKind::String, text: &decoded }, desk)?;
+                self.put_treated(rule, SelectedValue { kind: ValueKind::String, text: &decoded }, context)?;
                 self.decoded = decoded;
             }
             None => {
-                let changed = self.unlisted.attribute(attribute.value, &self.decoded, &*self.treat, desk)?;
+                let changed = self.unselected.attribute(attribute.value, &self.decoded, &*self.transform, context)?;
                 if !changed
                     && !attribute.is_of_xml()
                     && !attribute.value.is_empty()
-                    && desk.observer.wants_clear_paths()
+                    && context.observer.wants_clear_paths()
                 {
-                    let mut path = self.path(Some(within));
+                    let mut path = self.open.path(Some(within));
                     clear::push_name(&mut path, &format!("@{}", tag::local(attribute.name)));
-                    desk.observer.on_clear_path(&path);
+                    context.observer.on_clear_path(&path);
                 }
             }
         }
-        desk.out.push(attribute.quote as u8);
+        context.out.push(attribute.quote as u8);
         Ok(())
     }
 
-    /// The path of the innermost element, or of one within it.
-    fn path(&self, within: Option<&str>) -> String {
-        let mut path = "$".to_owned();
-        let ends = self.frames.iter().skip(1).map(|frame| frame.name_from).chain([self.names.len()]);
-        let open = self.frames.iter().zip(ends).map(|(frame, end)| &self.names[frame.name_from..end]);
-        for name in open.filter_map(|name| std::str::from_utf8(name).ok()).chain(within) {
-            clear::push_name(&mut path, tag::local(name));
-        }
-        path
-    }
-
-    /// Lets the text that is open leave.
-    fn release(&mut self, desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
-        let changed = self.unlisted.release(&*self.treat, desk)?;
-        if let Some(frame) = self.frames.last_mut().filter(|_| changed) {
+    /// Puts out the open text.
+    fn release(&mut self, context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+        let changed = self.unselected.release(&*self.transform, context)?;
+        if let Some(frame) = self.open.top_mut().filter(|_| changed) {
             frame.has_clear_text = false;
         }
         Ok(())
@@ -301,127 +244,118 @@ impl ElementTree {
         &mut self,
         rule: usize,
         value: SelectedValue<'_>,
-        desk: &mut XmlContext<'_>,
+        context: &mut XmlContext<'_>,
     ) -> Result<(), RewriteError> {
         self.treated.clear();
-        if let Replacement::Unchanged { .. } = self.treat.transform(rule, value, &mut self.treated)? {
-            // What was decoded cannot leave as it came: the raw text is not kept.
+        if let Replacement::Unchanged { .. } = self.transform.transform(rule, value, &mut self.treated)? {
+            // The text as it came is no longer there, so the decoded text is escaped again.
             self.treated.extend_from_slice(value.text);
         }
-        if !tag::escape(&self.treated, desk.out) {
+        if !tag::escape(&self.treated, context.out) {
             return Err(RewriteError::Untreatable { what: "XML cannot hold the treated text" });
         }
-        desk.observer.on_treated(rule);
+        context.observer.on_treated(rule);
         Ok(())
     }
 
-    /// The result of a text of which nothing is kept needs no escape.
-    fn put_pieces(&self, rule: usize, mut pieces: PieceTransform, desk: &mut XmlContext<'_>) {
-        pieces.drain(desk.out);
-        self.treat.finish_pieces(rule, pieces, desk.out);
-        desk.observer.on_treated(rule);
+    /// Puts out what takes the place of a selected element's content.
+    fn put_held(
+        &mut self,
+        rule: usize,
+        mut held: HeldElement,
+        context: &mut XmlContext<'_>,
+    ) -> Result<(), RewriteError> {
+        match held.take_pieces() {
+            Some(mut pieces) => {
+                // What such a treatment makes needs no escape in XML.
+                pieces.drain(context.out);
+                self.transform.finish_pieces(rule, pieces, context.out);
+                context.observer.on_treated(rule);
+            }
+            None => self.put_treated(rule, held.value(), context)?,
+        }
+        self.held = held;
+        Ok(())
     }
 
-    /// An element ends; its tag is given without `</` and `>`.
-    pub(super) fn end(&mut self, tag: &str, desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
-        self.release(desk)?;
-        if self.frames.last().is_some_and(|frame| frame.has_clear_text) && desk.observer.wants_clear_paths() {
-            desk.observer.on_clear_path(&self.path(None));
+    /// An end tag, given without `</` and `>`.
+    pub(super) fn end(&mut self, tag: &str, context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+        self.release(context)?;
+        if self.open.top().is_some_and(|frame| frame.has_clear_text) && context.observer.wants_clear_paths() {
+            context.observer.on_clear_path(&self.open.path(None));
         }
         let name = tag.trim_end_matches(tag::is_space);
-        let unlike = "an end tag unlike its start tag";
-        let frame = self.frames.pop().ok_or_else(|| desk.malformed(unlike))?;
-        if self.names[frame.name_from..] != *name.as_bytes() {
-            return Err(desk.malformed(unlike));
-        }
-        self.names.truncate(frame.name_from);
-        if self.subject_depth == Some(self.frames.len() + 1) {
+        let frame = self.open.pop(name).ok_or_else(|| context.malformed("an end tag unlike its start tag"))?;
+        if self.subject_depth == Some(self.open.depth() + 1) {
             self.subject_depth = None;
-            desk.observer.on_subject(&self.subject_text);
+            context.observer.on_subject(&self.subject_text);
         }
         if let ElementContent::Held(rule) = frame.content {
-            let value = std::mem::take(&mut self.value);
-            let kind = if self.has_elements { ValueKind::Container } else { ValueKind::String };
-            match self.pieces.take().filter(|_| !self.has_elements) {
-                Some(pieces) => self.put_pieces(rule, pieces, desk),
-                None => self.put_treated(rule, SelectedValue { kind, text: &value }, desk)?,
-            }
-            self.value = value;
+            let held = std::mem::take(&mut self.held);
+            self.put_held(rule, held, context)?;
         }
         if frame.leaves {
             self.positions.truncate(self.positions.len() - self.paths.width());
-            desk.out.extend_from_slice(b"</");
-            desk.out.extend_from_slice(tag.as_bytes());
-            desk.out.push(b'>');
+            context.out.extend_from_slice(b"</");
+            context.out.extend_from_slice(tag.as_bytes());
+            context.out.push(b'>');
         }
         Ok(())
     }
 
-    /// Text, as it came and decoded.
-    pub(super) fn text(&mut self, raw: &[u8], decoded: &[u8], desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+    /// A piece of text, as it came and decoded.
+    pub(super) fn text(
+        &mut self,
+        raw: &[u8],
+        decoded: &[u8],
+        context: &mut XmlContext<'_>,
+    ) -> Result<(), RewriteError> {
         let space = |b: &&u8| tag::is_space(char::from(**b));
-        if self.subject_depth == Some(self.frames.len()) {
+        if self.subject_depth == Some(self.open.depth()) {
             hold(&mut self.subject_text, decoded)?;
         }
-        if let Some(frame) = self.frames.last_mut().filter(|frame| frame.content == ElementContent::Pass) {
+        if let Some(frame) = self.open.top_mut().filter(|frame| frame.content == ElementContent::Pass) {
             frame.has_clear_text = frame.has_clear_text || !decoded.iter().all(|b| space(&b));
         }
-        match self.frames.last().map(|frame| frame.content) {
+        match self.open.content() {
             None => {
                 let good = raw.iter().take_while(space).count();
-                desk.out.extend_from_slice(&raw[..good]);
-                desk.at += good as u64;
-                if good < raw.len() { Err(desk.malformed("text outside of the root element")) } else { Ok(()) }
+                context.out.extend_from_slice(&raw[..good]);
+                context.at += good as u64;
+                if good < raw.len() { Err(context.malformed("text outside of the root element")) } else { Ok(()) }
             }
-            Some(ElementContent::Pass) if self.unlisted.is_active() => self.unlisted.hold(raw, decoded),
+            Some(ElementContent::Pass) if self.unselected.is_active() => self.unselected.hold(raw, decoded),
             Some(ElementContent::Pass) => {
-                desk.out.extend_from_slice(raw);
+                context.out.extend_from_slice(raw);
                 Ok(())
             }
             Some(ElementContent::ListedOnly) if raw == decoded => {
-                desk.out.extend(raw.iter().filter(space));
+                context.out.extend(raw.iter().filter(space));
                 Ok(())
             }
-            Some(ElementContent::Held(_)) if !self.has_elements => match &mut self.pieces {
-                Some(pieces) => {
-                    pieces.push(decoded);
-                    if pieces.ready_bytes() > VALUE_BYTES_MAX {
-                        pieces.drain(desk.out);
-                    }
-                    Ok(())
-                }
-                None => hold(&mut self.value, decoded),
-            },
-            Some(ElementContent::ListedOnly | ElementContent::Held(_) | ElementContent::Dropped) => Ok(()),
+            Some(ElementContent::Held(_)) => self.held.push(decoded, context.out),
+            Some(ElementContent::ListedOnly | ElementContent::Dropped) => Ok(()),
         }
     }
 
     /// A piece of a comment or a processing instruction.
-    pub(super) fn misc(&mut self, raw: &[u8], desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
-        let passes = match self.frames.last().map(|frame| frame.content) {
+    pub(super) fn misc(&mut self, raw: &[u8], context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+        let passes = match self.open.content() {
             None => !self.paths.limits,
             Some(ElementContent::Pass) => true,
             Some(ElementContent::ListedOnly | ElementContent::Held(_) | ElementContent::Dropped) => false,
         };
-        if passes && self.unlisted.is_active() {
-            return self.unlisted.hold_misc(raw);
+        if passes && self.unselected.is_active() {
+            return self.unselected.hold_misc(raw);
         }
         if passes {
-            desk.out.extend_from_slice(raw);
+            context.out.extend_from_slice(raw);
         }
         Ok(())
     }
 
     /// The comment or processing instruction is whole.
-    pub(super) fn end_misc(&mut self, desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
-        self.unlisted.end_misc(!self.frames.is_empty(), &*self.treat, desk)
+    pub(super) fn end_misc(&mut self, context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+        self.unselected.end_misc(!self.open.is_empty(), &*self.transform, context)
     }
-}
-
-fn hold(value: &mut Vec<u8>, decoded: &[u8]) -> Result<(), RewriteError> {
-    if value.len() + decoded.len() > VALUE_BYTES_MAX {
-        return Err(RewriteError::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
-    }
-    value.extend_from_slice(decoded);
-    Ok(())
 }

@@ -1,8 +1,9 @@
 //! What no path selects, under detectors: texts, attributes, comments and instructions.
 //!
-//! A text is all that stands between two tags, references and CDATA decoded and comments left aside, as readers see it. With
-//! a find it leaves escaped and without the comments that stood in it, else as it came; comments and instructions are looked
-//! at one by one. Never lets a byte of any leave before its end, and holds so much and no more.
+//! A text is everything between two tags, as readers see it: references and CDATA decoded, comments left out. If
+//! detectors find something in it, it is put out escaped and without its comments, otherwise as it came. Comments and
+//! instructions are read by the detectors one by one. Never lets a byte of a text or comment leave before its end,
+//! and never holds more than the bound on values.
 
 use super::tag;
 use super::tree::XmlContext;
@@ -10,7 +11,7 @@ use crate::bounds::VALUE_BYTES_MAX;
 use crate::pii::{Replacement, RewriteError, SelectedValue, Transform, ValueKind};
 use zeroize::Zeroizing;
 
-/// The text that is open, and what is done about it.
+/// The open text, and the open comment or instruction.
 pub(super) struct UnselectedText {
     rule: Option<usize>,
     /// The text as it came, and decoded.
@@ -22,13 +23,13 @@ pub(super) struct UnselectedText {
 }
 
 impl UnselectedText {
-    /// For the rule of texts that nothing else selects, if there is one.
+    /// With the rule for texts that nothing else selects, if there is one.
     pub(super) fn new(rule: Option<usize>) -> Self {
         let none = Zeroizing::default;
         Self { rule, raw: none(), text: none(), misc: none(), made: none() }
     }
 
-    /// Whether anything must be held at all.
+    /// Whether there is such a rule: otherwise nothing is held.
     pub(super) const fn is_active(&self) -> bool {
         self.rule.is_some()
     }
@@ -45,17 +46,18 @@ impl UnselectedText {
         hold(&mut self.misc, raw)
     }
 
-    /// A comment or an instruction is whole: it waits with the text that it stands in, or leaves.
+    /// A comment or an instruction is complete: `inside` an element it is held with the text around it, otherwise it
+    /// is put out.
     pub(super) fn end_misc(
         &mut self,
         inside: bool,
-        treat: &dyn Transform,
-        desk: &mut XmlContext<'_>,
+        transform: &dyn Transform,
+        context: &mut XmlContext<'_>,
     ) -> Result<(), RewriteError> {
         let (head, tail): (usize, usize) = if self.misc.starts_with(b"<!--") { (4, 3) } else { (2, 2) };
         let end = self.misc.len().saturating_sub(tail);
         if let (Some(rule), Some(text)) = (self.rule, self.misc.get(head..end))
-            && detect(rule, text, treat, &mut self.made, desk)?
+            && detect(rule, text, transform, &mut self.made, context)?
         {
             if memchr::memmem::find(&self.made, b"--").is_some() && memchr::memmem::find(text, b"--").is_none() {
                 return Err(RewriteError::Untreatable { what: "a comment cannot hold the treated text" });
@@ -65,66 +67,70 @@ impl UnselectedText {
         if inside {
             hold(&mut self.raw, &self.misc)?;
         } else {
-            desk.out.extend_from_slice(&self.misc);
+            context.out.extend_from_slice(&self.misc);
         }
         self.misc.clear();
         Ok(())
     }
 
-    /// A tag ends the text that is open: it leaves. Whether it was changed.
-    pub(super) fn release(&mut self, treat: &dyn Transform, desk: &mut XmlContext<'_>) -> Result<bool, RewriteError> {
+    /// A tag ends the open text: puts it out. Returns whether it was changed.
+    pub(super) fn release(
+        &mut self,
+        transform: &dyn Transform,
+        context: &mut XmlContext<'_>,
+    ) -> Result<bool, RewriteError> {
         let Some(rule) = self.rule.filter(|_| !self.raw.is_empty()) else { return Ok(false) };
-        let changed = !self.text.is_empty() && detect(rule, &self.text, treat, &mut self.made, desk)?;
+        let changed = !self.text.is_empty() && detect(rule, &self.text, transform, &mut self.made, context)?;
         if changed {
-            escape(&self.made, tag::escape_content, desk)?;
+            escape(&self.made, tag::escape_content, context)?;
         } else {
-            desk.out.extend_from_slice(&self.raw);
+            context.out.extend_from_slice(&self.raw);
         }
         self.raw.clear();
         self.text.clear();
         Ok(changed)
     }
 
-    /// Puts an attribute's value, as it came and decoded. Whether it was changed.
+    /// Puts out an attribute's value, given as it came and decoded. Returns whether it was changed.
     pub(super) fn attribute(
         &mut self,
         raw: &str,
         decoded: &[u8],
-        treat: &dyn Transform,
-        desk: &mut XmlContext<'_>,
+        transform: &dyn Transform,
+        context: &mut XmlContext<'_>,
     ) -> Result<bool, RewriteError> {
         if let Some(rule) = self.rule
-            && detect(rule, decoded, treat, &mut self.made, desk)?
+            && detect(rule, decoded, transform, &mut self.made, context)?
         {
-            return escape(&self.made, tag::escape, desk).map(|()| true);
+            return escape(&self.made, tag::escape, context).map(|()| true);
         }
-        desk.out.extend_from_slice(raw.as_bytes());
+        context.out.extend_from_slice(raw.as_bytes());
         Ok(false)
     }
 }
 
-/// Whether `made` takes the text's place.
+/// Lets the rule treat a text. Returns whether `made` takes the text's place.
 fn detect(
     rule: usize,
     text: &[u8],
-    treat: &dyn Transform,
+    transform: &dyn Transform,
     made: &mut Vec<u8>,
-    desk: &mut XmlContext<'_>,
+    context: &mut XmlContext<'_>,
 ) -> Result<bool, RewriteError> {
     made.clear();
-    let shape = treat.transform(rule, SelectedValue { kind: ValueKind::String, text }, made)?;
+    let shape = transform.transform(rule, SelectedValue { kind: ValueKind::String, text }, made)?;
     let (changed, counted) = match shape {
         Replacement::Unchanged { counted } => (false, counted),
         Replacement::Text | Replacement::Literal => (true, true),
     };
     if counted {
-        desk.observer.on_treated(rule);
+        context.observer.on_treated(rule);
     }
     Ok(changed)
 }
 
-fn escape(text: &[u8], by: fn(&[u8], &mut Vec<u8>) -> bool, desk: &mut XmlContext<'_>) -> Result<(), RewriteError> {
-    if by(text, desk.out) {
+fn escape(text: &[u8], by: fn(&[u8], &mut Vec<u8>) -> bool, context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+    if by(text, context.out) {
         Ok(())
     } else {
         Err(RewriteError::Untreatable { what: "XML cannot hold the treated text" })
@@ -133,7 +139,7 @@ fn escape(text: &[u8], by: fn(&[u8], &mut Vec<u8>) -> bool, desk: &mut XmlContex
 
 fn hold(held: &mut Vec<u8>, piece: &[u8]) -> Result<(), RewriteError> {
     if held.len() + piece.len() > VALUE_BYTES_MAX {
-        return Err(RewriteError::Bound { bound: "a text to be looked at", limit: VALUE_BYTES_MAX as u64 });
+        return Err(RewriteError::Bound { bound: "a text for detectors", limit: VALUE_BYTES_MAX as u64 });
     }
     held.extend_from_slice(piece);
     Ok(())

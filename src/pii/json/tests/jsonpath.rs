@@ -25,7 +25,7 @@ fn selectors_select_what_the_standard_says_or_are_refused_by_name() {
         }
         match parsed {
             Ok(path) => {
-                judge(&path, case);
+                check(&path, case);
                 selected += 1;
             }
             Err(FieldPathError::Unsupported { .. }) => refused += 1,
@@ -35,8 +35,8 @@ fn selectors_select_what_the_standard_says_or_are_refused_by_name() {
     assert!(selected > 70 && refused > 60, "{selected} selected, {refused} refused, of {}", cases.len());
 }
 
-/// Every selected value is a record; each that is in no other selected one, and no null, is told as a subject.
-fn judge(path: &FieldPath, case: &Value) {
+/// Every selected value is a record; each that is in no other selected one, and no null, is reported as a subject.
+fn check(path: &FieldPath, case: &Value) {
     let document = case["document"].to_string();
     let results = case.get("result").unwrap_or_else(|| &case["results"][0]).as_array().expect("results");
     let spec = MatcherSpec { records: Some(path), subject: Some(path), ..MatcherSpec::default() };
@@ -50,9 +50,9 @@ fn judge(path: &FieldPath, case: &Value) {
     if path.steps().iter().all(|step| !step.descends) {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let mut expected: Vec<String> = results.iter().filter(|value| !value.is_null()).map(text).collect();
-        let mut told = outcome.log.subjects;
+        let mut reported = outcome.log.subjects;
         expected.sort();
-        told.sort();
-        assert_eq!(told, expected, "{path} of {document}");
+        reported.sort();
+        assert_eq!(reported, expected, "{path} of {document}");
     }
 }

@@ -1,8 +1,9 @@
-//! What the tests share: a treatment and an observer that can be looked at, and runs under any split.
+//! What the tests share: a transform and an observer whose work can be seen, and runs under any split.
 
+mod bounds;
 mod cases;
 mod jsonpath;
-mod laws;
+mod properties;
 mod reference;
 mod suite;
 
@@ -15,8 +16,8 @@ use crate::pii::{
 
 use super::{JsonEngine, JsonRewriter, Matcher, MatcherSpec, TreatedPath};
 
-/// Shows rule and value in what it makes: rule 0, 5, 10 … as a text, 1, 6, … as a text full of escapes, 2, 7, …
-/// drop, 3, 8, … as a number, 4, 9, … as a constant.
+/// Makes replacements that show the rule and the value. Rules 0, 5, 10 … make a text, 1, 6, … a text full of escapes,
+/// 3, 8, … a number, 4, 9, … a constant; 2, 7, … drop.
 pub(super) struct Show;
 
 impl Transform for Show {
@@ -41,7 +42,7 @@ impl Transform for Show {
     }
 }
 
-/// Counts, and cuts before record `budget + 1`.
+/// Counts, and refuses record `budget + 1`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Log {
     pub(super) budget: Option<usize>,
@@ -65,7 +66,7 @@ impl RewriteObserver for Log {
     }
 
     fn on_unexpected_shape(&mut self, why: RewriteError) -> Result<(), RewriteError> {
-        assert!(!std::mem::replace(&mut self.misshapen, true), "told twice: {why}");
+        assert!(!std::mem::replace(&mut self.misshapen, true), "reported twice: {why}");
         Ok(())
     }
 
@@ -74,7 +75,7 @@ impl RewriteObserver for Log {
     }
 }
 
-/// What came of one run.
+/// The result of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) out: String,
@@ -86,7 +87,7 @@ pub(super) fn path(text: &str) -> FieldPath {
     FieldPath::parse(text).expect(text)
 }
 
-/// Paths as rules 0, 1, 2 …
+/// These paths, treated by rules 0, 1, 2 …
 pub(super) fn targets(paths: &[&str]) -> Vec<TreatedPath> {
     paths.iter().enumerate().map(|(rule, text)| TreatedPath { path: path(text), rule, only_type: None }).collect()
 }

@@ -1,7 +1,7 @@
-//! The plain way: a tree, walked, with every path followed step by step.
+//! The reference: walks a tree, and follows every path step by step.
 //!
-//! Shares nothing with the engine but the path type and the rules' meaning: it writes a tree as a document with
-//! random space and escapes and, at the same time, what must become of that document, byte for byte.
+//! Shares nothing with the rewriter except the type of paths. It writes a tree as a document with random space and
+//! escapes and, at the same time, the output that the rewriter must make of that document, byte for byte.
 
 use proptest::{prelude::*, sample::Index};
 

@@ -1,13 +1,13 @@
-//! The text of strings: decoding escapes, writing them.
+//! The text of strings: decodes and writes escapes.
 //!
-//! Decodes only what the engine has already found to be well formed, so the one thing left to refuse is half a
-//! surrogate pair (RFC 8259 section 8.2).
+//! Decodes only strings that the reader has found to be well formed, so the only error left is half of a surrogate
+//! pair (RFC 8259 section 8.2).
 
 use crate::pii::RewriteError;
 
-use super::held::SecretBuffer;
+use super::secret_buffer::SecretBuffer;
 
-/// How many bytes from the start need no look in a string: all but quotes, backslashes and control characters.
+/// How many bytes from the start are plain in a string: neither quotes, backslashes nor control characters.
 #[inline]
 pub(super) fn plain_bytes(text: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
@@ -16,7 +16,7 @@ pub(super) fn plain_bytes(text: &[u8]) -> usize {
     for (place, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
         let (quote, slash) = (word ^ (ONES * 0x22), word ^ (ONES * 0x5C));
-        // The lowest marked byte is always a true one: a borrow reaches only bytes above one that is marked.
+        // The lowest marked byte is always right: a borrow changes only bytes above one that is marked.
         let zero = |x: u64| x.wrapping_sub(ONES) & !x;
         let marked = (zero(quote) | zero(slash) | (word.wrapping_sub(ONES * 0x20) & !word)) & HIGH;
         if marked != 0 {
@@ -27,12 +27,12 @@ pub(super) fn plain_bytes(text: &[u8]) -> usize {
     words.len() * 8 + rest.iter().position(special).unwrap_or(rest.len())
 }
 
-/// A `\u` escape that is half of a pair: there is no such text.
+/// The string has a `\u` escape that is half of a surrogate pair, which no text has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LoneSurrogate;
 
-/// Replaces `text` by the decoded form of `raw`: what stands between a string's quotes, escapes well formed. Half of a
-/// surrogate pair, if there is one, has the three bytes there that UTF-8 would give it.
+/// Replaces `text` by the decoded form of `raw`, the text between a string's quotes. Half of a surrogate pair becomes
+/// the three bytes that UTF-8 would have for it.
 pub(super) fn unescape(raw: &[u8], text: &mut SecretBuffer) -> Result<(), LoneSurrogate> {
     text.clear();
     let mut lone = false;
@@ -46,7 +46,7 @@ pub(super) fn unescape(raw: &[u8], text: &mut SecretBuffer) -> Result<(), LoneSu
             }
             None => {
                 lone = true;
-                push_half(read_hex(&rest[at..]).unwrap_or_default(), text);
+                push_surrogate(read_hex(&rest[at..]).unwrap_or_default(), text);
                 6
             }
         };
@@ -56,8 +56,22 @@ pub(super) fn unescape(raw: &[u8], text: &mut SecretBuffer) -> Result<(), LoneSu
     if lone { Err(LoneSurrogate) } else { Ok(()) }
 }
 
-/// How many bytes of a piece of a string can be decoded before more of it is seen: up to an escape, or a half of a pair,
-/// that is not complete.
+/// A member's name, decoded; `text` is where it is decoded to, if it has an escape. `None` when it has half of a
+/// surrogate pair: no listed name has.
+#[inline]
+pub(in crate::pii::json) fn decode_name<'t>(
+    raw: &'t [u8],
+    escaped: bool,
+    text: &'t mut SecretBuffer,
+) -> Option<&'t [u8]> {
+    if !escaped {
+        return Some(raw);
+    }
+    unescape(raw, text).ok().map(|()| text.as_slice())
+}
+
+/// How many bytes of a piece of a string can be decoded before the next piece is there: up to an escape, or a
+/// surrogate pair, that is not complete.
 pub(super) fn whole_escapes(raw: &[u8]) -> usize {
     let mut from = 0;
     while let Some(at) = memchr::memchr(b'\\', &raw[from..]).map(|at| from + at) {
@@ -81,7 +95,7 @@ pub(super) fn whole_escapes(raw: &[u8]) -> usize {
     raw.len()
 }
 
-fn push_half(code: u32, text: &mut SecretBuffer) {
+fn push_surrogate(code: u32, text: &mut SecretBuffer) {
     let [a, b, c] = [0xE0 | code >> 12, 0x80 | code >> 6 & 0x3F, 0x80 | code & 0x3F].map(|byte| byte as u8);
     text.push(&[a, b, c]);
 }
@@ -154,7 +168,7 @@ fn is_plain(text: &[u8]) -> bool {
     chunks.iter().all(all) && text.last_chunk().map_or_else(|| rest.iter().all(plain), all)
 }
 
-/// A byte as it stands in a string, and how many bytes that is.
+/// A byte as it is written in a string, and how many bytes that takes.
 fn escaped(byte: u8) -> ([u8; 6], usize) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let short = match byte {
@@ -213,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_decode() {
+    fn escapes_are_decoded() {
         for (raw, text) in [
             (r#"a\"\\\/\b\f\n\r\tz"#, "a\"\\/\u{8}\u{c}\n\r\tz"),
             (r"em\u0061il\u00e9\uFFFF", "emailé\u{ffff}"),
@@ -226,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_pair_is_no_text() {
+    fn half_of_a_surrogate_pair_is_not_decoded() {
         for raw in
             [r"\ud83d", r"\ud83dx", r"\ude00", r"\ud83d\u0041", r"\ude00\ud83d", r"\ud83d\n", r"\ud83d\ud83d\ude00"]
         {

@@ -1,20 +1,20 @@
-//! The bits of a window by AVX2: 32 bytes at a time.
+//! The scan and the skip with AVX2: 32 bytes at a time.
 
 use std::arch::x86_64::*;
 
-use crate::pii::json::{
+use crate::pii::json::fast::{
     bits::{self, ByteClasses, VectorOps},
-    names::{NameEndings, Names},
     portable::{Eight, flatten_by_count},
-    skim::{self, Skim, Skimmed, TokenBits},
-    window::{Entry, Scanned, Scratch, WindowPlaces},
+    skip::{self, ContainerSkip, SkipEnd, TokenBits},
+    window::{ScanScratch, ScannedWindow, WindowEntry, WindowPlaces},
 };
+use crate::pii::json::names::{NameEndings, Names};
 
 entries! { "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq", Avx2 }
 
 pub(super) struct Avx2;
 
-/// The bits of two lanes, as one word.
+/// The bits of two vectors, as one word.
 macro_rules! join {
     ($lanes:expr, $lane:ident => $made:expr) => {{
         let low = {
@@ -30,7 +30,7 @@ macro_rules! join {
 }
 
 impl VectorOps for Avx2 {
-    type Row = Eight;
+    type Register = Eight;
 
     #[inline(always)]
     fn classify(block: &[u8; 64], word: usize, classes: &mut ByteClasses) {
@@ -47,7 +47,8 @@ impl VectorOps for Avx2 {
                     _mm256_cmpeq_epi8(_mm256_min_epu8(lane, _mm256_set1_epi8($most)), lane)
                 }};
             }
-            // For each low half of a byte the one space that has it, or a byte that nothing looked up can equal.
+            // For each low half of a byte the space character that has it, or -1, which no byte with that low half
+            // equals.
             let spaces = _mm256_broadcastsi128_si256(_mm_setr_epi8(
                 0x20, -1, -1, -1, -1, -1, -1, -1, -1, 0x09, 0x0A, -1, -1, 0x0D, -1, -1,
             ));

@@ -1,9 +1,9 @@
-//! Which instructions the fast engine uses: the one room of the JSON engine with `unsafe` in it.
+//! Which instructions the fast path uses: the only files of the JSON engine with `unsafe` in them.
 //!
-//! Two things are unsafe here, and nothing else: calling a function that is compiled for an instruction set, which
-//! is done only through an [`JsonEngine`], and an `JsonEngine` for a set exists only once the processor has been asked; and
-//! reading or writing vectors through pointers, always of arrays whose length the type says. Nothing here judges
-//! what it reads.
+//! Two things are unsafe here, and nothing else. One is calling a function that is compiled for an instruction set:
+//! that is done only through a [`JsonEngine`], which is made only after the processor has been asked. The other is
+//! reading or writing vectors through pointers, always of arrays whose length is in their type. Nothing here decides
+//! anything.
 
 #![expect(unsafe_code, reason = "vector instructions: calls after detection, loads and stores within sized arrays")]
 
@@ -14,22 +14,22 @@ macro_rules! set {
 }
 
 #[cfg(target_arch = "x86_64")]
-/// Both ways through a text, compiled for an instruction set.
+/// The scan of a window and the skip of a container, compiled for an instruction set.
 macro_rules! entries {
     ($features:literal, $lanes:ty) => {
         #[target_feature(enable = $features)]
         pub(super) fn scan(
             window: &[u8],
-            entry: Entry,
+            entry: WindowEntry,
             names: Option<&Names>,
-            scratch: &mut Scratch,
-        ) -> Option<Scanned> {
+            scratch: &mut ScanScratch,
+        ) -> Option<ScannedWindow> {
             bits::scan::<$lanes>(window, entry, names, scratch)
         }
 
         #[target_feature(enable = $features)]
-        pub(super) fn skim(text: &[u8], skim: &mut Skim) -> (usize, Skimmed) {
-            skim::by_blocks::<$lanes>(text, skim)
+        pub(super) fn skip(text: &[u8], skip: &mut ContainerSkip) -> (usize, SkipEnd) {
+            skip::by_blocks::<$lanes>(text, skip)
         }
     };
 }
@@ -39,15 +39,17 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
+use crate::pii::json::names::Names;
+
 use super::{
     bits,
-    names::Names,
     portable::Portable,
-    skim::{self, Skim, Skimmed},
-    window::{Entry, Scanned, Scratch},
+    skip::{self, ContainerSkip, SkipEnd},
+    window::{ScanScratch, ScannedWindow, WindowEntry},
 };
 
-/// How a [`super::JsonRewriter`] reads: byte by byte, or with this machine's vector instructions. All put out the same.
+/// How a [`JsonRewriter`](super::super::JsonRewriter) reads: byte by byte, or with this machine's vector instructions.
+/// The output is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonEngine(EngineKind);
 
@@ -62,7 +64,7 @@ enum EngineKind {
 }
 
 impl JsonEngine {
-    /// The plain engine, on any machine.
+    /// The engine that reads every byte, on any machine.
     pub const BYTES: Self = Self(EngineKind::Bytes);
 
     /// The engines that this machine can run, the fastest last.
@@ -80,8 +82,8 @@ impl JsonEngine {
         engines
     }
 
-    /// The fastest of them. Bits made eight bytes at a time are slower than the plain engine: they are the reference
-    /// for the bits that vectors make.
+    /// The fastest engine of this machine. The portable scan is slower than reading every byte: it is there as the
+    /// reference for the scans with vector instructions.
     pub fn fastest() -> Self {
         #[cfg(target_arch = "x86_64")]
         match (has_avx512(), has_avx2()) {
@@ -92,37 +94,37 @@ impl JsonEngine {
         Self::BYTES
     }
 
-    /// Scans a window; never, with [`JsonEngine::BYTES`].
+    /// Scans a window; [`JsonEngine::BYTES`] scans none.
     pub(super) fn scan(
         self,
         window: &[u8],
-        entry: Entry,
+        entry: WindowEntry,
         names: Option<&Names>,
-        scratch: &mut Scratch,
-    ) -> Option<Scanned> {
+        scratch: &mut ScanScratch,
+    ) -> Option<ScannedWindow> {
         match self.0 {
             EngineKind::Bytes => None,
             EngineKind::Portable => bits::scan::<Portable>(window, entry, names, scratch),
-            // SAFETY: this kind is made only where `has_avx2` said yes.
+            // SAFETY: this kind is made only after `has_avx2` has returned true.
             #[cfg(target_arch = "x86_64")]
             EngineKind::Avx2 => unsafe { avx2::scan(window, entry, names, scratch) },
-            // SAFETY: this kind is made only where `has_avx512` said yes.
+            // SAFETY: this kind is made only after `has_avx512` has returned true.
             #[cfg(target_arch = "x86_64")]
             EngineKind::Avx512 => unsafe { avx512::scan(window, entry, names, scratch) },
         }
     }
 
-    /// Skims what no path reaches: how much of it there was, and why it ended.
-    pub(super) fn skim(self, text: &[u8], skim: &mut Skim) -> (usize, Skimmed) {
+    /// Reads on in a container that is dropped or replaced: how many bytes, and why no more.
+    pub(in crate::pii::json) fn skip(self, text: &[u8], skip: &mut ContainerSkip) -> (usize, SkipEnd) {
         match self.0 {
-            EngineKind::Bytes => skim::by_bytes(text, skim),
-            EngineKind::Portable => skim::by_blocks::<Portable>(text, skim),
-            // SAFETY: this kind is made only where `has_avx2` said yes.
+            EngineKind::Bytes => skip::by_bytes(text, skip),
+            EngineKind::Portable => skip::by_blocks::<Portable>(text, skip),
+            // SAFETY: this kind is made only after `has_avx2` has returned true.
             #[cfg(target_arch = "x86_64")]
-            EngineKind::Avx2 => unsafe { avx2::skim(text, skim) },
-            // SAFETY: this kind is made only where `has_avx512` said yes.
+            EngineKind::Avx2 => unsafe { avx2::skip(text, skip) },
+            // SAFETY: this kind is made only after `has_avx512` has returned true.
             #[cfg(target_arch = "x86_64")]
-            EngineKind::Avx512 => unsafe { avx512::skim(text, skim) },
+            EngineKind::Avx512 => unsafe { avx512::skip(text, skip) },
         }
     }
 }

@@ -1,22 +1,24 @@
-//! The scan on any machine, eight bytes to a word, and what it shares with that by AVX2. Nothing here is unsafe.
+//! The scan for any machine: eight bytes at a time in a 64-bit word. Parts of it are used by the scan with AVX2.
+//! Nothing here is unsafe.
 
 use std::ops::{BitAnd, BitOr, Not};
 
+use crate::pii::json::names::NameEndings;
+
 use super::{
     bits::{BitRow, ByteClasses, VectorOps},
-    names::NameEndings,
-    skim::TokenBits,
+    skip::TokenBits,
     window::WindowPlaces,
 };
 
 const ONES: u64 = u64::MAX / 255;
 const HIGH: u64 = ONES << 7;
 
-/// What every machine has.
+/// Plain 64-bit arithmetic, which every machine has.
 pub(super) struct Portable;
 
 impl VectorOps for Portable {
-    type Row = Eight;
+    type Register = Eight;
 
     #[inline(always)]
     fn classify(block: &[u8; 64], word: usize, classes: &mut ByteClasses) {
@@ -62,27 +64,27 @@ impl VectorOps for Portable {
     }
 }
 
-/// A bit for each byte that is this one.
+/// A bit for each byte that equals this one.
 #[inline(always)]
 fn equal(text: &[u64; 8], byte: u8) -> u64 {
     let difference = text.map(|bytes| bytes ^ (ONES * u64::from(byte)));
     join(difference.map(|bytes| !(at_least(bytes, 1) | bytes) & HIGH))
 }
 
-/// The high bit of each byte whose other bits make up the bound at least; the bound is at most 128.
+/// Sets the high bit of each byte whose low seven bits are at least the bound, which must be at most 128.
 #[inline(always)]
 const fn at_least(bytes: u64, bound: u8) -> u64 {
     (bytes & !HIGH) + ONES * (0x80 - bound as u64)
 }
 
-/// The high bits of all bytes, side by side.
+/// Gathers the high bits of 64 bytes into one word.
 #[inline(always)]
 fn join(marked: [u64; 8]) -> u64 {
     const BESIDE: u64 = 0x0102_0408_1020_4080;
     marked.iter().rev().fold(0, |all, bytes| all << 8 | (bytes >> 7).wrapping_mul(BESIDE) >> 56)
 }
 
-/// Eight words in general registers, or wherever the compiler likes them.
+/// Eight words, in registers of the compiler's choice.
 #[derive(Clone, Copy)]
 pub(super) struct Eight([u64; 8]);
 
@@ -130,7 +132,7 @@ impl BitRow for Eight {
     }
 
     #[inline(always)]
-    fn on<const BY: u32>(self, before: &mut Self) -> Self {
+    fn shifted<const BY: u32>(self, before: &mut Self) -> Self {
         let previous = |at: usize| if at == 0 { before.0[7] } else { self.0[at - 1] };
         let moved = std::array::from_fn(|at| self.0[at] << BY | previous(at) >> (64 - BY));
         *before = self;
@@ -138,7 +140,7 @@ impl BitRow for Eight {
     }
 
     #[inline(always)]
-    fn plus(self, other: Self, carry: &mut u8) -> Self {
+    fn add_with_carry(self, other: Self, carry: &mut u8) -> Self {
         Self(std::array::from_fn(|at| {
             let sum = u128::from(self.0[at]) + u128::from(other.0[at]) + u128::from(*carry);
             *carry = (sum >> 64) as u8;
@@ -147,7 +149,7 @@ impl BitRow for Eight {
     }
 }
 
-/// Four places at a time, so that the branch is on the count and seldom a surprise.
+/// Writes four places at a time, so that the only branch is on a quarter of the count, which is predicted well.
 #[inline(always)]
 pub(super) fn flatten_by_count(mut bits: u64, base: u16, out: &mut WindowPlaces, used: usize) -> usize {
     let count = bits.count_ones() as usize;

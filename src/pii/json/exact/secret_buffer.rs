@@ -1,13 +1,14 @@
-//! Bytes of an open token, held until it is complete: plaintext, so wiped wherever it goes.
+//! A buffer for the bytes of an open token. They are personal data in plain text, so each memory that held them is
+//! wiped.
 
 use zeroize::Zeroize;
 
-/// Larger buffers are given back after use, so that one long value does not stay a stream's size.
+/// Larger buffers are freed after use, so that one long value does not enlarge its stream for good.
 const KEPT_BYTES_MAX: usize = 4 * 1024;
 
-/// A growing buffer that leaves nothing behind in memory when it grows, shrinks or is dropped.
+/// A growing buffer that wipes its memory when it moves to a larger one, and when it is dropped.
 #[derive(Default)]
-pub(super) struct SecretBuffer(Vec<u8>);
+pub(in crate::pii::json) struct SecretBuffer(Vec<u8>);
 
 impl SecretBuffer {
     pub(super) fn as_slice(&self) -> &[u8] {
@@ -27,6 +28,17 @@ impl SecretBuffer {
             self.0 = larger;
         }
         self.0.extend_from_slice(bytes);
+    }
+
+    /// Drops the first bytes, and moves the others to the front.
+    pub(super) fn drop_front(&mut self, count: usize) {
+        let left = self.0.len() - count;
+        self.0.copy_within(count.., 0);
+        self.0[left..].zeroize();
+        self.0.truncate(left);
+        if left == 0 {
+            self.clear();
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -49,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_grows_and_gives_back() {
+    fn a_large_buffer_is_freed_when_it_is_cleared() {
         let mut held = SecretBuffer::default();
         (0..5000).for_each(|_| held.push(b"ab"));
         assert_eq!(held.len(), 10_000);

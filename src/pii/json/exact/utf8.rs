@@ -1,28 +1,29 @@
-//! Whole characters only: what the engine reads has been found to be UTF-8 first.
+//! Lets only whole characters through: the readers rely on text that is UTF-8.
 //!
-//! A character that a chunk cuts is carried over, so the engine sees the same whole characters under any split.
+//! The start of a character that is cut at the end of a chunk is carried over, so the readers see the same characters
+//! under any split.
 
-/// The carried start of a cut character: at most three bytes.
+/// The start of a character that was cut: at most three bytes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Utf8Carry {
+pub(in crate::pii::json) struct Utf8Carry {
     bytes: [u8; 4],
     len: usize,
 }
 
-/// What can be said of a chunk.
+/// What was found in a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Utf8Check {
-    /// So many bytes of it are whole characters.
-    pub(super) good: usize,
-    /// What follows those is no character, and no continuation can make it one.
-    pub(super) bad: bool,
+pub(in crate::pii::json) struct Utf8Check {
+    /// How many bytes from its start are whole characters.
+    pub(in crate::pii::json) good: usize,
+    /// The bytes after those are not UTF-8, whatever may follow.
+    pub(in crate::pii::json) bad: bool,
 }
 
 impl Utf8Carry {
-    /// Completes a carried character from the front of `chunk`: the character and how many bytes it took.
-    ///
-    /// `Ok(None)` when nothing is carried, or the chunk is too short and was carried too (`taken` is then its length).
-    pub(super) fn complete(&mut self, chunk: &[u8]) -> (Option<Result<Utf8Character, ()>>, usize) {
+    /// Completes the carried character with bytes from the front of `chunk`. Returns the character, and how many
+    /// bytes it took.
+    /// `None` when no character is carried, or when the chunk was too short and is carried now too.
+    pub(in crate::pii::json) fn complete(&mut self, chunk: &[u8]) -> (Option<Result<Utf8Character, ()>>, usize) {
         let mut taken = 0;
         while self.len > 0 && taken < chunk.len() {
             self.bytes[self.len] = chunk[taken];
@@ -42,7 +43,7 @@ impl Utf8Carry {
     }
 
     /// Checks a chunk, and carries the start of a character that it cuts.
-    pub(super) fn check(&mut self, chunk: &[u8]) -> Utf8Check {
+    pub(in crate::pii::json) fn check(&mut self, chunk: &[u8]) -> Utf8Check {
         let checked = check(chunk);
         if !checked.bad {
             let cut = &chunk[checked.good..];
@@ -52,21 +53,21 @@ impl Utf8Carry {
         checked
     }
 
-    /// Whether a character is still cut.
-    pub(super) fn is_open(&self) -> bool {
+    /// Whether the start of a character is carried.
+    pub(in crate::pii::json) fn is_open(&self) -> bool {
         self.len > 0
     }
 }
 
 /// One whole character.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Utf8Character {
+pub(in crate::pii::json) struct Utf8Character {
     bytes: [u8; 4],
     len: usize,
 }
 
 impl Utf8Character {
-    pub(super) fn as_slice(&self) -> &[u8] {
+    pub(in crate::pii::json) fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }

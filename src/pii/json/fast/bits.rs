@@ -1,22 +1,23 @@
-//! The first phase of the fast engine: a window of text as bits, and its grammar in those bits.
+//! The scan: turns a window of text into bits, and checks the grammar of JSON on these bits.
 //!
-//! A window begins between two tokens. The scan says up to where it holds whole members and elements, whether
-//! anything before that place breaks the grammar, and where the brackets and keys of interest are. What it cannot
-//! judge, that brackets pair and members have keys only in objects, is left to the second phase as two bits for each
-//! bracket. It decides nothing about values.
+//! A window begins between two tokens. The scan finds up to where it has whole members and elements (the cut),
+//! whether anything before the cut breaks the grammar, and where the brackets are and the keys that a path may name.
+//! It cannot see which brackets belong together, nor whether a container is an object: for that it leaves two bits
+//! for each bracket to the fast path. It decides nothing about values.
 //!
-//! Bits are reckoned with eight words at a time; a sum that carries from word to word finds the next token, however
-//! far away it is.
+//! The bits of 512 bytes (a row) are worked on at once. Adding two rows as long numbers finds, by the carry, the next
+//! token after each token of a kind, however far away it is.
 
 use std::ops::{BitAnd, BitOr, Not};
 
+use crate::pii::json::names::{NameEndings, Names};
+
 use super::{
-    names::{NameEndings, Names},
-    skim::TokenBits,
-    window::{Entry, Scanned, Scratch, WINDOW, WindowPlaces, is_escape, is_literal},
+    skip::TokenBits,
+    window::{ScanScratch, ScannedWindow, WINDOW, WindowEntry, WindowPlaces, is_escape, is_literal},
 };
 
-/// One bit per byte of 512, for each class of bytes.
+/// For each class of bytes, one bit for each of 512 bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ByteClasses {
     pub(super) quote: [u64; 8],
@@ -31,41 +32,42 @@ pub(super) struct ByteClasses {
     pub(super) zero: [u64; 8],
     pub(super) point: [u64; 8],
     pub(super) minus: [u64; 8],
-    /// The bytes from a string's opening quote to before its closing one.
+    /// The bytes of strings: from the opening quote to before the closing one.
     pub(super) inside: [u64; 8],
     escaped: [u64; 8],
     ending: [u64; 8],
 }
 
-/// What an instruction set does for the scan.
+/// The parts of the scan and the skip for which each instruction set has its own code.
 pub(super) trait VectorOps {
-    type Row: BitRow;
-    /// Sets one word of each class but those of [`VectorOps::tokens`].
+    type Register: BitRow;
+    /// Sets one word of each class, except for the classes of [`VectorOps::tokens`].
     fn classify(block: &[u8; 64], word: usize, classes: &mut ByteClasses);
-    /// The bits of what strings and brackets are told by.
+    /// The bits of quotes, backslashes and brackets.
     fn tokens(block: &[u8; 64]) -> TokenBits;
-    /// The bytes that may be the last of a listed name, going by themselves and the two before them.
+    /// The bytes that may be the last one of a listed name, by themselves and the two bytes before each.
     fn endings(blocks: [&[u8; 64]; 3], of: &NameEndings) -> u64;
-    /// Each bit becomes the parity of the bits up to and with it.
+    /// Each bit becomes the parity of all bits up to and including it.
     fn parity(bits: u64) -> u64;
-    /// Writes the places of the bits, counted from `base`, at `out[used..]`, and says how much of `out` is used then.
-    /// May write up to 64 entries beyond.
+    /// Writes the places of the set bits, plus `base`, to `out[used..]`, and returns how much of `out` is used then.
+    /// May write up to 64 more entries.
     fn flatten(bits: u64, base: u16, out: &mut WindowPlaces, used: usize) -> usize;
 }
 
-/// Eight words, the first byte's bit lowest in the first.
+/// Eight words: a bit for each of 512 bytes. The first byte's bit is the lowest of the first word.
 pub(super) trait BitRow: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output = Self> {
     fn load(words: &[u64; 8]) -> Self;
     fn store(self, words: &mut [u64; 8]);
     fn any(self) -> bool;
-    /// Each bit moves on by one or two, over the edge of words; the row before hands its last ones on.
-    fn on<const BY: u32>(self, before: &mut Self) -> Self;
-    /// The sum as of one long number, with the carry that the row before has left.
-    fn plus(self, other: Self, carry: &mut u8) -> Self;
+    /// Moves each bit to the place of the next byte, or the one after that. The bits that move in come from `before`,
+    /// the row before this one, which becomes this row.
+    fn shifted<const BY: u32>(self, before: &mut Self) -> Self;
+    /// The sum of both rows as numbers of 512 bits, with the carry of the rows before.
+    fn add_with_carry(self, other: Self, carry: &mut u8) -> Self;
 }
 
-/// What one word hands on to the next: whether its first byte is escaped, as a bit, and whether it is inside a string,
-/// as all bits.
+/// What one word of 64 bytes hands on to the next: whether the next byte is escaped, as the lowest bit, and whether
+/// it is inside a string, as all bits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct StringCarry {
     pub(super) escaped: u64,
@@ -73,9 +75,9 @@ pub(super) struct StringCarry {
 }
 
 impl StringCarry {
-    /// Of a word's quotes and backslashes: the bytes that are escaped, and those inside strings.
+    /// Takes the next word's quotes and backslashes. Returns the bytes that are escaped, and those inside strings.
     #[inline(always)]
-    pub(super) fn strings<L: VectorOps>(&mut self, quote: u64, slash: u64) -> [u64; 2] {
+    pub(super) fn next_word<L: VectorOps>(&mut self, quote: u64, slash: u64) -> [u64; 2] {
         let escaped = escaped(slash, &mut self.escaped);
         let inside = L::parity(quote & !escaped) ^ self.inside;
         self.inside = 0_u64.wrapping_sub(inside >> 63);
@@ -83,7 +85,7 @@ impl StringCarry {
     }
 }
 
-/// What one row hands on to the next.
+/// What one row hands on to the next: whole rows to be shifted in, and the carries of sums.
 struct RowCarry<R> {
     scalar: R,
     after_minus: R,
@@ -103,7 +105,7 @@ struct RowCarry<R> {
 
 impl<R: BitRow> RowCarry<R> {
     #[inline(always)]
-    fn new(entry: Entry) -> Self {
+    fn new(entry: WindowEntry) -> Self {
         let none = R::load(&[0; 8]);
         Self {
             scalar: none,
@@ -114,8 +116,8 @@ impl<R: BitRow> RowCarry<R> {
             quote: none,
             ending: none,
             pointed: 0,
-            follows_comma: u8::from(entry != Entry::Value),
-            follows_colon: u8::from(entry == Entry::Comma),
+            follows_comma: u8::from(entry != WindowEntry::Value),
+            follows_colon: u8::from(entry == WindowEntry::Comma),
             follows_key: 0,
             keyed: 0,
             unkeyed: 0,
@@ -124,26 +126,26 @@ impl<R: BitRow> RowCarry<R> {
     }
 }
 
-/// Scans a window. `None` when it breaks the grammar, or has no whole member or element.
+/// Scans a window. `None` when it breaks the grammar before the cut, or has no comma or bracket.
 #[inline(always)]
 pub(super) fn scan<L: VectorOps>(
     window: &[u8],
-    entry: Entry,
+    entry: WindowEntry,
     names: Option<&Names>,
-    scratch: &mut Scratch,
-) -> Option<Scanned> {
+    scratch: &mut ScanScratch,
+) -> Option<ScannedWindow> {
     let window = &window[..window.len().min(WINDOW)];
-    // All classes first: a row that is read while its words are still being written would have to wait for them.
+    // First all classes, then the grammar: a load of a whole row soon after the stores of its words would stall.
     let mut edge = StringCarry::default();
     for (row, classes) in scratch.classes.iter_mut().enumerate().take(window.len().div_ceil(512)) {
         for word in 0..8 {
             classify::<L>(window, row * 512 + word * 64, names, word, classes, &mut edge);
         }
     }
-    let mut carry = RowCarry::<L::Row>::new(entry);
+    let mut carry = RowCarry::<L::Register>::new(entry);
     let (mut events, mut odd, mut escapes, mut broken) = (0, 0, 0, usize::MAX);
     for (row, text) in window.chunks(512).enumerate() {
-        let found = grammar::<L::Row>(row, names.is_some(), &mut carry, scratch);
+        let found = grammar::<L::Register>(row, names.is_some(), &mut carry, scratch);
         for word in 0..text.len().div_ceil(64) {
             let base = row * 512 + word * 64;
             events = L::flatten(found.events[word], base as u16, &mut scratch.events, events);
@@ -166,10 +168,10 @@ pub(super) fn scan<L: VectorOps>(
         return None;
     }
     let events = scratch.events[..events].partition_point(|at| usize::from(*at) <= cut);
-    Some(Scanned { cut, events })
+    Some(ScannedWindow { cut, events })
 }
 
-/// Sets a word of all classes: those of bytes, and what strings and escapes make of them.
+/// Sets one word of all classes, and of the bits that depend on them: escaped bytes and bytes inside strings.
 #[inline(always)]
 fn classify<L: VectorOps>(
     window: &[u8],
@@ -179,7 +181,7 @@ fn classify<L: VectorOps>(
     classes: &mut ByteClasses,
     edge: &mut StringCarry,
 ) {
-    // A block, and the two bytes before it.
+    // The block of 64 bytes, and the two bytes before it.
     let whole = start.checked_sub(2).and_then(|start| window.get(start..)).and_then(<[u8]>::first_chunk::<66>);
     let padded;
     let text = match whole {
@@ -194,14 +196,14 @@ fn classify<L: VectorOps>(
     (classes.quote[at], classes.slash[at]) = (tokens.quote, tokens.slash);
     (classes.open[at], classes.close[at]) = (tokens.open, tokens.close);
     L::classify(block, at, classes);
-    [classes.escaped[at], classes.inside[at]] = edge.strings::<L>(classes.quote[at], classes.slash[at]);
+    [classes.escaped[at], classes.inside[at]] = edge.next_word::<L>(classes.quote[at], classes.slash[at]);
     classes.quote[at] &= !classes.escaped[at];
     if let Some(names) = names {
         classes.ending[at] = L::endings([block, one, two], names.endings());
     }
 }
 
-/// The first block of a window, with nothing before it, or its last, with space behind it.
+/// The first block of a window with two spaces before it, or its last block with spaces after it.
 fn pad(window: &[u8], start: usize) -> [u8; 66] {
     let mut text = [b' '; 66];
     if start == 0
@@ -216,16 +218,16 @@ fn pad(window: &[u8], start: usize) -> [u8; 66] {
     text
 }
 
-/// The place of the first bit of a row that has one.
+/// The place of the first bit that is set in a row.
 fn first_bit(row: &[u64; 8]) -> usize {
     let word = row.iter().position(|word| *word != 0).unwrap_or_default();
     word * 64 + row[word].trailing_zeros() as usize
 }
 
-/// What one row has.
+/// What the fast path needs of one row, and where the row breaks the grammar.
 #[derive(Default)]
 struct RowTokens {
-    /// Brackets, and colons behind keys that may be listed ones.
+    /// Brackets, and colons after keys that a path may name.
     events: [u64; 8],
     odd: [u64; 8],
     broken: [u64; 8],
@@ -233,7 +235,7 @@ struct RowTokens {
 }
 
 #[inline(always)]
-fn grammar<R: BitRow>(row: usize, named: bool, carry: &mut RowCarry<R>, scratch: &mut Scratch) -> RowTokens {
+fn grammar<R: BitRow>(row: usize, named: bool, carry: &mut RowCarry<R>, scratch: &mut ScanScratch) -> RowTokens {
     let classes = &scratch.classes[row];
     let (inside, quote) = (R::load(&classes.inside), R::load(&classes.quote));
     let (open, close) = (R::load(&classes.open) & !inside, R::load(&classes.close) & !inside);
@@ -241,10 +243,11 @@ fn grammar<R: BitRow>(row: usize, named: bool, carry: &mut RowCarry<R>, scratch:
     let (brackets, text) = (open | close, quote & inside);
     let stops = brackets | comma | colon;
     let scalar = !(stops | R::load(&classes.space) | quote | inside);
-    let starts = scalar & !scalar.on::<1>(&mut carry.scalar);
+    let starts = scalar & !scalar.shifted::<1>(&mut carry.scalar);
 
     let tokens = stops | text | starts;
-    // Three kinds of token by two sums: what follows each follows two of the pairs, or one.
+    // Two sums give three sets of tokens: those after `,` or an opening bracket, and those after `,` or `:`. What is
+    // in both comes after `,`.
     let after_ends = next(comma | open, tokens, &mut carry.follows_comma);
     let after_marks = next(comma | colon, tokens, &mut carry.follows_colon);
     let (after_comma, after_colon) = (after_ends & after_marks, after_marks & !after_ends);
@@ -259,25 +262,26 @@ fn grammar<R: BitRow>(row: usize, named: bool, carry: &mut RowCarry<R>, scratch:
 
     let keyed = after_key & colon;
     let unkeyed = element & (starts | open) | after_key & (comma | close);
-    let seen_unkeyed = (!brackets).plus(unkeyed & !brackets, &mut carry.unkeyed) & brackets | unkeyed & brackets;
+    let seen_unkeyed =
+        (!brackets).add_with_carry(unkeyed & !brackets, &mut carry.unkeyed) & brackets | unkeyed & brackets;
     quote.store(&mut scratch.quotes[row]);
     keyed.store(&mut scratch.keyed[row]);
     unkeyed.store(&mut scratch.unkeyed[row]);
-    ((!brackets).plus(keyed, &mut carry.keyed) & brackets).store(&mut scratch.seen_keyed[row]);
+    ((!brackets).add_with_carry(keyed, &mut carry.keyed) & brackets).store(&mut scratch.seen_keyed[row]);
     seen_unkeyed.store(&mut scratch.seen_unkeyed[row]);
 
     let mut events = brackets;
     if named {
         let slash = R::load(&classes.slash) & !stops;
-        let forced = (!stops).plus(slash, &mut carry.forced) & colon;
-        let ending = R::load(&classes.ending).on::<2>(&mut carry.ending);
-        events = events | colon & (forced | ending | !quote.on::<1>(&mut carry.quote));
+        let forced = (!stops).add_with_carry(slash, &mut carry.forced) & colon;
+        let ending = R::load(&classes.ending).shifted::<2>(&mut carry.ending);
+        events = events | colon & (forced | ending | !quote.shifted::<1>(&mut carry.quote));
     }
     let plain = R::load(&classes.digit) | R::load(&classes.point) | starts & R::load(&classes.minus);
     let odd = scalar & !plain;
     let mut found = RowTokens::default();
     events.store(&mut found.events);
-    (odd & !odd.on::<1>(&mut carry.oddity)).store(&mut found.odd);
+    (odd & !odd.shifted::<1>(&mut carry.oddity)).store(&mut found.odd);
     found.breaks = broken.any();
     if found.breaks {
         broken.store(&mut found.broken);
@@ -285,30 +289,30 @@ fn grammar<R: BitRow>(row: usize, named: bool, carry: &mut RowCarry<R>, scratch:
     found
 }
 
-/// What plain numbers must not have: a minus or point without a digit behind it, a point without one before it, a
-/// needless zero, two points.
+/// Where a number of digits, sign and point alone breaks the grammar: a minus or point with no digit after it, a
+/// point with no digit before it, a leading zero, a second point.
 #[inline(always)]
 fn numbers<R: BitRow>(classes: &ByteClasses, scalar: R, starts: R, carry: &mut RowCarry<R>) -> R {
     let (digit, point) = (R::load(&classes.digit), R::load(&classes.point) & scalar);
-    let after_minus = (starts & R::load(&classes.minus)).on::<1>(&mut carry.after_minus);
+    let after_minus = (starts & R::load(&classes.minus)).shifted::<1>(&mut carry.after_minus);
     let first = (starts | after_minus) & digit;
-    let after_zero = (first & R::load(&classes.zero)).on::<1>(&mut carry.after_zero);
-    let after_point = point.on::<1>(&mut carry.after_point);
-    let second_point = scalar.plus(point, &mut carry.pointed) & point;
+    let after_zero = (first & R::load(&classes.zero)).shifted::<1>(&mut carry.after_zero);
+    let after_point = point.shifted::<1>(&mut carry.after_point);
+    let second_point = scalar.add_with_carry(point, &mut carry.pointed) & point;
     (after_minus | after_point) & !digit | after_zero & digit | starts & point | second_point
 }
 
-/// The token that follows each token of `of`.
+/// The token after each token that is in `of`.
 #[inline(always)]
 fn next<R: BitRow>(of: R, tokens: R, carry: &mut u8) -> R {
-    (!tokens | of).plus(of, carry) & tokens
+    (!tokens | of).add_with_carry(of, carry) & tokens
 }
 
-/// The bytes that a backslash escapes: those behind an odd one of a run of backslashes.
+/// The bytes that a backslash escapes: each follows a run of backslashes of odd length.
 #[inline(always)]
 fn escaped(slash: u64, carry: &mut u64) -> u64 {
     const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
-    // A backslash that is itself escaped begins nothing.
+    // A backslash that is itself escaped begins no escape.
     let begins = slash & !*carry;
     let runs = (begins << 1 | ODD).wrapping_sub(begins) ^ ODD;
     let escaped = runs ^ (slash | *carry);

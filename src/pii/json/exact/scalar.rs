@@ -1,8 +1,8 @@
-//! Numbers and the three words, byte by byte (RFC 8259 sections 3 and 6).
+//! Numbers and the keywords `true`, `false` and `null`, byte by byte (RFC 8259 sections 3 and 6).
 
-/// How far a number has been read.
+/// Which part of a number the last byte belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NumberState {
+pub(in crate::pii::json) enum NumberState {
     Minus,
     Zero,
     Integer,
@@ -23,7 +23,7 @@ impl NumberState {
         }
     }
 
-    /// The state after one more byte; `None` when the byte cannot stand here.
+    /// The state after one more byte; `None` when a number cannot go on with this byte.
     #[inline]
     pub(super) const fn step(self, byte: u8) -> Option<Self> {
         Some(match (self, byte) {
@@ -44,8 +44,8 @@ impl NumberState {
     }
 }
 
-/// The word that begins with this byte.
-pub(super) const fn word(first: u8) -> Option<&'static [u8]> {
+/// The keyword that begins with this byte.
+pub(super) const fn keyword(first: u8) -> Option<&'static [u8]> {
     match first {
         b't' => Some(b"true"),
         b'f' => Some(b"false"),
@@ -55,9 +55,9 @@ pub(super) const fn word(first: u8) -> Option<&'static [u8]> {
 }
 
 /// Whether this is one whole number, `true`, `false` or `null`.
-pub(super) fn is_literal(text: &[u8]) -> bool {
+pub(in crate::pii::json) fn is_literal(text: &[u8]) -> bool {
     let Some((first, rest)) = text.split_first() else { return false };
-    if let Some(word) = word(*first) {
+    if let Some(word) = keyword(*first) {
         return text == word;
     }
     let begins = *first == b'-' || first.is_ascii_digit();
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn literals_are_told_from_the_rest() {
+    fn only_numbers_and_keywords_are_literals() {
         for good in [
             "0",
             "-0",

@@ -1,13 +1,13 @@
-//! The bits of a window by AVX-512: 64 bytes at a time, and eight words of bits in one register.
+//! The scan and the skip with AVX-512: 64 bytes at a time, and a row of bits in one register.
 
 use std::arch::x86_64::*;
 
-use crate::pii::json::{
+use crate::pii::json::fast::{
     bits::{self, BitRow, ByteClasses, VectorOps},
-    names::{NameEndings, Names},
-    skim::{self, Skim, Skimmed, TokenBits},
-    window::{Entry, Scanned, Scratch, WindowPlaces},
+    skip::{self, ContainerSkip, SkipEnd, TokenBits},
+    window::{ScanScratch, ScannedWindow, WindowEntry, WindowPlaces},
 };
+use crate::pii::json::names::{NameEndings, Names};
 
 use super::avx2::Avx2;
 
@@ -16,7 +16,7 @@ entries! { "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq,avx512f,avx512bw,avx512vl,avx5
 struct Avx512;
 
 impl VectorOps for Avx512 {
-    type Row = Wide;
+    type Register = Wide;
 
     #[inline(always)]
     fn classify(block: &[u8; 64], word: usize, classes: &mut ByteClasses) {
@@ -152,7 +152,7 @@ impl BitRow for Wide {
     }
 
     #[inline(always)]
-    fn on<const BY: u32>(self, before: &mut Self) -> Self {
+    fn shifted<const BY: u32>(self, before: &mut Self) -> Self {
         // SAFETY: no memory is touched; only functions compiled for AVX-512 get here.
         unsafe {
             let previous = _mm512_alignr_epi64(self.0, before.0, 7);
@@ -162,9 +162,10 @@ impl BitRow for Wide {
         }
     }
 
-    /// Lanes that overflow carry into the next, and lanes that are full hand a carry on: the same sum, of bits.
+    /// A lane that overflows carries into the next one, and a lane of all ones hands a carry on: computed as a sum of
+    /// one bit for each lane.
     #[inline(always)]
-    fn plus(self, other: Self, carry: &mut u8) -> Self {
+    fn add_with_carry(self, other: Self, carry: &mut u8) -> Self {
         // SAFETY: no memory is touched; only functions compiled for AVX-512 get here.
         unsafe {
             let ones = _mm512_set1_epi64(-1);

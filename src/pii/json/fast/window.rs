@@ -1,52 +1,61 @@
-//! Where things are in a window of text: what the first phase of the fast engine leaves to the second.
+//! What the scan notes about a window of text, for the fast path: no text, only where things are.
 
-use super::{bits::ByteClasses, scalar};
+use crate::pii::json::exact::is_literal as is_whole_literal;
 
-/// Bytes of a window, at most: 64 to a word, 8 words to a row.
+use super::bits::ByteClasses;
+
+/// The most bytes of a window. Each has a bit: 64 in a word, 8 words in a row.
 pub(super) const WINDOW: usize = 6144;
 
 /// One bit for each byte of a window, by rows.
 pub(super) type WindowBits = [[u64; 8]; WINDOW / 512];
 
-/// Places in a window, with room for a careless last write.
+/// Places in a window. There is room for 64 more, because the vector code writes that many at once.
 pub(super) type WindowPlaces = [u16; WINDOW + 64];
 
-/// What stands before the window.
+/// The kind of token before the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(super) enum WindowEntry {
+    /// An opening bracket.
     Open,
+    /// A comma.
     Comma,
+    /// The end of a value.
     Value,
 }
 
-/// Working space for a scan, one per thread: no text in it, only where things are.
-pub(super) struct Scratch {
+/// Working space for a scan.
+pub(super) struct ScanScratch {
+    /// What each byte is.
     pub(super) classes: Box<[ByteClasses; WINDOW / 512]>,
-    /// The quotes that begin or end strings.
+    /// Quotes that begin or end strings.
     pub(super) quotes: WindowBits,
+    /// Colons of members.
     pub(super) keyed: WindowBits,
+    /// The first tokens of elements; for a string the comma or closing bracket after it.
     pub(super) unkeyed: WindowBits,
-    /// For a bracket: whether since the last one there was a member, or an element.
+    /// Brackets, since whose predecessor there was a member's colon.
     pub(super) seen_keyed: WindowBits,
+    /// Brackets, since whose predecessor there was an element.
     pub(super) seen_unkeyed: WindowBits,
-    /// Brackets and, behind keys that may be listed ones, colons.
+    /// Where the brackets are, and the colons after keys that a path may name.
     pub(super) events: Box<WindowPlaces>,
-    /// What stands behind the backslashes of escapes.
+    /// Where the bytes are that follow the backslashes of escapes.
     pub(super) escapes: Box<WindowPlaces>,
-    /// Words, and numbers that are not plain.
+    /// Where keywords are, and numbers with more than digits, a sign and a point.
     pub(super) odd: Box<WindowPlaces>,
 }
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scanned {
-    /// The last comma or bracket: whatever follows it in the window is not complete.
+pub(super) struct ScannedWindow {
+    /// The last comma or bracket of the window: a token that follows may not be complete.
     pub(super) cut: usize,
-    /// How many of [`Scratch::events`] there are, up to the cut.
+    /// How many entries of [`ScanScratch::events`] are up to the cut.
     pub(super) events: usize,
 }
 
-impl Scratch {
+impl ScanScratch {
     pub(super) fn new() -> Self {
         let places = || Box::new([0; WINDOW + 64]);
         Self {
@@ -62,7 +71,7 @@ impl Scratch {
         }
     }
 
-    /// The last comma or bracket of a window of so many bytes.
+    /// The last comma or bracket outside of strings, in a window of so many bytes.
     pub(super) fn last_end(&self, length: usize) -> Option<usize> {
         (0..length.div_ceil(64)).rev().find_map(|word| {
             let (classes, at) = (&self.classes[word / 8], word % 8);
@@ -71,20 +80,21 @@ impl Scratch {
         })
     }
 
-    /// Whether, since the last bracket before the one here, there was something that this container cannot have.
+    /// Whether, between the bracket here and the one before it, there is something that the container cannot have:
+    /// elements in an object, or members in an array.
     #[inline]
-    pub(super) fn breaks(&self, bracket: usize, object: bool) -> bool {
+    pub(super) fn has_misplaced(&self, bracket: usize, object: bool) -> bool {
         let seen = if object { &self.seen_unkeyed } else { &self.seen_keyed };
         bit(seen, bracket)
     }
 
-    /// The same for what stands between the last bracket and the cut.
-    pub(super) fn breaks_between(&self, from: usize, cut: usize, object: bool) -> bool {
+    /// As [`Self::has_misplaced`], between two places without a bracket between them.
+    pub(super) fn has_misplaced_between(&self, from: usize, cut: usize, object: bool) -> bool {
         let seen = if object { &self.unkeyed } else { &self.keyed };
         any(|word| seen[word / 8][word % 8], from, cut)
     }
 
-    /// Where the string ends that begins here, if one does and has no escapes.
+    /// The closing quote of the string that begins here, if a string without escapes begins here.
     pub(super) fn closing(&self, window: &[u8], start: usize) -> Option<usize> {
         let mut word = start / 64;
         let mut quotes = self.quotes[word / 8][word % 8] & u64::MAX.checked_shl(start as u32 % 64 + 1).unwrap_or(0);
@@ -96,13 +106,13 @@ impl Scratch {
         (window.get(start) == Some(&b'"') && !self.has_escape(start, end)).then_some(end)
     }
 
-    /// Whether a backslash stands between two places.
+    /// Whether there is a backslash from one place to another, both included.
     #[inline]
     pub(super) fn has_escape(&self, from: usize, to: usize) -> bool {
         any(|word| self.classes[word / 8].slash[word % 8], from, to)
     }
 
-    /// The text of the key whose closing quote stands at `end`.
+    /// The text of the key whose closing quote is at `end`.
     pub(super) fn key<'w>(&self, window: &'w [u8], end: usize) -> &'w [u8] {
         let mut word = end / 64;
         let mut quotes = self.quotes[word / 8][word % 8] & !(u64::MAX << (end % 64));
@@ -115,7 +125,8 @@ impl Scratch {
     }
 }
 
-/// Judges an escape by what stands behind its backslash. What stands outside a string, a bit has judged.
+/// Whether an escape is valid, given the place after its backslash. Backslashes outside of strings are refused
+/// elsewhere: they begin no token.
 #[inline]
 pub(super) fn is_escape(window: &[u8], at: usize) -> bool {
     const PLAIN: [bool; 256] = table(b"\"\\/bfnrt");
@@ -123,10 +134,11 @@ pub(super) fn is_escape(window: &[u8], at: usize) -> bool {
     PLAIN[usize::from(window[at])] || window[at] == b'u' && window.get(at + 1..at + 5).is_some_and(hex)
 }
 
-/// Judges a word or number by any of its bytes.
+/// Whether a keyword or number is valid, given any of its bytes.
 #[inline]
 pub(super) fn is_literal(window: &[u8], at: usize) -> bool {
-    // The words, without a branch on which it is: that is for the values to say, and so a surprise each time.
+    // Compare with true, null and false at once, branch-free: which one occurs depends on the data, so a branch would
+    // be mispredicted.
     if let Some([before, word @ .., next, after]) =
         at.checked_sub(1).and_then(|before| window.get(before..)).and_then(<[u8]>::first_chunk::<7>)
     {
@@ -138,7 +150,7 @@ pub(super) fn is_literal(window: &[u8], at: usize) -> bool {
     }
     let start = window[..at].iter().rposition(ends_scalar).map_or(0, |end| end + 1);
     let end = window[at..].iter().position(ends_scalar).map_or(window.len(), |end| at + end);
-    scalar::is_literal(&window[start..end])
+    is_whole_literal(&window[start..end])
 }
 
 #[inline]
@@ -147,7 +159,7 @@ fn ends_scalar(byte: &u8) -> bool {
     ENDS[usize::from(*byte)]
 }
 
-/// Which bytes are among these.
+/// A table of which bytes are among these.
 const fn table(bytes: &[u8]) -> [bool; 256] {
     let (mut table, mut next) = ([false; 256], 0);
     while next < bytes.len() {
@@ -157,7 +169,7 @@ const fn table(bytes: &[u8]) -> [bool; 256] {
     table
 }
 
-/// Whether one of the bits from one place to another, both included, is set.
+/// Whether a bit from one place to another, both included, is set.
 #[inline]
 fn any(words: impl Fn(usize) -> u64, from: usize, to: usize) -> bool {
     (from / 64..=to / 64).any(|word| {

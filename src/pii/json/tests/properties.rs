@@ -1,4 +1,4 @@
-//! Laws, over random documents, rules and splits.
+//! Property tests, over random documents, rules and splits.
 
 use proptest::{prelude::*, sample::Index};
 
@@ -39,7 +39,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4 * ProptestConfig::default().cases, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_engine_does_what_the_plain_way_does((tree, rules, chance) in case()) {
+    fn the_rewriter_does_what_the_reference_does((tree, rules, chance) in case()) {
         let writer = Writer::write(&tree, &rules, &chance);
         let outcome = run(rewriter(&rules.spec()), [writer.input.as_bytes()], None);
         prop_assert_eq!(&outcome.out, &writer.expected, "{}", &writer.input);
@@ -49,7 +49,7 @@ proptest! {
     }
 
     #[test]
-    fn any_split_gives_the_same((tree, rules, chance) in case(), budget in prop::option::of(0..4_usize)) {
+    fn any_split_gives_the_same_output((tree, rules, chance) in case(), budget in prop::option::of(0..4_usize)) {
         let writer = Writer::write(&tree, &rules, &chance);
         let body = writer.input.as_bytes();
         let whole = run(rewriter(&rules.spec()), [body], budget);
@@ -60,10 +60,10 @@ proptest! {
         }
     }
 
-    /// What is damaged is refused under any split or none, if serde_json refuses it; unless the damage is in what does
-    /// not leave: whatever leaves is JSON.
+    /// A damaged document is refused, under every split alike, if serde_json refuses it; unless the damage is in what
+    /// is dropped or replaced, since then the output is JSON all the same.
     #[test]
-    fn damage_is_refused_alike_under_any_split(
+    fn a_damaged_document_is_refused_alike_under_any_split(
         (tree, mut rules, chance) in case(), damage in prop::collection::vec((any::<Index>(), damage()), 1..3),
         passes_whole in any::<bool>(),
     ) {
@@ -78,9 +78,9 @@ proptest! {
         let whole = run(rewriter(&rules.spec()), [body.as_slice()], None);
         prop_assert_eq!(&run(rewriter(&rules.spec()), body.chunks(1), None), &whole);
         prop_assert_eq!(&run(rewriter(&rules.spec()), split(&body, &chance), None), &whole);
-        let judged = serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok() && std::str::from_utf8(&body).is_ok();
+        let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok() && std::str::from_utf8(&body).is_ok();
         let Outcome { stop, out, .. } = whole;
-        if judged {
+        if is_json {
             let lone = RewriteError::Malformed { what: "half a surrogate pair in a value of which some is kept", at: 0 };
             let fine = match stop {
                 None => true,
@@ -95,7 +95,7 @@ proptest! {
     }
 }
 
-/// A body that is long enough to leap through: copies of a tree, in one array, in a member, behind long strings.
+/// A body that is long enough for the fast path: copies of a tree in an array, in a member, and after long strings.
 fn long(tree: &Tree, copies: usize) -> Tree {
     let padding = |n: usize| Tree::Text("\\\"é".repeat(n * 40));
     let members = (0..copies).map(|n| {
@@ -113,7 +113,7 @@ fn long(tree: &Tree, copies: usize) -> Tree {
 proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases, ..ProptestConfig::default() })]
 
-    /// Whole or damaged, in one piece or many: every engine does the same, to the byte, the count and the verdict.
+    /// Whole or damaged, in one piece or many: every engine has the same output, the same counts and the same error.
     #[test]
     fn all_engines_do_the_same(
         (tree, rules, chance) in case(), copies in 0..24_usize, budget in prop::option::weighted(0.3, 0..40_usize),
@@ -142,7 +142,7 @@ proptest! {
     }
 }
 
-/// So many bytes taken away, and what is put in their place.
+/// How many bytes are taken away, and what takes their place.
 fn damage() -> impl Strategy<Value = (usize, Vec<u8>)> {
     let pieces: [&[u8]; 24] = [
         b"", b",", b":", b"\"", b"\\", b"{", b"}", b"[", b"]", b"0", b"-", b".", b"e", b"t", b"null", b"\n", b"\0",
