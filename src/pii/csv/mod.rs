@@ -72,7 +72,7 @@ impl CsvRewriter {
             Some(names) => CsvHeader::from_contract(names, &fields, &*transform)?,
             None => CsvHeader::in_first_row(headed),
         };
-        let row = CsvRow { header: columns.is_none(), first: columns.is_some(), ..CsvRow::default() };
+        let row = CsvRow::first(columns.is_none());
         Ok(Self {
             fields,
             transform,

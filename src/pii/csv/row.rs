@@ -31,6 +31,11 @@ pub(super) struct CsvRow {
 }
 
 impl CsvRow {
+    /// The first row of a table: a header row, or the first row with data.
+    pub(super) fn first(header: bool) -> Self {
+        Self { header, first: !header, ..Self::default() }
+    }
+
     /// Holds a piece of the open field, or hands it to the treatment that needs no whole value.
     ///
     /// # Errors
